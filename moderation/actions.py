@@ -1,0 +1,207 @@
+"""What is still to be said to the homeserver: the rows of the outbox.
+
+Rules kept here: an action is a value and can be written as JSON and read back; its `priority` says what
+goes first when the homeserver lets us send little (a violation can be seen until it is redacted, a notice
+can wait); `merge` names what makes two waiting actions the same, so that the second is not queued again.
+Left to others: doing it (`bot/act.py`), turning notices into text (`bot/notify.py`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import ClassVar
+
+from .events import Json
+from .ids import CaseNumber, EventId, RoomId, UserId
+from .notices import Line, lines_from_json, lines_to_json
+
+URGENT, STATE, ANSWER, CARD, NOTICE, NICETY = range(6)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """What all actions share."""
+
+    NAME: ClassVar[str] = ""
+    PRIORITY: ClassVar[int] = NOTICE
+
+    room: RoomId
+
+    @property
+    def merge(self) -> str | None:
+        """A key for "the same thing, once is enough while it waits"; None: every one counts."""
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redact(Action):
+    """Take an event's content away."""
+
+    NAME: ClassVar[str] = "redact"
+    PRIORITY: ClassVar[int] = URGENT
+
+    event: EventId
+    subject: UserId
+    rule: str = "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kick(Action):
+    """Remove somebody from a room; they may come back."""
+
+    NAME: ClassVar[str] = "kick"
+    PRIORITY: ClassVar[int] = URGENT
+
+    subject: UserId
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unban(Action):
+    """Lift a ban that the bot did not set, at a manager's word."""
+
+    NAME: ClassVar[str] = "unban"
+    PRIORITY: ClassVar[int] = STATE
+
+    subject: UserId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Align(Action):
+    """Bring the room's power levels and bans in line with the sanctions in force."""
+
+    NAME: ClassVar[str] = "align"
+    PRIORITY: ClassVar[int] = STATE
+
+    @property
+    def merge(self) -> str | None:
+        return f"align {self.room}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enter(Action):
+    """Join a room one was invited to, say what will be recorded, and begin."""
+
+    NAME: ClassVar[str] = "enter"
+    PRIORITY: ClassVar[int] = STATE
+
+    inviter: UserId
+    via: str = ""
+
+    @property
+    def merge(self) -> str | None:
+        return f"enter {self.room}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepDesk(Action):
+    """Make the desk of a group if there is none, and keep its members in step with the managers."""
+
+    NAME: ClassVar[str] = "desk"
+    PRIORITY: ClassVar[int] = STATE
+
+    @property
+    def merge(self) -> str | None:
+        return f"desk {self.room}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Say(Action):
+    """Say something in a room: an answer (`reply_to`), or a word to all."""
+
+    NAME: ClassVar[str] = "say"
+    PRIORITY: ClassVar[int] = ANSWER
+
+    lines: tuple[Line, ...]
+    reply_to: EventId | None = None
+    to: UserId | None = None  # whom it answers: their language, their mention
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tell(Action):
+    """Tell one person something, in a direct room if they take it, else in `room`."""
+
+    NAME: ClassVar[str] = "tell"
+    PRIORITY: ClassVar[int] = NOTICE
+
+    subject: UserId
+    lines: tuple[Line, ...]
+    n: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TellDesk(Action):
+    """Tell the managers of `room` something, in the thread of case `n` if there is one."""
+
+    NAME: ClassVar[str] = "tell-desk"
+    PRIORITY: ClassVar[int] = NOTICE
+
+    lines: tuple[Line, ...]
+    n: int = 0
+    once: str = ""  # a word for what need not be said twice while the first waits
+
+    @property
+    def merge(self) -> str | None:
+        return f"tell-desk {self.room} {self.once}" if self.once else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostCard(Action):
+    """Post the card of a case in the desk of its room."""
+
+    NAME: ClassVar[str] = "card"
+    PRIORITY: ClassVar[int] = CARD
+
+    n: CaseNumber
+
+    @property
+    def merge(self) -> str | None:
+        return f"card {self.n}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditCard(Action):
+    """Show on the card what the case has become."""
+
+    NAME: ClassVar[str] = "edit-card"
+    PRIORITY: ClassVar[int] = NOTICE
+
+    n: CaseNumber
+
+    @property
+    def merge(self) -> str | None:
+        return f"edit-card {self.n}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer(Action):
+    """Put one reaction under a card, for managers to press."""
+
+    NAME: ClassVar[str] = "offer"
+    PRIORITY: ClassVar[int] = NICETY
+
+    n: CaseNumber
+    key: str
+
+
+ACTIONS: dict[str, type[Action]] = {
+    cls.NAME: cls
+    for cls in (Redact, Kick, Unban, Align, Enter, KeepDesk, Say, Tell, TellDesk, PostCard, EditCard, Offer)
+}
+
+
+def to_json(action: Action) -> dict[str, Json]:
+    """The action as JSON."""
+    raw: dict[str, Json] = {"do": action.NAME}
+    for item in fields(action):
+        value = getattr(action, item.name)
+        raw[item.name] = lines_to_json(value) if item.name == "lines" else value
+    return raw
+
+
+def from_json(raw: Mapping[str, Json]) -> Action:
+    """The action that `to_json` wrote."""
+    cls = ACTIONS[str(raw["do"])]
+    values = {name: value for name, value in raw.items() if name != "do"}
+    if "lines" in values:
+        return cls(**{**values, "lines": lines_from_json(values["lines"])})  # type: ignore[arg-type]
+    return cls(**values)  # type: ignore[arg-type]

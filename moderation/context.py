@@ -1,0 +1,104 @@
+"""What is known when an event is judged: read from the database before, frozen, and never looked up during.
+
+Left to others: reading it (`storage/views.py`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from .credit import Entry
+from .facts import SanctionKind
+from .ids import CaseNumber, EventId, GroupCode, PersonId, RoomId, UserId
+from .policy import CreditSettings, Grade
+from .power import Power
+
+Condition = Literal["joining", "announced", "observing", "protected", "left"]
+Purpose = Literal["group", "desk", "direct"]
+
+
+@dataclass(frozen=True, slots=True)
+class RoomView:
+    """One room the bot is in, and who may do what there."""
+
+    room: RoomId
+    code: GroupCode
+    purpose: Purpose
+    condition: Condition
+    power: Power
+    served: RoomId | None = None  # the group a desk serves
+    name: str = ""
+    language: str = "en"
+
+    @property
+    def active(self) -> bool:
+        """Whether what is said here is recorded and judged."""
+        return self.condition in ("observing", "protected")
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """A sanction that holds now. `room` None: in every protected room."""
+
+    record: int
+    kind: SanctionKind
+    room: RoomId | None
+    subject: UserId
+    until: int
+    basis: str
+    n: int = 0
+
+    def covers(self, room: RoomId) -> bool:
+        """Whether it holds in `room`."""
+        return self.room is None or self.room == room
+
+
+@dataclass(frozen=True, slots=True)
+class CaseView:
+    """A case as it stands."""
+
+    n: CaseNumber
+    room: RoomId
+    subject: UserId
+    person: PersonId
+    rule: str
+    grade: Grade
+    decide: str
+    manages: bool
+    state: str
+    outcome: str  # "", "upheld" or "dismissed"
+    latest: int
+    events: tuple[EventId, ...] = ()
+    on: int = -1  # the record of the first event
+
+
+@dataclass(frozen=True, slots=True)
+class PersonView:
+    """One account, the person behind it, and what counts for or against them."""
+
+    user: UserId
+    person: PersonId
+    entries: tuple[Entry, ...] = ()
+    in_force: tuple[InForce, ...] = ()
+    manages: frozenset[RoomId] = frozenset()  # groups whose own levels make them manager or owner
+    recent_cases: Mapping[tuple[RoomId, str], CaseView] = field(default_factory=dict)
+    verified: int = 0  # level
+    language: str = ""
+
+    def ledger(self, room: RoomId | None, settings: CreditSettings) -> tuple[Entry, ...]:
+        """The entries that count in `room`: all, unless credit is kept room by room."""
+        if settings.scope == "deployment" or room is None:
+            return self.entries
+        return tuple(entry for entry in self.entries if entry.room == room)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Everything judgement needs beside the event and the policy."""
+
+    now_ms: int
+    room: RoomView
+    subject: PersonView
+    bot: UserId
+    next_case: int
+    recent_ms: tuple[int, ...] = ()

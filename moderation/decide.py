@@ -1,0 +1,124 @@
+"""Decides a case: upheld or dismissed, and everything that follows.
+
+Rules this module keeps: an illegal step raises and changes nothing; upholding applies the rule's measure (what the
+interim measure has not done already) and the charge; dismissing ends what rested on the case and compensates what was
+charged, so that the balance is as if the entry had never been. A redaction cannot be undone: the record keeps the
+words."""
+
+from dataclasses import replace
+
+from .cases import step
+from .context import CaseView, Context
+from .errors import Refused
+from .facts import CaseDecided, Fact, SanctionEnded, SanctionStarted
+from .ids import UserId
+from .judge import charged
+from .ledger import compensate, entries_with
+from .policy import Policy, RuleSettings
+from .responsibility import may_reconsider, require_decider
+from .tiers import tier_facts
+
+
+def decide(
+    case: CaseView,
+    what: str,
+    *,
+    by: UserId,
+    decided_by: str,
+    reason: str,
+    context: Context,
+    policy: Policy,
+    on: int,
+) -> tuple[Fact, ...]:
+    """The facts of a decision by `by`; `context.subject` is whom the case concerns.
+
+    Raises `Refused` if `by` may not decide it, `IllegalStep` if the case cannot take that step.
+    """
+    require_decider(case, by, context.room, policy)
+    if case.outcome == what:
+        raise Refused(f"error.case.already.{what}", n=case.n)
+    if case.outcome and not may_reconsider(decided_by, by, context.room, policy):
+        raise Refused("error.case.decided-by-other", n=case.n, who=decided_by)
+    step(case.state, "reconsider" if case.outcome else _STEPS[what])  # type: ignore[arg-type]
+    decided = CaseDecided(
+        room=case.room,
+        on=on,
+        n=case.n,
+        what=what,  # type: ignore[arg-type]
+        subject=case.subject,
+        by=by,
+        reason=reason,
+    )
+    follows = _upheld if what == "upheld" else _dismissed
+    return (decided, *follows(case, by, context, policy, on))
+
+
+_STEPS = {"upheld": "uphold", "dismissed": "dismiss"}
+
+
+def _upheld(case: CaseView, by: UserId, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
+    rule = next((rule for rule in policy.rules if rule.name == case.rule), None)
+    return (
+        *(_measures(case, rule, by, context, on) if rule else ()),
+        *charged(context, policy, rule=case.rule, grade=case.grade, n=case.n, on=on),
+    )
+
+
+def _measures(case: CaseView, rule: RuleSettings, by: UserId, context: Context, on: int) -> tuple[Fact, ...]:
+    done = "none" if case.manages else rule.interim
+    facts: list[Fact] = []
+    if rule.measure in ("redact", "mute") and done not in ("redact", "mute"):
+        facts += [
+            SanctionStarted(
+                room=case.room,
+                on=on,
+                kind="redact",
+                n=case.n,
+                basis="decision",
+                rule=rule.name,
+                subject=case.subject,
+                event=event,
+                by=by,
+            )
+            for event in case.events
+        ]
+    if rule.measure == "mute" and done != "mute":
+        facts.append(
+            SanctionStarted(
+                room=case.room,
+                on=on,
+                kind="mute",
+                until=context.now_ms + rule.mute_for,
+                n=case.n,
+                basis="decision",
+                rule=rule.name,
+                subject=case.subject,
+                by=by,
+            )
+        )
+    return tuple(facts)
+
+
+def _dismissed(case: CaseView, by: UserId, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
+    facts: list[Fact] = [
+        SanctionEnded(
+            room=sanction.room,
+            on=on,
+            start=sanction.record,
+            kind=sanction.kind,
+            why="reversed",
+            n=case.n,
+            subject=sanction.subject,
+            by=by,
+        )
+        for sanction in context.subject.in_force
+        if sanction.n == case.n and sanction.basis != "credit"
+    ]
+    undone = {entry.undoes for entry in context.subject.entries}
+    for entry in context.subject.entries:
+        if entry.case == case.n and entry.entry != "compensation" and entry.id not in undone:
+            back = compensate(context, policy, entry, on=on)
+            facts += [back, *tier_facts(context, policy, back)]
+            entries = entries_with(context.subject, back, context.now_ms)
+            context = replace(context, subject=replace(context.subject, entries=entries))
+    return tuple(facts)

@@ -1,0 +1,141 @@
+"""What came in: frozen values, made once at the door by `bot/receive.py`.
+
+Rules this module keeps: an event carries the time it was received (`received_ms`, taken once, at
+the door) and the time its sender claims (`sent_ms`, never trusted); the raw `content` is kept for
+the record; what a rule may look at has been pulled out and is safe to use as it is.
+Left to others: parsing (`bot/receive.py`), judging (`moderation/judge.py`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from .ids import EventId, RoomId, UserId
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+Where = Literal["body", "formatted", "caption", "filename", "poll", "display_name", "room_name", "topic"]
+MediaKind = Literal["image", "video", "audio", "file", "sticker", "location"]
+Membership = Literal["join", "leave", "ban", "invite", "knock"]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One piece of text a person wrote, and where it stood."""
+
+    where: Where
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A file in a message: what its sender says of it, and the `mxc://` address."""
+
+    kind: MediaKind
+    mimetype: str | None = None
+    size: int | None = None  # bytes
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What every room event has."""
+
+    room: RoomId
+    event: EventId
+    sender: UserId
+    sent_ms: int  # the sender's claim
+    received_ms: int
+    type: str
+    content: Mapping[str, Json] = field(repr=False)
+    encrypted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessagePosted(Event):
+    """A message, sticker, poll or edit. For an edit, `texts` are those of `m.new_content`."""
+
+    texts: tuple[Text, ...] = ()
+    media: Media | None = None
+    mentions: frozenset[UserId] = frozenset()  # `m.mentions` and matrix.to links of the formatted body
+    mentions_room: bool = False
+    reply_to: EventId | None = None
+    thread: EventId | None = None
+    replaces: EventId | None = None
+    is_notice: bool = False  # `m.notice`: another bot; never answered
+
+    @property
+    def body(self) -> str:
+        """The plain text as a client would show it first; empty where there is none."""
+        return self.texts[0].value if self.texts else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redacted(Event):
+    """`m.room.redaction`: somebody took back or removed the event `target`."""
+
+    target: EventId
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReactionGiven(Event):
+    """`m.reaction`: `key` (an emoji, mostly) on the event `target`."""
+
+    target: EventId
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MembershipChanged(Event):
+    """`m.room.member`: `user` is now `membership`, by the doing of `sender`."""
+
+    user: UserId
+    membership: Membership
+    display_name: str | None = None
+    reason: str | None = None
+    texts: tuple[Text, ...] = ()  # the display name, when there is one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateChanged(Event):
+    """Any other state event."""
+
+    state_key: str
+    texts: tuple[Text, ...] = ()  # room name or topic
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undecryptable(Event):
+    """An `m.room.encrypted` event whose key we do not have."""
+
+    session: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherEvent(Event):
+    """A well-formed event of a type that nothing here interprets; it is recorded all the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """Something that is not an event as the specification has it. Never an exception, never lost."""
+
+    room: RoomId
+    received_ms: int
+    problem: str  # which field was wrong, in English, for the record
+    event: EventId | None = None
+    sender: UserId | None = None
+    raw: str = field(default="", repr=False)  # as received, cut at 64 KiB
+
+
+Received = (
+    MessagePosted
+    | Redacted
+    | ReactionGiven
+    | MembershipChanged
+    | StateChanged
+    | Undecryptable
+    | OtherEvent
+    | Unreadable
+)

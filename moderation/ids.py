@@ -1,0 +1,67 @@
+"""The names of things, as the Matrix specification writes them, and our own short codes.
+
+Section references are to the Matrix specification v1.19, appendices, "Identifier grammar".
+Nothing here opens anything: a string is looked at and named.
+"""
+
+import re
+from typing import NewType
+
+RoomId = NewType("RoomId", str)  # "!opaque" (room version 12) or "!opaque:server"
+EventId = NewType("EventId", str)  # "$opaque"
+UserId = NewType("UserId", str)  # "@localpart:server"
+GroupCode = NewType("GroupCode", str)  # "G-7F3K", ours: stays when the room is upgraded
+PersonId = NewType("PersonId", str)  # the first account of a person; several accounts may share it
+RecordIndex = NewType("RecordIndex", int)  # the place of a record in the journal, from 0
+CaseNumber = NewType("CaseNumber", int)  # from 1, in the order cases were opened
+
+MAX_ID_BYTES = 255  # "The length of a user ID ... MUST NOT exceed 255 bytes", likewise rooms and events
+SAFE_INT = 2**53 - 1  # canonical JSON: integers beyond this do not survive
+
+_USER = re.compile(r"@[^:\s\x00-\x1f]*:[^\s\x00-\x1f/\\]+\Z")
+_ROOM = re.compile(r"![^\s\x00-\x1f]+\Z")
+_EVENT = re.compile(r"\$[^\s\x00-\x1f]+\Z")
+_CODE_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # nothing that reads like another letter
+_CODE = re.compile(rf"G-[{_CODE_ALPHABET}]{{4}}\Z")
+
+
+def is_user_id(text: object) -> bool:
+    """Whether `text` has the form of a user id; historical localparts are accepted."""
+    return (
+        isinstance(text, str) and len(text.encode("utf-8", "surrogatepass")) <= MAX_ID_BYTES and bool(_USER.match(text))
+    )
+
+
+def is_room_id(text: object) -> bool:
+    """Whether `text` has the form of a room id, with a server name or (room version 12) without."""
+    return (
+        isinstance(text, str) and len(text.encode("utf-8", "surrogatepass")) <= MAX_ID_BYTES and bool(_ROOM.match(text))
+    )
+
+
+def is_event_id(text: object) -> bool:
+    """Whether `text` has the form of an event id."""
+    return (
+        isinstance(text, str)
+        and len(text.encode("utf-8", "surrogatepass")) <= MAX_ID_BYTES
+        and bool(_EVENT.match(text))
+    )
+
+
+def is_group_code(text: object) -> bool:
+    """Whether `text` is one of our group codes, such as ``G-7F3K``."""
+    return isinstance(text, str) and bool(_CODE.match(text))
+
+
+def group_code(seed: int) -> GroupCode:
+    """The code for a number drawn by the caller; the caller sees to it that codes do not collide."""
+    letters = []
+    for _ in range(4):
+        seed, digit = divmod(seed, len(_CODE_ALPHABET))
+        letters.append(_CODE_ALPHABET[digit])
+    return GroupCode("G-" + "".join(letters))
+
+
+def server_of(user: str) -> str:
+    """The server name of a user id: all that stands after the first colon."""
+    return user.partition(":")[2]

@@ -1,0 +1,212 @@
+"""Judges one event: which rules it breaks, and what follows for its sender.
+
+A pure function of (event, context, policy): no clock, no I/O, no text for people. The same inputs give the
+same facts in the same order, which is what lets the journal be replayed.
+
+Rules this module keeps:
+- every rule looks at every event and every answer is kept, not only the gravest; one event opens at most one case,
+  for the gravest answer;
+- the same rule broken again by the same person within one incident joins the case that is open: the message is
+  dealt with, nothing is charged a second time;
+- what a manager or an owner posts is judged too, but nothing applies before somebody else has decided;
+- where the bot may not act (an observed room) it opens cases for people to decide.
+Left to others: what a decision brings (`decide.py`), what a low balance brings (`tiers.py`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from .context import CaseView, Context
+from .credit import price
+from .credit import tier as tier_of
+from .events import MembershipChanged, MessagePosted, Received, StateChanged
+from .facts import CaseGrew, CaseOpened, Fact, Found, SanctionStarted
+from .ids import EventId
+from .ledger import charge, credit_now
+from .policy import GRADES, Policy, RuleSettings
+from .rules.port import Check, Hit, Judged, View
+from .tiers import tier_facts
+
+EXCERPT = 280  # characters of a message that a case keeps for those who decide
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRule:
+    """A rule's settings, and the rule ready to look at events."""
+
+    settings: RuleSettings
+    check: Check
+
+
+def judge(
+    event: Received, context: Context, policy: Policy, rules: Sequence[CompiledRule], on: int
+) -> tuple[Fact, ...]:
+    """All that follows from `event`, which stands in the journal at index `on`."""
+    if not _is_judged(event, context):
+        return ()
+    assert isinstance(event, MessagePosted | MembershipChanged | StateChanged)
+    view = View(recent_ms=context.recent_ms, bot=context.bot)
+    broken = [
+        (rule.settings, hit)
+        for rule in rules
+        if _applies(rule.settings, context) and (hit := rule.check.check(event, view)) is not None
+    ]
+    if not broken:
+        return _held_back(event, context, policy, on)
+    found = tuple(_found(settings, hit, event, on) for settings, hit in broken)
+    gravest, _ = max(broken, key=lambda pair: GRADES.index(pair[0].grade))
+    return (*found, *_case(gravest, event, context, policy, on))
+
+
+def _is_judged(event: Received, context: Context) -> bool:
+    """People's own words in a group that is served: not ours, nor what the bot itself made happen."""
+    if context.room.purpose != "group" or not context.room.active:
+        return False
+    if isinstance(event, MembershipChanged):
+        return event.membership == "join" and event.sender == event.user != context.bot
+    return isinstance(event, MessagePosted | StateChanged) and event.sender != context.bot
+
+
+def _applies(rule: RuleSettings, context: Context) -> bool:
+    names = (context.room.room, context.room.code)
+    return any(fnmatchcase(name, glob) for glob in rule.rooms for name in names)
+
+
+def _found(rule: RuleSettings, hit: Hit, event: Judged, on: int) -> Found:
+    return Found(
+        room=event.room,
+        on=on,
+        rule=rule.name,
+        grade=rule.grade,
+        where=hit.where or "-",
+        count=hit.numbers.get("count", 0),
+        limit=hit.numbers.get("limit", 0),
+        subject=event.sender,
+        matched=hit.matched[:EXCERPT],
+    )
+
+
+def _case(rule: RuleSettings, event: Judged, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
+    known = context.subject.recent_cases.get((event.room, rule.name))
+    window = policy.credit.incident_window
+    if known is not None and known.outcome != "dismissed" and event.received_ms - known.latest <= window:
+        return _more_evidence(known, rule, event, context, on)
+    return _new_case(rule, event, context, policy, on)
+
+
+def _more_evidence(known: CaseView, rule: RuleSettings, event: Judged, context: Context, on: int) -> tuple[Fact, ...]:
+    grew = CaseGrew(room=event.room, on=on, n=known.n, subject=event.sender, event=event.event)
+    if _waits_for_people(context):
+        return (grew,)
+    measure = rule.measure if rule.decide == "auto" or known.outcome == "upheld" else rule.interim
+    gone = measure in ("redact", "mute") and redaction_of(event, on, known.n, rule.name, "rule")
+    return (grew, gone) if gone else (grew,)
+
+
+def _new_case(rule: RuleSettings, event: Judged, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
+    n = context.next_case
+    waits = _waits_for_people(context)
+    by_itself = rule.decide == "auto" and not waits
+    opened = CaseOpened(
+        room=event.room,
+        on=on,
+        n=n,
+        rule=rule.name,
+        grade=rule.grade,
+        decide="auto" if by_itself else "manager",
+        state="decided" if by_itself else "open",
+        due=context.now_ms + policy.cases.deadlines.of(rule.grade),
+        manages=int(event.room in context.subject.manages),
+        subject=event.sender,
+        event=event.event,
+        excerpt=_excerpt(event),
+    )
+    if waits:
+        return (opened,)
+    if not by_itself:
+        return (opened, *measures(rule.interim, rule, event, on, n, context, "interim"))
+    return (
+        opened,
+        *measures(rule.measure, rule, event, on, n, context, "rule"),
+        *charged(context, policy, rule=rule.name, grade=rule.grade, n=n, on=on),
+    )
+
+
+def _waits_for_people(context: Context) -> bool:
+    """A wrong rule must not behead a room; and where the bot may not act, people decide."""
+    return context.room.room in context.subject.manages or context.room.condition != "protected"
+
+
+def _excerpt(event: Judged) -> str:
+    return event.texts[0].value[:EXCERPT] if event.texts else ""
+
+
+def measures(
+    measure: str, rule: RuleSettings, event: Judged, on: int, n: int, context: Context, basis: str
+) -> tuple[Fact, ...]:
+    """The facts of a rule's measure: the message goes; with "mute" its sender is also silent for a time."""
+    facts: list[Fact] = []
+    if measure in ("redact", "mute") and (gone := redaction_of(event, on, n, rule.name, basis)):
+        facts.append(gone)
+    if measure == "mute":
+        facts.append(
+            SanctionStarted(
+                room=event.room,
+                on=on,
+                kind="mute",
+                until=context.now_ms + rule.mute_for,
+                n=n,
+                basis="interim" if basis == "interim" else "rule",
+                rule=rule.name,
+                subject=event.sender,
+            )
+        )
+    return tuple(facts)
+
+
+def redaction_of(event: Judged, on: int, n: int, rule: str, basis: str) -> SanctionStarted | None:
+    """The redaction of a message; a display name or a topic cannot be redacted away usefully."""
+    if not isinstance(event, MessagePosted):
+        return None
+    return SanctionStarted(
+        room=event.room,
+        on=on,
+        kind="redact",
+        n=n,
+        basis="interim" if basis == "interim" else "rule",
+        rule=rule,
+        subject=event.sender,
+        event=EventId(event.event),
+    )
+
+
+def charged(context: Context, policy: Policy, *, rule: str, grade: str, n: int, on: int) -> tuple[Fact, ...]:
+    """The entry in the ledger, and what the new balance brings."""
+    ledger = context.subject.ledger(context.room.room, policy.credit)
+    cost = price(ledger, rule=rule, grade=grade, now_ms=context.now_ms, settings=policy.credit)  # type: ignore[arg-type]
+    entry = charge(context, policy, cost, rule=rule, grade=grade, n=n, on=on)
+    return (entry, *tier_facts(context, policy, entry))
+
+
+def _held_back(event: Judged, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
+    """Tier C: one message in a while, and links and media wait for a manager. No case, nothing is charged."""
+    if not isinstance(event, MessagePosted) or _waits_for_people(context):
+        return ()
+    if tier_of(credit_now(context, policy), policy.tiers) != "C":
+        return ()
+    reason = _reason_to_hold(event, context, policy)
+    if reason is None:
+        return ()
+    gone = redaction_of(event, on, 0, reason, "rule")
+    return (gone,) if gone else ()
+
+
+def _reason_to_hold(event: MessagePosted, context: Context, policy: Policy) -> str | None:
+    earlier = [ms for ms in context.recent_ms[:-1] if event.received_ms - ms < policy.tiers.slow_every]
+    if earlier and event.replaces is None:
+        return "tier-slow"
+    holds = policy.tiers.hold_links_and_media
+    if holds and (event.media is not None or any("://" in text.value for text in event.texts)):
+        return "tier-links"
+    return None

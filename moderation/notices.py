@@ -1,0 +1,122 @@
+"""The kinds of values that fill a notice, told apart so that each is written as the reader expects.
+
+A notice is a message key and such fields; it becomes text only when it is sent, in the language of
+whoever reads it. Fields travel as JSON through the outbox. Left to others: the texts (`bot/messages`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from .events import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A point in time, milliseconds since 1970 UTC; shown in UTC, and said so."""
+
+    ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A length of time in milliseconds."""
+
+    ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """A person, shown as their Matrix id and linked for clients that can."""
+
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Something to type, such as a command."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """A text of the message files inside another one, such as the name of a tier."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class RuleText:
+    """A rule, shown in the operator's words for it in the reader's language, or else by its name."""
+
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoomName:
+    """A room, shown by its name and code."""
+
+    room: str
+
+
+Value = str | int | Moment | Span | Who | Code | Phrase | RuleText | RoomName
+Fields = Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One paragraph of a notice: a key of the message files and what fills it."""
+
+    key: str
+    fields: Fields = field(default_factory=dict)
+
+
+def line(key: str, **fields: Value) -> Line:
+    """A line, written short."""
+    return Line(key, fields)
+
+
+_TAGS: dict[str, type] = {
+    "moment": Moment,
+    "span": Span,
+    "who": Who,
+    "code": Code,
+    "phrase": Phrase,
+    "rule": RuleText,
+    "room": RoomName,
+}
+_TAG_OF = {cls: tag for tag, cls in _TAGS.items()}
+
+
+def lines_to_json(lines: Sequence[Line]) -> list[Json]:
+    """Lines as JSON: tagged values become ``{"$moment": 1795511540740}``."""
+    return [
+        {"key": each.key, "fields": {name: _to_json(value) for name, value in each.fields.items()}} for each in lines
+    ]
+
+
+def lines_from_json(raw: Json) -> tuple[Line, ...]:
+    """The lines that `lines_to_json` wrote."""
+    assert isinstance(raw, list)
+    return tuple(_line_from_json(each) for each in raw)
+
+
+def _line_from_json(raw: Json) -> Line:
+    assert isinstance(raw, dict) and isinstance(raw["fields"], dict)
+    return Line(str(raw["key"]), {name: _from_json(value) for name, value in raw["fields"].items()})
+
+
+def _to_json(value: Value) -> Json:
+    if isinstance(value, str | int):
+        return value
+    (content,) = (getattr(value, slot) for slot in value.__slots__)
+    return {"$" + _TAG_OF[type(value)]: content}
+
+
+def _from_json(value: Json) -> Value:
+    if isinstance(value, dict):
+        ((tag, content),) = value.items()
+        made: Value = _TAGS[tag.removeprefix("$")](content)
+        return made
+    assert isinstance(value, str | int)
+    return value

@@ -1,0 +1,128 @@
+"""What a manager does to somebody directly, by command: mute, kick, ban and their ends, warn, redact, vouch.
+
+Each function asks whether the caller may (`responsibility.py`), and returns the facts. Like everything, these are
+recorded, told to the person concerned, and can be undone. Nothing here charges credit: that takes a rule and a case."""
+
+from dataclasses import dataclass
+
+from .context import Context
+from .errors import Refused
+from .facts import Fact, PersonVerified, SanctionEnded, SanctionKind, SanctionStarted
+from .ids import EventId, UserId
+from .policy import Policy
+from .responsibility import require, require_over
+
+VOUCHED_LEVEL = 2  # DESIGN.md section 5, L2
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Who gives the order, on which record it rests, and what is known (`context.subject` is the target)."""
+
+    by: UserId
+    on: int
+    context: Context
+    policy: Policy
+
+    @property
+    def target(self) -> UserId:
+        return self.context.subject.user
+
+
+def sanction(order: Order, kind: SanctionKind, *, until: int = 0, reason: str = "") -> tuple[Fact, ...]:
+    """Mute, kick, ban or warn. Raises `Refused` without the right, or if it holds already."""
+    context, room = order.context, order.context.room
+    require_over(kind, order.by, order.target, room, order.policy, context.bot)  # type: ignore[arg-type]
+    if kind in ("mute", "ban"):
+        _refuse_twice(order, kind)
+    start = SanctionStarted(
+        room=room.room,
+        on=order.on,
+        kind=kind,
+        until=until,
+        basis="command",
+        subject=order.target,
+        by=order.by,
+        reason=reason,
+    )
+    return (start,)
+
+
+def lift(order: Order, kind: SanctionKind) -> tuple[Fact, ...]:
+    """Unmute or unban: end what holds in this room. What rests on credit ends by credit or by appeal only.
+
+    Returns nothing where nothing of ours holds; raises `Refused` without the right.
+    """
+    context, room = order.context, order.context.room
+    deed = "mute" if kind == "mute" else "unban"
+    require_over(deed, order.by, order.target, room, order.policy, context.bot)  # type: ignore[arg-type]
+    holding = [s for s in context.subject.in_force if s.kind == kind and s.covers(room.room)]
+    if holding and all(s.basis == "credit" for s in holding):
+        raise Refused("error.lift.credit", who=order.target)
+    return tuple(
+        SanctionEnded(
+            room=s.room,
+            on=order.on,
+            start=s.record,
+            kind=kind,
+            why="command",
+            n=s.n,
+            subject=order.target,
+            by=order.by,
+        )
+        for s in holding
+        if s.basis != "credit"
+    )
+
+
+def redact(order: Order, event: EventId, *, reason: str = "") -> tuple[Fact, ...]:
+    """Take a message of the target away. Raises `Refused` without the right."""
+    if order.target != order.by:
+        require("redact", order.by, order.context.room, order.policy)
+    gone = SanctionStarted(
+        room=order.context.room.room,
+        on=order.on,
+        kind="redact",
+        basis="command",
+        subject=order.target,
+        event=event,
+        by=order.by,
+        reason=reason,
+    )
+    return (gone,)
+
+
+def vouch(order: Order, *, in_force_by_voucher: int, credit: int) -> tuple[Fact, ...]:
+    """State that one knows who somebody is. Raises `Refused` without the right, for oneself, or past the limit.
+
+    A voucher of tier B or below may not vouch (`credit` is the voucher's own).
+    """
+    require("vouch", order.by, order.context.room, order.policy)
+    if order.target == order.by:
+        raise Refused("error.target.self")
+    if order.target == order.context.bot:
+        raise Refused("error.target.bot")
+    if credit < order.policy.tiers.a:
+        raise Refused("error.vouch.credit", credit=credit, needed=order.policy.tiers.a)
+    limit = order.policy.verification.vouches_per_manager
+    if in_force_by_voucher >= limit:
+        raise Refused("error.vouch.limit", limit=limit)
+    verified = PersonVerified(
+        room=order.context.room.room,
+        on=order.on,
+        method="vouch",
+        level=VOUCHED_LEVEL,
+        until=order.context.now_ms + order.policy.verification.vouch_lasts,
+        subject=order.target,
+        by=order.by,
+    )
+    return (verified,)
+
+
+def _refuse_twice(order: Order, kind: SanctionKind) -> None:
+    room = order.context.room
+    for holding in order.context.subject.in_force:
+        if holding.kind == kind and holding.covers(room.room):
+            raise Refused(f"error.already.{kind}", who=order.target)
+    if kind == "mute" and room.power.is_muted(order.target):
+        raise Refused("error.already.mute", who=order.target)

@@ -1,0 +1,154 @@
+"""The policy of one deployment: its rules and all numbers, as one frozen value.
+
+It is made from `config.toml`, recorded in full whenever it changes, and read back from there, so that a
+record can always be judged again by the policy that was in force. Every number of the model is a
+setting here; nothing here reads a file.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from .durations import DAY_MS, HOUR_MS, Duration
+from .rules import flood, links, media, mentions, pattern, terms
+
+Grade = Literal["minor", "moderate", "serious", "severe"]
+Measure = Literal["none", "notice", "redact", "mute"]
+Decide = Literal["auto", "manager"]
+
+GRADES: tuple[Grade, ...] = ("minor", "moderate", "serious", "severe")  # in order of weight
+
+
+class Settings(BaseModel):
+    """What all settings share: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RuleBase(Settings):
+    """What every rule has, whatever its kind."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+    grade: Annotated[Grade, Field(alias="class")] = "minor"
+    measure: Measure = "redact"
+    mute_for: Duration = 10 * 60_000
+    decide: Decide = "auto"
+    interim: Measure = "none"  # only with decide = "manager": what holds until somebody decides
+    rooms: tuple[str, ...] = ("*",)  # globs over room ids, aliases and group codes
+    where: tuple[str, ...] = ()  # empty: everywhere text can stand
+    text: dict[str, str] = Field(default_factory=dict)  # language -> the rule in words, for members
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class TermsRule(RuleBase, terms.Settings):
+    kind: Literal["terms"]
+
+
+class PatternRule(RuleBase, pattern.Settings):
+    kind: Literal["pattern"]
+
+
+class LinksRule(RuleBase, links.Settings):
+    kind: Literal["links"]
+
+
+class FloodRule(RuleBase, flood.Settings):
+    kind: Literal["flood"]
+
+
+class MentionsRule(RuleBase, mentions.Settings):
+    kind: Literal["mentions"]
+
+
+class MediaRule(RuleBase, media.Settings):
+    kind: Literal["media"]
+
+
+RuleSettings = Annotated[
+    TermsRule | PatternRule | LinksRule | FloodRule | MentionsRule | MediaRule, Field(discriminator="kind")
+]
+
+
+class ByGrade(Settings):
+    """One number for each class of violation."""
+
+    minor: int
+    moderate: int
+    serious: int
+    severe: int
+
+    def of(self, grade: Grade) -> int:
+        return int(getattr(self, grade))
+
+
+class DurationByGrade(Settings):
+    """One length of time for each class of violation, in milliseconds."""
+
+    minor: Duration
+    moderate: Duration
+    serious: Duration
+    severe: Duration
+
+    def of(self, grade: Grade) -> int:
+        return int(getattr(self, grade))
+
+
+class CreditSettings(Settings):
+    """DESIGN.md section 4, "Credit". Amounts in points, times in milliseconds."""
+
+    start: int = 100
+    ceiling: int = 100
+    costs: ByGrade = ByGrade(minor=5, moderate=10, serious=25, severe=50)
+    first_minor_is_warning: bool = True
+    repeat_within: Duration = 90 * DAY_MS
+    second_percent: int = 150  # the same rule a second time within `repeat_within`
+    further_percent: int = 200
+    incident_limit: int = 60  # at most this for one incident
+    incident_window: Duration = 10 * 60_000  # the same rule by the same person: one incident
+    quiet_before_recovery: Duration = 7 * DAY_MS
+    recover_every: Duration = 3 * DAY_MS  # one point each
+    expires_after: Duration = 183 * DAY_MS
+    scope: Literal["deployment", "room"] = "deployment"
+
+
+class TierSettings(Settings):
+    """Lower bounds of the tiers, and what they bring. Below `d` is tier E."""
+
+    a: int = 80
+    b: int = 60
+    c: int = 40
+    d: int = 20
+    manage_from: int = 40  # below this credit (or standing), rights to manage are suspended
+    slow_every: Duration = 30_000  # tier C: one message in this time
+    hold_links_and_media: bool = True  # tier C: they wait for a manager
+    mute_for: Duration = 3 * DAY_MS  # tier D
+    demote_for: Duration = 7 * DAY_MS  # at least; longer until credit is back
+    barred_for: Duration = 90 * DAY_MS  # tier E, until the review
+
+
+class CaseSettings(Settings):
+    """Deadlines by class, and how long a decision can be appealed."""
+
+    deadlines: DurationByGrade = DurationByGrade(
+        minor=72 * HOUR_MS, moderate=72 * HOUR_MS, serious=24 * HOUR_MS, severe=4 * HOUR_MS
+    )
+    appeal_within: Duration = 183 * DAY_MS
+
+
+class VerificationSettings(Settings):
+    """Level L2 by vouching. Other methods have settings of their own."""
+
+    vouch_lasts: Duration = 183 * DAY_MS
+    vouches_per_manager: int = 50  # in force at once
+
+
+class Policy(Settings):
+    """Everything judgement depends on, beside the event and the context."""
+
+    rules: tuple[RuleSettings, ...] = ()
+    credit: CreditSettings = CreditSettings()
+    tiers: TierSettings = TierSettings()
+    cases: CaseSettings = CaseSettings()
+    verification: VerificationSettings = VerificationSettings()
+    operators: tuple[str, ...] = ()  # Matrix ids

@@ -1,0 +1,328 @@
+"""Who may do what in a room, from its `m.room.create` event and its power levels; nothing else is asked.
+
+After the Matrix client-server API v1.19, `m.room.power_levels`, and the authorization rules of room version
+12 (MSC4289: the creators of a room stand above every level, for ever). Older versions differ only in who the
+creators are and in that levels may be written as text.
+
+Rules this module keeps: whatever a homeserver sends, nothing here raises; what cannot be read counts as
+absent. "Can" means that a homeserver would allow it to somebody who is joined; a method that is stricter
+says so. Roles come from the room itself (DESIGN.md section 3).
+Left to others: membership (who is joined, banned or has left), the writing of state (`bot/reconcile.py`),
+and what should be (`sanctions.py`).
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from .ids import SAFE_INT, UserId, is_user_id
+
+CREATOR_LEVEL = SAFE_INT + 1  # above every level that can be written
+OWNER_LEVEL = 100  # in rooms without creators of their own rank: the least an owner has
+POWER_LEVELS = "m.room.power_levels"
+EVENT_BYTES = 65_536  # section "Size limits": one event, as canonical JSON
+# What the server adds around the content: ids, up to 20 previous and 10 auth events, hashes and signatures.
+ENVELOPE_BYTES = 4_096
+
+Role = Literal["owner", "manager", "member"]
+Right = Literal["post", "redact", "kick", "ban", "invite", "levels", "pin", "join_rules"]
+
+_DEFAULTS = {
+    "users_default": 0,
+    "events_default": 0,
+    "state_default": 50,
+    "ban": 50,
+    "kick": 50,
+    "redact": 50,
+    "invite": 0,
+}
+_INTEGER_TEXT = re.compile(r"\s*[+-]?[0-9]{1,400}\s*\Z")
+# Up to version 10 `content.creator` names the creator; since 11 it is the sender, and the key means nothing.
+_NAMES_CREATOR = frozenset(str(number) for number in range(1, 11))
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """A right the bot does not have, and the level that would give it."""
+
+    right: Right
+    level: int
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """The power levels of one room at one moment. Make it with `Power.of`."""
+
+    creators: frozenset[UserId]  # those above every level: none before room version 12
+    users: Mapping[str, int] = field(hash=False)  # keys as they were written
+    events: Mapping[str, int] = field(hash=False)
+    users_default: int
+    events_default: int
+    state_default: int
+    ban: int
+    kick: int
+    redact: int
+    invite: int
+    highest: int  # the highest level written for a person, the bot not counted
+    bot: UserId | None = None  # our own account: neither owner nor manager, whatever its level
+    implied: bool = False  # the room has no power levels event: `users` is what the rules imply
+
+    @classmethod
+    def of(cls, create: object, levels: object, *, bot: UserId | None = None) -> "Power":
+        """From the raw `m.room.create` event and the content of `m.room.power_levels`; `None` for none.
+
+        Without the create event the creators are unknown, and in a room of version 12 every answer about them
+        is wrong: fetch it. Tell `bot`, or a room that the bot made has the bot for its owner.
+        """
+        content = _mapping(levels)
+        users = _levels(content.get("users"))
+        if levels is None:
+            users = dict.fromkeys(_first_creator(_mapping(create)), OWNER_LEVEL)
+        return cls(
+            creators=_creators(_mapping(create)),
+            users=users,
+            events=_levels(content.get("events")),
+            highest=max((users[user] for user in _people(users) - {bot}), default=0),
+            bot=bot,
+            implied=levels is None,
+            **_named_levels(content),
+        )
+
+    # Levels.
+
+    def level(self, user: str) -> int:
+        """The power level of `user`; `CREATOR_LEVEL` for creators of room version 12 and later."""
+        if user in self.creators:
+            return CREATOR_LEVEL
+        return self.users.get(user, self.users_default)
+
+    def is_creator(self, user: str) -> bool:
+        """Whether `user` stands above every level and can never be demoted, kicked or banned."""
+        return user in self.creators
+
+    def required(self, event_type: str, *, state: bool) -> int:
+        """The "required power level" of an event type; memberships follow rules of their own."""
+        return self.events.get(event_type, self.state_default if state else self.events_default)
+
+    # Rights.
+
+    def can_send(self, user: str, event_type: str, *, state: bool = False) -> bool:
+        """Authorization rule 8. For memberships ask the methods below."""
+        return self.level(user) >= self.required(event_type, state=state)
+
+    def can_redact_others(self, user: str) -> bool:
+        """Whether `user` may send redactions and servers will apply them to other people's events."""
+        return self.level(user) >= self._redacting()
+
+    def can_kick(self, actor: str, target: str) -> bool:
+        """Authorization rule 5.5.4; also refuses a knock or takes back an invitation."""
+        return self.level(actor) >= self.kick and self.level(actor) > self.level(target)
+
+    def can_ban(self, actor: str, target: str) -> bool:
+        """Authorization rule 5.6.2."""
+        return self.level(actor) >= self.ban and self.level(actor) > self.level(target)
+
+    def can_unban(self, actor: str, target: str) -> bool:
+        """Authorization rules 5.5.3 and 5.5.4: it takes both the ban and the kick level."""
+        return self.level(actor) >= self.ban and self.can_kick(actor, target)
+
+    def can_invite(self, user: str) -> bool:
+        """Authorization rule 5.4.4."""
+        return self.level(user) >= self.invite
+
+    def can_set_level(self, actor: str, target: str, new: int | None) -> bool:
+        """Whether `actor` may give `target` the level `new`, or with `None` remove their entry.
+
+        Authorization rules 8, 10.4, 10.9 and 10.10. Stricter than these in two things: an entry cannot be
+        removed where `users_default` would then lift its owner above the actor; and a first power levels
+        event is held to the same bounds as every later one (rule 10.5 would allow anything).
+        """
+        own = self.level(actor)
+        if not self.can_send(actor, POWER_LEVELS, state=True) or target in self.creators:
+            return False
+        present = self.users.get(target)
+        if present == new:  # nothing would be altered
+            return True
+        if present is not None and target != actor and present >= own:
+            return False
+        if new is None:
+            return self.users_default <= own
+        return -SAFE_INT <= new <= min(own, SAFE_INT)
+
+    # Mutes: there is no such thing in Matrix, only a level too low to post.
+
+    def is_muted(self, user: str) -> bool:
+        """Whether `user` was silenced as a person: below what posting takes and below everybody else.
+
+        Where all are silent (`events_default` raised above `users_default`) nobody is muted in this sense;
+        ask `can_send` whether somebody can post.
+        """
+        return self.level(user) < min(self.events_default, self.users_default)
+
+    def mute_level(self) -> int:
+        """A level at which nothing at all can be posted, and below that of anybody not muted by name."""
+        return max(-SAFE_INT, min(0, self.events_default, self.users_default, *self.events.values()) - 1)
+
+    # Roles, DESIGN.md section 3.
+
+    def role(self, user: str) -> Role:
+        """What `user` is in this room.
+
+        Owners are the creators of room version 12; where there are none (or only the bot), those at the
+        highest level, if that is 100 or more. Managers may kick, ban or redact others. Both must stand above
+        `users_default`: a right that everybody has makes nobody responsible. So nobody muted is either.
+        """
+        if user == self.bot:
+            return "member"
+        if user in self.creators:
+            return "owner"
+        level = self.level(user)
+        if level <= self.users_default:
+            return "member"
+        if not self._human_creators() and level >= OWNER_LEVEL and level == self.highest:
+            return "owner"
+        return "manager" if level >= min(self.ban, self.kick, self._redacting()) else "member"
+
+    def owners(self) -> frozenset[UserId]:
+        """All owners, joined or not; the bot is never one."""
+        return self._with_role("owner")
+
+    def managers(self) -> frozenset[UserId]:
+        """All managers, joined or not, without the owners; the bot is never one."""
+        return self._with_role("manager")
+
+    # The bot.
+
+    def missing_for(self, bot: str) -> tuple[Lack, ...]:
+        """The rights the bot lacks for its work, in the order in which they matter."""
+        needed: dict[Right, int] = {
+            "post": self.required("m.room.message", state=False),
+            "redact": self._redacting(),
+            "kick": self.kick,
+            "ban": self.ban,
+            "levels": self.required(POWER_LEVELS, state=True),
+            "pin": self.required("m.room.pinned_events", state=True),
+            "invite": self.invite,
+            "join_rules": self.required("m.room.join_rules", state=True),
+        }
+        own = self.level(bot)
+        return tuple(Lack(right, level) for right, level in needed.items() if own < level)
+
+    def cannot_demote(self, bot: str, users: Iterable[UserId]) -> frozenset[UserId]:
+        """Those of `users` whom the bot has no power over: at or above its own level."""
+        own = self.level(bot)
+        return frozenset(user for user in users if user != bot and self.level(user) >= own)
+
+    # Writing.
+
+    def with_levels(
+        self, content: Mapping[str, object] | None, changes: Mapping[UserId, int | None]
+    ) -> dict[str, object]:
+        """New content for `m.room.power_levels`: `content` as just read, with `changes` (`None` removes).
+
+        All else is kept as it was. Creators are left out of `users`, since a server refuses the whole event
+        if one is in it (rule 10.4). Where the room has no power levels event, its first creator's implied
+        level is written down, which would be lost otherwise.
+        """
+        after = dict(content or {})
+        users: dict[str, object] = dict(self.users if self.implied else _mapping(after.get("users")))
+        for user, level in changes.items():
+            if level is None:
+                users.pop(user, None)
+            else:
+                users[user] = level
+        after["users"] = {user: level for user, level in users.items() if user not in self.creators}
+        return after
+
+    @staticmethod
+    def size_left(content: Mapping[str, object]) -> int:
+        """The bytes that `content` leaves free in one event; below 0 when it is too large to be sent."""
+        text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+        return EVENT_BYTES - ENVELOPE_BYTES - len(text.encode("utf-8", "surrogatepass"))
+
+    def _redacting(self) -> int:
+        # Servers apply a redaction by the redact level, but first the event itself must be allowed (rule 8).
+        return max(self.redact, self.required("m.room.redaction", state=False))
+
+    def _human_creators(self) -> frozenset[UserId]:
+        return self.creators - {self.bot}
+
+    def _with_role(self, role: Role) -> frozenset[UserId]:
+        named = self.creators | _people(self.users)
+        return frozenset(user for user in named if self.role(user) == role)
+
+
+def _level(value: object) -> int | None:
+    """A level as servers read it: whole numbers, in old rooms also as text or with a fraction (cut off).
+
+    Held within what canonical JSON can carry, so that nobody reaches `CREATOR_LEVEL` by writing a number.
+    """
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str) and _INTEGER_TEXT.match(value):
+        value = int(value)
+    if isinstance(value, float) and math.isfinite(value):
+        value = int(value)
+    return max(-SAFE_INT, min(SAFE_INT, value)) if isinstance(value, int) else None
+
+
+def _levels(value: object) -> dict[str, int]:
+    """A map of levels without the entries that are none."""
+    read = {key: _level(entry) for key, entry in _mapping(value).items()}
+    return {key: level for key, level in read.items() if level is not None}
+
+
+def _named_levels(content: Mapping[str, object]) -> dict[str, int]:
+    """The levels that stand at the top of the content, each with its default."""
+    return {**_DEFAULTS, **_levels({name: content.get(name) for name in _DEFAULTS})}
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    if not isinstance(value, Mapping):
+        return {}
+    return {key: entry for key, entry in value.items() if isinstance(key, str)}
+
+
+def _people(users: Iterable[str]) -> frozenset[UserId]:
+    """The keys of `users` that are user ids; old servers let others stand."""
+    return frozenset(UserId(user) for user in users if _is_user(user))
+
+
+def _is_user(text: object) -> bool:
+    try:
+        return is_user_id(text)
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON can carry and UTF-8 cannot
+        return False
+
+
+def _version(create: Mapping[str, object]) -> str:
+    """The room version; "1" where none is given, as the specification has it."""
+    version = _mapping(create.get("content")).get("room_version")
+    return version if isinstance(version, str) else "1"
+
+
+def _has_lasting_creators(version: str) -> bool:
+    """Whether creators stand above every level: MSC4289, stable since room version 12."""
+    if version == "org.matrix.hydra.11":
+        return True
+    return version.isascii() and version.isdigit() and len(version) < 10 and int(version) >= 12
+
+
+def _creators(create: Mapping[str, object]) -> frozenset[UserId]:
+    if not _has_lasting_creators(_version(create)):
+        return frozenset()
+    more = _mapping(create.get("content")).get("additional_creators")
+    named = [create.get("sender"), *(more if isinstance(more, list) else ())]
+    return frozenset(UserId(user) for user in named if isinstance(user, str) and _is_user(user))
+
+
+def _first_creator(create: Mapping[str, object]) -> frozenset[UserId]:
+    """Who made the room: the sender, or `content.creator` up to room version 10."""
+    maker = create.get("sender")
+    named = _mapping(create.get("content")).get("creator")
+    if _version(create) in _NAMES_CREATOR and _is_user(named):
+        maker = named
+    return frozenset({UserId(maker)} if isinstance(maker, str) and _is_user(maker) else ())

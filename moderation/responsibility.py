@@ -1,0 +1,74 @@
+"""Who may do what to whom: every question of right is asked here, and answered by `None` or a `Refused`.
+
+Rules this module keeps: roles come from the room's own power levels; nobody decides their own case; nobody does more
+through the bot than their own level allows them (a mute counts as less than a kick, so whoever may kick may
+mute: docs/decisions/0005); whoever decided a case may reconsider it, and so may the owner and the operator.
+"""
+
+from typing import Literal
+
+from .context import CaseView, RoomView
+from .errors import Refused
+from .ids import UserId
+from .policy import Policy
+
+Deed = Literal["redact", "mute", "kick", "ban", "unban", "warn", "vouch", "decide", "history", "language"]
+_MANAGERS_DEEDS: frozenset[Deed] = frozenset({"warn", "vouch", "decide", "history", "language"})
+
+
+def is_operator(user: UserId, policy: Policy) -> bool:
+    """Whether `user` is named in the configuration as one who runs this deployment."""
+    return user in policy.operators
+
+
+def is_manager(user: UserId, room: RoomView, policy: Policy) -> bool:
+    """Manager or owner of the room, or operator."""
+    return is_operator(user, policy) or room.power.role(user) != "member"
+
+
+def require(deed: Deed, actor: UserId, room: RoomView, policy: Policy) -> None:
+    """Raise `Refused` unless `actor` may do `deed` in `room` at all."""
+    if not _may(deed, actor, room, policy):
+        raise Refused(f"error.right.{deed}", room=room.room)
+
+
+def require_over(deed: Deed, actor: UserId, target: UserId, room: RoomView, policy: Policy, bot: UserId) -> None:
+    """Raise `Refused` unless `actor` may do `deed` to `target` in `room`, as by hand."""
+    if target == bot:
+        raise Refused("error.target.bot")
+    if target == actor:
+        raise Refused("error.target.self")
+    require(deed, actor, room, policy)
+    if room.power.is_creator(target):
+        raise Refused("error.target.creator", who=target)
+    if is_operator(actor, policy):
+        return
+    if deed != "redact" and room.power.level(target) >= room.power.level(actor):
+        raise Refused("error.target.above", who=target)
+
+
+def require_decider(case: CaseView, actor: UserId, room: RoomView, policy: Policy) -> None:
+    """Raise `Refused` unless `actor` may decide `case`, or decide it anew."""
+    if actor == case.subject:
+        raise Refused("error.case.own", n=case.n)
+    require("decide", actor, room, policy)
+
+
+def may_reconsider(decided_by: str, actor: UserId, room: RoomView, policy: Policy) -> bool:
+    """Whether `actor` may change a decision: a rule's by any manager, a person's by that person or from above."""
+    if not decided_by or decided_by == actor:
+        return True
+    return is_operator(actor, policy) or room.power.role(actor) == "owner"
+
+
+def _may(deed: Deed, actor: UserId, room: RoomView, policy: Policy) -> bool:
+    if is_operator(actor, policy):
+        return True
+    level, power = room.power.level(actor), room.power
+    if deed in _MANAGERS_DEEDS:
+        return power.role(actor) != "member"
+    if deed == "redact":
+        return power.can_redact_others(actor)
+    if deed in ("kick", "mute"):
+        return level >= power.kick and level > power.users_default
+    return level >= power.ban and level > power.users_default and (deed == "ban" or level >= power.kick)

@@ -1,0 +1,47 @@
+"""Too many messages in a short time.
+
+Rules this module keeps: only the times of receipt in `View.recent_ms` count, this message among them;
+an edit (`m.replace`) is no new message. Left to others: keeping those times, and making one incident of
+the hits that follow each other (`moderation/judge.py`).
+"""
+
+from bisect import bisect_right
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from moderation.durations import Duration
+from moderation.events import MessagePosted
+
+from .port import Hit, Judged, View
+
+
+class Settings(BaseModel):
+    """More than `messages` within `within` breaks the rule."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    messages: int = Field(default=10, ge=1, le=1000, description="how many messages are still fine")
+    within: Duration = Field(default=10_000, description="in which time, such as 10s")
+
+
+class Flood:
+    """Counts one sender's messages in one room."""
+
+    def __init__(self, settings: Settings, where: frozenset[str] = frozenset()) -> None:
+        # A message counts wherever its text stands: `where` has no meaning here.
+        del where
+        self._settings = settings
+
+    def check(self, event: Judged, view: View) -> Hit | None:
+        """A hit when the window that ends at this message holds more than the limit."""
+        if not isinstance(event, MessagePosted) or event.replaces is not None:
+            return None
+        count = self._count(view.recent_ms, event.received_ms)
+        if count <= self._settings.messages:
+            return None
+        limits = {"limit": self._settings.messages, "within_ms": self._settings.within}
+        return Hit(numbers={"count": count, **limits})
+
+    def _count(self, times_ms: tuple[int, ...], now_ms: int) -> int:
+        # Half open: a message exactly `within` ago has left the window.
+        return bisect_right(times_ms, now_ms) - bisect_right(times_ms, now_ms - self._settings.within)

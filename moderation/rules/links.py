@@ -1,0 +1,116 @@
+"""Links to places that are not wanted.
+
+Rules this module keeps: `deny` wins over `allow`; a domain stands for all below it; a look-alike of an
+allowed domain is another domain, so it is not allowed. Left to others: finding links and reading their
+hosts (`addresses.py`); what stands behind a link: nothing is fetched, short links stay unresolved.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from moderation.events import MessagePosted, Where
+
+from .addresses import Link, host_of, hrefs, written_links
+from .port import Hit, Judged, View
+from .texts import cut, looked_at
+
+EVERY = "*"
+_DOMAIN = re.compile(r"[^\W_](?:[\w-]*\w)?(?:\.[^\W_](?:[\w-]*\w)?)*")
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*", re.ASCII)
+_FORMATTED: Where = "formatted"
+
+
+def _domain(value: str) -> str:
+    if value == EVERY:
+        return value
+    host = host_of(value.strip())
+    if not _DOMAIN.fullmatch(host):
+        raise ValueError(
+            f"expected a domain such as example.org (www.example.org is then meant too), "
+            f"without https:// and path, not {value!r}"
+        )
+    return host
+
+
+def _scheme(value: str) -> str:
+    name = value.strip().lower().removesuffix("://").removesuffix(":")
+    if not _SCHEME.fullmatch(name):
+        raise ValueError(f"expected the name of a scheme such as https or mailto, not {value!r}")
+    return name
+
+
+Domains = tuple[Annotated[str, AfterValidator(_domain)], ...]
+
+
+class Settings(BaseModel):
+    """Which links are fine."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    allow: Domains = Field(default=(), description="domains that are fine; then all others are not")
+    deny: Domains = Field(default=(), description="domains that are not fine; * is all but those allowed")
+    schemes: tuple[Annotated[str, AfterValidator(_scheme)], ...] = Field(
+        default=(), description="schemes that are fine, such as https; empty: all"
+    )
+    matrix_links: bool = Field(default=True, description="matrix.to links and matrix: URIs are always fine")
+    bare: bool = Field(default=True, description="example.org without https:// is a link too")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "Settings":
+        if EVERY in self.allow:
+            raise ValueError('allow = ["*"] allows every link; leave allow out and name what to deny')
+        if not (self.allow or self.deny or self.schemes):
+            raise ValueError('expected allow, deny or schemes; deny = ["*"] denies every link')
+        return self
+
+
+class Links:
+    """The domains of a rule, ready to be compared."""
+
+    def __init__(self, settings: Settings, where: frozenset[str] = frozenset()) -> None:
+        self._settings = settings
+        self._where = where
+        self._allow = frozenset(settings.allow)
+        self._deny = frozenset(settings.deny) - {EVERY}
+        self._only_allowed = bool(settings.allow) or EVERY in settings.deny
+        self._no_others = EVERY in settings.deny
+
+    def check(self, event: Judged, view: View) -> Hit | None:
+        """A hit for the first link that is not fine."""
+        del view
+        for text in looked_at(event, self._where):
+            for link in written_links(text.value, bare=self._settings.bare):
+                if not self._is_fine(link):
+                    return Hit(where=text.where, matched=cut(link.written))
+        return self._check_hrefs(event)
+
+    def _check_hrefs(self, event: Judged) -> Hit | None:
+        if not isinstance(event, MessagePosted) or (self._where and _FORMATTED not in self._where):
+            return None
+        bad = (link for link in hrefs(event) if not self._is_fine(link))
+        return next((Hit(where=_FORMATTED, matched=cut(link.written)) for link in bad), None)
+
+    def _is_fine(self, link: Link) -> bool:
+        if self._settings.matrix_links and link.hosts == ("matrix.to",):
+            return True
+        if self._settings.schemes and link.scheme and link.scheme not in self._settings.schemes:
+            return False
+        if not link.hosts:  # mailto:, magnet: and the like lead to no host
+            return not self._no_others
+        return all(map(self._is_fine_host, link.hosts))
+
+    def _is_fine_host(self, host: str) -> bool:
+        names = set(_and_above(host))
+        if names & self._deny:
+            return False
+        return not self._only_allowed or bool(names & self._allow)
+
+
+def _and_above(host: str) -> Iterator[str]:
+    """The host and every domain it is under: a.b.c, b.c, c."""
+    while host:
+        yield host
+        host = host.partition(".")[2]

@@ -1,0 +1,97 @@
+"""Files of a kind, type or size that the room does not want.
+
+Rules this module keeps: it goes by what the sender says of the file (`info` of the message); nothing is
+downloaded. What the sender does not say is decided by `unknown_size` and `unknown_type`, since the
+specification makes both optional. A location is no file and has neither.
+"""
+
+import re
+from fnmatch import fnmatchcase
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from moderation.events import Media as Attached
+from moderation.events import MediaKind, MessagePosted
+
+from .port import Hit, Judged, View
+
+_BYTES_PER = {
+    "": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30,
+}  # fmt: skip
+_SIZE = re.compile(r"(\d{1,12})\s*([A-Z]{0,3})", re.ASCII)
+_TYPE = re.compile(r"[a-z0-9*?][a-z0-9!#$&^_.+*?-]*/[a-z0-9!#$&^_.+*?-]+")
+
+
+def parse_size(text: str) -> int:
+    """Bytes of a size such as ``10MB`` or ``512 KiB``. Raises `ValueError` if it is not one."""
+    found = _SIZE.fullmatch(text.strip().upper())
+    if not found or found[2] not in _BYTES_PER:
+        raise ValueError("expected a size such as 500KB, 10MB (10,000,000 bytes) or 10MiB (10,485,760)")
+    return int(found[1]) * _BYTES_PER[found[2]]
+
+
+def _size(value: object) -> object:
+    return parse_size(value) if isinstance(value, str) else value
+
+
+def _mimetype(value: object) -> object:
+    if isinstance(value, str) and not _TYPE.fullmatch(value.lower()):
+        raise ValueError(f"expected a media type or a pattern for one, such as image/png or image/*, not {value!r}")
+    return value.lower() if isinstance(value, str) else value
+
+
+Size = Annotated[int, BeforeValidator(_size), Field(gt=0)]
+TypePattern = Annotated[str, BeforeValidator(_mimetype)]
+Unknown = Literal["allow", "deny"]
+
+
+class Settings(BaseModel):
+    """What is allowed. A setting left out limits nothing; an empty list allows nothing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kinds: tuple[MediaKind, ...] | None = Field(default=None, description="kinds allowed; [] is no media")
+    max_size: Size | None = Field(default=None, description="bytes, or text such as 10MB")
+    mimetypes: tuple[TypePattern, ...] | None = Field(default=None, description="allowed, such as image/*")
+    unknown_size: Unknown = Field(default="allow", description="when the sender tells no size")
+    unknown_type: Unknown = Field(default="allow", description="when the sender tells no media type")
+
+
+class Media:
+    """Looks at the file of a message."""
+
+    def __init__(self, settings: Settings, where: frozenset[str] = frozenset()) -> None:
+        # A file has no place among the texts: `where` has no meaning here.
+        del where
+        self._settings = settings
+
+    def check(self, event: Judged, view: View) -> Hit | None:
+        """A hit when the file is of a kind or type not allowed, or too large."""
+        del view
+        if not isinstance(event, MessagePosted) or event.media is None:
+            return None
+        media = event.media
+        if self._settings.kinds is not None and media.kind not in self._settings.kinds:
+            return Hit()
+        if media.kind == "location":
+            return None
+        return self._type(media) or self._size(media)
+
+    def _type(self, media: Attached) -> Hit | None:
+        patterns = self._settings.mimetypes
+        if patterns is None:
+            return None
+        if not media.mimetype:
+            return Hit() if self._settings.unknown_type == "deny" else None
+        # Parameters and case have no say (RFC 2045): "Image/PNG; name=x" is image/png.
+        name = media.mimetype.partition(";")[0].strip().lower()
+        return None if any(fnmatchcase(name, pattern) for pattern in patterns) else Hit()
+
+    def _size(self, media: Attached) -> Hit | None:
+        limit = self._settings.max_size
+        if limit is None:
+            return None
+        if media.size is None or media.size < 0:
+            return Hit(numbers={"limit": limit}) if self._settings.unknown_size == "deny" else None
+        return Hit(numbers={"size": media.size, "limit": limit}) if media.size > limit else None

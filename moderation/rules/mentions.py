@@ -1,0 +1,72 @@
+"""Too many people called at once, or the whole room.
+
+Counted together: `m.mentions` and the matrix.to links of the formatted body (both in `event.mentions`,
+client-server API "User and room mentions"), and Matrix ids and matrix.to links written in the texts.
+
+Rules this module keeps: one person counts once however written, the sender not at all. Left to others:
+whether a notification really went out; that depends on each reader's push rules.
+"""
+
+import re
+from typing import Literal
+from urllib.parse import unquote
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from moderation.events import MessagePosted, Text, Where
+from moderation.ids import is_user_id
+from moderation.text import visible
+
+from .port import Hit, Judged, View
+from .texts import looked_at
+
+_SERVER = r"(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::[0-9]{1,5})?"
+_USER = re.compile(rf"(?<![\w/@.+-])@[A-Za-z0-9._=/+-]+:{_SERVER}", re.ASCII)
+_IN_LINK = r"[^\s\"'<>?)\]\ud800-\udfff]"
+_LINK = re.compile(rf"matrix\.to/#/([@%]{_IN_LINK}+)|matrix:u/({_IN_LINK}+)", re.IGNORECASE)
+_ROOM = re.compile(r"(?<![\w@])@room(?![\w:.-]*:)(?!\w)", re.ASCII | re.IGNORECASE)
+
+
+class Settings(BaseModel):
+    """How many people one message may mention, and whether it may call the room."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    limit: int = Field(default=5, ge=0, le=1000, description="how many different people are still fine")
+    room: Literal["allow", "deny"] = Field(default="allow", description="whether @room is fine")
+
+
+class Mentions:
+    """Counts the people a message mentions."""
+
+    def __init__(self, settings: Settings, where: frozenset[str] = frozenset()) -> None:
+        self._settings = settings
+        self._where = where
+
+    def check(self, event: Judged, view: View) -> Hit | None:
+        """A hit when the room is called and may not be, or more people than the limit are mentioned."""
+        del view
+        if not isinstance(event, MessagePosted):
+            return None
+        texts = [Text(text.where, visible(text.value)) for text in looked_at(event, self._where)]
+        if self._settings.room == "deny" and (hit := _room_called(event, texts)):
+            return hit
+        users = set(event.mentions).union(*(mentioned(text.value) for text in texts)) - {event.sender}
+        if len(users) <= self._settings.limit:
+            return None
+        return Hit(numbers={"count": len(users), "limit": self._settings.limit})
+
+
+def _room_called(event: MessagePosted, texts: list[Text]) -> Hit | None:
+    for text in texts:
+        if found := _ROOM.search(text.value):
+            where: Where = text.where
+            return Hit(where=where, matched=found[0])
+    return Hit() if event.mentions_room else None
+
+
+def mentioned(text: str) -> set[str]:
+    """The user ids written in `text`, plainly or in matrix.to links and matrix: URIs."""
+    linked = (unquote(link[1]) if link[1] else "@" + unquote(link[2]) for link in _LINK.finditer(text))
+    written = (found[0] for found in _USER.finditer(text))
+    return {user for user in (*linked, *written) if is_user_id(user)}

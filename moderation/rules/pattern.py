@@ -1,0 +1,119 @@
+"""Regular expressions that cannot hang: RE2 runs in time linear in the text, whatever the pattern.
+
+Rules this module keeps: a pattern RE2 does not take (it has no look-around and no back-references) is an
+error when the settings are made, never later; memory is bounded. All patterns are tried at once with
+`re2.Set`; only when one matches is it run alone, to find the place.
+
+Left to others: look-alike letters, unless `normalise` asks for the form ``letters`` of `moderation/text.py`.
+"""
+
+from typing import Annotated
+
+import re2
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from moderation.events import Text
+from moderation.text import normalise
+
+from .port import Hit, Judged, View
+from .texts import cut, looked_at
+
+_MAX_MEM = 4 << 20  # bytes for one pattern: a program of some 100,000 steps
+_SET_MAX_MEM = 64 << 20  # bytes for all of them together
+_SENTINEL = "\ue000answerable\ue000"  # private use characters: matches only the question below
+
+
+def _options(ignore_case: bool, max_mem: int = _MAX_MEM) -> re2.Options:
+    options = re2.Options()
+    options.case_sensitive = not ignore_case
+    options.max_mem = max_mem
+    options.log_errors = False  # RE2 would write to stderr; we raise
+    return options
+
+
+def _compiles(pattern: str) -> str:
+    try:
+        re2.compile(pattern, _options(ignore_case=False))
+    except re2.error as error:
+        said = error.args[0] if error.args else ""
+        said = said.decode(errors="replace") if isinstance(said, bytes) else said
+        raise ValueError(f"the pattern {pattern!r} is not one RE2 takes: {said}") from None
+    except UnicodeEncodeError:
+        raise ValueError(f"the pattern {pattern!r} is not valid Unicode") from None
+    return pattern
+
+
+class Settings(BaseModel):
+    """Any one of the patterns breaks the rule."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    patterns: tuple[Annotated[str, Field(min_length=1), AfterValidator(_compiles)], ...] = Field(
+        min_length=1, description="regular expressions in the syntax of RE2"
+    )
+    ignore_case: bool = Field(default=True, description="whether capital and small letters are the same")
+    normalise: bool = Field(
+        default=False, description="match the text with look-alike letters, accents and invisible signs undone"
+    )
+
+    @model_validator(mode="after")
+    def _nothing_is_not_a_match(self) -> "Settings":
+        for pattern in self.patterns:
+            if re2.search(pattern, "", _options(self.ignore_case)):
+                raise ValueError(f"the pattern {pattern!r} matches the empty text, so everything")
+        return self
+
+
+class Pattern:
+    """All patterns of a rule as one automaton."""
+
+    def __init__(self, settings: Settings, where: frozenset[str] = frozenset()) -> None:
+        self._where = where
+        self._normalise = settings.normalise
+        options = _options(settings.ignore_case)
+        self._single = [re2.compile(pattern, options) for pattern in settings.patterns]
+        self._set = _set_of(settings)
+
+    def check(self, event: Judged, view: View) -> Hit | None:
+        """A hit for the first text that a pattern matches, with the piece it matched."""
+        del view
+        for text in looked_at(event, self._where):
+            if matched := self._search(text):
+                return Hit(where=text.where, matched=cut(matched))
+        return None
+
+    def _search(self, text: Text) -> str | None:
+        read = normalise(text.value, "letters") if self._normalise else None
+        subject = _encodable(read.text if read else text.value)
+        for index in self._candidates(subject):
+            found = self._single[index].search(subject)
+            if found and found.end() > found.start():
+                span = found.span()
+                return read.quote(*span) if read else text.value[slice(*span)]
+        return None
+
+    def _candidates(self, subject: str) -> list[int]:
+        if self._set is None:
+            return list(range(len(self._single)))
+        return sorted(self._set.Match(subject) or ())
+
+
+def _encodable(text: str) -> str:
+    # RE2 reads UTF-8, which has no lone surrogates; "?" takes the place of each, so offsets stay.
+    return text if text.isascii() else text.encode(errors="replace").decode()
+
+
+def _set_of(settings: Settings) -> re2.Set | None:
+    """The patterns as one set, or None if they are too large together.
+
+    A set whose automaton has no memory left says "no match" to everything, without an error. So it is
+    asked a question whose answer is known before it is trusted.
+    """
+    together = re2.Set.SearchSet(_options(settings.ignore_case, _SET_MAX_MEM))
+    for pattern in (*settings.patterns, _SENTINEL):
+        together.Add(pattern)
+    try:
+        together.Compile()
+    except re2.error:
+        return None
+    return together if together.Match(_SENTINEL) else None
