@@ -1,0 +1,132 @@
+"""Opens the state database: SQLite through SQLAlchemy Core and aiosqlite, migrated by Alembic.
+
+Rules kept here: one writer, one transaction at a time; readers never wait for it (WAL). A commit is not
+fsynced (`synchronous = NORMAL`): after a power cut SQLite may have lost the last transactions, never its
+consistency, and the journal, which *is* fsynced, brings the database up to date again.
+Left to others: what is written (`storage/project.py`), and the queries, one file a noun.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, event
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from moderation.errors import Broken, Invalid
+
+FILE = "state.sqlite3"
+_BUSY_MS = 5_000
+
+
+class Database:
+    """The state database of one data directory. Make it with `Database.open`."""
+
+    def __init__(self, engine: AsyncEngine, writer: AsyncConnection | None) -> None:
+        self._engine = engine
+        self._writer = writer
+        self._turn = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, data_dir: Path, *, read_only: bool = False) -> "Database":
+        """Open, and unless `read_only` create or migrate, the database.
+
+        Raises `Invalid` if there is none to read, or if a newer version of this program wrote it.
+        """
+        path = data_dir / FILE
+        if read_only:
+            if not path.exists():
+                raise Invalid(f"no database at {path}: has the bot run with this data directory?")
+            await asyncio.to_thread(refuse_other_schema, path)
+        else:
+            await asyncio.to_thread(migrate, path)
+        engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
+        event.listen(engine.sync_engine, "connect", _read_only_settings if read_only else _settings)
+        writer = None if read_only else await engine.connect()
+        return cls(engine, writer)
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """The one writing transaction: committed at the end, rolled back on any error."""
+        if self._writer is None:
+            raise Broken("this database was opened for reading only")
+        async with self._turn, self._writer.begin():
+            yield self._writer
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A connection that sees the last committed state."""
+        async with self._engine.connect() as connection:
+            yield connection
+
+    async def close(self) -> None:
+        """Give back all connections."""
+        if self._writer is not None:
+            await self._writer.close()
+        await self._engine.dispose()
+
+
+def migrate(path: Path) -> None:
+    """Bring the file to the newest schema. Raises `Invalid` if it is newer than this program."""
+    if path.exists():
+        refuse_other_schema(path, only_newer=True)
+    else:
+        path.touch(mode=0o600)
+    config = _alembic()
+    engine = create_engine(f"sqlite:///{path}")
+    try:
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    finally:
+        engine.dispose()
+
+
+def refuse_other_schema(path: Path, *, only_newer: bool = False) -> None:
+    """Raise `Invalid` if the file's schema is not one that this program can use."""
+    script = ScriptDirectory.from_config(_alembic())
+    known = {revision.revision for revision in script.walk_revisions()}
+    engine = create_engine(f"sqlite:///{path}")
+    try:
+        with engine.connect() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+    except Exception as error:
+        raise Invalid(f"{path} is not a database of Answerable: {error}") from error
+    finally:
+        engine.dispose()
+    if current is not None and current not in known:
+        raise Invalid(f"{path} was written by a newer version of Answerable (schema {current}); use that version")
+    if not only_newer and current != script.get_current_head():
+        raise Invalid(f"{path} has an older schema; start the bot once with `answerable run` to migrate it")
+
+
+def _alembic() -> AlembicConfig:
+    config = AlembicConfig()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+def _settings(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode = WAL",
+        "synchronous = NORMAL",
+        "foreign_keys = ON",
+        f"busy_timeout = {_BUSY_MS}",
+        "temp_store = MEMORY",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _read_only_settings(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+    cursor.execute("PRAGMA query_only = ON")
+    cursor.close()

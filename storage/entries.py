@@ -1,0 +1,236 @@
+"""Events and facts as records, and facts back from records.
+
+Rules kept here: what concerns a person goes into that person's erasable part, whatever it is; the skeleton gets numbers
+and short words only; a room is written as its group code. With `content = "metadata"` no text that a person wrote
+ever reaches the disk. What the bot itself says is noted without its text, since it speaks about others.
+Left to others: writing (`records/journal.py`), applying facts to the database (`project.py`).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from moderation.events import (
+    Json,
+    MembershipChanged,
+    MessagePosted,
+    Received,
+    Redacted,
+    StateChanged,
+    Undecryptable,
+    Unreadable,
+)
+from moderation.facts import FACTS, Fact, owner_of
+from moderation.ids import GroupCode, PersonId, RoomId, UserId
+
+from .records.draft import NOBODY, Draft, Part, Record
+
+Content = Literal["full", "metadata"]
+PersonOf = Callable[[UserId], PersonId]
+
+# The journal's name for a field where it differs: "class" is a word of Python.
+_WRITTEN_AS = {"grade": "class", "language": "lang"}
+_READ_AS = {written: name for name, written in _WRITTEN_AS.items()}
+_DEFAULTS_LEFT_OUT = {"on": -1, "undoes": -1, "credit": -1}
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """How one class of facts is laid out."""
+
+    cls: type[Fact]
+    public: tuple[str, ...]
+    people: Mapping[str, tuple[str, ...]]  # person field -> the private fields that go with it
+    unowned: tuple[str, ...]
+    constants: Mapping[str, str]  # fields of one possible value, which tell the classes of a kind apart
+
+
+# Facts.
+
+
+def draft_of_fact(fact: Fact, at_ms: int, code: GroupCode | None, person_of: PersonOf) -> Draft:
+    """The record of a fact. `code` is the group code of `fact.room`."""
+    shape = _SHAPES[type(fact)]
+    parts = [
+        Part(
+            person_of(user),
+            {"as": who, "mxid": user, **{name: v for name in own if (v := getattr(fact, name))}},
+        )
+        for who, own in shape.people.items()
+        if (user := getattr(fact, who))
+    ]
+    free = {name: value for name in shape.unowned if (value := getattr(fact, name))}
+    if free:
+        parts.append(Part(NOBODY, free))
+    return Draft(kind=fact.KIND, at_ms=at_ms, group=code, fields=_public(fact, shape), parts=tuple(parts))
+
+
+def fact_of_record(record: Record, room_of: Callable[[str], RoomId | None]) -> Fact | None:
+    """The fact that a record was made from; None for records of events and of the log itself.
+
+    What has been erased comes back empty.
+    """
+    shape = _shape_of(record)
+    if shape is None:
+        return None
+    values: dict[str, Any] = {_READ_AS.get(name, name): value for name, value in record.fields.items()}
+    for part in record.parts:
+        _take_part(part, shape, values)
+    values["room"] = room_of(record.group) if record.group is not None else None
+    return shape.cls(**values)
+
+
+def _take_part(part: Mapping[str, Json], shape: _Shape, values: dict[str, Any]) -> None:
+    who = part.get("as")
+    if isinstance(who, str) and who in shape.people:
+        values[who] = part.get("mxid", "")
+        values.update({name: part[name] for name in shape.people[who] if name in part})
+    else:
+        values.update({name: part[name] for name in shape.unowned if name in part})
+
+
+def _public(fact: Fact, shape: _Shape) -> dict[str, int | str]:
+    return {
+        _WRITTEN_AS.get(name, name): value
+        for name in shape.public
+        if (value := getattr(fact, name)) != _DEFAULTS_LEFT_OUT.get(name)
+    }
+
+
+def _shape_of(record: Record) -> _Shape | None:
+    for shape in _SHAPES_OF_KIND.get(record.kind, ()):
+        if all(record.fields.get(name) == value for name, value in shape.constants.items()):
+            return shape
+    return None
+
+
+def _make_shape(cls: type[Fact]) -> _Shape:
+    owners = {name: owner for name, owner in owner_of(cls).items() if name != "room"}
+    people = {
+        who: tuple(name for name, owner in owners.items() if owner == who)
+        for who, owner in owners.items()
+        if owner == "person"
+    }
+    hints = get_type_hints(cls)
+    return _Shape(
+        cls=cls,
+        public=tuple(name for name, owner in owners.items() if owner == "public"),
+        people=people,
+        unowned=tuple(name for name, owner in owners.items() if owner == "nobody"),
+        constants={
+            item.name: get_args(hint)[0]
+            for item in fields(cls)
+            if get_origin(hint := hints[item.name]) is Literal and len(get_args(hint)) == 1
+        },
+    )
+
+
+_SHAPES = {cls: _make_shape(cls) for cls in FACTS}
+_SHAPES_OF_KIND: dict[str, list[_Shape]] = {}
+for _shape in sorted(_SHAPES.values(), key=lambda shape: -len(shape.constants)):
+    _SHAPES_OF_KIND.setdefault(_shape.cls.KIND, []).append(_shape)
+
+
+# Events.
+
+
+def draft_of_event(
+    event: Received, code: GroupCode, person_of: PersonOf, *, content: Content = "full", bot: str = ""
+) -> Draft:
+    """The record of something that was received."""
+    if isinstance(event, Unreadable):
+        return _unreadable(event, code, person_of, content)
+    data: dict[str, Json] = {"mxid": event.sender, "ev": event.event, "ts": event.sent_ms}
+    if event.type != "m.room.message":
+        data["type"] = event.type
+    if event.encrypted:
+        data["encrypted"] = 1
+    if event.sender == bot and not isinstance(event, MembershipChanged | StateChanged):
+        data["own"] = 1
+    elif content == "full" or isinstance(event, MembershipChanged | StateChanged):
+        data |= _words(event)
+    if isinstance(event, Redacted):
+        data["target"] = event.target
+    kind, skeleton = _kind_of(event)
+    parts = [Part(person_of(event.sender), data)]
+    if isinstance(event, MembershipChanged) and event.user != event.sender:
+        parts.append(Part(person_of(event.user), {"as": "target", "mxid": event.user}))
+    return Draft(kind=kind, at_ms=event.received_ms, group=code, fields=skeleton, parts=tuple(parts))
+
+
+def raw_of_record(record: Record) -> dict[str, Json] | None:
+    """The raw event that an event's record was made from, as far as it was kept; None for other records."""
+    if record.kind not in _EVENT_KINDS or not record.parts:
+        return None
+    part = record.parts[0]
+    if not isinstance(part.get("ev"), str) or not isinstance(part.get("mxid"), str):
+        return None
+    inner = part.get("content")
+    content: dict[str, Json] = dict(inner) if isinstance(inner, dict) else {}
+    if "body" in part:
+        content["body"] = part["body"]
+    raw: dict[str, Json] = {
+        "event_id": part["ev"],
+        "sender": part["mxid"],
+        "origin_server_ts": part.get("ts", 0),
+        "type": part.get("type", "m.room.message"),
+        "content": content,
+    }
+    if "key" in part:
+        raw["state_key"] = part["key"]
+    if "target" in part:
+        raw["redacts"] = part["target"]
+    return raw
+
+
+def _words(event: Any) -> dict[str, Json]:
+    rest = dict(event.content)
+    data: dict[str, Json] = {}
+    if isinstance(rest.get("body"), str):
+        data["body"] = rest.pop("body")
+    if rest:
+        data["content"] = rest
+    if isinstance(event, StateChanged):
+        data["key"] = event.state_key
+    if isinstance(event, MembershipChanged):
+        data["key"] = event.user
+    return data
+
+
+def _kind_of(event: Received) -> tuple[str, dict[str, int | str]]:
+    match event:
+        case MessagePosted() if event.replaces is not None:
+            return "edit", {}
+        case MessagePosted() if event.media is not None:
+            return "message", {"media": event.media.kind}
+        case Redacted():
+            return "redact", {}
+        case MembershipChanged():
+            return ("join" if event.membership == "join" else "leave"), {"membership": event.membership}
+        case StateChanged():
+            return "state", {"what": "event"}
+        case Undecryptable():
+            return "coverage", {"what": "undecryptable", "count": 1}
+        case _:
+            return "message", {}
+
+
+def _unreadable(event: Unreadable, code: GroupCode, person_of: PersonOf, content: Content) -> Draft:
+    data: dict[str, Json] = {"problem": event.problem}
+    if event.sender:
+        data["mxid"] = event.sender
+    if event.event:
+        data["ev"] = event.event
+    if content == "full":
+        data["raw"] = event.raw
+    owner = person_of(event.sender) if event.sender else NOBODY
+    return Draft(
+        kind="coverage",
+        at_ms=event.received_ms,
+        group=code,
+        fields={"what": "unreadable", "count": 1},
+        parts=(Part(owner, data),),
+    )
+
+
+_EVENT_KINDS = frozenset({"message", "edit", "redact", "join", "leave", "state", "coverage"})

@@ -1,0 +1,81 @@
+"""The outbox: what is still to be said to the homeserver, in the transaction that decided it.
+
+Rules kept here: a row is there until the homeserver has answered for good; its `txn` is made from the record that
+caused it, so the same cause queued twice is one row, and the same request sent twice is one event; of things that say
+the same while they wait (`merge`) one is kept. The row goes with the record of the outcome (`project.py`).
+Left to others: the sending (`bot/act.py`).
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.actions import Action, from_json, to_json
+
+from .tables import outbox
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One row: an action that waits for its turn."""
+
+    id: int
+    txn: str
+    action: Action
+    record: int
+    attempts: int
+    not_before: int
+
+
+async def put(
+    db: AsyncConnection, actions: Sequence[Action], *, cause: int, start: int = 0, not_before: int = 0
+) -> None:
+    """Queue actions that the record `cause` gave rise to; `start` is how many it gave rise to before."""
+    for number, action in enumerate(actions, start):
+        row = upsert(outbox).values(
+            txn=f"answerable.{cause}.{number}",
+            priority=action.PRIORITY,
+            room=action.room,
+            action=json.dumps(to_json(action)),
+            record=cause,
+            not_before=not_before,
+            merge=action.merge,
+        )
+        await db.execute(row.on_conflict_do_nothing())
+
+
+async def waiting(db: AsyncConnection, now_ms: int, limit: int) -> list[Waiting]:
+    """The next rows whose time has come, most urgent first."""
+    rows = await db.execute(
+        select(outbox).where(outbox.c.not_before <= now_ms).order_by(outbox.c.priority, outbox.c.id).limit(limit)
+    )
+    return [
+        Waiting(row.id, row.txn, from_json(json.loads(row.action)), row.record, row.attempts, row.not_before)
+        for row in rows
+    ]
+
+
+async def next_time(db: AsyncConnection, now_ms: int) -> int | None:
+    """The earliest time after `now_ms` at which a waiting row may be tried; None if there is none."""
+    found = await db.scalar(select(func.min(outbox.c.not_before)).where(outbox.c.not_before > now_ms))
+    return int(found) if found is not None else None
+
+
+async def count(db: AsyncConnection) -> int:
+    """How many rows wait."""
+    return int(await db.scalar(select(func.count()).select_from(outbox)) or 0)
+
+
+async def started(db: AsyncConnection, rows: Sequence[int]) -> None:
+    """These rows are being sent: the same thing wanted again from now on is a new row."""
+    await db.execute(update(outbox).where(outbox.c.id.in_(rows), outbox.c.merge.is_not(None)).values(merge=None))
+
+
+async def later(db: AsyncConnection, row: int, not_before: int) -> None:
+    """Try again, not before a time."""
+    values = {"not_before": not_before, "attempts": outbox.c.attempts + 1}
+    await db.execute(update(outbox).where(outbox.c.id == row).values(**values))

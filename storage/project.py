@@ -1,0 +1,294 @@
+"""Applies facts and events to the database: the only code that writes the projected tables.
+
+The same functions run while the bot works and when the journal is read again, so the two cannot differ. Each is given
+the index of the record and its time, and nothing else from outside.
+Left to others: making facts (`moderation/`), queries (`views.py` and one file a noun).
+"""
+
+import json
+from collections.abc import Sequence
+from functools import singledispatch
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.events import MembershipChanged, Received, StateChanged, Unreadable
+from moderation.facts import (
+    ActionTaken,
+    CaseDecided,
+    CaseGrew,
+    CaseOpened,
+    CreditChanged,
+    Fact,
+    Held,
+    LanguageChosen,
+    PersonVerified,
+    PolicyChanged,
+    RoleChanged,
+    RoomEntered,
+    RoomStateChanged,
+    SanctionEnded,
+    SanctionExtended,
+    SanctionStarted,
+)
+from moderation.ids import UserId
+
+from . import tables as t
+
+
+async def person_of(db: AsyncConnection, user: UserId) -> str:
+    """The person behind an account: itself, unless accounts were linked by verification."""
+    row = (await db.execute(select(t.accounts.c.person).where(t.accounts.c.user == user))).first()
+    return row.person if row else user
+
+
+async def set_meta(db: AsyncConnection, key: str, value: str) -> None:
+    """Remember one value of the deployment, such as the sync token."""
+    statement = upsert(t.meta).values(key=key, value=value)
+    await db.execute(statement.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
+
+
+# Events.
+
+
+async def project_events(db: AsyncConnection, seen: Sequence[tuple[int, Received, str]]) -> None:
+    """What events tell of rooms: that they were seen, and who is in. (index, event, kind) each, in order.
+
+    Many at once, since most messages bring nothing else.
+    """
+    rows = [_seen(index, event, kind) for index, event, kind in seen if not isinstance(event, Unreadable)]
+    if rows:
+        await db.execute(upsert(t.events).on_conflict_do_nothing(), rows)
+    changes = [event for _, event, _ in seen if isinstance(event, MembershipChanged)]
+    for came in (True, False):
+        await _members(db, [event for event in _latest(changes) if (event.membership == "join") is came], came)
+
+
+async def project_room_state(db: AsyncConnection, event: StateChanged) -> None:
+    """What a state event tells of a room: its levels, its creators, its name."""
+    if event.state_key == "":
+        await _state(db, event)
+
+
+def _seen(index: int, event: Received, kind: str) -> dict[str, object]:
+    return {
+        "event": event.event,
+        "record": index,
+        "room": event.room,
+        "sender": event.sender,
+        "kind": kind,
+        "at": event.received_ms,
+    }
+
+
+def _latest(changes: Sequence[MembershipChanged]) -> list[MembershipChanged]:
+    return list({(event.room, event.user): event for event in changes}.values())
+
+
+async def _members(db: AsyncConnection, changes: Sequence[MembershipChanged], came: bool) -> None:
+    if not changes:
+        return
+    rows = [
+        {"room": e.room, "user": e.user, "membership": e.membership, "display_name": e.display_name or ""}
+        for e in changes
+    ]
+    new = upsert(t.members)
+    kept = {"membership": new.excluded.membership}
+    if came:  # the name somebody had stays known when they have gone
+        kept["display_name"] = new.excluded.display_name
+    await db.execute(new.on_conflict_do_update(index_elements=["room", "user"], set_=kept), rows)
+
+
+async def _state(db: AsyncConnection, event: StateChanged) -> None:
+    column: dict[str, str] = {}
+    if event.type == "m.room.power_levels":
+        column = {"levels": json.dumps(dict(event.content))}
+    elif event.type == "m.room.create":
+        column = {"created": json.dumps({"sender": event.sender, "content": dict(event.content)})}
+    elif event.type == "m.room.name":
+        name = event.content.get("name")
+        column = {"name": name if isinstance(name, str) else ""}
+    if column:
+        await db.execute(update(t.rooms).where(t.rooms.c.room == event.room).values(**column))
+
+
+# Facts.
+
+
+@singledispatch
+async def project(_fact: Fact, _db: AsyncConnection, _index: int, _at_ms: int) -> None:
+    """Apply one fact. Facts that no table reflects (a finding, a start) change nothing."""
+
+
+@project.register
+async def _(fact: RoomEntered, db: AsyncConnection, index: int, _at_ms: int) -> None:
+    group = fact.purpose == "group"
+    values = {
+        "purpose": fact.purpose,
+        "served": fact.served,
+        "direct_with": fact.subject if fact.purpose == "direct" else "",
+        "invited_by": fact.subject if group else "",
+        "condition": "joining" if group else "protected",
+        "via": fact.via,
+        "entered": index,
+    }
+    statement = upsert(t.rooms).values(room=fact.room_id, code=fact.code, **values)
+    await db.execute(statement.on_conflict_do_update(index_elements=["room"], set_=values))
+
+
+@project.register
+async def _(fact: RoomStateChanged, db: AsyncConnection, _index: int, _at_ms: int) -> None:
+    values: dict[str, str] = {"condition": fact.condition}
+    if fact.notice:
+        values["notice"] = fact.notice
+    await db.execute(update(t.rooms).where(t.rooms.c.room == fact.room).values(**values))
+
+
+@project.register
+async def _(fact: RoleChanged, db: AsyncConnection, _index: int, _at_ms: int) -> None:
+    statement = upsert(t.members).values(room=fact.room, user=fact.subject, membership="leave", role=fact.role)
+    await db.execute(statement.on_conflict_do_update(index_elements=["room", "user"], set_={"role": fact.role}))
+
+
+@project.register
+async def _(fact: CaseOpened, db: AsyncConnection, index: int, at_ms: int) -> None:
+    await db.execute(
+        insert(t.cases).values(
+            n=fact.n,
+            record=index,
+            room=fact.room,
+            subject=fact.subject,
+            person=await person_of(db, fact.subject),
+            rule=fact.rule,
+            grade=fact.grade,
+            decide=fact.decide,
+            manages=fact.manages,
+            state=fact.state,
+            outcome="upheld" if fact.state == "decided" else "",
+            opened=at_ms,
+            due=fact.due,
+            latest=at_ms,
+            decided=at_ms if fact.state == "decided" else 0,
+            excerpt=fact.excerpt,
+        )
+    )
+    await db.execute(insert(t.evidence).values(record=fact.on, n=fact.n, event=fact.event))
+
+
+@project.register
+async def _(fact: CaseGrew, db: AsyncConnection, _index: int, at_ms: int) -> None:
+    await db.execute(update(t.cases).where(t.cases.c.n == fact.n).values(latest=at_ms))
+    await db.execute(insert(t.evidence).values(record=fact.on, n=fact.n, event=fact.event))
+
+
+@project.register
+async def _(fact: CaseDecided, db: AsyncConnection, _index: int, at_ms: int) -> None:
+    await db.execute(
+        update(t.cases)
+        .where(t.cases.c.n == fact.n)
+        .values(state=fact.state, outcome=fact.what, decided=at_ms, by=fact.by, reason=fact.reason)
+    )
+
+
+@project.register
+async def _(fact: CreditChanged, db: AsyncConnection, index: int, at_ms: int) -> None:
+    await db.execute(
+        insert(t.credit).values(
+            record=index,
+            person=await person_of(db, fact.subject),
+            user=fact.subject,
+            at=at_ms,
+            entry=fact.entry,
+            cost=fact.cost,
+            grade=fact.grade,
+            rule=fact.rule,
+            n=fact.n,
+            room=fact.room or "",
+            undoes=fact.undoes,
+        )
+    )
+
+
+@project.register
+async def _(fact: SanctionStarted, db: AsyncConnection, index: int, at_ms: int) -> None:
+    await db.execute(
+        insert(t.sanctions).values(
+            record=index,
+            kind=fact.kind,
+            room=fact.room or "",
+            subject=fact.subject,
+            person=await person_of(db, fact.subject),
+            at=at_ms,
+            until=fact.until,
+            n=fact.n,
+            basis=fact.basis,
+            rule=fact.rule,
+            by=fact.by,
+            reason=fact.reason,
+            event=fact.event,
+        )
+    )
+
+
+@project.register
+async def _(fact: SanctionExtended, db: AsyncConnection, _index: int, _at_ms: int) -> None:
+    await db.execute(update(t.sanctions).where(t.sanctions.c.record == fact.start).values(until=fact.until))
+
+
+@project.register
+async def _(fact: SanctionEnded, db: AsyncConnection, _index: int, at_ms: int) -> None:
+    await db.execute(
+        update(t.sanctions).where(t.sanctions.c.record == fact.start).values(ended=max(at_ms, 1), why_ended=fact.why)
+    )
+
+
+@project.register
+async def _(fact: PersonVerified, db: AsyncConnection, index: int, at_ms: int) -> None:
+    await db.execute(
+        insert(t.verifications).values(
+            record=index,
+            person=await person_of(db, fact.subject),
+            user=fact.subject,
+            room=fact.room or "",
+            method=fact.method,
+            level=fact.level,
+            by=fact.by,
+            at=at_ms,
+            until=fact.until,
+        )
+    )
+
+
+@project.register
+async def _(fact: LanguageChosen, db: AsyncConnection, _index: int, _at_ms: int) -> None:
+    if fact.subject:
+        statement = upsert(t.accounts).values(user=fact.subject, person=fact.subject, language=fact.language)
+        await db.execute(statement.on_conflict_do_update(index_elements=["user"], set_={"language": fact.language}))
+    else:
+        await db.execute(update(t.rooms).where(t.rooms.c.room == fact.room).values(language=fact.language))
+
+
+@project.register
+async def _(fact: Held, db: AsyncConnection, _index: int, _at_ms: int) -> None:
+    key = (t.holds.c.room == fact.room, t.holds.c.user == fact.subject, t.holds.c.what == fact.what)
+    if fact.step == "released":
+        await db.execute(delete(t.holds).where(*key))
+        return
+    values = {"step": "held" if fact.step == "corrected" else fact.step, "prior": fact.prior, "held": fact.held}
+    statement = upsert(t.holds).values(room=fact.room, user=fact.subject, what=fact.what, **values)
+    await db.execute(statement.on_conflict_do_update(index_elements=["room", "user", "what"], set_=values))
+    if fact.step == "corrected":
+        await db.execute(update(t.holds).where(*key).values(corrections=t.holds.c.corrections + 1))
+
+
+@project.register
+async def _(fact: ActionTaken, db: AsyncConnection, _index: int, _at_ms: int) -> None:
+    await db.execute(delete(t.outbox).where(t.outbox.c.txn == fact.txn))
+    if fact.action == "card" and fact.result == "done":
+        await db.execute(update(t.cases).where(t.cases.c.n == fact.n).values(card=fact.made))
+
+
+@project.register
+async def _(fact: PolicyChanged, db: AsyncConnection, _index: int, _at_ms: int) -> None:
+    await set_meta(db, "policy", fact.policy)

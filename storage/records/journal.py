@@ -1,0 +1,326 @@
+"""The journal: drafts go in, numbered, salted and hashed; after `sync` they stay.
+
+Rules kept here, in the order in which things reach the disk:
+1. lines into the open day (`append`), 2. flushed (`sync`), 3. the tiles that hash them, 4. the signed checkpoint.
+A checkpoint is never ahead of what is durable: else, after a power cut, the log would sign another history
+under a size it had signed already. Tiles come before it, so that whoever reads it finds what it promises.
+After a failed write or flush nothing is accepted any more: what is on disk is then unknown, and
+only a new opening, which reads it, can tell. One process at a time holds a log.
+All calls are synchronous and are made by one thread at a time, from a worker thread.
+Left to others: what is recorded (`bot/pipeline.py`), erasing and purging, checking (`verify.py`).
+"""
+
+import datetime as dt
+import os
+import secrets
+from array import array
+from binascii import b2a_base64
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import accumulate, groupby
+from operator import itemgetter
+from pathlib import Path
+from types import TracebackType
+
+from moderation.errors import Broken, Invalid
+from moderation.ids import PersonId, RecordIndex
+
+from ..identity import PersonKeys, pseudonym
+from . import disk, kinds, logkey
+from .checkpoint import Checkpoint
+from .days import Day, close_day
+from .draft import NOBODY, Draft, Part, Record
+from .line import Written, day_of, decode, encode
+from .note import Signer
+from .reader import Log
+from .recover import Recovery, State, recover
+from .tiles import Tiles
+
+FORMAT = 1
+CHECKPOINT_MS = 60_000
+CHECKPOINT_RECORDS = 256
+_SALT_BYTES = 16
+
+
+class Journal:
+    """An open log, to be used as a context manager or closed by `close`."""
+
+    def __init__(self, folder: Path, signer: Signer, keys: PersonKeys, claim: disk.Claim, state: State) -> None:
+        self.folder = folder
+        self.recovery: Recovery | None = state.recovery
+        self._signer = signer
+        self._claim = claim
+        self._names = _Names(keys)
+        self._log = Log(folder)
+        self._tiles = Tiles(folder / "tile")
+        self._tree = state.tree
+        self._signed = state.signed
+        self._signed_ms = 0
+        self._synced = state.tree.size
+        self._first = state.first
+        self._offsets = state.offsets
+        self._last_day = state.days[-1].name if state.days else ""
+        self._appender = disk.Appender(state.open_day.path) if state.open_day else None
+        self._failed = False
+
+    @classmethod
+    def open(cls, data_dir: Path, origin: str, keys: PersonKeys, now_ms: int) -> "Journal":
+        """Open the log in ``<data_dir>/records``, or begin one named `origin`.
+
+        A log keeps the name it was begun with. Tiles and checkpoint are brought up to the records on disk; what was
+        cut off is told in `recovery`. Raises `Invalid` if another process has the log open or `origin` cannot
+        be a name, `Broken` if the log is damaged, `OSError` if the disk fails.
+        """
+        folder = data_dir / "records"
+        for name in ("day", "tile", "checkpoints"):
+            disk.make_folder(folder / name)
+        claim = _claim(folder)
+        try:
+            signer = logkey.load_or_create(data_dir, folder, origin)
+            journal = cls(folder, signer, keys, claim, recover(folder, signer.verifier))
+            journal._catch_up(now_ms)
+        except BaseException:
+            claim.release()
+            raise
+        return journal
+
+    @property
+    def size(self) -> int:
+        """How many records there are; the index of the next one."""
+        return self._tree.size
+
+    @property
+    def origin(self) -> str:
+        """The log's name, as every checkpoint bears it."""
+        return self._signer.name
+
+    @property
+    def vkey(self) -> str:
+        """The verifier key (C2SP signed-note), for everybody to keep."""
+        return self._signer.verifier.text
+
+    @property
+    def signed_checkpoint(self) -> str:
+        """The newest checkpoint, as signed."""
+        return (self.folder / "checkpoint").read_text("utf-8")
+
+    def append(self, drafts: Sequence[Draft]) -> list[RecordIndex]:
+        """Write records to the open day, in this order; they are durable after the next `sync`.
+
+        A record goes to the UTC day of its time, but never to a day before the open one, so that a clock set back
+        leaves the order as it is. If any draft breaks the rules of `kinds`, `Broken` is raised and nothing is written.
+        """
+        self._must_be_usable()
+        for draft in drafts:
+            kinds.check(draft)
+        start = self.size
+        lines = self._encode(drafts, start)
+        with self._or_refuse_from_now_on():
+            placed = zip(list(self._days(drafts)), lines, strict=True)
+            for day, run in groupby(placed, key=itemgetter(0)):
+                if day != self._last_day or self._appender is None:
+                    self._begin(day)
+                self._write([line for _, line in run])
+        return [RecordIndex(index) for index in range(start, start + len(drafts))]
+
+    def sync(self) -> None:
+        """Flush: on return all records appended so far are durable."""
+        self._must_be_usable()
+        if self._appender and self._synced != self.size:
+            with self._or_refuse_from_now_on():
+                self._appender.sync()
+            self._synced = self.size
+
+    def due_for_checkpoint(self, now_ms: int) -> bool:
+        """Whether 256 records, or any for 60 seconds, have not been signed. A clock set back counts as due."""
+        waiting = self.size - self._signed
+        in_time = 0 <= now_ms - self._signed_ms < CHECKPOINT_MS
+        return waiting >= CHECKPOINT_RECORDS or (waiting > 0 and not in_time)
+
+    def checkpoint(self, now_ms: int) -> None:
+        """Sign all records: flush, write the tiles, then the checkpoint. See the module for why in this order."""
+        self.sync()
+        if self._signed == self.size:
+            return
+        with self._or_refuse_from_now_on():
+            self._write_tiles()
+            disk.replace_atomically(self.folder / "checkpoint", self._sign())
+        self._signed = self.size
+        self._signed_ms = now_ms
+
+    def close_day(self, now_ms: int) -> str | None:
+        """Close the open day if it is over; returns its name then. `append` does the same by itself.
+
+        To be called some time after midnight UTC, so that a quiet log has its closing checkpoint too.
+        """
+        self._must_be_usable()
+        if self._appender is None or day_of(now_ms) <= self._last_day:
+            return None
+        with self._or_refuse_from_now_on():
+            self._close_day()
+        return self._last_day
+
+    def read(self, start: int = 0, stop: int | None = None) -> Iterator[Record]:
+        """Records from `start` up to, not including, `stop`. Raises `Broken` at a damaged line."""
+        return self._log.read(start, stop)
+
+    def get(self, index: int) -> Record:
+        """One record. Raises `LookupError` if there is none."""
+        place = index - self._first
+        if self._appender and 0 <= place < len(self._offsets) - 1:
+            begin, end = self._offsets[place : place + 2]
+            with self._appender.path.open("rb") as file:
+                return decode(os.pread(file.fileno(), end - begin - 1, begin))
+        return self._log.get(index)
+
+    def close(self, now_ms: int) -> None:
+        """Sign what is not signed yet and let go of the log."""
+        try:
+            if not self._failed:
+                self.checkpoint(now_ms)
+        finally:
+            self._release()
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._release()
+
+    def _release(self) -> None:
+        """Let go without signing; what was synced is safe, and the next opening signs it."""
+        self._failed = True
+        if self._appender:
+            self._appender.close()
+            self._appender = None
+        self._claim.release()
+
+    def _catch_up(self, now_ms: int) -> None:
+        """Make a new log begin with `genesis`, and an old one have the tiles and checkpoint of its records."""
+        self._signed_ms = now_ms
+        if self.size == 0:
+            data = {"vkey": self.vkey}
+            self.append([Draft("genesis", now_ms, fields={"format": FORMAT}, parts=(Part(NOBODY, data),))])
+        elif self._appender:
+            self._appender.sync()  # a killed process may have left lines that only the cache has
+        self.sync()
+        self._write_tiles()
+        self.checkpoint(now_ms)
+
+    def _encode(self, drafts: Sequence[Draft], start: int) -> list[Written]:
+        parts = sum([len(draft.parts) for draft in drafts])
+        salts = _salts(parts)
+        self._names.prepare(drafts)
+        name = self._names.name
+        lines = []
+        used = 0
+        for index, draft in enumerate(drafts, start):
+            end = used + len(draft.parts)
+            names = [name(part.person, draft) for part in draft.parts]
+            lines.append(encode(index, draft, names, salts[used:end]))
+            used = end
+        return lines
+
+    def _days(self, drafts: Sequence[Draft]) -> Iterator[str]:
+        """The day each draft goes to; never going back."""
+        earliest = self._last_day if self._appender else _day_after(self._last_day)
+        for draft in drafts:
+            earliest = max(earliest, day_of(draft.at_ms))
+            yield earliest
+
+    def _write(self, lines: Sequence[Written]) -> None:
+        assert self._appender
+        self._appender.append(b"".join([line.line for line in lines]))
+        self._tree.extend([line.leaf for line in lines])
+        self._offsets.extend(list(accumulate([len(line.line) for line in lines], initial=self._offsets[-1]))[1:])
+
+    def _begin(self, day: str) -> None:
+        """Open a new day, closing the one before."""
+        if self._appender:
+            self._close_day()
+        self._last_day = day
+        self._first = self.size
+        self._offsets = array("Q", [0])
+        self._appender = disk.Appender(self.folder / "day" / f"{day}.jsonl")
+
+    def _close_day(self) -> None:
+        """Sign the day for good, keep that checkpoint, pack the day. Each step can be repeated after a crash."""
+        assert self._appender
+        self.checkpoint(self._signed_ms)
+        disk.replace_atomically(self.folder / "checkpoints" / f"{self._last_day}.ckpt", self._sign())
+        path = self._appender.path
+        self._appender.close()
+        self._appender = None
+        close_day(Day(self._last_day, path))
+
+    def _write_tiles(self) -> None:
+        try:
+            self._tiles.write(self._tree)
+        except FileExistsError as error:
+            raise Broken(
+                f"{error.filename2 or error.filename}: this tile does not belong to the records beside it; run "
+                "`answerable logs verify`, and remove the tile if only it is wrong: it is then made again"
+            ) from error
+
+    def _sign(self) -> bytes:
+        return Checkpoint(self.origin, self.size, self._tree.root()).signed(self._signer).encode()
+
+    def _must_be_usable(self) -> None:
+        if self._failed:
+            raise Broken("the journal refuses to go on after a failed write, or is closed; open it anew")
+
+    @contextmanager
+    def _or_refuse_from_now_on(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._failed = True
+            raise
+
+
+class _Names:
+    """Pseudonyms, computed once for each person, group and day."""
+
+    def __init__(self, keys: PersonKeys) -> None:
+        self._keys = keys
+        self._known: dict[tuple[PersonId, str | None, str], str] = {}
+        self._day = ""
+
+    def prepare(self, drafts: Iterable[Draft]) -> None:
+        """Have the keys of all persons in `drafts`, made in one transaction where they are new."""
+        self._keys.keys_of({part.person for draft in drafts for part in draft.parts} - {NOBODY})
+
+    def name(self, person: PersonId, draft: Draft) -> str:
+        if person == NOBODY:
+            return ""
+        day = day_of(draft.at_ms)
+        if day != self._day:
+            self._known.clear()
+            self._day = day
+        known = self._known.get((person, draft.group, day))
+        if known is None:
+            known = pseudonym(self._keys.key_of(person), draft.group, day)
+            self._known[person, draft.group, day] = known
+        return known
+
+
+def _claim(folder: Path) -> disk.Claim:
+    try:
+        return disk.Claim(folder)
+    except BlockingIOError as error:
+        raise Invalid(f"{folder}: another process has this log open; stop it first") from error
+
+
+def _salts(count: int) -> list[str]:
+    """128 random bits each, base64."""
+    data = secrets.token_bytes(_SALT_BYTES * count)
+    return [b2a_base64(data[at : at + _SALT_BYTES], newline=False).decode() for at in range(0, len(data), _SALT_BYTES)]
+
+
+def _day_after(day: str) -> str:
+    """The earliest day that may still be opened after `day` was closed."""
+    if not day:
+        return ""
+    return (dt.date.fromisoformat(day) + dt.timedelta(days=1)).isoformat()

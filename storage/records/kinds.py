@@ -1,0 +1,322 @@
+"""The kinds of records, and what each may say: one table.
+
+Rules kept here: a field stands in the skeleton for ever, so it is an integer below 2^53 or a short word
+of printable ASCII, never a Matrix id, a name or a text; what concerns a person is data of a part.
+`docs/records.md` is made from this table by ``python -m storage.records.kinds``.
+Left to others: how a record is written (`line.py`), what it means (`moderation/`, `storage/`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from moderation.errors import Broken
+from moderation.ids import SAFE_INT, is_event_id, is_group_code, is_room_id, is_user_id
+
+from .draft import Draft
+
+RESERVED_FIELDS = frozenset("itkgpcx")  # the skeleton's own names, and that of the parts
+RESERVED_DATA = frozenset({"p", "s", "erased"})  # names the journal gives to a part
+MAX_WORD = 64
+_LAST_MS = 253_402_300_799_999  # the end of the year 9999
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a skeleton."""
+
+    type: Literal["int", "str"]
+    doc: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of record: what it is, its skeleton fields, and what its parts hold (for the reader)."""
+
+    doc: str
+    fields: Mapping[str, Field] = field(default_factory=dict)
+    parts: Mapping[str, str] = field(default_factory=dict)
+
+
+def _int(doc: str) -> Field:
+    return Field("int", doc)
+
+
+def _word(doc: str) -> Field:
+    return Field("str", doc)
+
+
+_N = _int("number of the case")
+_ON = _int("index of the record it is about; -1: none")
+_RULE = _word("name of the rule")
+_CLASS = _word("minor, moderate, serious or severe")
+_UNTIL = _int("until when, milliseconds since 1970; 0: no end")
+_PARTS = _int("how many erased parts may point to this record; 1 where it is left out")
+_EVENT = {
+    "mxid": "who sent it",
+    "ev": "event id",
+    "ts": "the time its sender claims, milliseconds since 1970",
+    "type": "event type",
+}
+
+_SUBJECT = {"as": "subject, by or target: the part this person has in it", "mxid": "the person concerned"}
+_BY = {**_SUBJECT, "reason": "the words of who did it"}
+
+KINDS: dict[str, Kind] = {
+    "genesis": Kind(
+        "The first record of a log.",
+        {"format": _int("version of this format; 1")},
+        {"vkey": "verifier key of the log"},
+    ),
+    "start": Kind("The bot started.", {"version": _word("version of the program"), "on": _ON}),
+    "stop": Kind("The bot stopped in good order.", {"why": _word("why"), "on": _ON}),
+    "notice": Kind(
+        "The bot told somebody something that concerns them.",
+        {
+            "what": _word("which text"),
+            "n": _N,
+            "channel": _word("direct, room, desk, or none: it was tried, and refused"),
+            "on": _ON,
+        },
+        _SUBJECT,
+    ),
+    "join": Kind(
+        "Somebody came into a room.",
+        {"membership": _word("join")},
+        {**_EVENT, **_SUBJECT, "key": "who came", "content": "the event's content"},
+    ),
+    "leave": Kind(
+        "Somebody left a room, was removed, banned or invited.",
+        {"membership": _word("leave, ban, invite or knock")},
+        {**_EVENT, **_SUBJECT, "key": "whom it concerns", "content": "the event's content"},
+    ),
+    "role": Kind(
+        "The room's own power levels gave somebody another role.",
+        {"role": _word("owner, manager or member"), "was": _word("the role before"), "on": _ON},
+        _SUBJECT,
+    ),
+    "verify": Kind(
+        "A step of somebody's verification.",
+        {
+            "step": _word("verified or revoked"),
+            "method": _word("vouch, roster, email or oidc"),
+            "level": _int("level reached, 0 to 3"),
+            "until": _UNTIL,
+            "on": _ON,
+        },
+        _SUBJECT,
+    ),
+    "message": Kind(
+        "A message, sticker, poll, reaction or any other event that is no state was received.",
+        {"media": _word("image, video, audio, file, sticker or location")},
+        {
+            **_EVENT,
+            "body": "its text",
+            "content": "the rest of its content",
+            "encrypted": "1: it came encrypted",
+            "own": "1: the bot itself said it; its text is not kept",
+        },
+    ),
+    "edit": Kind("A message was edited.", {}, {**_EVENT, "body": "its text", "content": "the rest of its content"}),
+    "redact": Kind("A message was taken back or removed.", {}, {**_EVENT, "target": "event id of the message"}),
+    "media": Kind("A file was received: its hash and size."),
+    "state": Kind(
+        "A room's settings changed (event), or how the bot serves it (entered, condition, language).",
+        {
+            "what": _word("event, entered, condition or language"),
+            "code": _word("the room's group code"),
+            "purpose": _word("group, desk or direct"),
+            "served": _word("the group that a desk serves"),
+            "condition": _word("joining, announced, observing, protected or left"),
+            "lang": _word("en or zh"),
+            "on": _ON,
+        },
+        {
+            **_EVENT,
+            **_SUBJECT,
+            "key": "state key",
+            "content": "the event's content",
+            "room_id": "the room",
+            "via": "a server that knows the room",
+            "notice": "the event that told members what is recorded",
+        },
+    ),
+    "report": Kind("Somebody reported a message."),
+    "finding": Kind(
+        "A rule was broken.",
+        {
+            "rule": _RULE,
+            "class": _CLASS,
+            "on": _ON,
+            "where": _word("which text of the message"),
+            "count": _int("how much was counted; 0: nothing"),
+            "limit": _int("how much is allowed"),
+        },
+        {**_SUBJECT, "matched": "what was found"},
+    ),
+    "case": Kind(
+        "A case was opened, or grew by more evidence.",
+        {
+            "n": _N,
+            "step": _word("opened or joined"),
+            "rule": _RULE,
+            "class": _CLASS,
+            "decide": _word("auto or manager"),
+            "state": _word("open, or decided at once"),
+            "manages": _int("1: the person held management rights there"),
+            "on": _ON,
+            "due": _int("when a decision is due, milliseconds since 1970"),
+        },
+        {**_SUBJECT, "event": "the message", "excerpt": "its first words"},
+    ),
+    "decision": Kind(
+        "A case was decided by somebody.",
+        {"n": _N, "what": _word("upheld or dismissed"), "state": _word("the state it has now"), "on": _ON},
+        _BY,
+    ),
+    "sanction": Kind(
+        "A measure began, was made longer, or ended.",
+        {
+            "step": _word("start, extend or end"),
+            "kind": _word("redact, warn, mute, demote, kick or ban"),
+            "until": _UNTIL,
+            "n": _N,
+            "basis": _word("rule, interim, decision, command or credit"),
+            "rule": _RULE,
+            "credit": _int("the balance it rested on"),
+            "start": _int("index of the record that began it"),
+            "why": _word("why it ended: time, credit, reversed, command or overtaken"),
+            "on": _ON,
+        },
+        {**_BY, "event": "the message"},
+    ),
+    "outcome": Kind(
+        "What became of something the bot did at the homeserver, or holds there.",
+        {
+            "action": _word("what was done; hold: a power level or a ban set on account of a sanction"),
+            "on": _ON,
+            "n": _N,
+            "result": _word("done, refused or abandoned"),
+            "code": _word("the homeserver's error code"),
+            "txn": _word("transaction id of the request"),
+            "step": _word("of a hold: intended, held, corrected, released or overruled"),
+            "what": _word("of a hold: level or ban"),
+            "prior": _word("of a hold: what stood there before; -: nothing"),
+            "held": _word("of a hold: what stands there now"),
+        },
+        {**_SUBJECT, "event": "the message", "made": "the event or room it made"},
+    ),
+    "credit": Kind(
+        "An entry in somebody's ledger.",
+        {
+            "entry": _word("charge, warning or compensation"),
+            "cost": _int("points"),
+            "rule": _RULE,
+            "class": _CLASS,
+            "n": _N,
+            "undoes": _int("index of the entry it undoes"),
+            "left": _int("the balance with this entry, at that moment"),
+            "on": _ON,
+        },
+        _SUBJECT,
+    ),
+    "appeal": Kind("An appeal took a step."),
+    "rules": Kind(
+        "The policy changed: its rules, or any of its numbers.",
+        {"digest": _word("first half of the SHA-256 of the policy"), "on": _ON},
+        {"policy": "the whole policy as JSON"},
+    ),
+    "access": Kind(
+        "Somebody read other people's content at the command line.",
+        {"what": _word("which command"), "on": _ON},
+        {"reader": "user of the operating system", "reason": "why", "filters": "what was asked for"},
+    ),
+    "export": Kind("Records were exported."),
+    "erase": Kind("Parts of records were erased.", {"parts": _PARTS}),
+    "hold": Kind("Erasing and purging were postponed for some records."),
+    "purge": Kind(
+        "Records were removed after their time.", {"below": _int("the first index that is kept"), "parts": _PARTS}
+    ),
+    "coverage": Kind(
+        "Something the bot did not see, could not read, or could not keep.",
+        {
+            "what": _word("gap, torn, failed, unreadable or undecryptable"),
+            "count": _int("how much of it"),
+            "on": _ON,
+        },
+        {**_EVENT, "detail": "what is known of it", "problem": "what could not be read", "raw": "as received"},
+    ),
+    "anchor": Kind("A checkpoint was put where others keep it."),
+    "request": Kind("A person asked for something about their own data."),
+    "disclosure": Kind("Identity data were read or given to somebody."),
+}
+
+_TYPES: dict[str, dict[str, type]] = {}
+
+
+def check(draft: Draft) -> None:
+    """Whether `draft` may become a record. Raises `Broken`, naming what is wrong; changes nothing."""
+    types = _TYPES.get(draft.kind)
+    if types is None:
+        types = _types(draft.kind)
+    for name, value in draft.fields.items():
+        if types.get(name) is not type(value):
+            raise Broken(f"record of kind {draft.kind}: field {name!r} {_fault(draft.kind, name)}")
+        if isinstance(value, str):
+            _check_word(draft.kind, name, value)
+        elif not -SAFE_INT <= value <= SAFE_INT:
+            raise Broken(f"record of kind {draft.kind}: field {name!r} is beyond 2^53 - 1")
+    if draft.group is not None and not is_group_code(draft.group):
+        raise Broken(f"record of kind {draft.kind}: {draft.group!r} is not a group code")
+    if type(draft.at_ms) is not int or not 0 <= draft.at_ms <= _LAST_MS:
+        raise Broken(f"record of kind {draft.kind}: {draft.at_ms!r} is not a time")
+    for part in draft.parts:
+        if not RESERVED_DATA.isdisjoint(part.data):
+            raise Broken(f"record of kind {draft.kind}: a part uses a name kept for the journal")
+
+
+def _types(kind: str) -> dict[str, type]:
+    """One kind's fields in the form that is quickest to look up."""
+    if kind not in KINDS:
+        raise Broken(f"there is no kind of record {kind!r}; see storage/records/kinds.py")
+    kinds = {"int": int, "str": str}
+    _TYPES[kind] = {name: kinds[entry.type] for name, entry in KINDS[kind].fields.items()}
+    return _TYPES[kind]
+
+
+def _fault(kind: str, name: str) -> str:
+    known = KINDS[kind].fields.get(name)
+    return f"must be {known.type}" if known else "is not in the table; see storage/records/kinds.py"
+
+
+def _check_word(kind: str, name: str, value: str) -> None:
+    if len(value) > MAX_WORD or not (value.isascii() and value.isprintable()):
+        raise Broken(f"record of kind {kind}: field {name!r} must be at most {MAX_WORD} printable ASCII letters")
+    if value[:1] in ("@", "!", "$") and (is_user_id(value) or is_room_id(value) or is_event_id(value)):
+        raise Broken(f"record of kind {kind}: field {name!r} holds a Matrix id, which belongs into a part")
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "records.md"
+_BEGIN = "<!-- kinds: made by `python -m storage.records.kinds`, do not edit -->\n"
+_END = "<!-- end of kinds -->\n"
+
+
+def render(page: str) -> str:
+    """The page with its table of kinds made anew; the prose around it stays. Raises `ValueError` without marks."""
+    before, begin, rest = page.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not (begin and end):
+        raise ValueError(f"docs/records.md: the marks {_BEGIN.strip()} and {_END.strip()} are missing")
+    return before + begin + "\n" + "\n".join(_section(name, kind) for name, kind in KINDS.items()) + "\n" + end + after
+
+
+def _section(name: str, kind: Kind) -> str:
+    lines = [f"### `{name}`", "", kind.doc, ""]
+    lines += [f"- `{field_name}` ({entry.type}): {entry.doc}" for field_name, entry in kind.fields.items()]
+    lines += [f"- in a part, `{data_name}`: {doc}" for data_name, doc in kind.parts.items()]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render(PAGE.read_text("utf-8")), "utf-8")

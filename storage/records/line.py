@@ -1,0 +1,192 @@
+"""One record as one line of JSON, there and back.
+
+    {"i":740,"t":"2026-11-24T09:12:20.740Z","k":"message","g":"G-7F3K","p":[...],"c":[...],"x":[...]}
+
+Rules kept here: everything but `x` is the skeleton; its RFC 8785 form is the leaf of the tree. `x` holds the
+parts; `c[j]` is base64(SHA-256("privpart/v1" || 0x00 || RFC 8785 form of x[j])), so a part can go while its
+commitment stays. A line has one spelling only: compact, members in the order i t k g p c fields x, within a
+part p first and s last, escapes as orjson writes them. `g` is left out where there is no room; the others
+are always there.
+Left to others: which words a skeleton may hold (`kinds.py`), pseudonyms (`storage/identity.py`).
+"""
+
+import datetime as dt
+from binascii import b2a_base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from hashlib import sha256
+from typing import NamedTuple, cast
+
+import orjson
+
+from moderation.errors import Broken
+from moderation.events import Json
+from moderation.ids import RecordIndex
+
+from .canonical import canonical, is_flat, plain
+from .draft import Draft, Record
+from .merkle import leaf_hash
+
+MAX_LINE = 4 * 1024 * 1024  # a Matrix event is at most 64 KiB; this is far beyond what one can become
+_PART_PREFIX = b"privpart/v1\x00"
+_SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
+_SKELETON_TYPES = frozenset({int, str, list})
+_FIRST_NAMES = ["i", "t", "k"]
+_FIRST_TYPES = [int, str, str]
+_NEWLINE = orjson.OPT_APPEND_NEWLINE
+
+
+class BadLine(ValueError):
+    """A line that this program did not write. `code`: unreadable, spelling or form."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Written(NamedTuple):
+    """A line ready for the disk, with its newline, and its RFC 6962 leaf hash."""
+
+    line: bytes
+    leaf: bytes
+
+
+def encode(index: int, draft: Draft, names: Sequence[str], salts: Sequence[str]) -> Written:
+    """The line of a checked draft; per part a pseudonym ("" for nobody) and a salt. Raises `Broken`."""
+    parts: list[Json] = []
+    commitments: list[Json] = []
+    for part, name, salt in zip(draft.parts, names, salts, strict=True):
+        data, form = _part(part.data, name, salt)
+        parts.append(data)
+        commitments.append(_commit(form))
+    record: dict[str, Json] = {"i": index, "t": time_text(draft.at_ms), "k": draft.kind}
+    if draft.group is not None:
+        record["g"] = draft.group
+    record["p"] = list(dict.fromkeys(filter(None, names)))
+    record["c"] = commitments
+    record.update(draft.fields)
+    leaf = orjson.dumps(record, option=_SORTED)
+    record["x"] = parts
+    line = orjson.dumps(record, option=_NEWLINE)
+    if len(line) > MAX_LINE:
+        raise Broken(f"record of kind {draft.kind}: {len(line)} bytes, more than a line may have")
+    return Written(line, leaf_hash(leaf))
+
+
+@dataclass(slots=True)
+class Opened:
+    """A line taken apart: the skeleton, the parts as they stand, the RFC 6962 leaf hash."""
+
+    skeleton: dict[str, Json]
+    parts: list[Json] = field(repr=False)
+    leaf: bytes
+
+
+def open_line(raw: bytes) -> Opened:
+    """Take a line (without its newline) apart. Raises `BadLine`, and nothing else, for any bytes."""
+    try:
+        whole = orjson.loads(raw)
+        if type(whole) is not dict or orjson.dumps(whole) != raw:  # twins, spaces, other escapes or numbers
+            raise BadLine("spelling")
+        parts = whole.pop("x", None)
+        if not _is_skeleton(whole) or type(parts) is not list or len(parts) != len(whole["c"]):
+            raise BadLine("form")
+        return Opened(whole, parts, leaf_hash(orjson.dumps(whole, option=_SORTED)))
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError, RecursionError) as error:
+        raise BadLine("unreadable") from error
+
+
+def commitment(part: Json) -> str:
+    """What stands in `c` for this part. Raises `NotCanonical` for a part we could not have written."""
+    return _commit(canonical(part))
+
+
+def erased_by(part: Json) -> int | None:
+    """The index of the record that erased this part; None for a part that is shown."""
+    if type(part) is dict and len(part) == 2 and type(part.get("erased")) is str:
+        by = part.get("by")
+        return by if type(by) is int else None
+    return None
+
+
+def decode(raw: bytes) -> Record:
+    """A line as a `Record`. Raises `BadLine`."""
+    opened = open_line(raw)
+    skeleton = opened.skeleton
+    reserved = ("i", "t", "k", "g", "p", "c")
+    try:
+        return Record(
+            index=RecordIndex(cast(int, skeleton["i"])),
+            kind=cast(str, skeleton["k"]),
+            at_ms=time_ms(cast(str, skeleton["t"])),
+            group=cast("str | None", skeleton.get("g")),
+            fields={k: cast("int | str", v) for k, v in skeleton.items() if k not in reserved},
+            parts=tuple(cast("Mapping[str, Json]", part) for part in opened.parts),
+        )
+    except ValueError as error:
+        raise BadLine("form") from error
+
+
+def time_text(ms: int) -> str:
+    """Milliseconds since 1970 as UTC in ISO 8601, e.g. ``2026-11-24T09:12:20.740Z``."""
+    seconds, rest = divmod(ms, 1000)
+    return f"{_second_text(seconds)}.{rest:03d}Z"
+
+
+def time_ms(text: str) -> int:
+    """The reverse of `time_text`. Raises `ValueError` for any other spelling."""
+    thousandths = text[20:23]
+    if len(text) != 24 or text[19] + text[23] != ".Z" or not (thousandths.isascii() and thousandths.isdigit()):
+        raise ValueError(f"{text!r} is not a time of ours")
+    return _second(text[:19]) * 1000 + int(thousandths)
+
+
+def day_of(ms: int) -> str:
+    """The UTC day, e.g. ``2026-11-24``."""
+    return _second_text(ms // 1000)[:10]
+
+
+@lru_cache(maxsize=4096)
+def _second(text: str) -> int:
+    seconds = int(dt.datetime.strptime(text + "+0000", "%Y-%m-%dT%H:%M:%S%z").timestamp())
+    if _second_text(seconds) != text:
+        raise ValueError(f"{text!r} is not a time of ours")
+    return seconds
+
+
+@lru_cache(maxsize=4096)
+def _second_text(seconds: int) -> str:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _part(data: Mapping[str, Json], name: str, salt: str) -> tuple[Json, bytes]:
+    """The part as it will stand in the line, and its RFC 8785 form."""
+    part: dict[str, Json] = {"p": name, **data, "s": salt} if name else {**data, "s": salt}
+    if is_flat(part):
+        try:
+            return part, orjson.dumps(part, option=_SORTED)
+        except orjson.JSONEncodeError:
+            pass  # a number out of range or half a surrogate pair: below
+    clean = plain(part)
+    return clean, canonical(clean)
+
+
+def _commit(form: bytes) -> str:
+    return b2a_base64(sha256(_PART_PREFIX + form).digest(), newline=False).decode()
+
+
+def _is_skeleton(whole: dict[str, Json]) -> bool:
+    types = [*map(type, whole.values())]
+    if [*whole][:3] != _FIRST_NAMES or types[:3] != _FIRST_TYPES:
+        return False
+    if types.count(list) != 2 or not _SKELETON_TYPES.issuperset(types):
+        return False
+    people, commitments = whole.get("p"), whole.get("c")
+    if type(people) is not list or type(commitments) is not list:
+        return False
+    try:  # joining is the quickest way to see that there is nothing but text
+        "".join(cast("list[str]", people + commitments))
+    except TypeError:
+        return False
+    return "".join(whole).isascii()

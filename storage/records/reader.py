@@ -1,0 +1,71 @@
+"""Reading the records, by the process that writes them or by any other.
+
+Rules kept here: nothing is written or locked; what is damaged is named with its file and line. A record
+of a closed day is found by unpacking that day up to it, which needs no index on disk that could disagree.
+Left to others: whether what is read is what was signed (`verify.py`).
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from moderation.errors import Broken
+
+from .days import DamagedDay, Day, Lines, first_index, list_days
+from .draft import Record
+from .line import BadLine, decode
+
+
+class Log:
+    """The records in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._firsts: dict[str, int] = {}  # first index of each day, once it has one
+
+    def days(self) -> list[Day]:
+        """The days there are, oldest first."""
+        return list_days(self.folder / "day")
+
+    def read(self, start: int = 0, stop: int | None = None) -> Iterator[Record]:
+        """The records from `start` up to, not including, `stop`. Raises `Broken` at a damaged line."""
+        for day, first in self._starting_with(start):
+            if stop is not None and first >= stop:
+                return
+            yield from _records(day, max(0, start - first), None if stop is None else stop - first)
+
+    def get(self, index: int) -> Record:
+        """One record. Raises `LookupError` if there is none, or none any more."""
+        for record in self.read(index, index + 1):
+            if record.index == index:
+                return record
+        raise LookupError(f"there is no record {index}")
+
+    def first_of(self, day: Day) -> int | None:
+        """The index of a day's first record; None while it has none. Raises `Broken`."""
+        if day.name not in self._firsts:
+            try:
+                index = first_index(day)
+            except (DamagedDay, BadLine) as error:
+                raise Broken(f"{day.path}: the first record cannot be read ({error.code})") from error
+            if index is None:
+                return None
+            self._firsts[day.name] = index
+        return self._firsts[day.name]
+
+    def _starting_with(self, start: int) -> list[tuple[Day, int]]:
+        """The days from the one that holds record `start`, each with the index of its first record."""
+        known = [(day, first) for day in self.days() if (first := self.first_of(day)) is not None]
+        holder = bisect_right([first for _, first in known], start) - 1
+        return known[max(0, holder) :]
+
+
+def _records(day: Day, skip: int, stop: int | None) -> Iterator[Record]:
+    number = skip
+    try:
+        for raw in islice(Lines(day.path).each(), skip, stop):
+            number += 1
+            yield decode(raw)
+    except (DamagedDay, BadLine) as error:
+        raise Broken(f"{day.path}, line {number}: it cannot be read ({error.code})") from error

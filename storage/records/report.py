@@ -1,0 +1,71 @@
+"""What checking a log found: plain values, to be told in any language or as JSON.
+
+Rules kept here: a problem is a code, a place and fields; its text is the message `key` of `bot/messages`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+MAX_PROBLEMS = 100
+
+Progress = Callable[[int, int], None]  # records checked, records in the newest checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: `code` says what, `file` (within the records) and `line` (0: all of it) where.
+
+    `index` is the record concerned, -1 where it is about no single record.
+    """
+
+    code: str
+    file: str
+    line: int = 0
+    index: int = -1
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """The message that tells it; filled from `file`, `line`, `index` and `fields`."""
+        return f"cli.logs.problem.{self.code}"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The outcome. `problems` are in the order of the log: lines first, then what concerns whole files."""
+
+    records: int  # read
+    first: int  # index of the first record that is kept; more than 0 after a purge
+    signed: int  # covered by the newest checkpoint; what comes after is not signed yet
+    root: bytes  # of all records read
+    problems: tuple[Problem, ...] = ()
+    more: int = 0  # problems beyond the first hundred
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+
+class Findings:
+    """Collects problems, at most a hundred, and counts the rest."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self.more = 0
+
+    def add(self, code: str, file: str, line: int = 0, index: int = -1, **fields: object) -> None:
+        """Note a problem."""
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(Problem(code, file, line, index, fields))
+        else:
+            self.more += 1
+
+    @property
+    def too_many(self) -> bool:
+        """Whether to stop looking for more of the same."""
+        return self.more > 0
+
+    def in_order(self) -> tuple[Problem, ...]:
+        """Lines by index, then files."""
+        return tuple(sorted(self.problems, key=lambda p: (p.line == 0, p.index if p.line else 0)))

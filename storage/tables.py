@@ -1,0 +1,192 @@
+"""The tables of the state database, all in one place to read.
+
+Everything here except `outbox` and `meta` is a projection of the journal (`storage/project.py`): it can be
+thrown away and made again. Times are milliseconds since 1970 UTC. A row born from a record has the index of
+that record, so that a row always leads back to its evidence.
+"""
+
+from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, String, Table, Text
+
+metadata = MetaData()
+
+# sync_token, applied (records applied so far), policy (JSON), stopped_ms
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+rooms = Table(
+    "rooms",
+    metadata,
+    Column("room", String, primary_key=True),
+    Column("code", String, nullable=False, unique=True),
+    Column("purpose", String, nullable=False),  # group | desk | direct
+    Column("served", String, nullable=False, default="-"),  # the group's code, of a desk
+    Column("direct_with", String, nullable=False, default=""),  # of a direct room
+    Column("invited_by", String, nullable=False, default=""),  # of a group
+    Column("condition", String, nullable=False, default="joining"),
+    Column("language", String, nullable=False, default=""),
+    Column("via", Text, nullable=False, default=""),
+    Column("name", Text, nullable=False, default=""),
+    Column("notice", String, nullable=False, default=""),  # the event that told members what is recorded
+    Column("created", Text, nullable=False, default=""),  # m.room.create: {"sender", "content"}
+    Column("levels", Text, nullable=False, default=""),  # m.room.power_levels: content
+    Column("entered", Integer, nullable=False),  # record
+)
+
+# Who is in a room, as far as told; `role` is what its levels give.
+members = Table(
+    "members",
+    metadata,
+    Column("room", String, primary_key=True),
+    Column("user", String, primary_key=True),
+    Column("membership", String, nullable=False),
+    Column("display_name", Text, nullable=False, default=""),
+    Column("role", String, nullable=False, default="member"),
+)
+Index("members_by_user", members.c.user)
+
+# Several accounts of one verified person share `person`; an account without a row is its own person.
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("user", String, primary_key=True),
+    Column("person", String, nullable=False),
+    Column("language", String, nullable=False, default=""),
+)
+
+verifications = Table(
+    "verifications",
+    metadata,
+    Column("record", Integer, primary_key=True),
+    Column("person", String, nullable=False),
+    Column("user", String, nullable=False),
+    Column("room", String, nullable=False, default=""),
+    Column("method", String, nullable=False),
+    Column("level", Integer, nullable=False),
+    Column("by", String, nullable=False, default=""),
+    Column("at", Integer, nullable=False),
+    Column("until", Integer, nullable=False),
+    Column("revoked", Integer, nullable=False, default=0),
+)
+Index("verifications_by_person", verifications.c.person)
+
+# Every event recorded: so that none is recorded twice, and any can be found by its id.
+events = Table(
+    "events",
+    metadata,
+    Column("event", String, primary_key=True),
+    Column("record", Integer, nullable=False),
+    Column("room", String, nullable=False),
+    Column("sender", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("at", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index("events_by_sender", events.c.room, events.c.sender, events.c.at)
+
+cases = Table(
+    "cases",
+    metadata,
+    Column("n", Integer, primary_key=True),
+    Column("record", Integer, nullable=False),
+    Column("room", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("person", String, nullable=False),
+    Column("rule", String, nullable=False),
+    Column("grade", String, nullable=False),
+    Column("decide", String, nullable=False),
+    Column("manages", Integer, nullable=False),
+    Column("state", String, nullable=False),
+    Column("outcome", String, nullable=False, default=""),
+    Column("opened", Integer, nullable=False),
+    Column("due", Integer, nullable=False),
+    Column("latest", Integer, nullable=False),  # when evidence was last added
+    Column("decided", Integer, nullable=False, default=0),
+    Column("by", String, nullable=False, default=""),
+    Column("reason", Text, nullable=False, default=""),
+    Column("excerpt", Text, nullable=False, default=""),
+    Column("card", String, nullable=False, default=""),  # event id of the card in the desk
+)
+Index("cases_by_subject", cases.c.person, cases.c.rule, cases.c.latest)
+Index("cases_by_state", cases.c.room, cases.c.state, cases.c.due)
+Index("cases_by_card", cases.c.card)
+
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("record", Integer, primary_key=True),  # of the event
+    Column("n", ForeignKey("cases.n"), primary_key=True),
+    Column("event", String, nullable=False),
+)
+Index("evidence_by_case", evidence.c.n)
+
+credit = Table(
+    "credit",
+    metadata,
+    Column("record", Integer, primary_key=True),
+    Column("person", String, nullable=False),
+    Column("user", String, nullable=False),
+    Column("at", Integer, nullable=False),
+    Column("entry", String, nullable=False),
+    Column("cost", Integer, nullable=False),
+    Column("grade", String, nullable=False),
+    Column("rule", String, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("room", String, nullable=False, default=""),
+    Column("undoes", Integer, nullable=False, default=-1),
+)
+Index("credit_by_person", credit.c.person)
+
+sanctions = Table(
+    "sanctions",
+    metadata,
+    Column("record", Integer, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("room", String, nullable=False, default=""),  # "": every protected room
+    Column("subject", String, nullable=False),
+    Column("person", String, nullable=False),
+    Column("at", Integer, nullable=False),
+    Column("until", Integer, nullable=False),  # 0: no end
+    Column("n", Integer, nullable=False),
+    Column("basis", String, nullable=False),
+    Column("rule", String, nullable=False),
+    Column("by", String, nullable=False, default=""),
+    Column("reason", Text, nullable=False, default=""),
+    Column("event", String, nullable=False, default=""),
+    Column("ended", Integer, nullable=False, default=0),
+    Column("why_ended", String, nullable=False, default=""),
+)
+Index("sanctions_by_person", sanctions.c.person, sanctions.c.ended)
+Index("sanctions_in_force", sanctions.c.ended, sanctions.c.until)
+
+# What the bot changed in rooms on account of sanctions, and what stood there before.
+holds = Table(
+    "holds",
+    metadata,
+    Column("room", String, primary_key=True),
+    Column("user", String, primary_key=True),
+    Column("what", String, primary_key=True),  # level | ban
+    Column("step", String, nullable=False),  # intended | held
+    Column("prior", String, nullable=False),
+    Column("held", String, nullable=False),
+    Column("corrections", Integer, nullable=False, default=0),
+)
+
+# What is still to be said to the homeserver. `txn` makes a repeat harmless.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("txn", String, nullable=False, unique=True),
+    Column("priority", Integer, nullable=False),
+    Column("room", String, nullable=False, default=""),
+    Column("action", Text, nullable=False),
+    Column("record", Integer, nullable=False),
+    Column("not_before", Integer, nullable=False, default=0),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("merge", String, nullable=True, unique=True),  # what makes two waiting actions the same
+)
+Index("outbox_in_order", outbox.c.priority, outbox.c.id)
