@@ -1,0 +1,231 @@
+"""Turns rows of the outbox into requests to the homeserver, most urgent first, and records what became of them.
+
+Rules this module keeps:
+- urgent things (a violation that can still be seen) go several at once and are never kept waiting by what is not
+  urgent: nothing else is sent while they wait, since a homeserver's rate limit is one budget for nearly all requests;
+- when the homeserver says to wait, nothing is asked until then, since every refused request costs both sides time;
+- a request that failed for a passing reason is tried again later, with the same transaction id; one that can never
+  succeed is recorded as refused, and the owner is told, once;
+- the outcome is recorded in the turn that removes the row, so a crash between sending and recording only repeats a
+  request that the homeserver recognises.
+Left to others: how each action is done (`HANDLERS`, one module a noun), what to send (`moderation/consequences.py`)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.actions import STATE, URGENT, Action, TellDesk
+from moderation.errors import Broken
+from moderation.facts import ActionTaken, Fact
+from moderation.ids import EventId, UserId
+from moderation.notices import Phrase, line
+from storage import outbox
+from storage.database import Database
+from storage.outbox import Waiting
+
+from .clock import Clock
+from .homeserver_errors import Answered, HomeserverError, LoggedOut, RateLimited, Unreachable
+from .pipeline import Pipeline
+
+log = structlog.get_logger()
+
+URGENT_AT_ONCE = 4
+OTHERS_AT_ONCE = 1
+LOOK_AHEAD = 32
+TRIES_AFTER_DEFECT = 2
+FIRST_RETRY_MS = 500
+LAST_RETRY_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a handler did: its own facts, and what the action's record shall say."""
+
+    facts: tuple[Fact, ...] = ()
+    actions: tuple[Action, ...] = ()
+    made: str = ""
+    result: str = "done"
+    code: str = "-"
+
+
+Handler = Callable[[Action, str], Awaitable[Done]]
+
+
+class Actor:
+    """Empties the outbox."""
+
+    def __init__(
+        self, database: Database, pipeline: Pipeline, handlers: Mapping[type[Action], Handler], clock: Clock
+    ) -> None:
+        self._database = database
+        self._pipeline = pipeline
+        self._handlers = handlers
+        self._clock = clock
+        self._awake = asyncio.Event()
+        self._flying: dict[int, asyncio.Task[None]] = {}
+        self._urgent_flying = 0
+        self._limited_until = 0  # the homeserver takes no messages before this time
+        self.failure: asyncio.Future[None] | None = None
+
+    def wake(self) -> None:
+        """Something was queued."""
+        self._awake.set()
+
+    async def run(self) -> None:
+        """Work until cancelled. Raises what makes it useless to go on: `LoggedOut`, a failing disk."""
+        self.failure = asyncio.get_running_loop().create_future()
+        try:
+            while True:
+                self._awake.clear()
+                await self._start_some()
+                await self._sleep()
+        finally:
+            await self._land()
+
+    async def _start_some(self) -> None:
+        now = self._clock()
+        async with self._database.read() as db:
+            rows = await outbox.waiting(db, now, LOOK_AHEAD + len(self._flying))
+        rows = [row for row in rows if row.id not in self._flying]
+        chosen = self._choose(rows, now)
+        if not chosen:
+            return
+        if any(row.action.merge for row in chosen):
+            await self._pipeline.commit(also=_started([row.id for row in chosen]))
+        for row in chosen:
+            self._fly(row)
+
+    def _choose(self, rows: Sequence[Waiting], now: int) -> list[Waiting]:
+        limited = now < self._limited_until
+        urgent = [row for row in rows if row.action.PRIORITY == URGENT]
+        others = [row for row in rows if row.action.PRIORITY != URGENT]
+        if limited:
+            return []
+        if urgent or self._urgent_flying:
+            others = []
+        free = URGENT_AT_ONCE - self._urgent_flying
+        slow = OTHERS_AT_ONCE - (len(self._flying) - self._urgent_flying)
+        return [*urgent[: max(free, 0)], *others[: max(slow, 0)]]
+
+    def _fly(self, row: Waiting) -> None:
+        urgent = row.action.PRIORITY == URGENT
+        self._urgent_flying += urgent
+        task = asyncio.create_task(self._do(row), name=f"act {row.txn}")
+        self._flying[row.id] = task
+
+        def landed(done: asyncio.Task[None]) -> None:
+            self._flying.pop(row.id, None)
+            self._urgent_flying -= urgent
+            self._awake.set()
+            if not done.cancelled() and (error := done.exception()) and self.failure and not self.failure.done():
+                self.failure.set_exception(error)
+
+        task.add_done_callback(landed)
+
+    async def _do(self, row: Waiting) -> None:
+        try:
+            done = await self._handlers[type(row.action)](row.action, row.txn)
+        except LoggedOut:
+            raise
+        except RateLimited as error:
+            await self._again(row, error.retry_after_ms, limited=True)
+        except Unreachable as error:
+            log.info("act_later", action=row.action.NAME, why=str(error))
+            await self._again(row, _backoff(row.attempts))
+        except Answered as error:
+            log.warning("act_refused", action=row.action.NAME, room=row.action.room, why=str(error))
+            await self._finish(row, Done(result="refused", code=error.errcode or "-"))
+        except HomeserverError as error:
+            log.warning("act_refused", action=row.action.NAME, room=row.action.room, why=str(error))
+            await self._finish(row, Done(result="refused"))
+        except (OSError, Broken, SQLAlchemyError):
+            raise  # the disk: nothing that follows could be believed
+        except Exception:
+            log.exception("act_failed", action=row.action.NAME, record=row.record)
+            await self._after_defect(row)
+        else:
+            await self._finish(row, done)
+
+    async def _after_defect(self, row: Waiting) -> None:
+        """A defect of ours in one action must not stop the others, nor be tried for ever."""
+        if row.attempts < TRIES_AFTER_DEFECT:
+            await self._again(row, _backoff(row.attempts))
+        else:
+            await self._finish(row, Done(result="abandoned", code="defect"))
+
+    async def _finish(self, row: Waiting, done: Done) -> None:
+        action = row.action
+        taken = ActionTaken(
+            room=action.room,
+            on=row.record,
+            action=action.NAME,
+            result=done.result,  # type: ignore[arg-type]
+            code=_word(done.code),
+            n=getattr(action, "n", 0),
+            txn=row.txn,
+            subject=getattr(action, "subject", UserId("")),
+            event=getattr(action, "event", EventId("")),
+            made=done.made,
+        )
+        told = (_refusal(action, done.code),) if done.result == "refused" and action.PRIORITY <= STATE else ()
+        await self._pipeline.commit((*done.facts, taken), actions=(*done.actions, *told))
+
+    async def _again(self, row: Waiting, wait_ms: int, *, limited: bool = False) -> None:
+        until = self._clock() + wait_ms
+        if limited:
+            self._limited_until = max(self._limited_until, until)
+
+        async def later(db: AsyncConnection) -> None:
+            await outbox.later(db, row.id, until)
+
+        await self._pipeline.commit(also=later)
+
+    async def _sleep(self) -> None:
+        """Until something is queued, something lands, or the time of something comes."""
+        assert self.failure is not None
+        async with self._database.read() as db:
+            due = await outbox.next_time(db, self._clock())
+        if self._limited_until > self._clock():
+            due = min(due or self._limited_until, self._limited_until)
+        timeout = None if due is None else max(due - self._clock(), 1) / 1000
+        waking = asyncio.create_task(self._awake.wait())
+        both: set[asyncio.Future[Any]] = {waking, self.failure}
+        try:
+            await asyncio.wait(both, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waking.cancel()
+        if self.failure.done():
+            self.failure.result()
+
+    async def _land(self) -> None:
+        for task in list(self._flying.values()):
+            task.cancel()
+        await asyncio.gather(*self._flying.values(), return_exceptions=True)
+
+
+def _started(rows: Sequence[int]) -> Callable[[AsyncConnection], Awaitable[None]]:
+    async def mark(db: AsyncConnection) -> None:
+        await outbox.started(db, rows)
+
+    return mark
+
+
+def _refusal(action: Action, code: str) -> TellDesk:
+    """The word to the managers that something could not be done; once while it waits to be said."""
+    what = Phrase(f"action.{action.NAME}")
+    return TellDesk(room=action.room, lines=(line("desk.refused", what=what, code=code),), once="refused")
+
+
+def _backoff(attempts: int) -> int:
+    return int(min(FIRST_RETRY_MS * 2 ** min(attempts, 20), LAST_RETRY_MS))
+
+
+def _word(code: str) -> str:
+    """An error code of the homeserver, safe for a skeleton."""
+    kept = "".join(c for c in code if c.isascii() and (c.isalnum() or c in "_.-"))
+    return kept[:64] or "-"

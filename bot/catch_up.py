@@ -1,0 +1,104 @@
+"""Brings the database up to date with the journal: after a crash, and from nothing.
+
+Rules kept here: what the journal says holds. Events whose consequences were not recorded yet are judged now, by the
+policy that was in force; consequences that were recorded are applied as they stand, and what they ask for is queued.
+Making the whole database anew (`rebuild`) applies and judges nothing again, and queues nothing: what was done was
+done."""
+
+from collections.abc import Iterable
+
+from moderation.events import Json, Received, StateChanged
+from moderation.facts import Fact, RoomEntered
+from moderation.ids import GroupCode, RoomId
+from storage.database import Database
+from storage.entries import fact_of_record, raw_of_record
+from storage.project import project, project_events, project_room_state, set_meta
+from storage.records.draft import Record
+from storage.records.journal import Journal
+
+from .pipeline import Answer, Pipeline, Turn
+from .receive import receive
+
+_OF_ACTING = frozenset({"outcome", "notice"})  # what became of a cause later, not what it gave rise to
+
+
+class Rooms:
+    """Group codes and the rooms they stand for, as the journal tells them."""
+
+    def __init__(self, known: dict[GroupCode, RoomId]) -> None:
+        self._rooms = dict(known)
+
+    def of(self, code: str) -> RoomId | None:
+        return self._rooms.get(GroupCode(code))
+
+    def learn(self, fact: Fact) -> None:
+        if isinstance(fact, RoomEntered):
+            self._rooms[fact.code] = RoomId(fact.room_id)
+
+
+def event_of_record(record: Record, rooms: Rooms) -> Received | None:
+    """The event a record was made from, as far as it was kept; None for other records."""
+    raw: dict[str, Json] | None = raw_of_record(record)
+    room = rooms.of(record.group) if record.group else None
+    if raw is None or room is None:
+        return None
+    return receive(raw, room, record.at_ms)
+
+
+async def catch_up(turn: Turn, pipeline: Pipeline, records: Iterable[Record], rooms: Rooms) -> int:
+    """Apply the records that the database has not seen yet. Returns how many there were."""
+    tail = list(records)
+    given: dict[int, list[tuple[int, Fact]]] = {}
+    for record in tail:
+        fact = fact_of_record(record, rooms.of)
+        if fact is None:
+            continue
+        rooms.learn(fact)
+        if fact.KIND not in _OF_ACTING:
+            given.setdefault(fact.on, []).append((record.index, fact))
+    done: set[int] = set()
+    for record in tail:
+        if record.index in done:
+            continue
+        event = event_of_record(record, rooms)
+        if event is not None:
+            present = given.get(record.index, [])
+            await pipeline.handle(turn, record.index, event, record.kind, present)
+            done.update(index for index, _ in present)
+        else:
+            done.update(await _apply_group(turn, pipeline, record, given, rooms))
+    return len(tail)
+
+
+async def _apply_group(
+    turn: Turn, pipeline: Pipeline, record: Record, given: dict[int, list[tuple[int, Fact]]], rooms: Rooms
+) -> list[int]:
+    """Facts that no event in the tail gave rise to: one cause at a time, as they were recorded."""
+    fact = fact_of_record(record, rooms.of)
+    if fact is None:
+        return [record.index]
+    group: list[tuple[int, Fact]] = [(record.index, fact)]
+    if fact.on >= 0 and fact.KIND not in _OF_ACTING:
+        group = [(index, other) for index, other in given[fact.on] if index >= record.index]
+    facts = Answer(tuple(other for _, other in group))
+    await pipeline.settle(turn, facts, cause=record.index, at_ms=record.at_ms, present=group)
+    return [index for index, _ in group]
+
+
+async def rebuild(journal: Journal, database: Database) -> int:
+    """Fill an empty database from the whole journal. Returns how many records were applied."""
+    rooms = Rooms({})
+    async with database.write() as db:
+        for record in journal.read():
+            fact = fact_of_record(record, rooms.of)
+            if fact is not None:
+                rooms.learn(fact)
+                await project(fact, db, record.index, record.at_ms)
+                continue
+            event = event_of_record(record, rooms)
+            if event is not None:
+                await project_events(db, [(record.index, event, record.kind)])
+                if isinstance(event, StateChanged):
+                    await project_room_state(db, event)
+        await set_meta(db, "applied", str(journal.size))
+    return journal.size

@@ -1,0 +1,148 @@
+"""`answerable cases [N]`: the list of cases, or one of them.
+
+What people wrote is not shown here: reading it needs a reason and is recorded (`answerable logs show`).
+
+``--json`` of the list: objects with the keys `n`, `room` (code), `subject`, `rule`, `class`, `state`, `outcome`,
+`opened`, `due`, `decided` (0: not yet). Of one case: the same, and `room_id`, `decide`, `by`, `reason`, `record`
+and `evidence` (objects with `record` and `event`).
+"""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from moderation.errors import Refused
+from moderation.notices import Moment
+
+from .lookup import find_room, now_ms, read
+from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from .output import as_json, say, table, text, word
+
+if TYPE_CHECKING:
+    from sqlalchemy import Select
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from ..config import Config
+
+# The states in which somebody still has to decide.
+UNDECIDED = ("open", "acknowledged", "overdue", "escalated_owner", "escalated_operator", "appealed")
+
+app = new_app("cli.cases.help")
+
+
+@app.command(help=text("cli.cases.help"), epilog=text("cli.cases.epilog"))
+def cases(
+    n: Annotated[int | None, typer.Argument(metavar="[N]", help=text("cli.cases.n"), min=1)] = None,
+    config_file: ConfigFile = DEFAULT_CONFIG,
+    only_open: Annotated[bool, typer.Option("--open", "-o", help=text("cli.cases.open"))] = False,
+    room: Annotated[str | None, typer.Option("--room", "-r", help=text("cli.option.room"))] = None,
+    json: AsJson = False,
+) -> None:
+    """Show cases."""
+    if n is not None:
+        number = n
+
+        async def one(db: "AsyncConnection", _config: "Config") -> dict[str, Any]:
+            return await _one(db, number)
+
+        _show_one(read(config_file, one), json=json)
+        return
+
+    async def query(db: "AsyncConnection", _config: "Config") -> list[dict[str, Any]]:
+        return await _list(db, room, only_open=only_open)
+
+    _show_list(read(config_file, query), json=json, only_open=only_open)
+
+
+def _show_list(found: list[dict[str, Any]], *, json: bool, only_open: bool) -> None:
+    if json:
+        as_json(found)
+    elif found:
+        columns = ("n", "room", "subject", "rule", "class", "state", "opened", "due")
+        table(columns, ([_cell(row, column) for column in columns] for row in found))
+    else:
+        say("cli.cases.none_open" if only_open else "cli.cases.none")
+
+
+def _show_one(case: dict[str, Any], *, json: bool) -> None:
+    if json:
+        as_json(case)
+        return
+    shown = ("n", "room", "subject", "rule", "class", "state", "outcome", "opened", "due", "decided", "by", "reason")
+    rows = ([text(f"cli.column.{key}"), _cell(case, key)] for key in shown if case[key] not in ("", 0))
+    table(("what", "value"), rows)
+    table(("record", "event"), ([str(item["record"]), item["event"]] for item in case["evidence"]))
+    if case["evidence"]:
+        say("cli.cases.read_more", record=str(case["evidence"][0]["record"]))
+
+
+def _cell(row: dict[str, Any], key: str) -> object:
+    value = row[key]
+    match key:
+        case "n":
+            return str(value)
+        case "state" if value in UNDECIDED and row["due"] < now_ms():
+            return text("cli.cases.late", state=word("state", value))
+        case "state" | "class" | "outcome":
+            return word(key, value)
+        case "opened" | "due" | "decided":
+            return Moment(value)
+        case _:
+            return value
+
+
+def _select() -> "Select[Any]":
+    from sqlalchemy import select
+
+    from storage import tables as t
+
+    c = t.cases.c
+    return (
+        select(
+            c.n,
+            t.rooms.c.code.label("room"),
+            c.subject,
+            c.rule,
+            c.grade.label("class"),
+            c.state,
+            c.outcome,
+            c.opened,
+            c.due,
+            c.decided,
+            c.room.label("room_id"),
+            c.decide,
+            c.by,
+            c.reason,
+            c.record,
+        )
+        .select_from(t.cases.outerjoin(t.rooms, t.rooms.c.room == c.room))
+        .order_by(c.n)
+    )
+
+
+_LISTED = 10  # so many of these columns stand in the list
+
+
+async def _list(db: "AsyncConnection", typed: str | None, *, only_open: bool) -> list[dict[str, Any]]:
+    from storage import tables as t
+
+    query = _select()
+    if typed is not None:
+        query = query.where(t.cases.c.room == (await find_room(db, typed)).room)
+    if only_open:
+        query = query.where(t.cases.c.state.in_(UNDECIDED)).order_by(None).order_by(t.cases.c.due)
+    return [dict(list(row._mapping.items())[:_LISTED]) for row in await db.execute(query)]
+
+
+async def _one(db: "AsyncConnection", n: int) -> dict[str, Any]:
+    from sqlalchemy import func, select
+
+    from storage import tables as t
+
+    row = (await db.execute(_select().where(t.cases.c.n == n))).first()
+    if row is None:
+        last = int(await db.scalar(select(func.max(t.cases.c.n))) or 0)
+        raise Refused("cli.cases.unknown", n=n, last=last) if last else Refused("cli.cases.none")
+    events = select(t.evidence).where(t.evidence.c.n == n).order_by(t.evidence.c.record)
+    evidence = [{"record": item.record, "event": item.event} for item in await db.execute(events)]
+    return {**row._mapping, "evidence": evidence}

@@ -1,0 +1,169 @@
+"""`answerable credit [PERSON]`: one person's credit and all that led to it, or everybody with an entry.
+
+``--json`` without a person: a list of objects with the keys `person`, `credit`, `tier`, `entries` (how many
+count now). With a person: an object with the keys `user`, `person`, `credit`, `tier`, `back_in_a` (when the credit
+is back in tier A if nothing more is charged; null if it is now), `in_force` (objects with `kind`, `room` (null: every
+room), `until` (0: no end), `basis`, `case`), `entries` (objects with `record`, `at`, `entry`, `cost`, `rule`, `class`,
+`case`, `counts`).
+"""
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from moderation.notices import Moment, Who
+
+from .lookup import find_person, now_ms, read
+from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from .output import as_json, say, table, text, word
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from moderation.context import PersonView
+
+    from ..config import Config
+
+app = new_app("cli.credit.help")
+
+
+@app.command(help=text("cli.credit.help"), epilog=text("cli.credit.epilog"))
+def credit(
+    person: Annotated[str | None, typer.Argument(metavar="[PERSON]", help=text("cli.option.person"))] = None,
+    config_file: ConfigFile = DEFAULT_CONFIG,
+    json: AsJson = False,
+) -> None:
+    """Show credit."""
+    if person is None:
+        _show_all(read(config_file, _everybody), json=json)
+        return
+
+    async def query(db: "AsyncConnection", config: "Config") -> dict[str, Any]:
+        return await _one(db, config, person)
+
+    _show_one(read(config_file, query), json=json)
+
+
+def _show_all(found: list[dict[str, Any]], *, json: bool) -> None:
+    if json:
+        as_json(found)
+    elif found:
+        columns = ("person", "credit", "tier", "entries")
+        table(columns, ([row[column] for column in columns] for row in found))
+    else:
+        say("cli.credit.none")
+
+
+def _show_one(found: dict[str, Any], *, json: bool) -> None:
+    if json:
+        as_json(found)
+        return
+    say("cli.credit.balance", user=Who(found["user"]), credit=found["credit"], tier=found["tier"])
+    if found["back_in_a"] is not None:
+        say("cli.credit.back", at=Moment(found["back_in_a"]))
+    for hold in found["in_force"]:
+        key = "cli.credit.in_force" if hold["until"] else "cli.credit.in_force_open"
+        place = hold["room"] or text("cli.credit.everywhere")
+        say(key, kind=word("sanction", hold["kind"]), room=place, until=Moment(hold["until"]))
+    if not found["entries"]:
+        say("cli.credit.no_entries")
+        return
+    columns = ("at", "entry", "cost", "rule", "class", "case", "counts")
+    table(columns, ([_cell(entry, column) for column in columns] for entry in found["entries"]))
+
+
+def _cell(entry: dict[str, Any], column: str) -> object:
+    value = entry[column]
+    match column:
+        case "at":
+            return Moment(value)
+        case "entry":
+            return word("entry", value)
+        case "class":
+            return word("class", value or "-")
+        case "counts":
+            return text("cli.yes" if value else "cli.no")
+        case _:
+            return "" if value is None else value
+
+
+async def _everybody(db: "AsyncConnection", config: "Config") -> list[dict[str, Any]]:
+    from sqlalchemy import select
+
+    from moderation.credit import Entry, balance, effective, tier
+    from moderation.ids import PersonId, RoomId
+    from storage import tables as t
+
+    ledgers: dict[str, list[Entry]] = defaultdict(list)
+    for row in await db.execute(select(t.credit)):
+        ledgers[row.person].append(
+            Entry(
+                id=row.record,
+                person=PersonId(row.person),
+                at_ms=row.at,
+                entry=row.entry,
+                cost=row.cost,
+                grade=row.grade,
+                rule=row.rule,
+                case=row.n or None,
+                room=RoomId(row.room) if row.room else None,
+                undoes=row.undoes if row.undoes >= 0 else None,
+            )
+        )
+    now, settings = now_ms(), config.credit
+    found = [(balance(entries, now, settings), person, entries) for person, entries in ledgers.items()]
+    return [
+        {
+            "person": person,
+            "credit": credit,
+            "tier": tier(credit, config.tiers),
+            "entries": len(effective(entries, now, settings)),
+        }
+        for credit, person, entries in sorted(found, key=lambda item: item[:2])
+    ]
+
+
+async def _one(db: "AsyncConnection", config: "Config", typed: str) -> dict[str, Any]:
+    from moderation.credit import balance, effective, reaches, tier
+    from moderation.ids import UserId
+    from storage.views import person_view
+
+    now, settings = now_ms(), config.credit
+    user = UserId(await find_person(db, typed))
+    view = await person_view(db, user, now_ms=now, recent_since=now)
+    credit = balance(view.entries, now, settings)
+    back = reaches(view.entries, config.tiers.a, now, settings)
+    counting = {entry.id for entry in effective(view.entries, now, settings)}
+    return {
+        "user": user,
+        "person": view.person,
+        "credit": credit,
+        "tier": tier(credit, config.tiers),
+        "back_in_a": back if back is not None and back > now else None,
+        "in_force": _in_force(view),
+        "entries": _entries(view, counting),
+    }
+
+
+def _in_force(view: "PersonView") -> list[dict[str, Any]]:
+    return [
+        {"kind": hold.kind, "room": hold.room, "until": hold.until, "basis": hold.basis, "case": hold.n or None}
+        for hold in view.in_force
+    ]
+
+
+def _entries(view: "PersonView", counting: set[int]) -> list[dict[str, Any]]:
+    return [
+        {
+            "record": entry.id,
+            "at": entry.at_ms,
+            "entry": entry.entry,
+            "cost": entry.cost,
+            "rule": entry.rule,
+            "class": entry.grade,
+            "case": entry.case,
+            "counts": entry.id in counting,
+        }
+        for entry in view.entries
+    ]

@@ -1,0 +1,56 @@
+"""The bot's own log: JSON lines for machines, or coloured lines for somebody at a terminal; both on stderr.
+
+This is the log of the process, not the records: what people do and write is not in it.
+"""
+
+import logging
+import sys
+
+import structlog
+from structlog.typing import EventDict, Processor
+
+# Libraries that speak at every request; their warnings are enough.
+_QUIET = ("aiosqlite", "alembic", "asyncio", "nio", "sqlalchemy")
+
+
+def set_up_logging(*, as_json: bool | None = None, verbose: bool = False) -> None:
+    """Send structlog and the standard library's loggers to stderr. `as_json` None: JSON unless at a terminal."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    plain = not sys.stderr.isatty() if as_json is None else as_json
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_ending(plain)],
+        )
+    )
+    level = logging.DEBUG if verbose else logging.INFO
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _ending(plain: bool) -> list[Processor]:
+    if not plain:
+        return [structlog.dev.ConsoleRenderer()]
+    return [structlog.processors.format_exc_info, _event_first, structlog.processors.JSONRenderer()]
+
+
+def _event_first(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """What happened, before its details: the lines are read by people too."""
+    first = {key: event[key] for key in ("timestamp", "level", "event") if key in event}
+    return {**first, **event}

@@ -1,0 +1,114 @@
+"""The command `answerable`: the list of its commands, and what happens to errors.
+
+Rules this module keeps: nothing but the list is needed for `--help`, so a command's module is imported when
+it is called; every expected error is one clear message on stderr and an exit code (1: it failed, 2: the
+command line or the configuration is wrong, 130: interrupted), never a traceback.
+Left to others: what the commands do, one file a noun.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+from moderation.errors import AnswerableError
+
+from .output import INTERRUPTED, report, text
+
+
+@dataclass(frozen=True, slots=True)
+class Lazy:
+    """A command, and the module that has it as `app`."""
+
+    name: str
+    module: str
+
+
+# In the order of a deployment's life, which is the order of the help.
+COMMANDS = (
+    Lazy("init", "bot.cli.init"),
+    Lazy("check", "bot.cli.check"),
+    Lazy("run", "bot.cli.run"),
+    Lazy("rooms", "bot.cli.rooms"),
+    Lazy("members", "bot.cli.members"),
+    Lazy("cases", "bot.cli.cases"),
+    Lazy("credit", "bot.cli.credit"),
+    Lazy("logs", "bot.cli.logs"),
+    Lazy("demo", "bot.cli.demo"),
+)
+
+
+class LazyGroup(TyperGroup):
+    """Knows its commands by name and summary; gets the real one when it is called."""
+
+    def __init__(self, **attrs: Any) -> None:
+        super().__init__(**attrs)
+        for command in COMMANDS:
+            summary = text(f"cli.summary.{command.name}")
+            self.add_command(TyperCommand(command.name, help=summary, short_help=summary))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        module = next((lazy.module for lazy in COMMANDS if lazy.name == name), None)
+        return (name, _load(module, str(name)), rest) if module else (name, command, rest)
+
+
+def _load(module: str, name: str) -> Any:
+    command = get_command(import_module(module).app)
+    command.name = name
+    return command
+
+
+app = typer.Typer(
+    name="answerable",
+    cls=LazyGroup,
+    help=text("cli.help"),
+    epilog=text("cli.epilog"),
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"answerable {_installed_version()}")
+        raise typer.Exit
+
+
+def _installed_version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("answerable")
+    except PackageNotFoundError:  # run from a clone that was not installed
+        return "?"
+
+
+@app.callback()
+def main(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help=text("cli.option.version"))
+    ] = False,
+) -> None:
+    """Holds the options of `answerable` itself."""
+
+
+def run(arguments: Sequence[str] | None = None) -> None:
+    """The entry of the console script. Always ends by `SystemExit`."""
+    try:
+        app(args=arguments, prog_name="answerable")
+    except AnswerableError as error:
+        sys.exit(report(error))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    run()

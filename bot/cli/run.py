@@ -1,0 +1,154 @@
+"""`answerable run`: the process around the bot.
+
+Rules this module keeps: one process a data directory; SIGTERM and SIGINT ask the bot to stop and the exit is then
+0, a second one ends it at once; a homeserver that is not up yet is waited for; no file made by this
+process is readable by other users; logs go to stderr and hold no secret.
+Left to others: what the bot does (`bot/wiring.py`), the session (`bot/cli/session.py`).
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+from collections.abc import Coroutine, Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from moderation.errors import Refused
+
+from .options import DEFAULT_CONFIG, ConfigFile, new_app
+from .output import text
+
+if TYPE_CHECKING:
+    from ..config import Config
+    from ..homeserver_login import Session
+
+LOCK_FILE = "lock"
+_LONGEST_WAIT_S = 60.0
+
+
+class LogFormat(StrEnum):
+    """How log lines are written."""
+
+    AUTO = "auto"
+    JSON = "json"
+    CONSOLE = "console"
+
+
+app = new_app("cli.run.help")
+
+
+@app.command(help=text("cli.run.help"), epilog=text("cli.run.epilog"))
+def run(
+    config_file: ConfigFile = DEFAULT_CONFIG,
+    log_format: Annotated[LogFormat, typer.Option(help=text("cli.run.log_format"))] = LogFormat.AUTO,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help=text("cli.run.verbose"))] = False,
+) -> None:
+    """Run the bot until it is told to stop."""
+    from ..config import load_config
+    from .logging_setup import set_up_logging
+
+    os.umask(0o077)
+    config = load_config(config_file)
+    make_data_dir(config.data_dir)
+    with only_instance(config.data_dir):
+        set_up_logging(as_json=None if log_format is LogFormat.AUTO else log_format is LogFormat.JSON, verbose=verbose)
+        asyncio.run(_run(config))
+
+
+def make_data_dir(data_dir: Path) -> None:
+    """The data directory, for its owner only. Raises `Refused` if it cannot be made."""
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused("cli.run.no_data_dir", data_dir=data_dir, why=error.strerror or error) from None
+
+
+@contextlib.contextmanager
+def only_instance(data_dir: Path) -> Iterator[None]:
+    """Holds the data directory for this process. Raises `Refused` if another one has it.
+
+    The lock is the system's, not the file's existence: it ends with the process, however that ends, and what
+    is left of the file means nothing. It is never removed, or two processes could hold two locks.
+    """
+    handle = os.open(data_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.read(handle, 32).decode("ascii", "replace").strip() or "?"
+            raise Refused("cli.run.second", data_dir=data_dir, pid=pid) from None
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(handle)
+
+
+def running_pid(data_dir: Path) -> str | None:
+    """The process that runs on this data directory now, if there is one."""
+    try:
+        handle = os.open(data_dir / LOCK_FILE, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.read(handle, 32).decode("ascii", "replace").strip() or "?"
+    finally:
+        os.close(handle)
+    return None
+
+
+async def _run(config: "Config") -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _asked, stop, number)
+    session = await _session(config, stop)
+    if session is not None:
+        from ..wiring import serve
+
+        await serve(config, session, stop)
+
+
+def _asked(stop: asyncio.Event, number: int) -> None:
+    """First time: please stop. Second time: the system's own way, at once."""
+    stop.set()
+    asyncio.get_running_loop().remove_signal_handler(number)
+    signal.signal(number, signal.SIG_DFL)
+
+
+async def _session(config: "Config", stop: asyncio.Event) -> "Session | None":
+    """The session, waiting for the homeserver as long as it takes; None if told to stop meanwhile."""
+    import structlog
+
+    from ..homeserver_errors import RateLimited, Unreachable
+    from .session import open_session
+
+    log, wait_s = structlog.get_logger(), 1.0
+    while not stop.is_set():
+        try:
+            return await _unless(stop, open_session(config))
+        except RateLimited as error:
+            wait_s = error.retry_after_ms / 1000
+        except Unreachable as error:
+            log.warning("homeserver_unreachable", detail=str(error), retry_in_s=wait_s)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), wait_s)
+        wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+    return None
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, "Session"]) -> "Session | None":
+    task, stopped = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        for pending in (task, stopped):
+            pending.cancel()

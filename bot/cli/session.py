@@ -1,0 +1,90 @@
+"""The bot's one session: taken up from where it is stored, or made by one log-in and stored.
+
+Rules this module keeps: the token and the device id stand in `.env` beside `config.toml`, readable by its owner
+only; a password is used once and never written; an account is never logged in a second time while the
+stored session holds, because every log-in makes a new device, which cannot read what was encrypted before.
+Left to others: logging in (`bot/homeserver_login.py`), reading `.env` (`bot/config.py`).
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from moderation.errors import Refused
+from moderation.notices import Who
+from storage.records import disk
+
+from ..config import ACCESS_TOKEN, DEVICE_ID, PASSWORD, Config
+from ..homeserver_errors import Forbidden, LoggedOut
+from ..homeserver_login import Session, log_in_with_password, log_in_with_token
+
+_PLAIN = re.compile(r"[A-Za-z0-9_./+=~:-]+\Z")
+
+
+async def open_session(config: Config) -> Session:
+    """The stored session, else a new one made with the password.
+
+    Raises `Refused`, saying what to do, if there is neither, or the stored one has ended.
+    """
+    token = config.secrets.access_token
+    if token is None:
+        return await _first_session(config)
+    try:
+        return await stored_session(config, token.get_secret_value())
+    except LoggedOut:
+        if config.secrets.password is None:
+            raise Refused("cli.session.logged_out", env=config.env_file, user=Who(config.user)) from None
+        return await _first_session(config)
+
+
+async def stored_session(config: Config, token: str) -> Session:
+    """The session of `token`. Raises `LoggedOut`, or `Refused` if it belongs to another account."""
+    session = await log_in_with_token(config.homeserver.url, token)
+    if session.user != config.user:
+        raise Refused("cli.session.other_user", is_of=Who(session.user), user=Who(config.user), file=config.file)
+    return session
+
+
+async def log_in(url: str, user: str, password: str, device_name: str, device: str | None = None) -> Session:
+    """A new session by password. Raises `Refused` if the homeserver does not accept it."""
+    try:
+        return await log_in_with_password(url, user, password, device_name, device)
+    except Forbidden as error:
+        raise Refused("cli.session.wrong_password", user=Who(user), url=url, detail=error.detail) from None
+
+
+def store_session(env_file: Path, session: Session) -> None:
+    """Write token and device id into `.env`; other lines stay, except a password, which is used up."""
+    _update(env_file, {ACCESS_TOKEN: session.token, DEVICE_ID: session.device, PASSWORD: None})
+
+
+def write_private(path: Path, content: str) -> None:
+    """Replace the file whole, mode 0600; run as root, it belongs to the owner of its folder."""
+    disk.replace_atomically(path, content.encode(), disk.SECRET_MODE)
+    disk.give_to_owner_of(path.parent, path)
+
+
+async def _first_session(config: Config) -> Session:
+    password = config.secrets.password
+    if password is None:
+        raise Refused("cli.session.none", env=config.env_file, user=Who(config.user))
+    home = config.homeserver
+    device = config.secrets.device_id  # of a session that ended: with it, the device keeps its keys
+    session = await log_in(home.url, home.user, password.get_secret_value(), home.device_name, device)
+    store_session(config.env_file, session)
+    return session
+
+
+def _update(env_file: Path, values: Mapping[str, str | None]) -> None:
+    old = env_file.read_text("utf-8").splitlines() if env_file.exists() else []
+    ours = re.compile(rf"\s*(?:export\s+)?(?:{'|'.join(values)})\s*=")
+    kept = [line for line in old if not ours.match(line)]
+    new = [f"{name}={_quoted(value)}" for name, value in values.items() if value is not None]
+    write_private(env_file, "\n".join([*kept, *new]) + "\n")
+
+
+def _quoted(value: str) -> str:
+    if _PLAIN.match(value):
+        return value
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

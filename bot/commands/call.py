@@ -1,0 +1,92 @@
+"""One command being carried out: who asked, where, for which room, and what is known.
+
+A command declares what it needs and gets only this. It returns facts and lines; it sends nothing.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.actions import Action, Say, Tell
+from moderation.context import Context, RoomView
+from moderation.events import MessagePosted, ReactionGiven
+from moderation.facts import Fact
+from moderation.ids import UserId
+from moderation.notices import Line
+from moderation.orders import Order
+from moderation.policy import Policy
+
+from ..knowledge import Knowledge
+from .parse import Given
+
+Who = Literal["everyone", "manager"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a command brings: facts, the answer, and actions beside it.
+
+    `private`: the answer concerns one person, so it is not given before all in a group.
+    """
+
+    lines: tuple[Line, ...] = ()
+    facts: tuple[Fact, ...] = ()
+    actions: tuple[Action, ...] = ()
+    private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A command and its surroundings."""
+
+    db: AsyncConnection
+    event: MessagePosted | ReactionGiven
+    here: RoomView  # where it was said
+    group: RoomView  # what it is about
+    given: Given
+    on: int  # the record of the event
+    policy: Policy
+    knowledge: Knowledge
+    prefix: str
+    bot: UserId
+
+    @property
+    def caller(self) -> UserId:
+        return self.event.sender
+
+    @property
+    def now_ms(self) -> int:
+        return self.event.received_ms
+
+    async def context(self, user: UserId) -> Context:
+        """What is known of `user` in the room this is about."""
+        return await self.knowledge.context(self.db, self.group, user, self.now_ms)
+
+    async def order(self, target: UserId) -> Order:
+        """An order of the caller's against `target`."""
+        return Order(by=self.caller, on=self.on, context=await self.context(target), policy=self.policy)
+
+
+Run = Callable[[Call], Awaitable[Reply]]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One row of the table of commands. Texts: `command.NAME.usage`, `.example`, `.help`."""
+
+    name: str
+    who: Who
+    spec: str
+    run: Run
+    aliases: tuple[str, ...] = ()
+
+
+def answered(call: Call, reply: Reply) -> tuple[Action, ...]:
+    """The answer as an action: in the room it was asked in, or to the person alone."""
+    if not reply.lines:
+        return ()
+    if reply.private and call.here.purpose == "group":
+        return (Tell(room=call.group.room, subject=call.caller, lines=reply.lines),)
+    return (Say(room=call.here.room, lines=reply.lines, reply_to=call.event.event, to=call.caller),)

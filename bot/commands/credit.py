@@ -1,0 +1,74 @@
+"""credit and history: how somebody stands, and why."""
+
+from moderation.credit import balance, reaches, tier
+from moderation.ids import UserId
+from moderation.notices import Line, Moment, Phrase, RuleText, Who, line
+from moderation.responsibility import require
+from storage import views
+
+from .call import Call, Command, Reply
+
+MAX_ENTRIES = 15
+
+
+async def credit(call: Call) -> Reply:
+    """One's own credit; with a name, by a manager, somebody else's."""
+    user = call.given.user or call.caller
+    if user != call.caller:
+        require("history", call.caller, call.group, call.policy)
+    context = await call.context(user)
+    ledger = context.subject.ledger(call.group.room, call.policy.credit)
+    now = balance(ledger, call.now_ms, call.policy.credit)
+    at = tier(now, call.policy.tiers)
+    lines = [line("credit.now", who=Who(user), credit=now, tier=at, means=Phrase(f"tier.{at}"))]
+    top = call.policy.credit.ceiling
+    if now < top and (back := reaches(ledger, top, call.now_ms, call.policy.credit)):
+        lines.append(line("credit.full-again", when=Moment(back)))
+    lines += [_sanction(kind.kind, kind.until) for kind in context.subject.in_force]
+    lines += [
+        line(
+            f"credit.entry.{entry.entry}",
+            when=Moment(entry.at_ms),
+            cost=entry.cost,
+            rule=RuleText(entry.rule),
+            n=entry.case or 0,
+        )
+        for entry in ledger[-MAX_ENTRIES:]
+    ]
+    return Reply(tuple(lines), private=True)
+
+
+async def history(call: Call) -> Reply:
+    """The cases of somebody in this room, for managers."""
+    require("history", call.caller, call.group, call.policy)
+    user = call.given.user
+    assert user is not None
+    cases = await views.cases_of(call.db, user, call.group.room, MAX_ENTRIES)
+    if not cases:
+        return Reply((line("history.none", who=Who(user)),), private=True)
+    lines = [line("history.head", who=Who(user), count=len(cases))]
+    lines += [
+        line(
+            "cases.one",
+            n=case.n,
+            grade=Phrase(f"grade.{case.grade}"),
+            rule=RuleText(case.rule),
+            who=Who(UserId(case.subject)),
+            state=Phrase(f"state.{case.outcome or case.state}"),
+            when=Moment(case.opened),
+        )
+        for case in cases
+    ]
+    return Reply(tuple(lines), private=True)
+
+
+def _sanction(kind: str, until: int) -> Line:
+    if until:
+        return line(f"credit.in-force.{kind}", until=Moment(until))
+    return line(f"credit.in-force-open.{kind}")
+
+
+COMMANDS = (
+    Command("credit", "everyone", "user?", credit),
+    Command("history", "manager", "user", history),
+)

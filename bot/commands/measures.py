@@ -1,0 +1,84 @@
+"""warn, redact, mute, unmute, kick, ban, unban: what a manager does directly."""
+
+from moderation import orders
+from moderation.actions import Action, Redact, Unban
+from moderation.durations import HOUR_MS
+from moderation.errors import Refused
+from moderation.facts import SanctionKind
+from moderation.ids import UserId
+from moderation.notices import Line, Moment, Who, line
+from storage import views
+
+from .call import Call, Command, Reply, Run
+
+MUTE_UNLESS_SAID = HOUR_MS
+
+
+def _impose(kind: SanctionKind) -> Run:
+    async def run(call: Call) -> Reply:
+        target = _target(call)
+        lasts = call.given.duration_ms or (MUTE_UNLESS_SAID if kind == "mute" else 0)
+        until = call.now_ms + lasts if lasts else 0
+        facts = orders.sanction(await call.order(target), kind, until=until, reason=call.given.reason)
+        return Reply((_done(kind, target, until),), facts)
+
+    return run
+
+
+async def unmute(call: Call) -> Reply:
+    """End what holds of mutes here."""
+    target = _target(call)
+    facts = orders.lift(await call.order(target), "mute")
+    if not facts:
+        raise Refused("error.not-muted", who=target)
+    return Reply((line("done.unmute", who=Who(target)),), facts)
+
+
+async def unban(call: Call) -> Reply:
+    """End a ban, also one that was set by hand."""
+    target = _target(call)
+    facts = orders.lift(await call.order(target), "ban")
+    actions: tuple[Action, ...] = ()
+    if not facts:
+        there = (await views.memberships(call.db, call.group.room)).get(target)
+        if there != "ban":
+            raise Refused("error.not-banned", who=target)
+        actions = (Unban(room=call.group.room, subject=target),)
+    return Reply((line("done.unban", who=Who(target)),), facts, actions)
+
+
+async def redact(call: Call) -> Reply:
+    """Take a message away, as a reply to it."""
+    reply_to = getattr(call.event, "reply_to", None)
+    row = await views.event_row(call.db, reply_to) if reply_to else None
+    if row is None or row.room != call.group.room:
+        raise Refused("error.redact.reply")
+    order = await call.order(UserId(row.sender))
+    if row.sender == call.bot:
+        raise Refused("error.target.bot")
+    facts = orders.redact(order, reply_to, reason=call.given.reason)  # type: ignore[arg-type]
+    own: tuple[Action, ...] = (Redact(room=call.group.room, event=call.event.event, subject=call.caller),)
+    # The command itself goes too: a room stays clean.
+    return Reply((), facts, own)
+
+
+def _target(call: Call) -> UserId:
+    assert call.given.user is not None
+    return call.given.user
+
+
+def _done(kind: str, target: UserId, until: int) -> Line:
+    if until:
+        return line(f"done-until.{kind}", who=Who(target), until=Moment(until))
+    return line(f"done.{kind}", who=Who(target))
+
+
+COMMANDS = (
+    Command("warn", "manager", "user reason*", _impose("warn")),
+    Command("redact", "manager", "reason*", redact),
+    Command("mute", "manager", "user duration? reason*", _impose("mute")),
+    Command("unmute", "manager", "user", unmute),
+    Command("kick", "manager", "user reason*", _impose("kick")),
+    Command("ban", "manager", "user duration? reason*", _impose("ban")),
+    Command("unban", "manager", "user", unban),
+)

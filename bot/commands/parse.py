@@ -1,0 +1,179 @@
+"""Reads a command from a message: pure, so that it can be fuzzed.
+
+Rules kept here: a command is a message that begins with the prefix and a letter; a name pressed in a client (a "pill")
+counts as the Matrix id behind it; arguments are checked against what the command declares, and what is wrong is said
+with the argument's name. Nothing here knows who is asking.
+"""
+
+import re
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from urllib.parse import unquote
+
+from moderation.durations import parse_duration
+from moderation.errors import Refused
+from moderation.events import MessagePosted
+from moderation.ids import GroupCode, UserId, is_group_code, is_user_id
+
+MAX_LENGTH = 2_000  # characters of a whole command
+MAX_REASON = 500
+
+_LINK = re.compile(r"https://matrix\.to/#/(@[^?/]+|%40[^?/]+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A command as it was written: its name, its words, and the room it names, if it does."""
+
+    name: str
+    words: tuple[str, ...]
+    group: GroupCode | None = None
+    too_long: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The arguments of a command, each as what it is; absent ones are None or empty."""
+
+    user: UserId | None = None
+    case: int | None = None
+    duration_ms: int | None = None
+    word: str = ""
+    reason: str = ""
+
+
+def read(event: MessagePosted, prefix: str) -> Spoken | None:
+    """The command in a message, or None if it is none."""
+    if event.is_notice or event.replaces is not None or not is_command(event.body, prefix):
+        return None
+    if len(event.body) > MAX_LENGTH:
+        name = event.body[len(prefix) : MAX_LENGTH].split(maxsplit=1)[0]
+        return Spoken(name.lower()[:40], (), too_long=True)
+    words = _words(event)[len(prefix) :].split()
+    group = next((GroupCode(word.upper()) for word in words[1:] if is_group_code(word.upper())), None)
+    rest = tuple(word for word in words[1:] if group is None or word.upper() != group)
+    return Spoken(words[0].lower()[:40], rest, group)
+
+
+def is_command(body: str, prefix: str) -> bool:
+    """Whether a text begins like a command."""
+    return body.startswith(prefix) and body[len(prefix) : len(prefix) + 1].isalpha()
+
+
+def bind(spec: str, words: tuple[str, ...], *, replied_to: UserId | None = None) -> Given:
+    """Match words with what a command declares, such as ``"user duration? reason*"``.
+
+    A "user" may be left out in a reply: then it is whom the reply answers. Raises `Refused`.
+    """
+    left = list(words)
+    values: dict[str, object] = {}
+    for item in spec.split():
+        name, optional = item.rstrip("?*"), item[-1] in "?*"
+        if name == "reason":
+            values["reason"] = _reason(" ".join(left))
+            left = []
+            continue
+        value = _take(name, left, optional)
+        if value is None and name == "user":
+            value = replied_to
+        if value is None and not optional:
+            raise Refused(f"error.missing.{name}")
+        if value is not None:
+            values[_FIELDS[name]] = value
+    if left:
+        raise Refused("error.superfluous", words=" ".join(left)[:60])
+    return Given(**values)  # type: ignore[arg-type]
+
+
+_FIELDS = {"user": "user", "case": "case", "duration": "duration_ms", "word": "word"}
+
+
+def _take(name: str, left: list[str], optional: bool) -> object:
+    if not left:
+        return None
+    word = left[0]
+    if name == "user":
+        return UserId(_pop(left).rstrip(":,")) if _looks_like_user(word) else None
+    if name == "case":
+        return _case(_pop(left)) if word.lstrip("#").isdecimal() or not optional else None
+    if name == "duration":
+        return _duration(left, word)
+    return _pop(left)
+
+
+def _pop(left: list[str]) -> str:
+    return left.pop(0)
+
+
+def _looks_like_user(word: str) -> bool:
+    if not word.startswith("@"):
+        return False
+    if not is_user_id(word.rstrip(":,")):
+        raise Refused("error.user.form", given=word[:60])
+    return True
+
+
+def _case(word: str) -> int:
+    digits = word.lstrip("#")
+    if not (digits.isascii() and digits.isdecimal() and len(digits) < 10):
+        raise Refused("error.case.form", given=word[:60])
+    return int(digits)
+
+
+def _duration(left: list[str], word: str) -> int | None:
+    """A word that begins with a digit is meant as a duration, so a wrong one is an error, not a reason."""
+    if not word[0].isdigit():
+        return None
+    try:
+        value = parse_duration(word)
+    except ValueError:
+        raise Refused("error.duration.form", given=word[:60]) from None
+    _pop(left)
+    return value
+
+
+def _reason(text: str) -> str:
+    if len(text) > MAX_REASON:
+        raise Refused("error.reason.long", limit=MAX_REASON)
+    return text
+
+
+class _Pills(HTMLParser):
+    """The text of a formatted body, with the Matrix id in the place of each pill."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.text = ""
+        self._inside = 0
+        self._skipped = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        href = dict(attrs).get("href") or ""
+        if tag == "mx-reply":
+            self._skipped += 1
+        elif tag == "a" and (link := _LINK.match(href)):
+            self.text += unquote(link[1])
+            self._inside += 1
+        elif tag in ("br", "p"):
+            self.text += " "
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "mx-reply":
+            self._skipped = max(self._skipped - 1, 0)
+        elif tag == "a":
+            self._inside = max(self._inside - 1, 0)
+
+    def handle_data(self, data: str) -> None:
+        if not self._inside and not self._skipped:
+            self.text += data
+
+
+def _words(event: MessagePosted) -> str:
+    formatted = event.content.get("formatted_body")
+    if not isinstance(formatted, str) or "matrix.to/#/" not in formatted or len(formatted) > 4 * MAX_LENGTH:
+        return event.body
+    pills = _Pills()
+    pills.feed(formatted)
+    pills.close()
+    text = pills.text.strip()
+    return text if text[:1] == event.body[:1] else event.body

@@ -1,0 +1,191 @@
+"""Answers commands and reactions: finds out what is asked, for which room, and whether it may be.
+
+Rules this module keeps: rights are those of the caller in the room concerned, wherever the command is said; a refusal
+is an answer with what was wrong and the next step, and changes nothing; in a group, what is not one of our commands
+is left alone, since other bots listen there too. The command itself stands in the journal like any message."""
+
+from difflib import get_close_matches
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.context import RoomView
+from moderation.errors import Refused
+from moderation.events import MessagePosted, ReactionGiven
+from moderation.ids import GroupCode, UserId
+from moderation.notices import Code, Line, Moment, Phrase, RoomName, Value, Who, line
+from moderation.policy import Policy
+from moderation.responsibility import is_manager, is_operator
+from storage import views
+
+from ..knowledge import Knowledge
+from ..pipeline import Answer
+from .call import Call, Command, Reply, answered
+from .cases import pressed
+from .parse import Given, Spoken, bind, is_command, read
+from .table import COMMANDS
+
+CLOSE = 0.7  # how much a mistyped command must look like one of ours to be answered in a group
+
+
+class Commands:
+    """The `Responder` of the pipeline."""
+
+    def __init__(self, knowledge: Knowledge, policy: Policy, bot: UserId, prefix: str) -> None:
+        self._knowledge = knowledge
+        self._policy = policy
+        self._bot = bot
+        self._prefix = prefix
+
+    def asks(self, event: MessagePosted | ReactionGiven) -> bool:
+        """Whether the event may ask something of us."""
+        return isinstance(event, ReactionGiven) or is_command(event.body, self._prefix)
+
+    async def respond(
+        self, db: AsyncConnection, event: MessagePosted | ReactionGiven, room: RoomView, on: int
+    ) -> Answer | None:
+        """The answer, or None if nothing was asked."""
+        if isinstance(event, ReactionGiven):
+            return await self._reaction(db, event, room, on)
+        spoken = read(event, self._prefix)
+        if spoken is None:
+            return None
+        command = COMMANDS.get(spoken.name)
+        if command is None:
+            return self._unknown(spoken, event, room, on, db)
+        return await self._command(db, command, spoken, event, room, on)
+
+    async def _command(
+        self, db: AsyncConnection, command: Command, spoken: Spoken, event: MessagePosted, room: RoomView, on: int
+    ) -> Answer:
+        call = self._call(db, event, room, room, Given(), on)
+        try:
+            group = await self._group(db, spoken.group, event.sender, room)
+            call = self._call(db, event, room, group, Given(), on)
+            if spoken.too_long:
+                raise Refused("error.too-long")
+            if command.who == "manager" and not is_manager(event.sender, group, self._policy):
+                raise Refused("error.right.manager", room=group.room)
+            replied_to = await self._replied_to(db, event)
+            call = self._call(db, event, room, group, bind(command.spec, spoken.words, replied_to=replied_to), on)
+            return self._answer(call, await command.run(call))
+        except Refused as refused:
+            return self._answer(call, Reply(self._refusal(refused, command)))
+
+    async def _reaction(self, db: AsyncConnection, event: ReactionGiven, room: RoomView, on: int) -> Answer | None:
+        n = await views.case_by_card(db, event.target) if room.purpose == "desk" else None
+        found = await views.case_view(db, n) if n else None
+        group = await self._knowledge.room(db, found[0].room) if found else None
+        if n is None or group is None or group.room != room.served:
+            return None
+        call = self._call(db, event, room, group, Given(case=n), on)
+        try:
+            reply = await pressed(call, n, event.key)
+        except Refused as refused:
+            reply = Reply(self._refusal(refused, None))
+        if reply is None:
+            return None
+        if reply.facts:  # the card itself will show it
+            return Answer(reply.facts, reply.actions)
+        return self._answer(call, reply)
+
+    def _unknown(
+        self, spoken: Spoken, event: MessagePosted, room: RoomView, on: int, db: AsyncConnection
+    ) -> Answer | None:
+        near = get_close_matches(spoken.name, list(COMMANDS), n=1, cutoff=CLOSE)
+        if room.purpose == "group" and not near:
+            return None
+        call = self._call(db, event, room, room, Given(), on)
+        said = Code(self._prefix + spoken.name)
+        if near:
+            return self._answer(
+                call, Reply((line("error.did-you-mean", command=said, near=Code(self._prefix + near[0])),))
+            )
+        return self._answer(call, Reply((line("error.unknown", command=said, help=Code(f"{self._prefix}help")),)))
+
+    async def _group(self, db: AsyncConnection, code: GroupCode | None, caller: UserId, here: RoomView) -> RoomView:
+        """The room a command is about: the one named, the one it is said in, or the only one it can be."""
+        if code is not None:
+            named = await views.room_by_code(db, code, self._bot)
+            if named is None or named.purpose != "group" or not await self._belongs(db, caller, named):
+                raise Refused("error.group.unknown", code=code)
+            return named
+        if here.purpose == "group":
+            return here
+        if here.purpose == "desk" and here.served is not None:
+            served = await self._knowledge.room(db, here.served)
+            if served is not None:
+                return served
+        own = await views.groups_of(db, caller)
+        if len(own) != 1:
+            key = "error.group.which" if own else "error.group.none"
+            names = await views.room_names(db)
+            raise Refused(key, rooms="; ".join(names.get(room, room) for room in own[:20]))
+        only = await self._knowledge.room(db, own[0])
+        assert only is not None
+        return only
+
+    async def _belongs(self, db: AsyncConnection, caller: UserId, room: RoomView) -> bool:
+        return is_operator(caller, self._policy) or room.room in await views.groups_of(db, caller)
+
+    async def _replied_to(self, db: AsyncConnection, event: MessagePosted) -> UserId | None:
+        row = await views.event_row(db, event.reply_to) if event.reply_to else None
+        return UserId(row.sender) if row is not None and row.room == event.room else None
+
+    def _call(
+        self,
+        db: AsyncConnection,
+        event: MessagePosted | ReactionGiven,
+        here: RoomView,
+        group: RoomView,
+        given: Given,
+        on: int,
+    ) -> Call:
+        return Call(
+            db=db,
+            event=event,
+            here=here,
+            group=group,
+            given=given,
+            on=on,
+            policy=self._policy,
+            knowledge=self._knowledge,
+            prefix=self._prefix,
+            bot=self._bot,
+        )
+
+    def _answer(self, call: Call, reply: Reply) -> Answer:
+        return Answer(reply.facts, (*reply.actions, *answered(call, reply)))
+
+    def _refusal(self, refused: Refused, command: Command | None) -> tuple[Line, ...]:
+        first = Line(refused.key, {name: _shown(name, value) for name, value in refused.fields.items()})
+        if command is None or not refused.key.startswith(_ABOUT_WORDS):
+            return (first,)
+        return (
+            first,
+            line("help.usage", usage=Phrase(f"command.{command.name}.usage")),
+            line("help.example", example=Phrase(f"command.{command.name}.example")),
+        )
+
+
+# Refusals that are about how the command was written: these show how to write it.
+_ABOUT_WORDS = (
+    "error.missing",
+    "error.superfluous",
+    "error.user",
+    "error.case.form",
+    "error.duration",
+    "error.too-long",
+    "error.redact.reply",
+    "error.report.reply",
+)
+
+
+def _shown(name: str, value: object) -> Value:
+    """A field of a refusal as the kind of value it is."""
+    if name == "who":
+        return Who(str(value))
+    if name == "room":
+        return RoomName(str(value))
+    if name == "until":
+        return Moment(int(str(value)))
+    return value if isinstance(value, int | str | Code) else str(value)

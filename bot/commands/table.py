@@ -1,0 +1,16 @@
+"""COMMANDS: every command by its names. Data to read; nothing registers itself by being imported."""
+
+from . import about, cases, credit, measures, people
+from .call import Command
+
+
+def _table() -> dict[str, Command]:
+    table: dict[str, Command] = {}
+    rows = (*about.COMMANDS, *credit.COMMANDS, *cases.COMMANDS, *people.COMMANDS, *measures.COMMANDS)
+    for command in (about.help_with(table), *rows):
+        for name in (command.name, *command.aliases):
+            table[name] = command
+    return table
+
+
+COMMANDS = _table()

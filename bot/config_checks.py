@@ -1,0 +1,189 @@
+"""Checks that concern several settings at once, or that a type cannot state.
+
+Rules this module keeps: what has a problem already is left out, so that one mistake is told once; the rest
+is checked all the same, so that every problem is told at once.
+Left to others: types and single values (`bot/config.py`, the models), words (the message files).
+"""
+
+import contextlib
+import copy
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, get_args
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from moderation.durations import DAY_MS
+from moderation.events import Where
+from moderation.notices import Code, Span
+from moderation.policy import (
+    GRADES,
+    ByGrade,
+    CaseSettings,
+    CreditSettings,
+    RuleBase,
+    RuleSettings,
+    TierSettings,
+    VerificationSettings,
+)
+
+from .config_errors import Problem, durations_in, one_of, shown, value_at
+from .config_lines import Place
+from .messages.catalog import LANGUAGES
+
+RETENTION_FLOOR_MS = 183 * DAY_MS  # six months, whichever they are
+_RULE: TypeAdapter[RuleBase] = TypeAdapter(RuleSettings)
+_RETENTION: Place = ("records", "retention")
+_COMPARISONS = ("order", "outlives_records")
+_COMPARED_WITH = ("credit", "records")
+_ROOM_BEGINS = ("*", "?", "[", "!", "#", "G-")  # of a glob that can match a room id, alias or code
+
+
+def problems_across(root: type[BaseModel], data: Mapping[str, Any], known: Sequence[Problem]) -> list[Problem]:
+    """The problems of `data` beyond those already `known`."""
+    blunt = [
+        Problem(place, "expected.duration", {"stood": shown(value)})
+        for place in durations_in(root, data)
+        if isinstance(value := value_at(data, place), int)  # 190: of what?
+    ]
+    spoilt = [*known, *blunt]
+    sound = _without(data, {problem.place for problem in spoilt})
+    tables = _tables(root, sound)
+    found = [
+        *_credit(tables["credit"]),
+        *_tiers(tables["tiers"], tables["credit"]),
+        *_kept_long_enough(tables, data),
+        *_verification(tables["verification"]),
+        *_names(data),
+        *(problem for place, rule in _rules(sound) for problem in _rule(place, rule)),
+    ]
+    # A setting that is spoilt was replaced by its default: no ground to compare another with.
+    guessed = {p.place[0] for p in spoilt if p.place and not p.key.startswith("unknown.")}
+    return blunt + [p for p in found if p.key not in _COMPARISONS or not guessed & {p.place[0], *_COMPARED_WITH}]
+
+
+def _without(data: Mapping[str, Any], places: Iterable[Place]) -> dict[str, Any]:
+    """A copy of `data` in which nothing stands at `places`; a list keeps its length."""
+    sound = copy.deepcopy(dict(data))
+    for place in sorted((p for p in places if p), key=len, reverse=True):
+        around = value_at(sound, place[:-1]) if len(place) > 1 else sound
+        if isinstance(around, dict):
+            around.pop(place[-1], None)
+        elif isinstance(around, list) and place[-1] in range(len(around)):
+            around[int(place[-1])] = None
+    return sound
+
+
+def _tables(root: type[BaseModel], data: Mapping[str, Any]) -> dict[str, Any]:
+    """Every table that has defaults, as its model; None where that cannot be."""
+    tables: dict[str, Any] = {}
+    for name in ("records", "credit", "tiers", "cases", "verification"):
+        model = root.model_fields[name].annotation
+        assert isinstance(model, type)
+        assert issubclass(model, BaseModel)
+        try:
+            tables[name] = model.model_validate(data.get(name, {}))
+        except ValidationError:
+            tables[name] = None
+    return tables
+
+
+def _rules(data: Mapping[str, Any]) -> Iterator[tuple[Place, RuleBase]]:
+    rules = data.get("rules", ())
+    for index, rule in enumerate(rules if isinstance(rules, list) else ()):
+        with contextlib.suppress(ValidationError):
+            yield ("rules", index), _RULE.validate_python(rule)
+
+
+def _credit(credit: CreditSettings | None) -> Iterator[Problem]:
+    if credit is None:
+        return
+    yield from _at_least(("credit",), credit, {"start": 0, "ceiling": 1, "incident_limit": 1})
+    yield from _at_least(("credit",), credit, {"second_percent": 100, "further_percent": 100})
+    yield from _at_least(("credit", "costs"), credit.costs, dict.fromkeys(GRADES, 0))
+    if credit.start > credit.ceiling:
+        yield _order(("credit", "start"), credit.start, "start <= ceiling")
+    if not _rising(credit.costs):
+        yield _order(("credit", "costs"), credit.costs.minor, "minor <= moderate <= serious <= severe")
+
+
+def _tiers(tiers: TierSettings | None, credit: CreditSettings | None) -> Iterator[Problem]:
+    if tiers is None:
+        return
+    steps = (tiers.a, tiers.b, tiers.c, tiers.d)
+    for name, (upper, lower) in zip("bcd", pairwise(steps), strict=True):
+        if upper <= lower:
+            yield _order(("tiers", name), lower, "a > b > c > d > 0")
+    if tiers.d <= 0:
+        yield _order(("tiers", "d"), tiers.d, "a > b > c > d > 0")
+    if credit is None:
+        return
+    if tiers.a > credit.ceiling:
+        yield _order(("tiers", "a"), tiers.a, "a <= credit.ceiling")
+    if not 0 <= tiers.manage_from <= credit.ceiling:
+        yield _order(("tiers", "manage_from"), tiers.manage_from, "0 <= manage_from <= credit.ceiling")
+
+
+def _kept_long_enough(tables: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Problem]:
+    """Records outlive all that rests on them: entries of credit, and the right to appeal."""
+    records, credit = tables["records"], tables["credit"]
+    cases: CaseSettings | None = tables["cases"]
+    if records is None:
+        return
+    if records.retention < RETENTION_FLOOR_MS:
+        yield Problem(_RETENTION, "retention_floor", {"stood": shown(value_at(data, _RETENTION))})
+        return
+    lasting: list[tuple[Place, int]] = []
+    if credit:
+        lasting.append((("credit", "expires_after"), credit.expires_after))
+    if cases:
+        lasting.append((("cases", "appeal_within"), cases.appeal_within))
+    for place, lasts in lasting:
+        if lasts > records.retention:
+            fields = {"stood": Span(lasts), "kept": Span(records.retention)}
+            yield Problem(place, "outlives_records", fields)
+
+
+def _verification(verification: VerificationSettings | None) -> Iterator[Problem]:
+    if verification is not None:
+        yield from _at_least(("verification",), verification, {"vouches_per_manager": 0})
+
+
+def _names(data: Mapping[str, Any]) -> Iterator[Problem]:
+    """Cases and credit refer to a rule by its name, so a name belongs to one rule."""
+    first: dict[str, int] = {}
+    rules = data.get("rules", ())
+    for index, rule in enumerate(rules if isinstance(rules, list) else ()):
+        name = rule.get("name") if isinstance(rule, Mapping) else None
+        if isinstance(name, str) and first.setdefault(name, index) != index:
+            yield Problem(("rules", index, "name"), "name_twice", {"name": Code(name), "first": first[name] + 1})
+
+
+def _rule(place: Place, rule: RuleBase) -> Iterator[Problem]:
+    if rule.decide == "auto" and rule.interim != "none":
+        yield Problem((*place, "interim"), "interim_without_manager", {"stood": shown(rule.interim)})
+    for index, where in enumerate(rule.where):
+        if where not in get_args(Where):
+            yield one_of((*place, "where", index), where, get_args(Where))
+    for language in rule.text:
+        if language not in LANGUAGES:
+            yield one_of((*place, "text", language), language, LANGUAGES)
+    for index, room in enumerate(rule.rooms):
+        if not room.startswith(_ROOM_BEGINS):
+            yield Problem((*place, "rooms", index), "expected.room", {"stood": shown(room)})
+
+
+def _at_least(above: Place, settings: BaseModel, floors: Mapping[str, int]) -> Iterator[Problem]:
+    for name, floor in floors.items():
+        value = getattr(settings, name)
+        if value < floor:
+            fields = {"stood": shown(value), "limit": Code(str(floor))}
+            yield Problem((*above, name), "expected.at_least", fields)
+
+
+def _order(place: Place, value: int, order: str) -> Problem:
+    return Problem(place, "order", {"stood": shown(value), "order": Code(order)})
+
+
+def _rising(costs: ByGrade) -> bool:
+    return all(lower <= upper for lower, upper in pairwise(costs.of(grade) for grade in GRADES))

@@ -1,0 +1,136 @@
+"""Enters a room: joins, says what will be recorded, pins it, and only then begins.
+
+Rules this module keeps: only people whose ids match the configuration's globs can bring the bot into a room; nothing
+that was said before the notice is recorded, and everything after it is; every step can be repeated, so a crash in the
+middle only means that it is gone through again. What the bot lacks, and whom it could never demote, is told to the
+managers with the exact change to make."""
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+import structlog
+
+from moderation.actions import Action, Enter, TellDesk
+from moderation.durations import DAY_MS
+from moderation.events import Received
+from moderation.facts import RoomEntered, RoomStateChanged
+from moderation.ids import EventId, RoomId, UserId
+from moderation.notices import Code, Line, Phrase, Span, Who, line
+from moderation.power import Power
+from storage import views
+from storage.database import Database
+
+from .act import Done
+from .clock import Clock
+from .gaps import since_event
+from .homeserver import Homeserver
+from .homeserver_errors import Forbidden
+from .notify import MESSAGE
+from .pipeline import Pipeline
+from .receive import receive
+from .rooms_of_ours import new_code
+from .speech import Speech
+
+log = structlog.get_logger()
+PINNED = "m.room.pinned_events"
+
+
+def may_invite(inviter: UserId | None, allowed: Sequence[str]) -> bool:
+    """Whether somebody may bring the bot into a room: globs over Matrix ids."""
+    return inviter is not None and any(fnmatchcase(inviter, glob) for glob in allowed)
+
+
+class Joiner:
+    """The handler of `Enter`."""
+
+    def __init__(
+        self,
+        homeserver: Homeserver,
+        database: Database,
+        pipeline: Pipeline,
+        speech: Speech,
+        clock: Clock,
+        *,
+        retention_ms: int,
+        content: str,
+        prefix: str,
+    ) -> None:
+        self._homeserver = homeserver
+        self._database = database
+        self._pipeline = pipeline
+        self._speech = speech
+        self._clock = clock
+        self._retention_ms = retention_ms
+        self._content = content
+        self._prefix = prefix
+
+    async def enter(self, action: Action, txn: str) -> Done:
+        """All steps, in order."""
+        assert isinstance(action, Enter)
+        room = await self._homeserver.join(action.room, action.via.split() if action.via else ())
+        await self._register(action, room)
+        notice = await self._announce(room, txn)
+        await self._pipeline.commit((RoomStateChanged(room=room, condition="announced", notice=notice),))
+        snapshot, power = await self._look_around(room)
+
+        async def backlog() -> list[Received]:
+            return await since_event(self._homeserver, room, notice, self._clock())
+
+        await self._pipeline.open_room(room, snapshot, backlog)
+        return Done(actions=self._what_is_missing(room, power), made=notice)
+
+    async def _register(self, action: Enter, room: RoomId) -> None:
+        async with self._database.read() as db:
+            taken = await views.all_rooms(db)
+        code = taken.get(room) or new_code(tuple(taken.values()))
+        entered = RoomEntered(code=code, purpose="group", room_id=room, via=action.via, subject=action.inviter)
+        await self._pipeline.commit((entered,))
+
+    async def _announce(self, room: RoomId, txn: str) -> EventId:
+        language = self._speech.language()
+        content = self._speech.message(self._notice(), language, {})
+        notice = await self._homeserver.send(room, MESSAGE, content, f"{txn}.notice")
+        try:
+            await self._pin(room, notice)
+        except Forbidden:
+            log.info("pin_refused", room=room)  # what is missing is told to the managers below
+        return notice
+
+    def _notice(self) -> tuple[Line, ...]:
+        what = Phrase(f"joining.kept.{self._content}")
+        return (
+            line("joining.hello"),
+            line("joining.records", what=what, days=self._retention_ms // DAY_MS, span=Span(self._retention_ms)),
+            line("joining.readers"),
+            line("joining.rules", rules=Code(f"{self._prefix}rules"), why=Code(f"{self._prefix}why")),
+            line("joining.help", help=Code(f"{self._prefix}help")),
+        )
+
+    async def _pin(self, room: RoomId, notice: EventId) -> None:
+        pinned = (await self._homeserver.state_event(room, PINNED) or {}).get("pinned")
+        there = [event for event in pinned if isinstance(event, str)] if isinstance(pinned, list) else []
+        if notice not in there:
+            await self._homeserver.set_state(room, PINNED, {"pinned": [*there, notice]})
+
+    async def _look_around(self, room: RoomId) -> tuple[list[Received], Power]:
+        """The state of the room and its members, as events to be recorded."""
+        now = self._clock()
+        state = await self._homeserver.state(room)
+        members = await self._homeserver.members(room)
+        other = [raw for raw in state if raw.get("type") != "m.room.member"]
+        created = next((raw for raw in other if raw.get("type") == "m.room.create"), None)
+        levels = next((raw for raw in other if raw.get("type") == "m.room.power_levels"), None)
+        power = Power.of(created, levels.get("content") if levels else None, bot=self._homeserver.user)
+        return [receive(raw, room, now) for raw in (*other, *members)], power
+
+    def _what_is_missing(self, room: RoomId, power: Power) -> tuple[TellDesk, ...]:
+        lines: list[Line] = [line("joining.desk")]
+        missing = power.missing_for(self._homeserver.user)
+        if missing:
+            lines.append(line("joining.lacks", bot=Who(self._homeserver.user), level=max(m.level for m in missing)))
+            lines += [line(f"joining.missing.{lack.right}", level=lack.level) for lack in missing]
+        beyond = power.cannot_demote(self._homeserver.user, sorted(power.owners() | power.managers()))
+        lines += [line("joining.beyond", who=Who(user)) for user in beyond]
+        if not missing and not beyond:
+            lines.append(line("joining.all-well"))
+        return (TellDesk(room=room, lines=tuple(lines), once="joining"),)

@@ -1,0 +1,128 @@
+"""Keeps in memory what was read from the database about rooms and people, until something about them changes.
+
+Most messages break no rule; judging them must not cost a query each. Rules kept here: whatever a fact concerns is
+forgotten as soon as the fact is written, and read anew inside the same transaction; after a failed transaction
+everything is forgotten. Bounded: what has not been used for longest goes first."""
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.context import Context, PersonView, RoomView
+from moderation.facts import CaseDecided, CreditChanged, Fact
+from moderation.ids import RoomId, UserId
+from storage import views
+
+MAX_PEOPLE = 20_000
+MAX_ROOMS = 5_000
+MAX_TIMES = 1_000  # of one person in one room
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class _Kept(Generic[K, V]):
+    """A bounded memory: the least recently used goes first."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._values: OrderedDict[K, V] = OrderedDict()
+
+    def get(self, key: K) -> V | None:
+        value = self._values.get(key)
+        if value is not None:
+            self._values.move_to_end(key)
+        return value
+
+    def put(self, key: K, value: V) -> V:
+        self._values[key] = value
+        if len(self._values) > self._limit:
+            self._values.popitem(last=False)
+        return value
+
+    def drop(self, key: K) -> None:
+        self._values.pop(key, None)
+
+    def drop_where(self, gone: Callable[[V], bool]) -> None:
+        for key in [key for key, value in self._values.items() if gone(value)]:
+            del self._values[key]
+
+    def clear(self) -> None:
+        self._values.clear()
+
+
+class Knowledge:
+    """What the pipeline knows while it judges."""
+
+    def __init__(self, bot: UserId, *, incident_ms: int, window_ms: int) -> None:
+        self._bot = bot
+        self._incident_ms = incident_ms
+        self._window_ms = window_ms
+        self._rooms: _Kept[RoomId, RoomView] = _Kept(MAX_ROOMS)
+        self._people: _Kept[UserId, PersonView] = _Kept(MAX_PEOPLE)
+        self._times: _Kept[tuple[RoomId, UserId], deque[int]] = _Kept(MAX_PEOPLE)
+        self.next_case = 0
+
+    async def begin(self, db: AsyncConnection) -> None:
+        """Forget everything; read what must be known from the start."""
+        self._rooms.clear()
+        self._people.clear()
+        self._times.clear()
+        self.next_case = await views.next_case(db)
+
+    async def room(self, db: AsyncConnection, room: RoomId) -> RoomView | None:
+        """A room that the bot serves, or None."""
+        if known := self._rooms.get(room):
+            return known
+        view = await views.room_view(db, room, self._bot)
+        return self._rooms.put(room, view) if view else None
+
+    async def person(self, db: AsyncConnection, user: UserId, now_ms: int) -> PersonView:
+        """Somebody, and what counts for or against them."""
+        if known := self._people.get(user):
+            return known
+        since = now_ms - 2 * self._incident_ms
+        return self._people.put(user, await views.person_view(db, user, now_ms=now_ms, recent_since=since))
+
+    async def posted(self, db: AsyncConnection, room: RoomId, user: UserId, at_ms: int) -> None:
+        """Note that somebody has just posted."""
+        times = self._times.get((room, user))
+        if times is None:
+            since = at_ms - self._window_ms
+            found = await views.recent_times(db, room, user, since, MAX_TIMES)
+            times = self._times.put((room, user), deque(found, maxlen=MAX_TIMES))
+        while times and at_ms - times[0] > self._window_ms:
+            times.popleft()
+        times.append(at_ms)
+
+    async def context(self, db: AsyncConnection, room: RoomView, user: UserId, now_ms: int) -> Context:
+        """All that is needed to judge what `user` did in `room` at `now_ms`."""
+        return Context(
+            now_ms=now_ms,
+            room=room,
+            subject=await self.person(db, user, now_ms),
+            bot=self._bot,
+            next_case=self.next_case,
+            recent_ms=tuple(self._times.get((room.room, user)) or ()),
+        )
+
+    def changed(self, facts: Sequence[Fact]) -> None:
+        """Forget whom and what these facts concern."""
+        for fact in facts:
+            user = getattr(fact, "subject", None)
+            if user:
+                view = self._people.get(user)
+                self._people.drop(user)
+                if view is not None and isinstance(fact, CreditChanged | CaseDecided):
+                    self._drop_person(view)
+            if fact.room is not None:
+                self._rooms.drop(fact.room)
+
+    def room_changed(self, room: RoomId) -> None:
+        """Forget a room: its levels or its name have changed."""
+        self._rooms.drop(room)
+
+    def _drop_person(self, view: PersonView) -> None:
+        self._people.drop_where(lambda other: other.person == view.person)

@@ -1,0 +1,118 @@
+"""Says things: answers in rooms, words to one person, words to the managers.
+
+Rules this module keeps: a person is told in a direct room; where they take none (`M_INVITE_BLOCKED`, a refusal) the
+word goes, short and without particulars, to the room it concerns; where that fails too, the record says that it was
+tried.
+Left to others: the words (`messages/`), cards (`desk.py`), when to say what (`moderation/consequences.py`)."""
+
+from moderation.actions import Action, Say, Tell, TellDesk
+from moderation.events import Json
+from moderation.facts import Fact, NoticeGiven
+from moderation.ids import EventId, RoomId, UserId
+from moderation.notices import Code, Who, line
+from storage import views
+from storage.database import Database
+
+from .act import Done
+from .homeserver import Homeserver
+from .homeserver_errors import Forbidden, NotFound
+from .pipeline import Pipeline
+from .rooms_of_ours import Made, body, entered, new_code
+from .speech import Speech, in_reply, in_thread
+
+MESSAGE = "m.room.message"
+
+
+class Notifier:
+    """The handlers of `Say`, `Tell` and `TellDesk`."""
+
+    def __init__(
+        self, homeserver: Homeserver, database: Database, pipeline: Pipeline, speech: Speech, prefix: str
+    ) -> None:
+        self._homeserver = homeserver
+        self._database = database
+        self._pipeline = pipeline
+        self._speech = speech
+        self._prefix = prefix
+
+    async def say(self, action: Action, txn: str) -> Done:
+        """An answer, or a word to all, in the room itself."""
+        assert isinstance(action, Say)
+        language, names = await self._reader(action.room, action.to)
+        content = self._speech.message(action.lines, language, names, to=[action.to] if action.to else [])
+        made = await self._homeserver.send(action.room, MESSAGE, in_reply(content, action.reply_to), txn)
+        return Done(made=made)
+
+    async def tell_desk(self, action: Action, txn: str) -> Done:
+        """A word to the managers of a room, in the thread of the case if there is one."""
+        assert isinstance(action, TellDesk)
+        async with self._database.read() as db:
+            group = await views.room_view(db, action.room, self._homeserver.user)
+            desk = await views.desk_of(db, group.code) if group else None
+            found = await views.case_view(db, action.n) if action.n else None
+        if desk is None:
+            return Done(result="abandoned")
+        language, names = await self._reader(action.room, None)
+        content = self._speech.message(action.lines, language, names)
+        card = EventId(found[1].card) if found else None
+        made = await self._homeserver.send(desk, MESSAGE, in_thread(content, card or None), txn)
+        return Done(made=made)
+
+    async def tell(self, action: Action, txn: str) -> Done:
+        """A word to one person."""
+        assert isinstance(action, Tell)
+        language, names = await self._reader(action.room, action.subject)
+        try:
+            direct, facts = await self._direct_room(action.subject, language)
+            content = self._speech.message(action.lines, language, names, to=[action.subject])
+            made = await self._homeserver.send(direct, MESSAGE, content, txn)
+        except (Forbidden, NotFound):
+            return await self._tell_in_room(action, txn, language, names)
+        return Done((*facts, _given(action, "direct")), made=made)
+
+    async def _tell_in_room(self, action: Tell, txn: str, language: str, names: dict[str, str]) -> Done:
+        """The last resort. Particulars stay out of it: others read here."""
+        hint = line("notice.in-room", who=Who(action.subject), ask=Code(f"{self._prefix}why"))
+        content: dict[str, Json] = self._speech.message((hint,), language, names, to=[action.subject])
+        try:
+            made = await self._homeserver.send(action.room, MESSAGE, content, f"{txn}.room")
+        except (Forbidden, NotFound) as error:
+            return Done((_given(action, "none"),), result="refused", code=error.errcode or "-")
+        return Done((_given(action, "room"),), made=made)
+
+    async def _direct_room(self, user: UserId, language: str) -> tuple[RoomId, tuple[Fact, ...]]:
+        """The direct room with somebody, made if there is none; they may have left the one there was."""
+        async with self._database.read() as db:
+            room = await views.direct_room(db, user)
+            here = room and (await views.memberships(db, room)).get(user)
+            taken = tuple((await views.all_rooms(db)).values())
+        if room and here in ("leave", "ban"):
+            await self._homeserver.invite(room, user)
+        if room:
+            return room, ()
+        made = Made("direct", user=user)
+        name = self._speech.text((line("direct.name"),), language, {}).plain
+        topic = self._speech.text((line("direct.topic"),), language, {}).plain
+        room = await self._homeserver.create_room(body(made, name=name, topic=topic, invite=[user]))
+        fact = entered(made, room, new_code(taken))
+        await self._pipeline.commit((fact,))
+        return room, ()
+
+    async def _reader(self, room: RoomId, user: UserId | None) -> tuple[str, dict[str, str]]:
+        """The language of whoever reads it, and the names of rooms."""
+        async with self._database.read() as db:
+            view = await views.room_view(db, room, self._homeserver.user)
+            own = await views.language_of(db, user) if user else ""
+            names = await views.room_names(db)
+        return self._speech.language(own, view.language if view else ""), names
+
+
+def _given(action: Tell, channel: str) -> NoticeGiven:
+    what = action.lines[0].key if action.lines else "-"
+    return NoticeGiven(
+        room=action.room,
+        what=what[:64],
+        n=action.n,
+        channel=channel,  # type: ignore[arg-type]
+        subject=action.subject,
+    )

@@ -1,0 +1,106 @@
+"""Brings a room in line with the sanctions in force: reads it, compares, writes the difference, records it.
+
+Rules this module keeps: the power levels are read anew before they are written, merged into what stands there, and
+read again after; what stood there before is in the journal before anything is written, so that it can be given back
+whatever happens in between; what the bot has no power for is told to the managers, not tried again and again.
+Left to others: what should hold (`moderation/sanctions.py`), one room at a time (`bot/act.py` runs one such action at
+once)."""
+
+from collections.abc import Sequence
+
+from moderation.actions import Action, Align, TellDesk
+from moderation.facts import Fact, Held
+from moderation.ids import RoomId, UserId
+from moderation.notices import Phrase, Who, line
+from moderation.power import Power
+from moderation.sanctions import Alignment, Change, Room, align
+from storage import views
+from storage.database import Database
+
+from .act import Done
+from .homeserver import Homeserver
+from .pipeline import Pipeline
+
+POWER_LEVELS = "m.room.power_levels"
+
+
+class Reconciler:
+    """The handler of `Align`."""
+
+    def __init__(self, homeserver: Homeserver, database: Database, pipeline: Pipeline) -> None:
+        self._homeserver = homeserver
+        self._database = database
+        self._pipeline = pipeline
+        self._told: set[tuple[RoomId, UserId, str]] = set()  # what was said to be impossible since the start
+
+    async def handle(self, action: Action, _txn: str) -> Done:
+        """Read, compare, write."""
+        assert isinstance(action, Align)
+        levels = await self._homeserver.state_event(action.room, POWER_LEVELS)
+        compared = await self._compare(action.room, levels)
+        if compared is None:
+            return Done(result="abandoned")
+        power, alignment = compared
+        writes = [change for change in alignment.changes if change.write]
+        if writes:
+            intended = [_held(action.room, change, step="intended") for change in writes if _is_new(change)]
+            await self._pipeline.commit(intended)
+            if alignment.levels:
+                content = power.with_levels(levels, alignment.levels)
+                await self._homeserver.set_state(action.room, POWER_LEVELS, content)
+            await self._bans(action.room, writes)
+        facts = tuple(_held(action.room, change) for change in alignment.changes)
+        return Done(facts, actions=self._impossible(action.room, alignment))
+
+    async def _compare(self, room: RoomId, levels: object) -> tuple[Power, Alignment] | None:
+        async with self._database.read() as db:
+            view = await views.room_view(db, room, self._homeserver.user)
+            if view is None or not view.active or view.purpose != "group":
+                return None
+            created = await views.created_event(db, room)
+            seen = Room(
+                power=Power.of(created, levels, bot=self._homeserver.user),
+                membership=await views.memberships(db, room),
+                bot=self._homeserver.user,
+                holds=await views.holds_in(db, room),
+            )
+            return seen.power, align(seen, await views.sanctions_in(db, room))
+
+    async def _bans(self, room: RoomId, changes: Sequence[Change]) -> None:
+        for change in changes:
+            if change.what == "ban":
+                lift = change.step == "released"
+                await (self._homeserver.unban if lift else self._homeserver.ban)(room, change.user)
+
+    def _impossible(self, room: RoomId, alignment: Alignment) -> tuple[TellDesk, ...]:
+        fresh = [(user, what) for user, what in alignment.impossible if (room, user, what) not in self._told]
+        self._told.update((room, user, what) for user, what in fresh)
+        overruled = [change for change in alignment.changes if change.step in ("corrected", "overruled")]
+        return (*_tell_impossible(room, fresh), *_tell_by_hand(room, overruled))
+
+
+def _tell_impossible(room: RoomId, what: Sequence[tuple[UserId, str]]) -> list[TellDesk]:
+    return [
+        TellDesk(room=room, lines=(line("desk.impossible", who=Who(user), what=Phrase(f"sanction.{kind}")),))
+        for user, kind in what
+    ]
+
+
+def _tell_by_hand(room: RoomId, changes: Sequence[Change]) -> list[TellDesk]:
+    return [TellDesk(room=room, lines=(line(f"desk.{change.step}", who=Who(change.user)),)) for change in changes]
+
+
+def _is_new(change: Change) -> bool:
+    """Whether `prior` might be lost if we stopped between writing and recording."""
+    return change.step in ("held", "corrected")
+
+
+def _held(room: RoomId, change: Change, step: str = "") -> Fact:
+    return Held(
+        room=room,
+        step=step or change.step,  # type: ignore[arg-type]
+        what=change.what,  # type: ignore[arg-type]
+        prior=change.prior,
+        held=change.held,
+        subject=change.user,
+    )

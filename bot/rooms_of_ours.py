@@ -1,0 +1,72 @@
+"""Makes the rooms that the bot itself needs: desks and direct rooms.
+
+Rules kept here: making a room cannot be made idempotent by a transaction id, so each carries in its `m.room.create`
+what it was made for; one that was made but not recorded (a crash in between) is recognised by that when it appears in
+`/sync`, and taken over instead of being made again. Such rooms are private, and whoever joins later can read what was
+said before."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from moderation.events import Json
+from moderation.facts import RoomEntered
+from moderation.ids import GroupCode, RoomId, UserId, group_code
+
+MARK = "org.answerable.made_for"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a room of ours was made for."""
+
+    purpose: str  # desk | direct
+    served: str = "-"  # group code
+    user: str = ""
+
+
+def body(made: Made, *, name: str, topic: str, invite: Sequence[UserId]) -> dict[str, Json]:
+    """The request for `/createRoom`."""
+    mark: dict[str, Json] = {"purpose": made.purpose, "served": made.served, "user": made.user}
+    return {
+        "preset": "private_chat",
+        "visibility": "private",
+        "name": name,
+        "topic": topic,
+        "invite": list(invite),
+        "is_direct": made.purpose == "direct",
+        "creation_content": {MARK: mark},
+        "initial_state": [
+            {"type": "m.room.history_visibility", "state_key": "", "content": {"history_visibility": "shared"}},
+            {"type": "m.room.guest_access", "state_key": "", "content": {"guest_access": "forbidden"}},
+        ],
+    }
+
+
+def made_for(create_content: object) -> Made | None:
+    """What the content of an `m.room.create` says the room was made for."""
+    mark = create_content.get(MARK) if isinstance(create_content, dict) else None
+    if not isinstance(mark, dict):
+        return None
+    purpose, served, user = mark.get("purpose"), mark.get("served", "-"), mark.get("user", "")
+    if purpose not in ("desk", "direct") or not isinstance(served, str) or not isinstance(user, str):
+        return None
+    return Made(purpose, served, user)
+
+
+def entered(made: Made, room: RoomId, code: GroupCode) -> RoomEntered:
+    """The fact that such a room is ours from now on."""
+    return RoomEntered(
+        code=code,
+        purpose=made.purpose,  # type: ignore[arg-type]
+        served=made.served,
+        room_id=room,
+        subject=UserId(made.user),
+    )
+
+
+def new_code(taken: Sequence[GroupCode]) -> GroupCode:
+    """A group code that no room has yet."""
+    while (code := group_code(secrets.randbelow(32**4))) in taken:
+        pass
+    return code

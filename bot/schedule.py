@@ -1,0 +1,108 @@
+"""What is due: sanctions whose time is over, checkpoints to sign, notes of who read records on the command line.
+
+Rules kept here: nothing waits for a fixed beat; the loop sleeps until the next thing is due or it is woken, and looks
+at least once a minute, so that a clock that was set does no harm. What is due while the bot is down is done on
+start.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import orjson
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.facts import ContentRead, Fact
+from moderation.tiers import over, review
+from storage import views
+from storage.database import Database
+
+from .clock import Clock
+from .pipeline import Pipeline
+
+log = structlog.get_logger()
+LOOK_AGAIN_MS = 60_000
+SHORTEST_MS = 10
+SPOOL = "spool"
+
+
+class Scheduler:
+    """Does what is due, until cancelled."""
+
+    def __init__(self, database: Database, pipeline: Pipeline, clock: Clock, data_dir: Path) -> None:
+        self._database = database
+        self._pipeline = pipeline
+        self._clock = clock
+        self._spool = data_dir / SPOOL
+        self._awake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Something may be due earlier than was known."""
+        self._awake.set()
+
+    async def run(self) -> None:
+        """Do, sleep, repeat."""
+        while True:
+            self._awake.clear()
+            await self.do_what_is_due()
+            try:
+                await asyncio.wait_for(self._awake.wait(), await self._pause_s())
+            except TimeoutError:
+                continue
+
+    async def do_what_is_due(self) -> int:
+        """Review the sanctions that are due. Returns how many there were."""
+        count = await self._pipeline.commit_with(self._reviews) if await self._any_due() else 0
+        await self._note_readers()
+        await self._pipeline.checkpoint()
+        return count
+
+    async def _any_due(self) -> bool:
+        async with self._database.read() as db:
+            return bool(await views.sanctions_due(db, self._clock()))
+
+    async def _reviews(self, db: AsyncConnection) -> Sequence[tuple[Fact, ...]]:
+        now = self._clock()
+        groups: list[tuple[Fact, ...]] = []
+        for sanction in await views.sanctions_due(db, now):
+            home = sanction.room or next(iter(await views.groups_of(db, sanction.subject)), None)
+            room = await self._pipeline.knowledge.room(db, home) if home else None
+            if room is None:  # they are in no room of ours any more
+                groups.append((over(sanction, "time", on=sanction.record),))
+                continue
+            context = await self._pipeline.knowledge.context(db, room, sanction.subject, now)
+            groups.append(review(sanction, context, self._pipeline.settings.policy))
+        return groups
+
+    async def _pause_s(self) -> float:
+        async with self._database.read() as db:
+            due = await views.next_due(db)
+        wait = LOOK_AGAIN_MS if due is None else due - self._clock()
+        return min(max(wait, SHORTEST_MS), LOOK_AGAIN_MS) / 1000
+
+    async def _note_readers(self) -> None:
+        """Record who read other people's content on the command line (`bot/cli/logs.py` leaves notes)."""
+        for path in await asyncio.to_thread(_notes, self._spool):
+            fact = await asyncio.to_thread(_read_note, path)
+            if fact is not None:
+                await self._pipeline.commit((fact,))
+            await asyncio.to_thread(path.unlink)
+
+
+def _notes(spool: Path) -> list[Path]:
+    return sorted(spool.glob("access-*.json")) if spool.is_dir() else []
+
+
+def _read_note(path: Path) -> Fact | None:
+    try:
+        note = orjson.loads(path.read_bytes())
+        return ContentRead(
+            what="show",
+            reader=str(note["by"]),
+            reason=str(note["reason"]),
+            filters=orjson.dumps(note["filters"]).decode(),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        log.warning("access_note_unreadable", file=path.name, why=str(error))
+        return None

@@ -1,0 +1,103 @@
+"""Lines of a notice as a Matrix message, in the language of whoever reads it.
+
+Rules kept here: what the bot says is an `m.notice`, so that no other bot answers it; nobody is mentioned (and so
+rung) except whom it speaks to; every field is escaped (`messages/catalog.py`).
+"""
+
+from collections.abc import Mapping, Sequence
+
+from moderation.events import Json
+from moderation.ids import EventId, UserId
+from moderation.notices import Line, Phrase, RoomName, RuleText, Value
+from moderation.policy import Policy
+
+from .messages.catalog import Catalog, Rendered
+
+HTML = "org.matrix.custom.html"
+
+
+class Speech:
+    """Knows the texts and the operator's words for the rules."""
+
+    def __init__(self, catalog: Catalog, policy: Policy, default_language: str) -> None:
+        self._catalog = catalog
+        self._rules = {rule.name: rule.text for rule in policy.rules}
+        self._default = default_language
+
+    def language(self, *chosen: str) -> str:
+        """The first language that was chosen, else the deployment's."""
+        return next((language for language in chosen if language), self._default)
+
+    def text(self, lines: Sequence[Line], language: str, rooms: Mapping[str, str]) -> Rendered:
+        """The lines as text and as HTML; `rooms` are the names of rooms."""
+        done = [self._line(each, language, rooms) for each in lines]
+        return Rendered(plain="\n".join(text.plain for text in done), html="<br>".join(text.html for text in done))
+
+    def message(
+        self, lines: Sequence[Line], language: str, rooms: Mapping[str, str], *, to: Sequence[UserId] = ()
+    ) -> dict[str, Json]:
+        """The content of an `m.room.message`."""
+        text = self.text(lines, language, rooms)
+        mentions: dict[str, Json] = {"user_ids": list(to)} if to else {}
+        return {
+            "msgtype": "m.notice",
+            "body": text.plain,
+            "format": HTML,
+            "formatted_body": text.html,
+            "m.mentions": mentions,
+        }
+
+    def _line(self, each: Line, language: str, rooms: Mapping[str, str]) -> Rendered:
+        fields = {name: self._value(value, language, rooms) for name, value in each.fields.items()}
+        return self._catalog.render(language, each.key, **fields)
+
+    def _value(self, value: Value, language: str, rooms: Mapping[str, str]) -> object:
+        match value:
+            case RuleText():
+                return self.rule(value.rule, language)
+            case RoomName():
+                return rooms.get(value.room) or value.room
+            case Phrase():
+                return self._catalog.render(language, value.key)
+            case _:
+                return value
+
+    def rule(self, name: str, language: str) -> str:
+        """A rule in the operator's words, else by its name; the bot's own rules have texts of ours."""
+        words = self._rules.get(name, {})
+        if text := words.get(language) or words.get(self._default):
+            return text
+        own = f"rule.{name}"
+        return self._catalog.text(language, own) if self._catalog.has(own) else name
+
+
+def in_reply(content: dict[str, Json], event: EventId | None) -> dict[str, Json]:
+    """The content as a reply."""
+    if event is None:
+        return content
+    return {**content, "m.relates_to": {"m.in_reply_to": {"event_id": event}}}
+
+
+def in_thread(content: dict[str, Json], root: EventId | None) -> dict[str, Json]:
+    """The content as a word in a thread."""
+    if root is None:
+        return content
+    return {
+        **content,
+        "m.relates_to": {
+            "rel_type": "m.thread",
+            "event_id": root,
+            "is_falling_back": True,
+            "m.in_reply_to": {"event_id": root},
+        },
+    }
+
+
+def replacing(content: dict[str, Json], event: EventId) -> dict[str, Json]:
+    """The content as an edit of one of our own messages."""
+    return {
+        **content,
+        "body": f"* {content['body']}",
+        "m.new_content": content,
+        "m.relates_to": {"rel_type": "m.replace", "event_id": event},
+    }
