@@ -16,8 +16,9 @@ from storage.project import project, project_events, project_room_state, set_met
 from storage.records.draft import Record
 from storage.records.journal import Journal
 
-from .pipeline import Answer, Pipeline, Turn
+from .pipeline import Pipeline
 from .receive import receive
+from .turn import Answer, Turn
 
 _OF_ACTING = frozenset({"outcome", "notice"})  # what became of a cause later, not what it gave rise to
 

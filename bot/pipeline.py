@@ -3,18 +3,20 @@
 Rules this module keeps, in this order, for every batch:
 1. what was received is appended to the journal and fsynced; only then is it judged;
 2. the facts that follow are appended and fsynced; only then
-3. one database transaction is committed, with the tables, the outbox rows and the sync token. So a message that the
-   homeserver delivered is on disk before the token that acknowledges it, and what is in the journal but not in the
-   database is caught up on start (`bot/catch_up.py`). One turn at a time: whoever wants to write waits for the lock.
-   A defect in judging one event is noted and does not stop the others; a failing disk stops everything.
+3. one database transaction is committed, with the tables, the outbox rows and the sync token.
+So a message that the homeserver delivered is on disk before the token that acknowledges it, and what is in the
+journal but not in the database is caught up on start (`bot/catch_up.py`). One turn at a time, each to its end: being
+cancelled does not cut one in two. If the journal has got ahead of the database, nothing more is written until then. A
+defect in judging one event is noted and does not stop the others; a failing disk stops everything.
 Left to others: what an event is (`receive.py`), what follows (`moderation/`), what a command does (`commands/`),
-sending (`act.py`)."""
+sending (`act.py`).
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,93 +24,27 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.actions import Action, Align, KeepDesk
 from moderation.consequences import consequences
-from moderation.context import Condition, RoomView
-from moderation.events import (
-    MembershipChanged,
-    MessagePosted,
-    ReactionGiven,
-    Received,
-    StateChanged,
-    Unreadable,
-)
-from moderation.facts import (
-    CaseOpened,
-    Fact,
-    Found,
-    NotSeen,
-    RoleChanged,
-    RoomEntered,
-    RoomStateChanged,
-)
+from moderation.context import RoomView
+from moderation.errors import Broken
+from moderation.events import MessagePosted, ReactionGiven, Received, StateChanged, Unreadable
+from moderation.facts import CaseOpened, Fact, Found, NotSeen, RoomEntered, RoomStateChanged
 from moderation.ids import GroupCode, PersonId, RoomId, UserId
-from moderation.judge import CompiledRule, judge
-from moderation.policy import Policy
+from moderation.judge import judge
 from storage import outbox, views
 from storage.database import Database
-from storage.entries import Content, draft_of_event, draft_of_fact
-from storage.project import project, project_events, project_room_state, set_meta
+from storage.entries import draft_of_event, draft_of_fact
+from storage.project import project, project_room_state, set_meta
 from storage.records.draft import Draft
 from storage.records.journal import Journal
 
 from .clock import Clock
 from .knowledge import Knowledge
+from .room_changes import RoomChanges
+from .turn import Answer, Responder, Settings, Turn
 
 log = structlog.get_logger()
 
-NEEDED_TO_PROTECT = frozenset({"post", "redact", "kick", "ban", "levels"})
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What an event gave rise to: facts, and actions that are not consequences of facts (an answer)."""
-
-    facts: tuple[Fact, ...] = ()
-    actions: tuple[Action, ...] = ()
-
-
-class Responder(Protocol):
-    """Answers what people ask of the bot: commands and reactions (`bot/commands`)."""
-
-    def asks(self, event: MessagePosted | ReactionGiven) -> bool:
-        """Whether the event may ask something of the bot; a quick look, without the database."""
-        ...
-
-    async def respond(
-        self, db: AsyncConnection, event: MessagePosted | ReactionGiven, room: RoomView, on: int
-    ) -> Answer | None:
-        """The answer, or None if the event asks nothing of the bot."""
-        ...
-
-
-@dataclass(slots=True)
-class Turn:
-    """One writing turn: the transaction, and the facts waiting for the journal."""
-
-    db: AsyncConnection
-    first: int  # the index that the first staged draft will have
-    staged: list[Draft] = field(default_factory=list)
-    seen: list[tuple[int, Received, str]] = field(default_factory=list)  # events not yet in the tables
-    queued: int = 0  # actions put into the outbox
-
-    @property
-    def next_index(self) -> int:
-        return self.first + len(self.staged)
-
-    async def flush(self) -> None:
-        """Put what was seen into the tables, before somebody looks there."""
-        if self.seen:
-            seen, self.seen = self.seen, []
-            await project_events(self.db, seen)
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the pipeline needs to know of the configuration."""
-
-    bot: UserId
-    policy: Policy
-    rules: tuple[CompiledRule, ...]
-    content: Content = "full"
+T = TypeVar("T")
 
 
 class Pipeline:
@@ -126,26 +62,34 @@ class Pipeline:
     ) -> None:
         self.settings = settings
         self.knowledge = knowledge
+        self.rooms = RoomChanges(knowledge, settings.bot)
         self._journal = journal
         self._database = database
         self._clock = clock
         self._responder = responder
         self._wake = wake
         self._lock = asyncio.Lock()
+        self._applied = 0  # records that the database has
         self._codes: dict[RoomId, GroupCode] = {}
         self._recording: set[RoomId] = set()  # the rooms in which all that is said is recorded
-
-    async def catch_up(self, apply: Callable[["Turn"], Awaitable[int]]) -> int:
-        """Run `apply` (of `bot/catch_up.py`) in one turn, before anything else is taken."""
-        async with self._lock, self._turn() as turn:
-            return await apply(turn)
 
     async def begin(self) -> None:
         """Read what must be known before the first turn."""
         async with self._database.read() as db:
+            self._applied = int(await views.get_meta(db, "applied") or 0)
             self._codes = await views.all_rooms(db)
             self._recording = await views.recording(db)
             await self.knowledge.begin(db)
+
+    async def catch_up(self, apply: Callable[[Turn], Awaitable[int]]) -> int:
+        """Run `apply` (of `bot/catch_up.py`) in one turn, before anything else is taken."""
+
+        async def work() -> int:
+            async with self._turn() as turn:
+                return await apply(turn)
+
+        self._applied = self._journal.size  # which is what `apply` brings about
+        return await self._whole(work())
 
     def knows(self, room: RoomId) -> bool:
         """Whether the room is one that the bot serves or served."""
@@ -163,8 +107,11 @@ class Pipeline:
         Events of rooms that are not served, and events seen before, are left out. `token` is the sync token that
         acknowledges all of them.
         """
-        async with self._lock:
+
+        async def work() -> int:
             return await self._take([event for event in events if event.room in self._recording], token)
+
+        return await self._whole(work())
 
     async def open_room(
         self,
@@ -172,29 +119,25 @@ class Pipeline:
         snapshot: Sequence[Received],
         backlog: Callable[[], Awaitable[Sequence[Received]]],
     ) -> None:
-        """Begin to record a room: who is there and what holds there first, then its condition and roles, then all that
-        was said since the notice (`backlog`), before anything newer is taken.
+        """Begin to record a room: who is there and what holds there first, then its condition and roles, then all
+        that was said since the notice (`backlog`), before anything newer is taken.
         """
-        async with self._lock:
+
+        async def work() -> None:
+            said = await backlog()
             await self._take(snapshot, None)
             async with self._turn() as turn:
                 self.knowledge.room_changed(room)
                 view = await self.knowledge.room(turn.db, room)
                 assert view is not None, "a room is entered before it is opened"
-                roles = await self.role_changes(turn.db, view, -1, UserId(""))
-                opened = RoomStateChanged(room=room, condition=self._condition(view))
+                roles = await self.rooms.role_changes(turn.db, view, -1, UserId(""))
+                opened = RoomStateChanged(room=room, condition=self.rooms.condition(view))
                 answer = Answer((opened, *roles), (KeepDesk(room=room), Align(room=room)))
                 await self.settle(turn, answer, cause=turn.next_index, at_ms=self._clock())
-            await self._take(await backlog(), None)
+            await self._take(said, None)
             self._wake()
 
-    def _woken_by(self, turn: Turn) -> None:
-        if turn.queued or turn.staged:
-            self._wake()
-
-    def _condition(self, room: RoomView) -> Condition:
-        lacks = {lack.right for lack in room.power.missing_for(self.settings.bot)}
-        return "observing" if lacks & NEEDED_TO_PROTECT else "protected"
+        await self._whole(work())
 
     async def _take(self, events: Sequence[Received], token: str | None) -> int:
         fresh = await self._fresh(events)
@@ -218,15 +161,14 @@ class Pipeline:
         `present` are the facts of it that the journal already has (after a crash); they are not written again.
         """
         turn.seen.append((index, event, kind))
-        room = await self.knowledge.room(turn.db, event.room)
-        if room is None:
-            return
         if isinstance(event, StateChanged):
             await project_room_state(turn.db, event)
             self.knowledge.room_changed(event.room)
-            room = await self.knowledge.room(turn.db, event.room) or room
+        room = await self.knowledge.room(turn.db, event.room)
+        if room is None:
+            return
         answer = await self._answer(turn, index, event, room)
-        await self.settle(turn, answer, cause=index, at_ms=_received(event), present=present)
+        await self.settle(turn, answer, cause=index, at_ms=event.received_ms, present=present)
 
     async def _answer(self, turn: Turn, index: int, event: Received, room: RoomView) -> Answer:
         try:
@@ -243,17 +185,16 @@ class Pipeline:
         if isinstance(event, MessagePosted) and event.sender != self.settings.bot:
             await self.knowledge.posted(turn.db, event.room, event.sender, event.received_ms)
         asked = await self._asked(turn, index, event, room)
-        facts, actions = asked.facts, asked.actions
-        if isinstance(event, StateChanged | MembershipChanged):
-            facts, actions = await self._room_changed(turn, index, event, room)
+        changed = await self.rooms.follow(turn, index, event, room)
         context = await self.knowledge.context(turn.db, room, event.sender, event.received_ms)
         judged = judge(event, context, self.settings.policy, self.settings.rules, index)
-        return Answer((*facts, *judged), actions)
+        return Answer((*asked.facts, *changed.facts, *judged), (*asked.actions, *changed.actions))
 
     async def _asked(self, turn: Turn, index: int, event: Received, room: RoomView) -> Answer:
         """The answer to a command or a reaction. A command is judged like any message all the same."""
-        mine = getattr(event, "sender", None) == self.settings.bot
-        if mine or not isinstance(event, MessagePosted | ReactionGiven) or not self._responder.asks(event):
+        if not isinstance(event, MessagePosted | ReactionGiven) or event.sender == self.settings.bot:
+            return Answer()
+        if not self._responder.asks(event):
             return Answer()
         await turn.flush()
         return await self._responder.respond(turn.db, event, room, index) or Answer()
@@ -289,25 +230,60 @@ class Pipeline:
         also: Callable[[AsyncConnection], Awaitable[None]] | None = None,
     ) -> None:
         """Record facts that no event gave rise to, with what follows; `also` runs in the same transaction."""
-        async with self._lock:
-            at_ms = self._clock()
+
+        async def work() -> None:
             async with self._turn() as turn:
-                if facts or actions:
-                    await self.settle(turn, Answer(tuple(facts), tuple(actions)), cause=turn.next_index, at_ms=at_ms)
+                if facts:
+                    answer = Answer(tuple(facts), tuple(actions))
+                    await self.settle(turn, answer, cause=turn.next_index, at_ms=self._clock())
+                elif actions:
+                    await outbox.put(turn.db, actions, cause=None)
+                    turn.queued += len(actions)
                 if also is not None:
                     await also(turn.db)
             self._woken_by(turn)
 
+        await self._whole(work())
+
     async def commit_with(self, make: Callable[[AsyncConnection], Awaitable[Sequence[tuple[Fact, ...]]]]) -> int:
         """Like `commit`, for facts that must be made from what is known inside the turn. One group a cause."""
-        async with self._lock:
-            at_ms = self._clock()
+
+        async def work() -> int:
             async with self._turn() as turn:
                 groups = await make(turn.db)
                 for facts in groups:
-                    await self.settle(turn, Answer(facts), cause=turn.next_index, at_ms=at_ms)
+                    await self.settle(turn, Answer(facts), cause=turn.next_index, at_ms=self._clock())
             self._woken_by(turn)
             return len(groups)
+
+        return await self._whole(work())
+
+    async def checkpoint(self) -> None:
+        """Sign the journal as it stands, if it is time."""
+
+        async def work() -> None:
+            now = self._clock()
+            if self._journal.due_for_checkpoint(now):
+                await asyncio.to_thread(self._journal.checkpoint, now)
+
+        await self._whole(work())
+
+    # Turns.
+
+    async def _whole(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do `work` when it is our turn, to its end, even if whoever waits for it is cancelled meanwhile."""
+
+        async def in_turn() -> T:
+            async with self._lock:
+                self._must_be_level()
+                return await work
+
+        task = asyncio.create_task(in_turn())
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait({task})
+            raise
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[Turn]:
@@ -321,9 +297,16 @@ class Pipeline:
                     first = await self._write(turn.staged)
                     assert first == turn.first, "somebody else wrote to the journal"
                 await set_meta(db, "applied", str(self._journal.size))
+            self._applied = self._journal.size
         except BaseException:
-            await self.begin()  # what was applied in memory did not happen
+            if self._applied == self._journal.size:
+                await self.begin()  # what was applied in memory did not happen
             raise
+
+    def _must_be_level(self) -> None:
+        """After a turn that failed half-way the next start brings the database up to date; until then, nothing."""
+        if self._applied != self._journal.size:
+            raise Broken("the database is behind the journal; it is brought up to date at the next start")
 
     async def _write(self, drafts: Sequence[Draft]) -> int:
         return await asyncio.to_thread(self._append, drafts)
@@ -333,12 +316,9 @@ class Pipeline:
         self._journal.sync()
         return first
 
-    async def checkpoint(self) -> None:
-        """Sign the journal as it stands, if it is time."""
-        async with self._lock:
-            now = self._clock()
-            if self._journal.due_for_checkpoint(now):
-                await asyncio.to_thread(self._journal.checkpoint, now)
+    def _woken_by(self, turn: Turn) -> None:
+        if turn.queued or turn.staged:
+            self._wake()
 
     # Pieces.
 
@@ -393,58 +373,6 @@ class Pipeline:
             await turn.flush()
         rooms = {user: await views.groups_of(turn.db, user) for user in everywhere}
         return lambda user: rooms.get(user, ())
-
-    async def _room_changed(
-        self, turn: Turn, index: int, event: StateChanged | MembershipChanged, room: RoomView
-    ) -> tuple[tuple[Fact, ...], tuple[Action, ...]]:
-        """What a change of levels or members means for roles, sanctions and desks."""
-        if room.purpose != "group":
-            return (), ()
-        if isinstance(event, MembershipChanged):
-            return await self._member_changed(turn, index, event, room)
-        if event.type != "m.room.power_levels" or not room.active:
-            return (), ()
-        facts: list[Fact] = list(await self.role_changes(turn.db, room, index, event.sender))
-        if (condition := self._condition(room)) != room.condition:
-            facts.append(RoomStateChanged(room=room.room, on=index, condition=condition))
-        return tuple(facts), (Align(room=room.room),)
-
-    async def _member_changed(
-        self, turn: Turn, index: int, event: MembershipChanged, room: RoomView
-    ) -> tuple[tuple[Fact, ...], tuple[Action, ...]]:
-        if event.user == self.settings.bot:
-            gone = event.membership in ("leave", "ban") and room.condition != "left"
-            return ((RoomStateChanged(room=room.room, on=index, condition="left"),) if gone else ()), ()
-        if not room.active:
-            return (), ()
-        actions: list[Action] = []
-        person = await self.knowledge.person(turn.db, event.user, event.received_ms)
-        if any(sanction.covers(room.room) for sanction in person.in_force):
-            actions.append(Align(room=room.room))
-        if room.power.role(event.user) != "member":
-            actions.append(KeepDesk(room=room.room))
-        return (), tuple(actions)
-
-    async def role_changes(self, db: AsyncConnection, room: RoomView, on: int, by: UserId) -> tuple[RoleChanged, ...]:
-        """Whose role in a room differs from what was noted last."""
-        before = await views.roles(db, room.room)
-        now = dict.fromkeys(room.power.owners(), "owner") | dict.fromkeys(room.power.managers(), "manager")
-        return tuple(
-            RoleChanged(
-                room=room.room,
-                on=on,
-                role=now.get(user, "member"),  # type: ignore[arg-type]
-                was=before.get(user, "member"),  # type: ignore[arg-type]
-                subject=user,
-                by=by,
-            )
-            for user in sorted(before.keys() | now.keys())
-            if now.get(user, "member") != before.get(user, "member") and user != self.settings.bot
-        )
-
-
-def _received(event: Received) -> int:
-    return event.received_ms
 
 
 def _same_person(user: UserId) -> PersonId:

@@ -54,11 +54,12 @@ from .knowledge import Knowledge
 from .listen import Listener
 from .messages.catalog import Catalog
 from .notify import Notifier
-from .pipeline import Pipeline, Settings
+from .pipeline import Pipeline
 from .reconcile import Reconciler
 from .schedule import Scheduler
 from .simple_acts import SimpleActs
 from .speech import Speech
+from .turn import Settings
 
 log = structlog.get_logger()
 

@@ -1,4 +1,4 @@
-"""Credit: an append-only list of entries, and the balance as a fold over them. DESIGN.md section 4.
+"""Credit: an append-only list of entries, and the balance as a fold over them. docs/model.md, "Credit".
 
 The model. Everybody starts at `start`. A charge takes its cost away, never below 0. After
 `quiet_before_recovery` without a charge, one point comes back every `recover_every`, never above where one

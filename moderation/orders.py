@@ -12,7 +12,7 @@ from .ids import EventId, UserId
 from .policy import Policy
 from .responsibility import require, require_over
 
-VOUCHED_LEVEL = 2  # DESIGN.md section 5, L2
+VOUCHED_LEVEL = 2  # docs/model.md, "Verification"
 
 
 @dataclass(frozen=True, slots=True)

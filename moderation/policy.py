@@ -95,7 +95,7 @@ class DurationByGrade(Settings):
 
 
 class CreditSettings(Settings):
-    """DESIGN.md section 4, "Credit". Amounts in points, times in milliseconds."""
+    """docs/model.md, "Credit". Amounts in points, times in milliseconds."""
 
     start: int = 100
     ceiling: int = 100

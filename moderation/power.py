@@ -6,7 +6,7 @@ creators are and in that levels may be written as text.
 
 Rules this module keeps: whatever a homeserver sends, nothing here raises; what cannot be read counts as
 absent. "Can" means that a homeserver would allow it to somebody who is joined; a method that is stricter
-says so. Roles come from the room itself (DESIGN.md section 3).
+says so. Roles come from the room itself (docs/model.md, "Roles").
 Left to others: membership (who is joined, banned or has left), the writing of state (`bot/reconcile.py`),
 and what should be (`sanctions.py`).
 """
@@ -166,7 +166,7 @@ class Power:
         """A level at which nothing at all can be posted, and below that of anybody not muted by name."""
         return max(-SAFE_INT, min(0, self.events_default, self.users_default, *self.events.values()) - 1)
 
-    # Roles, DESIGN.md section 3.
+    # Roles: docs/model.md.
 
     def role(self, user: str) -> Role:
         """What `user` is in this room.

@@ -1,4 +1,4 @@
-"""What a balance brings: sanctions that rest on credit begin, last longer or end. DESIGN.md section 4, "Credit".
+"""What a balance brings: sanctions that rest on credit begin, last longer or end. docs/model.md, "Credit".
 
 Rules this module keeps: anybody with management rights whose credit is below `manage_from` loses them, wherever the
 rooms' own levels gave them; a sanction ends as soon as what it rested on is gone (a reversed decision), or when

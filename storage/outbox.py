@@ -7,6 +7,7 @@ Left to others: the sending (`bot/act.py`).
 """
 
 import json
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,16 +33,17 @@ class Waiting:
 
 
 async def put(
-    db: AsyncConnection, actions: Sequence[Action], *, cause: int, start: int = 0, not_before: int = 0
+    db: AsyncConnection, actions: Sequence[Action], *, cause: int | None, not_before: int = 0
 ) -> None:
-    """Queue actions that the record `cause` gave rise to; `start` is how many it gave rise to before."""
-    for number, action in enumerate(actions, start):
+    """Queue actions that the record `cause` gave rise to; None: no record did, and they are queued once."""
+    name = secrets.token_hex(6) if cause is None else str(cause)
+    for number, action in enumerate(actions):
         row = upsert(outbox).values(
-            txn=f"answerable.{cause}.{number}",
+            txn=f"answerable.{name}.{number}",
             priority=action.PRIORITY,
             room=action.room,
             action=json.dumps(to_json(action)),
-            record=cause,
+            record=-1 if cause is None else cause,
             not_before=not_before,
             merge=action.merge,
         )

@@ -99,6 +99,12 @@ async def groups_of(db: AsyncConnection, user: UserId, *, joined: bool = False) 
     return tuple(RoomId(row.room) for row in await db.execute(query))
 
 
+async def memberships_of(db: AsyncConnection, user: UserId) -> dict[RoomId, str]:
+    """The rooms somebody is or was in, and how."""
+    rows = await db.execute(select(t.members.c.room, t.members.c.membership).where(t.members.c.user == user))
+    return {RoomId(row.room): row.membership for row in rows}
+
+
 async def memberships(db: AsyncConnection, room: RoomId) -> dict[UserId, str]:
     """Everybody who is or was in a room, and how."""
     rows = await db.execute(select(t.members.c.user, t.members.c.membership).where(t.members.c.room == room))

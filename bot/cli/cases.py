@@ -14,7 +14,7 @@ import typer
 from moderation.errors import Refused
 from moderation.notices import Moment
 
-from .lookup import find_room, now_ms, read
+from .lookup import as_dict, find_room, now_ms, read
 from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
 from .output import as_json, say, table, text, word
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 # The states in which somebody still has to decide.
 UNDECIDED = ("open", "acknowledged", "overdue", "escalated_owner", "escalated_operator", "appealed")
+LISTED = ("n", "room", "subject", "rule", "class", "state", "outcome", "opened", "due", "decided")
 
 app = new_app("cli.cases.help")
 
@@ -120,9 +121,6 @@ def _select() -> "Select[Any]":
     )
 
 
-_LISTED = 10  # so many of these columns stand in the list
-
-
 async def _list(db: "AsyncConnection", typed: str | None, *, only_open: bool) -> list[dict[str, Any]]:
     from storage import tables as t
 
@@ -131,7 +129,8 @@ async def _list(db: "AsyncConnection", typed: str | None, *, only_open: bool) ->
         query = query.where(t.cases.c.room == (await find_room(db, typed)).room)
     if only_open:
         query = query.where(t.cases.c.state.in_(UNDECIDED)).order_by(None).order_by(t.cases.c.due)
-    return [dict(list(row._mapping.items())[:_LISTED]) for row in await db.execute(query)]
+    rows = [as_dict(row) for row in await db.execute(query)]
+    return [{key: row[key] for key in LISTED} for row in rows]
 
 
 async def _one(db: "AsyncConnection", n: int) -> dict[str, Any]:
@@ -145,4 +144,4 @@ async def _one(db: "AsyncConnection", n: int) -> dict[str, Any]:
         raise Refused("cli.cases.unknown", n=n, last=last) if last else Refused("cli.cases.none")
     events = select(t.evidence).where(t.evidence.c.n == n).order_by(t.evidence.c.record)
     evidence = [{"record": item.record, "event": item.event} for item in await db.execute(events)]
-    return {**row._mapping, "evidence": evidence}
+    return {**as_dict(row), "evidence": evidence}

@@ -93,8 +93,8 @@ def _database(data_dir: Path) -> Iterator[Finding]:
     path = data_dir / FILE
     journal = (data_dir / "records" / "log.vkey").exists()
     if not path.exists():
-        key = "database_rebuilt" if journal else "database_later"
-        yield (note if journal else ok)("database", key, file=path)
+        key = "database_missing" if journal else "database_later"
+        yield (problem if journal else ok)("database", key, file=path)
         return
     try:
         refuse_other_schema(path)

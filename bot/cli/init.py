@@ -131,7 +131,9 @@ async def _set_up(file: Path, answers: Answers, credentials: Credentials) -> Non
         session = await stored_session(config, credentials.token)
     else:
         home = config.homeserver
-        session = await log_in(home.url, home.user, credentials.password, home.device_name)
+        # With the device of an earlier set-up, what was encrypted for it stays readable.
+        device = config.secrets.device_id
+        session = await log_in(home.url, home.user, credentials.password, home.device_name, device)
     file.parent.mkdir(parents=True, exist_ok=True)
     store_session(file.parent / ENV_FILE, session)
     write_private(file, config_text(answers))

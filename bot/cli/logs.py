@@ -2,12 +2,13 @@
 
 `show` prints skeletons, which hold no name and no text. What people wrote is shown only with ``--reason``: then a
 note of who, when, why and what was asked for is left in ``DATA/spool`` *before* anything is printed
-(`storage/records/access.py`), and the bot makes an `access` record of it. Without a place for the note nothing is shown.
-``--json``: with a reason the lines as they stand, else the skeletons, one a line.
+(`storage/records/access.py`), and the bot makes an `access` record of it. Without a place for the note nothing
+is shown. ``--json``: with a reason the lines as they stand, else the skeletons, one a line.
 
 `verify` exits with 0 if nothing is wrong, 1 if something is, 2 if it was called wrongly. ``--json``: an object with
-the keys `ok`, `records`, `first` (index of the first record kept), `signed`, `unsigned` (not signed yet), `root` (base64),
-`problems` (objects with `code`, `file`, `line`, `index` and what else the code has), `more` (problems not listed).
+the keys `ok`, `records`, `first` (index of the first record kept), `signed`, `unsigned` (not signed yet), `root`
+(base64), `problems` (objects with `code`, `file`, `line`, `index` and what else the code has), `more` (problems not
+listed).
 
 Rules this module keeps: it never writes to the records, so it is safe beside a running bot.
 Left to others: what is checked (`storage/records/verify.py`).
@@ -30,7 +31,6 @@ import typer
 from moderation.durations import parse_duration
 from moderation.errors import Invalid, Refused
 from moderation.ids import is_group_code, is_room_id, is_user_id
-from moderation.notices import Code
 
 from .lookup import now_ms
 from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
@@ -44,7 +44,7 @@ POLL_SECONDS = 0.5
 
 app = new_app("cli.logs.help")
 
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help=text("cli.logs.option.data_dir"))]
+DataDir = Annotated[Path | None, typer.Option("--data-dir", metavar="DIR", help=text("cli.logs.option.data_dir"))]
 
 
 @app.callback(help=text("cli.logs.help"), epilog=text("cli.logs.epilog"))
@@ -54,14 +54,18 @@ def logs() -> None:
 
 @app.command(help=text("cli.logs.show_help"), epilog=text("cli.logs.show_epilog"))
 def show(
-    room: Annotated[str | None, typer.Option("--room", "-r", help=text("cli.logs.option.room"))] = None,
-    person: Annotated[str | None, typer.Option("--person", "-p", help=text("cli.logs.option.person"))] = None,
-    kind: Annotated[list[str] | None, typer.Option("--kind", "-k", help=text("cli.logs.option.kind"))] = None,
-    since: Annotated[str | None, typer.Option(help=text("cli.logs.option.since"))] = None,
-    until: Annotated[str | None, typer.Option(help=text("cli.logs.option.until"))] = None,
-    last: Annotated[int, typer.Option("--last", "-n", min=0, help=text("cli.logs.option.last"))] = 50,
+    room: Annotated[str | None, typer.Option("--room", "-r", metavar="ROOM", help=text("cli.logs.option.room"))] = None,
+    person: Annotated[
+        str | None, typer.Option("--person", "-p", metavar="MXID", help=text("cli.logs.option.person"))
+    ] = None,
+    kind: Annotated[
+        list[str] | None, typer.Option("--kind", "-k", metavar="KIND", help=text("cli.logs.option.kind"))
+    ] = None,
+    since: Annotated[str | None, typer.Option(metavar="TIME", help=text("cli.logs.option.since"))] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help=text("cli.logs.option.until"))] = None,
+    last: Annotated[int, typer.Option("--last", "-n", min=0, metavar="N", help=text("cli.logs.option.last"))] = 50,
     follow: Annotated[bool, typer.Option("--follow", "-f", help=text("cli.logs.option.follow"))] = False,
-    reason: Annotated[str | None, typer.Option(help=text("cli.logs.option.reason"))] = None,
+    reason: Annotated[str | None, typer.Option(metavar="TEXT", help=text("cli.logs.option.reason"))] = None,
     json: AsJson = False,
     data_dir: DataDir = None,
     config_file: ConfigFile = DEFAULT_CONFIG,
@@ -149,7 +153,7 @@ def _kinds(typed: list[str]) -> frozenset[str]:
             close = nearest(kind, {name: name for name in KINDS})
             kinds = ", ".join(sorted(KINDS))
             key = "cli.logs.bad_kind_near" if close else "cli.logs.bad_kind"
-            raise Invalid(text(key, kind=kind, near=Code(close or ""), kinds=kinds))
+            raise Invalid(text(key, kind=kind, near=close or "", kinds=kinds))
     return frozenset(typed)
 
 
@@ -219,12 +223,17 @@ def _words(record: dict[str, Any], *, content: bool) -> Iterable[str]:
     fields = {k: v for k, v in record.items() if k not in ("i", "t", "k", "g", "p", "c", "x")}
     people = [] if content else record["p"]
     at = record["t"].replace("T", " ").removesuffix("Z")
-    yield "  ".join([f"{record['i']:>7}", at, record.get("g", "-" * 6), record["k"], *_pairs(fields), *people])
+    yield _tame("  ".join([f"{record['i']:>7}", at, record.get("g", "-" * 6), record["k"], *_pairs(fields), *people]))
     for part in record["x"] if content else ():
-        if "erased" in part:
-            yield " " * 9 + text("cli.logs.erased", date=part["erased"], by=Code(str(part.get("by"))))
-        else:
-            yield " " * 9 + "  ".join(_pairs({k: v for k, v in part.items() if k not in ("p", "s")}))
+        yield " " * 9 + _part_words(part)
+
+
+def _part_words(part: Any) -> str:
+    if not isinstance(part, dict):
+        return _tame(part)
+    if "erased" in part:
+        return text("cli.logs.erased", date=str(part["erased"]), by=str(part.get("by")))
+    return "  ".join(_pairs({k: v for k, v in part.items() if k not in ("p", "s")}))
 
 
 def _pairs(data: Mapping[str, Any]) -> list[str]:
@@ -271,10 +280,10 @@ def _progress() -> "Iterator[Progress | None]":
 
 
 def _tell_report(report: "Report", against: Path | None) -> None:
-    root = Code(base64.b64encode(report.root).decode())
+    root = base64.b64encode(report.root).decode()
     unsigned = report.first + report.records - report.signed
     if report.first:
-        say("cli.logs.purged", first=Code(str(report.first)))
+        say("cli.logs.purged", first=str(report.first))
     if report.ok:
         say("cli.logs.verify_ok", records=report.records, root=root)
         if unsigned > 0:
@@ -291,16 +300,14 @@ def _tell_report(report: "Report", against: Path | None) -> None:
 
 def _where(problem: "Problem") -> str:
     if problem.line:
-        return text(
-            "cli.logs.where_line", file=problem.file, line=Code(str(problem.line)), index=Code(str(problem.index))
-        )
+        return text("cli.logs.where_line", file=problem.file, line=str(problem.line), index=str(problem.index))
     return text("cli.logs.where_file", file=problem.file)
 
 
 def _what(problem: "Problem") -> str:
     """The problem in words; numbers of records are written as they stand in the log."""
-    fields = {name: Code(str(value)) for name, value in problem.fields.items()}
-    return text(problem.key, file=problem.file, index=Code(str(problem.index)), **fields)
+    fields = {name: str(value) for name, value in problem.fields.items()}
+    return text(problem.key, file=problem.file, index=str(problem.index), **fields)
 
 
 def _report_as_json(report: "Report") -> dict[str, Any]:

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from moderation.errors import Refused
 from moderation.notices import Code
@@ -45,6 +45,11 @@ def read(config_file: Path, query: "Callable[[AsyncConnection, Config], Awaitabl
             await database.close()
 
     return asyncio.run(run())
+
+
+def as_dict(row: "Row[*tuple[Any, ...]]") -> dict[str, Any]:
+    """A row by the names of its columns; plain texts, not SQLAlchemy's own kind, which is no key for JSON."""
+    return {str(key): value for key, value in row._mapping.items()}
 
 
 def now_ms() -> int:

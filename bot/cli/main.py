@@ -7,7 +7,7 @@ Left to others: what the commands do, one file a noun.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Annotated, Any
@@ -108,6 +108,19 @@ def run(arguments: Sequence[str] | None = None) -> None:
         sys.exit(report(error))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except ExceptionGroup as group:  # of a task group: expected if all of it is
+        expected, unexpected = group.split(AnswerableError)
+        if expected is None or unexpected is not None:
+            raise
+        sys.exit(max(report(error) for error in _leaves(expected)))
+
+
+def _leaves(group: ExceptionGroup[AnswerableError]) -> Iterator[AnswerableError]:
+    for error in group.exceptions:
+        if isinstance(error, ExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
 
 
 if __name__ == "__main__":

@@ -71,6 +71,6 @@ async def _levels(db: "AsyncConnection") -> dict[str, int]:
 
     v = t.verifications.c
     query = select(v.person, func.max(v.level)).where(v.revoked == 0, v.until > now_ms()).group_by(v.person)
-    by_person = {person: int(level) for person, level in (await db.execute(query)).tuples()}
-    linked = (await db.execute(select(t.accounts.c.user, t.accounts.c.person))).tuples()
+    by_person = {person: int(level) for person, level in await db.execute(query)}
+    linked = await db.execute(select(t.accounts.c.user, t.accounts.c.person))
     return by_person | {user: by_person[person] for user, person in linked if person in by_person}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .lookup import read
+from .lookup import as_dict, read
 from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
 from .output import as_json, say, table, text, word
 
@@ -61,4 +61,4 @@ async def _rooms(db: "AsyncConnection", _config: "Config") -> list[dict[str, Any
     )
     columns = (t.rooms.c[key] for key in KEYS[:-2])
     query = select(*columns, joined.label("members"), pending.label("open_cases")).order_by(t.rooms.c.entered)
-    return [dict(row._mapping) for row in await db.execute(query)]
+    return [as_dict(row) for row in await db.execute(query)]

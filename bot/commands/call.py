@@ -9,7 +9,7 @@ from typing import Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.actions import Action, Say, Tell
+from moderation.actions import Action, Redact, Say, Tell
 from moderation.context import Context, RoomView
 from moderation.events import MessagePosted, ReactionGiven
 from moderation.facts import Fact
@@ -59,6 +59,12 @@ class Call:
     @property
     def now_ms(self) -> int:
         return self.event.received_ms
+
+    def gone(self) -> tuple[Action, ...]:
+        """The command itself goes too, where it can: a group stays clean, and a reporter's name with few."""
+        if self.here.purpose != "group" or self.here.condition != "protected":
+            return ()
+        return (Redact(room=self.here.room, event=self.event.event, subject=self.caller),)
 
     async def context(self, user: UserId) -> Context:
         """What is known of `user` in the room this is about."""

@@ -1,7 +1,7 @@
 """warn, redact, mute, unmute, kick, ban, unban: what a manager does directly."""
 
 from moderation import orders
-from moderation.actions import Action, Redact, Unban
+from moderation.actions import Action, Unban
 from moderation.durations import HOUR_MS
 from moderation.errors import Refused
 from moderation.facts import SanctionKind
@@ -57,9 +57,7 @@ async def redact(call: Call) -> Reply:
     if row.sender == call.bot:
         raise Refused("error.target.bot")
     facts = orders.redact(order, reply_to, reason=call.given.reason)  # type: ignore[arg-type]
-    own: tuple[Action, ...] = (Redact(room=call.group.room, event=call.event.event, subject=call.caller),)
-    # The command itself goes too: a room stays clean.
-    return Reply((), facts, own)
+    return Reply((), facts, call.gone())
 
 
 def _target(call: Call) -> UserId:

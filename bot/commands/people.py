@@ -37,7 +37,7 @@ async def report(call: Call) -> Reply:
     if call.given.reason:
         lines.append(line("notice.reason", reason=call.given.reason))
     told = TellDesk(room=call.group.room, lines=tuple(lines))
-    return Reply((line("report.thanks"),), actions=(told,), private=True)
+    return Reply((line("report.thanks"),), actions=(told, *call.gone()), private=True)
 
 
 COMMANDS = (

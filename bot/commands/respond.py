@@ -8,6 +8,7 @@ from difflib import get_close_matches
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from moderation.consequences import OFFERED
 from moderation.context import RoomView
 from moderation.errors import Refused
 from moderation.events import MessagePosted, ReactionGiven
@@ -18,7 +19,7 @@ from moderation.responsibility import is_manager, is_operator
 from storage import views
 
 from ..knowledge import Knowledge
-from ..pipeline import Answer
+from ..turn import Answer
 from .call import Call, Command, Reply, answered
 from .cases import pressed
 from .parse import Given, Spoken, bind, is_command, read
@@ -63,8 +64,8 @@ class Commands:
             call = self._call(db, event, room, group, Given(), on)
             if spoken.too_long:
                 raise Refused("error.too-long")
-            if command.who == "manager" and not is_manager(event.sender, group, self._policy):
-                raise Refused("error.right.manager", room=group.room)
+            if command.who == "manager":
+                await self._must_manage(db, event.sender, group)
             replied_to = await self._replied_to(db, event)
             call = self._call(db, event, room, group, bind(command.spec, spoken.words, replied_to=replied_to), on)
             return self._answer(call, await command.run(call))
@@ -79,6 +80,8 @@ class Commands:
             return None
         call = self._call(db, event, room, group, Given(case=n), on)
         try:
+            if event.key.replace("\ufe0f", "") in OFFERED:
+                await self._must_manage(db, event.sender, group)
             reply = await pressed(call, n, event.key)
         except Refused as refused:
             reply = Reply(self._refusal(refused, None))
@@ -123,6 +126,14 @@ class Commands:
         only = await self._knowledge.room(db, own[0])
         assert only is not None
         return only
+
+    async def _must_manage(self, db: AsyncConnection, caller: UserId, group: RoomView) -> None:
+        """Raise `Refused` unless the caller manages the group and is in it: a ban leaves the power level standing."""
+        if is_operator(caller, self._policy):
+            return
+        here = (await views.memberships_of(db, caller)).get(group.room) == "join"
+        if not here or not is_manager(caller, group, self._policy):
+            raise Refused("error.right.manager", room=group.room)
 
     async def _belongs(self, db: AsyncConnection, caller: UserId, room: RoomView) -> bool:
         return is_operator(caller, self._policy) or room.room in await views.groups_of(db, caller)

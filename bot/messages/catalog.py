@@ -8,6 +8,7 @@ Left to others: which text goes to whom (`bot/notify.py`).
 
 import datetime as dt
 import html
+import math
 import os
 import re
 import string
@@ -16,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
+from typing import Literal
 from urllib.parse import quote
 
 from babel.dates import format_datetime, format_timedelta
@@ -26,6 +28,8 @@ from moderation.notices import Code, Moment, Span, Who
 LANGUAGES = ("en", "zh")
 _LOCALES = {"en": "en_GB", "zh": "zh_CN"}
 _WHEN = {"en": "d MMM y, HH:mm", "zh": "y年M月d日 HH:mm"}
+_UNITS: tuple[tuple[Literal["day", "hour", "minute"], int], ...] = (("day", 86_400), ("hour", 3_600), ("minute", 60))
+_NAMED_BY_NUMBER = frozenset({"n", "last", "pid"})  # the fields of cases and processes
 # Controls, and the bidirectional overrides that let a name rewrite the line it stands in.
 _UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
@@ -64,15 +68,15 @@ class Catalog:
 
     def text(self, language: str, key: str, **fields: object) -> str:
         """Plain text for a terminal or a `body`."""
-        return _fill(self.template(language, key), {k: _plain(v, language) for k, v in fields.items()})
+        return _fill(self.template(language, key), _plainly(fields, language))
 
     def render(self, language: str, key: str, **fields: object) -> Rendered:
         """Plain and HTML at once, for a message."""
         template = self.template(language, key)
-        marked = _fill(_markup(template), {k: _html(v, language) for k, v in fields.items()})
+        marked = {k: _html(_ordinal(k, v), language) for k, v in fields.items()}
         return Rendered(
-            plain=_fill(template, {k: _plain(v, language) for k, v in fields.items()}).replace("`", ""),
-            html=marked.replace("\n", "<br>"),
+            plain=_fill(template.replace("`", ""), _plainly(fields, language)),
+            html=_fill(_markup(template).replace("\n", "<br>"), marked),
         )
 
 
@@ -117,6 +121,25 @@ def _tame(text: str) -> str:
     return _UNSAFE.sub("", text).replace("\n", " ").replace("\t", " ")
 
 
+def _plainly(fields: Mapping[str, object], language: str) -> dict[str, str]:
+    return {name: _plain(_ordinal(name, value), language) for name, value in fields.items()}
+
+
+def _ordinal(name: str, value: object) -> object:
+    """A number that names something is copied as it stands: "case 1,234" could not be typed back."""
+    return str(value) if name in _NAMED_BY_NUMBER and isinstance(value, int) else value
+
+
+def _span(ms: int, locale: str) -> str:
+    """Exact in the largest unit that divides it, since people act by it; what has no such unit is rounded."""
+    seconds = max(round(ms / 1000), 1)
+    length = dt.timedelta(seconds=seconds)
+    for unit, size in _UNITS:
+        if seconds % size == 0:
+            return format_timedelta(length, granularity=unit, threshold=math.inf, locale=locale)
+    return format_timedelta(length, threshold=2, locale=locale)
+
+
 def _plain(value: object, language: str) -> str:
     locale = _LOCALES.get(language, "en_GB")
     match value:
@@ -126,7 +149,7 @@ def _plain(value: object, language: str) -> str:
             when = dt.datetime.fromtimestamp(value.ms / 1000, dt.UTC)
             return format_datetime(when, _WHEN.get(language, _WHEN["en"]), locale=locale) + " UTC"
         case Span():
-            return format_timedelta(dt.timedelta(milliseconds=value.ms), threshold=1.2, locale=locale)
+            return _span(value.ms, locale)
         case bool():
             return str(value)
         case int():

@@ -7,7 +7,8 @@ Left to others: what may be shown to whom (`bot/cli/logs.py`).
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -67,7 +68,7 @@ def last(folder: Path, query: Query, count: int) -> list[bytes]:
     return list(found)
 
 
-def follow(folder: Path, query: Query, after: int) -> Iterator[bytes | None]:
+def follow(folder: Path, query: Query, after: int) -> Generator[bytes | None, None, None]:
     """Lines as they come that fit and have an index above `after`; None when there is nothing new just now."""
     tail = _Tail(folder / "day")
     try:
@@ -126,10 +127,8 @@ class _Tail:
         """Go on to another day; one that is closed already is read at once."""
         self.close()
         self._day, self._file, self._at, self._rest = day.name, None, 0, b""
-        try:
+        with suppress(FileNotFoundError):  # closed just now
             self._file = None if day.closed else day.path.open("rb")
-        except FileNotFoundError:
-            pass  # closed just now
         if self._file is None:
             yield from Lines(day.path).each()
 

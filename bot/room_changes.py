@@ -1,0 +1,91 @@
+"""What changes of a room's state and members mean: roles, whether the bot can act, sanctions to apply, desks to keep.
+
+Rules kept here: roles come from the power levels, and a change of role is a fact of its own; a room is protected
+while the bot has all it needs to act, else observed. Left to others: applying sanctions (`reconcile.py`).
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.actions import Action, Align, KeepDesk
+from moderation.context import Condition, RoomView
+from moderation.events import MembershipChanged, Received, StateChanged
+from moderation.facts import Fact, RoleChanged, RoomStateChanged
+from moderation.ids import UserId
+from storage import views
+
+from .knowledge import Knowledge
+from .turn import Answer, Turn
+
+NEEDED_TO_PROTECT = frozenset({"post", "redact", "kick", "ban", "levels"})
+
+
+class RoomChanges:
+    """Follows what happens to rooms."""
+
+    def __init__(self, knowledge: Knowledge, bot: UserId) -> None:
+        self._knowledge = knowledge
+        self._bot = bot
+
+    async def follow(self, turn: Turn, index: int, event: Received, room: RoomView) -> Answer:
+        """What follows from a state event in a group; nothing from other events."""
+        if room.purpose != "group":
+            return self._own_room_left(index, event, room)
+        if isinstance(event, MembershipChanged):
+            return await self._member(turn, index, event, room)
+        if isinstance(event, StateChanged) and event.type == "m.room.power_levels" and room.active:
+            return await self._levels(turn, index, event, room)
+        return Answer()
+
+    def condition(self, room: RoomView) -> Condition:
+        """Whether the bot can act in a room, or only look on."""
+        lacks = {lack.right for lack in room.power.missing_for(self._bot)}
+        return "observing" if lacks & NEEDED_TO_PROTECT else "protected"
+
+    async def role_changes(self, db: AsyncConnection, room: RoomView, on: int, by: UserId) -> Sequence[RoleChanged]:
+        """Whose role in a room differs from what was noted last."""
+        before = await views.roles(db, room.room)
+        now = dict.fromkeys(room.power.managers(), "manager") | dict.fromkeys(room.power.owners(), "owner")
+        return [
+            RoleChanged(
+                room=room.room,
+                on=on,
+                role=now.get(user, "member"),  # type: ignore[arg-type]
+                was=before.get(user, "member"),  # type: ignore[arg-type]
+                subject=user,
+                by=by,
+            )
+            for user in sorted(before.keys() | now.keys())
+            if now.get(user, "member") != before.get(user, "member") and user != self._bot
+        ]
+
+    async def _levels(self, turn: Turn, index: int, event: StateChanged, room: RoomView) -> Answer:
+        facts: list[Fact] = list(await self.role_changes(turn.db, room, index, event.sender))
+        if (condition := self.condition(room)) != room.condition:
+            facts.append(RoomStateChanged(room=room.room, on=index, condition=condition))
+        return Answer(tuple(facts), (Align(room=room.room),))
+
+    async def _member(self, turn: Turn, index: int, event: MembershipChanged, room: RoomView) -> Answer:
+        if event.user == self._bot:
+            return self._left(index, event, room)
+        if not room.active:
+            return Answer()
+        actions: list[Action] = []
+        person = await self._knowledge.person(turn.db, event.user, event.received_ms)
+        if any(sanction.covers(room.room) for sanction in person.in_force):
+            actions.append(Align(room=room.room))
+        if room.power.role(event.user) != "member":
+            actions.append(KeepDesk(room=room.room))
+        return Answer((), tuple(actions))
+
+    def _own_room_left(self, index: int, event: Received, room: RoomView) -> Answer:
+        if isinstance(event, MembershipChanged) and event.user == self._bot:
+            return self._left(index, event, room)
+        return Answer()
+
+    def _left(self, index: int, event: MembershipChanged, room: RoomView) -> Answer:
+        """The bot itself is out: removed, banned, or gone."""
+        if event.membership not in ("leave", "ban") or room.condition == "left":
+            return Answer()
+        return Answer((RoomStateChanged(room=room.room, on=index, condition="left"),))

@@ -1,0 +1,71 @@
+"""What one writing turn is made of: the transaction, what waits for the journal, and answers to what came in."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.actions import Action
+from moderation.context import RoomView
+from moderation.events import MessagePosted, ReactionGiven, Received
+from moderation.facts import Fact
+from moderation.ids import UserId
+from moderation.judge import CompiledRule
+from moderation.policy import Policy
+from storage.entries import Content
+from storage.project import project_events
+from storage.records.draft import Draft
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an event gave rise to: facts, and actions that are not consequences of facts (an answer)."""
+
+    facts: tuple[Fact, ...] = ()
+    actions: tuple[Action, ...] = ()
+
+
+class Responder(Protocol):
+    """Answers what people ask of the bot: commands and reactions (`bot/commands`)."""
+
+    def asks(self, event: MessagePosted | ReactionGiven) -> bool:
+        """Whether the event may ask something of the bot; a quick look, without the database."""
+        ...
+
+    async def respond(
+        self, db: AsyncConnection, event: MessagePosted | ReactionGiven, room: RoomView, on: int
+    ) -> Answer | None:
+        """The answer, or None if the event asks nothing of the bot."""
+        ...
+
+
+@dataclass(slots=True)
+class Turn:
+    """One writing turn."""
+
+    db: AsyncConnection
+    first: int  # the index that the first staged draft will have
+    staged: list[Draft] = field(default_factory=list)
+    seen: list[tuple[int, Received, str]] = field(default_factory=list)  # events not yet in the tables
+    queued: int = 0  # actions put into the outbox
+
+    @property
+    def next_index(self) -> int:
+        """The index that the next staged draft will have: there is one writer, so it is known before."""
+        return self.first + len(self.staged)
+
+    async def flush(self) -> None:
+        """Put what was seen into the tables, before somebody looks there."""
+        if self.seen:
+            seen, self.seen = self.seen, []
+            await project_events(self.db, seen)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the pipeline needs to know of the configuration."""
+
+    bot: UserId
+    policy: Policy
+    rules: tuple[CompiledRule, ...]
+    content: Content = "full"
