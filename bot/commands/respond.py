@@ -197,6 +197,8 @@ def _shown(name: str, value: object) -> Value:
         return Who(str(value))
     if name == "room":
         return RoomName(str(value))
+    if name == "state":
+        return Phrase(f"state.{value}")
     if name == "until":
         return Moment(int(str(value)))
     return value if isinstance(value, int | str | Code) else str(value)

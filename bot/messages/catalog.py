@@ -54,6 +54,16 @@ class Catalog:
         """Read both message files. Raises `tomllib.TOMLDecodeError` if one is damaged."""
         return cls({language: _flat(_read(language)) for language in LANGUAGES})
 
+    def with_prefix(self, prefix: str) -> "Catalog":
+        """The same texts, with commands written as they begin in this deployment."""
+        shown = "`" + prefix.replace("{", "{{").replace("}", "}}")
+        return Catalog(
+            {
+                language: {key: text.replace("`!", shown) for key, text in texts.items()}
+                for language, texts in self._texts.items()
+            }
+        )
+
     def keys(self, language: str) -> frozenset[str]:
         """All keys of one language."""
         return frozenset(self._texts[language])
@@ -132,7 +142,7 @@ def _ordinal(name: str, value: object) -> object:
 
 def _span(ms: int, locale: str) -> str:
     """Exact in the largest unit that divides it, since people act by it; what has no such unit is rounded."""
-    seconds = max(round(ms / 1000), 1)
+    seconds = max(math.ceil(ms / 1000), 1)
     length = dt.timedelta(seconds=seconds)
     for unit, size in _UNITS:
         if seconds % size == 0:

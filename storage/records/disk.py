@@ -19,6 +19,7 @@ FILE_MODE = 0o640
 FOLDER_MODE = 0o750
 SECRET_MODE = 0o600
 SECRET_FOLDER_MODE = 0o700
+DRAFTS = ".*.tmp"  # the names of files that were being made when a process died
 
 # Data and length suffice for an append; where there is only fsync, that is the stronger promise.
 _flush = getattr(os, "fdatasync", os.fsync)

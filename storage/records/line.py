@@ -11,9 +11,9 @@ Left to others: which words a skeleton may hold (`kinds.py`), pseudonyms (`stora
 """
 
 import datetime as dt
+import re
 from binascii import b2a_base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple, cast
@@ -24,7 +24,7 @@ from moderation.errors import Broken
 from moderation.events import Json
 from moderation.ids import RecordIndex
 
-from .canonical import canonical, is_flat, plain
+from .canonical import NotCanonical, canonical, is_flat, plain
 from .draft import Draft, Record
 from .merkle import leaf_hash
 
@@ -32,8 +32,7 @@ MAX_LINE = 4 * 1024 * 1024  # a Matrix event is at most 64 KiB; this is far beyo
 _PART_PREFIX = b"privpart/v1\x00"
 _SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 _SKELETON_TYPES = frozenset({int, str, list})
-_FIRST_NAMES = ["i", "t", "k"]
-_FIRST_TYPES = [int, str, str]
+_TIME = re.compile(r"[0-9-]{10}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z")
 _NEWLINE = orjson.OPT_APPEND_NEWLINE
 
 
@@ -74,12 +73,11 @@ def encode(index: int, draft: Draft, names: Sequence[str], salts: Sequence[str])
     return Written(line, leaf_hash(leaf))
 
 
-@dataclass(slots=True)
-class Opened:
+class Opened(NamedTuple):
     """A line taken apart: the skeleton, the parts as they stand, the RFC 6962 leaf hash."""
 
     skeleton: dict[str, Json]
-    parts: list[Json] = field(repr=False)
+    parts: list[Json]
     leaf: bytes
 
 
@@ -98,7 +96,12 @@ def open_line(raw: bytes) -> Opened:
 
 
 def commitment(part: Json) -> str:
-    """What stands in `c` for this part. Raises `NotCanonical` for a part we could not have written."""
+    """What stands in `c` for this part. Raises `NotCanonical` for a part that has no RFC 8785 form."""
+    if type(part) is dict and is_flat(part):  # what `canonical` would do, without the way there
+        try:
+            return _commit(orjson.dumps(part, option=_SORTED))
+        except orjson.JSONEncodeError as error:
+            raise NotCanonical(str(error)) from error
     return _commit(canonical(part))
 
 
@@ -142,9 +145,23 @@ def time_ms(text: str) -> int:
     return _second(text[:19]) * 1000 + int(thousandths)
 
 
+def is_time(text: str) -> bool:
+    """Whether `time_text` may have written this."""
+    return _TIME.fullmatch(text) is not None and _is_date(text[:10])
+
+
 def day_of(ms: int) -> str:
     """The UTC day, e.g. ``2026-11-24``."""
     return _second_text(ms // 1000)[:10]
+
+
+@lru_cache(maxsize=4096)
+def _is_date(text: str) -> bool:
+    try:
+        dt.date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 @lru_cache(maxsize=4096)
@@ -177,16 +194,25 @@ def _commit(form: bytes) -> str:
 
 
 def _is_skeleton(whole: dict[str, Json]) -> bool:
-    types = [*map(type, whole.values())]
-    if [*whole][:3] != _FIRST_NAMES or types[:3] != _FIRST_TYPES:
-        return False
-    if types.count(list) != 2 or not _SKELETON_TYPES.issuperset(types):
-        return False
-    people, commitments = whole.get("p"), whole.get("c")
-    if type(people) is not list or type(commitments) is not list:
+    if not _is_shape(tuple(whole), tuple(map(type, whole.values()))):
         return False
     try:  # joining is the quickest way to see that there is nothing but text
-        "".join(cast("list[str]", people + commitments))
+        "".join(cast("list[str]", whole["p"]) + cast("list[str]", whole["c"]))
     except TypeError:
         return False
-    return "".join(whole).isascii()
+    return True
+
+
+@lru_cache(maxsize=1024)  # a log has a few dozen shapes, and millions of lines
+def _is_shape(names: tuple[str, ...], types: tuple[type, ...]) -> bool:
+    """Whether a skeleton may have members of these names and types."""
+    members = dict(zip(names, types, strict=True))
+    return (
+        names[:3] == ("i", "t", "k")
+        and types[:3] == (int, str, str)
+        and members.get("p") is members.get("c") is list
+        and types.count(list) == 2
+        and members.get("g", str) is str
+        and _SKELETON_TYPES.issuperset(types)
+        and all(name.isascii() for name in names)
+    )

@@ -62,6 +62,8 @@ def read_checkpoint(folder: Path, verifier: Verifier) -> Checkpoint | None:
 
 def recover(folder: Path, verifier: Verifier) -> State:
     """The state of the log in `folder`; cuts off a torn end. Raises `Broken`, naming file and line."""
+    for draft in folder.rglob(disk.DRAFTS):  # half-written; what they may hold must not outlive an erasure
+        disk.remove(draft)
     finish_closing(folder / "day")
     days = list_days(folder / "day")
     checkpoint = read_checkpoint(folder, verifier)

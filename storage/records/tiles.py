@@ -7,10 +7,12 @@ delete any partial tile once the corresponding full tile is available"), then re
 They hold nothing but hashes: all of them can be made again from the days.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 from . import disk
@@ -67,7 +69,7 @@ class Tiles:
 
     def read(self, level: int, index: int, width: int) -> bytes:
         """The first `width` hashes of a tile, from the full tile or the partial one. Raises `NoTile`."""
-        for stored in (TILE_WIDTH, width):
+        for stored in (width, TILE_WIDTH):  # a partial tile goes only after the full one came
             with suppress(FileNotFoundError, NotADirectoryError):
                 data = (self.folder / TileName(level, index, stored).path).read_bytes()
                 if len(data) == stored * HASH_BYTES:
@@ -102,10 +104,11 @@ class Tiles:
 
     def names(self) -> Iterator[TileName | str]:
         """Every file in the folder: its tile name, or its path where that names no tile."""
-        for path in sorted(self.folder.rglob("*")):
-            if path.is_file() and not path.name.endswith(".tmp"):
-                relative = path.relative_to(self.folder).as_posix()
-                yield TileName.parse(relative) or relative
+        for folder, _, files in os.walk(self.folder, onerror=_unless_gone):
+            for file in files:
+                if not fnmatch(file, disk.DRAFTS):
+                    relative = (Path(folder) / file).relative_to(self.folder).as_posix()
+                    yield TileName.parse(relative) or relative
 
     def _store(self, name: TileName, data: bytes) -> Path | None:
         """The path of the tile if it had to be made."""
@@ -120,3 +123,9 @@ class Tiles:
         for level, index, _ in full:
             path = self.folder / TileName(level, index).path
             disk.remove_folder(path.with_name(path.name + ".p"))
+
+
+def _unless_gone(error: OSError) -> None:
+    """A folder of partial tiles may be removed while it is looked at; any other fault counts."""
+    if not isinstance(error, FileNotFoundError):
+        raise error

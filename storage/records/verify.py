@@ -20,7 +20,7 @@ from moderation.errors import Invalid
 
 from .checkpoint import Checkpoint, open_checkpoint
 from .days import DamagedDay, Day, Lines, agree, closed_path, list_days
-from .line import BadLine, Opened, open_line, time_ms
+from .line import BadLine, Opened, is_time, open_line
 from .logkey import read_verifier
 from .merkle import TILE_WIDTH, Tree
 from .note import MAX_NOTE_BYTES, Verifier
@@ -336,12 +336,7 @@ class _DayCheck:
 
     def _is_in_time(self, text: str) -> bool:
         """A record may be older than its day, when a clock was set back, never younger."""
-        if text[:10] > self.day.name:
-            return False
-        try:
-            return time_ms(text) >= 0
-        except ValueError:
-            return False
+        return text[:10] <= self.day.name and is_time(text)
 
 
 def _bounded(path: Path) -> str:

@@ -31,14 +31,17 @@ class PartCheck:
 
     def compare(self, opened: Opened, file: str, line: int) -> None:
         """The parts of one record."""
-        index = cast(int, opened.skeleton["i"])
         commitments = cast("list[str]", opened.skeleton["c"])
-        for number, (part, expected) in enumerate(zip(opened.parts, commitments, strict=True), 1):
-            by = erased_by(part)
-            if by is not None and by > index:
-                self._marks.setdefault(by, []).append((file, line, index))
-            elif by is not None or _commitment(part) != expected:
-                self._findings.add("part", file, line, index, part=number)
+        for number, part in enumerate(opened.parts):
+            if _commitment(part) != commitments[number]:
+                self._look_closer(part, number + 1, cast(int, opened.skeleton["i"]), file, line)
+
+    def _look_closer(self, part: Json, number: int, index: int, file: str, line: int) -> None:
+        by = erased_by(part)
+        if by is not None and by > index:
+            self._marks.setdefault(by, []).append((file, line, index))
+        else:
+            self._findings.add("part", file, line, index, part=number)
 
     def finish(self) -> None:
         """Each mark must lead to a record that declared as many parts."""

@@ -82,7 +82,7 @@ class TileCheck:
             size, level = full, level + 1
 
     def _stored(self, name: TileName) -> Path | None:
-        for width in (TILE_WIDTH, name.width):
+        for width in (name.width, TILE_WIDTH):  # a partial tile goes only after the full one came
             path = self._tiles.folder / TileName(name.level, name.index, width).path
             if path.is_file():
                 return path

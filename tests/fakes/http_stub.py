@@ -1,0 +1,92 @@
+"""A web server on loopback that answers what it is told to, well or badly: for what a Synapse never does.
+
+Rules it keeps: every request is remembered as it came over the wire; answers are used in the order
+they were given, and a request without one is answered 500, so that a test cannot pass by luck.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+from aiohttp import web
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What to say: a body as it is, or `json`; or to fall silent (`hang`), or to break off (`cut`)."""
+
+    status: int = 200
+    body: bytes = b""
+    json: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    hang: bool = False
+    cut: bool = False
+
+    def payload(self) -> bytes:
+        """The body's bytes."""
+        return self.body if self.json is None else orjson.dumps(self.json)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What came: the path is raw, as quoted by the sender."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class HttpStub:
+    """Use as ``async with HttpStub() as stub``; `stub.url` is its address."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.url = ""
+        self._answers: deque[Answer] = deque()
+        self._closing = asyncio.Event()
+        self._runner: web.ServerRunner | None = None
+
+    def will(self, *answers: Answer) -> None:
+        """Add to what will be answered."""
+        self._answers.extend(answers)
+
+    async def __aenter__(self) -> Self:
+        self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = "http://{}:{}".format(*self._runner.addresses[0][:2])
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing.set()
+        assert self._runner is not None
+        await self._runner.cleanup()
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        body = await request.read()
+        self.requests.append(Request(request.method, request.raw_path, dict(request.headers), body))
+        answer = self._answers.popleft() if self._answers else Answer(500, b"the test gave no answer for this")
+        if answer.hang:
+            await self._closing.wait()
+        if answer.cut:
+            return await self._cut(request, answer)
+        return web.Response(status=answer.status, body=answer.payload(), headers=answer.headers)
+
+    async def _cut(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+        """Promise more than is given, then hang up."""
+        payload = answer.payload()
+        response = web.StreamResponse(status=answer.status, headers=answer.headers)
+        response.content_length = len(payload) + 100
+        await response.prepare(request)
+        await response.write(payload)
+        assert request.transport is not None
+        request.transport.close()
+        return response

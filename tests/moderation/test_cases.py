@@ -1,0 +1,136 @@
+"""The life of a case: every path of docs/model.md exists, and nothing else does."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moderation import cases
+from moderation.cases import BORN, STATES, STEPS, TRANSITIONS, Outcome, State, Step
+from moderation.errors import IllegalStep
+
+states = st.sampled_from(STATES)
+steps = st.lists(st.sampled_from(STEPS), max_size=30)
+
+BEFORE_DECISION: tuple[State, ...] = ("open", "acknowledged", "overdue", "escalated_owner", "escalated_operator")
+
+
+def walk(state: State, *path: Step) -> State:
+    for name in path:
+        state = cases.step(state, name)
+    return state
+
+
+@pytest.mark.parametrize(
+    ("path", "end"),
+    [
+        (("acknowledge", "uphold", "close"), "closed"),
+        (("dismiss", "close"), "closed"),
+        (("pass_deadline", "escalate_to_owner", "escalate_to_operator", "uphold"), "decided"),
+        (("acknowledge", "pass_deadline", "escalate_to_operator", "dismiss"), "decided"),
+        (("uphold", "appeal", "affirm", "close"), "closed"),
+        (("uphold", "appeal", "pass_deadline", "reverse", "close"), "closed"),
+        (("uphold", "reconsider", "appeal"), "appealed"),
+    ],
+)
+def test_the_paths_of_the_design_lead_where_it_says(path: tuple[Step, ...], end: State) -> None:
+    assert walk("open", *path) == end
+
+
+@pytest.mark.parametrize("state", BEFORE_DECISION)
+@pytest.mark.parametrize("decision", ["uphold", "dismiss"])
+def test_a_case_can_be_decided_in_every_state_before_a_decision(state: State, decision: Step) -> None:
+    assert cases.step(state, decision) == "decided"
+
+
+@pytest.mark.parametrize("state", [state for state in STATES if state not in BEFORE_DECISION])
+def test_what_is_decided_is_not_decided_by_the_same_step_again(state: State) -> None:
+    with pytest.raises(IllegalStep):
+        cases.step(state, "uphold")
+
+
+def test_an_appeal_is_answered_once() -> None:
+    with pytest.raises(IllegalStep):
+        walk("decided", "appeal", "affirm", "appeal")
+
+
+def test_an_illegal_step_says_which_step_and_where() -> None:
+    with pytest.raises(IllegalStep) as caught:
+        cases.step("closed", "appeal")
+    assert caught.value.key == "error.case.step"
+    assert caught.value.fields == {"state": "closed", "step": "appeal"}
+
+
+@given(states, steps)
+def test_no_sequence_of_steps_leaves_the_table(state: State, path: list[Step]) -> None:
+    for name in path:
+        before = state
+        try:
+            state = cases.step(state, name)
+        except IllegalStep:
+            assert (before, name) not in TRANSITIONS
+        else:
+            assert TRANSITIONS[before, name] == state
+    assert state in STATES
+
+
+def test_every_state_can_be_reached_and_can_still_be_closed() -> None:
+    reached = set(BORN.values())
+    for _ in STATES:
+        reached |= {end for (start, _), end in TRANSITIONS.items() if start in reached}
+    closing: set[State] = {"closed"}
+    for _ in STATES:
+        closing |= {start for (start, _), end in TRANSITIONS.items() if end in closing}
+    assert reached == closing == set(STATES)
+
+
+def test_every_step_is_of_use_somewhere_and_none_after_the_end() -> None:
+    assert {name for _, name in TRANSITIONS} == set(STEPS)
+    assert cases.steps_from("closed") == ()
+    assert cases.steps_from("decided") == ("reconsider", "appeal", "close")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "step", "after"),
+    [
+        (None, "acknowledge", None),
+        (None, "uphold", "upheld"),
+        (None, "dismiss", "dismissed"),
+        ("upheld", "appeal", "upheld"),
+        ("upheld", "affirm", "upheld"),
+        ("upheld", "reverse", "dismissed"),
+        ("upheld", "reconsider", "dismissed"),
+        ("dismissed", "reverse", "upheld"),
+        ("dismissed", "close", "dismissed"),
+    ],
+)
+def test_what_has_been_decided_follows_from_the_step(
+    outcome: Outcome | None, step: Step, after: Outcome | None
+) -> None:
+    assert cases.outcome_after(outcome, step) == after
+
+
+@given(steps)
+def test_a_case_has_an_outcome_exactly_from_its_decision_on(path: list[Step]) -> None:
+    state: State = "open"
+    outcome: Outcome | None = None
+    for name in path:
+        if name in cases.steps_from(state):
+            state, outcome = cases.step(state, name), cases.outcome_after(outcome, name)
+    assert (outcome is None) == (state in BEFORE_DECISION)
+
+
+def test_the_table_cannot_be_changed() -> None:
+    with pytest.raises(TypeError):
+        TRANSITIONS["closed", "appeal"] = "open"  # type: ignore[index]
+
+
+def test_the_diagram_shows_every_transition_and_nothing_else() -> None:
+    shown = set()
+    for line in cases.diagram().splitlines()[1:]:
+        arrow, _, label = line.strip().partition(": ")
+        start, _, end = arrow.partition(" --> ")
+        shown |= {(start, name, end) for name in label.split(", ")}
+    inside = {(start, name, end) for (start, name), end in TRANSITIONS.items()}
+    ends = {("[*]", "manager", "open"), ("[*]", "auto", "decided"), ("closed", "", "[*]")}
+    assert shown == inside | ends
+    assert cases.diagram().startswith("stateDiagram-v2\n")
