@@ -6,6 +6,7 @@ Rules this module keeps:
 - when the homeserver says to wait, nothing is asked until then, since every refused request costs both sides time;
 - a request that failed for a passing reason is tried again later, with the same transaction id; one that can never
   succeed is recorded as refused, and the owner is told, once;
+- what is asked of others than the homeserver (`OUTSIDE`) goes by itself, waits for nothing and keeps nothing waiting;
 - the outcome is recorded in the turn that removes the row, so a crash between sending and recording only repeats a
   request that the homeserver recognises.
 Left to others: how each action is done (`HANDLERS`, one module a noun), what to send (`moderation/consequences.py`)."""
@@ -19,7 +20,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.actions import STATE, URGENT, Action, TellDesk
+from moderation.actions import OUTSIDE, STATE, URGENT, Action, TellDesk
 from moderation.errors import Broken
 from moderation.facts import ActionTaken, Fact
 from moderation.ids import EventId, UserId
@@ -36,10 +37,12 @@ log = structlog.get_logger()
 
 URGENT_AT_ONCE = 4
 OTHERS_AT_ONCE = 1
+OUTSIDE_AT_ONCE = 1
 LOOK_AHEAD = 32
 TRIES_AFTER_DEFECT = 2
 FIRST_RETRY_MS = 500
 LAST_RETRY_MS = 60_000
+_OWN_BUDGETS = ("/createRoom", "/invite")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,21 @@ class Done:
 Handler = Callable[[Action, str], Awaitable[Done]]
 
 
+class Later(Exception):
+    """It cannot be done yet, for a reason that is not the homeserver's.
+
+    It is tried `tries` times in all, with pauses that double from `first_ms` up to `last_ms`; then `given_up` is what
+    was done.
+    """
+
+    def __init__(self, why: str, given_up: Done, *, tries: int, first_ms: int, last_ms: int) -> None:
+        super().__init__(why)
+        self.given_up = given_up
+        self.tries = tries
+        self.first_ms = first_ms
+        self.last_ms = last_ms
+
+
 class Actor:
     """Empties the outbox."""
 
@@ -69,7 +87,9 @@ class Actor:
         self._awake = asyncio.Event()
         self._flying: dict[int, asyncio.Task[None]] = {}
         self._urgent_flying = 0
+        self._outside_flying = 0
         self._limited_until = 0  # the homeserver takes no messages before this time
+        self._others_until = 0  # the same, learnt by something that is not urgent: what is urgent asks for itself
         self.failure: asyncio.Future[None] | None = None
 
     def wake(self) -> None:
@@ -82,16 +102,17 @@ class Actor:
         try:
             while True:
                 self._awake.clear()
-                await self._start_some()
-                await self._sleep()
+                now = self._clock()  # once: what is due after it is waited for, whatever time has passed meanwhile
+                await self._start_some(now)
+                await self._sleep(now)
         finally:
             await self._land()
 
-    async def _start_some(self) -> None:
-        now = self._clock()
+    async def _start_some(self, now: int) -> None:
+        flying = set(self._flying)  # before looking: what lands while we look is still among the rows
         async with self._database.read() as db:
-            rows = await outbox.waiting(db, now, LOOK_AHEAD + len(self._flying))
-        rows = [row for row in rows if row.id not in self._flying]
+            rows = await outbox.waiting(db, now, LOOK_AHEAD + len(flying))
+        rows = [row for row in rows if row.id not in flying]
         chosen = self._choose(rows, now)
         if not chosen:
             return
@@ -101,26 +122,28 @@ class Actor:
             self._fly(row)
 
     def _choose(self, rows: Sequence[Waiting], now: int) -> list[Waiting]:
-        limited = now < self._limited_until
         urgent = [row for row in rows if row.action.PRIORITY == URGENT]
-        others = [row for row in rows if row.action.PRIORITY != URGENT]
-        if limited:
-            return []
-        if urgent or self._urgent_flying:
+        others = [row for row in rows if row.action.PRIORITY not in (URGENT, OUTSIDE)]
+        outside = [row for row in rows if row.action.PRIORITY == OUTSIDE][: OUTSIDE_AT_ONCE - self._outside_flying]
+        if now < self._limited_until:
+            return outside
+        if urgent or self._urgent_flying or now < self._others_until:
             others = []
         free = URGENT_AT_ONCE - self._urgent_flying
-        slow = OTHERS_AT_ONCE - (len(self._flying) - self._urgent_flying)
-        return [*urgent[: max(free, 0)], *others[: max(slow, 0)]]
+        slow = OTHERS_AT_ONCE - (len(self._flying) - self._urgent_flying - self._outside_flying)
+        return [*urgent[: max(free, 0)], *others[: max(slow, 0)], *outside]
 
     def _fly(self, row: Waiting) -> None:
-        urgent = row.action.PRIORITY == URGENT
+        urgent, outside = row.action.PRIORITY == URGENT, row.action.PRIORITY == OUTSIDE
         self._urgent_flying += urgent
+        self._outside_flying += outside
         task = asyncio.create_task(self._do(row), name=f"act {row.txn}")
         self._flying[row.id] = task
 
         def landed(done: asyncio.Task[None]) -> None:
             self._flying.pop(row.id, None)
             self._urgent_flying -= urgent
+            self._outside_flying -= outside
             self._awake.set()
             if not done.cancelled() and (error := done.exception()) and self.failure and not self.failure.done():
                 self.failure.set_exception(error)
@@ -133,10 +156,12 @@ class Actor:
         except LoggedOut:
             raise
         except RateLimited as error:
-            await self._again(row, error.retry_after_ms, limited=True)
+            await self._limited(row, error)
         except Unreachable as error:
             log.info("act_later", action=row.action.NAME, why=str(error))
             await self._again(row, _backoff(row.attempts))
+        except Later as error:
+            await self._later(row, error)
         except Answered as error:
             log.warning("act_refused", action=row.action.NAME, room=row.action.room, why=str(error))
             await self._finish(row, Done(result="refused", code=error.errcode or "-"))
@@ -158,10 +183,17 @@ class Actor:
         else:
             await self._finish(row, Done(result="abandoned", code="defect"))
 
+    async def _later(self, row: Waiting, error: Later) -> None:
+        log.warning("act_later", action=row.action.NAME, why=str(error), tried=row.attempts + 1)
+        if row.attempts + 1 < error.tries:
+            await self._again(row, _backoff(row.attempts, error.first_ms, error.last_ms))
+        else:
+            await self._finish(row, error.given_up)
+
     async def _finish(self, row: Waiting, done: Done) -> None:
         action = row.action
         taken = ActionTaken(
-            room=action.room,
+            room=action.room or None,
             on=row.record,
             action=action.NAME,
             result=done.result,  # type: ignore[arg-type]
@@ -175,24 +207,30 @@ class Actor:
         told = (_refusal(action, done.code),) if done.result == "refused" and action.PRIORITY <= STATE else ()
         await self._pipeline.commit((*done.facts, taken), actions=(*done.actions, *told))
 
-    async def _again(self, row: Waiting, wait_ms: int, *, limited: bool = False) -> None:
-        until = self._clock() + wait_ms
-        if limited:
+    async def _limited(self, row: Waiting, error: RateLimited) -> None:
+        """Wait as told. Making rooms and inviting have budgets of their own, so then only this row waits."""
+        until = self._clock() + error.retry_after_ms
+        if row.action.PRIORITY == URGENT:
             self._limited_until = max(self._limited_until, until)
+        elif not error.request.endswith(_OWN_BUDGETS):
+            self._others_until = max(self._others_until, until)
+        await self._again(row, error.retry_after_ms)
+
+    async def _again(self, row: Waiting, wait_ms: int) -> None:
+        until = self._clock() + wait_ms
 
         async def later(db: AsyncConnection) -> None:
             await outbox.later(db, row.id, until)
 
         await self._pipeline.commit(also=later)
 
-    async def _sleep(self) -> None:
-        """Until something is queued, something lands, or the time of something comes."""
+    async def _sleep(self, since: int) -> None:
+        """Until something is queued, something lands, or the time of something comes that was not there at `since`."""
         assert self.failure is not None
         async with self._database.read() as db:
-            due = await outbox.next_time(db, self._clock())
-        if self._limited_until > self._clock():
-            due = min(due or self._limited_until, self._limited_until)
-        timeout = None if due is None else max(due - self._clock(), 1) / 1000
+            due = await outbox.next_time(db, since)
+        times = [time for time in (due, self._limited_until, self._others_until) if time is not None and time > since]
+        timeout = max(min(times) - self._clock(), 1) / 1000 if times else None
         waking = asyncio.create_task(self._awake.wait())
         both: set[asyncio.Future[Any]] = {waking, self.failure}
         try:
@@ -221,8 +259,8 @@ def _refusal(action: Action, code: str) -> TellDesk:
     return TellDesk(room=action.room, lines=(line("desk.refused", what=what, code=code),), once="refused")
 
 
-def _backoff(attempts: int) -> int:
-    return int(min(FIRST_RETRY_MS * 2 ** min(attempts, 20), LAST_RETRY_MS))
+def _backoff(attempts: int, first_ms: int = FIRST_RETRY_MS, last_ms: int = LAST_RETRY_MS) -> int:
+    return int(min(first_ms * 2 ** min(attempts, 20), last_ms))
 
 
 def _word(code: str) -> str:

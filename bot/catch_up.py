@@ -7,11 +7,11 @@ done."""
 
 from collections.abc import Iterable
 
-from moderation.events import Json, Received, StateChanged
+from moderation.events import Json, Received, StateChanged, Unreadable
 from moderation.facts import Fact, RoomEntered
-from moderation.ids import GroupCode, RoomId
+from moderation.ids import EventId, GroupCode, RoomId, UserId
 from storage.database import Database
-from storage.entries import fact_of_record, raw_of_record
+from storage.entries import fact_of_record, raw_of_record, seen_kind
 from storage.project import project, project_events, project_room_state, set_meta
 from storage.records.draft import Record
 from storage.records.journal import Journal
@@ -39,11 +39,27 @@ class Rooms:
 
 def event_of_record(record: Record, rooms: Rooms) -> Received | None:
     """The event a record was made from, as far as it was kept; None for other records."""
-    raw: dict[str, Json] | None = raw_of_record(record)
     room = rooms.of(record.group) if record.group else None
-    if raw is None or room is None:
+    if room is None:
         return None
-    return receive(raw, room, record.at_ms)
+    if record.kind == "coverage" and record.fields.get("what") == "unreadable":
+        return _unreadable(record, room)
+    raw: dict[str, Json] | None = raw_of_record(record)
+    if raw is None:
+        return None
+    return receive(raw, room, record.at_ms, encrypted=bool(record.parts[0].get("encrypted")))
+
+
+def _unreadable(record: Record, room: RoomId) -> Unreadable:
+    part = record.parts[0] if record.parts else {}
+    event, sender = part.get("ev"), part.get("mxid")
+    return Unreadable(
+        room=room,
+        received_ms=record.at_ms,
+        problem=str(part.get("problem", "")),
+        event=EventId(event) if isinstance(event, str) else None,
+        sender=UserId(sender) if isinstance(sender, str) else None,
+    )
 
 
 async def catch_up(turn: Turn, pipeline: Pipeline, records: Iterable[Record], rooms: Rooms) -> int:
@@ -64,7 +80,7 @@ async def catch_up(turn: Turn, pipeline: Pipeline, records: Iterable[Record], ro
         event = event_of_record(record, rooms)
         if event is not None:
             present = given.get(record.index, [])
-            await pipeline.handle(turn, record.index, event, record.kind, present)
+            await pipeline.handle(turn, record.index, event, seen_kind(record), present)
             done.update(index for index, _ in present)
         else:
             done.update(await _apply_group(turn, pipeline, record, given, rooms))
@@ -98,7 +114,7 @@ async def rebuild(journal: Journal, database: Database) -> int:
                 continue
             event = event_of_record(record, rooms)
             if event is not None:
-                await project_events(db, [(record.index, event, record.kind)])
+                await project_events(db, [(record.index, event, seen_kind(record))])
                 if isinstance(event, StateChanged):
                     await project_room_state(db, event)
         await set_meta(db, "applied", str(journal.size))

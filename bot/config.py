@@ -20,6 +20,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_core import PydanticCustomError
 
 from moderation.durations import DAY_MS, Duration
+from moderation.errors import Invalid
 from moderation.ids import UserId, is_user_id, server_of
 from moderation.policy import (
     CaseSettings,
@@ -66,6 +67,16 @@ def _user_id(text: str) -> str:
     return text
 
 
+def _witness_vkey(text: str) -> str:
+    from storage.records.cosignature import Cosigner  # cryptography takes its time to load
+
+    try:
+        Cosigner.parse(text)
+    except Invalid:
+        raise PydanticCustomError("vkey", "not the key of a witness") from None
+    return text
+
+
 def _path(path: Path) -> Path:
     try:
         return path.expanduser()
@@ -98,8 +109,19 @@ class RecordSettings(Settings):
     """What is recorded, for how long, and under which name the log is signed."""
 
     content: Literal["full", "metadata"] = "full"
+    media: Literal["hash", "none"] = "hash"  # files: fetched, to note their hash and size; or left alone
+    media_limit: Annotated[int, Field(ge=1, le=1_000)] = 50  # MB; larger files are noted as too large
     retention: Duration = 190 * DAY_MS
     origin: Annotated[str, _matching(_ORIGIN, "origin")] | None = None  # None: made from the bot's user id
+
+
+class AnchorSettings(Settings):
+    """Where the closing checkpoint of each day is put, besides every desk."""
+
+    rooms: tuple[str, ...] = ()  # globs, as in a rule
+    witness_url: Annotated[str, _matching(_URL, "address")] | None = None  # submission prefix (C2SP tlog-witness)
+    witness_vkey: Annotated[str, AfterValidator(_witness_vkey)] | None = None
+    timestamp_url: Annotated[str, _matching(_URL, "address")] | None = None  # of an RFC 3161 authority
 
 
 class FileSettings(Settings):
@@ -108,6 +130,7 @@ class FileSettings(Settings):
     homeserver: HomeserverSettings
     bot: BotSettings = BotSettings()
     records: RecordSettings = RecordSettings()
+    anchors: AnchorSettings = AnchorSettings()
     credit: CreditSettings = CreditSettings()
     tiers: TierSettings = TierSettings()
     cases: CaseSettings = CaseSettings()

@@ -54,6 +54,7 @@ def problems_across(root: type[BaseModel], data: Mapping[str, Any], known: Seque
         *_tiers(tables["tiers"], tables["credit"]),
         *_kept_long_enough(tables, data),
         *_verification(tables["verification"]),
+        *_anchors(data.get("anchors")),
         *_names(data),
         *(problem for place, rule in _rules(sound) for problem in _rule(place, rule)),
     ]
@@ -149,6 +150,22 @@ def _verification(verification: VerificationSettings | None) -> Iterator[Problem
         yield from _at_least(("verification",), verification, {"vouches_per_manager": 0})
 
 
+def _anchors(anchors: object) -> Iterator[Problem]:
+    """A witness is only of use with the key that checks what it says."""
+    if not isinstance(anchors, Mapping):
+        return
+    for name, other in (("witness_url", "witness_vkey"), ("witness_vkey", "witness_url")):
+        if name in anchors and other not in anchors:
+            yield Problem(("anchors", name), "not_alone", {"other": Code(other)})
+    yield from _globs(("anchors", "rooms"), anchors.get("rooms"))
+
+
+def _globs(place: Place, rooms: object) -> Iterator[Problem]:
+    for index, room in enumerate(rooms if isinstance(rooms, Sequence) and not isinstance(rooms, str) else ()):
+        if isinstance(room, str) and not room.startswith(_ROOM_BEGINS):
+            yield Problem((*place, index), "expected.room", {"stood": shown(room)})
+
+
 def _names(data: Mapping[str, Any]) -> Iterator[Problem]:
     """Cases and credit refer to a rule by its name, so a name belongs to one rule."""
     first: dict[str, int] = {}
@@ -168,9 +185,7 @@ def _rule(place: Place, rule: RuleBase) -> Iterator[Problem]:
     for language in rule.text:
         if language not in LANGUAGES:
             yield one_of((*place, "text", language), language, LANGUAGES)
-    for index, room in enumerate(rule.rooms):
-        if not room.startswith(_ROOM_BEGINS):
-            yield Problem((*place, "rooms", index), "expected.room", {"stood": shown(room)})
+    yield from _globs((*place, "rooms"), rule.rooms)
 
 
 def _at_least(above: Place, settings: BaseModel, floors: Mapping[str, int]) -> Iterator[Problem]:

@@ -22,7 +22,7 @@ from .homeserver import Homeserver
 from .homeserver_errors import Forbidden, NotFound
 from .notify import MESSAGE
 from .pipeline import Pipeline
-from .rooms_of_ours import Made, body, entered, new_code
+from .rooms_of_ours import Made, body, take_up
 from .speech import Speech, replacing
 
 
@@ -57,14 +57,13 @@ class Desk:
             desk = await views.desk_of(db, group.code) if group else None
             there = await views.memberships(db, desk) if desk else {}
             members = await views.memberships(db, action.room)
-            taken = tuple((await views.all_rooms(db)).values())
         if group is None or not group.active:
             return Done(result="abandoned")
         managers = self._managers(group, members)
         if desk is None:
             made = Made("desk", served=group.code)
             desk = await self._create(made, group, managers)
-            await self._pipeline.commit((entered(made, desk, new_code(taken)),))
+            await take_up(self._pipeline, made, desk)
             return Done(made=desk)
         await self._in_step(desk, there, managers)
         return Done(made=desk)

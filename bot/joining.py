@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 
 import structlog
 
-from moderation.actions import Action, Enter, TellDesk
+from moderation.actions import Action, Enter, Pin, Tell, TellDesk
 from moderation.durations import DAY_MS
 from moderation.events import Received
 from moderation.facts import RoomEntered, RoomStateChanged
@@ -28,11 +28,12 @@ from .homeserver_errors import Forbidden
 from .notify import MESSAGE
 from .pipeline import Pipeline
 from .receive import receive
-from .rooms_of_ours import new_code
+from .rooms_of_ours import Made, entered, new_code
 from .speech import Speech
 
 log = structlog.get_logger()
 PINNED = "m.room.pinned_events"
+ENCRYPTION = "m.room.encryption"
 
 
 def may_invite(inviter: UserId | None, allowed: Sequence[str]) -> bool:
@@ -40,8 +41,12 @@ def may_invite(inviter: UserId | None, allowed: Sequence[str]) -> bool:
     return inviter is not None and any(fnmatchcase(inviter, glob) for glob in allowed)
 
 
+def _is_encrypted(snapshot: Sequence[Received]) -> bool:
+    return any(getattr(event, "type", "") == ENCRYPTION for event in snapshot)
+
+
 class Joiner:
-    """The handler of `Enter`."""
+    """The handler of `Enter` and `Pin`."""
 
     def __init__(
         self,
@@ -54,6 +59,7 @@ class Joiner:
         retention_ms: int,
         content: str,
         prefix: str,
+        vkey: str,
     ) -> None:
         self._homeserver = homeserver
         self._database = database
@@ -63,13 +69,26 @@ class Joiner:
         self._retention_ms = retention_ms
         self._content = content
         self._prefix = prefix
+        self._vkey = vkey
 
     async def enter(self, action: Action, txn: str) -> Done:
         """All steps, in order."""
         assert isinstance(action, Enter)
+        if await self._is_open(action.room):  # we were stopped in, or just after, the last step
+            if notice := self._pipeline.notice(action.room):
+                await self._pipeline.take(await since_event(self._homeserver, action.room, notice, self._clock()))
+            snapshot, power = await self._look_around(action.room)
+            return Done(actions=self._what_is_missing(action.room, power, encrypted=_is_encrypted(snapshot)))
         room = await self._homeserver.join(action.room, action.via.split() if action.via else ())
+        if action.direct:
+            return await self._enter_direct(action, room, txn)
         await self._register(action, room)
-        notice = await self._announce(room, txn)
+        try:
+            notice = await self._announce(room, txn)
+        except Forbidden as error:  # nothing may be recorded without it
+            await self._homeserver.leave(room)
+            told = Tell(room=room, subject=action.inviter, lines=(line("joining.no-voice"),))
+            return Done(result="refused", code=error.errcode or "-", actions=(told,))
         await self._pipeline.commit((RoomStateChanged(room=room, condition="announced", notice=notice),))
         snapshot, power = await self._look_around(room)
 
@@ -77,7 +96,36 @@ class Joiner:
             return await since_event(self._homeserver, room, notice, self._clock())
 
         await self._pipeline.open_room(room, snapshot, backlog)
-        return Done(actions=self._what_is_missing(room, power), made=notice)
+        return Done(actions=self._what_is_missing(room, power, encrypted=_is_encrypted(snapshot)), made=notice)
+
+    async def _enter_direct(self, action: Enter, room: RoomId, txn: str) -> Done:
+        """A direct room is for two: in company, what it records would have to be announced like in any other."""
+        members = await self._homeserver.members(room, membership="join")
+        company = {raw.get("state_key") for raw in members} - {self._homeserver.user, action.inviter}
+        if company:
+            await self._homeserver.leave(room)
+            return Done(result="refused", code="company")
+        async with self._database.read() as db:
+            taken = await views.all_rooms(db)
+            language = self._speech.language(await views.language_of(db, action.inviter))
+        made = Made("direct", user=action.inviter)
+        await self._pipeline.commit((entered(made, room, taken.get(room) or new_code(tuple(taken.values()))),))
+        secret = await self._homeserver.state_event(room, ENCRYPTION) is not None
+        key = "direct.encrypted" if secret else "direct.hello"
+        hello = self._speech.message((line(key, help=Code(f"{self._prefix}help")),), language, {})
+        return Done(made=await self._homeserver.send(room, MESSAGE, hello, f"{txn}.hello"))
+
+    async def pin(self, action: Action, _txn: str) -> Done:
+        """The handler of `Pin`."""
+        assert isinstance(action, Pin)
+        await self._pin(action.room, action.event)
+        return Done()
+
+    async def _is_open(self, room: RoomId) -> bool:
+        """Whether the room is served, and we are still in it."""
+        async with self._database.read() as db:
+            view = await views.room_view(db, room, self._homeserver.user)
+        return view is not None and view.active and room in await self._homeserver.joined_rooms()
 
     async def _register(self, action: Enter, room: RoomId) -> None:
         async with self._database.read() as db:
@@ -104,6 +152,7 @@ class Joiner:
             line("joining.readers"),
             line("joining.rules", rules=Code(f"{self._prefix}rules"), why=Code(f"{self._prefix}why")),
             line("joining.help", help=Code(f"{self._prefix}help")),
+            line("joining.vkey", vkey=Code(self._vkey)),
         )
 
     async def _pin(self, room: RoomId, notice: EventId) -> None:
@@ -123,14 +172,16 @@ class Joiner:
         power = Power.of(created, levels.get("content") if levels else None, bot=self._homeserver.user)
         return [receive(raw, room, now) for raw in (*other, *members)], power
 
-    def _what_is_missing(self, room: RoomId, power: Power) -> tuple[TellDesk, ...]:
+    def _what_is_missing(self, room: RoomId, power: Power, *, encrypted: bool) -> tuple[TellDesk, ...]:
         lines: list[Line] = [line("joining.desk")]
         missing = power.missing_for(self._homeserver.user)
         if missing:
             lines.append(line("joining.lacks", bot=Who(self._homeserver.user), level=max(m.level for m in missing)))
             lines += [line(f"joining.missing.{lack.right}", level=lack.level) for lack in missing]
+        if encrypted:
+            lines.append(line("joining.encrypted"))
         beyond = power.cannot_demote(self._homeserver.user, sorted(power.owners() | power.managers()))
         lines += [line("joining.beyond", who=Who(user)) for user in beyond]
-        if not missing and not beyond:
+        if not missing and not beyond and not encrypted:
             lines.append(line("joining.all-well"))
         return (TellDesk(room=room, lines=tuple(lines), once="joining"),)

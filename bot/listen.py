@@ -6,6 +6,7 @@ are answered by who they come from. Left to others: what an answer means (`sync_
 """
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TypeVar
@@ -15,7 +16,7 @@ import structlog
 from moderation.actions import Action, Enter
 from moderation.events import Received, StateChanged
 from moderation.facts import Fact, NotSeen
-from moderation.ids import RoomId, server_of
+from moderation.ids import EventId, RoomId, UserId, server_of
 from storage import views
 from storage.database import Database
 
@@ -25,7 +26,7 @@ from .homeserver import SYNC_FILTER, Homeserver
 from .homeserver_errors import Answered, LoggedOut, RateLimited, Unreachable
 from .joining import may_invite
 from .pipeline import Pipeline
-from .rooms_of_ours import entered, made_for, new_code
+from .rooms_of_ours import made_for, take_up
 from .sync_response import Invite, JoinedRoom, SyncResponse, read_sync
 
 log = structlog.get_logger()
@@ -33,6 +34,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 LONG_POLL_MS = 30_000
+FIRST_POLL_MS = 250
 FIRST_RETRY_S = 0.5
 LAST_RETRY_S = 60.0
 
@@ -61,11 +63,14 @@ class Listener:
         """Ask, take, repeat. Raises `LoggedOut` when the token is no longer good."""
         async with self._database.read() as db:
             token = await views.get_meta(db, "sync_token")
-        wait_ms = 0
+        # Synapse keeps an answer for two minutes and gives it again for the same question. After a start that would be
+        # one from before a room was opened, told as if it were news: so the first question is never the same.
+        wait_ms = 1 + secrets.randbelow(FIRST_POLL_MS)
         while True:
             raw = await self._patiently(partial(self._ask, token, wait_ms))
             response = read_sync(raw, self._clock(), me=self._homeserver.user)
-            await self._patiently(partial(self._take, response))
+            recorded = frozenset(room.room for room in response.joined if self._pipeline.records(room.room))
+            await self._patiently(partial(self._take, response, recorded))
             token = response.next_batch
             wait_ms = LONG_POLL_MS
             self._caught_up()
@@ -86,29 +91,37 @@ class Listener:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LAST_RETRY_S)
 
-    async def _take(self, response: SyncResponse) -> None:
+    async def _take(self, response: SyncResponse, recorded: frozenset[RoomId]) -> None:
+        """`recorded`: the rooms that were being recorded when the answer came.
+
+        What it tells of a group that was not is from before the notice, or is found by whoever opens the group.
+        """
         for invite in response.invited:
             await self._invited(invite)
         events: list[Received] = []
         for room in response.joined:
             await self._adopt(room)
-            events += await self._of_room(room)
+            if room.room in recorded or self._pipeline.is_own(room.room):
+                events += await self._of_room(room)
         for left in response.left:
             events += left.timeline
         events += response.unreadable
         await self._pipeline.take(events, token=response.next_batch)
 
     async def _of_room(self, room: JoinedRoom) -> list[Received]:
-        events = [*room.state, *room.timeline]
-        if not room.limited or not self._pipeline.records(room.room):
-            return events
-        gap = await self._gap(room)
-        return [*room.state, *gap, *room.timeline]
+        """What is to be recorded of a room, oldest first. `state` is what held where the timeline begins."""
+        ids = [event.event for event in room.timeline]
+        notice = self._pipeline.notice(room.room)
+        if notice in ids:  # what stands before it was said before anybody was told
+            return list(room.timeline[ids.index(notice) + 1 :])
+        gap = await self._gap(room, notice) if room.limited else ()
+        return [*gap, *room.state, *room.timeline]
 
-    async def _gap(self, room: JoinedRoom) -> tuple[Received, ...]:
+    async def _gap(self, room: JoinedRoom, notice: EventId | None) -> tuple[Received, ...]:
         async def known(events: Sequence[Received]) -> set[str]:
+            ids = [event.event for event in events if event.event]
             async with self._database.read() as db:
-                return await views.known_events(db, [event.event for event in events if event.event])
+                return await views.known_events(db, ids) | {each for each in ids if each == notice}
 
         if await known(room.timeline):
             return ()  # the timeline reaches back to what we have
@@ -131,18 +144,22 @@ class Listener:
             if isinstance(event, StateChanged) and event.type == "m.room.create":
                 made = made_for(event.content) if event.sender == self._homeserver.user else None
                 if made is not None:
-                    async with self._database.read() as db:
-                        taken = tuple((await views.all_rooms(db)).values())
-                    await self._pipeline.commit((entered(made, room.room, new_code(taken)),))
+                    await take_up(self._pipeline, made, room.room)
 
     async def _invited(self, invite: Invite) -> None:
-        if not may_invite(invite.inviter, self._allow_invites):
-            log.info("invite_declined", room=invite.room, by=invite.inviter)
+        inviter = invite.inviter
+        direct = inviter is not None and invite.direct
+        if inviter is None or not (may_invite(inviter, self._allow_invites) or (direct and await self._known(inviter))):
+            log.info("invite_declined", room=invite.room, by=inviter)
             await self._decline(invite.room)
             return
-        assert invite.inviter is not None
-        enter: Action = Enter(room=invite.room, inviter=invite.inviter, via=server_of(invite.inviter))
+        enter: Action = Enter(room=invite.room, inviter=inviter, via=server_of(inviter), direct=direct)
         await self._pipeline.commit(actions=(enter,))
+
+    async def _known(self, user: UserId) -> bool:
+        """Whether somebody is or was in a room that is served: they may ask about themselves in a direct room."""
+        async with self._database.read() as db:
+            return bool(await views.groups_of(db, user))
 
     async def _decline(self, room: RoomId) -> None:
         try:

@@ -7,17 +7,17 @@ Left to others: the words (`messages/`), cards (`desk.py`), when to say what (`m
 
 from moderation.actions import Action, Say, Tell, TellDesk
 from moderation.events import Json
-from moderation.facts import Fact, NoticeGiven
+from moderation.facts import NoticeGiven
 from moderation.ids import EventId, RoomId, UserId
 from moderation.notices import Code, Who, line
 from storage import views
 from storage.database import Database
 
 from .act import Done
+from .direct import DirectRooms
 from .homeserver import Homeserver
 from .homeserver_errors import Forbidden, NotFound
 from .pipeline import Pipeline
-from .rooms_of_ours import Made, body, entered, new_code
 from .speech import Speech, in_reply, in_thread
 
 MESSAGE = "m.room.message"
@@ -31,16 +31,16 @@ class Notifier:
     ) -> None:
         self._homeserver = homeserver
         self._database = database
-        self._pipeline = pipeline
         self._speech = speech
         self._prefix = prefix
+        self._direct = DirectRooms(homeserver, database, pipeline, speech)
 
     async def say(self, action: Action, txn: str) -> Done:
         """An answer, or a word to all, in the room itself."""
         assert isinstance(action, Say)
         language, names = await self._reader(action.room, action.to)
         content = self._speech.message(action.lines, language, names, to=[action.to] if action.to else [])
-        made = await self._homeserver.send(action.room, MESSAGE, in_reply(content, action.reply_to), txn)
+        made = await self._homeserver.send(action.room, MESSAGE, in_reply(content, action.reply_to, action.thread), txn)
         return Done(made=made)
 
     async def tell_desk(self, action: Action, txn: str) -> Done:
@@ -54,7 +54,8 @@ class Notifier:
             return Done(result="abandoned")
         language, names = await self._reader(action.room, None)
         content = self._speech.message(action.lines, language, names)
-        card = EventId(found[1].card) if found else None
+        # A measure for all rooms rests on a case of one: its card stands in that room's desk only.
+        card = EventId(found[1].card) if found and found[0].room == action.room else None
         made = await self._homeserver.send(desk, MESSAGE, in_thread(content, card or None), txn)
         return Done(made=made)
 
@@ -63,12 +64,12 @@ class Notifier:
         assert isinstance(action, Tell)
         language, names = await self._reader(action.room, action.subject)
         try:
-            direct, facts = await self._direct_room(action.subject, language)
+            direct = await self._direct.with_(action.subject, language)
             content = self._speech.message(action.lines, language, names, to=[action.subject])
             made = await self._homeserver.send(direct, MESSAGE, content, txn)
         except (Forbidden, NotFound):
             return await self._tell_in_room(action, txn, language, names)
-        return Done((*facts, _given(action, "direct")), made=made)
+        return Done((_given(action, "direct"),), made=made)
 
     async def _tell_in_room(self, action: Tell, txn: str, language: str, names: dict[str, str]) -> Done:
         """The last resort. Particulars stay out of it: others read here."""
@@ -79,24 +80,6 @@ class Notifier:
         except (Forbidden, NotFound) as error:
             return Done((_given(action, "none"),), result="refused", code=error.errcode or "-")
         return Done((_given(action, "room"),), made=made)
-
-    async def _direct_room(self, user: UserId, language: str) -> tuple[RoomId, tuple[Fact, ...]]:
-        """The direct room with somebody, made if there is none; they may have left the one there was."""
-        async with self._database.read() as db:
-            room = await views.direct_room(db, user)
-            here = room and (await views.memberships(db, room)).get(user)
-            taken = tuple((await views.all_rooms(db)).values())
-        if room and here in ("leave", "ban"):
-            await self._homeserver.invite(room, user)
-        if room:
-            return room, ()
-        made = Made("direct", user=user)
-        name = self._speech.text((line("direct.name"),), language, {}).plain
-        topic = self._speech.text((line("direct.topic"),), language, {}).plain
-        room = await self._homeserver.create_room(body(made, name=name, topic=topic, invite=[user]))
-        fact = entered(made, room, new_code(taken))
-        await self._pipeline.commit((fact,))
-        return room, ()
 
     async def _reader(self, room: RoomId, user: UserId | None) -> tuple[str, dict[str, str]]:
         """The language of whoever reads it, and the names of rooms."""

@@ -22,13 +22,13 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.actions import Action, Align, KeepDesk
+from moderation.actions import Action, Align, HashMedia, KeepDesk
 from moderation.consequences import consequences
 from moderation.context import RoomView
 from moderation.errors import Broken
 from moderation.events import MessagePosted, ReactionGiven, Received, StateChanged, Unreadable
 from moderation.facts import CaseOpened, Fact, Found, NotSeen, RoomEntered, RoomStateChanged
-from moderation.ids import GroupCode, PersonId, RoomId, UserId
+from moderation.ids import EventId, GroupCode, PersonId, RoomId, UserId
 from moderation.judge import judge
 from storage import outbox, views
 from storage.database import Database
@@ -62,7 +62,7 @@ class Pipeline:
     ) -> None:
         self.settings = settings
         self.knowledge = knowledge
-        self.rooms = RoomChanges(knowledge, settings.bot)
+        self.rooms = RoomChanges(knowledge, settings.bot, settings.policy)
         self._journal = journal
         self._database = database
         self._clock = clock
@@ -72,6 +72,8 @@ class Pipeline:
         self._applied = 0  # records that the database has
         self._codes: dict[RoomId, GroupCode] = {}
         self._recording: set[RoomId] = set()  # the rooms in which all that is said is recorded
+        self._own: set[RoomId] = set()  # desks and direct rooms
+        self._notices: dict[RoomId, EventId] = {}  # what told the members of a group that they are recorded
 
     async def begin(self) -> None:
         """Read what must be known before the first turn."""
@@ -79,6 +81,8 @@ class Pipeline:
             self._applied = int(await views.get_meta(db, "applied") or 0)
             self._codes = await views.all_rooms(db)
             self._recording = await views.recording(db)
+            self._own = await views.own_rooms(db)
+            self._notices = await views.notices(db)
             await self.knowledge.begin(db)
 
     async def catch_up(self, apply: Callable[[Turn], Awaitable[int]]) -> int:
@@ -98,6 +102,14 @@ class Pipeline:
     def records(self, room: RoomId) -> bool:
         """Whether what is said in the room is recorded now."""
         return room in self._recording
+
+    def is_own(self, room: RoomId) -> bool:
+        """Whether the room is a desk or a direct room, which the bot made."""
+        return room in self._own
+
+    def notice(self, room: RoomId) -> EventId | None:
+        """The event of a group behind which recording begins."""
+        return self._notices.get(room)
 
     # What comes from the homeserver.
 
@@ -121,10 +133,11 @@ class Pipeline:
     ) -> None:
         """Begin to record a room: who is there and what holds there first, then its condition and roles, then all
         that was said since the notice (`backlog`), before anything newer is taken.
+
+        `backlog` is asked for only when the room is recorded: what came before that, the listener has left to it.
         """
 
         async def work() -> None:
-            said = await backlog()
             await self._take(snapshot, None)
             async with self._turn() as turn:
                 self.knowledge.room_changed(room)
@@ -134,7 +147,7 @@ class Pipeline:
                 opened = RoomStateChanged(room=room, condition=self.rooms.condition(view))
                 answer = Answer((opened, *roles), (KeepDesk(room=room), Align(room=room)))
                 await self.settle(turn, answer, cause=turn.next_index, at_ms=self._clock())
-            await self._take(said, None)
+            await self._take(await backlog(), None)
             self._wake()
 
         await self._whole(work())
@@ -188,7 +201,16 @@ class Pipeline:
         changed = await self.rooms.follow(turn, index, event, room)
         context = await self.knowledge.context(turn.db, room, event.sender, event.received_ms)
         judged = judge(event, context, self.settings.policy, self.settings.rules, index)
-        return Answer((*asked.facts, *changed.facts, *judged), (*asked.actions, *changed.actions))
+        actions = (*asked.actions, *changed.actions, *self._files(event, room, index))
+        return Answer((*asked.facts, *changed.facts, *judged), actions)
+
+    def _files(self, event: Received, room: RoomView, index: int) -> tuple[Action, ...]:
+        """The file of a message in a group is noted by its hash and size, if settings ask for it."""
+        if not self.settings.media or room.purpose != "group" or not isinstance(event, MessagePosted):
+            return ()
+        if event.media is None or event.media.url is None or event.sender == self.settings.bot:
+            return ()
+        return (HashMedia(room=event.room, url=event.media.url, subject=event.sender, on=index),)
 
     async def _asked(self, turn: Turn, index: int, event: Received, room: RoomView) -> Answer:
         """The answer to a command or a reaction. A command is judged like any message all the same."""
@@ -258,6 +280,23 @@ class Pipeline:
 
         return await self._whole(work())
 
+    async def with_journal(self, work: Callable[[Journal], T], *facts: Fact, signed: bool = False) -> T:
+        """Record `facts`, then do `work` on the journal, in a thread and before anybody else writes.
+
+        With `signed`, all that is recorded is signed first.
+        """
+
+        async def in_turn() -> T:
+            if facts:
+                async with self._turn() as turn:
+                    await self.settle(turn, Answer(facts), cause=turn.next_index, at_ms=self._clock())
+                self._woken_by(turn)
+            if signed:
+                await asyncio.to_thread(self._journal.checkpoint, self._clock())
+            return await asyncio.to_thread(work, self._journal)
+
+        return await self._whole(in_turn())
+
     async def checkpoint(self) -> None:
         """Sign the journal as it stands, if it is time."""
 
@@ -265,6 +304,14 @@ class Pipeline:
             now = self._clock()
             if self._journal.due_for_checkpoint(now):
                 await asyncio.to_thread(self._journal.checkpoint, now)
+
+        await self._whole(work())
+
+    async def close_day(self) -> None:
+        """Close the journal's open day once it is over, so that a quiet log has its closing checkpoint too."""
+
+        async def work() -> None:
+            await asyncio.to_thread(self._journal.close_day, self._clock())
 
         await self._whole(work())
 
@@ -359,10 +406,15 @@ class Pipeline:
             self._codes[RoomId(fact.room_id)] = fact.code
             if fact.purpose != "group":
                 self._recording.add(RoomId(fact.room_id))
+                self._own.add(RoomId(fact.room_id))
+            else:  # entered anew: what is said is recorded again once everybody has been told
+                self._recording.discard(RoomId(fact.room_id))
             self.knowledge.room_changed(RoomId(fact.room_id))
         if isinstance(fact, RoomStateChanged) and fact.room is not None:
             active = fact.condition in ("observing", "protected")
             (self._recording.add if active else self._recording.discard)(fact.room)
+            if fact.notice:
+                self._notices[fact.room] = EventId(fact.notice)
         if isinstance(fact, CaseOpened):
             self.knowledge.next_case = max(self.knowledge.next_case, fact.n + 1)
         self.knowledge.changed([fact])

@@ -7,13 +7,14 @@ Left to others: what should hold (`moderation/sanctions.py`), one room at a time
 once)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from moderation.actions import Action, Align, TellDesk
 from moderation.facts import Fact, Held
 from moderation.ids import RoomId, UserId
 from moderation.notices import Phrase, Who, line
 from moderation.power import Power
-from moderation.sanctions import Alignment, Change, Room, align
+from moderation.sanctions import Alignment, Change, Room, align, intended
 from storage import views
 from storage.database import Database
 
@@ -43,8 +44,7 @@ class Reconciler:
         power, alignment = compared
         writes = [change for change in alignment.changes if change.write]
         if writes:
-            intended = [_held(action.room, change, step="intended") for change in writes if _is_new(change)]
-            await self._pipeline.commit(intended)
+            await self._pipeline.commit([_held(action.room, intended(change)) for change in writes])
             if alignment.levels:
                 content = power.with_levels(levels, alignment.levels)
                 await self._homeserver.set_state(action.room, POWER_LEVELS, content)
@@ -64,7 +64,17 @@ class Reconciler:
                 bot=self._homeserver.user,
                 holds=await views.holds_in(db, room),
             )
-            return seen.power, align(seen, await views.sanctions_in(db, room))
+            in_force = await views.sanctions_in(db, room)
+        alignment = align(seen, in_force)
+        bans = [change.user for change in alignment.changes if change.what == "ban" and change.write]
+        if bans:  # what we know of members may be older than what we did last
+            now = {user: await self._membership(room, user) for user in bans}
+            alignment = align(replace(seen, membership={**seen.membership, **now}), in_force)
+        return seen.power, alignment
+
+    async def _membership(self, room: RoomId, user: UserId) -> str:
+        there = await self._homeserver.state_event(room, "m.room.member", user)
+        return str(there.get("membership", "leave")) if there else "leave"
 
     async def _bans(self, room: RoomId, changes: Sequence[Change]) -> None:
         for change in changes:
@@ -90,15 +100,10 @@ def _tell_by_hand(room: RoomId, changes: Sequence[Change]) -> list[TellDesk]:
     return [TellDesk(room=room, lines=(line(f"desk.{change.step}", who=Who(change.user)),)) for change in changes]
 
 
-def _is_new(change: Change) -> bool:
-    """Whether `prior` might be lost if we stopped between writing and recording."""
-    return change.step in ("held", "corrected")
-
-
-def _held(room: RoomId, change: Change, step: str = "") -> Fact:
+def _held(room: RoomId, change: Change) -> Fact:
     return Held(
         room=room,
-        step=step or change.step,  # type: ignore[arg-type]
+        step=change.step,  # type: ignore[arg-type]
         what=change.what,  # type: ignore[arg-type]
         prior=change.prior,
         held=change.held,

@@ -8,25 +8,29 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.actions import Action, Align, KeepDesk
+from moderation.actions import Action, Align, KeepDesk, Pin
 from moderation.context import Condition, RoomView
 from moderation.events import MembershipChanged, Received, StateChanged
 from moderation.facts import Fact, RoleChanged, RoomStateChanged
 from moderation.ids import UserId
+from moderation.policy import Policy
+from moderation.tiers import made_manager
 from storage import views
 
 from .knowledge import Knowledge
 from .turn import Answer, Turn
 
+PINNED = "m.room.pinned_events"
 NEEDED_TO_PROTECT = frozenset({"post", "redact", "kick", "ban", "levels"})
 
 
 class RoomChanges:
     """Follows what happens to rooms."""
 
-    def __init__(self, knowledge: Knowledge, bot: UserId) -> None:
+    def __init__(self, knowledge: Knowledge, bot: UserId, policy: Policy) -> None:
         self._knowledge = knowledge
         self._bot = bot
+        self._policy = policy
 
     async def follow(self, turn: Turn, index: int, event: Received, room: RoomView) -> Answer:
         """What follows from a state event in a group; nothing from other events."""
@@ -61,10 +65,18 @@ class RoomChanges:
         ]
 
     async def _levels(self, turn: Turn, index: int, event: StateChanged, room: RoomView) -> Answer:
-        facts: list[Fact] = list(await self.role_changes(turn.db, room, index, event.sender))
+        facts: list[Fact] = []
+        for change in await self.role_changes(turn.db, room, index, event.sender):
+            facts.append(change)
+            if change.role != "member":
+                context = await self._knowledge.context(turn.db, room, change.subject, event.received_ms)
+                facts += made_manager(context, self._policy, on=index)
         if (condition := self.condition(room)) != room.condition:
             facts.append(RoomStateChanged(room=room.room, on=index, condition=condition))
-        return Answer(tuple(facts), (Align(room=room.room),))
+        actions: list[Action] = [Align(room=room.room)]
+        if condition != room.condition and room.notice and room.power.can_send(self._bot, PINNED, state=True):
+            actions.append(Pin(room=room.room, event=room.notice))
+        return Answer(tuple(facts), tuple(actions))
 
     async def _member(self, turn: Turn, index: int, event: MembershipChanged, room: RoomView) -> Answer:
         if event.user == self._bot:

@@ -9,9 +9,14 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from moderation.events import Json
-from moderation.facts import RoomEntered
+from moderation.facts import Fact, RoomEntered
 from moderation.ids import GroupCode, RoomId, UserId, group_code
+from storage import views
+
+from .pipeline import Pipeline
 
 MARK = "org.answerable.made_for"
 
@@ -63,6 +68,16 @@ def entered(made: Made, room: RoomId, code: GroupCode) -> RoomEntered:
         room_id=room,
         subject=UserId(made.user),
     )
+
+
+async def take_up(pipeline: Pipeline, made: Made, room: RoomId) -> None:
+    """Record that a room is ours, once: `/sync` may tell of it before the request that makes it is answered."""
+
+    async def facts(db: AsyncConnection) -> Sequence[tuple[Fact, ...]]:
+        known = await views.all_rooms(db)
+        return () if room in known else ((entered(made, room, new_code(tuple(known.values()))),),)
+
+    await pipeline.commit_with(facts)
 
 
 def new_code(taken: Sequence[GroupCode]) -> GroupCode:

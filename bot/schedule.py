@@ -1,4 +1,5 @@
-"""What is due: sanctions whose time is over, checkpoints to sign, notes of who read records on the command line.
+"""What is due: sanctions whose time is over, checkpoints to sign, days to close, notes of who read records on the
+command line.
 
 Rules kept here: nothing waits for a fixed beat; the loop sleeps until the next thing is due or it is woken, and looks
 at least once a minute, so that a clock that was set does no harm. What is due while the bot is down is done on
@@ -7,22 +8,26 @@ start.
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.facts import ContentRead, Fact
+from moderation.facts import ContentRead, Fact, RecordsExported
 from moderation.tiers import over, review
 from storage import views
 from storage.database import Database
 
+from .anchor import Closer
 from .clock import Clock
+from .operations import Operations
 from .pipeline import Pipeline
 
 log = structlog.get_logger()
 LOOK_AGAIN_MS = 60_000
+DAY_MS = 86_400_000
 SHORTEST_MS = 10
 SPOOL = "spool"
 
@@ -30,11 +35,22 @@ SPOOL = "spool"
 class Scheduler:
     """Does what is due, until cancelled."""
 
-    def __init__(self, database: Database, pipeline: Pipeline, clock: Clock, data_dir: Path) -> None:
+    def __init__(
+        self,
+        database: Database,
+        pipeline: Pipeline,
+        clock: Clock,
+        data_dir: Path,
+        closer: Closer,
+        operations: Operations,
+    ) -> None:
         self._database = database
         self._pipeline = pipeline
         self._clock = clock
         self._spool = data_dir / SPOOL
+        self._closer = closer
+        self._operations = operations
+        self._purged_on = -1  # the day, since 1970, on which what was due to go last went
         self._awake = asyncio.Event()
 
     def wake(self) -> None:
@@ -46,17 +62,28 @@ class Scheduler:
         while True:
             self._awake.clear()
             await self.do_what_is_due()
-            try:
-                await asyncio.wait_for(self._awake.wait(), await self._pause_s())
-            except TimeoutError:
-                continue
+            pause_s = await self._pause_s()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):  # not wait_for, which in 3.11 can swallow being cancelled
+                    await self._awake.wait()
 
     async def do_what_is_due(self) -> int:
         """Review the sanctions that are due. Returns how many there were."""
         count = await self._pipeline.commit_with(self._reviews) if await self._any_due() else 0
         await self._note_readers()
         await self._pipeline.checkpoint()
+        await self._closer.look()
+        await self._purge()
         return count
+
+    async def _purge(self) -> None:
+        """Once a day, what is due to go goes."""
+        today = self._clock() // DAY_MS
+        if today != self._purged_on:
+            self._purged_on = today
+            plan = await self._operations.purge("schedule")
+            if plan.days:
+                log.info("purged", days=len(plan.days), records=plan.records)
 
     async def _any_due(self) -> bool:
         async with self._database.read() as db:
@@ -78,7 +105,9 @@ class Scheduler:
     async def _pause_s(self) -> float:
         async with self._database.read() as db:
             due = await views.next_due(db)
-        wait = LOOK_AGAIN_MS if due is None else due - self._clock()
+        now = self._clock()
+        midnight = DAY_MS - now % DAY_MS
+        wait = midnight if due is None else min(due - now, midnight)
         return min(max(wait, SHORTEST_MS), LOOK_AGAIN_MS) / 1000
 
     async def _note_readers(self) -> None:
@@ -97,12 +126,12 @@ def _notes(spool: Path) -> list[Path]:
 def _read_note(path: Path) -> Fact | None:
     try:
         note = orjson.loads(path.read_bytes())
-        return ContentRead(
-            what="show",
-            reader=str(note["by"]),
-            reason=str(note["reason"]),
-            filters=orjson.dumps(note["filters"]).decode(),
-        )
+        filters = dict(note["filters"])
+        reader, reason, text = str(note["by"]), str(note["reason"]), orjson.dumps(filters).decode()
+        if filters.get("what") == "export":
+            count = int(filters.get("records", 0))
+            return RecordsExported(count=count, reader=reader, reason=reason, filters=text)
+        return ContentRead(what=str(filters.get("what", "show")), reader=reader, reason=reason, filters=text)
     except (ValueError, KeyError, TypeError) as error:
         log.warning("access_note_unreadable", file=path.name, why=str(error))
         return None

@@ -71,11 +71,14 @@ class Speech:
         return self._catalog.text(language, own) if self._catalog.has(own) else name
 
 
-def in_reply(content: dict[str, Json], event: EventId | None) -> dict[str, Json]:
-    """The content as a reply."""
+def in_reply(content: dict[str, Json], event: EventId | None, thread: EventId | None = None) -> dict[str, Json]:
+    """The content as a reply; in the thread that was asked in, if it was one."""
     if event is None:
         return content
-    return {**content, "m.relates_to": {"m.in_reply_to": {"event_id": event}}}
+    reply: dict[str, Json] = {"m.in_reply_to": {"event_id": event}}
+    if thread is not None:
+        reply = {"rel_type": "m.thread", "event_id": thread, "is_falling_back": event == thread, **reply}
+    return {**content, "m.relates_to": reply}
 
 
 def in_thread(content: dict[str, Json], root: EventId | None) -> dict[str, Json]:

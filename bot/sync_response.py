@@ -44,6 +44,7 @@ class Invite:
     room: RoomId
     inviter: UserId | None
     state: tuple[Mapping[str, Json], ...] = field(default=(), repr=False)
+    direct: bool = False  # the inviter says that it is a room for two
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,10 @@ class _Reader:
                 state.append(event)
             else:
                 self._note(event, room, "an event of invite_state is no JSON object")
-        return Invite(room, _inviter(state, self.me), tuple(state))
+        invitation = _invitation(state, self.me)
+        inviter = user_id_of(invitation.get("sender"))
+        direct = object_of(invitation.get("content")).get("is_direct") is True
+        return Invite(room, inviter, tuple(state), direct)
 
     def left(self, room: RoomId, raw: dict[str, Json]) -> LeftRoom:
         return LeftRoom(room, self._events(raw.get("timeline"), room, receive, "timeline"))
@@ -173,8 +177,8 @@ def _is_absent_or_object(value: Json) -> bool:
     return value is None or isinstance(value, dict)
 
 
-def _inviter(state: list[dict[str, Json]], me: UserId | None) -> UserId | None:
-    """Who invited us: the sender of the last `m.room.member` that is an invitation.
+def _invitation(state: list[dict[str, Json]], me: UserId | None) -> dict[str, Json]:
+    """The invitation itself: the last `m.room.member` that is one; empty if there is none.
 
     The inviting server chooses the stripped state; our own homeserver puts the invitation itself behind it.
     Neither `event_id` nor `origin_server_ts` is asked for: Synapse sends none.
@@ -187,5 +191,5 @@ def _inviter(state: list[dict[str, Json]], me: UserId | None) -> UserId | None:
             and invited is not None
             and me in (None, invited)
         ):
-            return user_id_of(event.get("sender"))
-    return None
+            return event
+    return {}

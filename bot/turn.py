@@ -69,3 +69,4 @@ class Settings:
     policy: Policy
     rules: tuple[CompiledRule, ...]
     content: Content = "full"
+    media: bool = True  # whether files are fetched, to note their hash and size

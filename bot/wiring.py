@@ -8,8 +8,8 @@ stop is recorded, the journal is signed and closed."""
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -19,17 +19,25 @@ import structlog
 from moderation.actions import (
     Action,
     Align,
+    Anchor,
     EditCard,
     Enter,
+    Erase,
+    GiveData,
+    GiveReceipt,
+    HashMedia,
     KeepDesk,
     Kick,
     Offer,
+    Pin,
     PostCard,
     Redact,
     Say,
     Tell,
     TellDesk,
+    Timestamp,
     Unban,
+    Witness,
 )
 from moderation.facts import BotStarted, BotStopped, Fact, NotSeen, PolicyChanged
 from moderation.ids import UserId
@@ -39,27 +47,38 @@ from moderation.rules.compile import compile_rule, longest_window_ms
 from storage import views
 from storage.database import Database
 from storage.identity import PersonKeys
+from storage.records.closing import Closings
+from storage.records.cosignature import Cosigner
 from storage.records.journal import Journal
+from storage.records.proof import Prover
+from storage.records.tiles import Tiles
 
 from .act import Actor, Handler
-from .catch_up import Rooms, catch_up
+from .anchor import Anchorer, Closer
+from .anchor_outside import TimestampAnchorer, WitnessAnchorer
+from .catch_up import Rooms, catch_up, rebuild
 from .clock import Clock, wall_clock
 from .commands.respond import Commands
-from .config import Config
+from .config import AnchorSettings, Config
+from .control import Control
 from .desk import Desk
 from .homeserver import Homeserver
 from .homeserver_login import Session
 from .joining import Joiner
 from .knowledge import Knowledge
 from .listen import Listener
+from .media import MediaHasher
 from .messages.catalog import Catalog
 from .notify import Notifier
+from .operations import Operations
+from .own_data import Eraser, OwnData
 from .pipeline import Pipeline
 from .reconcile import Reconciler
 from .schedule import Scheduler
 from .simple_acts import SimpleActs
 from .speech import Speech
 from .turn import Settings
+from .witness import WitnessClient
 
 log = structlog.get_logger()
 
@@ -81,6 +100,7 @@ class Stores:
 
     journal: Journal
     database: Database
+    keys: PersonKeys
 
 
 async def serve(config: Config, session: Session, stop: asyncio.Event, clock: Clock = wall_clock) -> None:
@@ -91,8 +111,18 @@ async def serve(config: Config, session: Session, stop: asyncio.Event, clock: Cl
         stack.push_async_callback(homeserver.close)
         wake = Wake()
         pipeline = await _caught_up(config, session.user, stores, clock, wake)
+        await pipeline.commit(await _start_facts(config.policy, stores))
         await _run(config, homeserver, stores, pipeline, clock, wake, stop)
         await pipeline.commit((BotStopped(),))
+
+
+@asynccontextmanager
+async def records_only(config: Config, clock: Clock = wall_clock) -> AsyncIterator[Operations]:
+    """The operations on the records while no bot runs; nothing is asked of the homeserver."""
+    async with AsyncExitStack() as stack:
+        stores = await _open_stores(config, stack, clock)
+        pipeline = await _caught_up(config, config.user, stores, clock, Wake())
+        yield make_operations(config, stores, pipeline, clock)
 
 
 async def _open_stores(config: Config, stack: AsyncExitStack, clock: Clock) -> Stores:
@@ -106,7 +136,7 @@ async def _open_stores(config: Config, stack: AsyncExitStack, clock: Clock) -> S
         await asyncio.to_thread(journal.close, clock())
 
     stack.push_async_callback(close_journal)
-    return Stores(journal, database)
+    return Stores(journal, database, keys)
 
 
 def make_pipeline(
@@ -123,7 +153,9 @@ def make_pipeline(
         stores.journal,
         stores.database,
         knowledge,
-        Settings(bot=bot, policy=policy, rules=rules, content=config.records.content),
+        Settings(
+            bot=bot, policy=policy, rules=rules, content=config.records.content, media=config.records.media == "hash"
+        ),
         clock,
         Commands(knowledge, policy, bot, config.bot.prefix),
         wake,
@@ -132,6 +164,7 @@ def make_pipeline(
 
 async def _caught_up(config: Config, bot: UserId, stores: Stores, clock: Clock, wake: Wake) -> Pipeline:
     """A pipeline that judges by the present policy, over a database that has everything the journal has."""
+    await _rebuild_if_lost(stores)
     async with stores.database.read() as db:
         applied = int(await views.get_meta(db, "applied") or 0)
         text = await views.get_meta(db, "policy")
@@ -146,13 +179,22 @@ async def _caught_up(config: Config, bot: UserId, stores: Stores, clock: Clock, 
     if before != config.policy:
         pipeline = make_pipeline(config, bot, config.policy, stores, clock, wake)
         await pipeline.begin()
-    await pipeline.commit(_start_facts(config.policy, text, stores.journal))
     return pipeline
 
 
-def _start_facts(policy: Policy, before: str | None, journal: Journal) -> tuple[Fact, ...]:
+async def _rebuild_if_lost(stores: Stores) -> None:
+    """A new database beside a journal that is not: it was lost, and is made again. What was done is not done twice."""
+    async with stores.database.read() as db:
+        known = await views.get_meta(db, "applied")
+    if known is None and stores.journal.size > 1:
+        log.warning("database_made_again", records=await rebuild(stores.journal, stores.database))
+
+
+async def _start_facts(policy: Policy, stores: Stores) -> tuple[Fact, ...]:
+    async with stores.database.read() as db:
+        before = await views.get_meta(db, "policy")
     facts: list[Fact] = []
-    if (torn := journal.recovery) is not None:
+    if (torn := stores.journal.recovery) is not None:
         facts.append(NotSeen(what="torn", count=1, detail=f"{torn.file}: {torn.lost_bytes} bytes"))
     facts.append(BotStarted(version=version("answerable")))
     text = policy.model_dump_json(by_alias=True)
@@ -171,9 +213,13 @@ async def _run(
     wake: Wake,
     stop: asyncio.Event,
 ) -> None:
-    speech = Speech(Catalog.load(), config.policy, config.bot.language)
-    actor = Actor(stores.database, pipeline, _handlers(config, homeserver, stores, pipeline, speech, clock), clock)
-    scheduler = Scheduler(stores.database, pipeline, clock, config.data_dir)
+    speech = Speech(Catalog.load().with_prefix(config.bot.prefix), config.policy, config.bot.language)
+    operations = make_operations(config, stores, pipeline, clock)
+    handlers = _handlers(config, homeserver, stores, pipeline, speech, operations, clock)
+    actor = Actor(stores.database, pipeline, handlers, clock)
+    closer = Closer(stores.database, pipeline, Closings(stores.journal.folder), config.anchors, clock)
+    scheduler = Scheduler(stores.database, pipeline, clock, config.data_dir, closer, operations)
+    control = Control(config.data_dir, operations.by_name())
     wake.sleepers = (actor.wake, scheduler.wake)
     caught_up = asyncio.Event()
     listener = Listener(
@@ -193,7 +239,7 @@ async def _run(
         groups = await views.active_groups(db)
     await pipeline.commit(actions=tuple(Align(room=room) for room in groups))
     log.info("ready", user=homeserver.user, groups=len(groups))
-    await _until(stop, listener.run(), after_first_sync(actor.run), after_first_sync(scheduler.run))
+    await _until(stop, listener.run(), after_first_sync(actor.run), after_first_sync(scheduler.run), control.run())
 
 
 async def _until(stop: asyncio.Event, *works: Coroutine[Any, Any, None]) -> None:
@@ -210,10 +256,24 @@ async def _until(stop: asyncio.Event, *works: Coroutine[Any, Any, None]) -> None
         await asyncio.gather(*tasks, asked, return_exceptions=True)
 
 
+def make_operations(config: Config, stores: Stores, pipeline: Pipeline, clock: Clock) -> Operations:
+    """What may be done to the records, over these stores."""
+    retention = config.records.retention
+    database, keys = stores.database, stores.keys
+    return Operations(pipeline, database, keys, config.data_dir, config.policy, retention, clock)
+
+
 def _handlers(
-    config: Config, homeserver: Homeserver, stores: Stores, pipeline: Pipeline, speech: Speech, clock: Clock
+    config: Config,
+    homeserver: Homeserver,
+    stores: Stores,
+    pipeline: Pipeline,
+    speech: Speech,
+    operations: Operations,
+    clock: Clock,
 ) -> Mapping[type[Action], Handler]:
     database, prefix = stores.database, config.bot.prefix
+    own = OwnData(homeserver, database, pipeline, speech, Catalog.load(), clock, config.data_dir)
     notifier = Notifier(homeserver, database, pipeline, speech, prefix)
     desk = Desk(homeserver, database, pipeline, speech, config.policy, clock, prefix)
     simple = SimpleActs(homeserver)
@@ -226,18 +286,36 @@ def _handlers(
         retention_ms=config.records.retention,
         content=config.records.content,
         prefix=prefix,
+        vkey=stores.journal.vkey,
     )
+    closings = Closings(stores.journal.folder)
     return {
         Redact: simple.redact,
         Kick: simple.kick,
         Unban: simple.unban,
         Align: Reconciler(homeserver, database, pipeline).handle,
         Enter: joiner.enter,
+        Pin: joiner.pin,
         KeepDesk: desk.keep,
         PostCard: desk.post,
         EditCard: desk.edit,
         Offer: desk.offer,
+        HashMedia: MediaHasher(homeserver, config.records.media_limit * 1_000_000).handle,
+        GiveReceipt: own.receipt,
+        GiveData: own.mydata,
+        Erase: Eraser(operations).handle,
         Say: notifier.say,
         Tell: notifier.tell,
         TellDesk: notifier.tell_desk,
+        Anchor: Anchorer(homeserver, database, speech, closings).anchor,
+        Witness: WitnessAnchorer(_witness(config.anchors, stores.journal), closings).anchor,
+        Timestamp: TimestampAnchorer(config.anchors.timestamp_url, closings).anchor,
     }
+
+
+def _witness(settings: AnchorSettings, journal: Journal) -> WitnessClient | None:
+    """The witness of the configuration, if there is one."""
+    if settings.witness_url is None or settings.witness_vkey is None:
+        return None
+    prove = Prover(Tiles(journal.folder / "tile")).consistency
+    return WitnessClient(settings.witness_url, Cosigner.parse(settings.witness_vkey), prove)

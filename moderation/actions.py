@@ -8,13 +8,14 @@ Left to others: doing it (`bot/act.py`), turning notices into text (`bot/notify.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from .events import Json
 from .ids import CaseNumber, EventId, RoomId, UserId
 from .notices import Line, lines_from_json, lines_to_json
 
-URGENT, STATE, ANSWER, CARD, NOTICE, NICETY = range(6)
+URGENT, STATE, ANSWER, CARD, NOTICE, NICETY, OUTSIDE = range(7)  # OUTSIDE: not asked of the homeserver
+NO_ROOM = RoomId("")  # of what concerns no room
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,10 +87,25 @@ class Enter(Action):
 
     inviter: UserId
     via: str = ""
+    direct: bool = False  # a room of the inviter and the bot alone, to ask it things
 
     @property
     def merge(self) -> str | None:
         return f"enter {self.room}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin(Action):
+    """Pin the notice of what is recorded, once the bot has the power to."""
+
+    NAME: ClassVar[str] = "pin"
+    PRIORITY: ClassVar[int] = STATE
+
+    event: EventId
+
+    @property
+    def merge(self) -> str | None:
+        return f"pin {self.room}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +129,7 @@ class Say(Action):
 
     lines: tuple[Line, ...]
     reply_to: EventId | None = None
+    thread: EventId | None = None
     to: UserId | None = None  # whom it answers: their language, their mention
 
 
@@ -183,9 +200,118 @@ class Offer(Action):
     key: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anchor(Action):
+    """Post the closing checkpoint of a day in the desk of a group (`where` "desk"), or in the group ("room")."""
+
+    NAME: ClassVar[str] = "anchor"
+    PRIORITY: ClassVar[int] = NOTICE
+
+    day: str
+    where: Literal["desk", "room"] = "desk"
+
+    @property
+    def merge(self) -> str | None:
+        return f"anchor {self.where} {self.room} {self.day}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Witness(Action):
+    """Have the closing checkpoint of a day cosigned by the witness. It concerns no room."""
+
+    NAME: ClassVar[str] = "witness"
+    PRIORITY: ClassVar[int] = OUTSIDE
+
+    room: RoomId = NO_ROOM
+    day: str
+
+    @property
+    def merge(self) -> str | None:
+        return f"witness {self.day}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timestamp(Action):
+    """Have the closing checkpoint of a day stamped by the time stamping authority. It concerns no room."""
+
+    NAME: ClassVar[str] = "timestamp"
+    PRIORITY: ClassVar[int] = OUTSIDE
+
+    room: RoomId = NO_ROOM
+    day: str
+
+    @property
+    def merge(self) -> str | None:
+        return f"timestamp {self.day}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HashMedia(Action):
+    """Fetch the file of the message recorded at `on`, and note its hash and size."""
+
+    NAME: ClassVar[str] = "media"
+    PRIORITY: ClassVar[int] = NICETY
+
+    url: str
+    subject: UserId
+    on: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GiveReceipt(Action):
+    """Send a person the proof that their message is in the log: the record `on`, with their own part alone."""
+
+    NAME: ClassVar[str] = "receipt"
+    PRIORITY: ClassVar[int] = NOTICE
+
+    subject: UserId
+    on: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GiveData(Action):
+    """Send a person all that is held on them."""
+
+    NAME: ClassVar[str] = "mydata"
+    PRIORITY: ClassVar[int] = NOTICE
+
+    subject: UserId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erase(Action):
+    """Take away all that may be taken away of what is held on a person, who asked for it and confirmed."""
+
+    NAME: ClassVar[str] = "erase"
+    PRIORITY: ClassVar[int] = NOTICE
+
+    subject: UserId
+
+
 ACTIONS: dict[str, type[Action]] = {
     cls.NAME: cls
-    for cls in (Redact, Kick, Unban, Align, Enter, KeepDesk, Say, Tell, TellDesk, PostCard, EditCard, Offer)
+    for cls in (
+        Redact,
+        Kick,
+        Unban,
+        Align,
+        Enter,
+        Pin,
+        KeepDesk,
+        Say,
+        Tell,
+        TellDesk,
+        PostCard,
+        EditCard,
+        Offer,
+        HashMedia,
+        GiveReceipt,
+        GiveData,
+        Erase,
+        Anchor,
+        Witness,
+        Timestamp,
+    )
 }
 
 

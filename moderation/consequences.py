@@ -8,7 +8,7 @@ room hears nothing of it; managers hear of cases by their cards.
 Left to others: the words (`bot/messages`), the sending (`bot/act.py`, `bot/notify.py`).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import singledispatch
 
 from .actions import Action, Align, EditCard, KeepDesk, Kick, Offer, PostCard, Redact, Tell, TellDesk
@@ -127,7 +127,7 @@ def _subjects(facts: Sequence[Fact]) -> list[UserId]:
 
 def _tell(subject: UserId, facts: Sequence[Fact], rooms_of: RoomsOf) -> Iterator[Action]:
     own = [fact for fact in facts if getattr(fact, "subject", "") == subject]
-    lines = tuple(text for fact in own for text in _say(fact))
+    lines = _each_once(tuple(_say(fact)) for fact in own)
     if not lines:
         return
     number = next((n for fact in own if (n := getattr(fact, "n", 0))), 0)
@@ -138,6 +138,15 @@ def _tell(subject: UserId, facts: Sequence[Fact], rooms_of: RoomsOf) -> Iterator
         return
     foot = (line("notice.foot", n=number),) if number else ()
     yield Tell(room=room, subject=subject, lines=(*lines, *foot), n=number)
+
+
+def _each_once(said: Iterable[tuple[Line, ...]]) -> tuple[Line, ...]:
+    """Ten messages removed for one cause are not ten sentences."""
+    kept: list[tuple[Line, ...]] = []
+    for lines in said:
+        if lines not in kept:
+            kept.append(lines)
+    return tuple(each for lines in kept for each in lines)
 
 
 @singledispatch
@@ -168,13 +177,15 @@ def _(fact: CreditChanged) -> Iterator[Line]:
 
 @_say.register
 def _(fact: SanctionStarted) -> Iterator[Line]:
-    if fact.kind == "redact" and fact.rule in ("tier-slow", "tier-links"):
+    if fact.subject == fact.by:  # what people do to themselves they know
+        return
+    if fact.kind == "redact" and fact.rule in ("tier_slow", "tier_links"):
         yield line(f"notice.held.{fact.rule}", room=RoomName(fact.room or ""))
     elif fact.basis == "interim":
         yield line(f"notice.interim.{fact.kind}", room=RoomName(fact.room or ""), rule=RuleText(fact.rule))
-    elif fact.basis == "command" and fact.subject != fact.by:
+    elif fact.basis == "command":
         yield line(f"notice.command.{fact.kind}", room=RoomName(fact.room or ""), by=Who(fact.by))
-    elif fact.basis != "command":
+    else:
         yield line(f"notice.measure.{fact.kind}", credit=fact.credit)
     if fact.until:
         yield line("notice.until", until=Moment(fact.until))

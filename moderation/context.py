@@ -28,7 +28,8 @@ class RoomView:
     power: Power
     served: RoomId | None = None  # the group a desk serves
     name: str = ""
-    language: str = "en"
+    language: str = ""
+    notice: EventId | None = None  # the event that told members what is recorded
 
     @property
     def active(self) -> bool:
@@ -67,9 +68,11 @@ class CaseView:
     manages: bool
     state: str
     outcome: str  # "", "upheld" or "dismissed"
-    latest: int
+    opened: int
     events: tuple[EventId, ...] = ()
+    messages: tuple[EventId, ...] = ()  # those of `events` that are messages, and so can be taken away
     on: int = -1  # the record of the first event
+    done: frozenset[tuple[SanctionKind, EventId]] = frozenset()  # measures taken on its account and not taken back
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,8 +65,21 @@ def balance(entries: Iterable[Entry], now_ms: int, settings: CreditSettings) -> 
 
 def effective(entries: Iterable[Entry], now_ms: int, settings: CreditSettings) -> tuple[Entry, ...]:
     """The charges that count at `now_ms`, oldest first: neither undone nor expired."""
-    charges = tuple(entry for entry in _standing(entries, now_ms) if entry.entry == "charge")
+    charges = tuple(entry for entry in standing(entries, now_ms) if entry.entry == "charge")
     return _lasting(charges, now_ms, settings)
+
+
+def standing(entries: Iterable[Entry], now_ms: int) -> list[Entry]:
+    """The entries made by `now_ms` that nothing has undone, oldest first.
+
+    Read from the newest back, a compensation that was itself undone undoes nothing.
+    """
+    made = sorted((entry for entry in entries if entry.at_ms <= now_ms), key=lambda made: (made.at_ms, made.id))
+    undone: set[int | None] = set()
+    for entry in reversed(made):
+        if entry.entry == "compensation" and entry.id not in undone:
+            undone.add(entry.undoes)
+    return [entry for entry in made if entry.id not in undone]
 
 
 def price(entries: Iterable[Entry], *, rule: str, grade: Grade, now_ms: int, settings: CreditSettings) -> Price:
@@ -103,19 +116,6 @@ def reaches(entries: Iterable[Entry], level: int, now_ms: int, settings: CreditS
     expiries = {entry.at_ms + settings.expires_after for entry in charges}
     moments = [now_ms, *expiries]
     return min(_recovered_at(_lasting(charges, at, settings), level, settings, at) for at in moments)
-
-
-def _standing(entries: Iterable[Entry], now_ms: int) -> list[Entry]:
-    """The entries made by `now_ms` that nothing has undone, oldest first.
-
-    Read from the newest back, a compensation that was itself undone undoes nothing.
-    """
-    made = sorted((entry for entry in entries if entry.at_ms <= now_ms), key=lambda made: (made.at_ms, made.id))
-    undone: set[int | None] = set()
-    for entry in reversed(made):
-        if entry.entry == "compensation" and entry.id not in undone:
-            undone.add(entry.undoes)
-    return [entry for entry in made if entry.id not in undone]
 
 
 def _lasting(charges: tuple[Entry, ...], now_ms: int, settings: CreditSettings) -> tuple[Entry, ...]:
@@ -159,7 +159,7 @@ def _earlier(entries: Iterable[Entry], rule: str, now_ms: int, settings: CreditS
     within = min(settings.repeat_within, settings.expires_after)
     return [
         entry
-        for entry in _standing(entries, now_ms)
+        for entry in standing(entries, now_ms)
         if entry.entry != "compensation" and entry.rule == rule and now_ms - entry.at_ms < within
     ]
 

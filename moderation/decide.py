@@ -65,9 +65,9 @@ def _upheld(case: CaseView, by: UserId, context: Context, policy: Policy, on: in
 
 
 def _measures(case: CaseView, rule: RuleSettings, by: UserId, context: Context, on: int) -> tuple[Fact, ...]:
-    done = "none" if case.manages else rule.interim
+    """The rule's measure, as far as the record does not say that it was taken already."""
     facts: list[Fact] = []
-    if rule.measure in ("redact", "mute") and done not in ("redact", "mute"):
+    if rule.measure in ("redact", "mute"):
         facts += [
             SanctionStarted(
                 room=case.room,
@@ -80,9 +80,10 @@ def _measures(case: CaseView, rule: RuleSettings, by: UserId, context: Context, 
                 event=event,
                 by=by,
             )
-            for event in case.events
+            for event in case.messages
+            if ("redact", event) not in case.done
         ]
-    if rule.measure == "mute" and done != "mute":
+    if rule.measure == "mute" and all(kind != "mute" for kind, _ in case.done):
         facts.append(
             SanctionStarted(
                 room=case.room,

@@ -27,25 +27,26 @@ _CODE = re.compile(rf"G-[{_CODE_ALPHABET}]{{4}}\Z")
 
 def is_user_id(text: object) -> bool:
     """Whether `text` has the form of a user id; historical localparts are accepted."""
-    return (
-        isinstance(text, str) and len(text.encode("utf-8", "surrogatepass")) <= MAX_ID_BYTES and bool(_USER.match(text))
-    )
+    return _has_form(text, _USER)
 
 
 def is_room_id(text: object) -> bool:
     """Whether `text` has the form of a room id, with a server name or (room version 12) without."""
-    return (
-        isinstance(text, str) and len(text.encode("utf-8", "surrogatepass")) <= MAX_ID_BYTES and bool(_ROOM.match(text))
-    )
+    return _has_form(text, _ROOM)
 
 
 def is_event_id(text: object) -> bool:
     """Whether `text` has the form of an event id."""
-    return (
-        isinstance(text, str)
-        and len(text.encode("utf-8", "surrogatepass")) <= MAX_ID_BYTES
-        and bool(_EVENT.match(text))
-    )
+    return _has_form(text, _EVENT)
+
+
+def _has_form(text: object, form: re.Pattern[str]) -> bool:
+    if not isinstance(text, str) or not form.match(text):
+        return False
+    try:
+        return len(text.encode()) <= MAX_ID_BYTES
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON can carry and UTF-8 cannot
+        return False
 
 
 def is_group_code(text: object) -> bool:

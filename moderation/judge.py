@@ -6,7 +6,7 @@ same facts in the same order, which is what lets the journal be replayed.
 Rules this module keeps:
 - every rule looks at every event and every answer is kept, not only the gravest; one event opens at most one case,
   for the gravest answer;
-- the same rule broken again by the same person within one incident joins the case that is open: the message is
+- the same rule broken again by the same person within one incident (counted from its first message) joins the case that is open: the message is
   dealt with, nothing is charged a second time;
 - what a manager or an owner posts is judged too, but nothing applies before somebody else has decided;
 - where the bot may not act (an observed room) it opens cases for people to decide.
@@ -90,7 +90,7 @@ def _found(rule: RuleSettings, hit: Hit, event: Judged, on: int) -> Found:
 def _case(rule: RuleSettings, event: Judged, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
     known = context.subject.recent_cases.get((event.room, rule.name))
     window = policy.credit.incident_window
-    if known is not None and known.outcome != "dismissed" and event.received_ms - known.latest <= window:
+    if known is not None and known.outcome != "dismissed" and event.received_ms - known.opened <= window:
         return _more_evidence(known, rule, event, context, on)
     return _new_case(rule, event, context, policy, on)
 
@@ -190,10 +190,13 @@ def charged(context: Context, policy: Policy, *, rule: str, grade: str, n: int, 
 
 
 def _held_back(event: Judged, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
-    """Tier C: one message in a while, and links and media wait for a manager. No case, nothing is charged."""
+    """Tier C and below: one message in a while; links and media wait for a manager. No case, nothing is charged.
+
+    Below, since whoever's mute is over before their credit is back should not have it easier than others.
+    """
     if not isinstance(event, MessagePosted) or _waits_for_people(context):
         return ()
-    if tier_of(credit_now(context, policy), policy.tiers) != "C":
+    if tier_of(credit_now(context, policy), policy.tiers) in ("A", "B"):
         return ()
     reason = _reason_to_hold(event, context, policy)
     if reason is None:
@@ -205,8 +208,8 @@ def _held_back(event: Judged, context: Context, policy: Policy, on: int) -> tupl
 def _reason_to_hold(event: MessagePosted, context: Context, policy: Policy) -> str | None:
     earlier = [ms for ms in context.recent_ms[:-1] if event.received_ms - ms < policy.tiers.slow_every]
     if earlier and event.replaces is None:
-        return "tier-slow"
+        return "tier_slow"
     holds = policy.tiers.hold_links_and_media
     if holds and (event.media is not None or any("://" in text.value for text in event.texts)):
-        return "tier-links"
+        return "tier_links"
     return None

@@ -8,7 +8,7 @@ A pure function; reading and writing the room is `bot/reconcile.py`.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .context import InForce
 from .ids import UserId
@@ -36,7 +36,7 @@ class Change:
 
     user: UserId
     what: str  # level | ban
-    step: str  # held | corrected | released | overruled; `facts.Held` says what each means
+    step: str  # intended | held | corrected | released | overruled; `facts.Held` says what each means
     prior: str
     held: str
     write: bool  # whether anything must be asked of the homeserver
@@ -79,16 +79,26 @@ class Room:
     holds: Mapping[tuple[UserId, str], Hold] = field(default_factory=dict)
 
 
+def intended(change: Change) -> Change:
+    """What is recorded before `change` is written, so that what happens in between is not taken for changed by hand."""
+    there = change.prior if change.step == "released" else change.held
+    return replace(change, step="intended", held=there)
+
+
 def align(room: Room, in_force: Iterable[InForce]) -> Alignment:
     """The difference between what should hold and what does."""
     wanted: dict[UserId, set[str]] = {}
     for sanction in in_force:
-        wanted.setdefault(sanction.subject, set()).add(sanction.kind)
+        kinds = wanted.setdefault(sanction.subject, set())
+        kinds.add(sanction.kind)
+        if sanction.kind == "ban" and sanction.room is not None:
+            kinds.add("ban here")
     changes: list[Change] = []
     impossible: list[tuple[UserId, str]] = []
     people = sorted(wanted.keys() | {user for user, _ in room.holds})
     for user in people:
-        for change in (_level(user, wanted.get(user, set()), room), _ban(user, wanted.get(user, set()), room)):
+        kinds = wanted.get(user, set())
+        for change in (_level(user, kinds, room), _ban(user, kinds, room)):
             if isinstance(change, Change):
                 changes.append(change)
             elif change is not None:
@@ -100,6 +110,8 @@ def _level(user: UserId, kinds: set[str], room: Room) -> Change | str | None:
     """The change to somebody's level, the kind that is impossible, or nothing."""
     hold = room.holds.get((user, "level"))
     present = as_text(room.power.users.get(user))
+    if "demote" in kinds and room.power.is_creator(user):  # above every level, whatever is written
+        return "demote"
     target = _target(user, kinds, hold, present, room)
     if target is None:
         return _give_back(user, hold, present, room) if hold else None
@@ -114,11 +126,19 @@ def _target(user: UserId, kinds: set[str], hold: Hold | None, present: str, room
     """The level that should stand there on account of sanctions; None where none asks for one."""
     if "mute" in kinds and (hold or room.membership.get(user) == "join"):
         return str(room.power.mute_level())
-    if "demote" in kinds and (hold or room.power.role(user) != "member"):
-        prior = as_level(hold.prior if hold else present)
-        muted = prior is not None and prior < room.power.events_default
-        return as_text(prior) if muted else NO_ENTRY
+    if "demote" in kinds and _managed(user, hold.prior if hold else present, room):
+        return NO_ENTRY
     return None
+
+
+def _managed(user: UserId, prior: str, room: Room) -> bool:
+    """Whether somebody held management rights with the level that stood there before anything was held."""
+    level, power = as_level(prior), room.power
+    users = {each: entry for each, entry in power.users.items() if each != user}
+    if level is not None:
+        users[user] = level
+    highest = max((entry for each, entry in users.items() if each != power.bot), default=0)
+    return replace(power, users=users, highest=highest).role(user) != "member"
 
 
 def _keep(user: UserId, hold: Hold, target: str, present: str, room: Room, kinds: set[str]) -> Change | str | None:
@@ -141,11 +161,19 @@ def _set(user: UserId, step: str, prior: str, target: str, room: Room, kinds: se
 
 
 def _give_back(user: UserId, hold: Hold, present: str, room: Room) -> Change | str:
-    if present == hold.prior or present != hold.held:  # given back already, or changed by hand
+    by_hand = hold.step == "overruled" or present not in _ours(hold, room)
+    if present == hold.prior or by_hand:  # given back already, or somebody else's to give
         return Change(user, "level", "released", hold.prior, hold.held, write=False)
     if not room.power.can_set_level(room.bot, user, as_level(hold.prior)):
         return "restore"
     return Change(user, "level", "released", hold.prior, hold.held, write=True)
+
+
+def _ours(hold: Hold, room: Room) -> tuple[str, ...]:
+    """What the bot may have written: with "intended" the new level, or still the one of the sanction before it."""
+    if hold.step == "intended":
+        return (hold.held, NO_ENTRY, str(room.power.mute_level()))
+    return (hold.held,)
 
 
 def _ban(user: UserId, kinds: set[str], room: Room) -> Change | str | None:
@@ -154,14 +182,15 @@ def _ban(user: UserId, kinds: set[str], room: Room) -> Change | str | None:
     if "ban" not in kinds:
         if hold is None:
             return None
-        if banned and not room.power.can_unban(room.bot, user):
+        lift = banned and hold.step != "overruled"
+        if lift and not room.power.can_unban(room.bot, user):
             return "unban"
-        return Change(user, "ban", "released", hold.prior, hold.held, write=banned)
+        return Change(user, "ban", "released", hold.prior, hold.held, write=lift)
     if banned:
-        settled = hold is None or hold.step == "held"
+        settled = hold is None or hold.step in ("held", "overruled")
         return None if settled else Change(user, "ban", "held", "-", "ban", write=False)
-    if hold is None and room.membership.get(user) not in ("join", "invite", "knock"):
-        return None
+    if hold is None and user not in room.membership and "ban here" not in kinds:
+        return None  # never seen in this room; if they come, their joining asks again
     if hold is not None and hold.step == "overruled":
         return None
     if hold is not None and hold.step == "held" and hold.corrections >= MAX_CORRECTIONS:

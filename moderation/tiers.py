@@ -6,11 +6,11 @@ its time is over *and* credit is back; nothing here looks at power: what cannot 
 and said by the reconciler.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .context import Context, InForce
-from .credit import Entry, balance, reaches
+from .credit import Entry, balance, reaches, standing
 from .facts import CreditChanged, Fact, SanctionEnded, SanctionExtended, SanctionKind, SanctionStarted
 from .ids import RoomId
 from .ledger import entries_with
@@ -26,12 +26,14 @@ class _Due:
 
 
 def tier_facts(context: Context, policy: Policy, changed: CreditChanged) -> tuple[Fact, ...]:
-    """What follows from the balance that `changed` leaves."""
+    """What follows from the entry `changed`. A warning brings nothing."""
     entries = entries_with(context.subject, changed, context.now_ms)
     if policy.credit.scope == "room":
         entries = tuple(entry for entry in entries if entry.room == context.room.room)
-    why = "reversed" if changed.entry == "compensation" else "credit"
-    return tuple(_settle(context, policy, entries, changed, why))
+    charges = [entry for entry in standing(entries, context.now_ms) if entry.entry == "charge"]
+    if changed.entry == "charge":
+        return tuple(_charged(context, policy, charges, changed))
+    return tuple(_reversed(context, policy, charges, changed)) if changed.entry == "compensation" else ()
 
 
 def review(sanction: InForce, context: Context, policy: Policy) -> tuple[Fact, ...]:
@@ -46,31 +48,79 @@ def review(sanction: InForce, context: Context, policy: Policy) -> tuple[Fact, .
     return (_extended(sanction, until or 0, credit, on=sanction.record),)
 
 
-def _settle(
-    context: Context, policy: Policy, entries: tuple[Entry, ...], changed: CreditChanged, why: str
-) -> Iterator[Fact]:
-    standing = {s.kind: s for s in context.subject.in_force if s.basis == "credit"}
-    due = {want.kind: want for want in _asked_for(context, policy, entries, changed.left)}
-    for kind, want in due.items():
-        if kind not in standing:
+def made_manager(context: Context, policy: Policy, *, on: int) -> tuple[Fact, ...]:
+    """What follows when somebody is given management rights: with too little credit they do not hold them for now."""
+    ledger = context.subject.ledger(context.room.room, policy.credit)
+    credit = balance(ledger, context.now_ms, policy.credit)
+    if credit >= policy.tiers.manage_from or "demote" in _held(context):
+        return ()
+    back = reaches(ledger, policy.tiers.manage_from, context.now_ms, policy.credit)
+    start = SanctionStarted(
+        room=_scope(context, policy),
+        on=on,
+        kind="demote",
+        until=back or 0,
+        basis="credit",
+        credit=credit,
+        subject=context.subject.user,
+    )
+    return (start,)
+
+
+def _charged(context: Context, policy: Policy, charges: Sequence[Entry], changed: CreditChanged) -> Iterator[Fact]:
+    """What the newest charge brings: a sanction begins, or lasts longer."""
+    held = _held(context)
+    for want in _brought(charges, context.now_ms, policy):
+        present = held.get(want.kind)
+        if present is not None:
+            if present.until and want.until > present.until:
+                yield _extended(present, want.until, changed.left, on=changed.on)
+        elif want.kind != "demote" or _manages(context, policy):
             yield _started(want, context, policy, changed)
-        elif standing[kind].until and want.until > standing[kind].until:
-            yield _extended(standing[kind], want.until, changed.left, on=changed.on)
-    if why == "reversed":
-        for kind, sanction in standing.items():
-            if kind not in due:
-                yield over(sanction, "reversed", on=changed.on, n=changed.n)
 
 
-def _asked_for(context: Context, policy: Policy, entries: tuple[Entry, ...], credit: int) -> Iterator[_Due]:
-    tiers, now = policy.tiers, context.now_ms
-    if credit < tiers.manage_from and context.subject.manages:
-        back = reaches(entries, tiers.manage_from, now, policy.credit)
-        yield _Due("demote", max(now + tiers.demote_for, back or 0))
+def _reversed(context: Context, policy: Policy, charges: Sequence[Entry], changed: CreditChanged) -> Iterator[Fact]:
+    """What would hold had the reversed charge never been: sanctions end, are shorter, or begin in another's place."""
+    held = _held(context)
+    ends: dict[SanctionKind, int] = {}
+    for count, charge in enumerate(charges, 1):
+        for brought in _brought(charges[:count], charge.at_ms, policy):
+            ends[brought.kind] = max(brought.until, ends.get(brought.kind, 0))
+    for kind, until in ends.items():
+        if until <= context.now_ms:
+            continue
+        if kind in held:
+            if until < held[kind].until:
+                yield _extended(held[kind], until, changed.left, on=changed.on)
+        elif kind != "demote" or _manages(context, policy):
+            yield _started(_Due(kind, until), context, policy, changed)
+    for kind, sanction in held.items():
+        if ends.get(kind, 0) <= context.now_ms:
+            yield over(sanction, "reversed", on=changed.on, n=changed.n)
+
+
+def _held(context: Context) -> dict[SanctionKind, InForce]:
+    """What holds here and rests on credit."""
+    here = context.room.room
+    return {s.kind: s for s in context.subject.in_force if s.basis == "credit" and s.covers(here)}
+
+
+def _brought(charges: Sequence[Entry], at_ms: int, policy: Policy) -> Iterator[_Due]:
+    """What the last of these charges, made at `at_ms`, brought by itself."""
+    tiers, credit = policy.tiers, balance(charges, at_ms, policy.credit)
+    if credit < tiers.manage_from:
+        back = reaches(charges, tiers.manage_from, at_ms, policy.credit)
+        yield _Due("demote", max(at_ms + tiers.demote_for, back or 0))
     if credit < tiers.d:
-        yield _Due("ban", now + tiers.barred_for)
+        yield _Due("ban", at_ms + tiers.barred_for)
     elif credit < tiers.c:
-        yield _Due("mute", now + tiers.mute_for)
+        yield _Due("mute", at_ms + tiers.mute_for)
+
+
+def _manages(context: Context, policy: Policy) -> bool:
+    """Whether there are rights to take away where this ledger counts."""
+    manages = context.subject.manages
+    return bool(manages) if policy.credit.scope == "deployment" else context.room.room in manages
 
 
 def _started(want: _Due, context: Context, policy: Policy, changed: CreditChanged) -> SanctionStarted:

@@ -1,7 +1,7 @@
 """Events and facts as records, and facts back from records.
 
 Rules kept here: what concerns a person goes into that person's erasable part, whatever it is; the skeleton gets numbers
-and short words only; a room is written as its group code. With `content = "metadata"` no text that a person wrote
+and short words only; a room is written as its group code. With `content = "metadata"` no text of a message
 ever reaches the disk. What the bot itself says is noted without its text, since it speaks about others.
 Left to others: writing (`records/journal.py`), applying facts to the database (`project.py`).
 """
@@ -23,6 +23,7 @@ from moderation.events import (
 from moderation.facts import FACTS, Fact, owner_of
 from moderation.ids import GroupCode, PersonId, RoomId, UserId
 
+from .project import POSTED
 from .records.draft import NOBODY, Draft, Part, Record
 
 Content = Literal["full", "metadata"]
@@ -31,6 +32,7 @@ PersonOf = Callable[[UserId], PersonId]
 # The journal's name for a field where it differs: "class" is a word of Python.
 _WRITTEN_AS = {"grade": "class", "language": "lang"}
 _READ_AS = {written: name for name, written in _WRITTEN_AS.items()}
+_TELLS_APART = frozenset({"what", "step"})  # records of events have them too, with other values
 _DEFAULTS_LEFT_OUT = {"on": -1, "undoes": -1, "credit": -1}
 
 
@@ -42,7 +44,7 @@ class _Shape:
     public: tuple[str, ...]
     people: Mapping[str, tuple[str, ...]]  # person field -> the private fields that go with it
     unowned: tuple[str, ...]
-    constants: Mapping[str, str]  # fields of one possible value, which tell the classes of a kind apart
+    marks: Mapping[str, tuple[str, ...]]  # fields that tell the classes of a kind apart, and what may stand there
 
 
 # Facts.
@@ -99,7 +101,7 @@ def _public(fact: Fact, shape: _Shape) -> dict[str, int | str]:
 
 def _shape_of(record: Record) -> _Shape | None:
     for shape in _SHAPES_OF_KIND.get(record.kind, ()):
-        if all(record.fields.get(name) == value for name, value in shape.constants.items()):
+        if all(record.fields.get(name) in values for name, values in shape.marks.items()):
             return shape
     return None
 
@@ -117,17 +119,17 @@ def _make_shape(cls: type[Fact]) -> _Shape:
         public=tuple(name for name, owner in owners.items() if owner == "public"),
         people=people,
         unowned=tuple(name for name, owner in owners.items() if owner == "nobody"),
-        constants={
-            item.name: get_args(hint)[0]
-            for item in fields(cls)
-            if get_origin(hint := hints[item.name]) is Literal and len(get_args(hint)) == 1
+        marks={
+            name: get_args(hint)
+            for name in (item.name for item in fields(cls))
+            if get_origin(hint := hints[name]) is Literal and (name in _TELLS_APART or len(get_args(hint)) == 1)
         },
     )
 
 
 _SHAPES = {cls: _make_shape(cls) for cls in FACTS}
 _SHAPES_OF_KIND: dict[str, list[_Shape]] = {}
-for _shape in sorted(_SHAPES.values(), key=lambda shape: -len(shape.constants)):
+for _shape in sorted(_SHAPES.values(), key=lambda shape: -len(shape.marks)):
     _SHAPES_OF_KIND.setdefault(_shape.cls.KIND, []).append(_shape)
 
 
@@ -149,6 +151,8 @@ def draft_of_event(
         data["own"] = 1
     elif content == "full" or isinstance(event, MembershipChanged | StateChanged):
         data |= _words(event)
+    if isinstance(event, MessagePosted) and "body" not in data and "content" not in data:
+        data["posted"] = 1  # a message, though its words are not here
     if isinstance(event, Redacted):
         data["target"] = event.target
     kind, skeleton = _kind_of(event)
@@ -158,8 +162,16 @@ def draft_of_event(
     return Draft(kind=kind, at_ms=event.received_ms, group=code, fields=skeleton, parts=tuple(parts))
 
 
+def seen_kind(record: Record) -> str:
+    """What the table of events calls the event of a record."""
+    return POSTED if record.parts and record.parts[0].get("posted") else record.kind
+
+
 def raw_of_record(record: Record) -> dict[str, Json] | None:
-    """The raw event that an event's record was made from, as far as it was kept; None for other records."""
+    """The raw event that an event's record was made from, as far as it was kept; None for other records.
+
+    A message whose content was not kept comes back as a homeserver gives one that was redacted: without.
+    """
     if record.kind not in _EVENT_KINDS or not record.parts:
         return None
     part = record.parts[0]
@@ -180,6 +192,8 @@ def raw_of_record(record: Record) -> dict[str, Json] | None:
         raw["state_key"] = part["key"]
     if "target" in part:
         raw["redacts"] = part["target"]
+    elif record.kind in ("message", "edit") and not {"body", "content"} & part.keys():
+        raw["unsigned"] = {"redacted_because": {"type": "m.room.redaction"}}
     return raw
 
 
@@ -188,7 +202,7 @@ def _words(event: Any) -> dict[str, Json]:
     data: dict[str, Json] = {}
     if isinstance(rest.get("body"), str):
         data["body"] = rest.pop("body")
-    if rest:
+    if rest or not data:
         data["content"] = rest
     if isinstance(event, StateChanged):
         data["key"] = event.state_key

@@ -32,9 +32,7 @@ class Waiting:
     not_before: int
 
 
-async def put(
-    db: AsyncConnection, actions: Sequence[Action], *, cause: int | None, not_before: int = 0
-) -> None:
+async def put(db: AsyncConnection, actions: Sequence[Action], *, cause: int | None, not_before: int = 0) -> None:
     """Queue actions that the record `cause` gave rise to; None: no record did, and they are queued once."""
     name = secrets.token_hex(6) if cause is None else str(cause)
     for number, action in enumerate(actions):

@@ -9,22 +9,27 @@ import json
 from collections.abc import Sequence
 from functools import singledispatch
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import ColumnElement, and_, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.events import MembershipChanged, Received, StateChanged, Unreadable
+from moderation.events import MembershipChanged, MessagePosted, Received, StateChanged
 from moderation.facts import (
+    LASTING,
     ActionTaken,
     CaseDecided,
     CaseGrew,
     CaseOpened,
+    CheckpointAnchored,
     CreditChanged,
+    DataAsked,
     Fact,
     Held,
     LanguageChosen,
+    PartsErased,
     PersonVerified,
     PolicyChanged,
+    RecordsPurged,
     RoleChanged,
     RoomEntered,
     RoomStateChanged,
@@ -34,7 +39,12 @@ from moderation.facts import (
 )
 from moderation.ids import UserId
 
+from . import anchored
 from . import tables as t
+from .records.ranges import Ranges
+from .records.targets import Targets
+
+POSTED = "posted"  # in the table of events: something that somebody wrote, as against reactions and the like
 
 
 async def person_of(db: AsyncConnection, user: UserId) -> str:
@@ -57,7 +67,7 @@ async def project_events(db: AsyncConnection, seen: Sequence[tuple[int, Received
 
     Many at once, since most messages bring nothing else.
     """
-    rows = [_seen(index, event, kind) for index, event, kind in seen if not isinstance(event, Unreadable)]
+    rows = [_seen(index, event, kind) for index, event, kind in seen if event.event is not None]
     if rows:
         await db.execute(upsert(t.events).on_conflict_do_nothing(), rows)
     changes = [event for _, event, _ in seen if isinstance(event, MembershipChanged)]
@@ -76,8 +86,8 @@ def _seen(index: int, event: Received, kind: str) -> dict[str, object]:
         "event": event.event,
         "record": index,
         "room": event.room,
-        "sender": event.sender,
-        "kind": kind,
+        "sender": event.sender or "",
+        "kind": POSTED if isinstance(event, MessagePosted) else kind,
         "at": event.received_ms,
     }
 
@@ -103,14 +113,18 @@ async def _members(db: AsyncConnection, changes: Sequence[MembershipChanged], ca
 async def _state(db: AsyncConnection, event: StateChanged) -> None:
     column: dict[str, str] = {}
     if event.type == "m.room.power_levels":
-        column = {"levels": json.dumps(dict(event.content))}
+        column = {"levels": _written(dict(event.content))}
     elif event.type == "m.room.create":
-        column = {"created": json.dumps({"sender": event.sender, "content": dict(event.content)})}
+        column = {"created": _written({"sender": event.sender, "content": dict(event.content)})}
     elif event.type == "m.room.name":
-        name = event.content.get("name")
-        column = {"name": name if isinstance(name, str) else ""}
+        column = {"name": event.texts[0].value if event.texts else ""}
     if column:
         await db.execute(update(t.rooms).where(t.rooms.c.room == event.room).values(**column))
+
+
+def _written(content: object) -> str:
+    """JSON, the same whether it came from the homeserver or from a record, which sorts its keys."""
+    return json.dumps(content, sort_keys=True)
 
 
 # Facts.
@@ -168,7 +182,6 @@ async def _(fact: CaseOpened, db: AsyncConnection, index: int, at_ms: int) -> No
             outcome="upheld" if fact.state == "decided" else "",
             opened=at_ms,
             due=fact.due,
-            latest=at_ms,
             decided=at_ms if fact.state == "decided" else 0,
             excerpt=fact.excerpt,
         )
@@ -177,8 +190,7 @@ async def _(fact: CaseOpened, db: AsyncConnection, index: int, at_ms: int) -> No
 
 
 @project.register
-async def _(fact: CaseGrew, db: AsyncConnection, _index: int, at_ms: int) -> None:
-    await db.execute(update(t.cases).where(t.cases.c.n == fact.n).values(latest=at_ms))
+async def _(fact: CaseGrew, db: AsyncConnection, _index: int, _at_ms: int) -> None:
     await db.execute(insert(t.evidence).values(record=fact.on, n=fact.n, event=fact.event))
 
 
@@ -229,6 +241,11 @@ async def _(fact: SanctionStarted, db: AsyncConnection, index: int, at_ms: int) 
             event=fact.event,
         )
     )
+    if fact.kind in LASTING:  # whatever was left alone before: this is a new word on it
+        again = update(t.holds).where(t.holds.c.user == fact.subject, t.holds.c.step == "overruled")
+        if fact.room is not None:
+            again = again.where(t.holds.c.room == fact.room)
+        await db.execute(again.values(step="held", corrections=0))
 
 
 @project.register
@@ -287,6 +304,71 @@ async def _(fact: ActionTaken, db: AsyncConnection, _index: int, _at_ms: int) ->
     await db.execute(delete(t.outbox).where(t.outbox.c.txn == fact.txn))
     if fact.action == "card" and fact.result == "done":
         await db.execute(update(t.cases).where(t.cases.c.n == fact.n).values(card=fact.made))
+
+
+@project.register
+async def _(fact: PartsErased, db: AsyncConnection, _index: int, _at_ms: int) -> None:
+    """What is gone from the records is gone from the tables: the first part of a record is its subject's."""
+    targets = Targets.parse(fact.records)
+    for start, stop in targets.places.get(0, Ranges()).runs():
+        await _forget_subject(db, start, stop)
+    for start, stop in targets.places.get(1, Ranges()).runs():
+        await _forget_actor(db, start, stop)
+
+
+async def _forget_subject(db: AsyncConnection, start: int, stop: int) -> None:
+    """Blank what the records from `start` up to `stop` said of those they are about."""
+
+    def these(column: ColumnElement[int]) -> ColumnElement[bool]:
+        return and_(column >= start, column < stop)
+
+    spoke = select(t.events.c.sender).where(these(t.events.c.record)).distinct()
+    gone = and_(t.members.c.user.in_(spoke), t.members.c.membership != "join")
+    await db.execute(delete(t.members).where(gone))
+    await db.execute(update(t.members).where(t.members.c.user.in_(spoke)).values(display_name=""))
+    await db.execute(delete(t.accounts).where(t.accounts.c.user.in_(spoke), t.accounts.c.user == t.accounts.c.person))
+    await db.execute(update(t.evidence).where(these(t.evidence.c.record)).values(event=""))
+    await db.execute(delete(t.requests).where(these(t.requests.c.record)))
+    nobody = {"subject": "", "person": ""}
+    await db.execute(update(t.cases).where(these(t.cases.c.record)).values(excerpt="", **nobody))
+    await db.execute(update(t.sanctions).where(these(t.sanctions.c.record)).values(event="", **nobody))
+    await db.execute(update(t.credit).where(these(t.credit.c.record)).values(person="", user=""))
+    await db.execute(update(t.verifications).where(these(t.verifications.c.record)).values(person="", user=""))
+    await db.execute(delete(t.events).where(these(t.events.c.record)))
+
+
+async def _forget_actor(db: AsyncConnection, start: int, stop: int) -> None:
+    """Blank what the records said of those who acted."""
+    for table in (t.sanctions, t.verifications):
+        record = table.c.record
+        values = {"by": "", "reason": ""} if table is t.sanctions else {"by": ""}
+        await db.execute(update(table).where(record >= start, record < stop).values(**values))
+
+
+@project.register
+async def _(fact: RecordsPurged, db: AsyncConnection, _index: int, at_ms: int) -> None:
+    """What is over goes from the tables too; what still holds stays."""
+    below = fact.below
+    await db.execute(delete(t.events).where(t.events.c.record < below))
+    holding = select(t.sanctions.c.n).where(t.sanctions.c.ended == 0)
+    over = select(t.cases.c.n).where(t.cases.c.record < below, t.cases.c.outcome != "", t.cases.c.n.not_in(holding))
+    await db.execute(delete(t.evidence).where(t.evidence.c.n.in_(over)))
+    await db.execute(delete(t.cases).where(t.cases.c.n.in_(over.scalar_subquery())))
+    await db.execute(delete(t.credit).where(t.credit.c.record < below))
+    await db.execute(delete(t.sanctions).where(t.sanctions.c.record < below, t.sanctions.c.ended > 0))
+    await db.execute(delete(t.verifications).where(t.verifications.c.record < below, t.verifications.c.until < at_ms))
+    await db.execute(delete(t.requests).where(t.requests.c.record < below))
+
+
+@project.register
+async def _(fact: DataAsked, db: AsyncConnection, _index: int, at_ms: int) -> None:
+    await db.execute(insert(t.requests).values(record=fact.on, user=fact.subject, what=fact.what, at=at_ms))
+
+
+@project.register
+async def _(fact: CheckpointAnchored, db: AsyncConnection, _index: int, _at_ms: int) -> None:
+    if fact.where == "desk":
+        await anchored.advance(db, fact.day)
 
 
 @project.register

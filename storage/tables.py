@@ -9,7 +9,7 @@ from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, String, Tab
 
 metadata = MetaData()
 
-# sync_token, applied (records applied so far), policy (JSON), stopped_ms
+# sync_token, applied (records applied so far), policy (JSON), anchored (`anchored.py`), stopped_ms
 meta = Table(
     "meta",
     metadata,
@@ -103,14 +103,13 @@ cases = Table(
     Column("outcome", String, nullable=False, default=""),
     Column("opened", Integer, nullable=False),
     Column("due", Integer, nullable=False),
-    Column("latest", Integer, nullable=False),  # when evidence was last added
     Column("decided", Integer, nullable=False, default=0),
     Column("by", String, nullable=False, default=""),
     Column("reason", Text, nullable=False, default=""),
     Column("excerpt", Text, nullable=False, default=""),
     Column("card", String, nullable=False, default=""),  # event id of the card in the desk
 )
-Index("cases_by_subject", cases.c.person, cases.c.rule, cases.c.latest)
+Index("cases_by_subject", cases.c.person, cases.c.opened)
 Index("cases_by_state", cases.c.room, cases.c.state, cases.c.due)
 Index("cases_by_card", cases.c.card)
 
@@ -161,6 +160,16 @@ sanctions = Table(
 )
 Index("sanctions_by_person", sanctions.c.person, sanctions.c.ended)
 Index("sanctions_in_force", sanctions.c.ended, sanctions.c.until)
+
+# What people asked about their own data: an erasure is confirmed by the number of its record.
+requests = Table(
+    "requests",
+    metadata,
+    Column("record", Integer, primary_key=True),  # of the message that asked
+    Column("user", String, nullable=False),
+    Column("what", String, nullable=False),
+    Column("at", Integer, nullable=False),
+)
 
 # What the bot changed in rooms on account of sanctions, and what stood there before.
 holds = Table(

@@ -14,12 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.context import CaseView, InForce, PersonView, RoomView
 from moderation.credit import Entry
+from moderation.facts import SanctionKind
 from moderation.ids import CaseNumber, EventId, GroupCode, PersonId, RoomId, UserId
 from moderation.power import Power
 from moderation.sanctions import Hold
 
 from . import tables as t
-from .project import person_of
+from .project import POSTED, person_of
 
 
 async def room_view(db: AsyncConnection, room: RoomId, bot: UserId) -> RoomView | None:
@@ -69,6 +70,18 @@ async def recording(db: AsyncConnection) -> set[RoomId]:
     """The rooms in which all that is said is recorded now."""
     rows = await db.execute(select(t.rooms.c.room).where(t.rooms.c.condition.in_(("observing", "protected"))))
     return {RoomId(row.room) for row in rows}
+
+
+async def own_rooms(db: AsyncConnection) -> set[RoomId]:
+    """The desks and direct rooms."""
+    rows = await db.execute(select(t.rooms.c.room).where(t.rooms.c.purpose != "group"))
+    return {RoomId(row.room) for row in rows}
+
+
+async def notices(db: AsyncConnection) -> dict[RoomId, EventId]:
+    """The event that told the members of each group what is recorded."""
+    rows = await db.execute(select(t.rooms.c.room, t.rooms.c.notice).where(t.rooms.c.notice != ""))
+    return {RoomId(row.room): EventId(row.notice) for row in rows}
 
 
 async def room_names(db: AsyncConnection) -> dict[str, str]:
@@ -186,6 +199,22 @@ async def sanctions_due(db: AsyncConnection, now_ms: int) -> tuple[InForce, ...]
     return tuple(_in_force(row) for row in rows)
 
 
+async def all_in_force(db: AsyncConnection) -> tuple[InForce, ...]:
+    """The lasting sanctions in force against anybody."""
+    s = t.sanctions.c
+    rows = await db.execute(select(t.sanctions).where(s.ended == 0, s.kind.in_(_LASTING)).order_by(s.record))
+    return tuple(_in_force(row) for row in rows)
+
+
+async def records_of_case(db: AsyncConnection, n: int) -> list[int]:
+    """The records of a case: its opening, its evidence, what it cost and what it brought."""
+    found: list[int] = []
+    for table in (t.cases, t.evidence, t.credit, t.sanctions):
+        rows = await db.execute(select(table.c.record).where(table.c.n == n))
+        found += [row.record for row in rows]
+    return found
+
+
 async def next_due(db: AsyncConnection) -> int | None:
     """When the next lasting sanction ends, milliseconds since 1970."""
     s = t.sanctions.c
@@ -207,8 +236,27 @@ async def case_view(db: AsyncConnection, n: int) -> tuple[CaseView, Row[tuple[ob
     row = (await db.execute(select(t.cases).where(t.cases.c.n == n))).first()
     if row is None:
         return None
-    events = await db.execute(select(t.evidence).where(t.evidence.c.n == n).order_by(t.evidence.c.record))
-    return _case(row, tuple(events)), row
+    events = await db.execute(
+        select(t.evidence, t.events.c.kind)
+        .outerjoin(t.events, t.events.c.event == t.evidence.c.event)
+        .where(t.evidence.c.n == n)
+        .order_by(t.evidence.c.record)
+    )
+    return _case(row, tuple(events), await _measures_taken(db, row.person, n)), row
+
+
+async def _measures_taken(db: AsyncConnection, person: str, n: int) -> frozenset[tuple[SanctionKind, EventId]]:
+    """The measures taken on account of a case, without those that were taken back."""
+    s = t.sanctions.c
+    rows = await db.execute(
+        select(s.kind, s.event).where(
+            s.person == person,
+            s.n == n,
+            s.basis.in_(("rule", "interim", "decision")),
+            s.why_ended != "reversed",
+        )
+    )
+    return frozenset((row.kind, EventId(row.event)) for row in rows)
 
 
 async def case_by_card(db: AsyncConnection, card: EventId) -> int | None:
@@ -229,7 +277,7 @@ async def recent_times(db: AsyncConnection, room: RoomId, sender: UserId, since_
     e = t.events.c
     rows = await db.execute(
         select(e.at)
-        .where(e.room == room, e.sender == sender, e.at >= since_ms, e.kind.in_(("message", "edit")))
+        .where(e.room == room, e.sender == sender, e.at >= since_ms, e.kind == POSTED)
         .order_by(e.at.desc())
         .limit(limit)
     )
@@ -305,6 +353,15 @@ async def people_of(db: AsyncConnection, room: RoomId, now_ms: int) -> tuple[Per
     return tuple(PersonInRoom(UserId(row.user), row.role, row.level) for row in rows)
 
 
+async def erasure_asked(db: AsyncConnection, record: int, user: UserId, since_ms: int) -> bool:
+    """Whether somebody asked, in the request recorded at `record` and not before `since_ms`, to be erased."""
+    r = t.requests.c
+    found = await db.scalar(
+        select(r.record).where(r.record == record, r.user == user, r.what == "erase", r.at >= since_ms)
+    )
+    return found is not None
+
+
 async def event_row(db: AsyncConnection, event: EventId) -> Row[tuple[object, ...]] | None:
     """Where an event stands in the journal, and whose it is."""
     return (await db.execute(select(t.events).where(t.events.c.event == event))).first()
@@ -342,6 +399,7 @@ async def _room(db: AsyncConnection, row: Row[tuple[object, ...]], bot: UserId) 
         served=RoomId(served) if served else None,
         name=row.name,
         language=row.language,
+        notice=EventId(row.notice) if row.notice else None,
     )
 
 
@@ -378,7 +436,7 @@ async def _manages(db: AsyncConnection, user: UserId) -> frozenset[RoomId]:
 
 async def _recent_cases(db: AsyncConnection, person: str, since: int) -> dict[tuple[RoomId, str], CaseView]:
     c = t.cases.c
-    rows = await db.execute(select(t.cases).where(c.person == person, c.latest >= since).order_by(c.n))
+    rows = await db.execute(select(t.cases).where(c.person == person, c.opened >= since).order_by(c.n))
     return {(RoomId(row.room), row.rule): _case(row, ()) for row in rows}
 
 
@@ -394,7 +452,11 @@ def _in_force(row: Row[tuple[object, ...]]) -> InForce:
     )
 
 
-def _case(row: Row[tuple[object, ...]], evidence: Sequence[Row[tuple[object, ...]]]) -> CaseView:
+def _case(
+    row: Row[tuple[object, ...]],
+    evidence: Sequence[Row[tuple[object, ...]]],
+    done: frozenset[tuple[SanctionKind, EventId]] = frozenset(),
+) -> CaseView:
     return CaseView(
         n=CaseNumber(row.n),
         room=RoomId(row.room),
@@ -406,7 +468,9 @@ def _case(row: Row[tuple[object, ...]], evidence: Sequence[Row[tuple[object, ...
         manages=bool(row.manages),
         state=row.state,
         outcome=row.outcome,
-        latest=row.latest,
+        opened=row.opened,
         events=tuple(EventId(item.event) for item in evidence if item.event),
+        messages=tuple(EventId(item.event) for item in evidence if item.event and item.kind == POSTED),
         on=evidence[0].record if evidence else -1,
+        done=done,
     )

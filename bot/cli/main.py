@@ -39,6 +39,7 @@ COMMANDS = (
     Lazy("cases", "bot.cli.cases"),
     Lazy("credit", "bot.cli.credit"),
     Lazy("logs", "bot.cli.logs"),
+    Lazy("erase", "bot.cli.erase"),
     Lazy("demo", "bot.cli.demo"),
 )
 

@@ -6,7 +6,7 @@ from moderation.errors import Refused
 from moderation.facts import LanguageChosen
 from moderation.ids import UserId
 from moderation.notices import Code, Line, Phrase, RoomName, RuleText, Who, line
-from moderation.responsibility import is_manager, require
+from moderation.responsibility import is_manager, is_operator, require
 from storage import views
 
 from ..messages.catalog import LANGUAGES
@@ -22,13 +22,19 @@ def help_with(commands: dict[str, Command]) -> Command:
         wanted = call.given.word.removeprefix(call.prefix).lower()
         if wanted:
             return Reply(_one(commands, wanted, call.prefix))
-        manages = is_manager(call.caller, call.group, call.policy)
+        manages = await _manages_something(call)
         shown = [c for c in dict.fromkeys(commands.values()) if c.who == "everyone" or manages]
         lines = [line("help.head", help=Code(f"{call.prefix}help mute"))]
         lines += [line(f"command.{c.name}.short", command=Code(call.prefix + c.name)) for c in shown]
         return Reply(tuple(lines), private=True)
 
-    return Command("help", "everyone", "word?", run)
+    return Command("help", "everyone", "word?", run, anywhere=True)
+
+
+async def _manages_something(call: Call) -> bool:
+    if call.group.purpose == "group":
+        return is_manager(call.caller, call.group, call.policy)
+    return is_operator(call.caller, call.policy) or bool((await call.context(call.caller)).subject.manages)
 
 
 def _one(commands: dict[str, Command], wanted: str, prefix: str) -> tuple[Line, ...]:
@@ -92,6 +98,8 @@ async def lang(call: Call) -> Reply:
     if wanted not in LANGUAGES:
         raise Refused("error.language", given=wanted[:20], known=", ".join(LANGUAGES))
     if call.given.reason == "room":
+        if call.group.purpose != "group":
+            raise Refused("error.group.none")
         require("language", call.caller, call.group, call.policy)
         chosen = LanguageChosen(room=call.group.room, on=call.on, language=wanted, by=call.caller)
         return Reply((line("lang.room"),), (chosen,))
@@ -105,5 +113,5 @@ COMMANDS = (
     Command("status", "everyone", "", status),
     Command("who", "everyone", "", who),
     Command("rules", "everyone", "", rules),
-    Command("lang", "everyone", "word reason*", lang, aliases=("language", "语言")),
+    Command("lang", "everyone", "word reason*", lang, aliases=("language", "语言"), anywhere=True),
 )

@@ -87,6 +87,7 @@ class Command:
     spec: str
     run: Run
     aliases: tuple[str, ...] = ()
+    anywhere: bool = False  # answered also where no one group is meant; `group` is then where it was said
 
 
 def answered(call: Call, reply: Reply) -> tuple[Action, ...]:
@@ -95,4 +96,8 @@ def answered(call: Call, reply: Reply) -> tuple[Action, ...]:
         return ()
     if reply.private and call.here.purpose == "group":
         return (Tell(room=call.group.room, subject=call.caller, lines=reply.lines),)
-    return (Say(room=call.here.room, lines=reply.lines, reply_to=call.event.event, to=call.caller),)
+    event = call.event
+    # Nothing can reply to a reaction; the card it stands under begins the thread.
+    said = event.target if isinstance(event, ReactionGiven) else event.event
+    thread = event.target if isinstance(event, ReactionGiven) else event.thread
+    return (Say(room=call.here.room, lines=reply.lines, reply_to=said, thread=thread, to=call.caller),)

@@ -142,7 +142,7 @@ def _statement(found: CaseView, row: object) -> tuple[Line, ...]:
 
 
 COMMANDS = (
-    Command("why", "everyone", "case?", why),
+    Command("why", "everyone", "case?", why, anywhere=True),
     Command("cases", "manager", "", cases),
     Command("case", "manager", "case", case),
     Command("uphold", "manager", "case reason*", uphold),

@@ -15,6 +15,8 @@ from moderation.errors import Refused
 from moderation.events import MessagePosted
 from moderation.ids import GroupCode, UserId, is_group_code, is_user_id
 
+from ..receive_fields import text_of
+
 MAX_LENGTH = 2_000  # characters of a whole command
 MAX_REASON = 500
 
@@ -151,6 +153,8 @@ class _Pills(HTMLParser):
         href = dict(attrs).get("href") or ""
         if tag == "mx-reply":
             self._skipped += 1
+        elif self._skipped:  # whoever is named in what is quoted is not meant
+            return
         elif tag == "a" and (link := _LINK.match(href)):
             self.text += unquote(link[1])
             self._inside += 1
@@ -169,8 +173,8 @@ class _Pills(HTMLParser):
 
 
 def _words(event: MessagePosted, prefix: str) -> str:
-    formatted = event.content.get("formatted_body")
-    if not isinstance(formatted, str) or "matrix.to/#/" not in formatted or len(formatted) > 4 * MAX_LENGTH:
+    formatted = text_of(event.content.get("formatted_body"))
+    if formatted is None or "matrix.to/#/" not in formatted or len(formatted) > 4 * MAX_LENGTH:
         return event.body
     pills = _Pills()
     try:

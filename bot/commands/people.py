@@ -4,6 +4,8 @@ from moderation import orders
 from moderation.actions import TellDesk
 from moderation.credit import balance
 from moderation.errors import Refused
+from moderation.facts import Reported
+from moderation.ids import UserId
 from moderation.notices import Moment, Who, line
 from storage import views
 
@@ -37,7 +39,14 @@ async def report(call: Call) -> Reply:
     if call.given.reason:
         lines.append(line("notice.reason", reason=call.given.reason))
     told = TellDesk(room=call.group.room, lines=tuple(lines))
-    return Reply((line("report.thanks"),), actions=(told, *call.gone()), private=True)
+    reported = Reported(
+        room=call.group.room,
+        on=row.record,
+        subject=UserId(row.sender),
+        by=call.caller,
+        reason=call.given.reason,
+    )
+    return Reply((line("report.thanks"),), (reported,), (told, *call.gone()), private=True)
 
 
 COMMANDS = (

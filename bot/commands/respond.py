@@ -60,7 +60,7 @@ class Commands:
     ) -> Answer:
         call = self._call(db, event, room, room, Given(), on)
         try:
-            group = await self._group(db, spoken.group, event.sender, room)
+            group = await self._group(db, spoken.group, event.sender, room, anywhere=command.anywhere)
             call = self._call(db, event, room, group, Given(), on)
             if spoken.too_long:
                 raise Refused("error.too-long")
@@ -105,7 +105,9 @@ class Commands:
             )
         return self._answer(call, Reply((line("error.unknown", command=said, help=Code(f"{self._prefix}help")),)))
 
-    async def _group(self, db: AsyncConnection, code: GroupCode | None, caller: UserId, here: RoomView) -> RoomView:
+    async def _group(
+        self, db: AsyncConnection, code: GroupCode | None, caller: UserId, here: RoomView, *, anywhere: bool
+    ) -> RoomView:
         """The room a command is about: the one named, the one it is said in, or the only one it can be."""
         if code is not None:
             named = await views.room_by_code(db, code, self._bot)
@@ -119,6 +121,8 @@ class Commands:
             if served is not None:
                 return served
         own = await views.groups_of(db, caller)
+        if len(own) != 1 and anywhere:
+            return here
         if len(own) != 1:
             key = "error.group.which" if own else "error.group.none"
             names = await views.room_names(db)
@@ -165,7 +169,7 @@ class Commands:
         )
 
     def _answer(self, call: Call, reply: Reply) -> Answer:
-        return Answer(reply.facts, (*reply.actions, *answered(call, reply)))
+        return Answer(reply.facts, (*answered(call, reply), *reply.actions))
 
     def _refusal(self, refused: Refused, command: Command | None) -> tuple[Line, ...]:
         first = Line(refused.key, {name: _shown(name, value) for name, value in refused.fields.items()})

@@ -17,7 +17,6 @@ import importlib.util
 import secrets
 import socket
 import subprocess
-import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -27,32 +26,16 @@ import aiohttp
 from moderation.errors import AnswerableError
 from moderation.ids import UserId
 
+from . import child
 from .synapse_config import LOG_FILE, SERVER_NAME, Limits, LogLevel, write_config
 
 __all__ = ["SERVER_NAME", "Account", "Limits", "LogLevel", "Synapse", "SynapseFailed"]
 
 _START_S = 60.0
-_STOP_S = 10.0
 _POLL_S = 0.02
 _PORTS_TRIED = 3
 _LOG_LINES = 15
 _PORT_TAKEN = "Address already in use"
-
-# Runs in the child. Our end of the pipe closes when we end for whatever reason, kill -9 included; this
-# works on every system, while PR_SET_PDEATHSIG is Linux only and fires when a mere thread of ours ends.
-_CHILD = f"""
-import os, runpy, signal, sys, threading
-
-def end_with_parent():
-    while os.read(0, 1):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
-    threading.Event().wait({_STOP_S})
-    os._exit(1)
-
-threading.Thread(target=end_with_parent, daemon=True).start()
-runpy.run_module("synapse.app.homeserver", run_name="__main__", alter_sys=True)
-"""
 
 
 class SynapseFailed(AnswerableError):
@@ -130,9 +113,8 @@ class Synapse:
     async def stop(self) -> None:
         """End the process: politely, after ten seconds by force. Harmless when it has ended already."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        await asyncio.to_thread(_end, process)
+        if process is not None:
+            await child.stop(process)
 
     async def restart(self, *, within_s: float = _START_S) -> None:
         """Stop, and start again with the same data on the same port."""
@@ -163,15 +145,8 @@ class Synapse:
 
     async def _run(self, within_s: float) -> None:
         with (self.folder / "stderr.log").open("wb") as output:
-            # Not asyncio's: that one would belong to this loop, and end with it. Starting takes no time.
-            self._process = subprocess.Popen(  # noqa: ASYNC220, S603 - our own Python, no input of others
-                [sys.executable, "-P", "-c", _CHILD, "--config-path", str(self._config)],
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=output,
-                cwd=self.folder,
-                start_new_session=True,  # Ctrl-C at the terminal is for us; we end it in our own time
-            )
+            arguments = ("--config-path", str(self._config))
+            self._process = child.start("synapse.app.homeserver", *arguments, folder=self.folder, output=output)
         try:
             async with asyncio.timeout(within_s):
                 await self._until_it_answers(self._process)
@@ -199,17 +174,6 @@ class Synapse:
         rights = "admin" if body["admin"] else "notadmin"
         text = "\0".join((body["nonce"], body["username"], body["password"], rights))
         return hmac.new(self._secret.encode(), text.encode(), hashlib.sha1).hexdigest()
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.stdin is not None:
-        process.stdin.close()  # the child's watch on the pipe would do, the signal is merely quicker
-    process.terminate()
-    try:
-        process.wait(_STOP_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def _free_port() -> int:

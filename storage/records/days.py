@@ -1,13 +1,16 @@
-"""The files of the days: which there are, their lines, and how a day is closed.
+"""The files of the days: which there are, their lines, how a day is closed and how it is written anew.
 
-Rules kept here: a day is `DAY.jsonl` while it is open and one zstd frame, with its length and a checksum,
-once it is closed; at most `MAX_LINE` and a few MiB are ever held in memory, whatever a file claims; an
-incomplete last line is handed out apart from the lines.
+Rules kept here: a day is `DAY.jsonl` while it is open and one zstd frame, with a checksum, once it is closed;
+at most `MAX_LINE` and a few MiB are ever held in memory, whatever a file claims; an incomplete last line is
+handed out apart from the lines.
 Left to others: what the lines say (`line.py`), when a day is closed (`journal.py`).
 """
 
+import datetime as dt
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -25,6 +28,7 @@ _BLOCK = 1 << 20
 _FEED = 1024
 _WINDOW = 1 << 27
 _LEVEL = 6  # most of a record is hashes and salts, which no level makes smaller
+_EPOCH = dt.date(1970, 1, 1).toordinal()
 
 
 class DamagedDay(Exception):
@@ -47,6 +51,11 @@ class Day:
         """Whether no more records will be added to it."""
         return self.path.suffix == ".zst"
 
+    @property
+    def end_ms(self) -> int:
+        """When it is over, milliseconds since 1970: no record in it is younger."""
+        return (dt.date.fromisoformat(self.name).toordinal() - _EPOCH + 1) * 86_400_000
+
 
 def list_days(folder: Path) -> list[Day]:
     """The days in ``day/``, oldest first. Where a crash left both files of a day, the closed one counts."""
@@ -68,16 +77,34 @@ class Lines:
         self.rest = b""
 
     def __iter__(self) -> Iterator[list[bytes]]:
+        for block in self.blocks():
+            yield block.split(b"\n")
+
+    def blocks(self) -> Iterator[bytes]:
+        """The same as text: whole lines, without the last newline."""
         for block in _blocks(self._path):
             whole, newline, rest = block.rpartition(b"\n")
             if newline:
-                lines = (self.rest + whole).split(b"\n")
+                whole = self.rest + whole
                 self.rest = rest
-                yield lines
+                yield whole
             else:
                 self.rest += rest
             if len(self.rest) > MAX_LINE:
                 raise DamagedDay("long")
+
+    def holding(self, needles: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
+        """The lines in which one of the needles stands, each with its number from 1; all without needles.
+
+        Whole blocks are searched, so that a line in which nothing stands costs next to nothing.
+        """
+        before = 0
+        for block in self.blocks():
+            if not needles:
+                yield from enumerate(block.split(b"\n"), before + 1)
+            else:
+                yield from _holding(block, needles, before)
+            before += block.count(b"\n") + 1
 
     def each(self) -> Iterator[bytes]:
         """One line at a time."""
@@ -92,6 +119,15 @@ def first_index(day: Day) -> int | None:
         assert isinstance(index, int)
         return index
     return None
+
+
+def line_ends(path: Path) -> Iterator[int]:
+    """Where each line of an open day begins, and the end of the last. Raises `DamagedDay`."""
+    at = 0
+    yield at
+    for raw in Lines(path).each():
+        at += len(raw) + 1
+        yield at
 
 
 def close_day(day: Day) -> None:
@@ -121,6 +157,43 @@ def agree(one: Path, other: Path) -> bool:
 def closed_path(path: Path) -> Path:
     """Where the closed form of an open day stands."""
     return path.with_name(path.name + ".zst")
+
+
+@contextmanager
+def rewriting(day: Day) -> Iterator[Callable[[bytes], object]]:
+    """Write a day's file anew, in the form it has; what is yielded takes the text. Readers see the old file or the new.
+
+    If the block raises, the old file stands as it was.
+    """
+    with disk.replacing(day.path) as file:
+        if not day.closed:
+            yield file.write
+            return
+        # The length is not known before the end, so the frame does not bear it; its checksum ends it all the same.
+        compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True, threads=_threads())
+        with compressor.stream_writer(file, closefd=False) as packed:
+            yield packed.write
+
+
+def _threads() -> int:
+    return min(4, os.cpu_count() or 1)
+
+
+def _holding(block: bytes, needles: Sequence[bytes], before: int) -> Iterator[tuple[int, bytes]]:
+    """The lines of one block; `before` lines came before it."""
+    found: dict[int, int] = {}  # where each line begins and ends
+    for needle in needles:
+        at = block.find(needle) if b"\n" not in needle else -1  # no line holds the end of one
+        while at >= 0:
+            end = block.find(b"\n", at + len(needle))
+            end = len(block) if end < 0 else end
+            found[block.rfind(b"\n", 0, at) + 1] = end
+            at = block.find(needle, end)
+    number, counted = before + 1, 0
+    for start, end in sorted(found.items()):
+        number += block.count(b"\n", counted, start)
+        counted = start
+        yield number, block[start:end]
 
 
 def _zip_exact(one: Lines, other: Lines) -> Iterator[tuple[bytes | None, bytes | None]]:

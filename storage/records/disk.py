@@ -10,7 +10,7 @@ import fcntl
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -94,6 +94,14 @@ def remove(path: Path) -> None:
     """Guarantee: on return the name is durably gone; it need not have been there."""
     path.unlink(missing_ok=True)
     sync_directory(path.parent)
+
+
+def remove_all(paths: Sequence[Path]) -> None:
+    """Guarantee: on return all names are durably gone; after a crash, some of them, in no order."""
+    for path in paths:
+        path.unlink(missing_ok=True)
+    for folder in {path.parent for path in paths}:
+        sync_directory(folder)
 
 
 def remove_folder(path: Path) -> None:

@@ -7,15 +7,14 @@ under a size it had signed already. Tiles come before it, so that whoever reads 
 After a failed write or flush nothing is accepted any more: what is on disk is then unknown, and
 only a new opening, which reads it, can tell. One process at a time holds a log.
 All calls are synchronous and are made by one thread at a time, from a worker thread.
-Left to others: what is recorded (`bot/pipeline.py`), erasing and purging, checking (`verify.py`).
+What was declared is done: an erasure or purge that a crash cut short is finished by the next opening.
+Left to others: what is recorded, erased and purged, and when (`bot/pipeline.py`), checking (`verify.py`).
 """
 
 import datetime as dt
 import os
-import secrets
 from array import array
-from binascii import b2a_base64
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate, groupby
 from operator import itemgetter
@@ -25,21 +24,28 @@ from types import TracebackType
 from moderation.errors import Broken, Invalid
 from moderation.ids import PersonId, RecordIndex
 
-from ..identity import PersonKeys, pseudonym
+from ..identity import PersonKeys
 from . import disk, kinds, logkey
 from .checkpoint import Checkpoint
-from .days import Day, close_day
+from .days import Day, close_day, line_ends
 from .draft import NOBODY, Draft, Part, Record
+from .erase import erase_again, erase_parts, erasure_of
 from .line import Written, day_of, decode, encode
+from .names import Names, new_salts
 from .note import Signer
+from .order import Times, note
+from .proof import Prover
+from .purge import check_purge, purge, purge_again
 from .reader import Log
 from .recover import Recovery, State, recover
+from .special import Special
+from .targets import Targets
 from .tiles import Tiles
+from .tlog_proof import make_proof
 
 FORMAT = 1
 CHECKPOINT_MS = 60_000
 CHECKPOINT_RECORDS = 256
-_SALT_BYTES = 16
 
 
 class Journal:
@@ -50,7 +56,7 @@ class Journal:
         self.recovery: Recovery | None = state.recovery
         self._signer = signer
         self._claim = claim
-        self._names = _Names(keys)
+        self._names = Names(keys)
         self._log = Log(folder)
         self._tiles = Tiles(folder / "tile")
         self._tree = state.tree
@@ -62,6 +68,11 @@ class Journal:
         self._last_day = state.days[-1].name if state.days else ""
         self._appender = disk.Appender(state.open_day.path) if state.open_day else None
         self._failed = False
+        self._prover = Prover(self._tiles)
+        self._times = Times()
+        if state.open_day:
+            self._times.resume(self._last_day, state.last_ms)
+        self._unexplained = state.unexplained
 
     @classmethod
     def open(cls, data_dir: Path, origin: str, keys: PersonKeys, now_ms: int) -> "Journal":
@@ -79,6 +90,7 @@ class Journal:
             signer = logkey.load_or_create(data_dir, folder, origin)
             journal = cls(folder, signer, keys, claim, recover(folder, signer.verifier))
             journal._catch_up(now_ms)
+            journal._finish_declared()
         except BaseException:
             claim.release()
             raise
@@ -108,20 +120,23 @@ class Journal:
         """Write records to the open day, in this order; they are durable after the next `sync`.
 
         A record goes to the UTC day of its time, but never to a day before the open one, so that a clock set back
-        leaves the order as it is. If any draft breaks the rules of `kinds`, `Broken` is raised and nothing is written.
+        leaves the order as it is; where a record is much older than the one before it, a note follows (`order.py`). If
+        any draft breaks the rules of `kinds`, `Broken` is raised and nothing is written.
         """
         self._must_be_usable()
         for draft in drafts:
             kinds.check(draft)
-        start = self.size
-        lines = self._encode(drafts, start)
+        start, count = self.size, len(drafts)
+        days = list(self._days(drafts))
+        notes = self._times.notes(days, drafts, start)
+        lines = self._encode([*drafts, *notes], start)
         with self._or_refuse_from_now_on():
-            placed = zip(list(self._days(drafts)), lines, strict=True)
+            placed = zip([*days, *days[-1:] * len(notes)], lines, strict=True)
             for day, run in groupby(placed, key=itemgetter(0)):
                 if day != self._last_day or self._appender is None:
                     self._begin(day)
                 self._write([line for _, line in run])
-        return [RecordIndex(index) for index in range(start, start + len(drafts))]
+        return [RecordIndex(index) for index in range(start, start + count)]
 
     def sync(self) -> None:
         """Flush: on return all records appended so far are durable."""
@@ -173,6 +188,43 @@ class Journal:
                 return decode(os.pread(file.fileno(), end - begin - 1, begin))
         return self._log.get(index)
 
+    def proof(self, index: int) -> str:
+        """The proof file of a record (`tlog_proof.py`), by the newest checkpoint; signs first if that is older.
+
+        Raises `Invalid` if there is no such record, `LookupError` if it was purged.
+        """
+        if self._signed <= index < self.size:
+            self.checkpoint(self._signed_ms)
+        return make_proof(self._prover, self.signed_checkpoint, index)
+
+    def erase(self, targets: Targets, by: int) -> list[str]:
+        """Erase the parts that the `erase` record `by` names, which are `targets`. Returns the days written anew.
+
+        The record must be in the log; it is signed first. Parts that a hold covers must not be in it: they are set
+        apart by `find.py` before. Raises `Broken` if the record does not name them or a day is damaged, `OSError` if
+        the disk fails: what is not done then is done by the next opening.
+        """
+        erasure = erasure_of(self.get(by))
+        if erasure.targets != targets:
+            raise Broken(f"record {by} does not name the parts that are to be erased")
+        self.checkpoint(self._signed_ms)
+        return [day.name for day in self._erase(lambda: erase_parts(self._log, [erasure]))]
+
+    def forget(self, person: PersonId) -> None:
+        """Destroy a person's key, so that their pseudonyms lead nowhere. If they come again, they get a new one."""
+        self._names.forget(person)
+
+    def purge(self, below: int, by: int) -> list[str]:
+        """Remove all records before `below`, as the `purge` record `by` declares. Returns the days that went.
+
+        The record must be in the log; it is signed first. `below` comes from `purge.plan_purge`, which honours holds.
+        Raises `Broken` if the record does not declare it or anything in it is too young, as `erase` otherwise.
+        """
+        check_purge(self._log, self.get(by), below)
+        self.checkpoint(self._signed_ms)
+        self._prover = Prover(self._tiles)
+        return purge(self.folder, below)
+
     def close(self, now_ms: int) -> None:
         """Sign what is not signed yet and let go of the log."""
         try:
@@ -205,13 +257,32 @@ class Journal:
             self.append([Draft("genesis", now_ms, fields={"format": FORMAT}, parts=(Part(NOBODY, data),))])
         elif self._appender:
             self._appender.sync()  # a killed process may have left lines that only the cache has
+        if self._unexplained:  # cut off between a record and the note about it
+            self.append([note(index, now_ms) for index in self._unexplained])
         self.sync()
         self._write_tiles()
         self.checkpoint(now_ms)
 
+    def _finish_declared(self) -> None:
+        """Finish purges and erasures that were declared before the process died."""
+        special = Special.find(self.folder, self.size)
+        purge_again(self.folder, special)
+        self._erase(lambda: erase_again(self.folder, special))
+        special.keep(self.folder)
+
+    def _erase(self, work: Callable[[], list[Day]]) -> list[Day]:
+        """Let parts be erased; if that replaced the open day's file, go on with the new one."""
+        with self._or_refuse_from_now_on():
+            rewritten = work()
+            if self._appender and self._appender.path in [day.path for day in rewritten]:
+                self._appender.close()
+                self._appender = disk.Appender(self._appender.path)
+                self._offsets = array("Q", line_ends(self._appender.path))
+        return rewritten
+
     def _encode(self, drafts: Sequence[Draft], start: int) -> list[Written]:
         parts = sum([len(draft.parts) for draft in drafts])
-        salts = _salts(parts)
+        salts = new_salts(parts)
         self._names.prepare(drafts)
         name = self._names.name
         lines = []
@@ -280,43 +351,11 @@ class Journal:
             raise
 
 
-class _Names:
-    """Pseudonyms, computed once for each person, group and day."""
-
-    def __init__(self, keys: PersonKeys) -> None:
-        self._keys = keys
-        self._known: dict[tuple[PersonId, str | None, str], str] = {}
-        self._day = ""
-
-    def prepare(self, drafts: Iterable[Draft]) -> None:
-        """Have the keys of all persons in `drafts`, made in one transaction where they are new."""
-        self._keys.keys_of({part.person for draft in drafts for part in draft.parts} - {NOBODY})
-
-    def name(self, person: PersonId, draft: Draft) -> str:
-        if person == NOBODY:
-            return ""
-        day = day_of(draft.at_ms)
-        if day != self._day:
-            self._known.clear()
-            self._day = day
-        known = self._known.get((person, draft.group, day))
-        if known is None:
-            known = pseudonym(self._keys.key_of(person), draft.group, day)
-            self._known[person, draft.group, day] = known
-        return known
-
-
 def _claim(folder: Path) -> disk.Claim:
     try:
         return disk.Claim(folder)
     except BlockingIOError as error:
         raise Invalid(f"{folder}: another process has this log open; stop it first") from error
-
-
-def _salts(count: int) -> list[str]:
-    """128 random bits each, base64."""
-    data = secrets.token_bytes(_SALT_BYTES * count)
-    return [b2a_base64(data[at : at + _SALT_BYTES], newline=False).decode() for at in range(0, len(data), _SALT_BYTES)]
 
 
 def _day_after(day: str) -> str:

@@ -116,11 +116,21 @@ KINDS: dict[str, Kind] = {
             "content": "the rest of its content",
             "encrypted": "1: it came encrypted",
             "own": "1: the bot itself said it; its text is not kept",
+            "posted": "1: a message whose words are not kept",
         },
     ),
     "edit": Kind("A message was edited.", {}, {**_EVENT, "body": "its text", "content": "the rest of its content"}),
     "redact": Kind("A message was taken back or removed.", {}, {**_EVENT, "target": "event id of the message"}),
-    "media": Kind("A file was received: its hash and size."),
+    "media": Kind(
+        "A file was received: its hash and size.",
+        {
+            "bytes": _int("size"),
+            "kept": _int("1: the file itself is kept, encrypted"),
+            "result": _word("done, refused: it could not be fetched, or large: it was left alone"),
+            "on": _ON,
+        },
+        {**_SUBJECT, "sha256": "hash of the file", "url": "its address"},
+    ),
     "state": Kind(
         "A room's settings changed (event), or how the bot serves it (entered, condition, language).",
         {
@@ -142,7 +152,11 @@ KINDS: dict[str, Kind] = {
             "notice": "the event that told members what is recorded",
         },
     ),
-    "report": Kind("Somebody reported a message."),
+    "report": Kind(
+        "A member pointed the managers to a message.",
+        {"n": _N, "on": _ON},
+        _BY,
+    ),
     "finding": Kind(
         "A rule was broken.",
         {
@@ -221,7 +235,17 @@ KINDS: dict[str, Kind] = {
         },
         _SUBJECT,
     ),
-    "appeal": Kind("An appeal took a step."),
+    "appeal": Kind(
+        "The person concerned asked for a decision to be looked at again.",
+        {
+            "n": _N,
+            "step": _word("lodged"),
+            "state": _word("the state the case has now"),
+            "due": _int("when an answer is due, milliseconds since 1970"),
+            "on": _ON,
+        },
+        {**_SUBJECT, "words": "the words of who appeals"},
+    ),
     "rules": Kind(
         "The policy changed: its rules, or any of its numbers.",
         {"digest": _word("first half of the SHA-256 of the policy"), "on": _ON},
@@ -232,24 +256,76 @@ KINDS: dict[str, Kind] = {
         {"what": _word("which command"), "on": _ON},
         {"reader": "user of the operating system", "reason": "why", "filters": "what was asked for"},
     ),
-    "export": Kind("Records were exported."),
-    "erase": Kind("Parts of records were erased.", {"parts": _PARTS}),
-    "hold": Kind("Erasing and purging were postponed for some records."),
+    "export": Kind(
+        "Records left the log as an export.",
+        {"what": _word("which kind of export"), "count": _int("records in it"), "n": _N, "on": _ON},
+        {"reader": "user of the operating system", "reason": "why", "filters": "what was asked for"},
+    ),
+    "erase": Kind(
+        "Parts of records were erased.",
+        {"parts": _PARTS, "what": _word("request, operator or retention"), "on": _ON},
+        {
+            "records": "which parts of which records, such as 740-745,800;1:812",
+            "reader": "user of the operating system",
+            "reason": "why",
+        },
+    ),
+    "hold": Kind(
+        "Erasing and purging were postponed for some records, or are no longer.",
+        {
+            "step": _word("placed or ended"),
+            "until": _UNTIL,
+            "n": _N,
+            "start": _int("index of the record that placed it"),
+            "on": _ON,
+        },
+        {
+            "duty": "the duty or claim it rests on",
+            "covers": "what it covers, as JSON",
+            "reader": "user of the operating system",
+            "reason": "why it ended",
+        },
+    ),
     "purge": Kind(
-        "Records were removed after their time.", {"below": _int("the first index that is kept"), "parts": _PARTS}
+        "Records were removed after their time.",
+        {
+            "below": _int("the first index that is kept"),
+            "parts": _PARTS,
+            "what": _word("schedule or command"),
+            "on": _ON,
+        },
+        {"reader": "user of the operating system"},
     ),
     "coverage": Kind(
         "Something the bot did not see, could not read, or could not keep.",
         {
-            "what": _word("gap, torn, failed, unreadable or undecryptable"),
+            "what": _word("gap, torn, failed, unreadable, undecryptable, or clock: times went back"),
             "count": _int("how much of it"),
             "on": _ON,
         },
         {**_EVENT, "detail": "what is known of it", "problem": "what could not be read", "raw": "as received"},
     ),
-    "anchor": Kind("A checkpoint was put where others keep it."),
-    "request": Kind("A person asked for something about their own data."),
-    "disclosure": Kind("Identity data were read or given to somebody."),
+    "anchor": Kind(
+        "A checkpoint was put where others keep it.",
+        {
+            "where": _word("desk, room, witness or timestamp"),
+            "size": _int("records it covers"),
+            "day": _word("the day it closes; -: none"),
+            "result": _word("done or refused"),
+            "on": _ON,
+        },
+        {"made": "the event or file that holds it"},
+    ),
+    "request": Kind(
+        "A person asked for something about their own data.",
+        {"what": _word("mydata, erase or receipt"), "on": _ON},
+        _SUBJECT,
+    ),
+    "disclosure": Kind(
+        "A person was given what is held on them, or the receipt of a message.",
+        {"what": _word("mydata or receipt"), "count": _int("records in it"), "on": _ON},
+        _SUBJECT,
+    ),
 }
 
 _TYPES: dict[str, dict[str, type]] = {}

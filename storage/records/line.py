@@ -31,6 +31,7 @@ from .merkle import leaf_hash
 MAX_LINE = 4 * 1024 * 1024  # a Matrix event is at most 64 KiB; this is far beyond what one can become
 _PART_PREFIX = b"privpart/v1\x00"
 _SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
+_FLAT = frozenset({str, int, bool, type(None)})
 _SKELETON_TYPES = frozenset({int, str, list})
 _TIME = re.compile(r"[0-9-]{10}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z")
 _NEWLINE = orjson.OPT_APPEND_NEWLINE
@@ -90,19 +91,22 @@ def open_line(raw: bytes) -> Opened:
         parts = whole.pop("x", None)
         if not _is_skeleton(whole) or type(parts) is not list or len(parts) != len(whole["c"]):
             raise BadLine("form")
-        return Opened(whole, parts, leaf_hash(orjson.dumps(whole, option=_SORTED)))
+        return Opened(whole, parts, sha256(b"\x00" + orjson.dumps(whole, option=_SORTED)).digest())  # as `leaf_hash`
     except (orjson.JSONDecodeError, orjson.JSONEncodeError, RecursionError) as error:
         raise BadLine("unreadable") from error
 
 
 def commitment(part: Json) -> str:
     """What stands in `c` for this part. Raises `NotCanonical` for a part that has no RFC 8785 form."""
-    if type(part) is dict and is_flat(part):  # what `canonical` would do, without the way there
-        try:
-            return _commit(orjson.dumps(part, option=_SORTED))
-        except orjson.JSONEncodeError as error:
-            raise NotCanonical(str(error)) from error
-    return _commit(canonical(part))
+    return _commit(_form(part))
+
+
+def is_committed(part: Json, stated: str) -> bool:
+    """Whether `stated`, from `c`, is the commitment of this part."""
+    try:  # `commitment` in one piece, since verifying does this for every part there is
+        return b2a_base64(sha256(_PART_PREFIX + _form(part)).digest(), newline=False) == stated.encode()
+    except NotCanonical:
+        return False
 
 
 def erased_by(part: Json) -> int | None:
@@ -189,6 +193,16 @@ def _part(data: Mapping[str, Json], name: str, salt: str) -> tuple[Json, bytes]:
     return clean, canonical(clean)
 
 
+def _form(part: Json) -> bytes:
+    """The RFC 8785 form. What `canonical` would do, without the way there for what is flat."""
+    if type(part) is not dict or not _is_easy(tuple(part), tuple(map(type, part.values()))):
+        return canonical(part)
+    try:
+        return orjson.dumps(part, option=_SORTED)
+    except orjson.JSONEncodeError as error:
+        raise NotCanonical(str(error)) from error
+
+
 def _commit(form: bytes) -> str:
     return b2a_base64(sha256(_PART_PREFIX + form).digest(), newline=False).decode()
 
@@ -204,6 +218,12 @@ def _is_skeleton(whole: dict[str, Json]) -> bool:
 
 
 @lru_cache(maxsize=1024)  # a log has a few dozen shapes, and millions of lines
+def _is_easy(names: tuple[str, ...], types: tuple[type, ...]) -> bool:
+    """Whether a part with members of these names and types is flat."""
+    return _FLAT.issuperset(types) and "".join(names).isascii()
+
+
+@lru_cache(maxsize=1024)
 def _is_shape(names: tuple[str, ...], types: tuple[type, ...]) -> bool:
     """Whether a skeleton may have members of these names and types."""
     members = dict(zip(names, types, strict=True))

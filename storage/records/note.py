@@ -3,7 +3,8 @@
 Rules kept here: a note is UTF-8 without control characters but the newline; its signatures follow its
 last empty line; a signature of an unknown key is ignored, one of a known key must hold. The signing
 key is kept as one line of text in the same style as the verifier key, so that it carries its name.
-Left to others: what a note says (`checkpoint.py`), where keys lie (`logkey.py`).
+Left to others: what a note says (`checkpoint.py`), where keys lie (`logkey.py`), what witnesses add
+(`cosignature.py`).
 """
 
 import base64
@@ -37,7 +38,7 @@ class Verifier:
     @property
     def key_id(self) -> bytes:
         """C2SP signed-note, "Ed25519 signatures": SHA-256(name || 0x0A || 0x01 || key)[:4]."""
-        return sha256(self.name.encode() + b"\n" + _ED25519 + self.key).digest()[:4]
+        return key_id(self.name, _ED25519, self.key)
 
     @property
     def text(self) -> str:
@@ -47,9 +48,9 @@ class Verifier:
     @classmethod
     def parse(cls, text: str) -> "Verifier":
         """Read a vkey. Raises `Invalid` for anything that is not one of ours."""
-        name, key_id, key = _split_key(text)
+        name, stated, key = split_key(text)
         verifier = cls(name, key)
-        if verifier.key_id.hex() != key_id:
+        if verifier.key_id.hex() != stated:
             raise Invalid("verifier key: its id does not match its name and key; it was altered or mistyped")
         return verifier
 
@@ -80,9 +81,9 @@ class Signer:
         """Read what `text` wrote. Raises `Invalid`, without showing any of it."""
         if not text.startswith(_PRIVATE):
             raise Invalid(f"signing key: it must begin with {_PRIVATE}")
-        name, key_id, seed = _split_key(text.removeprefix(_PRIVATE))
+        name, stated, seed = split_key(text.removeprefix(_PRIVATE))
         signer = cls(name, seed)
-        if signer.verifier.key_id.hex() != key_id:
+        if signer.verifier.key_id.hex() != stated:
             raise Invalid("signing key: its id does not match its name and key; it was altered")
         return signer
 
@@ -102,7 +103,7 @@ class Signer:
         if not text.endswith("\n") or _CONTROL.search(text):
             raise Invalid("note: the text must end in a newline and hold no other control character")
         blob = self.verifier.key_id + self._key().sign(text.encode())
-        return f"{text}\n{_DASH}{self.name} {base64.b64encode(blob).decode()}\n"
+        return f"{text}\n{signature_line(self.name, blob)}"
 
     def _key(self) -> Ed25519PrivateKey:
         return Ed25519PrivateKey.from_private_bytes(self.seed)
@@ -116,7 +117,7 @@ def check_name(name: str) -> None:
 
 def open_note(note: str, verifiers: Sequence[Verifier]) -> str:
     """The text of a note, if at least one of `verifiers` signed it. Raises `Invalid` otherwise."""
-    text, signatures = _split_note(note)
+    text, signatures = split_note(note)
     known = {(verifier.name, verifier.key_id): verifier for verifier in verifiers}
     held = 0
     for name, blob in signatures:
@@ -129,7 +130,18 @@ def open_note(note: str, verifiers: Sequence[Verifier]) -> str:
     return text
 
 
-def _split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
+def key_id(name: str, kind: bytes, key: bytes) -> bytes:
+    """C2SP signed-note, "Signatures": the first four bytes of a hash over name, kind of signature, and key."""
+    return sha256(name.encode() + b"\n" + kind + key).digest()[:4]
+
+
+def signature_line(name: str, blob: bytes) -> str:
+    """One line of a note: who signed, and key id and signature."""
+    return f"{_DASH}{name} {base64.b64encode(blob).decode()}\n"
+
+
+def split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
+    """The text, and name and blob (key id, signature) of each signature line, none checked. Raises `Invalid`."""
     if len(note) > MAX_NOTE_BYTES or _CONTROL.search(note) or not note.endswith("\n"):
         raise Invalid("note: too long, cut off, or with control characters in it")
     text, gap, tail = note.rpartition("\n\n")
@@ -147,14 +159,15 @@ def _signature(line: str) -> tuple[str, bytes]:
     return found[1], blob
 
 
-def _split_key(text: str) -> tuple[str, str, bytes]:
+def split_key(text: str, kind: bytes = _ED25519) -> tuple[str, str, bytes]:
+    """Name, stated id and 32 bytes of a key whose signatures are of this kind. Raises `Invalid`."""
     name, _, rest = text.partition("+")
-    key_id, _, body = rest.partition("+")
+    stated, _, body = rest.partition("+")
     blob = _base64(body)
     check_name(name)
-    if not re.fullmatch(r"[0-9a-f]{8}", key_id) or len(blob) != 33 or blob[:1] != _ED25519:
+    if not re.fullmatch(r"[0-9a-f]{8}", stated) or len(blob) != 33 or blob[:1] != kind:
         raise Invalid("key: it must read name+8 hex digits+base64 of an Ed25519 key")
-    return name, key_id, blob[1:]
+    return name, stated, blob[1:]
 
 
 def _base64(text: str) -> bytes:

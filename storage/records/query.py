@@ -1,11 +1,13 @@
 """Looking for records: by room, person, kind and time; the last ones, or as they come.
 
 Rules kept here: lines are handed out as they stand on disk; days are read from the newest back, so that the last
-fifty records of a long log are found at once; nothing is written or locked. A person is found by the Matrix id in a
-part, so what was erased is not found by name any more.
+fifty records of a long log are found at once; text is looked for in whole blocks, and only a line in which it stands is
+taken apart; nothing is written or locked. A person is found by the Matrix id in a part, so what was erased is not
+found by name any more.
 Left to others: what may be shown to whom (`bot/cli/logs.py`).
 """
 
+import os
 from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import suppress
@@ -31,6 +33,15 @@ class Query:
     kinds: frozenset[str] = frozenset()
     since_ms: int | None = None
     until_ms: int | None = None
+
+    @property
+    def needles(self) -> list[bytes]:
+        """What must stand in a line for it to be one of these: any of them; nothing if that cannot be told."""
+        if self.text:
+            return [self.text]
+        if self.person:
+            return [orjson.dumps(self.person)]
+        return [b'"k":"%s"' % kind.encode() for kind in sorted(self.kinds)]
 
     def accepts(self, raw: bytes) -> bool:
         """Whether the line is of this kind. Raises `BadLine`."""
@@ -100,6 +111,7 @@ class _Tail:
         self._folder = folder
         self._day = ""
         self._file: BinaryIO | None = None
+        self._lines = 0  # whole lines handed out
         self._at = 0  # how far the file was read
         self._rest = b""  # the beginning of a line that is not whole yet
 
@@ -125,14 +137,26 @@ class _Tail:
 
     def _enter(self, day: Day) -> Iterator[bytes]:
         """Go on to another day; one that is closed already is read at once."""
-        self.close()
-        self._day, self._file, self._at, self._rest = day.name, None, 0, b""
-        with suppress(FileNotFoundError):  # closed just now
-            self._file = None if day.closed else day.path.open("rb")
+        self._day, self._lines = day.name, 0
+        self._open(day.path)
         if self._file is None:
             yield from Lines(day.path).each()
 
+    def _open(self, path: Path) -> None:
+        self.close()
+        self._file, self._at, self._rest = None, 0, b""
+        with suppress(FileNotFoundError):  # closed just now
+            self._file = path.open("rb") if path.suffix == ".jsonl" else None
+
     def _read(self) -> list[bytes]:
+        lines = self._read_on()
+        if self._was_replaced():
+            self._open(Path(cast(BinaryIO, self._file).name))
+            lines += self._read_on(known=self._lines)
+        return lines
+
+    def _read_on(self, known: int = 0) -> list[bytes]:
+        """The lines from where reading ended; the first `known` were handed out already."""
         if self._file is None:
             return []
         end = self._file.seek(0, 2)
@@ -141,7 +165,17 @@ class _Tail:
         self._file.seek(self._at)
         *lines, self._rest = (self._rest + self._file.read()).split(b"\n")
         self._at = self._file.tell()
-        return lines
+        self._lines += len(lines) - known
+        return lines[known:]
+
+    def _was_replaced(self) -> bool:
+        """Whether the day was written anew, because something in it was erased: then the old file grows no more."""
+        if self._file is None:
+            return False
+        try:
+            return Path(self._file.name).stat().st_ino != os.fstat(self._file.fileno()).st_ino
+        except FileNotFoundError:
+            return False  # closed
 
 
 def _is_about(part: object, person: str) -> bool:
@@ -151,8 +185,7 @@ def _is_about(part: object, person: str) -> bool:
 def _matching(day: Day, query: Query) -> Iterator[bytes]:
     number = 0
     try:
-        for raw in Lines(day.path).each():
-            number += 1
+        for number, raw in Lines(day.path).holding(query.needles):  # noqa: B007  (told below)
             if query.accepts(raw):
                 yield raw
     except BadLine as error:

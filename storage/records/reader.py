@@ -14,7 +14,7 @@ from moderation.errors import Broken
 
 from .days import DamagedDay, Day, Lines, first_index, list_days
 from .draft import Record
-from .line import BadLine, decode
+from .line import BadLine, Opened, decode, open_line
 
 
 class Log:
@@ -30,7 +30,7 @@ class Log:
 
     def read(self, start: int = 0, stop: int | None = None) -> Iterator[Record]:
         """The records from `start` up to, not including, `stop`. Raises `Broken` at a damaged line."""
-        for day, first in self._starting_with(start):
+        for day, first in self.starting_with(start):
             if stop is not None and first >= stop:
                 return
             yield from _records(day, max(0, start - first), None if stop is None else stop - first)
@@ -40,6 +40,27 @@ class Log:
         for record in self.read(index, index + 1):
             if record.index == index:
                 return record
+        raise LookupError(f"there is no record {index}")
+
+    def raw(self, index: int) -> bytes:
+        """One record as its line, without the newline. Raises `LookupError` if there is none, `Broken`."""
+        for day, first in self.starting_with(index):
+            try:
+                for raw in islice(Lines(day.path).each(), index - first, index - first + 1):
+                    return raw
+            except DamagedDay as error:
+                raise Broken(f"{day.path}: it cannot be read ({error.code})") from error
+        raise LookupError(f"there is no record {index}")
+
+    def line(self, index: int) -> Opened:
+        """The line of one record, taken apart. Raises `LookupError` and `Broken`."""
+        for day, first in self.starting_with(index)[:1]:
+            number = index - first
+            try:
+                for raw in islice(Lines(day.path).each(), max(0, number), max(0, number + 1)):
+                    return open_line(raw)
+            except (DamagedDay, BadLine) as error:
+                raise Broken(f"{day.path}, line {number + 1}: it cannot be read ({error.code})") from error
         raise LookupError(f"there is no record {index}")
 
     def first_of(self, day: Day) -> int | None:
@@ -54,9 +75,13 @@ class Log:
             self._firsts[day.name] = index
         return self._firsts[day.name]
 
-    def _starting_with(self, start: int) -> list[tuple[Day, int]]:
+    def starts(self) -> list[tuple[Day, int]]:
+        """The days that have records, each with the index of its first. Raises `Broken`."""
+        return [(day, first) for day in self.days() if (first := self.first_of(day)) is not None]
+
+    def starting_with(self, start: int) -> list[tuple[Day, int]]:
         """The days from the one that holds record `start`, each with the index of its first record."""
-        known = [(day, first) for day in self.days() if (first := self.first_of(day)) is not None]
+        known = self.starts()
         holder = bisect_right([first for _, first in known], start) - 1
         return known[max(0, holder) :]
 

@@ -4,22 +4,29 @@ Rules kept here: only what was never promised may be cut off: the torn end of th
 checkpoint, with nothing readable after it. Everything else that does not fit is damage: it is named and
 nothing is changed. Tiles are taken from the disk up to the open day, which is read anew; where
 that does not lead to what the checkpoint says, all days are read anew.
-Left to others: writing tiles and a checkpoint for what was found (`journal.py`), checking closed days
-against what was signed (`verify.py`).
+After a purge the days do not begin with record 0: then the tiles before them cannot be made anew.
+Left to others: writing tiles and a checkpoint for what was found (`journal.py`), going on with an erasure or purge
+(`erase.py`, `purge.py`), checking closed days against what was signed (`verify.py`).
 """
 
 from array import array
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from moderation.errors import Broken, Invalid
+from moderation.events import Json
 
 from . import disk
 from .checkpoint import Checkpoint, open_checkpoint
 from .days import DamagedDay, Day, Lines, finish_closing, list_days
-from .line import BadLine, open_line
+from .line import BadLine, is_time, open_line, time_ms
 from .merkle import Tree
 from .note import Verifier
+from .order import is_late, noted, start_of
+from .purge import read_min_index
+from .reader import Log
 from .tiles import NoTile, Tiles
 
 
@@ -42,6 +49,8 @@ class State:
     first: int = 0  # index of the open day's first record
     offsets: "array[int]" = field(default_factory=lambda: array("Q"))  # of each line in the open day, and its end
     recovery: Recovery | None = None
+    last_ms: int | None = None  # time of the open day's last record
+    unexplained: list[int] = field(default_factory=list)  # records of it that are older than the log says
 
     @property
     def open_day(self) -> Day | None:
@@ -73,7 +82,7 @@ def recover(folder: Path, verifier: Verifier) -> State:
     try:
         _plant(state, folder, end, checkpoint)
     except (NoTile, _Mismatch):
-        _replant(state, checkpoint)
+        _replant(state, folder, checkpoint)
     if end and end.torn:
         _cut(state, end)
     return state
@@ -114,6 +123,7 @@ class _Reading:
         self.number = 0
         self.at = 0  # where the next line begins
         self.bad = ""
+        self.last = start_of(day.name)
         state.offsets.append(0)
 
     def take(self, raw: bytes) -> None:
@@ -126,6 +136,7 @@ class _Reading:
         if self.bad:  # a whole record follows, so this is not a torn end
             raise Broken(self.bad)
         self._accept(opened.skeleton["i"], opened.leaf, len(raw) + 1)
+        self._follow(opened.skeleton)
 
     def _accept(self, index: object, leaf: bytes, length: int) -> None:
         assert isinstance(index, int)
@@ -136,6 +147,17 @@ class _Reading:
         self.leaves.append(leaf)
         self.at += length
         self.state.offsets.append(self.at)
+
+    def _follow(self, skeleton: Mapping[str, Json]) -> None:
+        """Whether times go forward, and if not, whether that is noted."""
+        index, at = cast(int, skeleton["i"]), cast(str, skeleton["t"])
+        if is_late(at, self.last):
+            self.state.unexplained.append(index)
+        if (about := noted(skeleton)) is not None and about in self.state.unexplained:
+            self.state.unexplained.remove(about)
+        if is_time(at):
+            self.last = at
+            self.state.last_ms = time_ms(at)
 
 
 def _plant(state: State, folder: Path, end: _Ending | None, checkpoint: Checkpoint | None) -> None:
@@ -176,9 +198,9 @@ def _grow(tree: Tree, leaves: list[bytes], checkpoint: Checkpoint | None) -> Non
     tree.extend(leaves)
 
 
-def _replant(state: State, checkpoint: Checkpoint | None) -> None:
+def _replant(state: State, folder: Path, checkpoint: Checkpoint | None) -> None:
     """The tree from all the days: slow, and needed only when tiles or the checkpoint were lost."""
-    tree = Tree()
+    tree = _root_stock(state, folder)
     for day in state.days:
         if not day.closed:
             state.first = tree.size
@@ -198,6 +220,21 @@ def _replant(state: State, checkpoint: Checkpoint | None) -> None:
     if not state.open_day:
         state.first = tree.size
     state.tree = tree
+
+
+def _root_stock(state: State, folder: Path) -> Tree:
+    """The tree before the first day: empty, or after a purge what the tiles say."""
+    below = read_min_index(folder)
+    first = Log(folder).first_of(state.days[0]) if below and state.days else None
+    if not first:
+        return Tree()
+    try:
+        return Tiles(folder / "tile").tree(first)
+    except NoTile as error:
+        raise Broken(
+            f"{folder / 'tile'}/{error} is missing. The records before {first} were purged, so it cannot be made "
+            "again; put it back from a backup or a copy"
+        ) from error
 
 
 def _leaves_of(day: Day, index: int) -> list[bytes]:

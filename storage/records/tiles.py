@@ -104,11 +104,15 @@ class Tiles:
 
     def names(self) -> Iterator[TileName | str]:
         """Every file in the folder: its tile name, or its path where that names no tile."""
-        for folder, _, files in os.walk(self.folder, onerror=_unless_gone):
-            for file in files:
-                if not fnmatch(file, disk.DRAFTS):
-                    relative = (Path(folder) / file).relative_to(self.folder).as_posix()
-                    yield TileName.parse(relative) or relative
+        for path in _files(self.folder):
+            if not fnmatch(path.name, disk.DRAFTS):
+                relative = path.relative_to(self.folder).as_posix()
+                yield TileName.parse(relative) or relative
+
+    def names_of_level(self, level: int) -> list[TileName]:
+        """The full tiles of one level that are there."""
+        names = (TileName.parse(path.relative_to(self.folder).as_posix()) for path in _files(self.folder / str(level)))
+        return [name for name in names if name and name.width == TILE_WIDTH]
 
     def _store(self, name: TileName, data: bytes) -> Path | None:
         """The path of the tile if it had to be made."""
@@ -123,6 +127,11 @@ class Tiles:
         for level, index, _ in full:
             path = self.folder / TileName(level, index).path
             disk.remove_folder(path.with_name(path.name + ".p"))
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for parent, _, files in os.walk(folder, onerror=_unless_gone):
+        yield from (Path(parent) / file for file in files)
 
 
 def _unless_gone(error: OSError) -> None:

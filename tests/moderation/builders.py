@@ -1,7 +1,7 @@
 """Rooms, people and histories for the tests of decisions, made short.
 
 `History` folds facts as `storage/project.py` does, in memory: what was decided about one person becomes what is known
-when the next thing about them is decided. Its own fold is compared with the database in `tests/storage/test_project.py`.
+when the next thing about them is decided. `tests/storage/test_project.py` compares this fold with the database.
 """
 
 from collections.abc import Iterable, Mapping
@@ -192,7 +192,8 @@ class History:
             in_force=tuple(self.in_force()),
             manages=frozenset(managed),
             recent_cases={
-                (case.room, case.rule): replace(case, events=(), messages=()) for case in self.cases.values()
+                (case.room, case.rule): replace(case, events=(), messages=(), on=-1, done=frozenset())
+                for case in self.cases.values()
             },
         )
 
@@ -267,7 +268,7 @@ class History:
                     manages=bool(fact.manages),
                     state=fact.state,
                     outcome="upheld" if fact.state == "decided" else "",
-                    latest=self.now,
+                    opened=self.now,
                     events=(fact.event,),
                     messages=(fact.event,),
                     on=fact.on,
@@ -275,7 +276,7 @@ class History:
             case CaseGrew():
                 case = self.cases[fact.n]
                 grown = (*case.events, fact.event)
-                self.cases[fact.n] = replace(case, latest=self.now, events=grown, messages=grown)
+                self.cases[fact.n] = replace(case, events=grown, messages=grown)
             case CaseDecided():
                 self.cases[fact.n] = replace(self.cases[fact.n], state=fact.state, outcome=fact.what)
                 self.decided_by[fact.n] = fact.by

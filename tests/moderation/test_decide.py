@@ -32,8 +32,8 @@ from tests.moderation.builders import (
 MANAGER = {"class": "moderate", "decide": "manager", "measure": "mute", "mute_for": "1h"}
 
 
-def with_case(user: UserId = ANNA, *, manages: bool = False, here: Any = None, **rule: Any) -> History:
-    told = History(policy(terms("spam", **{**MANAGER, **rule})), user=user, manages=manages, here=here)
+def with_case(user: UserId = ANNA, *, here: Any = None, **rule: Any) -> History:
+    told = History(policy(terms("spam", **{**MANAGER, **rule})), user=user, here=here)
     told.say("spam")
     return told
 

@@ -356,12 +356,12 @@ def test_a_warning_is_no_charge_and_makes_no_mute_begin_again() -> None:
 @pytest.mark.parametrize(
     ("left", "text", "recent", "reason"),
     [
-        (59, "see https://example.org", (), "tier-links"),
-        (40, "see https://example.org", (), "tier-links"),
-        (30, "see https://example.org", (), "tier-links"),
+        (59, "see https://example.org", (), "tier_links"),
+        (40, "see https://example.org", (), "tier_links"),
+        (30, "see https://example.org", (), "tier_links"),
         (60, "see https://example.org", (), None),
         (59, "good morning", (), None),
-        (59, "good morning", (NOON - 29_999, NOON), "tier-slow"),
+        (59, "good morning", (NOON - 29_999, NOON), "tier_slow"),
         (59, "good morning", (NOON - 30_000, NOON), None),
         (60, "good morning", (NOON - 1, NOON), None),
     ],

@@ -58,7 +58,7 @@ def test_where_credit_can_never_be_back_a_demotion_has_no_end() -> None:
 def test_mutes_and_bans_end_with_their_time_whatever_the_credit() -> None:
     for kind in ("mute", "ban"):
         for basis in ("credit", "rule", "interim", "decision", "command"):
-            held = InForce(5, kind, ROOM, ANNA, NOON, basis, 3)  # type: ignore[arg-type]
+            held = InForce(5, kind, ROOM, ANNA, NOON, basis, 3)
             assert reviewed(held, 90) == (over(held, "time", on=5),)
 
 
@@ -152,9 +152,7 @@ def test_who_was_demoted_and_so_manages_nothing_stays_demoted_when_a_small_part_
     assert [held.kind for held in told.in_force()] == ["demote", "mute"]
 
 
-def test_a_reversal_that_leaves_a_ban_without_basis_leaves_the_mute_that_would_have_been_its_time_counted_from_then() -> (
-    None
-):
+def test_a_reversed_ban_leaves_the_mute_that_would_have_been_with_its_time_counted_from_then() -> None:
     told = lived([(0, "bad"), (HOUR, "worst"), (HOUR, "worse")])
     assert [held.kind for held in told.in_force()] == ["ban"]
     told.wait(DAY)

@@ -33,7 +33,6 @@ def upgrade() -> None:
         sa.Column("outcome", sa.String(), nullable=False),
         sa.Column("opened", sa.Integer(), nullable=False),
         sa.Column("due", sa.Integer(), nullable=False),
-        sa.Column("latest", sa.Integer(), nullable=False),
         sa.Column("decided", sa.Integer(), nullable=False),
         sa.Column("by", sa.String(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
@@ -44,7 +43,7 @@ def upgrade() -> None:
     with op.batch_alter_table("cases", schema=None) as batch_op:
         batch_op.create_index("cases_by_card", ["card"], unique=False)
         batch_op.create_index("cases_by_state", ["room", "state", "due"], unique=False)
-        batch_op.create_index("cases_by_subject", ["person", "rule", "latest"], unique=False)
+        batch_op.create_index("cases_by_subject", ["person", "opened"], unique=False)
 
     op.create_table(
         "credit",
@@ -125,6 +124,14 @@ def upgrade() -> None:
     with op.batch_alter_table("outbox", schema=None) as batch_op:
         batch_op.create_index("outbox_in_order", ["priority", "id"], unique=False)
 
+    op.create_table(
+        "requests",
+        sa.Column("record", sa.Integer(), nullable=False),
+        sa.Column("user", sa.String(), nullable=False),
+        sa.Column("what", sa.String(), nullable=False),
+        sa.Column("at", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("record"),
+    )
     op.create_table(
         "rooms",
         sa.Column("room", sa.String(), nullable=False),

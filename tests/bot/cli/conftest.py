@@ -150,6 +150,6 @@ def _entry(record: int, user: str, at: int, **more: Any) -> dict[str, Any]:
 
 def _case(n: int, room: str, subject: str, **more: Any) -> dict[str, Any]:
     shared = {"record": 20 + n, "person": subject, "rule": "calm", "grade": "minor", "decide": "manager", "manages": 0}
-    times = {"opened": NOW - 2 * DAY_MS, "due": NOW, "latest": NOW}
+    times = {"opened": NOW - 2 * DAY_MS, "due": NOW}
     ending = {"outcome": "", "decided": 0, "by": ""}
     return {"n": n, "room": room, "subject": subject, "excerpt": "private words", **shared, **times, **ending, **more}

@@ -48,6 +48,7 @@ def test_any_latin_term_is_found_in_any_disguise(term: str, data: st.DataObject)
 @given(st.text(st.characters(categories=("L", "Nd", "M")), min_size=1, max_size=10), st.sampled_from(INVISIBLE[:6]))
 def test_a_term_of_any_script_is_found_in_any_case(term: str, invisible: str) -> None:
     assume(normalise(term).text.isalnum())
+    assume(not term.upper().isascii() or term.isascii())  # the capital of "ı" is a plain "I", which means itself
     compiled = rule(term, whole_words=False)
     for written in (term, term.lower(), term.upper(), invisible.join(term)):
         assert matched(compiled, f"- {written} -") is not None

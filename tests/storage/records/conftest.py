@@ -91,6 +91,30 @@ def notice(at_ms: int = NOON) -> Draft:
     return Draft("notice", at_ms, "G-7F3K", {"what": "joined"}, (Part(NOBODY, {"text": "你好 \U0001f600"}),))
 
 
+def two_parts(at_ms: int = NOON) -> Draft:
+    """Somebody removed somebody: a record about two people."""
+    by = Part(PersonId("@ben:example.org"), {"mxid": "@ben:example.org", "ev": "$two", "key": "@anna:example.org"})
+    target = Part(PersonId("@anna:example.org"), {"as": "target", "mxid": "@anna:example.org"})
+    return Draft("leave", at_ms, "G-7F3K", {"membership": "leave"}, (by, target))
+
+
+def erase(targets: Any, at_ms: int = NOON) -> Draft:
+    """The record that declares an erasure."""
+    parts = (Part(NOBODY, {"records": targets.text}),)
+    return Draft("erase", at_ms, fields={"parts": targets.count, "what": "request"}, parts=parts)
+
+
+def hold(covers: str, until_ms: int, at_ms: int = NOON) -> Draft:
+    """The record that places a hold."""
+    parts = (Part(NOBODY, {"duty": "a claim in court", "covers": covers}),)
+    return Draft("hold", at_ms, fields={"step": "placed", "until": until_ms}, parts=parts)
+
+
+def purge(below: int, at_ms: int) -> Draft:
+    """The record that declares a purge."""
+    return Draft("purge", at_ms, fields={"below": below, "what": "schedule"})
+
+
 def naive_root(leaves: Sequence[bytes]) -> bytes:
     """RFC 6962, 2.1, word for word; `leaves` are leaf hashes."""
     if not leaves:
@@ -118,6 +142,6 @@ def tools() -> Any:
         noon = NOON
         day_ms = DAY_MS
 
-    for function in (message, start, notice, naive_root, leaf_by_json):
+    for function in (message, start, notice, two_parts, erase, hold, purge, naive_root, leaf_by_json):
         setattr(Tools, function.__name__, staticmethod(function))
     return Tools

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from typing import Any
 
 import pytest
@@ -60,7 +61,7 @@ def test_plain_makes_anything_fit(value: Any) -> None:
     assert plain(fit) == fit
 
 
-@given(values.filter(lambda value: "." not in json.dumps(value)))
+@given(values.filter(lambda value: not re.search(r"\d[.e]", json.dumps(value))))
 def test_plain_leaves_alone_what_fits(value: Any) -> None:
     assert plain(value) == value
 

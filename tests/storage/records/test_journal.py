@@ -155,16 +155,44 @@ def test_a_later_day_closes_the_one_before(place: Any, tools: Any) -> None:
             "day/2026-11-25.jsonl.zst",
             "day/2026-11-27.jsonl",
         ]
-        assert [record.index for record in journal.read()] == [0, 1, 2, 3, 4, 5]
-        assert [record.parts[0].get("body") for record in journal.read(1)] == [
+        assert [record.index for record in journal.read()] == [0, 1, 2, 3, 4, 5, 6]
+        assert [record.parts[0].get("body") for record in journal.read(1) if record.parts] == [
             "one",
             "two",
             "three",
             "clock set back",
             "four",
         ]
-        assert [journal.get(index).index for index in range(6)] == list(range(6))
+        assert [journal.get(index).index for index in range(7)] == list(range(7))
         assert [record.index for record in journal.read(1, 4)] == [1, 2, 3]
+    assert verify(place.folder).problems == ()
+
+
+def test_a_record_much_older_than_the_one_before_is_followed_by_a_note(place: Any, tools: Any) -> None:
+    minute = 60_000
+    with place.open() as journal:
+        times = [NOON, NOON + 20 * minute, NOON + 10 * minute, NOON + 30 * minute, NOON, NOON - minute, NOON + minute]
+        assert journal.append([tools.message(at_ms=at) for at in times]) == [1, 2, 3, 4, 5, 6, 7]
+        note = journal.get(8)
+        assert (note.kind, note.fields, note.at_ms) == ("coverage", {"what": "clock", "count": 1, "on": 5}, times[-1])
+        assert journal.append([tools.message(at_ms=NOON - 10 * minute)]) == [9]  # eleven minutes back
+        assert journal.get(10).fields["on"] == 9
+        journal.close(NOON)
+    assert verify(place.folder).problems == ()
+    with place.open() as journal:
+        assert (journal.size, journal.append([tools.message(at_ms=NOON - 21 * minute)])) == (11, [11])
+        assert journal.get(12).fields["on"] == 11
+
+
+def test_a_note_that_a_crash_cut_off_is_written_by_the_next_opening(place: Any, tools: Any) -> None:
+    with place.open() as journal:
+        journal.append([tools.message(), tools.message(at_ms=NOON - DAY_MS // 2)])
+    lines = place.day().read_bytes().splitlines(keepends=True)
+    place.day().write_bytes(b"".join(lines[:-1]))
+    assert [problem.code for problem in verify(place.folder).problems] == ["backdated"]
+    with place.open() as journal:
+        assert (journal.size, journal.get(3).fields["on"]) == (4, 2)
+        journal.close(NOON)
     assert verify(place.folder).problems == ()
 
 
@@ -181,7 +209,7 @@ def test_a_quiet_log_is_closed_at_midnight_too(place: Any, tools: Any) -> None:
         journal.close(NOON + DAY_MS)
     assert verify(place.folder).problems == ()
     with place.open(NOON + DAY_MS) as journal:
-        assert journal.size == 2
+        assert (journal.size, journal.get(2).fields["what"]) == (3, "clock")
 
 
 def test_closed_days_and_no_open_one(place: Any, tools: Any) -> None:

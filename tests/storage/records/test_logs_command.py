@@ -176,7 +176,8 @@ def test_chinese(log: Any, logs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_problem_has_a_text_that_its_fields_fill() -> None:
     source = "".join(path.read_text("utf-8") for path in SOURCES.glob("*.py"))
-    codes = set(re.findall(r'\.add\(\s*"(\w+)"', source)) | {"erased_unknown", "erased_too_many"}
+    codes = set(re.findall(r'\.add\(\s*"(\w+)"', source))
+    codes |= set(re.findall(r'\._add\(\s*"(\w+)"', source)) | set(re.findall(r'Fault\([^,]+, "(\w+)"', source))
     codes |= {f"day_{code}" for code in re.findall(r'DamagedDay\("(\w+)"', source)}
     codes |= {f"line_{code}" for code in re.findall(r'BadLine\("(\w+)"', source)}
     catalog = Catalog.load()

@@ -45,6 +45,19 @@ def test_what_fits(log: Any, query: Query, expected: list[int]) -> None:
     assert indices(log, query) == expected
 
 
+def test_text_is_found_wherever_it_stands(place: Any, tools: Any) -> None:
+    texts = ["needle in front", "nothing", "at the end a needle", "needle and needle", "two\nneedles"]
+    with place.open() as journal:
+        for at in (NOON, NOON + DAY_MS):
+            journal.append([tools.message(text, at) for text in texts])
+        journal.close(NOON)
+    assert indices(place, Query(text=b"needle")) == [1, 3, 4, 5, 6, 8, 9, 10]
+    assert indices(place, Query(text=b"needle"), 2) == [9, 10]
+    assert indices(place, Query(text=b"}\n{")) == []
+    assert indices(place, Query(text=b'{"i":3,')) == [3]
+    assert indices(place, Query(text=b'=="}]}')) == list(range(11))
+
+
 @pytest.mark.parametrize(("count", "expected"), [(1, [6]), (2, [5, 6]), (4, [3, 4, 5, 6]), (100, list(range(7)))])
 def test_the_last_ones(log: Any, count: int, expected: list[int]) -> None:
     assert indices(log, Query(), count) == expected
@@ -54,7 +67,7 @@ def test_a_record_older_than_its_day_is_found_by_its_time(place: Any, tools: Any
     with place.open() as journal:
         journal.close_day(NOON + DAY_MS)
         journal.append([tools.message(at_ms=NOON + 5)])
-    assert indices(place, Query(since_ms=NOON, until_ms=NOON + 10)) == [0, 1]
+    assert indices(place, Query(since_ms=NOON, until_ms=NOON + 10, kinds=frozenset({"message"}))) == [1]
 
 
 def test_damage_is_named_not_passed_over(log: Any) -> None:

@@ -431,33 +431,3 @@ def test_parts_may_not_be_left_out_altogether(log: Path) -> None:
     lines[4] = orjson.dumps({**orjson.loads(lines[4]), "c": orjson.loads(unpack(log)[4])["c"]}) + b"\n"
     pack(log, lines)
     assert found(verify(log)) == [("line_form", CLOSED, 5, 4)]
-
-
-# After a purge (the format is ready for it, the command comes later)
-
-
-def purge(place: Any, first: int, minimum: int) -> None:
-    (place.folder / CLOSED).unlink()
-    (place.folder / "min_index").write_text(f"{minimum}\n")
-    for index in range(minimum // 256):
-        (place.folder / f"tile/0/{index:03d}").unlink()
-
-
-@pytest.mark.parametrize(
-    ("below", "minimum", "expected"),
-    [(601, 512, []), (600, 512, ["purge_undeclared"]), (601, 256, ["purge_mismatch"]), (601, 768, ["purge_mismatch"])],
-)
-def test_a_purged_log(place: Any, tools: Any, below: int, minimum: int, expected: list[str]) -> None:
-    with place.open() as journal:
-        journal.append([tools.message()] * 600)
-        journal.append([tools.message(at_ms=NOON + DAY_MS)] * 200)
-        journal.append([Draft("purge", NOON + DAY_MS, fields={"below": below})])
-        journal.close(NOON)
-    purge(place, 601, minimum)
-    report = verify(place.folder)
-    assert [problem.code for problem in report.problems] == expected
-    if not expected:
-        assert (report.first, report.records) == (601, 201)
-        with place.open(NOON + DAY_MS) as journal:
-            assert journal.size == 802
-            assert [record.index for record in journal.read()] == list(range(601, 802))

@@ -1,0 +1,344 @@
+"""How fast the records are, beside what the same machine does without them.
+
+    python bench/records.py [--json FILE] [--records N] [--rounds N]
+
+Each figure stands beside a floor that is measured in turn with it, in the same rounds: writing and flushing the same
+bytes, hashing them, packing them, looking for something in them, all without records. What counts is the ratio, since
+machines differ and are busy; medians of the rounds are printed. "alone" is what it would be if nobody else used the
+machine, by the processor time it took, all processes together, on as many processors as it uses.
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import zstandard
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from moderation.events import Json
+from moderation.ids import PersonId
+from storage.identity import PersonKeys
+from storage.records.days import Lines, list_days
+from storage.records.draft import NOBODY, Draft, Part
+from storage.records.find import parts_of
+from storage.records.holds import InForce
+from storage.records.journal import Journal
+from storage.records.proof import Prover, verify_inclusion
+from storage.records.query import Query, last
+from storage.records.tiles import Tiles
+from storage.records.verify import verify
+from storage.records.verify_pool import processors
+
+NOON = 1_795_521_600_000  # 2026-11-24T12:00:00Z
+DAY_MS = 86_400_000
+BATCH = 256
+PERSONS = 50
+BUDGET_S = 80
+WORDS = (
+    "the",
+    "of",
+    "and",
+    "to",
+    "in",
+    "is",
+    "that",
+    "it",
+    "was",
+    "for",
+    "on",
+    "are",
+    "with",
+    "they",
+    "be",
+    "at",
+    "one",
+)
+
+Work = Callable[[], float]  # returns seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measure: ours and the floor, in the same unit; for rates more is better, for times less."""
+
+    name: str
+    unit: str
+    ours: float
+    floor_name: str
+    floor: float
+    target: str = ""
+    alone: float = 0.0  # 0: not told
+
+    @property
+    def ratio(self) -> float:
+        """How much of the floor is reached (rates), or how many times it takes (times)."""
+        return self.ours / self.floor if self.floor else 0.0
+
+
+class Bench:
+    """A temporary folder, a number of records, and how much time is left."""
+
+    def __init__(self, root: Path, records: int, rounds: int) -> None:
+        self.root = root
+        self.records = records
+        self.rounds = rounds
+        self.ends = time.monotonic() + BUDGET_S
+        self.drafts = list(_drafts(records))
+        self._made = 0
+
+    def place(self) -> tuple[Path, Journal]:
+        """A new log."""
+        self._made += 1
+        data_dir = self.root / f"log{self._made}"
+        return data_dir, Journal.open(data_dir, "bench.example.org/log", PersonKeys.open(data_dir), NOON)
+
+    def medians(self, ours: Work, floor: Work) -> tuple[float, float, float]:
+        """Both in turn, until the rounds or the time are over: ours, the floor, and our processor time for one time."""
+        one: list[float] = []
+        other: list[float] = []
+        busy: list[float] = []
+        while len(one) < self.rounds and (not one or time.monotonic() < self.ends):
+            before = _processor_time()
+            one.append(ours())
+            busy.append(_processor_time() - before)
+            other.append(floor())
+        return statistics.median(one), statistics.median(other), statistics.median(busy)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--json", type=Path, help="write the figures there, too")
+    parser.add_argument("--records", type=int, default=200_000, help="how many records the large log has")
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    root = Path(tempfile.mkdtemp(prefix="bench-records-"))
+    try:
+        figures = list(run(Bench(root, options.records, options.rounds)))
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+    for figure in figures:
+        tell(figure)
+    if options.json:
+        found = [{**asdict(figure), "ratio": figure.ratio} for figure in figures]
+        options.json.write_text(json.dumps({"processors": os.cpu_count(), "figures": found}, indent=2) + "\n")
+
+
+def run(bench: Bench) -> Iterator[Figure]:
+    """All measures, the quick ones first."""
+    yield append_batches(bench)
+    yield append_single(bench)
+    data_dir = large_log(bench)
+    yield size(bench, data_dir)
+    yield inclusion(bench, data_dir)
+    yield search(bench, data_dir)
+    yield check(bench, data_dir)
+    yield erase(bench, data_dir)
+
+
+def append_batches(bench: Bench) -> Figure:
+    """Batches of 256, each flushed, as a full sync response is."""
+    drafts = bench.drafts[: min(25_600, bench.records)]
+    lines = b""
+
+    def ours() -> float:
+        nonlocal lines
+        data_dir, journal = bench.place()
+        began = time.perf_counter()
+        for at in range(0, len(drafts), BATCH):
+            journal.append(drafts[at : at + BATCH])
+            journal.sync()
+        took = time.perf_counter() - began
+        journal.close(NOON)
+        lines = next((data_dir / "records/day").glob("*.jsonl")).read_bytes()
+        shutil.rmtree(data_dir)
+        return took
+
+    def floor() -> float:
+        return _write(bench.root / "raw", lines, len(drafts) // BATCH)
+
+    count = len(drafts)
+    one, other, busy = bench.medians(ours, floor)
+    return Figure(
+        "append, batches of 256", "records/s", count / one, "write + fsync", count / other, ">= 60,000", count / busy
+    )
+
+
+def append_single(bench: Bench) -> Figure:
+    """One by one, each flushed."""
+    drafts = bench.drafts[: min(1000, bench.records)]
+
+    def ours() -> float:
+        data_dir, journal = bench.place()
+        began = time.perf_counter()
+        for draft in drafts:
+            journal.append([draft])
+            journal.sync()
+        took = time.perf_counter() - began
+        journal.close(NOON)
+        shutil.rmtree(data_dir)
+        return took
+
+    count = len(drafts)
+    one, other, busy = bench.medians(ours, lambda: _write(bench.root / "raw", b"x" * 400 * count, count))
+    return Figure("append, one by one", "records/s", count / one, "write + fsync", count / other, "", count / busy)
+
+
+def large_log(bench: Bench) -> Path:
+    """All records, on one day, which is closed; then the erasure of nobody, so that a day is open."""
+    data_dir, journal = bench.place()
+    for at in range(0, bench.records, BATCH):
+        journal.append(bench.drafts[at : at + BATCH])
+    journal.append([Draft("start", NOON + DAY_MS, fields={"version": "0.1.0"})])
+    journal.close(NOON + DAY_MS)
+    return data_dir
+
+
+def size(bench: Bench, data_dir: Path) -> Figure:
+    """Bytes on disk, with hashes and all, against the bare text of the messages packed in the same way."""
+    files = [path.stat().st_size for path in (data_dir / "records").rglob("*") if path.is_file()]
+    texts = "\n".join(str(draft.parts[0].data["body"]) for draft in bench.drafts).encode()
+    packed = len(zstandard.ZstdCompressor(level=6).compress(texts))
+    return Figure("size", "bytes/record", sum(files) / bench.records, "zstd of the texts", packed / bench.records)
+
+
+def inclusion(bench: Bench, data_dir: Path) -> Figure:
+    """One proof, from tiles that are in memory; against the hashes it takes to check it."""
+    prover = Prover(Tiles(data_dir / "records/tile"))
+    size = bench.records + 2
+    root = prover.root(0, size, size)
+    chosen = [random.Random(1).randrange(bench.records // 8) for _ in range(2000)]
+    proofs = [prover.inclusion(index, size) for index in chosen]
+
+    def ours() -> float:
+        return _timed(lambda: [prover.inclusion(index, size) for index in chosen]) / len(chosen)
+
+    def floor() -> float:
+        pairs = list(zip(chosen, proofs, strict=True))
+        return _timed(lambda: [verify_inclusion(root, i, size, proof, root) for i, proof in pairs]) / len(chosen)
+
+    one, other, busy = bench.medians(ours, floor)
+    alone = busy / len(chosen) * 1e6
+    return Figure(f"proof of {len(proofs[0])} hashes", "us", one * 1e6, "checking it", other * 1e6, "", alone)
+
+
+def search(bench: Bench, data_dir: Path) -> Figure:
+    """A word that stands in few records, in a closed day."""
+    folder = data_dir / "records"
+    day = list_days(folder / "day")[0]
+    text = b"\n".join(Lines(day.path).blocks())
+    query = Query(text=b"needle 77,")
+
+    def ours() -> float:
+        return _timed(lambda: last(folder, query, 0))
+
+    one, other, busy = bench.medians(ours, lambda: _timed(lambda: text.find(b"not in it, never")))
+    size = len(text) / 1e6
+    return Figure("search a text", "MB/s", size / one, "bytes.find", size / other, ">= 100", size / busy)
+
+
+def check(bench: Bench, data_dir: Path) -> Figure:
+    """Everything checked; against hashing the same bytes."""
+    folder = data_dir / "records"
+    lines = [line for batch in Lines(list_days(folder / "day")[0].path) for line in batch]
+
+    def ours() -> float:
+        began = time.perf_counter()
+        assert verify(folder).ok
+        return time.perf_counter() - began
+
+    one, other, busy = bench.medians(ours, lambda: _timed(lambda: [sha256(line).digest() for line in lines]))
+    count = bench.records
+    alone = count / busy * processors()
+    return Figure("verify", "records/s", count / one, "sha256 of each line", count / other, ">= 200,000", alone)
+
+
+def erase(bench: Bench, data_dir: Path) -> Figure:
+    """One of fifty persons, from finding their parts to the new file; against packing the same day once."""
+    text = b"\n".join(Lines(list_days(data_dir / "records/day")[0].path).blocks())
+    persons = iter(range(PERSONS))
+
+    def ours() -> float:
+        journal = Journal.open(data_dir, "bench.example.org/log", PersonKeys.open(data_dir), NOON + DAY_MS)
+        began = time.perf_counter()
+        targets = parts_of(journal.folder, [_person(next(persons))], InForce()).targets
+        parts = (Part(NOBODY, {"records": targets.text}),)
+        [by] = journal.append([Draft("erase", NOON + DAY_MS, fields={"parts": targets.count}, parts=parts)])
+        journal.erase(targets, by)
+        took = time.perf_counter() - began
+        journal.close(NOON + DAY_MS)
+        return took
+
+    def floor() -> float:
+        return _timed(lambda: zstandard.ZstdCompressor(level=6).compress(text))
+
+    one, other, busy = bench.medians(ours, floor)
+    return Figure("erase one person", "s", one, "zstd of the day", other, "< 2", busy)
+
+
+def tell(figure: Figure) -> None:
+    """One line."""
+    rate = figure.unit.endswith("/s")
+    ratio = f"{figure.ratio:6.1%} of it" if rate else f"{figure.ratio:5.1f} times it"
+    print(
+        f"{figure.name:<24}{_number(figure.ours):>10} {figure.unit:<13}"
+        f"{figure.floor_name:<20}{_number(figure.floor):>12}   {ratio:<15}"
+        f"{f'alone {_number(figure.alone)}' if figure.alone else '':<16}{figure.target}"
+    )
+
+
+def _drafts(count: int) -> Iterator[Draft]:
+    chance = random.Random(7)
+    for number in range(count):
+        person = _person(number % PERSONS)
+        body = f"needle {number}, " + " ".join(chance.choices(WORDS, k=chance.randrange(3, 20)))
+        event = f"${chance.getrandbits(258):065x}"[:44]
+        data: dict[str, Json] = {"mxid": person, "ev": event, "ts": NOON + number // 10 - 5, "body": body}
+        yield Draft("message", NOON + number // 10, "G-7F3K", parts=(Part(PersonId(person), data),))
+
+
+def _person(number: int) -> str:
+    return f"@user{number}:example.org"
+
+
+def _timed(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def _processor_time() -> float:
+    """Of this process and of those it has ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def _write(path: Path, data: bytes, pieces: int) -> float:
+    """Seconds to write `data` in pieces, each flushed."""
+    step = max(1, len(data) // pieces)
+    began = time.perf_counter()
+    with path.open("wb", buffering=0) as file:
+        for at in range(0, len(data), step):
+            file.write(data[at : at + step])
+            os.fdatasync(file.fileno())
+    took = time.perf_counter() - began
+    path.unlink()
+    return took
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""`answerable erase PERSON`: take what is held on a person out of the records and the tables.
+
+With ``--json``: `parts` (erased, or with ``--dry-run`` to be erased), `record` (of the erasure; -1: none), `kept`
+(objects with `parts`, `duty`, `until`; duty "" is a measure or charge in force), `elsewhere` (records in which
+others name them).
+"""
+
+from typing import Annotated
+
+import typer
+
+from moderation.errors import Refused
+from moderation.notices import Code, Moment
+
+from .logs_asking import Reason, check_reason, person_of
+from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from .output import as_json, say, text
+
+app = new_app("cli.erase.help")
+
+
+@app.command(help=text("cli.erase.help"), epilog=text("cli.erase.epilog"))
+def erase(
+    person: Annotated[str, typer.Argument(metavar="@USER:SERVER")],
+    reason: Reason,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help=text("cli.erase.dry_run"))] = False,
+    yes: Annotated[bool, typer.Option("--yes", help=text("cli.erase.yes"))] = False,
+    json: AsJson = False,
+    config_file: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Erase a person."""
+    from ..config import load_config
+    from .operate import perform
+
+    config = load_config(config_file)
+    user, words = person_of(person), check_reason(reason)
+    plan = perform(config, "erase", person=user, reason=words, dry_run=True)
+    if not dry_run:
+        if not yes and not typer.confirm(text("cli.erase.sure", person=user, parts=plan["parts"]), err=True):
+            raise Refused("cli.erase.left")
+        plan = perform(config, "erase", person=user, reason=words)
+    if json:
+        as_json(plan)
+        return
+    _tell(plan, dry_run=dry_run)
+
+
+def _tell(done: dict[str, object], *, dry_run: bool) -> None:
+    if dry_run:
+        say("cli.erase.would", parts=done["parts"], yes=Code("--dry-run"))
+    elif done["parts"]:
+        say("own.erase.done", parts=done["parts"], n=done["record"])
+    else:
+        say("own.erase.nothing")
+    for kept in done["kept"]:  # type: ignore[attr-defined]
+        key = "own.erase.kept" if kept["until"] else "own.erase.kept-open"
+        say(key, parts=kept["parts"], until=Moment(kept["until"]), duty=kept["duty"] or text("own.erase.duty-measure"))
+    if done["elsewhere"]:
+        say("cli.erase.elsewhere", count=done["elsewhere"])

@@ -1,0 +1,173 @@
+"""`answerable logs coverage`: what the bot did not see, by room and time, and why; and when it did not run.
+
+It tells no content, so no reason is needed. ``--json``: an object with the keys `unseen` (objects with `room` (group
+code, or null), `what`, `count`, `first` and `last` (times), `records` (numbers of the records that say so)) and `off`
+(objects with `from` and `to` (times, or null where not known) and `stopped`: whether it stopped in good order).
+
+What was posted while the bot did not run is fetched when it starts; what could not be fetched is a gap, and listed.
+Left to others: noticing it (`bot/gaps.py`, `bot/receive.py`).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from moderation.errors import Broken
+
+from ..messages.catalog import Catalog
+from .logs_asking import DataDir, Room, Since, Until, data_dir_of, moment_of, query_of
+from .lookup import now_ms
+from .options import DEFAULT_CONFIG, AsJson, ConfigFile
+from .output import as_json, say, text
+from .progress import Bar, progress
+
+if TYPE_CHECKING:
+    from storage.records.query import Query
+
+_MOST_NUMBERS = 1_000  # of records, kept for one row
+
+
+@dataclass(slots=True)
+class Unseen:
+    """What one room lacks on one day, for one reason."""
+
+    room: str | None
+    what: str
+    first: str
+    last: str = ""
+    count: int = 0
+    records: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Off:
+    """The bot did not run. `since` is None where it died: nobody wrote down when."""
+
+    since: str | None
+    until: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """All of it, oldest first."""
+
+    unseen: list[Unseen]
+    off: list[Off]
+
+
+def coverage(
+    room: Room = None,
+    since: Since = None,
+    until: Until = None,
+    json: AsJson = False,
+    data_dir: DataDir = None,
+    config_file: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Tell what was not seen."""
+    folder, now = data_dir_of(data_dir, config_file) / "records", now_ms()
+    query = query_of(folder, room, None, (), moment_of(since, now), moment_of(until, now))
+    with progress() as bar:
+        found = look(folder, query, bar)
+    if json:
+        as_json({"unseen": [_unseen_json(row) for row in found.unseen], "off": [_off_json(off) for off in found.off]})
+        return
+    for row in found.unseen:
+        say("cli.logs.unseen_row", room=row.room or "-", what=_why(row.what), count=row.count, when=_when(row),
+            record=str(row.records[0]))  # fmt: skip
+    for off in found.off:
+        _tell_off(off)
+    if not found.unseen:
+        say("cli.logs.unseen_none")
+
+
+def look(folder: Path, query: "Query", bar: Bar | None = None) -> Coverage:
+    """Go through the records that say something was not seen. Raises `Broken` at a damaged line."""
+    rows: dict[tuple[str | None, str, str], Unseen] = {}
+    off: list[Off] = []
+    stopped: str | None = None
+    runs = False
+    for skeleton in _skeletons(folder, query, bar):
+        at = str(skeleton["t"])
+        match skeleton["k"]:
+            case "coverage":
+                if not query.groups or skeleton.get("g") in query.groups:
+                    _add(rows, skeleton)
+            case "stop":
+                stopped, runs = at, False
+            case "start":
+                if stopped is not None or runs:
+                    off.append(Off(stopped, at))
+                stopped, runs = None, True
+    if stopped is not None:
+        off.append(Off(stopped, None))
+    return Coverage(list(rows.values()), off)
+
+
+def _add(rows: dict[tuple[str | None, str, str], Unseen], skeleton: dict[str, Any]) -> None:
+    at, what, group = str(skeleton["t"]), str(skeleton.get("what", "-")), skeleton.get("g")
+    row = rows.setdefault((group, what, at[:10]), Unseen(group, what, at))
+    row.last = at
+    row.count += skeleton.get("count", 0) or 0
+    if len(row.records) < _MOST_NUMBERS:
+        row.records.append(skeleton["i"])
+
+
+def _skeletons(folder: Path, query: "Query", bar: Bar | None) -> Iterator[dict[str, Any]]:
+    from storage.records.days import DamagedDay, Lines, list_days
+    from storage.records.line import BadLine, open_line, time_text
+
+    days = [day for day in list_days(folder / "day") if query.may_be_in(day)]
+    since = "" if query.since_ms is None else time_text(query.since_ms)
+    until = "~" if query.until_ms is None else time_text(query.until_ms)
+    needles = [b'"k":"coverage"', b'"k":"start"', b'"k":"stop"']
+    for done, day in enumerate(days):
+        if bar:
+            bar(text("cli.logs.looking"), done, len(days))
+        number = 0
+        try:
+            for number, raw in Lines(day.path).holding(needles):  # noqa: B007  (told below)
+                skeleton = open_line(raw).skeleton
+                if skeleton["k"] in ("coverage", "start", "stop") and since <= str(skeleton["t"]) < until:
+                    yield dict(skeleton)
+        except (BadLine, DamagedDay) as error:
+            raise Broken(f"{day.path}, line {number}: it cannot be read ({error.code})") from error
+
+
+def _why(what: str) -> str:
+    key = f"cli.logs.unseen.{what}"
+    return text(key) if Catalog.load().has(key) else what
+
+
+def _when(row: Unseen) -> str:
+    first, last = _minute(row.first), _minute(row.last)
+    return first if first == last else f"{first} - {last[11:]}"
+
+
+def _minute(at: str) -> str:
+    return at[:16].replace("T", " ")
+
+
+def _tell_off(off: Off) -> None:
+    until = _minute(off.until) if off.until else ""
+    if off.since is None:
+        say("cli.logs.off_died", until=until)
+    elif off.until is None:
+        say("cli.logs.off_still", since=_minute(off.since))
+    else:
+        say("cli.logs.off", since=_minute(off.since), until=until)
+
+
+def _unseen_json(row: Unseen) -> dict[str, Any]:
+    return {
+        "room": row.room,
+        "what": row.what,
+        "count": row.count,
+        "first": row.first,
+        "last": row.last,
+        "records": row.records,
+    }
+
+
+def _off_json(off: Off) -> dict[str, Any]:
+    return {"from": off.since, "to": off.until, "stopped": off.since is not None}

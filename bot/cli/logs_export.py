@@ -1,0 +1,153 @@
+"""`answerable logs export`: hand records over, so that a stranger can read and check them.
+
+As it hands over what people wrote, ``--reason`` is needed; before the file appears under its name, a note of who, when,
+why, what was asked for and the file's SHA-256 is left for the bot to record. Exit code 1: the export was made, but the
+log itself is damaged, and what is damaged is told. ``--json``: an object with the keys `file`, `sha256`, `records`,
+`supporting`, `withheld`, `erased`, `size`, `media` and `problems` (texts).
+
+Left to others: making it (`storage/export`), opening files that are kept encrypted.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, BinaryIO
+
+import typer
+
+from moderation.errors import Refused
+
+from ..messages.catalog import LANGUAGES, Catalog, cli_language
+from .logs_asking import (
+    DataDir,
+    Kinds,
+    Reason,
+    Since,
+    Until,
+    check_reason,
+    data_dir_of,
+    given,
+    group_of,
+    kinds_of,
+    leave_note,
+    moment_of,
+    person_of,
+    user,
+)
+from .lookup import now_ms
+from .options import DEFAULT_CONFIG, AsJson, ConfigFile
+from .output import FAILED, as_json, say, text
+from .progress import Bar, progress
+
+if TYPE_CHECKING:
+    from storage.export.export import Summary
+
+Rooms = Annotated[list[str] | None, typer.Option("--room", "-r", metavar="ROOM", help=text("cli.logs.option.rooms"))]
+Persons = Annotated[
+    list[str] | None, typer.Option("--person", "-p", metavar="MXID", help=text("cli.logs.option.persons"))
+]
+Cases = Annotated[list[int] | None, typer.Option("--case", "-n", min=1, metavar="N", help=text("cli.logs.option.case"))]
+
+
+class CatalogWords:
+    """The message files in one language, as `storage/export` asks for words."""
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+        self._catalog = Catalog.load()
+
+    def has(self, key: str) -> bool:
+        """Whether there is such a text."""
+        return self._catalog.has(key)
+
+    def text(self, key: str, **fields: object) -> str:
+        """The text, filled."""
+        return self._catalog.text(self.language, key, **fields)
+
+
+def export(
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help=text("cli.logs.option.zip"))],
+    reason: Reason,
+    room: Rooms = None,
+    person: Persons = None,
+    case: Cases = None,
+    kind: Kinds = None,
+    since: Since = None,
+    until: Until = None,
+    everything: Annotated[bool, typer.Option("--all-parts", help=text("cli.logs.option.all_parts"))] = False,
+    lang: Annotated[str | None, typer.Option(metavar="LANG", help=text("cli.logs.option.lang"))] = None,
+    json: AsJson = False,
+    data_dir: DataDir = None,
+    config_file: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Export records."""
+    from storage.export.export import Request
+    from storage.export.export import export as make
+    from storage.export.selection import Selection
+
+    data, now = data_dir_of(data_dir, config_file), now_ms()
+    selection = Selection(
+        groups=frozenset(group_of(data / "records", typed) for typed in room or ()),
+        persons=frozenset(map(person_of, person or ())),
+        cases=frozenset(case or ()),
+        kinds=kinds_of(kind or ()),
+        since_ms=moment_of(since, now),
+        until_ms=moment_of(until, now),
+        everything=everything,
+    )
+    asked = given(
+        what="export", file=out.name, room=room, person=person, case=case, kind=kind, since=since, until=until,
+        all_parts=everything,
+    )  # fmt: skip
+    request = Request(selection, now, user(), check_reason(reason))
+
+    def announce(sha256: str, count: int) -> None:
+        leave_note(data, reason, now, {**asked, "records": count, "sha256": sha256})
+
+    try:
+        with progress() as bar:
+            summary = make(
+                data / "records", out, request, CatalogWords(_language(lang)), media=kept_files(data),
+                announce=announce, progress=_told(bar),
+            )  # fmt: skip
+    except OSError as error:
+        raise Refused("cli.logs.out_failed", file=out, why=error.strerror or str(error)) from error
+    if json:
+        as_json({"file": str(out), **asdict(summary)})
+    else:
+        _tell(summary, out)
+    raise typer.Exit(FAILED if summary.problems else 0)
+
+
+def kept_files(data: Path) -> Callable[[str], BinaryIO | None]:
+    """Opens files that were kept as they came, by their SHA-256."""
+
+    def opened(digest: str) -> BinaryIO | None:
+        try:
+            return (data / "media" / digest).open("rb")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    return opened
+
+
+def _language(asked: str | None) -> str:
+    if asked is not None and asked not in LANGUAGES:
+        raise typer.BadParameter(text("cli.logs.bad_lang", languages=", ".join(LANGUAGES)), param_hint="--lang")
+    return asked or cli_language()
+
+
+def _told(bar: Bar | None) -> Callable[[str, int, int], None]:
+    labels = {stage: text(f"cli.logs.exporting.{stage}") for stage in ("choose", "write", "check")}
+    return lambda stage, done, total: bar(labels[stage], done, total) if bar else None
+
+
+def _tell(summary: "Summary", out: Path) -> None:
+    say("cli.logs.exported", file=out, records=summary.records, supporting=summary.supporting)
+    if summary.withheld:
+        say("cli.logs.exported_withheld", count=summary.withheld)
+    say("cli.logs.exported_sum", sha256=summary.sha256)
+    if summary.problems:
+        say("cli.logs.export_damaged", count=len(summary.problems))
+        for problem in summary.problems:
+            say("cli.logs.export_problem", what=problem)

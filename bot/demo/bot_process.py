@@ -1,0 +1,179 @@
+"""The bot as an operator runs it: set up and started through its own command line, a process of its own.
+
+Rules this module keeps: nothing of the product is called in this process; settings of this terminal (`ANSWERABLE_...`)
+do not reach the bot; one folder holds all it has, so `answerable COMMAND --config FOLDER/config.toml` works there; that
+it ended by itself is told apart from our having killed it.
+Left to others: what the rules of the story are for (`bot/demo/steps.py`).
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+import orjson
+
+from moderation.errors import AnswerableError
+
+from . import child
+
+MODULE = "bot.cli.main"
+CONFIG_FILE = "config.toml"
+LOG_FILE = "bot.log"
+_START_S = 60.0
+_COMMAND_S = 60.0
+_POLL_S = 0.02
+_LOG_LINES = 15
+
+# What the operator adds to what `init` wrote. Two serious cases are to bring somebody below `manage_from`, which stays
+# at its default of 40, but neither slow mode nor a mute with it, so that the one effect is seen without the others.
+RULES = """
+[credit]
+costs = { minor = 5, moderate = 10, serious = 35, severe = 50 }
+
+[tiers]
+b = 30
+c = 25
+
+[[rules]]
+name = "no-elephants"
+kind = "terms"
+class = "moderate"
+terms = ["purple elephant"]
+text = { en = "No purple elephants", zh = "不谈紫色大象" }
+
+[[rules]]
+name = "no-endings"
+kind = "terms"
+class = "serious"
+decide = "manager"
+terms = ["the butler did it"]
+text = { en = "Do not tell how a story ends", zh = "不要剧透" }
+
+[[rules]]
+name = "no-ticket-numbers"
+kind = "pattern"
+class = "serious"
+decide = "manager"
+patterns = ['TICKET-[0-9]+']
+text = { en = "Ticket numbers stay out of this room", zh = "不要发送工单号" }
+"""
+
+
+class BotFailed(AnswerableError):
+    """The bot could not be set up or started, or ended by itself; the message has its last words."""
+
+
+class Ran(NamedTuple):
+    """How a command ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+class BotProcess:
+    """One deployment of the bot in `folder`, and its process while it runs."""
+
+    def __init__(self, folder: Path, language: str) -> None:
+        self.folder = folder
+        self.config = folder / CONFIG_FILE
+        self.restarts = 0
+        self._environ = {name: value for name, value in os.environ.items() if not name.startswith("ANSWERABLE_")}
+        self._environ["ANSWERABLE_LANG"] = language
+        self._language = language
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log_from = 0
+
+    @property
+    def pid(self) -> int | None:
+        """The process id while it runs."""
+        return self._process.pid if self._process is not None and self._process.poll() is None else None
+
+    async def set_up(self, url: str, user: str, password: str, operator: str) -> None:
+        """`answerable init`, and the operator's rules added to what it wrote. Raises `BotFailed`."""
+        where = ("--homeserver", url, "--user", user, "--data-dir", ".")
+        who = ("--operator", operator, "--language", self._language)
+        ran = await self.command("init", *where, *who, "--password-stdin", "--yes", stdin=f"{password}\n")
+        if ran.code != 0:
+            raise BotFailed(f"answerable init: {ran.code}\n{ran.err}")
+        with self.config.open("a", encoding="utf-8") as file:
+            file.write(RULES)
+
+    async def command(self, *arguments: str, stdin: str = "") -> Ran:
+        """Any command of `answerable` on this deployment, run beside the bot until it ends."""
+        run = asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-P", "-m", MODULE, *arguments, "--config", str(self.config)],
+            input=stdin.encode(),
+            capture_output=True,
+            cwd=self.folder,
+            env=self._environ,
+            timeout=_COMMAND_S,
+            start_new_session=True,
+        )
+        done = await run
+        return Ran(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+
+    async def command_json(self, *arguments: str) -> Any:
+        """What a command prints with ``--json``. Raises `BotFailed` if it does not exit with 0."""
+        ran = await self.command(*arguments, "--json")
+        if ran.code != 0:
+            raise BotFailed(f"answerable {' '.join(arguments)}: {ran.code}\n{ran.err}")
+        return orjson.loads(ran.out)
+
+    def start(self) -> None:
+        """`answerable run`. Returns at once."""
+        log = self.folder / LOG_FILE
+        self._log_from = log.stat().st_size if log.exists() else 0
+        with log.open("ab") as output:
+            run = ("run", "--config", str(self.config), "--log-format", "json")
+            self._process = child.start(MODULE, *run, folder=self.folder, output=output, environ=self._environ)
+
+    async def until_ready(self) -> None:
+        """Returns when the bot says so. Raises `BotFailed` if it ends instead, or takes too long."""
+        try:
+            async with asyncio.timeout(_START_S):
+                while '"event": "ready"' not in self._said():
+                    self._raise_if_ended()
+                    await asyncio.sleep(_POLL_S)
+        except TimeoutError:
+            raise BotFailed(f"the bot was not ready after {_START_S:g} s\n{self.log()}") from None
+
+    async def watch(self) -> NoReturn:
+        """Never returns. Raises `BotFailed` when the bot has ended without our having ended it."""
+        while True:
+            self._raise_if_ended()
+            await asyncio.sleep(_POLL_S)
+
+    def kill(self) -> None:
+        """SIGKILL, as the kernel does when memory is short. It is started again with `start`."""
+        process, self._process = self._process, None
+        assert process is not None, "it does not run"
+        process.kill()
+        process.wait()
+        self.restarts += 1
+
+    async def stop(self) -> int:
+        """End it as an operator does. Its exit code; 0 if it did not run."""
+        process, self._process = self._process, None
+        return 0 if process is None else await child.stop(process)
+
+    def log(self, lines: int = _LOG_LINES) -> str:
+        """The last lines of what the bot wrote about itself."""
+        path = self.folder / LOG_FILE
+        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        return "\n".join(text.splitlines()[-lines:])
+
+    def _said(self) -> str:
+        """What it wrote since it was started last."""
+        with (self.folder / LOG_FILE).open("rb") as log:
+            log.seek(self._log_from)
+            return log.read().decode(errors="replace")
+
+    def _raise_if_ended(self) -> None:
+        process = self._process
+        if process is not None and (code := process.poll()) is not None:
+            raise BotFailed(f"the bot ended by itself ({code})\n{self.log()}")

@@ -1,0 +1,67 @@
+"""Programs of ours that run beside the story: started as processes of their own, ended with us.
+
+Rules this module keeps: a child ends by itself when we die, however we die: it holds the reading end of a pipe and
+stops when the pipe breaks; Ctrl-C at the terminal reaches us only, and we end the child in our own time; only a
+process started here is ever ended. Nothing here belongs to an event loop.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO
+
+_STOP_S = 10.0
+
+# Runs in the child. This works on every system, while PR_SET_PDEATHSIG is Linux only and fires when a mere
+# thread of ours ends.
+_CHILD = f"""
+import os, runpy, signal, sys, threading
+
+def end_with_parent():
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    threading.Event().wait({_STOP_S})
+    os._exit(1)
+
+threading.Thread(target=end_with_parent, daemon=True).start()
+module = sys.argv.pop(1)
+runpy.run_module(module, run_name="__main__", alter_sys=True)
+"""
+
+
+def start(
+    module: str, *arguments: str, folder: Path, output: IO[bytes], environ: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Run a module of this Python's environment as a program, in `folder`, its words going to `output`."""
+    # Not asyncio's: that one would belong to one loop, and end with it. Starting takes no time.
+    return subprocess.Popen(  # noqa: S603 - our own Python, no input of others
+        [sys.executable, "-P", "-c", _CHILD, module, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=output,
+        cwd=folder,
+        env=dict(os.environ if environ is None else environ),
+        start_new_session=True,
+    )
+
+
+async def stop(process: subprocess.Popen[bytes]) -> int:
+    """End it: politely, after ten seconds by force. Harmless when it has ended already. Its exit code."""
+    return await asyncio.to_thread(_end, process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> int:
+    process.terminate()
+    try:
+        process.wait(_STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
+    assert process.returncode is not None
+    return process.returncode

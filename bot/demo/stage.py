@@ -1,0 +1,202 @@
+"""What the steps of the story share: the homeserver, the bot, the people, the rooms, and how people wait for the bot.
+
+Rules this module keeps: what the bot did is looked at through other people's clients, never in the bot's own database;
+its words are recognised by what does not depend on a language (who is named, numbers, what they answer); `moment` is
+called wherever a test may want to disturb the bot.
+Left to others: what happens in which order (`bot/demo/steps.py`).
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from moderation.ids import EventId, RoomId
+
+from .bot_process import BotProcess
+from .client import Client, Seen
+from .synapse import SERVER_NAME, Synapse
+
+MESSAGE, REDACTION = "m.room.message", "m.room.redaction"
+PASSWORD = "answerable"  # noqa: S105 - everybody's, on a homeserver that only this machine can reach
+BOT = f"@answerable:{SERVER_NAME}"
+MANAGER, MEMBER = 50, 0
+NAMES = ("anna", "ben", "carla", "dora", "emil", "finn")
+MUTE_S = 4
+_WAIT_S = 30.0
+
+# How times are written in notices; the numbers in them are no amounts.
+WHEN = re.compile(r"(?:\d{1,2} \w+ \d{4}, |\d{4}年\d{1,2}月\d{1,2}日 )\d{2}:\d{2} UTC")
+
+Moment = Callable[[str], Awaitable[None]]
+_NOWHERE, _NOTHING = RoomId(""), EventId("")
+
+
+class NotAsTold(AssertionError):
+    """Something was seen that the story does not tell; the message says what."""
+
+
+def expect(holds: bool, seen: object) -> None:
+    """Raise `NotAsTold` with what was seen instead, unless it holds."""
+    if not holds:
+        raise NotAsTold(str(seen))
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """The cast: Anna owns the room, Ben and Carla manage it, the others are members."""
+
+    anna: Client
+    ben: Client
+    carla: Client
+    dora: Client
+    emil: Client
+    finn: Client
+
+
+async def _no_moment(_name: str) -> None:
+    """Nobody disturbs."""
+
+
+@dataclass(slots=True)
+class Stage:
+    """Filled by the steps as they go. Close it, and all that was started is ended."""
+
+    folder: Path  # of the homeserver
+    bot: BotProcess
+    moment: Moment = _no_moment
+    homeserver: Synapse | None = None
+    mute_s: int = MUTE_S
+    cast: People | None = None
+    room: RoomId = _NOWHERE
+    desk: RoomId = _NOWHERE
+    before: EventId = _NOTHING  # what was said before the bot told what it records
+    cards: dict[str, EventId] = field(default_factory=dict)  # what was written -> the card about it
+    _directs: dict[str, RoomId] = field(default_factory=dict)
+    _opened: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    async def close(self) -> None:
+        """End everything that was started here."""
+        await self.bot.stop()
+        await self._opened.aclose()
+
+    async def start_homeserver(self) -> Synapse:
+        """The homeserver, unless one was given."""
+        if self.homeserver is None:
+            self.homeserver = await Synapse.start(self.folder)
+            self._opened.push_async_callback(self.homeserver.stop)
+        return self.homeserver
+
+    async def enter(self, name: str) -> Client:
+        """A new person with a client of their own."""
+        synapse = await self.start_homeserver()
+        account = await synapse.register(name, PASSWORD)
+        client = Client(synapse.url, account.user, account.token)
+        self._opened.push_async_callback(client.close)
+        return client
+
+    @property
+    def people(self) -> People:
+        """The cast, once it is there."""
+        assert self.cast is not None, "this step needs the step that brings the people"
+        return self.cast
+
+    # What the bot says, as others see it.
+
+    async def hears(self, who: Client, room: str, wanted: Callable[[Seen], bool], *, what: str) -> Seen:
+        """The first message of the bot in the room that is `wanted`; edits do not count."""
+        return await who.wait_event(
+            room,
+            lambda seen: seen.sender == BOT and seen.type == MESSAGE and not _replaces(seen) and wanted(seen),
+            what=what,
+            within_s=_WAIT_S,
+        )
+
+    async def answer(self, who: Client, room: str, event: str, *, thread: str = "") -> Seen:
+        """What the bot answers to an event, or says in the thread about it."""
+        wanted = {event, thread or event}
+        return await self.hears(who, room, lambda seen: _answers(seen) in wanted, what="an answer of the bot")
+
+    async def direct(self, who: Client) -> RoomId:
+        """The room in which the bot speaks with `who` alone; its invitation is accepted the first time."""
+        if who.user not in self._directs:
+            invite = await who.wait_for(
+                lambda seen: (
+                    seen.kind == "invite"
+                    and (seen.type, seen.sender, seen.state_key) == ("m.room.member", BOT, who.user)
+                    and seen.content.get("is_direct") is True
+                ),
+                what="an invitation by the bot",
+                within_s=_WAIT_S,
+            )
+            await who.join(invite.room)
+            self._directs[who.user] = RoomId(invite.room)
+        return self._directs[who.user]
+
+    async def told(self, who: Client, *words: str | int, after: int = 0) -> Seen:
+        """What the bot tells `who` alone in which all `words` are; a number has to stand there as an amount."""
+        room = await self.direct(who)
+        return await who.wait_event(
+            room,
+            lambda seen: seen.sender == BOT and seen.type == MESSAGE and mentions(seen.body, *words),
+            what=f"a direct message with {words}",
+            within_s=_WAIT_S,
+            after=after,
+        )
+
+    async def credit_of(self, who: Client) -> str:
+        """The bot's answer to `!credit` in the direct room."""
+        room = await self.direct(who)
+        return (await self.answer(who, room, await who.send_text(room, "!credit"))).body
+
+    async def card(self, who: Client, words: str) -> Seen:
+        """The card in the desk about a message with these words."""
+        card = await self.hears(
+            who, self.desk, lambda seen: words in seen.body and _answers(seen) == "", what=f"a card with {words!r}"
+        )
+        self.cards[words] = EventId(card.id)
+        return card
+
+    async def card_becomes(self, who: Client, words: str, named: Client) -> Seen:
+        """The edit of the card that names who decided."""
+        return await who.wait_event(
+            self.desk,
+            lambda seen: seen.sender == BOT and _replaces(seen) == self.cards[words] and named.user in seen.body,
+            what="the card edited",
+            within_s=_WAIT_S,
+        )
+
+    async def level(self, user: str) -> int:
+        """Somebody's power level in the room, as the homeserver has it."""
+        levels = await self.people.anna.power_levels(self.room)
+        return int(levels.get("users", {}).get(user, levels.get("users_default", 0)))
+
+
+def mentions(body: str, *words: str | int) -> bool:
+    """Whether all words are there. The dates and times are left out, as their numbers are no amounts."""
+    amounts = set(re.findall(r"\d+", WHEN.sub("", body)))
+    return all(str(word) in amounts if isinstance(word, int) else word in body for word in words)
+
+
+def case_number(card: Seen) -> int:
+    """The number of the case that a card is about."""
+    found = re.search(r"!uphold (\d+)", card.body)
+    expect(found is not None, f"a card without a number: {card}")
+    assert found is not None
+    return int(found[1])
+
+
+def _relation(seen: Seen) -> dict[str, object]:
+    relation = seen.content.get("m.relates_to")
+    return relation if isinstance(relation, dict) else {}
+
+
+def _replaces(seen: Seen) -> str:
+    relation = _relation(seen)
+    return str(relation.get("event_id", "")) if relation.get("rel_type") == "m.replace" else ""
+
+
+def _answers(seen: Seen) -> str:
+    reply = _relation(seen).get("m.in_reply_to")
+    return str(reply.get("event_id", "")) if isinstance(reply, dict) else ""

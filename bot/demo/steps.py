@@ -1,0 +1,155 @@
+"""The steps of the story that set it up: the homeserver, the people, the bot; joining, records, desk, vouching.
+
+A step does something as one of the people and looks, through others' eyes, at what became of it. It returns the fields
+of its text `demo.NAME.seen`, or raises what tells that it was not so.
+Left to others: cases, credit and power (`bot/demo/steps_of_cases.py`), running the steps (`bot/demo/story.py`).
+"""
+
+import asyncio
+import datetime as dt
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import orjson
+
+from moderation.ids import RoomId
+
+from .client import Client, Seen
+from .stage import BOT, MANAGER, NAMES, PASSWORD, People, Stage, expect
+from .synapse import SERVER_NAME
+
+Fields = dict[str, object]
+REASON = "demo"
+
+
+async def homeserver(stage: Stage) -> Fields:
+    """A homeserver of our own."""
+    return {"url": (await stage.start_homeserver()).url}
+
+
+async def people(stage: Stage) -> Fields:
+    """An owner, two managers, three members, and their room."""
+    stage.cast = People(**{name: await stage.enter(name) for name in NAMES})
+    p = stage.cast
+    others = (p.ben, p.carla, p.dora, p.emil, p.finn)
+    stage.room = await p.anna.create_room("Reading circle", invite=[who.user for who in others])
+    await asyncio.gather(*(who.join(stage.room) for who in others))
+    # The bot gets its level before it comes: 100, so that it stands above managers, and Anna, who created the room,
+    # above the bot.
+    await p.anna.set_power(stage.room, {p.ben.user: MANAGER, p.carla.user: MANAGER, BOT: 100})
+    joined = {user for user, membership in (await p.finn.members(stage.room)).items() if membership == "join"}
+    expect(joined == {who.user for who in (p.anna, *others)}, f"in the room: {sorted(joined)}")
+    return {"count": len(joined)}
+
+
+async def bot(stage: Stage) -> Fields:
+    """`answerable init`, then `answerable run`."""
+    synapse = await stage.start_homeserver()
+    await synapse.register(BOT.partition(":")[0].removeprefix("@"), PASSWORD)
+    await stage.bot.set_up(synapse.url, BOT, PASSWORD, operator=f"@anna:{SERVER_NAME}")
+    stage.bot.start()
+    await stage.bot.until_ready()
+    return {"pid": str(stage.bot.pid)}
+
+
+async def joining(stage: Stage) -> Fields:
+    """The notice, and that it is pinned."""
+    p = stage.people
+    stage.before = await p.dora.send_text(stage.room, "Nobody has told me yet that this is recorded.")
+    await p.anna.invite(stage.room, BOT)
+    await stage.moment("joining.invited")
+    notice = await stage.hears(p.dora, stage.room, lambda _: True, what="the notice")
+    await stage.moment("joining.told")
+    pinned = await p.finn.wait_state(
+        stage.room, "m.room.pinned_events", lambda content: notice.id in content.get("pinned", []), what="the pin"
+    )
+    expect(pinned["pinned"] == [notice.id], f"pinned: {pinned}")
+    return {"words": notice.body.splitlines()[1][:100]}
+
+
+async def recorded(stage: Stage) -> Fields:
+    """What is said now is in the records, what was said before is not, and the pin was there first."""
+    p = stage.people
+    after = [
+        await p.dora.send_text(stage.room, "Good morning, everybody."),
+        await p.emil.send_text(stage.room, "今天读第三章。"),
+    ]
+    # The answer tells that all that was said before it has been taken.
+    await stage.answer(p.finn, stage.room, await p.finn.send_text(stage.room, "!rules"))
+    records = await _records(stage)
+    written = {part["ev"]: part.get("body") for record in records for part in record["x"] if "ev" in part}
+    expect(set(after) <= written.keys(), f"recorded: {written}")
+    expect(stage.before not in written, "what was said before the notice is in the records")
+    pinned, first = await _pinned_at(stage, p.dora), _first_of_the_room(records)
+    expect(pinned <= first, f"pinned at {pinned}, recorded from {first} on")
+    texts = " / ".join(str(written[event]) for event in after)
+    return {"texts": texts, "pinned": _clock(pinned), "first": _clock(first)}
+
+
+async def desk(stage: Stage) -> Fields:
+    """The managers' room, with exactly those who run the group."""
+    p = stage.people
+    running = (p.anna, p.ben, p.carla)
+    for who in running:
+        invite = await who.wait_for(partial(_invites_to_desk, who.user), what="the invitation to the desk")
+        await who.join(invite.room)
+        expect(stage.desk in ("", invite.room), f"two desks: {stage.desk} and {invite.room}")
+        stage.desk = RoomId(invite.room)
+    members = {user for user, at in (await p.ben.members(stage.desk)).items() if at in ("join", "invite")}
+    expect(members == {BOT, *(who.user for who in running)}, f"in the desk: {sorted(members)}")
+    return {"who": _names(running)}
+
+
+async def vouched(stage: Stage) -> Fields:
+    """A manager vouches for a member, and everybody can see it."""
+    p = stage.people
+    asked = await p.ben.send_text(stage.room, f"!vouch {p.dora.user}")
+    await stage.moment("vouched.asked")
+    await stage.answer(p.ben, stage.room, asked)
+    await stage.told(p.dora, p.ben.user)
+    answer = await stage.answer(p.emil, stage.room, await p.emil.send_text(stage.room, "!who"))
+    line = next((line for line in answer.body.splitlines() if p.dora.user in line), "")
+    expect(bool(line) and p.emil.user not in answer.body, answer.body)
+    return {"line": line}
+
+
+async def verified(stage: Stage) -> Fields:
+    """The operator checks the records."""
+    ran = await stage.bot.command("logs", "verify", "--json")
+    expect(ran.code == 0, f"exit code {ran.code}: {ran.out} {ran.err}")
+    report: dict[str, Any] = orjson.loads(ran.out)
+    expect(report["ok"] is True and report["records"] > 0, report)
+    return {"records": report["records"]}
+
+
+def _invites_to_desk(user: str, seen: Seen) -> bool:
+    invited = (seen.kind, seen.sender, seen.state_key) == ("invite", BOT, user)
+    return invited and "is_direct" not in seen.content
+
+
+async def _records(stage: Stage) -> list[dict[str, Any]]:
+    """The records, read as the operator reads them: with a reason, which is recorded in its turn."""
+    ran = await stage.bot.command("logs", "show", "--json", "--last", "10000", "--reason", REASON)
+    expect(ran.code == 0, f"logs show: {ran.code} {ran.err}")
+    return [orjson.loads(line) for line in ran.out.splitlines()]
+
+
+def _first_of_the_room(records: Sequence[dict[str, Any]]) -> int:
+    """When the first record was made of something that happened in the room."""
+    entered = next(r for r in records if r["k"] == "state" and r.get("purpose") == "group")
+    first = next(r for r in records if r.get("g") == entered["g"] and any("ev" in part for part in r["x"]))
+    return int(dt.datetime.fromisoformat(first["t"]).timestamp() * 1000)
+
+
+async def _pinned_at(stage: Stage, who: Client) -> int:
+    pin = await who.wait_event(stage.room, lambda seen: seen.type == "m.room.pinned_events", what="the pin")
+    return int(pin.event["origin_server_ts"])
+
+
+def _clock(ms: int) -> str:
+    return dt.datetime.fromtimestamp(ms / 1000, dt.UTC).strftime("%H:%M:%S.%f")[:-3]
+
+
+def _names(people: Sequence[Client]) -> str:
+    return ", ".join(who.user for who in people)

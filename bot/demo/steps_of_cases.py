@@ -1,0 +1,198 @@
+"""The steps of the story about cases, credit and power: what a broken rule brings, and to whom.
+
+As in `bot/demo/steps.py`, a step returns the fields of `demo.NAME.seen`, or raises what tells that it was not so.
+"""
+
+from functools import partial
+
+from moderation.ids import EventId
+
+from .client import Client, MatrixError, Seen
+from .stage import MANAGER, MEMBER, REDACTION, WHEN, Stage, case_number, expect, mentions
+from .steps import Fields
+
+UPHOLD, DISMISS = "✅", "❌"
+OFFERED = {"✅", "❌", "🔎"}
+
+# Cyrillic letters that look like Latin ones: letter for letter, this is not the phrase of the rule.
+DISGUISED = "I dreamt of a \u0440urpl\u0435 \u0435leph\u0430nt"
+ENDING = "By the way: the butler did it!"
+MANAGERS_ENDING = "I can tell you: the butler did it."
+MANAGERS_TICKET = "See TICKET-4711 for more."
+CHARGE, SERIOUS = 10, 35  # what the two classes cost; `bot/demo/bot_process.py`
+
+
+async def hidden(stage: Stage) -> Fields:
+    """A phrase of a rule, disguised by letters that look alike."""
+    p = stage.people
+    event = await p.emil.send_text(stage.room, DISGUISED)
+    await stage.moment("hidden.sent")
+    await _gone(stage, p.finn, event)
+    await stage.moment("hidden.gone")
+    await stage.told(p.emil, CHARGE, 100 - CHARGE)
+    credit = await stage.credit_of(p.emil)
+    expect(mentions(credit, 100 - CHARGE), credit)
+    return {"sent": DISGUISED, "credit": 100 - CHARGE}
+
+
+async def card(stage: Stage) -> Fields:
+    """The case is a card in the desk, with the words and reactions to press."""
+    p = stage.people
+    seen = await stage.card(p.ben, DISGUISED)
+    expect(mentions(seen.body, p.emil.user, 100 - CHARGE), seen.body)
+    for key in sorted(OFFERED):
+        await p.carla.wait_event(stage.desk, partial(_offers, EventId(seen.id), key), what=f"a {key}")
+    return {"n": case_number(seen), "offered": " ".join(sorted(OFFERED))}
+
+
+async def dismissed(stage: Stage) -> Fields:
+    """Another manager thinks otherwise, and presses one reaction."""
+    p = stage.people
+    await _press(stage, p.carla, DISGUISED, DISMISS)
+    await stage.moment("dismissed.pressed")
+    await stage.card_becomes(p.ben, DISGUISED, p.carla)
+    await stage.told(p.emil, p.carla.user, 100)
+    credit = await stage.credit_of(p.emil)
+    expect(mentions(credit, 100), credit)
+    return {"credit": 100}
+
+
+async def upheld(stage: Stage) -> Fields:
+    """A rule that managers decide: nothing happens before, everything after one reaction."""
+    p = stage.people
+    event = await p.finn.send_text(stage.room, ENDING)
+    await stage.moment("upheld.sent")
+    await stage.card(p.ben, ENDING)
+    expect(not await p.dora.is_redacted(stage.room, event), "the message was removed before anybody decided")
+    await _press(stage, p.ben, ENDING, UPHOLD)
+    await stage.moment("upheld.pressed")
+    await _gone(stage, p.dora, event)
+    await stage.card_becomes(p.carla, ENDING, p.ben)
+    await stage.told(p.finn, p.ben.user, SERIOUS, 100 - SERIOUS)
+    return {"credit": 100 - SERIOUS}
+
+
+async def own(stage: Stage) -> Fields:
+    """A manager breaks a rule and may not decide that herself."""
+    p = stage.people
+    event = await p.carla.send_text(stage.room, MANAGERS_ENDING)
+    card = await stage.card(p.carla, MANAGERS_ENDING)
+    pressed = await _press(stage, p.carla, MANAGERS_ENDING, DISMISS)
+    refusal = await stage.answer(p.ben, stage.desk, pressed, thread=card.id)
+    expect(not await p.dora.is_redacted(stage.room, event), "the message is gone, and nobody has decided")
+    await _press(stage, p.ben, MANAGERS_ENDING, UPHOLD)
+    await stage.moment("own.pressed")
+    await stage.card_becomes(p.ben, MANAGERS_ENDING, p.ben)
+    await stage.told(p.carla, p.ben.user, SERIOUS, 100 - SERIOUS)
+    return {"refusal": refusal.body, "credit": 100 - SERIOUS}
+
+
+async def demoted(stage: Stage) -> Fields:
+    """A second upheld case takes the manager below the threshold, and her rights go by themselves."""
+    p = stage.people
+    expect(await stage.level(p.carla.user) == MANAGER, "she was no manager any more")
+    await p.carla.send_text(stage.room, MANAGERS_TICKET)
+    await stage.moment("demoted.sent")
+    await stage.card(p.ben, MANAGERS_TICKET)
+    await _press(stage, p.ben, MANAGERS_TICKET, UPHOLD)
+    await stage.moment("demoted.pressed")
+    await p.finn.wait_state(
+        stage.room, "m.room.power_levels", lambda levels: p.carla.user not in levels["users"], what="the demotion"
+    )
+    await stage.moment("demoted.lowered")
+    expect(await stage.level(p.carla.user) == MEMBER, "she has a level of her own")
+    credit = 100 - 2 * SERIOUS
+    in_desk = await stage.hears(
+        p.ben, stage.desk, lambda s: mentions(s.body, p.carla.user, credit) and bool(WHEN.search(s.body)), what="news"
+    )
+    told = await stage.told(p.carla, p.ben.user, SERIOUS, credit)
+    until = WHEN.search(told.body)
+    expect(until is not None and until[0] in in_desk.body, told.body)
+    await p.ben.wait_state(
+        stage.desk, "m.room.member", lambda member: member.get("membership") == "leave", key=p.carla.user
+    )
+    assert until is not None
+    return {"level": MEMBER, "credit": credit, "until": until[0]}
+
+
+async def muted(stage: Stage) -> Fields:
+    """A member muted by command for a few seconds cannot post."""
+    p = stage.people
+    asked = await p.ben.send_text(stage.room, f"!mute {p.finn.user} {stage.mute_s}s let it rest")
+    await stage.moment("muted.asked")
+    # From his own client, since the time is short: every request in between would make it shorter.
+    await p.finn.wait_event(
+        stage.room,
+        lambda seen: seen.type == "m.room.power_levels" and seen.content["users"].get(p.finn.user, 0) < MEMBER,
+        what="the mute",
+    )
+    refused = await _refused(p.finn, stage.room)
+    expect(refused is not None and refused.status == 403, f"he could post: {refused}")
+    await stage.moment("muted.tried")
+    await stage.answer(p.ben, stage.room, asked)
+    await stage.told(p.finn, p.ben.user, "let it rest")
+    return {"seconds": stage.mute_s, "status": 403}
+
+
+async def refused(stage: Stage) -> Fields:
+    """Those who may not, may not: a member, and the manager who was demoted."""
+    p = stage.people
+    answers = []
+    for who, command in ((p.dora, "!kick"), (p.carla, "!ban")):
+        asked = await who.send_text(stage.room, f"{command} {p.emil.user}")
+        answers.append(await stage.answer(who, stage.room, asked))
+    members = await p.anna.members(stage.room)
+    expect(members.get(p.emil.user) == "join", f"Emil: {members.get(p.emil.user)}")
+    return {"answer": answers[0].body}
+
+
+async def restored(stage: Stage) -> Fields:
+    """The mute ends by itself."""
+    p = stage.people
+    await p.finn.wait_state(
+        stage.room,
+        "m.room.power_levels",
+        lambda levels: levels["users"].get(p.finn.user, 0) >= MEMBER,
+        what="the end of the mute",
+        within_s=30,
+    )
+    error = await _refused(p.finn, stage.room)
+    expect(error is None, f"he still cannot post: {error}")
+    room = await stage.direct(p.finn)
+    told = await stage.hears(p.finn, room, _is_the_end, what="the end")
+    return {"told": told.body.splitlines()[0]}
+
+
+async def _press(stage: Stage, who: Client, words: str, key: str) -> EventId:
+    """Press a reaction that is offered under the card about a message with these words."""
+    card = stage.cards[words]
+    await who.wait_event(stage.desk, partial(_offers, card, key), what=f"a {key}")
+    return await who.react(stage.desk, card, key)
+
+
+async def _gone(stage: Stage, who: Client, event: EventId) -> None:
+    """Waits until `who` is told that the event was redacted, and looks whether the homeserver has stripped it."""
+    await who.wait_event(
+        stage.room,
+        lambda seen: seen.type == REDACTION and event in (seen.content.get("redacts"), seen.event.get("redacts")),
+        what="the redaction",
+    )
+    expect(await who.is_redacted(stage.room, event), "the homeserver still shows the message")
+
+
+async def _refused(who: Client, room: str) -> MatrixError | None:
+    try:
+        await who.send_text(room, "May I speak?")
+    except MatrixError as error:
+        return error
+    return None
+
+
+def _offers(card: EventId, key: str, seen: Seen) -> bool:
+    relation = seen.content.get("m.relates_to")
+    return isinstance(relation, dict) and (relation.get("event_id"), relation.get("key")) == (card, key)
+
+
+def _is_the_end(seen: Seen) -> bool:
+    """Neither about a charge nor with a date: of what Finn was told, only that he may speak again is so."""
+    return not mentions(seen.body, SERIOUS) and not WHEN.search(seen.body)

@@ -1,0 +1,123 @@
+"""The story: its steps in order, what each rests on, and playing them.
+
+Rules this module keeps: a step that fails does not end the story, but what rests on it is not run and says so; the bot
+ending by itself is a failure of the step in which it does, at once; `hook` is called around each step, so that a test
+can disturb the bot there. Every text stands in the message files, under `demo.NAME`.
+Left to others: showing it (`bot/cli/demo.py`), what the steps do (`bot/demo/steps.py`, `steps_of_cases.py`).
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ..messages.catalog import Catalog
+from . import steps, steps_of_cases
+from .stage import Moment, Stage
+from .steps import Fields
+
+State = Literal["ok", "failed", "not_run"]
+_STEP_S = 120.0  # more than any wait inside a step: only what hangs without one gets here
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step: its name, which names its texts, what it does, and the steps without which it makes no sense."""
+
+    name: str
+    run: Callable[[Stage], Awaitable[Fields]]
+    needs: tuple[str, ...] = ()
+
+
+STEPS = (
+    Step("homeserver", steps.homeserver),
+    Step("people", steps.people, ("homeserver",)),
+    Step("bot", steps.bot, ("homeserver",)),
+    Step("joining", steps.joining, ("people", "bot")),
+    Step("recorded", steps.recorded, ("joining",)),
+    Step("desk", steps.desk, ("joining",)),
+    Step("vouched", steps.vouched, ("joining",)),
+    Step("hidden", steps_of_cases.hidden, ("joining",)),
+    Step("card", steps_of_cases.card, ("hidden", "desk")),
+    Step("dismissed", steps_of_cases.dismissed, ("card",)),
+    Step("upheld", steps_of_cases.upheld, ("desk",)),
+    Step("own", steps_of_cases.own, ("desk",)),
+    Step("demoted", steps_of_cases.demoted, ("own",)),
+    Step("muted", steps_of_cases.muted, ("joining",)),
+    Step("refused", steps_of_cases.refused, ("demoted",)),
+    Step("restored", steps_of_cases.restored, ("muted",)),
+    Step("verified", steps.verified, ("joining",)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a step went, in words."""
+
+    step: Step
+    state: State
+    expected: str
+    seen: str
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        return self.state == "ok"
+
+
+class Story:
+    """Plays the steps on a stage, telling in `language` what was seen."""
+
+    def __init__(self, stage: Stage, language: str, hook: Moment | None = None, steps: Sequence[Step] = STEPS) -> None:
+        self._stage = stage
+        self._language = language
+        self._steps = steps
+        if hook is not None:
+            stage.moment = hook
+
+    def text(self, key: str, **fields: object) -> str:
+        """A text of the story."""
+        return Catalog.load().text(self._language, f"demo.{key}", **fields)
+
+    def name(self, step: Step) -> str:
+        """What the step is called."""
+        return self.text(f"{step.name}.name", seconds=self._stage.mute_s)
+
+    async def play(self, begins: Callable[[Step], None] = lambda _step: None) -> AsyncIterator[Outcome]:
+        """The outcome of each step, as it ends; `begins` is called before it runs."""
+        done: dict[str, Outcome] = {}
+        for step in self._steps:
+            if all(done[need].ok for need in step.needs):
+                begins(step)
+                outcome = await self._outcome(step)
+            else:
+                outcome = self._told(step, "not_run", self.text("not_run"), 0.0)
+            done[step.name] = outcome
+            yield outcome
+
+    async def _outcome(self, step: Step) -> Outcome:
+        began = time.monotonic()
+        try:
+            await self._stage.moment(f"{step.name}.before")
+            async with asyncio.timeout(_STEP_S):
+                fields = await self._unless_the_bot_ends(step)
+            await self._stage.moment(f"{step.name}.after")
+        except Exception as error:  # whatever it is, it is not as told
+            seen = f"{type(error).__name__}: {error}".rstrip(": ")
+            return self._told(step, "failed", seen, time.monotonic() - began)
+        return self._told(step, "ok", self.text(f"{step.name}.seen", **fields), time.monotonic() - began)
+
+    async def _unless_the_bot_ends(self, step: Step) -> Fields:
+        played = asyncio.ensure_future(step.run(self._stage))
+        watched = asyncio.ensure_future(self._stage.bot.watch())
+        try:
+            await asyncio.wait({played, watched}, return_when=asyncio.FIRST_COMPLETED)
+            return played.result() if played.done() else watched.result()
+        finally:
+            for task in (played, watched):
+                task.cancel()
+            await asyncio.gather(played, watched, return_exceptions=True)
+
+    def _told(self, step: Step, state: State, seen: str, seconds: float) -> Outcome:
+        return Outcome(step, state, self.text(f"{step.name}.expected"), seen, seconds)

@@ -1,0 +1,41 @@
+"""Direct rooms: where the bot and one person speak alone.
+
+Rules kept here: there is one for each person; it is made when it is first needed; whoever has left it is invited
+again. That a person takes no invitation is an error (`Forbidden`), not silence: the caller decides what to do then.
+"""
+
+from moderation.ids import RoomId, UserId
+from moderation.notices import line
+from storage import views
+from storage.database import Database
+
+from .homeserver import Homeserver
+from .pipeline import Pipeline
+from .rooms_of_ours import Made, body, take_up
+from .speech import Speech
+
+
+class DirectRooms:
+    """Finds or makes them."""
+
+    def __init__(self, homeserver: Homeserver, database: Database, pipeline: Pipeline, speech: Speech) -> None:
+        self._homeserver = homeserver
+        self._database = database
+        self._pipeline = pipeline
+        self._speech = speech
+
+    async def with_(self, user: UserId, language: str) -> RoomId:
+        """The direct room with somebody. Raises `Forbidden` if they cannot be invited."""
+        async with self._database.read() as db:
+            room = await views.direct_room(db, user)
+            here = room and (await views.memberships(db, room)).get(user)
+        if room and here in ("leave", "ban"):
+            await self._homeserver.invite(room, user)
+        if room:
+            return room
+        made = Made("direct", user=user)
+        name = self._speech.text((line("direct.name"),), language, {}).plain
+        topic = self._speech.text((line("direct.topic"),), language, {}).plain
+        room = await self._homeserver.create_room(body(made, name=name, topic=topic, invite=[user]))
+        await take_up(self._pipeline, made, room)
+        return room

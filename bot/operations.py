@@ -1,0 +1,249 @@
+"""What the operator, the calendar, or a person about themselves may do to the records: erase, hold, purge.
+
+Rules kept here: every one is declared by a record, which is signed, before anything goes; a hold stops erasing and
+purging of what it covers, and a sanction or charge in force holds the records of its case by itself; nothing
+younger than the floor is purged. Left to others: doing it on disk (`storage/records`), who may ask (`control.py`,
+`commands/own.py`).
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.credit import effective
+from moderation.durations import DAY_MS
+from moderation.errors import Invalid, Refused
+from moderation.facts import Fact, HoldEnded, HoldPlaced, PartsErased, RecordsPurged
+from moderation.ids import PersonId, UserId, is_user_id
+from moderation.policy import Policy
+from storage import views
+from storage.database import Database
+from storage.identity import PersonKeys
+from storage.records.find import Found, overdue_parts, parts_of
+from storage.records.holds import Covers, Hold, InForce, holds_in_force
+from storage.records.journal import Journal
+from storage.records.purge import PurgePlan, Retention, plan_purge
+from storage.records.ranges import Ranges
+from storage.records.targets import Targets
+
+from .clock import Clock
+from .control import Progress
+from .pipeline import Pipeline
+
+# What appeals rest on is kept until they are over.
+OF_DECISIONS = ("finding", "case", "decision", "sanction", "credit", "appeal")
+BY_SANCTION = ""  # the duty of a hold that a sanction or charge in force places by itself
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Parts that stay, on account of which duty, and until when (0: no date is known)."""
+
+    parts: int
+    duty: str
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What an erasure did: how many parts, by which record (-1: none), and what stays."""
+
+    parts: int
+    by: int
+    kept: tuple[Kept, ...]
+    elsewhere: int  # records in which somebody else names the person
+
+
+class Operations:
+    """Changes the records."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        database: Database,
+        keys: PersonKeys,
+        data_dir: Path,
+        policy: Policy,
+        retention_ms: int,
+        clock: Clock,
+    ) -> None:
+        self._pipeline = pipeline
+        self._database = database
+        self._keys = keys
+        self._records = data_dir / "records"
+        days = retention_ms // DAY_MS
+        appeal_days = policy.cases.appeal_within // DAY_MS
+        self._retention = Retention(days, dict.fromkeys(OF_DECISIONS, max(days, appeal_days)))
+        self._policy = policy
+        self._clock = clock
+
+    # Erasing.
+
+    async def erase(
+        self,
+        user: UserId,
+        *,
+        what: Literal["request", "operator"],
+        reader: str = "",
+        reason: str = "",
+        dry_run: bool = False,
+        progress: Progress = lambda _done, _of: None,
+    ) -> Erased:
+        """Take away all parts about a person that no hold covers, also in the tables; with nothing kept, their key."""
+        holds = await self._holds(user)
+        found = await asyncio.to_thread(parts_of, self._records, {user}, holds, progress)
+        kept = _kept(found, holds)
+        if dry_run or not found.targets:
+            return Erased(found.targets.count, -1, kept, found.elsewhere)
+        by = await self._erase(found.targets, what, reader, reason)
+        if not kept:
+            await asyncio.to_thread(self._keys.destroy, PersonId(user))
+        return Erased(found.targets.count, by, kept, found.elsewhere)
+
+    async def _erase(
+        self, targets: Targets, what: Literal["request", "operator", "retention"], reader: str, reason: str
+    ) -> int:
+        by = -1
+        for piece in targets.pieces():
+            fact = PartsErased(parts=piece.count, what=what, records=piece.text, reader=reader, reason=reason)
+            by = await self._pipeline.with_journal(partial(_erase_piece, piece), fact, signed=True)
+        return by
+
+    async def _holds(self, user: UserId | None = None) -> InForce:
+        """The holds in force, and for a person those that their sanctions and charges in force place by themselves."""
+        placed = await asyncio.to_thread(holds_in_force, self._records, self._clock())
+        async with self._database.read() as db:
+            resting = await self._resting(db, user)
+            own = [
+                Hold(-1 - number, until, BY_SANCTION, Covers(records=Ranges.of(await _records(db, record, n))))
+                for number, (record, n, until) in enumerate(resting)
+            ]
+        return InForce((*placed.holds, *own))
+
+    async def _resting(self, db: AsyncConnection, user: UserId | None) -> list[tuple[int, int, int]]:
+        """What rests on records, as (record, case, until): nobody escapes a measure by having it erased."""
+        now, settings = self._clock(), self._policy.credit
+        if user is None:
+            return [(each.record, each.n, each.until) for each in await views.all_in_force(db)]
+        person = await views.person_view(db, user, now_ms=now, recent_since=now)
+        charges = effective(person.entries, now, settings)
+        return [
+            *((each.record, each.n, each.until) for each in person.in_force),
+            *((each.id, each.case or 0, each.at_ms + settings.expires_after) for each in charges),
+        ]
+
+    # Holding.
+
+    async def place_hold(self, duty: str, covers: str, until_ms: int, *, n: int = 0, reader: str = "") -> int:
+        """Postpone erasing and purging. Returns the index that names the hold. Raises `Invalid`, saying why."""
+        if not duty.strip():
+            raise Invalid("a hold needs the duty or claim it rests on")
+        if until_ms <= self._clock():
+            raise Invalid("a hold must end in the future; it ends by itself")
+        text = Covers.parse(covers).text
+        fact = HoldPlaced(until=until_ms, n=n, duty=duty, covers=text, reader=reader)
+        return await self._pipeline.with_journal(_newest, fact)
+
+    async def end_hold(self, start: int, *, reason: str = "", reader: str = "") -> None:
+        """End a hold before its time. Raises `Refused` if there is none in force."""
+        placed = await asyncio.to_thread(holds_in_force, self._records, self._clock())
+        if start not in {hold.index for hold in placed.holds}:
+            raise Refused("error.hold.none", n=start)
+        await self._pipeline.commit((HoldEnded(start=start, reason=reason, reader=reader),))
+
+    # Purging.
+
+    async def plan(self) -> PurgePlan:
+        """What is due to go now."""
+        return await asyncio.to_thread(plan_purge, self._records, self._clock(), self._retention, await self._holds())
+
+    async def purge(self, what: Literal["schedule", "command"], *, reader: str = "") -> PurgePlan:
+        """Remove what is due: whole days; of days in which something must stay, the parts that are over."""
+        plan = await self.plan()
+        if plan.days:
+            fact: Fact = RecordsPurged(below=plan.below, what=what, reader=reader)
+            await self._pipeline.with_journal(partial(_purge, plan.below), fact, signed=True)
+        if plan.stop is not None:
+            await self._erase_overdue(reader)
+        return plan
+
+    async def _erase_overdue(self, reader: str) -> None:
+        due = self._retention.is_due(self._clock())
+        found = await asyncio.to_thread(overdue_parts, self._records, due, await self._holds())
+        if found.targets:
+            await self._erase(found.targets, "retention", reader, "")
+
+    # For the control socket and the command line.
+
+    def by_name(self) -> Mapping[str, Any]:
+        """The operations as `Control` asks for them."""
+        return {
+            "erase": self._do_erase,
+            "hold": self._do_hold,
+            "end-hold": self._do_end_hold,
+            "purge": self._do_purge,
+        }
+
+    async def _do_erase(self, asked: Mapping[str, Any], who: str, progress: Progress) -> dict[str, Any]:
+        user = str(asked["person"])
+        if not is_user_id(user):
+            raise Refused("error.user.form", given=user[:60])
+        done = await self.erase(
+            UserId(user),
+            what="operator",
+            reader=who,
+            reason=str(asked.get("reason", "")),
+            dry_run=bool(asked.get("dry_run")),
+            progress=progress,
+        )
+        kept = [{"parts": each.parts, "duty": each.duty, "until": each.until_ms} for each in done.kept]
+        return {"parts": done.parts, "record": done.by, "kept": kept, "elsewhere": done.elsewhere}
+
+    async def _do_hold(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
+        n = int(asked.get("case") or 0)
+        until = int(asked["until"])
+        return {"hold": await self.place_hold(str(asked["duty"]), str(asked["covers"]), until, n=n, reader=who)}
+
+    async def _do_end_hold(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
+        await self.end_hold(int(asked["hold"]), reason=str(asked.get("reason", "")), reader=who)
+        return {"hold": int(asked["hold"])}
+
+    async def _do_purge(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
+        plan = await self.plan() if asked.get("dry_run") else await self.purge("command", reader=who)
+        stop = plan.stop
+        stopped = {"why": stop.why, "day": stop.day, "kind": stop.kind, "hold": stop.hold} if stop else None
+        return {
+            "below": plan.below,
+            "days": list(plan.days),
+            "records": plan.records,
+            "bytes": plan.bytes,
+            "stopped_by": stopped,
+        }
+
+
+async def _records(db: AsyncConnection, record: int, n: int) -> list[int]:
+    return [record, *(await views.records_of_case(db, n) if n else ())]
+
+
+def _kept(found: Found, holds: InForce) -> tuple[Kept, ...]:
+    known = {hold.index: hold for hold in holds.holds}
+    return tuple(Kept(targets.count, known[index].duty, known[index].until_ms) for index, targets in found.held.items())
+
+
+def _newest(journal: Journal) -> int:
+    return journal.size - 1
+
+
+def _erase_piece(piece: Targets, journal: Journal) -> int:
+    by = _newest(journal)
+    journal.erase(piece, by)
+    return by
+
+
+def _purge(below: int, journal: Journal) -> None:
+    journal.purge(below, _newest(journal))

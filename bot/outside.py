@@ -1,0 +1,59 @@
+"""One HTTP request to somebody who is not the homeserver: a witness, a time stamping authority.
+
+Rules kept here: a deadline, no redirects, no cookies, and an answer of bounded length; whatever does not give an answer
+is `NoAnswer`. What the answer means is left to whoever asked.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+
+TIMEOUT_S = 20.0
+_CONNECT_S = 10.0
+_MOST_BYTES = 65_536
+
+
+class NoAnswer(Exception):
+    """There was no answer, or none that can be used. The text says what is known of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back."""
+
+    status: int
+    mimetype: str
+    body: bytes
+
+
+async def post(url: str, data: bytes, mimetype: str, timeout_s: float = TIMEOUT_S) -> Reply:
+    """POST `data`. Raises `NoAnswer`."""
+    headers = {"Content-Type": mimetype, "User-Agent": "Answerable"}
+    try:
+        async with (
+            _session(timeout_s) as session,
+            session.post(url, data=data, headers=headers, allow_redirects=False) as response,
+        ):
+            return Reply(response.status, response.content_type, await _bounded(response))
+    except TimeoutError:
+        raise NoAnswer(f"no answer within {timeout_s:g} s") from None
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise NoAnswer(str(error) or type(error).__name__) from None
+
+
+@asynccontextmanager
+async def _session(timeout_s: float) -> AsyncIterator[aiohttp.ClientSession]:
+    timeout = aiohttp.ClientTimeout(total=timeout_s, connect=min(_CONNECT_S, timeout_s))
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), timeout=timeout) as session:
+        yield session
+
+
+async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > _MOST_BYTES:
+            raise NoAnswer(f"an answer of more than {_MOST_BYTES} bytes")
+    return bytes(body)

@@ -1,0 +1,163 @@
+"""Goes through the log once to say which records an export has.
+
+Rules kept here: only what the checkpoint covers is chosen; what is remembered of a record is its number. Beside the
+records that fit, three kinds of records support them: the first one, which names the key; those that erased a part
+of a chosen record; and the policy that was in force when a chosen record named a rule.
+Left to others: which records belong to a case (`of_case.py`), which parts are shown (`selection.py`).
+"""
+
+import heapq
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import orjson
+
+from moderation.errors import Broken
+from moderation.events import Json
+
+from ..records.days import DamagedDay, Lines, list_days
+from ..records.line import BadLine, Opened, erased_by, open_line, time_text
+from .selection import Selection, text_of
+
+Progress = Callable[[int, int], None]  # records done, records in all
+_STEP = 1_000  # records between two words of progress
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What the log says of the room behind a group code."""
+
+    name: str = ""
+    room_id: str = ""
+
+
+@dataclass(slots=True)
+class Chosen:
+    """The numbers of the records, and what helps to read them."""
+
+    fitting: "array[int]" = field(default_factory=lambda: array("Q"))
+    supporting: frozenset[int] = frozenset()
+    groups: set[str] = field(default_factory=set)  # that the fitting records are of
+    rooms: dict[str, Room] = field(default_factory=dict)  # all that the log knows
+    rules: dict[str, Mapping[str, str]] = field(default_factory=dict)  # rule -> language -> its words
+
+    def all(self) -> "array[int]":
+        """Fitting and supporting ones, in order."""
+        return array("Q", heapq.merge(self.fitting, sorted(self.supporting)))
+
+
+def lines_below(folder: Path, size: int, progress: Progress | None = None) -> Iterator[tuple[bytes, Opened]]:
+    """The first `size` records, as far as they are kept. Raises `Broken` at a damaged line."""
+    for day in list_days(folder / "day"):
+        number = 0
+        try:
+            for raw in Lines(day.path).each():
+                number += 1
+                opened = open_line(raw)
+                index = cast(int, opened.skeleton["i"])
+                if index >= size:
+                    return
+                if progress and index % _STEP == 0:
+                    progress(index, size)
+                yield raw, opened
+        except (BadLine, DamagedDay) as error:
+            code = error.code
+            raise Broken(
+                f"{day.path}, line {number}: it cannot be read ({code}); see `answerable logs verify`"
+            ) from error
+
+
+def choose(
+    folder: Path, selection: Selection, size: int, *, of_cases: frozenset[int] | None, progress: Progress | None
+) -> Chosen:
+    """Choose among the first `size` records. `of_cases`: the records of the cases asked for; None: any."""
+    scan = _Scan(selection, of_cases)
+    for _, opened in lines_below(folder, size, progress):
+        scan.look(opened)
+    return scan.chosen()
+
+
+class _Scan:
+    """One way through the log."""
+
+    def __init__(self, selection: Selection, of_cases: frozenset[int] | None) -> None:
+        self._selection = selection
+        self._of_cases = of_cases
+        self._since = "" if selection.since_ms is None else time_text(selection.since_ms)
+        self._until = "~" if selection.until_ms is None else time_text(selection.until_ms)
+        self._chosen = Chosen()
+        self._supporting: set[int] = set()
+        self._policy: tuple[int, Opened] | None = None  # the newest so far
+        self._read: int = -1  # the policy whose words are known
+
+    def look(self, opened: Opened) -> None:
+        """Take one record into account."""
+        skeleton = opened.skeleton
+        index, kind = cast(int, skeleton["i"]), skeleton["k"]
+        if kind == "state":
+            self._note_room(opened)
+        elif kind == "rules":
+            self._policy = index, opened
+        if index == 0:
+            self._supporting.add(0)
+        if not self._fits(opened):
+            return
+        self._chosen.fitting.append(index)
+        self._chosen.groups.add(str(skeleton.get("g", "")))
+        self._supporting.update(by for part in opened.parts if (by := erased_by(part)) is not None)
+        if "rule" in skeleton and self._policy is not None:
+            self._supporting.add(self._policy[0])
+            self._note_words(*self._policy)
+
+    def chosen(self) -> Chosen:
+        """The outcome."""
+        fitting = self._chosen.fitting
+        if fitting:
+            taken = {index for index in self._supporting if _holds(fitting, index)}
+            self._chosen.supporting = frozenset(self._supporting - taken)
+        return self._chosen
+
+    def _fits(self, opened: Opened) -> bool:
+        asked, skeleton = self._selection, opened.skeleton
+        return (
+            (self._of_cases is None or skeleton["i"] in self._of_cases)
+            and (not asked.groups or skeleton.get("g") in asked.groups)
+            and (not asked.kinds or skeleton["k"] in asked.kinds)
+            and self._since <= cast(str, skeleton["t"]) < self._until
+            and (not asked.persons or any(text_of(part, "mxid") in asked.persons for part in opened.parts))
+        )
+
+    def _note_room(self, opened: Opened) -> None:
+        """The room's name and id, wherever they stand in the log: a code alone tells an outsider nothing."""
+        for part in opened.parts:
+            if code := opened.skeleton.get("code"):
+                known = self._chosen.rooms.get(str(code), Room())
+                self._chosen.rooms[str(code)] = Room(known.name, text_of(part, "room_id") or known.room_id)
+            elif text_of(part, "type") == "m.room.name" and (group := opened.skeleton.get("g")):
+                known = self._chosen.rooms.get(str(group), Room())
+                content = cast(dict[str, Json], part).get("content")
+                self._chosen.rooms[str(group)] = Room(text_of(content, "name"), known.room_id)
+
+    def _note_words(self, index: int, opened: Opened) -> None:
+        if index == self._read:
+            return
+        self._read = index
+        for part in opened.parts:
+            self._chosen.rules |= _words_of_rules(text_of(part, "policy"))
+
+
+def _words_of_rules(policy: str) -> dict[str, Mapping[str, str]]:
+    try:
+        rules = orjson.loads(policy or "{}").get("rules", [])
+        return {rule["name"]: {k: str(v) for k, v in rule["text"].items()} for rule in rules if rule.get("text")}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}  # a policy of another version; the rules have their names
+
+
+def _holds(numbers: "array[int]", wanted: int) -> bool:
+    at = bisect_left(numbers, wanted)
+    return at < len(numbers) and numbers[at] == wanted

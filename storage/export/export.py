@@ -1,0 +1,254 @@
+"""Makes an export: a zip that a stranger can read without Matrix and check without us.
+
+Rules kept here: the newest signed checkpoint is read first and nothing beyond it is exported; the zip appears whole
+or not at all, readable by its owner only, and never in the place of another file; before it appears it is checked
+by the very program that lies in it; memory does not grow with the number of records. Before it appears the caller
+is told its SHA-256 and the number of records (`announce`), to note who asked for what and why; if that fails there
+is no zip.
+Left to others: which records (`choose.py`), which parts (`selection.py`), the words (`words.py`), who may (`bot/cli`).
+"""
+
+import os
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import BinaryIO, Literal, cast
+
+import orjson
+
+from moderation.errors import Invalid, Refused
+from moderation.events import Json
+
+from ..records import disk
+from ..records.canonical import plain
+from ..records.checkpoint import Checkpoint, open_checkpoint
+from ..records.line import time_text
+from ..records.logkey import read_verifier
+from ..records.note import MAX_NOTE_BYTES, Verifier
+from . import verify
+from .bundle import Bundle
+from .choose import Chosen, choose, lines_below
+from .media import Media, add_media, media_named
+from .of_case import records_of_cases
+from .page import About, Cases, Line, page
+from .proofs import add_proofs
+from .selection import Selection, with_parts_shown
+from .table import table
+from .words import Words
+
+FORMAT = 1
+
+Stage = Literal["choose", "write", "check"]
+Progress = Callable[[Stage, int, int], None]  # what is being done, records done, records in all
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for, by whom and why."""
+
+    selection: Selection
+    made_at_ms: int
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What the export holds. `problems`: what its own check found, as texts; then the log itself is damaged."""
+
+    records: int
+    supporting: int  # of these, there only for the sake of the others
+    withheld: int  # parts left out
+    erased: int
+    size: int  # records the checkpoint covers
+    media: int
+    sha256: str
+    problems: tuple[str, ...] = ()
+
+
+def export(
+    folder: Path,
+    out: Path,
+    request: Request,
+    words: Words,
+    *,
+    media: Media | None = None,
+    announce: Callable[[str, int], None] = lambda *_: None,
+    progress: Progress = lambda *_: None,
+) -> Summary:
+    """Export records from the log in `folder` to the zip `out`.
+
+    Raises `Refused` if nothing fits or `out` is there, `Broken` if a record cannot be read, `OSError` if the disk
+    fails.
+    """
+    if out.exists():
+        raise Refused("export.exists", out=out)
+    verifier, checkpoint, note = _signed(folder)
+    chosen = _choose(folder, request.selection, checkpoint.size, progress)
+    draft = out.with_name(f".{out.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with disk.replacing(draft, disk.SECRET_MODE) as file, tempfile.TemporaryFile(dir=out.parent) as spool:
+            maker = _Maker(folder, request, words, chosen, checkpoint, progress)
+            with Bundle(file, request.made_at_ms) as bundle:
+                sha256 = maker.make(bundle, spool, verifier, note, media)
+        checked = verify.check(draft, verifier.text, lambda done: progress("check", done, maker.count))
+        announce(sha256, maker.count)
+        _appear(draft, out)
+    finally:
+        draft.unlink(missing_ok=True)
+    return Summary(
+        records=maker.count,
+        supporting=len(chosen.supporting),
+        withheld=checked.withheld,
+        erased=checked.erased,
+        size=checkpoint.size,
+        media=maker.media,
+        sha256=sha256,
+        problems=(*checked.problems, *(("...",) if checked.more else ())),
+    )
+
+
+def _signed(folder: Path) -> tuple[Verifier, Checkpoint, str]:
+    """The newest checkpoint. Raises `Refused` if there is none that holds: without it nothing can be proved."""
+    try:
+        verifier = read_verifier(folder)
+        with (folder / "checkpoint").open("rb") as file:
+            note = file.read(MAX_NOTE_BYTES + 1).decode("utf-8", "replace")
+        return verifier, open_checkpoint(note, [verifier]), note
+    except (Invalid, FileNotFoundError) as error:
+        raise Refused("export.unsigned", why=error) from error
+
+
+def _choose(folder: Path, selection: Selection, size: int, progress: Progress) -> Chosen:
+    def counted(done: int, total: int) -> None:
+        progress("choose", done, total)
+
+    of_cases = None
+    if selection.cases:
+        of_cases = records_of_cases(lines_below(folder, size, counted), selection.cases)
+    chosen = choose(folder, selection, size, of_cases=of_cases, progress=counted)
+    if not chosen.fitting:
+        raise Refused("export.nothing")
+    return chosen
+
+
+def _appear(draft: Path, out: Path) -> None:
+    """Under its name, unless another file took that in the meantime."""
+    try:
+        os.link(draft, out)  # unlike a rename, a link refuses to replace
+    except FileExistsError:
+        raise Refused("export.exists", out=out) from None
+    except OSError:  # a file system without links, as on a stick
+        draft.rename(out)
+    with suppress(OSError):  # some network folders cannot be flushed
+        disk.sync_directory(out.parent)
+
+
+class _Maker:
+    """Fills one bundle."""
+
+    def __init__(
+        self, folder: Path, request: Request, words: Words, chosen: Chosen, checkpoint: Checkpoint, progress: Progress
+    ) -> None:
+        self._folder = folder
+        self._request = request
+        self._words = words
+        self._chosen = chosen
+        self._numbers = chosen.all()
+        self.count = len(self._numbers)
+        self._written = 0
+        self._checkpoint = checkpoint
+        self._progress = progress
+        self._cases = Cases()
+        self._files: set[str] = set()  # media the records name
+        self.media = 0
+
+    def make(self, bundle: Bundle, spool: BinaryIO, verifier: Verifier, note: str, media: Media | None) -> str:
+        """Everything; the SHA-256 of the zip."""
+        bundle.add(
+            "README.txt", self._words.text("export.readme", origin=verifier.name, vkey=verifier.text).encode() + b"\n"
+        )
+        self._add_records(bundle, spool)
+        with bundle.file("index.html") as file:
+            for piece in page(self._words, self._about(verifier), self._cases, self._lines(spool)):
+                file.write(piece.encode("utf-8", "replace"))
+        with bundle.file("records.csv") as file:
+            for row in table(self._lines(spool)):
+                file.write(row.encode("utf-8", "replace"))
+        add_proofs(bundle, self._folder, self._numbers, self._checkpoint.size, note)
+        bundle.add("checkpoint", note.encode())
+        bundle.add("log.vkey", f"{verifier.text}\n".encode())
+        bundle.add("export.json", self._description(verifier))
+        if media is not None:
+            self.media = add_media(bundle, sorted(self._files), media)
+        bundle.add("verify.py", (resources.files(__package__) / "verify.py").read_bytes())
+        return bundle.close()
+
+    def _add_records(self, bundle: Bundle, spool: BinaryIO) -> None:
+        """``records.jsonl``, and the same lines to the spool, from which page and table are made."""
+        with bundle.file("records.jsonl") as file:
+            for raw, line in self._selected():
+                file.write(raw + b"\n")
+                spool.write(raw + b"\n")
+                self._cases.note(line)
+                self._files.update(media_named(line[1]))
+
+    def _selected(self) -> Iterator[tuple[bytes, Line]]:
+        """The lines as they are exported, with what of them is shown."""
+        numbers, at = self._numbers, 0
+        selection, supporting = self._request.selection, self._chosen.supporting
+        for raw, opened in lines_below(self._folder, numbers[-1] + 1):
+            index = cast(int, opened.skeleton["i"])
+            if index == numbers[at]:
+                line, parts = with_parts_shown(raw, opened, selection, supports=index in supporting)
+                yield line, (opened.skeleton, parts)
+                at += 1
+                self._step()
+
+    def _about(self, verifier: Verifier) -> About:
+        return About(
+            origin=verifier.name,
+            size=self._checkpoint.size,
+            vkey=verifier.text,
+            made_at_ms=self._request.made_at_ms,
+            by=self._request.by,
+            reason=self._request.reason,
+            asked=self._request.selection.described(),
+            records=len(self._numbers),
+            supporting=self._chosen.supporting,
+            rooms={code: room for code, room in self._chosen.rooms.items() if code in self._chosen.groups},
+            rules=self._chosen.rules,
+        )
+
+    def _description(self, verifier: Verifier) -> bytes:
+        said: dict[str, Json] = {
+            "format": FORMAT,
+            "origin": verifier.name,
+            "size": self._checkpoint.size,
+            "records": len(self._numbers),
+            "supporting": len(self._chosen.supporting),
+            "made": time_text(self._request.made_at_ms),
+            "by": self._request.by,
+            "reason": self._request.reason,
+            "asked": self._request.selection.described(),
+        }
+        return orjson.dumps(plain(said), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+    def _lines(self, spool: BinaryIO) -> Iterator[Line]:
+        """The exported lines again."""
+        spool.seek(0)
+        for raw in spool:
+            record = orjson.loads(raw)
+            parts = record.pop("x")
+            yield record, parts
+            self._step()
+
+    def _step(self) -> None:
+        """One record more in one of the three files that hold them all."""
+        self._written += 1
+        if self._written % 1_000 == 0:
+            self._progress("write", self._written // 3, self.count)

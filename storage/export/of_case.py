@@ -1,0 +1,41 @@
+"""Which records belong to a case: its evidence, what was found in it, decisions, measures, credit, what became of them.
+
+Rules kept here: a record belongs to the case whose number it bears; so does the record it says it is about (`on`): the
+message that is the evidence, the command that decided; and what was found in, kept of or reported about that
+evidence. A measure's extension and end belong to the case that began it. A record that bears another case's
+number never belongs to this one.
+Left to others: reading (`choose.py`).
+"""
+
+from array import array
+from collections.abc import Iterable
+from typing import cast
+
+from ..records.line import Opened
+
+_FOLLOWERS = frozenset({"finding", "media", "report", "outcome", "notice"})
+
+
+def records_of_cases(records: Iterable[tuple[bytes, Opened]], numbers: frozenset[int]) -> frozenset[int]:
+    """The numbers of all records of these cases; one way through the log."""
+    found: set[int] = set()
+    started: set[int] = set()
+    evidence: set[int] = set()
+    followers, leaders = array("Q"), array("Q")  # of the whole log: 16 bytes each
+    for _, opened in records:
+        skeleton = opened.skeleton
+        index, kind, on, n = cast(int, skeleton["i"]), skeleton["k"], skeleton.get("on"), skeleton.get("n") or 0
+        if n in numbers or (not n and skeleton.get("start") in started):
+            found.add(index)
+            if kind == "sanction":
+                started.add(index)
+            if type(on) is int and on >= 0:
+                evidence.add(on)
+        elif not n and kind in _FOLLOWERS and type(on) is int and on >= 0:
+            followers.append(index)
+            leaders.append(on)
+    return frozenset(found | evidence | _led_by(found | evidence, followers, leaders))
+
+
+def _led_by(wanted: set[int], followers: "array[int]", leaders: "array[int]") -> set[int]:
+    return {index for index, on in zip(followers, leaders, strict=True) if on in wanted}

@@ -1,0 +1,71 @@
+"""What an export is asked for, and which parts of a record it shows.
+
+Rules kept here: a part is shown only if it concerns one of the persons asked for, or nobody; without persons, all parts
+of what was asked for are shown. Of records that are there only to support the others (`choose.py`) no part is
+shown but the key in the first one. In the place of a part that is left out stands ``null``, so that the others keep
+theirs; its commitment stays. An erased part stays as it is.
+Left to others: which records fit (`choose.py`), what may be exported at all (`bot/cli/logs_export.py`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import orjson
+
+from moderation.events import Json
+
+from ..records.line import Opened, erased_by
+
+WITHHELD = None  # as in `records/tlog_proof.py`
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which records; what is left empty does not matter. `everything`: also the parts of other persons."""
+
+    groups: frozenset[str] = frozenset()
+    persons: frozenset[str] = frozenset()  # Matrix ids
+    cases: frozenset[int] = frozenset()
+    kinds: frozenset[str] = frozenset()
+    since_ms: int | None = None
+    until_ms: int | None = None
+    everything: bool = False
+
+    def described(self) -> dict[str, Json]:
+        """What was asked for, as JSON; what does not matter is left out."""
+        found: dict[str, Json] = {
+            "groups": [*sorted(self.groups)],
+            "persons": [*sorted(self.persons)],
+            "cases": [*sorted(self.cases)],
+            "kinds": [*sorted(self.kinds)],
+            "since": self.since_ms,
+            "until": self.until_ms,
+            "everything": self.everything,
+        }
+        return {name: value for name, value in found.items() if value not in ([], None, False)}
+
+
+def with_parts_shown(raw: bytes, opened: Opened, selection: Selection, *, supports: bool) -> tuple[bytes, list[Json]]:
+    """The line as it is exported, and its parts. `supports`: it is there only for the sake of other records."""
+    parts = _shown(opened, selection, supports)
+    if parts == opened.parts:
+        return raw, parts  # byte for byte as it stands in the log
+    return orjson.dumps({**opened.skeleton, "x": parts}), parts
+
+
+def _shown(opened: Opened, selection: Selection, supports: bool) -> list[Json]:
+    if selection.everything:
+        return opened.parts
+    if supports:
+        return opened.parts if opened.skeleton["i"] == 0 else [WITHHELD] * len(opened.parts)
+    if not selection.persons:
+        return opened.parts
+    theirs = {text_of(part, "p") for part in opened.parts if text_of(part, "mxid") in selection.persons}
+    theirs.add("")  # concerns nobody
+    return [part if erased_by(part) is not None or text_of(part, "p") in theirs else WITHHELD for part in opened.parts]
+
+
+def text_of(data: Json, name: str) -> str:
+    """A text in a part or its content; "" if there is none."""
+    value = data.get(name) if isinstance(data, Mapping) else None
+    return value if isinstance(value, str) else ""

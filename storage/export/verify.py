@@ -1,0 +1,726 @@
+#!/usr/bin/env python3
+"""Check an export of Answerable's records. Needs Python 3.8 or newer and nothing else.
+
+    python3 verify.py                     the folder this file lies in
+    python3 verify.py export.zip          a zip, without unpacking it
+    python3 verify.py --vkey KEY FOLDER   KEY: the log's key as you got it elsewhere, or a file that holds it
+
+Exit code 0: nothing is wrong. 1: something is; each problem is printed with its file and line.
+
+What is checked, and by which published rule:
+- log.vkey, checkpoint: an Ed25519 signature (RFC 8032) in the form of C2SP signed-note and tlog-checkpoint;
+- records.jsonl: every line's skeleton (all but "x") in canonical JSON (RFC 8785) is a leaf of the Merkle tree
+  (RFC 6962, 2.1) that the checkpoint signs, by the proofs in proofs/ (C2SP tlog-proof, or proofs/tree.txt);
+- every part that is shown is the one whose SHA-256 stands in "c"; a part that was left out is null; a part that was
+  erased names the record that erased it, and that record is there;
+- media/: every file is named by its SHA-256 and a record speaks of it;
+- SHA256SUMS: every file is as it was made. This one line of defence is not signed: index.html, records.csv and
+  README.txt are copies to read, and only what stands in records.jsonl is proved.
+
+What no check can show: what the log never received, and a log that its keeper began anew. Against that helps an older
+checkpoint that somebody else kept, and a key that you got by another way: --vkey.
+
+Rules kept here: one file, standard library only, nothing is written or unpacked; any damaged input gives a list of
+problems, never a traceback; memory does not grow with the number of records.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import json
+import re
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any, BinaryIO, Callable, Iterable, Iterator  # noqa: UP035 - Python 3.8 wants them from here
+
+MAX_LINE = 16 * 1024 * 1024
+MAX_SMALL = 1024 * 1024  # keys, checkpoints and single proofs are far below
+MAX_SHOWN = 100  # problems printed; the rest is counted
+SAFE_INT = 2**53 - 1
+ERASERS = ("erase", "redact", "purge")
+SUMS = "SHA256SUMS"
+TREE = "proofs/tree.txt"
+TREE_TITLE = "answerable-tree-proof@v1"
+UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]")
+HASH_LINE = re.compile(r"[A-Za-z0-9+/]{43}=")
+
+
+class Wrong(Exception):
+    """What is being looked at is not as it should be; the text says how."""
+
+
+# Ed25519, RFC 8032, 5.1: points as (X, Y, Z, T) with x = X/Z, y = Y/Z, x * y = T/Z.
+
+P = 2**255 - 19
+ORDER = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, P - 2, P) % P
+ROOT_OF_MINUS_1 = pow(2, (P - 1) // 4, P)
+Point = Any
+
+
+def add(a: Point, b: Point) -> Point:
+    """5.1.4, the sum of two points."""
+    e, f = (a[1] - a[0]) * (b[1] - b[0]) % P, (a[1] + a[0]) * (b[1] + b[0]) % P
+    g, h = 2 * a[3] * b[3] * D % P, 2 * a[2] * b[2] % P
+    return ((f - e) * (h - g) % P, (h + g) * (f + e) % P, (h - g) * (h + g) % P, (f - e) * (f + e) % P)
+
+
+def multiply(number: int, point: Point) -> Point:
+    """`number` times `point`."""
+    total = (0, 1, 1, 0)
+    while number:
+        if number & 1:
+            total = add(total, point)
+        point = add(point, point)
+        number >>= 1
+    return total
+
+
+def decode_point(data: bytes) -> Point | None:
+    """5.1.3; None if this is no point."""
+    number = int.from_bytes(data, "little")
+    sign, y = number >> 255, number & (2**255 - 1)
+    if y >= P:
+        return None
+    square = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    if (x * x - square) % P:
+        x = x * ROOT_OF_MINUS_1 % P
+    if (x * x - square) % P or (x == 0 and sign):
+        return None
+    x = P - x if x & 1 != sign else x
+    return (x, y, 1, x * y % P)
+
+
+def encode_point(point: Point) -> bytes:
+    """5.1.2."""
+    inverse = pow(point[2], P - 2, P)
+    x, y = point[0] * inverse % P, point[1] * inverse % P
+    return int(y | (x & 1) << 255).to_bytes(32, "little")
+
+
+BASE = decode_point((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
+
+
+def signed_by(key: bytes, message: bytes, signature: bytes) -> bool:
+    """5.1.7: whether the owner of the public `key` signed `message`."""
+    point = decode_point(key) if len(key) == 32 and len(signature) == 64 else None
+    s = int.from_bytes(signature[32:], "little")
+    if point is None or s >= ORDER:
+        return False
+    k = int.from_bytes(hashlib.sha512(signature[:32] + key + message).digest(), "little") % ORDER
+    minus = (P - point[0], point[1], point[2], P - point[3])
+    return encode_point(add(multiply(s, BASE), multiply(k, minus))) == signature[:32]
+
+
+# Keys and checkpoints: C2SP signed-note and tlog-checkpoint.
+
+
+def unbase64(text: str) -> bytes:
+    """Decoded; `Wrong` if it is not the one standard spelling."""
+    try:
+        data = base64.b64decode(text.encode("ascii"), validate=True)
+    except ValueError:
+        data = b""
+    if base64.b64encode(data).decode() != text:
+        raise Wrong(f"this is not base64: {shown(text[:80])}")
+    return data
+
+
+class Key:
+    """A verifier key: name+id+base64(0x01 || Ed25519 public key)."""
+
+    def __init__(self, text: str) -> None:
+        found = re.fullmatch(r"([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+={0,2})", text)
+        blob = unbase64(found[3]) if found else b""
+        if not found or len(blob) != 33 or blob[:1] != b"\x01":
+            raise Wrong("this is not a key; it should read name+8 hex digits+base64")
+        self.text, self.name, self.public = text, found[1], blob[1:]
+        self.id = hashlib.sha256(self.name.encode() + b"\n" + blob).digest()[:4]
+        if self.id.hex() != found[2]:
+            raise Wrong("the id in the key does not fit its name and its bytes; it was altered or mistyped")
+
+
+class Checkpoint:
+    """How many records the log had, and the root of their tree, signed by `key`."""
+
+    def __init__(self, note: str, key: Key) -> None:
+        form = r"(([^\n]+)\n(0|[1-9][0-9]{0,15})\n([A-Za-z0-9+/]{43}=)\n(?:[^\n]+\n)*)\n((?:\u2014 [^ \n]+ [^ \n]+\n)+)"
+        found = re.fullmatch(form, note)
+        if not found:
+            raise Wrong("this is not a signed checkpoint: origin, size, root, an empty line, signatures")
+        self.note, self.origin, self.size, self.root = note, found[2], int(found[3]), unbase64(found[4])
+        if self.origin != key.name:
+            raise Wrong(f"it is of the log {shown(self.origin)}, but the key is of {shown(key.name)}")
+        signatures = [line.split(" ") for line in found[5].splitlines()]
+        ours = [unbase64(line[2]) for line in signatures if line[1] == key.name]
+        ours = [blob[4:] for blob in ours if blob[:4] == key.id]
+        if not ours:
+            raise Wrong("it bears no signature by the key of this log")
+        if not all(signed_by(key.public, found[1].encode(), signature) for signature in ours):
+            raise Wrong("its signature does not hold: it was altered, or signed with another key")
+
+
+# Records: RFC 8785 and the commitments.
+
+
+def read_json(raw: bytes) -> Any:
+    """JSON as the records write it: no number with a fraction, none beyond 2^53 - 1, no name twice."""
+    try:
+        return json.loads(
+            raw.decode("utf-8"), object_pairs_hook=_object, parse_int=_integer, parse_float=_no, parse_constant=_no
+        )
+    except (ValueError, RecursionError) as error:
+        raise Wrong("this is not JSON as the records write it") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice")
+    return found
+
+
+def _integer(text: str) -> int:
+    number = int(text) if len(text) < 18 else SAFE_INT + 1
+    if abs(number) > SAFE_INT:
+        raise ValueError("number too large")
+    return number
+
+
+def _no(text: str) -> Any:
+    raise ValueError(text)
+
+
+def canonical(value: Any) -> bytes:
+    """RFC 8785, for values without fractions."""
+    try:
+        return json.dumps(_sorted(value), ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    except (ValueError, RecursionError) as error:  # half a surrogate pair; nested too deeply
+        raise Wrong("it has no canonical form") from error
+
+
+def _sorted(value: Any) -> Any:
+    """Names in the order of their UTF-16 units, all the way down."""
+    if isinstance(value, dict):
+        return {name: _sorted(value[name]) for name in sorted(value, key=lambda name: name.encode("utf-16-be"))}
+    return [_sorted(item) for item in value] if isinstance(value, list) else value
+
+
+def leaf_hash(skeleton: dict[str, Any]) -> bytes:
+    """RFC 6962, 2.1: the hash of a leaf, which is the skeleton in canonical form."""
+    return hashlib.sha256(b"\x00" + canonical(skeleton)).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """RFC 6962, 2.1: the hash of an inner node."""
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def commitment(part: Any) -> str:
+    """What stands in "c" for this part."""
+    return base64.b64encode(hashlib.sha256(b"privpart/v1\x00" + canonical(part)).digest()).decode()
+
+
+# Proofs.
+
+
+def root_by_proof(leaf: bytes, index: int, size: int, path: Iterable[bytes]) -> bytes | None:
+    """RFC 9162, 2.1.3.2: the root that the path of an inclusion proof leads to."""
+    at, last = index, size - 1
+    for sibling in path:
+        if last <= 0:
+            return None
+        if at & 1 or at == last:
+            leaf = node_hash(sibling, leaf)
+            while at and not at & 1:
+                at, last = at >> 1, last >> 1
+        else:
+            leaf = node_hash(leaf, sibling)
+        at, last = at >> 1, last >> 1
+    return leaf if last == 0 and index < size else None
+
+
+def read_proof(text: str) -> tuple[int, list[bytes], str]:
+    """C2SP tlog-proof: index, path, checkpoint."""
+    found = re.fullmatch(
+        r"c2sp\.org/tlog-proof@v1\n(?:extra [^\n]*\n)?index (0|[1-9][0-9]{0,15})\n((?:[^\n]+\n){0,64})\n(.+)",
+        text,
+        re.S,
+    )
+    lines = found[2].splitlines() if found else []
+    if not found or not all(HASH_LINE.fullmatch(line) for line in lines):
+        raise Wrong("this is not a proof as C2SP tlog-proof describes it")
+    return int(found[1]), [unbase64(line) for line in lines], found[3]
+
+
+class Tree:
+    """The root by proofs/tree.txt: of all records at once.
+
+    From the root down: a range of leaves in which no record was exported is the next hash of the list; a range of one
+    exported record is its leaf hash; any other range splits where RFC 6962 splits it. So the hashes stand from left to
+    right, and both lists are read once.
+    """
+
+    def __init__(self, leaves: Iterator[tuple[int, bytes]], hashes: Iterator[bytes]) -> None:
+        self.leaves, self.hashes = leaves, hashes
+        self.next = next(leaves, None)
+
+    def root(self, start: int, end: int) -> bytes:
+        """The hash over the leaves from `start` up to, not including, `end`."""
+        if self.next is None or self.next[0] >= end:
+            given = next(self.hashes, None)
+            if given is None:
+                raise Wrong("a hash is missing")
+            return given
+        if end - start == 1:
+            leaf = self.next[1]
+            self.next = next(self.leaves, None)
+            return leaf
+        middle = start + (1 << ((end - start - 1).bit_length() - 1))
+        left = self.root(start, middle)
+        return node_hash(left, self.root(middle, end))
+
+
+# Where the files are.
+
+
+class Folder:
+    """An unpacked export."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def names(self) -> list[str]:
+        files = [path for path in self.path.rglob("*") if not path.is_dir() or path.is_symlink()]
+        names = [path.relative_to(self.path).as_posix() for path in files]
+        return sorted(name for name in names if not name.startswith("__pycache__/"))
+
+    def open(self, name: str) -> BinaryIO:
+        if not (self.path / name).is_file():  # a pipe, say, which would never end
+            raise Wrong("it is no file")
+        return (self.path / name).open("rb")
+
+
+class Zip:
+    """An export as it was handed over. Nothing is unpacked."""
+
+    def __init__(self, path: Path) -> None:
+        self.zip = zipfile.ZipFile(path)
+
+    def names(self) -> list[str]:
+        return sorted(info.filename for info in self.zip.infolist())
+
+    def open(self, name: str) -> BinaryIO:
+        return self.zip.open(name)  # type: ignore[return-value]  # all we use of it
+
+
+def shown(text: object) -> str:
+    """On one line, and without what would steer the terminal."""
+    return UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", str(text))
+
+
+Mark = Any  # of an erased part: its line, record, place, and the date it bears
+
+
+class Eraser:
+    """A record that erased parts: how many, and which, where it is shown: "740-745,800;1:812" (1: the second part)."""
+
+    def __init__(self, record: dict[str, Any], parts: list[Any]) -> None:
+        count = record.get("parts", 1)
+        self.count = count if type(count) is int else 0
+        self.kind, self.date = record["k"], str(record.get("t"))[:10]
+        shown_parts = [part for part in parts if isinstance(part, dict) and isinstance(part.get("records"), str)]
+        self.runs = [run for part in shown_parts for run in self.read(part["records"])] if shown_parts else None
+
+    def names(self, index: int, place: int) -> bool:
+        """Whether it erased this part of this record, as far as one can see."""
+        return self.runs is None or any(at == place and first <= index <= last for at, first, last in self.runs)
+
+    def read(self, text: str) -> Iterator[tuple[int, int, int]]:
+        for group in text.split(";"):
+            place, _, runs = group.rpartition(":")
+            for found in re.finditer(r"([0-9]{1,16})(?:-([0-9]{1,16}))?", runs):
+                yield (
+                    int(place) + 1 if re.fullmatch("[0-9]{1,9}", place) else 1,
+                    int(found[1]),
+                    int(found[2] or found[1]),
+                )
+
+
+# The check.
+
+
+class Check:
+    """One run over one export. `problems` are texts; `facts` is what to say if there are none."""
+
+    def __init__(self, source: Folder | Zip, vkey: str | None, progress: Callable[[int], None] | None) -> None:
+        self.source = source
+        self.vkey = vkey
+        self.progress = progress
+        self.problems: list[str] = []
+        self.more = 0
+        self.names: set[str] = set()
+        self.key: Key | None = None
+        self.checkpoint: Checkpoint | None = None
+        self.records = self.withheld = self.erased = 0
+        self.erasers: dict[int, Eraser] = {}
+        self.marks: dict[int, list[Mark]] = {}  # eraser -> the parts that name it
+        self.media: set[str] = set()
+        self.proved: set[str] = set()  # names of the proofs that were looked at
+
+    def run(self) -> None:
+        """Everything, in an order that says first what the rest depends on."""
+        for look in (self.look_at_names, self.look_at_sums, self.look_at_key, self.look_at_checkpoint):
+            look()
+        self.look_at_records()
+        for look in (self.look_at_marks, self.look_at_media, self.look_at_description):
+            look()
+
+    def wrong(self, file: str, what: object, line: int = 0, index: int = -1) -> None:
+        where = shown(file) + (f", line {line}" if line else "") + (f" (record {index})" if index >= 0 else "")
+        if len(self.problems) < MAX_SHOWN:
+            self.problems.append(f"{where}: {what}")
+        else:
+            self.more += 1
+
+    # Files
+
+    def text(self, name: str) -> str:
+        """A small file; `Wrong` if it is missing, too long or no text."""
+        if name not in self.names:
+            raise Wrong("it is missing")
+        try:
+            with self.source.open(name) as file:
+                data = file.read(MAX_SMALL + 1)
+            if len(data) > MAX_SMALL:
+                raise Wrong("it is too long")
+            return data.decode("utf-8")
+        except UnicodeDecodeError:
+            raise Wrong("it is not text") from None
+        except Wrong:
+            raise
+        except Exception as error:  # a damaged zip fails in a dozen ways
+            raise Wrong(f"it cannot be read: {shown(error)}") from error
+
+    def pieces(self, name: str) -> Iterator[bytes]:
+        try:
+            with self.source.open(name) as file:
+                piece = file.read(1 << 20)
+                while piece:
+                    yield piece
+                    piece = file.read(1 << 20)
+        except Exception as error:  # likewise
+            raise Wrong(f"it cannot be read: {shown(error)}") from error
+
+    def digest(self, name: str) -> str:
+        total = hashlib.sha256()
+        for piece in self.pieces(name):
+            total.update(piece)
+        return total.hexdigest()
+
+    def lines(self, name: str) -> Iterator[bytes]:
+        """Whole lines, without their ends."""
+        rest = b""
+        for piece in self.pieces(name):
+            found = (rest + piece).split(b"\n")
+            rest = found.pop()
+            yield from found
+            if len(rest) > MAX_LINE:
+                raise Wrong("a line is longer than any record can be")
+        if rest:
+            raise Wrong("the last line is not whole")
+
+    def look_at_names(self) -> None:
+        names = self.source.names()
+        for name in names:
+            if name.startswith("/") or ".." in name.split("/") or "\\" in name or ":" in name or UNSAFE.search(name):
+                self.wrong(name, "a file of an export never has such a name; do not unpack it")
+            elif name in self.names:
+                self.wrong(name, "it is there twice")
+            else:
+                self.names.add(name)
+
+    def look_at_sums(self) -> None:
+        try:
+            lines = self.text(SUMS).splitlines()
+        except Wrong as error:
+            self.wrong(SUMS, error)
+            return
+        listed = set()
+        for number, line in enumerate(lines, 1):
+            digest, _, name = line.partition("  ")
+            listed.add(name)
+            if not re.fullmatch("[0-9a-f]{64}", digest) or name == SUMS:
+                self.wrong(SUMS, "this is not a SHA-256, two spaces and the name of a file", number)
+            elif name not in self.names:
+                self.wrong(name, "it is missing")
+            else:
+                self.look_at_sum(name, digest)
+        for name in sorted(self.names - listed - {SUMS}):
+            self.wrong(name, "it does not belong to the export; SHA256SUMS does not list it")
+
+    def look_at_sum(self, name: str, digest: str) -> None:
+        try:
+            if self.digest(name) != digest:
+                self.wrong(name, "it was changed after the export was made; SHA256SUMS says otherwise")
+        except Wrong as error:
+            self.wrong(name, error)
+
+    # What is signed
+
+    def look_at_key(self) -> None:
+        try:
+            self.key = Key(self.text("log.vkey").strip())
+        except Wrong as error:
+            self.wrong("log.vkey", error)
+        if self.vkey is not None:
+            try:
+                given = Key(self.vkey.strip())
+                if self.key and given.text != self.key.text:
+                    self.wrong(
+                        "log.vkey", "this is not the key that you gave with --vkey; the check goes on with yours"
+                    )
+                self.key = given
+            except Wrong as error:
+                self.wrong("--vkey", error)
+
+    def look_at_checkpoint(self) -> None:
+        if self.key:
+            try:
+                self.checkpoint = Checkpoint(self.text("checkpoint"), self.key)
+            except Wrong as error:
+                self.wrong("checkpoint", error)
+
+    # Records
+
+    def look_at_records(self) -> None:
+        if "records.jsonl" not in self.names:
+            self.wrong("records.jsonl", "it is missing")
+            return
+        leaves = self.leaves()
+        if TREE in self.names:
+            self.prove_together(leaves)
+        else:
+            for index, leaf in leaves:
+                self.prove(index, leaf)
+        for _ in leaves:  # what a proof that broke off has left
+            pass
+        for name in sorted(self.names - self.proved):
+            if name.startswith("proofs/"):
+                self.wrong(name, "it proves no record that is here")
+
+    def leaves(self) -> Iterator[tuple[int, bytes]]:
+        """Index and leaf hash of each record; whatever is wrong with a line is noted on the way."""
+        previous, number = -1, 0
+        try:
+            for raw in self.lines("records.jsonl"):
+                number += 1
+                try:
+                    record = self.open_record(raw)
+                    index = record["i"]
+                    if index <= previous:
+                        raise Wrong(f"record {index} stands after record {previous}")
+                    previous = index
+                    yield index, self.look_at_record(record, number)
+                except Wrong as error:
+                    self.wrong("records.jsonl", error, number)
+        except Wrong as error:
+            self.wrong("records.jsonl", error, number + 1)
+        if not number:
+            self.wrong("records.jsonl", "there is no record in it")
+
+    def open_record(self, raw: bytes) -> dict[str, Any]:
+        record = read_json(raw)
+        if not isinstance(record, dict) or not all(isinstance(record.get(name), list) for name in "pcx"):
+            raise Wrong("this is not a record")
+        if type(record.get("i")) is not int or record["i"] < 0 or not isinstance(record.get("k"), str):
+            raise Wrong("this is not a record")
+        if len(record["x"]) != len(record["c"]):
+            raise Wrong(f"it has {len(record['c'])} commitments, but {len(record['x'])} parts")
+        return record
+
+    def look_at_record(self, record: dict[str, Any], number: int) -> bytes:
+        """Its parts; returns its leaf hash."""
+        index, parts = record["i"], record.pop("x")
+        leaf = leaf_hash(record)
+        self.records += 1
+        if self.progress and self.records % 1000 == 0:
+            self.progress(self.records)
+        if record["k"] in ERASERS:
+            self.erasers[index] = Eraser(record, parts)
+        for place, part in enumerate(parts):
+            self.look_at_part(part, record["c"][place], place + 1, number, index)
+        if index == 0 and self.key:
+            for part in parts:
+                if isinstance(part, dict) and part.get("vkey", self.key.text) != self.key.text:
+                    self.wrong("log.vkey", "this is not the key that the first record of the log names")
+        return leaf
+
+    def look_at_part(self, part: Any, committed: Any, place: int, number: int, index: int) -> None:
+        if part is None:
+            self.withheld += 1
+        elif isinstance(part, dict) and set(part) == {"erased", "by"} and type(part["by"]) is int:
+            self.erased += 1
+            self.marks.setdefault(part["by"], []).append((number, index, place, part["erased"]))
+        else:
+            try:
+                if commitment(part) != committed:
+                    raise Wrong("it is not what was recorded")
+                self.note_media(part)
+            except Wrong as error:
+                self.wrong("records.jsonl", f"part {place}: {error}", number, index)
+
+    def note_media(self, part: Any) -> None:
+        if isinstance(part, dict) and isinstance(part.get("sha256"), str):
+            self.media.add(part["sha256"])
+
+    def prove(self, index: int, leaf: bytes) -> None:
+        name = f"proofs/{index}.tlog-proof"
+        self.proved.add(name)
+        try:
+            at, path, note = read_proof(self.text(name))
+            if at != index:
+                raise Wrong(f"it is the proof of record {at}")
+            if self.checkpoint:
+                if note != self.checkpoint.note:
+                    raise Wrong("the checkpoint in it is not the one in the file checkpoint")
+                if root_by_proof(leaf, index, self.checkpoint.size, path) != self.checkpoint.root:
+                    raise Wrong(f"record {index} is not in the log that was signed: it or this proof was changed")
+        except Wrong as error:
+            self.wrong(name, error)
+
+    def prove_together(self, leaves: Iterator[tuple[int, bytes]]) -> None:
+        self.proved.add(TREE)
+        try:
+            lines = self.lines(TREE)
+            if next(lines, b"") != TREE_TITLE.encode():
+                raise Wrong(f"its first line should be {TREE_TITLE}")
+            tree = Tree(leaves, (self.hash_of(line) for line in lines))
+            size = self.checkpoint.size if self.checkpoint else 0
+            root = tree.root(0, size) if size else b""
+            if self.checkpoint and root != self.checkpoint.root:
+                raise Wrong("the records are not those that were signed: one of them or of these hashes was changed")
+            if size and (next(tree.hashes, None) is not None or tree.next is not None):
+                raise Wrong("more stands here than the proof needs")
+        except Wrong as error:
+            self.wrong(TREE, error)
+
+    def hash_of(self, line: bytes) -> bytes:
+        text = line.decode("ascii", "replace")
+        if not HASH_LINE.fullmatch(text):
+            raise Wrong("a line is not a hash")
+        return unbase64(text)
+
+    # What the records lead to
+
+    def look_at_marks(self) -> None:
+        for by, marks in sorted(self.marks.items()):
+            eraser = self.erasers.get(by)
+            for nth, (number, index, place, date) in enumerate(marks, 1):
+                if eraser is None or by <= index:
+                    what = (
+                        f"record {by} is said to have erased a part, but no record that erases is here by that number"
+                    )
+                elif nth > eraser.count:
+                    what = f"record {by} is said to have erased a part, but it erased only {eraser.count} others"
+                elif not eraser.names(index, place):
+                    what = f"record {by} is said to have erased part {place}, but it does not name it"
+                elif date != eraser.date and eraser.kind != "redact":
+                    what = f"part {place} bears the date {shown(date)}, but record {by}, which erased it, does not"
+                else:
+                    continue
+                self.wrong("records.jsonl", what, number, index)
+
+    def look_at_media(self) -> None:
+        for name in sorted(name for name in self.names if name.startswith("media/")):
+            digest = name[len("media/") :]
+            try:
+                if digest not in self.media:
+                    raise Wrong("no record that is shown speaks of this file")
+                if self.digest(name) != digest:
+                    raise Wrong("its SHA-256 is not its name; it was changed")
+            except Wrong as error:
+                self.wrong(name, error)
+
+    def look_at_description(self) -> None:
+        name = "export.json"
+        try:
+            said = read_json(self.text(name).encode())
+            if not isinstance(said, dict):
+                raise Wrong("this does not describe an export")
+            if said.get("records") != self.records:
+                raise Wrong(f"it speaks of {shown(said.get('records'))} records, but there are {self.records}")
+            size = self.checkpoint.size if self.checkpoint else said.get("size")
+            if said.get("size") != size:
+                raise Wrong(f"it speaks of a log of {shown(said.get('size'))} records; the checkpoint of {size}")
+        except Wrong as error:
+            self.wrong(name, error)
+
+
+def check(path: Path, vkey: str | None = None, progress: Callable[[int], None] | None = None) -> Check:
+    """Check the export at `path`, a folder or a zip. Never raises for what stands in it."""
+    run = Check(Folder(path), vkey, progress)
+    try:
+        if not path.is_dir():
+            run.source = Zip(path)
+        run.run()
+    except Exception as error:  # a damaged zip, a failing disk, or a case we did not think of: never a traceback
+        run.wrong(str(path), f"it cannot be checked any further: {type(error).__name__} {shown(error)}")
+    return run
+
+
+def tell(run: Check, path: Path, given: bool) -> None:
+    """The outcome for a person."""
+    if run.problems:
+        print(f"Something is wrong with {shown(path)} ({len(run.problems) + run.more}):")
+        for problem in run.problems:
+            print(f"- {problem}")
+        if run.more:
+            print(f"... and {run.more} more.")
+        return
+    assert run.key and run.checkpoint
+    print(f"Nothing is wrong with {shown(path)}.")
+    print(
+        f"{run.records} records of the log {shown(run.key.name)}, which had {run.checkpoint.size} when it was signed."
+    )
+    if run.withheld:
+        print(f"{run.withheld} parts were left out of this export; they concern other persons or matters.")
+    if run.erased:
+        print(f"{run.erased} parts were erased; the records that did it are among these.")
+    if not given:
+        print(f"The key is {shown(run.key.text)}")
+        print("Compare it with the one that was posted in the room, or give that one with --vkey.")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    parser = argparse.ArgumentParser(description="Check an export of Answerable's records.")
+    here = Path(__file__).resolve().parent
+    parser.add_argument(
+        "export", nargs="?", type=Path, default=here, help="a folder or a zip; else the folder of this file"
+    )
+    parser.add_argument("--vkey", help="the key of the log as you got it elsewhere, or a file that holds it")
+    asked = parser.parse_args(arguments)
+    run = check(asked.export, None if asked.vkey is None else given_key(asked.vkey))
+    tell(run, asked.export, given=asked.vkey is not None)
+    return 1 if run.problems else 0
+
+
+def given_key(typed: str) -> str:
+    """A key, or what stands in the file of that name."""
+    try:
+        with Path(typed).open("rb") as file:
+            return file.read(4096).decode("utf-8", "replace")
+    except (OSError, ValueError):
+        return typed  # no file, so it is the key itself; if it is none, the check says so
+
+
+if __name__ == "__main__":
+    sys.exit(main())

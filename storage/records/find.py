@@ -1,0 +1,119 @@
+"""Finding the parts that are to be erased, and setting apart those that a hold covers.
+
+Rules kept here: the log is read day by day and nothing of it is kept in memory but numbers; what is erased already is
+not found again; what other erasures and holds rest on (`KEPT`) is never found.
+Left to others: recording the erasure (`bot/`), doing it (`erase.py`).
+"""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import orjson
+
+from moderation.events import Json
+
+from .days import Day
+from .holds import InForce
+from .line import Opened, erased_by
+from .ranges import Builder
+from .reader import Log
+from .report import Progress
+from .special import opened_lines
+from .targets import Targets
+
+KEPT = frozenset({"genesis", "erase", "hold", "purge"})  # records without whose parts the log cannot be checked
+
+_IsMeant = Callable[[Opened, Json], bool]
+
+
+@dataclass(slots=True)
+class Found:
+    """Parts that may be erased; parts that a hold covers, for each hold; mentions that are part of somebody else's."""
+
+    _free: dict[int, Builder] = field(default_factory=dict)
+    _held: dict[int, dict[int, Builder]] = field(default_factory=dict)
+    elsewhere: int = 0  # records in which the person is named in a part that is about somebody else
+
+    @property
+    def targets(self) -> Targets:
+        """What may be erased."""
+        return Targets(self._free)
+
+    @property
+    def held(self) -> dict[int, Targets]:
+        """What may not, for each hold, named by the record that placed it."""
+        return {hold: Targets(places) for hold, places in self._held.items()}
+
+    def add(self, opened: Opened, place: int, holds: InForce) -> None:
+        """Note a part that is meant."""
+        hold = holds.covering(opened, place)
+        places = self._free if hold is None else self._held.setdefault(hold.index, {})
+        places.setdefault(place, Builder()).add(cast(int, opened.skeleton["i"]))
+
+
+def parts_of(folder: Path, persons: Collection[str], holds: InForce, progress: Progress | None = None) -> Found:
+    """All parts about a person, given by their Matrix ids, in all days. Raises `Broken` at a damaged line.
+
+    `progress` is told of days: done, and all.
+    """
+    found = Found()
+    needles = [orjson.dumps(person) for person in persons]
+    if not needles:
+        return found
+    for day in _told(Log(folder).days(), progress):
+        for opened in opened_lines(day, needles):
+            before = sum(_is_about(part, persons) for part in opened.parts)
+            _collect(found, opened, holds, lambda _, part: _is_about(part, persons))
+            found.elsewhere += not before
+    return found
+
+
+def parts_in(folder: Path, targets: Targets, holds: InForce) -> Found:
+    """Of parts named by number, those that are shown, free or held. Raises `Broken`."""
+    found = Found()
+    log = Log(folder)
+    records = targets.records()
+    for day, first in log.starting_with(next(iter(records), 0)):
+        if not records.within(first, 2**53):
+            break
+        for opened in opened_lines(day, []):
+            if (index := cast(int, opened.skeleton["i"])) in records:
+                places = targets.of_record(index)
+                _collect(found, opened, holds, lambda _, __: True, places)
+    return found
+
+
+def overdue_parts(folder: Path, due: Callable[[Day, str], bool], holds: InForce) -> Found:
+    """All parts in closed days for which `due(day, kind)` says that the time of their kind is over. Raises `Broken`."""
+    found = Found()
+    for day in Log(folder).days():
+        if day.closed and due(day, ""):
+            for opened in opened_lines(day, []):
+                if due(day, cast(str, opened.skeleton["k"])):
+                    _collect(found, opened, holds, lambda _, __: True)
+    return found
+
+
+def _collect(
+    found: Found, opened: Opened, holds: InForce, is_meant: _IsMeant, places: Sequence[int] | None = None
+) -> None:
+    if opened.skeleton["k"] in KEPT:
+        return
+    for place, part in enumerate(opened.parts):
+        if (places is None or place in places) and erased_by(part) is None and is_meant(opened, part):
+            found.add(opened, place, holds)
+
+
+def _is_about(part: Json, persons: Collection[str]) -> bool:
+    return type(part) is dict and part.get("mxid") in persons
+
+
+def _told(days: Sequence[Day], progress: Progress | None) -> Iterator[Day]:
+    for done, day in enumerate(days):
+        if progress:
+            progress(done, len(days))
+        yield day
+    if progress:
+        progress(len(days), len(days))

@@ -1,0 +1,68 @@
+"""`[anchors]` in `config.toml`: off by default, and of no use in halves."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.config import AnchorSettings, parse_config
+from bot.config_errors import ConfigError
+from bot.messages.catalog import LANGUAGES
+
+HEAD = '[homeserver]\nurl = "https://matrix.example.org"\nuser = "@answerable:example.org"\n[anchors]\n'
+URL = 'witness_url = "https://witness.example.net/x"\n'
+VKEY = 'witness_vkey = "remora.n621.de+da77ade7+BOvN63jn/bLvkieywe8R6UYAtVtNbZpXh34x7onlmtw2"\n'
+
+
+def read(text: str) -> AnchorSettings:
+    return parse_config(Path("/nowhere/config.toml"), HEAD + text, {}).anchors
+
+
+def problems(text: str) -> list[tuple[str, str]]:
+    with pytest.raises(ConfigError) as caught:
+        read(text)
+    return [(".".join(map(str, p.place)), p.key) for p in caught.value.problems]
+
+
+def test_nothing_is_asked_of_others_by_default() -> None:
+    assert read("") == AnchorSettings(rooms=(), witness_url=None, witness_vkey=None, timestamp_url=None)
+
+
+def test_all_of_it_is_read() -> None:
+    settings = read(f'rooms = ["G-7F3K", "!x:*", "*"]\n{URL}{VKEY}timestamp_url = "http://tsa.example.net"\n')
+    assert settings.rooms == ("G-7F3K", "!x:*", "*")
+    assert (settings.witness_url, settings.timestamp_url) == ("https://witness.example.net/x", "http://tsa.example.net")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (URL, [("anchors.witness_url", "not_alone")]),
+        (VKEY, [("anchors.witness_vkey", "not_alone")]),
+        (URL + VKEY.replace("da77", "da78"), [("anchors.witness_vkey", "expected.vkey")]),
+        (VKEY + 'witness_url = "witness.example.net"\n', [("anchors.witness_url", "expected.address")]),
+        ('timestamp_url = "https://a b"\n', [("anchors.timestamp_url", "expected.address")]),
+        ('rooms = ["*", "lobby"]\n', [("anchors.rooms.1", "expected.room")]),
+        ('rooms = "*"\n', [("anchors.rooms", "expected.list")]),
+        ("rooms = [1]\n", [("anchors.rooms.0", "expected.text")]),
+        ('witness = "x"\n', [("anchors.witness", "unknown.near")]),
+    ],
+)
+def test_what_is_wrong_is_told(text: str, found: list[tuple[str, str]]) -> None:
+    assert problems(text) == found
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_problem_is_said_in_words(language: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANSWERABLE_LANG", language)
+    for text in (URL, 'timestamp_url = "x"\n', URL + 'witness_vkey = "x"\n'):
+        with pytest.raises(ConfigError) as caught:
+            read(text)
+        assert "{" not in str(caught.value)
+
+
+def test_a_table_that_is_none_is_one_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    head: Any = HEAD.replace("[anchors]\n", "").split("\n", 1)
+    with pytest.raises(ConfigError) as caught:
+        parse_config(Path("/nowhere/config.toml"), "anchors = 3\n" + "\n".join(head), {})
+    assert [(p.place, p.key) for p in caught.value.problems] == [(("anchors",), "expected.table")]

@@ -1,0 +1,94 @@
+"""The rooms the bot makes for itself: what is asked for, and how one is recognised again."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.receive import receive
+from bot.rooms_of_ours import MARK, Made, body, entered, made_for, new_code
+from moderation.events import StateChanged
+from moderation.facts import RoomEntered
+from moderation.ids import GroupCode, RoomId, UserId, group_code, is_group_code
+
+ANNA = UserId("@anna:example.org")
+DESK, DIRECT = Made("desk", served="G-7F3K"), Made("direct", user=ANNA)
+
+
+def test_such_a_room_is_private_and_who_comes_later_can_read_what_was_said() -> None:
+    assert body(DESK, name="Desk of Garden", topic="Cases", invite=[ANNA]) == {
+        "preset": "private_chat",
+        "visibility": "private",
+        "name": "Desk of Garden",
+        "topic": "Cases",
+        "invite": [ANNA],
+        "is_direct": False,
+        "creation_content": {MARK: {"purpose": "desk", "served": "G-7F3K", "user": ""}},
+        "initial_state": [
+            {"type": "m.room.history_visibility", "state_key": "", "content": {"history_visibility": "shared"}},
+            {"type": "m.room.guest_access", "state_key": "", "content": {"guest_access": "forbidden"}},
+        ],
+    }
+    assert body(DIRECT, name="n", topic="t", invite=[ANNA])["is_direct"] is True
+
+
+@pytest.mark.parametrize("made", [DESK, DIRECT])
+def test_a_room_is_recognised_by_what_it_was_made_for(made: Made) -> None:
+    content = body(made, name="", topic="", invite=[])["creation_content"]
+    raw = {"event_id": "$e", "sender": "@bot:x.org", "origin_server_ts": 1, "type": "m.room.create", "state_key": ""}
+    event = receive({**raw, "content": content}, RoomId("!new"), 0)
+    assert isinstance(event, StateChanged)
+    assert made_for(event.content) == made
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        {},
+        [],
+        "desk",
+        {MARK: None},
+        {MARK: "desk"},
+        {MARK: {}},
+        {MARK: {"purpose": "group"}},
+        {MARK: {"purpose": "desk", "served": 7}},
+        {MARK: {"purpose": "direct", "user": None}},
+    ],
+)
+def test_any_other_room_is_not_ours(content: Any) -> None:
+    assert made_for(content) is None
+
+
+junk: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just("desk"),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from([MARK, "purpose", "served", "user"]), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+
+
+@given(junk)
+def test_whatever_a_create_event_says_nothing_raises(content: Any) -> None:
+    made = made_for(content)
+    assert made is None or made.purpose in ("desk", "direct")
+
+
+def test_the_fact_that_it_is_ours() -> None:
+    code = GroupCode("G-8888")
+    assert entered(DESK, RoomId("!new"), code) == RoomEntered(
+        code=code, purpose="desk", served="G-7F3K", room_id="!new"
+    )
+    assert entered(DIRECT, RoomId("!new"), code) == RoomEntered(
+        code=code, purpose="direct", served="-", room_id="!new", subject=ANNA
+    )
+
+
+def test_a_new_code_is_one_that_no_room_has() -> None:
+    taken = [group_code(seed) for seed in range(0, 32**4, 2)]  # so that every second draw is taken
+    drawn = [new_code(taken) for _ in range(20)]
+    assert all(map(is_group_code, drawn))
+    assert not set(drawn) & set(taken)

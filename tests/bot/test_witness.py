@@ -1,0 +1,186 @@
+"""The bot's side of C2SP tlog-witness, against a witness that checks everything."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from bot.outside import NoAnswer, post
+from bot.witness import Ahead, WitnessClient
+from moderation.ids import PersonId
+from storage.identity import PersonKeys
+from storage.records.closing import Closing, Closings
+from storage.records.cosignature import Cosigner, cosigned
+from storage.records.draft import Draft, Part
+from storage.records.journal import Journal
+from storage.records.proof import Prover
+from storage.records.tiles import Tiles
+from tests.fakes.http_stub import Answer, HttpStub
+from tests.fakes.witness import FakeWitness
+
+NOON = 1_795_521_600_000  # 2026-11-24T12:00:00Z
+DAY_MS = 86_400_000
+SIZES = (3, 300, 301, 800)  # records at the end of each day
+
+
+class Grown:
+    """A log of several days."""
+
+    def __init__(self, data_dir: Path) -> None:
+        keys = PersonKeys.open(data_dir)
+        with Journal.open(data_dir, "example.org/log", keys, NOON) as journal:
+            for number, size in enumerate(SIZES):
+                at = NOON + number * DAY_MS
+                part = Part(PersonId("@anna:example.org"), {"mxid": "@anna:example.org"})
+                journal.append([Draft("message", at, "G-7F3K", parts=(part,))] * (size - journal.size))
+                journal.close_day(at + DAY_MS)
+            self.vkey = journal.vkey
+        keys.close()
+        closings = Closings(data_dir / "records")
+        self.closings = [closings.read(day) for day in closings.days()]
+        assert [closing.size for closing in self.closings] == list(SIZES)
+        self.prover = Prover(Tiles(data_dir / "records" / "tile"))
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grown]:
+    yield Grown(tmp_path_factory.mktemp("log"))
+
+
+@pytest.fixture
+async def witness(log: Grown) -> AsyncIterator[FakeWitness]:
+    async with FakeWitness(log.vkey) as witness:
+        yield witness
+
+
+def client(log: Grown, witness: FakeWitness) -> WitnessClient:
+    return WitnessClient(witness.url, Cosigner.parse(witness.vkey), log.prover.consistency)
+
+
+def time_in(closing: Closing, lines: list[str], witness: FakeWitness) -> int | None:
+    return cosigned(closing.note + "".join(lines), Cosigner.parse(witness.vkey))
+
+
+async def test_each_day_is_cosigned_with_a_proof_from_the_day_before(log: Grown, witness: FakeWitness) -> None:
+    old = 0
+    for closing in log.closings:
+        lines = await client(log, witness).cosign(closing, old)
+        assert time_in(closing, lines, witness) == witness.now_s
+        old = closing.size
+    assert [asked.old for asked in witness.asked] == [0, *SIZES[:-1]]
+
+
+@pytest.mark.parametrize("thought", [0, 2, 3, 301, 800])
+async def test_a_witness_that_knows_another_size_is_given_the_proof_from_there(
+    log: Grown, witness: FakeWitness, thought: int
+) -> None:
+    await client(log, witness).cosign(log.closings[1], 0)
+    lines = await client(log, witness).cosign(log.closings[3], thought)
+    assert time_in(log.closings[3], lines, witness) == witness.now_s
+    assert [asked.old for asked in witness.asked] == [0, thought, 300]
+
+
+async def test_asking_again_for_the_same_gives_another_line(log: Grown, witness: FakeWitness) -> None:
+    first = await client(log, witness).cosign(log.closings[1], 0)
+    witness.now_s += 60
+    again = await client(log, witness).cosign(log.closings[1], 0)
+    assert time_in(log.closings[1], [*first, *again], witness) == witness.now_s
+
+
+async def test_a_witness_that_has_seen_more_is_not_rolled_back(log: Grown, witness: FakeWitness) -> None:
+    await client(log, witness).cosign(log.closings[2], 0)
+    with pytest.raises(Ahead):
+        await client(log, witness).cosign(log.closings[1], 3)
+    assert witness.seen["example.org/log"][0] == SIZES[2]
+
+
+async def test_a_witness_that_saw_another_history_refuses(log: Grown, witness: FakeWitness) -> None:
+    witness.seen["example.org/log"] = SIZES[1], bytes(32)
+    for closing in log.closings[1:]:
+        with pytest.raises(NoAnswer):
+            await client(log, witness).cosign(closing, 0)
+    assert witness.seen["example.org/log"] == (SIZES[1], bytes(32))
+
+
+async def test_a_log_that_the_witness_does_not_know_is_refused(log: Grown) -> None:
+    async with FakeWitness() as stranger:
+        with pytest.raises(NoAnswer, match="404"):
+            await client(log, stranger).cosign(log.closings[0], 0)
+
+
+async def test_a_line_of_another_key_is_no_answer(log: Grown, witness: FakeWitness) -> None:
+    async with FakeWitness(log.vkey, name="other.example.net/w") as other:
+        asking = WitnessClient(witness.url, Cosigner.parse(other.vkey), log.prover.consistency)
+        with pytest.raises(NoAnswer, match="without a cosignature"):
+            await asking.cosign(log.closings[0], 0)
+
+
+async def test_of_several_lines_only_that_of_the_key_we_know_is_taken(log: Grown, witness: FakeWitness) -> None:
+    text = log.closings[0].note.rpartition("\n\n")[0] + "\n"
+    other = FakeWitness(name="other.example.net/w")
+    witness.will(web.Response(text=other.cosign(text) + witness.cosign(text)))
+    assert await client(log, witness).cosign(log.closings[0], 0) == [witness.cosign(text)]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(200, b""),
+        Answer(200, b"\n"),
+        Answer(200, b"\xff\xfe"),
+        Answer(200, b"<html>hello</html>"),
+        Answer(200, "— witness.example.net/w1 AAAA\n".encode()),
+        Answer(200, b"x" * 100_000),
+        Answer(201, b""),
+        Answer(302, headers={"Location": "http://127.0.0.1:1/"}),
+        Answer(400),
+        Answer(409, b"300\n", headers={"Content-Type": "text/plain"}),
+        Answer(409, b"-1\n", headers={"Content-Type": "text/x.tlog.size"}),
+        Answer(409, b"1" * 50, headers={"Content-Type": "text/x.tlog.size"}),
+        Answer(409, "٣".encode(), headers={"Content-Type": "text/x.tlog.size"}),
+        Answer(422),
+        Answer(500),
+        Answer(200, b"x", cut=True),
+    ],
+)
+async def test_whatever_else_is_said_is_no_answer(log: Grown, answer: Answer) -> None:
+    async with HttpStub() as stub:
+        stub.will(answer)
+        asking = WitnessClient(stub.url, Cosigner.parse(FakeWitness().vkey), log.prover.consistency)
+        with pytest.raises(NoAnswer):
+            await asking.cosign(log.closings[0], 0)
+
+
+async def test_a_witness_that_changes_its_mind_for_ever_is_left_alone(log: Grown) -> None:
+    sizes = [Answer(409, f"{n}\n".encode(), headers={"Content-Type": "text/x.tlog.size"}) for n in range(1, 50)]
+    async with HttpStub() as stub:
+        stub.will(*sizes)
+        asking = WitnessClient(stub.url, Cosigner.parse(FakeWitness().vkey), log.prover.consistency)
+        with pytest.raises(NoAnswer):
+            await asking.cosign(log.closings[1], 0)
+        assert len(stub.requests) == 3
+
+
+async def test_a_cosignature_that_does_not_hold_is_no_answer(log: Grown, witness: FakeWitness) -> None:
+    witness.will(web.Response(text=witness.cosign("another text\n")))
+    with pytest.raises(NoAnswer, match="does not hold"):
+        await client(log, witness).cosign(log.closings[0], 0)
+
+
+async def test_a_proof_that_cannot_be_made_any_more_is_no_answer(log: Grown, tmp_path: Path) -> None:
+    prover = Prover(Tiles(tmp_path))
+    asking = WitnessClient("http://127.0.0.1:1", Cosigner.parse(FakeWitness().vkey), prover.consistency)
+    with pytest.raises(NoAnswer, match="no proof"):
+        await asking.cosign(log.closings[3], 300)
+
+
+async def test_somebody_who_is_not_there_or_says_nothing_is_no_answer() -> None:
+    with pytest.raises(NoAnswer):
+        await post("http://127.0.0.1:1/", b"", "text/plain")
+    async with HttpStub() as stub:
+        stub.will(Answer(hang=True))
+        with pytest.raises(NoAnswer, match=r"0\.05 s"):
+            async with asyncio.timeout(5):
+                await post(stub.url, b"", "text/plain", timeout_s=0.05)

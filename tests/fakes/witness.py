@@ -1,0 +1,181 @@
+"""A witness on loopback, as C2SP tlog-witness and tlog-cosignature describe one.
+
+Rules it keeps: it shares no code with the product, so that it can find the product wrong; it remembers one size and one
+root a log and cosigns only what continues them; every request is kept as it came; `will` makes it answer something
+else first.
+"""
+
+import base64
+import hashlib
+import re
+from collections import deque
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+NAME = "witness.example.net/w1"
+
+
+class Refused(Exception):
+    """An answer other than 200."""
+
+    def __init__(self, status: int, text: str, mimetype: str = "text/plain") -> None:
+        super().__init__(text)
+        self.status, self.text, self.mimetype = status, text, mimetype
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request, taken apart."""
+
+    old: int
+    proof: tuple[bytes, ...]
+    note: str
+
+
+class FakeWitness:
+    """Use as ``async with FakeWitness(vkey) as witness``; `witness.url` is its submission prefix."""
+
+    def __init__(self, *log_vkeys: str, name: str = NAME, now_s: int = 1_795_600_000) -> None:
+        self.name = name
+        self.now_s = now_s
+        self.asked: list[Asked] = []
+        self.seen: dict[str, tuple[int, bytes]] = {}  # origin -> size and root
+        self.url = ""
+        self._logs: dict[str, Ed25519PublicKey] = {}
+        self._key = Ed25519PrivateKey.generate()
+        self._first: deque[web.Response] = deque()
+        self._runner: web.ServerRunner | None = None
+        for vkey in log_vkeys:
+            self.trust(vkey)
+
+    @property
+    def vkey(self) -> str:
+        """Its key, with the type of cosignatures."""
+        key = base64.b64encode(b"\x04" + self._key.public_key().public_bytes_raw()).decode()
+        return f"{self.name}+{self._key_id().hex()}+{key}"
+
+    def trust(self, log_vkey: str) -> None:
+        """Serve the log with this key from now on."""
+        name, _, key = log_vkey.split("+", 2)
+        self._logs[name] = Ed25519PublicKey.from_public_bytes(base64.b64decode(key)[1:])
+
+    def will(self, *answers: web.Response) -> None:
+        """Say this first, instead of what is right."""
+        self._first.extend(answers)
+
+    def add_checkpoint(self, body: str) -> str:
+        """The whole protocol: the cosignature line, or `Refused`."""
+        asked = _parsed(body)
+        self.asked.append(asked)
+        text = asked.note.rpartition("\n\n")[0] + "\n"
+        origin, size, root = text.split("\n")[:3]
+        new, head = int(size), base64.b64decode(root)
+        self._check_signature(origin, text, asked.note)
+        if asked.old > new:
+            raise Refused(400, "old size beyond the checkpoint")
+        known, before = self.seen.get(origin, (0, b""))
+        if asked.old != known:
+            raise Refused(409, f"{known}\n", "text/x.tlog.size")
+        if asked.old == new and before != head and new:
+            raise Refused(409, "another root", "text/plain")
+        if not is_consistent(asked.old, new, list(asked.proof), before, head):
+            raise Refused(422, "the proof does not hold")
+        self.seen[origin] = new, head
+        return self.cosign(text)
+
+    def cosign(self, text: str) -> str:
+        """The line for the text of a checkpoint, without any check."""
+        signature = self._key.sign(f"cosignature/v1\ntime {self.now_s}\n{text}".encode())
+        blob = self._key_id() + self.now_s.to_bytes(8, "big") + signature
+        return f"\N{EM DASH} {self.name} {base64.b64encode(blob).decode()}\n"
+
+    async def __aenter__(self) -> Self:
+        self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.url = "http://{}:{}/prefix".format(*self._runner.addresses[0][:2])
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._runner is not None
+        await self._runner.cleanup()
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        body = (await request.read()).decode()
+        if self._first:
+            return self._first.popleft()
+        if (request.method, request.path) != ("POST", "/prefix/add-checkpoint"):
+            return web.Response(status=404)
+        try:
+            return web.Response(text=self.add_checkpoint(body))
+        except Refused as refused:
+            return web.Response(status=refused.status, text=refused.text, content_type=refused.mimetype)
+
+    def _check_signature(self, origin: str, text: str, note: str) -> None:
+        if origin not in self._logs:
+            raise Refused(404, "unknown log")
+        for line in note.rpartition("\n\n")[2].splitlines():
+            _, name, blob = line.split(" ")
+            if name == origin and len(signature := base64.b64decode(blob)[4:]) == 64:
+                try:
+                    self._logs[origin].verify(signature, text.encode())
+                    return
+                except InvalidSignature:
+                    pass
+        raise Refused(403, "not signed by the log")
+
+    def _key_id(self) -> bytes:
+        public = self._key.public_key().public_bytes_raw()
+        return hashlib.sha256(self.name.encode() + b"\n\x04" + public).digest()[:4]
+
+
+def _parsed(body: str) -> Asked:
+    head, gap, note = body.partition("\n\n")
+    first, *lines = head.split("\n")
+    if not all(re.fullmatch(r"[A-Za-z0-9+/]{43}=", line) for line in lines):
+        raise Refused(400, "malformed")
+    old = re.fullmatch(r"old (0|[1-9][0-9]*)", first)
+    proof = tuple(base64.b64decode(line) for line in lines)
+    checkpoint = re.fullmatch(r"[^\n]+\n(0|[1-9][0-9]*)\n[A-Za-z0-9+/]{43}=\n\n(\N{EM DASH} \S+ \S+\n)+", note)
+    if not (old and gap and checkpoint) or len(proof) > 63:
+        raise Refused(400, "malformed")
+    return Asked(int(old[1]), proof, note)
+
+
+def is_consistent(old: int, new: int, proof: list[bytes], before: bytes, after: bytes) -> bool:
+    """RFC 6962, 2.1.2, backwards: rebuild both roots along the recursion that defines the proof."""
+    if old == 0:
+        return not proof
+    try:
+        roots = _rebuilt(old, new, proof, before, whole=True)
+    except IndexError:
+        return False
+    return not proof and roots == (before, after)
+
+
+def _rebuilt(m: int, n: int, proof: list[bytes], known: bytes, *, whole: bool) -> tuple[bytes, bytes]:
+    """SUBPROOF(m, D[n], b): the roots of the old and the new part of this subtree; consumes the proof from its end."""
+    if m == n:
+        own = known if whole else proof.pop()
+        return own, own
+    split = 1
+    while split * 2 < n:
+        split *= 2
+    if m <= split:
+        right = proof.pop()
+        old, left = _rebuilt(m, split, proof, known, whole=whole)
+        return old, _node(left, right)
+    left = proof.pop()
+    old, right = _rebuilt(m - split, n - split, proof, known, whole=False)
+    return _node(left, old), _node(left, right)
+
+
+def _node(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\x01" + left + right).digest()

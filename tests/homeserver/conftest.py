@@ -1,0 +1,64 @@
+"""A real Synapse: one process for all tests that set no limits, a second one, started when first asked
+for, with the limits Synapse has by default. Each test gets users and rooms of its own.
+
+The fixtures that start processes are synchronous on purpose: each test has an event loop of its own,
+and a process belongs to none of them.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from bot.demo.synapse import Limits, Synapse
+from tests.homeserver.served import Theatre
+from tests.homeserver.stage import Stage
+
+
+@pytest.fixture(scope="session")
+def synapse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Synapse]:
+    """A homeserver that never tells anybody to slow down."""
+    yield from _running(tmp_path_factory, "off")
+
+
+@pytest.fixture(scope="session")
+def synapse_limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Synapse]:
+    """A homeserver as it is when nobody has set its limits."""
+    yield from _running(tmp_path_factory, "default")
+
+
+@pytest.fixture
+async def stage(synapse: Synapse) -> AsyncIterator[Stage]:
+    """Makes people, bots and rooms on `synapse`."""
+    async with Stage(synapse) as stage:
+        yield stage
+
+
+@pytest.fixture
+async def stage_limited(synapse_limited: Synapse) -> AsyncIterator[Stage]:
+    """Makes people, bots and rooms on `synapse_limited`."""
+    async with Stage(synapse_limited) as stage:
+        yield stage
+
+
+@pytest.fixture
+async def theatre(stage: Stage, tmp_path: Path) -> AsyncIterator[Theatre]:
+    """Runs real bots in rooms on `synapse`; at the end each journal is verified."""
+    theatre = Theatre(stage, tmp_path)
+    yield theatre
+    await theatre.close()
+
+
+@pytest.fixture
+async def theatre_limited(stage_limited: Stage, tmp_path: Path) -> AsyncIterator[Theatre]:
+    """The same on `synapse_limited`."""
+    theatre = Theatre(stage_limited, tmp_path)
+    yield theatre
+    await theatre.close()
+
+
+def _running(folders: pytest.TempPathFactory, limits: Limits) -> Iterator[Synapse]:
+    server = asyncio.run(Synapse.start(folders.mktemp(f"synapse-{limits}"), limits=limits))
+    yield server
+    asyncio.run(server.stop())

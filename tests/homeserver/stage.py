@@ -1,0 +1,82 @@
+"""People, bots and rooms for one test, all with names of their own, all closed at its end."""
+
+import itertools
+import secrets
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from bot.demo.client import Client
+from bot.demo.synapse import Synapse
+from bot.homeserver import Homeserver, Session
+from moderation.ids import RoomId
+
+_numbers = itertools.count(1)
+_run = secrets.token_hex(2)
+
+
+PASSWORD = "a password"  # everybody's
+
+
+def unique(name: str) -> str:
+    """`name` with something behind it that no other test of this run, nor another run, has."""
+    return f"{name}-{_run}-{next(_numbers)}"
+
+
+def text(body: str) -> dict[str, str]:
+    """The content of a text message."""
+    return {"msgtype": "m.text", "body": body}
+
+
+async def own_room(bot: Homeserver, **more: Any) -> RoomId:
+    """A private room made by `bot`; `more` goes into the request."""
+    return await bot.create_room({"preset": "private_chat", "name": unique("room"), **more})
+
+
+class Stage:
+    """Makes what a test needs on `synapse`, and closes it."""
+
+    def __init__(self, synapse: Synapse) -> None:
+        self.synapse = synapse
+        self._open: list[Client | Homeserver] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for thing in reversed(self._open):
+            await thing.close()
+
+    async def person(self, name: str, *, admin: bool = False) -> Client:
+        """A new user with a client of their own."""
+        account = await self.synapse.register(unique(name), PASSWORD, admin=admin)
+        client = Client(self.synapse.url, account.user, account.token)
+        self._open.append(client)
+        return client
+
+    async def bot(self, name: str = "bot", *, admin: bool = False) -> Homeserver:
+        """A new user seen through the product's port."""
+        account = await self.synapse.register(unique(name), PASSWORD, admin=admin)
+        return self.port(Session(self.synapse.url, *account))
+
+    def port(self, session: Session, *, request_timeout_s: float = 30.0) -> Homeserver:
+        """A port for a session the test already has."""
+        homeserver = Homeserver(session, request_timeout_s=request_timeout_s)
+        self._open.append(homeserver)
+        return homeserver
+
+    async def room(
+        self,
+        owner: Client,
+        *members: Client | Homeserver,
+        power: Mapping[str, Any] | None = None,
+        version: str | None = None,
+    ) -> RoomId:
+        """A new private room that `members` have joined; `power` overrides parts of its power levels."""
+        invite = [member.user for member in members]
+        room = await owner.create_room(unique("room"), power=power, version=version, invite=invite)
+        for member in members:
+            await member.join(room)
+        return room

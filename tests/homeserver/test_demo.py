@@ -1,0 +1,340 @@
+"""The demo: the whole story through the real command line, and once more with the bot killed in the middle of it.
+
+What both lead to is compared whole: what the homeserver shows, and what the bot's own command line tells.
+"""
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from bot.config import load_config
+from bot.demo.bot_process import BotFailed, BotProcess
+from bot.demo.client import Client
+from bot.demo.stage import BOT, NAMES, PASSWORD, WHEN, Stage
+from bot.demo.steps import Fields
+from bot.demo.story import STEPS, Outcome, Step, Story
+from bot.demo.synapse import Synapse
+
+DEADLINE_S = 200.0
+QUIET_S = 1.0
+STOP_SIGN = "Stop with Ctrl-C"
+
+# When the bot is killed -> how many times it first writes to its journal (0: it is killed at once).
+KILLS = {
+    "joining.invited": 1,
+    "vouched.after": 0,
+    "hidden.sent": 1,
+    "dismissed.pressed": 1,
+    "demoted.pressed": 1,
+    "demoted.lowered": 0,
+    "muted.tried": 0,
+}
+
+CREDIT = {"@carla:localhost": 30, "@emil:localhost": 100, "@finn:localhost": 65}
+CASES = [
+    (1, "@emil:localhost", "no-elephants", "moderate", "decided", "dismissed"),
+    (2, "@finn:localhost", "no-endings", "serious", "decided", "upheld"),
+    (3, "@carla:localhost", "no-endings", "serious", "decided", "upheld"),
+    (4, "@carla:localhost", "no-ticket-numbers", "serious", "decided", "upheld"),
+]
+
+
+@dataclass(frozen=True)
+class End:
+    """What the story led to."""
+
+    rooms: dict[str, Any]  # as the homeserver shows them
+    cases: list[tuple[Any, ...]]
+    credit: dict[str, Any]
+    entries: dict[str, Any]
+
+
+@dataclass
+class Demo:
+    """`answerable demo` as a process."""
+
+    process: subprocess.Popen[bytes]
+    output: Path
+
+    def said(self) -> str:
+        return self.output.read_text("utf-8")
+
+    async def until(self, words: str) -> None:
+        async with asyncio.timeout(DEADLINE_S):
+            while words not in self.said():
+                assert self.process.poll() is None, self.said()
+                await asyncio.sleep(0.05)
+
+    async def end_by(self, number: int) -> int:
+        self.process.send_signal(number)
+        return await asyncio.to_thread(self.process.wait, 30)
+
+
+@pytest.fixture
+def temporary(tmp_path: Path) -> Path:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    return folder
+
+
+@contextlib.contextmanager
+def started(temporary: Path, *arguments: str) -> Iterator[Demo]:
+    output = temporary.parent / "output.txt"
+    environ = {**os.environ, "TMPDIR": str(temporary), "ANSWERABLE_LANG": "en"}
+    with output.open("wb") as file:
+        command = [sys.executable, "-m", "bot.cli.main", "demo", *arguments]
+        process = subprocess.Popen(command, stdout=file, stderr=file, env=environ, start_new_session=True)
+    try:
+        yield Demo(process, output)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.wait(30)
+
+
+# The end of the story, as others see it.
+
+
+async def the_end(url: str, bot: BotProcess) -> End:
+    cases, everybody = await asyncio.gather(bot.command_json("cases"), bot.command_json("credit"))
+    people = [row["person"] for row in everybody]
+    found = await asyncio.gather(*(bot.command_json("credit", person) for person in people))
+    return End(
+        rooms=await rooms_of(url),
+        cases=[tuple(case[key] for key in ("n", "subject", "rule", "class", "state", "outcome")) for case in cases],
+        credit={row["person"]: row["credit"] for row in everybody},
+        entries={person: _without_times(own) for person, own in zip(people, found, strict=True)},
+    )
+
+
+def _without_times(found: dict[str, Any]) -> Any:
+    entries = [(e["entry"], e["cost"], e["rule"], e["case"], e["counts"]) for e in found["entries"]]
+    return entries, sorted((hold["kind"], hold["basis"], hold["case"]) for hold in found["in_force"])
+
+
+async def rooms_of(url: str) -> dict[str, Any]:
+    """All rooms that anybody of the cast is in: who is there, with which power, and what the bot said."""
+    rooms: dict[str, Any] = {}
+    for name in NAMES:
+        async with await Client.log_in(url, name, PASSWORD) as client:
+            for room in (await client.request("GET", "joined_rooms"))["joined_rooms"]:
+                called = (await client.state(room, "m.room.name") or {}).get("name", "")
+                members = await client.members(room)
+                key = _normal(f"{called} {sorted(members)}")
+                assert key not in rooms or rooms[key]["id"] == room, f"two rooms for the same: {key}"
+                rooms[key] = {
+                    "id": room,
+                    "members": members,
+                    "levels": (await client.power_levels(room))["users"],
+                    "said": await _said(client, room),
+                }
+    return {key: {part: value for part, value in room.items() if part != "id"} for key, room in rooms.items()}
+
+
+async def _said(client: Client, room: str) -> Counter[tuple[str, ...]]:
+    """What the bot did in a room. Of the edits of one card only the last: that they come together is allowed."""
+    events = await client.messages(room, 1000)
+    bodies = {event["event_id"]: str(event["content"].get("body", "")) for event in events}
+    edits: dict[str, tuple[str, ...]] = {}
+    said: Counter[tuple[str, ...]] = Counter()
+    for event in events:
+        if event["sender"] != BOT or "state_key" in event:
+            continue
+        content = event["content"]
+        relation = content.get("m.relates_to", {})
+        about = (
+            content.get("redacts") or relation.get("event_id") or relation.get("m.in_reply_to", {}).get("event_id", "")
+        )
+        line = (event["type"], _normal(content.get("body") or relation.get("key", "")), _normal(bodies.get(about, "")))
+        if relation.get("rel_type") == "m.replace":
+            edits[about] = line
+        else:
+            said[line] += 1
+    said.update(edits.values())
+    return said
+
+
+def differences(one: End, other: End) -> list[str]:
+    """What is in the rooms of only one of the two, each a line that can be read."""
+    flat = [
+        {
+            f"{room} {part}: {item}"
+            for room, parts in end.rooms.items()
+            for part, items in parts.items()
+            for item in items.items()
+        }
+        for end in (one, other)
+    ]
+    return sorted([f"- {line}" for line in flat[0] - flat[1]] + [f"+ {line}" for line in flat[1] - flat[0]])
+
+
+def _reply(relation: dict[str, Any]) -> str:
+    return str(relation.get("m.in_reply_to", {}).get("event_id", ""))
+
+
+def _normal(text: str) -> str:
+    """Without what is new every time: dates, codes of groups, the key of the log."""
+    text = re.sub(r"\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+", "+<key>", WHEN.sub("<time>", text))
+    return re.sub(r"G-[0-9A-Z]{4}\b", "G-....", text)
+
+
+def failures(outcomes: Sequence[Outcome]) -> list[str]:
+    return [f"{outcome.step.name}: {outcome.seen}" for outcome in outcomes if not outcome.ok]
+
+
+# The whole story, undisturbed.
+
+
+async def play_by_command(folder: Path, temporary: Path) -> End:
+    """`answerable demo --keep`: what it leaves running is looked at, then ended by Ctrl-C."""
+    data, json = folder / "data", folder / "demo.json"
+    with started(temporary, "--keep", "--json", str(json), "--data-dir", str(data)) as demo:
+        await demo.until(STOP_SIGN)
+        url = load_config(data / "config.toml", {}).homeserver.url
+        end = await the_end(url, BotProcess(data, "en"))
+        pid = int((data / "lock").read_text())
+        assert await demo.end_by(signal.SIGINT) == 0, demo.said()
+    assert "as told" in demo.said()
+    assert not is_running(pid)
+    with pytest.raises(OSError, match="Connect call failed"):
+        await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+    steps = orjson.loads(json.read_bytes())["steps"]
+    assert [step["ok"] for step in steps] == [True] * len(STEPS)
+    assert all(step.keys() == {"name", "expected", "seen", "ok"} and all(step.values()) for step in steps)
+    assert (await BotProcess(data, "en").command("logs", "verify")).code == 0
+    return end
+
+
+async def play_with_kills(folder: Path, synapse: Synapse) -> End:
+    """The story with the bot killed and started again, at every moment of `KILLS`."""
+    bot = BotProcess(folder, "en")
+
+    async def kill(moment: str) -> None:
+        if moment in KILLS:
+            await until_written(folder, KILLS[moment])
+            bot.kill()
+            bot.start()
+
+    stage = Stage(folder, bot, homeserver=synapse)
+    try:
+        outcomes = [outcome async for outcome in Story(stage, "en", kill).play()]
+        assert failures(outcomes) == [], bot.log(100)
+        assert bot.restarts == len(KILLS)
+        end = await the_end(synapse.url, bot)
+        assert await bot.stop() == 0
+    finally:
+        await stage.close()
+    assert (await bot.command("logs", "verify")).code == 0
+    return end
+
+
+async def until_written(folder: Path, times: int) -> None:
+    """Returns when the bot has written to its journal so many times, or writes no more."""
+
+    def size() -> int:
+        return sum(day.stat().st_size for day in (folder / "records" / "day").glob("*.jsonl"))
+
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(QUIET_S):
+            for _ in range(times):
+                before = size()
+                while size() == before:  # noqa: ASYNC110 - another process writes
+                    await asyncio.sleep(0.001)
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(item.name for item in folder.iterdir())
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.timeout(300)  # a story takes 20 to 40 s; several times that on a machine with other things to do
+async def test_the_story_goes_as_told_and_a_bot_killed_in_the_middle_of_it_comes_to_the_same_end(
+    tmp_path: Path, temporary: Path, tmp_path_factory: pytest.TempPathFactory, synapse: Synapse
+) -> None:
+    async with asyncio.TaskGroup() as both:  # at the same time, each on a homeserver of its own
+        by_command = both.create_task(play_by_command(tmp_path, temporary))
+        with_kills = both.create_task(play_with_kills(tmp_path_factory.mktemp("disturbed"), synapse))
+    undisturbed, disturbed = by_command.result(), with_kills.result()
+    assert (undisturbed.cases, undisturbed.credit) == (CASES, CREDIT)
+    said = [item for room in undisturbed.rooms.values() for item in room["said"].items()]
+    assert [line for line, count in said if count > 1 and line[0] != "m.room.redaction"] == []
+
+    assert differences(disturbed, undisturbed) == []
+    assert disturbed == undisturbed
+
+
+# What does not go as told.
+
+
+class TestAnEarlyEnd:
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    async def test_everything_is_ended_and_removed(self, temporary: Path, number: int) -> None:
+        with started(temporary) as demo:
+            await demo.until("2/17")
+            assert await demo.end_by(number) == 128 + number
+        assert names_in(temporary) == []
+        assert "Traceback" not in demo.said()
+
+    async def test_a_folder_with_something_else_in_it_is_left_alone(self, temporary: Path) -> None:
+        folder = temporary.parent / "mine"
+        folder.mkdir()
+        (folder / "diary.txt").write_text("dear diary")
+        with started(temporary, "--data-dir", str(folder)) as demo:
+            assert await asyncio.to_thread(demo.process.wait, 30) == 1
+        assert "diary.txt, which is not from a demo" in demo.said()
+        assert names_in(folder) == ["diary.txt"]
+        assert names_in(temporary) == []
+
+
+class TestAStepThatFails:
+    @pytest.fixture
+    def stage(self, tmp_path: Path) -> Stage:
+        return Stage(tmp_path, BotProcess(tmp_path, "en"))
+
+    async def test_what_rests_on_it_is_not_run_and_the_rest_is(self, stage: Stage) -> None:
+        async def fails(_stage: Stage) -> Fields:
+            raise AssertionError("the sky is green")
+
+        async def works(_stage: Stage) -> Fields:
+            return {"url": "-", "pid": "-", "count": 1}
+
+        steps = (
+            Step("homeserver", fails),
+            Step("people", works, ("homeserver",)),
+            Step("bot", works),
+        )
+        outcomes = [outcome async for outcome in Story(stage, "en", steps=steps).play()]
+        assert [outcome.state for outcome in outcomes] == ["failed", "not_run", "ok"]
+        assert outcomes[0].seen == "AssertionError: the sky is green"
+
+    async def test_the_bot_ending_by_itself_is_told_at_once(self, stage: Stage) -> None:
+        async def bot_ends(stage: Stage) -> Fields:
+            stage.bot.start()  # without a configuration
+            await asyncio.Event().wait()
+            return {}
+
+        outcomes = [outcome async for outcome in Story(stage, "en", steps=(Step("bot", bot_ends),)).play()]
+        assert outcomes[0].state == "failed"
+        assert "ended by itself (2)" in outcomes[0].seen
+        assert "config.toml" in outcomes[0].seen
+        with pytest.raises(BotFailed):
+            await stage.bot.until_ready()

@@ -1,0 +1,87 @@
+"""Every kind of record is written by something that really happens; and what is over goes when its time is over."""
+
+from bot.demo.client import Client
+from moderation.durations import DAY_MS
+from moderation.facts import RecordsPurged
+from storage.records.access import note_access
+from storage.records.kinds import KINDS
+from storage.records.verify import verify
+from tests.homeserver.served import RULES, Scene, ServedBot, Theatre, ask, direct_room
+from tests.homeserver.test_own_data import confirm_erasing, operate, reply
+
+# Written by what is not built yet: appeals come with deadlines and escalation.
+NOT_YET = {"appeal"}
+
+
+def kinds_of(bot: ServedBot) -> set[str]:
+    """The kinds of all records in the journal."""
+    return {record.kind for record in bot.records()}
+
+
+async def talk(scene: Scene, ann: Client, ben: Client) -> None:
+    """Messages, an edit, a file, a redaction, a state change, something encrypted, and somebody who leaves."""
+    room, bot = scene.room, scene.bot
+    said = await ann.send_text(room, "good mornnig")
+    await ann.edit(room, said, "good morning")
+    mxc = "mxc://localhost/nothing"
+    await ann.send(room, "m.room.message", {"msgtype": "m.file", "body": "a.txt", "url": mxc})
+    await ann.redact(room, await ann.send_text(room, "taken back"))
+    await scene.owner.set_state(room, "m.room.topic", {"topic": "mornings"})
+    await ann.send(
+        room, "m.room.encrypted", {"algorithm": "m.megolm.v1.aes-sha2", "session_id": "s", "ciphertext": "x"}
+    )
+    await reply(ann, room, said, "!receipt")
+    await ben.send_text(room, "!mydata")
+    await reply(ben, room, said, "!report look here")
+    await ben.leave(room)
+    await bot.until(lambda: {"disclosure", "report", "leave", "media", "edit"} <= kinds_of(bot), "all of it")
+
+
+async def moderate(scene: Scene, ann: Client) -> None:
+    """A finding, a case, a charge, a decision, a mute, a vouch."""
+    manager = scene.managers[0]
+    await ann.send_text(scene.room, "a purple elephant")
+    await scene.card(manager, 1)
+    await ask(manager, scene.bot, scene.desk, "!dismiss 1 a quotation")
+    await ask(manager, scene.bot, scene.room, f"!vouch {ann.user}")
+    await ask(manager, scene.bot, scene.room, f"!mute {ann.user} 1s")
+
+
+async def test_every_kind_of_record_is_written_by_something_that_happens(theatre: Theatre) -> None:
+    scene = await theatre.scene(RULES, members=2)
+    bot, (ann, ben) = scene.bot, scene.members
+    await talk(scene, ann, ben)
+    await moderate(scene, ann)
+    for what in ("show", "export"):
+        filters = {"what": what, "records": 3}
+        note_access(bot.data_dir, at_ms=bot.clock(), by="root", reason="an audit", filters=filters)
+    await confirm_erasing(ben, bot, await direct_room(ben, bot))
+    await bot.until(lambda: "erase" in kinds_of(bot), "the erasing")
+    covers = f'{{"groups":["{bot.code(scene.room)}"]}}'
+    await operate(bot, "hold", duty="a duty", until=bot.clock() + DAY_MS, covers=covers)
+    await bot.stop()
+    before = kinds_of(bot)  # the next start purges them
+    bot.ahead_ms = 200 * DAY_MS
+    bot.start()
+    await bot.until(lambda: before | kinds_of(bot) >= KINDS.keys() - NOT_YET, "every kind")
+
+
+async def test_what_is_older_than_its_time_goes_by_itself_and_the_rest_still_verifies(theatre: Theatre) -> None:
+    scene = await theatre.scene(RULES, members=1)
+    bot, room, (ann,) = scene.bot, scene.room, scene.members
+    old = await ann.send_text(room, "words of last year")
+    await bot.has(old)
+    await bot.stop()
+    bot.ahead_ms = 200 * DAY_MS
+    bot.start()
+    await bot.until(lambda: bot.facts(RecordsPurged), "the purge")
+    new = await ann.send_text(room, "words of this year")
+    await bot.has(new)
+    text = b"".join(path.read_bytes() for path in (bot.data_dir / "records" / "day").iterdir())
+    assert b"words of last year" not in text
+    assert bot.rows("SELECT 1 FROM events WHERE event = ?", old) == []
+    report = verify(bot.data_dir / "records")
+    assert report.problems == ()
+    assert report.first > 0
+    await bot.restart()
+    await bot.until_condition(room, "protected")

@@ -1,0 +1,148 @@
+"""The journal alone holds everything: an empty database filled from it is the one the bot worked with."""
+
+import asyncio
+from pathlib import Path
+
+from bot.catch_up import rebuild
+from moderation.facts import BotStarted
+from storage.database import Database
+from storage.identity import PersonKeys
+from storage.records.journal import Journal
+from tests.homeserver.served import RULES, Scene, ServedBot, Theatre, ask, like, open_direct, told
+
+TABLES = (
+    "cases",
+    "evidence",
+    "credit",
+    "sanctions",
+    "holds",
+    "verifications",
+    "members",
+    "rooms",
+    "accounts",
+    "events",
+)
+
+STORY = (
+    RULES
+    + """
+[[rules]]
+name = "loud"
+kind = "terms"
+class = "severe"
+measure = "mute"
+mute_for = "1h"
+terms = ["geyser"]
+[credit]
+costs = { minor = 5, moderate = 10, serious = 25, severe = 61 }
+incident_limit = 61
+[tiers]
+c = 30
+"""
+)
+
+
+async def test_the_journal_replayed_into_an_empty_database_gives_the_same_tables(
+    theatre: Theatre, tmp_path: Path
+) -> None:
+    scene = await theatre.scene(STORY, managers=2, members=4)
+    bot, other = scene.bot, await _second_room(theatre, scene)
+    await _a_long_story(scene)
+    await bot.crash()
+    bot.start()
+    await _the_end(scene, other)
+    await bot.idle()
+    await bot.stop()
+    live = {name: bot.table(name) for name in TABLES}
+    assert {name for name, rows in live.items() if not rows} == set()  # a story in which nothing is empty
+    assert len(bot.facts(BotStarted)) == 2
+    again = await _rebuilt(bot, tmp_path)
+    assert {name: rows for name, rows in again.items() if rows != live[name]} == {}
+
+
+async def test_a_database_that_was_lost_is_made_again_on_start(theatre: Theatre) -> None:
+    scene = await theatre.scene(STORY, members=2)
+    bot, room, (ann, ben) = scene.bot, scene.room, scene.members
+    await ann.send_text(room, "a purple elephant")
+    await scene.card(scene.managers[0], 1)
+    await bot.idle()
+    await bot.stop()
+    live = {name: bot.table(name) for name in TABLES}
+    for file in bot.data_dir.glob("state.sqlite3*"):
+        file.unlink()
+    bot.start()
+    marker = await ben.send_text(room, "still here")
+    await bot.has(marker)
+    await bot.idle()
+    gained = {name: [row for row in bot.table(name) if row not in live[name]] for name in TABLES}
+    lost = {name: [row for row in live[name] if row not in bot.table(name)] for name in TABLES}
+    assert {name for name, rows in gained.items() if rows} == {"events"}
+    assert {name for name, rows in lost.items() if rows} == set()
+    assert marker in str(gained["events"])
+
+
+async def _a_long_story(scene: Scene) -> None:
+    bot, room, owner = scene.bot, scene.room, scene.owner
+    (first, second), (ann, ben, cid, dan) = scene.managers, scene.members
+    await owner.set_state(room, "m.room.name", {"name": "Teahouse <b>"})
+    await asyncio.gather(*(who.send_text(room, f"{n} purple elephant") for who in (ann, ben) for n in range(3)))
+    await cid.send_text(room, "forbidden 7")
+    await dan.send_text(room, "a geyser")
+    await second.send_text(room, "a volcano")
+    await bot.until(lambda: len(bot.rows("SELECT 1 FROM cases WHERE card <> ''")) == 5, "five cards")
+    numbers = dict(bot.rows("SELECT subject, n FROM cases"))
+    assert like("decided.dismissed").search(await ask(first, bot, scene.desk, f"!dismiss {numbers[ann.user]} a joke"))
+    assert like("decided.upheld").search(await ask(first, bot, scene.desk, f"!uphold {numbers[cid.user]}"))
+    assert like("decided.upheld").search(await ask(owner, bot, scene.desk, f"!uphold {numbers[second.user]}"))
+    await scene.until_level(second.user, None)
+    await scene.until_level(dan.user, -1)
+    await ask(first, bot, room, f"!vouch {ann.user}")
+    await ask(first, bot, room, f"!mute {ben.user} 1h one hour")
+    await ask(owner, bot, room, "!lang zh room")
+    direct = await open_direct(cid, bot)
+    await ask(cid, bot, direct, "!lang en")
+
+
+async def _the_end(scene: Scene, other: str) -> None:
+    bot, room, owner = scene.bot, scene.room, scene.owner
+    first, (ann, ben, cid, dan) = scene.managers[0], scene.members
+    await ask(first, bot, room, f"!unmute {ben.user}")
+    await ask(first, bot, room, f"!ban {ben.user} 1h")
+    await owner.wait_state(room, "m.room.member", lambda c: c["membership"] == "ban", key=ben.user)
+    await owner.set_power(room, {dan.user: 0})
+    await scene.until_level(dan.user, -1)  # corrected
+    await ann.request("PUT", "profile", ann.user, "displayname", json={"displayname": "Ann 安"})
+    said = await ann.send_text(room, "one")
+    reaction = await cid.react(room, said, "👍")
+    odd = await cid.send(room, "m.reaction", {"m.relates_to": {"rel_type": "m.annotation"}})  # unreadable
+    await bot.has(said, await ann.edit(room, said, "two"), await ann.redact(room, said), reaction, odd)
+    await first.send_text(room, f"!kick {cid.user}")
+    await owner.wait_state(room, "m.room.member", lambda c: c["membership"] == "leave", key=cid.user)
+    await told(cid, bot, like("notice.command.kick", "en"))
+    await owner.kick(other, bot.user)
+    await bot.until_condition(other, "left")
+
+
+async def _second_room(theatre: Theatre, scene: Scene) -> str:
+    """Another room of the same owner, where the second manager helps too."""
+    return await theatre.room(scene.bot, scene.owner, [scene.managers[1]], [scene.members[0]])
+
+
+async def _rebuilt(bot: ServedBot, folder: Path) -> dict[str, list[tuple[object, ...]]]:
+    """The tables of a new database, filled from the bot's journal."""
+    empty = folder / "empty"
+    empty.mkdir()
+    database = await Database.open(empty)
+    keys = PersonKeys.open(bot.data_dir)
+    journal = Journal.open(bot.data_dir, bot.config.origin, keys, 0)
+    try:
+        await rebuild(journal, database)
+    finally:
+        await database.close()
+        journal.close(0)
+        keys.close()
+    shown, bot.data_dir = bot.data_dir, empty
+    try:
+        return {name: bot.table(name) for name in TABLES}
+    finally:
+        bot.data_dir = shown

@@ -1,0 +1,65 @@
+"""The list of facts, and what each field is declared to be."""
+
+from dataclasses import MISSING, fields
+from typing import Literal, get_args, get_origin, get_type_hints
+
+import pytest
+
+from moderation import facts
+from moderation.facts import FACTS, LASTING, Fact, SanctionKind, owner_of
+
+
+def test_every_fact_is_in_the_list_once() -> None:
+    known = {value for value in vars(facts).values() if isinstance(value, type) and issubclass(value, Fact)}
+    assert known - {Fact} == set(FACTS)
+    assert len(FACTS) == len(set(FACTS))
+
+
+@pytest.mark.parametrize("cls", FACTS)
+def test_a_fact_has_a_kind_of_record(cls: type[Fact]) -> None:
+    assert cls.KIND
+    assert cls.__doc__
+
+
+@pytest.mark.parametrize("cls", FACTS)
+def test_a_private_field_belongs_to_a_person_of_the_same_fact(cls: type[Fact]) -> None:
+    owners = owner_of(cls)
+    for owner in owners.values():
+        assert owner in ("public", "person", "nobody") or owners[owner or ""] == "person"
+
+
+@pytest.mark.parametrize("cls", FACTS)
+def test_what_may_be_erased_can_be_missing(cls: type[Fact]) -> None:
+    for item in fields(cls):
+        if "of" in item.metadata:
+            assert item.default == ""
+
+
+@pytest.mark.parametrize("cls", FACTS)
+def test_a_public_field_is_a_number_or_a_word(cls: type[Fact]) -> None:
+    hints = get_type_hints(cls)
+    for name, owner in owner_of(cls).items():
+        if owner == "public" and name != "room":
+            words = get_args(hints[name]) if get_origin(hints[name]) is Literal else ()
+            is_union = not words and get_args(hints[name])  # a Literal with one word more
+            assert hints[name] in (int, str) or words or is_union or hints[name].__name__ == "GroupCode"
+            assert all(isinstance(word, str) and word.isascii() for word in words)
+
+
+def test_two_facts_of_one_kind_can_be_told_apart() -> None:
+    marks: dict[tuple[str, frozenset[tuple[str, object]]], type[Fact]] = {}
+    for cls in FACTS:
+        hints = get_type_hints(cls)
+        fixed = frozenset(
+            (item.name, item.default)
+            for item in fields(cls)
+            if item.default is not MISSING
+            and get_origin(hints[item.name]) is Literal
+            and len(get_args(hints[item.name])) == 1
+        )
+        assert (cls.KIND, fixed) not in marks
+        marks[cls.KIND, fixed] = cls
+
+
+def test_what_lasts_is_a_kind_of_sanction() -> None:
+    assert set(get_args(SanctionKind)) >= LASTING == {"mute", "demote", "ban"}

@@ -1,0 +1,136 @@
+"""Actions and lines of notices travel as JSON and come back equal; what goes first; what is the same."""
+
+import json
+from dataclasses import fields
+from typing import Any, get_type_hints
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moderation import actions
+from moderation.actions import (
+    ACTIONS,
+    ANSWER,
+    CARD,
+    NICETY,
+    NOTICE,
+    STATE,
+    URGENT,
+    Action,
+    Align,
+    EditCard,
+    Enter,
+    KeepDesk,
+    Kick,
+    Offer,
+    PostCard,
+    Redact,
+    Say,
+    Tell,
+    TellDesk,
+    from_json,
+    to_json,
+)
+from moderation.ids import CaseNumber, EventId, RoomId, UserId
+from moderation.notices import (
+    Code,
+    Line,
+    Moment,
+    Phrase,
+    RoomName,
+    RuleText,
+    Span,
+    Who,
+    line,
+    lines_from_json,
+    lines_to_json,
+)
+
+ROOM, OTHER = RoomId("!r:x.org"), RoomId("!o:x.org")
+anything = st.text(max_size=8)
+values = st.one_of(
+    anything,
+    st.integers(),
+    st.builds(Moment, st.integers()),
+    st.builds(Span, st.integers()),
+    *(st.builds(cls, anything) for cls in (Who, Code, Phrase, RuleText, RoomName)),
+)
+lines = st.lists(st.builds(Line, anything, st.dictionaries(anything, values, max_size=3)), max_size=3).map(tuple)
+
+
+def made(cls: type[Action]) -> st.SearchStrategy[Action]:
+    hints = get_type_hints(cls)
+    by_type: dict[Any, st.SearchStrategy[Any]] = {
+        int: st.integers(),
+        CaseNumber: st.integers(),
+        tuple[Line, ...]: lines,
+    }
+
+    def of(hint: Any) -> st.SearchStrategy[Any]:
+        optional = st.none() if type(None) in getattr(hint, "__args__", ()) else st.nothing()
+        return optional | by_type.get(hint, anything)
+
+    return st.builds(cls, **{item.name: of(hints[item.name]) for item in fields(cls)})
+
+
+def test_every_action_is_in_the_table_by_its_own_name() -> None:
+    known = {value for value in vars(actions).values() if isinstance(value, type) and issubclass(value, Action)}
+    assert set(ACTIONS.values()) == known - {Action}
+    assert all(name == cls.NAME for name, cls in ACTIONS.items())
+
+
+@given(st.one_of(*map(made, ACTIONS.values())))
+def test_an_action_written_down_and_read_again_is_the_same(action: Action) -> None:
+    assert from_json(json.loads(json.dumps(to_json(action)))) == action
+
+
+@given(lines)
+def test_lines_written_down_and_read_again_are_the_same(said: tuple[Line, ...]) -> None:
+    assert lines_from_json(json.loads(json.dumps(lines_to_json(said)))) == said
+
+
+def test_a_moment_is_not_a_number_when_it_travels() -> None:
+    assert lines_to_json((line("k", at=Moment(7), n=7),)) == [{"key": "k", "fields": {"at": {"$moment": 7}, "n": 7}}]
+
+
+def test_what_can_be_seen_goes_before_what_can_wait() -> None:
+    order = [URGENT, STATE, ANSWER, CARD, NOTICE, NICETY]
+    assert order == sorted(order)
+    urgent: dict[type[Action], int] = {Redact: URGENT, Kick: URGENT, Align: STATE, Say: ANSWER}
+    later: dict[type[Action], int] = {PostCard: CARD, Tell: NOTICE, Offer: NICETY}
+    expected = urgent | later
+    assert {cls: cls.PRIORITY for cls in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (Align(room=ROOM), Align(room=ROOM), True),
+        (Align(room=ROOM), Align(room=OTHER), False),
+        (Align(room=ROOM), KeepDesk(room=ROOM), False),
+        (Enter(room=ROOM, inviter=UserId("@a:x")), Enter(room=ROOM, inviter=UserId("@b:x")), True),
+        (PostCard(room=ROOM, n=CaseNumber(1)), PostCard(room=ROOM, n=CaseNumber(1)), True),
+        (PostCard(room=ROOM, n=CaseNumber(1)), EditCard(room=ROOM, n=CaseNumber(1)), False),
+        (EditCard(room=ROOM, n=CaseNumber(1)), EditCard(room=ROOM, n=CaseNumber(2)), False),
+        (TellDesk(room=ROOM, lines=(), once="refused"), TellDesk(room=ROOM, lines=(), once="refused"), True),
+    ],
+)
+def test_what_is_the_same_while_it_waits(one: Action, other: Action, same: bool) -> None:
+    assert one.merge is not None
+    assert (one.merge == other.merge) is same
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        Redact(room=ROOM, event=EventId("$e"), subject=UserId("@a:x")),
+        Kick(room=ROOM, subject=UserId("@a:x")),
+        Say(room=ROOM, lines=()),
+        Tell(room=ROOM, subject=UserId("@a:x"), lines=()),
+        TellDesk(room=ROOM, lines=()),
+        Offer(room=ROOM, n=CaseNumber(1), key="✅"),
+    ],
+)
+def test_of_these_every_one_counts(action: Action) -> None:
+    assert action.merge is None

@@ -1,0 +1,114 @@
+"""Opening the state database: one writer, readers beside it, and what is refused."""
+
+import asyncio
+import stat
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert, select
+from sqlalchemy.exc import DBAPIError
+
+from moderation.errors import Broken, Invalid
+from storage import tables as t
+from storage.database import FILE, Database
+from storage.project import set_meta
+from storage.views import get_meta
+
+
+async def test_what_was_committed_is_there_after_opening_again(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path)
+    async with database.write() as db:
+        await set_meta(db, "sync_token", "s1")
+        await set_meta(db, "sync_token", "s2")
+    await database.close()
+    again = await Database.open(tmp_path)
+    async with again.read() as db:
+        assert await get_meta(db, "sync_token") == "s2"
+        assert await get_meta(db, "nothing") is None
+    await again.close()
+
+
+async def test_an_error_undoes_the_whole_transaction_and_the_next_one_works(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path)
+    with pytest.raises(ZeroDivisionError):
+        async with database.write() as db:
+            await set_meta(db, "a", "1")
+            raise ZeroDivisionError
+    async with database.write() as db:
+        await set_meta(db, "b", "2")
+    async with database.read() as db:
+        assert {row.key for row in await db.execute(select(t.meta))} == {"b"}
+    await database.close()
+
+
+async def test_a_reader_sees_the_last_committed_state_and_does_not_wait_for_the_writer(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path)
+    async with database.write() as db:
+        await set_meta(db, "a", "1")
+        async with database.read() as reading:
+            assert await get_meta(reading, "a") is None
+        assert await get_meta(db, "a") == "1"
+    async with database.read() as reading:
+        assert await get_meta(reading, "a") == "1"
+    await database.close()
+
+
+async def test_two_who_want_to_write_take_turns(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path)
+
+    async def count_up() -> None:
+        async with database.write() as db:
+            before = int(await get_meta(db, "n") or 0)
+            await asyncio.sleep(0)
+            await set_meta(db, "n", str(before + 1))
+
+    await asyncio.gather(*(count_up() for _ in range(20)))
+    async with database.read() as db:
+        assert await get_meta(db, "n") == "20"
+    await database.close()
+
+
+async def test_a_case_without_evidence_of_its_own_is_refused_by_the_tables(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path)
+    with pytest.raises(DBAPIError, match="FOREIGN KEY"):
+        async with database.write() as db:
+            await db.execute(insert(t.evidence).values(record=1, n=77, event="$e"))
+    await database.close()
+
+
+async def test_the_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path)
+    async with database.write() as db:
+        await set_meta(db, "a", "1")
+    assert modes(tmp_path) == {0o600}
+    await database.close()
+
+
+def modes(folder: Path) -> set[int]:
+    return {stat.S_IMODE(file.stat().st_mode) for file in folder.glob(f"{FILE}*")}
+
+
+async def test_opened_for_reading_it_is_not_written(tmp_path: Path) -> None:
+    await (await Database.open(tmp_path)).close()
+    reader = await Database.open(tmp_path, read_only=True)
+    with pytest.raises(Broken):
+        async with reader.write():
+            pass
+    with pytest.raises(DBAPIError, match="readonly"):
+        async with reader.read() as db:
+            await set_meta(db, "a", "1")
+    await reader.close()
+
+
+async def test_reading_where_there_is_nothing_makes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="no database"):
+        await Database.open(tmp_path, read_only=True)
+    assert modes(tmp_path) == set()
+
+
+async def test_what_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(b"this is no database" * 100)
+    for read_only in (True, False):
+        with pytest.raises(Invalid, match="not a database"):
+            await Database.open(tmp_path, read_only=read_only)
+    assert (tmp_path / FILE).read_bytes() == b"this is no database" * 100

@@ -1,0 +1,95 @@
+"""The schema: made by migrations, and the same as `tables.py` says; a newer one is refused."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, inspect
+
+from moderation.errors import Invalid
+from storage.database import FILE, Database, _alembic, migrate
+from storage.tables import metadata
+
+
+def shape(path: Path) -> dict[str, object]:
+    """Columns, keys and indexes of every table, as SQLite has them."""
+    engine = create_engine(f"sqlite:///{path}")
+    found = inspect(engine)
+    tables = [name for name in found.get_table_names() if name != "alembic_version"]
+    described: dict[str, object] = {
+        name: (
+            [(column["name"], str(column["type"]), column["nullable"]) for column in found.get_columns(name)],
+            found.get_pk_constraint(name)["constrained_columns"],
+            sorted(
+                (index["name"] or "", tuple(index["column_names"]), index["unique"])
+                for index in found.get_indexes(name)
+            ),
+            sorted(tuple(unique["column_names"]) for unique in found.get_unique_constraints(name)),
+            [(key["constrained_columns"], key["referred_table"]) for key in found.get_foreign_keys(name)],
+        )
+        for name in tables
+    }
+    engine.dispose()
+    return described
+
+
+def test_migrated_from_nothing_the_schema_is_that_of_the_tables(tmp_path: Path) -> None:
+    migrate(tmp_path / "migrated")
+    engine = create_engine(f"sqlite:///{tmp_path / 'made'}")
+    metadata.create_all(engine)
+    engine.dispose()
+    assert shape(tmp_path / "migrated") == shape(tmp_path / "made")
+
+
+def test_there_is_nothing_left_to_migrate(tmp_path: Path) -> None:
+    migrate(tmp_path / FILE)
+    engine = create_engine(f"sqlite:///{tmp_path / FILE}")
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    engine.dispose()
+
+
+def test_tables_without_row_numbers_are_so_after_migrating_too(tmp_path: Path) -> None:
+    migrate(tmp_path / FILE)
+    (statement,) = (
+        sqlite3.connect(tmp_path / FILE).execute("SELECT sql FROM sqlite_master WHERE name = 'events'").fetchone()
+    )
+    assert "WITHOUT ROWID" in statement
+
+
+def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
+    migrate(tmp_path / FILE)
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        connection.execute("INSERT INTO meta VALUES ('sync_token', 's1')")
+    migrate(tmp_path / FILE)
+    assert sqlite3.connect(tmp_path / FILE).execute("SELECT * FROM meta").fetchall() == [("sync_token", "s1")]
+
+
+def test_the_migrations_are_one_line_numbered_in_order() -> None:
+    revisions = [revision.revision for revision in ScriptDirectory.from_config(_alembic()).walk_revisions()]
+    assert revisions == [f"{number:04}" for number in range(len(revisions), 0, -1)]
+
+
+def with_schema(path: Path, revision: str) -> None:
+    migrate(path)
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+
+
+async def test_a_newer_schema_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    with_schema(tmp_path / FILE, "9999")
+    for read_only in (True, False):
+        with pytest.raises(Invalid, match="newer version"):
+            await Database.open(tmp_path, read_only=read_only)
+    assert sqlite3.connect(tmp_path / FILE).execute("SELECT * FROM alembic_version").fetchall() == [("9999",)]
+
+
+async def test_an_older_schema_is_not_read_but_migrated_by_the_bot(tmp_path: Path) -> None:
+    (tmp_path / FILE).touch()  # what a crash right after creating the file leaves
+    with pytest.raises(Invalid, match="older schema"):
+        await Database.open(tmp_path, read_only=True)
+    await (await Database.open(tmp_path)).close()
+    await (await Database.open(tmp_path, read_only=True)).close()

@@ -1,0 +1,117 @@
+"""The outbox: what goes first, what is the same, and that a row goes with its outcome only."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from moderation.actions import Action, Align, EditCard, Offer, PostCard, Redact, Say, Tell
+from moderation.facts import ActionTaken
+from moderation.ids import CaseNumber, EventId, RoomId, UserId
+from moderation.notices import line
+from storage import outbox
+from storage.database import Database
+from storage.project import project
+
+ROOM, ANNA = RoomId("!garden:example.org"), UserId("@anna:example.org")
+REDACT = Redact(room=ROOM, event=EventId("$e"), subject=ANNA, rule="spam")
+ALIGN = Align(room=ROOM)
+SAY = Say(room=ROOM, lines=(line("done.mute"),), to=ANNA)
+CARD = PostCard(room=ROOM, n=CaseNumber(1))
+TELL = Tell(room=ROOM, subject=ANNA, lines=(line("notice.violation", words="“<b>你好"),), n=1)
+OFFER = Offer(room=ROOM, n=CaseNumber(1), key="✅")
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    database = await Database.open(tmp_path)
+    yield database
+    await database.close()
+
+
+async def put(database: Database, *actions: Action, cause: int | None = 1, not_before: int = 0) -> None:
+    async with database.write() as db:
+        await outbox.put(db, actions, cause=cause, not_before=not_before)
+
+
+async def waiting(database: Database, now: int = 0, limit: int = 100) -> list[Action]:
+    async with database.read() as db:
+        return [row.action for row in await outbox.waiting(db, now, limit)]
+
+
+async def test_what_is_urgent_goes_first_and_else_in_the_order_of_queueing(database: Database) -> None:
+    second = Redact(room=ROOM, event=EventId("$f"), subject=ANNA)
+    await put(database, OFFER, TELL, CARD, SAY, ALIGN, REDACT)
+    await put(database, second, cause=2)
+    assert await waiting(database) == [REDACT, second, ALIGN, SAY, CARD, TELL, OFFER]
+    assert await waiting(database, limit=2) == [REDACT, second]
+
+
+async def test_the_same_cause_queued_twice_is_one_row(database: Database) -> None:
+    await put(database, REDACT, TELL)
+    await put(database, REDACT, TELL)
+    async with database.read() as db:
+        rows = await outbox.waiting(db, 0, 10)
+    assert [(row.txn, row.record) for row in rows] == [("answerable.1.0", 1), ("answerable.1.1", 1)]
+
+
+async def test_what_no_record_caused_has_a_name_of_its_own_each_time(database: Database) -> None:
+    await put(database, TELL, cause=None)
+    await put(database, TELL, cause=None)
+    async with database.read() as db:
+        rows = await outbox.waiting(db, 0, 10)
+    assert len({row.txn for row in rows}) == 2
+    assert [row.record for row in rows] == [-1, -1]
+
+
+async def test_of_what_says_the_same_while_it_waits_one_is_kept(database: Database) -> None:
+    edit = EditCard(room=ROOM, n=CaseNumber(1))
+    await put(database, ALIGN, edit, cause=1)
+    await put(database, ALIGN, edit, EditCard(room=ROOM, n=CaseNumber(2)), cause=2)
+    assert await waiting(database) == [ALIGN, edit, EditCard(room=ROOM, n=CaseNumber(2))]
+
+
+async def test_what_is_wanted_again_while_the_first_is_being_sent_is_a_row_of_its_own(database: Database) -> None:
+    await put(database, ALIGN, TELL, cause=1)
+    async with database.write() as db:
+        await outbox.started(db, [row.id for row in await outbox.waiting(db, 0, 10)])
+    await put(database, ALIGN, cause=2)
+    await put(database, ALIGN, cause=3)
+    assert await waiting(database) == [ALIGN, ALIGN, TELL]
+
+
+async def test_a_row_waits_for_its_time(database: Database) -> None:
+    await put(database, TELL, not_before=50)
+    assert await waiting(database, 49) == []
+    assert await waiting(database, 50) == [TELL]
+    async with database.read() as db:
+        assert await outbox.next_time(db, 49) == 50
+        assert await outbox.next_time(db, 50) is None
+
+
+async def test_a_row_that_is_tried_again_keeps_its_name_and_counts(database: Database) -> None:
+    await put(database, TELL)
+    async with database.write() as db:
+        (before,) = await outbox.waiting(db, 0, 1)
+        await outbox.later(db, before.id, 70)
+        (after,) = await outbox.waiting(db, 70, 1)
+    assert (after.txn, after.attempts, after.not_before) == (before.txn, 1, 70)
+
+
+@pytest.mark.parametrize("result", ["done", "refused", "abandoned"])
+async def test_the_row_goes_with_the_record_of_its_outcome_and_only_that_one(database: Database, result: str) -> None:
+    await put(database, REDACT, TELL)
+    async with database.write() as db:
+        (first, _) = await outbox.waiting(db, 0, 2)
+        taken = ActionTaken(room=ROOM, on=1, action="redact", result=result, txn=first.txn)  # type: ignore[arg-type]
+        await project(taken, db, 9, 0)
+        assert await outbox.count(db) == 1
+    assert await waiting(database) == [TELL]
+
+
+async def test_what_failed_in_the_same_transaction_is_not_queued(database: Database) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with database.write() as db:
+            await outbox.put(db, [TELL], cause=1)
+            raise ZeroDivisionError
+    assert await waiting(database) == []
