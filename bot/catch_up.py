@@ -6,9 +6,10 @@ Making the whole database anew (`rebuild`) applies and judges nothing again, and
 done."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from moderation.events import Json, Received, StateChanged, Unreadable
-from moderation.facts import Fact, RoomEntered
+from moderation.facts import ActionTaken, Fact, RoomEntered
 from moderation.ids import EventId, GroupCode, RoomId, UserId
 from storage.database import Database
 from storage.entries import fact_of_record, raw_of_record, seen_kind
@@ -20,7 +21,10 @@ from .pipeline import Pipeline
 from .receive import receive
 from .turn import Answer, Turn
 
-_OF_ACTING = frozenset({"outcome", "notice"})  # what became of a cause later, not what it gave rise to
+# Repeating these does no harm, and what they find is said only when they are done.
+_AGAIN = frozenset({"align", "enter"})
+# What became of a cause later, not what it gave rise to.
+_OF_ACTING = frozenset({"outcome", "notice", "media", "disclosure", "anchor"})
 
 
 class Rooms:
@@ -97,6 +101,8 @@ async def _apply_group(
     group: list[tuple[int, Fact]] = [(record.index, fact)]
     if fact.on >= 0 and fact.KIND not in _OF_ACTING:
         group = [(index, other) for index, other in given[fact.on] if index >= record.index]
+    if isinstance(fact, ActionTaken) and fact.action in _AGAIN:
+        group = [(record.index, replace(fact, txn="-"))]  # its row stays: what it had to say was not queued yet
     facts = Answer(tuple(other for _, other in group))
     await pipeline.settle(turn, facts, cause=record.index, at_ms=record.at_ms, present=group)
     return [index for index, _ in group]

@@ -181,7 +181,7 @@ class Joiner:
         if encrypted:
             lines.append(line("joining.encrypted"))
         beyond = power.cannot_demote(self._homeserver.user, sorted(power.owners() | power.managers()))
-        lines += [line("joining.beyond", who=Who(user)) for user in beyond]
+        lines += [line("joining.beyond", who=Who(user)) for user in sorted(beyond)]
         if not missing and not beyond and not encrypted:
             lines.append(line("joining.all-well"))
         return (TellDesk(room=room, lines=tuple(lines), once="joining"),)

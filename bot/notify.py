@@ -13,7 +13,7 @@ from moderation.notices import Code, Who, line
 from storage import views
 from storage.database import Database
 
-from .act import Done
+from .act import Done, Later
 from .direct import DirectRooms
 from .homeserver import Homeserver
 from .homeserver_errors import Forbidden, NotFound
@@ -50,8 +50,10 @@ class Notifier:
             group = await views.room_view(db, action.room, self._homeserver.user)
             desk = await views.desk_of(db, group.code) if group else None
             found = await views.case_view(db, action.n) if action.n else None
-        if desk is None:
+        if group is None or not group.active:
             return Done(result="abandoned")
+        if desk is None:
+            raise Later("there is no desk yet", Done(result="abandoned"), tries=10, first_ms=500, last_ms=60_000)
         language, names = await self._reader(action.room, None)
         content = self._speech.message(action.lines, language, names)
         # A measure for all rooms rests on a case of one: its card stands in that room's desk only.

@@ -97,6 +97,8 @@ async def lang(call: Call) -> Reply:
     wanted = call.given.word.lower()
     if wanted not in LANGUAGES:
         raise Refused("error.language", given=wanted[:20], known=", ".join(LANGUAGES))
+    if call.given.reason == "room" and call.group.purpose != "group":
+        raise Refused("error.group.name-it")
     if call.given.reason == "room":
         if call.group.purpose != "group":
             raise Refused("error.group.none")
@@ -110,8 +112,8 @@ async def lang(call: Call) -> Reply:
 
 
 COMMANDS = (
-    Command("status", "everyone", "", status),
-    Command("who", "everyone", "", who),
-    Command("rules", "everyone", "", rules),
+    Command("status", "everyone", "", status, inside=True),
+    Command("who", "everyone", "", who, inside=True),
+    Command("rules", "everyone", "", rules, inside=True),
     Command("lang", "everyone", "word reason*", lang, aliases=("language", "语言"), anywhere=True),
 )

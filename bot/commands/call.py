@@ -87,6 +87,7 @@ class Command:
     spec: str
     run: Run
     aliases: tuple[str, ...] = ()
+    inside: bool = False  # only for those who are in the room now
     anywhere: bool = False  # answered also where no one group is meant; `group` is then where it was said
 
 

@@ -1,6 +1,7 @@
 """credit and history: how somebody stands, and why."""
 
 from moderation.credit import balance, reaches, tier
+from moderation.errors import Refused
 from moderation.ids import UserId
 from moderation.notices import Line, Moment, Phrase, RuleText, Who, line
 from moderation.responsibility import require
@@ -14,6 +15,8 @@ MAX_ENTRIES = 15
 async def credit(call: Call) -> Reply:
     """One's own credit; with a name, by a manager, somebody else's."""
     user = call.given.user or call.caller
+    if user != call.caller and call.group.purpose != "group":
+        raise Refused("error.group.name-it")  # rights are those in a group, not in a room of two
     if user != call.caller:
         require("history", call.caller, call.group, call.policy)
     context = await call.context(user)
@@ -69,6 +72,6 @@ def _sanction(kind: str, until: int) -> Line:
 
 
 COMMANDS = (
-    Command("credit", "everyone", "user?", credit),
+    Command("credit", "everyone", "user?", credit, anywhere=True),
     Command("history", "manager", "user", history),
 )

@@ -48,6 +48,6 @@ async def erase(call: Call) -> Reply:
 
 COMMANDS = (
     Command("receipt", "everyone", "", receipt),
-    Command("mydata", "everyone", "", mydata),
-    Command("erase", "everyone", "case?", erase),
+    Command("mydata", "everyone", "", mydata, anywhere=True),
+    Command("erase", "everyone", "case?", erase, anywhere=True),
 )

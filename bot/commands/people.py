@@ -50,6 +50,6 @@ async def report(call: Call) -> Reply:
 
 
 COMMANDS = (
-    Command("report", "everyone", "reason*", report),
+    Command("report", "everyone", "reason*", report, inside=True),
     Command("vouch", "manager", "user", vouch),
 )

@@ -66,6 +66,8 @@ class Commands:
                 raise Refused("error.too-long")
             if command.who == "manager":
                 await self._must_manage(db, event.sender, group)
+            elif command.inside and not await self._inside(db, event.sender, group):
+                raise Refused("error.group.outside", room=group.room)
             replied_to = await self._replied_to(db, event)
             call = self._call(db, event, room, group, bind(command.spec, spoken.words, replied_to=replied_to), on)
             return self._answer(call, await command.run(call))
@@ -135,9 +137,12 @@ class Commands:
         """Raise `Refused` unless the caller manages the group and is in it: a ban leaves the power level standing."""
         if is_operator(caller, self._policy):
             return
-        here = (await views.memberships_of(db, caller)).get(group.room) == "join"
-        if not here or not is_manager(caller, group, self._policy):
+        if not await self._inside(db, caller, group) or not is_manager(caller, group, self._policy):
             raise Refused("error.right.manager", room=group.room)
+
+    async def _inside(self, db: AsyncConnection, caller: UserId, group: RoomView) -> bool:
+        here = (await views.memberships_of(db, caller)).get(group.room) == "join"
+        return here or is_operator(caller, self._policy)
 
     async def _belongs(self, db: AsyncConnection, caller: UserId, room: RoomView) -> bool:
         return is_operator(caller, self._policy) or room.room in await views.groups_of(db, caller)

@@ -160,6 +160,11 @@ class Appender:
     def sync(self) -> None:
         _flush(self._handle)
 
+    def was_replaced(self) -> bool:
+        """Whether another file stands under this name now, so that what is appended would be lost."""
+        ours, there = os.fstat(self._handle), self.path.stat()
+        return (ours.st_dev, ours.st_ino) != (there.st_dev, there.st_ino)
+
     def close(self) -> None:
         os.close(self._handle)
 

@@ -54,6 +54,7 @@ class Journal:
     def __init__(self, folder: Path, signer: Signer, keys: PersonKeys, claim: disk.Claim, state: State) -> None:
         self.folder = folder
         self.recovery: Recovery | None = state.recovery
+        self.unfinished = ""  # why a declared erasure or purge could not be finished: a damaged day
         self._signer = signer
         self._claim = claim
         self._names = Names(keys)
@@ -264,21 +265,28 @@ class Journal:
         self.checkpoint(now_ms)
 
     def _finish_declared(self) -> None:
-        """Finish purges and erasures that were declared before the process died."""
-        special = Special.find(self.folder, self.size)
-        purge_again(self.folder, special)
-        self._erase(lambda: erase_again(self.folder, special))
-        special.keep(self.folder)
+        """Finish purges and erasures that were declared before the process died.
+
+        A damaged day must not keep the bot from recording: what could not be finished is told in `unfinished`.
+        """
+        try:
+            special = Special.find(self.folder, self.size)
+            purge_again(self.folder, special)
+            self._erase(lambda: erase_again(self.folder, special))
+            special.keep(self.folder)
+        except Broken as error:
+            self.unfinished = str(error)
 
     def _erase(self, work: Callable[[], list[Day]]) -> list[Day]:
         """Let parts be erased; if that replaced the open day's file, go on with the new one."""
-        with self._or_refuse_from_now_on():
-            rewritten = work()
-            if self._appender and self._appender.path in [day.path for day in rewritten]:
-                self._appender.close()
-                self._appender = disk.Appender(self._appender.path)
-                self._offsets = array("Q", line_ends(self._appender.path))
-        return rewritten
+        try:
+            return work()
+        finally:
+            if self._appender and self._appender.was_replaced():
+                with self._or_refuse_from_now_on():
+                    self._appender.close()
+                    self._appender = disk.Appender(self._appender.path)
+                    self._offsets = array("Q", line_ends(self._appender.path))
 
     def _encode(self, drafts: Sequence[Draft], start: int) -> list[Written]:
         parts = sum([len(draft.parts) for draft in drafts])

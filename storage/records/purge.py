@@ -12,7 +12,7 @@ mended when the log is opened next.
 Left to others: when to purge, recording it (`bot/`), checking it (`verify_purge.py`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast
@@ -22,7 +22,7 @@ from moderation.errors import Broken, Invalid
 from . import disk
 from .days import Day
 from .draft import Record
-from .holds import InForce
+from .holds import InForce, holds_in_force
 from .line import Opened
 from .merkle import TILE_WIDTH
 from .reader import Log
@@ -120,6 +120,7 @@ def check_purge(log: Log, record: Record, below: int) -> None:
             f"the day {reached[-1][0].name} is younger than {FLOOR_DAYS} days; nothing younger is ever purged, since "
             "appeals are open for six months"
         )
+    _check_holds([day for day, _ in reached], holds_in_force(log.folder, record.at_ms))
 
 
 def purge(folder: Path, below: int) -> list[str]:
@@ -152,6 +153,15 @@ def read_min_index(folder: Path) -> int | None:
     except FileNotFoundError:
         return 0
     return int(text) if text.isdigit() and len(text) < 17 else None
+
+
+def _check_holds(days: Sequence[Day], holds: InForce) -> None:
+    if not holds.holds:
+        return
+    for day in days:
+        for opened in opened_lines(day, []):
+            if hold := holds.covering_record(opened):
+                raise Broken(f"record {opened.skeleton['i']} is covered by the hold {hold.index}; nothing was purged")
 
 
 def _days_below(folder: Path, below: int) -> list[Day]:

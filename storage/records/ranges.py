@@ -63,6 +63,8 @@ class Ranges:
     def within(self, start: int, stop: int) -> "Ranges":
         """What lies from `start` up to, not including, `stop`."""
         found = Ranges()
+        if start >= stop:
+            return found
         for at in range(bisect_right(self._stops, start), bisect_left(self._starts, stop)):
             found._join(max(start, self._starts[at]), min(stop, self._stops[at]))
         return found

@@ -48,12 +48,17 @@ class Special:
         `size` is how many records there are; without it, as many as can be read.
         """
         known = _read(folder.parent / FILE, _signed(folder) if size is None else size)
+        known.new_from = known.size
         for opened in scan(folder, KINDS, known.size) if size is None or known.size < size else ():
             index = cast(int, opened.skeleton["i"])
             known.indices[cast(str, opened.skeleton["k"])].append(index)
-        known.new_from = known.size
         known.size = known.size if size is None else size
+        known._forget_purged(folder)
         return known
+
+    def _forget_purged(self, folder: Path) -> None:
+        first = next((first for _, first in Log(folder).starts()), 0)
+        self.indices = {kind: [index for index in found if index >= first] for kind, found in self.indices.items()}
 
     def keep(self, folder: Path) -> None:
         """Remember it, if that is anything new."""

@@ -44,7 +44,8 @@ async def test_stopped_while_much_is_to_be_said_nothing_is_lost_or_doubled(theat
     said = [await who.send_text(room, "a purple elephant") for who in people]
     await bot.has(*said)
     # Again and again, wherever it stands: while it redacts, posts cards, makes direct rooms, offers reactions.
-    for left in (9, 7, 5, 3, 1):
+    for starts, left in enumerate((9, 7, 5, 3, 1), 1):
+        await bot.until(lambda starts=starts: len(bot.facts(BotStarted)) == starts, "the start")  # type: ignore[misc]
         await bot.until(lambda left=left: _waiting(bot) <= left, f"{left} things to say")  # type: ignore[misc]
         await bot.crash()
         bot.start()

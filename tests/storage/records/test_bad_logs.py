@@ -303,13 +303,15 @@ def purged(place: Any, tools: Any) -> Log:
 
 TODAY = "day/2027-06-12.jsonl"
 OLD = "checkpoints/2026-11-24.ckpt"
-AFTER_A_PURGE: dict[str, tuple[Callable[[Log], None], str, str, int]] = {
-    "more is gone than was declared": (
-        lambda log: (log.write(log.lines(TODAY)[1:], TODAY), (log.folder / MIN_INDEX).write_text("303\n"))[0],
-        "tile_lost",
-        "tile/0/001.p/47",
-        0,
-    ),
+
+
+def remove_more(log: Log) -> None:
+    log.write(log.lines(TODAY)[1:], TODAY)
+    (log.folder / MIN_INDEX).write_text("303\n")
+
+
+AFTER_A_PURGE: dict[str, tuple[Callable[[Log], object], str, str, int]] = {
+    "more is gone than was declared": (remove_more, "tile_lost", "tile/0/001.p/47", 0),
     "another purge than was declared": (write(MIN_INDEX, lambda log: b"303\n"), "purge_undeclared", MIN_INDEX, 0),
     "more is gone than min_index says": (
         lambda log: log.write(log.lines(TODAY)[1:], TODAY),

@@ -256,6 +256,12 @@ def test_a_damaged_day_is_named_and_left_as_it_was(place: Any, tools: Any) -> No
         with pytest.raises(Broken, match=r"2026-11-24\.jsonl\.zst"):
             journal.erase(targets, by)
         assert (place.folder / CLOSED).read_bytes() == packed[:-5]
+        assert journal.append([tools.message("it goes on", NOON + DAY_MS, BEN)])
+        journal.close(NOON + DAY_MS)
+    with place.open(NOON + DAY_MS) as journal:
+        assert "2026-11-24.jsonl.zst" in journal.unfinished
+        assert journal.append([tools.message("on and on", NOON + DAY_MS, BEN)])
+        journal.close(NOON + DAY_MS)
     (place.folder / CLOSED).write_bytes(packed)
     place.open(NOON + DAY_MS).close(NOON + DAY_MS)
     assert b"secret @anna" not in text_of(place.folder)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from moderation.errors import Invalid
+from moderation.ids import PersonId
 from storage.records.draft import NOBODY, Draft, Part
 from storage.records.find import parts_in
 from storage.records.holds import Covers, InForce, holds_in_force, holds_of
@@ -19,14 +20,14 @@ ALL = Targets.of([(index, place) for index in range(20) for place in range(2)])
 @pytest.fixture
 def log(place: Any, tools: Any) -> Any:
     """1 anna, 2 ben; 3 a finding on 1, 4 case 7 on 1, 5 its decision; 6 about both; 7 ben, elsewhere, a day later."""
-    anna = Part("@anna:example.org", {"as": "subject", "mxid": ANNA})
+    anna = Part(PersonId(ANNA), {"as": "subject", "mxid": ANNA})
     with place.open() as journal:
         journal.append([tools.message("one"), tools.message("two", person=BEN)])
         journal.append([Draft("finding", NOON, "G-7F3K", {"rule": "r", "on": 1}, (anna,))])
         journal.append([Draft("case", NOON, "G-7F3K", {"n": 7, "step": "opened", "on": 1}, (anna,))])
         journal.append([Draft("decision", NOON, "G-7F3K", {"n": 7, "what": "upheld", "on": 4}, (anna,))])
         journal.append([tools.two_parts()])
-        journal.append([Draft("message", NOON + DAY_MS, "G-2222", parts=(Part(BEN, {"mxid": BEN}),))])
+        journal.append([Draft("message", NOON + DAY_MS, "G-2222", parts=(Part(PersonId(BEN), {"mxid": BEN}),))])
         journal.close(NOON)
     return place
 
@@ -40,10 +41,10 @@ def log(place: Any, tools: Any) -> Any:
         ('{"cases":[7]}', "1,3-5"),
         ('{"cases":[8]}', ""),
         ('{"records":"2-3,6"}', "2-3,6;1:6"),
-        ('{"since":%d}' % (NOON + 1), "7"),
-        ('{"until":%d}' % (NOON + 1), "1-6;1:6"),
+        (f'{{"since":{NOON + 1}}}', "7"),
+        (f'{{"until":{NOON + 1}}}', "1-6;1:6"),
         ('{"persons":["@ben:example.org"],"records":"1-6"}', "2,6"),
-        ('{"persons":["@ben:example.org"],"groups":["G-2222"],"until":%d}' % NOON, ""),
+        (f'{{"persons":["@ben:example.org"],"groups":["G-2222"],"until":{NOON}}}', ""),
         ('{"records":""}', ""),
         ("not understood", "1-7;1:6"),
         ("{}", "1-7;1:6"),
@@ -57,6 +58,19 @@ def test_what_a_hold_covers(log: Any, tools: Any, covers: str, held: str) -> Non
     found = parts_in(log.folder, ALL, holds_in_force(log.folder, NOON + 2 * DAY_MS))
     assert {index: targets.text for index, targets in found.held.items()} == ({hold: held} if held else {})
     assert found.targets | Targets.parse(held) == parts_in(log.folder, ALL, InForce()).targets
+
+
+def test_a_hold_whose_time_is_over_may_be_purged_with_its_day(place: Any, tools: Any) -> None:
+    later = NOON + 200 * DAY_MS
+    with place.open() as journal:
+        [hold] = journal.append([tools.hold('{"records":"0"}', NOON + DAY_MS)])
+        [_, by] = journal.append([tools.message(at_ms=later), tools.purge(2, later)])
+        assert holds_in_force(place.folder, NOON).holds[0].index == hold
+        journal.purge(2, by)
+        assert holds_in_force(place.folder, NOON).holds == ()
+        journal.close(later)
+    with place.open(later) as journal:
+        assert holds_in_force(place.folder, NOON).holds == ()
 
 
 def test_a_hold_ends_by_itself_or_is_ended(place: Any, tools: Any) -> None:

@@ -91,6 +91,13 @@ def test_what_a_hold_covers_stays_and_so_does_all_after_it(old: Any, tools: Any)
     found = plan(old)
     assert (found.below, found.days, found.stop) == (301, (FIRST,), Stop("hold", SECOND, hold=hold, index=400))
     assert plan(old, LATER + DAY_MS).days == (FIRST, SECOND, THIRD)
+    with old.open(LATER) as journal:
+        [by] = journal.append([tools.purge(611, LATER)])
+        with pytest.raises(Broken, match=f"record 400 is covered by the hold {hold}"):
+            journal.purge(611, by)
+        assert journal.append([tools.message(at_ms=LATER)])
+        journal.close(LATER)
+    assert codes(old.folder) == []
 
 
 def test_a_hold_on_a_person_of_whom_nothing_is_shown_any_more_stops_nothing(old: Any, tools: Any) -> None:

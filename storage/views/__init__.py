@@ -1,0 +1,101 @@
+"""Reads what judgement and people need to know, each as a frozen value or a row, one file a noun.
+
+Rules kept here: all reads go through the connection given, so inside the writing transaction they see what has just
+been written. Left to others: keeping what was read (`bot/knowledge.py`), writing (`storage/project.py`).
+"""
+
+from .cases import (
+    case_by_card,
+    case_view,
+    cases_of,
+    newest_case_of,
+    next_case,
+    open_cases,
+    records_of_case,
+)
+from .events import (
+    event_row,
+    get_meta,
+    known_events,
+    recent_times,
+)
+from .people import (
+    PersonInRoom,
+    erasure_asked,
+    groups_of,
+    language_of,
+    memberships,
+    memberships_of,
+    people_of,
+    person_view,
+    roles,
+    verified_level,
+    vouches_by,
+)
+from .rooms import (
+    RoomNumbers,
+    active_groups,
+    all_rooms,
+    created_event,
+    desk_of,
+    direct_room,
+    notices,
+    own_rooms,
+    recording,
+    room_by_code,
+    room_names,
+    room_numbers,
+    room_view,
+)
+from .sanctions import (
+    all_in_force,
+    holds_in,
+    next_due,
+    sanctions_due,
+    sanctions_in,
+    sanctions_of,
+)
+
+__all__ = [
+    "PersonInRoom",
+    "RoomNumbers",
+    "active_groups",
+    "all_in_force",
+    "all_rooms",
+    "case_by_card",
+    "case_view",
+    "cases_of",
+    "created_event",
+    "desk_of",
+    "direct_room",
+    "erasure_asked",
+    "event_row",
+    "get_meta",
+    "groups_of",
+    "holds_in",
+    "known_events",
+    "language_of",
+    "memberships",
+    "memberships_of",
+    "newest_case_of",
+    "next_case",
+    "next_due",
+    "notices",
+    "open_cases",
+    "own_rooms",
+    "people_of",
+    "person_view",
+    "recent_times",
+    "recording",
+    "records_of_case",
+    "roles",
+    "room_by_code",
+    "room_names",
+    "room_numbers",
+    "room_view",
+    "sanctions_due",
+    "sanctions_in",
+    "sanctions_of",
+    "verified_level",
+    "vouches_by",
+]

@@ -1,0 +1,45 @@
+"""Events that were recorded, and the few values of the deployment itself."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.ids import EventId, RoomId, UserId
+
+from .. import tables as t
+from ..project import POSTED
+
+
+async def recent_times(db: AsyncConnection, room: RoomId, sender: UserId, since_ms: int, limit: int) -> list[int]:
+    """When somebody posted in a room since a time, oldest first, the newest `limit`."""
+    e = t.events.c
+    rows = await db.execute(
+        select(e.at)
+        .where(e.room == room, e.sender == sender, e.at >= since_ms, e.kind == POSTED)
+        .order_by(e.at.desc())
+        .limit(limit)
+    )
+    return [row.at for row in rows][::-1]
+
+
+async def event_row(db: AsyncConnection, event: EventId) -> Row[tuple[object, ...]] | None:
+    """Where an event stands in the journal, and whose it is."""
+    return (await db.execute(select(t.events).where(t.events.c.event == event))).first()
+
+
+async def known_events(db: AsyncConnection, ids: Sequence[str]) -> set[str]:
+    """Which of these events were recorded already."""
+    known: set[str] = set()
+    for start in range(0, len(ids), 500):
+        some = ids[start : start + 500]
+        rows = await db.execute(select(t.events.c.event).where(t.events.c.event.in_(some)))
+        known.update(row.event for row in rows)
+    return known
+
+
+async def get_meta(db: AsyncConnection, key: str) -> str | None:
+    """One remembered value of the deployment."""
+    found = await db.scalar(select(t.meta.c.value).where(t.meta.c.key == key))
+    return str(found) if found is not None else None

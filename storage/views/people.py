@@ -1,0 +1,148 @@
+"""People: where they are, what they are there, what counts for or against them, and the language they are told in."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.context import PersonView
+from moderation.credit import Entry
+from moderation.ids import PersonId, RoomId, UserId
+
+from .. import tables as t
+from ..project import person_of
+from .cases import recent_cases
+from .rooms import ACTIVE_GROUP
+from .sanctions import sanctions_of
+
+
+async def groups_of(db: AsyncConnection, user: UserId, *, joined: bool = False) -> tuple[RoomId, ...]:
+    """The active groups somebody is known in; with `joined` only those they are in now."""
+    query = (
+        select(t.members.c.room)
+        .join(t.rooms, t.rooms.c.room == t.members.c.room)
+        .where(t.members.c.user == user, ACTIVE_GROUP)
+        .order_by(t.rooms.c.entered)
+    )
+    if joined:
+        query = query.where(t.members.c.membership == "join")
+    return tuple(RoomId(row.room) for row in await db.execute(query))
+
+
+async def memberships_of(db: AsyncConnection, user: UserId) -> dict[RoomId, str]:
+    """The rooms somebody is or was in, and how."""
+    rows = await db.execute(select(t.members.c.room, t.members.c.membership).where(t.members.c.user == user))
+    return {RoomId(row.room): row.membership for row in rows}
+
+
+async def memberships(db: AsyncConnection, room: RoomId) -> dict[UserId, str]:
+    """Everybody who is or was in a room, and how."""
+    rows = await db.execute(select(t.members.c.user, t.members.c.membership).where(t.members.c.room == room))
+    return {UserId(row.user): row.membership for row in rows}
+
+
+async def roles(db: AsyncConnection, room: RoomId) -> dict[UserId, str]:
+    """Who was owner or manager of a room when it was last looked at."""
+    rows = await db.execute(
+        select(t.members.c.user, t.members.c.role).where(t.members.c.room == room, t.members.c.role != "member")
+    )
+    return {UserId(row.user): row.role for row in rows}
+
+
+async def person_view(db: AsyncConnection, user: UserId, *, now_ms: int, recent_since: int) -> PersonView:
+    """A person and all that counts for or against them."""
+    person = PersonId(await person_of(db, user))
+    return PersonView(
+        user=user,
+        person=person,
+        entries=await _entries(db, person),
+        in_force=await sanctions_of(db, person),
+        manages=await _manages(db, user),
+        recent_cases=await recent_cases(db, person, recent_since),
+        verified=await verified_level(db, person, now_ms),
+        language=await language_of(db, user),
+    )
+
+
+async def language_of(db: AsyncConnection, user: UserId) -> str:
+    """The language somebody chose; empty where they chose none."""
+    return str(await db.scalar(select(t.accounts.c.language).where(t.accounts.c.user == user)) or "")
+
+
+async def verified_level(db: AsyncConnection, person: str, now_ms: int) -> int:
+    """The highest level of verification in force."""
+    v = t.verifications.c
+    level = await db.scalar(select(func.max(v.level)).where(v.person == person, v.revoked == 0, v.until > now_ms))
+    return int(level or 0)
+
+
+async def vouches_by(db: AsyncConnection, user: UserId, now_ms: int) -> int:
+    """How many people somebody vouches for now."""
+    v = t.verifications.c
+    count = await db.scalar(
+        select(func.count()).where(v.by == user, v.method == "vouch", v.revoked == 0, v.until > now_ms)
+    )
+    return int(count or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class PersonInRoom:
+    """One member of a room, as `who` and `answerable members` show them."""
+
+    user: UserId
+    role: str
+    verified: int  # level
+
+
+async def people_of(db: AsyncConnection, room: RoomId, now_ms: int) -> tuple[PersonInRoom, ...]:
+    """Who is in a room, their roles and their verification."""
+    m, v = t.members.c, t.verifications.c
+    in_force = (
+        select(v.user, func.max(v.level).label("level"))
+        .where(v.revoked == 0, v.until > now_ms)
+        .group_by(v.user)
+        .subquery()
+    )
+    rows = await db.execute(
+        select(m.user, m.role, func.coalesce(in_force.c.level, 0).label("level"))
+        .outerjoin(in_force, in_force.c.user == m.user)
+        .where(m.room == room, m.membership == "join")
+        .order_by(m.user)
+    )
+    return tuple(PersonInRoom(UserId(row.user), row.role, row.level) for row in rows)
+
+
+async def erasure_asked(db: AsyncConnection, record: int, user: UserId, since_ms: int) -> bool:
+    """Whether somebody asked, in the request recorded at `record` and not before `since_ms`, to be erased."""
+    r = t.requests.c
+    found = await db.scalar(
+        select(r.record).where(r.record == record, r.user == user, r.what == "erase", r.at >= since_ms)
+    )
+    return found is not None
+
+
+async def _entries(db: AsyncConnection, person: str) -> tuple[Entry, ...]:
+    rows = await db.execute(select(t.credit).where(t.credit.c.person == person).order_by(t.credit.c.record))
+    return tuple(
+        Entry(
+            id=row.record,
+            person=PersonId(row.person),
+            at_ms=row.at,
+            entry=row.entry,
+            cost=row.cost,
+            grade=row.grade,
+            rule=row.rule,
+            case=row.n or None,
+            room=RoomId(row.room) if row.room else None,
+            undoes=row.undoes if row.undoes >= 0 else None,
+        )
+        for row in rows
+    )
+
+
+async def _manages(db: AsyncConnection, user: UserId) -> frozenset[RoomId]:
+    m = t.members.c
+    rows = await db.execute(
+        select(m.room).join(t.rooms, t.rooms.c.room == m.room).where(m.user == user, m.role != "member", ACTIVE_GROUP)
+    )
+    return frozenset(RoomId(row.room) for row in rows)

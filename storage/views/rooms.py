@@ -1,0 +1,132 @@
+"""Rooms as they are served: what they are for, who may do what there, where the bot speaks alone."""
+
+import json
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Table, and_, func, select
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.context import RoomView
+from moderation.ids import EventId, GroupCode, RoomId, UserId
+from moderation.power import Power
+
+from .. import tables as t
+
+ACTIVE_GROUP = and_(t.rooms.c.purpose == "group", t.rooms.c.condition.in_(("observing", "protected")))
+
+
+async def room_view(db: AsyncConnection, room: RoomId, bot: UserId) -> RoomView | None:
+    """One room, or None if the bot does not serve it."""
+    row = (await db.execute(select(t.rooms).where(t.rooms.c.room == room))).first()
+    return await _room(db, row, bot) if row else None
+
+
+async def room_by_code(db: AsyncConnection, code: str, bot: UserId) -> RoomView | None:
+    """The room with a group code."""
+    row = (await db.execute(select(t.rooms).where(t.rooms.c.code == code))).first()
+    return await _room(db, row, bot) if row else None
+
+
+async def created_event(db: AsyncConnection, room: RoomId) -> object:
+    """The `m.room.create` event of a room, as far as it is kept; None if it is not known."""
+    return _json(str(await db.scalar(select(t.rooms.c.created).where(t.rooms.c.room == room)) or ""))
+
+
+async def desk_of(db: AsyncConnection, code: str) -> RoomId | None:
+    """The desk that serves the group with this code."""
+    found = await db.scalar(
+        select(t.rooms.c.room).where(
+            t.rooms.c.purpose == "desk", t.rooms.c.served == code, t.rooms.c.condition != "left"
+        )
+    )
+    return RoomId(found) if found else None
+
+
+async def direct_room(db: AsyncConnection, user: UserId) -> RoomId | None:
+    """The direct room with somebody."""
+    found = await db.scalar(
+        select(t.rooms.c.room).where(
+            t.rooms.c.purpose == "direct", t.rooms.c.direct_with == user, t.rooms.c.condition != "left"
+        )
+    )
+    return RoomId(found) if found else None
+
+
+async def all_rooms(db: AsyncConnection) -> dict[RoomId, GroupCode]:
+    """Every room ever served, and its code."""
+    rows = (await db.execute(select(t.rooms.c.room, t.rooms.c.code))).all()
+    return {RoomId(row.room): GroupCode(row.code) for row in rows}
+
+
+async def recording(db: AsyncConnection) -> set[RoomId]:
+    """The rooms in which all that is said is recorded now."""
+    rows = await db.execute(select(t.rooms.c.room).where(t.rooms.c.condition.in_(("observing", "protected"))))
+    return {RoomId(row.room) for row in rows}
+
+
+async def own_rooms(db: AsyncConnection) -> set[RoomId]:
+    """The desks and direct rooms."""
+    rows = await db.execute(select(t.rooms.c.room).where(t.rooms.c.purpose != "group"))
+    return {RoomId(row.room) for row in rows}
+
+
+async def notices(db: AsyncConnection) -> dict[RoomId, EventId]:
+    """The event that told the members of each group what is recorded."""
+    rows = await db.execute(select(t.rooms.c.room, t.rooms.c.notice).where(t.rooms.c.notice != ""))
+    return {RoomId(row.room): EventId(row.notice) for row in rows}
+
+
+async def room_names(db: AsyncConnection) -> dict[str, str]:
+    """How each room is called when spoken of: its name and code, or its code alone."""
+    rows = (await db.execute(select(t.rooms.c.room, t.rooms.c.code, t.rooms.c.name))).all()
+    return {row.room: f"{row.name} ({row.code})" if row.name else row.code for row in rows}
+
+
+async def active_groups(db: AsyncConnection) -> tuple[RoomId, ...]:
+    """The groups that are served now, by the order in which they came."""
+    rows = await db.execute(select(t.rooms.c.room).where(ACTIVE_GROUP).order_by(t.rooms.c.entered))
+    return tuple(RoomId(row.room) for row in rows)
+
+
+@dataclass(frozen=True, slots=True)
+class RoomNumbers:
+    """How much there is of a room."""
+
+    records: int
+    members: int
+    open_cases: int
+
+
+async def room_numbers(db: AsyncConnection, room: RoomId) -> RoomNumbers:
+    """How much there is of a room."""
+
+    async def count(table: Table, *where: ColumnElement[bool]) -> int:
+        return int(await db.scalar(select(func.count()).select_from(table).where(*where)) or 0)
+
+    return RoomNumbers(
+        records=await count(t.events, t.events.c.room == room),
+        members=await count(t.members, t.members.c.room == room, t.members.c.membership == "join"),
+        open_cases=await count(t.cases, t.cases.c.room == room, t.cases.c.outcome == ""),
+    )
+
+
+async def _room(db: AsyncConnection, row: Row[tuple[object, ...]], bot: UserId) -> RoomView:
+    served = None
+    if row.served != "-":
+        served = await db.scalar(select(t.rooms.c.room).where(t.rooms.c.code == row.served))
+    return RoomView(
+        room=RoomId(row.room),
+        code=GroupCode(row.code),
+        purpose=row.purpose,
+        condition=row.condition,
+        power=Power.of(_json(row.created), _json(row.levels), bot=bot),
+        served=RoomId(served) if served else None,
+        name=row.name,
+        language=row.language,
+        notice=EventId(row.notice) if row.notice else None,
+    )
+
+
+def _json(text: str) -> object:
+    return json.loads(text) if text else None

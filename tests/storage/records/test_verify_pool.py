@@ -1,0 +1,101 @@
+"""Several processes find what one would, in the same order, and none is left behind."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storage.records import verify_pool
+from storage.records.days import list_days
+from storage.records.report import Report
+from storage.records.verify import verify
+from storage.records.verify_days import read_days
+from storage.records.verify_lines import Batch, check_lines
+
+NOON, DAY_MS = 1_795_521_600_000, 86_400_000
+
+
+@pytest.fixture(scope="module")
+def log(new_place: Callable[[], Any], tools: Any) -> Any:
+    """Two days, some megabytes."""
+    place = new_place()
+    with place.open() as journal:
+        for day in (0, 1):
+            journal.append([tools.message("x" * 400, NOON + day * DAY_MS)] * 4000)
+        journal.close(NOON)
+    return place
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if any log were large, on a machine with three processors."""
+    monkeypatch.setattr(verify_pool, "PAYS_FROM", 0)
+    monkeypatch.setattr(verify_pool, "processors", lambda: 3)
+
+
+def children() -> set[int]:
+    return {int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()}
+
+
+def test_the_report_is_the_same(log: Any, at_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    started: list[int] = []
+
+    def progress(done: int, total: int) -> None:
+        seen.append(done)
+        started.append(len(children()))
+
+    before = children()
+    spoiled = log.crash()
+    spoiled.change("day/2026-11-25.jsonl", b'"body":"x', b'"body":"y')
+    reports = [verify(log.folder, progress=progress), verify(spoiled.folder)]
+    assert (max(started) - len(before), children()) == (3, before)
+    assert seen == sorted(seen)
+    monkeypatch.setattr(verify_pool, "PAYS_FROM", 10**12)
+    assert reports == [verify(log.folder), verify(spoiled.folder)]
+    assert [problem.code for problem in reports[1].problems] == ["part"]
+
+
+def test_a_process_that_dies_is_done_without(log: Any, at_once: None) -> None:
+    before = children()
+
+    def kill(done: int, total: int) -> None:
+        for child in children() - before:
+            os.kill(child, signal.SIGKILL)
+
+    report: Report = verify(log.folder, progress=kill)
+    assert (report.problems, report.records) == ((), 8001)
+
+
+def test_processes_that_cannot_be_started_are_done_without(
+    log: Any, at_once: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    assert verify(log.folder).problems == ()
+
+
+def test_whatever_stops_the_check_stops_the_processes(log: Any, at_once: None) -> None:
+    before = children()
+
+    class Enough(BaseException):
+        pass
+
+    def stop(done: int, total: int) -> None:
+        raise Enough
+
+    with pytest.raises(Enough):
+        verify(log.folder, progress=stop)
+    assert children() == before
+
+
+def test_results_keep_their_order_and_other_things_their_place(log: Any, at_once: None) -> None:
+    items = list(read_days(list_days(log.folder / "day"), 0))
+    found = list(verify_pool.check_all(items))
+    assert [item for item, _ in found] == items
+    assert [checked for _, checked in found] == [
+        check_lines(item) if isinstance(item, Batch) else None for item in items
+    ]
