@@ -1,6 +1,6 @@
 """What is known when an event is judged: read from the database before, frozen, and never looked up during.
 
-Left to others: reading it (`storage/views.py`).
+Left to others: reading it (`storage/views/`).
 """
 
 from collections.abc import Mapping

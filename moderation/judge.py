@@ -6,7 +6,8 @@ same facts in the same order, which is what lets the journal be replayed.
 Rules this module keeps:
 - every rule looks at every event and every answer is kept, not only the gravest; one event opens at most one case,
   for the gravest answer;
-- the same rule broken again by the same person within one incident (counted from its first message) joins the case that is open: the message is
+- the same rule broken again by the same person within one incident (counted from its first message) joins the case
+  that is open: the message is
   dealt with, nothing is charged a second time;
 - what a manager or an owner posts is judged too, but nothing applies before somebody else has decided;
 - where the bot may not act (an observed room) it opens cases for people to decide.

@@ -2,7 +2,7 @@
 
 The same functions run while the bot works and when the journal is read again, so the two cannot differ. Each is given
 the index of the record and its time, and nothing else from outside.
-Left to others: making facts (`moderation/`), queries (`views.py` and one file a noun).
+Left to others: making facts (`moderation/`), queries (`views/`, one file a noun).
 """
 
 import json

@@ -211,9 +211,7 @@ class TestClosing:
             await place.closer.look()
             assert await place.waiting() == []
 
-    @pytest.mark.parametrize(
-        ("globs", "rooms"), [(["G-2ABC", "G-9"], [TWO]), (["!one:*"], [ONE])]
-    )
+    @pytest.mark.parametrize(("globs", "rooms"), [(["G-2ABC", "G-9"], [TWO]), (["!one:*"], [ONE])])
     async def test_goes_into_the_rooms_that_want_it(
         self, tmp_path: Path, globs: list[str], rooms: list[RoomId]
     ) -> None:
