@@ -205,7 +205,7 @@ class Actor:
             made=done.made,
         )
         told = (_refusal(action, done.code),) if done.result == "refused" and action.PRIORITY <= STATE else ()
-        await self._pipeline.commit((*done.facts, taken), actions=(*done.actions, *told))
+        await self._pipeline.commit((*done.facts, taken), actions=(*done.actions, *told), of_row=row.id)
 
     async def _limited(self, row: Waiting, error: RateLimited) -> None:
         """Wait as told. Making rooms and inviting have budgets of their own, so then only this row waits."""

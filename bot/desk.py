@@ -17,6 +17,7 @@ from storage import views
 from storage.database import Database
 
 from .act import Done
+from .cards import marked
 from .clock import Clock
 from .homeserver import Homeserver
 from .homeserver_errors import Forbidden, NotFound
@@ -98,7 +99,7 @@ class Desk:
             content, desk, _ = await self._card(action.n)
         if desk is None:
             return Done(result="abandoned")
-        made = await self._homeserver.send(desk, MESSAGE, content, txn)
+        made = await self._homeserver.send(desk, MESSAGE, marked(content, action.n, txn), txn)
         return Done(made=made)
 
     async def edit(self, action: Action, txn: str) -> Done:

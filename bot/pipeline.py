@@ -37,6 +37,7 @@ from storage.project import project, project_room_state, set_meta
 from storage.records.draft import Draft
 from storage.records.journal import Journal
 
+from .cards import come_back
 from .clock import Clock
 from .knowledge import Knowledge
 from .room_changes import RoomChanges
@@ -202,7 +203,8 @@ class Pipeline:
         context = await self.knowledge.context(turn.db, room, event.sender, event.received_ms)
         judged = judge(event, context, self.settings.policy, self.settings.rules, index)
         actions = (*asked.actions, *changed.actions, *self._files(event, room, index))
-        return Answer((*asked.facts, *changed.facts, *judged), actions)
+        cards = await come_back(turn.db, event, room, self.settings.bot, index)
+        return Answer((*asked.facts, *changed.facts, *cards, *judged), actions)
 
     def _files(self, event: Received, room: RoomView, index: int) -> tuple[Action, ...]:
         """The file of a message in a group is noted by its hash and size, if settings ask for it."""
@@ -250,11 +252,17 @@ class Pipeline:
         *,
         actions: Sequence[Action] = (),
         also: Callable[[AsyncConnection], Awaitable[None]] | None = None,
+        of_row: int | None = None,
     ) -> None:
-        """Record facts that no event gave rise to, with what follows; `also` runs in the same transaction."""
+        """Record facts that no event gave rise to, with what follows; `also` runs in the same transaction.
+
+        With `of_row` they are what became of a row of the outbox: nothing is recorded if that is known already.
+        """
 
         async def work() -> None:
             async with self._turn() as turn:
+                if of_row is not None and not await outbox.waits(turn.db, of_row):
+                    return
                 if facts:
                     answer = Answer(tuple(facts), tuple(actions))
                     await self.settle(turn, answer, cause=turn.next_index, at_ms=self._clock())

@@ -70,6 +70,11 @@ async def count(db: AsyncConnection) -> int:
     return int(await db.scalar(select(func.count()).select_from(outbox)) or 0)
 
 
+async def waits(db: AsyncConnection, row: int) -> bool:
+    """Whether a row is still there: what became of it is not known yet."""
+    return await db.scalar(select(outbox.c.id).where(outbox.c.id == row)) is not None
+
+
 async def started(db: AsyncConnection, rows: Sequence[int]) -> None:
     """These rows are being sent: the same thing wanted again from now on is a new row."""
     await db.execute(update(outbox).where(outbox.c.id.in_(rows), outbox.c.merge.is_not(None)).values(merge=None))

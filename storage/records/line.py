@@ -195,7 +195,7 @@ def _part(data: Mapping[str, Json], name: str, salt: str) -> tuple[Json, bytes]:
 
 def _form(part: Json) -> bytes:
     """The RFC 8785 form. What `canonical` would do, without the way there for what is flat."""
-    if type(part) is not dict or not _is_easy(tuple(part), tuple(map(type, part.values()))):
+    if type(part) is not dict or not _is_flat(part):
         return canonical(part)
     try:
         return orjson.dumps(part, option=_SORTED)
@@ -208,7 +208,8 @@ def _commit(form: bytes) -> str:
 
 
 def _is_skeleton(whole: dict[str, Json]) -> bool:
-    if not _is_shape(tuple(whole), tuple(map(type, whole.values()))):
+    names, types = tuple(whole), tuple(map(type, whole.values()))
+    if _SHAPES.get(names) != types and not _is_new_shape(names, types):
         return False
     try:  # joining is the quickest way to see that there is nothing but text
         "".join(cast("list[str]", whole["p"]) + cast("list[str]", whole["c"]))
@@ -217,13 +218,33 @@ def _is_skeleton(whole: dict[str, Json]) -> bool:
     return True
 
 
-@lru_cache(maxsize=1024)  # a log has a few dozen shapes, and millions of lines
-def _is_easy(names: tuple[str, ...], types: tuple[type, ...]) -> bool:
-    """Whether a part with members of these names and types is flat."""
-    return _FLAT.issuperset(types) and "".join(names).isascii()
+def _is_flat(part: dict[str, Json]) -> bool:
+    """Whether a part holds only strings, integers, booleans and null, under ASCII names."""
+    names, types = tuple(part), tuple(map(type, part.values()))
+    return _FLAT_SHAPES.get(names) == types or _is_new_flat_shape(names, types)
 
 
-@lru_cache(maxsize=1024)
+# A log has a few dozen shapes, and millions of lines: each shape is looked at once, and then only recognized.
+_Shapes = dict[tuple[str, ...], tuple[type, ...]]
+_SHAPES: _Shapes = {}
+_FLAT_SHAPES: _Shapes = {}
+_MOST_SHAPES = 1024
+
+
+def _is_new_shape(names: tuple[str, ...], types: tuple[type, ...]) -> bool:
+    return _is_shape(names, types) and _remember(_SHAPES, names, types)
+
+
+def _is_new_flat_shape(names: tuple[str, ...], types: tuple[type, ...]) -> bool:
+    return _FLAT.issuperset(types) and "".join(names).isascii() and _remember(_FLAT_SHAPES, names, types)
+
+
+def _remember(shapes: _Shapes, names: tuple[str, ...], types: tuple[type, ...]) -> bool:
+    if len(shapes) < _MOST_SHAPES:
+        shapes[names] = types
+    return True
+
+
 def _is_shape(names: tuple[str, ...], types: tuple[type, ...]) -> bool:
     """Whether a skeleton may have members of these names and types."""
     members = dict(zip(names, types, strict=True))

@@ -33,7 +33,7 @@ from .purge import read_min_index
 from .reader import Log
 from .report import Findings, Progress, Report
 from .tiles import NoTile, Tiles
-from .verify_days import DayBegins, DayEnds, first_of, read_days, twin_differs
+from .verify_days import DayBegins, DayEnds, first_of, read_days, size_of, twin_differs
 from .verify_lines import Batch, Checked
 from .verify_parts import ERASERS, PartCheck
 from .verify_pool import check_all
@@ -126,7 +126,7 @@ class _Check:
         self.tiles.first = self.purges.minimum // TILE_WIDTH * TILE_WIDTH
 
     def _read(self, days: list[Day]) -> None:
-        with closing(check_all(read_days(days, self.first))) as items:
+        with closing(check_all(read_days(days, self.first), size_of(days))) as items:
             for item, checked in items:
                 match item:
                     case DayBegins():

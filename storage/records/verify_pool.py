@@ -21,14 +21,17 @@ from typing import BinaryIO, TypeVar, cast
 
 from .verify_lines import Batch, Checked, check_lines
 
-PAYS_FROM = 16 * 1024 * 1024  # bytes of lines: about 40,000 records, or half a second
+PAYS_FROM = 16 * 1024 * 1024  # bytes of lines: about 40,000 records, less than half a second for one process
 _LENGTH = 8
 _T = TypeVar("_T")
 
 
-def check_all(items: Iterable["Batch | _T"]) -> Generator[tuple["Batch | _T", Checked | None], None, None]:
-    """Look at all batches among `items`; what is no batch is handed through in its place."""
-    pool = _Pool()
+def check_all(items: Iterable["Batch | _T"], size: int) -> Generator[tuple["Batch | _T", Checked | None], None, None]:
+    """Look at all batches among `items`; what is no batch is handed through in its place.
+
+    `size`: about how many bytes of lines there will be.
+    """
+    pool = _Pool(processors() if size >= PAYS_FROM else 0)
     waiting: deque[tuple[Batch | _T, Future[Checked] | Checked | None]] = deque()
     try:
         for item in items:
@@ -46,31 +49,21 @@ def _finished(item: _T, result: Future[Checked] | Checked | None) -> tuple[_T, C
 
 
 class _Pool:
-    """The processes, none at first."""
+    """The processes: `count`, if that is more than one, or as many as can be started."""
 
-    def __init__(self) -> None:
-        self.ahead = 0  # how many batches may wait
-        self._left = PAYS_FROM
-        self._threads: ThreadPoolExecutor | None = None
+    def __init__(self, count: int) -> None:
         self._idle: SimpleQueue[_Worker] = SimpleQueue()
         self._workers: list[_Worker] = []
+        with suppress(OSError):
+            for _ in range(count if count > 1 else 0):
+                self._workers.append(_Worker())
+                self._idle.put(self._workers[-1])
+        self._threads = ThreadPoolExecutor(len(self._workers), "verify") if self._workers else None
+        self.ahead = 2 * len(self._workers)  # how many batches may wait
 
     def look(self, batch: Batch) -> Future[Checked] | Checked:
         """Begin to look at a batch, or do it at once."""
-        self._left -= len(batch.text)
-        if self._left < 0 and self._threads is None:
-            self._start()
-        return self._threads.submit(self._look, batch) if self._threads and self._workers else check_lines(batch)
-
-    def _start(self) -> None:
-        count = processors()
-        self._threads = ThreadPoolExecutor(count, "verify")
-        if count > 1:
-            with suppress(OSError):  # then with as many as there are, or none
-                for _ in range(count):
-                    self._workers.append(_Worker())
-                    self._idle.put(self._workers[-1])
-        self.ahead = 2 * len(self._workers)
+        return self._threads.submit(self._look, batch) if self._threads else check_lines(batch)
 
     def _look(self, batch: Batch) -> Checked:
         """In a thread: let the next idle process do it."""

@@ -49,10 +49,10 @@ async def test_stopped_while_much_is_to_be_said_nothing_is_lost_or_doubled(theat
         await bot.until(lambda left=left: _waiting(bot) <= left, f"{left} things to say")  # type: ignore[misc]
         await bot.crash()
         bot.start()
+    await bot.until(lambda: len(bot.facts(BotStarted)) == 6, "the last start")
     await bot.idle()
     for who, event in zip(people, said, strict=True):
         await _said_once(scene, who, event)
-    assert len(bot.facts(BotStarted)) == 6
     assert bot.facts(BotStopped) == []
 
 

@@ -173,7 +173,7 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=25)
+@settings(max_examples=18)
 @given(st.lists(steps, min_size=8, max_size=14))
 def test_any_life_of_a_log(new_place: Callable[[], Any], tools: Any, steps: list[tuple[Any, ...]]) -> None:
     life = Life(new_place(), tools)

@@ -94,7 +94,7 @@ def test_whatever_stops_the_check_stops_the_processes(log: Any, at_once: None) -
 
 def test_results_keep_their_order_and_other_things_their_place(log: Any, at_once: None) -> None:
     items = list(read_days(list_days(log.folder / "day"), 0))
-    found = list(verify_pool.check_all(items))
+    found = list(verify_pool.check_all(items, 1))
     assert [item for item, _ in found] == items
     assert [checked for _, checked in found] == [
         check_lines(item) if isinstance(item, Batch) else None for item in items

@@ -1,0 +1,43 @@
+"""Recognises our own card when it comes back in `/sync`.
+
+Rules kept here: a card says which case it shows and by which request it was sent. If we did not live to record that
+it was sent, or the answer was lost on the way, its coming back records it: a reaction pressed meanwhile is not lost.
+Left to others: what a card shows (`desk.py`).
+"""
+
+from collections.abc import Mapping
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.actions import PostCard
+from moderation.context import RoomView
+from moderation.events import Json, MessagePosted, Received
+from moderation.facts import ActionTaken
+from moderation.ids import UserId
+from storage import views
+
+MARK = "org.answerable.card"
+
+
+def marked(content: Mapping[str, Json], n: int, txn: str) -> dict[str, Json]:
+    """The content of a card, saying which it is."""
+    return {**content, MARK: {"case": n, "request": txn}}
+
+
+async def come_back(
+    db: AsyncConnection, event: Received, room: RoomView, bot: UserId, on: int
+) -> tuple[ActionTaken, ...]:
+    """That a card was posted, if `event` is one of ours and nobody has recorded it yet."""
+    if room.purpose != "desk" or not isinstance(event, MessagePosted) or event.sender != bot:
+        return ()
+    mark = event.content.get(MARK)
+    if not isinstance(mark, dict) or event.replaces is not None:
+        return ()
+    n, txn = mark.get("case"), mark.get("request")
+    found = await views.case_view(db, n) if isinstance(n, int) else None
+    if found is None or found[1].card or not isinstance(txn, str):
+        return ()
+    case = found[0]
+    return (
+        ActionTaken(room=case.room, on=on, action=PostCard.NAME, result="done", n=case.n, txn=txn, made=event.event),
+    )
