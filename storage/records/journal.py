@@ -271,7 +271,8 @@ class Journal:
         """
         try:
             special = Special.find(self.folder, self.size)
-            purge_again(self.folder, special)
+            if purge_again(self.folder, special):
+                special.forget_purged(self.folder)
             self._erase(lambda: erase_again(self.folder, special))
             special.keep(self.folder)
         except Broken as error:

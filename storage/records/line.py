@@ -33,7 +33,8 @@ _PART_PREFIX = b"privpart/v1\x00"
 _SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 _FLAT = frozenset({str, int, bool, type(None)})
 _SKELETON_TYPES = frozenset({int, str, list})
-_TIME = re.compile(r"[0-9-]{10}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z")
+_CLOCK = re.compile(r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NEWLINE = orjson.OPT_APPEND_NEWLINE
 
 
@@ -151,7 +152,12 @@ def time_ms(text: str) -> int:
 
 def is_time(text: str) -> bool:
     """Whether `time_text` may have written this."""
-    return _TIME.fullmatch(text) is not None and _is_date(text[:10])
+    return is_clock(text) and is_date(text[:10])
+
+
+def is_clock(text: str) -> bool:
+    """Whether what stands after the date of a time is as `time_text` writes it."""
+    return _CLOCK.fullmatch(text, 10) is not None
 
 
 def day_of(ms: int) -> str:
@@ -160,7 +166,10 @@ def day_of(ms: int) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _is_date(text: str) -> bool:
+def is_date(text: str) -> bool:
+    """Whether this is a day there is, e.g. ``2026-11-24``."""
+    if _DATE.fullmatch(text) is None:
+        return False
     try:
         dt.date.fromisoformat(text)
     except ValueError:

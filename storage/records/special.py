@@ -53,10 +53,11 @@ class Special:
             index = cast(int, opened.skeleton["i"])
             known.indices[cast(str, opened.skeleton["k"])].append(index)
         known.size = known.size if size is None else size
-        known._forget_purged(folder)
+        known.forget_purged(folder)
         return known
 
-    def _forget_purged(self, folder: Path) -> None:
+    def forget_purged(self, folder: Path) -> None:
+        """Leave out what stands in days that are gone."""
         first = next((first for _, first in Log(folder).starts()), 0)
         self.indices = {kind: [index for index in found if index >= first] for kind, found in self.indices.items()}
 

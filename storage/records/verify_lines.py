@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, cast
 
 from moderation.events import Json
 
-from .line import BadLine, erased_by, is_committed, is_time, open_line
+from .line import BadLine, erased_by, is_clock, is_committed, is_date, is_time, open_line
 from .merkle import HASH_BYTES
 from .order import is_late, noted
 from .ranges import Builder
@@ -73,6 +73,7 @@ class _Reading:
     def __init__(self, batch: Batch) -> None:
         self.checked = Checked()
         self._day = batch.day
+        self._today = batch.day if is_date(batch.day) else "never"  # the name of a file can be anything
         self._first = batch.first
         self._at = 0  # how many lines came before
         self._last = _LATEST  # time of the last one
@@ -84,15 +85,16 @@ class _Reading:
             skeleton, parts, leaf = open_line(raw)
         except BadLine as error:
             return self._take_unreadable(f"line_{error.code}")
-        if skeleton["i"] != self._first + self._at:
+        index = self._first + self._at
+        if skeleton["i"] != index:
             self.checked.faults.append(Fault(self._at, "sequence", {"found": skeleton["i"]}))
             return self._end()
         at: Any = skeleton["t"]
-        if at < self._last or at[:10] != self._day or not is_time(at):
+        if at < self._last or at[:10] != self._today or not is_clock(at):
             self._take_odd_time(at)
         else:
             self._last = at
-        if skeleton["k"] in _TELLING or not self._first + self._at:
+        if skeleton["k"] in _TELLING or not index:
             self._take_told(skeleton, parts)
         commitments: Any = skeleton["c"]
         for place, part in enumerate(parts):

@@ -212,7 +212,8 @@ def _copy_of_database(bot: ServedBot) -> bytes:
 
 
 def _put_back(bot: ServedBot, whole: bytes) -> None:
-    for tail in ("-wal", "-shm"):
+    # New files: SQLite of this very process may still be letting go of the old ones.
+    for tail in ("", "-wal", "-shm"):
         (bot.data_dir / (FILE + tail)).unlink(missing_ok=True)
     (bot.data_dir / FILE).write_bytes(whole)
 

@@ -18,6 +18,7 @@ from storage.records.line import open_line
 from storage.records.merkle import Tree
 from storage.records.note import Signer
 from storage.records.purge import FLOOR_DAYS, PurgePlan, Retention, Stop, plan_purge
+from storage.records.targets import Targets
 from storage.records.verify import verify
 
 NOON, DAY_MS = 1_795_521_600_000, 86_400_000
@@ -237,6 +238,21 @@ def test_a_day_put_back_from_a_backup_goes_again(old: Any, tools: Any) -> None:
     old.open(LATER).close(LATER)
     assert codes(old.folder) == []
     assert not (old.folder / f"day/{SECOND}.jsonl.zst").exists()
+
+
+def test_an_erasure_in_a_day_whose_purge_was_cut_short(old: Any, tools: Any) -> None:
+    """The record of the erasure goes with the day, and is not looked for any more."""
+    (old.data_dir / "special.json").unlink()
+    with old.open(LATER) as journal:
+        journal.append([tools.message("once more", LATER), tools.erase(Targets.of([(611, 0)]), LATER)])
+        journal.erase(Targets.of([(611, 0)]), 613)
+        journal.append([tools.message("much later", LATER + 200 * DAY_MS), tools.purge(614, LATER + 200 * DAY_MS)])
+        journal.close(LATER)
+    (old.folder / "min_index").write_text("614\n")  # and died
+    with old.open(LATER + 200 * DAY_MS) as journal:
+        assert (journal.unfinished, journal.size) == ("", 616)
+    report = verify(old.folder)
+    assert (report.problems, report.first) == ((), 614)
 
 
 def test_a_min_index_that_no_record_declares_removes_nothing(old: Any) -> None:
