@@ -152,6 +152,8 @@ def card_lines(
     if len(case.events) > 1:
         lines.append(line("card.more", count=len(case.events)))
     lines.append(_state_line(case, row))
+    if case.state == "appealed":
+        lines.append(line("card.appealed", due=Moment(row.due)))  # type: ignore[attr-defined]
     hint = "card.hint.decided" if case.outcome else "card.hint.open"
     lines.append(line(hint, uphold=Code(f"{prefix}uphold {case.n}"), dismiss=Code(f"{prefix}dismiss {case.n}")))
     return tuple(lines)

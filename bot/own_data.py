@@ -9,6 +9,8 @@ import asyncio
 import tempfile
 from pathlib import Path
 
+import orjson
+
 from moderation.actions import Action, Erase, GiveData, GiveReceipt, Tell
 from moderation.errors import Refused
 from moderation.facts import DataGiven
@@ -99,6 +101,8 @@ class OwnData:
             return Done(result="abandoned", actions=(told,))
         room = await self._room(action.subject)
         made = await self._send_file(room, "my-data.zip", "application/zip", data, f"{txn}.data")
+        readers = await asyncio.to_thread(readers_of, self._records, action.subject)
+        await self._send_file(room, "who-read-it.json", "application/json", readers, f"{txn}.readers")
         await self._explain(room, action.subject, "own.mydata-given", f"{txn}.word")
         return Done((self._given(action.room, action.subject, "mydata", count),), made=made)
 
@@ -139,6 +143,26 @@ class OwnData:
 
     def _given(self, room: RoomId, user: UserId, what: str, count: int) -> DataGiven:
         return DataGiven(room=room, what=what, count=count, subject=user)  # type: ignore[arg-type]
+
+
+def readers_of(records: Path, user: UserId) -> bytes:
+    """When content was read or exported at the command line that was, or may have been, about a person; as JSON.
+
+    What was asked for about somebody else alone is left out.
+    """
+    found = []
+    for record in Log(records).read():
+        if record.kind not in ("access", "export"):
+            continue
+        said = {name: value for part in record.parts for name, value in part.items() if name not in ("p", "s")}
+        asked = orjson.loads(str(said.get("filters") or "{}"))
+        persons = asked.get("person") or []
+        persons = [persons] if isinstance(persons, str) else persons
+        if not persons or user in persons:
+            only = {"persons": [user]} if persons else {}
+            when = {"record": record.index, "at_ms": record.at_ms, "what": record.fields.get("what", record.kind)}
+            found.append({**when, "by": said.get("reader"), "reason": said.get("reason"), **only})
+    return orjson.dumps(found, option=orjson.OPT_INDENT_2)
 
 
 def _proved(journal: Journal, action: GiveReceipt) -> tuple[bytes, str]:

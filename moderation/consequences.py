@@ -15,6 +15,7 @@ from .actions import Action, Align, EditCard, KeepDesk, Kick, Offer, PostCard, R
 from .facts import (
     LASTING,
     ActionTaken,
+    Appealed,
     CaseDecided,
     CaseGrew,
     CaseOpened,
@@ -58,6 +59,14 @@ def _(fact: CaseOpened, _rooms_of: RoomsOf) -> Iterator[Action]:
 def _(fact: CaseGrew, _rooms_of: RoomsOf) -> Iterator[Action]:
     assert fact.room is not None
     yield EditCard(room=fact.room, n=CaseNumber(fact.n))
+
+
+@_follow.register
+def _(fact: Appealed, _rooms_of: RoomsOf) -> Iterator[Action]:
+    assert fact.room is not None
+    yield EditCard(room=fact.room, n=CaseNumber(fact.n))
+    words = line("desk.appealed", who=Who(fact.subject), n=fact.n, words=fact.words, due=Moment(fact.due))
+    yield TellDesk(room=fact.room, n=fact.n, lines=(words,))
 
 
 @_follow.register
@@ -165,9 +174,15 @@ def _(fact: CaseOpened) -> Iterator[Line]:
 @_say.register
 def _(fact: CaseDecided) -> Iterator[Line]:
     assert fact.room is not None
-    yield line(f"notice.{fact.what}", room=RoomName(fact.room), n=fact.n, by=Who(fact.by))
+    key = "notice.affirmed" if fact.state == "affirmed" else f"notice.{fact.what}"
+    yield line(key, room=RoomName(fact.room), n=fact.n, by=Who(fact.by))
     if fact.reason:
         yield line("notice.reason", reason=fact.reason)
+
+
+@_say.register
+def _(fact: Appealed) -> Iterator[Line]:
+    yield line("notice.appealed", n=fact.n, due=Moment(fact.due))
 
 
 @_say.register

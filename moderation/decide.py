@@ -1,9 +1,10 @@
 """Decides a case: upheld or dismissed, and everything that follows.
 
 Rules this module keeps: an illegal step raises and changes nothing; upholding applies the rule's measure (what the
-interim measure has not done already) and the charge; dismissing ends what rested on the case and compensates what was
-charged, so that the balance is as if the entry had never been. A redaction cannot be undone: the record keeps the
-words."""
+interim measure has not done already) and the charge; dismissing ends what rested on the case and compensates what
+was charged, so that the balance is as if the entry had never been; on appeal the same two words affirm or reverse.
+A redaction cannot be undone: the record keeps the words.
+"""
 
 from dataclasses import replace
 
@@ -15,7 +16,7 @@ from .ids import UserId
 from .judge import charged
 from .ledger import compensate, entries_with
 from .policy import Policy, RuleSettings
-from .responsibility import may_reconsider, require_decider
+from .responsibility import may_reconsider, require_decider, require_other_decider
 from .tiers import tier_facts
 
 
@@ -35,22 +36,39 @@ def decide(
     Raises `Refused` if `by` may not decide it, `IllegalStep` if the case cannot take that step.
     """
     require_decider(case, by, context.room, policy)
+    if case.state == "appealed":
+        return _on_appeal(case, what, by, decided_by, reason, context, policy, on)
     if case.outcome == what:
         raise Refused(f"error.case.already.{what}", n=case.n)
     if case.outcome and not may_reconsider(decided_by, by, context.room, policy):
         raise Refused("error.case.decided-by-other", n=case.n, who=decided_by)
     step(case.state, "reconsider" if case.outcome else _STEPS[what])  # type: ignore[arg-type]
-    decided = CaseDecided(
+    follows = _upheld if what == "upheld" else _dismissed
+    return (_decided(case, what, "decided", by, reason, on), *follows(case, by, context, policy, on))
+
+
+def _on_appeal(
+    case: CaseView, what: str, by: UserId, decided_by: str, reason: str, context: Context, policy: Policy, on: int
+) -> tuple[Fact, ...]:
+    """An appeal is decided by somebody else than the decision was; affirming it changes nothing."""
+    require_other_decider(case, by, decided_by, policy)
+    if what == case.outcome:
+        return (_decided(case, what, step("appealed", "affirm"), by, reason, on),)
+    decided = _decided(case, what, step("appealed", "reverse"), by, reason, on)
+    return (decided, *_dismissed(case, by, context, policy, on))
+
+
+def _decided(case: CaseView, what: str, state: str, by: UserId, reason: str, on: int) -> CaseDecided:
+    return CaseDecided(
         room=case.room,
         on=on,
         n=case.n,
         what=what,  # type: ignore[arg-type]
+        state=state,  # type: ignore[arg-type]
         subject=case.subject,
         by=by,
         reason=reason,
     )
-    follows = _upheld if what == "upheld" else _dismissed
-    return (decided, *follows(case, by, context, policy, on))
 
 
 _STEPS = {"upheld": "uphold", "dismissed": "dismiss"}

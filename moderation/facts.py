@@ -100,7 +100,7 @@ class CaseDecided(Fact):
 
     n: int
     what: Literal["upheld", "dismissed"]
-    state: Literal["decided"] = "decided"
+    state: Literal["decided", "affirmed", "reversed"] = "decided"  # the last two: on appeal
     subject: UserId = person()
     by: UserId = person()
     reason: str = private("by")
@@ -460,7 +460,22 @@ class CheckpointAnchored(Fact):
     made: str = unowned()  # the event that holds it, or the file
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appealed(Fact):
+    """The person whom a decided case concerns asks for it to be looked at again."""
+
+    KIND: ClassVar[str] = "appeal"
+
+    n: int
+    step: Literal["lodged"] = "lodged"
+    state: Literal["appealed"] = "appealed"
+    due: int  # milliseconds since 1970; when an answer is due
+    subject: UserId = person()
+    words: str = private("subject")
+
+
 FACTS: tuple[type[Fact], ...] = (
+    Appealed,
     Reported,
     MediaKept,
     DataAsked,

@@ -54,6 +54,12 @@ def require_decider(case: CaseView, actor: UserId, room: RoomView, policy: Polic
     require("decide", actor, room, policy)
 
 
+def require_other_decider(case: CaseView, actor: UserId, decided_by: str, policy: Policy) -> None:
+    """Raise `Refused` if `actor` would decide an appeal against their own decision; above operators stands nobody."""
+    if actor == decided_by and not is_operator(actor, policy):
+        raise Refused("error.appeal.own-decision", n=case.n)
+
+
 def may_reconsider(decided_by: str, actor: UserId, room: RoomView, policy: Policy) -> bool:
     """Whether `actor` may change a decision: a rule's by any manager, a person's by that person or from above."""
     if not decided_by or decided_by == actor:

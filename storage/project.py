@@ -17,6 +17,7 @@ from moderation.events import MembershipChanged, MessagePosted, Received, StateC
 from moderation.facts import (
     LASTING,
     ActionTaken,
+    Appealed,
     CaseDecided,
     CaseGrew,
     CaseOpened,
@@ -201,6 +202,11 @@ async def _(fact: CaseDecided, db: AsyncConnection, _index: int, at_ms: int) -> 
         .where(t.cases.c.n == fact.n)
         .values(state=fact.state, outcome=fact.what, decided=at_ms, by=fact.by, reason=fact.reason)
     )
+
+
+@project.register
+async def _(fact: Appealed, db: AsyncConnection, _index: int, _at_ms: int) -> None:
+    await db.execute(update(t.cases).where(t.cases.c.n == fact.n).values(state=fact.state, due=fact.due))
 
 
 @project.register

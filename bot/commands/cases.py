@@ -1,5 +1,6 @@
 """cases, case, uphold, dismiss, why: cases seen and decided, by word or by a reaction on the card."""
 
+from moderation.appeals import lodge
 from moderation.consequences import DISMISS, MORE, UPHOLD
 from moderation.context import CaseView
 from moderation.decide import decide
@@ -65,6 +66,21 @@ async def why(call: Call) -> Reply:
     return Reply(_statement(*found), private=True)
 
 
+async def appeal(call: Call) -> Reply:
+    """Ask for a decision about oneself to be looked at again; also by those who are muted, removed or banned."""
+    found, row = await _any_case(call)
+    facts = lodge(
+        found,
+        by=call.caller,
+        words=call.given.reason,
+        decided_ms=row.decided,  # type: ignore[attr-defined]
+        now_ms=call.now_ms,
+        policy=call.policy,
+        on=call.on,
+    )
+    return Reply((), facts, call.gone(), private=True)
+
+
 async def pressed(call: Call, n: int, key: str) -> Reply | None:
     """A reaction on a card."""
     key = key.replace("\ufe0f", "")  # some clients add a variation selector
@@ -108,6 +124,15 @@ async def _decide(call: Call, what: str, n: int = 0) -> Reply:
     return Reply((line(f"decided.{what}", n=found.n, who=Who(found.subject)),), facts)
 
 
+async def _any_case(call: Call) -> tuple[CaseView, object]:
+    """A case by its number alone: whom it concerns may not be in the room any more."""
+    n = call.given.case or 0
+    found = await views.case_view(call.db, n)
+    if found is None:
+        raise Refused("error.case.none", n=n)
+    return found
+
+
 async def _find(call: Call, n: int) -> tuple[CaseView, object]:
     found = await views.case_view(call.db, n)
     if found is None or found[0].room != call.group.room:
@@ -143,6 +168,7 @@ def _statement(found: CaseView, row: object) -> tuple[Line, ...]:
 
 COMMANDS = (
     Command("why", "everyone", "case?", why, anywhere=True),
+    Command("appeal", "everyone", "case reason*", appeal, anywhere=True),
     Command("cases", "manager", "", cases),
     Command("case", "manager", "case", case),
     Command("uphold", "manager", "case reason*", uphold),

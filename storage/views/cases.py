@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -67,7 +67,12 @@ async def records_of_case(db: AsyncConnection, n: int) -> list[int]:
 async def open_cases(db: AsyncConnection, room: RoomId, limit: int) -> Sequence[Row[tuple[object, ...]]]:
     """The cases of a room that wait for a decision, the most pressing first."""
     c = t.cases.c
-    rows = await db.execute(select(t.cases).where(c.room == room, c.outcome == "").order_by(c.due, c.n).limit(limit))
+    rows = await db.execute(
+        select(t.cases)
+        .where(c.room == room, or_(c.outcome == "", c.state == "appealed"))
+        .order_by(c.due, c.n)
+        .limit(limit)
+    )
     return rows.all()
 
 

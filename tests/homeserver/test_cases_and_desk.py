@@ -4,7 +4,7 @@ import asyncio
 
 from bot.demo.client import Client, Seen
 from moderation.facts import CaseDecided, CaseGrew, CaseOpened, CreditChanged, SanctionEnded, SanctionStarted
-from tests.homeserver.served import RULES, Scene, Theatre, answer, ask, like, told
+from tests.homeserver.served import RULES, Scene, Theatre, answer, ask, like, told, until
 
 MINOR_AND_MUTE = """
 [[rules]]
@@ -202,3 +202,22 @@ async def _in_thread(scene: Scene, who: Client, card: Seen) -> Seen:
 def _text(event: dict[str, object]) -> str:
     content = event.get("content")
     return str(content.get("body", "")) if isinstance(content, dict) else ""
+
+
+async def test_an_appeal_goes_to_somebody_else_and_a_reversal_undoes_everything(theatre: Theatre) -> None:
+    scene = await theatre.scene(RULES, managers=2)
+    bot, room, owner, (mark, mina), (ann,) = scene.bot, scene.room, scene.owner, scene.managers, scene.members
+    said = await ann.send_text(room, "forbidden 7")
+    await scene.card(mark, 1)
+    await ask(mark, bot, scene.desk, "!uphold 1")
+    await until(lambda: owner.is_redacted(room, said), "the message to go")
+    word = await told(ann, bot, like("notice.upheld"))
+    assert "!appeal 1" in word.body
+    await ann.send_text(word.room, "!appeal 1 I was quoting the rules")
+    await told(ann, bot, like("notice.appealed"))
+    await scene.wait_desk(mina, lambda seen: like("desk.appealed").search(seen.body) is not None, "the appeal")
+    assert like("error.appeal.own-decision").search(await ask(mark, bot, scene.desk, "!dismiss 1"))
+    await mina.react(scene.desk, (await scene.card(mina, 1)).id, "❌")
+    await told(ann, bot, like("notice.dismissed"))
+    assert bot.rows("SELECT state, outcome, by FROM cases") == [("reversed", "dismissed", mina.user)]
+    assert like("credit.now", credit="100").search(await ask(ann, bot, word.room, "!credit"))

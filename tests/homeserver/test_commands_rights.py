@@ -31,6 +31,7 @@ EVERYONE = {
     "rules {code}": "rules.head",
     "credit {code}": "credit.now",
     "why {code}": "why.none",
+    "appeal 9999 {code} why": "error.case.none",
     "report {code}": "error.report.reply",
     "lang xx {code}": "error.language",
     "receipt {code}": "error.receipt.reply",

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import re
 import zipfile
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Any
 from bot.cli.operate import ask_bot
 from bot.demo.client import Client, Seen
 from bot.homeserver import Homeserver, Session
-from moderation.facts import DataAsked, DataGiven, HoldPlaced, MediaKept, PartsErased
+from moderation.facts import ContentRead, DataAsked, DataGiven, HoldPlaced, MediaKept, PartsErased
 from moderation.ids import UserId
+from storage.records.access import note_access
 from storage.records.line import open_line
 from storage.records.tlog_proof import check_record
 from tests.homeserver.served import RULES, ServedBot, Theatre, ask, like, told
@@ -81,8 +83,14 @@ async def test_a_person_gets_all_that_is_held_on_them_and_nothing_of_others(thea
     said = await ann.send_text(room, "my own words")
     other = await ben.send_text(room, "words of somebody else")
     await bot.until(lambda: {said, other} <= set(bot.recorded()), "both recorded")
+    for whom, why in (([ann.user], "about Ann"), ([ben.user], "about Ben"), ([], "all of it")):
+        note_access(bot.data_dir, at_ms=1, by="root", reason=why, filters={"person": [*whom]} if whom else {})
+    await bot.restart()
+    await bot.until(lambda: len(bot.facts(ContentRead)) == 3, "the readers recorded")
     await ann.send_text(room, "!mydata")
     await told(ann, bot, like("own.mydata"))
+    readers = json.loads(await file_sent(theatre, ann, bot, "who-read-it.json"))
+    assert sorted((each["by"], each["reason"]) for each in readers) == [("root", "about Ann"), ("root", "all of it")]
     with zipfile.ZipFile(io.BytesIO(await file_sent(theatre, ann, bot, "my-data.zip"))) as data:
         everything = b"".join(data.read(name) for name in data.namelist())
         assert {"index.html", "records.jsonl", "verify.py"} <= {Path(name).name for name in data.namelist()}

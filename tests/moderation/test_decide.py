@@ -116,7 +116,7 @@ def test_the_same_decision_twice_is_refused(what: str) -> None:
     assert told.facts == before
 
 
-@pytest.mark.parametrize("state", ["closed", "appealed", "affirmed", "reversed"])
+@pytest.mark.parametrize("state", ["closed", "affirmed", "reversed"])
 @pytest.mark.parametrize("what", ["upheld", "dismissed"])
 def test_a_step_that_does_not_exist_raises_and_changes_nothing(state: str, what: str) -> None:
     told = with_case()
