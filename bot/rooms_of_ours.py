@@ -41,6 +41,8 @@ def body(made: Made, *, name: str, topic: str, invite: Sequence[UserId]) -> dict
         "invite": list(invite),
         "is_direct": made.purpose == "direct",
         "creation_content": {MARK: mark},
+        # Whoever is let in, is let in by the bot: a desk is for those who manage the group, and for nobody they bring.
+        "power_level_content_override": dict.fromkeys(("invite", "kick", "ban", "redact", "state_default"), 100),
         "initial_state": [
             {"type": "m.room.history_visibility", "state_key": "", "content": {"history_visibility": "shared"}},
             {"type": "m.room.guest_access", "state_key": "", "content": {"guest_access": "forbidden"}},

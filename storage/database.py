@@ -46,7 +46,7 @@ class Database:
             await asyncio.to_thread(refuse_other_schema, path)
         else:
             await asyncio.to_thread(migrate, path)
-        engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
+        engine = create_async_engine(f"sqlite+aiosqlite:///{path}", hide_parameters=True)
         event.listen(engine.sync_engine, "connect", _read_only_settings if read_only else _settings)
         writer = None if read_only else await engine.connect()
         return cls(engine, writer)

@@ -46,7 +46,8 @@ def set_up_logging(*, as_json: bool | None = None, verbose: bool = False) -> Non
 
 def _ending(plain: bool) -> list[Processor]:
     if not plain:
-        return [structlog.dev.ConsoleRenderer()]
+        # Not the default, which prints the variables of every function on the way: tokens and messages among them.
+        return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     return [structlog.processors.format_exc_info, _event_first, structlog.processors.JSONRenderer()]
 
 

@@ -1,5 +1,7 @@
 """cases, case, uphold, dismiss, why: cases seen and decided, by word or by a reaction on the card."""
 
+from typing import Any
+
 from moderation.appeals import lodge
 from moderation.consequences import DISMISS, MORE, UPHOLD
 from moderation.context import CaseView
@@ -94,19 +96,21 @@ async def pressed(call: Call, n: int, key: str) -> Reply | None:
     found, _ = await _find(call, n)
     rows = await views.cases_of(call.db, found.subject, call.group.room, MAX_CASES)
     lines = [line("history.head", who=Who(found.subject), count=len(rows))]
-    lines += [
-        line(
-            "cases.one",
-            n=row.n,
-            grade=Phrase(f"grade.{row.grade}"),
-            rule=RuleText(row.rule),
-            who=Who(UserId(row.subject)),
-            state=Phrase(f"state.{row.outcome or row.state}"),
-            when=Moment(row.opened),
-        )
-        for row in rows
-    ]
+    lines += [case_line(row) for row in rows]
     return Reply(tuple(lines))
+
+
+def case_line(row: Any) -> Line:
+    """One case of a list; `row` is its row in the table of cases."""
+    return line(
+        "cases.one",
+        n=row.n,
+        grade=Phrase(f"grade.{row.grade}"),
+        rule=RuleText(row.rule),
+        who=Who(UserId(row.subject)),
+        state=Phrase(f"state.{row.outcome or row.state}"),
+        when=Moment(row.opened),
+    )
 
 
 async def _decide(call: Call, what: str, n: int = 0) -> Reply:

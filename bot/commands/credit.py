@@ -2,12 +2,12 @@
 
 from moderation.credit import balance, reaches, tier
 from moderation.errors import Refused
-from moderation.ids import UserId
 from moderation.notices import Line, Moment, Phrase, RuleText, Who, line
 from moderation.responsibility import require
 from storage import views
 
 from .call import Call, Command, Reply
+from .cases import case_line
 
 MAX_ENTRIES = 15
 
@@ -50,18 +50,7 @@ async def history(call: Call) -> Reply:
     if not cases:
         return Reply((line("history.none", who=Who(user)),), private=True)
     lines = [line("history.head", who=Who(user), count=len(cases))]
-    lines += [
-        line(
-            "cases.one",
-            n=case.n,
-            grade=Phrase(f"grade.{case.grade}"),
-            rule=RuleText(case.rule),
-            who=Who(UserId(case.subject)),
-            state=Phrase(f"state.{case.outcome or case.state}"),
-            when=Moment(case.opened),
-        )
-        for case in cases
-    ]
+    lines += [case_line(case) for case in cases]
     return Reply(tuple(lines), private=True)
 
 

@@ -16,7 +16,7 @@ ANNA = UserId("@anna:example.org")
 DESK, DIRECT = Made("desk", served="G-7F3K"), Made("direct", user=ANNA)
 
 
-def test_such_a_room_is_private_and_who_comes_later_can_read_what_was_said() -> None:
+def test_such_a_room_is_private_and_only_the_bot_lets_people_in_who_can_then_read_what_was_said() -> None:
     assert body(DESK, name="Desk of Garden", topic="Cases", invite=[ANNA]) == {
         "preset": "private_chat",
         "visibility": "private",
@@ -25,6 +25,7 @@ def test_such_a_room_is_private_and_who_comes_later_can_read_what_was_said() -> 
         "invite": [ANNA],
         "is_direct": False,
         "creation_content": {MARK: {"purpose": "desk", "served": "G-7F3K", "user": ""}},
+        "power_level_content_override": {"invite": 100, "kick": 100, "ban": 100, "redact": 100, "state_default": 100},
         "initial_state": [
             {"type": "m.room.history_visibility", "state_key": "", "content": {"history_visibility": "shared"}},
             {"type": "m.room.guest_access", "state_key": "", "content": {"guest_access": "forbidden"}},
