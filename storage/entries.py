@@ -1,7 +1,8 @@
 """Events and facts as records, and facts back from records.
 
 Rules kept here: what concerns a person goes into that person's erasable part, whatever it is; the skeleton gets numbers
-and short words only; a room is written as its group code. With `content = "metadata"` no text of a message
+and short words only; a room is written as its group code. What somebody did to another's membership stands in the part
+of the other, but for the reason, which is in the words of who did it. With `content = "metadata"` no text of a message
 ever reaches the disk. What the bot itself says is noted without its text, since it speaks about others.
 Left to others: writing (`records/journal.py`), applying facts to the database (`project.py`).
 """
@@ -147,7 +148,13 @@ def draft_of_event(
         data["type"] = event.type
     if event.encrypted:
         data["encrypted"] = 1
-    if event.sender == bot and not isinstance(event, MembershipChanged | StateChanged):
+    parts: list[Part] = []
+    if isinstance(event, MembershipChanged) and event.user != event.sender:
+        about = dict(event.content)
+        if "reason" in about:
+            data["reason"] = about.pop("reason")
+        parts.append(Part(person_of(event.user), {"as": "target", "mxid": event.user, "content": about}))
+    elif event.sender == bot and not isinstance(event, MembershipChanged | StateChanged):
         data["own"] = 1
     elif content == "full" or isinstance(event, MembershipChanged | StateChanged):
         data |= _words(event)
@@ -156,9 +163,7 @@ def draft_of_event(
     if isinstance(event, Redacted):
         data["target"] = event.target
     kind, skeleton = _kind_of(event)
-    parts = [Part(person_of(event.sender), data)]
-    if isinstance(event, MembershipChanged) and event.user != event.sender:
-        parts.append(Part(person_of(event.user), {"as": "target", "mxid": event.user}))
+    parts.insert(0, Part(person_of(event.sender), data))
     return Draft(kind=kind, at_ms=event.received_ms, group=code, fields=skeleton, parts=tuple(parts))
 
 
@@ -170,31 +175,47 @@ def seen_kind(record: Record) -> str:
 def raw_of_record(record: Record) -> dict[str, Json] | None:
     """The raw event that an event's record was made from, as far as it was kept; None for other records.
 
-    A message whose content was not kept comes back as a homeserver gives one that was redacted: without.
+    A message whose content was not kept comes back as a homeserver gives one that was redacted: without. Of what one
+    did to another's membership nothing comes back once the part of either is erased.
     """
     if record.kind not in _EVENT_KINDS or not record.parts:
         return None
     part = record.parts[0]
     if not isinstance(part.get("ev"), str) or not isinstance(part.get("mxid"), str):
         return None
-    inner = part.get("content")
-    content: dict[str, Json] = dict(inner) if isinstance(inner, dict) else {}
-    if "body" in part:
-        content["body"] = part["body"]
     raw: dict[str, Json] = {
         "event_id": part["ev"],
         "sender": part["mxid"],
         "origin_server_ts": part.get("ts", 0),
         "type": part.get("type", "m.room.message"),
-        "content": content,
+        "content": _content(part),
     }
     if "key" in part:
         raw["state_key"] = part["key"]
+    elif record.kind in _MEMBERSHIPS:
+        target = _target(record)
+        if target is None:
+            return None
+        reason = {"reason": part["reason"]} if "reason" in part else {}
+        raw |= {"state_key": target["mxid"], "content": _content(target) | reason}
     if "target" in part:
         raw["redacts"] = part["target"]
     elif record.kind in ("message", "edit") and not {"body", "content"} & part.keys():
         raw["unsigned"] = {"redacted_because": {"type": "m.room.redaction"}}
     return raw
+
+
+def _content(part: Mapping[str, Json]) -> dict[str, Json]:
+    inner = part.get("content")
+    content: dict[str, Json] = dict(inner) if isinstance(inner, dict) else {}
+    if "body" in part:
+        content["body"] = part["body"]
+    return content
+
+
+def _target(record: Record) -> Mapping[str, Json] | None:
+    """The part of whom somebody else's doing concerns; None if it is erased."""
+    return next((part for part in record.parts[1:] if part.get("as") == "target" and "mxid" in part), None)
 
 
 def _words(event: Any) -> dict[str, Json]:
@@ -247,4 +268,5 @@ def _unreadable(event: Unreadable, code: GroupCode, person_of: PersonOf, content
     )
 
 
-_EVENT_KINDS = frozenset({"message", "edit", "redact", "join", "leave", "state", "coverage"})
+_MEMBERSHIPS = frozenset({"join", "leave"})
+_EVENT_KINDS = _MEMBERSHIPS | {"message", "edit", "redact", "state", "coverage"}

@@ -62,6 +62,13 @@ _EVENT = {
 
 _SUBJECT = {"as": "subject, by or target: the part this person has in it", "mxid": "the person concerned"}
 _BY = {**_SUBJECT, "reason": "the words of who did it"}
+_MEMBERSHIP = {
+    **_EVENT,
+    **_SUBJECT,
+    "key": "whom it concerns, if they did it themselves; in older records always",
+    "content": "the event's content; if another did it, without the reason, in the part of whom it concerns",
+    "reason": "if another did it: why, in their part",
+}
 
 KINDS: dict[str, Kind] = {
     "genesis": Kind(
@@ -84,12 +91,12 @@ KINDS: dict[str, Kind] = {
     "join": Kind(
         "Somebody came into a room.",
         {"membership": _word("join")},
-        {**_EVENT, **_SUBJECT, "key": "who came", "content": "the event's content"},
+        _MEMBERSHIP,
     ),
     "leave": Kind(
         "Somebody left a room, was removed, banned or invited.",
         {"membership": _word("leave, ban, invite or knock")},
-        {**_EVENT, **_SUBJECT, "key": "whom it concerns", "content": "the event's content"},
+        _MEMBERSHIP,
     ),
     "role": Kind(
         "The room's own power levels gave somebody another role.",

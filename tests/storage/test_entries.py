@@ -3,20 +3,27 @@
 import json
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
+from bot.catch_up import Rooms, event_of_record, rebuild
 from bot.receive import receive
 from moderation.actions import ACTIONS
 from moderation.events import Json, MembershipChanged, MessagePosted, OtherEvent, Received, StateChanged, Unreadable
 from moderation.facts import FACTS, CaseDecided, Fact, RoomEntered, SanctionStarted, owner_of
-from moderation.ids import GroupCode, PersonId, RoomId, UserId
+from moderation.ids import GroupCode, PersonId, RecordIndex, RoomId, UserId
+from storage import tables as t
+from storage.database import Database
 from storage.entries import draft_of_event, draft_of_fact, fact_of_record, raw_of_record
 from storage.records import kinds
-from storage.records.draft import NOBODY, Draft, Record
+from storage.records.draft import NOBODY, Draft, Part, Record
+from storage.records.journal import Journal
 from storage.records.line import decode, encode
 
 ROOM, CODE = RoomId("!garden:example.org"), GroupCode("G-7F3K")
@@ -371,13 +378,84 @@ def test_each_kind_of_event_has_its_kind_of_record(kind: str, raw: dict[str, Any
     assert draft_of_event(receive(whole, ROOM, NOON), CODE, person_of).kind == kind
 
 
+MARK = UserId("@mark:example.org")
+BANNED: dict[str, Any] = {
+    "event_id": "$e",
+    "sender": MARK,
+    "origin_server_ts": 1,
+    "type": "m.room.member",
+    "state_key": ANNA,
+    "content": {"membership": "ban", "displayname": "Anna", "reason": "spam"},
+}
+OLD = (  # as such an event was recorded at first
+    {"mxid": MARK, "ev": "$e", "ts": 1, "type": "m.room.member", "key": ANNA, "content": BANNED["content"]},
+    {"as": "target", "mxid": ANNA},
+)
+ERASED: Mapping[str, Json] = {"erased": "2026-11-24", "by": 9}
+
+
 def test_somebody_removed_by_another_is_in_the_record_as_a_person_of_their_own() -> None:
-    raw = {"event_id": "$e", "sender": "@mark:example.org", "origin_server_ts": 1, "type": "m.room.member"}
-    event = receive({**raw, "state_key": ANNA, "content": {"membership": "ban"}}, ROOM, NOON)
-    draft = draft_of_event(event, CODE, person_of)
-    assert [part.person for part in draft.parts] == ["@mark:example.org", ANNA]
-    assert draft.parts[1].data == {"as": "target", "mxid": ANNA}
+    draft = draft_of_event(receive(BANNED, ROOM, NOON), CODE, person_of)
+    assert [part.person for part in draft.parts] == [person_of(MARK), person_of(ANNA)]
+    assert [part.data for part in draft.parts] == [
+        {"mxid": MARK, "ev": "$e", "ts": 1, "type": "m.room.member", "reason": "spam"},
+        {"as": "target", "mxid": ANNA, "content": {"membership": "ban", "displayname": "Anna"}},
+    ]
     assert draft.fields == {"membership": "ban"}
+
+
+def test_what_somebody_does_to_their_own_membership_is_in_their_one_part() -> None:
+    draft = draft_of_event(receive({**BANNED, "sender": ANNA}, ROOM, NOON), CODE, person_of)
+    (part,) = draft.parts
+    assert (part.person, part.data["key"], part.data["content"]) == (person_of(ANNA), ANNA, BANNED["content"])
+
+
+def test_older_records_of_what_was_done_to_another_are_still_read() -> None:
+    draft = Draft("leave", NOON, CODE, {"membership": "ban"}, tuple(Part(person_of(MARK), part) for part in OLD))
+    assert raw_of_record(on_disk(draft)) == BANNED
+
+
+@given(raws())
+def test_nothing_of_the_other_is_left_with_the_sender(raw: dict[str, Any]) -> None:
+    event = receive(raw, ROOM, NOON)
+    draft = draft_of_event(event, CODE, person_of, bot=BOT)
+    if isinstance(event, MembershipChanged) and event.user != event.sender:
+        assert event.user not in json.dumps(dict(draft.parts[0].data))
+        assert draft.parts[0].data.keys() <= {"mxid", "ev", "ts", "type", "reason"}
+        assert event.sender not in json.dumps(dict(draft.parts[1].data))
+
+
+@given(raws(), st.sets(st.integers(0, 1), min_size=1))
+def test_an_event_with_an_erased_part_is_passed_over(raw: dict[str, Any], places: set[int]) -> None:
+    event = receive(raw, ROOM, NOON)
+    record = on_disk(draft_of_event(event, CODE, person_of, bot=BOT))
+    erased = replace(record, parts=tuple(ERASED if at in places else part for at, part in enumerate(record.parts)))
+    if isinstance(event, Unreadable):
+        assert isinstance(event_of_record(erased, Rooms({CODE: ROOM})), Unreadable)
+    elif erased != record:
+        assert event_of_record(erased, Rooms({CODE: ROOM})) is None
+
+
+@pytest.mark.parametrize(("place", "left"), [(None, "ban"), (0, "join"), (1, "join")])
+async def test_a_database_made_anew_passes_over_what_is_erased(place: int | None, left: str, tmp_path: Path) -> None:
+    entered = RoomEntered(room=None, room_id=ROOM, code=CODE, purpose="group")
+    joined = {**BANNED, "event_id": "$j", "sender": ANNA, "content": {"membership": "join"}}
+    drafts = [
+        draft_of_fact(entered, NOON, None, person_of),
+        *(draft_of_event(receive(raw, ROOM, NOON), CODE, person_of) for raw in (joined, BANNED)),
+    ]
+    records = [replace(on_disk(draft), index=RecordIndex(at)) for at, draft in enumerate(drafts)]
+    parts = tuple(ERASED if at == place else part for at, part in enumerate(records[2].parts))
+    records[2] = replace(records[2], parts=parts)
+    journal = cast(Journal, SimpleNamespace(size=len(records), read=lambda: iter(records)))
+    database = await Database.open(tmp_path)
+    try:
+        await rebuild(journal, database)
+        async with database.read() as db:
+            found = (await db.execute(select(t.members.c.user, t.members.c.membership))).all()
+    finally:
+        await database.close()
+    assert [tuple(row) for row in found] == [(ANNA, left)]
 
 
 def test_every_field_of_a_fact_has_a_place() -> None:
