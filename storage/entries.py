@@ -24,7 +24,7 @@ from moderation.events import (
 from moderation.facts import FACTS, Fact, owner_of
 from moderation.ids import GroupCode, PersonId, RoomId, UserId
 
-from .project import POSTED
+from .project import POSTED, without_marks
 from .records.draft import NOBODY, Draft, Part, Record
 
 Content = Literal["full", "metadata"]
@@ -219,7 +219,7 @@ def _target(record: Record) -> Mapping[str, Json] | None:
 
 
 def _words(event: Any) -> dict[str, Json]:
-    rest = dict(event.content)
+    rest = without_marks(event.content)
     data: dict[str, Json] = {}
     if isinstance(rest.get("body"), str):
         data["body"] = rest.pop("body")

@@ -6,14 +6,14 @@ Left to others: making facts (`moderation/`), queries (`views/`, one file a noun
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import singledispatch
 
 from sqlalchemy import ColumnElement, and_, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.events import MembershipChanged, MessagePosted, Received, StateChanged
+from moderation.events import Json, MembershipChanged, MessagePosted, Received, StateChanged
 from moderation.facts import (
     LASTING,
     ActionTaken,
@@ -46,6 +46,11 @@ from .records.ranges import Ranges
 from .records.targets import Targets
 
 POSTED = "posted"  # in the table of events: something that somebody wrote, as against reactions and the like
+
+
+def without_marks(content: Mapping[str, Json]) -> dict[str, Json]:
+    """Content without what the bot notes for itself in its own rooms: it names whom a direct room is for."""
+    return {name: value for name, value in content.items() if not name.startswith("org.answerable.")}
 
 
 async def person_of(db: AsyncConnection, user: UserId) -> str:
@@ -116,7 +121,7 @@ async def _state(db: AsyncConnection, event: StateChanged) -> None:
     if event.type == "m.room.power_levels":
         column = {"levels": _written(dict(event.content))}
     elif event.type == "m.room.create":
-        column = {"created": _written({"sender": event.sender, "content": dict(event.content)})}
+        column = {"created": _written({"sender": event.sender, "content": without_marks(event.content)})}
     elif event.type == "m.room.name":
         column = {"name": event.texts[0].value if event.texts else ""}
     if column:
@@ -335,6 +340,9 @@ async def _forget_subject(db: AsyncConnection, start: int, stop: int) -> None:
     await db.execute(delete(t.accounts).where(t.accounts.c.user.in_(spoke), t.accounts.c.user == t.accounts.c.person))
     await db.execute(update(t.evidence).where(these(t.evidence.c.record)).values(event=""))
     await db.execute(delete(t.requests).where(these(t.requests.c.record)))
+    still_there = select(t.members.c.user).where(t.members.c.membership == "join")
+    left = and_(these(t.rooms.c.entered), t.rooms.c.direct_with.not_in(still_there))
+    await db.execute(update(t.rooms).where(left).values(direct_with=""))
     nobody = {"subject": "", "person": ""}
     await db.execute(update(t.cases).where(these(t.cases.c.record)).values(excerpt="", **nobody))
     await db.execute(update(t.sanctions).where(these(t.sanctions.c.record)).values(event="", **nobody))

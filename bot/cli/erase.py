@@ -49,9 +49,9 @@ def _tell(done: dict[str, object], *, dry_run: bool) -> None:
     if dry_run:
         say("cli.erase.would", parts=done["parts"], yes=Code("--dry-run"))
     elif done["parts"]:
-        say("own.erase.done", parts=done["parts"], n=done["record"])
+        say("cli.erase.done", parts=done["parts"], record=str(done["record"]))
     else:
-        say("own.erase.nothing")
+        say("cli.erase.nothing")
     for kept in done["kept"]:  # type: ignore[attr-defined]
         key = "own.erase.kept" if kept["until"] else "own.erase.kept-open"
         say(key, parts=kept["parts"], until=Moment(kept["until"]), duty=kept["duty"] or text("own.erase.duty-measure"))
