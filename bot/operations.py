@@ -23,7 +23,6 @@ from moderation.ids import PersonId, UserId, is_user_id
 from moderation.policy import Policy
 from storage import views
 from storage.database import Database
-from storage.identity import PersonKeys
 from storage.records.find import Found, overdue_parts, parts_of
 from storage.records.holds import Covers, Hold, InForce, holds_in_force
 from storage.records.journal import Journal
@@ -66,7 +65,6 @@ class Operations:
         self,
         pipeline: Pipeline,
         database: Database,
-        keys: PersonKeys,
         data_dir: Path,
         policy: Policy,
         retention_ms: int,
@@ -74,7 +72,6 @@ class Operations:
     ) -> None:
         self._pipeline = pipeline
         self._database = database
-        self._keys = keys
         self._records = data_dir / "records"
         days = retention_ms // DAY_MS
         appeal_days = policy.cases.appeal_within // DAY_MS
@@ -102,7 +99,7 @@ class Operations:
             return Erased(found.targets.count, -1, kept, found.elsewhere)
         by = await self._erase(found.targets, what, reader, reason)
         if not kept:
-            await asyncio.to_thread(self._keys.destroy, PersonId(user))
+            await self._pipeline.with_journal(lambda journal: journal.forget(PersonId(user)))
         return Erased(found.targets.count, by, kept, found.elsewhere)
 
     async def _erase(

@@ -111,6 +111,7 @@ async def serve(config: Config, session: Session, stop: asyncio.Event, clock: Cl
         stack.push_async_callback(homeserver.close)
         wake = Wake()
         pipeline = await _caught_up(config, session.user, stores, clock, wake)
+        await _forget_again(stores)
         await pipeline.commit(await _start_facts(config.policy, stores))
         await _run(config, homeserver, stores, pipeline, clock, wake, stop)
         await pipeline.commit((BotStopped(),))
@@ -190,6 +191,14 @@ async def _rebuild_if_lost(stores: Stores) -> None:
         log.warning("database_made_again", records=await rebuild(stores.journal, stores.database))
 
 
+async def _forget_again(stores: Stores) -> None:
+    """Destroy the keys of persons nobody knows any more: an older backup of the keys may have brought them back."""
+    async with stores.database.read() as db:
+        known = await views.everybody(db) if await views.get_meta(db, "erased") else None
+    if known is not None:
+        await asyncio.to_thread(stores.keys.keep_only, known)
+
+
 async def _start_facts(policy: Policy, stores: Stores) -> tuple[Fact, ...]:
     async with stores.database.read() as db:
         before = await views.get_meta(db, "policy")
@@ -259,8 +268,7 @@ async def _until(stop: asyncio.Event, *works: Coroutine[Any, Any, None]) -> None
 def make_operations(config: Config, stores: Stores, pipeline: Pipeline, clock: Clock) -> Operations:
     """What may be done to the records, over these stores."""
     retention = config.records.retention
-    database, keys = stores.database, stores.keys
-    return Operations(pipeline, database, keys, config.data_dir, config.policy, retention, clock)
+    return Operations(pipeline, stores.database, config.data_dir, config.policy, retention, clock)
 
 
 def _handlers(

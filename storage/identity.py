@@ -12,7 +12,7 @@ import hmac
 import secrets
 import sqlite3
 from base64 import b32encode
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import closing
 from pathlib import Path
 
@@ -70,6 +70,13 @@ class PersonKeys:
         with self._database:
             self._database.execute("DELETE FROM person_keys WHERE person = ?", (person,))
         self._cache.pop(person, None)
+
+    def keep_only(self, persons: Collection[str]) -> None:
+        """Destroy the keys of all others."""
+        rows = self._database.execute("SELECT person FROM person_keys").fetchall()
+        for (person,) in rows:
+            if person not in persons:
+                self.destroy(PersonId(person))
 
     def close(self) -> None:
         """Close the database."""

@@ -320,6 +320,7 @@ async def _(fact: ActionTaken, db: AsyncConnection, _index: int, _at_ms: int) ->
 @project.register
 async def _(fact: PartsErased, db: AsyncConnection, _index: int, _at_ms: int) -> None:
     """What is gone from the records is gone from the tables: the first part of a record is its subject's."""
+    await set_meta(db, "erased", "1")
     targets = Targets.parse(fact.records)
     for start, stop in targets.places.get(0, Ranges()).runs():
         await _forget_subject(db, start, stop)

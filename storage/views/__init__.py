@@ -22,6 +22,7 @@ from .events import (
 from .people import (
     PersonInRoom,
     erasure_asked,
+    everybody,
     groups_of,
     language_of,
     memberships,
@@ -70,6 +71,7 @@ __all__ = [
     "direct_room",
     "erasure_asked",
     "event_row",
+    "everybody",
     "get_meta",
     "groups_of",
     "holds_in",

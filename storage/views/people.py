@@ -146,3 +146,25 @@ async def _manages(db: AsyncConnection, user: UserId) -> frozenset[RoomId]:
         select(m.room).join(t.rooms, t.rooms.c.room == m.room).where(m.user == user, m.role != "member", ACTIVE_GROUP)
     )
     return frozenset(RoomId(row.room) for row in rows)
+
+
+async def everybody(db: AsyncConnection) -> frozenset[str]:
+    """Everybody of whom anything is known."""
+    columns = (
+        t.members.c.user,
+        t.accounts.c.user,
+        t.events.c.sender,
+        t.cases.c.subject,
+        t.cases.c.by,
+        t.credit.c.user,
+        t.sanctions.c.subject,
+        t.sanctions.c.by,
+        t.verifications.c.user,
+        t.verifications.c.by,
+        t.rooms.c.direct_with,
+        t.rooms.c.invited_by,
+    )
+    found: set[str] = set()
+    for column in columns:
+        found.update(row[0] for row in await db.execute(select(column).distinct()))
+    return frozenset(found)

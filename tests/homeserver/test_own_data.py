@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import re
+import sqlite3
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,25 @@ async def test_erasing_is_confirmed_takes_everything_and_leaves_a_log_that_verif
     assert b"words to be forgotten" not in text
     assert b"words that stay" in text
     assert bot.rows("SELECT event FROM events WHERE event = ?", said) == []
+
+
+async def test_a_key_that_an_older_backup_brings_back_is_destroyed_again(theatre: Theatre) -> None:
+    scene = await theatre.scene(RULES, members=1)
+    bot, room, (ann,) = scene.bot, scene.room, scene.members
+    await bot.has(await ann.send_text(room, "words to be forgotten"))
+    await ann.leave(room)
+    await bot.until(lambda: bot.rows("SELECT 1 FROM members WHERE membership = 'leave'"), "her leaving")
+    assert (await operate(bot, "erase", person=ann.user, reason="by letter"))["kept"] == []
+    await bot.stop()
+    keys = sqlite3.connect(bot.data_dir / "identity.sqlite3")
+    with keys:
+        keys.execute("INSERT INTO person_keys (person, key) VALUES (?, ?)", (ann.user, b"k" * 32))
+    bot.start()
+    await bot.until_condition(room, "protected")
+    await bot.until(
+        lambda: not keys.execute("SELECT 1 FROM person_keys WHERE person = ?", (ann.user,)).fetchall(), "no key"
+    )
+    keys.close()
 
 
 async def test_the_number_of_somebody_elses_request_erases_nothing(theatre: Theatre) -> None:
