@@ -5,7 +5,7 @@ policy that was in force; consequences that were recorded are applied as they st
 Making the whole database anew (`rebuild`) applies and judges nothing again, and queues nothing: what was done was
 done."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from moderation.events import Json, Received, StateChanged, Unreadable
@@ -17,6 +17,7 @@ from storage.project import project, project_events, project_room_state, set_met
 from storage.records.draft import Record
 from storage.records.journal import Journal
 
+from . import heartbeat
 from .pipeline import Pipeline
 from .receive import receive
 from .turn import Answer, Turn
@@ -70,6 +71,7 @@ async def catch_up(turn: Turn, pipeline: Pipeline, records: Iterable[Record], ro
     """Apply the records that the database has not seen yet. Returns how many there were."""
     tail = list(records)
     given: dict[int, list[tuple[int, Fact]]] = {}
+    by_index: dict[int, Fact] = {}
     for record in tail:
         fact = fact_of_record(record, rooms.of)
         if fact is None:
@@ -77,6 +79,7 @@ async def catch_up(turn: Turn, pipeline: Pipeline, records: Iterable[Record], ro
         rooms.learn(fact)
         if fact.KIND not in _OF_ACTING:
             given.setdefault(fact.on, []).append((record.index, fact))
+            by_index[record.index] = fact
     done: set[int] = set()
     for record in tail:
         if record.index in done:
@@ -87,12 +90,14 @@ async def catch_up(turn: Turn, pipeline: Pipeline, records: Iterable[Record], ro
             await pipeline.handle(turn, record.index, event, seen_kind(record), present)
             done.update(index for index, _ in present)
         else:
-            done.update(await _apply_group(turn, pipeline, record, given, rooms))
+            done.update(await _apply_group(turn, pipeline, record, by_index, rooms))
+    if tail and tail[-1].at_ms > (await heartbeat.last_noted(turn.db) or 0):
+        await heartbeat.note(turn.db, tail[-1].at_ms)  # the bot was there to write it
     return len(tail)
 
 
 async def _apply_group(
-    turn: Turn, pipeline: Pipeline, record: Record, given: dict[int, list[tuple[int, Fact]]], rooms: Rooms
+    turn: Turn, pipeline: Pipeline, record: Record, facts_at: Mapping[int, Fact], rooms: Rooms
 ) -> list[int]:
     """Facts that no event in the tail gave rise to: one cause at a time, as they were recorded."""
     fact = fact_of_record(record, rooms.of)
@@ -100,7 +105,7 @@ async def _apply_group(
         return [record.index]
     group: list[tuple[int, Fact]] = [(record.index, fact)]
     if fact.on >= 0 and fact.KIND not in _OF_ACTING:
-        group = [(index, other) for index, other in given[fact.on] if index >= record.index]
+        group = _one_cause(record.index, fact.on, facts_at)
     if isinstance(fact, ActionTaken) and fact.action in _AGAIN:
         group = [(record.index, replace(fact, txn="-"))]  # its row stays: what it had to say was not queued yet
     facts = Answer(tuple(other for _, other in group))
@@ -108,11 +113,25 @@ async def _apply_group(
     return [index for index, _ in group]
 
 
+def _one_cause(first: int, on: int, facts_at: Mapping[int, Fact]) -> list[tuple[int, Fact]]:
+    """The facts of one cause: they stand one after the other, and rest on the same record or on the first of them.
+
+    What else rests on that record stands elsewhere: a measure begins, and long after it ends.
+    """
+    group: list[tuple[int, Fact]] = []
+    index = first
+    while (fact := facts_at.get(index)) is not None and fact.on in (on, first):
+        group.append((index, fact))
+        index += 1
+    return group
+
+
 async def rebuild(journal: Journal, database: Database) -> int:
     """Fill an empty database from the whole journal. Returns how many records were applied."""
-    rooms = Rooms({})
+    rooms, last_ms = Rooms({}), 0
     async with database.write() as db:
         for record in journal.read():
+            last_ms = record.at_ms
             fact = fact_of_record(record, rooms.of)
             if fact is not None:
                 rooms.learn(fact)
@@ -123,5 +142,6 @@ async def rebuild(journal: Journal, database: Database) -> int:
                 await project_events(db, [(record.index, event, seen_kind(record))])
                 if isinstance(event, StateChanged):
                     await project_room_state(db, event)
+        await heartbeat.note(db, last_ms)
         await set_meta(db, "applied", str(journal.size))
     return journal.size

@@ -20,20 +20,28 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_core import PydanticCustomError
 
 from moderation.durations import DAY_MS, Duration
-from moderation.errors import Invalid
+from moderation.errors import Invalid, Refused
 from moderation.ids import UserId, is_user_id, server_of
 from moderation.policy import (
+    CapSettings,
     CaseSettings,
     CreditSettings,
+    DossierSettings,
+    DutySettings,
     Policy,
+    ReportSettings,
+    RoomSettings,
     RuleSettings,
     Settings,
+    StandingSettings,
     TierSettings,
     VerificationSettings,
 )
+from moderation.roster import parse_zone
 
 from .config_checks import problems_across
 from .config_errors import ConfigError, Problem, decode, explain, syntax_problem, unreadable
+from .zones import near_zones
 
 PASSWORD = "ANSWERABLE_PASSWORD"  # noqa: S105 - the name of a variable
 ACCESS_TOKEN = "ANSWERABLE_ACCESS_TOKEN"  # noqa: S105 - likewise
@@ -43,6 +51,7 @@ ENV_FILE = ".env"
 # A prefix is what a message begins with that is a command: a letter would make words into commands, and
 # most clients keep "/" for themselves.
 _PREFIX = re.compile(r"[^\w\s/]{1,3}\Z")
+_TIME_OF_DAY = re.compile(r"(?:(?:[01][0-9]|2[0-3]):[0-5][0-9])?\Z")
 _URL = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?\Z")
 _INVITER = re.compile(r"[@*?\[][^\s]*\Z")
 # A key name of the signed-note format: no space, no plus sign.
@@ -77,6 +86,16 @@ def _witness_vkey(text: str) -> str:
     return text
 
 
+def _timezone(name: str) -> str:
+    try:
+        return parse_zone(name)
+    except Refused:
+        near = near_zones(name)
+    if near:
+        raise PydanticCustomError("timezone_near", "not a time zone", {"near": ", ".join(near)})
+    raise PydanticCustomError("timezone", "not a time zone")
+
+
 def _path(path: Path) -> Path:
     try:
         return path.expanduser()
@@ -101,6 +120,8 @@ class BotSettings(Settings):
     data_dir: Annotated[Path, AfterValidator(_path)] = Path("data")  # relative to the file
     prefix: Annotated[str, _matching(_PREFIX, "prefix")] = "!"
     language: Literal["en", "zh"] = "en"
+    timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"  # of the times that people are shown
+    digest: Annotated[str, _matching(_TIME_OF_DAY, "time_of_day")] = "09:00"  # when desks hear what waits; "": never
     allow_invites: tuple[Annotated[str, _matching(_INVITER, "inviter")], ...] = ()  # globs over user ids
     operators: tuple[UserIdSetting, ...] = ()
 
@@ -132,8 +153,14 @@ class FileSettings(Settings):
     records: RecordSettings = RecordSettings()
     anchors: AnchorSettings = AnchorSettings()
     credit: CreditSettings = CreditSettings()
+    standing: StandingSettings = StandingSettings()
     tiers: TierSettings = TierSettings()
     cases: CaseSettings = CaseSettings()
+    duty: DutySettings = DutySettings()
+    groups: RoomSettings = RoomSettings()
+    caps: CapSettings = CapSettings()
+    reports: ReportSettings = ReportSettings()
+    dossiers: DossierSettings = DossierSettings()
     verification: VerificationSettings = VerificationSettings()
     rules: tuple[RuleSettings, ...] = ()
 
@@ -178,8 +205,14 @@ class Config(FileSettings):
         return Policy(
             rules=self.rules,
             credit=self.credit,
+            standing=self.standing,
             tiers=self.tiers,
             cases=self.cases,
+            duty=self.duty,
+            groups=self.groups,
+            caps=self.caps,
+            reports=self.reports,
+            dossiers=self.dossiers,
             verification=self.verification,
             operators=self.bot.operators,
         )

@@ -19,8 +19,10 @@ from moderation.notices import Code, Span
 from moderation.policy import (
     GRADES,
     ByGrade,
+    CapSettings,
     CaseSettings,
     CreditSettings,
+    DossierSettings,
     RuleBase,
     RuleSettings,
     TierSettings,
@@ -54,6 +56,7 @@ def problems_across(root: type[BaseModel], data: Mapping[str, Any], known: Seque
         *_tiers(tables["tiers"], tables["credit"]),
         *_kept_long_enough(tables, data),
         *_verification(tables["verification"]),
+        *_limits(tables["caps"], tables["dossiers"]),
         *_anchors(data.get("anchors")),
         *_names(data),
         *(problem for place, rule in _rules(sound) for problem in _rule(place, rule)),
@@ -78,7 +81,7 @@ def _without(data: Mapping[str, Any], places: Iterable[Place]) -> dict[str, Any]
 def _tables(root: type[BaseModel], data: Mapping[str, Any]) -> dict[str, Any]:
     """Every table that has defaults, as its model; None where that cannot be."""
     tables: dict[str, Any] = {}
-    for name in ("records", "credit", "tiers", "cases", "verification"):
+    for name in ("records", "credit", "tiers", "cases", "verification", "caps", "dossiers"):
         model = root.model_fields[name].annotation
         assert isinstance(model, type)
         assert issubclass(model, BaseModel)
@@ -148,6 +151,14 @@ def _kept_long_enough(tables: Mapping[str, Any], data: Mapping[str, Any]) -> Ite
 def _verification(verification: VerificationSettings | None) -> Iterator[Problem]:
     if verification is not None:
         yield from _at_least(("verification",), verification, {"vouches_per_manager": 0})
+
+
+def _limits(caps: CapSettings | None, dossiers: DossierSettings | None) -> Iterator[Problem]:
+    """0 is "no limit" and "never"."""
+    if caps is not None:
+        yield from _at_least(("caps",), caps, {"members": 0, "founded": 0, "joined": 0})
+    if dossiers is not None:
+        yield from _at_least(("dossiers",), dossiers, {"serious": 0, "severe": 0})
 
 
 def _anchors(anchors: object) -> Iterator[Problem]:

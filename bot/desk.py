@@ -7,22 +7,23 @@ in the *group* (`bot/commands`), whatever they may do in the desk.
 """
 
 from moderation.actions import Action, EditCard, KeepDesk, Offer, PostCard
-from moderation.context import CaseView, PersonView, RoomView
-from moderation.credit import balance, tier
+from moderation.context import RoomView
 from moderation.events import Json
 from moderation.ids import EventId, RoomId, UserId
-from moderation.notices import Code, Line, Moment, Phrase, RuleText, Who, line
+from moderation.notices import line
 from moderation.policy import Policy
 from storage import views
 from storage.database import Database
 
 from .act import Done
+from .card_lines import card_lines, read_card
 from .cards import marked
 from .clock import Clock
 from .homeserver import Homeserver
 from .homeserver_errors import Forbidden, NotFound
 from .notify import MESSAGE
 from .pipeline import Pipeline
+from .report_lines import report_lines
 from .rooms_of_ours import Made, body, take_up
 from .speech import Speech, replacing
 
@@ -106,10 +107,17 @@ class Desk:
         """Show what the case has become."""
         assert isinstance(action, EditCard)
         content, desk, card = await self._card(action.n)
+        if card is None and await self._waits(action.n):  # now there is something to decide
+            return Done(actions=(PostCard(room=action.room, n=action.n),))
         if desk is None or card is None:
             return Done(result="abandoned")
         await self._homeserver.send(desk, MESSAGE, replacing(content, card), txn)
         return Done()
+
+    async def _waits(self, n: int) -> bool:
+        async with self._database.read() as db:
+            found = await views.case_view(db, n)
+        return found is not None and (not found[0].outcome or found[0].state == "appealed")
 
     async def offer(self, action: Action, txn: str) -> Done:
         """One reaction under the card."""
@@ -122,51 +130,19 @@ class Desk:
         return Done()
 
     async def _card(self, n: int) -> tuple[dict[str, Json], RoomId | None, EventId | None]:
+        now = self._clock()
         async with self._database.read() as db:
-            found = await views.case_view(db, n)
-            assert found is not None, "a card for a case that does not exist"
-            case, row = found
-            group = await views.room_view(db, case.room, self._homeserver.user)
+            card = await read_card(db, n, now)
+            assert card is not None, "a card for a case that does not exist"
+            group = await views.room_view(db, card.case.room, self._homeserver.user)
             desk = await views.desk_of(db, group.code) if group else None
-            now = self._clock()
-            person = await views.person_view(db, case.subject, now_ms=now, recent_since=now)
             names = await views.room_names(db)
+            # Nobody is named: whom it is about may read here one day.
+            reported = report_lines(card.case, await views.reports_of(db, n), names=False)
         language = self._speech.language(group.language if group else "")
-        lines = card_lines(case, row, person, self._policy, now, self._prefix)
-        return self._speech.message(lines, language, names), desk, EventId(row.card) if row.card else None
-
-
-def card_lines(
-    case: CaseView, row: object, person: PersonView, policy: Policy, now_ms: int, prefix: str
-) -> tuple[Line, ...]:
-    """All that is needed to decide a case, and the state it is in. `row` is its row in the table of cases."""
-    ledger = person.ledger(case.room, policy.credit)
-    credit = balance(ledger, now_ms, policy.credit)
-    before = sum(1 for entry in ledger if entry.entry != "compensation" and entry.case != case.n)
-    lines = [
-        line("card.head", n=case.n, grade=Phrase(f"grade.{case.grade}"), rule=RuleText(case.rule)),
-        line("card.who", who=Who(case.subject), credit=credit, tier=tier(credit, policy.tiers), before=before),
-    ]
-    if words := row.excerpt:  # type: ignore[attr-defined]
-        lines.append(line("card.words", words=words))
-    if len(case.events) > 1:
-        lines.append(line("card.more", count=len(case.events)))
-    lines.append(_state_line(case, row))
-    if case.state == "appealed":
-        lines.append(line("card.appealed", due=Moment(row.due)))  # type: ignore[attr-defined]
-    hint = "card.hint.decided" if case.outcome else "card.hint.open"
-    lines.append(line(hint, uphold=Code(f"{prefix}uphold {case.n}"), dismiss=Code(f"{prefix}dismiss {case.n}")))
-    return tuple(lines)
-
-
-def _state_line(case: CaseView, row: object) -> Line:
-    if not case.outcome:
-        key = "card.open-manager" if case.manages else "card.open"
-        return line(key, due=Moment(row.due))  # type: ignore[attr-defined]
-    by = row.by  # type: ignore[attr-defined]
-    if not by:
-        return line(f"card.{case.outcome}-by-rule")
-    return line(f"card.{case.outcome}", by=Who(by))
+        lines = card_lines(card, self._policy, now, self._prefix, reported)
+        content = self._speech.message(lines, language, names, to=card.assigned)
+        return content, desk, EventId(card.row.card) if card.row.card else None
 
 
 async def _unless_refused(request: object) -> None:

@@ -11,13 +11,15 @@ from typing import Generic, TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.context import Context, PersonView, RoomView
-from moderation.facts import CaseDecided, CreditChanged, Fact
+from moderation.facts import CaseDecided, CreditChanged, Fact, SanctionEnded, SanctionExtended, SanctionStarted
 from moderation.ids import RoomId, UserId
 from storage import views
 
 MAX_PEOPLE = 20_000
 MAX_ROOMS = 5_000
 MAX_TIMES = 1_000  # of one person in one room
+# What concerns all accounts of a person.
+_OF_A_PERSON = (CaseDecided, CreditChanged, SanctionStarted, SanctionExtended, SanctionEnded)
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -115,7 +117,7 @@ class Knowledge:
             if user:
                 view = self._people.get(user)
                 self._people.drop(user)
-                if view is not None and isinstance(fact, CreditChanged | CaseDecided):
+                if view is not None and isinstance(fact, _OF_A_PERSON):
                     self._drop_person(view)
             if fact.room is not None:
                 self._rooms.drop(fact.room)

@@ -13,10 +13,13 @@ from typing import TypeVar
 
 import structlog
 
-from moderation.actions import Action, Enter
+from moderation.actions import Action, Enter, Tell
+from moderation.caps import declines
 from moderation.events import Received, StateChanged
 from moderation.facts import Fact, NotSeen
 from moderation.ids import EventId, RoomId, UserId, server_of
+from moderation.notices import Who, line
+from moderation.power import founders
 from storage import views
 from storage.database import Database
 
@@ -58,6 +61,7 @@ class Listener:
         self._clock = clock
         self._allow_invites = allow_invites
         self._caught_up = caught_up
+        self.heard_ms = 0  # when the homeserver last answered
 
     async def run(self) -> None:
         """Ask, take, repeat. Raises `LoggedOut` when the token is no longer good."""
@@ -68,7 +72,8 @@ class Listener:
         wait_ms = 1 + secrets.randbelow(FIRST_POLL_MS)
         while True:
             raw = await self._patiently(partial(self._ask, token, wait_ms))
-            response = read_sync(raw, self._clock(), me=self._homeserver.user)
+            self.heard_ms = self._clock()
+            response = read_sync(raw, self.heard_ms, me=self._homeserver.user)
             recorded = frozenset(room.room for room in response.joined if self._pipeline.records(room.room))
             await self._patiently(partial(self._take, response, recorded))
             token = response.next_batch
@@ -153,8 +158,33 @@ class Listener:
             log.info("invite_declined", room=invite.room, by=inviter)
             await self._decline(invite.room)
             return
+        if not direct and (founder := await self._founded_too_many(invite)) is not None:
+            log.info("invite_declined", room=invite.room, by=inviter, why="founded")
+            await self._decline(invite.room)
+            await self._pipeline.commit(actions=(await self._say_why(invite.room, inviter, founder),))
+            return
         enter: Action = Enter(room=invite.room, inviter=inviter, via=server_of(inviter), direct=direct)
         await self._pipeline.commit(actions=(enter,))
+
+    async def _founded_too_many(self, invite: Invite) -> UserId | None:
+        """Who has founded as many groups of ours as one may, and this room too, as far as the invitation says."""
+        policy = self._pipeline.settings.policy
+        created = next((event for event in invite.state if event.get("type") == "m.room.create"), None)
+        if not policy.caps.founded or created is None:
+            return None
+        async with self._database.read() as db:
+            for founder in sorted(founders(created)):
+                accounts = frozenset(await views.accounts_of(db, founder))
+                if declines(await views.founded_by(db, accounts, without=invite.room), founder, policy):
+                    return founder
+        return None
+
+    async def _say_why(self, room: RoomId, inviter: UserId, founder: UserId) -> Tell:
+        limit = self._pipeline.settings.policy.caps.founded
+        async with self._database.read() as db:
+            known = await views.groups_of(db, inviter)
+        words = line("caps.founded", who=Who(founder), limit=limit)
+        return Tell(room=known[0] if known else room, subject=inviter, lines=(words,))
 
     async def _known(self, user: UserId) -> bool:
         """Whether somebody is or was in a room that is served: they may ask about themselves in a direct room."""

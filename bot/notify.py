@@ -1,8 +1,8 @@
 """Says things: answers in rooms, words to one person, words to the managers.
 
 Rules this module keeps: a person is told in a direct room; where they take none (`M_INVITE_BLOCKED`, a refusal) the
-word goes, short and without particulars, to the room it concerns; where that fails too, the record says that it was
-tried.
+word goes, short and without particulars, to the room it concerns, unless even that would give them away; where that
+fails too, the record says that it was tried.
 Left to others: the words (`messages/`), cards (`desk.py`), when to say what (`moderation/consequences.py`)."""
 
 from moderation.actions import Action, Say, Tell, TellDesk
@@ -50,12 +50,13 @@ class Notifier:
             group = await views.room_view(db, action.room, self._homeserver.user)
             desk = await views.desk_of(db, group.code) if group else None
             found = await views.case_view(db, action.n) if action.n else None
+            ring = await views.assigned_to(db, action.n, found[0].asked) if found and action.ring else ()
         if group is None or not group.active:
             return Done(result="abandoned")
         if desk is None:
             raise Later("there is no desk yet", Done(result="abandoned"), tries=10, first_ms=500, last_ms=60_000)
         language, names = await self._reader(action.room, None)
-        content = self._speech.message(action.lines, language, names)
+        content = self._speech.message(action.lines, language, names, to=ring)
         # A measure for all rooms rests on a case of one: its card stands in that room's desk only.
         card = EventId(found[1].card) if found and found[0].room == action.room else None
         made = await self._homeserver.send(desk, MESSAGE, in_thread(content, card or None), txn)
@@ -69,7 +70,9 @@ class Notifier:
             direct = await self._direct.with_(action.subject, language)
             content = self._speech.message(action.lines, language, names, to=[action.subject])
             made = await self._homeserver.send(direct, MESSAGE, content, txn)
-        except (Forbidden, NotFound):
+        except (Forbidden, NotFound) as error:
+            if action.alone:
+                return Done((_given(action, "none"),), result="refused", code=error.errcode or "-")
             return await self._tell_in_room(action, txn, language, names)
         return Done((_given(action, "direct"),), made=made)
 

@@ -32,6 +32,10 @@ from storage.records.targets import Targets
 
 from .clock import Clock
 from .control import Progress
+from .operations_barred import BarredList
+from .operations_cases import CaseOperations
+from .operations_dossiers import Dossiers
+from .operations_rooms import RoomOperations
 from .pipeline import Pipeline
 
 # What appeals rest on is kept until they are over.
@@ -184,6 +188,10 @@ class Operations:
             "hold": self._do_hold,
             "end-hold": self._do_end_hold,
             "purge": self._do_purge,
+            **BarredList(self._pipeline, self._policy, self._clock).by_name(),
+            **Dossiers(self._pipeline, self._database, self._clock).by_name(),
+            **CaseOperations(self._pipeline, self._policy, self._clock).by_name(),
+            **RoomOperations(self._pipeline, self._policy, self._clock).by_name(),
         }
 
     async def _do_erase(self, asked: Mapping[str, Any], who: str, progress: Progress) -> dict[str, Any]:

@@ -101,14 +101,17 @@ class OwnData:
             return Done(result="abandoned", actions=(told,))
         room = await self._room(action.subject)
         made = await self._send_file(room, "my-data.zip", "application/zip", data, f"{txn}.data")
-        readers = await asyncio.to_thread(readers_of, self._records, action.subject)
+        files, _ = await self._hidden(action.subject)
+        readers = await asyncio.to_thread(readers_of, self._records, action.subject, files)
         await self._send_file(room, "who-read-it.json", "application/json", readers, f"{txn}.readers")
         await self._explain(room, action.subject, "own.mydata-given", f"{txn}.word")
         return Done((self._given(action.room, action.subject, "mydata", count),), made=made)
 
     async def _export(self, user: UserId, language: str) -> tuple[bytes, int]:
         await self._pipeline.with_journal(lambda _: None, signed=True)
-        request = Request(Selection(persons=frozenset({user})), self._clock(), by=user, reason="mydata")
+        _, hidden = await self._hidden(user)
+        selection = Selection(persons=frozenset({user}), without=hidden)
+        request = Request(selection, self._clock(), by=user, reason="mydata")
         words = Words(self._catalog, language)
 
         def work() -> tuple[bytes, int]:
@@ -118,6 +121,11 @@ class OwnData:
                 return out.read_bytes(), summary.records
 
         return await asyncio.to_thread(work)
+
+    async def _hidden(self, user: UserId) -> tuple[frozenset[int], frozenset[int]]:
+        """What a legal bar keeps from the person: files about them, and the records that speak of these."""
+        async with self._database.read() as db:
+            return await views.hidden_from(db, user)
 
     async def _room(self, user: UserId) -> RoomId:
         return await self._direct.with_(user, await self._language(user))
@@ -145,10 +153,10 @@ class OwnData:
         return DataGiven(room=room, what=what, count=count, subject=user)  # type: ignore[arg-type]
 
 
-def readers_of(records: Path, user: UserId) -> bytes:
+def readers_of(records: Path, user: UserId, hidden: frozenset[int] = frozenset()) -> bytes:
     """When content was read or exported at the command line that was, or may have been, about a person; as JSON.
 
-    What was asked for about somebody else alone is left out.
+    What was asked for about somebody else alone is left out, and so are the files that are `hidden`.
     """
     found = []
     for record in Log(records).read():
@@ -158,6 +166,8 @@ def readers_of(records: Path, user: UserId) -> bytes:
         asked = orjson.loads(str(said.get("filters") or "{}"))
         persons = asked.get("person") or []
         persons = [persons] if isinstance(persons, str) else persons
+        if asked.get("dossier") in hidden:
+            continue
         if not persons or user in persons:
             only = {"persons": [user]} if persons else {}
             when = {"record": record.index, "at_ms": record.at_ms, "what": record.fields.get("what", record.kind)}

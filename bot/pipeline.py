@@ -23,13 +23,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.actions import Action, Align, HashMedia, KeepDesk
+from moderation.complete import complete, concerns
 from moderation.consequences import consequences
 from moderation.context import RoomView
 from moderation.errors import Broken
 from moderation.events import MessagePosted, ReactionGiven, Received, StateChanged, Unreadable
-from moderation.facts import CaseOpened, Fact, Found, NotSeen, RoomEntered, RoomStateChanged
+from moderation.facts import CaseOpened, Fact, Found, NotSeen, RoomEntered, RoomStateChanged, StatementGiven
 from moderation.ids import EventId, GroupCode, PersonId, RoomId, UserId
 from moderation.judge import judge
+from moderation.statements import given, statement, to_be_stated
 from storage import outbox, views
 from storage.database import Database
 from storage.entries import draft_of_event, draft_of_fact
@@ -39,8 +41,11 @@ from storage.records.journal import Journal
 
 from .cards import come_back
 from .clock import Clock
+from .dossier_tasks import dossier_tasks
 from .knowledge import Knowledge
+from .reporters import counted, reporters
 from .room_changes import RoomChanges
+from .surroundings import Surroundings
 from .turn import Answer, Responder, Settings, Turn
 
 log = structlog.get_logger()
@@ -64,6 +69,7 @@ class Pipeline:
         self.settings = settings
         self.knowledge = knowledge
         self.rooms = RoomChanges(knowledge, settings.bot, settings.policy)
+        self._surroundings = Surroundings(knowledge, settings.policy)
         self._journal = journal
         self._database = database
         self._clock = clock
@@ -201,6 +207,8 @@ class Pipeline:
         asked = await self._asked(turn, index, event, room)
         changed = await self.rooms.follow(turn, index, event, room)
         context = await self.knowledge.context(turn.db, room, event.sender, event.received_ms)
+        taken = sum(isinstance(fact, CaseOpened) for fact in (*asked.facts, *changed.facts))
+        context = replace(context, next_case=context.next_case + taken)
         judged = judge(event, context, self.settings.policy, self.settings.rules, index)
         actions = (*asked.actions, *changed.actions, *self._files(event, room, index))
         cards = await come_back(turn.db, event, room, self.settings.bot, index)
@@ -227,11 +235,27 @@ class Pipeline:
         self, turn: Turn, answer: Answer, *, cause: int, at_ms: int, present: Sequence[tuple[int, Fact]] = ()
     ) -> None:
         """Stage the facts, apply them, and queue what they and the answer ask for."""
-        facts = [self._without_words(fact) for fact in answer.facts]
+        stated = [each for each in present if isinstance(each[1], StatementGiven)]  # these come last
+        facts = [self._without_words(fact) for fact in answer.facts if not isinstance(fact, StatementGiven)]
+        facts = await self._completed(turn, facts, cause, at_ms)
+        facts += await dossier_tasks(turn.db, facts, self.settings.policy, at_ms)
+        facts = await self._apply_all(turn, facts, [each for each in present if each not in stated], cause, at_ms)
+        said = await self._statements(turn, facts, cause)
+        facts += await self._apply_all(turn, said, stated, cause, at_ms)
+        told = await reporters(turn.db, facts)
+        follow = consequences(facts, await self._rooms_of(turn, facts), told) if facts else ()
+        actions = (*follow, *answer.actions)
+        await outbox.put(turn.db, actions, cause=cause)
+        turn.queued += len(actions)
+
+    async def _apply_all(
+        self, turn: Turn, facts: list[Fact], present: Sequence[tuple[int, Fact]], cause: int, at_ms: int
+    ) -> list[Fact]:
+        """Stage the facts that the journal does not have yet, and apply them all. What is recorded holds."""
         known = [fact for _, fact in present]
         if facts[: len(known)] != known:
             log.warning("judged_otherwise_before", record=cause)
-            facts = known  # what is recorded holds
+            facts = known
         for number, fact in enumerate(facts):
             if number < len(present):
                 index = present[number][0]
@@ -239,10 +263,26 @@ class Pipeline:
                 index = turn.next_index
                 turn.staged.append(self._draft_of_fact(fact, at_ms))
             await self._apply(turn, index, fact, at_ms)
-        follow = consequences(facts, await self._rooms_of(turn, facts)) if facts else ()
-        actions = (*follow, *answer.actions)
-        await outbox.put(turn.db, actions, cause=cause)
-        turn.queued += len(actions)
+        return facts
+
+    async def _completed(self, turn: Turn, facts: list[Fact], cause: int, at_ms: int) -> list[Fact]:
+        """With those who answer for what now waits, and whoever must be told before something happens."""
+        if not concerns(facts):
+            return facts
+        await turn.flush()
+        known = self.knowledge
+        facts = await counted(turn.db, facts, policy=self.settings.policy, next_case=known.next_case, now_ms=at_ms)
+        around = await self._surroundings.around(turn.db, facts, on=cause, now_ms=at_ms)
+        return list(complete(facts, around))
+
+    async def _statements(self, turn: Turn, facts: Sequence[Fact], cause: int) -> list[Fact]:
+        """The statement of reasons for each decision among the facts, which are applied."""
+        numbers = to_be_stated(facts)
+        if not numbers:
+            return []
+        await turn.flush()
+        known = [known for n in numbers if (known := await self._surroundings.known(turn.db, n)) is not None]
+        return [given(statement(each, facts), each, on=cause) for each in known]
 
     # What comes from inside: outcomes, deadlines, starts.
 
@@ -264,7 +304,7 @@ class Pipeline:
                 if of_row is not None and not await outbox.waits(turn.db, of_row):
                     return
                 if facts:
-                    answer = Answer(tuple(facts), tuple(actions))
+                    answer = Answer(_one_cause(facts, turn.next_index), tuple(actions))
                     await self.settle(turn, answer, cause=turn.next_index, at_ms=self._clock())
                 elif actions:
                     await outbox.put(turn.db, actions, cause=None)
@@ -275,16 +315,19 @@ class Pipeline:
 
         await self._whole(work())
 
-    async def commit_with(self, make: Callable[[AsyncConnection], Awaitable[Sequence[tuple[Fact, ...]]]]) -> int:
-        """Like `commit`, for facts that must be made from what is known inside the turn. One group a cause."""
+    async def commit_with(self, make: Callable[[AsyncConnection], AsyncIterator[tuple[Fact, ...]]]) -> int:
+        """Like `commit`, for facts that must be made from what is known inside the turn. One group a cause; each is
+        applied before the next is made."""
 
         async def work() -> int:
+            count = 0
             async with self._turn() as turn:
-                groups = await make(turn.db)
-                for facts in groups:
-                    await self.settle(turn, Answer(facts), cause=turn.next_index, at_ms=self._clock())
+                async for facts in make(turn.db):
+                    answer = Answer(_one_cause(facts, turn.next_index))
+                    await self.settle(turn, answer, cause=turn.next_index, at_ms=self._clock())
+                    count += 1
             self._woken_by(turn)
-            return len(groups)
+            return count
 
         return await self._whole(work())
 
@@ -431,8 +474,17 @@ class Pipeline:
         everywhere = {user for fact in facts if fact.room is None and (user := getattr(fact, "subject", UserId("")))}
         if everywhere:
             await turn.flush()
-        rooms = {user: await views.groups_of(turn.db, user) for user in everywhere}
+        rooms = {user: await views.groups_of_person(turn.db, user) for user in everywhere}
         return lambda user: rooms.get(user, ())
+
+
+# Facts that belong together: found again after a crash by the record that gave rise to them.
+_OF_CASES = frozenset({"case", "decision", "sanction", "credit", "task", "appeal", "report", "dossier"})
+
+
+def _one_cause(facts: Sequence[Fact], first: int) -> tuple[Fact, ...]:
+    """Facts that time or an operator gave rise to rest on the first record among them, which is to stand at `first`."""
+    return tuple(replace(fact, on=first) if fact.KIND in _OF_CASES and fact.on < 0 else fact for fact in facts)
 
 
 def _same_person(user: UserId) -> PersonId:

@@ -2,9 +2,11 @@
 
 Rules this module keeps: the power levels are read anew before they are written, merged into what stands there, and
 read again after; what stood there before is in the journal before anything is written, so that it can be given back
-whatever happens in between; what the bot has no power for is told to the managers, not tried again and again.
-Left to others: what should hold (`moderation/sanctions.py`), one room at a time (`bot/act.py` runs one such action at
-once)."""
+whatever happens in between; who must be told before is told before; what the bot has no power for is told to the
+managers, not tried again and again.
+Left to others: what should hold (`moderation/sanctions.py`, `moderation/posting.py`), one room at a time (`bot/act.py`
+runs one such action at once).
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,13 +14,14 @@ from dataclasses import replace
 from moderation.actions import Action, Align, TellDesk
 from moderation.facts import Fact, Held
 from moderation.ids import RoomId, UserId
-from moderation.notices import Phrase, Who, line
+from moderation.notices import Line, Phrase, Who, line
+from moderation.posting import JOIN_RULES, align, join_rule
 from moderation.power import Power
-from moderation.sanctions import Alignment, Change, Room, align, intended
-from storage import views
+from moderation.sanctions import JOINING, Alignment, Change, Room, intended
+from storage import outbox, views
 from storage.database import Database
 
-from .act import Done
+from .act import Done, Later
 from .homeserver import Homeserver
 from .pipeline import Pipeline
 
@@ -37,6 +40,9 @@ class Reconciler:
     async def handle(self, action: Action, _txn: str) -> Done:
         """Read, compare, write."""
         assert isinstance(action, Align)
+        async with self._database.read() as db:
+            if await outbox.goes_first(db, action.room):
+                raise Later("somebody is told first", Done(actions=(action,)), tries=20, first_ms=100, last_ms=60_000)
         levels = await self._homeserver.state_event(action.room, POWER_LEVELS)
         compared = await self._compare(action.room, levels)
         if compared is None:
@@ -45,9 +51,11 @@ class Reconciler:
         writes = [change for change in alignment.changes if change.write]
         if writes:
             await self._pipeline.commit([_held(action.room, intended(change)) for change in writes])
-            if alignment.levels:
-                content = power.with_levels(levels, alignment.levels)
+            if alignment.levels or alignment.required:  # people's levels and the room's own, in one event
+                content = power.with_levels(levels, alignment.levels, alignment.required)
                 await self._homeserver.set_state(action.room, POWER_LEVELS, content)
+            if alignment.joining:
+                await self._homeserver.set_state(action.room, JOIN_RULES, {"join_rule": alignment.joining})
             await self._bans(action.room, writes)
         facts = tuple(_held(action.room, change) for change in alignment.changes)
         return Done(facts, actions=self._impossible(action.room, alignment))
@@ -65,6 +73,8 @@ class Reconciler:
                 holds=await views.holds_in(db, room),
             )
             in_force = await views.sanctions_in(db, room)
+        if any(each.kind == "close" for each in in_force) or (UserId(""), JOINING) in seen.holds:
+            seen = replace(seen, joining=join_rule(await self._homeserver.state_event(room, JOIN_RULES)))
         alignment = align(seen, in_force)
         bans = [change.user for change in alignment.changes if change.what == "ban" and change.write]
         if bans:  # what we know of members may be older than what we did last
@@ -90,21 +100,32 @@ class Reconciler:
 
 
 def _tell_impossible(room: RoomId, what: Sequence[tuple[UserId, str]]) -> list[TellDesk]:
-    return [
-        TellDesk(room=room, lines=(line("desk.impossible", who=Who(user), what=Phrase(f"sanction.{kind}")),))
-        for user, kind in what
-    ]
+    return [TellDesk(room=room, lines=(_cannot(user, kind),)) for user, kind in what]
+
+
+def _cannot(user: UserId, kind: str) -> Line:
+    if user:
+        return line("desk.impossible", who=Who(user), what=Phrase(f"sanction.{kind}"))
+    if kind == "join-rule":
+        return line("desk.here.join-rule")
+    return line("desk.here.impossible", what=Phrase(f"sanction.{kind}"))
 
 
 def _tell_by_hand(room: RoomId, changes: Sequence[Change]) -> list[TellDesk]:
-    return [TellDesk(room=room, lines=(line(f"desk.{change.step}", who=Who(change.user)),)) for change in changes]
+    """Once for each person, and once for the room itself, whatever of it was changed."""
+    said = dict.fromkeys((change.user, change.step) for change in changes)
+    return [TellDesk(room=room, lines=(_by_hand(user, step),)) for user, step in said]
+
+
+def _by_hand(user: UserId, step: str) -> Line:
+    return line(f"desk.{step}", who=Who(user)) if user else line(f"desk.here-changed.{step}")
 
 
 def _held(room: RoomId, change: Change) -> Fact:
     return Held(
         room=room,
         step=change.step,  # type: ignore[arg-type]
-        what=change.what,  # type: ignore[arg-type]
+        what=change.what,
         prior=change.prior,
         held=change.held,
         subject=change.user,

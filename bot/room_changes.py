@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.actions import Action, Align, KeepDesk, Pin
+from moderation.caps import Counted, came
 from moderation.context import Condition, RoomView
 from moderation.events import MembershipChanged, Received, StateChanged
 from moderation.facts import Fact, RoleChanged, RoomStateChanged
 from moderation.ids import UserId
 from moderation.policy import Policy
+from moderation.posting import JOIN_RULES
 from moderation.tiers import made_manager
 from storage import views
 
@@ -40,6 +42,8 @@ class RoomChanges:
             return await self._member(turn, index, event, room)
         if isinstance(event, StateChanged) and event.type == "m.room.power_levels" and room.active:
             return await self._levels(turn, index, event, room)
+        if isinstance(event, StateChanged) and event.type == JOIN_RULES and room.active:
+            return Answer((), (Align(room=room.room),))
         return Answer()
 
     def condition(self, room: RoomView) -> Condition:
@@ -85,11 +89,28 @@ class RoomChanges:
             return Answer()
         actions: list[Action] = []
         person = await self._knowledge.person(turn.db, event.user, event.received_ms)
-        if any(sanction.covers(room.room) for sanction in person.in_force):
+        holding = [sanction.kind for sanction in person.in_force if sanction.covers(room.room)]
+        if holding:
             actions.append(Align(room=room.room))
+        facts = await self._too_many(turn, index, event, room) if "ban" not in holding else ()
         if room.power.role(event.user) != "member":
             actions.append(KeepDesk(room=room.room))
-        return Answer((), tuple(actions))
+        return Answer(facts, tuple(actions))
+
+    async def _too_many(self, turn: Turn, index: int, event: MembershipChanged, room: RoomView) -> tuple[Fact, ...]:
+        """What follows if somebody came into a room that is full, or into one room too many."""
+        caps = self._policy.caps
+        if not (caps.members or caps.joined) or event.membership != "join" or event.event is None:
+            return ()
+        if await _was_there(turn, event):  # a new name, a new picture
+            return ()
+        await turn.flush()
+        counted = Counted(
+            people=await views.people_in(turn.db, room.room, without=self._bot) if caps.members else 0,
+            rooms=len(await views.groups_of_person(turn.db, event.user, joined=True)) if caps.joined else 0,
+        )
+        context = await self._knowledge.context(turn.db, room, event.user, event.received_ms)
+        return came(context, counted, self._policy, event=event.event, on=index)
 
     def _own_room_left(self, index: int, event: Received, room: RoomView) -> Answer:
         if isinstance(event, MembershipChanged) and event.user == self._bot:
@@ -101,3 +122,11 @@ class RoomChanges:
         if event.membership not in ("leave", "ban") or room.condition == "left":
             return Answer()
         return Answer((RoomStateChanged(room=room.room, on=index, condition="left"),))
+
+
+async def _was_there(turn: Turn, event: MembershipChanged) -> bool:
+    """Whether somebody was in the room already before `event`, which is the newest thing seen."""
+    for _, seen, _ in reversed(turn.seen[:-1]):
+        if isinstance(seen, MembershipChanged) and (seen.room, seen.user) == (event.room, event.user):
+            return seen.membership == "join"
+    return (await views.memberships_of(turn.db, event.user)).get(event.room) == "join"

@@ -6,7 +6,7 @@ what it was made for; one that was made but not recorded (a crash in between) is
 said before."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -75,9 +75,10 @@ def entered(made: Made, room: RoomId, code: GroupCode) -> RoomEntered:
 async def take_up(pipeline: Pipeline, made: Made, room: RoomId) -> None:
     """Record that a room is ours, once: `/sync` may tell of it before the request that makes it is answered."""
 
-    async def facts(db: AsyncConnection) -> Sequence[tuple[Fact, ...]]:
+    async def facts(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
         known = await views.all_rooms(db)
-        return () if room in known else ((entered(made, room, new_code(tuple(known.values()))),),)
+        if room not in known:
+            yield (entered(made, room, new_code(tuple(known.values()))),)
 
     await pipeline.commit_with(facts)
 

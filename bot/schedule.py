@@ -1,5 +1,5 @@
-"""What is due: sanctions whose time is over, checkpoints to sign, days to close, notes of who read records on the
-command line.
+"""Looks again and again at what is due: sanctions and cases (`due.py`), checkpoints to sign, days to close, notes of
+who read records on the command line.
 
 Rules kept here: nothing waits for a fixed beat; the loop sleeps until the next thing is due or it is woken, and looks
 at least once a minute, so that a clock that was set does no harm. What is due while the bot is down is done on
@@ -7,8 +7,9 @@ start.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -16,12 +17,13 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.facts import ContentRead, Fact, RecordsExported
-from moderation.tiers import over, review
-from storage import views
 from storage.database import Database
 
+from . import heartbeat
 from .anchor import Closer
 from .clock import Clock
+from .digest import Digester
+from .due import Due
 from .operations import Operations
 from .pipeline import Pipeline
 
@@ -43,13 +45,19 @@ class Scheduler:
         data_dir: Path,
         closer: Closer,
         operations: Operations,
+        digester: Digester,
+        heard_ms: Callable[[], int],
     ) -> None:
+        """`heard_ms`: when the homeserver last answered."""
         self._database = database
         self._pipeline = pipeline
         self._clock = clock
         self._spool = data_dir / SPOOL
         self._closer = closer
         self._operations = operations
+        self._digester = digester
+        self._heard_ms = heard_ms
+        self._due = Due(pipeline.knowledge, pipeline.settings.policy, clock)
         self._purged_on = -1  # the day, since 1970, on which what was due to go last went
         self._awake = asyncio.Event()
 
@@ -68,11 +76,13 @@ class Scheduler:
                     await self._awake.wait()
 
     async def do_what_is_due(self) -> int:
-        """Review the sanctions that are due. Returns how many there were."""
-        count = await self._pipeline.commit_with(self._reviews) if await self._any_due() else 0
+        """See to what is due. Returns how many things that were."""
+        cases = await self._beat()
+        count = await self._see_to_it(cases=cases)
         await self._note_readers()
         await self._pipeline.checkpoint()
         await self._closer.look()
+        await self._digester.look()
         await self._purge()
         return count
 
@@ -81,30 +91,44 @@ class Scheduler:
         today = self._clock() // DAY_MS
         if today != self._purged_on:
             self._purged_on = today
+            await self._close_cases()
             plan = await self._operations.purge("schedule")
             if plan.days:
                 log.info("purged", days=len(plan.days), records=plan.records)
 
-    async def _any_due(self) -> bool:
-        async with self._database.read() as db:
-            return bool(await views.sanctions_due(db, self._clock()))
-
-    async def _reviews(self, db: AsyncConnection) -> Sequence[tuple[Fact, ...]]:
+    async def _beat(self) -> bool:
+        """Note that we are there. Returns whether people can reach us, so that their deadlines may pass."""
         now = self._clock()
-        groups: list[tuple[Fact, ...]] = []
-        for sanction in await views.sanctions_due(db, now):
-            home = sanction.room or next(iter(await views.groups_of(db, sanction.subject)), None)
-            room = await self._pipeline.knowledge.room(db, home) if home else None
-            if room is None:  # they are in no room of ours any more
-                groups.append((over(sanction, "time", on=sanction.record),))
-                continue
-            context = await self._pipeline.knowledge.context(db, room, sanction.subject, now)
-            groups.append(review(sanction, context, self._pipeline.settings.policy))
-        return groups
+        if not self._reachable():
+            return False
+        async with self._database.read() as db:
+            last = await heartbeat.last_noted(db)
+        if last is None or abs(now - last) >= heartbeat.BEAT_MS:
+            facts = heartbeat.pause(last, now, "not running, or without the homeserver")
+            await self._pipeline.commit(facts, also=partial(heartbeat.note, now_ms=now))
+        return True
+
+    def _reachable(self) -> bool:
+        return self._clock() - self._heard_ms() < heartbeat.SLACK_MS
+
+    async def _close_cases(self) -> None:
+        """What can be appealed no more is closed, some at a time."""
+        while await self._pipeline.commit_with(self._due.closings):
+            pass
+
+    async def _see_to_it(self, *, cases: bool) -> int:
+        async with self._database.read() as db:
+            if not await self._due.any(db, cases=cases):
+                return 0
+
+        def groups(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
+            return self._due.groups(db, cases=cases)
+
+        return await self._pipeline.commit_with(groups)
 
     async def _pause_s(self) -> float:
         async with self._database.read() as db:
-            due = await views.next_due(db)
+            due = await self._due.next(db, cases=self._reachable())
         now = self._clock()
         midnight = DAY_MS - now % DAY_MS
         wait = midnight if due is None else min(due - now, midnight)

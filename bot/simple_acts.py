@@ -1,17 +1,20 @@
-"""The acts that are one request each: redact, kick, lift a ban that was set by hand."""
+"""The acts that are one request each: redact, kick, lift a ban that was set by hand, invite back."""
 
-from moderation.actions import Action, Kick, Redact, Unban
+from moderation.actions import Action, InviteBack, Kick, Redact, Unban
+from storage import views
+from storage.database import Database
 
-from .act import Done
+from .act import Done, Later
 from .homeserver import Homeserver
 from .homeserver_errors import Forbidden, NotFound
 
 
 class SimpleActs:
-    """The handlers of `Redact`, `Kick` and `Unban`."""
+    """The handlers of `Redact`, `Kick`, `Unban` and `InviteBack`."""
 
-    def __init__(self, homeserver: Homeserver) -> None:
+    def __init__(self, homeserver: Homeserver, database: Database) -> None:
         self._homeserver = homeserver
+        self._database = database
 
     async def redact(self, action: Action, txn: str) -> Done:
         """Take an event's content away. The reason shown in the room is the rule's name, never a person's words."""
@@ -39,4 +42,18 @@ class SimpleActs:
         """Lift a ban."""
         assert isinstance(action, Unban)
         await self._homeserver.unban(action.room, action.subject)
+        return Done()
+
+    async def invite_back(self, action: Action, _txn: str) -> Done:
+        """Whoever was removed on account of a case that is reversed need not ask to come back."""
+        assert isinstance(action, InviteBack)
+        async with self._database.read() as db:
+            removed = await views.was_removed(db, action.n, action.subject)
+        there = await self._homeserver.state_event(action.room, "m.room.member", action.subject) if removed else None
+        membership = there.get("membership") if there else None
+        if membership == "ban":
+            raise Later("the ban is not lifted yet", Done(result="abandoned"), tries=8, first_ms=100, last_ms=10_000)
+        if membership != "leave":
+            return Done(result="abandoned")
+        await self._homeserver.invite(action.room, action.subject)
         return Done()

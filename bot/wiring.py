@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -26,6 +27,7 @@ from moderation.actions import (
     GiveData,
     GiveReceipt,
     HashMedia,
+    InviteBack,
     KeepDesk,
     Kick,
     Offer,
@@ -34,6 +36,7 @@ from moderation.actions import (
     Redact,
     Say,
     Tell,
+    TellAbove,
     TellDesk,
     Timestamp,
     Unban,
@@ -53,6 +56,7 @@ from storage.records.journal import Journal
 from storage.records.proof import Prover
 from storage.records.tiles import Tiles
 
+from .above import Above
 from .act import Actor, Handler
 from .anchor import Anchorer, Closer
 from .anchor_outside import TimestampAnchorer, WitnessAnchorer
@@ -62,6 +66,7 @@ from .commands.respond import Commands
 from .config import AnchorSettings, Config
 from .control import Control
 from .desk import Desk
+from .digest import Digester
 from .homeserver import Homeserver
 from .homeserver_login import Session
 from .joining import Joiner
@@ -74,6 +79,7 @@ from .operations import Operations
 from .own_data import Eraser, OwnData
 from .pipeline import Pipeline
 from .reconcile import Reconciler
+from .recorded import words_of
 from .schedule import Scheduler
 from .simple_acts import SimpleActs
 from .speech import Speech
@@ -158,7 +164,7 @@ def make_pipeline(
             bot=bot, policy=policy, rules=rules, content=config.records.content, media=config.records.media == "hash"
         ),
         clock,
-        Commands(knowledge, policy, bot, config.bot.prefix),
+        Commands(knowledge, policy, bot, config.bot.prefix, partial(words_of, stores.journal), config.bot.timezone),
         wake,
     )
 
@@ -222,14 +228,13 @@ async def _run(
     wake: Wake,
     stop: asyncio.Event,
 ) -> None:
-    speech = Speech(Catalog.load().with_prefix(config.bot.prefix), config.policy, config.bot.language)
+    texts = Catalog.load().with_prefix(config.bot.prefix).with_zone(config.bot.timezone)
+    speech = Speech(texts, config.policy, config.bot.language)
     operations = make_operations(config, stores, pipeline, clock)
     handlers = _handlers(config, homeserver, stores, pipeline, speech, operations, clock)
     actor = Actor(stores.database, pipeline, handlers, clock)
     closer = Closer(stores.database, pipeline, Closings(stores.journal.folder), config.anchors, clock)
-    scheduler = Scheduler(stores.database, pipeline, clock, config.data_dir, closer, operations)
     control = Control(config.data_dir, operations.by_name())
-    wake.sleepers = (actor.wake, scheduler.wake)
     caught_up = asyncio.Event()
     listener = Listener(
         homeserver,
@@ -239,6 +244,18 @@ async def _run(
         allow_invites=config.bot.allow_invites,
         caught_up=caught_up.set,
     )
+    digester = Digester(stores.database, pipeline, config.policy, clock, at=config.bot.digest, zone=config.bot.timezone)
+    scheduler = Scheduler(
+        stores.database,
+        pipeline,
+        clock,
+        config.data_dir,
+        closer,
+        operations,
+        digester,
+        heard_ms=lambda: listener.heard_ms,
+    )
+    wake.sleepers = (actor.wake, scheduler.wake)
 
     async def after_first_sync(work: Callable[[], Awaitable[None]]) -> None:
         await caught_up.wait()
@@ -284,7 +301,7 @@ def _handlers(
     own = OwnData(homeserver, database, pipeline, speech, Catalog.load(), clock, config.data_dir)
     notifier = Notifier(homeserver, database, pipeline, speech, prefix)
     desk = Desk(homeserver, database, pipeline, speech, config.policy, clock, prefix)
-    simple = SimpleActs(homeserver)
+    simple = SimpleActs(homeserver, database)
     joiner = Joiner(
         homeserver,
         database,
@@ -301,6 +318,7 @@ def _handlers(
         Redact: simple.redact,
         Kick: simple.kick,
         Unban: simple.unban,
+        InviteBack: simple.invite_back,
         Align: Reconciler(homeserver, database, pipeline).handle,
         Enter: joiner.enter,
         Pin: joiner.pin,
@@ -315,6 +333,7 @@ def _handlers(
         Say: notifier.say,
         Tell: notifier.tell,
         TellDesk: notifier.tell_desk,
+        TellAbove: Above(homeserver, database, config.policy).handle,
         Anchor: Anchorer(homeserver, database, speech, closings).anchor,
         Witness: WitnessAnchorer(_witness(config.anchors, stores.journal), closings).anchor,
         Timestamp: TimestampAnchorer(config.anchors.timestamp_url, closings).anchor,

@@ -135,7 +135,7 @@ class Say(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tell(Action):
-    """Tell one person something, in a direct room if they take it, else in `room`."""
+    """Tell one person something, in a direct room if they take it, else in `room`; with `alone` there only."""
 
     NAME: ClassVar[str] = "tell"
     PRIORITY: ClassVar[int] = NOTICE
@@ -143,6 +143,40 @@ class Tell(Action):
     subject: UserId
     lines: tuple[Line, ...]
     n: int = 0
+    alone: bool = False  # not even that there is something to tell may show in the room
+    first: bool = False  # power levels of the room wait until it is said
+
+    @property
+    def merge(self) -> str | None:
+        return f"first {self.room} {self.subject}" if self.first else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TellAbove(Action):
+    """Tell the operators something, each alone, and with `owners` the owners of the room."""
+
+    NAME: ClassVar[str] = "tell-above"
+    PRIORITY: ClassVar[int] = NOTICE
+
+    lines: tuple[Line, ...]
+    n: int = 0
+    owners: bool = False
+    first: bool = False  # power levels of the room wait until it is said
+
+    @property
+    def merge(self) -> str | None:
+        return f"first {self.room}" if self.first else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InviteBack(Action):
+    """Invite whom case `n` removed or banned, now that it is reversed."""
+
+    NAME: ClassVar[str] = "invite-back"
+    PRIORITY: ClassVar[int] = NOTICE
+
+    subject: UserId
+    n: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +189,7 @@ class TellDesk(Action):
     lines: tuple[Line, ...]
     n: int = 0
     once: str = ""  # a word for what need not be said twice while the first waits
+    ring: bool = False  # whoever answers for case `n` is mentioned
 
     @property
     def merge(self) -> str | None:
@@ -300,7 +335,9 @@ ACTIONS: dict[str, type[Action]] = {
         KeepDesk,
         Say,
         Tell,
+        TellAbove,
         TellDesk,
+        InviteBack,
         PostCard,
         EditCard,
         Offer,

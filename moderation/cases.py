@@ -3,8 +3,8 @@
 Rules this module keeps: a case is in exactly one `State`; only the steps of `TRANSITIONS` exist; a step
 the table does not have raises `IllegalStep` and changes nothing. The diagram in the documentation is made
 from the table, so that the two cannot differ.
-Left to others: who may take a step and who is asked next (`responsibility.py`), deadlines, charges and what
-happens to the room (`judge.py`), storing (`storage/`).
+Left to others: who may take a step (`responsibility.py`) and who is asked next (`duty.py`), deadlines and what they
+cost (`deadlines.py`), what happens to the room (`room_measures.py`), storing (`storage/`).
 """
 
 from collections.abc import Mapping
@@ -54,6 +54,9 @@ TRANSITIONS: Mapping[tuple[State, Step], State] = MappingProxyType(
         ("open", "uphold"): "decided",
         ("open", "dismiss"): "decided",
         ("open", "pass_deadline"): "overdue",
+        # Nobody else is on duty, or the case concerns those who are.
+        ("open", "escalate_to_owner"): "escalated_owner",
+        ("open", "escalate_to_operator"): "escalated_operator",
         ("acknowledged", "uphold"): "decided",
         ("acknowledged", "dismiss"): "decided",
         # To acknowledge is not to decide; the deadline stays.
@@ -127,3 +130,7 @@ def _arrows() -> dict[tuple[State, State], list[Step]]:
     for (start, name), end in TRANSITIONS.items():
         arrows.setdefault((start, end), []).append(name)
     return arrows
+
+
+if __name__ == "__main__":  # for the documentation: docs/responsibility.md holds what this prints
+    print(diagram(), end="")

@@ -8,38 +8,65 @@ room hears nothing of it; managers hear of cases by their cards.
 Left to others: the words (`bot/messages`), the sending (`bot/act.py`, `bot/notify.py`).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import singledispatch
 
-from .actions import Action, Align, EditCard, KeepDesk, Kick, Offer, PostCard, Redact, Tell, TellDesk
+from . import room_consequences
+from .actions import (
+    Action,
+    Align,
+    EditCard,
+    InviteBack,
+    KeepDesk,
+    Kick,
+    Offer,
+    PostCard,
+    Redact,
+    Tell,
+    TellAbove,
+    TellDesk,
+)
 from .facts import (
     LASTING,
+    OF_ROOMS,
     ActionTaken,
     Appealed,
+    CaseAssigned,
     CaseDecided,
     CaseGrew,
+    CaseMoved,
+    CaseNoted,
     CaseOpened,
     CreditChanged,
+    DossierStep,
     Fact,
     PersonVerified,
     RoleChanged,
+    RosterChanged,
     SanctionEnded,
     SanctionExtended,
     SanctionStarted,
+    TaskOpened,
 )
 from .ids import CaseNumber, RoomId, UserId
+from .ledger_lines import entry_line
 from .notices import Line, Moment, Phrase, RoomName, RuleText, Who, line
+from .own_rules import BARRED, BY_ORDER, CAP_JOINED, CAP_MEMBERS, MISUSE, OWN_RULES, has_card
 
 UPHOLD, DISMISS, MORE = "✅", "❌", "🔎"  # the reactions offered under a card
 OFFERED = (UPHOLD, DISMISS, MORE)
 
 RoomsOf = Callable[[UserId], Sequence[RoomId]]  # the active groups a person is in
+Reporters = Mapping[int, Sequence[UserId]]  # case -> who had reported what it is about
 
 
-def consequences(facts: Sequence[Fact], rooms_of: RoomsOf) -> tuple[Action, ...]:
+def consequences(facts: Sequence[Fact], rooms_of: RoomsOf, reporters: Reporters | None = None) -> tuple[Action, ...]:
     """The actions that follow from the facts of one cause, in the order they are to be queued."""
     actions = [action for fact in facts for action in _follow(fact, rooms_of)]
-    told = [action for subject in _subjects(facts) for action in _tell(subject, facts, rooms_of)]
+    outcomes = _outcomes(facts, reporters or {})
+    people = dict.fromkeys((*_subjects(facts), *outcomes))
+    told = [action for user in people for action in _tell(user, facts, rooms_of, outcomes.get(user, ()))]
     return (*actions, *told)
 
 
@@ -52,7 +79,37 @@ def _follow(_fact: Fact, _rooms_of: RoomsOf) -> Iterator[Action]:
 @_follow.register
 def _(fact: CaseOpened, _rooms_of: RoomsOf) -> Iterator[Action]:
     assert fact.room is not None
-    yield PostCard(room=fact.room, n=CaseNumber(fact.n))
+    if has_card(fact.rule):
+        yield PostCard(room=fact.room, n=CaseNumber(fact.n))
+
+
+@_follow.register
+def _(fact: CaseMoved, _rooms_of: RoomsOf) -> Iterator[Action]:
+    assert fact.room is not None
+    if fact.step == "closed":  # half a year later nobody has to be told
+        return
+    yield EditCard(room=fact.room, n=CaseNumber(fact.n))
+    if fact.step in ("acknowledged", "stopped", "closed") or fact.state in ("decided", "affirmed"):
+        return
+    key = f"desk.moved.{fact.step}" if fact.step != "escalated" else f"desk.passed-on.{fact.asked}"
+    words = line(key, n=fact.n, due=Moment(fact.due))
+    yield TellDesk(room=fact.room, n=fact.n, lines=(words,), ring=fact.step != "overdue")
+
+
+@_follow.register
+def _(fact: CaseNoted, _rooms_of: RoomsOf) -> Iterator[Action]:
+    assert fact.room is not None
+    yield TellDesk(room=fact.room, n=fact.n, lines=(line("desk.noted", by=Who(fact.by), n=fact.n, words=fact.words),))
+
+
+@_follow.register
+def _(fact: TaskOpened, _rooms_of: RoomsOf) -> Iterator[Action]:
+    if fact.room is None or fact.task == "case":  # whoever is asked about a case is told of it by name
+        return
+    who = Who(fact.subject) if fact.subject else RoomName(fact.room)
+    words = line(f"task.{fact.task}", n=fact.n, room=RoomName(fact.room), who=who)
+    first = fact.task == "last-manager"
+    yield TellAbove(room=fact.room, n=fact.n, lines=(words,), owners=first, first=first)
 
 
 @_follow.register
@@ -73,6 +130,8 @@ def _(fact: Appealed, _rooms_of: RoomsOf) -> Iterator[Action]:
 def _(fact: CaseDecided, _rooms_of: RoomsOf) -> Iterator[Action]:
     assert fact.room is not None
     yield EditCard(room=fact.room, n=CaseNumber(fact.n))
+    if fact.what == "dismissed" and fact.subject:  # where nobody was removed, nobody is invited
+        yield InviteBack(room=fact.room, subject=fact.subject, n=fact.n)
 
 
 @_follow.register
@@ -90,6 +149,8 @@ def _(fact: SanctionStarted, rooms_of: RoomsOf) -> Iterator[Action]:
     elif fact.kind == "kick":
         assert fact.room is not None
         yield Kick(room=fact.room, subject=fact.subject, reason=fact.reason)
+    elif fact.kind in OF_ROOMS:
+        yield from room_consequences.begun(fact)
     elif fact.kind in LASTING:
         for room in _rooms(fact, rooms_of):
             yield Align(room=room)
@@ -99,9 +160,20 @@ def _(fact: SanctionStarted, rooms_of: RoomsOf) -> Iterator[Action]:
 
 
 @_follow.register
+def _(fact: SanctionExtended, _rooms_of: RoomsOf) -> Iterator[Action]:
+    if fact.kind in OF_ROOMS:
+        yield from room_consequences.longer(fact)
+
+
+@_follow.register
 def _(fact: SanctionEnded, rooms_of: RoomsOf) -> Iterator[Action]:
+    if fact.kind in OF_ROOMS:
+        yield from room_consequences.over(fact)
+        return
     for room in _rooms(fact, rooms_of):
         yield Align(room=room)
+        if fact.kind == "ban" and fact.why == "reversed" and fact.room is None:
+            yield InviteBack(room=room, subject=fact.subject, n=fact.n)
         if fact.kind == "demote":
             yield TellDesk(room=room, n=fact.n, lines=(line("desk.restored", who=Who(fact.subject)),))
 
@@ -119,7 +191,8 @@ def _rooms(fact: Fact, rooms_of: RoomsOf) -> Sequence[RoomId]:
 
 
 def _desk_line(fact: SanctionStarted) -> Line:
-    return line("desk.demoted", who=Who(fact.subject), credit=fact.credit, until=Moment(fact.until))
+    key = "desk.demoted-standing" if fact.basis == "standing" else "desk.demoted"
+    return line(key, who=Who(fact.subject), credit=fact.credit, until=Moment(fact.until))
 
 
 # What the person concerned is told.
@@ -134,19 +207,48 @@ def _subjects(facts: Sequence[Fact]) -> list[UserId]:
     return list(seen)
 
 
-def _tell(subject: UserId, facts: Sequence[Fact], rooms_of: RoomsOf) -> Iterator[Action]:
+def _outcomes(facts: Sequence[Fact], reporters: Reporters) -> dict[UserId, list[CaseDecided]]:
+    """Who is told what became of their reports: not whoever decided it, nor, whatever happens, whom it is about."""
+    found: dict[UserId, list[CaseDecided]] = {}
+    for fact in facts:
+        if isinstance(fact, CaseDecided):
+            for user in reporters.get(fact.n, ()):
+                if user not in (fact.by, fact.subject):
+                    found.setdefault(user, []).append(fact)
+    return found
+
+
+def _outcome(fact: CaseDecided) -> Line:
+    """What became of a report: what exactly was done is between the managers and whom it concerns."""
+    assert fact.room is not None
+    key = fact.what if fact.state == "decided" else fact.state
+    return line(f"report.outcome.{key}", room=RoomName(fact.room), n=fact.n)
+
+
+def _tell(
+    subject: UserId, facts: Sequence[Fact], rooms_of: RoomsOf, outcomes: Sequence[CaseDecided] = ()
+) -> Iterator[Action]:
     own = [fact for fact in facts if getattr(fact, "subject", "") == subject]
     lines = _each_once(tuple(_say(fact)) for fact in own)
+    reported = tuple(_outcome(fact) for fact in outcomes)
     if not lines:
+        if outcomes:
+            first = outcomes[0]
+            assert first.room is not None
+            yield Tell(room=first.room, subject=subject, lines=reported, n=first.n, alone=True)
         return
-    number = next((n for fact in own if (n := getattr(fact, "n", 0))), 0)
+    number = next((n for fact in own if isinstance(fact, _ABOUT_THEM) and (n := getattr(fact, "n", 0))), 0)
     room = next((fact.room for fact in own if fact.room is not None), None)
     if room is None:
         room = next(iter(rooms_of(subject)), None)
     if room is None:
         return
     foot = (line("notice.foot", n=number),) if number else ()
-    yield Tell(room=room, subject=subject, lines=(*lines, *foot), n=number)
+    yield Tell(room=room, subject=subject, lines=(*reported, *lines, *foot), n=number)
+
+
+# Facts that say of a case that it is about their subject.
+_ABOUT_THEM = (CaseOpened, CaseDecided, Appealed, CreditChanged, SanctionStarted, SanctionEnded)
 
 
 def _each_once(said: Iterable[tuple[Line, ...]]) -> tuple[Line, ...]:
@@ -167,7 +269,12 @@ def _say(_fact: Fact) -> Iterator[Line]:
 @_say.register
 def _(fact: CaseOpened) -> Iterator[Line]:
     assert fact.room is not None
-    if fact.decide == "auto":
+    if fact.rule in OWN_RULES:
+        if fact.state == "decided" and fact.rule != BY_ORDER:
+            yield line(f"notice.own.{fact.rule}", room=RoomName(fact.room), n=fact.n, about=fact.about)
+            if fact.reason:
+                yield line("notice.reason", reason=fact.reason)
+    elif fact.decide == "auto":
         yield line("notice.violation", room=RoomName(fact.room), rule=RuleText(fact.rule), n=fact.n, words=fact.excerpt)
 
 
@@ -187,38 +294,88 @@ def _(fact: Appealed) -> Iterator[Line]:
 
 @_say.register
 def _(fact: CreditChanged) -> Iterator[Line]:
-    yield line(f"notice.credit.{fact.entry}", cost=fact.cost, left=fact.left)
+    yield entry_line(fact.ledger, fact.entry, fact.cost, fact.left)
+
+
+@_say.register
+def _(fact: CaseAssigned) -> Iterator[Line]:
+    """Managers see it by its card, in the desk; who stands above them is told."""
+    assert fact.room is not None
+    if fact.asked != "managers":
+        yield line(f"notice.asked.{fact.asked}", room=RoomName(fact.room), n=fact.n, due=Moment(fact.due))
 
 
 @_say.register
 def _(fact: SanctionStarted) -> Iterator[Line]:
     if fact.subject == fact.by:  # what people do to themselves they know
         return
+    if fact.rule == MISUSE:  # the case says why
+        if fact.until:
+            yield line("notice.reports-paused", until=Moment(fact.until))
+        return
+    if fact.rule in (BARRED, CAP_MEMBERS, CAP_JOINED):  # the case says what and why
+        if fact.until:
+            yield line("notice.until", until=Moment(fact.until))
+        return
     if fact.kind == "redact" and fact.rule in ("tier_slow", "tier_links"):
         yield line(f"notice.held.{fact.rule}", room=RoomName(fact.room or ""))
     elif fact.basis == "interim":
         yield line(f"notice.interim.{fact.kind}", room=RoomName(fact.room or ""), rule=RuleText(fact.rule))
+    elif fact.basis == "standing":
+        yield line("notice.measure-standing", credit=fact.credit)
     elif fact.basis == "command":
         yield line(f"notice.command.{fact.kind}", room=RoomName(fact.room or ""), by=Who(fact.by))
     else:
         yield line(f"notice.measure.{fact.kind}", credit=fact.credit)
     if fact.until:
         yield line("notice.until", until=Moment(fact.until))
-    if fact.reason:
+    if fact.reason and fact.basis != "operator":  # whose case says why
         yield line("notice.reason", reason=fact.reason)
 
 
 @_say.register
 def _(fact: SanctionExtended) -> Iterator[Line]:
+    if fact.kind in OF_ROOMS:
+        yield from room_consequences.say_longer(fact)
+        return
     yield line(f"notice.extended.{fact.kind}", until=Moment(fact.until))
 
 
 @_say.register
 def _(fact: SanctionEnded) -> Iterator[Line]:
-    yield line(f"notice.ended.{fact.kind}", why=Phrase(f"why-ended.{fact.why}"))
+    if fact.kind in OF_ROOMS:
+        yield from room_consequences.say_over(fact)
+        return
+    by_operator = fact.why == "command" and fact.room is None
+    yield line(
+        f"notice.ended.{fact.kind}", why=Phrase("why-ended.operator" if by_operator else f"why-ended.{fact.why}")
+    )
+    if fact.reason:
+        yield line("notice.reason", reason=fact.reason)
+
+
+@_say.register
+def _(fact: DossierStep) -> Iterator[Line]:
+    if fact.step != "exported" or fact.bar:
+        return
+    file = json.loads(fact.covers or "{}")
+    numbers, approved = file.get("cases") or [0], file.get("approved") or [0]
+    yield line("dossier.told", cases=", ".join(map(str, numbers)), when=Moment(file.get("at", 0)))
+    yield line("dossier.told-approved", first=Moment(approved[0]), second=Moment(approved[-1]))
+    yield line("dossier.told-object", n=max(numbers))
 
 
 @_say.register
 def _(fact: PersonVerified) -> Iterator[Line]:
     if fact.step == "verified":
         yield line("notice.verified", by=Who(fact.by), until=Moment(fact.until))
+
+
+@_say.register
+def _(fact: RosterChanged) -> Iterator[Line]:
+    if fact.subject == fact.by:  # what people do to themselves they know
+        return
+    if fact.hours:
+        yield line("notice.roster", room=RoomName(fact.room or ""), hours=fact.hours, by=Who(fact.by))
+    else:
+        yield line("notice.roster-off", room=RoomName(fact.room or ""), by=Who(fact.by))

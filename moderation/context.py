@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from .credit import Entry
-from .facts import SanctionKind
+from .facts import Asked, SanctionKind
 from .ids import CaseNumber, EventId, GroupCode, PersonId, RoomId, UserId
 from .policy import CreditSettings, Grade
 from .power import Power
@@ -69,6 +69,9 @@ class CaseView:
     state: str
     outcome: str  # "", "upheld" or "dismissed"
     opened: int
+    asked: Asked = "managers"  # whose word it waits for
+    about: int = 0  # the case that was neglected or decided wrongly
+    due: int = 0
     events: tuple[EventId, ...] = ()
     messages: tuple[EventId, ...] = ()  # those of `events` that are messages, and so can be taken away
     on: int = -1  # the record of the first event
@@ -82,6 +85,7 @@ class PersonView:
     user: UserId
     person: PersonId
     entries: tuple[Entry, ...] = ()
+    standing: tuple[Entry, ...] = ()  # the ledger of those who run groups
     in_force: tuple[InForce, ...] = ()
     manages: frozenset[RoomId] = frozenset()  # groups whose own levels make them manager or owner
     recent_cases: Mapping[tuple[RoomId, str], CaseView] = field(default_factory=dict)

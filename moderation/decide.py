@@ -6,16 +6,19 @@ was charged, so that the balance is as if the entry had never been; on appeal th
 A redaction cannot be undone: the record keeps the words.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from .cases import step
-from .context import CaseView, Context
+from .context import CaseView, Context, RoomView
 from .errors import Refused
-from .facts import CaseDecided, Fact, SanctionEnded, SanctionStarted
+from .facts import CaseDecided, CaseMoved, Fact, SanctionEnded, SanctionStarted
 from .ids import UserId
 from .judge import charged
-from .ledger import compensate, entries_with
-from .policy import Policy, RuleSettings
+from .ledger import LEDGERS, compensate, with_entry
+from .neglect import charged_again, cost_of
+from .own_rules import OWN_RULES, REPORTED, ledger_of, report_rule
+from .policy import Policy, RuleBase
 from .responsibility import may_reconsider, require_decider, require_other_decider
 from .tiers import tier_facts
 
@@ -40,11 +43,23 @@ def decide(
         return _on_appeal(case, what, by, decided_by, reason, context, policy, on)
     if case.outcome == what:
         raise Refused(f"error.case.already.{what}", n=case.n)
+    if what == "upheld" and case.rule in OWN_RULES and case.outcome and not _can_be_brought_again(case.rule):
+        raise Refused("error.case.not-again", n=case.n)
     if case.outcome and not may_reconsider(decided_by, by, context.room, policy):
         raise Refused("error.case.decided-by-other", n=case.n, who=decided_by)
     step(case.state, "reconsider" if case.outcome else _STEPS[what])  # type: ignore[arg-type]
     follows = _upheld if what == "upheld" else _dismissed
     return (_decided(case, what, "decided", by, reason, on), *follows(case, by, context, policy, on))
+
+
+def acknowledge(case: CaseView, by: UserId, room: RoomView, policy: Policy, *, on: int) -> tuple[Fact, ...]:
+    """Somebody has seen the case. Raises `Refused` if they could not decide it, `IllegalStep` if it does not wait."""
+    require_decider(case, by, room, policy)
+    state = step(case.state, "acknowledge")  # type: ignore[arg-type]
+    seen = CaseMoved(
+        room=case.room, on=on, n=case.n, step="acknowledged", state=state, asked=case.asked, due=case.due, by=by
+    )
+    return (seen,)
 
 
 def _on_appeal(
@@ -71,18 +86,31 @@ def _decided(case: CaseView, what: str, state: str, by: UserId, reason: str, on:
     )
 
 
+def _can_be_brought_again(rule: str) -> bool:
+    """What somebody did directly is not done again by upholding a case that was dismissed."""
+    return rule == REPORTED or ledger_of(rule) == "standing"
+
+
 _STEPS = {"upheld": "uphold", "dismissed": "dismiss"}
 
 
 def _upheld(case: CaseView, by: UserId, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
-    rule = next((rule for rule in policy.rules if rule.name == case.rule), None)
+    if ledger_of(case.rule) == "standing":
+        return charged_again(context, case.rule, cost_of(case.rule, policy), n=case.n, policy=policy, on=on)
+    rule = _rule_of(case, policy)
     return (
         *(_measures(case, rule, by, context, on) if rule else ()),
         *charged(context, policy, rule=case.rule, grade=case.grade, n=case.n, on=on),
     )
 
 
-def _measures(case: CaseView, rule: RuleSettings, by: UserId, context: Context, on: int) -> tuple[Fact, ...]:
+def _rule_of(case: CaseView, policy: Policy) -> RuleBase | None:
+    if case.rule == REPORTED:
+        return report_rule(policy.reports)
+    return next((rule for rule in policy.rules if rule.name == case.rule), None)
+
+
+def _measures(case: CaseView, rule: RuleBase, by: UserId, context: Context, on: int) -> tuple[Fact, ...]:
     """The rule's measure, as far as the record does not say that it was taken already."""
     facts: list[Fact] = []
     if rule.measure in ("redact", "mute"):
@@ -131,13 +159,20 @@ def _dismissed(case: CaseView, by: UserId, context: Context, policy: Policy, on:
             by=by,
         )
         for sanction in context.subject.in_force
-        if sanction.n == case.n and sanction.basis != "credit"
+        if sanction.n == case.n and sanction.basis not in LEDGERS
     ]
-    undone = {entry.undoes for entry in context.subject.entries}
-    for entry in context.subject.entries:
-        if entry.case == case.n and entry.entry != "compensation" and entry.id not in undone:
-            back = compensate(context, policy, entry, on=on)
-            facts += [back, *tier_facts(context, policy, back)]
-            entries = entries_with(context.subject, back, context.now_ms)
-            context = replace(context, subject=replace(context.subject, entries=entries))
-    return tuple(facts)
+    return (*facts, *_given_back(case, context, policy, on))
+
+
+def _given_back(case: CaseView, context: Context, policy: Policy, on: int) -> Iterator[Fact]:
+    """The compensations; what they bring together is looked at once, after the last."""
+    for ledger in LEDGERS:
+        own = context.subject.entries if ledger == "credit" else context.subject.standing
+        undone = {entry.undoes for entry in own}
+        theirs = [e for e in own if e.case == case.n and e.entry != "compensation" and e.id not in undone]
+        for entry in theirs:
+            back = compensate(context, policy, entry, ledger, on=on)
+            yield back
+            if entry is theirs[-1]:
+                yield from tier_facts(context, policy, back)
+            context = replace(context, subject=with_entry(context.subject, back, context.now_ms))

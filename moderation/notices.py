@@ -12,7 +12,7 @@ from .events import Json
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A point in time, milliseconds since 1970 UTC; shown in UTC, and said so."""
+    """A point in time, milliseconds since 1970 UTC; shown in the time zone of the deployment, and said so."""
 
     ms: int
 

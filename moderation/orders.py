@@ -1,17 +1,20 @@
 """What a manager does to somebody directly, by command: mute, kick, ban and their ends, warn, redact, vouch.
 
 Each function asks whether the caller may (`responsibility.py`), and returns the facts. Like everything, these are
-recorded, told to the person concerned, and can be undone. Nothing here charges credit: that takes a rule and a case."""
+recorded, told to the person concerned with reasons, and can be appealed and undone: so each is a case, decided by
+whoever gave the order. Nothing here charges credit: that takes a rule."""
 
 from dataclasses import dataclass
 
 from .context import Context
 from .errors import Refused
-from .facts import Fact, PersonVerified, SanctionEnded, SanctionKind, SanctionStarted
+from .facts import CaseOpened, Fact, PersonVerified, SanctionEnded, SanctionKind, SanctionStarted
 from .ids import EventId, UserId
+from .own_rules import BY_ORDER, OWN_RULES
 from .policy import Policy
 from .responsibility import require, require_over
 
+NO_EVENT = EventId("")
 VOUCHED_LEVEL = 2  # docs/model.md, "Verification"
 
 
@@ -40,12 +43,34 @@ def sanction(order: Order, kind: SanctionKind, *, until: int = 0, reason: str = 
         on=order.on,
         kind=kind,
         until=until,
+        n=context.next_case,
         basis="command",
         subject=order.target,
         by=order.by,
         reason=reason,
     )
-    return (start,)
+    return (_case(order, reason), start)
+
+
+def _case(order: Order, reason: str, event: EventId = NO_EVENT, excerpt: str = "") -> CaseOpened:
+    """What is done directly is a case that is decided."""
+    room = order.context.room.room
+    return CaseOpened(
+        room=room,
+        on=order.on,
+        n=order.context.next_case,
+        rule=BY_ORDER,
+        grade=OWN_RULES[BY_ORDER].grade,
+        decide="manager",
+        state="decided",
+        due=0,
+        manages=int(room in order.context.subject.manages),
+        subject=order.target,
+        event=event,
+        excerpt=excerpt,
+        by=order.by,
+        reason=reason,
+    )
 
 
 def lift(order: Order, kind: SanctionKind) -> tuple[Fact, ...]:
@@ -76,20 +101,22 @@ def lift(order: Order, kind: SanctionKind) -> tuple[Fact, ...]:
 
 
 def redact(order: Order, event: EventId, *, reason: str = "") -> tuple[Fact, ...]:
-    """Take a message of the target away. Raises `Refused` without the right."""
-    if order.target != order.by:
+    """Take a message of the target away. Raises `Refused` without the right. One's own needs neither right nor case."""
+    own = order.target == order.by
+    if not own:
         require("redact", order.by, order.context.room, order.policy)
     gone = SanctionStarted(
         room=order.context.room.room,
         on=order.on,
         kind="redact",
+        n=0 if own else order.context.next_case,
         basis="command",
         subject=order.target,
         event=event,
         by=order.by,
         reason=reason,
     )
-    return (gone,)
+    return (gone,) if own else (_case(order, reason, event), gone)
 
 
 def vouch(order: Order, *, in_force_by_voucher: int, credit: int) -> tuple[Fact, ...]:

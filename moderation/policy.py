@@ -127,6 +127,66 @@ class TierSettings(Settings):
     barred_for: Duration = 90 * DAY_MS  # tier E, until the review
 
 
+class StandingSettings(Settings):
+    """The ledger of those who run groups: what neglect costs. Points come back as those of credit do."""
+
+    start: int = 100
+    ceiling: int = 100
+    overdue: int = 5  # a case past its deadline while on duty,
+    overdue_daily: int = 2  # then for every further day,
+    overdue_at_most: int = 20  # and in all for one case
+    nobody_on_duty: int = 10  # the owner's, when a case comes and nobody is on duty
+    clear_error: int = 5  # a decision that was reversed for clear error
+    bad_faith: int = 25
+    own_case: int = 15
+    false_vouch: int = 15
+    identity_read: int = 25  # identity data read without reason
+
+
+class DutySettings(Settings):
+    """Being on duty and being away."""
+
+    away_at_most: Duration = 60 * DAY_MS
+
+
+class RoomSettings(Settings):
+    """What a group itself can lose when its cases are neglected, and after how long."""
+
+    rectify_within: Duration = 72 * HOUR_MS  # then posting is suspended
+    suspend_for: Duration = 7 * DAY_MS  # then the operator is asked again
+    close_after_suspension: bool = False  # then the group is closed, without being asked for
+
+
+class CapSettings(Settings):
+    """How much is too much; 0: no limit. Owners and managers of a room are never removed for it."""
+
+    members: int = 0  # people in one room
+    founded: int = 0  # protected rooms founded by one person
+    joined: int = 0  # protected rooms one person is in
+
+
+class ReportSettings(Settings):
+    """Reports by members."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    grade: Annotated[Grade, Field(alias="class")] = "moderate"
+    measure: Measure = "redact"  # what upholding one brings
+    mute_for: Duration = 10 * 60_000
+    reactions: tuple[str, ...] = ("🚩", "⚠️")  # pressed under a message, they report it
+    misuse_after: int = 3  # so many dismissed reports
+    misuse_within: Duration = 30 * DAY_MS  # within this time bring a warning, and as many again
+    misuse_pause: Duration = 7 * DAY_MS  # no reports for so long
+
+
+class DossierSettings(Settings):
+    """What counts as a serious and continuing offender."""
+
+    serious: int = 2  # so many serious cases upheld,
+    severe: int = 1  # or so many severe ones,
+    within: Duration = 90 * DAY_MS  # within this time, after a first sanction
+
+
 class CaseSettings(Settings):
     """Deadlines by class, and how long a decision can be appealed."""
 
@@ -148,7 +208,13 @@ class Policy(Settings):
 
     rules: tuple[RuleSettings, ...] = ()
     credit: CreditSettings = CreditSettings()
+    standing: StandingSettings = StandingSettings()
     tiers: TierSettings = TierSettings()
     cases: CaseSettings = CaseSettings()
+    duty: DutySettings = DutySettings()
+    groups: RoomSettings = RoomSettings()
+    caps: CapSettings = CapSettings()
+    reports: ReportSettings = ReportSettings()
+    dossiers: DossierSettings = DossierSettings()
     verification: VerificationSettings = VerificationSettings()
     operators: tuple[str, ...] = ()  # Matrix ids

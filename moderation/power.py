@@ -15,7 +15,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from .ids import SAFE_INT, UserId, is_user_id
@@ -69,6 +69,7 @@ class Power:
     highest: int  # the highest level written for a person, the bot not counted
     bot: UserId | None = None  # our own account: neither owner nor manager, whatever its level
     implied: bool = False  # the room has no power levels event: `users` is what the rules imply
+    named: frozenset[str] = frozenset()  # which of the levels above were written; the others are defaults
 
     @classmethod
     def of(cls, create: object, levels: object, *, bot: UserId | None = None) -> "Power":
@@ -88,6 +89,7 @@ class Power:
             highest=max((users[user] for user in _people(users) - {bot}), default=0),
             bot=bot,
             implied=levels is None,
+            named=frozenset(_levels({name: content.get(name) for name in _DEFAULTS})),
             **_named_levels(content),
         )
 
@@ -106,6 +108,24 @@ class Power:
     def required(self, event_type: str, *, state: bool) -> int:
         """The "required power level" of an event type; memberships follow rules of their own."""
         return self.events.get(event_type, self.state_default if state else self.events_default)
+
+    def manager_level(self) -> int:
+        """The lowest level at which somebody is a manager: see `role`."""
+        return max(min(self.ban, self.kick, self._redacting()), self.users_default + 1)
+
+    def written(self, event_type: str) -> int | None:
+        """The level that stands there for an event type, or for "" as `events_default`; None where there is none."""
+        if event_type:
+            return self.events.get(event_type)
+        return self.events_default if "events_default" in self.named else None
+
+    def with_written(self, event_type: str, level: int | None) -> "Power":
+        """The same with another level there; None: none."""
+        if event_type:
+            others = {name: entry for name, entry in self.events.items() if name != event_type}
+            return replace(self, events=others if level is None else {**others, event_type: level})
+        named = self.named - {"events_default"} if level is None else self.named | {"events_default"}
+        return replace(self, events_default=_DEFAULTS["events_default"] if level is None else level, named=named)
 
     # Rights.
 
@@ -151,6 +171,12 @@ class Power:
         if new is None:
             return self.users_default <= own
         return -SAFE_INT <= new <= min(own, SAFE_INT)
+
+    def can_set_required(self, actor: str, event_type: str, new: int | None) -> bool:
+        """Whether `actor` may set what an event type takes ("": `events_default`). Authorization rules 10.6 to 10.8."""
+        own = self.level(actor)
+        levels = [level for level in (self.written(event_type), new) if level is not None]
+        return self.can_send(actor, POWER_LEVELS, state=True) and all(level <= min(own, SAFE_INT) for level in levels)
 
     # Mutes: there is no such thing in Matrix, only a level too low to post.
 
@@ -219,9 +245,14 @@ class Power:
     # Writing.
 
     def with_levels(
-        self, content: Mapping[str, object] | None, changes: Mapping[UserId, int | None]
+        self,
+        content: Mapping[str, object] | None,
+        changes: Mapping[UserId, int | None],
+        required: Mapping[str, int | None] | None = None,
     ) -> dict[str, object]:
         """New content for `m.room.power_levels`: `content` as just read, with `changes` (`None` removes).
+
+        `required`: what event types take from now on; "" is `events_default`.
 
         All else is kept as it was. Creators are left out of `users`, since a server refuses the whole event
         if one is in it (rule 10.4). Where the room has no power levels event, its first creator's implied
@@ -235,7 +266,7 @@ class Power:
             else:
                 users[user] = level
         after["users"] = {user: level for user, level in users.items() if user not in self.creators}
-        return after
+        return _requiring(after, required or {})
 
     @staticmethod
     def size_left(content: Mapping[str, object]) -> int:
@@ -280,6 +311,18 @@ def _named_levels(content: Mapping[str, object]) -> dict[str, int]:
     return {**_DEFAULTS, **_levels({name: content.get(name) for name in _DEFAULTS})}
 
 
+def _requiring(content: dict[str, object], required: Mapping[str, int | None]) -> dict[str, object]:
+    """Power levels with other levels for event types."""
+    events = dict(_mapping(content.get("events")))
+    for event_type, level in required.items():
+        place, name = (events, event_type) if event_type else (content, "events_default")
+        if level is None:
+            place.pop(name, None)
+        else:
+            place[name] = level
+    return {**content, "events": events} if any(required) else content
+
+
 def _mapping(value: object) -> Mapping[str, object]:
     if not isinstance(value, Mapping):
         return {}
@@ -317,6 +360,12 @@ def _creators(create: Mapping[str, object]) -> frozenset[UserId]:
     more = _mapping(create.get("content")).get("additional_creators")
     named = [create.get("sender"), *(more if isinstance(more, list) else ())]
     return frozenset(UserId(user) for user in named if isinstance(user, str) and _is_user(user))
+
+
+def founders(create: object) -> frozenset[UserId]:
+    """Who made a room: the sender of its `m.room.create` event, and since room version 12 the creators beside them."""
+    event = _mapping(create)
+    return _first_creator(event) | _creators(event)
 
 
 def _first_creator(create: Mapping[str, object]) -> frozenset[UserId]:

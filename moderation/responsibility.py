@@ -9,11 +9,29 @@ from typing import Literal
 
 from .context import CaseView, RoomView
 from .errors import Refused
+from .facts import Asked
 from .ids import UserId
+from .own_rules import decided_by
 from .policy import Policy
 
-Deed = Literal["redact", "mute", "kick", "ban", "unban", "warn", "vouch", "decide", "history", "language"]
-_MANAGERS_DEEDS: frozenset[Deed] = frozenset({"warn", "vouch", "decide", "history", "language"})
+Deed = Literal[
+    "redact",
+    "mute",
+    "kick",
+    "ban",
+    "unban",
+    "warn",
+    "vouch",
+    "decide",
+    "history",
+    "language",
+    "readonly",
+    "close",
+    "reopen",
+    "roster",
+]
+_MANAGERS_DEEDS: frozenset[Deed] = frozenset({"warn", "vouch", "decide", "history", "language", "readonly"})
+_OWNERS_DEEDS: frozenset[Deed] = frozenset({"close", "reopen", "roster"})
 
 
 def is_operator(user: UserId, policy: Policy) -> bool:
@@ -48,10 +66,37 @@ def require_over(deed: Deed, actor: UserId, target: UserId, room: RoomView, poli
 
 
 def require_decider(case: CaseView, actor: UserId, room: RoomView, policy: Policy) -> None:
-    """Raise `Refused` unless `actor` may decide `case`, or decide it anew."""
+    """Raise `Refused` unless `actor` may decide `case`, or decide it anew.
+
+    Cases about a duty are not decided among those who share it.
+    """
     if actor == case.subject:
         raise Refused("error.case.own", n=case.n)
     require("decide", actor, room, policy)
+    if not _reaches(decided_by(case.rule), actor, room, policy):
+        raise Refused(f"error.case.for-{decided_by(case.rule)}", n=case.n)
+
+
+# How wrong a decision was that is reversed; one made in good faith that new facts change costs nothing.
+FAULTS_OF_DECISIONS = frozenset({"error", "bad-faith"})
+
+
+def require_fault(fault: str, case: CaseView, decider: UserId, actor: UserId, room: RoomView, policy: Policy) -> None:
+    """Raise `Refused` unless `actor`, who reverses a case, may say that `decider` was at fault.
+
+    Bad faith is for the owner or the operator to say. A rule is never at fault.
+    """
+    if not decider or decider == actor:
+        raise Refused("error.fault.nobody", n=case.n)
+    if fault == "bad-faith" and not _reaches("owner", actor, room, policy):
+        raise Refused("error.fault.bad-faith")
+
+
+def _reaches(level: Asked, actor: UserId, room: RoomView, policy: Policy) -> bool:
+    """Whether `actor` stands high enough to decide what `level` decides."""
+    if level == "managers" or is_operator(actor, policy):
+        return True
+    return level == "owner" and room.power.role(actor) == "owner"
 
 
 def require_other_decider(case: CaseView, actor: UserId, decided_by: str, policy: Policy) -> None:
@@ -71,6 +116,8 @@ def _may(deed: Deed, actor: UserId, room: RoomView, policy: Policy) -> bool:
     if is_operator(actor, policy):
         return True
     level, power = room.power.level(actor), room.power
+    if deed in _OWNERS_DEEDS:
+        return power.role(actor) == "owner"
     if deed in _MANAGERS_DEEDS:
         return power.role(actor) != "member"
     if deed == "redact":

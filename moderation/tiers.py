@@ -1,9 +1,9 @@
-"""What a balance brings: sanctions that rest on credit begin, last longer or end. docs/model.md, "Credit".
+"""What a balance brings: sanctions that rest on credit or standing begin, last longer or end. docs/model.md, "Credit".
 
-Rules this module keeps: anybody with management rights whose credit is below `manage_from` loses them, wherever the
-rooms' own levels gave them; a sanction ends as soon as what it rested on is gone (a reversed decision), or when
-its time is over *and* credit is back; nothing here looks at power: what cannot be done in a room is found
-and said by the reconciler.
+Rules this module keeps: anybody with management rights whose credit or standing is below `manage_from` loses them,
+wherever the rooms' own levels gave them; standing brings nothing else; a sanction ends as soon as what it rested on is
+gone (a reversed decision), or when its time is over *and* credit is back; nothing here looks at power: what cannot be
+done in a room is found and said by the reconciler.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from .context import Context, InForce
 from .credit import Entry, balance, reaches, standing
-from .facts import CreditChanged, Fact, SanctionEnded, SanctionExtended, SanctionKind, SanctionStarted
+from .facts import CreditChanged, Fact, Ledger, SanctionEnded, SanctionExtended, SanctionKind, SanctionStarted
 from .ids import RoomId
-from .ledger import entries_with
+from .ledger import LEDGERS, account, settings_of, with_entry
 from .policy import Policy
 
 
@@ -27,9 +27,8 @@ class _Due:
 
 def tier_facts(context: Context, policy: Policy, changed: CreditChanged) -> tuple[Fact, ...]:
     """What follows from the entry `changed`. A warning brings nothing."""
-    entries = entries_with(context.subject, changed, context.now_ms)
-    if policy.credit.scope == "room":
-        entries = tuple(entry for entry in entries if entry.room == context.room.room)
+    after = with_entry(context.subject, changed, context.now_ms)
+    entries = account(after, changed.ledger, context.room.room, policy).entries
     charges = [entry for entry in standing(entries, context.now_ms) if entry.entry == "charge"]
     if changed.entry == "charge":
         return tuple(_charged(context, policy, charges, changed))
@@ -38,53 +37,58 @@ def tier_facts(context: Context, policy: Policy, changed: CreditChanged) -> tupl
 
 def review(sanction: InForce, context: Context, policy: Policy) -> tuple[Fact, ...]:
     """What becomes of a sanction whose time is over at `context.now_ms`."""
-    if sanction.basis != "credit" or sanction.kind != "demote":
+    ledger = next((each for each in LEDGERS if each == sanction.basis), None)
+    if ledger is None or sanction.kind != "demote":
         return (over(sanction, "time", on=sanction.record),)
-    ledger = context.subject.ledger(sanction.room, policy.credit)
-    credit = balance(ledger, context.now_ms, policy.credit)
-    if credit >= policy.tiers.manage_from:
-        return (over(sanction, "credit", on=sanction.record),)
-    until = reaches(ledger, policy.tiers.manage_from, context.now_ms, policy.credit)
-    return (_extended(sanction, until or 0, credit, on=sanction.record),)
+    own = account(context.subject, ledger, sanction.room, policy)
+    left = own.balance(context.now_ms)
+    if left >= policy.tiers.manage_from:
+        return (over(sanction, ledger, on=sanction.record),)
+    until = reaches(own.entries, policy.tiers.manage_from, context.now_ms, own.settings)
+    return (_extended(sanction, until or 0, left, on=sanction.record),)
 
 
 def made_manager(context: Context, policy: Policy, *, on: int) -> tuple[Fact, ...]:
-    """What follows when somebody is given management rights: with too little credit they do not hold them for now."""
-    ledger = context.subject.ledger(context.room.room, policy.credit)
-    credit = balance(ledger, context.now_ms, policy.credit)
-    if credit >= policy.tiers.manage_from or "demote" in _held(context):
-        return ()
-    back = reaches(ledger, policy.tiers.manage_from, context.now_ms, policy.credit)
-    start = SanctionStarted(
-        room=_scope(context, policy),
+    """What follows when somebody is given management rights: with too little credit or standing they do not hold them
+    for now."""
+    return tuple(start for ledger in LEDGERS if (start := _not_for_now(context, policy, ledger, on)) is not None)
+
+
+def _not_for_now(context: Context, policy: Policy, ledger: Ledger, on: int) -> SanctionStarted | None:
+    own = account(context.subject, ledger, context.room.room, policy)
+    left = own.balance(context.now_ms)
+    if left >= policy.tiers.manage_from or "demote" in _held(context, ledger):
+        return None
+    back = reaches(own.entries, policy.tiers.manage_from, context.now_ms, own.settings)
+    return SanctionStarted(
+        room=_scope(context, policy, ledger),
         on=on,
         kind="demote",
         until=back or 0,
-        basis="credit",
-        credit=credit,
+        basis=ledger,
+        credit=left,
         subject=context.subject.user,
     )
-    return (start,)
 
 
 def _charged(context: Context, policy: Policy, charges: Sequence[Entry], changed: CreditChanged) -> Iterator[Fact]:
     """What the newest charge brings: a sanction begins, or lasts longer."""
-    held = _held(context)
-    for want in _brought(charges, context.now_ms, policy):
+    held = _held(context, changed.ledger)
+    for want in _brought(charges, context.now_ms, policy, changed.ledger):
         present = held.get(want.kind)
         if present is not None:
             if present.until and want.until > present.until:
                 yield _extended(present, want.until, changed.left, on=changed.on)
-        elif want.kind != "demote" or _manages(context, policy):
+        elif want.kind != "demote" or _manages(context, policy, changed.ledger):
             yield _started(want, context, policy, changed)
 
 
 def _reversed(context: Context, policy: Policy, charges: Sequence[Entry], changed: CreditChanged) -> Iterator[Fact]:
     """What would hold had the reversed charge never been: sanctions end, are shorter, or begin in another's place."""
-    held = _held(context)
+    held = _held(context, changed.ledger)
     ends: dict[SanctionKind, int] = {}
     for count, charge in enumerate(charges, 1):
-        for brought in _brought(charges[:count], charge.at_ms, policy):
+        for brought in _brought(charges[:count], charge.at_ms, policy, changed.ledger):
             ends[brought.kind] = max(brought.until, ends.get(brought.kind, 0))
     for kind, until in ends.items():
         if until <= context.now_ms:
@@ -92,53 +96,58 @@ def _reversed(context: Context, policy: Policy, charges: Sequence[Entry], change
         if kind in held:
             if until < held[kind].until:
                 yield _extended(held[kind], until, changed.left, on=changed.on)
-        elif kind != "demote" or _manages(context, policy):
+        elif kind != "demote" or _manages(context, policy, changed.ledger):
             yield _started(_Due(kind, until), context, policy, changed)
     for kind, sanction in held.items():
         if ends.get(kind, 0) <= context.now_ms:
             yield over(sanction, "reversed", on=changed.on, n=changed.n)
 
 
-def _held(context: Context) -> dict[SanctionKind, InForce]:
-    """What holds here and rests on credit."""
+def _held(context: Context, ledger: Ledger) -> dict[SanctionKind, InForce]:
+    """What holds here and rests on this ledger."""
     here = context.room.room
-    return {s.kind: s for s in context.subject.in_force if s.basis == "credit" and s.covers(here)}
+    return {s.kind: s for s in context.subject.in_force if s.basis == ledger and s.covers(here)}
 
 
-def _brought(charges: Sequence[Entry], at_ms: int, policy: Policy) -> Iterator[_Due]:
+def _brought(charges: Sequence[Entry], at_ms: int, policy: Policy, ledger: Ledger) -> Iterator[_Due]:
     """What the last of these charges, made at `at_ms`, brought by itself."""
-    tiers, credit = policy.tiers, balance(charges, at_ms, policy.credit)
+    tiers, settings = policy.tiers, settings_of(ledger, policy)
+    credit = balance(charges, at_ms, settings)
     if credit < tiers.manage_from:
-        back = reaches(charges, tiers.manage_from, at_ms, policy.credit)
+        back = reaches(charges, tiers.manage_from, at_ms, settings)
         yield _Due("demote", max(at_ms + tiers.demote_for, back or 0))
+    if ledger == "standing":
+        return
     if credit < tiers.d:
         yield _Due("ban", at_ms + tiers.barred_for)
     elif credit < tiers.c:
         yield _Due("mute", at_ms + tiers.mute_for)
 
 
-def _manages(context: Context, policy: Policy) -> bool:
-    """Whether there are rights to take away where this ledger counts."""
-    manages = context.subject.manages
-    return bool(manages) if policy.credit.scope == "deployment" else context.room.room in manages
+def _manages(context: Context, policy: Policy, ledger: Ledger) -> bool:
+    """Whether there are rights to take away where this ledger counts, or some that are suspended on other grounds."""
+    scope = _scope(context, policy, ledger)
+    if any(s.kind == "demote" and (s.room is None or s.room == scope) for s in context.subject.in_force):
+        return True
+    return bool(context.subject.manages) if scope is None else scope in context.subject.manages
 
 
 def _started(want: _Due, context: Context, policy: Policy, changed: CreditChanged) -> SanctionStarted:
     return SanctionStarted(
-        room=_scope(context, policy),
+        room=_scope(context, policy, changed.ledger),
         on=changed.on,
         kind=want.kind,
         until=want.until,
         n=changed.n,
-        basis="credit",
+        basis=changed.ledger,
         rule=changed.rule,
         credit=changed.left,
         subject=context.subject.user,
     )
 
 
-def _scope(context: Context, policy: Policy) -> RoomId | None:
-    return None if policy.credit.scope == "deployment" else context.room.room
+def _scope(context: Context, policy: Policy, ledger: Ledger) -> RoomId | None:
+    return None if settings_of(ledger, policy).scope == "deployment" else context.room.room
 
 
 def _extended(sanction: InForce, until: int, credit: int, *, on: int) -> SanctionExtended:

@@ -34,7 +34,16 @@ PersonOf = Callable[[UserId], PersonId]
 _WRITTEN_AS = {"grade": "class", "language": "lang"}
 _READ_AS = {written: name for name, written in _WRITTEN_AS.items()}
 _TELLS_APART = frozenset({"what", "step"})  # records of events have them too, with other values
-_DEFAULTS_LEFT_OUT = {"on": -1, "undoes": -1, "credit": -1}
+# What most records of a kind would say, and older ones did not.
+_DEFAULTS_LEFT_OUT = {
+    "on": -1,
+    "undoes": -1,
+    "credit": -1,
+    "ledger": "credit",
+    "asked": "managers",
+    "about": 0,
+    "message": -1,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,12 @@ async def waits(db: AsyncConnection, row: int) -> bool:
     return await db.scalar(select(outbox.c.id).where(outbox.c.id == row)) is not None
 
 
+async def goes_first(db: AsyncConnection, room: str) -> bool:
+    """Whether something must be said before anything about this room's power levels is done."""
+    rows = await db.execute(select(outbox.c.action).where(outbox.c.room == room))
+    return any(json.loads(row.action).get("first") for row in rows)
+
+
 async def started(db: AsyncConnection, rows: Sequence[int]) -> None:
     """These rows are being sent: the same thing wanted again from now on is a new row."""
     await db.execute(update(outbox).where(outbox.c.id.in_(rows), outbox.c.merge.is_not(None)).values(merge=None))

@@ -13,32 +13,46 @@ from sqlalchemy import ColumnElement, and_, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from moderation.durations import DAY_MS
 from moderation.events import Json, MembershipChanged, MessagePosted, Received, StateChanged
 from moderation.facts import (
     LASTING,
+    OF_ROOMS,
     ActionTaken,
     Appealed,
+    AwayChanged,
+    CaseAssigned,
     CaseDecided,
     CaseGrew,
+    CaseMoved,
+    CaseNoted,
     CaseOpened,
     CheckpointAnchored,
     CreditChanged,
     DataAsked,
+    DossierStep,
     Fact,
     Held,
     LanguageChosen,
+    NotSeen,
     PartsErased,
     PersonVerified,
     PolicyChanged,
     RecordsPurged,
+    Reported,
     RoleChanged,
     RoomEntered,
     RoomStateChanged,
+    RosterChanged,
     SanctionEnded,
     SanctionExtended,
     SanctionStarted,
+    StatementGiven,
+    TaskDone,
+    TaskOpened,
 )
 from moderation.ids import UserId
+from moderation.own_rules import OVERDUE
 
 from . import anchored
 from . import tables as t
@@ -173,6 +187,7 @@ async def _(fact: RoleChanged, db: AsyncConnection, _index: int, _at_ms: int) ->
 
 @project.register
 async def _(fact: CaseOpened, db: AsyncConnection, index: int, at_ms: int) -> None:
+    waits = fact.state == "open" or fact.rule == OVERDUE  # which costs again each day
     await db.execute(
         insert(t.cases).values(
             n=fact.n,
@@ -186,18 +201,76 @@ async def _(fact: CaseOpened, db: AsyncConnection, index: int, at_ms: int) -> No
             manages=fact.manages,
             state=fact.state,
             outcome="upheld" if fact.state == "decided" else "",
+            asked=fact.asked,
+            about=fact.about,
             opened=at_ms,
-            due=fact.due,
+            due=fact.due if waits else 0,
+            remind=_half_way(at_ms, fact.due) if fact.state == "open" else 0,
             decided=at_ms if fact.state == "decided" else 0,
+            by=fact.by,
+            reason=fact.reason,
             excerpt=fact.excerpt,
         )
     )
-    await db.execute(insert(t.evidence).values(record=fact.on, n=fact.n, event=fact.event))
+    if fact.event:
+        await db.execute(insert(t.evidence).values(record=_message(fact), n=fact.n, event=fact.event))
+
+
+def _message(fact: CaseOpened | CaseGrew | Reported) -> int:
+    """The record of the message that a fact is about: what gave rise to it, or what a report pointed to."""
+    return fact.message if fact.message >= 0 else fact.on
+
+
+def _half_way(at_ms: int, due: int) -> int:
+    return at_ms + (due - at_ms) // 2 if due > at_ms else 0
+
+
+@project.register
+async def _(fact: CaseMoved, db: AsyncConnection, _index: int, at_ms: int) -> None:
+    values: dict[str, object] = {"state": fact.state, "asked": fact.asked, "due": fact.due}
+    if fact.step == "reminded":
+        values["remind"] = 0
+    elif fact.step != "acknowledged":
+        values["remind"] = _half_way(at_ms, fact.due) if fact.step == "escalated" else 0
+    await db.execute(update(t.cases).where(t.cases.c.n == fact.n).values(**values))
+
+
+@project.register
+async def _(fact: CaseAssigned, db: AsyncConnection, index: int, at_ms: int) -> None:
+    values = {"record": index, "n": fact.n, "user": fact.subject, "asked": fact.asked, "at": at_ms}
+    await db.execute(insert(t.assignments).values(**values))
+
+
+@project.register
+async def _(fact: CaseNoted, db: AsyncConnection, index: int, at_ms: int) -> None:
+    values = {"record": index, "n": fact.n, "by": fact.by, "words": fact.words, "at": at_ms}
+    await db.execute(insert(t.case_notes).values(**values))
+
+
+@project.register
+async def _(fact: StatementGiven, db: AsyncConnection, index: int, at_ms: int) -> None:
+    values = {"record": index, "n": fact.n, "subject": fact.subject, "at": at_ms, "statement": fact.statement}
+    await db.execute(insert(t.statements).values(**values))
+
+
+@project.register
+async def _(fact: Reported, db: AsyncConnection, index: int, at_ms: int) -> None:
+    await db.execute(
+        insert(t.reports).values(
+            record=index,
+            n=fact.n,
+            message=_message(fact),
+            subject=fact.subject,
+            by=fact.by,
+            reason=fact.reason,
+            at=at_ms,
+        )
+    )
 
 
 @project.register
 async def _(fact: CaseGrew, db: AsyncConnection, _index: int, _at_ms: int) -> None:
-    await db.execute(insert(t.evidence).values(record=fact.on, n=fact.n, event=fact.event))
+    await db.execute(insert(t.evidence).values(record=_message(fact), n=fact.n, event=fact.event))
 
 
 @project.register
@@ -205,13 +278,80 @@ async def _(fact: CaseDecided, db: AsyncConnection, _index: int, at_ms: int) -> 
     await db.execute(
         update(t.cases)
         .where(t.cases.c.n == fact.n)
-        .values(state=fact.state, outcome=fact.what, decided=at_ms, by=fact.by, reason=fact.reason)
+        .values(state=fact.state, outcome=fact.what, decided=at_ms, by=fact.by, reason=fact.reason, due=0, remind=0)
     )
+    # Who neglected this case neglects it no longer; who appealed in vain still does, if it waits.
+    await db.execute(update(t.cases).where(t.cases.c.about == fact.n, t.cases.c.state == "decided").values(due=0))
+    if fact.state == "affirmed":
+        waits = select(t.cases.c.n).where(t.cases.c.outcome == "")
+        neglect = (t.cases.c.n == fact.n, t.cases.c.rule == OVERDUE, t.cases.c.about.in_(waits.scalar_subquery()))
+        await db.execute(update(t.cases).where(*neglect).values(due=at_ms + DAY_MS))
 
 
 @project.register
-async def _(fact: Appealed, db: AsyncConnection, _index: int, _at_ms: int) -> None:
-    await db.execute(update(t.cases).where(t.cases.c.n == fact.n).values(state=fact.state, due=fact.due))
+async def _(fact: Appealed, db: AsyncConnection, _index: int, at_ms: int) -> None:
+    values = {"state": fact.state, "due": fact.due, "asked": fact.asked, "appeal": fact.words, "appealed": at_ms}
+    await db.execute(update(t.cases).where(t.cases.c.n == fact.n).values(remind=_half_way(at_ms, fact.due), **values))
+
+
+@project.register
+async def _(fact: NotSeen, db: AsyncConnection, _index: int, at_ms: int) -> None:
+    """Clocks do not run while the bot is down: what was not due before is due so much later."""
+    if fact.what != "down":
+        return
+    before = at_ms - fact.count
+    for column in (t.cases.c.due, t.cases.c.remind):
+        await db.execute(update(t.cases).where(column > before).values({column: column + fact.count}))
+    s = t.sanctions.c
+    running = (s.kind.in_(("rectify", "suspend")), s.ended == 0, s.until > before, s.basis == "neglect")
+    await db.execute(update(t.sanctions).where(*running).values(until=s.until + fact.count))
+
+
+@project.register
+async def _(fact: AwayChanged, db: AsyncConnection, index: int, at_ms: int) -> None:
+    if fact.what == "back":
+        await db.execute(delete(t.away).where(t.away.c.user == fact.subject))
+        return
+    values = {"record": index, "since": at_ms, "until": fact.until}
+    statement = upsert(t.away).values(user=fact.subject, **values)
+    await db.execute(statement.on_conflict_do_update(index_elements=["user"], set_=values))
+
+
+@project.register
+async def _(fact: RosterChanged, db: AsyncConnection, index: int, _at_ms: int) -> None:
+    if not fact.hours:
+        key = (t.rosters.c.room == fact.room, t.rosters.c.user == fact.subject)
+        await db.execute(delete(t.rosters).where(*key))
+        return
+    values = {"record": index, "hours": fact.hours}
+    statement = upsert(t.rosters).values(room=fact.room, user=fact.subject, **values)
+    await db.execute(statement.on_conflict_do_update(index_elements=["room", "user"], set_=values))
+
+
+@project.register
+async def _(fact: TaskOpened, db: AsyncConnection, index: int, at_ms: int) -> None:
+    values = {"record": index, "task": fact.task, "n": fact.n, "room": fact.room or "", "subject": fact.subject}
+    await db.execute(insert(t.tasks).values(at=at_ms, **values))
+
+
+@project.register
+async def _(fact: TaskDone, db: AsyncConnection, _index: int, at_ms: int) -> None:
+    values = {"done": max(at_ms, 1), "result": fact.result, "reason": fact.reason}
+    await db.execute(update(t.tasks).where(t.tasks.c.record == fact.start).values(**values))
+
+
+@project.register
+async def _(fact: DossierStep, db: AsyncConnection, index: int, at_ms: int) -> None:
+    said = {"at": at_ms, "reader": fact.reader, "reason": fact.reason}
+    if fact.step == "opened":
+        await db.execute(
+            insert(t.dossiers).values(record=index, subject=fact.subject, covers=fact.covers, task=fact.task, **said)
+        )
+        return
+    step = {"dossier": fact.start, "step": fact.step, "bar": fact.bar, "digest": fact.digest}
+    await db.execute(insert(t.dossier_steps).values(record=index, **step, **said))
+    if fact.step != "approved":
+        await db.execute(update(t.dossiers).where(t.dossiers.c.record == fact.start).values(state=fact.step))
 
 
 @project.register
@@ -229,6 +369,7 @@ async def _(fact: CreditChanged, db: AsyncConnection, index: int, at_ms: int) ->
             n=fact.n,
             room=fact.room or "",
             undoes=fact.undoes,
+            ledger=fact.ledger,
         )
     )
 
@@ -253,7 +394,8 @@ async def _(fact: SanctionStarted, db: AsyncConnection, index: int, at_ms: int) 
         )
     )
     if fact.kind in LASTING:  # whatever was left alone before: this is a new word on it
-        again = update(t.holds).where(t.holds.c.user == fact.subject, t.holds.c.step == "overruled")
+        whose = "" if fact.kind in OF_ROOMS else fact.subject
+        again = update(t.holds).where(t.holds.c.user == whose, t.holds.c.step == "overruled")
         if fact.room is not None:
             again = again.where(t.holds.c.room == fact.room)
         await db.execute(again.values(step="held", corrections=0))
@@ -349,14 +491,22 @@ async def _forget_subject(db: AsyncConnection, start: int, stop: int) -> None:
     await db.execute(update(t.sanctions).where(these(t.sanctions.c.record)).values(event="", **nobody))
     await db.execute(update(t.credit).where(these(t.credit.c.record)).values(person="", user=""))
     await db.execute(update(t.verifications).where(these(t.verifications.c.record)).values(person="", user=""))
+    await db.execute(update(t.assignments).where(these(t.assignments.c.record)).values(user=""))
+    await db.execute(update(t.case_notes).where(these(t.case_notes.c.record)).values(by="", words=""))
+    await db.execute(update(t.statements).where(these(t.statements.c.record)).values(subject="", statement=""))
+    await db.execute(update(t.reports).where(these(t.reports.c.record)).values(subject=""))
+    await db.execute(update(t.tasks).where(these(t.tasks.c.record)).values(subject=""))
+    await db.execute(update(t.dossiers).where(these(t.dossiers.c.record)).values(subject=""))
+    for table in (t.away, t.rosters):
+        await db.execute(delete(table).where(these(table.c.record)))
     await db.execute(delete(t.events).where(these(t.events.c.record)))
 
 
 async def _forget_actor(db: AsyncConnection, start: int, stop: int) -> None:
     """Blank what the records said of those who acted."""
-    for table in (t.sanctions, t.verifications):
+    for table in (t.sanctions, t.verifications, t.reports, t.cases):
         record = table.c.record
-        values = {"by": "", "reason": ""} if table is t.sanctions else {"by": ""}
+        values = {"by": ""} if table is t.verifications else {"by": "", "reason": ""}
         await db.execute(update(table).where(record >= start, record < stop).values(**values))
 
 
@@ -367,7 +517,13 @@ async def _(fact: RecordsPurged, db: AsyncConnection, _index: int, at_ms: int) -
     await db.execute(delete(t.events).where(t.events.c.record < below))
     holding = select(t.sanctions.c.n).where(t.sanctions.c.ended == 0)
     over = select(t.cases.c.n).where(t.cases.c.record < below, t.cases.c.outcome != "", t.cases.c.n.not_in(holding))
-    await db.execute(delete(t.evidence).where(t.evidence.c.n.in_(over)))
+    for table in (t.evidence, t.assignments, t.case_notes, t.statements, t.reports):
+        await db.execute(delete(table).where(table.c.n.in_(over)))
+    await db.execute(delete(t.away).where(t.away.c.until < at_ms))
+    await db.execute(delete(t.tasks).where(t.tasks.c.record < below, t.tasks.c.done > 0))
+    await db.execute(delete(t.dossier_steps).where(t.dossier_steps.c.record < below))
+    steps = select(t.dossier_steps.c.dossier)
+    await db.execute(delete(t.dossiers).where(t.dossiers.c.record < below, t.dossiers.c.record.not_in(steps)))
     await db.execute(delete(t.cases).where(t.cases.c.n.in_(over.scalar_subquery())))
     await db.execute(delete(t.credit).where(t.credit.c.record < below))
     await db.execute(delete(t.sanctions).where(t.sanctions.c.record < below, t.sanctions.c.ended > 0))

@@ -9,7 +9,8 @@ from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, String, Tab
 
 metadata = MetaData()
 
-# sync_token, applied (records applied so far), policy (JSON), anchored (`anchored.py`), stopped_ms
+# sync_token, applied (records applied so far), policy (JSON), anchored (`anchored.py`), alive (when the bot was there
+# last), digest (the day of which desks were told last)
 meta = Table(
     "meta",
     metadata,
@@ -102,16 +103,135 @@ cases = Table(
     Column("state", String, nullable=False),
     Column("outcome", String, nullable=False, default=""),
     Column("opened", Integer, nullable=False),
-    Column("due", Integer, nullable=False),
+    Column("due", Integer, nullable=False),  # 0: nothing is due any more
     Column("decided", Integer, nullable=False, default=0),
     Column("by", String, nullable=False, default=""),
     Column("reason", Text, nullable=False, default=""),
     Column("excerpt", Text, nullable=False, default=""),
     Column("card", String, nullable=False, default=""),  # event id of the card in the desk
+    Column("asked", String, nullable=False, server_default="managers"),  # whose word it waits for
+    Column("about", Integer, nullable=False, server_default="0"),  # the case that was neglected, or decided wrongly
+    Column("remind", Integer, nullable=False, server_default="0"),  # when half the time is over; 0: not any more
+    Column("appealed", Integer, nullable=False, server_default="0"),  # when
+    Column("appeal", Text, nullable=False, server_default=""),  # the words of who appeals
 )
 Index("cases_by_subject", cases.c.person, cases.c.opened)
 Index("cases_by_state", cases.c.room, cases.c.state, cases.c.due)
 Index("cases_by_card", cases.c.card)
+Index("cases_by_due", cases.c.due)
+Index("cases_about", cases.c.about)
+
+# Who answers for a case: who was on duty when it came, or to whom it was passed on.
+assignments = Table(
+    "assignments",
+    metadata,
+    Column("record", Integer, primary_key=True),
+    Column("n", Integer, nullable=False),
+    Column("user", String, nullable=False),
+    Column("asked", String, nullable=False),  # managers | owner | operator
+    Column("at", Integer, nullable=False),
+)
+Index("assignments_by_case", assignments.c.n)
+
+case_notes = Table(
+    "case_notes",
+    metadata,
+    Column("record", Integer, primary_key=True),
+    Column("n", Integer, nullable=False),
+    Column("by", String, nullable=False, default=""),
+    Column("words", Text, nullable=False, default=""),
+    Column("at", Integer, nullable=False),
+)
+Index("case_notes_by_case", case_notes.c.n)
+
+# Statements of reasons, each as it was given.
+statements = Table(
+    "statements",
+    metadata,
+    Column("record", Integer, primary_key=True),
+    Column("n", Integer, nullable=False),
+    Column("subject", String, nullable=False, default=""),
+    Column("at", Integer, nullable=False),
+    Column("statement", Text, nullable=False, default=""),  # JSON
+)
+Index("statements_by_case", statements.c.n)
+
+reports = Table(
+    "reports",
+    metadata,
+    Column("record", Integer, primary_key=True),
+    Column("n", Integer, nullable=False),
+    Column("message", Integer, nullable=False),  # record of the event it points to
+    Column("subject", String, nullable=False, default=""),
+    Column("by", String, nullable=False, default=""),
+    Column("reason", Text, nullable=False, default=""),
+    Column("at", Integer, nullable=False),
+)
+Index("reports_by_case", reports.c.n)
+Index("reports_by_reporter", reports.c.by, reports.c.at)
+
+# Who is away from their duties, everywhere.
+away = Table(
+    "away",
+    metadata,
+    Column("user", String, primary_key=True),
+    Column("record", Integer, nullable=False),
+    Column("since", Integer, nullable=False),
+    Column("until", Integer, nullable=False),
+)
+
+# The hours in which people are on duty in a room; a room without any has everybody on duty.
+rosters = Table(
+    "rosters",
+    metadata,
+    Column("room", String, primary_key=True),
+    Column("user", String, primary_key=True),
+    Column("record", Integer, nullable=False),
+    Column("hours", Text, nullable=False),
+)
+
+# What waits for the operator.
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("record", Integer, primary_key=True),
+    Column("task", String, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("room", String, nullable=False, default=""),
+    Column("subject", String, nullable=False, default=""),
+    Column("at", Integer, nullable=False),
+    Column("done", Integer, nullable=False, default=0),
+    Column("result", String, nullable=False, default=""),
+    Column("reason", Text, nullable=False, default=""),
+)
+
+# Files about people: begun, declined; each step that was taken stands in the table below.
+dossiers = Table(
+    "dossiers",
+    metadata,
+    Column("record", Integer, primary_key=True),
+    Column("subject", String, nullable=False, default=""),
+    Column("covers", Text, nullable=False, default=""),  # the numbers of the cases, as JSON
+    Column("task", Integer, nullable=False, default=-1),  # record
+    Column("state", String, nullable=False, default="open"),  # open | declined | exported
+    Column("at", Integer, nullable=False),
+    Column("reader", String, nullable=False, default=""),
+    Column("reason", Text, nullable=False, default=""),
+)
+
+dossier_steps = Table(
+    "dossier_steps",
+    metadata,
+    Column("record", Integer, primary_key=True),
+    Column("dossier", Integer, nullable=False),  # record that began it
+    Column("step", String, nullable=False),  # approved | declined | exported
+    Column("at", Integer, nullable=False),
+    Column("reader", String, nullable=False, default=""),
+    Column("reason", Text, nullable=False, default=""),
+    Column("bar", Text, nullable=False, default=""),
+    Column("digest", String, nullable=False, default="-"),
+)
+Index("dossier_steps_by_dossier", dossier_steps.c.dossier)
 
 evidence = Table(
     "evidence",
@@ -136,6 +256,7 @@ credit = Table(
     Column("n", Integer, nullable=False),
     Column("room", String, nullable=False, default=""),
     Column("undoes", Integer, nullable=False, default=-1),
+    Column("ledger", String, nullable=False, server_default="credit"),
 )
 Index("credit_by_person", credit.c.person)
 
@@ -177,7 +298,7 @@ holds = Table(
     metadata,
     Column("room", String, primary_key=True),
     Column("user", String, primary_key=True),
-    Column("what", String, primary_key=True),  # level | ban
+    Column("what", String, primary_key=True),  # level | ban; of the room itself: posting, posting TYPE, joining
     Column("step", String, nullable=False),  # intended | held
     Column("prior", String, nullable=False),
     Column("held", String, nullable=False),

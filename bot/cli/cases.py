@@ -3,8 +3,8 @@
 What people wrote is not shown here: reading it needs a reason and is recorded (`answerable logs show`).
 
 ``--json`` of the list: objects with the keys `n`, `room` (code), `subject`, `rule`, `class`, `state`, `outcome`,
-`opened`, `due`, `decided` (0: not yet). Of one case: the same, and `room_id`, `decide`, `by`, `reason`, `record`
-and `evidence` (objects with `record` and `event`).
+`opened`, `due`, `decided` (0: not yet). Of one case: the same, and `room_id`, `decide`, `by`, `reason`, `record`,
+`reports` (how many reported it) and `evidence` (objects with `record` and `event`).
 """
 
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,6 +26,21 @@ if TYPE_CHECKING:
 
 # The states in which somebody still has to decide.
 UNDECIDED = ("open", "acknowledged", "overdue", "escalated_owner", "escalated_operator", "appealed")
+SHOWN = (
+    "n",
+    "room",
+    "subject",
+    "rule",
+    "class",
+    "reports",
+    "state",
+    "outcome",
+    "opened",
+    "due",
+    "decided",
+    "by",
+    "reason",
+)
 LISTED = ("n", "room", "subject", "rule", "class", "state", "outcome", "opened", "due", "decided")
 
 app = new_app("cli.cases.help")
@@ -69,8 +84,7 @@ def _show_one(case: dict[str, Any], *, json: bool) -> None:
     if json:
         as_json(case)
         return
-    shown = ("n", "room", "subject", "rule", "class", "state", "outcome", "opened", "due", "decided", "by", "reason")
-    rows = ([text(f"cli.column.{key}"), _cell(case, key)] for key in shown if case[key] not in ("", 0))
+    rows = ([text(f"cli.column.{key}"), _cell(case, key)] for key in SHOWN if case[key] not in ("", 0))
     table(("what", "value"), rows)
     table(("record", "event"), ([str(item["record"]), item["event"]] for item in case["evidence"]))
     if case["evidence"]:
@@ -80,7 +94,7 @@ def _show_one(case: dict[str, Any], *, json: bool) -> None:
 def _cell(row: dict[str, Any], key: str) -> object:
     value = row[key]
     match key:
-        case "n":
+        case "n" | "reports":
             return str(value)
         case "state" if value in UNDECIDED and row["due"] < now_ms():
             return text("cli.cases.late", state=word("state", value))
@@ -137,6 +151,7 @@ async def _one(db: "AsyncConnection", n: int) -> dict[str, Any]:
     from sqlalchemy import func, select
 
     from storage import tables as t
+    from storage.views import how_many, reports_of
 
     row = (await db.execute(_select().where(t.cases.c.n == n))).first()
     if row is None:
@@ -144,4 +159,4 @@ async def _one(db: "AsyncConnection", n: int) -> dict[str, Any]:
         raise Refused("cli.cases.unknown", n=n, last=last) if last else Refused("cli.cases.none")
     events = select(t.evidence).where(t.evidence.c.n == n).order_by(t.evidence.c.record)
     evidence = [{"record": item.record, "event": item.event} for item in await db.execute(events)]
-    return {**as_dict(row), "evidence": evidence}
+    return {**as_dict(row), "reports": how_many(await reports_of(db, n)), "evidence": evidence}

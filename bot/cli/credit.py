@@ -1,5 +1,7 @@
 """`answerable credit [PERSON]`: one person's credit and all that led to it, or everybody with an entry.
 
+With ``--standing`` the ledger of those who run groups instead.
+
 ``--json`` without a person: a list of objects with the keys `person`, `credit`, `tier`, `entries` (how many
 count now). With a person: an object with the keys `user`, `person`, `credit`, `tier`, `back_in_a` (when the credit
 is back in tier A if nothing more is charged; null if it is now), `in_force` (objects with `kind`, `room` (null: every
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from moderation.facts import Ledger
 from moderation.notices import Moment, Who
 
 from .lookup import find_person, now_ms, read
@@ -19,9 +22,12 @@ from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
 from .output import as_json, say, table, text, word
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from moderation.context import PersonView
+    from moderation.credit import Entry
 
     from ..config import Config
 
@@ -32,15 +38,17 @@ app = new_app("cli.credit.help")
 def credit(
     person: Annotated[str | None, typer.Argument(metavar="[PERSON]", help=text("cli.option.person"))] = None,
     config_file: ConfigFile = DEFAULT_CONFIG,
+    standing: Annotated[bool, typer.Option("--standing", help=text("cli.credit.standing"))] = False,
     json: AsJson = False,
 ) -> None:
     """Show credit."""
+    ledger: Ledger = "standing" if standing else "credit"
     if person is None:
-        _show_all(read(config_file, _everybody), json=json)
+        _show_all(read(config_file, lambda db, config: _everybody(db, config, ledger)), json=json)
         return
 
     async def query(db: "AsyncConnection", config: "Config") -> dict[str, Any]:
-        return await _one(db, config, person)
+        return await _one(db, config, person, ledger)
 
     _show_one(read(config_file, query), json=json)
 
@@ -88,15 +96,16 @@ def _cell(entry: dict[str, Any], column: str) -> object:
             return "" if value is None else value
 
 
-async def _everybody(db: "AsyncConnection", config: "Config") -> list[dict[str, Any]]:
+async def _everybody(db: "AsyncConnection", config: "Config", ledger: Ledger) -> list[dict[str, Any]]:
     from sqlalchemy import select
 
     from moderation.credit import Entry, balance, effective, tier
     from moderation.ids import PersonId, RoomId
+    from moderation.ledger import settings_of
     from storage import tables as t
 
     ledgers: dict[str, list[Entry]] = defaultdict(list)
-    for row in await db.execute(select(t.credit)):
+    for row in await db.execute(select(t.credit).where(t.credit.c.ledger == ledger)):
         ledgers[row.person].append(
             Entry(
                 id=row.record,
@@ -104,14 +113,14 @@ async def _everybody(db: "AsyncConnection", config: "Config") -> list[dict[str, 
                 at_ms=row.at,
                 entry=row.entry,
                 cost=row.cost,
-                grade=row.grade,
+                grade=row.grade if row.grade != "-" else None,
                 rule=row.rule,
                 case=row.n or None,
                 room=RoomId(row.room) if row.room else None,
                 undoes=row.undoes if row.undoes >= 0 else None,
             )
         )
-    now, settings = now_ms(), config.credit
+    now, settings = now_ms(), settings_of(ledger, config.policy)
     found = [(balance(entries, now, settings), person, entries) for person, entries in ledgers.items()]
     return [
         {
@@ -124,17 +133,19 @@ async def _everybody(db: "AsyncConnection", config: "Config") -> list[dict[str, 
     ]
 
 
-async def _one(db: "AsyncConnection", config: "Config", typed: str) -> dict[str, Any]:
-    from moderation.credit import balance, effective, reaches, tier
+async def _one(db: "AsyncConnection", config: "Config", typed: str, ledger: Ledger) -> dict[str, Any]:
+    from moderation.credit import effective, reaches, tier
     from moderation.ids import UserId
+    from moderation.ledger import account
     from storage.views import person_view
 
-    now, settings = now_ms(), config.credit
+    now = now_ms()
     user = UserId(await find_person(db, typed))
     view = await person_view(db, user, now_ms=now, recent_since=now)
-    credit = balance(view.entries, now, settings)
-    back = reaches(view.entries, config.tiers.a, now, settings)
-    counting = {entry.id for entry in effective(view.entries, now, settings)}
+    own = account(view, ledger, None, config.policy)
+    credit = own.balance(now)
+    back = reaches(own.entries, config.tiers.a, now, own.settings)
+    counting = {entry.id for entry in effective(own.entries, now, own.settings)}
     return {
         "user": user,
         "person": view.person,
@@ -142,7 +153,7 @@ async def _one(db: "AsyncConnection", config: "Config", typed: str) -> dict[str,
         "tier": tier(credit, config.tiers),
         "back_in_a": back if back is not None and back > now else None,
         "in_force": _in_force(view),
-        "entries": _entries(view, counting),
+        "entries": _entries(own.entries, counting),
     }
 
 
@@ -153,7 +164,7 @@ def _in_force(view: "PersonView") -> list[dict[str, Any]]:
     ]
 
 
-def _entries(view: "PersonView", counting: set[int]) -> list[dict[str, Any]]:
+def _entries(entries: "Sequence[Entry]", counting: set[int]) -> list[dict[str, Any]]:
     return [
         {
             "record": entry.id,
@@ -165,5 +176,5 @@ def _entries(view: "PersonView", counting: set[int]) -> list[dict[str, Any]]:
             "case": entry.case,
             "counts": entry.id in counting,
         }
-        for entry in view.entries
+        for entry in entries
     ]

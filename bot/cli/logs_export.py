@@ -107,7 +107,7 @@ def export(
     try:
         with progress() as bar:
             summary = make(
-                data / "records", out, request, CatalogWords(_language(lang)), media=kept_files(data),
+                data / "records", out, request, CatalogWords(language_of(lang)), media=kept_files(data),
                 announce=announce, progress=_told(bar),
             )  # fmt: skip
     except OSError as error:
@@ -131,7 +131,8 @@ def kept_files(data: Path) -> Callable[[str], BinaryIO | None]:
     return opened
 
 
-def _language(asked: str | None) -> str:
+def language_of(asked: str | None) -> str:
+    """The language of the page: what was asked for, or the terminal's."""
     if asked is not None and asked not in LANGUAGES:
         raise typer.BadParameter(text("cli.logs.bad_lang", languages=", ".join(LANGUAGES)), param_hint="--lang")
     return asked or cli_language()

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from storage.records.draft import Record
     from storage.records.journal import Journal
 
-_KEPT_META = ("sync_token", "stopped_ms")
+_KEPT_META = ("sync_token", "alive")
 _SIDES = ("-wal", "-shm")
 _STEP = 500  # records between two words of progress
 

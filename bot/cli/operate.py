@@ -5,11 +5,15 @@ asks is recorded in both cases. Left to others: what is done (`bot/operations.py
 """
 
 import asyncio
-from collections.abc import Mapping
+import logging
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import orjson
+import structlog
 
 from moderation.errors import Refused
 
@@ -34,9 +38,24 @@ def perform(config: Config, do: str, **arguments: Any) -> dict[str, Any]:
 async def _here(config: Config, do: str, arguments: Mapping[str, Any], bar: Bar | None) -> dict[str, Any]:
     from ..wiring import records_only
 
-    async with records_only(config) as operations:
-        done: dict[str, Any] = await operations.by_name()[do](arguments, user(), _told(bar))
-        return done
+    with _quietly():
+        async with records_only(config) as operations:
+            done: dict[str, Any] = await operations.by_name()[do](arguments, user(), _told(bar))
+            return done
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """What the bot says while it opens its records is no result: warnings go to stderr, the rest nowhere."""
+    before = structlog.get_config()
+    structlog.configure(
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+    )
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 async def ask_bot(data_dir: Path, do: str, arguments: Mapping[str, Any], bar: Bar | None) -> dict[str, Any]:

@@ -1,16 +1,20 @@
-"""`answerable rooms`: the rooms the bot serves, and how well it can.
+"""`answerable rooms`: the rooms the bot serves, how well it can, and what is in force against them.
 
 ``--json``: a list of objects with the keys `code`, `room`, `name`, `purpose`, `condition`, `language`,
-`members` (joined), `open_cases`.
+`members` (joined), `open_cases`, `measures` (objects with `kind`, `until` (0: no end), `basis`, `case`).
+Left to others: ordering and lifting measures (`rooms_measures.py`).
 """
 
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from moderation.notices import Moment
+
 from .lookup import as_dict, read
 from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
 from .output import as_json, say, table, text, word
+from .rooms_measures import add_measures
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -22,26 +26,41 @@ KEYS = ("code", "room", "name", "purpose", "condition", "language", "members", "
 app = new_app("cli.rooms.help")
 
 
-@app.command(help=text("cli.rooms.help"), epilog=text("cli.rooms.epilog"))
+@app.callback(invoke_without_command=True, help=text("cli.rooms.help"), epilog=text("cli.rooms.epilog"))
 def rooms(
+    context: typer.Context,
     config_file: ConfigFile = DEFAULT_CONFIG,
     every: Annotated[bool, typer.Option("--all", "-a", help=text("cli.rooms.all"))] = False,
     json: AsJson = False,
 ) -> None:
     """List the rooms."""
+    if context.invoked_subcommand is not None:
+        return
     found = read(config_file, _rooms)
     chosen = [row for row in found if every or (row["purpose"] == "group" and row["condition"] != "left")]
     if json:
         as_json(chosen)
     elif chosen:
-        columns = ("code", "name", "condition", "members", "open_cases", "room")
+        columns = ("code", "name", "condition", "members", "open_cases", "measures", "room")
         table(columns, ([_cell(row, column) for column in columns] for row in chosen))
     else:
         say("cli.rooms.none")
 
 
 def _cell(row: dict[str, Any], column: str) -> object:
+    if column == "measures":
+        return "; ".join(_measure(each) for each in row["measures"])
     return word("condition", row["condition"]) if column == "condition" else row[column]
+
+
+def _measure(measure: dict[str, Any]) -> str:
+    kind = word("sanction", measure["kind"])
+    if not measure["until"]:
+        return kind
+    return text("cli.rooms.until", kind=kind, until=Moment(measure["until"]))
+
+
+add_measures(app)
 
 
 async def _rooms(db: "AsyncConnection", _config: "Config") -> list[dict[str, Any]]:
@@ -61,4 +80,17 @@ async def _rooms(db: "AsyncConnection", _config: "Config") -> list[dict[str, Any
     )
     columns = (t.rooms.c[key] for key in KEYS[:-2])
     query = select(*columns, joined.label("members"), pending.label("open_cases")).order_by(t.rooms.c.entered)
-    return [as_dict(row) for row in await db.execute(query)]
+    in_force = await _measures(db)
+    return [{**as_dict(row), "measures": in_force.get(row.room, [])} for row in await db.execute(query)]
+
+
+async def _measures(db: "AsyncConnection") -> dict[str, list[dict[str, Any]]]:
+    from moderation.facts import OF_ROOMS
+    from storage import views
+
+    found: dict[str, list[dict[str, Any]]] = {}
+    for each in await views.all_in_force(db):
+        if each.kind in OF_ROOMS:
+            measure = {"kind": each.kind, "until": each.until, "basis": each.basis, "case": each.n}
+            found.setdefault(str(each.room), []).append(measure)
+    return found

@@ -11,6 +11,7 @@ from storage import views
 
 from ..messages.catalog import LANGUAGES
 from .call import Call, Command, Reply
+from .room import in_force
 
 MAX_NAMES = 50
 
@@ -56,6 +57,7 @@ async def status(call: Call) -> Reply:
         line("status.room", room=RoomName(room.room), condition=Phrase(f"condition.{room.condition}")),
         line("status.numbers", records=numbers.records, members=numbers.members, open=numbers.open_cases),
     ]
+    lines += in_force(list(await views.measures_of_room(call.db, room.room)))
     lines += [line(f"joining.missing.{lack.right}", level=lack.level) for lack in room.power.missing_for(call.bot)]
     return Reply(tuple(lines))
 

@@ -4,7 +4,7 @@ A command declares what it needs and gets only this. It returns facts and lines;
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,7 +13,7 @@ from moderation.actions import Action, Redact, Say, Tell
 from moderation.context import Context, RoomView
 from moderation.events import MessagePosted, ReactionGiven
 from moderation.facts import Fact
-from moderation.ids import UserId
+from moderation.ids import RoomId, UserId
 from moderation.notices import Line
 from moderation.orders import Order
 from moderation.policy import Policy
@@ -22,19 +22,22 @@ from ..knowledge import Knowledge
 from .parse import Given
 
 Who = Literal["everyone", "manager"]
+Words = Callable[[RoomId, int], str]  # the text of the message in this room recorded here; it reads the disk
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What a command brings: facts, the answer, and actions beside it.
 
-    `private`: the answer concerns one person, so it is not given before all in a group.
+    `private`: the answer concerns one person, so it is not given before all in a group. `alone`: nor may it show,
+    to the managers either, that there was anything to answer.
     """
 
     lines: tuple[Line, ...] = ()
     facts: tuple[Fact, ...] = ()
     actions: tuple[Action, ...] = ()
     private: bool = False
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,8 @@ class Call:
     knowledge: Knowledge
     prefix: str
     bot: UserId
+    words: Words
+    zone: str  # the time zone of this deployment
 
     @property
     def caller(self) -> UserId:
@@ -89,12 +94,23 @@ class Command:
     aliases: tuple[str, ...] = ()
     inside: bool = False  # only for those who are in the room now
     anywhere: bool = False  # answered also where no one group is meant; `group` is then where it was said
+    discreet: bool = False  # nobody else is to see that it was asked, nor the answer, whatever that is
+
+
+def discreet(call: Call, reply: Reply) -> Reply:
+    """The reply, so that nobody else sees that something was asked; and what asked for it goes, where it can."""
+    gone: tuple[Action, ...] = ()
+    if call.here.purpose != "direct" and call.here.condition == "protected":
+        gone = (Redact(room=call.here.room, event=call.event.event, subject=call.caller),)
+    return replace(reply, alone=True, actions=(*reply.actions, *gone))
 
 
 def answered(call: Call, reply: Reply) -> tuple[Action, ...]:
     """The answer as an action: in the room it was asked in, or to the person alone."""
     if not reply.lines:
         return ()
+    if reply.alone and call.here.purpose != "direct":
+        return (Tell(room=call.here.room, subject=call.caller, lines=reply.lines, alone=True),)
     if reply.private and call.here.purpose == "group":
         return (Tell(room=call.group.room, subject=call.caller, lines=reply.lines),)
     event = call.event

@@ -1,50 +1,110 @@
-"""cases, case, uphold, dismiss, why: cases seen and decided, by word or by a reaction on the card."""
+"""cases, case, ack, note, uphold, dismiss, why, appeal: cases seen and decided, by word or by a reaction on a card."""
 
 from typing import Any
 
 from moderation.appeals import lodge
 from moderation.consequences import DISMISS, MORE, UPHOLD
 from moderation.context import CaseView
-from moderation.decide import decide
+from moderation.decide import acknowledge, decide
 from moderation.errors import Refused
-from moderation.ids import UserId
+from moderation.facts import CaseNoted, Fact
+from moderation.ids import RoomId, UserId
+from moderation.neglect import FAULTS, neglected
 from moderation.notices import Line, Moment, Phrase, RoomName, RuleText, Who, line
-from moderation.responsibility import require
+from moderation.responsibility import FAULTS_OF_DECISIONS, is_operator, require, require_fault
+from moderation.statements import from_json
 from storage import views
 
-from ..desk import card_lines
+from ..card_lines import card_lines, note_lines, read_card
+from ..report_lines import report_lines
+from ..statement_lines import statement_lines
 from .call import Call, Command, Reply
+from .rights import must_manage
 
 MAX_CASES = 20
+MAX_STATEMENTS = 3  # the newest of a case
 
 
 async def cases(call: Call) -> Reply:
-    """The open cases of the room, by deadline."""
-    require("decide", call.caller, call.group, call.policy)
-    rows = await views.open_cases(call.db, call.group.room, MAX_CASES)
+    """The cases that wait, by deadline: of this room, or asked alone, of all rooms that the caller answers for."""
+    rooms = await _rooms(call)
+    rows = await views.waiting_cases(call.db, rooms, MAX_CASES + 1)
     if not rows:
-        return Reply((line("cases.none", room=RoomName(call.group.room)),), private=True)
-    lines = [line("cases.head", room=RoomName(call.group.room), count=len(rows))]
-    lines += [
-        line(
-            "cases.due",
-            n=row.n,
-            grade=Phrase(f"grade.{row.grade}"),
-            rule=RuleText(row.rule),
-            who=Who(UserId(row.subject)),
-            due=Moment(row.due),
-        )
-        for row in rows
-    ]
+        return Reply((line("cases.none-anywhere"),) if len(rooms) != 1 else (_none(rooms[0]),), private=True)
+    head = line("cases.head-all", count=len(rooms)) if len(rooms) != 1 else _head(rooms[0], len(rows))
+    lines = [head, *(_waiting_line(row, several=len(rooms) != 1) for row in rows[:MAX_CASES])]
+    if len(rows) > MAX_CASES:
+        lines.append(line("cases.more", limit=MAX_CASES))
     return Reply(tuple(lines), private=True)
+
+
+async def _rooms(call: Call) -> list[RoomId]:
+    """The room meant, else all that the caller answers for."""
+    if call.group.purpose == "group":
+        await must_manage(call, call.group)
+        return [call.group.room]
+    if is_operator(call.caller, call.policy):
+        return list(await views.active_groups(call.db))
+    manages = (await call.context(call.caller)).subject.manages
+    there = await views.memberships_of(call.db, call.caller)
+    rooms = [room for room in sorted(manages) if there.get(room) == "join"]
+    if not rooms:
+        raise Refused("error.right.manager-nowhere")
+    return rooms
+
+
+def _none(room: RoomId) -> Line:
+    return line("cases.none", room=RoomName(room))
+
+
+def _head(room: RoomId, count: int) -> Line:
+    return line("cases.head", room=RoomName(room), count=min(count, MAX_CASES))
+
+
+def _waiting_line(row: Any, *, several: bool) -> Line:
+    fields = {
+        "n": row.n,
+        "grade": Phrase(f"grade.{row.grade}"),
+        "rule": RuleText(row.rule),
+        "who": Who(UserId(row.subject)),
+        "state": Phrase(f"state.{row.state}"),
+        "due": Moment(row.due),
+    }
+    return line("cases.due-in", room=RoomName(row.room), **fields) if several else line("cases.due", **fields)
 
 
 async def case(call: Call) -> Reply:
     """All that is known of one case."""
     require("decide", call.caller, call.group, call.policy)
-    found, row = await _find(call, call.given.case or 0)
-    person = (await call.context(found.subject)).subject
-    return Reply(card_lines(found, row, person, call.policy, call.now_ms, call.prefix), private=True)
+    found, _ = await _find(call, call.given.case or 0)
+    card = await read_card(call.db, found.n, call.now_ms)
+    assert card is not None
+    lines = card_lines(card, call.policy, call.now_ms, call.prefix, await _reported(call, found))
+    return Reply((*lines, *note_lines(card)), private=True)
+
+
+async def ack(call: Call) -> Reply:
+    """Say that one has seen a case. The deadline stays."""
+    found, _ = await _find(call, call.given.case or 0)
+    return Reply((line("done.ack", n=found.n),), acknowledge(found, call.caller, call.group, call.policy, on=call.on))
+
+
+async def note(call: Call) -> Reply:
+    """Leave a note on a case for those who handle it."""
+    found, _ = await _find(call, call.given.case or 0)
+    if call.caller == found.subject:
+        raise Refused("error.case.own", n=found.n)
+    if not call.given.reason.strip():
+        raise Refused("error.missing.words")
+    noted = CaseNoted(room=found.room, on=call.on, n=found.n, by=call.caller, words=call.given.reason)
+    answer = () if call.here.purpose == "desk" else (line("done.note", n=found.n),)
+    return Reply(answer, (noted,), private=True)
+
+
+async def _reported(call: Call, found: CaseView) -> tuple[Line, ...]:
+    """The reports; who reported is named to whoever handles the case and asks alone: others may read the desk later."""
+    names = call.caller != found.subject and call.here.purpose != "desk"
+    return report_lines(found, await views.reports_of(call.db, found.n), names=names)
 
 
 async def uphold(call: Call) -> Reply:
@@ -65,7 +125,7 @@ async def why(call: Call) -> Reply:
     found = await views.case_view(call.db, n)
     if found is None or found[0].subject != call.caller:
         raise Refused("error.case.none", n=n)
-    return Reply(_statement(*found), private=True)
+    return Reply(await _statement(call, *found), private=True)
 
 
 async def appeal(call: Call) -> Reply:
@@ -75,7 +135,7 @@ async def appeal(call: Call) -> Reply:
         found,
         by=call.caller,
         words=call.given.reason,
-        decided_ms=row.decided,  # type: ignore[attr-defined]
+        decided_ms=row.decided,
         now_ms=call.now_ms,
         policy=call.policy,
         on=call.on,
@@ -94,10 +154,12 @@ async def pressed(call: Call, n: int, key: str) -> Reply | None:
         return None
     require("decide", call.caller, call.group, call.policy)
     found, _ = await _find(call, n)
+    seen = found.state == "open" and found.subject != call.caller
+    facts = acknowledge(found, call.caller, call.group, call.policy, on=call.on) if seen else ()
     rows = await views.cases_of(call.db, found.subject, call.group.room, MAX_CASES)
     lines = [line("history.head", who=Who(found.subject), count=len(rows))]
     lines += [case_line(row) for row in rows]
-    return Reply(tuple(lines))
+    return Reply(tuple(lines), facts)
 
 
 def case_line(row: Any) -> Line:
@@ -115,20 +177,44 @@ def case_line(row: Any) -> Line:
 
 async def _decide(call: Call, what: str, n: int = 0) -> Reply:
     found, row = await _find(call, n or call.given.case or 0)
+    fault, reason = _fault(call.given.reason)
     facts = decide(
         found,
         what,
         by=call.caller,
-        decided_by=row.by,  # type: ignore[attr-defined]
-        reason=call.given.reason,
+        decided_by=row.by,
+        reason=reason,
         context=await call.context(found.subject),
         policy=call.policy,
         on=call.on,
     )
+    if fault:
+        facts = (*facts, *await _wrongly_decided(call, found, UserId(row.by), fault, reason))
     return Reply((line(f"decided.{what}", n=found.n, who=Who(found.subject)),), facts)
 
 
-async def _any_case(call: Call) -> tuple[CaseView, object]:
+def _fault(reason: str) -> tuple[str, str]:
+    """How wrong the decision was that is reversed, if that is said: ``error`` or ``bad-faith``, then the reason."""
+    word, _, rest = reason.partition(" ")
+    return (word.lower(), rest.strip()) if word.lower() in FAULTS_OF_DECISIONS else ("", reason)
+
+
+async def _wrongly_decided(call: Call, found: CaseView, decider: UserId, fault: str, reason: str) -> tuple[Fact, ...]:
+    """What it costs whoever made the decision that is reversed."""
+    require_fault(fault, found, decider, call.caller, call.group, call.policy)
+    return neglected(
+        await call.context(decider),
+        FAULTS[fault],
+        n=call.knowledge.next_case,
+        about=found.n,
+        policy=call.policy,
+        on=call.on,
+        by=call.caller,
+        reason=reason,
+    )
+
+
+async def _any_case(call: Call) -> tuple[CaseView, Any]:
     """A case by its number alone: whom it concerns may not be in the room any more."""
     n = call.given.case or 0
     found = await views.case_view(call.db, n)
@@ -137,44 +223,31 @@ async def _any_case(call: Call) -> tuple[CaseView, object]:
     return found
 
 
-async def _find(call: Call, n: int) -> tuple[CaseView, object]:
+async def _find(call: Call, n: int) -> tuple[CaseView, Any]:
     found = await views.case_view(call.db, n)
     if found is None or found[0].room != call.group.room:
         raise Refused("error.case.none", n=n)
     return found
 
 
-def _statement(found: CaseView, row: object) -> tuple[Line, ...]:
-    lines = [
-        line(
-            "why.case",
-            n=found.n,
-            room=RoomName(found.room),
-            when=Moment(row.opened),  # type: ignore[attr-defined]
-            rule=RuleText(found.rule),
-            grade=Phrase(f"grade.{found.grade}"),
-        )
-    ]
-    if words := row.excerpt:  # type: ignore[attr-defined]
-        lines.append(line("why.words", words=words))
-    lines.append(line("why.found"))
-    by = row.by  # type: ignore[attr-defined]
-    if not found.outcome:
-        lines.append(line("why.open", due=Moment(row.due)))  # type: ignore[attr-defined]
-    elif by:
-        lines.append(line(f"why.{found.outcome}", by=Who(by)))
-    else:
-        lines.append(line("why.by-rule"))
-    if reason := row.reason:  # type: ignore[attr-defined]
-        lines.append(line("notice.reason", reason=reason))
+async def _statement(call: Call, found: CaseView, row: Any) -> tuple[Line, ...]:
+    """The statements of reasons as they were given; where none was yet, what is known."""
+    kept = [from_json(text) for text in await views.statements_of(call.db, found.n)]
+    lines = [each for stated in kept[-MAX_STATEMENTS:] if stated for each in statement_lines(stated, found.room)]
+    if not lines:
+        lines = [line("why.open-case", n=found.n, room=RoomName(found.room), rule=RuleText(found.rule))]
+    if not found.outcome or found.state == "appealed":
+        lines.append(line("why.open", due=Moment(row.due)))
     return tuple(lines)
 
 
 COMMANDS = (
     Command("why", "everyone", "case?", why, anywhere=True),
     Command("appeal", "everyone", "case reason*", appeal, anywhere=True),
-    Command("cases", "manager", "", cases),
+    Command("cases", "manager", "", cases, anywhere=True),
     Command("case", "manager", "case", case),
+    Command("ack", "manager", "case", ack),
+    Command("note", "manager", "case reason*", note),
     Command("uphold", "manager", "case reason*", uphold),
     Command("dismiss", "manager", "case reason*", dismiss),
 )

@@ -1,7 +1,12 @@
 """credit and history: how somebody stands, and why."""
 
+from collections.abc import Iterator
+
+from moderation.context import PersonView
 from moderation.credit import balance, reaches, tier
 from moderation.errors import Refused
+from moderation.facts import OF_ROOMS
+from moderation.ledger import account
 from moderation.notices import Line, Moment, Phrase, RuleText, Who, line
 from moderation.responsibility import require
 from storage import views
@@ -27,7 +32,7 @@ async def credit(call: Call) -> Reply:
     top = call.policy.credit.ceiling
     if now < top and (back := reaches(ledger, top, call.now_ms, call.policy.credit)):
         lines.append(line("credit.full-again", when=Moment(back)))
-    lines += [_sanction(kind.kind, kind.until) for kind in context.subject.in_force]
+    lines += [_sanction(held.kind, held.until) for held in context.subject.in_force if held.kind not in OF_ROOMS]
     lines += [
         line(
             f"credit.entry.{entry.entry}",
@@ -38,7 +43,18 @@ async def credit(call: Call) -> Reply:
         )
         for entry in ledger[-MAX_ENTRIES:]
     ]
-    return Reply(tuple(lines), private=True)
+    return Reply((*lines, *_standing(call, context.subject)), private=True)
+
+
+def _standing(call: Call, person: PersonView) -> Iterator[Line]:
+    """Of those who run a room, or once did: their standing, and why."""
+    if not person.manages and not person.standing:
+        return
+    own = account(person, "standing", call.group.room, call.policy)
+    yield line("standing.now", who=Who(person.user), standing=own.balance(call.now_ms))
+    for entry in own.entries[-MAX_ENTRIES:]:
+        key = f"standing.entry.{entry.entry}"
+        yield line(key, when=Moment(entry.at_ms), cost=entry.cost, rule=RuleText(entry.rule), n=entry.case or 0)
 
 
 async def history(call: Call) -> Reply:

@@ -1,8 +1,8 @@
 """Reads a command from a message: pure, so that it can be fuzzed.
 
 Rules kept here: a command is a message that begins with the prefix and a letter; a name pressed in a client (a "pill")
-counts as the Matrix id behind it; arguments are checked against what the command declares, and what is wrong is said
-with the argument's name. Nothing here knows who is asking.
+counts as the Matrix id behind it, a message as the link to it; arguments are checked against what the command
+declares, and what is wrong is said with the argument's name. Nothing here knows who is asking.
 """
 
 import re
@@ -16,6 +16,7 @@ from moderation.events import MessagePosted
 from moderation.ids import GroupCode, UserId, is_group_code, is_user_id
 
 from ..receive_fields import text_of
+from .links import MESSAGE
 
 MAX_LENGTH = 2_000  # characters of a whole command
 MAX_REASON = 500
@@ -155,8 +156,8 @@ class _Pills(HTMLParser):
             self._skipped += 1
         elif self._skipped:  # whoever is named in what is quoted is not meant
             return
-        elif tag == "a" and (link := _LINK.match(href)):
-            self.text += unquote(link[1])
+        elif tag == "a" and (link := _LINK.match(href) or MESSAGE.match(href)):
+            self.text += href if link.re is MESSAGE else unquote(link[1])
             self._inside += 1
         elif tag in ("br", "p"):
             self.text += " "

@@ -13,16 +13,18 @@ from moderation.context import RoomView
 from moderation.errors import Refused
 from moderation.events import MessagePosted, ReactionGiven
 from moderation.ids import GroupCode, UserId
-from moderation.notices import Code, Line, Moment, Phrase, RoomName, Value, Who, line
+from moderation.notices import Code, Line, Moment, Phrase, RoomName, Span, Value, Who, line
 from moderation.policy import Policy
-from moderation.responsibility import is_manager, is_operator
+from moderation.responsibility import is_operator
 from storage import views
 
 from ..knowledge import Knowledge
 from ..turn import Answer
-from .call import Call, Command, Reply, answered
+from .call import Call, Command, Reply, Words, answered, discreet
 from .cases import pressed
 from .parse import Given, Spoken, bind, is_command, read
+from .report import flag, reports
+from .rights import manages
 from .table import COMMANDS
 
 CLOSE = 0.7  # how much a mistyped command must look like one of ours to be answered in a group
@@ -31,11 +33,13 @@ CLOSE = 0.7  # how much a mistyped command must look like one of ours to be answ
 class Commands:
     """The `Responder` of the pipeline."""
 
-    def __init__(self, knowledge: Knowledge, policy: Policy, bot: UserId, prefix: str) -> None:
+    def __init__(self, knowledge: Knowledge, policy: Policy, bot: UserId, prefix: str, words: Words, zone: str) -> None:
         self._knowledge = knowledge
         self._policy = policy
         self._bot = bot
         self._prefix = prefix
+        self._words = words
+        self._zone = zone
 
     def asks(self, event: MessagePosted | ReactionGiven) -> bool:
         """Whether the event may ask something of us."""
@@ -60,21 +64,27 @@ class Commands:
     ) -> Answer:
         call = self._call(db, event, room, room, Given(), on)
         try:
-            group = await self._group(db, spoken.group, event.sender, room, anywhere=command.anywhere)
+            group = await self._group_of_case(db, command, spoken, room)
+            if group is None:
+                group = await self._group(db, spoken.group, event.sender, room, anywhere=command.anywhere)
             call = self._call(db, event, room, group, Given(), on)
             if spoken.too_long:
                 raise Refused("error.too-long")
-            if command.who == "manager":
+            if command.who == "manager" and not command.anywhere:  # else the command asks in which groups they manage
                 await self._must_manage(db, event.sender, group)
             elif command.inside and not await self._inside(db, event.sender, group):
                 raise Refused("error.group.outside", room=group.room)
             replied_to = await self._replied_to(db, event)
             call = self._call(db, event, room, group, bind(command.spec, spoken.words, replied_to=replied_to), on)
-            return self._answer(call, await command.run(call))
+            reply = await command.run(call)
         except Refused as refused:
-            return self._answer(call, Reply(self._refusal(refused, command)))
+            reply = Reply(self._refusal(refused, command))
+        return self._answer(call, discreet(call, reply) if command.discreet else reply)
 
     async def _reaction(self, db: AsyncConnection, event: ReactionGiven, room: RoomView, on: int) -> Answer | None:
+        """A reaction under a card decides, one under a message in a group may report it."""
+        if room.purpose == "group":
+            return await self._flagged(db, event, room, on)
         n = await views.case_by_card(db, event.target) if room.purpose == "desk" else None
         found = await views.case_view(db, n) if n else None
         group = await self._knowledge.room(db, found[0].room) if found else None
@@ -93,6 +103,16 @@ class Commands:
             return Answer(reply.facts, reply.actions)
         return self._answer(call, reply)
 
+    async def _flagged(self, db: AsyncConnection, event: ReactionGiven, room: RoomView, on: int) -> Answer | None:
+        if not room.active or not reports(event.key, self._policy.reports):
+            return None
+        call = self._call(db, event, room, room, Given(), on)
+        try:
+            reply = await flag(call, event.target)
+        except Refused as refused:
+            reply = Reply(self._refusal(refused, None))
+        return self._answer(call, discreet(call, reply))
+
     def _unknown(
         self, spoken: Spoken, event: MessagePosted, room: RoomView, on: int, db: AsyncConnection
     ) -> Answer | None:
@@ -106,6 +126,16 @@ class Commands:
                 call, Reply((line("error.did-you-mean", command=said, near=Code(self._prefix + near[0])),))
             )
         return self._answer(call, Reply((line("error.unknown", command=said, help=Code(f"{self._prefix}help")),)))
+
+    async def _group_of_case(
+        self, db: AsyncConnection, command: Command, spoken: Spoken, here: RoomView
+    ) -> RoomView | None:
+        """In a direct message the number of a case says which room is meant."""
+        if here.purpose != "direct" or spoken.group or command.anywhere or not command.spec.startswith("case"):
+            return None
+        number = spoken.words[0].lstrip("#") if spoken.words else ""
+        found = await views.case_view(db, int(number)) if number.isascii() and number.isdecimal() else None
+        return await self._knowledge.room(db, found[0].room) if found else None
 
     async def _group(
         self, db: AsyncConnection, code: GroupCode | None, caller: UserId, here: RoomView, *, anywhere: bool
@@ -134,10 +164,7 @@ class Commands:
         return only
 
     async def _must_manage(self, db: AsyncConnection, caller: UserId, group: RoomView) -> None:
-        """Raise `Refused` unless the caller manages the group and is in it: a ban leaves the power level standing."""
-        if is_operator(caller, self._policy):
-            return
-        if not await self._inside(db, caller, group) or not is_manager(caller, group, self._policy):
+        if not await manages(db, caller, group, self._policy):
             raise Refused("error.right.manager", room=group.room)
 
     async def _inside(self, db: AsyncConnection, caller: UserId, group: RoomView) -> bool:
@@ -171,6 +198,8 @@ class Commands:
             knowledge=self._knowledge,
             prefix=self._prefix,
             bot=self._bot,
+            words=self._words,
+            zone=self._zone,
         )
 
     def _answer(self, call: Call, reply: Reply) -> Answer:
@@ -194,8 +223,10 @@ _ABOUT_WORDS = (
     "error.user",
     "error.case.form",
     "error.duration",
+    "error.hours",
     "error.too-long",
     "error.redact.reply",
+    "error.report.link",
     "error.report.reply",
 )
 
@@ -210,4 +241,4 @@ def _shown(name: str, value: object) -> Value:
         return Phrase(f"state.{value}")
     if name == "until":
         return Moment(int(str(value)))
-    return value if isinstance(value, int | str | Code) else str(value)
+    return value if isinstance(value, int | str | Code | Span) else str(value)

@@ -1,12 +1,22 @@
 """COMMANDS: every command by its names. Data to read; nothing registers itself by being imported."""
 
-from . import about, cases, credit, measures, own, people
+from . import about, cases, credit, duty, measures, own, people, report, room
 from .call import Command
 
 
 def _table() -> dict[str, Command]:
     table: dict[str, Command] = {}
-    rows = (*about.COMMANDS, *credit.COMMANDS, *cases.COMMANDS, *people.COMMANDS, *own.COMMANDS, *measures.COMMANDS)
+    rows = (
+        *about.COMMANDS,
+        *credit.COMMANDS,
+        *cases.COMMANDS,
+        *people.COMMANDS,
+        *duty.COMMANDS,
+        *report.COMMANDS,
+        *own.COMMANDS,
+        *measures.COMMANDS,
+        *room.COMMANDS,
+    )
     for command in (about.help_with(table), *rows):
         for name in (command.name, *command.aliases):
             table[name] = command

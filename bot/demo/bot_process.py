@@ -28,7 +28,8 @@ _POLL_S = 0.02
 _LOG_LINES = 15
 
 # What the operator adds to what `init` wrote. Two serious cases are to bring somebody below `manage_from`, which stays
-# at its default of 40, but neither slow mode nor a mute with it, so that the one effect is seen without the others.
+# at its default of 40, but neither slow mode nor a mute with it, so that the one effect is seen without the others. One
+# missed deadline costs a manager the same, and what is grave has to be decided at once.
 RULES = """
 [credit]
 costs = { minor = 5, moderate = 10, serious = 35, severe = 50 }
@@ -36,6 +37,16 @@ costs = { minor = 5, moderate = 10, serious = 35, severe = 50 }
 [tiers]
 b = 30
 c = 25
+
+[cases.deadlines]
+minor = "72h"
+moderate = "72h"
+serious = "24h"
+severe = "7s"
+
+[standing]
+overdue = 61
+overdue_at_most = 61
 
 [[rules]]
 name = "no-elephants"
@@ -51,6 +62,14 @@ class = "serious"
 decide = "manager"
 terms = ["the butler did it"]
 text = { en = "Do not tell how a story ends", zh = "不要剧透" }
+
+[[rules]]
+name = "no-solutions"
+kind = "terms"
+class = "severe"
+decide = "manager"
+terms = ["the gardener hid the key"]
+text = { en = "Do not tell the solution", zh = "不要透露谜底" }
 
 [[rules]]
 name = "no-ticket-numbers"

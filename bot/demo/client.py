@@ -47,6 +47,7 @@ class Client:
         self.url = url.rstrip("/")
         self.user = UserId(user)
         self.token = token
+        self.device = ""  # the homeserver's name for it, once logged in here
         self._feed = Feed(self._get)
         self._session: aiohttp.ClientSession | None = None
         # Two clients of the same device must not use the same transaction id for different things.
@@ -80,6 +81,7 @@ class Client:
             await client.close()
             raise
         client.user, client.token = UserId(answer["user_id"]), answer["access_token"]
+        client.device = answer["device_id"]
         return client
 
     async def __aenter__(self) -> Self:

@@ -3,7 +3,8 @@
 Rules this module keeps: a step that fails does not end the story, but what rests on it is not run and says so; the bot
 ending by itself is a failure of the step in which it does, at once; `hook` is called around each step, so that a test
 can disturb the bot there. Every text stands in the message files, under `demo.NAME`.
-Left to others: showing it (`bot/cli/demo.py`), what the steps do (`bot/demo/steps.py`, `steps_of_cases.py`).
+Left to others: showing it (`bot/cli/demo.py`), what the steps do (`bot/demo/steps.py`, `steps_of_cases.py`,
+`steps_of_duty.py`).
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..messages.catalog import Catalog
-from . import steps, steps_of_cases
+from . import steps, steps_of_cases, steps_of_duty
 from .stage import Moment, Stage
 from .steps import Fields
 
@@ -47,6 +48,10 @@ STEPS = (
     Step("muted", steps_of_cases.muted, ("joining",)),
     Step("refused", steps_of_cases.refused, ("demoted",)),
     Step("restored", steps_of_cases.restored, ("muted",)),
+    Step("missed", steps_of_duty.missed, ("own",)),
+    Step("passed_on", steps_of_duty.passed_on, ("missed",)),
+    Step("appealed", steps_of_duty.appealed, ("missed",)),
+    Step("reversed", steps_of_duty.reversed_, ("appealed",)),
     Step("verified", steps.verified, ("joining",)),
 )
 

@@ -2,7 +2,8 @@
 
 Every word a person reads stands in `en.toml` and `zh.toml` beside this file. Rules kept here: a
 field is escaped when it is rendered, so a display name can never become markup, a mention or a
-line of its own; times, durations and numbers are written as the language writes them (Babel).
+line of its own; times, durations and numbers are written as the language writes them (Babel); a point in time
+is given by the clocks of one time zone, and says of which.
 Left to others: which text goes to whom (`bot/notify.py`).
 """
 
@@ -19,6 +20,7 @@ from functools import lru_cache
 from importlib import resources
 from typing import Literal
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 from babel.dates import format_datetime, format_timedelta
 from babel.numbers import format_decimal
@@ -45,8 +47,9 @@ class Rendered:
 class Catalog:
     """The message files, loaded once."""
 
-    def __init__(self, texts: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(self, texts: Mapping[str, Mapping[str, str]], zone: dt.tzinfo = dt.UTC) -> None:
         self._texts = texts
+        self._zone = zone
 
     @classmethod
     @lru_cache(maxsize=1)
@@ -61,8 +64,13 @@ class Catalog:
             {
                 language: {key: text.replace("`!", shown) for key, text in texts.items()}
                 for language, texts in self._texts.items()
-            }
+            },
+            self._zone,
         )
+
+    def with_zone(self, name: str) -> "Catalog":
+        """The same texts, with points in time as clocks in this time zone show them."""
+        return Catalog(self._texts, dt.UTC if name == "UTC" else ZoneInfo(name))
 
     def keys(self, language: str) -> frozenset[str]:
         """All keys of one language."""
@@ -78,16 +86,22 @@ class Catalog:
 
     def text(self, language: str, key: str, **fields: object) -> str:
         """Plain text for a terminal or a `body`."""
-        return _fill(self.template(language, key), _plainly(fields, language))
+        return _fill(self.template(language, key), self._plainly(fields, language))
 
     def render(self, language: str, key: str, **fields: object) -> Rendered:
         """Plain and HTML at once, for a message."""
         template = self.template(language, key)
-        marked = {k: _html(_ordinal(k, v), language) for k, v in fields.items()}
+        marked = {k: _html(self._local(k, v, language), language) for k, v in fields.items()}
         return Rendered(
-            plain=_fill(template.replace("`", ""), _plainly(fields, language)),
+            plain=_fill(template.replace("`", ""), self._plainly(fields, language)),
             html=_fill(_markup(template).replace("\n", "<br>"), marked),
         )
+
+    def _plainly(self, fields: Mapping[str, object], language: str) -> dict[str, str]:
+        return {name: _plain(self._local(name, value, language), language) for name, value in fields.items()}
+
+    def _local(self, name: str, value: object, language: str) -> object:
+        return _when(value, language, self._zone) if isinstance(value, Moment) else _ordinal(name, value)
 
 
 def fields_of(template: str) -> frozenset[str]:
@@ -131,13 +145,28 @@ def _tame(text: str) -> str:
     return _UNSAFE.sub("", text).replace("\n", " ").replace("\t", " ")
 
 
-def _plainly(fields: Mapping[str, object], language: str) -> dict[str, str]:
-    return {name: _plain(_ordinal(name, value), language) for name, value in fields.items()}
-
-
 def _ordinal(name: str, value: object) -> object:
     """A number that names something is copied as it stands: "case 1,234" could not be typed back."""
     return str(value) if name in _NAMED_BY_NUMBER and isinstance(value, int) else value
+
+
+def _when(moment: Moment, language: str, zone: dt.tzinfo) -> str:
+    """What clocks in `zone` show then, and how far they are from UTC: a night may have an hour twice."""
+    when = dt.datetime.fromtimestamp(moment.ms / 1000, zone)
+    written = format_datetime(when.replace(tzinfo=None), _WHEN.get(language, _WHEN["en"]), locale=_locale(language))
+    return f"{written} UTC{_offset(when)}"
+
+
+def _offset(when: dt.datetime) -> str:
+    minutes = round((when.utcoffset() or dt.timedelta()) / dt.timedelta(minutes=1))
+    hours, rest = divmod(abs(minutes), 60)
+    if not minutes:
+        return ""
+    return f"{'-' if minutes < 0 else '+'}{hours}{f':{rest:02}' if rest else ''}"
+
+
+def _locale(language: str) -> str:
+    return _LOCALES.get(language, "en_GB")
 
 
 def _span(ms: int, locale: str) -> str:
@@ -151,13 +180,10 @@ def _span(ms: int, locale: str) -> str:
 
 
 def _plain(value: object, language: str) -> str:
-    locale = _LOCALES.get(language, "en_GB")
+    locale = _locale(language)
     match value:
         case Rendered():
             return value.plain
-        case Moment():
-            when = dt.datetime.fromtimestamp(value.ms / 1000, dt.UTC)
-            return format_datetime(when, _WHEN.get(language, _WHEN["en"]), locale=locale) + " UTC"
         case Span():
             return _span(value.ms, locale)
         case bool():

@@ -124,7 +124,8 @@ class _Scan:
     def _fits(self, opened: Opened) -> bool:
         asked, skeleton = self._selection, opened.skeleton
         return (
-            (self._of_cases is None or skeleton["i"] in self._of_cases)
+            skeleton["i"] not in asked.without
+            and (self._of_cases is None or skeleton["i"] in self._of_cases)
             and (not asked.groups or skeleton.get("g") in asked.groups)
             and (not asked.kinds or skeleton["k"] in asked.kinds)
             and self._since <= cast(str, skeleton["t"]) < self._until

@@ -11,9 +11,9 @@ Left to others: which records (`choose.py`), which parts (`selection.py`), the w
 import os
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
@@ -54,6 +54,8 @@ class Request:
     made_at_ms: int
     by: str
     reason: str
+    foreword: str = ""  # above README.txt
+    more: Mapping[str, bytes] = field(default_factory=dict)  # further files: name -> content
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +171,11 @@ class _Maker:
 
     def make(self, bundle: Bundle, spool: BinaryIO, verifier: Verifier, note: str, media: Media | None) -> str:
         """Everything; the SHA-256 of the zip."""
-        bundle.add(
-            "README.txt", self._words.text("export.readme", origin=verifier.name, vkey=verifier.text).encode() + b"\n"
-        )
+        readme = self._words.text("export.readme", origin=verifier.name, vkey=verifier.text)
+        foreword = f"{self._request.foreword}\n\n" if self._request.foreword else ""
+        bundle.add("README.txt", f"{foreword}{readme}\n".encode())
+        for name, content in self._request.more.items():
+            bundle.add(name, content)
         self._add_records(bundle, spool)
         with bundle.file("index.html") as file:
             for piece in page(self._words, self._about(verifier), self._cases, self._lines(spool)):

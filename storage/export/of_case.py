@@ -1,8 +1,8 @@
 """Which records belong to a case: its evidence, what was found in it, decisions, measures, credit, what became of them.
 
-Rules kept here: a record belongs to the case whose number it bears; so does the record it says it is about (`on`): the
-message that is the evidence, the command that decided; and what was found in, kept of or reported about that
-evidence. A measure's extension and end belong to the case that began it. A record that bears another case's
+Rules kept here: a record belongs to the case whose number it bears; so does the record it says it is about (`on`,
+`message`): the message that is the evidence, the command that decided; and what was found in, kept of or reported
+about that evidence. A measure's extension and end belong to the case that began it. A record that bears another case's
 number never belongs to this one.
 Left to others: reading (`choose.py`).
 """
@@ -29,8 +29,7 @@ def records_of_cases(records: Iterable[tuple[bytes, Opened]], numbers: frozenset
             found.add(index)
             if kind == "sanction":
                 started.add(index)
-            if type(on) is int and on >= 0:
-                evidence.add(on)
+            evidence.update(about for about in (on, skeleton.get("message")) if type(about) is int and about >= 0)
         elif not n and kind in _FOLLOWERS and type(on) is int and on >= 0:
             followers.append(index)
             leaders.append(on)

@@ -30,6 +30,8 @@ class Selection:
     since_ms: int | None = None
     until_ms: int | None = None
     everything: bool = False
+    without: frozenset[int] = frozenset()  # records that are left out all the same
+    bare: frozenset[int] = frozenset()  # records of which no part is shown all the same
 
     def described(self) -> dict[str, Json]:
         """What was asked for, as JSON; what does not matter is left out."""
@@ -56,6 +58,8 @@ def with_parts_shown(raw: bytes, opened: Opened, selection: Selection, *, suppor
 def _shown(opened: Opened, selection: Selection, supports: bool) -> list[Json]:
     if selection.everything:
         return opened.parts
+    if opened.skeleton["i"] in selection.bare:
+        return [part if erased_by(part) is not None else WITHHELD for part in opened.parts]
     if supports:
         return opened.parts if opened.skeleton["i"] == 0 else [WITHHELD] * len(opened.parts)
     if not selection.persons:

@@ -189,9 +189,10 @@ def _evidence(folder: Path, cases: Collection[int]) -> dict[int, list[int]]:
     """For each case, the records it was opened for or joined by."""
     found: dict[int, list[int]] = {}
     for opened in scan(folder, ["case"]):
-        case, about = opened.skeleton.get("n"), opened.skeleton.get("on")
-        if type(case) is int and type(about) is int and case in cases and about >= 0:
-            found.setdefault(case, []).append(about)
+        case = opened.skeleton.get("n")
+        about = (opened.skeleton.get(name) for name in ("on", "message"))
+        if type(case) is int and case in cases:
+            found.setdefault(case, []).extend(index for index in about if type(index) is int and index >= 0)
     return found
 
 

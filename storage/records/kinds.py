@@ -49,8 +49,10 @@ def _word(doc: str) -> Field:
 
 _N = _int("number of the case")
 _ON = _int("index of the record it is about; -1: none")
+_MESSAGE = _int("index of the record of the message, if a report pointed to it; left out: it is `on`")
 _RULE = _word("name of the rule")
-_CLASS = _word("minor, moderate, serious or severe")
+_CLASS = _word("minor, moderate, serious or severe; -: none applies")
+_ASKED = _word("whose word it waits for: owner or operator; left out: managers")
 _UNTIL = _int("until when, milliseconds since 1970; 0: no end")
 _PARTS = _int("how many erased parts may point to this record; 1 where it is left out")
 _EVENT = {
@@ -159,9 +161,14 @@ KINDS: dict[str, Kind] = {
             "notice": "the event that told members what is recorded",
         },
     ),
+    "duty": Kind(
+        "Somebody is away from their duties or back (away, back), or their hours on duty changed (roster).",
+        {"what": _word("away, back or roster"), "until": _UNTIL, "on": _ON},
+        {**_SUBJECT, "hours": "weekly hours and time zone; none: not in the roster any more"},
+    ),
     "report": Kind(
         "A member pointed the managers to a message.",
-        {"n": _N, "on": _ON},
+        {"n": _N, "message": _MESSAGE, "on": _ON},
         _BY,
     ),
     "finding": Kind(
@@ -177,19 +184,29 @@ KINDS: dict[str, Kind] = {
         {**_SUBJECT, "matched": "what was found"},
     ),
     "case": Kind(
-        "A case was opened, or grew by more evidence.",
+        "A case was opened, grew by more evidence, was seen, is half over or overdue, was passed on, or got a note.",
         {
             "n": _N,
-            "step": _word("opened or joined"),
+            "step": _word(
+                "opened, joined, assigned, acknowledged, reminded, overdue, escalated, stopped, closed or noted"
+            ),
+            "asked": _ASKED,
+            "about": _int("the case that was neglected or decided wrongly"),
             "rule": _RULE,
             "class": _CLASS,
             "decide": _word("auto or manager"),
-            "state": _word("open, or decided at once"),
+            "state": _word("the state it has now"),
             "manages": _int("1: the person held management rights there"),
+            "message": _MESSAGE,
             "on": _ON,
             "due": _int("when a decision is due, milliseconds since 1970"),
         },
-        {**_SUBJECT, "event": "the message", "excerpt": "its first words"},
+        {**_BY, "event": "the message", "excerpt": "its first words", "words": "the words of a note"},
+    ),
+    "statement": Kind(
+        "The statement of reasons for a decision, as it was given to whom it concerns.",
+        {"n": _N, "on": _ON},
+        {**_SUBJECT, "statement": "the statement as JSON"},
     ),
     "decision": Kind(
         "A case was decided by somebody.",
@@ -200,17 +217,17 @@ KINDS: dict[str, Kind] = {
         "A measure began, was made longer, or ended.",
         {
             "step": _word("start, extend or end"),
-            "kind": _word("redact, warn, mute, demote, kick or ban"),
+            "kind": _word("redact, warn, mute, demote, kick or ban; of a room: rectify, suspend or close"),
             "until": _UNTIL,
             "n": _N,
-            "basis": _word("rule, interim, decision, command or credit"),
+            "basis": _word("rule, interim, decision, command, credit, standing, neglect or operator"),
             "rule": _RULE,
             "credit": _int("the balance it rested on"),
             "start": _int("index of the record that began it"),
-            "why": _word("why it ended: time, credit, reversed, command or overtaken"),
+            "why": _word("why it ended: time, credit, standing, reversed, command, overtaken or mended"),
             "on": _ON,
         },
-        {**_BY, "event": "the message"},
+        {**_BY, "event": "the message", "reader": "user of the operating system, at the command line"},
     ),
     "outcome": Kind(
         "What became of something the bot did at the homeserver, or holds there.",
@@ -222,7 +239,7 @@ KINDS: dict[str, Kind] = {
             "code": _word("the homeserver's error code"),
             "txn": _word("transaction id of the request"),
             "step": _word("of a hold: intended, held, corrected, released or overruled"),
-            "what": _word("of a hold: level or ban"),
+            "what": _word("of a hold: level or ban; of the room itself: posting, or joining"),
             "prior": _word("of a hold: what stood there before; -: nothing"),
             "held": _word("of a hold: what stands there now"),
         },
@@ -232,6 +249,7 @@ KINDS: dict[str, Kind] = {
         "An entry in somebody's ledger.",
         {
             "entry": _word("charge, warning or compensation"),
+            "ledger": _word("standing: of those who run a group; left out: credit"),
             "cost": _int("points"),
             "rule": _RULE,
             "class": _CLASS,
@@ -248,10 +266,40 @@ KINDS: dict[str, Kind] = {
             "n": _N,
             "step": _word("lodged"),
             "state": _word("the state the case has now"),
+            "asked": _ASKED,
             "due": _int("when an answer is due, milliseconds since 1970"),
             "on": _ON,
         },
         {**_SUBJECT, "words": "the words of who appeals"},
+    ),
+    "task": Kind(
+        "The operator was asked for something, or it is done.",
+        {
+            "step": _word("opened or done"),
+            "task": _word("dossier, case, last-manager or room"),
+            "n": _N,
+            "start": _int("index of the record that opened it"),
+            "result": _word("done, declined or overtaken"),
+            "on": _ON,
+        },
+        {**_SUBJECT, "reader": "user of the operating system", "reason": "why"},
+    ),
+    "dossier": Kind(
+        "A file about a person was begun, approved by somebody, declined, or taken out as a zip.",
+        {
+            "step": _word("opened, approved, declined or exported"),
+            "start": _int("index of the record that began it; -1: this one"),
+            "task": _int("index of the task it answers; -1: none"),
+            "digest": _word("SHA-256 of the zip; -: none"),
+            "on": _ON,
+        },
+        {
+            **_SUBJECT,
+            "covers": "the cases in it, as JSON",
+            "reader": "user of the operating system",
+            "reason": "why",
+            "bar": "the legal ground on which the person is not told",
+        },
     ),
     "rules": Kind(
         "The policy changed: its rules, or any of its numbers.",
@@ -306,8 +354,8 @@ KINDS: dict[str, Kind] = {
     "coverage": Kind(
         "Something the bot did not see, could not read, or could not keep.",
         {
-            "what": _word("gap, torn, failed, unreadable, undecryptable, or clock: times went back"),
-            "count": _int("how much of it"),
+            "what": _word("gap, torn, failed, unreadable, undecryptable, down, or clock: times went back"),
+            "count": _int("how much of it; of down: milliseconds"),
             "on": _ON,
         },
         {**_EVENT, "detail": "what is known of it", "problem": "what could not be read", "raw": "as received"},

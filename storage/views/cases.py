@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.context import CaseView
 from moderation.facts import SanctionKind
 from moderation.ids import CaseNumber, EventId, PersonId, RoomId, UserId
+from moderation.own_rules import OVERDUE
 
 from .. import tables as t
 from ..project import POSTED, person_of
@@ -58,18 +59,18 @@ async def next_case(db: AsyncConnection) -> int:
 async def records_of_case(db: AsyncConnection, n: int) -> list[int]:
     """The records of a case: its opening, its evidence, what it cost and what it brought."""
     found: list[int] = []
-    for table in (t.cases, t.evidence, t.credit, t.sanctions):
+    for table in (t.cases, t.evidence, t.credit, t.sanctions, t.assignments, t.case_notes, t.statements, t.reports):
         rows = await db.execute(select(table.c.record).where(table.c.n == n))
         found += [row.record for row in rows]
     return found
 
 
-async def open_cases(db: AsyncConnection, room: RoomId, limit: int) -> Sequence[Row[tuple[object, ...]]]:
-    """The cases of a room that wait for a decision, the most pressing first."""
+async def waiting_cases(db: AsyncConnection, rooms: Sequence[RoomId], limit: int) -> Sequence[Row[tuple[object, ...]]]:
+    """The cases of these rooms that wait for a decision, the most pressing first."""
     c = t.cases.c
     rows = await db.execute(
         select(t.cases)
-        .where(c.room == room, or_(c.outcome == "", c.state == "appealed"))
+        .where(c.room.in_(rooms), or_(c.outcome == "", c.state == "appealed"))
         .order_by(c.due, c.n)
         .limit(limit)
     )
@@ -112,8 +113,81 @@ def _case(
         state=row.state,
         outcome=row.outcome,
         opened=row.opened,
+        asked=row.asked,
+        about=row.about,
+        due=row.due,
         events=tuple(EventId(item.event) for item in evidence if item.event),
         messages=tuple(EventId(item.event) for item in evidence if item.event and item.kind == POSTED),
         on=evidence[0].record if evidence else -1,
         done=done,
     )
+
+
+async def due_cases(db: AsyncConnection, now_ms: int, limit: int) -> Sequence[Row[tuple[object, ...]]]:
+    """The cases of which something is due: a reminder, or the deadline."""
+    c = t.cases.c
+    due = or_(and_(c.due > 0, c.due <= now_ms), and_(c.remind > 0, c.remind <= now_ms))
+    rows = await db.execute(select(t.cases).where(due).order_by(c.due, c.n).limit(limit))
+    return rows.all()
+
+
+async def closable_cases(db: AsyncConnection, decided_before: int, limit: int) -> Sequence[int]:
+    """The cases that were decided before a time and are not closed."""
+    c = t.cases.c
+    rows = await db.execute(
+        select(c.n)
+        .where(c.decided > 0, c.decided < decided_before, c.state.in_(("decided", "affirmed", "reversed")))
+        .order_by(c.n)
+        .limit(limit)
+    )
+    return [int(row.n) for row in rows]
+
+
+async def next_case_due(db: AsyncConnection) -> int | None:
+    """When something is due of a case next."""
+    c = t.cases.c
+    due = await db.scalar(select(func.min(c.due)).where(c.due > 0))
+    remind = await db.scalar(select(func.min(c.remind)).where(c.remind > 0))
+    return min((int(time) for time in (due, remind) if time is not None), default=None)
+
+
+async def assigned_to(db: AsyncConnection, n: int, asked: str) -> tuple[UserId, ...]:
+    """Who answers for a case at a level, each once, in the order in which they were asked; for an appeal, since it."""
+    a = t.assignments.c
+    since = select(t.cases.c.appealed).where(t.cases.c.n == n).scalar_subquery()
+    query = select(a.user).where(a.n == n, a.asked == asked, a.user != "", a.at >= since)
+    rows = await db.execute(query.order_by(a.record))
+    return tuple(dict.fromkeys(UserId(row.user) for row in rows))
+
+
+async def charged_for(db: AsyncConnection, n: int) -> frozenset[UserId]:
+    """Whom it cost standing already that a case was not decided in time."""
+    c = t.cases.c
+    rows = await db.execute(select(c.subject).where(c.about == n, c.rule == OVERDUE))
+    return frozenset(UserId(row.subject) for row in rows)
+
+
+async def with_operator(db: AsyncConnection, room: RoomId) -> frozenset[int]:
+    """The cases of a room that wait for the operator because nobody else decided them."""
+    c = t.cases.c
+    rows = await db.execute(select(c.n).where(c.room == room, c.state == "escalated_operator"))
+    return frozenset(row.n for row in rows)
+
+
+async def statements_of(db: AsyncConnection, n: int) -> tuple[str, ...]:
+    """The statements of reasons for a case, as JSON, oldest first."""
+    s = t.statements.c
+    rows = await db.execute(select(s.statement).where(s.n == n, s.statement != "").order_by(s.record))
+    return tuple(row.statement for row in rows)
+
+
+async def notes_of(db: AsyncConnection, n: int) -> Sequence[Row[tuple[object, ...]]]:
+    """The notes on a case, oldest first."""
+    notes = t.case_notes
+    rows = await db.execute(select(notes).where(notes.c.n == n, notes.c.words != "").order_by(notes.c.record))
+    return rows.all()
+
+
+async def reported(db: AsyncConnection, n: int) -> bool:
+    """Whether somebody reported it."""
+    return await db.scalar(select(t.reports.c.record).where(t.reports.c.n == n).limit(1)) is not None

@@ -55,7 +55,8 @@ async def person_view(db: AsyncConnection, user: UserId, *, now_ms: int, recent_
     return PersonView(
         user=user,
         person=person,
-        entries=await _entries(db, person),
+        entries=await _entries(db, person, "credit"),
+        standing=await _entries(db, person, "standing"),
         in_force=await sanctions_of(db, person),
         manages=await _manages(db, user),
         recent_cases=await recent_cases(db, person, recent_since),
@@ -121,8 +122,9 @@ async def erasure_asked(db: AsyncConnection, record: int, user: UserId, since_ms
     return found is not None
 
 
-async def _entries(db: AsyncConnection, person: str) -> tuple[Entry, ...]:
-    rows = await db.execute(select(t.credit).where(t.credit.c.person == person).order_by(t.credit.c.record))
+async def _entries(db: AsyncConnection, person: str, ledger: str) -> tuple[Entry, ...]:
+    c = t.credit.c
+    rows = await db.execute(select(t.credit).where(c.person == person, c.ledger == ledger).order_by(c.record))
     return tuple(
         Entry(
             id=row.record,
@@ -130,7 +132,7 @@ async def _entries(db: AsyncConnection, person: str) -> tuple[Entry, ...]:
             at_ms=row.at,
             entry=row.entry,
             cost=row.cost,
-            grade=row.grade,
+            grade=row.grade if row.grade != "-" else None,
             rule=row.rule,
             case=row.n or None,
             room=RoomId(row.room) if row.room else None,
@@ -163,6 +165,15 @@ async def everybody(db: AsyncConnection) -> frozenset[str]:
         t.verifications.c.by,
         t.rooms.c.direct_with,
         t.rooms.c.invited_by,
+        t.assignments.c.user,
+        t.case_notes.c.by,
+        t.statements.c.subject,
+        t.reports.c.subject,
+        t.reports.c.by,
+        t.away.c.user,
+        t.rosters.c.user,
+        t.tasks.c.subject,
+        t.dossiers.c.subject,
     )
     found: set[str] = set()
     for column in columns:

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.context import RoomView
 from moderation.ids import EventId, GroupCode, RoomId, UserId
-from moderation.power import Power
+from moderation.power import Power, founders
 
 from .. import tables as t
 
@@ -31,6 +31,12 @@ async def room_by_code(db: AsyncConnection, code: str, bot: UserId) -> RoomView 
 async def created_event(db: AsyncConnection, room: RoomId) -> object:
     """The `m.room.create` event of a room, as far as it is kept; None if it is not known."""
     return _json(str(await db.scalar(select(t.rooms.c.created).where(t.rooms.c.room == room)) or ""))
+
+
+async def founded_by(db: AsyncConnection, people: frozenset[UserId], *, without: RoomId) -> int:
+    """How many of the groups that are served now were founded by one of these accounts."""
+    created = await db.execute(select(t.rooms.c.created).where(ACTIVE_GROUP, t.rooms.c.room != without))
+    return sum(bool(founders(_json(row.created)) & people) for row in created)
 
 
 async def desk_of(db: AsyncConnection, code: str) -> RoomId | None:

@@ -1,16 +1,21 @@
 """Sanctions in force, and what the bot holds in rooms on account of them."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from sqlalchemy import func, or_, select
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.context import InForce
+from moderation.facts import LASTING, OF_ROOMS
 from moderation.ids import RoomId, UserId
 from moderation.sanctions import Hold
 
 from .. import tables as t
+from .accounts import accounts_of_all
 
-_LASTING = ("mute", "demote", "ban")
+_LASTING = tuple(sorted(LASTING))
 
 
 async def sanctions_of(db: AsyncConnection, person: str) -> tuple[InForce, ...]:
@@ -23,12 +28,35 @@ async def sanctions_of(db: AsyncConnection, person: str) -> tuple[InForce, ...]:
 
 
 async def sanctions_in(db: AsyncConnection, room: RoomId) -> tuple[InForce, ...]:
-    """The lasting sanctions in force in a room, against anybody."""
+    """The lasting sanctions in force in a room, against anybody: each names every account of the person it is against,
+    so that nobody evades one by another account."""
     s = t.sanctions.c
     rows = await db.execute(
         select(t.sanctions)
         .where(or_(s.room == room, s.room == ""), s.ended == 0, s.kind.in_(_LASTING))
         .order_by(s.record)
+    )
+    return await _against_all_accounts(db, [_in_force(row) for row in rows])
+
+
+async def _against_all_accounts(db: AsyncConnection, found: Sequence[InForce]) -> tuple[InForce, ...]:
+    people = {each.subject for each in found if each.subject and each.kind not in OF_ROOMS}
+    accounts = await accounts_of_all(db, people) if people else {}
+    return tuple(
+        each if user == each.subject else replace(each, subject=user)
+        for each in found
+        for user in (
+            accounts[each.subject] if each.subject in people and each.kind not in OF_ROOMS else (each.subject,)
+        )
+    )
+
+
+async def measures_of_room(db: AsyncConnection, room: RoomId) -> tuple[InForce, ...]:
+    """What is in force against a room itself."""
+    s = t.sanctions.c
+    of_rooms = tuple(sorted(OF_ROOMS))
+    rows = await db.execute(
+        select(t.sanctions).where(s.room == room, s.ended == 0, s.kind.in_(of_rooms)).order_by(s.record)
     )
     return tuple(_in_force(row) for row in rows)
 
@@ -56,6 +84,13 @@ async def next_due(db: AsyncConnection) -> int | None:
     s = t.sanctions.c
     found = await db.scalar(select(func.min(s.until)).where(s.ended == 0, s.until > 0, s.kind.in_(_LASTING)))
     return int(found) if found is not None else None
+
+
+async def was_removed(db: AsyncConnection, n: int, user: UserId) -> bool:
+    """Whether somebody was removed or banned on account of a case."""
+    s = t.sanctions.c
+    found = await db.scalar(select(s.record).where(s.n == n, s.subject == user, s.kind.in_(("kick", "ban"))).limit(1))
+    return found is not None
 
 
 async def holds_in(db: AsyncConnection, room: RoomId) -> dict[tuple[UserId, str], Hold]:

@@ -14,6 +14,7 @@ from bot.anchor import Closer
 from bot.anchor_outside import Patience, TimestampAnchorer, WitnessAnchorer
 from bot.catch_up import Rooms, rebuild
 from bot.config import AnchorSettings, parse_config
+from bot.digest import Digester
 from bot.schedule import Scheduler
 from bot.wiring import Stores, make_operations, make_pipeline
 from bot.witness import WitnessClient
@@ -256,7 +257,16 @@ class TestClosing:
             return place.now
 
         operations = make_operations(place.config, place.stores, place.pipeline, clock)
-        scheduler = Scheduler(place.stores.database, place.pipeline, clock, place.data_dir, place.closer, operations)
+        scheduler = Scheduler(
+            place.stores.database,
+            place.pipeline,
+            clock,
+            place.data_dir,
+            place.closer,
+            operations,
+            Digester(place.stores.database, place.pipeline, place.config.policy, clock, at="", zone="UTC"),
+            heard_ms=clock,
+        )
         task = asyncio.create_task(scheduler.run())
         async with asyncio.timeout(5):
             while not await place.waiting():

@@ -60,6 +60,10 @@ class TestAccepted:
         assert read(f'{HEAD}[records]\norigin = "logs.example.org/a"').origin == "logs.example.org/a"
         assert default_origin(UserId("@a+b c:example.org:8448")) == "example.org:8448/a-b-c"
 
+    def test_the_time_zone_is_utc_unless_set_and_spelt_as_it_should_be(self) -> None:
+        assert read(HEAD).bot.timezone == "UTC"
+        assert read(f'{HEAD}[bot]\ntimezone = "europe/berlin"').bot.timezone == "Europe/Berlin"
+
     def test_a_byte_order_mark_is_no_obstacle(self, tmp_path: Path) -> None:
         file = tmp_path / "config.toml"
         file.write_bytes(b"\xef\xbb\xbf" + HEAD.encode())
@@ -134,6 +138,12 @@ mute_for = 3
     def test_nothing_outlives_the_records_it_rests_on(self) -> None:
         text = f'{HEAD}[credit]\nexpires_after = "1w"\n[cases]\nappeal_within = "300d"\n'
         assert problems(text) == [(7, "cases.appeal_within", "outlives_records")]
+
+    def test_a_time_zone_nobody_knows_is_named_with_those_that_may_be_meant(self) -> None:
+        text = f'{HEAD}[bot]\ntimezone = "Berlin"\n'
+        assert problems(text) == [(5, "bot.timezone", "expected.timezone_near")]
+        assert 'found "Berlin". Did you mean Europe/Berlin?' in message(text)
+        assert problems(f'{HEAD}[bot]\ntimezone = "+01:00"\n') == [(5, "bot.timezone", "expected.timezone")]
 
     def test_the_nearest_value_is_named(self) -> None:
         assert "Did you mean full?" in message(f'{HEAD}[records]\ncontent = "ful"\n')

@@ -21,11 +21,12 @@ from bot.speech import Speech
 from moderation import cases, facts
 from moderation.actions import ACTIONS, STATE
 from moderation.context import Condition
-from moderation.facts import LASTING
+from moderation.facts import LASTING, OF_ROOMS
 from moderation.notices import Code, Moment, Phrase, Span, Who, line
 from moderation.policy import GRADES, Decide, Policy, RuleBase
 from moderation.power import Right
 from moderation.responsibility import Deed
+from moderation.room_measures import RULE_OF
 
 ROOT = Path(__file__).parents[2]
 # The verifier in an export stands alone: it has no message files beside it, and speaks English only.
@@ -66,7 +67,6 @@ NARROW = {
     r"notice\.[^.]+": ("upheld", "dismissed"),
     r"desk\.[^.]+": ("corrected", "overruled"),
     r"card\.[^.]+": ("upheld", "dismissed"),
-    r"why\.[^.]+": ("upheld", "dismissed"),
     r"done\.[^.]+": ("warn", "kick", "mute", "ban"),
     r"cli\.read\.unknown_[^.]+": ("room", "person"),
 }
@@ -247,7 +247,7 @@ def test_every_command_says_what_it_does_how_it_is_written_and_gives_an_example(
             assert CATALOG.template(language, f"command.{name}.{part}").startswith(f"`!{name}")
 
 
-SANCTIONS: tuple[str, ...] = tuple(LASTING)
+SANCTIONS: tuple[str, ...] = tuple(LASTING - OF_ROOMS)
 ASKED_ARGUMENTS = {
     word.rstrip("?*") for command in COMMANDS.values() for word in command.spec.split() if word[-1] not in "?*"
 }
@@ -266,7 +266,6 @@ CLOSED_SETS: tuple[tuple[str, tuple[str, ...] | set[str]], ...] = (
     ("notice.{}", get_args(cases.Outcome)),
     ("card.{}", get_args(cases.Outcome)),
     ("card.{}-by-rule", get_args(cases.Outcome)),
-    ("why.{}", get_args(cases.Outcome)),
     ("decided.{}", get_args(cases.Outcome)),
     ("error.case.already.{}", get_args(cases.Outcome)),
     ("notice.credit.{}", get_args(facts.CreditChanged.__annotations__["entry"])),
@@ -277,10 +276,19 @@ CLOSED_SETS: tuple[tuple[str, tuple[str, ...] | set[str]], ...] = (
     ("notice.extended.{}", SANCTIONS),
     ("credit.in-force.{}", SANCTIONS),
     ("credit.in-force-open.{}", SANCTIONS),
-    ("cli.sanction.{}", SANCTIONS),
-    ("notice.measure.{}", ("redact", *SANCTIONS)),
+    ("cli.sanction.{}", tuple(LASTING)),
+    ("notice.measure.{}", ("redact", *LASTING)),
+    ("measure.begun.{}", tuple(OF_ROOMS)),
+    ("measure.ended.{}", tuple(OF_ROOMS)),
+    ("measure.desk.{}", tuple(OF_ROOMS)),
+    ("measure.over.{}", tuple(OF_ROOMS)),
+    ("measure.next.{}", tuple(RULE_OF)),
+    ("error.imposed.{}", tuple(basis for basis in RULE_OF if basis != "command")),
+    ("status.measure.{}", tuple(OF_ROOMS)),
+    ("status.measure-open.{}", tuple(OF_ROOMS)),
+    ("cli.rooms.ordered.{}", tuple(OF_ROOMS)),
     ("notice.interim.{}", set(INTERIM) - {"none", "notice"}),
-    ("notice.command.{}", set(get_args(facts.SanctionKind)) - {"demote"}),
+    ("notice.command.{}", set(get_args(facts.SanctionKind)) - {"demote", "rectify"}),
     ("sanction.{}", (*SANCTIONS, "unban", "restore")),
     ("action.{}", {name for name, action in ACTIONS.items() if action.PRIORITY <= STATE}),
     ("error.right.{}", get_args(Deed)),
@@ -376,6 +384,28 @@ class TestValues:
     )
     def test_a_moment_is_written_in_utc_and_says_so(self, language: str, written: str) -> None:
         assert CATALOG.text(language, "cli.value", value=self.MOMENT) == written
+
+    @pytest.mark.parametrize(
+        ("language", "zone", "written"),
+        [
+            ("en", "Europe/Berlin", "24 Nov 2026, 10:12 UTC+1"),
+            ("zh", "Asia/Shanghai", "2026年11月24日 17:12 UTC+8"),
+            ("en", "Asia/Kathmandu", "24 Nov 2026, 14:57 UTC+5:45"),
+            ("en", "America/St_Johns", "24 Nov 2026, 05:42 UTC-3:30"),
+            ("en", "Europe/London", "24 Nov 2026, 09:12 UTC"),
+            ("zh", "UTC", "2026年11月24日 09:12 UTC"),
+        ],
+    )
+    def test_a_moment_is_written_as_clocks_of_a_place_show_it(self, language: str, zone: str, written: str) -> None:
+        local = CATALOG.with_zone(zone).with_prefix("!")
+        assert local.text(language, "cli.value", value=self.MOMENT) == written
+        assert local.render(language, "cli.value", value=self.MOMENT) == Rendered(written, written)
+
+    def test_the_hour_that_a_night_has_twice_is_told_apart(self) -> None:
+        first = Moment(1_792_890_000_000)  # 25 October 2026, 01:00 UTC
+        local = CATALOG.with_zone("Europe/Berlin")
+        shown = [local.text("en", "cli.value", value=Moment(first.ms + add)) for add in (-3_600_000, 0)]
+        assert shown == ["25 Oct 2026, 02:00 UTC+2", "25 Oct 2026, 02:00 UTC+1"]
 
     @pytest.mark.parametrize(
         ("seconds", "en", "zh"),

@@ -40,14 +40,21 @@ KILLS = {
     "demoted.pressed": 1,
     "demoted.lowered": 0,
     "muted.tried": 0,
+    "missed.sent": 1,
+    "passed_on.decided": 1,
+    "appealed.sent": 1,
+    "reversed.decided": 1,
 }
 
-CREDIT = {"@carla:localhost": 30, "@emil:localhost": 100, "@finn:localhost": 65}
+CREDIT = {"@carla:localhost": 30, "@dora:localhost": 50, "@emil:localhost": 100, "@finn:localhost": 65}
 CASES = [
     (1, "@emil:localhost", "no-elephants", "moderate", "decided", "dismissed"),
     (2, "@finn:localhost", "no-endings", "serious", "decided", "upheld"),
     (3, "@carla:localhost", "no-endings", "serious", "decided", "upheld"),
     (4, "@carla:localhost", "no-ticket-numbers", "serious", "decided", "upheld"),
+    (5, "@finn:localhost", "by_order", "moderate", "decided", "upheld"),
+    (6, "@dora:localhost", "no-solutions", "severe", "decided", "upheld"),
+    (7, "@ben:localhost", "duty_overdue", "moderate", "reversed", "dismissed"),
 ]
 
 
@@ -289,7 +296,7 @@ class TestAnEarlyEnd:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     async def test_everything_is_ended_and_removed(self, temporary: Path, number: int) -> None:
         with started(temporary) as demo:
-            await demo.until("2/17")
+            await demo.until(f"2/{len(STEPS)}")
             assert await demo.end_by(number) == 128 + number
         assert names_in(temporary) == []
         assert "Traceback" not in demo.said()

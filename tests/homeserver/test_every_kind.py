@@ -38,10 +38,10 @@ async def moderate(scene: Scene, ann: Client) -> None:
     """A finding, a case, a charge, a decision, a mute, a vouch."""
     manager = scene.managers[0]
     await ann.send_text(scene.room, "a purple elephant")
-    await scene.card(manager, 1)
-    await ann.send_text(scene.room, "!appeal 1 it was a quotation")
+    await scene.card(manager, 2)  # case 1 is what Ben reported
+    await ann.send_text(scene.room, "!appeal 2 it was a quotation")
     await told(ann, scene.bot, like("notice.appealed"))
-    await ask(manager, scene.bot, scene.desk, "!dismiss 1 a quotation")
+    await ask(manager, scene.bot, scene.desk, "!dismiss 2 a quotation")
     await ask(manager, scene.bot, scene.room, f"!vouch {ann.user}")
     await ask(manager, scene.bot, scene.room, f"!mute {ann.user} 1s")
 
@@ -57,6 +57,12 @@ async def test_every_kind_of_record_is_written_by_something_that_happens(theatre
     await confirm_erasing(ben, bot, await direct_room(ben, bot))
     await bot.until(lambda: "erase" in kinds_of(bot), "the erasing")
     covers = f'{{"groups":["{bot.code(scene.room)}"]}}'
+    await scene.managers[0].send_text(scene.room, "!away 1d")
+    await bot.until(lambda: bot.rows("SELECT 1 FROM sanctions WHERE kind = 'mute' AND ended > 0"), "the mute to end")
+    await bot.until(lambda: not bot.rows("SELECT 1 FROM holds"), "the level to be given back")
+    await ann.send_text(scene.room, "a volcano")  # severe, after a measure: the operator is asked for a file
+    await bot.until(lambda: {"task", "duty"} <= kinds_of(bot), "the task")
+    await operate(bot, "dossier-new", person=ann.user, reason="a test")
     await operate(bot, "hold", duty="a duty", until=bot.clock() + DAY_MS, covers=covers)
     await bot.stop()
     before = kinds_of(bot)  # the next start purges them

@@ -32,7 +32,6 @@ async def test_what_is_wrong_with_a_command_is_said_and_nothing_is_done(theatre:
         "!case ٣": "error.case.form",
         "!uphold 999999999": "error.case.none",
         "!redact": "error.redact.reply",
-        "!report": "error.report.reply",
         "!lang": "error.missing.word",
         "!lang en fr": "error.superfluous",
         "!status G-2222": "error.group.unknown",

@@ -60,7 +60,7 @@ async def test_records_the_database_has_not_seen_are_caught_up_without_doing_any
     scene = await theatre.scene(RULES + MUTE.replace("volcano", "geyser").replace("2s", "1h"), members=2)
     bot, room, (manager,), (ann, ben) = scene.bot, scene.room, scene.managers, scene.members
     await bot.idle()
-    kept = _copy_of_database(bot)  # as after a power cut: the journal was written to disk, the database was not
+    kept = copy_of_database(bot)  # as after a power cut: the journal was written to disk, the database was not
     said = await ann.send_text(room, "a geyser")
     await scene.until_level(ann.user, -1)
     card = await scene.card(manager, 1)
@@ -72,7 +72,7 @@ async def test_records_the_database_has_not_seen_are_caught_up_without_doing_any
     before = _tables(bot)
     records = [(r.kind, r.fields, r.parts) for r in bot.records()]
     await bot.stop()
-    _put_back(bot, kept)
+    put_back(bot, kept)
     bot.start()
     marker = await ben.send_text(room, "thank you")
     await bot.has(marker)
@@ -201,7 +201,8 @@ def _tables(bot: ServedBot) -> dict[str, list[tuple[object, ...]]]:
     return {name: bot.table(name) for name in names}
 
 
-def _copy_of_database(bot: ServedBot) -> bytes:
+def copy_of_database(bot: ServedBot) -> bytes:
+    """The database as it stands."""
     source, copy = sqlite3.connect(bot.data_dir / FILE), sqlite3.connect(":memory:")
     with source, copy:
         source.backup(copy)
@@ -211,7 +212,8 @@ def _copy_of_database(bot: ServedBot) -> bytes:
     return whole
 
 
-def _put_back(bot: ServedBot, whole: bytes) -> None:
+def put_back(bot: ServedBot, whole: bytes) -> None:
+    """The database as it stood then."""
     # New files: SQLite of this very process may still be letting go of the old ones.
     for tail in ("", "-wal", "-shm"):
         (bot.data_dir / (FILE + tail)).unlink(missing_ok=True)

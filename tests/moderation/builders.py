@@ -269,6 +269,7 @@ class History:
                     state=fact.state,
                     outcome="upheld" if fact.state == "decided" else "",
                     opened=self.now,
+                    due=fact.due if fact.state == "open" else 0,
                     events=(fact.event,),
                     messages=(fact.event,),
                     on=fact.on,
@@ -278,7 +279,7 @@ class History:
                 grown = (*case.events, fact.event)
                 self.cases[fact.n] = replace(case, events=grown, messages=grown)
             case CaseDecided():
-                self.cases[fact.n] = replace(self.cases[fact.n], state=fact.state, outcome=fact.what)
+                self.cases[fact.n] = replace(self.cases[fact.n], state=fact.state, outcome=fact.what, due=0)
                 self.decided_by[fact.n] = fact.by
             case CreditChanged():
                 self.entries.append(_line(index, self.now, fact))
@@ -313,7 +314,7 @@ def _line(index: int, at_ms: int, fact: CreditChanged) -> Entry:
         at_ms=at_ms,
         entry=fact.entry,
         cost=fact.cost,
-        grade=fact.grade,
+        grade=fact.grade if fact.grade != "-" else None,
         rule=fact.rule,
         case=fact.n or None,
         room=fact.room,

@@ -43,6 +43,7 @@ from moderation.facts import (
     RoleChanged,
     RoomEntered,
     RoomStateChanged,
+    RosterChanged,
     SanctionEnded,
     SanctionExtended,
     SanctionStarted,
@@ -213,6 +214,13 @@ def test_a_manager_who_acts_gives_their_reason() -> None:
         "notice.reason",
         "notice.foot",
     ]
+
+
+def test_whoever_is_put_into_the_roster_or_taken_out_is_told_unless_they_did_it_themselves() -> None:
+    hours = "mon-fri 08:00-18:00 Europe/Berlin"
+    assert told(RosterChanged(room=ROOM, subject=ANNA, hours=hours, by=MARK)) == ["notice.roster"]
+    assert told(RosterChanged(room=ROOM, subject=ANNA, by=MARK)) == ["notice.roster-off"]
+    assert told(RosterChanged(room=ROOM, subject=ANNA, hours=hours, by=ANNA)) == []
 
 
 def test_every_person_concerned_is_told_their_own() -> None:

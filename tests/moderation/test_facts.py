@@ -6,7 +6,7 @@ from typing import Literal, get_args, get_origin, get_type_hints
 import pytest
 
 from moderation import facts
-from moderation.facts import FACTS, LASTING, Fact, SanctionKind, owner_of
+from moderation.facts import FACTS, LASTING, OF_ROOMS, Fact, SanctionKind, owner_of
 
 
 def test_every_fact_is_in_the_list_once() -> None:
@@ -62,4 +62,4 @@ def test_two_facts_of_one_kind_can_be_told_apart() -> None:
 
 
 def test_what_lasts_is_a_kind_of_sanction() -> None:
-    assert set(get_args(SanctionKind)) >= LASTING == {"mute", "demote", "ban"}
+    assert set(get_args(SanctionKind)) >= LASTING == {"mute", "demote", "ban"} | OF_ROOMS

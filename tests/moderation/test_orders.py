@@ -7,7 +7,7 @@ import pytest
 from moderation import orders
 from moderation.context import InForce
 from moderation.errors import Refused
-from moderation.facts import PersonVerified, SanctionEnded, SanctionKind, SanctionStarted
+from moderation.facts import CaseOpened, PersonVerified, SanctionEnded, SanctionKind, SanctionStarted
 from moderation.ids import EventId, UserId
 from moderation.orders import Order
 from tests.moderation.builders import (
@@ -48,10 +48,31 @@ def refused(call: Any, *args: Any, **given: Any) -> str:
 
 @pytest.mark.parametrize("kind", ["mute", "kick", "ban", "warn"])
 @pytest.mark.parametrize("by", [MARK, OLGA, OPERA])
-def test_an_order_is_one_fact_with_who_why_and_until_when(kind: SanctionKind, by: UserId) -> None:
+def test_an_order_is_a_decided_case_and_a_measure_with_who_why_and_until_when(kind: SanctionKind, by: UserId) -> None:
     assert orders.sanction(order(by), kind, until=NOON + HOUR, reason="because") == (
+        CaseOpened(
+            room=ROOM,
+            on=7,
+            n=1,
+            rule="by_order",
+            grade="moderate",
+            decide="manager",
+            state="decided",
+            due=0,
+            subject=ANNA,
+            by=by,
+            reason="because",
+        ),
         SanctionStarted(
-            room=ROOM, on=7, kind=kind, until=NOON + HOUR, basis="command", subject=ANNA, by=by, reason="because"
+            room=ROOM,
+            on=7,
+            kind=kind,
+            until=NOON + HOUR,
+            n=1,
+            basis="command",
+            subject=ANNA,
+            by=by,
+            reason="because",
         ),
     )
 

@@ -233,7 +233,7 @@ async def test_a_case_opens_grows_and_is_decided(db: AsyncConnection) -> None:
         NOON + 7,
     )
     assert await views.next_case(db) == 2
-    assert await views.open_cases(db, ROOM, 9) == []
+    assert await views.waiting_cases(db, [ROOM], 9) == []
 
 
 async def test_a_case_that_a_rule_decided_is_born_upheld(db: AsyncConnection) -> None:
@@ -323,6 +323,22 @@ async def test_what_is_held_in_a_room_step_by_step(db: AsyncConnection) -> None:
     assert await step("overruled", "60") == {key: Hold(MARK, "level", "overruled", "50", "60", 2)}
     assert await step("released") == {}
     assert await step("held") == {key: Hold(MARK, "level", "held", "50", "-1")}
+
+
+async def test_a_new_measure_against_a_room_takes_up_again_what_was_left_alone_of_the_room_only(
+    db: AsyncConnection,
+) -> None:
+    nobody, posting = UserId(""), "posting m.reaction"
+    await apply(
+        db,
+        Held(room=ROOM, step="overruled", what=posting, prior="-", held="0"),
+        Held(room=ROOM, step="overruled", prior="50", held="60", subject=OLGA),
+        SanctionStarted(room=ROOM, kind="suspend", basis="operator", n=1, subject=OLGA),
+    )
+    assert await views.holds_in(db, ROOM) == {
+        (nobody, posting): Hold(nobody, posting, "held", "-", "0"),
+        (OLGA, "level"): Hold(OLGA, "level", "overruled", "50", "60"),
+    }
 
 
 async def test_a_card_that_was_posted_is_known_by_its_event(db: AsyncConnection) -> None:

@@ -136,6 +136,10 @@ def _history() -> dict[Table, list[dict[str, Any]]]:
             _case(2, GARDEN, CLEO, state="open", due=NOW + DAY_MS),
             _case(3, KITCHEN, BEN, state="overdue", due=NOW - DAY_MS),
         ],
+        t.reports: [
+            {"record": 22 + number, "n": 1, "message": 20, "subject": BEN, "by": by, "reason": "private", "at": NOW}
+            for number, by in enumerate((ANNA, CLEO, CLEO))
+        ],
         t.evidence: [{"record": 20, "n": 1, "event": "$one"}, {"record": 21, "n": 1, "event": "$two"}],
     }  # fmt: skip
 

@@ -113,8 +113,10 @@ class TestCases:
         found = answerable("cases", "1", "--json").json
         assert (found["by"], found["outcome"]) == (ANNA, "upheld")
         assert found["evidence"] == [{"record": 20, "event": "$one"}, {"record": 21, "event": "$two"}]
+        assert found["reports"] == 2
         out = answerable("cases", "1").out
         assert "$two" in out
+        assert CLEO not in out  # who reported it
         assert "private words" not in out
 
     def test_an_unknown_number_is_answered_with_the_newest(self, answerable: Answerable) -> None:

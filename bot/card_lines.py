@@ -1,0 +1,125 @@
+"""What the card of a case says: everything that is needed to decide it, and the state it is in.
+
+The same lines answer `!case`, for those whose client shows no cards. Rules kept here: the words are shown even when the
+message is gone; who answers for the case is named; who reported it is named to nobody whom it concerns
+(`report_lines.py`). Left to others: posting it (`desk.py`).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.context import CaseView, PersonView
+from moderation.credit import tier
+from moderation.ids import UserId
+from moderation.ledger import account
+from moderation.notices import Code, Line, Moment, Phrase, RuleText, Who, line
+from moderation.own_rules import decided_by, ledger_of
+from moderation.policy import Policy
+from storage import views
+
+MAX_NAMES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A case, its row in the table, the person it is about, and who answers for it."""
+
+    case: CaseView
+    row: Any
+    person: PersonView
+    assigned: tuple[UserId, ...] = ()
+    notes: Sequence[Any] = ()
+
+
+async def read_card(db: AsyncConnection, n: int, now_ms: int) -> Card | None:
+    """The card of a case; None if there is no such case."""
+    found = await views.case_view(db, n)
+    if found is None:
+        return None
+    case, row = found
+    return Card(
+        case=case,
+        row=row,
+        person=await views.person_view(db, case.subject, now_ms=now_ms, recent_since=now_ms),
+        assigned=await views.assigned_to(db, n, case.asked),
+        notes=await views.notes_of(db, n),
+    )
+
+
+def card_lines(card: Card, policy: Policy, now_ms: int, prefix: str, reported: Sequence[Line] = ()) -> tuple[Line, ...]:
+    """The card in lines; `reported` are those about reports."""
+    return (
+        *_head(card, policy, now_ms),
+        *reported,
+        *_state(card),
+        *_appeal(card),
+        _hint(card, prefix),
+    )
+
+
+def note_lines(card: Card) -> tuple[Line, ...]:
+    """The notes on a case; on the card itself they stand in its thread."""
+    return tuple(line("card.note", when=Moment(note.at), by=Who(note.by), words=note.words) for note in card.notes)
+
+
+def _head(card: Card, policy: Policy, now_ms: int) -> Iterator[Line]:
+    case = card.case
+    yield line("card.head", n=case.n, grade=Phrase(f"grade.{case.grade}"), rule=RuleText(case.rule))
+    yield _who(card, policy, now_ms)
+    if card.row.excerpt:
+        yield line("card.words", words=card.row.excerpt)
+    if len(case.events) > 1:
+        yield line("card.more", count=len(case.events))
+    if case.about:
+        yield line("statement.about", n=case.about)
+
+
+def _who(card: Card, policy: Policy, now_ms: int) -> Line:
+    case, who = card.case, Who(card.case.subject)
+    own = account(card.person, ledger_of(case.rule), case.room, policy)
+    points = own.balance(now_ms)
+    before = sum(1 for entry in own.entries if entry.entry != "compensation" and entry.case != case.n)
+    if ledger_of(case.rule) == "standing":
+        return line("card.who-standing", who=who, standing=points, before=before)
+    return line("card.who", who=who, credit=points, tier=tier(points, policy.tiers), before=before)
+
+
+def _state(card: Card) -> Iterator[Line]:
+    case, row = card.case, card.row
+    if case.outcome:
+        yield line(f"card.{case.outcome}", by=Who(row.by)) if row.by else line(f"card.{case.outcome}-by-rule")
+        if row.reason:
+            yield line("notice.reason", reason=row.reason)
+        return
+    if case.state in ("open", "acknowledged"):
+        yield line("card.open-manager" if case.manages else "card.open", due=Moment(row.due))
+    else:
+        yield line(f"card.waits.{case.state}", due=Moment(row.due))
+    yield from _answering(card)
+
+
+def _answering(card: Card) -> Iterator[Line]:
+    if card.assigned:
+        named = ", ".join(card.assigned[:MAX_NAMES])
+        yield line("card.answering", names=named)
+
+
+def _appeal(card: Card) -> Iterator[Line]:
+    if card.case.state != "appealed":
+        return
+    if card.row.appeal:
+        yield line("card.appeal-words", words=card.row.appeal)
+    yield line("card.appealed", due=Moment(card.row.due))
+    yield from _answering(card)
+
+
+def _hint(card: Card, prefix: str) -> Line:
+    case = card.case
+    uphold, dismiss = Code(f"{prefix}uphold {case.n}"), Code(f"{prefix}dismiss {case.n}")
+    if decided_by(case.rule) != "managers" and not (case.outcome and case.state != "appealed"):
+        return line(f"card.hint.for-{decided_by(case.rule)}", uphold=uphold, dismiss=dismiss)
+    hint = "card.hint.decided" if case.outcome else "card.hint.open"
+    return line(hint, uphold=uphold, dismiss=dismiss)

@@ -1,0 +1,37 @@
+"""`answerable charge @USER`: a duty that somebody broke outside the bot, charged against their standing by an operator.
+
+``--json``: `n` (the case that was opened), `cost`, `left` (standing now).
+Left to others: what follows (`bot/operations_cases.py`).
+"""
+
+from typing import Annotated, Literal
+
+import typer
+
+from .decide import As, ask
+from .logs_asking import Reason, person_of
+from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from .output import as_json, say, text
+
+Duty = Literal["own-case", "vouch", "identity"]
+
+app = new_app("cli.charge.help")
+
+
+@app.command(help=text("cli.charge.help"), epilog=text("cli.charge.epilog"))
+def charge(
+    person: Annotated[str, typer.Argument(metavar="@USER:SERVER")],
+    duty: Annotated[Duty, typer.Option("--for", help=text("cli.charge.for"))],
+    room: Annotated[str, typer.Option("--room", "-r", metavar="G-CODE", help=text("cli.charge.room"))],
+    reason: Reason,
+    operator: As = None,
+    json: AsJson = False,
+    config_file: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Charge somebody's standing."""
+    who = person_of(person)
+    done = ask("charge", config_file, reason, operator, person=who, duty=duty, room=room.upper())
+    if json:
+        as_json(done)
+    else:
+        say("cli.charge.done", who=who, cost=done["cost"], left=done["left"], n=str(done["n"]))

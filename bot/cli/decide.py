@@ -1,0 +1,49 @@
+"""`answerable decide N uphold|dismiss`: a case, decided by an operator.
+
+``--json``: `n`, `outcome`.
+Left to others: what follows (`bot/operations_cases.py`).
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from .acting import AS, HELP, operator_of
+from .logs_asking import Reason, check_reason, user
+from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from .output import as_json, say, text
+
+As = Annotated[str | None, typer.Option(AS, metavar="@OP:SERVER", help=HELP)]
+What = Literal["uphold", "dismiss"]
+Fault = Literal["error", "bad-faith"]
+
+app = new_app("cli.decide.help")
+
+
+@app.command(help=text("cli.decide.help"), epilog=text("cli.decide.epilog"))
+def decide(
+    n: Annotated[int, typer.Argument(metavar="N", min=1, help=text("cli.cases.n"))],
+    what: Annotated[What, typer.Argument(help=text("cli.decide.what"))],
+    reason: Reason,
+    fault: Annotated[Fault | None, typer.Option("--fault", help=text("cli.decide.fault"))] = None,
+    operator: As = None,
+    json: AsJson = False,
+    config_file: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Decide a case."""
+    done = ask("decide", config_file, reason, operator, n=n, what=what, fault=fault or "")
+    if json:
+        as_json(done)
+    else:
+        say(f"cli.decide.{done['outcome']}", n=str(n))
+
+
+def ask(do: str, config_file: Path, reason: str, operator: str | None, **asked: Any) -> dict[str, Any]:
+    """Have the bot do something in the name of an operator."""
+    from ..config import load_config
+    from .operate import perform
+
+    config = load_config(config_file)
+    by, words = operator_of(config, operator), check_reason(reason)
+    return perform(config, do, by=by, reason=words, reader=user(), **asked)

@@ -1,0 +1,249 @@
+"""`answerable dossier`: files on serious and continuing offenders, prepared by people and taken out by people.
+
+Rules kept here: a file is written to the disk and nowhere else; it appears only after two different people have
+approved it and its leaving is recorded. ``--json``: `new`: `dossier`, `person`, `cases`, `task`; `approve`: `dossier`,
+`approved_by`, `needed`; `decline`: `dossier`, `task`; `export`: what `logs export` says, and `dossier`, `told`; `list`
+and `show`: objects with `dossier`, `person`, `cases`, `state` (open, approved, declined, exported), `at`, `by`,
+`reason`, `task`, `approved_by`, and in `show` also `steps` (`step`, `at`, `by`, `reason`, `bar`, `sha256`).
+
+Left to others: what is recorded (`bot/operations_dossiers.py`), what is in it (`storage/export`).
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from moderation.errors import Invalid, Refused
+from moderation.notices import Moment, Who
+
+from .logs_asking import Reason, check_reason, person_of, user
+from .logs_export import CatalogWords, kept_files, language_of
+from .lookup import now_ms, read
+from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from .output import FAILED, as_json, say, table, text, word
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from storage.export.dossier import File
+    from storage.export.export import Summary
+    from storage.views import Dossier
+
+    from ..config import Config
+
+app = new_app("cli.dossier.help")
+
+Number = Annotated[int, typer.Argument(metavar="ID", min=0, help=text("cli.dossier.id"))]
+
+
+@app.command("list", help=text("cli.dossier.list_help"))
+def list_(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
+    """All files."""
+
+    async def query(db: "AsyncConnection", _config: "Config") -> list[dict[str, Any]]:
+        from storage import views
+
+        return [_row(each) for each in await views.all_dossiers(db)]
+
+    found = read(config_file, query)
+    if json:
+        as_json(found)
+    elif found:
+        columns = ("dossier", "person", "cases", "state", "at", "approved_by")
+        table(columns, ([_cell(row, column) for column in columns] for row in found))
+    else:
+        say("cli.dossier.none")
+
+
+@app.command(help=text("cli.dossier.new_help"), epilog=text("cli.dossier.new_epilog"))
+def new(
+    person: Annotated[str, typer.Argument(metavar="@USER:SERVER", help=text("cli.option.person"))],
+    reason: Reason,
+    case: Annotated[list[int] | None, typer.Option("--case", "-n", min=1, help=text("cli.dossier.case"))] = None,
+    json: AsJson = False,
+    config_file: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Begin one."""
+    done = _perform(config_file, "dossier-new", person=person_of(person), cases=case or [], reason=reason)
+    if json:
+        as_json(done)
+    else:
+        cases = ", ".join(map(str, done["cases"]))
+        say("cli.dossier.begun", n=str(done["dossier"]), who=Who(done["person"]), cases=cases)
+
+
+@app.command(help=text("cli.dossier.show_help"))
+def show(number: Number, json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
+    """One file."""
+    found = read(config_file, lambda db, _config: _find(db, number))
+    row = {**_row(found), "steps": [_step(each) for each in found.steps]}
+    if json:
+        as_json(row)
+        return
+    shown = ("dossier", "person", "cases", "state", "at", "by", "reason")
+    table(("what", "value"), ([text(f"cli.column.{key}"), _cell(row, key)] for key in shown))
+    columns = ("step", "at", "by", "reason", "bar", "sha256")
+    if row["steps"]:
+        table(columns, ([_cell(step, column) for column in columns] for step in row["steps"]))
+
+
+@app.command(help=text("cli.dossier.approve_help"))
+def approve(number: Number, reason: Reason, json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
+    """Say that it may leave."""
+    done = _perform(config_file, "dossier-approve", dossier=number, reason=reason)
+    lacking = done["needed"] - len(done["approved_by"])
+    if json:
+        as_json(done)
+    else:
+        key = "cli.dossier.approved" if lacking <= 0 else "cli.dossier.approved_first"
+        say(key, n=str(number), by=", ".join(done["approved_by"]))
+
+
+@app.command(help=text("cli.dossier.decline_help"))
+def decline(number: Number, reason: Reason, json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
+    """Say why there is to be none."""
+    done = _perform(config_file, "dossier-decline", dossier=number, reason=reason)
+    if json:
+        as_json(done)
+    else:
+        say("cli.dossier.declined")
+
+
+@app.command(help=text("cli.dossier.export_help"), epilog=text("cli.dossier.export_epilog"))
+def export(
+    number: Number,
+    to: Annotated[Path, typer.Option("--to", "-o", metavar="FILE", help=text("cli.logs.option.zip"))],
+    reason: Reason,
+    bar: Annotated[str | None, typer.Option(metavar="TEXT", help=text("cli.dossier.bar"))] = None,
+    lang: Annotated[str | None, typer.Option(metavar="LANG", help=text("cli.logs.option.lang"))] = None,
+    json: AsJson = False,
+    config_file: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Write it to a file."""
+    if bar is not None and not bar.strip():
+        raise Invalid(text("cli.dossier.bad_bar"))
+    if to.exists():
+        raise Refused("export.exists", out=to)
+    ready = _perform(config_file, "dossier-prepare", dossier=number, reason=reason)
+    told: list[bool] = []
+
+    def announce(sha256: str, count: int) -> None:
+        said = {"sha256": sha256, "records": count, "bar": (bar or "").strip()}
+        told.append(_perform(config_file, "dossier-exported", reason=reason, dossier=number, **said)["told"])
+
+    summary = _make(config_file, number, ready, to, reason.strip(), language_of(lang), announce)
+    if json:
+        as_json({"file": str(to), "dossier": number, "told": told[0], **asdict(summary)})
+    else:
+        _say_exported(summary, to, told=told[0], barred=bar is not None)
+    raise typer.Exit(FAILED if summary.problems else 0)
+
+
+def _make(
+    config_file: Path, number: int, ready: dict[str, Any], to: Path, reason: str, language: str, announce: Any
+) -> "Summary":
+    from storage.export.dossier import NAME, statement
+    from storage.export.export import Request
+    from storage.export.export import export as make
+    from storage.export.selection import Selection
+
+    from ..config import load_config
+
+    data, words, now = load_config(config_file).data_dir, CatalogWords(language), now_ms()
+    file, bare = _gather(config_file, number, language, reason, now)
+    selection = Selection(persons=frozenset(ready["accounts"]), cases=frozenset(ready["cases"]), bare=bare)
+    foreword = words.text("dossier.readme", n=str(number), file=NAME)
+    more = {NAME: statement(words, file)}
+    request = Request(selection, now, user(), reason, foreword, more)
+    try:
+        return make(data / "records", to, request, words, media=kept_files(data), announce=announce)
+    except OSError as error:
+        raise Refused("cli.logs.out_failed", file=to, why=error.strerror or str(error)) from error
+
+
+def _gather(config_file: Path, number: int, language: str, reason: str, now: int) -> "tuple[File, frozenset[int]]":
+    """What the statement says, and the records that would name others."""
+    from ..dossier_file import Gatherer, naming_others
+    from ..messages.catalog import Catalog
+    from ..speech import Speech
+
+    async def query(db: "AsyncConnection", config: "Config") -> "tuple[File, frozenset[int]]":
+        speech = Speech(Catalog.load(), config.policy, language)
+        found = await _find(db, number)
+        file = await Gatherer(db, speech, language).file(found, by=user(), reason=reason, now_ms=now)
+        return file, await naming_others(db, found.cases)
+
+    return read(config_file, query)
+
+
+def _say_exported(summary: "Summary", to: Path, *, told: bool, barred: bool) -> None:
+    say("cli.logs.exported", file=to, records=summary.records, supporting=summary.supporting)
+    say("cli.logs.exported_sum", sha256=summary.sha256)
+    if told:
+        say("cli.dossier.told")
+    else:
+        say("cli.dossier.not_told_barred" if barred else "cli.dossier.not_told")
+    for problem in summary.problems:
+        say("cli.logs.export_problem", what=problem)
+
+
+def _perform(config_file: Path, do: str, *, reason: str, **arguments: Any) -> dict[str, Any]:
+    from ..config import load_config
+    from .operate import perform
+
+    return perform(load_config(config_file), do, reason=check_reason(reason), reader=user(), **arguments)
+
+
+async def _find(db: "AsyncConnection", number: int) -> "Dossier":
+    from storage import views
+
+    found = await views.dossier_view(db, number)
+    if found is None:
+        raise Refused("cli.dossier.unknown", n=number)
+    return found
+
+
+def _row(each: "Dossier") -> dict[str, Any]:
+    from moderation.dossiers import APPROVALS
+
+    approved = each.state == "open" and len(each.approved_by) >= APPROVALS
+    return {
+        "dossier": each.record,
+        "person": each.subject,
+        "cases": list(each.cases),
+        "state": "approved" if approved else each.state,
+        "at": each.at,
+        "by": each.reader,
+        "reason": each.reason,
+        "task": each.task if each.task >= 0 else None,
+        "approved_by": list(each.approved_by),
+    }
+
+
+def _step(row: Any) -> dict[str, Any]:
+    digest = row.digest if row.digest != "-" else None
+    return {
+        "step": row.step,
+        "at": row.at,
+        "by": row.reader,
+        "reason": row.reason,
+        "bar": row.bar or None,
+        "sha256": digest,
+    }
+
+
+def _cell(row: dict[str, Any], column: str) -> object:
+    value = row[column]
+    match column:
+        case "dossier":
+            return str(value)
+        case "cases" | "approved_by":
+            return ", ".join(map(str, value))
+        case "at":
+            return Moment(value)
+        case "state" | "step":
+            return word("dossier_step", value)
+        case _:
+            return value or ""

@@ -1,0 +1,65 @@
+"""`answerable statement N`: the statements of reasons for a case, as they were given to whom it concerns.
+
+They hold people's words, so a reason is needed, and recorded. ``--json``: a list of objects with the fields of
+`moderation/statements.py`, oldest first; what is empty is left out.
+"""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import orjson
+import typer
+
+from moderation.errors import Refused
+
+from .logs_asking import Reason, check_reason, leave_note
+from .lookup import now_ms, read
+from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from .output import as_json, say, text
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from ..config import Config
+
+app = new_app("cli.statement.help")
+
+
+@app.command(help=text("cli.statement.help"), epilog=text("cli.statement.epilog"))
+def statement(
+    n: Annotated[int, typer.Argument(metavar="N", min=1, help=text("cli.cases.n"))],
+    reason: Reason,
+    json: AsJson = False,
+    config_file: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Show the statements of reasons."""
+    from ..config import load_config
+
+    words, now = check_reason(reason), now_ms()
+    found = read(config_file, lambda db, config: _found(db, config, n))
+    leave_note(load_config(config_file).data_dir, words, now, {"what": "statement", "case": n})
+    if json:
+        as_json([orjson.loads(each) for each in found["statements"]])
+        return
+    for shown in found["lines"]:
+        typer.echo(shown)
+    if not found["lines"]:
+        say("cli.statement.none", n=str(n))
+
+
+async def _found(db: "AsyncConnection", config: "Config", n: int) -> dict[str, Any]:
+    from moderation.statements import from_json
+    from storage import views
+
+    from ..messages.catalog import Catalog, cli_language
+    from ..speech import Speech
+    from ..statement_lines import statement_lines
+
+    case = await views.case_view(db, n)
+    if case is None:
+        raise Refused("error.case.none", n=n)
+    kept = await views.statements_of(db, n)
+    speech = Speech(Catalog.load().with_prefix(config.bot.prefix), config.policy, cli_language())
+    names = await views.room_names(db)
+    stated = [each for each in map(from_json, kept) if each is not None]
+    lines = [speech.text(statement_lines(each, case[0].room), speech.language(), names).plain for each in stated]
+    return {"statements": kept, "lines": lines}

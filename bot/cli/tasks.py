@@ -1,0 +1,80 @@
+"""`answerable tasks`: what waits for the operator, and what to do about each.
+
+``--json``: objects with the keys `task` (its number), `kind` (dossier, case, last-manager or room), `at`, `case` (null:
+none), `room` (code; null: none), `person`, `next` (what to type).
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from moderation.notices import Moment
+
+from .lookup import read
+from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from .output import as_json, say, table, text, word
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Row
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from storage.views import Dossier
+
+    from ..config import Config
+
+app = new_app("cli.tasks.help")
+
+
+@app.command(help=text("cli.tasks.help"), epilog=text("cli.tasks.epilog"))
+def tasks(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
+    """List them."""
+    found = read(config_file, _open)
+    if json:
+        as_json(found)
+    elif found:
+        columns = ("task", "kind", "at", "case", "room", "person", "next")
+        table(columns, ([_cell(row, column) for column in columns] for row in found))
+    else:
+        say("cli.tasks.none")
+
+
+async def _open(db: "AsyncConnection", _config: "Config") -> list[dict[str, Any]]:
+    from storage import views
+
+    codes = await views.all_rooms(db)
+    files = {each.task: each for each in await views.all_dossiers(db) if each.state == "open"}
+    return [
+        {
+            "task": row.record,
+            "kind": row.task,
+            "at": row.at,
+            "case": row.n or None,
+            "room": codes.get(row.room),
+            "person": row.subject,
+            "next": _next(row, codes.get(row.room, ""), files.get(row.record)),
+        }
+        for row in await views.open_tasks(db)
+    ]
+
+
+def _next(row: "Row[Any]", room: str, file: "Dossier | None") -> str:
+    from moderation.dossiers import APPROVALS
+
+    if row.task == "dossier" and file is not None:
+        ready = len(file.approved_by) >= APPROVALS
+        return text("cli.tasks.next.export" if ready else "cli.tasks.next.approve", n=str(file.record))
+    fields = {"n": str(row.n), "who": row.subject, "room": room, "task": str(row.record)}
+    return text(f"cli.tasks.next.{row.task}", **fields)
+
+
+def _cell(row: dict[str, Any], column: str) -> object:
+    value = row[column]
+    match column:
+        case "task":
+            return str(value)
+        case "case":
+            return "" if value is None else str(value)
+        case "at":
+            return Moment(value)
+        case "kind":
+            return word("task", value)
+        case _:
+            return value or ""

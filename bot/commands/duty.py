@@ -1,0 +1,209 @@
+"""away, back, duty: who is there for a group, and when.
+
+Rules kept here: being away counts everywhere, and is said in the desk of every group somebody answers for; whoever goes
+is told before which groups are left with nobody, and what that means; a roster is written by the owner or the operator,
+and the person in it is told (`moderation/consequences.py`).
+Left to others: what hours are (`moderation/roster.py`), who is on duty by all this (`moderation/duty.py`).
+"""
+
+from collections.abc import Mapping, Sequence
+
+from moderation.absence import Left, left_by
+from moderation.actions import Action, TellDesk
+from moderation.duty import Duty, on_duty
+from moderation.errors import Refused
+from moderation.facts import AwayChanged, RosterChanged
+from moderation.ids import RoomId, UserId
+from moderation.notices import Code, Line, Moment, RoomName, Span, Who, line
+from moderation.responsibility import require
+from moderation.roster import next_start, parse_hours
+from storage import views
+
+from ..zones import near_zones
+from .call import Call, Command, Reply
+
+MAX_ROOMS = 20  # in one answer
+MAX_NAMES = 50
+OFF = ("off", "none", "关闭", "取消")
+
+
+# Being away.
+
+
+async def away(call: Call) -> Reply:
+    """Not on duty for a time, anywhere. What somebody was asked before stays theirs."""
+    rooms = await views.answers_for(call.db, call.caller)
+    if not rooms:
+        raise Refused("error.away.nothing")
+    most = call.policy.duty.away_at_most
+    until = call.now_ms + (call.given.duration_ms or 0)
+    if until - call.now_ms > most:
+        raise Refused("error.away.long", most=Span(most))
+    left = await _left(call, rooms, until)
+    lines = [line("away.until", until=Moment(until)), *_gaps(call, left), await _kept(call)]
+    fact = AwayChanged(on=call.on, what="away", until=until, subject=call.caller)
+    return Reply(tuple(lines), (fact,), _tell_away(call, until, left), private=True)
+
+
+async def back(call: Call) -> Reply:
+    """On duty again, everywhere."""
+    if call.caller not in await views.away_now(call.db, call.now_ms):
+        raise Refused("error.away.not")
+    said = line("desk.back", who=Who(call.caller))
+    actions = [_tell_desk(call, room, said) for room in await views.answers_for(call.db, call.caller)]
+    fact = AwayChanged(on=call.on, what="back", subject=call.caller)
+    return Reply((line("away.back"),), (fact,), tuple(each for each in actions if each), private=True)
+
+
+async def _left(call: Call, rooms: Sequence[RoomId], until: int) -> dict[RoomId, tuple[Left, Duty]]:
+    """What is left of the duty in each room."""
+    gone = await views.away_now(call.db, call.now_ms)
+    found: dict[RoomId, tuple[Left, Duty]] = {}
+    for room in rooms:
+        view = await call.knowledge.room(call.db, room)
+        if view is not None:
+            duty = await views.duty_of(call.db, view, call.policy.operators, call.now_ms)
+            found[room] = (left_by(duty, call.caller, call.now_ms, until, gone), duty)
+    return found
+
+
+def _gaps(call: Call, left: Mapping[RoomId, tuple[Left, Duty]]) -> list[Line]:
+    lines = [said for room, (what, duty) in left.items() if (said := _gap(call, room, what, duty)) is not None]
+    if not lines:
+        return [line("away.covered")]
+    more = [line("away.more", count=len(lines) - MAX_ROOMS)] if len(lines) > MAX_ROOMS else []
+    return [*lines[:MAX_ROOMS], *more]
+
+
+def _gap(call: Call, room: RoomId, left: Left, duty: Duty) -> Line | None:
+    if left.who == "managers":
+        return None
+    if left.who == "owner":
+        return line("away.owner", room=RoomName(room), who=Who(left.people[0]))
+    if not duty.owners:
+        return line("away.no-owner", room=RoomName(room), since=Moment(left.since))
+    cost = call.policy.standing.nobody_on_duty
+    return line("away.nobody", room=RoomName(room), since=Moment(left.since), cost=cost)
+
+
+async def _kept(call: Call) -> Line:
+    """The cases that somebody was asked for before."""
+    cases = await views.waiting_for(call.db, call.caller)
+    return line("away.keeps", cases=", ".join(map(str, cases))) if cases else line("away.keeps-none")
+
+
+def _tell_away(call: Call, until: int, left: Mapping[RoomId, tuple[Left, Duty]]) -> tuple[Action, ...]:
+    said = [line("desk.away", who=Who(call.caller), until=Moment(until))]
+    if call.given.reason:
+        said.append(line("notice.reason", reason=call.given.reason))
+    told = []
+    for room, (what, duty) in left.items():
+        gap = _gap(call, room, what, duty)
+        told.append(_tell_desk(call, room, *said, *((gap,) if gap else ())))
+    return tuple(each for each in told if each)
+
+
+def _tell_desk(call: Call, room: RoomId, *lines: Line) -> TellDesk | None:
+    """A word to the desk of a room, unless that is where it was said."""
+    if call.here.purpose == "desk" and call.here.served == room:
+        return None
+    return TellDesk(room=room, lines=lines)
+
+
+# The roster.
+
+
+async def duty(call: Call) -> Reply:
+    """Who is on duty now, who is away, and the roster; or, with hours, a change of the roster."""
+    if call.given.reason:
+        return await _change(call)
+    now = await views.duty_of(call.db, call.group, call.policy.operators, call.now_ms)
+    gone = await views.away_now(call.db, call.now_ms)
+    lines = [
+        line("duty.head", room=RoomName(call.group.room)),
+        *_present(call, now),
+        *(line("duty.away", who=Who(user), until=Moment(gone[user])) for user in _runs(now) if user in gone),
+        *_roster(now.roster, now),
+    ]
+    return Reply(tuple(lines))
+
+
+def _present(call: Call, now: Duty) -> list[Line]:
+    people = on_duty(now, call.now_ms)
+    if not people:
+        return [line("duty.nobody"), *_next(call, now)]
+    if any(user in now.managers or user in now.roster for user in people):
+        return [line("duty.on", who=Who(user)) for user in people[:MAX_NAMES]]
+    return [*(line("duty.owner", who=Who(user)) for user in people[:MAX_NAMES]), *_next(call, now)]
+
+
+def _next(call: Call, now: Duty) -> list[Line]:
+    """Who comes on duty next by the roster."""
+    coming = [
+        (start, user)
+        for user in _runs(now)
+        if user in now.roster and user not in now.away and (start := next_start(now.roster[user], call.now_ms))
+    ]
+    return [line("duty.next", who=Who(user), since=Moment(start)) for start, user in sorted(coming)[:1]]
+
+
+def _roster(roster: Mapping[UserId, str], now: Duty) -> list[Line]:
+    """The roster of a room. `now` says who runs it."""
+    if not roster:
+        return [line("duty.no-roster")]
+    runs = _runs(now)
+    return [
+        *(line("duty.hours", who=Who(user), hours=roster[user]) for user in sorted(roster)[:MAX_NAMES] if user in runs),
+        *(line("duty.not-in", who=Who(user)) for user in now.managers[:MAX_NAMES] if user not in roster),
+        *(line("duty.gone", who=Who(user)) for user in sorted(roster)[:MAX_NAMES] if user not in runs),
+    ]
+
+
+def _runs(now: Duty) -> tuple[UserId, ...]:
+    return (*now.managers, *now.owners)
+
+
+async def _change(call: Call) -> Reply:
+    """Write somebody's hours into the roster, or take them out."""
+    require("roster", call.caller, call.group, call.policy)
+    target, room = call.given.user, call.group.room
+    if target is None:
+        raise Refused("error.missing.user")
+    now = await views.duty_of(call.db, call.group, call.policy.operators, call.now_ms)
+    off = call.given.reason.lower() in OFF
+    if off and target not in now.roster:
+        raise Refused("error.roster.not-in", who=target, room=room)
+    if not off and target not in _runs(now):
+        raise Refused("error.roster.member", who=target, room=room)
+    hours = "" if off else _hours(call)
+    said = line("roster.off", who=Who(target)) if off else line("roster.set", who=Who(target), hours=hours)
+    roster = {user: when for user, when in {**now.roster, target: hours}.items() if when}
+    if roster == now.roster:
+        return Reply((said, *_roster(roster, now)))
+    fact = RosterChanged(room=room, on=call.on, subject=target, hours=hours, by=call.caller)
+    return Reply((said, *_roster(roster, now)), (fact,), _tell_roster(call, target, hours))
+
+
+def _hours(call: Call) -> str:
+    try:
+        return parse_hours(call.given.reason, call.zone)
+    except Refused as refused:
+        given = str(refused.fields["given"])
+        near = near_zones(given) if refused.key == "error.hours.zone" else ()
+        if not near:
+            raise
+        raise Refused("error.hours.zone-near", given=given, near=Code(", ".join(near))) from None
+
+
+def _tell_roster(call: Call, target: UserId, hours: str) -> tuple[Action, ...]:
+    who, by = Who(target), Who(call.caller)
+    said = line("desk.roster", who=who, by=by, hours=hours) if hours else line("desk.roster-off", who=who, by=by)
+    told = _tell_desk(call, call.group.room, said)
+    return (told,) if told else ()
+
+
+COMMANDS = (
+    Command("duty", "everyone", "user? reason*", duty, aliases=("roster", "值班"), inside=True),
+    Command("away", "manager", "duration reason*", away, aliases=("离开", "请假"), anywhere=True),
+    Command("back", "manager", "", back, aliases=("回来", "销假"), anywhere=True),
+)

@@ -1,0 +1,113 @@
+"""report: pointing the managers to a message, as a reply to it, with a link to it, or by a reaction under it.
+
+Rules kept here: whoever reports is in the room of the message; nobody else sees that it was reported, by whom, or
+what was answered: the command or the reaction goes at once where it can, and the answer is given in a direct room only.
+Left to others: what a report brings (`moderation/reports.py`), who sees the names (`bot/report_lines.py`).
+"""
+
+import asyncio
+from dataclasses import replace
+
+from moderation.actions import Action, EditCard
+from moderation.context import RoomView
+from moderation.errors import Refused
+from moderation.facts import CaseGrew, CaseOpened, Fact, Reported
+from moderation.ids import CaseNumber, EventId, RoomId, UserId
+from moderation.notices import Line, Moment, RoomName, line
+from moderation.policy import ReportSettings
+from moderation.reports import Message, report
+from moderation.responsibility import is_operator
+from storage import views
+from storage.project import POSTED
+
+from .call import Call, Command, Reply
+from .links import is_link, message_link
+
+_SELECTORS = str.maketrans("", "", "\ufe0e\ufe0f")  # as text, as picture: some clients add them, some do not
+
+
+async def run(call: Call) -> Reply:
+    """The command: with a link, or as a reply."""
+    first, _, rest = call.given.reason.partition(" ")
+    if is_link(first):
+        link = message_link(first)
+        if link is None:
+            raise Refused("error.report.link", given=first[:60])
+        return await _file(call, link.event, link.room, rest.strip())
+    replied_to: EventId | None = getattr(call.event, "reply_to", None)
+    if replied_to is None or call.here.purpose != "group":
+        raise Refused("error.report.reply")
+    return await _file(call, replied_to, call.here.room, call.given.reason)
+
+
+def reports(key: str, settings: ReportSettings) -> bool:
+    """Whether a reaction reports the message it stands under."""
+    return _plain(key) in {_plain(each) for each in settings.reactions}
+
+
+def _plain(key: str) -> str:
+    return key.translate(_SELECTORS)
+
+
+async def flag(call: Call, event: EventId) -> Reply:
+    """Such a reaction."""
+    return await _file(call, event, call.here.room, "")
+
+
+async def _file(call: Call, event: EventId, room: RoomId | None, reason: str) -> Reply:
+    row = await views.event_row(call.db, event)
+    if room is None and row is not None:  # the link names the room by an alias
+        room = RoomId(row.room)
+    group = await _group(call, room)
+    if row is None or row.room != group.room or row.kind != POSTED:
+        raise Refused("error.report.unknown")
+    about = replace(call, group=group)
+    facts = report(
+        Message(event, row.record, await asyncio.to_thread(call.words, group.room, row.record)),
+        by=call.caller,
+        reason=reason,
+        context=await about.context(UserId(row.sender)),
+        known=await views.known_of_report(call.db, group.room, event, row.record, call.caller, call.now_ms),
+        policy=call.policy,
+        on=call.on,
+    )
+    n = CaseNumber(next(fact.n for fact in facts if isinstance(fact, Reported)))
+    return Reply(await _acknowledged(about, n, facts), facts, _shown(group.room, n, facts))
+
+
+async def _group(call: Call, room: RoomId | None) -> RoomView:
+    """The group a message is in, of which whoever reports is a member."""
+    if room is None:
+        raise Refused("error.report.unknown")
+    group = await call.knowledge.room(call.db, room)
+    if group is None or group.purpose != "group" or not group.active:
+        raise Refused("error.report.room")
+    inside = (await views.memberships_of(call.db, call.caller)).get(room) == "join"
+    if not inside and not is_operator(call.caller, call.policy):
+        raise Refused("error.report.outside", room=room)
+    return group
+
+
+async def _acknowledged(call: Call, n: CaseNumber, facts: tuple[Fact, ...]) -> tuple[Line, ...]:
+    """What the reporter is told: by when it is decided, or what was decided already."""
+    opened = next((fact for fact in facts if isinstance(fact, CaseOpened)), None)
+    found = await views.case_view(call.db, n) if opened is None else None
+    due = opened.due if opened else found[0].due if found else 0
+    if found and found[0].outcome:
+        first = line(f"report.decided.{found[0].outcome}", n=n, room=RoomName(call.group.room))
+    elif due > call.now_ms:
+        first = line("report.thanks", n=n, room=RoomName(call.group.room), due=Moment(due))
+    else:
+        first = line("report.waits", n=n, room=RoomName(call.group.room))
+    stays = call.here.purpose == "group" and call.here.condition != "protected"
+    return (first, line("report.stays")) if stays else (first,)
+
+
+def _shown(room: RoomId, n: CaseNumber, facts: tuple[Fact, ...]) -> tuple[Action, ...]:
+    """The card of a case that is there already shows the report too."""
+    if any(isinstance(fact, CaseOpened | CaseGrew) for fact in facts):
+        return ()
+    return (EditCard(room=room, n=n),)
+
+
+COMMANDS = (Command("report", "everyone", "reason*", run, anywhere=True, discreet=True),)

@@ -1,0 +1,25 @@
+"""Whether a caller manages a group now: asked in one place, wherever a command or a reaction came from."""
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.context import RoomView
+from moderation.errors import Refused
+from moderation.ids import UserId
+from moderation.policy import Policy
+from moderation.responsibility import is_manager, is_operator
+from storage import views
+
+from .call import Call
+
+
+async def must_manage(call: Call, group: RoomView) -> None:
+    """Raise `Refused` unless the caller manages `group` and is in it: a ban leaves the power level standing."""
+    if not await manages(call.db, call.caller, group, call.policy):
+        raise Refused("error.right.manager", room=group.room)
+
+
+async def manages(db: AsyncConnection, user: UserId, group: RoomView, policy: Policy) -> bool:
+    """Whether `user` manages `group` and is in it, or is an operator."""
+    if is_operator(user, policy):
+        return True
+    return is_manager(user, group, policy) and (await views.memberships_of(db, user)).get(group.room) == "join"

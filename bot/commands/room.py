@@ -1,0 +1,99 @@
+"""readonly, close, reopen: what managers and owners do with the room itself.
+
+Rules kept here: the room hears it by one notice, so said in the room itself a command gets no other answer, and goes;
+what the operator or neglect imposed is not theirs to end. Left to others: what follows (`moderation/room_measures.py`),
+what it means for the room's levels (`moderation/posting.py`).
+"""
+
+from moderation import room_measures
+from moderation.context import InForce
+from moderation.errors import Refused
+from moderation.facts import OF_ROOMS, Fact, SanctionKind
+from moderation.notices import Line, Moment, RoomName, line
+from moderation.responsibility import Deed
+from storage import views
+
+from .call import Call, Command, Reply
+
+OFF = ("off", "none", "关闭", "取消")
+
+
+async def readonly(call: Call) -> Reply:
+    """For a time only managers may post; or (`readonly off`) everybody again."""
+    first, _, _ = call.given.reason.partition(" ")
+    if call.given.duration_ms is None and first.lower() in OFF:
+        facts = await _lifted(call, ("suspend",), "readonly", "error.not-suspended")
+        return _reply(call, facts, line("done.readonly-off", room=RoomName(call.group.room)))
+    if call.given.duration_ms is None:
+        raise Refused("error.missing.duration")
+    until = call.now_ms + call.given.duration_ms
+    facts = await _ordered(call, "suspend", until)
+    return _reply(call, facts, line("done.readonly", room=RoomName(call.group.room), until=Moment(until)))
+
+
+async def close(call: Call) -> Reply:
+    """Nobody may post or join, until the room is opened again."""
+    facts = await _ordered(call, "close", 0)
+    return _reply(call, facts, line("done.close", room=RoomName(call.group.room)))
+
+
+async def reopen(call: Call) -> Reply:
+    """End what owners and managers ordered; an operator ends whatever holds."""
+    facts = await _lifted(call, tuple(sorted(OF_ROOMS)), "reopen", "error.not-closed")
+    ended = {getattr(fact, "start", -1) for fact in facts}
+    left = [each for each in await views.measures_of_room(call.db, call.group.room) if each.record not in ended]
+    return _reply(call, facts, line("done.reopen", room=RoomName(call.group.room)), *in_force(left))
+
+
+def in_force(measures: list[InForce]) -> list[Line]:
+    """What holds for a room, and until when, as `status` shows it."""
+    return [
+        line(f"status.measure.{each.kind}", until=Moment(each.until), n=each.n)
+        if each.until
+        else line(f"status.measure-open.{each.kind}", n=each.n)
+        for each in measures
+    ]
+
+
+async def _ordered(call: Call, kind: SanctionKind, until: int) -> tuple[Fact, ...]:
+    duty = await views.duty_of(call.db, call.group, call.policy.operators, call.now_ms)
+    return room_measures.order(
+        kind,
+        by=call.caller,
+        room=call.group,
+        in_force=await views.measures_of_room(call.db, call.group.room),
+        owner=room_measures.answers_for(duty, call.caller),
+        n=call.knowledge.next_case,
+        until=until,
+        reason=call.given.reason,
+        policy=call.policy,
+        on=call.on,
+    )
+
+
+async def _lifted(call: Call, kinds: tuple[SanctionKind, ...], deed: Deed, otherwise: str) -> tuple[Fact, ...]:
+    facts = room_measures.lift(
+        kinds,
+        by=call.caller,
+        room=call.group,
+        in_force=await views.measures_of_room(call.db, call.group.room),
+        policy=call.policy,
+        on=call.on,
+        deed=deed,
+    )
+    if not facts:
+        raise Refused(otherwise)
+    return facts
+
+
+def _reply(call: Call, facts: tuple[Fact, ...], *lines: Line) -> Reply:
+    if call.here.room == call.group.room:
+        return Reply((), facts, call.gone())
+    return Reply(lines, facts)
+
+
+COMMANDS = (
+    Command("readonly", "manager", "duration? reason*", readonly),
+    Command("close", "manager", "reason*", close),
+    Command("reopen", "manager", "", reopen),
+)

@@ -1,0 +1,95 @@
+"""Once a day each desk is told what waits, in one message, instead of being told again and again.
+
+Rules kept here: at the hour of the configuration, in its time zone; a desk where nothing waits hears nothing; what was
+missed because the bot was down is made up for once. Left to others: saying it (`notify.py`), cards (`desk.py`).
+"""
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.actions import TellDesk
+from moderation.duty import on_duty
+from moderation.ids import RoomId, UserId
+from moderation.notices import Line, Moment, Phrase, RuleText, Who, line
+from moderation.policy import Policy
+from storage import views
+from storage.database import Database
+from storage.project import set_meta
+
+from .clock import Clock
+from .pipeline import Pipeline
+
+DIGEST = "digest"  # the newest day, in the time zone of the configuration, of which the desks were told
+MOST = 10
+
+
+class Digester:
+    """Queues the digests."""
+
+    def __init__(
+        self, database: Database, pipeline: Pipeline, policy: Policy, clock: Clock, *, at: str, zone: str
+    ) -> None:
+        """`at`: the time of day, ``HH:MM``; empty: never. `zone`: an IANA name."""
+        self._database = database
+        self._pipeline = pipeline
+        self._policy = policy
+        self._clock = clock
+        self._at = at
+        self._zone = ZoneInfo(zone)
+
+    async def look(self) -> None:
+        """Queue today's digests if it is time and it was not done."""
+        day = self._day()
+        if not self._at:
+            return
+        async with self._database.read() as db:
+            done = await views.get_meta(db, DIGEST)
+            if done is not None and done >= day:
+                return
+            tells = [] if done is None else await self._tells(db)
+
+        async def mark(db: AsyncConnection) -> None:
+            await set_meta(db, DIGEST, day)
+
+        await self._pipeline.commit(actions=tells, also=mark)
+
+    def _day(self) -> str:
+        """The newest day whose hour has come."""
+        now = datetime.fromtimestamp(self._clock() / 1000, self._zone)
+        return str((now if f"{now:%H:%M}" >= self._at else now - timedelta(days=1)).date())
+
+    async def _tells(self, db: AsyncConnection) -> list[TellDesk]:
+        tells = []
+        for group in await views.active_groups(db):
+            if lines := await self._lines(db, group):
+                tells.append(TellDesk(room=group, lines=lines, once="digest"))
+        return tells
+
+    async def _lines(self, db: AsyncConnection, group: RoomId) -> tuple[Line, ...]:
+        rows = await views.waiting_cases(db, [group], MOST + 1)
+        room = await views.room_view(db, group, self._pipeline.settings.bot)
+        if not rows or room is None:
+            return ()
+        duty = await views.duty_of(db, room, self._policy.operators, self._clock())
+        there = ", ".join(on_duty(duty, self._clock()))
+        return (
+            line("digest.head", count=min(len(rows), MOST)),
+            *(_case(row) for row in rows[:MOST]),
+            *((line("cases.more", limit=MOST),) if len(rows) > MOST else ()),
+            line("digest.on-duty", names=there) if there else line("digest.nobody-on-duty"),
+        )
+
+
+def _case(row: object) -> Line:
+    shown = {name: getattr(row, name) for name in ("n", "grade", "rule", "subject", "state", "due")}
+    return line(
+        "cases.due",
+        n=shown["n"],
+        grade=Phrase(f"grade.{shown['grade']}"),
+        rule=RuleText(shown["rule"]),
+        who=Who(UserId(shown["subject"])),
+        state=Phrase(f"state.{shown['state']}"),
+        due=Moment(shown["due"]),
+    )

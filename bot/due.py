@@ -1,0 +1,101 @@
+"""What is due: sanctions whose time is over, cases to remind of, and deadlines that have passed.
+
+Rules kept here: one thing after the other, each seen with what the one before it brought; nothing is due while people
+could not have acted, since the clocks of cases stand still then (`bot/heartbeat.py`).
+Left to others: what follows (`moderation/deadlines.py`, `tiers.py`), when to look (`schedule.py`).
+"""
+
+from collections.abc import AsyncIterator
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation import room_measures
+from moderation.context import InForce, RoomView
+from moderation.deadlines import closed, deadline, reminder, stopped
+from moderation.facts import OF_ROOMS, Fact
+from moderation.policy import Policy
+from moderation.tiers import over, review
+from storage import views
+
+from .clock import Clock
+from .knowledge import Knowledge
+from .surroundings import Surroundings
+
+CLOSED_AT_ONCE = 500
+AT_ONCE = 50  # cases in one turn; others wait for the next, so that what is received is not kept waiting
+
+
+class Due:
+    """Finds what is due, and says what follows."""
+
+    def __init__(self, knowledge: Knowledge, policy: Policy, clock: Clock) -> None:
+        self._knowledge = knowledge
+        self._policy = policy
+        self._surroundings = Surroundings(knowledge, policy)
+        self._clock = clock
+
+    async def any(self, db: AsyncConnection, *, cases: bool) -> bool:
+        """Whether anything is due; without `cases`, of sanctions only."""
+        now = self._clock()
+        return bool(await views.sanctions_due(db, now)) or (cases and bool(await views.due_cases(db, now, 1)))
+
+    async def next(self, db: AsyncConnection, *, cases: bool) -> int | None:
+        """When something is due next, milliseconds since 1970."""
+        times = (await views.next_due(db), await views.next_case_due(db) if cases else None)
+        return min((time for time in times if time is not None), default=None)
+
+    async def groups(self, db: AsyncConnection, *, cases: bool) -> AsyncIterator[tuple[Fact, ...]]:
+        """The facts, one group a cause."""
+        now = self._clock()
+        for sanction in await views.sanctions_due(db, now):
+            if facts := await self._sanction(db, sanction, now):
+                yield facts
+        for row in await views.due_cases(db, now, AT_ONCE) if cases else ():
+            if facts := await self._case(db, int(row.n), now):
+                yield facts
+
+    async def closings(self, db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
+        """The cases whose time to appeal is over, some at a time."""
+        before = self._clock() - self._policy.cases.appeal_within
+        for n in await views.closable_cases(db, before, CLOSED_AT_ONCE):
+            found = await views.case_view(db, n)
+            if found is not None:
+                yield closed(found[0])
+
+    async def _sanction(self, db: AsyncConnection, sanction: InForce, now: int) -> tuple[Fact, ...]:
+        home = sanction.room or next(iter(await views.groups_of(db, sanction.subject)), None)
+        room = await self._knowledge.room(db, home) if home else None
+        if room is None:  # they are in no room of ours any more
+            return (over(sanction, "time", on=sanction.record),)
+        if sanction.kind in OF_ROOMS:
+            return await self._measure(db, sanction, room, now)
+        context = await self._knowledge.context(db, room, sanction.subject, now)
+        return review(sanction, context, self._policy)
+
+    async def _measure(self, db: AsyncConnection, sanction: InForce, room: RoomView, now: int) -> tuple[Fact, ...]:
+        """Against a room itself."""
+        return room_measures.due(
+            sanction=sanction,
+            room=room,
+            in_force=await views.measures_of_room(db, room.room),
+            owner=room_measures.answers_for(await views.duty_of(db, room, self._policy.operators, now)),
+            n=self._knowledge.next_case,
+            waiting=len(await views.with_operator(db, room.room)),
+            now_ms=now,
+            policy=self._policy,
+            on=sanction.record,
+        )
+
+    async def _case(self, db: AsyncConnection, n: int, now: int) -> tuple[Fact, ...]:
+        waiting = await self._surroundings.waiting(db, n, now)
+        if waiting is None:
+            return await self._forgotten(db, n)
+        due = waiting.case.due
+        if not due or due > now:
+            return reminder(waiting.case)
+        return deadline(waiting)
+
+    async def _forgotten(self, db: AsyncConnection, n: int) -> tuple[Fact, ...]:
+        """In a room that is not served any more nothing is due."""
+        found = await views.case_view(db, n)
+        return () if found is None else stopped(found[0])

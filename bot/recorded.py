@@ -1,0 +1,23 @@
+"""Reads back from the journal what somebody wrote: the database keeps no text of messages.
+
+Rules kept here: what was not kept, or was erased, comes back empty; nothing here raises for what a person did.
+Left to others: who may see it.
+"""
+
+from moderation.events import MessagePosted
+from moderation.ids import RoomId
+from storage.entries import raw_of_record
+from storage.records.journal import Journal
+
+from .receive import receive
+
+
+def words_of(journal: Journal, room: RoomId, index: int) -> str:
+    """The text of the message recorded at `index`; empty where there is none."""
+    try:
+        record = journal.get(index)
+    except LookupError:
+        return ""
+    raw = raw_of_record(record)
+    event = receive(raw, room, record.at_ms) if raw is not None else None
+    return event.body if isinstance(event, MessagePosted) else ""

@@ -1,0 +1,36 @@
+"""What those who handle a case are told of the reports of it.
+
+Rules kept here: who reported is named only to whoever handles the case and asks alone (`!case` in a direct message):
+the person a report is about may become a manager one day, and read what stood in the desk. Left to others: the card
+around it (`card_lines.py`).
+"""
+
+from collections.abc import Sequence
+
+from moderation.context import CaseView
+from moderation.notices import Line, Who, line
+from storage import views
+
+MAX_SHOWN = 10
+
+
+def report_lines(case: CaseView, reports: Sequence[views.Report], *, names: bool) -> tuple[Line, ...]:
+    """How many reported it, why, and with `names` who; nothing where nobody did."""
+    if not reports:
+        return ()
+    lines = [line("card.reported", count=views.how_many(reports))]
+    told = [report for report in reports if report.reason or (names and report.by)]
+    lines += [_one(report, names=names) for report in told[:MAX_SHOWN]]
+    if len(told) > MAX_SHOWN:
+        lines.append(line("card.reports-more", count=len(told) - MAX_SHOWN))
+    if case.messages:
+        lines.append(line("card.link", link=f"https://matrix.to/#/{case.room}/{case.messages[-1]}"))
+    return tuple(lines)
+
+
+def _one(report: views.Report, *, names: bool) -> Line:
+    if not names or not report.by:
+        return line("card.report-reason", reason=report.reason)
+    if not report.reason:
+        return line("card.reporter", who=Who(report.by))
+    return line("card.reporter-reason", who=Who(report.by), reason=report.reason)

@@ -1,0 +1,170 @@
+"""What must follow whenever a case begins to wait, somebody is demoted, or a neglected room is mended.
+
+It is added to the facts of one cause before they are written, so that no path can forget it.
+
+Rules kept here: whoever is on duty answers for a case from the moment it opens; nobody is asked about themselves or
+about their own decision; where nobody is left to ask, the operator is, and is told; that nobody at all was on duty is
+a case of its own for the owner, at most once a day. A pure function, and asked twice it adds nothing twice.
+Left to others: reading what it needs (`bot/surroundings.py`), deadlines (`deadlines.py`).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from .cases import step
+from .context import Context, InForce
+from .durations import DAY_MS
+from .duty import Duty, ask, can_act, on_duty
+from .facts import (
+    OF_ROOMS,
+    Appealed,
+    Asked,
+    CaseAssigned,
+    CaseDecided,
+    CaseMoved,
+    CaseOpened,
+    Fact,
+    RoleChanged,
+    SanctionEnded,
+    SanctionStarted,
+    TaskDone,
+    TaskKind,
+    TaskOpened,
+)
+from .ids import RoomId, UserId
+from .neglect import neglected
+from .own_rules import NOBODY, decided_by
+from .policy import Policy
+from .room_measures import mended
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What is known around the facts: read before they are written."""
+
+    now_ms: int
+    policy: Policy
+    next_case: int
+    on: int  # the record that gave rise to them
+    duties: Mapping[RoomId, Duty] = field(default_factory=dict)
+    owners: Mapping[tuple[RoomId, UserId], Context] = field(default_factory=dict)  # where nobody is on duty
+    rules: Mapping[int, str] = field(default_factory=dict)  # of the cases that are appealed
+    decided_by: Mapping[int, UserId] = field(default_factory=dict)  # of these too
+    measures: Mapping[RoomId, tuple[InForce, ...]] = field(default_factory=dict)  # against the rooms themselves
+    waiting: Mapping[RoomId, frozenset[int]] = field(default_factory=dict)  # cases that wait with the operator
+    tasks: Mapping[int, int] = field(default_factory=dict)  # case -> record of the open task about it
+    room_tasks: Mapping[tuple[RoomId, TaskKind], tuple[int, ...]] = field(default_factory=dict)  # open ones about rooms
+
+
+def concerns(facts: Sequence[Fact]) -> bool:
+    """Whether `complete` may have anything to add; a quick look, since most facts have none."""
+    return any(
+        isinstance(fact, Appealed | CaseDecided)
+        or (isinstance(fact, CaseOpened) and fact.state == "open")
+        or (isinstance(fact, SanctionStarted) and fact.kind == "demote")
+        or (isinstance(fact, SanctionEnded) and fact.kind in OF_ROOMS)
+        or (isinstance(fact, RoleChanged) and fact.role != "member")
+        for fact in facts
+    )
+
+
+def complete(facts: Sequence[Fact], around: Around) -> tuple[Fact, ...]:
+    """The facts, and those that must go with them."""
+    whole = list(facts)
+    for fact in facts:
+        whole += [added for added in _after(fact, facts, around) if added not in whole]
+    for fact in tuple(whole):  # what was added can demote, too
+        whole += [added for added in _last_who_can_act(fact, whole, around) if added not in whole]
+    return tuple(whole)
+
+
+def _after(fact: Fact, facts: Sequence[Fact], around: Around) -> Iterator[Fact]:
+    match fact:
+        case CaseOpened(state="open"):
+            yield from _first_asked(fact, fact.rule, UserId(""), around)
+            yield from _nobody_on_duty(fact, facts, around)
+        case Appealed():
+            yield from _first_asked(
+                fact, around.rules.get(fact.n, ""), around.decided_by.get(fact.n, UserId("")), around
+            )
+        case CaseDecided():
+            yield from _decided(fact, around)
+        case SanctionEnded() if fact.kind in OF_ROOMS and fact.why != "overtaken":
+            yield from _no_longer_asked("room", fact.room, around)
+        case RoleChanged() if fact.role != "member":
+            yield from _no_longer_asked("last-manager", fact.room, around)
+
+
+def _first_asked(fact: CaseOpened | Appealed, rule: str, decider: UserId, around: Around) -> Iterator[Fact]:
+    """Who answers for a case that begins to wait."""
+    assert fact.room is not None
+    without = frozenset({fact.subject, decider})
+    level, people = ask(decided_by(rule), around.duties[fact.room], around.now_ms, without=without)
+    if level != "managers":
+        yield _passed_on(fact, level)
+    for user in people:
+        yield CaseAssigned(room=fact.room, on=around.on, n=fact.n, asked=level, due=fact.due, subject=user)
+    if level == "operator":
+        yield TaskOpened(room=fact.room, on=around.on, task="case", n=fact.n, subject=fact.subject)
+
+
+def _passed_on(fact: CaseOpened | Appealed, level: Asked) -> CaseMoved:
+    state = fact.state
+    if state == "open":
+        state = step("open", "escalate_to_owner" if level == "owner" else "escalate_to_operator")  # type: ignore[assignment]
+    return CaseMoved(room=fact.room, on=fact.on, n=fact.n, step="escalated", state=state, asked=level, due=fact.due)
+
+
+def _nobody_on_duty(fact: CaseOpened, facts: Sequence[Fact], around: Around) -> Iterator[Fact]:
+    """The owner answers for there being somebody on duty."""
+    assert fact.room is not None
+    duty = around.duties[fact.room]
+    if decided_by(fact.rule) != "managers" or on_duty(duty, around.now_ms):
+        return
+    if around.now_ms - duty.nobody_ms < DAY_MS:
+        return
+    if any(other.rule == NOBODY for other in facts if isinstance(other, CaseOpened)):
+        return
+    if fact is not next(other for other in facts if isinstance(other, CaseOpened) and other.state == "open"):
+        return  # one message can bring two cases; that nobody was there is one
+    taken = max((other.n for other in facts if isinstance(other, CaseOpened)), default=0)
+    number = max(around.next_case, taken + 1)
+    for owner in duty.owners:
+        if (fact.room, owner) in around.owners:
+            known = around.owners[fact.room, owner]
+            yield from neglected(known, NOBODY, n=number, about=fact.n, policy=around.policy, on=around.on)
+            number += 1
+
+
+def _decided(fact: CaseDecided, around: Around) -> Iterator[Fact]:
+    """The operator need not see to it any more; and a room whose cases are all decided is neglected no longer."""
+    assert fact.room is not None
+    if fact.n in around.tasks:
+        yield TaskDone(room=fact.room, on=around.on, start=around.tasks[fact.n], result="overtaken")
+    waiting = around.waiting.get(fact.room, frozenset()) - {fact.n}
+    if fact.n in around.waiting.get(fact.room, frozenset()) and not waiting:
+        yield from mended(in_force=around.measures.get(fact.room, ()), on=around.on)
+        yield from _no_longer_asked("room", fact.room, around)
+
+
+def _no_longer_asked(task: TaskKind, room: RoomId | None, around: Around) -> Iterator[Fact]:
+    """What the operator was asked for has come about otherwise."""
+    for record in around.room_tasks.get((room, task), ()) if room is not None else ():
+        yield TaskDone(room=room, on=around.on, start=record, result="overtaken")
+
+
+def _last_who_can_act(fact: Fact, facts: Sequence[Fact], around: Around) -> Iterator[Fact]:
+    """A room is never left without anybody who can act, unless the operator stands in and is told before.
+
+    Several may be demoted for one cause: it is said of the last of them.
+    """
+    for room, duty in around.duties.items():
+        demoted = [other for other in _demotions(facts, room) if other.subject in can_act(duty)]
+        if demoted and demoted[-1] is fact and can_act(duty) == {other.subject for other in demoted}:
+            last = demoted[-1]
+            yield TaskOpened(room=room, on=around.on, task="last-manager", n=last.n, subject=last.subject)
+
+
+def _demotions(facts: Sequence[Fact], room: RoomId) -> list[SanctionStarted]:
+    started = (fact for fact in facts if isinstance(fact, SanctionStarted))
+    return [fact for fact in started if fact.kind == "demote" and fact.room in (None, room)]

@@ -1,0 +1,135 @@
+"""What time brings to a case that waits: a reminder, the deadline, and whom it goes to then. docs/responsibility.md.
+
+Rules kept here: at half time whoever answers for the case is reminded; at the deadline those who still run the room
+are charged, and the case goes to the owner with the same time, then to the operator; whoever lost their rights or left
+is not charged, nor charged on; nobody stands above the operator, so there the case waits on, and the group bears what
+follows. What one step leaves is enough for the next, should what follows from it be lost (`bot/catch_up.py`).
+Pure. Left to others: when to look (`bot/schedule.py`), who answers for a case at first (`complete.py`).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from .cases import State, step
+from .context import CaseView, Context, InForce
+from .durations import DAY_MS
+from .duty import Duty, above, ask, can_act
+from .facts import Asked, CaseAssigned, CaseMoved, Fact, TaskOpened
+from .ids import UserId
+from .neglect import another_day, neglected
+from .own_rules import OVERDUE
+from .policy import Policy
+from .room_measures import answers_for
+from .room_measures import neglected as room_neglected
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A case whose time has come, and all that is known around it."""
+
+    case: CaseView
+    now_ms: int
+    policy: Policy
+    next_case: int
+    duty: Duty
+    context: Context  # of whom the case is about, in its room
+    decided_by: UserId  # of an appealed case; "": a rule
+    assigned: tuple[UserId, ...] = ()  # at the level that is asked now
+    charged: frozenset[UserId] = frozenset()  # on account of this case, before
+    people: Mapping[UserId, Context] = field(default_factory=dict)  # of those assigned
+    measures: tuple[InForce, ...] = ()  # against the room itself
+    task: bool = False  # whether the operator is asked already
+
+
+def reminder(case: CaseView) -> tuple[Fact, ...]:
+    """Half the time is over."""
+    return (_moved(case, "reminded", case.state, case.asked, case.due),)
+
+
+def stopped(case: CaseView) -> tuple[Fact, ...]:
+    """The room is not served any more: nothing is due there."""
+    return (_moved(case, "stopped", case.state, case.asked, 0),)
+
+
+def closed(case: CaseView) -> tuple[Fact, ...]:
+    """It was decided so long ago that nobody can appeal it any more."""
+    return (_moved(case, "closed", step(case.state, "close"), case.asked, 0),)  # type: ignore[arg-type]
+
+
+def deadline(waiting: Waiting) -> tuple[Fact, ...]:
+    """All the time is over."""
+    case = waiting.case
+    if case.rule == OVERDUE and case.state in ("decided", "affirmed"):
+        if case.subject not in can_act(waiting.duty):
+            return (_moved(case, "overdue", case.state, case.asked, 0),)
+        return another_day(case, waiting.context, waiting.policy)
+    return tuple(_passed(waiting))
+
+
+def _passed(waiting: Waiting) -> Iterator[Fact]:
+    case = waiting.case
+    late = _late(waiting)
+    state = case.state
+    if state in ("open", "acknowledged"):
+        state = step(state, "pass_deadline")  # type: ignore[arg-type]
+        yield _moved(case, "overdue", state, case.asked, case.due)
+    for number, user in enumerate(late, waiting.next_case):
+        yield from neglected(waiting.people[user], OVERDUE, n=number, about=case.n, policy=waiting.policy, on=-1)
+    if case.asked == "operator":
+        yield from _waits_on(waiting, state)
+    else:
+        yield from _passed_on(waiting, state, late)
+
+
+def _late(waiting: Waiting) -> tuple[UserId, ...]:
+    """Who is charged: those who answered for it and still run the room."""
+    if waiting.case.asked == "operator":
+        return ()
+    there = can_act(waiting.duty) - {waiting.case.subject, waiting.decided_by}  # who may not decide is not late
+    return tuple(user for user in waiting.assigned if user in there and user not in waiting.charged)
+
+
+def _passed_on(waiting: Waiting, state: str, late: tuple[UserId, ...]) -> Iterator[Fact]:
+    case = waiting.case
+    without = frozenset({case.subject, waiting.decided_by, *waiting.assigned, *waiting.charged})
+    level, people = ask(above(case.asked), waiting.duty, waiting.now_ms, without=without)
+    due = waiting.now_ms + waiting.policy.cases.deadlines.of(case.grade)
+    yield _moved(case, "escalated", _escalated(state, level), level, due)
+    for user in people:
+        yield CaseAssigned(room=case.room, n=case.n, asked=level, due=due, subject=user)
+    if level == "operator":
+        yield TaskOpened(room=case.room, task="case", n=case.n, subject=case.subject)
+        if state != "appealed":
+            yield from _room_bears_it(waiting, waiting.next_case + len(late))
+
+
+def _room_bears_it(waiting: Waiting, n: int) -> Iterator[Fact]:
+    yield from room_neglected(
+        room=waiting.context.room,
+        in_force=waiting.measures,
+        owner=answers_for(waiting.duty),
+        n=n,
+        now_ms=waiting.now_ms,
+        policy=waiting.policy,
+        on=-1,
+    )
+
+
+def _waits_on(waiting: Waiting, state: str) -> Iterator[Fact]:
+    """The operator is asked again: once a day at most, since there is nobody else whom hurry would reach."""
+    case = waiting.case
+    again = step(state, "pass_deadline")  # type: ignore[arg-type]
+    due = waiting.now_ms + max(waiting.policy.cases.deadlines.of(case.grade), DAY_MS)
+    yield _moved(case, "escalated", again, "operator", due)
+    if not waiting.task:
+        yield TaskOpened(room=case.room, task="case", n=case.n, subject=case.subject)
+
+
+def _escalated(state: str, level: Asked) -> State:
+    if state == "appealed":
+        return step("appealed", "pass_deadline")
+    return step(state, "escalate_to_owner" if level == "owner" else "escalate_to_operator")  # type: ignore[arg-type]
+
+
+def _moved(case: CaseView, name: str, state: str, asked: Asked, due: int) -> CaseMoved:
+    return CaseMoved(room=case.room, n=case.n, step=name, state=state, asked=asked, due=due)  # type: ignore[arg-type]

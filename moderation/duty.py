@@ -1,0 +1,74 @@
+"""Who is on duty in a room, who is asked for a decision, and whom it is passed on to. docs/responsibility.md.
+
+Rules kept here: nobody is asked about themselves, nor about a decision of their own; whoever is away, or outside the
+hours they stand in the roster with, is not on duty; where a room has no manager on duty its owner is; above the owner
+stands the operator, above whom stands nobody. People who lost their rights, or left, are not asked any more.
+Left to others: reading all this (`storage/views/duty.py`), deadlines (`deadlines.py`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .facts import Asked
+from .ids import UserId
+from .roster import covers
+
+LEVELS: tuple[Asked, ...] = ("managers", "owner", "operator")
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """Who runs a room now. Only those who are in it, and whose rights are not suspended."""
+
+    owners: tuple[UserId, ...] = ()
+    managers: tuple[UserId, ...] = ()  # without the owners
+    operators: tuple[UserId, ...] = ()
+    away: frozenset[UserId] = frozenset()
+    roster: Mapping[UserId, str] = field(default_factory=dict)  # weekly hours; empty: everybody, always
+    nobody_ms: int = 0  # when it last cost the owner that nobody was on duty; 0: never
+
+
+def on_duty(duty: Duty, now_ms: int) -> tuple[UserId, ...]:
+    """The managers on duty at `now_ms`, and owners in the roster; where there is none, the owners who are not away."""
+    taking_turns = (*duty.managers, *(user for user in duty.owners if user in duty.roster))
+    managers = tuple(user for user in taking_turns if _present(user, duty, now_ms))
+    return managers or tuple(user for user in duty.owners if user not in duty.away)
+
+
+def candidates(level: Asked, duty: Duty, now_ms: int) -> tuple[UserId, ...]:
+    """Who can be asked at a level."""
+    if level == "managers":
+        return on_duty(duty, now_ms)
+    if level == "owner":
+        return tuple(user for user in duty.owners if user not in duty.away)
+    return duty.operators
+
+
+def ask(
+    lowest: Asked, duty: Duty, now_ms: int, *, without: frozenset[UserId] = frozenset()
+) -> tuple[Asked, tuple[UserId, ...]]:
+    """The first level from `lowest` up that has somebody else than `without`, and who that is.
+
+    The operator is asked even where none is named: then the command line is where it waits.
+    """
+    for level in LEVELS[LEVELS.index(lowest) : -1]:
+        asked = tuple(user for user in candidates(level, duty, now_ms) if user not in without)
+        if asked:
+            return level, asked
+    return "operator", tuple(user for user in duty.operators if user not in without)
+
+
+def above(level: Asked) -> Asked:
+    """Whom a case goes to after `level`."""
+    return LEVELS[min(LEVELS.index(level) + 1, len(LEVELS) - 1)]
+
+
+def can_act(duty: Duty) -> frozenset[UserId]:
+    """Everybody in the room who can act there."""
+    return frozenset((*duty.owners, *duty.managers))
+
+
+def _present(user: UserId, duty: Duty, now_ms: int) -> bool:
+    if user in duty.away:
+        return False
+    return not duty.roster or (user in duty.roster and covers(duty.roster[user], now_ms))

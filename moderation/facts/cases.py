@@ -1,0 +1,166 @@
+"""Rules broken, and the cases that come of it."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from ..events import Where
+from ..ids import EventId, UserId
+from ..policy import Grade
+from .base import Fact, person, private
+
+Asked = Literal["managers", "owner", "operator"]  # whose word a case waits for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found(Fact):
+    """A rule was broken by the event recorded at `on`."""
+
+    KIND: ClassVar[str] = "finding"
+
+    rule: str
+    grade: Grade
+    where: Where | Literal["-"] = "-"
+    count: int = 0
+    limit: int = 0
+    subject: UserId = person()
+    matched: str = private("subject")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseOpened(Fact):
+    """A case was opened. `state` is "decided" at once where the rule decides by itself, or a person acted directly.
+
+    `about` is the case that was neglected or decided wrongly, of a case about a duty. `message` is the record of the
+    event it is about, where something else gave rise to it: a report (-1: it is `on`).
+    """
+
+    KIND: ClassVar[str] = "case"
+
+    n: int
+    step: Literal["opened"] = "opened"
+    rule: str
+    grade: Grade
+    decide: Literal["auto", "manager"]
+    state: Literal["open", "decided"]
+    due: int  # milliseconds since 1970; when a decision is due
+    asked: Asked = "managers"
+    about: int = 0
+    manages: int = 0  # 1: the subject held management rights, so nothing applies before a decision
+    message: int = -1
+    subject: UserId = person()
+    event: EventId = private("subject")
+    excerpt: str = private("subject")
+    by: UserId = person()  # who acted directly
+    reason: str = private("by")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseGrew(Fact):
+    """The same rule was broken again by the same person within one incident: more evidence.
+
+    `message` is the record of the event, where a report of it gave rise to this (-1: it is `on`).
+    """
+
+    KIND: ClassVar[str] = "case"
+
+    n: int
+    step: Literal["joined"] = "joined"
+    message: int = -1
+    subject: UserId = person()
+    event: EventId = private("subject")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseDecided(Fact):
+    """Somebody upheld or dismissed a case. `state` is the state the case has from now on."""
+
+    KIND: ClassVar[str] = "decision"
+
+    n: int
+    what: Literal["upheld", "dismissed"]
+    state: Literal["decided", "affirmed", "reversed"] = "decided"  # the last two: on appeal
+    subject: UserId = person()
+    by: UserId = person()
+    reason: str = private("by")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appealed(Fact):
+    """The person whom a decided case concerns asks for it to be looked at again."""
+
+    KIND: ClassVar[str] = "appeal"
+
+    n: int
+    step: Literal["lodged"] = "lodged"
+    state: Literal["appealed"] = "appealed"
+    due: int  # milliseconds since 1970; when an answer is due
+    asked: Asked = "managers"
+    subject: UserId = person()
+    words: str = private("subject")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported(Fact):
+    """A member pointed the managers to the message recorded at `message` (-1: at `on`)."""
+
+    KIND: ClassVar[str] = "report"
+
+    n: int = 0  # the case it opened or joined
+    message: int = -1
+    subject: UserId = person()  # whose message it is
+    by: UserId = person()
+    reason: str = private("by")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseMoved(Fact):
+    """A case took a step that is no decision: somebody has seen it, half its time is over, or all of it; or it can be
+    appealed no more.
+
+    From now on it waits in `state` for the word of `asked`, until `due` (0: no more is due).
+    """
+
+    KIND: ClassVar[str] = "case"
+
+    n: int
+    step: Literal["acknowledged", "reminded", "overdue", "escalated", "stopped", "closed"]
+    state: str
+    asked: Asked = "managers"
+    due: int
+    by: UserId = person()  # who has seen it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseAssigned(Fact):
+    """Somebody answers for a case from now on: they are on duty, or it was passed on to them."""
+
+    KIND: ClassVar[str] = "case"
+
+    n: int
+    step: Literal["assigned"] = "assigned"
+    asked: Asked = "managers"
+    due: int
+    subject: UserId = person()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseNoted(Fact):
+    """A manager's note on a case, for those who handle it."""
+
+    KIND: ClassVar[str] = "case"
+
+    n: int
+    step: Literal["noted"] = "noted"
+    by: UserId = person()
+    words: str = private("by")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementGiven(Fact):
+    """The statement of reasons for a decision, as one object (`moderation/statements.py` has the fields)."""
+
+    KIND: ClassVar[str] = "statement"
+
+    n: int
+    subject: UserId = person()
+    statement: str = private("subject")  # JSON

@@ -1,0 +1,30 @@
+"""Entries in the ledgers of credit and standing."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from ..ids import UserId
+from ..policy import Grade
+from .base import Fact, person
+
+Ledger = Literal["credit", "standing"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditChanged(Fact):
+    """An entry in somebody's ledger. For a compensation, `undoes` is the record of the entry it undoes.
+
+    `ledger` "standing": that of those who run a group; classes of violation do not apply there (`grade` "-").
+    """
+
+    KIND: ClassVar[str] = "credit"
+
+    entry: Literal["charge", "warning", "compensation"]
+    cost: int
+    grade: Grade | Literal["-"]
+    rule: str
+    n: int = 0  # the case; 0: none
+    ledger: Ledger = "credit"
+    undoes: int = -1
+    left: int  # the balance with this entry, at that moment
+    subject: UserId = person()

@@ -1,0 +1,142 @@
+"""What is done to the records, and with them."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from ..ids import UserId
+from .base import Fact, person, private, unowned
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataAsked(Fact):
+    """A person asked for something about their own data."""
+
+    KIND: ClassVar[str] = "request"
+
+    what: Literal["mydata", "erase", "receipt"]
+    subject: UserId = person()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataGiven(Fact):
+    """A person was given what is held on them, or the receipt of a message of theirs."""
+
+    KIND: ClassVar[str] = "disclosure"
+
+    what: Literal["mydata", "receipt"]
+    count: int  # records in it
+    subject: UserId = person()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartsErased(Fact):
+    """Parts of earlier records are taken away from now on; which ones stands in `records`."""
+
+    KIND: ClassVar[str] = "erase"
+
+    parts: int
+    what: Literal["request", "operator", "retention"]
+    records: str = unowned()  # storage/records/targets.py has the form
+    reader: str = unowned()  # the operator who did it, as the operating system knows them
+    reason: str = unowned()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldPlaced(Fact):
+    """Erasing and purging of what it covers wait until `until`. A hold is named by the index of this record."""
+
+    KIND: ClassVar[str] = "hold"
+
+    step: Literal["placed"] = "placed"
+    until: int
+    n: int = 0
+    duty: str = unowned()  # the duty or claim it rests on
+    covers: str = unowned()  # JSON: persons, groups, cases, record ranges, times
+    reader: str = unowned()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldEnded(Fact):
+    """The hold that began with record `start` ends before its time."""
+
+    KIND: ClassVar[str] = "hold"
+
+    step: Literal["ended"] = "ended"
+    start: int
+    reader: str = unowned()
+    reason: str = unowned()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordsPurged(Fact):
+    """Records below `below` are removed from now on: their time is over."""
+
+    KIND: ClassVar[str] = "purge"
+
+    below: int
+    what: Literal["schedule", "command"]
+    reader: str = unowned()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordsExported(Fact):
+    """Records left the log as an export."""
+
+    KIND: ClassVar[str] = "export"
+
+    count: int
+    what: str = "export"
+    n: int = 0
+    reader: str = unowned()
+    reason: str = unowned()
+    filters: str = unowned()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointAnchored(Fact):
+    """A signed checkpoint was put where others keep it."""
+
+    KIND: ClassVar[str] = "anchor"
+
+    where: Literal["desk", "room", "witness", "timestamp"]
+    size: int
+    day: str = "-"
+    result: Literal["done", "refused"] = "done"
+    made: str = unowned()  # the event that holds it, or the file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContentRead(Fact):
+    """Somebody read other people's content on the command line, and said why."""
+
+    KIND: ClassVar[str] = "access"
+
+    what: str
+    reader: str = unowned()
+    reason: str = unowned()
+    filters: str = unowned()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaKept(Fact):
+    """The file of the message recorded at `on` was fetched and hashed; `kept` 1: it is stored, encrypted."""
+
+    KIND: ClassVar[str] = "media"
+
+    bytes: int
+    kept: int = 0
+    result: Literal["done", "refused", "large"] = "done"
+    subject: UserId = person()
+    sha256: str = private("subject")
+    url: str = private("subject")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotSeen(Fact):
+    """Something the bot could not see or read, and why."""
+
+    KIND: ClassVar[str] = "coverage"
+
+    what: Literal["gap", "torn", "failed", "down"]
+    count: int = 0  # "down": milliseconds in which the bot could not see or say anything
+    detail: str = unowned()

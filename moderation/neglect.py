@@ -1,0 +1,86 @@
+"""What neglecting a duty costs: a case of its own about whoever neglected it, with a charge against their standing.
+
+So that a manager can be told why, and appeal, like everybody else. docs/responsibility.md, "Standing".
+Rules kept here: one neglected case costs one person at most `overdue_at_most`; what it brings follows from the ledger
+(`tiers.py`). Left to others: when a duty was neglected (`deadlines.py`, `decide.py`), who hears the appeal (`duty.py`).
+"""
+
+from .context import CaseView, Context
+from .durations import DAY_MS
+from .facts import CaseMoved, CaseOpened, Fact
+from .ids import UserId
+from .ledger import charge_standing
+from .own_rules import BAD_FAITH, CLEAR_ERROR, FALSE_VOUCH, IDENTITY, NOBODY, OVERDUE, OWN_CASE, OWN_RULES
+from .policy import Policy
+from .tiers import tier_facts
+
+FAULTS = {
+    "error": CLEAR_ERROR,
+    "bad-faith": BAD_FAITH,
+    "own-case": OWN_CASE,
+    "vouch": FALSE_VOUCH,
+    "identity": IDENTITY,
+}
+
+
+def cost_of(rule: str, policy: Policy) -> int:
+    """What breaking a duty costs at first."""
+    own = policy.standing
+    return {
+        OVERDUE: min(own.overdue, own.overdue_at_most),
+        NOBODY: own.nobody_on_duty,
+        CLEAR_ERROR: own.clear_error,
+        BAD_FAITH: own.bad_faith,
+        OWN_CASE: own.own_case,
+        FALSE_VOUCH: own.false_vouch,
+        IDENTITY: own.identity_read,
+    }.get(rule, 0)
+
+
+def neglected(
+    context: Context, rule: str, *, n: int, about: int, policy: Policy, on: int, by: str = "", reason: str = ""
+) -> tuple[Fact, ...]:
+    """The facts: `context.subject` broke the duty `rule`; `n` is the number for the case, `about` the other case."""
+    opened = CaseOpened(
+        room=context.room.room,
+        on=on,
+        n=n,
+        rule=rule,
+        grade=OWN_RULES[rule].grade,
+        decide="manager" if by else "auto",
+        state="decided",
+        due=context.now_ms + DAY_MS if rule == OVERDUE else 0,
+        asked=OWN_RULES[rule].decided_by,
+        about=about,
+        manages=1,
+        subject=context.subject.user,
+        by=UserId(by),
+        reason=reason,
+    )
+    return (opened, *charged_again(context, rule, cost_of(rule, policy), n=n, policy=policy, on=on))
+
+
+def charged_again(context: Context, rule: str, cost: int, *, n: int, policy: Policy, on: int) -> tuple[Fact, ...]:
+    """A charge against standing on account of case `n`, and what it brings; nothing for a cost of 0."""
+    if cost <= 0:
+        return ()
+    entry = charge_standing(context, policy, cost, rule=rule, n=n, on=on)
+    return (entry, *tier_facts(context, policy, entry))
+
+
+def another_day(case: CaseView, context: Context, policy: Policy) -> tuple[Fact, ...]:
+    """One day more of a case that is overdue. `case` is the one about the neglect, `context.subject` who neglects."""
+    own = policy.standing
+    undone = {entry.undoes for entry in context.subject.standing}
+    spent = sum(e.cost for e in context.subject.standing if e.case == case.n and e.id not in undone)
+    cost = min(own.overdue_daily, own.overdue_at_most - spent)
+    more = cost > 0 and spent + cost < own.overdue_at_most
+    moved = CaseMoved(
+        room=case.room,
+        n=case.n,
+        step="overdue",
+        state=case.state,
+        asked=case.asked,
+        due=context.now_ms + DAY_MS if more else 0,
+    )
+    return (moved, *charged_again(context, OVERDUE, cost, n=case.n, policy=policy, on=-1))

@@ -1,0 +1,76 @@
+"""Who runs a room: roles and presence, who is away, and the roster."""
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.context import RoomView
+from moderation.duty import Duty
+from moderation.ids import RoomId, UserId
+from moderation.own_rules import NOBODY
+
+from .. import tables as t
+from .rooms import ACTIVE_GROUP
+
+
+async def duty_of(db: AsyncConnection, room: RoomView, operators: tuple[str, ...], now_ms: int) -> Duty:
+    """Who runs `room` at `now_ms`."""
+    m, s = t.members.c, t.sanctions.c
+    joined = {
+        UserId(row.user): row.role
+        for row in await db.execute(
+            select(m.user, m.role).where(m.room == room.room, m.membership == "join", m.role != "member")
+        )
+    }
+    demoted = await db.execute(
+        select(s.subject).where(s.kind == "demote", s.ended == 0, or_(s.room == room.room, s.room == ""))
+    )
+    for row in demoted:
+        if room.power.role(row.subject) != "owner":  # over an owner the bot has no power
+            joined.pop(UserId(row.subject), None)
+    last = await db.scalar(
+        select(func.max(t.cases.c.opened)).where(
+            t.cases.c.room == room.room, t.cases.c.rule == NOBODY, t.cases.c.outcome != "dismissed"
+        )
+    )
+    return Duty(
+        owners=tuple(sorted(user for user, role in joined.items() if role == "owner")),
+        managers=tuple(sorted(user for user, role in joined.items() if role == "manager")),
+        operators=tuple(UserId(user) for user in operators),
+        away=frozenset(await away_now(db, now_ms)),
+        roster={user: hours for user, hours in (await roster_of(db, room.room)).items() if user in joined},
+        nobody_ms=int(last or 0),
+    )
+
+
+async def away_now(db: AsyncConnection, now_ms: int) -> dict[UserId, int]:
+    """Who is away, and until when."""
+    rows = await db.execute(select(t.away.c.user, t.away.c.until).where(t.away.c.until > now_ms))
+    return {UserId(row.user): row.until for row in rows}
+
+
+async def roster_of(db: AsyncConnection, room: RoomId) -> dict[UserId, str]:
+    """The hours of everybody in the roster of a room."""
+    rows = await db.execute(select(t.rosters.c.user, t.rosters.c.hours).where(t.rosters.c.room == room))
+    return {UserId(row.user): row.hours for row in rows}
+
+
+async def answers_for(db: AsyncConnection, user: UserId) -> tuple[RoomId, ...]:
+    """The active groups somebody is in as manager or owner, by the order in which these came."""
+    m = t.members.c
+    rows = await db.execute(
+        select(m.room)
+        .join(t.rooms, t.rooms.c.room == m.room)
+        .where(m.user == user, m.membership == "join", m.role != "member", ACTIVE_GROUP)
+        .order_by(t.rooms.c.entered)
+    )
+    return tuple(RoomId(row.room) for row in rows)
+
+
+async def waiting_for(db: AsyncConnection, user: UserId) -> tuple[int, ...]:
+    """The cases that wait for somebody's word now, among others' or alone."""
+    a, c = t.assignments.c, t.cases.c
+    waits = or_(c.outcome == "", c.state == "appealed")
+    rows = await db.execute(
+        select(c.n).join(t.assignments, a.n == c.n).where(a.user == user, a.asked == c.asked, waits).distinct()
+    )
+    return tuple(sorted(row.n for row in rows))

@@ -1,0 +1,23 @@
+"""Limits and dossiers in the configuration: 0 switches one off, less is a mistake."""
+
+from pathlib import Path
+
+import pytest
+
+from bot.config import parse_config
+from bot.config_errors import ConfigError
+
+HEAD = '[homeserver]\nurl = "https://matrix.example.org"\nuser = "@answerable:example.org"\n'
+FILE = Path("/nowhere/config.toml")
+
+
+@pytest.mark.parametrize(
+    ("table", "name"),
+    [("caps", "members"), ("caps", "founded"), ("caps", "joined"), ("dossiers", "serious"), ("dossiers", "severe")],
+)
+def test_a_limit_is_0_or_more(table: str, name: str) -> None:
+    settings = parse_config(FILE, f"{HEAD}[{table}]\n{name} = 0\n", {})
+    assert getattr(getattr(settings.policy, table), name) == 0
+    with pytest.raises(ConfigError) as caught:
+        parse_config(FILE, f"{HEAD}[{table}]\n{name} = -1\n", {})
+    assert [(p.place, p.key) for p in caught.value.problems] == [((table, name), "expected.at_least")]

@@ -1,0 +1,93 @@
+"""A case that nobody touches: reminded of, overdue, passed on to the owner, then to the operator; and what that costs.
+
+Time passes in truth here, so the deadlines are short."""
+
+from moderation.facts import CaseAssigned, CaseMoved, CaseOpened, CreditChanged, SanctionEnded, SanctionStarted
+from tests.homeserver.served import RULES, Scene, ServedBot, Theatre, ask, direct_room, like, open_direct, told
+
+SHORT = (
+    RULES
+    + """
+[cases.deadlines]
+minor = "3s"
+moderate = "3s"
+serious = "3s"
+severe = "3s"
+[standing]
+overdue = 61
+overdue_daily = 0
+overdue_at_most = 61
+"""
+)
+
+
+def story(bot: ServedBot, n: int) -> list[tuple[str, str, str]]:
+    """The steps of a case that were not decisions."""
+    return [(fact.step, fact.state, fact.asked) for fact in bot.facts(CaseMoved) if fact.n == n]
+
+
+async def neglected(scene: Scene) -> int:
+    """A case that a member's message opens, once it waits for the operator; its number."""
+    await scene.members[0].send_text(scene.room, "forbidden 7")
+    await scene.bot.until(
+        lambda: scene.bot.rows("SELECT 1 FROM cases WHERE n = 1 AND state = 'escalated_operator'"),
+        "the case to reach the operator",
+        within_s=30,
+    )
+    return 1
+
+
+async def test_a_case_nobody_touches_goes_up_and_those_on_duty_answer_for_it(theatre: Theatre) -> None:
+    operator = (await theatre.people("operator"))[0]
+    scene = await theatre.scene(SHORT, managers=1, bot=f'operators = ["{operator.user}"]')
+    bot, owner, (manager,) = scene.bot, scene.owner, scene.managers
+    n = await neglected(scene)
+    assert story(bot, n) == [
+        ("reminded", "open", "managers"),
+        ("overdue", "overdue", "managers"),
+        ("escalated", "escalated_owner", "owner"),
+        ("reminded", "escalated_owner", "owner"),
+        ("escalated", "escalated_operator", "operator"),
+    ]
+    assert [(f.n, f.asked, f.subject) for f in bot.facts(CaseAssigned)] == [
+        (n, "managers", manager.user),
+        (n, "owner", owner.user),
+        (n, "operator", operator.user),
+    ]
+    neglect = [(f.n, f.rule, f.about, f.subject) for f in bot.facts(CaseOpened) if f.rule == "duty_overdue"]
+    assert neglect == [(2, "duty_overdue", 1, manager.user), (3, "duty_overdue", 1, owner.user)]
+    charges = [(f.ledger, f.cost, f.left, f.subject) for f in bot.facts(CreditChanged)]
+    assert charges == [("standing", 61, 39, manager.user), ("standing", 61, 39, owner.user)]
+    await scene.until_level(manager.user, None)  # demoted
+    word = await told(manager, bot, like("notice.own.duty_overdue", about="1", n="2"))
+    assert like("notice.standing.charge", cost="61", left="39").search(word.body)
+    assert like("notice.measure-standing", credit="39").search(word.body)
+    await told(operator, bot, like("notice.asked.operator", n="1"))
+    await scene.wait_desk(owner, lambda s: like("desk.moved.overdue", n="1").search(s.body) is not None, "overdue")
+
+    # She appeals; the owner reverses it, and she stands where she stood.
+    direct = await direct_room(manager, bot)
+    await manager.send_text(direct, "!appeal 2 I was on a train")
+    await told(owner, bot, like("notice.asked.owner", n="2"))
+    answer = await ask(manager, bot, direct, "!dismiss 2")
+    assert like("error.right.manager").search(answer) or like("error.case.own").search(answer)
+    mine = await direct_room(owner, bot)
+    assert like("decided.dismissed", n="2").search(await ask(owner, bot, mine, "!dismiss 2 fair enough"))
+    await scene.until_level(manager.user, 50)
+    word = await told(manager, bot, like("notice.dismissed", n="2"))
+    assert like("notice.standing.compensation", left="100").search(word.body)
+    assert [(f.kind, f.why) for f in bot.facts(SanctionEnded) if f.subject == manager.user] == [("demote", "reversed")]
+    assert like("standing.now", standing="100").search(await ask(manager, bot, direct, "!credit"))
+
+
+async def test_what_the_operator_decides_ends_what_the_room_bears(theatre: Theatre) -> None:
+    operator = (await theatre.people("operator"))[0]
+    scene = await theatre.scene(SHORT, managers=1, bot=f'operators = ["{operator.user}"]')
+    bot = scene.bot
+    await neglected(scene)
+    assert [(f.kind, f.basis) for f in bot.facts(SanctionStarted) if f.kind == "rectify"] == [("rectify", "neglect")]
+    direct = await open_direct(operator, bot)
+    assert "1" in await ask(operator, bot, direct, "!cases")
+    assert like("decided.upheld", n="1").search(await ask(operator, bot, direct, "!uphold 1 see the rules"))
+    ended = [(f.kind, f.why) for f in bot.facts(SanctionEnded) if f.kind == "rectify"]
+    assert ended == [("rectify", "mended")]

@@ -1,0 +1,160 @@
+"""A file on a serious and continuing offender, from the task to the zip, with a real bot and the real command."""
+
+import asyncio
+import hashlib
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from bot.cli.run import only_instance
+from bot.demo.client import Client
+from moderation.facts import DataGiven, DossierStep, RecordsExported, TaskDone, TaskOpened
+from tests.homeserver.served import RULES, Scene, ServedBot, Theatre, ask, like, told
+from tests.homeserver.test_own_data import file_sent
+
+ROOT = Path(__file__).parents[2]
+
+
+class Terminal:
+    """The command beside a bot that runs, as different people type it."""
+
+    def __init__(self, bot: ServedBot, folder: Path) -> None:
+        self.folder = folder
+        self._config = folder / "config.toml"
+        head = f'[homeserver]\nurl = "{bot.session.url}"\nuser = "{bot.user}"\n'
+        self._config.write_text(f'{head}[bot]\ndata_dir = "{bot.data_dir}"\n{RULES}')
+
+    async def __call__(self, who: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "bot.cli.main", *arguments, "--config", str(self._config)]
+        return await asyncio.to_thread(
+            subprocess.run, command, cwd=ROOT, env={"SUDO_USER": who, "PATH": "", "ANSWERABLE_LANG": "en"},
+            capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+
+    async def json(self, who: str, *arguments: str) -> Any:
+        """What is printed for programs."""
+        ran = await self(who, *arguments, "--json")
+        assert ran.returncode == 0, ran.stderr
+        return json.loads(ran.stdout)
+
+
+async def an_offender(theatre: Theatre) -> tuple[Scene, Client, Client]:
+    """Somebody who was warned, and then did something severe; the operator, who was asked."""
+    (operator,) = await theatre.people("operator")
+    scene = await theatre.scene(RULES, bot=f'operators = ["{operator.user}"]')
+    bot, (manager,), (ann,) = scene.bot, scene.managers, scene.members
+    await ask(manager, bot, scene.room, f"!warn {ann.user} please stay calm")
+    await told(ann, bot, like("notice.command.warn"))
+    await ann.send_text(scene.room, "a volcano of <b>words</b>")
+    await bot.until(lambda: bot.facts(TaskOpened), "the task")
+    return scene, ann, operator
+
+
+async def test_a_file_takes_two_people_and_leaves_as_a_zip_that_checks_and_is_told(
+    theatre: Theatre, tmp_path: Path
+) -> None:
+    scene, ann, operator = await an_offender(theatre)
+    bot, (manager,) = scene.bot, scene.managers
+    (task,) = bot.facts(TaskOpened)
+    assert (task.task, task.subject, task.room) == ("dossier", ann.user, scene.room)
+    await told(operator, bot, like("task.dossier", who=ann.user))
+    terminal, out = Terminal(bot, tmp_path), tmp_path / "ann.zip"
+    with only_instance(bot.data_dir):
+        (waits,) = await terminal.json("root", "tasks")
+        assert (waits["kind"], waits["case"], waits["person"]) == ("dossier", task.n, ann.user)
+        assert f"answerable dossier new {ann.user}" in waits["next"]
+        begun = await terminal.json("olga", "dossier", "new", ann.user, "--reason", "asked for by the board")
+        file, number = str(begun["dossier"]), waits["task"]
+        assert begun["task"] == number
+        first = await terminal.json("olga", "dossier", "approve", file, "--reason", "I read it")
+        assert (first["approved_by"], first["needed"]) == (["olga"], 2)
+        assert (await terminal("olga", "dossier", "approve", file, "--reason", "again")).returncode == 1
+        early = await terminal("olga", "dossier", "export", file, "--to", str(out), "--reason", "police")
+        assert (early.returncode, out.exists(), bot.facts(RecordsExported)) == (1, False, [])
+        second = await terminal.json("paul", "dossier", "approve", file, "--reason", "I read it too")
+        assert second["approved_by"] == ["olga", "paul"]
+        said = await terminal.json("paul", "dossier", "export", file, "--to", str(out), "--reason", "police, 12/2026")
+        assert (said["told"], said["problems"], said["sha256"]) == (
+            True,
+            [],
+            hashlib.sha256(out.read_bytes()).hexdigest(),
+        )
+        assert await terminal.json("root", "tasks") == []
+    word = await told(ann, bot, like("dossier.told"))
+    assert like("dossier.told-approved").search(word.body) and like("dossier.told-object").search(word.body)
+    steps = [(f.step, f.reader, f.digest, f.bar) for f in bot.facts(DossierStep)]
+    assert steps == [
+        ("opened", "olga", "-", ""),
+        ("approved", "olga", "-", ""),
+        ("approved", "paul", "-", ""),
+        ("exported", "paul", said["sha256"], ""),
+    ]
+    assert [(f.what, f.reader, f.reason, f.count) for f in bot.facts(RecordsExported)] == [
+        ("dossier", "paul", "police, 12/2026", said["records"])
+    ]
+    assert [(f.start, f.result, f.reader) for f in bot.facts(TaskDone)] == [(number, "done", "paul")]
+    await look_inside(out, tmp_path / "unpacked", ann, manager)
+
+
+async def look_inside(out: Path, folder: Path, ann: Client, manager: Client) -> None:
+    """What a reader without Matrix finds."""
+    with zipfile.ZipFile(out) as data:
+        data.extractall(folder)
+        everything = b"".join(data.read(name) for name in data.namelist())
+    page = (folder / "statement.html").read_text()
+    assert ann.user in page
+    assert "a volcano of &lt;b&gt;words&lt;/b&gt;" in page
+    assert "Case" in page
+    assert manager.user.encode() not in everything
+    assert (folder / "README.txt").read_text().startswith("File ")
+    checked = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-I", "-S", str(folder / "verify.py")], capture_output=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout
+
+
+async def test_a_legal_bar_is_recorded_and_keeps_the_file_from_the_person(theatre: Theatre, tmp_path: Path) -> None:
+    scene, ann, _ = await an_offender(theatre)
+    bot, terminal, out = scene.bot, Terminal(scene.bot, tmp_path), tmp_path / "ann.zip"
+    with only_instance(bot.data_dir):
+        begun = await terminal.json("olga", "dossier", "new", ann.user, "--reason", "asked for by the court")
+        file = str(begun["dossier"])
+        for who in ("olga", "paul"):
+            await terminal.json(who, "dossier", "approve", file, "--reason", "I read it")
+        export = ("dossier", "export", file, "--to", str(out), "--reason", "court")
+        assert (await terminal("paul", *export, "--bar", " ")).returncode == 2
+        said = await terminal.json("paul", *export, "--bar", "sec. 12 of the act")
+        assert said["told"] is False
+        again = await terminal("paul", *export, "--bar", "sec. 12 of the act")
+        assert (again.returncode, "is there already" in again.stderr) == (1, True)
+    (exported,) = [f for f in bot.facts(DossierStep) if f.step == "exported"]
+    assert exported.bar == "sec. 12 of the act"
+    await ann.send_text(scene.room, "!mydata")
+    readers = json.loads(await file_sent(theatre, ann, bot, "who-read-it.json"))
+    data = zipfile.ZipFile(io.BytesIO(await file_sent(theatre, ann, bot, "my-data.zip")))
+    kinds = {json.loads(line)["k"] for line in data.read("records.jsonl").splitlines()}
+    assert (readers, kinds & {"dossier", "task"}, "case" in kinds) == ([], set(), True)
+    await bot.until(lambda: bot.facts(DataGiven), "the giving recorded")
+    heard = [seen.body for seen in ann.seen if seen.sender == bot.user]
+    assert [body for body in heard if like("dossier.told").search(body)] == []
+
+
+async def test_a_declined_task_is_not_asked_for_again_until_something_new_is_upheld(
+    theatre: Theatre, tmp_path: Path
+) -> None:
+    scene, ann, _ = await an_offender(theatre)
+    bot, (manager,), terminal = scene.bot, scene.managers, Terminal(scene.bot, tmp_path)
+    with only_instance(bot.data_dir):
+        (waits,) = await terminal.json("root", "tasks")
+        done = await terminal.json("olga", "dossier", "decline", str(waits["task"]), "--reason", "a first offence")
+        assert done == {"task": waits["task"], "dossier": None}
+        assert await terminal.json("root", "tasks") == []
+    assert [(f.result, f.reader, f.reason) for f in bot.facts(TaskDone)] == [("declined", "olga", "a first offence")]
+    await ann.send_text(scene.room, "forbidden 1")
+    n = await bot.until(lambda: bot.rows("SELECT n FROM cases WHERE rule = 'tickets'"), "the case")
+    await ask(manager, bot, scene.desk, f"!uphold {n[0][0]}")
+    await bot.until(lambda: len(bot.facts(TaskOpened)) == 2, "another task")
