@@ -76,7 +76,7 @@ class Reconciler:
         if any(each.kind == "close" for each in in_force) or (UserId(""), JOINING) in seen.holds:
             seen = replace(seen, joining=join_rule(await self._homeserver.state_event(room, JOIN_RULES)))
         alignment = align(seen, in_force)
-        bans = [change.user for change in alignment.changes if change.what == "ban" and change.write]
+        bans = [change.user for change in alignment.changes if change.what == "ban"]
         if bans:  # what we know of members may be older than what we did last
             now = {user: await self._membership(room, user) for user in bans}
             alignment = align(replace(seen, membership={**seen.membership, **now}), in_force)

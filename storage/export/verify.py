@@ -155,7 +155,7 @@ class Checkpoint:
         self.note, self.origin, self.size, self.root = note, found[2], int(found[3]), unbase64(found[4])
         if self.origin != key.name:
             raise Wrong(f"it is of the log {shown(self.origin)}, but the key is of {shown(key.name)}")
-        signatures = [line.split(" ") for line in found[5].splitlines()]
+        signatures = [line.split(" ") for line in found[5].split("\n")[:-1]]
         ours = [unbase64(line[2]) for line in signatures if line[1] == key.name]
         ours = [blob[4:] for blob in ours if blob[:4] == key.id]
         if not ours:
@@ -251,7 +251,7 @@ def read_proof(text: str) -> tuple[int, list[bytes], str]:
         text,
         re.S,
     )
-    lines = found[2].splitlines() if found else []
+    lines = found[2].split("\n")[:-1] if found else []
     if not found or not all(HASH_LINE.fullmatch(line) for line in lines):
         raise Wrong("this is not a proof as C2SP tlog-proof describes it")
     return int(found[1]), [unbase64(line) for line in lines], found[3]
