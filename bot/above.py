@@ -1,44 +1,40 @@
-"""Tells those who stand above the managers of a room: the operators, and where asked the owners.
+"""Names those who stand above the managers of a room, where they are to be told: the operators, and where asked the
+owners.
 
-Rules kept here: each is told alone, once; where nobody is named in the configuration, it waits at the command line
-(`answerable tasks`), which needs no word. Left to others: saying it (`notify.py`).
+Rules kept here: each is told alone, once; who that is is settled together with the facts that ask for it, so that
+nothing can come between; where nobody is named in the configuration, it waits at the command line (`answerable tasks`),
+which needs no word. Left to others: saying it (`notify.py`).
 """
 
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from moderation.actions import Action, Tell, TellAbove
+from moderation.context import RoomView
+from moderation.ids import UserId
 from moderation.policy import Policy
-from storage import views
-from storage.database import Database
 
-from .act import Done
-from .homeserver import Homeserver
+from .knowledge import Knowledge
 
 
-class Above:
-    """The handler of `TellAbove`."""
+async def by_name(
+    db: AsyncConnection, actions: Sequence[Action], knowledge: Knowledge, policy: Policy, bot: UserId
+) -> tuple[Action, ...]:
+    """The actions, with one word to each in the place of one to all above."""
+    named: list[Action] = []
+    for action in actions:
+        if isinstance(action, TellAbove):
+            named += _each(action, await knowledge.room(db, action.room), policy, bot)
+        else:
+            named.append(action)
+    return tuple(named)
 
-    def __init__(self, homeserver: Homeserver, database: Database, policy: Policy) -> None:
-        self._homeserver = homeserver
-        self._database = database
-        self._policy = policy
 
-    async def handle(self, action: Action, _txn: str) -> Done:
-        """Make one word to each of one word to all."""
-        assert isinstance(action, TellAbove)
-        async with self._database.read() as db:
-            room = await views.room_view(db, action.room, self._homeserver.user)
-        people = dict.fromkeys(self._policy.operators)
-        if action.owners and room is not None:
-            people |= dict.fromkeys(sorted(room.power.owners()))
-        tells = tuple(
-            Tell(
-                room=action.room,
-                subject=user,  # type: ignore[arg-type]
-                lines=action.lines,
-                n=action.n,
-                alone=True,
-                first=action.first,
-            )
-            for user in people
-            if user != self._homeserver.user
-        )
-        return Done(actions=tells)
+def _each(action: TellAbove, room: RoomView | None, policy: Policy, bot: UserId) -> Iterator[Tell]:
+    people = dict.fromkeys(UserId(user) for user in policy.operators)
+    if action.owners and room is not None:
+        people |= dict.fromkeys(sorted(room.power.owners()))
+    for user in people:
+        if user != bot:
+            yield Tell(room=action.room, subject=user, lines=action.lines, n=action.n, alone=True, first=action.first)

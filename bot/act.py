@@ -6,7 +6,8 @@ Rules this module keeps:
 - when the homeserver says to wait, nothing is asked until then, since every refused request costs both sides time;
 - a request that failed for a passing reason is tried again later, with the same transaction id; one that can never
   succeed is recorded as refused, and the owner is told, once;
-- what is asked of others than the homeserver (`OUTSIDE`) goes by itself, waits for nothing and keeps nothing waiting;
+- what is asked of others than the homeserver (`APART`) goes by itself, waits for nothing and keeps nothing waiting, not
+  even what is asked of others again; of one person's proofs one goes at a time, in order;
 - the outcome is recorded in the turn that removes the row, so a crash between sending and recording only repeats a
   request that the homeserver recognises.
 Left to others: how each action is done (`HANDLERS`, one module a noun), what to send (`moderation/consequences.py`)."""
@@ -20,7 +21,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.actions import OUTSIDE, STATE, URGENT, Action, TellDesk
+from moderation.actions import OUTSIDE, PROOF, STATE, URGENT, Action, TellDesk
 from moderation.errors import Broken
 from moderation.facts import ActionTaken, Fact
 from moderation.ids import EventId, UserId
@@ -37,7 +38,7 @@ log = structlog.get_logger()
 
 URGENT_AT_ONCE = 4
 OTHERS_AT_ONCE = 1
-OUTSIDE_AT_ONCE = 1
+APART: Mapping[int, int] = {OUTSIDE: 1, PROOF: 8}  # how many at once
 LOOK_AHEAD = 32
 TRIES_AFTER_DEFECT = 2
 FIRST_RETRY_MS = 500
@@ -54,6 +55,8 @@ class Done:
     made: str = ""
     result: str = "done"
     code: str = "-"
+    also: Callable[[AsyncConnection], Awaitable[None]] | None = None  # written with it, in the same transaction
+    after: Callable[[], Awaitable[None]] | None = None  # done once that is written; a crash may leave it out
 
 
 Handler = Callable[[Action, str], Awaitable[Done]]
@@ -74,6 +77,14 @@ class Later(Exception):
         self.last_ms = last_ms
 
 
+class Again(Exception):
+    """Nothing has come of it yet, as was to be expected: look again after `wait_ms`."""
+
+    def __init__(self, wait_ms: int) -> None:
+        super().__init__(wait_ms)
+        self.wait_ms = wait_ms
+
+
 class Actor:
     """Empties the outbox."""
 
@@ -87,7 +98,7 @@ class Actor:
         self._awake = asyncio.Event()
         self._flying: dict[int, asyncio.Task[None]] = {}
         self._urgent_flying = 0
-        self._outside_flying = 0
+        self._apart_flying: list[Action] = []
         self._limited_until = 0  # the homeserver takes no messages before this time
         self._others_until = 0  # the same, learnt by something that is not urgent: what is urgent asks for itself
         self.failure: asyncio.Future[None] | None = None
@@ -111,7 +122,9 @@ class Actor:
     async def _start_some(self, now: int) -> None:
         flying = set(self._flying)  # before looking: what lands while we look is still among the rows
         async with self._database.read() as db:
-            rows = await outbox.waiting(db, now, LOOK_AHEAD + len(flying))
+            rows = await outbox.waiting(db, now, LOOK_AHEAD + len(flying), without=tuple(APART))
+            for priority in APART:  # by itself: however much waits for the homeserver, it is seen
+                rows += await outbox.waiting(db, now, LOOK_AHEAD + len(flying), only=priority)
         rows = [row for row in rows if row.id not in flying]
         chosen = self._choose(rows, now)
         if not chosen:
@@ -123,27 +136,40 @@ class Actor:
 
     def _choose(self, rows: Sequence[Waiting], now: int) -> list[Waiting]:
         urgent = [row for row in rows if row.action.PRIORITY == URGENT]
-        others = [row for row in rows if row.action.PRIORITY not in (URGENT, OUTSIDE)]
-        outside = [row for row in rows if row.action.PRIORITY == OUTSIDE][: OUTSIDE_AT_ONCE - self._outside_flying]
+        others = [row for row in rows if row.action.PRIORITY != URGENT and row.action.PRIORITY not in APART]
+        apart = [row for priority in APART for row in self._choose_apart(rows, priority)]
         if now < self._limited_until:
-            return outside
+            return apart
         if urgent or self._urgent_flying or now < self._others_until:
             others = []
         free = URGENT_AT_ONCE - self._urgent_flying
-        slow = OTHERS_AT_ONCE - (len(self._flying) - self._urgent_flying - self._outside_flying)
-        return [*urgent[: max(free, 0)], *others[: max(slow, 0)], *outside]
+        slow = OTHERS_AT_ONCE - (len(self._flying) - self._urgent_flying - len(self._apart_flying))
+        return [*urgent[: max(free, 0)], *others[: max(slow, 0)], *apart]
+
+    def _choose_apart(self, rows: Sequence[Waiting], priority: int) -> list[Waiting]:
+        """The next of what is asked of others, of each person one."""
+        flying = [each for each in self._apart_flying if priority == each.PRIORITY]
+        busy = {_of_whom(each) for each in flying}
+        chosen: list[Waiting] = []
+        for row in rows:
+            if priority == row.action.PRIORITY and ((who := _of_whom(row.action)) is None or who not in busy):
+                busy.add(who)
+                chosen.append(row)
+        return chosen[: max(APART[priority] - len(flying), 0)]
 
     def _fly(self, row: Waiting) -> None:
-        urgent, outside = row.action.PRIORITY == URGENT, row.action.PRIORITY == OUTSIDE
+        urgent, apart = row.action.PRIORITY == URGENT, row.action.PRIORITY in APART
         self._urgent_flying += urgent
-        self._outside_flying += outside
+        if apart:
+            self._apart_flying.append(row.action)
         task = asyncio.create_task(self._do(row), name=f"act {row.txn}")
         self._flying[row.id] = task
 
         def landed(done: asyncio.Task[None]) -> None:
             self._flying.pop(row.id, None)
             self._urgent_flying -= urgent
-            self._outside_flying -= outside
+            if apart:
+                self._apart_flying.remove(row.action)
             self._awake.set()
             if not done.cancelled() and (error := done.exception()) and self.failure and not self.failure.done():
                 self.failure.set_exception(error)
@@ -162,6 +188,8 @@ class Actor:
             await self._again(row, _backoff(row.attempts))
         except Later as error:
             await self._later(row, error)
+        except Again as error:
+            await self._again(row, error.wait_ms)
         except Answered as error:
             log.warning("act_refused", action=row.action.NAME, room=row.action.room, why=str(error))
             await self._finish(row, Done(result="refused", code=error.errcode or "-"))
@@ -205,7 +233,9 @@ class Actor:
             made=done.made,
         )
         told = (_refusal(action, done.code),) if done.result == "refused" and action.PRIORITY <= STATE else ()
-        await self._pipeline.commit((*done.facts, taken), actions=(*done.actions, *told), of_row=row.id)
+        await self._pipeline.commit((*done.facts, taken), actions=(*done.actions, *told), also=done.also, of_row=row.id)
+        if done.after is not None:
+            await done.after()
 
     async def _limited(self, row: Waiting, error: RateLimited) -> None:
         """Wait as told. Making rooms and inviting have budgets of their own, so then only this row waits."""
@@ -251,6 +281,11 @@ def _started(rows: Sequence[int]) -> Callable[[AsyncConnection], Awaitable[None]
         await outbox.started(db, rows)
 
     return mark
+
+
+def _of_whom(action: Action) -> UserId | None:
+    """Whose turn it is: nobody's own actions overtake each other."""
+    return getattr(action, "subject", None)
 
 
 def _refusal(action: Action, code: str) -> TellDesk:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from moderation.events import Json, Received, StateChanged, Unreadable
-from moderation.facts import ActionTaken, Fact, RoomEntered
+from moderation.facts import ActionTaken, Fact, NotRead, RoomEntered
 from moderation.ids import EventId, GroupCode, RoomId, UserId
 from storage.database import Database
 from storage.entries import fact_of_record, raw_of_record, seen_kind
@@ -26,6 +26,10 @@ from .turn import Answer, Turn
 _AGAIN = frozenset({"align", "enter"})
 # What became of a cause later, not what it gave rise to.
 _OF_ACTING = frozenset({"outcome", "notice", "media", "disclosure", "anchor"})
+
+
+def _came_later(fact: Fact) -> bool:
+    return fact.KIND in _OF_ACTING or isinstance(fact, NotRead)
 
 
 class Rooms:
@@ -52,7 +56,9 @@ def event_of_record(record: Record, rooms: Rooms) -> Received | None:
     raw: dict[str, Json] | None = raw_of_record(record)
     if raw is None:
         return None
-    return receive(raw, room, record.at_ms, encrypted=bool(record.parts[0].get("encrypted")))
+    event = receive(raw, room, record.at_ms, encrypted=bool(record.parts[0].get("encrypted")))
+    late = record.fields.get("late", -1)
+    return event if isinstance(event, Unreadable) or not isinstance(late, int) else replace(event, late=late)
 
 
 def _unreadable(record: Record, room: RoomId) -> Unreadable:
@@ -77,7 +83,7 @@ async def catch_up(turn: Turn, pipeline: Pipeline, records: Iterable[Record], ro
         if fact is None:
             continue
         rooms.learn(fact)
-        if fact.KIND not in _OF_ACTING:
+        if not _came_later(fact):
             given.setdefault(fact.on, []).append((record.index, fact))
             by_index[record.index] = fact
     done: set[int] = set()
@@ -104,7 +110,7 @@ async def _apply_group(
     if fact is None:
         return [record.index]
     group: list[tuple[int, Fact]] = [(record.index, fact)]
-    if fact.on >= 0 and fact.KIND not in _OF_ACTING:
+    if fact.on >= 0 and not _came_later(fact):
         group = _one_cause(record.index, fact.on, facts_at)
     if isinstance(fact, ActionTaken) and fact.action in _AGAIN:
         group = [(record.index, replace(fact, txn="-"))]  # its row stays: what it had to say was not queued yet

@@ -41,11 +41,14 @@ from moderation.roster import parse_zone
 
 from .config_checks import problems_across
 from .config_errors import ConfigError, Problem, decode, explain, syntax_problem, unreadable
+from .config_oidc import SECRET_PREFIX, CallbackSettings, OidcSettings
+from .verify.settings import ChallengeSettings, EmailSettings
 from .zones import near_zones
 
 PASSWORD = "ANSWERABLE_PASSWORD"  # noqa: S105 - the name of a variable
 ACCESS_TOKEN = "ANSWERABLE_ACCESS_TOKEN"  # noqa: S105 - likewise
 DEVICE_ID = "ANSWERABLE_DEVICE_ID"
+EMAIL_PASSWORD = "ANSWERABLE_EMAIL_PASSWORD"  # noqa: S105 - likewise
 ENV_FILE = ".env"
 
 # A prefix is what a message begins with that is a command: a letter would make words into commands, and
@@ -145,6 +148,18 @@ class AnchorSettings(Settings):
     timestamp_url: Annotated[str, _matching(_URL, "address")] | None = None  # of an RFC 3161 authority
 
 
+class IdentitySettings(Settings):
+    """Where the key lies that opens what verified members proved about themselves."""
+
+    key_file: Annotated[Path, AfterValidator(_path)] | None = None  # relative to the file
+
+
+class RosterSettings(Settings):
+    """Being verified by the roster."""
+
+    lasts: Duration = 365 * DAY_MS  # from the day the code was used; not longer than the entry's own end
+
+
 class FileSettings(Settings):
     """`config.toml`, table by table."""
 
@@ -152,6 +167,7 @@ class FileSettings(Settings):
     bot: BotSettings = BotSettings()
     records: RecordSettings = RecordSettings()
     anchors: AnchorSettings = AnchorSettings()
+    identity: IdentitySettings = IdentitySettings()
     credit: CreditSettings = CreditSettings()
     standing: StandingSettings = StandingSettings()
     tiers: TierSettings = TierSettings()
@@ -162,6 +178,11 @@ class FileSettings(Settings):
     reports: ReportSettings = ReportSettings()
     dossiers: DossierSettings = DossierSettings()
     verification: VerificationSettings = VerificationSettings()
+    challenges: ChallengeSettings = ChallengeSettings()
+    email: EmailSettings = EmailSettings()
+    roster: RosterSettings = RosterSettings()
+    oidc: tuple[OidcSettings, ...] = ()
+    callback: CallbackSettings = CallbackSettings()
     rules: tuple[RuleSettings, ...] = ()
 
 
@@ -171,6 +192,8 @@ class Secrets(Settings):
     password: SecretStr | None = None
     access_token: SecretStr | None = None
     device_id: str | None = None
+    email_password: SecretStr | None = None
+    oidc: dict[str, SecretStr] = Field(default_factory=dict)  # variable -> secret
 
 
 class Config(FileSettings):
@@ -188,6 +211,11 @@ class Config(FileSettings):
     def env_file(self) -> Path:
         """Where the session is stored."""
         return self.file.parent / ENV_FILE
+
+    @property
+    def identity_key_file(self) -> Path | None:
+        """Where the key of the identity store lies, as an absolute path, if that is set."""
+        return self.file.parent / self.identity.key_file if self.identity.key_file else None
 
     @property
     def user(self) -> UserId:
@@ -251,7 +279,14 @@ def read_secrets(env_file: Path, environ: Mapping[str, str] = os.environ) -> Sec
     def value(name: str) -> Any:
         return environ.get(name) or stored.get(name) or None
 
-    return Secrets(password=value(PASSWORD), access_token=value(ACCESS_TOKEN), device_id=value(DEVICE_ID))
+    oidc = {name: value(name) for name in (*environ, *stored) if name.startswith(SECRET_PREFIX) and value(name)}
+    return Secrets(
+        password=value(PASSWORD),
+        access_token=value(ACCESS_TOKEN),
+        device_id=value(DEVICE_ID),
+        email_password=value(EMAIL_PASSWORD),
+        oidc=oidc,
+    )
 
 
 def _read(file: Path) -> bytes:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from moderation.durations import DAY_MS
 from moderation.events import Where
+from moderation.levels import REACHES, Level, Method
 from moderation.notices import Code, Span
 from moderation.policy import (
     GRADES,
@@ -23,6 +24,7 @@ from moderation.policy import (
     CaseSettings,
     CreditSettings,
     DossierSettings,
+    RoomVerification,
     RuleBase,
     RuleSettings,
     TierSettings,
@@ -31,13 +33,16 @@ from moderation.policy import (
 
 from .config_errors import Problem, durations_in, one_of, shown, value_at
 from .config_lines import Place
+from .config_oidc import oidc_problems
 from .messages.catalog import LANGUAGES
+from .verify.settings import email_problems
 
 RETENTION_FLOOR_MS = 183 * DAY_MS  # six months, whichever they are
 _RULE: TypeAdapter[RuleBase] = TypeAdapter(RuleSettings)
 _RETENTION: Place = ("records", "retention")
 _COMPARISONS = ("order", "outlives_records")
 _COMPARED_WITH = ("credit", "records")
+_LEVELS = ("write", "manage", "found")
 _ROOM_BEGINS = ("*", "?", "[", "!", "#", "G-")  # of a glob that can match a room id, alias or code
 
 
@@ -58,6 +63,8 @@ def problems_across(root: type[BaseModel], data: Mapping[str, Any], known: Seque
         *_verification(tables["verification"]),
         *_limits(tables["caps"], tables["dossiers"]),
         *_anchors(data.get("anchors")),
+        *oidc_problems(data),
+        *email_problems(data),
         *_names(data),
         *(problem for place, rule in _rules(sound) for problem in _rule(place, rule)),
     ]
@@ -149,8 +156,37 @@ def _kept_long_enough(tables: Mapping[str, Any], data: Mapping[str, Any]) -> Ite
 
 
 def _verification(verification: VerificationSettings | None) -> Iterator[Problem]:
-    if verification is not None:
-        yield from _at_least(("verification",), verification, {"vouches_per_manager": 0})
+    if verification is None:
+        return
+    yield from _at_least(("verification",), verification, {"vouches_per_manager": 0})
+    above: Place = ("verification",)
+    yield from _reachable(above, verification, verification.methods)
+    for index, own in enumerate(verification.rooms):
+        place: Place = (*above, "rooms", index)
+        yield from _globs((*place, "rooms"), own.rooms)
+        levels = own if own.methods is None else _inherited(own, verification)
+        yield from _reachable(place, levels, _methods(own, verification))
+
+
+def _methods(own: RoomVerification, general: VerificationSettings) -> tuple[Method, ...]:
+    return general.methods if own.methods is None else own.methods
+
+
+def _inherited(own: RoomVerification, general: VerificationSettings) -> RoomVerification:
+    """With other methods, the levels that hold for all are to be reachable too."""
+    levels = {name: getattr(general, name) for name in _LEVELS if getattr(own, name) is None}
+    return own.model_copy(update=levels)
+
+
+def _reachable(place: Place, settings: BaseModel, methods: Sequence[Method]) -> Iterator[Problem]:
+    """A level that nobody can reach by the methods that count would keep everybody out."""
+    reach = max((REACHES[method] for method in methods), default=Level.NONE)
+    for name in _LEVELS:
+        level = getattr(settings, name)
+        if level is not None and level > reach:
+            named = Code(", ".join(methods) or "[]")
+            fields = {"stood": shown(level), "methods": named, "reach": int(reach)}
+            yield Problem((*place, name), "level_unreachable", fields)
 
 
 def _limits(caps: CapSettings | None, dossiers: DossierSettings | None) -> Iterator[Problem]:

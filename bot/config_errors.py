@@ -165,7 +165,7 @@ def durations_in(model: type[BaseModel], data: Mapping[str, Any], above: Place =
         if info is None:
             continue
         place = (*above, name)
-        if _DURATION in info.metadata:
+        if _lasts(info):
             yield place
         elif name == "rules" and not above:
             for index, rule in enumerate(value if isinstance(value, list) else ()):
@@ -173,6 +173,16 @@ def durations_in(model: type[BaseModel], data: Mapping[str, Any], above: Place =
                     yield from durations_in(inner, rule, (*place, index))
         elif (inner := _model(info.annotation)) and isinstance(value, Mapping):
             yield from durations_in(inner, value, place)
+        elif inner and isinstance(value, list):
+            for index, entry in enumerate(value):
+                if isinstance(entry, Mapping):
+                    yield from durations_in(inner, entry, (*place, index))
+
+
+def _lasts(info: FieldInfo) -> bool:
+    """Whether a setting is a length of time, or one or nothing."""
+    parts = get_args(info.annotation)
+    return _DURATION in info.metadata or any(_DURATION in getattr(part, "__metadata__", ()) for part in parts)
 
 
 def _explained(root: type[BaseModel], detail: ErrorDetails, data: Mapping[str, Any]) -> Problem:
@@ -212,6 +222,10 @@ def one_of(place: Place, stood: object, choices: Sequence[str]) -> Problem:
 
 def _unknown(root: type[BaseModel], place: Place, data: Mapping[str, Any]) -> Problem:
     key = str(place[-1])
+    if place[0] == "oidc" and _SECRET.search(key):
+        return Problem(place, "unknown.oidc_secret", {"name": Code(key)})
+    if place[0] == "email" and _SECRET.search(key):
+        return Problem(place, "unknown.email_secret", {"name": Code(key)})
     if _SECRET.search(key):
         return Problem(place, "unknown.secret", {"name": Code(key)})
     model = _model_at(root, place[:-1], data)
@@ -235,7 +249,7 @@ def _wrong_kind(place: Place, data: Mapping[str, Any]) -> Problem:
 def _is_duration(root: type[BaseModel], place: Place, data: Mapping[str, Any]) -> bool:
     model = _model_at(root, place[:-1], data)
     info = _field(model, str(place[-1])) if model and place else None
-    return info is not None and _DURATION in info.metadata
+    return info is not None and _lasts(info)
 
 
 def _model_at(root: type[BaseModel], place: Place, data: Mapping[str, Any]) -> type[BaseModel] | None:
@@ -245,7 +259,9 @@ def _model_at(root: type[BaseModel], place: Place, data: Mapping[str, Any]) -> t
         return _model_at(rule, place[2:], {}) if rule else None
     model: type[BaseModel] | None = root
     for step in place:
-        info = _field(model, str(step)) if model else None
+        if isinstance(step, int):  # an entry of a list of tables
+            continue
+        info = _field(model, step) if model else None
         model = _model(info.annotation) if info else None
     return model
 
@@ -256,6 +272,8 @@ def _rule_model(rule: object) -> type[BaseModel] | None:
 
 
 def _model(annotation: object) -> type[BaseModel] | None:
+    if get_origin(annotation) is tuple:  # `[[oidc]]`
+        annotation = get_args(annotation)[0]
     if get_origin(annotation) in (Union, types.UnionType):
         return next((model for part in get_args(annotation) if (model := _model(part))), None)
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
@@ -274,7 +292,7 @@ def _home_of(root: type[BaseModel], key: str) -> str | None:
     for name, info in root.model_fields.items():
         inner = _model(info.annotation)
         if inner and key in _keys(inner):
-            return f"[{name}]"
+            return f"[[{name}]]" if get_origin(info.annotation) is tuple else f"[{name}]"
     return "[[rules]]" if any(key in _keys(rule) for rule in KINDS.values()) else None
 
 

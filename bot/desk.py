@@ -1,9 +1,9 @@
 """The desk: the managers' own room for a group, with one card a case and reactions to press.
 
 Rules this module keeps: the members of the desk are the managers and owners of the group, kept in step with its power
-levels; a case is one card, edited when the case changes, and every later word on it goes into its thread; the card
-shows the words even when the message is gone. The reactions are an offer: whoever presses one is asked for their right
-in the *group* (`bot/commands`), whatever they may do in the desk.
+levels; it is encrypted where the group is; a case is one card, edited when the case changes, and every later word on it
+goes into its thread; the card shows the words even when the message is gone. The reactions are an offer: whoever
+presses one is asked for their right in the *group* (`bot/commands`), whatever they may do in the desk.
 """
 
 from moderation.actions import Action, EditCard, KeepDesk, Offer, PostCard
@@ -19,8 +19,8 @@ from .act import Done
 from .card_lines import card_lines, read_card
 from .cards import marked
 from .clock import Clock
-from .homeserver import Homeserver
 from .homeserver_errors import Forbidden, NotFound
+from .homeserver_sealed import SealedHomeserver
 from .notify import MESSAGE
 from .pipeline import Pipeline
 from .report_lines import report_lines
@@ -33,7 +33,7 @@ class Desk:
 
     def __init__(
         self,
-        homeserver: Homeserver,
+        homeserver: SealedHomeserver,
         database: Database,
         pipeline: Pipeline,
         speech: Speech,
@@ -67,6 +67,8 @@ class Desk:
             desk = await self._create(made, group, managers)
             await take_up(self._pipeline, made, desk)
             return Done(made=desk)
+        if await self._homeserver.is_encrypted(group.room):
+            await self._homeserver.encrypt_room(desk)
         await self._in_step(desk, there, managers)
         return Done(made=desk)
 
@@ -76,10 +78,10 @@ class Desk:
 
     async def _create(self, made: Made, group: RoomView, managers: list[UserId]) -> RoomId:
         language = self._speech.language(group.language)
-        called = group.name or group.code
+        called, secret = group.name or group.code, await self._homeserver.is_encrypted(group.room)
         name = self._speech.text((line("desk.name", room=called),), language, {}).plain
         topic = self._speech.text((line("desk.topic", room=called),), language, {}).plain
-        return await self._homeserver.create_room(body(made, name=name, topic=topic, invite=managers))
+        return await self._homeserver.create_room(body(made, name=name, topic=topic, invite=managers, encrypted=secret))
 
     async def _in_step(self, desk: RoomId, there: dict[UserId, str], managers: list[UserId]) -> None:
         for user in managers:

@@ -1,15 +1,18 @@
 """Direct rooms: where the bot and one person speak alone.
 
 Rules kept here: there is one for each person; it is made when it is first needed; whoever has left it is invited
-again. That a person takes no invitation is an error (`Forbidden`), not silence: the caller decides what to do then.
+again; it is encrypted where a group that they are in is. That a person takes no invitation is an error (`Forbidden`),
+not silence: the caller decides what to do then.
 """
+
+from collections.abc import Sequence
 
 from moderation.ids import RoomId, UserId
 from moderation.notices import line
 from storage import views
 from storage.database import Database
 
-from .homeserver import Homeserver
+from .homeserver_sealed import SealedHomeserver
 from .pipeline import Pipeline
 from .rooms_of_ours import Made, body, take_up
 from .speech import Speech
@@ -18,7 +21,7 @@ from .speech import Speech
 class DirectRooms:
     """Finds or makes them."""
 
-    def __init__(self, homeserver: Homeserver, database: Database, pipeline: Pipeline, speech: Speech) -> None:
+    def __init__(self, homeserver: SealedHomeserver, database: Database, pipeline: Pipeline, speech: Speech) -> None:
         self._homeserver = homeserver
         self._database = database
         self._pipeline = pipeline
@@ -29,13 +32,23 @@ class DirectRooms:
         async with self._database.read() as db:
             room = await views.direct_room(db, user)
             here = room and (await views.memberships(db, room)).get(user)
+            groups = await views.groups_of(db, user, joined=True)
+        secret = await self._is_secret(groups)
         if room and here in ("leave", "ban"):
             await self._homeserver.invite(room, user)
+        if room and secret:
+            await self._homeserver.encrypt_room(room)
         if room:
             return room
         made = Made("direct", user=user)
         name = self._speech.text((line("direct.name"),), language, {}).plain
         topic = self._speech.text((line("direct.topic"),), language, {}).plain
-        room = await self._homeserver.create_room(body(made, name=name, topic=topic, invite=[user]))
+        room = await self._homeserver.create_room(body(made, name=name, topic=topic, invite=[user], encrypted=secret))
         await take_up(self._pipeline, made, room)
         return room
+
+    async def _is_secret(self, groups: Sequence[RoomId]) -> bool:
+        for group in groups:
+            if await self._homeserver.is_encrypted(group):
+                return True
+        return False

@@ -12,12 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation import room_measures
 from moderation.context import InForce, RoomView
 from moderation.deadlines import closed, deadline, reminder, stopped
-from moderation.facts import OF_ROOMS, Fact
+from moderation.facts import OF_ROOMS, Fact, TaskOpened
 from moderation.policy import Policy
 from moderation.tiers import over, review
 from storage import views
 
 from .clock import Clock
+from .due_verification import VerificationDue
 from .knowledge import Knowledge
 from .surroundings import Surroundings
 
@@ -33,15 +34,20 @@ class Due:
         self._policy = policy
         self._surroundings = Surroundings(knowledge, policy)
         self._clock = clock
+        self._verification = VerificationDue(knowledge, policy, clock)
 
     async def any(self, db: AsyncConnection, *, cases: bool) -> bool:
         """Whether anything is due; without `cases`, of sanctions only."""
         now = self._clock()
-        return bool(await views.sanctions_due(db, now)) or (cases and bool(await views.due_cases(db, now, 1)))
+        if await views.sanctions_due(db, now):
+            return True
+        return cases and (bool(await views.due_cases(db, now, 1)) or await self._verification.any(db))
 
     async def next(self, db: AsyncConnection, *, cases: bool) -> int | None:
         """When something is due next, milliseconds since 1970."""
-        times = (await views.next_due(db), await views.next_case_due(db) if cases else None)
+        times = [await views.next_due(db)]
+        if cases:
+            times += [await views.next_case_due(db), await self._verification.next(db)]
         return min((time for time in times if time is not None), default=None)
 
     async def groups(self, db: AsyncConnection, *, cases: bool) -> AsyncIterator[tuple[Fact, ...]]:
@@ -53,6 +59,9 @@ class Due:
         for row in await views.due_cases(db, now, AT_ONCE) if cases else ():
             if facts := await self._case(db, int(row.n), now):
                 yield facts
+        if cases and await self._verification.any(db):
+            async for facts in self._verification.groups(db):
+                yield facts
 
     async def closings(self, db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
         """The cases whose time to appeal is over, some at a time."""
@@ -63,7 +72,7 @@ class Due:
                 yield closed(found[0])
 
     async def _sanction(self, db: AsyncConnection, sanction: InForce, now: int) -> tuple[Fact, ...]:
-        home = sanction.room or next(iter(await views.groups_of(db, sanction.subject)), None)
+        home = sanction.room or next(iter(await views.groups_of_person(db, sanction.subject)), None)
         room = await self._knowledge.room(db, home) if home else None
         if room is None:  # they are in no room of ours any more
             return (over(sanction, "time", on=sanction.record),)
@@ -73,8 +82,9 @@ class Due:
         return review(sanction, context, self._policy)
 
     async def _measure(self, db: AsyncConnection, sanction: InForce, room: RoomView, now: int) -> tuple[Fact, ...]:
-        """Against a room itself."""
-        return room_measures.due(
+        """Against a room itself. The operator who is asked to look at it already is not asked again."""
+        asked = (room.room, "room") in await views.tasks_about_rooms(db, [room.room])
+        facts = room_measures.due(
             sanction=sanction,
             room=room,
             in_force=await views.measures_of_room(db, room.room),
@@ -85,6 +95,7 @@ class Due:
             policy=self._policy,
             on=sanction.record,
         )
+        return tuple(fact for fact in facts if not (asked and isinstance(fact, TaskOpened)))
 
     async def _case(self, db: AsyncConnection, n: int, now: int) -> tuple[Fact, ...]:
         waiting = await self._surroundings.waiting(db, n, now)
@@ -96,6 +107,9 @@ class Due:
         return deadline(waiting)
 
     async def _forgotten(self, db: AsyncConnection, n: int) -> tuple[Fact, ...]:
-        """In a room that is not served any more nothing is due."""
+        """In a room that is not served any more nothing is due; one that is just being entered is soon."""
         found = await views.case_view(db, n)
-        return () if found is None else stopped(found[0])
+        room = await self._knowledge.room(db, found[0].room) if found else None
+        if found is None or (room is not None and room.condition != "left"):
+            return ()
+        return stopped(found[0])

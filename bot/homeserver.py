@@ -58,6 +58,7 @@ SYNC_FILTER: Final[dict[str, Any]] = {
 }
 
 _SLOW_S = 120.0  # joining over federation, members of a great room, files: the server needs its time
+_KEYS_MS = 10_000  # how long the server may wait for others
 _FIRST_SYNC_S = 300.0  # Synapse builds the whole first answer before it sends a byte
 
 
@@ -205,6 +206,11 @@ class Homeserver:
     async def joined_rooms(self) -> list[RoomId]:
         """Section "GET /joined_rooms"."""
         return await self._get_list("joined_rooms", under="joined_rooms")
+
+    async def keys_query(self, users: Sequence[UserId]) -> dict[str, Any]:
+        """Section "POST /keys/query": `device_keys`, `master_keys`, `failures` ... Who is away is left out."""
+        asked = {"device_keys": {user: [] for user in users}, "timeout": _KEYS_MS}
+        return await self.wire.ask(Ask(method="POST", segments=("keys", "query"), json=asked))
 
     # Acting on events
 

@@ -23,8 +23,8 @@ from storage.database import Database
 from .act import Done
 from .clock import Clock
 from .gaps import since_event
-from .homeserver import Homeserver
 from .homeserver_errors import Forbidden
+from .homeserver_sealed import SealedHomeserver
 from .notify import MESSAGE
 from .pipeline import Pipeline
 from .receive import receive
@@ -50,7 +50,7 @@ class Joiner:
 
     def __init__(
         self,
-        homeserver: Homeserver,
+        homeserver: SealedHomeserver,
         database: Database,
         pipeline: Pipeline,
         speech: Speech,
@@ -110,8 +110,8 @@ class Joiner:
             language = self._speech.language(await views.language_of(db, action.inviter))
         made = Made("direct", user=action.inviter)
         await self._pipeline.commit((entered(made, room, taken.get(room) or new_code(tuple(taken.values()))),))
-        secret = await self._homeserver.state_event(room, ENCRYPTION) is not None
-        key = "direct.encrypted" if secret else "direct.hello"
+        unread = self._homeserver.machine is None and await self._homeserver.is_encrypted(room)
+        key = "direct.encrypted" if unread else "direct.hello"
         hello = self._speech.message((line(key, help=Code(f"{self._prefix}help")),), language, {})
         return Done(made=await self._homeserver.send(room, MESSAGE, hello, f"{txn}.hello"))
 
@@ -178,10 +178,11 @@ class Joiner:
         if missing:
             lines.append(line("joining.lacks", bot=Who(self._homeserver.user), level=max(m.level for m in missing)))
             lines += [line(f"joining.missing.{lack.right}", level=lack.level) for lack in missing]
-        if encrypted:
+        unread = encrypted and self._homeserver.machine is None
+        if unread:
             lines.append(line("joining.encrypted"))
         beyond = power.cannot_demote(self._homeserver.user, sorted(power.owners() | power.managers()))
         lines += [line("joining.beyond", who=Who(user)) for user in sorted(beyond)]
-        if not missing and not beyond and not encrypted:
+        if not missing and not beyond and not unread:
             lines.append(line("joining.all-well"))
         return (TellDesk(room=room, lines=tuple(lines), once="joining"),)

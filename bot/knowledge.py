@@ -1,25 +1,23 @@
 """Keeps in memory what was read from the database about rooms and people, until something about them changes.
 
 Most messages break no rule; judging them must not cost a query each. Rules kept here: whatever a fact concerns is
-forgotten as soon as the fact is written, and read anew inside the same transaction; after a failed transaction
-everything is forgotten. Bounded: what has not been used for longest goes first."""
+forgotten as soon as the fact is written, all accounts of a person together, and read anew inside the same transaction;
+after a failed transaction everything is forgotten. Bounded: what has not been used for longest goes first."""
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.context import Context, PersonView, RoomView
-from moderation.facts import CaseDecided, CreditChanged, Fact, SanctionEnded, SanctionExtended, SanctionStarted
+from moderation.facts import AccountsLinked, AccountUnlinked, Fact, PolicyChanged
 from moderation.ids import RoomId, UserId
 from storage import views
 
 MAX_PEOPLE = 20_000
 MAX_ROOMS = 5_000
 MAX_TIMES = 1_000  # of one person in one room
-# What concerns all accounts of a person.
-_OF_A_PERSON = (CaseDecided, CreditChanged, SanctionStarted, SanctionExtended, SanctionEnded)
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -47,10 +45,6 @@ class _Kept(Generic[K, V]):
     def drop(self, key: K) -> None:
         self._values.pop(key, None)
 
-    def drop_where(self, gone: Callable[[V], bool]) -> None:
-        for key in [key for key, value in self._values.items() if gone(value)]:
-            del self._values[key]
-
     def clear(self) -> None:
         self._values.clear()
 
@@ -65,6 +59,7 @@ class Knowledge:
         self._rooms: _Kept[RoomId, RoomView] = _Kept(MAX_ROOMS)
         self._people: _Kept[UserId, PersonView] = _Kept(MAX_PEOPLE)
         self._times: _Kept[tuple[RoomId, UserId], deque[int]] = _Kept(MAX_PEOPLE)
+        self._accounts: dict[UserId, frozenset[UserId]] = {}  # of those who have several
         self.next_case = 0
 
     async def begin(self, db: AsyncConnection) -> None:
@@ -72,6 +67,7 @@ class Knowledge:
         self._rooms.clear()
         self._people.clear()
         self._times.clear()
+        self._accounts.clear()
         self.next_case = await views.next_case(db)
 
     async def room(self, db: AsyncConnection, room: RoomId) -> RoomView | None:
@@ -86,7 +82,10 @@ class Knowledge:
         if known := self._people.get(user):
             return known
         since = now_ms - 2 * self._incident_ms
-        return self._people.put(user, await views.person_view(db, user, now_ms=now_ms, recent_since=since))
+        view = await views.person_view(db, user, now_ms=now_ms, recent_since=since)
+        if len(view.accounts) > 1:
+            self._accounts |= dict.fromkeys(view.accounts, view.accounts)
+        return self._people.put(user, view)
 
     async def posted(self, db: AsyncConnection, room: RoomId, user: UserId, at_ms: int) -> None:
         """Note that somebody has just posted."""
@@ -113,18 +112,23 @@ class Knowledge:
     def changed(self, facts: Sequence[Fact]) -> None:
         """Forget whom and what these facts concern."""
         for fact in facts:
-            user = getattr(fact, "subject", None)
-            if user:
-                view = self._people.get(user)
-                self._people.drop(user)
-                if view is not None and isinstance(fact, _OF_A_PERSON):
-                    self._drop_person(view)
+            self._person_changed(getattr(fact, "subject", None))
+            if isinstance(fact, AccountsLinked | AccountUnlinked):
+                self._person_changed(fact.target)
             if fact.room is not None:
                 self._rooms.drop(fact.room)
+            if isinstance(fact, PolicyChanged):  # rooms may ask for more than before
+                self._rooms.clear()
+
+    def moved(self, user: UserId) -> None:
+        """Forget somebody: where they are has changed."""
+        self._people.drop(user)
 
     def room_changed(self, room: RoomId) -> None:
         """Forget a room: its levels or its name have changed."""
         self._rooms.drop(room)
 
-    def _drop_person(self, view: PersonView) -> None:
-        self._people.drop_where(lambda other: other.person == view.person)
+    def _person_changed(self, user: UserId | None) -> None:
+        if user:
+            for account in self._accounts.pop(user, {user}):
+                self._people.drop(account)

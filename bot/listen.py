@@ -18,19 +18,21 @@ from moderation.caps import declines
 from moderation.events import Received, StateChanged
 from moderation.facts import Fact, NotSeen
 from moderation.ids import EventId, RoomId, UserId, server_of
-from moderation.notices import Who, line
+from moderation.notices import Line, Who, line
 from moderation.power import founders
+from moderation.verification import asks, founder_declined
 from storage import views
 from storage.database import Database
 
 from .clock import Clock
+from .encryption import Encryption
 from .gaps import fill
 from .homeserver import SYNC_FILTER, Homeserver
 from .homeserver_errors import Answered, LoggedOut, RateLimited, Unreachable
 from .joining import may_invite
 from .pipeline import Pipeline
 from .rooms_of_ours import made_for, take_up
-from .sync_response import Invite, JoinedRoom, SyncResponse, read_sync
+from .sync_response import Invite, JoinedRoom, SyncResponse, changed_lists, read_sync
 
 log = structlog.get_logger()
 
@@ -54,6 +56,8 @@ class Listener:
         *,
         allow_invites: Sequence[str],
         caught_up: Callable[[], None],
+        encryption: Encryption | None = None,
+        lists_changed: Callable[[Sequence[UserId]], None] = lambda _users: None,
     ) -> None:
         self._homeserver = homeserver
         self._database = database
@@ -61,6 +65,8 @@ class Listener:
         self._clock = clock
         self._allow_invites = allow_invites
         self._caught_up = caught_up
+        self._encryption = encryption
+        self._lists_changed = lists_changed
         self.heard_ms = 0  # when the homeserver last answered
 
     async def run(self) -> None:
@@ -70,15 +76,44 @@ class Listener:
         # Synapse keeps an answer for two minutes and gives it again for the same question. After a start that would be
         # one from before a room was opened, told as if it were news: so the first question is never the same.
         wait_ms = 1 + secrets.randbelow(FIRST_POLL_MS)
+        await self.read_again()
         while True:
             raw = await self._patiently(partial(self._ask, token, wait_ms))
             self.heard_ms = self._clock()
             response = read_sync(raw, self.heard_ms, me=self._homeserver.user)
             recorded = frozenset(room.room for room in response.joined if self._pipeline.records(room.room))
+            late = await self._keys(response, initial=token is None)
             await self._patiently(partial(self._take, response, recorded))
+            await self._readable_now(late)
             token = response.next_batch
             wait_ms = LONG_POLL_MS
+            self._lists_changed(changed_lists(response))
             self._caught_up()
+
+    async def read_again(self) -> None:
+        """Take what could not be read and can be now: other keys have come than those of a sync."""
+        if self._encryption is not None:
+            await self._readable_now(await self._encryption.left_over(), again=True)
+
+    async def _keys(self, response: SyncResponse, *, initial: bool) -> list[Received]:
+        """What came for our device, before the token moves on; which events can be read by it."""
+        if self._encryption is None:
+            return []
+        events = [event for room in response.joined for event in (*room.state, *room.timeline)]
+        events += [event for room in response.left for event in room.timeline]
+        late = await self._encryption.receive(response, initial=initial)
+        await self._encryption.noticed(events, missed=[room.room for room in response.joined if room.limited])
+        return late
+
+    async def _readable_now(self, late: Sequence[Received], *, again: bool = False) -> None:
+        if self._encryption is None:
+            return
+        if late:
+            await self._pipeline.take_late(late)
+            await self._encryption.recorded(late)
+        if reasons := await self._encryption.reasons():
+            await self._pipeline.take_reasons(reasons, again=again)
+            await self._encryption.told(reasons)
 
     async def _ask(self, token: str | None, wait_ms: int) -> object:
         return await self._homeserver.sync(token, timeout_ms=wait_ms, filter=SYNC_FILTER)
@@ -161,7 +196,15 @@ class Listener:
         if not direct and (founder := await self._founded_too_many(invite)) is not None:
             log.info("invite_declined", room=invite.room, by=inviter, why="founded")
             await self._decline(invite.room)
-            await self._pipeline.commit(actions=(await self._say_why(invite.room, inviter, founder),))
+            limit = self._pipeline.settings.policy.caps.founded
+            words = line("caps.founded", who=Who(founder), limit=limit)
+            await self._pipeline.commit(actions=(await self._say_why(invite.room, inviter, words),))
+            return
+        if not direct and (founder := await self._founded_unverified(invite, inviter)) is not None:
+            log.info("invite_declined", room=invite.room, by=inviter, why="unverified")
+            await self._decline(invite.room)
+            words = line("caps.unverified", who=Who(founder))
+            await self._pipeline.commit(actions=(await self._say_why(invite.room, inviter, words),))
             return
         enter: Action = Enter(room=invite.room, inviter=inviter, via=server_of(inviter), direct=direct)
         await self._pipeline.commit(actions=(enter,))
@@ -179,17 +222,31 @@ class Listener:
                     return founder
         return None
 
-    async def _say_why(self, room: RoomId, inviter: UserId, founder: UserId) -> Tell:
-        limit = self._pipeline.settings.policy.caps.founded
+    async def _founded_unverified(self, invite: Invite, inviter: UserId) -> UserId | None:
+        """Who founded this room, as far as the invitation says, and is not verified as that takes."""
+        policy, now = self._pipeline.settings.policy, self._clock()
+        if not asks(policy.verification, invite.room).found:
+            return None
+        created = next((event for event in invite.state if event.get("type") == "m.room.create"), None)
+        async with self._database.read() as db:
+            for founder in sorted(founders(created)) if created else (inviter,):
+                known = await views.person_view(db, founder, now_ms=now, recent_since=now)
+                if founder_declined(known, invite.room, policy, now):
+                    return founder
+        return None
+
+    async def _say_why(self, room: RoomId, inviter: UserId, words: Line) -> Tell:
         async with self._database.read() as db:
             known = await views.groups_of(db, inviter)
-        words = line("caps.founded", who=Who(founder), limit=limit)
         return Tell(room=known[0] if known else room, subject=inviter, lines=(words,))
 
     async def _known(self, user: UserId) -> bool:
-        """Whether somebody is or was in a room that is served: they may ask about themselves in a direct room."""
+        """Whether somebody is or was in a room that is served: they may ask about themselves in a direct room.
+
+        So may who waits in a lobby: to be verified is done there.
+        """
         async with self._database.read() as db:
-            return bool(await views.groups_of(db, user))
+            return bool(await views.groups_of(db, user)) or await views.in_a_lobby(db, user)
 
     async def _decline(self, room: RoomId) -> None:
         try:

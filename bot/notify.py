@@ -15,8 +15,8 @@ from storage.database import Database
 
 from .act import Done, Later
 from .direct import DirectRooms
-from .homeserver import Homeserver
 from .homeserver_errors import Forbidden, NotFound
+from .homeserver_sealed import SealedHomeserver
 from .pipeline import Pipeline
 from .speech import Speech, in_reply, in_thread
 
@@ -27,7 +27,7 @@ class Notifier:
     """The handlers of `Say`, `Tell` and `TellDesk`."""
 
     def __init__(
-        self, homeserver: Homeserver, database: Database, pipeline: Pipeline, speech: Speech, prefix: str
+        self, homeserver: SealedHomeserver, database: Database, pipeline: Pipeline, speech: Speech, prefix: str
     ) -> None:
         self._homeserver = homeserver
         self._database = database

@@ -8,7 +8,7 @@ younger than the floor is purged. Left to others: doing it on disk (`storage/rec
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -21,8 +21,10 @@ from moderation.errors import Invalid, Refused
 from moderation.facts import Fact, HoldEnded, HoldPlaced, PartsErased, RecordsPurged
 from moderation.ids import PersonId, UserId, is_user_id
 from moderation.policy import Policy
-from storage import views
+from storage import challenges, views
 from storage.database import Database
+from storage.identity_store import IdentityStore
+from storage.linked_people import links_of
 from storage.records.find import Found, overdue_parts, parts_of
 from storage.records.holds import Covers, Hold, InForce, holds_in_force
 from storage.records.journal import Journal
@@ -32,10 +34,14 @@ from storage.records.targets import Targets
 
 from .clock import Clock
 from .control import Progress
+from .identity_key import Given
 from .operations_barred import BarredList
 from .operations_cases import CaseOperations
 from .operations_dossiers import Dossiers
+from .operations_identity import NOTHING, Forgotten, Identity
+from .operations_people import PeopleOperations
 from .operations_rooms import RoomOperations
+from .operations_roster import RosterOperations
 from .pipeline import Pipeline
 
 # What appeals rest on is kept until they are over.
@@ -60,6 +66,7 @@ class Erased:
     by: int
     kept: tuple[Kept, ...]
     elsewhere: int  # records in which somebody else names the person
+    identity: Forgotten = NOTHING  # what they proved about themselves
 
 
 class Operations:
@@ -73,6 +80,8 @@ class Operations:
         policy: Policy,
         retention_ms: int,
         clock: Clock,
+        store: IdentityStore,
+        given: Given,
     ) -> None:
         self._pipeline = pipeline
         self._database = database
@@ -82,6 +91,9 @@ class Operations:
         self._retention = Retention(days, dict.fromkeys(OF_DECISIONS, max(days, appeal_days)))
         self._policy = policy
         self._clock = clock
+        self.roster = RosterOperations(pipeline, database, store, clock)
+        self._people = PeopleOperations(pipeline, database, store)
+        self.identity = Identity(pipeline, database, store, given, data_dir, clock, self._holds)
 
     # Erasing.
 
@@ -95,16 +107,25 @@ class Operations:
         dry_run: bool = False,
         progress: Progress = lambda _done, _of: None,
     ) -> Erased:
-        """Take away all parts about a person that no hold covers, also in the tables; with nothing kept, their key."""
+        """Take away all parts about a person that no hold covers, also in the tables; with nothing kept, their keys.
+
+        What they proved about themselves goes first: who they are is known from the tables.
+        """
         holds = await self._holds(user)
-        found = await asyncio.to_thread(parts_of, self._records, {user}, holds, progress)
+        said = {"what": what, "reader": reader, "reason": reason}
+        identity = await self.identity.forget(user, holds, **said, dry_run=dry_run)  # type: ignore[arg-type]
+        async with self._database.read() as db:
+            accounts = await views.accounts_of(db, user)
+        found = await asyncio.to_thread(parts_of, self._records, set(accounts), holds, progress)
         kept = _kept(found, holds)
         if dry_run or not found.targets:
-            return Erased(found.targets.count, -1, kept, found.elsewhere)
+            return Erased(found.targets.count, -1, kept, found.elsewhere, identity)
         by = await self._erase(found.targets, what, reader, reason)
+        await self._pipeline.commit(also=partial(challenges.forget, user=user))
         if not kept:
-            await self._pipeline.with_journal(lambda journal: journal.forget(PersonId(user)))
-        return Erased(found.targets.count, by, kept, found.elsewhere)
+            for account in accounts:  # records from before the accounts were linked are under a key of their own
+                await self._pipeline.with_journal(partial(_forget, PersonId(account)))
+        return Erased(found.targets.count, by, kept, found.elsewhere, identity)
 
     async def _erase(
         self, targets: Targets, what: Literal["request", "operator", "retention"], reader: str, reason: str
@@ -133,10 +154,15 @@ class Operations:
             return [(each.record, each.n, each.until) for each in await views.all_in_force(db)]
         person = await views.person_view(db, user, now_ms=now, recent_since=now)
         charges = effective(person.entries, now, settings)
-        return [
+        resting = [
             *((each.record, each.n, each.until) for each in person.in_force),
             *((each.id, each.case or 0, each.at_ms + settings.expires_after) for each in charges),
         ]
+        if not resting:
+            return []
+        # Nor by having it erased that the account is theirs.
+        until = 0 if any(not until for *_, until in resting) else max(until for *_, until in resting)
+        return [*resting, *((record, 0, until) for record, _ in await links_of(db, person.accounts))]
 
     # Holding.
 
@@ -146,7 +172,10 @@ class Operations:
             raise Invalid("a hold needs the duty or claim it rests on")
         if until_ms <= self._clock():
             raise Invalid("a hold must end in the future; it ends by itself")
-        text = Covers.parse(covers).text
+        parsed = Covers.parse(covers)
+        async with self._database.read() as db:
+            people = await views.accounts_of_all(db, [UserId(person) for person in parsed.persons])
+        text = replace(parsed, persons=frozenset(each for accounts in people.values() for each in accounts)).text
         fact = HoldPlaced(until=until_ms, n=n, duty=duty, covers=text, reader=reader)
         return await self._pipeline.with_journal(_newest, fact)
 
@@ -191,7 +220,10 @@ class Operations:
             **BarredList(self._pipeline, self._policy, self._clock).by_name(),
             **Dossiers(self._pipeline, self._database, self._clock).by_name(),
             **CaseOperations(self._pipeline, self._policy, self._clock).by_name(),
+            **self.roster.by_name(),
             **RoomOperations(self._pipeline, self._policy, self._clock).by_name(),
+            **self.identity.by_name(),
+            **self._people.by_name(),
         }
 
     async def _do_erase(self, asked: Mapping[str, Any], who: str, progress: Progress) -> dict[str, Any]:
@@ -207,7 +239,11 @@ class Operations:
             progress=progress,
         )
         kept = [{"parts": each.parts, "duty": each.duty, "until": each.until_ms} for each in done.kept]
-        return {"parts": done.parts, "record": done.by, "kept": kept, "elsewhere": done.elsewhere}
+        proved = done.identity
+        held = {"duty": proved.held.duty, "until": proved.held.until_ms} if proved.held else None
+        identity = {"claims": proved.claims, "marks": proved.marks, "held": held}
+        said = {"parts": done.parts, "record": done.by, "kept": kept, "elsewhere": done.elsewhere}
+        return {**said, "identity": identity}
 
     async def _do_hold(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
         n = int(asked.get("case") or 0)
@@ -238,6 +274,10 @@ async def _records(db: AsyncConnection, record: int, n: int) -> list[int]:
 def _kept(found: Found, holds: InForce) -> tuple[Kept, ...]:
     known = {hold.index: hold for hold in holds.holds}
     return tuple(Kept(targets.count, known[index].duty, known[index].until_ms) for index, targets in found.held.items())
+
+
+def _forget(person: PersonId, journal: Journal) -> None:
+    journal.forget(person)
 
 
 def _newest(journal: Journal) -> int:

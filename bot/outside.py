@@ -1,10 +1,10 @@
-"""One HTTP request to somebody who is not the homeserver: a witness, a time stamping authority.
+"""One HTTP request to somebody who is not the homeserver: a witness, a time stamping authority, an issuer.
 
 Rules kept here: a deadline, no redirects, no cookies, and an answer of bounded length; whatever does not give an answer
 is `NoAnswer`. What the answer means is left to whoever asked.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -28,13 +28,24 @@ class Reply:
     body: bytes
 
 
-async def post(url: str, data: bytes, mimetype: str, timeout_s: float = TIMEOUT_S) -> Reply:
+async def post(
+    url: str, data: bytes, mimetype: str, timeout_s: float = TIMEOUT_S, headers: Mapping[str, str] | None = None
+) -> Reply:
     """POST `data`. Raises `NoAnswer`."""
-    headers = {"Content-Type": mimetype, "User-Agent": "Answerable"}
+    return await _ask("POST", url, data, {"Content-Type": mimetype, **(headers or {})}, timeout_s)
+
+
+async def get(url: str, timeout_s: float = TIMEOUT_S, headers: Mapping[str, str] | None = None) -> Reply:
+    """GET. Raises `NoAnswer`."""
+    return await _ask("GET", url, None, headers or {}, timeout_s)
+
+
+async def _ask(method: str, url: str, data: bytes | None, headers: Mapping[str, str], timeout_s: float) -> Reply:
+    named = {"User-Agent": "Answerable", **headers}
     try:
         async with (
             _session(timeout_s) as session,
-            session.post(url, data=data, headers=headers, allow_redirects=False) as response,
+            session.request(method, url, data=data, headers=named, allow_redirects=False) as response,
         ):
             return Reply(response.status, response.content_type, await _bounded(response))
     except TimeoutError:

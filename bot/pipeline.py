@@ -28,21 +28,37 @@ from moderation.consequences import consequences
 from moderation.context import RoomView
 from moderation.errors import Broken
 from moderation.events import MessagePosted, ReactionGiven, Received, StateChanged, Unreadable
-from moderation.facts import CaseOpened, Fact, Found, NotSeen, RoomEntered, RoomStateChanged, StatementGiven
+from moderation.facts import (
+    AccountsLinked,
+    AccountUnlinked,
+    ActionTaken,
+    CaseOpened,
+    Fact,
+    Found,
+    NotRead,
+    NotSeen,
+    PartsErased,
+    RoomEntered,
+    RoomStateChanged,
+    StatementGiven,
+)
 from moderation.ids import EventId, GroupCode, PersonId, RoomId, UserId
 from moderation.judge import judge
 from moderation.statements import given, statement, to_be_stated
 from storage import outbox, views
 from storage.database import Database
-from storage.entries import draft_of_event, draft_of_fact
-from storage.project import project, project_room_state, set_meta
+from storage.entries import draft_of_event, draft_of_fact, word
+from storage.linked_people import linked
+from storage.project import UNREAD, project, project_room_state, set_meta
 from storage.records.draft import Draft
 from storage.records.journal import Journal
 
+from .above import by_name
 from .cards import come_back
 from .clock import Clock
 from .dossier_tasks import dossier_tasks
 from .knowledge import Knowledge
+from .other_accounts import told_too
 from .reporters import counted, reporters
 from .room_changes import RoomChanges
 from .surroundings import Surroundings
@@ -50,7 +66,15 @@ from .turn import Answer, Responder, Settings, Turn
 
 log = structlog.get_logger()
 
+TAIL = 10_000  # records: what was written last before a stop is among them
+
 T = TypeVar("T")
+Decipher = Callable[[Sequence[Received]], Awaitable[Sequence[Received]]]  # `encryption.py`
+
+
+async def _as_it_came(events: Sequence[Received]) -> Sequence[Received]:
+    """What cannot be read is recorded as not read."""
+    return events
 
 
 class Pipeline:
@@ -69,6 +93,8 @@ class Pipeline:
         self.settings = settings
         self.knowledge = knowledge
         self.rooms = RoomChanges(knowledge, settings.bot, settings.policy)
+        self.decipher: Decipher = _as_it_came
+        self.taken: Callable[[Sequence[Received]], None] = lambda _events: None  # told once they are recorded
         self._surroundings = Surroundings(knowledge, settings.policy)
         self._journal = journal
         self._database = database
@@ -77,20 +103,26 @@ class Pipeline:
         self._wake = wake
         self._lock = asyncio.Lock()
         self._applied = 0  # records that the database has
+        self._persons: dict[UserId, PersonId] = {}  # of the accounts that are named by another one
         self._codes: dict[RoomId, GroupCode] = {}
         self._recording: set[RoomId] = set()  # the rooms in which all that is said is recorded
         self._own: set[RoomId] = set()  # desks and direct rooms
+        self._direct: set[RoomId] = set()
+        self._hushed: set[EventId] = set()  # of the turn: events whose words are not recorded
         self._notices: dict[RoomId, EventId] = {}  # what told the members of a group that they are recorded
 
     async def begin(self) -> None:
         """Read what must be known before the first turn."""
         async with self._database.read() as db:
             self._applied = int(await views.get_meta(db, "applied") or 0)
+            self._persons = await linked(db)
             self._codes = await views.all_rooms(db)
             self._recording = await views.recording(db)
             self._own = await views.own_rooms(db)
             self._notices = await views.notices(db)
+            self._direct = await views.direct_rooms(db)
             await self.knowledge.begin(db)
+            await self._responder.begin(db)
 
     async def catch_up(self, apply: Callable[[Turn], Awaitable[int]]) -> int:
         """Run `apply` (of `bot/catch_up.py`) in one turn, before anything else is taken."""
@@ -127,10 +159,39 @@ class Pipeline:
         acknowledges all of them.
         """
 
+        readable = await self.decipher([event for event in events if event.room in self._codes])
+
         async def work() -> int:
-            return await self._take([event for event in events if event.room in self._recording], token)
+            return await self._take([event for event in readable if event.room in self._recording], token)
 
         return await self._whole(work())
+
+    async def take_late(self, events: Sequence[Received]) -> int:
+        """Events whose key came after they were recorded as not read: record and judge them now, once."""
+
+        async def work() -> int:
+            return await self._take_fresh(await self._unread(events), None)
+
+        return await self._whole(work())
+
+    async def take_reasons(self, reasons: Sequence[tuple[EventId, str]], *, again: bool = False) -> None:
+        """Record why events cannot be read (a code each), where that was learnt after they were recorded.
+
+        `again`: this may have been done right before the last stop.
+        """
+
+        async def facts(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
+            known = await asyncio.to_thread(self._reasons_of_late) if again else set()
+            for event, code in reasons:
+                row = await views.event_row(db, event)
+                if row is not None and row.kind == UNREAD and (int(row.record), word(code)) not in known:
+                    yield (NotRead(room=RoomId(row.room), on=int(row.record), what="withheld", code=word(code)),)
+
+        await self.commit_with(facts)
+
+    def _reasons_of_late(self) -> set[tuple[int, str]]:
+        tail = self._journal.read(max(self._journal.size - TAIL, 0))
+        return {(int(r.fields["on"]), str(r.fields["code"])) for r in tail if r.fields.get("what") == "withheld"}
 
     async def open_room(
         self,
@@ -152,17 +213,20 @@ class Pipeline:
                 assert view is not None, "a room is entered before it is opened"
                 roles = await self.rooms.role_changes(turn.db, view, -1, UserId(""))
                 opened = RoomStateChanged(room=room, condition=self.rooms.condition(view))
-                answer = Answer((opened, *roles), (KeepDesk(room=room), Align(room=room)))
+                answer = Answer((opened, *roles), (KeepDesk(room=room), Align(room=room), *self.rooms.lobby(view)))
                 await self.settle(turn, answer, cause=turn.next_index, at_ms=self._clock())
-            await self._take(await backlog(), None)
+            await self._take(await self.decipher(await backlog()), None)
             self._wake()
 
         await self._whole(work())
 
     async def _take(self, events: Sequence[Received], token: str | None) -> int:
-        fresh = await self._fresh(events)
+        return await self._take_fresh(await self._fresh(events), token)
+
+    async def _take_fresh(self, fresh: Sequence[Received], token: str | None) -> int:
         if not fresh and token is None:
             return 0
+        self._hushed.clear()
         drafts = [self._draft(event) for event in fresh]
         first = await self._write(drafts) if drafts else self._journal.size
         async with self._turn() as turn:
@@ -171,6 +235,7 @@ class Pipeline:
             if token is not None:
                 await set_meta(turn.db, "sync_token", token)
         self._woken_by(turn)
+        self.taken(fresh)
         return len(fresh)
 
     async def handle(
@@ -188,6 +253,8 @@ class Pipeline:
         if room is None:
             return
         answer = await self._answer(turn, index, event, room)
+        if event.event in self._hushed:
+            answer = replace(answer, facts=tuple(_without_words(fact) for fact in answer.facts))
         await self.settle(turn, answer, cause=index, at_ms=event.received_ms, present=present)
 
     async def _answer(self, turn: Turn, index: int, event: Received, room: RoomView) -> Answer:
@@ -202,13 +269,15 @@ class Pipeline:
     async def _follow(self, turn: Turn, index: int, event: Received, room: RoomView) -> Answer:
         if isinstance(event, Unreadable):
             return Answer()
-        if isinstance(event, MessagePosted) and event.sender != self.settings.bot:
+        if isinstance(event, MessagePosted) and event.sender != self.settings.bot and event.late < 0:
             await self.knowledge.posted(turn.db, event.room, event.sender, event.received_ms)
         asked = await self._asked(turn, index, event, room)
         changed = await self.rooms.follow(turn, index, event, room)
         context = await self.knowledge.context(turn.db, room, event.sender, event.received_ms)
         taken = sum(isinstance(fact, CaseOpened) for fact in (*asked.facts, *changed.facts))
         context = replace(context, next_case=context.next_case + taken)
+        if not isinstance(event, Unreadable) and event.late >= 0:  # keys come in heaps: that is no flood
+            context = replace(context, recent_ms=())
         judged = judge(event, context, self.settings.policy, self.settings.rules, index)
         actions = (*asked.actions, *changed.actions, *self._files(event, room, index))
         cards = await come_back(turn.db, event, room, self.settings.bot, index)
@@ -220,7 +289,9 @@ class Pipeline:
             return ()
         if event.media is None or event.media.url is None or event.sender == self.settings.bot:
             return ()
-        return (HashMedia(room=event.room, url=event.media.url, subject=event.sender, on=index),)
+        file = event.content.get("file") if event.encrypted else None
+        sealed = file if isinstance(file, dict) else None
+        return (HashMedia(room=event.room, url=event.media.url, file=sealed, subject=event.sender, on=index),)
 
     async def _asked(self, turn: Turn, index: int, event: Received, room: RoomView) -> Answer:
         """The answer to a command or a reaction. A command is judged like any message all the same."""
@@ -244,7 +315,9 @@ class Pipeline:
         facts += await self._apply_all(turn, said, stated, cause, at_ms)
         told = await reporters(turn.db, facts)
         follow = consequences(facts, await self._rooms_of(turn, facts), told) if facts else ()
-        actions = (*follow, *answer.actions)
+        settings = self.settings
+        asked = (*follow, *await told_too(turn.db, facts), *answer.actions)
+        actions = await by_name(turn.db, asked, self.knowledge, settings.policy, settings.bot)
         await outbox.put(turn.db, actions, cause=cause)
         turn.queued += len(actions)
 
@@ -273,7 +346,10 @@ class Pipeline:
         known = self.knowledge
         facts = await counted(turn.db, facts, policy=self.settings.policy, next_case=known.next_case, now_ms=at_ms)
         around = await self._surroundings.around(turn.db, facts, on=cause, now_ms=at_ms)
-        return list(complete(facts, around))
+        # What became of a request comes last: it is no part of what follows from the others (`catch_up.py`).
+        given_rise = [fact for fact in facts if not isinstance(fact, ActionTaken)]
+        outcomes = [fact for fact in facts if isinstance(fact, ActionTaken)]
+        return [*complete(given_rise, around), *outcomes]
 
     async def _statements(self, turn: Turn, facts: Sequence[Fact], cause: int) -> list[Fact]:
         """The statement of reasons for each decision among the facts, which are applied."""
@@ -433,31 +509,47 @@ class Pipeline:
                 seen.add(event.event or "")
         return fresh
 
+    async def _unread(self, events: Sequence[Received]) -> list[Received]:
+        """Those of `events` that are recorded as not read, each saying where that stands."""
+        async with self._database.read() as db:
+            rows = {event.event: await views.event_row(db, event.event) for event in events if event.event}
+        return [
+            replace(event, late=int(row.record))
+            for event in events
+            if not isinstance(event, Unreadable) and (row := rows.get(event.event)) is not None and row.kind == UNREAD
+        ]
+
     def _draft(self, event: Received) -> Draft:
-        s = self.settings
-        return draft_of_event(event, self._codes[event.room], _same_person, content=s.content, bot=s.bot)
+        s, content = self.settings, self.settings.content
+        if event.sender != s.bot and self._responder.hushed(event, direct=event.room in self._direct):
+            content = "metadata"
+            self._hushed.add(event.event or EventId(""))
+        return draft_of_event(event, self._codes[event.room], self._person_of, content=content, bot=s.bot)
 
     def _draft_of_fact(self, fact: Fact, at_ms: int) -> Draft:
         if isinstance(fact, RoomEntered):
-            return draft_of_fact(fact, at_ms, fact.code, _same_person)
+            return draft_of_fact(fact, at_ms, fact.code, self._person_of)
         code = self._codes.get(fact.room) if fact.room is not None else None
-        return draft_of_fact(fact, at_ms, code, _same_person)
+        return draft_of_fact(fact, at_ms, code, self._person_of)
+
+    def _person_of(self, user: UserId) -> PersonId:
+        return self._persons.get(user, PersonId(user))
 
     def _without_words(self, fact: Fact) -> Fact:
         """With `content = "metadata"` nothing that a person wrote is kept, here neither."""
-        if self.settings.content == "full":
-            return fact
-        if isinstance(fact, Found):
-            return replace(fact, matched="")
-        return replace(fact, excerpt="") if isinstance(fact, CaseOpened) else fact
+        return fact if self.settings.content == "full" else _without_words(fact)
 
     async def _apply(self, turn: Turn, index: int, fact: Fact, at_ms: int) -> None:
         await project(fact, turn.db, index, at_ms)
+        if isinstance(fact, AccountsLinked | AccountUnlinked | PartsErased):
+            self._persons = await linked(turn.db)
         if isinstance(fact, RoomEntered):
             self._codes[RoomId(fact.room_id)] = fact.code
             if fact.purpose != "group":
                 self._recording.add(RoomId(fact.room_id))
                 self._own.add(RoomId(fact.room_id))
+                if fact.purpose == "direct":
+                    self._direct.add(RoomId(fact.room_id))
             else:  # entered anew: what is said is recorded again once everybody has been told
                 self._recording.discard(RoomId(fact.room_id))
             self.knowledge.room_changed(RoomId(fact.room_id))
@@ -471,21 +563,25 @@ class Pipeline:
         self.knowledge.changed([fact])
 
     async def _rooms_of(self, turn: Turn, facts: Sequence[Fact]) -> Callable[[UserId], Sequence[RoomId]]:
-        everywhere = {user for fact in facts if fact.room is None and (user := getattr(fact, "subject", UserId("")))}
+        about = [fact for fact in facts if fact.room is None]
+        named = {getattr(fact, name, UserId("")) for fact in about for name in ("subject", "target")}
+        everywhere = named - {UserId("")}
         if everywhere:
             await turn.flush()
         rooms = {user: await views.groups_of_person(turn.db, user) for user in everywhere}
         return lambda user: rooms.get(user, ())
 
 
+def _without_words(fact: Fact) -> Fact:
+    if isinstance(fact, Found):
+        return replace(fact, matched="")
+    return replace(fact, excerpt="") if isinstance(fact, CaseOpened) else fact
+
+
 # Facts that belong together: found again after a crash by the record that gave rise to them.
-_OF_CASES = frozenset({"case", "decision", "sanction", "credit", "task", "appeal", "report", "dossier"})
+_OF_CASES = frozenset({"case", "decision", "sanction", "credit", "task", "appeal", "report", "dossier", "verify"})
 
 
 def _one_cause(facts: Sequence[Fact], first: int) -> tuple[Fact, ...]:
     """Facts that time or an operator gave rise to rest on the first record among them, which is to stand at `first`."""
     return tuple(replace(fact, on=first) if fact.KIND in _OF_CASES and fact.on < 0 else fact for fact in facts)
-
-
-def _same_person(user: UserId) -> PersonId:
-    return PersonId(user)

@@ -15,9 +15,11 @@ from moderation.actions import Action, Align, TellDesk
 from moderation.facts import Fact, Held
 from moderation.ids import RoomId, UserId
 from moderation.notices import Line, Phrase, Who, line
-from moderation.posting import JOIN_RULES, align, join_rule
+from moderation.policy import Policy
+from moderation.posting import JOIN_RULES, align, join_rule, join_rules
 from moderation.power import Power
 from moderation.sanctions import JOINING, Alignment, Change, Room, intended
+from moderation.verification import asked_of
 from storage import outbox, views
 from storage.database import Database
 
@@ -31,18 +33,16 @@ POWER_LEVELS = "m.room.power_levels"
 class Reconciler:
     """The handler of `Align`."""
 
-    def __init__(self, homeserver: Homeserver, database: Database, pipeline: Pipeline) -> None:
+    def __init__(self, homeserver: Homeserver, database: Database, pipeline: Pipeline, policy: Policy) -> None:
         self._homeserver = homeserver
         self._database = database
         self._pipeline = pipeline
+        self._policy = policy
         self._told: set[tuple[RoomId, UserId, str]] = set()  # what was said to be impossible since the start
 
     async def handle(self, action: Action, _txn: str) -> Done:
         """Read, compare, write."""
         assert isinstance(action, Align)
-        async with self._database.read() as db:
-            if await outbox.goes_first(db, action.room):
-                raise Later("somebody is told first", Done(actions=(action,)), tries=20, first_ms=100, last_ms=60_000)
         levels = await self._homeserver.state_event(action.room, POWER_LEVELS)
         compared = await self._compare(action.room, levels)
         if compared is None:
@@ -55,25 +55,33 @@ class Reconciler:
                 content = power.with_levels(levels, alignment.levels, alignment.required)
                 await self._homeserver.set_state(action.room, POWER_LEVELS, content)
             if alignment.joining:
-                await self._homeserver.set_state(action.room, JOIN_RULES, {"join_rule": alignment.joining})
+                present = await self._homeserver.state_event(action.room, JOIN_RULES)
+                await self._homeserver.set_state(action.room, JOIN_RULES, join_rules(alignment.joining, present))
             await self._bans(action.room, writes)
         facts = tuple(_held(action.room, change) for change in alignment.changes)
         return Done(facts, actions=self._impossible(action.room, alignment))
 
     async def _compare(self, room: RoomId, levels: object) -> tuple[Power, Alignment] | None:
         async with self._database.read() as db:
+            if await outbox.goes_first(db, room):  # seen together with what it is about
+                again = Done(actions=(Align(room=room),))
+                raise Later("somebody is told first", again, tries=20, first_ms=100, last_ms=60_000)
             view = await views.room_view(db, room, self._homeserver.user)
             if view is None or not view.active or view.purpose != "group":
                 return None
             created = await views.created_event(db, room)
+            holds = await views.holds_in(db, room)
+            gated = asked_of(view, self._policy).gated
             seen = Room(
                 power=Power.of(created, levels, bot=self._homeserver.user),
                 membership=await views.memberships(db, room),
                 bot=self._homeserver.user,
-                holds=await views.holds_in(db, room),
+                holds=holds,
+                gate=gated and (view.condition == "protected" or (UserId(""), JOINING) in holds),
             )
             in_force = await views.sanctions_in(db, room)
-        if any(each.kind == "close" for each in in_force) or (UserId(""), JOINING) in seen.holds:
+        closed = any(each.kind == "close" for each in in_force)
+        if closed or seen.gate or (UserId(""), JOINING) in seen.holds:
             seen = replace(seen, joining=join_rule(await self._homeserver.state_event(room, JOIN_RULES)))
         alignment = align(seen, in_force)
         bans = [change.user for change in alignment.changes if change.what == "ban"]
@@ -108,6 +116,8 @@ def _cannot(user: UserId, kind: str) -> Line:
         return line("desk.impossible", who=Who(user), what=Phrase(f"sanction.{kind}"))
     if kind == "join-rule":
         return line("desk.here.join-rule")
+    if kind == "join-rule-gate":
+        return line("desk.here.join-rule-gate")
     return line("desk.here.impossible", what=Phrase(f"sanction.{kind}"))
 
 

@@ -8,17 +8,21 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.actions import Action, Align, KeepDesk, Pin
+from moderation.actions import Action, Align, KeepDesk, KeepLobby, Pin, Tell
+from moderation.barred import is_entry
 from moderation.caps import Counted, came
-from moderation.context import Condition, RoomView
+from moderation.context import Condition, InForce, PersonView, RoomView
 from moderation.events import MembershipChanged, Received, StateChanged
 from moderation.facts import Fact, RoleChanged, RoomStateChanged
-from moderation.ids import UserId
+from moderation.ids import RoomId, UserId
+from moderation.notices import Moment, line
 from moderation.policy import Policy
 from moderation.posting import JOIN_RULES
 from moderation.tiers import made_manager
+from moderation.verification import anything, asked_of, knocked, waits
 from storage import views
 
+from .homeserver_sealed import ENCRYPTION
 from .knowledge import Knowledge
 from .turn import Answer, Turn
 
@@ -37,11 +41,13 @@ class RoomChanges:
     async def follow(self, turn: Turn, index: int, event: Received, room: RoomView) -> Answer:
         """What follows from a state event in a group; nothing from other events."""
         if room.purpose != "group":
-            return self._own_room_left(index, event, room)
+            return await self._own_room(turn, index, event, room)
         if isinstance(event, MembershipChanged):
             return await self._member(turn, index, event, room)
         if isinstance(event, StateChanged) and event.type == "m.room.power_levels" and room.active:
             return await self._levels(turn, index, event, room)
+        if isinstance(event, StateChanged) and event.type == ENCRYPTION and room.active:
+            return Answer((), (KeepDesk(room=room.room),))  # from now on what is said of it is encrypted too
         if isinstance(event, StateChanged) and event.type == JOIN_RULES and room.active:
             return Answer((), (Align(room=room.room),))
         return Answer()
@@ -50,6 +56,10 @@ class RoomChanges:
         """Whether the bot can act in a room, or only look on."""
         lacks = {lack.right for lack in room.power.missing_for(self._bot)}
         return "observing" if lacks & NEEDED_TO_PROTECT else "protected"
+
+    def lobby(self, room: RoomView) -> tuple[Action, ...]:
+        """The lobby of a gated group is looked after."""
+        return (KeepLobby(room=room.room),) if asked_of(room, self._policy).gated and room.purpose == "group" else ()
 
     async def role_changes(self, db: AsyncConnection, room: RoomView, on: int, by: UserId) -> Sequence[RoleChanged]:
         """Whose role in a room differs from what was noted last."""
@@ -78,6 +88,8 @@ class RoomChanges:
         if (condition := self.condition(room)) != room.condition:
             facts.append(RoomStateChanged(room=room.room, on=index, condition=condition))
         actions: list[Action] = [Align(room=room.room)]
+        if condition != room.condition:
+            actions += self.lobby(room)
         if condition != room.condition and room.notice and room.power.can_send(self._bot, PINNED, state=True):
             actions.append(Pin(room=room.room, event=room.notice))
         return Answer(tuple(facts), tuple(actions))
@@ -92,9 +104,16 @@ class RoomChanges:
         holding = [sanction.kind for sanction in person.in_force if sanction.covers(room.room)]
         if holding:
             actions.append(Align(room=room.room))
+        if event.membership == "join" and (barred := _by_another_account(person)) is not None:
+            words = (line("notice.barred-account", until=Moment(barred.until)), line("notice.foot", n=barred.n))
+            actions.append(Tell(room=room.room, subject=event.user, lines=words if barred.n else words[:1], alone=True))
         facts = await self._too_many(turn, index, event, room) if "ban" not in holding else ()
+        facts += await self._at_the_door(turn, index, event, room)
         if room.power.role(event.user) != "member":
             actions.append(KeepDesk(room=room.room))
+        if anything(self._policy.verification):  # since when they are known here is asked before they write
+            await turn.flush()
+            self._knowledge.moved(event.user)
         return Answer(facts, tuple(actions))
 
     async def _too_many(self, turn: Turn, index: int, event: MembershipChanged, room: RoomView) -> tuple[Fact, ...]:
@@ -112,16 +131,43 @@ class RoomChanges:
         context = await self._knowledge.context(turn.db, room, event.user, event.received_ms)
         return came(context, counted, self._policy, event=event.event, on=index)
 
-    def _own_room_left(self, index: int, event: Received, room: RoomView) -> Answer:
-        if isinstance(event, MembershipChanged) and event.user == self._bot:
+    async def _own_room(self, turn: Turn, index: int, event: Received, room: RoomView) -> Answer:
+        if not isinstance(event, MembershipChanged):
+            return Answer()
+        if event.user == self._bot:
             return self._left(index, event, room)
+        if room.purpose == "lobby" and room.served is not None and event.membership == "join":
+            return await self._in_lobby(turn, index, event, room.served)
         return Answer()
+
+    async def _in_lobby(self, turn: Turn, index: int, event: MembershipChanged, served: RoomId) -> Answer:
+        """Somebody came into the lobby of a gated room."""
+        group = await self._knowledge.room(turn.db, served)
+        if group is None or not group.active or not asked_of(group, self._policy).gated:
+            return Answer()
+        if (await views.memberships_of(turn.db, event.user)).get(served) in ("join", "ban"):
+            return Answer()
+        context = await self._knowledge.context(turn.db, group, event.user, event.received_ms)
+        return Answer(waits(context, self._policy, on=index))
+
+    async def _at_the_door(self, turn: Turn, index: int, event: MembershipChanged, room: RoomView) -> tuple[Fact, ...]:
+        """What follows if somebody asks to come into a gated room."""
+        if event.membership != "knock" or not asked_of(room, self._policy).gated:
+            return ()
+        context = await self._knowledge.context(turn.db, room, event.user, event.received_ms)
+        return knocked(context, self._policy, on=index)
 
     def _left(self, index: int, event: MembershipChanged, room: RoomView) -> Answer:
         """The bot itself is out: removed, banned, or gone."""
         if event.membership not in ("leave", "ban") or room.condition == "left":
             return Answer()
-        return Answer((RoomStateChanged(room=room.room, on=index, condition="left"),))
+        return Answer((RoomStateChanged(room=room.room, on=index, condition="left"),), self.lobby(room))
+
+
+def _by_another_account(person: PersonView) -> InForce | None:
+    """What keeps an account out of all rooms that was imposed on another account of the same person."""
+    barred = [each for each in person.in_force if is_entry(each)]
+    return barred[-1] if barred and all(each.subject != person.user for each in barred) else None
 
 
 async def _was_there(turn: Turn, event: MembershipChanged) -> bool:

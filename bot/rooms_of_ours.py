@@ -1,9 +1,9 @@
-"""Makes the rooms that the bot itself needs: desks and direct rooms.
+"""Makes the rooms that the bot itself needs: desks, direct rooms and lobbies.
 
 Rules kept here: making a room cannot be made idempotent by a transaction id, so each carries in its `m.room.create`
 what it was made for; one that was made but not recorded (a crash in between) is recognised by that when it appears in
 `/sync`, and taken over instead of being made again. Such rooms are private, and whoever joins later can read what was
-said before."""
+said before. (A lobby is made open to all by `lobby.py`.)"""
 
 import secrets
 from collections.abc import AsyncIterator, Sequence
@@ -16,6 +16,7 @@ from moderation.facts import Fact, RoomEntered
 from moderation.ids import GroupCode, RoomId, UserId, group_code
 from storage import views
 
+from .homeserver_sealed import ALGORITHM, ENCRYPTION
 from .pipeline import Pipeline
 
 MARK = "org.answerable.made_for"
@@ -25,13 +26,13 @@ MARK = "org.answerable.made_for"
 class Made:
     """What a room of ours was made for."""
 
-    purpose: str  # desk | direct
+    purpose: str  # desk | direct | lobby
     served: str = "-"  # group code
     user: str = ""
 
 
-def body(made: Made, *, name: str, topic: str, invite: Sequence[UserId]) -> dict[str, Json]:
-    """The request for `/createRoom`."""
+def body(made: Made, *, name: str, topic: str, invite: Sequence[UserId], encrypted: bool = False) -> dict[str, Json]:
+    """The request for `/createRoom`; `encrypted` where the room it serves is."""
     mark: dict[str, Json] = {"purpose": made.purpose, "served": made.served, "user": made.user}
     return {
         "preset": "private_chat",
@@ -46,6 +47,7 @@ def body(made: Made, *, name: str, topic: str, invite: Sequence[UserId]) -> dict
         "initial_state": [
             {"type": "m.room.history_visibility", "state_key": "", "content": {"history_visibility": "shared"}},
             {"type": "m.room.guest_access", "state_key": "", "content": {"guest_access": "forbidden"}},
+            *([{"type": ENCRYPTION, "state_key": "", "content": {"algorithm": ALGORITHM}}] if encrypted else ()),
         ],
     }
 
@@ -56,7 +58,7 @@ def made_for(create_content: object) -> Made | None:
     if not isinstance(mark, dict):
         return None
     purpose, served, user = mark.get("purpose"), mark.get("served", "-"), mark.get("user", "")
-    if purpose not in ("desk", "direct") or not isinstance(served, str) or not isinstance(user, str):
+    if purpose not in ("desk", "direct", "lobby") or not isinstance(served, str) or not isinstance(user, str):
         return None
     return Made(purpose, served, user)
 

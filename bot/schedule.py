@@ -92,6 +92,7 @@ class Scheduler:
         if today != self._purged_on:
             self._purged_on = today
             await self._close_cases()
+            await self._operations.identity.drop_expired()
             plan = await self._operations.purge("schedule")
             if plan.days:
                 log.info("purged", days=len(plan.days), records=plan.records)

@@ -6,19 +6,22 @@ Left to others: what follows (`moderation/complete.py`, `deadlines.py`, `stateme
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.complete import Around
-from moderation.context import CaseView, Context
+from moderation.context import CaseView, Context, PersonView
 from moderation.deadlines import Waiting
 from moderation.duty import Duty, on_duty
-from moderation.facts import Appealed, CaseDecided, CaseOpened, Fact, SanctionStarted
+from moderation.facts import AccountsLinked, AccountUnlinked, Appealed, CaseDecided, CaseOpened, Fact, SanctionStarted
 from moderation.ids import RoomId, UserId
+from moderation.persons import Link, accounts
 from moderation.policy import Policy
 from moderation.statements import Known
 from storage import views
+from storage.linked_people import links_in_force
 
 from .knowledge import Knowledge
 
@@ -53,7 +56,31 @@ class Surroundings:
             waiting={room: await views.with_operator(db, room) for room in where},
             tasks=await views.tasks_about(db, [fact.n for fact in decided]),
             room_tasks=await views.tasks_about_rooms(db, _rooms_of(facts)),
+            people=await self._people(db, facts, now_ms),
         )
+
+    async def _people(self, db: AsyncConnection, facts: Sequence[Fact], now_ms: int) -> tuple[Context, ...]:
+        """Those whose accounts the facts link or part, as they will be, in each room that they run."""
+        found: list[Context] = []
+        for fact in facts:
+            if isinstance(fact, AccountsLinked | AccountUnlinked):
+                for view in await self._after(db, fact):
+                    known = sorted(view.manages) or await views.groups_of_person(db, fact.subject)
+                    rooms = [await self._knowledge.room(db, room) for room in known]
+                    contexts = [await self._knowledge.context(db, r, view.user, now_ms) for r in rooms if r is not None]
+                    found += [replace(context, subject=view) for context in contexts]
+        return tuple(found)
+
+    async def _after(self, db: AsyncConnection, fact: AccountsLinked | AccountUnlinked) -> list[PersonView]:
+        links = list(await links_in_force(db))
+        if isinstance(fact, AccountsLinked):
+            links.append((-1, Link(fact.subject, fact.target)))
+        else:
+            links = [(record, link) for record, link in links if record != fact.start]
+        holding = [link for _, link in links]
+        people = dict.fromkeys((accounts(holding, fact.subject), accounts(holding, fact.target)))
+        first = {one: fact.subject if fact.subject in one else fact.target for one in people}
+        return [await views.together(db, first[one], one) for one in people]
 
     async def _rooms(self, db: AsyncConnection, facts: Sequence[Fact]) -> list[RoomId]:
         """The rooms of which it matters who runs them."""
@@ -61,6 +88,9 @@ class Surroundings:
         for fact in facts:
             if isinstance(fact, Appealed) or (isinstance(fact, CaseOpened) and fact.state == "open"):
                 rooms[fact.room] = None  # type: ignore[index]
+            elif isinstance(fact, AccountsLinked):
+                managed = [room for view in await self._after(db, fact) for room in sorted(view.manages)]
+                rooms.update(dict.fromkeys(managed))
             elif isinstance(fact, SanctionStarted) and fact.kind == "demote":
                 person = await views.person_view(db, fact.subject, now_ms=0, recent_since=0)
                 rooms.update(dict.fromkeys(sorted(person.manages)))

@@ -173,6 +173,13 @@ def read_sync(raw: object, now_ms: int, *, me: UserId | None = None) -> SyncResp
     )
 
 
+def changed_lists(response: SyncResponse) -> tuple[UserId, ...]:
+    """Whose devices or keys changed. Section "Extensions to /sync" of the module "End-to-end encryption"."""
+    changed = object_of(response.encryption.get("device_lists")).get("changed")
+    found = [user_id_of(each) for each in changed] if isinstance(changed, list) else []
+    return tuple(user for user in found if user is not None)
+
+
 def _is_absent_or_object(value: Json) -> bool:
     return value is None or isinstance(value, dict)
 

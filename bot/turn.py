@@ -32,6 +32,14 @@ class Responder(Protocol):
         """Whether the event may ask something of the bot; a quick look, without the database."""
         ...
 
+    async def begin(self, db: AsyncConnection) -> None:
+        """Read what must be known before the first event."""
+        ...
+
+    def hushed(self, event: Received, *, direct: bool) -> bool:
+        """Whether the words of this are not to be recorded; `direct`: said in a direct room. Asked once, in order."""
+        ...
+
     async def respond(
         self, db: AsyncConnection, event: MessagePosted | ReactionGiven, room: RoomView, on: int
     ) -> Answer | None:

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -29,20 +29,22 @@ from moderation.actions import (
     HashMedia,
     InviteBack,
     KeepDesk,
+    KeepLobby,
     Kick,
+    LetIn,
     Offer,
     Pin,
     PostCard,
     Redact,
     Say,
     Tell,
-    TellAbove,
     TellDesk,
     Timestamp,
     Unban,
+    Verify,
     Witness,
 )
-from moderation.facts import BotStarted, BotStopped, Fact, NotSeen, PolicyChanged
+from moderation.facts import BotStarted, BotStopped, Fact, IdentityKeyChanged, NotSeen, PolicyChanged
 from moderation.ids import UserId
 from moderation.judge import CompiledRule
 from moderation.policy import Policy
@@ -50,13 +52,13 @@ from moderation.rules.compile import compile_rule, longest_window_ms
 from storage import views
 from storage.database import Database
 from storage.identity import PersonKeys
+from storage.identity_store import IdentityStore
 from storage.records.closing import Closings
 from storage.records.cosignature import Cosigner
 from storage.records.journal import Journal
 from storage.records.proof import Prover
 from storage.records.tiles import Tiles
 
-from .above import Above
 from .act import Actor, Handler
 from .anchor import Anchorer, Closer
 from .anchor_outside import TimestampAnchorer, WitnessAnchorer
@@ -67,23 +69,35 @@ from .config import AnchorSettings, Config
 from .control import Control
 from .desk import Desk
 from .digest import Digester
-from .homeserver import Homeserver
+from .encryption import Encryption, open_machine
 from .homeserver_login import Session
+from .homeserver_sealed import SealedHomeserver
+from .identity_key import Given, given_key
 from .joining import Joiner
+from .keys_watch import KeysWatch
 from .knowledge import Knowledge
 from .listen import Listener
+from .lobby import Lobbies, lobbies_to_look_after
 from .media import MediaHasher
 from .messages.catalog import Catalog
 from .notify import Notifier
 from .operations import Operations
+from .operations_keys import KeyOperations
 from .own_data import Eraser, OwnData
 from .pipeline import Pipeline
+from .read_again import ReadAgain
 from .reconcile import Reconciler
 from .recorded import words_of
 from .schedule import Scheduler
 from .simple_acts import SimpleActs
 from .speech import Speech
 from .turn import Settings
+from .verify.asking import Asking
+from .verify.making import asking_of, make_verifier
+from .verify.oidc import Oidc
+from .verify.oidc_callback import CallbackServer
+from .verify.people import People
+from .verifying import Verifying
 from .witness import WitnessClient
 
 log = structlog.get_logger()
@@ -107,14 +121,20 @@ class Stores:
     journal: Journal
     database: Database
     keys: PersonKeys
+    identity: IdentityStore
+    asking: Asking
+    # Where the key of the identity store came from, and what is wrong with it.
+    identity_key: Given = field(default_factory=Given)
 
 
 async def serve(config: Config, session: Session, stop: asyncio.Event, clock: Clock = wall_clock) -> None:
     """Run the bot until `stop` is set. Raises what makes it useless to go on."""
     async with AsyncExitStack() as stack:
         stores = await _open_stores(config, stack, clock)
-        homeserver = Homeserver(session)
+        homeserver = SealedHomeserver(session)
         stack.push_async_callback(homeserver.close)
+        machine = await open_machine(config.data_dir, homeserver, clock)
+        stack.push_async_callback(machine.close)
         wake = Wake()
         pipeline = await _caught_up(config, session.user, stores, clock, wake)
         await _forget_again(stores)
@@ -137,13 +157,25 @@ async def _open_stores(config: Config, stack: AsyncExitStack, clock: Clock) -> S
     stack.push_async_callback(database.close)
     keys = await asyncio.to_thread(PersonKeys.open, config.data_dir)
     stack.push_async_callback(asyncio.to_thread, keys.close)
+    given = await asyncio.to_thread(given_key, config)
+    identity = await asyncio.to_thread(IdentityStore.open, config.data_dir, given.kek)
+    stack.push_async_callback(asyncio.to_thread, identity.close)
     journal = await asyncio.to_thread(Journal.open, config.data_dir, config.origin, keys, clock())
 
     async def close_journal() -> None:
         await asyncio.to_thread(journal.close, clock())
 
     stack.push_async_callback(close_journal)
-    return Stores(journal, database, keys)
+    _say_if_locked(given, identity)
+    return Stores(journal, database, keys, identity, await asyncio.to_thread(asking_of, config, identity), given)
+
+
+def _say_if_locked(given: Given, identity: IdentityStore) -> None:
+    """The bot runs all the same; `answerable check` says what to do."""
+    state = identity.state()
+    if state.lock != "open" and (given.source != "none" or state.used):
+        file = str(given.path) if given.path else None
+        log.warning("identity_locked", why=given.wrong or state.lock, file=file, given=state.key, needed=state.used)
 
 
 def make_pipeline(
@@ -164,7 +196,15 @@ def make_pipeline(
             bot=bot, policy=policy, rules=rules, content=config.records.content, media=config.records.media == "hash"
         ),
         clock,
-        Commands(knowledge, policy, bot, config.bot.prefix, partial(words_of, stores.journal), config.bot.timezone),
+        Commands(
+            knowledge,
+            policy,
+            bot,
+            config.bot.prefix,
+            partial(words_of, stores.journal),
+            config.bot.timezone,
+            stores.asking,
+        ),
         wake,
     )
 
@@ -198,11 +238,13 @@ async def _rebuild_if_lost(stores: Stores) -> None:
 
 
 async def _forget_again(stores: Stores) -> None:
-    """Destroy the keys of persons nobody knows any more: an older backup of the keys may have brought them back."""
+    """Destroy the keys, and what was proved, of persons nobody knows any more: a backup may have brought them back."""
     async with stores.database.read() as db:
-        known = await views.everybody(db) if await views.get_meta(db, "erased") else None
-    if known is not None:
-        await asyncio.to_thread(stores.keys.keep_only, known)
+        if not await views.get_meta(db, "erased"):
+            return
+        known, linked = await views.everybody(db), await views.persons_linked(db)
+    await asyncio.to_thread(stores.keys.keep_only, known)
+    await asyncio.to_thread(stores.identity.keep_only, known | linked)
 
 
 async def _start_facts(policy: Policy, stores: Stores) -> tuple[Fact, ...]:
@@ -212,6 +254,8 @@ async def _start_facts(policy: Policy, stores: Stores) -> tuple[Fact, ...]:
     if (torn := stores.journal.recovery) is not None:
         facts.append(NotSeen(what="torn", count=1, detail=f"{torn.file}: {torn.lost_bytes} bytes"))
     facts.append(BotStarted(version=version("answerable")))
+    if was := stores.identity.changed_from:
+        facts.append(IdentityKeyChanged(step="done", key=stores.identity.state().key, was=was))
     text = policy.model_dump_json(by_alias=True)
     if text != before:
         digest = hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -221,7 +265,7 @@ async def _start_facts(policy: Policy, stores: Stores) -> tuple[Fact, ...]:
 
 async def _run(
     config: Config,
-    homeserver: Homeserver,
+    homeserver: SealedHomeserver,
     stores: Stores,
     pipeline: Pipeline,
     clock: Clock,
@@ -231,11 +275,21 @@ async def _run(
     texts = Catalog.load().with_prefix(config.bot.prefix).with_zone(config.bot.timezone)
     speech = Speech(texts, config.policy, config.bot.language)
     operations = make_operations(config, stores, pipeline, clock)
-    handlers = _handlers(config, homeserver, stores, pipeline, speech, operations, clock)
+    people = People(homeserver, stores.database, pipeline, stores.identity, clock, config.bot.prefix)
+    oidc = Oidc.of(config, clock)
+    callback = CallbackServer.of(oidc, config, texts)
+    handlers = _handlers(config, homeserver, stores, pipeline, speech, operations, people, oidc, clock)
     actor = Actor(stores.database, pipeline, handlers, clock)
     closer = Closer(stores.database, pipeline, Closings(stores.journal.folder), config.anchors, clock)
-    control = Control(config.data_dir, operations.by_name())
     caught_up = asyncio.Event()
+    machine = homeserver.machine
+    assert machine is not None
+    verifying = Verifying(machine, homeserver, stores.database, pipeline, speech, config.policy, clock)
+    watch = KeysWatch(homeserver, stores.database, pipeline, config.policy, clock)
+    encryption = Encryption(machine, homeserver, clock, verifying.heard, watch)
+    reading = ReadAgain(homeserver, stores.database, pipeline, encryption, clock)
+    watch.mended = reading.wake
+    pipeline.decipher, pipeline.taken = encryption.read, verifying.taken
     listener = Listener(
         homeserver,
         stores.database,
@@ -243,6 +297,8 @@ async def _run(
         clock,
         allow_invites=config.bot.allow_invites,
         caught_up=caught_up.set,
+        encryption=encryption,
+        lists_changed=people.lists_changed,
     )
     digester = Digester(stores.database, pipeline, config.policy, clock, at=config.bot.digest, zone=config.bot.timezone)
     scheduler = Scheduler(
@@ -255,17 +311,39 @@ async def _run(
         digester,
         heard_ms=lambda: listener.heard_ms,
     )
-    wake.sleepers = (actor.wake, scheduler.wake)
+    wake.sleepers = (actor.wake, scheduler.wake, people.wake)
+
+    async def keys_changed(brought_back: bool) -> None:
+        encryption.look_again()
+        if brought_back:
+            await listener.read_again()
+            reading.wake()
+
+    keys = KeyOperations(machine, verifying, keys_changed)
+    control = Control(config.data_dir, {**operations.by_name(), **keys.by_name()})
 
     async def after_first_sync(work: Callable[[], Awaitable[None]]) -> None:
         await caught_up.wait()
+        await encryption.looked.wait()  # what is said before our device is signed, current clients do not read
         await work()
 
     async with stores.database.read() as db:
         groups = await views.active_groups(db)
-    await pipeline.commit(actions=tuple(Align(room=room) for room in groups))
+        lobbies = await lobbies_to_look_after(db, config.policy, homeserver.user)
+    await pipeline.commit(actions=(*(Align(room=room) for room in groups), *lobbies))
     log.info("ready", user=homeserver.user, groups=len(groups))
-    await _until(stop, listener.run(), after_first_sync(actor.run), after_first_sync(scheduler.run), control.run())
+    await _until(
+        stop,
+        listener.run(),
+        encryption.run(),
+        after_first_sync(actor.run),
+        after_first_sync(scheduler.run),
+        after_first_sync(people.run),
+        after_first_sync(verifying.run),
+        after_first_sync(reading.run),
+        control.run(),
+        *((callback.run(),) if callback is not None else ()),
+    )
 
 
 async def _until(stop: asyncio.Event, *works: Coroutine[Any, Any, None]) -> None:
@@ -285,23 +363,27 @@ async def _until(stop: asyncio.Event, *works: Coroutine[Any, Any, None]) -> None
 def make_operations(config: Config, stores: Stores, pipeline: Pipeline, clock: Clock) -> Operations:
     """What may be done to the records, over these stores."""
     retention = config.records.retention
-    return Operations(pipeline, stores.database, config.data_dir, config.policy, retention, clock)
+    identity = (stores.identity, stores.identity_key)
+    return Operations(pipeline, stores.database, config.data_dir, config.policy, retention, clock, *identity)
 
 
 def _handlers(
     config: Config,
-    homeserver: Homeserver,
+    homeserver: SealedHomeserver,
     stores: Stores,
     pipeline: Pipeline,
     speech: Speech,
     operations: Operations,
+    people: People,
+    oidc: Oidc | None,
     clock: Clock,
 ) -> Mapping[type[Action], Handler]:
     database, prefix = stores.database, config.bot.prefix
-    own = OwnData(homeserver, database, pipeline, speech, Catalog.load(), clock, config.data_dir)
+    own = OwnData(homeserver, database, pipeline, speech, Catalog.load(), clock, config.data_dir, operations.identity)
     notifier = Notifier(homeserver, database, pipeline, speech, prefix)
     desk = Desk(homeserver, database, pipeline, speech, config.policy, clock, prefix)
     simple = SimpleActs(homeserver, database)
+    lobbies = Lobbies(homeserver, database, pipeline, speech, config.policy)
     joiner = Joiner(
         homeserver,
         database,
@@ -314,15 +396,18 @@ def _handlers(
         vkey=stores.journal.vkey,
     )
     closings = Closings(stores.journal.folder)
+    verifier = make_verifier(config, stores.identity, stores.asking, database, pipeline, clock, people.linking, oidc)
     return {
         Redact: simple.redact,
         Kick: simple.kick,
         Unban: simple.unban,
         InviteBack: simple.invite_back,
-        Align: Reconciler(homeserver, database, pipeline).handle,
+        Align: Reconciler(homeserver, database, pipeline, config.policy).handle,
         Enter: joiner.enter,
         Pin: joiner.pin,
         KeepDesk: desk.keep,
+        KeepLobby: lobbies.keep,
+        LetIn: lobbies.let_in,
         PostCard: desk.post,
         EditCard: desk.edit,
         Offer: desk.offer,
@@ -333,10 +418,10 @@ def _handlers(
         Say: notifier.say,
         Tell: notifier.tell,
         TellDesk: notifier.tell_desk,
-        TellAbove: Above(homeserver, database, config.policy).handle,
         Anchor: Anchorer(homeserver, database, speech, closings).anchor,
         Witness: WitnessAnchorer(_witness(config.anchors, stores.journal), closings).anchor,
         Timestamp: TimestampAnchorer(config.anchors.timestamp_url, closings).anchor,
+        Verify: people.looked_at(verifier.handle),
     }
 
 

@@ -14,7 +14,8 @@ from .events import Json
 from .ids import CaseNumber, EventId, RoomId, UserId
 from .notices import Line, lines_from_json, lines_to_json
 
-URGENT, STATE, ANSWER, CARD, NOTICE, NICETY, OUTSIDE = range(7)  # OUTSIDE: not asked of the homeserver
+# OUTSIDE and PROOF are not asked of the homeserver, but of others who may take their time.
+URGENT, STATE, ANSWER, CARD, NOTICE, NICETY, OUTSIDE, PROOF = range(8)
 NO_ROOM = RoomId("")  # of what concerns no room
 
 
@@ -118,6 +119,32 @@ class KeepDesk(Action):
     @property
     def merge(self) -> str | None:
         return f"desk {self.room}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepLobby(Action):
+    """Make the lobby of a gated group if there is none; leave it when the group is gated no longer."""
+
+    NAME: ClassVar[str] = "lobby"
+    PRIORITY: ClassVar[int] = STATE
+
+    @property
+    def merge(self) -> str | None:
+        return f"lobby {self.room}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetIn(Action):
+    """Invite somebody who may come in, and is not there."""
+
+    NAME: ClassVar[str] = "let-in"
+    PRIORITY: ClassVar[int] = NOTICE
+
+    subject: UserId
+
+    @property
+    def merge(self) -> str | None:
+        return f"let-in {self.room} {self.subject}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -288,6 +315,7 @@ class HashMedia(Action):
     PRIORITY: ClassVar[int] = NICETY
 
     url: str
+    file: dict[str, Json] | None = None  # how to open an encrypted file: an `EncryptedFile`
     subject: UserId
     on: int
 
@@ -323,6 +351,18 @@ class Erase(Action):
     subject: UserId
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verify(Action):
+    """Go on with somebody's verification. What they typed is `sealed`; "" asks what has become of it meanwhile."""
+
+    NAME: ClassVar[str] = "verify"
+    PRIORITY: ClassVar[int] = PROOF
+
+    subject: UserId
+    sealed: str
+    on: int  # the record of what they said; without `sealed`: when what is looked after was begun
+
+
 ACTIONS: dict[str, type[Action]] = {
     cls.NAME: cls
     for cls in (
@@ -333,6 +373,8 @@ ACTIONS: dict[str, type[Action]] = {
         Enter,
         Pin,
         KeepDesk,
+        KeepLobby,
+        LetIn,
         Say,
         Tell,
         TellAbove,
@@ -348,6 +390,7 @@ ACTIONS: dict[str, type[Action]] = {
         Anchor,
         Witness,
         Timestamp,
+        Verify,
     )
 }
 

@@ -17,7 +17,7 @@ def lodge(
     case: CaseView, *, by: UserId, words: str, decided_ms: int, now_ms: int, policy: Policy, on: int
 ) -> tuple[Appealed, ...]:
     """The appeal. Raises `Refused`, saying why there can be none, or `IllegalStep` if there was one already."""
-    if by != case.subject:
+    if not case.is_about(by):
         raise Refused("error.case.none", n=case.n)
     if case.state == "appealed":
         raise Refused("error.appeal.already", n=case.n)

@@ -17,6 +17,8 @@ from .durations import DAY_MS
 from .duty import Duty, ask, can_act, on_duty
 from .facts import (
     OF_ROOMS,
+    AccountsLinked,
+    AccountUnlinked,
     Appealed,
     Asked,
     CaseAssigned,
@@ -36,6 +38,7 @@ from .neglect import neglected
 from .own_rules import NOBODY, decided_by
 from .policy import Policy
 from .room_measures import mended
+from .tiers import made_manager, not_held_back
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +57,13 @@ class Around:
     waiting: Mapping[RoomId, frozenset[int]] = field(default_factory=dict)  # cases that wait with the operator
     tasks: Mapping[int, int] = field(default_factory=dict)  # case -> record of the open task about it
     room_tasks: Mapping[tuple[RoomId, TaskKind], tuple[int, ...]] = field(default_factory=dict)  # open ones about rooms
+    people: tuple[Context, ...] = ()  # those whose accounts are linked, or not any more: as they will be, in each room
 
 
 def concerns(facts: Sequence[Fact]) -> bool:
     """Whether `complete` may have anything to add; a quick look, since most facts have none."""
     return any(
-        isinstance(fact, Appealed | CaseDecided)
+        isinstance(fact, Appealed | CaseDecided | AccountsLinked | AccountUnlinked)
         or (isinstance(fact, CaseOpened) and fact.state == "open")
         or (isinstance(fact, SanctionStarted) and fact.kind == "demote")
         or (isinstance(fact, SanctionEnded) and fact.kind in OF_ROOMS)
@@ -87,6 +91,8 @@ def _after(fact: Fact, facts: Sequence[Fact], around: Around) -> Iterator[Fact]:
             yield from _first_asked(
                 fact, around.rules.get(fact.n, ""), around.decided_by.get(fact.n, UserId("")), around
             )
+        case AccountsLinked() | AccountUnlinked():
+            yield from _other_ledgers(fact, around)
         case CaseDecided():
             yield from _decided(fact, around)
         case SanctionEnded() if fact.kind in OF_ROOMS and fact.why != "overtaken":
@@ -147,6 +153,17 @@ def _decided(fact: CaseDecided, around: Around) -> Iterator[Fact]:
         yield from _no_longer_asked("room", fact.room, around)
 
 
+def _other_ledgers(fact: AccountsLinked | AccountUnlinked, around: Around) -> Iterator[Fact]:
+    """Where ledgers come together, somebody may hold less than managing takes; where they part, more."""
+    follows = _if_they_manage if isinstance(fact, AccountsLinked) else not_held_back
+    found = [added for each in around.people for added in follows(each, around.policy, on=around.on)]
+    yield from dict.fromkeys(found)  # what holds everywhere is found in each room
+
+
+def _if_they_manage(context: Context, policy: Policy, *, on: int) -> tuple[Fact, ...]:
+    return made_manager(context, policy, on=on) if context.subject.manages else ()
+
+
 def _no_longer_asked(task: TaskKind, room: RoomId | None, around: Around) -> Iterator[Fact]:
     """What the operator was asked for has come about otherwise."""
     for record in around.room_tasks.get((room, task), ()) if room is not None else ():
@@ -159,8 +176,10 @@ def _last_who_can_act(fact: Fact, facts: Sequence[Fact], around: Around) -> Iter
     Several may be demoted for one cause: it is said of the last of them.
     """
     for room, duty in around.duties.items():
-        demoted = [other for other in _demotions(facts, room) if other.subject in can_act(duty)]
-        if demoted and demoted[-1] is fact and can_act(duty) == {other.subject for other in demoted}:
+        here = can_act(duty)
+        demoted = [each for each in _demotions(facts, room) if any(duty.is_any(user, {each.subject}) for user in here)]
+        out = {other.subject for other in demoted}
+        if demoted and demoted[-1] is fact and all(duty.is_any(each, out) for each in here):
             last = demoted[-1]
             yield TaskOpened(room=room, on=around.on, task="last-manager", n=last.n, subject=last.subject)
 

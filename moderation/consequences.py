@@ -14,12 +14,14 @@ from functools import singledispatch
 
 from . import room_consequences
 from .actions import (
+    NO_ROOM,
     Action,
     Align,
     EditCard,
     InviteBack,
     KeepDesk,
     Kick,
+    LetIn,
     Offer,
     PostCard,
     Redact,
@@ -30,6 +32,8 @@ from .actions import (
 from .facts import (
     LASTING,
     OF_ROOMS,
+    AccountsLinked,
+    AccountUnlinked,
     ActionTaken,
     Appealed,
     CaseAssigned,
@@ -39,6 +43,7 @@ from .facts import (
     CaseNoted,
     CaseOpened,
     CreditChanged,
+    DoorAnswered,
     DossierStep,
     Fact,
     PersonVerified,
@@ -48,11 +53,22 @@ from .facts import (
     SanctionExtended,
     SanctionStarted,
     TaskOpened,
+    VerificationAsked,
 )
 from .ids import CaseNumber, RoomId, UserId
 from .ledger_lines import entry_line
 from .notices import Line, Moment, Phrase, RoomName, RuleText, Who, line
-from .own_rules import BARRED, BY_ORDER, CAP_JOINED, CAP_MEMBERS, MISUSE, OWN_RULES, has_card
+from .own_rules import (
+    BARRED,
+    BY_ORDER,
+    CAP_JOINED,
+    CAP_MEMBERS,
+    MISUSE,
+    OWN_RULES,
+    UNVERIFIED,
+    UNVERIFIED_MANAGER,
+    has_card,
+)
 
 UPHOLD, DISMISS, MORE = "✅", "❌", "🔎"  # the reactions offered under a card
 OFFERED = (UPHOLD, DISMISS, MORE)
@@ -145,7 +161,9 @@ def _(fact: ActionTaken, _rooms_of: RoomsOf) -> Iterator[Action]:
 def _(fact: SanctionStarted, rooms_of: RoomsOf) -> Iterator[Action]:
     if fact.kind == "redact":
         assert fact.room is not None
-        yield Redact(room=fact.room, event=fact.event, subject=fact.subject, rule=fact.rule)
+        # The rule is shown to all in the room; who is not verified is told alone.
+        rule = "-" if fact.rule == UNVERIFIED else fact.rule
+        yield Redact(room=fact.room, event=fact.event, subject=fact.subject, rule=rule)
     elif fact.kind == "kick":
         assert fact.room is not None
         yield Kick(room=fact.room, subject=fact.subject, reason=fact.reason)
@@ -179,6 +197,43 @@ def _(fact: SanctionEnded, rooms_of: RoomsOf) -> Iterator[Action]:
 
 
 @_follow.register
+def _(fact: DoorAnswered, _rooms_of: RoomsOf) -> Iterator[Action]:
+    """Nobody else hears who asks to come in."""
+    assert fact.room is not None
+    if fact.what == "admitted":  # and told once they are
+        yield LetIn(room=fact.room, subject=fact.subject)
+        return
+    if fact.what == "refused":
+        yield Kick(room=fact.room, subject=fact.subject)
+    words = line(f"door.{fact.what}", room=RoomName(fact.room), until=Moment(fact.until))
+    yield Tell(room=fact.room, subject=fact.subject, lines=(words,), alone=True)
+
+
+@_follow.register
+def _(fact: AccountsLinked, rooms_of: RoomsOf) -> Iterator[Action]:
+    """Both accounts are told, and what holds for one holds for the other."""
+    for user, other in ((fact.subject, fact.target), (fact.target, fact.subject)):
+        yield from _everywhere(user, rooms_of, line("notice.linked", who=Who(other)), line("notice.linked-means"))
+
+
+@_follow.register
+def _(fact: AccountUnlinked, rooms_of: RoomsOf) -> Iterator[Action]:
+    for user, other in ((fact.subject, fact.target), (fact.target, fact.subject)):
+        yield from _everywhere(user, rooms_of, line("notice.unlinked", who=Who(other)), line("notice.unlinked-means"))
+
+
+def _everywhere(user: UserId, rooms_of: RoomsOf, *words: Line) -> Iterator[Action]:
+    """Told alone: whose account another one is, is nobody else's business."""
+    if not user:
+        return
+    rooms = rooms_of(user)
+    for room in rooms:
+        yield Align(room=room)
+        yield KeepDesk(room=room)
+    yield Tell(room=next(iter(rooms), NO_ROOM), subject=user, lines=words, alone=True)
+
+
+@_follow.register
 def _(fact: RoleChanged, _rooms_of: RoomsOf) -> Iterator[Action]:
     if fact.room is not None:
         yield KeepDesk(room=fact.room)
@@ -191,6 +246,8 @@ def _rooms(fact: Fact, rooms_of: RoomsOf) -> Sequence[RoomId]:
 
 
 def _desk_line(fact: SanctionStarted) -> Line:
+    if fact.basis == "verification":
+        return line("desk.demoted-unverified", who=Who(fact.subject), n=fact.n)
     key = "desk.demoted-standing" if fact.basis == "standing" else "desk.demoted"
     return line(key, who=Who(fact.subject), credit=fact.credit, until=Moment(fact.until))
 
@@ -313,6 +370,8 @@ def _(fact: SanctionStarted) -> Iterator[Line]:
         if fact.until:
             yield line("notice.reports-paused", until=Moment(fact.until))
         return
+    if fact.rule in (UNVERIFIED, UNVERIFIED_MANAGER):  # the case, or the pointer, says what and why
+        return
     if fact.rule in (BARRED, CAP_MEMBERS, CAP_JOINED):  # the case says what and why
         if fact.until:
             yield line("notice.until", until=Moment(fact.until))
@@ -367,8 +426,24 @@ def _(fact: DossierStep) -> Iterator[Line]:
 
 @_say.register
 def _(fact: PersonVerified) -> Iterator[Line]:
-    if fact.step == "verified":
+    if fact.step == "verified" and fact.by:  # who has proved it themselves is told in that dialogue
         yield line("notice.verified", by=Who(fact.by), until=Moment(fact.until))
+    if fact.why == "key":
+        yield line("notice.key-changed")
+        yield line("notice.key-changed-verify")
+    if fact.step == "revoked" and fact.undoes >= 0 and fact.method == "vouch":
+        yield line("notice.unvouched", by=Who(fact.by))
+    if fact.step == "revoked" and fact.undoes >= 0 and fact.method == "roster":
+        yield line("notice.off-roster")
+
+
+@_say.register
+def _(fact: VerificationAsked) -> Iterator[Line]:
+    key = f"pointer.{fact.what}"
+    if fact.what == "reminded" and not fact.until:
+        key = "pointer.reminded-only"
+    yield line(key, room=RoomName(fact.room or ""), until=Moment(fact.until))
+    yield line("pointer.next")
 
 
 @_say.register

@@ -10,11 +10,12 @@ from typing import Literal
 from .credit import Entry
 from .facts import Asked, SanctionKind
 from .ids import CaseNumber, EventId, GroupCode, PersonId, RoomId, UserId
+from .levels import Method
 from .policy import CreditSettings, Grade
 from .power import Power
 
 Condition = Literal["joining", "announced", "observing", "protected", "left"]
-Purpose = Literal["group", "desk", "direct"]
+Purpose = Literal["group", "desk", "direct", "lobby"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +27,11 @@ class RoomView:
     purpose: Purpose
     condition: Condition
     power: Power
-    served: RoomId | None = None  # the group a desk serves
+    served: RoomId | None = None  # the group a desk or a lobby serves
     name: str = ""
     language: str = ""
     notice: EventId | None = None  # the event that told members what is recorded
+    asked: int = 0  # since when it asks to be verified as it does now
 
     @property
     def active(self) -> bool:
@@ -75,7 +77,22 @@ class CaseView:
     events: tuple[EventId, ...] = ()
     messages: tuple[EventId, ...] = ()  # those of `events` that are messages, and so can be taken away
     on: int = -1  # the record of the first event
+    accounts: frozenset[UserId] = frozenset()  # of the person it is about
+    deciders: frozenset[UserId] = frozenset()  # all accounts of whoever decided it
     done: frozenset[tuple[SanctionKind, EventId]] = frozenset()  # measures taken on its account and not taken back
+
+    def is_about(self, user: UserId) -> bool:
+        """Whether it is about this person, by whichever account."""
+        return user == self.subject or user in self.accounts
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A verification of a person, in force or over. `until`: when it ends, or ended."""
+
+    method: Method
+    level: int
+    until: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +101,21 @@ class PersonView:
 
     user: UserId
     person: PersonId
+    accounts: frozenset[UserId] = frozenset()  # all of the person, this one among them
     entries: tuple[Entry, ...] = ()
     standing: tuple[Entry, ...] = ()  # the ledger of those who run groups
     in_force: tuple[InForce, ...] = ()
-    manages: frozenset[RoomId] = frozenset()  # groups whose own levels make them manager or owner
+    manages: frozenset[RoomId] = frozenset()  # groups whose own levels make any of their accounts manager or owner
     recent_cases: Mapping[tuple[RoomId, str], CaseView] = field(default_factory=dict)
     verified: int = 0  # level
     language: str = ""
+    proofs: tuple[Proof, ...] = ()
+    since: Mapping[RoomId, int] = field(default_factory=dict)  # when this account was first seen in a room
+    told: Mapping[tuple[RoomId, str], int] = field(default_factory=dict)  # what of verification, and when last
+
+    def is_(self, user: UserId) -> bool:
+        """Whether an account is this person's."""
+        return user == self.user or user in self.accounts
 
     def ledger(self, room: RoomId | None, settings: CreditSettings) -> tuple[Entry, ...]:
         """The entries that count in `room`: all, unless credit is kept room by room."""

@@ -60,7 +60,7 @@ def deadline(waiting: Waiting) -> tuple[Fact, ...]:
     """All the time is over."""
     case = waiting.case
     if case.rule == OVERDUE and case.state in ("decided", "affirmed"):
-        if case.subject not in can_act(waiting.duty):
+        if not any(waiting.duty.is_any(each, {case.subject}) for each in can_act(waiting.duty)):
             return (_moved(case, "overdue", case.state, case.asked, 0),)
         return another_day(case, waiting.context, waiting.policy)
     return tuple(_passed(waiting))
@@ -85,8 +85,10 @@ def _late(waiting: Waiting) -> tuple[UserId, ...]:
     """Who is charged: those who answered for it and still run the room."""
     if waiting.case.asked == "operator":
         return ()
-    there = can_act(waiting.duty) - {waiting.case.subject, waiting.decided_by}  # who may not decide is not late
-    return tuple(user for user in waiting.assigned if user in there and user not in waiting.charged)
+    duty = waiting.duty
+    not_late = {waiting.case.subject, waiting.decided_by, *waiting.charged}  # who may not decide is not late
+    there = can_act(duty)
+    return duty.each_once(u for u in waiting.assigned if u in there and not duty.is_any(u, not_late))
 
 
 def _passed_on(waiting: Waiting, state: str, late: tuple[UserId, ...]) -> Iterator[Fact]:

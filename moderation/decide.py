@@ -45,7 +45,7 @@ def decide(
         raise Refused(f"error.case.already.{what}", n=case.n)
     if what == "upheld" and case.rule in OWN_RULES and case.outcome and not _can_be_brought_again(case.rule):
         raise Refused("error.case.not-again", n=case.n)
-    if case.outcome and not may_reconsider(decided_by, by, context.room, policy):
+    if case.outcome and not may_reconsider(case, decided_by, by, context.room, policy):
         raise Refused("error.case.decided-by-other", n=case.n, who=decided_by)
     step(case.state, "reconsider" if case.outcome else _STEPS[what])  # type: ignore[arg-type]
     follows = _upheld if what == "upheld" else _dismissed

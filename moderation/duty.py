@@ -1,12 +1,13 @@
 """Who is on duty in a room, who is asked for a decision, and whom it is passed on to. docs/responsibility.md.
 
-Rules kept here: nobody is asked about themselves, nor about a decision of their own; whoever is away, or outside the
-hours they stand in the roster with, is not on duty; where a room has no manager on duty its owner is; above the owner
-stands the operator, above whom stands nobody. People who lost their rights, or left, are not asked any more.
+Rules kept here: nobody is asked about themselves, nor about a decision of their own, whichever of their accounts it
+was; whoever is away, or outside the hours they stand in the roster with, is not on duty; where a room has no manager on
+duty its owner is; above the owner stands the operator, above whom stands nobody. People who lost their rights, or left,
+are not asked any more.
 Left to others: reading all this (`storage/views/duty.py`), deadlines (`deadlines.py`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from .facts import Asked
@@ -26,6 +27,23 @@ class Duty:
     away: frozenset[UserId] = frozenset()
     roster: Mapping[UserId, str] = field(default_factory=dict)  # weekly hours; empty: everybody, always
     nobody_ms: int = 0  # when it last cost the owner that nobody was on duty; 0: never
+    accounts: Mapping[UserId, frozenset[UserId]] = field(default_factory=dict)  # of those of them who have several
+
+    def accounts_of(self, user: UserId) -> frozenset[UserId]:
+        """All accounts of somebody who runs the room."""
+        return self.accounts.get(user, frozenset({user}))
+
+    def is_any(self, user: UserId, others: Collection[UserId]) -> bool:
+        """Whether somebody who runs the room is, by whichever account, one of `others`."""
+        return not self.accounts_of(user).isdisjoint(others)
+
+    def each_once(self, users: Iterable[UserId]) -> tuple[UserId, ...]:
+        """The first account of every person among those who run the room."""
+        found: list[UserId] = []
+        for user in users:
+            if not self.is_any(user, found):
+                found.append(user)
+        return tuple(found)
 
 
 def on_duty(duty: Duty, now_ms: int) -> tuple[UserId, ...]:
@@ -52,10 +70,10 @@ def ask(
     The operator is asked even where none is named: then the command line is where it waits.
     """
     for level in LEVELS[LEVELS.index(lowest) : -1]:
-        asked = tuple(user for user in candidates(level, duty, now_ms) if user not in without)
+        asked = tuple(user for user in candidates(level, duty, now_ms) if not duty.is_any(user, without))
         if asked:
             return level, asked
-    return "operator", tuple(user for user in duty.operators if user not in without)
+    return "operator", tuple(user for user in duty.operators if not duty.is_any(user, without))
 
 
 def above(level: Asked) -> Asked:

@@ -18,6 +18,8 @@ Where = Literal["body", "formatted", "caption", "filename", "poll", "display_nam
 MediaKind = Literal["image", "video", "audio", "file", "sticker", "location"]
 Membership = Literal["join", "leave", "ban", "invite", "knock"]
 
+VERIFICATION_REQUEST = "m.key.verification.request"  # as a msgtype
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -49,6 +51,7 @@ class Event:
     type: str
     content: Mapping[str, Json] = field(repr=False)
     encrypted: bool = False
+    late: int = -1  # the record that said it could not be read, if its key came later
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +71,12 @@ class MessagePosted(Event):
     def body(self) -> str:
         """The plain text as a client would show it first; empty where there is none."""
         return self.texts[0].value if self.texts else ""
+
+    @property
+    def asks_to_verify(self) -> str:
+        """Whom this asks to compare keys ("Key verification framework"); empty if it asks nobody."""
+        asked = self.content.get("to") if self.content.get("msgtype") == VERIFICATION_REQUEST else None
+        return asked if isinstance(asked, str) else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +119,7 @@ class Undecryptable(Event):
     """An `m.room.encrypted` event whose key we do not have."""
 
     session: str | None = None
+    code: str = "-"  # why its sender gives us no key, or what else is wrong with it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

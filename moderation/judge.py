@@ -10,7 +10,8 @@ Rules this module keeps:
   that is open: the message is
   dealt with, nothing is charged a second time;
 - what a manager or an owner posts is judged too, but nothing applies before somebody else has decided;
-- where the bot may not act (an observed room) it opens cases for people to decide.
+- where the bot may not act (an observed room) it opens cases for people to decide;
+- whoever is not verified as the room asks is judged by the same rules, and then by that (`verification.py`).
 Left to others: what a decision brings (`decide.py`), what a low balance brings (`tiers.py`).
 """
 
@@ -28,6 +29,7 @@ from .ledger import charge, credit_now
 from .policy import GRADES, Policy, RuleSettings
 from .rules.port import Check, Hit, Judged, View
 from .tiers import tier_facts
+from .verification import written
 
 EXCERPT = 280  # characters of a message that a case keeps for those who decide
 
@@ -44,8 +46,16 @@ def judge(
     event: Received, context: Context, policy: Policy, rules: Sequence[CompiledRule], on: int
 ) -> tuple[Fact, ...]:
     """All that follows from `event`, which stands in the journal at index `on`."""
-    if not _is_judged(event, context):
+    if not _is_judged(event, context) or _is_verification(event, context, policy):
         return ()
+    facts = _by_rules(event, context, policy, rules, on)
+    gone = any(isinstance(fact, SanctionStarted) and fact.kind == "redact" for fact in facts)
+    return (*facts, *written(event, context, policy, on, gone=gone))
+
+
+def _by_rules(
+    event: Received, context: Context, policy: Policy, rules: Sequence[CompiledRule], on: int
+) -> tuple[Fact, ...]:
     assert isinstance(event, MessagePosted | MembershipChanged | StateChanged)
     view = View(recent_ms=context.recent_ms, bot=context.bot)
     broken = [
@@ -67,6 +77,16 @@ def _is_judged(event: Received, context: Context) -> bool:
     if isinstance(event, MembershipChanged):
         return event.membership == "join" and event.sender == event.user != context.bot
     return isinstance(event, MessagePosted | StateChanged) and event.sender != context.bot
+
+
+def _is_verification(event: Received, context: Context, policy: Policy) -> bool:
+    """A request to compare keys, of somebody whom the bot answers: its words are their client's, and nobody sees them.
+
+    Of everybody else it is a message like any: there are clients that show what stands in it.
+    """
+    if not isinstance(event, MessagePosted) or event.asks_to_verify != context.bot:
+        return False
+    return bool(context.subject.manages) or event.sender in policy.operators
 
 
 def _applies(rule: RuleSettings, context: Context) -> bool:

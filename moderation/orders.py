@@ -4,15 +4,16 @@ Each function asks whether the caller may (`responsibility.py`), and returns the
 recorded, told to the person concerned with reasons, and can be appealed and undone: so each is a case, decided by
 whoever gave the order. Nothing here charges credit: that takes a rule."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .context import Context
 from .errors import Refused
 from .facts import CaseOpened, Fact, PersonVerified, SanctionEnded, SanctionKind, SanctionStarted
-from .ids import EventId, UserId
+from .ids import EventId, RoomId, UserId
 from .own_rules import BY_ORDER, OWN_RULES
 from .policy import Policy
-from .responsibility import require, require_over
+from .responsibility import is_operator, require, require_over
 
 NO_EVENT = EventId("")
 VOUCHED_LEVEL = 2  # docs/model.md, "Verification"
@@ -35,7 +36,7 @@ class Order:
 def sanction(order: Order, kind: SanctionKind, *, until: int = 0, reason: str = "") -> tuple[Fact, ...]:
     """Mute, kick, ban or warn. Raises `Refused` without the right, or if it holds already."""
     context, room = order.context, order.context.room
-    require_over(kind, order.by, order.target, room, order.policy, context.bot)  # type: ignore[arg-type]
+    require_over(kind, order.by, context.subject, room, order.policy, context.bot)  # type: ignore[arg-type]
     if kind in ("mute", "ban"):
         _refuse_twice(order, kind)
     start = SanctionStarted(
@@ -80,7 +81,7 @@ def lift(order: Order, kind: SanctionKind) -> tuple[Fact, ...]:
     """
     context, room = order.context, order.context.room
     deed = "mute" if kind == "mute" else "unban"
-    require_over(deed, order.by, order.target, room, order.policy, context.bot)  # type: ignore[arg-type]
+    require_over(deed, order.by, context.subject, room, order.policy, context.bot)  # type: ignore[arg-type]
     holding = [s for s in context.subject.in_force if s.kind == kind and s.covers(room.room)]
     if holding and all(s.basis == "credit" for s in holding):
         raise Refused("error.lift.credit", who=order.target)
@@ -102,7 +103,7 @@ def lift(order: Order, kind: SanctionKind) -> tuple[Fact, ...]:
 
 def redact(order: Order, event: EventId, *, reason: str = "") -> tuple[Fact, ...]:
     """Take a message of the target away. Raises `Refused` without the right. One's own needs neither right nor case."""
-    own = order.target == order.by
+    own = order.context.subject.is_(order.by)
     if not own:
         require("redact", order.by, order.context.room, order.policy)
     gone = SanctionStarted(
@@ -125,7 +126,7 @@ def vouch(order: Order, *, in_force_by_voucher: int, credit: int) -> tuple[Fact,
     A voucher of tier B or below may not vouch (`credit` is the voucher's own).
     """
     require("vouch", order.by, order.context.room, order.policy)
-    if order.target == order.by:
+    if order.context.subject.is_(order.by):
         raise Refused("error.target.self")
     if order.target == order.context.bot:
         raise Refused("error.target.bot")
@@ -144,6 +145,51 @@ def vouch(order: Order, *, in_force_by_voucher: int, credit: int) -> tuple[Fact,
         by=order.by,
     )
     return (verified,)
+
+
+@dataclass(frozen=True, slots=True)
+class Vouched:
+    """A vouch in force: the record that says so, in which room, by whom, until when."""
+
+    record: int
+    room: RoomId
+    by: UserId
+    until: int
+
+
+def unvouch(order: Order, vouches: Sequence[Vouched], *, false: bool) -> tuple[tuple[Fact, ...], tuple[UserId, ...]]:
+    """Take vouches for the target back: one's own, as owner those of the room, as operator all.
+
+    Returns the facts, and with `false` who vouched for somebody they did not know. Raises `Refused` if there is nothing
+    to take back, or if the caller may not say that it was false.
+    """
+    room, by = order.context.room, order.by
+    above = is_operator(by, order.policy)
+    owner = room.power.role(by) == "owner"
+    theirs = [each for each in vouches if each.by == by or above or (owner and each.room == room.room)]
+    if not theirs:
+        raise Refused("error.unvouch.others" if vouches else "error.unvouch.none", who=order.target)
+    if false and not (above or owner):
+        raise Refused("error.unvouch.false")
+    accused = tuple(dict.fromkeys(each.by for each in theirs if each.by not in ("", by))) if false else ()
+    if false and not accused:
+        raise Refused("error.unvouch.own")
+    revoked = tuple(
+        PersonVerified(
+            room=each.room or None,
+            on=order.on,
+            step="revoked",
+            method="vouch",
+            level=VOUCHED_LEVEL,
+            until=order.context.now_ms,
+            undoes=each.record,
+            why="false" if false else "-",
+            subject=order.target,
+            by=by,
+        )
+        for each in theirs
+    )
+    return revoked, accused
 
 
 def _refuse_twice(order: Order, kind: SanctionKind) -> None:

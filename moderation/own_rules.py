@@ -26,6 +26,8 @@ CAP_JOINED = "cap_joined"  # somebody is in too many rooms
 BARRED = "barred_list"  # put on the barred list by the operator
 NEGLECT = "room_neglect"  # a room whose cases nobody decided
 ROOM_ORDER = "room_order"  # what the operator ordered for a room
+UNVERIFIED = "unverified_writes"  # below the level that a room asks of its members
+UNVERIFIED_MANAGER = "unverified_manages"  # below the level that managing it takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ OWN_RULES: dict[str, OwnRule] = {
     BARRED: OwnRule(decided_by="operator", grade="severe"),
     NEGLECT: OwnRule(decided_by="operator", grade="serious"),
     ROOM_ORDER: OwnRule(decided_by="operator", grade="serious"),
+    UNVERIFIED: OwnRule(grade="minor"),
+    UNVERIFIED_MANAGER: OwnRule(decided_by="owner", grade="minor"),
 }
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from .durations import DAY_MS, HOUR_MS, Duration
+from .levels import Method
 from .rules import flood, links, media, mentions, pattern, terms
 
 Grade = Literal["minor", "moderate", "serious", "severe"]
@@ -196,11 +197,35 @@ class CaseSettings(Settings):
     appeal_within: Duration = 183 * DAY_MS
 
 
-class VerificationSettings(Settings):
-    """Level L2 by vouching. Other methods have settings of their own."""
+Below = Literal["off", "remind", "restrict", "gate", "remove"]
+LevelAsked = Annotated[int, Field(ge=0, le=3)]
 
+
+class RoomVerification(Settings):
+    """What some rooms ask for; None: what `[verification]` says."""
+
+    rooms: tuple[str, ...]  # globs, as in a rule
+    write: LevelAsked | None = None
+    manage: LevelAsked | None = None
+    found: LevelAsked | None = None
+    below: Below | None = None
+    grace: Duration | None = None
+    methods: tuple[Method, ...] | None = None
+
+
+class VerificationSettings(Settings):
+    """The levels that rooms ask for, and what happens below; vouching. Other methods have settings of their own."""
+
+    write: LevelAsked = 0
+    manage: LevelAsked = 0
+    found: LevelAsked = 0  # of whoever founded a room, for the bot to come in
+    below: Below = "remind"
+    grace: Duration = 7 * DAY_MS
+    methods: tuple[Method, ...] = ("vouch", "roster")  # those that count
+    rooms: tuple[RoomVerification, ...] = ()  # the first that matches
     vouch_lasts: Duration = 183 * DAY_MS
     vouches_per_manager: int = 50  # in force at once
+    pin_keys: bool = True  # whether somebody whose master key (cross-signing) changes has to be verified again
 
 
 class Policy(Settings):

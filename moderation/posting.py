@@ -6,12 +6,12 @@ Rules this module keeps, besides those of `sanctions.py`:
   room of version 12 stand above every level, and can post whatever is written;
 - what is taken is the right to post and nothing else: everybody can still take back their own messages, managers can
   remove those of others, so that nobody's role in the room changes;
-- levels that are as high already, and join rules that say more than one word (which could not be given back from a
-  record), are left alone.
+- levels that are as high already, and join rules that say more than could be given back, are left alone;
+- gated: people ask to come in (`verification.py` says who may), as long as the room is not closed.
 Pure. Left to others: reading and writing the room (`bot/reconcile.py`).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from . import sanctions
@@ -24,6 +24,7 @@ from .sanctions import (
     POSTING,
     Alignment,
     Change,
+    Hold,
     Room,
     Thing,
     as_level,
@@ -47,7 +48,10 @@ SILENCED = (
 REDACTION = "m.room.redaction"
 JOIN_RULES = "m.room.join_rules"
 MORE = "+"  # a join rule that says more than one word
+KNOCK, KNOCK_RESTRICTED = "knock", f"knock_restricted{MORE}"  # with the list of rooms whose members may come in
+RESTRICTED = f"restricted{MORE}"
 BY_INVITATION = "invite"
+ALLOW = "allow"
 ITSELF = UserId("")
 
 
@@ -62,7 +66,15 @@ def join_rule(content: object) -> str:
     """The join rule in the content of its event, as `Room.joining` has it."""
     if not isinstance(content, dict) or not isinstance(rule := content.get("join_rule"), str):
         return ""
-    return rule if set(content) == {"join_rule"} and rule.isidentifier() else MORE
+    if not rule.isidentifier() or not set(content) <= {"join_rule", ALLOW}:
+        return MORE
+    return rule + MORE if ALLOW in content else rule
+
+
+def join_rules(rule: str, content: Mapping[str, object] | None) -> dict[str, object]:
+    """New content that says `rule`, as `join_rule` reads it; the list of rooms that stands in `content` is kept."""
+    listed = (content or {}).get(ALLOW) if rule.endswith(MORE) else None
+    return {"join_rule": rule.removesuffix(MORE)} | ({} if listed is None else {ALLOW: listed})
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +149,43 @@ def _posting(what: str, view: _View) -> Thing:
 
 def _joining(room: Room, kinds: set[str]) -> Change | str | None:
     hold = room.holds.get((ITSELF, JOINING))
-    target = BY_INVITATION if "close" in kinds else None
-    if target and room.joining == MORE and (hold is None or hold.step != "overruled"):
+    target = _closed_to(hold) if "close" in kinds else _gate(room, hold) if room.gate else None
+    ours = hold is not None and room.joining in (hold.held, target)
+    if target and _says_more(room.joining, target) and not ours and (hold is None or hold.step != "overruled"):
         # To write over it would lose what it says; set by hand meanwhile, it is respected at once.
-        return Change(ITSELF, JOINING, "overruled", hold.prior, MORE, write=False) if hold else "join-rule"
-    if target and hold is None and room.joining in ("", BY_INVITATION, "private"):
+        return Change(ITSELF, JOINING, "overruled", hold.prior, MORE, write=False) if hold else _left(target)
+    if target and hold is None and room.joining in _as_good(target):
         return None
     may: Callable[[str], bool] = lambda _text: room.power.can_send(room.bot, JOIN_RULES, state=True)  # noqa: E731
-    thing = Thing(
-        ITSELF, JOINING, room.joining, hold, may=may, may_not=("joining", "joining"), also_ours=(BY_INVITATION,)
-    )
+    thing = Thing(ITSELF, JOINING, room.joining, hold, may=may, may_not=("joining", "joining"), also_ours=_OURS)
     return settle(thing, target)
+
+
+def _left(target: str) -> str:
+    """How it is called that a rule is left alone."""
+    return "join-rule" if target == BY_INVITATION else "join-rule-gate"
+
+
+# What the bot may have written there, for one measure or another.
+_OURS = (BY_INVITATION, BY_INVITATION + MORE, KNOCK, KNOCK_RESTRICTED)
+
+
+def _closed_to(hold: Hold | None) -> str:
+    """Nobody comes in unasked; a list of rooms that must be given back stays written, and means nothing meanwhile."""
+    return BY_INVITATION + MORE if hold and hold.prior.endswith(MORE) and hold.prior != MORE else BY_INVITATION
+
+
+def _gate(room: Room, hold: Hold | None) -> str:
+    """Everybody may ask; who may come in by the list of a restricted room still may."""
+    prior = hold.prior if hold else room.joining
+    return KNOCK_RESTRICTED if prior in (RESTRICTED, KNOCK_RESTRICTED) else KNOCK
+
+
+def _says_more(rule: str, target: str) -> bool:
+    """Whether a rule says something that `target` would not keep."""
+    return rule.endswith(MORE) and not (target == KNOCK_RESTRICTED and rule in (RESTRICTED, KNOCK_RESTRICTED))
+
+
+def _as_good(target: str) -> tuple[str, ...]:
+    """The rules under which nothing need be written."""
+    return ("", BY_INVITATION, "private") if target == BY_INVITATION else ("", target)

@@ -2,12 +2,13 @@
 
 Rules this module keeps: roles come from the room's own power levels; nobody decides their own case; nobody does more
 through the bot than their own level allows them (a mute counts as less than a kick, so whoever may kick may
-mute: docs/decisions/0005); whoever decided a case may reconsider it, and so may the owner and the operator.
+mute: docs/decisions/0005); whoever decided a case may reconsider it, and so may the owner and the operator. All
+accounts of a person are that person (docs/decisions/0019).
 """
 
 from typing import Literal
 
-from .context import CaseView, RoomView
+from .context import CaseView, PersonView, RoomView
 from .errors import Refused
 from .facts import Asked
 from .ids import UserId
@@ -50,18 +51,23 @@ def require(deed: Deed, actor: UserId, room: RoomView, policy: Policy) -> None:
         raise Refused(f"error.right.{deed}", room=room.room)
 
 
-def require_over(deed: Deed, actor: UserId, target: UserId, room: RoomView, policy: Policy, bot: UserId) -> None:
-    """Raise `Refused` unless `actor` may do `deed` to `target` in `room`, as by hand."""
+def require_over(deed: Deed, actor: UserId, person: PersonView, room: RoomView, policy: Policy, bot: UserId) -> None:
+    """Raise `Refused` unless `actor` may do `deed` to `person` in `room`, as by hand.
+
+    What is done to one account holds for all of them, so the highest of their levels counts.
+    """
+    target = person.user
     if target == bot:
         raise Refused("error.target.bot")
-    if target == actor:
+    if person.is_(actor):
         raise Refused("error.target.self")
     require(deed, actor, room, policy)
-    if room.power.is_creator(target):
+    accounts = person.accounts | {target}
+    if any(room.power.is_creator(each) for each in accounts):
         raise Refused("error.target.creator", who=target)
     if is_operator(actor, policy):
         return
-    if deed != "redact" and room.power.level(target) >= room.power.level(actor):
+    if deed != "redact" and max(map(room.power.level, accounts)) >= room.power.level(actor):
         raise Refused("error.target.above", who=target)
 
 
@@ -70,7 +76,7 @@ def require_decider(case: CaseView, actor: UserId, room: RoomView, policy: Polic
 
     Cases about a duty are not decided among those who share it.
     """
-    if actor == case.subject:
+    if case.is_about(actor):
         raise Refused("error.case.own", n=case.n)
     require("decide", actor, room, policy)
     if not _reaches(decided_by(case.rule), actor, room, policy):
@@ -86,7 +92,7 @@ def require_fault(fault: str, case: CaseView, decider: UserId, actor: UserId, ro
 
     Bad faith is for the owner or the operator to say. A rule is never at fault.
     """
-    if not decider or decider == actor:
+    if not decider or decider == actor or actor in case.deciders:
         raise Refused("error.fault.nobody", n=case.n)
     if fault == "bad-faith" and not _reaches("owner", actor, room, policy):
         raise Refused("error.fault.bad-faith")
@@ -101,13 +107,13 @@ def _reaches(level: Asked, actor: UserId, room: RoomView, policy: Policy) -> boo
 
 def require_other_decider(case: CaseView, actor: UserId, decided_by: str, policy: Policy) -> None:
     """Raise `Refused` if `actor` would decide an appeal against their own decision; above operators stands nobody."""
-    if actor == decided_by and not is_operator(actor, policy):
+    if (actor == decided_by or actor in case.deciders) and not is_operator(actor, policy):
         raise Refused("error.appeal.own-decision", n=case.n)
 
 
-def may_reconsider(decided_by: str, actor: UserId, room: RoomView, policy: Policy) -> bool:
+def may_reconsider(case: CaseView, decided_by: str, actor: UserId, room: RoomView, policy: Policy) -> bool:
     """Whether `actor` may change a decision: a rule's by any manager, a person's by that person or from above."""
-    if not decided_by or decided_by == actor:
+    if not decided_by or decided_by == actor or actor in case.deciders:
         return True
     return is_operator(actor, policy) or room.power.role(actor) == "owner"
 

@@ -94,7 +94,8 @@ class Room:
     membership: Mapping[UserId, str]
     bot: UserId
     holds: Mapping[tuple[UserId, str], Hold] = field(default_factory=dict)
-    joining: str = ""  # the join rule, where it was read: one word, or MORE for one that says more
+    joining: str = ""  # the join rule, where it was read: as `posting.join_rule` writes it
+    gate: bool = False  # whether people are to ask before they come in
 
 
 def intended(change: Change) -> Change:

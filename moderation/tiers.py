@@ -54,6 +54,18 @@ def made_manager(context: Context, policy: Policy, *, on: int) -> tuple[Fact, ..
     return tuple(start for ledger in LEDGERS if (start := _not_for_now(context, policy, ledger, on)) is not None)
 
 
+def not_held_back(context: Context, policy: Policy, *, on: int) -> tuple[Fact, ...]:
+    """What ends when entries turn out to be somebody else's: rights that were suspended, and need not have been."""
+    now = context.now_ms
+    return tuple(
+        over(each, "reversed", on=on)
+        for ledger in LEDGERS
+        for each in _resting(context, ledger)
+        if each.kind == "demote"
+        and account(context.subject, ledger, each.room, policy).balance(now) >= policy.tiers.manage_from
+    )
+
+
 def _not_for_now(context: Context, policy: Policy, ledger: Ledger, on: int) -> SanctionStarted | None:
     own = account(context.subject, ledger, context.room.room, policy)
     left = own.balance(context.now_ms)
@@ -98,15 +110,20 @@ def _reversed(context: Context, policy: Policy, charges: Sequence[Entry], change
                 yield _extended(held[kind], until, changed.left, on=changed.on)
         elif kind != "demote" or _manages(context, policy, changed.ledger):
             yield _started(_Due(kind, until), context, policy, changed)
-    for kind, sanction in held.items():
-        if ends.get(kind, 0) <= context.now_ms:
+    for sanction in _resting(context, changed.ledger):
+        if ends.get(sanction.kind, 0) <= context.now_ms:
             yield over(sanction, "reversed", on=changed.on, n=changed.n)
 
 
 def _held(context: Context, ledger: Ledger) -> dict[SanctionKind, InForce]:
-    """What holds here and rests on this ledger."""
+    """What holds here and rests on this ledger; of one kind, what was imposed last."""
+    return {sanction.kind: sanction for sanction in _resting(context, ledger)}
+
+
+def _resting(context: Context, ledger: Ledger) -> list[InForce]:
+    """All of it: two accounts of one person may have brought the same."""
     here = context.room.room
-    return {s.kind: s for s in context.subject.in_force if s.basis == ledger and s.covers(here)}
+    return [s for s in context.subject.in_force if s.basis == ledger and s.covers(here)]
 
 
 def _brought(charges: Sequence[Entry], at_ms: int, policy: Policy, ledger: Ledger) -> Iterator[_Due]:

@@ -43,6 +43,7 @@ _DEFAULTS_LEFT_OUT = {
     "asked": "managers",
     "about": 0,
     "message": -1,
+    "why": "-",
 }
 
 
@@ -244,9 +245,9 @@ def _words(event: Any) -> dict[str, Json]:
 def _kind_of(event: Received) -> tuple[str, dict[str, int | str]]:
     match event:
         case MessagePosted() if event.replaces is not None:
-            return "edit", {}
+            return "edit", _late(event)
         case MessagePosted() if event.media is not None:
-            return "message", {"media": event.media.kind}
+            return "message", {"media": event.media.kind, **_late(event)}
         case Redacted():
             return "redact", {}
         case MembershipChanged():
@@ -254,9 +255,18 @@ def _kind_of(event: Received) -> tuple[str, dict[str, int | str]]:
         case StateChanged():
             return "state", {"what": "event"}
         case Undecryptable():
-            return "coverage", {"what": "undecryptable", "count": 1}
+            return "coverage", {"what": "undecryptable", "count": 1, "code": word(event.code)}
         case _:
-            return "message", {}
+            return "message", _late(event)
+
+
+def _late(event: Any) -> dict[str, int | str]:
+    return {"late": event.late} if event.late >= 0 else {}
+
+
+def word(code: str) -> str:
+    """A code that somebody's client chose, safe for a skeleton."""
+    return "".join(c for c in code if c.isascii() and (c.isalnum() or c in "._-"))[:64] or "-"
 
 
 def _unreadable(event: Unreadable, code: GroupCode, person_of: PersonOf, content: Content) -> Draft:

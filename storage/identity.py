@@ -1,11 +1,12 @@
-"""The identity store: one random key for each person, in a database of its own.
+"""The record keys: one random key for each account, from which its pseudonyms in the records are made.
 
 Rules kept here: a key is durably stored before it is first used, so that no pseudonym is ever written that
 could not be computed again; keys exist once, here, so destroying one unlinks that person's days in the
-records for good; the file is readable by its owner only, and deleted keys are overwritten in it.
+records for good; the file is readable by its owner only, and deleted keys are overwritten in it. Recording
+must go on without the key-wrapping key, so these stand as they are (`wrapped_by` is NULL, decision 0020).
 It is synchronous and is called in the journal's worker thread, by one thread at a time.
-Left to others: wrapping the keys by a key outside the data directory (`wrapped_by` is NULL until
-then: the key stands there as it is), names and other claims about a person, who may ask.
+Left to others: names and other claims about a person, in the same database under keys that are wrapped
+(`identity_store.py`), who may ask.
 """
 
 import hmac
@@ -42,12 +43,7 @@ class PersonKeys:
     @classmethod
     def open(cls, data_dir: Path) -> "PersonKeys":
         """Open ``<data_dir>/identity.sqlite3`` (mode 0600), or make it."""
-        path = data_dir / FILE
-        if not path.exists():
-            disk.make_folder(data_dir)
-            disk.create_once(path, b"", disk.SECRET_MODE)  # SQLite takes an empty file for an empty database
-            disk.sync_directory(data_dir)
-        return cls(_connect(path))
+        return cls(connect(data_dir, _SCHEMA))
 
     def key_of(self, person: PersonId) -> bytes:
         """The key of a person, made now if there is none."""
@@ -107,14 +103,26 @@ def open_for_reading(data_dir: Path) -> PersonKeys | None:
     path = data_dir / FILE
     if not path.exists():
         return None
-    return PersonKeys(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10))
+    return PersonKeys(connect_for_reading(path))
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def connect_for_reading(path: Path) -> sqlite3.Connection:
+    """A database that is there, without the right to change it."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10, check_same_thread=False)
+
+
+def connect(data_dir: Path, *schema: str) -> sqlite3.Connection:
+    """The database with these tables, made where they are missing. For one caller at a time, in whichever thread."""
+    path = data_dir / FILE
+    if not path.exists():
+        disk.make_folder(data_dir)
+        disk.create_once(path, b"", disk.SECRET_MODE)  # SQLite takes an empty file for an empty database
+        disk.sync_directory(data_dir)
     # asyncio.to_thread uses whichever thread is free: one at a time, but not always the same one.
     database = sqlite3.connect(path, check_same_thread=False, timeout=10)
     database.execute("PRAGMA synchronous = FULL")
     database.execute("PRAGMA secure_delete = ON")
-    with closing(database.execute(_SCHEMA)):
-        database.commit()
+    for statement in schema:
+        with closing(database.execute(statement)):
+            database.commit()
     return database

@@ -48,11 +48,14 @@ async def put(db: AsyncConnection, actions: Sequence[Action], *, cause: int | No
         await db.execute(row.on_conflict_do_nothing())
 
 
-async def waiting(db: AsyncConnection, now_ms: int, limit: int) -> list[Waiting]:
-    """The next rows whose time has come, most urgent first."""
-    rows = await db.execute(
-        select(outbox).where(outbox.c.not_before <= now_ms).order_by(outbox.c.priority, outbox.c.id).limit(limit)
-    )
+async def waiting(
+    db: AsyncConnection, now_ms: int, limit: int, *, only: int | None = None, without: Sequence[int] = ()
+) -> list[Waiting]:
+    """The next rows whose time has come, most urgent first: all, or `only` one priority, or all `without` some."""
+    query = select(outbox).where(outbox.c.not_before <= now_ms, outbox.c.priority.not_in(without))
+    if only is not None:
+        query = query.where(outbox.c.priority == only)
+    rows = await db.execute(query.order_by(outbox.c.priority, outbox.c.id).limit(limit))
     return [
         Waiting(row.id, row.txn, from_json(json.loads(row.action)), row.record, row.attempts, row.not_before)
         for row in rows

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import singledispatch
 
-from sqlalchemy import ColumnElement, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, and_, case, delete, insert, or_, select, tuple_, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,6 +18,8 @@ from moderation.events import Json, MembershipChanged, MessagePosted, Received, 
 from moderation.facts import (
     LASTING,
     OF_ROOMS,
+    AccountsLinked,
+    AccountUnlinked,
     ActionTaken,
     Appealed,
     AwayChanged,
@@ -30,9 +32,11 @@ from moderation.facts import (
     CheckpointAnchored,
     CreditChanged,
     DataAsked,
+    DoorAnswered,
     DossierStep,
     Fact,
     Held,
+    KeyPinned,
     LanguageChosen,
     NotSeen,
     PartsErased,
@@ -50,15 +54,22 @@ from moderation.facts import (
     StatementGiven,
     TaskDone,
     TaskOpened,
+    VerificationAsked,
 )
 from moderation.ids import UserId
-from moderation.own_rules import OVERDUE
+from moderation.own_rules import OVERDUE, UNVERIFIED
+from moderation.persons import Link
+from moderation.policy import Policy, VerificationSettings
+from moderation.verification import asks
 
-from . import anchored
+from . import anchored, linked_people
 from . import tables as t
 from .records.ranges import Ranges
 from .records.targets import Targets
 
+REMOVED = "removed"  # in the table of pointers: somebody was removed, and has not come back
+MANY = 500  # rows in one statement
+UNREAD = "coverage"  # in the table of events: what could not be read
 POSTED = "posted"  # in the table of events: something that somebody wrote, as against reactions and the like
 
 
@@ -89,7 +100,10 @@ async def project_events(db: AsyncConnection, seen: Sequence[tuple[int, Received
     """
     rows = [_seen(index, event, kind) for index, event, kind in seen if event.event is not None]
     if rows:
-        await db.execute(upsert(t.events).on_conflict_do_nothing(), rows)
+        new = upsert(t.events)  # what could not be read before takes the place of what said so
+        kept = {"record": new.excluded.record, "kind": new.excluded.kind, "at": new.excluded.at}
+        unread = t.events.c.kind == UNREAD
+        await db.execute(new.on_conflict_do_update(index_elements=["event"], set_=kept, where=unread), rows)
     changes = [event for _, event, _ in seen if isinstance(event, MembershipChanged)]
     for came in (True, False):
         await _members(db, [event for event in _latest(changes) if (event.membership == "join") is came], came)
@@ -108,7 +122,7 @@ def _seen(index: int, event: Received, kind: str) -> dict[str, object]:
         "room": event.room,
         "sender": event.sender or "",
         "kind": POSTED if isinstance(event, MessagePosted) else kind,
-        "at": event.received_ms,
+        "at": 0 if getattr(event, "late", -1) >= 0 else event.received_ms,  # keys come in heaps: that is no flood
     }
 
 
@@ -120,14 +134,32 @@ async def _members(db: AsyncConnection, changes: Sequence[MembershipChanged], ca
     if not changes:
         return
     rows = [
-        {"room": e.room, "user": e.user, "membership": e.membership, "display_name": e.display_name or ""}
+        {
+            "room": e.room,
+            "user": e.user,
+            "membership": e.membership,
+            "display_name": e.display_name or "",
+            "since": e.received_ms if came else 0,
+        }
         for e in changes
     ]
-    new = upsert(t.members)
-    kept = {"membership": new.excluded.membership}
-    if came:  # the name somebody had stays known when they have gone
+    new, since = upsert(t.members), t.members.c.since
+    kept: dict[str, ColumnElement[object]] = {"membership": new.excluded.membership}
+    if came:  # the name somebody had stays known when they have gone, and when they came first
         kept["display_name"] = new.excluded.display_name
+        kept["since"] = case((since == 0, new.excluded.since), else_=since)
+        await _back(db, changes)
     await db.execute(new.on_conflict_do_update(index_elements=["room", "user"], set_=kept), rows)
+
+
+async def _back(db: AsyncConnection, changes: Sequence[MembershipChanged]) -> None:
+    """Whoever was removed for not being verified is there again, to be looked at anew."""
+    p = t.pointed.c
+    if await db.scalar(select(p.record).where(p.step == REMOVED).limit(1)) is None:
+        return
+    for start in range(0, len(changes), MANY):
+        who = tuple_(p.room, p.user).in_([(event.room, event.user) for event in changes[start : start + MANY]])
+        await db.execute(delete(t.pointed).where(p.step == REMOVED, who))
 
 
 async def _state(db: AsyncConnection, event: StateChanged) -> None:
@@ -172,11 +204,15 @@ async def _(fact: RoomEntered, db: AsyncConnection, index: int, _at_ms: int) -> 
 
 
 @project.register
-async def _(fact: RoomStateChanged, db: AsyncConnection, _index: int, _at_ms: int) -> None:
-    values: dict[str, str] = {"condition": fact.condition}
+async def _(fact: RoomStateChanged, db: AsyncConnection, _index: int, at_ms: int) -> None:
+    values: dict[str, object] = {"condition": fact.condition}
     if fact.notice:
         values["notice"] = fact.notice
-    await db.execute(update(t.rooms).where(t.rooms.c.room == fact.room).values(**values))
+    room = t.rooms.c.room == fact.room
+    if fact.condition in ("observing", "protected"):  # opened: who is there is asked from now on
+        opened = (room, t.rooms.c.condition.in_(("joining", "announced")))
+        await db.execute(update(t.rooms).where(*opened).values(asked=at_ms))
+    await db.execute(update(t.rooms).where(room).values(**values))
 
 
 @project.register
@@ -283,7 +319,7 @@ async def _(fact: CaseDecided, db: AsyncConnection, _index: int, at_ms: int) -> 
     # Who neglected this case neglects it no longer; who appealed in vain still does, if it waits.
     await db.execute(update(t.cases).where(t.cases.c.about == fact.n, t.cases.c.state == "decided").values(due=0))
     if fact.state == "affirmed":
-        waits = select(t.cases.c.n).where(t.cases.c.outcome == "")
+        waits = select(t.cases.c.n).where(or_(t.cases.c.outcome == "", t.cases.c.state == "appealed"))
         neglect = (t.cases.c.n == fact.n, t.cases.c.rule == OVERDUE, t.cases.c.about.in_(waits.scalar_subquery()))
         await db.execute(update(t.cases).where(*neglect).values(due=at_ms + DAY_MS))
 
@@ -302,6 +338,8 @@ async def _(fact: NotSeen, db: AsyncConnection, _index: int, at_ms: int) -> None
     before = at_ms - fact.count
     for column in (t.cases.c.due, t.cases.c.remind):
         await db.execute(update(t.cases).where(column > before).values({column: column + fact.count}))
+    told = t.pointed.c.step.in_(("halfway", "managing"))  # what follows later, follows so much later
+    await db.execute(update(t.pointed).where(told, t.pointed.c.at <= before).values(at=t.pointed.c.at + fact.count))
     s = t.sanctions.c
     running = (s.kind.in_(("rectify", "suspend")), s.ended == 0, s.until > before, s.basis == "neglect")
     await db.execute(update(t.sanctions).where(*running).values(until=s.until + fact.count))
@@ -393,6 +431,8 @@ async def _(fact: SanctionStarted, db: AsyncConnection, index: int, at_ms: int) 
             event=fact.event,
         )
     )
+    if fact.kind == "kick" and fact.rule == UNVERIFIED:
+        await _pointed(db, fact.room or "", fact.subject, REMOVED, index, at_ms)
     if fact.kind in LASTING:  # whatever was left alone before: this is a new word on it
         whose = "" if fact.kind in OF_ROOMS else fact.subject
         again = update(t.holds).where(t.holds.c.user == whose, t.holds.c.step == "overruled")
@@ -415,6 +455,16 @@ async def _(fact: SanctionEnded, db: AsyncConnection, _index: int, at_ms: int) -
 
 @project.register
 async def _(fact: PersonVerified, db: AsyncConnection, index: int, at_ms: int) -> None:
+    if fact.step == "revoked":
+        v = t.verifications.c
+        own = [v.user == fact.subject, v.method == fact.method, v.revoked == 0]
+        if fact.undoes >= 0:  # one of them: the account's key is what it was
+            own.append(v.record == fact.undoes)
+        await db.execute(update(t.verifications).where(*own).values(revoked=max(at_ms, 1)))
+        if fact.undoes >= 0:
+            return
+        await db.execute(delete(t.pinned_keys).where(t.pinned_keys.c.user == fact.subject))
+        return
     await db.execute(
         insert(t.verifications).values(
             record=index,
@@ -428,6 +478,57 @@ async def _(fact: PersonVerified, db: AsyncConnection, index: int, at_ms: int) -
             until=fact.until,
         )
     )
+
+
+@project.register
+async def _(fact: AccountsLinked, db: AsyncConnection, index: int, at_ms: int) -> None:
+    await linked_people.link(db, index, Link(fact.subject, fact.target), at_ms)
+
+
+@project.register
+async def _(fact: AccountUnlinked, db: AsyncConnection, _index: int, at_ms: int) -> None:
+    await linked_people.unlink(db, fact.start, at_ms)
+
+
+@project.register
+async def _(fact: KeyPinned, db: AsyncConnection, index: int, _at_ms: int) -> None:
+    if fact.subject:
+        values = {"key": fact.key, "record": index}
+        statement = upsert(t.pinned_keys).values(user=fact.subject, **values)
+        await db.execute(statement.on_conflict_do_update(index_elements=["user"], set_=values))
+
+
+@project.register
+async def _(fact: VerificationAsked, db: AsyncConnection, index: int, at_ms: int) -> None:
+    await _pointed(db, fact.room or "", fact.subject, fact.what, index, at_ms)
+
+
+@project.register
+async def _(fact: DoorAnswered, db: AsyncConnection, index: int, at_ms: int) -> None:
+    await _pointed(db, fact.room or "", fact.subject, fact.what, index, at_ms)
+
+
+async def _pointed(db: AsyncConnection, room: str, user: UserId, step: str, index: int, at_ms: int) -> None:
+    values = {"record": index, "at": at_ms}
+    statement = upsert(t.pointed).values(room=room, user=user, step=step, **values)
+    await db.execute(statement.on_conflict_do_update(index_elements=["room", "user", "step"], set_=values))
+
+
+async def _asked_for_more(db: AsyncConnection, policy: str, at_ms: int) -> None:
+    """Where rooms ask for more than before, people's time to be verified begins."""
+    before = await db.scalar(select(t.meta.c.value).where(t.meta.c.key == "policy"))
+    now, was = (_verification_of(text) for text in (policy, before))
+    if now == was:
+        return
+    groups = select(t.rooms.c.room, t.rooms.c.code).where(t.rooms.c.purpose == "group")
+    for room, code in (await db.execute(groups)).all():
+        if asks(now, room, code).more_than(asks(was, room, code)):
+            await db.execute(update(t.rooms).where(t.rooms.c.room == room).values(asked=at_ms))
+
+
+def _verification_of(policy: str | None) -> VerificationSettings:
+    """The part of a recorded policy that says what rooms ask for; one that was erased says nothing."""
+    return Policy.model_validate_json(policy).verification if policy else VerificationSettings()
 
 
 @project.register
@@ -464,6 +565,11 @@ async def _(fact: PartsErased, db: AsyncConnection, _index: int, _at_ms: int) ->
     """What is gone from the records is gone from the tables: the first part of a record is its subject's."""
     await set_meta(db, "erased", "1")
     targets = Targets.parse(fact.records)
+    if fact.what != "retention":  # what still holds, holds when the record of it has had its time
+        for start, stop in targets.records().runs():
+            await linked_people.forget_links(db, start, stop)
+            pinned = t.pinned_keys.c.record
+            await db.execute(delete(t.pinned_keys).where(pinned >= start, pinned < stop))
     for start, stop in targets.places.get(0, Ranges()).runs():
         await _forget_subject(db, start, stop)
     for start, stop in targets.places.get(1, Ranges()).runs():
@@ -481,6 +587,7 @@ async def _forget_subject(db: AsyncConnection, start: int, stop: int) -> None:
     await db.execute(delete(t.members).where(gone))
     await db.execute(update(t.members).where(t.members.c.user.in_(spoke)).values(display_name=""))
     await db.execute(delete(t.accounts).where(t.accounts.c.user.in_(spoke), t.accounts.c.user == t.accounts.c.person))
+    await db.execute(update(t.accounts).where(t.accounts.c.user.in_(spoke)).values(language=""))
     await db.execute(update(t.evidence).where(these(t.evidence.c.record)).values(event=""))
     await db.execute(delete(t.requests).where(these(t.requests.c.record)))
     still_there = select(t.members.c.user).where(t.members.c.membership == "join")
@@ -497,7 +604,7 @@ async def _forget_subject(db: AsyncConnection, start: int, stop: int) -> None:
     await db.execute(update(t.reports).where(these(t.reports.c.record)).values(subject=""))
     await db.execute(update(t.tasks).where(these(t.tasks.c.record)).values(subject=""))
     await db.execute(update(t.dossiers).where(these(t.dossiers.c.record)).values(subject=""))
-    for table in (t.away, t.rosters):
+    for table in (t.away, t.rosters, t.pointed):
         await db.execute(delete(table).where(these(table.c.record)))
     await db.execute(delete(t.events).where(these(t.events.c.record)))
 
@@ -516,7 +623,8 @@ async def _(fact: RecordsPurged, db: AsyncConnection, _index: int, at_ms: int) -
     below = fact.below
     await db.execute(delete(t.events).where(t.events.c.record < below))
     holding = select(t.sanctions.c.n).where(t.sanctions.c.ended == 0)
-    over = select(t.cases.c.n).where(t.cases.c.record < below, t.cases.c.outcome != "", t.cases.c.n.not_in(holding))
+    decided = (t.cases.c.outcome != "", t.cases.c.state != "appealed")
+    over = select(t.cases.c.n).where(t.cases.c.record < below, *decided, t.cases.c.n.not_in(holding))
     for table in (t.evidence, t.assignments, t.case_notes, t.statements, t.reports):
         await db.execute(delete(table).where(table.c.n.in_(over)))
     await db.execute(delete(t.away).where(t.away.c.until < at_ms))
@@ -528,7 +636,8 @@ async def _(fact: RecordsPurged, db: AsyncConnection, _index: int, at_ms: int) -
     await db.execute(delete(t.credit).where(t.credit.c.record < below))
     await db.execute(delete(t.sanctions).where(t.sanctions.c.record < below, t.sanctions.c.ended > 0))
     await db.execute(delete(t.verifications).where(t.verifications.c.record < below, t.verifications.c.until < at_ms))
-    await db.execute(delete(t.requests).where(t.requests.c.record < below))
+    for table in (t.requests, t.pointed):
+        await db.execute(delete(table).where(table.c.record < below))
 
 
 @project.register
@@ -543,5 +652,6 @@ async def _(fact: CheckpointAnchored, db: AsyncConnection, _index: int, _at_ms: 
 
 
 @project.register
-async def _(fact: PolicyChanged, db: AsyncConnection, _index: int, _at_ms: int) -> None:
+async def _(fact: PolicyChanged, db: AsyncConnection, _index: int, at_ms: int) -> None:
+    await _asked_for_more(db, fact.policy, at_ms)
     await set_meta(db, "policy", fact.policy)

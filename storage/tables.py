@@ -1,8 +1,8 @@
 """The tables of the state database, all in one place to read.
 
-Everything here except `outbox` and `meta` is a projection of the journal (`storage/project.py`): it can be
-thrown away and made again. Times are milliseconds since 1970 UTC. A row born from a record has the index of
-that record, so that a row always leads back to its evidence.
+Everything here except `outbox`, `meta`, `link_requests` and `challenges...` is a projection of the journal
+(`storage/project.py`): it can be thrown away and made again. Times are milliseconds since 1970 UTC. A row born from a
+record has the index of that record, so that a row always leads back to its evidence.
 """
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, String, Table, Text
@@ -23,8 +23,8 @@ rooms = Table(
     metadata,
     Column("room", String, primary_key=True),
     Column("code", String, nullable=False, unique=True),
-    Column("purpose", String, nullable=False),  # group | desk | direct
-    Column("served", String, nullable=False, default="-"),  # the group's code, of a desk
+    Column("purpose", String, nullable=False),  # group | desk | direct | lobby
+    Column("served", String, nullable=False, default="-"),  # the group's code, of a desk or a lobby
     Column("direct_with", String, nullable=False, default=""),  # of a direct room
     Column("invited_by", String, nullable=False, default=""),  # of a group
     Column("condition", String, nullable=False, default="joining"),
@@ -35,6 +35,8 @@ rooms = Table(
     Column("created", Text, nullable=False, default=""),  # m.room.create: {"sender", "content"}
     Column("levels", Text, nullable=False, default=""),  # m.room.power_levels: content
     Column("entered", Integer, nullable=False),  # record
+    # Since when its members are asked to be verified as they are now, or the room is recorded.
+    Column("asked", Integer, nullable=False, server_default="0"),
 )
 
 # Who is in a room, as far as told; `role` is what its levels give.
@@ -46,8 +48,21 @@ members = Table(
     Column("membership", String, nullable=False),
     Column("display_name", Text, nullable=False, default=""),
     Column("role", String, nullable=False, default="member"),
+    Column("since", Integer, nullable=False, server_default="0"),  # when they were first seen there; 0: never in
 )
 Index("members_by_user", members.c.user)
+
+# What people below the level that a room asks for were told last, and when. `room` "": it concerns no room.
+pointed = Table(
+    "pointed",
+    metadata,
+    Column("room", String, primary_key=True),
+    Column("user", String, primary_key=True),
+    Column("step", String, primary_key=True),  # what `VerificationAsked` or `DoorAnswered` says; "removed"
+    Column("record", Integer, nullable=False),
+    Column("at", Integer, nullable=False),
+)
+Index("pointed_by_user", pointed.c.user)
 
 # Several accounts of one verified person share `person`; an account without a row is its own person.
 accounts = Table(
@@ -56,6 +71,40 @@ accounts = Table(
     Column("user", String, primary_key=True),
     Column("person", String, nullable=False),
     Column("language", String, nullable=False, default=""),
+)
+
+# That two accounts are of one person, as proved; `accounts.person` follows from all that hold (`linked_people.py`).
+links = Table(
+    "links",
+    metadata,
+    Column("record", Integer, primary_key=True),
+    Column("user", String, nullable=False),  # the account that joined
+    Column("to", String, nullable=False),
+    Column("at", Integer, nullable=False),
+    Column("ended", Integer, nullable=False, server_default="0"),  # it was a mistake
+)
+
+# The master key (cross-signing) that a verified account had when it was verified.
+pinned_keys = Table(
+    "pinned_keys",
+    metadata,
+    Column("user", String, primary_key=True),
+    Column("key", String, nullable=False),
+    Column("record", Integer, nullable=False),
+)
+
+# Who says that they are somebody who is known, and waits for that other account's word; for a day at most.
+link_requests = Table(
+    "link_requests",
+    metadata,
+    Column("user", String, primary_key=True),
+    Column("person", String, nullable=False),
+    Column("method", String, nullable=False),
+    Column("level", Integer, nullable=False),
+    Column("until", Integer, nullable=False),  # of the verification that they proved
+    Column("lapses", Integer, nullable=False),
+    Column("code", String, nullable=False, server_default=""),  # hashed; "": not asked for yet
+    Column("tries", Integer, nullable=False, server_default="0"),
 )
 
 verifications = Table(
@@ -304,6 +353,30 @@ holds = Table(
     Column("held", String, nullable=False),
     Column("corrections", Integer, nullable=False, default=0),
 )
+
+# Where somebody's verification stands while it goes on, sealed (`storage/challenges.py`). One a person.
+challenges = Table(
+    "challenges",
+    metadata,
+    Column("user", String, primary_key=True),
+    Column("method", String, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("started", Integer, nullable=False),
+    Column("until", Integer, nullable=False),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("poll", Integer, nullable=False, server_default="0"),  # when to look again; 0: never
+)
+
+# What was tried, for an hour or as long as the limits look back; `about` is an address, hashed with a key.
+challenge_attempts = Table(
+    "challenge_attempts",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", Integer, nullable=False),
+    Column("user", String, nullable=False),
+    Column("about", String, nullable=False, server_default=""),
+)
+Index("challenge_attempts_by_time", challenge_attempts.c.at)
 
 # What is still to be said to the homeserver. `txn` makes a repeat harmless.
 outbox = Table(

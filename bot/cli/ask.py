@@ -37,6 +37,11 @@ def asked_secret(key: str, option: str) -> str:
             return secret
 
 
+def asked_secret_or_nothing(key: str) -> str:
+    """The same, once; empty if nothing is typed."""
+    return getpass(f"{text(f'cli.init.ask.{key}')} {text('cli.init.or_nothing')}: ", stream=sys.stderr)
+
+
 def secret_from_stdin(option: str) -> str:
     """The next line of standard input. Raises `Invalid` if there is none."""
     secret = sys.stdin.readline().rstrip("\r\n")

@@ -1,7 +1,8 @@
 """`answerable check`: everything that can be known before trouble comes, each with its remedy.
 
-Rules this module keeps: it changes nothing, neither on disk nor on the homeserver, and logs nobody in, so it may
-be run at any time, also beside the running bot; exit code 1 if there is a problem, warnings do not count.
+Rules this module keeps: it changes nothing, neither on disk nor on the homeserver (but for what the store of keys notes
+of the homeserver's word), and logs nobody in, so it may be run at any time, also beside the running bot; exit code 1 if
+there is a problem, warnings do not count.
 Left to others: what is looked at on this machine (`check_here.py`) and on the homeserver (`check_there.py`).
 
 ``--json``: a list of objects with the keys `check`, `state` (ok, note, warning or problem), `key` (a stable name of
@@ -32,7 +33,9 @@ def check(
 ) -> None:
     """Look at everything."""
     from ..config import load_config
+    from .check_email import email
     from .check_here import here, other_rooms
+    from .check_issuers import issuers
     from .check_there import there
 
     admin_token = sys.stdin.readline().strip() if admin_token_stdin else ""
@@ -40,6 +43,8 @@ def check(
     findings = [
         ok("config", "config", file=config.file, rules=len(config.rules)),
         *here(config),
+        *email(config),
+        *issuers(config),
         *asyncio.run(there(config, admin_token, other_rooms(config.data_dir))),
     ]
     if json:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from moderation.errors import AnswerableError
 
+from .check_identity import identity
 from .findings import Finding, note, ok, problem, warning
 from .run import running_pid
 
@@ -32,6 +33,7 @@ def here(config: "Config") -> Iterator[Finding]:
     yield from _data_dir(config.data_dir)
     yield _space(config.data_dir)
     yield from _keys(config.data_dir)
+    yield from identity(config)
     yield from _database(config.data_dir)
     yield _running(config.data_dir)
 

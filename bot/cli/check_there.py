@@ -18,6 +18,7 @@ from moderation.power import POWER_LEVELS, Power
 
 from ..homeserver import Homeserver
 from ..homeserver_errors import Forbidden, HomeserverError, LoggedOut
+from .check_keys import keys
 from .findings import Finding, note, ok, problem, warning
 from .output import text, word
 from .session import stored_session
@@ -92,6 +93,7 @@ async def _account(config: "Config", admin_token: str, skip: frozenset[str]) -> 
     yield ok("login", "login", user=Who(session.user), device=session.device)
     homeserver = Homeserver(session)
     try:
+        yield await keys(config, session)
         yield await _rate_limit(homeserver, admin_token)
         async for finding in _rooms(homeserver, skip):
             yield finding

@@ -2,10 +2,11 @@
 
 With ``--json``: `parts` (erased, or with ``--dry-run`` to be erased), `record` (of the erasure; -1: none), `kept`
 (objects with `parts`, `duty`, `until`; duty "" is a measure or charge in force), `elsewhere` (records in which
-others name them).
+others name them), `identity` (what they proved about themselves: `claims` that go, `marks`: whether it stays known,
+unreadable, that their identifiers were used, `held`: `duty` and `until`, or null).
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -50,10 +51,20 @@ def _tell(done: dict[str, object], *, dry_run: bool) -> None:
         say("cli.erase.would", parts=done["parts"], yes=Code("--dry-run"))
     elif done["parts"]:
         say("cli.erase.done", parts=done["parts"], record=str(done["record"]))
-    else:
+    elif not any(done["identity"].values()):  # type: ignore[attr-defined]
         say("cli.erase.nothing")
+    _tell_identity(done["identity"], dry_run=dry_run)  # type: ignore[arg-type]
     for kept in done["kept"]:  # type: ignore[attr-defined]
         key = "own.erase.kept" if kept["until"] else "own.erase.kept-open"
         say(key, parts=kept["parts"], until=Moment(kept["until"]), duty=kept["duty"] or text("own.erase.duty-measure"))
     if done["elsewhere"]:
         say("cli.erase.elsewhere", count=done["elsewhere"])
+
+
+def _tell_identity(done: dict[str, Any], *, dry_run: bool) -> None:
+    if held := done["held"]:
+        say("cli.erase.identity_kept", until=Moment(held["until"]), duty=held["duty"])
+    elif done["claims"]:
+        say("cli.erase.identity_would" if dry_run else "cli.erase.identity", count=done["claims"])
+    if done["marks"] and not done["held"]:
+        say("cli.erase.identity_marks")

@@ -10,7 +10,7 @@ import asyncio
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,18 +20,24 @@ from moderation.notices import Who
 
 from .ask import asked, asked_secret, secret_from_env, secret_from_stdin
 from .init_file import Answers, config_text
+from .init_keys import KeyChoice, make_keys
+from .keys_here import must_be_new
 from .options import DEFAULT_CONFIG, ConfigFile, new_app
 from .output import say, tell, text
+
+if TYPE_CHECKING:
+    from ..config import Config
 
 app = new_app("cli.init.help")
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """How to log in: one of the two, and perhaps an admin's token beside it."""
+    """How to log in: one of the two, and perhaps a recovery key and an admin's token beside it."""
 
     password: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
+    recovery_key: str = field(default="", repr=False)
     admin_token: str = field(default="", repr=False)
 
 
@@ -53,6 +59,11 @@ def init(
     allow_invites: Annotated[list[str] | None, _option("--allow-invites", "allow_invites")] = None,
     language: Annotated[str, _option("--language", "language")] = "",
     data_dir: Annotated[str, _option("--data-dir", "data_dir")] = "data",
+    identity_key: Annotated[Path | None, _option("--identity-key", "identity_key")] = None,
+    recovery_key_stdin: Annotated[bool, _option("--recovery-key-stdin", "recovery_key_stdin")] = False,
+    recovery_key_out: Annotated[Path | None, _option("--recovery-key-out", "recovery_key_out")] = None,
+    reset_keys: Annotated[bool, _option("--reset-keys", "reset_keys")] = False,
+    no_keys: Annotated[bool, _option("--no-keys", "no_keys")] = False,
     yes: Annotated[bool, _option("--yes", "yes")] = False,
     force: Annotated[bool, _option("--force", "force")] = False,
 ) -> None:
@@ -60,6 +71,7 @@ def init(
     os.umask(0o077)
     file = config_file.expanduser().absolute()
     _refuse_to_replace(file, force=force)
+    must_be_new(recovery_key_out)
     user = user or asked("user", "--user", valid=is_user_id)
     answers = Answers(
         url=_url(homeserver or (f"https://{server_of(user)}" if yes else _ask_url(user))),
@@ -68,11 +80,13 @@ def init(
         language=language or _ask_language(yes=yes),
         operators=(operators := tuple(operator or _ask_operators(yes=yes))),
         allow_invites=tuple(allow_invites or _ask_inviters(operators, yes=yes)),
+        identity_key=str(identity_key.expanduser().absolute()) if identity_key else "",
     )
     _check(file, answers)
     asyncio.run(_server_answers(answers.url))
-    credentials = _credentials(password_stdin, password_env, token_stdin, admin_token_stdin)
-    asyncio.run(_set_up(file, answers, credentials))
+    credentials = _credentials(password_stdin, password_env, token_stdin, recovery_key_stdin, admin_token_stdin)
+    keys = KeyChoice(no_keys, reset_keys, yes, credentials.recovery_key, recovery_key_out)
+    asyncio.run(_set_up(file, answers, credentials, keys))
 
 
 def _refuse_to_replace(file: Path, *, force: bool) -> None:
@@ -89,7 +103,9 @@ def _check(file: Path, answers: Answers) -> None:
     parse_config(file, config_text(answers))
 
 
-def _credentials(password_stdin: bool, password_env: str, token_stdin: bool, admin_token_stdin: bool) -> Credentials:
+def _credentials(
+    password_stdin: bool, password_env: str, token_stdin: bool, recovery_key_stdin: bool, admin_token_stdin: bool
+) -> Credentials:
     """Secrets from where the options say; standard input gives one a line, the admin's token last."""
     if sum((password_stdin, bool(password_env), token_stdin)) > 1:
         raise Invalid(text("cli.init.one_credential"))
@@ -102,8 +118,9 @@ def _credentials(password_stdin: bool, password_env: str, token_stdin: bool, adm
         password = secret_from_env(password_env)
     else:
         password = asked_secret("password", "--password-stdin")
+    recovery_key = secret_from_stdin("--recovery-key-stdin") if recovery_key_stdin else ""
     admin_token = secret_from_stdin("--admin-token-stdin") if admin_token_stdin else ""
-    return Credentials(password, token, admin_token)
+    return Credentials(password, token, recovery_key, admin_token)
 
 
 async def _server_answers(url: str) -> None:
@@ -120,7 +137,7 @@ async def _server_answers(url: str) -> None:
         await homeserver.close()
 
 
-async def _set_up(file: Path, answers: Answers, credentials: Credentials) -> None:
+async def _set_up(file: Path, answers: Answers, credentials: Credentials, keys: KeyChoice) -> None:
     from ..config import ENV_FILE, parse_config
     from ..homeserver import Homeserver
     from .rate_limit import find_out
@@ -135,7 +152,9 @@ async def _set_up(file: Path, answers: Answers, credentials: Credentials) -> Non
         device = config.secrets.device_id
         session = await log_in(home.url, home.user, credentials.password, home.device_name, device)
     file.parent.mkdir(parents=True, exist_ok=True)
+    _make_identity_key(config)
     store_session(file.parent / ENV_FILE, session)
+    await make_keys(config, session, credentials.password, keys)
     write_private(file, config_text(answers))
     say("cli.init.done", file=file, env=file.parent / ENV_FILE, user=Who(session.user))
 
@@ -147,6 +166,20 @@ async def _set_up(file: Path, answers: Answers, credentials: Credentials) -> Non
         await homeserver.close()
     say(f"cli.init.limit.{limit}", user=Who(session.user), url=answers.url)
     say("cli.init.next", user=Who(session.user))
+
+
+def _make_identity_key(config: "Config") -> None:
+    """Make the key of the identity store where it was asked for; one that is there already is taken."""
+    from ..identity_key import given_key
+    from .identity import make_key_outside
+
+    path = config.identity_key_file
+    if path is None:
+        return
+    if not path.exists():
+        say("cli.init.identity_key", file=path, id=make_key_outside(path, config.data_dir))
+    elif wrong := given_key(config, {}).wrong:
+        raise Refused(f"cli.identity.wrong.{wrong}", file=path)
 
 
 def _ask_url(user: str) -> str:

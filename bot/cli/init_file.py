@@ -24,6 +24,7 @@ class Answers:
     language: str
     operators: tuple[str, ...]
     allow_invites: tuple[str, ...]
+    identity_key: str = ""  # where the key of the identity store lies
 
 
 def config_text(answers: Answers) -> str:
@@ -49,6 +50,8 @@ def _lines(answers: Answers) -> Iterator[str]:
     yield from (*comment("allow_invites"), f"allow_invites = {_list(answers.allow_invites)}")
     yield from ("", "[records]", *comment("content"), 'content = "full"')
     yield from (*comment("retention"), 'retention = "190d"')
+    if answers.identity_key:
+        yield from ("", "[identity]", *comment("identity_key"), f"key_file = {_quoted(answers.identity_key)}")
     yield from ("", *comment("rules"), *_example_rule(answers.language))
 
 

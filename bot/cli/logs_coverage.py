@@ -1,15 +1,16 @@
 """`answerable logs coverage`: what the bot did not see, by room and time, and why; and when it did not run.
 
 It tells no content, so no reason is needed. ``--json``: an object with the keys `unseen` (objects with `room` (group
-code, or null), `what`, `count`, `first` and `last` (times), `records` (numbers of the records that say so)) and `off`
-(objects with `from` and `to` (times, or null where not known) and `stopped`: whether it stopped in good order).
+code, or null), `what`, `code` (of "undecryptable": why, as known by now; else null), `count` (of "down": minutes),
+`first` and `last` (times), `records` (numbers of the records that say so)) and `off` (objects with `from` and `to`
+(times, or null where not known) and `stopped`: in good order). What could be read later is not listed.
 
 What was posted while the bot did not run is fetched when it starts; what could not be fetched is a gap, and listed.
 Left to others: noticing it (`bot/gaps.py`, `bot/receive.py`).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ class Unseen:
     room: str | None
     what: str
     first: str
+    code: str | None = None
     last: str = ""
     count: int = 0
     records: list[int] = field(default_factory=list)
@@ -73,7 +75,7 @@ def coverage(
         as_json({"unseen": [_unseen_json(row) for row in found.unseen], "off": [_off_json(off) for off in found.off]})
         return
     for row in found.unseen:
-        say("cli.logs.unseen_row", room=row.room or "-", what=_why(row.what), count=row.count, when=_when(row),
+        say("cli.logs.unseen_row", room=row.room or "-", what=_why(row), count=row.count, when=_when(row),
             record=str(row.records[0]))  # fmt: skip
     for off in found.off:
         _tell_off(off)
@@ -83,44 +85,62 @@ def coverage(
 
 def look(folder: Path, query: "Query", bar: Bar | None = None) -> Coverage:
     """Go through the records that say something was not seen. Raises `Broken` at a damaged line."""
-    rows: dict[tuple[str | None, str, str], Unseen] = {}
+    unseen: dict[int, dict[str, Any]] = {}  # by record
     off: list[Off] = []
     stopped: str | None = None
     runs = False
-    for skeleton in _skeletons(folder, query, bar):
+    for skeleton, asked in _skeletons(folder, query, bar):
         at = str(skeleton["t"])
+        if not asked:
+            _learn(unseen, skeleton)
+            continue
         match skeleton["k"]:
-            case "coverage":
+            case "coverage" if skeleton.get("what") != "withheld":
                 if not query.groups or skeleton.get("g") in query.groups:
-                    _add(rows, skeleton)
+                    unseen[skeleton["i"]] = skeleton
             case "stop":
                 stopped, runs = at, False
             case "start":
                 if stopped is not None or runs:
                     off.append(Off(stopped, at))
                 stopped, runs = None, True
+            case _:
+                _learn(unseen, skeleton)
     if stopped is not None:
         off.append(Off(stopped, None))
+    rows: dict[tuple[str | None, str, str | None, str], Unseen] = {}
+    for skeleton in unseen.values():
+        _add(rows, skeleton)
     return Coverage(list(rows.values()), off)
 
 
-def _add(rows: dict[tuple[str | None, str, str], Unseen], skeleton: dict[str, Any]) -> None:
+def _learn(unseen: dict[int, dict[str, Any]], skeleton: dict[str, Any]) -> None:
+    """What was learnt later: an event was read after all, or why it cannot be."""
+    if skeleton.get("what") == "withheld" and skeleton.get("on") in unseen:
+        unseen[skeleton["on"]]["code"] = skeleton.get("code")
+    unseen.pop(skeleton.get("late", -1), None)
+
+
+def _add(rows: dict[tuple[str | None, str, str | None, str], Unseen], skeleton: dict[str, Any]) -> None:
     at, what, group = str(skeleton["t"]), str(skeleton.get("what", "-")), skeleton.get("g")
-    row = rows.setdefault((group, what, at[:10]), Unseen(group, what, at))
+    code = str(skeleton.get("code", "-")) if what == "undecryptable" else None
+    row = rows.setdefault((group, what, code, at[:10]), Unseen(group, what, at, code))
     row.last = at
-    row.count += skeleton.get("count", 0) or 0
+    count = skeleton.get("count", 0) or 0
+    row.count += count // 60_000 if what == "down" else count
     if len(row.records) < _MOST_NUMBERS:
         row.records.append(skeleton["i"])
 
 
-def _skeletons(folder: Path, query: "Query", bar: Bar | None) -> Iterator[dict[str, Any]]:
+def _skeletons(folder: Path, query: "Query", bar: Bar | None) -> Iterator[tuple[dict[str, Any], bool]]:
+    """What may matter, and whether it is of the time that is asked about; what is not was learnt after it."""
     from storage.records.days import DamagedDay, Lines, list_days
     from storage.records.line import BadLine, open_line, time_text
 
-    days = [day for day in list_days(folder / "day") if query.may_be_in(day)]
+    days = [day for day in list_days(folder / "day") if replace(query, until_ms=None).may_be_in(day)]
     since = "" if query.since_ms is None else time_text(query.since_ms)
     until = "~" if query.until_ms is None else time_text(query.until_ms)
-    needles = [b'"k":"coverage"', b'"k":"start"', b'"k":"stop"']
+    needles = [b'"k":"coverage"', b'"k":"start"', b'"k":"stop"', b'"late":']
     for done, day in enumerate(days):
         if bar:
             bar(text("cli.logs.looking"), done, len(days))
@@ -128,15 +148,20 @@ def _skeletons(folder: Path, query: "Query", bar: Bar | None) -> Iterator[dict[s
         try:
             for number, raw in Lines(day.path).holding(needles):  # noqa: B007  (told below)
                 skeleton = open_line(raw).skeleton
-                if skeleton["k"] in ("coverage", "start", "stop") and since <= str(skeleton["t"]) < until:
-                    yield dict(skeleton)
+                at = str(skeleton["t"])
+                if at >= since and (skeleton["k"] in ("coverage", "start", "stop") or "late" in skeleton):
+                    yield dict(skeleton), at < until
         except (BadLine, DamagedDay) as error:
             raise Broken(f"{day.path}, line {number}: it cannot be read ({error.code})") from error
 
 
-def _why(what: str) -> str:
-    key = f"cli.logs.unseen.{what}"
-    return text(key) if Catalog.load().has(key) else what
+def _why(row: Unseen) -> str:
+    known, key = Catalog.load(), f"cli.logs.unseen.{row.what}"
+    what = text(key) if known.has(key) else row.what
+    if row.code in (None, "-"):
+        return what
+    key = f"cli.logs.sealed.{row.code.removeprefix('m.').replace('_', '-')}"
+    return text("cli.logs.unseen_because", what=what, why=text(key) if known.has(key) else row.code)
 
 
 def _when(row: Unseen) -> str:
@@ -162,6 +187,7 @@ def _unseen_json(row: Unseen) -> dict[str, Any]:
     return {
         "room": row.room,
         "what": row.what,
+        "code": row.code,
         "count": row.count,
         "first": row.first,
         "last": row.last,

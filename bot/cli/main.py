@@ -36,6 +36,7 @@ COMMANDS = (
     Lazy("run", "bot.cli.run"),
     Lazy("rooms", "bot.cli.rooms"),
     Lazy("members", "bot.cli.members"),
+    Lazy("unlink", "bot.cli.unlink"),
     Lazy("cases", "bot.cli.cases"),
     Lazy("credit", "bot.cli.credit"),
     Lazy("decide", "bot.cli.decide"),
@@ -45,6 +46,9 @@ COMMANDS = (
     Lazy("tasks", "bot.cli.tasks"),
     Lazy("dossier", "bot.cli.dossier"),
     Lazy("logs", "bot.cli.logs"),
+    Lazy("keys", "bot.cli.keys"),
+    Lazy("identity", "bot.cli.identity"),
+    Lazy("roster", "bot.cli.roster"),
     Lazy("erase", "bot.cli.erase"),
     Lazy("demo", "bot.cli.demo"),
 )

@@ -19,6 +19,7 @@ from moderation.orders import Order
 from moderation.policy import Policy
 
 from ..knowledge import Knowledge
+from ..verify.asking import Asking
 from .parse import Given
 
 Who = Literal["everyone", "manager"]
@@ -56,6 +57,7 @@ class Call:
     bot: UserId
     words: Words
     zone: str  # the time zone of this deployment
+    verification: Asking | None = None  # None: there is no identity store
 
     @property
     def caller(self) -> UserId:

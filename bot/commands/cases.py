@@ -92,7 +92,7 @@ async def ack(call: Call) -> Reply:
 async def note(call: Call) -> Reply:
     """Leave a note on a case for those who handle it."""
     found, _ = await _find(call, call.given.case or 0)
-    if call.caller == found.subject:
+    if found.is_about(call.caller):
         raise Refused("error.case.own", n=found.n)
     if not call.given.reason.strip():
         raise Refused("error.missing.words")
@@ -103,7 +103,7 @@ async def note(call: Call) -> Reply:
 
 async def _reported(call: Call, found: CaseView) -> tuple[Line, ...]:
     """The reports; who reported is named to whoever handles the case and asks alone: others may read the desk later."""
-    names = call.caller != found.subject and call.here.purpose != "desk"
+    names = not found.is_about(call.caller) and call.here.purpose != "desk"
     return report_lines(found, await views.reports_of(call.db, found.n), names=names)
 
 
@@ -123,7 +123,7 @@ async def why(call: Call) -> Reply:
     if not n:
         return Reply((line("why.none"),), private=True)
     found = await views.case_view(call.db, n)
-    if found is None or found[0].subject != call.caller:
+    if found is None or not found[0].is_about(call.caller):
         raise Refused("error.case.none", n=n)
     return Reply(await _statement(call, *found), private=True)
 
@@ -154,7 +154,7 @@ async def pressed(call: Call, n: int, key: str) -> Reply | None:
         return None
     require("decide", call.caller, call.group, call.policy)
     found, _ = await _find(call, n)
-    seen = found.state == "open" and found.subject != call.caller
+    seen = found.state == "open" and not found.is_about(call.caller)
     facts = acknowledge(found, call.caller, call.group, call.policy, on=call.on) if seen else ()
     rows = await views.cases_of(call.db, found.subject, call.group.room, MAX_CASES)
     lines = [line("history.head", who=Who(found.subject), count=len(rows))]

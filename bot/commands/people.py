@@ -1,11 +1,18 @@
-"""vouch: what people say about other people."""
+"""vouch, unvouch: what people say about other people, and take back."""
 
 from moderation import orders
 from moderation.credit import balance
+from moderation.errors import Refused
+from moderation.facts import Fact
+from moderation.ids import RoomId, UserId
+from moderation.neglect import neglected
 from moderation.notices import Moment, Who, line
+from moderation.own_rules import FALSE_VOUCH
 from storage import views
 
 from .call import Call, Command, Reply
+
+FALSE = ("false", "不实", "虚假")
 
 
 async def vouch(call: Call) -> Reply:
@@ -24,4 +31,33 @@ async def vouch(call: Call) -> Reply:
     return Reply((line("done.vouch", who=Who(target), until=Moment(until)),), facts)
 
 
-COMMANDS = (Command("vouch", "manager", "user", vouch),)
+async def unvouch(call: Call) -> Reply:
+    """Take it back; or say, as owner or operator, that it was false, which counts against whoever vouched."""
+    target = call.given.user
+    assert target is not None
+    first, _, reason = call.given.reason.partition(" ")
+    false = first.lower() in FALSE
+    if first and not false:
+        raise Refused("error.superfluous", words=call.given.reason[:60])
+    if false and not reason.strip():
+        raise Refused("error.missing.words")
+    vouches = await views.vouches_for(call.db, target, call.now_ms)
+    facts, accused = orders.unvouch(await call.order(target), vouches, false=false)
+    for number, voucher in enumerate(accused):
+        room = next(each.room for each in vouches if each.by == voucher)
+        facts = (*facts, *await _charged(call, voucher, room, reason.strip(), call.knowledge.next_case + number))
+    key = "done.unvouch-false" if accused else "done.unvouch"
+    return Reply((line(key, who=Who(target)),), facts)
+
+
+async def _charged(call: Call, voucher: UserId, room: RoomId, reason: str, n: int) -> tuple[Fact, ...]:
+    """The case about who vouched for somebody they did not know, in the room where they did."""
+    there = await call.knowledge.room(call.db, room) or call.group
+    context = await call.knowledge.context(call.db, there, voucher, call.now_ms)
+    return neglected(context, FALSE_VOUCH, n=n, about=0, policy=call.policy, on=call.on, by=call.caller, reason=reason)
+
+
+COMMANDS = (
+    Command("vouch", "manager", "user", vouch),
+    Command("unvouch", "everyone", "user reason*", unvouch, inside=True),
+)

@@ -11,18 +11,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.consequences import OFFERED
 from moderation.context import RoomView
 from moderation.errors import Refused
-from moderation.events import MessagePosted, ReactionGiven
+from moderation.events import MessagePosted, ReactionGiven, Received
 from moderation.ids import GroupCode, UserId
-from moderation.notices import Code, Line, Moment, Phrase, RoomName, Span, Value, Who, line
+from moderation.notices import Code, Line, Phrase, line
 from moderation.policy import Policy
 from moderation.responsibility import is_operator
 from storage import views
 
 from ..knowledge import Knowledge
+from ..refusals import refusal_line
 from ..turn import Answer
+from ..verify.asking import Asking
+from ..verify.hush import NAME, Hush
 from .call import Call, Command, Reply, Words, answered, discreet
 from .cases import pressed
-from .parse import Given, Spoken, bind, is_command, read
+from .parse import MAX_REASON, Given, Spoken, bind, is_command, read
 from .report import flag, reports
 from .rights import manages
 from .table import COMMANDS
@@ -33,17 +36,38 @@ CLOSE = 0.7  # how much a mistyped command must look like one of ours to be answ
 class Commands:
     """The `Responder` of the pipeline."""
 
-    def __init__(self, knowledge: Knowledge, policy: Policy, bot: UserId, prefix: str, words: Words, zone: str) -> None:
+    def __init__(
+        self,
+        knowledge: Knowledge,
+        policy: Policy,
+        bot: UserId,
+        prefix: str,
+        words: Words,
+        zone: str,
+        verification: Asking | None = None,
+    ) -> None:
         self._knowledge = knowledge
         self._policy = policy
         self._bot = bot
         self._prefix = prefix
         self._words = words
         self._zone = zone
+        self._verification = verification
+        self._hush = verification.hush if verification is not None else Hush(prefix)
 
     def asks(self, event: MessagePosted | ReactionGiven) -> bool:
         """Whether the event may ask something of us."""
-        return isinstance(event, ReactionGiven) or is_command(event.body, self._prefix)
+        if isinstance(event, ReactionGiven) or is_command(event.body, self._prefix):
+            return True
+        return not event.asks_to_verify and self._hush.asks(event)
+
+    async def begin(self, db: AsyncConnection) -> None:
+        """Read what must be known before the first message."""
+        await self._hush.begin(db)
+
+    def hushed(self, event: Received, *, direct: bool) -> bool:
+        """Whether the words of this are not to be recorded."""
+        return self._hush.covers(event, direct=direct)
 
     async def respond(
         self, db: AsyncConnection, event: MessagePosted | ReactionGiven, room: RoomView, on: int
@@ -51,13 +75,17 @@ class Commands:
         """The answer, or None if nothing was asked."""
         if isinstance(event, ReactionGiven):
             return await self._reaction(db, event, room, on)
-        spoken = read(event, self._prefix)
+        spoken = self._verifying(event, room) or read(event, self._prefix)
         if spoken is None:
             return None
         command = COMMANDS.get(spoken.name)
         if command is None:
             return self._unknown(spoken, event, room, on, db)
         return await self._command(db, command, spoken, event, room, on)
+
+    def _verifying(self, event: MessagePosted, room: RoomView) -> Spoken | None:
+        words = self._hush.words(event, direct=room.purpose == "direct")
+        return Spoken(NAME, tuple(words.split()), too_long=len(words) > MAX_REASON) if words is not None else None
 
     async def _command(
         self, db: AsyncConnection, command: Command, spoken: Spoken, event: MessagePosted, room: RoomView, on: int
@@ -200,13 +228,14 @@ class Commands:
             bot=self._bot,
             words=self._words,
             zone=self._zone,
+            verification=self._verification,
         )
 
     def _answer(self, call: Call, reply: Reply) -> Answer:
         return Answer(reply.facts, (*answered(call, reply), *reply.actions))
 
     def _refusal(self, refused: Refused, command: Command | None) -> tuple[Line, ...]:
-        first = Line(refused.key, {name: _shown(name, value) for name, value in refused.fields.items()})
+        first = refusal_line(refused)
         if command is None or not refused.key.startswith(_ABOUT_WORDS):
             return (first,)
         return (
@@ -229,16 +258,3 @@ _ABOUT_WORDS = (
     "error.report.link",
     "error.report.reply",
 )
-
-
-def _shown(name: str, value: object) -> Value:
-    """A field of a refusal as the kind of value it is."""
-    if name == "who":
-        return Who(str(value))
-    if name == "room":
-        return RoomName(str(value))
-    if name == "state":
-        return Phrase(f"state.{value}")
-    if name == "until":
-        return Moment(int(str(value)))
-    return value if isinstance(value, int | str | Code | Span) else str(value)

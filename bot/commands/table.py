@@ -1,6 +1,6 @@
 """COMMANDS: every command by its names. Data to read; nothing registers itself by being imported."""
 
-from . import about, cases, credit, duty, measures, own, people, report, room
+from . import about, cases, credit, duty, measures, own, people, report, room, verify
 from .call import Command
 
 
@@ -14,6 +14,7 @@ def _table() -> dict[str, Command]:
         *duty.COMMANDS,
         *report.COMMANDS,
         *own.COMMANDS,
+        *verify.COMMANDS,
         *measures.COMMANDS,
         *room.COMMANDS,
     )

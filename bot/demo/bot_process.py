@@ -42,7 +42,7 @@ c = 25
 minor = "72h"
 moderate = "72h"
 serious = "24h"
-severe = "7s"
+severe = "12s"
 
 [standing]
 overdue = 61

@@ -140,3 +140,13 @@ class NotSeen(Fact):
     what: Literal["gap", "torn", "failed", "down"]
     count: int = 0  # "down": milliseconds in which the bot could not see or say anything
     detail: str = unowned()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotRead(Fact):
+    """Why the event recorded at `on` cannot be read, learnt after it was recorded."""
+
+    KIND: ClassVar[str] = "coverage"
+
+    what: Literal["withheld"] = "withheld"
+    code: str

@@ -9,13 +9,13 @@ from .base import Fact, person, unowned
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomEntered(Fact):
-    """The bot serves a room from now on. `purpose` says what the room is for; `served` is the group of a desk."""
+    """The bot serves a room from now on. `purpose` says what it is for; `served` is the group of a desk or a lobby."""
 
     KIND: ClassVar[str] = "state"
 
     what: Literal["entered"] = "entered"
     code: GroupCode
-    purpose: Literal["group", "desk", "direct"]
+    purpose: Literal["group", "desk", "direct", "lobby"]
     served: str = "-"  # group code
     room_id: str = unowned()
     via: str = unowned()

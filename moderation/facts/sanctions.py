@@ -11,7 +11,7 @@ SanctionKind = Literal["redact", "warn", "mute", "demote", "kick", "ban", "recti
 OF_ROOMS: frozenset[SanctionKind] = frozenset({"rectify", "suspend", "close"})
 # Those that hold over time and are reconciled with the room; the others happen once.
 LASTING: frozenset[SanctionKind] = frozenset({"mute", "demote", "ban", *OF_ROOMS})
-Basis = Literal["rule", "decision", "command", "credit", "interim", "standing", "neglect", "operator"]
+Basis = Literal["rule", "decision", "command", "credit", "interim", "standing", "neglect", "operator", "verification"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class SanctionEnded(Fact):
     step: Literal["end"] = "end"
     start: int
     kind: SanctionKind
-    why: Literal["time", "credit", "reversed", "command", "overtaken", "standing", "mended"]
+    why: Literal["time", "credit", "reversed", "command", "overtaken", "standing", "mended", "verified", "settings"]
     n: int = 0
     subject: UserId = person()
     by: UserId = person()

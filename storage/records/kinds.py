@@ -50,6 +50,7 @@ def _word(doc: str) -> Field:
 _N = _int("number of the case")
 _ON = _int("index of the record it is about; -1: none")
 _MESSAGE = _int("index of the record of the message, if a report pointed to it; left out: it is `on`")
+_LATE = _int("index of the record that said it could not be read; its key came later")
 _RULE = _word("name of the rule")
 _CLASS = _word("minor, moderate, serious or severe; -: none applies")
 _ASKED = _word("whose word it waits for: owner or operator; left out: managers")
@@ -108,17 +109,35 @@ KINDS: dict[str, Kind] = {
     "verify": Kind(
         "A step of somebody's verification.",
         {
-            "step": _word("verified or revoked"),
-            "method": _word("vouch, roster, email or oidc"),
+            "step": _word(
+                "verified or revoked; linked, unlinked: two accounts of one person; pinned: a master key; asked,"
+                " door: somebody was pointed to it, also at the door of a room"
+            ),
+            "what": _word(
+                "what they were told: reminded, held, halfway, managing, expires or lapsed; at the door: knocked,"
+                " waiting, admitted or refused"
+            ),
+            "method": _word("vouch, roster, email or oidc; of a link: confirmed or oidc"),
             "level": _int("level reached, 0 to 3"),
             "until": _UNTIL,
+            "start": _int("index of the record of the link that was a mistake"),
+            "undoes": _int("index of the verification that is revoked"),
+            "why": _word("why it was revoked: key or false; left out: not said"),
             "on": _ON,
         },
-        _SUBJECT,
+        {
+            **_SUBJECT,
+            "key": "public half of the master key that the account had",
+            "reason": "why",
+            "reader": "user of the operating system",
+        },
     ),
     "message": Kind(
         "A message, sticker, poll, reaction or any other event that is no state was received.",
-        {"media": _word("image, video, audio, file, sticker or location")},
+        {
+            "media": _word("image, video, audio, file, sticker or location"),
+            "late": _LATE,
+        },
         {
             **_EVENT,
             "body": "its text",
@@ -128,7 +147,11 @@ KINDS: dict[str, Kind] = {
             "posted": "1: a message whose words are not kept",
         },
     ),
-    "edit": Kind("A message was edited.", {}, {**_EVENT, "body": "its text", "content": "the rest of its content"}),
+    "edit": Kind(
+        "A message was edited.",
+        {"late": _LATE},
+        {**_EVENT, "body": "its text", "content": "the rest of its content"},
+    ),
     "redact": Kind("A message was taken back or removed.", {}, {**_EVENT, "target": "event id of the message"}),
     "media": Kind(
         "A file was received: its hash and size.",
@@ -145,8 +168,8 @@ KINDS: dict[str, Kind] = {
         {
             "what": _word("event, entered, condition or language"),
             "code": _word("the room's group code"),
-            "purpose": _word("group, desk or direct"),
-            "served": _word("the group that a desk serves"),
+            "purpose": _word("group, desk, direct or lobby"),
+            "served": _word("the group that a desk or a lobby serves"),
             "condition": _word("joining, announced, observing, protected or left"),
             "lang": _word("en or zh"),
             "on": _ON,
@@ -220,11 +243,13 @@ KINDS: dict[str, Kind] = {
             "kind": _word("redact, warn, mute, demote, kick or ban; of a room: rectify, suspend or close"),
             "until": _UNTIL,
             "n": _N,
-            "basis": _word("rule, interim, decision, command, credit, standing, neglect or operator"),
+            "basis": _word("rule, interim, decision, command, credit, standing, neglect, operator or verification"),
             "rule": _RULE,
             "credit": _int("the balance it rested on"),
             "start": _int("index of the record that began it"),
-            "why": _word("why it ended: time, credit, standing, reversed, command, overtaken or mended"),
+            "why": _word(
+                "why it ended: time, credit, standing, reversed, command, overtaken, mended, verified or settings"
+            ),
             "on": _ON,
         },
         {**_BY, "event": "the message", "reader": "user of the operating system, at the command line"},
@@ -307,9 +332,14 @@ KINDS: dict[str, Kind] = {
         {"policy": "the whole policy as JSON"},
     ),
     "access": Kind(
-        "Somebody read other people's content at the command line.",
-        {"what": _word("which command"), "on": _ON},
-        {"reader": "user of the operating system", "reason": "why", "filters": "what was asked for"},
+        "Somebody read other people's content at the command line; identity: what a person proved about themselves.",
+        {"what": _word("which command"), "n": _N, "on": _ON},
+        {
+            **_SUBJECT,
+            "reader": "user of the operating system",
+            "reason": "why",
+            "filters": "what was asked for",
+        },
     ),
     "export": Kind(
         "Records left the log as an export.",
@@ -354,8 +384,12 @@ KINDS: dict[str, Kind] = {
     "coverage": Kind(
         "Something the bot did not see, could not read, or could not keep.",
         {
-            "what": _word("gap, torn, failed, unreadable, undecryptable, down, or clock: times went back"),
+            "what": _word(
+                "gap, torn, failed, unreadable, undecryptable, down, clock: times went back, or withheld: why the event"
+                " recorded at `on` cannot be read, learnt later"
+            ),
             "count": _int("how much of it; of down: milliseconds"),
+            "code": _word("of undecryptable and withheld: why the sender gave no key, or what is wrong"),
             "on": _ON,
         },
         {**_EVENT, "detail": "what is known of it", "problem": "what could not be read", "raw": "as received"},
@@ -375,6 +409,19 @@ KINDS: dict[str, Kind] = {
         "A person asked for something about their own data.",
         {"what": _word("mydata, erase or receipt"), "on": _ON},
         _SUBJECT,
+    ),
+    "identity": Kind(
+        "What members proved about themselves was destroyed, or the key that opens it was changed.",
+        {
+            "step": _word("forgotten; of a change of keys: begun or done"),
+            "what": _word("request, operator or retention"),
+            "count": _int("claims that were destroyed"),
+            "marks": _int("1: that their identifiers were used stays known, unreadable"),
+            "key": _word("first 8 bytes of the SHA-256 of the new key"),
+            "was": _word("of the key before"),
+            "on": _ON,
+        },
+        {"reader": "user of the operating system", "reason": "why"},
     ),
     "disclosure": Kind(
         "A person was given what is held on them, or the receipt of a message.",

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.ids import RoomId, UserId
+from moderation.ids import PersonId, RoomId, UserId
 
 from .. import tables as t
+from ..project import person_of
 from .rooms import ACTIVE_GROUP
 
 
@@ -32,6 +33,26 @@ async def accounts_of_all(db: AsyncConnection, users: Iterable[UserId]) -> dict[
         first = {person} if person not in persons else set()
         found[user] = tuple(sorted(UserId(each) for each in {user, *first, *linked[person]}))
     return found
+
+
+async def persons_linked(db: AsyncConnection) -> frozenset[str]:
+    """Everybody whom accounts are linked to; their own first account may be gone."""
+    return frozenset(row.person for row in await db.execute(select(t.accounts.c.person).distinct()))
+
+
+async def ever_linked(db: AsyncConnection) -> tuple[PersonId, ...]:
+    """Every account that is or was linked to another."""
+    found: set[str] = set()
+    for column in (t.links.c.user, t.links.c.to):
+        found.update(row[0] for row in await db.execute(select(column).distinct()))
+    return tuple(PersonId(each) for each in sorted(found))
+
+
+async def person_who_proved(db: AsyncConnection, record: int, otherwise: PersonId) -> PersonId:
+    """The person of the account that was verified by this record; where none is known, of `otherwise`."""
+    v = t.verifications.c
+    user = await db.scalar(select(v.user).where(v.record == record, v.user != ""))
+    return PersonId(await person_of(db, UserId(user or otherwise)))
 
 
 async def groups_of_person(db: AsyncConnection, user: UserId, *, joined: bool = False) -> tuple[RoomId, ...]:

@@ -1,6 +1,7 @@
 """Cases: as they stand, by their cards, of a person, waiting."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.engine import Row
@@ -13,6 +14,7 @@ from moderation.own_rules import OVERDUE
 
 from .. import tables as t
 from ..project import POSTED, person_of
+from .accounts import accounts_of_all
 
 
 async def case_view(db: AsyncConnection, n: int) -> tuple[CaseView, Row[tuple[object, ...]]] | None:
@@ -26,7 +28,10 @@ async def case_view(db: AsyncConnection, n: int) -> tuple[CaseView, Row[tuple[ob
         .where(t.evidence.c.n == n)
         .order_by(t.evidence.c.record)
     )
-    return _case(row, tuple(events), await _measures_taken(db, row.person, n)), row
+    people = await accounts_of_all(db, [row.subject, row.by])
+    accounts, deciders = (frozenset(people[user]) if user else frozenset() for user in (row.subject, row.by))
+    case = _case(row, tuple(events), await _measures_taken(db, row.person, n))
+    return replace(case, accounts=accounts, deciders=deciders), row
 
 
 async def _measures_taken(db: AsyncConnection, person: str, n: int) -> frozenset[tuple[SanctionKind, EventId]]:
@@ -87,7 +92,8 @@ async def cases_of(db: AsyncConnection, user: UserId, room: RoomId, limit: int) 
 
 async def newest_case_of(db: AsyncConnection, user: UserId) -> int:
     """The number of the newest case about somebody; 0 if there is none."""
-    return int(await db.scalar(select(func.max(t.cases.c.n)).where(t.cases.c.subject == user)) or 0)
+    person = await person_of(db, user)
+    return int(await db.scalar(select(func.max(t.cases.c.n)).where(t.cases.c.person == person)) or 0)
 
 
 async def recent_cases(db: AsyncConnection, person: str, since: int) -> dict[tuple[RoomId, str], CaseView]:

@@ -55,10 +55,10 @@ async def all_dossiers(db: AsyncConnection) -> tuple[Dossier, ...]:
 
 async def hidden_from(db: AsyncConnection, user: UserId) -> tuple[frozenset[int], frozenset[int]]:
     """Of what is held on a person, what they are not told of: the files, and all records that speak of them."""
-    files = [each for each in await all_dossiers(db) if each.subject == user and each.hidden]
-    tasks = await db.execute(
-        select(t.tasks.c.record).where(t.tasks.c.task == "dossier", t.tasks.c.subject == user, t.tasks.c.done == 0)
-    )
+    accounts = await accounts_of(db, user)
+    files = [each for each in await all_dossiers(db) if each.subject in accounts and each.hidden]
+    open_task = (t.tasks.c.task == "dossier", t.tasks.c.subject.in_(accounts), t.tasks.c.done == 0)
+    tasks = await db.execute(select(t.tasks.c.record).where(*open_task))
     records = {row.record for row in tasks} | {each.task for each in files if each.task >= 0}
     for each in files:
         records |= {each.record, *(int(step.record) for step in each.steps)}

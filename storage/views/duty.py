@@ -9,6 +9,7 @@ from moderation.ids import RoomId, UserId
 from moderation.own_rules import NOBODY
 
 from .. import tables as t
+from .accounts import accounts_of_all
 from .rooms import ACTIVE_GROUP
 
 
@@ -24,9 +25,12 @@ async def duty_of(db: AsyncConnection, room: RoomView, operators: tuple[str, ...
     demoted = await db.execute(
         select(s.subject).where(s.kind == "demote", s.ended == 0, or_(s.room == room.room, s.room == ""))
     )
-    for row in demoted:
-        if room.power.role(row.subject) != "owner":  # over an owner the bot has no power
-            joined.pop(UserId(row.subject), None)
+    people = await accounts_of_all(db, [row.subject for row in demoted])
+    for user in (each for accounts in people.values() for each in accounts):
+        if room.power.role(user) != "owner":  # over an owner the bot has no power
+            joined.pop(user, None)
+    operating = tuple(UserId(user) for user in operators)
+    several = await accounts_of_all(db, (*joined, *operating))
     last = await db.scalar(
         select(func.max(t.cases.c.opened)).where(
             t.cases.c.room == room.room, t.cases.c.rule == NOBODY, t.cases.c.outcome != "dismissed"
@@ -35,17 +39,21 @@ async def duty_of(db: AsyncConnection, room: RoomView, operators: tuple[str, ...
     return Duty(
         owners=tuple(sorted(user for user, role in joined.items() if role == "owner")),
         managers=tuple(sorted(user for user, role in joined.items() if role == "manager")),
-        operators=tuple(UserId(user) for user in operators),
+        operators=operating,
         away=frozenset(await away_now(db, now_ms)),
         roster={user: hours for user, hours in (await roster_of(db, room.room)).items() if user in joined},
         nobody_ms=int(last or 0),
+        accounts={user: frozenset(accounts) for user, accounts in several.items() if len(accounts) > 1},
     )
 
 
 async def away_now(db: AsyncConnection, now_ms: int) -> dict[UserId, int]:
-    """Who is away, and until when."""
-    rows = await db.execute(select(t.away.c.user, t.away.c.until).where(t.away.c.until > now_ms))
-    return {UserId(row.user): row.until for row in rows}
+    """Who is away, by all of their accounts, and until when."""
+    a = t.away.c
+    rows = await db.execute(select(a.user, a.until).where(a.until > now_ms).order_by(a.until))
+    away = {UserId(row.user): row.until for row in rows}
+    people = await accounts_of_all(db, away) if away else {}
+    return {account: until for user, until in away.items() for account in people[user]}
 
 
 async def roster_of(db: AsyncConnection, room: RoomId) -> dict[UserId, str]:

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.ids import EventId, RoomId, UserId
 
 from .. import tables as t
-from ..project import POSTED
+from ..project import POSTED, UNREAD
 
 
 async def recent_times(db: AsyncConnection, room: RoomId, sender: UserId, since_ms: int, limit: int) -> list[int]:
@@ -37,6 +37,13 @@ async def known_events(db: AsyncConnection, ids: Sequence[str]) -> set[str]:
         rows = await db.execute(select(t.events.c.event).where(t.events.c.event.in_(some)))
         known.update(row.event for row in rows)
     return known
+
+
+async def unread_events(db: AsyncConnection, limit: int) -> list[tuple[EventId, RoomId]]:
+    """The newest events that are recorded as not read, newest first, and their rooms."""
+    e = t.events.c
+    rows = await db.execute(select(e.event, e.room).where(e.kind == UNREAD).order_by(e.record.desc()).limit(limit))
+    return [(EventId(row.event), RoomId(row.room)) for row in rows]
 
 
 async def get_meta(db: AsyncConnection, key: str) -> str | None:

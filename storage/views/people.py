@@ -2,18 +2,21 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.context import PersonView
 from moderation.credit import Entry
 from moderation.ids import PersonId, RoomId, UserId
+from moderation.orders import Vouched
 
 from .. import tables as t
 from ..project import person_of
+from .accounts import accounts_of
 from .cases import recent_cases
 from .rooms import ACTIVE_GROUP
-from .sanctions import sanctions_of
+from .sanctions import sanctions_of, sanctions_of_accounts
+from .verification import proofs_of, since_of, told_of
 
 
 async def groups_of(db: AsyncConnection, user: UserId, *, joined: bool = False) -> tuple[RoomId, ...]:
@@ -50,18 +53,36 @@ async def roles(db: AsyncConnection, room: RoomId) -> dict[UserId, str]:
 
 
 async def person_view(db: AsyncConnection, user: UserId, *, now_ms: int, recent_since: int) -> PersonView:
-    """A person and all that counts for or against them."""
-    person = PersonId(await person_of(db, user))
+    """A person and all that counts for or against them, by whichever of their accounts."""
+    person, accounts = PersonId(await person_of(db, user)), frozenset(await accounts_of(db, user))
     return PersonView(
         user=user,
         person=person,
+        accounts=accounts,
         entries=await _entries(db, person, "credit"),
         standing=await _entries(db, person, "standing"),
         in_force=await sanctions_of(db, person),
-        manages=await _manages(db, user),
+        manages=await _manages(db, accounts),
         recent_cases=await recent_cases(db, person, recent_since),
         verified=await verified_level(db, person, now_ms),
         language=await language_of(db, user),
+        proofs=await proofs_of(db, person),
+        since=await since_of(db, user),
+        told=await told_of(db, user),
+    )
+
+
+async def together(db: AsyncConnection, user: UserId, accounts: frozenset[UserId]) -> PersonView:
+    """The person that these accounts would be, with what tells whether they may manage."""
+    c, some = t.credit.c, tuple(sorted(accounts))
+    return PersonView(
+        user=user,
+        person=PersonId(user),
+        accounts=accounts,
+        entries=await _entries_where(db, c.user.in_(some), c.ledger == "credit"),
+        standing=await _entries_where(db, c.user.in_(some), c.ledger == "standing"),
+        in_force=await sanctions_of_accounts(db, accounts),
+        manages=await _manages(db, accounts),
     )
 
 
@@ -84,6 +105,16 @@ async def vouches_by(db: AsyncConnection, user: UserId, now_ms: int) -> int:
         select(func.count()).where(v.by == user, v.method == "vouch", v.revoked == 0, v.until > now_ms)
     )
     return int(count or 0)
+
+
+async def vouches_for(db: AsyncConnection, user: UserId, now_ms: int) -> tuple[Vouched, ...]:
+    """The vouches for one account that are in force, oldest first."""
+    v = t.verifications.c
+    query = select(v.record, v.room, v.by, v.until).where(
+        v.user == user, v.method == "vouch", v.revoked == 0, v.until > now_ms
+    )
+    rows = await db.execute(query.order_by(v.record))
+    return tuple(Vouched(row.record, RoomId(row.room), UserId(row.by), row.until) for row in rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +154,11 @@ async def erasure_asked(db: AsyncConnection, record: int, user: UserId, since_ms
 
 
 async def _entries(db: AsyncConnection, person: str, ledger: str) -> tuple[Entry, ...]:
-    c = t.credit.c
-    rows = await db.execute(select(t.credit).where(c.person == person, c.ledger == ledger).order_by(c.record))
+    return await _entries_where(db, t.credit.c.person == person, t.credit.c.ledger == ledger)
+
+
+async def _entries_where(db: AsyncConnection, *those: ColumnElement[bool]) -> tuple[Entry, ...]:
+    rows = await db.execute(select(t.credit).where(*those).order_by(t.credit.c.record))
     return tuple(
         Entry(
             id=row.record,
@@ -142,10 +176,12 @@ async def _entries(db: AsyncConnection, person: str, ledger: str) -> tuple[Entry
     )
 
 
-async def _manages(db: AsyncConnection, user: UserId) -> frozenset[RoomId]:
+async def _manages(db: AsyncConnection, accounts: frozenset[UserId]) -> frozenset[RoomId]:
     m = t.members.c
     rows = await db.execute(
-        select(m.room).join(t.rooms, t.rooms.c.room == m.room).where(m.user == user, m.role != "member", ACTIVE_GROUP)
+        select(m.room)
+        .join(t.rooms, t.rooms.c.room == m.room)
+        .where(m.user.in_(accounts), m.role != "member", ACTIVE_GROUP)
     )
     return frozenset(RoomId(row.room) for row in rows)
 
@@ -155,6 +191,10 @@ async def everybody(db: AsyncConnection) -> frozenset[str]:
     columns = (
         t.members.c.user,
         t.accounts.c.user,
+        t.accounts.c.person,
+        t.links.c.user,
+        t.links.c.to,
+        t.pinned_keys.c.user,
         t.events.c.sender,
         t.cases.c.subject,
         t.cases.c.by,
@@ -173,6 +213,7 @@ async def everybody(db: AsyncConnection) -> frozenset[str]:
         t.away.c.user,
         t.rosters.c.user,
         t.tasks.c.subject,
+        t.pointed.c.user,
         t.dossiers.c.subject,
     )
     found: set[str] = set()

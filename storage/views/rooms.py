@@ -77,6 +77,12 @@ async def own_rooms(db: AsyncConnection) -> set[RoomId]:
     return {RoomId(row.room) for row in rows}
 
 
+async def direct_rooms(db: AsyncConnection) -> set[RoomId]:
+    """The rooms in which the bot and one person speak alone."""
+    rows = await db.execute(select(t.rooms.c.room).where(t.rooms.c.purpose == "direct"))
+    return {RoomId(row.room) for row in rows}
+
+
 async def notices(db: AsyncConnection) -> dict[RoomId, EventId]:
     """The event that told the members of each group what is recorded."""
     rows = await db.execute(select(t.rooms.c.room, t.rooms.c.notice).where(t.rooms.c.notice != ""))
@@ -131,6 +137,7 @@ async def _room(db: AsyncConnection, row: Row[tuple[object, ...]], bot: UserId) 
         name=row.name,
         language=row.language,
         notice=EventId(row.notice) if row.notice else None,
+        asked=row.asked,
     )
 
 

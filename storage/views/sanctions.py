@@ -1,9 +1,9 @@
 """Sanctions in force, and what the bot holds in rooms on account of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,10 +20,17 @@ _LASTING = tuple(sorted(LASTING))
 
 async def sanctions_of(db: AsyncConnection, person: str) -> tuple[InForce, ...]:
     """The lasting sanctions in force against a person."""
+    return await _holding(db, t.sanctions.c.person == person)
+
+
+async def sanctions_of_accounts(db: AsyncConnection, accounts: Iterable[UserId]) -> tuple[InForce, ...]:
+    """Those that were imposed on one of these accounts."""
+    return await _holding(db, t.sanctions.c.subject.in_(sorted(accounts)))
+
+
+async def _holding(db: AsyncConnection, whose: ColumnElement[bool]) -> tuple[InForce, ...]:
     s = t.sanctions.c
-    rows = await db.execute(
-        select(t.sanctions).where(s.person == person, s.ended == 0, s.kind.in_(_LASTING)).order_by(s.record)
-    )
+    rows = await db.execute(select(t.sanctions).where(whose, s.ended == 0, s.kind.in_(_LASTING)).order_by(s.record))
     return tuple(_in_force(row) for row in rows)
 
 

@@ -16,6 +16,8 @@ from bot.catch_up import Rooms, rebuild
 from bot.config import AnchorSettings, parse_config
 from bot.digest import Digester
 from bot.schedule import Scheduler
+from bot.verify.asking import Asking
+from bot.verify.hush import Hush
 from bot.wiring import Stores, make_operations, make_pipeline
 from bot.witness import WitnessClient
 from moderation.actions import Action, Anchor, Timestamp, Witness
@@ -25,6 +27,8 @@ from storage import anchored, outbox
 from storage.database import FILE, Database
 from storage.entries import fact_of_record
 from storage.identity import PersonKeys
+from storage.identity_dialogue import DialogueKey
+from storage.identity_store import IdentityStore
 from storage.project import set_meta
 from storage.records import timestamp
 from storage.records.closing import Closings
@@ -132,7 +136,10 @@ async def deployment(folder: Path, **settings: Any) -> AsyncIterator[Deployment]
         keys = PersonKeys.open(folder)
         stack.callback(keys.close)
         journal = stack.enter_context(Journal.open(folder, "example.org/log", keys, NOON))
-        place = Deployment(folder, Stores(journal, database, keys), AnchorSettings(**settings))
+        identity = IdentityStore.open(folder, None)
+        stack.callback(identity.close)
+        asking = Asking(Hush("!"), DialogueKey(identity))
+        place = Deployment(folder, Stores(journal, database, keys, identity, asking), AnchorSettings(**settings))
         async with database.write() as db:
             await set_meta(db, "applied", str(journal.size))  # the first record, which changes nothing there
         await place.pipeline.begin()

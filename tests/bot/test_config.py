@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from bot.config import Config, FileSettings, default_origin, load_config, parse_config
 from bot.config_errors import KINDS, ConfigError
 from bot.config_lines import line_at, lines_of
+from bot.config_oidc import OidcSettings
 from moderation.ids import UserId
 from moderation.policy import CaseSettings, CreditSettings, Policy, TierSettings, VerificationSettings
 
@@ -286,8 +287,9 @@ class TestExample:
     def test_it_mentions_every_setting(self) -> None:
         text = EXAMPLE.read_text("utf-8")
         written = set(re.findall(r"^(?:# )?([a-z_]+) =", text, re.MULTILINE))
-        written |= set(re.findall(r"[{,] ([a-z]+) =", text)) | set(re.findall(r"^\[+[a-z.]*?([a-z]+)\]", text, re.M))
-        assert _keys(*KINDS.values(), FileSettings) - written == set()
+        written |= set(re.findall(r"[{,] ([a-z]+) =", text))
+        written |= set(re.findall(r"^(?:# )?\[+[a-z.]*?([a-z]+)\]", text, re.MULTILINE))
+        assert _keys(*KINDS.values(), FileSettings, OidcSettings) - written == set()
 
 
 def _keys(*models: type[BaseModel]) -> set[str]:

@@ -16,6 +16,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot.commands.table import COMMANDS
+from bot.crypto.cross_signing import State
+from bot.crypto.emoji import EMOJI
+from bot.crypto.key_backup import BackupState
 from bot.messages.catalog import LANGUAGES, Catalog, Rendered, cli_language, fields_of
 from bot.speech import Speech
 from moderation import cases, facts
@@ -299,6 +302,9 @@ CLOSED_SETS: tuple[tuple[str, tuple[str, ...] | set[str]], ...] = (
     ("error.missing.{}", ASKED_ARGUMENTS),
     ("done.{}", ("warn", "kick", "mute", "ban")),
     ("done-until.{}", ("mute", "ban")),
+    ("crypto.state.{}", tuple(State)),
+    ("crypto.backup.{}", tuple(BackupState)),
+    ("crypto.emoji.{}", tuple(name for _, name in EMOJI)),
 )
 
 

@@ -37,9 +37,10 @@ export function follow(client, crypto) {
 }
 
 function kindOf(client, event, inTimeline) {
+    if (event.getId() && inTimeline.has(event.getId())) return "timeline"; // of before we came in, perhaps
     const membership = client.getRoom(event.getRoomId())?.getMyMembership();
     if (membership === "invite" || membership === "knock") return membership;
-    return event.isState() && !inTimeline.has(event.getId()) ? "state" : "timeline";
+    return event.isState() ? "state" : "timeline";
 }
 
 async function describe(event, crypto) {

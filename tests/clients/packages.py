@@ -4,6 +4,8 @@ Rules this module keeps: what is installed is what the lock says, checked agains
 is run; nothing lands in the work tree: the folder is named after the lock and shared by every clone and worker, and
 it appears whole or not at all. The standard library only, so that it also runs where nothing else is installed.
 
+Other folders with a `package.json` and a lock of their own (`tests/issuer`) are installed the same way.
+
 `python -m tests.clients.packages` chooses newer versions (`make lock` does it too).
 """
 
@@ -33,29 +35,29 @@ def node() -> Path:
     return _wheel() / "bin" / "node"
 
 
-def installed() -> Path:
-    """The folder whose `node_modules` is what the lock says; made when first asked for. Raises `NoPackages`."""
-    folder = _cache() / f"npm-{_key()}"
+def installed(source: Path = HERE) -> Path:
+    """The folder whose `node_modules` is what the lock in `source` says, made if need be. Raises `NoPackages`."""
+    folder = _cache() / f"npm-{_key(source)}"
     with _only_one(folder.with_suffix(".lock")):
         if not folder.exists():
-            _install(folder)
+            _install(source, folder)
     return folder
 
 
-def _install(folder: Path) -> None:
+def _install(source: Path, folder: Path) -> None:
     making = folder.with_suffix(".making")
     shutil.rmtree(making, ignore_errors=True)  # left by somebody who was ended
     making.mkdir()
     for name in _INPUTS:
-        shutil.copy(HERE / name, making)
+        shutil.copy(source / name, making)
     _npm(making, "ci", "--ignore-scripts", "--no-audit", "--no-fund")
     making.rename(folder)
 
 
-def renew() -> None:
-    """Lock the newest SDK and what it needs."""
-    _npm(HERE, "install", "--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund", "matrix-js-sdk@latest")
-    lock = HERE / "package-lock.json"
+def renew(source: Path = HERE, name: str = "matrix-js-sdk") -> None:
+    """Lock the newest version of a package, and of what it needs."""
+    _npm(source, "install", "--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund", f"{name}@latest")
+    lock = source / "package-lock.json"
     content = json.loads(lock.read_text("utf-8"))
     for package in content["packages"].values():
         package.pop("funding", None)  # nothing but addresses
@@ -84,8 +86,8 @@ def _cache() -> Path:
     return folder
 
 
-def _key() -> str:
-    return hashlib.sha256(b"\0".join((HERE / name).read_bytes() for name in _INPUTS)).hexdigest()[:16]
+def _key(source: Path) -> str:
+    return hashlib.sha256(b"\0".join((source / name).read_bytes() for name in _INPUTS)).hexdigest()[:16]
 
 
 @contextmanager
@@ -97,4 +99,5 @@ def _only_one(path: Path) -> Iterator[None]:
 
 if __name__ == "__main__":
     renew()
-    print(f"wrote {HERE / 'package-lock.json'}", file=sys.stderr)
+    renew(HERE.parent / "issuer", "oidc-provider")
+    print("wrote package-lock.json in tests/clients and tests/issuer", file=sys.stderr)

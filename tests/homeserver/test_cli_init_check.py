@@ -123,8 +123,7 @@ class TestInit:
 
     async def test_the_password_is_nowhere_afterwards(self, deployment: Deployment) -> None:
         result = deployment.init()
-        written = "".join(path.read_text() for path in deployment.folder.iterdir())
-        assert PASSWORD not in result.out + result.err + written
+        assert PASSWORD not in result.out + result.err + _written(deployment)
         token = deployment.config.secrets.access_token
         assert token is not None
         assert token.get_secret_value() not in result.out + result.err
@@ -136,7 +135,27 @@ class TestInit:
     async def test_what_it_writes_is_closed_to_others(self, deployment: Deployment) -> None:
         deployment.init()
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in deployment.folder.iterdir()}
-        assert modes == {".env": 0o600, "config.toml": 0o600}
+        assert modes == {".env": 0o600, "config.toml": 0o600, "data": 0o700}
+        inside = [path for path in (deployment.folder / "data").rglob("*") if path.is_file()]
+        assert {path.name for path in inside} >= {"crypto.key", "crypto.sqlite3"}
+        assert {stat.S_IMODE(path.stat().st_mode) & 0o077 for path in inside} == {0}
+
+    async def test_a_key_for_identity_data_is_made_where_it_was_asked_for(self, deployment: Deployment) -> None:
+        path = deployment.folder / "keys" / "identity.key"
+        result = deployment.init("--identity-key", str(path))
+        assert result.code == 0, result.err
+        made = path.read_text()
+        assert made.strip() not in result.out + result.err
+        assert deployment.config.identity_key_file == path
+        found = {each["key"] for each in json.loads(deployment.answerable("check", "--json").out)}
+        assert "identity" in found
+        assert deployment.init("--identity-key", str(path), "--force").code == 0
+        assert path.read_text() == made
+
+    async def test_a_key_is_not_made_inside_the_data_directory(self, deployment: Deployment) -> None:
+        refused = deployment.init("--identity-key", str(deployment.folder / "data" / "identity.key"))
+        assert (refused.code, "lies in the data directory" in refused.err) == (1, True)
+        assert list(deployment.folder.iterdir()) == []
 
     async def test_a_configuration_is_not_replaced_unasked(self, deployment: Deployment) -> None:
         deployment.file.write_text("mine")
@@ -231,8 +250,7 @@ class TestRateLimit:
         result = deployment.init("--admin-token-stdin", stdin=f"{PASSWORD}\n{admin.session.token}\n")
         assert "has been lifted" in result.out
         assert await admin.ratelimit_lifted(admin.session.token, deployment.config.user)
-        written = "".join(path.read_text() for path in deployment.folder.iterdir())
-        assert admin.session.token not in written + result.out + result.err
+        assert admin.session.token not in _written(deployment) + result.out + result.err
         checked = deployment.answerable("check", "--json", "--admin-token-stdin", stdin=f"{admin.session.token}\n")
         assert "rate_limit" in {finding["key"] for finding in json.loads(checked.out)}
 
@@ -247,7 +265,6 @@ class TestCheck:
         deployment.init()
         (deployment.folder / ".env").chmod(0o644)
         data = deployment.folder / "data"
-        data.mkdir(mode=0o755)
         data.chmod(0o755)
         result = deployment.answerable("check", "--json")
         found = {finding["key"]: finding for finding in json.loads(result.out)}
@@ -386,6 +403,12 @@ run(["run"])
             stderr=subprocess.PIPE,
             text=True,
         )
+
+
+def _written(deployment: Deployment) -> str:
+    """All that stands in the files of a deployment."""
+    files = (path for path in deployment.folder.rglob("*") if path.is_file())
+    return "".join(path.read_bytes().decode("utf-8", "replace") for path in files)
 
 
 def _write_config(deployment: Deployment) -> None:

@@ -37,6 +37,8 @@ EVERYONE = {
     "receipt {code}": "error.receipt.reply",
     "mydata {code}": "own.mydata",
     "erase {code}": "own.erase.explain",
+    "verify": "verify.level",
+    "unvouch @nobody:localhost {code}": "error.unvouch.none",
     "duty {code}": "duty.head",
     "duty {victim} off {code}": "error.right.roster",
 }
@@ -54,6 +56,7 @@ MANAGERS = {
     "mute {victim} 1h {code}": "done-until.mute",
     "unmute {victim} {code}": "done.unmute",
     "vouch {victim} {code}": "done.vouch",
+    "unvouch {victim} {code}": "done.unvouch",
     "kick {victim} {code}": "done.kick",
     "ban {victim} {code}": "done.ban",
     "unban {victim} {code}": "done.unban",
@@ -64,6 +67,7 @@ MANAGERS = {
     "reopen {code}": "error.right.reopen",
 }
 NOT_A_MANAGER = dict.fromkeys(MANAGERS, "error.right.manager") | {"credit {victim} {code}": "error.right.history"}
+del NOT_A_MANAGER["unvouch {victim} {code}"]  # whoever vouched may take it back, manager or not any more
 NOT_A_MANAGER |= {"away 1h {code}": "error.away.nothing", "back {code}": "error.away.not"}
 # The roster is the owner's to write; who manages no group cannot be away from one.
 OWNERS = {"duty {victim} off {code}": "error.roster.not-in"}

@@ -3,6 +3,8 @@
 from bot.demo.client import Client
 from moderation.durations import DAY_MS
 from moderation.facts import RecordsPurged
+from moderation.ids import PersonId
+from storage.identity_store import IdentityStore, Kek, NewClaim
 from storage.records.access import note_access
 from storage.records.kinds import KINDS
 from storage.records.verify import verify
@@ -46,6 +48,24 @@ async def moderate(scene: Scene, ann: Client) -> None:
     await ask(manager, scene.bot, scene.room, f"!mute {ann.user} 1s")
 
 
+def prove(bot: ServedBot, ann: Client) -> None:
+    """Ann proves something about herself, for as long as records are kept."""
+    store = IdentityStore.open(bot.data_dir, Kek.new())
+    now = bot.clock()
+    store.add_claim(
+        NewClaim(
+            person=PersonId(ann.user),
+            method="email",
+            issuer="",
+            identifier="ann@example.net",
+            fields={"email": "ann@example.net"},
+            created_ms=now,
+            expires_ms=now + 190 * DAY_MS,
+        )
+    )
+    store.close()
+
+
 async def test_every_kind_of_record_is_written_by_something_that_happens(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES, members=2)
     bot, (ann, ben) = scene.bot, scene.members
@@ -64,6 +84,7 @@ async def test_every_kind_of_record_is_written_by_something_that_happens(theatre
     await bot.until(lambda: {"task", "duty"} <= kinds_of(bot), "the task")
     await operate(bot, "dossier-new", person=ann.user, reason="a test")
     await operate(bot, "hold", duty="a duty", until=bot.clock() + DAY_MS, covers=covers)
+    prove(bot, ann)
     await bot.stop()
     before = kinds_of(bot)  # the next start purges them
     bot.ahead_ms = 200 * DAY_MS

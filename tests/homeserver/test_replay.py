@@ -4,11 +4,12 @@ import asyncio
 from pathlib import Path
 
 from bot.catch_up import rebuild
+from bot.cli.operate import ask_bot
 from moderation.facts import BotStarted
 from storage.database import Database
 from storage.identity import PersonKeys
 from storage.records.journal import Journal
-from tests.homeserver.served import RULES, Scene, ServedBot, Theatre, ask, like, open_direct, told
+from tests.homeserver.served import RULES, Scene, ServedBot, Theatre, ask, direct_room, like, open_direct, told
 
 TABLES = (
     "cases",
@@ -21,6 +22,15 @@ TABLES = (
     "rooms",
     "accounts",
     "events",
+    "assignments",
+    "case_notes",
+    "statements",
+    "reports",
+    "away",
+    "rosters",
+    "tasks",
+    "dossiers",
+    "dossier_steps",
 )
 
 STORY = (
@@ -48,6 +58,7 @@ async def test_the_journal_replayed_into_an_empty_database_gives_the_same_tables
     scene = await theatre.scene(STORY, managers=2, members=4)
     bot, other = scene.bot, await _second_room(theatre, scene)
     await _a_long_story(scene)
+    await _people_who_answer_for_it(scene)
     await bot.crash()
     bot.start()
     await _the_end(scene, other)
@@ -56,7 +67,7 @@ async def test_the_journal_replayed_into_an_empty_database_gives_the_same_tables
     live = {name: bot.table(name) for name in TABLES}
     assert {name for name, rows in live.items() if not rows} == set()  # a story in which nothing is empty
     assert len(bot.facts(BotStarted)) == 2
-    again = await _rebuilt(bot, tmp_path)
+    again = await rebuilt(bot, tmp_path)
     assert {name: rows for name, rows in again.items() if rows != live[name]} == {}
 
 
@@ -103,6 +114,27 @@ async def _a_long_story(scene: Scene) -> None:
     await ask(cid, bot, direct, "!lang en")
 
 
+async def _people_who_answer_for_it(scene: Scene) -> None:
+    """Notes, a report, an appeal, a roster, somebody away, and what then only the operator can decide or prepare."""
+    bot, room, owner = scene.bot, scene.room, scene.owner
+    (first, second), (ann, _, cid, _) = scene.managers, scene.members
+    hello = await first.send_text(room, "good evening all")
+    direct = await open_direct(ann, bot)
+    link = f"https://matrix.to/#/{room}/{hello}"
+    await ask(ann, bot, direct, f"!report {link} rude")
+    ((reported,),) = await bot.until(lambda: bot.rows("SELECT n FROM cases WHERE rule = 'reported'"), "the report")
+    await owner.send_text(scene.desk, f"!note {reported} he says that every evening")
+    await ask(owner, bot, scene.desk, f"!duty {first.user} daily 00:00-24:00")
+    ((mine,),) = bot.rows("SELECT n FROM cases WHERE subject = ?", cid.user)
+    await cid.send_text(await direct_room(cid, bot), f"!appeal {mine} it was a quotation")
+    await told(cid, bot, like("notice.appealed", "en"))
+    await ask(owner, bot, scene.desk, "!away 1d")
+    await first.send_text(room, "forbidden 8")  # only the operator is left to decide that
+    await bot.until(lambda: bot.rows("SELECT 1 FROM tasks WHERE task = 'case'"), "the operator's task")
+    begun = await ask_bot(bot.data_dir, "dossier-new", {"person": second.user, "reason": "asked for"}, None)
+    await ask_bot(bot.data_dir, "dossier-approve", {"dossier": begun["dossier"], "reason": "read"}, None)
+
+
 async def _the_end(scene: Scene, other: str) -> None:
     bot, room, owner = scene.bot, scene.room, scene.owner
     first, (ann, ben, cid, dan) = scene.managers[0], scene.members
@@ -128,7 +160,7 @@ async def _second_room(theatre: Theatre, scene: Scene) -> str:
     return await theatre.room(scene.bot, scene.owner, [scene.managers[1]], [scene.members[0]])
 
 
-async def _rebuilt(bot: ServedBot, folder: Path) -> dict[str, list[tuple[object, ...]]]:
+async def rebuilt(bot: ServedBot, folder: Path) -> dict[str, list[tuple[object, ...]]]:
     """The tables of a new database, filled from the bot's journal."""
     empty = folder / "empty"
     empty.mkdir()

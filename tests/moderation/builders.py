@@ -64,7 +64,7 @@ def entry(number: int, cost: int, at_ms: int, *, rule: str = "spam", case: int |
 
 
 def person(user: UserId = ANNA, **known: Any) -> PersonView:
-    return PersonView(user=user, person=PersonId(user), **known)
+    return PersonView(user=user, person=PersonId(user), **{"accounts": frozenset({user})} | known)
 
 
 def context(

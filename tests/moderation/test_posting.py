@@ -228,7 +228,8 @@ def test_a_join_rule_set_by_hand_that_says_more_is_respected_at_once() -> None:
     [
         ({"join_rule": "public"}, "public"),
         ({"join_rule": "knock"}, "knock"),
-        ({"join_rule": "restricted", "allow": []}, MORE),
+        ({"join_rule": "restricted", "allow": []}, "restricted+"),
+        ({"join_rule": "restricted", "allow": [], "more": 1}, MORE),
         ({"join_rule": 3}, ""),
         ({}, ""),
         (None, ""),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderation.context import CaseView
+from moderation.context import CaseView, PersonView
 from moderation.errors import Refused
 from moderation.ids import CaseNumber, PersonId, UserId
 from moderation.responsibility import (
@@ -28,6 +28,11 @@ OWNERS_ALONE: frozenset[Deed] = frozenset({"close", "reopen", "roster"})
 BEN = UserId("@ben:example.org")
 
 
+def person(user: UserId, *others: UserId) -> PersonView:
+    """Somebody with these accounts."""
+    return PersonView(user, PersonId(user), frozenset({user, *others}))
+
+
 def refusal(deed: Deed, actor: UserId, target: UserId | None = None, **levels: Any) -> str:
     """The key of the refusal; empty if it is allowed."""
     here = room(levels=levels) if levels else room()
@@ -35,7 +40,7 @@ def refusal(deed: Deed, actor: UserId, target: UserId | None = None, **levels: A
         if target is None:
             require(deed, actor, here, POLICY)
         else:
-            require_over(deed, actor, target, here, POLICY, BOT)
+            require_over(deed, actor, person(target), here, POLICY, BOT)
     except Refused as refused:
         return refused.key
     return ""
@@ -99,7 +104,7 @@ def test_nobody_reaches_the_creator_of_a_room_of_version_12() -> None:
     here = room(levels={"users": {BOT: 100, MARK: 50}}, version="12")
     for actor in (MARK, OPERA):
         with pytest.raises(Refused, match=r"error\.target\.creator"):
-            require_over("ban", actor, OLGA, here, POLICY, BOT)
+            require_over("ban", actor, person(OLGA), here, POLICY, BOT)
 
 
 levels = st.integers(-10, 110)
@@ -118,7 +123,7 @@ def test_through_the_bot_nobody_does_more_than_their_own_level_allows(
 
     def may(deed: Deed) -> bool:
         try:
-            require_over(deed, actor, target, here, POLICY, BOT)
+            require_over(deed, actor, person(target), here, POLICY, BOT)
         except Refused:
             return False
         return True
@@ -137,8 +142,8 @@ def test_whoever_may_kick_above_the_rest_is_not_refused(content: dict[str, Any],
     here = room(levels=content, version=version)
     power = here.power
     if power.can_kick(actor, BEN) and power.level(actor) > power.users_default and actor != BEN:
-        require_over("kick", actor, BEN, here, POLICY, BOT)
-        require_over("mute", actor, BEN, here, POLICY, BOT)
+        require_over("kick", actor, person(BEN), here, POLICY, BOT)
+        require_over("mute", actor, person(BEN), here, POLICY, BOT)
 
 
 CASE = CaseView(CaseNumber(3), ROOM, MARK, PersonId(MARK), "spam", "minor", "manager", True, "open", "", NOON)
@@ -166,7 +171,7 @@ def test_the_person_concerned_does_not_decide_and_is_told_so_first() -> None:
     ],
 )
 def test_who_may_reconsider(decided_by: str, actor: UserId, may: bool) -> None:
-    assert may_reconsider(decided_by, actor, room(), POLICY) is may
+    assert may_reconsider(CASE, decided_by, actor, room(), POLICY) is may
 
 
 def test_who_is_manager_and_who_is_operator() -> None:

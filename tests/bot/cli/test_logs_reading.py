@@ -183,7 +183,7 @@ class TestCoverage:
         said = answerable("logs", "coverage", "--room", "G-7F3K", "--since", "2026-11-24", "--json").json
         assert said["unseen"] == [
             {
-                "room": "G-7F3K", "what": "gap", "count": 5, "first": "2026-11-24T12:00:00.000Z",
+                "room": "G-7F3K", "what": "gap", "code": None, "count": 5, "first": "2026-11-24T12:00:00.000Z",
                 "last": "2026-11-24T12:01:00.000Z", "records": [4, 5],
             }
         ]  # fmt: skip
@@ -197,6 +197,42 @@ class TestCoverage:
         assert "Nothing that was sent is known to be missing." in result.out
         later = answerable("logs", "coverage", "--since", "2026-12-24", "--json").json
         assert later == {"unseen": [], "off": []}
+
+
+class TestCoverageOfEncryptedMessages:
+    """Four that could not be read: one was read later, of another the reason became known later."""
+
+    @pytest.fixture
+    def log(self, config_file: Path) -> None:
+        data = config_file.parent / "data"
+        keys = PersonKeys.open(data)
+        with Journal.open(data, "example.org/log", keys, NOON) as journal:
+            sealed = [self.sealed(code) for code in ("missing", "missing", "m.unverified", "org.odd")]
+            journal.append([Draft("start", NOON, fields={"version": "1"}), *sealed])
+            late = message("read after all", NOON + DAY_MS)
+            journal.append([Draft("message", late.at_ms, late.group, {"late": 2}, late.parts)])
+            why: dict[str, int | str] = {"what": "withheld", "on": 3, "code": "m.unverified"}
+            journal.append([Draft("coverage", NOON + DAY_MS, "G-7F3K", why)])
+            journal.close(NOON + DAY_MS)
+        keys.close()
+
+    @staticmethod
+    def sealed(code: str) -> Draft:
+        return Draft("coverage", NOON, "G-7F3K", {"what": "undecryptable", "count": 1, "code": code})
+
+    @pytest.mark.usefixtures("log")
+    @pytest.mark.parametrize("until", [[], ["--until", "2026-11-25"]])
+    def test_tells_which_stayed_unread_and_why(self, answerable: Answerable, until: list[str]) -> None:
+        said = answerable("logs", "coverage", "--json", *until).json["unseen"]
+        assert [(row["code"], row["count"], row["records"]) for row in said] == [
+            ("m.unverified", 2, [3, 4]),
+            ("org.odd", 1, [5]),
+        ]
+        assert answerable("logs", "coverage", *until).out.splitlines()[:2] == [
+            "G-7F3K  2026-11-24 12:00  could not be decrypted (the sender's app gives keys to verified devices only): 2"
+            "  (record 3)",
+            "G-7F3K  2026-11-24 12:00  could not be decrypted (org.odd): 1  (record 5)",
+        ]
 
 
 def test_every_command_of_logs_has_help_with_an_example(answerable: Answerable) -> None:

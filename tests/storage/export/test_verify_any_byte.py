@@ -26,6 +26,15 @@ class TestOneByte:
         assert run.problems
         assert not any("any further" in problem for problem in run.problems)
 
+    def test_of_a_checkpoint_that_becomes_what_some_call_an_end_of_line(self, unpacked: Path) -> None:
+        original = (unpacked / "checkpoint").read_bytes()
+        for place in range(len(original)):
+            for value in (0x0B, 0x0C, 0x1C, 0x85):
+                with changed(unpacked / "checkpoint", original[:place] + bytes([value]) + original[place + 1 :]):
+                    run = verify.check(unpacked)
+                assert run.problems
+                assert not any("any further" in problem for problem in run.problems)
+
     @settings(max_examples=100, deadline=None)
     @given(data=st.data())
     def test_of_a_record_or_proof_whose_sum_fits(self, unpacked: Path, data: st.DataObject) -> None:

@@ -1,0 +1,181 @@
+"""`answerable identity`: what verified members proved about themselves, and the key that opens it.
+
+``--json``: `show`: `person`, `accounts`, `claims` (objects with `method`, `issuer`, `fields`, `created`, `expires`,
+`record`), `record` (of this reading); `status`: `source` (none, environment, credential, file), `file`, `wrong` (of the
+key that was given), `lock` (open, no_key, other_key, unfinished, damaged), `key`, `used`, `changing_to`, `left`,
+`persons`, `claims`, `forgotten`; `new-key`: `file`, `key`; `rotate`: `key`, `was`, `keys`, `file`; `reset`: `claims`.
+
+Rules kept here: a key is never shown, nor given as an argument: only files that hold one; whatever is read is recorded
+first, by the bot if it runs, else here by the same code.
+Left to others: what is done (`bot/operations_identity.py`), where the key comes from (`bot/identity_key.py`).
+"""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from moderation.errors import Refused
+from moderation.notices import Moment, Who
+
+from .logs_asking import Reason, check_reason, person_of, user
+from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from .output import as_json, say, table, text, word
+
+if TYPE_CHECKING:
+    from ..config import Config
+
+app = new_app("cli.identity.help")
+
+
+@app.command(help=text("cli.identity.show_help"), epilog=text("cli.identity.show_epilog"))
+def show(
+    person: Annotated[str, typer.Argument(metavar="@USER:SERVER", help=text("cli.option.person"))],
+    case: Annotated[int, typer.Option("--case", "-n", min=1, help=text("cli.identity.case"))],
+    reason: Reason,
+    json: AsJson = False,
+    config_file: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Read what somebody proved."""
+    from ..config import load_config
+    from .operate import perform
+
+    asked = {"person": person_of(person), "case": case, "reason": check_reason(reason), "reader": user()}
+    done = perform(load_config(config_file), "identity-show", **asked)
+    if json:
+        as_json(done)
+        return
+    rows = [
+        (each["method"], each["issuer"] or "", name, value, Moment(each["expires"]))
+        for each in done["claims"]
+        for name, value in each["fields"].items()
+    ]
+    if rows:
+        table(("method", "issuer", "field", "value", "until"), rows)
+    else:
+        say("cli.identity.nothing", who=Who(done["person"]))
+    say("cli.identity.recorded", record=str(done["record"]))
+
+
+@app.command(help=text("cli.identity.status_help"))
+def status(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
+    """How the store stands."""
+    from ..config import load_config
+
+    found = _status(load_config(config_file))
+    if json:
+        as_json(found)
+        return
+    rows: list[tuple[str, object]] = [
+        ("key", found["key"] or text("cli.no")),
+        ("source", _source(found)),
+        ("lock", word("lock", found["lock"])),
+        ("used", ", ".join(found["used"])),
+        ("people", found["persons"]),
+        ("claims", found["claims"]),
+        ("forgotten", found["forgotten"]),
+    ]
+    table(("what", "value"), ((text(f"cli.identity.row.{name}"), value) for name, value in rows))
+    if found["wrong"]:
+        say(f"cli.identity.wrong.{found['wrong']}", file=found["file"] or found["source"])
+    elif found["changing_to"]:
+        say("cli.identity.unfinished", id=found["changing_to"], left=found["left"])
+
+
+@app.command("new-key", help=text("cli.identity.new_key_help"), epilog=text("cli.identity.new_key_epilog"))
+def new_key(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help=text("cli.identity.file"))],
+    json: AsJson = False,
+    config_file: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Make a key."""
+    path = file.expanduser().absolute()
+    kek = make_key_outside(path, _data_dir(config_file))
+    if json:
+        as_json({"file": str(path), "key": kek})
+    else:
+        say("cli.identity.made", file=path, id=kek)
+
+
+@app.command(help=text("cli.identity.rotate_help"), epilog=text("cli.identity.rotate_epilog"))
+def rotate(
+    new_key_file: Annotated[Path, typer.Option("--new-key-file", metavar="FILE", help=text("cli.identity.new_file"))],
+    json: AsJson = False,
+    config_file: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Change the key."""
+    from ..config import load_config
+    from .operate import perform
+
+    path = new_key_file.expanduser().absolute()
+    done = perform(load_config(config_file), "identity-rotate", file=str(path), reader=user())
+    if json:
+        as_json(done)
+    else:
+        say("cli.identity.rotated", count=done["keys"], id=done["key"], was=done["was"], file=path)
+
+
+@app.command(help=text("cli.identity.reset_help"), epilog=text("cli.identity.reset_epilog"))
+def reset(
+    reason: Reason,
+    yes: Annotated[bool, typer.Option("--yes", help=text("cli.erase.yes"))] = False,
+    json: AsJson = False,
+    config_file: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Begin anew when the key is lost."""
+    from ..config import load_config
+    from .operate import perform
+
+    config, words = load_config(config_file), check_reason(reason)
+    found = _status(config)
+    if found["lock"] == "open":
+        raise Refused("identity.not-lost")
+    if not yes and not typer.confirm(text("cli.identity.reset_sure", people=found["persons"]), err=True):
+        raise Refused("cli.erase.left")
+    done = perform(config, "identity-reset", reason=words, reader=user())
+    if json:
+        as_json(done)
+    else:
+        say("cli.identity.reset", count=done["claims"])
+
+
+def make_key_outside(path: Path, data_dir: Path | None) -> str:
+    """A new key in a file outside the data directory; its id. Raises `Refused`."""
+    from ..identity_key import is_inside, make_key
+
+    if data_dir is not None and is_inside(path, data_dir):
+        raise Refused("cli.identity.wrong.inside", file=path)
+    return make_key(path).id
+
+
+def _data_dir(config_file: Path) -> Path | None:
+    """The data directory, if there is a configuration already."""
+    from ..config import load_config
+
+    return load_config(config_file).data_dir if config_file.exists() else None
+
+
+def _status(config: "Config") -> dict[str, Any]:
+    """What the running bot says, whose key nobody else may be able to see; without one, what is on the disk."""
+    from storage.identity_store import open_for_reading
+
+    from ..identity_key import given_key
+    from ..operations_identity import status
+    from .operate import ask_bot
+    from .run import running_pid
+
+    if running_pid(config.data_dir) is not None:
+        return asyncio.run(ask_bot(config.data_dir, "identity-status", {}, None))
+    given = given_key(config)
+    store = open_for_reading(config.data_dir, given.kek)
+    try:
+        return status(given, store.state() if store else None)
+    finally:
+        if store:
+            store.close()
+
+
+def _source(found: dict[str, Any]) -> str:
+    source = word("key_source", found["source"])
+    return f"{source}: {found['file']}" if found["file"] else source

@@ -1,0 +1,86 @@
+"""verify: proving who one is, in a direct room with the bot.
+
+Rules kept here: what is typed is sealed before it is queued, never said back, and removed where the bot may; said
+before others it is not heeded, but answered alone, and goes; without words it says what the rooms ask for, what will
+be kept and for how long. Left to others: the dialogue (`bot/verify/flow.py`), what rooms ask for (`moderation/`).
+"""
+
+from moderation.actions import Action, Redact
+from moderation.context import PersonView, RoomView
+from moderation.errors import Refused
+from moderation.levels import REACHES
+from moderation.notices import Code, Line, Moment, Phrase, RoomName, line
+from moderation.verification import asked_of, exempt, reached
+from storage import views
+from storage.identity_keyring import Locked
+
+from ..verify.asking import Asking
+from .call import Call, Command, Reply
+
+MAX_ROOMS = 20
+
+
+async def verify(call: Call) -> Reply:
+    """Show where one stands, or go one step on."""
+    asking = call.verification
+    if call.here.purpose != "direct":
+        # Wherever the bot lets somebody ask, what they typed is nobody else's business.
+        pointer = line("verify.in-direct", command=Code(f"{call.prefix}verify"))
+        return Reply((pointer,), actions=_gone(call), alone=True)
+    if not call.given.reason.strip():
+        return Reply(tuple(await _standing(call, asking)), private=True)
+    if asking is None:
+        raise Refused("error.verify.off")
+    return _step(call, asking, call.given.reason.strip())
+
+
+def _step(call: Call, asking: Asking, words: str) -> Reply:
+    try:
+        queued = asking.action(call.here.room, call.caller, words, call.on)
+    except Locked:
+        asking.hush.closed(call.caller)
+        return Reply((line("error.verify.locked"),), actions=_gone(call))
+    first = words.split()[0].lower()
+    begun = (line("verify.begun.email"),) if first == "email" and "email" in asking.offered else ()
+    stays = () if _may_redact(call) else (line("verify.stays"),)
+    return Reply((*begun, *stays), actions=(queued, *_gone(call)))
+
+
+def _gone(call: Call) -> tuple[Action, ...]:
+    """What was typed goes, where the bot may."""
+    if not call.given.reason.strip() or not _may_redact(call):
+        return ()
+    return (Redact(room=call.here.room, event=call.event.event, subject=call.caller),)
+
+
+def _may_redact(call: Call) -> bool:
+    return call.here.power.can_redact_others(call.bot)
+
+
+async def _standing(call: Call, asking: Asking | None) -> list[Line]:
+    """Where the caller stands, what is asked of them, what they can do, and what will be kept."""
+    person = (await call.context(call.caller)).subject
+    lines = [line("verify.level", level=person.verified, what=Phrase(f"verify.is.{person.verified}"))]
+    in_force = [proof for proof in person.proofs if call.now_ms < proof.until]
+    lines += [line("verify.holds", method=Phrase(f"verify.method.{p.method}"), until=Moment(p.until)) for p in in_force]
+    for room in (await views.groups_of(call.db, call.caller))[:MAX_ROOMS]:
+        view = await call.knowledge.room(call.db, room)
+        lines += _asked(call, view, person) if view is not None else ()
+    offered = asking.offered if asking is not None else ()
+    lines += [line(f"verify.how.{name}", level=int(REACHES[name])) for name in (*offered, "vouch")]
+    return [*lines, line("verify.kept"), line("verify.kept-not")]
+
+
+def _asked(call: Call, room: RoomView, person: PersonView) -> list[Line]:
+    """What a room asks of the caller, and whether they have it."""
+    wanted = asked_of(room, call.policy)
+    level = wanted.manage if room.power.role(call.caller) == "manager" else wanted.write
+    if level == 0 or wanted.below == "off" or exempt(call.caller, room, call.bot, call.policy):
+        return []
+    enough = reached(person.proofs, wanted.methods, call.now_ms) >= level
+    methods = Code(", ".join(sorted(wanted.methods)))
+    key = f"verify.room.{'reached' if enough else 'missing'}"
+    return [line(key, room=RoomName(room.room), level=level, methods=methods)]
+
+
+COMMANDS = (Command("verify", "everyone", "reason*", verify, aliases=("验证", "核实"), anywhere=True),)

@@ -1,0 +1,176 @@
+"""Our device: its identity keys, and the keys with which others begin to talk to it.
+
+Rules this module keeps: a key is stored before it is uploaded, so that no message can come for a key that we do not
+have; what was uploaded but not noted is uploaded again, and is the same; there are always enough one-time keys at the
+homeserver, and a fallback key that was used is replaced.
+Left to others: sessions (`olm.py`), signing the device by the account's keys (`cross_signing.py`).
+
+Specification: client-server API v1.19, "Device keys", "One-time and fallback keys", "Uploading keys".
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import vodozemac
+
+from .encoding import Malformed, Object, canonical, parse
+from .signing import ED25519, to_be_signed, with_signature
+from .store import Db, Store, forget, meta, set_meta
+
+OLM = "m.olm.v1.curve25519-aes-sha2"
+MEGOLM = "m.megolm.v1.aes-sha2"
+CURVE = "signed_curve25519"
+_FALLBACKS_ANSWERED = 3_600_000  # a fallback key is in use for a while before it can be forgotten: no two an hour
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who we are to others: our user, our device, and the public halves of its two keys."""
+
+    user: str
+    device: str
+    curve25519: str
+    ed25519: str
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What is to be uploaded now; `body` is empty when there is nothing."""
+
+    body: dict[str, Any] = field(repr=False)
+    first: bool  # the device's keys themselves are among it
+
+
+class OurDevice:
+    """The account of the Olm protocol, in the store."""
+
+    def __init__(self, store: Store, user: str, device: str) -> None:
+        self._store = store
+        self.user = user
+        self.device = device
+
+    def load(self, db: Db) -> vodozemac.Account:
+        """The account as it stands in the store; made now if there is none."""
+        pickle = meta(db, "account")
+        return vodozemac.Account.from_pickle(pickle, self._store.pickle_key) if pickle is not None else self._make(db)
+
+    def save(self, db: Db, account: vodozemac.Account) -> None:
+        """Keep it."""
+        set_meta(db, "account", account.pickle(self._store.pickle_key))
+
+    def identity(self, db: Db) -> Identity:
+        """The public keys."""
+        halves = self.keys(db)["keys"]
+        return Identity(self.user, self.device, halves[f"curve25519:{self.device}"], halves[f"{ED25519}:{self.device}"])
+
+    def is_published(self, db: Db) -> bool:
+        """Whether the homeserver has the device's keys from us."""
+        return meta(db, "published") is not None
+
+    def keys(self, db: Db) -> dict[str, Any]:
+        """The device's keys, signed by itself, and by the account's self-signing key once it did."""
+        known = meta(db, "device_keys")  # as text: to read the account takes milliseconds
+        if known is None:
+            self._make(db)
+            known = meta(db, "device_keys")
+        signed = parse(known or "")
+        more = meta(db, "self_signature")
+        if more is not None:
+            key, _, signature = more.partition(" ")
+            signed = with_signature(signed, self.user, key, signature)
+        return signed
+
+    def sign(self, db: Db, value: Object) -> dict[str, Any]:
+        """`value` with the device's own signature."""
+        return self._signed(self.load(db), value)
+
+    def _make(self, db: Db) -> vodozemac.Account:
+        account = vodozemac.Account()
+        keys = {
+            "user_id": self.user,
+            "device_id": self.device,
+            "algorithms": [OLM, MEGOLM],
+            "keys": {
+                f"curve25519:{self.device}": account.curve25519_key.to_base64(),
+                f"{ED25519}:{self.device}": account.ed25519_key.to_base64(),
+            },
+        }
+        set_meta(db, "device_keys", canonical(self._signed(account, keys)))
+        self.save(db, account)
+        return account
+
+    def note_self_signature(self, db: Db, key: str, signature: str) -> None:
+        """Keep the signature that our self-signing key `key` put on the device's keys."""
+        set_meta(db, "self_signature", f"{key} {signature}")
+
+    # One-time and fallback keys
+
+    def note_counts(self, db: Db, counts: object, unused_fallbacks: object, now_ms: int) -> None:
+        """What `/sync` says is left of our keys. What is no count is as if it had not been said."""
+        left = counts.get(CURVE, 0) if isinstance(counts, dict) else None
+        if isinstance(left, int) and not isinstance(left, bool) and str(left) != meta(db, "one_time_keys"):
+            set_meta(db, "one_time_keys", str(left))
+        if isinstance(unused_fallbacks, list) and CURVE not in unused_fallbacks:
+            last = int(meta(db, "fallback_ms") or 0)
+            if now_ms - last >= _FALLBACKS_ANSWERED:
+                set_meta(db, "fallback_wanted", "1")
+
+    def upload(self, db: Db, now_ms: int) -> Upload:
+        """What the homeserver lacks. New keys are in the store when this transaction ends; only then upload them."""
+        account = self.load(db)
+        first = not self.is_published(db)
+        left = int(meta(db, "one_time_keys") or (0 if first else account.max_number_of_one_time_keys))
+        missing = account.max_number_of_one_time_keys - left - len(account.one_time_keys)
+        if missing > 0:
+            account.generate_one_time_keys(missing)
+        if first or meta(db, "fallback_wanted"):
+            self._new_fallback(db, account, now_ms)
+        self.save(db, account)
+        return Upload(self._body(db, account, first), first)
+
+    def uploaded(self, db: Db, counts: object, now_ms: int) -> None:
+        """The homeserver has them."""
+        account = self.load(db)
+        account.mark_keys_as_published()
+        self.save(db, account)
+        set_meta(db, "published", "1")
+        forget(db, "own_at_server")  # until it is asked for again
+        self.note_counts(db, counts, None, now_ms)
+
+    def unpublished(self, db: Db) -> None:
+        """The homeserver has lost the device's keys, as it does when somebody logs the device out."""
+        forget(db, "published")
+        forget(db, "one_time_keys")
+
+    def _new_fallback(self, db: Db, account: vodozemac.Account, now_ms: int) -> None:
+        if not _unpublished_fallback(account):
+            account.generate_fallback_key()  # type: ignore[attr-defined]  # not in its stubs
+        forget(db, "fallback_wanted")
+        set_meta(db, "fallback_ms", str(now_ms))
+
+    def _body(self, db: Db, account: vodozemac.Account, first: bool) -> dict[str, Any]:
+        body: dict[str, Any] = {"device_keys": self.keys(db)} if first else {}
+        one_time = {id: {"key": key.to_base64()} for id, key in account.one_time_keys.items()}
+        fallback = {id: {"key": key, "fallback": True} for id, key in _unpublished_fallback(account).items()}
+        if one_time:
+            body["one_time_keys"] = {f"{CURVE}:{id}": self._signed(account, key) for id, key in one_time.items()}
+        if fallback:
+            body["fallback_keys"] = {f"{CURVE}:{id}": self._signed(account, key) for id, key in fallback.items()}
+        return body
+
+    def _signed(self, account: vodozemac.Account, value: Object) -> dict[str, Any]:
+        signature = account.sign(to_be_signed(value)).to_base64()
+        return with_signature(value, self.user, self.device, signature)
+
+
+def _unpublished_fallback(account: vodozemac.Account) -> dict[str, str]:
+    return {id: key.to_base64() for id, key in account.fallback_key.items()}  # type: ignore[attr-defined]
+
+
+def first_key(claimed: object) -> dict[str, Any]:
+    """The one-time key in an answer to a claim, of one device: ``{"signed_curve25519:AAAA": {...}}``."""
+    if isinstance(claimed, dict):
+        for name, key in claimed.items():
+            if str(name).startswith(f"{CURVE}:") and isinstance(key, dict):
+                return key
+    raise Malformed("no one-time key")

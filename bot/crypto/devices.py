@@ -1,0 +1,279 @@
+"""Other people's devices and the keys by which they sign them.
+
+Rules this module keeps: nothing is believed that is not signed by the device itself; a device's keys never change
+(what claims so is left out); "signed" means by the self-signing key that the user's master key signed; the first
+master key of a user is kept, so that a change can be told; a list is stale until an answer that was asked for after
+the last change; a device that is gone gets nothing more, but is remembered, for what it said before.
+Left to others: asking (`machine.py`), whom we know in person (that is the caller's: compare `Person.master`).
+
+Specification: client-server API v1.19, "Tracking the device list for a user", "Cross-signing".
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from moderation.ids import server_of
+
+from .account import OLM
+from .encoding import Malformed, Object, object_of, restored, stored, text_of, unb64
+from .signing import ED25519, is_signed
+from .store import Db, set_meta
+
+_KEY_BYTES = 32
+OWN_ABSENT, OWN_SAME, OWN_OTHER = "absent", "same", "other"  # what the homeserver has for our own device id
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device of somebody."""
+
+    user: str
+    device: str
+    curve25519: str
+    ed25519: str
+    name: str = ""
+    signed: bool = False  # by its owner's self-signing key
+    gone: bool = False
+    keys: Mapping[str, Any] = field(default_factory=dict, repr=False)  # as published
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """The cross-signing keys of a user, public halves; empty where there is none."""
+
+    user: str
+    master: str = ""
+    self_signing: str = ""
+    user_signing: str = ""  # only our own can be seen
+    first_master: str = ""
+    keys: Mapping[str, Any] = field(default_factory=dict, repr=False)  # the master key as published
+
+    @property
+    def changed(self) -> bool:
+        """Whether this is not the master key we saw first: whoever was verified must be verified again."""
+        return self.master != self.first_master
+
+
+# Which lists we keep.
+
+
+def track(db: Db, users: Iterable[str]) -> None:
+    """Begin to keep the lists of these users."""
+    db.executemany("INSERT OR IGNORE INTO tracked VALUES (?, 1)", [(user,) for user in users])
+
+
+def note_changes(db: Db, changed: Iterable[str], left: Iterable[str]) -> None:
+    """What `/sync` says: whose lists changed, and who shares no encrypted room with us any more."""
+    db.executemany("UPDATE tracked SET stale = stale + 1 WHERE user = ?", [(user,) for user in changed])
+    db.executemany("DELETE FROM tracked WHERE user = ?", [(user,) for user in left])
+
+
+def stale(db: Db, users: Collection[str] | None = None) -> dict[str, int]:
+    """Whose lists must be asked for (among `users`), with how often they have changed since."""
+    rows = db.execute("SELECT user, stale FROM tracked WHERE stale > 0 ORDER BY user")
+    return {user: count for user, count in rows if users is None or user in users}
+
+
+def is_stale(db: Db, user: str) -> bool:
+    """Whether what we have of a user may not be the newest."""
+    row = db.execute("SELECT stale FROM tracked WHERE user = ?", (user,)).fetchone()
+    return row is None or bool(row[0])
+
+
+def all_stale(db: Db) -> None:
+    """We may have missed changes (a sync without a token): every list is asked for again."""
+    db.execute("UPDATE tracked SET stale = stale + 1")
+
+
+# What we know.
+
+
+def of_user(db: Db, user: str, *, gone: bool = False) -> list[Device]:
+    """The devices of a user; those that are gone only if asked for."""
+    rows = db.execute(
+        "SELECT user, device, curve25519, ed25519, name, signed, gone, keys FROM devices"
+        " WHERE user = ? AND gone <= ? ORDER BY device",
+        (user, int(gone)),
+    )
+    return [_device(row) for row in rows]
+
+
+def among(db: Db, users: Collection[str], where: str, values: tuple[object, ...]) -> list[Device]:
+    """The devices of these users that are not gone and of which `where` holds, in one query."""
+    rows = db.execute(
+        "SELECT user, device, curve25519, ed25519, name, signed, gone, keys FROM devices"  # noqa: S608
+        f" WHERE NOT gone AND user IN (SELECT value FROM json_each(?)) AND {where} ORDER BY user, device",
+        (stored(sorted(users)), *values),
+    )
+    return [_device(row) for row in rows]
+
+
+def one(db: Db, user: str, device: str) -> Device | None:
+    """A device by its id, gone or not."""
+    return next((each for each in of_user(db, user, gone=True) if each.device == device), None)
+
+
+def by_key(db: Db, user: str, curve25519: str) -> Device | None:
+    """A device of the user by its key, gone or not."""
+    return next((each for each in of_user(db, user, gone=True) if each.curve25519 == curve25519), None)
+
+
+def person(db: Db, user: str) -> Person:
+    """The cross-signing keys of a user."""
+    row = db.execute(
+        "SELECT user, master, self_signing, user_signing, first_master, keys FROM identities WHERE user = ?", (user,)
+    ).fetchone()
+    if row is None:
+        return Person(user)
+    user, master, self_signing, user_signing, first, keys = row
+    return Person(user, master, self_signing, user_signing, first, restored(keys))
+
+
+def take_changed(db: Db) -> list[Person]:
+    """Whose master key has changed; each change is told once."""
+    users = [row[0] for row in db.execute("SELECT user FROM identities WHERE told = 0 ORDER BY user")]
+    db.execute("UPDATE identities SET told = 1 WHERE told = 0")
+    return [person(db, user) for user in users]
+
+
+# What an answer to /keys/query teaches.
+
+
+def learn(db: Db, asked: Mapping[str, int], answer: Object, us: Device) -> None:
+    """Take in an answer that was asked for when the lists were that stale. `us`: our own device."""
+    devices, failures = object_of(answer.get("device_keys")), object_of(answer.get("failures"))
+    for user, count in asked.items():
+        if user not in devices and server_of(user) in failures:
+            continue  # their homeserver is away: the list stays stale, what we know stays in use
+        _learn_person(db, user, answer, own=user == us.user)
+        _learn_devices(db, user, object_of(devices.get(user)), us)
+        db.execute("UPDATE tracked SET stale = 0 WHERE user = ? AND stale = ?", (user, count))
+
+
+def introduce(db: Db, user: str, keys: Object) -> Device | None:
+    """A device that showed its own keys in a message. It is no recipient unless the homeserver lists it."""
+    try:
+        device = _read(user, text_of(keys, "device_id"), keys, person(db, user))
+    except Malformed:
+        return None
+    if one(db, user, device.device) is None:
+        _keep(db, device, gone=True)
+    return device
+
+
+def _learn_devices(db: Db, user: str, devices: Mapping[str, Any], us: Device) -> None:
+    known = {each.device: each for each in of_user(db, user, gone=True)}
+    owner, here = person(db, user), set()
+    for id, keys in devices.items():
+        try:
+            device = _read(user, id, object_of(keys), owner)
+        except Malformed:
+            continue
+        if (user, id) == (us.user, us.device):
+            _note_own(db, device, us)
+            continue
+        before = known.get(id)
+        if before is not None and (before.ed25519, before.curve25519) != (device.ed25519, device.curve25519):
+            device = before  # keys of a device never change: whoever says so is not that device
+        here.add(id)
+        _keep(db, device, gone=False)
+    if user == us.user and us.device not in devices:
+        set_meta(db, "own_at_server", OWN_ABSENT)
+    db.executemany(
+        "UPDATE devices SET gone = 1 WHERE user = ? AND device = ?", [(user, id) for id in known.keys() - here]
+    )
+
+
+def _note_own(db: Db, there: Device, us: Device) -> None:
+    same = (there.curve25519, there.ed25519) == (us.curve25519, us.ed25519)
+    set_meta(db, "own_at_server", OWN_SAME if same else OWN_OTHER)
+    set_meta(db, "own_signed", str(int(same and there.signed)))
+
+
+def _read(user: str, id: str, keys: Object, owner: Person) -> Device:
+    """A device as published. Raises `Malformed` if it is none or not signed by itself."""
+    if keys.get("user_id") != user or keys.get("device_id") != id:
+        raise Malformed("the keys of another device")
+    halves = object_of(keys.get("keys"))
+    curve, signing = text_of(halves, f"curve25519:{id}"), text_of(halves, f"{ED25519}:{id}")
+    unb64(curve, _KEY_BYTES)
+    stored(keys)  # can be kept
+    if not is_signed(keys, user, id, signing):
+        raise Malformed("not signed by itself")
+    if OLM not in (keys.get("algorithms") or ()):
+        raise Malformed("it cannot be talked to")
+    signed = bool(owner.self_signing) and is_signed(keys, user, owner.self_signing, owner.self_signing)
+    name = object_of(keys.get("unsigned")).get("device_display_name")
+    return Device(user, id, curve, signing, name if isinstance(name, str) else "", signed, keys=keys)
+
+
+def _keep(db: Db, device: Device, *, gone: bool) -> None:
+    db.execute(
+        "INSERT OR REPLACE INTO devices (user, device, curve25519, ed25519, name, keys, signed, gone)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            device.user,
+            device.device,
+            device.curve25519,
+            device.ed25519,
+            device.name,
+            stored(device.keys),
+            int(device.signed),
+            int(gone),
+        ),
+    )
+
+
+def _learn_person(db: Db, user: str, answer: Object, *, own: bool) -> None:
+    master_keys = object_of(object_of(answer.get("master_keys")).get(user))
+    master = _public(master_keys, user, "master")
+    if own:
+        set_meta(db, "own_master_there", master)
+    if not master:
+        return  # a user's keys do not vanish; if a server says so, what we knew stays
+    signed_by_master = {
+        usage: _signed_public(object_of(object_of(answer.get(f"{usage}_keys")).get(user)), user, usage, master)
+        for usage in ("self_signing", "user_signing")
+    }
+    before = person(db, user)
+    row = db.execute("SELECT told FROM identities WHERE user = ?", (user,)).fetchone()
+    changed = before.master not in ("", master) and not own  # of our own, `cross_signing.py` tells
+    told = 0 if changed else row[0] if row else 1
+    db.execute(
+        "INSERT OR REPLACE INTO identities (user, master, self_signing, user_signing, first_master, keys, told)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            user,
+            master,
+            signed_by_master["self_signing"],
+            signed_by_master["user_signing"],
+            before.first_master or master,
+            stored(master_keys),
+            told,
+        ),
+    )
+
+
+def _public(keys: Object, user: str, usage: str) -> str:
+    """The one key of a cross-signing key object; empty if it is none."""
+    halves, usages = object_of(keys.get("keys")), keys.get("usage")
+    if keys.get("user_id") != user or not isinstance(usages, list) or usage not in usages or len(halves) != 1:
+        return ""
+    ((name, public),) = halves.items()
+    try:
+        unb64(public, _KEY_BYTES)
+        stored(keys)  # can be kept
+    except Malformed:
+        return ""
+    return public if name == f"{ED25519}:{public}" else ""
+
+
+def _signed_public(keys: Object, user: str, usage: str, master: str) -> str:
+    public = _public(keys, user, usage)
+    return public if public and is_signed(keys, user, master, master) else ""
+
+
+def _device(row: tuple[Any, ...]) -> Device:
+    user, device, curve, signing, name, signed, gone, keys = row
+    return Device(user, device, curve, signing, name, bool(signed), bool(gone), restored(keys))

@@ -1,0 +1,85 @@
+"""How Matrix writes bytes and signed JSON as text.
+
+Rules this module keeps: what we write is unpadded base64 and canonical JSON; what others wrote may be padded, or in
+the alphabet for addresses; what cannot be read raises `Malformed`, nothing else.
+
+Specification: appendices v1.19, "Unpadded Base64", "Canonical JSON".
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+Object = Mapping[str, Any]
+
+
+class Malformed(ValueError):
+    """Something from outside is not what the specification says it is."""
+
+
+def b64(data: bytes) -> str:
+    """Unpadded base64."""
+    return base64.b64encode(data).rstrip(b"=").decode()
+
+
+def unb64(text: object, length: int | None = None) -> bytes:
+    """The bytes of base64 text, padded or not, in either alphabet; `length` of them, if that is known."""
+    if not isinstance(text, str):
+        raise Malformed("not base64: no text")
+    plain = text.rstrip("=").replace("-", "+").replace("_", "/")
+    try:
+        data = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Malformed(f"not base64: {error}") from None
+    if length is not None and len(data) != length:
+        raise Malformed(f"{len(data)} bytes, not {length}")
+    return data
+
+
+def canonical(value: Object) -> bytes:
+    """Canonical JSON: sorted keys, no spaces, UTF-8. Raises `Malformed` for what has none."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise Malformed(f"no canonical JSON: {error}") from None
+
+
+def parse(data: bytes | str) -> dict[str, Any]:
+    """The JSON object in `data`."""
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise Malformed(f"not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise Malformed("no JSON object")
+    return value
+
+
+def stored(value: object) -> str:
+    """`value`, any JSON that came from outside, as text for the store. Raises `Malformed` for endless nesting."""
+    try:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    except RecursionError:
+        raise Malformed("nested too deeply") from None
+
+
+def restored(text: str) -> Any:
+    """What was `stored`."""
+    return json.loads(text)
+
+
+def text_of(value: Object, name: str) -> str:
+    """The text under `name`, which must be there."""
+    found = value.get(name)
+    if not isinstance(found, str) or not found:
+        raise Malformed(f"{name} is missing or no text")
+    return found
+
+
+def object_of(value: object) -> dict[str, Any]:
+    """`value` if it is an object, else an empty one."""
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,310 @@
+"""The keys of rooms: the Megolm sessions by which others (and we) encrypt, and reading with them.
+
+Rules this module keeps: a key is looked up by room and session alone, as the specification asks; it comes by an
+encrypted message from a device (`olm`), from our own device (`forwarded`), from the backup (`backup`) or is our own;
+one that begins earlier replaces one of the same ratchet, another ratchet never does; who may have written with it is
+whoever gave it to us, and an event of somebody else is not read with it; an index that was seen with another event is
+a replay; a key that somebody else handed on proves nothing about who wrote, and is said to.
+Left to others: getting keys (`to_device.py`, `key_backup.py`), events that wait for one (`waiting.py`).
+
+Specification: client-server API v1.19, "m.megolm.v1.aes-sha2", "Sharing keys between devices".
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import orjson
+import vodozemac
+
+from . import devices
+from .account import MEGOLM
+from .encoding import Malformed, Object, object_of, parse, text_of
+from .store import Db, Store
+
+Source = Literal["olm", "own", "forwarded", "backup"]
+Trust = Literal["own", "signed", "unsigned", "unknown", "handed-on"]
+_PROVES_SENDER = ("olm", "own")
+
+MISSING, REPLAYED, NOT_THEIRS, DAMAGED, FOREIGN = "missing", "replayed", "not-theirs", "damaged", "foreign"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomKey:
+    """A key as it comes in or goes out: `key` is a secret."""
+
+    room: str
+    session: str
+    key: str = field(repr=False)
+    exported: bool  # `key` is the form of exports, without the signature of the first owner
+    source: Source
+    sender: str = ""  # the user who gave it to us, if it was its owner
+    sender_key: str = ""
+    ed25519: str = ""  # claimed
+    chain: tuple[str, ...] = ()
+    shared_history: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decrypted:
+    """An event that was encrypted: `event` as it would have come in the clear; what is known of who wrote it.
+
+    `trust`: `own`; `signed`, from a device that its user signed; `unsigned`, from one of theirs that is not signed;
+    `unknown`, from no device that we know to be theirs by now; `handed-on`, the key came from the backup or from our
+    other device.
+    """
+
+    event: dict[str, Any] = field(repr=False)
+    trust: Trust
+    device: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """An event that cannot be read. `code`: why its sender withholds the key, or one of the words below.
+
+    `missing`: no key yet, the event waits for it; `replayed`: the same ciphertext again; `not-theirs`: the key belongs
+    to somebody else; `damaged`: it does not open; `foreign`: no encryption that we know.
+    """
+
+    event: str
+    room: str
+    session: str
+    code: str
+    waits: bool = False
+
+
+class RoomKeys:
+    """The keys we have."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    # Keeping
+
+    def add(self, db: Db, key: RoomKey, now_ms: int) -> bool:
+        """Take in a key. False if it is none, or tells nothing new."""
+        try:
+            session = _session(key)
+        except ValueError:
+            return False
+        if session.session_id != key.session:
+            return False
+        before = self._load(db, key.room, key.session)
+        better = before is None or (
+            _same_ratchet(before, session) and session.first_known_index < before.first_known_index
+        )
+        if before is not None and not _same_ratchet(before, session):
+            return False
+        news = self._add_sender(db, key)
+        if better:
+            self._keep(db, key, session, now_ms)
+        elif news:
+            self._prove(db, key)
+        return better or news
+
+    def _keep(self, db: Db, key: RoomKey, session: vodozemac.InboundGroupSession, now_ms: int) -> None:
+        row = db.execute(
+            "SELECT source, sender_key, ed25519 FROM room_keys WHERE room = ? AND session = ?", (key.room, key.session)
+        ).fetchone()
+        proved = row is not None and row[0] in _PROVES_SENDER  # what its owner said of it is not unsaid by others
+        source, sender_key, signing = row if proved else (key.source, key.sender_key, key.ed25519)
+        db.execute(
+            "INSERT OR REPLACE INTO room_keys (room, session, pickle, first_index, source, sender_key, ed25519, chain,"
+            " shared_history, got_ms, backed_up) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')",
+            (
+                key.room,
+                key.session,
+                session.pickle(self._store.pickle_key),
+                session.first_known_index,
+                source,
+                sender_key,
+                signing,
+                orjson.dumps(key.chain).decode(),
+                int(key.shared_history),
+                now_ms,
+            ),
+        )
+
+    def _prove(self, db: Db, key: RoomKey) -> None:
+        """A key that was handed on to us came from its owner as well."""
+        db.execute(
+            "UPDATE room_keys SET source = ?, sender_key = ?, ed25519 = ? WHERE room = ? AND session = ?"
+            " AND source NOT IN ('olm', 'own')",
+            (key.source, key.sender_key, key.ed25519, key.room, key.session),
+        )
+
+    def _add_sender(self, db: Db, key: RoomKey) -> bool:
+        if not key.sender or key.source not in _PROVES_SENDER:
+            return False
+        done = db.execute(
+            "INSERT OR IGNORE INTO room_key_senders VALUES (?, ?, ?, ?, ?)",
+            (key.room, key.session, key.sender, key.sender_key, key.ed25519),
+        )
+        return done.rowcount > 0
+
+    def has(self, db: Db, room: str, session: str) -> bool:
+        """Whether the key is there, from whatever index on."""
+        query = "SELECT 1 FROM room_keys WHERE room = ? AND session = ?"
+        return db.execute(query, (room, session)).fetchone() is not None
+
+    def count(self, db: Db) -> int:
+        """How many keys there are."""
+        return int(db.execute("SELECT count(*) FROM room_keys").fetchone()[0])
+
+    # Reading
+
+    def read(self, db: Db, raw: Object, room: str, us: tuple[str, str]) -> Decrypted | Sealed:
+        """The event inside `raw`, an `m.room.encrypted` event of `room`. `us`: our user and our curve25519 key."""
+        content = object_of(raw.get("content"))
+        event, sender = str(raw.get("event_id", "")), str(raw.get("sender", ""))
+        session_id = content.get("session_id")
+        if content.get("algorithm") != MEGOLM or not isinstance(session_id, str):
+            return Sealed(event, room, "", FOREIGN)
+        session = self._load(db, room, session_id)
+        if session is None:
+            return Sealed(event, room, session_id, MISSING, waits=True)
+        wrote = self._wrote(db, room, session_id, sender, us)
+        if wrote is None:
+            return Sealed(event, room, session_id, NOT_THEIRS)
+        try:
+            inside, index = _opened(session, content, room)
+        except _Later:
+            return Sealed(event, room, session_id, MISSING, waits=True)
+        except Malformed:
+            return Sealed(event, room, session_id, DAMAGED)
+        if not _first_seen(db, session_id, index, event):
+            return Sealed(event, room, session_id, REPLAYED)
+        return Decrypted(_in_the_clear(raw, inside), *wrote)
+
+    def _wrote(self, db: Db, room: str, session: str, sender: str, us: tuple[str, str]) -> tuple[Trust, str] | None:
+        """What is known of the device that wrote; None if the key belongs to somebody else than `sender`."""
+        rows = db.execute(
+            "SELECT sender, sender_key, ed25519 FROM room_key_senders WHERE room = ? AND session = ?", (room, session)
+        ).fetchall()
+        if not rows:
+            return ("handed-on", "")
+        mine = next(((key, signing) for user, key, signing in rows if user == sender), None)
+        if mine is None:
+            return None
+        if (sender, mine[0]) == us:
+            return ("own", "")
+        device = devices.by_key(db, sender, mine[0])
+        if device is None or device.ed25519 != mine[1]:
+            return ("unknown", "")
+        if not device.signed and devices.is_stale(db, sender):
+            return ("unknown", device.device)  # its owner may have signed it: we have not asked yet
+        return ("signed" if device.signed else "unsigned", device.device)
+
+    # Handing on
+
+    def export(self, db: Db, room: str, session: str) -> RoomKey | None:
+        """A key in the form of exports."""
+        rows = list(self._exported(db, "room = ? AND session = ?", (room, session), 1))
+        return rows[0][0] if rows else None
+
+    def to_back_up(self, db: Db, version: str, limit: int) -> Sequence[tuple[RoomKey, int]]:
+        """Keys that the backup of that version does not have, each with the index it begins at."""
+        return list(self._exported(db, "backed_up <> ?", (version,), limit))
+
+    def backed_up(self, db: Db, version: str, keys: Sequence[tuple[RoomKey, int]]) -> None:
+        """The backup has these; one that was replaced meanwhile by a better one is not meant."""
+        db.executemany(
+            "UPDATE room_keys SET backed_up = ? WHERE room = ? AND session = ? AND first_index = ?",
+            [(version, key.room, key.session, index) for key, index in keys],
+        )
+
+    def _exported(self, db: Db, where: str, values: tuple[str, ...], limit: int) -> Iterator[tuple[RoomKey, int]]:
+        rows = db.execute(
+            "SELECT room, session, pickle, source, sender_key, ed25519, chain, shared_history FROM room_keys"  # noqa: S608
+            f" WHERE {where} ORDER BY room, session LIMIT ?",
+            (*values, limit),
+        )
+        for room, id, pickle, source, sender_key, signing, chain, shared in rows:
+            session = vodozemac.InboundGroupSession.from_pickle(pickle, self._store.pickle_key)
+            exported = session.export_at(session.first_known_index)
+            assert exported is not None, "a session can be exported from where it begins"
+            key = RoomKey(
+                room=room,
+                session=id,
+                key=exported.to_base64(),
+                exported=True,
+                source=source,
+                sender_key=sender_key,
+                ed25519=signing,
+                chain=tuple(orjson.loads(chain)),
+                shared_history=bool(shared),
+            )
+            yield key, session.first_known_index
+
+    def _load(self, db: Db, room: str, session: str) -> vodozemac.InboundGroupSession | None:
+        row = db.execute("SELECT pickle FROM room_keys WHERE room = ? AND session = ?", (room, session)).fetchone()
+        return vodozemac.InboundGroupSession.from_pickle(row[0], self._store.pickle_key) if row else None
+
+
+def exported_fields(key: RoomKey) -> dict[str, Any]:
+    """How a key is written in a backup or when it is handed on (`ExportedSessionData`, without room and session)."""
+    return {
+        "algorithm": MEGOLM,
+        "forwarding_curve25519_key_chain": list(key.chain),
+        "sender_key": key.sender_key,
+        "sender_claimed_keys": {"ed25519": key.ed25519} if key.ed25519 else {},
+        "session_key": key.key,
+        "shared_history": key.shared_history,
+    }
+
+
+class _Later(Exception):
+    """The key begins after this message: an earlier one may come."""
+
+
+def _session(key: RoomKey) -> vodozemac.InboundGroupSession:
+    if key.exported:
+        return vodozemac.InboundGroupSession.import_session(vodozemac.ExportedSessionKey(key.key))
+    return vodozemac.InboundGroupSession(vodozemac.SessionKey(key.key))
+
+
+def _same_ratchet(one: vodozemac.InboundGroupSession, other: vodozemac.InboundGroupSession) -> bool:
+    at = max(one.first_known_index, other.first_known_index)
+    mine, theirs = one.export_at(at), other.export_at(at)
+    return mine is not None and theirs is not None and mine.to_base64() == theirs.to_base64()
+
+
+def _opened(session: vodozemac.InboundGroupSession, content: Object, room: str) -> tuple[dict[str, Any], int]:
+    """What is inside, and its index. Raises `Malformed`, or `_Later`."""
+    try:
+        message = vodozemac.MegolmMessage.from_base64(text_of(content, "ciphertext"))
+    except ValueError as error:
+        raise Malformed(str(error)) from None
+    if _index_of(message) < session.first_known_index:
+        raise _Later
+    try:
+        opened = session.decrypt(message)
+    except ValueError as error:
+        raise Malformed(str(error)) from None
+    inside = parse(opened.plaintext)
+    text_of(inside, "type")
+    if inside.get("room_id") != room or not isinstance(inside.get("content"), dict):
+        raise Malformed("not of this room")
+    return inside, opened.message_index
+
+
+def _index_of(message: vodozemac.MegolmMessage) -> int:
+    index: Any = message.message_index  # a property in one release of the bindings, a method in its stubs
+    return int(index() if callable(index) else index)
+
+
+def _first_seen(db: Db, session: str, index: int, event: str) -> bool:
+    """Whether this message was not seen as another event; noted from now on."""
+    db.execute("INSERT OR IGNORE INTO seen_indexes VALUES (?, ?, ?)", (session, index, event))
+    row = db.execute("SELECT event FROM seen_indexes WHERE session = ? AND number = ?", (session, index)).fetchone()
+    return bool(row[0] == event)
+
+
+def _in_the_clear(raw: Object, inside: Object) -> dict[str, Any]:
+    """The event as if never encrypted. What it relates to is what stands outside, even if that is nothing."""
+    content = {name: value for name, value in inside["content"].items() if name != "m.relates_to"}
+    outside = object_of(raw.get("content")).get("m.relates_to")
+    if outside is not None:
+        content["m.relates_to"] = outside
+    return {**raw, "type": inside["type"], "content": content}

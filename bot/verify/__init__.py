@@ -1,0 +1,1 @@
+"""Verification: how a member proves who they are, one file a method."""

@@ -1,0 +1,77 @@
+"""How often verification may be begun: by a person, to an address, from a room."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.verify.limits import begin
+from bot.verify.settings import ChallengeSettings
+from moderation.errors import Refused
+from moderation.ids import UserId
+from storage import tables as t
+from storage.database import Database
+
+SETTINGS = ChallengeSettings(within=1_000, per_person=2, per_address=3, per_room=4)
+NOW = 10_000
+
+
+@pytest.fixture
+async def db(tmp_path: Path) -> AsyncIterator[AsyncConnection]:
+    database = await Database.open(tmp_path)
+    async with database.write() as connection:
+        yield connection
+    await database.close()
+
+
+def person(number: int) -> UserId:
+    return UserId(f"@p{number}:example.org")
+
+
+async def refused(db: AsyncConnection, user: UserId, about: str = "", now: int = NOW) -> tuple[str, object] | None:
+    try:
+        await begin(db, user, about, SETTINGS, now)
+    except Refused as error:
+        return error.key, error.fields.get("until")
+    return None
+
+
+async def test_by_one_person_and_when_it_is_possible_again(db: AsyncConnection) -> None:
+    assert [await refused(db, person(1), now=now) for now in (NOW, NOW + 10, NOW + 20)] == [
+        None,
+        None,
+        ("error.verify.limit-person", NOW + 1_000),
+    ]
+    assert await refused(db, person(2), now=NOW + 20) is None
+    assert await refused(db, person(1), now=NOW + 1_001) is None
+
+
+async def test_to_one_address_whoever_asks(db: AsyncConnection) -> None:
+    assert [await refused(db, person(n), "mark") for n in range(4)] == [
+        None,
+        None,
+        None,
+        ("error.verify.limit-address", NOW + 1_000),
+    ]
+    assert await refused(db, person(5), "another mark") is None
+
+
+async def test_from_one_room_and_by_those_who_are_in_none(db: AsyncConnection) -> None:
+    room = {"room": "!r:x", "code": "G-1", "purpose": "group", "condition": "protected", "entered": 1}
+    await db.execute(insert(t.rooms).values(room))
+    for number in range(6):
+        await db.execute(insert(t.members).values(room="!r:x", user=person(number), membership="join"))
+    outside = [await refused(db, person(number)) for number in range(10, 15)]
+    assert outside == [None] * 4 + [("error.verify.limit-room", None)]
+    inside = [await refused(db, person(number)) for number in range(5)]
+    assert inside == [None] * 4 + [("error.verify.limit-room", None)]
+    assert await refused(db, person(5), now=NOW + 1_001) is None
+
+
+async def test_what_is_over_is_not_kept(db: AsyncConnection) -> None:
+    await refused(db, person(1), "mark")
+    await refused(db, person(2), now=NOW + 1_001)
+    rows = (await db.execute(t.challenge_attempts.select())).all()
+    assert [(row.user, row.about) for row in rows] == [(person(2), "")]

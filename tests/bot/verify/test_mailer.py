@@ -1,0 +1,179 @@
+"""Handing a mail to a mail server: encrypted or not at all, in bounded time, and no error repeats anybody's words."""
+
+import asyncio
+import datetime
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from pydantic import SecretStr
+
+from bot.verify.mailer import Mailer
+from bot.verify.port import Unavailable
+from bot.verify.settings import EmailSettings
+from moderation.errors import Refused
+from tests.fakes.mail_server import MailServer, Mood, mail_server
+
+TO = "ann.secret@example.org"
+
+
+def mail() -> EmailMessage:
+    made = EmailMessage()
+    made["From"], made["To"], made["Subject"] = "club@example.org", TO, "code"
+    made.set_content("1234 5678\n")
+    return made
+
+
+def mailer(server: MailServer, folder: Path = Path(), **more: object) -> Mailer:
+    password = more.pop("password", None)
+    own = {"host": "127.0.0.1", "port": server.port, "security": "none", "timeout": "1s", "from": "club@example.org"}
+    settings = EmailSettings.model_validate(own | more)
+    return Mailer(settings, SecretStr(str(password)) if password else None, folder)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A key and a certificate for 127.0.0.1, signed by itself."""
+    from ipaddress import ip_address
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mail.test")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "mail.pem"
+    plain = serialization.NoEncryption()
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    path.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+def shown_by(certificate: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+async def test_what_is_sent_arrives_whole() -> None:
+    async with mail_server() as server:
+        assert await mailer(server).send(mail(), TO) == "sent"
+        assert (server.to, server.code()) == ([TO], "12345678")
+
+
+class TestEncryption:
+    async def test_by_starttls_and_from_the_first_byte(self, certificate: Path) -> None:
+        context = shown_by(certificate)
+        async with mail_server(tls_context=context, require_starttls=True) as server:
+            own = mailer(server, certificate.parent, security="starttls", ca_file=certificate.name)
+            assert await own.send(mail(), TO) == "sent"
+        async with mail_server(tls=context) as server:
+            own = mailer(server, certificate.parent, security="tls", ca_file=certificate.name)
+            assert await own.send(mail(), TO) == "sent"
+
+    async def test_is_not_given_up_for_a_server_that_offers_none(self) -> None:
+        async with mail_server() as server:
+            for security in ("starttls", "tls"):
+                with pytest.raises(Unavailable):
+                    await mailer(server, security=security).send(mail(), TO)
+            assert server.mails == []
+
+    async def test_is_not_given_up_for_a_certificate_that_nobody_we_trust_has_signed(self, certificate: Path) -> None:
+        async with mail_server(tls_context=shown_by(certificate), require_starttls=True) as server:
+            with pytest.raises(Unavailable):
+                await mailer(server, security="starttls").send(mail(), TO)
+            assert server.mails == []
+
+    async def test_is_told_by_a_server_that_asks_for_it_and_gets_none(self, certificate: Path) -> None:
+        async with mail_server(tls_context=shown_by(certificate), require_starttls=True) as server:
+            with pytest.raises(Unavailable):
+                await mailer(server).send(mail(), TO)
+
+
+async def test_logging_in() -> None:
+    async with mail_server(login=True) as server:
+        assert await mailer(server, user="club", password="right").send(mail(), TO) == "sent"
+        assert server.logins == [("club", "right")]
+        with pytest.raises(Unavailable) as error:
+            await mailer(server, user="club", password="not-that-one").send(mail(), TO)
+        assert "not-that-one" not in str(error.value)
+
+
+@pytest.mark.parametrize("mood", ["hangs", "drops", "later", "refuses-mail"])
+async def test_what_does_not_get_through_can_be_tried_again(mood: Mood) -> None:
+    async with mail_server() as server:
+        server.mood = mood
+        with pytest.raises(Unavailable) as error:
+            await mailer(server).send(mail(), TO)
+        assert TO not in error.value.why
+        assert error.value.__cause__ is None
+
+
+@pytest.mark.parametrize("mood", ["hangs-after-data", "drops-after-data"])
+async def test_what_was_handed_over_may_arrive_though_nobody_said_so(mood: Mood) -> None:
+    async with mail_server() as server:
+        server.mood = mood
+        assert await mailer(server).send(mail(), TO) == "maybe"
+        assert server.to == [TO]
+
+
+async def test_an_address_that_is_refused_is_the_persons_to_look_at() -> None:
+    async with mail_server() as server:
+        server.mood = "refuses"
+        with pytest.raises(Refused) as refused:
+            await mailer(server).send(mail(), TO)
+        assert (refused.value.key, dict(refused.value.fields)) == ("error.verify.email-refused", {})
+
+
+@asynccontextmanager
+async def listening(says: bytes, every_s: float) -> AsyncIterator[MailServer]:
+    """A server that says one thing again and again, and never what it should."""
+
+    async def serve(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                writer.write(says)
+                await writer.drain()
+                await asyncio.sleep(every_s)
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield MailServer(port=server.sockets[0].getsockname()[1])
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize(
+    ("says", "every_s"),
+    [(b"220-go on\r\n", 0.05), (b"x" * 65_536, 0.01), (b"HTTP/1.1 200 OK\r\n", 0.05), (b"\xff\x00\r\n", 0.05)],
+)
+async def test_a_server_that_talks_nonsense_or_without_end_is_left_in_time(says: bytes, every_s: float) -> None:
+    async with listening(says, every_s) as server, asyncio.timeout(10):
+        with pytest.raises(Unavailable):
+            await mailer(server).send(mail(), TO)
+
+
+async def test_nobody_listening_is_told() -> None:
+    async with mail_server() as server:
+        pass
+    with pytest.raises(Unavailable):
+        await mailer(server).check()

@@ -1,0 +1,58 @@
+"""A request to compare keys with the bot is no message of whom the bot answers, and one like any of everybody else."""
+
+from dataclasses import replace
+
+import pytest
+
+from moderation.events import Json, MessagePosted, Text
+from moderation.facts import Found
+from moderation.ids import EventId, UserId
+from moderation.judge import CompiledRule, judge
+from moderation.policy import Policy
+from moderation.rules.compile import compile_rule
+
+from .builders import ANNA, BOT, MARK, NOON, OPERA, ROOM, context, person
+
+POLICY = Policy.model_validate(
+    {
+        "operators": [OPERA],
+        "rules": [{"name": "t", "kind": "terms", "class": "minor", "terms": ["to verify"], "text": {"en": "x"}}],
+    }
+)
+RULES = tuple(CompiledRule(settings, compile_rule(settings)) for settings in POLICY.rules)
+
+
+def request(sender: UserId, to: str) -> MessagePosted:
+    content: dict[str, Json] = {"msgtype": "m.key.verification.request", "body": "asks to verify", "to": to}
+    return MessagePosted(
+        room=ROOM,
+        event=EventId("$request"),
+        sender=sender,
+        sent_ms=NOON,
+        received_ms=NOON,
+        type="m.room.message",
+        content=content,
+        texts=(Text("body", "asks to verify"),),
+    )
+
+
+@pytest.mark.parametrize(
+    ("sender", "to", "judged"),
+    [
+        (MARK, BOT, False),  # manages a group
+        (OPERA, BOT, False),
+        (ANNA, BOT, True),  # is not answered, and clients that do not know it show what she wrote
+        (MARK, ANNA, True),
+    ],
+)
+def test_a_request_is_judged_unless_the_bot_answers_it(sender: UserId, to: str, judged: bool) -> None:
+    who = person(sender, manages=frozenset({ROOM} if sender == MARK else ()))
+    facts = judge(request(sender, to), context(who), POLICY, RULES, 1)
+    assert any(isinstance(fact, Found) for fact in facts) is judged
+
+
+def test_nothing_else_asks_to_verify() -> None:
+    event = request(ANNA, BOT)
+    assert event.asks_to_verify == BOT
+    assert replace(event, content={"msgtype": "m.text", "body": "x", "to": BOT}).asks_to_verify == ""
+    assert replace(event, content={"msgtype": "m.key.verification.request", "to": 1}).asks_to_verify == ""

@@ -1,0 +1,464 @@
+"""The identity store: what is kept can be read with the key alone, belongs to one person, and can be forgotten."""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from moderation.errors import Broken, Invalid, Refused
+from moderation.ids import PersonId
+from storage.identity import FILE, PersonKeys
+from storage.identity_roster import Listed, Roster
+from storage.identity_store import Claim, Held, IdentityStore, Kek, Locked, NewClaim, Taken, open_for_reading
+
+ANNA, BEN, CLEO = PersonId("@anna:example.org"), PersonId("@ben:example.org"), PersonId("@cleo:example.org")
+KEK, OTHER = Kek(b"k" * 32), Kek(b"o" * 32)
+NAME, ADDRESS, PHONE = "Anna Musterfrau", "anna.musterfrau@example.net", "+49 30 1234567"
+OF_ANNA = NewClaim(
+    person=ANNA,
+    method="email",
+    issuer="",
+    identifier=ADDRESS,
+    fields={"email": ADDRESS, "name": NAME, "phone": PHONE},
+    created_ms=1_000,
+    expires_ms=9_000,
+    record=7,
+)
+OF_BEN = replace(OF_ANNA, person=BEN, identifier="ben@example.net", fields={"email": "ben@example.net", "name": "Ben"})
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[IdentityStore]:
+    store = IdentityStore.open(tmp_path, KEK)
+    yield store
+    store.close()
+
+
+def opened(claim: NewClaim, number: str) -> Claim:
+    """What a claim is once it is read again."""
+    return Claim(
+        id=number,
+        person=claim.person,
+        method=claim.method,
+        issuer=claim.issuer,
+        fields=claim.fields,
+        created_ms=claim.created_ms,
+        expires_ms=claim.expires_ms,
+        record=claim.record,
+    )
+
+
+def execute(folder: Path, *statements: str) -> None:
+    """What somebody does who can write to the disk."""
+    database = sqlite3.connect(folder / FILE)
+    with database:
+        for statement in statements:
+            database.execute(statement)
+    database.close()
+
+
+class TestClaims:
+    def test_are_read_again_as_they_were_added(self, store: IdentityStore, tmp_path: Path) -> None:
+        number = store.add_claim(OF_ANNA)
+        assert store.claims_of(ANNA) == (opened(OF_ANNA, number),)
+        assert store.claims_of(BEN) == ()
+        store.close()
+        again = IdentityStore.open(tmp_path, KEK)
+        assert again.claims_of(ANNA) == (opened(OF_ANNA, number),)
+        again.close()
+
+    def test_are_found_by_their_identifier_however_it_is_typed(self, store: IdentityStore) -> None:
+        store.add_claim(OF_ANNA)
+        for typed in (ADDRESS, f" {ADDRESS.upper()} ", "ａnna.musterfrau＠example.net"):
+            assert store.find("email", "", typed) == ANNA
+        assert store.find("email", "elsewhere", ADDRESS) is None
+        assert store.find("roster", "", ADDRESS) is None
+        assert store.find("email", "", "anna@example.net") is None
+
+    def test_of_an_issuer_are_found_only_by_the_very_subject(self, store: IdentityStore) -> None:
+        issuer = "https://id.example.org"
+        store.add_claim(replace(OF_ANNA, method="oidc", issuer=issuer, identifier="aB"))
+        assert store.find("oidc", issuer, "aB") == ANNA
+        assert store.find("oidc", issuer, "ab") is None
+
+    def test_belong_to_one_person(self, store: IdentityStore) -> None:
+        store.add_claim(OF_ANNA)
+        with pytest.raises(Taken) as taken:
+            store.add_claim(replace(OF_ANNA, person=BEN, identifier=ADDRESS.title()))
+        assert taken.value.person == ANNA
+        assert store.claims_of(BEN) == ()
+        assert store.find("email", "", ADDRESS) == ANNA
+
+    def test_of_many_at_once_are_given_to_one_alone(self, store: IdentityStore) -> None:
+        people = [PersonId(f"@p{n}:example.org") for n in range(8)]
+        got: list[PersonId] = []
+
+        def claim(person: PersonId) -> None:
+            try:
+                store.add_claim(replace(OF_ANNA, person=person))
+                got.append(person)
+            except Taken:
+                pass
+
+        threads = [threading.Thread(target=claim, args=(person,)) for person in people]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert got == [store.find("email", "", ADDRESS)]
+
+    def test_are_renewed_by_the_same_person(self, store: IdentityStore) -> None:
+        store.add_claim(OF_ANNA)
+        later = replace(OF_ANNA, fields={"email": ADDRESS}, created_ms=5_000, expires_ms=20_000, record=-1)
+        number = store.add_claim(later)
+        store.note_record(number, 12)
+        assert store.claims_of(ANNA) == (opened(replace(later, record=12), number),)
+
+    def test_of_one_person_may_be_several(self, store: IdentityStore) -> None:
+        first = store.add_claim(OF_ANNA)
+        second = replace(OF_ANNA, method="oidc", issuer="https://id.example.org", identifier="4711", created_ms=2_000)
+        number = store.add_claim(second)
+        assert store.claims_of(ANNA) == (opened(OF_ANNA, first), opened(second, number))
+        assert [held.fields for held in store.held_of(ANNA)] == [3, 3]
+
+    def test_that_cannot_be_kept_are_refused(self, store: IdentityStore) -> None:
+        wrong = [
+            replace(OF_ANNA, fields={"E-Mail": ADDRESS}),
+            replace(OF_ANNA, identifier=" "),
+            replace(OF_ANNA, fields={"name": "\ud800"}),
+        ]
+        for claim in wrong:
+            with pytest.raises(Invalid):
+                store.add_claim(claim)
+        assert store.state().claims == 0
+
+    def test_show_nothing_in_their_repr(self, store: IdentityStore) -> None:
+        store.add_claim(OF_ANNA)
+        for text in (repr(OF_ANNA), repr(store.claims_of(ANNA)), repr(KEK), repr(store.state())):
+            assert not any(secret in text for secret in (NAME, ADDRESS, PHONE, repr(KEK.secret)))
+
+    def test_of_a_linked_account_go_over_to_the_person(self, store: IdentityStore) -> None:
+        mine, theirs = store.add_claim(OF_ANNA), store.add_claim(replace(OF_BEN, created_ms=2_000))
+        assert store.move(BEN, ANNA) == 1
+        moved = opened(replace(OF_BEN, person=ANNA, created_ms=2_000), theirs)
+        assert store.claims_of(ANNA) == (opened(OF_ANNA, mine), moved)
+        assert (store.claims_of(BEN), store.find("email", "", "ben@example.net")) == ((), ANNA)
+        assert (store.move(ANNA, ANNA), store.move(CLEO, ANNA)) == (0, 0)
+
+
+class TestOnDisk:
+    def test_nothing_of_what_was_claimed_stands_in_plain(self, store: IdentityStore, tmp_path: Path) -> None:
+        store.add_claim(OF_ANNA)
+        store.add_claim(replace(OF_ANNA, fields={"email": ADDRESS}))
+        data = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+        for secret in (NAME, ADDRESS, PHONE):
+            assert secret.encode() not in data
+            assert secret.casefold().encode() not in data
+
+    def test_the_length_of_a_value_says_little(self, store: IdentityStore, tmp_path: Path) -> None:
+        for number, name in enumerate(("Li", "Li " * 20)):
+            store.add_claim(replace(OF_ANNA, identifier=str(number), fields={"name": name}))
+        database = sqlite3.connect(tmp_path / FILE)
+        assert len(database.execute("SELECT DISTINCT length(sealed) FROM claim_fields").fetchall()) == 1
+        database.close()
+
+    def test_deleted_seals_are_overwritten(self, store: IdentityStore, tmp_path: Path) -> None:
+        store.add_claim(OF_ANNA)
+        database = sqlite3.connect(tmp_path / FILE)
+        rows = database.execute("SELECT sealed FROM claim_fields UNION SELECT wrapped FROM wrapped_keys").fetchall()
+        database.close()
+        store.forget(ANNA)
+        data = (tmp_path / FILE).read_bytes()
+        assert [bytes(row[0]) in data for row in rows].count(True) == 1  # the key of the index
+
+    def test_the_record_keys_are_beside_it_and_need_no_key(self, store: IdentityStore, tmp_path: Path) -> None:
+        keys = PersonKeys.open(tmp_path)
+        store.add_claim(OF_ANNA)
+        key = keys.key_of(ANNA)
+        store.forget(ANNA)
+        assert keys.existing(ANNA) == key
+        keys.close()
+
+
+class TestTampering:
+    """Whoever can write to the disk, but has no key, can destroy, but not make anybody somebody else."""
+
+    @pytest.fixture
+    def two(self, store: IdentityStore) -> tuple[str, str]:
+        return store.add_claim(OF_ANNA), store.add_claim(OF_BEN)
+
+    def must_be_refused(self, folder: Path, person: PersonId = ANNA) -> None:
+        store = IdentityStore.open(folder, KEK)
+        with pytest.raises(Broken):
+            store.claims_of(person)
+        store.close()
+
+    def test_values_swapped_between_persons_are_refused(self, two: tuple[str, str], tmp_path: Path) -> None:
+        query = (
+            "UPDATE claim_fields SET sealed = (SELECT sealed FROM claim_fields WHERE claim = '{}' AND field = 'name')"
+        )
+        execute(tmp_path, f"{query.format(two[1])} WHERE claim = '{two[0]}' AND field = 'name'")
+        self.must_be_refused(tmp_path)
+
+    def test_values_swapped_between_fields_are_refused(self, two: tuple[str, str], tmp_path: Path) -> None:
+        execute(
+            tmp_path,
+            f"UPDATE claim_fields SET field = 'x' WHERE claim = '{two[0]}' AND field = 'name'",
+            f"UPDATE claim_fields SET field = 'name' WHERE claim = '{two[0]}' AND field = 'phone'",
+            f"UPDATE claim_fields SET field = 'phone' WHERE claim = '{two[0]}' AND field = 'x'",
+        )
+        self.must_be_refused(tmp_path)
+
+    def test_values_of_another_claim_of_the_same_person_are_refused(self, store: IdentityStore, tmp_path: Path) -> None:
+        first = store.add_claim(OF_ANNA)
+        second = store.add_claim(replace(OF_ANNA, identifier="other@example.net"))
+        execute(
+            tmp_path,
+            f"DELETE FROM claim_fields WHERE claim = '{first}'",
+            f"UPDATE claim_fields SET claim = '{first}' WHERE claim = '{second}'",
+        )
+        self.must_be_refused(tmp_path)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            f"person = '{BEN}'",
+            "method = 'roster'",
+            "issuer = 'elsewhere'",
+            "expires = expires + 1",
+            "created = created - 1",
+            "blind = zeroblob(32)",
+            "id = 'f' || substr(id, 2, 30) || 'ff'",
+            "seal = zeroblob(28)",
+            "seal = x''",
+        ],
+    )
+    @pytest.mark.usefixtures("two")
+    def test_a_row_that_was_changed_is_refused(self, change: str, tmp_path: Path) -> None:
+        execute(tmp_path, f"UPDATE claims SET {change} WHERE person = '{ANNA}'")
+        self.must_be_refused(tmp_path, BEN if "person" in change else ANNA)
+
+    @pytest.mark.usefixtures("two")
+    def test_an_identifier_given_to_somebody_else_is_refused(self, tmp_path: Path) -> None:
+        execute(tmp_path, f"DELETE FROM claims WHERE person = '{BEN}'", f"UPDATE claims SET person = '{BEN}'")
+        store = IdentityStore.open(tmp_path, KEK)
+        with pytest.raises(Broken):
+            store.find("email", "", ADDRESS)
+        store.close()
+
+    @pytest.mark.usefixtures("two")
+    def test_the_key_of_somebody_else_is_refused(self, tmp_path: Path) -> None:
+        taken = f"(SELECT wrapped FROM wrapped_keys WHERE owner = '{BEN}')"
+        execute(tmp_path, f"UPDATE wrapped_keys SET wrapped = {taken} WHERE owner = '{ANNA}'")
+        self.must_be_refused(tmp_path)
+
+    @pytest.mark.usefixtures("two")
+    def test_a_key_that_is_missing_is_told(self, tmp_path: Path) -> None:
+        execute(tmp_path, f"DELETE FROM wrapped_keys WHERE owner = '{ANNA}'")
+        self.must_be_refused(tmp_path)
+
+    @pytest.mark.usefixtures("two")
+    def test_every_byte_of_a_seal_counts(self, store: IdentityStore, tmp_path: Path) -> None:
+        query = "SELECT sealed FROM claim_fields JOIN claims ON id = claim WHERE field = 'name' AND person = ?"
+        database = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+        ((sealed,),) = database.execute(query, (ANNA,)).fetchall()
+        for place in range(len(sealed)):
+            changed = bytearray(sealed)
+            changed[place] ^= 1
+            database.execute("UPDATE claim_fields SET sealed = ? WHERE sealed = ?", (bytes(changed), sealed))
+            with pytest.raises(Broken):
+                store.claims_of(ANNA)
+            database.execute("UPDATE claim_fields SET sealed = ? WHERE sealed = ?", (sealed, bytes(changed)))
+        assert len(store.claims_of(ANNA)) == 1
+        database.close()
+
+    @pytest.mark.usefixtures("two")
+    def test_a_damaged_index_key_locks_the_store_and_nothing_else(self, tmp_path: Path) -> None:
+        execute(tmp_path, "UPDATE wrapped_keys SET wrapped = zeroblob(60) WHERE owner = 'index'")
+        store = IdentityStore.open(tmp_path, KEK)
+        assert store.state().lock == "damaged"
+        assert store.forget(ANNA) == 1
+        store.close()
+
+
+class TestWithoutTheKey:
+    def reading(self) -> list[Callable[[IdentityStore], object]]:
+        return [
+            lambda store: store.add_claim(OF_BEN),
+            lambda store: store.find("email", "", ADDRESS),
+            lambda store: store.claims_of(ANNA),
+            lambda store: store.move(ANNA, BEN),
+            lambda store: store.rotate(Kek.new()),
+        ]
+
+    @pytest.mark.parametrize(("given", "why"), [(None, "no_key"), (OTHER, "other_key")])
+    def test_nothing_is_added_found_or_read_and_it_says_why(
+        self, given: Kek | None, why: str, store: IdentityStore, tmp_path: Path
+    ) -> None:
+        number = store.add_claim(OF_ANNA)
+        locked = IdentityStore.open(tmp_path, given)
+        for call in self.reading():
+            with pytest.raises(Locked) as refused:
+                call(locked)
+            assert refused.value.why == why
+        state = locked.state()
+        assert (state.lock, state.used, state.persons, state.claims) == (why, (KEK.id,), 1, 1)
+        assert locked.held_of(ANNA) == (Held(id=number, person=ANNA, created_ms=1_000, record=7, fields=3),)
+        locked.close()
+        assert store.claims_of(ANNA) == (opened(OF_ANNA, number),)
+
+    @pytest.mark.parametrize("given", [None, OTHER])
+    def test_people_are_forgotten_all_the_same(self, given: Kek | None, store: IdentityStore, tmp_path: Path) -> None:
+        for claim in (OF_ANNA, OF_BEN, replace(OF_ANNA, person=CLEO, identifier="c", expires_ms=2)):
+            store.add_claim(claim)
+        locked = IdentityStore.open(tmp_path, given)
+        assert (locked.forget(ANNA), locked.keep_marks(BEN)) == (1, 1)
+        locked.drop([each.id for each in locked.expired(2)])
+        assert locked.persons() == {BEN}
+        assert locked.keep_only(()) == 1
+        locked.close()
+        assert (store.state().claims, store.claims_of(ANNA)) == (0, ())
+
+    def test_it_can_begin_anew_once_the_key_is_lost(self, store: IdentityStore, tmp_path: Path) -> None:
+        with pytest.raises(Refused):
+            store.reset()
+        store.add_claim(OF_ANNA)
+        Roster(store).load([Listed("7", "Anna")])
+        other = IdentityStore.open(tmp_path, OTHER)
+        assert other.reset() == 1
+        assert (other.state().lock, other.state().used, other.claims_of(ANNA)) == ("open", (OTHER.id,), ())
+        number = other.add_claim(OF_ANNA)
+        assert other.claims_of(ANNA) == (opened(OF_ANNA, number),)
+        assert (list(Roster(other).all()), Roster(other).load([Listed("7", "Anna")]).new) == ([], ("7",))
+        other.close()
+        none = IdentityStore.open(tmp_path, None)
+        assert (none.reset(), none.state().lock, none.state().used) == (1, "no_key", ())
+        none.close()
+
+    def test_a_store_that_never_had_one_is_empty_and_locked(self, tmp_path: Path) -> None:
+        store = IdentityStore.open(tmp_path, None)
+        state = store.state()
+        assert (state.lock, state.key, state.used, state.claims) == ("no_key", "", (), 0)
+        store.close()
+
+    def test_another_key_makes_no_second_index(self, tmp_path: Path) -> None:
+        IdentityStore.open(tmp_path, KEK).close()
+        other = IdentityStore.open(tmp_path, OTHER)
+        assert other.state().lock == "other_key"
+        other.close()
+
+    @pytest.mark.parametrize("text", ["", "short", "a" * 43, "é" * 44, Kek(b"k" * 32).text + "AAAA"])
+    def test_what_is_no_key_is_refused_without_being_repeated(self, text: str) -> None:
+        with pytest.raises(Invalid) as refused:
+            Kek.parse(text)
+        assert not text or text not in str(refused.value)
+        assert Kek.parse(f" {KEK.text}\n") == KEK
+
+
+class TestForgetting:
+    def test_takes_claims_and_key(self, store: IdentityStore, tmp_path: Path) -> None:
+        store.add_claim(OF_ANNA)
+        store.add_claim(OF_BEN)
+        assert store.forget(ANNA) == 1
+        assert store.forget(ANNA) == 0
+        assert (store.claims_of(ANNA), store.find("email", "", ADDRESS)) == ((), None)
+        assert store.persons() == {BEN}
+        assert store.state().forgotten == 1
+        database = sqlite3.connect(tmp_path / FILE)
+        assert database.execute("SELECT owner FROM wrapped_keys ORDER BY 1").fetchall() == [(BEN,), ("index",)]
+        database.close()
+
+    def test_somebody_who_comes_again_begins_anew(self, store: IdentityStore) -> None:
+        store.add_claim(OF_ANNA)
+        store.forget(ANNA)
+        number = store.add_claim(replace(OF_ANNA, person=BEN))
+        assert store.claims_of(BEN) == (opened(replace(OF_ANNA, person=BEN), number),)
+
+    def test_values_put_back_from_an_older_copy_cannot_be_read(self, store: IdentityStore, tmp_path: Path) -> None:
+        store.add_claim(OF_ANNA)
+        database = sqlite3.connect(tmp_path / FILE)
+        rows = (
+            database.execute("SELECT * FROM claims").fetchall(),
+            database.execute("SELECT * FROM claim_fields").fetchall(),
+        )
+        store.forget(ANNA)
+        store.add_claim(replace(OF_ANNA, identifier="new@example.net"))
+        with database:
+            database.executemany("INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows[0])
+            database.executemany("INSERT INTO claim_fields VALUES (?, ?, ?)", rows[1])
+        database.close()
+        with pytest.raises(Broken):
+            store.claims_of(ANNA)
+
+    def test_marks_stay_where_a_measure_needs_them(self, store: IdentityStore) -> None:
+        number = store.add_claim(OF_ANNA)
+        assert store.keep_marks(ANNA) == 1
+        assert store.keep_marks(ANNA) == 0
+        assert store.claims_of(ANNA) == (opened(replace(OF_ANNA, fields={}), number),)
+        with pytest.raises(Taken) as taken:
+            store.add_claim(replace(OF_ANNA, person=BEN))
+        assert taken.value.person == ANNA
+        assert store.state().forgotten == 1
+
+    def test_what_an_older_copy_brings_back_is_forgotten_again(self, store: IdentityStore) -> None:
+        for claim in (OF_ANNA, OF_BEN):
+            store.add_claim(claim)
+        assert store.keep_only({BEN, "@somebody:else.org"}) == 1
+        assert store.persons() == {BEN}
+
+    def test_what_is_over_is_dropped(self, store: IdentityStore, tmp_path: Path) -> None:
+        first = store.add_claim(OF_ANNA)
+        later = replace(OF_ANNA, identifier="other@example.net", expires_ms=10_000)
+        second = store.add_claim(later)
+        assert store.expired(8_999) == ()
+        assert [each.id for each in store.expired(9_000)] == [first]
+        store.drop([first])
+        assert store.claims_of(ANNA) == (opened(later, second),)
+        store.drop([], stripped=[second])
+        assert store.claims_of(ANNA) == (opened(replace(later, fields={}), second),)
+        store.drop([second])
+        database = sqlite3.connect(tmp_path / FILE)
+        assert database.execute("SELECT owner FROM wrapped_keys").fetchall() == [("index",)]
+        database.close()
+
+
+class TestReading:
+    def test_makes_and_changes_nothing(self, tmp_path: Path) -> None:
+        assert open_for_reading(tmp_path, KEK) is None
+        PersonKeys.open(tmp_path).close()  # as an earlier version left it
+        assert open_for_reading(tmp_path, KEK) is None
+        store = IdentityStore.open(tmp_path, KEK)
+        number = store.add_claim(OF_ANNA)
+        reader = open_for_reading(tmp_path, KEK)
+        assert reader is not None
+        assert reader.claims_of(ANNA) == (opened(OF_ANNA, number),)
+        assert reader.find("email", "", ADDRESS) == ANNA
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            reader.forget(ANNA)
+        reader.close()
+        store.close()
+
+
+def test_the_blinded_index_is_what_the_documents_say(store: IdentityStore, tmp_path: Path) -> None:
+    """Computed again with nothing of ours but the words."""
+    import hashlib
+    import hmac
+
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    store.add_claim(OF_ANNA)
+    database = sqlite3.connect(tmp_path / FILE)
+    wrapped, by = database.execute("SELECT wrapped, wrapped_by FROM wrapped_keys WHERE owner = 'index'").fetchone()
+    ((mark,),) = database.execute("SELECT blind FROM claims").fetchall()
+    database.close()
+
+    def words(*each: str) -> bytes:
+        return b"".join(len(word.encode()).to_bytes(4, "big") + word.encode() for word in each)
+
+    assert by == hashlib.sha256(KEK.secret).hexdigest()[:16]
+    key: Any = AESGCM(KEK.secret).decrypt(wrapped[:12], wrapped[12:], words("key", "index", by))
+    assert mark == hmac.digest(key, words("email", "", ADDRESS), "sha256")
