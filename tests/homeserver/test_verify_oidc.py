@@ -38,13 +38,18 @@ def key(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
 
 
-@pytest.fixture(scope="module")
-def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealIssuer]:
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealIssuer]:
+    """An issuer at which the bot is known."""
     own = client("bot", f"{PUBLIC}/oidc/club", token_endpoint_auth_method="none")
     del own["client_secret"]
     issuer = RealIssuer.start(tmp_path_factory.mktemp("issuer"), own)
     yield issuer
     issuer.stop()
+
+
+@pytest.fixture(scope="module")
+def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealIssuer]:
+    yield from started(tmp_path_factory)
 
 
 def rules(url: str, more: str = "", client_id: str = "bot") -> str:
