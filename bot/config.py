@@ -123,6 +123,7 @@ class BotSettings(Settings):
     data_dir: Annotated[Path, AfterValidator(_path)] = Path("data")  # relative to the file
     prefix: Annotated[str, _matching(_PREFIX, "prefix")] = "!"
     language: Literal["en", "zh"] = "en"
+    readers: Literal["all", "signed"] = "all"  # devices that can read what the bot says in encrypted rooms
     timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"  # of the times that people are shown
     digest: Annotated[str, _matching(_TIME_OF_DAY, "time_of_day")] = "09:00"  # when desks hear what waits; "": never
     allow_invites: tuple[Annotated[str, _matching(_INVITER, "inviter")], ...] = ()  # globs over user ids

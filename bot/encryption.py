@@ -25,6 +25,7 @@ from .crypto.cross_signing import CrossSigning, Standing, State
 from .crypto.errors import CryptoError, NeedsPassword, NotOurs, StoreLost
 from .crypto.key_backup import KeyBackup
 from .crypto.machine import CryptoMachine, Late, SyncPart
+from .crypto.outbound import Recipients
 from .crypto.room_keys import Decrypted, Sealed
 from .crypto.store import FILE
 from .crypto.store_key import load_or_create
@@ -55,12 +56,19 @@ async def _nobody_told(_standing: Standing) -> None:
     """Nobody is told how the keys stand."""
 
 
-async def open_machine(data_dir: Path, homeserver: SealedHomeserver, clock: Clock) -> CryptoMachine:
-    """The machine of this session's device; one device, one store. Raises `Broken` if its store cannot be used."""
+async def open_machine(
+    data_dir: Path, homeserver: SealedHomeserver, clock: Clock, readers: str = "all"
+) -> CryptoMachine:
+    """The machine of this session's device; one device, one store. Raises `Broken` if its store cannot be used.
+
+    `readers`: which devices of the members are given keys, "all" or those that are "signed".
+    """
     session = homeserver.session
     folder = data_dir / FOLDER / hashlib.sha256(session.device.encode()).hexdigest()[:16]
     key = await asyncio.to_thread(load_or_create, data_dir, store_exists=(folder / FILE).exists())
-    machine = await CryptoMachine.open(folder, key, homeserver.wire, session.user, session.device, clock=clock)
+    machine = await CryptoMachine.open(
+        folder, key, homeserver.wire, session.user, session.device, recipients=Recipients(readers), clock=clock
+    )
     homeserver.machine = machine
     return machine
 

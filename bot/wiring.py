@@ -133,7 +133,7 @@ async def serve(config: Config, session: Session, stop: asyncio.Event, clock: Cl
         stores = await _open_stores(config, stack, clock)
         homeserver = SealedHomeserver(session)
         stack.push_async_callback(homeserver.close)
-        machine = await open_machine(config.data_dir, homeserver, clock)
+        machine = await open_machine(config.data_dir, homeserver, clock, config.bot.readers)
         stack.push_async_callback(machine.close)
         wake = Wake()
         pipeline = await _caught_up(config, session.user, stores, clock, wake)
