@@ -26,7 +26,7 @@ demo: $(STAMP)
 	$(BIN)/answerable demo $(ARGS)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -74,8 +74,8 @@ class Story:
     # What there is to see of it.
 
     def facts(self) -> Counter[str]:
-        """All that was recorded of cases, and of what people were told."""
-        seen = [fact for _, fact in self.scene.bot.numbered_facts()]
+        """All that was recorded of cases, and of what people were told; a reminder comes only where time is left."""
+        seen = [fact for _, fact in self.scene.bot.numbered_facts() if getattr(fact, "step", "") != "reminded"]
         return Counter(self._plain(fact) for fact in seen if fact.KIND in KINDS or isinstance(fact, NoticeGiven))
 
     def _plain(self, fact: Fact) -> str:
@@ -105,7 +105,9 @@ class Story:
         content = event["content"]
         relation = (content.get("m.relates_to") or {}).get("rel_type")
         words = event["type"] == "m.room.message" and event["sender"] == self.scene.bot.user
-        return words and relation != "m.replace" and not like("desk.impossible").search(str(content.get("body", "")))
+        body = str(content.get("body", ""))
+        beside = any(like(key).search(body) for key in ("desk.impossible", "desk.moved.reminded"))
+        return words and relation != "m.replace" and not beside
 
 
 @asynccontextmanager
