@@ -90,6 +90,7 @@ class Encryption:
         self._verifying = verifying
         self._stood = stood
         self._ready = False  # our keys were looked at, and nothing is known to have changed since
+        self._was_ready = False  # they were in order when they were last looked at
         self._backup = ""  # the version of the backup, if it is ours; unknown: ""
         self.looked = asyncio.Event()  # the keys were looked at for the first time, whatever came of it
         self._work = asyncio.Event()
@@ -226,7 +227,7 @@ class Encryption:
 
     def look_again(self) -> None:
         """Our keys have changed, by an operator's doing."""
-        self._ready, self._backup = False, ""
+        self._ready, self._was_ready, self._backup = False, False, ""
         self._work.set()
 
     async def _make_ready(self) -> None:
@@ -248,7 +249,12 @@ class Encryption:
     async def _signed(self) -> Standing:
         signing = CrossSigning(self.machine)
         try:
-            return await signing.make_ready()
+            # Our own list is said to have changed whenever we come into a room: one question tells that it has not.
+            standing = await signing.look() if self._was_ready else None
+            if standing is None or standing.state is not State.READY:
+                standing = await signing.make_ready()
+            self._was_ready = standing.state is State.READY
+            return standing
         except NeedsPassword:
             log.error("keys_need_password", do="answerable keys set-up")
             return await signing.examine()
