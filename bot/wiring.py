@@ -98,20 +98,10 @@ from .verify.oidc import Oidc
 from .verify.oidc_callback import CallbackServer
 from .verify.people import People
 from .verifying import Verifying
+from .wake import Wake
 from .witness import WitnessClient
 
 log = structlog.get_logger()
-
-
-@dataclass(slots=True)
-class Wake:
-    """Wakes whoever may have something to do; filled in once they exist."""
-
-    sleepers: tuple[Callable[[], None], ...] = ()
-
-    def __call__(self) -> None:
-        for wake in self.sleepers:
-            wake()
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +301,7 @@ async def _run(
         digester,
         heard_ms=lambda: listener.heard_ms,
     )
-    wake.sleepers = (actor.wake, scheduler.wake, people.wake)
+    wake.at_once, wake.soon = (actor.wake,), (scheduler.wake, people.wake)
 
     async def keys_changed(brought_back: bool) -> None:
         encryption.look_again()
