@@ -1,0 +1,392 @@
+"""A simulated homeserver, for faults and load that a real one cannot be asked for. It is none to run.
+
+    async with SimulatedHomeserver() as server: ...          in this process
+    python -m tests.fakes.homeserver_orders                  in one of its own: prints its address
+
+Rules kept here: what it answers is what Synapse answers to the same requests (`test_homeserver.py` asks both); a fault
+is what a test ordered, and nothing else goes wrong; nothing that happens is said to `/sync` while it is held back
+(`hold`), so that a heap can be prepared and let go at one instant. No product code imports it.
+Left to others: rooms (`homeserver_rooms.py`), what is told of them (`homeserver_answers.py`), keys, orders over HTTP
+(`homeserver_orders.py`).
+"""
+
+import asyncio
+import secrets
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import unquote
+
+import orjson
+from aiohttp import web
+
+from tests.fakes import homeserver_answers as answers
+from tests.fakes.homeserver_keys import Keys
+from tests.fakes.homeserver_rooms import Json, Refused, World, not_found
+
+LONGEST_S = 30.0
+_UNRECOGNIZED = Refused(404, "M_UNRECOGNIZED", "Unrecognized request")
+
+
+@dataclass
+class Fault:
+    """Something that goes wrong `times` times, in requests named `name` (`sync`, `rooms/send` ...), or in all."""
+
+    name: str = ""
+    times: int = 1
+    status: int = 502
+    body: bytes = b"<html><body>Bad Gateway</body></html>"
+    type: str = "text/html"
+    headers: dict[str, str] = field(default_factory=dict)
+    hang: bool = False  # no answer
+    cut: bool = False  # half of an answer
+    after: bool = False  # the request takes effect; only its answer is lost
+
+    @classmethod
+    def limited(cls, name: str = "", times: int = 1, retry_after_ms: int = 100) -> "Fault":
+        """Too many requests, as Synapse says it."""
+        body = {"errcode": "M_LIMIT_EXCEEDED", "error": "Too Many Requests", "retry_after_ms": retry_after_ms}
+        headers = {"Retry-After": str(max(1, -(-retry_after_ms // 1000)))}
+        return cls(name, times, 429, orjson.dumps(body), "application/json", headers)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request, understood."""
+
+    user: str
+    device: str
+    segments: tuple[str, ...]
+    query: dict[str, str]
+    body: Json
+
+    @property
+    def txn(self) -> tuple[str, str]:
+        """Which request of which device it is, where it says so."""
+        return self.device, self.segments[-1]
+
+
+class SimulatedHomeserver:
+    """One homeserver; `at_most`: events in one answer of `/sync`, over all rooms."""
+
+    def __init__(self, *, at_most: int | None = None) -> None:
+        self.world = World()
+        self.keys = Keys()
+        self.at_most = at_most
+        self.url = ""
+        self.faults: list[Fault] = []
+        self.counts: Counter[str] = Counter()  # requests, by name
+        self.acknowledged: dict[str, tuple[int, float]] = {}  # the place that each user asked to go on from, and when
+        self.held: int | None = None  # no further than this is told
+        self._tokens: dict[str, tuple[str, str]] = {}
+        self._done: dict[tuple[str, str, str], str] = {}  # what became of a transaction
+        self._data: dict[tuple[str, str], Json] = {}
+        self._news = asyncio.Event()
+        self._closing = asyncio.Event()
+        self._runner: web.ServerRunner | None = None
+        self.more: Callable[[str, Json], Awaitable[Any]] | None = None  # orders over HTTP
+
+    async def __aenter__(self) -> Self:
+        self._runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = "http://{}:{}".format(*self._runner.addresses[0][:2])
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing.set()
+        self.tell()
+        assert self._runner is not None
+        await self._runner.cleanup()
+
+    # For whoever directs it.
+
+    def account(self, localpart: str) -> tuple[str, str, str]:
+        """An account and a device of it: user, token, device."""
+        user, token, device = f"@{localpart}:{self.world.server}", "sim_" + secrets.token_hex(8), secrets.token_hex(5)
+        self._tokens[token] = (user, device.upper())
+        return user, token, device.upper()
+
+    def hold(self) -> None:
+        """Tell nothing new from now on."""
+        self.held = len(self.world.order)
+
+    def let_go(self) -> None:
+        """Tell everything."""
+        self.held = None
+        self.tell()
+
+    def tell(self) -> None:
+        """Wake those who wait for news."""
+        self._news.set()
+        self._news = asyncio.Event()
+
+    async def until_acknowledged(self, user: str, place: int) -> float:
+        """When (monotonic) `user` asked to go on from `place` or behind: everything before is in good hands."""
+        while (found := self.acknowledged.get(user, (0, 0.0)))[0] < place:
+            await self._news.wait()
+        return found[1]
+
+    # Requests.
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        segments = tuple(unquote(part) for part in request.raw_path.partition("?")[0].split("/")[1:])
+        if segments[0] == "_simulated" and self.more is not None:
+            return _answer(200, await self.more(segments[1], orjson.loads(await request.read() or b"{}")))
+        name = _name(segments[3:])
+        self.counts[name] += 1
+        fault = self._fault(name)
+        if fault is not None and not fault.after:
+            return await self._fail(request, fault)
+        try:
+            response = _answer(200, await self._do(request, name, segments[3:]))
+        except Refused as refused:
+            response = _answer(refused.status, refused.body)
+        return response if fault is None else await self._fail(request, fault)
+
+    def _fault(self, name: str) -> Fault | None:
+        found = next((fault for fault in self.faults if fault.name in ("", name) and fault.times > 0), None)
+        if found is not None:
+            found.times -= 1
+        return found
+
+    async def _fail(self, request: web.BaseRequest, fault: Fault) -> web.StreamResponse:
+        if fault.hang:
+            await self._closing.wait()
+        if not fault.cut:
+            return web.Response(status=fault.status, body=fault.body, content_type=fault.type, headers=fault.headers)
+        response = web.StreamResponse(status=200, headers={"Content-Type": "application/json"})
+        response.content_length = 1000
+        await response.prepare(request)
+        await response.write(b'{"half": "an ans')
+        assert request.transport is not None
+        request.transport.close()
+        return response
+
+    async def _do(self, request: web.BaseRequest, name: str, segments: tuple[str, ...]) -> Any:
+        work = _WORK.get((request.method, name))
+        if work is None:
+            raise _UNRECOGNIZED
+        user, device = ("", "") if name in _OPEN else self._who(request)
+        asked = Asked(user, device, segments, dict(request.query), await _body(request))
+        result = work(self, asked)
+        return await result if asyncio.iscoroutine(result) else result
+
+    def _who(self, request: web.BaseRequest) -> tuple[str, str]:
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if not token:
+            raise Refused(401, "M_MISSING_TOKEN", "Missing access token")
+        if token not in self._tokens:
+            raise Refused(401, "M_UNKNOWN_TOKEN", "Invalid access token passed.", soft_logout=False)
+        return self._tokens[token]
+
+    # What is asked.
+
+    async def sync(self, asked: Asked) -> Json:
+        """Section "Syncing"; the filter must stand in the request."""
+        since = answers.place_of(asked.query["since"]) if "since" in asked.query else 0
+        first = "since" not in asked.query
+        if not first:
+            self.acknowledged[asked.user] = (since, time.monotonic())
+            self.tell()
+            since = await self._wait(asked, since)
+        upto = self._upto(since, first=first)
+        filter = orjson.loads(asked.query.get("filter", "{}"))
+        answer = answers.sync(self.world, asked.user, asked.device, since, upto, filter, first=first)
+        return answer | self.keys.of_sync(asked.user, asked.device)
+
+    def _upto(self, since: int, *, first: bool) -> int:
+        end = len(self.world.order) if self.held is None else self.held
+        return min(end, since + self.at_most) if self.at_most is not None and not first else max(end, since)
+
+    async def _wait(self, asked: Asked, since: int) -> int:
+        """Until there is something to tell, or the time is over. From where to tell it: before it is nothing."""
+        ends = asyncio.get_running_loop().time() + min(int(asked.query.get("timeout", "0")) / 1000, LONGEST_S)
+        place = since
+        while not self._closing.is_set():
+            upto = self._upto(place, first=False)
+            mine = self.world.rooms_of.get(asked.user, {})
+            if any(room.id in mine for room, _ in self.world.order[place:upto]):
+                return place
+            if upto > place:
+                place = upto
+                continue
+            try:
+                async with asyncio.timeout_at(ends):
+                    await self._news.wait()
+            except TimeoutError:
+                break
+        return place
+
+    def messages(self, asked: Asked) -> Json:
+        return answers.messages(self.world, asked.user, asked.device, asked.segments[1], asked.query)
+
+    def members(self, asked: Asked) -> Json:
+        return answers.members(self.world, asked.user, asked.segments[1], asked.query)
+
+    def state(self, asked: Asked) -> Any:
+        _, room, _, *key = asked.segments
+        if not key:
+            return answers.state(self.world, asked.user, room)
+        content = self.world.room_for(asked.user, room).content(key[0], key[1] if len(key) > 1 else "")
+        if content is None:
+            raise not_found("Event not found.")
+        return content
+
+    def event(self, asked: Asked) -> Json:
+        room = self.world.room_for(asked.user, asked.segments[1])
+        found = self.world.by_id.get(asked.segments[3])
+        if found is None or found[0] is not room:
+            raise not_found("Event not found.")
+        return answers.alone(found[1], asked.device)
+
+    def set_state(self, asked: Asked) -> Json:
+        _, room, _, type, *key = asked.segments
+        there = self.world.room_for(asked.user, room)
+        event = self.world.set_state(there, asked.user, type, key[0] if key else "", asked.body)
+        return self._told({"event_id": event.id})
+
+    def send(self, asked: Asked) -> Json:
+        _, room, _, type, _ = asked.segments
+        return self._once(
+            asked,
+            lambda: self.world.send(self.world.room_for(asked.user, room), asked.user, type, asked.body, asked.txn).id,
+        )
+
+    def redact(self, asked: Asked) -> Json:
+        _, room, _, target, _ = asked.segments
+        return self._once(
+            asked,
+            lambda: (
+                self.world.redact(self.world.room_for(asked.user, room), asked.user, target, asked.body, asked.txn).id
+            ),
+        )
+
+    def _once(self, asked: Asked, work: Callable[[], str]) -> Json:
+        """Section "Transaction identifiers": of one device and one path."""
+        key = (asked.device, "/".join(asked.segments), asked.segments[-1])
+        if key not in self._done:
+            self._done[key] = work()
+        return self._told({"event_id": self._done[key]})
+
+    def _told(self, answer: Json) -> Json:
+        self.tell()
+        return answer
+
+    def create(self, asked: Asked) -> Json:
+        return self._told({"room_id": self.world.create(asked.user, asked.body).id})
+
+    def join(self, asked: Asked) -> Json:
+        room = asked.segments[1]
+        return self._told({"room_id": self.world.join(room, asked.user).id})
+
+    def leave(self, asked: Asked) -> Json:
+        self.world.leave(asked.segments[1], asked.user, _reason(asked.body))
+        return self._told({})
+
+    def forget(self, asked: Asked) -> Json:
+        self.world.rooms_of.get(asked.user, {}).pop(asked.segments[1], None)
+        return {}
+
+    def invite(self, asked: Asked) -> Json:
+        room = self.world.room_for(asked.user, asked.segments[1])
+        self.world.invite(room, asked.user, asked.body["user_id"])
+        return self._told({})
+
+    def remove(self, asked: Asked) -> Json:
+        room = self.world.room_for(asked.user, asked.segments[1])
+        self.world.remove(room, asked.user, asked.body["user_id"], asked.segments[2], _reason(asked.body))
+        return self._told({})
+
+    def joined_rooms(self, asked: Asked) -> Json:
+        mine = self.world.rooms_of.get(asked.user, {}).values()
+        return {"joined_rooms": [room.id for room in mine if room.membership(asked.user) == "join"]}
+
+    def whoami(self, asked: Asked) -> Json:
+        return {"user_id": asked.user, "is_guest": False, "device_id": asked.device}
+
+    def data(self, asked: Asked) -> Json:
+        found = self._data.get((asked.user, asked.segments[3]))
+        if found is None:
+            raise not_found("Account data not found")
+        return found
+
+    def set_data(self, asked: Asked) -> Json:
+        self._data[asked.user, asked.segments[3]] = asked.body
+        return {}
+
+
+def _reason(body: Json) -> Json:
+    return {"reason": body["reason"]} if "reason" in body else {}
+
+
+async def _body(request: web.BaseRequest) -> Json:
+    if request.method not in ("POST", "PUT"):
+        return {}
+    text = await request.read()
+    try:
+        body = orjson.loads(text or b"{}")
+    except orjson.JSONDecodeError:
+        raise Refused(400, "M_NOT_JSON", "Content not JSON.") from None
+    if not isinstance(body, dict):
+        raise Refused(400, "M_BAD_JSON", "Content must be a JSON object.")
+    return body
+
+
+def _answer(status: int, body: Any) -> web.Response:
+    return web.Response(status=status, body=orjson.dumps(body), content_type="application/json")
+
+
+def _name(segments: tuple[str, ...]) -> str:
+    """What is asked, without whom it concerns: "sync", "rooms/send", "user/account_data" ..."""
+    if segments and segments[0] in ("rooms", "user", "profile") and len(segments) > 2:
+        return f"{segments[0]}/{segments[2]}"
+    if segments and segments[0] in ("keys", "account", "room_keys"):
+        return "/".join(segments[:3])
+    return segments[0] if segments else ""
+
+
+_OPEN = frozenset({"versions"})
+_S = SimulatedHomeserver
+_WORK: dict[tuple[str, str], Callable[[SimulatedHomeserver, Asked], Any]] = {
+    ("GET", "sync"): _S.sync,
+    ("GET", "rooms/messages"): _S.messages,
+    ("GET", "rooms/members"): _S.members,
+    ("GET", "rooms/state"): _S.state,
+    ("GET", "rooms/event"): _S.event,
+    ("PUT", "rooms/state"): _S.set_state,
+    ("PUT", "rooms/send"): _S.send,
+    ("PUT", "rooms/redact"): _S.redact,
+    ("POST", "createRoom"): _S.create,
+    ("POST", "join"): _S.join,
+    ("POST", "rooms/leave"): _S.leave,
+    ("POST", "rooms/forget"): _S.forget,
+    ("POST", "rooms/invite"): _S.invite,
+    ("POST", "rooms/kick"): _S.remove,
+    ("POST", "rooms/ban"): _S.remove,
+    ("POST", "rooms/unban"): _S.remove,
+    ("GET", "joined_rooms"): _S.joined_rooms,
+    ("GET", "account/whoami"): _S.whoami,
+    ("GET", "user/account_data"): _S.data,
+    ("PUT", "user/account_data"): _S.set_data,
+    ("PUT", "profile/displayname"): lambda _server, _asked: {},
+    ("GET", "versions"): lambda _server, _asked: {"versions": ["v1.11", "v1.12"], "unstable_features": {}},
+    ("GET", "capabilities"): lambda _server, _asked: {"capabilities": {"m.room_versions": {"default": "12"}}},
+    ("POST", "keys/upload"): lambda server, asked: server.keys.upload(asked.user, asked.device, asked.body),
+    ("POST", "keys/query"): lambda server, asked: server.keys.query(asked.body),
+    ("POST", "keys/claim"): lambda _server, _asked: {"one_time_keys": {}, "failures": {}},
+    ("POST", "keys/device_signing/upload"): lambda server, asked: server.keys.sign_in(asked.user, asked.body),
+    ("POST", "keys/signatures/upload"): lambda server, asked: server.keys.add_signatures(asked.body),
+    ("PUT", "sendToDevice"): lambda _server, _asked: {},
+    ("GET", "room_keys/version"): lambda _server, _asked: _no_backup(),
+}
+
+
+def _no_backup() -> Json:
+    raise not_found("No backup found")

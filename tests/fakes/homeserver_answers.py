@@ -1,0 +1,186 @@
+"""What the simulated homeserver answers to those who ask what happened: `/sync`, `/messages`, members, state.
+
+Rules kept here: a token is a place in the one order of events; a timeline has at most as many events as the filter asks
+for, and 100; what is left out makes it `limited`, and state that changed in what was left out stands before it; with
+`at_most`, an answer ends after so many events of all rooms together, and the next goes on there (this is what a
+homeserver under load that answers often looks like, and what catching up costs can be measured by).
+Left to others: rooms and rights (`homeserver_rooms.py`), waiting (`homeserver.py`).
+
+Specification: Matrix client-server API v1.19, "Syncing", "GET /rooms/{roomId}/messages".
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from tests.fakes.homeserver_rooms import Event, Json, Refused, Room, World, forbidden
+
+LIMIT = 100
+_STRIPPED = (
+    "m.room.create",
+    "m.room.join_rules",
+    "m.room.name",
+    "m.room.avatar",
+    "m.room.encryption",
+    "m.room.canonical_alias",
+    "m.room.topic",
+)
+
+
+def token(place: int) -> str:
+    """The token of a place."""
+    return f"s{place}"
+
+
+def place_of(text: str) -> int:
+    """The place of a token."""
+    if not (text.startswith("s") and text[1:].isdigit()):
+        raise Refused(400, "M_UNKNOWN", "Invalid stream token")
+    return int(text[1:])
+
+
+def sync(
+    world: World, user: str, device: str, since: int, upto: int, filter: Mapping[str, Any], *, first: bool
+) -> Json:
+    """One answer of `/sync`, but for what belongs to the device."""
+    limit = min(int(filter.get("room", {}).get("timeline", {}).get("limit", 10)), LIMIT)
+    lazy = bool(filter.get("room", {}).get("state", {}).get("lazy_load_members"))
+    rooms: dict[str, Json] = {}
+    for room in _touched(world, user, since, upto, first=first):
+        kind, answer = _room(room, user, device, since, upto, limit, lazy=lazy, first=first)
+        if kind:
+            rooms.setdefault(kind, {})[room.id] = answer
+    return {"next_batch": token(upto), **({"rooms": rooms} if rooms else {})}
+
+
+def _touched(world: World, user: str, since: int, upto: int, *, first: bool) -> Iterable[Room]:
+    mine = world.rooms_of.get(user, {})
+    if first:
+        return mine.values()
+    return {room.id: room for room, _ in world.order[since:upto] if room.id in mine}.values()
+
+
+def _room(
+    room: Room, user: str, device: str, since: int, upto: int, limit: int, *, lazy: bool, first: bool
+) -> tuple[str, Json]:
+    mine = _at(room.members.get(user), upto)
+    membership = mine.raw["content"]["membership"] if mine else "leave"
+    if membership == "join":
+        came = first or _was(room, user, since) != "join"
+        return "join", _joined(room, user, device, 0 if came else since, upto, limit, lazy=lazy, came=came, first=first)
+    assert mine is not None or membership == "leave"
+    if membership == "invite" and mine is not None and mine.place > since:
+        return "invite", {"invite_state": {"events": _stripped(room, mine)}}
+    if membership in ("leave", "ban") and mine is not None and mine.place > since and not first:
+        before = _was(room, user, since)
+        told = [e for e in room.after(since) if e.place <= mine.place] if before == "join" else [mine]
+        return "leave", {
+            "timeline": {"events": [in_sync(e, device) for e in told], "prev_batch": token(since), "limited": False},
+            "state": {"events": []},
+            "account_data": {"events": []},
+        }
+    return "", {}
+
+
+def _was(room: Room, user: str, place: int) -> str:
+    found = _at(room.members.get(user), place)
+    return str(found.raw["content"]["membership"]) if found else "leave"
+
+
+def _at(event: Event | None, place: int) -> Event | None:
+    """What stood there at a place."""
+    while event is not None and event.place > place:
+        event = event.before
+    return event
+
+
+def _joined(
+    room: Room, user: str, device: str, since: int, upto: int, limit: int, *, lazy: bool, came: bool, first: bool
+) -> Json:
+    events = room.events[room.index(since) : room.index(upto)]
+    shown = events[-limit:]
+    limited = len(events) > len(shown)
+    begins = shown[0].place - 1 if shown else upto
+    state = _state_before(room, shown, since, begins, lazy=lazy) if limited else []
+    return {
+        "timeline": {
+            "events": [in_sync(event, device) for event in shown],
+            "prev_batch": token(begins),
+            "limited": limited or (came and not first),
+        },
+        "state": {"events": [in_sync(event, device) for event in state]},
+        "account_data": {"events": []},
+        "ephemeral": {"events": []},
+        "unread_notifications": {"notification_count": 0, "highlight_count": 0},
+        "summary": {},
+    }
+
+
+def _state_before(room: Room, shown: Sequence[Event], since: int, begins: int, *, lazy: bool) -> list[Event]:
+    """What changed between `since` and the timeline, of members only those who speak if `lazy`."""
+    senders = {event.raw["sender"] for event in shown}
+    members = (senders & room.members.keys()) if lazy else room.members.keys()
+    heads = [*room.state.values(), *(room.members[user] for user in members)]
+    found = [event for head in heads if (event := _at(head, begins)) is not None]
+    return sorted((event for event in found if event.place > since), key=lambda event: event.place)
+
+
+def _stripped(room: Room, invitation: Event) -> list[Json]:
+    sender = room.members.get(invitation.raw["sender"])
+    found = [room.state[type, ""] for type in _STRIPPED if (type, "") in room.state]
+    events = [*found, *([sender] if sender else []), invitation]
+    return [{name: event.raw[name] for name in ("type", "state_key", "sender", "content")} for event in events]
+
+
+def in_sync(event: Event, device: str) -> Json:
+    """An event as `/sync` tells it: the room stands elsewhere (Synapse leaves it in the first event of a room)."""
+    raw = _for(event, device)
+    return raw if raw["type"] == "m.room.create" else {k: v for k, v in raw.items() if k != "room_id"}
+
+
+def alone(event: Event, device: str) -> Json:
+    """An event as it is told by itself, in Synapse's older format: the redaction stands there twice."""
+    raw = _for(event, device)
+    because = raw.get("unsigned", {}).get("redacted_because")
+    return raw if because is None else {**raw, "redacted_because": because}
+
+
+def _for(event: Event, device: str) -> Json:
+    """An event as one device sees it: it knows its own requests again."""
+    if event.txn is not None and event.txn[0] == device:
+        return {**event.raw, "unsigned": {**event.raw.get("unsigned", {}), "transaction_id": event.txn[1]}}
+    return event.raw
+
+
+def messages(world: World, user: str, device: str, room: str, query: Mapping[str, str]) -> Json:
+    """Section "GET /rooms/{roomId}/messages"."""
+    found = world.rooms.get(room)
+    if found is None or user not in found.members:
+        raise forbidden(f"User {user} not in room {room}, and room previews are disabled")
+    direction, limit = query.get("dir", "f"), min(int(query.get("limit", "10")), 1000)
+    if direction == "b":
+        start = place_of(query["from"]) if "from" in query else len(world.order)
+        upto = found.index(start)
+        chunk = found.events[max(upto - limit, 0) : upto][::-1]
+        end = chunk[-1].place - 1 if chunk else None
+    else:
+        start = place_of(query["from"]) if "from" in query else 0
+        index = found.index(start)
+        chunk = found.events[index : index + limit]
+        end = chunk[-1].place if chunk else None
+    answer: Json = {"chunk": [alone(event, device) for event in chunk], "start": query.get("from", token(start))}
+    return answer | ({"end": token(end)} if end is not None else {})
+
+
+def members(world: World, user: str, room: str, query: Mapping[str, str]) -> Json:
+    """Section "GET /rooms/{roomId}/members"."""
+    events = world.room_for(user, room).members.values()
+    only = query.get("membership")
+    return {"chunk": [e.raw for e in events if only is None or e.raw["content"]["membership"] == only]}
+
+
+def state(world: World, user: str, room: str) -> list[Json]:
+    """Section "GET /rooms/{roomId}/state"."""
+    found = world.rooms.get(room)
+    if found is None or found.membership(user) != "join":
+        raise forbidden(f"User {user} not in room {room}, and room previews are disabled")
+    return [event.raw for event in (*found.state.values(), *found.members.values())]

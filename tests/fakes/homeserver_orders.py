@@ -1,0 +1,163 @@
+"""Orders to a simulated homeserver in a process of its own, and that process.
+
+    async with Simulated.start() as server: ...       started for a bench or a soak, stopped at its end
+
+Rules kept here: an order is one POST, and does what a call in the same process would do; the process ends with whoever
+started it (its standard input closes).
+"""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import orjson
+
+from tests.fakes.homeserver import SimulatedHomeserver
+from tests.fakes.homeserver_rooms import Json, seed
+
+ROOT = Path(__file__).parents[2]
+
+
+class Orders:
+    """What a simulated homeserver can be told to do."""
+
+    def __init__(self, server: SimulatedHomeserver) -> None:
+        self._server = server
+        self._world = server.world
+
+    async def __call__(self, name: str, body: Json) -> Any:
+        """Do one."""
+        result = getattr(self, "do_" + name)(**body)
+        return await result if asyncio.iscoroutine(result) else result
+
+    def do_account(self, localpart: str) -> Sequence[str]:
+        """An account: user, token, device."""
+        return self._server.account(localpart)
+
+    def do_room(
+        self, creator: str, members: Sequence[str] = (), levels: Mapping[str, int] | None = None, **body: Any
+    ) -> str:
+        """A room with people in it."""
+        room = self._world.create(creator, body)
+        seed(self._world, room, members)
+        if levels:
+            content = dict(room.content("m.room.power_levels") or {})
+            content["users"] = {**content.get("users", {}), **levels}
+            self._world.add(room, creator, "m.room.power_levels", content, "")
+        self._server.tell()
+        return room.id
+
+    def do_invite(self, room: str, by: str, user: str) -> None:
+        """An invitation."""
+        self._world.invite(self._world.rooms[room], by, user)
+        self._server.tell()
+
+    def do_say(self, events: Sequence[tuple[str, str, str, Json, str | None]], check: bool = False) -> Sequence[str]:
+        """Many events at one instant: room, sender, type, content, state key. Their ids."""
+        ids = [self._say(*event, check=check) for event in events]
+        self._server.tell()
+        return ids
+
+    def _say(self, room: str, sender: str, type: str, content: Json, key: str | None, *, check: bool) -> str:
+        there = self._world.rooms[room]
+        if type == "m.room.redaction":
+            return self._world.redact(there, sender, content["redacts"], content).id
+        if check and key is None:
+            return self._world.send(there, sender, type, content).id
+        return self._world.add(there, sender, type, content, key).id
+
+    def do_hold(self) -> int:
+        """Tell nothing new from now on; where it stands."""
+        self._server.hold()
+        return len(self._world.order)
+
+    def do_let_go(self) -> float:
+        """Tell everything; when."""
+        self._server.let_go()
+        return time.monotonic()
+
+    def do_place(self) -> int:
+        """Where it stands."""
+        return len(self._world.order)
+
+    async def do_acknowledged(self, user: str, place: int) -> float:
+        """When everything up to a place was acknowledged."""
+        return await self._server.until_acknowledged(user, place)
+
+    def do_counts(self) -> Json:
+        """Requests so far, by name."""
+        return dict(self._server.counts)
+
+    def do_gone(self, ids: Sequence[str]) -> Sequence[float | None]:
+        """After how many seconds each of these was redacted; None: it stands."""
+        found = [self._world.by_id[each][1] for each in ids]
+        return [event.gone - event.arrived if event.gone else None for event in found]
+
+    def do_at_most(self, count: int | None) -> None:
+        """How many events an answer of `/sync` has at most."""
+        self._server.at_most = count
+
+    def do_sent(self, user: str, room: str = "", type: str = "") -> Sequence[Json]:
+        """What somebody sent."""
+        rooms = [self._world.rooms[room]] if room else self._world.rooms.values()
+        return [e.raw for r in rooms for e in r.events if e.raw["sender"] == user and type in ("", e.raw["type"])]
+
+    def do_content(self, room: str, type: str, key: str = "") -> Json | None:
+        """State as it stands."""
+        return self._world.rooms[room].content(type, key)
+
+    def do_processor_s(self) -> float:
+        """Processor time so far."""
+        return time.process_time()
+
+
+class Simulated:
+    """A simulated homeserver in a process of its own."""
+
+    def __init__(self, url: str, process: asyncio.subprocess.Process, session: aiohttp.ClientSession) -> None:
+        self.url = url
+        self._process = process
+        self._session = session
+
+    @classmethod
+    @asynccontextmanager
+    async def start(cls) -> "AsyncIterator[Simulated]":
+        """Started now, stopped at the end."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.fakes.homeserver_orders"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        assert process.stdout is not None and process.stdin is not None
+        url = (await process.stdout.readline()).decode().strip()
+        try:
+            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)) as session:
+                yield cls(url, process, session)
+        finally:
+            process.stdin.close()
+            await process.wait()
+
+    async def order(self, name: str, /, **body: Any) -> Any:
+        """Have something done."""
+        async with self._session.post(f"{self.url}/_simulated/{name}", data=orjson.dumps(body)) as response:
+            response.raise_for_status()
+            return orjson.loads(await response.read())
+
+
+async def _serve() -> None:
+    async with SimulatedHomeserver() as server:
+        server.more = Orders(server)
+        print(server.url, flush=True)
+        await asyncio.to_thread(sys.stdin.read)  # until whoever started us is gone
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve())

@@ -1,0 +1,96 @@
+"""What the simulated homeserver does when it is told to fail, to hold back, or to say much at once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from bot.demo.client import Client, MatrixError
+from tests.fakes.homeserver import Fault, SimulatedHomeserver
+from tests.fakes.homeserver_orders import Simulated
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[SimulatedHomeserver]:
+    async with SimulatedHomeserver() as server:
+        yield server
+
+
+async def _person(server: SimulatedHomeserver, name: str = "ann") -> Client:
+    user, token, _ = server.account(name)
+    return Client(server.url, user, token)
+
+
+async def test_a_fault_strikes_as_often_as_it_was_told_and_only_there(server: SimulatedHomeserver) -> None:
+    async with await _person(server) as ann:
+        server.faults = [Fault.limited("rooms/send", times=2, retry_after_ms=70)]
+        room = await ann.create_room()
+        for number in range(2):
+            with pytest.raises(MatrixError) as refused:
+                await ann.request("PUT", "rooms", room, "send", "m.room.message", f"t{number}", json={})
+            assert (refused.value.status, refused.value.errcode, refused.value.retry_after_ms) == (
+                429,
+                "M_LIMIT_EXCEEDED",
+                70,
+            )
+        await ann.request("PUT", "rooms", room, "send", "m.room.message", "t2", json={})
+    assert server.counts["rooms/send"] == 3
+
+
+async def test_a_request_whose_answer_is_lost_has_been_done_and_done_once(server: SimulatedHomeserver) -> None:
+    async with await _person(server) as ann:
+        room = await ann.create_room()
+        server.faults = [Fault("rooms/send", cut=True, after=True)]
+        send = ("PUT", "rooms", room, "send", "m.room.message", "t")
+        with pytest.raises(aiohttp.ClientError):
+            # aiohttp itself repeats a PUT only if nothing of an answer has come.
+            await ann.request(*send, json={"body": "once"})
+        answer = await ann.request(*send, json={"body": "once"})
+    said = [event for event in server.world.rooms[room].events if event.raw["type"] == "m.room.message"]
+    assert [event.id for event in said] == [answer["event_id"]]
+
+
+async def test_what_is_held_back_is_told_at_one_instant(server: SimulatedHomeserver) -> None:
+    async with await _person(server) as ann:
+        room = await ann.create_room()
+        since = (await ann.request("GET", "sync", query={"timeout": "0"}))["next_batch"]
+        server.hold()
+        await ann.request("PUT", "rooms", room, "send", "m.room.message", "t", json={"body": "held"})
+        query = {"timeout": "0", "since": since}
+        assert "rooms" not in await ann.request("GET", "sync", query=query)
+        waiting = asyncio.create_task(ann.request("GET", "sync", query={**query, "timeout": "20000"}))
+        server.let_go()
+        told = (await waiting)["rooms"]["join"][room]["timeline"]["events"]
+        assert [event["content"] for event in told] == [{"body": "held"}]
+
+
+async def test_answers_of_a_given_size_tell_everything_once_and_in_order(server: SimulatedHomeserver) -> None:
+    async with await _person(server) as ann:
+        room = await ann.create_room()
+        since = (await ann.request("GET", "sync", query={"timeout": "0"}))["next_batch"]
+        server.at_most = 7
+        said = [server.world.add(server.world.rooms[room], ann.user, "m.room.message", {"n": n}).id for n in range(20)]
+        told: list[list[str]] = []
+        while rooms := (answer := await ann.request("GET", "sync", query={"timeout": "0", "since": since})).get(
+            "rooms"
+        ):
+            since = answer["next_batch"]
+            told.append([event["event_id"] for event in rooms["join"][room]["timeline"]["events"]])
+    assert [len(some) for some in told] == [7, 7, 6]
+    assert [each for some in told for each in some] == said
+
+
+async def test_the_process_of_its_own_takes_orders_and_measures_how_long_a_message_stood() -> None:
+    async with Simulated.start() as server:
+        user, token, _ = await server.order("account", localpart="ann")
+        room = await server.order("room", creator=user, members=["@ben:simulated.example.org"], name="A room")
+        (said, left) = await server.order(
+            "say", events=[(room, "@ben:simulated.example.org", "m.room.message", {"body": t}, None) for t in "ab"]
+        )
+        async with Client(server.url, user, token) as ann:
+            await ann.redact(room, said)
+        gone, stands = await server.order("gone", ids=[said, left])
+        assert 0 < gone < 60
+        assert stands is None
+        assert (await server.order("counts"))["rooms/redact"] == 1
