@@ -24,20 +24,11 @@ from yarl import URL
 from moderation.ids import EventId, RoomId, UserId
 
 from .feed import Feed, Json, NotSeen, Seen
+from .matrix_error import MatrixError
 
 __all__ = ["Client", "MatrixError", "NotSeen", "Seen"]
 
 _WAIT_S = 20.0
-
-
-class MatrixError(Exception):
-    """The homeserver said no."""
-
-    def __init__(self, request: str, status: int, answer: Json) -> None:
-        self.status = status
-        self.errcode = str(answer.get("errcode", ""))
-        self.retry_after_ms = answer.get("retry_after_ms")
-        super().__init__(f"{request}: {status} {self.errcode} {answer.get('error', '')}".rstrip())
 
 
 class Client:

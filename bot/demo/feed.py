@@ -16,6 +16,8 @@ from typing import Any, Literal
 
 import orjson
 
+from .matrix_error import MatrixError
+
 Json = dict[str, Any]
 Kind = Literal["timeline", "state", "invite", "knock"]
 
@@ -119,9 +121,11 @@ class Feed:
             query["since"] = self._since
         answer = await self._get("sync", query=query)
         new: list[Seen] = []
-        for room, part in _parts(answer, "join", "leave"):
-            new += (Seen("state", room, event) for event in part.get("state", {}).get("events", []))
-            new += [Seen("timeline", room, event) for event in await self._timeline(room, part["timeline"])]
+        for membership in ("join", "leave"):
+            for room, part in _parts(answer, membership):
+                new += (Seen("state", room, event) for event in part.get("state", {}).get("events", []))
+                events = await self._timeline(room, part["timeline"], left=membership == "leave")
+                new += [Seen("timeline", room, event) for event in events]
         for room, part in _parts(answer, "invite"):
             new += (Seen("invite", room, event) for event in part["invite_state"]["events"])
         for room, part in _parts(answer, "knock"):
@@ -131,10 +135,15 @@ class Feed:
         self.seen += new
         self._since = answer["next_batch"]
 
-    async def _timeline(self, room: str, timeline: Json) -> list[Json]:
+    async def _timeline(self, room: str, timeline: Json, *, left: bool) -> list[Json]:
         events: list[Json] = timeline["events"]
         if timeline.get("limited"):
-            events = [*await self._gap(room, timeline["prev_batch"]), *events]
+            try:
+                events = [*await self._gap(room, timeline["prev_batch"]), *events]
+            except MatrixError as error:
+                # Whoever left and has been invited again is given nothing more of before.
+                if not left or error.status != 403:
+                    raise
         return [event for event in events if event["event_id"] not in self._known]
 
     async def _gap(self, room: str, before: str) -> list[Json]:
@@ -151,6 +160,5 @@ class Feed:
         return list(reversed(found))
 
 
-def _parts(answer: Json, *memberships: str) -> Iterator[tuple[str, Json]]:
-    for membership in memberships:
-        yield from answer.get("rooms", {}).get(membership, {}).items()
+def _parts(answer: Json, membership: str) -> Iterator[tuple[str, Json]]:
+    yield from answer.get("rooms", {}).get(membership, {}).items()

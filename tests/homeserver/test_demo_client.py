@@ -1,10 +1,12 @@
 """The people of the story: that they see everything, wait for the right thing, and say what they missed."""
 
 import asyncio
+from collections.abc import Mapping
 
 import pytest
 
 from bot.demo.client import Client, MatrixError, NotSeen
+from bot.demo.feed import Feed, Json
 from tests.homeserver.stage import Stage, unique
 
 
@@ -97,6 +99,34 @@ async def test_invite_kick_and_the_end_of_a_room_are_seen(stage: Stage) -> None:
     kick = await ben.wait_event(room, lambda seen: seen.content.get("membership") == "leave")
     assert (kick.sender, kick.state_key) == (ann.user, ben.user)
     assert await ann.members(room) == {ann.user: "join", ben.user: "leave"}
+
+
+async def test_what_was_said_before_somebody_left_is_not_asked_for_once_they_are_invited_again(stage: Stage) -> None:
+    ann, ben = await stage.person("ann"), await stage.person("ben")
+    room = await stage.room(ann, ben)
+    syncs = 0
+
+    async def get(*segments: str, query: Mapping[str, str]) -> Json:
+        nonlocal syncs
+        answer: Json = await ben.request("GET", *segments, query=query)
+        if segments == ("sync",) and (syncs := syncs + 1) == 2:
+            await ann.invite(room, ben.user)  # between the answer, in which he has left, and what he asks then
+        return answer
+
+    feed = Feed(get)
+    await feed.wait_for(lambda seen: seen.room == room, what="the room", within_s=20)
+    for number in range(101):  # one more than an answer holds
+        await ann.send_text(room, f"message {number}")
+    await ann.kick(room, ben.user)
+    after = len(feed.seen)
+    invited = await feed.wait_for(
+        lambda seen: seen.kind == "invite" and seen.content.get("membership") == "invite",
+        what="the invitation",
+        within_s=20,
+        after=after,
+    )
+    assert invited.room == room
+    assert [seen.content["body"] for seen in feed.seen[after:] if seen.type == "m.room.message"][-1] == "message 100"
 
 
 async def test_state_counts_as_it_is_now_not_as_it_was(stage: Stage) -> None:

@@ -1,0 +1,15 @@
+"""What the homeserver's refusals are in the demo."""
+
+from typing import Any
+
+Json = dict[str, Any]
+
+
+class MatrixError(Exception):
+    """The homeserver said no."""
+
+    def __init__(self, request: str, status: int, answer: Json) -> None:
+        self.status = status
+        self.errcode = str(answer.get("errcode", ""))
+        self.retry_after_ms = answer.get("retry_after_ms")
+        super().__init__(f"{request}: {status} {self.errcode} {answer.get('error', '')}".rstrip())
