@@ -29,6 +29,13 @@ def asked(key: str, option: str, *, default: str | None = None, valid: Callable[
         tell(f"cli.init.invalid.{key}")
 
 
+def given(key: str, option: str, value: str, valid: Callable[[str], bool]) -> str:
+    """What an option says; empty if it was not given. Raises `Invalid`, naming the option, if it cannot be right."""
+    if value and not valid(value):
+        raise Invalid(f"{option} {value}: {text(f'cli.init.invalid.{key}')}")
+    return value
+
+
 def asked_secret(key: str, option: str) -> str:
     """A secret typed at the terminal, not echoed."""
     _need_terminal(option)

@@ -18,7 +18,7 @@ from moderation.errors import Invalid, Refused
 from moderation.ids import UserId, is_user_id, server_of
 from moderation.notices import Who
 
-from .ask import asked, asked_secret, secret_from_env, secret_from_stdin
+from .ask import asked, asked_secret, given, secret_from_env, secret_from_stdin
 from .init_file import Answers, config_text
 from .init_keys import KeyChoice, make_keys
 from .keys_here import must_be_new
@@ -72,7 +72,10 @@ def init(
     file = config_file.expanduser().absolute()
     _refuse_to_replace(file, force=force)
     must_be_new(recovery_key_out)
-    user = user or asked("user", "--user", valid=is_user_id)
+    user = given("user", "--user", user, is_user_id) or asked("user", "--user", valid=is_user_id)
+    for each in operator or ():
+        given("operators", "--operator", each, is_user_id)
+    given("language", "--language", language, _is_language)
     answers = Answers(
         url=_url(homeserver or (f"https://{server_of(user)}" if yes else _ask_url(user))),
         user=user,
@@ -192,11 +195,17 @@ def _url(typed: str) -> str:
 
 
 def _ask_language(*, yes: bool) -> str:
-    from ..messages.catalog import LANGUAGES, cli_language
+    from ..messages.catalog import cli_language
 
     if yes:
         return cli_language()
-    return asked("language", "--language", default=cli_language(), valid=LANGUAGES.__contains__)
+    return asked("language", "--language", default=cli_language(), valid=_is_language)
+
+
+def _is_language(answer: str) -> bool:
+    from ..messages.catalog import LANGUAGES
+
+    return answer in LANGUAGES
 
 
 def _ask_operators(*, yes: bool) -> list[str]:

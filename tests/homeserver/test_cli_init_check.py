@@ -232,9 +232,13 @@ class TestInit:
     async def test_an_answer_that_cannot_be_a_setting_is_refused_before_anything_happens(
         self, deployment: Deployment
     ) -> None:
-        result = deployment.init("--language", "xx")
-        assert result.code == 2
-        assert "bot.language" in result.err
+        for option, value, why in (
+            ("--language", "xx", "Please answer en or zh."),
+            ("--user", "answerable", "This is not a Matrix id; it looks like @answerable:example.org."),
+            ("--operator", "anna", "Please give at least one Matrix id, such as @anna:example.org."),
+        ):
+            result = deployment.init(option, value)
+            assert (result.code, result.err) == (2, f"{option} {value}: {why}\n")
 
 
 class TestRateLimit:
