@@ -6,16 +6,13 @@ every method does one request (or says otherwise) with a deadline and raises one
 what is more urgent; every id is quoted, and a room id may or may not have a domain (room version 12
 has none, so joining such a room over federation needs `via`).
 Left to others: logging in (`bot/homeserver_login.py`, at hand here too), parsing events and filling gaps
-(`bot/receive.py`), order and retries (`bot/act.py`), encryption (`bot/crypto/`, given `Homeserver.nio`).
-
-This and `bot/crypto/` are the only places that import nio. Its sync parser is not used: it is the
-slowest step of catching up, and drops what it does not know. nio shares our HTTP session.
+(`bot/receive.py`), order and retries (`bot/act.py`), encryption (`bot/crypto/`).
 
 Specification: Matrix client-server API v1.19; each method names its section.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
 import orjson
 
@@ -25,9 +22,6 @@ from moderation.ids import EventId, RoomId, UserId
 from .homeserver_errors import NotFound, Unreachable
 from .homeserver_login import Session, log_in_with_password, log_in_with_token
 from .homeserver_wire import MEDIA, SYNAPSE_ADMIN, V1, V3, Ask, Wire, text_in
-
-if TYPE_CHECKING:
-    from nio import AsyncClient
 
 __all__ = [
     "REDACT_EVENTS",
@@ -69,7 +63,6 @@ class Homeserver:
         self.session = session
         self.wire = Wire(session.url, token=session.token, timeout_s=request_timeout_s)
         self._timeout_s = request_timeout_s
-        self._nio: AsyncClient | None = None
 
     def __repr__(self) -> str:
         return f"Homeserver({self.session!r})"
@@ -79,21 +72,8 @@ class Homeserver:
         """Our own user id."""
         return self.session.user
 
-    def nio(self, *, store_folder: str = "", pickle_key: str = "") -> "AsyncClient":
-        """nio's client for the same account over our connections, for `bot/crypto/`; made at the first call.
-
-        Must be called inside the running loop. It never waits by itself and is never to be closed.
-        """
-        if self._nio is None:
-            self._nio = _nio_client(self.session, self._timeout_s, store_folder, pickle_key)
-            self._nio.client_session = self.wire.session
-        return self._nio
-
     async def close(self) -> None:
         """Release every connection."""
-        if self._nio is not None:
-            self._nio.client_session = None  # it was ours, and is closed below
-            self._nio = None
         await self.wire.close()
 
     # The account
@@ -353,21 +333,6 @@ class Homeserver:
     async def _put_event(self, *segments: str, json: Content) -> EventId:
         ask = Ask(method="PUT", segments=segments, json=json)
         return EventId(text_in(ask, await self.wire.ask(ask), "event_id"))
-
-
-def _nio_client(session: Session, timeout_s: float, store_folder: str, pickle_key: str) -> "AsyncClient":
-    # Imported here: it takes a second, which a command that never meets encryption need not pay.
-    from nio import AsyncClient, AsyncClientConfig
-
-    config = AsyncClientConfig(
-        max_limit_exceeded=0,  # 0: a 429 comes back as an error, instead of a sleep inside the call
-        max_timeouts=0,
-        request_timeout=timeout_s,
-        **({"pickle_key": pickle_key} if pickle_key else {}),
-    )
-    client = AsyncClient(session.url, session.user, session.device, store_folder, config=config)
-    client.restore_login(session.user, session.device, session.token)  # opens the store, if there is one
-    return client
 
 
 def _reason(reason: str | None) -> dict[str, str]:

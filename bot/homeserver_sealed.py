@@ -7,6 +7,7 @@ rather than in the clear. A repeat with the same transaction id is the same even
 Left to others: keys and devices (`bot/crypto/`), what comes in (`encryption.py`).
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -149,7 +150,7 @@ class SealedHomeserver(Homeserver):
         if await self.is_encrypted(room):
             from .crypto.attachments import encrypt
 
-            sealed, file = encrypt(data)
+            sealed, file = await asyncio.to_thread(encrypt, data)
             address = await self.upload(sealed, "application/octet-stream", name)
             content["file"] = replace(file, url=address).content()
         else:

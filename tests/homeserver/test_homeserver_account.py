@@ -118,19 +118,11 @@ class TestConnections:
             warnings.simplefilter("always")
             homeserver = Homeserver(bot.session)
             await asyncio.gather(*(homeserver.whoami() for _ in range(5)))
-            await homeserver.nio().whoami()
             await homeserver.close()
             await homeserver.close()
             del homeserver
             gc.collect()
         assert [str(warning.message) for warning in caught] == []
-
-    async def test_nio_works_over_the_same_ones(self, stage: Stage) -> None:
-        bot = await stage.bot()
-        nio = bot.nio()
-        assert nio is bot.nio()
-        assert nio.client_session is bot.wire.session
-        assert (await nio.whoami()).user_id == bot.user
 
     async def test_a_port_is_made_before_there_is_a_loop_and_used_in_one(self, stage: Stage) -> None:
         session = (await stage.bot()).session
