@@ -10,7 +10,8 @@ from typing import Generic, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.context import Context, PersonView, RoomView
+from moderation.context import Context, PersonView, RoomView, Stood
+from moderation.events import MessagePosted
 from moderation.facts import AccountsLinked, AccountUnlinked, Fact, PolicyChanged
 from moderation.ids import RoomId, UserId
 from storage import views
@@ -36,6 +37,9 @@ class _Kept(Generic[K, V]):
             self._values.move_to_end(key)
         return value
 
+    def has(self, key: K) -> bool:
+        return key in self._values
+
     def put(self, key: K, value: V) -> V:
         self._values[key] = value
         if len(self._values) > self._limit:
@@ -59,6 +63,7 @@ class Knowledge:
         self._rooms: _Kept[RoomId, RoomView] = _Kept(MAX_ROOMS)
         self._people: _Kept[UserId, PersonView] = _Kept(MAX_PEOPLE)
         self._times: _Kept[tuple[RoomId, UserId], deque[int]] = _Kept(MAX_PEOPLE)
+        self._stood: _Kept[tuple[RoomId, UserId], Stood | None] = _Kept(MAX_PEOPLE)  # where somebody asked
         self._accounts: dict[UserId, frozenset[UserId]] = {}  # of those who have several
         self.next_case = 0
 
@@ -67,6 +72,7 @@ class Knowledge:
         self._rooms.clear()
         self._people.clear()
         self._times.clear()
+        self._stood.clear()
         self._accounts.clear()
         self.next_case = await views.next_case(db)
 
@@ -97,6 +103,20 @@ class Knowledge:
         while times and at_ms - times[0] > self._window_ms:
             times.popleft()
         times.append(at_ms)
+
+    async def stood(self, db: AsyncConnection, event: MessagePosted) -> Stood | None:
+        """The last message of the sender in this room that was not held back, before this one."""
+        key = (event.room, event.sender)
+        if self._stood.has(key):
+            return self._stood.get(key)
+        at = await views.last_stood(db, event.room, event.sender, event.event)
+        return self._stood.put(key, Stood(at, at) if at is not None else None)
+
+    def stands(self, event: MessagePosted) -> None:
+        """Note that this message was not held back."""
+        key = (event.room, event.sender)
+        if self._stood.has(key):
+            self._stood.put(key, Stood(event.received_ms, event.sent_ms))
 
     async def context(self, db: AsyncConnection, room: RoomView, user: UserId, now_ms: int) -> Context:
         """All that is needed to judge what `user` did in `room` at `now_ms`."""

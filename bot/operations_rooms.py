@@ -24,7 +24,7 @@ from .clock import Clock
 from .control import Progress
 from .pipeline import Pipeline
 
-ORDERS: tuple[SanctionKind, ...] = tuple(kind for kind in get_args(SanctionKind) if kind in OF_ROOMS)
+ORDERS: tuple[SanctionKind, ...] = tuple(kind for kind in get_args(SanctionKind) if kind in OF_ROOMS and kind != "slow")
 
 
 class RoomOperations:
@@ -87,7 +87,7 @@ class RoomOperations:
 
     async def _lifted(self, db: AsyncConnection, room: RoomView, by: UserId) -> tuple[Fact, ...]:
         there = await views.measures_of_room(db, room.room)
-        facts = room_measures.lift(ORDERS, by=by, room=room, in_force=there, policy=self._policy, on=-1)
+        facts = room_measures.lift(OF_ROOMS, by=by, room=room, in_force=there, policy=self._policy, on=-1)
         if not facts:
             raise Refused("cli.rooms.nothing", code=room.code)
         return facts

@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.actions import Action, Align, HashMedia, KeepDesk
 from moderation.complete import complete, concerns
 from moderation.consequences import consequences
-from moderation.context import RoomView
+from moderation.context import Context, RoomView
 from moderation.errors import Broken
 from moderation.events import MessagePosted, ReactionGiven, Received, StateChanged, Unreadable
 from moderation.facts import (
@@ -44,6 +44,7 @@ from moderation.facts import (
 )
 from moderation.ids import EventId, GroupCode, PersonId, RoomId, UserId
 from moderation.judge import judge
+from moderation.pace import is_held_back, pace
 from moderation.statements import given, statement, to_be_stated
 from storage import outbox, views
 from storage.database import Database
@@ -278,10 +279,20 @@ class Pipeline:
         context = replace(context, next_case=context.next_case + taken)
         if not isinstance(event, Unreadable) and event.late >= 0:  # keys come in heaps: that is no flood
             context = replace(context, recent_ms=())
+        context = await self._paced(turn, event, context)
         judged = judge(event, context, self.settings.policy, self.settings.rules, index)
+        if isinstance(event, MessagePosted) and event.late < 0 and not is_held_back(judged):
+            self.knowledge.stands(event)
         actions = (*asked.actions, *changed.actions, *self._files(event, room, index))
         cards = await come_back(turn.db, event, room, self.settings.bot, index)
         return Answer((*asked.facts, *changed.facts, *cards, *judged), actions)
+
+    async def _paced(self, turn: Turn, event: Received, context: Context) -> Context:
+        """With what the sender wrote last, where they may write so often only; keys come in heaps, and are no haste."""
+        if not isinstance(event, MessagePosted) or event.late >= 0 or pace(context, self.settings.policy) is None:
+            return context
+        await turn.flush()
+        return replace(context, stood=await self.knowledge.stood(turn.db, event))
 
     def _files(self, event: Received, room: RoomView, index: int) -> tuple[Action, ...]:
         """The file of a message in a group is noted by its hash and size, if settings ask for it."""

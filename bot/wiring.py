@@ -176,7 +176,7 @@ def make_pipeline(
     knowledge = Knowledge(
         bot,
         incident_ms=policy.credit.incident_window,
-        window_ms=max(longest_window_ms(policy.rules), policy.tiers.slow_every),
+        window_ms=longest_window_ms(policy.rules),
     )
     return Pipeline(
         stores.journal,

@@ -57,7 +57,7 @@ from .facts import (
 )
 from .ids import CaseNumber, RoomId, UserId
 from .ledger_lines import entry_line
-from .notices import Line, Moment, Phrase, RoomName, RuleText, Who, line
+from .notices import Line, Moment, Phrase, RoomName, RuleText, Span, Who, line
 from .own_rules import (
     BARRED,
     BY_ORDER,
@@ -69,6 +69,7 @@ from .own_rules import (
     UNVERIFIED_MANAGER,
     has_card,
 )
+from .pace import HELD_BACK
 
 UPHOLD, DISMISS, MORE = "✅", "❌", "🔎"  # the reactions offered under a card
 OFFERED = (UPHOLD, DISMISS, MORE)
@@ -376,14 +377,17 @@ def _(fact: SanctionStarted) -> Iterator[Line]:
         if fact.until:
             yield line("notice.until", until=Moment(fact.until))
         return
-    if fact.kind == "redact" and fact.rule in ("tier_slow", "tier_links"):
-        yield line(f"notice.held.{fact.rule}", room=RoomName(fact.room or ""))
+    if fact.kind == "redact" and fact.rule in HELD_BACK:
+        if not fact.quiet:
+            yield line(f"notice.held.{fact.rule}", room=RoomName(fact.room or ""), every=Span(fact.every))
     elif fact.basis == "interim":
         yield line(f"notice.interim.{fact.kind}", room=RoomName(fact.room or ""), rule=RuleText(fact.rule))
     elif fact.basis == "standing":
         yield line("notice.measure-standing", credit=fact.credit)
     elif fact.basis == "command":
-        yield line(f"notice.command.{fact.kind}", room=RoomName(fact.room or ""), by=Who(fact.by))
+        yield line(
+            f"notice.command.{fact.kind}", room=RoomName(fact.room or ""), by=Who(fact.by), every=Span(fact.every)
+        )
     else:
         yield line(f"notice.measure.{fact.kind}", credit=fact.credit)
     if fact.until:

@@ -19,6 +19,14 @@ Purpose = Literal["group", "desk", "direct", "lobby"]
 
 
 @dataclass(frozen=True, slots=True)
+class Slow:
+    """Slow mode: members may write one message in `every` milliseconds, since `since`."""
+
+    every: int
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
 class RoomView:
     """One room the bot is in, and who may do what there."""
 
@@ -32,6 +40,7 @@ class RoomView:
     language: str = ""
     notice: EventId | None = None  # the event that told members what is recorded
     asked: int = 0  # since when it asks to be verified as it does now
+    slow: Slow | None = None
 
     @property
     def active(self) -> bool:
@@ -50,6 +59,7 @@ class InForce:
     until: int
     basis: str
     n: int = 0
+    every: int = 0  # milliseconds, of slow mode
 
     def covers(self, room: RoomId) -> bool:
         """Whether it holds in `room`."""
@@ -125,6 +135,14 @@ class PersonView:
 
 
 @dataclass(frozen=True, slots=True)
+class Stood:
+    """When a message was received that was not held back, and when its homeserver says it was sent."""
+
+    received_ms: int
+    sent_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """Everything judgement needs beside the event and the policy."""
 
@@ -134,3 +152,4 @@ class Context:
     bot: UserId
     next_case: int
     recent_ms: tuple[int, ...] = ()
+    stood: Stood | None = None  # the sender's last message here that was not held back; read where a pace is set

@@ -16,16 +16,16 @@ Left to others: what a decision brings (`decide.py`), what a low balance brings 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from .context import CaseView, Context
 from .credit import price
-from .credit import tier as tier_of
 from .events import MembershipChanged, MessagePosted, Received, StateChanged
 from .facts import CaseGrew, CaseOpened, Fact, Found, SanctionStarted
 from .ids import EventId
-from .ledger import charge, credit_now
+from .ledger import charge
+from .pace import ROOM_SLOW, reason_to_hold, was_told
 from .policy import GRADES, Policy, RuleSettings
 from .rules.port import Check, Hit, Judged, View
 from .tiers import tier_facts
@@ -49,8 +49,13 @@ def judge(
     if not _is_judged(event, context) or _is_verification(event, context, policy):
         return ()
     facts = _by_rules(event, context, policy, rules, on)
-    gone = any(isinstance(fact, SanctionStarted) and fact.kind == "redact" for fact in facts)
-    return (*facts, *written(event, context, policy, on, gone=gone))
+    if not _is_gone(facts):  # a rule that lets a message stand is no way around a pace
+        facts += _held_back(event, context, policy, on)
+    return (*facts, *written(event, context, policy, on, gone=_is_gone(facts)))
+
+
+def _is_gone(facts: Sequence[Fact]) -> bool:
+    return any(isinstance(fact, SanctionStarted) and fact.kind == "redact" for fact in facts)
 
 
 def _by_rules(
@@ -64,7 +69,7 @@ def _by_rules(
         if _applies(rule.settings, context) and (hit := rule.check.check(event, view)) is not None
     ]
     if not broken:
-        return _held_back(event, context, policy, on)
+        return ()
     found = tuple(_found(settings, hit, event, on) for settings, hit in broken)
     gravest, _ = max(broken, key=lambda pair: GRADES.index(pair[0].grade))
     return (*found, *_case(gravest, event, context, policy, on))
@@ -210,27 +215,13 @@ def charged(context: Context, policy: Policy, *, rule: str, grade: str, n: int, 
     return (entry, *tier_facts(context, policy, entry))
 
 
-def _held_back(event: Judged, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
-    """Tier C and below: one message in a while; links and media wait for a manager. No case, nothing is charged.
-
-    Below, since whoever's mute is over before their credit is back should not have it easier than others.
-    """
+def _held_back(event: Received, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
+    """A message that came too soon, or that waits for a manager. No case, nothing is charged."""
     if not isinstance(event, MessagePosted) or _waits_for_people(context):
         return ()
-    if tier_of(credit_now(context, policy), policy.tiers) in ("A", "B"):
+    reason = reason_to_hold(event, context, policy)
+    gone = redaction_of(event, on, 0, reason, "rule") if reason is not None else None
+    if reason is None or gone is None:
         return ()
-    reason = _reason_to_hold(event, context, policy)
-    if reason is None:
-        return ()
-    gone = redaction_of(event, on, 0, reason, "rule")
-    return (gone,) if gone else ()
-
-
-def _reason_to_hold(event: MessagePosted, context: Context, policy: Policy) -> str | None:
-    earlier = [ms for ms in context.recent_ms[:-1] if event.received_ms - ms < policy.tiers.slow_every]
-    if earlier and event.replaces is None:
-        return "tier_slow"
-    holds = policy.tiers.hold_links_and_media
-    if holds and (event.media is not None or any("://" in text.value for text in event.texts)):
-        return "tier_links"
-    return None
+    every = context.room.slow.every if reason == ROOM_SLOW and context.room.slow is not None else 0
+    return (replace(gone, every=every, quiet=int(was_told(reason, context))),)

@@ -27,11 +27,12 @@ Deed = Literal[
     "history",
     "language",
     "readonly",
+    "slow",
     "close",
     "reopen",
     "roster",
 ]
-_MANAGERS_DEEDS: frozenset[Deed] = frozenset({"warn", "vouch", "decide", "history", "language", "readonly"})
+_MANAGERS_DEEDS: frozenset[Deed] = frozenset({"warn", "vouch", "decide", "history", "language", "readonly", "slow"})
 _OWNERS_DEEDS: frozenset[Deed] = frozenset({"close", "reopen", "roster"})
 
 

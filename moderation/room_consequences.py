@@ -8,16 +8,19 @@ from collections.abc import Iterator
 
 from .actions import Action, Align, Say, TellDesk
 from .facts import SanctionEnded, SanctionExtended, SanctionStarted
-from .notices import Line, Moment, Phrase, RoomName, Who, line
+from .notices import Line, Moment, Phrase, RoomName, Span, Who, line
+
+WRITTEN = frozenset({"suspend", "close"})  # those that stand in the room's own settings
 
 
 def begun(fact: SanctionStarted) -> Iterator[Action]:
     """A measure against a room begins."""
     assert fact.room is not None
-    if fact.kind != "rectify":
+    if fact.kind in WRITTEN:
         yield Align(room=fact.room)
-    yield Say(room=fact.room, lines=(line(f"measure.begun.{fact.kind}"), *_why(fact)))
-    desk = line(f"measure.desk.{fact.kind}", room=RoomName(fact.room), n=fact.n)
+    every = Span(fact.every)
+    yield Say(room=fact.room, lines=(line(f"measure.begun.{fact.kind}", every=every), *_why(fact)))
+    desk = line(f"measure.desk.{fact.kind}", room=RoomName(fact.room), n=fact.n, every=every)
     yield TellDesk(room=fact.room, n=fact.n, lines=(desk, *_why(fact), _next(fact)))
 
 
@@ -30,7 +33,7 @@ def longer(fact: SanctionExtended) -> Iterator[Action]:
 def over(fact: SanctionEnded) -> Iterator[Action]:
     """It is over."""
     assert fact.room is not None
-    if fact.kind != "rectify":
+    if fact.kind in WRITTEN:
         yield Align(room=fact.room)
     if fact.why != "overtaken":
         yield Say(room=fact.room, lines=(line(f"measure.ended.{fact.kind}", why=_ending(fact)),))
@@ -62,6 +65,8 @@ def _next(fact: SanctionStarted) -> Line:
     """What can be done about it."""
     if fact.basis == "neglect" and fact.kind == "close":
         return line("measure.next-closed", n=fact.n)
+    if fact.basis == "command":
+        return line(f"measure.ends.{fact.kind}", by=Who(fact.by))
     return line(f"measure.next.{fact.basis}", n=fact.n, by=Who(fact.by))
 
 

@@ -1,9 +1,10 @@
-"""Measures against a room itself: rectify by a date, then posting is suspended, then it is closed. docs/model.md.
+"""Measures against a room itself: rectify by a date, then posting is suspended, then it is closed; and slow mode, which
+people order only. docs/model.md.
 
 Rules this module keeps: every measure has a case of its own, so that it can be explained and appealed like any other;
 of one kind no two are in force in a room: what the operator orders takes the place of what holds, what a person orders
-in the room does not; what rests on neglect ends by itself once no case waits with the operator any more, except that
-a closed room is opened again by the operator.
+in the room does not, except that they set slow mode to another pace; what rests on neglect ends by itself once no case
+waits with the operator any more, except that a closed room is opened again by the operator.
 Pure. Left to others: when to look (`deadlines.py`, `bot/schedule.py`), what it means for the room's levels
 (`posting.py`), who may give the order by rank (`responsibility.py`).
 """
@@ -134,20 +135,22 @@ def order(
     policy: Policy,
     on: int,
     as_operator: bool = False,
+    every: int = 0,
 ) -> tuple[Fact, ...]:
-    """Impose a measure until `until` (0: no end). Raises `Refused` without the right, or if it holds already.
+    """Impose a measure until `until` (0: no end); `every`: the pace of slow mode.
 
     Who may do so by the room's own levels does it as that; an operator who may not, or who says so, as the operator.
+    Raises `Refused` without the right, or if it holds already.
     """
     basis = basis_of(kind, by, room, policy, as_operator=as_operator)
     there = _of_kind(kind, in_force)
-    if basis == "command" and there:
+    if basis == "command" and there and kind != "slow":
         raise Refused(f"error.in-force.{kind}")
     if basis == "command" and room.condition != "protected":
         raise Refused("error.observed", room=room.room)
     return (
         *_ended(there, "overtaken", on),
-        *_begun(_By(basis, n, on, by, reason), kind, room, owner, until),
+        *_begun(_By(basis, n, on, by, reason), kind, room, owner, until, every),
     )
 
 
@@ -175,14 +178,14 @@ def lift(
     return _ended(free, "command", on, by)
 
 
-DEED_OF: dict[SanctionKind, Deed] = {"suspend": "readonly", "close": "close"}
+DEED_OF: dict[SanctionKind, Deed] = {"suspend": "readonly", "close": "close", "slow": "slow"}
 
 
 def basis_of(kind: SanctionKind, by: UserId, room: RoomView, policy: Policy, *, as_operator: bool = False) -> Basis:
     """As what somebody orders a measure. Raises `Refused` if they may not."""
     deed = DEED_OF.get(kind)
     role = "member" if as_operator else room.power.role(by)
-    if (deed is not None and role == "owner") or (deed == "readonly" and role == "manager"):
+    if (deed is not None and role == "owner") or (deed in ("readonly", "slow") and role == "manager"):
         return "command"
     if is_operator(by, policy):
         return "operator"
@@ -203,7 +206,7 @@ class _By:
     reason: str = ""
 
 
-def _begun(by: _By, kind: SanctionKind, room: RoomView, owner: UserId, until: int) -> tuple[Fact, ...]:
+def _begun(by: _By, kind: SanctionKind, room: RoomView, owner: UserId, until: int, every: int = 0) -> tuple[Fact, ...]:
     assert kind in OF_ROOMS
     rule = RULE_OF[by.basis]
     opened = CaseOpened(
@@ -229,6 +232,7 @@ def _begun(by: _By, kind: SanctionKind, room: RoomView, owner: UserId, until: in
         n=by.n,
         basis=by.basis,
         rule=rule,
+        every=every,
         subject=owner,
         by=by.by,
         reason=by.reason,

@@ -44,6 +44,8 @@ _DEFAULTS_LEFT_OUT = {
     "about": 0,
     "message": -1,
     "why": "-",
+    "every": 0,
+    "quiet": 0,
 }
 
 

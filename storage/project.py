@@ -58,6 +58,7 @@ from moderation.facts import (
 )
 from moderation.ids import UserId
 from moderation.own_rules import OVERDUE, UNVERIFIED
+from moderation.pace import ROOM_SLOW
 from moderation.persons import Link
 from moderation.policy import Policy, VerificationSettings
 from moderation.verification import asks
@@ -429,8 +430,11 @@ async def _(fact: SanctionStarted, db: AsyncConnection, index: int, at_ms: int) 
             by=fact.by,
             reason=fact.reason,
             event=fact.event,
+            every=fact.every,
         )
     )
+    if fact.rule == ROOM_SLOW and not fact.quiet:
+        await _pointed(db, fact.room or "", fact.subject, ROOM_SLOW, index, at_ms)
     if fact.kind == "kick" and fact.rule == UNVERIFIED:
         await _pointed(db, fact.room or "", fact.subject, REMOVED, index, at_ms)
     if fact.kind in LASTING:  # whatever was left alone before: this is a new word on it

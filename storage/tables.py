@@ -327,7 +327,10 @@ sanctions = Table(
     Column("event", String, nullable=False, default=""),
     Column("ended", Integer, nullable=False, default=0),
     Column("why_ended", String, nullable=False, default=""),
+    Column("every", Integer, nullable=False, server_default="0"),  # of slow mode: milliseconds
 )
+Index("sanctions_by_room", sanctions.c.room, sanctions.c.kind, sanctions.c.ended)
+Index("sanctions_by_event", sanctions.c.event)
 Index("sanctions_by_person", sanctions.c.person, sanctions.c.ended)
 Index("sanctions_in_force", sanctions.c.ended, sanctions.c.until)
 

@@ -252,6 +252,7 @@ _ABOUT_WORDS = (
     "error.user",
     "error.case.form",
     "error.duration",
+    "error.pace",
     "error.hours",
     "error.too-long",
     "error.redact.reply",

@@ -1,15 +1,17 @@
-"""readonly, close, reopen: what managers and owners do with the room itself.
+"""readonly, slow, close, reopen: what managers and owners do with the room itself.
 
 Rules kept here: the room hears it by one notice, so said in the room itself a command gets no other answer, and goes;
 what the operator or neglect imposed is not theirs to end. Left to others: what follows (`moderation/room_measures.py`),
-what it means for the room's levels (`moderation/posting.py`).
+what it means for the room's levels (`moderation/posting.py`) or for what is written there (`moderation/pace.py`).
 """
 
 from moderation import room_measures
 from moderation.context import InForce
+from moderation.durations import parse_duration
 from moderation.errors import Refused
 from moderation.facts import OF_ROOMS, Fact, SanctionKind
-from moderation.notices import Line, Moment, RoomName, line
+from moderation.notices import Line, Moment, RoomName, Span, line
+from moderation.pace import LEAST_MS, MOST_MS
 from moderation.responsibility import Deed
 from storage import views
 
@@ -31,6 +33,33 @@ async def readonly(call: Call) -> Reply:
     return _reply(call, facts, line("done.readonly", room=RoomName(call.group.room), until=Moment(until)))
 
 
+async def slow(call: Call) -> Reply:
+    """Members may write one message in a while; or (`slow off`) as often as they like again."""
+    if call.given.word.lower() in OFF:
+        facts = await _lifted(call, ("slow",), "slow", "error.not-slow")
+        return _reply(call, facts, line("done.slow-off", room=RoomName(call.group.room)))
+    every = _every(call.given.word)
+    until = call.now_ms + call.given.duration_ms if call.given.duration_ms is not None else 0
+    facts = await _ordered(call, "slow", until, every)
+    where, pace = RoomName(call.group.room), Span(every)
+    if not until:
+        return _reply(call, facts, line("done.slow", room=where, every=pace))
+    return _reply(call, facts, line("done.slow-until", room=where, every=pace, until=Moment(until)))
+
+
+def _every(word: str) -> int:
+    """The pace of slow mode, in milliseconds."""
+    if not word:
+        raise Refused("error.pace.missing")
+    try:
+        every = parse_duration(word)
+    except ValueError:
+        raise Refused("error.pace.form", given=word[:60]) from None
+    if not LEAST_MS <= every <= MOST_MS:
+        raise Refused("error.pace.limits", least=Span(LEAST_MS), most=Span(MOST_MS))
+    return every
+
+
 async def close(call: Call) -> Reply:
     """Nobody may post or join, until the room is opened again."""
     facts = await _ordered(call, "close", 0)
@@ -48,14 +77,14 @@ async def reopen(call: Call) -> Reply:
 def in_force(measures: list[InForce]) -> list[Line]:
     """What holds for a room, and until when, as `status` shows it."""
     return [
-        line(f"status.measure.{each.kind}", until=Moment(each.until), n=each.n)
+        line(f"status.measure.{each.kind}", until=Moment(each.until), n=each.n, every=Span(each.every))
         if each.until
-        else line(f"status.measure-open.{each.kind}", n=each.n)
+        else line(f"status.measure-open.{each.kind}", n=each.n, every=Span(each.every))
         for each in measures
     ]
 
 
-async def _ordered(call: Call, kind: SanctionKind, until: int) -> tuple[Fact, ...]:
+async def _ordered(call: Call, kind: SanctionKind, until: int, every: int = 0) -> tuple[Fact, ...]:
     duty = await views.duty_of(call.db, call.group, call.policy.operators, call.now_ms)
     return room_measures.order(
         kind,
@@ -68,6 +97,7 @@ async def _ordered(call: Call, kind: SanctionKind, until: int) -> tuple[Fact, ..
         reason=call.given.reason,
         policy=call.policy,
         on=call.on,
+        every=every,
     )
 
 
@@ -94,6 +124,7 @@ def _reply(call: Call, facts: tuple[Fact, ...], *lines: Line) -> Reply:
 
 COMMANDS = (
     Command("readonly", "manager", "duration? reason*", readonly),
+    Command("slow", "manager", "word? duration? reason*", slow),
     Command("close", "manager", "reason*", close),
     Command("reopen", "manager", "", reopen),
 )

@@ -6,9 +6,9 @@ from typing import ClassVar, Literal
 from ..ids import EventId, UserId
 from .base import Fact, person, private, unowned
 
-SanctionKind = Literal["redact", "warn", "mute", "demote", "kick", "ban", "rectify", "suspend", "close"]
+SanctionKind = Literal["redact", "warn", "mute", "demote", "kick", "ban", "rectify", "suspend", "close", "slow"]
 # Those against a room; whom the fact names then answers for it, and may appeal.
-OF_ROOMS: frozenset[SanctionKind] = frozenset({"rectify", "suspend", "close"})
+OF_ROOMS: frozenset[SanctionKind] = frozenset({"rectify", "suspend", "close", "slow"})
 # Those that hold over time and are reconciled with the room; the others happen once.
 LASTING: frozenset[SanctionKind] = frozenset({"mute", "demote", "ban", *OF_ROOMS})
 Basis = Literal["rule", "decision", "command", "credit", "interim", "standing", "neglect", "operator", "verification"]
@@ -30,6 +30,8 @@ class SanctionStarted(Fact):
     basis: Basis
     rule: str = "-"
     credit: int = -1  # the balance it rested on, where it did
+    every: int = 0  # of slow mode, and of what it held back: one message in so many milliseconds
+    quiet: int = 0  # 1: whom it concerns was told of the like not long ago, and is not told again
     subject: UserId = person()
     event: EventId = private("subject")
     by: UserId = person()

@@ -240,12 +240,14 @@ KINDS: dict[str, Kind] = {
         "A measure began, was made longer, or ended.",
         {
             "step": _word("start, extend or end"),
-            "kind": _word("redact, warn, mute, demote, kick or ban; of a room: rectify, suspend or close"),
+            "kind": _word("redact, warn, mute, demote, kick or ban; of a room: rectify, suspend, close or slow"),
             "until": _UNTIL,
             "n": _N,
             "basis": _word("rule, interim, decision, command, credit, standing, neglect, operator or verification"),
             "rule": _RULE,
             "credit": _int("the balance it rested on"),
+            "every": _int("of slow mode: one message in so many milliseconds; left out: none"),
+            "quiet": _int("1: whom it concerns was told of the like not long ago; left out: they are told"),
             "start": _int("index of the record that began it"),
             "why": _word(
                 "why it ended: time, credit, standing, reversed, command, overtaken, mended, verified or settings"

@@ -49,6 +49,7 @@ from .events import (
     event_row,
     get_meta,
     known_events,
+    last_stood,
     recent_times,
     unread_events,
 )
@@ -173,6 +174,7 @@ __all__ = [
     "known_events",
     "known_of_report",
     "language_of",
+    "last_stood",
     "lobby_of",
     "measures_of_room",
     "memberships",

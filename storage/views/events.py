@@ -7,6 +7,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.ids import EventId, RoomId, UserId
+from moderation.pace import HELD_BACK
 
 from .. import tables as t
 from ..project import POSTED, UNREAD
@@ -22,6 +23,19 @@ async def recent_times(db: AsyncConnection, room: RoomId, sender: UserId, since_
         .limit(limit)
     )
     return [row.at for row in rows][::-1]
+
+
+async def last_stood(db: AsyncConnection, room: RoomId, sender: UserId, before: EventId) -> int | None:
+    """When somebody last posted in a room what was not held back, other than the event `before`."""
+    e, s = t.events.c, t.sanctions.c
+    held = select(s.record).where(s.event == e.event, s.kind == "redact", s.rule.in_(sorted(HELD_BACK))).exists()
+    found = await db.scalar(
+        select(e.at)
+        .where(e.room == room, e.sender == sender, e.kind == POSTED, e.event != before, ~held)
+        .order_by(e.at.desc())
+        .limit(1)
+    )
+    return int(found) if found is not None else None
 
 
 async def event_row(db: AsyncConnection, event: EventId) -> Row[tuple[object, ...]] | None:

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Table, and_, func, select
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.context import RoomView
+from moderation.context import RoomView, Slow
 from moderation.ids import EventId, GroupCode, RoomId, UserId
 from moderation.power import Power, founders
 
@@ -138,7 +138,17 @@ async def _room(db: AsyncConnection, row: Row[tuple[object, ...]], bot: UserId) 
         language=row.language,
         notice=EventId(row.notice) if row.notice else None,
         asked=row.asked,
+        slow=await _slow(db, row.room) if row.purpose == "group" else None,
     )
+
+
+async def _slow(db: AsyncConnection, room: str) -> Slow | None:
+    s = t.sanctions.c
+    found = await db.execute(
+        select(s.every, s.at).where(s.room == room, s.kind == "slow", s.ended == 0).order_by(s.record.desc()).limit(1)
+    )
+    row = found.first()
+    return Slow(row.every, row.at) if row is not None else None
 
 
 def _json(text: str) -> object:

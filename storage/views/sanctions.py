@@ -118,4 +118,5 @@ def _in_force(row: Row[tuple[object, ...]]) -> InForce:
         until=row.until,
         basis=row.basis,
         n=row.n,
+        every=row.every,
     )

@@ -20,6 +20,7 @@ from bot.crypto.cross_signing import State
 from bot.crypto.emoji import EMOJI
 from bot.crypto.key_backup import BackupState
 from bot.messages.catalog import LANGUAGES, Catalog, Rendered, cli_language, fields_of
+from bot.operations_rooms import ORDERS
 from bot.speech import Speech
 from moderation import cases, facts
 from moderation.actions import ACTIONS, STATE
@@ -29,7 +30,7 @@ from moderation.notices import Code, Moment, Phrase, Span, Who, line
 from moderation.policy import GRADES, Decide, Policy, RuleBase
 from moderation.power import Right
 from moderation.responsibility import Deed
-from moderation.room_measures import RULE_OF
+from moderation.room_measures import DEED_OF, RULE_OF
 
 ROOT = Path(__file__).parents[2]
 # The verifier in an export stands alone: it has no message files beside it, and speaks English only.
@@ -280,16 +281,17 @@ CLOSED_SETS: tuple[tuple[str, tuple[str, ...] | set[str]], ...] = (
     ("credit.in-force.{}", SANCTIONS),
     ("credit.in-force-open.{}", SANCTIONS),
     ("cli.sanction.{}", tuple(LASTING)),
-    ("notice.measure.{}", ("redact", *LASTING)),
+    ("notice.measure.{}", tuple({"redact", *LASTING} - {"slow"})),
     ("measure.begun.{}", tuple(OF_ROOMS)),
     ("measure.ended.{}", tuple(OF_ROOMS)),
     ("measure.desk.{}", tuple(OF_ROOMS)),
     ("measure.over.{}", tuple(OF_ROOMS)),
-    ("measure.next.{}", tuple(RULE_OF)),
+    ("measure.next.{}", tuple(basis for basis in RULE_OF if basis != "command")),
+    ("measure.ends.{}", tuple(DEED_OF)),
     ("error.imposed.{}", tuple(basis for basis in RULE_OF if basis != "command")),
     ("status.measure.{}", tuple(OF_ROOMS)),
     ("status.measure-open.{}", tuple(OF_ROOMS)),
-    ("cli.rooms.ordered.{}", tuple(OF_ROOMS)),
+    ("cli.rooms.ordered.{}", ORDERS),
     ("notice.interim.{}", set(INTERIM) - {"none", "notice"}),
     ("notice.command.{}", set(get_args(facts.SanctionKind)) - {"demote", "rectify"}),
     ("sanction.{}", (*SANCTIONS, "unban", "restore")),

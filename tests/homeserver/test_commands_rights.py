@@ -63,6 +63,7 @@ MANAGERS = {
     "away 1h {code}": "away.until",
     "back {code}": "away.back",
     "readonly {code}": "error.missing.duration",
+    "slow {code}": "error.pace.missing",
     "close {code}": "error.right.close",
     "reopen {code}": "error.right.reopen",
 }

@@ -35,7 +35,7 @@ async def test_readonly_silences_members_and_not_managers_and_comes_back_by_itse
     mine = await manager.send_text(room, "thank you")
     notice = await _said(scene, like("measure.begun.suspend"))
     assert like("notice.reason", reason="let us take a breath").search(notice)
-    assert like("measure.next.command", by=manager.user).search(
+    assert like("measure.ends.suspend", by=manager.user).search(
         (
             await scene.wait_desk(manager, lambda s: like("measure.desk.suspend").search(s.body) is not None, "a word")
         ).body

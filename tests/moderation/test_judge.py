@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moderation import credit
-from moderation.context import Context
+from moderation.context import Context, Stood
 from moderation.events import MessagePosted, Received, Unreadable
 from moderation.facts import (
     CaseGrew,
@@ -354,22 +354,23 @@ def test_a_warning_is_no_charge_and_makes_no_mute_begin_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("left", "text", "recent", "reason"),
+    ("left", "text", "last", "reason"),
     [
-        (59, "see https://example.org", (), "tier_links"),
-        (40, "see https://example.org", (), "tier_links"),
-        (30, "see https://example.org", (), "tier_links"),
-        (60, "see https://example.org", (), None),
-        (59, "good morning", (), None),
-        (59, "good morning", (NOON - 29_999, NOON), "tier_slow"),
-        (59, "good morning", (NOON - 30_000, NOON), None),
-        (60, "good morning", (NOON - 1, NOON), None),
+        (59, "see https://example.org", None, "tier_links"),
+        (40, "see https://example.org", None, "tier_links"),
+        (30, "see https://example.org", None, "tier_links"),
+        (60, "see https://example.org", None, None),
+        (59, "good morning", None, None),
+        (59, "good morning", NOON - 29_999, "tier_slow"),
+        (59, "good morning", NOON - 30_000, None),
+        (60, "good morning", NOON - 1, None),
     ],
 )
 def test_with_low_credit_links_wait_and_messages_are_slowed_without_a_case_or_a_charge(
-    left: int, text: str, recent: tuple[int, ...], reason: str | None
+    left: int, text: str, last: int | None, reason: str | None
 ) -> None:
-    facts = judged(said(text), context(at_credit(left), recent=recent))
+    stood = Stood(last, last) if last is not None else None
+    facts = judged(said(text), context(at_credit(left), stood=stood))
     expected = SanctionStarted(
         room=ROOM, on=7, kind="redact", basis="rule", rule=reason or "-", subject=ANNA, event=EventId("$said")
     )
@@ -378,7 +379,7 @@ def test_with_low_credit_links_wait_and_messages_are_slowed_without_a_case_or_a_
 
 def test_an_edit_is_not_slowed() -> None:
     edit = said("better", replaces="$first")
-    assert judged(edit, context(at_credit(50), recent=(NOON - 1, NOON))) == ()
+    assert judged(edit, context(at_credit(50), stood=Stood(NOON - 1, NOON - 1))) == ()
 
 
 def test_a_manager_with_low_credit_is_not_held_back() -> None:

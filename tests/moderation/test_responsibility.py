@@ -23,7 +23,8 @@ from tests.moderation.builders import ANNA, BOT, MARK, MINA, NOON, OLGA, OPERA, 
 
 POLICY = policy()
 DEEDS: tuple[Deed, ...] = get_args(Deed)
-BY_ROLE: tuple[Deed, ...] = ("warn", "vouch", "decide", "history", "language", "readonly")  # whatever the levels
+# Whatever the levels.
+BY_ROLE: tuple[Deed, ...] = ("warn", "vouch", "decide", "history", "language", "readonly", "slow")
 OWNERS_ALONE: frozenset[Deed] = frozenset({"close", "reopen", "roster"})
 BEN = UserId("@ben:example.org")
 

@@ -1,5 +1,6 @@
 """What is said and done because of a measure against a room."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from moderation.actions import Action, Align, Say, Tell, TellDesk
 from moderation.consequences import consequences
 from moderation.facts import CaseOpened, Fact, SanctionEnded, SanctionExtended, SanctionStarted
 from moderation.ids import UserId
-from moderation.notices import Line, Moment, Phrase, RoomName, Who, line
+from moderation.notices import Line, Moment, Phrase, RoomName, Span, Who, line
 from tests.moderation.builders import MARK, NOON, OLGA, OPERA, ROOM
 
 NOBODY = UserId("")
@@ -55,17 +56,18 @@ def desk(*lines: Line) -> TellDesk:
     return TellDesk(room=ROOM, n=3, lines=lines)
 
 
-@pytest.mark.parametrize("kind", ["suspend", "close"])
-def test_room_and_desk_hear_that_it_begins_why_and_what_can_be_done(kind: str) -> None:
+@pytest.mark.parametrize(("kind", "written"), [("suspend", True), ("close", True), ("slow", False)])
+def test_room_and_desk_hear_that_it_begins_why_and_what_can_be_done(kind: str, written: bool) -> None:
+    pace = Span(30_000 if kind == "slow" else 0)
     reason = line("notice.reason", reason="quiet please")
-    assert done(started(kind, "command", by=MARK, reason="quiet please")) == (
-        Align(room=ROOM),
-        Say(room=ROOM, lines=(line(f"measure.begun.{kind}"), UNTIL, reason)),
+    assert done(replace(started(kind, "command", by=MARK, reason="quiet please"), every=pace.ms)) == (
+        *((Align(room=ROOM),) if written else ()),
+        Say(room=ROOM, lines=(line(f"measure.begun.{kind}", every=pace), UNTIL, reason)),
         desk(
-            line(f"measure.desk.{kind}", room=HERE, n=3),
+            line(f"measure.desk.{kind}", room=HERE, n=3, every=pace),
             UNTIL,
             reason,
-            line("measure.next.command", n=3, by=Who(MARK)),
+            line(f"measure.ends.{kind}", by=Who(MARK)),
         ),
     )
 
@@ -73,9 +75,9 @@ def test_room_and_desk_hear_that_it_begins_why_and_what_can_be_done(kind: str) -
 def test_to_be_put_in_order_changes_no_level_and_names_the_date() -> None:
     within = line("measure.within", until=Moment(NOON))
     assert done(started("rectify", "neglect")) == (
-        Say(room=ROOM, lines=(line("measure.begun.rectify"), line("measure.neglect"), within)),
+        Say(room=ROOM, lines=(line("measure.begun.rectify", every=Span(0)), line("measure.neglect"), within)),
         desk(
-            line("measure.desk.rectify", room=HERE, n=3),
+            line("measure.desk.rectify", room=HERE, n=3, every=Span(0)),
             line("measure.neglect"),
             within,
             line("measure.next.neglect", n=3, by=Who(NOBODY)),
@@ -120,7 +122,7 @@ def test_the_owner_is_told_what_why_until_when_and_how_to_appeal() -> None:
         line("notice.foot", n=3),
     ]
     assert told(opened("by_order", MARK, "raid"), started("suspend", "command", by=MARK, reason="raid")) == [
-        line("notice.command.suspend", room=HERE, by=Who(MARK)),
+        line("notice.command.suspend", room=HERE, by=Who(MARK), every=Span(0)),
         UNTIL,
         reason,
         line("notice.foot", n=3),

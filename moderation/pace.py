@@ -1,0 +1,79 @@
+"""Messages that are held back: how often somebody may write, and what waits for a manager. docs/model.md, "Credit".
+
+Rules this module keeps: there is no case, and nothing is charged; a pace counts from the last message that stood, so
+whoever tries again too soon does not have to wait longer for it; an edit is never held back, but counts. Of two
+paces the slower holds. What was written while the bot was away arrives at one moment: two messages are as far apart as
+they were received, or as their homeserver says they were sent, whichever is more. Slow mode is said to a person once a
+day.
+Left to others: whom nothing is held back from (`judge.py`), setting slow mode (`room_measures.py`).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .context import Context
+from .credit import tier
+from .durations import DAY_MS
+from .events import MessagePosted
+from .facts import Fact, SanctionStarted
+from .ledger import credit_now
+from .policy import Policy
+
+TIER_SLOW, TIER_LINKS, ROOM_SLOW = "tier_slow", "tier_links", "room_slow"
+HELD_BACK = frozenset({TIER_SLOW, TIER_LINKS, ROOM_SLOW})
+LEAST_MS, MOST_MS = 2_000, 6 * 3_600_000  # of slow mode
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """One message in a time, and why."""
+
+    rule: str
+    every_ms: int
+
+
+def pace(context: Context, policy: Policy) -> Pace | None:
+    """How often the sender may write here, if that is limited."""
+    paces = []
+    if _is_low(context, policy):
+        paces.append(Pace(TIER_SLOW, policy.tiers.slow_every))
+    if context.room.slow is not None:
+        paces.append(Pace(ROOM_SLOW, context.room.slow.every))
+    return max(paces, key=lambda each: each.every_ms, default=None)
+
+
+def reason_to_hold(event: MessagePosted, context: Context, policy: Policy) -> str | None:
+    """Why this message is held back; None if it is not."""
+    limit = pace(context, policy)
+    if limit is not None and event.replaces is None and _is_too_soon(event, context, limit):
+        return limit.rule
+    holds = policy.tiers.hold_links_and_media and _is_low(context, policy)
+    if holds and (event.media is not None or any("://" in text.value for text in event.texts)):
+        return TIER_LINKS
+    return None
+
+
+def is_held_back(facts: Iterable[Fact]) -> bool:
+    """Whether one of these takes a message away only because it came too soon, or waits for a manager."""
+    return any(isinstance(fact, SanctionStarted) and fact.rule in HELD_BACK for fact in facts)
+
+
+def was_told(reason: str, context: Context) -> bool:
+    """Whether the sender knows of this already."""
+    slow = context.room.slow
+    if reason != ROOM_SLOW or slow is None:
+        return False
+    last = context.subject.told.get((context.room.room, ROOM_SLOW))
+    return last is not None and last >= max(slow.since, context.now_ms - DAY_MS)
+
+
+def _is_low(context: Context, policy: Policy) -> bool:
+    """Tier C and below, since whoever's mute is over before their credit is back should not have it easier."""
+    return tier(credit_now(context, policy), policy.tiers) not in ("A", "B")
+
+
+def _is_too_soon(event: MessagePosted, context: Context, limit: Pace) -> bool:
+    last = context.stood
+    if last is None:
+        return False
+    return max(event.received_ms - last.received_ms, event.sent_ms - last.sent_ms) < limit.every_ms

@@ -1,0 +1,94 @@
+"""`!slow`: in a room with slow mode members write one message in a while; the rest goes, without a charge."""
+
+import re
+from pathlib import Path
+
+from moderation.facts import CaseOpened, CreditChanged, SanctionEnded, SanctionStarted
+from tests.homeserver.served import Scene, Theatre, ask, direct_room, like, told
+from tests.homeserver.test_replay import TABLES, rebuilt
+
+MINUTE, HOUR = 60_000, 3_600_000
+WRONG = {
+    "!slow": "error.pace.missing",
+    "!slow down": "error.pace.form",
+    "!slow 1s": "error.pace.limits",
+    "!slow 7h": "error.pace.limits",
+    "!slow 30s 2hours": "error.duration.form",
+}
+
+
+async def test_members_write_one_message_in_a_while_and_managers_as_they_like(theatre: Theatre, tmp_path: Path) -> None:
+    scene = await theatre.scene(members=2)
+    bot, room, (manager,), (ann, ben) = scene.bot, scene.room, scene.managers, scene.members
+    order = await manager.send_text(room, "!slow 1h 9h too many at once")
+    notice = await _said(scene, like("measure.begun.slow", every="1 hour"))
+    assert like("notice.reason", reason="too many at once").search(notice)
+    word = await told(scene.owner, bot, like("notice.command.slow", by=manager.user, every="1 hour"))
+    assert like("notice.foot", n="1").search(word.body)
+    assert like("status.measure.slow", n="1").search(await ask(manager, bot, scene.desk, "!status"))
+    first = await ann.send_text(room, "one")
+    soon = [await ann.send_text(room, text) for text in ("two", "three")]
+    others = [await ben.send_text(room, "mine"), *[await manager.send_text(room, text) for text in "ab"]]
+    await bot.has(first, *soon, *others)
+    await told(ann, bot, like("notice.held.room_slow", every="1 hour"))
+    await bot.idle()
+    gone = [await scene.owner.is_redacted(room, each) for each in (order, first, *soon, *others)]
+    assert gone == [True, False, True, True, False, False, False]
+    with_ann = await ann.messages(await direct_room(ann, bot))
+    assert len([e for e in with_ann if like("notice.held.room_slow").search(str(e["content"].get("body")))]) == 1
+    await bot.crash()  # what was held back is still known as such, and that she was told
+    bot.ahead_ms = 50 * MINUTE
+    bot.start()
+    again = await ann.send_text(room, "four")
+    await bot.has(again)
+    bot.ahead_ms = 61 * MINUTE  # an hour after the first, the only one that stood
+    late = await ann.send_text(room, "five")
+    await bot.has(late)
+    await bot.idle()
+    assert [await scene.owner.is_redacted(room, each) for each in (again, late)] == [True, False]
+    held = [(f.rule, f.every, f.quiet, f.n) for f in bot.facts(SanctionStarted) if f.kind == "redact"]
+    assert held == [("room_slow", HOUR, 0, 0), ("room_slow", HOUR, 1, 0), ("room_slow", HOUR, 1, 0)]
+    assert bot.facts(CreditChanged) == []
+    assert [(f.n, f.rule, f.subject) for f in bot.facts(CaseOpened)] == [(1, "by_order", scene.owner.user)]
+    live = {name: bot.table(name) for name in TABLES}
+    await bot.stop()
+    assert {name for name, rows in (await rebuilt(bot, tmp_path)).items() if rows != live[name]} == set()
+
+
+async def test_it_ends_by_command_by_its_time_or_an_appeal_and_can_be_set_to_another_pace(theatre: Theatre) -> None:
+    scene = await theatre.scene(managers=2)
+    bot, room, (manager, second), (ann,) = scene.bot, scene.room, scene.managers, scene.members
+    for typed, wrong in WRONG.items():
+        assert like(wrong).search(await ask(manager, bot, scene.desk, typed)), typed
+    assert like("error.right.manager").search(await ask(ann, bot, room, "!slow 30s"))
+    assert like("done.slow", every="1 hour").search(await ask(manager, bot, scene.desk, "!slow 1h"))
+    assert like("done.slow-until", every="2 hours").search(await ask(manager, bot, scene.desk, "!slow 2h 1d"))
+    assert like("done.slow-off").search(await ask(second, bot, scene.desk, "!slow off"))
+    await _said(scene, like("measure.ended.slow"))
+    assert like("error.not-slow").search(await ask(manager, bot, scene.desk, "!slow off"))
+    free = [await ann.send_text(room, text) for text in ("one", "two")]
+    await bot.has(*free)
+    await ask(manager, bot, scene.desk, "!slow 1h 2h")
+    bot.ahead_ms = 2 * HOUR
+    await bot.restart()
+    await bot.until(lambda: len(bot.facts(SanctionEnded)) == 3, "its time to be over")
+    await ask(manager, bot, scene.desk, "!slow 1h")
+    direct = await direct_room(scene.owner, bot)
+    await scene.owner.send_text(direct, "!appeal 4 we are few today")
+    await told(scene.owner, bot, like("notice.appealed", n="4"))
+    assert like("decided.dismissed").search(await ask(second, bot, scene.desk, "!dismiss 4 true"))
+    await bot.idle()
+    assert [(f.kind, f.why, f.n) for f in bot.facts(SanctionEnded)] == [
+        ("slow", "overtaken", 1),
+        ("slow", "command", 2),
+        ("slow", "time", 3),
+        ("slow", "reversed", 4),
+    ]
+    assert [await scene.owner.is_redacted(room, each) for each in free] == [False, False]
+
+
+async def _said(scene: Scene, pattern: re.Pattern[str]) -> str:
+    seen = await scene.owner.wait_event(
+        scene.room, lambda s: s.sender == scene.bot.user and pattern.search(s.body) is not None, what="a notice to all"
+    )
+    return seen.body

@@ -1,0 +1,82 @@
+"""Slow mode, beside the pace that low credit brings: what is held back, from whom, and how often that is said."""
+
+from dataclasses import replace
+
+import pytest
+
+from moderation.context import Slow, Stood
+from moderation.facts import Found, SanctionStarted
+from moderation.ids import EventId
+from moderation.judge import judge
+from tests.moderation.builders import ANNA, DAY, MARK, NOON, ROOM, compiled, context, person, policy, room, said, terms
+
+PLAIN = policy()
+SLOW = replace(room(), slow=Slow(60_000, NOON - DAY))
+HELD = SanctionStarted(
+    room=ROOM,
+    on=7,
+    kind="redact",
+    basis="rule",
+    rule="room_slow",
+    every=60_000,
+    subject=ANNA,
+    event=EventId("$said"),
+)
+
+
+@pytest.mark.parametrize(
+    ("last", "held"),
+    [
+        (None, False),
+        (Stood(NOON - 60_000, NOON - 60_000), False),
+        (Stood(NOON - 59_999, NOON - 59_999), True),
+        (Stood(NOON, NOON - 60_000), False),  # both came at once, after the bot was away
+        (Stood(NOON - 60_000, NOON), False),  # whatever the other server claims, it was long ago
+    ],
+)
+def test_what_comes_sooner_than_the_pace_allows_is_held_back(last: Stood | None, held: bool) -> None:
+    facts = judge(said("hello"), context(here=SLOW, stood=last), PLAIN, (), 7)
+    assert facts == ((HELD,) if held else ())
+
+
+JUST_NOW = Stood(NOON - 1, NOON - 1)
+
+
+def test_managers_are_not_slowed_nor_is_an_edit() -> None:
+    managing = person(MARK, manages=frozenset({ROOM}))
+    assert judge(said("hello", MARK), context(managing, here=SLOW, stood=JUST_NOW), PLAIN, (), 7) == ()
+    assert judge(said("hello", replaces="$first"), context(here=SLOW, stood=JUST_NOW), PLAIN, (), 7) == ()
+
+
+@pytest.mark.parametrize(
+    ("told", "quiet"),
+    [(NOON - DAY, 1), (NOON - DAY - 1, 0), (NOON - 1, 1)],
+)
+def test_it_is_said_once_a_day(told: int, quiet: int) -> None:
+    known = person(told={(ROOM, "room_slow"): told})
+    here = replace(SLOW, slow=Slow(60_000, 0))
+    assert judge(said("hello"), context(known, here=here, stood=JUST_NOW), PLAIN, (), 7) == (
+        replace(HELD, quiet=quiet),
+    )
+
+
+def test_a_new_slow_mode_is_said_anew() -> None:
+    known = person(told={(ROOM, "room_slow"): NOON - 2})
+    here = replace(SLOW, slow=Slow(60_000, NOON - 1))
+    assert judge(said("hello"), context(known, here=here, stood=JUST_NOW), PLAIN, (), 7) == (HELD,)
+
+
+def test_a_rule_that_lets_a_message_stand_is_no_way_around_it() -> None:
+    rules = policy(terms("noted", measure="none", decide="manager"))
+    found, *_, gone = judge(said("noted"), context(here=SLOW, stood=JUST_NOW), rules, compiled(rules), 7)
+    assert isinstance(found, Found)
+    assert gone == HELD
+
+
+def test_of_two_paces_the_slower_holds() -> None:
+    quick = replace(SLOW, slow=Slow(10_000, 0))
+    low = policy(credit={"start": 59})
+    late = Stood(NOON - 20_000, NOON - 20_000)
+    (gone,) = judge(said("hello"), context(here=quick, stood=late), low, (), 7)
+    assert isinstance(gone, SanctionStarted)
+    assert (gone.rule, gone.every) == ("tier_slow", 0)
