@@ -1,4 +1,4 @@
-"""Opens the state database: SQLite through SQLAlchemy Core and aiosqlite, migrated by Alembic.
+"""Opens the state database: SQLite through SQLAlchemy Core (`sqlite_here.py`), migrated by Alembic.
 
 Rules kept here: one writer, one transaction at a time; readers never wait for it (WAL). A commit is not
 fsynced (`synchronous = NORMAL`): after a power cut SQLite may have lost the last transactions, never its
@@ -20,6 +20,8 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from moderation.errors import Broken, Invalid
+
+from .sqlite_here import DRIVER
 
 FILE = "state.sqlite3"
 _BUSY_MS = 5_000
@@ -46,7 +48,7 @@ class Database:
             await asyncio.to_thread(refuse_other_schema, path)
         else:
             await asyncio.to_thread(migrate, path)
-        engine = create_async_engine(f"sqlite+aiosqlite:///{path}", hide_parameters=True)
+        engine = create_async_engine(f"{DRIVER}:///{path}", hide_parameters=True)
         event.listen(engine.sync_engine, "connect", _read_only_settings if read_only else _settings)
         writer = None if read_only else await engine.connect()
         return cls(engine, writer)

@@ -30,6 +30,7 @@ from storage.database import Database
 from storage.link_requests import Request
 from storage.linked_people import linked, links_of
 from storage.project import project
+from storage.sqlite_here import DRIVER
 from tests.moderation.builders import ANNA, DAY, MARK, MINA, NOON, ROOM
 
 TWIN = UserId("@twin:example.org")
@@ -198,7 +199,7 @@ def _is_link(numbered: Sequence[tuple[int, Fact]], record: int, before: int) -> 
 
 
 async def _tables(numbered: Sequence[tuple[int, Fact]]) -> dict[str, list[tuple[Any, ...]]]:
-    engine = create_async_engine("sqlite+aiosqlite://", poolclass=StaticPool)
+    engine = create_async_engine(f"{DRIVER}://", poolclass=StaticPool)
     async with engine.begin() as db:
         await db.run_sync(t.metadata.create_all)
         for index, fact in numbered:

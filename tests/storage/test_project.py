@@ -43,6 +43,7 @@ from storage import tables as t
 from storage import views
 from storage.database import Database
 from storage.project import project, project_events, project_room_state
+from storage.sqlite_here import DRIVER
 from tests.moderation.builders import (
     ANNA,
     BOT,
@@ -406,7 +407,7 @@ def lived(moves: list[tuple[int, str]]) -> History:
 @given(steps)
 async def test_a_history_projected_and_read_back_is_what_was_decided_on(moves: list[tuple[int, str]]) -> None:
     told = lived(moves)
-    engine = create_async_engine("sqlite+aiosqlite://", poolclass=StaticPool)
+    engine = create_async_engine(f"{DRIVER}://", poolclass=StaticPool)
     async with engine.begin() as db:
         await db.run_sync(t.metadata.create_all)
         await apply(db, ENTERED, RoomStateChanged(room=ROOM, condition="protected"), first=100_000)
