@@ -263,7 +263,7 @@ def parse_config(file: Path, text: str, environ: Mapping[str, str] = os.environ)
     """`load_config` for a `text` that will stand, or stands, in `file`."""
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # not only its own: of numbers and depth it leaves to Python
         raise ConfigError(file, [syntax_problem(error)]) from None
     settings = _validated(file, text, data)
     return Config(**dict(settings), file=file, secrets=read_secrets(file.parent / ENV_FILE, environ))

@@ -121,8 +121,10 @@ def unreadable(file: Path, error: OSError | UnicodeDecodeError) -> ConfigError:
     return ConfigError(file, [Problem((), "unreadable", {"file": file, "why": why})])
 
 
-def syntax_problem(error: tomllib.TOMLDecodeError) -> Problem:
+def syntax_problem(error: ValueError | RecursionError) -> Problem:
     """What `tomllib` could not read, and where."""
+    if not isinstance(error, tomllib.TOMLDecodeError):
+        return Problem((), "syntax.deep" if isinstance(error, RecursionError) else "syntax.number")
     said = re.match(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)\Z", str(error), re.DOTALL)
     what, line = (said[1], said[2]) if said else (str(error), None)
     slug = next((ours for theirs, ours in _SYNTAX.items() if what.startswith(theirs)), "other")

@@ -261,6 +261,10 @@ class TestFile:
         assert problems("[bot]\n[bot]\n") == [(2, "", "syntax.table_twice")]
         assert problems("a = [1,\n") == [(None, "", "syntax.end")]
 
+    def test_what_python_cannot_read_is_told_too(self) -> None:
+        assert problems(f"a = {'9' * 5000}\n") == [(None, "", "syntax.number")]
+        assert problems(f"a = {'[' * 3000}{']' * 3000}\n") == [(None, "", "syntax.deep")]
+
     def test_bytes_that_are_not_utf8_are_told_with_the_line(self, tmp_path: Path) -> None:
         file = tmp_path / "config.toml"
         file.write_bytes(b"[bot]\nprefix = '\xff'\n")
