@@ -116,11 +116,17 @@ def _looks_like_user(word: str) -> bool:
     return True
 
 
-def _case(word: str) -> int:
+def case_number(word: str) -> int | None:
+    """The number of a case, such as ``12`` or ``#12``; None if it cannot be one."""
     digits = word.lstrip("#")
-    if not (digits.isascii() and digits.isdecimal() and len(digits) < 10):
+    return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 10 else None
+
+
+def _case(word: str) -> int:
+    number = case_number(word)
+    if number is None:
         raise Refused("error.case.form", given=word[:60])
-    return int(digits)
+    return number
 
 
 def _duration(left: list[str], word: str) -> int | None:

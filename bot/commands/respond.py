@@ -25,7 +25,7 @@ from ..verify.asking import Asking
 from ..verify.hush import NAME, Hush
 from .call import Call, Command, Reply, Words, answered, discreet
 from .cases import pressed
-from .parse import MAX_REASON, Given, Spoken, bind, is_command, read
+from .parse import MAX_REASON, Given, Spoken, bind, case_number, is_command, read
 from .report import flag, reports
 from .rights import manages
 from .table import COMMANDS
@@ -161,8 +161,8 @@ class Commands:
         """In a direct message the number of a case says which room is meant."""
         if here.purpose != "direct" or spoken.group or command.anywhere or not command.spec.startswith("case"):
             return None
-        number = spoken.words[0].lstrip("#") if spoken.words else ""
-        found = await views.case_view(db, int(number)) if number.isascii() and number.isdecimal() else None
+        number = case_number(spoken.words[0]) if spoken.words else None
+        found = await views.case_view(db, number) if number is not None else None
         return await self._knowledge.room(db, found[0].room) if found else None
 
     async def _group(

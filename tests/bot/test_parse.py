@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bot.commands.parse import MAX_LENGTH, MAX_REASON, Given, Spoken, bind, is_command, read
+from bot.commands.parse import MAX_LENGTH, MAX_REASON, Given, Spoken, bind, case_number, is_command, read
 from bot.commands.table import COMMANDS
 from bot.receive import receive
 from moderation.errors import Refused
@@ -271,3 +271,11 @@ def test_binding_never_raises_anything_but_a_refusal(spec: str, said: tuple[str,
     for item in spec.split():
         if item[-1] not in "?*" and item != "word":
             assert getattr(given_, {"duration": "duration_ms"}.get(item, item)) is not None
+
+
+@pytest.mark.parametrize(
+    ("word", "number"),
+    [("12", 12), ("#12", 12), ("9" * 9, 999_999_999), ("9" * 10, None), ("1" * 1900, None), ("", None), ("٣", None)],
+)
+def test_a_case_is_a_number_that_a_database_can_hold(word: str, number: int | None) -> None:
+    assert case_number(word) == number
