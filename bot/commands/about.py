@@ -6,11 +6,12 @@ from moderation.errors import Refused
 from moderation.facts import LanguageChosen
 from moderation.ids import UserId
 from moderation.notices import Code, Line, Phrase, RoomName, RuleText, Who, line
-from moderation.responsibility import is_manager, is_operator, require
+from moderation.responsibility import is_manager, is_operator
 from storage import views
 
 from ..messages.catalog import LANGUAGES
 from .call import Call, Command, Reply
+from .rights import must_have
 from .room import in_force
 
 MAX_NAMES = 50
@@ -104,7 +105,7 @@ async def lang(call: Call) -> Reply:
     if call.given.reason == "room":
         if call.group.purpose != "group":
             raise Refused("error.group.none")
-        require("language", call.caller, call.group, call.policy)
+        await must_have(call, "language")
         chosen = LanguageChosen(room=call.group.room, on=call.on, language=wanted, by=call.caller)
         return Reply((line("lang.room"),), (chosen,))
     if call.given.reason:

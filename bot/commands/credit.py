@@ -13,6 +13,7 @@ from storage import views
 
 from .call import Call, Command, Reply
 from .cases import case_line
+from .rights import must_have
 
 MAX_ENTRIES = 15
 
@@ -23,7 +24,7 @@ async def credit(call: Call) -> Reply:
     if user != call.caller and call.group.purpose != "group":
         raise Refused("error.group.name-it")  # rights are those in a group, not in a room of two
     if user != call.caller:
-        require("history", call.caller, call.group, call.policy)
+        await must_have(call, "history")
     context = await call.context(user)
     ledger = context.subject.ledger(call.group.room, call.policy.credit)
     now = balance(ledger, call.now_ms, call.policy.credit)

@@ -6,7 +6,7 @@ from moderation.context import RoomView
 from moderation.errors import Refused
 from moderation.ids import UserId
 from moderation.policy import Policy
-from moderation.responsibility import is_manager, is_operator
+from moderation.responsibility import Deed, is_manager, is_operator, require
 from storage import views
 
 from .call import Call
@@ -16,6 +16,12 @@ async def must_manage(call: Call, group: RoomView) -> None:
     """Raise `Refused` unless the caller manages `group` and is in it: a ban leaves the power level standing."""
     if not await manages(call.db, call.caller, group, call.policy):
         raise Refused("error.right.manager", room=group.room)
+
+
+async def must_have(call: Call, deed: Deed) -> None:
+    """Raise `Refused` unless the caller has this right of managers in the group concerned, and is in it."""
+    require(deed, call.caller, call.group, call.policy)
+    await must_manage(call, call.group)
 
 
 async def manages(db: AsyncConnection, user: UserId, group: RoomView, policy: Policy) -> bool:
