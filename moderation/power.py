@@ -39,7 +39,8 @@ _DEFAULTS = {
     "redact": 50,
     "invite": 0,
 }
-_INTEGER_TEXT = re.compile(r"\s*[+-]?[0-9]{1,400}\s*\Z")
+_INTEGER_TEXT = re.compile(r"\s*[+-]?[0-9]{1,4000}\s*\Z")
+_FRACTION_TEXT = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:e[+-][0-9]+)?\Z")  # as the records write a fraction
 # Up to version 10 `content.creator` names the creator; since 11 it is the sender, and the key means nothing.
 _NAMES_CREATOR = frozenset(str(number) for number in range(1, 11))
 
@@ -289,12 +290,15 @@ class Power:
 def _level(value: object) -> int | None:
     """A level as servers read it: whole numbers, in old rooms also as text or with a fraction (cut off).
 
-    Held within what canonical JSON can carry, so that nobody reaches `CREATOR_LEVEL` by writing a number.
+    A fraction comes back from the records as text; what a client wrote so, no server has let into a room. Held
+    within what canonical JSON can carry, so that nobody reaches `CREATOR_LEVEL` by writing a number.
     """
     if isinstance(value, bool):
         return None
     if isinstance(value, str) and _INTEGER_TEXT.match(value):
         value = int(value)
+    elif isinstance(value, str) and _FRACTION_TEXT.match(value):
+        value = float(value)
     if isinstance(value, float) and math.isfinite(value):
         value = int(value)
     return max(-SAFE_INT, min(SAFE_INT, value)) if isinstance(value, int) else None

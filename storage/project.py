@@ -65,6 +65,7 @@ from moderation.verification import asks
 
 from . import anchored, linked_people
 from . import tables as t
+from .records.canonical import plain
 from .records.ranges import Ranges
 from .records.targets import Targets
 
@@ -176,8 +177,8 @@ async def _state(db: AsyncConnection, event: StateChanged) -> None:
 
 
 def _written(content: object) -> str:
-    """JSON, the same whether it came from the homeserver or from a record, which sorts its keys."""
-    return json.dumps(content, sort_keys=True)
+    """JSON, the same whether it came from the homeserver or from a record, which sorts keys and has no fractions."""
+    return json.dumps(plain(content), sort_keys=True)
 
 
 # Facts.

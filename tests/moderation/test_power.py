@@ -447,3 +447,13 @@ def test_the_room_left_is_counted_in_bytes_of_the_whole_event() -> None:
     assert empty - Power.size_left({"users": {"@李:x.org": -1}}) == len(b'"users":{"@...:x.org":-1}')
     full = {"users": {UserId(f"@person{number}:a-server.example.org"): -1 for number in range(2000)}}
     assert Power.size_left(full) < 0
+
+
+@pytest.mark.parametrize("level", [99.5, 49.5, 1e300, -1.5, 1e-320, 10**401, 5, "5"])
+def test_a_level_read_from_the_records_is_the_one_that_holds(level: object) -> None:
+    written = (
+        repr(level) if isinstance(level, float) or level == 10**401 else level
+    )  # `storage.records.canonical.plain`
+    now = Power.of(None, {"users": {BOB: level}, "kick": level})
+    later = Power.of(None, {"users": {BOB: written}, "kick": written})
+    assert (now.level(BOB), now.kick) == (later.level(BOB), later.kick)
