@@ -1,0 +1,221 @@
+"""The product from its door to its disk, with nobody to talk to: pipeline, journal and database, no homeserver.
+
+What would be sent waits in the outbox and can be looked at. Rules this module keeps: the rooms are served as the bot
+serves them (entered, opened, recorded); nothing of ours is replaced.
+"""
+
+import asyncio
+import itertools
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import select
+from structlog.testing import capture_logs
+
+from bot.catch_up import Rooms, catch_up
+from bot.config import Config, parse_config
+from bot.pipeline import Pipeline
+from bot.receive import receive
+from bot.verify.making import asking_of
+from bot.wiring import Stores, make_pipeline
+from moderation.actions import Action, from_json
+from moderation.context import Purpose
+from moderation.events import Received
+from moderation.facts import Fact, RoomEntered, RoomStateChanged
+from moderation.ids import EventId, GroupCode, RoomId, UserId
+from storage import tables
+from storage.database import Database
+from storage.entries import fact_of_record
+from storage.identity import PersonKeys
+from storage.identity_store import IdentityStore
+from storage.records.draft import Record
+from storage.records.journal import Journal
+from storage.records.verify import verify
+
+T = TypeVar("T")
+
+BOT, OPERATOR = UserId("@bot:example.org"), UserId("@op:example.org")
+CONFIG = """
+[homeserver]
+url = "https://example.org"
+user = "@bot:example.org"
+[bot]
+data_dir = "data"
+operators = ["@op:example.org"]
+[[rules]]
+name = "no-elephants"
+kind = "terms"
+class = "moderate"
+terms = ["purple elephant"]
+[[rules]]
+name = "tickets"
+kind = "pattern"
+class = "serious"
+decide = "manager"
+patterns = ["forbidden \\\\d+"]
+[[rules]]
+name = "grave"
+kind = "terms"
+class = "severe"
+decide = "manager"
+terms = ["volcano"]
+[[rules]]
+name = "links"
+kind = "links"
+deny = ["evil.example"]
+[[rules]]
+name = "crowd"
+kind = "mentions"
+limit = 8
+[[rules]]
+name = "files"
+kind = "media"
+kinds = ["video"]
+"""
+
+
+class Door:
+    """One deployment in a folder."""
+
+    def __init__(self, config: Config, stores: Stores, pipeline: Pipeline, loop: asyncio.AbstractEventLoop) -> None:
+        self.config, self.stores, self.pipeline = config, stores, pipeline
+        self.now = 1_795_521_600_000
+        self._loop = loop
+        self._numbers = itertools.count()
+        self._last_row = 0
+
+    @classmethod
+    def open(cls, folder: Path, text: str = CONFIG) -> "Door":
+        """A deployment with an empty log."""
+        config = parse_config(folder / "config.toml", text, {})
+        config.data_dir.mkdir(parents=True)
+        loop = asyncio.new_event_loop()
+        database = loop.run_until_complete(Database.open(config.data_dir))
+        keys, identity = PersonKeys.open(config.data_dir), IdentityStore.open(config.data_dir, None)
+        journal = Journal.open(config.data_dir, config.origin, keys, 1_795_521_600_000)
+        stores = Stores(journal, database, keys, identity, asking_of(config, identity))
+        door: Door
+        pipeline = make_pipeline(config, BOT, config.policy, stores, lambda: door.now, lambda: None)
+        door = cls(config, stores, pipeline, loop)
+        door.run(pipeline.begin())
+        records = list(journal.read(0))  # the first record of a log is its own
+        door.run(pipeline.catch_up(lambda turn: catch_up(turn, pipeline, records, Rooms({}))))
+        return door
+
+    def close(self) -> None:
+        """Sign and close everything."""
+        self.stores.journal.close(self.now)
+        self.run(self.stores.database.close())
+        self.stores.keys.close()
+        self.stores.identity.close()
+        self._loop.close()
+
+    def run(self, work: Awaitable[T]) -> T:
+        """Do something to its end."""
+        return self._loop.run_until_complete(_as_coroutine(work))
+
+    # Rooms.
+
+    def room(
+        self,
+        name: str,
+        purpose: Purpose,
+        people: Mapping[str, int],
+        *,
+        served: str = "-",
+        owner: str = BOT,
+        user: str = "",
+        code: str,
+    ) -> RoomId:
+        """A room that the bot serves, with people at these levels; `owner` made it."""
+        room = RoomId(f"!{name}:example.org")
+        entered = RoomEntered(
+            code=GroupCode(code),
+            purpose=purpose,
+            served=served,
+            room_id=room,
+            subject=UserId(user or owner),
+        )
+        self.run(self.pipeline.commit((entered,)))
+        users = {user: level for user, level in people.items() if level} | {BOT: 100}
+        state: list[tuple[str, str, str, dict[str, Any]]] = [
+            (owner, "m.room.create", "", {"room_version": "11"}),
+            (owner, "m.room.power_levels", "", {"users": users, "users_default": 0}),
+            *((who, "m.room.member", who, {"membership": "join"}) for who in (*people, BOT)),
+        ]
+        snapshot = [self.read(room, *each[:2], each[3], state_key=each[2]) for each in state]
+        if purpose == "group":
+            self.run(
+                self.pipeline.commit((RoomStateChanged(room=room, condition="announced", notice=EventId("$notice")),))
+            )
+            self.run(self.pipeline.open_room(room, snapshot, _nothing))
+        else:
+            self.take(*snapshot)
+        return room
+
+    # What comes in.
+
+    def raw(self, sender: str, type_: str, content: Any, **more: Any) -> dict[str, Any]:
+        """A raw event with an id of its own."""
+        event = f"$n{next(self._numbers)}"
+        return {"event_id": event, "sender": sender, "origin_server_ts": 1, "type": type_, "content": content, **more}
+
+    def read(self, room: RoomId, sender: str, type_: str, content: Any, **more: Any) -> Received:
+        """The same, received in `room`."""
+        return receive(self.raw(sender, type_, content, **more), room, self.now)
+
+    def take(self, *events: Received, token: str | None = None) -> tuple[list[Fact], list[Action]]:
+        """Take events as from one answer of `/sync`; what was recorded and queued because of them."""
+        before = self.stores.journal.size
+        self.now += 1_000
+        self.run(self.pipeline.take(events, token=token))
+        rows = self.queued(self._last_row)
+        self._last_row = max((number for number, _ in rows), default=self._last_row)
+        return self.facts(before), [action for _, action in rows]
+
+    def say(self, room: RoomId, sender: str, body: str, **content: Any) -> tuple[list[Fact], list[Action]]:
+        """Somebody says something."""
+        return self.take(self.read(room, sender, "m.room.message", {"msgtype": "m.text", "body": body, **content}))
+
+    # What is on disk.
+
+    def records(self, first: int = 0) -> list[Record]:
+        """The journal from there on."""
+        return list(self.stores.journal.read(first))
+
+    def facts(self, first: int = 0) -> list[Fact]:
+        """The facts in the journal from there on."""
+        rooms = Rooms({code: room for room, code in self.pipeline._codes.items()})
+        return [fact for record in self.records(first) if (fact := fact_of_record(record, rooms.of)) is not None]
+
+    def queued(self, after: int) -> list[tuple[int, Action]]:
+        """The rows of the outbox behind `after`."""
+
+        async def look() -> list[tuple[int, Action]]:
+            async with self.stores.database.read() as db:
+                rows = await db.execute(select(tables.outbox).where(tables.outbox.c.id > after))
+                return [(row.id, from_json(json.loads(row.action))) for row in rows]
+
+        return self.run(look())
+
+    def problems(self) -> tuple[Any, ...]:
+        """What `answerable logs verify` finds wrong; everything is signed before."""
+        self.stores.journal.checkpoint(self.now)
+        return verify(self.stores.journal.folder).problems
+
+
+def defects(work: Callable[[], T]) -> tuple[T, list[Any]]:
+    """What `work` gives, and what the bot logged as wrong meanwhile."""
+    with capture_logs() as logged:
+        done = work()
+    return done, [entry for entry in logged if entry["log_level"] in ("error", "critical")]
+
+
+async def _as_coroutine(work: Awaitable[T]) -> T:
+    return await work
+
+
+async def _nothing() -> Sequence[Received]:
+    return ()

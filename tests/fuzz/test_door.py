@@ -1,0 +1,159 @@
+"""Hostile events in every kind of room, taken from the door to the disk: nothing falls over, nothing is lost.
+
+What holds whatever comes in: every event is recorded once and judged without a defect; the log verifies; an empty
+database filled from it is the one the bot worked with; an export of it checks, and holds no formula and no markup.
+"""
+
+import asyncio
+import csv
+import io
+import re
+import sqlite3
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bot.catch_up import rebuild
+from bot.cli.logs_export import CatalogWords
+from bot.receive import receive
+from moderation.ids import RoomId
+from storage.database import FILE, Database
+from storage.entries import raw_of_record
+from storage.export.export import Request, export
+from storage.export.selection import Selection
+from tests.fuzz import events
+from tests.fuzz.door import OPERATOR, Door, defects
+from tests.fuzz.targets import begins_a_formula, tags_of
+
+TRIES = 60  # each of up to eight events
+NOT_OF_THE_RECORDS = ("meta", "outbox", "alembic_version", "sqlite_sequence", "challenges", "link_requests")
+
+
+def served(folder: Path) -> tuple[Door, list[RoomId]]:
+    """A deployment with a room of every purpose, and a case that waits."""
+    door = Door.open(folder)
+    owner = "@owner:example.org"
+    people = {owner: 100, events.MAX: 50, events.ANN: 0, events.BEN: 0}
+    group = door.room("group", "group", people, owner=owner, code="G-2222")
+    desk = door.room("desk", "desk", {owner: 0, events.MAX: 0}, served="G-2222", code="G-3333")
+    lobby = door.room("lobby", "lobby", {events.BEN: 0}, served="G-2222", code="G-4444")
+    direct = [
+        door.room(f"direct{number}", "direct", {user: 0}, user=user, code=f"G-555{number}")
+        for number, user in enumerate((events.ANN, events.MAX, str(OPERATOR)), 2)
+    ]
+    door.say(group, events.ANN, "forbidden 17")
+    return door, [group, desk, lobby, *direct]
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Door, list[RoomId]]]:
+    """One for all inputs: what one of them has left behind, the next one meets."""
+    door, rooms = served(tmp_path_factory.mktemp("door"))
+    yield door, rooms
+    door.close()
+
+
+def check_batch(door: Door, rooms: list[RoomId], batch: list[tuple[int, Any]]) -> None:
+    """One answer of `/sync` with these events."""
+    before = door.stores.journal.size
+    batch = [(place, _named_anew(door, raw)) for place, raw in batch if not _of_the_bot(raw)]
+    taken = [receive(raw, rooms[place % len(rooms)], door.now) for place, raw in batch]
+    fresh = {event.event or number for number, event in enumerate(taken)}
+    _, wrong = defects(lambda: door.take(*taken))
+    assert wrong == []
+    records = door.records(before)
+    raws = [raw for record in records if (raw := raw_of_record(record)) is not None]
+    assert len(fresh) >= len(raws) >= len([e for e in fresh if isinstance(e, str)]) - len(taken)
+    for raw in raws:
+        assert receive(raw, rooms[0], 0).sender == raw["sender"]
+
+
+def _of_the_bot(raw: Any) -> bool:
+    """Whether it puts the bot out of a room, in which nothing would be recorded from then on."""
+    return isinstance(raw, dict) and raw.get("type") == "m.room.member" and raw.get("state_key") == events.BOT
+
+
+def _named_anew(door: Door, raw: Any) -> Any:
+    """The event with an id that no other has, unless its id is a trick itself: homeservers see to that."""
+    if not isinstance(raw, dict) or not str(raw.get("event_id")).startswith("$e"):
+        return raw
+    return {**raw, "event_id": door.raw("", "", {})["event_id"]}
+
+
+# As many events as a fuzzer likes, in any of the rooms.
+batches = st.lists(st.tuples(st.integers(0, 5), events.events | events.anything), min_size=1, max_size=8)
+
+
+@settings(max_examples=TRIES, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@given(batch=batches)
+def test_hostile_events_in_any_room_are_recorded_and_judged(
+    deployment: tuple[Door, list[RoomId]], batch: list[tuple[int, Any]]
+) -> None:
+    check_batch(*deployment, batch)
+
+
+def test_what_was_recorded_of_them_verifies_and_can_be_rebuilt_and_exported(
+    deployment: tuple[Door, list[RoomId]], tmp_path: Path
+) -> None:
+    check_whole(*deployment, tmp_path)
+
+
+def check_whole(door: Door, rooms: list[RoomId], scratch: Path) -> None:
+    """The log as a whole, once all inputs have been taken."""
+    assert door.problems() == ()
+    assert rebuilt(door, scratch) == tables(door.config.data_dir / FILE)
+    out = scratch / "all.zip"
+    asked = Request(Selection(everything=True), door.now, "root", "=1+1 <b>why</b>")
+    assert export(door.stores.journal.folder, out, asked, CatalogWords("en")).problems == ()
+    with zipfile.ZipFile(out) as file:
+        assert all(
+            re.fullmatch(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)?", name) and ".." not in name for name in file.namelist()
+        )
+        no_formula(file.read("records.csv").decode("utf-8-sig"))
+        only_our_tags(file.read("index.html").decode())
+
+
+def rebuilt(door: Door, folder: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """The tables that the journal alone gives."""
+
+    async def fill() -> None:
+        database = await Database.open(folder)
+        await rebuild(door.stores.journal, database)
+        await database.close()
+
+    asyncio.run(fill())
+    return tables(folder / FILE)
+
+
+def tables(file: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """Every table that reflects records."""
+    connection = sqlite3.connect(file)
+    try:
+        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        kept = [name for name in names if name not in NOT_OF_THE_RECORDS]
+        return {name: sorted(connection.execute(f'SELECT * FROM "{name}"').fetchall(), key=repr) for name in kept}
+    finally:
+        connection.close()
+
+
+def no_formula(text: str) -> None:
+    """No cell of the table begins one."""
+    rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    assert len(rows) > 100
+    assert [cell for row in rows for cell in row if begins_a_formula(cell)] == []
+
+
+def only_our_tags(html: str) -> None:
+    """No tag on the page is somebody else's; nothing is loaded, nothing runs, nothing leads anywhere."""
+    found = tags_of(html)
+    assert len(found) > 100
+    ours = {"html", "head", "meta", "title", "style", "body", "h1", "h2", "h3", "table", "tr", "th", "td", "article"}
+    ours |= {"section", "p", "b", "span", "div", "bdi", "!DOCTYPE html"}
+    assert {tag for tag, _ in found} <= ours
+    names = {name for _, attributes in found for name, _ in attributes}
+    assert names <= {"lang", "charset", "http-equiv", "content", "name", "class", "dir", "scope", "id", "title"}
