@@ -167,8 +167,8 @@ def day_of(ms: int) -> str:
 
 @lru_cache(maxsize=4096)
 def is_date(text: str) -> bool:
-    """Whether this is a day there is, e.g. ``2026-11-24``."""
-    if _DATE.fullmatch(text) is None:
+    """Whether this is a day on which a record can be, e.g. ``2026-11-24``: none is from before 1970."""
+    if _DATE.fullmatch(text) is None or text < "1970":
         return False
     try:
         dt.date.fromisoformat(text)

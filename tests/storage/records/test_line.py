@@ -23,6 +23,7 @@ from storage.records.line import (
     decode,
     encode,
     erased_by,
+    is_time,
     open_line,
     time_ms,
     time_text,
@@ -190,3 +191,14 @@ def test_times_there_and_back(ms: int) -> None:
 def test_times_have_one_spelling(text: str) -> None:
     with pytest.raises(ValueError, match="time"):
         time_ms(text)
+
+
+@pytest.mark.parametrize("text", ["0026-11-25T12:00:00.000Z", "0001-01-01T00:00:00.000Z", "1969-12-31T23:59:59.999Z"])
+def test_a_time_before_any_record_is_none(text: str) -> None:
+    """Found by changing bytes: the checker took it for one and could not compare it."""
+    assert not is_time(text)
+
+
+@given(st.integers(0, 253_402_300_799_999))
+def test_every_time_of_a_record_is_one(ms: int) -> None:
+    assert is_time(time_text(ms))
