@@ -14,7 +14,7 @@ from moderation.context import RoomView
 from moderation.events import Json, MessagePosted, Received
 from moderation.facts import ActionTaken
 from moderation.ids import UserId
-from storage import views
+from storage import outbox, views
 
 MARK = "org.answerable.card"
 
@@ -25,9 +25,12 @@ def marked(content: Mapping[str, Json], n: int, txn: str) -> dict[str, Json]:
 
 
 async def come_back(
-    db: AsyncConnection, event: Received, room: RoomView, bot: UserId, on: int
+    db: AsyncConnection, event: Received, room: RoomView, bot: UserId, on: int, era: str = ""
 ) -> tuple[ActionTaken, ...]:
-    """That a card was posted, if `event` is one of ours and nobody has recorded it yet."""
+    """That a card was posted, if `event` is one of ours and nobody has recorded it yet.
+
+    A card of another `era` shows a case of the time that a backup lost: here its number may belong to another case.
+    """
     if room.purpose != "desk" or not isinstance(event, MessagePosted) or event.sender != bot:
         return ()
     mark = event.content.get(MARK)
@@ -35,7 +38,7 @@ async def come_back(
         return ()
     n, txn = mark.get("case"), mark.get("request")
     found = await views.case_view(db, n) if isinstance(n, int) else None
-    if found is None or found[1].card or not isinstance(txn, str):
+    if found is None or found[1].card or not (isinstance(txn, str) and outbox.is_of_era(txn, era)):
         return ()
     case = found[0]
     return (

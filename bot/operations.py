@@ -35,6 +35,7 @@ from storage.records.targets import Targets
 from .clock import Clock
 from .control import Progress
 from .identity_key import Given
+from .operations_backup import BackupOperations
 from .operations_barred import BarredList
 from .operations_cases import CaseOperations
 from .operations_dossiers import Dossiers
@@ -91,6 +92,7 @@ class Operations:
         self._retention = Retention(days, dict.fromkeys(OF_DECISIONS, max(days, appeal_days)))
         self._policy = policy
         self._clock = clock
+        self.backup = BackupOperations(pipeline, database, data_dir, policy, clock)
         self.roster = RosterOperations(pipeline, database, store, clock)
         self._people = PeopleOperations(pipeline, database, store)
         self.identity = Identity(pipeline, database, store, given, data_dir, clock, self._holds)
@@ -224,6 +226,7 @@ class Operations:
             **RoomOperations(self._pipeline, self._policy, self._clock).by_name(),
             **self.identity.by_name(),
             **self._people.by_name(),
+            **self.backup.by_name(),
         }
 
     async def _do_erase(self, asked: Mapping[str, Any], who: str, progress: Progress) -> dict[str, Any]:

@@ -38,6 +38,7 @@ from moderation.facts import (
     NotRead,
     NotSeen,
     PartsErased,
+    RecordsRestored,
     RoomEntered,
     RoomStateChanged,
     StatementGiven,
@@ -50,7 +51,7 @@ from storage import outbox, views
 from storage.database import Database
 from storage.entries import draft_of_event, draft_of_fact, word
 from storage.linked_people import linked
-from storage.project import UNREAD, project, project_room_state, set_meta
+from storage.project import ERA, UNREAD, project, project_room_state, set_meta
 from storage.records.draft import Draft
 from storage.records.journal import Journal
 
@@ -110,12 +111,14 @@ class Pipeline:
         self._own: set[RoomId] = set()  # desks and direct rooms
         self._direct: set[RoomId] = set()
         self._hushed: set[EventId] = set()  # of the turn: events whose words are not recorded
+        self._era = ""  # of a log that goes on from a backup (`outbox.put`)
         self._notices: dict[RoomId, EventId] = {}  # what told the members of a group that they are recorded
 
     async def begin(self) -> None:
         """Read what must be known before the first turn."""
         async with self._database.read() as db:
             self._applied = int(await views.get_meta(db, "applied") or 0)
+            self._era = await views.get_meta(db, ERA) or ""
             self._persons = await linked(db)
             self._codes = await views.all_rooms(db)
             self._recording = await views.recording(db)
@@ -284,7 +287,7 @@ class Pipeline:
         if isinstance(event, MessagePosted) and event.late < 0 and not is_held_back(judged):
             self.knowledge.stands(event)
         actions = (*asked.actions, *changed.actions, *self._files(event, room, index))
-        cards = await come_back(turn.db, event, room, self.settings.bot, index)
+        cards = await come_back(turn.db, event, room, self.settings.bot, index, self._era)
         return Answer((*asked.facts, *changed.facts, *cards, *judged), actions)
 
     async def _paced(self, turn: Turn, event: Received, context: Context) -> Context:
@@ -329,7 +332,7 @@ class Pipeline:
         settings = self.settings
         asked = (*follow, *await told_too(turn.db, facts), *answer.actions)
         actions = await by_name(turn.db, asked, self.knowledge, settings.policy, settings.bot)
-        await outbox.put(turn.db, actions, cause=cause)
+        await outbox.put(turn.db, actions, cause=cause, era=self._era)
         turn.queued += len(actions)
 
     async def _apply_all(
@@ -569,6 +572,9 @@ class Pipeline:
             (self._recording.add if active else self._recording.discard)(fact.room)
             if fact.notice:
                 self._notices[fact.room] = EventId(fact.notice)
+        if isinstance(fact, RecordsRestored):
+            self._era = fact.era
+            self.knowledge.next_case = max(self.knowledge.next_case, fact.cases)
         if isinstance(fact, CaseOpened):
             self.knowledge.next_case = max(self.knowledge.next_case, fact.n + 1)
         self.knowledge.changed([fact])

@@ -50,6 +50,7 @@ from moderation.judge import CompiledRule
 from moderation.policy import Policy
 from moderation.rules.compile import compile_rule, longest_window_ms
 from storage import views
+from storage.backup import snapshot
 from storage.database import Database
 from storage.identity import PersonKeys
 from storage.identity_store import IdentityStore
@@ -143,6 +144,7 @@ async def records_only(config: Config, clock: Clock = wall_clock) -> AsyncIterat
 
 
 async def _open_stores(config: Config, stack: AsyncExitStack, clock: Clock) -> Stores:
+    await asyncio.to_thread(snapshot.clean, config.data_dir)
     database = await Database.open(config.data_dir)
     stack.push_async_callback(database.close)
     keys = await asyncio.to_thread(PersonKeys.open, config.data_dir)

@@ -32,12 +32,17 @@ class Waiting:
     not_before: int
 
 
-async def put(db: AsyncConnection, actions: Sequence[Action], *, cause: int | None, not_before: int = 0) -> None:
-    """Queue actions that the record `cause` gave rise to; None: no record did, and they are queued once."""
+async def put(
+    db: AsyncConnection, actions: Sequence[Action], *, cause: int | None, not_before: int = 0, era: str = ""
+) -> None:
+    """Queue actions that the record `cause` gave rise to; None: no record did, and they are queued once.
+
+    `era`: of a log that goes on from a backup, where another record had this index once.
+    """
     name = secrets.token_hex(6) if cause is None else str(cause)
     for number, action in enumerate(actions):
         row = upsert(outbox).values(
-            txn=f"answerable.{name}.{number}",
+            txn=f"{prefix(era)}{name}.{number}",
             priority=action.PRIORITY,
             room=action.room,
             action=json.dumps(to_json(action)),
@@ -46,6 +51,16 @@ async def put(db: AsyncConnection, actions: Sequence[Action], *, cause: int | No
             merge=action.merge,
         )
         await db.execute(row.on_conflict_do_nothing())
+
+
+def prefix(era: str) -> str:
+    """What the transaction ids of an era begin with."""
+    return f"answerable.{era}." if era else "answerable."
+
+
+def is_of_era(txn: str, era: str) -> bool:
+    """Whether a request was made in this era."""
+    return txn.startswith(prefix(era)) and txn.removeprefix(prefix(era)).count(".") == 1
 
 
 async def waiting(

@@ -43,6 +43,7 @@ from moderation.facts import (
     PersonVerified,
     PolicyChanged,
     RecordsPurged,
+    RecordsRestored,
     Reported,
     RoleChanged,
     RoomEntered,
@@ -69,6 +70,8 @@ from .records.canonical import plain
 from .records.ranges import Ranges
 from .records.targets import Targets
 
+ERA = "era"  # of the deployment: set once its log goes on from a backup
+CASES_FROM = "cases_from"  # the same: the least number of a new case
 REMOVED = "removed"  # in the table of pointers: somebody was removed, and has not come back
 MANY = 500  # rows in one statement
 UNREAD = "coverage"  # in the table of events: what could not be read
@@ -345,6 +348,12 @@ async def _(fact: NotSeen, db: AsyncConnection, _index: int, at_ms: int) -> None
     s = t.sanctions.c
     running = (s.kind.in_(("rectify", "suspend")), s.ended == 0, s.until > before, s.basis == "neglect")
     await db.execute(update(t.sanctions).where(*running).values(until=s.until + fact.count))
+
+
+@project.register
+async def _(fact: RecordsRestored, db: AsyncConnection, _index: int, _at_ms: int) -> None:
+    await set_meta(db, ERA, fact.era)
+    await set_meta(db, CASES_FROM, str(fact.cases))
 
 
 @project.register

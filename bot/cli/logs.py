@@ -98,7 +98,7 @@ def verify(
     from storage.records.verify import verify as check
 
     folder = data_dir_of(data_dir, config_file) / "records"
-    kept = _read_kept(against) if against else None
+    kept = read_kept(against) if against else None
     witnesses = _witnesses(witness or [], None if data_dir else config_file)
     with progress() as bar:
         what = text("cli.logs.checking")
@@ -151,7 +151,7 @@ def _say_what_is_missing(shown: int, *, content: bool) -> None:
 # verify
 
 
-def _read_kept(file: Path) -> str:
+def read_kept(file: Path) -> str:
     try:
         with file.open("rb") as opened:
             return _as_posted(opened.read(1_000_000).decode("utf-8", "replace"))

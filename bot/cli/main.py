@@ -47,6 +47,8 @@ COMMANDS = (
     Lazy("dossier", "bot.cli.dossier"),
     Lazy("logs", "bot.cli.logs"),
     Lazy("keys", "bot.cli.keys"),
+    Lazy("backup", "bot.cli.backup"),
+    Lazy("restore", "bot.cli.restore"),
     Lazy("identity", "bot.cli.identity"),
     Lazy("roster", "bot.cli.roster"),
     Lazy("erase", "bot.cli.erase"),

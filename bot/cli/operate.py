@@ -38,14 +38,14 @@ def perform(config: Config, do: str, **arguments: Any) -> dict[str, Any]:
 async def _here(config: Config, do: str, arguments: Mapping[str, Any], bar: Bar | None) -> dict[str, Any]:
     from ..wiring import records_only
 
-    with _quietly():
+    with quietly():
         async with records_only(config) as operations:
             done: dict[str, Any] = await operations.by_name()[do](arguments, user(), _told(bar))
             return done
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """What the bot says while it opens its records is no result: warnings go to stderr, the rest nowhere."""
     before = structlog.get_config()
     structlog.configure(

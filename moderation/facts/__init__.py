@@ -52,6 +52,7 @@ from .records import (
     PartsErased,
     RecordsExported,
     RecordsPurged,
+    RecordsRestored,
 )
 from .rooms import (
     RoomEntered,
@@ -124,6 +125,7 @@ FACTS: tuple[type[Fact], ...] = (
     ClaimsForgotten,
     IdentityKeyChanged,
     MediaKept,
+    RecordsRestored,
     NotSeen,
     NotRead,
     ActionTaken,
@@ -178,6 +180,7 @@ __all__ = [
     "PolicyChanged",
     "RecordsExported",
     "RecordsPurged",
+    "RecordsRestored",
     "Reported",
     "RoleChanged",
     "RoomEntered",

@@ -93,6 +93,24 @@ class RecordsExported(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordsRestored(Fact):
+    """The log goes on from a backup. What was recorded and signed after it was made is lost, and stands nowhere here.
+
+    Numbers that were given out in the lost time are not given again: cases go on from `cases`, and requests to the
+    homeserver bear `era`.
+    """
+
+    KIND: ClassVar[str] = "restore"
+
+    size: int  # records in the backup
+    made: int  # when it was made
+    era: str
+    cases: int
+    signed: int = -1  # size of the newest checkpoint that is known from elsewhere; -1: none is
+    reader: str = unowned()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointAnchored(Fact):
     """A signed checkpoint was put where others keep it."""
 

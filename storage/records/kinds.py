@@ -383,6 +383,18 @@ KINDS: dict[str, Kind] = {
         },
         {"reader": "user of the operating system"},
     ),
+    "restore": Kind(
+        "The log goes on from a backup: what was recorded after that was made is lost.",
+        {
+            "size": _int("records in the backup"),
+            "made": _int("when it was made, milliseconds since 1970"),
+            "signed": _int("size of the newest checkpoint known from elsewhere when it was restored; -1: none"),
+            "cases": _int("the first case number from here on; those between were perhaps given out in the lost time"),
+            "era": _word("stands in the transaction ids of requests from here on"),
+            "on": _ON,
+        },
+        {"reader": "user of the operating system"},
+    ),
     "coverage": Kind(
         "Something the bot did not see, could not read, or could not keep.",
         {

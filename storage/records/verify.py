@@ -14,6 +14,7 @@ of the two is wrong.
 Left to others: what cannot be seen from the files alone, such as records left out from the start.
 """
 
+import datetime as dt
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -65,6 +66,9 @@ def _verify(folder: Path, against: str | None, progress: Progress | None, witnes
     return check.report()
 
 
+_LATEST_MS = 253_402_300_799_999  # the end of the year 9999
+
+
 class _GiveUp(Exception):
     """The rest of the log cannot be checked; why has been noted."""
 
@@ -87,6 +91,8 @@ class _Check:
         self._agreed = 0  # size of the largest checkpoint whose root was right
         self._starts: list[tuple[int, str]] = []  # first index and file of each day
         self._previous = ""  # time of the record before
+        self._restores: list[tuple[int, int, int]] = []  # index, records in the backup, when it was made
+        self._strays: list[tuple[str, int, int]] = []  # what `against` is found to be: code, its size, what agrees
         self._late: set[int] = set()  # records much older than the one before, without a note so far
 
     def run(self, against: str | None) -> None:
@@ -107,6 +113,7 @@ class _Check:
             self.parts.finish(self._where, self.tree.size)
         self.tiles.compare_edges(self.tree)
         self._settle_doubts()
+        self._settle_strays()
 
     def report(self) -> Report:
         """What was found so far."""
@@ -184,6 +191,8 @@ class _Check:
             self._check_genesis(skeleton, parts)
         if skeleton["k"] in ERASERS:
             self.parts.may_erase(skeleton, parts, self._where(cast(int, skeleton["i"])))
+        if skeleton["k"] == "restore":
+            self._restores.append(tuple(_number(skeleton.get(name)) for name in ("i", "size", "made")))  # type: ignore[arg-type]
         if skeleton["k"] == "purge":
             self.purges.take(skeleton)
 
@@ -237,6 +246,8 @@ class _Check:
         root = self.tree.root() if size == self.tree.size else self._root_of_purged(size)
         if root == signed.checkpoint.root:
             self._agreed = max(self._agreed, size)
+        elif root is not None and signed.file == "against":
+            self._strays.append(("root", size, self._agreed))
         elif root is not None:
             self.findings.add("root", signed.file, signed=size, agreed=self._agreed)
         elif signed.file == "against":
@@ -254,7 +265,10 @@ class _Check:
     def _finish(self, newest: Checkpoint | None, days: list[Day]) -> None:
         self._grow([])
         for signed in self._targets:
-            self.findings.add("missing", signed.file, signed=signed.checkpoint.size, found=self.tree.size)
+            if signed.file == "against":
+                self._strays.append(("missing", signed.checkpoint.size, self._agreed))
+            else:
+                self.findings.add("missing", signed.file, signed=signed.checkpoint.size, found=self.tree.size)
         if not days and not newest:
             self.findings.add("empty", "day")
         for index in sorted(self._late):
@@ -295,10 +309,32 @@ class _Check:
             else:
                 self.findings.add("leaf", file, line, index)
 
+    def _settle_strays(self) -> None:
+        """What somebody kept is not continued: was it signed in a time that a backup lost, as the log says?
+
+        It is a problem all the same. That records were lost, and which, is what whoever kept it wants to know; and an
+        alteration might call itself a loss.
+        """
+        for code, size, agreed in self._strays:
+            lost = [each for each in self._restores if each[1] < size]
+            if lost:
+                index, kept, made = lost[-1]
+                on = dt.datetime.fromtimestamp(made / 1000, dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
+                self.findings.add("restored", "against", signed=size, by=index, kept=kept, lost=size - kept, on=on)
+            elif code == "root":
+                self.findings.add("root", "against", signed=size, agreed=agreed)
+            else:
+                self.findings.add("missing", "against", signed=size, found=self.tree.size)
+
     def _where(self, index: int) -> tuple[str, int]:
         """The file and the line of a record."""
         first, file = max((start for start in self._starts if start[0] <= index), default=(index + 1, ""))
         return file, index - first + 1
+
+
+def _number(value: Json) -> int:
+    """A whole number of a record, whatever stands there."""
+    return value if type(value) is int and 0 <= value <= _LATEST_MS else 0
 
 
 def _minimum(folder: Path) -> int | None:

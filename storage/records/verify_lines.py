@@ -21,7 +21,9 @@ from .report import MAX_PROBLEMS
 Marks = dict[tuple[int, str], dict[int, Builder]]  # by which record, on which date -> place -> records
 _NO_LEAF = bytes(HASH_BYTES)
 _LATEST = "~"  # later than any time, so that the first time is looked at
-_TELLING = frozenset({"genesis", "erase", "redact", "purge", "coverage"})  # kinds that say something about the log
+_TELLING = frozenset(
+    {"genesis", "erase", "redact", "purge", "restore", "coverage"}
+)  # kinds that say something about the log
 
 
 class Batch(NamedTuple):

@@ -13,7 +13,7 @@ from moderation.ids import CaseNumber, EventId, PersonId, RoomId, UserId
 from moderation.own_rules import OVERDUE
 
 from .. import tables as t
-from ..project import POSTED, person_of
+from ..project import CASES_FROM, POSTED, person_of
 from .accounts import accounts_of_all
 
 
@@ -58,7 +58,8 @@ async def case_by_card(db: AsyncConnection, card: EventId) -> int | None:
 
 async def next_case(db: AsyncConnection) -> int:
     """The number that the next case gets."""
-    return int(await db.scalar(select(func.max(t.cases.c.n))) or 0) + 1
+    least = await db.scalar(select(t.meta.c.value).where(t.meta.c.key == CASES_FROM))
+    return max(int(await db.scalar(select(func.max(t.cases.c.n))) or 0) + 1, int(least or 0))
 
 
 async def records_of_case(db: AsyncConnection, n: int) -> list[int]:

@@ -29,9 +29,9 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     await database.close()
 
 
-async def put(database: Database, *actions: Action, cause: int | None = 1, not_before: int = 0) -> None:
+async def put(database: Database, *actions: Action, cause: int | None = 1, not_before: int = 0, era: str = "") -> None:
     async with database.write() as db:
-        await outbox.put(db, actions, cause=cause, not_before=not_before)
+        await outbox.put(db, actions, cause=cause, not_before=not_before, era=era)
 
 
 async def waiting(database: Database, now: int = 0, limit: int = 100) -> list[Action]:
@@ -53,6 +53,20 @@ async def test_the_same_cause_queued_twice_is_one_row(database: Database) -> Non
     async with database.read() as db:
         rows = await outbox.waiting(db, 0, 10)
     assert [(row.txn, row.record) for row in rows] == [("answerable.1.0", 1), ("answerable.1.1", 1)]
+
+
+async def test_the_same_record_number_in_another_era_is_another_request(database: Database) -> None:
+    """Else the homeserver, which knows the request of the lost time, would not send what is wanted now."""
+    await put(database, REDACT)
+    await put(database, REDACT, era="c0ffee00")
+    async with database.read() as db:
+        rows = [row.txn for row in await outbox.waiting(db, 0, 10)]
+    assert rows == ["answerable.1.0", "answerable.c0ffee00.1.0"]
+    eras = ("", "c0ffee00", "c0ffee01")
+    assert [[outbox.is_of_era(txn, era) for era in eras] for txn in rows] == [
+        [True, False, False],
+        [False, True, False],
+    ]
 
 
 async def test_what_no_record_caused_has_a_name_of_its_own_each_time(database: Database) -> None:

@@ -1,0 +1,233 @@
+"""`answerable restore FILE`: bring a deployment back from a backup, and say what it lacks.
+
+``--json``: `records` (in the backup), `made`, `record` (index of the record that says so), `cases` (the first new case
+number), `waiting` (requests sent once more), `against` (null: not asked; else `size` and `lost`: signed records that
+the backup has not), `lacks` (a list: `session`, `identity`; what keeps this deployment from being whole).
+
+Rules kept here: it replaces nothing: the data directory must be empty; every file is compared with its hash, the log is
+checked, and the first record of what follows says that it goes on from a backup, before anything stands in its place.
+The key that signs comes last: what was cut short has none, and the bot does not begin another log in its place.
+Left to others: what is in a backup (`storage/backup/contents.py`), the record (`bot/operations_backup.py`).
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from moderation.errors import Invalid, Refused
+from moderation.notices import Moment
+
+from .logs_asking import user
+from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from .output import as_json, say, tell, text
+from .progress import progress
+
+if TYPE_CHECKING:
+    from moderation.facts import RecordsRestored
+    from storage.backup.contents import Manifest
+
+    from ..config import Config
+
+FOLDER = ".restore"  # in the data directory: what is not in its place yet
+_OURS = frozenset({FOLDER, ".backup", "lock"})
+_LAST = "keys"
+_MIB = 1 << 20
+
+app = new_app("cli.restore.help")
+
+
+@app.command(help=text("cli.restore.help"), epilog=text("cli.restore.epilog"))
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help=text("cli.restore.file"))],
+    against: Annotated[Path | None, typer.Option(metavar="FILE", help=text("cli.restore.against"))] = None,
+    damaged: Annotated[bool, typer.Option("--damaged", help=text("cli.restore.damaged_option"))] = False,
+    json: AsJson = False,
+    config_file: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Bring it back."""
+    from .run import make_data_dir, only_instance
+
+    os.umask(0o077)
+    backup = file.expanduser().absolute()
+    config = _config(config_file.expanduser().absolute(), backup)
+    _must_be_empty(config.data_dir)
+    make_data_dir(config.data_dir)
+    with only_instance(config.data_dir):
+        stage = config.data_dir / FOLDER
+        manifest = _unpack(backup, stage)
+        if manifest.user != config.user:
+            raise Refused("cli.restore.other_user", backup=manifest.user, file=config.file, user=config.user)
+        known = _check(stage / "records", against, damaged=damaged)
+        record, fact = asyncio.run(_go_on(config, stage, manifest, known))
+        _move(stage, config)
+    lacks = _lacks(config)
+    if json:
+        as_json(_as_json(manifest, record, fact, lacks))
+    else:
+        _tell(config, manifest, record, fact, lacks)
+
+
+def _config(file: Path, backup: Path) -> "Config":
+    """The configuration that is there; else the one in the backup, which is put where it belongs."""
+    from storage.backup.bundle import config_in
+
+    from ..config import load_config
+    from .session import write_private
+
+    if not file.exists():
+        with _opened(backup) as (packed, manifest):
+            found = config_in(packed, manifest)
+        if found is None:
+            raise Refused("cli.restore.no_config", file=file)
+        write_private(file, found.decode())
+        tell("cli.restore.config", file=file)
+    return load_config(file)
+
+
+def _opened(backup: Path) -> Any:
+    from contextlib import contextmanager
+
+    from storage.backup.bundle import opened
+
+    @contextmanager
+    def told() -> Any:
+        try:
+            with opened(backup) as found:
+                yield found
+        except Invalid as error:
+            raise Refused("cli.restore.not_a_backup", file=backup, why=error) from None
+        except FileNotFoundError:
+            raise Refused("cli.restore.no_file", file=backup) from None
+
+    return told()
+
+
+def _must_be_empty(data_dir: Path) -> None:
+    found = sorted(path.name for path in data_dir.iterdir()) if data_dir.is_dir() else []
+    if theirs := [name for name in found if name not in _OURS]:
+        raise Refused("cli.restore.not_empty", data_dir=data_dir, found=", ".join(theirs[:5]))
+
+
+def _unpack(backup: Path, stage: Path) -> "Manifest":
+    from storage.backup.bundle import unpack
+    from storage.backup.contents import CONFIG
+    from storage.records import disk
+
+    disk.remove_folder(stage)  # of a restore that was cut short
+    disk.make_folder(stage, disk.SECRET_FOLDER_MODE)
+    what = text("cli.restore.unpacking")
+    with progress() as bar, _opened(backup) as (packed, manifest):
+        unpack(packed, manifest, stage, lambda done, of: bar(what, done // _MIB, of // _MIB) if bar else None)
+        (stage / CONFIG).unlink(missing_ok=True)  # its place is elsewhere, and there one is already
+        found: Manifest = manifest
+    return found
+
+
+def _check(records: Path, against: Path | None, *, damaged: bool) -> int:
+    """Check the log; the size of the newest checkpoint that is known from elsewhere, -1 if none is."""
+    from storage.records.verify import verify
+
+    from .logs import read_kept
+
+    kept = read_kept(against) if against else None
+    with progress() as bar:
+        what = text("cli.logs.checking")
+        shown: Callable[[int, int], None] | None = bar and (lambda done, of: bar(what, done, of))
+        report = verify(records, against=kept, progress=shown)
+    problems = [each for each in report.problems if (each.code, each.file) != ("missing", "against")]
+    if problems and not damaged:
+        first = problems[0]
+        raise Refused("cli.restore.damaged", count=len(problems) + report.more, code=first.code, where=first.file)
+    return _size_of(records, kept) if kept else -1
+
+
+def _size_of(records: Path, kept: str) -> int:
+    from storage.records.checkpoint import open_checkpoint
+    from storage.records.logkey import read_verifier
+
+    return open_checkpoint(kept, [read_verifier(records)]).size
+
+
+async def _go_on(config: "Config", stage: Path, manifest: "Manifest", known: int) -> "tuple[int, RecordsRestored]":
+    """The record that it goes on from a backup, with what follows; where that stands."""
+    from ..wiring import records_only
+    from .operate import quietly
+
+    there = config.model_copy(update={"bot": config.bot.model_copy(update={"data_dir": stage})})
+    with quietly():
+        async with records_only(there) as operations:
+            fact = await operations.backup.restored(manifest, known, user())
+    return _index_of(stage), fact
+
+
+def _index_of(stage: Path) -> int:
+    from storage.records.line import open_line
+    from storage.records.query import Query, last
+
+    (raw, *_) = last(stage / "records", Query(kinds=frozenset({"restore"})), 1)
+    index = open_line(raw).skeleton["i"]
+    assert isinstance(index, int)
+    return index
+
+
+def _move(stage: Path, config: "Config") -> None:
+    """Put everything in its place, the key that signs last."""
+    from storage.records import disk
+
+    for path in (config.data_dir, *stage.rglob("*")):
+        if os.geteuid() == 0:  # set up by root, it belongs to whom the configuration belongs to
+            disk.give_to_owner_of(config.file.parent, path)
+    for path in sorted(stage.iterdir(), key=lambda path: path.name == _LAST):
+        path.rename(config.data_dir / path.name)
+        disk.sync_directory(config.data_dir)
+    disk.remove_folder(stage)
+
+
+def _lacks(config: "Config") -> list[str]:
+    """What keeps the deployment from being whole: found by looking, not by guessing."""
+    from storage.identity_store import open_for_reading
+
+    from ..identity_key import given_key
+
+    lacks = [] if config.secrets.access_token else ["session"]
+    store = open_for_reading(config.data_dir, given_key(config).kek)
+    if store is not None:
+        state = store.state()
+        store.close()
+        if state.used and state.lock != "open":
+            lacks.append("identity")
+    return lacks
+
+
+def _as_json(manifest: "Manifest", record: int, fact: "RecordsRestored", lacks: list[str]) -> dict[str, Any]:
+    lost = max(0, fact.signed - fact.size)
+    return {
+        "records": fact.size,
+        "made": fact.made,
+        "record": record,
+        "cases": fact.cases,
+        "waiting": manifest.waiting,
+        "against": None if fact.signed < 0 else {"size": fact.signed, "lost": lost},
+        "lacks": lacks,
+    }
+
+
+def _tell(config: "Config", manifest: "Manifest", record: int, fact: "RecordsRestored", lacks: list[str]) -> None:
+    say("cli.restore.done", records=fact.size, made=Moment(fact.made), record=str(record))
+    if fact.signed > fact.size:
+        say("cli.restore.lost", signed=str(fact.signed), lost=fact.signed - fact.size)
+    elif fact.signed >= 0:
+        say("cli.restore.nothing_lost", signed=str(fact.signed))
+    else:
+        say("cli.restore.perhaps_lost")
+    say("cli.restore.cases", cases=str(fact.cases))
+    if manifest.waiting:
+        say("cli.restore.waiting", count=manifest.waiting)
+    say("cli.restore.erased", made=Moment(fact.made))
+    for each in lacks:
+        say(f"cli.restore.lacks.{each}", env=config.env_file)
+    say("cli.restore.next")

@@ -1,0 +1,161 @@
+"""The file of a backup: a zip of a snapshot, with the SHA-256 of everything in it.
+
+Rules kept here: it appears under its name whole and read again, or not at all; it replaces nothing; it is its owner's
+alone; what is unpacked is what the page lists, no more, of the length and hash it says.
+Left to others: what is in it (`contents.py`), whether the log in it holds (`records/verify.py`).
+"""
+
+import hashlib
+import os
+import secrets
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+from moderation.errors import Broken, Invalid
+
+from ..records import disk
+from .contents import CONFIG, LOG_KEY, MANIFEST, MAX_MANIFEST, RECORDS, Manifest, decode
+
+Progress = Callable[[int, int], None]  # bytes done, all
+
+_PIECE = 1 << 20
+_PACKED = (".zst", ".tsr")  # nothing makes these smaller, nor hashes
+_MODE = 0o100600 << 16
+
+
+def write(stage: Path, file: Path, manifest: Manifest, progress: Progress) -> Manifest:
+    """Make `file` of a snapshot, read it again, and only then give it its name. Returns the page with all files.
+
+    Raises `FileExistsError` if the name is taken, `Broken` if what was written is not what is read.
+    """
+    if file.exists():
+        raise FileExistsError(file)
+    draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, disk.SECRET_MODE), "wb") as out:
+            manifest = _pack(stage, out, manifest, progress)
+            out.flush()
+            os.fsync(out.fileno())
+            _forget_cached(out.fileno())
+        _check(draft, manifest)
+        _name(draft, file)
+    finally:
+        draft.unlink(missing_ok=True)
+    disk.sync_directory(file.parent)
+    return manifest
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[tuple[zipfile.ZipFile, Manifest]]:
+    """A backup, and what it says of itself. Raises `Invalid` if it is none, `OSError` if it cannot be read."""
+    try:
+        with zipfile.ZipFile(file) as packed:
+            info = packed.getinfo(MANIFEST)
+            if info.file_size > MAX_MANIFEST:
+                raise Invalid("its backup.json is not one")
+            yield packed, decode(packed.read(info))
+    except KeyError:
+        raise Invalid("it has no backup.json") from None
+    except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+        raise Invalid(f"it is damaged: {error}") from None
+
+
+def unpack(packed: zipfile.ZipFile, manifest: Manifest, folder: Path, progress: Progress) -> None:
+    """Bring every file back, into an empty folder. Raises `Invalid` for a file that is not what the page says."""
+    total, done = sum(size for size, _ in manifest.files.values()), 0
+    for name, (size, digest) in manifest.files.items():
+        path = folder / name
+        secret = not name.startswith(RECORDS)
+        disk.make_folder(path.parent, disk.SECRET_FOLDER_MODE if name == LOG_KEY else disk.FOLDER_MODE)
+        mode = disk.SECRET_MODE if secret else disk.FILE_MODE
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as out:
+            if _copy(_member(packed, name), out, size) != digest:
+                raise Invalid(f"{name} in it is damaged")
+            out.flush()
+            os.fsync(out.fileno())
+        done += size
+        progress(done, total)
+    for each, _, _ in os.walk(folder):
+        disk.sync_directory(Path(each))
+
+
+def _pack(stage: Path, out: BinaryIO, manifest: Manifest, progress: Progress) -> Manifest:
+    paths = [path for path in sorted(stage.rglob("*")) if path.is_file()]
+    total, done = sum(path.stat().st_size for path in paths), 0
+    files: dict[str, tuple[int, str]] = {}
+    with zipfile.ZipFile(out, "w") as packed:
+        for path in paths:
+            name, size = path.relative_to(stage).as_posix(), path.stat().st_size
+            with path.open("rb") as source, packed.open(_info(name), "w", force_zip64=True) as target:
+                files[name] = (size, _copy(source, target, size))  # type: ignore[arg-type]
+            done += size
+            progress(done, total)
+        manifest = replace(manifest, files=files)
+        with packed.open(_info(MANIFEST), "w") as target:
+            target.write(manifest.encoded())
+    return manifest
+
+
+def _info(name: str) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name)
+    info.create_system, info.external_attr = 3, _MODE
+    packed = name.endswith(_PACKED) or name.startswith(f"{RECORDS}/tile/")
+    info.compress_type = zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED
+    return info
+
+
+def _copy(source: BinaryIO, target: BinaryIO | None, size: int) -> str:
+    """Copy `size` bytes; their SHA-256. Raises `Invalid` if there are more or fewer."""
+    digest, left = hashlib.sha256(), size
+    while piece := source.read(min(_PIECE, left + 1)):
+        left -= len(piece)
+        if left < 0:
+            break
+        digest.update(piece)
+        if target is not None:
+            target.write(piece)
+    if left:
+        raise Invalid("a file in it has not the length it should have")
+    return digest.hexdigest()
+
+
+def _member(packed: zipfile.ZipFile, name: str) -> BinaryIO:
+    return packed.open(name)  # type: ignore[return-value]
+
+
+def _check(draft: Path, manifest: Manifest) -> None:
+    try:
+        with opened(draft) as (packed, read):
+            same = read == manifest
+            for name, (size, digest) in manifest.files.items():
+                same = same and _copy(_member(packed, name), None, size) == digest
+    except Invalid:
+        same = False
+    if not same:
+        raise Broken("what was written to the backup is not what can be read from it: the disk, or its memory, is bad")
+
+
+def _forget_cached(handle: int) -> None:
+    """So that what is read is read from the disk, where the system can be asked for that."""
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def _name(draft: Path, file: Path) -> None:
+    try:
+        os.link(draft, file)  # unlike a rename, a link refuses to replace
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        if file.exists():
+            raise FileExistsError(file) from None
+        draft.replace(file)
+
+
+def config_in(packed: zipfile.ZipFile, manifest: Manifest) -> bytes | None:
+    """The configuration that was in use, if it is in it."""
+    return packed.read(CONFIG) if CONFIG in manifest.files else None

@@ -1,0 +1,72 @@
+"""What a backup holds: which files, and a page that says of which state they are.
+
+Rules kept here: a name is one of ours, so that nothing of a forged backup can leave the folder it is unpacked in. Not
+in it are the keys for encrypted rooms (an older copy of these would be used twice, `docs/encryption.md`), the session,
+and the key that opens what members proved: that lies elsewhere so that a copy of the data alone opens nothing.
+Left to others: copying (`snapshot.py`), the file (`bundle.py`).
+"""
+
+import re
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import orjson
+
+from moderation.errors import Invalid
+
+from ..database import FILE as STATE
+from ..identity import FILE as IDENTITY
+
+FORMAT = 1
+MANIFEST = "backup.json"
+RECORDS = "records"
+LOG_KEY = "keys/log.key"
+SPOOL = "spool"
+MEDIA = "media"
+CONFIG = "config.toml"
+FOLDERS = (RECORDS, SPOOL, MEDIA)
+MAX_MANIFEST = 1 << 26
+
+_NAME = re.compile(rf"(?:{'|'.join(FOLDERS)})(?:/[A-Za-z0-9_][A-Za-z0-9._-]*){{1,8}}")
+_SINGLE = frozenset({STATE, IDENTITY, LOG_KEY, CONFIG})
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Of which state a backup is. `files`: name -> length and SHA-256 in hexadecimal."""
+
+    made_ms: int
+    version: str
+    user: str
+    origin: str
+    records: int
+    root: str  # of all records, base64
+    waiting: int  # requests that were still to be sent
+    next_case: int
+    format: int = FORMAT
+    files: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def encoded(self) -> bytes:
+        """As it stands in the backup."""
+        return orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def decode(data: bytes) -> Manifest:
+    """The page of a backup. Raises `Invalid` if it is none, or one of a newer version."""
+    try:
+        said: dict[str, Any] = orjson.loads(data)
+        files = {str(name): (int(size), str(digest)) for name, (size, digest) in said.pop("files").items()}
+        manifest = Manifest(**said, files=files)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise Invalid("its backup.json is not one") from None
+    if manifest.format != FORMAT:
+        raise Invalid(f"it is of format {manifest.format}, and this version reads {FORMAT}")
+    for name in files:
+        if not is_ours(name):
+            raise Invalid(f"it names a file that no backup has: {name[:80]!r}")
+    return manifest
+
+
+def is_ours(name: str) -> bool:
+    """Whether a backup may hold a file of this name."""
+    return name in _SINGLE or _NAME.fullmatch(name) is not None
