@@ -1,4 +1,4 @@
-"""Opens the state database: SQLite through SQLAlchemy Core (`sqlite_here.py`), migrated by Alembic.
+"""Opens the state database: SQLite through SQLAlchemy Core and aiosqlite (`sqlite_one_hop.py`), migrated by Alembic.
 
 Rules kept here: one writer, one transaction at a time; readers never wait for it (WAL). A commit is not
 fsynced (`synchronous = NORMAL`): after a power cut SQLite may have lost the last transactions, never its
@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from moderation.errors import Broken, Invalid
 
-from .sqlite_here import DRIVER
+from .sqlite_one_hop import DRIVER
 
 FILE = "state.sqlite3"
 _BUSY_MS = 5_000

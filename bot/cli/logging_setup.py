@@ -10,7 +10,7 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 # Libraries that speak at every request; their warnings are enough.
-_QUIET = ("alembic", "asyncio", "nio", "sqlalchemy")
+_QUIET = ("aiosqlite", "alembic", "asyncio", "nio", "sqlalchemy")
 
 
 def set_up_logging(*, as_json: bool | None = None, verbose: bool = False) -> None:

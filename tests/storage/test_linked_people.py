@@ -30,7 +30,7 @@ from storage.database import Database
 from storage.link_requests import Request
 from storage.linked_people import linked, links_of
 from storage.project import project
-from storage.sqlite_here import DRIVER
+from storage.sqlite_one_hop import DRIVER
 from tests.moderation.builders import ANNA, DAY, MARK, MINA, NOON, ROOM
 
 TWIN = UserId("@twin:example.org")

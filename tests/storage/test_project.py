@@ -43,7 +43,7 @@ from storage import tables as t
 from storage import views
 from storage.database import Database
 from storage.project import project, project_events, project_room_state
-from storage.sqlite_here import DRIVER
+from storage.sqlite_one_hop import DRIVER
 from tests.moderation.builders import (
     ANNA,
     BOT,

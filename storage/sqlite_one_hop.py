@@ -1,0 +1,128 @@
+"""aiosqlite for SQLAlchemy's asyncio, with one hand-over to its thread for each statement instead of four.
+
+SQLAlchemy's own dialect hands over the making of a cursor, the statement, the fetching of its rows and the closing one
+by one. Our statements take some ten microseconds, so that handing them over was most of what the bot did. Rules kept
+here: nothing of SQLite is done on the event loop; the rows of a statement are fetched with it, and nothing of it stays
+open. Left to others: settings of the connection (`database.py`). Decision 0025.
+"""
+
+import collections
+import sqlite3
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.sqlite.aiosqlite import (
+    AsyncAdapt_aiosqlite_connection,
+    AsyncAdapt_aiosqlite_dbapi,
+    SQLiteDialect_aiosqlite,
+)
+from sqlalchemy.util.concurrency import await_
+
+DRIVER = "sqlite+one_hop"
+
+
+class _Done(NamedTuple):
+    """All that one statement gave."""
+
+    rows: "collections.deque[Any]"
+    description: Any
+    rowcount: int
+    lastrowid: int | None
+
+
+def _do(connection: sqlite3.Connection, many: bool, sql: str, parameters: Any) -> _Done:
+    """Called in the thread of the connection."""
+    cursor = connection.cursor()
+    try:
+        (cursor.executemany if many else cursor.execute)(sql, parameters)
+        rows = cursor.fetchall() if cursor.description else ()
+        return _Done(collections.deque(rows), cursor.description, cursor.rowcount, cursor.lastrowid)
+    finally:
+        cursor.close()
+
+
+class _Cursor:
+    """One statement at a time, its rows in memory (PEP 249, "Cursor Objects")."""
+
+    server_side = False
+    arraysize = 1
+
+    def __init__(self, connection: "_Connection") -> None:
+        self._connection = connection
+        self._done = _Done(collections.deque(), None, -1, None)
+
+    @property
+    def description(self) -> Any:
+        return self._done.description
+
+    @property
+    def rowcount(self) -> int:
+        return self._done.rowcount
+
+    @property
+    def lastrowid(self) -> int | None:
+        return self._done.lastrowid
+
+    def execute(self, sql: str, parameters: Any = ()) -> None:
+        self._hand_over(False, sql, parameters or ())
+
+    def executemany(self, sql: str, parameters: Any) -> None:
+        self._hand_over(True, sql, parameters)
+
+    def _hand_over(self, many: bool, sql: str, parameters: Any) -> None:
+        driver = self._connection.driver_connection
+        try:
+            self._done = await_(driver._execute(_do, driver._conn, many, sql, parameters))
+        except Exception as error:
+            self._connection._handle_exception(error)
+
+    def fetchone(self) -> Any:
+        return self._done.rows.popleft() if self._done.rows else None
+
+    def fetchmany(self, size: int | None = None) -> list[Any]:
+        rows = self._done.rows
+        return [rows.popleft() for _ in range(min(self.arraysize if size is None else size, len(rows)))]
+
+    def fetchall(self) -> list[Any]:
+        rows = list(self._done.rows)
+        self._done.rows.clear()
+        return rows
+
+    def __iter__(self) -> Iterator[Any]:
+        while self._done.rows:
+            yield self._done.rows.popleft()
+
+    def close(self) -> None:
+        self._done.rows.clear()
+
+    async def _async_soft_close(self) -> None:
+        """SQLAlchemy asks for it while rows may still be wanted: nothing is open."""
+
+
+class _Connection(AsyncAdapt_aiosqlite_connection):
+    """A connection whose cursors are these."""
+
+    __slots__ = ()
+
+    _cursor_cls = _Cursor  # type: ignore[assignment]
+
+
+class _Driver(AsyncAdapt_aiosqlite_dbapi):
+    def connect(self, *args: Any, **more: Any) -> _Connection:
+        return _Connection(self, super().connect(*args, **more).driver_connection)
+
+
+class Dialect(SQLiteDialect_aiosqlite):
+    """`sqlite+one_hop://`, for `create_async_engine`."""
+
+    driver = "one_hop"
+    supports_statement_cache = True
+    supports_server_side_cursors = False
+
+    @classmethod
+    def import_dbapi(cls) -> _Driver:
+        return _Driver(__import__("aiosqlite"), sqlite3)
+
+
+registry.register("sqlite.one_hop", __name__, "Dialect")

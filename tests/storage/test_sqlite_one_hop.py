@@ -1,0 +1,72 @@
+"""Statements in one hand-over to aiosqlite's thread: rows as they come, errors as they are, never on the loop."""
+
+import sqlite3
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event, insert, select, text, update
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from storage import tables as t
+from storage.database import Database
+
+KEYS = ["a", "b", "c"]
+ORDERED = select(t.meta.c.key).order_by(t.meta.c.key)
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    database = await Database.open(tmp_path)
+    async with database.write() as db:
+        await db.execute(t.meta.delete())
+        await db.execute(insert(t.meta), [{"key": key, "value": ""} for key in KEYS])
+    yield database
+    await database.close()
+
+
+async def test_rows_come_in_order_one_by_one_some_or_all(database: Database) -> None:
+    async with database.read() as db:
+        assert list((await db.execute(ORDERED)).scalars()) == KEYS
+        some = await db.execute(ORDERED)
+        taken = (some.fetchone(), some.fetchmany(1), some.fetchall(), some.fetchone())
+    assert taken == (("a",), [("b",)], [("c",)], None)
+
+
+async def test_what_was_read_does_not_change_by_what_is_written_after(database: Database) -> None:
+    async with database.write() as db:
+        before = await db.execute(ORDERED)
+        await db.execute(t.meta.delete())
+        assert list(before.scalars()) == KEYS
+        assert list((await db.execute(ORDERED)).scalars()) == []
+
+
+async def test_it_is_told_how_many_rows_were_changed(database: Database) -> None:
+    async with database.write() as db:
+        assert (await db.execute(update(t.meta).values(value="x"))).rowcount == 3
+        assert (await db.execute(t.meta.delete().where(t.meta.c.key == "nobody"))).rowcount == 0
+
+
+async def test_errors_come_as_sqlalchemys_and_the_transaction_is_undone(database: Database) -> None:
+    with pytest.raises(IntegrityError):
+        async with database.write() as db:
+            await db.execute(t.meta.delete().where(t.meta.c.key == "a"))
+            await db.execute(insert(t.meta).values(key="b", value="again"))
+    async with database.read() as db:
+        assert list((await db.execute(ORDERED)).scalars()) == KEYS
+        with pytest.raises(OperationalError, match="no such table"):
+            await db.execute(text("SELECT * FROM absent"))
+
+
+async def test_no_statement_is_done_on_the_event_loop(database: Database) -> None:
+    threads: set[int] = set()
+
+    def note(connection: sqlite3.Connection, _record: object) -> None:
+        connection.create_function("thread", 0, threading.get_ident)
+
+    event.listen(database._engine.sync_engine, "connect", note)
+    async with database.read() as one, database.read() as other:
+        for db in (one, other):
+            threads.update((await db.execute(text("SELECT thread()"))).scalars())
+    assert threads and threading.get_ident() not in threads
