@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.context import Context, PersonView, RoomView, Stood
-from moderation.events import MessagePosted
+from moderation.events import MessagePosted, Received
 from moderation.facts import AccountsLinked, AccountUnlinked, Fact, PolicyChanged
 from moderation.ids import RoomId, UserId
 from storage import views
@@ -89,9 +89,20 @@ class Knowledge:
             return known
         since = now_ms - 2 * self._incident_ms
         view = await views.person_view(db, user, now_ms=now_ms, recent_since=since)
+        return self._remember(user, view)
+
+    def _remember(self, user: UserId, view: PersonView) -> PersonView:
         if len(view.accounts) > 1:
             self._accounts |= dict.fromkeys(view.accounts, view.accounts)
         return self._people.put(user, view)
+
+    async def prepare(self, db: AsyncConnection, events: Sequence[Received], now_ms: int) -> None:
+        """Read who sent these events, all of them together."""
+        users = {event.sender: None for event in events if event.sender and not self._people.has(event.sender)}
+        if len(users) > 1:
+            since = now_ms - 2 * self._incident_ms
+            for user, view in (await views.people_views(db, tuple(users), now_ms=now_ms, recent_since=since)).items():
+                self._remember(user, view)
 
     async def posted(self, db: AsyncConnection, room: RoomId, user: UserId, at_ms: int) -> None:
         """Note that somebody has just posted."""

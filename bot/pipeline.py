@@ -234,6 +234,7 @@ class Pipeline:
         drafts = [self._draft(event) for event in fresh]
         first = await self._write(drafts) if drafts else self._journal.size
         async with self._turn() as turn:
+            await self.knowledge.prepare(turn.db, fresh, self._clock())
             for index, (event, draft) in enumerate(zip(fresh, drafts, strict=True), first):
                 await self.handle(turn, index, event, draft.kind)
             if token is not None:
@@ -250,8 +251,7 @@ class Pipeline:
         `present` are the facts of it that the journal already has (after a crash); they are not written again.
         """
         turn.seen.append((index, event, kind))
-        if isinstance(event, StateChanged):
-            await project_room_state(turn.db, event)
+        if isinstance(event, StateChanged) and await project_room_state(turn.db, event):
             self.knowledge.room_changed(event.room)
         room = await self.knowledge.room(turn.db, event.room)
         if room is None:
@@ -278,8 +278,8 @@ class Pipeline:
         asked = await self._asked(turn, index, event, room)
         changed = await self.rooms.follow(turn, index, event, room)
         context = await self.knowledge.context(turn.db, room, event.sender, event.received_ms)
-        taken = sum(isinstance(fact, CaseOpened) for fact in (*asked.facts, *changed.facts))
-        context = replace(context, next_case=context.next_case + taken)
+        if taken := sum(isinstance(fact, CaseOpened) for fact in (*asked.facts, *changed.facts)):
+            context = replace(context, next_case=context.next_case + taken)
         if not isinstance(event, Unreadable) and event.late >= 0:  # keys come in heaps: that is no flood
             context = replace(context, recent_ms=())
         context = await self._paced(turn, event, context)
@@ -320,6 +320,8 @@ class Pipeline:
         self, turn: Turn, answer: Answer, *, cause: int, at_ms: int, present: Sequence[tuple[int, Fact]] = ()
     ) -> None:
         """Stage the facts, apply them, and queue what they and the answer ask for."""
+        if not (answer.facts or answer.actions or present):
+            return  # as of most messages
         stated = [each for each in present if isinstance(each[1], StatementGiven)]  # these come last
         facts = [self._without_words(fact) for fact in answer.facts if not isinstance(fact, StatementGiven)]
         facts = await self._completed(turn, facts, cause, at_ms)

@@ -31,6 +31,7 @@ from .rules.port import Check, Hit, Judged, View
 from .tiers import tier_facts
 from .verification import written
 
+EVERYWHERE = ("*",)
 EXCERPT = 280  # characters of a message that a case keeps for those who decide
 
 
@@ -95,6 +96,8 @@ def _is_verification(event: Received, context: Context, policy: Policy) -> bool:
 
 
 def _applies(rule: RuleSettings, context: Context) -> bool:
+    if rule.rooms == EVERYWHERE:
+        return True
     names = (context.room.room, context.room.code)
     return any(fnmatchcase(name, glob) for glob in rule.rooms for name in names)
 

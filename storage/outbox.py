@@ -32,6 +32,9 @@ class Waiting:
     not_before: int
 
 
+_PUT = upsert(outbox).on_conflict_do_nothing()
+
+
 async def put(
     db: AsyncConnection, actions: Sequence[Action], *, cause: int | None, not_before: int = 0, era: str = ""
 ) -> None:
@@ -39,18 +42,22 @@ async def put(
 
     `era`: of a log that goes on from a backup, where another record had this index once.
     """
+    if not actions:
+        return
     name = secrets.token_hex(6) if cause is None else str(cause)
-    for number, action in enumerate(actions):
-        row = upsert(outbox).values(
-            txn=f"{prefix(era)}{name}.{number}",
-            priority=action.PRIORITY,
-            room=action.room,
-            action=json.dumps(to_json(action)),
-            record=-1 if cause is None else cause,
-            not_before=not_before,
-            merge=action.merge,
-        )
-        await db.execute(row.on_conflict_do_nothing())
+    rows = [
+        {
+            "txn": f"{prefix(era)}{name}.{number}",
+            "priority": action.PRIORITY,
+            "room": action.room,
+            "action": json.dumps(to_json(action)),
+            "record": -1 if cause is None else cause,
+            "not_before": not_before,
+            "merge": action.merge,
+        }
+        for number, action in enumerate(actions)
+    ]
+    await db.execute(_PUT, rows)
 
 
 def prefix(era: str) -> str:

@@ -114,10 +114,12 @@ async def project_events(db: AsyncConnection, seen: Sequence[tuple[int, Received
         await _members(db, [event for event in _latest(changes) if (event.membership == "join") is came], came)
 
 
-async def project_room_state(db: AsyncConnection, event: StateChanged) -> None:
-    """What a state event tells of a room: its levels, its creators, its name."""
-    if event.state_key == "":
-        await _state(db, event)
+async def project_room_state(db: AsyncConnection, event: StateChanged) -> bool:
+    """What a state event tells of a room: its levels, its creators, its name. Whether it told any of it."""
+    column = _state(event) if event.state_key == "" else {}
+    if column:
+        await db.execute(update(t.rooms).where(t.rooms.c.room == event.room).values(**column))
+    return bool(column)
 
 
 def _seen(index: int, event: Received, kind: str) -> dict[str, object]:
@@ -167,16 +169,14 @@ async def _back(db: AsyncConnection, changes: Sequence[MembershipChanged]) -> No
         await db.execute(delete(t.pointed).where(p.step == REMOVED, who))
 
 
-async def _state(db: AsyncConnection, event: StateChanged) -> None:
-    column: dict[str, str] = {}
+def _state(event: StateChanged) -> dict[str, str]:
     if event.type == "m.room.power_levels":
-        column = {"levels": _written(dict(event.content))}
-    elif event.type == "m.room.create":
-        column = {"created": _written({"sender": event.sender, "content": without_marks(event.content)})}
-    elif event.type == "m.room.name":
-        column = {"name": event.texts[0].value if event.texts else ""}
-    if column:
-        await db.execute(update(t.rooms).where(t.rooms.c.room == event.room).values(**column))
+        return {"levels": _written(dict(event.content))}
+    if event.type == "m.room.create":
+        return {"created": _written({"sender": event.sender, "content": without_marks(event.content)})}
+    if event.type == "m.room.name":
+        return {"name": event.texts[0].value if event.texts else ""}
+    return {}
 
 
 def _written(content: object) -> str:

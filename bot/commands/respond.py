@@ -57,7 +57,9 @@ class Commands:
 
     def asks(self, event: MessagePosted | ReactionGiven) -> bool:
         """Whether the event may ask something of us."""
-        if isinstance(event, ReactionGiven) or is_command(event.body, self._prefix):
+        if isinstance(event, ReactionGiven):  # most are no more than that
+            return event.key.replace("\ufe0f", "") in OFFERED or reports(event.key, self._policy.reports)
+        if is_command(event.body, self._prefix):
             return True
         return not event.asks_to_verify and self._hush.asks(event)
 

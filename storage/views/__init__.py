@@ -53,6 +53,9 @@ from .events import (
     recent_times,
     unread_events,
 )
+from .many_people import (
+    people_views,
+)
 from .people import (
     PersonInRoom,
     erasure_asked,
@@ -193,6 +196,7 @@ __all__ = [
     "own_rooms",
     "people_in",
     "people_of",
+    "people_views",
     "person_view",
     "person_who_proved",
     "persons_linked",

@@ -10,6 +10,7 @@ from moderation.ids import EventId, RoomId, UserId
 from moderation.pace import HELD_BACK
 
 from .. import tables as t
+from ..one_of import one_of
 from ..project import POSTED, UNREAD
 
 
@@ -45,12 +46,7 @@ async def event_row(db: AsyncConnection, event: EventId) -> Row[tuple[object, ..
 
 async def known_events(db: AsyncConnection, ids: Sequence[str]) -> set[str]:
     """Which of these events were recorded already."""
-    known: set[str] = set()
-    for start in range(0, len(ids), 500):
-        some = ids[start : start + 500]
-        rows = await db.execute(select(t.events.c.event).where(t.events.c.event.in_(some)))
-        known.update(row.event for row in rows)
-    return known
+    return {row.event for row in await db.execute(select(t.events.c.event).where(one_of(t.events.c.event, ids)))}
 
 
 async def unread_events(db: AsyncConnection, limit: int) -> list[tuple[EventId, RoomId]]:

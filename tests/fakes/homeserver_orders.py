@@ -19,6 +19,7 @@ import aiohttp
 import orjson
 
 from tests.fakes.homeserver import SimulatedHomeserver
+from tests.fakes.homeserver_answers import sync
 from tests.fakes.homeserver_rooms import Json, seed
 
 ROOT = Path(__file__).parents[2]
@@ -89,6 +90,20 @@ class Orders:
     async def do_acknowledged(self, user: str, place: int) -> float:
         """When everything up to a place was acknowledged."""
         return await self._server.until_acknowledged(user, place)
+
+    def do_ids(self, since: int, upto: int) -> Sequence[str]:
+        """The events between two places."""
+        return [event.id for _, event in self._world.order[since:upto]]
+
+    def do_answers(self, user: str, since: int, upto: int) -> Sequence[str]:
+        """The answers of `/sync` that tell somebody what stands between two places, as they will be given."""
+        step = self._server.at_most or upto
+        ends = [*range(since + step, upto, step), upto]
+        told = [
+            sync(self._world, user, "", max(e - step, since), e, {"room": {"timeline": {"limit": 100}}}, first=False)
+            for e in ends
+        ]
+        return [orjson.dumps(each).decode() for each in told]
 
     def do_counts(self) -> Json:
         """Requests so far, by name."""
