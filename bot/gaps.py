@@ -1,59 +1,315 @@
-"""Reads what a sync response left out: pages back through `/messages` and hands it on in order.
+"""Reads what the homeserver left out of its answers: page by page, in order, beside the listener (decision 0026).
 
-Client-server API v1.19, sections "Syncing" (a `limited` timeline) and "GET /rooms/{roomId}/messages". Rules kept here:
-events come out oldest first; paging stops at what is known; what could not be had is said (`Gap.lost`).
+Client-server API v1.19, sections "Syncing" (a `limited` timeline) and "GET /rooms/{roomId}/messages".
+
+Rules this module keeps: a room that is behind is taken from here alone, until it is level again, so that its journal
+is in order, and no other room waits; short gaps are read at once, of long ones the way back is noted first, page by
+page, and each page is then read and recorded in one turn with the note of it, so that a crash costs one page and memory
+holds a few; what cannot be had is said in the journal where it is missing, and the rest is read.
+Left to others: noticing a gap (`listen.py`, `joining.py`), where it stands (`storage/gaps.py`), recording
+(`pipeline.py`).
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
-from moderation.events import Received
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.events import Json, Received
+from moderation.facts import NotSeen
 from moderation.ids import EventId, RoomId
+from storage import gaps as table
+from storage import views
+from storage.database import Database
+from storage.gaps import Delivered, Gap, Page
 
+from .clock import Clock
 from .homeserver import Homeserver
-from .receive import receive
+from .homeserver_errors import Answered, LoggedOut, NotFound, RateLimited, Unreachable
+from .pipeline import Pipeline
+from .receive import receive, receive_state
+from .receive_fields import token_of
+
+log = structlog.get_logger()
 
 PAGE = 100
-MAX_PAGES = 500  # 50,000 events of one room
+SHORT = 5  # pages that are held in memory before any is recorded
+MAX_PAGES = 20_000  # two million events of one room
+AT_ONCE = 4  # rooms
+OTHERS_WAIT_S = 5.0  # how long one room may hold up the others, when it is nearly level
+FIRST_RETRY_S = 0.5
+LAST_RETRY_S = 60.0
+GIVE_UP_MS = 15 * 60_000  # for which one room cannot be read, though the homeserver answers
+AWAY_MS = 120_000  # for so long unheard, the homeserver is away
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
-    """What was found in a gap, oldest first, and whether its beginning was reached."""
+class _Read:
+    """A page as it came: newest first, from the token `start` back to `stop`; None: there is nothing before."""
 
+    start: str
+    stop: str | None
     events: tuple[Received, ...]
-    closed: bool
 
 
-async def since_event(homeserver: Homeserver, room: RoomId, event: EventId, now_ms: int) -> list[Received]:
-    """All events after `event`, oldest first."""
+class Gaps:
+    """The rooms that are behind, and what is done about it."""
 
-    async def is_it(_events: Sequence[Received]) -> set[str]:
-        return {event}
+    def __init__(
+        self,
+        homeserver: Homeserver,
+        database: Database,
+        pipeline: Pipeline,
+        clock: Clock,
+        *,
+        heard_ms: Callable[[], int],
+        level: Callable[[], None],
+    ) -> None:
+        """`heard_ms`: when the homeserver last answered the listener; `level`: told when a room is behind no more."""
+        self.turn = asyncio.Lock()  # held while an answer of `/sync` is taken, and while a room catches up with it
+        self._homeserver = homeserver
+        self._database = database
+        self._pipeline = pipeline
+        self._clock = clock
+        self._heard_ms = heard_ms
+        self._level = level
+        self._behind: dict[RoomId, _Tries] = {}
+        self._waiting: asyncio.Queue[RoomId] = asyncio.Queue()
 
-    gap = await fill(homeserver, room, None, is_it, now_ms)
-    return list(gap.events)
+    async def begin(self) -> None:
+        """Read which rooms were behind at the last stop."""
+        async with self._database.read() as db:
+            for room in await table.everywhere(db):
+                self._behind[room] = _Tries()
+                self._waiting.put_nowait(room)
+
+    def behind(self, room: RoomId) -> bool:
+        """Whether something older must be read before anything newer of this room is taken."""
+        return room in self._behind
+
+    def any(self) -> bool:
+        """Whether any room is behind: what people decided may not have been read."""
+        return bool(self._behind)
+
+    @contextmanager
+    def opening(
+        self, rooms: Mapping[RoomId, Delivered], *, until: EventId | None = None, since: int = 0
+    ) -> Iterator[Callable[[AsyncConnection], Awaitable[None]]]:
+        """These rooms are behind, from the transaction on in which what is yielded runs; they are read when it is over.
+
+        `until`: the event at which they begin; `since`: when the homeserver was heard before.
+        """
+        fresh = [room for room in rooms if room not in self._behind]
+        self._behind |= {room: _Tries() for room in fresh}  # before anybody can take something newer of them
+
+        async def write(db: AsyncConnection) -> None:
+            for room, delivered in rooms.items():
+                await table.opened(db, room, delivered, until=until, since=since)
+
+        try:
+            yield write
+        finally:
+            for room in fresh:
+                self._waiting.put_nowait(room)
+
+    async def run(self) -> None:
+        """Read what is to be read, several rooms at once, until cancelled. Raises what ends it all."""
+        workers = [asyncio.create_task(self._work()) for _ in range(AT_ONCE)]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+
+    async def _work(self) -> None:
+        while True:
+            room = await self._waiting.get()
+            try:
+                while not await self._step(room):
+                    self._behind[room] = _Tries()
+            except RateLimited as error:
+                self._later(room, error.retry_after_ms / 1000)
+            except Unreachable as error:
+                await self._away(room, error)
+            except LoggedOut:
+                raise
+            except Answered as error:
+                await self._give_up(room, error.errcode or str(error.status))
+
+    def _later(self, room: RoomId, pause_s: float) -> None:
+        asyncio.get_running_loop().call_later(pause_s, self._waiting.put_nowait, room)
+
+    async def _away(self, room: RoomId, error: Unreachable) -> None:
+        """Again later. While the homeserver answers the listener and not us, only for so long."""
+        tries, now = self._behind.setdefault(room, _Tries()), self._clock()
+        if not tries.since or now - self._heard_ms() > AWAY_MS:
+            tries.since = now
+        if now - tries.since > GIVE_UP_MS:
+            await self._give_up(room, error.detail)
+            return
+        pause = min(FIRST_RETRY_S * 2 ** min(tries.count, 20), LAST_RETRY_S)
+        tries.count += 1
+        log.warning("gap_waits", room=room, why=str(error), again_in_s=pause)
+        self._later(room, pause)
+
+    async def _give_up(self, room: RoomId, why: str) -> None:
+        """What comes next on the way cannot be had; the rest goes on."""
+        async with self._database.read() as db:
+            gap = await table.of(db, room)
+        if gap is not None:
+            await self._leave_out(gap, why)
+        if self.behind(room):
+            self._behind[room] = _Tries()
+            self._waiting.put_nowait(room)
+
+    async def _leave_out(self, gap: Gap, why: str) -> None:
+        """What comes next is recorded as not seen, in its place."""
+        log.warning("gap_lost", room=gap.room, why=why)
+        await self._pipeline.commit((NotSeen(room=gap.room, what="gap", count=1, detail=why),), also=_without(gap))
+        if gap.last is None:
+            self._is_level(gap.room)
+
+    def _is_level(self, room: RoomId) -> None:
+        self._behind.pop(room, None)
+        self._level()
+
+    async def _step(self, room: RoomId) -> bool:
+        """One step towards being level; True: it is."""
+        async with self._database.read() as db:
+            gap = await table.of(db, room)
+        if gap is None:
+            self._is_level(room)
+            return True
+        if gap.last is not None:
+            await (self._read(gap, gap.last) if gap.bottom else self._go_back(gap, gap.last))
+            return False
+        return await self._look(gap)
+
+    async def _look(self, gap: Gap) -> bool:
+        """From the newest event back: a short gap is closed, of a longer one the way is noted."""
+        pages, token = [], None
+        for _ in range(SHORT):
+            page = await self._page(gap, token)
+            fresh, bottom = await self._above(gap, page)
+            pages.append((page, fresh))
+            if bottom:
+                await self._pipeline.take([event for _, some in reversed(pages) for event in reversed(some)])
+                await self._take_told(gap)
+                return await self._catch_up(gap)
+            token = page.stop
+        rows = [Page(n, page.start, page.stop or "") for n, (page, _) in enumerate(pages)]
+        await self._pipeline.commit(also=partial(table.passed, room=gap.room, pages=rows, bottom=False))
+        return False
+
+    async def _catch_up(self, gap: Gap) -> bool:
+        """While the listener takes nothing: what has come meanwhile, if it is little, and then the room is level."""
+        async with self.turn:
+            try:
+                async with asyncio.timeout(OTHERS_WAIT_S):
+                    page = await self._page(gap, None)
+            except TimeoutError:
+                raise Unreachable(f"no answer within {OTHERS_WAIT_S:g} s", request="messages") from None
+            fresh, bottom = await self._above(Gap(gap.room, since=gap.since), page)
+            if not bottom:
+                return False
+            await self._pipeline.take(fresh[::-1], also=partial(table.closed, room=gap.room))
+            self._is_level(gap.room)
+        return True
+
+    async def _go_back(self, gap: Gap, last: Page) -> None:
+        """One page further on the way back; nothing of it is kept but its tokens."""
+        page = await self._page(gap, last.stop)
+        _, bottom = await self._above(gap, page)
+        row = Page(last.n + 1, page.start, "" if bottom else page.stop or "")
+        if not bottom and row.n >= MAX_PAGES:
+            await self._leave_out(gap, "too long")
+            return
+        await self._pipeline.commit(also=partial(table.passed, room=gap.room, pages=[row], bottom=bottom))
+
+    async def _read(self, gap: Gap, row: Page) -> None:
+        """The oldest page that was not read is recorded, in one turn with the note of it."""
+        page = await self._page(gap, row.start)
+        fresh = list(page.events)
+        if not row.stop:
+            fresh, _ = await self._above(gap, page)
+        elif page.stop not in (row.stop, None):  # something was put in between since: what stands below it, too
+            fresh += (await self._above(gap, await self._page(gap, page.stop)))[0]
+        await self._pipeline.take(fresh[::-1], also=partial(table.read, room=gap.room, page=row))
+
+    async def _page(self, gap: Gap, token: str | None) -> _Read:
+        answer = await self._homeserver.messages(gap.room, from_token=token, direction="b", limit=PAGE)
+        chunk, stop = answer.get("chunk"), token_of(answer.get("end"))
+        if not isinstance(chunk, list):
+            raise Unreachable("an answer without chunk", request="messages")
+        start = token or token_of(answer.get("start"))
+        if start is None or (stop == start and not chunk):
+            raise Unreachable("an answer that leads nowhere", request="messages")
+        return _Read(start, stop, await self._as_delivered(gap.room, chunk))
+
+    async def _as_delivered(self, room: RoomId, chunk: Sequence[Json]) -> tuple[Received, ...]:
+        """The events of a page; what was delivered before it was taken back, as it was then."""
+        now = self._clock()
+        events = [receive(raw, room, now) for raw in chunk]
+        async with self._database.read() as db:
+            before = await table.delivered(db, [event.event for event in events if event.event])
+        return tuple([receive(before[e.event], room, now) if e.event in before else e for e in events])
+
+    async def _above(self, gap: Gap, page: _Read) -> tuple[list[Received], bool]:
+        """What of a page stands above what is known, newest first; and whether that was reached.
+
+        Events that came together from several servers may stand in any order: so what is known ends a page at the
+        oldest place where it stands, and only what is older than that is taken for known.
+        """
+        ids = [event.event or EventId("") for event in page.events]
+        notice = gap.until or self._pipeline.notice(gap.room)
+        if notice in ids:
+            return list(page.events[: ids.index(notice)]), True
+        if gap.until is None:
+            async with self._database.read() as db:
+                known = await views.known_events(db, [each for each in ids if each])
+            places = [place for place, each in enumerate(ids) if each in known]
+            if places:
+                return list(page.events[: places[-1]]), True
+        return list(page.events), page.stop is None
+
+    async def _take_told(self, gap: Gap) -> None:
+        """State that no page had, since it came to hold without an event in the timeline: as it is now."""
+        async with self._database.read() as db:
+            known = await views.known_events(db, [each.event for each in gap.told])
+        for told in gap.told:
+            if told.event in known:
+                continue
+            try:
+                raw = await self._homeserver.whole_state_event(gap.room, told.type, told.key)
+            except NotFound:
+                continue
+            event = receive_state(raw, gap.room, self._clock())
+            if event.event is not None:
+                await self._pipeline.take([event])
 
 
-async def fill(
-    homeserver: Homeserver,
-    room: RoomId,
-    from_token: str | None,
-    known: Callable[[Sequence[Received]], Awaitable[set[str]]],
-    now_ms: int,
-) -> Gap:
-    """Page back from `from_token` (None: from the newest event) until an event that `known` knows."""
-    newest_first: list[Received] = []
-    token = from_token
-    for _ in range(MAX_PAGES):
-        answer = await homeserver.messages(room, from_token=token, direction="b", limit=PAGE)
-        page = [receive(raw, room, now_ms) for raw in answer.get("chunk", [])]
-        ids = await known(page)
-        for event in page:
-            if event.event in ids:
-                return Gap(tuple(reversed(newest_first)), closed=True)
-            newest_first.append(event)
-        token = answer.get("end")
-        if not token:  # the beginning of the room, or of what we may see
-            return Gap(tuple(reversed(newest_first)), closed=True)
-    return Gap(tuple(reversed(newest_first)), closed=False)
+@dataclass(slots=True)
+class _Tries:
+    """How often a room could not be read since it last could."""
+
+    count: int = 0
+    since: int = 0
+
+
+def _without(gap: Gap) -> Callable[[AsyncConnection], Awaitable[None]]:
+    """What cannot be had is left out of what is to be read."""
+
+    async def write(db: AsyncConnection) -> None:
+        if gap.last is None:
+            await table.closed(db, gap.room)
+        elif gap.bottom:
+            await table.read(db, gap.room, gap.last)
+        else:
+            await table.passed(db, gap.room, (), bottom=True)
+
+    return write

@@ -183,6 +183,10 @@ class Homeserver:
         except NotFound:
             return None
 
+    async def whole_state_event(self, room: RoomId, type: str, state_key: str) -> dict[str, Any]:
+        """The same section, with `format=event`: the event as a whole. Raises `NotFound` when not set."""
+        return await self._get("rooms", room, "state", type, *_key(state_key), query=(("format", "event"),))
+
     async def joined_rooms(self) -> list[RoomId]:
         """Section "GET /joined_rooms"."""
         return await self._get_list("joined_rooms", under="joined_rooms")

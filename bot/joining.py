@@ -19,10 +19,11 @@ from moderation.notices import Code, Line, Phrase, Span, Who, line
 from moderation.power import Power
 from storage import views
 from storage.database import Database
+from storage.gaps import Delivered
 
 from .act import Done
 from .clock import Clock
-from .gaps import since_event
+from .gaps import Gaps
 from .homeserver_errors import Forbidden
 from .homeserver_sealed import SealedHomeserver
 from .notify import MESSAGE
@@ -54,6 +55,7 @@ class Joiner:
         database: Database,
         pipeline: Pipeline,
         speech: Speech,
+        gaps: Gaps,
         clock: Clock,
         *,
         retention_ms: int,
@@ -65,6 +67,7 @@ class Joiner:
         self._database = database
         self._pipeline = pipeline
         self._speech = speech
+        self._gaps = gaps
         self._clock = clock
         self._retention_ms = retention_ms
         self._content = content
@@ -75,8 +78,9 @@ class Joiner:
         """All steps, in order."""
         assert isinstance(action, Enter)
         if await self._is_open(action.room):  # we were stopped in, or just after, the last step
-            if notice := self._pipeline.notice(action.room):
-                await self._pipeline.take(await since_event(self._homeserver, action.room, notice, self._clock()))
+            notice = self._pipeline.notice(action.room)
+            with self._gaps.opening({action.room: Delivered()}, until=notice) as also:
+                await self._pipeline.commit(also=also)
             snapshot, power = await self._look_around(action.room)
             return Done(actions=self._what_is_missing(action.room, power, encrypted=_is_encrypted(snapshot)))
         room = await self._homeserver.join(action.room, action.via.split() if action.via else ())
@@ -92,10 +96,8 @@ class Joiner:
         await self._pipeline.commit((RoomStateChanged(room=room, condition="announced", notice=notice),))
         snapshot, power = await self._look_around(room)
 
-        async def backlog() -> list[Received]:
-            return await since_event(self._homeserver, room, notice, self._clock())
-
-        await self._pipeline.open_room(room, snapshot, backlog)
+        with self._gaps.opening({room: Delivered()}, until=notice) as also:
+            await self._pipeline.open_room(room, snapshot, also)
         return Done(actions=self._what_is_missing(room, power, encrypted=_is_encrypted(snapshot)), made=notice)
 
     async def _enter_direct(self, action: Enter, room: RoomId, txn: str) -> Done:

@@ -1,8 +1,9 @@
-"""The sync loop: asks the homeserver what is new, closes gaps, and hands everything to the pipeline in order.
+"""The sync loop: asks the homeserver what is new and hands it to the pipeline in order.
 
-Rules this module keeps: the token goes forward only together with what it acknowledges (`Pipeline.take`); a gap is
-filled before anything after it is taken; a homeserver that is away is asked again, at growing intervals; invitations
-are answered by who they come from. Left to others: what an answer means (`sync_response.py`, `receive.py`).
+Rules this module keeps: the token goes forward only together with what it acknowledges (`Pipeline.take`), or with the
+note that a room is behind, which is then read by `gaps.py` and not taken here until it is level; a homeserver that is
+away is asked again, at growing intervals; invitations are answered by who they come from. Left to others: what an
+answer means (`sync_response.py`, `receive.py`).
 """
 
 import asyncio
@@ -15,24 +16,25 @@ import structlog
 
 from moderation.actions import Action, Enter, Tell
 from moderation.caps import declines
-from moderation.events import Received, StateChanged
-from moderation.facts import Fact, NotSeen
-from moderation.ids import EventId, RoomId, UserId, server_of
+from moderation.events import MembershipChanged, Received, StateChanged
+from moderation.ids import RoomId, UserId, server_of
 from moderation.notices import Line, Who, line
 from moderation.power import founders
 from moderation.verification import asks, founder_declined
 from storage import views
 from storage.database import Database
+from storage.gaps import Delivered, Told
 
+from . import heartbeat
 from .clock import Clock
 from .encryption import Encryption
-from .gaps import fill
+from .gaps import Gaps
 from .homeserver import SYNC_FILTER, Homeserver
-from .homeserver_errors import Answered, LoggedOut, RateLimited, Unreachable
+from .homeserver_errors import Answered, RateLimited, Unreachable
 from .joining import may_invite
 from .pipeline import Pipeline
 from .rooms_of_ours import made_for, take_up
-from .sync_response import Invite, JoinedRoom, SyncResponse, changed_lists, read_sync
+from .sync_response import Invite, JoinedRoom, LeftRoom, SyncResponse, changed_lists, read_sync
 
 log = structlog.get_logger()
 
@@ -53,6 +55,7 @@ class Listener:
         database: Database,
         pipeline: Pipeline,
         clock: Clock,
+        gaps: Gaps,
         *,
         allow_invites: Sequence[str],
         caught_up: Callable[[], None],
@@ -63,6 +66,7 @@ class Listener:
         self._database = database
         self._pipeline = pipeline
         self._clock = clock
+        self._gaps = gaps
         self._allow_invites = allow_invites
         self._caught_up = caught_up
         self._encryption = encryption
@@ -73,6 +77,7 @@ class Listener:
         """Ask, take, repeat. Raises `LoggedOut` when the token is no longer good."""
         async with self._database.read() as db:
             token = await views.get_meta(db, "sync_token")
+            before = await heartbeat.last_noted(db) or 0
         # Synapse keeps an answer for two minutes and gives it again for the same question. After a start that would be
         # one from before a room was opened, told as if it were news: so the first question is never the same.
         wait_ms = 1 + secrets.randbelow(FIRST_POLL_MS)
@@ -83,7 +88,8 @@ class Listener:
             response = read_sync(raw, self.heard_ms, me=self._homeserver.user)
             recorded = frozenset(room.room for room in response.joined if self._pipeline.records(room.room))
             late = await self._keys(response, initial=token is None)
-            await self._patiently(partial(self._take, response, recorded))
+            await self._patiently(partial(self._take, response, recorded, before))
+            before = self.heard_ms
             await self._readable_now(late)
             token = response.next_batch
             wait_ms = LONG_POLL_MS
@@ -131,57 +137,57 @@ class Listener:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LAST_RETRY_S)
 
-    async def _take(self, response: SyncResponse, recorded: frozenset[RoomId]) -> None:
-        """`recorded`: the rooms that were being recorded when the answer came.
+    async def _take(self, response: SyncResponse, recorded: frozenset[RoomId], before: int) -> None:
+        """`recorded`: the rooms that were being recorded when the answer came; `before`: when one came before it.
 
         What it tells of a group that was not is from before the notice, or is found by whoever opens the group.
         """
         for invite in response.invited:
             await self._invited(invite)
-        events: list[Received] = []
-        for room in response.joined:
-            await self._adopt(room)
-            if room.room in recorded or self._pipeline.is_own(room.room):
-                events += await self._of_room(room)
-        for left in response.left:
-            events += left.timeline
-        events += response.unreadable
-        await self._pipeline.take(events, token=response.next_batch)
+        async with self._gaps.turn:
+            events: list[Received] = []
+            behind: dict[RoomId, Delivered] = {}
+            for room in response.joined:
+                await self._adopt(room)
+                if room.room not in recorded and not self._pipeline.is_own(room.room):
+                    continue
+                if await self._is_behind(room):
+                    behind[room.room] = Delivered(_told(room.state), room.raw)
+                else:
+                    events += self._of_room(room)
+            for left in response.left:
+                if await self._is_behind(left) and self._pipeline.records(left.room):
+                    behind[left.room] = Delivered((), left.raw)
+                else:
+                    events += left.timeline
+            events += response.unreadable
+            with self._gaps.opening(behind, since=before) as also:
+                await self._pipeline.take(events, token=response.next_batch, also=also)
 
-    async def _of_room(self, room: JoinedRoom) -> list[Received]:
+    def _of_room(self, room: JoinedRoom) -> list[Received]:
         """What is to be recorded of a room, oldest first. `state` is what held where the timeline begins."""
         ids = [event.event for event in room.timeline]
         notice = self._pipeline.notice(room.room)
         if notice in ids:  # what stands before it was said before anybody was told
             return list(room.timeline[ids.index(notice) + 1 :])
-        gap = await self._gap(room, notice) if room.limited else ()
-        return [*gap, *room.state, *room.timeline]
+        return [*room.state, *room.timeline]
 
-    async def _gap(self, room: JoinedRoom, notice: EventId | None) -> tuple[Received, ...]:
-        async def known(events: Sequence[Received]) -> set[str]:
-            ids = [event.event for event in events if event.event]
-            async with self._database.read() as db:
-                return await views.known_events(db, ids) | {each for each in ids if each == notice}
-
-        if await known(room.timeline):
-            return ()  # the timeline reaches back to what we have
-        try:
-            gap = await fill(self._homeserver, room.room, room.prev_batch, known, self._clock())
-        except LoggedOut:
-            raise
-        except Answered as error:
-            await self._pipeline.commit((_lost(room.room, 0, error.errcode),))
-            return ()
-        if not gap.closed:
-            await self._pipeline.commit((_lost(room.room, len(gap.events), "too long"),))
-        return gap.events
+    async def _is_behind(self, room: JoinedRoom | LeftRoom) -> bool:
+        """Whether something older is missing: an answer left it out, this one or one before."""
+        if self._gaps.behind(room.room):
+            return True
+        ids = [event.event for event in room.timeline if event.event]
+        if not room.limited or self._pipeline.notice(room.room) in ids or any(map(_is_create, room.timeline)):
+            return False
+        async with self._database.read() as db:
+            return not await views.known_events(db, ids)  # else the timeline reaches back to what we have
 
     async def _adopt(self, room: JoinedRoom) -> None:
         """A room that we made for ourselves and could not record, because we were stopped in between."""
         if self._pipeline.knows(room.room):
             return
         for event in (*room.state, *room.timeline):
-            if isinstance(event, StateChanged) and event.type == "m.room.create":
+            if isinstance(event, StateChanged) and _is_create(event):
                 made = made_for(event.content) if event.sender == self._homeserver.user else None
                 if made is not None:
                     await take_up(self._pipeline, made, room.room)
@@ -255,5 +261,17 @@ class Listener:
             log.info("decline_refused", room=room, why=str(error))
 
 
-def _lost(room: RoomId, count: int, why: str) -> Fact:
-    return NotSeen(room=room, what="gap", count=count, detail=why)
+def _is_create(event: Received) -> bool:
+    """Before this there is nothing."""
+    return isinstance(event, StateChanged) and event.type == "m.room.create"
+
+
+def _told(state: Sequence[Received]) -> list[Told]:
+    """What was told beside the timeline, to be looked up where no page has it."""
+    found = []
+    for event in state:
+        if isinstance(event, StateChanged):
+            found.append(Told(event.event, event.type, event.state_key))
+        elif isinstance(event, MembershipChanged):
+            found.append(Told(event.event, event.type, event.user))
+    return found

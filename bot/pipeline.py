@@ -156,17 +156,23 @@ class Pipeline:
 
     # What comes from the homeserver.
 
-    async def take(self, events: Sequence[Received], *, token: str | None = None) -> int:
+    async def take(
+        self,
+        events: Sequence[Received],
+        *,
+        token: str | None = None,
+        also: Callable[[AsyncConnection], Awaitable[None]] | None = None,
+    ) -> int:
         """Record, judge and queue what follows. Returns how many events were new.
 
         Events of rooms that are not served, and events seen before, are left out. `token` is the sync token that
-        acknowledges all of them.
+        acknowledges all of them; `also` runs in the transaction that stores it.
         """
 
         readable = await self.decipher([event for event in events if event.room in self._codes])
 
         async def work() -> int:
-            return await self._take([event for event in readable if event.room in self._recording], token)
+            return await self._take([event for event in readable if event.room in self._recording], token, also)
 
         return await self._whole(work())
 
@@ -198,15 +204,11 @@ class Pipeline:
         return {(int(r.fields["on"]), str(r.fields["code"])) for r in tail if r.fields.get("what") == "withheld"}
 
     async def open_room(
-        self,
-        room: RoomId,
-        snapshot: Sequence[Received],
-        backlog: Callable[[], Awaitable[Sequence[Received]]],
+        self, room: RoomId, snapshot: Sequence[Received], also: Callable[[AsyncConnection], Awaitable[None]]
     ) -> None:
-        """Begin to record a room: who is there and what holds there first, then its condition and roles, then all
-        that was said since the notice (`backlog`), before anything newer is taken.
+        """Begin to record a room: who is there and what holds there first, then its condition and roles.
 
-        `backlog` is asked for only when the room is recorded: what came before that, the listener has left to it.
+        `also` runs in the transaction from which on it is recorded: what was said since the notice is still to be read.
         """
 
         async def work() -> None:
@@ -219,16 +221,26 @@ class Pipeline:
                 opened = RoomStateChanged(room=room, condition=self.rooms.condition(view))
                 answer = Answer((opened, *roles), (KeepDesk(room=room), Align(room=room), *self.rooms.lobby(view)))
                 await self.settle(turn, answer, cause=turn.next_index, at_ms=self._clock())
-            await self._take(await self.decipher(await backlog()), None)
+                await also(turn.db)
             self._wake()
 
         await self._whole(work())
 
-    async def _take(self, events: Sequence[Received], token: str | None) -> int:
-        return await self._take_fresh(await self._fresh(events), token)
+    async def _take(
+        self,
+        events: Sequence[Received],
+        token: str | None,
+        also: Callable[[AsyncConnection], Awaitable[None]] | None = None,
+    ) -> int:
+        return await self._take_fresh(await self._fresh(events), token, also)
 
-    async def _take_fresh(self, fresh: Sequence[Received], token: str | None) -> int:
-        if not fresh and token is None:
+    async def _take_fresh(
+        self,
+        fresh: Sequence[Received],
+        token: str | None,
+        also: Callable[[AsyncConnection], Awaitable[None]] | None = None,
+    ) -> int:
+        if not fresh and token is None and also is None:
             return 0
         self._hushed.clear()
         drafts = [self._draft(event) for event in fresh]
@@ -239,6 +251,8 @@ class Pipeline:
                 await self.handle(turn, index, event, draft.kind)
             if token is not None:
                 await set_meta(turn.db, "sync_token", token)
+            if also is not None:
+                await also(turn.db)
         self._woken_by(turn)
         self.taken(fresh)
         return len(fresh)

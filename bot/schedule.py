@@ -47,8 +47,9 @@ class Scheduler:
         operations: Operations,
         digester: Digester,
         heard_ms: Callable[[], int],
+        behind: Callable[[], bool],
     ) -> None:
-        """`heard_ms`: when the homeserver last answered."""
+        """`heard_ms`: when the homeserver last answered; `behind`: whether what people decided may not be read yet."""
         self._database = database
         self._pipeline = pipeline
         self._clock = clock
@@ -57,6 +58,7 @@ class Scheduler:
         self._operations = operations
         self._digester = digester
         self._heard_ms = heard_ms
+        self._behind = behind
         self._due = Due(pipeline.knowledge, pipeline.settings.policy, clock)
         self._purged_on = -1  # the day, since 1970, on which what was due to go last went
         self._awake = asyncio.Event()
@@ -98,7 +100,7 @@ class Scheduler:
                 log.info("purged", days=len(plan.days), records=plan.records)
 
     async def _beat(self) -> bool:
-        """Note that we are there. Returns whether people can reach us, so that their deadlines may pass."""
+        """Note that we are there. Returns whether we know what people did, so that their deadlines may pass."""
         now = self._clock()
         if not self._reachable():
             return False
@@ -107,7 +109,7 @@ class Scheduler:
         if last is None or abs(now - last) >= heartbeat.BEAT_MS:
             facts = heartbeat.pause(last, now, "not running, or without the homeserver")
             await self._pipeline.commit(facts, also=partial(heartbeat.note, now_ms=now))
-        return True
+        return not self._behind()
 
     def _reachable(self) -> bool:
         return self._clock() - self._heard_ms() < heartbeat.SLACK_MS
@@ -129,7 +131,7 @@ class Scheduler:
 
     async def _pause_s(self) -> float:
         async with self._database.read() as db:
-            due = await self._due.next(db, cases=self._reachable())
+            due = await self._due.next(db, cases=self._reachable() and not self._behind())
         now = self._clock()
         midnight = DAY_MS - now % DAY_MS
         wait = midnight if due is None else min(due - now, midnight)

@@ -6,7 +6,7 @@ Rules this module keeps: only an answer that is no answer raises, one without `n
 nothing could be acknowledged; a part that is malformed becomes `Unreadable` where it stood and takes
 nothing else with it; the order is the homeserver's; a timeline of which it is not certain that it is
 whole counts as limited, because asking once too often is harmless.
-Left to others: single events (`receive.py`), filling a limited timeline (`homeserver.py`), who may invite us,
+Left to others: single events (`receive.py`), filling a limited timeline (`gaps.py`), who may invite us,
 what the to-device messages and keys mean (`crypto/`). Presence, account data, receipts are not looked at.
 """
 
@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 
 from moderation.errors import Invalid
 from moderation.events import Json, Received, Unreadable
-from moderation.ids import RoomId, UserId
+from moderation.ids import EventId, RoomId, UserId
 
 from .receive import receive, receive_state, unreadable
-from .receive_fields import object_of, room_id_of, token_of, user_id_of
+from .receive_fields import event_id_of, list_of, object_of, room_id_of, token_of, user_id_of
 
 NO_ROOM = RoomId("")  # the room of what belongs to none
 
@@ -33,8 +33,8 @@ class JoinedRoom:
     room: RoomId
     state: tuple[Received, ...] = ()
     timeline: tuple[Received, ...] = ()
-    limited: bool = False  # events are missing before the timeline; `prev_batch` is where to page back from
-    prev_batch: str | None = None
+    limited: bool = False  # events may be missing before the timeline
+    raw: Mapping[EventId, Json] = field(default_factory=dict, repr=False, compare=False)  # the timeline as it came
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,8 @@ class LeftRoom:
 
     room: RoomId
     timeline: tuple[Received, ...] = ()
+    limited: bool = False  # this, and `raw`, as for a room we are in
+    raw: Mapping[EventId, Json] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +91,12 @@ class _Reader:
 
     def joined(self, room: RoomId, raw: dict[str, Json]) -> JoinedRoom:
         timeline = raw.get("timeline")
-        fields = object_of(timeline)
-        limited = fields.get("limited", False) is not False or not _is_absent_or_object(timeline)
         return JoinedRoom(
             room,
             state=self._events(raw.get("state"), room, receive_state, "state"),
             timeline=self._events(timeline, room, receive, "timeline"),
-            limited=limited,
-            prev_batch=token_of(fields.get("prev_batch")),
+            limited=_is_limited(timeline),
+            raw=_raw(timeline),
         )
 
     def invited(self, room: RoomId, raw: dict[str, Json]) -> Invite:
@@ -112,7 +112,8 @@ class _Reader:
         return Invite(room, inviter, tuple(state), direct)
 
     def left(self, room: RoomId, raw: dict[str, Json]) -> LeftRoom:
-        return LeftRoom(room, self._events(raw.get("timeline"), room, receive, "timeline"))
+        timeline = raw.get("timeline")
+        return LeftRoom(room, self._events(timeline, room, receive, "timeline"), _is_limited(timeline), _raw(timeline))
 
     def to_device(self, raw: Json) -> tuple[Json, ...]:
         return tuple(self._list(self.object(raw, NO_ROOM, "to_device"), NO_ROOM, "to_device"))
@@ -182,6 +183,16 @@ def changed_lists(response: SyncResponse) -> tuple[UserId, ...]:
 
 def _is_absent_or_object(value: Json) -> bool:
     return value is None or isinstance(value, dict)
+
+
+def _is_limited(timeline: Json) -> bool:
+    return object_of(timeline).get("limited", False) is not False or not _is_absent_or_object(timeline)
+
+
+def _raw(timeline: Json) -> dict[EventId, Json]:
+    events = list_of(object_of(timeline).get("events"))
+    found = [(event_id_of(object_of(event).get("event_id")), event) for event in events]
+    return {event_id: event for event_id, event in found if event_id is not None}
 
 
 def _invitation(state: list[dict[str, Json]], me: UserId | None) -> dict[str, Json]:

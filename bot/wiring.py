@@ -71,6 +71,7 @@ from .control import Control
 from .desk import Desk
 from .digest import Digester
 from .encryption import Encryption, open_machine
+from .gaps import Gaps
 from .homeserver_login import Session
 from .homeserver_sealed import SealedHomeserver
 from .identity_key import Given, given_key
@@ -270,7 +271,9 @@ async def _run(
     people = People(homeserver, stores.database, pipeline, stores.identity, clock, config.bot.prefix)
     oidc = Oidc.of(config, clock)
     callback = CallbackServer.of(oidc, config, texts)
-    handlers = _handlers(config, homeserver, stores, pipeline, speech, operations, people, oidc, clock)
+    gaps = Gaps(homeserver, stores.database, pipeline, clock, heard_ms=lambda: listener.heard_ms, level=wake)
+    await gaps.begin()
+    handlers = _handlers(config, homeserver, stores, pipeline, speech, operations, people, oidc, gaps, clock)
     actor = Actor(stores.database, pipeline, handlers, clock)
     closer = Closer(stores.database, pipeline, Closings(stores.journal.folder), config.anchors, clock)
     caught_up = asyncio.Event()
@@ -287,6 +290,7 @@ async def _run(
         stores.database,
         pipeline,
         clock,
+        gaps,
         allow_invites=config.bot.allow_invites,
         caught_up=caught_up.set,
         encryption=encryption,
@@ -302,6 +306,7 @@ async def _run(
         operations,
         digester,
         heard_ms=lambda: listener.heard_ms,
+        behind=gaps.any,
     )
     wake.at_once, wake.soon = (actor.wake,), (scheduler.wake, people.wake)
 
@@ -313,6 +318,10 @@ async def _run(
 
     keys = KeyOperations(machine, verifying, keys_changed)
     control = Control(config.data_dir, {**operations.by_name(), **keys.by_name()})
+
+    async def read_gaps() -> None:
+        await caught_up.wait()
+        await gaps.run()
 
     async def after_first_sync(work: Callable[[], Awaitable[None]]) -> None:
         await caught_up.wait()
@@ -328,6 +337,7 @@ async def _run(
         stop,
         listener.run(),
         encryption.run(),
+        read_gaps(),
         after_first_sync(actor.run),
         after_first_sync(scheduler.run),
         after_first_sync(people.run),
@@ -368,6 +378,7 @@ def _handlers(
     operations: Operations,
     people: People,
     oidc: Oidc | None,
+    gaps: Gaps,
     clock: Clock,
 ) -> Mapping[type[Action], Handler]:
     database, prefix = stores.database, config.bot.prefix
@@ -381,6 +392,7 @@ def _handlers(
         database,
         pipeline,
         speech,
+        gaps,
         clock,
         retention_ms=config.records.retention,
         content=config.records.content,

@@ -1,8 +1,8 @@
 """The tables of the state database, all in one place to read.
 
-Everything here except `outbox`, `meta`, `link_requests` and `challenges...` is a projection of the journal
-(`storage/project.py`): it can be thrown away and made again. Times are milliseconds since 1970 UTC. A row born from a
-record has the index of that record, so that a row always leads back to its evidence.
+Everything here except `outbox`, `meta`, `gap...`, `link_requests` and `challenges...` is a projection of the
+journal (`storage/project.py`): it can be thrown away and made again. Times are milliseconds since 1970 UTC. A row born
+from a record has the index of that record, so that a row always leads back to its evidence.
 """
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, String, Table, Text
@@ -380,6 +380,37 @@ challenge_attempts = Table(
     Column("about", String, nullable=False, server_default=""),
 )
 Index("challenge_attempts_by_time", challenge_attempts.c.at)
+
+# Rooms of which something is still to be read (`storage/gaps.py`).
+gaps = Table(
+    "gaps",
+    metadata,
+    Column("room", String, primary_key=True),
+    Column("until", String, nullable=False, server_default=""),  # an event; "": until something is known
+    Column("since", Integer, nullable=False, server_default="0"),  # when the homeserver had been heard before
+    Column("bottom", Integer, nullable=False, server_default="0"),  # the way back is done, the pages are being read
+    Column("told", Text, nullable=False, server_default="[]"),  # state told beside the timeline: [event, type, key]
+)
+
+# The pages passed on the way back, 0 the newest; a row goes when its page is read.
+gap_pages = Table(
+    "gap_pages",
+    metadata,
+    Column("room", String, primary_key=True),
+    Column("n", Integer, primary_key=True),
+    Column("start", Text, nullable=False),
+    Column("stop", Text, nullable=False),
+)
+
+# What the homeserver has delivered of rooms that are behind: by the time it is read again it may have been taken back.
+gap_events = Table(
+    "gap_events",
+    metadata,
+    Column("event", String, primary_key=True),
+    Column("room", String, nullable=False),
+    Column("raw", Text, nullable=False),  # JSON
+)
+Index("gap_events_by_room", gap_events.c.room)
 
 # What is still to be said to the homeserver. `txn` makes a repeat harmless.
 outbox = Table(

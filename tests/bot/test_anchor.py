@@ -273,6 +273,7 @@ class TestClosing:
             operations,
             Digester(place.stores.database, place.pipeline, place.config.policy, clock, at="", zone="UTC"),
             heard_ms=clock,
+            behind=lambda: False,
         )
         task = asyncio.create_task(scheduler.run())
         async with asyncio.timeout(5):

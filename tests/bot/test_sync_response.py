@@ -76,7 +76,6 @@ def test_a_joined_room_has_its_state_and_its_timeline_in_order() -> None:
             state=(receive(name, ROOM, NOW),),
             timeline=tuple(receive(one, ROOM, NOW) for one in timeline),
             limited=True,
-            prev_batch="t1",
         ),
     )
     kinds = [type(one) for one in (*response.joined[0].state, *response.joined[0].timeline)]
@@ -111,10 +110,9 @@ def test_a_timeline_is_whole_only_when_that_is_certain(timeline: object, limited
     assert read_sync(rooms(join={ROOM: {"timeline": timeline}}), NOW).joined[0].limited is limited
 
 
-@pytest.mark.parametrize("token", [7, "", "\ud800"])
-def test_an_unusable_prev_batch_is_none(token: object) -> None:
-    response = read_sync(rooms(join={ROOM: {"timeline": {"limited": True, "prev_batch": token}}}), NOW)
-    assert response.joined == (JoinedRoom(ROOM, limited=True),)
+def test_a_room_that_was_left_has_a_whole_timeline_only_when_that_is_certain() -> None:
+    left = {ROOM: {"timeline": {"events": [], "limited": True}}}
+    assert read_sync(rooms(leave=left), NOW).left == (LeftRoom(ROOM, limited=True),)
 
 
 def test_a_malformed_event_takes_nothing_else_with_it() -> None:

@@ -7,7 +7,7 @@ serves them (entered, opened, recorded); nothing of ours is replaced.
 import asyncio
 import itertools
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -217,5 +217,5 @@ async def _as_coroutine(work: Awaitable[T]) -> T:
     return await work
 
 
-async def _nothing() -> Sequence[Received]:
-    return ()
+async def _nothing(_db: object) -> None:
+    """Nothing was said since the notice."""

@@ -286,6 +286,7 @@ class Theatre:
 
     def __init__(self, stage: Stage, folder: Path) -> None:
         self.stage = stage
+        self.url = stage.synapse.url  # where bots look for the homeserver
         self._folder = folder
         self._logs = capture_logs()
         self._logged = self._logs.__enter__()
@@ -300,10 +301,10 @@ class Theatre:
     async def bot(self, rules: str = RULES, *, start: bool = True, bot: str = "", invites: str = "") -> ServedBot:
         """A bot with these rules and settings; `bot`: more lines for the table [bot]."""
         account = await self.stage.synapse.register(unique("bot"), "a password")
-        head = HEAD.format(url=self.stage.synapse.url, user=account.user, bot=bot)
+        head = HEAD.format(url=self.url, user=account.user, bot=bot)
         if invites:
             head = head.replace('["*:localhost"]', invites)
-        served = ServedBot(account, self.stage.synapse.url, self._folder / unique("served"), head + rules)
+        served = ServedBot(account, self.url, self._folder / unique("served"), head + rules)
         self.bots.append(served)
         if start:
             served.start()

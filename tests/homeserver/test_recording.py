@@ -13,6 +13,7 @@ async def test_all_kinds_of_events_are_in_the_journal_with_their_ids_and_words(t
     scene = await theatre.scene(members=2)
     bot, room, owner, (manager,), (ann, ben) = scene.bot, scene.room, scene.owner, scene.managers, scene.members
     said = await ann.send_text(room, "hello 你好")
+    await bot.has(said)  # before the homeserver takes its words away
     edited = await ann.edit(room, said, "hello again")
     liked = await ben.react(room, said, "👍")
     taken = await ann.redact(room, said, "changed my mind")

@@ -170,7 +170,7 @@ class TestCoverage:
         result = answerable("logs", "coverage")
         assert result.code == 0
         assert result.out.splitlines() == [
-            "G-7F3K  2026-11-24 12:00 - 12:01  not received: 5  (record 4)",
+            "G-7F3K  2026-11-24 12:00 - 12:01  places where messages could not be fetched: 5  (record 4)",
             "-  2026-11-24 12:00  lost in a crash: 1  (record 6)",
             "G-2222  2026-11-26 12:00  could not be decrypted: 1  (record 12)",
             "The bot did not run from 2026-11-24 12:01 to 2026-11-25 12:00. What was posted meanwhile was fetched "

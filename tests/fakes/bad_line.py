@@ -1,0 +1,106 @@
+"""A bad line to a good homeserver: a proxy that hands on every request, but those a test has something else said to.
+
+Rules it keeps: what it hands on is the homeserver's own answer, byte for byte; what is said instead, the homeserver
+never hears of, unless the answer is `lost`: then it has done what was asked, and the asker does not learn it.
+"""
+
+import re
+from collections import deque
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from aiohttp import ClientSession, web
+from yarl import URL
+
+from tests.fakes.http_stub import Answer
+
+_FRAMING = frozenset({"host", "transfer-encoding", "connection", "keep-alive", "content-length"})  # of each hop
+
+
+@dataclass
+class Trouble:
+    """What requests get that match `pattern` ("GET /path?query", quoted as sent): the answers in turn, then the truth.
+
+    `always`: the last answer for good. `lost`: the homeserver does what is asked first.
+    """
+
+    pattern: str
+    answers: deque[Answer] = field(default_factory=deque)
+    always: bool = False
+    lost: bool = False
+    met: int = 0
+
+    def next(self, asked: str) -> Answer | None:
+        """What is said to this request, if anything but the truth."""
+        if not self.answers or not re.search(self.pattern, asked):
+            return None
+        self.met += 1
+        return self.answers[0] if self.always and len(self.answers) == 1 else self.answers.popleft()
+
+
+class BadLine:
+    """Use as ``async with BadLine(url) as line``; `line.url` is its address."""
+
+    def __init__(self, to: str) -> None:
+        self.url = ""
+        self._to = to
+        self._troubles: list[Trouble] = []
+        self._runner: web.ServerRunner | None = None
+        self._session: ClientSession | None = None
+
+    def trouble(self, pattern: str, *answers: Answer, always: bool = False, lost: bool = False) -> Trouble:
+        """From now on, say this to what matches."""
+        found = Trouble(pattern, deque(answers), always, lost)
+        self._troubles.append(found)
+        return found
+
+    def clear(self) -> None:
+        """From now on, hand everything on."""
+        self._troubles.clear()
+
+    async def __aenter__(self) -> Self:
+        self._session = ClientSession(auto_decompress=False)
+        self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.url = "http://{}:{}".format(*self._runner.addresses[0][:2])
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._runner is not None
+        assert self._session is not None
+        await self._session.close()
+        await self._runner.cleanup()
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        asked = f"{request.method} {request.raw_path}"
+        for trouble in self._troubles:
+            if (answer := trouble.next(asked)) is not None:
+                if trouble.lost:
+                    await self._handed_on(request)
+                return await _said(request, answer)
+        return await self._handed_on(request)
+
+    async def _handed_on(self, request: web.BaseRequest) -> web.StreamResponse:
+        assert self._session is not None
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in _FRAMING}
+        url = URL(self._to + request.raw_path, encoded=True)
+        body = await request.read()
+        async with self._session.request(request.method, url, data=body, headers=headers) as truth:
+            told = {name: value for name, value in truth.headers.items() if name.lower() not in _FRAMING}
+            return web.Response(status=truth.status, body=await truth.read(), headers=told)
+
+
+async def _said(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+    if not answer.cut:
+        return web.Response(status=answer.status, body=answer.payload(), headers=answer.headers)
+    response = web.StreamResponse(status=answer.status, headers=answer.headers)
+    response.content_length = len(answer.payload()) + 100
+    await response.prepare(request)
+    await response.write(answer.payload())
+    assert request.transport is not None
+    request.transport.close()
+    return response
