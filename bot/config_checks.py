@@ -66,11 +66,16 @@ def problems_across(root: type[BaseModel], data: Mapping[str, Any], known: Seque
         *oidc_problems(data),
         *email_problems(data),
         *_names(data),
-        *(problem for place, rule in _rules(sound) for problem in _rule(place, rule)),
+        *rule_problems(sound),
     ]
     # A setting that is spoilt was replaced by its default: no ground to compare another with.
     guessed = {p.place[0] for p in spoilt if p.place and not p.key.startswith("unknown.")}
     return blunt + [p for p in found if p.key not in _COMPARISONS or not guessed & {p.place[0], *_COMPARED_WITH}]
+
+
+def rule_problems(data: Mapping[str, Any]) -> list[Problem]:
+    """What no type can state of the rules in `data`."""
+    return [problem for place, rule in _rules(data) for problem in _rule(place, rule)]
 
 
 def _without(data: Mapping[str, Any], places: Iterable[Place]) -> dict[str, Any]:

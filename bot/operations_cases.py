@@ -24,6 +24,7 @@ from storage import views
 from .clock import Clock
 from .control import Progress
 from .pipeline import Pipeline
+from .rules_of_rooms import policy_for
 
 OUTCOMES = {"uphold": "upheld", "dismiss": "dismissed"}
 # What an operator can say was broken outside the bot.
@@ -69,7 +70,7 @@ class CaseOperations:
             decided_by=decider,
             reason=reason,
             context=await self._pipeline.knowledge.context(db, room, case.subject, self._clock()),
-            policy=self._policy,
+            policy=await policy_for(db, self._policy, room, case.rule),
             on=-1,
         )
         if fault := str(asked.get("fault") or ""):

@@ -46,6 +46,7 @@ from moderation.facts import (
 from moderation.ids import EventId, GroupCode, PersonId, RoomId, UserId
 from moderation.judge import judge
 from moderation.pace import is_held_back, pace
+from moderation.room_rules import compiled
 from moderation.statements import given, statement, to_be_stated
 from storage import outbox, views
 from storage.database import Database
@@ -297,7 +298,8 @@ class Pipeline:
         if not isinstance(event, Unreadable) and event.late >= 0:  # keys come in heaps: that is no flood
             context = replace(context, recent_ms=())
         context = await self._paced(turn, event, context)
-        judged = judge(event, context, self.settings.policy, self.settings.rules, index)
+        rules = (*self.settings.rules, *compiled(room.rules, self.settings.policy))
+        judged = judge(event, context, self.settings.policy, rules, index)
         if isinstance(event, MessagePosted) and event.late < 0 and not is_held_back(judged):
             self.knowledge.stands(event)
         actions = (*asked.actions, *changed.actions, *self._files(event, room, index))

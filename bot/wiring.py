@@ -197,6 +197,7 @@ def make_pipeline(
             partial(words_of, stores.journal),
             config.bot.timezone,
             stores.asking,
+            rules,
         ),
         wake,
     )

@@ -25,6 +25,7 @@ from .actions import (
     Offer,
     PostCard,
     Redact,
+    Say,
     Tell,
     TellAbove,
     TellDesk,
@@ -48,6 +49,7 @@ from .facts import (
     Fact,
     PersonVerified,
     RoleChanged,
+    RoomRuleChanged,
     RosterChanged,
     SanctionEnded,
     SanctionExtended,
@@ -195,6 +197,13 @@ def _(fact: SanctionEnded, rooms_of: RoomsOf) -> Iterator[Action]:
             yield InviteBack(room=room, subject=fact.subject, n=fact.n)
         if fact.kind == "demote":
             yield TellDesk(room=room, n=fact.n, lines=(line("desk.restored", who=Who(fact.subject)),))
+
+
+@_follow.register
+def _(fact: RoomRuleChanged, _rooms_of: RoomsOf) -> Iterator[Action]:
+    assert fact.room is not None
+    key = "rules.added" if fact.step == "added" else "rules.removed"
+    yield Say(room=fact.room, lines=(line(key, rule=RuleText(fact.rule)),))
 
 
 @_follow.register

@@ -41,6 +41,7 @@ class RoomView:
     notice: EventId | None = None  # the event that told members what is recorded
     asked: int = 0  # since when it asks to be verified as it does now
     slow: Slow | None = None
+    rules: tuple[str, ...] = ()  # of its own, as recorded (`room_rules.py`)
 
     @property
     def active(self) -> bool:

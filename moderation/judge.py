@@ -63,17 +63,22 @@ def _by_rules(
     event: Received, context: Context, policy: Policy, rules: Sequence[CompiledRule], on: int
 ) -> tuple[Fact, ...]:
     assert isinstance(event, MessagePosted | MembershipChanged | StateChanged)
+    hits = broken(event, context, rules)
+    if not hits:
+        return ()
+    found = tuple(_found(settings, hit, event, on) for settings, hit in hits)
+    gravest, _ = max(hits, key=lambda pair: GRADES.index(pair[0].grade))
+    return (*found, *_case(gravest, event, context, policy, on))
+
+
+def broken(event: Judged, context: Context, rules: Sequence[CompiledRule]) -> list[tuple[RuleSettings, Hit]]:
+    """The rules of these that `event` breaks, and how."""
     view = View(recent_ms=context.recent_ms, bot=context.bot)
-    broken = [
+    return [
         (rule.settings, hit)
         for rule in rules
         if _applies(rule.settings, context) and (hit := rule.check.check(event, view)) is not None
     ]
-    if not broken:
-        return ()
-    found = tuple(_found(settings, hit, event, on) for settings, hit in broken)
-    gravest, _ = max(broken, key=lambda pair: GRADES.index(pair[0].grade))
-    return (*found, *_case(gravest, event, context, policy, on))
 
 
 def _is_judged(event: Received, context: Context) -> bool:

@@ -151,11 +151,14 @@ class DutySettings(Settings):
 
 
 class RoomSettings(Settings):
-    """What a group itself can lose when its cases are neglected, and after how long."""
+    """What a group itself can lose when its cases are neglected, and after how long; what its people may set."""
 
     rectify_within: Duration = 72 * HOUR_MS  # then posting is suspended
     suspend_for: Duration = 7 * DAY_MS  # then the operator is asked again
     close_after_suspension: bool = False  # then the group is closed, without being asked for
+    own_rules: Annotated[int, Field(ge=0, le=200)] = 20  # so many rules of its own may a room have; 0: none
+    own_rules_class: Grade = "moderate"  # the gravest class that such a rule can have
+    own_rules_terms: Annotated[int, Field(ge=1, le=10_000)] = 100  # words, patterns or domains in one of them
 
 
 class CapSettings(Settings):

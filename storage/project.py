@@ -47,6 +47,7 @@ from moderation.facts import (
     Reported,
     RoleChanged,
     RoomEntered,
+    RoomRuleChanged,
     RoomStateChanged,
     RosterChanged,
     SanctionEnded,
@@ -555,6 +556,16 @@ async def _(fact: LanguageChosen, db: AsyncConnection, _index: int, _at_ms: int)
 
 
 @project.register
+async def _(fact: RoomRuleChanged, db: AsyncConnection, index: int, at_ms: int) -> None:
+    r = t.room_rules.c
+    key = (r.room == fact.room, r.name == fact.rule, r.ended == 0)
+    await db.execute(update(t.room_rules).where(*key).values(ended=max(at_ms, 1)))
+    if fact.step == "added" and fact.settings:
+        values = {"room": fact.room, "name": fact.rule, "settings": fact.settings, "by": fact.by}
+        await db.execute(insert(t.room_rules).values(record=index, at=at_ms, **values))
+
+
+@project.register
 async def _(fact: Held, db: AsyncConnection, _index: int, _at_ms: int) -> None:
     key = (t.holds.c.room == fact.room, t.holds.c.user == fact.subject, t.holds.c.what == fact.what)
     if fact.step == "released":
@@ -650,6 +661,7 @@ async def _(fact: RecordsPurged, db: AsyncConnection, _index: int, at_ms: int) -
     await db.execute(delete(t.credit).where(t.credit.c.record < below))
     await db.execute(delete(t.sanctions).where(t.sanctions.c.record < below, t.sanctions.c.ended > 0))
     await db.execute(delete(t.verifications).where(t.verifications.c.record < below, t.verifications.c.until < at_ms))
+    await db.execute(delete(t.room_rules).where(t.room_rules.c.record < below, t.room_rules.c.ended > 0))
     for table in (t.requests, t.pointed):
         await db.execute(delete(table).where(table.c.record < below))
 

@@ -282,6 +282,20 @@ dossier_steps = Table(
 )
 Index("dossier_steps_by_dossier", dossier_steps.c.dossier)
 
+# Rules that rooms have of their own; what was removed is kept as long as its record: cases rest on it.
+room_rules = Table(
+    "room_rules",
+    metadata,
+    Column("record", Integer, primary_key=True),
+    Column("room", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("settings", Text, nullable=False),  # JSON
+    Column("by", String, nullable=False, server_default=""),
+    Column("at", Integer, nullable=False),
+    Column("ended", Integer, nullable=False, server_default="0"),
+)
+Index("room_rules_by_room", room_rules.c.room, room_rules.c.ended)
+
 evidence = Table(
     "evidence",
     metadata,

@@ -1,10 +1,12 @@
 """`answerable rooms`: the rooms the bot serves, how well it can, and what is in force against them.
 
 ``--json``: a list of objects with the keys `code`, `room`, `name`, `purpose`, `condition`, `language`,
-`members` (joined), `open_cases`, `measures` (objects with `kind`, `until` (0: no end), `basis`, `case`).
+`members` (joined), `open_cases`, `measures` (objects with `kind`, `until` (0: no end), `basis`, `case`, `every`
+(milliseconds, of slow mode)), `rules` (its own: objects with `name`, `by`, `since`, `settings` as in `[[rules]]`).
 Left to others: ordering and lifting measures (`rooms_measures.py`).
 """
 
+from json import loads as parsed
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -81,7 +83,20 @@ async def _rooms(db: "AsyncConnection", _config: "Config") -> list[dict[str, Any
     columns = (t.rooms.c[key] for key in KEYS[:-2])
     query = select(*columns, joined.label("members"), pending.label("open_cases")).order_by(t.rooms.c.entered)
     in_force = await _measures(db)
-    return [{**as_dict(row), "measures": in_force.get(row.room, [])} for row in await db.execute(query)]
+    return [
+        {**as_dict(row), "measures": in_force.get(row.room, []), "rules": await _rules(db, row.room)}
+        for row in (await db.execute(query)).all()
+    ]
+
+
+async def _rules(db: "AsyncConnection", room: str) -> list[dict[str, Any]]:
+    from moderation.ids import RoomId
+    from storage import views
+
+    return [
+        {"name": each.name, "by": each.by, "since": each.at, "settings": parsed(each.settings)}
+        for each in await views.rules_of_room(db, RoomId(room))
+    ]
 
 
 async def _measures(db: "AsyncConnection") -> dict[str, list[dict[str, Any]]]:
@@ -91,6 +106,6 @@ async def _measures(db: "AsyncConnection") -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for each in await views.all_in_force(db):
         if each.kind in OF_ROOMS:
-            measure = {"kind": each.kind, "until": each.until, "basis": each.basis, "case": each.n}
+            measure = {"kind": each.kind, "until": each.until, "basis": each.basis, "case": each.n, "every": each.every}
             found.setdefault(str(each.room), []).append(measure)
     return found

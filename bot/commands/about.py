@@ -80,7 +80,7 @@ async def who(call: Call) -> Reply:
 
 async def rules(call: Call) -> Reply:
     """The rules that hold here."""
-    names = [rule for rule in call.policy.rules if _applies(rule.rooms, call)]
+    names = [rule for rule in call.policy.rules if applies(rule.rooms, call)]
     if not names:
         return Reply((line("rules.none", room=RoomName(call.group.room)),))
     lines = [line("rules.head", room=RoomName(call.group.room))]
@@ -91,7 +91,8 @@ async def rules(call: Call) -> Reply:
     return Reply(tuple(lines))
 
 
-def _applies(globs: tuple[str, ...], call: Call) -> bool:
+def applies(globs: tuple[str, ...], call: Call) -> bool:
+    """Whether a rule for these rooms holds in the one asked about."""
     return any(fnmatchcase(name, glob) for glob in globs for name in (call.group.room, call.group.code))
 
 

@@ -4,7 +4,7 @@ A command declares what it needs and gets only this. It returns facts and lines;
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,6 +14,7 @@ from moderation.context import Context, RoomView
 from moderation.events import MessagePosted, ReactionGiven
 from moderation.facts import Fact
 from moderation.ids import RoomId, UserId
+from moderation.judge import CompiledRule
 from moderation.notices import Line
 from moderation.orders import Order
 from moderation.policy import Policy
@@ -58,6 +59,8 @@ class Call:
     words: Words
     zone: str  # the time zone of this deployment
     verification: Asking | None = None  # None: there is no identity store
+    configured: Policy = field(default_factory=Policy)  # the operator's; `policy` has the room's own rules too
+    rules: tuple[CompiledRule, ...] = ()  # those of the configuration, ready to look at events
 
     @property
     def caller(self) -> UserId:

@@ -17,6 +17,7 @@ from storage import views
 
 from ..card_lines import card_lines, note_lines, read_card
 from ..report_lines import report_lines
+from ..rules_of_rooms import policy_for
 from ..statement_lines import statement_lines
 from .call import Call, Command, Reply
 from .rights import must_manage
@@ -185,7 +186,7 @@ async def _decide(call: Call, what: str, n: int = 0) -> Reply:
         decided_by=row.by,
         reason=reason,
         context=await call.context(found.subject),
-        policy=call.policy,
+        policy=await policy_for(call.db, call.configured, call.group, found.rule),
         on=call.on,
     )
     if fault:

@@ -43,6 +43,7 @@ class Given:
     duration_ms: int | None = None
     word: str = ""
     reason: str = ""
+    text: str = ""  # all that is left, however long
 
 
 def read(event: MessagePosted, prefix: str) -> Spoken | None:
@@ -75,6 +76,9 @@ def bind(spec: str, words: tuple[str, ...], *, replied_to: UserId | None = None)
         if name == "reason":
             values["reason"] = _reason(" ".join(left))
             left = []
+            continue
+        if name == "text":
+            values["text"], left = " ".join(left), []
             continue
         value = _take(name, left, optional)
         if value is None and name == "user":

@@ -13,9 +13,11 @@ from moderation.context import RoomView
 from moderation.errors import Refused
 from moderation.events import MessagePosted, ReactionGiven, Received
 from moderation.ids import GroupCode, UserId
+from moderation.judge import CompiledRule
 from moderation.notices import Code, Line, Phrase, line
 from moderation.policy import Policy
 from moderation.responsibility import is_operator
+from moderation.room_rules import with_own
 from storage import views
 
 from ..knowledge import Knowledge
@@ -45,6 +47,7 @@ class Commands:
         words: Words,
         zone: str,
         verification: Asking | None = None,
+        rules: tuple[CompiledRule, ...] = (),
     ) -> None:
         self._knowledge = knowledge
         self._policy = policy
@@ -53,6 +56,7 @@ class Commands:
         self._words = words
         self._zone = zone
         self._verification = verification
+        self._rules = rules
         self._hush = verification.hush if verification is not None else Hush(prefix)
 
     def asks(self, event: MessagePosted | ReactionGiven) -> bool:
@@ -224,13 +228,15 @@ class Commands:
             group=group,
             given=given,
             on=on,
-            policy=self._policy,
+            policy=with_own(self._policy, group.rules),
             knowledge=self._knowledge,
             prefix=self._prefix,
             bot=self._bot,
             words=self._words,
             zone=self._zone,
             verification=self._verification,
+            configured=self._policy,
+            rules=self._rules,
         )
 
     def _answer(self, call: Call, reply: Reply) -> Answer:
@@ -258,6 +264,13 @@ _ABOUT_WORDS = (
     "error.hours",
     "error.too-long",
     "error.redact.reply",
+    "error.rule.what",
+    "error.rule.name",
+    "error.rule.kind",
+    "error.rule.word",
+    "error.rule.near-word",
+    "error.rule.quote",
+    "error.rule.nothing",
     "error.report.link",
     "error.report.reply",
 )

@@ -1,6 +1,6 @@
 """COMMANDS: every command by its names. Data to read; nothing registers itself by being imported."""
 
-from . import about, cases, credit, duty, measures, own, people, report, room, verify
+from . import about, cases, credit, duty, measures, own, people, report, room, rule, verify
 from .call import Command
 
 
@@ -17,6 +17,7 @@ def _table() -> dict[str, Command]:
         *verify.COMMANDS,
         *measures.COMMANDS,
         *room.COMMANDS,
+        *rule.COMMANDS,
     )
     for command in (about.help_with(table), *rows):
         for name in (command.name, *command.aliases):

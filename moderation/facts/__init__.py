@@ -74,6 +74,9 @@ from .sanctions import (
     SanctionKind,
     SanctionStarted,
 )
+from .settings import (
+    RoomRuleChanged,
+)
 from .tasks import (
     TaskDone,
     TaskKind,
@@ -130,6 +133,7 @@ FACTS: tuple[type[Fact], ...] = (
     NotRead,
     ActionTaken,
     PolicyChanged,
+    RoomRuleChanged,
     BotStarted,
     BotStopped,
 )
@@ -184,6 +188,7 @@ __all__ = [
     "Reported",
     "RoleChanged",
     "RoomEntered",
+    "RoomRuleChanged",
     "RoomStateChanged",
     "RosterChanged",
     "SanctionEnded",

@@ -329,9 +329,15 @@ KINDS: dict[str, Kind] = {
         },
     ),
     "rules": Kind(
-        "The policy changed: its rules, or any of its numbers.",
-        {"digest": _word("first half of the SHA-256 of the policy"), "on": _ON},
-        {"policy": "the whole policy as JSON"},
+        "The policy changed: its rules, or any of its numbers. Or a room has a rule of its own (added, removed).",
+        {
+            "digest": _word("first half of the SHA-256 of the policy"),
+            "what": _word("room: a room's own rule"),
+            "step": _word("of a room's own rule: added or removed"),
+            "rule": _RULE,
+            "on": _ON,
+        },
+        {**_SUBJECT, "policy": "the whole policy as JSON", "settings": "a room's own rule as JSON"},
     ),
     "access": Kind(
         "Somebody read other people's content at the command line; identity: what a person proved about themselves.",

@@ -81,6 +81,11 @@ from .reports import (
     reporters_of,
     reports_of,
 )
+from .room_rules import (
+    RoomRule,
+    rule_of_room,
+    rules_of_room,
+)
 from .rooms import (
     RoomNumbers,
     active_groups,
@@ -137,6 +142,7 @@ __all__ = [
     "PersonInRoom",
     "Report",
     "RoomNumbers",
+    "RoomRule",
     "accounts_of",
     "accounts_of_all",
     "active_groups",
@@ -215,6 +221,8 @@ __all__ = [
     "room_numbers",
     "room_view",
     "roster_of",
+    "rule_of_room",
+    "rules_of_room",
     "sanctions_due",
     "sanctions_in",
     "sanctions_of",

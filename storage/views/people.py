@@ -212,6 +212,7 @@ async def everybody(db: AsyncConnection) -> frozenset[str]:
         t.reports.c.by,
         t.away.c.user,
         t.rosters.c.user,
+        t.room_rules.c.by,
         t.tasks.c.subject,
         t.pointed.c.user,
         t.dossiers.c.subject,

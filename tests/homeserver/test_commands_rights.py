@@ -64,6 +64,7 @@ MANAGERS = {
     "back {code}": "away.back",
     "readonly {code}": "error.missing.duration",
     "slow {code}": "error.pace.missing",
+    "rule {code}": "room-rule.head",
     "close {code}": "error.right.close",
     "reopen {code}": "error.right.reopen",
 }

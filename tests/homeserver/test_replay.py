@@ -28,6 +28,7 @@ TABLES = (
     "reports",
     "away",
     "rosters",
+    "room_rules",
     "tasks",
     "dossiers",
     "dossier_steps",
@@ -110,6 +111,9 @@ async def _a_long_story(scene: Scene) -> None:
     await ask(first, bot, room, f"!vouch {ann.user}")
     await ask(first, bot, room, f"!mute {ben.user} 1h one hour")
     await ask(owner, bot, room, "!lang zh room")
+    await ask(first, bot, scene.desk, '!rule add no-ads terms "buy now" minor redact manager')
+    await ask(first, bot, scene.desk, '!rule add odd pattern "o{9}" none')
+    await ask(owner, bot, scene.desk, "!rule remove odd")
     direct = await open_direct(cid, bot)
     await ask(cid, bot, direct, "!lang en")
 

@@ -1,0 +1,142 @@
+"""rule list, add, remove, test: the rules of a room, and those that its managers write themselves.
+
+Rules kept here: a rule is checked as one in the configuration is, and told with the same words; the operator's rules
+are not changed from here, and the operator says how many and how grave a room's own may be; what a rule would do is
+tried where nothing is judged: a group is no place for what one wants kept out of it. Left to others: reading what was
+written (`rule_words.py`), when rules hold (`moderation/room_rules.py`).
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from moderation.errors import Refused
+from moderation.events import MessagePosted, Text
+from moderation.facts import RoomRuleChanged
+from moderation.judge import broken
+from moderation.notices import Code, Line, Moment, Phrase, RoomName, RuleText, Who, line
+from moderation.policy import GRADES, RuleSettings
+from moderation.room_rules import compiled, recorded, settings_of
+from storage import views
+from storage.views import RoomRule
+
+from ..rule_checks import checked
+from .about import applies
+from .call import Call, Command, Reply
+from .rule_words import written
+
+MAX_SHOWN = 12  # values of one rule
+
+
+async def rule(call: Call) -> Reply:
+    """One of the four, or the list."""
+    what = call.given.word.lower() or "list"
+    run = _WHAT.get(what)
+    if run is None:
+        raise Refused("error.rule.what", given=what[:40])
+    return await run(call)
+
+
+async def _list(call: Call) -> Reply:
+    if call.given.text:
+        raise Refused("error.superfluous", words=call.given.text[:60])
+    own = await views.rules_of_room(call.db, call.group.room)
+    taken = {each.name for each in call.configured.rules}
+    lines = [_fields("room-rule.operators", each) for each in call.configured.rules if applies(each.rooms, call)]
+    lines += [each for kept in own for each in _own(kept, call, overruled=kept.name in taken)]
+    if not lines:
+        return Reply((line("room-rule.none", room=RoomName(call.group.room)),), private=True)
+    return Reply((line("room-rule.head", room=RoomName(call.group.room)), *lines), private=True)
+
+
+def _own(kept: RoomRule, call: Call, *, overruled: bool) -> tuple[Line, ...]:
+    if overruled or not call.configured.groups.own_rules:
+        return (line("room-rule.overruled" if overruled else "room-rule.off", rule=RuleText(kept.name)),)
+    settings = settings_of(kept.settings, call.configured.groups.own_rules_class)
+    return (
+        _fields("room-rule.own", settings),
+        line("room-rule.by", by=Who(kept.by), when=Moment(kept.at), values=_values(settings)),
+    )
+
+
+async def _add(call: Call) -> Reply:
+    if not call.configured.groups.own_rules:
+        raise Refused("error.rule.off")
+    found, problems = checked(raw := written(call.given.text))
+    if found is None:
+        said = (line(f"config.{each.key}", **each.fields) for each in problems)  # type: ignore[arg-type]
+        return Reply((line("room-rule.wrong", rule=Code(str(raw["name"])[:40])), *said), private=True)
+    await _must_fit(call, found)
+    added = RoomRuleChanged(
+        room=call.group.room, on=call.on, step="added", rule=found.name, by=call.caller, settings=recorded(found)
+    )
+    done = _fields("room-rule.added", found)
+    return Reply((done, line("room-rule.next", rule=Code(found.name))), (added,), call.gone(), private=True)
+
+
+async def _must_fit(call: Call, found: RuleSettings) -> None:
+    """Raise `Refused` where the operator allows less, or the name is taken."""
+    limits, own = call.configured.groups, await views.rules_of_room(call.db, call.group.room)
+    if any(each.name == found.name for each in call.configured.rules):
+        raise Refused("error.rule.operators-name", rule=Code(found.name))
+    if any(each.name == found.name for each in own):
+        raise Refused("error.rule.there", rule=Code(found.name))
+    if len(own) >= limits.own_rules:
+        raise Refused("error.rule.many", limit=limits.own_rules)
+    if len(_listed(found)) > limits.own_rules_terms:
+        raise Refused("error.rule.long", count=len(_listed(found)), limit=limits.own_rules_terms)
+    if GRADES.index(found.grade) > GRADES.index(limits.own_rules_class):
+        heaviest = Phrase(f"grade.{limits.own_rules_class}")
+        raise Refused("error.rule.class", heaviest=heaviest, typed=Code(limits.own_rules_class))
+
+
+async def _remove(call: Call) -> Reply:
+    name = call.given.text.strip().lower()
+    if not name:
+        raise Refused("error.rule.name")
+    if name not in {each.name for each in await views.rules_of_room(call.db, call.group.room)}:
+        operators = any(each.name == name for each in call.configured.rules)
+        raise Refused("error.rule.operators" if operators else "error.rule.none", rule=Code(name[:40]))
+    gone = RoomRuleChanged(room=call.group.room, on=call.on, step="removed", rule=name, by=call.caller)
+    return Reply((line("room-rule.removed", rule=RuleText(name)),), (gone,), call.gone(), private=True)
+
+
+async def _test(call: Call) -> Reply:
+    if call.here.purpose == "group":
+        raise Refused("error.rule.test-here", room=call.group.room)
+    if not call.given.text.strip():
+        raise Refused("error.rule.nothing")
+    assert isinstance(call.event, MessagePosted)
+    text = replace(call.event, texts=(Text("body", call.given.text),), media=None, mentions=frozenset(), replaces=None)
+    rules = (*call.rules, *compiled(call.group.rules, call.configured))
+    hits = broken(text, await call.context(call.caller), rules)
+    where = RoomName(call.group.room)
+    lines = [line("room-rule.test", room=where)] if hits else [line("room-rule.test-none", room=where)]
+    lines += [_fields("room-rule.hit", settings, matched=hit.matched) for settings, hit in hits]
+    return Reply((*lines, line("room-rule.test-foot")), private=True)
+
+
+def _fields(key: str, rule: RuleSettings, matched: str = "") -> Line:
+    return line(
+        key,
+        rule=RuleText(rule.name),
+        kind=Phrase(f"rule-kind.{rule.kind}"),
+        grade=Phrase(f"grade.{rule.grade}"),
+        measure=Phrase(f"rule-measure.{rule.measure}"),
+        decides=Phrase(f"rule-decides.{rule.decide}"),
+        matched=matched,
+    )
+
+
+def _values(rule: RuleSettings) -> str:
+    values = _listed(rule)
+    return ", ".join(values[:MAX_SHOWN]) + (" …" if len(values) > MAX_SHOWN else "")
+
+
+def _listed(rule: RuleSettings) -> tuple[str, ...]:
+    """What makes the rule, of the kinds that can be written in chat."""
+    return tuple(value for name in ("terms", "patterns", "allow", "deny") for value in getattr(rule, name, ()))
+
+
+_WHAT: dict[str, Callable[[Call], Awaitable[Reply]]] = {"list": _list, "add": _add, "remove": _remove, "test": _test}
+
+COMMANDS = (Command("rule", "manager", "word? text*", rule),)

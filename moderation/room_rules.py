@@ -1,0 +1,61 @@
+"""The rules that a room has of its own, written by its managers, beside the operator's. docs/model.md, "Rules".
+
+Rules this module keeps: an operator's rule of the same name holds instead; a room's rule never weighs more than the
+operator allows now, whatever was allowed when it was written; equal settings are read and compiled once. A rule is
+known by its settings as they were recorded (JSON), so that a replay judges by what was in force.
+Pure. Left to others: writing them by chat (`bot/commands/rule.py`), checking them (`bot/rule_checks.py`), keeping them.
+"""
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+from pydantic import TypeAdapter
+
+from .judge import CompiledRule
+from .policy import GRADES, Grade, Policy, RuleSettings
+from .rules.compile import compile_rule
+
+BY_CHAT = ("terms", "links", "pattern")  # the kinds that can be written in a message
+MANY = 4_096  # rules kept ready
+
+_SETTINGS: TypeAdapter[RuleSettings] = TypeAdapter(RuleSettings)
+
+
+def recorded(rule: RuleSettings) -> str:
+    """A rule as it is recorded."""
+    return rule.model_dump_json(by_alias=True)
+
+
+def own_rules(texts: Iterable[str], policy: Policy) -> tuple[RuleSettings, ...]:
+    """The rules of a room that hold under the operator's `policy`."""
+    if not policy.groups.own_rules:
+        return ()
+    taken = {rule.name for rule in policy.rules}
+    found = (settings_of(text, policy.groups.own_rules_class) for text in texts)
+    return tuple(rule for rule in found if rule.name not in taken)
+
+
+def compiled(texts: Iterable[str], policy: Policy) -> tuple[CompiledRule, ...]:
+    """The same, ready to look at events."""
+    return tuple(_compiled(recorded(rule)) for rule in own_rules(texts, policy))
+
+
+def with_own(policy: Policy, texts: tuple[str, ...]) -> Policy:
+    """The policy as it holds in a room with these rules of its own."""
+    own = own_rules(texts, policy)
+    return policy.model_copy(update={"rules": (*policy.rules, *own)}) if own else policy
+
+
+@lru_cache(MANY)
+def settings_of(text: str, heaviest: Grade = "severe") -> RuleSettings:
+    """The rule that was recorded so, of at most this class."""
+    rule = _SETTINGS.validate_json(text)
+    if GRADES.index(rule.grade) <= GRADES.index(heaviest):
+        return rule
+    return rule.model_copy(update={"grade": heaviest})
+
+
+@lru_cache(MANY)
+def _compiled(text: str) -> CompiledRule:
+    rule = settings_of(text)
+    return CompiledRule(rule, compile_rule(rule))
