@@ -1,7 +1,8 @@
 """Once a day each desk is told what waits, in one message, instead of being told again and again.
 
-Rules kept here: at the hour of the configuration, in its time zone; a desk where nothing waits hears nothing; what was
-missed because the bot was down is made up for once. Left to others: saying it (`notify.py`), cards (`desk.py`).
+Rules kept here: at the hour of the configuration, in its time zone; a desk where nothing waits hears nothing, nor one
+whose owner wants none; what was missed because the bot was down is made up for once. Left to others: saying it
+(`notify.py`), cards (`desk.py`).
 """
 
 from datetime import datetime, timedelta
@@ -70,7 +71,7 @@ class Digester:
     async def _lines(self, db: AsyncConnection, group: RoomId) -> tuple[Line, ...]:
         rows = await views.waiting_cases(db, [group], MOST + 1)
         room = await views.room_view(db, group, self._pipeline.settings.bot)
-        if not rows or room is None:
+        if not rows or room is None or not room.choices.digest:
             return ()
         duty = await views.duty_of(db, room, self._policy.operators, self._clock())
         there = ", ".join(on_duty(duty, self._clock()))

@@ -64,7 +64,8 @@ class VerificationDue:
     async def _all(self, db: AsyncConnection, now: int) -> AsyncIterator[Facts]:
         async for facts in self._restored(db, now):
             yield facts
-        rooms = await views.active_groups(db) if v.anything(self._policy.verification) else ()
+        asked = v.anything(self._policy.verification) or await views.any_asks(db)
+        rooms = await views.active_groups(db) if asked else ()
         for name in rooms:
             room = await self._knowledge.room(db, name)
             if room is not None:

@@ -111,7 +111,8 @@ class RoomChanges:
         facts += await self._at_the_door(turn, index, event, room)
         if room.power.role(event.user) != "member":
             actions.append(KeepDesk(room=room.room))
-        if anything(self._policy.verification):  # since when they are known here is asked before they write
+        asked = anything(self._policy.verification) or room.choices.write
+        if asked:  # since when they are known here is looked at before they write
             await turn.flush()
             self._knowledge.moved(event.user)
         return Answer(facts, tuple(actions))

@@ -65,6 +65,7 @@ from .anchor import Anchorer, Closer
 from .anchor_outside import TimestampAnchorer, WitnessAnchorer
 from .catch_up import Rooms, catch_up, rebuild
 from .clock import Clock, wall_clock
+from .commands.call import Deployment
 from .commands.respond import Commands
 from .config import AnchorSettings, Config
 from .control import Control
@@ -198,6 +199,7 @@ def make_pipeline(
             config.bot.timezone,
             stores.asking,
             rules,
+            Deployment(config.bot.language, config.bot.digest),
         ),
         wake,
     )

@@ -20,6 +20,7 @@ from .actions import (
     EditCard,
     InviteBack,
     KeepDesk,
+    KeepLobby,
     Kick,
     LetIn,
     Offer,
@@ -50,6 +51,7 @@ from .facts import (
     PersonVerified,
     RoleChanged,
     RoomRuleChanged,
+    RoomSettingChanged,
     RosterChanged,
     SanctionEnded,
     SanctionExtended,
@@ -204,6 +206,17 @@ def _(fact: RoomRuleChanged, _rooms_of: RoomsOf) -> Iterator[Action]:
     assert fact.room is not None
     key = "rules.added" if fact.step == "added" else "rules.removed"
     yield Say(room=fact.room, lines=(line(key, rule=RuleText(fact.rule)),))
+
+
+@_follow.register
+def _(fact: RoomSettingChanged, _rooms_of: RoomsOf) -> Iterator[Action]:
+    assert fact.room is not None
+    if fact.setting != "verify":
+        return
+    yield Align(room=fact.room)  # who may come in
+    yield KeepLobby(room=fact.room)
+    if fact.value != "-":
+        yield Say(room=fact.room, lines=(line("set.said.verify", level=int(fact.value[0])), line("pointer.next")))
 
 
 @_follow.register

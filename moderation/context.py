@@ -11,7 +11,7 @@ from .credit import Entry
 from .facts import Asked, SanctionKind
 from .ids import CaseNumber, EventId, GroupCode, PersonId, RoomId, UserId
 from .levels import Method
-from .policy import CreditSettings, Grade
+from .policy import Below, CreditSettings, Grade
 from .power import Power
 
 Condition = Literal["joining", "announced", "observing", "protected", "left"]
@@ -24,6 +24,15 @@ class Slow:
 
     every: int
     since: int
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the owner of a room chose for it, beyond what the operator says."""
+
+    write: int = 0  # level that members are asked for
+    below: Below = "off"  # what happens below it
+    digest: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,7 @@ class RoomView:
     notice: EventId | None = None  # the event that told members what is recorded
     asked: int = 0  # since when it asks to be verified as it does now
     slow: Slow | None = None
+    choices: Choices = Choices()
     rules: tuple[str, ...] = ()  # of its own, as recorded (`room_rules.py`)
 
     @property

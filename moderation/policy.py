@@ -150,6 +150,9 @@ class DutySettings(Settings):
     away_at_most: Duration = 60 * DAY_MS
 
 
+Chosen = Literal["language", "verify", "digest"]  # what the owner of a room can choose for it
+
+
 class RoomSettings(Settings):
     """What a group itself can lose when its cases are neglected, and after how long; what its people may set."""
 
@@ -158,6 +161,7 @@ class RoomSettings(Settings):
     close_after_suspension: bool = False  # then the group is closed, without being asked for
     own_rules: Annotated[int, Field(ge=0, le=200)] = 20  # so many rules of its own may a room have; 0: none
     own_rules_class: Grade = "moderate"  # the gravest class that such a rule can have
+    owners_set: tuple[Chosen, ...] = ("language", "verify", "digest")
     own_rules_terms: Annotated[int, Field(ge=1, le=10_000)] = 100  # words, patterns or domains in one of them
 
 

@@ -31,9 +31,10 @@ Deed = Literal[
     "close",
     "reopen",
     "roster",
+    "set",
 ]
 _MANAGERS_DEEDS: frozenset[Deed] = frozenset({"warn", "vouch", "decide", "history", "language", "readonly", "slow"})
-_OWNERS_DEEDS: frozenset[Deed] = frozenset({"close", "reopen", "roster"})
+_OWNERS_DEEDS: frozenset[Deed] = frozenset({"close", "reopen", "roster", "set"})
 
 
 def is_operator(user: UserId, policy: Policy) -> bool:

@@ -12,10 +12,10 @@ Pure. Left to others: reading (`storage/views/verification.py`), when to look (`
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
-from .context import Context, InForce, PersonView, Proof, RoomView
+from .context import Choices, Context, InForce, PersonView, Proof, RoomView
 from .durations import DAY_MS, HOUR_MS
 from .events import MessagePosted, Received
 from .facts import CaseOpened, DoorAnswered, Fact, SanctionEnded, SanctionStarted, VerificationAsked
@@ -95,7 +95,20 @@ def asks(settings: VerificationSettings, *names: str) -> Asks:
 
 def asked_of(room: RoomView, policy: Policy) -> Asks:
     """What a room that is served asks for."""
-    return asks(policy.verification, room.room, room.code)
+    return with_choice(asks(policy.verification, room.room, room.code), room.choices)
+
+
+def with_choice(asked: Asks, chosen: Choices) -> Asks:
+    """What the operator asks for, and what the owner chose beyond it: of both, the more; never less."""
+    if not chosen.write:
+        return asked
+    stricter = asked.of_members and _strictness(asked) > _STRICTNESS.index(chosen.below)
+    return replace(
+        asked,
+        write=max(asked.write, chosen.write) if asked.of_members else chosen.write,
+        manage=asked.manage if asked.of_managers else 0,
+        below=asked.below if stricter else chosen.below,
+    )
 
 
 def anything(settings: VerificationSettings) -> bool:

@@ -48,6 +48,7 @@ from moderation.facts import (
     RoleChanged,
     RoomEntered,
     RoomRuleChanged,
+    RoomSettingChanged,
     RoomStateChanged,
     RosterChanged,
     SanctionEnded,
@@ -58,18 +59,19 @@ from moderation.facts import (
     TaskOpened,
     VerificationAsked,
 )
-from moderation.ids import UserId
+from moderation.ids import RoomId, UserId
 from moderation.own_rules import OVERDUE, UNVERIFIED
 from moderation.pace import ROOM_SLOW
 from moderation.persons import Link
 from moderation.policy import Policy, VerificationSettings
-from moderation.verification import asks
+from moderation.verification import Asks, asks, with_choice
 
 from . import anchored, linked_people
 from . import tables as t
 from .records.canonical import plain
 from .records.ranges import Ranges
 from .records.targets import Targets
+from .room_settings import choices_of
 
 ERA = "era"  # of the deployment: set once its log goes on from a backup
 CASES_FROM = "cases_from"  # the same: the least number of a new case
@@ -537,7 +539,8 @@ async def _asked_for_more(db: AsyncConnection, policy: str, at_ms: int) -> None:
         return
     groups = select(t.rooms.c.room, t.rooms.c.code).where(t.rooms.c.purpose == "group")
     for room, code in (await db.execute(groups)).all():
-        if asks(now, room, code).more_than(asks(was, room, code)):
+        chosen = await choices_of(db, room)
+        if with_choice(asks(now, room, code), chosen).more_than(with_choice(asks(was, room, code), chosen)):
             await db.execute(update(t.rooms).where(t.rooms.c.room == room).values(asked=at_ms))
 
 
@@ -563,6 +566,24 @@ async def _(fact: RoomRuleChanged, db: AsyncConnection, index: int, at_ms: int) 
     if fact.step == "added" and fact.settings:
         values = {"room": fact.room, "name": fact.rule, "settings": fact.settings, "by": fact.by}
         await db.execute(insert(t.room_rules).values(record=index, at=at_ms, **values))
+
+
+@project.register
+async def _(fact: RoomSettingChanged, db: AsyncConnection, index: int, at_ms: int) -> None:
+    s, room = t.room_settings.c, RoomId(fact.room or "")
+    before = await _asked_now(db, room)
+    await db.execute(delete(t.room_settings).where(s.room == room, s.setting == fact.setting))
+    if fact.value != "-":
+        values = {"setting": fact.setting, "value": fact.value, "record": index, "by": fact.by}
+        await db.execute(insert(t.room_settings).values(room=room, **values))
+    if (await _asked_now(db, room)).more_than(before):
+        await db.execute(update(t.rooms).where(t.rooms.c.room == room).values(asked=at_ms))
+
+
+async def _asked_now(db: AsyncConnection, room: RoomId) -> Asks:
+    code = await db.scalar(select(t.rooms.c.code).where(t.rooms.c.room == room))
+    policy = _verification_of(await db.scalar(select(t.meta.c.value).where(t.meta.c.key == "policy")))
+    return with_choice(asks(policy, room, str(code)), await choices_of(db, room))
 
 
 @project.register

@@ -296,6 +296,17 @@ room_rules = Table(
 )
 Index("room_rules_by_room", room_rules.c.room, room_rules.c.ended)
 
+# What the owners of rooms chose for them; what they did not choose, the configuration says.
+room_settings = Table(
+    "room_settings",
+    metadata,
+    Column("room", String, primary_key=True),
+    Column("setting", String, primary_key=True),  # verify | digest
+    Column("value", String, nullable=False),
+    Column("record", Integer, nullable=False),
+    Column("by", String, nullable=False, server_default=""),
+)
+
 evidence = Table(
     "evidence",
     metadata,

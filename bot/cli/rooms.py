@@ -2,7 +2,8 @@
 
 ``--json``: a list of objects with the keys `code`, `room`, `name`, `purpose`, `condition`, `language`,
 `members` (joined), `open_cases`, `measures` (objects with `kind`, `until` (0: no end), `basis`, `case`, `every`
-(milliseconds, of slow mode)), `rules` (its own: objects with `name`, `by`, `since`, `settings` as in `[[rules]]`).
+(milliseconds, of slow mode)), `rules` (its own: objects with `name`, `by`, `since`, `settings` as in `[[rules]]`),
+`chosen` (what its owner chose: setting and value, as in docs/records.md).
 Left to others: ordering and lifting measures (`rooms_measures.py`).
 """
 
@@ -82,11 +83,27 @@ async def _rooms(db: "AsyncConnection", _config: "Config") -> list[dict[str, Any
     )
     columns = (t.rooms.c[key] for key in KEYS[:-2])
     query = select(*columns, joined.label("members"), pending.label("open_cases")).order_by(t.rooms.c.entered)
-    in_force = await _measures(db)
+    in_force, chosen = await _measures(db), await _chosen(db)
     return [
-        {**as_dict(row), "measures": in_force.get(row.room, []), "rules": await _rules(db, row.room)}
+        {
+            **as_dict(row),
+            "measures": in_force.get(row.room, []),
+            "rules": await _rules(db, row.room),
+            "chosen": chosen.get(row.room, {}),
+        }
         for row in (await db.execute(query)).all()
     ]
+
+
+async def _chosen(db: "AsyncConnection") -> dict[str, dict[str, str]]:
+    from sqlalchemy import select
+
+    from storage import tables as t
+
+    found: dict[str, dict[str, str]] = {}
+    for row in await db.execute(select(t.room_settings)):
+        found.setdefault(row.room, {})[row.setting] = row.value
+    return found
 
 
 async def _rules(db: "AsyncConnection", room: str) -> list[dict[str, Any]]:

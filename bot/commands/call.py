@@ -43,6 +43,14 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class Deployment:
+    """What the configuration says for all rooms."""
+
+    language: str = "en"
+    digest: str = ""  # when desks are told what waits; "": never
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """A command and its surroundings."""
 
@@ -60,6 +68,7 @@ class Call:
     zone: str  # the time zone of this deployment
     verification: Asking | None = None  # None: there is no identity store
     configured: Policy = field(default_factory=Policy)  # the operator's; `policy` has the room's own rules too
+    deployment: Deployment = Deployment()
     rules: tuple[CompiledRule, ...] = ()  # those of the configuration, ready to look at events
 
     @property

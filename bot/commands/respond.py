@@ -25,7 +25,7 @@ from ..refusals import refusal_line
 from ..turn import Answer
 from ..verify.asking import Asking
 from ..verify.hush import NAME, Hush
-from .call import Call, Command, Reply, Words, answered, discreet
+from .call import Call, Command, Deployment, Reply, Words, answered, discreet
 from .cases import pressed
 from .parse import MAX_REASON, Given, Spoken, bind, case_number, is_command, read
 from .report import flag, reports
@@ -48,6 +48,7 @@ class Commands:
         zone: str,
         verification: Asking | None = None,
         rules: tuple[CompiledRule, ...] = (),
+        deployment: Deployment = Deployment(),  # noqa: B008 - frozen
     ) -> None:
         self._knowledge = knowledge
         self._policy = policy
@@ -57,6 +58,7 @@ class Commands:
         self._zone = zone
         self._verification = verification
         self._rules = rules
+        self._deployment = deployment
         self._hush = verification.hush if verification is not None else Hush(prefix)
 
     def asks(self, event: MessagePosted | ReactionGiven) -> bool:
@@ -236,6 +238,7 @@ class Commands:
             zone=self._zone,
             verification=self._verification,
             configured=self._policy,
+            deployment=self._deployment,
             rules=self._rules,
         )
 
@@ -264,6 +267,7 @@ _ABOUT_WORDS = (
     "error.hours",
     "error.too-long",
     "error.redact.reply",
+    "error.set",
     "error.rule.what",
     "error.rule.name",
     "error.rule.kind",

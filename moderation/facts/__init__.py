@@ -76,6 +76,7 @@ from .sanctions import (
 )
 from .settings import (
     RoomRuleChanged,
+    RoomSettingChanged,
 )
 from .tasks import (
     TaskDone,
@@ -134,6 +135,7 @@ FACTS: tuple[type[Fact], ...] = (
     ActionTaken,
     PolicyChanged,
     RoomRuleChanged,
+    RoomSettingChanged,
     BotStarted,
     BotStopped,
 )
@@ -189,6 +191,7 @@ __all__ = [
     "RoleChanged",
     "RoomEntered",
     "RoomRuleChanged",
+    "RoomSettingChanged",
     "RoomStateChanged",
     "RosterChanged",
     "SanctionEnded",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from ..ids import UserId
+from ..policy import Chosen
 from .base import Fact, person, unowned
 
 
@@ -18,3 +19,15 @@ class RoomRuleChanged(Fact):
     rule: str
     by: UserId = person()
     settings: str = unowned()  # JSON: what makes the rule; none where it is removed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomSettingChanged(Fact):
+    """The owner of a room chose something for it. `value` "-": what the operator says holds again."""
+
+    KIND: ClassVar[str] = "state"
+
+    what: Literal["setting"] = "setting"
+    setting: Chosen
+    value: str
+    by: UserId = person()

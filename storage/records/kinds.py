@@ -164,9 +164,11 @@ KINDS: dict[str, Kind] = {
         {**_SUBJECT, "sha256": "hash of the file", "url": "its address"},
     ),
     "state": Kind(
-        "A room's settings changed (event), or how the bot serves it (entered, condition, language).",
+        "A room's settings changed (event), or how the bot serves it (entered, condition, language, setting).",
         {
-            "what": _word("event, entered, condition or language"),
+            "what": _word("event, entered, condition, language or setting"),
+            "setting": _word("what its owner chose: verify or digest"),
+            "value": _word("level and what happens below it; off; -: as the operator has it"),
             "code": _word("the room's group code"),
             "purpose": _word("group, desk, direct or lobby"),
             "served": _word("the group that a desk or a lobby serves"),

@@ -4,6 +4,10 @@ Rules kept here: all reads go through the connection given, so inside the writin
 been written. Left to others: keeping what was read (`bot/knowledge.py`), writing (`storage/project.py`).
 """
 
+from ..room_settings import (
+    any_asks,
+    choices_of,
+)
 from .accounts import (
     accounts_of,
     accounts_of_all,
@@ -150,6 +154,7 @@ __all__ = [
     "all_in_force",
     "all_rooms",
     "answers_for",
+    "any_asks",
     "assigned_to",
     "away_now",
     "below",
@@ -157,6 +162,7 @@ __all__ = [
     "case_view",
     "cases_of",
     "charged_for",
+    "choices_of",
     "closable_cases",
     "created_event",
     "demoted_unverified",

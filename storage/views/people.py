@@ -213,6 +213,7 @@ async def everybody(db: AsyncConnection) -> frozenset[str]:
         t.away.c.user,
         t.rosters.c.user,
         t.room_rules.c.by,
+        t.room_settings.c.by,
         t.tasks.c.subject,
         t.pointed.c.user,
         t.dossiers.c.subject,

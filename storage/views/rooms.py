@@ -12,6 +12,7 @@ from moderation.ids import EventId, GroupCode, RoomId, UserId
 from moderation.power import Power, founders
 
 from .. import tables as t
+from ..room_settings import choices_of
 from .room_rules import rules_of_room
 
 ACTIVE_GROUP = and_(t.rooms.c.purpose == "group", t.rooms.c.condition.in_(("observing", "protected")))
@@ -140,6 +141,7 @@ async def _room(db: AsyncConnection, row: Row[tuple[object, ...]], bot: UserId) 
         notice=EventId(row.notice) if row.notice else None,
         asked=row.asked,
         slow=await _slow(db, row.room) if row.purpose == "group" else None,
+        choices=await choices_of(db, RoomId(row.room)),
         rules=tuple(rule.settings for rule in await rules_of_room(db, RoomId(row.room))),
     )
 

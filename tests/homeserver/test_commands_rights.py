@@ -65,6 +65,7 @@ MANAGERS = {
     "readonly {code}": "error.missing.duration",
     "slow {code}": "error.pace.missing",
     "rule {code}": "room-rule.head",
+    "set {code}": "set.head",
     "close {code}": "error.right.close",
     "reopen {code}": "error.right.reopen",
 }

@@ -29,6 +29,7 @@ TABLES = (
     "away",
     "rosters",
     "room_rules",
+    "room_settings",
     "tasks",
     "dossiers",
     "dossier_steps",
@@ -114,6 +115,7 @@ async def _a_long_story(scene: Scene) -> None:
     await ask(first, bot, scene.desk, '!rule add no-ads terms "buy now" minor redact manager')
     await ask(first, bot, scene.desk, '!rule add odd pattern "o{9}" none')
     await ask(owner, bot, scene.desk, "!rule remove odd")
+    await ask(owner, bot, scene.desk, "!set digest off")
     direct = await open_direct(cid, bot)
     await ask(cid, bot, direct, "!lang en")
 

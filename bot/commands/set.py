@@ -1,0 +1,121 @@
+"""set: what the owner of a room chooses for it, within what the operator allows; alone, what holds and who says so.
+
+Rules kept here: managers see the settings, owners change them; an owner asks for more than the operator does, never for
+less; a level that nobody can reach would keep everybody out, so it is refused. Left to others: what a setting brings.
+"""
+
+from collections.abc import Callable
+from typing import get_args
+
+from moderation.errors import Refused
+from moderation.facts import Fact, LanguageChosen, RoomSettingChanged
+from moderation.notices import Code, Line, Phrase, RoomName, line
+from moderation.policy import Below, Chosen
+from moderation.responsibility import require
+from moderation.verification import REACHES, asked_of, asks
+
+from ..messages.catalog import LANGUAGES
+from .call import Call, Command, Reply
+
+DEFAULT = ("default", "默认")
+SETTINGS: tuple[str, ...] = get_args(Chosen)
+_UNSET = "-"
+
+
+async def set_(call: Call) -> Reply:
+    """Show the settings, or choose one."""
+    name, words = call.given.word.lower(), call.given.text.lower().split()
+    if not name:
+        return Reply((line("set.head", room=RoomName(call.group.room)), *_shown(call), line("set.how")), private=True)
+    if name not in SETTINGS:
+        raise Refused("error.set.what", given=name[:40], known=Code(", ".join(SETTINGS)))
+    require("set", call.caller, call.group, call.policy)
+    if name not in call.configured.groups.owners_set:
+        raise Refused("error.set.operators", setting=Code(name))
+    if not words:
+        raise Refused("error.set.value", setting=Code(name))
+    fact = _SET[name](call, words)
+    return Reply((line(f"set.done.{name}", room=RoomName(call.group.room)),), (fact,), call.gone(), private=True)
+
+
+def _shown(call: Call) -> tuple[Line, ...]:
+    room, chosen = call.group, call.group.choices
+    asked = asked_of(room, call.configured)
+    return (
+        line(
+            "set.language",
+            value=Phrase(f"language.{room.language or call.deployment.language}"),
+            source=_source(room.language != ""),
+        ),
+        line(
+            "set.verify" if asked.of_members else "set.verify-not",
+            level=asked.write,
+            below=Phrase(f"set.below.{asked.below}"),
+            source=_source(chosen.write > 0),
+        ),
+        line(
+            "set.digest" if _digest(call) else "set.digest-not",
+            at=call.deployment.digest,
+            source=_source(not chosen.digest),
+        ),
+    )
+
+
+def _source(room: bool) -> Phrase:
+    return Phrase("set.source.room" if room else "set.source.config")
+
+
+def _digest(call: Call) -> bool:
+    return bool(call.deployment.digest) and call.group.choices.digest
+
+
+def _language(call: Call, words: list[str]) -> Fact:
+    wanted, *more = words
+    _nothing_more(more)
+    if wanted not in (*LANGUAGES, *DEFAULT):
+        raise Refused("error.language", given=wanted[:20], known=", ".join(LANGUAGES))
+    language = "" if wanted in DEFAULT else wanted
+    return LanguageChosen(room=call.group.room, on=call.on, language=language, by=call.caller)
+
+
+def _verify(call: Call, words: list[str]) -> Fact:
+    level, *more = words
+    if level in DEFAULT:
+        _nothing_more(more)
+        return _changed(call, "verify", _UNSET)
+    operators = asks(call.configured.verification, call.group.room, call.group.code)
+    reach = max((REACHES[method] for method in operators.methods), default=0)
+    if level not in ("1", "2", "3"):
+        raise Refused("error.set.level", given=level[:20])
+    if int(level) > reach:
+        raise Refused("error.set.reach", level=int(level), reach=int(reach))
+    below, *rest = more or ["remind" if operators.below == "off" else operators.below]
+    _nothing_more(rest)
+    known = [each for each in get_args(Below) if each != "off"]
+    if below not in known:
+        raise Refused("error.set.below", given=below[:20], known=Code(", ".join(known)))
+    return _changed(call, "verify", f"{level}-{below}")
+
+
+def _set_digest(call: Call, words: list[str]) -> Fact:
+    wanted, *more = words
+    _nothing_more(more)
+    if wanted not in ("on", "off", *DEFAULT):
+        raise Refused("error.set.on-off", given=wanted[:20])
+    if wanted != "off" and not call.deployment.digest:
+        raise Refused("error.set.no-digest")
+    return _changed(call, "digest", "off" if wanted == "off" else _UNSET)
+
+
+def _changed(call: Call, setting: Chosen, value: str) -> RoomSettingChanged:
+    return RoomSettingChanged(room=call.group.room, on=call.on, setting=setting, value=value, by=call.caller)
+
+
+def _nothing_more(words: list[str]) -> None:
+    if words:
+        raise Refused("error.superfluous", words=" ".join(words)[:60])
+
+
+_SET: dict[str, Callable[[Call, list[str]], Fact]] = {"language": _language, "verify": _verify, "digest": _set_digest}
+
+COMMANDS = (Command("set", "manager", "word? text*", set_),)
