@@ -25,6 +25,7 @@ from .sqlite_one_hop import DRIVER
 
 FILE = "state.sqlite3"
 _BUSY_MS = 5_000
+_CHECKPOINT_PAGES = 4_000  # of the log beside the database: what is written often goes into the database once
 
 
 class Database:
@@ -122,6 +123,7 @@ def _settings(connection: Any, _record: object) -> None:
         "foreign_keys = ON",
         f"busy_timeout = {_BUSY_MS}",
         "temp_store = MEMORY",
+        f"wal_autocheckpoint = {_CHECKPOINT_PAGES}",
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

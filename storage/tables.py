@@ -123,17 +123,17 @@ verifications = Table(
 )
 Index("verifications_by_person", verifications.c.person)
 
-# Every event recorded: so that none is recorded twice, and any can be found by its id.
+# Every event recorded: so that none is recorded twice, and any can be found by its id. In the order of the records, so
+# that new ones stand side by side: ids are random, and a table in their order is written all over.
 events = Table(
     "events",
     metadata,
-    Column("event", String, primary_key=True),
-    Column("record", Integer, nullable=False),
+    Column("record", Integer, primary_key=True),
+    Column("event", String, nullable=False, unique=True),
     Column("room", String, nullable=False),
     Column("sender", String, nullable=False),
     Column("kind", String, nullable=False),
     Column("at", Integer, nullable=False),
-    sqlite_with_rowid=False,
 )
 Index("events_by_sender", events.c.room, events.c.sender, events.c.at)
 

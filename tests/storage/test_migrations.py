@@ -4,6 +4,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -52,12 +53,19 @@ def test_there_is_nothing_left_to_migrate(tmp_path: Path) -> None:
     engine.dispose()
 
 
-def test_tables_without_row_numbers_are_so_after_migrating_too(tmp_path: Path) -> None:
-    migrate(tmp_path / FILE)
-    (statement,) = (
-        sqlite3.connect(tmp_path / FILE).execute("SELECT sql FROM sqlite_master WHERE name = 'events'").fetchone()
-    )
-    assert "WITHOUT ROWID" in statement
+def test_events_that_were_kept_by_their_ids_are_kept_in_the_order_of_their_records(tmp_path: Path) -> None:
+    before, config = tmp_path / FILE, _alembic()
+    engine = create_engine(f"sqlite:///{before}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0007")
+        rows = [("$b", 7, "!room", "@anna", "posted", 70), ("$a", 9, "!room", "@ben", "coverage", 90)]
+        for row in rows:
+            connection.exec_driver_sql("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", row)
+    engine.dispose()
+    migrate(before)
+    found = sqlite3.connect(before).execute("SELECT event, record, room, sender, kind, at FROM events").fetchall()
+    assert found == rows
 
 
 def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
