@@ -1,149 +1,213 @@
-"""Every command, said by everybody: done, refused and why, or left without an answer."""
+"""Every command and every reaction, by everybody: done, refused, or without effect, as `rights_table.py` says."""
 
 import asyncio
+import itertools
 from dataclasses import dataclass
 
 from bot.commands.table import COMMANDS
-from bot.demo.client import Client
+from bot.demo.client import Client, MatrixError
 from bot.messages.catalog import Catalog
-from moderation.ids import RoomId
+from moderation.consequences import OFFERED
+from moderation.facts import CaseDecided, CaseMoved, Fact, Reported
+from moderation.ids import EventId, RoomId
+from moderation.policy import ReportSettings
+from tests.homeserver.rights_table import (
+    DECIDES,
+    IMPOSSIBLE,
+    NOTHING,
+    REACTIONS,
+    REPORTS,
+    ROLES,
+    ROWS,
+    SHOWS,
+    Pressed,
+    Row,
+)
 from tests.homeserver.served import RULES, Scene, ServedBot, Theatre, answer, ask, like, open_direct, told
 
-# What managing takes is lost with one grave violation.
+# What managing takes is lost with one grave violation; whoever is not verified is reminded.
 STRICT = (
     RULES
     + """
+[[rules]]
+name = "raffles"
+kind = "terms"
+decide = "manager"
+terms = ["raffle"]
 [credit]
 costs = { minor = 1, moderate = 5, serious = 10, severe = 61 }
 incident_limit = 61
 quiet_before_recovery = "1h"
 [tiers]
 c = 30
+[verification]
+write = 2
+below = "remind"
 """
 )
 
-# Command -> the text that answers it when it is done. {case} and {victim} are a case and a person of one's own.
-EVERYONE = {
-    "help": "help.head",
-    "help mute": "command.mute.short",
-    "status {code}": "status.room",
-    "who {code}": "who.room",
-    "rules {code}": "rules.head",
-    "credit {code}": "credit.now",
-    "why {code}": "why.none",
-    "appeal 9999 {code} why": "error.case.none",
-    "report {code}": "error.report.reply",
-    "lang xx {code}": "error.language",
-    "receipt {code}": "error.receipt.reply",
-    "mydata {code}": "own.mydata",
-    "erase {code}": "own.erase.explain",
-    "verify": "verify.level",
-    "unvouch @nobody:localhost {code}": "error.unvouch.none",
-    "duty {code}": "duty.head",
-    "duty {victim} off {code}": "error.right.roster",
-}
-MANAGERS = {
-    "cases {code}": "cases.head",
-    "case {case} {code}": "card.head",
-    "ack {case} {code}": "done.ack",
-    "note {case} {code} seen": "done.note",
-    "uphold {case} {code} yes": "decided.upheld",
-    "dismiss {case} {code} no": "decided.dismissed",
-    "credit {victim} {code}": "credit.now",
-    "history {victim} {code}": "history.head",
-    "warn {victim} {code}": "done.warn",
-    "redact {code}": "error.redact.reply",
-    "mute {victim} 1h {code}": "done-until.mute",
-    "unmute {victim} {code}": "done.unmute",
-    "vouch {victim} {code}": "done.vouch",
-    "unvouch {victim} {code}": "done.unvouch",
-    "kick {victim} {code}": "done.kick",
-    "ban {victim} {code}": "done.ban",
-    "unban {victim} {code}": "done.unban",
-    "away 1h {code}": "away.until",
-    "back {code}": "away.back",
-    "readonly {code}": "error.missing.duration",
-    "slow {code}": "error.pace.missing",
-    "rule {code}": "room-rule.head",
-    "set {code}": "set.head",
-    "close {code}": "error.right.close",
-    "reopen {code}": "error.right.reopen",
-}
-NOT_A_MANAGER = dict.fromkeys(MANAGERS, "error.right.manager") | {"credit {victim} {code}": "error.right.history"}
-del NOT_A_MANAGER["unvouch {victim} {code}"]  # whoever vouched may take it back, manager or not any more
-NOT_A_MANAGER |= {"away 1h {code}": "error.away.nothing", "back {code}": "error.away.not"}
-# The roster is the owner's to write; who manages no group cannot be away from one.
-OWNERS = {"duty {victim} off {code}": "error.roster.not-in"}
-CLOSING = {"close {code}": "done.close", "reopen {code}": "done.reopen"}  # one after the other, so by one of them only
-OPERATORS = OWNERS | {command: NOT_A_MANAGER[command] for command in ("away 1h {code}", "back {code}")}
-NOT_IN_THE_ROOM = {
-    command: "error.group.unknown" if "{code}" in command else done for command, done in (EVERYONE | MANAGERS).items()
-}
+
+def test_the_table_has_every_command_every_reaction_and_every_role() -> None:
+    assert {row.name for row in ROWS} == {command.name for command in COMMANDS.values()}
+    assert {row.said for row in ROWS if set(row.answers) != set(ROLES)} == set()
+    assert {pressed.key for pressed in REACTIONS} == {*OFFERED, *ReportSettings().reactions}
+    assert {pressed.key for pressed in REACTIONS if set(pressed.follows) != set(ROLES)} == set()
 
 
 @dataclass
-class Speaker:
-    """Somebody, where they speak with the bot, and what they should be answered."""
+class Cast:
+    """A scene with somebody in every role, each with a direct room, and with a person and a case of their own."""
 
-    name: str
-    who: Client
-    expected: dict[str, str]
-    victim: Client
-    case: int
-    room: RoomId
+    scene: Scene
+    roles: dict[str, Client]
+    direct: dict[str, RoomId]
+    victims: dict[str, Client]
+    cases: dict[str, int]
+    foreign: int  # a case of another group
+    link: str
+    elsewhere: str
+    cards: dict[str, tuple[int, EventId]]  # for reactions: case and card, one for each who may decide
+    copy: EventId
+    message: EventId
 
 
-async def test_every_command_is_answered_as_the_role_of_who_says_it_allows(theatre: Theatre) -> None:
-    operator, outsider, stranger = await theatre.people("operator", "outsider", "stranger")
-    scene = await theatre.scene(STRICT, managers=2, members=5, bot=f'operators = ["{operator.user}"]')
-    bot, (manager, demoted), (member, muted, *victims) = scene.bot, scene.managers, scene.members
-    await theatre.room(bot, stranger)
+async def cast(theatre: Theatre) -> Cast:
+    """Everybody in their place."""
+    operator, outsider, stranger, visitor = await theatre.people("operator", "outsider", "stranger", "visitor")
+    scene = await theatre.scene(STRICT, managers=3, members=8, bot=f'operators = ["{operator.user}"]')
+    bot, room, (manager, demoted, banned) = scene.bot, scene.room, scene.managers
+    member, unverified, muted, *victims, spare = scene.members
     await _demote(scene, demoted)
-    await told(demoted, bot, like("notice.measure.demote"))
+    other = await theatre.room(bot, stranger, members=[visitor])
+    roles = {"member": member, "unverified": unverified, "muted": muted, "demoted": demoted, "manager": manager}
+    roles |= {"owner": scene.owner, "operator": operator, "outsider": outsider, "stranger": stranger, "banned": banned}
+    message, copy = (
+        await spare.send_text(room, "hello"),
+        await spare.send_text(room, "Case 1 \u00b7 serious \u00b7 tickets"),
+    )
+    elsewhere = await visitor.send_text(other, "forbidden 1")
+    for victim in victims:
+        await victim.send_text(room, "forbidden 2")
+    for victim in victims[:2]:
+        await victim.send_text(room, "a raffle")
+    await scene.owner.ban(room, banned.user)
+    await ask(manager, bot, scene.desk, f"!vouch {member.user}")
     await ask(manager, bot, scene.desk, f"!mute {muted.user} 1d")
-    for number, victim in enumerate(victims, 3):  # case 1 is the one that demoted, case 2 the mute
-        await victim.send_text(scene.room, f"forbidden {number}")
-        await scene.card(manager, number)
-    done, refused = EVERYONE | MANAGERS, EVERYONE | NOT_A_MANAGER
-    first = (victims[0], 3)
-    roles = [
-        ("manager", manager, done, *first),
-        ("owner", scene.owner, done | OWNERS | CLOSING, victims[1], 4),
-        ("operator", operator, _without(done | OPERATORS, CLOSING), victims[2], 5),
-        ("member", member, refused, *first),
-        ("demoted manager", demoted, refused | {"why {code}": "statement.head"}, *first),
-        ("muted member", muted, refused | {"why {code}": "statement.head"}, *first),
-        ("manager of another room", stranger, NOT_IN_THE_ROOM, *first),
-        ("outsider", outsider, NOT_IN_THE_ROOM, *first),
-    ]
-    speakers = [Speaker(*role, await open_direct(role[1], bot)) for role in roles]
-    wrong = [line for lines in await asyncio.gather(*(_speak(bot, scene, each) for each in speakers)) for line in lines]
+    await scene.until_level(muted.user, -1)
+    assert [role for role in roles if role not in ROLES] == []
+    pairs = await asyncio.gather(*(open_direct(who, bot) for who in roles.values()))
+    owners_of = dict.fromkeys(ROLES, victims[0]) | {"owner": victims[1], "operator": victims[2]}
+    cards: dict[str, tuple[int, EventId]] = {}
+    for role, victim in zip(("manager", "owner"), victims, strict=False):
+        n = _case(bot, victim, "raffles")
+        cards[role] = (n, EventId((await scene.card(manager, n)).id))
+    return Cast(
+        scene=scene,
+        roles=roles,
+        direct=dict(zip(roles, pairs, strict=True)),
+        victims=owners_of,
+        cases={role: _case(bot, victim, "tickets") for role, victim in owners_of.items()},
+        foreign=_case(bot, visitor, "tickets"),
+        link=f"https://matrix.to/#/{room}/{await victims[3].send_text(room, 'hello')}",
+        elsewhere=f"https://matrix.to/#/{other}/{elsewhere}",
+        cards=cards,
+        copy=copy,
+        message=message,
+    )
+
+
+def _case(bot: ServedBot, who: Client, rule: str) -> int:
+    ((n,),) = bot.rows("SELECT n FROM cases WHERE subject = ? AND rule = ?", who.user, rule)
+    return int(n)
+
+
+async def test_commands_and_reactions_do_for_everybody_what_the_table_says(theatre: Theatre) -> None:
+    everybody = await cast(theatre)
+    pressed = await press_everything(everybody)
+    wrong = [line for role in ROLES for line in pressed[role]]
+    said = await asyncio.gather(*(speak(everybody, role) for role in ROLES))
+    bot = everybody.scene.bot
+    await bot.has(*(event for _, events in said for event in events))
+    followed = bot.followed(*(event for _, events in said for event, refused in events.items() if refused))
+    wrong += [line for lines, _ in said for line in lines]
     assert wrong == []
-    assert {command.name for command in COMMANDS.values()} <= {command.split()[0] for command in done}
+    assert {event: facts for event, facts in followed.items() if facts} == {}
 
 
-def _without(expected: dict[str, str], commands: dict[str, str]) -> dict[str, str]:
-    return {command: key for command, key in expected.items() if command not in commands}
+# Commands.
 
 
-async def _speak(bot: ServedBot, scene: Scene, speaker: Speaker) -> list[str]:
-    """Say everything, read every answer; what was answered otherwise than expected, in words."""
-    code = bot.code(scene.room)
-    said = {}
-    for command in speaker.expected:
-        text = "!" + command.format(code=code, victim=speaker.victim.user, case=speaker.case)
-        said[command] = await speaker.who.send_text(speaker.room, text)
+async def speak(everybody: Cast, role: str) -> tuple[list[str], dict[EventId, bool]]:
+    """Say everything, read every answer: what was answered otherwise, and what was said, and whether it was refused."""
+    who, room, bot = everybody.roles[role], everybody.direct[role], everybody.scene.bot
+    rows = [(row, key) for row in ROWS if (key := row.answers[role]) is not None]
+    said = [await who.send_text(room, "!" + _filled(everybody, role, row)) for row, _ in rows]
     wrong = []
-    for command, key in speaker.expected.items():
-        body = (await answer(speaker.who, bot, speaker.room, said[command])).body
-        if not like(key).search(body):
-            wrong.append(f"{speaker.name}: !{command} -> {_key_of(body)}, not {key}: {body[:80]!r}")
-    await bot.has(*said.values())
-    followed = bot.followed(*said.values())
-    for command, key in speaker.expected.items():
-        if key.startswith("error.") and (facts := followed[said[command]]):
-            wrong.append(f"{speaker.name}: !{command} was refused, yet {facts}")
+    for event, (row, keys) in zip(said, rows, strict=True):
+        body = (await answer(who, bot, room, event)).body
+        if not any(like(key).search(body) for key in _keys(keys)):
+            wrong.append(f"{role}: !{row.said} -> {_key_of(body)}, not {keys}: {body[:80]!r}")
+    return wrong, {event: keys.startswith("error.") for event, (_, keys) in zip(said, rows, strict=True)}
+
+
+def _keys(keys: str) -> list[str]:
+    found = sorted(Catalog.load().keys("en"))
+    return [key for each in keys.split("|") for key in found if key == each or key.startswith(f"{each}.")]
+
+
+def _filled(everybody: Cast, role: str, row: Row) -> str:
+    return row.said.format(
+        code=everybody.scene.bot.code(everybody.scene.room),
+        victim=everybody.victims[role].user,
+        case=everybody.cases[role],
+        foreign=everybody.foreign,
+        link=everybody.link,
+        elsewhere=everybody.elsewhere,
+    )
+
+
+# Reactions.
+
+
+async def press_everything(everybody: Cast) -> dict[str, list[str]]:
+    """What followed otherwise than the table says."""
+    bot = everybody.scene.bot
+    done: list[tuple[str, Pressed, EventId | None]] = []
+    for pressed, role in itertools.product(REACTIONS, ROLES):
+        done.append((role, pressed, await _press(everybody, role, pressed)))
+    await bot.has(*(event for _, _, event in done if event))
+    await bot.idle()
+    followed = bot.followed(*(event for _, _, event in done if event))
+    wrong: dict[str, list[str]] = {role: [] for role in ROLES}
+    for role, pressed, event in done:
+        became = IMPOSSIBLE if event is None else _became(followed[event])
+        wanted = pressed.follows[role]
+        if became != (NOTHING if wanted == SHOWS else wanted) and not (wanted == SHOWS and became == "acknowledges"):
+            wrong[role].append(
+                f"{role}: {pressed.key} in the {pressed.place} under {pressed.under}: {became}, not {wanted}"
+            )
     return wrong
+
+
+async def _press(everybody: Cast, role: str, pressed: Pressed) -> EventId | None:
+    card = everybody.cards.get(role, everybody.cards["manager"])[1]
+    place = {"desk": everybody.scene.desk, "group": everybody.scene.room, "direct": everybody.direct[role]}
+    under = {"card": card, "copy": everybody.copy, "message": everybody.message}
+    try:
+        return await everybody.roles[role].react(place[pressed.place], under[pressed.under], pressed.key)
+    except MatrixError as error:
+        assert error.errcode == "M_FORBIDDEN" or "same room" in str(error)
+        return None
+
+
+_FOLLOWS: dict[type[Fact], str] = {CaseDecided: DECIDES, CaseMoved: "acknowledges", Reported: REPORTS}
+
+
+def _became(facts: list[Fact]) -> str:
+    return next((what for kind, what in _FOLLOWS.items() if any(isinstance(fact, kind) for fact in facts)), NOTHING)
+
+
+# In the room itself, and in the language of whoever asks.
 
 
 async def test_refusals_in_the_room_itself_are_for_that_room(theatre: Theatre) -> None:
