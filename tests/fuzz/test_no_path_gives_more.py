@@ -32,6 +32,8 @@ from moderation.facts import (
     LanguageChosen,
     PersonVerified,
     Reported,
+    RoomRuleChanged,
+    RoomSettingChanged,
     RosterChanged,
     SanctionEnded,
     SanctionStarted,
@@ -142,14 +144,16 @@ def _sanction(world: World, fact: Any, by: str) -> bool:
         return True
     if fact.kind in ("close",):
         return world.owns(by, fact.room)
-    if fact.kind in ("suspend", "redact", "rectify"):
+    if fact.kind in ("suspend", "slow", "redact"):
         return world.manages(by, fact.room)
     return world.manages(by, fact.room) and world.stands_above(by, fact.subject, fact.room)
 
 
 def _ended(world: World, fact: Any, by: str) -> bool:
-    if fact.kind in ("close", "suspend", "rectify"):
-        return world.manages(by, fact.room) if fact.kind == "suspend" else world.owns(by, fact.room)
+    if fact.kind in ("suspend", "slow"):
+        return world.manages(by, fact.room)
+    if fact.kind == "close":
+        return world.owns(by, fact.room)
     # A decision that is reversed ends what rested on it; a manager who only lifts must stand above.
     above = fact.why != "command" or world.stands_above(by, fact.subject, fact.room)
     return world.manages(by, fact.room) and above
@@ -169,6 +173,8 @@ ALLOWED: dict[type[Fact], Check] = {
     CaseMoved: _decided,
     CaseNoted: _decided,
     RosterChanged: lambda world, fact, by: world.owns(by, fact.room),
+    RoomRuleChanged: lambda world, fact, by: world.manages(by, fact.room),
+    RoomSettingChanged: lambda world, fact, by: world.owns(by, fact.room),
     LanguageChosen: lambda world, fact, by: fact.subject == by or world.manages(by, fact.room),
     Reported: lambda world, fact, by: world.inside(by, world.cases[fact.n][0]),
     PersonVerified: lambda world, fact, by: (
@@ -228,7 +234,8 @@ words_of = {
     "user": mostly(*PEOPLE, rarely=[str(BOT), "@nobody:example.org", "@", "ann", ""]),
     "case": mostly(*map(str, range(1, 31)), rarely=["#1", "x", "9" * 20, "9" * 9, "0", "-1", "1" * 1500]),
     "duration": mostly("1h", "3d", rarely=["10w", "1s", "x", ""]),
-    "word": mostly("zh", "en", rarely=["xx", "room", ""]),
+    "word": mostly("zh", "en", "add", "remove", "test", "language", "verify", "digest", "5m", rarely=["room", ""]),
+    "text": mostly("no-spam terms spam", "no-spam", "en", "2 restrict", "off", rarely=["x pattern (a+)+$", "<b> {}"]),
     "reason": mostly(
         "", "why", "error it was", "bad-faith it was", "false he lied", "off", "room", "mon-fri 08:00-18:00 UTC",
         rarely=["12345678"],

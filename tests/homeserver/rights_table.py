@@ -104,8 +104,11 @@ ROWS = (
     managers("away 1h {code}", "away.until", **_AWAY),
     managers("back {code}", "away.back", **_BACK),
     managers("slow {code}", "error.pace.missing"),
+    managers("rule {code}", "room-rule.head"),
+    managers("set {code}", "set.head"),
     managers("readonly {code}", "error.missing.duration"),
     owners("duty {victim} off {code}", "error.roster.not-in", refused="error.right.roster", **_ROSTER),
+    owners("set language en {code}", "set.done.language", refused="error.right.set"),
     # One after the other, so by one of them only; the operator's way is `answerable rooms`.
     owners("close {code}", "done.close", refused="error.right.close", operator=None),
     owners("reopen {code}", "done.reopen", refused="error.right.reopen", operator=None),
