@@ -41,7 +41,7 @@ from moderation.roster import parse_zone
 
 from .config_checks import problems_across
 from .config_errors import ConfigError, Problem, decode, explain, syntax_problem, unreadable
-from .config_oidc import SECRET_PREFIX, CallbackSettings, OidcSettings
+from .config_oidc import SECRET_PREFIX, CallbackSettings, OidcSettings, is_loopback, listen_address
 from .verify.settings import ChallengeSettings, EmailSettings
 from .zones import near_zones
 
@@ -123,6 +123,7 @@ class BotSettings(Settings):
     data_dir: Annotated[Path, AfterValidator(_path)] = Path("data")  # relative to the file
     prefix: Annotated[str, _matching(_PREFIX, "prefix")] = "!"
     language: Literal["en", "zh"] = "en"
+    log: Literal["auto", "json", "console"] = "auto"  # how log lines are written; auto: JSON unless at a terminal
     readers: Literal["all", "signed"] = "all"  # devices that can read what the bot says in encrypted rooms
     timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"  # of the times that people are shown
     digest: Annotated[str, _matching(_TIME_OF_DAY, "time_of_day")] = "09:00"  # when desks hear what waits; "": never
@@ -161,6 +162,22 @@ class RosterSettings(Settings):
     lasts: Duration = 365 * DAY_MS  # from the day the code was used; not longer than the entry's own end
 
 
+def _watch(text: str) -> str:
+    try:
+        host, port = listen_address(text)
+    except ValueError:
+        raise PydanticCustomError("watch", "not an address to listen on") from None
+    if not is_loopback(host) or not 0 < port < 65_536:
+        raise PydanticCustomError("watch", "not on this machine, or no port")
+    return text
+
+
+class WatchSettings(Settings):
+    """Where it can be asked how the bot is: ``/health`` and ``/metrics``."""
+
+    listen: Annotated[str, AfterValidator(_watch)] | None = None  # None: nowhere
+
+
 class FileSettings(Settings):
     """`config.toml`, table by table."""
 
@@ -184,6 +201,7 @@ class FileSettings(Settings):
     roster: RosterSettings = RosterSettings()
     oidc: tuple[OidcSettings, ...] = ()
     callback: CallbackSettings = CallbackSettings()
+    watch: WatchSettings = WatchSettings()
     rules: tuple[RuleSettings, ...] = ()
 
 

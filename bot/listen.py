@@ -35,6 +35,7 @@ from .joining import may_invite
 from .pipeline import Pipeline
 from .rooms_of_ours import made_for, take_up
 from .sync_response import Invite, JoinedRoom, LeftRoom, SyncResponse, changed_lists, read_sync
+from .watch.pulse import Pulse
 
 log = structlog.get_logger()
 
@@ -61,6 +62,7 @@ class Listener:
         caught_up: Callable[[], None],
         encryption: Encryption | None = None,
         lists_changed: Callable[[Sequence[UserId]], None] = lambda _users: None,
+        pulse: Pulse | None = None,
     ) -> None:
         self._homeserver = homeserver
         self._database = database
@@ -71,6 +73,7 @@ class Listener:
         self._caught_up = caught_up
         self._encryption = encryption
         self._lists_changed = lists_changed
+        self._pulse = pulse or Pulse()
         self.heard_ms = 0  # when the homeserver last answered
 
     async def run(self) -> None:
@@ -85,12 +88,14 @@ class Listener:
         while True:
             raw = await self._patiently(partial(self._ask, token, wait_ms))
             self.heard_ms = self._clock()
+            self._pulse.arrived()
             response = read_sync(raw, self.heard_ms, me=self._homeserver.user)
             recorded = frozenset(room.room for room in response.joined if self._pipeline.records(room.room))
             late = await self._keys(response, initial=token is None)
             await self._patiently(partial(self._take, response, recorded, before))
             before = self.heard_ms
             await self._readable_now(late)
+            self._pulse.taken()
             token = response.next_batch
             wait_ms = LONG_POLL_MS
             self._lists_changed(changed_lists(response))
@@ -128,14 +133,22 @@ class Listener:
         """Again and again while the homeserver is away; what it refuses for good is raised."""
         pause = FIRST_RETRY_S
         while True:
+            self._pulse.beat()
             try:
                 return await ask()
             except RateLimited as error:
-                await asyncio.sleep(error.retry_after_ms / 1000)
+                await self._rest(error.retry_after_ms / 1000)
             except Unreachable as error:
                 log.warning("homeserver_away", why=str(error), again_in_s=pause)
-                await asyncio.sleep(pause)
+                await self._rest(pause)
                 pause = min(pause * 2, LAST_RETRY_S)
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait; to wait for long, since the homeserver asks for it, is no hang."""
+        while seconds > 0:
+            await asyncio.sleep(min(seconds, LAST_RETRY_S))
+            self._pulse.beat()
+            seconds -= LAST_RETRY_S
 
     async def _take(self, response: SyncResponse, recorded: frozenset[RoomId], before: int) -> None:
         """`recorded`: the rooms that were being recorded when the answer came; `before`: when one came before it.

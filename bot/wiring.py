@@ -102,9 +102,15 @@ from .verify.oidc_callback import CallbackServer
 from .verify.people import People
 from .verifying import Verifying
 from .wake import Wake
+from .watch.page import WatchPage
+from .watch.pulse import Pulse
+from .watch.systemd import ServiceManager
+from .watch.vitals import Looker
 from .witness import WitnessClient
 
 log = structlog.get_logger()
+
+NO_MANAGER = ServiceManager(None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +126,13 @@ class Stores:
     identity_key: Given = field(default_factory=Given)
 
 
-async def serve(config: Config, session: Session, stop: asyncio.Event, clock: Clock = wall_clock) -> None:
+async def serve(
+    config: Config,
+    session: Session,
+    stop: asyncio.Event,
+    clock: Clock = wall_clock,
+    manager: ServiceManager = NO_MANAGER,
+) -> None:
     """Run the bot until `stop` is set. Raises what makes it useless to go on."""
     async with AsyncExitStack() as stack:
         stores = await _open_stores(config, stack, clock)
@@ -132,7 +144,7 @@ async def serve(config: Config, session: Session, stop: asyncio.Event, clock: Cl
         pipeline = await _caught_up(config, session.user, stores, clock, wake)
         await _forget_again(stores)
         await pipeline.commit(await _start_facts(config.policy, stores))
-        await _run(config, homeserver, stores, pipeline, clock, wake, stop)
+        await _run(config, homeserver, stores, pipeline, clock, wake, stop, manager)
         await pipeline.commit((BotStopped(),))
 
 
@@ -267,6 +279,7 @@ async def _run(
     clock: Clock,
     wake: Wake,
     stop: asyncio.Event,
+    manager: ServiceManager,
 ) -> None:
     texts = Catalog.load().with_prefix(config.bot.prefix).with_zone(config.bot.timezone)
     speech = Speech(texts, config.policy, config.bot.language)
@@ -298,7 +311,19 @@ async def _run(
         caught_up=caught_up.set,
         encryption=encryption,
         lists_changed=people.lists_changed,
+        pulse=(pulse := Pulse()),
     )
+    looker = Looker(
+        database=stores.database,
+        journal=stores.journal,
+        data_dir=config.data_dir,
+        clock=clock,
+        pulse=pulse,
+        heard_ms=lambda: listener.heard_ms,
+        undecryptable=machine.waiting_count,
+        keys_lost=lambda: homeserver.lost,
+    )
+    page = WatchPage(looker, config.watch.listen) if config.watch.listen else None
     digester = Digester(stores.database, pipeline, config.policy, clock, at=config.bot.digest, zone=config.bot.timezone)
     scheduler = Scheduler(
         stores.database,
@@ -331,6 +356,10 @@ async def _run(
         await encryption.looked.wait()  # what is said before our device is signed, current clients do not read
         await work()
 
+    async def tell_ready() -> None:
+        manager.ready()
+        await manager.watch(pulse)
+
     async with stores.database.read() as db:
         groups = await views.active_groups(db)
         lobbies = await lobbies_to_look_after(db, config.policy, homeserver.user)
@@ -341,6 +370,7 @@ async def _run(
         listener.run(),
         encryption.run(),
         read_gaps(),
+        after_first_sync(tell_ready),
         after_first_sync(actor.run),
         after_first_sync(scheduler.run),
         after_first_sync(people.run),
@@ -348,7 +378,9 @@ async def _run(
         after_first_sync(reading.run),
         control.run(),
         *((callback.run(),) if callback is not None else ()),
+        *((page.run(),) if page is not None else ()),
     )
+    manager.stopping()
 
 
 async def _until(stop: asyncio.Event, *works: Coroutine[Any, Any, None]) -> None:

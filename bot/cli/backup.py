@@ -47,7 +47,6 @@ def backup(
     from ..config import load_config
     from .operate import perform
 
-    os.umask(0o077)
     config = load_config(config_file)
     file = _file(to.expanduser().absolute(), config)
     with _claimed(config.data_dir):

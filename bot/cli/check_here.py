@@ -78,14 +78,14 @@ def _space(data_dir: Path) -> Finding:
 
 
 def _keys(data_dir: Path) -> Iterator[Finding]:
-    """The log's signing key and the keys of persons; whoever has them can forge or read."""
+    """Keys, and what names people; whoever has them can forge or read."""
+    from storage.private import weak
+
     folder = data_dir / "keys"
-    if not folder.is_dir():
-        return
-    readable = [path for path in (folder, *sorted(folder.rglob("*"))) if _open_to_others(path)]
+    readable = weak(data_dir)
     for path in readable:
         yield problem("keys", "key_open", file=path, mode=_mode(path))
-    if not readable:
+    if folder.is_dir() and not readable:
         yield ok("keys", "keys", folder=folder)
 
 

@@ -4,7 +4,6 @@ Rules this module keeps: it only reads. A running bot may have its key from its 
 nobody else can see: then the store is asked, not the key.
 """
 
-import stat
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -27,14 +26,10 @@ _WRONG: dict[str, str] = {
 
 def identity(config: "Config") -> Iterator[Finding]:
     """All findings about the identity store."""
-    from storage.identity import FILE
     from storage.identity_store import open_for_reading
 
     from ..identity_key import given_key
 
-    path = config.data_dir / FILE
-    if path.exists() and (mode := stat.S_IMODE(path.stat().st_mode)) & (stat.S_IRWXG | stat.S_IRWXO):
-        yield problem("identity", "key_open", file=path, mode=f"{mode:04o}")
     given = given_key(config)
     store = open_for_reading(config.data_dir, given.kek)
     try:

@@ -68,7 +68,6 @@ def init(
     force: Annotated[bool, _option("--force", "force")] = False,
 ) -> None:
     """Set up."""
-    os.umask(0o077)
     file = config_file.expanduser().absolute()
     _refuse_to_replace(file, force=force)
     must_be_new(recovery_key_out)

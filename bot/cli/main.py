@@ -6,6 +6,7 @@ command line or the configuration is wrong, 130: interrupted), never a traceback
 Left to others: what the commands do, one file a noun.
 """
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -115,6 +116,7 @@ def main(
 
 def run(arguments: Sequence[str] | None = None) -> None:
     """The entry of the console script. Always ends by `SystemExit`."""
+    os.umask(0o077)  # whatever a command writes is for who wrote it, until they give it to others
     try:
         app(args=arguments, prog_name="answerable")
     except AnswerableError as error:

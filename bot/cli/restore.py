@@ -51,7 +51,6 @@ def restore(
     """Bring it back."""
     from .run import make_data_dir, only_instance
 
-    os.umask(0o077)
     backup = file.expanduser().absolute()
     config = _config(config_file.expanduser().absolute(), backup)
     _must_be_empty(config.data_dir)

@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import os
 import signal
+import sys
 from collections.abc import Coroutine, Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -18,10 +19,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from moderation.errors import Refused
+from moderation.errors import AnswerableError, Refused
 
 from .options import DEFAULT_CONFIG, ConfigFile, new_app
-from .output import text
+from .output import FAILED, text
 
 if TYPE_CHECKING:
     from ..config import Config
@@ -52,12 +53,27 @@ def run(
     from ..config import load_config
     from .logging_setup import set_up_logging
 
-    os.umask(0o077)
     config = load_config(config_file)
     make_data_dir(config.data_dir)
     with only_instance(config.data_dir):
-        set_up_logging(as_json=None if log_format is LogFormat.AUTO else log_format is LogFormat.JSON, verbose=verbose)
-        asyncio.run(_run(config))
+        how = LogFormat(config.bot.log) if log_format is LogFormat.AUTO else log_format
+        set_up_logging(as_json=None if how is LogFormat.AUTO else how is LogFormat.JSON, verbose=verbose)
+        _close_to_others(config.data_dir)
+        asyncio.run(_logged(config))
+
+
+def _close_to_others(data_dir: Path) -> None:
+    """Mend modes that somebody made too wide; that they were is said, since what was in there may have been read."""
+    import structlog
+
+    from storage.private import close
+
+    try:
+        opened = close(data_dir)
+    except PermissionError as error:
+        raise Refused("cli.run.open", file=error.filename) from None
+    for path in opened:
+        structlog.get_logger().warning("was_open_to_others", file=str(path))
 
 
 def make_data_dir(data_dir: Path) -> None:
@@ -104,6 +120,20 @@ def running_pid(data_dir: Path) -> str | None:
     return None
 
 
+async def _logged(config: "Config") -> None:
+    """What ends the bot is in its log, as one line; what nobody foresaw is not printed a second time."""
+    import structlog
+
+    try:
+        await _run(config)
+    except AnswerableError as error:
+        structlog.get_logger().error("ended", why=str(error))
+        raise
+    except Exception:
+        structlog.get_logger().exception("ended_unexpectedly")
+        sys.exit(FAILED)
+
+
 async def _run(config: "Config") -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -111,9 +141,10 @@ async def _run(config: "Config") -> None:
         loop.add_signal_handler(number, _asked, stop, number)
     session = await _session(config, stop)
     if session is not None:
+        from ..watch.systemd import ServiceManager
         from ..wiring import serve
 
-        await serve(config, session, stop)
+        await serve(config, session, stop, manager=ServiceManager.of())
 
 
 def _asked(stop: asyncio.Event, number: int) -> None:

@@ -118,6 +118,10 @@ class CryptoMachine:
         """The events that have waited since before then, with the newest word on why. They wait on until `done`."""
         return await self.store.run(functools.partial(self._given_up, before_ms))
 
+    async def waiting_count(self) -> int:
+        """How many events wait for their key."""
+        return await self.store.run(waiting.count)
+
     async def reasons(self) -> tuple[Sealed, ...]:
         """The events that wait, with another reason than was told last. They are given again until `told`."""
         found = await self.store.run(waiting.untold)

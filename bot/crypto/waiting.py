@@ -112,3 +112,8 @@ def answered(db: Db, room: str, session: str, device: str) -> dict[str, Any] | N
         return None
     db.execute("DELETE FROM key_requests WHERE room = ? AND session = ?", (room, session))
     return {"action": "request_cancellation", "request_id": request, "requesting_device_id": device}
+
+
+def count(db: Db) -> int:
+    """How many events wait."""
+    return int(db.execute("SELECT count(*) FROM waiting").fetchone()[0])

@@ -3,25 +3,23 @@
 Rules kept here: it listens only where the settings say, and only if they name a public address; it answers one kind of
 request, a GET below ``/oidc/``, with a page that names nobody and loads nothing; so many at a time; a port that is
 taken is tried again, and moderation does not wait for it.
-Left to others: what a browser brings back, and what it is worth (`oidc.py`); deadlines of what the issuer is asked.
+Left to others: serving (`bot/local_server.py`), what a browser brings back, and what it is worth (`oidc.py`), deadlines
+of what the issuer is asked.
 """
 
 import asyncio
 import html
 from urllib.parse import urlsplit
 
-import structlog
 from aiohttp import web
 
 from ..config import Config
 from ..config_oidc import CallbackSettings, listen_address
+from ..local_server import serve
 from ..messages.catalog import Catalog
 from .oidc import Oidc, Page, PageKey
 
-log = structlog.get_logger()
-
 _AT_A_TIME = 16
-_AGAIN_S = 30.0
 _LONGEST_QUERY = 8_000
 _STATUS: dict[PageKey, int] = {"number": 200, "failed": 400, "stale": 400}
 HEADERS = {
@@ -57,27 +55,8 @@ class CallbackServer:
 
     async def run(self) -> None:
         """Serve until cancelled."""
-        server = web.Server(self._handle, access_log=None, keepalive_timeout=5.0, max_line_size=_LONGEST_QUERY + 200)
-        runner = web.ServerRunner(server, shutdown_timeout=2.0)
-        await runner.setup()
-        try:
-            await self._bind(runner)
-            self.listening.set()
-            await asyncio.Event().wait()
-        finally:
-            await runner.cleanup()
-
-    async def _bind(self, runner: web.ServerRunner) -> None:
-        host, port = self._listen
-        while True:
-            try:
-                await web.TCPSite(runner, host, port).start()
-            except OSError as error:
-                log.warning("oidc_callback_not_listening", host=host, port=port, why=error.strerror or str(error))
-                await asyncio.sleep(_AGAIN_S)
-            else:
-                log.info("oidc_callback_listening", host=host, port=port)
-                return
+        longest = _LONGEST_QUERY + 200
+        await serve(self._handle, self._listen, name="oidc_callback", listening=self.listening, longest_line=longest)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         name = self._issuer(request.path)

@@ -103,6 +103,16 @@ class Journal:
         return self._tree.size
 
     @property
+    def signed(self) -> int:
+        """How many of them the newest checkpoint covers."""
+        return self._signed
+
+    @property
+    def signed_ms(self) -> int:
+        """When it was last signed, or found to need no signing, since this opening."""
+        return self._signed_ms
+
+    @property
     def origin(self) -> str:
         """The log's name, as every checkpoint bears it."""
         return self._signer.name

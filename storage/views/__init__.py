@@ -139,6 +139,7 @@ from .verification import (
     verified_accounts,
     with_lobby,
 )
+from .vitals import VitalNumbers, vital_numbers
 
 __all__ = [
     "Dossier",
@@ -147,6 +148,7 @@ __all__ = [
     "Report",
     "RoomNumbers",
     "RoomRule",
+    "VitalNumbers",
     "accounts_of",
     "accounts_of_all",
     "active_groups",
@@ -241,6 +243,7 @@ __all__ = [
     "verifications_with",
     "verified_accounts",
     "verified_level",
+    "vital_numbers",
     "vouches_by",
     "vouches_for",
     "waiting_cases",

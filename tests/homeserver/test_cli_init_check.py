@@ -367,7 +367,7 @@ class TestRun:
     STUB = """
 import sys, types
 stub = types.ModuleType("bot.wiring")
-async def serve(config, session, stop):
+async def serve(config, session, stop, *, manager):
     print("serving", session.user, flush=True)
     await stop.wait()
     print("stopped", flush=True)

@@ -33,6 +33,23 @@ def test_a_key_that_others_can_read_is_a_problem(answerable: Answerable, data_di
     assert findings(answerable)["key_open"] == "problem"
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["state.sqlite3", "identity.sqlite3", "crypto/device/crypto.sqlite3", "spool/access-1.json", "crypto", "spool"],
+)
+def test_whatever_others_can_read_of_people_is_a_problem(answerable: Answerable, data_dir: Path, name: str) -> None:
+    for folder in ("crypto/device", "spool"):
+        (data_dir / folder).mkdir(mode=0o700, parents=True)
+    path = data_dir / name
+    if not path.is_dir():
+        path.touch()
+    for each in data_dir.rglob("*"):
+        each.chmod(0o700 if each.is_dir() else 0o600)
+    path.chmod(0o750 if path.is_dir() else 0o640)
+    told = [each for each in answerable("check", "--json").json if each["key"] == "key_open"]
+    assert [(each["state"], each["remedy"]) for each in told] == [("problem", f"chmod go-rwx {path}")]
+
+
 def test_a_file_that_is_no_database_is_a_problem(answerable: Answerable, data_dir: Path) -> None:
     (data_dir / FILE).write_bytes(b"not a database" * 100)
     assert findings(answerable)["database_refused"] == "problem"

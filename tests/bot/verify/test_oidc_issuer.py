@@ -220,7 +220,7 @@ class TestPage:
     async def test_a_port_that_is_taken_is_said_and_tried_again(
         self, issuer: RealIssuer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("bot.verify.oidc_callback._AGAIN_S", 0.05)
+        monkeypatch.setattr("bot.local_server._AGAIN_S", 0.05)
         oidc = method(issuer, public=PUBLIC)
         with capture_logs() as logged, socket.socket() as other:
             other.bind(("127.0.0.1", 0))

@@ -1,0 +1,29 @@
+"""Whether the bot is well, as a pure function of one look: no reason, or every reason there is.
+
+Rules kept here: what only people can mend (a case that nobody decides) makes nobody ill; the codes are documented, with
+what to do, in `docs/operating.md`, and stay.
+"""
+
+from .vitals import Vitals
+
+SILENT_S = 120.0  # the homeserver holds an answer back for 30 s at most
+BEHIND_S = 120.0
+STUCK_S = 900.0
+UNSIGNED_S = 600.0  # signed each minute
+FULL = 100 << 20
+
+REASONS = ("starting", "homeserver_silent", "behind", "outbox_stuck", "not_signed", "keys_lost", "disk_full")
+
+
+def reasons(vitals: Vitals) -> tuple[str, ...]:
+    """Why the bot is not well; none if it is."""
+    found = {
+        "starting": vitals.sync_age_s < 0,
+        "homeserver_silent": vitals.sync_age_s > SILENT_S and not vitals.lag_s,
+        "behind": vitals.lag_s > BEHIND_S,
+        "outbox_stuck": vitals.outbox_oldest_s > STUCK_S,
+        "not_signed": vitals.unsigned > 0 and vitals.checkpoint_age_s > UNSIGNED_S,
+        "keys_lost": vitals.keys_lost,
+        "disk_full": vitals.disk_free < FULL,
+    }
+    return tuple(code for code in REASONS if found[code])

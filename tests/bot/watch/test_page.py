@@ -1,0 +1,152 @@
+"""The pages, over real sockets, a real database and a real log."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from sqlalchemy import insert
+
+from bot.clock import wall_clock
+from bot.watch.page import WatchPage
+from bot.watch.pulse import Pulse
+from bot.watch.vitals import Looker
+from storage import tables as t
+from storage.database import Database
+from storage.identity import PersonKeys
+from storage.records.journal import Journal
+
+
+class Watched:
+    """A page, and what it looks at."""
+
+    def __init__(self, data_dir: Path, database: Database, journal: Journal) -> None:
+        self.heard_ms = wall_clock()
+        self.ahead_ms = 0
+        self.port = _free_port()
+        self.database = database
+        self.looker = Looker(
+            database=database,
+            journal=journal,
+            data_dir=data_dir,
+            clock=lambda: wall_clock() + self.ahead_ms,
+            pulse=Pulse(),
+            heard_ms=lambda: self.heard_ms,
+            undecryptable=self._undecryptable,
+            keys_lost=lambda: False,
+        )
+        self.page = WatchPage(self.looker, f"127.0.0.1:{self.port}")
+
+    async def _undecryptable(self) -> int:
+        return 3
+
+    async def get(self, path: str, method: str = "GET", **headers: str) -> tuple[int, str, str]:
+        async with (
+            aiohttp.ClientSession() as client,
+            client.request(method, f"http://127.0.0.1:{self.port}{path}", headers=headers) as answer,
+        ):
+            return answer.status, answer.headers.get("Content-Type", ""), await answer.text()
+
+    async def metrics(self) -> dict[str, float]:
+        _, _, text = await self.get("/metrics")
+        return {line.split()[0]: float(line.split()[1]) for line in text.splitlines() if not line.startswith("#")}
+
+    def look_anew(self) -> None:
+        """Do not share the last look."""
+        self.looker._last = None
+
+
+@pytest.fixture
+async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
+    database, keys = await Database.open(tmp_path), PersonKeys.open(tmp_path)
+    journal = Journal.open(tmp_path, "example.org/log", keys, wall_clock())
+    made = Watched(tmp_path, database, journal)
+    task = asyncio.create_task(made.page.run())
+    await made.page.listening.wait()
+    yield made
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    journal.close(wall_clock())
+    keys.close()
+    await database.close()
+
+
+async def test_well_is_200_and_ill_is_503_with_the_reasons(watched: Watched) -> None:
+    assert await watched.get("/health") == (200, "application/json", '{"healthy":true,"reasons":[]}')
+    watched.ahead_ms = 121_000
+    watched.look_anew()
+    assert await watched.get("/health") == (
+        503,
+        "application/json",
+        '{"healthy":false,"reasons":["homeserver_silent"]}',
+    )
+    watched.heard_ms = 0
+    watched.look_anew()
+    assert (await watched.get("/health"))[0::2] == (503, '{"healthy":false,"reasons":["starting"]}')
+
+
+async def test_numbers_are_those_of_the_database_and_the_log(watched: Watched) -> None:
+    now = wall_clock()
+    async with watched.database.write() as db:
+        await db.execute(insert(t.outbox), [_row(1), _row(2, not_before=now + 10**9)])
+        await db.execute(insert(t.gaps), [{"room": "!a"}])
+        await db.execute(insert(t.cases), [_case(1, "open", now + 10**9), _case(2, "open", 1), _case(3, "overdue", 0)])
+    found = await watched.metrics()
+    names = (
+        "gaps_open",
+        "outbox_waiting",
+        "undecryptable_events",
+        "cases_open",
+        "cases_overdue",
+        "journal_records",
+        "healthy",
+    )
+    assert [found[f"answerable_{name}"] for name in names] == [1, 2, 3, 3, 2, 1, 1]
+    watched.ahead_ms, watched.heard_ms = 1_000_000, now + 1_000_000
+    watched.look_anew()
+    found = await watched.metrics()
+    assert 999 <= found["answerable_outbox_oldest_seconds"] <= 1_100
+    assert (await watched.get("/health"))[2] == '{"healthy":false,"reasons":["outbox_stuck"]}'
+
+
+async def test_who_asks_often_is_given_the_same_look(watched: Watched) -> None:
+    first = await watched.looker.look()
+    assert all([await watched.looker.look() is first for _ in range(50)])
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "headers", "status"),
+    [
+        ("/", "GET", {}, 404),
+        ("/health/", "GET", {}, 404),
+        ("/metrics", "POST", {}, 404),
+        ("/metrics?name=x", "GET", {}, 200),
+        ("/health", "GET", {"Host": "localhost:1"}, 200),
+        ("/health", "GET", {"Host": "[::1]:1"}, 200),
+        ("/health", "GET", {"Host": "evil.example"}, 421),
+        ("/metrics", "GET", {"Host": "127.0.0.1.evil.example:8420"}, 421),
+    ],
+)
+async def test_nobody_else_is_answered(
+    watched: Watched, path: str, method: str, headers: dict[str, str], status: int
+) -> None:
+    assert (await watched.get(path, method, **headers))[0] == status
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _row(number: int, not_before: int = 0) -> dict[str, Any]:
+    return {"txn": str(number), "priority": 1, "action": "{}", "record": 1, "not_before": not_before}
+
+
+def _case(n: int, state: str, due: int) -> dict[str, Any]:
+    return {"n": n, "record": n, "room": "!a", "subject": "@a:b", "person": "@a:b", "rule": "r", "grade": "minor",
+            "decide": "manager", "manages": 0, "state": state, "opened": 1, "due": due}  # fmt: skip
