@@ -2,8 +2,8 @@
 
 Rules this module keeps: only people whose ids match the configuration's globs can bring the bot into a room; nothing
 that was said before the notice is recorded, and everything after it is; every step can be repeated, so a crash in the
-middle only means that it is gone through again. What the bot lacks, and whom it could never demote, is told to the
-managers with the exact change to make."""
+middle only means that it is gone through again; a group that was upgraded is the same group in another room. What the
+bot lacks, and whom it could never demote, is told to the managers with the exact change to make."""
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
@@ -14,8 +14,8 @@ from moderation.actions import Action, Enter, Pin, Tell, TellDesk
 from moderation.durations import DAY_MS
 from moderation.events import Received
 from moderation.facts import RoomEntered, RoomStateChanged
-from moderation.ids import EventId, RoomId, UserId
-from moderation.notices import Code, Line, Phrase, Span, Who, line
+from moderation.ids import EventId, GroupCode, RoomId, UserId
+from moderation.notices import Code, Line, Phrase, RoomName, Span, Who, line
 from moderation.power import Power
 from storage import views
 from storage.database import Database
@@ -83,9 +83,17 @@ class Joiner:
                 await self._pipeline.commit(also=also)
             snapshot, power = await self._look_around(action.room)
             return Done(actions=self._what_is_missing(action.room, power, encrypted=_is_encrypted(snapshot)))
-        room = await self._homeserver.join(action.room, action.via.split() if action.via else ())
+        try:
+            room = await self._homeserver.join(action.room, action.via.split() if action.via else ())
+        except Forbidden as error:
+            if (asked := await self._asks_for_invitation(action.room)) is None:
+                raise
+            return Done(result="refused", code=error.errcode or "-", actions=(asked,))
         if action.direct:
             return await self._enter_direct(action, room, txn)
+        if action.follows and (unsure := await self._is_no_upgrade(room)) is not None:
+            await self._homeserver.leave(room)
+            return Done(result="refused", code="predecessor", actions=(unsure,))
         await self._register(action, room)
         try:
             notice = await self._announce(room, txn)
@@ -132,9 +140,40 @@ class Joiner:
     async def _register(self, action: Enter, room: RoomId) -> None:
         async with self._database.read() as db:
             taken = await views.all_rooms(db)
-        code = taken.get(room) or new_code(tuple(taken.values()))
+        code = taken.get(room) or await self._goes_on(room) or new_code(tuple(taken.values()))
         entered = RoomEntered(code=code, purpose="group", room_id=room, via=action.via, subject=action.inviter)
         await self._pipeline.commit((entered,))
+
+    async def _asks_for_invitation(self, room: RoomId) -> TellDesk | None:
+        """What is said where a group goes on in a room that the bot cannot enter by itself."""
+        async with self._database.read() as db:
+            before = await views.upgraded_to(db, room)
+        if before is None:
+            return None
+        words = line("upgrade.invite-me", room=RoomName(before[0]), bot=Who(self._homeserver.user))
+        return TellDesk(room=before[0], lines=(words,), once="upgrade-invite")
+
+    async def _is_no_upgrade(self, room: RoomId) -> TellDesk | None:
+        """What is said where a tombstone names a room that does not say it goes on from there."""
+        async with self._database.read() as db:
+            before = await views.upgraded_to(db, room)
+        if before is None or await self._goes_on(room) is not None:
+            return None
+        words = line("upgrade.unsure", room=RoomName(before[0]), bot=Who(self._homeserver.user))
+        return TellDesk(room=before[0], lines=(words,), once="upgrade-unsure")
+
+    async def _goes_on(self, room: RoomId) -> GroupCode | None:
+        """The code of the group that goes on in this room: the tombstone of one and the beginning of the other say so.
+
+        One alone is not believed: it would hand what is known of a group to whoever names it.
+        """
+        async with self._database.read() as db:
+            before = await views.upgraded_to(db, room)
+        created = await self._homeserver.state_event(room, "m.room.create") if before is not None else None
+        predecessor = created.get("predecessor") if created is not None else None
+        if before is None or not isinstance(predecessor, dict) or predecessor.get("room_id") != before[0]:
+            return None
+        return before[1]
 
     async def _announce(self, room: RoomId, txn: str) -> EventId:
         language = self._speech.language()

@@ -207,6 +207,11 @@ class Listener:
 
     async def _invited(self, invite: Invite) -> None:
         inviter = invite.inviter
+        if inviter is not None and await self._is_upgrade(invite.room):  # nobody brings the bot into another group
+            follows = not may_invite(inviter, self._allow_invites)
+            into = Enter(room=invite.room, inviter=inviter, via=server_of(inviter), follows=follows)
+            await self._pipeline.commit(actions=(into,))
+            return
         direct = inviter is not None and invite.direct
         if inviter is None or not (may_invite(inviter, self._allow_invites) or (direct and await self._known(inviter))):
             log.info("invite_declined", room=invite.room, by=inviter)
@@ -227,6 +232,11 @@ class Listener:
             return
         enter: Action = Enter(room=invite.room, inviter=inviter, via=server_of(inviter), direct=direct)
         await self._pipeline.commit(actions=(enter,))
+
+    async def _is_upgrade(self, room: RoomId) -> bool:
+        """Whether a group of ours goes on in this room."""
+        async with self._database.read() as db:
+            return await views.upgraded_to(db, room) is not None
 
     async def _founded_too_many(self, invite: Invite) -> UserId | None:
         """Who has founded as many groups of ours as one may, and this room too, as far as the invitation says."""

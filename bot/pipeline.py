@@ -52,6 +52,7 @@ from storage import outbox, views
 from storage.database import Database
 from storage.entries import draft_of_event, draft_of_fact, word
 from storage.linked_people import linked
+from storage.moved_rooms import move_waiting
 from storage.project import ERA, UNREAD, project, project_room_state, set_meta
 from storage.records.draft import Draft
 from storage.records.journal import Journal
@@ -576,6 +577,7 @@ class Pipeline:
         if isinstance(fact, AccountsLinked | AccountUnlinked | PartsErased):
             self._persons = await linked(turn.db)
         if isinstance(fact, RoomEntered):
+            await self._left_behind(turn, fact)
             self._codes[RoomId(fact.room_id)] = fact.code
             if fact.purpose != "group":
                 self._recording.add(RoomId(fact.room_id))
@@ -596,6 +598,16 @@ class Pipeline:
         if isinstance(fact, CaseOpened):
             self.knowledge.next_case = max(self.knowledge.next_case, fact.n + 1)
         self.knowledge.changed([fact])
+
+    async def _left_behind(self, turn: Turn, fact: RoomEntered) -> None:
+        """The room in which the group was before it was upgraded, if it was: nothing is recorded there any more."""
+        new = RoomId(fact.room_id)
+        for old in [room for room, code in self._codes.items() if code == fact.code and room != new]:
+            del self._codes[old]
+            self._recording.discard(old)
+            self._notices.pop(old, None)
+            await move_waiting(turn.db, old, new)
+            await self.knowledge.begin(turn.db)
 
     async def _rooms_of(self, turn: Turn, facts: Sequence[Fact]) -> Callable[[UserId], Sequence[RoomId]]:
         about = [fact for fact in facts if fact.room is None]

@@ -1,21 +1,22 @@
 """What changes of a room's state and members mean: roles, whether the bot can act, sanctions to apply, desks to keep.
 
 Rules kept here: roles come from the power levels, and a change of role is a fact of its own; a room is protected
-while the bot has all it needs to act, else observed. Left to others: applying sanctions (`reconcile.py`).
+while the bot has all it needs to act, else observed; a room that was upgraded is followed into its new one. Left to
+others: applying sanctions (`reconcile.py`), entering (`joining.py`).
 """
 
 from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.actions import Action, Align, KeepDesk, KeepLobby, Pin, Tell
+from moderation.actions import Action, Align, Enter, KeepDesk, KeepLobby, Pin, Tell, TellDesk
 from moderation.barred import is_entry
 from moderation.caps import Counted, came
 from moderation.context import Condition, InForce, PersonView, RoomView
 from moderation.events import MembershipChanged, Received, StateChanged
 from moderation.facts import Fact, RoleChanged, RoomStateChanged
-from moderation.ids import RoomId, UserId
-from moderation.notices import Moment, line
+from moderation.ids import RoomId, UserId, is_room_id, server_of
+from moderation.notices import Moment, RoomName, Who, line
 from moderation.policy import Policy
 from moderation.posting import JOIN_RULES
 from moderation.tiers import made_manager
@@ -27,6 +28,7 @@ from .knowledge import Knowledge
 from .turn import Answer, Turn
 
 PINNED = "m.room.pinned_events"
+TOMBSTONE = "m.room.tombstone"
 NEEDED_TO_PROTECT = frozenset({"post", "redact", "kick", "ban", "levels"})
 
 
@@ -48,6 +50,8 @@ class RoomChanges:
             return await self._levels(turn, index, event, room)
         if isinstance(event, StateChanged) and event.type == ENCRYPTION and room.active:
             return Answer((), (KeepDesk(room=room.room),))  # from now on what is said of it is encrypted too
+        if isinstance(event, StateChanged) and event.type == TOMBSTONE and room.active:
+            return _followed(event, room)
         if isinstance(event, StateChanged) and event.type == JOIN_RULES and room.active:
             return Answer((), (Align(room=room.room),))
         return Answer()
@@ -163,6 +167,16 @@ class RoomChanges:
         if event.membership not in ("leave", "ban") or room.condition == "left":
             return Answer()
         return Answer((RoomStateChanged(room=room.room, on=index, condition="left"),), self.lobby(room))
+
+
+def _followed(event: StateChanged, room: RoomView) -> Answer:
+    """Whoever could close the room, which takes the highest power there, says where it goes on."""
+    successor = event.content.get("replacement_room")
+    if event.state_key or not isinstance(successor, str) or not is_room_id(successor) or successor == room.room:
+        return Answer()
+    enter = Enter(room=RoomId(successor), inviter=event.sender, via=server_of(event.sender), follows=True)
+    words = line("upgrade.seen", room=RoomName(room.room), by=Who(event.sender))
+    return Answer((), (enter, TellDesk(room=room.room, lines=(words,), once="upgrade")))
 
 
 def _by_another_account(person: PersonView) -> InForce | None:

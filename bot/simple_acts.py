@@ -1,6 +1,7 @@
 """The acts that are one request each: redact, kick, lift a ban that was set by hand, invite back."""
 
 from moderation.actions import Action, InviteBack, Kick, Redact, Unban
+from moderation.ids import RoomId
 from storage import views
 from storage.database import Database
 
@@ -20,8 +21,11 @@ class SimpleActs:
         """Take an event's content away. The reason shown in the room is the rule's name, never a person's words."""
         assert isinstance(action, Redact)
         reason = action.rule if action.rule != "-" else None
+        async with self._database.read() as db:
+            seen = await views.event_row(db, action.event)
+        where = RoomId(seen.room) if seen is not None else action.room  # before an upgrade it was another room
         try:
-            made = await self._homeserver.redact(action.room, action.event, txn, reason)
+            made = await self._homeserver.redact(where, action.event, txn, reason)
         except NotFound as error:  # it is gone already
             return Done(code=error.errcode or "-")
         return Done(made=made)

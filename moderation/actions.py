@@ -89,6 +89,7 @@ class Enter(Action):
     inviter: UserId
     via: str = ""
     direct: bool = False  # a room of the inviter and the bot alone, to ask it things
+    follows: bool = False  # only if a group that was upgraded goes on in it; nobody else may have the bot come in
 
     @property
     def merge(self) -> str | None:

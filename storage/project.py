@@ -59,14 +59,14 @@ from moderation.facts import (
     TaskOpened,
     VerificationAsked,
 )
-from moderation.ids import RoomId, UserId
+from moderation.ids import RoomId, UserId, is_room_id
 from moderation.own_rules import OVERDUE, UNVERIFIED
 from moderation.pace import ROOM_SLOW
 from moderation.persons import Link
 from moderation.policy import Policy, VerificationSettings
 from moderation.verification import Asks, asks, with_choice
 
-from . import anchored, linked_people
+from . import anchored, linked_people, moved_rooms
 from . import tables as t
 from .records.canonical import plain
 from .records.ranges import Ranges
@@ -177,6 +177,9 @@ def _state(event: StateChanged) -> dict[str, str]:
         return {"levels": _written(dict(event.content))}
     if event.type == "m.room.create":
         return {"created": _written({"sender": event.sender, "content": without_marks(event.content)})}
+    if event.type == "m.room.tombstone":
+        successor = event.content.get("replacement_room")
+        return {"successor": successor if isinstance(successor, str) and is_room_id(successor) else ""}
     if event.type == "m.room.name":
         return {"name": event.texts[0].value if event.texts else ""}
     return {}
@@ -207,6 +210,9 @@ async def _(fact: RoomEntered, db: AsyncConnection, index: int, _at_ms: int) -> 
         "via": fact.via,
         "entered": index,
     }
+    before = select(t.rooms.c.room).where(t.rooms.c.code == fact.code, t.rooms.c.room != fact.room_id)
+    if (old := await db.scalar(before)) is not None:  # upgraded: the group goes on in another room
+        await moved_rooms.move(db, RoomId(old), RoomId(fact.room_id))
     statement = upsert(t.rooms).values(room=fact.room_id, code=fact.code, **values)
     await db.execute(statement.on_conflict_do_update(index_elements=["room"], set_=values))
 

@@ -37,6 +37,7 @@ rooms = Table(
     Column("entered", Integer, nullable=False),  # record
     # Since when its members are asked to be verified as they are now, or the room is recorded.
     Column("asked", Integer, nullable=False, server_default="0"),
+    Column("successor", String, nullable=False, server_default=""),  # the room that its tombstone names
 )
 
 # Who is in a room, as far as told; `role` is what its levels give.

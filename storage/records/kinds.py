@@ -169,7 +169,7 @@ KINDS: dict[str, Kind] = {
             "what": _word("event, entered, condition, language or setting"),
             "setting": _word("what its owner chose: verify or digest"),
             "value": _word("level and what happens below it; off; -: as the operator has it"),
-            "code": _word("the room's group code"),
+            "code": _word("the room's group code; after an upgrade that of the room before, which goes on in it"),
             "purpose": _word("group, desk, direct or lobby"),
             "served": _word("the group that a desk or a lobby serves"),
             "condition": _word("joining, announced, observing, protected or left"),

@@ -106,6 +106,7 @@ from .rooms import (
     room_names,
     room_numbers,
     room_view,
+    upgraded_to,
 )
 from .sanctions import (
     all_in_force,
@@ -239,6 +240,7 @@ __all__ = [
     "tasks_about_rooms",
     "together",
     "unread_events",
+    "upgraded_to",
     "verifications_of",
     "verifications_with",
     "verified_accounts",

@@ -35,6 +35,14 @@ async def created_event(db: AsyncConnection, room: RoomId) -> object:
     return _json(str(await db.scalar(select(t.rooms.c.created).where(t.rooms.c.room == room)) or ""))
 
 
+async def upgraded_to(db: AsyncConnection, room: RoomId) -> tuple[RoomId, GroupCode] | None:
+    """The group that is to go on in this room, as its tombstone says, and its code."""
+    r = t.rooms.c
+    query = select(r.room, r.code).where(r.successor == room, r.purpose == "group", r.condition != "left")
+    row = (await db.execute(query)).first()
+    return (RoomId(row.room), GroupCode(row.code)) if row is not None else None
+
+
 async def founded_by(db: AsyncConnection, people: frozenset[UserId], *, without: RoomId) -> int:
     """How many of the groups that are served now were founded by one of these accounts."""
     created = await db.execute(select(t.rooms.c.created).where(ACTIVE_GROUP, t.rooms.c.room != without))
