@@ -3,6 +3,9 @@
 Rules this module keeps:
 - urgent things (a violation that can still be seen) go several at once and are never kept waiting by what is not
   urgent: nothing else is sent while they wait, since a homeserver's rate limit is one budget for nearly all requests;
+  they are begun as soon as they are recorded, before they stand in the outbox (`at_once`); in a flood they come one
+  after the other, so what is not urgent waits until none has been sent for a moment, and no room is kept waiting by
+  cards and words about what it can still see;
 - when the homeserver says to wait, nothing is asked until then, since every refused request costs both sides time;
 - a request that failed for a passing reason is tried again later, with the same transaction id; one that can never
   succeed is recorded as refused, and the owner is told, once;
@@ -37,6 +40,7 @@ from .pipeline import Pipeline
 log = structlog.get_logger()
 
 URGENT_AT_ONCE = 4
+CALM_S = 0.1  # so long after the last urgent thing others may be sent
 OTHERS_AT_ONCE = 1
 APART: Mapping[int, int] = {OUTSIDE: 1, PROOF: 8}  # how many at once
 LOOK_AHEAD = 32
@@ -96,10 +100,14 @@ class Actor:
         self._handlers = handlers
         self._clock = clock
         self._awake = asyncio.Event()
-        self._flying: dict[int, asyncio.Task[None]] = {}
-        self._urgent_flying = 0
+        self._running = False
+        self._flying: dict[str, asyncio.Task[None]] = {}  # by transaction id
+        self._begun: set[str] = set()  # since the outbox was looked into last, or flying then
+        self._urgent: set[asyncio.Task[None]] = set()  # of those
         self._apart_flying: list[Action] = []
         self._limited_until = 0  # the homeserver takes no messages before this time
+        self._calm_at = 0.0  # on the loop's clock: when nothing urgent will have been sent for a moment
+        self._held_back = False  # something waits for that
         self._others_until = 0  # the same, learnt by something that is not urgent: what is urgent asks for itself
         self.failure: asyncio.Future[None] | None = None
 
@@ -107,9 +115,21 @@ class Actor:
         """Something was queued."""
         self._awake.set()
 
+    def at_once(self, rows: Sequence[Waiting]) -> None:
+        """Begin with urgent rows, as many as may go. They are recorded, and will be in the outbox before long."""
+        if self._running and self._clock() >= self._limited_until:
+            for row in rows[: max(URGENT_AT_ONCE - len(self._urgent), 0)]:
+                self._fly(row)
+
+    async def landed(self, within_s: float) -> None:
+        """Until what is urgent and is being sent now has arrived, but not for longer than `within_s`."""
+        if self._urgent:
+            await asyncio.wait(self._urgent, timeout=within_s)
+
     async def run(self) -> None:
         """Work until cancelled. Raises what makes it useless to go on: `LoggedOut`, a failing disk."""
         self.failure = asyncio.get_running_loop().create_future()
+        self._running = True
         try:
             while True:
                 self._awake.clear()
@@ -117,15 +137,16 @@ class Actor:
                 await self._start_some(now)
                 await self._sleep(now)
         finally:
+            self._running = False
             await self._land()
 
     async def _start_some(self, now: int) -> None:
-        flying = set(self._flying)  # before looking: what lands while we look is still among the rows
+        self._begun = set(self._flying)  # what lands, or begins, while we look may be among the rows
         async with self._database.read() as db:
-            rows = await outbox.waiting(db, now, LOOK_AHEAD + len(flying), without=tuple(APART))
+            rows = await outbox.waiting(db, now, LOOK_AHEAD + len(self._begun), without=tuple(APART))
             for priority in APART:  # by itself: however much waits for the homeserver, it is seen
-                rows += await outbox.waiting(db, now, LOOK_AHEAD + len(flying), only=priority)
-        rows = [row for row in rows if row.id not in flying]
+                rows += await outbox.waiting(db, now, LOOK_AHEAD + len(self._begun), only=priority)
+        rows = [row for row in rows if row.txn not in self._begun]
         chosen = self._choose(rows, now)
         if not chosen:
             return
@@ -140,10 +161,11 @@ class Actor:
         apart = [row for priority in APART for row in self._choose_apart(rows, priority)]
         if now < self._limited_until:
             return apart
-        if urgent or self._urgent_flying or now < self._others_until:
+        self._held_back = bool(others) and self._calm_in() > 0
+        if urgent or self._urgent or now < self._others_until or self._held_back:
             others = []
-        free = URGENT_AT_ONCE - self._urgent_flying
-        slow = OTHERS_AT_ONCE - (len(self._flying) - self._urgent_flying - len(self._apart_flying))
+        free = URGENT_AT_ONCE - len(self._urgent)
+        slow = OTHERS_AT_ONCE - (len(self._flying) - len(self._urgent) - len(self._apart_flying))
         return [*urgent[: max(free, 0)], *others[: max(slow, 0)], *apart]
 
     def _choose_apart(self, rows: Sequence[Waiting], priority: int) -> list[Waiting]:
@@ -159,15 +181,19 @@ class Actor:
 
     def _fly(self, row: Waiting) -> None:
         urgent, apart = row.action.PRIORITY == URGENT, row.action.PRIORITY in APART
-        self._urgent_flying += urgent
         if apart:
             self._apart_flying.append(row.action)
         task = asyncio.create_task(self._do(row), name=f"act {row.txn}")
-        self._flying[row.id] = task
+        self._flying[row.txn] = task
+        self._begun.add(row.txn)
+        if urgent:
+            self._urgent.add(task)
 
         def landed(done: asyncio.Task[None]) -> None:
-            self._flying.pop(row.id, None)
-            self._urgent_flying -= urgent
+            self._flying.pop(row.txn, None)
+            if urgent:
+                self._urgent.discard(done)
+                self._calm_at = asyncio.get_running_loop().time() + CALM_S
             if apart:
                 self._apart_flying.remove(row.action)
             self._awake.set()
@@ -233,7 +259,9 @@ class Actor:
             made=done.made,
         )
         told = (_refusal(action, done.code),) if done.result == "refused" and action.PRIORITY <= STATE else ()
-        await self._pipeline.commit((*done.facts, taken), actions=(*done.actions, *told), also=done.also, of_row=row.id)
+        await self._pipeline.commit(
+            (*done.facts, taken), actions=(*done.actions, *told), also=done.also, of_row=row.txn
+        )
         if done.after is not None:
             await done.after()
 
@@ -250,7 +278,7 @@ class Actor:
         until = self._clock() + wait_ms
 
         async def later(db: AsyncConnection) -> None:
-            await outbox.later(db, row.id, until)
+            await outbox.later(db, row.txn, until)
 
         await self._pipeline.commit(also=later)
 
@@ -260,7 +288,10 @@ class Actor:
         async with self._database.read() as db:
             due = await outbox.next_time(db, since)
         times = [time for time in (due, self._limited_until, self._others_until) if time is not None and time > since]
-        timeout = max(min(times) - self._clock(), 1) / 1000 if times else None
+        waits = [max(time - self._clock(), 1) / 1000 for time in times]
+        if self._held_back:
+            waits.append(max(self._calm_in(), 0.0))
+        timeout = min(waits, default=None)
         waking = asyncio.create_task(self._awake.wait())
         both: set[asyncio.Future[Any]] = {waking, self.failure}
         try:
@@ -269,6 +300,10 @@ class Actor:
             waking.cancel()
         if self.failure.done():
             self.failure.result()
+
+    def _calm_in(self) -> float:
+        """Seconds until what is not urgent may be sent; not more than 0: now."""
+        return self._calm_at - asyncio.get_running_loop().time()
 
     async def _land(self) -> None:
         for task in list(self._flying.values()):

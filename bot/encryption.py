@@ -105,13 +105,14 @@ class Encryption:
     async def receive(self, response: SyncResponse, *, initial: bool) -> list[Received]:
         """Take in what a sync brought for our device. Returns events of before that can be read now."""
         part = SyncPart.of(response.to_device, response.encryption, initial=initial)
+        counts = (part.counts, part.unused_fallbacks)
+        if not (part.to_device or part.changed or part.left or initial) and counts == self._counts:
+            return []  # most answers bring only messages: there is nothing to note and nothing to tend to then
         news = await self.machine.receive(part)
         self._asked += news.verification
         if self.machine.user in part.changed:
             self._ready = False  # somebody may have put other keys in the place of ours
-        counts = (part.counts, part.unused_fallbacks)
-        if part.to_device or part.changed or part.left or initial or counts != self._counts:
-            self._work.set()  # most answers bring only messages: there is nothing to tend to then
+        self._work.set()
         self._counts = counts
         self._reasons_due |= bool(news.withheld)
         return self._late(news.ready)

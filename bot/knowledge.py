@@ -12,13 +12,32 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.context import Context, PersonView, RoomView, Stood
 from moderation.events import MessagePosted, Received
-from moderation.facts import AccountsLinked, AccountUnlinked, Fact, PolicyChanged
+from moderation.facts import (
+    AccountsLinked,
+    AccountUnlinked,
+    ActionTaken,
+    CaseAssigned,
+    CaseGrew,
+    CaseOpened,
+    CreditChanged,
+    Fact,
+    Found,
+    NoticeGiven,
+    PolicyChanged,
+    SanctionStarted,
+    StatementGiven,
+)
 from moderation.ids import RoomId, UserId
 from storage import views
 
 MAX_PEOPLE = 20_000
 MAX_ROOMS = 5_000
 MAX_TIMES = 1_000  # of one person in one room
+
+# Facts that change nothing of what is kept here, neither of a person nor of a room: most of those that follow from a
+# message that is not wanted, and what became of each request.
+CHANGES_NOTHING = (ActionTaken, CaseAssigned, CaseGrew, Found, NoticeGiven, StatementGiven)
+OF_PEOPLE_ALONE = (CaseOpened, CreditChanged)  # that change no room
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -97,9 +116,13 @@ class Knowledge:
         return self._people.put(user, view)
 
     async def prepare(self, db: AsyncConnection, events: Sequence[Received], now_ms: int) -> None:
-        """Read who sent these events, all of them together."""
+        """Read where these events were sent and who sent them, all together. Nobody may be writing meanwhile."""
+        for room in dict.fromkeys(event.room for event in events):
+            await self.room(db, room)
         users = {event.sender: None for event in events if event.sender and not self._people.has(event.sender)}
-        if len(users) > 1:
+        if len(users) == 1:
+            await self.person(db, next(iter(users)), now_ms)
+        elif users:
             since = now_ms - 2 * self._incident_ms
             for user, view in (await views.people_views(db, tuple(users), now_ms=now_ms, recent_since=since)).items():
                 self._remember(user, view)
@@ -143,10 +166,12 @@ class Knowledge:
     def changed(self, facts: Sequence[Fact]) -> None:
         """Forget whom and what these facts concern."""
         for fact in facts:
+            if _changes_nobody(fact):
+                continue
             self._person_changed(getattr(fact, "subject", None))
             if isinstance(fact, AccountsLinked | AccountUnlinked):
                 self._person_changed(fact.target)
-            if fact.room is not None:
+            if fact.room is not None and not isinstance(fact, OF_PEOPLE_ALONE):
                 self._rooms.drop(fact.room)
             if isinstance(fact, PolicyChanged):  # rooms may ask for more than before
                 self._rooms.clear()
@@ -163,3 +188,8 @@ class Knowledge:
         if user:
             for account in self._accounts.pop(user, {user}):
                 self._people.drop(account)
+
+
+def _changes_nobody(fact: Fact) -> bool:
+    """A redaction is over as soon as it is done: nothing holds afterwards."""
+    return isinstance(fact, CHANGES_NOTHING) or (isinstance(fact, SanctionStarted) and fact.kind == "redact")

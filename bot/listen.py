@@ -2,8 +2,9 @@
 
 Rules this module keeps: the token goes forward only together with what it acknowledges (`Pipeline.take`), or with the
 note that a room is behind, which is then read by `gaps.py` and not taken here until it is level; a homeserver that is
-away is asked again, at growing intervals; invitations are answered by who they come from. Left to others: what an
-answer means (`sync_response.py`, `receive.py`).
+away is asked again, at growing intervals; invitations are answered by who they come from; while something urgent is on
+its way, the next question waits a little: the homeserver does one thing after the other, and its answer has more in it
+then. Left to others: what an answer means (`sync_response.py`, `receive.py`).
 """
 
 import asyncio
@@ -44,6 +45,7 @@ T = TypeVar("T")
 LONG_POLL_MS = 30_000
 FIRST_POLL_MS = 250
 FIRST_RETRY_S = 0.5
+ASK_AGAIN_S = 0.2  # at the latest, whatever is on its way
 LAST_RETRY_S = 60.0
 
 
@@ -63,6 +65,7 @@ class Listener:
         encryption: Encryption | None = None,
         lists_changed: Callable[[Sequence[UserId]], None] = lambda _users: None,
         pulse: Pulse | None = None,
+        landed: Callable[[float], Awaitable[None]] | None = None,
     ) -> None:
         self._homeserver = homeserver
         self._database = database
@@ -74,6 +77,7 @@ class Listener:
         self._encryption = encryption
         self._lists_changed = lists_changed
         self._pulse = pulse or Pulse()
+        self._landed = landed
         self.heard_ms = 0  # when the homeserver last answered
 
     async def run(self) -> None:
@@ -100,6 +104,8 @@ class Listener:
             wait_ms = LONG_POLL_MS
             self._lists_changed(changed_lists(response))
             self._caught_up()
+            if self._landed is not None:
+                await self._landed(ASK_AGAIN_S)
 
     async def read_again(self) -> None:
         """Take what could not be read and can be now: other keys have come than those of a sync."""

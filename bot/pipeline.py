@@ -2,7 +2,8 @@
 
 Rules this module keeps, in this order, for every batch:
 1. what was received is appended to the journal and fsynced; only then is it judged;
-2. the facts that follow are appended and fsynced; only then
+2. the facts that follow are appended and fsynced; only then what is urgent among their consequences is begun
+   (`urgent`), and only then
 3. one database transaction is committed, with the tables, the outbox rows and the sync token.
 So a message that the homeserver delivered is on disk before the token that acknowledges it, and what is in the
 journal but not in the database is caught up on start (`bot/catch_up.py`). One turn at a time, each to its end: being
@@ -22,9 +23,9 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.actions import Action, Align, HashMedia, KeepDesk
+from moderation.actions import URGENT, Action, Align, HashMedia, KeepDesk
 from moderation.complete import complete, concerns
-from moderation.consequences import consequences
+from moderation.consequences import at_once, consequences
 from moderation.context import Context, RoomView
 from moderation.errors import Broken
 from moderation.events import MessagePosted, ReactionGiven, Received, StateChanged, Unreadable
@@ -70,6 +71,7 @@ from .turn import Answer, Responder, Settings, Turn
 
 log = structlog.get_logger()
 
+_TURNS_TO_SEND = 2  # of the event loop: one to make a request, one to write it
 TAIL = 10_000  # records: what was written last before a stop is among them
 
 T = TypeVar("T")
@@ -99,6 +101,7 @@ class Pipeline:
         self.rooms = RoomChanges(knowledge, settings.bot, settings.policy)
         self.decipher: Decipher = _as_it_came
         self.taken: Callable[[Sequence[Received]], None] = lambda _events: None  # told once they are recorded
+        self.urgent: Callable[[Sequence[outbox.Waiting]], None] = lambda _rows: None  # begun once it is recorded
         self._surroundings = Surroundings(knowledge, settings.policy)
         self._journal = journal
         self._database = database
@@ -246,9 +249,8 @@ class Pipeline:
             return 0
         self._hushed.clear()
         drafts = [self._draft(event) for event in fresh]
-        first = await self._write(drafts) if drafts else self._journal.size
+        first = await self._write(drafts, meanwhile=self._look_up(fresh)) if drafts else self._journal.size
         async with self._turn() as turn:
-            await self.knowledge.prepare(turn.db, fresh, self._clock())
             for index, (event, draft) in enumerate(zip(fresh, drafts, strict=True), first):
                 await self.handle(turn, index, event, draft.kind)
             if token is not None:
@@ -343,6 +345,7 @@ class Pipeline:
         facts = [self._without_words(fact) for fact in answer.facts if not isinstance(fact, StatementGiven)]
         facts = await self._completed(turn, facts, cause, at_ms)
         facts += await dossier_tasks(turn.db, facts, self.settings.policy, at_ms)
+        present = present or await self._begin_urgent(turn, facts, answer.actions, cause, at_ms)
         facts = await self._apply_all(turn, facts, [each for each in present if each not in stated], cause, at_ms)
         said = await self._statements(turn, facts, cause)
         facts += await self._apply_all(turn, said, stated, cause, at_ms)
@@ -350,9 +353,28 @@ class Pipeline:
         follow = consequences(facts, await self._rooms_of(turn, facts), told) if facts else ()
         settings = self.settings
         asked = (*follow, *await told_too(turn.db, facts), *answer.actions)
-        actions = await by_name(turn.db, asked, self.knowledge, settings.policy, settings.bot)
+        actions = await by_name(turn.db, _urgent_first(asked), self.knowledge, settings.policy, settings.bot)
         await outbox.put(turn.db, actions, cause=cause, era=self._era)
         turn.queued += len(actions)
+
+    async def _begin_urgent(
+        self, turn: Turn, facts: Sequence[Fact], actions: Sequence[Action], cause: int, at_ms: int
+    ) -> list[tuple[int, Fact]]:
+        """What can still be seen need not wait for the tables: if something is urgent, record the facts and begin it.
+
+        Returns the facts, if they are recorded, each with its index. The rows are queued with all others of this cause,
+        under the same transaction ids.
+        """
+        urgent = [action for action in (*at_once(facts), *actions) if action.PRIORITY == URGENT]
+        if not urgent or any(isinstance(fact, _RENAMES) for fact in facts):
+            return []
+        first = turn.next_index
+        turn.staged += [self._draft_of_fact(fact, at_ms) for fact in facts]
+        await self._write_staged(turn)
+        self.urgent(outbox.on_their_way(urgent, cause=cause, era=self._era))
+        for _ in range(_TURNS_TO_SEND):  # statements do not wait, so nothing would go out before they are all done
+            await asyncio.sleep(0)
+        return list(enumerate(facts, first))
 
     async def _apply_all(
         self, turn: Turn, facts: list[Fact], present: Sequence[tuple[int, Fact]], cause: int, at_ms: int
@@ -401,11 +423,12 @@ class Pipeline:
         *,
         actions: Sequence[Action] = (),
         also: Callable[[AsyncConnection], Awaitable[None]] | None = None,
-        of_row: int | None = None,
+        of_row: str | None = None,
     ) -> None:
         """Record facts that no event gave rise to, with what follows; `also` runs in the same transaction.
 
-        With `of_row` they are what became of a row of the outbox: nothing is recorded if that is known already.
+        With `of_row` (a transaction id) they are what became of a row of the outbox: nothing is recorded if that is
+        known already.
         """
 
         async def work() -> None:
@@ -500,9 +523,7 @@ class Pipeline:
                 turn = Turn(db, self._journal.size)
                 yield turn
                 await turn.flush()
-                if turn.staged:
-                    first = await self._write(turn.staged)
-                    assert first == turn.first, "somebody else wrote to the journal"
+                await self._write_staged(turn)
                 await set_meta(db, "applied", str(self._journal.size))
             self._applied = self._journal.size
         except BaseException:
@@ -510,13 +531,30 @@ class Pipeline:
                 await self.begin()  # what was applied in memory did not happen
             raise
 
+    async def _write_staged(self, turn: Turn) -> None:
+        if turn.staged:
+            first = await self._write(turn.staged)
+            assert first == turn.first, "somebody else wrote to the journal"
+            turn.written()
+
     def _must_be_level(self) -> None:
         """After a turn that failed half-way the next start brings the database up to date; until then, nothing."""
         if self._applied != self._journal.size:
             raise Broken("the database is behind the journal; it is brought up to date at the next start")
 
-    async def _write(self, drafts: Sequence[Draft]) -> int:
-        return await asyncio.to_thread(self._append, drafts)
+    async def _write(self, drafts: Sequence[Draft], meanwhile: Awaitable[None] | None = None) -> int:
+        written = asyncio.get_running_loop().run_in_executor(None, self._append, drafts)
+        try:
+            if meanwhile is not None:
+                await meanwhile
+        finally:
+            first = await written
+        return first
+
+    async def _look_up(self, events: Sequence[Received]) -> None:
+        """Read what judging these will ask for, while they are written."""
+        async with self._database.read() as db:
+            await self.knowledge.prepare(db, events, self._clock())
 
     def _append(self, drafts: Sequence[Draft]) -> int:
         first = self._journal.append(drafts)[0]
@@ -524,7 +562,7 @@ class Pipeline:
         return first
 
     def _woken_by(self, turn: Turn) -> None:
-        if turn.queued or turn.staged:
+        if turn.queued or turn.first > turn.began:
             self._wake()
 
     # Pieces.
@@ -624,6 +662,14 @@ def _without_words(fact: Fact) -> Fact:
         return replace(fact, matched="")
     return replace(fact, excerpt="") if isinstance(fact, CaseOpened) else fact
 
+
+def _urgent_first(actions: Sequence[Action]) -> list[Action]:
+    """Numbered first, so that their transaction ids are known before the others are."""
+    return sorted(actions, key=lambda action: action.PRIORITY != URGENT)
+
+
+# After these, what follows is written under other names: each must be applied before the next is written.
+_RENAMES = (RoomEntered, AccountsLinked, AccountUnlinked, PartsErased)
 
 # Facts that belong together: found again after a crash by the record that gave rise to them.
 _OF_CASES = frozenset({"case", "decision", "sanction", "credit", "task", "appeal", "report", "dossier", "verify"})

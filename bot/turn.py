@@ -56,6 +56,15 @@ class Turn:
     staged: list[Draft] = field(default_factory=list)
     seen: list[tuple[int, Received, str]] = field(default_factory=list)  # events not yet in the tables
     queued: int = 0  # actions put into the outbox
+    began: int = -1  # the index that the first draft of the turn will have or had
+
+    def __post_init__(self) -> None:
+        self.began = self.first
+
+    def written(self) -> None:
+        """What was staged is in the journal."""
+        self.first += len(self.staged)
+        self.staged = []
 
     @property
     def next_index(self) -> int:

@@ -300,7 +300,7 @@ async def _run(
     encryption = Encryption(machine, homeserver, clock, verifying.heard, watch)
     reading = ReadAgain(homeserver, stores.database, pipeline, encryption, clock)
     watch.mended = reading.wake
-    pipeline.decipher, pipeline.taken = encryption.read, verifying.taken
+    pipeline.decipher, pipeline.taken, pipeline.urgent = encryption.read, verifying.taken, actor.at_once
     listener = Listener(
         homeserver,
         stores.database,
@@ -312,6 +312,7 @@ async def _run(
         encryption=encryption,
         lists_changed=people.lists_changed,
         pulse=(pulse := Pulse()),
+        landed=actor.landed,
     )
     looker = Looker(
         database=stores.database,

@@ -15,6 +15,7 @@ from functools import singledispatch
 from . import room_consequences
 from .actions import (
     NO_ROOM,
+    URGENT,
     Action,
     Align,
     EditCard,
@@ -89,6 +90,11 @@ def consequences(facts: Sequence[Fact], rooms_of: RoomsOf, reporters: Reporters 
     people = dict.fromkeys((*_subjects(facts), *outcomes))
     told = [action for user in people for action in _tell(user, facts, rooms_of, outcomes.get(user, ()))]
     return (*actions, *told)
+
+
+def at_once(facts: Sequence[Fact]) -> tuple[Action, ...]:
+    """The urgent ones among the consequences, in the same order: they follow from the facts alone."""
+    return tuple(action for fact in facts for action in _follow(fact, lambda _user: ()) if action.PRIORITY == URGENT)
 
 
 @singledispatch

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -24,15 +24,12 @@ from .tables import outbox
 class Waiting:
     """One row: an action that waits for its turn."""
 
-    id: int
+    id: int  # -1: on its way into the table
     txn: str
     action: Action
     record: int
     attempts: int
     not_before: int
-
-
-_PUT = upsert(outbox).on_conflict_do_nothing()
 
 
 async def put(
@@ -42,12 +39,10 @@ async def put(
 
     `era`: of a log that goes on from a backup, where another record had this index once.
     """
-    if not actions:
-        return
     name = secrets.token_hex(6) if cause is None else str(cause)
     rows = [
         {
-            "txn": f"{prefix(era)}{name}.{number}",
+            "txn": _txn(era, name, number),
             "priority": action.PRIORITY,
             "room": action.room,
             "action": json.dumps(to_json(action)),
@@ -57,7 +52,32 @@ async def put(
         }
         for number, action in enumerate(actions)
     ]
-    await db.execute(_PUT, rows)
+    if rows:
+        await db.execute(_PUT, rows)
+
+
+def on_their_way(actions: Sequence[Action], *, cause: int, era: str = "") -> list[Waiting]:
+    """The rows that `put` will make of the first actions that a record gave rise to."""
+    return [Waiting(-1, _txn(era, str(cause), number), action, cause, 0, 0) for number, action in enumerate(actions)]
+
+
+def _txn(era: str, name: str, number: int) -> str:
+    return f"{prefix(era)}{name}.{number}"
+
+
+_PUT = upsert(outbox).on_conflict_do_nothing()
+_DUE = outbox.c.not_before <= bindparam("now")
+_WAITING = (
+    select(outbox)
+    .where(_DUE, outbox.c.priority.not_in(bindparam("without", expanding=True)))
+    .order_by(outbox.c.priority, outbox.c.id)
+    .limit(bindparam("most"))
+)
+_OF_ONE = (
+    select(outbox).where(_DUE, outbox.c.priority == bindparam("only")).order_by(outbox.c.id).limit(bindparam("most"))
+)
+_NEXT = select(func.min(outbox.c.not_before)).where(outbox.c.not_before > bindparam("now"))
+_WAITS = select(outbox.c.id).where(outbox.c.txn == bindparam("txn"))
 
 
 def prefix(era: str) -> str:
@@ -74,10 +94,10 @@ async def waiting(
     db: AsyncConnection, now_ms: int, limit: int, *, only: int | None = None, without: Sequence[int] = ()
 ) -> list[Waiting]:
     """The next rows whose time has come, most urgent first: all, or `only` one priority, or all `without` some."""
-    query = select(outbox).where(outbox.c.not_before <= now_ms, outbox.c.priority.not_in(without))
     if only is not None:
-        query = query.where(outbox.c.priority == only)
-    rows = await db.execute(query.order_by(outbox.c.priority, outbox.c.id).limit(limit))
+        rows = await db.execute(_OF_ONE, {"now": now_ms, "only": only, "most": limit})
+    else:
+        rows = await db.execute(_WAITING, {"now": now_ms, "without": list(without), "most": limit})
     return [
         Waiting(row.id, row.txn, from_json(json.loads(row.action)), row.record, row.attempts, row.not_before)
         for row in rows
@@ -86,7 +106,7 @@ async def waiting(
 
 async def next_time(db: AsyncConnection, now_ms: int) -> int | None:
     """The earliest time after `now_ms` at which a waiting row may be tried; None if there is none."""
-    found = await db.scalar(select(func.min(outbox.c.not_before)).where(outbox.c.not_before > now_ms))
+    found = await db.scalar(_NEXT, {"now": now_ms})
     return int(found) if found is not None else None
 
 
@@ -95,9 +115,9 @@ async def count(db: AsyncConnection) -> int:
     return int(await db.scalar(select(func.count()).select_from(outbox)) or 0)
 
 
-async def waits(db: AsyncConnection, row: int) -> bool:
+async def waits(db: AsyncConnection, txn: str) -> bool:
     """Whether a row is still there: what became of it is not known yet."""
-    return await db.scalar(select(outbox.c.id).where(outbox.c.id == row)) is not None
+    return await db.scalar(_WAITS, {"txn": txn}) is not None
 
 
 async def goes_first(db: AsyncConnection, room: str) -> bool:
@@ -111,7 +131,7 @@ async def started(db: AsyncConnection, rows: Sequence[int]) -> None:
     await db.execute(update(outbox).where(outbox.c.id.in_(rows), outbox.c.merge.is_not(None)).values(merge=None))
 
 
-async def later(db: AsyncConnection, row: int, not_before: int) -> None:
+async def later(db: AsyncConnection, txn: str, not_before: int) -> None:
     """Try again, not before a time."""
     values = {"not_before": not_before, "attempts": outbox.c.attempts + 1}
-    await db.execute(update(outbox).where(outbox.c.id == row).values(**values))
+    await db.execute(update(outbox).where(outbox.c.txn == txn).values(**values))

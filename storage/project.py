@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import singledispatch
 
-from sqlalchemy import ColumnElement, and_, case, delete, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Table, and_, bindparam, case, delete, insert, or_, select, tuple_, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -86,16 +86,22 @@ def without_marks(content: Mapping[str, Json]) -> dict[str, Json]:
     return {name: value for name, value in content.items() if not name.startswith("org.answerable.")}
 
 
+# Statements that each message may need are made once: making one takes longer than doing it.
+PERSON = select(t.accounts.c.person).where(t.accounts.c.user == bindparam("user"))
+_INSERTS = {table: insert(table) for table in t.metadata.tables.values()}
+_NEW_META = upsert(t.meta)
+_SET_META = _NEW_META.on_conflict_do_update(index_elements=["key"], set_={"value": _NEW_META.excluded.value})
+
+
 async def person_of(db: AsyncConnection, user: UserId) -> str:
     """The person behind an account: itself, unless accounts were linked by verification."""
-    row = (await db.execute(select(t.accounts.c.person).where(t.accounts.c.user == user))).first()
+    row = (await db.execute(PERSON, {"user": user})).first()
     return row.person if row else user
 
 
 async def set_meta(db: AsyncConnection, key: str, value: str) -> None:
     """Remember one value of the deployment, such as the sync token."""
-    statement = upsert(t.meta).values(key=key, value=value)
-    await db.execute(statement.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
+    await db.execute(_SET_META, {"key": key, "value": value})
 
 
 # Events.
@@ -190,6 +196,11 @@ def _written(content: object) -> str:
     return json.dumps(plain(content), sort_keys=True)
 
 
+async def _add(db: AsyncConnection, table: Table, **values: object) -> None:
+    """One new row."""
+    await db.execute(_INSERTS[table], values)
+
+
 # Facts.
 
 
@@ -238,32 +249,32 @@ async def _(fact: RoleChanged, db: AsyncConnection, _index: int, _at_ms: int) ->
 @project.register
 async def _(fact: CaseOpened, db: AsyncConnection, index: int, at_ms: int) -> None:
     waits = fact.state == "open" or fact.rule == OVERDUE  # which costs again each day
-    await db.execute(
-        insert(t.cases).values(
-            n=fact.n,
-            record=index,
-            room=fact.room,
-            subject=fact.subject,
-            person=await person_of(db, fact.subject),
-            rule=fact.rule,
-            grade=fact.grade,
-            decide=fact.decide,
-            manages=fact.manages,
-            state=fact.state,
-            outcome="upheld" if fact.state == "decided" else "",
-            asked=fact.asked,
-            about=fact.about,
-            opened=at_ms,
-            due=fact.due if waits else 0,
-            remind=_half_way(at_ms, fact.due) if fact.state == "open" else 0,
-            decided=at_ms if fact.state == "decided" else 0,
-            by=fact.by,
-            reason=fact.reason,
-            excerpt=fact.excerpt,
-        )
+    await _add(
+        db,
+        t.cases,
+        n=fact.n,
+        record=index,
+        room=fact.room,
+        subject=fact.subject,
+        person=await person_of(db, fact.subject),
+        rule=fact.rule,
+        grade=fact.grade,
+        decide=fact.decide,
+        manages=fact.manages,
+        state=fact.state,
+        outcome="upheld" if fact.state == "decided" else "",
+        asked=fact.asked,
+        about=fact.about,
+        opened=at_ms,
+        due=fact.due if waits else 0,
+        remind=_half_way(at_ms, fact.due) if fact.state == "open" else 0,
+        decided=at_ms if fact.state == "decided" else 0,
+        by=fact.by,
+        reason=fact.reason,
+        excerpt=fact.excerpt,
     )
     if fact.event:
-        await db.execute(insert(t.evidence).values(record=_message(fact), n=fact.n, event=fact.event))
+        await _add(db, t.evidence, record=_message(fact), n=fact.n, event=fact.event)
 
 
 def _message(fact: CaseOpened | CaseGrew | Reported) -> int:
@@ -288,39 +299,39 @@ async def _(fact: CaseMoved, db: AsyncConnection, _index: int, at_ms: int) -> No
 @project.register
 async def _(fact: CaseAssigned, db: AsyncConnection, index: int, at_ms: int) -> None:
     values = {"record": index, "n": fact.n, "user": fact.subject, "asked": fact.asked, "at": at_ms}
-    await db.execute(insert(t.assignments).values(**values))
+    await _add(db, t.assignments, **values)
 
 
 @project.register
 async def _(fact: CaseNoted, db: AsyncConnection, index: int, at_ms: int) -> None:
     values = {"record": index, "n": fact.n, "by": fact.by, "words": fact.words, "at": at_ms}
-    await db.execute(insert(t.case_notes).values(**values))
+    await _add(db, t.case_notes, **values)
 
 
 @project.register
 async def _(fact: StatementGiven, db: AsyncConnection, index: int, at_ms: int) -> None:
     values = {"record": index, "n": fact.n, "subject": fact.subject, "at": at_ms, "statement": fact.statement}
-    await db.execute(insert(t.statements).values(**values))
+    await _add(db, t.statements, **values)
 
 
 @project.register
 async def _(fact: Reported, db: AsyncConnection, index: int, at_ms: int) -> None:
-    await db.execute(
-        insert(t.reports).values(
-            record=index,
-            n=fact.n,
-            message=_message(fact),
-            subject=fact.subject,
-            by=fact.by,
-            reason=fact.reason,
-            at=at_ms,
-        )
+    await _add(
+        db,
+        t.reports,
+        record=index,
+        n=fact.n,
+        message=_message(fact),
+        subject=fact.subject,
+        by=fact.by,
+        reason=fact.reason,
+        at=at_ms,
     )
 
 
 @project.register
 async def _(fact: CaseGrew, db: AsyncConnection, _index: int, _at_ms: int) -> None:
-    await db.execute(insert(t.evidence).values(record=_message(fact), n=fact.n, event=fact.event))
+    await _add(db, t.evidence, record=_message(fact), n=fact.n, event=fact.event)
 
 
 @project.register
@@ -389,7 +400,7 @@ async def _(fact: RosterChanged, db: AsyncConnection, index: int, _at_ms: int) -
 @project.register
 async def _(fact: TaskOpened, db: AsyncConnection, index: int, at_ms: int) -> None:
     values = {"record": index, "task": fact.task, "n": fact.n, "room": fact.room or "", "subject": fact.subject}
-    await db.execute(insert(t.tasks).values(at=at_ms, **values))
+    await _add(db, t.tasks, at=at_ms, **values)
 
 
 @project.register
@@ -407,50 +418,50 @@ async def _(fact: DossierStep, db: AsyncConnection, index: int, at_ms: int) -> N
         )
         return
     step = {"dossier": fact.start, "step": fact.step, "bar": fact.bar, "digest": fact.digest}
-    await db.execute(insert(t.dossier_steps).values(record=index, **step, **said))
+    await _add(db, t.dossier_steps, record=index, **step, **said)
     if fact.step != "approved":
         await db.execute(update(t.dossiers).where(t.dossiers.c.record == fact.start).values(state=fact.step))
 
 
 @project.register
 async def _(fact: CreditChanged, db: AsyncConnection, index: int, at_ms: int) -> None:
-    await db.execute(
-        insert(t.credit).values(
-            record=index,
-            person=await person_of(db, fact.subject),
-            user=fact.subject,
-            at=at_ms,
-            entry=fact.entry,
-            cost=fact.cost,
-            grade=fact.grade,
-            rule=fact.rule,
-            n=fact.n,
-            room=fact.room or "",
-            undoes=fact.undoes,
-            ledger=fact.ledger,
-        )
+    await _add(
+        db,
+        t.credit,
+        record=index,
+        person=await person_of(db, fact.subject),
+        user=fact.subject,
+        at=at_ms,
+        entry=fact.entry,
+        cost=fact.cost,
+        grade=fact.grade,
+        rule=fact.rule,
+        n=fact.n,
+        room=fact.room or "",
+        undoes=fact.undoes,
+        ledger=fact.ledger,
     )
 
 
 @project.register
 async def _(fact: SanctionStarted, db: AsyncConnection, index: int, at_ms: int) -> None:
-    await db.execute(
-        insert(t.sanctions).values(
-            record=index,
-            kind=fact.kind,
-            room=fact.room or "",
-            subject=fact.subject,
-            person=await person_of(db, fact.subject),
-            at=at_ms,
-            until=fact.until,
-            n=fact.n,
-            basis=fact.basis,
-            rule=fact.rule,
-            by=fact.by,
-            reason=fact.reason,
-            event=fact.event,
-            every=fact.every,
-        )
+    await _add(
+        db,
+        t.sanctions,
+        record=index,
+        kind=fact.kind,
+        room=fact.room or "",
+        subject=fact.subject,
+        person=await person_of(db, fact.subject),
+        at=at_ms,
+        until=fact.until,
+        n=fact.n,
+        basis=fact.basis,
+        rule=fact.rule,
+        by=fact.by,
+        reason=fact.reason,
+        event=fact.event,
+        every=fact.every,
     )
     if fact.rule == ROOM_SLOW and not fact.quiet:
         await _pointed(db, fact.room or "", fact.subject, ROOM_SLOW, index, at_ms)
@@ -488,18 +499,18 @@ async def _(fact: PersonVerified, db: AsyncConnection, index: int, at_ms: int) -
             return
         await db.execute(delete(t.pinned_keys).where(t.pinned_keys.c.user == fact.subject))
         return
-    await db.execute(
-        insert(t.verifications).values(
-            record=index,
-            person=await person_of(db, fact.subject),
-            user=fact.subject,
-            room=fact.room or "",
-            method=fact.method,
-            level=fact.level,
-            by=fact.by,
-            at=at_ms,
-            until=fact.until,
-        )
+    await _add(
+        db,
+        t.verifications,
+        record=index,
+        person=await person_of(db, fact.subject),
+        user=fact.subject,
+        room=fact.room or "",
+        method=fact.method,
+        level=fact.level,
+        by=fact.by,
+        at=at_ms,
+        until=fact.until,
     )
 
 
@@ -695,7 +706,7 @@ async def _(fact: RecordsPurged, db: AsyncConnection, _index: int, at_ms: int) -
 
 @project.register
 async def _(fact: DataAsked, db: AsyncConnection, _index: int, at_ms: int) -> None:
-    await db.execute(insert(t.requests).values(record=fact.on, user=fact.subject, what=fact.what, at=at_ms))
+    await _add(db, t.requests, record=fact.on, user=fact.subject, what=fact.what, at=at_ms)
 
 
 @project.register

@@ -3,20 +3,25 @@
 SQLAlchemy's own dialect hands over the making of a cursor, the statement, the fetching of its rows and the closing one
 by one. Our statements take some ten microseconds, so that handing them over was most of what the bot did. Rules kept
 here: nothing of SQLite is done on the event loop; the rows of a statement are fetched with it, and nothing of it stays
-open. Left to others: settings of the connection (`database.py`). Decision 0025.
+open; what needs many statements at once hands them over together (`rows_of`).
+Left to others: settings of the connection (`database.py`). Decision 0025.
 """
 
 import collections
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from sqlalchemy import Select
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.aiosqlite import (
     AsyncAdapt_aiosqlite_connection,
     AsyncAdapt_aiosqlite_dbapi,
     SQLiteDialect_aiosqlite,
 )
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.util.concurrency import await_
 
 DRIVER = "sqlite+one_hop"
@@ -126,3 +131,48 @@ class Dialect(SQLiteDialect_aiosqlite):
 
 
 registry.register("sqlite.one_hop", __name__, "Dialect")
+
+
+# Several statements in one hand-over.
+
+Asked = tuple[Select[Any], Mapping[str, object]]  # made once, with names for its values; and the values
+Rows = Sequence[Any]  # with the names of the columns
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A statement as SQLite takes it."""
+
+    statement: Select[Any]  # held, so that no other can get its id
+    sql: str
+    names: tuple[str, ...]  # of its values, in order
+    fixed: Mapping[str, object]  # values that stand in the statement itself
+    row: Callable[..., Any]
+
+
+_READY: dict[int, _Ready] = {}
+
+
+async def rows_of(db: AsyncConnection, *asked: Asked) -> list[Rows]:
+    """The rows of each statement, in order. For questions whose values and columns are numbers and texts."""
+    ready = [(_READY.get(id(statement)) or _make_ready(statement, values, db), values) for statement, values in asked]
+    driver: Any = (await db.get_raw_connection()).driver_connection
+    work = [(each.sql, [{**each.fixed, **values}[name] for name in each.names]) for each, values in ready]
+    try:
+        found = await driver._execute(_do_all, driver._conn, work)
+    except sqlite3.Error as error:
+        raise OperationalError("several statements", None, error) from error
+    return [[each.row(*row) for row in rows] for (each, _), rows in zip(ready, found, strict=True)]
+
+
+def _make_ready(statement: Select[Any], values: Mapping[str, object], db: AsyncConnection) -> _Ready:
+    whole = statement.compile(dialect=db.dialect).construct_expanded_state(dict(values))
+    row = collections.namedtuple("row", [column.key for column in statement.selected_columns])  # type: ignore[misc]
+    names = tuple(whole.positiontup or ())
+    _READY[id(statement)] = ready = _Ready(statement, whole.statement, names, whole.parameters, row)
+    return ready
+
+
+def _do_all(connection: sqlite3.Connection, work: Sequence[tuple[str, Sequence[object]]]) -> list[list[Any]]:
+    """Called in the thread of the connection."""
+    return [connection.execute(sql, values).fetchall() for sql, values in work]

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,6 +13,8 @@ from .. import tables as t
 from ..project import person_of
 from .rooms import ACTIVE_GROUP
 
+LINKED = select(t.accounts.c.user, t.accounts.c.person).where(t.accounts.c.user != t.accounts.c.person)
+
 
 async def accounts_of(db: AsyncConnection, user: UserId) -> tuple[UserId, ...]:
     """All accounts of the person behind one, that one among them."""
@@ -20,10 +23,14 @@ async def accounts_of(db: AsyncConnection, user: UserId) -> tuple[UserId, ...]:
 
 async def accounts_of_all(db: AsyncConnection, users: Iterable[UserId]) -> dict[UserId, tuple[UserId, ...]]:
     """The same for many; one question, since hardly anybody has a second account."""
+    return accounts_among(await db.execute(LINKED), users)
+
+
+def accounts_among(rows: Iterable[Any], users: Iterable[UserId]) -> dict[UserId, tuple[UserId, ...]]:
+    """The same, from the rows of `LINKED`."""
     persons: dict[str, str] = {}
     linked: dict[str, set[str]] = defaultdict(set)
-    a = t.accounts.c
-    for row in await db.execute(select(a.user, a.person).where(a.user != a.person)):
+    for row in rows:
         persons[row.user] = row.person
         linked[row.person].add(row.user)
     found: dict[UserId, tuple[UserId, ...]] = {}

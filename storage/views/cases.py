@@ -1,9 +1,10 @@
 """Cases: as they stand, by their cards, of a person, waiting."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, bindparam, func, or_, select
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,18 +17,28 @@ from .. import tables as t
 from ..project import CASES_FROM, POSTED, person_of
 from .accounts import accounts_of_all
 
+_CASE = select(t.cases).where(t.cases.c.n == bindparam("n"))
+_EVIDENCE = (
+    select(t.evidence, t.events.c.kind)
+    .outerjoin(t.events, t.events.c.event == t.evidence.c.event)
+    .where(t.evidence.c.n == bindparam("n"))
+    .order_by(t.evidence.c.record)
+)
+_TAKEN = select(t.sanctions.c.kind, t.sanctions.c.event).where(
+    t.sanctions.c.person == bindparam("person"),
+    t.sanctions.c.n == bindparam("n"),
+    t.sanctions.c.basis.in_(("rule", "interim", "decision")),
+    t.sanctions.c.why_ended != "reversed",
+)
+_REPORTED = select(t.reports.c.record).where(t.reports.c.n == bindparam("n")).limit(1)
+
 
 async def case_view(db: AsyncConnection, n: int) -> tuple[CaseView, Row[tuple[object, ...]]] | None:
     """One case, and its row for all that is only shown."""
-    row = (await db.execute(select(t.cases).where(t.cases.c.n == n))).first()
+    row = (await db.execute(_CASE, {"n": n})).first()
     if row is None:
         return None
-    events = await db.execute(
-        select(t.evidence, t.events.c.kind)
-        .outerjoin(t.events, t.events.c.event == t.evidence.c.event)
-        .where(t.evidence.c.n == n)
-        .order_by(t.evidence.c.record)
-    )
+    events = await db.execute(_EVIDENCE, {"n": n})
     people = await accounts_of_all(db, [row.subject, row.by])
     accounts, deciders = (frozenset(people[user]) if user else frozenset() for user in (row.subject, row.by))
     case = _case(row, tuple(events), await _measures_taken(db, row.person, n))
@@ -36,15 +47,7 @@ async def case_view(db: AsyncConnection, n: int) -> tuple[CaseView, Row[tuple[ob
 
 async def _measures_taken(db: AsyncConnection, person: str, n: int) -> frozenset[tuple[SanctionKind, EventId]]:
     """The measures taken on account of a case, without those that were taken back."""
-    s = t.sanctions.c
-    rows = await db.execute(
-        select(s.kind, s.event).where(
-            s.person == person,
-            s.n == n,
-            s.basis.in_(("rule", "interim", "decision")),
-            s.why_ended != "reversed",
-        )
-    )
+    rows = await db.execute(_TAKEN, {"person": person, "n": n})
     return frozenset((row.kind, EventId(row.event)) for row in rows)
 
 
@@ -97,9 +100,15 @@ async def newest_case_of(db: AsyncConnection, user: UserId) -> int:
     return int(await db.scalar(select(func.max(t.cases.c.n)).where(t.cases.c.person == person)) or 0)
 
 
-async def recent_cases(db: AsyncConnection, person: str, since: int) -> dict[tuple[RoomId, str], CaseView]:
-    c = t.cases.c
-    rows = await db.execute(select(t.cases).where(c.person == person, c.opened >= since).order_by(c.n))
+RECENT = (
+    select(t.cases)
+    .where(t.cases.c.person == bindparam("person"), t.cases.c.opened >= bindparam("since"))
+    .order_by(t.cases.c.n)
+)
+
+
+def read_recent(rows: Iterable[Any]) -> dict[tuple[RoomId, str], CaseView]:
+    """The newest case of each room and rule."""
     return {(RoomId(row.room), row.rule): _case(row, ()) for row in rows}
 
 
@@ -197,4 +206,4 @@ async def notes_of(db: AsyncConnection, n: int) -> Sequence[Row[tuple[object, ..
 
 async def reported(db: AsyncConnection, n: int) -> bool:
     """Whether somebody reported it."""
-    return await db.scalar(select(t.reports.c.record).where(t.reports.c.n == n).limit(1)) is not None
+    return await db.scalar(_REPORTED, {"n": n}) is not None

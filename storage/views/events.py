@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,16 +13,24 @@ from .. import tables as t
 from ..one_of import one_of
 from ..project import POSTED, UNREAD
 
+_TIMES = (
+    select(t.events.c.at)
+    .where(
+        t.events.c.room == bindparam("room"),
+        t.events.c.sender == bindparam("sender"),
+        t.events.c.at >= bindparam("since"),
+        t.events.c.kind == POSTED,
+    )
+    .order_by(t.events.c.at.desc())
+    .limit(bindparam("most"))
+)
+_EVENT = select(t.events).where(t.events.c.event == bindparam("event"))
+_META = select(t.meta.c.value).where(t.meta.c.key == bindparam("key"))
+
 
 async def recent_times(db: AsyncConnection, room: RoomId, sender: UserId, since_ms: int, limit: int) -> list[int]:
     """When somebody posted in a room since a time, oldest first, the newest `limit`."""
-    e = t.events.c
-    rows = await db.execute(
-        select(e.at)
-        .where(e.room == room, e.sender == sender, e.at >= since_ms, e.kind == POSTED)
-        .order_by(e.at.desc())
-        .limit(limit)
-    )
+    rows = await db.execute(_TIMES, {"room": room, "sender": sender, "since": since_ms, "most": limit})
     return [row.at for row in rows][::-1]
 
 
@@ -41,7 +49,7 @@ async def last_stood(db: AsyncConnection, room: RoomId, sender: UserId, before: 
 
 async def event_row(db: AsyncConnection, event: EventId) -> Row[tuple[object, ...]] | None:
     """Where an event stands in the journal, and whose it is."""
-    return (await db.execute(select(t.events).where(t.events.c.event == event))).first()
+    return (await db.execute(_EVENT, {"event": event})).first()
 
 
 async def known_events(db: AsyncConnection, ids: Sequence[str]) -> set[str]:
@@ -58,5 +66,5 @@ async def unread_events(db: AsyncConnection, limit: int) -> list[tuple[EventId, 
 
 async def get_meta(db: AsyncConnection, key: str) -> str | None:
     """One remembered value of the deployment."""
-    found = await db.scalar(select(t.meta.c.value).where(t.meta.c.key == key))
+    found = await db.scalar(_META, {"key": key})
     return str(found) if found is not None else None

@@ -1,8 +1,14 @@
-"""People: where they are, what they are there, what counts for or against them, and the language they are told in."""
+"""People: where they are, what they are there, what counts for or against them, and the language they are told in.
 
+A statement that every message may need is made once, with names for its values: making one takes longer than doing it.
+"""
+
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.context import PersonView
@@ -11,12 +17,13 @@ from moderation.ids import PersonId, RoomId, UserId
 from moderation.orders import Vouched
 
 from .. import tables as t
-from ..project import person_of
-from .accounts import accounts_of
-from .cases import recent_cases
+from ..project import PERSON
+from ..sqlite_one_hop import rows_of
+from .accounts import LINKED, accounts_among
+from .cases import RECENT, read_recent
 from .rooms import ACTIVE_GROUP
-from .sanctions import sanctions_of, sanctions_of_accounts
-from .verification import proofs_of, since_of, told_of
+from .sanctions import AGAINST, read_in_force, sanctions_of_accounts
+from .verification import PROOFS, SINCE, TOLD, read_proofs, read_since, read_told
 
 
 async def groups_of(db: AsyncConnection, user: UserId, *, joined: bool = False) -> tuple[RoomId, ...]:
@@ -54,21 +61,37 @@ async def roles(db: AsyncConnection, room: RoomId) -> dict[UserId, str]:
 
 async def person_view(db: AsyncConnection, user: UserId, *, now_ms: int, recent_since: int) -> PersonView:
     """A person and all that counts for or against them, by whichever of their accounts."""
-    person, accounts = PersonId(await person_of(db, user)), frozenset(await accounts_of(db, user))
+    [named, linked] = await rows_of(db, (PERSON, {"user": user}), (LINKED, {}))
+    person = PersonId(named[0].person if named else user)
+    accounts = frozenset(accounts_among(linked, [user])[user])
+    them, one = {"person": person}, {"user": user}
+    entries, standing, in_force, manages, cases, [(level,)], language, proofs, since, told = await rows_of(
+        db,
+        (_ENTRIES, {**them, "ledger": "credit"}),
+        (_ENTRIES, {**them, "ledger": "standing"}),
+        (AGAINST, them),
+        (_MANAGES, {"users": json.dumps(sorted(accounts))}),
+        (RECENT, {**them, "since": recent_since}),
+        (_VERIFIED, {**them, "now": now_ms}),
+        (_LANGUAGE, one),
+        (PROOFS, them),
+        (SINCE, one),
+        (TOLD, one),
+    )
     return PersonView(
         user=user,
         person=person,
         accounts=accounts,
-        entries=await _entries(db, person, "credit"),
-        standing=await _entries(db, person, "standing"),
-        in_force=await sanctions_of(db, person),
-        manages=await _manages(db, accounts),
-        recent_cases=await recent_cases(db, person, recent_since),
-        verified=await verified_level(db, person, now_ms),
-        language=await language_of(db, user),
-        proofs=await proofs_of(db, person),
-        since=await since_of(db, user),
-        told=await told_of(db, user),
+        entries=_read_entries(entries),
+        standing=_read_entries(standing),
+        in_force=read_in_force(in_force),
+        manages=frozenset(RoomId(row.room) for row in manages),
+        recent_cases=read_recent(cases),
+        verified=level or 0,
+        language=language[0].language if language else "",
+        proofs=read_proofs(proofs),
+        since=read_since(since),
+        told=read_told(told),
     )
 
 
@@ -86,16 +109,24 @@ async def together(db: AsyncConnection, user: UserId, accounts: frozenset[UserId
     )
 
 
+_LANGUAGE = select(t.accounts.c.language).where(t.accounts.c.user == bindparam("user"))
+
+
 async def language_of(db: AsyncConnection, user: UserId) -> str:
     """The language somebody chose; empty where they chose none."""
-    return str(await db.scalar(select(t.accounts.c.language).where(t.accounts.c.user == user)) or "")
+    return str(await db.scalar(_LANGUAGE, {"user": user}) or "")
+
+
+_VERIFIED = select(func.max(t.verifications.c.level).label("level")).where(
+    t.verifications.c.person == bindparam("person"),
+    t.verifications.c.revoked == 0,
+    t.verifications.c.until > bindparam("now"),
+)
 
 
 async def verified_level(db: AsyncConnection, person: str, now_ms: int) -> int:
     """The highest level of verification in force."""
-    v = t.verifications.c
-    level = await db.scalar(select(func.max(v.level)).where(v.person == person, v.revoked == 0, v.until > now_ms))
-    return int(level or 0)
+    return int(await db.scalar(_VERIFIED, {"person": person, "now": now_ms}) or 0)
 
 
 async def vouches_by(db: AsyncConnection, user: UserId, now_ms: int) -> int:
@@ -153,12 +184,18 @@ async def erasure_asked(db: AsyncConnection, record: int, user: UserId, since_ms
     return found is not None
 
 
-async def _entries(db: AsyncConnection, person: str, ledger: str) -> tuple[Entry, ...]:
-    return await _entries_where(db, t.credit.c.person == person, t.credit.c.ledger == ledger)
+_ENTRIES = (
+    select(t.credit)
+    .where(t.credit.c.person == bindparam("person"), t.credit.c.ledger == bindparam("ledger"))
+    .order_by(t.credit.c.record)
+)
 
 
 async def _entries_where(db: AsyncConnection, *those: ColumnElement[bool]) -> tuple[Entry, ...]:
-    rows = await db.execute(select(t.credit).where(*those).order_by(t.credit.c.record))
+    return _read_entries(await db.execute(select(t.credit).where(*those).order_by(t.credit.c.record)))
+
+
+def _read_entries(rows: Iterable[Any]) -> tuple[Entry, ...]:
     return tuple(
         Entry(
             id=row.record,
@@ -176,13 +213,16 @@ async def _entries_where(db: AsyncConnection, *those: ColumnElement[bool]) -> tu
     )
 
 
+_AMONG = func.json_each(bindparam("users")).table_valued("value").c.value
+_MANAGES = (
+    select(t.members.c.room)
+    .join(t.rooms, t.rooms.c.room == t.members.c.room)
+    .where(t.members.c.user.in_(select(_AMONG)), t.members.c.role != "member", ACTIVE_GROUP)
+)
+
+
 async def _manages(db: AsyncConnection, accounts: frozenset[UserId]) -> frozenset[RoomId]:
-    m = t.members.c
-    rows = await db.execute(
-        select(m.room)
-        .join(t.rooms, t.rooms.c.room == m.room)
-        .where(m.user.in_(accounts), m.role != "member", ACTIVE_GROUP)
-    )
+    rows = await db.execute(_MANAGES, {"users": json.dumps(sorted(accounts))})
     return frozenset(RoomId(row.room) for row in rows)
 
 

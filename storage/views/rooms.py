@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Table, and_, func, select
+from sqlalchemy import ColumnElement, Table, and_, bindparam, func, select
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,9 +18,12 @@ from .room_rules import rules_of_room
 ACTIVE_GROUP = and_(t.rooms.c.purpose == "group", t.rooms.c.condition.in_(("observing", "protected")))
 
 
+_ROOM = select(t.rooms).where(t.rooms.c.room == bindparam("room"))
+
+
 async def room_view(db: AsyncConnection, room: RoomId, bot: UserId) -> RoomView | None:
     """One room, or None if the bot does not serve it."""
-    row = (await db.execute(select(t.rooms).where(t.rooms.c.room == room))).first()
+    row = (await db.execute(_ROOM, {"room": room})).first()
     return await _room(db, row, bot) if row else None
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, or_, select
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,19 +19,22 @@ from .accounts import accounts_of_all
 _LASTING = tuple(sorted(LASTING))
 
 
+def _holding(whose: ColumnElement[bool]) -> Select[tuple[object, ...]]:
+    s = t.sanctions.c
+    return select(t.sanctions).where(whose, s.ended == 0, s.kind.in_(_LASTING)).order_by(s.record)
+
+
+AGAINST = _holding(t.sanctions.c.person == bindparam("person"))
+
+
 async def sanctions_of(db: AsyncConnection, person: str) -> tuple[InForce, ...]:
     """The lasting sanctions in force against a person."""
-    return await _holding(db, t.sanctions.c.person == person)
+    return read_in_force(await db.execute(AGAINST, {"person": person}))
 
 
 async def sanctions_of_accounts(db: AsyncConnection, accounts: Iterable[UserId]) -> tuple[InForce, ...]:
     """Those that were imposed on one of these accounts."""
-    return await _holding(db, t.sanctions.c.subject.in_(sorted(accounts)))
-
-
-async def _holding(db: AsyncConnection, whose: ColumnElement[bool]) -> tuple[InForce, ...]:
-    s = t.sanctions.c
-    rows = await db.execute(select(t.sanctions).where(whose, s.ended == 0, s.kind.in_(_LASTING)).order_by(s.record))
+    rows = await db.execute(_holding(t.sanctions.c.subject.in_(sorted(accounts))))
     return tuple(_in_force(row) for row in rows)
 
 
@@ -107,6 +111,11 @@ async def holds_in(db: AsyncConnection, room: RoomId) -> dict[tuple[UserId, str]
         (UserId(row.user), row.what): Hold(UserId(row.user), row.what, row.step, row.prior, row.held, row.corrections)
         for row in rows
     }
+
+
+def read_in_force(rows: Iterable[Any]) -> tuple[InForce, ...]:
+    """From rows of the table of sanctions."""
+    return tuple(_in_force(row) for row in rows)
 
 
 def _in_force(row: Row[tuple[object, ...]]) -> InForce:

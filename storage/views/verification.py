@@ -6,8 +6,9 @@ Left to others: what follows (`moderation/verification.py`).
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.context import InForce, Proof
@@ -21,23 +22,34 @@ from ..project import REMOVED
 from .sanctions import all_in_force
 
 
-async def proofs_of(db: AsyncConnection, person: str) -> tuple[Proof, ...]:
-    """All verifications of a person that are kept, in force or over."""
+def _end() -> ColumnElement[int]:
+    """When a verification ends, or ended."""
     v = t.verifications.c
-    rows = await db.execute(select(v.method, v.level, _end()).where(v.person == person).order_by(v.record))
+    revoked = func.coalesce(func.nullif(v.revoked, 0), v.until)
+    return func.min(v.until, revoked).label("end")
+
+
+PROOFS = (
+    select(t.verifications.c.method, t.verifications.c.level, _end())
+    .where(t.verifications.c.person == bindparam("person"))
+    .order_by(t.verifications.c.record)
+)
+SINCE = select(t.members.c.room, t.members.c.since).where(t.members.c.user == bindparam("user"))
+TOLD = select(t.pointed.c.room, t.pointed.c.step, t.pointed.c.at).where(t.pointed.c.user == bindparam("user"))
+
+
+def read_proofs(rows: Iterable[Any]) -> tuple[Proof, ...]:
+    """All verifications of a person that are kept, in force or over."""
     return tuple(Proof(row.method, row.level, row.end) for row in rows)
 
 
-async def since_of(db: AsyncConnection, user: UserId) -> dict[RoomId, int]:
+def read_since(rows: Iterable[Any]) -> dict[RoomId, int]:
     """When an account was first seen in each room."""
-    rows = await db.execute(select(t.members.c.room, t.members.c.since).where(t.members.c.user == user))
     return {RoomId(row.room): row.since for row in rows}
 
 
-async def told_of(db: AsyncConnection, user: UserId) -> dict[tuple[RoomId, str], int]:
+def read_told(rows: Iterable[Any]) -> dict[tuple[RoomId, str], int]:
     """What somebody was told of being verified, and when last."""
-    p = t.pointed.c
-    rows = await db.execute(select(p.room, p.step, p.at).where(p.user == user))
     return {(RoomId(row.room), row.step): row.at for row in rows}
 
 
@@ -217,13 +229,6 @@ async def in_a_lobby(db: AsyncConnection, user: UserId) -> bool:
 
 
 # Pieces.
-
-
-def _end() -> ColumnElement[int]:
-    """When a verification ends, or ended."""
-    v = t.verifications.c
-    revoked = func.coalesce(func.nullif(v.revoked, 0), v.until)
-    return func.min(v.until, revoked).label("end")
 
 
 def _members(asks: Asks, needed: int, now_ms: int) -> Select[tuple[object, ...]]:

@@ -107,7 +107,7 @@ async def test_a_row_that_is_tried_again_keeps_its_name_and_counts(database: Dat
     await put(database, TELL)
     async with database.write() as db:
         (before,) = await outbox.waiting(db, 0, 1)
-        await outbox.later(db, before.id, 70)
+        await outbox.later(db, before.txn, 70)
         (after,) = await outbox.waiting(db, 70, 1)
     assert (after.txn, after.attempts, after.not_before) == (before.txn, 1, 70)
 

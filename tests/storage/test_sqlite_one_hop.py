@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event, insert, select, text, update
+from sqlalchemy import bindparam, event, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from storage import tables as t
 from storage.database import Database
+from storage.sqlite_one_hop import rows_of
 
 KEYS = ["a", "b", "c"]
 ORDERED = select(t.meta.c.key).order_by(t.meta.c.key)
@@ -70,3 +71,28 @@ async def test_no_statement_is_done_on_the_event_loop(database: Database) -> Non
         for db in (one, other):
             threads.update((await db.execute(text("SELECT thread()"))).scalars())
     assert threads and threading.get_ident() not in threads
+
+
+async def test_several_statements_go_together_and_each_has_its_rows_with_their_names(database: Database) -> None:
+    one = select(t.meta.c.key, t.meta.c.value).where(t.meta.c.key == bindparam("key"), t.meta.c.value.in_(["", "x"]))
+    more = select(t.meta.c.key.label("name")).where(t.meta.c.key > bindparam("after")).order_by(t.meta.c.key)
+    async with database.read() as db:
+        for key, after in (("a", "b"), ("c", "a"), ("z", "z")):  # the second time nothing is made ready any more
+            found, rest = await rows_of(db, (one, {"key": key}), (more, {"after": after}))
+            assert [(row.key, row.value) for row in found] == ([(key, "")] if key in KEYS else [])
+            assert [row.name for row in rest] == [each for each in KEYS if each > after]
+
+
+async def test_several_statements_see_what_their_transaction_has_written(database: Database) -> None:
+    statement = select(t.meta.c.value).where(t.meta.c.key == bindparam("key"))
+    async with database.write() as db:
+        await db.execute(update(t.meta).values(value="new"))
+        [[row]] = await rows_of(db, (statement, {"key": "a"}))
+    assert row.value == "new"
+
+
+async def test_an_error_in_one_of_several_is_the_databases(database: Database) -> None:
+    async with database.write() as db:
+        await db.execute(text("ALTER TABLE away RENAME TO gone"))
+        with pytest.raises(OperationalError, match="no such table: away"):
+            await rows_of(db, (select(t.away.c.user), {}))

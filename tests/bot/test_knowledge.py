@@ -1,0 +1,85 @@
+"""What is kept in memory of rooms and people is what the tables hold."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.knowledge import CHANGES_NOTHING, OF_PEOPLE_ALONE
+from moderation.facts import (
+    ActionTaken,
+    CaseAssigned,
+    CaseGrew,
+    CaseOpened,
+    CreditChanged,
+    Fact,
+    Found,
+    NoticeGiven,
+    RoomEntered,
+    RoomStateChanged,
+    SanctionStarted,
+    StatementGiven,
+)
+from moderation.ids import EventId, GroupCode, RoomId, UserId
+from storage import views
+from storage.database import Database
+from storage.project import project
+
+ROOM, ANNA, BOT = RoomId("!r:example.org"), UserId("@anna:example.org"), UserId("@bot:example.org")
+NOON = 1_795_521_600_000
+ABOUT: dict[str, Any] = {"room": ROOM, "n": 1, "subject": ANNA}
+
+OPENED = CaseOpened(
+    **ABOUT, rule="r", grade="minor", decide="auto", state="decided", due=0, manages=0, event=EventId("$a")
+)
+CHARGED = CreditChanged(**ABOUT, entry="charge", cost=5, left=95, grade="minor", rule="r")
+NOTHING: tuple[Fact, ...] = (
+    ActionTaken(room=ROOM, action="card", result="done", n=1, txn="t", subject=ANNA, made="$card"),
+    CaseAssigned(**ABOUT, asked="managers", due=5),
+    CaseGrew(**ABOUT, on=7, event=EventId("$b")),
+    Found(room=ROOM, rule="r", grade="minor", where="body", subject=ANNA),
+    NoticeGiven(**ABOUT, what="w", channel="direct"),
+    StatementGiven(**ABOUT, statement="{}"),
+    SanctionStarted(**ABOUT, kind="redact", basis="rule", rule="r", event=EventId("$a")),
+)
+
+
+@pytest.fixture
+async def db(tmp_path: Path) -> AsyncIterator[AsyncConnection]:
+    database = await Database.open(tmp_path)
+    async with database.write() as db:
+        entered = RoomEntered(room=ROOM, code=GroupCode("G-7F3K"), purpose="group", room_id=ROOM)
+        for index, fact in enumerate((entered, RoomStateChanged(room=ROOM, condition="protected"), OPENED)):
+            await project(fact, db, index, NOON)
+        yield db
+    await database.close()
+
+
+async def known(db: AsyncConnection) -> tuple[object, object]:
+    return await views.person_view(db, ANNA, now_ms=NOON, recent_since=0), await views.room_view(db, ROOM, BOT)
+
+
+def test_every_kind_that_is_said_to_change_nothing_is_tried_here() -> None:
+    assert {*CHANGES_NOTHING, SanctionStarted} == {type(fact) for fact in NOTHING}
+    assert {type(fact) for fact in (OPENED, CHARGED)} == set(OF_PEOPLE_ALONE)
+
+
+@pytest.mark.parametrize("fact", NOTHING, ids=lambda fact: type(fact).__name__)
+async def test_what_need_not_be_read_anew_has_not_changed(db: AsyncConnection, fact: Fact) -> None:
+    before = await known(db)
+    await project(fact, db, 10, NOON)
+    assert await known(db) == before
+
+
+@pytest.mark.parametrize("fact", (OPENED, CHARGED), ids=lambda fact: type(fact).__name__)
+async def test_what_changes_a_person_leaves_the_room_as_it_was(db: AsyncConnection, fact: Fact) -> None:
+    before = await known(db)
+    if isinstance(fact, CaseOpened):
+        fact = replace(fact, n=2, event=EventId(""))
+    await project(fact, db, 10, NOON)
+    after = await known(db)
+    assert after[0] != before[0]
+    assert after[1] == before[1]
