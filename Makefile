@@ -6,12 +6,13 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test fuzz check format lock clean help
+.PHONY: demo test bench fuzz check format lock clean help
 
 help:
 	@echo "make demo    play the whole story on a real Matrix homeserver on this machine"
 	@echo "make test    run the tests, some of them against a real Synapse"
 	@echo "make fuzz    try hostile inputs for ten minutes, or ARGS=\"--minutes 60\""
+	@echo "make bench   measure, beside floors; make bench ARGS=react for one part"
 	@echo "make check   ruff, mypy and the layering"
 	@echo "make format  let ruff tidy the code"
 	@echo "make lock    choose newer versions of what we depend on"
@@ -33,6 +34,9 @@ test: $(STAMP)
 fuzz: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/fuzz.txt
 	$(BIN)/python -W ignore -m tests.fuzz.run $(ARGS)
+
+bench: $(STAMP)
+	$(BIN)/python -m bench $(ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -1,6 +1,6 @@
 """How fast the records are, beside what the same machine does without them.
 
-    python bench/records.py [--json FILE] [--records N] [--rounds N]
+    python -m bench.records [--json FILE] [--records N] [--rounds N]
 
 Each figure stands beside a floor that is measured in turn with it, in the same rounds: writing and flushing the same
 bytes, hashing them, packing them, looking for something in them, all without records. What counts is the ratio, since
@@ -9,22 +9,16 @@ machine, by the processor time it took, all processes together, on as many proce
 """
 
 import argparse
-import json
 import os
 import random
 import shutil
-import statistics
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
 import zstandard
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from moderation.events import Json
 from moderation.ids import PersonId
@@ -39,6 +33,8 @@ from storage.records.query import Query, last
 from storage.records.tiles import Tiles
 from storage.records.verify import verify
 from storage.records.verify_pool import processors
+
+from .figures import Figure, Work, at_least, at_most, in_turn, measure, timed
 
 NOON = 1_795_521_600_000  # 2026-11-24T12:00:00Z
 DAY_MS = 86_400_000
@@ -65,26 +61,6 @@ WORDS = (
     "one",
 )
 
-Work = Callable[[], float]  # returns seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One measure: ours and the floor, in the same unit; for rates more is better, for times less."""
-
-    name: str
-    unit: str
-    ours: float
-    floor_name: str
-    floor: float
-    target: str = ""
-    alone: float = 0.0  # 0: not told
-
-    @property
-    def ratio(self) -> float:
-        """How much of the floor is reached (rates), or how many times it takes (times)."""
-        return self.ours / self.floor if self.floor else 0.0
-
 
 class Bench:
     """A temporary folder, a number of records, and how much time is left."""
@@ -104,46 +80,35 @@ class Bench:
         return data_dir, Journal.open(data_dir, "bench.example.org/log", PersonKeys.open(data_dir), NOON)
 
     def medians(self, ours: Work, floor: Work) -> tuple[float, float, float]:
-        """Both in turn, until the rounds or the time are over: ours, the floor, and our processor time for one time."""
-        one: list[float] = []
-        other: list[float] = []
-        busy: list[float] = []
-        while len(one) < self.rounds and (not one or time.monotonic() < self.ends):
-            before = _processor_time()
-            one.append(ours())
-            busy.append(_processor_time() - before)
-            other.append(floor())
-        return statistics.median(one), statistics.median(other), statistics.median(busy)
+        """Both in turn, until the rounds or the time are over."""
+        return in_turn(ours, floor, self.rounds, self.ends)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--json", type=Path, help="write the figures there, too")
+    measure(__doc__, add_arguments, run)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What this part takes."""
     parser.add_argument("--records", type=int, default=200_000, help="how many records the large log has")
     parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
+
+
+def run(options: argparse.Namespace) -> Iterator[Figure]:
+    """All measures of this part, the quick ones first."""
     root = Path(tempfile.mkdtemp(prefix="bench-records-"))
     try:
-        figures = list(run(Bench(root, options.records, options.rounds)))
+        bench = Bench(root, options.records, options.rounds)
+        yield append_batches(bench)
+        yield append_single(bench)
+        data_dir = large_log(bench)
+        yield size(bench, data_dir)
+        yield inclusion(bench, data_dir)
+        yield search(bench, data_dir)
+        yield check(bench, data_dir)
+        yield erase(bench, data_dir)
     finally:
         shutil.rmtree(root, ignore_errors=True)
-    for figure in figures:
-        tell(figure)
-    if options.json:
-        found = [{**asdict(figure), "ratio": figure.ratio} for figure in figures]
-        options.json.write_text(json.dumps({"processors": os.cpu_count(), "figures": found}, indent=2) + "\n")
-
-
-def run(bench: Bench) -> Iterator[Figure]:
-    """All measures, the quick ones first."""
-    yield append_batches(bench)
-    yield append_single(bench)
-    data_dir = large_log(bench)
-    yield size(bench, data_dir)
-    yield inclusion(bench, data_dir)
-    yield search(bench, data_dir)
-    yield check(bench, data_dir)
-    yield erase(bench, data_dir)
 
 
 def append_batches(bench: Bench) -> Figure:
@@ -169,9 +134,9 @@ def append_batches(bench: Bench) -> Figure:
 
     count = len(drafts)
     one, other, busy = bench.medians(ours, floor)
-    return Figure(
-        "append, batches of 256", "records/s", count / one, "write + fsync", count / other, ">= 60,000", count / busy
-    )
+    wanted = at_least(60_000, count / one, "/s")
+    floor_is = ("write + fsync", count / other)
+    return Figure("append, batches of 256", "records/s", count / one, *floor_is, alone=count / busy, **wanted)
 
 
 def append_single(bench: Bench) -> Figure:
@@ -221,11 +186,11 @@ def inclusion(bench: Bench, data_dir: Path) -> Figure:
     proofs = [prover.inclusion(index, size) for index in chosen]
 
     def ours() -> float:
-        return _timed(lambda: [prover.inclusion(index, size) for index in chosen]) / len(chosen)
+        return timed(lambda: [prover.inclusion(index, size) for index in chosen]) / len(chosen)
 
     def floor() -> float:
         pairs = list(zip(chosen, proofs, strict=True))
-        return _timed(lambda: [verify_inclusion(root, i, size, proof, root) for i, proof in pairs]) / len(chosen)
+        return timed(lambda: [verify_inclusion(root, i, size, proof, root) for i, proof in pairs]) / len(chosen)
 
     one, other, busy = bench.medians(ours, floor)
     alone = busy / len(chosen) * 1e6
@@ -240,11 +205,12 @@ def search(bench: Bench, data_dir: Path) -> Figure:
     query = Query(text=b"needle 77,")
 
     def ours() -> float:
-        return _timed(lambda: last(folder, query, 0))
+        return timed(lambda: last(folder, query, 0))
 
-    one, other, busy = bench.medians(ours, lambda: _timed(lambda: text.find(b"not in it, never")))
+    one, other, busy = bench.medians(ours, lambda: timed(lambda: text.find(b"not in it, never")))
     size = len(text) / 1e6
-    return Figure("search a text", "MB/s", size / one, "bytes.find", size / other, ">= 100", size / busy)
+    wanted = at_least(100, size / one, "MB/s")
+    return Figure("search a text", "MB/s", size / one, "bytes.find", size / other, alone=size / busy, **wanted)
 
 
 def check(bench: Bench, data_dir: Path) -> Figure:
@@ -257,10 +223,11 @@ def check(bench: Bench, data_dir: Path) -> Figure:
         assert verify(folder).ok
         return time.perf_counter() - began
 
-    one, other, busy = bench.medians(ours, lambda: _timed(lambda: [sha256(line).digest() for line in lines]))
+    one, other, busy = bench.medians(ours, lambda: timed(lambda: [sha256(line).digest() for line in lines]))
     count = bench.records
     alone = count / busy * processors()
-    return Figure("verify", "records/s", count / one, "sha256 of each line", count / other, ">= 200,000", alone)
+    wanted = at_least(200_000, count / one, "/s")
+    return Figure("verify", "records/s", count / one, "sha256 of each line", count / other, alone=alone, **wanted)
 
 
 def erase(bench: Bench, data_dir: Path) -> Figure:
@@ -280,21 +247,10 @@ def erase(bench: Bench, data_dir: Path) -> Figure:
         return took
 
     def floor() -> float:
-        return _timed(lambda: zstandard.ZstdCompressor(level=6).compress(text))
+        return timed(lambda: zstandard.ZstdCompressor(level=6).compress(text))
 
     one, other, busy = bench.medians(ours, floor)
-    return Figure("erase one person", "s", one, "zstd of the day", other, "< 2", busy)
-
-
-def tell(figure: Figure) -> None:
-    """One line."""
-    rate = figure.unit.endswith("/s")
-    ratio = f"{figure.ratio:6.1%} of it" if rate else f"{figure.ratio:5.1f} times it"
-    print(
-        f"{figure.name:<24}{_number(figure.ours):>10} {figure.unit:<13}"
-        f"{figure.floor_name:<20}{_number(figure.floor):>12}   {ratio:<15}"
-        f"{f'alone {_number(figure.alone)}' if figure.alone else '':<16}{figure.target}"
-    )
+    return Figure("erase one person", "s", one, "zstd of the day", other, alone=busy, **at_most(2, one, "s"))
 
 
 def _drafts(count: int) -> Iterator[Draft]:
@@ -311,18 +267,6 @@ def _person(number: int) -> str:
     return f"@user{number}:example.org"
 
 
-def _timed(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
-
-
-def _processor_time() -> float:
-    """Of this process and of those it has ended."""
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
-
-
 def _write(path: Path, data: bytes, pieces: int) -> float:
     """Seconds to write `data` in pieces, each flushed."""
     step = max(1, len(data) // pieces)
@@ -334,10 +278,6 @@ def _write(path: Path, data: bytes, pieces: int) -> float:
     took = time.perf_counter() - began
     path.unlink()
     return took
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
 
 
 if __name__ == "__main__":

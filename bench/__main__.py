@@ -1,0 +1,42 @@
+"""All benchmarks, or some: what `make bench` runs.
+
+    python -m bench [PART ...] [--json FILE]        PART: records react rules cli ingest scale
+
+Each part also runs alone, with options of its own: `python -m bench.react --help`.
+"""
+
+import argparse
+import importlib
+import importlib.util
+from pathlib import Path
+
+from .figures import Figure, machine, told, write
+
+# In the order in which they run: those that want the machine for themselves first.
+PARTS = ("react", "ingest", "scale", "records", "rules", "cli")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"some of: {', '.join(PARTS)}; all, if none is named")
+    parser.add_argument("--json", type=Path, help="write the figures there, too")
+    options = parser.parse_args()
+    if unknown := [part for part in options.parts if part not in PARTS]:
+        parser.error(f"there is no part {unknown[0]!r}; there are {', '.join(PARTS)}")
+    where = machine()
+    print(", ".join(f"{name} {value}" for name, value in where.items()))
+    figures: list[Figure] = []
+    for part in options.parts or [part for part in PARTS if importlib.util.find_spec(f"bench.{part}")]:
+        print(f"\n{part}")
+        module = importlib.import_module(f"bench.{part}")
+        own = argparse.ArgumentParser()
+        module.add_arguments(own)
+        figures += told(module.run(own.parse_args([])))
+    missed = [figure.name for figure in figures if figure.met is False]
+    print(f"\nmissed: {', '.join(missed) or 'nothing'}")
+    if options.json:
+        write(options.json, figures, where)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""How long the command line takes: its help, and what operators read, in a deployment with a million records.
+
+    python -m bench cli [--json FILE] [--records N] [--rounds N]
+
+Beside each stands Python alone, started in turn with it. The deployment is written by the real journal and the real
+projections: thirty days, fifty rooms, thousands of people, cases among them.
+"""
+
+import argparse
+import asyncio
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from moderation.events import MessagePosted, Text
+from moderation.facts import CaseOpened, CreditChanged, Fact, RoomEntered, RoomStateChanged
+from moderation.ids import EventId, GroupCode, PersonId, RoomId, UserId
+from storage.database import Database
+from storage.entries import draft_of_event, draft_of_fact
+from storage.identity import PersonKeys
+from storage.project import project, project_events, set_meta
+from storage.records.draft import Draft
+from storage.records.journal import Journal
+
+from .figures import Figure, at_most, in_turn, measure, timed
+
+ROOT = Path(__file__).parents[1]
+NOON = 1_793_000_000_000
+DAY_MS, DAYS = 86_400_000, 30
+PEOPLE, GROUPS, CASES = 5_000, 50, 5_000
+BATCH = 5_000
+CONFIG = """
+[homeserver]
+url = "http://127.0.0.1:9"
+user = "@bot:example.org"
+[bot]
+data_dir = "data"
+"""
+Item = MessagePosted | tuple[Fact, int]  # with its time
+
+HELP_S, READ_S = 0.3, 1.0
+COMMANDS = (
+    ("logs show", ("logs", "show", "--last", "50"), READ_S),
+    ("logs show --json, one kind", ("logs", "show", "--kind", "case", "--last", "50", "--json"), READ_S),
+    ("credit of one", ("credit", "@p7:example.org"), READ_S),
+    ("credit", ("credit", "--json"), READ_S),
+    ("cases", ("cases", "--json"), READ_S),
+    ("case 17", ("cases", "17"), READ_S),
+)
+
+
+def main() -> None:
+    measure(__doc__, add_arguments, run)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What this part takes."""
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--records", type=int, default=1_000_000)
+
+
+def run(options: argparse.Namespace) -> Iterator[Figure]:
+    """All measures of this part."""
+    folder = Path(tempfile.mkdtemp(prefix="bench-cli-"))
+    try:
+        asyncio.run(deployment(folder, options.records))
+        yield takes("answerable --help", ("--help",), HELP_S, folder, options.rounds)
+        for name, arguments, limit in COMMANDS:
+            yield takes(name, (*arguments, "--config", str(folder / "config.toml")), limit, folder, options.rounds)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def takes(name: str, arguments: tuple[str, ...], limit: float, folder: Path, rounds: int) -> Figure:
+    """One command, beside a Python that does nothing."""
+    command = [sys.executable, "-P", "-m", "bot.cli.main", *arguments]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+    def work(words: list[str]) -> float:
+        return timed(lambda: subprocess.run(words, cwd=folder, env=environ, check=True, capture_output=True))
+
+    work(command)  # the first time Python compiles what it imports, and the system reads what it has not in memory
+    one, other, _ = in_turn(lambda: work(command), lambda: work([sys.executable, "-P", "-c", ""]), rounds)
+    return Figure(name, "s", one, "python alone", other, **at_most(limit, one, "s"))
+
+
+# The deployment.
+
+
+async def deployment(folder: Path, records: int) -> None:
+    """A configuration and a data directory with about so many records."""
+    (folder / "config.toml").write_text(CONFIG, encoding="utf-8")
+    data_dir = folder / "data"
+    data_dir.mkdir()
+    database = await Database.open(data_dir)
+    keys = PersonKeys.open(data_dir)
+    journal = Journal.open(data_dir, "bench.example.org/log", keys, NOON)
+    for batch in _batches(_history(records)):
+        await _write(database, journal, batch)
+    journal.close(NOON + DAYS * DAY_MS)
+    keys.close()
+    await database.close()
+
+
+async def _write(database: Database, journal: Journal, batch: tuple[Item, ...]) -> None:
+    drafts = [_draft(item) for item in batch]
+    first = journal.append(drafts)[0]
+    journal.sync()
+    async with database.write() as db:
+        seen = [(i, item, "message") for i, item in enumerate(batch, first) if isinstance(item, MessagePosted)]
+        await project_events(db, seen)
+        for index, item in enumerate(batch, first):
+            if not isinstance(item, MessagePosted):
+                await project(item[0], db, index, item[1])
+        await set_meta(db, "applied", str(journal.size))
+
+
+def _batches(history: Iterator[Item]) -> Iterator[tuple[Item, ...]]:
+    while batch := tuple(islice(history, BATCH)):
+        yield batch
+
+
+def _draft(item: Item) -> Draft:
+    if isinstance(item, MessagePosted):
+        return draft_of_event(item, _code(item.room), _person)
+    fact, at_ms = item
+    return draft_of_fact(fact, at_ms, _code(fact.room) if fact.room else None, _person)
+
+
+def _history(records: int) -> Iterator[Item]:
+    chance = random.Random(7)
+    for number in range(GROUPS):
+        room = _room(number)
+        yield RoomEntered(room=room, code=_code(room), purpose="group", room_id=room), NOON
+        yield RoomStateChanged(room=room, condition="protected"), NOON
+    every = max(records // CASES, 1)
+    for number in range(records):
+        at_ms = NOON + number * DAYS * DAY_MS // records
+        room, user = _room(chance.randrange(GROUPS)), UserId(f"@p{chance.randrange(PEOPLE)}:example.org")
+        event = EventId(f"${number:043d}")
+        yield _message(room, user, event, at_ms)
+        if number % every == 0:
+            yield from _case(room, user, event, number // every + 1, number, at_ms)
+
+
+def _message(room: RoomId, user: UserId, event: EventId, at_ms: int) -> MessagePosted:
+    body = f"what was said at {at_ms} about this and that"
+    content = {"msgtype": "m.text", "body": body}
+    return MessagePosted(
+        room=room,
+        received_ms=at_ms,
+        event=event,
+        sender=user,
+        sent_ms=at_ms,
+        type="m.room.message",
+        content=content,
+        texts=(Text("body", body),),
+    )
+
+
+def _case(room: RoomId, user: UserId, event: EventId, n: int, on: int, at_ms: int) -> Iterator[tuple[Fact, int]]:
+    about = {"room": room, "on": on, "n": n, "rule": "a-rule", "grade": "moderate", "subject": user}
+    yield CaseOpened(decide="auto", state="decided", due=0, manages=0, event=event, **about), at_ms  # type: ignore[arg-type]
+    yield CreditChanged(entry="charge", cost=10, left=90, **about), at_ms  # type: ignore[arg-type]
+
+
+def _room(number: int) -> RoomId:
+    return RoomId(f"!room{number}:example.org")
+
+
+_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def _code(room: RoomId) -> GroupCode:
+    number = int(room.removeprefix("!room").partition(":")[0])
+    return GroupCode(f"G-7{_LETTERS[number // 30]}{_LETTERS[number % 30]}K")
+
+
+def _person(user: UserId) -> PersonId:
+    return PersonId(user)
+
+
+if __name__ == "__main__":
+    main()

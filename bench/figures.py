@@ -1,0 +1,146 @@
+"""What every benchmark shares: figures beside a floor, rounds that alternate, the table, the JSON, the command line.
+
+Rules kept here: a figure stands beside a floor of the same run, measured in turn with it, since machines differ and are
+busy; medians of rounds; what misses its figure is said to miss it, and no benchmark fails for it.
+Left to others: what is measured (one module a part), in which order the parts run (`bench/__main__.py`).
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+Work = Callable[[], float]  # returns seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measure: ours and the floor, in the same unit; for rates more is better, for times less."""
+
+    name: str
+    unit: str
+    ours: float
+    floor_name: str = ""
+    floor: float = 0.0  # 0: none
+    target: str = ""  # what is wanted, in words
+    alone: float = 0.0  # what it would be on a machine that nobody else uses; 0: not told
+    met: bool | None = None  # None: nothing is wanted
+
+    @property
+    def ratio(self) -> float:
+        """How much of the floor is reached (rates), or how many times it takes (times); 0 without a floor."""
+        return self.ours / self.floor if self.floor else 0.0
+
+
+def at_most_times(limit: float, ours: float, floor: float) -> dict[str, Any]:
+    """The target that ours takes at most `limit` times the floor."""
+    return {"target": f"<= {limit:g} x", "met": ours <= limit * floor}
+
+
+def at_most(limit: float, ours: float, unit: str) -> dict[str, Any]:
+    """The target that ours is at most `limit`."""
+    return {"target": f"<= {limit:g} {unit}", "met": ours <= limit}
+
+
+def at_least(limit: float, ours: float, unit: str) -> dict[str, Any]:
+    """The target that ours is at least `limit`."""
+    return {"target": f">= {limit:,.0f} {unit}", "met": ours >= limit}
+
+
+def in_turn(ours: Work, floor: Work, rounds: int, ends: float = float("inf")) -> tuple[float, float, float]:
+    """Both in turn, until the rounds or the time (`time.monotonic`) are over.
+
+    Returns the medians of ours and of the floor, and of the processor time of ours.
+    """
+    one: list[float] = []
+    other: list[float] = []
+    busy: list[float] = []
+    while len(one) < rounds and (not one or time.monotonic() < ends):
+        before = processor_time()
+        one.append(ours())
+        busy.append(processor_time() - before)
+        other.append(floor())
+    return statistics.median(one), statistics.median(other), statistics.median(busy)
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds that `work` takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def processor_time() -> float:
+    """Of this process and of those it has ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The value that so many percent of them do not exceed."""
+    ranked = sorted(values)
+    return ranked[min(len(ranked) - 1, max(0, -(-len(ranked) * int(percent) // 100) - 1))]
+
+
+# The table.
+
+
+def line(figure: Figure) -> str:
+    """One line of the table."""
+    beside = f"{figure.floor_name:<22}{_number(figure.floor):>11}   {_ratio(figure):<14}" if figure.floor else " " * 50
+    alone = f"alone {_number(figure.alone)}" if figure.alone else ""
+    wanted = figure.target + ("" if figure.met is not False else "  MISSED")
+    return f"{figure.name:<34}{_number(figure.ours):>10} {figure.unit:<13}{beside}{alone:<16}{wanted}".rstrip()
+
+
+def _ratio(figure: Figure) -> str:
+    return f"{figure.ratio:6.1%} of it" if figure.unit.endswith("/s") else f"{figure.ratio:5.2f} times it"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}" if value >= 0.1 else f"{value:.4f}"
+
+
+def machine() -> dict[str, Any]:
+    """Where it was measured."""
+    load = [round(each, 2) for each in os.getloadavg()]
+    return {"processors": os.cpu_count(), "python": platform.python_version(), "load before": load}
+
+
+# The command line.
+
+
+def measure(
+    text: str | None,
+    arguments: Callable[[argparse.ArgumentParser], None],
+    run: Callable[[argparse.Namespace], Iterator[Figure]],
+) -> None:
+    """The main of a part: `arguments` adds what it takes, `run` measures."""
+    parser = argparse.ArgumentParser(description=(text or "").partition("\n")[0])
+    parser.add_argument("--json", type=Path, help="write the figures there, too")
+    arguments(parser)
+    options = parser.parse_args()
+    where = machine()
+    print(", ".join(f"{name} {value}" for name, value in where.items()))
+    figures = list(told(run(options)))
+    if options.json:
+        write(options.json, figures, where)
+
+
+def told(figures: Iterable[Figure]) -> Iterator[Figure]:
+    """Each figure, printed as soon as it is there."""
+    for figure in figures:
+        print(line(figure), flush=True)
+        yield figure
+
+
+def write(path: Path, figures: Sequence[Figure], where: dict[str, Any]) -> None:
+    """The figures as JSON."""
+    found = [{**asdict(figure), "ratio": figure.ratio} for figure in figures]
+    path.write_text(json.dumps({"machine": where, "figures": found}, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,102 @@
+"""The floor of `bench/react.py`: what only looks for words and redacts. It keeps nothing and tells nobody anything.
+
+    python -m bench.floor_bot FOLDER WORD ...        (its session stands in FOLDER/session.json)
+
+One loop: /sync, look into each message, redact, repeat. In encrypted rooms it reads what it was given keys for; a key,
+once there, stays in memory, and nothing is noted of what was read.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+import orjson
+import vodozemac
+
+from bot.crypto.machine import CryptoMachine, SyncPart
+from bot.crypto.store_key import StoreKey
+from bot.homeserver import Session
+from bot.homeserver_wire import Wire
+
+_FILTER = json.dumps({"presence": {"types": []}, "account_data": {"types": []}, "room": {"ephemeral": {"types": []}}})
+_ENCRYPTION = ("device_lists", "device_one_time_keys_count", "device_unused_fallback_key_types")
+READY = "ready"  # the file that says so
+
+
+class Floor:
+    """The loop."""
+
+    def __init__(self, session: Session, http: aiohttp.ClientSession, machine: CryptoMachine, words: list[str]) -> None:
+        self._url = f"{session.url}/_matrix/client/v3"
+        self._user = session.user
+        self._http = http
+        self._machine = machine
+        self._words = words
+        self._keys: dict[str, vodozemac.InboundGroupSession] = {}
+
+    async def run(self, ready: Callable[[], object]) -> None:
+        """Until ended; `ready` is called when it has begun to listen."""
+        since = ""
+        while True:
+            query = {"timeout": "30000" if since else "0", "filter": _FILTER, **({"since": since} if since else {})}
+            async with self._http.get(f"{self._url}/sync", params=query) as response:
+                answer = orjson.loads(await response.read())
+            await self._keys_of(answer, initial=not since)
+            for room, part in answer.get("rooms", {}).get("join", {}).items():
+                for event in part["timeline"]["events"] if since else ():
+                    if event["sender"] != self._user and await self._is_bad(event):
+                        await self._redact(room, event["event_id"])
+            if not since:
+                ready()
+            since = answer["next_batch"]
+
+    async def _keys_of(self, answer: dict[str, Any], *, initial: bool) -> None:
+        messages = answer.get("to_device", {}).get("events", ())
+        if initial or messages:
+            fields = {name: answer[name] for name in _ENCRYPTION if name in answer}
+            await self._machine.receive(SyncPart.of(messages, fields, initial=initial))
+            await self._machine.tend()
+
+    async def _is_bad(self, event: dict[str, Any]) -> bool:
+        content = event["content"]
+        if event["type"] == "m.room.encrypted":
+            content = await self._opened(content)
+        body = str(content.get("body", ""))
+        return any(word in body for word in self._words)
+
+    async def _opened(self, content: dict[str, Any]) -> dict[str, Any]:
+        key = content.get("session_id", "")
+        if key not in self._keys:
+            machine = self._machine
+            sql = "SELECT pickle FROM room_keys WHERE session = ?"
+            row = await machine.store.run(lambda db: db.execute(sql, (key,)).fetchone())
+            if row is None:
+                return {}
+            self._keys[key] = vodozemac.InboundGroupSession.from_pickle(row[0], machine.store.pickle_key)
+        message = vodozemac.MegolmMessage.from_base64(content["ciphertext"])
+        found: dict[str, Any] = orjson.loads(self._keys[key].decrypt(message).plaintext)["content"]
+        return found
+
+    async def _redact(self, room: str, event: str) -> None:
+        path = f"{self._url}/rooms/{quote(room, safe='')}/redact/{quote(event, safe='')}/floor{event[1:12]}"
+        async with self._http.put(path, data=b"{}") as response:
+            await response.read()
+
+
+async def _main(folder: Path, words: list[str]) -> None:
+    session = Session(*json.loads((folder / "session.json").read_text(encoding="utf-8")))
+    headers = {"Authorization": f"Bearer {session.token}"}
+    wire = Wire(session.url, token=session.token)
+    key = StoreKey(bytes(32))
+    machine = await CryptoMachine.open(folder / "keys", key, wire, session.user, session.device)
+    async with aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=60)) as http:
+        await Floor(session, http, machine, words).run((folder / READY).touch)
+
+
+if __name__ == "__main__":
+    asyncio.run(_main(Path(sys.argv[1]), sys.argv[2:]))
