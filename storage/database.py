@@ -7,15 +7,12 @@ Left to others: what is written (`storage/project.py`), and the queries, one fil
 """
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from alembic import command
-from alembic.config import Config as AlembicConfig
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -23,7 +20,11 @@ from moderation.errors import Broken, Invalid
 
 from .sqlite_one_hop import DRIVER
 
+if TYPE_CHECKING:
+    from alembic.config import Config as AlembicConfig
+
 FILE = "state.sqlite3"
+_MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_MS = 5_000
 _CHECKPOINT_PAGES = 4_000  # of the log beside the database: what is written often goes into the database once
 
@@ -81,7 +82,14 @@ def migrate(path: Path) -> None:
         refuse_other_schema(path, only_newer=True)
     else:
         path.touch(mode=0o600)
-    config = _alembic()
+    if schema_of(path) != schemas()[-1]:
+        _upgrade(path)
+
+
+def _upgrade(path: Path) -> None:
+    from alembic import command
+
+    config = alembic_config()
     engine = create_engine(f"sqlite:///{path}")
     try:
         with engine.begin() as connection:
@@ -91,28 +99,38 @@ def migrate(path: Path) -> None:
         engine.dispose()
 
 
+def alembic_config() -> "AlembicConfig":
+    """Where the migrations are. Alembic is imported for this alone: a command that reads need not wait for it."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    return config
+
+
 def refuse_other_schema(path: Path, *, only_newer: bool = False) -> None:
     """Raise `Invalid` if the file's schema is not one that this program can use."""
-    script = ScriptDirectory.from_config(_alembic())
-    known = {revision.revision for revision in script.walk_revisions()}
-    engine = create_engine(f"sqlite:///{path}")
-    try:
-        with engine.connect() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
-    except Exception as error:
-        raise Invalid(f"{path} is not a database of Answerable: {error}") from error
-    finally:
-        engine.dispose()
-    if current is not None and current not in known:
+    current = schema_of(path)
+    if current is not None and current not in schemas():
         raise Invalid(f"{path} was written by a newer version of Answerable (schema {current}); use that version")
-    if not only_newer and current != script.get_current_head():
+    if not only_newer and current != schemas()[-1]:
         raise Invalid(f"{path} has an older schema; start the bot once with `answerable run` to migrate it")
 
 
-def _alembic() -> AlembicConfig:
-    config = AlembicConfig()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    return config
+def schemas() -> list[str]:
+    """All schemas that this program knows, the newest last: each migration's file begins with its own."""
+    return sorted(file.name.partition("_")[0] for file in (_MIGRATIONS / "versions").glob("[0-9]*_*.py"))
+
+
+def schema_of(path: Path) -> str | None:
+    """The schema of a database, as Alembic notes it; None: none yet. Raises `Invalid` for what is no database."""
+    try:
+        with closing(sqlite3.connect(path, timeout=_BUSY_MS / 1000)) as connection:
+            there = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
+            row = connection.execute("SELECT version_num FROM alembic_version").fetchone() if there else None
+    except sqlite3.Error as error:
+        raise Invalid(f"{path} is not a database of Answerable: {error}") from error
+    return str(row[0]) if row else None
 
 
 def _settings(connection: Any, _record: object) -> None:

@@ -17,10 +17,10 @@ import html
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from urllib.parse import unquote
 
 import re2
-import tldextract
 
 from moderation.events import MessagePosted
 from moderation.text import UNSPACED, normalise
@@ -66,12 +66,16 @@ def _decoded(label: str) -> str:
         return label
 
 
-def _top_level_domains() -> frozenset[str]:
+@cache
+def top_level_domains() -> frozenset[str]:
+    """Those of the Public Suffix List. Read once, by whoever makes a rule about links: never while judging.
+
+    Nor on import: most commands of the command line judge nothing, and the list takes them a tenth of a second.
+    """
+    import tldextract
+
     extract = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
     return frozenset(host_of(suffix.rpartition(".")[2]) for suffix in extract.tlds)
-
-
-_TOP = _top_level_domains()  # here, so that the list is read on import and never while judging
 
 
 def written_links(text: str, *, bare: bool) -> Iterator[Link]:
@@ -82,10 +86,14 @@ def written_links(text: str, *, bare: bool) -> Iterator[Link]:
         return
     seen: set[str] = set()  # the same link a thousand times is one link
     for found in _FIND.finditer(subject):
+        begin, end = found.span()
+        written = subject[begin:end]
+        if written in seen:
+            continue
+        seen.add(written)
         full, domain = found.groups()
-        if found[0] not in seen and (link := _full(full) if full else _bare(domain if bare else None)):
-            yield Link(read.quote(*found.span()), link.scheme, link.hosts)
-        seen.add(found[0])
+        if link := _full(full) if full else _bare(domain if bare else None):
+            yield Link(read.quote(begin, end), link.scheme, link.hosts)
 
 
 def _full(url: str) -> Link:
@@ -115,7 +123,7 @@ def _authority(rest: str) -> tuple[str, ...]:
 
 def _is_domain(host: str) -> bool:
     name, dot, top = host.rpartition(".")
-    return bool(name and dot) and top in _TOP
+    return bool(name and dot) and top in top_level_domains()
 
 
 def hrefs(event: MessagePosted) -> Iterator[Link]:

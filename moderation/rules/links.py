@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from moderation.events import MessagePosted, Where
 
-from .addresses import Link, host_of, hrefs, written_links
+from .addresses import Link, host_of, hrefs, top_level_domains, written_links
 from .port import Hit, Judged, View
 from .texts import cut, looked_at
 
@@ -77,6 +77,7 @@ class Links:
         self._deny = frozenset(settings.deny) - {EVERY}
         self._only_allowed = bool(settings.allow) or EVERY in settings.deny
         self._no_others = EVERY in settings.deny
+        top_level_domains()
 
     def check(self, event: Judged, view: View) -> Hit | None:
         """A hit for the first link that is not fine."""

@@ -1,6 +1,8 @@
 """The schema: made by migrations, and the same as `tables.py` says; a newer one is refused."""
 
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect
 
 from moderation.errors import Invalid
-from storage.database import FILE, Database, _alembic, migrate
+from storage.database import FILE, Database, alembic_config, migrate, schemas
 from storage.tables import metadata
 
 
@@ -54,7 +56,7 @@ def test_there_is_nothing_left_to_migrate(tmp_path: Path) -> None:
 
 
 def test_events_that_were_kept_by_their_ids_are_kept_in_the_order_of_their_records(tmp_path: Path) -> None:
-    before, config = tmp_path / FILE, _alembic()
+    before, config = tmp_path / FILE, alembic_config()
     engine = create_engine(f"sqlite:///{before}")
     with engine.begin() as connection:
         config.attributes["connection"] = connection
@@ -77,7 +79,7 @@ def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_the_migrations_are_one_line_numbered_in_order() -> None:
-    revisions = [revision.revision for revision in ScriptDirectory.from_config(_alembic()).walk_revisions()]
+    revisions = [revision.revision for revision in ScriptDirectory.from_config(alembic_config()).walk_revisions()]
     assert revisions == [f"{number:04}" for number in range(len(revisions), 0, -1)]
 
 
@@ -101,3 +103,20 @@ async def test_an_older_schema_is_not_read_but_migrated_by_the_bot(tmp_path: Pat
         await Database.open(tmp_path, read_only=True)
     await (await Database.open(tmp_path)).close()
     await (await Database.open(tmp_path, read_only=True)).close()
+
+
+def test_each_migrations_file_begins_with_its_schema_and_the_last_is_the_newest() -> None:
+    script = ScriptDirectory.from_config(alembic_config())
+    revisions = [revision.revision for revision in script.walk_revisions()]
+    assert schemas() == revisions[::-1]
+    assert schemas()[-1] == script.get_current_head()
+
+
+def test_a_command_that_reads_does_not_load_what_only_writing_needs(tmp_path: Path) -> None:
+    """Alembic, and the list of suffixes with its downloader, take longer than all else."""
+    look = "import asyncio, sys; from storage.database import Database; from pathlib import Path; import storage.views"
+    look += "; import moderation.policy; db = asyncio.run(Database.open(Path(sys.argv[1]), read_only=True))"
+    look += "; print([name for name in ('alembic', 'tldextract') if name in sys.modules])"
+    migrate(tmp_path / FILE)
+    ran = subprocess.run([sys.executable, "-c", look, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
