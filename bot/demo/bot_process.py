@@ -94,10 +94,11 @@ class Ran(NamedTuple):
 
 
 class BotProcess:
-    """One deployment of the bot in `folder`, and its process while it runs."""
+    """One deployment of the bot in `folder`, and its process while it runs; `module` is what is run."""
 
-    def __init__(self, folder: Path, language: str) -> None:
+    def __init__(self, folder: Path, language: str, module: str = MODULE) -> None:
         self.folder = folder
+        self._module = module
         self.config = folder / CONFIG_FILE
         self.restarts = 0
         self._environ = {name: value for name, value in os.environ.items() if not name.startswith("ANSWERABLE_")}
@@ -149,7 +150,7 @@ class BotProcess:
         self._log_from = log.stat().st_size if log.exists() else 0
         with log.open("ab") as output:
             run = ("run", "--config", str(self.config), "--log-format", "json")
-            self._process = child.start(MODULE, *run, folder=self.folder, output=output, environ=self._environ)
+            self._process = child.start(self._module, *run, folder=self.folder, output=output, environ=self._environ)
 
     async def until_ready(self) -> None:
         """Returns when the bot says so. Raises `BotFailed` if it ends instead, or takes too long."""

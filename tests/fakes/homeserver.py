@@ -127,6 +127,10 @@ class SimulatedHomeserver:
         self._news.set()
         self._news = asyncio.Event()
 
+    async def until_news(self) -> None:
+        """Wait until something has happened."""
+        await self._news.wait()
+
     async def until_acknowledged(self, user: str, place: int) -> float:
         """When (monotonic) `user` asked to go on from `place` or behind: everything before is in good hands."""
         while (found := self.acknowledged.get(user, (0, 0.0)))[0] < place:

@@ -105,6 +105,30 @@ class Orders:
         ]
         return [orjson.dumps(each).decode() for each in told]
 
+    async def do_sent_after(self, event: str, sender: str, type: str, room: str = "", key: str | None = None) -> float:
+        """After how many seconds somebody sent something behind an event, in this room or any."""
+        begun, place = self._world.by_id[event][1], self._world.by_id[event][1].place
+        while True:
+            for there, found in self._world.order[place:]:
+                raw = found.raw
+                same = (raw["sender"], raw["type"]) == (sender, type) and key in (None, raw.get("state_key"))
+                if same and room in ("", there.id):
+                    return found.arrived - begun.arrived
+            place = len(self._world.order)
+            await self._server.until_news()
+
+    async def do_all_gone(self, ids: Sequence[str]) -> Sequence[float]:
+        """Once all of these are redacted: after how many seconds each was."""
+        found = [self._world.by_id[each][1] for each in ids]
+        while not all(event.gone for event in found):
+            await self._server.until_news()
+        return [event.gone - event.arrived for event in found]
+
+    def do_redactions(self, sender: str) -> Sequence[str]:
+        """What somebody redacted, each as often as they did."""
+        raws = (event.raw for _, event in self._world.order)
+        return [raw["redacts"] for raw in raws if raw["type"] == "m.room.redaction" and raw["sender"] == sender]
+
     def do_counts(self) -> Json:
         """Requests so far, by name."""
         return dict(self._server.counts)

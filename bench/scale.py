@@ -1,0 +1,210 @@
+"""What many rooms cost: each thing that people wait for, with 1,000 rooms beside the same with ten.
+
+    python -m bench.scale [--json FILE] [--rooms N] [--large N] [--rounds N]
+
+Two deployments run side by side, each a bot and a simulated homeserver in processes of their own: one serves ten rooms
+of twenty people, the other `--rooms` of them and one of `--large` people. Each thing is done in turn in the one and in
+the other, and is measured from the message that asks for it until the homeserver has what the bot sends. What must not
+grow with the number of rooms has the small deployment for its floor.
+"""
+
+import argparse
+import asyncio
+import sqlite3
+import statistics
+import tempfile
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from bench.figures import Figure, at_most, at_most_times, measure
+from bench.simulated import BAD, OWNER, Deployment, deployment, memory_mb, person
+from storage.database import FILE
+
+PEOPLE = 20
+SLOWER = 1.5  # times: what is more has grown with the rooms
+MEMORY_MB = 150
+LEVELS = "m.room.power_levels"
+MESSAGE = "m.room.message"
+
+Measure = Callable[[Deployment, int], Awaitable[float]]
+
+
+def text(body: str) -> dict[str, str]:
+    """A message."""
+    return {"msgtype": "m.text", "body": body}
+
+
+async def sanction(bot: Deployment, number: int) -> float:
+    """From a message that breaks a rule to its redaction."""
+    room = bot.rooms[0]
+    (bad,) = await bot.say((room, person(number % PEOPLE), MESSAGE, text(BAD), None))
+    (took,) = await bot.server.order("all_gone", ids=[bad])
+    await bot.idle()
+    return float(took)
+
+
+async def _asked(bot: Deployment, command: str, room: str) -> float:
+    """From a command in a room to the answer there."""
+    (asked,) = await bot.say((room, OWNER, MESSAGE, text(command), None))
+    took = await bot.server.order("sent_after", event=asked, sender=bot.user, type=MESSAGE, room=room)
+    await bot.idle()
+    return float(took)
+
+
+async def command(bot: Deployment, _number: int) -> float:
+    """`!status`."""
+    return await _asked(bot, "!status", bot.rooms[0])
+
+
+def _desk(bot: Deployment) -> str:
+    """The desk of the first room."""
+    mine = "SELECT code FROM rooms WHERE room = ?"
+    ((desk,),) = bot.rows(f"SELECT room FROM rooms WHERE purpose = 'desk' AND served = ({mine})", bot.rooms[0])
+    return str(desk)
+
+
+async def cases(bot: Deployment, _number: int) -> float:
+    """`!cases`, with many old ones."""
+    return await _asked(bot, "!cases", _desk(bot))
+
+
+async def credit(bot: Deployment, _number: int) -> float:
+    """`!credit` of somebody with many entries."""
+    return await _asked(bot, f"!credit {person(0)}", _desk(bot))
+
+
+async def levels(bot: Deployment, number: int) -> float:
+    """From a change of power levels that makes somebody a manager to their invitation into the desk."""
+    room, who = bot.rooms[0], person(PEOPLE - 1 - number)
+    content = await bot.server.order("content", room=room, type=LEVELS)
+    content["users"] = {**content["users"], who: 50}
+    (changed,) = await bot.say((room, OWNER, LEVELS, content, ""))
+    took = await bot.server.order("sent_after", event=changed, sender=bot.user, type="m.room.member", key=who)
+    await bot.idle()
+    return float(took)
+
+
+async def start(bot: Deployment, _number: int) -> float:
+    """From the start of the process to the first answer of `/sync` that it has taken in."""
+    await bot.bot.stop()
+    place = await bot.server.order("place")
+    (marker,) = await bot.say((bot.rooms[0], OWNER, MESSAGE, text("good morning"), None))
+    began = time.monotonic()
+    bot.bot.start()
+    done = await bot.server.order("acknowledged", user=bot.user, place=place + 1)
+    assert await bot.missing(place, place + 1) == 0, marker
+    await bot.idle()
+    return float(done) - began
+
+
+TIMES: tuple[tuple[str, Measure], ...] = (
+    ("one sanction", sanction),
+    ("one command", command),
+    ("one power-level change", levels),
+    ("!cases, old ones kept", cases),
+    ("!credit, many entries", credit),
+    ("start to ready", start),
+)
+
+
+async def scale(options: argparse.Namespace) -> AsyncGenerator[Figure]:
+    """All figures."""
+    folder = Path(tempfile.mkdtemp(prefix="bench-scale-"))
+    async with AsyncExitStack() as stack:
+        few = await stack.enter_async_context(deployment(folder / "few"))
+        many = await stack.enter_async_context(deployment(folder / "many"))
+        await few.enter(_people(options.few))
+        began = time.monotonic()
+        await many.enter(_people(options.rooms))
+        yield Figure(f"entering {options.rooms} rooms", "s", time.monotonic() - began)
+        began = time.monotonic()
+        await many.enter([[person(number) for number in range(options.large)]])
+        yield Figure(f"entering a room of {options.large:,}", "s", time.monotonic() - began)
+        for bot in (few, many):
+            await _remember(bot, options.cases, options.entries)
+        for name, each in TIMES:
+            yield await _compared(name, each, few, many, options)
+        mb = memory_mb(many.pid)
+        yield Figure(
+            f"memory, {options.rooms} rooms",
+            "MB",
+            mb,
+            f"{options.few} rooms",
+            memory_mb(few.pid),
+            **at_most(MEMORY_MB, mb, "MB"),
+        )
+
+
+async def _compared(name: str, each: Measure, few: Deployment, many: Deployment, options: argparse.Namespace) -> Figure:
+    ours: list[float] = []
+    floor: list[float] = []
+    for number in range(options.rounds):
+        floor.append(await each(few, number) * 1000)
+        ours.append(await each(many, number) * 1000)
+    one, other = statistics.median(ours), statistics.median(floor)
+    return Figure(name, "ms", one, f"with {options.few} rooms", other, **at_most_times(SLOWER, one, other))
+
+
+def _people(rooms: int) -> list[list[str]]:
+    return [[person(room * PEOPLE + number) for number in range(PEOPLE)] for room in range(rooms)]
+
+
+async def _remember(bot: Deployment, cases: int, entries: int) -> None:
+    """Old cases of the first room and entries of one person, put into the tables while nobody looks."""
+    await bot.bot.stop()
+    await asyncio.to_thread(_fill, bot.data_dir / FILE, bot.rooms[0], cases, entries)
+    bot.bot.start()
+    await bot.bot.until_ready()
+    await bot.caught_up()
+
+
+def _fill(path: Path, room: str, cases: int, entries: int) -> None:
+    old = 1_700_000_000_000
+    with sqlite3.connect(path) as db:
+        for number in range(1, cases + 1):
+            record, who = 100_000_000 + number, person(number % PEOPLE)
+            values = (number, record, room, who, who, "terms", "minor", "auto", "closed", "upheld", old, old, BAD)
+            db.execute(
+                "INSERT INTO cases (n, record, room, subject, person, rule, grade, decide, state, outcome, opened,"
+                " decided, excerpt, manages, asked, about, due, remind, card, by, reason, appeal, appealed)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 'managers', 0, 0, 0, '', '', '', '', 0)",
+                values,
+            )
+        for number in range(entries):
+            record = 200_000_000 + number
+            db.execute(
+                "INSERT INTO credit (record, person, user, at, entry, cost, grade, rule, n, room, undoes, ledger)"
+                " VALUES (?, ?, ?, ?, 'warning', 0, 'minor', 'terms', ?, ?, -1, 'credit')",
+                (record, person(0), person(0), old, number % cases + 1, room),
+            )
+    db.close()
+
+
+def run(options: argparse.Namespace) -> Iterator[Figure]:
+    """The figures, each as soon as it is there."""
+    loop, figures = asyncio.new_event_loop(), scale(options)
+    try:
+        while True:
+            try:
+                yield loop.run_until_complete(anext(figures))
+            except StopAsyncIteration:
+                return
+    finally:
+        loop.run_until_complete(figures.aclose())
+        loop.close()
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What it takes."""
+    parser.add_argument("--rooms", type=int, default=1_000, help="of twenty people each")
+    parser.add_argument("--few", type=int, default=10, help="rooms of the deployment beside it")
+    parser.add_argument("--large", type=int, default=50_000, help="people in one more room")
+    parser.add_argument("--cases", type=int, default=10_000, help="old ones")
+    parser.add_argument("--entries", type=int, default=1_000, help="of one person's credit")
+    parser.add_argument("--rounds", type=int, default=5)
+
+
+if __name__ == "__main__":
+    measure(__doc__, arguments, run)

@@ -1,0 +1,65 @@
+"""The benchmarks of load, tiny: that they measure what they say and find what is lost. Their times decide nothing."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench import ingest, scale, soak
+
+
+def options(module_arguments: Callable[[argparse.ArgumentParser], None], *words: str) -> argparse.Namespace:
+    """What stands on the command line of a benchmark."""
+    parser = argparse.ArgumentParser()
+    module_arguments(parser)
+    return parser.parse_args(words)
+
+
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a soak sets for its bot goes with it."""
+    monkeypatch.setenv("SOAK_PACE", "1")
+    monkeypatch.setenv("PYTHONPATH", "")
+
+
+async def test_a_short_soak_loses_nothing_and_does_nothing_twice(tmp_path: Path) -> None:
+    words = ["--rooms", "4", "--people", "20", "--burst", "500", "--minutes", "3", "--pace", "600"]
+    seen = await soak.soak(options(soak.arguments, *words), tmp_path / "bot")
+    assert seen.wrong == []
+    assert len(seen.events) == len(set(seen.events)) == 1500
+    assert len(seen.gone_s) == len(seen.bad) == 15
+    assert (len(seen.taken_s), len(seen.memory_mb), len(seen.waiting)) == (3, 3, 3)
+    _find_what_is_lost_or_doubled(tmp_path / "bot", seen.events)
+
+
+def _find_what_is_lost_or_doubled(data_dir: Path, events: list[str]) -> None:
+    """The check of the soak fails where it must."""
+    twice = events[7]
+    (day,) = (data_dir / "records" / "day").glob("*.jsonl")
+    lines = day.read_text().splitlines(keepends=True)
+    day.write_text("".join(lines + [line for line in lines if f'"ev":"{twice}"' in line]))
+    assert soak.wrong_in_records(data_dir, [*events, "$lost"])[:3] == [
+        "$lost is 0 times in the tables",
+        f"{twice} is 2 times in the journal",
+        "$lost is 0 times in the journal",
+    ]
+
+
+async def test_ingest_measures_every_round_and_all_events_are_recorded(tmp_path: Path) -> None:
+    words = ["--events", "1200", "--rooms", "3", "--rounds", "2"]
+    rounds = await ingest.rounds(options(ingest.arguments, *words), tmp_path / "bot")
+    assert [each.events for each in rounds] == [600, 600]
+    assert all(each.took_s > 0 and each.parsed_s > 0 and each.used_s > 0 for each in rounds)
+    assert [each.missing for each in rounds] == [0, 0]
+
+
+@pytest.mark.timeout(300)
+def test_scale_measures_everything_beside_a_small_deployment() -> None:
+    words = ["--few", "1", "--rooms", "2", "--large", "30", "--cases", "20", "--entries", "10", "--rounds", "1"]
+    figures = list(scale.run(options(scale.arguments, *words)))
+    assert [figure.name for figure in figures if figure.floor] == [
+        *(name for name, _ in scale.TIMES),
+        "memory, 2 rooms",
+    ]
+    assert all(figure.ours > 0 for figure in figures)
