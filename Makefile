@@ -6,12 +6,13 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test bench fuzz check format lock clean help
+.PHONY: demo test bench soak fuzz check format lock clean help
 
 help:
 	@echo "make demo    play the whole story on a real Matrix homeserver on this machine"
 	@echo "make test    run the tests, some of them against a real Synapse"
 	@echo "make fuzz    try hostile inputs for ten minutes, or ARGS=\"--minutes 60\""
+	@echo "make soak    an hour of simulated time under load; make soak ARGS='--minutes 10' for less"
 	@echo "make bench   measure, beside floors; make bench ARGS=react for one part"
 	@echo "make check   ruff, mypy and the layering"
 	@echo "make format  let ruff tidy the code"
@@ -37,6 +38,9 @@ fuzz: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m bench $(ARGS)
+
+soak: $(STAMP)
+	$(BIN)/python -m bench.soak $(ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -201,7 +201,7 @@ def run(options: argparse.Namespace) -> Iterator[Figure]:
     yield from asyncio.run(ingest(options))
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What it takes."""
     parser.add_argument("--events", type=int, default=200_000, help="in all rounds together")
     parser.add_argument("--rooms", type=int, default=200)
@@ -209,4 +209,4 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 if __name__ == "__main__":
-    measure(__doc__, arguments, run)
+    measure(__doc__, add_arguments, run)

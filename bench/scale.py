@@ -196,7 +196,7 @@ def run(options: argparse.Namespace) -> Iterator[Figure]:
         loop.close()
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What it takes."""
     parser.add_argument("--rooms", type=int, default=1_000, help="of twenty people each")
     parser.add_argument("--few", type=int, default=10, help="rooms of the deployment beside it")
@@ -207,4 +207,4 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 if __name__ == "__main__":
-    measure(__doc__, arguments, run)
+    measure(__doc__, add_arguments, run)

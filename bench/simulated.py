@@ -11,6 +11,7 @@ import json
 import os
 import resource
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -141,17 +142,22 @@ class Deployment:
         return bool(count >= len(self.rooms))
 
     async def idle(self) -> None:
-        """Wait until nothing is left to be said."""
-        await self.until(lambda: not self.rows("SELECT 1 FROM outbox LIMIT 1"), "an empty outbox")
+        """Wait until nothing is left to be said, and nothing to be read that the homeserver left out."""
+        left = "SELECT 1 FROM outbox UNION ALL SELECT 1 FROM gaps LIMIT 1"
+        await self.until(lambda: not self.rows(left), "an empty outbox and no gap")
 
     async def say(self, *events: tuple[str, str, str, dict[str, Any], str | None]) -> list[str]:
         """Have things said: room, sender, type, content, state key. Their ids."""
         return list(await self.server.order("say", events=events))
 
     async def caught_up(self) -> float:
-        """When (monotonic) everything said so far was in the bot's hands: recorded, judged, committed."""
+        """Wait until everything said so far is recorded, judged and committed. When (monotonic) that was seen."""
         place = await self.server.order("place")
-        return float(await self.server.order("acknowledged", user=self.user, place=place))
+        acknowledged = float(await self.server.order("acknowledged", user=self.user, place=place))
+        if not self.rows("SELECT 1 FROM gaps LIMIT 1"):
+            return acknowledged
+        await self.until(lambda: not self.rows("SELECT 1 FROM gaps LIMIT 1"), "no gap")
+        return time.monotonic()
 
     async def missing(self, since: int, upto: int) -> int:
         """How many of the events between two places are not recorded, or more than once."""

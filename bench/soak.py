@@ -128,7 +128,7 @@ def run(options: argparse.Namespace) -> Iterator[Figure]:
         raise SystemExit(1)
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What it takes."""
     parser.add_argument("--rooms", type=int, default=1_000)
     parser.add_argument("--people", type=int, default=20_000)
@@ -139,4 +139,4 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 if __name__ == "__main__":
-    measure(__doc__, arguments, run)
+    measure(__doc__, add_arguments, run)

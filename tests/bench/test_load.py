@@ -25,7 +25,7 @@ def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_a_short_soak_loses_nothing_and_does_nothing_twice(tmp_path: Path) -> None:
     words = ["--rooms", "4", "--people", "20", "--burst", "500", "--minutes", "3", "--pace", "600"]
-    seen = await soak.soak(options(soak.arguments, *words), tmp_path / "bot")
+    seen = await soak.soak(options(soak.add_arguments, *words), tmp_path / "bot")
     assert seen.wrong == []
     assert len(seen.events) == len(set(seen.events)) == 1500
     assert len(seen.gone_s) == len(seen.bad) == 15
@@ -47,8 +47,8 @@ def _find_what_is_lost_or_doubled(data_dir: Path, events: list[str]) -> None:
 
 
 async def test_ingest_measures_every_round_and_all_events_are_recorded(tmp_path: Path) -> None:
-    words = ["--events", "1200", "--rooms", "3", "--rounds", "2"]
-    rounds = await ingest.rounds(options(ingest.arguments, *words), tmp_path / "bot")
+    words = ["--events", "1200", "--rooms", "10", "--rounds", "2"]
+    rounds = await ingest.rounds(options(ingest.add_arguments, *words), tmp_path / "bot")
     assert [each.events for each in rounds] == [600, 600]
     assert all(each.took_s > 0 and each.parsed_s > 0 and each.used_s > 0 for each in rounds)
     assert [each.missing for each in rounds] == [0, 0]
@@ -57,7 +57,7 @@ async def test_ingest_measures_every_round_and_all_events_are_recorded(tmp_path:
 @pytest.mark.timeout(300)
 def test_scale_measures_everything_beside_a_small_deployment() -> None:
     words = ["--few", "1", "--rooms", "2", "--large", "30", "--cases", "20", "--entries", "10", "--rounds", "1"]
-    figures = list(scale.run(options(scale.arguments, *words)))
+    figures = list(scale.run(options(scale.add_arguments, *words)))
     assert [figure.name for figure in figures if figure.floor] == [
         *(name for name, _ in scale.TIMES),
         "memory, 2 rooms",
