@@ -13,6 +13,7 @@ session instead (`Wire.session`), so that there is one pool of connections all t
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -34,6 +35,11 @@ SYNAPSE_ADMIN = "/_synapse/admin/v1"
 
 _CONNECT_S = 10.0  # a machine that does not answer to TCP within this is down, whatever the request
 _ERROR_BYTES = 65_536
+
+MAX_DEPTH = 400  # of brackets in an answer that orjson refuses (it gives up at 1024); events stay far below
+_TOO_DEEP = b'"[nested too deeply]"'
+# Strings too, to step over what is in them; one without an end, at once.
+_BRACKETS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,18 +169,44 @@ def clean_url(url: str) -> str:
 def decode(body: bytes) -> Any:
     """The JSON value in `body`; raises `ValueError`.
 
-    A lone surrogate (``\\ud800``) is legal JSON and no text: orjson refuses it. One such event, from a
-    server laxer than Synapse, would make every answer of /sync unreadable for good, so it becomes "?".
+    What orjson refuses can stand in a room, put there by anybody: half a surrogate pair (``\\ud800``) by way of a
+    server laxer than Synapse, a number of 400 digits in rooms older than version 6, brackets in brackets without end.
+    One such event would make every answer of /sync unreadable for good. So it is read as well as can be: "?" for the
+    half pair, infinity for the number, a word for what is nested too deeply.
     """
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
-        if b"\\u" not in body:
-            raise
+        text = json.dumps(_loads(_shallow(body)), ensure_ascii=False)
+        return _loads(text.encode(errors="replace"))
+
+
+def _loads(body: bytes) -> Any:
     try:
-        return orjson.loads(json.dumps(json.loads(body), ensure_ascii=False).encode(errors="replace"))
+        return json.loads(body, parse_int=_number)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def _number(digits: str) -> int | float:
+    """As orjson has it: what 64 bits do not hold is a float."""
+    return int(digits) if len(digits) < 19 else float(digits)
+
+
+def _shallow(body: bytes) -> bytes:
+    """Each array or object that is nested too deeply as a text that says so."""
+    kept, depth, last, begun = [], 0, 0, 0
+    for found in _BRACKETS.finditer(body):
+        sign = found[0]
+        if sign in b"[{":
+            depth += 1
+            begun = found.start() if depth == MAX_DEPTH + 1 else begun
+        elif sign in b"]}":
+            if depth == MAX_DEPTH + 1:
+                kept += [body[last:begun], _TOO_DEEP]
+                last = found.end()
+            depth -= 1
+    return b"".join((*kept, body[last:])) if kept else body
 
 
 def _headers(ask: Ask, token: str) -> dict[str, str]:

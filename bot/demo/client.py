@@ -11,6 +11,7 @@ Specification: Matrix client-server API v1.19.
 
 import asyncio
 import itertools
+import json as json_module  # `json` is an argument below
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
@@ -105,7 +106,7 @@ class Client:
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         data = None if json is None else orjson.dumps(json)
         async with self._session.request(method, url, data=data, headers=headers) as response:
-            answer = orjson.loads(await response.read())
+            answer = _loaded(await response.read())
             if response.status != 200:
                 raise MatrixError(f"{method} {path}", response.status, answer)
             return answer
@@ -317,3 +318,11 @@ class Client:
         except TimeoutError:
             waited_for = f"{what or 'a change'} of {type} {key!r} in {room}, which is {content}, as {self.user}"
             raise self._feed.not_seen(waited_for, within_s) from None
+
+
+def _loaded(body: bytes) -> Any:
+    """JSON, also with numbers as large as old rooms hold, which orjson refuses."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return json_module.loads(body)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import socket
 import time
 import traceback
@@ -331,6 +332,16 @@ class TestWhatIsSent:
 
 
 class TestWhatIsRead:
+    def test_a_number_without_end_or_brackets_without_end_do_not_either(self) -> None:
+        """Rooms older than version 6 hold numbers of any size, which anybody may send."""
+        assert decode(b'{"next_batch": "s", "n": 1' + b"0" * 400 + b"}") == {"next_batch": "s", "n": math.inf}
+        deep = b'{"next_batch": "s", "deep": ' + b'["]",{"a":' * 3000 + b"1" + b"}]" * 3000 + b', "after": [1]}'
+        read = decode(deep)
+        assert (read["next_batch"], read["after"], read["deep"][1]["a"][0]) == ("s", [1], "]")
+        for broken in (b"[" * 5000, b'"' + b'\\"' * 50_000, b"<html>" + b"[" * 5000):
+            with pytest.raises(ValueError):
+                decode(broken)
+
     def test_half_a_character_does_not_make_the_whole_answer_unreadable(self) -> None:
         assert decode(b'{"body": "\\ud800 \\u8336", "n": 9007199254740993}') == {
             "body": "? 茶",
