@@ -102,7 +102,7 @@ def steered(target: Target, tried: Tried, seconds: float) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         limits = [f"-max_len={AT_MOST_BYTES}", "-timeout=30", "-rss_limit_mb=4096"]
-        atheris.Setup([sys.argv[0], *limits, folder], look)
+        atheris.Setup([sys.argv[0], *limits, f"-artifact_prefix={folder}/", folder], look)
         atheris.Fuzz()
 
 

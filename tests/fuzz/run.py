@@ -49,7 +49,8 @@ def guided(name: str, seconds: float) -> Outcome:
     covered = COVERED.findall(ran.stderr)
     lines = [line for line in ran.stdout.splitlines() if line.startswith("{")]
     if not lines:  # a hang, too much memory, or a crash of the interpreter
-        return Outcome(name, 0, "-", (f"ended with {ran.returncode}: {ran.stderr[-600:]}",))
+        why = [line[:200] for line in ran.stderr.splitlines() if "Error" in line or "ERROR" in line]
+        return Outcome(name, 0, "-", (f"ended with {ran.returncode}: {'; '.join(why[-3:])}",))
     said = json.loads(lines[-1])
     return Outcome(name, said["inputs"], covered[-1] if covered else "-", tuple(said["failed"]))
 
@@ -81,11 +82,12 @@ Disk = tuple[st.SearchStrategy[Any], Callable[[Any], None], Callable[[], None]]
 def _door(folder: Path) -> Disk:
     door, rooms = test_door.served(folder / "door")
     (folder / "again").mkdir()
-    return (
-        test_door.batches,
-        lambda batch: test_door.check_batch(door, rooms, batch),
-        lambda: test_door.check_whole(door, rooms, folder / "again"),
-    )
+
+    def end() -> None:
+        test_door.check_whole(door, rooms, folder / "again")
+        door.close()
+
+    return test_door.batches, lambda batch: test_door.check_batch(door, rooms, batch), end
 
 
 def _rights(folder: Path) -> Disk:
@@ -93,6 +95,7 @@ def _rights(folder: Path) -> Disk:
 
     def end() -> None:
         assert world.door.problems() == ()
+        world.door.close()
 
     steps = st.lists(test_no_path_gives_more.steps, min_size=1, max_size=10)
     return steps, lambda said: test_no_path_gives_more.check_steps(world, said), end
