@@ -78,7 +78,7 @@ async def test_numbers_of_old_rooms_are_recorded_and_the_bot_goes_on(theatre: Th
 
 
 async def test_what_looks_like_ours_is_nobodys_word(theatre: Theatre) -> None:
-    """A card copied, a mark of ours, a code, a decision in the words of the bot: said by a member, wherever they are."""
+    """A card copied, a mark of ours, a code, a decision in the words of the bot: said by a member in every room."""
     scene = await theatre.scene(RULES, members=2)
     bot, (ann, ben) = scene.bot, scene.members
     card = await _card(scene)
