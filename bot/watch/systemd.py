@@ -17,6 +17,7 @@ from .pulse import STALLED_S, Pulse
 log = structlog.get_logger()
 
 SOCKET, WATCHDOG, WATCHDOG_PID = "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"
+_PATIENCE_S = 1.0
 
 
 class ServiceManager:
@@ -66,7 +67,7 @@ class ServiceManager:
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as datagrams:
-                datagrams.setblocking(False)
+                datagrams.settimeout(_PATIENCE_S)  # its queue may be full for a moment
                 datagrams.sendto(state.encode(), address)
         except OSError as error:
             if not self._silent:
