@@ -61,6 +61,10 @@ class Findings:
         else:
             self.more += 1
 
+    def withdraw(self, code: str, file: str) -> None:
+        """Take back what was noted of a file, because more is known now."""
+        self.problems = [each for each in self.problems if (each.code, each.file) != (code, file)]
+
     @property
     def too_many(self) -> bool:
         """Whether to stop looking for more of the same."""

@@ -318,6 +318,7 @@ class _Check:
         for code, size, agreed in self._strays:
             lost = [each for each in self._restores if each[1] < size]
             if lost:
+                self.findings.withdraw("fork", "against")  # it says the same
                 index, kept, made = lost[-1]
                 on = dt.datetime.fromtimestamp(made / 1000, dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
                 self.findings.add("restored", "against", signed=size, by=index, kept=kept, lost=size - kept, on=on)
