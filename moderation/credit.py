@@ -56,6 +56,9 @@ class Price:
 
 def balance(entries: Iterable[Entry], now_ms: int, settings: CreditSettings) -> int:
     """The credit at `now_ms`."""
+    entries = tuple(entries)
+    if not entries:  # as with nearly everybody: this is asked of every message
+        return _top(settings)
     charges = effective(entries, now_ms, settings)
     credit = _after_last(charges, settings)
     if not charges:

@@ -28,7 +28,8 @@ def recorded(rule: RuleSettings) -> str:
 
 def own_rules(texts: Iterable[str], policy: Policy) -> tuple[RuleSettings, ...]:
     """The rules of a room that hold under the operator's `policy`."""
-    if not policy.groups.own_rules:
+    texts = tuple(texts)
+    if not texts or not policy.groups.own_rules:
         return ()
     taken = {rule.name for rule in policy.rules}
     found = (settings_of(text, policy.groups.own_rules_class) for text in texts)
