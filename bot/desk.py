@@ -6,6 +6,8 @@ goes into its thread; the card shows the words even when the message is gone. Th
 presses one is asked for their right in the *group* (`bot/commands`), whatever they may do in the desk.
 """
 
+from collections.abc import Sequence
+
 from moderation.actions import Action, EditCard, KeepDesk, Offer, PostCard
 from moderation.context import RoomView
 from moderation.events import Json
@@ -14,6 +16,7 @@ from moderation.notices import line
 from moderation.policy import Policy
 from storage import views
 from storage.database import Database
+from storage.moved_rooms import MOVED
 
 from .act import Done
 from .card_lines import card_lines, read_card
@@ -26,6 +29,8 @@ from .pipeline import Pipeline
 from .report_lines import report_lines
 from .rooms_of_ours import Made, body, take_up
 from .speech import Speech, replacing
+
+_ON_THE_WAY = ("invite", MOVED)  # into a group, as after an upgrade: those keep their place in the desk meanwhile
 
 
 class Desk:
@@ -69,12 +74,12 @@ class Desk:
             return Done(made=desk)
         if await self._homeserver.is_encrypted(group.room):
             await self._homeserver.encrypt_room(desk)
-        await self._in_step(desk, there, managers)
+        await self._in_step(desk, there, managers, self._managers(group, members, _ON_THE_WAY))
         return Done(made=desk)
 
-    def _managers(self, group: RoomView, members: dict[UserId, str]) -> list[UserId]:
+    def _managers(self, group: RoomView, members: dict[UserId, str], there: Sequence[str] = ("join",)) -> list[UserId]:
         people = group.power.owners() | group.power.managers()
-        return sorted(user for user in people if members.get(user) == "join" and user != self._homeserver.user)
+        return sorted(user for user in people if members.get(user) in there and user != self._homeserver.user)
 
     async def _create(self, made: Made, group: RoomView, managers: list[UserId]) -> RoomId:
         language = self._speech.language(group.language)
@@ -83,12 +88,15 @@ class Desk:
         topic = self._speech.text((line("desk.topic", room=called),), language, {}).plain
         return await self._homeserver.create_room(body(made, name=name, topic=topic, invite=managers, encrypted=secret))
 
-    async def _in_step(self, desk: RoomId, there: dict[UserId, str], managers: list[UserId]) -> None:
+    async def _in_step(
+        self, desk: RoomId, there: dict[UserId, str], managers: list[UserId], coming: list[UserId]
+    ) -> None:
+        """`coming`: whoever need not be invited yet, but stays if they are there."""
         for user in managers:
             if there.get(user) not in ("join", "invite"):
                 await _unless_refused(self._homeserver.invite(desk, user))
         for user, membership in there.items():
-            if membership in ("join", "invite") and user not in managers and user != self._homeserver.user:
+            if membership in ("join", "invite") and user not in {*managers, *coming, self._homeserver.user}:
                 await _unless_refused(self._homeserver.kick(desk, user))
 
     # The cards.

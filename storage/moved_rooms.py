@@ -8,7 +8,7 @@ except what concerns an event of the old one.
 
 import json
 
-from sqlalchemy import select, update
+from sqlalchemy import case, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.ids import RoomId
@@ -29,13 +29,18 @@ _TABLES = (
 )
 
 
+MOVED = "moved"  # as a membership: they were in the room before, and have not come into the new one yet
+
+
 async def move(db: AsyncConnection, old: RoomId, new: RoomId) -> None:
     """All that is known of the group in `old`, except what is waiting to be sent."""
     values = {"room": new, "successor": "", "notice": "", "created": "", "levels": ""}
     await db.execute(update(t.rooms).where(t.rooms.c.room == old).values(**values))
     for table in _TABLES:
         await db.execute(update(table).where(table.c.room == old).values(room=new))
-    await db.execute(update(t.members).where(t.members.c.room == old).values(room=new, membership="leave"))
+    m = t.members.c
+    there = case((m.membership.in_(("join", "invite")), MOVED), else_="leave")
+    await db.execute(update(t.members).where(m.room == old).values(room=new, membership=there))
 
 
 async def move_waiting(db: AsyncConnection, old: RoomId, new: RoomId) -> None:

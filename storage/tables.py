@@ -46,7 +46,7 @@ members = Table(
     metadata,
     Column("room", String, primary_key=True),
     Column("user", String, primary_key=True),
-    Column("membership", String, nullable=False),
+    Column("membership", String, nullable=False),  # as in the event; or "moved" (`moved_rooms.py`)
     Column("display_name", Text, nullable=False, default=""),
     Column("role", String, nullable=False, default="member"),
     Column("since", Integer, nullable=False, server_default="0"),  # when they were first seen there; 0: never in

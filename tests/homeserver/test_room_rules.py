@@ -66,8 +66,8 @@ async def test_a_rule_of_the_room_is_tried_holds_is_told_and_what_rests_on_it_ou
     assert [(f.kind, f.rule, f.n) for f in bot.facts(SanctionStarted)] == [("redact", "ads", 1)]
     changed = [(f.step, f.rule, f.by, f.room) for f in bot.facts(RoomRuleChanged)]
     assert changed == [("added", "ads", manager.user, room), ("removed", "ads", manager.user, room)]
-    live = {name: bot.table(name) for name in TABLES}
     await bot.stop()
+    live = {name: bot.table(name) for name in TABLES}
     assert {name for name, rows in (await rebuilt(bot, tmp_path)).items() if rows != live[name]} == set()
 
 

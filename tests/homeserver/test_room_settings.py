@@ -53,8 +53,8 @@ async def test_a_room_can_ask_its_members_to_be_verified_and_no_more(theatre: Th
         ("verify", "2-restrict", owner.user),
         ("verify", "-", owner.user),
     ]
-    live = {name: bot.table(name) for name in TABLES}
     await bot.stop()
+    live = {name: bot.table(name) for name in TABLES}
     assert {name for name, rows in (await rebuilt(bot, tmp_path)).items() if rows != live[name]} == set()
 
 

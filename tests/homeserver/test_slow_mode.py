@@ -50,8 +50,8 @@ async def test_members_write_one_message_in_a_while_and_managers_as_they_like(th
     assert held == [("room_slow", HOUR, 0, 0), ("room_slow", HOUR, 1, 0), ("room_slow", HOUR, 1, 0)]
     assert bot.facts(CreditChanged) == []
     assert [(f.n, f.rule, f.subject) for f in bot.facts(CaseOpened)] == [(1, "by_order", scene.owner.user)]
-    live = {name: bot.table(name) for name in TABLES}
     await bot.stop()
+    live = {name: bot.table(name) for name in TABLES}
     assert {name for name, rows in (await rebuilt(bot, tmp_path)).items() if rows != live[name]} == set()
 
 
