@@ -19,8 +19,10 @@ import structlog
 
 from moderation.actions import (
     Action,
+    Adopt,
     Align,
     Anchor,
+    Bring,
     EditCard,
     Enter,
     Erase,
@@ -61,6 +63,7 @@ from storage.records.proof import Prover
 from storage.records.tiles import Tiles
 
 from .act import Actor, Handler
+from .adoption import Adopter
 from .anchor import Anchorer, Closer
 from .anchor_outside import TimestampAnchorer, WitnessAnchorer
 from .catch_up import Rooms, catch_up, rebuild
@@ -423,6 +426,7 @@ def _handlers(
     desk = Desk(homeserver, database, pipeline, speech, config.policy, clock, prefix)
     simple = SimpleActs(homeserver, database)
     lobbies = Lobbies(homeserver, database, pipeline, speech, config.policy)
+    adopter = Adopter(homeserver, database, speech)
     joiner = Joiner(
         homeserver,
         database,
@@ -447,6 +451,8 @@ def _handlers(
         Pin: joiner.pin,
         KeepDesk: desk.keep,
         KeepLobby: lobbies.keep,
+        Adopt: adopter.adopt,
+        Bring: adopter.bring,
         LetIn: lobbies.let_in,
         PostCard: desk.post,
         EditCard: desk.edit,

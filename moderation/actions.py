@@ -135,6 +135,30 @@ class KeepLobby(Action):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Adopt(Action):
+    """Take the group into a new room whose only creator is the bot, as its owner (`subject`) wishes."""
+
+    NAME: ClassVar[str] = "adopt"
+    PRIORITY: ClassVar[int] = STATE
+
+    subject: UserId
+
+    @property
+    def merge(self) -> str | None:
+        return f"adopt {self.room}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bring(Action):
+    """Invite somebody into the room in which their group goes on."""
+
+    NAME: ClassVar[str] = "bring"
+    PRIORITY: ClassVar[int] = NOTICE
+
+    subject: UserId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LetIn(Action):
     """Invite somebody who may come in, and is not there."""
 
@@ -375,6 +399,8 @@ ACTIONS: dict[str, type[Action]] = {
         Pin,
         KeepDesk,
         KeepLobby,
+        Adopt,
+        Bring,
         LetIn,
         Say,
         Tell,

@@ -706,7 +706,8 @@ async def _(fact: RecordsPurged, db: AsyncConnection, _index: int, at_ms: int) -
 
 @project.register
 async def _(fact: DataAsked, db: AsyncConnection, _index: int, at_ms: int) -> None:
-    await _add(db, t.requests, record=fact.on, user=fact.subject, what=fact.what, at=at_ms)
+    what = f"adopt {fact.room}" if fact.what == "adopt" else fact.what
+    await _add(db, t.requests, record=fact.on, user=fact.subject, what=what, at=at_ms)
 
 
 @project.register

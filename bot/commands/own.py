@@ -40,7 +40,7 @@ async def erase(call: Call) -> Reply:
         asked = DataAsked(room=call.group.room, on=call.on, what="erase", subject=call.caller)
         return Reply((line("own.erase.explain"), line("own.erase.confirm", n=call.on)), (asked,), private=True)
     since = call.now_ms - CONFIRM_WITHIN_MS
-    if not await views.erasure_asked(call.db, call.given.case, call.caller, since):
+    if not await views.was_asked(call.db, call.given.case, call.caller, since, "erase"):
         raise Refused("error.erase.number", erase=Code(f"{call.prefix}erase"))
     act = Erase(room=call.group.room, subject=call.caller)
     return Reply((line("own.erase.begun"),), actions=(act,), private=True)

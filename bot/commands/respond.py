@@ -267,6 +267,7 @@ _ABOUT_WORDS = (
     "error.hours",
     "error.too-long",
     "error.redact.reply",
+    "error.adopt.number",
     "error.set",
     "error.rule.what",
     "error.rule.name",

@@ -1,6 +1,6 @@
 """COMMANDS: every command by its names. Data to read; nothing registers itself by being imported."""
 
-from . import about, cases, credit, duty, measures, own, people, report, room, rule, set, verify
+from . import about, adopt, cases, credit, duty, measures, own, people, report, room, rule, set, verify
 from .call import Command
 
 
@@ -19,6 +19,7 @@ def _table() -> dict[str, Command]:
         *room.COMMANDS,
         *rule.COMMANDS,
         *set.COMMANDS,
+        *adopt.COMMANDS,
     )
     for command in (about.help_with(table), *rows):
         for name in (command.name, *command.aliases):

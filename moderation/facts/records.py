@@ -9,11 +9,11 @@ from .base import Fact, person, private, unowned
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataAsked(Fact):
-    """A person asked for something about their own data."""
+    """A person asked for something about their own data; or the owner of a room for the bot to take it over."""
 
     KIND: ClassVar[str] = "request"
 
-    what: Literal["mydata", "erase", "receipt"]
+    what: Literal["mydata", "erase", "receipt", "adopt", "adopt-confirmed"]
     subject: UserId = person()
 
 

@@ -428,8 +428,8 @@ KINDS: dict[str, Kind] = {
         {"made": "the event or file that holds it"},
     ),
     "request": Kind(
-        "A person asked for something about their own data.",
-        {"what": _word("mydata, erase or receipt"), "on": _ON},
+        "A person asked for something about their own data; or an owner for their room to be made anew by the bot.",
+        {"what": _word("mydata, erase or receipt; adopt: what that would be; adopt-confirmed"), "on": _ON},
         _SUBJECT,
     ),
     "identity": Kind(

@@ -62,7 +62,6 @@ from .many_people import (
 )
 from .people import (
     PersonInRoom,
-    erasure_asked,
     everybody,
     groups_of,
     language_of,
@@ -75,6 +74,7 @@ from .people import (
     verified_level,
     vouches_by,
     vouches_for,
+    was_asked,
 )
 from .reports import (
     Report,
@@ -176,7 +176,6 @@ __all__ = [
     "due_cases",
     "duty_of",
     "endings",
-    "erasure_asked",
     "event_row",
     "ever_linked",
     "everybody",
@@ -250,6 +249,7 @@ __all__ = [
     "vouches_for",
     "waiting_cases",
     "waiting_for",
+    "was_asked",
     "was_removed",
     "with_lobby",
     "with_operator",

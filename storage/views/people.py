@@ -175,11 +175,11 @@ async def people_of(db: AsyncConnection, room: RoomId, now_ms: int) -> tuple[Per
     return tuple(PersonInRoom(UserId(row.user), row.role, row.level) for row in rows)
 
 
-async def erasure_asked(db: AsyncConnection, record: int, user: UserId, since_ms: int) -> bool:
-    """Whether somebody asked, in the request recorded at `record` and not before `since_ms`, to be erased."""
+async def was_asked(db: AsyncConnection, record: int, user: UserId, since_ms: int, what: str) -> bool:
+    """Whether somebody asked for `what` in the request recorded at `record`, and not before `since_ms`."""
     r = t.requests.c
     found = await db.scalar(
-        select(r.record).where(r.record == record, r.user == user, r.what == "erase", r.at >= since_ms)
+        select(r.record).where(r.record == record, r.user == user, r.what == what, r.at >= since_ms)
     )
     return found is not None
 

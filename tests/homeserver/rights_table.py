@@ -109,6 +109,7 @@ ROWS = (
     managers("readonly {code}", "error.missing.duration"),
     owners("duty {victim} off {code}", "error.roster.not-in", refused="error.right.roster", **_ROSTER),
     owners("set language en {code}", "set.done.language", refused="error.right.set"),
+    owners("adopt {code}", "error.adopt.tombstone", refused="error.right.adopt", operator="error.right.adopt"),
     # One after the other, so by one of them only; the operator's way is `answerable rooms`.
     owners("close {code}", "done.close", refused="error.right.close", operator=None),
     owners("reopen {code}", "done.reopen", refused="error.right.reopen", operator=None),

@@ -1,0 +1,56 @@
+"""adopt: the owner hands the creation of a group over to the bot, since creators can be bound by nobody.
+
+Rules kept here: only an owner can, and not the operator in their place; everything that will happen is said first, and
+confirmed by the number of the request, within a quarter of an hour and for the same room. Left to others: doing it
+(`bot/adoption.py`).
+"""
+
+from moderation.actions import Adopt
+from moderation.errors import Refused
+from moderation.facts import DataAsked
+from moderation.notices import Code, RoomName, Who, line
+from storage import views
+
+from .call import Call, Command, Reply
+from .own import CONFIRM_WITHIN_MS
+
+TOMBSTONE = "m.room.tombstone"
+
+
+async def adopt(call: Call) -> Reply:
+    """First what will happen; then, with the number, it happens."""
+    _must_be_possible(call)
+    room = call.group.room
+    if call.given.case is None:
+        count = (await views.room_numbers(call.db, room)).members
+        asked = DataAsked(room=room, on=call.on, what="adopt", subject=call.caller)
+        lines = (
+            line("adopt.what", room=RoomName(room), bot=Who(call.bot)),
+            line("adopt.levels"),
+            line("adopt.people", count=max(count - 1, 0)),
+            line("adopt.kept"),
+            line("adopt.not-kept"),
+            line("adopt.for-good"),
+            line("adopt.confirm", n=call.on),
+        )
+        return Reply(lines, (asked,), private=True)
+    since, what = call.now_ms - CONFIRM_WITHIN_MS, f"adopt {room}"
+    if not await views.was_asked(call.db, call.given.case, call.caller, since, what):
+        raise Refused("error.adopt.number", adopt=Code(f"{call.prefix}adopt"))
+    confirmed = DataAsked(room=room, on=call.on, what="adopt-confirmed", subject=call.caller)
+    return Reply((line("adopt.begun"),), (confirmed,), (Adopt(room=room, subject=call.caller),), private=True)
+
+
+def _must_be_possible(call: Call) -> None:
+    group, power = call.group, call.group.power
+    if power.role(call.caller) != "owner":
+        raise Refused("error.right.adopt", room=group.room)
+    if group.condition != "protected":
+        raise Refused("error.observed", room=group.room)
+    if not power.cannot_demote(call.bot, sorted(power.owners() | power.managers())):
+        raise Refused("error.adopt.needless")
+    if not power.can_send(call.bot, TOMBSTONE, state=True):
+        raise Refused("error.adopt.tombstone", level=power.level(call.bot))
+
+
+COMMANDS = (Command("adopt", "manager", "case?", adopt),)
