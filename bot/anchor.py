@@ -7,6 +7,7 @@ Left to others: witness and time stamp (`anchor_outside.py`), closing days (`Jou
 """
 
 import asyncio
+import hashlib
 import html
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
@@ -89,6 +90,16 @@ class Closer:
                 yield Anchor(room=room, day=day, where="room")
 
 
+def txn_of(closing: Closing, where: str, code: GroupCode) -> str:
+    """The transaction id under which this checkpoint is posted there.
+
+    Made of what the log signed, so that it is one event for good, whatever others add to it; and so that the same day
+    of a log that goes on from a backup, which ended otherwise, is not taken for the one that is posted already.
+    """
+    signed = hashlib.sha256(closing.as_signed.encode()).hexdigest()[:12]
+    return f"answerable.anchor.{closing.day}.{where}.{code}.{signed}"
+
+
 class Anchorer:
     """The handler of `Anchor`."""
 
@@ -115,9 +126,8 @@ class Anchorer:
             given_up = _refused(action, closing, "no-desk")
             raise Later("there is no desk yet", given_up, tries=_TRIES, first_ms=_FIRST_MS, last_ms=_LAST_MS)
         content = self._content(closing, self._speech.language(group.language))
-        txn = f"answerable.anchor.{action.day}.{action.where}.{group.code}"
         try:
-            made = await self._homeserver.send(target, MESSAGE, content, txn)
+            made = await self._homeserver.send(target, MESSAGE, content, txn_of(closing, action.where, group.code))
         except (Forbidden, NotFound) as error:
             return _refused(action, closing, error.errcode or "-")
         return Done((_fact(action, closing, made=made),), made=made)

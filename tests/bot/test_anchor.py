@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from bot.act import Actor, Done
-from bot.anchor import Closer
+from bot.anchor import Closer, txn_of
 from bot.anchor_outside import Patience, TimestampAnchorer, WitnessAnchorer
 from bot.catch_up import Rooms, rebuild
 from bot.config import AnchorSettings, parse_config
@@ -31,7 +31,7 @@ from storage.identity_dialogue import DialogueKey
 from storage.identity_store import IdentityStore
 from storage.project import set_meta
 from storage.records import timestamp
-from storage.records.closing import Closings
+from storage.records.closing import Closing, Closings
 from storage.records.cosignature import Cosigner
 from storage.records.journal import Journal
 from storage.records.proof import Prover
@@ -401,3 +401,12 @@ def place_anchors(place: Deployment) -> list[tuple[str, str, int, str, str]]:
         assert fact.room is None
         found.append((fact.where, fact.day, fact.size, fact.result, fact.made))
     return found
+
+
+def test_another_history_of_one_day_is_another_request_and_a_cosignature_is_none() -> None:
+    """After a restore a day can end otherwise than it was posted; the homeserver must not take the two for one."""
+    note = "example.org/log\n{size}\nJRrMe8pqvl1G3v0tKvd4QXYVdBQlKfV5WvrKemrw8t4=\n\n\u2014 example.org/log Q9Gu+ZB0\n"
+    lost, now = (Closing(DAYS[0], size, note.format(size=size)) for size in (75, 71))
+    cosigned = Closing(now.day, now.size, now.note + "\u2014 remora.n621.de 2nerBw==\n")
+    txns = [txn_of(each, "desk", CODES[ONE]) for each in (lost, now, cosigned)]
+    assert (txns[0] != txns[1], txns[1] == txns[2]) == (True, True)
