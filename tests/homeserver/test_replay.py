@@ -116,7 +116,7 @@ async def _a_long_story(scene: Scene) -> None:
     await ask(first, bot, scene.desk, '!rule add odd pattern "o{9}" none')
     await ask(owner, bot, scene.desk, "!rule remove odd")
     await ask(owner, bot, scene.desk, "!set digest off")
-    direct = await open_direct(cid, bot)
+    direct = await direct_room(cid, bot)  # where the decision was told
     await ask(cid, bot, direct, "!lang en")
 
 
