@@ -200,7 +200,10 @@ class Tell(Action):
 
     @property
     def merge(self) -> str | None:
-        return f"first {self.room} {self.subject}" if self.first else None
+        if self.first:
+            return f"first {self.room} {self.subject}"
+        # In a flood fifty messages go for one reason: while the word on the first waits, the same is not said again.
+        return f"tell {to_json(self)}" if self.n else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

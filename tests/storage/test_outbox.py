@@ -1,6 +1,7 @@
 """The outbox: what goes first, what is the same, and that a row goes with its outcome only."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,12 +71,27 @@ async def test_the_same_record_number_in_another_era_is_another_request(database
 
 
 async def test_what_no_record_caused_has_a_name_of_its_own_each_time(database: Database) -> None:
-    await put(database, TELL, cause=None)
-    await put(database, TELL, cause=None)
+    told = replace(TELL, n=0)
+    await put(database, told, cause=None)
+    await put(database, told, cause=None)
     async with database.read() as db:
         rows = await outbox.waiting(db, 0, 10)
     assert len({row.txn for row in rows}) == 2
     assert [row.record for row in rows] == [-1, -1]
+
+
+async def test_the_same_word_on_the_same_case_is_said_once_while_it_waits(database: Database) -> None:
+    other = replace(TELL, subject=UserId("@ben:example.org"))
+    await put(database, TELL, cause=1)
+    await put(database, TELL, other, replace(TELL, n=2), cause=2)
+    async with database.read() as db:
+        rows = await outbox.waiting(db, 0, 10)
+    assert [row.action for row in rows] == [TELL, other, replace(TELL, n=2)]
+    async with database.write() as db:
+        await outbox.started(db, [rows[0].id])
+    await put(database, TELL, cause=3)  # what is being said may have been said already
+    async with database.read() as db:
+        assert [row.record for row in await outbox.waiting(db, 0, 10)] == [1, 2, 2, 3]
 
 
 async def test_of_what_says_the_same_while_it_waits_one_is_kept(database: Database) -> None:
