@@ -12,7 +12,7 @@ from moderation.actions import Action, EditCard, KeepDesk, Offer, PostCard
 from moderation.context import RoomView
 from moderation.events import Json
 from moderation.ids import EventId, RoomId, UserId
-from moderation.notices import line
+from moderation.notices import line, rooms_named
 from moderation.policy import Policy
 from storage import views
 from storage.database import Database
@@ -146,11 +146,11 @@ class Desk:
             assert card is not None, "a card for a case that does not exist"
             group = await views.room_view(db, card.case.room, self._homeserver.user)
             desk = await views.desk_of(db, group.code) if group else None
-            names = await views.room_names(db)
             # Nobody is named: whom it is about may read here one day.
             reported = report_lines(card.case, await views.reports_of(db, n), names=False)
+            lines = card_lines(card, self._policy, now, self._prefix, reported)
+            names = await views.room_names(db, rooms_named(lines))
         language = self._speech.language(group.language if group else "")
-        lines = card_lines(card, self._policy, now, self._prefix, reported)
         content = self._speech.message(lines, language, names, to=card.assigned)
         return content, desk, EventId(card.row.card) if card.row.card else None
 

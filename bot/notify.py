@@ -5,11 +5,13 @@ word goes, short and without particulars, to the room it concerns, unless even t
 fails too, the record says that it was tried.
 Left to others: the words (`messages/`), cards (`desk.py`), when to say what (`moderation/consequences.py`)."""
 
+from collections.abc import Sequence
+
 from moderation.actions import Action, Say, Tell, TellDesk
 from moderation.events import Json
 from moderation.facts import NoticeGiven
 from moderation.ids import EventId, RoomId, UserId
-from moderation.notices import Code, Who, line
+from moderation.notices import Code, Line, Who, line, rooms_named
 from storage import views
 from storage.database import Database
 
@@ -38,7 +40,7 @@ class Notifier:
     async def say(self, action: Action, txn: str) -> Done:
         """An answer, or a word to all, in the room itself."""
         assert isinstance(action, Say)
-        language, names = await self._reader(action.room, action.to)
+        language, names = await self._reader(action.room, action.to, action.lines)
         content = self._speech.message(action.lines, language, names, to=[action.to] if action.to else [])
         made = await self._homeserver.send(action.room, MESSAGE, in_reply(content, action.reply_to, action.thread), txn)
         return Done(made=made)
@@ -55,7 +57,7 @@ class Notifier:
             return Done(result="abandoned")
         if desk is None:
             raise Later("there is no desk yet", Done(result="abandoned"), tries=10, first_ms=500, last_ms=60_000)
-        language, names = await self._reader(action.room, None)
+        language, names = await self._reader(action.room, None, action.lines)
         content = self._speech.message(action.lines, language, names, to=ring)
         # A measure for all rooms rests on a case of one: its card stands in that room's desk only.
         card = EventId(found[1].card) if found and found[0].room == action.room else None
@@ -65,7 +67,7 @@ class Notifier:
     async def tell(self, action: Action, txn: str) -> Done:
         """A word to one person."""
         assert isinstance(action, Tell)
-        language, names = await self._reader(action.room, action.subject)
+        language, names = await self._reader(action.room, action.subject, action.lines)
         try:
             direct = await self._direct.with_(action.subject, language)
             content = self._speech.message(action.lines, language, names, to=[action.subject])
@@ -86,12 +88,12 @@ class Notifier:
             return Done((_given(action, "none"),), result="refused", code=error.errcode or "-")
         return Done((_given(action, "room"),), made=made)
 
-    async def _reader(self, room: RoomId, user: UserId | None) -> tuple[str, dict[str, str]]:
-        """The language of whoever reads it, and the names of rooms."""
+    async def _reader(self, room: RoomId, user: UserId | None, lines: Sequence[Line]) -> tuple[str, dict[str, str]]:
+        """The language of whoever reads these lines, and the names of the rooms in them."""
         async with self._database.read() as db:
             view = await views.room_view(db, room, self._homeserver.user)
             own = await views.language_of(db, user) if user else ""
-            names = await views.room_names(db)
+            names = await views.room_names(db, rooms_named(lines))
         return self._speech.language(own, view.language if view else ""), names
 
 

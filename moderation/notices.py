@@ -76,6 +76,11 @@ def line(key: str, **fields: Value) -> Line:
     return Line(key, fields)
 
 
+def rooms_named(lines: Sequence[Line]) -> frozenset[str]:
+    """The rooms that these lines name."""
+    return frozenset(value.room for each in lines for value in each.fields.values() if isinstance(value, RoomName))
+
+
 _TAGS: dict[str, type] = {
     "moment": Moment,
     "span": Span,

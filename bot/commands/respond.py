@@ -193,7 +193,7 @@ class Commands:
             return here
         if len(own) != 1:
             key = "error.group.which" if own else "error.group.none"
-            names = await views.room_names(db)
+            names = await views.room_names(db, own[:20])
             raise Refused(key, rooms="; ".join(names.get(room, room) for room in own[:20]))
         only = await self._knowledge.room(db, own[0])
         assert only is not None

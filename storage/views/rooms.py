@@ -1,6 +1,7 @@
 """Rooms as they are served: what they are for, who may do what there, where the bot speaks alone."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Table, and_, bindparam, func, select
@@ -12,6 +13,7 @@ from moderation.ids import EventId, GroupCode, RoomId, UserId
 from moderation.power import Power, founders
 
 from .. import tables as t
+from ..one_of import one_of
 from ..room_settings import choices_of
 from .room_rules import rules_of_room
 
@@ -102,9 +104,15 @@ async def notices(db: AsyncConnection) -> dict[RoomId, EventId]:
     return {RoomId(row.room): EventId(row.notice) for row in rows}
 
 
-async def room_names(db: AsyncConnection) -> dict[str, str]:
-    """How each room is called when spoken of: its name and code, or its code alone."""
-    rows = (await db.execute(select(t.rooms.c.room, t.rooms.c.code, t.rooms.c.name))).all()
+async def room_names(db: AsyncConnection, rooms: Iterable[str] | None = None) -> dict[str, str]:
+    """How each of these rooms, or each room, is called when spoken of: its name and code, or its code alone."""
+    query = select(t.rooms.c.room, t.rooms.c.code, t.rooms.c.name)
+    if rooms is not None:
+        some = tuple(rooms)
+        if not some:
+            return {}
+        query = query.where(one_of(t.rooms.c.room, some))
+    rows = (await db.execute(query)).all()
     return {row.room: f"{row.name} ({row.code})" if row.name else row.code for row in rows}
 
 

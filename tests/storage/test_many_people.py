@@ -21,6 +21,7 @@ from moderation.facts import (
     VerificationAsked,
 )
 from moderation.ids import EventId, GroupCode, RoomId, UserId
+from moderation.notices import RoomName, line, rooms_named
 from storage import views
 from storage.database import Database
 from storage.project import project, project_events
@@ -94,6 +95,14 @@ def _message(number: int, user: UserId, room: RoomId) -> dict[str, object]:
         "origin_server_ts": NOON,
         "content": content,
     }
+
+
+async def test_only_the_rooms_that_are_named_are_read(db: AsyncConnection) -> None:
+    await _fill(db)
+    lines = (line("duty.head", room=RoomName(OTHER)), line("cases.none"))
+    assert await views.room_names(db, rooms_named(lines)) == {OTHER: "G-0002"}
+    assert await views.room_names(db, rooms_named(lines[1:])) == {}
+    assert await views.room_names(db) == {ROOM: "G-0001", OTHER: "G-0002"}
 
 
 async def test_those_who_are_asked_for_may_have_any_name(db: AsyncConnection) -> None:
