@@ -180,7 +180,7 @@ async def _back(db: AsyncConnection, changes: Sequence[MembershipChanged]) -> No
 
 def _state(event: StateChanged) -> dict[str, str]:
     if event.type == "m.room.power_levels":
-        return {"levels": _written(dict(event.content))}
+        return {"levels": _written(dict(event.content), 1)}
     if event.type == "m.room.create":
         return {"created": _written({"sender": event.sender, "content": without_marks(event.content)})}
     if event.type == "m.room.tombstone":
@@ -191,9 +191,12 @@ def _state(event: StateChanged) -> dict[str, str]:
     return {}
 
 
-def _written(content: object) -> str:
-    """JSON, the same whether it came from the homeserver or from a record, which sorts keys and has no fractions."""
-    return json.dumps(plain(content), sort_keys=True)
+def _written(content: object, depth: int = 0) -> str:
+    """JSON, the same whether it came from the homeserver or from a record, which sorts keys and has no fractions.
+
+    `depth`: how deep it stands in a record, where what is nested too deeply becomes text.
+    """
+    return json.dumps(plain(content, depth), sort_keys=True)
 
 
 async def _add(db: AsyncConnection, table: Table, **values: object) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bot.catch_up import rebuild
@@ -29,6 +29,7 @@ from storage.export.selection import Selection
 from tests.fuzz import events
 from tests.fuzz.door import OPERATOR, Door, defects
 from tests.fuzz.targets import begins_a_formula, tags_of
+from tests.fuzz.vocabulary import deep
 
 TRIES = 60  # each of up to eight events
 NOT_OF_THE_RECORDS = ("meta", "outbox", "alembic_version", "sqlite_sequence", "challenges", "link_requests")
@@ -73,6 +74,12 @@ def check_batch(door: Door, rooms: list[RoomId], batch: list[tuple[int, Any]]) -
         assert receive(raw, rooms[0], 0).sender == raw["sender"]
 
 
+def door_event(type_: str, content: Any) -> dict[str, Any]:
+    """A state event of the owner."""
+    event = {"event_id": "$e", "sender": "@owner:example.org", "origin_server_ts": 1, "state_key": ""}
+    return {**event, "type": type_, "content": content}
+
+
 def _of_the_bot(raw: Any) -> bool:
     """Whether it puts the bot out of a room, in which nothing would be recorded from then on."""
     return isinstance(raw, dict) and raw.get("type") == "m.room.member" and raw.get("state_key") == events.BOT
@@ -89,6 +96,11 @@ def _named_anew(door: Door, raw: Any) -> Any:
 batches = st.lists(st.tuples(st.integers(0, 5), events.events | events.anything), min_size=1, max_size=8)
 
 
+# Deeper than a record keeps as it is: the tables made again from the records must be the same all the same.
+DEEP = {"users": {events.ANN: 50}, "x": deep(70)}
+
+
+@example(batch=[(0, door_event("m.room.power_levels", DEEP)), (0, door_event("m.room.create", DEEP))])
 @settings(max_examples=TRIES, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(batch=batches)
 def test_hostile_events_in_any_room_are_recorded_and_judged(
