@@ -142,11 +142,13 @@ def _history(records: int) -> Iterator[Item]:
     every = max(records // CASES, 1)
     for number in range(records):
         at_ms = NOON + number * DAYS * DAY_MS // records
-        room, user = _room(chance.randrange(GROUPS)), UserId(f"@p{chance.randrange(PEOPLE)}:example.org")
+        case = number // every + 1 if number % every == 0 else 0
+        who = case % PEOPLE if case else chance.randrange(PEOPLE)
+        room, user = _room(chance.randrange(GROUPS)), UserId(f"@p{who}:example.org")
         event = EventId(f"${number:043d}")
         yield _message(room, user, event, at_ms)
-        if number % every == 0:
-            yield from _case(room, user, event, number // every + 1, number, at_ms)
+        if case:
+            yield from _case(room, user, event, case, number, at_ms)
 
 
 def _message(room: RoomId, user: UserId, event: EventId, at_ms: int) -> MessagePosted:
