@@ -6,11 +6,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test bench soak fuzz check format lock clean help
+.PHONY: demo test faults bench soak fuzz check format lock clean help
 
 help:
 	@echo "make demo    play the whole story on a real Matrix homeserver on this machine"
 	@echo "make test    run the tests, some of them against a real Synapse"
+	@echo "make faults  kill the bot at every step in turn, and at random ones; half an hour"
 	@echo "make fuzz    try hostile inputs for ten minutes, or ARGS=\"--minutes 60\""
 	@echo "make soak    an hour of simulated time under load; make soak ARGS='--minutes 10' for less"
 	@echo "make bench   measure, beside floors; make bench ARGS=react for one part"
@@ -30,6 +31,9 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+
+faults: $(STAMP)
+	FAULTS=all $(BIN)/python -m pytest -s tests/faults $(ARGS)
 
 # What steers by coverage has wheels for some machines only; without it inputs are chosen at random.
 fuzz: $(STAMP)

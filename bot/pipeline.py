@@ -110,6 +110,7 @@ class Pipeline:
         self._wake = wake
         self._lock = asyncio.Lock()
         self._applied = 0  # records that the database has
+        self._refused: OSError | SQLAlchemyError | None = None  # what the system said when a turn failed half-way
         self._persons: dict[UserId, PersonId] = {}  # of the accounts that are named by another one
         self._codes: dict[RoomId, GroupCode] = {}
         self._recording: set[RoomId] = set()  # the rooms in which all that is said is recorded
@@ -506,7 +507,11 @@ class Pipeline:
         async def in_turn() -> T:
             async with self._lock:
                 self._must_be_level()
-                return await work
+                try:
+                    return await work
+                except (OSError, SQLAlchemyError) as error:
+                    self._refused = error
+                    raise
 
         task = asyncio.create_task(in_turn())
         try:
@@ -540,6 +545,8 @@ class Pipeline:
     def _must_be_level(self) -> None:
         """After a turn that failed half-way the next start brings the database up to date; until then, nothing."""
         if self._applied != self._journal.size:
+            if self._refused is not None:  # what the system said is the reason for whoever comes next, too
+                raise self._refused
             raise Broken("the database is behind the journal; it is brought up to date at the next start")
 
     async def _write(self, drafts: Sequence[Draft], meanwhile: Awaitable[None] | None = None) -> int:

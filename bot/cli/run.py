@@ -2,7 +2,8 @@
 
 Rules this module keeps: one process a data directory; SIGTERM and SIGINT ask the bot to stop and the exit is then
 0, a second one ends it at once; a homeserver that is not up yet is waited for; no file made by this
-process is readable by other users; logs go to stderr and hold no secret.
+process is readable by other users; logs go to stderr and hold no secret; when the disk fails the bot ends, says so, and
+goes on at its next start.
 Left to others: what the bot does (`bot/wiring.py`), the session (`bot/cli/session.py`).
 """
 
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from moderation.errors import AnswerableError, Refused
+from moderation.errors import AnswerableError, Invalid, Refused
 
 from .options import DEFAULT_CONFIG, ConfigFile, new_app
 from .output import FAILED, text
@@ -55,7 +56,7 @@ def run(
 
     config = load_config(config_file)
     make_data_dir(config.data_dir)
-    with only_instance(config.data_dir):
+    with told_if_disk_fails(config.data_dir), only_instance(config.data_dir):
         how = LogFormat(config.bot.log) if log_format is LogFormat.AUTO else log_format
         set_up_logging(as_json=None if how is LogFormat.AUTO else how is LogFormat.JSON, verbose=verbose)
         _close_to_others(config.data_dir)
@@ -74,6 +75,25 @@ def _close_to_others(data_dir: Path) -> None:
         raise Refused("cli.run.open", file=error.filename) from None
     for path in opened:
         structlog.get_logger().warning("was_open_to_others", file=str(path))
+
+
+@contextlib.contextmanager
+def told_if_disk_fails(data_dir: Path) -> Iterator[None]:
+    """A disk that fails, or a database that another process holds, becomes `Refused`, which says what to do."""
+    import sqlite3
+
+    from sqlalchemy.exc import DBAPIError
+
+    try:
+        yield
+    except DBAPIError as error:
+        raise Refused("cli.run.database", data_dir=data_dir, why=error.orig or error) from error
+    except Invalid as error:
+        if not isinstance(error.__cause__, sqlite3.OperationalError):
+            raise
+        raise Refused("cli.run.database", data_dir=data_dir, why=error.__cause__) from error
+    except OSError as error:
+        raise Refused("cli.run.disk", data_dir=data_dir, why=error.strerror or error) from error
 
 
 def make_data_dir(data_dir: Path) -> None:
@@ -125,7 +145,8 @@ async def _logged(config: "Config") -> None:
     import structlog
 
     try:
-        await _run(config)
+        with told_if_disk_fails(config.data_dir):
+            await _run(config)
     except AnswerableError as error:
         structlog.get_logger().error("ended", why=str(error))
         raise

@@ -1,0 +1,116 @@
+"""A disk that is full, broken or read-only, and a database that another process holds: the bot ends, says so, loses
+nothing, and has done all of it once when it was started again."""
+
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storage.database import FILE
+from tests.faults.play import ALL, Fault, Place, Seen, Start, Zygote, different, scene, story
+from tests.homeserver.served import like
+
+
+@dataclass
+class Stage:
+    """What every test here begins with."""
+
+    zygote: Zygote
+    start: Start
+    peace: Seen
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    zygote = await Zygote.start()
+    start = await scene(tmp_path / "scene", zygote)
+    yield Stage(zygote, start, await story(start, tmp_path / "peace", zygote, Fault()))
+    await zygote.stop()
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path | None]:
+    """A file system of its own, of a few megabytes; None where we may not mount one."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = _run("mount", "-t", "tmpfs", "-o", "size=4m", "none", str(folder))
+    yield folder if mounted else None
+    if mounted:
+        assert _run("umount", "-l", str(folder))
+
+
+def _run(*command: str) -> bool:
+    program = shutil.which(command[0])
+    return (
+        program is not None and not subprocess.run([program, *command[1:]], capture_output=True, check=False).returncode
+    )
+
+
+def _full(small: Path) -> Place:
+    """A disk without room, until somebody makes some."""
+    heap = small / "heap"
+
+    def fill() -> None:
+        with heap.open("wb", buffering=0) as file, suppress(OSError):
+            for size in (65_536, 512, 1):
+                with suppress(OSError):
+                    while True:
+                        file.write(bytes(size))
+
+    return Place(small / "data", fill, lambda: heap.unlink(missing_ok=True))
+
+
+def _read_only(small: Path) -> Place:
+    """A disk that cannot be written, until somebody mends that."""
+
+    def remount(how: str) -> None:
+        assert _run("mount", "-o", f"remount,{how}", str(small))
+
+    return Place(small / "data", lambda: remount("ro"), lambda: remount("rw"))
+
+
+def _held(data: Path) -> Place:
+    """A database that another process writes to, and does not finish."""
+    held: list[sqlite3.Connection] = []
+
+    def hold() -> None:
+        held.append(sqlite3.connect(data / FILE))
+        held[0].execute("BEGIN IMMEDIATE")
+
+    return Place(data, hold, lambda: held[0].close())
+
+
+def _ways(folder: Path, small: Path | None) -> dict[str, tuple[Fault, Place | None]]:
+    """What the system may refuse; where nothing may be mounted, the bot is only told that the disk is full."""
+    ways: dict[str, tuple[Fault, Place | None]] = {
+        "flush": (Fault(fail="flush", fail_from=60), None),
+        "full": (Fault(fail="write", fail_from=60), None),
+        "locked": (Fault(), _held(folder / "locked" / "data")),
+    }
+    if small is not None:
+        ways["full"] = (Fault(), _full(small))
+    if small is not None and ALL:  # each costs some seconds
+        ways["read-only"] = (Fault(), _read_only(small))
+    return ways
+
+
+async def test_whatever_the_disk_refuses_the_bot_ends_with_a_word_and_goes_on_later(
+    stage: Stage, tmp_path: Path, small: Path | None
+) -> None:
+    wrong: dict[Any, Any] = {}
+    for how, (fault, place) in _ways(tmp_path, small).items():
+        seen = await story(stage.start, tmp_path / how, stage.zygote, fault, place)
+        told = any(like(f"cli.run.{key}").search(seen.said) for key in ("disk", "database"))
+        if (seen.deaths, seen.exits[0], told, "Traceback" in seen.said) != (1, 1, True, False):
+            wrong[how, "end"] = (seen.exits, seen.said)
+        if found := different(stage.peace, seen):
+            wrong[how, "after"] = found
+        if place is not None and small is not None:
+            shutil.rmtree(place.data)
+    assert wrong == {}

@@ -1,0 +1,140 @@
+"""The real bot in a process of its own, which something befalls at a step that can be chosen.
+
+    python -m tests.faults.victim       reads orders, one JSON a line: forks the bot, tells its pid, then how it ended
+
+Rules kept here: the bot is the command `answerable run`, started as a person starts it; steps are counted where
+something becomes durable or leaves the process: a write, a flush, a rename, a commit, a request and its answer. At the
+chosen step the process gets SIGKILL, or the system says that the disk fails. Importing once saves time at each start.
+"""
+
+import errno
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+WRITES = ("write", "flush", "rename", "link", "commit")  # steps in which a disk can fail
+
+
+class Steps:
+    """Counts steps, writes down what each is, and lets the fault happen."""
+
+    def __init__(self, log: Path, kill_at: int, torn: bool, fail: str, fail_from: int) -> None:
+        self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._kill_at = kill_at
+        self.torn = torn
+        self._fail = fail
+        self._fail_from = fail_from
+        self._write = os.write
+        self.count = 0
+
+    def step(self, name: str) -> None:
+        """One step is about to be taken, or was."""
+        self.count += 1
+        self._write(self._log, f"{name}\n".encode())
+        if self.count == self._kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        kind = name.split()[0]
+        if self._fail and kind == self._fail and self.count >= self._fail_from:
+            code = errno.EIO if kind == "flush" else errno.ENOSPC
+            raise OSError(code, os.strerror(code))
+
+    def is_next(self) -> bool:
+        """Whether the next step is the one."""
+        return self.count + 1 == self._kill_at
+
+
+def beset(steps: Steps) -> None:
+    """Count the steps of this process from now on."""
+    from sqlalchemy.engine.default import DefaultDialect
+
+    from bot.homeserver_wire import Wire
+    from storage.records import disk
+
+    write = os.write
+
+    def torn_write(handle: int, data: Any) -> int:
+        if steps.torn and steps.is_next():
+            write(handle, memoryview(data)[: len(data) // 2])
+        steps.step("write")
+        return write(handle, data)
+
+    os.write = torn_write
+    for name, label in (("fsync", "flush"), ("replace", "rename"), ("rename", "rename"), ("link", "link")):
+        setattr(os, name, _counted(steps, label, getattr(os, name)))
+    disk._flush = _counted(steps, "flush", disk._flush)
+    commit: Callable[[Any, Any], None] = DefaultDialect.do_commit
+    exchange = Wire._exchange
+
+    def do_commit(self: Any, connection: Any) -> None:
+        steps.step("commit")
+        commit(self, connection)
+        steps.step("committed")
+
+    async def _exchange(self: Any, ask: Any, *rest: Any) -> Any:
+        if ask.segments and ask.segments[0] == "sync":
+            return await exchange(self, ask, *rest)
+        steps.step(f"request {ask}")
+        answer = await exchange(self, ask, *rest)
+        steps.step(f"answer {ask}")
+        return answer
+
+    DefaultDialect.do_commit = do_commit  # type: ignore[method-assign]
+    Wire._exchange = _exchange  # type: ignore[method-assign, assignment]
+
+
+def _counted(steps: Steps, name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+    def counted(*args: Any, **more: Any) -> Any:
+        steps.step(name)
+        return work(*args, **more)
+
+    return counted
+
+
+def _be_the_bot(order: Mapping[str, Any]) -> NoReturn:
+    folder = Path(order["folder"])
+    error = os.open(folder / "stderr", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(error, 1)
+    os.dup2(error, 2)
+    os.environ.update(order["env"])
+    beset(
+        Steps(
+            folder / "steps",
+            order.get("kill_at", 0),
+            order.get("torn", False),
+            order.get("fail", ""),
+            order.get("fail_from", 0),
+        )
+    )
+    from bot.cli.main import run
+
+    sys.argv = ["answerable", "run", "--config", str(folder / "config.toml"), "--log-format", "json"]
+    try:
+        run()
+    except SystemExit as end:
+        os._exit(int(end.code or 0))
+    os._exit(0)
+
+
+def main() -> None:
+    """Until there are no more orders."""
+    import nio  # noqa: F401  (what takes a second to import is imported once)
+
+    import bot.cli.main
+    import bot.cli.run
+    import bot.wiring  # noqa: F401
+
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            _be_the_bot(json.loads(line))
+        print(json.dumps({"pid": pid}), flush=True)
+        _, status = os.waitpid(pid, 0)
+        print(json.dumps({"ended": os.waitstatus_to_exitcode(status)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
