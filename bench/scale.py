@@ -111,8 +111,8 @@ TIMES: tuple[tuple[str, Measure], ...] = (
 
 async def scale(options: argparse.Namespace) -> AsyncGenerator[Figure]:
     """All figures."""
-    folder = Path(tempfile.mkdtemp(prefix="bench-scale-"))
     async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-scale-")))
         few = await stack.enter_async_context(deployment(folder / "few"))
         many = await stack.enter_async_context(deployment(folder / "many"))
         await few.enter(_people(options.few))
