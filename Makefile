@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+# Much of the tests is waiting: for a homeserver, a disk, a deadline. One more than there are cores, up to four.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
 
 .PHONY: demo test faults bench soak fuzz check format lock clean help
 
@@ -30,7 +32,7 @@ demo: $(STAMP)
 	$(BIN)/answerable demo $(ARGS)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 faults: $(STAMP)
 	FAULTS=all $(BIN)/python -m pytest -s tests/faults $(ARGS)
