@@ -57,8 +57,11 @@ def event_of_record(record: Record, rooms: Rooms) -> Received | None:
     if raw is None:
         return None
     event = receive(raw, room, record.at_ms, encrypted=bool(record.parts[0].get("encrypted")))
-    late = record.fields.get("late", -1)
-    return event if isinstance(event, Unreadable) or not isinstance(late, int) else replace(event, late=late)
+    if isinstance(event, Unreadable):
+        return event
+    late, heard = record.fields.get("late", -1), record.fields.get("heard", 0)
+    assert isinstance(late, int) and isinstance(heard, int), "kinds.py says so"
+    return replace(event, late=late, heard_ms=heard)
 
 
 def _unreadable(record: Record, room: RoomId) -> Unreadable:

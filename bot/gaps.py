@@ -198,7 +198,8 @@ class Gaps:
             fresh, bottom = await self._above(gap, page)
             pages.append((page, fresh))
             if bottom:
-                await self._pipeline.take([event for _, some in reversed(pages) for event in reversed(some)])
+                events = [event for _, some in reversed(pages) for event in reversed(some)]
+                await self._pipeline.take(events, heard_ms=gap.since)
                 await self._take_told(gap)
                 return await self._catch_up(gap)
             token = page.stop
@@ -217,7 +218,8 @@ class Gaps:
             fresh, bottom = await self._above(Gap(gap.room, since=gap.since), page)
             if not bottom:
                 return False
-            await self._pipeline.take(fresh[::-1], also=partial(table.closed, room=gap.room))
+            also = partial(table.closed, room=gap.room)
+            await self._pipeline.take(fresh[::-1], also=also, heard_ms=gap.since)
             self._is_level(gap.room)
         return True
 
@@ -239,7 +241,8 @@ class Gaps:
             fresh, _ = await self._above(gap, page)
         elif page.stop not in (row.stop, None):  # something was put in between since: what stands below it, too
             fresh += (await self._above(gap, await self._page(gap, page.stop)))[0]
-        await self._pipeline.take(fresh[::-1], also=partial(table.read, room=gap.room, page=row))
+        also = partial(table.read, room=gap.room, page=row)
+        await self._pipeline.take(fresh[::-1], also=also, heard_ms=gap.since)
 
     async def _page(self, gap: Gap, token: str | None) -> _Read:
         answer = await self._homeserver.messages(gap.room, from_token=token, direction="b", limit=PAGE)

@@ -4,6 +4,7 @@ Most messages break no rule; judging them must not cost a query each. Rules kept
 forgotten as soon as the fact is written, all accounts of a person together, and read anew inside the same transaction;
 after a failed transaction everything is forgotten. Bounded: what has not been used for longest goes first."""
 
+from bisect import insort
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from typing import Generic, TypeVar
@@ -136,7 +137,9 @@ class Knowledge:
             times = self._times.put((room, user), deque(found, maxlen=MAX_TIMES))
         while times and at_ms - times[0] > self._window_ms:
             times.popleft()
-        times.append(at_ms)
+        if len(times) == MAX_TIMES:
+            times.popleft()
+        insort(times, at_ms)
 
     async def stood(self, db: AsyncConnection, event: MessagePosted) -> Stood | None:
         """The last message of the sender in this room that was not held back, before this one."""

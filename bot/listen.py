@@ -44,6 +44,7 @@ T = TypeVar("T")
 
 LONG_POLL_MS = 30_000
 FIRST_POLL_MS = 250
+AWAY_MS = LONG_POLL_MS + 5_000  # for so long without an answer, what comes was not heard when it was said
 FIRST_RETRY_S = 0.5
 ASK_AGAIN_S = 0.2  # at the latest, whatever is on its way
 LAST_RETRY_S = 60.0
@@ -181,7 +182,8 @@ class Listener:
                     events += left.timeline
             events += response.unreadable
             with self._gaps.opening(behind, since=before) as also:
-                await self._pipeline.take(events, token=response.next_batch, also=also)
+                away = before if self.heard_ms - before > AWAY_MS else 0
+                await self._pipeline.take(events, token=response.next_batch, also=also, heard_ms=away)
 
     def _of_room(self, room: JoinedRoom) -> list[Received]:
         """What is to be recorded of a room, oldest first. `state` is what held where the timeline begins."""

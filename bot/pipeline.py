@@ -168,14 +168,18 @@ class Pipeline:
         *,
         token: str | None = None,
         also: Callable[[AsyncConnection], Awaitable[None]] | None = None,
+        heard_ms: int = 0,
     ) -> int:
         """Record, judge and queue what follows. Returns how many events were new.
 
         Events of rooms that are not served, and events seen before, are left out. `token` is the sync token that
-        acknowledges all of them; `also` runs in the transaction that stores it.
+        acknowledges all of them; `also` runs in the transaction that stores it. `heard_ms`: when the homeserver had
+        been heard before, if they were not heard when they were said.
         """
 
         readable = await self.decipher([event for event in events if event.room in self._codes])
+        if heard_ms:
+            readable = [replace(e, heard_ms=heard_ms) if isinstance(e, MessagePosted) else e for e in readable]
 
         async def work() -> int:
             return await self._take([event for event in readable if event.room in self._recording], token, also)
@@ -293,7 +297,7 @@ class Pipeline:
         if isinstance(event, Unreadable):
             return Answer()
         if isinstance(event, MessagePosted) and event.sender != self.settings.bot and event.late < 0:
-            await self.knowledge.posted(turn.db, event.room, event.sender, event.received_ms)
+            await self.knowledge.posted(turn.db, event.room, event.sender, event.counted_ms)
         asked = await self._asked(turn, index, event, room)
         changed = await self.rooms.follow(turn, index, event, room)
         context = await self.knowledge.context(turn.db, room, event.sender, event.received_ms)

@@ -52,6 +52,13 @@ class Event:
     content: Mapping[str, Json] = field(repr=False)
     encrypted: bool = False
     late: int = -1  # the record that said it could not be read, if its key came later
+    heard_ms: int = 0  # when the homeserver had been heard before, if this was not heard when it was said; 0: it was
+
+    @property
+    def counted_ms(self) -> int:
+        """When it counts as said. What is read after an absence comes all at once: of that its time of sending counts,
+        as far as it can be believed."""
+        return min(max(self.sent_ms, self.heard_ms), self.received_ms) if self.heard_ms else self.received_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -247,9 +247,9 @@ def _words(event: Any) -> dict[str, Json]:
 def _kind_of(event: Received) -> tuple[str, dict[str, int | str]]:
     match event:
         case MessagePosted() if event.replaces is not None:
-            return "edit", _late(event)
+            return "edit", _when(event)
         case MessagePosted() if event.media is not None:
-            return "message", {"media": event.media.kind, **_late(event)}
+            return "message", {"media": event.media.kind, **_when(event)}
         case Redacted():
             return "redact", {}
         case MembershipChanged():
@@ -259,11 +259,12 @@ def _kind_of(event: Received) -> tuple[str, dict[str, int | str]]:
         case Undecryptable():
             return "coverage", {"what": "undecryptable", "count": 1, "code": word(event.code)}
         case _:
-            return "message", _late(event)
+            return "message", _when(event)
 
 
-def _late(event: Any) -> dict[str, int | str]:
-    return {"late": event.late} if event.late >= 0 else {}
+def _when(event: Any) -> dict[str, int | str]:
+    late = {"late": event.late} if event.late >= 0 else {}
+    return late | ({"heard": event.heard_ms} if event.heard_ms else {})
 
 
 def word(code: str) -> str:

@@ -138,8 +138,12 @@ def _seen(index: int, event: Received, kind: str) -> dict[str, object]:
         "room": event.room,
         "sender": event.sender or "",
         "kind": POSTED if isinstance(event, MessagePosted) else kind,
-        "at": 0 if getattr(event, "late", -1) >= 0 else event.received_ms,  # keys come in heaps: that is no flood
+        "at": 0 if getattr(event, "late", -1) >= 0 else _at(event),  # keys come in heaps: that is no flood
     }
+
+
+def _at(event: Received) -> int:
+    return event.counted_ms if isinstance(event, MessagePosted) else event.received_ms
 
 
 def _latest(changes: Sequence[MembershipChanged]) -> list[MembershipChanged]:

@@ -1,8 +1,8 @@
 """Too many messages in a short time.
 
-Rules this module keeps: only the times of receipt in `View.recent_ms` count, this message among them;
-an edit (`m.replace`) is no new message. Left to others: keeping those times, and making one incident of
-the hits that follow each other (`moderation/judge.py`).
+Rules this module keeps: only the times in `View.recent_ms` count, this message among them, so that what was said at
+leisure while the bot was away is no flood when it is read; an edit (`m.replace`) is no new message. Left to others:
+keeping those times, and making one incident of the hits that follow each other (`moderation/judge.py`).
 """
 
 from bisect import bisect_right
@@ -36,7 +36,7 @@ class Flood:
         """A hit when the window that ends at this message holds more than the limit."""
         if not isinstance(event, MessagePosted) or event.replaces is not None:
             return None
-        count = self._count(view.recent_ms, event.received_ms)
+        count = self._count(view.recent_ms, event.counted_ms)
         if count <= self._settings.messages:
             return None
         limits = {"limit": self._settings.messages, "within_ms": self._settings.within}

@@ -18,7 +18,7 @@ Judged = MessagePosted | MembershipChanged | StateChanged
 class View:
     """What a rule may know beside the event itself.
 
-    `recent_ms` are the times of receipt of this sender's messages in this room, oldest first, this
+    `recent_ms` are the times (`Event.counted_ms`) of this sender's messages in this room, oldest first, this
     one included, as far back as the longest window any rule asks for.
     """
 

@@ -51,6 +51,7 @@ _N = _int("number of the case")
 _ON = _int("index of the record it is about; -1: none")
 _MESSAGE = _int("index of the record of the message, if a report pointed to it; left out: it is `on`")
 _LATE = _int("index of the record that said it could not be read; its key came later")
+_HEARD = _int("when the homeserver had been heard before (ms), if it was said while it could not be heard")
 _RULE = _word("name of the rule")
 _CLASS = _word("minor, moderate, serious or severe; -: none applies")
 _ASKED = _word("whose word it waits for: owner or operator; left out: managers")
@@ -137,6 +138,7 @@ KINDS: dict[str, Kind] = {
         {
             "media": _word("image, video, audio, file, sticker or location"),
             "late": _LATE,
+            "heard": _HEARD,
         },
         {
             **_EVENT,
@@ -149,7 +151,7 @@ KINDS: dict[str, Kind] = {
     ),
     "edit": Kind(
         "A message was edited.",
-        {"late": _LATE},
+        {"late": _LATE, "heard": _HEARD},
         {**_EVENT, "body": "its text", "content": "the rest of its content"},
     ),
     "redact": Kind("A message was taken back or removed.", {}, {**_EVENT, "target": "event id of the message"}),

@@ -1,9 +1,11 @@
 """Clocks that jump, and people who act at the same moment as others or as the bot."""
 
 import asyncio
+from pathlib import Path
 
 from moderation.facts import CaseDecided, CaseMoved, Held, NotSeen, RoomStateChanged, SanctionEnded
 from tests.homeserver.served import RULES, Theatre, like, told
+from tests.homeserver.test_replay import TABLES, rebuilt
 
 WEEK_MS = 7 * 24 * 3_600_000
 MUTE = """
@@ -14,6 +16,14 @@ class = "serious"
 measure = "mute"
 mute_for = "1h"
 terms = ["geyser"]
+"""
+FLOOD = """
+[[rules]]
+name = "flood"
+kind = "flood"
+class = "minor"
+messages = 2
+within = "1s"
 """
 
 
@@ -44,6 +54,27 @@ async def test_after_a_week_of_absence_mutes_have_ended_and_nobody_is_late(theat
     await bot.idle(60)
     assert await scene.owner.is_redacted(room, said)
     assert bot.facts(CaseMoved) == []
+
+
+async def test_what_was_said_at_leisure_while_the_bot_was_away_is_no_flood_and_a_flood_is_one(
+    theatre: Theatre, tmp_path: Path
+) -> None:
+    scene = await theatre.scene(FLOOD, members=2)
+    bot, room, (ann, ben) = scene.bot, scene.room, scene.members
+    await bot.stop()
+    slowly = []
+    for number in range(6):
+        slowly.append(await ann.send_text(room, f"one by one {number}"))
+        await asyncio.sleep(0.6)  # what is tested is how far apart messages were sent
+    at_once = await asyncio.gather(*(ben.send_text(room, f"all at once {number}") for number in range(6)))
+    bot.ahead_ms = 60_000  # for so long it was away
+    bot.start()
+    await bot.has(*slowly, *at_once)
+    await bot.idle(60)
+    assert [await scene.owner.is_redacted(room, event) for event in slowly] == [False] * 6
+    assert sum([await scene.owner.is_redacted(room, event) for event in at_once]) == 4
+    await bot.stop()
+    assert await rebuilt(bot, tmp_path) == {name: bot.table(name) for name in TABLES}
 
 
 async def test_what_several_people_do_at_one_moment_is_done_once_and_stops_nothing(theatre: Theatre) -> None:

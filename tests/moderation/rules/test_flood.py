@@ -1,5 +1,7 @@
 """The window ends at the message, and an edit is no message."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +28,25 @@ def test_a_message_as_old_as_the_window_has_left_it() -> None:
 
 def test_later_messages_do_not_count() -> None:
     assert RULE.check(posted("x", at=2_000), View((1_000, 2_000, 3_000, 4_000))) is None
+
+
+@pytest.mark.parametrize(
+    ("sent", "counted"),
+    [
+        (5_000, 5_000),  # while the homeserver could not be heard: then it counts
+        (500, 1_000),  # nobody can have said it before the homeserver was heard last, or it would have come then
+        (99_000, 60_000),  # nor after it came
+    ],
+)
+def test_what_was_not_heard_when_it_was_said_counts_where_its_sender_says_within_bounds(
+    sent: int, counted: int
+) -> None:
+    heard = replace(posted("x", at=60_000), sent_ms=sent)
+    assert heard.counted_ms == 60_000  # what was heard at once counts when it came, whatever its sender says
+    missed = replace(heard, heard_ms=1_000)
+    assert missed.counted_ms == counted
+    assert RULE.check(missed, View((counted - 3, counted - 2, counted - 1, counted))) is not None
+    assert RULE.check(missed, View((counted - 30_000, counted - 20_000, counted - 10_000, counted))) is None
 
 
 def test_edits_and_joins_are_no_messages() -> None:
