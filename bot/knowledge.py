@@ -29,6 +29,7 @@ from moderation.facts import (
     StatementGiven,
 )
 from moderation.ids import RoomId, UserId
+from moderation.own_rules import OWN_RULES
 from storage import views
 
 MAX_PEOPLE = 20_000
@@ -194,5 +195,8 @@ class Knowledge:
 
 
 def _changes_nobody(fact: Fact) -> bool:
-    """A redaction is over as soon as it is done: nothing holds afterwards."""
-    return isinstance(fact, CHANGES_NOTHING) or (isinstance(fact, SanctionStarted) and fact.kind == "redact")
+    """A redaction is over as soon as it is done: nothing holds afterwards. But what rules of our own take away is told
+    once in a while, so that it counts when it was told last."""
+    if isinstance(fact, SanctionStarted):
+        return fact.kind == "redact" and fact.rule not in OWN_RULES
+    return isinstance(fact, CHANGES_NOTHING)

@@ -76,6 +76,7 @@ from .desk import Desk
 from .digest import Digester
 from .encryption import Encryption, open_machine
 from .gaps import Gaps
+from .held import held
 from .homeserver_login import Session
 from .homeserver_sealed import SealedHomeserver
 from .identity_key import Given, given_key
@@ -164,17 +165,14 @@ async def _open_stores(config: Config, stack: AsyncExitStack, clock: Clock) -> S
     await asyncio.to_thread(snapshot.clean, config.data_dir)
     database = await Database.open(config.data_dir)
     stack.push_async_callback(database.close)
-    keys = await asyncio.to_thread(PersonKeys.open, config.data_dir)
-    stack.push_async_callback(asyncio.to_thread, keys.close)
+    keys = await held(stack, partial(PersonKeys.open, config.data_dir), PersonKeys.close)
     given = await asyncio.to_thread(given_key, config)
-    identity = await asyncio.to_thread(IdentityStore.open, config.data_dir, given.kek)
-    stack.push_async_callback(asyncio.to_thread, identity.close)
-    journal = await asyncio.to_thread(Journal.open, config.data_dir, config.origin, keys, clock())
-
-    async def close_journal() -> None:
-        await asyncio.to_thread(journal.close, clock())
-
-    stack.push_async_callback(close_journal)
+    identity = await held(stack, partial(IdentityStore.open, config.data_dir, given.kek), IdentityStore.close)
+    journal = await held(
+        stack,
+        partial(Journal.open, config.data_dir, config.origin, keys, clock()),
+        lambda journal: journal.close(clock()),
+    )
     _say_if_locked(given, identity)
     return Stores(journal, database, keys, identity, await asyncio.to_thread(asking_of, config, identity), given)
 

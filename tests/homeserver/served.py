@@ -36,7 +36,7 @@ from tests.homeserver.stage import Stage, unique
 T = TypeVar("T")
 F = TypeVar("F", bound=Fact)
 
-WITHIN_S = 20.0
+WITHIN_S = 45.0
 _LOOK_S = 0.01
 DEFECTS = ("judged_otherwise_before",)  # warnings that must not be
 

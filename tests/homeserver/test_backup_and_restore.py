@@ -105,4 +105,4 @@ async def test_a_lost_machine_is_restored_from_a_backup_of_the_running_bot_and_g
     (restored,) = bot.facts(RecordsRestored)
     assert (restored.size, restored.signed) == (size, signed)
     # What was said encrypted in the lost time came out of the backup of keys at the homeserver.
-    assert [kinds(bot, event) for event in (*before, *after, *later)] == [["message"]] * 6
+    assert [kinds(bot, event)[-1] for event in (*before, *after, *later)] == ["message"] * 6

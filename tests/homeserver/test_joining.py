@@ -75,9 +75,9 @@ async def test_the_desk_is_told_what_is_missing_and_whom_the_bot_could_never_dem
         "(Element: Room settings, Roles & Permissions), or allow:",
         "· changing power levels, for mutes and demotions (level 100)",
         f"I could never demote, mute or remove {equal.user}: my level is not above theirs. "
-        "Cases about them come here all the same.",
+        "Cases about them come here all the same. !adopt tells an owner what can be done about it.",
         f"I could never demote, mute or remove {owner.user}: my level is not above theirs. "
-        "Cases about them come here all the same.",
+        "Cases about them come here all the same. !adopt tells an owner what can be done about it.",
     ]
 
 
