@@ -123,11 +123,14 @@ class Operations:
         if dry_run or not found.targets:
             return Erased(found.targets.count, -1, kept, found.elsewhere, identity)
         by = await self._erase(found.targets, what, reader, reason)
+        # What was written while we looked: what became of the last thing they asked for, say.
+        since = await asyncio.to_thread(parts_of, self._records, set(accounts), holds)
+        await self._erase(since.targets, what, reader, reason)
         await self._pipeline.commit(also=partial(challenges.forget, user=user))
         if not kept:
             for account in accounts:  # records from before the accounts were linked are under a key of their own
                 await self._pipeline.with_journal(partial(_forget, PersonId(account)))
-        return Erased(found.targets.count, by, kept, found.elsewhere, identity)
+        return Erased(found.targets.count + since.targets.count, by, kept, found.elsewhere, identity)
 
     async def _erase(
         self, targets: Targets, what: Literal["request", "operator", "retention"], reader: str, reason: str
