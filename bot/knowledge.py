@@ -30,6 +30,7 @@ from moderation.facts import (
 )
 from moderation.ids import RoomId, UserId
 from moderation.own_rules import OWN_RULES
+from moderation.pace import HELD_BACK
 from storage import views
 
 MAX_PEOPLE = 20_000
@@ -198,5 +199,5 @@ def _changes_nobody(fact: Fact) -> bool:
     """A redaction is over as soon as it is done: nothing holds afterwards. But what rules of our own take away is told
     once in a while, so that it counts when it was told last."""
     if isinstance(fact, SanctionStarted):
-        return fact.kind == "redact" and fact.rule not in OWN_RULES
+        return fact.kind == "redact" and fact.rule not in OWN_RULES and fact.rule not in HELD_BACK
     return isinstance(fact, CHANGES_NOTHING)

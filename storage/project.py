@@ -14,7 +14,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.durations import DAY_MS
-from moderation.events import Json, MembershipChanged, MessagePosted, Received, StateChanged
+from moderation.events import Json, MembershipChanged, MessagePosted, Received, StateChanged, Unreadable
 from moderation.facts import (
     LASTING,
     OF_ROOMS,
@@ -143,7 +143,8 @@ def _seen(index: int, event: Received, kind: str) -> dict[str, object]:
 
 
 def _at(event: Received) -> int:
-    return event.counted_ms if isinstance(event, MessagePosted) else event.received_ms
+    """A message whose words were not kept is none any more when it is read from its record, but counts the same."""
+    return event.received_ms if isinstance(event, Unreadable) else event.counted_ms
 
 
 def _latest(changes: Sequence[MembershipChanged]) -> list[MembershipChanged]:

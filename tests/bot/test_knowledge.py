@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.knowledge import CHANGES_NOTHING, OF_PEOPLE_ALONE
+from bot.knowledge import CHANGES_NOTHING, OF_PEOPLE_ALONE, Knowledge
 from moderation.facts import (
     ActionTaken,
     CaseAssigned,
@@ -24,6 +24,7 @@ from moderation.facts import (
     StatementGiven,
 )
 from moderation.ids import EventId, GroupCode, RoomId, UserId
+from moderation.pace import ROOM_SLOW
 from storage import views
 from storage.database import Database
 from storage.project import project
@@ -72,6 +73,16 @@ async def test_what_need_not_be_read_anew_has_not_changed(db: AsyncConnection, f
     before = await known(db)
     await project(fact, db, 10, NOON)
     assert await known(db) == before
+
+
+async def test_what_is_told_once_a_day_is_read_anew_when_it_was_told(db: AsyncConnection) -> None:
+    knowledge = Knowledge(BOT, incident_ms=0, window_ms=0)
+    await knowledge.begin(db)
+    assert (await knowledge.person(db, ANNA, NOON)).told == {}
+    held = SanctionStarted(room=ROOM, kind="redact", basis="rule", rule=ROOM_SLOW, subject=ANNA, event=EventId("$s"))
+    await project(held, db, 10, NOON)
+    knowledge.changed([held])
+    assert (await knowledge.person(db, ANNA, NOON)).told == {(ROOM, ROOM_SLOW): NOON}
 
 
 @pytest.mark.parametrize("fact", (OPENED, CHARGED), ids=lambda fact: type(fact).__name__)
