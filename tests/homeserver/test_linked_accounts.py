@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from bot.catch_up import rebuild
 from bot.cli.operate import ask_bot
 from bot.demo.client import Client
 from bot.identity_key import VARIABLE
@@ -19,15 +18,13 @@ from moderation.durations import DAY_MS
 from moderation.errors import Refused
 from moderation.facts import AccountsLinked, AccountUnlinked, KeyPinned, PersonVerified, SanctionStarted
 from moderation.ids import PersonId
-from storage.database import Database
-from storage.identity import PersonKeys
 from storage.identity_seal import Kek
 from storage.identity_store import IdentityStore
-from storage.records.journal import Journal
 from tests.fakes.mail_server import MailServer, mail_server
 from tests.homeserver.served import RULES, Scene, ServedBot, Theatre, ask, like, open_direct, told
 from tests.homeserver.stage import PASSWORD
 from tests.homeserver.test_own_data import file_sent
+from tests.homeserver.test_replay import rebuilt
 from tests.homeserver.test_verify_email import said
 
 ADDRESS = "ann.secret@example.org"
@@ -328,19 +325,4 @@ async def _rebuilt_the_same(bot: ServedBot, folder: Path) -> None:
     await bot.idle()
     await bot.stop()
     live = {name: bot.table(name) for name in TABLES}
-    empty = folder / "empty"
-    empty.mkdir()
-    database = await Database.open(empty)
-    keys = PersonKeys.open(bot.data_dir)
-    journal = Journal.open(bot.data_dir, bot.config.origin, keys, 0)
-    try:
-        await rebuild(journal, database)
-    finally:
-        await database.close()
-        journal.close(0)
-        keys.close()
-    shown, bot.data_dir = bot.data_dir, empty
-    try:
-        assert {name: bot.table(name) for name in TABLES} == live
-    finally:
-        bot.data_dir = shown
+    assert await rebuilt(bot, folder, TABLES) == live

@@ -1,6 +1,7 @@
 """The journal alone holds everything: an empty database filled from it is the one the bot worked with."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 from bot.catch_up import rebuild
@@ -166,7 +167,7 @@ async def _second_room(theatre: Theatre, scene: Scene) -> str:
     return await theatre.room(scene.bot, scene.owner, [scene.managers[1]], [scene.members[0]])
 
 
-async def rebuilt(bot: ServedBot, folder: Path) -> dict[str, list[tuple[object, ...]]]:
+async def rebuilt(bot: ServedBot, folder: Path, tables: Sequence[str] = TABLES) -> dict[str, list[tuple[object, ...]]]:
     """The tables of a new database, filled from the bot's journal."""
     empty = folder / "empty"
     empty.mkdir()
@@ -181,6 +182,6 @@ async def rebuilt(bot: ServedBot, folder: Path) -> dict[str, list[tuple[object, 
         keys.close()
     shown, bot.data_dir = bot.data_dir, empty
     try:
-        return {name: bot.table(name) for name in TABLES}
+        return {name: bot.table(name) for name in tables}
     finally:
         bot.data_dir = shown
