@@ -76,8 +76,10 @@ def write_config(folder: Path, *, port: int, registration_secret: str, limits: L
         "enable_registration_without_verification": True,
         "bcrypt_rounds": 4,
         "presence": {"enabled": False},
-        # Off by default in Synapse 1.163. On here to show what a ban can do; nobody may rely on it.
-        "experimental_features": {"msc4293_enabled": True},
+        # Off by default in Synapse 1.163; nobody may rely on them. The first shows what a ban can do. Without the
+        # second a client that asks for the state after the timeline is told that before it, and takes somebody who
+        # came in while another spoke for still outside, until something else happens to them.
+        "experimental_features": {"msc4293_enabled": True, "msc4222_enabled": True},
         **_OFF_THE_NET,
         **_FREE_TO_SET_UP,
         **(_FREE_TO_ACT if limits == "off" else {}),
