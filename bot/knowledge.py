@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.context import Context, PersonView, RoomView, Stood
+from moderation.context import Context, PersonView, RoomView
 from moderation.events import MessagePosted, Received
 from moderation.facts import (
     AccountsLinked,
@@ -85,7 +85,7 @@ class Knowledge:
         self._rooms: _Kept[RoomId, RoomView] = _Kept(MAX_ROOMS)
         self._people: _Kept[UserId, PersonView] = _Kept(MAX_PEOPLE)
         self._times: _Kept[tuple[RoomId, UserId], deque[int]] = _Kept(MAX_PEOPLE)
-        self._stood: _Kept[tuple[RoomId, UserId], Stood | None] = _Kept(MAX_PEOPLE)  # where somebody asked
+        self._stood: _Kept[tuple[RoomId, UserId], int | None] = _Kept(MAX_PEOPLE)  # where somebody asked
         self._accounts: dict[UserId, frozenset[UserId]] = {}  # of those who have several
         self.next_case = 0
 
@@ -143,19 +143,19 @@ class Knowledge:
             times.popleft()
         insort(times, at_ms)
 
-    async def stood(self, db: AsyncConnection, event: MessagePosted) -> Stood | None:
-        """The last message of the sender in this room that was not held back, before this one."""
+    async def stood(self, db: AsyncConnection, event: MessagePosted) -> int | None:
+        """When the last message of the sender in this room that was not held back, before this one, counts as said."""
         key = (event.room, event.sender)
         if self._stood.has(key):
             return self._stood.get(key)
         at = await views.last_stood(db, event.room, event.sender, event.event)
-        return self._stood.put(key, Stood(at, at) if at is not None else None)
+        return self._stood.put(key, at)
 
     def stands(self, event: MessagePosted) -> None:
         """Note that this message was not held back."""
         key = (event.room, event.sender)
         if self._stood.has(key):
-            self._stood.put(key, Stood(event.received_ms, event.sent_ms))
+            self._stood.put(key, event.counted_ms)
 
     async def context(self, db: AsyncConnection, room: RoomView, user: UserId, now_ms: int) -> Context:
         """All that is needed to judge what `user` did in `room` at `now_ms`."""

@@ -279,40 +279,49 @@ class Pipeline:
         room = await self.knowledge.room(turn.db, event.room)
         if room is None:
             return
-        answer = await self._answer(turn, index, event, room)
+        answer = await self._follow(turn, index, event, room)
         if event.event in self._hushed:
             answer = replace(answer, facts=tuple(_without_words(fact) for fact in answer.facts))
         await self.settle(turn, answer, cause=index, at_ms=event.received_ms, present=present)
-
-    async def _answer(self, turn: Turn, index: int, event: Received, room: RoomView) -> Answer:
-        try:
-            return await self._follow(turn, index, event, room)
-        except (OSError, SQLAlchemyError):
-            raise  # the disk, not the event
-        except Exception:
-            log.exception("judging_failed", record=index)
-            return Answer((NotSeen(room=event.room, on=index, what="failed", count=1),))
 
     async def _follow(self, turn: Turn, index: int, event: Received, room: RoomView) -> Answer:
         if isinstance(event, Unreadable):
             return Answer()
         if isinstance(event, MessagePosted) and event.sender != self.settings.bot and event.late < 0:
             await self.knowledge.posted(turn.db, event.room, event.sender, event.counted_ms)
-        asked = await self._asked(turn, index, event, room)
-        changed = await self.rooms.follow(turn, index, event, room)
+        asked = await self._unharmed(index, event, self._asked(turn, index, event, room))
+        changed = await self._unharmed(index, event, self.rooms.follow(turn, index, event, room))
+        judged = await self._unharmed(
+            index, event, self._judged(turn, index, event, room, (*asked.facts, *changed.facts))
+        )
+        return Answer(
+            (*asked.facts, *changed.facts, *judged.facts), (*asked.actions, *changed.actions, *judged.actions)
+        )
+
+    async def _unharmed(self, index: int, event: Received, part: Awaitable[Answer]) -> Answer:
+        """What follows from one side of an event; a defect there is recorded, and harms no other side of it."""
+        try:
+            return await part
+        except (OSError, SQLAlchemyError):
+            raise  # the disk, not the event
+        except Exception:
+            log.exception("judging_failed", record=index)
+            return Answer((NotSeen(room=event.room, on=index, what="failed", count=1),))
+
+    async def _judged(self, turn: Turn, index: int, event: Received, room: RoomView, before: Sequence[Fact]) -> Answer:
+        assert not isinstance(event, Unreadable)
         context = await self.knowledge.context(turn.db, room, event.sender, event.received_ms)
-        if taken := sum(isinstance(fact, CaseOpened) for fact in (*asked.facts, *changed.facts)):
+        if taken := sum(isinstance(fact, CaseOpened) for fact in before):
             context = replace(context, next_case=context.next_case + taken)
-        if not isinstance(event, Unreadable) and event.late >= 0:  # keys come in heaps: that is no flood
+        if event.late >= 0:  # keys come in heaps: that is no flood
             context = replace(context, recent_ms=())
         context = await self._paced(turn, event, context)
         rules = (*self.settings.rules, *compiled(room.rules, self.settings.policy))
         judged = judge(event, context, self.settings.policy, rules, index)
         if isinstance(event, MessagePosted) and event.late < 0 and not is_held_back(judged):
             self.knowledge.stands(event)
-        actions = (*asked.actions, *changed.actions, *self._files(event, room, index))
         cards = await come_back(turn.db, event, room, self.settings.bot, index, self._era)
-        return Answer((*asked.facts, *changed.facts, *cards, *judged), actions)
+        return Answer((*cards, *judged), self._files(event, room, index))
 
     async def _paced(self, turn: Turn, event: Received, context: Context) -> Context:
         """With what the sender wrote last, where they may write so often only; keys come in heaps, and are no haste."""

@@ -35,8 +35,8 @@ from .receive_fields import (
     name_of,
     object_of,
     text_of,
+    time_of,
     user_id_of,
-    whole_number_of,
     written_out,
 )
 from .receive_message import Envelope, Malformed, message, poll, sticker
@@ -103,9 +103,9 @@ def _envelope(fields: dict[str, Json], room: RoomId, received_ms: int, encrypted
         raise Malformed("type is missing or no name of at most 255 bytes")
     if not isinstance(content, dict):
         raise Malformed("content is missing or no JSON object")
-    sent_ms = whole_number_of(fields.get("origin_server_ts"))
+    sent_ms = time_of(fields.get("origin_server_ts"))
     if sent_ms is None:
-        raise Malformed("origin_server_ts is missing or no integer within 2^53")
+        raise Malformed("origin_server_ts is missing or no number")
     return {
         "room": room,
         "event": event,

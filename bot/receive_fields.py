@@ -8,7 +8,7 @@ Left to others: which fields there are and what follows from a missing one.
 
 import json
 import re
-from typing import Any
+from typing import Any, cast
 
 from moderation.events import Json
 from moderation.ids import (
@@ -62,6 +62,14 @@ def list_of(value: object) -> list[Json]:
 def whole_number_of(value: object) -> int | None:
     """An integer that canonical JSON can carry. `true` is an `int` to Python and none to us."""
     return value if type(value) is int and -SAFE_INT <= value <= SAFE_INT else None
+
+
+def time_of(value: object) -> int | None:
+    """A time that a sender claims. Room versions before 6 let any number through: no reason not to judge the event,
+    and as far away as a record can say is as good."""
+    if type(value) not in (int, float) or value != value:
+        return None
+    return int(min(max(cast("float", value), -SAFE_INT), SAFE_INT))
 
 
 def event_id_of(value: object) -> EventId | None:

@@ -146,14 +146,6 @@ class PersonView:
 
 
 @dataclass(frozen=True, slots=True)
-class Stood:
-    """When a message was received that was not held back, and when its homeserver says it was sent."""
-
-    received_ms: int
-    sent_ms: int
-
-
-@dataclass(frozen=True, slots=True)
 class Context:
     """Everything judgement needs beside the event and the policy."""
 
@@ -163,4 +155,5 @@ class Context:
     bot: UserId
     next_case: int
     recent_ms: tuple[int, ...] = ()
-    stood: Stood | None = None  # the sender's last message here that was not held back; read where a pace is set
+    # When the sender's last message here that was not held back counts as said; read where a pace is set.
+    stood: int | None = None

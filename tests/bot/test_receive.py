@@ -8,6 +8,7 @@ import pytest
 from bot.receive import receive, receive_state
 from moderation.events import (
     MembershipChanged,
+    MessagePosted,
     OtherEvent,
     ReactionGiven,
     Received,
@@ -143,8 +144,6 @@ def test_what_is_unreadable_keeps_its_names_and_its_raw_text() -> None:
         ({"type": 1}, "type"),
         ({"content": []}, "content"),
         ({"content": "text"}, "content"),
-        ({"origin_server_ts": 2**53}, "origin_server_ts"),
-        ({"origin_server_ts": 1.5}, "origin_server_ts"),
         ({"origin_server_ts": True}, "origin_server_ts"),
         ({"state_key": 1}, "state_key"),
         ({"type": "m.room.member", "content": {"membership": "join"}}, "state_key"),
@@ -163,6 +162,13 @@ def test_the_problem_names_the_field(change: dict[str, object], field: str) -> N
     outcome = read({**raw(), **change})
     assert isinstance(outcome, Unreadable)
     assert outcome.problem.startswith(field)
+
+
+@pytest.mark.parametrize("claimed", [2**53, 2**200, -(2**53), -(10**300), 1e60, float("inf")])
+def test_no_time_however_far_away_keeps_a_message_from_being_judged(claimed: float) -> None:
+    outcome = read(raw(content={"msgtype": "m.text", "body": "a"}) | {"origin_server_ts": claimed})
+    assert isinstance(outcome, MessagePosted)
+    assert outcome.sent_ms == (2**53 - 1 if claimed > 0 else 1 - 2**53)
 
 
 @pytest.mark.parametrize("field", ["event_id", "sender", "origin_server_ts", "content", "type"])

@@ -96,13 +96,20 @@ def temporary(tmp_path: Path) -> Path:
     return folder
 
 
+def _with_ctrl_c() -> None:
+    """As from a terminal. What a shell starts in the background ignores Ctrl-C, and so does what that starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextlib.contextmanager
 def started(temporary: Path, *arguments: str) -> Iterator[Demo]:
     output = temporary.parent / "output.txt"
     environ = {**os.environ, "TMPDIR": str(temporary), "ANSWERABLE_LANG": "en"}
     with output.open("wb") as file:
         command = [sys.executable, "-m", "bot.cli.main", "demo", *arguments]
-        process = subprocess.Popen(command, stdout=file, stderr=file, env=environ, start_new_session=True)
+        process = subprocess.Popen(
+            command, stdout=file, stderr=file, env=environ, start_new_session=True, preexec_fn=_with_ctrl_c
+        )
     try:
         yield Demo(process, output)
     finally:

@@ -42,6 +42,7 @@ async def test_members_write_one_message_in_a_while_and_managers_as_they_like(th
     again = await ann.send_text(room, "four")
     await bot.has(again)
     bot.ahead_ms = 61 * MINUTE  # an hour after the first, the only one that stood
+    await bot.has(await manager.send_text(room, "good evening"))  # so that it was not away for those minutes
     late = await ann.send_text(room, "five")
     await bot.has(late)
     await bot.idle()

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from moderation.context import CaseView, Condition, Context, InForce, PersonView, Purpose, RoomView, Stood
+from moderation.context import CaseView, Condition, Context, InForce, PersonView, Purpose, RoomView
 from moderation.credit import Entry, balance
 from moderation.decide import decide
 from moderation.events import Json, Media, MembershipChanged, MessagePosted, StateChanged, Text
@@ -74,7 +74,7 @@ def context(
     now: int = NOON,
     next_case: int = 1,
     recent: tuple[int, ...] = (),
-    stood: Stood | None = None,
+    stood: int | None = None,
 ) -> Context:
     known = subject if isinstance(subject, PersonView) else person(subject)
     return Context(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moderation import credit
-from moderation.context import Context, Stood
+from moderation.context import Context
 from moderation.events import MessagePosted, Received, Unreadable
 from moderation.facts import (
     CaseGrew,
@@ -369,8 +369,7 @@ def test_a_warning_is_no_charge_and_makes_no_mute_begin_again() -> None:
 def test_with_low_credit_links_wait_and_messages_are_slowed_without_a_case_or_a_charge(
     left: int, text: str, last: int | None, reason: str | None
 ) -> None:
-    stood = Stood(last, last) if last is not None else None
-    facts = judged(said(text), context(at_credit(left), stood=stood))
+    facts = judged(said(text), context(at_credit(left), stood=last))
     expected = SanctionStarted(
         room=ROOM, on=7, kind="redact", basis="rule", rule=reason or "-", subject=ANNA, event=EventId("$said")
     )
@@ -379,7 +378,7 @@ def test_with_low_credit_links_wait_and_messages_are_slowed_without_a_case_or_a_
 
 def test_an_edit_is_not_slowed() -> None:
     edit = said("better", replaces="$first")
-    assert judged(edit, context(at_credit(50), stood=Stood(NOON - 1, NOON - 1))) == ()
+    assert judged(edit, context(at_credit(50), stood=NOON - 1)) == ()
 
 
 def test_a_manager_with_low_credit_is_not_held_back() -> None:

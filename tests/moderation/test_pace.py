@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from moderation.context import Slow, Stood
+from moderation.context import Slow
 from moderation.facts import Found, SanctionStarted
 from moderation.ids import EventId
 from moderation.judge import judge
@@ -28,18 +28,33 @@ HELD = SanctionStarted(
     ("last", "held"),
     [
         (None, False),
-        (Stood(NOON - 60_000, NOON - 60_000), False),
-        (Stood(NOON - 59_999, NOON - 59_999), True),
-        (Stood(NOON, NOON - 60_000), False),  # both came at once, after the bot was away
-        (Stood(NOON - 60_000, NOON), False),  # whatever the other server claims, it was long ago
+        (NOON - 60_000, False),
+        (NOON - 59_999, True),
     ],
 )
-def test_what_comes_sooner_than_the_pace_allows_is_held_back(last: Stood | None, held: bool) -> None:
+def test_what_comes_sooner_than_the_pace_allows_is_held_back(last: int | None, held: bool) -> None:
     facts = judge(said("hello"), context(here=SLOW, stood=last), PLAIN, (), 7)
     assert facts == ((HELD,) if held else ())
 
 
-JUST_NOW = Stood(NOON - 1, NOON - 1)
+@pytest.mark.parametrize(
+    ("heard", "sent", "held"),
+    [
+        (0, NOON + 10 * DAY, True),  # heard when it was said: nobody has more time by claiming another
+        (0, NOON - 10 * DAY, True),
+        (NOON - 600_000, NOON - 540_000, False),  # read after an absence, both at once: sent a minute apart
+        (NOON - 600_000, NOON - 540_001, True),
+        (NOON - 600_000, NOON + 10 * DAY, False),  # sent after all that was read, so far as it can be: now
+    ],
+)
+def test_what_a_server_claims_counts_only_for_the_time_of_an_absence(heard: int, sent: int, held: bool) -> None:
+    event = replace(said("hello"), sent_ms=sent, heard_ms=heard)
+    last = NOON - 600_000 if heard else NOON - 1
+    facts = judge(event, context(here=SLOW, stood=last), PLAIN, (), 7)
+    assert facts == ((HELD,) if held else ())
+
+
+JUST_NOW = NOON - 1
 
 
 def test_managers_are_not_slowed_nor_is_an_edit() -> None:
@@ -76,7 +91,7 @@ def test_a_rule_that_lets_a_message_stand_is_no_way_around_it() -> None:
 def test_of_two_paces_the_slower_holds() -> None:
     quick = replace(SLOW, slow=Slow(10_000, 0))
     low = policy(credit={"start": 59})
-    late = Stood(NOON - 20_000, NOON - 20_000)
+    late = NOON - 20_000
     (gone,) = judge(said("hello"), context(here=quick, stood=late), low, (), 7)
     assert isinstance(gone, SanctionStarted)
     assert (gone.rule, gone.every) == ("tier_slow", 0)

@@ -1,0 +1,56 @@
+"""A defect on one side of an event is recorded, and harms no other side of it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bot.commands import respond
+from bot.room_changes import RoomChanges
+from moderation.facts import CaseOpened, NotSeen, SanctionStarted
+from moderation.ids import RoomId
+from tests.fuzz.door import Door, defects
+
+ANN, MARK = "@ann:example.org", "@mark:example.org"
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Iterator[tuple[Door, RoomId]]:
+    door = Door.open(tmp_path)
+    room = door.room("group", "group", {MARK: 50, ANN: 0}, user=MARK, code="G-2222")
+    yield door, room
+    door.close()
+
+
+async def _fails(*_: object, **__: object) -> None:
+    raise ZeroDivisionError("a defect")
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"), [(respond.Commands, "respond"), (RoomChanges, "follow")], ids=["a command", "a change"]
+)
+def test_a_message_is_judged_whatever_fails_beside_it(
+    door: tuple[Door, RoomId], monkeypatch: pytest.MonkeyPatch, owner: type, name: str
+) -> None:
+    deployment, room = door
+    monkeypatch.setattr(owner, name, _fails)
+    (facts, _), logged = defects(lambda: deployment.say(room, ANN, "!help a purple elephant"))
+    failed = [fact for fact in facts if isinstance(fact, NotSeen)]
+    assert [(fact.what, fact.count) for fact in failed] == [("failed", 1)]
+    assert [entry["event"] for entry in logged] == ["judging_failed"]
+    assert sum(isinstance(fact, CaseOpened) for fact in facts) == 1
+    assert [fact.kind for fact in facts if isinstance(fact, SanctionStarted)] == ["redact"]
+    assert deployment.problems() == ()
+
+
+def test_a_command_is_answered_though_it_cannot_be_judged(
+    door: tuple[Door, RoomId], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment, room = door
+    monkeypatch.setattr("bot.pipeline.judge", lambda *_: 1 / 0)
+    (facts, actions), _ = defects(lambda: deployment.say(room, MARK, "!help"))
+    assert [fact.what for fact in facts if isinstance(fact, NotSeen)] == ["failed"]
+    assert actions
+    monkeypatch.undo()
+    facts, _ = deployment.say(room, ANN, "a purple elephant")
+    assert sum(isinstance(fact, CaseOpened) for fact in facts) == 1
