@@ -23,7 +23,8 @@ from bot.crypto.store_key import StoreKey
 from bot.homeserver import Session
 from bot.homeserver_wire import Wire
 
-_FILTER = json.dumps({"presence": {"types": []}, "account_data": {"types": []}, "room": {"ephemeral": {"types": []}}})
+_ROOM = {"ephemeral": {"types": []}, "timeline": {"limit": 100}}  # Synapse gives no more in one answer
+_FILTER = json.dumps({"presence": {"types": []}, "account_data": {"types": []}, "room": _ROOM})
 _ENCRYPTION = ("device_lists", "device_one_time_keys_count", "device_unused_fallback_key_types")
 READY = "ready"  # the file that says so
 
@@ -48,12 +49,25 @@ class Floor:
                 answer = orjson.loads(await response.read())
             await self._keys_of(answer, initial=not since)
             for room, part in answer.get("rooms", {}).get("join", {}).items():
-                for event in part["timeline"]["events"] if since else ():
+                for event in await self._news(room, part["timeline"], since) if since else ():
                     if event["sender"] != self._user and await self._is_bad(event):
                         await self._redact(room, event["event_id"])
             if not since:
                 ready()
             since = answer["next_batch"]
+
+    async def _news(self, room: str, timeline: dict[str, Any], since: str) -> list[dict[str, Any]]:
+        """What happened since then, oldest first; what the answer left out in a burst is asked for."""
+        found: list[dict[str, Any]] = timeline["events"]
+        start = timeline["prev_batch"] if timeline.get("limited") else ""
+        path = f"{self._url}/rooms/{quote(room, safe='')}/messages"
+        while start:
+            query = {"dir": "b", "from": start, "to": since, "limit": "100"}
+            async with self._http.get(path, params=query) as response:
+                page = orjson.loads(await response.read())
+            found = [*reversed(page["chunk"]), *found]
+            start = page.get("end", "") if page["chunk"] else ""
+        return found
 
     async def _keys_of(self, answer: dict[str, Any], *, initial: bool) -> None:
         messages = answer.get("to_device", {}).get("events", ())

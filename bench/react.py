@@ -188,6 +188,7 @@ def _of_bursts(name: str, found: Bursts) -> Iterator[Figure]:
     yield Figure(f"{name}, burst, all accepted", "s", one, "look and redact", other)
     for what, count in (
         ("missed", found.missed),
+        ("missed by the floor", found.missed_floor),
         ("not recorded", found.unrecorded),
         ("second cases of a person", found.spare_cases),
         ("second cards of a case", found.spare_cards),
