@@ -104,6 +104,7 @@ class Actor:
         self._flying: dict[str, asyncio.Task[None]] = {}  # by transaction id
         self._begun: set[str] = set()  # since the outbox was looked into last, or flying then
         self._urgent: set[asyncio.Task[None]] = set()  # of those
+        self._unanswered: set[asyncio.Future[None]] = set()  # of those, what the homeserver has not answered yet
         self._apart_flying: list[Action] = []
         self._limited_until = 0  # the homeserver takes no messages before this time
         self._calm_at = 0.0  # on the loop's clock: when nothing urgent will have been sent for a moment
@@ -125,6 +126,15 @@ class Actor:
         """Until what is urgent and is being sent now has arrived, but not for longer than `within_s`."""
         if self._urgent:
             await asyncio.wait(self._urgent, timeout=within_s)
+
+    async def answered(self, within_s: float) -> None:
+        """Until the homeserver has answered what is urgent and is being sent now, but not for longer than `within_s`.
+
+        Unlike `landed` this does not wait until that is recorded, so it may be awaited by whoever keeps others from
+        recording anything.
+        """
+        if self._unanswered:
+            await asyncio.wait(self._unanswered, timeout=within_s)
 
     async def run(self) -> None:
         """Work until cancelled. Raises what makes it useless to go on: `LoggedOut`, a failing disk."""
@@ -202,9 +212,21 @@ class Actor:
 
         task.add_done_callback(landed)
 
+    async def _ask(self, row: Waiting) -> Done:
+        handler = self._handlers[type(row.action)]
+        if row.action.PRIORITY != URGENT:
+            return await handler(row.action, row.txn)
+        answered = asyncio.get_running_loop().create_future()
+        self._unanswered.add(answered)
+        try:
+            return await handler(row.action, row.txn)
+        finally:
+            self._unanswered.discard(answered)
+            answered.set_result(None)
+
     async def _do(self, row: Waiting) -> None:
         try:
-            done = await self._handlers[type(row.action)](row.action, row.txn)
+            done = await self._ask(row)
         except LoggedOut:
             raise
         except RateLimited as error:

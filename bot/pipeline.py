@@ -72,6 +72,7 @@ from .turn import Answer, Responder, Settings, Turn
 log = structlog.get_logger()
 
 _TURNS_TO_SEND = 2  # of the event loop: one to make a request, one to write it
+_PATIENCE_S = 0.05  # so long in all a turn waits for answers to what was urgent, before it takes disk and processor
 TAIL = 10_000  # records: what was written last before a stop is among them
 
 T = TypeVar("T")
@@ -102,6 +103,7 @@ class Pipeline:
         self.decipher: Decipher = _as_it_came
         self.taken: Callable[[Sequence[Received]], None] = lambda _events: None  # told once they are recorded
         self.urgent: Callable[[Sequence[outbox.Waiting]], None] = lambda _rows: None  # begun once it is recorded
+        self.answered: Callable[[float], Awaitable[None]] = _nobody_asked  # until what is urgent was answered
         self._surroundings = Surroundings(knowledge, settings.policy)
         self._journal = journal
         self._database = database
@@ -386,9 +388,18 @@ class Pipeline:
         turn.staged += [self._draft_of_fact(fact, at_ms) for fact in facts]
         await self._write_staged(turn)
         self.urgent(outbox.on_their_way(urgent, cause=cause, era=self._era))
+        await self._let_it_pass(turn)
+        return list(enumerate(facts, first))
+
+    async def _let_it_pass(self, turn: Turn) -> None:
+        """What is left of the turn would take disk and processor from the homeserver, often on the same machine."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         for _ in range(_TURNS_TO_SEND):  # statements do not wait, so nothing would go out before they are all done
             await asyncio.sleep(0)
-        return list(enumerate(facts, first))
+        if turn.waited_s < _PATIENCE_S:
+            await self.answered(_PATIENCE_S - turn.waited_s)
+            turn.waited_s += loop.time() - began
 
     async def _apply_all(
         self, turn: Turn, facts: list[Fact], present: Sequence[tuple[int, Fact]], cause: int, at_ms: int
@@ -681,6 +692,10 @@ def _without_words(fact: Fact) -> Fact:
     if isinstance(fact, Found):
         return replace(fact, matched="")
     return replace(fact, excerpt="") if isinstance(fact, CaseOpened) else fact
+
+
+async def _nobody_asked(_within_s: float) -> None:
+    """Nothing is sent."""
 
 
 def _urgent_first(actions: Sequence[Action]) -> list[Action]:

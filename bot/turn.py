@@ -56,6 +56,7 @@ class Turn:
     staged: list[Draft] = field(default_factory=list)
     seen: list[tuple[int, Received, str]] = field(default_factory=list)  # events not yet in the tables
     queued: int = 0  # actions put into the outbox
+    waited_s: float = 0  # for answers to what was urgent
     began: int = -1  # the index that the first draft of the turn will have or had
 
     def __post_init__(self) -> None:

@@ -301,7 +301,8 @@ async def _run(
     encryption = Encryption(machine, homeserver, clock, verifying.heard, watch)
     reading = ReadAgain(homeserver, stores.database, pipeline, encryption, clock)
     watch.mended = reading.wake
-    pipeline.decipher, pipeline.taken, pipeline.urgent = encryption.read, verifying.taken, actor.at_once
+    pipeline.decipher, pipeline.taken = encryption.read, verifying.taken
+    pipeline.urgent, pipeline.answered = actor.at_once, actor.answered
     listener = Listener(
         homeserver,
         stores.database,

@@ -76,11 +76,14 @@ class _Cursor:
         self._hand_over(True, sql, parameters)
 
     def _hand_over(self, many: bool, sql: str, parameters: Any) -> None:
-        driver = self._connection.driver_connection
+        connection, driver = self._connection, self._connection.driver_connection
+        connection.left_alone = True
         try:
             self._done = await_(driver._execute(_do, driver._conn, many, sql, parameters))
         except Exception as error:
-            self._connection._handle_exception(error)
+            connection.left_alone = False
+            connection._handle_exception(error)
+        connection.left_alone = False
 
     def fetchone(self) -> Any:
         return self._done.rows.popleft() if self._done.rows else None
@@ -108,9 +111,19 @@ class _Cursor:
 class _Connection(AsyncAdapt_aiosqlite_connection):
     """A connection whose cursors are these."""
 
-    __slots__ = ()
+    __slots__ = ("left_alone",)
 
     _cursor_cls = _Cursor  # type: ignore[assignment]
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.left_alone = False  # a statement was given up and may still be at work in the thread
+
+    def rollback(self) -> None:
+        """Only if there is something to roll back: every connection that was only read from comes by here."""
+        if self.left_alone or self.driver_connection.in_transaction:
+            super().rollback()
+            self.left_alone = False
 
 
 class _Driver(AsyncAdapt_aiosqlite_dbapi):

@@ -10,8 +10,9 @@ from moderation.ids import EventId, RoomId, UserId
 from moderation.pace import HELD_BACK
 
 from .. import tables as t
-from ..one_of import one_of
+from ..one_of import as_list, one_of_list
 from ..project import POSTED, UNREAD
+from ..sqlite_one_hop import rows_of
 
 _TIMES = (
     select(t.events.c.at)
@@ -25,6 +26,7 @@ _TIMES = (
     .limit(bindparam("most"))
 )
 _EVENT = select(t.events).where(t.events.c.event == bindparam("event"))
+_KNOWN = select(t.events.c.event).where(one_of_list(t.events.c.event, "ids"))
 _META = select(t.meta.c.value).where(t.meta.c.key == bindparam("key"))
 
 
@@ -54,7 +56,8 @@ async def event_row(db: AsyncConnection, event: EventId) -> Row[tuple[object, ..
 
 async def known_events(db: AsyncConnection, ids: Sequence[str]) -> set[str]:
     """Which of these events were recorded already."""
-    return {row.event for row in await db.execute(select(t.events.c.event).where(one_of(t.events.c.event, ids)))}
+    [rows] = await rows_of(db, (_KNOWN, {"ids": as_list(ids)}))
+    return {row.event for row in rows}
 
 
 async def unread_events(db: AsyncConnection, limit: int) -> list[tuple[EventId, RoomId]]:

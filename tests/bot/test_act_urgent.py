@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot import pipeline
 from bot.act import CALM_S, Actor, Done
 from moderation.actions import URGENT, Action, PostCard, Redact, Tell
 from moderation.facts import ActionTaken, CaseOpened, CreditChanged, Fact, SanctionStarted, StatementGiven
@@ -62,6 +63,44 @@ async def test_it_is_begun_when_the_facts_are_in_the_journal_and_the_tables_are_
     assert [type(each.action) for each in queued[1:]] == [PostCard, Tell]
 
 
+async def test_disk_and_processor_are_the_homeservers_until_it_has_answered(place: Deployment) -> None:
+    sent = Sent(place)
+    running = asyncio.create_task(sent.actor.run())
+    await asyncio.sleep(0)
+    turn = asyncio.create_task(place.pipeline.commit(violation()))
+    await sent.until(1)
+    assert place.pipeline.knowledge.next_case == 1  # the tables have no case yet
+    assert not turn.done()
+    began = asyncio.get_running_loop().time()
+    sent.arrive.set()
+    await turn
+    assert asyncio.get_running_loop().time() - began < 20
+    assert place.pipeline.knowledge.next_case == 2
+    running.cancel()
+    await asyncio.wait({running})
+
+
+async def test_a_turn_waits_for_so_long_and_not_for_each_of_many(
+    place: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+
+    async def answered(within_s: float) -> None:
+        asked.append(within_s)
+        await asyncio.sleep(within_s)  # the homeserver is slow
+
+    place.pipeline.urgent = lambda _rows: None
+    place.pipeline.answered = answered
+
+    async def many(_db: object) -> AsyncIterator[tuple[Fact, ...]]:
+        for number in range(1, 9):
+            yield violation(number)
+
+    await place.pipeline.commit_with(many)
+    assert asked == [pipeline._PATIENCE_S]
+    assert place.pipeline.knowledge.next_case == 9
+
+
 async def test_nothing_that_is_not_urgent_is_begun_early(place: Deployment) -> None:
     given: list[Sequence[Waiting]] = []
     place.pipeline.urgent = given.append
@@ -77,7 +116,11 @@ class Sent:
         self.arrive = asyncio.Event()
         handlers = {Redact: self._urgent, PostCard: self._other, Tell: self._other}
         self.actor = Actor(place.stores.database, place.pipeline, handlers, lambda: place.now)
-        place.actor, place.pipeline.urgent = self.actor, self.actor.at_once
+        place.actor, place.pipeline.urgent, place.pipeline.answered = (
+            self.actor,
+            self.actor.at_once,
+            self.actor.answered,
+        )
 
     async def _urgent(self, action: Action, _txn: str) -> Done:
         assert action.PRIORITY == URGENT

@@ -1,10 +1,13 @@
 """Statements in one hand-over to aiosqlite's thread: rows as they come, errors as they are, never on the loop."""
 
+import asyncio
 import sqlite3
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import aiosqlite
 import pytest
 from sqlalchemy import bindparam, event, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, OperationalError
@@ -41,6 +44,55 @@ async def test_what_was_read_does_not_change_by_what_is_written_after(database: 
         await db.execute(t.meta.delete())
         assert list(before.scalars()) == KEYS
         assert list((await db.execute(ORDERED)).scalars()) == []
+
+
+async def test_a_statement_that_is_given_up_while_it_is_at_work_is_undone_with_its_transaction(
+    database: Database,
+) -> None:
+    at_work, go_on = threading.Event(), threading.Event()
+
+    def hold() -> str:
+        at_work.set()
+        go_on.wait(20)
+        return "late"
+
+    async with database.write() as db:
+        raw = (await db.get_raw_connection()).driver_connection
+        assert raw is not None
+        await raw.create_function("hold", 0, hold)
+
+    async def write() -> None:
+        async with database.write() as db:
+            await db.execute(text("INSERT INTO meta (key, value) VALUES ('x', hold())"))
+
+    writing = asyncio.create_task(write())
+    await asyncio.to_thread(at_work.wait, 20)
+    writing.cancel()
+    await asyncio.sleep(0.01)  # it is cancelled before the statement is done
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    async with database.write() as db:
+        assert list((await db.execute(ORDERED)).scalars()) == KEYS
+        await db.execute(insert(t.meta).values(key="d", value=""))
+    async with database.read() as db:
+        assert list((await db.execute(ORDERED)).scalars()) == [*KEYS, "d"]
+
+
+async def test_what_is_only_read_costs_no_hand_over_to_end(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    handed: list[str] = []
+    really = aiosqlite.Connection._execute
+
+    async def note(self: aiosqlite.Connection, work: Any, *args: Any, **more: Any) -> Any:
+        handed.append(work.__name__)
+        return await really(self, work, *args, **more)
+
+    async with database.read() as db:  # opened before
+        await db.execute(ORDERED)
+    monkeypatch.setattr(aiosqlite.Connection, "_execute", note)
+    async with database.read() as db:
+        await db.execute(ORDERED)
+    assert handed == ["_do"]
 
 
 async def test_it_is_told_how_many_rows_were_changed(database: Database) -> None:
