@@ -76,14 +76,11 @@ class _Cursor:
         self._hand_over(True, sql, parameters)
 
     def _hand_over(self, many: bool, sql: str, parameters: Any) -> None:
-        connection, driver = self._connection, self._connection.driver_connection
-        connection.left_alone = True
+        driver = self._connection.driver_connection
         try:
             self._done = await_(driver._execute(_do, driver._conn, many, sql, parameters))
         except Exception as error:
-            connection.left_alone = False
-            connection._handle_exception(error)
-        connection.left_alone = False
+            self._connection._handle_exception(error)
 
     def fetchone(self) -> Any:
         return self._done.rows.popleft() if self._done.rows else None
@@ -111,19 +108,17 @@ class _Cursor:
 class _Connection(AsyncAdapt_aiosqlite_connection):
     """A connection whose cursors are these."""
 
-    __slots__ = ("left_alone",)
+    __slots__ = ()
 
     _cursor_cls = _Cursor  # type: ignore[assignment]
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.left_alone = False  # a statement was given up and may still be at work in the thread
-
     def rollback(self) -> None:
-        """Only if there is something to roll back: every connection that was only read from comes by here."""
-        if self.left_alone or self.driver_connection.in_transaction:
+        """Only if there is something to roll back: every connection that was only read from comes by here.
+
+        After a statement that was given up while it waited SQLAlchemy does not ask: it throws the connection away.
+        """
+        if self.driver_connection.in_transaction:
             super().rollback()
-            self.left_alone = False
 
 
 class _Driver(AsyncAdapt_aiosqlite_dbapi):
