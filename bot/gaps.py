@@ -12,7 +12,7 @@ Left to others: noticing a gap (`listen.py`, `joining.py`), where it stands (`st
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -29,7 +29,7 @@ from storage.gaps import Delivered, Gap, Page
 
 from .clock import Clock
 from .homeserver import Homeserver
-from .homeserver_errors import Answered, LoggedOut, NotFound, RateLimited, Unreachable
+from .homeserver_errors import Answered, HomeserverError, LoggedOut, NotFound, RateLimited, Unreachable
 from .pipeline import Pipeline
 from .receive import receive, receive_state
 from .receive_fields import token_of
@@ -170,9 +170,27 @@ class Gaps:
     async def _leave_out(self, gap: Gap, why: str) -> None:
         """What comes next is recorded as not seen, in its place."""
         log.warning("gap_lost", room=gap.room, why=why)
-        await self._pipeline.commit((NotSeen(room=gap.room, what="gap", count=1, detail=why),), also=_without(gap))
-        if gap.last is None:
+        lost = NotSeen(room=gap.room, what="gap", count=1, detail=why)
+        if gap.last is not None:
+            await self._pipeline.commit((lost,), also=_without(gap))
+            return
+        async with self.turn:  # nothing newer is delivered meanwhile
+            await self._pipeline.commit((lost,))
+            with suppress(HomeserverError):
+                await self._take_told(gap)
+            await self._pipeline.take(
+                await self._all_delivered(gap), also=partial(table.closed, room=gap.room), heard_ms=gap.since
+            )
             self._is_level(gap.room)
+
+    async def _all_delivered(self, gap: Gap) -> list[Received]:
+        """What came while the room was behind: though nothing before it can be had, that is here."""
+        async with self._database.read() as db:
+            raw = await table.all_delivered(db, gap.room)
+        now = self._clock()
+        events = [receive(each, gap.room, now) for each in raw]
+        ids, notice = [event.event for event in events], gap.until or self._pipeline.notice(gap.room)
+        return events[ids.index(notice) + 1 :] if notice in ids else events
 
     def _is_level(self, room: RoomId) -> None:
         self._behind.pop(room, None)
@@ -308,9 +326,8 @@ def _without(gap: Gap) -> Callable[[AsyncConnection], Awaitable[None]]:
     """What cannot be had is left out of what is to be read."""
 
     async def write(db: AsyncConnection) -> None:
-        if gap.last is None:
-            await table.closed(db, gap.room)
-        elif gap.bottom:
+        assert gap.last is not None
+        if gap.bottom:
             await table.read(db, gap.room, gap.last)
         else:
             await table.passed(db, gap.room, (), bottom=True)

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, literal_column, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -113,6 +113,13 @@ async def delivered(db: AsyncConnection, ids: Sequence[EventId]) -> dict[EventId
     e = t.gap_events.c
     rows = await db.execute(select(e.event, e.raw).where(e.event.in_(ids)))
     return {EventId(row.event): json.loads(row.raw) for row in rows}
+
+
+async def all_delivered(db: AsyncConnection, room: RoomId) -> list[Json]:
+    """All events of a room that were delivered while it was behind, in the order in which they came."""
+    e = t.gap_events.c
+    rows = await db.execute(select(e.raw).where(e.room == room).order_by(literal_column("rowid")))
+    return [json.loads(row.raw) for row in rows]
 
 
 async def passed(db: AsyncConnection, room: RoomId, pages: Sequence[Page], *, bottom: bool) -> None:

@@ -4,6 +4,7 @@ Rules it keeps: what it hands on is the homeserver's own answer, byte for byte; 
 never hears of, unless the answer is `lost`: then it has done what was asked, and the asker does not learn it.
 """
 
+import asyncio
 import re
 from collections import deque
 from dataclasses import dataclass, field
@@ -22,7 +23,8 @@ _FRAMING = frozenset({"host", "transfer-encoding", "connection", "keep-alive", "
 class Trouble:
     """What requests get that match `pattern` ("GET /path?query", quoted as sent): the answers in turn, then the truth.
 
-    `always`: the last answer for good. `lost`: the homeserver does what is asked first.
+    `always`: the last answer for good. `lost`: the homeserver does what is asked first. With `held` nothing is said
+    until it is set, and then the truth; with `lost`, too, the homeserver does what is asked before.
     """
 
     pattern: str
@@ -30,6 +32,7 @@ class Trouble:
     always: bool = False
     lost: bool = False
     met: int = 0
+    held: asyncio.Event | None = None
 
     def next(self, asked: str) -> Answer | None:
         """What is said to this request, if anything but the truth."""
@@ -55,8 +58,17 @@ class BadLine:
         self._troubles.append(found)
         return found
 
+    def silence(self, pattern: str, *, lost: bool = False) -> Trouble:
+        """From now on, say nothing to what matches until `held` is set."""
+        found = Trouble(pattern, lost=lost, held=asyncio.Event())
+        self._troubles.append(found)
+        return found
+
     def clear(self) -> None:
         """From now on, hand everything on."""
+        for trouble in self._troubles:
+            if trouble.held is not None:
+                trouble.held.set()
         self._troubles.clear()
 
     async def __aenter__(self) -> Self:
@@ -77,7 +89,12 @@ class BadLine:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         asked = f"{request.method} {request.raw_path}"
-        for trouble in self._troubles:
+        for trouble in list(self._troubles):
+            if trouble.held is not None and re.search(trouble.pattern, asked):
+                trouble.met += 1
+                truth = await self._handed_on(request) if trouble.lost else None
+                await trouble.held.wait()
+                return truth or await self._handed_on(request)
             if (answer := trouble.next(asked)) is not None:
                 if trouble.lost:
                     await self._handed_on(request)

@@ -1,0 +1,122 @@
+"""The operator's door: who is let in is who runs the bot; whatever else is said there is answered, and does nothing."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from bot import control
+from bot.control import MAX_REQUEST, SOCKET, Control, Progress
+from moderation.errors import Broken, Refused
+
+NOBODY = 65_534
+ASKS = f"""
+import contextlib, os, socket
+os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})
+door = socket.socket(socket.AF_UNIX)
+door.settimeout(20)
+door.connect("{SOCKET}")
+print("connected, answered:", end="", flush=True)
+with contextlib.suppress(ConnectionError):
+    door.sendall(b'{{"do": "erase", "with": {{}}}}\\n')
+    print(door.recv(4096).decode(), end="", flush=True)
+"""
+
+
+class Door:
+    """A control with one operation that notes what it is asked."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.done: list[tuple[Mapping[str, Any], str]] = []
+        self.error: Exception | None = None
+
+    async def erase(self, arguments: Mapping[str, Any], who: str, progress: Progress) -> dict[str, Any]:
+        if self.error is not None:
+            raise self.error
+        self.done.append((arguments, who))
+        progress(1, 2)
+        return {"count": 1}
+
+    async def say(self, line: bytes) -> list[Any]:
+        """All lines of the answer."""
+        with control.short_path(self.folder) as folder:
+            reader, writer = await asyncio.open_unix_connection(folder / SOCKET)
+        writer.write(line)
+        if writer.can_write_eof():
+            writer.write_eof()
+        answer = await asyncio.wait_for(reader.read(), 20)
+        writer.close()
+        return [orjson.loads(each) for each in answer.splitlines()]
+
+
+@pytest.fixture
+async def door(tmp_path: Path) -> AsyncIterator[Door]:
+    door = Door(tmp_path)
+    task = asyncio.create_task(Control(tmp_path, {"erase": door.erase}).run())
+    async with asyncio.timeout(20):
+        while not (tmp_path / SOCKET).exists():  # noqa: ASYNC110 - a file tells nobody
+            await asyncio.sleep(0.01)
+    yield door
+    task.cancel()
+    await asyncio.wait({task})
+    assert not (tmp_path / SOCKET).exists()
+
+
+async def test_who_runs_the_bot_is_let_in_by_name_and_told_how_far_it_is(door: Door) -> None:
+    who = control.user_name(os.getuid())
+    assert await door.say(b'{"do": "erase", "with": {"person": "@a:b.org"}}\n') == [
+        {"progress": [1, 2]},
+        {"done": {"count": 1}},
+    ]
+    assert door.done == [({"person": "@a:b.org"}, who)]
+    assert (door.folder / SOCKET).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else for a moment")
+async def test_nobody_else_is_let_in_even_where_the_modes_of_files_would(door: Door) -> None:
+    (door.folder / SOCKET).chmod(0o666)
+    door.folder.chmod(0o711)
+    command = (sys.executable, "-c", ASKS)
+    asks = await asyncio.create_subprocess_exec(*command, cwd=door.folder, stdout=asyncio.subprocess.PIPE)
+    said, _ = await asyncio.wait_for(asks.communicate(), 30)
+    assert said == b"connected, answered:"
+    assert door.done == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"\n",
+        b"hello\n",
+        b"[]\n",
+        b"null\n",
+        b'{"do": "erase"}\n',
+        b'{"do": "erase", "with": 7}\n',
+        b'{"do": "drop", "with": {}}\n',
+        b'{"do": ["erase"], "with": {}}\n',
+        b'{"do": "__class__", "with": {}}\n',
+        b"\xff\xfe\n",
+    ],
+)
+async def test_what_cannot_be_read_is_answered_and_does_nothing(door: Door, line: bytes) -> None:
+    assert await door.say(line) == [{"refused": "cli.operate.unreadable", "fields": {}}]
+    assert door.done == []
+
+
+async def test_more_than_fits_is_broken_off_and_the_next_is_served(door: Door) -> None:
+    assert await door.say(b"x" * (MAX_REQUEST + 1)) == []
+    assert (await door.say(b'{"do": "erase", "with": {}}\n'))[-1] == {"done": {"count": 1}}
+
+
+async def test_a_refusal_and_a_failure_are_told_apart(door: Door) -> None:
+    door.error = Refused("error.case.none", n=7)
+    assert await door.say(b'{"do": "erase", "with": {}}\n') == [{"refused": "error.case.none", "fields": {"n": "7"}}]
+    door.error = Broken("the disk is full")
+    assert await door.say(b'{"do": "erase", "with": {}}\n') == [{"failed": "the disk is full"}]
