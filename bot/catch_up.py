@@ -5,7 +5,7 @@ policy that was in force; consequences that were recorded are applied as they st
 Making the whole database anew (`rebuild`) applies and judges nothing again, and queues nothing: what was done was
 done."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from moderation.events import Json, Received, StateChanged, Unreadable
@@ -100,9 +100,24 @@ async def catch_up(turn: Turn, pipeline: Pipeline, records: Iterable[Record], ro
             done.update(index for index, _ in present)
         else:
             done.update(await _apply_group(turn, pipeline, record, by_index, rooms))
+    pipeline.cut_short = _cut_short(tail, rooms)
     if tail and tail[-1].at_ms > (await heartbeat.last_noted(turn.db) or 0):
         await heartbeat.note(turn.db, tail[-1].at_ms)  # the bot was there to write it
     return len(tail)
+
+
+def _cut_short(tail: Sequence[Record], rooms: Rooms) -> list[Fact]:
+    """What came of a request, written before the bot was stopped in the middle of writing: its outcome is missing.
+
+    The request will be repeated, and the homeserver knows it; what came of it must not be recorded a second time.
+    """
+    found: list[Fact] = []
+    for record in reversed(tail):
+        fact = fact_of_record(record, rooms.of)
+        if fact is None or fact.KIND not in _OF_ACTING or isinstance(fact, ActionTaken):
+            break
+        found.append(fact)
+    return found
 
 
 async def _apply_group(

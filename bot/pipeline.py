@@ -104,6 +104,7 @@ class Pipeline:
         self.taken: Callable[[Sequence[Received]], None] = lambda _events: None  # told once they are recorded
         self.urgent: Callable[[Sequence[outbox.Waiting]], None] = lambda _rows: None  # begun once it is recorded
         self.answered: Callable[[float], Awaitable[None]] = _nobody_asked  # until what is urgent was answered
+        self.cut_short: list[Fact] = []  # recorded before the last stop, without the outcome that belongs to them
         self._surroundings = Surroundings(knowledge, settings.policy)
         self._journal = journal
         self._database = database
@@ -453,15 +454,16 @@ class Pipeline:
         """Record facts that no event gave rise to, with what follows; `also` runs in the same transaction.
 
         With `of_row` (a transaction id) they are what became of a row of the outbox: nothing is recorded if that is
-        known already.
+        known already, and nothing of it twice.
         """
 
         async def work() -> None:
             async with self._turn() as turn:
                 if of_row is not None and not await outbox.waits(turn.db, of_row):
                     return
-                if facts:
-                    answer = Answer(_one_cause(facts, turn.next_index), tuple(actions))
+                fresh = facts if of_row is None else self._not_cut_short(facts)
+                if fresh:
+                    answer = Answer(_one_cause(fresh, turn.next_index), tuple(actions))
                     await self.settle(turn, answer, cause=turn.next_index, at_ms=self._clock())
                 elif actions:
                     await outbox.put(turn.db, actions, cause=None)
@@ -471,6 +473,16 @@ class Pipeline:
             self._woken_by(turn)
 
         await self._whole(work())
+
+    def _not_cut_short(self, facts: Sequence[Fact]) -> list[Fact]:
+        """Those that do not stand in the journal already, without their outcome."""
+        fresh = []
+        for fact in facts:
+            if fact in self.cut_short:
+                self.cut_short.remove(fact)
+            else:
+                fresh.append(fact)
+        return fresh
 
     async def commit_with(self, make: Callable[[AsyncConnection], AsyncIterator[tuple[Fact, ...]]]) -> int:
         """Like `commit`, for facts that must be made from what is known inside the turn. One group a cause; each is

@@ -1,0 +1,55 @@
+"""Killed in the middle of writing what came of a request, the bot repeats the request and records nothing twice."""
+
+from pathlib import Path
+
+import pytest
+
+from bot.catch_up import Rooms, catch_up
+from moderation.actions import Tell
+from moderation.facts import ActionTaken, NoticeGiven
+from moderation.ids import UserId
+from moderation.notices import line
+from storage import outbox
+from tests.bot.test_anchor import ONE, Deployment, deployment
+
+ANNA = UserId("@anna:example.org")
+GIVEN = NoticeGiven(room=ONE, what="notice.dismissed", n=1, channel="direct", subject=ANNA)
+
+
+async def again(place: Deployment) -> None:
+    """As at the next start."""
+    records = list(place.stores.journal.read(0))[1:]
+    known = place.pipeline._applied
+    rooms = Rooms({code: room for room, code in place.pipeline._codes.items()})
+    tail = [record for record in records if record.index >= known]
+    await place.pipeline.begin()
+    await place.pipeline.catch_up(lambda turn: catch_up(turn, place.pipeline, tail, rooms))
+
+
+async def told(place: Deployment) -> str:
+    """The transaction id of something to be told."""
+    tell = Tell(room=ONE, subject=ANNA, n=1, lines=(line("notice.dismissed"),))
+    await place.pipeline.commit(actions=(tell,))
+    async with place.stores.database.read() as db:
+        return (await outbox.waiting(db, place.now, 10))[-1].txn
+
+
+def taken(txn: str) -> ActionTaken:
+    return ActionTaken(room=ONE, on=-1, action="tell", result="done", code="-", n=1, txn=txn, subject=ANNA)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_what_was_recorded_of_it_is_not_recorded_again(tmp_path: Path, whole: bool) -> None:
+    async with deployment(tmp_path) as place:
+        await place.enter(ONE)
+        txn = await told(place)
+        written = (GIVEN, taken(txn)) if whole else (GIVEN,)
+        place.pipeline._append([place.pipeline._draft_of_fact(fact, place.now) for fact in written])
+        await again(place)
+        await place.pipeline.commit((GIVEN, taken(txn)), of_row=txn)
+        outcomes = [fact for fact in place.facts() if isinstance(fact, NoticeGiven | ActionTaken)]
+        assert outcomes == [GIVEN, taken(txn)]
+        # The same word on another occasion is another record.
+        txn = await told(place)
+        await place.pipeline.commit((GIVEN, taken(txn)), of_row=txn)
+        assert [fact for fact in place.facts() if isinstance(fact, NoticeGiven)] == [GIVEN, GIVEN]
