@@ -180,12 +180,13 @@ class Pipeline:
         been heard before, if they were not heard when they were said.
         """
 
-        readable = await self.decipher([event for event in events if event.room in self._codes])
-        if heard_ms:
-            readable = [replace(e, heard_ms=heard_ms) if isinstance(e, MessagePosted) else e for e in readable]
-
         async def work() -> int:
-            return await self._take([event for event in readable if event.room in self._recording], token, also)
+            served = [event for event in events if event.room in self._codes]
+            readable, known = await asyncio.gather(self.decipher(served), self._known(served))
+            if heard_ms:
+                readable = [replace(e, heard_ms=heard_ms) if isinstance(e, MessagePosted) else e for e in readable]
+            recorded = [event for event in readable if event.room in self._recording]
+            return await self._take_fresh(_fresh(recorded, known), token, also)
 
         return await self._whole(work())
 
@@ -225,7 +226,8 @@ class Pipeline:
         """
 
         async def work() -> None:
-            await self._take(snapshot, None)
+            served = [event for event in snapshot if event.room in self._codes]
+            await self._take_fresh(_fresh(served, await self._known(served)), None)
             async with self._turn() as turn:
                 self.knowledge.room_changed(room)
                 view = await self.knowledge.room(turn.db, room)
@@ -238,14 +240,6 @@ class Pipeline:
             self._wake()
 
         await self._whole(work())
-
-    async def _take(
-        self,
-        events: Sequence[Received],
-        token: str | None,
-        also: Callable[[AsyncConnection], Awaitable[None]] | None = None,
-    ) -> int:
-        return await self._take_fresh(await self._fresh(events), token, also)
 
     async def _take_fresh(
         self,
@@ -610,18 +604,11 @@ class Pipeline:
 
     # Pieces.
 
-    async def _fresh(self, events: Sequence[Received]) -> list[Received]:
-        """The events to record, each once, in order."""
-        served = [event for event in events if event.room in self._codes]
-        ids = [event.event for event in served if event.event is not None]
+    async def _known(self, events: Sequence[Received]) -> set[str]:
+        """The ids of those of `events` that are recorded already."""
+        ids = [event.event for event in events if event.event is not None]
         async with self._database.read() as db:
-            seen = await views.known_events(db, ids)
-        fresh: list[Received] = []
-        for event in served:
-            if event.event is None or event.event not in seen:
-                fresh.append(event)
-                seen.add(event.event or "")
-        return fresh
+            return await views.known_events(db, ids)
 
     async def _unread(self, events: Sequence[Received]) -> list[Received]:
         """Those of `events` that are recorded as not read, each saying where that stands."""
@@ -704,6 +691,16 @@ def _without_words(fact: Fact) -> Fact:
     if isinstance(fact, Found):
         return replace(fact, matched="")
     return replace(fact, excerpt="") if isinstance(fact, CaseOpened) else fact
+
+
+def _fresh(events: Sequence[Received], known: set[str]) -> list[Received]:
+    """The events to record, each once, in order."""
+    seen, fresh = set(known), []
+    for event in events:
+        if event.event is None or event.event not in seen:
+            fresh.append(event)
+            seen.add(event.event or "")
+    return fresh
 
 
 async def _nobody_asked(_within_s: float) -> None:
