@@ -10,6 +10,7 @@ then. Left to others: what an answer means (`sync_response.py`, `receive.py`).
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -31,9 +32,10 @@ from .clock import Clock
 from .encryption import Encryption
 from .gaps import Gaps
 from .homeserver import SYNC_FILTER, Homeserver
-from .homeserver_errors import Answered, RateLimited, Unreachable
+from .homeserver_errors import Answered, Forbidden, NotFound, RateLimited, Unreachable
 from .joining import may_invite
 from .pipeline import Pipeline
+from .receive import receive_state
 from .rooms_of_ours import made_for, take_up
 from .sync_response import Invite, JoinedRoom, LeftRoom, SyncResponse, changed_lists, read_sync
 from .watch.pulse import Pulse
@@ -174,7 +176,7 @@ class Listener:
                 if await self._is_behind(room):
                     behind[room.room] = Delivered(_told(room.state), room.raw)
                 else:
-                    events += self._of_room(room)
+                    events += self._of_room(replace(room, state=await self._as_it_holds(room)))
             for left in response.left:
                 if await self._is_behind(left) and self._pipeline.records(left.room):
                     behind[left.room] = Delivered((), left.raw)
@@ -184,6 +186,36 @@ class Listener:
             with self._gaps.opening(behind, since=before) as also:
                 away = before if self.heard_ms - before > AWAY_MS else 0
                 await self._pipeline.take(events, token=response.next_batch, also=also, heard_ms=away)
+
+    async def _as_it_holds(self, room: JoinedRoom) -> tuple[Received, ...]:
+        """The state beside the timeline that is not known yet, as it holds now.
+
+        What the homeserver tells is what held where the timeline begins, on the branch of it that begins there. Another
+        server can begin one far back, when other people had power: so it is not believed, but asked for.
+        """
+        if not room.state or self._pipeline.is_own(room.room):
+            return room.state
+        async with self._database.read() as db:
+            known = await views.known_events(db, [event.event for event in room.state if event.event])
+        found: list[Received] = []
+        for event in room.state:
+            if event.event in known:
+                continue
+            now: Received | None = event
+            if isinstance(event, StateChanged):
+                now = await self._now(room.room, event.type, event.state_key)
+            elif isinstance(event, MembershipChanged):
+                now = await self._now(room.room, event.type, event.user)
+            if now is not None and now.event not in {each.event for each in room.timeline}:
+                found.append(now)
+        return tuple(found)
+
+    async def _now(self, room: RoomId, type: str, key: str) -> Received | None:
+        try:
+            raw = await self._homeserver.whole_state_event(room, type, key)
+        except (NotFound, Forbidden):  # nothing holds there; or we are out, which the timeline tells
+            return None
+        return receive_state(raw, room, self.heard_ms)
 
     def _of_room(self, room: JoinedRoom) -> list[Received]:
         """What is to be recorded of a room, oldest first. `state` is what held where the timeline begins."""

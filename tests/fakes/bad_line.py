@@ -7,6 +7,7 @@ never hears of, unless the answer is `lost`: then it has done what was asked, an
 import asyncio
 import re
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -49,6 +50,7 @@ class BadLine:
         self.url = ""
         self._to = to
         self._troubles: list[Trouble] = []
+        self._changes: list[tuple[str, Callable[[bytes], bytes]]] = []
         self._runner: web.ServerRunner | None = None
         self._session: ClientSession | None = None
 
@@ -64,12 +66,17 @@ class BadLine:
         self._troubles.append(found)
         return found
 
+    def change(self, pattern: str, how: Callable[[bytes], bytes]) -> None:
+        """From now on, hand on what matches changed."""
+        self._changes.append((pattern, how))
+
     def clear(self) -> None:
         """From now on, hand everything on."""
         for trouble in self._troubles:
             if trouble.held is not None:
                 trouble.held.set()
         self._troubles.clear()
+        self._changes.clear()
 
     async def __aenter__(self) -> Self:
         self._session = ClientSession(auto_decompress=False)
@@ -108,7 +115,11 @@ class BadLine:
         body = await request.read()
         async with self._session.request(request.method, url, data=body, headers=headers) as truth:
             told = {name: value for name, value in truth.headers.items() if name.lower() not in _FRAMING}
-            return web.Response(status=truth.status, body=await truth.read(), headers=told)
+            said = await truth.read()
+        for pattern, how in self._changes:
+            if re.search(pattern, f"{request.method} {request.raw_path}") and truth.status == 200:
+                said = how(said)
+        return web.Response(status=truth.status, body=said, headers=told)
 
 
 async def _said(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
