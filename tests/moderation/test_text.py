@@ -1,5 +1,6 @@
 """Disguises are undone, ordinary differences are kept, and every place leads back to the original."""
 
+import sys
 import unicodedata
 
 import pytest
@@ -165,3 +166,13 @@ def test_characters_of_every_plane_are_stable(first: int) -> None:
         for form in FORMS:
             once = normalise(char, form).text
             assert normalise(once, form).text == once
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_sign_for_many_letters_reads_as_those_letters(form: Form) -> None:
+    signs = [char for code in range(sys.maxunicode + 1) if len(unicodedata.normalize("NFKC", char := chr(code))) > 4]
+    assert "\ufdfa" in signs
+    for char in signs:
+        for around in ("{}", "a{}", "e{}\u0301", "\u0635{}\u0651"):
+            written = around.format(char)
+            assert normalise(written, form).text == normalise(unicodedata.normalize("NFKC", written), form).text
