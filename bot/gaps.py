@@ -189,7 +189,7 @@ class Gaps:
             raw = await table.all_delivered(db, gap.room)
         now = self._clock()
         events = [receive(each, gap.room, now) for each in raw]
-        ids, notice = [event.event for event in events], gap.until or self._pipeline.notice(gap.room)
+        ids, notice = [event.event for event in events], gap.until or self._pipeline.served.notice(gap.room)
         return events[ids.index(notice) + 1 :] if notice in ids else events
 
     def _is_level(self, room: RoomId) -> None:
@@ -287,7 +287,7 @@ class Gaps:
         oldest place where it stands, and only what is older than that is taken for known.
         """
         ids = [event.event or EventId("") for event in page.events]
-        notice = gap.until or self._pipeline.notice(gap.room)
+        notice = gap.until or self._pipeline.served.notice(gap.room)
         if notice in ids:
             return list(page.events[: ids.index(notice)]), True
         if gap.until is None:

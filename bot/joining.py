@@ -78,7 +78,7 @@ class Joiner:
         """All steps, in order."""
         assert isinstance(action, Enter)
         if await self._is_open(action.room):  # we were stopped in, or just after, the last step
-            notice = self._pipeline.notice(action.room)
+            notice = self._pipeline.served.notice(action.room)
             with self._gaps.opening({action.room: Delivered()}, until=notice) as also:
                 await self._pipeline.commit(also=also)
             snapshot, power = await self._look_around(action.room)

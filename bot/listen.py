@@ -97,7 +97,7 @@ class Listener:
             self.heard_ms = self._clock()
             self._pulse.arrived()
             response = read_sync(raw, self.heard_ms, me=self._homeserver.user)
-            recorded = frozenset(room.room for room in response.joined if self._pipeline.records(room.room))
+            recorded = frozenset(room.room for room in response.joined if self._pipeline.served.records(room.room))
             late = await self._keys(response, initial=token is None)
             await self._patiently(partial(self._take, response, recorded, before))
             before = self.heard_ms
@@ -171,14 +171,14 @@ class Listener:
             behind: dict[RoomId, Delivered] = {}
             for room in response.joined:
                 await self._adopt(room)
-                if room.room not in recorded and not self._pipeline.is_own(room.room):
+                if room.room not in recorded and not self._pipeline.served.is_own(room.room):
                     continue
                 if await self._is_behind(room):
                     behind[room.room] = Delivered(_told(room.state), room.raw)
                 else:
                     events += self._of_room(replace(room, state=await self._as_it_holds(room)))
             for left in response.left:
-                if await self._is_behind(left) and self._pipeline.records(left.room):
+                if await self._is_behind(left) and self._pipeline.served.records(left.room):
                     behind[left.room] = Delivered((), left.raw)
                 else:
                     events += left.timeline
@@ -193,7 +193,7 @@ class Listener:
         What the homeserver tells is what held where the timeline begins, on the branch of it that begins there. Another
         server can begin one far back, when other people had power: so it is not believed, but asked for.
         """
-        if not room.state or self._pipeline.is_own(room.room):
+        if not room.state or self._pipeline.served.is_own(room.room):
             return room.state
         async with self._database.read() as db:
             known = await views.known_events(db, [event.event for event in room.state if event.event])
@@ -220,7 +220,7 @@ class Listener:
     def _of_room(self, room: JoinedRoom) -> list[Received]:
         """What is to be recorded of a room, oldest first. `state` is what held where the timeline begins."""
         ids = [event.event for event in room.timeline]
-        notice = self._pipeline.notice(room.room)
+        notice = self._pipeline.served.notice(room.room)
         if notice in ids:  # what stands before it was said before anybody was told
             return list(room.timeline[ids.index(notice) + 1 :])
         return [*room.state, *room.timeline]
@@ -230,14 +230,14 @@ class Listener:
         if self._gaps.behind(room.room):
             return True
         ids = [event.event for event in room.timeline if event.event]
-        if not room.limited or self._pipeline.notice(room.room) in ids or any(map(_is_create, room.timeline)):
+        if not room.limited or self._pipeline.served.notice(room.room) in ids or any(map(_is_create, room.timeline)):
             return False
         async with self._database.read() as db:
             return not await views.known_events(db, ids)  # else the timeline reaches back to what we have
 
     async def _adopt(self, room: JoinedRoom) -> None:
         """A room that we made for ourselves and could not record, because we were stopped in between."""
-        if self._pipeline.knows(room.room):
+        if room.room in self._pipeline.served.codes:
             return
         for event in (*room.state, *room.timeline):
             if isinstance(event, StateChanged) and _is_create(event):

@@ -23,12 +23,11 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.actions import URGENT, Action, Align, HashMedia, KeepDesk
+from moderation.actions import URGENT, Action, Align, KeepDesk
 from moderation.complete import complete, concerns
 from moderation.consequences import at_once, consequences
-from moderation.context import Context, RoomView
 from moderation.errors import Broken
-from moderation.events import MessagePosted, ReactionGiven, Received, StateChanged, Unreadable
+from moderation.events import MessagePosted, Received, StateChanged, Unreadable
 from moderation.facts import (
     AccountsLinked,
     AccountUnlinked,
@@ -37,17 +36,13 @@ from moderation.facts import (
     Fact,
     Found,
     NotRead,
-    NotSeen,
     PartsErased,
     RecordsRestored,
     RoomEntered,
     RoomStateChanged,
     StatementGiven,
 )
-from moderation.ids import EventId, GroupCode, PersonId, RoomId, UserId
-from moderation.judge import judge
-from moderation.pace import is_held_back, pace
-from moderation.room_rules import compiled
+from moderation.ids import EventId, PersonId, RoomId, UserId
 from moderation.statements import given, statement, to_be_stated
 from storage import outbox, views
 from storage.database import Database
@@ -59,13 +54,14 @@ from storage.records.draft import Draft
 from storage.records.journal import Journal
 
 from .above import by_name
-from .cards import come_back
 from .clock import Clock
 from .dossier_tasks import dossier_tasks
+from .judging import Judging
 from .knowledge import Knowledge
 from .other_accounts import told_too
 from .reporters import counted, reporters
 from .room_changes import RoomChanges
+from .served_rooms import ServedRooms
 from .surroundings import Surroundings
 from .turn import Answer, Responder, Settings, Turn
 
@@ -99,7 +95,9 @@ class Pipeline:
     ) -> None:
         self.settings = settings
         self.knowledge = knowledge
+        self.served = ServedRooms()
         self.rooms = RoomChanges(knowledge, settings.bot, settings.policy)
+        self._judging = Judging(knowledge, self.rooms, responder, settings)
         self.decipher: Decipher = _as_it_came
         self.taken: Callable[[Sequence[Received]], None] = lambda _events: None  # told once they are recorded
         self.urgent: Callable[[Sequence[outbox.Waiting]], None] = lambda _rows: None  # begun once it is recorded
@@ -115,13 +113,8 @@ class Pipeline:
         self._applied = 0  # records that the database has
         self._refused: OSError | SQLAlchemyError | None = None  # what the system said when a turn failed half-way
         self._persons: dict[UserId, PersonId] = {}  # of the accounts that are named by another one
-        self._codes: dict[RoomId, GroupCode] = {}
-        self._recording: set[RoomId] = set()  # the rooms in which all that is said is recorded
-        self._own: set[RoomId] = set()  # desks and direct rooms
-        self._direct: set[RoomId] = set()
         self._hushed: set[EventId] = set()  # of the turn: events whose words are not recorded
         self._era = ""  # of a log that goes on from a backup (`outbox.put`)
-        self._notices: dict[RoomId, EventId] = {}  # what told the members of a group that they are recorded
 
     async def begin(self) -> None:
         """Read what must be known before the first turn."""
@@ -129,11 +122,7 @@ class Pipeline:
             self._applied = int(await views.get_meta(db, "applied") or 0)
             self._era = await views.get_meta(db, ERA) or ""
             self._persons = await linked(db)
-            self._codes = await views.all_rooms(db)
-            self._recording = await views.recording(db)
-            self._own = await views.own_rooms(db)
-            self._notices = await views.notices(db)
-            self._direct = await views.direct_rooms(db)
+            await self.served.begin(db)
             await self.knowledge.begin(db)
             await self._responder.begin(db)
 
@@ -146,22 +135,6 @@ class Pipeline:
 
         self._applied = self._journal.size  # which is what `apply` brings about
         return await self._whole(work())
-
-    def knows(self, room: RoomId) -> bool:
-        """Whether the room is one that the bot serves or served."""
-        return room in self._codes
-
-    def records(self, room: RoomId) -> bool:
-        """Whether what is said in the room is recorded now."""
-        return room in self._recording
-
-    def is_own(self, room: RoomId) -> bool:
-        """Whether the room is a desk or a direct room, which the bot made."""
-        return room in self._own
-
-    def notice(self, room: RoomId) -> EventId | None:
-        """The event of a group behind which recording begins."""
-        return self._notices.get(room)
 
     # What comes from the homeserver.
 
@@ -181,11 +154,11 @@ class Pipeline:
         """
 
         async def work() -> int:
-            served = [event for event in events if event.room in self._codes]
+            served = [event for event in events if event.room in self.served.codes]
             readable, known = await asyncio.gather(self.decipher(served), self._known(served))
             if heard_ms:
                 readable = [replace(e, heard_ms=heard_ms) if isinstance(e, MessagePosted) else e for e in readable]
-            recorded = [event for event in readable if event.room in self._recording]
+            recorded = [event for event in readable if self.served.records(event.room)]
             return await self._take_fresh(_fresh(recorded, known), token, also)
 
         return await self._whole(work())
@@ -226,7 +199,7 @@ class Pipeline:
         """
 
         async def work() -> None:
-            served = [event for event in snapshot if event.room in self._codes]
+            served = [event for event in snapshot if event.room in self.served.codes]
             await self._take_fresh(_fresh(served, await self._known(served)), None)
             async with self._turn() as turn:
                 self.knowledge.room_changed(room)
@@ -276,75 +249,10 @@ class Pipeline:
         room = await self.knowledge.room(turn.db, event.room)
         if room is None:
             return
-        answer = await self._follow(turn, index, event, room)
+        answer = await self._judging.follow(turn, index, event, room, self._era)
         if event.event in self._hushed:
             answer = replace(answer, facts=tuple(_without_words(fact) for fact in answer.facts))
         await self.settle(turn, answer, cause=index, at_ms=event.received_ms, present=present)
-
-    async def _follow(self, turn: Turn, index: int, event: Received, room: RoomView) -> Answer:
-        if isinstance(event, Unreadable):
-            return Answer()
-        if isinstance(event, MessagePosted) and event.sender != self.settings.bot and event.late < 0:
-            await self.knowledge.posted(turn.db, event.room, event.sender, event.counted_ms)
-        asked = await self._unharmed(index, event, self._asked(turn, index, event, room))
-        changed = await self._unharmed(index, event, self.rooms.follow(turn, index, event, room))
-        judged = await self._unharmed(
-            index, event, self._judged(turn, index, event, room, (*asked.facts, *changed.facts))
-        )
-        return Answer(
-            (*asked.facts, *changed.facts, *judged.facts), (*asked.actions, *changed.actions, *judged.actions)
-        )
-
-    async def _unharmed(self, index: int, event: Received, part: Awaitable[Answer]) -> Answer:
-        """What follows from one side of an event; a defect there is recorded, and harms no other side of it."""
-        try:
-            return await part
-        except (OSError, SQLAlchemyError):
-            raise  # the disk, not the event
-        except Exception:
-            log.exception("judging_failed", record=index)
-            return Answer((NotSeen(room=event.room, on=index, what="failed", count=1),))
-
-    async def _judged(self, turn: Turn, index: int, event: Received, room: RoomView, before: Sequence[Fact]) -> Answer:
-        assert not isinstance(event, Unreadable)
-        context = await self.knowledge.context(turn.db, room, event.sender, event.received_ms)
-        if taken := sum(isinstance(fact, CaseOpened) for fact in before):
-            context = replace(context, next_case=context.next_case + taken)
-        if event.late >= 0:  # keys come in heaps: that is no flood
-            context = replace(context, recent_ms=())
-        context = await self._paced(turn, event, context)
-        rules = (*self.settings.rules, *compiled(room.rules, self.settings.policy))
-        judged = judge(event, context, self.settings.policy, rules, index)
-        if isinstance(event, MessagePosted) and event.late < 0 and not is_held_back(judged):
-            self.knowledge.stands(event)
-        cards = await come_back(turn.db, event, room, self.settings.bot, index, self._era)
-        return Answer((*cards, *judged), self._files(event, room, index))
-
-    async def _paced(self, turn: Turn, event: Received, context: Context) -> Context:
-        """With what the sender wrote last, where they may write so often only; keys come in heaps, and are no haste."""
-        if not isinstance(event, MessagePosted) or event.late >= 0 or pace(context, self.settings.policy) is None:
-            return context
-        await turn.flush()
-        return replace(context, stood=await self.knowledge.stood(turn.db, event))
-
-    def _files(self, event: Received, room: RoomView, index: int) -> tuple[Action, ...]:
-        """The file of a message in a group is noted by its hash and size, if settings ask for it."""
-        if not self.settings.media or room.purpose != "group" or not isinstance(event, MessagePosted):
-            return ()
-        if event.media is None or event.media.url is None or event.sender == self.settings.bot:
-            return ()
-        file = event.content.get("file") if event.encrypted else None
-        sealed = file if isinstance(file, dict) else None
-        return (HashMedia(room=event.room, url=event.media.url, file=sealed, subject=event.sender, on=index),)
-
-    async def _asked(self, turn: Turn, index: int, event: Received, room: RoomView) -> Answer:
-        """The answer to a command or a reaction. A command is judged like any message all the same."""
-        if not isinstance(event, MessagePosted | ReactionGiven) or event.sender == self.settings.bot:
-            return Answer()
-        if not self._responder.asks(event):
-            return Answer()
-        await turn.flush()
-        return await self._responder.respond(turn.db, event, room, index) or Answer()
 
     async def settle(
         self, turn: Turn, answer: Answer, *, cause: int, at_ms: int, present: Sequence[tuple[int, Fact]] = ()
@@ -622,16 +530,13 @@ class Pipeline:
 
     def _draft(self, event: Received) -> Draft:
         s, content = self.settings, self.settings.content
-        if event.sender != s.bot and self._responder.hushed(event, direct=event.room in self._direct):
+        if event.sender != s.bot and self._responder.hushed(event, direct=event.room in self.served.direct):
             content = "metadata"
             self._hushed.add(event.event or EventId(""))
-        return draft_of_event(event, self._codes[event.room], self._person_of, content=content, bot=s.bot)
+        return draft_of_event(event, self.served.codes[event.room], self._person_of, content=content, bot=s.bot)
 
     def _draft_of_fact(self, fact: Fact, at_ms: int) -> Draft:
-        if isinstance(fact, RoomEntered):
-            return draft_of_fact(fact, at_ms, fact.code, self._person_of)
-        code = self._codes.get(fact.room) if fact.room is not None else None
-        return draft_of_fact(fact, at_ms, code, self._person_of)
+        return draft_of_fact(fact, at_ms, self.served.code(fact), self._person_of)
 
     def _person_of(self, user: UserId) -> PersonId:
         return self._persons.get(user, PersonId(user))
@@ -644,38 +549,17 @@ class Pipeline:
         await project(fact, turn.db, index, at_ms)
         if isinstance(fact, AccountsLinked | AccountUnlinked | PartsErased):
             self._persons = await linked(turn.db)
+        for old in self.served.learn(fact):  # nothing is recorded there any more
+            await move_waiting(turn.db, old, RoomId(fact.room_id))  # type: ignore[attr-defined]
+            await self.knowledge.begin(turn.db)
         if isinstance(fact, RoomEntered):
-            await self._left_behind(turn, fact)
-            self._codes[RoomId(fact.room_id)] = fact.code
-            if fact.purpose != "group":
-                self._recording.add(RoomId(fact.room_id))
-                self._own.add(RoomId(fact.room_id))
-                if fact.purpose == "direct":
-                    self._direct.add(RoomId(fact.room_id))
-            else:  # entered anew: what is said is recorded again once everybody has been told
-                self._recording.discard(RoomId(fact.room_id))
             self.knowledge.room_changed(RoomId(fact.room_id))
-        if isinstance(fact, RoomStateChanged) and fact.room is not None:
-            active = fact.condition in ("observing", "protected")
-            (self._recording.add if active else self._recording.discard)(fact.room)
-            if fact.notice:
-                self._notices[fact.room] = EventId(fact.notice)
         if isinstance(fact, RecordsRestored):
             self._era = fact.era
             self.knowledge.next_case = max(self.knowledge.next_case, fact.cases)
         if isinstance(fact, CaseOpened):
             self.knowledge.next_case = max(self.knowledge.next_case, fact.n + 1)
         self.knowledge.changed([fact])
-
-    async def _left_behind(self, turn: Turn, fact: RoomEntered) -> None:
-        """The room in which the group was before it was upgraded, if it was: nothing is recorded there any more."""
-        new = RoomId(fact.room_id)
-        for old in [room for room, code in self._codes.items() if code == fact.code and room != new]:
-            del self._codes[old]
-            self._recording.discard(old)
-            self._notices.pop(old, None)
-            await move_waiting(turn.db, old, new)
-            await self.knowledge.begin(turn.db)
 
     async def _rooms_of(self, turn: Turn, facts: Sequence[Fact]) -> Callable[[UserId], Sequence[RoomId]]:
         about = [fact for fact in facts if fact.room is None]

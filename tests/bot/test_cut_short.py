@@ -20,7 +20,7 @@ async def again(place: Deployment) -> None:
     """As at the next start."""
     records = list(place.stores.journal.read(0))[1:]
     known = place.pipeline._applied
-    rooms = Rooms({code: room for room, code in place.pipeline._codes.items()})
+    rooms = Rooms({code: room for room, code in place.pipeline.served.codes.items()})
     tail = [record for record in records if record.index >= known]
     await place.pipeline.begin()
     await place.pipeline.catch_up(lambda turn: catch_up(turn, place.pipeline, tail, rooms))

@@ -47,7 +47,7 @@ def test_a_command_is_answered_though_it_cannot_be_judged(
     door: tuple[Door, RoomId], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deployment, room = door
-    monkeypatch.setattr("bot.pipeline.judge", lambda *_: 1 / 0)
+    monkeypatch.setattr("bot.judging.judge", lambda *_: 1 / 0)
     (facts, actions), _ = defects(lambda: deployment.say(room, MARK, "!help"))
     assert [fact.what for fact in facts if isinstance(fact, NotSeen)] == ["failed"]
     assert actions

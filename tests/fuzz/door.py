@@ -187,7 +187,7 @@ class Door:
 
     def facts(self, first: int = 0) -> list[Fact]:
         """The facts in the journal from there on."""
-        rooms = Rooms({code: room for room, code in self.pipeline._codes.items()})
+        rooms = Rooms({code: room for room, code in self.pipeline.served.codes.items()})
         return [fact for record in self.records(first) if (fact := fact_of_record(record, rooms.of)) is not None]
 
     def queued(self, after: int) -> list[tuple[int, Action]]:

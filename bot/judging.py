@@ -1,0 +1,105 @@
+"""What follows from one event: the answer to a command, what changes of a room mean, and what rules find.
+
+Rules kept here: a command is judged like any message all the same; a defect on one of these sides is recorded as not
+seen, and harms neither the other sides nor the next event; a failing disk is no defect, and goes on up.
+Left to others: recording and acting on what follows (`pipeline.py`), what a command does (`commands/`), what state
+means (`room_changes.py`), what rules say (`moderation/judge.py`).
+"""
+
+from collections.abc import Awaitable, Sequence
+from dataclasses import replace
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from moderation.actions import Action, HashMedia
+from moderation.context import Context, RoomView
+from moderation.events import MessagePosted, ReactionGiven, Received, Unreadable
+from moderation.facts import CaseOpened, Fact, NotSeen
+from moderation.judge import judge
+from moderation.pace import is_held_back, pace
+from moderation.room_rules import compiled
+
+from .cards import come_back
+from .knowledge import Knowledge
+from .room_changes import RoomChanges
+from .turn import Answer, Responder, Settings, Turn
+
+log = structlog.get_logger()
+
+
+class Judging:
+    """Looks at events, one after the other, inside a turn."""
+
+    def __init__(self, knowledge: Knowledge, rooms: RoomChanges, responder: Responder, settings: Settings) -> None:
+        self._knowledge = knowledge
+        self._rooms = rooms
+        self._responder = responder
+        self._settings = settings
+
+    async def follow(self, turn: Turn, index: int, event: Received, room: RoomView, era: str) -> Answer:
+        """All that follows from the event recorded at `index`; `era`: of a log that goes on from a backup."""
+        if isinstance(event, Unreadable):
+            return Answer()
+        if isinstance(event, MessagePosted) and event.sender != self._settings.bot and event.late < 0:
+            await self._knowledge.posted(turn.db, event.room, event.sender, event.counted_ms)
+        asked = await _unharmed(index, event, self._asked(turn, index, event, room))
+        changed = await _unharmed(index, event, self._rooms.follow(turn, index, event, room))
+        before = (*asked.facts, *changed.facts)
+        judged = await _unharmed(index, event, self._judged(turn, index, event, room, before, era))
+        return Answer((*before, *judged.facts), (*asked.actions, *changed.actions, *judged.actions))
+
+    async def _asked(self, turn: Turn, index: int, event: Received, room: RoomView) -> Answer:
+        """The answer to a command or a reaction."""
+        if not isinstance(event, MessagePosted | ReactionGiven) or event.sender == self._settings.bot:
+            return Answer()
+        if not self._responder.asks(event):
+            return Answer()
+        await turn.flush()
+        return await self._responder.respond(turn.db, event, room, index) or Answer()
+
+    async def _judged(
+        self, turn: Turn, index: int, event: Received, room: RoomView, before: Sequence[Fact], era: str
+    ) -> Answer:
+        assert not isinstance(event, Unreadable)
+        settings = self._settings
+        context = await self._knowledge.context(turn.db, room, event.sender, event.received_ms)
+        if taken := sum(isinstance(fact, CaseOpened) for fact in before):
+            context = replace(context, next_case=context.next_case + taken)
+        if event.late >= 0:  # keys come in heaps: that is no flood
+            context = replace(context, recent_ms=())
+        context = await self._paced(turn, event, context)
+        rules = (*settings.rules, *compiled(room.rules, settings.policy))
+        judged = judge(event, context, settings.policy, rules, index)
+        if isinstance(event, MessagePosted) and event.late < 0 and not is_held_back(judged):
+            self._knowledge.stands(event)
+        cards = await come_back(turn.db, event, room, settings.bot, index, era)
+        return Answer((*cards, *judged), self._files(event, room, index))
+
+    async def _paced(self, turn: Turn, event: Received, context: Context) -> Context:
+        """With what the sender wrote last, where they may write so often only; keys come in heaps, and are no haste."""
+        if not isinstance(event, MessagePosted) or event.late >= 0 or pace(context, self._settings.policy) is None:
+            return context
+        await turn.flush()
+        return replace(context, stood=await self._knowledge.stood(turn.db, event))
+
+    def _files(self, event: Received, room: RoomView, index: int) -> tuple[Action, ...]:
+        """The file of a message in a group is noted by its hash and size, if settings ask for it."""
+        if not self._settings.media or room.purpose != "group" or not isinstance(event, MessagePosted):
+            return ()
+        if event.media is None or event.media.url is None or event.sender == self._settings.bot:
+            return ()
+        file = event.content.get("file") if event.encrypted else None
+        sealed = file if isinstance(file, dict) else None
+        return (HashMedia(room=event.room, url=event.media.url, file=sealed, subject=event.sender, on=index),)
+
+
+async def _unharmed(index: int, event: Received, part: Awaitable[Answer]) -> Answer:
+    """What follows from one side of an event, or that there was a defect."""
+    try:
+        return await part
+    except (OSError, SQLAlchemyError):
+        raise
+    except Exception:
+        log.exception("judging_failed", record=index)
+        return Answer((NotSeen(room=event.room, on=index, what="failed", count=1),))
