@@ -5,7 +5,8 @@ Rules this module keeps:
   urgent: nothing else is sent while they wait, since a homeserver's rate limit is one budget for nearly all requests;
   they are begun as soon as they are recorded, before they stand in the outbox (`at_once`); in a flood they come one
   after the other, so what is not urgent waits until none has been sent for a moment, and no room is kept waiting by
-  cards and words about what it can still see;
+  cards and words about what it can still see; while answers of the homeserver come full, the same holds for a while
+  (`crowded`), since each outcome is a turn of its own and keeps what was said from being judged;
 - when the homeserver says to wait, nothing is asked until then, since every refused request costs both sides time;
 - a request that failed for a passing reason is tried again later, with the same transaction id; one that can never
   succeed is recorded as refused, and the owner is told, once;
@@ -41,6 +42,8 @@ log = structlog.get_logger()
 
 URGENT_AT_ONCE = 4
 CALM_S = 0.1  # so long after the last urgent thing others may be sent
+UNCROWDED_S = 1.0  # so long after the last answer that was full; by then the next one has been taken
+CROWDED_S = 10.0  # so long at most others wait for that, and then for as long they need not
 OTHERS_AT_ONCE = 1
 APART: Mapping[int, int] = {OUTSIDE: 1, PROOF: 8}  # how many at once
 LOOK_AHEAD = 32
@@ -109,6 +112,7 @@ class Actor:
         self._limited_until = 0  # the homeserver takes no messages before this time
         self._calm_at = 0.0  # on the loop's clock: when nothing urgent will have been sent for a moment
         self._held_back = False  # something waits for that
+        self._crowded_since = self._crowded_last = -CROWDED_S
         self._others_until = 0  # the same, learnt by something that is not urgent: what is urgent asks for itself
         self.failure: asyncio.Future[None] | None = None
 
@@ -121,6 +125,15 @@ class Actor:
         if self._running and self._clock() >= self._limited_until:
             for row in rows[: max(URGENT_AT_ONCE - len(self._urgent), 0)]:
                 self._fly(row)
+
+    def crowded(self) -> None:
+        """Much is coming in: what is not urgent waits until it has been judged, but not for ever."""
+        now = asyncio.get_running_loop().time()
+        if now - self._crowded_last > UNCROWDED_S:
+            self._crowded_since = now
+        self._crowded_last = now
+        if (now - self._crowded_since) % (2 * CROWDED_S) < CROWDED_S:  # half of the time, where it does not end
+            self._calm_at = max(self._calm_at, now + UNCROWDED_S)
 
     async def landed(self, within_s: float) -> None:
         """Until what is urgent and is being sent now has arrived, but not for longer than `within_s`."""
@@ -203,7 +216,7 @@ class Actor:
             self._flying.pop(row.txn, None)
             if urgent:
                 self._urgent.discard(done)
-                self._calm_at = asyncio.get_running_loop().time() + CALM_S
+                self._calm_at = max(self._calm_at, asyncio.get_running_loop().time() + CALM_S)
             if apart:
                 self._apart_flying.remove(row.action)
             self._awake.set()

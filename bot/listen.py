@@ -50,6 +50,7 @@ AWAY_MS = LONG_POLL_MS + 5_000  # for so long without an answer, what comes was 
 FIRST_RETRY_S = 0.5
 ASK_AGAIN_S = 0.2  # at the latest, whatever is on its way
 LAST_RETRY_S = 60.0
+FULL = 100  # events in one answer: more of them will follow
 
 
 class Listener:
@@ -69,6 +70,7 @@ class Listener:
         lists_changed: Callable[[Sequence[UserId]], None] = lambda _users: None,
         pulse: Pulse | None = None,
         landed: Callable[[float], Awaitable[None]] | None = None,
+        crowded: Callable[[], None] = lambda: None,
     ) -> None:
         self._homeserver = homeserver
         self._database = database
@@ -81,6 +83,7 @@ class Listener:
         self._lists_changed = lists_changed
         self._pulse = pulse or Pulse()
         self._landed = landed
+        self._crowded = crowded
         self.heard_ms = 0  # when the homeserver last answered
 
     async def run(self) -> None:
@@ -103,6 +106,8 @@ class Listener:
             before = self.heard_ms
             await self._readable_now(late)
             self._pulse.taken()
+            if sum(len(room.timeline) for room in response.joined) >= FULL:
+                self._crowded()
             token = response.next_batch
             wait_ms = LONG_POLL_MS
             self._lists_changed(changed_lists(response))

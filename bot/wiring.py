@@ -315,6 +315,7 @@ async def _run(
         lists_changed=people.lists_changed,
         pulse=(pulse := Pulse()),
         landed=actor.landed,
+        crowded=actor.crowded,
     )
     looker = Looker(
         database=stores.database,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot import pipeline
+from bot import act, pipeline
 from bot.act import CALM_S, Actor, Done
 from moderation.actions import URGENT, Action, PostCard, Redact, Tell
 from moderation.facts import ActionTaken, CaseOpened, CreditChanged, Fact, SanctionStarted, StatementGiven
@@ -175,6 +175,30 @@ async def test_others_wait_until_nothing_urgent_was_sent_for_a_moment(place: Dep
     await asyncio.wait({task})
     assert [name for name, _ in sent.order[:2]] == ["redact", "redact"]
     assert sent.order[2][1] - arrived >= CALM_S
+
+
+async def test_others_wait_while_answers_come_full_but_not_for_ever(
+    place: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(act, "UNCROWDED_S", 0.2)
+    monkeypatch.setattr(act, "CROWDED_S", 1.0)
+    sent = Sent(place)
+    sent.arrive.set()
+    loop = asyncio.get_running_loop()
+    task = asyncio.create_task(sent.actor.run())
+    await asyncio.sleep(0)
+    began = loop.time()
+    sent.actor.crowded()
+    await place.pipeline.commit(violation())
+    while len(sent.order) < 3 and loop.time() - began < 20:
+        sent.actor.crowded()
+        await asyncio.sleep(0.02)
+    task.cancel()
+    await asyncio.wait({task})
+    times = dict(sent.order)
+    assert times["redact"] - began < 1  # what is urgent does not wait
+    assert min(times["card"], times["tell"]) - began >= 1.0
+    assert max(times["card"], times["tell"]) - began < 15
 
 
 async def test_whoever_waits_for_it_waits_for_no_longer_than_told(place: Deployment) -> None:
