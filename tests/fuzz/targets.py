@@ -9,11 +9,15 @@ time (`test_time_is_bounded.py`).
 """
 
 import csv
+import hashlib
 import io
 import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import getaddresses
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -30,6 +34,7 @@ from bot.receive import receive
 from bot.receive_html import shown, user_of_link
 from bot.roster_file import parse, write
 from bot.sync_response import changed_lists, read_sync
+from bot.verify.email import EmailMethod
 from bot.verify.oidc_token import Expected, NotHeld, verified
 from moderation.errors import AnswerableError, Invalid, Refused
 from moderation.events import MessagePosted, Received, StateChanged, Unreadable
@@ -40,7 +45,11 @@ from moderation.roster import covers, next_start, parse_hours
 from storage.entries import draft_of_event
 from storage.export.markup import escaped
 from storage.export.table import table
+from storage.records import timestamp
 from storage.records.canonical import canonical, plain
+from storage.records.cosignature import Cosigner, lines_of
+from storage.records.note import signature_line
+from tests.fakes.tsa import FakeTsa
 from tests.fuzz import events
 from tests.fuzz.vocabulary import IDS, texts
 
@@ -311,6 +320,48 @@ def check_token(pair: Any) -> None:
         raise AssertionError("a token that nobody signed is held")
 
 
+# What other people's servers say.
+
+_NOTE = "example.org/log\n7\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n\n\u2014 example.org/log AAAAAAE=\n"
+_WITNESS = Cosigner("witness.example", bytes(range(32)))
+_REQUEST = timestamp.request(_NOTE)
+
+
+def check_stamp(response: bytes) -> None:
+    """An answer of a time stamping authority is about what was asked, or refused."""
+    try:
+        at = timestamp.check(response, _NOTE, _REQUEST.nonce)
+    except Invalid:
+        return
+    assert hashlib.sha256(_NOTE.encode()).digest() in response
+    assert abs(at) < 2**53
+
+
+def check_cosigned(tail: str) -> None:
+    """Lines that a witness did not sign are none of its lines."""
+    try:
+        found = lines_of(_NOTE + tail, _WITNESS)
+    except Invalid:
+        return
+    assert found == []
+
+
+def check_address(words: str) -> None:
+    """An address can be written to, and is one address, one line, and of a domain that is allowed; or it is refused."""
+    method = EmailMethod(None, "bot@example.org", ("example.org", "*.example.org"), None, CATALOG, None)  # type: ignore[arg-type]
+    try:
+        address = method.address(words)
+    except Refused:
+        return
+    assert re.fullmatch(r"[!-~]{3,254}", address)
+    assert address.count("@") == 1
+    assert address.endswith(("@example.org", ".example.org"))
+    mail = EmailMessage(policy=SMTP)
+    mail["To"] = address
+    assert getaddresses([mail["To"]]) == [("", address)]
+    assert mail.as_bytes().count(b":") == 1 + address.count(":")
+
+
 # Their inputs.
 
 _words = st.lists(texts | st.sampled_from(["1", "#1", "1h", "5x", "9" * 5000, "G-2222", "error", *IDS]), max_size=5)
@@ -399,6 +450,25 @@ _token = st.lists(
     max_size=5,
 ).map(".".join)
 
+_stamped = FakeTsa().respond(_REQUEST.data)
+_stamps = st.one_of(
+    st.binary(max_size=60),
+    st.tuples(st.integers(0, len(_stamped) - 1), st.binary(min_size=1, max_size=4), st.integers(0, 4)).map(
+        lambda cut: _stamped[: cut[0]] + cut[1] + _stamped[cut[0] + cut[2] :]
+    ),
+)
+_blobs = st.binary(max_size=80) | st.binary(min_size=72, max_size=72).map(lambda rest: _WITNESS.key_id + rest)
+_cosigned = st.lists(
+    st.builds(signature_line, st.sampled_from([_WITNESS.name, "other.example"]) | texts, _blobs) | texts, max_size=4
+).map("".join)
+_addresses = st.lists(
+    st.sampled_from(
+        ["ann", "@", "example.org", ".", "EXAMPLE.ORG", "evil.example", "<", ">", ",", '"', "\n", "\r\nBcc: x", "%"]
+    )
+    | texts,
+    max_size=8,
+).map("".join)  # fmt: skip
+
 TARGETS: Mapping[str, Target] = {
     each.name: each
     for each in (
@@ -414,6 +484,9 @@ TARGETS: Mapping[str, Target] = {
         Target("table", st.lists(_part, max_size=3), check_table, events.loaded, events.dumped),
         Target("page", _html, check_page, _text, _bytes),
         Target("words", st.tuples(texts, texts | st.sampled_from(IDS)), check_words, events.loaded, events.dumped),
+        Target("stamp", _stamps, check_stamp, bytes, bytes),
+        Target("cosigned", _cosigned, check_cosigned, _text, _bytes),
+        Target("address", _addresses, check_address, _text, _bytes),
         Target("token", st.tuples(_token, events.anything), check_token, events.loaded, events.dumped),
     )
 }
