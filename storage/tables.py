@@ -40,6 +40,9 @@ rooms = Table(
     Column("successor", String, nullable=False, server_default=""),  # the room that its tombstone names
 )
 
+Index("rooms_by_served", rooms.c.served)
+Index("rooms_by_direct", rooms.c.direct_with)
+
 # Who is in a room, as far as told; `role` is what its levels give.
 members = Table(
     "members",
@@ -169,6 +172,7 @@ Index("cases_by_subject", cases.c.person, cases.c.opened)
 Index("cases_by_state", cases.c.room, cases.c.state, cases.c.due)
 Index("cases_by_card", cases.c.card)
 Index("cases_by_due", cases.c.due)
+Index("cases_by_remind", cases.c.remind)
 Index("cases_about", cases.c.about)
 
 # Who answers for a case: who was on duty when it came, or to whom it was passed on.

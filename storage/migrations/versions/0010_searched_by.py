@@ -1,0 +1,14 @@
+"""what is looked for with each message is found without reading whole tables"""
+
+from alembic import op
+
+revision = "0010"
+down_revision = "0009"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_index("cases_by_remind", "cases", ["remind"], unique=False)
+    op.create_index("rooms_by_served", "rooms", ["served"], unique=False)
+    op.create_index("rooms_by_direct", "rooms", ["direct_with"], unique=False)
