@@ -113,7 +113,7 @@ async def singles(world: World, place: Place, number: int, count: int, ours: lis
             accepted = time.perf_counter()
             [gone] = await world.watcher.until_gone([event])
             into.append((gone - accepted) * 1000)
-            await world.quiet()
+            await world.quiet(*([event] if room == place.ours else []))
 
 
 def _of_singles(name: str, ours: list[float], floor: list[float]) -> Iterator[Figure]:
@@ -154,7 +154,7 @@ async def burst(world: World, place: Place, number: int, each: int, into: Bursts
             into.ours.append(took)
             into.sending.append(accepted - began)
             into.missed += missed
-            await world.quiet()
+            await world.quiet(*events)
             _look(world, number, events, before, into)
 
 

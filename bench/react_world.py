@@ -293,8 +293,12 @@ class World:
         found = self.rows("SELECT condition FROM rooms WHERE room = ?", room)
         return str(found[0][0]) if found else ""
 
-    async def quiet(self) -> None:
-        """Until the bot has nothing left to say."""
+    async def quiet(self, *taken: str) -> None:
+        """Until the bot has nothing left to say, once these events are in its tables: what is to be said of them comes
+        with them, and a redaction before."""
+        marks = ",".join("?" * len(taken))
+        here = f"SELECT count(*) FROM events WHERE event IN ({marks})"
+        await self.until(lambda: self.rows(here, *taken)[0][0] == len(taken))
         await self.until(lambda: not self.rows("SELECT 1 FROM outbox WHERE priority <= ? LIMIT 1", NICETY))
 
     async def until(self, look: Callable[[], object]) -> None:
