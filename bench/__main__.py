@@ -34,6 +34,8 @@ def main() -> None:
         figures += told(module.run(own.parse_args([])))
     missed = [figure.name for figure in figures if figure.met is False]
     print(f"\nmissed: {', '.join(missed) or 'nothing'}")
+    if missed:
+        print("why, and what it would take: docs/performance.md, docs/performance-load.md")
     if options.json:
         write(options.json, figures, where)
 
