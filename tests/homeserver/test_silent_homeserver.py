@@ -129,7 +129,7 @@ async def test_a_room_that_cannot_be_read_for_a_quarter_of_an_hour_goes_on_with_
     (lost,) = [fact for fact in bot.facts(NotSeen) if fact.what == "gap"]
     assert lost.room == room
     there = [event for event in bot.recorded(room) if event in {*said, grave}]
-    assert there == [*said[-3:], grave]  # all that was delivered
+    assert there in ([*said[-3:], grave], [*said[-2:], grave])  # all that was delivered, in one answer or in two
     await bot.until(lambda: not bot.rows("SELECT 1 FROM gaps"), "the room to be level")
     await bot.has(await ann.send_text(room, "thank you"))
 
