@@ -22,6 +22,9 @@ ROOM = "!room:x"
 NOW = 1_800_000_000_000
 
 
+_given: set[str] = set()  # one-time keys that were handed out
+
+
 @dataclass
 class Side:
     """One device with all that `CryptoMachine` is made of."""
@@ -60,9 +63,12 @@ class Side:
         return signing.self_signing.signed(keys, self.user) if signing else keys
 
     async def one_time_key(self) -> dict[str, Any]:
-        """A one-time key, as a homeserver would hand it out."""
+        """A one-time key, as a homeserver would hand it out: to nobody twice."""
         upload = await self.run(lambda db: self.ours.upload(db, self.now))
-        return first_key(upload.body["one_time_keys"])
+        keys = {name: key for name, key in upload.body["one_time_keys"].items() if key["key"] not in _given}
+        found = first_key(keys)
+        _given.add(found["key"])
+        return found
 
     async def learn(self, *others: "Side", signing: PrivateKeys | None = None, gone: Collection["Side"] = ()) -> None:
         """Get the device lists of the others' users: what is not in `others` or is `gone` is not in them."""
