@@ -185,7 +185,9 @@ def _home(name: str, where: str) -> bool:
 def _keys_made(data_dir: Path) -> dict[str, bytes]:
     """The keys that the bot made for itself."""
     log_key, crypto_key = (data_dir / "keys" / name for name in ("log.key", "crypto.key"))
-    return {"log key": log_key.read_bytes().strip().rpartition(b"+")[2], "crypto key": crypto_key.read_bytes().strip()}
+    # PRIVATE+KEY+name+id+base64, which may have a "+" of its own: what stands behind that one is found everywhere.
+    secret = log_key.read_bytes().strip().split(b"+", 4)[4]
+    return {"log key": secret, "crypto key": crypto_key.read_bytes().strip()}
 
 
 def _file(path: Path) -> str:
