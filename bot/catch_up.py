@@ -11,6 +11,7 @@ from dataclasses import replace
 from moderation.events import Json, Received, StateChanged, Unreadable
 from moderation.facts import ActionTaken, Fact, NotRead, RoomEntered
 from moderation.ids import EventId, GroupCode, RoomId, UserId
+from storage import outbox
 from storage.database import Database
 from storage.entries import fact_of_record, raw_of_record, seen_kind
 from storage.project import project, project_events, project_room_state, set_meta
@@ -18,6 +19,7 @@ from storage.records.draft import Record
 from storage.records.journal import Journal
 
 from . import heartbeat
+from .cut_short import CutShort
 from .pipeline import Pipeline
 from .receive import receive
 from .turn import Answer, Turn
@@ -100,17 +102,15 @@ async def catch_up(turn: Turn, pipeline: Pipeline, records: Iterable[Record], ro
             done.update(index for index, _ in present)
         else:
             done.update(await _apply_group(turn, pipeline, record, by_index, rooms))
-    pipeline.cut_short = _cut_short(tail, rooms)
+    if cut := _cut_short(tail, rooms):
+        pipeline.cut_short = CutShort(cut, await outbox.all_waiting(turn.db))
     if tail and tail[-1].at_ms > (await heartbeat.last_noted(turn.db) or 0):
         await heartbeat.note(turn.db, tail[-1].at_ms)  # the bot was there to write it
     return len(tail)
 
 
 def _cut_short(tail: Sequence[Record], rooms: Rooms) -> list[Fact]:
-    """What came of a request, written before the bot was stopped in the middle of writing: its outcome is missing.
-
-    The request will be repeated, and the homeserver knows it; what came of it must not be recorded a second time.
-    """
+    """What came of a request and stands last, without the outcome that belongs to it."""
     found: list[Fact] = []
     for record in reversed(tail):
         fact = fact_of_record(record, rooms.of)

@@ -202,7 +202,7 @@ class Listener:
             return room.state
         async with self._database.read() as db:
             known = await views.known_events(db, [event.event for event in room.state if event.event])
-        found: list[Received] = []
+        told, found = {event.event for event in room.timeline}, list[Received]()
         for event in room.state:
             if event.event in known:
                 continue
@@ -211,7 +211,7 @@ class Listener:
                 now = await self._now(room.room, event.type, event.state_key)
             elif isinstance(event, MembershipChanged):
                 now = await self._now(room.room, event.type, event.user)
-            if now is not None and now.event not in {each.event for each in room.timeline}:
+            if now is not None and now.event not in told:
                 found.append(now)
         return tuple(found)
 

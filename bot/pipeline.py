@@ -55,6 +55,7 @@ from storage.records.journal import Journal
 
 from .above import by_name
 from .clock import Clock
+from .cut_short import CutShort
 from .dossier_tasks import dossier_tasks
 from .judging import Judging
 from .knowledge import Knowledge
@@ -102,7 +103,7 @@ class Pipeline:
         self.taken: Callable[[Sequence[Received]], None] = lambda _events: None  # told once they are recorded
         self.urgent: Callable[[Sequence[outbox.Waiting]], None] = lambda _rows: None  # begun once it is recorded
         self.answered: Callable[[float], Awaitable[None]] = _nobody_asked  # until what is urgent was answered
-        self.cut_short: list[Fact] = []  # recorded before the last stop, without the outcome that belongs to them
+        self.cut_short = CutShort()  # by the last stop
         self._surroundings = Surroundings(knowledge, settings.policy)
         self._journal = journal
         self._database = database
@@ -363,7 +364,7 @@ class Pipeline:
             async with self._turn() as turn:
                 if of_row is not None and not await outbox.waits(turn.db, of_row):
                     return
-                fresh = facts if of_row is None else self._not_cut_short(facts)
+                fresh = facts if of_row is None else self.cut_short.without(facts, of_row)
                 if fresh:
                     answer = Answer(_one_cause(fresh, turn.next_index), tuple(actions))
                     await self.settle(turn, answer, cause=turn.next_index, at_ms=self._clock())
@@ -375,16 +376,6 @@ class Pipeline:
             self._woken_by(turn)
 
         await self._whole(work())
-
-    def _not_cut_short(self, facts: Sequence[Fact]) -> list[Fact]:
-        """Those that do not stand in the journal already, without their outcome."""
-        fresh = []
-        for fact in facts:
-            if fact in self.cut_short:
-                self.cut_short.remove(fact)
-            else:
-                fresh.append(fact)
-        return fresh
 
     async def commit_with(self, make: Callable[[AsyncConnection], AsyncIterator[tuple[Fact, ...]]]) -> int:
         """Like `commit`, for facts that must be made from what is known inside the turn. One group a cause; each is
@@ -549,10 +540,12 @@ class Pipeline:
         await project(fact, turn.db, index, at_ms)
         if isinstance(fact, AccountsLinked | AccountUnlinked | PartsErased):
             self._persons = await linked(turn.db)
-        for old in self.served.learn(fact):  # nothing is recorded there any more
-            await move_waiting(turn.db, old, RoomId(fact.room_id))  # type: ignore[attr-defined]
-            await self.knowledge.begin(turn.db)
+        if isinstance(fact, RoomStateChanged):
+            self.served.changed(fact)
         if isinstance(fact, RoomEntered):
+            for old in self.served.entered(fact):
+                await move_waiting(turn.db, old, RoomId(fact.room_id))
+                await self.knowledge.begin(turn.db)
             self.knowledge.room_changed(RoomId(fact.room_id))
         if isinstance(fact, RecordsRestored):
             self._era = fact.era

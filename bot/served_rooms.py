@@ -47,18 +47,17 @@ class ServedRooms:
             return fact.code
         return self.codes.get(fact.room) if fact.room is not None else None
 
-    def learn(self, fact: Fact) -> list[RoomId]:
-        """What a fact changes. Returns the rooms that were left behind: their group has gone on in another."""
-        if isinstance(fact, RoomEntered):
-            return self._entered(fact)
-        if isinstance(fact, RoomStateChanged) and fact.room is not None:
-            active = fact.condition in ("observing", "protected")
-            (self._recording.add if active else self._recording.discard)(fact.room)
-            if fact.notice:
-                self._notices[fact.room] = EventId(fact.notice)
-        return []
+    def changed(self, fact: RoomStateChanged) -> None:
+        """A room is recorded from now on, or not any more."""
+        if fact.room is None:
+            return
+        active = fact.condition in ("observing", "protected")
+        (self._recording.add if active else self._recording.discard)(fact.room)
+        if fact.notice:
+            self._notices[fact.room] = EventId(fact.notice)
 
-    def _entered(self, fact: RoomEntered) -> list[RoomId]:
+    def entered(self, fact: RoomEntered) -> list[RoomId]:
+        """A room is served. Returns the rooms that its group has left behind for it: nothing is recorded there."""
         room = RoomId(fact.room_id)
         behind = [old for old, code in self.codes.items() if code == fact.code and old != room]
         for old in behind:

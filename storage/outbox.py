@@ -120,6 +120,11 @@ async def waits(db: AsyncConnection, txn: str) -> bool:
     return await db.scalar(_WAITS, {"txn": txn}) is not None
 
 
+async def all_waiting(db: AsyncConnection) -> frozenset[str]:
+    """The transaction ids of all rows that are there."""
+    return frozenset((await db.scalars(select(outbox.c.txn))).all())
+
+
 async def goes_first(db: AsyncConnection, room: str) -> bool:
     """Whether something must be said before anything about this room's power levels is done."""
     rows = await db.execute(select(outbox.c.action).where(outbox.c.room == room))

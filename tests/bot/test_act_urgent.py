@@ -192,7 +192,7 @@ async def test_others_wait_while_answers_come_full_but_not_for_ever(
     await place.pipeline.commit(violation())
     while len(sent.order) < 3 and loop.time() - began < 20:
         sent.actor.crowded()
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.02)  # answers that come full, one after the other
     task.cancel()
     await asyncio.wait({task})
     times = dict(sent.order)

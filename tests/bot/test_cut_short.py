@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bot.catch_up import Rooms, catch_up
+from bot.cut_short import CutShort
 from moderation.actions import Tell
 from moderation.facts import ActionTaken, NoticeGiven
 from moderation.ids import UserId
@@ -49,7 +50,15 @@ async def test_what_was_recorded_of_it_is_not_recorded_again(tmp_path: Path, who
         await place.pipeline.commit((GIVEN, taken(txn)), of_row=txn)
         outcomes = [fact for fact in place.facts() if isinstance(fact, NoticeGiven | ActionTaken)]
         assert outcomes == [GIVEN, taken(txn)]
+        assert place.pipeline.cut_short.facts == []
         # The same word on another occasion is another record.
         txn = await told(place)
         await place.pipeline.commit((GIVEN, taken(txn)), of_row=txn)
         assert [fact for fact in place.facts() if isinstance(fact, NoticeGiven)] == [GIVEN, GIVEN]
+
+
+def test_what_comes_of_a_later_request_is_always_new() -> None:
+    cut = CutShort([GIVEN], frozenset({"then"}))
+    assert cut.without([GIVEN], "later") == [GIVEN]
+    assert cut.without([GIVEN, GIVEN], "then") == [GIVEN]
+    assert cut.without([GIVEN], "then") == [GIVEN]

@@ -1,19 +1,14 @@
 """Whatever time a server claims for an event, it is recorded, judged by when it came, exported and rebuilt."""
 
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from bot.cli.logs_export import CatalogWords
 from bot.receive import receive
 from moderation.facts import CaseOpened, NotSeen, SanctionStarted
-from storage.database import FILE
-from storage.export.export import Request, export
-from storage.export.selection import Selection
 from tests.fuzz.door import Door, defects
-from tests.fuzz.test_door import rebuilt, tables
+from tests.fuzz.test_door import check_whole
 
 MARK = "@mark:example.org"
 YEAR_MS = 365 * 86_400_000
@@ -71,10 +66,4 @@ def test_events_of_all_times_are_taken_as_they_come(door: Door, tmp_path: Path) 
 
     _, logged = defects(all_of_them)
     assert logged == []
-    assert door.problems() == ()
-    assert rebuilt(door, tmp_path) == tables(door.config.data_dir / FILE)
-    out = tmp_path / "all.zip"
-    asked = Request(Selection(everything=True), door.now, "root", "the times")
-    assert export(door.stores.journal.folder, out, asked, CatalogWords("en")).problems == ()
-    with zipfile.ZipFile(out) as file:
-        assert file.read("records.csv").count(b"no ticket") == len(CLAIMED)
+    check_whole(door, [room], tmp_path)

@@ -51,6 +51,15 @@ allow_invites = ["*:localhost"]
 """
 
 # Rules that most stories need: one that decides by itself, one that managers decide, one that costs much.
+MUTE = """
+[[rules]]
+name = "loud"
+kind = "terms"
+class = "serious"
+measure = "mute"
+mute_for = "1h"
+terms = ["geyser"]
+"""
 RULES = """
 [[rules]]
 name = "no-elephants"

@@ -10,19 +10,10 @@ from bot.homeserver import SYNC_FILTER, Homeserver
 from moderation.facts import ActionTaken, CaseDecided, CaseOpened, Held, NotSeen, SanctionEnded, SanctionStarted
 from tests.fakes.bad_line import BadLine
 from tests.fakes.http_stub import Answer
-from tests.homeserver.served import RULES, Theatre, ask, like, told, until
+from tests.homeserver.served import MUTE, RULES, Theatre, ask, like, told, until
 
 REDACT = r"PUT /_matrix/client/v3/rooms/[^/]*/redact/"
 LEVELS = r"PUT /_matrix/client/v3/rooms/[^/]*/state/m.room.power_levels"
-MUTE = """
-[[rules]]
-name = "loud"
-kind = "terms"
-class = "serious"
-measure = "mute"
-mute_for = "1h"
-terms = ["geyser"]
-"""
 
 
 @pytest.fixture(autouse=True)

@@ -4,19 +4,10 @@ import asyncio
 from pathlib import Path
 
 from moderation.facts import CaseDecided, CaseMoved, Held, NotSeen, RoomStateChanged, SanctionEnded
-from tests.homeserver.served import RULES, Theatre, like, told
+from tests.homeserver.served import MUTE, RULES, Theatre, like, told
 from tests.homeserver.test_replay import TABLES, rebuilt
 
 WEEK_MS = 7 * 24 * 3_600_000
-MUTE = """
-[[rules]]
-name = "loud"
-kind = "terms"
-class = "serious"
-measure = "mute"
-mute_for = "1h"
-terms = ["geyser"]
-"""
 FLOOD = """
 [[rules]]
 name = "flood"
