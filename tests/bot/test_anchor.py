@@ -276,7 +276,7 @@ class TestClosing:
             behind=lambda: False,
         )
         task = asyncio.create_task(scheduler.run())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not await place.waiting():
                 clock()
                 await asyncio.sleep(0.01)
