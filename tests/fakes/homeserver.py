@@ -24,6 +24,7 @@ import orjson
 from aiohttp import web
 
 from tests.fakes import homeserver_answers as answers
+from tests.fakes.homeserver_devices import Devices
 from tests.fakes.homeserver_keys import Keys
 from tests.fakes.homeserver_rooms import Json, Refused, World, not_found
 
@@ -75,6 +76,7 @@ class SimulatedHomeserver:
     def __init__(self, *, at_most: int | None = None) -> None:
         self.world = World()
         self.keys = Keys()
+        self.devices = Devices()
         self.at_most = at_most
         self.url = ""
         self.faults: list[Fault] = []
@@ -111,6 +113,7 @@ class SimulatedHomeserver:
         """An account and a device of it: user, token, device."""
         user, token, device = f"@{localpart}:{self.world.server}", "sim_" + secrets.token_hex(8), secrets.token_hex(5)
         self._tokens[token] = (user, device.upper())
+        self.devices.add(user, device.upper())
         return user, token, device.upper()
 
     def hold(self) -> None:
@@ -195,22 +198,27 @@ class SimulatedHomeserver:
 
     async def sync(self, asked: Asked) -> Json:
         """Section "Syncing"; the filter must stand in the request."""
-        since = answers.place_of(asked.query["since"]) if "since" in asked.query else 0
         first = "since" not in asked.query
+        token = asked.query.get("since", answers.token(0))
+        since, told = answers.place_of(token), answers.device_place_of(token)
         if not first:
             self.acknowledged[asked.user] = (since, time.monotonic())
+            self.devices.acknowledged(asked.user, asked.device, told)
             self.tell()
-            since = await self._wait(asked, since)
+            since = await self._wait(asked, since, told)
         upto = self._upto(since, first=first)
         filter = orjson.loads(asked.query.get("filter", "{}"))
         answer = answers.sync(self.world, asked.user, asked.device, since, upto, filter, first=first)
-        return answer | self.keys.of_sync(asked.user, asked.device)
+        events = self.world.order[since:upto]
+        mine, told = self.devices.of_sync(self.world, asked.user, asked.device, told, events, first=first)
+        keys = self.keys.of_sync(asked.user, asked.device)
+        return {"next_batch": answers.token(upto, told), **answer, **mine, **keys}
 
     def _upto(self, since: int, *, first: bool) -> int:
         end = len(self.world.order) if self.held is None else self.held
         return min(end, since + self.at_most) if self.at_most is not None and not first else max(end, since)
 
-    async def _wait(self, asked: Asked, since: int) -> int:
+    async def _wait(self, asked: Asked, since: int, told: int) -> int:
         """Until there is something to tell, or the time is over. From where to tell it: before it is nothing."""
         ends = asyncio.get_running_loop().time() + min(int(asked.query.get("timeout", "0")) / 1000, LONGEST_S)
         place = since
@@ -218,6 +226,8 @@ class SimulatedHomeserver:
             upto = self._upto(place, first=False)
             mine = self.world.rooms_of.get(asked.user, {})
             if any(room.id in mine for room, _ in self.world.order[place:upto]):
+                return place
+            if self.devices.has_news(self.world, asked.user, asked.device, told):
                 return place
             if upto > place:
                 place = upto
@@ -316,6 +326,25 @@ class SimulatedHomeserver:
     def whoami(self, asked: Asked) -> Json:
         return {"user_id": asked.user, "is_guest": False, "device_id": asked.device}
 
+    def upload_keys(self, asked: Asked) -> Json:
+        answer = self.keys.upload(asked.user, asked.device, asked.body)
+        if "device_keys" in asked.body:
+            self.devices.changed(asked.user)
+        return self._told(answer)
+
+    def sign_in(self, asked: Asked) -> Json:
+        self.devices.changed(asked.user)
+        return self._told(self.keys.sign_in(asked.user, asked.body))
+
+    def add_signatures(self, asked: Asked) -> Json:
+        for user in asked.body:
+            self.devices.changed(user)
+        return self._told(self.keys.add_signatures(asked.body))
+
+    def send_to_device(self, asked: Asked) -> Json:
+        _, type, txn = asked.segments
+        return self._told(self.devices.send(asked.user, asked.device, type, txn, asked.body))
+
     def data(self, asked: Asked) -> Json:
         found = self._data.get((asked.user, asked.segments[3]))
         if found is None:
@@ -383,12 +412,12 @@ _WORK: dict[tuple[str, str], Callable[[SimulatedHomeserver, Asked], Any]] = {
     ("PUT", "profile/displayname"): lambda _server, _asked: {},
     ("GET", "versions"): lambda _server, _asked: {"versions": ["v1.11", "v1.12"], "unstable_features": {}},
     ("GET", "capabilities"): lambda _server, _asked: {"capabilities": {"m.room_versions": {"default": "12"}}},
-    ("POST", "keys/upload"): lambda server, asked: server.keys.upload(asked.user, asked.device, asked.body),
+    ("POST", "keys/upload"): _S.upload_keys,
     ("POST", "keys/query"): lambda server, asked: server.keys.query(asked.body),
-    ("POST", "keys/claim"): lambda _server, _asked: {"one_time_keys": {}, "failures": {}},
-    ("POST", "keys/device_signing/upload"): lambda server, asked: server.keys.sign_in(asked.user, asked.body),
-    ("POST", "keys/signatures/upload"): lambda server, asked: server.keys.add_signatures(asked.body),
-    ("PUT", "sendToDevice"): lambda _server, _asked: {},
+    ("POST", "keys/claim"): lambda server, asked: server.keys.claim(asked.body),
+    ("POST", "keys/device_signing/upload"): _S.sign_in,
+    ("POST", "keys/signatures/upload"): _S.add_signatures,
+    ("PUT", "sendToDevice"): _S.send_to_device,
     ("GET", "room_keys/version"): lambda _server, _asked: _no_backup(),
 }
 

@@ -26,22 +26,32 @@ _STRIPPED = (
 )
 
 
-def token(place: int) -> str:
-    """The token of a place."""
-    return f"s{place}"
+def token(place: int, device: int = 0) -> str:
+    """The token of a place; `device`: the place in what is told to devices."""
+    return f"s{place}_{device}" if device else f"s{place}"
 
 
 def place_of(text: str) -> int:
     """The place of a token."""
-    if not (text.startswith("s") and text[1:].isdigit()):
+    return _places(text)[0]
+
+
+def device_place_of(text: str) -> int:
+    """Its place in what is told to devices."""
+    return _places(text)[1]
+
+
+def _places(text: str) -> tuple[int, int]:
+    place, _, device = text[1:].partition("_")
+    if not (text.startswith("s") and place.isdigit() and (device or "0").isdigit()):
         raise Refused(400, "M_UNKNOWN", "Invalid stream token")
-    return int(text[1:])
+    return int(place), int(device or "0")
 
 
 def sync(
     world: World, user: str, device: str, since: int, upto: int, filter: Mapping[str, Any], *, first: bool
 ) -> Json:
-    """One answer of `/sync`, but for what belongs to the device."""
+    """The rooms of one answer of `/sync`."""
     limit = min(int(filter.get("room", {}).get("timeline", {}).get("limit", 10)), LIMIT)
     lazy = bool(filter.get("room", {}).get("state", {}).get("lazy_load_members"))
     rooms: dict[str, Json] = {}
@@ -49,7 +59,7 @@ def sync(
         kind, answer = _room(room, user, device, since, upto, limit, lazy=lazy, first=first)
         if kind:
             rooms.setdefault(kind, {})[room.id] = answer
-    return {"next_batch": token(upto), **({"rooms": rooms} if rooms else {})}
+    return {"rooms": rooms} if rooms else {}
 
 
 def _touched(world: World, user: str, since: int, upto: int, *, first: bool) -> Iterable[Room]:

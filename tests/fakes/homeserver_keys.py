@@ -1,7 +1,8 @@
-"""The keys that the simulated homeserver holds for people's devices: enough for a bot to be content with its own.
+"""The keys that the simulated homeserver holds for people's devices.
 
-Rules kept here: what is uploaded is given again, signatures are added to what they are about; nothing is checked.
-Left to others: messages between devices, which this homeserver does not carry.
+Rules kept here: what is uploaded is given again, a one-time key to one who claims it and to nobody else, a fallback key
+when there is none left; signatures are added to what they are about; nothing is checked.
+Left to others: messages between devices, and who is told of a change (`homeserver_devices.py`).
 
 Specification: Matrix client-server API v1.19, "Key management API", "Cross-signing".
 """
@@ -9,7 +10,8 @@ Specification: Matrix client-server API v1.19, "Key management API", "Cross-sign
 from collections.abc import Mapping
 from typing import Any
 
-Json = dict[str, Any]
+from tests.fakes.homeserver_rooms import Json, Refused
+
 _CROSS = ("master_key", "self_signing_key", "user_signing_key")
 
 
@@ -19,24 +21,51 @@ class Keys:
     def __init__(self) -> None:
         self._devices: dict[str, dict[str, Json]] = {}
         self._cross: dict[str, dict[str, Json]] = {}
-        self._counts: dict[tuple[str, str], dict[str, int]] = {}
+        self._one_time: dict[tuple[str, str], dict[str, Json]] = {}
+        self._fallback: dict[tuple[str, str], dict[str, Json]] = {}
+        self._used: set[tuple[str, str]] = set()  # whose fallback key was given to somebody
 
     def upload(self, user: str, device: str, body: Mapping[str, Any]) -> Json:
         """Section "POST /keys/upload"."""
         if keys := body.get("device_keys"):
             self._devices.setdefault(user, {})[device] = dict(keys)
-        counts = self._counts.setdefault((user, device), {"signed_curve25519": 0})
-        for name in body.get("one_time_keys", {}):
-            algorithm = name.partition(":")[0]
-            counts[algorithm] = counts.get(algorithm, 0) + 1
-        return {"one_time_key_counts": dict(counts)}
+        there = self._one_time.setdefault((user, device), {})
+        for name, key in body.get("one_time_keys", {}).items():
+            if there.setdefault(name, key) != key:
+                raise Refused(400, "M_INVALID_PARAM", f"One time key {name} already exists.")
+        if fallback := body.get("fallback_keys"):
+            self._fallback[user, device] = dict(fallback)
+            self._used.discard((user, device))
+        return {"one_time_key_counts": self._counts(user, device)}
+
+    def _counts(self, user: str, device: str) -> dict[str, int]:
+        names = [name.partition(":")[0] for name in self._one_time.get((user, device), {})]
+        return {"signed_curve25519": 0} | {name: names.count(name) for name in names}
+
+    def claim(self, body: Mapping[str, Any]) -> Json:
+        """Section "POST /keys/claim"."""
+        found: Json = {}
+        for user, devices in body["one_time_keys"].items():
+            for device, algorithm in devices.items():
+                if key := self._claimed(user, device, algorithm):
+                    found.setdefault(user, {})[device] = key
+        return {"one_time_keys": found, "failures": {}}
+
+    def _claimed(self, user: str, device: str, algorithm: str) -> Json:
+        keys = self._one_time.get((user, device), {})
+        if name := next((name for name in keys if name.startswith(f"{algorithm}:")), None):
+            return {name: keys.pop(name)}
+        fallback = self._fallback.get((user, device), {})
+        if fallback:
+            self._used.add((user, device))
+        return dict(fallback)
 
     def of_sync(self, user: str, device: str) -> Json:
         """The parts of `/sync` that tell a device how its keys stand."""
-        counts = self._counts.get((user, device), {"signed_curve25519": 0})
+        unused = (user, device) in self._fallback and (user, device) not in self._used
         return {
-            "device_one_time_keys_count": dict(counts),
-            "device_unused_fallback_key_types": ["signed_curve25519"] if (user, device) in self._counts else [],
+            "device_one_time_keys_count": self._counts(user, device),
+            "device_unused_fallback_key_types": ["signed_curve25519"] if unused else [],
         }
 
     def query(self, body: Mapping[str, Any]) -> Json:

@@ -6,10 +6,12 @@ appeals and is heard. Everybody acts as soon as they see what they wait for, how
 
 Rules kept here: people act once; a bot that died is started again, without the fault; what is compared is what people
 see on the homeserver, the records and the tables, each under names that are the same in every run.
+Left to others: how something is said and read, in the clear or encrypted (`people.py`).
 """
 
 import asyncio
 import copy
+import inspect
 import json
 import os
 import re
@@ -31,11 +33,11 @@ from storage.records.reader import Log
 from storage.records.verify import verify
 from tests.fakes.homeserver import SimulatedHomeserver
 from tests.fakes.homeserver_rooms import Room, World, seed
+from tests.faults.people import NAMES, People, SealedPeople, again
 
 ROOT = Path(__file__).parents[2]
 ALL = os.environ.get("FAULTS") == "all"  # `make faults`
 WITHIN_S = 60.0
-NAMES = ("owner", "manager", "ann", "ben", "cat")
 CONFIG = """
 [homeserver]
 url = "{url}"
@@ -66,6 +68,14 @@ patterns = ["forbidden \\\\d+"]
 KINDS = frozenset({"case", "decision", "appeal", "sanction", "credit", "statement", "task"})
 OTHERWISE = frozenset({"on", "start", "undoes", "due", "until", "event", "room", "txn", "made", "statement"})
 _IDS = re.compile(r"[!$][A-Za-z0-9_-]{20,}")
+# What people say while the bot is away: who, and what.
+MEANWHILE = (
+    ("ann", "a purple elephant"),
+    *(("cat", f"tea {n}") for n in range(70)),
+    ("ben", "a geyser"),
+    ("owner", "forbidden 7"),
+    *(("cat", f"cake {n}") for n in range(70)),
+)
 
 
 class Zygote:
@@ -133,6 +143,14 @@ class Start:
     session: tuple[str, str, str]
     room: str
     desk: str
+    accounts: dict[str, tuple[str, str, str]]
+    tokens: dict[str, str]  # up to where each person's device has heard; none where nothing is encrypted
+    meanwhile: list[tuple[str, str, dict[str, Any]]]  # `MEANWHILE`: who, type and content
+
+    @property
+    def people(self) -> Path:
+        """Where people's devices keep their keys."""
+        return self.folder / "people"
 
 
 @dataclass
@@ -153,13 +171,18 @@ class Seen:
     said: str = ""  # on stderr
 
 
-async def scene(folder: Path, zygote: Zygote) -> Start:
+async def scene(folder: Path, zygote: Zygote, *, encrypted: bool = False) -> Start:
     """A room that the bot protects, and its desk with everybody in it."""
     async with SimulatedHomeserver() as server:
         session = server.account("bot")
         bot, world = session[0], server.world
-        users = {name: f"@{name}:{world.server}" for name in NAMES}
+        accounts = {name: server.account(name) for name in NAMES}
+        people = await SealedPeople.open(server, folder / "people", accounts, {}) if encrypted else People(server)
+        await people.listen()
+        users = people.users
         room = world.create(users["owner"], {"name": "Teahouse", "room_version": "10"})
+        if encrypted:
+            world.add(room, users["owner"], "m.room.encryption", {"algorithm": "m.megolm.v1.aes-sha2"}, "")
         seed(world, room, [users[name] for name in NAMES[1:]])
         levels = dict(room.content("m.room.power_levels") or {})
         levels["users"] = {**levels["users"], users["manager"]: 50, bot: 100}
@@ -176,7 +199,11 @@ async def scene(folder: Path, zygote: Zygote) -> Start:
         server.tell()
         await running.until(running.is_idle, "the bot to have said everything")
         await running.stop()
-    return Start(folder, server, session, room.id, desk)
+        await people.listen()
+        meanwhile = [(name, *await people.sealed(name, room, body)) for name, body in MEANWHILE]
+        tokens = people.tokens if isinstance(people, SealedPeople) else {}
+        await people.close()
+    return Start(folder, server, session, room.id, desk, accounts, tokens, meanwhile)
 
 
 class Running:
@@ -273,7 +300,7 @@ class Running:
         """What `look` finds, once it finds something. A bot that died meanwhile is started again."""
         loop = asyncio.get_running_loop()
         ends = loop.time() + within_s
-        while not (found := look()):
+        while not (found := await _what(look)):
             if self.is_dead():
                 await self.wait()
                 self.died_at()
@@ -298,7 +325,8 @@ async def story(start: Start, folder: Path, zygote: Zygote, fault: Fault, place:
     place = place or Place(folder / "data")
     shutil.copytree(start.folder / "data", place.data, dirs_exist_ok=True)
     async with _again(start.server) as server:
-        play = Play(start, Running(folder, server, start.session, zygote, place))
+        people = await again(server, start.people, folder / "people", start.accounts, start.tokens)
+        play = Play(start, Running(folder, server, start.session, zygote, place), people)
         place.begins()
         play.before()
         await play.running.start(**fault.order())
@@ -314,6 +342,8 @@ async def story(start: Start, folder: Path, zygote: Zygote, fault: Fault, place:
             await play.until_over()
             await play.running.stop()
         assert play.running.exits[-1] == 0, _text(folder / "stderr")
+        await people.listen()
+        await people.close()
         return play.seen()
 
 
@@ -326,7 +356,7 @@ async def _later(running: Running, after_s: float) -> None:
 def _again(server: SimulatedHomeserver) -> SimulatedHomeserver:
     """Another homeserver at which everything stands as at this one."""
     other = SimulatedHomeserver()
-    for name in ("world", "keys", "_tokens", "_done", "_data"):
+    for name in ("world", "keys", "devices", "_tokens", "_done", "_data"):
         setattr(other, name, copy.deepcopy(getattr(server, name)))
     return other
 
@@ -334,11 +364,13 @@ def _again(server: SimulatedHomeserver) -> SimulatedHomeserver:
 class Play:
     """What people do."""
 
-    def __init__(self, start: Start, running: Running) -> None:
+    def __init__(self, start: Start, running: Running, people: People) -> None:
         self.running = running
+        self.people = people
+        self._meanwhile = start.meanwhile
         self.world: World = running.server.world
         self.room, self.desk = self.world.rooms[start.room], self.world.rooms[start.desk]
-        self.users = {name: f"@{name}:{self.world.server}" for name in NAMES}
+        self.users = people.users
         self.bot = start.session[0]
         self._done: set[str] = set()
         self._said: dict[str, str] = {}  # what the events of people are called
@@ -346,30 +378,29 @@ class Play:
 
     def before(self) -> None:
         """What happened while the bot was away."""
-        self._say("ann", "a purple elephant")
-        for n in range(70):
-            self._say("cat", f"tea {n}")
-        self._say("ben", "a geyser")
-        self._say("owner", "forbidden 7")
-        for n in range(70):
-            self._say("cat", f"cake {n}")
+        for (name, type, content), (_, body) in zip(self._meanwhile, MEANWHILE, strict=True):
+            self._send(self.room, name, type, content, f"{name}: {body}")
+        self.people.skip()
 
-    def _say(self, name: str, body: str, room: Room | None = None) -> None:
-        content = {"msgtype": "m.text", "body": body}
-        event = self.world.send(room or self.room, self.users[name], "m.room.message", content)
-        self._said[event.id] = f"{name}: {body}"
+    async def _say(self, name: str, body: str, room: Room) -> None:
+        self._send(room, name, *await self.people.sealed(name, room, body), f"{name}: {body}")
+
+    def _send(self, room: Room, name: str, type: str, content: dict[str, Any], called: str) -> None:
+        event = self.world.send(room, self.users[name], type, content)
+        self._said[event.id] = called
         self.running.server.tell()
 
     async def until_over(self) -> None:
         """Everybody acts until there is nothing left to do."""
         await self.running.until(self._is_over, "the end of the story")
 
-    def _is_over(self) -> bool:
+    async def _is_over(self) -> bool:
+        await self.people.listen()
         for room in list(self.world.rooms.values()):
             if room.creator == self.bot:
                 self._accept(room)
-        self._appeal()
-        self._decide()
+        await self._appeal()
+        await self._decide()
         states = self.running.rows("SELECT n, state FROM cases ORDER BY n")
         return states == [(1, "reversed"), (2, "decided"), (3, "decided")] and self.running.is_idle()
 
@@ -379,24 +410,25 @@ class Play:
                 self.world.join(room.id, user)
                 self.running.server.tell()
 
-    def _appeal(self) -> None:
+    async def _appeal(self) -> None:
         for room in list(self.world.rooms.values()):
             mine = room.creator == self.bot and room.membership(self.users["ann"]) == "join"
             if mine and self._hears(room, "!appeal") and self._once("appeal"):
-                self._say("ann", "!appeal 1 I meant the plush one", room)
+                await self._say("ann", "!appeal 1 I meant the plush one", room)
 
-    def _decide(self) -> None:
-        card = next((e for e in self.desk.events if _body(e.raw).startswith("Case 3 ")), None)
+    async def _decide(self) -> None:
+        card = next((e for e in self.desk.events if self._body(e.raw).startswith("Case 3 ")), None)
         if card is not None and self._once("uphold"):
             relation = {"rel_type": "m.annotation", "event_id": card.id, "key": "✅"}
-            event = self.world.send(self.desk, self.users["manager"], "m.reaction", {"m.relates_to": relation})
-            self._said[event.id] = "manager: upholds"
-            self.running.server.tell()
+            self._send(self.desk, "manager", "m.reaction", {"m.relates_to": relation}, "manager: upholds")
         if self.running.rows("SELECT 1 FROM cases WHERE n = 1 AND state = 'appealed'") and self._once("heard"):
-            self._say("manager", "!dismiss 1 so it was", self.desk)
+            await self._say("manager", "!dismiss 1 so it was", self.desk)
 
     def _hears(self, room: Room, words: str) -> bool:
-        return any(e.raw["sender"] == self.bot and words in _body(e.raw) for e in room.events)
+        return any(e.raw["sender"] == self.bot and words in self._body(e.raw) for e in room.events)
+
+    def _body(self, raw: Mapping[str, Any]) -> str:
+        return str(self.people.clear(dict(raw))["content"].get("body", ""))
 
     def _once(self, what: str) -> bool:
         if what in self._done:
@@ -466,8 +498,14 @@ class Play:
             if raw["sender"] != self.bot:
                 continue
             target = raw.get("redacts") or (raw["content"].get("m.relates_to") or {}).get("event_id", "")
-            body = re.sub(r"\d+", "#", _body(raw)) or str(raw["content"].get("m.relates_to", {}).get("key", ""))
-            what = [labels[room.id], raw["type"], raw.get("state_key", "-"), self._said.get(target, ""), body]
+            body = re.sub(r"\d+", "#", self._body(raw)) or str(raw["content"].get("m.relates_to", {}).get("key", ""))
+            what = [
+                labels[room.id],
+                self.people.clear(raw)["type"],
+                raw.get("state_key", "-"),
+                self._said.get(target, ""),
+                body,
+            ]
             found.append(self._named(" | ".join(what)))
         return Counter(found)
 
@@ -497,8 +535,10 @@ def _first(rows: list[tuple[Any, ...]]) -> Any:
     return rows[0][0] if rows else None
 
 
-def _body(raw: Mapping[str, Any]) -> str:
-    return str(raw["content"].get("body", ""))
+async def _what(look: Callable[[], Any]) -> Any:
+    """What it finds, whether or not that takes a while."""
+    found = look()
+    return await found if inspect.isawaitable(found) else found
 
 
 def _text(path: Path) -> str:

@@ -45,10 +45,13 @@ def faults(steps: Sequence[str], chance: random.Random) -> list[Fault]:
 
 
 @pytest.mark.timeout(0 if ALL else 110)
-async def test_killed_at_any_step_the_bot_loses_nothing_and_does_nothing_twice(tmp_path: Path) -> None:
+@pytest.mark.parametrize("encrypted", [False, True], ids=["clear", "encrypted"])
+async def test_killed_at_any_step_the_bot_loses_nothing_and_does_nothing_twice(tmp_path: Path, encrypted: bool) -> None:
     chance = random.Random(SEED)
     async with zygotes(AT_ONCE) as makers:
-        start = await scene(tmp_path / "scene", makers[0])
+        start = await scene(tmp_path / "scene", makers[0], encrypted=encrypted)
+        said = {event.raw["type"] for _, event in start.server.world.order}
+        assert ("m.room.encrypted" in said, "m.room.message" in said) == (encrypted, not encrypted)
         peace = await story(start, tmp_path / "peace", makers[0], Fault())
         assert different(peace, peace) == {}
         steps = (tmp_path / "peace" / "steps").read_text().splitlines()

@@ -51,6 +51,7 @@ def beset(steps: Steps) -> None:
     """Count the steps of this process from now on."""
     from sqlalchemy.engine.default import DefaultDialect
 
+    from bot.crypto.store import Store
     from bot.homeserver_wire import Wire
     from storage.records import disk
 
@@ -82,6 +83,26 @@ def beset(steps: Steps) -> None:
         steps.step(f"answer {ask}")
         return answer
 
+    transaction = Store._transaction
+
+    def _transaction(self: Any, work: Callable[[Any], Any]) -> Any:
+        """Keys are committed by SQLite itself; what only reads is no step."""
+        wrote = False
+
+        def to_its_end(db: Any) -> Any:
+            nonlocal wrote
+            before = db.total_changes
+            result = work(db)
+            if wrote := db.total_changes != before:
+                steps.step("commit keys")
+            return result
+
+        result = transaction(self, to_its_end)
+        if wrote:
+            steps.step("committed keys")
+        return result
+
+    Store._transaction = _transaction  # type: ignore[method-assign]
     DefaultDialect.do_commit = do_commit  # type: ignore[method-assign]
     Wire._exchange = _exchange  # type: ignore[method-assign, assignment]
 

@@ -1,0 +1,120 @@
+"""The people of the story: how they say something, and what they can read of what is said to them.
+
+Rules kept here: where the room is encrypted each of them has one device, with a `CryptoMachine` of its own, which reads
+what the bot says by the keys that the bot gave it; a device whose store is copied goes on from the same place in every
+story.
+Left to others: what they say, and when (`play.py`).
+"""
+
+import asyncio
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bot.crypto.outbound import RoomEncryption
+from bot.crypto.room_keys import Decrypted
+from bot.homeserver import Homeserver, Session
+from moderation.ids import UserId
+from tests.fakes import homeserver_answers as answers
+from tests.fakes.homeserver import SimulatedHomeserver
+from tests.fakes.homeserver_rooms import Room
+from tests.homeserver.crypto_people import EncryptedBot
+
+NAMES = ("owner", "manager", "ann", "ben", "cat")
+MESSAGE = "m.room.message"
+Json = dict[str, Any]
+
+
+class People:
+    """Everybody, in rooms that are not encrypted."""
+
+    def __init__(self, server: SimulatedHomeserver) -> None:
+        self.server = server
+        self.users = {name: f"@{name}:{server.world.server}" for name in NAMES}
+
+    async def sealed(self, _name: str, _room: Room, body: str) -> tuple[str, Json]:
+        """The type and content of an event by which somebody says something."""
+        return MESSAGE, {"msgtype": "m.text", "body": body}
+
+    async def listen(self) -> None:
+        """Take in what has been said."""
+
+    def skip(self) -> None:
+        """Take in nothing of what was said so far."""
+
+    def clear(self, raw: Json) -> Json:
+        """An event as whoever may read it sees it."""
+        return raw
+
+    async def close(self) -> None:
+        """They go."""
+
+
+class SealedPeople(People):
+    """Everybody, each with a device. Make them with `open`."""
+
+    def __init__(self, server: SimulatedHomeserver, members: Mapping[str, EncryptedBot]) -> None:
+        super().__init__(server)
+        self._members = dict(members)
+        self._heard = (-1, -1)
+
+    @classmethod
+    async def open(
+        cls,
+        server: SimulatedHomeserver,
+        folder: Path,
+        accounts: Mapping[str, tuple[str, str, str]],
+        tokens: Mapping[str, str],
+    ) -> "SealedPeople":
+        """Each with the store in `folder`, or a new one, going on from their token."""
+        members = {}
+        for name, (user, token, device) in accounts.items():
+            homeserver = Homeserver(Session(server.url, UserId(user), device, token))
+            members[name] = await EncryptedBot.open(homeserver, folder / name)
+            members[name].token = tokens.get(name)
+        return cls(server, members)
+
+    @property
+    def tokens(self) -> dict[str, str]:
+        """Up to where each has heard."""
+        return {name: member.token for name, member in self._members.items() if member.token is not None}
+
+    async def sealed(self, name: str, room: Room, body: str) -> tuple[str, Json]:
+        type, content = await super().sealed(name, room, body)
+        return await self._members[name].machine.encrypt(room.id, type, content, room.joined(), RoomEncryption())
+
+    async def listen(self) -> None:
+        there = (len(self.server.world.order), self.server.devices.count)
+        if there != self._heard:
+            self._heard = there
+            await asyncio.gather(*(member.hear() for member in self._members.values()))
+
+    def skip(self) -> None:
+        for member in self._members.values():
+            told = answers.device_place_of(member.token or answers.token(0))
+            member.token = answers.token(len(self.server.world.order), told)
+
+    def clear(self, raw: Json) -> Json:
+        found = (member.heard.get(raw["event_id"]) for member in self._members.values())
+        opened = next((each for each in found if isinstance(each, Decrypted)), None)
+        return raw if opened is None else opened.event
+
+    async def close(self) -> None:
+        for member in self._members.values():
+            await member.close()
+            await member.homeserver.close()
+
+
+async def again(
+    server: SimulatedHomeserver,
+    scene: Path,
+    folder: Path,
+    accounts: Mapping[str, tuple[str, str, str]],
+    tokens: Mapping[str, str],
+) -> People:
+    """The people of a scene once more, with their devices as these were, kept in `folder`."""
+    if not tokens:
+        return People(server)
+    await asyncio.to_thread(shutil.copytree, scene, folder)
+    return await SealedPeople.open(server, folder, accounts, tokens)
