@@ -81,6 +81,7 @@ from .homeserver_login import Session
 from .homeserver_sealed import SealedHomeserver
 from .identity_key import Given, given_key
 from .joining import Joiner
+from .keys_age import KeysAge
 from .keys_watch import KeysWatch
 from .knowledge import Knowledge
 from .listen import Listener
@@ -148,7 +149,10 @@ async def serve(
         pipeline = await _caught_up(config, session.user, stores, clock, wake)
         await _forget_again(stores)
         await pipeline.commit(await _start_facts(config.policy, stores))
-        await _run(config, homeserver, stores, pipeline, clock, wake, stop, manager)
+        keys_age = KeysAge(machine, stores.database, pipeline)
+        homeserver.lost = not await keys_age.grow()
+        await _run(config, homeserver, stores, pipeline, clock, wake, stop, manager, keys_age)
+        await keys_age.grow()
         await pipeline.commit((BotStopped(),))
 
 
@@ -281,6 +285,7 @@ async def _run(
     wake: Wake,
     stop: asyncio.Event,
     manager: ServiceManager,
+    keys_age: KeysAge,
 ) -> None:
     texts = Catalog.load().with_prefix(config.bot.prefix).with_zone(config.bot.timezone)
     speech = Speech(texts, config.policy, config.bot.language)
@@ -373,6 +378,7 @@ async def _run(
         stop,
         listener.run(),
         encryption.run(),
+        keys_age.run(),
         read_gaps(),
         after_first_sync(tell_ready),
         after_first_sync(actor.run),

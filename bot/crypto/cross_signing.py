@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from ..homeserver_errors import Rejected
-from . import devices
+from . import age, devices
 from .encoding import Object, object_of
 from .errors import NeedsPassword, NotOurs, NotTrusted, StoreLost, WrongKey
 from .machine import CryptoMachine
@@ -33,7 +33,7 @@ class State(StrEnum):
     UNSIGNED = "unsigned"  # our keys are there, our device is not signed by them
     LOCKED = "locked"  # there are keys, and we do not have them: the recovery key is needed, or a reset
     REPLACED = "replaced"  # somebody has put other keys in the place of ours
-    LOST = "lost"  # the homeserver knows this device by other keys: the store is lost, log in as a new device
+    LOST = "lost"  # the homeserver knows this device by other keys, or the store is an old copy: log in as a new device
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,7 @@ class _There:
     self_signing: str
     device: str
     device_signed: bool
+    of_no_use: bool
     ours: PrivateKeys | None = field(repr=False)
 
 
@@ -121,6 +122,7 @@ class CrossSigning:
             devices.person(db, self._machine.user).self_signing,
             meta(db, "own_at_server") or devices.OWN_ABSENT,
             meta(db, "own_signed") == "1",
+            age.is_of_no_use(db),
             self._load(db),
         )
 
@@ -230,7 +232,7 @@ class CrossSigning:
 
 
 def _state(there: _There) -> State:
-    if there.device == devices.OWN_OTHER:
+    if there.of_no_use:
         return State.LOST
     if not there.master:
         return State.ABSENT

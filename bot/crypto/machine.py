@@ -25,7 +25,7 @@ from typing import Any
 from ..clock import Clock, wall_clock
 from ..homeserver_errors import Answered, LoggedOut, Rejected
 from ..homeserver_wire import Wire
-from . import devices, outbound, waiting
+from . import age, devices, outbound, waiting
 from .account import Identity, OurDevice, first_key
 from .devices import Device, Person
 from .encoding import Malformed, Object, object_of
@@ -295,9 +295,9 @@ class CryptoMachine:
 
     async def _upload(self) -> None:
         """Upload the keys that the homeserver lacks; ours come first, since without them nobody can know us."""
+        if await self.store.run(age.is_of_no_use):
+            raise StoreLost(f"the keys of the device {self.device} are not here any more: log in as a new device")
         published, there = await self.store.run(lambda db: (self.ours.is_published(db), meta(db, "own_at_server")))
-        if there == devices.OWN_OTHER:
-            raise StoreLost(f"the homeserver knows other keys for the device {self.device}: log in as a new device")
         if published and there == devices.OWN_ABSENT:
             await self.store.run(self.ours.unpublished)
         upload = await self.store.run(lambda db: self.ours.upload(db, self.clock()))

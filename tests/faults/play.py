@@ -324,7 +324,7 @@ async def story(start: Start, folder: Path, zygote: Zygote, fault: Fault, place:
     """The story, with what befalls the bot in it."""
     place = place or Place(folder / "data")
     shutil.copytree(start.folder / "data", place.data, dirs_exist_ok=True)
-    async with _again(start.server) as server:
+    async with again_at(start.server) as server:
         people = await again(server, start.people, folder / "people", start.accounts, start.tokens)
         play = Play(start, Running(folder, server, start.session, zygote, place), people)
         place.begins()
@@ -353,7 +353,7 @@ async def _later(running: Running, after_s: float) -> None:
         await running.kill()
 
 
-def _again(server: SimulatedHomeserver) -> SimulatedHomeserver:
+def again_at(server: SimulatedHomeserver) -> SimulatedHomeserver:
     """Another homeserver at which everything stands as at this one."""
     other = SimulatedHomeserver()
     for name in ("world", "keys", "devices", "_tokens", "_done", "_data"):

@@ -1,0 +1,58 @@
+"""Somebody puts an old copy of `data/crypto` back: the bot takes its device for lost, and says nothing with it."""
+
+import json
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.people import again
+from tests.faults.play import Play, Running, Start, Zygote, again_at, scene
+
+
+@pytest.fixture
+async def zygote() -> AsyncIterator[Zygote]:
+    zygote = await Zygote.start()
+    yield zygote
+    await zygote.stop()
+
+
+def logged(running: Running, event: str) -> int:
+    """How often the bot has logged this."""
+    lines = (running.folder / "stderr").read_text().splitlines()
+    return sum(json.loads(line)["event"] == event for line in lines if line.startswith("{"))
+
+
+def said(start: Start, running: Running) -> int:
+    """How many events the bot has encrypted."""
+    order = running.server.world.order
+    return sum(e.raw["type"] == "m.room.encrypted" and e.raw["sender"] == start.session[0] for _, e in order)
+
+
+async def test_old_keys_that_are_put_back_are_not_used(tmp_path: Path, zygote: Zygote) -> None:
+    start = await scene(tmp_path / "scene", zygote, encrypted=True)
+    async with again_at(start.server) as server:
+        folder = tmp_path / "story"
+        shutil.copytree(start.folder / "data", folder / "data")
+        people = await again(server, start.people, folder / "people", start.accounts, start.tokens)
+        running = Running(folder, server, start.session, zygote)
+        play = Play(start, running, people)
+        await running.start()
+        await running.stop()
+        assert logged(running, "keys_old") == 0
+
+        shutil.rmtree(folder / "data" / "crypto")
+        shutil.copytree(start.folder / "data" / "crypto", folder / "data" / "crypto")
+        before, uploads = said(start, running), server.counts["keys/upload"]
+        play.before()
+        await running.start()
+        judged = "SELECT count(*) FROM cases"
+        await running.until(lambda: running.rows(judged)[0][0] >= 2, "what can be read to be judged")
+        await running.until(lambda: logged(running, "keys_lost"), "the word in the log")
+        await running.stop()
+        assert logged(running, "keys_old") >= 1
+        assert (said(start, running), server.counts["keys/upload"]) == (before, uploads)
+        waiting = running.rows("SELECT count(*) FROM outbox")[0][0]
+        assert waiting > 0  # until there is another device
+        await people.close()
