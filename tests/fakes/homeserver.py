@@ -212,7 +212,7 @@ class SimulatedHomeserver:
         events = self.world.order[since:upto]
         mine, told = self.devices.of_sync(self.world, asked.user, asked.device, told, events, first=first)
         keys = self.keys.of_sync(asked.user, asked.device)
-        return {"next_batch": answers.token(upto, told), **answer, **mine, **keys}
+        return {**answer, **mine, **keys, "next_batch": answers.token(upto, told)}
 
     def _upto(self, since: int, *, first: bool) -> int:
         end = len(self.world.order) if self.held is None else self.held

@@ -51,7 +51,7 @@ def _places(text: str) -> tuple[int, int]:
 def sync(
     world: World, user: str, device: str, since: int, upto: int, filter: Mapping[str, Any], *, first: bool
 ) -> Json:
-    """The rooms of one answer of `/sync`."""
+    """One answer of `/sync`, but for what belongs to the device."""
     limit = min(int(filter.get("room", {}).get("timeline", {}).get("limit", 10)), LIMIT)
     lazy = bool(filter.get("room", {}).get("state", {}).get("lazy_load_members"))
     rooms: dict[str, Json] = {}
@@ -59,7 +59,7 @@ def sync(
         kind, answer = _room(room, user, device, since, upto, limit, lazy=lazy, first=first)
         if kind:
             rooms.setdefault(kind, {})[room.id] = answer
-    return {"rooms": rooms} if rooms else {}
+    return {"next_batch": token(upto), **({"rooms": rooms} if rooms else {})}
 
 
 def _touched(world: World, user: str, since: int, upto: int, *, first: bool) -> Iterable[Room]:

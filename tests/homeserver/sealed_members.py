@@ -107,11 +107,13 @@ class CheapDevices:
 
     def __init__(self, cast: CryptoStage) -> None:
         self._cast = cast
-        self.sessions: list[Session] = []
+        self.sessions: list[Session] = []  # person by person, the two of each in a row
 
     async def make(self, people: int) -> list[str]:
         """So many people; their user ids."""
-        return list(await asyncio.gather(*(self._person() for _ in range(people))))
+        made = await asyncio.gather(*(self._person() for _ in range(people)))
+        self.sessions = [session for sessions in made for session in sessions]
+        return [str(first.user) for first, _ in made]
 
     async def join(self, room: str) -> None:
         """Let the first device of each join."""
@@ -121,15 +123,14 @@ class CheapDevices:
         """A device that listens from now on."""
         return await self._cast.device(self._cast.stage.port(session))
 
-    async def _person(self) -> str:
+    async def _person(self) -> tuple[Session, Session]:
         stage = self._cast.stage
         account = await stage.synapse.register(unique("many"), PASSWORD)
         first = Session(stage.synapse.url, *account)
         second = await log_in_with_password(stage.synapse.url, account.user, PASSWORD, "another")
         for session in (first, second):
             await self._publish(session)
-        self.sessions += [first, second]
-        return str(account.user)
+        return first, second
 
     async def _publish(self, session: Session) -> None:
         port = self._cast.stage.port(session)

@@ -96,7 +96,6 @@ async def test_another_device_is_signed_with_the_recovery_key(encrypted_stage: E
 async def test_two_verify_each_other_in_a_room(encrypted_stage: EncryptedStage) -> None:
     ann, ben = await encrypted_stage.people("ann", "ben")
     room = await encrypted_stage.room(ann, ben)
-    await encrypted_stage.acquaint(ann, ben)
     mine = await ann.request_verification(ben.user, room=room)
     theirs = await ben.wait_verification(ann.user)
     await _compare(mine, theirs)
@@ -109,7 +108,6 @@ async def test_two_verify_each_other_in_a_room(encrypted_stage: EncryptedStage) 
 async def test_two_verify_each_other_from_device_to_device_and_may_break_off(encrypted_stage: EncryptedStage) -> None:
     ann, ben = await encrypted_stage.people("ann", "ben")
     await encrypted_stage.room(ann, ben)
-    await encrypted_stage.acquaint(ann, ben)
     mine = await ann.request_verification(ben.user, device=ben.device)
     theirs = await ben.wait_verification(ann.user)
     await theirs.accept()
