@@ -25,9 +25,11 @@ except ImportError:  # no wheel for this Python or machine, or not asked for
 
 if atheris is not None:
     with atheris.instrument_imports(include=["bot", "moderation", "storage"], enable_loader_override=False):
-        from tests.fuzz.targets import TARGETS, Target
+        from tests.fuzz.target import Target
+        from tests.fuzz.targets import TARGETS
 else:
-    from tests.fuzz.targets import TARGETS, Target
+    from tests.fuzz.target import Target
+    from tests.fuzz.targets import TARGETS
 
 ROUND = 400  # inputs at random between two looks at the clock
 AT_MOST_BYTES = 4096  # what hypothesis makes an input from

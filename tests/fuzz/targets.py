@@ -1,11 +1,11 @@
-"""What is fuzzed, and what must hold whatever comes in: a target is inputs, a check, and how an input is written.
+"""What is fuzzed, and what must hold whatever comes in.
 
 The same targets run in three ways: the corpus and a fixed number of inputs in `make test` (`test_targets.py`); at
 random, or steered by coverage, for as long as one likes in `make fuzz` (`run.py`, `guided.py`). An input that once
 failed goes into `corpus/<target>/`, as it is written here, and is tried for ever.
 
-Left to others: what needs a disk (`test_door.py`), a homeserver (`tests/homeserver/test_hostile_events.py`), bounds on
-time (`test_time_is_bounded.py`).
+Left to others: keys and what devices tell each other (`keys.py`), what needs a disk (`test_door.py`), a homeserver
+(`tests/homeserver/test_hostile_events.py`), bounds on time (`test_time_is_bounded.py`).
 """
 
 import csv
@@ -13,8 +13,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import getaddresses
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
+from yarl import URL
 
 from bot.commands.links import message_link
 from bot.commands.parse import bind, read
@@ -30,11 +30,13 @@ from bot.commands.table import COMMANDS
 from bot.config import parse_config
 from bot.homeserver_wire import decode
 from bot.messages.catalog import Catalog
+from bot.outside import Reply
 from bot.receive import receive
 from bot.receive_html import shown, user_of_link
 from bot.roster_file import parse, write
 from bot.sync_response import changed_lists, read_sync
 from bot.verify.email import EmailMethod
+from bot.verify.oidc_discovery import Untrusted, parsed, provider_of
 from bot.verify.oidc_token import Expected, NotHeld, verified
 from moderation.errors import AnswerableError, Invalid, Refused
 from moderation.events import MessagePosted, Received, StateChanged, Unreadable
@@ -51,22 +53,13 @@ from storage.records.cosignature import Cosigner, lines_of
 from storage.records.note import signature_line
 from tests.fakes.tsa import FakeTsa
 from tests.fuzz import events
+from tests.fuzz.keys import KEY_TARGETS
+from tests.fuzz.target import Target
 from tests.fuzz.vocabulary import IDS, texts
 
 ROOM, NOW = RoomId("!room:example.org"), 1_795_511_540_900
 CATALOG = Catalog.load()
 EXAMPLE = (Path(__file__).parents[2] / "config.example.toml").read_text("utf-8")
-
-
-@dataclass(frozen=True, eq=False)
-class Target:
-    """One thing that is fuzzed. `load` raises `ValueError` for bytes that are no input."""
-
-    name: str
-    inputs: st.SearchStrategy[Any] = field(repr=False)
-    check: Callable[[Any], None]
-    load: Callable[[bytes], Any]
-    dump: Callable[[Any], bytes]
 
 
 def _text(data: bytes) -> str:
@@ -305,6 +298,7 @@ def check_words(pair: Any) -> None:
 
 # Other people's servers.
 
+_ISSUER = "https://issuer.example"
 _JWKS = {"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "1", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}
 
 
@@ -318,6 +312,28 @@ def check_token(pair: Any) -> None:
         except NotHeld:
             continue
         raise AssertionError("a token that nobody signed is held")
+
+
+def check_issuer(body: bytes) -> None:
+    """What an issuer says of itself: it is the one the operator named, and asked by https alone; or it is refused."""
+    for has_secret in (False, True):
+        try:
+            offered = provider_of(parsed(Reply(200, "application/json", body)), _ISSUER, has_secret=has_secret)
+        except Untrusted:
+            continue
+        endpoints = (
+            offered.jwks_uri,
+            offered.token_endpoint,
+            offered.authorization_endpoint,
+            offered.device_endpoint,
+            offered.userinfo_endpoint,
+        )
+        for url in filter(None, endpoints):
+            asked = URL(url)  # as the client that asks there reads it
+            assert (asked.scheme, asked.user, asked.password) == ("https", None, None)
+            assert asked.host
+        assert offered.issuer == _ISSUER and offered.jwks_uri and offered.token_endpoint
+        assert offered.algorithms and not {"none", "HS256"} & set(offered.algorithms)
 
 
 # What other people's servers say.
@@ -363,6 +379,17 @@ def check_address(words: str) -> None:
 
 
 # Their inputs.
+
+_DOCUMENT = {
+    "issuer": _ISSUER,
+    **{name: f"{_ISSUER}/{name}" for name in ("jwks_uri", "token_endpoint", "authorization_endpoint")},
+    **{name: f"{_ISSUER}/{name}" for name in ("device_authorization_endpoint", "userinfo_endpoint")},
+    "id_token_signing_alg_values_supported": ["RS256", "none", "HS256"],
+    "token_endpoint_auth_methods_supported": ["client_secret_basic"],
+    "response_types_supported": ["code"],
+    "code_challenge_methods_supported": ["S256"],
+    "authorization_response_iss_parameter_supported": True,
+}
 
 _words = st.lists(texts | st.sampled_from(["1", "#1", "1h", "5x", "9" * 5000, "G-2222", "error", *IDS]), max_size=5)
 _commands = st.builds(
@@ -449,6 +476,23 @@ _token = st.lists(
     | texts,
     max_size=5,
 ).map(".".join)
+_urls = st.builds(
+    "".join,
+    st.lists(
+        st.sampled_from(
+            ["https://issuer.example/x", "http://issuer.example/x", "https://", "https:", "//", "http://localhost/",
+             "https://[::1]:8/", "https://[", "user:pass@", "issuer.example", "/x", "?q", "#f", ":0", ":99999", "\\"]
+        )
+        | texts,
+        max_size=3,
+    ),
+)  # fmt: skip
+_issuers = st.builds(
+    lambda changes: events.dumped({**_DOCUMENT, **changes}),
+    st.dictionaries(
+        st.sampled_from(sorted(_DOCUMENT)), _urls | st.lists(texts, max_size=3) | events.anything, max_size=4
+    ),
+) | st.binary(max_size=60)
 
 _stamped = FakeTsa().respond(_REQUEST.data)
 _stamps = st.one_of(
@@ -488,5 +532,7 @@ TARGETS: Mapping[str, Target] = {
         Target("cosigned", _cosigned, check_cosigned, _text, _bytes),
         Target("address", _addresses, check_address, _text, _bytes),
         Target("token", st.tuples(_token, events.anything), check_token, events.loaded, events.dumped),
+        Target("issuer", _issuers, check_issuer, bytes, bytes),
+        *KEY_TARGETS,
     )
 }

@@ -1,0 +1,18 @@
+"""What a target of fuzzing is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import strategies as st
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """One thing that is fuzzed. `load` raises `ValueError` for bytes that are no input."""
+
+    name: str
+    inputs: st.SearchStrategy[Any] = field(repr=False)
+    check: Callable[[Any], None]
+    load: Callable[[bytes], Any]
+    dump: Callable[[Any], bytes]
