@@ -244,9 +244,16 @@ class ServedBot:
         await self.until(lambda: self.rows(query, *events)[0][0] == len(events), f"{len(events)} events to be taken")
 
     async def idle(self, within_s: float = WITHIN_S, *, up_to: int = NICETY) -> None:
-        """Wait until nothing is left to be said to the homeserver, nothing at least as urgent as `up_to`."""
-        query = "SELECT 1 FROM outbox WHERE priority <= ? LIMIT 1"
-        await self.until(lambda: not self.rows(query, up_to), "an empty outbox", within_s)
+        """Wait until nothing is left to be said to the homeserver, nothing at least as urgent as `up_to`.
+
+        Of everything recorded by now: what is in the journal and not yet in the tables may ask for more.
+        """
+        recorded = len(self.records())
+        query = (
+            "SELECT 1 FROM meta WHERE key = 'applied' AND CAST(value AS INTEGER) >= ?"
+            " AND NOT EXISTS (SELECT 1 FROM outbox WHERE priority <= ?)"
+        )
+        await self.until(lambda: self.rows(query, recorded, up_to), "an empty outbox", within_s)
 
 
 @dataclass

@@ -34,7 +34,7 @@ async def test_a_mute_ends_by_itself_and_gives_back_the_level_there_was(theatre:
     before = await scene.levels()
     for who in (ann, ben):
         assert like("done-until.mute", who=who.user).search(
-            await ask(manager, bot, room, f"!mute {who.user} 2s enough")
+            await ask(manager, bot, room, f"!mute {who.user} 6s enough")
         )
     await scene.until_level(ann.user, -1)
     await scene.until_level(ben.user, -1)
@@ -77,7 +77,7 @@ async def test_kicks_and_bans_happen_are_told_and_end(theatre: Theatre) -> None:
     word = await told(ann, bot, like("notice.command.kick", by=manager.user))
     assert like("notice.reason", reason="please read the rules").search(word.body)
 
-    assert like("done-until.ban", who=ben.user).search(await ask(manager, bot, room, f"!ban {ben.user} 2s"))
+    assert like("done-until.ban", who=ben.user).search(await ask(manager, bot, room, f"!ban {ben.user} 4s"))
     await _until_membership(owner, room, ben, "ban")
     assert like("done.ban", who=cid.user).search(await ask(manager, bot, room, f"!ban {cid.user}"))
     await _until_membership(owner, room, cid, "ban")
