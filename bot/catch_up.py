@@ -133,7 +133,7 @@ async def _apply_group(
     if isinstance(fact, ActionTaken) and fact.action in _AGAIN:
         group = [(record.index, replace(fact, txn="-"))]  # its row stays: what it had to say was not queued yet
     facts = Answer(tuple(other for _, other in group))
-    await pipeline.settle(turn, facts, cause=record.index, at_ms=record.at_ms, present=group)
+    await pipeline.settling.settle(turn, facts, cause=record.index, at_ms=record.at_ms, present=group)
     return [index for index, _ in group]
 
 

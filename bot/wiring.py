@@ -307,7 +307,7 @@ async def _run(
     reading = ReadAgain(homeserver, stores.database, pipeline, encryption, clock)
     watch.mended = reading.wake
     pipeline.decipher, pipeline.taken = encryption.read, verifying.taken
-    pipeline.urgent, pipeline.answered = actor.at_once, actor.answered
+    pipeline.settling.urgent, pipeline.settling.answered = actor.at_once, actor.answered
     listener = Listener(
         homeserver,
         stores.database,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot import act, pipeline
+from bot import act, settling
 from bot.act import CALM_S, Actor, Done
 from moderation.actions import URGENT, Action, PostCard, Redact, Tell
 from moderation.facts import ActionTaken, CaseOpened, CreditChanged, Fact, SanctionStarted, StatementGiven
@@ -52,7 +52,7 @@ async def test_it_is_begun_when_the_facts_are_in_the_journal_and_the_tables_are_
         tables = place.pipeline.knowledge.next_case  # what the tables have: no case yet
         given.append(([type(fact) for fact in place.facts()[before:]], tables, list(urgent)))
 
-    place.pipeline.urgent = begin
+    place.pipeline.settling.urgent = begin
     await place.pipeline.commit(violation())
     [(recorded, next_case, [row])] = given
     assert (recorded, next_case) == ([CaseOpened, SanctionStarted, CreditChanged], 1)
@@ -89,21 +89,21 @@ async def test_a_turn_waits_for_so_long_and_not_for_each_of_many(
         asked.append(within_s)
         await asyncio.sleep(within_s)  # the homeserver is slow
 
-    place.pipeline.urgent = lambda _rows: None
-    place.pipeline.answered = answered
+    place.pipeline.settling.urgent = lambda _rows: None
+    place.pipeline.settling.answered = answered
 
     async def many(_db: object) -> AsyncIterator[tuple[Fact, ...]]:
         for number in range(1, 9):
             yield violation(number)
 
     await place.pipeline.commit_with(many)
-    assert asked == [pipeline._PATIENCE_S]
+    assert asked == [settling._PATIENCE_S]
     assert place.pipeline.knowledge.next_case == 9
 
 
 async def test_nothing_that_is_not_urgent_is_begun_early(place: Deployment) -> None:
     given: list[Sequence[Waiting]] = []
-    place.pipeline.urgent = given.append
+    place.pipeline.settling.urgent = given.append
     await place.pipeline.commit((violation()[0],))
     assert given == []
 
@@ -116,7 +116,7 @@ class Sent:
         self.arrive = asyncio.Event()
         handlers = {Redact: self._urgent, PostCard: self._other, Tell: self._other}
         self.actor = Actor(place.stores.database, place.pipeline, handlers, lambda: place.now)
-        place.actor, place.pipeline.urgent, place.pipeline.answered = (
+        place.actor, place.pipeline.settling.urgent, place.pipeline.settling.answered = (
             self.actor,
             self.actor.at_once,
             self.actor.answered,

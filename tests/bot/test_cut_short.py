@@ -20,7 +20,7 @@ GIVEN = NoticeGiven(room=ONE, what="notice.dismissed", n=1, channel="direct", su
 async def again(place: Deployment) -> None:
     """As at the next start."""
     records = list(place.stores.journal.read(0))[1:]
-    known = place.pipeline._applied
+    known = place.pipeline.writer._applied
     rooms = Rooms({code: room for room, code in place.pipeline.served.codes.items()})
     tail = [record for record in records if record.index >= known]
     await place.pipeline.begin()
@@ -45,7 +45,7 @@ async def test_what_was_recorded_of_it_is_not_recorded_again(tmp_path: Path, who
         await place.enter(ONE)
         txn = await told(place)
         written = (GIVEN, taken(txn)) if whole else (GIVEN,)
-        place.pipeline._append([place.pipeline._draft_of_fact(fact, place.now) for fact in written])
+        place.pipeline.writer._append([place.pipeline.settling.draft_of(fact, place.now) for fact in written])
         await again(place)
         await place.pipeline.commit((GIVEN, taken(txn)), of_row=txn)
         outcomes = [fact for fact in place.facts() if isinstance(fact, NoticeGiven | ActionTaken)]
