@@ -2,7 +2,7 @@
 
 Rules kept here: it is noted again and again that the bot is there and reaches its homeserver; what is missing between
 two notes, after a start or while the homeserver was away, is recorded, and moves every deadline by so much. A short
-restart moves nothing. Left to others: moving the deadlines (`storage/project.py`).
+restart moves nothing. Left to others: moving the deadlines (`storage/project/`).
 """
 
 from collections.abc import Sequence

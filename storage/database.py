@@ -3,7 +3,7 @@
 Rules kept here: one writer, one transaction at a time; readers never wait for it (WAL). A commit is not
 fsynced (`synchronous = NORMAL`): after a power cut SQLite may have lost the last transactions, never its
 consistency, and the journal, which *is* fsynced, brings the database up to date again.
-Left to others: what is written (`storage/project.py`), and the queries, one file a noun.
+Left to others: what is written (`storage/project/`), and the queries, one file a noun.
 """
 
 import asyncio

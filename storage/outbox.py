@@ -2,7 +2,7 @@
 
 Rules kept here: a row is there until the homeserver has answered for good; its `txn` is made from the record that
 caused it, so the same cause queued twice is one row, and the same request sent twice is one event; of things that say
-the same while they wait (`merge`) one is kept. The row goes with the record of the outcome (`project.py`).
+the same while they wait (`merge`) one is kept. The row goes with the record of the outcome (`project/`).
 Left to others: the sending (`bot/act.py`).
 """
 

@@ -1,7 +1,7 @@
 """The tables of the state database, all in one place to read.
 
 Everything here except `outbox`, `meta`, `gap...`, `link_requests` and `challenges...` is a projection of the
-journal (`storage/project.py`): it can be thrown away and made again. Times are milliseconds since 1970 UTC. A row born
+journal (`storage/project/`): it can be thrown away and made again. Times are milliseconds since 1970 UTC. A row born
 from a record has the index of that record, so that a row always leads back to its evidence.
 """
 

@@ -1,6 +1,6 @@
 """Rooms, people and histories for the tests of decisions, made short.
 
-`History` folds facts as `storage/project.py` does, in memory: what was decided about one person becomes what is known
+`History` folds facts as `storage/project/` does, in memory: what was decided about one person becomes what is known
 when the next thing about them is decided. `tests/storage/test_project.py` compares this fold with the database.
 """
 

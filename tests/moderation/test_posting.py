@@ -85,7 +85,7 @@ class Simulated:
             self.rule = {"join_rule": found.joining}
 
     def _fold(self, change: Change) -> None:
-        """As `storage/project.py` applies a `Held`."""
+        """As `storage/project/` applies a `Held`."""
         key = (change.user, change.what)
         if change.step == "released":
             self.holds.pop(key, None)

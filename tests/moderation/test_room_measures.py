@@ -268,7 +268,7 @@ moves = st.lists(
 
 
 class Room:
-    """What is in force in one room, as `storage/project.py` keeps it; checks every fact on its way."""
+    """What is in force in one room, as `storage/project/` keeps it; checks every fact on its way."""
 
     def __init__(self) -> None:
         self.in_force: dict[int, InForce] = {}

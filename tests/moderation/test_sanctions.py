@@ -83,7 +83,7 @@ class Simulated:
                 self.members[change.user] = "leave" if lift else "ban"
 
     def _fold(self, change: Change) -> None:
-        """As `storage/project.py` applies a `Held`."""
+        """As `storage/project/` applies a `Held`."""
         key = (change.user, change.what)
         if change.step == "released":
             self.holds.pop(key, None)

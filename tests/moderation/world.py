@@ -1,6 +1,6 @@
 """A small room with several people, in which time goes by: facts folded in memory, for the tests of responsibility.
 
-`World` does what `bot/pipeline.py`, `bot/surroundings.py`, `bot/due.py` and `storage/project.py` do together: whatever
+`World` does what `bot/pipeline.py`, `bot/surroundings.py`, `bot/due.py` and `storage/project/` do together: whatever
 happens becomes facts, `complete` adds what must follow, they are folded one by one, and what is due is seen to at its
 time. While it folds it checks what must hold of every single fact; `check` says what must hold in between.
 """

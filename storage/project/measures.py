@@ -1,0 +1,105 @@
+"""Facts about what happens to people: credit, sanctions, what is held on the homeserver, and what came of requests."""
+
+from sqlalchemy import delete, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.facts import (
+    LASTING,
+    OF_ROOMS,
+    ActionTaken,
+    CreditChanged,
+    Held,
+    SanctionEnded,
+    SanctionExtended,
+    SanctionStarted,
+)
+from moderation.own_rules import UNVERIFIED
+from moderation.pace import ROOM_SLOW
+
+from .. import tables as t
+from .common import REMOVED, add, person_of, pointed, project
+
+
+@project.register
+async def _(fact: CreditChanged, db: AsyncConnection, index: int, at_ms: int) -> None:
+    await add(
+        db,
+        t.credit,
+        record=index,
+        person=await person_of(db, fact.subject),
+        user=fact.subject,
+        at=at_ms,
+        entry=fact.entry,
+        cost=fact.cost,
+        grade=fact.grade,
+        rule=fact.rule,
+        n=fact.n,
+        room=fact.room or "",
+        undoes=fact.undoes,
+        ledger=fact.ledger,
+    )
+
+
+@project.register
+async def _(fact: SanctionStarted, db: AsyncConnection, index: int, at_ms: int) -> None:
+    await add(
+        db,
+        t.sanctions,
+        record=index,
+        kind=fact.kind,
+        room=fact.room or "",
+        subject=fact.subject,
+        person=await person_of(db, fact.subject),
+        at=at_ms,
+        until=fact.until,
+        n=fact.n,
+        basis=fact.basis,
+        rule=fact.rule,
+        by=fact.by,
+        reason=fact.reason,
+        event=fact.event,
+        every=fact.every,
+    )
+    if fact.rule == ROOM_SLOW and not fact.quiet:
+        await pointed(db, fact.room or "", fact.subject, ROOM_SLOW, index, at_ms)
+    if fact.kind == "kick" and fact.rule == UNVERIFIED:
+        await pointed(db, fact.room or "", fact.subject, REMOVED, index, at_ms)
+    if fact.kind in LASTING:  # whatever was left alone before: this is a new word on it
+        whose = "" if fact.kind in OF_ROOMS else fact.subject
+        again = update(t.holds).where(t.holds.c.user == whose, t.holds.c.step == "overruled")
+        if fact.room is not None:
+            again = again.where(t.holds.c.room == fact.room)
+        await db.execute(again.values(step="held", corrections=0))
+
+
+@project.register
+async def _(fact: SanctionExtended, db: AsyncConnection, _index: int, _at_ms: int) -> None:
+    await db.execute(update(t.sanctions).where(t.sanctions.c.record == fact.start).values(until=fact.until))
+
+
+@project.register
+async def _(fact: SanctionEnded, db: AsyncConnection, _index: int, at_ms: int) -> None:
+    await db.execute(
+        update(t.sanctions).where(t.sanctions.c.record == fact.start).values(ended=max(at_ms, 1), why_ended=fact.why)
+    )
+
+
+@project.register
+async def _(fact: Held, db: AsyncConnection, _index: int, _at_ms: int) -> None:
+    key = (t.holds.c.room == fact.room, t.holds.c.user == fact.subject, t.holds.c.what == fact.what)
+    if fact.step == "released":
+        await db.execute(delete(t.holds).where(*key))
+        return
+    values = {"step": "held" if fact.step == "corrected" else fact.step, "prior": fact.prior, "held": fact.held}
+    statement = upsert(t.holds).values(room=fact.room, user=fact.subject, what=fact.what, **values)
+    await db.execute(statement.on_conflict_do_update(index_elements=["room", "user", "what"], set_=values))
+    if fact.step == "corrected":
+        await db.execute(update(t.holds).where(*key).values(corrections=t.holds.c.corrections + 1))
+
+
+@project.register
+async def _(fact: ActionTaken, db: AsyncConnection, _index: int, _at_ms: int) -> None:
+    await db.execute(delete(t.outbox).where(t.outbox.c.txn == fact.txn))
+    if fact.action == "card" and fact.result == "done":
+        await db.execute(update(t.cases).where(t.cases.c.n == fact.n).values(card=fact.made))
