@@ -13,7 +13,7 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(4, (os.cpu_count() or 1) +
 help:
 	@echo "make demo    play the whole story on a real Matrix homeserver on this machine"
 	@echo "make test    run the tests, some of them against a real Synapse"
-	@echo "make faults  kill the bot at every step in turn, and at random ones; ten minutes"
+	@echo "make faults  kill the bot at every step in turn, and at random ones; half an hour"
 	@echo "make fuzz    try hostile inputs for ten minutes, or ARGS=\"--minutes 60\""
 	@echo "make soak    an hour of simulated time under load; make soak ARGS='--minutes 10' for less"
 	@echo "make bench   measure, beside floors; make bench ARGS=react for one part"
