@@ -1,11 +1,14 @@
 """Direct rooms: where the bot and one person speak alone.
 
-Rules kept here: there is one for each person; it is made when it is first needed; whoever has left it is invited
-again; it is encrypted where a group that they are in is. That a person takes no invitation is an error (`Forbidden`),
+Rules kept here: there is one for each person, however many need it at the same moment, since all ask the same
+`DirectRooms`; it is made when it is first needed; whoever has left it is invited again; it is encrypted where a group
+that they are in is. That a person takes no invitation is an error (`Forbidden`),
 not silence: the caller decides what to do then.
 """
 
+import asyncio
 from collections.abc import Sequence
+from weakref import WeakValueDictionary
 
 from moderation.ids import RoomId, UserId
 from moderation.notices import line
@@ -26,9 +29,14 @@ class DirectRooms:
         self._database = database
         self._pipeline = pipeline
         self._speech = speech
+        self._turns: WeakValueDictionary[UserId, asyncio.Lock] = WeakValueDictionary()
 
     async def with_(self, user: UserId, language: str) -> RoomId:
         """The direct room with somebody. Raises `Forbidden` if they cannot be invited."""
+        async with self._turns.setdefault(user, asyncio.Lock()):
+            return await self._with(user, language)
+
+    async def _with(self, user: UserId, language: str) -> RoomId:
         async with self._database.read() as db:
             room = await views.direct_room(db, user)
             here = room and (await views.memberships(db, room)).get(user)

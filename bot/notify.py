@@ -19,7 +19,6 @@ from .act import Done, Later
 from .direct import DirectRooms
 from .homeserver_errors import Forbidden, NotFound
 from .homeserver_sealed import SealedHomeserver
-from .pipeline import Pipeline
 from .speech import Speech, in_reply, in_thread
 
 MESSAGE = "m.room.message"
@@ -29,13 +28,13 @@ class Notifier:
     """The handlers of `Say`, `Tell` and `TellDesk`."""
 
     def __init__(
-        self, homeserver: SealedHomeserver, database: Database, pipeline: Pipeline, speech: Speech, prefix: str
+        self, homeserver: SealedHomeserver, database: Database, direct: DirectRooms, speech: Speech, prefix: str
     ) -> None:
         self._homeserver = homeserver
         self._database = database
         self._speech = speech
         self._prefix = prefix
-        self._direct = DirectRooms(homeserver, database, pipeline, speech)
+        self._direct = direct
 
     async def say(self, action: Action, txn: str) -> Done:
         """An answer, or a word to all, in the room itself."""

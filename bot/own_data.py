@@ -75,6 +75,7 @@ class OwnData:
         homeserver: SealedHomeserver,
         database: Database,
         pipeline: Pipeline,
+        direct: DirectRooms,
         speech: Speech,
         catalog: Catalog,
         clock: Clock,
@@ -89,7 +90,7 @@ class OwnData:
         self._clock = clock
         self._records = data_dir / "records"
         self._identity = identity
-        self._direct = DirectRooms(homeserver, database, pipeline, speech)
+        self._direct = direct
 
     async def receipt(self, action: Action, txn: str) -> Done:
         """The record with the person's own part, and the proof that it is in the signed log."""

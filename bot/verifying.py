@@ -75,6 +75,7 @@ class Verifying:
         homeserver: SealedHomeserver,
         database: Database,
         pipeline: Pipeline,
+        direct: DirectRooms,
         speech: Speech,
         policy: Policy,
         clock: Clock,
@@ -85,7 +86,7 @@ class Verifying:
         self._speech = speech
         self._policy = policy
         self._clock = clock
-        self._direct = DirectRooms(homeserver, database, pipeline, speech)
+        self._direct = direct
         self._answered: set[str] = set()  # looked up just before the verifier is asked
         self._verifier = Verifier(machine, allowed=self._answered.__contains__, say=self._say)
         self._turn = asyncio.Lock()  # one step at a time

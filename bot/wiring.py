@@ -74,6 +74,7 @@ from .config import AnchorSettings, Config
 from .control import Control
 from .desk import Desk
 from .digest import Digester
+from .direct import DirectRooms
 from .encryption import Encryption, open_machine
 from .gaps import Gaps
 from .held import held
@@ -295,13 +296,14 @@ async def _run(
     callback = CallbackServer.of(oidc, config, texts)
     gaps = Gaps(homeserver, stores.database, pipeline, clock, heard_ms=lambda: listener.heard_ms, level=wake)
     await gaps.begin()
-    handlers = _handlers(config, homeserver, stores, pipeline, speech, operations, people, oidc, gaps, clock)
+    direct = DirectRooms(homeserver, stores.database, pipeline, speech)
+    handlers = _handlers(config, homeserver, stores, pipeline, direct, speech, operations, people, oidc, gaps, clock)
     actor = Actor(stores.database, pipeline, handlers, clock)
     closer = Closer(stores.database, pipeline, Closings(stores.journal.folder), config.anchors, clock)
     caught_up = asyncio.Event()
     machine = homeserver.machine
     assert machine is not None
-    verifying = Verifying(machine, homeserver, stores.database, pipeline, speech, config.policy, clock)
+    verifying = Verifying(machine, homeserver, stores.database, pipeline, direct, speech, config.policy, clock)
     watch = KeysWatch(homeserver, stores.database, pipeline, config.policy, clock)
     encryption = Encryption(machine, homeserver, clock, verifying.heard, watch)
     reading = ReadAgain(homeserver, stores.database, pipeline, encryption, clock)
@@ -419,6 +421,7 @@ def _handlers(
     homeserver: SealedHomeserver,
     stores: Stores,
     pipeline: Pipeline,
+    direct: DirectRooms,
     speech: Speech,
     operations: Operations,
     people: People,
@@ -427,8 +430,9 @@ def _handlers(
     clock: Clock,
 ) -> Mapping[type[Action], Handler]:
     database, prefix = stores.database, config.bot.prefix
-    own = OwnData(homeserver, database, pipeline, speech, Catalog.load(), clock, config.data_dir, operations.identity)
-    notifier = Notifier(homeserver, database, pipeline, speech, prefix)
+    identity, data_dir = operations.identity, config.data_dir
+    own = OwnData(homeserver, database, pipeline, direct, speech, Catalog.load(), clock, data_dir, identity)
+    notifier = Notifier(homeserver, database, direct, speech, prefix)
     desk = Desk(homeserver, database, pipeline, speech, config.policy, clock, prefix)
     simple = SimpleActs(homeserver, database)
     lobbies = Lobbies(homeserver, database, pipeline, speech, config.policy)

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from bot.demo.client import Client
+from bot.homeserver import Homeserver
 from moderation.facts import CaseAssigned, Fact, NoticeGiven, NotSeen, SanctionStarted, StatementGiven
 from tests.homeserver.served import RULES, Scene, ServedBot, Theatre, ask, direct_room, like, open_direct, told
 from tests.homeserver.test_replay import TABLES, rebuilt
@@ -130,6 +131,7 @@ async def killed(bot: ServedBot, *, back_to: bytes | None = None) -> AsyncIterat
 
     async def again() -> None:
         await bot.crash()
+        await at_rest(bot)
         if back_to is not None:
             put_back(bot, back_to)
         bot.start()
@@ -142,6 +144,20 @@ async def killed(bot: ServedBot, *, back_to: bytes | None = None) -> AsyncIterat
         await asyncio.wait({watching})
         if not watching.cancelled():
             watching.result()
+
+
+async def at_rest(bot: ServedBot) -> None:
+    """Wait until the homeserver has done what it was asked before the bot died: a new process takes longer to start.
+
+    A room that is still being made then is made twice, since no transaction id tells that it is the same request
+    (docs/reliability.md).
+    """
+    port = Homeserver(bot.session)
+    before, now = None, set(await port.joined_rooms())
+    while now != before:
+        await asyncio.sleep(0.3)
+        before, now = now, set(await port.joined_rooms())
+    await port.close()
 
 
 def _bytes(bot: ServedBot) -> int:

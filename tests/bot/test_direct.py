@@ -1,0 +1,28 @@
+"""One direct room for each person, however many need it at the same moment."""
+
+import asyncio
+from pathlib import Path
+
+from bot.direct import DirectRooms
+from bot.homeserver import Session
+from bot.homeserver_sealed import SealedHomeserver
+from bot.messages.catalog import Catalog
+from bot.speech import Speech
+from moderation.ids import UserId
+from tests.bot.test_anchor import deployment
+from tests.fakes.homeserver import SimulatedHomeserver
+
+ANNA, BEN = UserId("@anna:simulated.example.org"), UserId("@ben:simulated.example.org")
+
+
+async def test_who_needs_it_at_the_same_moment_gets_the_same_one(tmp_path: Path) -> None:
+    async with SimulatedHomeserver() as server, deployment(tmp_path) as place:
+        user, token, device = server.account("answerable")
+        homeserver = SealedHomeserver(Session(server.url, UserId(user), device, token))
+        speech = Speech(Catalog.load(), place.config.policy, "en")
+        rooms = DirectRooms(homeserver, place.stores.database, place.pipeline, speech)
+        hers = await asyncio.gather(*(rooms.with_(ANNA, "en") for _ in range(3)), rooms.with_(BEN, "en"))
+        await homeserver.close()
+    assert [room == hers[0] for room in hers] == [True, True, True, False]
+    assert server.counts["createRoom"] == 2
+    assert {each.membership(ANNA) for each in server.world.rooms.values()} == {"invite", "leave"}
