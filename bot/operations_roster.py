@@ -6,6 +6,7 @@ verified by it from that moment. Left to others: the file (`roster_file.py`), ke
 """
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -96,7 +97,7 @@ class RosterOperations:
     async def _note(self, asked: Mapping[str, Any], who: str, what: str, **filters: int) -> None:
         """Recorded before it is done: who looked at, or changed, the roster. No name stands in it."""
         reader, reason = str(asked.get("reader") or who), str(asked.get("reason") or "")
-        said = ",".join(f"{name}={value}" for name, value in filters.items())
+        said = json.dumps(filters) if filters else ""
         await self._pipeline.commit((ContentRead(what=what, reader=reader, reason=reason, filters=said),))
 
     async def _revoke(self, identifier: str) -> int:

@@ -7,24 +7,25 @@ recorded. Left to others: what they may ask (`commands/own.py`), the form of an 
 
 import asyncio
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import orjson
 import structlog
 
 from moderation.actions import Action, Erase, GiveData, GiveReceipt, Tell
-from moderation.errors import Broken, Refused
+from moderation.errors import Refused
 from moderation.facts import DataGiven
 from moderation.ids import RoomId, UserId
-from moderation.notices import Line, Moment, Phrase, line
+from moderation.notices import Code, Line, Moment, Phrase, line
 from storage import views
 from storage.database import Database
 from storage.export.export import Request, export
 from storage.export.selection import Selection
 from storage.identity_store import Locked
-from storage.records.draft import Record
 from storage.records.journal import Journal
 from storage.records.line import open_line
 from storage.records.reader import Log
@@ -33,17 +34,16 @@ from storage.records.tlog_proof import disclose, prove
 from .act import Done
 from .clock import Clock
 from .direct import DirectRooms
+from .homeserver_errors import HomeserverError, LoggedOut, RateLimited, Unreachable
 from .homeserver_sealed import SealedHomeserver
 from .messages.catalog import Catalog
-from .notify import MESSAGE
 from .operations import Operations
 from .operations_identity import Forgotten, Identity
 from .pipeline import Pipeline
+from .readers import readers_of
 from .speech import Speech
 
 log = structlog.get_logger()
-
-PROVED = "identity"  # `what` of the records of who read what a person proved about themselves
 
 
 class Words:
@@ -96,31 +96,72 @@ class OwnData:
         """The record with the person's own part, and the proof that it is in the signed log."""
         assert isinstance(action, GiveReceipt)
         raw, proof = await self._pipeline.with_journal(lambda journal: _proved(journal, action), signed=True)
-        room = await self._room(action.subject)
-        await self._send_file(room, f"record-{action.on}.json", "application/json", raw, f"{txn}.record")
-        name = f"record-{action.on}.tlog-proof"
-        made = await self._send_file(room, name, "text/plain", proof.encode(), f"{txn}.proof")
-        await self._explain(room, action.subject, ("own.receipt-given",), f"{txn}.word")
-        return Done((self._given(action.room, action.subject, "receipt", 1),), made=made)
+        room, name = await self._room(action.subject), f"record-{action.on}"
+        files = (
+            _File(f"{name}.json", "application/json", "record", _made(raw)),
+            _File(f"{name}.tlog-proof", "text/plain", "proof", _made(proof.encode())),
+        )
+        answer = await self._give(room, files, txn)
+        return self._answered(action, "receipt", 1, answer, (line("own.receipt-given"),))
 
     async def mydata(self, action: Action, txn: str) -> Done:
-        """An export of all parts that are about the person, by any of their accounts."""
+        """An export of all parts that are about the person, by any of their accounts; who read it; what they proved."""
         assert isinstance(action, GiveData)
-        language = await self._language(action.subject)
-        try:
-            data, count = await self._export(action.subject, language)
-        except Refused as refused:
-            told = Tell(room=action.room, subject=action.subject, lines=(line(refused.key),))
-            return Done(result="abandoned", actions=(told,))
-        room = await self._room(action.subject)
-        made = await self._send_file(room, "my-data.zip", "application/zip", data, f"{txn}.data")
-        files, _ = await self._hidden(action.subject)
-        accounts = await self._accounts(action.subject)
-        readers = await asyncio.to_thread(readers_of, self._records, action.subject, files, accounts)
-        await self._send_file(room, "who-read-it.json", "application/json", readers, f"{txn}.readers")
-        proved = await self._proved(room, action.subject, f"{txn}.identity")
-        await self._explain(room, action.subject, ("own.mydata-given", *proved), f"{txn}.word")
-        return Done((self._given(action.room, action.subject, "mydata", count),), made=made)
+        user, count = action.subject, 0
+
+        async def data() -> bytes:
+            nonlocal count
+            zipped, count = await self._export(user, await self._language(user))
+            return zipped
+
+        files = (
+            _File("my-data.zip", "application/zip", "data", data),
+            _File("who-read-it.json", "application/json", "readers", partial(self._readers, user)),
+            _File("my-identity.json", "application/json", "identity", partial(self._proved, user)),
+        )
+        room = await self._room(user)
+        answer = await self._give(room, files, txn)
+        words = [line("own.mydata-given")] if "data" in answer.given else []
+        words += [line("own.mydata-identity")] if "identity" in answer.given else []
+        return self._answered(action, "mydata", count, answer, words)
+
+    async def _give(self, room: RoomId, files: Sequence["_File"], txn: str) -> "_Answer":
+        """Send files, each by itself: one that cannot be made or sent does not take the others with it."""
+        answer = _Answer()
+        for file in files:
+            try:
+                data = await file.make()
+                if data is None:
+                    continue
+                sent = await self._homeserver.send_file(room, file.name, file.mimetype, data, f"{txn}.{file.what}")
+            except (RateLimited, Unreachable, LoggedOut):
+                raise  # all of it again later; what was sent already is known by its transaction
+            except Refused as refused:
+                answer.missing.append(line(refused.key, **{name: str(value) for name, value in refused.fields.items()}))
+            except HomeserverError as error:
+                log.warning("own_data_part_refused", part=file.what, why=str(error))
+                answer.missing.append(line("own.part-missing", file=Code(file.name)))
+            except Exception:
+                log.exception("own_data_part_failed", part=file.what)
+                answer.missing.append(line("own.part-missing", file=Code(file.name)))
+            else:
+                answer.given[file.what] = sent
+        return answer
+
+    def _answered(
+        self,
+        action: GiveReceipt | GiveData,
+        what: Literal["receipt", "mydata"],
+        count: int,
+        answer: "_Answer",
+        words: Sequence[Line],
+    ) -> Done:
+        """Say what came and what is missing. What was given is recorded, whether or not that can be said."""
+        given = DataGiven(room=action.room, what=what, count=count, subject=action.subject)
+        lines = tuple(words if answer.given else ()) + tuple(answer.missing)
+        told = Tell(room=action.room, subject=action.subject, lines=lines, alone=True)
+        made = next(iter(answer.given.values()), "")
+        return Done((given,) if made else (), (told,), made=made, result="done" if made else "abandoned")
 
     async def _export(self, user: UserId, language: str) -> tuple[bytes, int]:
         await self._pipeline.with_journal(lambda _: None, signed=True)
@@ -153,61 +194,43 @@ class OwnData:
         async with self._database.read() as db:
             return self._speech.language(await views.language_of(db, user))
 
-    async def _send_file(self, room: RoomId, name: str, mimetype: str, data: bytes, txn: str) -> str:
-        return await self._homeserver.send_file(room, name, mimetype, data, txn)
+    async def _readers(self, user: UserId) -> bytes:
+        files, _ = await self._hidden(user)
+        return await asyncio.to_thread(readers_of, self._records, user, files, await self._accounts(user))
 
-    async def _proved(self, room: RoomId, user: UserId, txn: str) -> tuple[str, ...]:
-        """Send what they proved about themselves, if anything. What is to be said about it."""
+    async def _proved(self, user: UserId) -> bytes | None:
+        """What they proved about themselves, if anything."""
         try:
             claims = await self._identity.own(user)
-        except (Locked, Broken) as error:
+        except Locked as error:
             log.warning("identity_unreadable", why=str(error))
-            return ("own.mydata-locked",)
-        if not claims:
-            return ()
-        data = orjson.dumps(claims, option=orjson.OPT_INDENT_2)
-        await self._send_file(room, "my-identity.json", "application/json", data, txn)
-        return ("own.mydata-identity",)
-
-    async def _explain(self, room: RoomId, user: UserId, keys: tuple[str, ...], txn: str) -> None:
-        content = self._speech.message(tuple(line(key) for key in keys), await self._language(user), {})
-        await self._homeserver.send(room, MESSAGE, content, txn)
-
-    def _given(self, room: RoomId, user: UserId, what: str, count: int) -> DataGiven:
-        return DataGiven(room=room, what=what, count=count, subject=user)  # type: ignore[arg-type]
+            raise Refused("own.mydata-locked") from error
+        return orjson.dumps(claims, option=orjson.OPT_INDENT_2) if claims else None
 
 
-def readers_of(
-    records: Path, user: UserId, hidden: frozenset[int] = frozenset(), accounts: Collection[UserId] = ()
-) -> bytes:
-    """When content was read or exported at the command line that was, or may have been, about a person; as JSON.
+@dataclass(frozen=True, slots=True)
+class _File:
+    """One file of an answer. `make` returns None if there is nothing to give."""
 
-    What was asked for about somebody else alone is left out, and so are the files that are `hidden`.
-    """
-    found = []
-    for record in Log(records).read():
-        if record.kind not in ("access", "export"):
-            continue
-        said = {name: value for part in record.parts for name, value in part.items() if name not in ("p", "s")}
-        asked = orjson.loads(str(said.get("filters") or "{}"))
-        persons = _persons_of(record, asked)
-        if asked.get("dossier") in hidden:
-            continue
-        own = sorted({user, *accounts} & set(persons or ()))
-        if persons is None or own:
-            only = {"persons": own} if persons is not None else {}
-            when = {"record": record.index, "at_ms": record.at_ms, "what": record.fields.get("what", record.kind)}
-            case = {"case": record.fields["n"]} if record.fields.get("what") == PROVED else {}
-            found.append({**when, **case, "by": said.get("reader"), "reason": said.get("reason"), **only})
-    return orjson.dumps(found, option=orjson.OPT_INDENT_2)
+    name: str
+    mimetype: str
+    what: str
+    make: Callable[[], Awaitable[bytes | None]]
 
 
-def _persons_of(record: Record, asked: Mapping[str, Any]) -> Collection[str] | None:
-    """Whom reading or an export was about; None: about anybody. What somebody proved is read of them alone."""
-    if record.fields.get("what") == PROVED:
-        return [str(part["mxid"]) for part in record.parts if "mxid" in part]
-    persons = asked.get("person") or None
-    return [persons] if isinstance(persons, str) else persons
+@dataclass(slots=True)
+class _Answer:
+    """What was given, with the event of each file, and the words about what could not be."""
+
+    given: dict[str, str] = field(default_factory=dict)
+    missing: list[Line] = field(default_factory=list)
+
+
+def _made(data: bytes) -> Callable[[], Awaitable[bytes]]:
+    async def make() -> bytes:
+        return data
+
+    return make
 
 
 def _proved(journal: Journal, action: GiveReceipt) -> tuple[bytes, str]:

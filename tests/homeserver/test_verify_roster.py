@@ -15,9 +15,10 @@ from bot.cli.operate import ask_bot
 from bot.demo.client import Client
 from bot.identity_key import VARIABLE
 from moderation.errors import Refused
-from moderation.facts import ContentRead, PersonVerified
+from moderation.facts import ContentRead, DataGiven, PersonVerified
 from storage.identity_seal import Kek
 from tests.homeserver.served import Scene, ServedBot, Theatre, like, open_direct, told
+from tests.homeserver.test_own_data import file_sent
 
 KEK = Kek(b"k" * 32)
 LIST = "identifier,name,email\nM-1,Ann Secretname,ann@example.org\nM-2,Ben Otherone,\n"
@@ -98,6 +99,18 @@ async def test_who_is_taken_off_is_verified_no_more_and_told(theatre: Theatre, t
     assert refused.value.key == "cli.roster.unknown"
     noted = [each.what for each in bot.facts(ContentRead)]
     assert noted == ["roster-import", "roster-codes", "roster-remove", "roster-import", "roster-remove"]
+
+
+async def test_who_was_verified_by_it_gets_all_that_is_held_on_them(theatre: Theatre, tmp_path: Path) -> None:
+    scene, (room, _), of = await begun(theatre, tmp_path)
+    bot, ann = scene.bot, scene.members[0]
+    await said(ann, bot, room, f"!verify roster {of['M-1']}", "verify.done.roster")
+    await said(ann, bot, room, "!mydata", "own.mydata-given")
+    readers = json.loads(await file_sent(theatre, ann, bot, "who-read-it.json"))
+    assert [each["what"] for each in readers] == ["roster-import", "roster-codes"]
+    (claim,) = json.loads(await file_sent(theatre, ann, bot, "my-identity.json"))
+    assert claim["fields"]["identifier"] == "M-1"
+    await bot.until(lambda: bot.facts(DataGiven), "the giving recorded")
 
 
 async def test_the_command_shows_first_what_would_change(theatre: Theatre, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from bot.config import load_config
 from bot.identity_key import CREDENTIAL, CREDENTIALS, VARIABLE
-from bot.own_data import readers_of
+from bot.readers import readers_of
 from bot.wiring import records_only
 from moderation.durations import DAY_MS
 from moderation.facts import CaseOpened, RoomEntered
