@@ -104,10 +104,10 @@ class Desk:
     async def post(self, action: Action, txn: str) -> Done:
         """Post the card of a case, in a desk made now if there was none."""
         assert isinstance(action, PostCard)
-        content, desk, _ = await self._card(action.n)
+        content, desk, _ = await self._card(action.n, ring=action.ring)
         if desk is None:
             await self.keep(KeepDesk(room=action.room), txn)
-            content, desk, _ = await self._card(action.n)
+            content, desk, _ = await self._card(action.n, ring=action.ring)
         if desk is None:
             return Done(result="abandoned")
         made = await self._homeserver.send(desk, MESSAGE, marked(content, action.n, txn), txn)
@@ -118,7 +118,7 @@ class Desk:
         assert isinstance(action, EditCard)
         content, desk, card = await self._card(action.n)
         if card is None and await self._waits(action.n):  # now there is something to decide
-            return Done(actions=(PostCard(room=action.room, n=action.n),))
+            return Done(actions=(PostCard(room=action.room, n=action.n, ring=False),))  # a word in its thread rings
         if desk is None or card is None:
             return Done(result="abandoned")
         await self._homeserver.send(desk, MESSAGE, replacing(content, card), txn)
@@ -139,7 +139,7 @@ class Desk:
         await self._homeserver.send(desk, "m.reaction", {"m.relates_to": relation}, txn)
         return Done()
 
-    async def _card(self, n: int) -> tuple[dict[str, Json], RoomId | None, EventId | None]:
+    async def _card(self, n: int, *, ring: bool = True) -> tuple[dict[str, Json], RoomId | None, EventId | None]:
         now = self._clock()
         async with self._database.read() as db:
             card = await read_card(db, n, now)
@@ -150,8 +150,9 @@ class Desk:
             reported = report_lines(card.case, await views.reports_of(db, n), names=False)
             lines = card_lines(card, self._policy, now, self._prefix, reported)
             names = await views.room_names(db, rooms_named(lines))
+            to = await views.joined_of(db, desk, card.assigned) if desk and ring else ()
         language = self._speech.language(group.language if group else "")
-        content = self._speech.message(lines, language, names, to=card.assigned)
+        content = self._speech.message(lines, language, names, to=to)
         return content, desk, EventId(card.row.card) if card.row.card else None
 
 

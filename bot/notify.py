@@ -40,7 +40,7 @@ class Notifier:
         """An answer, or a word to all, in the room itself."""
         assert isinstance(action, Say)
         language, names = await self._reader(action.room, action.to, action.lines)
-        content = self._speech.message(action.lines, language, names, to=[action.to] if action.to else [])
+        content = self._speech.message(action.lines, language, names, to=[action.to] if action.to else [], answer=True)
         made = await self._homeserver.send(action.room, MESSAGE, in_reply(content, action.reply_to, action.thread), txn)
         return Done(made=made)
 
@@ -51,7 +51,8 @@ class Notifier:
             group = await views.room_view(db, action.room, self._homeserver.user)
             desk = await views.desk_of(db, group.code) if group else None
             found = await views.case_view(db, action.n) if action.n else None
-            ring = await views.assigned_to(db, action.n, found[0].asked) if found and action.ring else ()
+            asked = await views.assigned_to(db, action.n, found[0].asked) if found and action.ring else ()
+            ring = await views.joined_of(db, desk, asked) if desk else ()
         if group is None or not group.active:
             return Done(result="abandoned")
         if desk is None:

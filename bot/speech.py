@@ -1,7 +1,8 @@
 """Lines of a notice as a Matrix message, in the language of whoever reads it.
 
-Rules kept here: what the bot says is an `m.notice`, so that no other bot answers it; nobody is mentioned (and so
-rung) except whom it speaks to; every field is escaped (`messages/catalog.py`).
+Rules kept here: a message to somebody is an `m.text` that mentions them, since an `m.notice` rings nobody, and never
+begins like a command to another bot; answers to commands and notices to all are `m.notice`; nobody is mentioned except
+the people spoken to; every field is escaped (`messages/catalog.py`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from moderation.policy import Policy
 from .messages.catalog import Catalog, Rendered
 
 HTML = "org.matrix.custom.html"
+MARK = "· "  # before a text that begins with a sign
 
 
 class Speech:
@@ -34,13 +36,25 @@ class Speech:
         return Rendered(plain="\n".join(text.plain for text in done), html="<br>".join(text.html for text in done))
 
     def message(
-        self, lines: Sequence[Line], language: str, rooms: Mapping[str, str], *, to: Sequence[UserId] = ()
+        self,
+        lines: Sequence[Line],
+        language: str,
+        rooms: Mapping[str, str],
+        *,
+        to: Sequence[UserId] = (),
+        answer: bool = False,
     ) -> dict[str, Json]:
-        """The content of an `m.room.message`."""
+        """Return the content of an `m.room.message`.
+
+        It rings the people in `to`, unless it is an `answer`: whoever gave the command is looking already.
+        """
         text = self.text(lines, language, rooms)
+        rings = bool(to) and not answer
+        if rings:
+            text = _not_a_command(text)
         mentions: dict[str, Json] = {"user_ids": list(to)} if to else {}
         return {
-            "msgtype": "m.notice",
+            "msgtype": "m.text" if rings else "m.notice",
             "body": text.plain,
             "format": HTML,
             "formatted_body": text.html,
@@ -71,6 +85,16 @@ class Speech:
         return self._catalog.text(language, own) if self._catalog.has(own) else name
 
 
+def _not_a_command(text: Rendered) -> Rendered:
+    """Return the text so that it begins with no sign that a bot could take for its prefix.
+
+    Some texts begin with the name of a room or a person, which people choose.
+    """
+    if text.plain[:1].isalnum():
+        return text
+    return Rendered(plain=MARK + text.plain, html=MARK + text.html)
+
+
 def in_reply(content: dict[str, Json], event: EventId | None, thread: EventId | None = None) -> dict[str, Json]:
     """The content as a reply; in the thread that was asked in, if it was one."""
     if event is None:
@@ -97,9 +121,10 @@ def in_thread(content: dict[str, Json], root: EventId | None) -> dict[str, Json]
 
 
 def replacing(content: dict[str, Json], event: EventId) -> dict[str, Json]:
-    """The content as an edit of one of our own messages."""
+    """Return the content as an edit of one of our own messages. An edit rings nobody, so it mentions nobody anew."""
     return {
         **content,
+        "m.mentions": {},
         "body": f"* {content['body']}",
         "m.new_content": content,
         "m.relates_to": {"rel_type": "m.replace", "event_id": event},

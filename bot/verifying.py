@@ -251,8 +251,9 @@ class Verifying:
 
     async def _show(self, talk: Talk) -> None:
         """Show what is to be compared; where one place cannot be reached, the other does."""
-        for room, language in await self._places(talk.user):
-            content = self._speech.message(self._lines(talk, language), language, {}, to=[talk.user])
+        for number, (room, language) in enumerate(await self._places(talk.user)):
+            to = [] if number else [talk.user]  # ring once
+            content = self._speech.message(self._lines(talk, language), language, {}, to=to)
             with suppress(Answered):
                 event = await self._send(room, MESSAGE, content)
                 talk.messages[event] = (room, language)

@@ -244,7 +244,7 @@ class TellDesk(Action):
     lines: tuple[Line, ...]
     n: int = 0
     once: str = ""  # a word for what need not be said twice while the first waits
-    ring: bool = False  # whoever answers for case `n` is mentioned
+    ring: bool = False  # mention the people in the desk who answer for case `n`
 
     @property
     def merge(self) -> str | None:
@@ -259,6 +259,7 @@ class PostCard(Action):
     PRIORITY: ClassVar[int] = CARD
 
     n: CaseNumber
+    ring: bool = True  # mention the people in the desk who answer for the case
 
     @property
     def merge(self) -> str | None:

@@ -75,6 +75,7 @@ from .own_rules import (
     has_card,
 )
 from .pace import HELD_BACK
+from .ringing import rung_once
 
 UPHOLD, DISMISS, MORE = "✅", "❌", "🔎"  # the reactions offered under a card
 OFFERED = (UPHOLD, DISMISS, MORE)
@@ -85,7 +86,7 @@ Reporters = Mapping[int, Sequence[UserId]]  # case -> who had reported what it i
 
 def consequences(facts: Sequence[Fact], rooms_of: RoomsOf, reporters: Reporters | None = None) -> tuple[Action, ...]:
     """The actions that follow from the facts of one cause, in the order they are to be queued."""
-    actions = [action for fact in facts for action in _follow(fact, rooms_of)]
+    actions = rung_once([action for fact in facts for action in _follow(fact, rooms_of)])
     outcomes = _outcomes(facts, reporters or {})
     people = dict.fromkeys((*_subjects(facts), *outcomes))
     told = [action for user in people for action in _tell(user, facts, rooms_of, outcomes.get(user, ()))]
@@ -120,7 +121,7 @@ def _(fact: CaseMoved, _rooms_of: RoomsOf) -> Iterator[Action]:
         return
     key = f"desk.moved.{fact.step}" if fact.step != "escalated" else f"desk.passed-on.{fact.asked}"
     words = line(key, n=fact.n, due=Moment(fact.due))
-    yield TellDesk(room=fact.room, n=fact.n, lines=(words,), ring=fact.step != "overdue")
+    yield TellDesk(room=fact.room, n=fact.n, lines=(words,), ring=True)
 
 
 @_follow.register
@@ -150,7 +151,7 @@ def _(fact: Appealed, _rooms_of: RoomsOf) -> Iterator[Action]:
     assert fact.room is not None
     yield EditCard(room=fact.room, n=CaseNumber(fact.n))
     words = line("desk.appealed", who=Who(fact.subject), n=fact.n, words=fact.words, due=Moment(fact.due))
-    yield TellDesk(room=fact.room, n=fact.n, lines=(words,))
+    yield TellDesk(room=fact.room, n=fact.n, lines=(words,), ring=True)
 
 
 @_follow.register

@@ -8,7 +8,8 @@ Two sets of limits. "off": nobody is ever told to slow down. "default": Synapse'
 redactions, invites, uploads and new rooms, as a bot meets them on a server that was not prepared for
 it; only registering, logging in and joining stay free, so that a cast of people is set up at once.
 
-For speed: the cheapest password hash, no federation, presence, pushers or previews.
+For speed: the cheapest password hash, no federation, presence or previews. Push rules are evaluated, as on every real
+server; nobody has a pusher, so nothing is sent.
 """
 
 import base64
@@ -50,7 +51,6 @@ _OFF_THE_NET: dict[str, Any] = {
     "enable_metrics": False,
     "url_preview_enabled": False,
     "allow_public_rooms_over_federation": False,
-    "push": {"enabled": False},
 }
 
 

@@ -4,7 +4,7 @@ A statement that every message may need is made once, with names for its values:
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,12 @@ async def memberships(db: AsyncConnection, room: RoomId) -> dict[UserId, str]:
     """Everybody who is or was in a room, and how."""
     rows = await db.execute(select(t.members.c.user, t.members.c.membership).where(t.members.c.room == room))
     return {UserId(row.user): row.membership for row in rows}
+
+
+async def joined_of(db: AsyncConnection, room: RoomId, users: Sequence[UserId]) -> tuple[UserId, ...]:
+    """Return those of `users` who are in the room now."""
+    there = await memberships(db, room)
+    return tuple(user for user in users if there.get(user) == "join")
 
 
 async def roles(db: AsyncConnection, room: RoomId) -> dict[UserId, str]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.messages.catalog import LANGUAGES, Catalog
+from bot.messages.catalog import LANGUAGES, Catalog, fields_of
 from bot.speech import Speech, in_reply, in_thread, replacing
 from moderation.ids import EventId, UserId
 from moderation.notices import Code, Moment, Phrase, RoomName, RuleText, Span, Who, line
@@ -19,7 +19,8 @@ RULES: list[dict[str, Any]] = [
     {"name": "tea", "kind": "terms", "terms": ["tea"], "text": {"en": "No tea"}},
     {"name": "bare", "kind": "terms", "terms": ["bare"]},
 ]
-SPEECH = Speech(Catalog.load(), Policy.model_validate({"rules": RULES}), "en")
+CATALOG = Catalog.load()
+SPEECH = Speech(CATALOG, Policy.model_validate({"rules": RULES}), "en")
 ROOMS = {"!r:x.org": "Garden (G-7F3K)"}
 
 
@@ -34,6 +35,16 @@ def test_what_the_bot_says_is_a_notice_in_text_and_html_that_rings_nobody() -> N
         "formatted_body": "Reason: a &lt;b&gt; &amp; more<br>Until 24 Nov 2026, 12:00 UTC.",
         "m.mentions": {},
     }
+
+
+def test_a_message_to_somebody_rings_them_and_an_answer_to_a_command_rings_nobody() -> None:
+    said = [
+        SPEECH.message((line("notice.linked-means"),), "en", {}, to=[ANNA], answer=answer) for answer in (False, True)
+    ]
+    assert [(each["msgtype"], each["m.mentions"]) for each in said] == [
+        ("m.text", {"user_ids": [ANNA]}),
+        ("m.notice", {"user_ids": [ANNA]}),
+    ]
 
 
 def test_only_whom_it_speaks_to_is_mentioned_not_whom_it_speaks_of() -> None:
@@ -113,6 +124,22 @@ def test_whatever_somebody_is_called_or_writes_it_stays_one_line_of_text(text: s
         assert "\u202e" not in said.plain
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_message_that_rings_begins_like_a_command_whatever_a_room_is_called(language: str) -> None:
+    for key in sorted(CATALOG.keys(language)):
+        fields = dict.fromkeys(fields_of(CATALOG.template(language, key)), "!ban @anna:example.org")
+        said = SPEECH.message((line(key, **fields),), language, {}, to=[ANNA])
+        assert str(said["body"])[:1].isalnum() or str(said["body"]).startswith("· "), key
+        assert str(said["formatted_body"])[:1] in ("<", "·") or str(said["formatted_body"])[:1].isalnum(), key
+
+
+def test_a_text_that_begins_with_a_sign_keeps_it_where_nobody_is_rung() -> None:
+    assert SPEECH.message((line("desk.back", who=Who(ANNA)),), "en", {})["body"] == f"{ANNA} is back."
+    rung = SPEECH.message((line("desk.back", who=Who(ANNA)),), "en", {}, to=[ANNA])
+    assert rung["body"] == f"· {ANNA} is back."
+    assert str(rung["formatted_body"]).startswith("· <a href=")
+
+
 def _blank(value: Any) -> Any:
     return value if isinstance(value, int | RoomName) else type(value)("x")
 
@@ -128,7 +155,7 @@ def test_times_and_lengths_are_written_as_the_language_writes_them() -> None:
 
 # Where a message stands.
 
-CONTENT: dict[str, Any] = {"msgtype": "m.notice", "body": "hello"}
+CONTENT: dict[str, Any] = {"msgtype": "m.text", "body": "hello", "m.mentions": {"user_ids": [ANNA]}}
 
 
 def test_a_reply() -> None:
@@ -159,11 +186,12 @@ def test_a_word_in_a_thread_that_older_clients_show_as_a_reply() -> None:
     assert in_thread(CONTENT, None) == CONTENT
 
 
-def test_an_edit_says_the_whole_new_content() -> None:
+def test_an_edit_says_the_whole_new_content_and_mentions_nobody_anew() -> None:
     assert replacing(CONTENT, EventId("$e")) == {
-        "msgtype": "m.notice",
+        "msgtype": "m.text",
         "body": "* hello",
+        "m.mentions": {},
         "m.new_content": CONTENT,
         "m.relates_to": {"rel_type": "m.replace", "event_id": "$e"},
     }
-    assert CONTENT == {"msgtype": "m.notice", "body": "hello"}
+    assert CONTENT["body"] == "hello"

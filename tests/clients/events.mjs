@@ -14,7 +14,7 @@ export function follow(client, crypto) {
 
     async function tell(event, kind) {
         await client.decryptEventIfNeeded(event);
-        const said = { kind, room: event.getRoomId(), ...(await describe(event, crypto)) };
+        const said = { kind, room: event.getRoomId(), ...(await describe(event, crypto)), ...rings(client, event) };
         const id = event.getId();
         const key = said.failure;
         if (id && told.get(id) === key) return;
@@ -41,6 +41,12 @@ function kindOf(client, event, inTimeline) {
     const membership = client.getRoom(event.getRoomId())?.getMyMembership();
     if (membership === "invite" || membership === "knock") return membership;
     return event.isState() ? "state" : "timeline";
+}
+
+/** Whether the client notifies of the event, and whether it highlights it, by the push rules of the account. */
+function rings(client, event) {
+    const actions = client.getPushActionsForEvent(event, true);
+    return { notified: actions?.notify ?? false, highlighted: actions?.tweaks?.highlight ?? false };
 }
 
 async function describe(event, crypto) {

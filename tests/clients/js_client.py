@@ -43,13 +43,16 @@ class Read(Seen):
     """One event as a client with encryption has it: in clear, or with the reason why it could not be opened.
 
     What could not be opened has the type "m.room.encrypted". `failure` is the SDK's `DecryptionFailureCode`; `shield`
-    ("none", "grey", "red") and `reason` are what a client would show beside the message.
+    ("none", "grey", "red") and `reason` are what a client would show beside the message. `notified` and `highlighted`
+    are what the push rules of the account say of the event once it is open.
     """
 
     encrypted: bool = False
     failure: str = ""
     shield: str = ""
     reason: str = ""
+    notified: bool = False
+    highlighted: bool = False
 
     def __str__(self) -> str:
         how = self.failure or ("encrypted" if self.encrypted else "in clear")
