@@ -101,7 +101,7 @@ def _cell(row: dict[str, Any], key: str) -> object:
         case "state" | "class" | "outcome":
             return word(key, value)
         case "opened" | "due" | "decided":
-            return Moment(value)
+            return Moment(value) if value else ""
         case _:
             return value
 

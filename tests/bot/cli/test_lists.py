@@ -1,8 +1,11 @@
 """`answerable rooms`, `members`, `credit` and `cases`: what they show, and what they say when there is nothing."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
+
+from storage.database import FILE
 
 from .conftest import ANNA, BEN, CLEO, DESK, GARDEN, KITCHEN, NOW, Answerable
 
@@ -105,6 +108,11 @@ class TestCases:
     def test_open_ones_come_with_the_most_urgent_first(self, answerable: Answerable) -> None:
         assert [case["n"] for case in answerable("cases", "--open", "--json").json] == [3, 2]
         assert "overdue, past its deadline" in answerable("cases", "--open").out
+
+    def test_a_case_that_waits_for_nobody_has_no_deadline(self, answerable: Answerable, data_dir: Path) -> None:
+        with sqlite3.connect(data_dir / FILE) as database:
+            database.execute("UPDATE cases SET due = 0 WHERE n = 1")
+        assert "1970" not in answerable("cases").out + answerable("cases", "1").out
 
     def test_they_can_be_narrowed_to_a_room(self, answerable: Answerable) -> None:
         assert [case["n"] for case in answerable("cases", "--room", "kitchen", "--json").json] == [3]
