@@ -40,8 +40,8 @@ class Gatherer:
         self._language = language
         self._rooms: dict[str, str] = {}
 
-    async def file(self, dossier: Dossier, *, by: str, reason: str, now_ms: int) -> File:
-        """All of it."""
+    async def file(self, dossier: Dossier, digest: str, *, by: str, reason: str, now_ms: int) -> File:
+        """Gather all of it; `digest` is what the approvals are of."""
         self._rooms = await views.room_names(self._db)
         accounts = await views.accounts_of(self._db, dossier.subject)
         cases = await self._rows(select(t.cases).where(t.cases.c.n.in_(dossier.cases)).order_by(t.cases.c.n))
@@ -56,7 +56,7 @@ class Gatherer:
             by=by,
             reason=reason,
             begun=Step(dossier.at, dossier.reader, dossier.reason),
-            approvals=tuple(Step(s.at, s.reader, s.reason) for s in dossier.steps if s.step == "approved"),
+            approvals=tuple(Step(s.at, s.reader, s.reason) for s in dossier.approvals(digest)),
             cases=dossier.cases,
             timeline=(*self._of_cases(cases, stated), *await self._measures(dossier.cases)),
             stated=tuple(Stated(row.n, self._statements(row, stated[row.n])) for row in cases if stated[row.n]),

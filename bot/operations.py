@@ -92,6 +92,7 @@ class Operations:
         self._retention = Retention(days, dict.fromkeys(OF_DECISIONS, max(days, appeal_days)))
         self._policy = policy
         self._clock = clock
+        self.dossiers = Dossiers(pipeline, database, self._records, policy, clock)
         self.backup = BackupOperations(pipeline, database, data_dir, policy, clock)
         self.roster = RosterOperations(pipeline, database, store, clock)
         self._people = PeopleOperations(pipeline, database, store)
@@ -223,7 +224,7 @@ class Operations:
             "end-hold": self._do_end_hold,
             "purge": self._do_purge,
             **BarredList(self._pipeline, self._policy, self._clock).by_name(),
-            **Dossiers(self._pipeline, self._database, self._clock).by_name(),
+            **self.dossiers.by_name(),
             **CaseOperations(self._pipeline, self._policy, self._clock).by_name(),
             **self.roster.by_name(),
             **RoomOperations(self._pipeline, self._policy, self._clock).by_name(),

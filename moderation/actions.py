@@ -381,6 +381,20 @@ class Erase(Action):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ApproveDossier(Action):
+    """Compare what an operator approves by command, recorded at `on`, with the file, and record the approval."""
+
+    NAME: ClassVar[str] = "approve-dossier"
+    PRIORITY: ClassVar[int] = NOTICE
+
+    subject: UserId
+    n: int
+    digest: str
+    on: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verify(Action):
     """Go on with somebody's verification. What they typed is `sealed`; "" asks what has become of it meanwhile."""
 
@@ -418,6 +432,7 @@ ACTIONS: dict[str, type[Action]] = {
         GiveReceipt,
         GiveData,
         Erase,
+        ApproveDossier,
         Anchor,
         Witness,
         Timestamp,

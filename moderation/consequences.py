@@ -39,6 +39,7 @@ from .facts import (
     AccountUnlinked,
     ActionTaken,
     Appealed,
+    ApproverChanged,
     CaseAssigned,
     CaseDecided,
     CaseGrew,
@@ -261,6 +262,20 @@ def _everywhere(user: UserId, rooms_of: RoomsOf, *words: Line) -> Iterator[Actio
         yield Align(room=room)
         yield KeepDesk(room=room)
     yield Tell(room=next(iter(rooms), NO_ROOM), subject=user, lines=words, alone=True)
+
+
+@_follow.register
+def _(fact: DossierStep, _rooms_of: RoomsOf) -> Iterator[Action]:
+    """All operators hear of each approval, so that one in somebody else's name is noticed."""
+    if fact.step == "approved" and fact.how != "user":
+        said = line(f"dossier.approved-above.{fact.how}", n=fact.start, who=Who(UserId(fact.reader)))
+        yield TellAbove(room=NO_ROOM, lines=(said,))
+
+
+@_follow.register
+def _(fact: ApproverChanged, _rooms_of: RoomsOf) -> Iterator[Action]:
+    said = line(f"approver.{fact.step}", name=fact.name, who=Who(fact.subject), by=fact.reader)
+    yield TellAbove(room=NO_ROOM, lines=(said,))
 
 
 @_follow.register

@@ -284,8 +284,24 @@ dossier_steps = Table(
     Column("reason", Text, nullable=False, default=""),
     Column("bar", Text, nullable=False, default=""),
     Column("digest", String, nullable=False, default="-"),
+    Column("how", String, nullable=False, server_default="user"),  # of an approval: user | key | account
+    Column("key", String, nullable=False, server_default="-"),
+    Column("command", Integer, nullable=False, server_default="-1"),  # record of an approval from an account
 )
 Index("dossier_steps_by_dossier", dossier_steps.c.dossier)
+
+# Keys with which operators sign approvals of files.
+approvers = Table(
+    "approvers",
+    metadata,
+    Column("record", Integer, primary_key=True),
+    Column("key", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("account", String, nullable=False),
+    Column("at", Integer, nullable=False),
+    Column("reader", String, nullable=False),
+    Column("ended", Integer, nullable=False, server_default="0"),
+)
 
 # Rules that rooms have of their own; what was removed is kept as long as its record: cases rest on it.
 room_rules = Table(

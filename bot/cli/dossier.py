@@ -1,10 +1,12 @@
 """`answerable dossier`: files on serious and continuing offenders, prepared by people and taken out by people.
 
 Rules kept here: a file is written to the disk and nowhere else; it appears only after two different people have
-approved it and its leaving is recorded. ``--json``: `new`: `dossier`, `person`, `cases`, `task`; `approve`: `dossier`,
-`approved_by`, `needed`; `decline`: `dossier`, `task`; `export`: what `logs export` says, and `dossier`, `told`; `list`
-and `show`: objects with `dossier`, `person`, `cases`, `state` (open, approved, declined, exported), `at`, `by`,
-`reason`, `task`, `approved_by`, and in `show` also `steps` (`step`, `at`, `by`, `reason`, `bar`, `sha256`).
+approved it as it is, each with a key of their own (or by a command from their own account: `bot/commands/approve.py`),
+and its leaving is recorded. ``--json``: `new`: `dossier`, `person`, `cases`, `task`; `approve`: `dossier`,
+`approved_by` (accounts), `needed`, `digest`; `decline`: `dossier`, `task`; `export`: what `logs export` says, and
+`dossier`, `told`; `list` and `show`: objects with `dossier`, `person`, `cases`, `state` (open, approved, declined,
+exported), `at`, `by`, `reason`, `task`, `approved_by`, and in `show` also `digest` (what is to be approved) and `steps`
+(`step`, `at`, `by`, `reason`, `bar`, `sha256`, `how`: of an approval: key, account, or user as older versions had it).
 
 Left to others: what is recorded (`bot/operations_dossiers.py`), what is in it (`storage/export`).
 """
@@ -18,11 +20,12 @@ import typer
 from moderation.errors import Invalid, Refused
 from moderation.notices import Moment, Who
 
+from .approver import ApproverKey, PassphraseStdin, passphrase
 from .logs_asking import Reason, check_reason, person_of, user
 from .logs_export import CatalogWords, kept_files, language_of
 from .lookup import now_ms, read
 from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
-from .output import FAILED, as_json, say, table, text, word
+from .output import FAILED, as_json, say, table, tell, text, word
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -77,28 +80,50 @@ def new(
 @app.command(help=text("cli.dossier.show_help"))
 def show(number: Number, json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
     """One file."""
+    from ..config import load_config
+    from .operate import perform
+
     found = read(config_file, lambda db, _config: _find(db, number))
-    row = {**_row(found), "steps": [_step(each) for each in found.steps]}
+    digest = perform(load_config(config_file), "dossier-digest", dossier=number)["digest"]
+    row = {**_row(found), "digest": digest, "steps": [_step(each) for each in found.steps]}
     if json:
         as_json(row)
         return
-    shown = ("dossier", "person", "cases", "state", "at", "by", "reason")
+    shown = ("dossier", "person", "cases", "state", "at", "by", "reason", "digest")
     table(("what", "value"), ([text(f"cli.column.{key}"), _cell(row, key)] for key in shown))
-    columns = ("step", "at", "by", "reason", "bar", "sha256")
+    columns = ("step", "at", "by", "how", "reason", "bar", "sha256")
     if row["steps"]:
         table(columns, ([_cell(step, column) for column in columns] for step in row["steps"]))
+    if found.state != "declined":
+        say("cli.dossier.how_to_approve", n=str(number), digest=digest)
 
 
-@app.command(help=text("cli.dossier.approve_help"))
-def approve(number: Number, reason: Reason, json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
-    """Say that it may leave."""
-    done = _perform(config_file, "dossier-approve", dossier=number, reason=reason)
+@app.command(help=text("cli.dossier.approve_help"), epilog=text("cli.dossier.approve_epilog"))
+def approve(
+    number: Number,
+    key: Annotated[Path, typer.Option("--key", "-k", metavar="FILE", help=text("cli.dossier.key"))],
+    reason: Reason,
+    passphrase_stdin: PassphraseStdin = False,
+    json: AsJson = False,
+    config_file: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Sign that it may leave."""
+    from ..config import load_config
+    from .operate import perform
+
+    asked = perform(load_config(config_file), "dossier-digest", dossier=number)
+    tell("cli.dossier.signing", n=str(number), digest=asked["digest"])
+    signed = ApproverKey.read(key, passphrase(stdin=passphrase_stdin)).sign(asked["to_sign"])
+    done = _perform(config_file, "dossier-approve", dossier=number, reason=reason, **signed)
     lacking = done["needed"] - len(done["approved_by"])
     if json:
         as_json(done)
     else:
-        key = "cli.dossier.approved" if lacking <= 0 else "cli.dossier.approved_first"
-        say(key, n=str(number), by=", ".join(done["approved_by"]))
+        say(
+            "cli.dossier.approved" if lacking <= 0 else "cli.dossier.approved_first",
+            n=str(number),
+            by=", ".join(done["approved_by"]),
+        )
 
 
 @app.command(help=text("cli.dossier.decline_help"))
@@ -144,6 +169,7 @@ def export(
 def _make(
     config_file: Path, number: int, ready: dict[str, Any], to: Path, reason: str, language: str, announce: Any
 ) -> "Summary":
+    from storage.export.approved import NAME as APPROVED
     from storage.export.dossier import NAME, statement
     from storage.export.export import Request
     from storage.export.export import export as make
@@ -152,10 +178,16 @@ def _make(
     from ..config import load_config
 
     data, words, now = load_config(config_file).data_dir, CatalogWords(language), now_ms()
-    file, bare = _gather(config_file, number, language, reason, now)
-    selection = Selection(persons=frozenset(ready["accounts"]), cases=frozenset(ready["cases"]), bare=bare)
+    file, bare = _gather(config_file, number, ready["digest"], language, reason, now)
+    selection = Selection(
+        persons=frozenset(ready["accounts"]),
+        cases=frozenset(ready["cases"]),
+        bare=bare,
+        also=frozenset((*ready["also"], *ready["whole"])),
+        whole=frozenset(ready["whole"]),
+    )
     foreword = words.text("dossier.readme", n=str(number), file=NAME)
-    more = {NAME: statement(words, file)}
+    more = {NAME: statement(words, file), APPROVED: ready["approved"].encode()}
     request = Request(selection, now, user(), reason, foreword, more)
     try:
         return make(data / "records", to, request, words, media=kept_files(data), announce=announce)
@@ -163,7 +195,9 @@ def _make(
         raise Refused("cli.logs.out_failed", file=to, why=error.strerror or str(error)) from error
 
 
-def _gather(config_file: Path, number: int, language: str, reason: str, now: int) -> "tuple[File, frozenset[int]]":
+def _gather(
+    config_file: Path, number: int, digest: str, language: str, reason: str, now: int
+) -> "tuple[File, frozenset[int]]":
     """What the statement says, and the records that would name others."""
     from ..dossier_file import Gatherer, naming_others
     from ..messages.catalog import Catalog
@@ -172,7 +206,7 @@ def _gather(config_file: Path, number: int, language: str, reason: str, now: int
     async def query(db: "AsyncConnection", config: "Config") -> "tuple[File, frozenset[int]]":
         speech = Speech(Catalog.load(), config.policy, language)
         found = await _find(db, number)
-        file = await Gatherer(db, speech, language).file(found, by=user(), reason=reason, now_ms=now)
+        file = await Gatherer(db, speech, language).file(found, digest, by=user(), reason=reason, now_ms=now)
         return file, await naming_others(db, found.cases)
 
     return read(config_file, query)
@@ -231,6 +265,7 @@ def _step(row: Any) -> dict[str, Any]:
         "reason": row.reason,
         "bar": row.bar or None,
         "sha256": digest,
+        "how": row.how if row.step == "approved" else None,
     }
 
 
@@ -245,5 +280,7 @@ def _cell(row: dict[str, Any], column: str) -> object:
             return Moment(value)
         case "state" | "step":
             return word("dossier_step", value)
+        case "how":
+            return word("dossier_how", value) if value else ""
         case _:
             return value or ""

@@ -46,6 +46,7 @@ COMMANDS = (
     Lazy("barred", "bot.cli.barred"),
     Lazy("tasks", "bot.cli.tasks"),
     Lazy("dossier", "bot.cli.dossier"),
+    Lazy("approver", "bot.cli.approver"),
     Lazy("logs", "bot.cli.logs"),
     Lazy("keys", "bot.cli.keys"),
     Lazy("backup", "bot.cli.backup"),

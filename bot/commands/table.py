@@ -1,6 +1,6 @@
 """COMMANDS: every command by its names. Data to read; nothing registers itself by being imported."""
 
-from . import about, adopt, cases, credit, duty, measures, own, people, report, room, rule, set, verify
+from . import about, adopt, approve, cases, credit, duty, measures, own, people, report, room, rule, set, verify
 from .call import Command
 
 
@@ -20,6 +20,7 @@ def _table() -> dict[str, Command]:
         *rule.COMMANDS,
         *set.COMMANDS,
         *adopt.COMMANDS,
+        *approve.COMMANDS,
     )
     for command in (about.help_with(table), *rows):
         for name in (command.name, *command.aliases):

@@ -15,6 +15,7 @@ from .cases import (
     StatementGiven,
 )
 from .dossiers import (
+    ApproverChanged,
     DossierStep,
 )
 from .identity import (
@@ -116,6 +117,7 @@ FACTS: tuple[type[Fact], ...] = (
     TaskOpened,
     TaskDone,
     DossierStep,
+    ApproverChanged,
     DataAsked,
     DataGiven,
     PartsErased,
@@ -148,6 +150,7 @@ __all__ = [
     "AccountsLinked",
     "ActionTaken",
     "Appealed",
+    "ApproverChanged",
     "Asked",
     "AwayChanged",
     "Basis",

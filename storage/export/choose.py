@@ -104,10 +104,12 @@ class _Scan:
             self._policy = index, opened
         if index == 0:
             self._supporting.add(0)
-        if not self._fits(opened):
+        also = index in self._selection.also
+        if not also and not self._fits(opened):
             return
         self._chosen.fitting.append(index)
-        self._chosen.groups.add(str(skeleton.get("g", "")))
+        if not also:  # an approver's direct room is nobody else's business
+            self._chosen.groups.add(str(skeleton.get("g", "")))
         self._supporting.update(by for part in opened.parts if (by := erased_by(part)) is not None)
         if "rule" in skeleton and self._policy is not None:
             self._supporting.add(self._policy[0])

@@ -32,6 +32,8 @@ class Selection:
     everything: bool = False
     without: frozenset[int] = frozenset()  # records that are left out all the same
     bare: frozenset[int] = frozenset()  # records of which no part is shown all the same
+    also: frozenset[int] = frozenset()  # records that are there whatever else is asked for
+    whole: frozenset[int] = frozenset()  # of these, records of which all parts are shown
 
     def described(self) -> dict[str, Json]:
         """What was asked for, as JSON; what does not matter is left out."""
@@ -56,7 +58,7 @@ def with_parts_shown(raw: bytes, opened: Opened, selection: Selection, *, suppor
 
 
 def _shown(opened: Opened, selection: Selection, supports: bool) -> list[Json]:
-    if selection.everything:
+    if selection.everything or opened.skeleton["i"] in selection.whole:
         return opened.parts
     if opened.skeleton["i"] in selection.bare:
         return [part if erased_by(part) is not None else WITHHELD for part in opened.parts]

@@ -14,6 +14,8 @@ What is checked, and by which published rule:
 - every part that is shown is the one whose SHA-256 stands in "c"; a part that was left out is null; a part that was
   erased names the record that erased it, and that record is there;
 - media/: every file is named by its SHA-256 and a record speaks of it;
+- approved.txt, in a file on a person: it lists what two people approved, is complete, and its SHA-256 was signed or
+  confirmed by at least two of them (`approval_text` below), by different keys and from different accounts;
 - SHA256SUMS: every file is as it was made. This one line of defence is not signed: index.html, records.csv and
   README.txt are copies to read, and only what stands in records.jsonl is proved.
 
@@ -42,6 +44,11 @@ MAX_SHOWN = 100  # problems printed; the rest is counted
 SAFE_INT = 2**53 - 1
 ERASERS = ("erase", "redact", "purge")
 SUMS = "SHA256SUMS"
+APPROVED = "approved.txt"
+APPROVED_TITLE = "answerable-dossier@v1"
+APPROVALS = 2  # so many different people
+# Records that note who read, was told or asked something; they come after an approval without changing what it is of.
+NOTES = ("access", "export", "disclosure", "task", "hold", "outcome", "notice", "dossier", "approver")
 TREE = "proofs/tree.txt"
 TREE_TITLE = "answerable-tree-proof@v1"
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]")
@@ -114,6 +121,11 @@ def signed_by(key: bytes, message: bytes, signature: bytes) -> bool:
     k = int.from_bytes(hashlib.sha512(signature[:32] + key + message).digest(), "little") % ORDER
     minus = (P - point[0], point[1], point[2], P - point[3])
     return encode_point(add(multiply(s, BASE), multiply(k, minus))) == signature[:32]
+
+
+def approval_text(origin: str, number: int, digest: str) -> bytes:
+    """What an approver of the file `number` signs: `digest` is the SHA-256 of approved.txt in hexadecimal."""
+    return f"answerable-approval@v1\n{origin}\n{number}\n{digest}\n".encode()
 
 
 # Keys and checkpoints: C2SP signed-note and tlog-checkpoint.
@@ -285,6 +297,102 @@ class Tree:
         return node_hash(left, self.root(middle, end))
 
 
+class Approved:
+    """The list in approved.txt, compared with the records as they come, and the approvals among these."""
+
+    def __init__(self, lines: Iterator[bytes], digest: str, origin: str) -> None:
+        title, of, number = (next(lines, b"").decode("utf-8", "replace") for _ in range(3))
+        if title != APPROVED_TITLE or of != origin or not re.fullmatch("0|[1-9][0-9]{0,15}", number):
+            raise Wrong("it does not begin as a list of what was approved in this log does")
+        self.digest, self.origin, self.number = digest, origin, int(number)
+        self.lines = lines
+        self.next: tuple[int, bytes] | None = None
+        self.steps: list[tuple[int, dict[str, Any], dict[str, Any]]] = []  # line, record, the part that says who
+        self.keys: dict[str, str] = {}  # key -> the account it is registered for, if shown
+        self.sent: dict[int, dict[str, Any]] = {}  # messages that are not in the list: record -> its part
+        self.begun = False
+        self.people: set[str] = set()  # the accounts whose approvals hold
+
+    def read(self) -> tuple[int, bytes] | None:
+        line = next(self.lines, None)
+        if line is None:
+            return None
+        found = re.fullmatch(r"(0|[1-9][0-9]{0,15}) ([A-Za-z0-9+/]{43}=)", line.decode("ascii", "replace"))
+        if not found:
+            raise Wrong("a line of it is not a record and its hash")
+        return int(found[1]), unbase64(found[2])
+
+    def look(self, record: dict[str, Any], parts: list[Any], leaf: bytes, number: int) -> Iterator[str]:
+        """What is wrong with a record, going by the list."""
+        index, kind = record["i"], record["k"]
+        while self.next and self.next[0] < index:
+            yield f"record {self.next[0]} was approved, but is not here"
+            self.next = self.read()
+        if self.next and self.next[0] == index:
+            if self.next[1] != leaf:
+                yield f"record {index} is not as it was approved"
+            self.next = self.read()
+            self.begun = self.begun or index == self.number
+        elif kind == "message" and any(map(is_shown, parts)):
+            self.sent[index] = next(filter(is_shown, parts))
+        elif index and kind not in NOTES and kind not in ERASERS and any(map(is_shown, parts)):
+            yield f"record {index} is shown, but is not among what was approved"
+        self.note(record, parts, number)
+
+    def note(self, record: dict[str, Any], parts: list[Any], number: int) -> None:
+        shown_parts = [part for part in parts if is_shown(part)]
+        if record["k"] == "dossier" and record.get("step") == "approved" and record.get("start") == self.number:
+            if record.get("how", "user") != "user":
+                said: dict[str, Any] = next((part for part in shown_parts if isinstance(part.get("reader"), str)), {})
+                self.steps.append((number, record, said))
+        elif record["k"] == "approver" and record.get("step") == "added":
+            self.keys[str(record.get("key"))] = str(next((part["mxid"] for part in shown_parts if "mxid" in part), ""))
+
+    def finish(self) -> Iterator[tuple[str, int]]:
+        """What is wrong with the whole, each with its line in records.jsonl (0: none)."""
+        while self.next:
+            yield f"record {self.next[0]} was approved, but is not here", 0
+            self.next = self.read()
+        if not self.begun:
+            yield f"the record that began the file, {self.number}, is not in it", 0
+        confirmed = {record.get("on") for _, record, _ in self.steps if record.get("how") == "account"}
+        for index in sorted(set(self.sent) - confirmed):
+            yield f"record {index} is shown, but is not among what was approved", 0
+        keys: set[str] = set()
+        for number, record, said in self.steps:
+            if record.get("digest") != self.digest:
+                continue  # of an earlier state of the file
+            fault = self.fault(record, said)
+            if fault:
+                yield f"the approval in record {record['i']} does not hold: {fault}", number
+            elif record["how"] == "account" or record["key"] not in keys:
+                keys.add(str(record["key"]))
+                self.people.add(said["reader"])
+        if len(self.people) < APPROVALS:
+            yield f"it was approved by {len(self.people)} of {APPROVALS} different people", 0
+
+    def fault(self, record: dict[str, Any], said: dict[str, Any]) -> str:
+        if not said.get("reader"):
+            return "it does not say who gave it"
+        if record["how"] == "account":
+            sent = self.sent.get(record.get("on", -1), {})
+            named = self.digest in str(sent.get("body", self.digest)).lower()  # a log may be set to keep no words
+            return "" if sent.get("mxid") == said["reader"] and named else "the message that gave it does not say so"
+        try:
+            key, signature = unbase64(str(record.get("key"))), unbase64(str(said.get("signature")))
+        except Wrong as error:
+            return str(error)
+        if self.keys.get(str(record["key"])) not in (None, "", said["reader"]):
+            return "its key is registered for another account"
+        held = signed_by(key, approval_text(self.origin, self.number, self.digest), signature)
+        return "" if held else "its signature is not by its key"
+
+
+def is_shown(part: Any) -> bool:
+    """Whether a part is neither left out nor erased."""
+    return isinstance(part, dict) and set(part) != {"erased", "by"}
+
+
 # Where the files are.
 
 
@@ -371,13 +479,15 @@ class Check:
         self.marks: dict[int, list[Mark]] = {}  # eraser -> the parts that name it
         self.media: set[str] = set()
         self.proved: set[str] = set()  # names of the proofs that were looked at
+        self.approved: Approved | None = None
 
     def run(self) -> None:
         """Everything, in an order that says first what the rest depends on."""
         for look in (self.look_at_names, self.look_at_sums, self.look_at_key, self.look_at_checkpoint):
             look()
+        self.look_at_approved()
         self.look_at_records()
-        for look in (self.look_at_marks, self.look_at_media, self.look_at_description):
+        for look in (self.look_at_approvals, self.look_at_marks, self.look_at_media, self.look_at_description):
             look()
 
     def wrong(self, file: str, what: object, line: int = 0, index: int = -1) -> None:
@@ -547,6 +657,10 @@ class Check:
         """Its parts; returns its leaf hash."""
         index, parts = record["i"], record.pop("x")
         leaf = leaf_hash(record)
+        if self.approved:
+            self.compare(self.approved, record, parts, leaf, number)
+        elif record["k"] == "dossier" and record.get("how", "user") != "user" and APPROVED not in self.names:
+            self.wrong(APPROVED, f"it is missing, though record {index} is an approval of it")
         self.records += 1
         if self.progress and self.records % 1000 == 0:
             self.progress(self.records)
@@ -614,6 +728,33 @@ class Check:
         if not HASH_LINE.fullmatch(text):
             raise Wrong("a line is not a hash")
         return unbase64(text)
+
+    # What was approved
+
+    def look_at_approved(self) -> None:
+        if APPROVED in self.names and self.key:
+            try:
+                self.approved = Approved(self.lines(APPROVED), self.digest(APPROVED), self.key.name)
+                self.approved.next = self.approved.read()
+            except Wrong as error:
+                self.approved = None
+                self.wrong(APPROVED, error)
+
+    def compare(self, approved: Approved, record: dict[str, Any], parts: list[Any], leaf: bytes, number: int) -> None:
+        try:
+            for what in approved.look(record, parts, leaf, number):
+                self.wrong("records.jsonl", what, number)
+        except Wrong as error:
+            self.approved = None
+            self.wrong(APPROVED, error)
+
+    def look_at_approvals(self) -> None:
+        if self.approved:
+            try:
+                for what, line in self.approved.finish():
+                    self.wrong("records.jsonl" if line else APPROVED, what, line)
+            except Wrong as error:
+                self.wrong(APPROVED, error)
 
     # What the records lead to
 
@@ -689,6 +830,9 @@ def tell(run: Check, path: Path, given: bool) -> None:
     )
     if run.withheld:
         print(f"{run.withheld} parts were left out of this export; they concern other persons or matters.")
+    if run.approved:
+        print(f"It holds what was approved as {run.approved.digest}, by these accounts:")
+        print("\n".join(f"- {shown(each)}" for each in sorted(run.approved.people)))
     if run.erased:
         print(f"{run.erased} parts were erased; the records that did it are among these.")
     if not given:

@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.durations import DAY_MS
 from moderation.facts import (
     Appealed,
+    ApproverChanged,
     CaseAssigned,
     CaseDecided,
     CaseGrew,
@@ -154,6 +155,17 @@ async def _(fact: DossierStep, db: AsyncConnection, index: int, at_ms: int) -> N
         )
         return
     step = {"dossier": fact.start, "step": fact.step, "bar": fact.bar, "digest": fact.digest}
-    await add(db, t.dossier_steps, record=index, **step, **said)
+    signed = {"how": fact.how, "key": fact.key, "command": fact.on if fact.how == "account" else -1}
+    await add(db, t.dossier_steps, record=index, **step, **signed, **said)
     if fact.step != "approved":
         await db.execute(update(t.dossiers).where(t.dossiers.c.record == fact.start).values(state=fact.step))
+
+
+@project.register
+async def _(fact: ApproverChanged, db: AsyncConnection, index: int, at_ms: int) -> None:
+    if fact.step == "added":
+        said = {"name": fact.name, "account": fact.subject, "reader": fact.reader}
+        await add(db, t.approvers, record=index, key=fact.key, at=at_ms, **said)
+    else:
+        in_force = (t.approvers.c.key == fact.key, t.approvers.c.ended == 0)
+        await db.execute(update(t.approvers).where(*in_force).values(ended=max(at_ms, 1)))

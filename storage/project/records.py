@@ -84,6 +84,7 @@ async def _forget_subject(db: AsyncConnection, start: int, stop: int) -> None:
     await db.execute(update(t.reports).where(these(t.reports.c.record)).values(subject=""))
     await db.execute(update(t.tasks).where(these(t.tasks.c.record)).values(subject=""))
     await db.execute(update(t.dossiers).where(these(t.dossiers.c.record)).values(subject=""))
+    await db.execute(update(t.approvers).where(these(t.approvers.c.record)).values(account=""))
     for table in (t.away, t.rosters, t.pointed):
         await db.execute(delete(table).where(these(table.c.record)))
     await db.execute(delete(t.events).where(these(t.events.c.record)))
@@ -116,7 +117,8 @@ async def _(fact: RecordsPurged, db: AsyncConnection, _index: int, at_ms: int) -
     await db.execute(delete(t.credit).where(t.credit.c.record < below))
     await db.execute(delete(t.sanctions).where(t.sanctions.c.record < below, t.sanctions.c.ended > 0))
     await db.execute(delete(t.verifications).where(t.verifications.c.record < below, t.verifications.c.until < at_ms))
-    await db.execute(delete(t.room_rules).where(t.room_rules.c.record < below, t.room_rules.c.ended > 0))
+    for table in (t.room_rules, t.approvers):
+        await db.execute(delete(table).where(table.c.record < below, table.c.ended > 0))
     for table in (t.requests, t.pointed):
         await db.execute(delete(table).where(table.c.record < below))
 

@@ -36,7 +36,9 @@ from .cases import (
     with_operator,
 )
 from .dossiers import (
+    Approver,
     Dossier,
+    all_approvers,
     all_dossiers,
     dossier_view,
     hidden_from,
@@ -144,6 +146,7 @@ from .verification import (
 from .vitals import VitalNumbers, vital_numbers
 
 __all__ = [
+    "Approver",
     "Dossier",
     "Ending",
     "PersonInRoom",
@@ -154,6 +157,7 @@ __all__ = [
     "accounts_of",
     "accounts_of_all",
     "active_groups",
+    "all_approvers",
     "all_dossiers",
     "all_in_force",
     "all_rooms",

@@ -1,6 +1,7 @@
 """Files about serious and continuing offenders, and what they rest on."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import or_, select
@@ -28,11 +29,28 @@ class Dossier:
     reader: str
     reason: str
     steps: tuple[Row[tuple[object, ...]], ...]  # of dossier_steps
+    persons: Mapping[str, str]  # the person behind the account of each approver
 
     @property
     def approved_by(self) -> tuple[str, ...]:
-        """Who approved it, each once."""
-        return tuple(dict.fromkeys(str(step.reader) for step in self.steps if step.step == "approved"))
+        """Return the accounts that approved the file as it was at the last approval, one a person."""
+        signed = [step for step in self.steps if step.step == "approved" and step.how != "user"]
+        return self.approvers(signed[-1].digest) if signed else ()
+
+    def approvers(self, digest: str) -> tuple[str, ...]:
+        """Return the accounts that approved what has this digest, one a person."""
+        return tuple(step.reader for step in self.approvals(digest))
+
+    def approvals(self, digest: str) -> tuple[Row[tuple[object, ...]], ...]:
+        """Return the approvals of what has this digest, the first of each person.
+
+        Approvals by users of the operating system, as older versions recorded them, do not count.
+        """
+        found: dict[str, Row[tuple[object, ...]]] = {}
+        for step in self.steps:
+            if step.step == "approved" and step.how != "user" and step.digest == digest:
+                found.setdefault(self.persons[step.reader], step)
+        return tuple(found.values())
 
     @property
     def hidden(self) -> bool:
@@ -104,5 +122,25 @@ async def _dossier(db: AsyncConnection, row: Row[tuple[object, ...]]) -> Dossier
         at=row.at,
         reader=row.reader,
         reason=row.reason,
-        steps=tuple(steps),
+        steps=(taken := tuple(steps)),
+        persons={step.reader: await person_of(db, step.reader) for step in taken if step.how != "user"},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Approver:
+    """A key with which an operator signs approvals. `ended`: when it was withdrawn (0: it is in force)."""
+
+    record: int
+    key: str
+    name: str
+    account: UserId
+    at: int
+    reader: str
+    ended: int
+
+
+async def all_approvers(db: AsyncConnection) -> tuple[Approver, ...]:
+    """Return all keys of approvers, in the order in which they were registered."""
+    rows = await db.execute(select(t.approvers).order_by(t.approvers.c.record))
+    return tuple(Approver(*row) for row in rows)

@@ -111,6 +111,7 @@ ROWS = (
     managers("rule remove tickets {code}", "error.rule.operators"),
     managers("set {code}", "set.head"),
     managers("readonly {code}", "error.missing.duration"),
+    everyone("approve D-9999 " + 64 * "0", "error.approve.operators", operator="cli.dossier.unknown"),
     owners("duty {victim} off {code}", "error.roster.not-in", refused="error.right.roster", **_ROSTER),
     owners("set language en {code}", "set.done.language", refused="error.right.set"),
     owners("adopt {code}", "error.adopt.tombstone", refused="error.right.adopt", operator="error.right.adopt"),

@@ -90,13 +90,25 @@ def step(name: Any, **more: Any) -> DossierStep:
     return DossierStep(step=name, start=10, task=9, subject=ANNA, **{"reader": "olga", "reason": "why", **more})
 
 
-async def test_a_file_is_approved_by_as_many_as_are_different(db: AsyncConnection) -> None:
-    await apply(db, OPENED, step("approved"), step("approved"), step("approved", reader="paul"))
+def approval(who: UserId, digest: str = "ab") -> DossierStep:
+    return step("approved", reader=who, how="account", digest=digest)
+
+
+async def test_a_file_is_approved_by_as_many_as_are_different_people(db: AsyncConnection) -> None:
+    await link(db, TWIN)  # Anna's
+    await apply(db, OPENED, step("approved"), approval(ANNA), approval(ANNA), approval(TWIN), approval(MARK))
     found = await views.dossier_view(db, 10)
     assert found is not None
     assert (found.subject, found.cases, found.task, found.state) == (ANNA, (1,), 9, "open")
-    assert found.approved_by == ("olga", "paul")
+    assert (found.approved_by, found.approvers("ab"), found.approvers("cd")) == ((ANNA, MARK), (ANNA, MARK), ())
     assert await views.all_dossiers(db) == (found,)
+
+
+async def test_what_was_approved_before_the_file_changed_is_not_approved_as_it_is(db: AsyncConnection) -> None:
+    await apply(db, OPENED, approval(ANNA), approval(MARK), approval(MARK, "cd"))
+    found = await views.dossier_view(db, 10)
+    assert found is not None
+    assert (found.approved_by, found.approvers("ab")) == ((MARK,), (ANNA, MARK))
 
 
 @pytest.mark.parametrize(

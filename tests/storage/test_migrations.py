@@ -120,3 +120,17 @@ def test_a_command_that_reads_does_not_load_what_only_writing_needs(tmp_path: Pa
     migrate(tmp_path / FILE)
     ran = subprocess.run([sys.executable, "-c", look, str(tmp_path)], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
+
+
+def test_steps_of_files_from_before_there_were_keys_are_by_users_of_the_machine(tmp_path: Path) -> None:
+    before, config = tmp_path / FILE, alembic_config()
+    engine = create_engine(f"sqlite:///{before}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0010")
+        row = (12, 10, "approved", 70, "olga", "I read it", "", "-")
+        connection.exec_driver_sql("INSERT INTO dossier_steps VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    engine.dispose()
+    migrate(before)
+    found = sqlite3.connect(before).execute("SELECT * FROM dossier_steps").fetchall()
+    assert found == [(*row, "user", "-", -1)]

@@ -1,0 +1,46 @@
+"""approve: an operator approves a file on a person from their own account.
+
+Rules kept here: only operators, only in a direct room; they name the file and, whole, the SHA-256 of what is in it, so
+that what they looked at is what they approve. Left to others: comparing and recording it
+(`bot/operations_dossiers.py`), keys instead of accounts (`bot/cli/dossier.py`).
+"""
+
+import re
+
+from moderation.actions import ApproveDossier
+from moderation.errors import Refused
+from moderation.notices import line
+from moderation.responsibility import is_operator
+from storage import views
+
+from .call import Call, Command, Reply
+
+_FILE = re.compile(r"(?:D-)?([0-9]{1,15})", re.IGNORECASE)
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+async def approve(call: Call) -> Reply:
+    """Approve a file."""
+    if not is_operator(call.caller, call.policy):
+        raise Refused("error.approve.operators")
+    if call.here.purpose != "direct":
+        raise Refused("error.approve.direct")
+    digest, _, reason = call.given.reason.partition(" ")
+    file = _FILE.fullmatch(call.given.word)
+    if file is None or not _DIGEST.fullmatch(digest.lower()):
+        raise Refused("error.approve.form")
+    n = int(file[1])
+    if await views.dossier_view(call.db, n) is None:
+        raise Refused("cli.dossier.unknown", n=n)
+    asked = ApproveDossier(
+        room=call.here.room,
+        subject=call.caller,
+        n=n,
+        digest=digest.lower(),
+        on=call.on,
+        reason=reason.strip(),
+    )
+    return Reply((line("dossier.approve.comparing", n=n),), actions=(asked,), private=True)
+
+
+COMMANDS = (Command("approve", "manager", "word reason*", approve, anywhere=True),)
