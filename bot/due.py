@@ -52,12 +52,11 @@ class Due:
 
     async def groups(self, db: AsyncConnection, *, cases: bool) -> AsyncIterator[tuple[Fact, ...]]:
         """The facts, one group a cause."""
-        now = self._clock()
-        for sanction in await views.sanctions_due(db, now):
-            if facts := await self._sanction(db, sanction, now):
+        for sanction in await views.sanctions_due(db, self._clock()):
+            if facts := await self._sanction(db, sanction, self._clock()):
                 yield facts
-        for row in await views.due_cases(db, now, AT_ONCE) if cases else ():
-            if facts := await self._case(db, int(row.n), now):
+        for row in await views.due_cases(db, self._clock(), AT_ONCE) if cases else ():
+            if facts := await self._case(db, int(row.n), self._clock()):
                 yield facts
         if cases and await self._verification.any(db):
             async for facts in self._verification.groups(db):

@@ -11,13 +11,16 @@ Rules this module keeps:
 - one charge more never gives more credit, now or later: a charge lowers what is there and cuts one quiet time
   into two, and two parts of a gap bring back no more points than the whole. So neither an expiry nor a
   compensation can lower anybody's credit, and without new charges credit never falls;
-- entries dated after `now_ms` do not exist yet, so a past balance can be computed again.
+- every recorded entry counts, whatever its date: a clock that was set back, or one look at many cases, may date an
+  entry after `now_ms`, and such an entry counts as made at `now_ms`. A past balance is asked for by the record up to
+  which entries count (`up_to`), and which entry undoes which follows from the order of records.
 
 The same functions serve the managers' ledger ("standing"). One call concerns one ledger of one person: the
 caller picks the entries (`scope = "room"`: those of the room).
 Left to others: when to charge (`judge.py`), what a tier brings (`sanctions.py`), storing (`storage/`).
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -55,29 +58,34 @@ class Price:
 
 
 def balance(entries: Iterable[Entry], now_ms: int, settings: CreditSettings) -> int:
-    """The credit at `now_ms`."""
+    """Return the credit at `now_ms` with all of `entries`."""
     entries = tuple(entries)
     if not entries:  # as with nearly everybody: this is asked of every message
         return _top(settings)
-    charges = effective(entries, now_ms, settings)
-    credit = _after_last(charges, settings)
-    if not charges:
-        return credit
-    return _recovered(credit, now_ms - charges[-1].at_ms, settings)
+    charges = _lasting(_charges(entries), now_ms, settings)
+    credit, last_ms = _top(settings), now_ms
+    for at_ms, cost in sorted((min(entry.at_ms, now_ms), max(0, entry.cost)) for entry in charges):
+        credit = max(0, _recovered(credit, at_ms - last_ms, settings) - cost)
+        last_ms = at_ms
+    return _recovered(credit, now_ms - last_ms, settings)
+
+
+def up_to(entries: Iterable[Entry], record: int) -> tuple[Entry, ...]:
+    """Return the entries that were recorded when `record` had been written."""
+    return tuple(entry for entry in entries if entry.id <= record)
 
 
 def effective(entries: Iterable[Entry], now_ms: int, settings: CreditSettings) -> tuple[Entry, ...]:
-    """The charges that count at `now_ms`, oldest first: neither undone nor expired."""
-    charges = tuple(entry for entry in standing(entries, now_ms) if entry.entry == "charge")
-    return _lasting(charges, now_ms, settings)
+    """Return the charges that count at `now_ms`, neither undone nor expired, by their records."""
+    return _lasting(_charges(entries), now_ms, settings)
 
 
-def standing(entries: Iterable[Entry], now_ms: int) -> list[Entry]:
-    """The entries made by `now_ms` that nothing has undone, oldest first.
+def standing(entries: Iterable[Entry]) -> list[Entry]:
+    """Return the entries that nothing has undone, by their records.
 
     Read from the newest back, a compensation that was itself undone undoes nothing.
     """
-    made = sorted((entry for entry in entries if entry.at_ms <= now_ms), key=lambda made: (made.at_ms, made.id))
+    made = sorted(entries, key=lambda entry: entry.id)
     undone: set[int | None] = set()
     for entry in reversed(made):
         if entry.entry == "compensation" and entry.id not in undone:
@@ -107,18 +115,21 @@ def tier(credit: int, tiers: TierSettings) -> Tier:
 
 
 def reaches(entries: Iterable[Entry], level: int, now_ms: int, settings: CreditSettings) -> int | None:
-    """The first moment from `now_ms` on with a balance of at least `level`, if nothing more is charged.
+    """Return the first moment from `now_ms` on with a balance of at least `level`, if nothing more is charged.
 
-    `None` if that can never be. Exact to the millisecond: the balance changes by recovery and by expiry; from
-    each expiry on, what is left recovers by itself, and later expiries can only make it sooner. So the answer
-    is the earliest of these moments.
+    `None` if that can never be. Exact to the millisecond: without new charges credit never falls, so the moment can be
+    searched for by halving; once the last charge has expired, all is back.
     """
     if level > _top(settings):
         return None
-    charges = effective(entries, now_ms, settings)
-    expiries = {entry.at_ms + settings.expires_after for entry in charges}
-    moments = [now_ms, *expiries]
-    return min(_recovered_at(_lasting(charges, at, settings), level, settings, at) for at in moments)
+    charges = _charges(entries)
+    latest = max((max(entry.at_ms, now_ms) for entry in charges), default=now_ms) + settings.expires_after
+    moments = range(now_ms, latest + 1)
+    return moments[bisect_left(moments, level, key=lambda at_ms: balance(charges, at_ms, settings))]
+
+
+def _charges(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    return tuple(entry for entry in standing(entries) if entry.entry == "charge")
 
 
 def _lasting(charges: tuple[Entry, ...], now_ms: int, settings: CreditSettings) -> tuple[Entry, ...]:
@@ -130,31 +141,10 @@ def _top(settings: CreditSettings) -> int:
     return max(0, min(settings.start, settings.ceiling))
 
 
-def _after_last(charges: tuple[Entry, ...], settings: CreditSettings) -> int:
-    """The credit just after the last of `charges`."""
-    credit = _top(settings)
-    last_ms: int | None = None
-    for entry in charges:
-        if last_ms is not None:
-            credit = _recovered(credit, entry.at_ms - last_ms, settings)
-        credit = max(0, credit - max(0, entry.cost))
-        last_ms = entry.at_ms
-    return credit
-
-
 def _recovered(credit: int, since_ms: int, settings: CreditSettings) -> int:
     """`credit` after `since_ms` without a charge."""
     points = max(0, since_ms - settings.quiet_before_recovery) // settings.recover_every
     return min(_top(settings), credit + points)
-
-
-def _recovered_at(charges: tuple[Entry, ...], level: int, settings: CreditSettings, from_ms: int) -> int:
-    """The first moment from `from_ms` on when recovery alone has brought `level`, which is within reach."""
-    missing = level - _after_last(charges, settings)
-    if missing <= 0:
-        return from_ms
-    there_ms = charges[-1].at_ms + settings.quiet_before_recovery + missing * settings.recover_every
-    return max(from_ms, there_ms)
 
 
 def _earlier(entries: Iterable[Entry], rule: str, now_ms: int, settings: CreditSettings) -> list[Entry]:
@@ -162,7 +152,7 @@ def _earlier(entries: Iterable[Entry], rule: str, now_ms: int, settings: CreditS
     within = min(settings.repeat_within, settings.expires_after)
     return [
         entry
-        for entry in standing(entries, now_ms)
+        for entry in standing(entries)
         if entry.entry != "compensation" and entry.rule == rule and now_ms - entry.at_ms < within
     ]
 

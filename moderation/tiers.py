@@ -29,7 +29,7 @@ def tier_facts(context: Context, policy: Policy, changed: CreditChanged) -> tupl
     """What follows from the entry `changed`. A warning brings nothing."""
     after = with_entry(context.subject, changed, context.now_ms)
     entries = account(after, changed.ledger, context.room.room, policy).entries
-    charges = [entry for entry in standing(entries, context.now_ms) if entry.entry == "charge"]
+    charges = [entry for entry in standing(entries) if entry.entry == "charge"]
     if changed.entry == "charge":
         return tuple(_charged(context, policy, charges, changed))
     return tuple(_reversed(context, policy, charges, changed)) if changed.entry == "compensation" else ()

@@ -138,7 +138,7 @@ def test_a_reversal_ends_what_has_no_basis_any_more_and_makes_nothing_longer(
 
 def left_at_charges(told: History) -> list[int]:
     """The balance at each charge that stands, without those that do not."""
-    charges = [each for each in standing(told.entries, told.now) if each.entry == "charge"]
+    charges = [each for each in standing(told.entries) if each.entry == "charge"]
     return [
         balance(charges[:count], charges[count - 1].at_ms, RULES.credit) for count in range(1, len(charges) + 1)
     ] or [100]

@@ -536,7 +536,7 @@ class World:
     def _check_neglect(self) -> None:
         """One neglected case costs one person so much at most."""
         for user in self.people:
-            counted = standing(self.entries(user, "standing"), self.now)
+            counted = standing(self.entries(user, "standing"))
             spent: dict[int, int] = {}
             for entry in counted:
                 if entry.rule == OVERDUE:
@@ -562,7 +562,7 @@ class World:
             for ledger in LEDGERS:
                 settings, limit = settings_of(ledger, self.policy), self.policy.tiers.manage_from
                 held = [e for e in self.in_force() if e.subject == user and e.kind == "demote" and e.basis == ledger]
-                charges = [e for e in standing(self.entries(user, ledger), self.now) if e.entry == "charge"]
+                charges = [e for e in standing(self.entries(user, ledger)) if e.entry == "charge"]
                 low = [n for n in range(1, len(charges) + 1) if self._low(charges[:n], settings, limit)]
                 assert len(held) <= 1
                 assert low or not held, (user, ledger, held)

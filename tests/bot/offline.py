@@ -1,0 +1,187 @@
+"""A bot without a homeserver: the real journal, tables and judgement, on a clock that a test moves.
+
+What a homeserver would have delivered is handed to the pipeline as raw events; what would have been sent stays in the
+outbox. `scheduler` is the real one: whether the homeserver was heard is what the test says (`heard_ms`).
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import text as sql
+
+from bot import heartbeat, wiring
+from bot.anchor import Closer
+from bot.catch_up import Rooms
+from bot.config import Config, parse_config
+from bot.digest import Digester
+from bot.pipeline import Pipeline
+from bot.receive import receive
+from bot.schedule import Scheduler
+from bot.wake import Wake
+from moderation.facts import BotStarted, Fact, RoomEntered
+from moderation.ids import GroupCode, RoomId, UserId
+from storage import views
+from storage.entries import fact_of_record
+from storage.records.closing import Closings
+
+F = TypeVar("F", bound=Fact)
+
+CONFIG = """
+[homeserver]
+url = "http://127.0.0.1:1"
+user = "@bot:example.org"
+[bot]
+data_dir = "data"
+allow_invites = ["*:example.org"]
+"""
+RULES = """
+[[rules]]
+name = "tickets"
+kind = "terms"
+class = "serious"
+decide = "manager"
+terms = ["forbidden"]
+"""
+ROOM, DESK = RoomId("!garden:example.org"), RoomId("!desk:example.org")
+BOT, OLGA, MARK, MINA, ANNA = (UserId(f"@{name}:example.org") for name in ("bot", "olga", "mark", "mina", "anna"))
+LEVELS = {"users": {str(OLGA): 100, str(BOT): 100, str(MARK): 50, str(MINA): 50}}
+NOON = 1_795_521_600_000
+
+
+@dataclass
+class Offline:
+    """One bot and what surrounds it."""
+
+    config: Config
+    stores: wiring.Stores
+    pipeline: Pipeline
+    time: "Ticking"
+    heard: bool = True
+    heard_ms: int = 0
+    _events: int = field(default=0)
+
+    def __post_init__(self) -> None:
+        stores, pipeline, clock, config = self.stores, self.pipeline, self.time, self.config
+        operations = wiring.make_operations(config, stores, pipeline, clock)
+        closer = Closer(stores.database, pipeline, Closings(stores.journal.folder), config.anchors, clock)
+        digester = Digester(stores.database, pipeline, config.policy, clock, at="", zone="UTC")
+        self.scheduler = Scheduler(
+            stores.database,
+            pipeline,
+            clock,
+            config.data_dir,
+            closer,
+            operations,
+            digester,
+            heard_ms=lambda: clock.ms if self.heard else self.heard_ms,
+            behind=lambda: False,
+        )
+
+    async def say(self, user: UserId, words: str, room: RoomId = ROOM) -> None:
+        await self.event(user, "m.room.message", {"msgtype": "m.text", "body": words}, room=room)
+
+    async def event(
+        self, user: UserId, kind: str, content: dict[str, Any], *, key: str | None = None, room: RoomId = ROOM
+    ) -> str:
+        raw = self.raw(user, kind, content, key)
+        await self.pipeline.take([receive(raw, room, self.time())])
+        return str(raw["event_id"])
+
+    def raw(self, user: UserId, kind: str, content: dict[str, Any], key: str | None = None) -> dict[str, Any]:
+        self._events += 1
+        raw: dict[str, Any] = {
+            "event_id": f"$event{self._events}",
+            "sender": user,
+            "origin_server_ts": self.time.ms,
+            "type": kind,
+            "content": content,
+        }
+        return raw if key is None else raw | {"state_key": key}
+
+    async def membership(self, user: UserId, what: str, room: RoomId = ROOM) -> None:
+        await self.event(user, "m.room.member", {"membership": what}, key=user, room=room)
+
+    async def levels(self, by: UserId, users: dict[UserId, int]) -> None:
+        """Somebody sets the levels by hand."""
+        await self.event(by, "m.room.power_levels", {"users": users}, key="")
+
+    async def group(self, levels: dict[str, Any], version: str = "11", *, desk: bool = True) -> None:
+        """Enter a room in which everybody is, and its desk with everybody who runs it."""
+        await self._open(ROOM, GroupCode("G-7F3K"), "group", levels, version, (OLGA, MARK, MINA, ANNA))
+        await self._open(DESK, GroupCode("G-DE5K"), "desk", levels, version, (OLGA, MARK, MINA) if desk else ())
+
+    async def _open(
+        self, room: RoomId, code: GroupCode, purpose: Any, levels: Any, version: str, people: tuple[UserId, ...]
+    ) -> None:
+        served = "G-7F3K" if purpose == "desk" else "-"
+        entered = RoomEntered(code=code, purpose=purpose, served=served, room_id=room, subject=OLGA)
+        await self.pipeline.commit((entered,))
+        made = self.raw(OLGA, "m.room.create", {"room_version": version}, "")
+        power = self.raw(OLGA, "m.room.power_levels", levels, "")
+        there = [self.raw(user, "m.room.member", {"membership": "join"}, user) for user in (*people, BOT)]
+        snapshot = [receive(raw, room, self.time()) for raw in (made, power, *there)]
+
+        async def nothing_more(_db: object) -> None:
+            return
+
+        if purpose == "group":
+            await self.pipeline.open_room(room, snapshot, nothing_more)
+        else:
+            await self.pipeline.take(snapshot)
+
+    def facts(self, kind: type[F]) -> list[F]:
+        """The facts of a kind in the journal, by their records."""
+        return [fact for _, fact in self.recorded(kind)]
+
+    def recorded(self, kind: type[F]) -> list[tuple[int, F]]:
+        rooms = Rooms({GroupCode("G-7F3K"): ROOM, GroupCode("G-DE5K"): DESK})
+        found = ((record.index, fact_of_record(record, rooms.of)) for record in self.stores.journal.read())
+        return [(index, fact) for index, fact in found if isinstance(fact, kind)]
+
+    async def pass_time(self, ms: int) -> None:
+        """Let time go by in which the bot runs and the homeserver is heard."""
+        self.time.ms += ms
+        await self.pipeline.commit(also=partial(heartbeat.note, now_ms=self.time.ms))
+
+    async def rows(self, query: str) -> list[tuple[Any, ...]]:
+        async with self.stores.database.read() as db:
+            return [tuple(row) for row in await db.execute(sql(query))]
+
+    async def duty(self) -> Any:
+        """Who runs the room."""
+        async with self.stores.database.read() as db:
+            view = await views.room_view(db, ROOM, BOT)
+            assert view is not None
+            return await views.duty_of(db, view, (), self.time.ms)
+
+
+@dataclass
+class Ticking:
+    """A clock that goes on by `step` milliseconds whenever it is read."""
+
+    ms: int = NOON
+    step: int = 0
+
+    def __call__(self) -> int:
+        self.ms += self.step
+        return self.ms
+
+
+@asynccontextmanager
+async def offline(folder: Path, more: str = RULES, levels: Any = LEVELS, version: str = "11") -> AsyncIterator[Offline]:
+    """A bot that serves one group: Olga founded it, Mark and Mina help, Anna is a member."""
+    config = parse_config(folder / "config.toml", CONFIG + more, {})
+    config.data_dir.mkdir(parents=True, exist_ok=True)
+    clock = Ticking()
+    async with AsyncExitStack() as stack:
+        stores = await wiring._open_stores(config, stack, clock)
+        pipeline = await wiring._caught_up(config, BOT, stores, clock, Wake())
+        await pipeline.commit((BotStarted(version="0"),))
+        bot = Offline(config, stores, pipeline, clock)
+        if pipeline.served.codes.get(ROOM) is None:
+            await bot.group(levels, version)
+        yield bot
