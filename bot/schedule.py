@@ -21,6 +21,7 @@ from storage.database import Database
 
 from . import heartbeat
 from .anchor import Closer
+from .balances import Balances
 from .clock import Clock
 from .digest import Digester
 from .due import Due
@@ -59,8 +60,9 @@ class Scheduler:
         self._digester = digester
         self._heard_ms = heard_ms
         self._behind = behind
+        self._balances = Balances(database, pipeline, pipeline.writer.journal, pipeline.settings.policy, clock)
         self._due = Due(pipeline.knowledge, pipeline.settings.policy, clock)
-        self._purged_on = -1  # the day, since 1970, on which what was due to go last went
+        self._done_on = -1  # the day, since 1970, on which what is done daily was done last
         self._awake = asyncio.Event()
 
     def wake(self) -> None:
@@ -85,15 +87,16 @@ class Scheduler:
         await self._pipeline.checkpoint()
         await self._closer.look()
         await self._digester.look()
-        await self._purge()
+        await self._daily()
         return count
 
-    async def _purge(self) -> None:
-        """Once a day, what is due to go goes."""
+    async def _daily(self) -> None:
+        """After a start and once a day: close what is over, look at balances, purge what is due to go."""
         today = self._clock() // DAY_MS
-        if today != self._purged_on:
-            self._purged_on = today
+        if today != self._done_on:
+            self._done_on = today
             await self._close_cases()
+            await self._balances.look()
             await self._operations.identity.drop_expired()
             plan = await self._operations.purge("schedule")
             if plan.days:

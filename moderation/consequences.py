@@ -40,6 +40,7 @@ from .facts import (
     ActionTaken,
     Appealed,
     ApproverChanged,
+    BalanceCorrected,
     CaseAssigned,
     CaseDecided,
     CaseGrew,
@@ -397,6 +398,11 @@ def _(fact: Appealed) -> Iterator[Line]:
 @_say.register
 def _(fact: CreditChanged) -> Iterator[Line]:
     yield entry_line(fact.ledger, fact.entry, fact.cost, fact.left)
+
+
+@_say.register
+def _(fact: BalanceCorrected) -> Iterator[Line]:
+    yield line(f"notice.corrected.{fact.ledger}")
 
 
 @_say.register

@@ -2,8 +2,9 @@
 
 Rules this module keeps: anybody with management rights whose credit or standing is below `manage_from` loses them,
 wherever the rooms' own levels gave them; standing brings nothing else; a sanction ends as soon as what it rested on is
-gone (a reversed decision), or when its time is over *and* credit is back; nothing here looks at power: what cannot be
-done in a room is found and said by the reconciler.
+gone (a reversed decision), or when its time is over *and* credit is back; `missing` finds, from the balances alone, a
+sanction that should hold and did not begin, because the numbers of the tiers were changed or something went wrong;
+nothing here looks at power: what cannot be done in a room is found and said by the reconciler.
 """
 
 from collections.abc import Iterator, Sequence
@@ -54,6 +55,49 @@ def made_manager(context: Context, policy: Policy, *, on: int) -> tuple[Fact, ..
     return tuple(start for ledger in LEDGERS if (start := _not_for_now(context, policy, ledger, on)) is not None)
 
 
+def missing(context: Context, policy: Policy) -> tuple[Fact, ...]:
+    """Return the sanctions that the balances bring and that are not in force, though nobody took them back."""
+    return tuple(start for ledger in LEDGERS for start in _missing(context, policy, ledger))
+
+
+def _missing(context: Context, policy: Policy, ledger: Ledger) -> Iterator[SanctionStarted]:
+    own = account(context.subject, ledger, context.room.room, policy)
+    charges = [entry for entry in standing(own.entries) if entry.entry == "charge"]
+    left, held = own.balance(context.now_ms), _held(context, ledger)
+    below = {"demote": policy.tiers.manage_from, "mute": policy.tiers.c, "ban": policy.tiers.d}
+    for kind, (until, charge) in _ends(charges, policy, ledger).items():
+        if kind in held or left >= below[kind]:
+            continue
+        if kind == "demote":
+            if not _manages(context, policy, ledger):
+                continue
+            back = reaches(own.entries, below[kind], context.now_ms, own.settings)
+            until = max(until, back) if back is not None else 0
+        elif until <= context.now_ms:
+            continue
+        yield SanctionStarted(
+            room=_scope(context, policy, ledger),
+            on=charge.id,
+            kind=kind,
+            until=until,
+            n=charge.case or 0,
+            basis=ledger,
+            rule=charge.rule,
+            credit=left,
+            subject=context.subject.user,
+        )
+
+
+def _ends(charges: Sequence[Entry], policy: Policy, ledger: Ledger) -> dict[SanctionKind, tuple[int, Entry]]:
+    """Return until when each kind of sanction lasts that these charges brought, and which of them made it so."""
+    ends: dict[SanctionKind, tuple[int, Entry]] = {}
+    for count, charge in enumerate(charges, 1):
+        for brought in _brought(charges[:count], charge.at_ms, policy, ledger):
+            if brought.until > ends.get(brought.kind, (0, charge))[0]:
+                ends[brought.kind] = (brought.until, charge)
+    return ends
+
+
 def not_held_back(context: Context, policy: Policy, *, on: int) -> tuple[Fact, ...]:
     """What ends when entries turn out to be somebody else's: rights that were suspended, and need not have been."""
     now = context.now_ms
@@ -98,10 +142,7 @@ def _charged(context: Context, policy: Policy, charges: Sequence[Entry], changed
 def _reversed(context: Context, policy: Policy, charges: Sequence[Entry], changed: CreditChanged) -> Iterator[Fact]:
     """What would hold had the reversed charge never been: sanctions end, are shorter, or begin in another's place."""
     held = _held(context, changed.ledger)
-    ends: dict[SanctionKind, int] = {}
-    for count, charge in enumerate(charges, 1):
-        for brought in _brought(charges[:count], charge.at_ms, policy, changed.ledger):
-            ends[brought.kind] = max(brought.until, ends.get(brought.kind, 0))
+    ends = {kind: until for kind, (until, _) in _ends(charges, policy, changed.ledger).items()}
     for kind, until in ends.items():
         if until <= context.now_ms:
             continue

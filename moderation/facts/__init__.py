@@ -24,6 +24,7 @@ from .identity import (
     IdentityRead,
 )
 from .ledger import (
+    BalanceCorrected,
     CreditChanged,
     Ledger,
 )
@@ -97,6 +98,7 @@ FACTS: tuple[type[Fact], ...] = (
     Appealed,
     Reported,
     CreditChanged,
+    BalanceCorrected,
     SanctionStarted,
     SanctionEnded,
     SanctionExtended,
@@ -153,6 +155,7 @@ __all__ = [
     "ApproverChanged",
     "Asked",
     "AwayChanged",
+    "BalanceCorrected",
     "Basis",
     "BotStarted",
     "BotStopped",

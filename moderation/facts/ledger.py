@@ -28,3 +28,21 @@ class CreditChanged(Fact):
     undoes: int = -1
     left: int  # the balance with this entry, at that moment
     subject: UserId = person()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceCorrected(Fact):
+    """The balance that the entry recorded at `start` gave was wrong: `told` stands there, and `left` is true.
+
+    The entry itself counts as it always did.
+    """
+
+    KIND: ClassVar[str] = "credit"
+
+    step: Literal["corrected"] = "corrected"
+    start: int
+    ledger: Ledger = "credit"
+    told: int
+    left: int
+    n: int = 0  # the case; 0: none
+    subject: UserId = person()

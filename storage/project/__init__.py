@@ -6,7 +6,20 @@ Left to others: making facts (`moderation/`), queries (`views/`, one file a noun
 """
 
 from . import cases, measures, people, records, rooms  # noqa: F401  (they register what they project)
-from .common import CASES_FROM, ERA, MANY, PERSON, POSTED, REMOVED, UNREAD, person_of, project, set_meta, without_marks
+from .common import (
+    CASES_FROM,
+    ERA,
+    MANY,
+    PERSON,
+    POSTED,
+    RECKONED,
+    REMOVED,
+    UNREAD,
+    person_of,
+    project,
+    set_meta,
+    without_marks,
+)
 from .events import project_events, project_room_state
 
 __all__ = [
@@ -15,6 +28,7 @@ __all__ = [
     "MANY",
     "PERSON",
     "POSTED",
+    "RECKONED",
     "REMOVED",
     "UNREAD",
     "person_of",

@@ -17,6 +17,7 @@ from .. import tables as t
 
 ERA = "era"  # of the deployment: set once its log goes on from a backup
 CASES_FROM = "cases_from"  # the same: the least number of a new case
+RECKONED = "reckoned"  # the last entry in a ledger whose balance was corrected
 REMOVED = "removed"  # in the table of pointers: somebody was removed, and has not come back
 MANY = 500  # rows in one statement
 UNREAD = "coverage"  # in the table of events: what could not be read

@@ -8,6 +8,7 @@ from moderation.facts import (
     LASTING,
     OF_ROOMS,
     ActionTaken,
+    BalanceCorrected,
     CreditChanged,
     Held,
     SanctionEnded,
@@ -18,7 +19,7 @@ from moderation.own_rules import UNVERIFIED
 from moderation.pace import ROOM_SLOW
 
 from .. import tables as t
-from .common import REMOVED, add, person_of, pointed, project
+from .common import RECKONED, REMOVED, add, person_of, pointed, project, set_meta
 
 
 @project.register
@@ -39,6 +40,11 @@ async def _(fact: CreditChanged, db: AsyncConnection, index: int, at_ms: int) ->
         undoes=fact.undoes,
         ledger=fact.ledger,
     )
+
+
+@project.register
+async def _(fact: BalanceCorrected, db: AsyncConnection, _index: int, _at_ms: int) -> None:
+    await set_meta(db, RECKONED, str(fact.start))
 
 
 @project.register

@@ -277,8 +277,11 @@ KINDS: dict[str, Kind] = {
         {**_SUBJECT, "event": "the message", "made": "the event or room it made"},
     ),
     "credit": Kind(
-        "An entry in somebody's ledger.",
+        "An entry in somebody's ledger; or the correction of a balance that an entry gave, which changes no entry.",
         {
+            "step": _word("corrected; left out: an entry"),
+            "start": _int("index of the entry whose balance is corrected"),
+            "told": _int("the balance that stands there"),
             "entry": _word("charge, warning or compensation"),
             "ledger": _word("standing: of those who run a group; left out: credit"),
             "cost": _int("points"),
@@ -286,7 +289,7 @@ KINDS: dict[str, Kind] = {
             "class": _CLASS,
             "n": _N,
             "undoes": _int("index of the entry it undoes"),
-            "left": _int("the balance with this entry, at that moment"),
+            "left": _int("the true balance with this entry, at that moment"),
             "on": _ON,
         },
         _SUBJECT,

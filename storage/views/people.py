@@ -13,8 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.context import PersonView
 from moderation.credit import Entry
+from moderation.facts import Ledger
 from moderation.ids import PersonId, RoomId, UserId
 from moderation.orders import Vouched
+from moderation.reckoning import Lines
 
 from .. import tables as t
 from ..project import PERSON
@@ -188,6 +190,15 @@ async def was_asked(db: AsyncConnection, record: int, user: UserId, since_ms: in
         select(r.record).where(r.record == record, r.user == user, r.what == what, r.at >= since_ms)
     )
     return found is not None
+
+
+async def ledgers(db: AsyncConnection, *, by_room: bool) -> list[Lines]:
+    """Return every ledger that has entries, with the newest account it concerns; of credit, `by_room`, one a room."""
+    found: dict[tuple[str, Ledger, str], list[Any]] = {}
+    for row in await db.execute(select(t.credit).where(t.credit.c.person != "").order_by(t.credit.c.record)):
+        room = row.room if by_room and row.ledger == "credit" else ""
+        found.setdefault((row.person, row.ledger, room), []).append(row)
+    return [Lines(UserId(rows[-1].user), key[1], _read_entries(rows)) for key, rows in found.items()]
 
 
 _ENTRIES = (

@@ -1,11 +1,14 @@
 """However many deadlines one look finds passed, what follows is what each by itself would have brought."""
 
 from pathlib import Path
+from typing import Any
 
-from moderation.facts import CreditChanged, SanctionStarted
-from tests.bot.offline import ANNA, MARK, MINA, RULES, offline
+import pytest
 
-DAY = 86_400_000
+from moderation.facts import CaseOpened, CreditChanged, SanctionStarted
+from tests.bot.offline import ANNA, MARK, MINA, RULES, Offline, offline
+
+DAY, OFTEN = 86_400_000, 11 * 60_000
 STANDING = """
 [standing]
 overdue = 5
@@ -14,15 +17,43 @@ overdue_at_most = 5
 """
 
 
-async def test_each_charge_of_one_look_sees_those_before_it_and_the_demotion_comes(tmp_path: Path) -> None:
-    async with offline(tmp_path, RULES + STANDING) as bot:
-        for _ in range(13):
-            await bot.say(ANNA, "forbidden")
-            await bot.pass_time(11 * 60_000)  # another case each
+async def cases(bot: Offline, count: int) -> None:
+    """So many cases that wait, one every eleven minutes."""
+    for number in range(count):
+        if number:
+            await bot.pass_time(OFTEN)
+        await bot.say(ANNA, "forbidden")
+
+
+def brought(bot: Offline) -> dict[str, list[Any]]:
+    """What followed for the managers, without the times."""
+    managers = (MARK, MINA)
+    charges = [(f.n, f.cost, f.left, f.subject) for f in bot.facts(CreditChanged) if f.subject in managers]
+    started = [(f.kind, f.n, f.credit, f.subject) for f in bot.facts(SanctionStarted) if f.subject in managers]
+    neglect = [(f.n, f.about, f.subject) for f in bot.facts(CaseOpened) if f.subject in managers]
+    return {"charges": charges, "started": started, "neglect": neglect}
+
+
+@pytest.mark.parametrize("count", [2, 13, 51])  # some, too many for a manager, more than one turn takes
+async def test_many_deadlines_in_one_look_bring_what_they_bring_one_by_one(tmp_path: Path, count: int) -> None:
+    (tmp_path / "together").mkdir()
+    (tmp_path / "apart").mkdir()
+    async with offline(tmp_path / "together", RULES + STANDING) as bot:
+        await cases(bot, count)
         await bot.pass_time(DAY)
         bot.time.step = 1  # as a real clock does between reading and recording
-        await bot.scheduler.do_what_is_due()
-        charges = [fact.left for fact in bot.facts(CreditChanged) if fact.subject == MARK]
-        assert charges == [100 - 5 * n for n in range(1, 14)]
-        demoted = [fact.subject for fact in bot.facts(SanctionStarted) if fact.kind == "demote"]
-        assert sorted(demoted) == [MARK, MINA]
+        while await bot.scheduler.do_what_is_due():
+            pass
+        together = brought(bot)
+    async with offline(tmp_path / "apart", RULES + STANDING) as bot:
+        await cases(bot, count)
+        await bot.pass_time(DAY - (count - 1) * OFTEN)
+        for _ in range(count):
+            await bot.scheduler.do_what_is_due()
+            await bot.pass_time(OFTEN)
+        apart = brought(bot)
+    assert together == apart
+    left = [fact[2] for fact in together["charges"] if fact[3] == MARK]
+    assert left == [max(0, 100 - 5 * n) for n in range(1, len(left) + 1)]
+    demoted = [fact[3] for fact in together["started"] if fact[0] == "demote"]
+    assert sorted(demoted) == ([MARK, MINA] if count >= 13 else [])

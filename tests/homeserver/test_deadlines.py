@@ -80,6 +80,32 @@ async def test_a_case_nobody_touches_goes_up_and_those_on_duty_answer_for_it(the
     assert like("standing.now", standing="100").search(await ask(manager, bot, direct, "!credit"))
 
 
+MANY = "".join(
+    f"""
+[[rules]]
+name = "ask-{number}"
+kind = "terms"
+class = "serious"
+decide = "manager"
+terms = ["question {number} of"]
+"""
+    for number in range(13)
+)
+
+
+async def test_a_manager_is_demoted_when_many_deadlines_pass_in_one_moment(theatre: Theatre) -> None:
+    gentle = SHORT.replace("overdue = 61", "overdue = 5").replace("overdue_at_most = 61", "overdue_at_most = 5")
+    scene = await theatre.scene(MANY + gentle, managers=1)
+    bot, (manager,) = scene.bot, scene.managers
+    for number in range(13):
+        await scene.members[0].send_text(scene.room, f"question {number} of")
+    await scene.until_level(manager.user, None)
+    charges = [fact.left for fact in bot.facts(CreditChanged) if fact.subject == manager.user]
+    assert charges == [100 - 5 * n for n in range(1, 14)]
+    demoted = [(f.kind, f.credit) for f in bot.facts(SanctionStarted) if f.subject == manager.user]
+    assert demoted == [("demote", 35)]
+
+
 async def test_what_the_operator_decides_ends_what_the_room_bears(theatre: Theatre) -> None:
     operator = (await theatre.people("operator"))[0]
     scene = await theatre.scene(SHORT, managers=1, bot=f'operators = ["{operator.user}"]')

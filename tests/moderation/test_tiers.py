@@ -1,18 +1,21 @@
 """What a balance brings when time goes by, and when something is reversed."""
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from moderation.context import InForce
-from moderation.credit import balance, standing
+from moderation.credit import Price, balance, standing
 from moderation.facts import CreditChanged, Fact, SanctionEnded, SanctionExtended, SanctionStarted
-from moderation.tiers import over, review
+from moderation.ledger import charge, charge_standing, with_entry
+from moderation.tiers import missing, over, review, tier_facts
 from tests.moderation.builders import (
     ANNA,
     DAY,
     HOUR,
+    MARK,
     MINUTE,
     NOON,
     OTHER,
@@ -172,3 +175,59 @@ def test_a_mute_that_has_been_served_does_not_begin_again_because_of_a_reversal(
 def test_nothing_of_a_person_nobody_charged_is_settled() -> None:
     assert over(DEMOTED, "time", on=1) == SanctionEnded(on=1, start=5, kind="demote", why="time", n=3, subject=ANNA)
     assert DEFAULT.tiers.manage_from == 40
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 30), st.integers(-HOUR, HOUR)), min_size=1, max_size=20),
+    st.sampled_from(["credit", "standing"]),
+)
+def test_charges_of_one_look_bring_the_same_whenever_each_was_recorded(
+    charges: list[tuple[int, int]], ledger: str
+) -> None:
+    """All are judged at noon; each is recorded somewhat later, or earlier where the clock was set back."""
+    costs = [cost for cost, _ in charges]
+    assert one_look(charges, ledger) == one_look([(cost, 0) for cost in costs], ledger)
+    left = [fact[1] for fact in one_look(charges, ledger) if fact[0] == "left"]
+    assert left == [max(0, 100 - sum(costs[:n])) for n in range(1, len(costs) + 1)]
+
+
+def one_look(charges: list[tuple[int, int]], ledger: str) -> list[tuple[object, ...]]:
+    """The balances and sanctions that follow from charges that are judged at one moment."""
+    known, found = person(MARK, manages=frozenset({ROOM})), list[tuple[object, ...]]()
+    for record, (cost, later) in enumerate(charges):
+        seen = context(known)
+        if ledger == "standing":
+            entered = charge_standing(seen, DEFAULT, cost, rule="spam", n=1, on=record)
+        else:
+            entered = charge(seen, DEFAULT, Price("charge", cost, 1), rule="spam", grade="serious", n=1, on=record)
+        started = [fact for fact in tier_facts(seen, DEFAULT, entered) if isinstance(fact, SanctionStarted)]
+        found += [("left", entered.left), *((fact.kind, fact.credit) for fact in started)]
+        known = with_entry(known, entered, NOON + later)
+        held = tuple(InForce(record, fact.kind, None, MARK, fact.until, ledger) for fact in started)
+        known = replace(known, in_force=(*known.in_force, *held))
+    return found
+
+
+def test_what_a_balance_brings_is_missing_until_it_holds() -> None:
+    known = person(MARK, manages=frozenset({ROOM}), standing=(replace(entry(7, 65, NOON - HOUR), case=3),))
+    (start,) = missing(context(known), DEFAULT)
+    assert start == SanctionStarted(
+        on=7,
+        kind="demote",
+        until=NOON - HOUR + 22 * DAY,
+        n=3,
+        basis="standing",
+        rule="spam",
+        credit=35,
+        subject=MARK,
+    )
+    held = InForce(9, "demote", None, MARK, NOON + DAY, "standing")
+    assert missing(context(replace(known, in_force=(held,))), DEFAULT) == ()
+    assert missing(context(replace(known, manages=frozenset())), DEFAULT) == ()
+
+
+@given(moves, st.sampled_from([0, HOUR, 2 * DAY, 9 * DAY, 90 * DAY]))
+def test_after_whatever_happened_nothing_is_missing(steps: list[tuple[int, str]], later: int) -> None:
+    told = lived(steps, manages=True)
+    told.wait(later)
+    assert missing(told.context(), RULES) == ()
