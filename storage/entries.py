@@ -33,6 +33,7 @@ PersonOf = Callable[[UserId], PersonId]
 # The journal's name for a field where it differs: "class" is a word of Python.
 _WRITTEN_AS = {"grade": "class", "language": "lang"}
 _READ_AS = {written: name for name, written in _WRITTEN_AS.items()}
+_ALONE = ("records",)  # what an erasure took is shown in every export; who did it, and why, need not be
 _TELLS_APART = frozenset({"what", "step"})  # records of events have them too, with other values
 # What most records of a kind would say, and older ones did not.
 _DEFAULTS_LEFT_OUT = {
@@ -75,8 +76,8 @@ def draft_of_fact(fact: Fact, at_ms: int, code: GroupCode | None, person_of: Per
         if (user := getattr(fact, who))
     ]
     free = {name: value for name in shape.unowned if (value := getattr(fact, name))}
-    if free:
-        parts.append(Part(NOBODY, free))
+    alone = {name: free.pop(name) for name in _ALONE if name in free}
+    parts.extend(Part(NOBODY, data) for data in (alone, free) if data)
     return Draft(kind=fact.KIND, at_ms=at_ms, group=code, fields=_public(fact, shape), parts=tuple(parts))
 
 

@@ -2,7 +2,8 @@
 
 Rules kept here: a part is shown only if it concerns one of the persons asked for, or nobody; without persons, all parts
 of what was asked for are shown. Of records that are there only to support the others (`choose.py`) no part is
-shown but the key in the first one. In the place of a part that is left out stands ``null``, so that the others keep
+shown but the key in the first one and the lists in those that erased something, without which no mark can be believed.
+In the place of a part that is left out stands ``null``, so that the others keep
 theirs; its commitment stays. An erased part stays as it is.
 Left to others: which records fit (`choose.py`), what may be exported at all (`bot/cli/logs_export.py`).
 """
@@ -61,14 +62,20 @@ def _shown(opened: Opened, selection: Selection, supports: bool) -> list[Json]:
     if selection.everything or opened.skeleton["i"] in selection.whole:
         return opened.parts
     if opened.skeleton["i"] in selection.bare:
-        return [part if erased_by(part) is not None else WITHHELD for part in opened.parts]
+        return [part if erased_by(part) is not None or _is_list(opened, part) else WITHHELD for part in opened.parts]
     if supports:
-        return opened.parts if opened.skeleton["i"] == 0 else [WITHHELD] * len(opened.parts)
+        shown = opened.skeleton["i"] == 0
+        return [part if shown or _is_list(opened, part) else WITHHELD for part in opened.parts]
     if not selection.persons:
         return opened.parts
     theirs = {text_of(part, "p") for part in opened.parts if text_of(part, "mxid") in selection.persons}
     theirs.add("")  # concerns nobody
     return [part if erased_by(part) is not None or text_of(part, "p") in theirs else WITHHELD for part in opened.parts]
+
+
+def _is_list(opened: Opened, part: Json) -> bool:
+    """Whether this part says what an erasure took: numbers of records, nothing that anybody wrote."""
+    return opened.skeleton["k"] == "erase" and isinstance(part, Mapping) and "records" in part
 
 
 def text_of(data: Json, name: str) -> str:

@@ -12,7 +12,7 @@ What is checked, and by which published rule:
 - records.jsonl: every line's skeleton (all but "x") in canonical JSON (RFC 8785) is a leaf of the Merkle tree
   (RFC 6962, 2.1) that the checkpoint signs, by the proofs in proofs/ (C2SP tlog-proof, or proofs/tree.txt);
 - every part that is shown is the one whose SHA-256 stands in "c"; a part that was left out is null; a part that was
-  erased names the record that erased it, and that record is there;
+  erased names a record of kind "erase" that is there too and names this very part, on that date;
 - media/: every file is named by its SHA-256 and a record speaks of it;
 - approved.txt, in a file on a person: it lists what two people approved, is complete, and its SHA-256 was signed or
   confirmed by at least two of them (`approval_text` below), by different keys and from different accounts;
@@ -42,7 +42,7 @@ MAX_LINE = 16 * 1024 * 1024
 MAX_SMALL = 1024 * 1024  # keys, checkpoints and single proofs are far below
 MAX_SHOWN = 100  # problems printed; the rest is counted
 SAFE_INT = 2**53 - 1
-ERASERS = ("erase", "redact", "purge")
+KEPT = ("genesis", "erase", "hold", "purge")  # kinds whose parts are never erased: the log is checked by them
 SUMS = "SHA256SUMS"
 APPROVED = "approved.txt"
 APPROVED_TITLE = "answerable-dossier@v1"
@@ -435,18 +435,20 @@ Mark = Any  # of an erased part: its line, record, place, and the date it bears
 
 
 class Eraser:
-    """A record that erased parts: how many, and which, where it is shown: "740-745,800;1:812" (1: the second part)."""
+    """A record that erased parts, and which: "740-745,800;1:812" (1: the second part). None: its list is not shown."""
 
     def __init__(self, record: dict[str, Any], parts: list[Any]) -> None:
-        count = record.get("parts", 1)
-        self.count = count if type(count) is int else 0
-        self.kind, self.date = record["k"], str(record.get("t"))[:10]
-        shown_parts = [part for part in parts if isinstance(part, dict) and isinstance(part.get("records"), str)]
-        self.runs = [run for part in shown_parts for run in self.read(part["records"])] if shown_parts else None
+        self.date = str(record.get("t"))[:10]
+        lists = [part["records"] for part in parts if isinstance(part, dict) and isinstance(part.get("records"), str)]
+        self.runs = list(self.read(lists[0])) if len(lists) == 1 else None
 
-    def names(self, index: int, place: int) -> bool:
-        """Whether it erased this part of this record, as far as one can see."""
-        return self.runs is None or any(at == place and first <= index <= last for at, first, last in self.runs)
+    def fault(self, index: int, place: int, date: Any) -> str | None:
+        """What speaks against its having erased this part of this record on that date; None if nothing does."""
+        if self.runs is None:
+            return "does not show its list, so nothing shows that it did; exports of older versions left it out"
+        if not any(at == place and first <= index <= last for at, first, last in self.runs):
+            return "does not name it"
+        return None if date == self.date else f"was written on {self.date}, not on {shown(date)}"
 
     def read(self, text: str) -> Iterator[tuple[int, int, int]]:
         for group in text.split(";"):
@@ -664,21 +666,25 @@ class Check:
         self.records += 1
         if self.progress and self.records % 1000 == 0:
             self.progress(self.records)
-        if record["k"] in ERASERS:
+        if record["k"] == "erase":
             self.erasers[index] = Eraser(record, parts)
         for place, part in enumerate(parts):
-            self.look_at_part(part, record["c"][place], place + 1, number, index)
+            self.look_at_part(part, record["c"][place], place + 1, number, record)
         if index == 0 and self.key:
             for part in parts:
                 if isinstance(part, dict) and part.get("vkey", self.key.text) != self.key.text:
                     self.wrong("log.vkey", "this is not the key that the first record of the log names")
         return leaf
 
-    def look_at_part(self, part: Any, committed: Any, place: int, number: int, index: int) -> None:
+    def look_at_part(self, part: Any, committed: Any, place: int, number: int, record: dict[str, Any]) -> None:
+        index = record["i"]
         if part is None:
             self.withheld += 1
         elif isinstance(part, dict) and set(part) == {"erased", "by"} and type(part["by"]) is int:
             self.erased += 1
+            if record["k"] in KEPT:
+                what = f"part {place} is marked as erased, but parts of a record of kind {record['k']} never are"
+                self.wrong("records.jsonl", what, number, index)
             self.marks.setdefault(part["by"], []).append((number, index, place, part["erased"]))
         else:
             try:
@@ -761,20 +767,13 @@ class Check:
     def look_at_marks(self) -> None:
         for by, marks in sorted(self.marks.items()):
             eraser = self.erasers.get(by)
-            for nth, (number, index, place, date) in enumerate(marks, 1):
-                if eraser is None or by <= index:
-                    what = (
-                        f"record {by} is said to have erased a part, but no record that erases is here by that number"
-                    )
-                elif nth > eraser.count:
-                    what = f"record {by} is said to have erased a part, but it erased only {eraser.count} others"
-                elif not eraser.names(index, place):
-                    what = f"record {by} is said to have erased part {place}, but it does not name it"
-                elif date != eraser.date and eraser.kind != "redact":
-                    what = f"part {place} bears the date {shown(date)}, but record {by}, which erased it, does not"
-                else:
-                    continue
-                self.wrong("records.jsonl", what, number, index)
+            for number, index, place, date in marks:
+                fault = "is not among these, or erased nothing" if eraser is None else eraser.fault(index, place, date)
+                if by <= index:
+                    fault = "stands before it"
+                if fault:
+                    what = f"part {place} is marked as erased by record {by}, but that record {fault}"
+                    self.wrong("records.jsonl", what, number, index)
 
     def look_at_media(self) -> None:
         for name in sorted(name for name in self.names if name.startswith("media/")):

@@ -16,14 +16,13 @@ from moderation.events import Json
 
 from .days import Day
 from .holds import InForce
+from .kinds import KEPT
 from .line import Opened, erased_by
 from .ranges import Builder
 from .reader import Log
 from .report import Progress
 from .special import opened_lines
 from .targets import Targets
-
-KEPT = frozenset({"genesis", "erase", "hold", "purge"})  # records without whose parts the log cannot be checked
 
 _IsMeant = Callable[[Opened, Json], bool]
 

@@ -18,6 +18,9 @@ from .draft import Draft
 
 RESERVED_FIELDS = frozenset("itkgpcx")  # the skeleton's own names, and that of the parts
 RESERVED_DATA = frozenset({"p", "s", "erased"})  # names the journal gives to a part
+KEPT = frozenset(
+    {"genesis", "erase", "hold", "purge"}
+)  # kinds whose parts are never erased: the log is checked by them
 MAX_WORD = 64
 _LAST_MS = 253_402_300_799_999  # the end of the year 9999
 
@@ -56,7 +59,6 @@ _RULE = _word("name of the rule")
 _CLASS = _word("minor, moderate, serious or severe; -: none applies")
 _ASKED = _word("whose word it waits for: owner or operator; left out: managers")
 _UNTIL = _int("until when, milliseconds since 1970; 0: no end")
-_PARTS = _int("how many erased parts may point to this record; 1 where it is left out")
 _EVENT = {
     "mxid": "who sent it",
     "ev": "event id",
@@ -376,7 +378,7 @@ KINDS: dict[str, Kind] = {
     ),
     "erase": Kind(
         "Parts of records were erased.",
-        {"parts": _PARTS, "what": _word("request, operator or retention"), "on": _ON},
+        {"parts": _int("how many parts it names"), "what": _word("request, operator or retention"), "on": _ON},
         {
             "records": "which parts of which records, such as 740-745,800;1:812",
             "reader": "user of the operating system",
@@ -403,7 +405,6 @@ KINDS: dict[str, Kind] = {
         "Records were removed after their time.",
         {
             "below": _int("the first index that is kept"),
-            "parts": _PARTS,
             "what": _word("schedule or command"),
             "on": _ON,
         },

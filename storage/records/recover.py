@@ -74,7 +74,7 @@ def recover(folder: Path, verifier: Verifier) -> State:
     for draft in folder.rglob(disk.DRAFTS):  # half-written; what they may hold must not outlive an erasure
         disk.remove(draft)
     finish_closing(folder / "day")
-    days = list_days(folder / "day")
+    days = _without_empty_end(list_days(folder / "day"))
     checkpoint = read_checkpoint(folder, verifier)
     signed = checkpoint.size if checkpoint else 0
     state = State(Tree(), days, signed)
@@ -86,6 +86,13 @@ def recover(folder: Path, verifier: Verifier) -> State:
     if end and end.torn:
         _cut(state, end)
     return state
+
+
+def _without_empty_end(days: list[Day]) -> list[Day]:
+    """Remove a day that was begun and in which nothing was written."""
+    while days and not days[-1].closed and not days[-1].path.stat().st_size:
+        disk.remove(days.pop().path)
+    return days
 
 
 @dataclass(slots=True)

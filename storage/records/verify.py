@@ -36,7 +36,7 @@ from .report import Findings, Progress, Report
 from .tiles import NoTile, Tiles
 from .verify_days import DayBegins, DayEnds, first_of, read_days, size_of, twin_differs
 from .verify_lines import Batch, Checked
-from .verify_parts import ERASERS, PartCheck
+from .verify_parts import PartCheck
 from .verify_pool import check_all
 from .verify_purge import PurgeCheck, check_order
 from .verify_signed import Signatures, Signed
@@ -189,7 +189,7 @@ class _Check:
         """Records that say something about the log itself."""
         if skeleton["i"] == 0:
             self._check_genesis(skeleton, parts)
-        if skeleton["k"] in ERASERS:
+        if skeleton["k"] == "erase":
             self.parts.may_erase(skeleton, parts, self._where(cast(int, skeleton["i"])))
         if skeleton["k"] == "restore":
             self._restores.append(tuple(_number(skeleton.get(name)) for name in ("i", "size", "made")))  # type: ignore[arg-type]
@@ -212,8 +212,14 @@ class _Check:
             raise _GiveUp
         if ends.is_cut and (ends.day.closed or not is_last):
             self.findings.add("line_cut", ends.file, line, self.tree.size)
+        if line == 1 and not ends.is_cut and not (is_last and self._may_be_begun(ends.day)):
+            self.findings.add("day_empty", ends.file)
         if ends.day.closed:
             self._check_closing(ends.day, ends.file)
+
+    def _may_be_begun(self, last: Day) -> bool:
+        """Whether this may be a day that was begun and not written to yet: all before it are closed."""
+        return not last.closed and all(day.closed for day in list_days(self.folder / "day") if day.name < last.name)
 
     def _check_closing(self, day: Day, file: str) -> None:
         name = f"checkpoints/{day.name}.ckpt"
@@ -284,7 +290,7 @@ class _Check:
         for by in self.parts.unknown():
             if by >= self.tree.size:  # perhaps written after the end was read
                 self._take_newer(log, by)
-        self.parts.finish(self._where)
+        self.parts.finish(self._where, signed=self._signed_by_now())
         try:  # what seems to be shown is looked at once more, as it may have been erased meanwhile
             shown = parts_in(self.folder, self.parts.not_gone(self.first, self.tree.size), InForce()).targets
         except Broken:
@@ -297,8 +303,15 @@ class _Check:
             opened = log.line(index)
         except (LookupError, Broken):
             return
-        if opened.skeleton["k"] in ERASERS:
+        if opened.skeleton["k"] == "erase":
             self.parts.may_erase(opened.skeleton, opened.parts, ("day", 0))
+
+    def _signed_by_now(self) -> int | None:
+        """How many records are signed, if that matters; None if nothing that holds can be said of it."""
+        if self.parts.newest() < self.signed:
+            return self.signed
+        newest = self.signatures.read_again()  # an erasure may have been signed and done while the log was read
+        return newest.size if newest else None
 
     def _settle_doubts(self) -> None:
         """Where line and tile disagree: if the signed root holds for the lines, the tile is wrong."""

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, cast
 
 from moderation.events import Json
 
+from .kinds import KEPT
 from .line import BadLine, erased_by, is_clock, is_committed, is_date, is_time, open_line
 from .merkle import HASH_BYTES
 from .order import is_late, noted
@@ -21,9 +22,7 @@ from .report import MAX_PROBLEMS
 Marks = dict[tuple[int, str], dict[int, Builder]]  # by which record, on which date -> place -> records
 _NO_LEAF = bytes(HASH_BYTES)
 _LATEST = "~"  # later than any time, so that the first time is looked at
-_TELLING = frozenset(
-    {"genesis", "erase", "redact", "purge", "restore", "coverage"}
-)  # kinds that say something about the log
+_TELLING = frozenset({"genesis", "erase", "purge", "restore", "coverage"})  # kinds that say something about the log
 
 
 class Batch(NamedTuple):
@@ -50,7 +49,6 @@ class Checked:
     faults: list[Fault] = field(default_factory=list)
     holes: list[Fault] = field(default_factory=list)  # lines that cannot be read: their leaf is zero
     marks: Marks = field(default_factory=dict)
-    redacted: Builder = field(default_factory=Builder)  # records of kind redact
     told: list[tuple[dict[str, Json], list[Json]]] = field(default_factory=list)  # skeleton and parts
     late: list[int] = field(default_factory=list)  # records much older than the one before
     noted: list[int] = field(default_factory=list)  # records said to be so
@@ -101,7 +99,7 @@ class _Reading:
         commitments: Any = skeleton["c"]
         for place, part in enumerate(parts):
             if not is_committed(part, commitments[place]):
-                self._take_gone(part, place)
+                self._take_gone(part, place, skeleton["k"])
         self._leaves.append(leaf)
         self._at += 1
         return True
@@ -137,18 +135,19 @@ class _Reading:
     def _take_told(self, skeleton: dict[str, Json], parts: list[Json]) -> None:
         if self._first + self._at == 0:  # should be genesis
             self.checked.told.append((skeleton, parts))
-        elif skeleton["k"] == "redact":  # there can be many, and all it says is that it is there
-            self.checked.redacted.add(self._first + self._at)
         elif (about := noted(skeleton)) is not None:
             self.checked.noted.append(about)
         elif skeleton["k"] != "coverage":
             self.checked.told.append((skeleton, parts))
 
-    def _take_gone(self, part: Json, place: int) -> None:
-        """A part that is not what was committed to: erased by a later record, or wrong."""
+    def _take_gone(self, part: Json, place: int, kind: Json) -> None:
+        """Take a part that is not what was committed to: erased by a later record, or wrong."""
         index, by = self._first + self._at, erased_by(part)
         if by is None or by <= index:
             self.checked.faults.append(Fault(self._at, "part", {"part": place + 1}))
+            return
+        if kind in KEPT:
+            self.checked.faults.append(Fault(self._at, "erased_kept", {"part": place + 1, "kind": kind}))
             return
         date = cast(str, cast("dict[str, Json]", part)["erased"])
         self.checked.marks.setdefault((by, date), {}).setdefault(place, Builder()).add(index)

@@ -48,6 +48,13 @@ class Signatures:
             return None
         return self.take("checkpoint", note)
 
+    def read_again(self) -> Checkpoint | None:
+        """Return the newest checkpoint as it is now, which the bot may have written meanwhile."""
+        try:
+            return open_checkpoint(_bounded(self._folder / "checkpoint"), [self._verifier] if self._verifier else [])
+        except (OSError, Invalid):
+            return None
+
     def read_closing(self) -> None:
         """Those that closed days."""
         for path in sorted((self._folder / "checkpoints").glob("*.ckpt")):

@@ -124,6 +124,7 @@ def tell(writer: Writer) -> None:
     writer.message("hello", CLEO, "hello 你好 \U0001f600")
     writer.message("formula", BEN, '=HYPERLINK("https://evil.example";"x")', KITCHEN)
     writer.message("regret", BEN, "I should not have said this", KITCHEN)
+    writer.said("takenback", "redact", CLEO, {}, target="$hello")
     evidence = writer.message("coins", BEN, f"buy coins {NASTY}\nnow", content={"url": "mxc://example.org/x"})
     writer.fact(
         "found", Found(on=evidence, rule="no-coins", grade="serious", where="body", subject=BEN, matched="coins")
@@ -173,7 +174,13 @@ def tell(writer: Writer) -> None:
     fields: dict[str, int | str] = {"parts": 1, "what": "request"}
     writer.put(
         "erase",
-        Draft("erase", writer.now, None, fields, (Part(NOBODY, {"records": str(regret), "reason": "@ben asked"}),)),
+        Draft(
+            "erase",
+            writer.now,
+            None,
+            fields,
+            (Part(NOBODY, {"records": str(regret)}), Part(NOBODY, {"reason": "@ben asked"})),
+        ),
     )
 
 

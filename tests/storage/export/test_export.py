@@ -172,7 +172,8 @@ class TestFilters:
         out = story.export(Selection(groups=frozenset({tools.kitchen})))
         lines = {line["i"]: line for line in tools.lines(out)}
         assert lines[story.at["regret"]]["x"] == [{"erased": "2026-11-24", "by": story.at["erase"]}]
-        assert lines[story.at["erase"]]["x"] == [None]  # its reason names a person
+        named, why = lines[story.at["erase"]]["x"]
+        assert (named["records"], why) == (str(story.at["regret"]), None)  # its reason names a person
         assert story.summary.erased == 1
 
     def test_that_fit_nothing_are_refused_and_leave_nothing(self, story: Any, tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ BEYOND_SUMS: dict[str, tuple[Change, str, str]] = {
         "not JSON",
     ),
     "a number beyond the log": (in_text("records.jsonl", '{"i":24,', '{"i":2400,'), "proofs/2400", "missing"),
-    "an erasure that never was": (in_record(10, marked_erased), "records.jsonl", "no record that erases"),
+    "an erasure that never was": (in_record(10, marked_erased), "records.jsonl", "stands before it"),
     "a second part erased by a record that erased one": (
         in_record(10, lambda record: record["x"].__setitem__(0, {"erased": "2026-11-24", "by": 23})),
         "records.jsonl",
@@ -200,8 +200,8 @@ BEYOND_SUMS: dict[str, tuple[Change, str, str]] = {
         "media/000",
         "no record that is shown",
     ),
-    "what was asked for": (in_text("export.json", '"records": 25', '"records": 24'), "export.json", "24"),
-    "the size that is told": (in_text("export.json", '"size": 25', '"size": 24'), "export.json", "24"),
+    "what was asked for": (in_text("export.json", '"records": 26', '"records": 25'), "export.json", "25"),
+    "the size that is told": (in_text("export.json", '"size": 26', '"size": 25'), "export.json", "25"),
     "a description that is none": (
         lambda folder: (folder / "export.json").write_text("[]"),
         "export.json",
@@ -348,6 +348,31 @@ def test_an_erasure_that_the_eraser_does_not_name_is_found(folder: Path, story: 
     resum(folder)
     (problem,) = verify.check(folder).problems
     assert "does not name it" in problem
+
+
+MARKS: dict[str, tuple[str, str, str, str]] = {
+    "of a record that is no erasure": ("hello", "mute", "2026-11-24", "erased nothing"),
+    "of a redaction": ("hello", "takenback", "2026-11-24", "erased nothing"),
+    "of an erasure that names another": ("hello", "erase", "2026-11-24", "does not name it"),
+    "on another date": ("regret", "erase", "1999-01-01", "was written on 2026-11-24"),
+    "of the list of an erasure": ("erase", "erase", "2026-11-24", "never are"),
+}
+
+
+@pytest.mark.parametrize("what", MARKS)
+def test_a_mark_without_an_erasure_that_names_the_part_is_found(folder: Path, story: Any, what: str) -> None:
+    name, by, date, said = MARKS[what]
+    mark = {"erased": date, "by": story.at[by]}
+    in_record(story.at[name], lambda record: record["x"].__setitem__(0, mark))(folder)
+    resum(folder)
+    assert any(said in problem for problem in verify.check(folder).problems), verify.check(folder).problems
+
+
+def test_a_mark_of_an_erasure_whose_list_is_withheld_is_found(folder: Path, story: Any) -> None:
+    in_record(story.at["erase"], lambda record: record["x"].__setitem__(0, None))(folder)
+    resum(folder)
+    (problem,) = verify.check(folder).problems
+    assert "does not show its list" in problem
 
 
 def test_verify_py_needs_only_the_standard_library_and_python_3_8() -> None:
