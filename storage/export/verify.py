@@ -335,7 +335,7 @@ class Approved:
             self.begun = self.begun or index == self.number
         elif kind == "message" and any(map(is_shown, parts)):
             self.sent[index] = next(filter(is_shown, parts))
-        elif index and kind not in NOTES and kind not in ERASERS and any(map(is_shown, parts)):
+        elif index and kind not in NOTES and kind != "erase" and any(map(is_shown, parts)):
             yield f"record {index} is shown, but is not among what was approved"
         self.note(record, parts, number)
 
