@@ -1,22 +1,17 @@
-"""Turns rows of the outbox into requests to the homeserver, most urgent first, and records what became of them.
+"""Turns rows of the outbox into requests to the homeserver, and records what became of them.
 
 Rules this module keeps:
-- urgent things (a violation that can still be seen) go several at once and are never kept waiting by what is not
-  urgent: nothing else is sent while they wait, since a homeserver's rate limit is one budget for nearly all requests;
-  they are begun as soon as they are recorded, before they stand in the outbox (`at_once`); in a flood they come one
-  after the other, so what is not urgent waits until none has been sent for a moment, and no room is kept waiting by
-  cards and words about what it can still see; while answers of the homeserver come full, the same holds for a while
-  (`crowded`), since each outcome is a turn of its own and keeps what was said from being judged;
+- what is urgent is begun as soon as it is recorded, before it stands in the outbox (`at_once`);
 - when the homeserver says to wait, nothing is asked until then, since every refused request costs both sides time;
 - a request that failed for a passing reason is tried again later, with the same transaction id; one that can never
   succeed is recorded as refused, and the owner is told, once;
-- what is asked of others than the homeserver (`APART`) goes by itself, waits for nothing and keeps nothing waiting, not
-  even what is asked of others again; of one person's proofs one goes at a time, in order;
 - the outcome is recorded in the turn that removes the row, so a crash between sending and recording only repeats a
-  request that the homeserver recognises.
-Left to others: how each action is done (`HANDLERS`, one module a noun), what to send (`moderation/consequences.py`)."""
+  request that the homeserver recognises; the outcomes of all that has landed meanwhile are recorded in one turn.
+Left to others: which row goes next (`choice.py`), how each action is done (`HANDLERS`, one module a noun), what to send
+(`moderation/consequences.py`)."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +20,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.actions import OUTSIDE, PROOF, STATE, URGENT, Action, TellDesk
+from moderation.actions import STATE, URGENT, Action, TellDesk
 from moderation.errors import Broken
 from moderation.facts import ActionTaken, Fact
 from moderation.ids import EventId, UserId
@@ -34,23 +29,20 @@ from storage import outbox
 from storage.database import Database
 from storage.outbox import Waiting
 
+from .choice import AT_ONCE, Past, choose, look_again
 from .clock import Clock
 from .homeserver_errors import Answered, HomeserverError, LoggedOut, RateLimited, Unreachable
-from .pipeline import Pipeline
+from .pipeline import Outcome, Pipeline
 
 log = structlog.get_logger()
 
-URGENT_AT_ONCE = 4
-CALM_S = 0.1  # so long after the last urgent thing others may be sent
-UNCROWDED_S = 1.0  # so long after the last answer that was full; by then the next one has been taken
-CROWDED_S = 10.0  # so long at most others wait for that, and then for as long they need not
-OTHERS_AT_ONCE = 1
-APART: Mapping[int, int] = {OUTSIDE: 1, PROOF: 8}  # how many at once
-LOOK_AHEAD = 32
+LOOK_AHEAD = 8  # rows of each priority, besides those under way
 TRIES_AFTER_DEFECT = 2
 FIRST_RETRY_MS = 500
 LAST_RETRY_MS = 60_000
-_OWN_BUDGETS = ("/createRoom", "/invite")
+# Synapse counts all events that somebody sends against one limit (`rc_message`): messages, redactions, state, removals
+# and bans. Making rooms, inviting, joining and files have limits of their own.
+_COUNTED = re.compile(r"/rooms/[^/]+/(?:send|redact|state|kick|ban|unban|leave)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +85,7 @@ class Again(Exception):
 
 
 class Actor:
-    """Empties the outbox."""
+    """Empties the outbox. `clock` must be steady: it is the outbox's own (`Pipeline.steady`)."""
 
     def __init__(
         self, database: Database, pipeline: Pipeline, handlers: Mapping[type[Action], Handler], clock: Clock
@@ -104,16 +96,16 @@ class Actor:
         self._clock = clock
         self._awake = asyncio.Event()
         self._running = False
-        self._flying: dict[str, asyncio.Task[None]] = {}  # by transaction id
+        self._past = Past()
+        self._left: list[Waiting] = []  # of the rows that were seen last, those that were not begun
+        self._flying: dict[str, Waiting] = {}  # what is not recorded yet, by transaction id
+        self._tasks: set[asyncio.Task[None]] = set()
         self._begun: set[str] = set()  # since the outbox was looked into last, or flying then
-        self._urgent: set[asyncio.Task[None]] = set()  # of those
-        self._unanswered: set[asyncio.Future[None]] = set()  # of those, what the homeserver has not answered yet
-        self._apart_flying: list[Action] = []
-        self._limited_until = 0  # the homeserver takes no messages before this time
-        self._calm_at = 0.0  # on the loop's clock: when nothing urgent will have been sent for a moment
-        self._held_back = False  # something waits for that
-        self._crowded_since = self._crowded_last = -CROWDED_S
-        self._others_until = 0  # the same, learnt by something that is not urgent: what is urgent asks for itself
+        self._sending: dict[str, Waiting] = {}  # what is not answered yet, in the order in which it was begun
+        self._urgent: set[asyncio.Task[None]] = set()  # what is urgent and not recorded yet
+        self._unanswered: set[asyncio.Future[None]] = set()  # of what is urgent
+        self._outcomes: list[Outcome] = []  # to be recorded
+        self._recording = asyncio.Lock()
         self.failure: asyncio.Future[None] | None = None
 
     def wake(self) -> None:
@@ -122,18 +114,16 @@ class Actor:
 
     def at_once(self, rows: Sequence[Waiting]) -> None:
         """Begin with urgent rows, as many as may go. They are recorded, and will be in the outbox before long."""
-        if self._running and self._clock() >= self._limited_until:
-            for row in rows[: max(URGENT_AT_ONCE - len(self._urgent), 0)]:
+        if not self._running or self._past.at_once < AT_ONCE:  # little may be sent: all that waits is compared
+            return
+        left = [row for row in self._left if row.txn not in self._begun]
+        for row in self._choose([*left, *rows], self._clock()):
+            if row in rows:
                 self._fly(row)
 
     def crowded(self) -> None:
-        """Much is coming in: what is not urgent waits until it has been judged, but not for ever."""
-        now = asyncio.get_running_loop().time()
-        if now - self._crowded_last > UNCROWDED_S:
-            self._crowded_since = now
-        self._crowded_last = now
-        if (now - self._crowded_since) % (2 * CROWDED_S) < CROWDED_S:  # half of the time, where it does not end
-            self._calm_at = max(self._calm_at, now + UNCROWDED_S)
+        """Note that much is coming in; what is not urgent waits until it has been judged, but not for ever."""
+        self._past = self._past.crowded(self._clock())
 
     async def landed(self, within_s: float) -> None:
         """Until what is urgent and is being sent now has arrived, but not for longer than `within_s`."""
@@ -166,74 +156,60 @@ class Actor:
     async def _start_some(self, now: int) -> None:
         self._begun = set(self._flying)  # what lands, or begins, while we look may be among the rows
         async with self._database.read() as db:
-            rows = await outbox.waiting(db, now, LOOK_AHEAD + len(self._begun), without=tuple(APART))
-            for priority in APART:  # by itself: however much waits for the homeserver, it is seen
-                rows += await outbox.waiting(db, now, LOOK_AHEAD + len(self._begun), only=priority)
-        rows = [row for row in rows if row.txn not in self._begun]
+            rows = await outbox.waiting(db, now, LOOK_AHEAD + len(self._begun))
+        self._left = rows = [row for row in rows if row.txn not in self._begun]
         chosen = self._choose(rows, now)
         if not chosen:
             return
+        self._left = [row for row in rows if row not in chosen]
         if any(row.action.merge for row in chosen):
             await self._pipeline.commit(also=_started([row.id for row in chosen]))
         for row in chosen:
-            self._fly(row)
+            if row.txn not in self._begun:  # meanwhile
+                self._fly(row)
 
     def _choose(self, rows: Sequence[Waiting], now: int) -> list[Waiting]:
-        urgent = [row for row in rows if row.action.PRIORITY == URGENT]
-        others = [row for row in rows if row.action.PRIORITY != URGENT and row.action.PRIORITY not in APART]
-        apart = [row for priority in APART for row in self._choose_apart(rows, priority)]
-        if now < self._limited_until:
-            return apart
-        self._held_back = bool(others) and self._calm_in() > 0
-        if urgent or self._urgent or now < self._others_until or self._held_back:
-            others = []
-        free = URGENT_AT_ONCE - len(self._urgent)
-        slow = OTHERS_AT_ONCE - (len(self._flying) - len(self._urgent) - len(self._apart_flying))
-        return [*urgent[: max(free, 0)], *others[: max(slow, 0)], *apart]
-
-    def _choose_apart(self, rows: Sequence[Waiting], priority: int) -> list[Waiting]:
-        """The next of what is asked of others, of each person one."""
-        flying = [each for each in self._apart_flying if priority == each.PRIORITY]
-        busy = {_of_whom(each) for each in flying}
-        chosen: list[Waiting] = []
-        for row in rows:
-            if priority == row.action.PRIORITY and ((who := _of_whom(row.action)) is None or who not in busy):
-                busy.add(who)
-                chosen.append(row)
-        return chosen[: max(APART[priority] - len(flying), 0)]
+        busy = {row.action.queue for row in self._flying.values()} - {None}
+        return choose(rows, list(self._sending.values()), busy, self._past, now)
 
     def _fly(self, row: Waiting) -> None:
-        urgent, apart = row.action.PRIORITY == URGENT, row.action.PRIORITY in APART
-        if apart:
-            self._apart_flying.append(row.action)
         task = asyncio.create_task(self._do(row), name=f"act {row.txn}")
-        self._flying[row.txn] = task
+        self._flying[row.txn] = self._sending[row.txn] = row
         self._begun.add(row.txn)
-        if urgent:
+        self._tasks.add(task)
+        if row.priority <= URGENT:
             self._urgent.add(task)
 
         def landed(done: asyncio.Task[None]) -> None:
-            self._flying.pop(row.txn, None)
-            if urgent:
-                self._urgent.discard(done)
-                self._calm_at = max(self._calm_at, asyncio.get_running_loop().time() + CALM_S)
-            if apart:
-                self._apart_flying.remove(row.action)
+            self._answered(row)
+            del self._flying[row.txn]
+            self._tasks.discard(done)
+            self._urgent.discard(done)
             self._awake.set()
             if not done.cancelled() and (error := done.exception()) and self.failure and not self.failure.done():
                 self.failure.set_exception(error)
 
         task.add_done_callback(landed)
 
+    def _answered(self, row: Waiting) -> None:
+        """Give its place to another request; what became of this one is recorded meanwhile."""
+        if self._sending.pop(row.txn, None) is not None:
+            self._awake.set()
+
     async def _ask(self, row: Waiting) -> Done:
         handler = self._handlers[type(row.action)]
-        if row.action.PRIORITY != URGENT:
-            return await handler(row.action, row.txn)
         answered = asyncio.get_running_loop().create_future()
-        self._unanswered.add(answered)
+        if row.priority <= URGENT:
+            self._unanswered.add(answered)
         try:
-            return await handler(row.action, row.txn)
+            done = await handler(row.action, row.txn)
+            self._past = self._past.taken(row, self._clock())
+            return done
+        except Answered:
+            self._past = self._past.taken(row, self._clock())
+            raise
         finally:
+            self._answered(row)
             self._unanswered.discard(answered)
             answered.set_result(None)
 
@@ -294,20 +270,30 @@ class Actor:
             made=done.made,
         )
         told = (_refusal(action, done.code),) if done.result == "refused" and action.PRIORITY <= STATE else ()
-        await self._pipeline.commit(
-            (*done.facts, taken), actions=(*done.actions, *told), also=done.also, of_row=row.txn
-        )
+        await self._record(Outcome((*done.facts, taken), (*done.actions, *told), done.also, row.txn))
         if done.after is not None:
             await done.after()
 
+    async def _record(self, outcome: Outcome) -> None:
+        """Record an outcome, in one turn with all others that come before it is its turn."""
+        self._outcomes.append(outcome)
+        async with self._recording:
+            if outcome in self._outcomes:
+                await self._record_all()
+
+    async def _record_all(self) -> None:
+        outcomes = list(self._outcomes)
+        await self._pipeline.commit_all(outcomes)
+        self._outcomes = self._outcomes[len(outcomes) :]
+
     async def _limited(self, row: Waiting, error: RateLimited) -> None:
-        """Wait as told. Making rooms and inviting have budgets of their own, so then only this row waits."""
-        until = self._clock() + error.retry_after_ms
-        if row.action.PRIORITY == URGENT:
-            self._limited_until = max(self._limited_until, until)
-        elif not error.request.endswith(_OWN_BUDGETS):
-            self._others_until = max(self._others_until, until)
-        await self._again(row, error.retry_after_ms)
+        """Wait as told: everything, if all requests are counted together; else only this row."""
+        if _COUNTED.search(error.request):
+            self._past = self._past.limited(self._clock() + error.retry_after_ms)
+            if row.action.merge:
+                await self._record(Outcome(also=_not_started(row)))
+        else:
+            await self._again(row, error.retry_after_ms)
 
     async def _again(self, row: Waiting, wait_ms: int) -> None:
         until = self._clock() + wait_ms
@@ -315,18 +301,15 @@ class Actor:
         async def later(db: AsyncConnection) -> None:
             await outbox.later(db, row.txn, until)
 
-        await self._pipeline.commit(also=later)
+        await self._record(Outcome(also=later))
 
     async def _sleep(self, since: int) -> None:
         """Until something is queued, something lands, or the time of something comes that was not there at `since`."""
         assert self.failure is not None
         async with self._database.read() as db:
             due = await outbox.next_time(db, since)
-        times = [time for time in (due, self._limited_until, self._others_until) if time is not None and time > since]
-        waits = [max(time - self._clock(), 1) / 1000 for time in times]
-        if self._held_back:
-            waits.append(max(self._calm_in(), 0.0))
-        timeout = min(waits, default=None)
+        times = [time for time in (due, look_again(self._left, self._past, since)) if time is not None]
+        timeout = min((max(time - self._clock(), 1) / 1000 for time in times), default=None)
         waking = asyncio.create_task(self._awake.wait())
         both: set[asyncio.Future[Any]] = {waking, self.failure}
         try:
@@ -336,14 +319,13 @@ class Actor:
         if self.failure.done():
             self.failure.result()
 
-    def _calm_in(self) -> float:
-        """Seconds until what is not urgent may be sent; not more than 0: now."""
-        return self._calm_at - asyncio.get_running_loop().time()
-
     async def _land(self) -> None:
-        for task in list(self._flying.values()):
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._flying.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._outcomes:
+            await self._record_all()
 
 
 def _started(rows: Sequence[int]) -> Callable[[AsyncConnection], Awaitable[None]]:
@@ -353,9 +335,11 @@ def _started(rows: Sequence[int]) -> Callable[[AsyncConnection], Awaitable[None]
     return mark
 
 
-def _of_whom(action: Action) -> UserId | None:
-    """Whose turn it is: nobody's own actions overtake each other."""
-    return getattr(action, "subject", None)
+def _not_started(row: Waiting) -> Callable[[AsyncConnection], Awaitable[None]]:
+    async def unmark(db: AsyncConnection) -> None:
+        await outbox.not_started(db, row)
+
+    return unmark
 
 
 def _refusal(action: Action, code: str) -> TellDesk:

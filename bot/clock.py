@@ -9,3 +9,15 @@ Clock = Callable[[], int]  # milliseconds since 1970 UTC
 def wall_clock() -> int:
     """The time of this machine, milliseconds since 1970 UTC."""
     return time.time_ns() // 1_000_000
+
+
+class SteadyClock:
+    """The time at which it was made, and what has passed since, whatever is done to the machine's clock meanwhile."""
+
+    def __init__(self, clock: Clock = wall_clock, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._ahead_ms = clock() - round(monotonic() * 1000)
+
+    def __call__(self) -> int:
+        """Return the time in milliseconds since 1970 UTC."""
+        return self._ahead_ms + round(self._monotonic() * 1000)

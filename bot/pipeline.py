@@ -14,7 +14,7 @@ rise to (`judging.py`), what a command does (`commands/`), sending (`act.py`).
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -51,6 +51,16 @@ async def _as_it_came(events: Sequence[Received]) -> Sequence[Received]:
     return events
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """Facts that no event gave rise to, and what is queued and written with them (`Pipeline.commit`)."""
+
+    facts: tuple[Fact, ...] = ()
+    actions: tuple[Action, ...] = ()
+    also: Callable[[AsyncConnection], Awaitable[None]] | None = None
+    of_row: str | None = None
+
+
 class Pipeline:
     """The one door."""
 
@@ -63,12 +73,14 @@ class Pipeline:
         clock: Clock,
         responder: Responder,
         wake: Callable[[], None],
+        steady: Clock | None = None,
     ) -> None:
         self.settings = settings
+        self.steady = steady or clock  # the time of the outbox
         self.knowledge = knowledge
         self.served = ServedRooms()
         self.writer = Writer(journal, database, self.begin)
-        self.settling = Settling(self.writer, knowledge, settings, self.served)
+        self.settling = Settling(self.writer, knowledge, settings, self.served, self.steady)
         self.rooms = RoomChanges(knowledge, settings.bot, settings.policy)
         self._judging = Judging(knowledge, self.rooms, responder, settings)
         self.decipher: Decipher = _as_it_came
@@ -233,23 +245,32 @@ class Pipeline:
         With `of_row` (a transaction id) they are what became of a row of the outbox: nothing is recorded if that is
         known already, and nothing of it twice.
         """
+        await self.commit_all([Outcome(tuple(facts), tuple(actions), also, of_row)])
+
+    async def commit_all(self, outcomes: Sequence[Outcome]) -> None:
+        """Record several outcomes as `commit` does, one after the other, in one turn."""
 
         async def work() -> None:
             async with self.writer.turn() as turn:
-                if of_row is not None and not await outbox.waits(turn.db, of_row):
-                    return
-                fresh = facts if of_row is None else self.cut_short.without(facts, of_row)
-                if fresh:
-                    answer = Answer(_one_cause(fresh, turn.next_index), tuple(actions))
-                    await self.settling.settle(turn, answer, cause=turn.next_index, at_ms=self._clock())
-                elif actions:
-                    await outbox.put(turn.db, actions, cause=None)
-                    turn.queued += len(actions)
-                if also is not None:
-                    await also(turn.db)
+                for outcome in outcomes:
+                    await self._settle(turn, outcome)
             self._woken_by(turn)
 
         await self.writer.whole(work())
+
+    async def _settle(self, turn: Turn, outcome: Outcome) -> None:
+        if outcome.of_row is not None and not await outbox.waits(turn.db, outcome.of_row):
+            return
+        facts = outcome.facts
+        fresh = facts if outcome.of_row is None else self.cut_short.without(facts, outcome.of_row)
+        if fresh:
+            answer = Answer(_one_cause(fresh, turn.next_index), outcome.actions)
+            await self.settling.settle(turn, answer, cause=turn.next_index, at_ms=self._clock())
+        elif outcome.actions:
+            await outbox.put(turn.db, outcome.actions, cause=None, now=self.steady())
+            turn.queued += len(outcome.actions)
+        if outcome.also is not None:
+            await outcome.also(turn.db)
 
     async def commit_with(self, make: Callable[[AsyncConnection], AsyncIterator[tuple[Fact, ...]]]) -> int:
         """Like `commit`, for facts that must be made from what is known inside the turn. One group a cause; each is

@@ -13,7 +13,7 @@ from dataclasses import replace
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.actions import URGENT, Action
+from moderation.actions import Action, begins_early
 from moderation.complete import complete, concerns
 from moderation.consequences import at_once, consequences
 from moderation.facts import (
@@ -39,6 +39,7 @@ from storage.project import ERA, project
 from storage.records.draft import Draft
 
 from .above import by_name
+from .clock import Clock
 from .dossier_tasks import dossier_tasks
 from .knowledge import Knowledge
 from .other_accounts import told_too
@@ -59,7 +60,10 @@ _RENAMES = (RoomEntered, AccountsLinked, AccountUnlinked, PartsErased)
 class Settling:
     """Settles what came of something, inside a turn."""
 
-    def __init__(self, writer: Writer, knowledge: Knowledge, settings: Settings, served: ServedRooms) -> None:
+    def __init__(
+        self, writer: Writer, knowledge: Knowledge, settings: Settings, served: ServedRooms, steady: Clock
+    ) -> None:
+        self.steady = steady  # the time of the outbox
         self.urgent: Callable[[Sequence[outbox.Waiting]], None] = lambda _rows: None  # begun once it is recorded
         self.answered: Callable[[float], Awaitable[None]] = _nobody_asked  # until what is urgent was answered
         self.era = ""  # of a log that goes on from a backup (`outbox.put`)
@@ -105,7 +109,7 @@ class Settling:
         settings = self._settings
         asked = (*follow, *await told_too(turn.db, facts), *answer.actions)
         actions = await by_name(turn.db, _urgent_first(asked), self._knowledge, settings.policy, settings.bot)
-        await outbox.put(turn.db, actions, cause=cause, era=self.era)
+        await outbox.put(turn.db, actions, cause=cause, now=self.steady(), era=self.era)
         turn.queued += len(actions)
 
     # What is urgent.
@@ -118,13 +122,13 @@ class Settling:
         Returns the facts, if they are recorded, each with its index. The rows are queued with all others of this cause,
         under the same transaction ids.
         """
-        urgent = [action for action in (*at_once(facts), *actions) if action.PRIORITY == URGENT]
+        urgent = [action for action in (*at_once(facts), *actions) if begins_early(action)]
         if not urgent or any(isinstance(fact, _RENAMES) for fact in facts):
             return []
         first = turn.next_index
         turn.staged += [self.draft_of(fact, at_ms) for fact in facts]
         await self._writer.write_staged(turn)
-        self.urgent(outbox.on_their_way(urgent, cause=cause, era=self.era))
+        self.urgent(outbox.on_their_way(urgent, cause=cause, now=self.steady(), era=self.era))
         await self._let_it_pass(turn)
         return list(enumerate(facts, first))
 
@@ -224,4 +228,4 @@ async def _nobody_asked(_within_s: float) -> None:
 
 def _urgent_first(actions: Sequence[Action]) -> list[Action]:
     """Numbered first, so that their transaction ids are known before the others are."""
-    return sorted(actions, key=lambda action: action.PRIORITY != URGENT)
+    return sorted(actions, key=lambda action: not begins_early(action))

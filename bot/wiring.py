@@ -52,7 +52,7 @@ from moderation.ids import UserId
 from moderation.judge import CompiledRule
 from moderation.policy import Policy
 from moderation.rules.compile import compile_rule, longest_window_ms
-from storage import views
+from storage import outbox, views
 from storage.backup import snapshot
 from storage.database import Database
 from storage.identity import PersonKeys
@@ -68,7 +68,7 @@ from .adoption import Adopter
 from .anchor import Anchorer, Closer
 from .anchor_outside import TimestampAnchorer, WitnessAnchorer
 from .catch_up import Rooms, catch_up, rebuild
-from .clock import Clock, wall_clock
+from .clock import Clock, SteadyClock, wall_clock
 from .commands.call import Deployment
 from .commands.respond import Commands
 from .config import AnchorSettings, Config
@@ -192,7 +192,13 @@ def _say_if_locked(given: Given, identity: IdentityStore) -> None:
 
 
 def make_pipeline(
-    config: Config, bot: UserId, policy: Policy, stores: Stores, clock: Clock, wake: Callable[[], None]
+    config: Config,
+    bot: UserId,
+    policy: Policy,
+    stores: Stores,
+    clock: Clock,
+    wake: Callable[[], None],
+    steady: Clock | None = None,
 ) -> Pipeline:
     """A pipeline that judges by `policy`."""
     rules = tuple(CompiledRule(settings, compile_rule(settings)) for settings in policy.rules)
@@ -221,25 +227,27 @@ def make_pipeline(
             Deployment(config.bot.language, config.bot.digest),
         ),
         wake,
+        steady,
     )
 
 
 async def _caught_up(config: Config, bot: UserId, stores: Stores, clock: Clock, wake: Wake) -> Pipeline:
     """A pipeline that judges by the present policy, over a database that has everything the journal has."""
+    steady = SteadyClock(clock)
     await _rebuild_if_lost(stores)
     async with stores.database.read() as db:
         applied = int(await views.get_meta(db, "applied") or 0)
         text = await views.get_meta(db, "policy")
         rooms = Rooms({code: room for room, code in (await views.all_rooms(db)).items()})
     before = Policy.model_validate_json(text) if text else config.policy
-    pipeline = make_pipeline(config, bot, before, stores, clock, wake)
+    pipeline = make_pipeline(config, bot, before, stores, clock, wake, steady)
     await pipeline.begin()
     if applied < stores.journal.size:
         records = await asyncio.to_thread(lambda: list(stores.journal.read(applied)))
         count = await pipeline.catch_up(lambda turn: catch_up(turn, pipeline, records, rooms))
         log.info("caught_up", records=count)
     if before != config.policy:
-        pipeline = make_pipeline(config, bot, config.policy, stores, clock, wake)
+        pipeline = make_pipeline(config, bot, config.policy, stores, clock, wake, steady)
         await pipeline.begin()
     return pipeline
 
@@ -299,7 +307,7 @@ async def _run(
     await gaps.begin()
     direct = DirectRooms(homeserver, stores.database, pipeline, speech)
     handlers = _handlers(config, homeserver, stores, pipeline, direct, speech, operations, people, oidc, gaps, clock)
-    actor = Actor(stores.database, pipeline, handlers, clock)
+    actor = Actor(stores.database, pipeline, handlers, pipeline.steady)
     closer = Closer(stores.database, pipeline, Closings(stores.journal.folder), config.anchors, clock)
     caught_up = asyncio.Event()
     machine = homeserver.machine
@@ -330,6 +338,7 @@ async def _run(
         journal=stores.journal,
         data_dir=config.data_dir,
         clock=clock,
+        steady=pipeline.steady,
         pulse=pulse,
         heard_ms=lambda: listener.heard_ms,
         undecryptable=machine.waiting_count,
@@ -375,7 +384,8 @@ async def _run(
     async with stores.database.read() as db:
         groups = await views.active_groups(db)
         lobbies = await lobbies_to_look_after(db, config.policy, homeserver.user)
-    await pipeline.commit(actions=(*(Align(room=room) for room in groups), *lobbies))
+    aligns = [Align(room=room, routine=True) for room in groups]
+    await pipeline.commit(actions=(*aligns, *lobbies), also=partial(outbox.started_anew, now_ms=pipeline.steady()))
     log.info("ready", user=homeserver.user, groups=len(groups))
     await _until(
         stop,

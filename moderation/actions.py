@@ -1,9 +1,10 @@
 """What is still to be said to the homeserver: the rows of the outbox.
 
-Rules kept here: an action is a value and can be written as JSON and read back; its `priority` says what
-goes first when the homeserver lets us send little (a violation can be seen until it is redacted, a notice
-can wait); `merge` names what makes two waiting actions the same, so that the second is not queued again.
-Left to others: doing it (`bot/act.py`), turning notices into text (`bot/notify.py`).
+Rules kept here: an action is a value and can be written as JSON and read back; its `priority` says what goes first
+when the homeserver lets us send little (whoever floods a room is stopped first, then what they wrote is removed, and a
+notice can wait); `merge` names what makes two waiting actions the same, so that the second is not queued again;
+`queue` names the actions that are sent one after the other.
+Left to others: which goes next (`bot/choice.py`), doing it (`bot/act.py`), turning notices into text (`bot/notify.py`).
 """
 
 from collections.abc import Mapping
@@ -14,8 +15,9 @@ from .events import Json
 from .ids import CaseNumber, EventId, RoomId, UserId
 from .notices import Line, lines_from_json, lines_to_json
 
-# OUTSIDE and PROOF are not asked of the homeserver, but of others who may take their time.
-URGENT, STATE, ANSWER, CARD, NOTICE, NICETY, OUTSIDE, PROOF = range(8)
+# STOP ends what somebody does, URGENT removes what they did. OUTSIDE and PROOF are not asked of the homeserver, but of
+# others who may take their time.
+STOP, URGENT, STATE, ANSWER, CARD, NOTICE, NICETY, OUTSIDE, PROOF = range(-1, 8)
 NO_ROOM = RoomId("")  # of what concerns no room
 
 
@@ -27,6 +29,16 @@ class Action:
     PRIORITY: ClassVar[int] = NOTICE
 
     room: RoomId
+
+    @property
+    def priority(self) -> int:
+        """Return how urgent this action is; a smaller number goes first."""
+        return self.PRIORITY
+
+    @property
+    def queue(self) -> str | None:
+        """Return the key of the actions that are sent one at a time, in order; None: at any time, in any order."""
+        return self.room
 
     @property
     def merge(self) -> str | None:
@@ -45,16 +57,24 @@ class Redact(Action):
     subject: UserId
     rule: str = "-"
 
+    @property
+    def queue(self) -> None:
+        return None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kick(Action):
     """Remove somebody from a room; they may come back."""
 
     NAME: ClassVar[str] = "kick"
-    PRIORITY: ClassVar[int] = URGENT
+    PRIORITY: ClassVar[int] = STOP
 
     subject: UserId
     reason: str = ""
+
+    @property
+    def queue(self) -> None:
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +86,27 @@ class Unban(Action):
 
     subject: UserId
 
+    @property
+    def queue(self) -> str:
+        return _state_of(self.room)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Align(Action):
     """Bring the room's power levels and bans in line with the sanctions in force."""
 
     NAME: ClassVar[str] = "align"
-    PRIORITY: ClassVar[int] = STATE
+    PRIORITY: ClassVar[int] = STOP
+
+    routine: bool = False  # nothing is known to have changed, so nobody is stopped by it
+
+    @property
+    def priority(self) -> int:
+        return STATE if self.routine else STOP
+
+    @property
+    def queue(self) -> str:
+        return _state_of(self.room)
 
     @property
     def merge(self) -> str | None:
@@ -92,6 +126,10 @@ class Enter(Action):
     follows: bool = False  # only if a group that was upgraded goes on in it; nobody else may have the bot come in
 
     @property
+    def queue(self) -> str:
+        return _state_of(self.room)
+
+    @property
     def merge(self) -> str | None:
         return f"enter {self.room}"
 
@@ -104,6 +142,10 @@ class Pin(Action):
     PRIORITY: ClassVar[int] = STATE
 
     event: EventId
+
+    @property
+    def queue(self) -> str:
+        return _state_of(self.room)
 
     @property
     def merge(self) -> str | None:
@@ -142,6 +184,10 @@ class Adopt(Action):
     PRIORITY: ClassVar[int] = STATE
 
     subject: UserId
+
+    @property
+    def queue(self) -> str:
+        return _state_of(self.room)
 
     @property
     def merge(self) -> str | None:
@@ -199,6 +245,14 @@ class Tell(Action):
     first: bool = False  # power levels of the room wait until it is said
 
     @property
+    def priority(self) -> int:
+        return STOP if self.first else NOTICE
+
+    @property
+    def queue(self) -> str:
+        return self.subject
+
+    @property
     def merge(self) -> str | None:
         if self.first:
             return f"first {self.room} {self.subject}"
@@ -239,7 +293,7 @@ class TellDesk(Action):
     """Tell the managers of `room` something, in the thread of case `n` if there is one."""
 
     NAME: ClassVar[str] = "tell-desk"
-    PRIORITY: ClassVar[int] = NOTICE
+    PRIORITY: ClassVar[int] = CARD
 
     lines: tuple[Line, ...]
     n: int = 0
@@ -290,6 +344,10 @@ class Offer(Action):
     n: CaseNumber
     key: str
 
+    @property
+    def queue(self) -> str:
+        return f"case {self.n}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anchor(Action):
@@ -317,6 +375,10 @@ class Witness(Action):
     day: str
 
     @property
+    def queue(self) -> None:
+        return None
+
+    @property
     def merge(self) -> str | None:
         return f"witness {self.day}"
 
@@ -330,6 +392,10 @@ class Timestamp(Action):
 
     room: RoomId = NO_ROOM
     day: str
+
+    @property
+    def queue(self) -> None:
+        return None
 
     @property
     def merge(self) -> str | None:
@@ -348,6 +414,10 @@ class HashMedia(Action):
     subject: UserId
     on: int
 
+    @property
+    def queue(self) -> str:
+        return "media"  # files may be large
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GiveReceipt(Action):
@@ -359,6 +429,10 @@ class GiveReceipt(Action):
     subject: UserId
     on: int
 
+    @property
+    def queue(self) -> str:
+        return self.subject
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GiveData(Action):
@@ -369,6 +443,10 @@ class GiveData(Action):
 
     subject: UserId
 
+    @property
+    def queue(self) -> str:
+        return self.subject
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erase(Action):
@@ -378,6 +456,10 @@ class Erase(Action):
     PRIORITY: ClassVar[int] = NOTICE
 
     subject: UserId
+
+    @property
+    def queue(self) -> str:
+        return self.subject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -404,6 +486,20 @@ class Verify(Action):
     subject: UserId
     sealed: str
     on: int  # the record of what they said; without `sealed`: when what is looked after was begun
+
+    @property
+    def queue(self) -> str:
+        return f"proof {self.subject}"
+
+
+def begins_early(action: Action) -> bool:
+    """Return whether this action needs nothing from the tables, so that it can be begun before they are written."""
+    return isinstance(action, Redact | Kick)
+
+
+def _state_of(room: RoomId) -> str:
+    """The queue of what reads and then writes the state of a room."""
+    return f"state {room}"
 
 
 ACTIONS: dict[str, type[Action]] = {

@@ -15,7 +15,6 @@ from functools import singledispatch
 from . import room_consequences
 from .actions import (
     NO_ROOM,
-    URGENT,
     Action,
     Align,
     EditCard,
@@ -31,6 +30,7 @@ from .actions import (
     Tell,
     TellAbove,
     TellDesk,
+    begins_early,
 )
 from .facts import (
     LASTING,
@@ -96,8 +96,8 @@ def consequences(facts: Sequence[Fact], rooms_of: RoomsOf, reporters: Reporters 
 
 
 def at_once(facts: Sequence[Fact]) -> tuple[Action, ...]:
-    """The urgent ones among the consequences, in the same order: they follow from the facts alone."""
-    return tuple(action for fact in facts for action in _follow(fact, lambda _user: ()) if action.PRIORITY == URGENT)
+    """Return the consequences that can be begun early, in the same order: they follow from the facts alone."""
+    return tuple(action for fact in facts for action in _follow(fact, lambda _user: ()) if begins_early(action))
 
 
 @singledispatch

@@ -2,38 +2,44 @@
 
 Rules kept here: a row is there until the homeserver has answered for good; its `txn` is made from the record that
 caused it, so the same cause queued twice is one row, and the same request sent twice is one event; of things that say
-the same while they wait (`merge`) one is kept. The row goes with the record of the outcome (`project/`).
-Left to others: the sending (`bot/act.py`).
+the same while they wait (`merge`) one is kept, as urgent as the most urgent of them. The row goes with the record of its
+outcome (`project/`). Times are those of the steady clock (`bot/clock.py`), which starts anew with the bot.
+Left to others: which goes next (`bot/choice.py`), the sending (`bot/act.py`).
 """
 
 import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import Select, bindparam, func, select, union_all, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.actions import Action, from_json, to_json
+from moderation.actions import PROOF, STOP, URGENT, Action, from_json, to_json
 
 from .tables import outbox
+
+ON_ITS_WAY = 2**62
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """One row: an action that waits for its turn."""
 
-    id: int  # -1: on its way into the table
+    id: int  # ON_ITS_WAY or more: not in the table yet
     txn: str
     action: Action
     record: int
     attempts: int
     not_before: int
+    priority: int
+    queued: int
 
 
 async def put(
-    db: AsyncConnection, actions: Sequence[Action], *, cause: int | None, not_before: int = 0, era: str = ""
+    db: AsyncConnection, actions: Sequence[Action], *, cause: int | None, now: int, not_before: int = 0, era: str = ""
 ) -> None:
     """Queue actions that the record `cause` gave rise to; None: no record did, and they are queued once.
 
@@ -43,22 +49,28 @@ async def put(
     rows = [
         {
             "txn": _txn(era, name, number),
-            "priority": action.PRIORITY,
+            "priority": action.priority,
             "room": action.room,
             "action": json.dumps(to_json(action)),
             "record": -1 if cause is None else cause,
             "not_before": not_before,
             "merge": action.merge,
+            "queued": now,
         }
         for number, action in enumerate(actions)
     ]
     if rows:
         await db.execute(_PUT, rows)
+    if merged := [{"same": row["merge"], "urgency": row["priority"]} for row in rows if row["priority"] == STOP]:
+        await db.execute(_HURRY, merged)
 
 
-def on_their_way(actions: Sequence[Action], *, cause: int, era: str = "") -> list[Waiting]:
+def on_their_way(actions: Sequence[Action], *, cause: int, now: int, era: str = "") -> list[Waiting]:
     """The rows that `put` will make of the first actions that a record gave rise to."""
-    return [Waiting(-1, _txn(era, str(cause), number), action, cause, 0, 0) for number, action in enumerate(actions)]
+    return [
+        Waiting(ON_ITS_WAY + number, _txn(era, str(cause), number), action, cause, 0, 0, action.priority, now)
+        for number, action in enumerate(actions)
+    ]
 
 
 def _txn(era: str, name: str, number: int) -> str:
@@ -66,16 +78,22 @@ def _txn(era: str, name: str, number: int) -> str:
 
 
 _PUT = upsert(outbox).on_conflict_do_nothing()
-_DUE = outbox.c.not_before <= bindparam("now")
-_WAITING = (
-    select(outbox)
-    .where(_DUE, outbox.c.priority.not_in(bindparam("without", expanding=True)))
-    .order_by(outbox.c.priority, outbox.c.id)
-    .limit(bindparam("most"))
+_HURRY = (
+    update(outbox)
+    .where(outbox.c.merge == bindparam("same"), outbox.c.priority > bindparam("urgency"))
+    .values(priority=bindparam("urgency"))
 )
-_OF_ONE = (
-    select(outbox).where(_DUE, outbox.c.priority == bindparam("only")).order_by(outbox.c.id).limit(bindparam("most"))
-)
+
+
+def _first_of(priority: int) -> Select[Any]:
+    """Select the rows of one priority that may go next; redactions newest first, since what is newest is read most."""
+    order = outbox.c.id.desc() if priority == URGENT else outbox.c.id
+    mine = select(outbox).where(outbox.c.priority == priority, outbox.c.not_before <= bindparam("now"))
+    return select(mine.order_by(order).limit(bindparam("most")).subquery())
+
+
+_WAITING = union_all(*(_first_of(priority) for priority in range(STOP, PROOF + 1)))
+_OF_ONE = {priority: _first_of(priority) for priority in range(STOP, PROOF + 1)}
 _NEXT = select(func.min(outbox.c.not_before)).where(outbox.c.not_before > bindparam("now"))
 _WAITS = select(outbox.c.id).where(outbox.c.txn == bindparam("txn"))
 
@@ -90,18 +108,28 @@ def is_of_era(txn: str, era: str) -> bool:
     return txn.startswith(prefix(era)) and txn.removeprefix(prefix(era)).count(".") == 1
 
 
-async def waiting(
-    db: AsyncConnection, now_ms: int, limit: int, *, only: int | None = None, without: Sequence[int] = ()
-) -> list[Waiting]:
-    """The next rows whose time has come, most urgent first: all, or `only` one priority, or all `without` some."""
-    if only is not None:
-        rows = await db.execute(_OF_ONE, {"now": now_ms, "only": only, "most": limit})
-    else:
-        rows = await db.execute(_WAITING, {"now": now_ms, "without": list(without), "most": limit})
+async def waiting(db: AsyncConnection, now_ms: int, limit: int, *, only: int | None = None) -> list[Waiting]:
+    """Return the rows whose time has come, most urgent first: at most `limit` of each priority, or of `only` one."""
+    rows = await db.execute(_WAITING if only is None else _OF_ONE[only], {"now": now_ms, "most": limit})
     return [
-        Waiting(row.id, row.txn, from_json(json.loads(row.action)), row.record, row.attempts, row.not_before)
+        Waiting(
+            row.id,
+            row.txn,
+            from_json(json.loads(row.action)),
+            row.record,
+            row.attempts,
+            row.not_before,
+            row.priority,
+            row.queued,
+        )
         for row in rows
     ]
+
+
+async def started_anew(db: AsyncConnection, now_ms: int) -> None:
+    """Let every row be tried now, since the times of an earlier start say nothing about the clock of this one."""
+    queued = func.min(func.coalesce(func.nullif(outbox.c.queued, 0), now_ms), now_ms)
+    await db.execute(update(outbox).values(not_before=0, queued=queued))
 
 
 async def next_time(db: AsyncConnection, now_ms: int) -> int | None:
@@ -134,6 +162,12 @@ async def goes_first(db: AsyncConnection, room: str) -> bool:
 async def started(db: AsyncConnection, rows: Sequence[int]) -> None:
     """These rows are being sent: the same thing wanted again from now on is a new row."""
     await db.execute(update(outbox).where(outbox.c.id.in_(rows), outbox.c.merge.is_not(None)).values(merge=None))
+
+
+async def not_started(db: AsyncConnection, row: Waiting) -> None:
+    """The homeserver did not take this row: the same thing wanted again is one with it, unless it is queued already."""
+    statement = update(outbox).prefix_with("OR IGNORE").where(outbox.c.txn == row.txn)
+    await db.execute(statement.values(merge=row.action.merge))
 
 
 async def later(db: AsyncConnection, txn: str, not_before: int) -> None:

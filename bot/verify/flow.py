@@ -206,7 +206,8 @@ class Verifier:
             await challenges.keep(db, kept)
             if step.poll_ms:
                 look = Verify(room=action.room, subject=action.subject, sealed="", on=kept.started)
-                await outbox.put(db, (look,), cause=None, not_before=self._clock() + step.poll_ms)
+                now = self._pipeline.steady()
+                await outbox.put(db, (look,), cause=None, now=now, not_before=now + step.poll_ms)
 
         return self._told(action, *step.lines, also=keep)
 

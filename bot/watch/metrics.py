@@ -15,7 +15,7 @@ METRICS: dict[str, str] = {
     "answerable_sync_age_seconds": "Since the homeserver last answered; -1: not yet.",
     "answerable_lag_seconds": "How long ago it handed over what is not recorded yet; 0: all is.",
     "answerable_outbox_waiting": "Requests to the homeserver that wait.",
-    "answerable_outbox_oldest_seconds": "For how long the first of them is known to wait.",
+    "answerable_outbox_oldest_seconds": "Since the first of them was queued.",
     "answerable_gaps_open": "Rooms in which something older is being fetched.",
     "answerable_undecryptable_events": "Encrypted events that wait for their key.",
     "answerable_cases_open": "Cases that are not decided.",

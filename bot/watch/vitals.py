@@ -51,6 +51,7 @@ class Looker:
         journal: Journal,
         data_dir: Path,
         clock: Clock,
+        steady: Clock,
         pulse: Pulse,
         heard_ms: Callable[[], int],
         undecryptable: Callable[[], Awaitable[int]],
@@ -60,12 +61,12 @@ class Looker:
         self._journal = journal
         self._data_dir = data_dir
         self._clock = clock
+        self._steady = steady
         self._pulse = pulse
         self._heard_ms = heard_ms
         self._undecryptable = undecryptable
         self._keys_lost = keys_lost
-        self._began_ms = clock()
-        self._first: tuple[int, int] | None = None  # the row that has waited for longest, and since when that is known
+        self._began_ms = steady()
         self._last: tuple[float, Vitals] | None = None
         self._turn = asyncio.Lock()
 
@@ -78,17 +79,17 @@ class Looker:
             return self._last[1]
 
     async def _look(self) -> Vitals:
-        now = self._clock()
+        now, steady = self._clock(), self._steady()
         async with self._database.read() as db:
-            numbers = await views.vital_numbers(db, now)
+            numbers = await views.vital_numbers(db, now, steady)
         disk = await asyncio.to_thread(shutil.disk_usage, self._data_dir)
         heard = self._heard_ms()
         return Vitals(
-            up_s=_since(self._began_ms, now),
+            up_s=_since(self._began_ms, steady),
             sync_age_s=_since(heard, now) if heard else -1,
             lag_s=self._pulse.lag_s,
             outbox_waiting=numbers.waiting,
-            outbox_oldest_s=self._oldest_s(numbers.first, now),
+            outbox_oldest_s=0.0 if numbers.queued is None else _since(numbers.queued, steady),
             gaps_open=numbers.gaps,
             undecryptable=await self._undecryptable(),
             cases_open=numbers.cases_open,
@@ -99,15 +100,6 @@ class Looker:
             disk_free=disk.free,
             keys_lost=self._keys_lost(),
         )
-
-    def _oldest_s(self, first: int | None, now: int) -> float:
-        """For how long the first row that could be sent is known to wait; rows do not say when they came."""
-        if first is None:
-            self._first = None
-            return 0.0
-        if self._first is None or self._first[0] != first:
-            self._first = (first, now)
-        return _since(self._first[1], now)
 
 
 def _since(then_ms: int, now_ms: int) -> float:

@@ -12,20 +12,20 @@ _LATE = ("overdue", "escalated_owner", "escalated_operator")
 
 @dataclass(frozen=True, slots=True)
 class VitalNumbers:
-    """`waiting` rows of the outbox, of which `first` came first of those that could be sent (None: none can)."""
+    """`waiting` rows of the outbox; `queued`: when the first was queued that could be sent (None: none can)."""
 
     waiting: int
-    first: int | None
+    queued: int | None
     gaps: int
     cases_open: int
     cases_overdue: int
 
 
-async def vital_numbers(db: AsyncConnection, now_ms: int) -> VitalNumbers:
-    """As they are now."""
+async def vital_numbers(db: AsyncConnection, now_ms: int, steady_ms: int) -> VitalNumbers:
+    """Count what there is now; `steady_ms` is the time by the clock of the outbox."""
     o, c = t.outbox.c, t.cases.c
     waiting = int(await db.scalar(select(func.count()).select_from(t.outbox)) or 0)
-    first = await db.scalar(select(func.min(o.id)).where(or_(o.not_before <= now_ms, o.attempts > 0)))
+    queued = await db.scalar(select(func.min(o.queued)).where(or_(o.not_before <= steady_ms, o.attempts > 0)))
     is_open = or_(c.outcome == "", c.state == "appealed")
     late = and_(
         is_open, or_(c.state.in_(("overdue", "escalated_owner", "escalated_operator")), and_(c.due > 0, c.due < now_ms))
@@ -33,4 +33,4 @@ async def vital_numbers(db: AsyncConnection, now_ms: int) -> VitalNumbers:
     counts = select(func.count().filter(is_open), func.count().filter(late)).select_from(t.cases)
     cases_open, overdue = (await db.execute(counts)).one()
     gaps = int(await db.scalar(select(func.count()).select_from(t.gaps)) or 0)
-    return VitalNumbers(waiting, first, gaps, int(cases_open), int(overdue))
+    return VitalNumbers(waiting, queued, gaps, int(cases_open), int(overdue))

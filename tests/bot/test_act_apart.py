@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.act import APART, Actor, Again, Done
+from bot.act import Actor, Again, Done
+from bot.choice import APART
 from moderation.actions import OUTSIDE, PROOF, Action, Say, Verify, Witness
 from moderation.facts import ActionTaken
 from moderation.ids import RoomId, UserId

@@ -16,6 +16,7 @@ from moderation.actions import (
     NICETY,
     NOTICE,
     STATE,
+    STOP,
     URGENT,
     Action,
     Align,
@@ -94,11 +95,11 @@ def test_a_moment_is_not_a_number_when_it_travels() -> None:
     assert lines_to_json((line("k", at=Moment(7), n=7),)) == [{"key": "k", "fields": {"at": {"$moment": 7}, "n": 7}}]
 
 
-def test_what_can_be_seen_goes_before_what_can_wait() -> None:
-    order = [URGENT, STATE, ANSWER, CARD, NOTICE, NICETY]
+def test_who_floods_is_stopped_before_it_is_removed_and_what_can_be_seen_goes_before_what_can_wait() -> None:
+    order = [STOP, URGENT, STATE, ANSWER, CARD, NOTICE, NICETY]
     assert order == sorted(order)
-    urgent: dict[type[Action], int] = {Redact: URGENT, Kick: URGENT, Align: STATE, Say: ANSWER}
-    later: dict[type[Action], int] = {PostCard: CARD, Tell: NOTICE, Offer: NICETY}
+    urgent: dict[type[Action], int] = {Align: STOP, Kick: STOP, Redact: URGENT, Say: ANSWER}
+    later: dict[type[Action], int] = {PostCard: CARD, TellDesk: CARD, Tell: NOTICE, Offer: NICETY}
     expected = urgent | later
     assert {cls: cls.PRIORITY for cls in expected} == expected
 

@@ -70,6 +70,20 @@ def test_events_that_were_kept_by_their_ids_are_kept_in_the_order_of_their_recor
     assert found == rows
 
 
+def test_what_waits_since_before_rows_said_when_they_were_queued_still_waits(tmp_path: Path) -> None:
+    before, config = tmp_path / FILE, alembic_config()
+    engine = create_engine(f"sqlite:///{before}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0010")
+        row = "INSERT INTO outbox (txn, priority, action, record, room, not_before, attempts) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        connection.exec_driver_sql(row, ("answerable.1.0", 0, "{}", 1, "!room", 70, 2))
+    engine.dispose()
+    migrate(before)
+    found = sqlite3.connect(before).execute("SELECT txn, priority, not_before, attempts, queued FROM outbox").fetchall()
+    assert found == [("answerable.1.0", 0, 70, 2, 0)]
+
+
 def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
     migrate(tmp_path / FILE)
     with sqlite3.connect(tmp_path / FILE) as connection:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from moderation.actions import Action, Align, EditCard, Offer, PostCard, Redact, Say, Tell
+from moderation.actions import STOP, Action, Align, EditCard, Offer, PostCard, Redact, Say, Tell
 from moderation.facts import ActionTaken
 from moderation.ids import CaseNumber, EventId, RoomId, UserId
 from moderation.notices import line
@@ -30,9 +30,11 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     await database.close()
 
 
-async def put(database: Database, *actions: Action, cause: int | None = 1, not_before: int = 0, era: str = "") -> None:
+async def put(
+    database: Database, *actions: Action, cause: int | None = 1, not_before: int = 0, era: str = "", now: int = 0
+) -> None:
     async with database.write() as db:
-        await outbox.put(db, actions, cause=cause, not_before=not_before, era=era)
+        await outbox.put(db, actions, cause=cause, now=now, not_before=not_before, era=era)
 
 
 async def waiting(database: Database, now: int = 0, limit: int = 100) -> list[Action]:
@@ -40,12 +42,57 @@ async def waiting(database: Database, now: int = 0, limit: int = 100) -> list[Ac
         return [row.action for row in await outbox.waiting(db, now, limit)]
 
 
-async def test_what_is_urgent_goes_first_and_else_in_the_order_of_queueing(database: Database) -> None:
+async def test_what_is_urgent_comes_first_redactions_newest_first_and_else_in_the_order_of_queueing(
+    database: Database,
+) -> None:
     second = Redact(room=ROOM, event=EventId("$f"), subject=ANNA)
     await put(database, OFFER, TELL, CARD, SAY, ALIGN, REDACT)
     await put(database, second, cause=2)
-    assert await waiting(database) == [REDACT, second, ALIGN, SAY, CARD, TELL, OFFER]
-    assert await waiting(database, limit=2) == [REDACT, second]
+    assert await waiting(database) == [ALIGN, second, REDACT, SAY, CARD, TELL, OFFER]
+    assert await waiting(database, limit=1) == [ALIGN, second, SAY, CARD, TELL, OFFER]
+
+
+async def test_what_says_the_same_is_as_urgent_as_the_most_urgent_of_it(database: Database) -> None:
+    await put(database, replace(ALIGN, routine=True))
+    await put(database, ALIGN, cause=2)
+    await put(database, replace(ALIGN, routine=True), cause=3)
+    async with database.read() as db:
+        assert [row.priority for row in await outbox.waiting(db, 0, 10)] == [STOP]
+
+
+async def test_after_a_start_nothing_waits_for_a_time_by_another_clock(database: Database) -> None:
+    await put(database, ALIGN, now=3_600_000)
+    await put(database, SAY, now=5, cause=2)
+    await put(database, TELL, now=0, cause=3)  # by a version that did not say when
+    async with database.write() as db:
+        await outbox.later(db, "answerable.1.0", 7_200_000)
+        await outbox.started_anew(db, 1_000)
+        found = await outbox.waiting(db, 1_000, 10)
+    assert [(row.action, row.queued, row.attempts) for row in found] == [
+        (ALIGN, 1_000, 1),
+        (SAY, 5, 0),
+        (TELL, 1_000, 0),
+    ]
+
+
+async def test_what_the_homeserver_did_not_take_is_one_with_the_same_thing_again(database: Database) -> None:
+    async def refused(action: Action) -> None:
+        async with database.write() as db:
+            row = next(row for row in await outbox.waiting(db, 0, 10) if row.action == action)
+            await outbox.started(db, [row.id])
+            await outbox.not_started(db, row)
+
+    await put(database, TELL, cause=1)
+    await refused(TELL)
+    await put(database, TELL, cause=2)
+    assert await waiting(database) == [TELL]
+    async with database.write() as db:
+        (row,) = await outbox.waiting(db, 0, 10)
+        await outbox.started(db, [row.id])
+    await put(database, TELL, cause=3)
+    async with database.write() as db:
+        await outbox.not_started(db, row)
+    assert await waiting(database) == [TELL, TELL]
 
 
 async def test_the_same_cause_queued_twice_is_one_row(database: Database) -> None:
@@ -61,7 +108,7 @@ async def test_the_same_record_number_in_another_era_is_another_request(database
     await put(database, REDACT)
     await put(database, REDACT, era="c0ffee00")
     async with database.read() as db:
-        rows = [row.txn for row in await outbox.waiting(db, 0, 10)]
+        rows = sorted(row.txn for row in await outbox.waiting(db, 0, 10))
     assert rows == ["answerable.1.0", "answerable.c0ffee00.1.0"]
     eras = ("", "c0ffee00", "c0ffee01")
     assert [[outbox.is_of_era(txn, era) for era in eras] for txn in rows] == [
@@ -142,6 +189,6 @@ async def test_the_row_goes_with_the_record_of_its_outcome_and_only_that_one(dat
 async def test_what_failed_in_the_same_transaction_is_not_queued(database: Database) -> None:
     with pytest.raises(ZeroDivisionError):
         async with database.write() as db:
-            await outbox.put(db, [TELL], cause=1)
+            await outbox.put(db, [TELL], cause=1, now=0)
             raise ZeroDivisionError
     assert await waiting(database) == []

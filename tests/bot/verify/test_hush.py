@@ -68,7 +68,7 @@ async def test_what_goes_on_is_known_after_a_restart(tmp_path: Path) -> None:
     ben = UserId("@ben:example.org")
     async with database.write() as db:
         await challenges.keep(db, Challenge(ANNA, "email", "sealed", NOON, NOON + 1_000))
-        await outbox.put(db, (Verify(room=RoomId("!r:x"), subject=ben, sealed="sealed", on=3),), cause=3)
+        await outbox.put(db, (Verify(room=RoomId("!r:x"), subject=ben, sealed="sealed", on=3),), cause=3, now=0)
         hush = Hush("!")
         await hush.begin(db)
     assert hush.covers(said("12345678"), direct=True)

@@ -25,7 +25,7 @@ class Watched:
 
     def __init__(self, data_dir: Path, database: Database, journal: Journal) -> None:
         self.heard_ms = wall_clock()
-        self.ahead_ms = 0
+        self.ahead_ms = self.steady_ms = 0
         self.port = _free_port()
         self.database = database
         self.looker = Looker(
@@ -33,6 +33,7 @@ class Watched:
             journal=journal,
             data_dir=data_dir,
             clock=lambda: wall_clock() + self.ahead_ms,
+            steady=lambda: wall_clock() + self.steady_ms,
             pulse=Pulse(),
             heard_ms=lambda: self.heard_ms,
             undecryptable=self._undecryptable,
@@ -91,7 +92,7 @@ async def test_well_is_200_and_ill_is_503_with_the_reasons(watched: Watched) -> 
 async def test_numbers_are_those_of_the_database_and_the_log(watched: Watched) -> None:
     now = wall_clock()
     async with watched.database.write() as db:
-        await db.execute(insert(t.outbox), [_row(1), _row(2, not_before=now + 10**9)])
+        await db.execute(insert(t.outbox), [_row(1, queued=now - 100_000), _row(2, not_before=now + 10**9)])
         await db.execute(insert(t.gaps), [{"room": "!a"}])
         await db.execute(insert(t.cases), [_case(1, "open", now + 10**9), _case(2, "open", 1), _case(3, "overdue", 0)])
     found = await watched.metrics()
@@ -105,11 +106,28 @@ async def test_numbers_are_those_of_the_database_and_the_log(watched: Watched) -
         "healthy",
     )
     assert [found[f"answerable_{name}"] for name in names] == [1, 2, 3, 3, 2, 1, 1]
-    watched.ahead_ms, watched.heard_ms = 1_000_000, now + 1_000_000
-    watched.look_anew()
-    found = await watched.metrics()
-    assert 999 <= found["answerable_outbox_oldest_seconds"] <= 1_100
-    assert (await watched.get("/health"))[2] == '{"healthy":false,"reasons":["outbox_stuck"]}'
+    assert 100 <= found["answerable_outbox_oldest_seconds"] <= 200
+
+
+async def test_what_waits_is_stuck_by_the_time_since_it_was_queued_whatever_is_done_to_the_clock(
+    watched: Watched,
+) -> None:
+    now = wall_clock()
+    async with watched.database.write() as db:
+        rows = [_row(1, queued=now + 800_000), _row(2, queued=now), _row(3, queued=now - 10**9, not_before=now + 10**9)]
+        await db.execute(insert(t.outbox), rows)
+    for steady_ms, oldest_s, expected in ((899_000, 899, "[]"), (901_000, 901, '["outbox_stuck"]')):
+        for ahead_ms in (0, -3_600_000):
+            watched.steady_ms, watched.ahead_ms = steady_ms, ahead_ms
+            watched.heard_ms = now + ahead_ms
+            watched.look_anew()
+            assert oldest_s <= (await watched.metrics())["answerable_outbox_oldest_seconds"] <= oldest_s + 90
+            assert (await watched.get("/health"))[2].endswith(f'"reasons":{expected}}}')
+
+
+async def test_the_bot_is_up_for_as_long_as_it_is_though_the_clock_is_set_back(watched: Watched) -> None:
+    watched.steady_ms, watched.ahead_ms = 100_000, -3_600_000
+    assert 100 <= (await watched.metrics())["answerable_up_seconds"] <= 200
 
 
 async def test_who_asks_often_is_given_the_same_look(watched: Watched) -> None:
@@ -143,8 +161,9 @@ def _free_port() -> int:
         return port
 
 
-def _row(number: int, not_before: int = 0) -> dict[str, Any]:
-    return {"txn": str(number), "priority": 1, "action": "{}", "record": 1, "not_before": not_before}
+def _row(number: int, not_before: int = 0, queued: int = 0) -> dict[str, Any]:
+    waits = {"not_before": not_before, "queued": queued}
+    return {"txn": str(number), "priority": 1, "action": "{}", "record": 1, **waits}
 
 
 def _case(n: int, state: str, due: int) -> dict[str, Any]:

@@ -1,0 +1,13 @@
+"""a row of the outbox says when it was queued"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0011"
+down_revision = "0010"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("outbox", sa.Column("queued", sa.Integer(), nullable=False, server_default="0"))
