@@ -83,6 +83,11 @@ class SimulatedHomeserver:
         self.counts: Counter[str] = Counter()  # requests, by name
         self.acknowledged: dict[str, tuple[int, float]] = {}  # the place that each user asked to go on from, and when
         self.held: int | None = None  # no further than this is told
+        self.allowed: int | None = None  # so many more events of `limited` are taken, as by `rc_message`; None: all
+        self.limited = ""  # whom that concerns
+        self.refused = 0  # requests of theirs
+        self.sent: list[tuple[str, Json]] = []  # what was taken of them, by name, with what it was about
+        self.taken: Callable[[str], None] = lambda _name: None  # called after each of those
         self._tokens: dict[str, tuple[str, str]] = {}
         self._done: dict[tuple[str, str, str], str] = {}  # what became of a transaction
         self._data: dict[tuple[str, str], Json] = {}
@@ -183,8 +188,18 @@ class SimulatedHomeserver:
             raise _UNRECOGNIZED
         user, device = ("", "") if name in _OPEN else self._who(request)
         asked = Asked(user, device, segments, dict(request.query), await _body(request))
+        limited = bool(user) and user == self.limited and request.method != "GET" and name in _COUNTED
+        if limited and self.allowed is not None:
+            if self.allowed <= 0:
+                self.refused += 1
+                raise Refused(429, "M_LIMIT_EXCEEDED", "Too Many Requests", retry_after_ms=_RETRY_AFTER_MS)
+            self.allowed -= 1
         result = work(self, asked)
-        return await result if asyncio.iscoroutine(result) else result
+        found = await result if asyncio.iscoroutine(result) else result
+        if limited:
+            self.sent.append((name, asked.body))
+            self.taken(name)
+        return found
 
     def _who(self, request: web.BaseRequest) -> tuple[str, str]:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
@@ -387,6 +402,9 @@ def _name(segments: tuple[str, ...]) -> str:
 
 
 _OPEN = frozenset({"versions"})
+# What Synapse counts against one limit, `rc_message`.
+_COUNTED = frozenset({f"rooms/{what}" for what in ("send", "redact", "state", "kick", "ban", "unban", "leave")})
+_RETRY_AFTER_MS = 20
 _S = SimulatedHomeserver
 _WORK: dict[tuple[str, str], Callable[[SimulatedHomeserver, Asked], Any]] = {
     ("GET", "sync"): _S.sync,
