@@ -147,26 +147,27 @@ class Actor:
             while True:
                 self._awake.clear()
                 now = self._clock()  # once: what is due after it is waited for, whatever time has passed meanwhile
-                await self._start_some(now)
-                await self._sleep(now)
+                due = await self._start_some(now)
+                await self._sleep(now, due)
         finally:
             self._running = False
             await self._land()
 
-    async def _start_some(self, now: int) -> None:
+    async def _start_some(self, now: int) -> int | None:
+        """Begin what may be begun now. Returns the next time at which the time of something comes."""
         self._begun = set(self._flying)  # what lands, or begins, while we look may be among the rows
         async with self._database.read() as db:
             rows = await outbox.waiting(db, now, LOOK_AHEAD + len(self._begun))
-        self._left = rows = [row for row in rows if row.txn not in self._begun]
+            due = await outbox.next_time(db, now)
+        rows = [row for row in rows if row.txn not in self._begun]
         chosen = self._choose(rows, now)
-        if not chosen:
-            return
         self._left = [row for row in rows if row not in chosen]
         if any(row.action.merge for row in chosen):
             await self._pipeline.commit(also=_started([row.id for row in chosen]))
         for row in chosen:
             if row.txn not in self._begun:  # meanwhile
                 self._fly(row)
+        return due
 
     def _choose(self, rows: Sequence[Waiting], now: int) -> list[Waiting]:
         busy = {row.action.queue for row in self._flying.values()} - {None}
@@ -303,11 +304,9 @@ class Actor:
 
         await self._record(Outcome(also=later))
 
-    async def _sleep(self, since: int) -> None:
+    async def _sleep(self, since: int, due: int | None) -> None:
         """Until something is queued, something lands, or the time of something comes that was not there at `since`."""
         assert self.failure is not None
-        async with self._database.read() as db:
-            due = await outbox.next_time(db, since)
         times = [time for time in (due, look_again(self._left, self._past, since)) if time is not None]
         timeout = min((max(time - self._clock(), 1) / 1000 for time in times), default=None)
         waking = asyncio.create_task(self._awake.wait())

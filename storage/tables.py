@@ -474,3 +474,4 @@ outbox = Table(
     Column("queued", Integer, nullable=False, server_default="0"),  # when; 0: by a version that did not say
 )
 Index("outbox_in_order", outbox.c.priority, outbox.c.id)
+Index("outbox_by_time", outbox.c.not_before)

@@ -11,3 +11,4 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("outbox", sa.Column("queued", sa.Integer(), nullable=False, server_default="0"))
+    op.create_index("outbox_by_time", "outbox", ["not_before"], unique=False)
