@@ -75,7 +75,7 @@ def test_what_waits_since_before_rows_said_when_they_were_queued_still_waits(tmp
     engine = create_engine(f"sqlite:///{before}")
     with engine.begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "0010")
+        command.upgrade(config, "0011")
         columns = "txn, priority, action, record, room, not_before, attempts"
         row = f"INSERT INTO outbox ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)"
         connection.exec_driver_sql(row, ("answerable.1.0", 0, "{}", 1, "!room", 70, 2))
