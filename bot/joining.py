@@ -3,16 +3,17 @@
 Rules this module keeps: only people whose ids match the configuration's globs can bring the bot into a room; nothing
 that was said before the notice is recorded, and everything after it is; every step can be repeated, so a crash in the
 middle only means that it is gone through again; a group that was upgraded is the same group in another room. What the
-bot lacks, and whom it could never demote, is told to the managers with the exact change to make."""
+bot lacks, and whom it could never demote, is told to the managers with the exact change to make. A space lists rooms
+and nothing is said in it, so it is not entered."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
 import structlog
 
-from moderation.actions import Action, Enter, Pin, Tell, TellDesk
+from moderation.actions import NO_ROOM, Action, Enter, Pin, Tell, TellDesk
 from moderation.durations import DAY_MS
-from moderation.events import Received
+from moderation.events import Json, Received
 from moderation.facts import RoomEntered, RoomStateChanged
 from moderation.ids import EventId, GroupCode, RoomId, UserId
 from moderation.notices import Code, Line, Phrase, RoomName, Span, Who, line
@@ -40,6 +41,16 @@ ENCRYPTION = "m.room.encryption"
 def may_invite(inviter: UserId | None, allowed: Sequence[str]) -> bool:
     """Whether somebody may bring the bot into a room: globs over Matrix ids."""
     return inviter is not None and any(fnmatchcase(inviter, glob) for glob in allowed)
+
+
+def is_space(created: Mapping[str, Json] | None) -> bool:
+    """Return whether a room is a list of other rooms, by the content of its `m.room.create`."""
+    return (created or {}).get("type") == "m.space"
+
+
+def space_declined(inviter: UserId) -> Tell:
+    """Return the message to somebody who invited the bot into a space."""
+    return Tell(room=NO_ROOM, subject=inviter, lines=(line("joining.space"),), alone=True)
 
 
 def _is_encrypted(snapshot: Sequence[Received]) -> bool:
@@ -91,6 +102,9 @@ class Joiner:
             return Done(result="refused", code=error.errcode or "-", actions=(asked,))
         if action.direct:
             return await self._enter_direct(action, room, txn)
+        if await self._is_space(room):
+            await self._homeserver.leave(room)
+            return Done(result="refused", code="space", actions=(space_declined(action.inviter),))
         if action.follows and (unsure := await self._is_no_upgrade(room)) is not None:
             await self._homeserver.leave(room)
             return Done(result="refused", code="predecessor", actions=(unsure,))
@@ -136,6 +150,9 @@ class Joiner:
         async with self._database.read() as db:
             view = await views.room_view(db, room, self._homeserver.user)
         return view is not None and view.active and room in await self._homeserver.joined_rooms()
+
+    async def _is_space(self, room: RoomId) -> bool:
+        return is_space(await self._homeserver.state_event(room, "m.room.create"))
 
     async def _register(self, action: Enter, room: RoomId) -> None:
         async with self._database.read() as db:

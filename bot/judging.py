@@ -17,8 +17,9 @@ from moderation.context import Context, RoomView
 from moderation.events import MessagePosted, ReactionGiven, Received, Unreadable
 from moderation.facts import CaseOpened, Fact, NotSeen
 from moderation.judge import judge
-from moderation.pace import is_held_back, pace
+from moderation.pace import is_held_back, last_told, pace, was_told
 from moderation.room_rules import compiled
+from storage import views
 
 from .cards import come_back
 from .knowledge import Knowledge
@@ -78,10 +79,16 @@ class Judging:
 
     async def _paced(self, turn: Turn, event: Received, context: Context) -> Context:
         """With what the sender wrote last, where they may write so often only; keys come in heaps, and are no haste."""
-        if not isinstance(event, MessagePosted) or event.late >= 0 or pace(context, self._settings.policy) is None:
+        limit = pace(context, self._settings.policy)
+        if not isinstance(event, MessagePosted) or event.late >= 0 or limit is None:
             return context
         await turn.flush()
-        return replace(context, stood=await self._knowledge.stood(turn.db, event))
+        stood = await self._knowledge.stood(turn.db, event)
+        since = last_told(limit.rule, context)
+        if since is None or was_told(limit.rule, context):
+            return replace(context, stood=stood)
+        held_back = await views.held_back(turn.db, context.subject, event, limit.rule, since)
+        return replace(context, stood=stood, held_back=held_back)
 
     def _files(self, event: Received, room: RoomView, index: int) -> tuple[Action, ...]:
         """The file of a message in a group is noted by its hash and size, if settings ask for it."""

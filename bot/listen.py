@@ -33,9 +33,10 @@ from .encryption import Encryption
 from .gaps import Gaps
 from .homeserver import SYNC_FILTER, Homeserver
 from .homeserver_errors import Answered, Forbidden, NotFound, RateLimited, Unreachable
-from .joining import may_invite
+from .joining import is_space, may_invite, space_declined
 from .pipeline import Pipeline
 from .receive import receive_state
+from .receive_fields import object_of
 from .rooms_of_ours import made_for, take_up
 from .sync_response import Invite, JoinedRoom, LeftRoom, SyncResponse, changed_lists, read_sync
 from .watch.pulse import Pulse
@@ -261,6 +262,13 @@ class Listener:
         if inviter is None or not (may_invite(inviter, self._allow_invites) or (direct and await self._known(inviter))):
             log.info("invite_declined", room=invite.room, by=inviter)
             await self._decline(invite.room)
+            return
+        if any(
+            event.get("type") == "m.room.create" and is_space(object_of(event.get("content"))) for event in invite.state
+        ):
+            log.info("invite_declined", room=invite.room, by=inviter, why="space")
+            await self._decline(invite.room)
+            await self._pipeline.commit(actions=(space_declined(inviter),))
             return
         if not direct and (founder := await self._founded_too_many(invite)) is not None:
             log.info("invite_declined", room=invite.room, by=inviter, why="founded")

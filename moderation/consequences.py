@@ -428,8 +428,11 @@ def _(fact: SanctionStarted) -> Iterator[Line]:
             yield line("notice.until", until=Moment(fact.until))
         return
     if fact.kind == "redact" and fact.rule in HELD_BACK:
-        if not fact.quiet:
-            yield line(f"notice.held.{fact.rule}", room=RoomName(fact.room or ""), every=Span(fact.every))
+        room, every = RoomName(fact.room or ""), Span(fact.every)
+        if not fact.quiet and fact.messages > 1:
+            yield line(f"notice.held-several.{fact.rule}", room=room, every=every, count=fact.messages)
+        elif not fact.quiet:
+            yield line(f"notice.held.{fact.rule}", room=room, every=every)
     elif fact.basis == "interim":
         yield line(f"notice.interim.{fact.kind}", room=RoomName(fact.room or ""), rule=RuleText(fact.rule))
     elif fact.basis == "standing":

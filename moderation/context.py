@@ -157,3 +157,5 @@ class Context:
     recent_ms: tuple[int, ...] = ()
     # When the sender's last message here that was not held back counts as said; read where a pace is set.
     stood: int | None = None
+    # How many messages of the sender the pace has held back here since it was last said to them; read when it is due.
+    held_back: int = 0

@@ -25,7 +25,7 @@ from .events import MembershipChanged, MessagePosted, Received, StateChanged
 from .facts import CaseGrew, CaseOpened, Fact, Found, SanctionStarted
 from .ids import EventId
 from .ledger import charge
-from .pace import ROOM_SLOW, reason_to_hold, was_told
+from .pace import pace, reason_to_hold, was_told
 from .policy import GRADES, Policy, RuleSettings
 from .rules.port import Check, Hit, Judged, View
 from .tiers import tier_facts
@@ -231,5 +231,7 @@ def _held_back(event: Received, context: Context, policy: Policy, on: int) -> tu
     gone = redaction_of(event, on, 0, reason, "rule") if reason is not None else None
     if reason is None or gone is None:
         return ()
-    every = context.room.slow.every if reason == ROOM_SLOW and context.room.slow is not None else 0
-    return (replace(gone, every=every, quiet=int(was_told(reason, context))),)
+    limit = pace(context, policy)
+    every = limit.every_ms if limit is not None and limit.rule == reason else 0
+    told = was_told(reason, context)
+    return (replace(gone, every=every, quiet=int(told), messages=1 if told else context.held_back + 1),)

@@ -3,8 +3,8 @@
 Rules this module keeps: there is no case, and nothing is charged; a pace counts from the last message that stood, so
 whoever tries again too soon does not have to wait longer for it; an edit is never held back, but counts. Of two
 paces the slower holds. What was written while the bot was away arrives at one moment: two messages are as far apart as
-they were received, or as their homeserver says they were sent, whichever is more. Slow mode is said to a person once a
-day.
+they were received, or as their homeserver says they were sent, whichever is more. A person is told of a pace at once,
+then once a day in each room, with how many messages it has held back since.
 Left to others: whom nothing is held back from (`judge.py`), setting slow mode (`room_measures.py`).
 """
 
@@ -20,7 +20,8 @@ from .ledger import credit_now
 from .policy import Policy
 
 TIER_SLOW, TIER_LINKS, ROOM_SLOW = "tier_slow", "tier_links", "room_slow"
-HELD_BACK = frozenset({TIER_SLOW, TIER_LINKS, ROOM_SLOW})
+PACES = frozenset({TIER_SLOW, ROOM_SLOW})
+HELD_BACK = frozenset({*PACES, TIER_LINKS})
 LEAST_MS, MOST_MS = 2_000, 6 * 3_600_000  # of slow mode
 
 
@@ -58,13 +59,18 @@ def is_held_back(facts: Iterable[Fact]) -> bool:
     return any(isinstance(fact, SanctionStarted) and fact.rule in HELD_BACK for fact in facts)
 
 
+def last_told(reason: str, context: Context) -> int | None:
+    """Return when the sender was last told of this reason in this room."""
+    return context.subject.told.get((context.room.room, reason))
+
+
 def was_told(reason: str, context: Context) -> bool:
-    """Whether the sender knows of this already."""
-    slow = context.room.slow
-    if reason != ROOM_SLOW or slow is None:
+    """Return whether the sender knows of this already."""
+    last = last_told(reason, context)
+    if last is None or reason not in PACES:
         return False
-    last = context.subject.told.get((context.room.room, ROOM_SLOW))
-    return last is not None and last >= max(slow.since, context.now_ms - DAY_MS)
+    begun = context.room.slow.since if reason == ROOM_SLOW and context.room.slow is not None else 0
+    return last >= max(begun, context.now_ms - DAY_MS)
 
 
 def _is_low(context: Context, policy: Policy) -> bool:

@@ -46,6 +46,7 @@ _DEFAULTS_LEFT_OUT = {
     "message": -1,
     "why": "-",
     "every": 0,
+    "messages": 1,
     "quiet": 0,
 }
 

@@ -31,6 +31,7 @@ class SanctionStarted(Fact):
     rule: str = "-"
     credit: int = -1  # the balance it rested on, where it did
     every: int = 0  # of slow mode, and of what it held back: one message in so many milliseconds
+    messages: int = 1  # of what a pace held back: how many since the last word on it, this one among them
     quiet: int = 0  # 1: whom it concerns was told of the like not long ago, and is not told again
     subject: UserId = person()
     event: EventId = private("subject")

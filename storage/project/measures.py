@@ -16,7 +16,7 @@ from moderation.facts import (
     SanctionStarted,
 )
 from moderation.own_rules import UNVERIFIED
-from moderation.pace import ROOM_SLOW
+from moderation.pace import PACES
 
 from .. import tables as t
 from .common import RECKONED, REMOVED, add, person_of, pointed, project, set_meta
@@ -67,8 +67,8 @@ async def _(fact: SanctionStarted, db: AsyncConnection, index: int, at_ms: int) 
         event=fact.event,
         every=fact.every,
     )
-    if fact.rule == ROOM_SLOW and not fact.quiet:
-        await pointed(db, fact.room or "", fact.subject, ROOM_SLOW, index, at_ms)
+    if fact.rule in PACES and not fact.quiet:
+        await pointed(db, fact.room or "", fact.subject, fact.rule, index, at_ms)
     if fact.kind == "kick" and fact.rule == UNVERIFIED:
         await pointed(db, fact.room or "", fact.subject, REMOVED, index, at_ms)
     if fact.kind in LASTING:  # whatever was left alone before: this is a new word on it

@@ -252,7 +252,8 @@ KINDS: dict[str, Kind] = {
             "basis": _word("rule, interim, decision, command, credit, standing, neglect, operator or verification"),
             "rule": _RULE,
             "credit": _int("the balance it rested on"),
-            "every": _int("of slow mode: one message in so many milliseconds; left out: none"),
+            "every": _int("of slow mode, and of low credit: one message in so many milliseconds; left out: none"),
+            "messages": _int("of what a pace held back: how many since the last word on it; left out: this one"),
             "quiet": _int("1: whom it concerns was told of the like not long ago; left out: they are told"),
             "start": _int("index of the record that began it"),
             "why": _word(

@@ -54,6 +54,7 @@ from .duty import (
 from .events import (
     event_row,
     get_meta,
+    held_back,
     known_events,
     last_stood,
     recent_times,
@@ -189,6 +190,7 @@ __all__ = [
     "get_meta",
     "groups_of",
     "groups_of_person",
+    "held_back",
     "hidden_from",
     "holds_in",
     "how_many",

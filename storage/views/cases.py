@@ -24,11 +24,17 @@ _EVIDENCE = (
     .where(t.evidence.c.n == bindparam("n"))
     .order_by(t.evidence.c.record)
 )
-_TAKEN = select(t.sanctions.c.kind, t.sanctions.c.event).where(
-    t.sanctions.c.person == bindparam("person"),
-    t.sanctions.c.n == bindparam("n"),
-    t.sanctions.c.basis.in_(("rule", "interim", "decision")),
-    t.sanctions.c.why_ended != "reversed",
+_TAKEN = union(
+    select(t.sanctions.c.kind, t.sanctions.c.event).where(
+        t.sanctions.c.person == bindparam("person"),
+        t.sanctions.c.n == bindparam("n"),
+        t.sanctions.c.basis.in_(("rule", "interim", "decision")),
+        t.sanctions.c.why_ended != "reversed",
+    ),
+    # A message goes once, whatever it went for: a pace, say.
+    select(t.sanctions.c.kind, t.sanctions.c.event)
+    .join(t.evidence, t.evidence.c.event == t.sanctions.c.event)
+    .where(t.evidence.c.n == bindparam("n"), t.evidence.c.event != "", t.sanctions.c.kind == "redact"),
 )
 _REPORTED = select(t.reports.c.record).where(t.reports.c.n == bindparam("n")).limit(1)
 
@@ -46,7 +52,7 @@ async def case_view(db: AsyncConnection, n: int) -> tuple[CaseView, Row[tuple[ob
 
 
 async def _measures_taken(db: AsyncConnection, person: str, n: int) -> frozenset[tuple[SanctionKind, EventId]]:
-    """The measures taken on account of a case, without those that were taken back."""
+    """Return the measures taken on account of a case and not taken back, and all redactions of its messages."""
     rows = await db.execute(_TAKEN, {"person": person, "n": n})
     return frozenset((row.kind, EventId(row.event)) for row in rows)
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from moderation.context import PersonView
+from moderation.events import MessagePosted
 from moderation.ids import EventId, RoomId, UserId
 from moderation.pace import HELD_BACK
 
@@ -47,6 +49,14 @@ async def last_stood(db: AsyncConnection, room: RoomId, sender: UserId, before: 
         .limit(1)
     )
     return int(found) if found is not None else None
+
+
+async def held_back(db: AsyncConnection, person: PersonView, event: MessagePosted, rule: str, since_ms: int) -> int:
+    """Return how many messages of the sender a pace has held back in this room since a time."""
+    s = t.sanctions.c
+    theirs = (s.person == person.person, s.subject == event.sender, s.room == event.room)
+    query = select(func.count()).where(*theirs, s.kind == "redact", s.rule == rule, s.at > since_ms)
+    return int(await db.scalar(query) or 0)
 
 
 async def event_row(db: AsyncConnection, event: EventId) -> Row[tuple[object, ...]] | None:

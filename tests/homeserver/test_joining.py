@@ -4,7 +4,7 @@ import asyncio
 
 from bot.demo.client import Client
 from moderation.facts import CaseOpened, RoomEntered, RoomStateChanged, SanctionStarted
-from tests.homeserver.served import Theatre, like
+from tests.homeserver.served import Theatre, like, told
 
 
 async def test_an_invitation_is_accepted_when_a_glob_matches_and_declined_otherwise(theatre: Theatre) -> None:
@@ -143,3 +143,15 @@ async def test_each_room_the_bot_makes_for_itself_is_recorded_under_one_code(the
     entered = bot.facts(RoomEntered)
     assert sorted(fact.purpose for fact in entered) == ["desk", "direct", "direct", "group"]
     assert sorted(fact.code for fact in entered) == sorted(code for (code,) in bot.rows("SELECT code FROM rooms"))
+
+
+async def test_a_space_is_not_entered_and_whoever_invited_hears_why(theatre: Theatre) -> None:
+    (owner,) = await theatre.people("owner")
+    bot = await theatre.bot("")
+    space = await owner.create_room("Club", invite=[bot.user], creation_content={"type": "m.space"})
+    await told(owner, bot, like("joining.space"))
+    await bot.idle()
+    assert (await owner.members(space))[bot.user] == "leave"
+    assert bot.condition(space) is None
+    assert [event["type"] for event in await owner.messages(space) if event["sender"] == bot.user] == ["m.room.member"]
+    assert [fact.purpose for fact in bot.facts(RoomEntered)] == ["direct"]

@@ -88,6 +88,36 @@ async def test_it_ends_by_command_by_its_time_or_an_appeal_and_can_be_set_to_ano
     assert [await scene.owner.is_redacted(room, each) for each in free] == [False, False]
 
 
+async def test_upholding_a_case_does_not_remove_again_what_came_too_soon(theatre: Theatre) -> None:
+    scene = await theatre.scene()
+    bot, room, (manager,), (ann,) = scene.bot, scene.room, scene.managers, scene.members
+    await ask(manager, bot, scene.desk, "!slow 1h")
+    await bot.has(await ann.send_text(room, "one"))
+    soon = await ann.send_text(room, "forbidden 7")
+    await scene.card(manager, 2)
+    assert like("decided.upheld", n="2").search(await ask(manager, bot, scene.desk, "!uphold 2"))
+    await told(ann, bot, like("notice.upheld", n="2"))
+    await bot.idle()
+    gone = [e for e in await scene.owner.messages(room) if e["type"] == "m.room.redaction"]
+    assert [e["content"].get("redacts") for e in gone].count(soon) == 1
+    assert [(f.rule, f.n) for f in bot.facts(SanctionStarted) if f.event == soon] == [("room_slow", 0)]
+
+
+async def test_the_pace_of_low_credit_is_said_once_a_day_and_then_how_many_it_held_back(theatre: Theatre) -> None:
+    scene = await theatre.scene("[credit]\nstart = 59\n")
+    bot, room, (ann,) = scene.bot, scene.room, scene.members
+    await bot.has(*[await ann.send_text(room, f"hello {number}") for number in range(4)])
+    word = await told(ann, bot, like("notice.held.tier_slow", every="30 seconds"))
+    bot.ahead_ms = 25 * HOUR
+    await bot.has(*[await ann.send_text(room, f"good morning {number}") for number in range(2)])
+    await told(ann, bot, like("notice.held-several.tier_slow", count="3"))
+    await bot.idle()
+    words = [event for event in await ann.messages(word.room) if event["content"].get("msgtype") == "m.text"]
+    assert len(words) == 2
+    held = [(f.quiet, f.messages) for f in bot.facts(SanctionStarted) if f.rule == "tier_slow"]
+    assert held == [(0, 1), (1, 1), (1, 1), (0, 3)]
+
+
 async def _said(scene: Scene, pattern: re.Pattern[str]) -> str:
     seen = await scene.owner.wait_event(
         scene.room, lambda s: s.sender == scene.bot.user and pattern.search(s.body) is not None, what="a notice to all"

@@ -4,10 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from moderation.actions import Tell
+from moderation.consequences import consequences
 from moderation.context import Slow
 from moderation.facts import Found, SanctionStarted
 from moderation.ids import EventId
 from moderation.judge import judge
+from moderation.notices import RoomName, Span, line
 from tests.moderation.builders import ANNA, DAY, MARK, NOON, ROOM, compiled, context, person, policy, room, said, terms
 
 PLAIN = policy()
@@ -75,6 +78,26 @@ def test_it_is_said_once_a_day(told: int, quiet: int) -> None:
     )
 
 
+LOW = policy(credit={"start": 59})
+
+
+@pytest.mark.parametrize(("told", "quiet"), [(NOON - DAY, 1), (NOON - DAY - 1, 0), (NOON - 1, 1)])
+def test_the_pace_of_low_credit_is_said_once_a_day_too(told: int, quiet: int) -> None:
+    known = person(told={(ROOM, "tier_slow"): told})
+    (gone,) = judge(said("hello"), context(known, stood=JUST_NOW), LOW, (), 7)
+    assert gone == replace(HELD, rule="tier_slow", every=30_000, quiet=quiet)
+
+
+def test_the_next_word_says_how_many_were_held_back_since_the_last() -> None:
+    told = person(told={(ROOM, "tier_slow"): NOON - DAY - 1})
+    (gone,) = judge(said("hello"), replace(context(told, stood=JUST_NOW), held_back=36), LOW, (), 7)
+    assert isinstance(gone, SanctionStarted)
+    assert (gone.quiet, gone.messages) == (0, 37)
+    (tell,) = [each for each in consequences((gone,), lambda _user: ()) if isinstance(each, Tell)]
+    words = line("notice.held-several.tier_slow", room=RoomName(ROOM), every=Span(30_000), count=37)
+    assert tell.lines == (words,)
+
+
 def test_a_new_slow_mode_is_said_anew() -> None:
     known = person(told={(ROOM, "room_slow"): NOON - 2})
     here = replace(SLOW, slow=Slow(60_000, NOON - 1))
@@ -94,4 +117,4 @@ def test_of_two_paces_the_slower_holds() -> None:
     late = NOON - 20_000
     (gone,) = judge(said("hello"), context(here=quick, stood=late), low, (), 7)
     assert isinstance(gone, SanctionStarted)
-    assert (gone.rule, gone.every) == ("tier_slow", 0)
+    assert (gone.rule, gone.every) == ("tier_slow", 30_000)

@@ -85,6 +85,31 @@ def test_what_waits_since_before_rows_said_when_they_were_queued_still_waits(tmp
     assert found == [("answerable.1.0", 0, 70, 2, 0)]
 
 
+def test_who_was_told_of_the_pace_of_low_credit_is_known_to_have_been(tmp_path: Path) -> None:
+    before, config = tmp_path / FILE, alembic_config()
+    engine = create_engine(f"sqlite:///{before}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0012")
+        insert = (
+            "INSERT INTO sanctions"
+            " (record, kind, room, subject, person, at, until, n, basis, rule, by, reason, event, ended, why_ended)"
+            " VALUES (?, 'redact', ?, ?, ?, ?, 0, 0, 'rule', ?, '', '', '', 0, '')"
+        )
+        for record, room, user, rule in [
+            (4, "!a", "@anna", "tier_slow"),
+            (5, "!a", "@anna", "tier_slow"),
+            (6, "!b", "@anna", "tier_slow"),
+            (7, "!a", "@ben", "spam"),
+            (8, "!a", "", "tier_slow"),
+        ]:
+            connection.exec_driver_sql(insert, (record, room, user, user, record * 10, rule))
+    engine.dispose()
+    migrate(before)
+    found = sqlite3.connect(before).execute("SELECT room, user, step, record, at FROM pointed ORDER BY record")
+    assert found.fetchall() == [("!a", "@anna", "tier_slow", 5, 50), ("!b", "@anna", "tier_slow", 6, 60)]
+
+
 def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
     migrate(tmp_path / FILE)
     with sqlite3.connect(tmp_path / FILE) as connection:

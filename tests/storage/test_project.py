@@ -15,7 +15,7 @@ from sqlalchemy.pool import StaticPool
 from bot.receive import receive
 from moderation.context import CaseView, PersonView
 from moderation.credit import Entry
-from moderation.events import Received
+from moderation.events import MessagePosted, Received
 from moderation.facts import (
     ActionTaken,
     BotStarted,
@@ -262,6 +262,32 @@ async def test_the_measures_of_a_case_are_known_until_they_are_taken_back(db: As
     await apply(db, SanctionEnded(room=ROOM, start=12, kind="mute", why="reversed", n=1, subject=ANNA))
     case, _ = await the_case(db)
     assert case.done == {("redact", "$said")}
+
+
+async def test_a_message_that_went_for_another_reason_does_not_go_again(db: AsyncConnection) -> None:
+    too_soon = SanctionStarted(
+        room=ROOM, kind="redact", basis="rule", rule="room_slow", subject=ANNA, event=EventId("$said")
+    )
+    other = replace(too_soon, event=EventId("$other"))
+    await apply(db, OPENED, too_soon, other)
+    case, _ = await the_case(db)
+    assert case.done == {("redact", "$said")}
+
+
+async def test_how_many_messages_a_pace_has_held_back_since_somebody_was_told(db: AsyncConnection) -> None:
+    first = SanctionStarted(
+        room=ROOM, kind="redact", basis="rule", rule="tier_slow", subject=ANNA, event=EventId("$said"), every=30_000
+    )
+    more = [replace(first, event=EventId(f"$said{n}"), quiet=1) for n in range(3)]
+    await apply(db, first)
+    await apply(db, *more, replace(first, room=OTHER, quiet=1), first=20, at=NOON + 1)
+    person = await views.person_view(db, ANNA, now_ms=NOON, recent_since=NOON)
+    told = person.told[ROOM, "tier_slow"]
+    assert told == NOON
+    event = received("m.room.message", {"msgtype": "m.text", "body": "hello"}, event="$now")
+    assert isinstance(event, MessagePosted)
+    assert await views.held_back(db, person, event, "tier_slow", told) == 3
+    assert await views.held_back(db, person, event, "room_slow", told) == 0
 
 
 async def test_an_entry_of_the_ledger(db: AsyncConnection) -> None:
