@@ -5,8 +5,8 @@ message is gone; who answers for the case is named; who reported it is named to 
 (`report_lines.py`). Left to others: posting it (`desk.py`).
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -32,6 +32,8 @@ class Card:
     person: PersonView
     assigned: tuple[UserId, ...] = ()
     notes: Sequence[Any] = ()
+    others: Sequence[CaseView] = ()  # undecided cases that are shown here
+    words: Mapping[int, str] = field(default_factory=dict)  # of those, by case
 
 
 async def read_card(db: AsyncConnection, n: int, now_ms: int) -> Card | None:
@@ -40,12 +42,15 @@ async def read_card(db: AsyncConnection, n: int, now_ms: int) -> Card | None:
     if found is None:
         return None
     case, row = found
+    others = await views.waiting_with(db, n)
     return Card(
         case=case,
         row=row,
         person=await views.person_view(db, case.subject, now_ms=now_ms, recent_since=now_ms),
         assigned=await views.assigned_to(db, n, case.asked),
         notes=await views.notes_of(db, n),
+        others=tuple(other for other, _ in others),
+        words={other.n: str(getattr(row, "excerpt")) for other, row in others},  # noqa: B009 - a row
     )
 
 
@@ -54,6 +59,7 @@ def card_lines(card: Card, policy: Policy, now_ms: int, prefix: str, reported: S
     return (
         *_head(card, policy, now_ms),
         *reported,
+        *_others(card),
         *_state(card),
         *_appeal(card),
         _hint(card, prefix),
@@ -85,6 +91,15 @@ def _who(card: Card, policy: Policy, now_ms: int) -> Line:
     if ledger_of(case.rule) == "standing":
         return line("card.who-standing", who=who, standing=points, before=before)
     return line("card.who", who=who, credit=points, tier=tier(points, policy.tiers), before=before)
+
+
+def _others(card: Card) -> Iterator[Line]:
+    """What the same member reported at the same time."""
+    if card.others:
+        yield line("card.also", count=len(card.others))
+    for other in card.others:
+        link = f"https://matrix.to/#/{other.room}/{other.messages[-1]}" if other.messages else ""
+        yield line("card.also-one", n=other.n, who=Who(other.subject), words=card.words[other.n], link=link)
 
 
 def _state(card: Card) -> Iterator[Line]:
@@ -121,5 +136,8 @@ def _hint(card: Card, prefix: str) -> Line:
     uphold, dismiss = Code(f"{prefix}uphold {case.n}"), Code(f"{prefix}dismiss {case.n}")
     if decided_by(case.rule) != "managers" and not (case.outcome and case.state != "appealed"):
         return line(f"card.hint.for-{decided_by(case.rule)}", uphold=uphold, dismiss=dismiss)
+    if card.others and not case.outcome:
+        one = Code(f"{prefix}uphold {card.others[0].n}")
+        return line("card.hint.several", n=case.n, one=one, uphold=uphold, dismiss=dismiss)
     hint = "card.hint.decided" if case.outcome else "card.hint.open"
     return line(hint, uphold=uphold, dismiss=dismiss)

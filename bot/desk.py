@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from moderation.actions import Action, EditCard, KeepDesk, Offer, PostCard
 from moderation.context import RoomView
 from moderation.events import Json
-from moderation.ids import EventId, RoomId, UserId
+from moderation.ids import CaseNumber, EventId, RoomId, UserId
 from moderation.notices import line, rooms_named
 from moderation.policy import Policy
 from storage import views
@@ -116,13 +116,21 @@ class Desk:
     async def edit(self, action: Action, txn: str) -> Done:
         """Show what the case has become."""
         assert isinstance(action, EditCard)
-        content, desk, card = await self._card(action.n)
-        if card is None and await self._waits(action.n):  # now there is something to decide
-            return Done(actions=(PostCard(room=action.room, n=action.n, ring=False),))  # a word in its thread rings
+        n = await self._shown_with(action.n)
+        content, desk, card = await self._card(n)
+        if card is None and await self._waits(n):  # now there is something to decide
+            return Done(actions=(PostCard(room=action.room, n=n, ring=False),))  # a word in its thread rings
         if desk is None or card is None:
             return Done(result="abandoned")
         await self._homeserver.send(desk, MESSAGE, replacing(content, card), txn)
         return Done()
+
+    async def _shown_with(self, n: CaseNumber) -> CaseNumber:
+        """The case on whose card case `n` is shown."""
+        async with self._database.read() as db:
+            found = await views.case_view(db, n)
+        shown = found is not None and found[0].lead and found[0].state != "appealed"
+        return CaseNumber(found[0].lead) if found is not None and shown else n
 
     async def _waits(self, n: int) -> bool:
         async with self._database.read() as db:

@@ -24,6 +24,7 @@ from storage import views
 from .clock import Clock
 from .control import Progress
 from .pipeline import Pipeline
+from .reports_together import others_dismissed
 from .rules_of_rooms import policy_for
 
 OUTCOMES = {"uphold": "upheld", "dismiss": "dismissed"}
@@ -73,6 +74,9 @@ class CaseOperations:
             policy=await policy_for(db, self._policy, room, case.rule),
             on=-1,
         )
+        if what == "dismissed" and not case.outcome:
+            knowledge = self._pipeline.knowledge
+            facts += await others_dismissed(db, knowledge, case, facts, self._policy, self._clock())
         if fault := str(asked.get("fault") or ""):
             require_fault(fault, case, decider, by, room, self._policy)
             facts = (*facts, *await self._neglected(db, room, decider, fault, by, reason, about=n))

@@ -1,7 +1,7 @@
 """Reads who had reported what a decision is about: they are told the outcome, and it counts for or against them.
 
-Rules kept here: read inside the writing turn, and only where a case is decided. Left to others: what follows
-(`moderation/reports.py`, `moderation/consequences.py`).
+Rules kept here: read inside the writing turn, and only where a case is decided or its deadline passes.
+Left to others: what follows (`moderation/reports.py`, `moderation/consequences.py`).
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.facts import CaseDecided, Fact
 from moderation.ids import UserId
 from moderation.policy import Policy
-from moderation.reports import AroundReports, with_misuse
+from moderation.reports import AroundReports, is_late, with_misuse
 from storage import views
 
 
@@ -22,7 +22,7 @@ async def counted(
     settings = policy.reports
     cases = {
         n: case
-        for n in _decided(facts)
+        for n in (*_decided(facts), *_late(facts))
         if (case := await views.reported_case(db, n, now_ms=now_ms, settings=settings)) is not None
     }
     if not cases:
@@ -33,6 +33,10 @@ async def counted(
 async def reporters(db: AsyncConnection, facts: Sequence[Fact]) -> dict[int, tuple[UserId, ...]]:
     """Who had reported, of each case that is decided."""
     return {n: found for n in _decided(facts) if (found := await views.reporters_of(db, n))}
+
+
+def _late(facts: Sequence[Fact]) -> list[int]:
+    return [fact.n for fact in facts if is_late(fact, facts)]
 
 
 def _decided(facts: Sequence[Fact]) -> list[int]:

@@ -54,6 +54,7 @@ class Surroundings:
             decided_by={case.n: UserId(_column(row, "by")) for case, row in cases},
             measures={room: await views.measures_of_room(db, room) for room in where},
             waiting={room: await views.with_operator(db, room) for room in where},
+            waiting_with={fact.n: await _waiting_with(db, fact.n) for fact in decided},
             tasks=await views.tasks_about(db, [fact.n for fact in decided]),
             room_tasks=await views.tasks_about_rooms(db, _rooms_of(facts)),
             people=await self._people(db, facts, now_ms),
@@ -86,7 +87,7 @@ class Surroundings:
         """The rooms of which it matters who runs them."""
         rooms: dict[RoomId, None] = {}
         for fact in facts:
-            if isinstance(fact, Appealed) or (isinstance(fact, CaseOpened) and fact.state == "open"):
+            if await _waits(db, fact):
                 rooms[fact.room] = None  # type: ignore[index]
             elif isinstance(fact, AccountsLinked):
                 managed = [room for view in await self._after(db, fact) for room in sorted(view.manages)]
@@ -142,6 +143,7 @@ class Surroundings:
             people=await self._contexts(db, case.room, assigned, now_ms),
             measures=await views.measures_of_room(db, case.room),
             task=n in await views.tasks_about(db, [n]),
+            room_answers=not await views.reports_paused(db, n, room.room, now_ms),
         )
 
     async def known(self, db: AsyncConnection, n: int) -> Known | None:
@@ -166,6 +168,17 @@ class Surroundings:
     async def _sent(self, db: AsyncConnection, case: CaseView) -> int:
         row = await views.event_row(db, case.events[0]) if case.events else None
         return int(_column(row, "at")) if row is not None else 0
+
+
+async def _waits(db: AsyncConnection, fact: Fact) -> bool:
+    """Whether a case begins to wait because of this fact."""
+    if isinstance(fact, CaseDecided):
+        return bool(await views.waiting_with(db, fact.n))
+    return isinstance(fact, Appealed) or (isinstance(fact, CaseOpened) and fact.state == "open")
+
+
+async def _waiting_with(db: AsyncConnection, n: int) -> tuple[CaseView, ...]:
+    return tuple(case for case, _ in await views.waiting_with(db, n))
 
 
 def _rooms_of(facts: Sequence[Fact]) -> list[RoomId]:

@@ -9,10 +9,10 @@ Left to others: reading what it needs (`bot/surroundings.py`), deadlines (`deadl
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .cases import step
-from .context import Context, InForce
+from .context import CaseView, Context, InForce
 from .durations import DAY_MS
 from .duty import Duty, ask, can_act, on_duty
 from .facts import (
@@ -55,6 +55,7 @@ class Around:
     decided_by: Mapping[int, UserId] = field(default_factory=dict)  # of these too
     measures: Mapping[RoomId, tuple[InForce, ...]] = field(default_factory=dict)  # against the rooms themselves
     waiting: Mapping[RoomId, frozenset[int]] = field(default_factory=dict)  # cases that wait with the operator
+    waiting_with: Mapping[int, tuple[CaseView, ...]] = field(default_factory=dict)  # on the card of what is decided
     tasks: Mapping[int, int] = field(default_factory=dict)  # case -> record of the open task about it
     room_tasks: Mapping[tuple[RoomId, TaskKind], tuple[int, ...]] = field(default_factory=dict)  # open ones about rooms
     people: tuple[Context, ...] = ()  # those whose accounts are linked, or not any more: as they will be, in each room
@@ -63,7 +64,7 @@ class Around:
 def concerns(facts: Sequence[Fact]) -> bool:
     """Whether `complete` may have anything to add; a quick look, since most facts have none."""
     return any(
-        isinstance(fact, Appealed | CaseDecided | AccountsLinked | AccountUnlinked)
+        isinstance(fact, Appealed | CaseDecided | CaseMoved | AccountsLinked | AccountUnlinked)
         or (isinstance(fact, CaseOpened) and fact.state == "open")
         or (isinstance(fact, SanctionStarted) and fact.kind == "demote")
         or (isinstance(fact, SanctionEnded) and fact.kind in OF_ROOMS)
@@ -84,7 +85,7 @@ def complete(facts: Sequence[Fact], around: Around) -> tuple[Fact, ...]:
 
 def _after(fact: Fact, facts: Sequence[Fact], around: Around) -> Iterator[Fact]:
     match fact:
-        case CaseOpened(state="open"):
+        case CaseOpened(state="open", lead=0):
             yield from _first_asked(fact, fact.rule, UserId(""), around)
             yield from _nobody_on_duty(fact, facts, around)
         case Appealed():
@@ -95,13 +96,27 @@ def _after(fact: Fact, facts: Sequence[Fact], around: Around) -> Iterator[Fact]:
             yield from _other_ledgers(fact, around)
         case CaseDecided():
             yield from _decided(fact, around)
+            yield from _parted(fact, facts, around)
         case SanctionEnded() if fact.kind in OF_ROOMS and fact.why != "overtaken":
             yield from _no_longer_asked("room", fact.room, around)
         case RoleChanged() if fact.role != "member":
             yield from _no_longer_asked("last-manager", fact.room, around)
 
 
-def _first_asked(fact: CaseOpened | Appealed, rule: str, decider: UserId, around: Around) -> Iterator[Fact]:
+def _parted(fact: CaseDecided, facts: Sequence[Fact], around: Around) -> Iterator[Fact]:
+    """What was shown on the card of a decided case, and is not decided with it, goes on alone."""
+    decided = {other.n for other in facts if isinstance(other, CaseDecided)}
+    for case in around.waiting_with.get(fact.n, ()):
+        if case.n not in decided:
+            due = around.now_ms + around.policy.cases.deadlines.of(case.grade)
+            alone = replace(case, due=due, on=around.on)
+            yield CaseMoved(
+                room=case.room, on=around.on, n=case.n, step="parted", state=case.state, asked=case.asked, due=due
+            )
+            yield from _first_asked(alone, case.rule, UserId(""), around)
+
+
+def _first_asked(fact: CaseOpened | Appealed | CaseView, rule: str, decider: UserId, around: Around) -> Iterator[Fact]:
     """Who answers for a case that begins to wait."""
     assert fact.room is not None
     without = frozenset({fact.subject, decider})
@@ -114,10 +129,10 @@ def _first_asked(fact: CaseOpened | Appealed, rule: str, decider: UserId, around
         yield TaskOpened(room=fact.room, on=around.on, task="case", n=fact.n, subject=fact.subject)
 
 
-def _passed_on(fact: CaseOpened | Appealed, level: Asked) -> CaseMoved:
+def _passed_on(fact: CaseOpened | Appealed | CaseView, level: Asked) -> CaseMoved:
     state = fact.state
     if state == "open":
-        state = step("open", "escalate_to_owner" if level == "owner" else "escalate_to_operator")  # type: ignore[assignment]
+        state = step("open", "escalate_to_owner" if level == "owner" else "escalate_to_operator")
     return CaseMoved(room=fact.room, on=fact.on, n=fact.n, step="escalated", state=state, asked=level, due=fact.due)
 
 

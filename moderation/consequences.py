@@ -70,8 +70,8 @@ from .own_rules import (
     BY_ORDER,
     CAP_JOINED,
     CAP_MEMBERS,
-    MISUSE,
     OWN_RULES,
+    PAUSES_REPORTS,
     UNVERIFIED,
     UNVERIFIED_MANAGER,
     has_card,
@@ -109,7 +109,9 @@ def _follow(_fact: Fact, _rooms_of: RoomsOf) -> Iterator[Action]:
 @_follow.register
 def _(fact: CaseOpened, _rooms_of: RoomsOf) -> Iterator[Action]:
     assert fact.room is not None
-    if has_card(fact.rule):
+    if fact.lead:  # shown on the card of that case
+        yield EditCard(room=fact.room, n=CaseNumber(fact.lead))
+    elif has_card(fact.rule):
         yield PostCard(room=fact.room, n=CaseNumber(fact.n))
 
 
@@ -119,7 +121,7 @@ def _(fact: CaseMoved, _rooms_of: RoomsOf) -> Iterator[Action]:
     if fact.step == "closed":  # half a year later nobody has to be told
         return
     yield EditCard(room=fact.room, n=CaseNumber(fact.n))
-    if fact.step in ("acknowledged", "stopped", "closed") or fact.state in ("decided", "affirmed"):
+    if fact.step in ("acknowledged", "stopped", "closed", "parted") or fact.state in ("decided", "affirmed"):
         return
     key = f"desk.moved.{fact.step}" if fact.step != "escalated" else f"desk.passed-on.{fact.asked}"
     words = line(key, n=fact.n, due=Moment(fact.due))
@@ -417,7 +419,7 @@ def _(fact: CaseAssigned) -> Iterator[Line]:
 def _(fact: SanctionStarted) -> Iterator[Line]:
     if fact.subject == fact.by:  # what people do to themselves they know
         return
-    if fact.rule == MISUSE:  # the case says why
+    if fact.rule in PAUSES_REPORTS:  # the case says why
         if fact.until:
             yield line("notice.reports-paused", until=Moment(fact.until))
         return

@@ -94,6 +94,7 @@ class CaseView:
     opened: int
     asked: Asked = "managers"  # whose word it waits for
     about: int = 0  # the case that was neglected or decided wrongly
+    lead: int = 0  # the case on whose card it is shown, until that one is decided
     due: int = 0
     events: tuple[EventId, ...] = ()
     messages: tuple[EventId, ...] = ()  # those of `events` that are messages, and so can be taken away

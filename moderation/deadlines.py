@@ -39,6 +39,7 @@ class Waiting:
     people: Mapping[UserId, Context] = field(default_factory=dict)  # of those assigned
     measures: tuple[InForce, ...] = ()  # against the room itself
     task: bool = False  # whether the operator is asked already
+    room_answers: bool = True  # False: all who reported it are paused, so the room bears nothing for it
 
 
 def reminder(case: CaseView) -> tuple[Fact, ...]:
@@ -101,7 +102,7 @@ def _passed_on(waiting: Waiting, state: str, late: tuple[UserId, ...]) -> Iterat
         yield CaseAssigned(room=case.room, n=case.n, asked=level, due=due, subject=user)
     if level == "operator":
         yield TaskOpened(room=case.room, task="case", n=case.n, subject=case.subject)
-        if state != "appealed":
+        if state != "appealed" and waiting.room_answers:
             yield from _room_bears_it(waiting, waiting.next_case + len(late))
 
 

@@ -21,6 +21,8 @@ IDENTITY = "duty_identity"  # somebody read identity data without reason
 BY_ORDER = "by_order"  # a manager's own measure, by command
 REPORTED = "reported"  # what members reported
 MISUSE = "report_misuse"  # reports that were none, again and again
+UNDECIDED = "reports_undecided"  # more reports than the managers of a room decided in time
+PAUSES_REPORTS = (MISUSE, UNDECIDED)
 CAP_MEMBERS = "cap_members"  # the room is full
 CAP_JOINED = "cap_joined"  # somebody is in too many rooms
 BARRED = "barred_list"  # put on the barred list by the operator
@@ -52,6 +54,7 @@ OWN_RULES: dict[str, OwnRule] = {
     BY_ORDER: OwnRule(),
     REPORTED: OwnRule(card=True),
     MISUSE: OwnRule(),
+    UNDECIDED: OwnRule(),
     CAP_MEMBERS: OwnRule(),
     CAP_JOINED: OwnRule(),
     BARRED: OwnRule(decided_by="operator", grade="severe"),

@@ -1,25 +1,31 @@
 """Reports by members: what comes of pointing the managers to a message, and of doing so again and again for nothing.
 
 Rules this module keeps: a report of a message joins the case that has the message already, or the open case of what
-was reported of the same person just before, or opens one; a case waits for people, nothing applies before a decision;
-nobody reports themselves, the bot, or one message twice; whoever's reports were dismissed too often in a room is
-warned, then may not report there for a time: a case each, decided at once, that can be appealed; a report that proves
-right after all takes back what its dismissal brought.
-Left to others: reading what is known of reports (`storage/views/reports.py`), who is asked for a decision
-(`complete.py`), what upholding brings (`decide.py`).
+was reported of the same person just before, or opens one; what one person reports of several people in a short time
+has one card and one deadline; a case waits for people, nothing applies before a decision; nobody reports themselves,
+the bot, one message twice, or more than their budget. Somebody whose reports were dismissed too often in a room is
+warned, then may not report there for a time; somebody of whose reports too many passed their deadline undecided may
+not report there for a time either: a case each, decided at once, that can be appealed; a report that proves right after
+all takes back what its dismissal or its waiting brought.
+Left to others: the budget (`report_budget.py`), reading what is known of reports (`storage/views/reports.py`), who is
+asked for a decision (`complete.py`), what upholding brings (`decide.py`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 from .cases import Step, step
 from .context import CaseView, Context
 from .errors import Refused
-from .facts import CaseDecided, CaseGrew, CaseOpened, Fact, Reported, SanctionStarted
+from .facts import CaseDecided, CaseGrew, CaseMoved, CaseOpened, Fact, Reported, SanctionStarted
 from .ids import EventId, UserId
 from .judge import EXCERPT
-from .own_rules import MISUSE, OWN_RULES, REPORTED
+from .own_rules import MISUSE, OWN_RULES, REPORTED, UNDECIDED
 from .policy import Policy, ReportSettings
+from .report_budget import Filed, free_again
+
+MOST_MESSAGES = 20  # that one person can report as one case
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,7 @@ class Pause:
 
     until: int
     n: int
+    rule: str = MISUSE
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,9 @@ class Known:
     before: int = 0  # the case that this person's earlier report of it went to
     pause: Pause | None = None
     accounts: Sequence[UserId] = ()  # of the person who reports
+    filed: Sequence[Filed] = ()  # the cases that this person reported lately, in any room
+    messages: Mapping[int, int] = field(default_factory=dict)  # how many messages of them, by case
+    lead: CaseView | None = None  # the newest undecided case that this person opened here with a card of its own
 
 
 def report(
@@ -56,6 +66,7 @@ def report(
     _refuse(by, context, known)
     case = _case_of(known.cases) or _incident(context, policy)
     n = case.n if case else context.next_case
+    _refuse_too_many(n, known, policy, context.now_ms)
     reported = Reported(
         room=context.room.room,
         on=on,
@@ -66,7 +77,7 @@ def report(
         reason=reason,
     )
     if case is None:
-        return (_opened(message, context, policy, on), reported)
+        return (_opened(message, context, known, policy, on), reported)
     return (reported,) if case in known.cases else (reported, _grown(case, message, context, on))
 
 
@@ -78,7 +89,20 @@ def _refuse(by: UserId, context: Context, known: Known) -> None:
     if known.before:
         raise Refused("error.report.twice", n=known.before)
     if known.pause is not None:
-        raise Refused("error.report.paused", room=context.room.room, until=known.pause.until, n=known.pause.n)
+        key = "error.report.paused" if known.pause.rule == MISUSE else "error.report.undecided"
+        raise Refused(key, room=context.room.room, until=known.pause.until, n=known.pause.n)
+
+
+def _refuse_too_many(n: int, known: Known, policy: Policy, now_ms: int) -> None:
+    """Raise `Refused` if case `n` would be one more than the person's budget, or has enough of their messages."""
+    if n in known.messages:
+        if known.messages[n] >= MOST_MESSAGES:
+            raise Refused("error.report.enough", n=n)
+        return
+    again = free_again(known.filed, policy.reports, now_ms)
+    if again is not None:
+        waiting = sum(not each.outcome for each in known.filed)
+        raise Refused("error.report.budget", count=waiting, until=again)
 
 
 def _case_of(cases: Sequence[CaseView]) -> CaseView | None:
@@ -94,7 +118,16 @@ def _incident(context: Context, policy: Policy) -> CaseView | None:
     return case
 
 
-def _opened(message: Message, context: Context, policy: Policy, on: int) -> CaseOpened:
+def _lead(context: Context, known: Known, policy: Policy) -> int:
+    """The case on whose card this one is shown; 0 for none. What is said of managers is decided by others."""
+    case = known.lead
+    if case is None or case.manages or context.room.room in context.subject.manages:
+        return 0
+    return case.n if context.now_ms - case.opened <= policy.reports.together_within else 0
+
+
+def _opened(message: Message, context: Context, known: Known, policy: Policy, on: int) -> CaseOpened:
+    lead = _lead(context, known, policy)
     return CaseOpened(
         room=context.room.room,
         on=on,
@@ -103,9 +136,10 @@ def _opened(message: Message, context: Context, policy: Policy, on: int) -> Case
         grade=policy.reports.grade,
         decide="manager",
         state="open",
-        due=context.now_ms + policy.cases.deadlines.of(policy.reports.grade),
+        due=0 if lead else context.now_ms + policy.cases.deadlines.of(policy.reports.grade),
         manages=int(context.room.room in context.subject.manages),
         message=message.record,
+        lead=lead,
         subject=context.subject.user,
         event=message.event,
         excerpt=message.words[:EXCERPT],
@@ -133,6 +167,8 @@ class Reporter:
     user: UserId
     dismissed: int = 0  # other cases they brought about that came to nothing: within the time, since their last pause
     warned: bool = False  # in that time
+    undecided: int = 0  # cases they brought about in the room whose deadline passed, this one and what waits with it
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +176,7 @@ class ReportedCase:
     """A case of what members reported, as its decision finds it."""
 
     reporters: tuple[Reporter, ...] = ()
-    misuse: tuple[CaseView, ...] = ()  # the cases about reporters that rest on its dismissal, and stand
+    misuse: tuple[CaseView, ...] = ()  # the cases about reporters that rest on its dismissal or waiting, and stand
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +190,24 @@ class AroundReports:
 
 
 def with_misuse(facts: Sequence[Fact], around: AroundReports) -> tuple[Fact, ...]:
-    """The facts, and what their decisions bring to those who had reported. Asked twice it adds nothing twice."""
+    """The facts, and what their decisions, and deadlines that passed, bring to those who had reported.
+
+    Asked twice it adds nothing twice.
+    """
     known = list(facts)
     for fact in facts:
         if isinstance(fact, CaseDecided) and fact.n in around.cases:
-            known += [added for added in _decided(fact, facts, around) if added not in known]
+            known += [added for added in _decided(fact, known, around) if added not in known]
+        elif is_late(fact, facts) and fact.n in around.cases:
+            known += [added for added in _undecided(fact, known, around) if added not in known]
     return tuple(known)
+
+
+def is_late(fact: Fact, facts: Sequence[Fact]) -> TypeGuard[CaseMoved]:
+    """Whether a fact says that a case was not decided in time; not that a new one is passed on, as nobody is there."""
+    if not isinstance(fact, CaseMoved) or fact.step not in ("overdue", "escalated") or fact.state == "appealed":
+        return False
+    return not any(isinstance(other, CaseOpened) and other.n == fact.n for other in facts)
 
 
 def _decided(fact: CaseDecided, facts: Sequence[Fact], around: AroundReports) -> Iterator[Fact]:
@@ -171,32 +219,57 @@ def _decided(fact: CaseDecided, facts: Sequence[Fact], around: AroundReports) ->
 
 
 def _for_nothing(fact: CaseDecided, case: ReportedCase, facts: Sequence[Fact], around: AroundReports) -> Iterator[Fact]:
-    already = {other.subject for other in facts if isinstance(other, CaseOpened) and other.rule == MISUSE}
-    taken = max((other.n for other in facts if isinstance(other, CaseOpened)), default=0)
-    number = max(around.next_case, taken + 1)
+    number = _next_number(facts, around)
     for reporter in case.reporters:
-        until = _brought(reporter, around)
-        if until is not None and reporter.user != fact.by and reporter.user not in already:
-            yield from _misused(fact, reporter.user, number, until)
+        until = _brought(reporter, _dismissed_with(fact, reporter.user, facts, around), around)
+        if until is not None and reporter.user != fact.by and reporter.user not in _already(MISUSE, facts):
+            yield from _paused(fact, MISUSE, reporter.user, number, until)
             number += 1
 
 
-def _brought(reporter: Reporter, around: AroundReports) -> int | None:
-    """What one more dismissed report brings: a warning (0), a pause until some time, or nothing (None)."""
-    after, count = around.settings.misuse_after, reporter.dismissed + 1
+def _already(rule: str, facts: Sequence[Fact]) -> set[UserId]:
+    return {other.subject for other in facts if isinstance(other, CaseOpened) and other.rule == rule}
+
+
+def _next_number(facts: Sequence[Fact], around: AroundReports) -> int:
+    taken = max((other.n for other in facts if isinstance(other, CaseOpened)), default=0)
+    return max(around.next_case, taken + 1)
+
+
+def _dismissed_with(fact: CaseDecided, user: UserId, facts: Sequence[Fact], around: AroundReports) -> int:
+    """How many cases that `user` reported were dismissed by the same act before this one, and this one."""
+    dismissed = [each.n for each in facts if isinstance(each, CaseDecided) and each.what == "dismissed"]
+    cases = {n: around.cases[n] for n in dismissed if n in around.cases}
+    theirs = [n for n, case in cases.items() if any(each.user == user for each in case.reporters)]
+    return theirs.index(fact.n) + 1
+
+
+def _undecided(fact: CaseMoved, facts: Sequence[Fact], around: AroundReports) -> Iterator[Fact]:
+    """A pause for those of whose reports too many wait beyond their deadline. It says nothing against the reports."""
+    after, number = around.settings.misuse_after, _next_number(facts, around)
+    for reporter in around.cases[fact.n].reporters:
+        if 0 < after <= reporter.undecided and not reporter.paused and reporter.user not in _already(UNDECIDED, facts):
+            until = around.now_ms + around.settings.misuse_pause
+            yield from _paused(fact, UNDECIDED, reporter.user, number, until)
+            number += 1
+
+
+def _brought(reporter: Reporter, more: int, around: AroundReports) -> int | None:
+    """What `more` dismissed reports bring: a warning (0), a pause until some time, or nothing (None)."""
+    after, count = around.settings.misuse_after, reporter.dismissed + more
     if after > 0 and count >= 2 * after:
         return around.now_ms + around.settings.misuse_pause
     return 0 if after > 0 and count >= after and not reporter.warned else None
 
 
-def _misused(fact: CaseDecided, user: UserId, n: int, until: int) -> Iterator[Fact]:
+def _paused(fact: CaseDecided | CaseMoved, rule: str, user: UserId, n: int, until: int) -> Iterator[Fact]:
     """A pause is a warning that holds for a time: reports are refused meanwhile, and nothing else."""
     yield CaseOpened(
         room=fact.room,
         on=fact.on,
         n=n,
-        rule=MISUSE,
-        grade=OWN_RULES[MISUSE].grade,
+        rule=rule,
+        grade=OWN_RULES[rule].grade,
         decide="auto",
         state="decided",
         due=0,
@@ -204,7 +277,7 @@ def _misused(fact: CaseDecided, user: UserId, n: int, until: int) -> Iterator[Fa
         subject=user,
     )
     yield SanctionStarted(
-        room=fact.room, on=fact.on, kind="warn", until=until, n=n, basis="rule", rule=MISUSE, subject=user
+        room=fact.room, on=fact.on, kind="warn", until=until, n=n, basis="rule", rule=rule, subject=user
     )
 
 

@@ -167,6 +167,7 @@ cases = Table(
     Column("remind", Integer, nullable=False, server_default="0"),  # when half the time is over; 0: not any more
     Column("appealed", Integer, nullable=False, server_default="0"),  # when
     Column("appeal", Text, nullable=False, server_default=""),  # the words of who appeals
+    Column("lead", Integer, nullable=False, server_default="0"),  # the case on whose card it is shown; 0: its own
 )
 Index("cases_by_subject", cases.c.person, cases.c.opened)
 Index("cases_by_state", cases.c.room, cases.c.state, cases.c.due)
@@ -174,6 +175,7 @@ Index("cases_by_card", cases.c.card)
 Index("cases_by_due", cases.c.due)
 Index("cases_by_remind", cases.c.remind)
 Index("cases_about", cases.c.about)
+Index("cases_by_lead", cases.c.lead)
 
 # Who answers for a case: who was on duty when it came, or to whom it was passed on.
 assignments = Table(

@@ -17,6 +17,7 @@ from storage import views
 
 from ..card_lines import card_lines, note_lines, read_card
 from ..report_lines import report_lines
+from ..reports_together import others_dismissed
 from ..rules_of_rooms import policy_for
 from ..statement_lines import statement_lines
 from .call import Call, Command, Reply
@@ -189,6 +190,8 @@ async def _decide(call: Call, what: str, n: int = 0) -> Reply:
         policy=await policy_for(call.db, call.configured, call.group, found.rule),
         on=call.on,
     )
+    if what == "dismissed" and not found.outcome:
+        facts += await others_dismissed(call.db, call.knowledge, found, facts, call.policy, call.now_ms)
     if fault:
         facts = (*facts, *await _wrongly_decided(call, found, UserId(row.by), fault, reason))
     return Reply((line(f"decided.{what}", n=found.n, who=Who(found.subject)),), facts)

@@ -67,7 +67,9 @@ async def _file(call: Call, event: EventId, room: RoomId | None, reason: str) ->
         by=call.caller,
         reason=reason,
         context=await about.context(UserId(row.sender)),
-        known=await views.known_of_report(call.db, group.room, event, row.record, call.caller, call.now_ms),
+        known=await views.known_of_report(
+            call.db, group.room, event, row.record, call.caller, call.now_ms, call.policy.reports
+        ),
         policy=call.policy,
         on=call.on,
     )

@@ -1,6 +1,22 @@
 """COMMANDS: every command by its names. Data to read; nothing registers itself by being imported."""
 
-from . import about, adopt, approve, cases, credit, duty, measures, own, people, report, room, rule, set, verify
+from . import (
+    about,
+    adopt,
+    approve,
+    cases,
+    credit,
+    dismiss_reports,
+    duty,
+    measures,
+    own,
+    people,
+    report,
+    room,
+    rule,
+    set,
+    verify,
+)
 from .call import Command
 
 
@@ -13,6 +29,7 @@ def _table() -> dict[str, Command]:
         *people.COMMANDS,
         *duty.COMMANDS,
         *report.COMMANDS,
+        *dismiss_reports.COMMANDS,
         *own.COMMANDS,
         *verify.COMMANDS,
         *measures.COMMANDS,

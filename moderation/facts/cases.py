@@ -31,7 +31,8 @@ class CaseOpened(Fact):
     """A case was opened. `state` is "decided" at once where the rule decides by itself, or a person acted directly.
 
     `about` is the case that was neglected or decided wrongly, of a case about a duty. `message` is the record of the
-    event it is about, where something else gave rise to it: a report (-1: it is `on`).
+    event it is about, where something else gave rise to it: a report (-1: it is `on`). `lead` is an earlier case by the
+    same reporter: until that one is decided, this one is shown on its card and has no deadline of its own (0: none).
     """
 
     KIND: ClassVar[str] = "case"
@@ -47,6 +48,7 @@ class CaseOpened(Fact):
     about: int = 0
     manages: int = 0  # 1: the subject held management rights, so nothing applies before a decision
     message: int = -1
+    lead: int = 0
     subject: UserId = person()
     event: EventId = private("subject")
     excerpt: str = private("subject")
@@ -114,8 +116,8 @@ class Reported(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseMoved(Fact):
-    """A case took a step that is no decision: somebody has seen it, half its time is over, or all of it; or it can be
-    appealed no more.
+    """A case took a step that is no decision: somebody has seen it, half its time is over, or all of it; it can be
+    appealed no more; or it goes on alone, as the case it waited with is decided ("parted").
 
     From now on it waits in `state` for the word of `asked`, until `due` (0: no more is due).
     """
@@ -123,7 +125,7 @@ class CaseMoved(Fact):
     KIND: ClassVar[str] = "case"
 
     n: int
-    step: Literal["acknowledged", "reminded", "overdue", "escalated", "stopped", "closed"]
+    step: Literal["acknowledged", "reminded", "overdue", "escalated", "stopped", "closed", "parted"]
     state: str
     asked: Asked = "managers"
     due: int

@@ -44,6 +44,7 @@ async def _(fact: CaseOpened, db: AsyncConnection, index: int, at_ms: int) -> No
         outcome="upheld" if fact.state == "decided" else "",
         asked=fact.asked,
         about=fact.about,
+        lead=fact.lead,
         opened=at_ms,
         due=fact.due if waits else 0,
         remind=_half_way(at_ms, fact.due) if fact.state == "open" else 0,
@@ -71,7 +72,9 @@ async def _(fact: CaseMoved, db: AsyncConnection, _index: int, at_ms: int) -> No
     if fact.step == "reminded":
         values["remind"] = 0
     elif fact.step != "acknowledged":
-        values["remind"] = _half_way(at_ms, fact.due) if fact.step == "escalated" else 0
+        values["remind"] = _half_way(at_ms, fact.due) if fact.step in ("escalated", "parted") else 0
+    if fact.step == "parted":
+        values["lead"] = 0
     await db.execute(update(t.cases).where(t.cases.c.n == fact.n).values(**values))
 
 

@@ -217,10 +217,11 @@ KINDS: dict[str, Kind] = {
         {
             "n": _N,
             "step": _word(
-                "opened, joined, assigned, acknowledged, reminded, overdue, escalated, stopped, closed or noted"
+                "opened, joined, assigned, acknowledged, reminded, overdue, escalated, parted, stopped, closed or noted"
             ),
             "asked": _ASKED,
             "about": _int("the case that was neglected or decided wrongly"),
+            "lead": _int("the case on whose card it is shown, until that one is decided"),
             "rule": _RULE,
             "class": _CLASS,
             "decide": _word("auto or manager"),

@@ -33,6 +33,7 @@ from .cases import (
     reported,
     statements_of,
     waiting_cases,
+    waiting_with,
     with_operator,
 )
 from .dossiers import (
@@ -85,10 +86,12 @@ from .reports import (
     Report,
     how_many,
     known_of_report,
+    open_reports_by,
     report_pause,
     reported_case,
     reporters_of,
     reports_of,
+    reports_paused,
 )
 from .room_rules import (
     RoomRule,
@@ -214,6 +217,7 @@ __all__ = [
     "notes_of",
     "notices",
     "offences_of",
+    "open_reports_by",
     "open_task",
     "open_tasks",
     "outside",
@@ -233,6 +237,7 @@ __all__ = [
     "reported_case",
     "reporters_of",
     "reports_of",
+    "reports_paused",
     "roles",
     "room_by_code",
     "room_names",
@@ -259,6 +264,7 @@ __all__ = [
     "vouches_for",
     "waiting_cases",
     "waiting_for",
+    "waiting_with",
     "was_asked",
     "was_removed",
     "with_lobby",

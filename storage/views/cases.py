@@ -85,11 +85,19 @@ async def waiting_cases(db: AsyncConnection, rooms: Sequence[RoomId], limit: int
     c = t.cases.c
     rows = await db.execute(
         select(t.cases)
-        .where(c.room.in_(rooms), or_(c.outcome == "", c.state == "appealed"))
+        .where(c.room.in_(rooms), or_(c.outcome == "", c.state == "appealed"), or_(c.lead == 0, c.outcome != ""))
         .order_by(c.due, c.n)
         .limit(limit)
     )
     return rows.all()
+
+
+async def waiting_with(db: AsyncConnection, n: int) -> tuple[tuple[CaseView, Row[tuple[object, ...]]], ...]:
+    """The undecided cases that are shown on the card of case `n`, oldest first."""
+    c = t.cases.c
+    rows = await db.execute(select(c.n).where(c.lead == n, c.outcome == "").order_by(c.n))
+    found = [await case_view(db, row.n) for row in rows]
+    return tuple(each for each in found if each is not None)
 
 
 async def cases_of(db: AsyncConnection, user: UserId, room: RoomId, limit: int) -> Sequence[Row[tuple[object, ...]]]:
@@ -137,6 +145,7 @@ def _case(
         opened=row.opened,
         asked=row.asked,
         about=row.about,
+        lead=row.lead,
         due=row.due,
         events=tuple(EventId(item.event) for item in evidence if item.event),
         messages=tuple(EventId(item.event) for item in evidence if item.event and item.kind == POSTED),

@@ -8,8 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.context import CaseView
 from moderation.ids import EventId, RoomId, UserId
-from moderation.own_rules import MISUSE, REPORTED
+from moderation.own_rules import MISUSE, PAUSES_REPORTS, REPORTED
 from moderation.policy import ReportSettings
+from moderation.report_budget import Filed
 from moderation.reports import Known, Pause, ReportedCase, Reporter
 
 from .. import tables as t
@@ -43,54 +44,132 @@ async def reporters_of(db: AsyncConnection, n: int) -> tuple[UserId, ...]:
 
 
 async def known_of_report(
-    db: AsyncConnection, room: RoomId, event: EventId, message: int, by: UserId, now_ms: int
+    db: AsyncConnection, room: RoomId, event: EventId, message: int, by: UserId, now_ms: int, settings: ReportSettings
 ) -> Known:
     """What is known when `by` reports the message `event`, recorded at `message`."""
     r = t.reports.c
     accounts = await accounts_of(db, by)
     before = await db.scalar(select(func.max(r.n)).where(r.message == message, r.by.in_(accounts)))
+    own = await db.execute(select(r.n, func.count()).where(r.by.in_(accounts)).group_by(r.n))
     return Known(
         cases=await _cases_with(db, event),
         before=int(before or 0),
         pause=await report_pause(db, by, room, now_ms),
         accounts=accounts,
+        filed=await _filed(db, accounts, now_ms - settings.misuse_within),
+        messages={n: int(count) for n, count in own},
+        lead=await _lead(db, accounts, room, now_ms - settings.together_within),
     )
+
+
+async def _filed(db: AsyncConnection, accounts: Sequence[UserId], since: int) -> tuple[Filed, ...]:
+    """The cases that a person reported since a time, in any room, with what became of each."""
+    r, c = t.reports.c, t.cases.c
+    rows = await db.execute(
+        select(r.n, func.min(r.at), c.outcome)
+        .join(t.cases, c.n == r.n)
+        .where(r.by.in_(accounts), r.at >= since)
+        .group_by(r.n, c.outcome)
+    )
+    return tuple(Filed(n, int(at), outcome) for n, at, outcome in rows)
+
+
+async def _lead(db: AsyncConnection, accounts: Sequence[UserId], room: RoomId, since: int) -> CaseView | None:
+    """The newest case with a card of its own that a person's report opened in a room, if nobody has decided it."""
+    r, c = t.reports.c, t.cases.c
+    same = t.reports.alias()
+    first = select(func.min(same.c.record)).where(same.c.n == r.n).scalar_subquery()
+    opened = select(r.n).where(r.by.in_(accounts), r.at >= since, r.record == first)
+    n = await db.scalar(
+        select(func.max(c.n)).where(
+            c.room == room,
+            c.rule == REPORTED,
+            c.lead == 0,
+            c.state.in_(("open", "acknowledged")),
+            c.opened >= since,
+            c.n.in_(opened),
+        )
+    )
+    found = await case_view(db, n) if n else None
+    return found[0] if found else None
+
+
+async def open_reports_by(db: AsyncConnection, user: UserId, room: RoomId) -> tuple[int, ...]:
+    """The undecided cases of a room that rest on what one person reported, oldest first."""
+    r, c = t.reports.c, t.cases.c
+    rows = await db.execute(
+        select(c.n)
+        .where(
+            c.room == room,
+            c.rule == REPORTED,
+            c.outcome == "",
+            c.n.in_(select(r.n).where(r.by.in_(await accounts_of(db, user)))),
+        )
+        .order_by(c.n)
+    )
+    return tuple(row.n for row in rows)
+
+
+async def reports_paused(db: AsyncConnection, n: int, room: RoomId, now_ms: int) -> bool:
+    """Whether all who reported case `n` may not report in the room at present; False if nobody reported it."""
+    users = await reporters_of(db, n)
+    pauses = [await report_pause(db, user, room, now_ms) for user in users]
+    return bool(pauses) and None not in pauses
 
 
 async def report_pause(db: AsyncConnection, user: UserId, room: RoomId, now_ms: int) -> Pause | None:
     """Until when somebody may not report in a room; None: they may."""
     s, c = t.sanctions.c, t.cases.c
     rows = await db.execute(
-        select(s.until, s.n)
+        select(s.until, s.n, s.rule)
         .join(t.cases, c.n == s.n)
-        .where(_stands(await accounts_of(db, user), room), s.until > now_ms)
+        .where(_stands(await accounts_of(db, user), room, *PAUSES_REPORTS), s.until > now_ms)
         .order_by(s.until.desc())
         .limit(1)
     )
     row = rows.first()
-    return Pause(row.until, row.n) if row else None
+    return Pause(row.until, row.n, row.rule) if row else None
 
 
-def _stands(accounts: Sequence[UserId], room: RoomId) -> ColumnElement[bool]:
-    """The measures on account of misuse against a person in a room, whose cases stand."""
+def _stands(accounts: Sequence[UserId], room: RoomId, *rules: str) -> ColumnElement[bool]:
+    """The measures under these rules against a person in a room, whose cases stand."""
     s = t.sanctions.c
-    return and_(s.subject.in_(accounts), s.rule == MISUSE, s.room == room, t.cases.c.outcome == "upheld")
+    return and_(s.subject.in_(accounts), s.rule.in_(rules), s.room == room, t.cases.c.outcome == "upheld")
 
 
 async def reported_case(db: AsyncConnection, n: int, *, now_ms: int, settings: ReportSettings) -> ReportedCase | None:
-    """What is known of the reporters when case `n` is decided; None if it is none of what members reported."""
+    """What is known of the reporters when case `n` is decided or late; None if no member reported it."""
     found = await case_view(db, n)
     if found is None or found[0].rule != REPORTED:
         return None
     since = now_ms - settings.misuse_within
-    reporters = [await _reporter(db, user, found[0], since) for user in await reporters_of(db, n)]
+    reporters = [await _reporter(db, user, found[0], since, now_ms) for user in await reporters_of(db, n)]
     return ReportedCase(tuple(reporters), await _misuse_about(db, n))
 
 
-async def _reporter(db: AsyncConnection, user: UserId, case: CaseView, since: int) -> Reporter:
+_LATE = ("overdue", "escalated_owner", "escalated_operator")
+
+
+async def _undecided(db: AsyncConnection, accounts: Sequence[UserId], case: CaseView) -> int:
+    """How many cases that a person reported in the room of `case` wait beyond their deadline, as it does now."""
+    r, c = t.reports.c, t.cases.c
+    rows = await db.execute(
+        select(c.n, c.lead, c.state).where(
+            c.room == case.room,
+            c.rule == REPORTED,
+            c.outcome == "",
+            c.n.in_(select(r.n).where(r.by.in_(accounts))),
+        )
+    )
+    waiting = rows.all()
+    late = {row.n for row in waiting if row.state in _LATE} | {case.n}
+    return sum(row.n in late or row.lead in late for row in waiting)
+
+
+async def _reporter(db: AsyncConnection, user: UserId, case: CaseView, since: int, now_ms: int) -> Reporter:
     r, c, s = t.reports.c, t.cases.c, t.sanctions.c
     accounts = await accounts_of(db, user)
-    measures = select(func.max(s.at)).join(t.cases, c.n == s.n).where(_stands(accounts, case.room))
+    measures = select(func.max(s.at)).join(t.cases, c.n == s.n).where(_stands(accounts, case.room, MISUSE))
     paused = int(await db.scalar(measures.where(s.until > 0)) or 0)
     warned = int(await db.scalar(measures.where(s.until == 0)) or 0)
     since = max(since, paused + 1)
@@ -108,7 +187,13 @@ async def _reporter(db: AsyncConnection, user: UserId, case: CaseView, since: in
             c.state != "reversed",  # somebody had upheld it
         )
     )
-    return Reporter(user, dismissed=int(dismissed or 0), warned=warned >= since)
+    return Reporter(
+        user,
+        dismissed=int(dismissed or 0),
+        warned=warned >= since,
+        undecided=await _undecided(db, accounts, case),
+        paused=await report_pause(db, user, case.room, now_ms) is not None,
+    )
 
 
 async def _cases_with(db: AsyncConnection, event: EventId) -> tuple[CaseView, ...]:
@@ -121,6 +206,7 @@ async def _cases_with(db: AsyncConnection, event: EventId) -> tuple[CaseView, ..
 
 async def _misuse_about(db: AsyncConnection, n: int) -> tuple[CaseView, ...]:
     c = t.cases.c
-    rows = await db.execute(select(c.n).where(c.about == n, c.rule == MISUSE, c.outcome == "upheld").order_by(c.n))
+    brought = select(c.n).where(c.about == n, c.rule.in_(PAUSES_REPORTS), c.outcome == "upheld")
+    rows = await db.execute(brought.order_by(c.n))
     found = [await case_view(db, row.n) for row in rows]
     return tuple(each[0] for each in found if each is not None)

@@ -90,6 +90,7 @@ ROWS = (
     managers("note {case} {code} seen", "done.note"),
     managers("uphold {case} {code} yes", "decided.upheld"),
     managers("dismiss {case} {code} no", "decided.dismissed"),
+    managers("dismiss-reports @nobody:localhost {code} no", "error.dismiss-reports.nothing"),
     managers("credit {victim} {code}", "credit.now", refused="error.right.history"),
     managers("history {victim} {code}", "history.head"),
     managers("warn {victim} {code}", "done.warn"),

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from moderation.complete import Around, complete, concerns
-from moderation.context import InForce
+from moderation.context import CaseView, InForce
 from moderation.duty import Duty
 from moderation.facts import (
     Appealed,
@@ -18,7 +18,7 @@ from moderation.facts import (
     TaskDone,
     TaskOpened,
 )
-from moderation.ids import UserId
+from moderation.ids import CaseNumber, PersonId, UserId
 from tests.moderation.builders import (
     ANNA,
     DAY,
@@ -67,6 +67,24 @@ def demoted(user: UserId, n: int = 9, **more: object) -> SanctionStarted:
 
 def test_whoever_is_on_duty_answers_for_a_case_from_the_moment_it_opens() -> None:
     assert added(ABOUT_ANNA) == (assigned(MARK), assigned(MINA))
+
+
+def test_a_case_on_the_card_of_another_is_nobodys_until_that_one_is_decided() -> None:
+    assert added(replace(ABOUT_ANNA, lead=3, due=0)) == ()
+
+
+def test_what_is_not_decided_with_the_case_on_whose_card_it_stands_goes_on_alone() -> None:
+    waiting = tuple(
+        CaseView(CaseNumber(n), ROOM, ANNA, PersonId(ANNA), "reported", "moderate", "manager", False, "open", "", NOON)
+        for n in (4, 5)
+    )
+    lead, other = (CaseDecided(room=ROOM, on=7, n=n, what="upheld", subject=ANNA, by=MARK) for n in (3, 4))
+    due = NOON + 72 * HOUR
+    assert added(lead, other, waiting_with={3: waiting}) == (
+        CaseMoved(room=ROOM, on=7, n=5, step="parted", state="open", asked="managers", due=due),
+        assigned(MARK, n=5, due=due),
+        assigned(MINA, n=5, due=due),
+    )
 
 
 def test_a_case_about_a_manager_is_for_the_other() -> None:

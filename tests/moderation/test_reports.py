@@ -1,6 +1,7 @@
 """Reports by members: one case a message, no report twice, and what misuse brings."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from moderation.errors import Refused
 from moderation.facts import (
     CaseDecided,
     CaseGrew,
+    CaseMoved,
     CaseOpened,
     CreditChanged,
     Fact,
@@ -22,8 +24,9 @@ from moderation.facts import (
 )
 from moderation.ids import CaseNumber, EventId, PersonId, UserId
 from moderation.judge import EXCERPT
-from moderation.own_rules import MISUSE, REPORTED
+from moderation.own_rules import MISUSE, REPORTED, UNDECIDED
 from moderation.policy import ReportSettings
+from moderation.report_budget import Filed
 from moderation.reports import (
     AroundReports,
     Known,
@@ -145,6 +148,49 @@ def test_another_message_after_the_decision_is_a_case_of_its_own() -> None:
     assert isinstance(filed(subject=subject)[0], CaseOpened)
 
 
+# Reports of one person at one time.
+
+
+def lead(n: int = 3, **more: Any) -> CaseView:
+    return replace(case(n), **more)
+
+
+def test_what_one_person_reports_of_somebody_else_a_moment_later_is_shown_on_the_same_card_without_a_deadline() -> None:
+    opened, _ = filed(known=Known(lead=lead(opened=NOON - 10 * MINUTE)))
+    assert isinstance(opened, CaseOpened)
+    assert (opened.n, opened.lead, opened.due) == (5, 3, 0)
+    assert [type(each).__name__ for each in consequences((opened,), lambda _: ())] == ["EditCard"]
+
+
+@pytest.mark.parametrize("known", [lead(opened=NOON - 10 * MINUTE - 1), lead(manages=True)])
+def test_later_or_after_a_report_of_a_manager_a_report_has_its_own_card(known: CaseView) -> None:
+    opened, _ = filed(known=Known(lead=known))
+    assert isinstance(opened, CaseOpened) and opened.lead == 0 and opened.due > NOON
+
+
+def test_a_report_of_a_manager_has_its_own_card() -> None:
+    opened, _ = filed(subject=person(ANNA, manages=frozenset({ROOM})), known=Known(lead=lead()))
+    assert isinstance(opened, CaseOpened) and opened.lead == 0
+
+
+def test_the_budget_counts_cases_not_messages() -> None:
+    used = tuple(Filed(n, NOON) for n in range(1, 6))
+    known = Known(cases=(case(3),), filed=used, messages={3: 1})
+    assert filed(known=known) == (reported(3),)
+    with pytest.raises(Refused) as refused:
+        filed(known=replace(known, cases=()))
+    assert refused.value.key == "error.report.budget"
+    assert refused.value.fields == {"count": 5, "until": NOON + 30 * DAY}
+
+
+def test_one_case_takes_twenty_messages_of_one_person() -> None:
+    known = Known(cases=(case(3),), messages={3: 19})
+    assert filed(known=known) == (reported(3),)
+    with pytest.raises(Refused) as refused:
+        filed(known=replace(known, messages={3: 20}))
+    assert (refused.value.key, refused.value.fields) == ("error.report.enough", {"n": 3})
+
+
 # What is refused.
 
 
@@ -160,6 +206,13 @@ def test_another_message_after_the_decision_is_a_case_of_its_own() -> None:
             ANNA,
             Known(pause=Pause(NOON + DAY, 8)),
             "error.report.paused",
+            {"room": ROOM, "until": NOON + DAY, "n": 8},
+        ),
+        (
+            BEN,
+            ANNA,
+            Known(pause=Pause(NOON + DAY, 8, UNDECIDED)),
+            "error.report.undecided",
             {"room": ROOM, "until": NOON + DAY, "n": 8},
         ),
     ],
@@ -316,13 +369,13 @@ def decided(what: str = "dismissed", state: str = "decided", n: int = 3, by: Use
     return CaseDecided(room=ROOM, on=9, n=n, what=what, state=state, subject=ANNA, by=by)  # type: ignore[arg-type]
 
 
-def misused(n: int, user: UserId = BEN, until: int = 0) -> tuple[Fact, ...]:
+def misused(n: int, user: UserId = BEN, until: int = 0, rule: str = MISUSE, on: int = 9) -> tuple[Fact, ...]:
     return (
         CaseOpened(
             room=ROOM,
-            on=9,
+            on=on,
             n=n,
-            rule=MISUSE,
+            rule=rule,
             grade="moderate",
             decide="auto",
             state="decided",
@@ -330,7 +383,7 @@ def misused(n: int, user: UserId = BEN, until: int = 0) -> tuple[Fact, ...]:
             about=3,
             subject=user,
         ),
-        SanctionStarted(room=ROOM, on=9, kind="warn", until=until, n=n, basis="rule", rule=MISUSE, subject=user),
+        SanctionStarted(room=ROOM, on=on, kind="warn", until=until, n=n, basis="rule", rule=rule, subject=user),
     )
 
 
@@ -362,6 +415,53 @@ def test_each_reporter_has_a_case_of_their_own_with_a_number_of_its_own() -> Non
     facts = (decided(), other)
     found = with_misuse(facts, around(Reporter(BEN, 2), Reporter(OLGA, 0), Reporter(CLEO, 5)))
     assert found == (*facts, *misused(21), *misused(22, CLEO, NOON + 7 * DAY))
+
+
+def test_cases_dismissed_by_one_act_are_all_counted_and_bring_one_warning_or_one_pause() -> None:
+    facts = tuple(decided(n=n) for n in (3, 4, 5, 6))
+    of_ben = dict.fromkeys((3, 4, 5, 6), ReportedCase((Reporter(BEN),)))
+    all_of_them = replace(around(), cases=of_ben)
+    found = with_misuse(facts, all_of_them)
+    assert [fact for fact in found if fact not in facts] == [
+        replace(fact, about=5) if isinstance(fact, CaseOpened) else fact for fact in misused(20)
+    ]
+    assert with_misuse(found, all_of_them) == found
+    before = replace(around(), cases=dict.fromkeys((3, 4, 5, 6), ReportedCase((Reporter(BEN, 3, warned=True),))))
+    assert SanctionStarted not in {type(each) for each in with_misuse(facts[:2], before)}
+    assert [f.until for f in with_misuse(facts, before) if isinstance(f, SanctionStarted)] == [NOON + 7 * DAY]
+
+
+# Reports that nobody decides.
+
+
+def late(step: str = "overdue", state: str = "overdue") -> CaseMoved:
+    return CaseMoved(room=ROOM, n=3, step=step, state=state, asked="managers", due=NOON)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("undecided", "paused", "pauses"), [(2, False, False), (3, False, True), (3, True, False)])
+def test_three_reports_past_their_deadline_pause_the_reporter(undecided: int, paused: bool, pauses: bool) -> None:
+    known = around(Reporter(BEN, undecided=undecided, paused=paused))
+    brought = misused(20, until=NOON + 7 * DAY, rule=UNDECIDED, on=-1) if pauses else ()
+    found = with_misuse((late(),), known)
+    assert found == (late(), *brought)
+    assert with_misuse(found, known) == found
+
+
+@pytest.mark.parametrize("fact", [late("reminded", "open"), late("parted", "open"), late("escalated", "appealed")])
+def test_other_steps_pause_nobody(fact: CaseMoved) -> None:
+    assert with_misuse((fact,), around(Reporter(BEN, undecided=9))) == (fact,)
+
+
+def test_a_case_that_is_passed_on_as_it_opens_is_not_late() -> None:
+    (opened, _) = filed()
+    assert isinstance(opened, CaseOpened)
+    facts = (replace(opened, n=3), late("escalated", "escalated_operator"))
+    assert with_misuse(facts, around(Reporter(BEN, undecided=9))) == facts
+
+
+def test_a_paused_reporter_is_told_why_and_until_when() -> None:
+    found = told(with_misuse((late(),), around(Reporter(BEN, undecided=3))))
+    assert found[BEN] == (["notice.own.reports_undecided", "notice.reports-paused", "notice.foot"], False)
 
 
 @pytest.mark.parametrize(

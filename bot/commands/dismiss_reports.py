@@ -1,0 +1,60 @@
+"""dismiss-reports: dismisses all that waits because one member reported it, in one act.
+
+Rules kept here: what others reported too stays; a case about the caller stays; the member is named by a case that they
+reported, or by their id, and nobody else sees the answer. Left to others: what follows (`bot/reports_together.py`).
+"""
+
+from moderation.errors import Refused
+from moderation.ids import UserId, is_user_id
+from moderation.notices import line
+from moderation.responsibility import require
+from storage import views
+
+from ..reports_together import dismissed
+from .call import Call, Command, Reply
+from .parse import case_number
+
+
+async def run(call: Call) -> Reply:
+    """Dismiss every undecided case of the room that rests on the reports of one member alone."""
+    require("decide", call.caller, call.group, call.policy)
+    user = await _reporter(call)
+    if not call.given.reason.strip():
+        raise Refused("error.missing.dismissal")
+    alone, shared = await _cases(call, user)
+    cases = [found[0] for n in alone if (found := await views.case_view(call.db, n)) is not None]
+    facts, own = await dismissed(
+        call.db, call.knowledge, cases, call.caller, call.given.reason, call.policy, call.now_ms, call.on
+    )
+    if not facts:
+        raise Refused("error.dismiss-reports.nothing")
+    kept = shared + own
+    lines = [line("done.dismiss-reports", count=len(cases) - own)]
+    return Reply((*lines, line("done.dismiss-reports-kept", count=kept)) if kept else tuple(lines), facts)
+
+
+async def _reporter(call: Call) -> UserId:
+    word = call.given.word.rstrip(":,")
+    if is_user_id(word):
+        return UserId(word)
+    n = case_number(word)
+    if n is None:
+        raise Refused("error.dismiss-reports.who", given=word[:60])
+    found = await views.case_view(call.db, n)
+    if found is None or found[0].room != call.group.room:
+        raise Refused("error.case.none", n=n)
+    users = await views.reporters_of(call.db, n)
+    if len(users) != 1:
+        raise Refused("error.dismiss-reports.several" if users else "error.dismiss-reports.nothing", n=n)
+    return users[0]
+
+
+async def _cases(call: Call, user: UserId) -> tuple[list[int], int]:
+    """The cases that only this person reported, and how many others reported too."""
+    accounts = set(await views.accounts_of(call.db, user))
+    numbers = await views.open_reports_by(call.db, user, call.group.room)
+    alone = [n for n in numbers if accounts >= set(await views.reporters_of(call.db, n))]
+    return alone, len(numbers) - len(alone)
+
+
+COMMANDS = (Command("dismiss-reports", "manager", "word reason*", run, aliases=("dismissreports",), discreet=True),)

@@ -1,0 +1,15 @@
+"""several cases that rest on one member's reports are shown on one card"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0012"
+down_revision = "0011"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.batch_alter_table("cases") as cases:
+        cases.add_column(sa.Column("lead", sa.Integer, nullable=False, server_default="0"))
+    op.create_index("cases_by_lead", "cases", ["lead"], unique=False)
