@@ -1,7 +1,8 @@
 """What must be said and done because of a measure against a room: its part of `consequences.py`.
 
-Rules kept here: the room itself sees one short notice when a measure begins and one when it ends; its desk hears the
-same with what can be done; of what only makes place for another measure nobody is told twice.
+Rules kept here: the room itself sees one short notice when a measure begins and one when it ends; of what the operator
+or neglect brought, its desk hears the same with what can be done; of what only makes place for another measure nobody
+is told twice.
 """
 
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ def begun(fact: SanctionStarted) -> Iterator[Action]:
         yield Align(room=fact.room)
     every = Span(fact.every)
     yield Say(room=fact.room, lines=(line(f"measure.begun.{fact.kind}", every=every), *_why(fact)))
+    if not fact.n:  # whoever ordered it runs the room
+        return
     desk = line(f"measure.desk.{fact.kind}", room=RoomName(fact.room), n=fact.n, every=every)
     yield TellDesk(room=fact.room, n=fact.n, lines=(desk, *_why(fact), _next(fact)))
 
@@ -37,7 +40,8 @@ def over(fact: SanctionEnded) -> Iterator[Action]:
         yield Align(room=fact.room)
     if fact.why != "overtaken":
         yield Say(room=fact.room, lines=(line(f"measure.ended.{fact.kind}", why=_ending(fact)),))
-        yield TellDesk(room=fact.room, n=fact.n, lines=(_over(fact),))
+        if fact.n:
+            yield TellDesk(room=fact.room, n=fact.n, lines=(_over(fact),))
 
 
 def say_longer(fact: SanctionExtended) -> Iterator[Line]:

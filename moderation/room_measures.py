@@ -1,10 +1,12 @@
 """Measures against a room itself: rectify by a date, then posting is suspended, then it is closed; and slow mode, which
 people order only. docs/model.md.
 
-Rules this module keeps: every measure has a case of its own, so that it can be explained and appealed like any other;
-of one kind no two are in force in a room: what the operator orders takes the place of what holds, what a person orders
-in the room does not, except that they set slow mode to another pace; what rests on neglect ends by itself once no case
-waits with the operator any more, except that a closed room is opened again by the operator.
+Rules this module keeps: what neglect brings or the operator orders has a case about the owner, so that it can be
+explained and appealed; what the people who run the room order themselves is a measure alone: it says who ordered it,
+why and until when, and is about nobody; of one kind no two are in force in a room: what the operator orders takes the
+place of what holds, what a person orders in the room does not, except that they set slow mode to another pace; what
+rests on neglect ends by itself once no case waits with the operator any more, except that a closed room is opened
+again by the operator.
 Pure. Left to others: when to look (`deadlines.py`, `bot/schedule.py`), what it means for the room's levels
 (`posting.py`), who may give the order by rank (`responsibility.py`).
 """
@@ -208,8 +210,26 @@ class _By:
 
 def _begun(by: _By, kind: SanctionKind, room: RoomView, owner: UserId, until: int, every: int = 0) -> tuple[Fact, ...]:
     assert kind in OF_ROOMS
+    own = by.basis == "command"
+    started = SanctionStarted(
+        room=room.room,
+        on=by.on,
+        kind=kind,
+        until=until,
+        n=0 if own else by.n,
+        basis=by.basis,
+        rule=RULE_OF[by.basis],
+        every=every,
+        subject=NOBODY if own else owner,
+        by=by.by,
+        reason=by.reason,
+    )
+    return (started,) if own else (_case(by, room, owner), started)
+
+
+def _case(by: _By, room: RoomView, owner: UserId) -> CaseOpened:
     rule = RULE_OF[by.basis]
-    opened = CaseOpened(
+    return CaseOpened(
         room=room.room,
         on=by.on,
         n=by.n,
@@ -224,20 +244,6 @@ def _begun(by: _By, kind: SanctionKind, room: RoomView, owner: UserId, until: in
         by=by.by,
         reason=by.reason,
     )
-    started = SanctionStarted(
-        room=room.room,
-        on=by.on,
-        kind=kind,
-        until=until,
-        n=by.n,
-        basis=by.basis,
-        rule=rule,
-        every=every,
-        subject=owner,
-        by=by.by,
-        reason=by.reason,
-    )
-    return (opened, started)
 
 
 def _of_kind(kind: SanctionKind, in_force: Iterable[InForce]) -> tuple[InForce, ...]:

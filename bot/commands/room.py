@@ -10,7 +10,7 @@ from moderation.context import InForce
 from moderation.durations import parse_duration
 from moderation.errors import Refused
 from moderation.facts import OF_ROOMS, Fact, SanctionKind
-from moderation.notices import Line, Moment, RoomName, Span, line
+from moderation.notices import Line, Moment, Phrase, RoomName, Span, line
 from moderation.pace import LEAST_MS, MOST_MS
 from moderation.responsibility import Deed
 from storage import views
@@ -76,12 +76,16 @@ async def reopen(call: Call) -> Reply:
 
 def in_force(measures: list[InForce]) -> list[Line]:
     """What holds for a room, and until when, as `status` shows it."""
-    return [
-        line(f"status.measure.{each.kind}", until=Moment(each.until), n=each.n, every=Span(each.every))
-        if each.until
-        else line(f"status.measure-open.{each.kind}", n=each.n, every=Span(each.every))
-        for each in measures
-    ]
+    return [_shown(each) for each in measures]
+
+
+def _shown(each: InForce) -> Line:
+    every, until = Span(each.every), Moment(each.until)
+    if not each.n:  # the people who run the room ordered it themselves
+        return line(f"status.ordered.{each.kind}", every=every, until=until if each.until else Phrase("status.no-end"))
+    if each.until:
+        return line(f"status.measure.{each.kind}", until=until, n=each.n, every=every)
+    return line(f"status.measure-open.{each.kind}", n=each.n, every=every)
 
 
 async def _ordered(call: Call, kind: SanctionKind, until: int, every: int = 0) -> tuple[Fact, ...]:

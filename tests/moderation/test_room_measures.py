@@ -1,5 +1,6 @@
 """Measures against rooms: by neglect, by order, and how they end."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moderation import room_measures
+from moderation.actions import Say
+from moderation.consequences import consequences
 from moderation.context import InForce
 from moderation.duty import Duty
 from moderation.errors import Refused
@@ -30,13 +33,12 @@ NOBODY = UserId("")
 
 
 def held(kind: SanctionKind, basis: str = "neglect", record: int = 5, until: int = NOON) -> InForce:
-    return InForce(record, kind, ROOM, OLGA, until, basis, 2)
+    own = basis == "command"
+    return InForce(record, kind, ROOM, NOBODY if own else OLGA, until, basis, 0 if own else 2)
 
 
 def opened(rule: str, by: UserId = NOBODY, reason: str = "", n: int = 9, **other: Any) -> CaseOpened:
-    given: dict[str, Any] = {"asked": "managers" if rule == BY_ORDER else "operator", "grade": "serious", **other}
-    if rule == BY_ORDER:
-        given["grade"] = "moderate"
+    given: dict[str, Any] = {"asked": "operator", "grade": "serious", **other}
     return CaseOpened(
         room=ROOM,
         on=7,
@@ -55,14 +57,22 @@ def opened(rule: str, by: UserId = NOBODY, reason: str = "", n: int = 9, **other
 
 def started(kind: SanctionKind, until: int, basis: Any = "neglect", by: UserId = NOBODY, reason: str = "") -> Fact:
     rule = {"neglect": NEGLECT, "operator": ROOM_ORDER, "command": BY_ORDER}[basis]
+    n, subject = (0, NOBODY) if basis == "command" else (9, OLGA)
     return SanctionStarted(
-        room=ROOM, on=7, kind=kind, until=until, n=9, basis=basis, rule=rule, subject=OLGA, by=by, reason=reason
+        room=ROOM, on=7, kind=kind, until=until, n=n, basis=basis, rule=rule, subject=subject, by=by, reason=reason
     )
 
 
 def ended(measure: InForce, why: Any, by: UserId = NOBODY) -> Fact:
     return SanctionEnded(
-        room=ROOM, on=7, start=measure.record, kind=measure.kind, why=why, n=measure.n, subject=OLGA, by=by
+        room=ROOM,
+        on=7,
+        start=measure.record,
+        kind=measure.kind,
+        why=why,
+        n=measure.n,
+        subject=measure.subject,
+        by=by,
     )
 
 
@@ -180,23 +190,26 @@ def test_whether_an_operators_order_to_rectify_was_followed_the_operator_is_aske
 # Orders.
 
 
-@pytest.mark.parametrize(
-    ("kind", "by", "basis"),
-    [
-        ("rectify", OPERA, "operator"),
-        ("suspend", OPERA, "operator"),
-        ("close", OPERA, "operator"),
-        ("suspend", MARK, "command"),
-        ("suspend", OLGA, "command"),
-        ("close", OLGA, "command"),
-    ],
-)
-def test_an_order_is_a_case_and_a_measure_with_who_why_and_until_when(kind: Any, by: UserId, basis: Any) -> None:
-    rule = ROOM_ORDER if basis == "operator" else BY_ORDER
-    assert order(kind, by, until=NOON + HOUR) == (
-        opened(rule, by, "because"),
-        started(kind, NOON + HOUR, basis, by, "because"),
+@pytest.mark.parametrize("kind", ["rectify", "suspend", "close"])
+def test_an_operators_order_is_a_case_and_a_measure_with_who_why_and_until_when(kind: Any) -> None:
+    assert order(kind, OPERA, until=NOON + HOUR) == (
+        opened(ROOM_ORDER, OPERA, "because"),
+        started(kind, NOON + HOUR, "operator", OPERA, "because"),
     )
+
+
+@pytest.mark.parametrize(("kind", "by"), [("suspend", MARK), ("slow", MARK), ("suspend", OLGA), ("close", OLGA)])
+def test_what_the_people_who_run_a_room_order_is_a_measure_with_who_why_and_until_when_and_no_case(
+    kind: Any, by: UserId
+) -> None:
+    assert order(kind, by, until=NOON + HOUR) == (started(kind, NOON + HOUR, "command", by, "because"),)
+
+
+def test_what_the_people_who_run_a_room_order_is_said_once_in_the_room_and_to_nobody_else() -> None:
+    begun = order("slow", MARK, until=NOON + HOUR)
+    over = lift(MARK, replace(held("slow", "command"), record=3), kinds=("slow",), deed="slow")
+    for facts in (begun, over):
+        assert [type(each) for each in consequences(facts, lambda _: (ROOM,))] == [Say]
 
 
 @pytest.mark.parametrize(
@@ -283,7 +296,7 @@ class Room:
                     assert fact.n not in self.cases
                     self.cases.add(fact.n)
                 case SanctionStarted():
-                    assert fact.n in self.cases
+                    assert fact.n in self.cases or (fact.basis, fact.n, fact.subject) == ("command", 0, NOBODY)
                     assert fact.kind not in {each.kind for each in self.in_force.values()}
                     made = InForce(self.next, fact.kind, ROOM, fact.subject, fact.until, fact.basis, fact.n)
                     self.in_force[self.next] = made
