@@ -16,13 +16,9 @@ from typing import TypeVar
 
 import structlog
 
-from moderation.actions import Action, Enter, Tell
-from moderation.caps import declines
+from moderation.actions import Action, Enter
 from moderation.events import MembershipChanged, Received, StateChanged
 from moderation.ids import RoomId, UserId, server_of
-from moderation.notices import Line, Who, line
-from moderation.power import founders
-from moderation.verification import asks, founder_declined
 from storage import views
 from storage.database import Database
 from storage.gaps import Delivered, Told
@@ -33,6 +29,7 @@ from .encryption import Encryption
 from .gaps import Gaps
 from .homeserver import SYNC_FILTER, Homeserver
 from .homeserver_errors import Answered, Forbidden, NotFound, RateLimited, Unreachable
+from .invitations import Invitations
 from .joining import is_space, may_invite, space_declined
 from .pipeline import Pipeline
 from .receive import receive_state
@@ -79,6 +76,7 @@ class Listener:
         self._clock = clock
         self._gaps = gaps
         self._allow_invites = allow_invites
+        self._invitations = Invitations(database, pipeline, clock)
         self._caught_up = caught_up
         self._encryption = encryption
         self._lists_changed = lists_changed
@@ -270,18 +268,11 @@ class Listener:
             await self._decline(invite.room)
             await self._pipeline.commit(actions=(space_declined(inviter),))
             return
-        if not direct and (founder := await self._founded_too_many(invite)) is not None:
-            log.info("invite_declined", room=invite.room, by=inviter, why="founded")
+        if not direct and (refused := await self._invitations.refused(invite, inviter)) is not None:
+            why, actions = refused
+            log.info("invite_declined", room=invite.room, by=inviter, why=why)
             await self._decline(invite.room)
-            limit = self._pipeline.settings.policy.caps.founded
-            words = line("caps.founded", who=Who(founder), limit=limit)
-            await self._pipeline.commit(actions=(await self._say_why(invite.room, inviter, words),))
-            return
-        if not direct and (founder := await self._founded_unverified(invite, inviter)) is not None:
-            log.info("invite_declined", room=invite.room, by=inviter, why="unverified")
-            await self._decline(invite.room)
-            words = line("caps.unverified", who=Who(founder))
-            await self._pipeline.commit(actions=(await self._say_why(invite.room, inviter, words),))
+            await self._pipeline.commit(actions=actions)
             return
         enter: Action = Enter(room=invite.room, inviter=inviter, via=server_of(inviter), direct=direct)
         await self._pipeline.commit(actions=(enter,))
@@ -290,37 +281,6 @@ class Listener:
         """Whether a group of ours goes on in this room."""
         async with self._database.read() as db:
             return await views.upgraded_to(db, room) is not None
-
-    async def _founded_too_many(self, invite: Invite) -> UserId | None:
-        """Who has founded as many groups of ours as one may, and this room too, as far as the invitation says."""
-        policy = self._pipeline.settings.policy
-        created = next((event for event in invite.state if event.get("type") == "m.room.create"), None)
-        if not policy.caps.founded or created is None:
-            return None
-        async with self._database.read() as db:
-            for founder in sorted(founders(created)):
-                accounts = frozenset(await views.accounts_of(db, founder))
-                if declines(await views.founded_by(db, accounts, without=invite.room), founder, policy):
-                    return founder
-        return None
-
-    async def _founded_unverified(self, invite: Invite, inviter: UserId) -> UserId | None:
-        """Who founded this room, as far as the invitation says, and is not verified as that takes."""
-        policy, now = self._pipeline.settings.policy, self._clock()
-        if not asks(policy.verification, invite.room).found:
-            return None
-        created = next((event for event in invite.state if event.get("type") == "m.room.create"), None)
-        async with self._database.read() as db:
-            for founder in sorted(founders(created)) if created else (inviter,):
-                known = await views.person_view(db, founder, now_ms=now, recent_since=now)
-                if founder_declined(known, invite.room, policy, now):
-                    return founder
-        return None
-
-    async def _say_why(self, room: RoomId, inviter: UserId, words: Line) -> Tell:
-        async with self._database.read() as db:
-            known = await views.groups_of(db, inviter)
-        return Tell(room=known[0] if known else room, subject=inviter, lines=(words,))
 
     async def _known(self, user: UserId) -> bool:
         """Whether somebody is or was in a room that is served: they may ask about themselves in a direct room.

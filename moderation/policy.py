@@ -163,6 +163,7 @@ class RoomSettings(Settings):
     own_rules_class: Grade = "moderate"  # the gravest class that such a rule can have
     owners_set: tuple[Chosen, ...] = ("language", "verify", "digest")
     own_rules_terms: Annotated[int, Field(ge=1, le=10_000)] = 100  # words, patterns or domains in one of them
+    refused: tuple[str, ...] = ()  # rooms the bot does not come into again: globs over ids, aliases, group codes
 
 
 class CapSettings(Settings):

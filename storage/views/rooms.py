@@ -74,6 +74,14 @@ async def direct_room(db: AsyncConnection, user: UserId) -> RoomId | None:
     return RoomId(found) if found else None
 
 
+async def closed_groups(db: AsyncConnection, bot: UserId) -> tuple[RoomView, ...]:
+    """The groups that the operator or neglect has closed, whether the bot is still there or not."""
+    s = t.sanctions.c
+    closed = select(s.room).where(s.ended == 0, s.kind == "close", s.basis != "command").order_by(s.record)
+    found = [await room_view(db, RoomId(row.room), bot) for row in await db.execute(closed)]
+    return tuple(each for each in found if each is not None)
+
+
 async def all_rooms(db: AsyncConnection) -> dict[RoomId, GroupCode]:
     """Every room ever served, and its code."""
     rows = (await db.execute(select(t.rooms.c.room, t.rooms.c.code))).all()

@@ -1,0 +1,48 @@
+"""Decides whether the bot stays out of a room because of the people behind an invitation, or because of the room.
+
+Rules kept here: a person who is barred, or whose credit is in tier E, brings the bot into no room, by whichever of
+their accounts, and neither does the owner of a group that the operator or neglect closed; a group that the operator
+named may not come back under another room either. Operators are asked for nothing. Pure. Left to others: reading who
+they are (`bot/invitations.py`), who may invite at all (`[bot] allow_invites`).
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from .barred import is_entry
+from .context import PersonView, RoomView
+from .ledger import account
+from .policy import Policy
+
+Why = Literal["barred", "credit", "closed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """Why somebody brings the bot into no room. `until` 0: nobody knows; `group`: the code of a closed group."""
+
+    why: Why
+    person: PersonView
+    until: int = 0
+    group: str = ""
+
+
+def declined(person: PersonView, closed: Collection[RoomView], policy: Policy, now_ms: int) -> Declined | None:
+    """Return why this person brings the bot into no room, if so; `closed` are the groups that are closed now."""
+    if person.user in policy.operators:
+        return None
+    barred = [each for each in person.in_force if is_entry(each)]
+    if barred:
+        return Declined("barred", person, until=max(each.until for each in barred))
+    if account(person, "credit", None, policy).balance(now_ms) < policy.tiers.d:
+        return Declined("credit", person)
+    accounts = person.accounts | {person.user}
+    owned = next((group for group in closed if group.power.owners() & accounts), None)
+    return Declined("closed", person, group=owned.code) if owned is not None else None
+
+
+def is_refused(names: Collection[str], policy: Policy) -> bool:
+    """Whether a room goes by a name (id, alias, group code) that may not come back."""
+    return any(fnmatchcase(name, glob) for name in names for glob in policy.groups.refused)
