@@ -120,8 +120,11 @@ def _(fact: CaseMoved, _rooms_of: RoomsOf) -> Iterator[Action]:
     assert fact.room is not None
     if fact.step == "closed":  # half a year later nobody has to be told
         return
+    if fact.step == "parted":
+        yield PostCard(room=fact.room, n=CaseNumber(fact.n))
+        return
     yield EditCard(room=fact.room, n=CaseNumber(fact.n))
-    if fact.step in ("acknowledged", "stopped", "closed", "parted") or fact.state in ("decided", "affirmed"):
+    if fact.step in ("acknowledged", "stopped", "closed") or fact.state in ("decided", "affirmed"):
         return
     key = f"desk.moved.{fact.step}" if fact.step != "escalated" else f"desk.passed-on.{fact.asked}"
     words = line(key, n=fact.n, due=Moment(fact.due))

@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
+from moderation.actions import PostCard
 from moderation.complete import Around, complete, concerns
+from moderation.consequences import consequences
 from moderation.context import CaseView, InForce
 from moderation.duty import Duty
 from moderation.facts import (
@@ -85,6 +87,8 @@ def test_what_is_not_decided_with_the_case_on_whose_card_it_stands_goes_on_alone
         assigned(MARK, n=5, due=due),
         assigned(MINA, n=5, due=due),
     )
+    parted = CaseMoved(room=ROOM, on=7, n=5, step="parted", state="open", asked="managers", due=due)
+    assert consequences((parted,), lambda _: ()) == (PostCard(room=ROOM, n=CaseNumber(5)),)
 
 
 def test_a_case_about_a_manager_is_for_the_other() -> None:
