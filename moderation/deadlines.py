@@ -16,7 +16,7 @@ from .durations import DAY_MS
 from .duty import Duty, above, ask, can_act
 from .facts import Asked, CaseAssigned, CaseMoved, Fact, TaskOpened
 from .ids import UserId
-from .neglect import another_day, neglected
+from .neglect import another_day, neglected, spared
 from .own_rules import OVERDUE
 from .policy import Policy
 from .room_measures import answers_for
@@ -89,7 +89,8 @@ def _late(waiting: Waiting) -> tuple[UserId, ...]:
     duty = waiting.duty
     not_late = {waiting.case.subject, waiting.decided_by, *waiting.charged}  # who may not decide is not late
     there = can_act(duty)
-    return duty.each_once(u for u in waiting.assigned if u in there and not duty.is_any(u, not_late))
+    late = duty.each_once(u for u in waiting.assigned if u in there and not duty.is_any(u, not_late))
+    return tuple(u for u in late if not spared(waiting.people[u].subject, waiting.policy, waiting.now_ms))
 
 
 def _passed_on(waiting: Waiting, state: str, late: tuple[UserId, ...]) -> Iterator[Fact]:

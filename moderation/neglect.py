@@ -1,11 +1,16 @@
 """What neglecting a duty costs: a case of its own about whoever neglected it, with a charge against their standing.
 
 So that a manager can be told why, and appeal, like everybody else. docs/responsibility.md, "Standing".
-Rules kept here: one neglected case costs one person at most `overdue_at_most`; what it brings follows from the ledger
-(`tiers.py`). Left to others: when a duty was neglected (`deadlines.py`, `decide.py`), who hears the appeal (`duty.py`).
+Rules kept here: one neglected case costs one person at most `overdue_at_most`, and of all that pass within a day only
+`overdue_a_day` cost anything, so that nobody can use up somebody's standing with a heap of cases; what it brings
+follows from the ledger (`tiers.py`).
+Left to others: when a duty was neglected (`deadlines.py`, `decide.py`), who hears the appeal (`duty.py`).
 """
 
-from .context import CaseView, Context
+from collections.abc import Sequence
+
+from .context import CaseView, Context, PersonView
+from .credit import Entry
 from .durations import DAY_MS
 from .facts import CaseMoved, CaseOpened, Fact
 from .ids import UserId
@@ -68,13 +73,36 @@ def charged_again(context: Context, rule: str, cost: int, *, n: int, policy: Pol
     return (entry, *tier_facts(context, policy, entry))
 
 
+def spared(subject: PersonView, policy: Policy, now_ms: int) -> bool:
+    """Whether enough cases that passed their deadline within a day have cost this person something."""
+    return _enough(_overdue(subject)[0], policy, now_ms)
+
+
+def _enough(charges: Sequence[Entry], policy: Policy, now_ms: int) -> bool:
+    limit = policy.standing.overdue_a_day
+    return 0 < limit <= sum(now_ms - entry.at_ms < DAY_MS for entry in charges)
+
+
+def _overdue(subject: PersonView) -> tuple[list[Entry], list[Entry]]:
+    """What overdue cases cost a person: the first charge on account of each, and those of further days."""
+    undone = {entry.undoes for entry in subject.standing}
+    first: dict[int | None, Entry] = {}
+    daily = []
+    for entry in sorted(subject.standing, key=lambda entry: entry.id):
+        counts = entry.rule == OVERDUE and entry.entry != "compensation" and entry.id not in undone
+        if counts and first.setdefault(entry.case, entry) is not entry:
+            daily.append(entry)
+    return list(first.values()), daily
+
+
 def another_day(case: CaseView, context: Context, policy: Policy) -> tuple[Fact, ...]:
     """One day more of a case that is overdue. `case` is the one about the neglect, `context.subject` who neglects."""
     own = policy.standing
     undone = {entry.undoes for entry in context.subject.standing}
     spent = sum(e.cost for e in context.subject.standing if e.case == case.n and e.id not in undone)
-    cost = min(own.overdue_daily, own.overdue_at_most - spent)
-    more = cost > 0 and spent + cost < own.overdue_at_most
+    left = min(own.overdue_daily, own.overdue_at_most - spent)
+    cost = 0 if _enough(_overdue(context.subject)[1], policy, context.now_ms) else left
+    more = left > 0 and spent + cost < own.overdue_at_most
     moved = CaseMoved(
         room=case.room,
         n=case.n,

@@ -136,6 +136,7 @@ class StandingSettings(Settings):
     overdue: int = 5  # a case past its deadline while on duty,
     overdue_daily: int = 2  # then for every further day,
     overdue_at_most: int = 20  # and in all for one case
+    overdue_a_day: Annotated[int, Field(ge=0)] = 1  # for so many of a person's cases that pass within a day; 0: for all
     nobody_on_duty: int = 10  # the owner's, when a case comes and nobody is on duty
     clear_error: int = 5  # a decision that was reversed for clear error
     bad_faith: int = 25

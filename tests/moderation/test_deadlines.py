@@ -240,3 +240,46 @@ def test_where_the_operator_is_not_named_the_case_waits_at_the_command_line() ->
     assert [(task.task, task.n) for task in told.tasks.values()] == [("case", 1), ("room", 5)]
     assert [fact.asked for fact in of_kind(told, CaseAssigned) if isinstance(fact, CaseAssigned)].count("operator") == 0
     assert len(of_kind(told, TaskOpened)) == 2
+
+
+# Several cases at once.
+
+
+def heap(count: int, **settings: Any) -> World:
+    """So many cases that managers must decide come at one moment, about as many people."""
+    told = world(**settings)
+    people = [UserId(f"@p{n}:example.org") for n in range(count)]
+    told.joined |= set(people)
+    for user in people:
+        told.say(user, "spam")
+    return told
+
+
+def standing_charges(told: World, user: UserId) -> list[int]:
+    return [cost for who, cost, _ in charged(told) if who == user]
+
+
+@pytest.mark.parametrize(("a_day", "charges"), [(1, [5]), (2, [5, 5]), (0, [5] * 13)])
+def test_a_heap_of_cases_that_pass_on_one_day_costs_each_on_duty_once(a_day: int, charges: list[int]) -> None:
+    told = heap(13, standing={"overdue_a_day": a_day, "overdue_daily": 0})
+    told.wait(DEADLINE + HOUR)
+    assert [standing_charges(told, user) for user in (MARK, MINA)] == [charges, charges]
+
+
+def test_what_passes_the_next_day_costs_again() -> None:
+    told = heap(2, standing={"overdue_daily": 0})
+    told.wait(DAY)
+    told.say(BEN, "spam")
+    told.wait(DEADLINE)
+    assert standing_charges(told, MARK) == [5, 5]
+
+
+def test_of_several_neglected_cases_one_costs_more_each_day() -> None:
+    told = heap(1)
+    told.wait(HOUR)
+    told.say(BEN, "spam")
+    told.policy = policy(SPAM, NOISE, standing={"overdue_a_day": 2})  # both cost at first,
+    told.wait(DEADLINE)
+    told.policy = policy(SPAM, NOISE)  # then one of them each day
+    told.wait(2 * DAY)
+    assert standing_charges(told, MARK) == [5, 5, 2, 2]
