@@ -16,6 +16,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urlencode
@@ -74,6 +75,7 @@ class Wire:
         self._token = token
         self._timeout_s = timeout_s
         self._session: aiohttp.ClientSession | None = None
+        self.on_time: Callable[[int], None] = lambda _server_ms: None  # takes the homeserver's time from its answers
 
     def __repr__(self) -> str:
         return f"Wire({self.url!r})"
@@ -136,12 +138,22 @@ class Wire:
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=timeout_s, connect=min(_CONNECT_S, timeout_s)),
         ) as response:
+            if (server_ms := _date_ms(response.headers.get("Date", ""))) is not None:
+                self.on_time(server_ms)
             if 200 <= response.status < 300:
                 return await response.read() if at_most is None else await _read(ask, response, at_most)
             # An error's body is short; of anything longer the beginning is enough to say what it is.
             body = await _read_up_to(response, _ERROR_BYTES)
             hide = _hider((token, *ask.secrets))
             raise error_of(str(ask), response.status, response.headers, body, hide)
+
+
+def _date_ms(text: str) -> int | None:
+    """Return the time in a `Date` header (RFC 9110, 6.6.1); None if there is none."""
+    try:
+        return int(parsedate_to_datetime(text).timestamp() * 1000)
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 def segment(text: str) -> str:

@@ -44,6 +44,7 @@ from .operations_people import PeopleOperations
 from .operations_rooms import RoomOperations
 from .operations_roster import RosterOperations
 from .pipeline import Pipeline
+from .trusted_time import Doubts, unheard
 
 # What appeals rest on is kept until they are over.
 OF_DECISIONS = ("finding", "case", "decision", "sanction", "credit", "appeal")
@@ -83,7 +84,10 @@ class Operations:
         clock: Clock,
         store: IdentityStore,
         given: Given,
+        doubts: Doubts = unheard,
     ) -> None:
+        """`doubts`: why the clock may not be believed; in doubt nothing is removed because its time is over."""
+        self.doubts = doubts
         self._pipeline = pipeline
         self._database = database
         self._records = data_dir / "records"
@@ -199,8 +203,13 @@ class Operations:
         return await asyncio.to_thread(plan_purge, self._records, self._clock(), self._retention, await self._holds())
 
     async def purge(self, what: Literal["schedule", "command"], *, reader: str = "") -> PurgePlan:
-        """Remove what is due: whole days; of days in which something must stay, the parts that are over."""
+        """Remove what is due: whole days; of days in which something must stay, the parts that are over.
+
+        Raises `Refused` if this machine's clock may be wrong: by a wrong clock everything would be due.
+        """
         plan = await self.plan()
+        if (plan.days or plan.stop) and (doubt := self.doubts()):
+            raise Refused(f"error.clock.{doubt}")
         if plan.days:
             fact: Fact = RecordsPurged(below=plan.below, what=what, reader=reader)
             await self._pipeline.with_journal(partial(_purge, plan.below), fact, signed=True)

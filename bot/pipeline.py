@@ -305,6 +305,15 @@ class Pipeline:
 
         return await self.writer.whole(in_turn())
 
+    async def mend_future_day(self) -> str | None:
+        """Give an open day its place that was begun while the clock was ahead; see `Journal.mend_future`."""
+
+        async def in_turn() -> str | None:
+            async with self.writer.turn():
+                return await asyncio.to_thread(self._journal.mend_future, self._clock())
+
+        return await self.writer.whole(in_turn())
+
     async def checkpoint(self) -> None:
         """Sign the journal as it stands, if it is time."""
 

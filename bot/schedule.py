@@ -16,7 +16,10 @@ import orjson
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from moderation.actions import TellDesk
 from moderation.facts import ContentRead, Fact, RecordsExported
+from moderation.notices import line
+from storage import views
 from storage.database import Database
 
 from . import heartbeat
@@ -27,6 +30,7 @@ from .digest import Digester
 from .due import Due
 from .operations import Operations
 from .pipeline import Pipeline
+from .trusted_time import Doubt
 
 log = structlog.get_logger()
 LOOK_AGAIN_MS = 60_000
@@ -63,6 +67,8 @@ class Scheduler:
         self._balances = Balances(database, pipeline, pipeline.writer.journal, pipeline.settings.policy, clock)
         self._due = Due(pipeline.knowledge, pipeline.settings.policy, clock)
         self._done_on = -1  # the day, since 1970, on which what is done daily was done last
+        self._removed_on = -1  # the day on which what is over was last closed and removed
+        self._doubted: Doubt | None = None  # what was last told of the clock
         self._awake = asyncio.Event()
 
     def wake(self) -> None:
@@ -91,16 +97,36 @@ class Scheduler:
         return count
 
     async def _daily(self) -> None:
-        """After a start and once a day: close what is over, look at balances, purge what is due to go."""
+        """Look at balances, and close and remove what is over; this never while the clock may be wrong."""
         today = self._clock() // DAY_MS
         if today != self._done_on:
             self._done_on = today
-            await self._close_cases()
             await self._balances.look()
-            await self._operations.identity.drop_expired()
-            plan = await self._operations.purge("schedule")
-            if plan.days:
-                log.info("purged", days=len(plan.days), records=plan.records)
+        doubt = self._operations.doubts()
+        await self._tell_doubt(doubt)
+        if doubt is None and today != self._removed_on:
+            self._removed_on = today
+            await self._remove_what_is_over()
+
+    async def _remove_what_is_over(self) -> None:
+        if day := await self._pipeline.mend_future_day():
+            log.warning("day_mended", day=day)
+        await self._close_cases()
+        await self._operations.identity.drop_expired()
+        plan = await self._operations.purge("schedule")
+        if plan.days:
+            log.info("purged", days=len(plan.days), records=plan.records)
+
+    async def _tell_doubt(self, doubt: Doubt | None) -> None:
+        """Say once in the desks that the clock may be wrong, and that nothing is removed meanwhile."""
+        before, self._doubted = self._doubted, doubt
+        if doubt is None or doubt == before or doubt == "unheard":
+            return
+        log.warning("clock_doubted", why=doubt)
+        async with self._database.read() as db:
+            groups = await views.active_groups(db)
+        lines = (line(f"desk.clock.{doubt}"),)
+        await self._pipeline.commit(actions=[TellDesk(room=room, lines=lines, once="clock") for room in groups])
 
     async def _beat(self) -> bool:
         """Note that we are there. Returns whether we know what people did, so that their deadlines may pass."""

@@ -78,6 +78,7 @@ from .digest import Digester
 from .direct import DirectRooms
 from .encryption import Encryption, open_machine
 from .gaps import Gaps
+from .heartbeat import last_noted
 from .held import held
 from .homeserver_login import Session
 from .homeserver_sealed import SealedHomeserver
@@ -101,6 +102,7 @@ from .recorded import words_of
 from .schedule import Scheduler
 from .simple_acts import SimpleActs
 from .speech import Speech
+from .trusted_time import Doubts, TrustedTime, unheard
 from .turn import Settings
 from .verify.asking import Asking
 from .verify.making import asking_of, make_verifier
@@ -139,11 +141,14 @@ async def serve(
     stop: asyncio.Event,
     clock: Clock = wall_clock,
     manager: ServiceManager = NO_MANAGER,
+    trusted: TrustedTime | None = None,
 ) -> None:
     """Run the bot until `stop` is set. Raises what makes it useless to go on."""
     async with AsyncExitStack() as stack:
         stores = await _open_stores(config, stack, clock)
         homeserver = SealedHomeserver(session)
+        trusted = trusted or TrustedTime(clock)
+        homeserver.wire.on_time = trusted.hear
         stack.push_async_callback(homeserver.close)
         machine = await open_machine(config.data_dir, homeserver, clock, config.bot.readers)
         stack.push_async_callback(machine.close)
@@ -153,7 +158,9 @@ async def serve(
         await pipeline.commit(await _start_facts(config.policy, stores))
         keys_age = KeysAge(machine, stores.database, pipeline)
         homeserver.lost = not await keys_age.grow()
-        await _run(config, homeserver, stores, pipeline, clock, wake, stop, manager, keys_age)
+        async with stores.database.read() as db:
+            trusted.resume(await last_noted(db))
+        await _run(config, homeserver, stores, pipeline, clock, wake, stop, manager, keys_age, trusted.doubt)
         await keys_age.grow()
         await pipeline.commit((BotStopped(),))
 
@@ -296,10 +303,11 @@ async def _run(
     stop: asyncio.Event,
     manager: ServiceManager,
     keys_age: KeysAge,
+    doubts: Doubts,
 ) -> None:
     texts = Catalog.load().with_prefix(config.bot.prefix).with_zone(config.bot.timezone)
     speech = Speech(texts, config.policy, config.bot.language)
-    operations = make_operations(config, stores, pipeline, clock)
+    operations = make_operations(config, stores, pipeline, clock, doubts)
     people = People(homeserver, stores.database, pipeline, stores.identity, clock, config.bot.prefix)
     oidc = Oidc.of(config, clock)
     callback = CallbackServer.of(oidc, config, texts)
@@ -343,6 +351,7 @@ async def _run(
         heard_ms=lambda: listener.heard_ms,
         undecryptable=machine.waiting_count,
         keys_lost=lambda: homeserver.lost,
+        doubts=doubts,
     )
     page = WatchPage(looker, config.watch.listen) if config.watch.listen else None
     digester = Digester(stores.database, pipeline, config.policy, clock, at=config.bot.digest, zone=config.bot.timezone)
@@ -420,11 +429,13 @@ async def _until(stop: asyncio.Event, *works: Coroutine[Any, Any, None]) -> None
         await asyncio.gather(*tasks, asked, return_exceptions=True)
 
 
-def make_operations(config: Config, stores: Stores, pipeline: Pipeline, clock: Clock) -> Operations:
+def make_operations(
+    config: Config, stores: Stores, pipeline: Pipeline, clock: Clock, doubts: Doubts = unheard
+) -> Operations:
     """What may be done to the records, over these stores."""
     retention = config.records.retention
     identity = (stores.identity, stores.identity_key)
-    return Operations(pipeline, stores.database, config.data_dir, config.policy, retention, clock, *identity)
+    return Operations(pipeline, stores.database, config.data_dir, config.policy, retention, clock, *identity, doubts)
 
 
 def _handlers(

@@ -6,6 +6,7 @@ also after a power cut; what `Appender.sync` returned from is on the disk. A fil
 Left to others: what is written, in which order, and what a failure means.
 """
 
+import errno
 import fcntl
 import os
 import secrets
@@ -88,6 +89,14 @@ def cut(path: Path, length: int) -> None:
     with path.open("r+b") as file:
         file.truncate(length)
         os.fsync(file.fileno())
+
+
+def rename(path: Path, other: Path) -> None:
+    """Guarantee: on return the file durably has the other name, after a crash one of the two; nothing had it before."""
+    if other.exists():
+        raise FileExistsError(errno.EEXIST, "it is there already", str(other))
+    path.rename(other)
+    sync_directory(other.parent)
 
 
 def remove(path: Path) -> None:

@@ -30,10 +30,10 @@ from .checkpoint import Checkpoint
 from .days import Day, close_day, line_ends
 from .draft import NOBODY, Draft, Part, Record
 from .erase import erase_again, erase_parts, erasure_of
-from .line import Written, day_of, decode, encode
+from .line import Written, day_of, decode, encode, time_ms
 from .names import Names, new_salts
 from .note import Signer
-from .order import Times, note
+from .order import Times, note, start_of
 from .proof import Prover
 from .purge import check_purge, purge, purge_again
 from .reader import Log
@@ -185,6 +185,34 @@ class Journal:
         with self._or_refuse_from_now_on():
             self._close_day()
         return self._last_day
+
+    def mend_future(self, now_ms: int) -> str | None:
+        """Give an open day that lies ahead its place among the days, when it was begun while a clock was wrong.
+
+        To be called only with a time that can be trusted. Else everything would go into that day until it comes, and no
+        day be closed. The records that are dated after the new day are told by a note. Returns the day's new name.
+        """
+        self._must_be_usable()
+        closed = [day.name for day in self._log.days() if day.closed]
+        name = max(day_of(now_ms), _day_after(closed[-1] if closed else ""))
+        if self._appender is None or self._last_day <= max(name, _day_after(day_of(now_ms))):
+            return None
+        end = time_ms(start_of(_day_after(name)))
+        ahead = [record.index for record in self._log.read(self._first) if record.at_ms >= end]
+        if ahead:
+            self.append([note(ahead[0], now_ms, ahead[-1] - ahead[0] + 1)])
+        self.checkpoint(now_ms)
+        with self._or_refuse_from_now_on():
+            self._move_open_day(name)
+        return name
+
+    def _move_open_day(self, name: str) -> None:
+        assert self._appender
+        path = self._appender.path.with_name(f"{name}.jsonl")
+        self._appender.close()
+        disk.rename(self._appender.path, path)
+        self._appender = disk.Appender(path)
+        self._last_day = name
 
     def read(self, start: int = 0, stop: int | None = None) -> Iterator[Record]:
         """Records from `start` up to, not including, `stop`. Raises `Broken` at a damaged line."""

@@ -4,12 +4,14 @@ Records are numbered as they are written and dated as they are received, so smal
 of more than `TOLERANCE_MS`, from the record before it in the same day's file or from the beginning of that day, means
 that a clock was set back or that something was held up for long. The journal then adds a `coverage` record at once:
 `what` is "clock", `on` the record that is older than it should be. Without that, `verify` takes the record for one
-that was dated back.
+that was dated back. When the clock was ahead and a day was begun that had not come, the day gets its place
+(`Journal.mend_future`), and such a note names the records that are dated after it.
 
 What this cannot show: a time that was wrong from the start, and goes on evenly.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
 
 from moderation.events import Json
 
@@ -45,16 +47,18 @@ class Times:
             self._last_ms = draft.at_ms
 
 
-def note(index: int, at_ms: int) -> Draft:
-    """The record that says that record `index` is older than the one before it."""
-    return Draft("coverage", at_ms, fields={"what": "clock", "count": 1, "on": index})
+def note(index: int, at_ms: int, count: int = 1) -> Draft:
+    """Return the record that says that the times of `count` records from `index` on do not fit their place."""
+    return Draft("coverage", at_ms, fields={"what": "clock", "count": count, "on": index})
 
 
-def noted(skeleton: Mapping[str, Json]) -> int | None:
-    """The record that such a note is about; None for other records."""
-    about = skeleton.get("on")
+def noted(skeleton: Mapping[str, Json]) -> range:
+    """Return the records that such a note is about, all before it; none for other records."""
+    about, count = skeleton.get("on"), skeleton.get("count")
     is_note = skeleton["k"] == "coverage" and skeleton.get("what") == "clock"
-    return about if is_note and type(about) is int else None
+    if not is_note or type(about) is not int or type(count) is not int:
+        return range(0)
+    return range(about, min(about + count, cast(int, skeleton["i"])))
 
 
 def start_of(day: str) -> str:

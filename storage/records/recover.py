@@ -160,8 +160,8 @@ class _Reading:
         index, at = cast(int, skeleton["i"]), cast(str, skeleton["t"])
         if is_late(at, self.last):
             self.state.unexplained.append(index)
-        if (about := noted(skeleton)) is not None and about in self.state.unexplained:
-            self.state.unexplained.remove(about)
+        about = noted(skeleton)
+        self.state.unexplained = [each for each in self.state.unexplained if each not in about]
         if is_time(at):
             self.last = at
             self.state.last_ms = time_ms(at)

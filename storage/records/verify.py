@@ -31,6 +31,7 @@ from .holds import InForce
 from .merkle import TILE_WIDTH, Tree, split_hashes
 from .order import is_late, start_of
 from .purge import read_min_index
+from .ranges import Ranges
 from .reader import Log
 from .report import Findings, Progress, Report
 from .tiles import NoTile, Tiles
@@ -93,6 +94,7 @@ class _Check:
         self._previous = ""  # time of the record before
         self._restores: list[tuple[int, int, int]] = []  # index, records in the backup, when it was made
         self._strays: list[tuple[str, int, int]] = []  # what `against` is found to be: code, its size, what agrees
+        self._ahead = Ranges()  # records dated after their day, without a note so far
         self._late: set[int] = set()  # records much older than the one before, without a note so far
 
     def run(self, against: str | None) -> None:
@@ -183,7 +185,10 @@ class _Check:
                 self._late.add(index)
             self._previous = checked.last
         self._late.update(checked.late)
-        self._late.difference_update(checked.noted)
+        self._ahead |= checked.ahead
+        for about in checked.noted:
+            self._late = {index for index in self._late if index not in about}
+            self._ahead -= Ranges([(about.start, about.stop)])
 
     def _take_told(self, skeleton: dict[str, Json], parts: list[Json]) -> None:
         """Records that say something about the log itself."""
@@ -277,6 +282,8 @@ class _Check:
                 self.findings.add("missing", signed.file, signed=signed.checkpoint.size, found=self.tree.size)
         if not days and not newest:
             self.findings.add("empty", "day")
+        for index in self._ahead:
+            self.findings.add("time", *self._where(index), index)
         for index in sorted(self._late):
             self.findings.add("backdated", *self._where(index), index)
         self.purges.finish(self.first, self.signatures.closing, self._where)

@@ -51,7 +51,8 @@ class Checked:
     marks: Marks = field(default_factory=dict)
     told: list[tuple[dict[str, Json], list[Json]]] = field(default_factory=list)  # skeleton and parts
     late: list[int] = field(default_factory=list)  # records much older than the one before
-    noted: list[int] = field(default_factory=list)  # records said to be so
+    ahead: Builder = field(default_factory=Builder)  # records dated after their day
+    noted: list[range] = field(default_factory=list)  # records whose times are said not to fit
     first: tuple[int, str] | None = None  # the first record that has a time, and that time
     last: str = ""  # time of the last record; empty if none has a time
     is_ended: bool = False  # the lines after that cannot be told
@@ -122,10 +123,12 @@ class _Reading:
         return len(self.checked.holes) <= MAX_PROBLEMS or self._end()
 
     def _take_odd_time(self, at: str) -> None:
-        """A record may be older than its day, when a clock was set back, never younger."""
-        if at[:10] > self._day or not is_time(at):
+        """Take a time that does not go on evenly: it may have to be explained by a note."""
+        if not is_time(at):
             self.checked.faults.append(Fault(self._at, "time", {}))
             return
+        if at[:10] > self._day:
+            self.checked.ahead.add(self._first + self._at)
         if self._last == _LATEST:
             self.checked.first = (self._first + self._at, at)
         elif is_late(at, self._last):
@@ -135,7 +138,7 @@ class _Reading:
     def _take_told(self, skeleton: dict[str, Json], parts: list[Json]) -> None:
         if self._first + self._at == 0:  # should be genesis
             self.checked.told.append((skeleton, parts))
-        elif (about := noted(skeleton)) is not None:
+        elif about := noted(skeleton):
             self.checked.noted.append(about)
         elif skeleton["k"] != "coverage":
             self.checked.told.append((skeleton, parts))

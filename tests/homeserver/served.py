@@ -16,12 +16,13 @@ from typing import Any, TypeVar
 from structlog.testing import capture_logs
 
 from bot.catch_up import Rooms
-from bot.clock import wall_clock
+from bot.clock import Clock, wall_clock
 from bot.config import Config, parse_config
 from bot.demo.client import Client, Seen
 from bot.demo.synapse import Account
 from bot.homeserver import Session
 from bot.messages.catalog import Catalog
+from bot.trusted_time import TrustedTime
 from bot.wiring import serve
 from moderation.actions import NICETY
 from moderation.facts import Fact
@@ -103,6 +104,19 @@ def like(key: str, language: str = "en", **fields: str) -> re.Pattern[str]:
     return re.compile(pattern, re.DOTALL)
 
 
+class _Together(TrustedTime):
+    """Time as it is when it really passes: all clocks go with the bot's."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock, steady=clock)
+
+    def resume(self, last_ms: int | None) -> None:
+        pass
+
+    def hear(self, server_ms: int) -> None:
+        super().hear(max(server_ms, self._clock()))
+
+
 class ServedBot:
     """One bot account with its data directory, started and stopped as a test likes."""
 
@@ -113,6 +127,7 @@ class ServedBot:
         self.data_dir = self.config.data_dir
         self.data_dir.mkdir(parents=True)
         self.ahead_ms = 0
+        self.is_believed = True  # whether the homeserver's clock and the machine's go with ours when it is set forward
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -122,7 +137,8 @@ class ServedBot:
         """Start it; it is ready when it acts."""
         assert self._task is None, "it runs already"
         self._stop = asyncio.Event()
-        self._task = asyncio.create_task(serve(self.config, self.session, self._stop, self.clock))
+        trusted = _Together(self.clock) if self.is_believed else TrustedTime(self.clock)
+        self._task = asyncio.create_task(serve(self.config, self.session, self._stop, self.clock, trusted=trusted))
 
     def clock(self) -> int:
         """What the bot takes for the time: this machine's, set forward by `ahead_ms`."""

@@ -1,7 +1,10 @@
 """Every kind of record is written by something that really happens; and what is over goes when its time is over."""
 
+import pytest
+
 from bot.demo.client import Client
 from moderation.durations import DAY_MS
+from moderation.errors import Refused
 from moderation.facts import RecordsPurged
 from moderation.ids import PersonId
 from storage.identity_store import IdentityStore, Kek, NewClaim
@@ -95,6 +98,29 @@ async def test_every_kind_of_record_is_written_by_something_that_happens(theatre
     bot.start()
     wanted = KINDS.keys() - ELSEWHERE
     await bot.until(lambda: before | kinds_of(bot) >= wanted, "every kind")
+
+
+async def test_a_clock_that_is_far_ahead_for_a_moment_destroys_nothing(theatre: Theatre) -> None:
+    scene = await theatre.scene(RULES, members=1)
+    bot, room, (ann,) = scene.bot, scene.room, scene.members
+    await bot.stop()
+    bot.is_believed = False
+    bot.start()
+    await bot.has(await ann.send_text(room, "words of today"))
+    bot.ahead_ms = 200 * DAY_MS
+    await bot.has(await ann.send_text(room, "said in a day that has not come, with a volcano"))
+    await scene.wait_desk(
+        scene.owner, lambda seen: bool(like("desk.clock.homeserver").search(seen.body)), "the word on the clock"
+    )
+    with pytest.raises(Refused, match=r"error\.clock\.homeserver"):
+        await operate(bot, "purge")
+    (ahead,) = (bot.data_dir / "records/day").glob("*.jsonl")
+    bot.ahead_ms = 0
+    await bot.has(await ann.send_text(room, "today again, with a volcano"))
+    await bot.until(lambda: not ahead.exists(), "the day to get its place")
+    assert bot.facts(RecordsPurged) == []
+    assert "words of today" in [part.get("body") for record in bot.records() for part in record.parts]
+    assert verify(bot.data_dir / "records").problems == ()
 
 
 async def test_what_is_older_than_its_time_goes_by_itself_and_the_rest_still_verifies(theatre: Theatre) -> None:

@@ -26,6 +26,7 @@ WELL = Vitals(
     checkpoint_age_s=59.9,
     disk_free=10**12,
     keys_lost=False,
+    clock_doubt="",
 )
 OPERATING = (Path(__file__).parents[3] / "docs" / "operating.md").read_text("utf-8")
 
@@ -43,6 +44,8 @@ OPERATING = (Path(__file__).parents[3] / "docs" / "operating.md").read_text("utf
         ({"checkpoint_age_s": 86_400, "unsigned": 0}, ()),  # a quiet log needs no signature
         ({"checkpoint_age_s": 601}, ("not_signed",)),
         ({"keys_lost": True}, ("keys_lost",)),
+        ({"clock_doubt": "homeserver"}, ("clock",)),
+        ({"clock_doubt": "unheard", "sync_age_s": -1}, ("starting",)),
         ({"disk_free": FULL - 1}, ("disk_full",)),
         ({"sync_age_s": 121, "keys_lost": True, "disk_free": 0}, ("homeserver_silent", "keys_lost", "disk_full")),
     ],

@@ -38,6 +38,7 @@ class Watched:
             heard_ms=lambda: self.heard_ms,
             undecryptable=self._undecryptable,
             keys_lost=lambda: False,
+            doubts=lambda: None,
         )
         self.page = WatchPage(self.looker, f"127.0.0.1:{self.port}")
 

@@ -314,3 +314,49 @@ def use(journal: Journal, tools: Any) -> None:
     [index] = journal.append([tools.message("after", LATER)])
     assert journal.proof(index)
     journal.close(LATER)
+
+
+# A day that has not come
+
+
+class TestADayAhead:
+    """The clock was far ahead for a moment, and a day was begun that had not come."""
+
+    AHEAD = NOON + 200 * DAY_MS
+
+    def begun(self, place: Any, tools: Any) -> None:
+        with place.open() as journal:
+            journal.append([tools.message()] * 3)
+            journal.append([tools.message("ahead", self.AHEAD)] * 4)
+            journal.append([tools.message("right again", NOON + 1)])
+            journal.close(NOON + 1)
+
+    def test_gets_its_place_and_the_log_goes_on(self, place: Any, tools: Any) -> None:
+        self.begun(place, tools)
+        with place.open(NOON + 2) as journal:
+            assert journal.mend_future(NOON + 2) == "2026-11-25"
+            journal.append([tools.message("on", NOON + 3)])
+            journal.append([tools.message("later", NOON + 2 * DAY_MS)])
+            assert journal.mend_future(NOON + 2 * DAY_MS) is None
+            journal.close(NOON + 2 * DAY_MS)
+        names = sorted(path.name for path in (place.folder / "day").iterdir())
+        assert names == ["2026-11-24.jsonl.zst", "2026-11-25.jsonl.zst", "2026-11-26.jsonl"]
+        assert verify(place.folder).problems == ()
+        place.open(NOON + 2 * DAY_MS).close(NOON + 2 * DAY_MS)
+        assert verify(place.folder).problems == ()
+
+    def test_is_no_way_to_hide_a_time(self, place: Any, tools: Any) -> None:
+        """The note is what makes the place right: a file renamed by hand is told."""
+        self.begun(place, tools)
+        (ahead,) = (place.folder / "day").glob("2027-*.jsonl")
+        ahead.rename(place.folder / "day/2026-11-25.jsonl")
+        report = verify(place.folder)
+        assert {problem.code for problem in report.problems} == {"time"}
+        assert [problem.index for problem in report.problems] == [4, 5, 6, 7]
+
+    @pytest.mark.parametrize("now", [NOON, NOON + DAY_MS])
+    def test_a_day_of_today_or_tomorrow_stays(self, place: Any, tools: Any, now: int) -> None:
+        with place.open() as journal:
+            journal.append([tools.message("a", NOON), tools.message("b", NOON + DAY_MS)])
+            assert journal.mend_future(now) is None
+            journal.close(now)
