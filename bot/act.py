@@ -152,6 +152,8 @@ class Actor:
         finally:
             self._running = False
             await self._land()
+            if self.failure.done():
+                self.failure.exception()  # whoever ended us has said it
 
     async def _start_some(self, now: int) -> int | None:
         """Begin what may be begun now. Returns the next time at which the time of something comes."""

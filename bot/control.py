@@ -18,6 +18,7 @@ from typing import Any
 
 import orjson
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from moderation.errors import AnswerableError, Refused
 
@@ -75,6 +76,9 @@ class Control:
         except Refused as refused:
             return {"refused": refused.key, "fields": {name: str(value) for name, value in refused.fields.items()}}
         except AnswerableError as error:
+            return {"failed": str(error)}
+        except (OSError, SQLAlchemyError) as error:  # the disk; the bot ends when it writes next
+            log.error("control_disk_failed", why=str(error))
             return {"failed": str(error)}
 
 

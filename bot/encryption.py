@@ -40,6 +40,7 @@ log = structlog.get_logger()
 FOLDER = "crypto"  # in the data directory, one folder a device
 FIRST_RETRY_S, LAST_RETRY_S = 0.5, 60.0
 TEND_S = 3_600.0  # at least so often
+LOOK_AGAIN_S = 1.0  # after keys were found wanting, before that is told
 WAIT_FOR_KEYS_MS = 30 * 86_400_000  # an event whose key did not come in this time is not kept for it any longer
 _GONE = ("leave", "ban")
 _FOREIGN = "foreign"  # in the place of a version: there is a backup that is not ours, or none
@@ -73,6 +74,10 @@ async def open_machine(
     return machine
 
 
+class _LookAgain(Exception):
+    """Our keys are not in order, and were not looked at twice."""
+
+
 class Encryption:
     """One machine, at work."""
 
@@ -91,6 +96,7 @@ class Encryption:
         self._stood = stood
         self._ready = False  # our keys were looked at, and nothing is known to have changed since
         self._was_ready = False  # they were in order when they were last looked at
+        self._doubted = False  # they were not in order; what was changed a moment ago may show only at the next look
         self._backup = ""  # the version of the backup, if it is ours; unknown: ""
         self.looked = asyncio.Event()  # the keys were looked at for the first time, whatever came of it
         self._work = asyncio.Event()
@@ -209,6 +215,8 @@ class Encryption:
                 wait, pause = pause, min(pause * 2, LAST_RETRY_S)
             except StoreLost:
                 await self._is_lost()
+            except _LookAgain:
+                wait = LOOK_AGAIN_S
             else:
                 wait, pause = 0.0, FIRST_RETRY_S
             finally:
@@ -241,10 +249,14 @@ class Encryption:
         except BaseException:
             self._ready = False
             raise
+        if standing.state not in (State.READY, State.LOST) and not self._doubted:
+            self._ready, self._doubted = False, True
+            raise _LookAgain
         await self._stood(standing)
         if standing.state is State.LOST:
             raise StoreLost(f"the homeserver knows other keys for the device {self.machine.device}")
-        if standing.state is not State.READY:
+        self._doubted = standing.state is not State.READY
+        if self._doubted:
             log.error("keys_not_ready", state=standing.state.value, do="answerable keys")
 
     async def _signed(self) -> Standing:
@@ -257,12 +269,14 @@ class Encryption:
             self._was_ready = standing.state is State.READY
             return standing
         except NeedsPassword:
-            log.error("keys_need_password", do="answerable keys set-up")
+            if self._doubted:
+                log.error("keys_need_password", do="answerable keys set-up")
             return await signing.examine()
         except LoggedOut:
             raise
         except (Answered, CryptoError) as error:  # refused for good: what needs no signature goes on
-            log.error("keys_not_signed", why=str(error), do="answerable keys")
+            if self._doubted:
+                log.error("keys_not_signed", why=str(error), do="answerable keys")
             return await signing.examine()
 
     async def _is_lost(self) -> None:

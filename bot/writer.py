@@ -49,13 +49,15 @@ class Writer:
         """Do `work` when it is our turn, to its end, even if whoever waits for it is cancelled meanwhile."""
 
         async def in_turn() -> T:
-            async with self._lock:
-                self._must_be_level()
-                try:
+            try:
+                async with self._lock:
+                    self._must_be_level()
                     return await work
-                except (OSError, SQLAlchemyError) as error:
-                    self._refused = error
-                    raise
+            except (OSError, SQLAlchemyError) as error:
+                self._refused = error
+                raise
+            finally:
+                work.close()  # if it was refused its turn, it has not begun
 
         task = asyncio.create_task(in_turn())
         try:

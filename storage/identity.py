@@ -19,6 +19,7 @@ from pathlib import Path
 
 from moderation.ids import PersonId
 
+from . import sqlite_refused
 from .records import disk
 
 FILE = "identity.sqlite3"
@@ -119,7 +120,7 @@ def connect(data_dir: Path, *schema: str) -> sqlite3.Connection:
         disk.create_once(path, b"", disk.SECRET_MODE)  # SQLite takes an empty file for an empty database
         disk.sync_directory(data_dir)
     # asyncio.to_thread uses whichever thread is free: one at a time, but not always the same one.
-    database = sqlite3.connect(path, check_same_thread=False, timeout=10)
+    database = sqlite_refused.connect(path, check_same_thread=False, timeout=10)
     database.execute("PRAGMA synchronous = FULL")
     database.execute("PRAGMA secure_delete = ON")
     for statement in schema:

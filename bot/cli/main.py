@@ -129,6 +129,12 @@ def run(arguments: Sequence[str] | None = None) -> None:
         if expected is None or unexpected is not None:
             raise
         sys.exit(max(report(error) for error in _leaves(expected)))
+    except Exception as error:
+        from .disk_fails import disk_failure
+
+        if (failure := disk_failure(error)) is None:
+            raise
+        sys.exit(report(failure))
 
 
 def _leaves(group: ExceptionGroup[AnswerableError]) -> Iterator[AnswerableError]:

@@ -70,11 +70,12 @@ def console(*, stderr: bool = False) -> "Console":
 
 def report(error: AnswerableError) -> int:
     """Tell the person at the terminal what went wrong; the exit code that says the same."""
-    sys.stderr.write(_words(error) + "\n")
+    sys.stderr.write(words_of(error) + "\n")
     return MISUSED if isinstance(error, Invalid) else FAILED
 
 
-def _words(error: AnswerableError) -> str:
+def words_of(error: AnswerableError) -> str:
+    """Return what an error says to a person."""
     if isinstance(error, Refused):
         return text(error.key, **error.fields)
     if type(error).__module__ == "bot.homeserver_errors":

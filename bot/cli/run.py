@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from moderation.errors import AnswerableError, Invalid, Refused
+from moderation.errors import AnswerableError, Refused
 
+from .disk_fails import told_if_disk_fails
 from .options import DEFAULT_CONFIG, ConfigFile, new_app
-from .output import FAILED, text
+from .output import FAILED, text, words_of
 
 if TYPE_CHECKING:
     from ..config import Config
@@ -75,25 +76,6 @@ def _close_to_others(data_dir: Path) -> None:
         raise Refused("cli.run.open", file=error.filename) from None
     for path in opened:
         structlog.get_logger().warning("was_open_to_others", file=str(path))
-
-
-@contextlib.contextmanager
-def told_if_disk_fails(data_dir: Path) -> Iterator[None]:
-    """A disk that fails, or a database that another process holds, becomes `Refused`, which says what to do."""
-    import sqlite3
-
-    from sqlalchemy.exc import DBAPIError
-
-    try:
-        yield
-    except DBAPIError as error:
-        raise Refused("cli.run.database", data_dir=data_dir, why=error.orig or error) from error
-    except Invalid as error:
-        if not isinstance(error.__cause__, sqlite3.OperationalError):
-            raise
-        raise Refused("cli.run.database", data_dir=data_dir, why=error.__cause__) from error
-    except OSError as error:
-        raise Refused("cli.run.disk", data_dir=data_dir, why=error.strerror or error) from error
 
 
 def make_data_dir(data_dir: Path) -> None:
@@ -148,7 +130,7 @@ async def _logged(config: "Config") -> None:
         with told_if_disk_fails(config.data_dir):
             await _run(config)
     except AnswerableError as error:
-        structlog.get_logger().error("ended", why=str(error))
+        structlog.get_logger().error("ended", why=words_of(error))
         raise
     except Exception:
         structlog.get_logger().exception("ended_unexpectedly")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from moderation.errors import Broken
+from storage import sqlite_refused
 from storage.records import disk
 
 from .store_key import StoreKey
@@ -185,7 +186,7 @@ def _open(folder: Path, key: StoreKey, user: str, device: str) -> Db:
         disk.make_folder(folder)
         disk.create_once(path, b"", disk.SECRET_MODE)  # SQLite takes an empty file for an empty database
         disk.sync_directory(folder)
-    db = sqlite3.connect(path, isolation_level=None, timeout=10)
+    db = sqlite_refused.connect(path, isolation_level=None, timeout=10)
     try:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")  # a ratchet that went back could be used twice

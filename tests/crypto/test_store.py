@@ -34,6 +34,16 @@ async def test_of_another_device_is_refused(tmp_path: Path, user: str, device: s
         await opened(tmp_path, KEY, user, device)
 
 
+async def test_a_full_disk_is_a_failure_of_the_disk(tmp_path: Path) -> None:
+    store = await opened(tmp_path)
+    pages = await store.run(lambda db: db.execute("PRAGMA page_count").fetchone()[0])
+    await store.run(lambda db: db.execute(f"PRAGMA max_page_count = {pages}"))
+    with pytest.raises(OSError, match="full"):
+        await store.run(lambda db: set_meta(db, "much", bytes(100_000)))
+    assert await store.run(lambda db: meta(db, "much")) is None
+    await store.close()
+
+
 async def test_under_another_key_is_refused(tmp_path: Path) -> None:
     await (await opened(tmp_path)).close()
     with pytest.raises(WrongKey):

@@ -26,8 +26,8 @@ class Steps:
         self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._kill_at = kill_at
         self.torn = torn
-        self._fail = fail
-        self._fail_from = fail_from
+        self.fail = fail
+        self.fail_from = fail_from
         self._write = os.write
         self.count = 0
 
@@ -38,7 +38,7 @@ class Steps:
         if self.count == self._kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
         kind = name.split()[0]
-        if self._fail and kind == self._fail and self.count >= self._fail_from:
+        if self.fail and kind == self.fail and self.count >= self.fail_from:
             code = errno.EIO if kind == "flush" else errno.ENOSPC
             raise OSError(code, os.strerror(code))
 
@@ -88,6 +88,8 @@ def beset(steps: Steps) -> None:
     def _transaction(self: Any, work: Callable[[Any], Any]) -> Any:
         """Keys are committed by SQLite itself; what only reads is no step."""
         wrote = False
+        if steps.fail == "keys" and steps.count >= steps.fail_from:
+            self._db.execute("PRAGMA query_only = ON")  # SQLite refuses by itself, as where the disk is read-only
 
         def to_its_end(db: Any) -> Any:
             nonlocal wrote

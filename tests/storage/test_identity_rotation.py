@@ -220,7 +220,7 @@ class TestCutOff:
 
             if stop_at < 0:
                 other.execute("BEGIN IMMEDIATE")
-            with pytest.raises(sqlite3.OperationalError, match="locked"):
+            with pytest.raises(OSError, match="locked"):
                 store.rotate(NEW, block)
             other.execute("ROLLBACK")
             assert store.state().lock == "open"

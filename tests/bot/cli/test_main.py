@@ -1,10 +1,12 @@
 """The command as a whole: help, errors, exit codes."""
 
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from bot.cli.main import COMMANDS, run
 from bot.messages.catalog import LANGUAGES, Catalog
@@ -58,6 +60,35 @@ def test_a_configuration_with_problems_ends_with_2_and_no_traceback(answerable: 
 
 def test_the_version_is_told(answerable: Answerable) -> None:
     assert answerable("--version").out.startswith("answerable ")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device", "/data/x"),
+        sqlite3.OperationalError("database or disk is full"),
+        DBAPIError("INSERT", None, sqlite3.OperationalError("database or disk is full")),
+    ],
+)
+def test_a_full_disk_is_one_line_whichever_command_met_it(
+    error: Exception, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("bot.cli.main.app", fail)
+    with pytest.raises(SystemExit) as ended:
+        run([])
+    assert (ended.value.code, capsys.readouterr().err.count("\n")) == (1, 1)
+
+
+def test_a_defect_is_not_taken_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: object) -> None:
+        raise sqlite3.IntegrityError("UNIQUE constraint failed")
+
+    monkeypatch.setattr("bot.cli.main.app", fail)
+    with pytest.raises(sqlite3.IntegrityError):
+        run([])
 
 
 def test_errors_that_come_together_are_each_told(capsys: pytest.CaptureFixture[str]) -> None:

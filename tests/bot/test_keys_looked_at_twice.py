@@ -1,0 +1,61 @@
+"""Keys that are in place a moment later are no error; those that are not are told."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any, cast
+
+import pytest
+from structlog.testing import capture_logs
+
+from bot import encryption
+from bot.crypto.cross_signing import CrossSigning, Standing, State
+from bot.encryption import Encryption
+
+
+class Machine:
+    """A machine that has nothing to do."""
+
+    user = "@answerable:example.org"
+    device = "D"
+
+    async def given_up(self, _before: int) -> list[Any]:
+        return []
+
+
+async def looks(states: list[State], monkeypatch: pytest.MonkeyPatch) -> tuple[list[tuple[str, str]], list[State]]:
+    """What is logged, and how the keys are told to stand, when each look finds the next of these states."""
+    left: Iterator[State] = iter(states)
+    told: list[State] = []
+    all_seen = asyncio.Event()
+
+    async def make_ready(_self: CrossSigning) -> Standing:
+        return Standing(next(left))
+
+    async def stood(standing: Standing) -> None:
+        told.append(standing.state)
+        all_seen.set()
+
+    async def nothing(_self: Encryption) -> None:
+        """Tend to nothing."""
+
+    monkeypatch.setattr(encryption, "LOOK_AGAIN_S", 0.001)
+    monkeypatch.setattr(CrossSigning, "make_ready", make_ready)
+    monkeypatch.setattr(Encryption, "_tend", nothing)
+    keys = Encryption(cast(Any, Machine()), cast(Any, None), lambda: 0, stood=stood)
+    with capture_logs() as logged:
+        running = asyncio.create_task(keys.run())
+        async with asyncio.timeout(20):
+            await all_seen.wait()
+            await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    return [(line["event"], line["log_level"]) for line in logged], told
+
+
+async def test_keys_that_are_in_place_a_moment_later_are_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await looks([State.UNSIGNED, State.READY], monkeypatch) == ([], [State.READY])
+
+
+async def test_keys_that_stay_wanting_are_an_error_and_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = await looks([State.REPLACED, State.REPLACED], monkeypatch)
+    assert found == ([("keys_not_ready", "error")], [State.REPLACED])

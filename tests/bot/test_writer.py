@@ -1,0 +1,40 @@
+"""Whoever is refused their turn has not begun, and nothing is left of their work."""
+
+import gc
+from pathlib import Path
+
+import pytest
+
+from bot.config import load_config
+from bot.wiring import records_only
+from moderation.facts import BotStarted
+
+HEAD = '[homeserver]\nurl = "http://127.0.0.1:1"\nuser = "@answerable:example.org"\n'
+
+
+async def refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have one turn fail half-way, and others come after it."""
+
+    async def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    async with records_only(load_config(folder / "config.toml")) as operations:
+        pipeline = operations._pipeline
+        with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+            patch.setattr("bot.writer.set_meta", full)  # the journal has it by then
+            await pipeline.commit((BotStarted(version="1"),))
+        size = pipeline.writer.journal.size
+        for _ in range(2):
+            with pytest.raises(OSError, match="No space"):
+                await pipeline.commit((BotStarted(version="2"),))
+        assert pipeline.writer.journal.size == size
+
+
+async def test_after_a_failed_turn_nobody_else_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    (tmp_path / "config.toml").write_text(HEAD)
+    (tmp_path / "data").mkdir(mode=0o700)
+    await refused(tmp_path, monkeypatch)
+    gc.collect()
+    assert [str(each.message) for each in recwarn] == []
