@@ -13,7 +13,7 @@ from pathlib import Path
 from .figures import Figure, machine, told, write
 
 # In the order in which they run: those that want the machine for themselves first.
-PARTS = ("react", "ingest", "scale", "records", "rules", "cli")
+PARTS = ("react", "catch_up", "ingest", "scale", "records", "rules", "cli")
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from bot.crypto.store_key import StoreKey
 from bot.homeserver import Session
 from bot.homeserver_wire import Wire
 
-_ROOM = {"ephemeral": {"types": []}, "timeline": {"limit": 100}}  # Synapse gives no more in one answer
+_ROOM = {"ephemeral": {"types": []}, "timeline": {"limit": 1000}}
 _FILTER = json.dumps({"presence": {"types": []}, "account_data": {"types": []}, "room": _ROOM})
 _ENCRYPTION = ("device_lists", "device_one_time_keys_count", "device_unused_fallback_key_types")
 READY = "ready"  # the file that says so
@@ -39,6 +39,7 @@ class Floor:
         self._machine = machine
         self._words = words
         self._keys: dict[str, vodozemac.InboundGroupSession] = {}
+        self._at_once = asyncio.Semaphore(int(__import__("os").environ.get("FLOOR", "4")))
 
     async def run(self, ready: Callable[[], object]) -> None:
         """Until ended; `ready` is called when it has begun to listen."""
@@ -49,9 +50,9 @@ class Floor:
                 answer = orjson.loads(await response.read())
             await self._keys_of(answer, initial=not since)
             for room, part in answer.get("rooms", {}).get("join", {}).items():
-                for event in await self._news(room, part["timeline"], since) if since else ():
-                    if event["sender"] != self._user and await self._is_bad(event):
-                        await self._redact(room, event["event_id"])
+                news = await self._news(room, part["timeline"], since) if since else []
+                bad = [event for event in news if event["sender"] != self._user and await self._is_bad(event)]
+                await asyncio.gather(*(self._redact(room, event["event_id"]) for event in bad))
             if not since:
                 ready()
             since = answer["next_batch"]
@@ -98,7 +99,7 @@ class Floor:
 
     async def _redact(self, room: str, event: str) -> None:
         path = f"{self._url}/rooms/{quote(room, safe='')}/redact/{quote(event, safe='')}/floor{event[1:12]}"
-        async with self._http.put(path, data=b"{}") as response:
+        async with self._at_once, self._http.put(path, data=b"{}") as response:
             await response.read()
 
 

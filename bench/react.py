@@ -21,12 +21,14 @@ from statistics import median
 from bot.demo.client import Client
 from moderation.actions import PostCard, Redact
 from moderation.facts import ActionTaken, CaseOpened
+from moderation.ids import RoomId
 
 from .figures import Figure, at_most_times, line, machine, percentile, write
-from .react_world import WORDS, Place, World, word
+from .react_world import WORDS, Member, Place, World, word
 
 MEDIAN_TIMES, P95_TIMES, BURST_TIMES = 1.15, 1.3, 1.1
 BURST_PEOPLE = 10
+AFTERWARDS = 10  # single messages while the bot says what is left to say
 
 
 @dataclass
@@ -45,6 +47,9 @@ class Bursts:
     spare_cases: int = 0  # more than one for a person
     spare_cards: int = 0
     early: list[int] = field(default_factory=list)  # requests of the bot that went before the last redaction
+    after: list[float] = field(default_factory=list)  # milliseconds a single message could be seen right after it
+    after_floor: list[float] = field(default_factory=list)
+    rest: list[float] = field(default_factory=list)  # requests a second, of all that was left to say
 
 
 def main() -> None:
@@ -108,11 +113,8 @@ async def singles(world: World, place: Place, number: int, count: int, ours: lis
     """One message of each person in each of the two rooms, in turn."""
     for member in place.members[:count]:
         for room, into in ((place.floor, floor), (place.ours, ours)):
-            kind, content = await member.sealed(room, f"so much about {word(number)}")
-            event = await member.client.send(room, kind, content)
-            accepted = time.perf_counter()
-            [gone] = await world.watcher.until_gone([event])
-            into.append((gone - accepted) * 1000)
+            event, took_ms = await _seen(world, member, room, word(number))
+            into.append(took_ms)
             await world.quiet(*([event] if room == place.ours else []))
 
 
@@ -154,8 +156,29 @@ async def burst(world: World, place: Place, number: int, each: int, into: Bursts
             into.ours.append(took)
             into.sending.append(accepted - began)
             into.missed += missed
+            await _afterwards(world, place, number, into)
             await world.quiet(*events)
             _look(world, number, events, before, into)
+
+
+async def _afterwards(world: World, place: Place, number: int, into: Bursts) -> None:
+    """While the bot says what is left to say: single messages, and how fast it gets on."""
+    waiting, began = world.waiting(), time.perf_counter()
+    for member in place.members[:AFTERWARDS]:
+        for room, times in ((place.floor, into.after_floor), (place.ours, into.after)):
+            _, took_ms = await _seen(world, member, room, word(number))
+            times.append(took_ms)
+    await world.quiet()
+    into.rest.append(waiting / (time.perf_counter() - began))
+
+
+async def _seen(world: World, member: Member, room: RoomId, words: str) -> tuple[str, float]:
+    """A message of somebody, and for how many milliseconds it could be seen."""
+    kind, content = await member.sealed(room, f"so much about {words}")
+    event = await member.client.send(room, kind, content)
+    accepted = time.perf_counter()
+    [gone] = await world.watcher.until_gone([event])
+    return event, (gone - accepted) * 1000
 
 
 async def _all_of(who: Client, room: str, messages: list[tuple[str, dict[str, object]]]) -> list[str]:
@@ -175,9 +198,8 @@ def _look(world: World, number: int, events: list[str], before: int, into: Burst
     cards = Counter(fact.n for fact in done if fact.action == PostCard.NAME)
     into.cards += cards.total()
     into.spare_cards += sum(count - 1 for count in cards.values())
-    names = [fact.action for fact in done]
-    last = len(names) - names[::-1].index(Redact.NAME) if Redact.NAME in names else 0
-    into.early.append(sum(name != Redact.NAME for name in names[:last]))
+    removed = [number for number, fact in enumerate(done) if fact.event in events]
+    into.early.append(sum(fact.action != Redact.NAME for fact in done[: max(removed, default=0)]))
 
 
 def _of_bursts(name: str, found: Bursts) -> Iterator[Figure]:
@@ -186,13 +208,17 @@ def _of_bursts(name: str, found: Bursts) -> Iterator[Figure]:
     yield Figure(f"{name}, burst, last redaction", "s", one, "look and redact", other, **wanted)
     one, other = median(found.sending), median(found.sending_floor)
     yield Figure(f"{name}, burst, all accepted", "s", one, "look and redact", other)
+    one, other = median(found.after), median(found.after_floor)
+    wanted = at_most_times(P95_TIMES, one, other)
+    yield Figure(f"{name}, single right after, median", "ms", one, "look and redact", other, **wanted)
+    yield Figure(f"{name}, burst, what is left to say", "requests/s", median(found.rest))
+    yield Figure(f"{name}, burst, said before its end", "", median(found.early))
     for what, count in (
         ("missed", found.missed),
         ("missed by the floor", found.missed_floor),
         ("not recorded", found.unrecorded),
         ("second cases of a person", found.spare_cases),
         ("second cards of a case", found.spare_cards),
-        ("said before the last redaction", median(found.early)),
     ):
         yield Figure(f"{name}, burst, {what}", "", count, target="0", met=count == 0)
 

@@ -293,6 +293,10 @@ class World:
         found = self.rows("SELECT condition FROM rooms WHERE room = ?", room)
         return str(found[0][0]) if found else ""
 
+    def waiting(self) -> int:
+        """Return how many requests to the homeserver wait."""
+        return int(self.rows("SELECT count(*) FROM outbox")[0][0])
+
     async def quiet(self, *taken: str) -> None:
         """Until the bot has nothing left to say, once these events are in its tables: what is to be said of them comes
         with them, and a redaction before."""
@@ -301,10 +305,10 @@ class World:
         await self.until(lambda: self.rows(here, *taken)[0][0] == len(taken))
         await self.until(lambda: not self.rows("SELECT 1 FROM outbox WHERE priority <= ? LIMIT 1", NICETY))
 
-    async def until(self, look: Callable[[], object]) -> None:
+    async def until(self, look: Callable[[], object], within_s: float = _WAIT_S) -> None:
         """Until `look` finds something, or the bot has ended."""
         watch = asyncio.create_task(self.bot.watch())
-        looking = asyncio.create_task(_until(look))
+        looking = asyncio.create_task(_until(look, within_s=within_s))
         try:
             done, _ = await asyncio.wait({watch, looking}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -319,8 +323,10 @@ async def _as(url: str, account: Account, room: RoomId) -> None:
         await client.join(room)
 
 
-async def _until(look: Callable[[], object], process: "subprocess.Popen[bytes] | None" = None) -> None:
-    async with asyncio.timeout(_WAIT_S):
+async def _until(
+    look: Callable[[], object], process: "subprocess.Popen[bytes] | None" = None, within_s: float = _WAIT_S
+) -> None:
+    async with asyncio.timeout(within_s):
         while not look():
             if process is not None and process.poll() is not None:
                 raise RuntimeError(f"a process has ended: {process.args!r}")

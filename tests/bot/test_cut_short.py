@@ -1,11 +1,13 @@
 """Killed in the middle of writing what came of a request, the bot repeats the request and records nothing twice."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bot.catch_up import Rooms, catch_up
 from bot.cut_short import CutShort
+from bot.pipeline import Outcome
 from moderation.actions import Tell
 from moderation.facts import ActionTaken, NoticeGiven
 from moderation.ids import UserId
@@ -55,6 +57,24 @@ async def test_what_was_recorded_of_it_is_not_recorded_again(tmp_path: Path, who
         txn = await told(place)
         await place.pipeline.commit((GIVEN, taken(txn)), of_row=txn)
         assert [fact for fact in place.facts() if isinstance(fact, NoticeGiven)] == [GIVEN, GIVEN]
+
+
+async def test_of_several_that_were_recorded_together_what_stands_is_not_recorded_again(tmp_path: Path) -> None:
+    async with deployment(tmp_path) as place:
+        await place.enter(ONE)
+        tell = Tell(room=ONE, subject=ANNA, n=1, lines=(line("notice.dismissed"),))
+        await place.pipeline.commit(actions=[replace(tell, n=n) for n in (1, 2, 3)])
+        async with place.stores.database.read() as db:
+            txns = [row.txn for row in await outbox.waiting(db, place.now, 10)]
+        outcomes = [
+            Outcome((replace(GIVEN, n=n), replace(taken(txn), n=n)), of_row=txn) for n, txn in enumerate(txns, 1)
+        ]
+        facts = [fact for outcome in outcomes for fact in outcome.facts]
+        place.pipeline.writer._append([place.pipeline.settling.draft_of(fact, place.now) for fact in facts[:3]])
+        await again(place)
+        await place.pipeline.commit_all(outcomes)
+        assert [fact for fact in place.facts() if isinstance(fact, NoticeGiven | ActionTaken)] == facts
+        assert await place.waiting() == []
 
 
 def test_what_comes_of_a_later_request_is_always_new() -> None:
