@@ -2,8 +2,8 @@
 
     python -m bench.floor_bot FOLDER WORD ...        (its session stands in FOLDER/session.json)
 
-One loop: /sync, look into each message, redact, repeat. In encrypted rooms it reads what it was given keys for; a key,
-once there, stays in memory, and nothing is noted of what was read.
+One loop: /sync, look into each message, redact what is bad, several at once, repeat. In encrypted rooms it reads what it
+was given keys for; a key, once there, stays in memory, and nothing is noted of what was read.
 """
 
 import asyncio
@@ -23,10 +23,11 @@ from bot.crypto.store_key import StoreKey
 from bot.homeserver import Session
 from bot.homeserver_wire import Wire
 
-_ROOM = {"ephemeral": {"types": []}, "timeline": {"limit": 1000}}
+_ROOM = {"ephemeral": {"types": []}, "timeline": {"limit": 1000}}  # a homeserver may give less
 _FILTER = json.dumps({"presence": {"types": []}, "account_data": {"types": []}, "room": _ROOM})
 _ENCRYPTION = ("device_lists", "device_one_time_keys_count", "device_unused_fallback_key_types")
 READY = "ready"  # the file that says so
+AT_ONCE = 4  # redactions, as the bot does it
 
 
 class Floor:
@@ -39,7 +40,7 @@ class Floor:
         self._machine = machine
         self._words = words
         self._keys: dict[str, vodozemac.InboundGroupSession] = {}
-        self._at_once = asyncio.Semaphore(int(__import__("os").environ.get("FLOOR", "4")))
+        self._at_once = asyncio.Semaphore(AT_ONCE)
 
     async def run(self, ready: Callable[[], object]) -> None:
         """Until ended; `ready` is called when it has begun to listen."""
