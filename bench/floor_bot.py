@@ -2,8 +2,8 @@
 
     python -m bench.floor_bot FOLDER WORD ...        (its session stands in FOLDER/session.json)
 
-One loop: /sync, look into each message, redact what is bad, several at once, repeat. In encrypted rooms it reads what it
-was given keys for; a key, once there, stays in memory, and nothing is noted of what was read.
+One loop: /sync, look into each message, redact what is bad, several at once, repeat. In encrypted rooms it reads what
+it was given keys for; a key, once there, stays in memory, and nothing is noted of what was read.
 """
 
 import asyncio
