@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from moderation.events import Json, Received, StateChanged, Unreadable
-from moderation.facts import ActionTaken, Fact, NotRead, RoomEntered
+from moderation.facts import ActionTaken, Fact, NotRead, NotSeen, RoomEntered
 from moderation.ids import EventId, GroupCode, RoomId, UserId
 from storage import outbox
 from storage.database import Database
@@ -104,9 +104,21 @@ async def catch_up(turn: Turn, pipeline: Pipeline, records: Iterable[Record], ro
             done.update(await _apply_group(turn, pipeline, record, by_index, rooms))
     if cut := _cut_short(tail, rooms):
         pipeline.cut_short = CutShort(cut, await outbox.all_waiting(turn.db))
-    if tail and tail[-1].at_ms > (await heartbeat.last_noted(turn.db) or 0):
-        await heartbeat.note(turn.db, tail[-1].at_ms)  # the bot was there to write it
+    if (heard := _heard(tail, rooms)) > (await heartbeat.last_noted(turn.db) or 0):
+        await heartbeat.note(turn.db, heard)
     return len(tail)
+
+
+def _heard(tail: Sequence[Record], rooms: Rooms) -> int:
+    """Return until when these records show that the homeserver was heard; 0: they do not show it."""
+    heard = 0
+    for record in tail:
+        fact = fact_of_record(record, rooms.of)
+        if fact is None:
+            heard = max(heard, record.at_ms if event_of_record(record, rooms) is not None else 0)
+        elif isinstance(fact, NotSeen) and fact.what == "down":
+            heard = max(heard, fact.since + fact.count if fact.since else record.at_ms)
+    return heard
 
 
 def _cut_short(tail: Sequence[Record], rooms: Rooms) -> list[Fact]:

@@ -1,7 +1,7 @@
 """What is due: sanctions whose time is over, cases to remind of, and deadlines that have passed.
 
 Rules kept here: one thing after the other, each seen with what the one before it brought; nothing is due while people
-could not have acted, since the clocks of cases stand still then (`bot/heartbeat.py`).
+could not have acted, since the clocks of cases stand still then (`bot/presence.py`).
 Left to others: what follows (`moderation/deadlines.py`, `tiers.py`), when to look (`schedule.py`).
 """
 
@@ -36,29 +36,28 @@ class Due:
         self._clock = clock
         self._verification = VerificationDue(knowledge, policy, clock)
 
-    async def any(self, db: AsyncConnection, *, cases: bool) -> bool:
-        """Whether anything is due; without `cases`, of sanctions only."""
-        now = self._clock()
-        if await views.sanctions_due(db, now):
+    async def any(self, db: AsyncConnection, people_ms: int) -> bool:
+        """Whether anything is due, if people could act until `people_ms`; 0: of measures only."""
+        if await views.sanctions_due(db, self._clock(), people_ms):
             return True
-        return cases and (bool(await views.due_cases(db, now, 1)) or await self._verification.any(db))
+        return bool(people_ms) and (bool(await views.due_cases(db, people_ms, 1)) or await self._verification.any(db))
 
     async def next(self, db: AsyncConnection, *, cases: bool) -> int | None:
         """When something is due next, milliseconds since 1970."""
-        times = [await views.next_due(db)]
+        times = [await views.next_due(db, of_people=cases)]
         if cases:
             times += [await views.next_case_due(db), await self._verification.next(db)]
         return min((time for time in times if time is not None), default=None)
 
-    async def groups(self, db: AsyncConnection, *, cases: bool) -> AsyncIterator[tuple[Fact, ...]]:
-        """The facts, one group a cause."""
-        for sanction in await views.sanctions_due(db, self._clock()):
+    async def groups(self, db: AsyncConnection, people_ms: int) -> AsyncIterator[tuple[Fact, ...]]:
+        """The facts, one group a cause. What people were to do is due if its time lies before `people_ms`."""
+        for sanction in await views.sanctions_due(db, self._clock(), people_ms):
             if facts := await self._sanction(db, sanction, self._clock()):
                 yield facts
-        for row in await views.due_cases(db, self._clock(), AT_ONCE) if cases else ():
-            if facts := await self._case(db, int(row.n), self._clock()):
+        for row in await views.due_cases(db, people_ms, AT_ONCE) if people_ms else ():
+            if facts := await self._case(db, int(row.n), people_ms):
                 yield facts
-        if cases and await self._verification.any(db):
+        if people_ms and await self._verification.any(db):
             async for facts in self._verification.groups(db):
                 yield facts
 
@@ -96,12 +95,12 @@ class Due:
         )
         return tuple(fact for fact in facts if not (asked and isinstance(fact, TaskOpened)))
 
-    async def _case(self, db: AsyncConnection, n: int, now: int) -> tuple[Fact, ...]:
-        waiting = await self._surroundings.waiting(db, n, now)
+    async def _case(self, db: AsyncConnection, n: int, people_ms: int) -> tuple[Fact, ...]:
+        waiting = await self._surroundings.waiting(db, n, self._clock())
         if waiting is None:
             return await self._forgotten(db, n)
         due = waiting.case.due
-        if not due or due > now:
+        if not due or due > people_ms:
             return reminder(waiting.case)
         return deadline(waiting)
 

@@ -1,11 +1,11 @@
-"""Knows for how long the bot was of no use to people, so that no deadline runs meanwhile.
+"""Notes until when the bot was there and heard its homeserver; records when it was not, so that no deadline runs then.
 
-Rules kept here: it is noted again and again that the bot is there and reaches its homeserver; what is missing between
-two notes, after a start or while the homeserver was away, is recorded, and moves every deadline by so much. A short
-restart moves nothing. Left to others: moving the deadlines (`storage/project/`).
+Rules kept here: every pause counts, whether the bot or the homeserver was away; it is recorded with its beginning, and
+moves every deadline that lay after that by as much. Left to others: knowing of pauses (`presence.py`), moving the
+deadlines (`storage/project/`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,13 +14,14 @@ from storage import views
 from storage.project import set_meta
 
 BEAT_MS = 30_000  # at least so long between two notes; who notes looks at least once a minute
-SLACK_MS = 120_000  # shorter than this is no pause
+LEAST_MS = 1_000  # what is shorter is the time between two questions
 ALIVE = "alive"
+WHY = "not running, or without the homeserver"
 
 
-async def note(db: AsyncConnection, now_ms: int) -> None:
-    """The bot is there at `now_ms`."""
-    await set_meta(db, ALIVE, str(now_ms))
+async def note(db: AsyncConnection, heard_ms: int) -> None:
+    """The bot was there until `heard_ms`."""
+    await set_meta(db, ALIVE, str(heard_ms))
 
 
 async def last_noted(db: AsyncConnection) -> int | None:
@@ -29,8 +30,10 @@ async def last_noted(db: AsyncConnection) -> int | None:
     return int(noted) if noted else None
 
 
-def pause(last_ms: int | None, now_ms: int, why: str) -> Sequence[NotSeen]:
-    """The fact that the bot was of no use from `last_ms` on, if it was long enough."""
-    if last_ms is None or now_ms - last_ms < SLACK_MS:
-        return ()
-    return (NotSeen(what="down", count=now_ms - last_ms, detail=why),)
+def missed(pauses: Iterable[tuple[int, int]]) -> Sequence[NotSeen]:
+    """Return the facts that the bot was of no use in these times."""
+    return tuple(
+        NotSeen(what="down", count=until - since, since=since, detail=WHY)
+        for since, until in pauses
+        if until - since >= LEAST_MS
+    )

@@ -15,6 +15,7 @@ from functools import partial
 from typing import TypeVar
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.actions import Action, Enter
 from moderation.events import MembershipChanged, Received, StateChanged
@@ -32,6 +33,7 @@ from .homeserver_errors import Answered, Forbidden, NotFound, RateLimited, Unrea
 from .invitations import Invitations
 from .joining import is_space, may_invite, space_declined
 from .pipeline import Pipeline
+from .presence import Presence
 from .receive import receive_state
 from .receive_fields import object_of
 from .rooms_of_ours import made_for, take_up
@@ -84,12 +86,15 @@ class Listener:
         self._landed = landed
         self._crowded = crowded
         self.heard_ms = 0  # when the homeserver last answered
+        self.presence = Presence()
+        self._asked_ms = 0  # when it was asked what was answered last
 
     async def run(self) -> None:
         """Ask, take, repeat. Raises `LoggedOut` when the token is no longer good."""
         async with self._database.read() as db:
             token = await views.get_meta(db, "sync_token")
             before = await heartbeat.last_noted(db) or 0
+        self.presence.resume(before)
         # Synapse keeps an answer for two minutes and gives it again for the same question. After a start that would be
         # one from before a room was opened, told as if it were news: so the first question is never the same.
         wait_ms = 1 + secrets.randbelow(FIRST_POLL_MS)
@@ -97,6 +102,8 @@ class Listener:
         while True:
             raw = await self._patiently(partial(self._ask, token, wait_ms))
             self.heard_ms = self._clock()
+            asked_ms = self._asked_ms
+            self.presence.arrived()
             self._pulse.arrived()
             response = read_sync(raw, self.heard_ms, me=self._homeserver.user)
             recorded = frozenset(room.room for room in response.joined if self._pipeline.served.records(room.room))
@@ -104,6 +111,7 @@ class Listener:
             await self._patiently(partial(self._take, response, recorded, before))
             before = self.heard_ms
             await self._readable_now(late)
+            self.presence.answered(asked_ms, self.heard_ms)
             self._pulse.taken()
             if sum(len(room.timeline) for room in response.joined) >= FULL:
                 self._crowded()
@@ -147,11 +155,15 @@ class Listener:
         pause = FIRST_RETRY_S
         while True:
             self._pulse.beat()
+            self._asked_ms = self._clock()
             try:
-                return await ask()
+                answer = await ask()
+                self.presence.found(self._asked_ms)
+                return answer
             except RateLimited as error:
                 await self._rest(error.retry_after_ms / 1000)
             except Unreachable as error:
+                self.presence.lose()
                 log.warning("homeserver_away", why=str(error), again_in_s=pause)
                 await self._rest(pause)
                 pause = min(pause * 2, LAST_RETRY_S)
@@ -189,7 +201,14 @@ class Listener:
             events += response.unreadable
             with self._gaps.opening(behind, since=before) as also:
                 away = before if self.heard_ms - before > AWAY_MS else 0
-                await self._pipeline.take(events, token=response.next_batch, also=also, heard_ms=away)
+                noted = partial(self._note, also)
+                await self._pipeline.take(events, token=response.next_batch, also=noted, heard_ms=away)
+
+    async def _note(self, also: Callable[[AsyncConnection], Awaitable[None]], db: AsyncConnection) -> None:
+        """Note that we were there, unless something is to be recorded first of the time before."""
+        await also(db)
+        if not self.presence.waiting:
+            await heartbeat.note(db, self.heard_ms)
 
     async def _as_it_holds(self, room: JoinedRoom) -> tuple[Received, ...]:
         """The state beside the timeline that is not known yet, as it holds now.

@@ -7,7 +7,7 @@ start.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -28,14 +28,17 @@ from .balances import Balances
 from .clock import Clock
 from .digest import Digester
 from .due import Due
+from .homeserver_errors import HomeserverError, Unreachable
 from .operations import Operations
 from .pipeline import Pipeline
 from .trusted_time import Doubt
+from .presence import Presence
 
 log = structlog.get_logger()
 LOOK_AGAIN_MS = 60_000
 DAY_MS = 86_400_000
 SHORTEST_MS = 10
+UNSURE_MS = 250  # before the homeserver is asked again, if it is not certain that people could act
 SPOOL = "spool"
 
 
@@ -51,10 +54,12 @@ class Scheduler:
         closer: Closer,
         operations: Operations,
         digester: Digester,
-        heard_ms: Callable[[], int],
+        presence: Presence,
+        ask: Callable[[], Awaitable[object]],
         behind: Callable[[], bool],
     ) -> None:
-        """`heard_ms`: when the homeserver last answered; `behind`: whether what people decided may not be read yet."""
+        """`ask`: something that the homeserver answers at once; `behind`: whether what people decided may not be read
+        yet."""
         self._database = database
         self._pipeline = pipeline
         self._clock = clock
@@ -62,7 +67,8 @@ class Scheduler:
         self._closer = closer
         self._operations = operations
         self._digester = digester
-        self._heard_ms = heard_ms
+        self._presence = presence
+        self._ask = ask
         self._behind = behind
         self._balances = Balances(database, pipeline, pipeline.writer.journal, pipeline.settings.policy, clock)
         self._due = Due(pipeline.knowledge, pipeline.settings.policy, clock)
@@ -87,8 +93,7 @@ class Scheduler:
 
     async def do_what_is_due(self) -> int:
         """See to what is due. Returns how many things that were."""
-        cases = await self._beat()
-        count = await self._see_to_it(cases=cases)
+        count = await self._see_to_it(await self._people_ms())
         await self._note_readers()
         await self._pipeline.checkpoint()
         await self._closer.look()
@@ -128,43 +133,57 @@ class Scheduler:
         lines = (line(f"desk.clock.{doubt}"),)
         await self._pipeline.commit(actions=[TellDesk(room=room, lines=lines, once="clock") for room in groups])
 
-    async def _beat(self) -> bool:
-        """Note that we are there. Returns whether we know what people did, so that their deadlines may pass."""
-        now = self._clock()
-        if not self._reachable():
-            return False
+    async def _people_ms(self) -> int:
+        """Return until when people could act and we know what they did; 0: not known. What was missing is recorded."""
+        if self._presence.lost:
+            return 0
+        await self._make_sure()
+        heard_ms, pauses = self._presence.heard_ms, self._presence.pauses()
         async with self._database.read() as db:
             last = await heartbeat.last_noted(db)
-        if last is None or abs(now - last) >= heartbeat.BEAT_MS:
-            facts = heartbeat.pause(last, now, "not running, or without the homeserver")
-            await self._pipeline.commit(facts, also=partial(heartbeat.note, now_ms=now))
-        return not self._behind()
+        facts = heartbeat.missed(pauses)
+        if facts or last is None or abs(heard_ms - last) >= heartbeat.BEAT_MS:
+            await self._pipeline.commit(facts, also=partial(heartbeat.note, heard_ms=heard_ms))
+        return 0 if self._behind() else heard_ms
 
-    def _reachable(self) -> bool:
-        return self._clock() - self._heard_ms() < heartbeat.SLACK_MS
+    async def _make_sure(self) -> None:
+        """If something is due of people by the clock, ask the homeserver whether it is there now."""
+        asked_ms = self._clock()
+        async with self._database.read() as db:
+            if not await self._due.any(db, asked_ms):
+                return
+        try:
+            await self._ask()
+        except Unreachable:
+            self._presence.lose()
+        except HomeserverError:  # what it answers otherwise is for the listener to say
+            return
+        else:
+            self._presence.confirmed(asked_ms, self._clock())
 
     async def _close_cases(self) -> None:
         """What can be appealed no more is closed, some at a time."""
         while await self._pipeline.commit_with(self._due.closings):
             pass
 
-    async def _see_to_it(self, *, cases: bool) -> int:
+    async def _see_to_it(self, people_ms: int) -> int:
         async with self._database.read() as db:
-            if not await self._due.any(db, cases=cases):
+            if not await self._due.any(db, people_ms):
                 return 0
 
         def groups(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
-            return self._due.groups(db, cases=cases)
+            return self._due.groups(db, people_ms)
 
         return await self._pipeline.commit_with(groups)
 
     async def _pause_s(self) -> float:
         async with self._database.read() as db:
-            due = await self._due.next(db, cases=self._reachable() and not self._behind())
+            due = await self._due.next(db, cases=not self._presence.lost and not self._behind())
         now = self._clock()
         midnight = DAY_MS - now % DAY_MS
         wait = midnight if due is None else min(due - now, midnight)
-        return min(max(wait, SHORTEST_MS), LOOK_AGAIN_MS) / 1000
+        shortest = SHORTEST_MS if due is None or due > now else UNSURE_MS
+        return min(max(wait, shortest), LOOK_AGAIN_MS) / 1000
 
     async def _note_readers(self) -> None:
         """Record who read other people's content on the command line (`bot/cli/logs.py` leaves notes)."""

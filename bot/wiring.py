@@ -63,6 +63,7 @@ from storage.records.journal import Journal
 from storage.records.proof import Prover
 from storage.records.tiles import Tiles
 
+from . import heartbeat
 from .act import Actor, Handler
 from .adoption import Adopter
 from .anchor import Anchorer, Closer
@@ -363,7 +364,8 @@ async def _run(
         closer,
         operations,
         digester,
-        heard_ms=lambda: listener.heard_ms,
+        listener.presence,
+        homeserver.whoami,
         behind=gaps.any,
     )
     wake.at_once, wake.soon = (actor.wake,), (scheduler.wake, people.wake)
@@ -413,6 +415,8 @@ async def _run(
         *((page.run(),) if page is not None else ()),
     )
     manager.stopping()
+    if heard_ms := listener.presence.heard_ms:
+        await pipeline.commit(also=partial(heartbeat.note, heard_ms=heard_ms))
 
 
 async def _until(stop: asyncio.Event, *works: Coroutine[Any, Any, None]) -> None:

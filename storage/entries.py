@@ -48,6 +48,7 @@ _DEFAULTS_LEFT_OUT = {
     "every": 0,
     "messages": 1,
     "quiet": 0,
+    "since": 0,
 }
 
 

@@ -157,6 +157,7 @@ class NotSeen(Fact):
 
     what: Literal["gap", "torn", "failed", "down"]
     count: int = 0  # "down": milliseconds in which the bot could not see or say anything
+    since: int = 0  # "down": when that began, milliseconds since 1970; 0: so long before the record
     detail: str = unowned()
 
 

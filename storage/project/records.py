@@ -24,7 +24,7 @@ async def _(fact: NotSeen, db: AsyncConnection, _index: int, at_ms: int) -> None
     """Clocks do not run while the bot is down: what was not due before is due so much later."""
     if fact.what != "down":
         return
-    before = at_ms - fact.count
+    before = fact.since or at_ms - fact.count
     for column in (t.cases.c.due, t.cases.c.remind):
         await db.execute(update(t.cases).where(column > before).values({column: column + fact.count}))
     told = t.pointed.c.step.in_(("halfway", "managing"))  # what follows later, follows so much later

@@ -432,6 +432,7 @@ KINDS: dict[str, Kind] = {
                 " recorded at `on` cannot be read, learnt later"
             ),
             "count": _int("how much of it; of down: milliseconds"),
+            "since": _int("of down: when it began, milliseconds since 1970; left out: so long before this record"),
             "code": _word("of undecryptable and withheld: why the sender gave no key, or what is wrong"),
             "on": _ON,
         },

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.context import InForce
-from moderation.facts import LASTING, OF_ROOMS
+from moderation.facts import LASTING, OF_ROOMS, SanctionKind
 from moderation.ids import RoomId, UserId
 from moderation.sanctions import Hold
 
@@ -17,6 +17,7 @@ from .. import tables as t
 from .accounts import accounts_of_all
 
 _LASTING = tuple(sorted(LASTING))
+ASKED_OF_PEOPLE: SanctionKind = "rectify"  # its time is one that people have to do something
 
 
 def _holding(whose: ColumnElement[bool]) -> Select[tuple[object, ...]]:
@@ -72,13 +73,12 @@ async def measures_of_room(db: AsyncConnection, room: RoomId) -> tuple[InForce, 
     return tuple(_in_force(row) for row in rows)
 
 
-async def sanctions_due(db: AsyncConnection, now_ms: int) -> tuple[InForce, ...]:
-    """The lasting sanctions whose time is over."""
+async def sanctions_due(db: AsyncConnection, now_ms: int, people_ms: int) -> tuple[InForce, ...]:
+    """Return the lasting sanctions whose time is over; what people were to do until then, at `people_ms`."""
     s = t.sanctions.c
+    over = or_(and_(s.kind != ASKED_OF_PEOPLE, s.until <= now_ms), s.until <= min(now_ms, people_ms))
     rows = await db.execute(
-        select(t.sanctions)
-        .where(s.ended == 0, s.until > 0, s.until <= now_ms, s.kind.in_(_LASTING))
-        .order_by(s.until, s.record)
+        select(t.sanctions).where(s.ended == 0, s.until > 0, over, s.kind.in_(_LASTING)).order_by(s.until, s.record)
     )
     return tuple(_in_force(row) for row in rows)
 
@@ -90,10 +90,11 @@ async def all_in_force(db: AsyncConnection) -> tuple[InForce, ...]:
     return tuple(_in_force(row) for row in rows)
 
 
-async def next_due(db: AsyncConnection) -> int | None:
-    """When the next lasting sanction ends, milliseconds since 1970."""
+async def next_due(db: AsyncConnection, *, of_people: bool = True) -> int | None:
+    """Return when the next lasting sanction ends; without `of_people`, of those that ask nothing of people."""
     s = t.sanctions.c
-    found = await db.scalar(select(func.min(s.until)).where(s.ended == 0, s.until > 0, s.kind.in_(_LASTING)))
+    kinds = [kind for kind in _LASTING if of_people or kind != ASKED_OF_PEOPLE]
+    found = await db.scalar(select(func.min(s.until)).where(s.ended == 0, s.until > 0, s.kind.in_(kinds)))
     return int(found) if found is not None else None
 
 

@@ -1,7 +1,7 @@
 """A bot without a homeserver: the real journal, tables and judgement, on a clock that a test moves.
 
 What a homeserver would have delivered is handed to the pipeline as raw events; what would have been sent stays in the
-outbox. `scheduler` is the real one: whether the homeserver was heard is what the test says (`heard_ms`).
+outbox. `scheduler` is the real one; whether the homeserver is there is what the test says (`up`).
 """
 
 from collections.abc import AsyncIterator
@@ -18,7 +18,9 @@ from bot.anchor import Closer
 from bot.catch_up import Rooms
 from bot.config import Config, parse_config
 from bot.digest import Digester
+from bot.homeserver_errors import Unreachable
 from bot.pipeline import Pipeline
+from bot.presence import Presence
 from bot.receive import receive
 from bot.schedule import Scheduler
 from bot.wake import Wake
@@ -60,12 +62,14 @@ class Offline:
     stores: wiring.Stores
     pipeline: Pipeline
     time: "Ticking"
-    heard: bool = True
-    heard_ms: int = 0
+    up: bool = True  # whether the homeserver is there
+    presence: Presence = field(default_factory=Presence)
     _events: int = field(default=0)
 
     def __post_init__(self) -> None:
         stores, pipeline, clock, config = self.stores, self.pipeline, self.time, self.config
+        self.presence.found(clock.ms)
+        self.presence.answered(clock.ms, clock.ms)
         operations = wiring.make_operations(config, stores, pipeline, clock)
         closer = Closer(stores.database, pipeline, Closings(stores.journal.folder), config.anchors, clock)
         digester = Digester(stores.database, pipeline, config.policy, clock, at="", zone="UTC")
@@ -77,9 +81,14 @@ class Offline:
             closer,
             operations,
             digester,
-            heard_ms=lambda: clock.ms if self.heard else self.heard_ms,
+            self.presence,
+            self._ask,
             behind=lambda: False,
         )
+
+    async def _ask(self) -> None:
+        if not self.up:
+            raise Unreachable("nobody there")
 
     async def say(self, user: UserId, words: str, room: RoomId = ROOM) -> None:
         await self.event(user, "m.room.message", {"msgtype": "m.text", "body": words}, room=room)
@@ -145,7 +154,17 @@ class Offline:
     async def pass_time(self, ms: int) -> None:
         """Let time go by in which the bot runs and the homeserver is heard."""
         self.time.ms += ms
-        await self.pipeline.commit(also=partial(heartbeat.note, now_ms=self.time.ms))
+        self.presence.heard_ms = self.time.ms
+        await self.pipeline.commit(also=partial(heartbeat.note, heard_ms=self.time.ms))
+
+    def be_asked(self, ms: int) -> None:
+        """Let time go by in which the listener asks, and is answered if the homeserver is there."""
+        asked_ms, self.time.ms = self.time.ms, self.time.ms + ms
+        if self.up:
+            self.presence.found(asked_ms)
+            self.presence.answered(asked_ms, self.time.ms)
+        else:
+            self.presence.lose()
 
     async def rows(self, query: str) -> list[tuple[Any, ...]]:
         async with self.stores.database.read() as db:

@@ -15,6 +15,7 @@ from bot.anchor_outside import Patience, TimestampAnchorer, WitnessAnchorer
 from bot.catch_up import Rooms, rebuild
 from bot.config import AnchorSettings, parse_config
 from bot.digest import Digester
+from bot.presence import Presence
 from bot.schedule import Scheduler
 from bot.verify.asking import Asking
 from bot.verify.hush import Hush
@@ -272,7 +273,8 @@ class TestClosing:
             place.closer,
             operations,
             Digester(place.stores.database, place.pipeline, place.config.policy, clock, at="", zone="UTC"),
-            heard_ms=clock,
+            Presence(),
+            _nothing_asked,
             behind=lambda: False,
         )
         task = asyncio.create_task(scheduler.run())
@@ -410,3 +412,7 @@ def test_another_history_of_one_day_is_another_request_and_a_cosignature_is_none
     cosigned = Closing(now.day, now.size, now.note + "\u2014 remora.n621.de 2nerBw==\n")
     txns = [txn_of(each, "desk", CODES[ONE]) for each in (lost, now, cosigned)]
     assert (txns[0] != txns[1], txns[1] == txns[2]) == (True, True)
+
+
+async def _nothing_asked() -> None:
+    """Nothing is due of people."""

@@ -7,11 +7,27 @@ import pytest
 
 from bot import gaps, listen
 from bot.homeserver import SYNC_FILTER, Homeserver
-from moderation.facts import ActionTaken, CaseDecided, CaseOpened, Held, NotSeen, SanctionEnded, SanctionStarted
+from moderation.facts import (
+    ActionTaken,
+    CaseDecided,
+    CaseOpened,
+    CreditChanged,
+    Held,
+    NotSeen,
+    SanctionEnded,
+    SanctionStarted,
+)
 from tests.fakes.bad_line import BadLine
 from tests.fakes.http_stub import Answer
 from tests.homeserver.served import MUTE, RULES, Theatre, ask, like, told, until
 
+SOON = """
+[cases.deadlines]
+minor = "1h"
+moderate = "1h"
+serious = "50s"
+severe = "1h"
+"""
 REDACT = r"PUT /_matrix/client/v3/rooms/[^/]*/redact/"
 LEVELS = r"PUT /_matrix/client/v3/rooms/[^/]*/state/m.room.power_levels"
 
@@ -57,6 +73,26 @@ async def test_what_is_said_while_it_is_silent_is_recorded_and_judged_once_when_
     assert len(recorded) == len(set(recorded))
     assert [fact.subject for fact in bot.facts(CaseOpened)] == [ann.user]
     assert [fact for fact in bot.facts(NotSeen) if fact.what == "gap"] == []
+
+
+async def test_no_deadline_passes_while_it_is_silent_for_seconds_and_each_is_so_much_later(
+    theatre: Theatre, line: BadLine
+) -> None:
+    scene = await theatre.scene(RULES + SOON)
+    bot = scene.bot
+    await scene.members[0].send_text(scene.room, "forbidden 7")
+    await scene.card(scene.managers[0], 1)
+    ((due,),) = bot.rows("SELECT due FROM cases WHERE n = 1")
+    line.silence(".*")
+    bot.ahead_ms += 60_000  # the deadline is over by the clock
+    await until(lambda: _later(any(each["event"] == "homeserver_away" for each in theatre.logged)), "it to be missed")
+    line.clear()
+    await bot.until(lambda: bot.facts(NotSeen), "the pause to be noted")
+    await bot.has(await scene.members[0].send_text(scene.room, "there you are"))
+    moved = sum(pause.count for pause in bot.facts(NotSeen) if pause.what == "down")
+    assert moved >= 60_000
+    assert bot.rows("SELECT due FROM cases WHERE n = 1") == [(due + moved,)]
+    assert bot.facts(CreditChanged) == []
 
 
 async def test_what_it_has_done_without_a_word_is_done_once(theatre: Theatre, line: BadLine) -> None:

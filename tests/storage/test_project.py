@@ -318,8 +318,8 @@ async def test_a_sanction_begins_lasts_longer_and_ends(db: AsyncConnection) -> N
     assert [(held.record, held.until) for held in await views.sanctions_in(db, ROOM)] == [(10, NOON + HOUR)]
     await apply(db, SanctionExtended(room=ROOM, start=10, kind="mute", until=NOON + DAY, subject=ANNA), first=20)
     assert await views.next_due(db) == NOON + DAY
-    assert [held.record for held in await views.sanctions_due(db, NOON + DAY)] == [10]
-    assert await views.sanctions_due(db, NOON + DAY - 1) == ()
+    assert [held.record for held in await views.sanctions_due(db, NOON + DAY, 0)] == [10]
+    assert await views.sanctions_due(db, NOON + DAY - 1, 0) == ()
     await apply(db, SanctionEnded(room=ROOM, start=10, kind="mute", why="time", subject=ANNA), first=21, at=NOON + DAY)
     assert await views.sanctions_in(db, ROOM) == ()
     assert await rows(db, t.sanctions, "record", "ended", "why_ended") == [(10, NOON + DAY, "time")]
