@@ -25,6 +25,7 @@ from moderation.facts import (
     Found,
     NoticeGiven,
     PolicyChanged,
+    SanctionEnded,
     SanctionStarted,
     StatementGiven,
 )
@@ -41,6 +42,8 @@ MAX_TIMES = 1_000  # of one person in one room
 # message that is not wanted, and what became of each request.
 CHANGES_NOTHING = (ActionTaken, CaseAssigned, CaseGrew, Found, NoticeGiven, StatementGiven)
 OF_PEOPLE_ALONE = (CaseOpened, CreditChanged)  # that change no room
+# Rooms may ask for more than before; or somebody has a role no longer, since another account of theirs is barred.
+_OF_ALL_ROOMS = (PolicyChanged, AccountsLinked, AccountUnlinked)
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -178,7 +181,7 @@ class Knowledge:
                 self._person_changed(fact.target)
             if fact.room is not None and not isinstance(fact, OF_PEOPLE_ALONE):
                 self._rooms.drop(fact.room)
-            if isinstance(fact, PolicyChanged):  # rooms may ask for more than before
+            if isinstance(fact, _OF_ALL_ROOMS) or _suspends_everywhere(fact):
                 self._rooms.clear()
 
     def moved(self, user: UserId) -> None:
@@ -193,6 +196,11 @@ class Knowledge:
         if user:
             for account in self._accounts.pop(user, {user}):
                 self._people.drop(account)
+
+
+def _suspends_everywhere(fact: Fact) -> bool:
+    """Whether a fact may change who has a role in all rooms."""
+    return isinstance(fact, SanctionStarted | SanctionEnded) and fact.room is None and fact.kind in ("demote", "ban")
 
 
 def _changes_nobody(fact: Fact) -> bool:

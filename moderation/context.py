@@ -52,6 +52,8 @@ class RoomView:
     slow: Slow | None = None
     choices: Choices = Choices()
     rules: tuple[str, ...] = ()  # of its own, as recorded (`room_rules.py`)
+    # Of those whom its levels make owner or manager: against whom, by whichever account, a demotion or ban holds here.
+    suspended: frozenset[UserId] = frozenset()
 
     @property
     def active(self) -> bool:

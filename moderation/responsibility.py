@@ -1,6 +1,7 @@
 """Who may do what to whom: every question of right is asked here, and answered by `None` or a `Refused`.
 
-Rules this module keeps: roles come from the room's own power levels; nobody decides their own case; nobody does more
+Rules this module keeps: roles come from the room's own power levels; against whom a demotion or ban holds has no role,
+whatever level the room gives them; nobody decides their own case; nobody does more
 through the bot than their own level allows them (a mute counts as less than a kick, so whoever may kick may
 mute: docs/decisions/0005); whoever decided a case may reconsider it, and so may the owner and the operator. All
 accounts of a person are that person (docs/decisions/0019).
@@ -14,6 +15,7 @@ from .facts import Asked
 from .ids import UserId
 from .own_rules import decided_by
 from .policy import Policy
+from .power import Role
 
 Deed = Literal[
     "redact",
@@ -42,15 +44,25 @@ def is_operator(user: UserId, policy: Policy) -> bool:
     return user in policy.operators
 
 
+def role(user: UserId, room: RoomView) -> Role:
+    """Return what somebody may act as in a room."""
+    return "member" if user in room.suspended else room.power.role(user)
+
+
 def is_manager(user: UserId, room: RoomView, policy: Policy) -> bool:
     """Manager or owner of the room, or operator."""
-    return is_operator(user, policy) or room.power.role(user) != "member"
+    return is_operator(user, policy) or role(user, room) != "member"
+
+
+def not_a_manager(user: UserId, room: RoomView) -> Refused:
+    """Return what somebody is told who asks for what managers do and may not."""
+    return Refused("error.right.suspended" if user in room.suspended else "error.right.manager", room=room.room)
 
 
 def require(deed: Deed, actor: UserId, room: RoomView, policy: Policy) -> None:
     """Raise `Refused` unless `actor` may do `deed` in `room` at all."""
     if not _may(deed, actor, room, policy):
-        raise Refused(f"error.right.{deed}", room=room.room)
+        raise not_a_manager(actor, room) if actor in room.suspended else Refused(f"error.right.{deed}", room=room.room)
 
 
 def require_over(deed: Deed, actor: UserId, person: PersonView, room: RoomView, policy: Policy, bot: UserId) -> None:
@@ -104,7 +116,7 @@ def _reaches(level: Asked, actor: UserId, room: RoomView, policy: Policy) -> boo
     """Whether `actor` stands high enough to decide what `level` decides."""
     if level == "managers" or is_operator(actor, policy):
         return True
-    return level == "owner" and room.power.role(actor) == "owner"
+    return level == "owner" and role(actor, room) == "owner"
 
 
 def require_other_decider(case: CaseView, actor: UserId, decided_by: str, policy: Policy) -> None:
@@ -117,12 +129,14 @@ def may_reconsider(case: CaseView, decided_by: str, actor: UserId, room: RoomVie
     """Whether `actor` may change a decision: a rule's by any manager, a person's by that person or from above."""
     if not decided_by or decided_by == actor or actor in case.deciders:
         return True
-    return is_operator(actor, policy) or room.power.role(actor) == "owner"
+    return is_operator(actor, policy) or role(actor, room) == "owner"
 
 
 def _may(deed: Deed, actor: UserId, room: RoomView, policy: Policy) -> bool:
     if is_operator(actor, policy):
         return True
+    if actor in room.suspended:
+        return False
     level, power = room.power.level(actor), room.power
     if deed in _OWNERS_DEEDS:
         return power.role(actor) == "owner"

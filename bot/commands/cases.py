@@ -11,7 +11,7 @@ from moderation.facts import CaseNoted, Fact
 from moderation.ids import RoomId, UserId
 from moderation.neglect import FAULTS, neglected
 from moderation.notices import Line, Moment, Phrase, RoomName, RuleText, Who, line
-from moderation.responsibility import FAULTS_OF_DECISIONS, is_operator, require, require_fault
+from moderation.responsibility import FAULTS_OF_DECISIONS, is_manager, is_operator, require, require_fault
 from moderation.statements import from_json
 from storage import views
 
@@ -47,9 +47,8 @@ async def _rooms(call: Call) -> list[RoomId]:
         return [call.group.room]
     if is_operator(call.caller, call.policy):
         return list(await views.active_groups(call.db))
-    manages = (await call.context(call.caller)).subject.manages
-    there = await views.memberships_of(call.db, call.caller)
-    rooms = [room for room in sorted(manages) if there.get(room) == "join"]
+    known = [await call.knowledge.room(call.db, room) for room in await views.answers_for(call.db, call.caller)]
+    rooms = sorted(room.room for room in known if room and is_manager(call.caller, room, call.policy))
     if not rooms:
         raise Refused("error.right.manager-nowhere")
     return rooms

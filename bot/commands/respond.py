@@ -16,7 +16,7 @@ from moderation.ids import GroupCode, UserId
 from moderation.judge import CompiledRule
 from moderation.notices import Code, Line, Phrase, line
 from moderation.policy import Policy
-from moderation.responsibility import is_operator
+from moderation.responsibility import is_operator, not_a_manager
 from moderation.room_rules import with_own
 from storage import views
 
@@ -201,7 +201,7 @@ class Commands:
 
     async def _must_manage(self, db: AsyncConnection, caller: UserId, group: RoomView) -> None:
         if not await manages(db, caller, group, self._policy):
-            raise Refused("error.right.manager", room=group.room)
+            raise not_a_manager(caller, group)
 
     async def _inside(self, db: AsyncConnection, caller: UserId, group: RoomView) -> bool:
         here = (await views.memberships_of(db, caller)).get(group.room) == "join"

@@ -3,10 +3,9 @@
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.context import RoomView
-from moderation.errors import Refused
 from moderation.ids import UserId
 from moderation.policy import Policy
-from moderation.responsibility import Deed, is_manager, is_operator, require
+from moderation.responsibility import Deed, is_manager, is_operator, not_a_manager, require
 from storage import views
 
 from .call import Call
@@ -15,7 +14,7 @@ from .call import Call
 async def must_manage(call: Call, group: RoomView) -> None:
     """Raise `Refused` unless the caller manages `group` and is in it: a ban leaves the power level standing."""
     if not await manages(call.db, call.caller, group, call.policy):
-        raise Refused("error.right.manager", room=group.room)
+        raise not_a_manager(call.caller, group)
 
 
 async def must_have(call: Call, deed: Deed) -> None:

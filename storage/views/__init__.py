@@ -9,8 +9,6 @@ from ..room_settings import (
     choices_of,
 )
 from .accounts import (
-    accounts_of,
-    accounts_of_all,
     ever_linked,
     groups_of_person,
     people_in,
@@ -61,6 +59,7 @@ from .events import (
     recent_times,
     unread_events,
 )
+from .linked import accounts_of, accounts_of_all
 from .many_people import (
     people_views,
 )

@@ -15,7 +15,7 @@ from moderation.own_rules import OVERDUE
 
 from .. import tables as t
 from ..project import CASES_FROM, POSTED, person_of
-from .accounts import accounts_of_all
+from .linked import accounts_of_all
 
 _CASE = select(t.cases).where(t.cases.c.n == bindparam("n"))
 _EVIDENCE = (

@@ -13,7 +13,7 @@ from moderation.ids import UserId
 
 from .. import tables as t
 from ..project import person_of
-from .accounts import accounts_of
+from .linked import accounts_of
 
 
 @dataclass(frozen=True, slots=True)

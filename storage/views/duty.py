@@ -9,26 +9,20 @@ from moderation.ids import RoomId, UserId
 from moderation.own_rules import NOBODY
 
 from .. import tables as t
-from .accounts import accounts_of_all
+from .linked import accounts_of_all
 from .rooms import ACTIVE_GROUP
 
 
 async def duty_of(db: AsyncConnection, room: RoomView, operators: tuple[str, ...], now_ms: int) -> Duty:
     """Who runs `room` at `now_ms`."""
-    m, s = t.members.c, t.sanctions.c
+    m = t.members.c
     joined = {
         UserId(row.user): row.role
         for row in await db.execute(
             select(m.user, m.role).where(m.room == room.room, m.membership == "join", m.role != "member")
         )
+        if UserId(row.user) not in room.suspended
     }
-    demoted = await db.execute(
-        select(s.subject).where(s.kind == "demote", s.ended == 0, or_(s.room == room.room, s.room == ""))
-    )
-    people = await accounts_of_all(db, [row.subject for row in demoted])
-    for user in (each for accounts in people.values() for each in accounts):
-        if room.power.role(user) != "owner":  # over an owner the bot has no power
-            joined.pop(user, None)
     operating = tuple(UserId(user) for user in operators)
     several = await accounts_of_all(db, (*joined, *operating))
     last = await db.scalar(

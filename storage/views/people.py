@@ -21,8 +21,8 @@ from moderation.reckoning import Lines
 from .. import tables as t
 from ..project import PERSON
 from ..sqlite_one_hop import rows_of
-from .accounts import LINKED, accounts_among
 from .cases import RECENT, read_recent
+from .linked import LINKED, accounts_among
 from .rooms import ACTIVE_GROUP
 from .sanctions import AGAINST, read_in_force, sanctions_of_accounts
 from .verification import PROOFS, SINCE, TOLD, read_proofs, read_since, read_told

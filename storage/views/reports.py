@@ -14,8 +14,8 @@ from moderation.report_budget import Filed
 from moderation.reports import Known, Pause, ReportedCase, Reporter
 
 from .. import tables as t
-from .accounts import accounts_of
 from .cases import case_view
+from .linked import accounts_of
 
 
 @dataclass(frozen=True, slots=True)

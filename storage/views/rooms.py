@@ -15,6 +15,7 @@ from moderation.power import Power, founders
 from .. import tables as t
 from ..one_of import one_of
 from ..room_settings import choices_of
+from .linked import LINKED, accounts_among
 from .room_rules import rules_of_room
 
 ACTIVE_GROUP = and_(t.rooms.c.purpose == "group", t.rooms.c.condition.in_(("observing", "protected")))
@@ -156,12 +157,13 @@ async def _room(db: AsyncConnection, row: Row[tuple[object, ...]], bot: UserId) 
     served = None
     if row.served != "-":
         served = await db.scalar(select(t.rooms.c.room).where(t.rooms.c.code == row.served))
+    power = Power.of(_json(row.created), _json(row.levels), bot=bot)
     return RoomView(
         room=RoomId(row.room),
         code=GroupCode(row.code),
         purpose=row.purpose,
         condition=row.condition,
-        power=Power.of(_json(row.created), _json(row.levels), bot=bot),
+        power=power,
         served=RoomId(served) if served else None,
         name=row.name,
         language=row.language,
@@ -170,7 +172,24 @@ async def _room(db: AsyncConnection, row: Row[tuple[object, ...]], bot: UserId) 
         slow=await _slow(db, row.room) if row.purpose == "group" else None,
         choices=await choices_of(db, RoomId(row.room)),
         rules=tuple(rule.settings for rule in await rules_of_room(db, RoomId(row.room))),
+        suspended=await _suspended(db, row.room, power) if row.purpose == "group" else frozenset(),
     )
+
+
+async def _suspended(db: AsyncConnection, room: str, power: Power) -> frozenset[UserId]:
+    """Return which owners and managers have a demotion or ban in force in a room, by any account of theirs."""
+    s, people = t.sanctions.c, sorted(power.owners() | power.managers())
+    if not people:
+        return frozenset()
+    accounts = accounts_among(await db.execute(LINKED), people)
+    every = sorted({account for theirs in accounts.values() for account in theirs})
+    held = await db.scalars(
+        select(s.subject).where(
+            s.kind.in_(("demote", "ban")), s.ended == 0, s.room.in_((room, "")), one_of(s.subject, every)
+        )
+    )
+    against = set(held)
+    return frozenset(user for user in people if not against.isdisjoint(accounts[user]))
 
 
 async def _slow(db: AsyncConnection, room: str) -> Slow | None:

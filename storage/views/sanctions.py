@@ -14,7 +14,7 @@ from moderation.ids import RoomId, UserId
 from moderation.sanctions import Hold
 
 from .. import tables as t
-from .accounts import accounts_of_all
+from .linked import accounts_of_all
 
 _LASTING = tuple(sorted(LASTING))
 ASKED_OF_PEOPLE: SanctionKind = "rectify"  # its time is one that people have to do something

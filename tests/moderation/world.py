@@ -46,7 +46,7 @@ from moderation.neglect import FAULTS, neglected
 from moderation.own_rules import NOBODY, OVERDUE, decided_by
 from moderation.policy import Policy
 from moderation.power import Power
-from moderation.responsibility import require_fault
+from moderation.responsibility import require_fault, role
 from moderation.statements import Known, from_json, statement, to_be_stated, to_json
 from moderation.tiers import made_manager, review
 from tests.moderation.builders import ANNA, BOT, CODE, DAY, MARK, MINA, NOON, OLGA, ROOM, compiled, person, said
@@ -120,11 +120,12 @@ class World:
         return Power.of({"sender": OLGA, "content": {"room_version": "11"}}, {"users": {**users, BOT: 100}}, bot=BOT)
 
     def view(self) -> RoomView:
-        return RoomView(ROOM, CODE, "group", "protected", self.power())
+        held = frozenset(each.subject for each in self.in_force() if each.kind in ("demote", "ban"))
+        return RoomView(ROOM, CODE, "group", "protected", self.power(), suspended=held)
 
     def duty(self) -> Duty:
-        power = self.power()
-        roles = {user: power.role(user) for user in sorted(self.joined)}
+        room = self.view()
+        roles = {user: role(user, room) for user in sorted(self.joined)}
         nobody = [
             row.view.opened
             for row in self.cases.values()
