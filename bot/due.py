@@ -101,7 +101,7 @@ class Due:
             return await self._forgotten(db, n)
         due = waiting.case.due
         if not due or due > people_ms:
-            return reminder(waiting.case)
+            return reminder(waiting)
         return deadline(waiting)
 
     async def _forgotten(self, db: AsyncConnection, n: int) -> tuple[Fact, ...]:

@@ -103,6 +103,7 @@ def _given(action: Tell, channel: str) -> NoticeGiven:
         room=action.room,
         what=what[:64],
         n=action.n,
+        asks=action.asks,
         channel=channel,  # type: ignore[arg-type]
         subject=action.subject,
     )

@@ -139,6 +139,7 @@ class Surroundings:
             context=await self._knowledge.context(db, room, case.subject, now_ms),
             decided_by=UserId(_column(row, "by")),
             assigned=assigned,
+            told=await views.told_of(db, n, case.asked),
             charged=await views.charged_for(db, n),
             people=await self._contexts(db, case.room, assigned, now_ms),
             measures=await views.measures_of_room(db, case.room),

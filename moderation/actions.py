@@ -241,6 +241,7 @@ class Tell(Action):
     subject: UserId
     lines: tuple[Line, ...]
     n: int = 0
+    asks: int = 0  # the case of which it asks for a decision
     alone: bool = False  # not even that there is something to tell may show in the room
     first: bool = False  # power levels of the room wait until it is said
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from .cases import step
 from .context import CaseView, Context, InForce
 from .durations import DAY_MS
-from .duty import Duty, ask, can_act, on_duty
+from .duty import Duty, ask, can_act, how_told, on_duty
 from .facts import (
     OF_ROOMS,
     AccountsLinked,
@@ -124,7 +124,8 @@ def _first_asked(fact: CaseOpened | Appealed | CaseView, rule: str, decider: Use
     if level != "managers":
         yield _passed_on(fact, level)
     for user in people:
-        yield CaseAssigned(room=fact.room, on=around.on, n=fact.n, asked=level, due=fact.due, subject=user)
+        how = how_told(user, level, around.duties[fact.room])
+        yield CaseAssigned(room=fact.room, on=around.on, n=fact.n, asked=level, due=fact.due, how=how, subject=user)
     if level == "operator":
         yield TaskOpened(room=fact.room, on=around.on, task="case", n=fact.n, subject=fact.subject)
 

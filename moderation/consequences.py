@@ -352,7 +352,13 @@ def _tell(
     if room is None:
         return
     foot = (line("notice.foot", n=number),) if number else ()
-    yield Tell(room=room, subject=subject, lines=(*reported, *lines, *foot), n=number)
+    asks = next((fact.n for fact in own if isinstance(fact, CaseAssigned) and _told_of(fact)), 0)
+    yield Tell(room=room, subject=subject, lines=(*reported, *lines, *foot), n=number, asks=asks)
+
+
+def _told_of(fact: CaseAssigned) -> bool:
+    """Whether somebody who answers for a case is told so alone."""
+    return fact.asked != "managers" or fact.how == "word"
 
 
 # Facts that say of a case that it is about their subject.
@@ -412,9 +418,9 @@ def _(fact: BalanceCorrected) -> Iterator[Line]:
 
 @_say.register
 def _(fact: CaseAssigned) -> Iterator[Line]:
-    """Managers see it by its card, in the desk; who stands above them is told."""
+    """Managers see it by its card if they are in the desk; the others, and who stands above them, are told."""
     assert fact.room is not None
-    if fact.asked != "managers":
+    if _told_of(fact):
         yield line(f"notice.asked.{fact.asked}", room=RoomName(fact.room), n=fact.n, due=Moment(fact.due))
 
 

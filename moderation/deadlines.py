@@ -2,7 +2,8 @@
 
 Rules kept here: at half time whoever answers for the case is reminded; at the deadline those who still run the room
 are charged, and the case goes to the owner with the same time, then to the operator; whoever lost their rights or left
-is not charged, nor charged on; nobody stands above the operator, so there the case waits on, and the group bears what
+is not charged, nor charged on; nobody is charged who was not told, and what nobody could be told of goes up at half
+time; nobody stands above the operator, so there the case waits on, and the group bears what
 follows. What one step leaves is enough for the next, should what follows from it be lost (`bot/catch_up.py`).
 Pure. Left to others: when to look (`bot/schedule.py`), who answers for a case at first (`complete.py`).
 """
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from .cases import State, step
 from .context import CaseView, Context, InForce
 from .durations import DAY_MS
-from .duty import Duty, above, ask, can_act
+from .duty import Duty, above, ask, can_act, how_told
 from .facts import Asked, CaseAssigned, CaseMoved, Fact, TaskOpened
 from .ids import UserId
 from .neglect import another_day, neglected, spared
@@ -35,6 +36,7 @@ class Waiting:
     context: Context  # of whom the case is about, in its room
     decided_by: UserId  # of an appealed case; "": a rule
     assigned: tuple[UserId, ...] = ()  # at the level that is asked now
+    told: frozenset[UserId] = frozenset()  # those of them who have been told, as the records show
     charged: frozenset[UserId] = frozenset()  # on account of this case, before
     people: Mapping[UserId, Context] = field(default_factory=dict)  # of those assigned
     measures: tuple[InForce, ...] = ()  # against the room itself
@@ -42,8 +44,11 @@ class Waiting:
     room_answers: bool = True  # False: all who reported it are paused, so the room bears nothing for it
 
 
-def reminder(case: CaseView) -> tuple[Fact, ...]:
-    """Half the time is over."""
+def reminder(waiting: Waiting) -> tuple[Fact, ...]:
+    """Half the time is over: remind those who answer for the case; if none of them could be told, pass it on."""
+    case = waiting.case
+    if case.asked != "operator" and waiting.assigned and not waiting.told:
+        return tuple(_passed_on(waiting, case.state, ()))
     return (_moved(case, "reminded", case.state, case.asked, case.due),)
 
 
@@ -83,13 +88,14 @@ def _passed(waiting: Waiting) -> Iterator[Fact]:
 
 
 def _late(waiting: Waiting) -> tuple[UserId, ...]:
-    """Who is charged: those who answered for it and still run the room."""
+    """Who is charged: those who answered for it, were told so, and still run the room."""
     if waiting.case.asked == "operator":
         return ()
     duty = waiting.duty
     not_late = {waiting.case.subject, waiting.decided_by, *waiting.charged}  # who may not decide is not late
     there = can_act(duty)
-    late = duty.each_once(u for u in waiting.assigned if u in there and not duty.is_any(u, not_late))
+    asked = [user for user in waiting.assigned if user in waiting.told and user in there]
+    late = duty.each_once(user for user in asked if not duty.is_any(user, not_late))
     return tuple(u for u in late if not spared(waiting.people[u].subject, waiting.policy, waiting.now_ms))
 
 
@@ -100,7 +106,8 @@ def _passed_on(waiting: Waiting, state: str, late: tuple[UserId, ...]) -> Iterat
     due = waiting.now_ms + waiting.policy.cases.deadlines.of(case.grade)
     yield _moved(case, "escalated", _escalated(state, level), level, due)
     for user in people:
-        yield CaseAssigned(room=case.room, n=case.n, asked=level, due=due, subject=user)
+        how = how_told(user, level, waiting.duty)
+        yield CaseAssigned(room=case.room, n=case.n, asked=level, due=due, how=how, subject=user)
     if level == "operator":
         yield TaskOpened(room=case.room, task="case", n=case.n, subject=case.subject)
         if state != "appealed" and waiting.room_answers:

@@ -1,19 +1,21 @@
 """Who is on duty in a room, who is asked for a decision, and whom it is passed on to. docs/responsibility.md.
 
 Rules kept here: nobody is asked about themselves, nor about a decision of their own, whichever of their accounts it
-was; whoever is away, or outside the hours they stand in the roster with, is not on duty; where a room has no manager on
-duty its owner is; above the owner stands the operator, above whom stands nobody. People who lost their rights, or left,
-are not asked any more.
+was; whoever is away, or outside the hours they stand in the roster with, is not on duty; who is not in the desk is told
+of a case in a direct room; where a room has no manager on duty its owner is; above the owner stands the operator, above
+whom stands nobody. People who lost their rights, or left, are not asked any more.
 Left to others: reading all this (`storage/views/duty.py`), deadlines (`deadlines.py`).
 """
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from .facts import Asked
 from .ids import UserId
 from .roster import covers
 
+How = Literal["card", "word"]
 LEVELS: tuple[Asked, ...] = ("managers", "owner", "operator")
 
 
@@ -26,7 +28,9 @@ class Duty:
     operators: tuple[UserId, ...] = ()
     away: frozenset[UserId] = frozenset()
     roster: Mapping[UserId, str] = field(default_factory=dict)  # weekly hours; empty: everybody, always
+    desk: frozenset[UserId] = frozenset()  # who is in the room where the cards are
     nobody_ms: int = 0  # when it last cost the owner that nobody was on duty; 0: never
+    suspended_owners: tuple[UserId, ...] = ()  # who own it still, though they have no say in it now
     accounts: Mapping[UserId, frozenset[UserId]] = field(default_factory=dict)  # of those of them who have several
 
     def accounts_of(self, user: UserId) -> frozenset[UserId]:
@@ -79,6 +83,11 @@ def ask(
 def above(level: Asked) -> Asked:
     """Whom a case goes to after `level`."""
     return LEVELS[min(LEVELS.index(level) + 1, len(LEVELS) - 1)]
+
+
+def how_told(user: UserId, level: Asked, duty: Duty) -> How:
+    """Return how somebody who is asked at a level learns of it."""
+    return "word" if level == "managers" and user not in duty.desk else "card"
 
 
 def can_act(duty: Duty) -> frozenset[UserId]:

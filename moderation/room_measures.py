@@ -42,7 +42,7 @@ def answers_for(duty: Duty, by: UserId = NOBODY) -> UserId:
     if by in duty.owners:
         return by
     here = [owner for owner in duty.owners if owner not in duty.away]
-    return next(iter((*here, *duty.owners)), NOBODY)
+    return next(iter((*here, *duty.owners, *duty.suspended_owners)), NOBODY)
 
 
 # By neglect.

@@ -49,6 +49,8 @@ _DEFAULTS_LEFT_OUT = {
     "messages": 1,
     "quiet": 0,
     "since": 0,
+    "how": "card",
+    "asks": 0,
 }
 
 

@@ -186,6 +186,7 @@ assignments = Table(
     Column("user", String, nullable=False),
     Column("asked", String, nullable=False),  # managers | owner | operator
     Column("at", Integer, nullable=False),
+    Column("told", Integer, nullable=False, server_default="0"),  # 1: a record shows that they were told
 )
 Index("assignments_by_case", assignments.c.n)
 

@@ -142,6 +142,7 @@ class CaseAssigned(Fact):
     step: Literal["assigned"] = "assigned"
     asked: Asked = "managers"
     due: int
+    how: Literal["card", "word"] = "card"  # whether a manager learns of it in the desk, or is told in a direct room
     subject: UserId = person()
 
 

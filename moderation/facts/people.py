@@ -124,6 +124,7 @@ class NoticeGiven(Fact):
 
     what: str
     n: int = 0
+    asks: int = 0  # the case of which it asks for a decision; 0: none
     channel: Literal["direct", "room", "desk", "none"]
     subject: UserId = person()
 

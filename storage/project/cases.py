@@ -14,6 +14,7 @@ from moderation.facts import (
     CaseNoted,
     CaseOpened,
     DossierStep,
+    NoticeGiven,
     Reported,
     StatementGiven,
     TaskDone,
@@ -82,6 +83,16 @@ async def _(fact: CaseMoved, db: AsyncConnection, _index: int, at_ms: int) -> No
 async def _(fact: CaseAssigned, db: AsyncConnection, index: int, at_ms: int) -> None:
     values = {"record": index, "n": fact.n, "user": fact.subject, "asked": fact.asked, "at": at_ms}
     await add(db, t.assignments, **values)
+
+
+@project.register
+async def _(fact: NoticeGiven, db: AsyncConnection, _index: int, _at_ms: int) -> None:
+    """Somebody was told alone that a case waits for them. Older records name the text, and not the case."""
+    if fact.channel != "direct" or not (fact.asks or fact.what.startswith("notice.asked.")):
+        return
+    a = t.assignments.c
+    which = (a.n == fact.asks,) if fact.asks else (a.asked == fact.what.rpartition(".")[2],)
+    await db.execute(update(t.assignments).where(a.user == fact.subject, *which).values(told=1))
 
 
 @project.register

@@ -1,6 +1,6 @@
 """Facts about what happens to people: credit, sanctions, what is held on the homeserver, and what came of requests."""
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,6 +20,8 @@ from moderation.pace import PACES
 
 from .. import tables as t
 from .common import RECKONED, REMOVED, add, person_of, pointed, project, set_meta
+
+_IN_THE_DESK = ("card", "edit-card", "tell-desk")  # what says something of a case to those who are in the desk
 
 
 @project.register
@@ -109,3 +111,16 @@ async def _(fact: ActionTaken, db: AsyncConnection, _index: int, _at_ms: int) ->
     await db.execute(delete(t.outbox).where(t.outbox.c.txn == fact.txn))
     if fact.action == "card" and fact.result == "done":
         await db.execute(update(t.cases).where(t.cases.c.n == fact.n).values(card=fact.made))
+    if fact.action in _IN_THE_DESK and fact.result == "done" and fact.n and fact.room is not None:
+        await _told_in_desk(db, fact)
+
+
+async def _told_in_desk(db: AsyncConnection, fact: ActionTaken) -> None:
+    """Whoever is in the desk has seen what was said there of a case, and of the cases on its card."""
+    code = select(t.rooms.c.code).where(t.rooms.c.room == fact.room).scalar_subquery()
+    desks = select(t.rooms.c.room).where(t.rooms.c.purpose == "desk", t.rooms.c.served == code)
+    there = select(t.members.c.user).where(t.members.c.room.in_(desks), t.members.c.membership == "join")
+    shown = select(t.cases.c.n).where(or_(t.cases.c.n == fact.n, t.cases.c.lead == fact.n))
+    a = t.assignments.c
+    told = update(t.assignments).where(a.n.in_(shown), a.told == 0, a.user.in_(there))
+    await db.execute(told.values(told=1))

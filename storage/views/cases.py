@@ -192,6 +192,13 @@ async def assigned_to(db: AsyncConnection, n: int, asked: str) -> tuple[UserId, 
     return tuple(dict.fromkeys(UserId(row.user) for row in rows))
 
 
+async def told_of(db: AsyncConnection, n: int, asked: str) -> frozenset[UserId]:
+    """Return those who answer for a case at a level and have been told so, as the records show."""
+    a = t.assignments.c
+    rows = await db.execute(select(a.user).where(a.n == n, a.asked == asked, a.user != "", a.told == 1))
+    return frozenset(UserId(row.user) for row in rows)
+
+
 async def charged_for(db: AsyncConnection, n: int) -> frozenset[UserId]:
     """Whom it cost standing already that a case was not decided in time."""
     c = t.cases.c

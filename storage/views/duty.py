@@ -10,7 +10,7 @@ from moderation.own_rules import NOBODY
 
 from .. import tables as t
 from .linked import accounts_of_all
-from .rooms import ACTIVE_GROUP
+from .rooms import ACTIVE_GROUP, desk_of
 
 
 async def duty_of(db: AsyncConnection, room: RoomView, operators: tuple[str, ...], now_ms: int) -> Duty:
@@ -21,8 +21,8 @@ async def duty_of(db: AsyncConnection, room: RoomView, operators: tuple[str, ...
         for row in await db.execute(
             select(m.user, m.role).where(m.room == room.room, m.membership == "join", m.role != "member")
         )
-        if UserId(row.user) not in room.suspended
     }
+    suspended = {user: joined.pop(user) for user in room.suspended if user in joined}
     operating = tuple(UserId(user) for user in operators)
     several = await accounts_of_all(db, (*joined, *operating))
     last = await db.scalar(
@@ -33,12 +33,20 @@ async def duty_of(db: AsyncConnection, room: RoomView, operators: tuple[str, ...
     return Duty(
         owners=tuple(sorted(user for user, role in joined.items() if role == "owner")),
         managers=tuple(sorted(user for user, role in joined.items() if role == "manager")),
+        suspended_owners=tuple(sorted(user for user, role in suspended.items() if role == "owner")),
         operators=operating,
         away=frozenset(await away_now(db, now_ms)),
         roster={user: hours for user, hours in (await roster_of(db, room.room)).items() if user in joined},
+        desk=frozenset(await _in_desk(db, room)),
         nobody_ms=int(last or 0),
         accounts={user: frozenset(accounts) for user, accounts in several.items() if len(accounts) > 1},
     )
+
+
+async def _in_desk(db: AsyncConnection, room: RoomView) -> list[UserId]:
+    desk = await desk_of(db, room.code)
+    there = select(t.members.c.user).where(t.members.c.room == desk, t.members.c.membership == "join")
+    return [UserId(row.user) for row in await db.execute(there)] if desk else []
 
 
 async def away_now(db: AsyncConnection, now_ms: int) -> dict[UserId, int]:

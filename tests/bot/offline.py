@@ -4,12 +4,13 @@ What a homeserver would have delivered is handed to the pipeline as raw events; 
 outbox. `scheduler` is the real one; whether the homeserver is there is what the test says (`up`).
 """
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from sqlalchemy import text as sql
 
@@ -24,8 +25,8 @@ from bot.presence import Presence
 from bot.receive import receive
 from bot.schedule import Scheduler
 from bot.wake import Wake
-from moderation.facts import BotStarted, Fact, RoomEntered
-from moderation.ids import GroupCode, RoomId, UserId
+from moderation.facts import ActionTaken, BotStarted, Fact, NoticeGiven, RoomEntered
+from moderation.ids import EventId, GroupCode, RoomId, UserId
 from storage import views
 from storage.entries import fact_of_record
 from storage.records.closing import Closings
@@ -118,10 +119,10 @@ class Offline:
         """Somebody sets the levels by hand."""
         await self.event(by, "m.room.power_levels", {"users": users}, key="")
 
-    async def group(self, levels: dict[str, Any], version: str = "11", *, desk: bool = True) -> None:
-        """Enter a room in which everybody is, and its desk with everybody who runs it."""
+    async def group(self, levels: dict[str, Any], version: str, desk: tuple[UserId, ...]) -> None:
+        """Enter a room in which everybody is, and its desk with these."""
         await self._open(ROOM, GroupCode("G-7F3K"), "group", levels, version, (OLGA, MARK, MINA, ANNA))
-        await self._open(DESK, GroupCode("G-DE5K"), "desk", levels, version, (OLGA, MARK, MINA) if desk else ())
+        await self._open(DESK, GroupCode("G-DE5K"), "desk", levels, version, desk)
 
     async def _open(
         self, room: RoomId, code: GroupCode, purpose: Any, levels: Any, version: str, people: tuple[UserId, ...]
@@ -170,6 +171,27 @@ class Offline:
         async with self.stores.database.read() as db:
             return [tuple(row) for row in await db.execute(sql(query))]
 
+    async def post_cards(self) -> None:
+        """What the desk would do: post the cards that wait."""
+        waiting = "SELECT json_extract(action, '$.n'), txn FROM outbox WHERE action LIKE '%\"card\"%'"
+        for n, txn in await self.rows(waiting):
+            made = EventId(f"$card{n}")
+            taken = ActionTaken(room=ROOM, action="card", result="done", n=n, txn=txn, made=made)
+            await self.pipeline.commit((taken,))
+
+    async def tell(self, channel: Literal["direct", "none"] = "direct") -> list[tuple[UserId, int]]:
+        """What the notifier would do: tell people what waits to be told. Returns whom, and which case it asks about."""
+        told = []
+        for action, txn in await self.rows("SELECT action, txn FROM outbox WHERE action LIKE '%\"tell\"%'"):
+            word = json.loads(action)
+            user, asks = UserId(word["subject"]), word.get("asks", 0)
+            what = word["lines"][0]["key"]
+            notice = NoticeGiven(room=ROOM, what=what, asks=asks, channel=channel, subject=user)
+            taken = ActionTaken(room=ROOM, action="tell", result="done", txn=txn, subject=user)
+            await self.pipeline.commit((notice, taken), of_row=txn)
+            told.append((user, asks))
+        return told
+
     async def duty(self) -> Any:
         """Who runs the room."""
         async with self.stores.database.read() as db:
@@ -191,7 +213,13 @@ class Ticking:
 
 
 @asynccontextmanager
-async def offline(folder: Path, more: str = RULES, levels: Any = LEVELS, version: str = "11") -> AsyncIterator[Offline]:
+async def offline(
+    folder: Path,
+    more: str = RULES,
+    levels: Any = LEVELS,
+    version: str = "11",
+    desk: tuple[UserId, ...] = (OLGA, MARK, MINA),
+) -> AsyncIterator[Offline]:
     """A bot that serves one group: Olga founded it, Mark and Mina help, Anna is a member."""
     config = parse_config(folder / "config.toml", CONFIG + more, {})
     config.data_dir.mkdir(parents=True, exist_ok=True)
@@ -202,5 +230,5 @@ async def offline(folder: Path, more: str = RULES, levels: Any = LEVELS, version
         await pipeline.commit((BotStarted(version="0"),))
         bot = Offline(config, stores, pipeline, clock)
         if pipeline.served.codes.get(ROOM) is None:
-            await bot.group(levels, version)
+            await bot.group(levels, version, desk)
         yield bot

@@ -14,6 +14,7 @@ STANDING = """
 overdue = 5
 overdue_daily = 0
 overdue_at_most = 5
+overdue_a_day = 0
 """
 
 
@@ -23,6 +24,7 @@ async def cases(bot: Offline, count: int) -> None:
         if number:
             await bot.pass_time(OFTEN)
         await bot.say(ANNA, "forbidden")
+        await bot.post_cards()
 
 
 def brought(bot: Offline) -> dict[str, list[Any]]:

@@ -59,6 +59,7 @@ async def due(bot: Offline) -> int:
 async def almost_over(bot: Offline) -> int:
     """A case of which the reminder is sent and ten seconds are left; when it is due."""
     await bot.say(ANNA, "forbidden")
+    await bot.post_cards()
     await bot.pass_time(DAY - 10 * SECOND)
     await bot.scheduler.do_what_is_due()
     return await due(bot)

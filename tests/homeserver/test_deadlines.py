@@ -65,14 +65,16 @@ async def test_a_case_nobody_touches_goes_up_and_those_on_duty_answer_for_it(the
     await told(operator, bot, like("notice.asked.operator", n="1"))
     await scene.wait_desk(owner, lambda s: like("desk.moved.overdue", n="1").search(s.body) is not None, "overdue")
 
-    # She appeals; the owner reverses it, and she stands where she stood.
+    # She appeals; the owner's rights are suspended too, so the operator reverses it, and she stands where she stood.
     direct = await direct_room(manager, bot)
     await manager.send_text(direct, "!appeal 2 I was on a train")
-    await told(owner, bot, like("notice.asked.owner", n="2"))
+    await told(operator, bot, like("notice.asked.operator", n="2"))
     answer = await ask(manager, bot, direct, "!dismiss 2")
     assert like("error.right.manager").search(answer) or like("error.case.own").search(answer)
     mine = await direct_room(owner, bot)
-    assert like("decided.dismissed", n="2").search(await ask(owner, bot, mine, "!dismiss 2 fair enough"))
+    assert like("error.right.suspended").search(await ask(owner, bot, mine, "!dismiss 2 fair enough"))
+    theirs = await direct_room(operator, bot)
+    assert like("decided.dismissed", n="2").search(await ask(operator, bot, theirs, "!dismiss 2 fair enough"))
     await scene.until_level(manager.user, 50)
     word = await told(manager, bot, like("notice.dismissed", n="2"))
     assert like("notice.standing.compensation", left="100").search(word.body)
@@ -95,7 +97,7 @@ terms = ["question {number} of"]
 
 async def test_a_manager_is_demoted_when_many_deadlines_pass_in_one_moment(theatre: Theatre) -> None:
     gentle = SHORT.replace("overdue = 61", "overdue = 5").replace("overdue_at_most = 61", "overdue_at_most = 5")
-    scene = await theatre.scene(MANY + gentle, managers=1)
+    scene = await theatre.scene(MANY + gentle + "overdue_a_day = 0\n", managers=1)
     bot, (manager,) = scene.bot, scene.managers
     for number in range(13):
         await scene.members[0].send_text(scene.room, f"question {number} of")

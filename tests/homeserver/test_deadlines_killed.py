@@ -56,7 +56,7 @@ class Story:
     async def tell(self) -> None:
         """Reminder, overdue, owner, operator; demoted; appeal and reversal; the operator decides."""
         scene, bot = self.scene, self.scene.bot
-        owner, manager = self.people["owner"], self.people["manager"]
+        manager = self.people["manager"]
         await self.people["ann"].send_text(scene.room, "forbidden 7")
         asked_again = "SELECT 1 FROM cases WHERE n = 1 AND asked = 'operator' AND due > ?"
         later = bot.clock() + 3_600_000
@@ -64,11 +64,10 @@ class Story:
         await scene.until_level(manager.user, None)
         direct = await direct_room(manager, bot)
         await manager.send_text(direct, "!appeal 2 I was on a train")
-        await told(owner, bot, like("notice.asked.owner", n="2"))
-        mine = await direct_room(owner, bot)
-        assert like("decided.dismissed", n="2").search(await ask(owner, bot, mine, "!dismiss 2 fair enough"))
-        await scene.until_level(manager.user, 50)
+        await told(self.operator, bot, like("notice.asked.operator", n="2"))
         theirs = await direct_room(self.operator, bot)
+        assert like("decided.dismissed", n="2").search(await ask(self.operator, bot, theirs, "!dismiss 2 fair enough"))
+        await scene.until_level(manager.user, 50)
         assert like("decided.upheld", n="1").search(await ask(self.operator, bot, theirs, "!uphold 1 see the rules"))
         await told(self.people["ann"], bot, like("notice.upheld", n="1"))
 
@@ -217,7 +216,7 @@ def assert_sound(story: Story) -> None:
         (1, "managers", "manager"),
         (1, "owner", "owner"),
         (1, "operator", "operator"),
-        (2, "owner", "owner"),
+        (2, "operator", "operator"),
     ]
     measures = [(f.kind, story.names[f.subject]) for f in bot.facts(SanctionStarted) if f.kind in ("demote", "rectify")]
     assert measures == [("demote", "manager"), ("demote", "owner"), ("rectify", "owner")]

@@ -41,7 +41,7 @@ from tests.moderation.builders import (
 DUE = NOON + DAY
 OPENED = CaseOpened(room=ROOM, on=7, n=4, rule="spam", grade="serious", decide="manager", state="open", due=DUE)
 ABOUT_ANNA = replace(OPENED, subject=ANNA)
-DUTY = Duty(owners=(OLGA,), managers=(MARK, MINA), operators=(OPERA,))
+DUTY = Duty(owners=(OLGA,), managers=(MARK, MINA), operators=(OPERA,), desk=frozenset({OLGA, MARK, MINA}))
 NOBODY = replace(DUTY, away=frozenset({MARK, MINA, OLGA}))
 AROUND = Around(now_ms=NOON, policy=policy(), next_case=4, on=7, duties={ROOM: DUTY})
 
@@ -69,6 +69,11 @@ def demoted(user: UserId, n: int = 9, **more: object) -> SanctionStarted:
 
 def test_whoever_is_on_duty_answers_for_a_case_from_the_moment_it_opens() -> None:
     assert added(ABOUT_ANNA) == (assigned(MARK), assigned(MINA))
+
+
+def test_who_is_not_in_the_desk_is_to_be_told_alone() -> None:
+    duty = replace(DUTY, desk=frozenset({MARK}))
+    assert added(ABOUT_ANNA, duties={ROOM: duty}) == (assigned(MARK), replace(assigned(MINA), how="word"))
 
 
 def test_a_case_on_the_card_of_another_is_nobodys_until_that_one_is_decided() -> None:

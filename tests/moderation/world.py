@@ -94,6 +94,7 @@ class World:
         self.people: tuple[UserId, ...] = (OLGA, MARK, MINA, ANNA, BEN)
         self.away: dict[UserId, int] = {}
         self.roster: dict[UserId, str] = {}
+        self.untold: set[UserId] = set()  # who cannot be told anything
         self.cases: dict[int, Row] = {}
         self.ledgers: dict[tuple[UserId, str], list[Any]] = {}
         self.started: dict[int, SanctionStarted] = {}
@@ -137,6 +138,7 @@ class World:
             operators=tuple(UserId(user) for user in self.policy.operators),
             away=frozenset(user for user, until in self.away.items() if until > self.now),
             roster=self.roster,
+            desk=frozenset(self.joined - self.untold),
             nobody_ms=max(nobody, default=0),
         )
 
@@ -278,7 +280,7 @@ class World:
         due = [n for n, row in self.cases.items() if any(0 < time <= self.now for time in (row.view.due, row.remind))]
         for n in sorted(due, key=lambda n: (self.cases[n].view.due, n)):
             case = self.cases[n].view
-            yield deadline(self.waiting(n)) if 0 < case.due <= self.now else reminder(case)
+            yield deadline(self.waiting(n)) if 0 < case.due <= self.now else reminder(self.waiting(n))
 
     def _sanction(self, sanction: InForce) -> tuple[Fact, ...]:
         if sanction.kind not in OF_ROOMS:
@@ -307,6 +309,7 @@ class World:
             context=self.context(row.view.subject),
             decided_by=row.by,
             assigned=self.assigned(n),
+            told=frozenset(self.assigned(n)) - self.untold,
             charged=frozenset(case.subject for case in about),
             people={user: self.context(user) for user in self.assigned(n)},
             measures=self.measures(),

@@ -10,7 +10,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import Connection, create_engine, inspect
 
 from moderation.errors import Invalid
 from storage.database import FILE, Database, alembic_config, migrate, schemas
@@ -108,6 +108,37 @@ def test_who_was_told_of_the_pace_of_low_credit_is_known_to_have_been(tmp_path: 
     migrate(before)
     found = sqlite3.connect(before).execute("SELECT room, user, step, record, at FROM pointed ORDER BY record")
     assert found.fetchall() == [("!a", "@anna", "tier_slow", 5, 50), ("!b", "@anna", "tier_slow", 6, 60)]
+
+
+def insert(connection: Connection, table: str, **values: object) -> None:
+    """One row; what is not given and must be is empty."""
+    for _, name, kind, required, default, _ in connection.exec_driver_sql(f"PRAGMA table_info({table})"):
+        if required and default is None:
+            values.setdefault(name, 0 if kind == "INTEGER" else "")
+    names = ", ".join(f'"{name}"' for name in values)
+    marks = ", ".join("?" for _ in values)
+    connection.exec_driver_sql(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(values.values()))
+
+
+def test_who_was_told_of_a_case_before_is_read_from_the_desk(tmp_path: Path) -> None:
+    before = tmp_path / FILE
+    config = alembic_config()
+    engine = create_engine(f"sqlite:///{before}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0014")
+        insert(connection, "rooms", room="!room", code="G-1", purpose="group", served="-")
+        insert(connection, "rooms", room="!desk", code="G-2", purpose="desk", served="G-1")
+        insert(connection, "members", room="!desk", user="@there", membership="join")
+        insert(connection, "members", room="!desk", user="@gone", membership="leave")
+        insert(connection, "cases", n=1, room="!room", card="$card")
+        asked = (("@there", "managers"), ("@gone", "managers"), ("@nobody", "managers"), ("@owner", "owner"))
+        for record, (user, level) in enumerate(asked):
+            insert(connection, "assignments", record=record, n=1, user=user, asked=level)
+    engine.dispose()
+    migrate(before)
+    found = sqlite3.connect(before).execute("SELECT user, told FROM assignments ORDER BY record").fetchall()
+    assert found == [("@there", 1), ("@gone", 0), ("@nobody", 0), ("@owner", 1)]
 
 
 def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
