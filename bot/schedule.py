@@ -31,8 +31,8 @@ from .due import Due
 from .homeserver_errors import HomeserverError, Unreachable
 from .operations import Operations
 from .pipeline import Pipeline
-from .trusted_time import Doubt
 from .presence import Presence
+from .trusted_time import Doubt
 
 log = structlog.get_logger()
 LOOK_AGAIN_MS = 60_000
