@@ -163,7 +163,7 @@ async def serve(
             trusted.resume(await last_noted(db))
         await _run(config, homeserver, stores, pipeline, clock, wake, stop, manager, keys_age, trusted.doubt)
         await keys_age.grow()
-        await pipeline.commit((BotStopped(),))
+        await pipeline.commit((BotStopped(sealed=1),))
 
 
 @asynccontextmanager

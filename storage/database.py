@@ -7,11 +7,13 @@ Left to others: what is written (`storage/project/`), and the queries, one file 
 """
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from sqlalchemy import create_engine, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -50,7 +52,8 @@ class Database:
             await asyncio.to_thread(refuse_other_schema, path)
         else:
             await asyncio.to_thread(migrate, path)
-        engine = create_async_engine(f"{DRIVER}:///{path}", hide_parameters=True)
+        address = f"{_address(path)}&uri=true" if read_only else path
+        engine = create_async_engine(f"{DRIVER}:///{address}", hide_parameters=True)
         event.listen(engine.sync_engine, "connect", _read_only_settings if read_only else _settings)
         writer = None if read_only else await engine.connect()
         return cls(engine, writer)
@@ -125,12 +128,24 @@ def schemas() -> list[str]:
 def schema_of(path: Path) -> str | None:
     """The schema of a database, as Alembic notes it; None: none yet. Raises `Invalid` for what is no database."""
     try:
-        with closing(sqlite3.connect(path, timeout=_BUSY_MS / 1000)) as connection:
+        with closing(sqlite3.connect(_address(path), timeout=_BUSY_MS / 1000, uri=True)) as connection:
             there = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
             row = connection.execute("SELECT version_num FROM alembic_version").fetchone() if there else None
     except sqlite3.Error as error:
         raise Invalid(f"{path} is not a database of Answerable: {error}") from error
     return str(row[0]) if row else None
+
+
+def _address(path: Path) -> str:
+    """Return how to open a database for reading: on a disk that cannot be written to, as one that nobody changes.
+
+    SQLite wants to write beside a database even to read it, but what lies beside it (``-wal``) has its newest part.
+    """
+    newest = path.with_name(f"{path.name}-wal")
+    is_writable = not path.exists() or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
+    is_whole = not newest.exists() or not newest.stat().st_size
+    how = "mode=ro&immutable=1" if is_whole and not is_writable else "mode=rwc"
+    return f"file:{quote(str(path))}?{how}"
 
 
 def _settings(connection: Any, _record: object) -> None:

@@ -51,6 +51,7 @@ _DEFAULTS_LEFT_OUT = {
     "since": 0,
     "how": "card",
     "asks": 0,
+    "sealed": 0,
 }
 
 

@@ -49,3 +49,4 @@ class BotStopped(Fact):
     KIND: ClassVar[str] = "stop"
 
     why: str = "asked"
+    sealed: int = 0  # 1: all before the next start is signed, and so is the first thing written then

@@ -37,7 +37,7 @@ from .order import Times, note, start_of
 from .proof import Prover
 from .purge import check_purge, purge, purge_again
 from .reader import Log
-from .recover import Recovery, State, recover
+from .recover import Recovery, State, recover, set_aside, was_sealed
 from .special import Special
 from .targets import Targets
 from .tiles import Tiles
@@ -74,6 +74,7 @@ class Journal:
         if state.open_day:
             self._times.resume(self._last_day, state.last_ms)
         self._unexplained = state.unexplained
+        self._is_sealed = was_sealed(folder, state.tree.size)  # then what comes first is signed at once
 
     @classmethod
     def open(cls, data_dir: Path, origin: str, keys: PersonKeys, now_ms: int) -> "Journal":
@@ -89,8 +90,12 @@ class Journal:
         claim = _claim(folder)
         try:
             signer = logkey.load_or_create(data_dir, folder, origin)
-            journal = cls(folder, signer, keys, claim, recover(folder, signer.verifier))
-            journal._catch_up(now_ms)
+            state = recover(folder, signer.verifier)
+            foreign = set_aside(folder, state)
+            if foreign:
+                state = recover(folder, signer.verifier)
+            journal = cls(folder, signer, keys, claim, state)
+            journal._catch_up(now_ms, foreign)
             journal._finish_declared()
         except BaseException:
             claim.release()
@@ -156,6 +161,9 @@ class Journal:
             with self._or_refuse_from_now_on():
                 self._appender.sync()
             self._synced = self.size
+            if self._is_sealed:
+                self._is_sealed = False
+                self.checkpoint(self._signed_ms)
 
     def due_for_checkpoint(self, now_ms: int) -> bool:
         """Whether 256 records, or any for 60 seconds, have not been signed. A clock set back counts as due."""
@@ -288,9 +296,13 @@ class Journal:
             self._appender = None
         self._claim.release()
 
-    def _catch_up(self, now_ms: int) -> None:
-        """Make a new log begin with `genesis`, and an old one have the tiles and checkpoint of its records."""
+    def _catch_up(self, now_ms: int, foreign: int) -> None:
+        """Make a new log begin with `genesis`, and an old one have the tiles and checkpoint of its records.
+
+        What is signed now though it was not before is told, as is what was set aside (`foreign`).
+        """
         self._signed_ms = now_ms
+        unsigned = self.size - self._signed
         if self.size == 0:
             data = {"vkey": self.vkey}
             self.append([Draft("genesis", now_ms, fields={"format": FORMAT}, parts=(Part(NOBODY, data),))])
@@ -298,6 +310,10 @@ class Journal:
             self._appender.sync()  # a killed process may have left lines that only the cache has
         if self._unexplained:  # cut off between a record and the note about it
             self.append([note(index, now_ms) for index in self._unexplained])
+        if unsigned:
+            self.append([Draft("coverage", now_ms, fields={"what": "unsigned", "count": unsigned, "on": self._signed})])
+        if foreign:
+            self.append([Draft("coverage", now_ms, fields={"what": "foreign", "count": foreign, "on": -1})])
         self.sync()
         self._write_tiles()
         self.checkpoint(now_ms)

@@ -83,7 +83,14 @@ KINDS: dict[str, Kind] = {
         {"vkey": "verifier key of the log"},
     ),
     "start": Kind("The bot started.", {"version": _word("version of the program"), "on": _ON}),
-    "stop": Kind("The bot stopped in good order.", {"why": _word("why"), "on": _ON}),
+    "stop": Kind(
+        "The bot stopped in good order.",
+        {
+            "why": _word("why"),
+            "sealed": _int("1: this was signed at once, as is what follows; left out: by an older version"),
+            "on": _ON,
+        },
+    ),
     "notice": Kind(
         "The bot told somebody something that concerns them.",
         {
@@ -430,8 +437,9 @@ KINDS: dict[str, Kind] = {
         "Something the bot did not see, could not read, or could not keep.",
         {
             "what": _word(
-                "gap, torn, failed, unreadable, undecryptable, down, clock: times went back, or withheld: why the event"
-                " recorded at `on` cannot be read, learnt later"
+                "gap, torn, failed, unreadable, undecryptable, down, clock: times do not fit, unsigned: a crash left"
+                " records from `on` on unsigned, foreign: lines that somebody added while the bot was stopped were set"
+                " aside, or withheld: why the event recorded at `on` cannot be read, learnt later"
             ),
             "count": _int("how much of it; of down: milliseconds"),
             "since": _int("of down: when it began, milliseconds since 1970; left out: so long before this record"),

@@ -9,6 +9,7 @@ Left to others: writing tiles and a checkpoint for what was found (`journal.py`)
 (`erase.py`, `purge.py`), checking closed days against what was signed (`verify.py`).
 """
 
+import secrets
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -86,6 +87,35 @@ def recover(folder: Path, verifier: Verifier) -> State:
     if end and end.torn:
         _cut(state, end)
     return state
+
+
+def was_sealed(folder: Path, signed: int) -> bool:
+    """Whether the last signed record says that the bot stopped in good order: then everything was signed."""
+    if not signed:
+        return False
+    try:
+        last = Log(folder).line(signed - 1).skeleton
+    except (LookupError, Broken):
+        return False  # `verify` tells what is wrong there
+    return last["k"] == "stop" and last.get("sealed") == 1
+
+
+def set_aside(folder: Path, state: State) -> int:
+    """Take out of the open day what stands after a sealed stop; returns how many lines. Nobody but us may write there.
+
+    The lines go to ``DATA/set-aside``. They may be what our next start wrote before it was killed, so they are kept;
+    nothing was done upon them, since the first thing written after a stop is signed before anything else.
+    """
+    day, count = state.open_day, state.tree.size - state.signed
+    if day is None or count <= 0 or state.signed < state.first or not was_sealed(folder, state.signed):
+        return 0
+    at = state.offsets[state.signed - state.first]
+    shelf = folder.parent / "set-aside"
+    disk.make_folder(shelf, disk.SECRET_FOLDER_MODE)
+    kept = shelf / f"{day.name}-{state.signed}-{secrets.token_hex(4)}.jsonl"
+    disk.create_once(kept, day.path.read_bytes()[at:], disk.SECRET_MODE)
+    disk.cut(day.path, at)
+    return count
 
 
 def _without_empty_end(days: list[Day]) -> list[Day]:

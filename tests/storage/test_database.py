@@ -2,6 +2,9 @@
 
 import asyncio
 import stat
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -112,3 +115,41 @@ async def test_what_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path) 
         with pytest.raises(Invalid, match="not a database"):
             await Database.open(tmp_path, read_only=read_only)
     assert (tmp_path / FILE).read_bytes() == b"this is no database" * 100
+
+
+_LOOK = """
+import asyncio, os, sys
+from pathlib import Path
+from storage.database import Database
+from storage.views import get_meta
+
+async def look():
+    database = await Database.open(Path(sys.argv[1]), read_only=True)
+    async with database.read() as db:
+        found = await get_meta(db, "applied")
+    await database.close()
+    return found
+
+asyncio.run(look())
+os.chmod(sys.argv[1], 0o555)
+if os.geteuid() == 0:
+    os.setuid(65534)
+print(asyncio.run(look()))
+"""
+
+
+def test_a_copy_where_nothing_can_be_written_is_read() -> None:
+    """A copy that an operator handed over, on a disk of somebody else's."""
+    with tempfile.TemporaryDirectory() as name:
+        asyncio.run(_seven(Path(name)))
+        (Path(name) / FILE).chmod(0o444)
+        ran = subprocess.run([sys.executable, "-c", _LOOK, name], capture_output=True, text=True, check=False)
+        Path(name).chmod(0o700)
+    assert (ran.stdout, ran.stderr) == ("7\n", "")
+
+
+async def _seven(folder: Path) -> None:
+    database = await Database.open(folder)
+    async with database.write() as db:
+        await set_meta(db, "applied", "7")
+    await database.close()

@@ -28,7 +28,8 @@ def test_a_torn_line_is_cut_off_and_reported(place: Any, tools: Any) -> None:
         recovery = journal.recovery
         assert recovery is not None
         assert (recovery.file, recovery.index, recovery.lost_bytes) == ("day/2026-11-24.jsonl", 2, 50)
-        assert (journal.size, place.day().read_bytes()) == (2, whole)
+        assert journal.get(2).fields == {"what": "unsigned", "count": 1, "on": 1}
+        assert (journal.size, place.day().read_bytes()[: len(whole)]) == (3, whole)
 
 
 @pytest.mark.parametrize("garbage", [b"\0" * 5000, b"garbage\n", b"\xff\n\xfe\n", b"\n\n", b"{}\n"])
@@ -74,12 +75,12 @@ def test_tiles_and_checkpoint_are_made_again_from_the_days(place: Any, tools: An
     with place.open() as journal:
         journal.append([tools.message(at_ms=NOON + DAY_MS * (number // 200)) for number in range(700)])
         journal.close(NOON)
-        signed = journal.signed_checkpoint
     for path in [*place.folder.glob("tile/**/*"), place.folder / "checkpoint"]:
         if path.is_file():
             path.unlink()
     with place.open() as journal:
-        assert journal.signed_checkpoint == signed
+        assert journal.get(701).fields == {"what": "unsigned", "count": 701, "on": 0}
+        journal.close(NOON)
     assert verify(place.folder).problems == ()
 
 
@@ -223,7 +224,7 @@ def test_killed_at_any_call_to_the_file_system(place: Any, tools: Any) -> None:
         assert ended in (KILLED, 0)
         assert verify(victim.folder).problems == ()
         with victim.open(NOON + DAY_MS) as journal:
-            assert journal.size in (250, 260, 265)
+            assert journal.size in (250, 260, 265, 261, 266)  # with a word on what was not signed
             journal.append([tools.message("on", NOON + DAY_MS)])
             journal.close(NOON + DAY_MS)
         report = verify(victim.folder)

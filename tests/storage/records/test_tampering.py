@@ -280,7 +280,21 @@ def line_of(log: Log, name: str) -> int:
 ELEVENTH = (MIDDLE, 11)
 PURGED = 6  # the line of the purge record in the open day
 
+
+def sealed(log: Log) -> None:
+    """The bot stopped in good order."""
+    log.append_unsigned("stop", why="asked", sealed=1)
+    log.sign_anew(log.signer)
+
+
+def added_after_a_stop(log: Log) -> None:
+    sealed(log)
+    log.append_unsigned("start", version="0.1.0")
+    log.append_unsigned("decision", n=1, what="upheld")
+
+
 ROWS: dict[str, Row] = {
+    "add lines after a stop in good order": Row(added_after_a_stop, ("foreign", OPEN, 15)),
     "untouched": Row(lambda log: None, None),
     "edit a word, closed day": Row(lambda log: log.edit(11, body), ("part", *ELEVENTH)),
     "edit a word, open day": Row(lambda log: log.edit(9, body, OPEN), ("part", OPEN, 9)),
