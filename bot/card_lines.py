@@ -127,7 +127,8 @@ def _appeal(card: Card) -> Iterator[Line]:
         return
     if card.row.appeal:
         yield line("card.appeal-words", words=card.row.appeal)
-    yield line("card.appealed", due=Moment(card.row.due))
+    key = "card.appealed" if card.case.outcome == "upheld" else "card.appealed-report"
+    yield line(key, due=Moment(card.row.due))
     yield from _answering(card)
 
 

@@ -52,6 +52,7 @@ class Surroundings:
             owners=owners,
             rules={case.n: case.rule for case, _ in cases},
             decided_by={case.n: UserId(_column(row, "by")) for case, row in cases},
+            subjects={case.n: case.subject for case, _ in cases},
             measures={room: await views.measures_of_room(db, room) for room in where},
             waiting={room: await views.with_operator(db, room) for room in where},
             waiting_with={fact.n: await _waiting_with(db, fact.n) for fact in decided},

@@ -83,6 +83,8 @@ TRANSITIONS: Mapping[tuple[State, Step], State] = MappingProxyType(
         # The appeal goes to the next person, and is an appeal still.
         ("appealed", "pass_deadline"): "appealed",
         ("affirmed", "close"): "closed",
+        # A reporter appealed and was right: now the person whom it concerns can appeal.
+        ("reversed", "appeal"): "appealed",
         ("reversed", "close"): "closed",
     }
 )

@@ -53,6 +53,7 @@ class Around:
     owners: Mapping[tuple[RoomId, UserId], Context] = field(default_factory=dict)  # where nobody is on duty
     rules: Mapping[int, str] = field(default_factory=dict)  # of the cases that are appealed
     decided_by: Mapping[int, UserId] = field(default_factory=dict)  # of these too
+    subjects: Mapping[int, UserId] = field(default_factory=dict)  # whom these are about
     measures: Mapping[RoomId, tuple[InForce, ...]] = field(default_factory=dict)  # against the rooms themselves
     waiting: Mapping[RoomId, frozenset[int]] = field(default_factory=dict)  # cases that wait with the operator
     waiting_with: Mapping[int, tuple[CaseView, ...]] = field(default_factory=dict)  # on the card of what is decided
@@ -119,7 +120,8 @@ def _parted(fact: CaseDecided, facts: Sequence[Fact], around: Around) -> Iterato
 def _first_asked(fact: CaseOpened | Appealed | CaseView, rule: str, decider: UserId, around: Around) -> Iterator[Fact]:
     """Who answers for a case that begins to wait."""
     assert fact.room is not None
-    without = frozenset({fact.subject, decider})
+    about = around.subjects.get(fact.n, fact.subject)
+    without = frozenset({fact.subject, about, decider})
     level, people = ask(decided_by(rule), around.duties[fact.room], around.now_ms, without=without)
     if level != "managers":
         yield _passed_on(fact, level)
@@ -127,7 +129,7 @@ def _first_asked(fact: CaseOpened | Appealed | CaseView, rule: str, decider: Use
         how = how_told(user, level, around.duties[fact.room])
         yield CaseAssigned(room=fact.room, on=around.on, n=fact.n, asked=level, due=fact.due, how=how, subject=user)
     if level == "operator":
-        yield TaskOpened(room=fact.room, on=around.on, task="case", n=fact.n, subject=fact.subject)
+        yield TaskOpened(room=fact.room, on=around.on, task="case", n=fact.n, subject=about)
 
 
 def _passed_on(fact: CaseOpened | Appealed | CaseView, level: Asked) -> CaseMoved:

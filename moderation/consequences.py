@@ -79,8 +79,10 @@ from .own_rules import (
 from .pace import HELD_BACK
 from .ringing import rung_once
 
-UPHOLD, DISMISS, MORE = "✅", "❌", "🔎"  # the reactions offered under a card
-OFFERED = (UPHOLD, DISMISS, MORE)
+# The reactions offered under a card. Each way to dismiss has the reason that is most often meant by it.
+UPHOLD, DISMISS, SETTLED, HANDLED, MORE = "✅", "❌", "🤝", "♻", "🔎"
+DISMISSALS = {DISMISS: "no-rule", SETTLED: "settled", HANDLED: "handled"}
+OFFERED = (UPHOLD, *DISMISSALS, MORE)
 
 RoomsOf = Callable[[UserId], Sequence[RoomId]]  # the active groups a person is in
 Reporters = Mapping[int, Sequence[UserId]]  # case -> who had reported what it is about
@@ -157,7 +159,18 @@ def _(fact: CaseGrew, _rooms_of: RoomsOf) -> Iterator[Action]:
 def _(fact: Appealed, _rooms_of: RoomsOf) -> Iterator[Action]:
     assert fact.room is not None
     yield EditCard(room=fact.room, n=CaseNumber(fact.n))
-    words = line("desk.appealed", who=Who(fact.subject), n=fact.n, words=fact.words, due=Moment(fact.due))
+    due = Moment(fact.due)
+    if fact.report:  # nobody in the desk sees who reported, and only the reporter is told
+        words = line("desk.appealed-report", n=fact.n, words=fact.words, due=due)
+        yield Tell(
+            room=fact.room,
+            subject=fact.subject,
+            lines=(line("report.appealed", n=fact.n, room=RoomName(fact.room), due=due),),
+            n=fact.n,
+            alone=True,
+        )
+    else:
+        words = line("desk.appealed", who=Who(fact.subject), n=fact.n, words=fact.words, due=due)
     yield TellDesk(room=fact.room, n=fact.n, lines=(words,), ring=True)
 
 
@@ -329,7 +342,9 @@ def _outcomes(facts: Sequence[Fact], reporters: Reporters) -> dict[UserId, list[
 def _outcome(fact: CaseDecided) -> Line:
     """What became of a report: what exactly was done is between the managers and whom it concerns."""
     assert fact.room is not None
-    key = fact.what if fact.state == "decided" else fact.state
+    key: str = fact.what if fact.state == "decided" else fact.state
+    if fact.state == "reversed" and fact.what == "upheld":
+        key = "upheld-after-all"
     return line(f"report.outcome.{key}", room=RoomName(fact.room), n=fact.n)
 
 
@@ -403,7 +418,8 @@ def _(fact: CaseDecided) -> Iterator[Line]:
 
 @_say.register
 def _(fact: Appealed) -> Iterator[Line]:
-    yield line("notice.appealed", n=fact.n, due=Moment(fact.due))
+    if not fact.report:
+        yield line("notice.appealed", n=fact.n, due=Moment(fact.due))
 
 
 @_say.register

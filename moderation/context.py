@@ -103,6 +103,7 @@ class CaseView:
     on: int = -1  # the record of the first event
     accounts: frozenset[UserId] = frozenset()  # of the person it is about
     deciders: frozenset[UserId] = frozenset()  # all accounts of whoever decided it
+    appellants: frozenset[UserId] = frozenset()  # all accounts of whoever appealed last
     done: frozenset[tuple[SanctionKind, EventId]] = frozenset()  # measures taken on its account and not taken back
 
     def is_about(self, user: UserId) -> bool:

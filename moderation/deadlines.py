@@ -92,7 +92,8 @@ def _late(waiting: Waiting) -> tuple[UserId, ...]:
     if waiting.case.asked == "operator":
         return ()
     duty = waiting.duty
-    not_late = {waiting.case.subject, waiting.decided_by, *waiting.charged}  # who may not decide is not late
+    case = waiting.case
+    not_late = {case.subject, waiting.decided_by, *case.appellants, *waiting.charged}  # they cannot decide it
     there = can_act(duty)
     asked = [user for user in waiting.assigned if user in waiting.told and user in there]
     late = duty.each_once(user for user in asked if not duty.is_any(user, not_late))
@@ -101,7 +102,7 @@ def _late(waiting: Waiting) -> tuple[UserId, ...]:
 
 def _passed_on(waiting: Waiting, state: str, late: tuple[UserId, ...]) -> Iterator[Fact]:
     case = waiting.case
-    without = frozenset({case.subject, waiting.decided_by, *waiting.assigned, *waiting.charged})
+    without = frozenset({case.subject, waiting.decided_by, *case.appellants, *waiting.assigned, *waiting.charged})
     level, people = ask(above(case.asked), waiting.duty, waiting.now_ms, without=without)
     due = waiting.now_ms + waiting.policy.cases.deadlines.of(case.grade)
     yield _moved(case, "escalated", _escalated(state, level), level, due)

@@ -70,7 +70,8 @@ def _on_appeal(
     if what == case.outcome:
         return (_decided(case, what, step("appealed", "affirm"), by, reason, on),)
     decided = _decided(case, what, step("appealed", "reverse"), by, reason, on)
-    return (decided, *_dismissed(case, by, context, policy, on))
+    follows = _upheld if what == "upheld" else _dismissed
+    return (decided, *follows(case, by, context, policy, on))
 
 
 def _decided(case: CaseView, what: str, state: str, by: UserId, reason: str, on: int) -> CaseDecided:

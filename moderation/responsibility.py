@@ -92,6 +92,8 @@ def require_decider(case: CaseView, actor: UserId, room: RoomView, policy: Polic
     """
     if case.is_about(actor):
         raise Refused("error.case.own", n=case.n)
+    if case.state == "appealed" and actor in case.appellants:
+        raise Refused("error.appeal.own", n=case.n)
     require("decide", actor, room, policy)
     if not _reaches(decided_by(case.rule), actor, room, policy):
         raise Refused(f"error.case.for-{decided_by(case.rule)}", n=case.n)

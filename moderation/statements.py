@@ -150,7 +150,7 @@ def _found(known: Known) -> str:
 
 
 def _can_appeal(case: CaseView) -> bool:
-    return case.outcome == "upheld" and case.state == "decided"
+    return case.outcome == "upheld" and case.state in ("decided", "reversed")
 
 
 def _findings(facts: Sequence[Fact], case: CaseView) -> Iterator[Finding]:

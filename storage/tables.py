@@ -168,6 +168,7 @@ cases = Table(
     Column("appealed", Integer, nullable=False, server_default="0"),  # when
     Column("appeal", Text, nullable=False, server_default=""),  # the words of who appeals
     Column("lead", Integer, nullable=False, server_default="0"),  # the case on whose card it is shown; 0: its own
+    Column("appellant", String, nullable=False, server_default=""),  # who appealed last
 )
 Index("cases_by_subject", cases.c.person, cases.c.opened)
 Index("cases_by_state", cases.c.room, cases.c.state, cases.c.due)
@@ -223,6 +224,8 @@ reports = Table(
     Column("by", String, nullable=False, default=""),
     Column("reason", Text, nullable=False, default=""),
     Column("at", Integer, nullable=False),
+    Column("channel", String, nullable=False, server_default="member"),  # member | operator | mail | server
+    Column("contact", Text, nullable=False, server_default=""),  # where somebody from outside can be answered
 )
 Index("reports_by_case", reports.c.n)
 Index("reports_by_reporter", reports.c.by, reports.c.at)

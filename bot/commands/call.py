@@ -20,6 +20,7 @@ from moderation.orders import Order
 from moderation.policy import Policy
 
 from ..knowledge import Knowledge
+from ..messages.catalog import Catalog
 from ..verify.asking import Asking
 from .parse import Given
 
@@ -78,6 +79,10 @@ class Call:
     @property
     def now_ms(self) -> int:
         return self.event.received_ms
+
+    def said(self, key: str) -> str:
+        """A text in the language of the room this is about."""
+        return Catalog.load().template(self.group.language or self.deployment.language, key)
 
     def gone(self) -> tuple[Action, ...]:
         """The command itself goes too, where it can: a group stays clean, and a reporter's name with few."""

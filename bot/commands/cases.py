@@ -3,7 +3,7 @@
 from typing import Any
 
 from moderation.appeals import lodge
-from moderation.consequences import DISMISS, MORE, UPHOLD
+from moderation.consequences import DISMISSALS, MORE, UPHOLD
 from moderation.context import CaseView
 from moderation.decide import acknowledge, decide
 from moderation.errors import Refused
@@ -20,7 +20,7 @@ from ..report_lines import report_lines
 from ..reports_together import others_dismissed
 from ..rules_of_rooms import policy_for
 from ..statement_lines import statement_lines
-from .call import Call, Command, Reply
+from .call import Call, Command, Reply, discreet
 from .rights import must_manage
 
 MAX_CASES = 20
@@ -119,18 +119,47 @@ async def dismiss(call: Call) -> Reply:
 
 
 async def why(call: Call) -> Reply:
-    """What was decided about oneself, and why: the newest case, or the one named."""
+    """What was decided about oneself, and why: the newest case, or the one named; or what became of one's report."""
     n = call.given.case or await views.newest_case_of(call.db, call.caller)
     if not n:
         return Reply((line("why.none"),), private=True)
     found = await views.case_view(call.db, n)
-    if found is None or not found[0].is_about(call.caller):
+    if found is not None and found[0].is_about(call.caller):
+        return Reply(await _statement(call, *found), private=True)
+    if found is None or call.caller not in await _reporters(call, n):
         raise Refused("error.case.none", n=n)
-    return Reply(await _statement(call, *found), private=True)
+    return discreet(call, Reply(_of_report(call, *found)))
+
+
+async def _reporters(call: Call, n: int) -> frozenset[UserId]:
+    """All accounts of those who reported a case."""
+    users = await views.reporters_of(call.db, n)
+    people = await views.accounts_of_all(call.db, users)
+    return frozenset(account for accounts in people.values() for account in accounts)
+
+
+def _of_report(call: Call, found: CaseView, row: Any) -> tuple[Line, ...]:
+    """What became of a report, and why: what was done about it stays between the managers and whom it is about."""
+    room = RoomName(found.room)
+    if not found.outcome:
+        waits = line("report.waiting-until", n=found.n, room=room, due=Moment(row.due))
+        return (waits if row.due else line("report.waiting", n=found.n, room=room),)
+    lines = [line(f"report.became.{found.outcome}", n=found.n, room=room, when=Moment(row.decided))]
+    if found.outcome == "dismissed" and row.reason:
+        lines.append(line("notice.reason", reason=row.reason))
+    if found.state == "appealed":
+        lines.append(line("report.looked-at-again", due=Moment(row.due)))
+    elif found.outcome == "dismissed" and found.state == "decided":
+        until = row.decided + call.policy.cases.appeal_within
+        lines.append(line("report.can-appeal", n=found.n, until=Moment(until)))
+    return tuple(lines)
 
 
 async def appeal(call: Call) -> Reply:
-    """Ask for a decision about oneself to be looked at again; also by those who are muted, removed or banned."""
+    """Ask for a decision about oneself, or the dismissal of one's report, to be looked at again.
+
+    Also by those who are muted, removed or banned.
+    """
     found, row = await _any_case(call)
     facts = lodge(
         found,
@@ -140,7 +169,10 @@ async def appeal(call: Call) -> Reply:
         now_ms=call.now_ms,
         policy=call.policy,
         on=call.on,
+        reporters=await _reporters(call, found.n),
     )
+    if facts[0].report:
+        return discreet(call, Reply((), facts))
     return Reply((), facts, call.gone(), private=True)
 
 
@@ -149,8 +181,8 @@ async def pressed(call: Call, n: int, key: str) -> Reply | None:
     key = key.replace("\ufe0f", "")  # some clients add a variation selector
     if key == UPHOLD:
         return await _decide(call, "upheld", n)
-    if key == DISMISS:
-        return await _decide(call, "dismissed", n)
+    if key in DISMISSALS:
+        return await _decide(call, "dismissed", n, common=DISMISSALS[key])
     if key != MORE:
         return None
     require("decide", call.caller, call.group, call.policy)
@@ -176,9 +208,11 @@ def case_line(row: Any) -> Line:
     )
 
 
-async def _decide(call: Call, what: str, n: int = 0) -> Reply:
+async def _decide(call: Call, what: str, n: int = 0, *, common: str = "") -> Reply:
     found, row = await _find(call, n or call.given.case or 0)
     fault, reason = _fault(call.given.reason)
+    if common:
+        reason = call.said(f"dismissal.{common}")
     facts = decide(
         found,
         what,
@@ -191,6 +225,8 @@ async def _decide(call: Call, what: str, n: int = 0) -> Reply:
     )
     if what == "dismissed" and not found.outcome:
         facts += await others_dismissed(call.db, call.knowledge, found, facts, call.policy, call.now_ms)
+    if what == "dismissed" and not reason.strip():
+        raise Refused("error.missing.dismissal")
     if fault:
         facts = (*facts, *await _wrongly_decided(call, found, UserId(row.by), fault, reason))
     return Reply((line(f"decided.{what}", n=found.n, who=Who(found.subject)),), facts)

@@ -88,7 +88,8 @@ class CaseDecided(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Appealed(Fact):
-    """The person whom a decided case concerns asks for it to be looked at again."""
+    """Somebody asks for a decided case to be looked at again: the person whom it concerns, or (`report` 1) somebody who
+    had reported it and whose report was dismissed."""
 
     KIND: ClassVar[str] = "appeal"
 
@@ -97,6 +98,7 @@ class Appealed(Fact):
     state: Literal["appealed"] = "appealed"
     due: int  # milliseconds since 1970; when an answer is due
     asked: Asked = "managers"
+    report: int = 0
     subject: UserId = person()
     words: str = private("subject")
 

@@ -144,7 +144,14 @@ async def _(fact: CaseDecided, db: AsyncConnection, _index: int, at_ms: int) -> 
 
 @project.register
 async def _(fact: Appealed, db: AsyncConnection, _index: int, at_ms: int) -> None:
-    values = {"state": fact.state, "due": fact.due, "asked": fact.asked, "appeal": fact.words, "appealed": at_ms}
+    values = {
+        "state": fact.state,
+        "due": fact.due,
+        "asked": fact.asked,
+        "appeal": fact.words,
+        "appealed": at_ms,
+        "appellant": fact.subject,
+    }
     await db.execute(update(t.cases).where(t.cases.c.n == fact.n).values(remind=_half_way(at_ms, fact.due), **values))
 
 

@@ -308,9 +308,10 @@ KINDS: dict[str, Kind] = {
         _SUBJECT,
     ),
     "appeal": Kind(
-        "The person concerned asked for a decision to be looked at again.",
+        "The person concerned, or a reporter, asked for a decision to be looked at again.",
         {
             "n": _N,
+            "report": _int("1: they had reported it, and the report was dismissed"),
             "step": _word("lodged"),
             "state": _word("the state the case has now"),
             "asked": _ASKED,

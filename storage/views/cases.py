@@ -45,10 +45,11 @@ async def case_view(db: AsyncConnection, n: int) -> tuple[CaseView, Row[tuple[ob
     if row is None:
         return None
     events = await db.execute(_EVIDENCE, {"n": n})
-    people = await accounts_of_all(db, [row.subject, row.by])
-    accounts, deciders = (frozenset(people[user]) if user else frozenset() for user in (row.subject, row.by))
+    named = (row.subject, row.by, row.appellant)
+    people = await accounts_of_all(db, named)
+    accounts, deciders, appellants = (frozenset(people[user]) if user else frozenset() for user in named)
     case = _case(row, tuple(events), await _measures_taken(db, row.person, n))
-    return replace(case, accounts=accounts, deciders=deciders), row
+    return replace(case, accounts=accounts, deciders=deciders, appellants=appellants), row
 
 
 async def _measures_taken(db: AsyncConnection, person: str, n: int) -> frozenset[tuple[SanctionKind, EventId]]:

@@ -32,7 +32,7 @@ async def test_a_case_decided_by_its_rule_has_a_card_and_is_reversed_by_a_reacti
         f"{ann.user} · credit 75 (tier B) · 0 earlier entries",
         "“a <b>volcano</b>”",
         "Decided by the rule itself: upheld. Any manager can reverse it.",
-        "To change it: ✅ uphold · ❌ dismiss — or !uphold 1, !dismiss 1",
+        "To change it: ✅ uphold · ❌ 🤝 ♻ dismiss — or !uphold 1, !dismiss 1 with a reason",
     ]
     assert "a &lt;b&gt;volcano&lt;/b&gt;" in card.content["formatted_body"]
     await _offers(scene, manager, card)
@@ -47,7 +47,8 @@ async def test_a_case_decided_by_its_rule_has_a_card_and_is_reversed_by_a_reacti
         f"{ann.user} · credit 100 (tier A) · 0 earlier entries",
         "“a <b>volcano</b>”",
         f"Dismissed by {manager.user}.",
-        "To change it: ✅ uphold · ❌ dismiss — or !uphold 1, !dismiss 1",
+        "Reason: No rule is broken.",
+        "To change it: ✅ uphold · ❌ 🤝 ♻ dismiss — or !uphold 1, !dismiss 1 with a reason",
     ]
     await scene.until_level(ann.user, None)
     word = await told(ann, bot, like("notice.dismissed", by=manager.user))
@@ -108,7 +109,7 @@ async def test_nobody_decides_their_own_case_and_others_may(theatre: Theatre) ->
     await scene.card(first, 2)
     await ask(first, bot, scene.desk, "!uphold 2")
     assert like("error.case.decided-by-other", who=first.user).search(await ask(second, bot, scene.desk, "!dismiss 2"))
-    assert like("decided.dismissed").search(await ask(scene.owner, bot, scene.desk, "!dismiss 2"))
+    assert like("decided.dismissed").search(await ask(scene.owner, bot, scene.desk, "!dismiss 2 no"))
     assert [(f.n, f.what, f.by) for f in bot.facts(CaseDecided)] == [
         (1, "upheld", second.user),
         (2, "upheld", first.user),

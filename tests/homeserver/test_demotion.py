@@ -80,11 +80,11 @@ async def test_a_demotion_ends_with_the_case_it_rests_on_and_with_no_other(theat
     await scene.card(first, 2)
     await bot.idle()
     assert await scene.owner.is_redacted(room, said)
-    assert like("decided.dismissed").search(await ask(first, bot, scene.desk, "!dismiss 2"))
+    assert like("decided.dismissed").search(await ask(first, bot, scene.desk, "!dismiss 2 no"))
     await bot.idle()
     assert second.user not in await scene.levels()  # 39 is still too little
 
-    assert like("decided.dismissed").search(await ask(first, bot, scene.desk, "!dismiss 1"))
+    assert like("decided.dismissed").search(await ask(first, bot, scene.desk, "!dismiss 1 no"))
     await scene.until_level(second.user, 50)
     await told(second, bot, like("notice.ended.demote"))
     await first.wait_state(scene.desk, "m.room.member", lambda c: c["membership"] == "invite", key=second.user)

@@ -126,7 +126,7 @@ async def test_a_case_that_comes_while_nobody_is_on_duty_goes_to_the_operator_an
     await told(operator, bot, like("notice.asked.operator", n="3"))
     assert like("away.back").search(await ask(owner, bot, scene.desk, "!back"))
     assert len(bot.facts(CreditChanged)) == 1
-    said = await operator.send_text(await direct_room(operator, bot), "!dismiss 3")
+    said = await operator.send_text(await direct_room(operator, bot), "!dismiss 3 no")
     await bot.has(said)
     await told(ben, bot, like("notice.dismissed", n="3"))
 

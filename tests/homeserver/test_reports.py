@@ -297,7 +297,7 @@ async def test_a_report_that_proves_right_takes_back_the_warning(theatre: Theatr
     said = await ann.send_text(room, "you are all fools")
     await reply(ben, room, said, "!report")
     await told(ben, bot, like("report.thanks", n="1"))
-    await ask(manager, bot, scene.desk, "!dismiss 1")
+    await ask(manager, bot, scene.desk, "!dismiss 1 no")
     await told(ben, bot, like("notice.own.report_misuse"))
     await ask(manager, bot, scene.desk, "!uphold 1 I had not seen the rest")
     word = await told(ben, bot, like("report.outcome.upheld", n="1"))

@@ -208,7 +208,7 @@ async def test_a_room_whose_cases_nobody_decides_is_suspended_until_they_are(the
     assert like("notice.own.room_neglect").search(word.body)
     assert like("error.imposed.neglect").search(await ask(owner, bot, scene.desk, "!reopen"))
     ((n,),) = bot.rows("SELECT n FROM cases WHERE rule = 'tickets'")
-    await ask(manager, bot, scene.desk, f"!dismiss {n}")
+    await ask(manager, bot, scene.desk, f"!dismiss {n} no")
     await _until_posting(scene, before["events_default"])
     await _said(scene, like("measure.ended.suspend"))
     measures = [(f.kind, f.basis) for f in bot.facts(SanctionStarted) if f.basis == "neglect"]

@@ -54,7 +54,7 @@ async def test_a_rule_of_the_room_is_tried_holds_is_told_and_what_rests_on_it_ou
     free = await ben.send_text(room, "buy now, I say")
     await bot.has(free)
     assert like("decided.upheld").search(await ask(manager, bot, scene.desk, "!uphold 1"))
-    assert like("decided.dismissed").search(await ask(manager, bot, scene.desk, "!dismiss 2"))
+    assert like("decided.dismissed").search(await ask(manager, bot, scene.desk, "!dismiss 2 no"))
     await bot.idle()
     gone = [await scene.owner.is_redacted(room, each) for each in (bad, again, free, command)]
     assert gone == [True, False, False, True]
