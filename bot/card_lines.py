@@ -16,7 +16,7 @@ from moderation.credit import tier
 from moderation.ids import UserId
 from moderation.ledger import account
 from moderation.notices import Code, Line, Moment, Phrase, RuleText, Who, line
-from moderation.own_rules import decided_by, ledger_of
+from moderation.own_rules import OUTSIDE, decided_by, ledger_of
 from moderation.policy import Policy
 from storage import views
 
@@ -85,6 +85,8 @@ def _head(card: Card, policy: Policy, now_ms: int) -> Iterator[Line]:
 
 def _who(card: Card, policy: Policy, now_ms: int) -> Line:
     case, who = card.case, Who(card.case.subject)
+    if not case.subject and case.rule == OUTSIDE:
+        return line("card.about-room")
     own = account(card.person, ledger_of(case.rule), case.room, policy)
     points = own.balance(now_ms)
     before = sum(1 for entry in own.entries if entry.entry != "compensation" and entry.case != case.n)

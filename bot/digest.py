@@ -1,19 +1,20 @@
 """Once a day each desk is told what waits, in one message, instead of being told again and again.
 
 Rules kept here: at the hour of the configuration, in its time zone; a desk where nothing waits hears nothing, nor one
-whose owner wants none; what was missed because the bot was down is made up for once. Left to others: saying it
-(`notify.py`), cards (`desk.py`).
+whose owner wants none; once a week owners are told, alone, how their managers decided; what was missed because the bot
+was down is made up for once. Left to others: saying it (`notify.py`), cards (`desk.py`).
 """
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.actions import TellDesk
+from moderation.actions import Action, Tell, TellDesk
+from moderation.durations import DAY_MS
 from moderation.duty import on_duty
 from moderation.ids import RoomId, UserId
-from moderation.notices import Line, Moment, Phrase, RuleText, Who, line
+from moderation.notices import Line, Moment, Phrase, RoomName, RuleText, Span, Who, line
 from moderation.policy import Policy
 from storage import views
 from storage.database import Database
@@ -24,6 +25,7 @@ from .pipeline import Pipeline
 
 DIGEST = "digest"  # the newest day, in the time zone of the configuration, of which the desks were told
 MOST = 10
+FIGURES_MS = 30 * DAY_MS  # of what time owners are told how their managers decided
 
 
 class Digester:
@@ -50,6 +52,8 @@ class Digester:
             if done is not None and done >= day:
                 return
             tells = [] if done is None else await self._tells(db)
+            if done is not None and _week(done) != _week(day):
+                tells += await self._figures(db)
 
         async def mark(db: AsyncConnection) -> None:
             await set_meta(db, DIGEST, day)
@@ -61,8 +65,22 @@ class Digester:
         now = datetime.fromtimestamp(self._clock() / 1000, self._zone)
         return str((now if f"{now:%H:%M}" >= self._at else now - timedelta(days=1)).date())
 
-    async def _tells(self, db: AsyncConnection) -> list[TellDesk]:
-        tells = []
+    async def _figures(self, db: AsyncConnection) -> list[Action]:
+        """Once a week, how each person decided in a group, for its owners alone."""
+        since, tells = self._clock() - FIGURES_MS, list[Action]()
+        for group in await views.active_groups(db):
+            room = await views.room_view(db, group, self._pipeline.settings.bot)
+            figures = await views.figures_of(db, group, since)
+            if room is None or not room.choices.digest or not figures:
+                continue
+            there = await views.memberships(db, group)
+            lines = (line("digest.figures-head", room=RoomName(group), span=Span(FIGURES_MS)), *map(_figure, figures))
+            owners = sorted(user for user in room.power.owners() if there.get(user) == "join")
+            tells += [Tell(room=group, subject=owner, lines=lines, alone=True) for owner in owners]
+        return tells
+
+    async def _tells(self, db: AsyncConnection) -> list[Action]:
+        tells: list[Action] = []
         for group in await views.active_groups(db):
             if lines := await self._lines(db, group):
                 tells.append(TellDesk(room=group, lines=lines, once="digest"))
@@ -81,6 +99,21 @@ class Digester:
             *((line("cases.more", limit=MOST),) if len(rows) > MOST else ()),
             line("digest.on-duty", names=there) if there else line("digest.nobody-on-duty"),
         )
+
+
+def _week(day: str) -> tuple[int, int]:
+    year, week, _ = date.fromisoformat(day).isocalendar()
+    return year, week
+
+
+def _figure(found: views.Figures) -> Line:
+    return line(
+        "digest.figures",
+        who=Who(found.by),
+        decided=found.decided,
+        dismissed=found.dismissed,
+        reversed=found.reversed,
+    )
 
 
 def _case(row: object) -> Line:

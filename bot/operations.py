@@ -41,6 +41,7 @@ from .operations_cases import CaseOperations
 from .operations_dossiers import Dossiers
 from .operations_identity import NOTHING, Forgotten, Identity
 from .operations_people import PeopleOperations
+from .operations_reports import ReportOperations
 from .operations_rooms import RoomOperations
 from .operations_roster import RosterOperations
 from .pipeline import Pipeline
@@ -237,6 +238,7 @@ class Operations:
             **CaseOperations(self._pipeline, self._policy, self._clock).by_name(),
             **self.roster.by_name(),
             **RoomOperations(self._pipeline, self._policy, self._clock).by_name(),
+            **ReportOperations(self._pipeline, self._policy, self._clock).by_name(),
             **self.identity.by_name(),
             **self._people.by_name(),
             **self.backup.by_name(),

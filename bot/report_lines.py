@@ -29,6 +29,9 @@ def report_lines(case: CaseView, reports: Sequence[views.Report], *, names: bool
 
 
 def _one(report: views.Report, *, names: bool) -> Line:
+    if report.channel != "member":
+        contact = report.contact if names and report.contact else "-"
+        return line(f"card.report-{report.channel}", reason=report.reason or "-", contact=contact)
     if not names or not report.by:
         return line("card.report-reason", reason=report.reason)
     if not report.reason:

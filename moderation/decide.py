@@ -17,7 +17,7 @@ from .ids import UserId
 from .judge import charged
 from .ledger import LEDGERS, compensate, with_entry
 from .neglect import charged_again, cost_of
-from .own_rules import OWN_RULES, REPORTED, ledger_of, report_rule
+from .own_rules import OUTSIDE, OWN_RULES, REPORTED, ledger_of, report_rule
 from .policy import Policy, RuleBase
 from .responsibility import may_reconsider, require_decider, require_other_decider
 from .tiers import tier_facts
@@ -89,13 +89,15 @@ def _decided(case: CaseView, what: str, state: str, by: UserId, reason: str, on:
 
 def _can_be_brought_again(rule: str) -> bool:
     """What somebody did directly is not done again by upholding a case that was dismissed."""
-    return rule == REPORTED or ledger_of(rule) == "standing"
+    return rule in (REPORTED, OUTSIDE) or ledger_of(rule) == "standing"
 
 
 _STEPS = {"upheld": "uphold", "dismissed": "dismiss"}
 
 
 def _upheld(case: CaseView, by: UserId, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
+    if not case.subject:  # a notice about a room: what is to be done the managers do themselves
+        return ()
     if ledger_of(case.rule) == "standing":
         return charged_again(context, case.rule, cost_of(case.rule, policy), n=case.n, policy=policy, on=on)
     rule = _rule_of(case, policy)

@@ -20,6 +20,7 @@ FALSE_VOUCH = "duty_vouch"  # somebody vouched for whom they did not know
 IDENTITY = "duty_identity"  # somebody read identity data without reason
 BY_ORDER = "by_order"  # a manager's own measure, by command
 REPORTED = "reported"  # what members reported
+OUTSIDE = "outside_notice"  # a notice from outside about a room, not about one message
 MISUSE = "report_misuse"  # reports that were none, again and again
 UNDECIDED = "reports_undecided"  # more reports than the managers of a room decided in time
 PAUSES_REPORTS = (MISUSE, UNDECIDED)
@@ -53,6 +54,7 @@ OWN_RULES: dict[str, OwnRule] = {
     IDENTITY: _DUTY,
     BY_ORDER: OwnRule(),
     REPORTED: OwnRule(card=True),
+    OUTSIDE: OwnRule(card=True),
     MISUSE: OwnRule(),
     UNDECIDED: OwnRule(),
     CAP_MEMBERS: OwnRule(),

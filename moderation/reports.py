@@ -64,7 +64,7 @@ def report(
 ) -> tuple[Fact, ...]:
     """The facts of a report by `by`; `context.subject` is whose message it is. Raises `Refused`, saying why not."""
     _refuse(by, context, known)
-    case = _case_of(known.cases) or _incident(context, policy)
+    case = case_about(known.cases) or _incident(context, policy)
     n = case.n if case else context.next_case
     _refuse_too_many(n, known, policy, context.now_ms)
     reported = Reported(
@@ -77,7 +77,7 @@ def report(
         reason=reason,
     )
     if case is None:
-        return (_opened(message, context, known, policy, on), reported)
+        return (opened(message, context, policy, on, _lead(context, known, policy)), reported)
     return (reported,) if case in known.cases else (reported, _grown(case, message, context, on))
 
 
@@ -105,8 +105,8 @@ def _refuse_too_many(n: int, known: Known, policy: Policy, now_ms: int) -> None:
         raise Refused("error.report.budget", count=waiting, until=again)
 
 
-def _case_of(cases: Sequence[CaseView]) -> CaseView | None:
-    """The case about the message: the one that waits for a decision, else the newest."""
+def case_about(cases: Sequence[CaseView]) -> CaseView | None:
+    """Return the case about the message: the one that waits for a decision, else the newest."""
     return next((case for case in cases if not case.outcome), cases[-1] if cases else None)
 
 
@@ -126,8 +126,8 @@ def _lead(context: Context, known: Known, policy: Policy) -> int:
     return case.n if context.now_ms - case.opened <= policy.reports.together_within else 0
 
 
-def _opened(message: Message, context: Context, known: Known, policy: Policy, on: int) -> CaseOpened:
-    lead = _lead(context, known, policy)
+def opened(message: Message, context: Context, policy: Policy, on: int, lead: int = 0) -> CaseOpened:
+    """Return the fact that opens a case about a message; `lead` is the case on whose card it is shown (0: its own)."""
     return CaseOpened(
         room=context.room.room,
         on=on,

@@ -52,6 +52,9 @@ _DEFAULTS_LEFT_OUT = {
     "how": "card",
     "asks": 0,
     "sealed": 0,
+    "lead": 0,
+    "report": 0,
+    "channel": "member",
 }
 
 

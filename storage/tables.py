@@ -191,6 +191,20 @@ assignments = Table(
 )
 Index("assignments_by_case", assignments.c.n)
 
+# Each decision of a case, by people only: `cases.by` is whoever decided last.
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("record", Integer, primary_key=True),
+    Column("n", Integer, nullable=False),
+    Column("by", String, nullable=False),
+    Column("what", String, nullable=False),  # upheld | dismissed
+    Column("state", String, nullable=False),  # decided, or on appeal: affirmed | reversed
+    Column("at", Integer, nullable=False),
+)
+Index("decisions_by_case", decisions.c.n)
+Index("decisions_by_time", decisions.c.at)
+
 case_notes = Table(
     "case_notes",
     metadata,

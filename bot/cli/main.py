@@ -43,6 +43,7 @@ COMMANDS = (
     Lazy("decide", "bot.cli.decide"),
     Lazy("statement", "bot.cli.statement"),
     Lazy("charge", "bot.cli.charge"),
+    Lazy("report", "bot.cli.report"),
     Lazy("barred", "bot.cli.barred"),
     Lazy("tasks", "bot.cli.tasks"),
     Lazy("dossier", "bot.cli.dossier"),

@@ -229,6 +229,8 @@ async def _decide(call: Call, what: str, n: int = 0, *, common: str = "") -> Rep
         raise Refused("error.missing.dismissal")
     if fault:
         facts = (*facts, *await _wrongly_decided(call, found, UserId(row.by), fault, reason))
+    if not found.subject:
+        return Reply((line(f"decided.room.{what}", n=found.n),), facts)
     return Reply((line(f"decided.{what}", n=found.n, who=Who(found.subject)),), facts)
 
 

@@ -6,8 +6,9 @@ from typing import ClassVar, Literal
 from ..events import Where
 from ..ids import EventId, UserId
 from ..policy import Grade
-from .base import Fact, person, private
+from .base import Fact, person, private, unowned
 
+Channel = Literal["member", "operator", "mail", "server"]  # by which way a report came
 Asked = Literal["managers", "owner", "operator"]  # whose word a case waits for
 
 
@@ -105,12 +106,19 @@ class Appealed(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported(Fact):
-    """A member pointed the managers to the message recorded at `message` (-1: at `on`)."""
+    """A member pointed the managers to the message recorded at `message` (-1: at `on`), or a notice came from outside.
+
+    Of the latter `by` and `reason` are empty; `message` -1 says that it names a room alone.
+    """
 
     KIND: ClassVar[str] = "report"
 
     n: int = 0  # the case it opened or joined
     message: int = -1
+    channel: Channel = "member"
+    words: str = unowned()  # of a notice from outside
+    contact: str = unowned()  # how whoever wrote it can be answered
+    reader: str = unowned()  # who took it in, as the operating system knows them
     subject: UserId = person()  # whose message it is
     by: UserId = person()
     reason: str = private("by")

@@ -117,8 +117,10 @@ async def _(fact: Reported, db: AsyncConnection, index: int, at_ms: int) -> None
         message=_message(fact),
         subject=fact.subject,
         by=fact.by,
-        reason=fact.reason,
+        reason=fact.reason or fact.words,
         at=at_ms,
+        channel=fact.channel,
+        contact=fact.contact,
     )
 
 
@@ -128,7 +130,10 @@ async def _(fact: CaseGrew, db: AsyncConnection, _index: int, _at_ms: int) -> No
 
 
 @project.register
-async def _(fact: CaseDecided, db: AsyncConnection, _index: int, at_ms: int) -> None:
+async def _(fact: CaseDecided, db: AsyncConnection, index: int, at_ms: int) -> None:
+    if fact.by:
+        values = {"n": fact.n, "by": fact.by, "what": fact.what, "state": fact.state, "at": at_ms}
+        await add(db, t.decisions, record=index, **values)
     await db.execute(
         update(t.cases)
         .where(t.cases.c.n == fact.n)

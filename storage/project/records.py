@@ -92,9 +92,9 @@ async def _forget_subject(db: AsyncConnection, start: int, stop: int) -> None:
 
 async def _forget_actor(db: AsyncConnection, start: int, stop: int) -> None:
     """Blank what the records said of those who acted."""
-    for table in (t.sanctions, t.verifications, t.reports, t.cases):
+    for table in (t.sanctions, t.verifications, t.reports, t.cases, t.decisions):
         record = table.c.record
-        values = {"by": ""} if table is t.verifications else {"by": "", "reason": ""}
+        values = {"by": ""} if table in (t.verifications, t.decisions) else {"by": "", "reason": ""}
         await db.execute(update(table).where(record >= start, record < stop).values(**values))
 
 
@@ -106,7 +106,7 @@ async def _(fact: RecordsPurged, db: AsyncConnection, _index: int, at_ms: int) -
     holding = select(t.sanctions.c.n).where(t.sanctions.c.ended == 0)
     decided = (t.cases.c.outcome != "", t.cases.c.state != "appealed")
     over = select(t.cases.c.n).where(t.cases.c.record < below, *decided, t.cases.c.n.not_in(holding))
-    for table in (t.evidence, t.assignments, t.case_notes, t.statements, t.reports):
+    for table in (t.evidence, t.assignments, t.case_notes, t.statements, t.reports, t.decisions):
         await db.execute(delete(table).where(table.c.n.in_(over)))
     await db.execute(delete(t.away).where(t.away.c.until < at_ms))
     await db.execute(delete(t.tasks).where(t.tasks.c.record < below, t.tasks.c.done > 0))

@@ -204,9 +204,19 @@ KINDS: dict[str, Kind] = {
         {**_SUBJECT, "hours": "weekly hours and time zone; none: not in the roster any more"},
     ),
     "report": Kind(
-        "A member pointed the managers to a message.",
-        {"n": _N, "message": _MESSAGE, "on": _ON},
-        _BY,
+        "A member pointed the managers to a message, or a notice came from outside.",
+        {
+            "n": _N,
+            "message": _MESSAGE,
+            "channel": _word("operator, mail or server; left out: a member"),
+            "on": _ON,
+        },
+        {
+            **_BY,
+            "words": "of a notice from outside: what it says",
+            "contact": "of that: how whoever wrote it can be answered",
+            "reader": "of that: who took it in, as the operating system knows them",
+        },
     ),
     "finding": Kind(
         "A rule was broken.",

@@ -1,7 +1,7 @@
 """Cases: as they stand, by their cards, of a person, waiting."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import bindparam, func, or_, select, union
@@ -212,6 +212,36 @@ async def with_operator(db: AsyncConnection, room: RoomId) -> frozenset[int]:
     c = t.cases.c
     rows = await db.execute(select(c.n).where(c.room == room, c.state == "escalated_operator"))
     return frozenset(row.n for row in rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """How often somebody decided cases, how often they dismissed, and how often an appeal reversed them."""
+
+    by: UserId
+    decided: int = 0
+    dismissed: int = 0
+    reversed: int = 0
+
+
+async def figures_of(db: AsyncConnection, room: RoomId, since: int) -> tuple[Figures, ...]:
+    """What each person decided in a room since a time, and what became of it."""
+    d = t.decisions.c
+    rows = await db.execute(
+        select(t.decisions).join(t.cases, t.cases.c.n == d.n).where(t.cases.c.room == room).order_by(d.n, d.record)
+    )
+    found: dict[UserId, Figures] = {}
+    before: Any = None
+    for row in rows:
+        if before is not None and row.n == before.n and row.state == "reversed" and row.at >= since and before.by:
+            mine = found.get(before.by, Figures(before.by))
+            found[before.by] = replace(mine, reversed=mine.reversed + 1)
+        if row.at >= since and row.by:
+            mine = found.get(row.by, Figures(row.by))
+            dismissed = mine.dismissed + (row.what == "dismissed")
+            found[row.by] = replace(mine, decided=mine.decided + 1, dismissed=dismissed)
+        before = row
+    return tuple(found[user] for user in sorted(found))
 
 
 async def statements_of(db: AsyncConnection, n: int) -> tuple[str, ...]:

@@ -25,12 +25,14 @@ class Report:
     by: UserId
     reason: str
     at: int
+    channel: str = "member"
+    contact: str = ""
 
 
 async def reports_of(db: AsyncConnection, n: int) -> tuple[Report, ...]:
     """The reports that opened or joined a case, oldest first."""
     rows = await db.execute(select(t.reports).where(t.reports.c.n == n).order_by(t.reports.c.record))
-    return tuple(Report(UserId(row.by), row.reason, row.at) for row in rows)
+    return tuple(Report(UserId(row.by), row.reason, row.at, row.channel, row.contact) for row in rows)
 
 
 def how_many(reports: Sequence[Report]) -> int:
@@ -43,6 +45,21 @@ async def reporters_of(db: AsyncConnection, n: int) -> tuple[UserId, ...]:
     return tuple(dict.fromkeys(report.by for report in await reports_of(db, n) if report.by))
 
 
+async def cases_with(db: AsyncConnection, event: EventId) -> tuple[CaseView, ...]:
+    """The cases that have an event as evidence, oldest first."""
+    e = t.evidence.c
+    numbers = await db.execute(select(e.n).where(e.event == event).distinct().order_by(e.n))
+    found = [await case_view(db, row.n) for row in numbers]
+    return tuple(each[0] for each in found if each is not None)
+
+
+async def outside_notices(db: AsyncConnection, room: RoomId, since: int) -> int:
+    """How many notices from outside a room has had since a time."""
+    r, c = t.reports.c, t.cases.c
+    query = select(func.count()).select_from(t.reports.join(t.cases, c.n == r.n))
+    return int(await db.scalar(query.where(c.room == room, r.channel.in_(("operator", "mail")), r.at >= since)) or 0)
+
+
 async def known_of_report(
     db: AsyncConnection, room: RoomId, event: EventId, message: int, by: UserId, now_ms: int, settings: ReportSettings
 ) -> Known:
@@ -52,7 +69,7 @@ async def known_of_report(
     before = await db.scalar(select(func.max(r.n)).where(r.message == message, r.by.in_(accounts)))
     own = await db.execute(select(r.n, func.count()).where(r.by.in_(accounts)).group_by(r.n))
     return Known(
-        cases=await _cases_with(db, event),
+        cases=await cases_with(db, event),
         before=int(before or 0),
         pause=await report_pause(db, by, room, now_ms),
         accounts=accounts,
@@ -194,14 +211,6 @@ async def _reporter(db: AsyncConnection, user: UserId, case: CaseView, since: in
         undecided=await _undecided(db, accounts, case),
         paused=await report_pause(db, user, case.room, now_ms) is not None,
     )
-
-
-async def _cases_with(db: AsyncConnection, event: EventId) -> tuple[CaseView, ...]:
-    """The cases that have an event as evidence, oldest first."""
-    e = t.evidence.c
-    numbers = await db.execute(select(e.n).where(e.event == event).distinct().order_by(e.n))
-    found = [await case_view(db, row.n) for row in numbers]
-    return tuple(each[0] for each in found if each is not None)
 
 
 async def _misuse_about(db: AsyncConnection, n: int) -> tuple[CaseView, ...]:

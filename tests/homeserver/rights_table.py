@@ -9,7 +9,7 @@ another group.
 from dataclasses import dataclass
 
 from bot.commands.table import COMMANDS
-from moderation.consequences import DISMISS, DISMISSALS, MORE, UPHOLD
+from moderation.consequences import DISMISS, HANDLED, MORE, SETTLED, UPHOLD
 
 # All of them speak in a direct room of their own; what is said elsewhere: `tests/fuzz/test_no_path_gives_more.py`.
 INSIDE = ("member", "unverified", "muted", "demoted", "manager", "owner")
@@ -153,7 +153,9 @@ def in_group(key: str, under: str, what: str) -> Pressed:
 REACTIONS = (
     in_desk(MORE, SHOWS),
     in_desk(UPHOLD, DECIDES),
-    *(in_desk(key, DECIDES) for key in DISMISSALS),
+    in_desk(DISMISS, DECIDES),
+    in_desk(SETTLED, NOTHING),  # it is dismissed already
+    in_desk(HANDLED, NOTHING),
     in_group(UPHOLD, "copy", NOTHING),
     in_group(DISMISS, "copy", NOTHING),
     # Synapse lets nothing refer to an event of another room; what if one did is in `tests/fuzz`.

@@ -1,4 +1,4 @@
-"""whoever appeals does not decide; notices come from outside, with an address to answer"""
+"""whoever appeals does not decide; notices come from outside; each decision is kept, for figures"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,3 +15,14 @@ def upgrade() -> None:
     with op.batch_alter_table("reports") as reports:
         reports.add_column(sa.Column("channel", sa.String, nullable=False, server_default="member"))
         reports.add_column(sa.Column("contact", sa.Text, nullable=False, server_default=""))
+    op.create_table(
+        "decisions",
+        sa.Column("record", sa.Integer, primary_key=True, nullable=False),
+        sa.Column("n", sa.Integer, nullable=False),
+        sa.Column("by", sa.String, nullable=False),
+        sa.Column("what", sa.String, nullable=False),
+        sa.Column("state", sa.String, nullable=False),
+        sa.Column("at", sa.Integer, nullable=False),
+    )
+    op.create_index("decisions_by_case", "decisions", ["n"], unique=False)
+    op.create_index("decisions_by_time", "decisions", ["at"], unique=False)

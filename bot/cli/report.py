@@ -1,0 +1,78 @@
+"""`answerable report`: a notice from somebody outside becomes a case.
+
+With ``--mail`` a mail is read from standard input, and the exit codes are those that mail servers know (sysexits): 65,
+nobody can make a case of it, so the sender is told; 75, try again later. ``--json``: `n`, `room`.
+Left to others: reading the mail (`bot/mail_notices.py`), what follows (`bot/operations_reports.py`).
+"""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from moderation.errors import AnswerableError, Refused
+
+from .logs_asking import user
+from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from .output import as_json, say, text
+from .output import report as told
+
+EX_DATAERR, EX_TEMPFAIL = 65, 75
+NO_CASE = ("cli.report.no_room", "cli.report.unreadable", "error.report.bot")
+
+app = new_app("cli.report.help")
+
+
+@app.command(help=text("cli.report.help"), epilog=text("cli.report.epilog"))
+def report(
+    words: Annotated[str, typer.Argument(metavar="WORDS", help=text("cli.report.words"))] = "",
+    link: Annotated[str, typer.Option("--link", "-l", help=text("cli.report.link"))] = "",
+    room: Annotated[str, typer.Option("--room", "-r", metavar="ROOM", help=text("cli.report.room"))] = "",
+    contact: Annotated[str, typer.Option("--contact", help=text("cli.report.contact"))] = "",
+    mail: Annotated[bool, typer.Option("--mail", help=text("cli.report.mail"))] = False,
+    json: AsJson = False,
+    config_file: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Take in a notice."""
+    if mail:
+        done = _by_mail(config_file)
+    elif words.strip():
+        done = _perform(config_file, words=words, link=link, room=_code(config_file, room), contact=contact)
+    else:
+        raise Refused("cli.report.no_words")
+    if json:
+        as_json(done)
+    else:
+        say("cli.report.done", n=str(done["n"]), code=done["room"])
+
+
+def _by_mail(config_file: Any) -> dict[str, Any]:
+    from ..mail_notices import MOST_BYTES, read_mail
+
+    try:
+        notice = read_mail(sys.stdin.buffer.read(MOST_BYTES))
+        if notice is None:
+            raise Refused("cli.report.unreadable")
+        return _perform(
+            config_file, words=notice.words, link=notice.link, room=notice.room, contact=notice.contact, mail=True
+        )
+    except AnswerableError as error:
+        told(error)
+        never = isinstance(error, Refused) and error.key in NO_CASE
+        raise typer.Exit(EX_DATAERR if never else EX_TEMPFAIL) from None
+
+
+def _code(config_file: Any, room: str) -> str:
+    from .lookup import find_room, read
+
+    async def code(db: Any, _config: Any) -> str:
+        return str((await find_room(db, room)).code)
+
+    return read(config_file, code) if room else ""
+
+
+def _perform(config_file: Any, **asked: Any) -> dict[str, Any]:
+    from ..config import load_config
+    from .operate import perform
+
+    return perform(load_config(config_file), "report", reader=user(), **asked)
