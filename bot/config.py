@@ -49,6 +49,7 @@ PASSWORD = "ANSWERABLE_PASSWORD"  # noqa: S105 - the name of a variable
 ACCESS_TOKEN = "ANSWERABLE_ACCESS_TOKEN"  # noqa: S105 - likewise
 DEVICE_ID = "ANSWERABLE_DEVICE_ID"
 EMAIL_PASSWORD = "ANSWERABLE_EMAIL_PASSWORD"  # noqa: S105 - likewise
+ADMIN_TOKEN = "ANSWERABLE_ADMIN_TOKEN"  # noqa: S105 - likewise
 ENV_FILE = ".env"
 
 # A prefix is what a message begins with that is a command: a letter would make words into commands, and
@@ -212,6 +213,7 @@ class Secrets(Settings):
     access_token: SecretStr | None = None
     device_id: str | None = None
     email_password: SecretStr | None = None
+    admin_token: SecretStr | None = None
     oidc: dict[str, SecretStr] = Field(default_factory=dict)  # variable -> secret
 
 
@@ -304,6 +306,7 @@ def read_secrets(env_file: Path, environ: Mapping[str, str] = os.environ) -> Sec
         access_token=value(ACCESS_TOKEN),
         device_id=value(DEVICE_ID),
         email_password=value(EMAIL_PASSWORD),
+        admin_token=value(ADMIN_TOKEN),
         oidc=oidc,
     )
 

@@ -313,6 +313,18 @@ class Homeserver:
         )
         await self.wire.ask(ask)
 
+    async def event_reports(self, admin_token: str, limit: int) -> list[dict[str, Any]]:
+        """What people reported to the homeserver, newest first. Synapse admin API. Raises `Forbidden` for others."""
+        ask = Ask(
+            method="GET",
+            base=SYNAPSE_ADMIN,
+            segments=("event_reports",),
+            query=(("dir", "b"), ("limit", str(limit))),
+            token=admin_token,
+        )
+        found = (await self.wire.ask(ask)).get("event_reports")
+        return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
     async def _get(
         self,
         *segments: str,

@@ -29,7 +29,7 @@ def report_lines(case: CaseView, reports: Sequence[views.Report], *, names: bool
 
 
 def _one(report: views.Report, *, names: bool) -> Line:
-    if report.channel != "member":
+    if report.channel in ("operator", "mail"):
         contact = report.contact if names and report.contact else "-"
         return line(f"card.report-{report.channel}", reason=report.reason or "-", contact=contact)
     if not names or not report.by:

@@ -101,6 +101,7 @@ from .read_again import ReadAgain
 from .reconcile import Reconciler
 from .recorded import words_of
 from .schedule import Scheduler
+from .server_reports import ServerReports
 from .simple_acts import SimpleActs
 from .speech import Speech
 from .trusted_time import Doubts, TrustedTime, unheard
@@ -398,6 +399,16 @@ async def _run(
     aligns = [Align(room=room, routine=True) for room in groups]
     await pipeline.commit(actions=(*aligns, *lobbies), also=partial(outbox.started_anew, now_ms=pipeline.steady()))
     log.info("ready", user=homeserver.user, groups=len(groups))
+    admin = config.secrets.admin_token
+    server_reports = ServerReports(
+        homeserver,
+        stores.database,
+        pipeline,
+        config.policy,
+        clock,
+        partial(words_of, stores.journal),
+        token=admin.get_secret_value() if admin else "",
+    )
     await _until(
         stop,
         listener.run(),
@@ -410,6 +421,7 @@ async def _run(
         after_first_sync(people.run),
         after_first_sync(verifying.run),
         after_first_sync(reading.run),
+        after_first_sync(server_reports.run),
         control.run(),
         *((callback.run(),) if callback is not None else ()),
         *((page.run(),) if page is not None else ()),

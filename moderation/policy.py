@@ -187,6 +187,7 @@ class ReportSettings(Settings):
     a_day: Annotated[int, Field(ge=0)] = 5  # so many reports of one person, of a day or undecided; 0: no limit
     a_day_at_most: Annotated[int, Field(ge=1)] = 20  # for people whose reports were right
     together_within: Duration = 10 * 60_000  # what one person reports of several people in this time has one card
+    homeserver: Literal["", "synapse"] = ""  # from where what people report to the homeserver is read
     outside_a_day: Annotated[int, Field(ge=0)] = 10  # so many notices from outside for one room; 0: no limit
     misuse_after: int = 3  # so many dismissed reports
     misuse_within: Duration = 30 * DAY_MS  # within this time bring a warning, and as many again
