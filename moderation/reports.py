@@ -205,9 +205,10 @@ def with_misuse(facts: Sequence[Fact], around: AroundReports) -> tuple[Fact, ...
 
 def is_late(fact: Fact, facts: Sequence[Fact]) -> TypeGuard[CaseMoved]:
     """Whether a fact says that a case was not decided in time; not that a new one is passed on, as nobody is there."""
-    if not isinstance(fact, CaseMoved) or fact.step not in ("overdue", "escalated") or fact.state == "appealed":
+    if not isinstance(fact, CaseMoved) or fact.state == "appealed":
         return False
-    return not any(isinstance(other, CaseOpened) and other.n == fact.n for other in facts)
+    late = fact.step == "overdue" or (fact.step, fact.asked) == ("escalated", "operator")
+    return late and not any(isinstance(other, CaseOpened) and other.n == fact.n for other in facts)
 
 
 def _decided(fact: CaseDecided, facts: Sequence[Fact], around: AroundReports) -> Iterator[Fact]:

@@ -15,7 +15,7 @@ from moderation.facts import (
 )
 from moderation.ids import UserId
 from moderation.own_rules import OVERDUE, REPORTED, UNDECIDED
-from tests.bot.offline import ANNA, DESK, MARK, MINA, OLGA, ROOM, Offline, offline
+from tests.bot.offline import ANNA, DESK, MARK, MINA, OLGA, Offline, offline
 
 GUESTS = [UserId(f"@guest{n}:example.org") for n in range(13)]
 
@@ -34,6 +34,8 @@ async def greetings(bot: Offline, people: list[UserId]) -> list[str]:
 async def live(bot: Offline, ms: int, step: int = DAY_MS // 8) -> None:
     """Time goes by, seen to step by step."""
     for _ in range(ms // step):
+        await bot.post_cards()
+        await bot.tell()
         await bot.pass_time(step)
         await bot.scheduler.do_what_is_due()
 
