@@ -162,12 +162,12 @@ async def burst(world: World, place: Place, number: int, each: int, into: Bursts
 
 
 async def _afterwards(world: World, place: Place, number: int, into: Bursts) -> None:
-    """While the bot says what is left to say: single messages, and how fast it gets on."""
-    waiting, began = world.waiting(), time.perf_counter()
+    """While the bot says what is left to say: single messages, and then how fast it gets on."""
     for member in place.members[:AFTERWARDS]:
         for room, times in ((place.floor, into.after_floor), (place.ours, into.after)):
             _, took_ms = await _seen(world, member, room, word(number))
             times.append(took_ms)
+    waiting, began = world.waiting(), time.perf_counter()
     await world.quiet()
     into.rest.append(waiting / (time.perf_counter() - began))
 
