@@ -2,6 +2,7 @@
 
 Rules kept here: a card says which case it shows and by which request it was sent. If we did not live to record that
 it was sent, or the answer was lost on the way, its coming back records it: a reaction pressed meanwhile is not lost.
+A card of the time that a backup lost is superseded: what it shows was said again, and has a card of its own.
 Left to others: what a card shows (`desk.py`).
 """
 
@@ -9,7 +10,7 @@ from collections.abc import Mapping
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.actions import PostCard
+from moderation.actions import PostCard, SupersedeCard
 from moderation.context import RoomView
 from moderation.events import Json, MessagePosted, Received
 from moderation.facts import ActionTaken
@@ -44,3 +45,18 @@ async def come_back(
     return (
         ActionTaken(room=case.room, on=on, action=PostCard.NAME, result="done", n=case.n, txn=txn, made=event.event),
     )
+
+
+async def superseded(
+    db: AsyncConnection, event: Received, room: RoomView, bot: UserId, era: str
+) -> tuple[SupersedeCard, ...]:
+    """Return the edit of `event`, if it is one of our cards from the time that a backup lost."""
+    if not era or room.purpose != "desk" or not isinstance(event, MessagePosted) or event.sender != bot:
+        return ()
+    mark = event.content.get(MARK)
+    txn = mark.get("request") if isinstance(mark, dict) and event.replaces is None else None
+    if not isinstance(txn, str) or outbox.is_of_era(txn, era):
+        return ()
+    if await views.case_by_card(db, event.event) is not None or await outbox.waits(db, txn):
+        return ()  # it was posted before the backup, or is only now being recorded
+    return (SupersedeCard(room=room.room, event=event.event),)

@@ -8,7 +8,7 @@ presses one is asked for their right in the *group* (`bot/commands`), whatever t
 
 from collections.abc import Sequence
 
-from moderation.actions import Action, EditCard, KeepDesk, Offer, PostCard
+from moderation.actions import Action, EditCard, KeepDesk, Offer, PostCard, SupersedeCard
 from moderation.context import RoomView
 from moderation.events import Json
 from moderation.ids import CaseNumber, EventId, RoomId, UserId
@@ -123,6 +123,16 @@ class Desk:
         if desk is None or card is None:
             return Done(result="abandoned")
         await self._homeserver.send(desk, MESSAGE, replacing(content, card), txn)
+        return Done()
+
+    async def supersede(self, action: Action, txn: str) -> Done:
+        """Say on a card of the time that a backup lost that it shows nothing any more."""
+        assert isinstance(action, SupersedeCard)
+        async with self._database.read() as db:
+            desk = await views.room_view(db, action.room, self._homeserver.user)
+        language = self._speech.language(desk.language if desk else "")
+        content = self._speech.message((line("card.superseded"),), language, {})
+        await self._homeserver.send(action.room, MESSAGE, replacing(content, action.event), txn)
         return Done()
 
     async def _shown_with(self, n: CaseNumber) -> CaseNumber:

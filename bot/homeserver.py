@@ -163,6 +163,11 @@ class Homeserver:
         """Section "GET /rooms/{roomId}/event/{eventId}". Raises `NotFound` if we may not see it either."""
         return await self._get("rooms", room, "event", event)
 
+    async def event_before_redaction(self, room: RoomId, event: EventId) -> dict[str, Any]:
+        """MSC2815: the event with the content that was redacted. Raises `Answered` if it is gone, or kept from us."""
+        query = (("fi.mau.msc2815.include_unredacted_content", "true"),)
+        return await self._get("rooms", room, "event", event, query=query)
+
     async def members(self, room: RoomId, *, membership: str | None = None) -> list[dict[str, Any]]:
         """Section "GET /rooms/{roomId}/members": raw `m.room.member` events, of one membership or all."""
         query = () if membership is None else (("membership", membership),)

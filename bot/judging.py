@@ -21,7 +21,7 @@ from moderation.pace import is_held_back, last_told, pace, was_told
 from moderation.room_rules import compiled
 from storage import views
 
-from .cards import come_back
+from .cards import come_back, superseded
 from .knowledge import Knowledge
 from .room_changes import RoomChanges
 from .turn import Answer, Responder, Settings, Turn
@@ -75,7 +75,8 @@ class Judging:
         if isinstance(event, MessagePosted) and event.late < 0 and not is_held_back(judged):
             self._knowledge.stands(event)
         cards = await come_back(turn.db, event, room, settings.bot, index, era)
-        return Answer((*cards, *judged), self._files(event, room, index))
+        old_cards = await superseded(turn.db, event, room, settings.bot, era)
+        return Answer((*cards, *judged), (*old_cards, *self._files(event, room, index)))
 
     async def _paced(self, turn: Turn, event: Received, context: Context) -> Context:
         """With what the sender wrote last, where they may write so often only; keys come in heaps, and are no haste."""

@@ -84,7 +84,7 @@ class Pipeline:
         self.rooms = RoomChanges(knowledge, settings.bot, settings.policy)
         self._judging = Judging(knowledge, self.rooms, responder, settings)
         self.decipher: Decipher = _as_it_came
-        self.taken: Callable[[Sequence[Received]], None] = lambda _events: None  # told once they are recorded
+        self.taken: Sequence[Callable[[Sequence[Received]], None]] = ()  # told of events once they are recorded
         self.cut_short = CutShort()  # by the last stop
         self._journal = journal
         self._database = database
@@ -209,7 +209,8 @@ class Pipeline:
             if also is not None:
                 await also(turn.db)
         self._woken_by(turn)
-        self.taken(fresh)
+        for tell in self.taken:
+            tell(fresh)
         return len(fresh)
 
     async def handle(

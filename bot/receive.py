@@ -49,7 +49,7 @@ _MEMBERSHIPS: Mapping[object, Membership] = {
     "invite": "invite",
     "knock": "knock",
 }
-_SHOWS_SOMETHING = frozenset({"m.room.message", "m.sticker", "m.poll.start", "org.matrix.msc3381.poll.start"})
+SHOWS_SOMETHING = frozenset({"m.room.message", "m.sticker", "m.poll.start", "org.matrix.msc3381.poll.start"})
 
 
 def receive(raw: object, room: RoomId, received_ms: int, *, encrypted: bool = False) -> Received:
@@ -124,7 +124,7 @@ def _is_stripped(fields: dict[str, Json], envelope: Envelope) -> bool:
         return False
     # Some room versions leave a relation; state such as a membership stays, and stays in force.
     return not envelope["content"] or (
-        envelope["type"] in _SHOWS_SOMETHING and envelope["content"].keys() <= {"m.relates_to"}
+        envelope["type"] in SHOWS_SOMETHING and envelope["content"].keys() <= {"m.relates_to"}
     )
 
 

@@ -40,6 +40,7 @@ from moderation.actions import (
     PostCard,
     Redact,
     Say,
+    SupersedeCard,
     Tell,
     TellDesk,
     Timestamp,
@@ -90,6 +91,7 @@ from .keys_watch import KeysWatch
 from .knowledge import Knowledge
 from .listen import Listener
 from .lobby import Lobbies, lobbies_to_look_after
+from .lost_time import LostTime
 from .media import MediaHasher
 from .messages.catalog import Catalog
 from .notify import Notifier
@@ -325,9 +327,10 @@ async def _run(
     verifying = Verifying(machine, homeserver, stores.database, pipeline, direct, speech, config.policy, clock)
     watch = KeysWatch(homeserver, stores.database, pipeline, config.policy, clock)
     encryption = Encryption(machine, homeserver, clock, verifying.heard, watch)
-    reading = ReadAgain(homeserver, stores.database, pipeline, encryption, clock)
+    lost_time = LostTime(homeserver, stores.database, clock)
+    reading = ReadAgain(homeserver, stores.database, pipeline, encryption, lost_time, clock)
     watch.mended = reading.wake
-    pipeline.decipher, pipeline.taken = encryption.read, verifying.taken
+    pipeline.decipher, pipeline.taken = reading.read, (verifying.taken, reading.taken)
     pipeline.settling.urgent, pipeline.settling.answered = actor.at_once, actor.answered
     listener = Listener(
         homeserver,
@@ -505,6 +508,7 @@ def _handlers(
         PostCard: desk.post,
         EditCard: desk.edit,
         Offer: desk.offer,
+        SupersedeCard: desk.supersede,
         HashMedia: MediaHasher(homeserver, config.records.media_limit * 1_000_000).handle,
         GiveReceipt: own.receipt,
         GiveData: own.mydata,

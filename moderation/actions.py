@@ -336,6 +336,16 @@ class EditCard(Action):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SupersedeCard(Action):
+    """Say on a card of the time that a backup lost that it shows nothing any more; `room` is the desk."""
+
+    NAME: ClassVar[str] = "supersede-card"
+    PRIORITY: ClassVar[int] = CARD
+
+    event: EventId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Offer(Action):
     """Put one reaction under a card, for managers to press."""
 
@@ -525,6 +535,7 @@ ACTIONS: dict[str, type[Action]] = {
         PostCard,
         EditCard,
         Offer,
+        SupersedeCard,
         HashMedia,
         GiveReceipt,
         GiveData,

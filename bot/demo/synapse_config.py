@@ -79,7 +79,7 @@ def write_config(folder: Path, *, port: int, registration_secret: str, limits: L
         # Off by default in Synapse 1.163; nobody may rely on them. The first shows what a ban can do. Without the
         # second a client that asks for the state after the timeline is told that before it, and takes somebody who
         # came in while another spoke for still outside, until something else happens to them.
-        "experimental_features": {"msc4293_enabled": True, "msc4222_enabled": True},
+        "experimental_features": {"msc4293_enabled": True, "msc4222_enabled": True, "msc2815_enabled": True},
         **_OFF_THE_NET,
         **_FREE_TO_SET_UP,
         **(_FREE_TO_ACT if limits == "off" else {}),

@@ -16,6 +16,7 @@ from moderation.ids import UserId
 from .. import tables as t
 
 ERA = "era"  # of the deployment: set once its log goes on from a backup
+LOST_TIME = "lost_time"  # the same: from when until when what was recorded is lost (ms)
 CASES_FROM = "cases_from"  # the same: the least number of a new case
 RECKONED = "reckoned"  # the last entry in a ledger whose balance was corrected
 REMOVED = "removed"  # in the table of pointers: somebody was removed, and has not come back

@@ -16,7 +16,7 @@ from .. import anchored, linked_people
 from .. import tables as t
 from ..records.ranges import Ranges
 from ..records.targets import Targets
-from .common import CASES_FROM, ERA, add, project, set_meta
+from .common import CASES_FROM, ERA, LOST_TIME, add, project, set_meta
 
 
 @project.register
@@ -35,8 +35,9 @@ async def _(fact: NotSeen, db: AsyncConnection, _index: int, at_ms: int) -> None
 
 
 @project.register
-async def _(fact: RecordsRestored, db: AsyncConnection, _index: int, _at_ms: int) -> None:
+async def _(fact: RecordsRestored, db: AsyncConnection, _index: int, at_ms: int) -> None:
     await set_meta(db, ERA, fact.era)
+    await set_meta(db, LOST_TIME, f"{fact.made} {at_ms}")
     await set_meta(db, CASES_FROM, str(fact.cases))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from moderation.facts import CaseOpened, RecordsExported, RecordsRestored
+from storage.records.draft import Record
 from tests.homeserver.by_command import Operator
 from tests.homeserver.crypto_people import CryptoStage
 from tests.homeserver.sealed_members import sealed_room
@@ -33,6 +34,11 @@ async def cast(stage: Stage, tmp_path: Path) -> AsyncIterator[CryptoStage]:
 def mode(file: str) -> int:
     """Who may do what with a file."""
     return stat.S_IMODE(Path(file).stat().st_mode)
+
+
+def about(record: Record, event: str) -> bool:
+    """Whether this is a record of an event."""
+    return any(part.get("ev") == event for part in record.parts)
 
 
 async def set_up(operator: Operator, bot: ServedBot, above: str, rules: str = RULES) -> str:
@@ -73,7 +79,8 @@ async def test_a_lost_machine_is_restored_from_a_backup_of_the_running_bot_and_g
         await bot.idle()
         made = (await operator.done("backup", str(operator.folder.parent), "--json")).json
         after = [await ann.send_text(room, "forbidden 1234"), await ben.say(sealed, "forbidden 2345")]
-        await bot.until(lambda: len(bot.facts(CaseOpened)) == 3, "more cases")
+        gone = await ann.send_text(room, "another purple elephant")  # and removed at once
+        await bot.until(lambda: len(bot.facts(CaseOpened)) == 4, "more cases")
         await bot.idle()
     (backed_up,) = [fact for fact in bot.facts(RecordsExported) if fact.what == "backup"]
     assert (made["problems"], backed_up.count, mode(made["file"])) == (0, made["records"] - 1, 0o600)
@@ -95,14 +102,20 @@ async def test_a_lost_machine_is_restored_from_a_backup_of_the_running_bot_and_g
     await ben.hear()
     async with operator.running():
         later = [await ann.send_text(room, "forbidden 5678"), await ben.say(sealed, "forbidden 6789")]
-        await bot.has(*after, *later)
-        await bot.until(lambda: len(bot.facts(CaseOpened)) == 3, "the cases of the lost time")
+        await bot.has(*after, gone, *later)
+        await bot.until(lambda: len(bot.facts(CaseOpened)) == 4, "the cases of the lost time")
+        old_card = like("card.superseded")
+        await manager.wait_event(desk, lambda seen: bool(old_card.search(seen.body)), what="the old card superseded")
         asked = like("desk.from-backup", cases="1100")
         await manager.wait_event(desk, lambda seen: bool(asked.search(seen.body)), what="the desk to be told")
         await told(manager, bot, like("desk.from-backup-above"))
         await bot.idle()
-    assert sorted(fact.n for fact in bot.facts(CaseOpened)) == [1, 1100, 1101]
+    assert sorted(fact.n for fact in bot.facts(CaseOpened)) == [1, 1100, 1101, 1102]
     (restored,) = bot.facts(RecordsRestored)
     assert (restored.size, restored.signed) == (size, signed)
     # What was said encrypted in the lost time came out of the backup of keys at the homeserver.
     assert [kinds(bot, event)[-1] for event in (*before, *after, *later)] == ["message"] * 6
+    # What was removed in it was judged by the words that the homeserver had kept.
+    assert kinds(bot, gone) == ["coverage", "message"]
+    (late,) = [record for record in bot.records() if record.kind == "message" and about(record, gone)]
+    assert "purple" in str(late.parts)
