@@ -13,12 +13,14 @@ from moderation.actions import Action, Align, Enter, KeepDesk, KeepLobby, Pin, T
 from moderation.barred import is_entry
 from moderation.caps import Counted, came
 from moderation.context import Condition, InForce, PersonView, RoomView
+from moderation.deadlines import BACK_WITHIN_MS, came_back, left
 from moderation.events import MembershipChanged, Received, StateChanged
-from moderation.facts import Fact, RoleChanged, RoomStateChanged
+from moderation.facts import CaseLeft, Fact, RoleChanged, RoomStateChanged
 from moderation.ids import RoomId, UserId, is_room_id, server_of
 from moderation.notices import Moment, RoomName, Who, line
 from moderation.policy import Policy
 from moderation.posting import JOIN_RULES
+from moderation.responsibility import role
 from moderation.tiers import made_manager
 from moderation.verification import anything, asked_of, knocked, waits
 from storage import views
@@ -89,6 +91,9 @@ class RoomChanges:
             if change.role != "member":
                 context = await self._knowledge.context(turn.db, room, change.subject, event.received_ms)
                 facts += made_manager(context, self._policy, on=index)
+                facts += await self._came_back(turn, index, room, change.subject, event.received_ms)
+            else:
+                facts += await self._left_cases(turn, index, room, change.subject, event.sender)
         if (condition := self.condition(room)) != room.condition:
             facts.append(RoomStateChanged(room=room.room, on=index, condition=condition))
         actions: list[Action] = [Align(room=room.room)]
@@ -111,7 +116,11 @@ class RoomChanges:
         if event.membership == "join" and (barred := _by_another_account(person)) is not None:
             words = (line("notice.barred-account", until=Moment(barred.until)), line("notice.foot", n=barred.n))
             actions.append(Tell(room=room.room, subject=event.user, lines=words if barred.n else words[:1], alone=True))
-        facts = await self._too_many(turn, index, event, room) if "ban" not in holding else ()
+        facts: tuple[Fact, ...] = await self._too_many(turn, index, event, room) if "ban" not in holding else ()
+        if event.membership in ("leave", "ban"):
+            facts += await self._left_cases(turn, index, room, event.user, event.sender)
+        elif event.membership == "join":
+            facts += await self._came_back(turn, index, room, event.user, event.received_ms)
         facts += await self._at_the_door(turn, index, event, room)
         if room.power.role(event.user) != "member":
             actions.append(KeepDesk(room=room.room))
@@ -120,6 +129,25 @@ class RoomChanges:
             await turn.flush()
             self._knowledge.moved(event.user)
         return Answer(facts, tuple(actions))
+
+    async def _left_cases(
+        self, turn: Turn, index: int, room: RoomView, user: UserId, by: UserId
+    ) -> tuple[CaseLeft, ...]:
+        """That somebody left, or was made to, while cases waited for them; not what a measure of ours brings."""
+        if by == self._bot:
+            return ()
+        return left(room.room, await views.told_cases(turn.db, user, room.room), user=user, by=by, on=index)
+
+    async def _came_back(self, turn: Turn, index: int, room: RoomView, user: UserId, now_ms: int) -> tuple[Fact, ...]:
+        """What follows if somebody runs the room again who was gone when the time of a case was over."""
+        excused = await views.excused(turn.db, user, room.room, now_ms - BACK_WITHIN_MS)
+        if not excused or role(user, room) == "member":
+            return ()
+        await turn.flush()
+        if (await views.memberships_of(turn.db, user)).get(room.room) != "join":
+            return ()
+        context = await self._knowledge.context(turn.db, room, user, now_ms)
+        return came_back(context, excused, self._policy, on=index)
 
     async def _too_many(self, turn: Turn, index: int, event: MembershipChanged, room: RoomView) -> tuple[Fact, ...]:
         """What follows if somebody came into a room that is full, or into one room too many."""

@@ -141,6 +141,7 @@ class Surroundings:
             decided_by=UserId(_column(row, "by")),
             assigned=assigned,
             told=await views.told_of(db, n, case.asked),
+            gone=await views.gone_from(db, n, case.asked),
             charged=await views.charged_for(db, n),
             people=await self._contexts(db, case.room, assigned, now_ms),
             measures=await views.measures_of_room(db, case.room),

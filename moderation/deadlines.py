@@ -1,27 +1,47 @@
 """What time brings to a case that waits: a reminder, the deadline, and whom it goes to then. docs/responsibility.md.
 
-Rules kept here: at half time whoever answers for the case is reminded; at the deadline those who still run the room
-are charged, and the case goes to the owner with the same time, then to the operator; whoever lost their rights or left
-is not charged, nor charged on; nobody is charged who was not told, and what nobody could be told of goes up at half
-time; nobody stands above the operator, so there the case waits on, and the group bears what
-follows. What one step leaves is enough for the next, should what follows from it be lost (`bot/catch_up.py`).
+Rules kept here: at half time whoever answers for the case is reminded; at the deadline those who were told and run the
+room are charged, and the case goes to the owner with the same time, then to the operator; what nobody could be told of
+goes up at half time. Who leaves by themselves in the second half of the time is charged like the others; who left
+earlier, or was made to leave, is charged only if they run the room again within thirty days; whose rights are suspended
+is not charged (docs/decisions/0034). Nobody stands above the operator, so there the case waits on, and the group bears
+what follows. What one step leaves is enough for the next, should what follows from it be lost (`bot/catch_up.py`).
 Pure. Left to others: when to look (`bot/schedule.py`), who answers for a case at first (`complete.py`).
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from .cases import State, step
 from .context import CaseView, Context, InForce
 from .durations import DAY_MS
 from .duty import Duty, above, ask, can_act, how_told
-from .facts import Asked, CaseAssigned, CaseMoved, Fact, TaskOpened
-from .ids import UserId
+from .facts import Asked, CaseAssigned, CaseLeft, CaseMoved, CreditChanged, Fact, TaskOpened
+from .ids import RoomId, UserId
+from .ledger import with_entry
 from .neglect import another_day, neglected, spared
 from .own_rules import OVERDUE
 from .policy import Policy
 from .room_measures import answers_for
 from .room_measures import neglected as room_neglected
+
+BACK_WITHIN_MS = 30 * DAY_MS  # who comes back so soon had not given up the room
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """When somebody left while a case waited for them, and whether they did so themselves."""
+
+    at_ms: int
+    own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Excused:
+    """A case whose time was over while somebody who answered for it was gone. `waits`: whether it waits still."""
+
+    n: int
+    waits: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +57,7 @@ class Waiting:
     decided_by: UserId  # of an appealed case; "": a rule
     assigned: tuple[UserId, ...] = ()  # at the level that is asked now
     told: frozenset[UserId] = frozenset()  # those of them who have been told, as the records show
+    gone: Mapping[UserId, Gone] = field(default_factory=dict)  # those of them who left while it waited
     charged: frozenset[UserId] = frozenset()  # on account of this case, before
     people: Mapping[UserId, Context] = field(default_factory=dict)  # of those assigned
     measures: tuple[InForce, ...] = ()  # against the room itself
@@ -81,6 +102,8 @@ def _passed(waiting: Waiting) -> Iterator[Fact]:
         yield _moved(case, "overdue", state, case.asked, case.due)
     for number, user in enumerate(late, waiting.next_case):
         yield from neglected(waiting.people[user], OVERDUE, n=number, about=case.n, policy=waiting.policy, on=-1)
+    for user in _excused(waiting, late):
+        yield CaseLeft(room=case.room, n=case.n, what="excused", subject=user)
     if case.asked == "operator":
         yield from _waits_on(waiting, state)
     else:
@@ -88,16 +111,60 @@ def _passed(waiting: Waiting) -> Iterator[Fact]:
 
 
 def _late(waiting: Waiting) -> tuple[UserId, ...]:
-    """Who is charged: those who answered for it, were told so, and still run the room."""
+    """Who is charged: those who answered for it, were told so, and run the room, or left it late by themselves."""
     if waiting.case.asked == "operator":
         return ()
     duty = waiting.duty
     case = waiting.case
     not_late = {case.subject, waiting.decided_by, *case.appellants, *waiting.charged}  # they cannot decide it
     there = can_act(duty)
-    asked = [user for user in waiting.assigned if user in waiting.told and user in there]
+    asked = [user for user in _liable(waiting) if user in there or _left_late(user, waiting)]
     late = duty.each_once(user for user in asked if not duty.is_any(user, not_late))
     return tuple(u for u in late if not spared(waiting.people[u].subject, waiting.policy, waiting.now_ms))
+
+
+def _excused(waiting: Waiting, late: tuple[UserId, ...]) -> tuple[UserId, ...]:
+    """Return those who are gone, and are charged only if they come back."""
+    if waiting.case.asked == "operator":
+        return ()
+    there = can_act(waiting.duty)
+    return tuple(user for user in _liable(waiting) if user not in there and user not in late)
+
+
+def _liable(waiting: Waiting) -> list[UserId]:
+    """Return those who were told of it, without those whose rights are suspended: they cannot decide it."""
+    told = [user for user in waiting.assigned if user in waiting.told]
+    return [user for user in told if not _is_suspended(waiting.people[user])]
+
+
+def _is_suspended(context: Context) -> bool:
+    held = (each for each in context.subject.in_force if each.covers(context.room.room))
+    return any(each.kind in ("demote", "ban") for each in held)
+
+
+def _left_late(user: UserId, waiting: Waiting) -> bool:
+    """Whether somebody left by themselves when half the time was over, and so had been reminded."""
+    gone, case = waiting.gone.get(user), waiting.case
+    half = waiting.policy.cases.deadlines.of(case.grade) // 2
+    return gone is not None and gone.own and gone.at_ms >= case.due - half
+
+
+def left(room: RoomId, cases: Iterable[int], *, user: UserId, by: UserId, on: int) -> tuple[CaseLeft, ...]:
+    """Return the facts that somebody left while these cases waited for them."""
+    return tuple(CaseLeft(room=room, on=on, n=n, what="gone", subject=user, by=by) for n in cases)
+
+
+def came_back(context: Context, excused: Iterable[Excused], policy: Policy, *, on: int) -> tuple[Fact, ...]:
+    """Return what follows when somebody runs a room again soon after they were excused from cases there."""
+    facts: list[Fact] = []
+    for number, case in enumerate(excused, context.next_case):
+        if spared(context.subject, policy, context.now_ms):
+            break
+        more = neglected(context, OVERDUE, n=number, about=case.n, policy=policy, on=on, waits=case.waits)
+        for entry in (fact for fact in more if isinstance(fact, CreditChanged)):
+            context = replace(context, subject=with_entry(context.subject, entry, context.now_ms))
+        facts += more
+    return tuple(facts)
 
 
 def _passed_on(waiting: Waiting, state: str, late: tuple[UserId, ...]) -> Iterator[Fact]:

@@ -43,9 +43,21 @@ def cost_of(rule: str, policy: Policy) -> int:
 
 
 def neglected(
-    context: Context, rule: str, *, n: int, about: int, policy: Policy, on: int, by: str = "", reason: str = ""
+    context: Context,
+    rule: str,
+    *,
+    n: int,
+    about: int,
+    policy: Policy,
+    on: int,
+    by: str = "",
+    reason: str = "",
+    waits: bool = True,
 ) -> tuple[Fact, ...]:
-    """The facts: `context.subject` broke the duty `rule`; `n` is the number for the case, `about` the other case."""
+    """The facts: `context.subject` broke the duty `rule`; `n` is the number for the case, `about` the other case.
+
+    `waits`: whether that one waits still, so that another day costs again.
+    """
     opened = CaseOpened(
         room=context.room.room,
         on=on,
@@ -54,7 +66,7 @@ def neglected(
         grade=OWN_RULES[rule].grade,
         decide="manager" if by else "auto",
         state="decided",
-        due=context.now_ms + DAY_MS if rule == OVERDUE else 0,
+        due=context.now_ms + DAY_MS if rule == OVERDUE and waits else 0,
         asked=OWN_RULES[rule].decided_by,
         about=about,
         manages=1,

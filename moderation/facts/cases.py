@@ -157,6 +157,23 @@ class CaseAssigned(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CaseLeft(Fact):
+    """Somebody who was told that a case waits for them left the room or lost their role there.
+
+    "gone": while it waited; `by` is who made it so. "excused": they were gone when its time was over, and are charged
+    only if they come back before long.
+    """
+
+    KIND: ClassVar[str] = "case"
+
+    n: int
+    step: Literal["left"] = "left"
+    what: Literal["gone", "excused"]
+    subject: UserId = person()
+    by: UserId = person()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CaseNoted(Fact):
     """A manager's note on a case, for those who handle it."""
 

@@ -10,6 +10,7 @@ from moderation.facts import (
     CaseAssigned,
     CaseDecided,
     CaseGrew,
+    CaseLeft,
     CaseMoved,
     CaseNoted,
     CaseOpened,
@@ -93,6 +94,13 @@ async def _(fact: NoticeGiven, db: AsyncConnection, _index: int, _at_ms: int) ->
     a = t.assignments.c
     which = (a.n == fact.asks,) if fact.asks else (a.asked == fact.what.rpartition(".")[2],)
     await db.execute(update(t.assignments).where(a.user == fact.subject, *which).values(told=1))
+
+
+@project.register
+async def _(fact: CaseLeft, db: AsyncConnection, _index: int, at_ms: int) -> None:
+    a = t.assignments.c
+    values = {"gone": at_ms, "gone_by": fact.by} if fact.what == "gone" else {"excused": at_ms}
+    await db.execute(update(t.assignments).where(a.n == fact.n, a.user == fact.subject).values(**values))
 
 
 @project.register

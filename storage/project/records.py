@@ -79,7 +79,7 @@ async def _forget_subject(db: AsyncConnection, start: int, stop: int) -> None:
     await db.execute(update(t.sanctions).where(these(t.sanctions.c.record)).values(event="", **nobody))
     await db.execute(update(t.credit).where(these(t.credit.c.record)).values(person="", user=""))
     await db.execute(update(t.verifications).where(these(t.verifications.c.record)).values(person="", user=""))
-    await db.execute(update(t.assignments).where(these(t.assignments.c.record)).values(user=""))
+    await db.execute(update(t.assignments).where(these(t.assignments.c.record)).values(user="", gone_by=""))
     await db.execute(update(t.case_notes).where(these(t.case_notes.c.record)).values(by="", words=""))
     await db.execute(update(t.statements).where(these(t.statements.c.record)).values(subject="", statement=""))
     await db.execute(update(t.reports).where(these(t.reports.c.record)).values(subject=""))

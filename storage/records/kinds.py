@@ -235,7 +235,8 @@ KINDS: dict[str, Kind] = {
         {
             "n": _N,
             "step": _word(
-                "opened, joined, assigned, acknowledged, reminded, overdue, escalated, parted, stopped, closed or noted"
+                "opened, joined, assigned, acknowledged, reminded, overdue, escalated, parted, stopped, closed, noted"
+                " or left"
             ),
             "asked": _ASKED,
             "about": _int("the case that was neglected or decided wrongly"),
@@ -248,6 +249,7 @@ KINDS: dict[str, Kind] = {
             "message": _MESSAGE,
             "on": _ON,
             "due": _int("when a decision is due, milliseconds since 1970"),
+            "what": _word("of left: gone, while it waited; excused: gone when its time was over"),
             "how": _word("of assigned: word, told in a direct room; left out: by the card, or above managers"),
         },
         {**_BY, "event": "the message", "excerpt": "its first words", "words": "the words of a note"},

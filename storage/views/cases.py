@@ -9,6 +9,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.context import CaseView
+from moderation.deadlines import Excused, Gone
 from moderation.facts import SanctionKind
 from moderation.ids import CaseNumber, EventId, PersonId, RoomId, UserId
 from moderation.own_rules import OVERDUE
@@ -198,6 +199,39 @@ async def told_of(db: AsyncConnection, n: int, asked: str) -> frozenset[UserId]:
     a = t.assignments.c
     rows = await db.execute(select(a.user).where(a.n == n, a.asked == asked, a.user != "", a.told == 1))
     return frozenset(UserId(row.user) for row in rows)
+
+
+async def gone_from(db: AsyncConnection, n: int, asked: str) -> dict[UserId, Gone]:
+    """Return which of those who answer for a case at a level left while it waited, when and by whom."""
+    a = t.assignments.c
+    rows = await db.execute(select(a.user, a.gone, a.gone_by).where(a.n == n, a.asked == asked, a.gone > 0))
+    return {UserId(row.user): Gone(row.gone, own=row.gone_by == row.user) for row in rows}
+
+
+async def told_cases(db: AsyncConnection, user: UserId, room: RoomId) -> tuple[int, ...]:
+    """Return the cases of a room that wait for somebody's word now and that they were told of."""
+    a, c = t.assignments.c, t.cases.c
+    waits = or_(c.outcome == "", c.state == "appealed")
+    rows = await db.execute(
+        select(c.n)
+        .join(t.assignments, a.n == c.n)
+        .where(c.room == room, a.user == user, a.asked == c.asked, a.told == 1, waits)
+        .distinct()
+    )
+    return tuple(sorted(row.n for row in rows))
+
+
+async def excused(db: AsyncConnection, user: UserId, room: RoomId, since_ms: int) -> tuple[Excused, ...]:
+    """Return the cases of a room whose time was over since then while somebody who answered for them was gone."""
+    a, c = t.assignments.c, t.cases.c
+    charged = select(t.cases.c.about).where(t.cases.c.rule == OVERDUE, t.cases.c.subject == user).scalar_subquery()
+    rows = await db.execute(
+        select(c.n, or_(c.outcome == "", c.state == "appealed").label("waits"))
+        .join(t.assignments, a.n == c.n)
+        .where(c.room == room, a.user == user, a.excused > since_ms, c.n.not_in(charged))
+        .distinct()
+    )
+    return tuple(sorted((Excused(row.n, waits=bool(row.waits)) for row in rows), key=lambda each: each.n))
 
 
 async def charged_for(db: AsyncConnection, n: int) -> frozenset[UserId]:

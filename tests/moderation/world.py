@@ -15,7 +15,7 @@ from moderation.cases import TRANSITIONS
 from moderation.complete import Around, complete, concerns
 from moderation.context import CaseView, Context, InForce, PersonView, RoomView
 from moderation.credit import balance, standing
-from moderation.deadlines import Waiting, closed, deadline, reminder
+from moderation.deadlines import BACK_WITHIN_MS, Excused, Gone, Waiting, came_back, closed, deadline, reminder
 from moderation.decide import acknowledge, decide
 from moderation.duty import Duty, can_act, on_duty
 from moderation.facts import (
@@ -27,6 +27,7 @@ from moderation.facts import (
     CaseAssigned,
     CaseDecided,
     CaseGrew,
+    CaseLeft,
     CaseMoved,
     CaseNoted,
     CaseOpened,
@@ -95,6 +96,8 @@ class World:
         self.away: dict[UserId, int] = {}
         self.roster: dict[UserId, str] = {}
         self.untold: set[UserId] = set()  # who cannot be told anything
+        self.gone: dict[tuple[int, UserId], Gone] = {}  # who left while a case waited for them
+        self.excused: dict[tuple[int, UserId], int] = {}  # who was gone when its time was over, and when that was
         self.cases: dict[int, Row] = {}
         self.ledgers: dict[tuple[UserId, str], list[Any]] = {}
         self.started: dict[int, SanctionStarted] = {}
@@ -251,13 +254,37 @@ class World:
         role = self.power().role(user)
         changed = (RoleChanged(room=ROOM, on=on, role=role, was=was, subject=user),) if role != was else ()
         more = made_manager(self.context(user), self.policy, on=on) if changed and role != "member" else ()
-        return self.settle((*changed, *more), cause=on)
+        if changed and role == "member":
+            self._goes(user, own=False)
+        facts = self.settle((*changed, *more), cause=on)
+        return (*facts, *self._came_back(user)) if changed and role != "member" else facts
 
     def leave(self, user: UserId) -> None:
         self.joined.discard(user)
+        self._goes(user, own=True)
 
-    def come(self, user: UserId) -> None:
+    def come(self, user: UserId) -> tuple[Fact, ...]:
         self.joined.add(user)
+        return self._came_back(user)
+
+    def _goes(self, user: UserId, *, own: bool) -> None:
+        for n, row in self.cases.items():
+            waits = not row.view.outcome or row.view.state == "appealed"
+            if waits and user in self.assigned(n) and user not in self.untold:
+                self.gone[n, user] = Gone(self.now, own)
+
+    def _came_back(self, user: UserId) -> tuple[Fact, ...]:
+        if user not in can_act(self.duty()):
+            return ()
+        charged = {
+            row.view.about for row in self.cases.values() if row.view.rule == OVERDUE and row.view.subject == user
+        }
+        since = self.now - BACK_WITHIN_MS
+        cases = sorted(n for (n, who), at in self.excused.items() if who == user and at > since and n not in charged)
+        waits = [not self.cases[n].view.outcome or self.cases[n].view.state == "appealed" for n in cases]
+        excused = [Excused(n, waits=still) for n, still in zip(cases, waits, strict=True)]
+        on = self._take()
+        return self.settle(came_back(self.context(user), excused, self.policy, on=on), cause=on)
 
     def wait(self, ms: int) -> None:
         """Time goes by; what is due meanwhile is seen to at its time, as the scheduler does."""
@@ -310,6 +337,7 @@ class World:
             decided_by=row.by,
             assigned=self.assigned(n),
             told=frozenset(self.assigned(n)) - self.untold,
+            gone={user: self.gone[n, user] for user in self.assigned(n) if (n, user) in self.gone},
             charged=frozenset(case.subject for case in about),
             people={user: self.context(user) for user in self.assigned(n)},
             measures=self.measures(),
@@ -385,6 +413,8 @@ class World:
                 self._moved(fact)
             case CaseAssigned():
                 self._assigned(fact)
+            case CaseLeft():
+                self.excused[fact.n, fact.subject] = self.now
             case CaseDecided():
                 self._decided(fact)
             case Appealed():
