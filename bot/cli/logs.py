@@ -19,6 +19,7 @@ import base64
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from storage.records.cosignature import Cosigner
     from storage.records.query import Query
     from storage.records.report import Problem, Report
+
+    from .logs_tables import Difference
 
 POLL_SECONDS = 0.5
 FENCE = "```"  # around the checkpoint in a message
@@ -90,12 +93,15 @@ def show(
 def verify(
     against: Annotated[Path | None, typer.Option(metavar="FILE", help=text("cli.logs.option.against"))] = None,
     witness: Annotated[list[str] | None, typer.Option(metavar="VKEY", help=text("cli.logs.option.witness"))] = None,
+    tables: Annotated[bool, typer.Option("--tables", help=text("cli.logs.option.tables"))] = False,
     json: AsJson = False,
     data_dir: DataDir = None,
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
-    """Check the records."""
+    """Check the records, and on demand the database against them."""
     from storage.records.verify import verify as check
+
+    from .logs_tables import differences
 
     folder = data_dir_of(data_dir, config_file) / "records"
     kept = read_kept(against) if against else None
@@ -105,11 +111,15 @@ def verify(
         report = check(
             folder, against=kept, progress=bar and (lambda done, total: bar(what, done, total)), witnesses=witnesses
         )
+        found = differences(folder.parent, bar) if tables and report.ok else []
     if json:
-        sys.stdout.write(orjson.dumps(_report_as_json(report), option=orjson.OPT_INDENT_2).decode() + "\n")
+        told = {**_report_as_json(report), **_tables_as_json(tables, found)}
+        sys.stdout.write(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode() + "\n")
     else:
         _tell_report(report, against)
-    raise typer.Exit(0 if report.ok else FAILED)
+        if tables:
+            _tell_tables(report.ok, found)
+    raise typer.Exit(0 if report.ok and not found else FAILED)
 
 
 app.command("search", help=text("cli.logs.search_help"), epilog=text("cli.logs.search_epilog"))(search)
@@ -197,6 +207,27 @@ def _tell_report(report: "Report", against: Path | None) -> None:
         say("cli.logs.problem_line", where=_where(problem), what=_what(problem))
     if report.more:
         say("cli.logs.more", count=report.more)
+
+
+def _tables_as_json(asked: bool, found: "list[Difference]") -> dict[str, Any]:
+    return {"tables": [asdict(each) for each in found]} if asked else {}
+
+
+def _tell_tables(is_sound: bool, found: "list[Difference]") -> None:
+    """Tell how the database differs from the records; of records that are not in order nothing can be made."""
+    from .logs_tables import MOST
+
+    if not is_sound:
+        say("cli.logs.tables_not_compared")
+        return
+    if not found:
+        say("cli.logs.tables_ok")
+        return
+    say("cli.logs.tables_bad", count=len(found))
+    for each in found[:MOST]:
+        say(f"cli.logs.differs.{'stored' if each.is_stored else 'missing'}", table=each.table, row=each.row)
+    if len(found) > MOST:
+        say("cli.logs.more", count=len(found) - MOST)
 
 
 def _where(problem: "Problem") -> str:

@@ -73,9 +73,9 @@ def rebuild(data: Path, now: int, bar: Bar | None) -> tuple[Old, int, Path | Non
     from storage.records import disk
 
     path = data / FILE
-    old = _read_old(path)
+    old = read_old(path)
     with tempfile.TemporaryDirectory(prefix=".rebuild-", dir=data) as folder:
-        count = asyncio.run(_fill(Path(folder), data / "records", old, bar))
+        count = asyncio.run(fill(Path(folder), data / "records", old, bar))
         fresh = Path(folder) / FILE
         _settle(fresh)
         disk.give_to_owner_of(data, fresh)
@@ -105,7 +105,8 @@ class Upto:
             yield record
 
 
-async def _fill(folder: Path, records: Path, old: Old, bar: Bar | None) -> int:
+async def fill(folder: Path, records: Path, old: Old, bar: Bar | None) -> int:
+    """Make a database in `folder` from the records. Returns how many were applied."""
     from sqlalchemy import insert
 
     from storage import tables
@@ -125,15 +126,19 @@ async def _fill(folder: Path, records: Path, old: Old, bar: Bar | None) -> int:
         await database.close()
 
 
-def _read_old(path: Path) -> Old:
-    """What to take over. A database that cannot be read, or has another schema, gives nothing."""
+def read_old(path: Path, *, settled: bool = True) -> Old:
+    """What to take over. A database that cannot be read, or has another schema, gives nothing.
+
+    `settled`: what stands beside it is written into it first, which only its one user may do.
+    """
     from storage import tables
     from storage.database import refuse_other_schema
 
     if not path.exists():
         return Old()
     try:
-        _settle(path)
+        if settled:
+            _settle(path)
         refuse_other_schema(path)
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
             database.row_factory = sqlite3.Row

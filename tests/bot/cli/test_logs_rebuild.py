@@ -165,3 +165,36 @@ def test_the_journal_is_read_up_to_what_was_applied(data: Path) -> None:
     assert upto.size == 2
     whole = Upto(data / "records", None, None)
     assert ([record.index for record in whole.read()], whole.size) == ([0, 1, 2, 3], 4)
+
+
+@pytest.mark.usefixtures("data")
+class TestComparing:
+    """`answerable logs verify --tables`"""
+
+    def test_says_that_the_database_is_what_the_records_say(self, answerable: Answerable) -> None:
+        answerable("logs", "rebuild-db")
+        result = answerable("logs", "verify", "--tables")
+        assert (result.code, result.err) == (0, "")
+        assert "The database says what the records say." in result.out
+
+    def test_finds_a_forged_decision_and_a_charge_that_is_gone(self, data: Path, answerable: Answerable) -> None:
+        answerable("logs", "rebuild-db")
+        change(data / FILE, "UPDATE cases SET state = 'upheld' WHERE n = 1", "DELETE FROM credit")
+        result = answerable("logs", "verify", "--tables")
+        assert result.code == 1
+        assert "differs from the records in 3 rows" in result.out
+        assert "cases: the database has a row of which the records know nothing" in result.out
+        assert "credit: the database lacks a row" in result.out
+        told = answerable("logs", "verify", "--tables", "--json").json
+        assert [(each["table"], each["is_stored"]) for each in told["tables"]] == [
+            ("cases", True),
+            ("cases", False),
+            ("credit", False),
+        ]
+        assert not list(data.glob(".compare-*"))
+
+    def test_leaves_the_database_as_it_was(self, data: Path, answerable: Answerable) -> None:
+        answerable("logs", "rebuild-db")
+        before = tables(data / FILE)
+        answerable("logs", "verify", "--tables")
+        assert tables(data / FILE) == before
