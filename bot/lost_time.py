@@ -2,7 +2,8 @@
 
 Rules kept here: a message of that time that comes without its words was judged in records that are gone, so it is
 recorded as not read, with the reason; its words are asked of the homeserver beside all else (MSC2815, where that offers
-it), and judged then. Nothing is asked of any other time.
+it), and judged then. Nothing is asked of any other time. Synapse has no word for whether it
+offers that: one that does not gives the event without its words.
 Left to others: asking again and again (`read_again.py`), recording and judging (`pipeline.py`).
 """
 
@@ -24,7 +25,6 @@ from .homeserver import Homeserver
 from .homeserver_errors import Answered
 from .receive import SHOWS_SOMETHING, receive
 
-FEATURE = "fi.mau.msc2815"
 WEEK_MS = 7 * DAY_MS  # so long Synapse keeps what was redacted, unless it is set otherwise
 REDACTED = "redacted"  # the code of a message that was removed before it was read
 
@@ -42,7 +42,6 @@ class LostTime:
         self._homeserver = homeserver
         self._database = database
         self._clock = clock
-        self._offered: bool | None = None  # not asked yet
 
     async def is_recent(self) -> bool:
         """Return whether the log was restored within the last week."""
@@ -64,21 +63,14 @@ class LostTime:
             return None
         async with self._database.read() as db:
             since, until = await lost_time(db)
-        if not since <= found.sent_ms <= until or not await self._is_offered():
+        if not since <= found.sent_ms <= until:
             return None
         try:
             raw = await self._homeserver.event_before_redaction(room, EventId(found.event))
         except Answered:
             return None  # it is gone there too, or kept from us
-        raw.get("unsigned", {}).pop("redacted_because", None)
         whole = receive(raw, room, self._clock())
         return None if _is_emptied(whole) else whole
-
-    async def _is_offered(self) -> bool:
-        if self._offered is None:
-            features = (await self._homeserver.versions()).get("unstable_features")
-            self._offered = isinstance(features, dict) and features.get(FEATURE) is True
-        return self._offered
 
 
 def _is_emptied(event: Received) -> TypeGuard[OtherEvent]:

@@ -8,7 +8,7 @@ import pytest
 
 from bot.cards import MARK, superseded
 from bot.homeserver_errors import NotFound
-from bot.lost_time import FEATURE, LostTime
+from bot.lost_time import LostTime
 from bot.receive import receive
 from moderation.actions import SupersedeCard
 from moderation.durations import DAY_MS
@@ -41,13 +41,10 @@ class Kept:
     def __init__(self, *, offers: bool, has: bool = True) -> None:
         self._offers, self._has = offers, has
 
-    async def versions(self) -> dict[str, Any]:
-        return {"versions": [], "unstable_features": {FEATURE: self._offers}}
-
     async def event_before_redaction(self, _room: RoomId, _event: EventId) -> dict[str, Any]:
         if not self._has:
             raise NotFound("gone", status=404, errcode="M_NOT_FOUND")
-        return message(MADE + 1, body="a purple elephant")
+        return message(MADE + 1, body="a purple elephant" if self._offers else "")
 
 
 @pytest.fixture
