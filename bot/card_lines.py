@@ -16,7 +16,7 @@ from moderation.credit import tier
 from moderation.ids import UserId
 from moderation.ledger import account
 from moderation.notices import Code, Line, Moment, Phrase, RuleText, Who, line
-from moderation.own_rules import OUTSIDE, decided_by, ledger_of
+from moderation.own_rules import OUTSIDE, TIER_LINKS, decided_by, ledger_of
 from moderation.policy import Policy
 from storage import views
 
@@ -106,6 +106,11 @@ def _others(card: Card) -> Iterator[Line]:
 
 def _state(card: Card) -> Iterator[Line]:
     case, row = card.case, card.row
+    if case.outcome and case.rule == TIER_LINKS:
+        yield line(f"card.waited.{case.outcome}", by=Who(row.by))
+        if row.reason:
+            yield line("notice.reason", reason=row.reason)
+        return
     if case.outcome:
         yield line(f"card.{case.outcome}", by=Who(row.by)) if row.by else line(f"card.{case.outcome}-by-rule")
         if row.reason:
@@ -130,6 +135,8 @@ def _appeal(card: Card) -> Iterator[Line]:
     if card.row.appeal:
         yield line("card.appeal-words", words=card.row.appeal)
     key = "card.appealed" if card.case.outcome == "upheld" else "card.appealed-report"
+    if card.case.rule == TIER_LINKS:
+        key = "card.appealed-waited"
     yield line(key, due=Moment(card.row.due))
     yield from _answering(card)
 
@@ -137,6 +144,8 @@ def _appeal(card: Card) -> Iterator[Line]:
 def _hint(card: Card, prefix: str) -> Line:
     case = card.case
     uphold, dismiss = Code(f"{prefix}uphold {case.n}"), Code(f"{prefix}dismiss {case.n}")
+    if case.rule == TIER_LINKS:
+        return line("card.hint.waits", uphold=uphold, dismiss=dismiss)
     if decided_by(case.rule) != "managers" and not (case.outcome and case.state != "appealed"):
         return line(f"card.hint.for-{decided_by(case.rule)}", uphold=uphold, dismiss=dismiss)
     if card.others and not case.outcome:

@@ -67,6 +67,7 @@ class Judging:
         context = await self._knowledge.context(turn.db, room, event.sender, event.received_ms)
         if taken := sum(isinstance(fact, CaseOpened) for fact in before):
             context = replace(context, next_case=context.next_case + taken)
+        context = replace(context, keeps_words=settings.content == "full")
         if event.late >= 0:  # keys come in heaps: that is no flood
             context = replace(context, recent_ms=())
         context = await self._paced(turn, event, context)

@@ -14,10 +14,16 @@ from .receive import receive
 
 def words_of(journal: Journal, room: RoomId, index: int) -> str:
     """The text of the message recorded at `index`; empty where there is none."""
+    event = message_of(journal, room, index)
+    return event.body if event is not None else ""
+
+
+def message_of(journal: Journal, room: RoomId, index: int) -> MessagePosted | None:
+    """Return the message recorded at `index`; None where there is none, or nothing of it was kept."""
     try:
         record = journal.get(index)
     except LookupError:
-        return ""
+        return None
     raw = raw_of_record(record)
     event = receive(raw, room, record.at_ms) if raw is not None else None
-    return event.body if isinstance(event, MessagePosted) else ""
+    return event if isinstance(event, MessagePosted) and event.content else None

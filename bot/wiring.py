@@ -38,6 +38,7 @@ from moderation.actions import (
     Offer,
     Pin,
     PostCard,
+    Quote,
     Redact,
     Say,
     SupersedeCard,
@@ -99,9 +100,10 @@ from .operations import Operations
 from .operations_keys import KeyOperations
 from .own_data import Eraser, OwnData
 from .pipeline import Pipeline
+from .quoting import Quoter
 from .read_again import ReadAgain
 from .reconcile import Reconciler
-from .recorded import words_of
+from .recorded import message_of, words_of
 from .schedule import Scheduler
 from .server_reports import ServerReports
 from .simple_acts import SimpleActs
@@ -509,6 +511,7 @@ def _handlers(
         EditCard: desk.edit,
         Offer: desk.offer,
         SupersedeCard: desk.supersede,
+        Quote: Quoter(homeserver, database, speech, partial(message_of, stores.journal)).handle,
         HashMedia: MediaHasher(homeserver, config.records.media_limit * 1_000_000).handle,
         GiveReceipt: own.receipt,
         GiveData: own.mydata,

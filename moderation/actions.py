@@ -361,6 +361,17 @@ class Offer(Action):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Quote(Action):
+    """Post what waited for a manager in case `n`: one `event` in the thread of the card, or with "" all in the room."""
+
+    NAME: ClassVar[str] = "quote"
+    PRIORITY: ClassVar[int] = NOTICE
+
+    n: CaseNumber
+    event: EventId | Literal[""] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Anchor(Action):
     """Post the closing checkpoint of a day in the desk of a group (`where` "desk"), or in the group ("room")."""
 
@@ -536,6 +547,7 @@ ACTIONS: dict[str, type[Action]] = {
         EditCard,
         Offer,
         SupersedeCard,
+        Quote,
         HashMedia,
         GiveReceipt,
         GiveData,

@@ -25,6 +25,7 @@ from .actions import (
     LetIn,
     Offer,
     PostCard,
+    Quote,
     Redact,
     Say,
     Tell,
@@ -72,6 +73,7 @@ from .own_rules import (
     CAP_MEMBERS,
     OWN_RULES,
     PAUSES_REPORTS,
+    TIER_LINKS,
     UNVERIFIED,
     UNVERIFIED_MANAGER,
     has_card,
@@ -178,6 +180,8 @@ def _(fact: Appealed, _rooms_of: RoomsOf) -> Iterator[Action]:
 def _(fact: CaseDecided, _rooms_of: RoomsOf) -> Iterator[Action]:
     assert fact.room is not None
     yield EditCard(room=fact.room, n=CaseNumber(fact.n))
+    if fact.waits and fact.what == "dismissed":
+        yield Quote(room=fact.room, n=CaseNumber(fact.n))
     if fact.what == "dismissed" and fact.subject:  # where nobody was removed, nobody is invited
         yield InviteBack(room=fact.room, subject=fact.subject, n=fact.n)
 
@@ -196,6 +200,8 @@ def _(fact: SanctionStarted, rooms_of: RoomsOf) -> Iterator[Action]:
         # The rule is shown to all in the room; who is not verified is told alone.
         rule = "-" if fact.rule == UNVERIFIED else fact.rule
         yield Redact(room=fact.room, event=fact.event, subject=fact.subject, rule=rule)
+        if fact.rule == TIER_LINKS and fact.n:
+            yield Quote(room=fact.room, n=CaseNumber(fact.n), event=fact.event)
     elif fact.kind == "kick":
         assert fact.room is not None
         yield Kick(room=fact.room, subject=fact.subject, reason=fact.reason)
@@ -411,7 +417,10 @@ def _(fact: CaseOpened) -> Iterator[Line]:
 def _(fact: CaseDecided) -> Iterator[Line]:
     assert fact.room is not None
     key = "notice.affirmed" if fact.state == "affirmed" else f"notice.{fact.what}"
-    yield line(key, room=RoomName(fact.room), n=fact.n, by=Who(fact.by))
+    if fact.waits:
+        yield line(f"notice.waited.{fact.what}", room=RoomName(fact.room), n=fact.n, by=Who(fact.by))
+    else:
+        yield line(key, room=RoomName(fact.room), n=fact.n, by=Who(fact.by))
     if fact.reason:
         yield line("notice.reason", reason=fact.reason)
 
@@ -456,7 +465,10 @@ def _(fact: SanctionStarted) -> Iterator[Line]:
         return
     if fact.kind == "redact" and fact.rule in HELD_BACK:
         room, every = RoomName(fact.room or ""), Span(fact.every)
-        if not fact.quiet and fact.messages > 1:
+        if fact.rule == TIER_LINKS and fact.n:
+            if not fact.quiet:
+                yield line("notice.waits", room=room, n=fact.n)
+        elif not fact.quiet and fact.messages > 1:
             yield line(f"notice.held-several.{fact.rule}", room=room, every=every, count=fact.messages)
         elif not fact.quiet:
             yield line(f"notice.held.{fact.rule}", room=room, every=every)

@@ -163,3 +163,4 @@ class Context:
     stood: int | None = None
     # How many messages of the sender the pace has held back here since it was last said to them; read when it is due.
     held_back: int = 0
+    keeps_words: bool = True  # whether what people write is recorded

@@ -17,7 +17,7 @@ from .ids import UserId
 from .judge import charged
 from .ledger import LEDGERS, compensate, with_entry
 from .neglect import charged_again, cost_of
-from .own_rules import OUTSIDE, OWN_RULES, REPORTED, ledger_of, report_rule
+from .own_rules import OUTSIDE, OWN_RULES, REPORTED, TIER_LINKS, ledger_of, report_rule
 from .policy import Policy, RuleBase
 from .responsibility import may_reconsider, require_decider, require_other_decider
 from .tiers import tier_facts
@@ -84,6 +84,7 @@ def _decided(case: CaseView, what: str, state: str, by: UserId, reason: str, on:
         subject=case.subject,
         by=by,
         reason=reason,
+        waits=int(case.rule == TIER_LINKS),
     )
 
 
@@ -97,6 +98,8 @@ _STEPS = {"upheld": "uphold", "dismissed": "dismiss"}
 
 def _upheld(case: CaseView, by: UserId, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
     if not case.subject:  # a notice about a room: what is to be done the managers do themselves
+        return ()
+    if case.rule == TIER_LINKS:  # what waited stays out, and costs nothing
         return ()
     if ledger_of(case.rule) == "standing":
         return charged_again(context, case.rule, cost_of(case.rule, policy), n=case.n, policy=policy, on=on)

@@ -19,20 +19,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
+from .cases import EXCERPT
 from .context import CaseView, Context
 from .credit import price
-from .events import MembershipChanged, MessagePosted, Received, StateChanged
+from .events import MembershipChanged, MessagePosted, ReactionGiven, Received, StateChanged
 from .facts import CaseGrew, CaseOpened, Fact, Found, SanctionStarted
 from .ids import EventId
 from .ledger import charge
+from .own_rules import TIER_LINKS
 from .pace import pace, reason_to_hold, was_told
 from .policy import GRADES, Policy, RuleSettings
 from .rules.port import Check, Hit, Judged, View
 from .tiers import tier_facts
 from .verification import written
+from .waiting import waits
 
 EVERYWHERE = ("*",)
-EXCERPT = 280  # characters of a message that a case keeps for those who decide
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +49,23 @@ def judge(
     event: Received, context: Context, policy: Policy, rules: Sequence[CompiledRule], on: int
 ) -> tuple[Fact, ...]:
     """All that follows from `event`, which stands in the journal at index `on`."""
+    if isinstance(event, ReactionGiven):
+        return _reacted(event, context, policy, on)
     if not _is_judged(event, context) or _is_verification(event, context, policy):
         return ()
     facts = _by_rules(event, context, policy, rules, on)
     if not _is_gone(facts):  # a rule that lets a message stand is no way around a pace
-        facts += _held_back(event, context, policy, on)
+        taken = sum(isinstance(fact, CaseOpened) for fact in facts)
+        facts += _held_back(event, replace(context, next_case=context.next_case + taken), policy, on)
     return (*facts, *written(event, context, policy, on, gone=_is_gone(facts)))
+
+
+def _reacted(event: ReactionGiven, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
+    """A reaction can say anything, so it takes what writing takes; but everybody may report."""
+    here = context.room.purpose == "group" and context.room.active and event.sender != context.bot
+    if not here or policy.reports.means(event.key):
+        return ()
+    return written(event, context, policy, on, gone=False)
 
 
 def _is_gone(facts: Sequence[Fact]) -> bool:
@@ -224,13 +237,15 @@ def charged(context: Context, policy: Policy, *, rule: str, grade: str, n: int, 
 
 
 def _held_back(event: Received, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
-    """A message that came too soon, or that waits for a manager. No case, nothing is charged."""
+    """A message that came too soon, or that waits for a manager. Nothing is charged."""
     if not isinstance(event, MessagePosted) or _waits_for_people(context):
         return ()
     reason = reason_to_hold(event, context, policy)
     gone = redaction_of(event, on, 0, reason, "rule") if reason is not None else None
     if reason is None or gone is None:
         return ()
+    if reason == TIER_LINKS:
+        return waits(event, gone, context, policy)
     limit = pace(context, policy)
     every = limit.every_ms if limit is not None and limit.rule == reason else 0
     told = was_told(reason, context)

@@ -31,6 +31,7 @@ NEGLECT = "room_neglect"  # a room whose cases nobody decided
 ROOM_ORDER = "room_order"  # what the operator ordered for a room
 UNVERIFIED = "unverified_writes"  # below the level that a room asks of its members
 UNVERIFIED_MANAGER = "unverified_manages"  # below the level that managing it takes
+TIER_LINKS = "tier_links"  # links and media that wait for a manager while credit is low
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ OWN_RULES: dict[str, OwnRule] = {
     ROOM_ORDER: OwnRule(decided_by="operator", grade="serious"),
     UNVERIFIED: OwnRule(grade="minor"),
     UNVERIFIED_MANAGER: OwnRule(decided_by="owner", grade="minor"),
+    TIER_LINKS: OwnRule(card=True, grade="minor"),
 }
 
 

@@ -1,11 +1,11 @@
 """Messages that are held back: how often somebody may write, and what waits for a manager. docs/model.md, "Credit".
 
-Rules this module keeps: there is no case, and nothing is charged; a pace counts from the last message that stood, so
+Rules this module keeps: nothing is charged; a pace brings no case; a pace counts from the last message that stood, so
 whoever tries again too soon does not have to wait longer for it; an edit is never held back, but counts. Of two
 paces the slower holds. What was written while the bot was away arrives at one moment: two messages are as far apart as
 they were received, or as their homeserver says they were sent, whichever is more. A person is told of a pace at once,
 then once a day in each room, with how many messages it has held back since.
-Left to others: whom nothing is held back from (`judge.py`), setting slow mode (`room_measures.py`).
+Left to others: what waits (`waiting.py`), who is not held back (`judge.py`), setting slow mode (`room_measures.py`).
 """
 
 from collections.abc import Iterable
@@ -17,9 +17,11 @@ from .durations import DAY_MS
 from .events import MessagePosted
 from .facts import Fact, SanctionStarted
 from .ledger import credit_now
+from .own_rules import TIER_LINKS
 from .policy import Policy
+from .waiting import has_link_or_media
 
-TIER_SLOW, TIER_LINKS, ROOM_SLOW = "tier_slow", "tier_links", "room_slow"
+TIER_SLOW, ROOM_SLOW = "tier_slow", "room_slow"
 PACES = frozenset({TIER_SLOW, ROOM_SLOW})
 HELD_BACK = frozenset({*PACES, TIER_LINKS})
 LEAST_MS, MOST_MS = 2_000, 6 * 3_600_000  # of slow mode
@@ -49,7 +51,7 @@ def reason_to_hold(event: MessagePosted, context: Context, policy: Policy) -> st
     if limit is not None and event.replaces is None and _is_too_soon(event, context, limit):
         return limit.rule
     holds = policy.tiers.hold_links_and_media and _is_low(context, policy)
-    if holds and (event.media is not None or any("://" in text.value for text in event.texts)):
+    if holds and has_link_or_media(event):
         return TIER_LINKS
     return None
 

@@ -175,6 +175,9 @@ class CapSettings(Settings):
     joined: int = 0  # protected rooms one person is in
 
 
+_SELECTORS = str.maketrans("", "", "\ufe0e\ufe0f")  # as text, as picture: some clients add them, some do not
+
+
 class ReportSettings(Settings):
     """Reports by members."""
 
@@ -192,6 +195,10 @@ class ReportSettings(Settings):
     misuse_after: int = 3  # so many dismissed reports
     misuse_within: Duration = 30 * DAY_MS  # within this time bring a warning, and as many again
     misuse_pause: Duration = 7 * DAY_MS  # no reports for so long
+
+    def means(self, key: str) -> bool:
+        """Return whether a reaction reports the message it stands under."""
+        return key.translate(_SELECTORS) in {each.translate(_SELECTORS) for each in self.reactions}
 
 
 class DossierSettings(Settings):

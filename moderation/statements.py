@@ -15,6 +15,7 @@ from typing import Any
 from .context import CaseView
 from .facts import CaseDecided, CaseGrew, CaseOpened, CreditChanged, Fact, Found, SanctionStarted, StatementGiven
 from .ids import GroupCode
+from .own_rules import TIER_LINKS
 from .policy import Policy
 
 FORM = 1
@@ -145,7 +146,8 @@ def given(stated: Statement, known: Known, *, on: int) -> StatementGiven:
 def _found(known: Known) -> str:
     if known.reported:
         return "reported"
-    own_doing = known.case.rule == "by_order" or (known.case.decide == "manager" and "_" in known.case.rule)
+    rule = known.case.rule
+    own_doing = rule == "by_order" or (known.case.decide == "manager" and "_" in rule and rule != TIER_LINKS)
     return "by-person" if own_doing else "automatically"
 
 

@@ -17,7 +17,7 @@ from fnmatch import fnmatchcase
 
 from .context import Choices, Context, InForce, PersonView, Proof, RoomView
 from .durations import DAY_MS, HOUR_MS
-from .events import MessagePosted, Received
+from .events import MembershipChanged, MessagePosted, ReactionGiven, Received, StateChanged
 from .facts import CaseOpened, DoorAnswered, Fact, SanctionEnded, SanctionStarted, VerificationAsked
 from .ids import EventId, RoomId, UserId
 from .levels import REACHES, Level, Method
@@ -25,6 +25,8 @@ from .own_rules import OWN_RULES, UNVERIFIED, UNVERIFIED_MANAGER
 from .policy import Below, Policy, VerificationSettings
 
 __all__ = ["REACHES", "Level", "Method"]
+
+Said = MessagePosted | ReactionGiven | MembershipChanged | StateChanged  # what can carry words into a room
 
 REMIND_EVERY = 7 * DAY_MS
 HELD_EVERY = HOUR_MS
@@ -176,7 +178,7 @@ def ends(guest: Guest, asks: Asks, room: RoomView) -> int:
 def written(event: Received, context: Context, policy: Policy, on: int, *, gone: bool) -> tuple[Fact, ...]:
     """What follows when `context.subject` writes in `context.room`. `gone`: the message is taken away anyway."""
     wanted = asked_of(context.room, policy)
-    if not isinstance(event, MessagePosted) or not wanted.of_members:
+    if not wanted.of_members or not isinstance(event, Said) or not _says_something(event, context):
         return ()
     guest = _writes_below(wanted, context, policy)
     if guest is None:
@@ -185,8 +187,20 @@ def written(event: Received, context: Context, policy: Policy, on: int, *, gone:
     if wanted.below in ("restrict", "gate") and over <= context.now_ms and context.room.condition == "protected":
         pointer = _point("held", HELD_EVERY, guest, context, on)
         return pointer if gone else (_held(event, on), *pointer)
+    if not isinstance(event, MessagePosted):
+        return ()
     until = 0 if wanted.below == "remind" else max(over, _removal(guest, wanted, context.room))
     return _point("reminded", REMIND_EVERY, guest, context, on, until)
+
+
+def _says_something(event: Said, context: Context) -> bool:
+    """Return whether others read something in it: a message, a reaction, a room's name or topic, a changed name.
+
+    The name with which somebody came in first says who they are, and stays.
+    """
+    if isinstance(event, MembershipChanged):
+        return bool(event.texts) and 0 < context.subject.since.get(event.room, 0) < event.received_ms
+    return isinstance(event, MessagePosted | ReactionGiven) or bool(event.texts)
 
 
 def _writes_below(wanted: Asks, context: Context, policy: Policy) -> Guest | None:
@@ -211,7 +225,7 @@ def _point(what: str, every: int, guest: Guest, context: Context, on: int, until
     return (_asked(what, context.room.room, guest.user, until, on=on),)
 
 
-def _held(event: MessagePosted, on: int) -> SanctionStarted:
+def _held(event: Said, on: int) -> SanctionStarted:
     return SanctionStarted(
         room=event.room,
         on=on,

@@ -47,6 +47,7 @@ _DEFAULTS_LEFT_OUT = {
     "why": "-",
     "every": 0,
     "messages": 1,
+    "waits": 0,
     "quiet": 0,
     "since": 0,
     "how": "card",

@@ -11,6 +11,7 @@ from moderation.facts import CaseNoted, Fact
 from moderation.ids import RoomId, UserId
 from moderation.neglect import FAULTS, neglected
 from moderation.notices import Line, Moment, Phrase, RoomName, RuleText, Who, line
+from moderation.own_rules import TIER_LINKS
 from moderation.responsibility import FAULTS_OF_DECISIONS, is_manager, is_operator, require, require_fault
 from moderation.statements import from_json
 from storage import views
@@ -179,6 +180,9 @@ async def appeal(call: Call) -> Reply:
 async def pressed(call: Call, n: int, key: str) -> Reply | None:
     """A reaction on a card."""
     key = key.replace("\ufe0f", "")  # some clients add a variation selector
+    found, _ = await _find(call, n)
+    if found.rule == TIER_LINKS and (key == UPHOLD or key in DISMISSALS):
+        return await _decide(call, "dismissed" if key == UPHOLD else "upheld", n)  # a yes is to the message here
     if key == UPHOLD:
         return await _decide(call, "upheld", n)
     if key in DISMISSALS:
@@ -186,7 +190,6 @@ async def pressed(call: Call, n: int, key: str) -> Reply | None:
     if key != MORE:
         return None
     require("decide", call.caller, call.group, call.policy)
-    found, _ = await _find(call, n)
     seen = found.state == "open" and not found.is_about(call.caller)
     facts = acknowledge(found, call.caller, call.group, call.policy, on=call.on) if seen else ()
     rows = await views.cases_of(call.db, found.subject, call.group.room, MAX_CASES)
@@ -225,7 +228,7 @@ async def _decide(call: Call, what: str, n: int = 0, *, common: str = "") -> Rep
     )
     if what == "dismissed" and not found.outcome:
         facts += await others_dismissed(call.db, call.knowledge, found, facts, call.policy, call.now_ms)
-    if what == "dismissed" and not reason.strip():
+    if what == "dismissed" and found.rule != TIER_LINKS and not reason.strip():
         raise Refused("error.missing.dismissal")
     if fault:
         facts = (*facts, *await _wrongly_decided(call, found, UserId(row.by), fault, reason))

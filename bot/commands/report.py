@@ -14,7 +14,6 @@ from moderation.errors import Refused
 from moderation.facts import CaseGrew, CaseOpened, Fact, Reported
 from moderation.ids import CaseNumber, EventId, RoomId, UserId
 from moderation.notices import Line, Moment, RoomName, line
-from moderation.policy import ReportSettings
 from moderation.reports import Message, report
 from moderation.responsibility import is_operator
 from storage import views
@@ -22,8 +21,6 @@ from storage.project import POSTED
 
 from .call import Call, Command, Reply
 from .links import is_link, message_link
-
-_SELECTORS = str.maketrans("", "", "\ufe0e\ufe0f")  # as text, as picture: some clients add them, some do not
 
 
 async def run(call: Call) -> Reply:
@@ -38,15 +35,6 @@ async def run(call: Call) -> Reply:
     if replied_to is None or call.here.purpose != "group":
         raise Refused("error.report.reply")
     return await _file(call, replied_to, call.here.room, call.given.reason)
-
-
-def reports(key: str, settings: ReportSettings) -> bool:
-    """Whether a reaction reports the message it stands under."""
-    return _plain(key) in {_plain(each) for each in settings.reactions}
-
-
-def _plain(key: str) -> str:
-    return key.translate(_SELECTORS)
 
 
 async def flag(call: Call, event: EventId) -> Reply:

@@ -28,7 +28,7 @@ from ..verify.hush import NAME, Hush
 from .call import Call, Command, Deployment, Reply, Words, answered, discreet
 from .cases import pressed
 from .parse import MAX_REASON, Given, Spoken, bind, case_number, is_command, read
-from .report import flag, reports
+from .report import flag
 from .rights import manages
 from .table import COMMANDS
 
@@ -64,7 +64,7 @@ class Commands:
     def asks(self, event: MessagePosted | ReactionGiven) -> bool:
         """Whether the event may ask something of us."""
         if isinstance(event, ReactionGiven):  # most are no more than that
-            return event.key.replace("\ufe0f", "") in OFFERED or reports(event.key, self._policy.reports)
+            return event.key.replace("\ufe0f", "") in OFFERED or self._policy.reports.means(event.key)
         if is_command(event.body, self._prefix):
             return True
         return not event.asks_to_verify and self._hush.asks(event)
@@ -140,7 +140,7 @@ class Commands:
         return self._answer(call, reply)
 
     async def _flagged(self, db: AsyncConnection, event: ReactionGiven, room: RoomView, on: int) -> Answer | None:
-        if not room.active or not reports(event.key, self._policy.reports):
+        if not room.active or not self._policy.reports.means(event.key):
             return None
         call = self._call(db, event, room, room, Given(), on)
         try:

@@ -82,6 +82,7 @@ class CaseDecided(Fact):
     n: int
     what: Literal["upheld", "dismissed"]
     state: Literal["decided", "affirmed", "reversed"] = "decided"  # the last two: on appeal
+    waits: int = 0  # 1: a message that waited is posted if this is dismissed, and left out if it is upheld
     subject: UserId = person()
     by: UserId = person()
     reason: str = private("by")

@@ -261,7 +261,13 @@ KINDS: dict[str, Kind] = {
     ),
     "decision": Kind(
         "A case was decided by somebody.",
-        {"n": _N, "what": _word("upheld or dismissed"), "state": _word("the state it has now"), "on": _ON},
+        {
+            "n": _N,
+            "what": _word("upheld or dismissed"),
+            "state": _word("the state it has now"),
+            "waits": _int("1: a message waited; dismissed: it is posted, upheld: it is left out; left out: 0"),
+            "on": _ON,
+        },
         _BY,
     ),
     "sanction": Kind(

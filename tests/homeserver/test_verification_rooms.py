@@ -106,6 +106,14 @@ async def test_after_their_time_messages_do_not_stay_until_somebody_is_verified(
     await bot.has(*late)
     await bot.idle()
     assert [await ann.is_redacted(room, event) for event in (early, *late)] == [False, True, True, True]
+    reaction = await ann.react(room, early, "buy coins")
+    await ann.request("PUT", "profile", ann.user, "displayname", json={"displayname": "Buy coins"})
+    await until_gone(scene.owner, room, reaction)
+    named = await scene.owner.wait_event(
+        room, lambda seen: seen.state_key == ann.user and seen.content.get("displayname") == "Buy coins", what="a name"
+    )
+    await until_gone(scene.owner, room, named.id)
+    assert await scene.owner.state(room, "m.room.member", ann.user) == {"membership": "join"}
     gone = (await ann.event(room, late[0]))["unsigned"]["redacted_because"]["content"]
     assert gone.get("reason") is None  # nobody else learns why
     assert pointers(bot) == [("reminded", ann.user), ("held", ann.user)]

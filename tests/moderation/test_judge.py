@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moderation import credit
+from moderation.cases import EXCERPT
 from moderation.context import Context
 from moderation.events import MessagePosted, Received, Unreadable
 from moderation.facts import (
@@ -21,7 +22,7 @@ from moderation.facts import (
     SanctionStarted,
 )
 from moderation.ids import EventId
-from moderation.judge import EXCERPT, judge
+from moderation.judge import judge
 from moderation.policy import GRADES, Grade, Policy
 from tests.moderation.builders import (
     ANNA,
@@ -354,26 +355,24 @@ def test_a_warning_is_no_charge_and_makes_no_mute_begin_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("left", "text", "last", "reason"),
-    [
-        (59, "see https://example.org", None, "tier_links"),
-        (40, "see https://example.org", None, "tier_links"),
-        (30, "see https://example.org", None, "tier_links"),
-        (60, "see https://example.org", None, None),
-        (59, "good morning", None, None),
-        (59, "good morning", NOON - 29_999, "tier_slow"),
-        (59, "good morning", NOON - 30_000, None),
-        (60, "good morning", NOON - 1, None),
-    ],
+    ("left", "last", "slowed"),
+    [(59, None, False), (59, NOON - 29_999, True), (59, NOON - 30_000, False), (60, NOON - 1, False)],
 )
-def test_with_low_credit_links_wait_and_messages_are_slowed_without_a_case_or_a_charge(
-    left: int, text: str, last: int | None, reason: str | None
+def test_with_low_credit_messages_are_slowed_without_a_case_or_a_charge(
+    left: int, last: int | None, slowed: bool
 ) -> None:
-    facts = judged(said(text), context(at_credit(left), stood=last))
+    facts = judged(said("good morning"), context(at_credit(left), stood=last))
     expected = SanctionStarted(
-        room=ROOM, on=7, kind="redact", basis="rule", rule=reason or "-", subject=ANNA, event=EventId("$said")
+        room=ROOM,
+        on=7,
+        kind="redact",
+        basis="rule",
+        rule="tier_slow",
+        every=30_000,
+        subject=ANNA,
+        event=EventId("$said"),
     )
-    assert facts == ((expected,) if reason else ())
+    assert facts == ((expected,) if slowed else ())
 
 
 def test_an_edit_is_not_slowed() -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moderation.actions import Tell
+from moderation.cases import EXCERPT
 from moderation.consequences import consequences
 from moderation.context import CaseView
 from moderation.errors import Refused
@@ -23,7 +24,6 @@ from moderation.facts import (
     SanctionStarted,
 )
 from moderation.ids import CaseNumber, EventId, PersonId, UserId
-from moderation.judge import EXCERPT
 from moderation.own_rules import MISUSE, REPORTED, UNDECIDED
 from moderation.policy import ReportSettings
 from moderation.report_budget import Filed

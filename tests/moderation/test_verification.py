@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from moderation import verification as v
 from moderation.context import Context, InForce, PersonView, Proof
+from moderation.events import MembershipChanged, ReactionGiven, StateChanged, Text
 from moderation.facts import CaseOpened, DoorAnswered, Fact, SanctionEnded, SanctionStarted, VerificationAsked
 from moderation.ids import EventId, RoomId, UserId
 from moderation.judge import judge
@@ -161,6 +162,65 @@ def test_after_it_each_message_goes_and_the_pointer_comes_once_an_hour() -> None
     assert writes(known, settings()) == (HELD, asked("held", on=5))
     assert writes(replace(known, told={(ROOM, "held"): NOON - HOUR + 1}), settings()) == (HELD,)
     assert writes(known, settings(), gone=True) == (asked("held", on=5),)
+
+
+def test_reactions_topics_and_new_names_take_what_writing_takes() -> None:
+    known = person(since={ROOM: BEGAN})
+    common: dict[str, Any] = {
+        "room": ROOM,
+        "event": EventId("$said"),
+        "sender": ANNA,
+        "received_ms": NOON,
+        "sent_ms": NOON,
+    }
+    words = (Text("topic", "buy coins"),)
+    member: dict[str, Any] = {**common, "type": "m.room.member", "user": ANNA, "membership": "join", "content": {}}
+    events: list[Any] = [
+        ReactionGiven(**common, type="m.reaction", content={}, target=EventId("$other"), key="buy coins"),
+        StateChanged(**common, type="m.room.topic", content={}, state_key="", texts=words),
+        MembershipChanged(**member, texts=words),
+    ]
+    for event in events:
+        assert judge(event, here(known, now=NOON), settings(), (), 5) == (HELD, asked("held", on=5)), event
+    silent = StateChanged(**common, type="m.room.avatar", content={}, state_key="")
+    report = replace(events[0], key="🚩")
+    for event in (silent, report):
+        assert judge(event, here(known, now=NOON), settings(), (), 5) == (), event
+
+
+def test_a_reaction_is_neither_taken_nor_answered_while_there_is_time_or_once_verified() -> None:
+    reaction = ReactionGiven(
+        room=ROOM,
+        event=EventId("$said"),
+        sender=ANNA,
+        received_ms=NOON,
+        sent_ms=NOON,
+        type="m.reaction",
+        content={},
+        target=EventId("$other"),
+        key="hello",
+    )
+    for known in (person(since={ROOM: NOON - DAY}), person(since={ROOM: BEGAN}, proofs=(vouch(),))):
+        assert judge(reaction, here(known, now=NOON), settings(), (), 5) == ()
+
+
+def test_the_name_with_which_somebody_comes_in_first_stays() -> None:
+    gated = policy(verification={"write": 2, "below": "gate", "grace": "7d"})
+    join = MembershipChanged(
+        room=ROOM,
+        event=EventId("$said"),
+        sender=ANNA,
+        received_ms=NOON,
+        sent_ms=NOON,
+        type="m.room.member",
+        content={},
+        user=ANNA,
+        membership="join",
+        texts=(Text("display_name", "Anna"),),
+    )
+    never: dict[RoomId, int] = {}
+    for since in (never, {ROOM: NOON}):
+        assert judge(join, here(person(since=since), now=NOON), gated, (), 5) == ()
 
 
 def test_time_begins_when_the_room_began_to_ask_or_their_verification_ended_if_that_is_later() -> None:
