@@ -2,7 +2,7 @@
 
 from moderation.durations import DAY_MS
 from moderation.facts import Appealed, CaseAssigned, CaseDecided, NoticeGiven
-from tests.homeserver.served import RULES, Theatre, ask, like, open_direct, told
+from tests.homeserver.served import RULES, Theatre, ask, direct_room, like, open_direct, told
 from tests.homeserver.test_reports import by_the_bot
 
 
@@ -36,7 +36,7 @@ async def test_a_reporters_appeal_goes_to_somebody_else_and_names_nobody_in_the_
     await scene.card(mark, 1)
     await ask(mark, bot, scene.desk, "!dismiss 1 harmless")
     await told(ben, bot, like("report.outcome.dismissed", n="1"))
-    direct = await open_direct(ben, bot)
+    direct = await direct_room(ben, bot)
     await ben.send_text(direct, "!appeal 1 it is about my family")
     await told(ben, bot, like("report.appealed", n="1"))
     await scene.wait_desk(
@@ -52,7 +52,7 @@ async def test_a_reporters_appeal_goes_to_somebody_else_and_names_nobody_in_the_
     assert like("notice.foot", n="1").search(word.body)
     await bot.idle()
     assert await mina.is_redacted(room, said)
-    mine = await open_direct(ann, bot)
+    mine = await direct_room(ann, bot)
     assert like("report.became.upheld").search(await ask(ben, bot, direct, "!why 1"))
     await ann.send_text(mine, "!appeal 1 I meant the weather")  # the first decision against her
     await told(ann, bot, like("notice.appealed", n="1"))
@@ -79,7 +79,8 @@ async def test_once_a_week_owners_alone_are_told_how_their_managers_decided(thea
         await scene.card(manager, n)
     await ask(manager, bot, scene.desk, "!dismiss 1 no")
     await ask(manager, bot, scene.desk, "!uphold 2 yes")
-    await ann.send_text(await open_direct(ann, bot), "!appeal 2 please")
+    await told(ann, bot, like("notice.upheld", n="2"))
+    await ann.send_text(await direct_room(ann, bot), "!appeal 2 please")
     await told(ann, bot, like("notice.appealed", n="2"))
     await ask(owner, bot, scene.desk, "!dismiss 2 granted")
     bot.ahead_ms += 7 * DAY_MS
