@@ -232,7 +232,7 @@ async def test_a_reported_manager_reads_the_card_but_never_who_reported(theatre:
     )
     # A manager's report in the desk goes too, for its members read along.
     theirs = await mina.send_text(scene.desk, f"!report {link_to(room, said)} from the desk")
-    await told(mina, bot, like("report.thanks", n="1"))
+    await bot.until(lambda: [f.by for f in bot.facts(Reported)] == [ann.user, mina.user], "her report")
     await until(lambda: mark.is_redacted(scene.desk, theirs), "the command to go")
     await ask(mina, bot, scene.desk, "!uphold 1 enough")
     await told(ann, bot, like("report.outcome.upheld", n="1"))
