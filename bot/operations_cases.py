@@ -5,7 +5,6 @@ knows them, is recorded beside it, with the reason. Left to others: what follows
 asking (`bot/cli/decide.py`).
 """
 
-import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -48,8 +47,8 @@ class CaseOperations:
         what = OUTCOMES[str(asked["what"])]
 
         async def make(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
-            facts, room = await self._decided(db, int(asked["n"]), what, asked)
-            yield (self._noted(asked, who, f"decide {asked['what']}", room.room, n=asked["n"]),)
+            facts, room, subject = await self._decided(db, int(asked["n"]), what, asked)
+            yield (self._noted(asked, who, f"decide {asked['what']}", room.room, n=int(asked["n"]), subject=subject),)
             yield facts
 
         await self._pipeline.commit_with(make)
@@ -57,7 +56,7 @@ class CaseOperations:
 
     async def _decided(
         self, db: AsyncConnection, n: int, what: str, asked: Mapping[str, Any]
-    ) -> tuple[tuple[Fact, ...], RoomView]:
+    ) -> tuple[tuple[Fact, ...], RoomView, UserId]:
         by, reason = self._operator(asked["by"]), str(asked["reason"])
         found = await views.case_view(db, n)
         room = await self._pipeline.knowledge.room(db, found[0].room) if found else None
@@ -80,7 +79,7 @@ class CaseOperations:
         if fault := str(asked.get("fault") or ""):
             require_fault(fault, case, decider, by, room, self._policy)
             facts = (*facts, *await self._neglected(db, room, decider, fault, by, reason, about=n))
-        return facts, room
+        return facts, room, case.subject
 
     async def _neglected(
         self, db: AsyncConnection, room: RoomView, user: UserId, duty: str, by: UserId, reason: str, *, about: int
@@ -109,7 +108,7 @@ class CaseOperations:
             facts = await self._neglected(db, room, UserId(user), str(asked["duty"]), by, reason, about=0)
             charged = next(fact for fact in facts if isinstance(fact, CreditChanged))
             answer.update(n=charged.n, cost=charged.cost, left=charged.left)
-            yield (self._noted(asked, who, "charge", room.room, person=user, duty=str(asked["duty"])),)
+            yield (self._noted(asked, who, f"charge {asked['duty']}", room.room, subject=UserId(user)),)
             yield facts
 
         await self._pipeline.commit_with(make)
@@ -133,11 +132,15 @@ class CaseOperations:
             raise Refused("cli.operator.unknown", given=user)
         return user
 
-    def _noted(self, asked: Mapping[str, Any], who: str, what: str, room: RoomId, **filters: Any) -> ContentRead:
+    def _noted(
+        self, asked: Mapping[str, Any], who: str, what: str, room: RoomId, *, subject: UserId, n: int = 0
+    ) -> ContentRead:
         return ContentRead(
             room=room,
             what=what,
+            n=n,
+            subject=subject,
+            by=UserId(str(asked["by"])),
             reader=str(asked.get("reader") or who),
             reason=str(asked["reason"]),
-            filters=json.dumps({"by": str(asked["by"]), **filters}),
         )

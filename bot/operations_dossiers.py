@@ -232,7 +232,7 @@ class Dossiers:
         """The zip is made and checked, and about to appear."""
         found, as_it_is = await self._may_leave(int(asked["dossier"]))
         reader, bar, digest = _reader(asked, who), str(asked.get("bar") or ""), str(asked["sha256"])
-        filters = {"dossier": found.record, "person": [found.subject], "cases": list(found.cases), "sha256": digest}
+        filters = {"dossier": found.record, "cases": list(found.cases), "sha256": digest}
         exported = RecordsExported(
             count=int(asked["records"]),
             what="dossier",

@@ -56,9 +56,9 @@ class RoomOperations:
             else:
                 facts = await self._ordered(db, what, room, by, asked)
             answer.update(_answer(room, facts))
-            filters = json.dumps({"room": room.code, "by": by, "for": asked.get("for_ms") or 0})
+            filters = json.dumps({"room": room.code, "for": asked.get("for_ms") or 0})
             noted = ContentRead(
-                room=room.room, what=f"rooms {what}", reader=_reader(asked, who), reason=reason, filters=filters
+                room=room.room, what=f"rooms {what}", by=by, reader=_reader(asked, who), reason=reason, filters=filters
             )
             yield (noted,)
             yield facts

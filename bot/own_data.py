@@ -40,7 +40,7 @@ from .messages.catalog import Catalog
 from .operations import Operations
 from .operations_identity import Forgotten, Identity
 from .pipeline import Pipeline
-from .readers import readers_of
+from .readers import Own, readers_of
 from .speech import Speech
 
 log = structlog.get_logger()
@@ -195,8 +195,12 @@ class OwnData:
             return self._speech.language(await views.language_of(db, user))
 
     async def _readers(self, user: UserId) -> bytes:
-        files, _ = await self._hidden(user)
-        return await asyncio.to_thread(readers_of, self._records, user, files, await self._accounts(user))
+        async with self._database.read() as db:
+            accounts = frozenset(await views.accounts_of(db, user))
+            cases = await views.cases_about(db, accounts)
+            files = frozenset(each.record for each in await views.all_dossiers(db) if each.subject in accounts)
+            hidden, _ = await views.hidden_from(db, user)
+        return await asyncio.to_thread(readers_of, self._records, Own(accounts, cases, files, hidden))
 
     async def _proved(self, user: UserId) -> bytes | None:
         """What they proved about themselves, if anything."""

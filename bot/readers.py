@@ -5,7 +5,8 @@ about anybody. What was asked for about somebody else alone is left out.
 Left to others: writing these records (`schedule.py`, `operations*.py`), giving the list (`own_data.py`).
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,35 +16,43 @@ from moderation.ids import UserId
 from storage.records.draft import Record
 from storage.records.reader import Log
 
-PROVED = "identity"  # `what` of the records of who read what a person proved about themselves
+_MEASURES = "rooms "  # begins `what` of records of orders about rooms: nothing is read
 
 
-def readers_of(
-    records: Path, user: UserId, hidden: frozenset[int] = frozenset(), accounts: Collection[UserId] = ()
-) -> bytes:
-    """Return, as JSON, each time when content was read or exported that was, or may have been, about a person.
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What is a person's own: accounts, cases about them, files about them. They are not told of `hidden` files."""
 
-    Files about the person that are `hidden` are left out.
-    """
-    own = {user, *accounts}
-    found = [_entry(record, own, hidden) for record in Log(records).read() if record.kind in ("access", "export")]
+    accounts: frozenset[UserId]
+    cases: frozenset[int] = frozenset()
+    files: frozenset[int] = frozenset()
+    hidden: frozenset[int] = frozenset()
+
+
+def readers_of(records: Path, own: Own) -> bytes:
+    """Return, as JSON, each time when something was read or exported that was, or may have been, about a person."""
+    found = [_entry(record, own) for record in Log(records).read() if record.kind in ("access", "export")]
     return orjson.dumps([each for each in found if each], option=orjson.OPT_INDENT_2)
 
 
-def _entry(record: Record, own: Collection[str], hidden: Collection[int]) -> dict[str, Any] | None:
+def _entry(record: Record, own: Own) -> dict[str, Any] | None:
+    what = str(record.fields.get("what", record.kind))
     said = {name: value for part in record.parts for name, value in part.items() if name not in ("p", "s")}
     asked = _filters(said.get("filters"))
-    if _is_one_of(asked.get("dossier"), hidden):
+    about = _about(record, asked, own)
+    if (about is not None and not about) or what.startswith(_MEASURES):
         return None
-    persons = _persons_of(record, asked)
-    theirs = sorted(set(own) & set(persons or ()))
-    if persons is not None and not theirs:
-        return None
-    what = record.fields.get("what", record.kind)
-    case = {"case": record.fields["n"]} if what == PROVED and "n" in record.fields else {}
-    only = {"persons": theirs} if persons is not None else {}
-    when = {"record": record.index, "at_ms": record.at_ms, "what": what}
-    return {**when, **case, "by": said.get("reader"), "reason": said.get("reason"), **only}
+    n = record.fields.get("n", 0) or asked.get("case") or asked.get("n")
+    by = next((part["mxid"] for part in record.parts if part.get("as") == "by"), said.get("reader"))
+    return {
+        "record": record.index,
+        "at_ms": record.fields.get("read", record.at_ms),
+        "what": what,
+        **({"case": n} if _numbers(n) else {}),
+        "by": by,
+        "reason": said.get("reason"),
+        **({"persons": sorted(about)} if about is not None else {}),
+    }
 
 
 def _filters(text: object) -> Mapping[str, Any]:
@@ -55,16 +64,31 @@ def _filters(text: object) -> Mapping[str, Any]:
     return asked if isinstance(asked, dict) else {}
 
 
-def _is_one_of(number: object, numbers: Collection[int]) -> bool:
-    return isinstance(number, int) and number in numbers
+def _about(record: Record, asked: Mapping[str, Any], own: Own) -> frozenset[str] | None:
+    """Return those of a person's accounts whom a record is about; None: it may have been about anybody."""
+    named = frozenset(str(part["mxid"]) for part in record.parts if part.get("as") == "subject")
+    named |= _strings(asked.get("person"))
+    files, cases = _numbers(asked.get("dossier")), _cases(record, asked)
+    if files:
+        return own.accounts if files & own.files and not files & own.hidden else frozenset()
+    if named:
+        return named & own.accounts
+    if cases:
+        return own.accounts if cases & own.cases else frozenset()
+    elsewhere = bool(_numbers(asked.get("persons")))  # records of their own say whom it was about
+    gone = any("erased" in part for part in record.parts)  # it was about somebody who was erased
+    return frozenset() if elsewhere or gone else None
 
 
-def _persons_of(record: Record, asked: Mapping[str, Any]) -> Collection[str] | None:
-    """Return whom reading or an export was about; None: about anybody. What somebody proved is read of them alone."""
-    if record.fields.get("what") == PROVED:
-        return [str(part["mxid"]) for part in record.parts if "mxid" in part]
-    persons = asked.get("person") or None
-    if isinstance(persons, str):
-        return [persons]
-    named = isinstance(persons, list) and all(isinstance(each, str) for each in persons)
-    return persons if named else None
+def _cases(record: Record, asked: Mapping[str, Any]) -> frozenset[int]:
+    return _numbers(record.fields.get("n")) | _numbers(asked.get("case")) | _numbers(asked.get("n"))
+
+
+def _numbers(said: object) -> frozenset[int]:
+    several = said if isinstance(said, list) else [said]
+    return frozenset(each for each in several if type(each) is int and each > 0)
+
+
+def _strings(said: object) -> frozenset[str]:
+    several = said if isinstance(said, list) else [said]
+    return frozenset(each for each in several if isinstance(each, str))

@@ -1,5 +1,5 @@
 """Looks again and again at what is due: sanctions and cases (`due.py`), checkpoints to sign, days to close, notes of
-who read records on the command line.
+who read records on the command line (`spool.py`).
 
 Rules kept here: nothing waits for a fixed beat; the loop sleeps until the next thing is due or it is woken, and looks
 at least once a minute, so that a clock that was set does no harm. What is due while the bot is down is done on
@@ -12,12 +12,11 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-import orjson
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.actions import TellDesk
-from moderation.facts import ContentRead, Fact, RecordsExported
+from moderation.facts import Fact
 from moderation.notices import line
 from storage import views
 from storage.database import Database
@@ -32,6 +31,7 @@ from .homeserver_errors import HomeserverError, Unreachable
 from .operations import Operations
 from .pipeline import Pipeline
 from .presence import Presence
+from .spool import Spool
 from .trusted_time import Doubt
 
 log = structlog.get_logger()
@@ -39,7 +39,6 @@ LOOK_AGAIN_MS = 60_000
 DAY_MS = 86_400_000
 SHORTEST_MS = 10
 UNSURE_MS = 250  # before the homeserver is asked again, if it is not certain that people could act
-SPOOL = "spool"
 
 
 class Scheduler:
@@ -63,7 +62,7 @@ class Scheduler:
         self._database = database
         self._pipeline = pipeline
         self._clock = clock
-        self._spool = data_dir / SPOOL
+        self._spool = Spool(data_dir, pipeline, clock)
         self._closer = closer
         self._operations = operations
         self._digester = digester
@@ -94,7 +93,7 @@ class Scheduler:
     async def do_what_is_due(self) -> int:
         """See to what is due. Returns how many things that were."""
         count = await self._see_to_it(await self._people_ms())
-        await self._note_readers()
+        await self._spool.pick_up()
         await self._pipeline.checkpoint()
         await self._closer.look()
         await self._digester.look()
@@ -184,29 +183,3 @@ class Scheduler:
         wait = midnight if due is None else min(due - now, midnight)
         shortest = SHORTEST_MS if due is None or due > now else UNSURE_MS
         return min(max(wait, shortest), LOOK_AGAIN_MS) / 1000
-
-    async def _note_readers(self) -> None:
-        """Record who read other people's content on the command line (`bot/cli/logs.py` leaves notes)."""
-        for path in await asyncio.to_thread(_notes, self._spool):
-            fact = await asyncio.to_thread(_read_note, path)
-            if fact is not None:
-                await self._pipeline.commit((fact,))
-            await asyncio.to_thread(path.unlink)
-
-
-def _notes(spool: Path) -> list[Path]:
-    return sorted(spool.glob("access-*.json")) if spool.is_dir() else []
-
-
-def _read_note(path: Path) -> Fact | None:
-    try:
-        note = orjson.loads(path.read_bytes())
-        filters = dict(note["filters"])
-        reader, reason, text = str(note["by"]), str(note["reason"]), orjson.dumps(filters).decode()
-        if filters.get("what") == "export":
-            count = int(filters.get("records", 0))
-            return RecordsExported(count=count, reader=reader, reason=reason, filters=text)
-        return ContentRead(what=str(filters.get("what", "show")), reader=reader, reason=reason, filters=text)
-    except (ValueError, KeyError, TypeError) as error:
-        log.warning("access_note_unreadable", file=path.name, why=str(error))
-        return None

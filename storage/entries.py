@@ -45,6 +45,8 @@ _DEFAULTS_LEFT_OUT = {
     "about": 0,
     "message": -1,
     "why": "-",
+    "read": 0,
+    "note": "-",
     "every": 0,
     "messages": 1,
     "waits": 0,

@@ -403,6 +403,21 @@ Index("sanctions_by_event", sanctions.c.event)
 Index("sanctions_by_person", sanctions.c.person, sanctions.c.ended)
 Index("sanctions_in_force", sanctions.c.ended, sanctions.c.until)
 
+# Who read what is held on people: so that no note of it is recorded twice, and of mere looks one a day.
+readings = Table(
+    "readings",
+    metadata,
+    Column("record", Integer, primary_key=True),
+    Column("note", String, nullable=False),  # as the command line named it; "-": none
+    Column("what", String, nullable=False),
+    Column("subject", String, nullable=False, server_default=""),  # "": may have been anybody
+    Column("by", String, nullable=False, server_default=""),  # in a chat
+    Column("reader", String, nullable=False, server_default=""),  # on the command line
+    Column("day", Integer, nullable=False),  # since 1970
+)
+Index("readings_by_note", readings.c.note)
+Index("readings_by_day", readings.c.day, readings.c.subject)
+
 # What people asked about their own data: an erasure is confirmed by the number of its record.
 requests = Table(
     "requests",

@@ -1,6 +1,7 @@
 """`answerable cases [N]`: the list of cases, or one of them.
 
-What people wrote is not shown here: reading it needs a reason and is recorded (`answerable logs show`).
+What people wrote is not shown here: reading it needs a reason (`answerable logs show`). That somebody looked is
+recorded, once a day for each person and reader.
 
 ``--json`` of the list: objects with the keys `n`, `room` (code), `subject`, `rule`, `class`, `state`, `outcome`,
 `opened`, `due`, `decided` (0: not yet). Of one case: the same, and `room_id`, `decide`, `by`, `reason`, `record`,
@@ -14,7 +15,8 @@ import typer
 from moderation.errors import Refused
 from moderation.notices import Moment
 
-from .lookup import as_dict, find_room, now_ms, read
+from .logs_asking import note_look
+from .lookup import as_dict, data_dir, find_room, now_ms, read
 from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
 from .output import as_json, say, table, text, word
 
@@ -61,13 +63,17 @@ def cases(
         async def one(db: "AsyncConnection", _config: "Config") -> dict[str, Any]:
             return await _one(db, number)
 
-        _show_one(read(config_file, one), json=json)
+        found = read(config_file, one)
+        note_look(data_dir(config_file), "case", now_ms(), case=n)
+        _show_one(found, json=json)
         return
 
     async def query(db: "AsyncConnection", _config: "Config") -> list[dict[str, Any]]:
         return await _list(db, room, only_open=only_open)
 
-    _show_list(read(config_file, query), json=json, only_open=only_open)
+    listed = read(config_file, query)
+    note_look(data_dir(config_file), "cases", now_ms(), room=room)
+    _show_list(listed, json=json, only_open=only_open)
 
 
 def _show_list(found: list[dict[str, Any]], *, json: bool, only_open: bool) -> None:

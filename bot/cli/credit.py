@@ -17,7 +17,8 @@ import typer
 from moderation.facts import Ledger
 from moderation.notices import Moment, Who
 
-from .lookup import find_person, now_ms, read
+from .logs_asking import note_look
+from .lookup import data_dir, find_person, now_ms, read
 from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
 from .output import as_json, say, table, text, word
 
@@ -44,13 +45,17 @@ def credit(
     """Show credit."""
     ledger: Ledger = "standing" if standing else "credit"
     if person is None:
-        _show_all(read(config_file, lambda db, config: _everybody(db, config, ledger)), json=json)
+        everybody = read(config_file, lambda db, config: _everybody(db, config, ledger))
+        note_look(data_dir(config_file), "credit", now_ms())
+        _show_all(everybody, json=json)
         return
 
     async def query(db: "AsyncConnection", config: "Config") -> dict[str, Any]:
         return await _one(db, config, person, ledger)
 
-    _show_one(read(config_file, query), json=json)
+    found = read(config_file, query)
+    note_look(data_dir(config_file), "credit", now_ms(), person=found["user"])
+    _show_one(found, json=json)
 
 
 def _show_all(found: list[dict[str, Any]], *, json: bool) -> None:

@@ -18,8 +18,9 @@ import typer
 from moderation.durations import parse_duration
 from moderation.errors import Invalid, Refused
 from moderation.ids import is_group_code, is_room_id, is_user_id
+from moderation.reading import says_why
 
-from .output import text
+from .output import tell, text
 
 if TYPE_CHECKING:
     from storage.records.query import Query
@@ -111,8 +112,8 @@ def given(**asked: Any) -> dict[str, Any]:
 
 
 def check_reason(reason: str) -> str:
-    """Some words. Raises `Invalid` if there are none."""
-    if not reason.strip():
+    """Return the reason without spaces around it. Raises `Invalid` if it has no words in it."""
+    if not says_why(reason):
         raise Invalid(text("cli.logs.bad_reason"))
     return reason.strip()
 
@@ -125,6 +126,22 @@ def leave_note(data: Path, reason: str, now: int, filters: Mapping[str, Any]) ->
         note_access(data, at_ms=now, by=user(), reason=check_reason(reason), filters=filters)
     except OSError as error:
         raise Refused("cli.logs.no_note", why=error.strerror or str(error)) from error
+
+
+def note_look(data: Path, what: str, now: int, **about: Any) -> None:
+    """Note who looks at how people stand, before it is shown. Raises `Refused` if that cannot be kept.
+
+    A copy that nobody can write to is shown all the same, and says that nobody will learn of it.
+    """
+    from storage.records.access import note_access
+
+    if not os.access(data, os.W_OK):
+        tell("cli.read.not_noted", data_dir=data)
+        return
+    try:
+        note_access(data, at_ms=now, by=user(), reason="", filters={"what": what, **given(**about)})
+    except OSError as error:
+        raise Refused("cli.read.no_note", why=error.strerror or str(error)) from error
 
 
 def user() -> str:

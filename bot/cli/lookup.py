@@ -47,6 +47,13 @@ def read(config_file: Path, query: "Callable[[AsyncConnection, Config], Awaitabl
     return asyncio.run(run())
 
 
+def data_dir(config_file: Path) -> Path:
+    """Where the deployment keeps its data."""
+    from ..config import load_config
+
+    return load_config(config_file).data_dir
+
+
 def as_dict(row: "Row[*tuple[Any, ...]]") -> dict[str, Any]:
     """A row by the names of its columns; plain texts, not SQLAlchemy's own kind, which is no key for JSON."""
     return {str(key): value for key, value in row._mapping.items()}

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .lookup import find_room, now_ms, read
+from .logs_asking import note_look
+from .lookup import data_dir, find_room, now_ms, read
 from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
 from .output import as_json, say, table, text, word
 
@@ -36,6 +37,7 @@ def members(
         return await _members(db, room)
 
     found = [row for row in read(config_file, query) if every or row["membership"] == "join"]
+    note_look(data_dir(config_file), "members", now_ms(), room=room)
     if json:
         as_json(found)
     elif found:

@@ -22,6 +22,7 @@ from ..reports_together import others_dismissed
 from ..rules_of_rooms import policy_for
 from ..statement_lines import statement_lines
 from .call import Call, Command, Reply, discreet
+from .reading import looked_at
 from .rights import must_manage
 
 MAX_CASES = 20
@@ -82,7 +83,8 @@ async def case(call: Call) -> Reply:
     card = await read_card(call.db, found.n, call.now_ms)
     assert card is not None
     lines = card_lines(card, call.policy, call.now_ms, call.prefix, await _reported(call, found))
-    return Reply((*lines, *note_lines(card)), private=True)
+    read = await looked_at(call, found.subject, "case", found.n)
+    return Reply((*lines, *note_lines(card)), read, private=True)
 
 
 async def ack(call: Call) -> Reply:
@@ -195,7 +197,7 @@ async def pressed(call: Call, n: int, key: str) -> Reply | None:
     rows = await views.cases_of(call.db, found.subject, call.group.room, MAX_CASES)
     lines = [line("history.head", who=Who(found.subject), count=len(rows))]
     lines += [case_line(row) for row in rows]
-    return Reply(tuple(lines), facts)
+    return Reply(tuple(lines), (*facts, *await looked_at(call, found.subject, "history", n)))
 
 
 def case_line(row: Any) -> Line:

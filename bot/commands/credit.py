@@ -13,6 +13,7 @@ from storage import views
 
 from .call import Call, Command, Reply
 from .cases import case_line
+from .reading import looked_at
 from .rights import must_have
 
 MAX_ENTRIES = 15
@@ -44,7 +45,8 @@ async def credit(call: Call) -> Reply:
         )
         for entry in ledger[-MAX_ENTRIES:]
     ]
-    return Reply((*lines, *_standing(call, context.subject)), private=True)
+    read = await looked_at(call, user, "credit")
+    return Reply((*lines, *_standing(call, context.subject)), read, private=True)
 
 
 def _standing(call: Call, person: PersonView) -> Iterator[Line]:
@@ -64,11 +66,12 @@ async def history(call: Call) -> Reply:
     user = call.given.user
     assert user is not None
     cases = await views.cases_of(call.db, user, call.group.room, MAX_ENTRIES)
+    read = await looked_at(call, user, "history")
     if not cases:
-        return Reply((line("history.none", who=Who(user)),), private=True)
+        return Reply((line("history.none", who=Who(user)),), read, private=True)
     lines = [line("history.head", who=Who(user), count=len(cases))]
     lines += [case_line(case) for case in cases]
-    return Reply(tuple(lines), private=True)
+    return Reply(tuple(lines), read, private=True)
 
 
 def _sanction(kind: str, until: int) -> Line:

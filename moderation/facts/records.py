@@ -87,6 +87,8 @@ class RecordsExported(Fact):
     count: int
     what: str = "export"
     n: int = 0
+    read: int = 0  # when; 0: when it was recorded
+    note: str = "-"  # names the note that the command line left
     reader: str = unowned()
     reason: str = unowned()
     filters: str = unowned()
@@ -125,11 +127,16 @@ class CheckpointAnchored(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContentRead(Fact):
-    """Somebody read other people's content on the command line, and said why."""
+    """Somebody read what is held on people: on the command line as `reader`, in a chat as `by`."""
 
     KIND: ClassVar[str] = "access"
 
     what: str
+    n: int = 0  # the case that it was about
+    read: int = 0  # when; 0: when it was recorded
+    note: str = "-"  # names the note that the command line left
+    subject: UserId = person()  # whom it was about; "": may have been anybody
+    by: UserId = person()
     reader: str = unowned()
     reason: str = unowned()
     filters: str = unowned()

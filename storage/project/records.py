@@ -3,11 +3,14 @@
 from sqlalchemy import ColumnElement, and_, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from moderation.durations import DAY_MS
 from moderation.facts import (
     CheckpointAnchored,
+    ContentRead,
     DataAsked,
     NotSeen,
     PartsErased,
+    RecordsExported,
     RecordsPurged,
     RecordsRestored,
 )
@@ -70,6 +73,7 @@ async def _forget_subject(db: AsyncConnection, start: int, stop: int) -> None:
     await db.execute(delete(t.accounts).where(t.accounts.c.user.in_(spoke), t.accounts.c.user == t.accounts.c.person))
     await db.execute(update(t.accounts).where(t.accounts.c.user.in_(spoke)).values(language=""))
     await db.execute(update(t.evidence).where(these(t.evidence.c.record)).values(event=""))
+    await db.execute(update(t.readings).where(these(t.readings.c.record)).values(subject="", by=""))
     await db.execute(delete(t.requests).where(these(t.requests.c.record)))
     still_there = select(t.members.c.user).where(t.members.c.membership == "join")
     left = and_(these(t.rooms.c.entered), t.rooms.c.direct_with.not_in(still_there))
@@ -120,7 +124,7 @@ async def _(fact: RecordsPurged, db: AsyncConnection, _index: int, at_ms: int) -
     await db.execute(delete(t.verifications).where(t.verifications.c.record < below, t.verifications.c.until < at_ms))
     for table in (t.room_rules, t.approvers):
         await db.execute(delete(table).where(table.c.record < below, table.c.ended > 0))
-    for table in (t.requests, t.pointed):
+    for table in (t.requests, t.pointed, t.readings):
         await db.execute(delete(table).where(table.c.record < below))
 
 
@@ -128,6 +132,22 @@ async def _(fact: RecordsPurged, db: AsyncConnection, _index: int, at_ms: int) -
 async def _(fact: DataAsked, db: AsyncConnection, _index: int, at_ms: int) -> None:
     what = f"adopt {fact.room}" if fact.what == "adopt" else fact.what
     await add(db, t.requests, record=fact.on, user=fact.subject, what=what, at=at_ms)
+
+
+@project.register
+async def _(fact: ContentRead, db: AsyncConnection, index: int, at_ms: int) -> None:
+    if fact.note == "-" and not fact.by:
+        return  # done by an order to the bot, each of which is recorded
+    said = {"subject": fact.subject, "by": fact.by, "reader": fact.reader, "what": fact.what}
+    await add(db, t.readings, record=index, note=fact.note, day=(fact.read or at_ms) // DAY_MS, **said)
+
+
+@project.register
+async def _(fact: RecordsExported, db: AsyncConnection, index: int, at_ms: int) -> None:
+    if fact.note == "-":
+        return
+    said = {"subject": "", "by": "", "reader": fact.reader, "what": fact.what}
+    await add(db, t.readings, record=index, note=fact.note, day=(fact.read or at_ms) // DAY_MS, **said)
 
 
 @project.register

@@ -51,6 +51,8 @@ def _word(doc: str) -> Field:
 
 
 _N = _int("number of the case")
+_READ = _int("when it was done, milliseconds since 1970; without it: when it was recorded")
+_NOTE = _word("the note that the command line left")
 _ON = _int("index of the record it is about; -1: none")
 _MESSAGE = _int("index of the record of the message, if a report pointed to it; left out: it is `on`")
 _LATE = _int("index of the record that said it could not be read; its key came later")
@@ -392,8 +394,8 @@ KINDS: dict[str, Kind] = {
         {**_SUBJECT, "policy": "the whole policy as JSON", "settings": "a room's own rule as JSON"},
     ),
     "access": Kind(
-        "Somebody read other people's content at the command line; identity: what a person proved about themselves.",
-        {"what": _word("which command"), "n": _N, "on": _ON},
+        "Somebody read what is held on people; identity: what a person proved about themselves.",
+        {"what": _word("which command"), "n": _N, "read": _READ, "note": _NOTE, "on": _ON},
         {
             **_SUBJECT,
             "reader": "user of the operating system",
@@ -403,7 +405,14 @@ KINDS: dict[str, Kind] = {
     ),
     "export": Kind(
         "Records left the log as an export.",
-        {"what": _word("which kind of export"), "count": _int("records in it"), "n": _N, "on": _ON},
+        {
+            "what": _word("which kind of export"),
+            "count": _int("records in it"),
+            "n": _N,
+            "read": _READ,
+            "note": _NOTE,
+            "on": _ON,
+        },
         {"reader": "user of the operating system", "reason": "why", "filters": "what was asked for"},
     ),
     "erase": Kind(

@@ -87,6 +87,12 @@ from .people import (
     vouches_for,
     was_asked,
 )
+from .readings import (
+    cases_about,
+    is_noted,
+    subjects_of_cases,
+    was_looked_at,
+)
 from .reports import (
     Report,
     cases_with,
@@ -182,6 +188,7 @@ __all__ = [
     "below",
     "case_by_card",
     "case_view",
+    "cases_about",
     "cases_of",
     "cases_with",
     "charged_for",
@@ -212,6 +219,7 @@ __all__ = [
     "holds_in",
     "how_many",
     "in_a_lobby",
+    "is_noted",
     "joined_of",
     "knocking",
     "known_events",
@@ -265,6 +273,7 @@ __all__ = [
     "sanctions_in",
     "sanctions_of",
     "statements_of",
+    "subjects_of_cases",
     "tasks_about",
     "tasks_about_rooms",
     "together",
@@ -283,6 +292,7 @@ __all__ = [
     "waiting_for",
     "waiting_with",
     "was_asked",
+    "was_looked_at",
     "was_removed",
     "with_lobby",
     "with_operator",

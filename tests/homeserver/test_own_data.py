@@ -100,6 +100,22 @@ async def test_a_person_gets_all_that_is_held_on_them_and_nothing_of_others(thea
     assert ben.user.encode() not in everything
 
 
+async def test_who_looked_at_how_somebody_stands_is_told_to_them_once_a_day(theatre: Theatre) -> None:
+    scene = await theatre.scene(RULES, members=2)
+    bot, room, (ann, ben), manager = scene.bot, scene.room, scene.members, scene.managers[0]
+    await ann.send_text(room, "a purple elephant")
+    await bot.until(lambda: bot.rows("SELECT n FROM cases"), "a case")
+    await ask(manager, bot, room, "!case 1")
+    await ask(manager, bot, room, f"!history {ann.user}")
+    await ask(manager, bot, room, f"!credit {ben.user}")
+    await ask(ann, bot, room, "!credit")
+    found = [(f.what, f.n, f.subject, f.by) for f in bot.facts(ContentRead)]
+    assert found == [("case", 1, ann.user, manager.user), ("credit", 0, ben.user, manager.user)]
+    await ann.send_text(room, "!mydata")
+    readers = json.loads(await file_sent(theatre, ann, bot, "who-read-it.json"))
+    assert [(each["what"], each["case"], each["by"]) for each in readers] == [("case", 1, manager.user)]
+
+
 async def test_erasing_is_confirmed_takes_everything_and_leaves_a_log_that_verifies(theatre: Theatre) -> None:
     scene = await theatre.scene(RULES, members=2)
     bot, room, (ann, ben) = scene.bot, scene.room, scene.members

@@ -53,33 +53,33 @@ class TestTheList:
         assert f"{BEN} is not on the list." in answerable("barred", "show", BEN).out
 
     def test_ends_after_the_time_of_the_policy_unless_another_is_given(self, answerable: Answerable) -> None:
-        default = answerable("barred", "add", BEN, "--reason", "x", "--json").json["until"]
+        default = answerable("barred", "add", BEN, "--reason", "audit", "--json").json["until"]
         assert abs(default - (now_ms() + 90 * DAY_MS)) < DAY_MS
-        dated = answerable("barred", "add", CLEO, "--reason", "x", "--until", "2999-01-01", "--json").json["until"]
+        dated = answerable("barred", "add", CLEO, "--reason", "audit", "--until", "2999-01-01", "--json").json["until"]
         assert dated == 32_472_144_000_000
 
     def test_takes_somebody_nobody_has_met_once_a_group_is_named(self, answerable: Answerable) -> None:
-        refused = answerable("barred", "add", NEVER_MET, "--reason", "x")
+        refused = answerable("barred", "add", NEVER_MET, "--reason", "audit")
         assert (refused.code, "--room" in refused.err) == (1, True)
-        assert answerable("barred", "add", NEVER_MET, "--reason", "x", "--room", "kitchen", "--json").json["room"] == (
-            "G-2222"
-        )
+        assert answerable("barred", "add", NEVER_MET, "--reason", "audit", "--room", "kitchen", "--json").json[
+            "room"
+        ] == ("G-2222")
 
     @pytest.mark.parametrize(
         ("arguments", "code", "said"),
         [
-            (["add", OPERA, "--reason", "x"], 1, "is an operator and cannot be on the list"),
-            (["add", "@answerable:example.org", "--reason", "x"], 1, "That would be me"),
-            (["add", "ben", "--reason", "x"], 2, "@anna:example.org"),
+            (["add", OPERA, "--reason", "audit"], 1, "is an operator and cannot be on the list"),
+            (["add", "@answerable:example.org", "--reason", "audit"], 1, "That would be me"),
+            (["add", "ben", "--reason", "audit"], 2, "@anna:example.org"),
             (["add", BEN], 2, "--reason"),
             (["add", BEN, "--reason", " "], 2, "say in a few words"),
-            (["add", BEN, "--reason", "x", "--for", "90"], 2, "90d"),
-            (["add", BEN, "--reason", "x", "--for", "9d", "--until", "2999-01-01"], 2, "not both"),
-            (["add", BEN, "--reason", "x", "--until", "2020-01-01"], 1, "must lie in the future"),
-            (["add", CLEO, "--reason", "x", "--evidence", "1"], 1, "Case 1 is not an upheld case"),
-            (["add", BEN, "--reason", "x", "--evidence", "99"], 1, "99"),
-            (["add", BEN, "--reason", "x", "--as", ANNA], 1, "is no operator"),
-            (["remove", BEN, "--reason", "x"], 1, "is not on the list"),
+            (["add", BEN, "--reason", "audit", "--for", "90"], 2, "90d"),
+            (["add", BEN, "--reason", "audit", "--for", "9d", "--until", "2999-01-01"], 2, "not both"),
+            (["add", BEN, "--reason", "audit", "--until", "2020-01-01"], 1, "must lie in the future"),
+            (["add", CLEO, "--reason", "audit", "--evidence", "1"], 1, "Case 1 is not an upheld case"),
+            (["add", BEN, "--reason", "audit", "--evidence", "99"], 1, "99"),
+            (["add", BEN, "--reason", "audit", "--as", ANNA], 1, "is no operator"),
+            (["remove", BEN, "--reason", "audit"], 1, "is not on the list"),
         ],
     )
     def test_says_what_was_wrong_and_changes_nothing(
@@ -90,21 +90,21 @@ class TestTheList:
         assert answerable("barred", "list", "--json").json == []
 
     def test_has_nobody_twice(self, answerable: Answerable) -> None:
-        answerable("barred", "add", BEN, "--reason", "x")
-        again = answerable("barred", "add", BEN, "--reason", "y")
+        answerable("barred", "add", BEN, "--reason", "audit")
+        again = answerable("barred", "add", BEN, "--reason", "again")
         assert (again.code, "is on the list already" in again.err) == (1, True)
 
 
 @pytest.mark.usefixtures("data_dir")
 def test_without_an_operator_in_the_configuration_it_says_where_to_add_one(answerable: Answerable) -> None:
-    result = answerable("barred", "add", BEN, "--reason", "x")
+    result = answerable("barred", "add", BEN, "--reason", "audit")
     assert (result.code, "[bot] operators" in result.err) == (1, True)
 
 
 @pytest.mark.usefixtures("data_dir")
 def test_with_several_operators_one_is_named(answerable: Answerable, config_file: Path) -> None:
     config_file.write_text(f'{HEAD}[bot]\noperators = ["{OPERA}", "{ANNA}"]\n')
-    result = answerable("barred", "add", BEN, "--reason", "x")
+    result = answerable("barred", "add", BEN, "--reason", "audit")
     assert (result.code, "--as" in result.err) == (1, True)
-    answerable("barred", "add", BEN, "--reason", "x", "--as", ANNA)
+    answerable("barred", "add", BEN, "--reason", "audit", "--as", ANNA)
     assert [each["by"] for each in answerable("barred", "list", "--json").json] == [ANNA]

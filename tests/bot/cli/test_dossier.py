@@ -64,7 +64,7 @@ class Office:
         """Make a key."""
         file = Path(f"{name or who}.key")
         made = self(
-            who, "approver", "new", name or who, "--as", account, "--to", str(file), "--reason", "x",
+            who, "approver", "new", name or who, "--as", account, "--to", str(file), "--reason", "audit",
             "--passphrase-stdin",
         )  # fmt: skip
         assert made.code == 0, made.err
@@ -130,10 +130,10 @@ class TestTasks:
 @pytest.mark.usefixtures("deployment")
 class TestDossier:
     def test_covers_what_was_upheld_unless_cases_are_named(self, answerable: Answerable) -> None:
-        assert answerable("dossier", "new", BEN, "--reason", "x", "--json").json["cases"] == [1]
-        refused = answerable("dossier", "new", BEN, "--case", "7", "--reason", "x")
+        assert answerable("dossier", "new", BEN, "--reason", "audit", "--json").json["cases"] == [1]
+        refused = answerable("dossier", "new", BEN, "--case", "7", "--reason", "audit")
         assert (refused.code, "Case 7 is not an upheld case" in refused.err) == (1, True)
-        nobody = answerable("dossier", "new", OPERA, "--reason", "x")
+        nobody = answerable("dossier", "new", OPERA, "--reason", "audit")
         assert (nobody.code, "nothing to put into a file" in nobody.err) == (1, True)
 
     def test_is_approved_by_two_different_people_of_whom_one_may_have_begun_it(
@@ -142,7 +142,7 @@ class TestDossier:
         number = office.file("olga")
         again = office.approve("olga", number)
         assert (again.code, "a second person" in again.err) == (1, True)
-        early = answerable("dossier", "export", number, "--to", "ben.zip", "--reason", "x")
+        early = answerable("dossier", "export", number, "--to", "ben.zip", "--reason", "audit")
         assert (early.code, "1 of 2" in early.err, Path("ben.zip").exists()) == (1, True, False)
         office.key("paul", PAUL)
         digest = answerable("dossier", "show", number, "--json").json["digest"]
@@ -173,7 +173,7 @@ class TestDossier:
         asyncio.run(add(config_file, *steps))
         assert [each["how"] for each in answerable("dossier", "show", number, "--json").json["steps"]] == ["user"] * 2
         assert "older version" in answerable("dossier", "show", number).out
-        early = answerable("dossier", "export", number, "--to", "ben.zip", "--reason", "x")
+        early = answerable("dossier", "export", number, "--to", "ben.zip", "--reason", "audit")
         assert (early.code, "0 of 2" in early.err, Path("ben.zip").exists()) == (1, True, False)
 
     def test_what_was_approved_is_what_leaves(self, answerable: Answerable, office: Office, config_file: Path) -> None:
@@ -185,12 +185,12 @@ class TestDossier:
             room=GROUP, n=1, step="lodged", state="appealed", asked="managers", due=1, subject=UserId(BEN), words="no"
         )
         asyncio.run(add(config_file, appealed))
-        changed = answerable("dossier", "export", number, "--to", "ben.zip", "--reason", "x")
+        changed = answerable("dossier", "export", number, "--to", "ben.zip", "--reason", "audit")
         assert (changed.code, "changed after it was approved" in changed.err) == (1, True)
         assert Path("ben.zip").exists() is False
         for name in ("olga", "paul"):
             assert office.approve(name, number).code == 0
-        assert answerable("dossier", "export", number, "--to", "ben.zip", "--reason", "x").code == 0
+        assert answerable("dossier", "export", number, "--to", "ben.zip", "--reason", "audit").code == 0
 
     def test_an_operator_who_is_the_person_approves_nothing(self, office: Office, config_file: Path) -> None:
         number = office.file("olga")
@@ -240,7 +240,7 @@ class TestDossier:
                 ("exported", "paul", "court", "sec. 12"),
             ],
         )
-        taken = answerable("dossier", "export", number, "--to", "ben.zip", "--reason", "x")
+        taken = answerable("dossier", "export", number, "--to", "ben.zip", "--reason", "audit")
         assert (taken.code, "is there already" in taken.err) == (1, True)
         assert "taken out" in answerable("dossier", "show", number).out
 
@@ -269,7 +269,7 @@ class TestDossier:
             ["decline", number],
         ):
             arguments = ("--passphrase-stdin",) if command[0] == "approve" else ()
-            result = office("olga", "dossier", *command, "--reason", "x", *arguments)
+            result = office("olga", "dossier", *command, "--reason", "audit", *arguments)
             assert (result.code, "was declined" in result.err) == (1, True)
         assert answerable("dossier", "list", "--json").json[0]["state"] == "declined"
 
@@ -277,8 +277,8 @@ class TestDossier:
         assert "There are no files" in answerable("dossier", "list").out
         for command in (
             ["show", "9"],
-            ["approve", "9", "--key", "x", "--reason", "x"],
-            ["decline", "9", "--reason", "x"],
+            ["approve", "9", "--key", "x", "--reason", "audit"],
+            ["decline", "9", "--reason", "audit"],
         ):
             assert "There is no file 9" in answerable("dossier", *command).err
 
@@ -319,9 +319,9 @@ class TestApprover:
             (("ben", "--as", BEN, "--to", "two.key"), "no operator"),
             (("new", "--as", OLGA, "--to", "olga.key"), "is there already"),
         ):
-            refused = office("olga", "approver", "new", *arguments, "--reason", "x", "--passphrase-stdin")
+            refused = office("olga", "approver", "new", *arguments, "--reason", "audit", "--passphrase-stdin")
             assert (refused.code, said in refused.err, Path("two.key").exists()) == (1, True, False), refused.err
-        short = ("paul", "--as", PAUL, "--to", "two.key", "--reason", "x", "--passphrase-stdin")
+        short = ("paul", "--as", PAUL, "--to", "two.key", "--reason", "audit", "--passphrase-stdin")
         refused = office("olga", "approver", "new", *short, secret="short")
         assert (refused.code, "too short" in refused.err, Path("two.key").exists()) == (2, True, False)
 

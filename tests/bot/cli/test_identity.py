@@ -11,7 +11,7 @@ import pytest
 
 from bot.config import load_config
 from bot.identity_key import CREDENTIAL, CREDENTIALS, VARIABLE
-from bot.readers import readers_of
+from bot.readers import Own, readers_of
 from bot.wiring import records_only
 from moderation.durations import DAY_MS
 from moderation.facts import CaseOpened, RoomEntered
@@ -145,7 +145,7 @@ class TestShow:
             {"as": "subject", "mxid": BEN},
             {"reader": "olga", "reason": "the court asked"},
         ]
-        (seen,) = json.loads(readers_of(data / "records", UserId(BEN)))
+        (seen,) = json.loads(readers_of(data / "records", Own(frozenset({UserId(BEN)}))))
         assert {name: seen[name] for name in ("record", "what", "case", "by", "reason", "persons")} == {
             "record": record.index,
             "what": "identity",
@@ -154,21 +154,21 @@ class TestShow:
             "reason": "the court asked",
             "persons": [BEN],
         }
-        assert json.loads(readers_of(data / "records", UserId(ANNA))) == []
+        assert json.loads(readers_of(data / "records", Own(frozenset({UserId(ANNA)})))) == []
 
     @pytest.mark.usefixtures("data")
     def test_is_a_table_for_people(self, answerable: Answerable) -> None:
-        shown = answerable("identity", "show", BEN, "--case", "1", "--reason", "x")
+        shown = answerable("identity", "show", BEN, "--case", "1", "--reason", "an audit")
         assert (shown.code, NAME in shown.out, ADDRESS in shown.out, "!mydata" in shown.out) == (0, True, True, True)
 
     def test_needs_a_reason_and_a_case_about_that_person(self, answerable: Answerable, data: Path) -> None:
         attempts = [
             (2, "show", BEN, "--case", "1"),
-            (2, "show", BEN, "--reason", "x"),
+            (2, "show", BEN, "--reason", "an audit"),
             (2, "show", BEN, "--case", "1", "--reason", " "),
-            (2, "show", "ben", "--case", "1", "--reason", "x"),
-            (1, "show", BEN, "--case", "2", "--reason", "x"),
-            (1, "show", ANNA, "--case", "1", "--reason", "x"),
+            (2, "show", "ben", "--case", "1", "--reason", "an audit"),
+            (1, "show", BEN, "--case", "2", "--reason", "an audit"),
+            (1, "show", ANNA, "--case", "1", "--reason", "an audit"),
         ]
         for code, *arguments in attempts:
             refused = answerable("identity", *map(str, arguments))
@@ -179,7 +179,7 @@ class TestShow:
         self, answerable: Answerable, config_file: Path, data: Path
     ) -> None:
         configure(config_file, None)
-        refused = answerable("identity", "show", BEN, "--case", "1", "--reason", "x")
+        refused = answerable("identity", "show", BEN, "--case", "1", "--reason", "an audit")
         assert (refused.code, "answerable identity status" in refused.err) == (1, True)
         assert [record.kind for record in Log(data / "records").read() if record.kind == "access"] == []
 
@@ -239,7 +239,7 @@ class TestRotate:
         assert (done.code, f'key_file = "{path}"' in done.out) == (0, True)
         assert answerable("identity", "status", "--json").json["lock"] == "other_key"
         configure(config_file, path)
-        assert answerable("identity", "show", BEN, "--case", "1", "--reason", "x", "--json").json["claims"] != []
+        assert answerable("identity", "show", BEN, "--case", "1", "--reason", "an audit", "--json").json["claims"] != []
         changes = [record.fields for record in Log(data / "records").read() if record.kind == "identity"]
         assert changes == [{"step": step, "key": new.id, "was": kek.id} for step in ("begun", "done")]
 
@@ -288,7 +288,7 @@ class TestReset:
     def test_begins_anew_once_the_key_is_lost_and_not_before(
         self, answerable: Answerable, data: Path, key_file: Path
     ) -> None:
-        refused = answerable("identity", "reset", "--reason", "x", "--yes")
+        refused = answerable("identity", "reset", "--reason", "an audit", "--yes")
         assert (refused.code, "nothing is lost" in refused.err) == (1, True)
         key_file.unlink()
         answerable("identity", "new-key", str(key_file))
@@ -333,7 +333,7 @@ class TestCheck:
 
     @pytest.mark.usefixtures("data")
     def test_says_that_older_backups_still_have_somebody(self, finding: Finding, answerable: Answerable) -> None:
-        answerable("erase", BEN, "--reason", "x", "--yes")
+        answerable("erase", BEN, "--reason", "an audit", "--yes")
         assert finding() == ("note", "identity_forgotten")
 
     def test_says_that_the_database_is_open_to_others(self, answerable: Answerable, data: Path) -> None:
@@ -361,14 +361,14 @@ class TestErase:
 
     @pytest.mark.usefixtures("data")
     def test_is_told_to_people(self, answerable: Answerable) -> None:
-        assert "is destroyed (claims: 1)" in answerable("erase", BEN, "--reason", "x", "--yes").out
+        assert "is destroyed (claims: 1)" in answerable("erase", BEN, "--reason", "an audit", "--yes").out
 
     def test_leaves_what_a_hold_covers(self, answerable: Answerable, data: Path, kek: Kek) -> None:
         placed = answerable(
             "logs", "hold", "place", "--duty", "court order", "--person", BEN, "--until", "2036-01-01", "--json"
         )
         assert placed.code == 0, placed.err
-        done = answerable("erase", BEN, "--reason", "x", "--yes", "--json").json
+        done = answerable("erase", BEN, "--reason", "an audit", "--yes", "--json").json
         assert (done["identity"]["claims"], done["identity"]["held"]["duty"]) == (0, "court order")
         store = IdentityStore.open(data, kek)
         assert [claim.fields["name"] for claim in store.claims_of(PersonId(BEN))] == [NAME]
@@ -376,7 +376,7 @@ class TestErase:
 
     def test_works_without_the_key(self, answerable: Answerable, config_file: Path, data: Path, kek: Kek) -> None:
         configure(config_file, None)
-        assert answerable("erase", BEN, "--reason", "x", "--yes", "--json").json["identity"]["claims"] == 1
+        assert answerable("erase", BEN, "--reason", "an audit", "--yes", "--json").json["identity"]["claims"] == 1
         store = IdentityStore.open(data, kek)
         assert store.state().claims == 0
         store.close()

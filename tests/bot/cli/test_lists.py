@@ -1,6 +1,8 @@
 """`answerable rooms`, `members`, `credit` and `cases`: what they show, and what they say when there is nothing."""
 
 import sqlite3
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,41 @@ class TestMembers:
 
     def test_an_empty_room_is_said_to_be_empty(self, answerable: Answerable) -> None:
         assert "Nobody is known" in answerable("members", "G-2222").out
+
+
+class TestWhoLooked:
+    @pytest.mark.parametrize(
+        ("command", "filters"),
+        [
+            (["cases"], {"what": "cases"}),
+            (["cases", "1"], {"what": "case", "case": 1}),
+            (["credit"], {"what": "credit"}),
+            (["credit", BEN], {"what": "credit", "person": BEN}),
+            (["members", "G-7F3K"], {"what": "members", "room": "G-7F3K"}),
+        ],
+    )
+    def test_is_noted(
+        self, answerable: Answerable, data_dir: Path, command: list[str], filters: dict[str, object]
+    ) -> None:
+        assert answerable(*command).code == 0
+        (note,) = (data_dir / "spool").glob("access-*.json")
+        assert json.loads(note.read_bytes())["filters"] == filters
+
+    def test_is_shown_nothing_where_that_cannot_be_noted(self, answerable: Answerable, data_dir: Path) -> None:
+        (data_dir / "spool").write_text("in the way")
+        result = answerable("credit", BEN)
+        assert (result.code, result.out) == (1, "")
+        assert "could not be noted" in result.err
+
+    @pytest.mark.usefixtures("data_dir")
+    def test_is_told_that_a_copy_nobody_can_write_to_records_nothing(
+        self, answerable: Answerable, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real = os.access
+        monkeypatch.setattr("os.access", lambda path, mode: mode != os.W_OK and real(path, mode))
+        result = answerable("credit", BEN)
+        assert BEN in result.out
+        assert "not recorded that you read this" in result.err
 
 
 @pytest.mark.usefixtures("data_dir")

@@ -126,7 +126,7 @@ def test_what_cannot_be_is_told_and_leaves_nothing(
 
 def test_needs_a_reason_and_a_file(log: Path, answerable: Answerable) -> None:
     assert "--reason" in answerable("logs", "export", "--out", "x.zip").err
-    assert "--out" in answerable("logs", "export", "--reason", "x").err
+    assert "--out" in answerable("logs", "export", "--reason", "an audit").err
 
 
 def test_never_takes_the_place_of_another_file(export: Any, tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_chinese(export: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_bar_is_drawn_on_stderr_only_for_a_terminal(log: Path, tmp_path: Path) -> None:
     """With a terminal there; what goes to stdout is the same."""
-    command = [sys.executable, "-m", "bot.cli.main", "logs", "search", "from", "--reason", "x", "--json"]
+    command = [sys.executable, "-m", "bot.cli.main", "logs", "search", "from", "--reason", "an audit", "--json"]
     command += ["--data-dir", str(log)]
     root = str(Path(__file__).parents[3])
     leader, follower = os.openpty()

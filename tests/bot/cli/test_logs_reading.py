@@ -105,10 +105,11 @@ class TestSearch:
         [
             (["coins"], "--reason"),
             (["coins", "--reason", " "], "appeal in case 12"),
-            ([" ", "--reason", "x"], "TEXT"),
-            (["coins", "--reason", "x", "--kind", "mesage"], "Did you mean message?"),
-            (["coins", "--reason", "x", "--room", "kitchen"], "G-7F3K"),
-            (["coins", "--reason", "x", "--since", "yesterday"], "2026-11-24T09:30"),
+            (["coins", "--reason", "-"], "appeal in case 12"),
+            ([" ", "--reason", "an audit"], "TEXT"),
+            (["coins", "--reason", "an audit", "--kind", "mesage"], "Did you mean message?"),
+            (["coins", "--reason", "an audit", "--room", "kitchen"], "G-7F3K"),
+            (["coins", "--reason", "an audit", "--since", "yesterday"], "2026-11-24T09:30"),
         ],
     )
     def test_used_wrongly_says_how(self, log: Path, answerable: Answerable, arguments: list[str], said: str) -> None:
@@ -120,7 +121,7 @@ class TestSearch:
     def test_at_a_damaged_line_names_it(self, log: Path, answerable: Answerable) -> None:
         day = log / "records" / "day" / "2026-11-26.jsonl"
         day.write_bytes(day.read_bytes().replace(b'"k":"message"', b'"k":coins', 1))
-        result = answerable("logs", "search", "coins", "--reason", "x")
+        result = answerable("logs", "search", "coins", "--reason", "an audit")
         assert result.code == 1
         assert "2026-11-26.jsonl, line 2" in result.err
 

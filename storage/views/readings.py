@@ -1,0 +1,41 @@
+"""Who read what is held on people."""
+
+from collections.abc import Collection
+
+from sqlalchemy import exists, select, union
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.durations import DAY_MS
+from moderation.ids import UserId
+from moderation.reading import GLANCES
+
+from .. import tables as t
+
+
+async def is_noted(db: AsyncConnection, note: str, person: UserId) -> bool:
+    """Return whether a note of the command line is recorded already, as far as it is about a person."""
+    r = t.readings.c
+    return bool(await db.scalar(select(exists().where(r.note == note, r.subject == person))))
+
+
+async def was_looked_at(
+    db: AsyncConnection, person: UserId, at_ms: int, *, reader: str = "", by: UserId | None = None
+) -> bool:
+    """Return whether it is recorded that this reader looked at how a person stands on the day of `at_ms`."""
+    r = t.readings.c
+    same = (r.day == at_ms // DAY_MS, r.subject == person, r.reader == reader, r.by == (by or ""))
+    return bool(await db.scalar(select(exists().where(*same, r.what.in_(GLANCES)))))
+
+
+async def subjects_of_cases(db: AsyncConnection, numbers: Collection[int]) -> frozenset[UserId]:
+    """Return those whom cases are about and those who were given a statement of reasons for them."""
+    about = select(t.cases.c.subject).where(t.cases.c.n.in_(numbers))
+    told = select(t.statements.c.subject).where(t.statements.c.n.in_(numbers))
+    return frozenset(UserId(row[0]) for row in await db.execute(union(about, told)) if row[0])
+
+
+async def cases_about(db: AsyncConnection, accounts: Collection[UserId]) -> frozenset[int]:
+    """Return the numbers of all cases about a person, or in which they were given a statement of reasons."""
+    about = select(t.cases.c.n).where(t.cases.c.subject.in_(accounts))
+    told = select(t.statements.c.n).where(t.statements.c.subject.in_(accounts))
+    return frozenset(int(row[0]) for row in await db.execute(union(about, told)))

@@ -1,0 +1,15 @@
+"""What counts as a reason for reading what is held on people."""
+
+import pytest
+
+from moderation.reading import says_why
+
+
+@pytest.mark.parametrize("reason", ["audit", "appeal in case 12", "处理申诉", "取证", "  court order  ", "проверка"])
+def test_some_words_are_a_reason(reason: str) -> None:
+    assert says_why(reason)
+
+
+@pytest.mark.parametrize("reason", ["", " ", "-", "--", "...", "x", "ok", "12345", "aaaa", "?!", "字", "- - - -"])
+def test_signs_and_single_letters_are_none(reason: str) -> None:
+    assert not says_why(reason)
