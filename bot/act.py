@@ -268,7 +268,7 @@ class Actor:
             code=_word(done.code),
             n=getattr(action, "n", 0),
             txn=row.txn,
-            subject=getattr(action, "subject", UserId("")),
+            subject=getattr(action, "subject", None) or getattr(action, "to", None) or UserId(""),
             event=getattr(action, "event", EventId("")),
             made=done.made,
         )

@@ -7,7 +7,7 @@ younger than the floor is purged. Left to others: doing it on disk (`storage/rec
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,17 +15,19 @@ from typing import Any, Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from moderation.actions import TakeBack
 from moderation.credit import effective
 from moderation.durations import DAY_MS
 from moderation.errors import Invalid, Refused
 from moderation.facts import Fact, HoldEnded, HoldPlaced, PartsErased, RecordsPurged
-from moderation.ids import PersonId, UserId, is_user_id
+from moderation.ids import EventId, PersonId, RoomId, UserId, is_user_id
 from moderation.policy import Policy
-from storage import challenges, views
+from storage import views
 from storage.database import Database
+from storage.erasing import erase_from_tables
 from storage.identity_store import IdentityStore
 from storage.linked_people import links_of
-from storage.records.find import Found, overdue_parts, parts_of
+from storage.records.find import Found, overdue_parts, parts_of, said_of
 from storage.records.holds import Covers, Hold, InForce, holds_in_force
 from storage.records.journal import Journal
 from storage.records.purge import PurgePlan, Retention, plan_purge
@@ -45,6 +47,7 @@ from .operations_reports import ReportOperations
 from .operations_rooms import RoomOperations
 from .operations_roster import RosterOperations
 from .pipeline import Pipeline
+from .tidy import Tidier
 from .trusted_time import Doubts, unheard
 
 # What appeals rest on is kept until they are over.
@@ -68,8 +71,9 @@ class Erased:
     parts: int
     by: int
     kept: tuple[Kept, ...]
-    elsewhere: int  # records in which somebody else names the person
+    elsewhere: int  # records that name the person in what is somebody else's
     identity: Forgotten = NOTHING  # what they proved about themselves
+    said: int = 0  # messages of the bot that are taken back
 
 
 class Operations:
@@ -98,6 +102,7 @@ class Operations:
         self._policy = policy
         self._clock = clock
         self.dossiers = Dossiers(pipeline, database, self._records, policy, clock)
+        self.tidier = Tidier(pipeline, database, self._records, retention_ms, clock)
         self.backup = BackupOperations(pipeline, database, data_dir, policy, clock)
         self.roster = RosterOperations(pipeline, database, store, clock)
         self._people = PeopleOperations(pipeline, database, store)
@@ -126,17 +131,33 @@ class Operations:
             accounts = await views.accounts_of(db, user)
         found = await asyncio.to_thread(parts_of, self._records, set(accounts), holds, progress)
         kept = _kept(found, holds)
-        if dry_run or not found.targets:
+        if dry_run:
             return Erased(found.targets.count, -1, kept, found.elsewhere, identity)
+        must_stay = {index for targets in found.held.values() for index in targets.records()}
+        words = await self._said_of(accounts, must_stay)
         by = await self._erase(found.targets, what, reader, reason)
         # What was written while we looked: what became of the last thing they asked for, say.
         since = await asyncio.to_thread(parts_of, self._records, set(accounts), holds)
         await self._erase(since.targets, what, reader, reason)
-        await self._pipeline.commit(also=partial(challenges.forget, user=user))
+        gone = partial(erase_from_tables, accounts=accounts, kept=must_stay)
+        await self._pipeline.commit(actions=[TakeBack(room=room, event=event) for room, event in words], also=gone)
+        await self._database.clean()
         if not kept:
             for account in accounts:  # records from before the accounts were linked are under a key of their own
                 await self._pipeline.with_journal(partial(_forget, PersonId(account)))
-        return Erased(found.targets.count + since.targets.count, by, kept, found.elsewhere, identity)
+        return Erased(found.targets.count + since.targets.count, by, kept, since.elsewhere, identity, len(words))
+
+    async def _said_of(self, accounts: Collection[UserId], must_stay: Collection[int]) -> list[tuple[RoomId, EventId]]:
+        """Return what the bot said to or about a person, but for the cases that must stay."""
+        bot = self._pipeline.settings.bot
+        async with self._database.read() as db:
+            cases = await views.cases_about(db, accounts)
+            staying = await views.cases_of_records(db, must_stay)
+            alone = await views.said_in_direct_rooms(db, bot, accounts)
+        made = await asyncio.to_thread(said_of, self._records, accounts, cases, staying)
+        needed = await asyncio.to_thread(said_of, self._records, (), staying, ())
+        async with self._database.read() as db:
+            return await views.rooms_of_words(db, bot, (alone | set(made)) - set(needed))
 
     async def _erase(
         self, targets: Targets, what: Literal["request", "operator", "retention"], reader: str, reason: str
@@ -260,7 +281,7 @@ class Operations:
         proved = done.identity
         held = {"duty": proved.held.duty, "until": proved.held.until_ms} if proved.held else None
         identity = {"claims": proved.claims, "marks": proved.marks, "held": held}
-        said = {"parts": done.parts, "record": done.by, "kept": kept, "elsewhere": done.elsewhere}
+        said = {"parts": done.parts, "record": done.by, "kept": kept, "elsewhere": done.elsewhere, "said": done.said}
         return {**said, "identity": identity}
 
     async def _do_hold(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:

@@ -270,7 +270,9 @@ class Eraser:
             )
             for each in done.kept
         ]
-        told = (*(proved or (line("own.erase.nothing"),)), *kept)
+        rest = [line("own.erase.said", count=done.said)] if done.said else []
+        rest += [line("own.erase.elsewhere", count=done.elsewhere)] if done.elsewhere else []
+        told = (*(proved or (line("own.erase.nothing"),)), *kept, *rest, line("own.erase.stays"))
         return Done(actions=(Tell(room=action.room, subject=action.subject, lines=told),))
 
 

@@ -117,6 +117,7 @@ class Scheduler:
             log.warning("day_mended", day=day)
         await self._close_cases()
         await self._operations.identity.drop_expired()
+        await self._operations.tidier.look()
         plan = await self._operations.purge("schedule")
         if plan.days:
             log.info("purged", days=len(plan.days), records=plan.records)

@@ -1,6 +1,6 @@
 """The acts that are one request each: redact, kick, lift a ban that was set by hand, invite back."""
 
-from moderation.actions import Action, InviteBack, Kick, Redact, Unban
+from moderation.actions import Action, InviteBack, Kick, Redact, TakeBack, Unban
 from moderation.ids import RoomId
 from storage import views
 from storage.database import Database
@@ -11,7 +11,7 @@ from .homeserver_errors import Forbidden, NotFound
 
 
 class SimpleActs:
-    """The handlers of `Redact`, `Kick`, `Unban` and `InviteBack`."""
+    """The handlers of `Redact`, `TakeBack`, `Kick`, `Unban` and `InviteBack`."""
 
     def __init__(self, homeserver: Homeserver, database: Database) -> None:
         self._homeserver = homeserver
@@ -29,6 +29,15 @@ class SimpleActs:
         except NotFound as error:  # it is gone already
             return Done(code=error.errcode or "-")
         return Done(made=made)
+
+    async def take_back(self, action: Action, txn: str) -> Done:
+        """Take back something that the bot said; in a room that it has left, that cannot be done."""
+        assert isinstance(action, TakeBack)
+        try:
+            await self._homeserver.redact(action.room, action.event, txn)
+        except NotFound as error:  # it is gone already
+            return Done(code=error.errcode or "-")
+        return Done()
 
     async def kick(self, action: Action, _txn: str) -> Done:
         """Remove somebody; who has left already is left alone."""

@@ -42,6 +42,7 @@ from moderation.actions import (
     Redact,
     Say,
     SupersedeCard,
+    TakeBack,
     Tell,
     TellDesk,
     Timestamp,
@@ -496,6 +497,7 @@ def _handlers(
     verifier = make_verifier(config, stores.identity, stores.asking, database, pipeline, clock, people.linking, oidc)
     return {
         Redact: simple.redact,
+        TakeBack: simple.take_back,
         Kick: simple.kick,
         Unban: simple.unban,
         InviteBack: simple.invite_back,

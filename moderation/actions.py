@@ -425,6 +425,16 @@ class Timestamp(Action):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TakeBack(Action):
+    """Take back something that the bot itself said."""
+
+    NAME: ClassVar[str] = "take-back"
+    PRIORITY: ClassVar[int] = NICETY
+
+    event: EventId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HashMedia(Action):
     """Fetch the file of the message recorded at `on`, and note its hash and size."""
 
@@ -548,6 +558,7 @@ ACTIONS: dict[str, type[Action]] = {
         Offer,
         SupersedeCard,
         Quote,
+        TakeBack,
         HashMedia,
         GiveReceipt,
         GiveData,

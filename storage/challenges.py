@@ -55,12 +55,6 @@ async def end(db: AsyncConnection, user: UserId) -> None:
     await db.execute(delete(t.challenges).where(t.challenges.c.user == user))
 
 
-async def forget(db: AsyncConnection, user: UserId) -> None:
-    """Nothing of it is about somebody any more."""
-    await end(db, user)
-    await db.execute(delete(t.challenge_attempts).where(t.challenge_attempts.c.user == user))
-
-
 async def going_on(db: AsyncConnection) -> dict[UserId, int]:
     """Whose verification goes on, and until when."""
     rows = await db.execute(select(t.challenges.c.user, t.challenges.c.until))

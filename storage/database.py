@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 FILE = "state.sqlite3"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_MS = 5_000
+_CLEANINGS = 6
 _CHECKPOINT_PAGES = 4_000  # of the log beside the database: what is written often goes into the database once
 
 
@@ -72,6 +73,18 @@ class Database:
         async with self._engine.connect() as connection:
             yield connection
 
+    async def clean(self) -> None:
+        """Empty the log beside the database, in which what was erased may still stand. Raises `Broken` if it cannot."""
+        if self._writer is None:
+            raise Broken("this database was opened for reading only")
+        for _ in range(_CLEANINGS):  # each waits as long as a reader may take
+            async with self._turn:
+                row = (await self._writer.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")).one()
+                await self._writer.rollback()
+            if row[0] == 0:
+                return
+        raise Broken("the log beside the database could not be emptied: something has been reading it for long")
+
     async def close(self) -> None:
         """Give back all connections."""
         if self._writer is not None:
@@ -100,6 +113,8 @@ def _upgrade(path: Path) -> None:
             command.upgrade(config, "head")
     finally:
         engine.dispose()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("VACUUM")  # what was deleted before deleting overwrote it
 
 
 def alembic_config() -> "AlembicConfig":
@@ -154,6 +169,7 @@ def _settings(connection: Any, _record: object) -> None:
         "journal_mode = WAL",
         "synchronous = NORMAL",
         "foreign_keys = ON",
+        "secure_delete = ON",  # what is erased is overwritten, not only marked as free
         f"busy_timeout = {_BUSY_MS}",
         "temp_store = MEMORY",
         f"wal_autocheckpoint = {_CHECKPOINT_PAGES}",

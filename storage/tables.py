@@ -9,35 +9,52 @@ from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, String, Tab
 
 metadata = MetaData()
 
+# What a column of text holds of people, from which erasing follows (`erasing.py`); every such column says it.
+PERSON = {"holds": "person"}  # a Matrix id
+NAMES = {"holds": "names"}  # JSON in which ids may stand, of whoever has rights in a room
+EVENT = {"holds": "event"}  # the id of an event of whomever `events` says
+PLAIN = {"holds": "nothing"}  # of a person
+RULES = {"holds": "rules"}  # in force for a room or for all
+OPERATORS = {"holds": "operators"}  # what operators said at the command line; it stays as long as its record
+SOON = {"holds": "soon"}  # what is sent or read soon, and is gone then
+ROWS = {"erased": "whole"}  # of a table: a row is nothing without the person
+
+
+def words_of(column: str) -> dict[str, str]:
+    """Mark what the person in `column` of the same row wrote, or what is theirs."""
+    return {"holds": "words", "of": column}
+
+
 # sync_token, applied (records applied so far), policy (JSON), anchored (`anchored.py`), alive (when the bot was there
 # last), digest (the day of which desks were told last)
 meta = Table(
     "meta",
     metadata,
-    Column("key", String, primary_key=True),
-    Column("value", Text, nullable=False),
+    Column("key", String, primary_key=True, info=PLAIN),
+    Column("value", Text, nullable=False, info=RULES),
 )
 
 rooms = Table(
     "rooms",
     metadata,
-    Column("room", String, primary_key=True),
-    Column("code", String, nullable=False, unique=True),
-    Column("purpose", String, nullable=False),  # group | desk | direct | lobby
-    Column("served", String, nullable=False, default="-"),  # the group's code, of a desk or a lobby
-    Column("direct_with", String, nullable=False, default=""),  # of a direct room
-    Column("invited_by", String, nullable=False, default=""),  # of a group
-    Column("condition", String, nullable=False, default="joining"),
-    Column("language", String, nullable=False, default=""),
-    Column("via", Text, nullable=False, default=""),
-    Column("name", Text, nullable=False, default=""),
-    Column("notice", String, nullable=False, default=""),  # the event that told members what is recorded
-    Column("created", Text, nullable=False, default=""),  # m.room.create: {"sender", "content"}
-    Column("levels", Text, nullable=False, default=""),  # m.room.power_levels: content
+    Column("room", String, primary_key=True, info=PLAIN),
+    Column("code", String, nullable=False, unique=True, info=PLAIN),
+    Column("purpose", String, nullable=False, info=PLAIN),  # group | desk | direct | lobby
+    Column("served", String, nullable=False, default="-", info=PLAIN),  # the group's code, of a desk or a lobby
+    Column("direct_with", String, nullable=False, default="", info=PERSON),  # of a direct room
+    Column("invited_by", String, nullable=False, default="", info=PERSON),  # of a group
+    Column("condition", String, nullable=False, default="joining", info=PLAIN),
+    Column("language", String, nullable=False, default="", info=PLAIN),
+    Column("via", Text, nullable=False, default="", info=PLAIN),
+    Column("name", Text, nullable=False, default="", info=words_of("named_by")),
+    Column("notice", String, nullable=False, default="", info=PLAIN),  # the event that told members what is recorded
+    Column("created", Text, nullable=False, default="", info=NAMES),  # m.room.create: {"sender", "content"}
+    Column("levels", Text, nullable=False, default="", info=NAMES),  # m.room.power_levels: content
     Column("entered", Integer, nullable=False),  # record
     # Since when its members are asked to be verified as they are now, or the room is recorded.
     Column("asked", Integer, nullable=False, server_default="0"),
-    Column("successor", String, nullable=False, server_default=""),  # the room that its tombstone names
+    Column("successor", String, nullable=False, server_default="", info=PLAIN),  # the room that its tombstone names
+    Column("named_by", String, nullable=False, server_default="", info=PERSON),
 )
 
 Index("rooms_by_served", rooms.c.served)
@@ -47,12 +64,13 @@ Index("rooms_by_direct", rooms.c.direct_with)
 members = Table(
     "members",
     metadata,
-    Column("room", String, primary_key=True),
-    Column("user", String, primary_key=True),
-    Column("membership", String, nullable=False),  # as in the event; or "moved" (`moved_rooms.py`)
-    Column("display_name", Text, nullable=False, default=""),
-    Column("role", String, nullable=False, default="member"),
+    Column("room", String, primary_key=True, info=PLAIN),
+    Column("user", String, primary_key=True, info=PERSON),
+    Column("membership", String, nullable=False, info=PLAIN),  # as in the event; or "moved" (`moved_rooms.py`)
+    Column("display_name", Text, nullable=False, default="", info=words_of("user")),
+    Column("role", String, nullable=False, default="member", info=PLAIN),
     Column("since", Integer, nullable=False, server_default="0"),  # when they were first seen there; 0: never in
+    info=ROWS,
 )
 Index("members_by_user", members.c.user)
 
@@ -60,11 +78,12 @@ Index("members_by_user", members.c.user)
 pointed = Table(
     "pointed",
     metadata,
-    Column("room", String, primary_key=True),
-    Column("user", String, primary_key=True),
-    Column("step", String, primary_key=True),  # what `VerificationAsked` or `DoorAnswered` says; "removed"
+    Column("room", String, primary_key=True, info=PLAIN),
+    Column("user", String, primary_key=True, info=PERSON),
+    Column("step", String, primary_key=True, info=PLAIN),  # what `VerificationAsked` or `DoorAnswered` says; "removed"
     Column("record", Integer, nullable=False),
     Column("at", Integer, nullable=False),
+    info=ROWS,
 )
 Index("pointed_by_user", pointed.c.user)
 
@@ -72,9 +91,9 @@ Index("pointed_by_user", pointed.c.user)
 accounts = Table(
     "accounts",
     metadata,
-    Column("user", String, primary_key=True),
-    Column("person", String, nullable=False),
-    Column("language", String, nullable=False, default=""),
+    Column("user", String, primary_key=True, info=PERSON),
+    Column("person", String, nullable=False, info=PERSON),
+    Column("language", String, nullable=False, default="", info=words_of("user")),
 )
 
 # That two accounts are of one person, as proved; `accounts.person` follows from all that hold (`linked_people.py`).
@@ -82,8 +101,8 @@ links = Table(
     "links",
     metadata,
     Column("record", Integer, primary_key=True),
-    Column("user", String, nullable=False),  # the account that joined
-    Column("to", String, nullable=False),
+    Column("user", String, nullable=False, info=PERSON),  # the account that joined
+    Column("to", String, nullable=False, info=PERSON),
     Column("at", Integer, nullable=False),
     Column("ended", Integer, nullable=False, server_default="0"),  # it was a mistake
 )
@@ -92,35 +111,37 @@ links = Table(
 pinned_keys = Table(
     "pinned_keys",
     metadata,
-    Column("user", String, primary_key=True),
-    Column("key", String, nullable=False),
+    Column("user", String, primary_key=True, info=PERSON),
+    Column("key", String, nullable=False, info=words_of("user")),
     Column("record", Integer, nullable=False),
+    info=ROWS,
 )
 
 # Who says that they are somebody who is known, and waits for that other account's word; for a day at most.
 link_requests = Table(
     "link_requests",
     metadata,
-    Column("user", String, primary_key=True),
-    Column("person", String, nullable=False),
-    Column("method", String, nullable=False),
+    Column("user", String, primary_key=True, info=PERSON),
+    Column("person", String, nullable=False, info=PERSON),
+    Column("method", String, nullable=False, info=PLAIN),
     Column("level", Integer, nullable=False),
     Column("until", Integer, nullable=False),  # of the verification that they proved
     Column("lapses", Integer, nullable=False),
-    Column("code", String, nullable=False, server_default=""),  # hashed; "": not asked for yet
+    Column("code", String, nullable=False, server_default="", info=words_of("user")),  # hashed; "": not asked for yet
     Column("tries", Integer, nullable=False, server_default="0"),
+    info=ROWS,
 )
 
 verifications = Table(
     "verifications",
     metadata,
     Column("record", Integer, primary_key=True),
-    Column("person", String, nullable=False),
-    Column("user", String, nullable=False),
-    Column("room", String, nullable=False, default=""),
-    Column("method", String, nullable=False),
+    Column("person", String, nullable=False, info=PERSON),
+    Column("user", String, nullable=False, info=PERSON),
+    Column("room", String, nullable=False, default="", info=PLAIN),
+    Column("method", String, nullable=False, info=PLAIN),
     Column("level", Integer, nullable=False),
-    Column("by", String, nullable=False, default=""),
+    Column("by", String, nullable=False, default="", info=PERSON),
     Column("at", Integer, nullable=False),
     Column("until", Integer, nullable=False),
     Column("revoked", Integer, nullable=False, default=0),
@@ -133,11 +154,12 @@ events = Table(
     "events",
     metadata,
     Column("record", Integer, primary_key=True),
-    Column("event", String, nullable=False, unique=True),
-    Column("room", String, nullable=False),
-    Column("sender", String, nullable=False),
-    Column("kind", String, nullable=False),
+    Column("event", String, nullable=False, unique=True, info=words_of("sender")),
+    Column("room", String, nullable=False, info=PLAIN),
+    Column("sender", String, nullable=False, info=PERSON),
+    Column("kind", String, nullable=False, info=PLAIN),
     Column("at", Integer, nullable=False),
+    info=ROWS,
 )
 Index("events_by_sender", events.c.room, events.c.sender, events.c.at)
 
@@ -146,29 +168,29 @@ cases = Table(
     metadata,
     Column("n", Integer, primary_key=True),
     Column("record", Integer, nullable=False),
-    Column("room", String, nullable=False),
-    Column("subject", String, nullable=False),
-    Column("person", String, nullable=False),
-    Column("rule", String, nullable=False),
-    Column("grade", String, nullable=False),
-    Column("decide", String, nullable=False),
+    Column("room", String, nullable=False, info=PLAIN),
+    Column("subject", String, nullable=False, info=PERSON),
+    Column("person", String, nullable=False, info=PERSON),
+    Column("rule", String, nullable=False, info=PLAIN),
+    Column("grade", String, nullable=False, info=PLAIN),
+    Column("decide", String, nullable=False, info=PLAIN),
     Column("manages", Integer, nullable=False),
-    Column("state", String, nullable=False),
-    Column("outcome", String, nullable=False, default=""),
+    Column("state", String, nullable=False, info=PLAIN),
+    Column("outcome", String, nullable=False, default="", info=PLAIN),
     Column("opened", Integer, nullable=False),
     Column("due", Integer, nullable=False),  # 0: nothing is due any more
     Column("decided", Integer, nullable=False, default=0),
-    Column("by", String, nullable=False, default=""),
-    Column("reason", Text, nullable=False, default=""),
-    Column("excerpt", Text, nullable=False, default=""),
-    Column("card", String, nullable=False, default=""),  # event id of the card in the desk
-    Column("asked", String, nullable=False, server_default="managers"),  # whose word it waits for
+    Column("by", String, nullable=False, default="", info=PERSON),
+    Column("reason", Text, nullable=False, default="", info=words_of("by")),
+    Column("excerpt", Text, nullable=False, default="", info=words_of("subject")),
+    Column("card", String, nullable=False, default="", info=PLAIN),  # event id of the card in the desk
+    Column("asked", String, nullable=False, server_default="managers", info=PLAIN),  # whose word it waits for
     Column("about", Integer, nullable=False, server_default="0"),  # the case that was neglected, or decided wrongly
     Column("remind", Integer, nullable=False, server_default="0"),  # when half the time is over; 0: not any more
     Column("appealed", Integer, nullable=False, server_default="0"),  # when
-    Column("appeal", Text, nullable=False, server_default=""),  # the words of who appeals
+    Column("appeal", Text, nullable=False, server_default="", info=words_of("appellant")),
     Column("lead", Integer, nullable=False, server_default="0"),  # the case on whose card it is shown; 0: its own
-    Column("appellant", String, nullable=False, server_default=""),  # who appealed last
+    Column("appellant", String, nullable=False, server_default="", info=PERSON),  # who appealed last
 )
 Index("cases_by_subject", cases.c.person, cases.c.opened)
 Index("cases_by_state", cases.c.room, cases.c.state, cases.c.due)
@@ -184,8 +206,8 @@ assignments = Table(
     metadata,
     Column("record", Integer, primary_key=True),
     Column("n", Integer, nullable=False),
-    Column("user", String, nullable=False),
-    Column("asked", String, nullable=False),  # managers | owner | operator
+    Column("user", String, nullable=False, info=PERSON),
+    Column("asked", String, nullable=False, info=PLAIN),  # managers | owner | operator
     Column("at", Integer, nullable=False),
     Column("told", Integer, nullable=False, server_default="0"),  # 1: a record shows that they were told
     Column("gone", Integer, nullable=False, server_default="0"),  # since when they are gone, if they went meanwhile
@@ -213,8 +235,8 @@ case_notes = Table(
     metadata,
     Column("record", Integer, primary_key=True),
     Column("n", Integer, nullable=False),
-    Column("by", String, nullable=False, default=""),
-    Column("words", Text, nullable=False, default=""),
+    Column("by", String, nullable=False, default="", info=PERSON),
+    Column("words", Text, nullable=False, default="", info=words_of("by")),
     Column("at", Integer, nullable=False),
 )
 Index("case_notes_by_case", case_notes.c.n)
@@ -225,9 +247,9 @@ statements = Table(
     metadata,
     Column("record", Integer, primary_key=True),
     Column("n", Integer, nullable=False),
-    Column("subject", String, nullable=False, default=""),
+    Column("subject", String, nullable=False, default="", info=PERSON),
     Column("at", Integer, nullable=False),
-    Column("statement", Text, nullable=False, default=""),  # JSON
+    Column("statement", Text, nullable=False, default="", info=words_of("subject")),  # JSON
 )
 Index("statements_by_case", statements.c.n)
 
@@ -237,12 +259,12 @@ reports = Table(
     Column("record", Integer, primary_key=True),
     Column("n", Integer, nullable=False),
     Column("message", Integer, nullable=False),  # record of the event it points to
-    Column("subject", String, nullable=False, default=""),
-    Column("by", String, nullable=False, default=""),
-    Column("reason", Text, nullable=False, default=""),
+    Column("subject", String, nullable=False, default="", info=PERSON),
+    Column("by", String, nullable=False, default="", info=PERSON),
+    Column("reason", Text, nullable=False, default="", info=words_of("by")),
     Column("at", Integer, nullable=False),
-    Column("channel", String, nullable=False, server_default="member"),  # member | operator | mail | server
-    Column("contact", Text, nullable=False, server_default=""),  # where somebody from outside can be answered
+    Column("channel", String, nullable=False, server_default="member", info=PLAIN),  # member | operator | mail | server
+    Column("contact", Text, nullable=False, server_default="", info=OPERATORS),  # where somebody from outside can be answered
 )
 Index("reports_by_case", reports.c.n)
 Index("reports_by_reporter", reports.c.by, reports.c.at)
@@ -251,20 +273,22 @@ Index("reports_by_reporter", reports.c.by, reports.c.at)
 away = Table(
     "away",
     metadata,
-    Column("user", String, primary_key=True),
+    Column("user", String, primary_key=True, info=PERSON),
     Column("record", Integer, nullable=False),
     Column("since", Integer, nullable=False),
     Column("until", Integer, nullable=False),
+    info=ROWS,
 )
 
 # The hours in which people are on duty in a room; a room without any has everybody on duty.
 rosters = Table(
     "rosters",
     metadata,
-    Column("room", String, primary_key=True),
-    Column("user", String, primary_key=True),
+    Column("room", String, primary_key=True, info=PLAIN),
+    Column("user", String, primary_key=True, info=PERSON),
     Column("record", Integer, nullable=False),
-    Column("hours", Text, nullable=False),
+    Column("hours", Text, nullable=False, info=words_of("user")),
+    info=ROWS,
 )
 
 # What waits for the operator.
@@ -272,14 +296,14 @@ tasks = Table(
     "tasks",
     metadata,
     Column("record", Integer, primary_key=True),
-    Column("task", String, nullable=False),
+    Column("task", String, nullable=False, info=PLAIN),
     Column("n", Integer, nullable=False),
-    Column("room", String, nullable=False, default=""),
-    Column("subject", String, nullable=False, default=""),
+    Column("room", String, nullable=False, default="", info=PLAIN),
+    Column("subject", String, nullable=False, default="", info=PERSON),
     Column("at", Integer, nullable=False),
     Column("done", Integer, nullable=False, default=0),
-    Column("result", String, nullable=False, default=""),
-    Column("reason", Text, nullable=False, default=""),
+    Column("result", String, nullable=False, default="", info=PLAIN),
+    Column("reason", Text, nullable=False, default="", info=OPERATORS),
 )
 
 # Files about people: begun, declined; each step that was taken stands in the table below.
@@ -287,13 +311,13 @@ dossiers = Table(
     "dossiers",
     metadata,
     Column("record", Integer, primary_key=True),
-    Column("subject", String, nullable=False, default=""),
-    Column("covers", Text, nullable=False, default=""),  # the numbers of the cases, as JSON
+    Column("subject", String, nullable=False, default="", info=PERSON),
+    Column("covers", Text, nullable=False, default="", info=PLAIN),  # the numbers of the cases, as JSON
     Column("task", Integer, nullable=False, default=-1),  # record
-    Column("state", String, nullable=False, default="open"),  # open | declined | exported
+    Column("state", String, nullable=False, default="open", info=PLAIN),  # open | declined | exported
     Column("at", Integer, nullable=False),
-    Column("reader", String, nullable=False, default=""),
-    Column("reason", Text, nullable=False, default=""),
+    Column("reader", String, nullable=False, default="", info=OPERATORS),
+    Column("reason", Text, nullable=False, default="", info=OPERATORS),
 )
 
 dossier_steps = Table(
@@ -301,14 +325,14 @@ dossier_steps = Table(
     metadata,
     Column("record", Integer, primary_key=True),
     Column("dossier", Integer, nullable=False),  # record that began it
-    Column("step", String, nullable=False),  # approved | declined | exported
+    Column("step", String, nullable=False, info=PLAIN),  # approved | declined | exported
     Column("at", Integer, nullable=False),
-    Column("reader", String, nullable=False, default=""),
-    Column("reason", Text, nullable=False, default=""),
-    Column("bar", Text, nullable=False, default=""),
-    Column("digest", String, nullable=False, default="-"),
-    Column("how", String, nullable=False, server_default="user"),  # of an approval: user | key | account
-    Column("key", String, nullable=False, server_default="-"),
+    Column("reader", String, nullable=False, default="", info=OPERATORS),
+    Column("reason", Text, nullable=False, default="", info=OPERATORS),
+    Column("bar", Text, nullable=False, default="", info=OPERATORS),
+    Column("digest", String, nullable=False, default="-", info=PLAIN),
+    Column("how", String, nullable=False, server_default="user", info=PLAIN),  # of an approval: user | key | account
+    Column("key", String, nullable=False, server_default="-", info=PLAIN),
     Column("command", Integer, nullable=False, server_default="-1"),  # record of an approval from an account
 )
 Index("dossier_steps_by_dossier", dossier_steps.c.dossier)
@@ -318,11 +342,11 @@ approvers = Table(
     "approvers",
     metadata,
     Column("record", Integer, primary_key=True),
-    Column("key", String, nullable=False),
-    Column("name", String, nullable=False),
-    Column("account", String, nullable=False),
+    Column("key", String, nullable=False, info=PLAIN),
+    Column("name", String, nullable=False, info=OPERATORS),
+    Column("account", String, nullable=False, info=OPERATORS),
     Column("at", Integer, nullable=False),
-    Column("reader", String, nullable=False),
+    Column("reader", String, nullable=False, info=OPERATORS),
     Column("ended", Integer, nullable=False, server_default="0"),
 )
 
@@ -331,10 +355,10 @@ room_rules = Table(
     "room_rules",
     metadata,
     Column("record", Integer, primary_key=True),
-    Column("room", String, nullable=False),
-    Column("name", String, nullable=False),
-    Column("settings", Text, nullable=False),  # JSON
-    Column("by", String, nullable=False, server_default=""),
+    Column("room", String, nullable=False, info=PLAIN),
+    Column("name", String, nullable=False, info=PLAIN),
+    Column("settings", Text, nullable=False, info=RULES),  # JSON
+    Column("by", String, nullable=False, server_default="", info=PERSON),
     Column("at", Integer, nullable=False),
     Column("ended", Integer, nullable=False, server_default="0"),
 )
@@ -344,11 +368,11 @@ Index("room_rules_by_room", room_rules.c.room, room_rules.c.ended)
 room_settings = Table(
     "room_settings",
     metadata,
-    Column("room", String, primary_key=True),
-    Column("setting", String, primary_key=True),  # verify | digest
-    Column("value", String, nullable=False),
+    Column("room", String, primary_key=True, info=PLAIN),
+    Column("setting", String, primary_key=True, info=PLAIN),  # verify | digest
+    Column("value", String, nullable=False, info=PLAIN),
     Column("record", Integer, nullable=False),
-    Column("by", String, nullable=False, server_default=""),
+    Column("by", String, nullable=False, server_default="", info=PERSON),
 )
 
 evidence = Table(
@@ -356,7 +380,7 @@ evidence = Table(
     metadata,
     Column("record", Integer, primary_key=True),  # of the event
     Column("n", ForeignKey("cases.n"), primary_key=True),
-    Column("event", String, nullable=False),
+    Column("event", String, nullable=False, info=EVENT),
 )
 Index("evidence_by_case", evidence.c.n)
 
@@ -364,17 +388,17 @@ credit = Table(
     "credit",
     metadata,
     Column("record", Integer, primary_key=True),
-    Column("person", String, nullable=False),
-    Column("user", String, nullable=False),
+    Column("person", String, nullable=False, info=PERSON),
+    Column("user", String, nullable=False, info=PERSON),
     Column("at", Integer, nullable=False),
-    Column("entry", String, nullable=False),
+    Column("entry", String, nullable=False, info=PLAIN),
     Column("cost", Integer, nullable=False),
-    Column("grade", String, nullable=False),
-    Column("rule", String, nullable=False),
+    Column("grade", String, nullable=False, info=PLAIN),
+    Column("rule", String, nullable=False, info=PLAIN),
     Column("n", Integer, nullable=False),
-    Column("room", String, nullable=False, default=""),
+    Column("room", String, nullable=False, default="", info=PLAIN),
     Column("undoes", Integer, nullable=False, default=-1),
-    Column("ledger", String, nullable=False, server_default="credit"),
+    Column("ledger", String, nullable=False, server_default="credit", info=PLAIN),
 )
 Index("credit_by_person", credit.c.person)
 
@@ -382,20 +406,20 @@ sanctions = Table(
     "sanctions",
     metadata,
     Column("record", Integer, primary_key=True),
-    Column("kind", String, nullable=False),
-    Column("room", String, nullable=False, default=""),  # "": every protected room
-    Column("subject", String, nullable=False),
-    Column("person", String, nullable=False),
+    Column("kind", String, nullable=False, info=PLAIN),
+    Column("room", String, nullable=False, default="", info=PLAIN),  # "": every protected room
+    Column("subject", String, nullable=False, info=PERSON),
+    Column("person", String, nullable=False, info=PERSON),
     Column("at", Integer, nullable=False),
     Column("until", Integer, nullable=False),  # 0: no end
     Column("n", Integer, nullable=False),
-    Column("basis", String, nullable=False),
-    Column("rule", String, nullable=False),
-    Column("by", String, nullable=False, default=""),
-    Column("reason", Text, nullable=False, default=""),
-    Column("event", String, nullable=False, default=""),
+    Column("basis", String, nullable=False, info=PLAIN),
+    Column("rule", String, nullable=False, info=PLAIN),
+    Column("by", String, nullable=False, default="", info=PERSON),
+    Column("reason", Text, nullable=False, default="", info=words_of("by")),
+    Column("event", String, nullable=False, default="", info=words_of("subject")),
     Column("ended", Integer, nullable=False, default=0),
-    Column("why_ended", String, nullable=False, default=""),
+    Column("why_ended", String, nullable=False, default="", info=PLAIN),
     Column("every", Integer, nullable=False, server_default="0"),  # of slow mode: milliseconds
 )
 Index("sanctions_by_room", sanctions.c.room, sanctions.c.kind, sanctions.c.ended)
@@ -408,11 +432,11 @@ readings = Table(
     "readings",
     metadata,
     Column("record", Integer, primary_key=True),
-    Column("note", String, nullable=False),  # as the command line named it; "-": none
-    Column("what", String, nullable=False),
-    Column("subject", String, nullable=False, server_default=""),  # "": may have been anybody
-    Column("by", String, nullable=False, server_default=""),  # in a chat
-    Column("reader", String, nullable=False, server_default=""),  # on the command line
+    Column("note", String, nullable=False, info=PLAIN),  # as the command line named it; "-": none
+    Column("what", String, nullable=False, info=PLAIN),
+    Column("subject", String, nullable=False, server_default="", info=PERSON),  # "": may have been anybody
+    Column("by", String, nullable=False, server_default="", info=PERSON),  # in a chat
+    Column("reader", String, nullable=False, server_default="", info=OPERATORS),  # on the command line
     Column("day", Integer, nullable=False),  # since 1970
 )
 Index("readings_by_note", readings.c.note)
@@ -423,21 +447,24 @@ requests = Table(
     "requests",
     metadata,
     Column("record", Integer, primary_key=True),  # of the message that asked
-    Column("user", String, nullable=False),
-    Column("what", String, nullable=False),
+    Column("user", String, nullable=False, info=PERSON),
+    Column("what", String, nullable=False, info=PLAIN),
     Column("at", Integer, nullable=False),
+    info=ROWS,
 )
 
 # What the bot changed in rooms on account of sanctions, and what stood there before.
 holds = Table(
     "holds",
     metadata,
-    Column("room", String, primary_key=True),
-    Column("user", String, primary_key=True),
-    Column("what", String, primary_key=True),  # level | ban; of the room itself: posting, posting TYPE, joining
-    Column("step", String, nullable=False),  # intended | held
-    Column("prior", String, nullable=False),
-    Column("held", String, nullable=False),
+    Column("room", String, primary_key=True, info=PLAIN),
+    Column("user", String, primary_key=True, info=PERSON),
+    Column(
+        "what", String, primary_key=True, info=PLAIN
+    ),  # level | ban; of the room itself: posting, posting TYPE, joining
+    Column("step", String, nullable=False, info=PLAIN),  # intended | held
+    Column("prior", String, nullable=False, info=PLAIN),
+    Column("held", String, nullable=False, info=PLAIN),
     Column("corrections", Integer, nullable=False, default=0),
 )
 
@@ -445,13 +472,14 @@ holds = Table(
 challenges = Table(
     "challenges",
     metadata,
-    Column("user", String, primary_key=True),
-    Column("method", String, nullable=False),
-    Column("state", Text, nullable=False),
+    Column("user", String, primary_key=True, info=PERSON),
+    Column("method", String, nullable=False, info=PLAIN),
+    Column("state", Text, nullable=False, info=words_of("user")),
     Column("started", Integer, nullable=False),
     Column("until", Integer, nullable=False),
     Column("tries", Integer, nullable=False, server_default="0"),
     Column("poll", Integer, nullable=False, server_default="0"),  # when to look again; 0: never
+    info=ROWS,
 )
 
 # What was tried, for an hour or as long as the limits look back; `about` is an address, hashed with a key.
@@ -460,8 +488,9 @@ challenge_attempts = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("at", Integer, nullable=False),
-    Column("user", String, nullable=False),
-    Column("about", String, nullable=False, server_default=""),
+    Column("user", String, nullable=False, info=PERSON),
+    Column("about", String, nullable=False, server_default="", info=PLAIN),
+    info=ROWS,
 )
 Index("challenge_attempts_by_time", challenge_attempts.c.at)
 
@@ -469,30 +498,32 @@ Index("challenge_attempts_by_time", challenge_attempts.c.at)
 gaps = Table(
     "gaps",
     metadata,
-    Column("room", String, primary_key=True),
-    Column("until", String, nullable=False, server_default=""),  # an event; "": until something is known
+    Column("room", String, primary_key=True, info=PLAIN),
+    Column("until", String, nullable=False, server_default="", info=PLAIN),  # an event; "": until something is known
     Column("since", Integer, nullable=False, server_default="0"),  # when the homeserver had been heard before
     Column("bottom", Integer, nullable=False, server_default="0"),  # the way back is done, the pages are being read
-    Column("told", Text, nullable=False, server_default="[]"),  # state told beside the timeline: [event, type, key]
+    Column(
+        "told", Text, nullable=False, server_default="[]", info=SOON
+    ),  # state told beside the timeline: [event, type, key]
 )
 
 # The pages passed on the way back, 0 the newest; a row goes when its page is read.
 gap_pages = Table(
     "gap_pages",
     metadata,
-    Column("room", String, primary_key=True),
+    Column("room", String, primary_key=True, info=PLAIN),
     Column("n", Integer, primary_key=True),
-    Column("start", Text, nullable=False),
-    Column("stop", Text, nullable=False),
+    Column("start", Text, nullable=False, info=PLAIN),
+    Column("stop", Text, nullable=False, info=PLAIN),
 )
 
 # What the homeserver has delivered of rooms that are behind: by the time it is read again it may have been taken back.
 gap_events = Table(
     "gap_events",
     metadata,
-    Column("event", String, primary_key=True),
-    Column("room", String, nullable=False),
-    Column("raw", Text, nullable=False),  # JSON
+    Column("event", String, primary_key=True, info=PLAIN),
+    Column("room", String, nullable=False, info=PLAIN),
+    Column("raw", Text, nullable=False, info=SOON),  # JSON
 )
 Index("gap_events_by_room", gap_events.c.room)
 
@@ -501,14 +532,14 @@ outbox = Table(
     "outbox",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("txn", String, nullable=False, unique=True),
+    Column("txn", String, nullable=False, unique=True, info=PLAIN),
     Column("priority", Integer, nullable=False),
-    Column("room", String, nullable=False, default=""),
-    Column("action", Text, nullable=False),
+    Column("room", String, nullable=False, default="", info=PLAIN),
+    Column("action", Text, nullable=False, info=SOON),
     Column("record", Integer, nullable=False),
     Column("not_before", Integer, nullable=False, default=0),
     Column("attempts", Integer, nullable=False, default=0),
-    Column("merge", String, nullable=True, unique=True),  # what makes two waiting actions the same
+    Column("merge", String, nullable=True, unique=True, info=PLAIN),  # what makes two waiting actions the same
     Column("queued", Integer, nullable=False, server_default="0"),  # when; 0: by a version that did not say
 )
 Index("outbox_in_order", outbox.c.priority, outbox.c.id)

@@ -1,9 +1,9 @@
 """`answerable erase PERSON`: take what is held on a person out of the records and the tables.
 
 With ``--json``: `parts` (erased, or with ``--dry-run`` to be erased), `record` (of the erasure; -1: none), `kept`
-(objects with `parts`, `duty`, `until`; duty "" is a measure or charge in force), `elsewhere` (records in which
-others name them), `identity` (what they proved about themselves: `claims` that go, `marks`: whether it stays known,
-unreadable, that their identifiers were used, `held`: `duty` and `until`, or null).
+(objects with `parts`, `duty`, `until`; duty "" is a measure or charge in force), `said` (messages that are taken back),
+`elsewhere` (records in which others name them), `identity` (what they proved about themselves: `claims` that go,
+`marks`: whether it stays known, unreadable, that their identifiers were used, `held`: `duty` and `until`, or null).
 """
 
 from typing import Annotated, Any
@@ -57,6 +57,8 @@ def _tell(done: dict[str, object], *, dry_run: bool) -> None:
     for kept in done["kept"]:  # type: ignore[attr-defined]
         key = "own.erase.kept" if kept["until"] else "own.erase.kept-open"
         say(key, parts=kept["parts"], until=Moment(kept["until"]), duty=kept["duty"] or text("own.erase.duty-measure"))
+    if done["said"]:
+        say("cli.erase.said", count=done["said"])
     if done["elsewhere"]:
         say("cli.erase.elsewhere", count=done["elsewhere"])
 

@@ -197,7 +197,7 @@ async def pressed(call: Call, n: int, key: str) -> Reply | None:
     rows = await views.cases_of(call.db, found.subject, call.group.room, MAX_CASES)
     lines = [line("history.head", who=Who(found.subject), count=len(rows))]
     lines += [case_line(row) for row in rows]
-    return Reply(tuple(lines), (*facts, *await looked_at(call, found.subject, "history", n)))
+    return Reply(tuple(lines), facts or await looked_at(call, found.subject, "history", n))
 
 
 def case_line(row: Any) -> Line:

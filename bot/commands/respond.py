@@ -12,6 +12,7 @@ from moderation.consequences import OFFERED
 from moderation.context import RoomView
 from moderation.errors import Refused
 from moderation.events import MessagePosted, ReactionGiven, Received
+from moderation.facts import ContentRead
 from moderation.ids import GroupCode, UserId
 from moderation.judge import CompiledRule
 from moderation.notices import Code, Line, Phrase, line
@@ -135,7 +136,7 @@ class Commands:
             reply = Reply(self._refusal(refused, None))
         if reply is None:
             return None
-        if reply.facts:  # the card itself will show it
+        if any(not isinstance(fact, ContentRead) for fact in reply.facts):  # the card itself will show it
             return Answer(reply.facts, reply.actions)
         return self._answer(call, reply)
 

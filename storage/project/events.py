@@ -106,7 +106,7 @@ def _state(event: StateChanged) -> dict[str, str]:
         successor = event.content.get("replacement_room")
         return {"successor": successor if isinstance(successor, str) and is_room_id(successor) else ""}
     if event.type == "m.room.name":
-        return {"name": event.texts[0].value if event.texts else ""}
+        return {"name": event.texts[0].value if event.texts else "", "named_by": event.sender or ""}
     return {}
 
 

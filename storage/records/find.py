@@ -5,6 +5,7 @@ not found again; what other erasures and holds rest on (`KEPT`) is never found.
 Left to others: recording the erasure (`bot/`), doing it (`erase.py`).
 """
 
+import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,8 @@ from .report import Progress
 from .special import opened_lines
 from .targets import Targets
 
+SPOKEN = frozenset({"say", "tell", "tell-desk", "card", "edit-card", "mydata", "receipt"})  # actions that say something
+
 _IsMeant = Callable[[Opened, Json], bool]
 
 
@@ -33,7 +36,7 @@ class Found:
 
     _free: dict[int, Builder] = field(default_factory=dict)
     _held: dict[int, dict[int, Builder]] = field(default_factory=dict)
-    elsewhere: int = 0  # records in which the person is named in a part that is about somebody else
+    elsewhere: int = 0  # records that name the person in a part that is not theirs
 
     @property
     def targets(self) -> Targets:
@@ -58,14 +61,30 @@ def parts_of(folder: Path, persons: Collection[str], holds: InForce, progress: P
     `progress` is told of days: done, and all.
     """
     found = Found()
-    needles = [orjson.dumps(person) for person in persons]
+    needles = [orjson.dumps(person)[1:-1] for person in persons]
     if not needles:
         return found
+    named = re.compile(b"(?:" + b"|".join(map(re.escape, needles)) + rb")(?![.:-]?[A-Za-z0-9])")
     for day in _told(Log(folder).days(), progress):
         for opened in opened_lines(day, needles):
-            before = sum(_is_about(part, persons) for part in opened.parts)
             _collect(found, opened, holds, lambda _, part: _is_about(part, persons))
-            found.elsewhere += not before
+            others = (part for part in opened.parts if not _is_about(part, persons))
+            found.elsewhere += any(named.search(orjson.dumps(part)) for part in others)
+    return found
+
+
+def said_of(folder: Path, persons: Collection[str], cases: Collection[int], without: Collection[int]) -> list[str]:
+    """Return the ids of the bot's own messages to or about a person, by any record of what became of an action.
+
+    `cases` are those about the person; what was said on account of the cases in `without` is left out.
+    """
+    found: list[str] = []
+    for day in Log(folder).days():
+        for opened in opened_lines(day, [b'"k":"outcome"']):
+            n, said = opened.skeleton.get("n"), opened.skeleton.get("action") in SPOKEN
+            theirs = n in cases or any(_is_about(part, persons) for part in opened.parts)
+            if said and theirs and n not in without:
+                found += [str(part["made"]) for part in opened.parts if type(part) is dict and "made" in part]
     return found
 
 

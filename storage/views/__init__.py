@@ -69,6 +69,12 @@ from .linked import accounts_of, accounts_of_all
 from .many_people import (
     people_views,
 )
+from .own_words import (
+    in_rooms_of_ours,
+    rooms_of_words,
+    said_alone_in,
+    said_in_direct_rooms,
+)
 from .people import (
     PersonInRoom,
     everybody,
@@ -89,6 +95,7 @@ from .people import (
 )
 from .readings import (
     cases_about,
+    cases_of_records,
     is_noted,
     subjects_of_cases,
     was_looked_at,
@@ -190,6 +197,7 @@ __all__ = [
     "case_view",
     "cases_about",
     "cases_of",
+    "cases_of_records",
     "cases_with",
     "charged_for",
     "choices_of",
@@ -219,6 +227,7 @@ __all__ = [
     "holds_in",
     "how_many",
     "in_a_lobby",
+    "in_rooms_of_ours",
     "is_noted",
     "joined_of",
     "knocking",
@@ -266,9 +275,12 @@ __all__ = [
     "room_names",
     "room_numbers",
     "room_view",
+    "rooms_of_words",
     "roster_of",
     "rule_of_room",
     "rules_of_room",
+    "said_alone_in",
+    "said_in_direct_rooms",
     "sanctions_due",
     "sanctions_in",
     "sanctions_of",

@@ -34,6 +34,12 @@ async def subjects_of_cases(db: AsyncConnection, numbers: Collection[int]) -> fr
     return frozenset(UserId(row[0]) for row in await db.execute(union(about, told)) if row[0])
 
 
+async def cases_of_records(db: AsyncConnection, records: Collection[int]) -> frozenset[int]:
+    """Return the numbers of the cases that were opened by these records."""
+    rows = await db.execute(select(t.cases.c.n, t.cases.c.record))
+    return frozenset(int(row.n) for row in rows if row.record in records)
+
+
 async def cases_about(db: AsyncConnection, accounts: Collection[UserId]) -> frozenset[int]:
     """Return the numbers of all cases about a person, or in which they were given a statement of reasons."""
     about = select(t.cases.c.n).where(t.cases.c.subject.in_(accounts))

@@ -105,10 +105,9 @@ async def test_who_looked_at_how_somebody_stands_is_told_to_them_once_a_day(thea
     bot, room, (ann, ben), manager = scene.bot, scene.room, scene.members, scene.managers[0]
     await ann.send_text(room, "a purple elephant")
     await bot.until(lambda: bot.rows("SELECT n FROM cases"), "a case")
-    await ask(manager, bot, room, "!case 1")
-    await ask(manager, bot, room, f"!history {ann.user}")
-    await ask(manager, bot, room, f"!credit {ben.user}")
-    await ask(ann, bot, room, "!credit")
+    await ask(manager, bot, scene.desk, "!case 1")
+    await ask(manager, bot, scene.desk, f"!history {ann.user}")
+    await ask(manager, bot, scene.desk, f"!credit {ben.user}")
     found = [(f.what, f.n, f.subject, f.by) for f in bot.facts(ContentRead)]
     assert found == [("case", 1, ann.user, manager.user), ("credit", 0, ben.user, manager.user)]
     await ann.send_text(room, "!mydata")

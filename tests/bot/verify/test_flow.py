@@ -20,6 +20,7 @@ from moderation.facts import PersonVerified
 from moderation.ids import UserId
 from moderation.notices import line
 from storage.database import FILE
+from storage.erasing import erase_from_tables
 from storage.identity_dialogue import DialogueKey
 from storage.identity_store import IdentityStore, Kek
 from tests.bot.test_anchor import ONE, Deployment, deployment
@@ -218,9 +219,7 @@ async def test_what_was_begun_before_is_looked_after_no_more(stage: Stage) -> No
 
 
 async def test_an_erased_person_leaves_nothing_of_it(stage: Stage) -> None:
-    from storage import challenges
-
     await stage.say(f"oidc {SECRET}")
     async with stage.place.stores.database.write() as db:
-        await challenges.forget(db, ANN)
+        await erase_from_tables(db, {ANN}, ())
     assert stage.rows("SELECT user FROM challenges UNION SELECT user FROM challenge_attempts") == []

@@ -1,0 +1,114 @@
+"""A person taken out of the tables: generated from the marks of the columns, so that none is forgotten."""
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Column, Integer, String, Table, Text, insert
+
+from moderation.ids import UserId
+from storage import tables as t
+from storage.database import FILE, Database
+from storage.erasing import erase_from_tables
+
+ANN, BEN = UserId("@ann:example.org"), UserId("@annie:example.org")
+WORDS = "unmistakeable-words"
+MARKS = {"person", "words", "names", "event", "nothing", "rules", "operators", "soon"}
+TEXTS = [c for table in t.metadata.sorted_tables for c in table.c if isinstance(c.type, String | Text)]
+ERASED = {"person", "words", "names", "event"}
+
+
+@pytest.mark.parametrize("column", TEXTS, ids=str)
+def test_every_column_of_text_says_what_it_holds_of_people(column: Column[Any]) -> None:
+    assert column.info.get("holds") in MARKS, f"mark {column} in storage/tables.py"
+    if of := column.info.get("of"):
+        assert column.table.c[of].info.get("holds") == "person", f"{column}: its words must go with a person"
+
+
+def value_of(column: Column[Any], person: UserId, number: int) -> object:
+    """A row all of which is about one person, with words of theirs wherever there may be any."""
+    if isinstance(column.type, Integer):
+        return number
+    match column.info["holds"]:
+        case "person":
+            return person
+        case "words" | "event":
+            return f"{WORDS} {person}"
+        case "names":
+            return json.dumps({"sender": person, "users": {person: 50, "@cleo:example.org": 100}})
+        case _:
+            return f"plain-{number}"
+
+
+async def fill(database: Database, person: UserId, number: int) -> None:
+    async with database.write() as db:
+        for table in t.metadata.sorted_tables:
+            row = {c.name: value_of(c, person, number) for c in table.c}
+            await db.execute(insert(table).values(**row))
+
+
+def everything(path: Path) -> bytes:
+    return b"".join(each.read_bytes() for each in sorted(path.glob(f"{FILE}*")))
+
+
+async def test_nothing_of_the_person_is_left_in_any_byte_and_all_of_others_is(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path)
+    await fill(database, ANN, 1)
+    await fill(database, BEN, 2)
+    assert everything(tmp_path).count(f"{WORDS} {ANN}".encode()) > 10
+    others = [row for row in rows(tmp_path) if BEN in str(row)]
+    async with database.write() as db:
+        await erase_from_tables(db, {ANN}, ())
+    await database.clean()
+    assert f"{WORDS} {ANN}".encode() not in everything(tmp_path)
+    assert ANN.encode() not in everything(tmp_path)
+    assert [row for row in rows(tmp_path) if BEN in str(row)] == others
+    await database.close()
+
+
+def rows(path: Path) -> list[tuple[Any, ...]]:
+    with sqlite3.connect(path / FILE) as connection:
+        return [(table.name, *row) for table in t.metadata.sorted_tables for row in _of(connection, table)]
+
+
+def _of(connection: sqlite3.Connection, table: Table) -> list[tuple[Any, ...]]:
+    return sorted(connection.execute(f'SELECT * FROM "{table.name}"').fetchall(), key=repr)
+
+
+async def test_rows_of_records_that_must_be_kept_stay(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path)
+    await fill(database, ANN, 1)
+    async with database.write() as db:
+        await erase_from_tables(db, {ANN}, {1})
+    (case,) = [row for row in rows(tmp_path) if row[0] == "cases"]
+    assert case.count(ANN) == 4
+    await database.close()
+
+
+async def test_doing_it_again_changes_nothing(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path)
+    await fill(database, ANN, 1)
+    found = []
+    for _ in range(2):
+        async with database.write() as db:
+            await erase_from_tables(db, {ANN}, ())
+        found.append(rows(tmp_path))
+    assert found[0] == found[1]
+    await database.close()
+
+
+async def test_who_is_in_a_room_keeps_their_rights_there(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path)
+    await fill(database, ANN, 1)
+    async with database.write() as db:
+        await db.execute(t.members.update().values(membership="join", room="plain-1"))
+        await db.execute(t.rooms.update().values(room="plain-1"))
+        await erase_from_tables(db, {ANN}, ())
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        ((levels, direct, named),) = connection.execute("SELECT levels, direct_with, named_by FROM rooms").fetchall()
+        ((name,),) = connection.execute("SELECT display_name FROM members").fetchall()
+    assert json.loads(levels)["users"][ANN] == 50
+    assert (direct, named, name) == (ANN, "", "")
+    await database.close()
