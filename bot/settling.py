@@ -7,7 +7,7 @@ Left to others: the turn itself (`writer.py`), what an event gives rise to (`jud
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -20,11 +20,14 @@ from moderation.facts import (
     AccountsLinked,
     AccountUnlinked,
     ActionTaken,
+    Appealed,
+    CaseNoted,
     CaseOpened,
     Fact,
     Found,
     PartsErased,
     RecordsRestored,
+    Reported,
     RoomEntered,
     RoomStateChanged,
     StatementGiven,
@@ -105,7 +108,7 @@ class Settling:
         said = await self._statements(turn, facts, cause)
         facts += await self._apply_all(turn, said, stated, cause, at_ms)
         told = await reporters(turn.db, facts)
-        follow = consequences(facts, await self._rooms_of(turn, facts), told) if facts else ()
+        follow = consequences(_as_said(facts, answer.facts), await self._rooms_of(turn, facts), told) if facts else ()
         settings = self._settings
         asked = (*follow, *await told_too(turn.db, facts), *answer.actions)
         actions = await by_name(turn.db, _urgent_first(asked), self._knowledge, settings.policy, settings.bot)
@@ -215,11 +218,31 @@ class Settling:
         return fact if self._settings.content == "full" else without_words(fact)
 
 
+# What people wrote, but for reasons of decisions and rules of rooms: statements of reasons and judging rest on these.
+_WORDS: Mapping[type[Fact], str] = {
+    Found: "matched",
+    CaseOpened: "excerpt",
+    Reported: "reason",
+    Appealed: "words",
+    CaseNoted: "words",
+}
+
+
 def without_words(fact: Fact) -> Fact:
-    """A fact without what somebody wrote."""
-    if isinstance(fact, Found):
-        return replace(fact, matched="")
-    return replace(fact, excerpt="") if isinstance(fact, CaseOpened) else fact
+    """Return a fact without what somebody wrote."""
+    field = _WORDS.get(type(fact))
+    return replace(fact, **{field: ""}) if field else fact  # type: ignore[arg-type]
+
+
+def _as_said(facts: Sequence[Fact], said: Sequence[Fact]) -> list[Fact]:
+    """Return the facts with the words of appeals and notes: those who handle a case are told, whatever is kept."""
+    words = {(type(fact), fact.n): fact.words for fact in said if isinstance(fact, Appealed | CaseNoted)}
+    return [
+        replace(fact, words=words.get((type(fact), fact.n), fact.words))
+        if isinstance(fact, Appealed | CaseNoted)
+        else fact
+        for fact in facts
+    ]
 
 
 async def _nobody_asked(_within_s: float) -> None:

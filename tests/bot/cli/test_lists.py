@@ -1,8 +1,8 @@
 """`answerable rooms`, `members`, `credit` and `cases`: what they show, and what they say when there is nothing."""
 
-import sqlite3
 import json
 import os
+import sqlite3
 from pathlib import Path
 
 import pytest
