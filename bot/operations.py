@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.actions import TakeBack
@@ -49,6 +50,8 @@ from .operations_roster import RosterOperations
 from .pipeline import Pipeline
 from .tidy import Tidier
 from .trusted_time import Doubts, unheard
+
+log = structlog.get_logger()
 
 # What appeals rest on is kept until they are over.
 OF_DECISIONS = ("finding", "case", "decision", "sanction", "credit", "appeal")
@@ -141,11 +144,16 @@ class Operations:
         await self._erase(since.targets, what, reader, reason)
         gone = partial(erase_from_tables, accounts=accounts, kept=must_stay)
         await self._pipeline.commit(actions=[TakeBack(room=room, event=event) for room, event in words], also=gone)
-        await self._database.clean()
+        await self._clean()
         if not kept:
             for account in accounts:  # records from before the accounts were linked are under a key of their own
                 await self._pipeline.with_journal(partial(_forget, PersonId(account)))
         return Erased(found.targets.count + since.targets.count, by, kept, since.elsewhere, identity, len(words))
+
+    async def _clean(self) -> None:
+        """Empty the log beside the database; what is left of it goes with the next purge."""
+        if not await self._database.clean():
+            log.warning("database_log_not_emptied")
 
     async def _said_of(self, accounts: Collection[UserId], must_stay: Collection[int]) -> list[tuple[RoomId, EventId]]:
         """Return what the bot said to or about a person, but for the cases that must stay."""
@@ -237,6 +245,7 @@ class Operations:
             await self._pipeline.with_journal(partial(_purge, plan.below), fact, signed=True)
         if plan.stop is not None:
             await self._erase_overdue(reader)
+        await self._clean()
         return plan
 
     async def _erase_overdue(self, reader: str) -> None:

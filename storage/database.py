@@ -10,7 +10,7 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 FILE = "state.sqlite3"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_MS = 5_000
-_CLEANINGS = 6
 _CHECKPOINT_PAGES = 4_000  # of the log beside the database: what is written often goes into the database once
 
 
@@ -73,17 +72,17 @@ class Database:
         async with self._engine.connect() as connection:
             yield connection
 
-    async def clean(self) -> None:
-        """Empty the log beside the database, in which what was erased may still stand. Raises `Broken` if it cannot."""
+    async def clean(self) -> bool:
+        """Empty the log beside the database, in which what was erased may still stand.
+
+        Returns False if somebody has been reading it for so long that it could not be emptied now.
+        """
         if self._writer is None:
             raise Broken("this database was opened for reading only")
-        for _ in range(_CLEANINGS):  # each waits as long as a reader may take
-            async with self._turn:
-                row = (await self._writer.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")).one()
-                await self._writer.rollback()
-            if row[0] == 0:
-                return
-        raise Broken("the log beside the database could not be emptied: something has been reading it for long")
+        async with self._turn:
+            row = (await self._writer.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")).one()
+            await self._writer.rollback()
+        return bool(row[0] == 0)
 
     async def close(self) -> None:
         """Give back all connections."""
@@ -113,7 +112,7 @@ def _upgrade(path: Path) -> None:
             command.upgrade(config, "head")
     finally:
         engine.dispose()
-    with closing(sqlite3.connect(path)) as connection:
+    with closing(sqlite3.connect(path)) as connection, suppress(sqlite3.OperationalError):  # without room for a copy
         connection.execute("VACUUM")  # what was deleted before deleting overwrote it
 
 

@@ -539,7 +539,7 @@ outbox = Table(
     Column("record", Integer, nullable=False),
     Column("not_before", Integer, nullable=False, default=0),
     Column("attempts", Integer, nullable=False, default=0),
-    Column("merge", String, nullable=True, unique=True, info=PLAIN),  # what makes two waiting actions the same
+    Column("merge", String, nullable=True, unique=True, info=SOON),  # what makes two waiting actions the same
     Column("queued", Integer, nullable=False, server_default="0"),  # when; 0: by a version that did not say
 )
 Index("outbox_in_order", outbox.c.priority, outbox.c.id)

@@ -2,22 +2,25 @@
 
 import json
 import sqlite3
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, Integer, String, Table, Text, insert
+from alembic import command
+from sqlalchemy import Column, Integer, String, Table, Text, create_engine, insert
 
 from moderation.ids import UserId
 from storage import tables as t
-from storage.database import FILE, Database
+from storage.database import FILE, Database, alembic_config, migrate, schemas
 from storage.erasing import erase_from_tables
 
 ANN, BEN = UserId("@ann:example.org"), UserId("@annie:example.org")
+SCHEMA = "0016"  # that knows who named a room and who appealed
 WORDS = "unmistakeable-words"
 MARKS = {"person", "words", "names", "event", "nothing", "rules", "operators", "soon"}
 TEXTS = [c for table in t.metadata.sorted_tables for c in table.c if isinstance(c.type, String | Text)]
-ERASED = {"person", "words", "names", "event"}
+BEFORE = next(before for before, schema in pairwise(schemas()) if schema == SCHEMA)
 
 
 @pytest.mark.parametrize("column", TEXTS, ids=str)
@@ -61,7 +64,7 @@ async def test_nothing_of_the_person_is_left_in_any_byte_and_all_of_others_is(tm
     others = [row for row in rows(tmp_path) if BEN in str(row)]
     async with database.write() as db:
         await erase_from_tables(db, {ANN}, ())
-    await database.clean()
+    assert await database.clean()
     assert f"{WORDS} {ANN}".encode() not in everything(tmp_path)
     assert ANN.encode() not in everything(tmp_path)
     assert [row for row in rows(tmp_path) if BEN in str(row)] == others
@@ -112,3 +115,36 @@ async def test_who_is_in_a_room_keeps_their_rights_there(tmp_path: Path) -> None
     assert json.loads(levels)["users"][ANN] == 50
     assert (direct, named, name) == (ANN, "", "")
     await database.close()
+
+
+async def test_a_log_that_is_being_read_is_emptied_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storage.database._BUSY_MS", 1)
+    database = await Database.open(tmp_path)
+    await fill(database, ANN, 1)
+    reader = sqlite3.connect(tmp_path / FILE)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM cases").fetchall()
+    async with database.write() as db:
+        await erase_from_tables(db, {ANN}, ())
+    assert not await database.clean()
+    reader.close()
+    assert await database.clean()
+    await database.close()
+
+
+def test_who_named_a_room_and_appealed_is_known_of_older_databases(tmp_path: Path) -> None:
+    config, path = alembic_config(), tmp_path / FILE
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, BEFORE)
+        for table in (t.rooms, t.cases):
+            row = {c.name: value_of(c, ANN, 1) for c in table.c if c.name not in ("named_by", "appealed_by")}
+            columns = ", ".join(f'"{name}"' for name in row)
+            marks = ", ".join("?" * len(row))
+            connection.exec_driver_sql(f"INSERT INTO {table.name} ({columns}) VALUES ({marks})", tuple(row.values()))
+    engine.dispose()
+    migrate(path)
+    with sqlite3.connect(path) as found:
+        assert found.execute("SELECT named_by FROM rooms").fetchall() == [(ANN,)]
+        assert found.execute("SELECT appealed_by FROM cases").fetchall() == [(ANN,)]
