@@ -58,7 +58,7 @@ async def test_a_marked_word_in_every_field_is_nowhere_afterwards(theatre: Theat
     bot, (ann,) = scene.bot, scene.managers
     await plant(scene)
     await bot.idle(up_to=99)
-    await confirm_erasing(ann, bot, scene.desk)
+    await confirm_erasing(ann, bot, scene.room)
     done = await told(ann, bot, like("own.erase.done"))
     assert like("own.erase.stays").search(done.body)
     await bot.idle(up_to=99)

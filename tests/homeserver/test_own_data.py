@@ -111,6 +111,7 @@ async def test_who_looked_at_how_somebody_stands_is_told_to_them_once_a_day(thea
     found = [(f.what, f.n, f.subject, f.by) for f in bot.facts(ContentRead)]
     assert found == [("case", 1, ann.user, manager.user), ("credit", 0, ben.user, manager.user)]
     await ann.send_text(room, "!mydata")
+    await told(ann, bot, like("own.mydata"))
     readers = json.loads(await file_sent(theatre, ann, bot, "who-read-it.json"))
     assert [(each["what"], each["case"], each["by"]) for each in readers] == [("case", 1, manager.user)]
 
