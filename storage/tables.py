@@ -222,9 +222,9 @@ decisions = Table(
     metadata,
     Column("record", Integer, primary_key=True),
     Column("n", Integer, nullable=False),
-    Column("by", String, nullable=False),
-    Column("what", String, nullable=False),  # upheld | dismissed
-    Column("state", String, nullable=False),  # decided, or on appeal: affirmed | reversed
+    Column("by", String, nullable=False, info=PERSON),
+    Column("what", String, nullable=False, info=PLAIN),  # upheld | dismissed
+    Column("state", String, nullable=False, info=PLAIN),  # decided, or on appeal: affirmed | reversed
     Column("at", Integer, nullable=False),
 )
 Index("decisions_by_case", decisions.c.n)
@@ -264,7 +264,9 @@ reports = Table(
     Column("reason", Text, nullable=False, default="", info=words_of("by")),
     Column("at", Integer, nullable=False),
     Column("channel", String, nullable=False, server_default="member", info=PLAIN),  # member | operator | mail | server
-    Column("contact", Text, nullable=False, server_default="", info=OPERATORS),  # where somebody from outside can be answered
+    Column(
+        "contact", Text, nullable=False, server_default="", info=OPERATORS
+    ),  # where somebody from outside can be answered
 )
 Index("reports_by_case", reports.c.n)
 Index("reports_by_reporter", reports.c.by, reports.c.at)

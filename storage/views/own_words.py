@@ -15,7 +15,8 @@ _MANY = 500
 async def said_in_direct_rooms(db: AsyncConnection, bot: UserId, users: Collection[UserId]) -> set[str]:
     """Return the events of all that the bot said in direct rooms with these people."""
     direct = select(t.rooms.c.room).where(t.rooms.c.purpose == "direct", t.rooms.c.direct_with.in_(users))
-    return set(await db.scalars(select(t.events.c.event).where(t.events.c.sender == bot, t.events.c.room.in_(direct))))
+    e = t.events.c
+    return set(await db.scalars(select(e.event).where(e.sender == bot, e.kind == "posted", e.room.in_(direct))))
 
 
 async def rooms_of_words(db: AsyncConnection, bot: UserId, events: Iterable[str]) -> list[tuple[RoomId, EventId]]:
