@@ -211,7 +211,9 @@ assignments = Table(
     Column("at", Integer, nullable=False),
     Column("told", Integer, nullable=False, server_default="0"),  # 1: a record shows that they were told
     Column("gone", Integer, nullable=False, server_default="0"),  # since when they are gone, if they went meanwhile
-    Column("gone_by", String, nullable=False, server_default=""),  # who made it so: they themselves, or somebody else
+    Column(
+        "gone_by", String, nullable=False, server_default="", info=PERSON
+    ),  # who made it so: they themselves, or somebody else
     Column("excused", Integer, nullable=False, server_default="0"),  # when its time was over, and they were gone
 )
 Index("assignments_by_case", assignments.c.n)

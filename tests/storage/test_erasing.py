@@ -16,7 +16,7 @@ from storage.database import FILE, Database, alembic_config, migrate, schemas
 from storage.erasing import erase_from_tables
 
 ANN, BEN = UserId("@ann:example.org"), UserId("@annie:example.org")
-SCHEMA = "0018"  # that knows who named a room and who appealed
+SCHEMA = "0019"  # that knows who named a room and who appealed
 WORDS = "unmistakeable-words"
 MARKS = {"person", "words", "names", "event", "nothing", "rules", "operators", "soon"}
 TEXTS = [c for table in t.metadata.sorted_tables for c in table.c if isinstance(c.type, String | Text)]
