@@ -63,15 +63,15 @@ async def set_up(operator: Operator, bot: ServedBot, above: str, rules: str = RU
 async def test_a_lost_machine_is_restored_from_a_backup_of_the_running_bot_and_goes_on(
     theatre: Theatre, cast: CryptoStage
 ) -> None:
-    bot, (owner, manager, ann), ben = (
+    bot, (owner, manager, ann, cat), ben = (
         await theatre.bot(start=False),
-        await theatre.people("owner", "manager", "ann"),
+        await theatre.people("owner", "manager", "ann", "cat"),
         await cast.bot("ben"),
     )
     operator = Operator(bot.data_dir.parent)
     recovery_key = await set_up(operator, bot, manager.user)
     async with operator.running():
-        room = await theatre.room(bot, owner, [manager], [ann])
+        room = await theatre.room(bot, owner, [manager], [ann, cat])
         desk = await theatre.enter_desk(bot, room, owner, manager)
         sealed = await sealed_room(theatre, bot, owner, ben)
         before = [await ann.send_text(room, "a purple elephant"), await ben.say(sealed, "good morning")]
@@ -79,7 +79,7 @@ async def test_a_lost_machine_is_restored_from_a_backup_of_the_running_bot_and_g
         await bot.idle()
         made = (await operator.done("backup", str(operator.folder.parent), "--json")).json
         after = [await ann.send_text(room, "forbidden 1234"), await ben.say(sealed, "forbidden 2345")]
-        gone = await ann.send_text(room, "another purple elephant")  # and removed at once
+        gone = await cat.send_text(room, "another purple elephant")  # and removed at once
         await bot.until(lambda: len(bot.facts(CaseOpened)) == 4, "more cases")
         await bot.idle()
     (backed_up,) = [fact for fact in bot.facts(RecordsExported) if fact.what == "backup"]
