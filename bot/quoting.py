@@ -17,7 +17,7 @@ from moderation.rules.addresses import hrefs
 from storage import views
 from storage.database import Database
 
-from .act import Done
+from .act import Done, Later
 from .homeserver_sealed import SealedHomeserver
 from .notify import MESSAGE
 from .speech import Speech, in_thread
@@ -48,6 +48,8 @@ class Quoter:
         if found is None or group is None or not group.active or (action.event and desk is None):
             return Done(result="abandoned")
         case, row = found
+        if desk and not row.card:
+            raise Later("the card is not posted yet", Done(result="abandoned"), tries=20, first_ms=100, last_ms=60_000)
         where, card = (desk, EventId(row.card) or None) if desk else (action.room, None)
         made = ""
         for number, event in enumerate([action.event] if action.event else case.messages):

@@ -370,6 +370,10 @@ class Quote(Action):
     n: CaseNumber
     event: EventId | Literal[""] = ""
 
+    @property
+    def queue(self) -> str:
+        return f"case {self.n}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anchor(Action):

@@ -117,7 +117,7 @@ async def test_after_their_time_messages_do_not_stay_until_somebody_is_verified(
     gone = (await ann.event(room, late[0]))["unsigned"]["redacted_because"]["content"]
     assert gone.get("reason") is None  # nobody else learns why
     assert pointers(bot) == [("reminded", ann.user), ("held", ann.user)]
-    assert [(f.kind, f.rule, f.n) for f in bot.facts(SanctionStarted)] == [("redact", UNVERIFIED, 0)] * 3
+    assert [(f.kind, f.rule, f.n) for f in bot.facts(SanctionStarted)] == [("redact", UNVERIFIED, 0)] * 5
     assert (bot.facts(CaseOpened), bot.facts(CreditChanged)) == ([], [])
     await vouched(scene, ann)
     free = await ann.send_text(room, "here I am")
