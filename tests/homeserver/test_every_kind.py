@@ -1,5 +1,7 @@
 """Every kind of record is written by something that really happens; and what is over goes when its time is over."""
 
+from base64 import b64encode
+
 import pytest
 
 from bot.demo.client import Client
@@ -74,7 +76,8 @@ ELSEWHERE = frozenset({"restore"})
 
 
 async def test_every_kind_of_record_is_written_by_something_that_happens(theatre: Theatre) -> None:
-    scene = await theatre.scene(RULES, members=2)
+    (operator,) = await theatre.people("operator")
+    scene = await theatre.scene(RULES, members=2, bot=f'operators = ["{operator.user}"]')
     bot, (ann, ben) = scene.bot, scene.members
     await talk(scene, ann, ben)
     await moderate(scene, ann)
@@ -90,6 +93,8 @@ async def test_every_kind_of_record_is_written_by_something_that_happens(theatre
     await ann.send_text(scene.room, "a volcano")  # severe, after a measure: the operator is asked for a file
     await bot.until(lambda: {"task", "duty"} <= kinds_of(bot), "the task")
     await operate(bot, "dossier-new", person=ann.user, reason="a test")
+    key = b64encode(bytes(32)).decode()
+    await operate(bot, "approver-new", name="one", account=operator.user, key=key, reason="a test")
     await operate(bot, "hold", duty="a duty", until=bot.clock() + DAY_MS, covers=covers)
     prove(bot, ann)
     await bot.stop()

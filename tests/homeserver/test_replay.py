@@ -4,7 +4,10 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from bot.catch_up import rebuild
+from bot.cli.approver import ApproverKey
 from bot.cli.operate import ask_bot
 from moderation.facts import BotStarted
 from storage.database import Database
@@ -34,6 +37,7 @@ TABLES = (
     "tasks",
     "dossiers",
     "dossier_steps",
+    "approvers",
 )
 
 STORY = (
@@ -58,10 +62,11 @@ c = 30
 async def test_the_journal_replayed_into_an_empty_database_gives_the_same_tables(
     theatre: Theatre, tmp_path: Path
 ) -> None:
-    scene = await theatre.scene(STORY, managers=2, members=4)
+    (operator,) = await theatre.people("operator")
+    scene = await theatre.scene(STORY, managers=2, members=4, bot=f'operators = ["{operator.user}"]')
     bot, other = scene.bot, await _second_room(theatre, scene)
     await _a_long_story(scene)
-    await _people_who_answer_for_it(scene)
+    await _people_who_answer_for_it(scene, operator.user)
     await bot.crash()
     bot.start()
     await _the_end(scene, other)
@@ -121,7 +126,7 @@ async def _a_long_story(scene: Scene) -> None:
     await ask(cid, bot, direct, "!lang en")
 
 
-async def _people_who_answer_for_it(scene: Scene) -> None:
+async def _people_who_answer_for_it(scene: Scene, operator: str) -> None:
     """Notes, a report, an appeal, a roster, somebody away, and what then only the operator can decide or prepare."""
     bot, room, owner = scene.bot, scene.room, scene.owner
     (first, second), (ann, _, cid, _) = scene.managers, scene.members
@@ -139,7 +144,17 @@ async def _people_who_answer_for_it(scene: Scene) -> None:
     await first.send_text(room, "forbidden 8")  # only the operator is left to decide that
     await bot.until(lambda: bot.rows("SELECT 1 FROM tasks WHERE task = 'case'"), "the operator's task")
     begun = await ask_bot(bot.data_dir, "dossier-new", {"person": second.user, "reason": "asked for"}, None)
-    await ask_bot(bot.data_dir, "dossier-approve", {"dossier": begun["dossier"], "reason": "read"}, None)
+    await _approve(bot, begun["dossier"], operator)
+
+
+async def _approve(bot: ServedBot, file: int, operator: str) -> None:
+    """Approve a file with a key that is made for it."""
+    key = ApproverKey(Ed25519PrivateKey.generate())
+    new = {"name": "one", "account": operator, "key": key.public, "reason": "a key"}
+    await ask_bot(bot.data_dir, "approver-new", new, None)
+    asked = await ask_bot(bot.data_dir, "dossier-digest", {"dossier": file}, None)
+    signed = key.sign(asked["to_sign"])
+    await ask_bot(bot.data_dir, "dossier-approve", {"dossier": file, "reason": "read", **signed}, None)
 
 
 async def _the_end(scene: Scene, other: str) -> None:
