@@ -37,7 +37,6 @@ from .of_case import records_of_cases
 from .page import About, Cases, Line, page
 from .proofs import add_proofs
 from .selection import Selection, with_parts_shown
-from .table import table
 from .words import Words
 
 FORMAT = 1
@@ -181,8 +180,9 @@ class _Maker:
             for piece in page(self._words, self._about(verifier), self._cases, self._lines(spool)):
                 file.write(piece.encode("utf-8", "replace"))
         with bundle.file("records.csv") as file:
-            for row in table(self._lines(spool)):
-                file.write(row.encode("utf-8", "replace"))
+            file.write(verify.table_head().encode())
+            for skeleton, parts in self._lines(spool):
+                file.write(verify.table_rows(dict(skeleton), parts).encode("utf-8", "replace"))
         add_proofs(bundle, self._folder, self._numbers, self._checkpoint.size, note)
         bundle.add("checkpoint", note.encode())
         bundle.add("log.vkey", f"{verifier.text}\n".encode())

@@ -16,8 +16,9 @@ What is checked, and by which published rule:
 - media/: every file is named by its SHA-256 and a record speaks of it;
 - approved.txt, in a file on a person: it lists what two people approved, is complete, and its SHA-256 was signed or
   confirmed by at least two of them (`approval_text` below), by different keys and from different accounts;
-- SHA256SUMS: every file is as it was made. This one line of defence is not signed: index.html, records.csv and
-  README.txt are copies to read, and only what stands in records.jsonl is proved.
+- records.csv: it is made again from the records and compared, cell by cell;
+- SHA256SUMS: every file is as it was made. This one line of defence is not signed: index.html and README.txt are
+  copies to read, and only what stands in records.jsonl is proved.
 
 What no check can show: what the log never received, and a log that its keeper began anew. Against that helps an older
 checkpoint that somebody else kept, and a key that you got by another way: --vkey.
@@ -30,7 +31,9 @@ from __future__ import annotations
 
 import argparse
 import base64
+import csv
 import hashlib
+import io
 import json
 import re
 import sys
@@ -44,6 +47,7 @@ MAX_SHOWN = 100  # problems printed; the rest is counted
 SAFE_INT = 2**53 - 1
 KEPT = ("genesis", "erase", "hold", "purge")  # kinds whose parts are never erased: the log is checked by them
 SUMS = "SHA256SUMS"
+TABLE = "records.csv"
 APPROVED = "approved.txt"
 APPROVED_TITLE = "answerable-dossier@v1"
 APPROVALS = 2  # so many different people
@@ -235,6 +239,93 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 def commitment(part: Any) -> str:
     """What stands in "c" for this part."""
     return base64.b64encode(hashlib.sha256(b"privpart/v1\x00" + canonical(part)).digest()).decode()
+
+
+# The table for a spreadsheet: a row for each part, or one for a record without parts. No cell can begin a formula,
+# whatever people wrote and whatever separator the program takes: an apostrophe stands before what could.
+
+COLUMNS = (
+    "record", "time", "kind", "group", "case", "rule", "class", "fields",
+    "part", "state", "as", "mxid", "text", "other",
+)  # fmt: skip
+BOM = "\ufeff"  # by which spreadsheets know UTF-8
+_OWN = frozenset({"i", "t", "k", "g", "p", "c", "n", "rule", "class"})
+_TEXTS = ("body", "reason", "excerpt", "matched", "words", "detail")
+# What a spreadsheet takes for the beginning of a formula: as a cell's first character, or after what another program
+# takes for the end of a cell (tab, semicolon, line break), behind quotes and spaces.
+_FORMULA = re.compile(r"(?:^|(?<=[\t\r\n;|]))(?=[\"'\s]*[=+\-@\uff1d\uff0b\uff0d\uff20\u2212])|^(?=[\t\r\n])")
+
+
+def table_head() -> str:
+    """Return how the table begins: the byte order mark and the names of the columns."""
+    return BOM + _csv([COLUMNS])
+
+
+def table_rows(skeleton: dict[str, Any], parts: list[Any]) -> str:
+    """Return the rows of one record."""
+    fields = {name: value for name, value in skeleton.items() if name not in _OWN}
+    own = [skeleton.get(name, "") for name in ("i", "t", "k", "g", "n", "rule", "class")]
+    own.append(_json(fields) if fields else "")
+    rows = [[*own, number, *_cells(part)] for number, part in enumerate(parts, 1)]
+    return _csv([harmless(cell) for cell in row] for row in rows or [[*own, *[""] * 6]])
+
+
+def harmless(value: object) -> str:
+    """Return a cell that no spreadsheet takes for a formula."""
+    text = value if isinstance(value, str) else str(value)
+    return _FORMULA.sub("'", text.replace("\0", "\ufffd"))
+
+
+def _cells(part: Any) -> list[Any]:
+    if part is None:
+        return ["withheld", "", "", "", ""]
+    if is_mark(part):
+        return [f"erased by {part['by']}", "", "", "", ""]
+    data = dict(part) if isinstance(part, dict) else {"": part}
+    data.pop("s", None)
+    who, mxid = data.pop("as", ""), data.pop("mxid", "")
+    texts = [value for name in _TEXTS if isinstance(value := data.get(name), str)]
+    other = {name: value for name, value in data.items() if name not in _TEXTS or not isinstance(value, str)}
+    return ["shown", who, mxid, "\n".join(texts), _json(other) if other else ""]
+
+
+def _csv(rows: Iterable[Iterable[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerows(rows)
+    return text.getvalue()
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def is_mark(part: Any) -> bool:
+    """Whether this stands in the place of a part that was erased."""
+    return isinstance(part, dict) and set(part) == {"erased", "by"} and type(part["by"]) is int
+
+
+class TableCopy:
+    """records.csv, compared piece by piece with what the records give."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self.pieces = pieces
+        self.held = b""
+
+    def follows(self, text: str) -> bool:
+        """Whether this is what comes next in the file."""
+        wanted = text.encode("utf-8", "replace")
+        while len(self.held) < len(wanted):
+            piece = next(self.pieces, b"")
+            if not piece:
+                return False
+            self.held += piece
+        same = self.held.startswith(wanted)
+        self.held = self.held[len(wanted) :]
+        return same
+
+    def is_over(self) -> bool:
+        """Whether nothing more stands in the file."""
+        return not self.held and not next(self.pieces, b"")
 
 
 # Proofs.
@@ -482,6 +573,7 @@ class Check:
         self.media: set[str] = set()
         self.proved: set[str] = set()  # names of the proofs that were looked at
         self.approved: Approved | None = None
+        self.table: TableCopy | None = None  # None: it is not there, or is known to differ
 
     def run(self) -> None:
         """Everything, in an order that says first what the rest depends on."""
@@ -613,6 +705,7 @@ class Check:
         if "records.jsonl" not in self.names:
             self.wrong("records.jsonl", "it is missing")
             return
+        self.open_table()
         leaves = self.leaves()
         if TREE in self.names:
             self.prove_together(leaves)
@@ -621,6 +714,7 @@ class Check:
                 self.prove(index, leaf)
         for _ in leaves:  # what a proof that broke off has left
             pass
+        self.compare_table()
         for name in sorted(self.names - self.proved):
             if name.startswith("proofs/"):
                 self.wrong(name, "it proves no record that is here")
@@ -664,6 +758,7 @@ class Check:
         elif record["k"] == "dossier" and record.get("how", "user") != "user" and APPROVED not in self.names:
             self.wrong(APPROVED, f"it is missing, though record {index} is an approval of it")
         self.records += 1
+        self.compare_table(record, parts)
         if self.progress and self.records % 1000 == 0:
             self.progress(self.records)
         if record["k"] == "erase":
@@ -680,7 +775,7 @@ class Check:
         index = record["i"]
         if part is None:
             self.withheld += 1
-        elif isinstance(part, dict) and set(part) == {"erased", "by"} and type(part["by"]) is int:
+        elif is_mark(part):
             self.erased += 1
             if record["k"] in KEPT:
                 what = f"part {place} is marked as erased, but parts of a record of kind {record['k']} never are"
@@ -697,6 +792,32 @@ class Check:
     def note_media(self, part: Any) -> None:
         if isinstance(part, dict) and isinstance(part.get("sha256"), str):
             self.media.add(part["sha256"])
+
+    # The table
+
+    def open_table(self) -> None:
+        if TABLE not in self.names:
+            self.wrong(TABLE, "it is missing")
+            return
+        self.table = TableCopy(self.pieces(TABLE))
+        self.expect_in_table(table_head(), "its first row does not name the columns")
+
+    def compare_table(self, record: dict[str, Any] | None = None, parts: list[Any] | None = None) -> None:
+        """Compare the rows of a record; without one, look that nothing more follows."""
+        if record is not None and parts is not None:
+            what = f"it differs from the records, at record {record['i']}"
+            self.expect_in_table(table_rows(record, parts), what)
+        elif self.table and not self.table.is_over():
+            self.wrong(TABLE, "it holds more than the records")
+
+    def expect_in_table(self, text: str, otherwise: str) -> None:
+        try:
+            if self.table and not self.table.follows(text):
+                self.table = None
+                self.wrong(TABLE, otherwise)
+        except Wrong as error:
+            self.table = None
+            self.wrong(TABLE, error)
 
     def prove(self, index: int, leaf: bytes) -> None:
         name = f"proofs/{index}.tlog-proof"

@@ -46,7 +46,7 @@ from moderation.power import Power
 from moderation.roster import covers, next_start, parse_hours
 from storage.entries import draft_of_event
 from storage.export.markup import escaped
-from storage.export.table import table
+from storage.export.verify import table_head, table_rows
 from storage.records import timestamp
 from storage.records.canonical import canonical, plain
 from storage.records.cosignature import Cosigner, lines_of
@@ -228,7 +228,7 @@ def begins_a_formula(cell: str) -> bool:
 def check_table(raw: Any) -> None:
     """A record as a row: no cell begins a formula, by whatever separator the file is read."""
     parts = [plain(part) for part in raw] if isinstance(raw, list) else [plain(raw)]
-    text = "".join(table([({"i": 1, "t": "now", "k": "message"}, parts)]))
+    text = table_head() + table_rows({"i": 1, "t": "now", "k": "message"}, parts)
     assert text.startswith("\ufeff")
     rows = list(csv.reader(io.StringIO(text[1:], newline=""), strict=True))
     assert {len(row) for row in rows} == {14}

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.export.selection import Selection
-from storage.export.table import BOM, COLUMNS, harmless, table
+from storage.export.verify import BOM, COLUMNS, harmless
 
 FORMULAS = (
     '=HYPERLINK("https://evil.example";"x")',
@@ -92,9 +92,3 @@ def test_every_cell_of_a_real_table_is_quoted_and_harmless(whole: Path) -> None:
         for cell in row.values():
             assert cell[:1] not in "=+-@\t\r" or not cell
     assert all(re.fullmatch(r"[a-z]+", column) for column in COLUMNS)
-
-
-def test_is_written_row_by_row() -> None:
-    pieces = list(table(({"i": i, "t": "t", "k": "start"}, []) for i in range(1000)))
-    assert len(pieces) > 1000
-    assert max(map(len, pieces)) < 500

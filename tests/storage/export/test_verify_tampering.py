@@ -64,6 +64,11 @@ def resum(folder: Path) -> None:
     (folder / "SHA256SUMS").write_text(sums)
 
 
+def in_records(folder: Path) -> list[str]:
+    """Return what is wrong with the records; that the table differs from them is told as well."""
+    return [problem for problem in verify.check(folder).problems if problem.startswith("records.jsonl")]
+
+
 def other_signature(folder: Path) -> None:
     text = (folder / "checkpoint").read_text("utf-8")
     (folder / "checkpoint").write_text(
@@ -90,6 +95,25 @@ def key_id_of_zeros(folder: Path) -> None:
 
 def end_cut_off(folder: Path) -> None:
     (folder / "records.jsonl").write_bytes((folder / "records.jsonl").read_bytes()[:-9])
+
+
+def in_table(old: str, new: str) -> Change:
+    def change(folder: Path) -> None:
+        data = (folder / "records.csv").read_bytes()
+        assert old.encode() in data
+        (folder / "records.csv").write_bytes(data.replace(old.encode(), new.encode(), 1))
+
+    return change
+
+
+def table_row_taken(folder: Path) -> None:
+    text = (folder / "records.csv").read_bytes()
+    (folder / "records.csv").write_bytes(text[: text.rindex(b'"25","')])
+
+
+def table_row_added(folder: Path) -> None:
+    text = (folder / "records.csv").read_bytes()
+    (folder / "records.csv").write_bytes(text + text[text.rindex(b'"25","') :])
 
 
 def wrong_part(record: dict[str, Any]) -> None:
@@ -202,6 +226,11 @@ BEYOND_SUMS: dict[str, tuple[Change, str, str]] = {
     ),
     "what was asked for": (in_text("export.json", '"records": 26', '"records": 25'), "export.json", "25"),
     "the size that is told": (in_text("export.json", '"size": 26', '"size": 25'), "export.json", "25"),
+    "a word in the table": (in_table("hello", "goodbye"), "records.csv", "differs from the records"),
+    "a row taken from the table": (table_row_taken, "records.csv", "at record 25"),
+    "a row added to the table": (table_row_added, "records.csv", "more than the records"),
+    "a column of the table": (in_table('"time"', '"when"'), "records.csv", "columns"),
+    "the table gone": (removed("records.csv"), "records.csv", "missing"),
     "a description that is none": (
         lambda folder: (folder / "export.json").write_text("[]"),
         "export.json",
@@ -346,7 +375,7 @@ def test_an_erasure_that_the_eraser_does_not_name_is_found(folder: Path, story: 
     in_record(story.at["regret"], lambda record: record.update(x=[None]))(folder)
     in_record(story.at["hello"], lambda record: record.update(x=[mark]))(folder)
     resum(folder)
-    (problem,) = verify.check(folder).problems
+    (problem,) = in_records(folder)
     assert "does not name it" in problem
 
 
@@ -371,7 +400,7 @@ def test_a_mark_without_an_erasure_that_names_the_part_is_found(folder: Path, st
 def test_a_mark_of_an_erasure_whose_list_is_withheld_is_found(folder: Path, story: Any) -> None:
     in_record(story.at["erase"], lambda record: record["x"].__setitem__(0, None))(folder)
     resum(folder)
-    (problem,) = verify.check(folder).problems
+    (problem,) = in_records(folder)
     assert "does not show its list" in problem
 
 
@@ -382,7 +411,9 @@ def test_verify_py_needs_only_the_standard_library_and_python_3_8() -> None:
         "__future__",
         "argparse",
         "base64",
+        "csv",
         "hashlib",
+        "io",
         "json",
         "re",
         "sys",
