@@ -162,8 +162,9 @@ class Operations:
             cases = await views.cases_about(db, accounts)
             staying = await views.cases_of_records(db, must_stay)
             alone = await views.said_in_direct_rooms(db, bot, accounts)
-        made = await asyncio.to_thread(said_of, self._records, accounts, cases, staying)
-        needed = await asyncio.to_thread(said_of, self._records, (), staying, ())
+            caused = await views.records_by(db, accounts)
+        made = await asyncio.to_thread(said_of, self._records, accounts, cases, caused=caused, without=staying)
+        needed = await asyncio.to_thread(said_of, self._records, (), staying)
         async with self._database.read() as db:
             return await views.rooms_of_words(db, bot, (alone | set(made)) - set(needed))
 

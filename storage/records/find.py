@@ -73,16 +73,26 @@ def parts_of(folder: Path, persons: Collection[str], holds: InForce, progress: P
     return found
 
 
-def said_of(folder: Path, persons: Collection[str], cases: Collection[int], without: Collection[int]) -> list[str]:
+def said_of(
+    folder: Path,
+    persons: Collection[str],
+    cases: Collection[int],
+    *,
+    caused: Collection[int] = (),
+    without: Collection[int] = (),
+) -> list[str]:
     """Return the ids of the bot's own messages to or about a person, by any record of what became of an action.
 
-    `cases` are those about the person; what was said on account of the cases in `without` is left out.
+    `cases` are those about the person, `caused` the records of what they said: what that made the bot say is theirs,
+    unless it was said to somebody else. What was said on account of the cases in `without` is left out.
     """
     found: list[str] = []
     for day in Log(folder).days():
         for opened in opened_lines(day, [b'"k":"outcome"']):
             n, said = opened.skeleton.get("n"), opened.skeleton.get("action") in SPOKEN
-            theirs = n in cases or any(_is_about(part, persons) for part in opened.parts)
+            about = any(_is_about(part, persons) for part in opened.parts)
+            to_others = any(type(part) is dict and "mxid" in part for part in opened.parts)
+            theirs = about or n in cases or (opened.skeleton.get("on") in caused and not to_others)
             if said and theirs and n not in without:
                 found += [str(part["made"]) for part in opened.parts if type(part) is dict and "made" in part]
     return found

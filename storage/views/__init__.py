@@ -71,6 +71,7 @@ from .many_people import (
 )
 from .own_words import (
     in_rooms_of_ours,
+    records_by,
     rooms_of_words,
     said_alone_in,
     said_in_direct_rooms,
@@ -263,6 +264,7 @@ __all__ = [
     "pinned_keys",
     "recent_times",
     "recording",
+    "records_by",
     "records_of_case",
     "report_pause",
     "reported",

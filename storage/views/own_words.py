@@ -19,6 +19,11 @@ async def said_in_direct_rooms(db: AsyncConnection, bot: UserId, users: Collecti
     return set(await db.scalars(select(e.event).where(e.sender == bot, e.kind == "posted", e.room.in_(direct))))
 
 
+async def records_by(db: AsyncConnection, users: Collection[UserId]) -> set[int]:
+    """Return the records of all events that these people sent."""
+    return set(await db.scalars(select(t.events.c.record).where(t.events.c.sender.in_(users))))
+
+
 async def rooms_of_words(db: AsyncConnection, bot: UserId, events: Iterable[str]) -> list[tuple[RoomId, EventId]]:
     """Return, of these events, the bot's own that are known, each with its room, the oldest first."""
     wanted, e = sorted(events), t.events.c
