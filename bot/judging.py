@@ -17,7 +17,7 @@ from moderation.context import Context, RoomView
 from moderation.events import MessagePosted, ReactionGiven, Received, Unreadable
 from moderation.facts import CaseOpened, Fact, NotSeen
 from moderation.judge import judge
-from moderation.pace import is_held_back, last_told, pace, was_told
+from moderation.pace import is_held_back, pace, was_told
 from moderation.room_rules import compiled
 from storage import views
 
@@ -86,10 +86,9 @@ class Judging:
             return context
         await turn.flush()
         stood = await self._knowledge.stood(turn.db, event)
-        since = last_told(limit.rule, context)
-        if since is None or was_told(limit.rule, context):
+        if was_told(limit.rule, context):
             return replace(context, stood=stood)
-        held_back = await views.held_back(turn.db, context.subject, event, limit.rule, since)
+        held_back = await views.held_back(turn.db, context.subject, event, limit.rule)
         return replace(context, stood=stood, held_back=held_back)
 
     def _files(self, event: Received, room: RoomView, index: int) -> tuple[Action, ...]:

@@ -61,14 +61,9 @@ def is_held_back(facts: Iterable[Fact]) -> bool:
     return any(isinstance(fact, SanctionStarted) and fact.rule in HELD_BACK for fact in facts)
 
 
-def last_told(reason: str, context: Context) -> int | None:
-    """Return when the sender was last told of this reason in this room."""
-    return context.subject.told.get((context.room.room, reason))
-
-
 def was_told(reason: str, context: Context) -> bool:
     """Return whether the sender knows of this already."""
-    last = last_told(reason, context)
+    last = context.subject.told.get((context.room.room, reason))
     if last is None or reason not in PACES:
         return False
     begun = context.room.slow.since if reason == ROOM_SLOW and context.room.slow is not None else 0

@@ -51,11 +51,15 @@ async def last_stood(db: AsyncConnection, room: RoomId, sender: UserId, before: 
     return int(found) if found is not None else None
 
 
-async def held_back(db: AsyncConnection, person: PersonView, event: MessagePosted, rule: str, since_ms: int) -> int:
-    """Return how many messages of the sender a pace has held back in this room since a time."""
-    s = t.sanctions.c
+async def held_back(db: AsyncConnection, person: PersonView, event: MessagePosted, rule: str) -> int:
+    """Return how many messages of the sender a pace has held back in this room since they were told of it.
+
+    By record, not by time: several messages are received in one moment.
+    """
+    s, p = t.sanctions.c, t.pointed.c
+    told = select(p.record).where(p.room == event.room, p.user == event.sender, p.step == rule).scalar_subquery()
     theirs = (s.person == person.person, s.subject == event.sender, s.room == event.room)
-    query = select(func.count()).where(*theirs, s.kind == "redact", s.rule == rule, s.at > since_ms)
+    query = select(func.count()).where(*theirs, s.kind == "redact", s.rule == rule, s.record > told)
     return int(await db.scalar(query) or 0)
 
 

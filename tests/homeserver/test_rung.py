@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.demo.client import Client, Seen
+from moderation.facts import CaseMoved
 from moderation.ids import RoomId
 from tests.clients.encrypted_stage import EncryptedStage
 from tests.clients.js_client import Read
@@ -19,17 +20,22 @@ moderate = "100s"
 serious = "100s"
 severe = "100s"
 """
-HALF_MS = 60_000  # more than half of a deadline, and less than what counts as time away
+STEP_MS = 31_000  # so far the clock is set forward at a time: longer would count as time in which nobody heard the bot
+STEPS = 40
 
 
-async def later(scene: Scene, ms: int = HALF_MS) -> None:
-    """Let time pass, and wait until the bot has looked at what is due; a longer pause would count as time away."""
+async def until_moved(scene: Scene, step: str, asked: str) -> None:
+    """Let time pass until case 1 has taken this step; the bot looks at what is due after each move of the clock."""
     bot = scene.bot
-    bot.ahead_ms += ms
-    now = bot.clock()
-    await ask(scene.members[-1], bot, scene.room, "!rules")  # wakes it
     beat = "SELECT 1 FROM meta WHERE key = 'alive' AND CAST(value AS INTEGER) >= ?"
-    await bot.until(lambda: bot.rows(beat, now), "the bot to look")
+    for _ in range(STEPS):
+        if any((fact.n, fact.step, fact.asked) == (1, step, asked) for fact in bot.facts(CaseMoved)):
+            return
+        bot.ahead_ms += STEP_MS
+        now = bot.clock()
+        await ask(scene.members[-1], bot, scene.room, "!rules")  # wakes it
+        await bot.until(lambda now=now: bot.rows(beat, now), "the bot to look")  # type: ignore[misc]
+    raise AssertionError(f"case 1 never took the step {step}")
 
 
 async def in_desk(scene: Scene, who: Client, pattern: re.Pattern[str], after: int = 0) -> Seen:
@@ -50,11 +56,11 @@ async def test_everybody_is_rung_when_it_is_their_turn(theatre: Theatre) -> None
     assert (card.content["msgtype"], card.content["m.mentions"]) == ("m.text", {"user_ids": [manager.user]})
     assert [await rung(who, card.id) for who in (manager, owner)] == ["highlighted", "notified"]
     assert await unread(manager, scene.desk) == (1, 1)
-    await later(scene)
+    await until_moved(scene, "reminded", "managers")
     reminder = await in_desk(scene, manager, like("desk.moved.reminded", n="1"))
     assert [await rung(who, reminder.id) for who in (manager, owner)] == ["highlighted", "notified"]
     assert await unread(manager, scene.desk) == (2, 2)
-    await later(scene)
+    await until_moved(scene, "escalated", "owner")
     passed_on = await in_desk(scene, owner, like("desk.passed-on.owner", n="1"))
     assert like("desk.moved.overdue", n="1").search(passed_on.body)
     assert passed_on.content["m.relates_to"]["event_id"] == card.id
@@ -63,8 +69,7 @@ async def test_everybody_is_rung_when_it_is_their_turn(theatre: Theatre) -> None
     assert await rung(owner, asked.id) == "highlighted"
     charged = await told(manager, bot, like("notice.own.duty_overdue", about="1"))
     assert await rung(manager, charged.id) == "highlighted"
-    await later(scene)
-    await later(scene)
+    await until_moved(scene, "escalated", "operator")
     asked = await told(operator, bot, like("notice.asked.operator", n="1"))
     assert await rung(operator, asked.id) == "highlighted"
     await bot.idle()
@@ -144,9 +149,9 @@ async def test_in_encrypted_rooms_the_homeserver_counts_and_the_client_highlight
     await ann.send_text(scene.room, "forbidden 7")
     card = await scene.card(manager, 1)
     assert (await rings(manager, card), await rings(owner, await scene.card(owner, 1))) == ("highlighted", "notified")
-    await later(scene)
+    await until_moved(scene, "reminded", "managers")
     assert await rings(manager, await in_desk(scene, manager, like("desk.moved.reminded", n="1"))) == "highlighted"
-    await later(scene)
+    await until_moved(scene, "escalated", "owner")
     assert await rings(owner, await in_desk(scene, owner, like("desk.passed-on.owner", n="1"))) == "highlighted"
     asked = await told(owner, bot, like("notice.asked.owner", n="1"))
     assert await rings(owner, asked) == "highlighted"
