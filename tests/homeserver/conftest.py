@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from bot import listen, schedule
 from bot.demo.synapse import Limits, Synapse
 from tests.clients.encrypted_stage import EncryptedStage
 from tests.homeserver.served import Theatre
@@ -60,6 +61,13 @@ async def theatre(stage: Stage, tmp_path: Path) -> AsyncIterator[Theatre]:
     theatre = Theatre(stage, tmp_path)
     yield theatre
     await theatre.close()
+
+
+@pytest.fixture
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bots notice soon that their clock was set forward."""
+    monkeypatch.setattr(schedule, "LOOK_AGAIN_MS", 200)
+    monkeypatch.setattr(listen, "LONG_POLL_MS", 500)
 
 
 @pytest.fixture

@@ -39,6 +39,7 @@ F = TypeVar("F", bound=Fact)
 
 WITHIN_S = 45.0
 _LOOK_S = 0.01
+STEP_MS = 15_000
 DEFECTS = ("judged_otherwise_before",)  # warnings that must not be
 
 HEAD = """
@@ -270,6 +271,19 @@ class ServedBot:
             " AND NOT EXISTS (SELECT 1 FROM outbox WHERE priority <= ?)"
         )
         await self.until(lambda: self.rows(query, recorded, up_to), "an empty outbox", within_s)
+
+    async def pass_until(self, look: Callable[[], object], what: str, within_s: float = 4 * WITHIN_S) -> None:
+        """Set the bot's clock forward until `look` finds something, in steps that an answer of the homeserver may take.
+
+        Each step waits until all is said, so that whoever answers for something has been told. Needs `short_waits`.
+        """
+        async with asyncio.timeout(within_s):
+            while await self.until(lambda: "found" if look() else "not yet", what) != "found":
+                await self.idle(within_s)
+                self.ahead_ms += STEP_MS
+                moment = self.clock()
+                heard = "SELECT 1 FROM meta WHERE key = 'alive' AND CAST(value AS INTEGER) >= ?"
+                await self.until(lambda: look() or self.rows(heard, moment), what, within_s)  # noqa: B023 - called here
 
 
 @dataclass

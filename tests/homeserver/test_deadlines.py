@@ -1,18 +1,21 @@
 """A case that nobody touches: reminded of, overdue, passed on to the owner, then to the operator; and what that costs.
 
-Time passes in truth here, so the deadlines are short."""
+Time passes on the bot's clock, and only when everybody has been told."""
+
+import pytest
 
 from moderation.facts import CaseAssigned, CaseMoved, CaseOpened, CreditChanged, SanctionEnded, SanctionStarted
 from tests.homeserver.served import RULES, Scene, ServedBot, Theatre, ask, direct_room, like, open_direct, told
 
+pytestmark = pytest.mark.usefixtures("short_waits")
 SHORT = (
     RULES
     + """
 [cases.deadlines]
-minor = "3s"
-moderate = "3s"
-serious = "3s"
-severe = "3s"
+minor = "2m"
+moderate = "2m"
+serious = "2m"
+severe = "2m"
 [standing]
 overdue = 61
 overdue_daily = 0
@@ -29,11 +32,9 @@ def story(bot: ServedBot, n: int) -> list[tuple[str, str, str]]:
 async def neglected(scene: Scene) -> int:
     """A case that a member's message opens, once it waits for the operator; its number."""
     await scene.members[0].send_text(scene.room, "forbidden 7")
-    await scene.bot.until(
-        lambda: scene.bot.rows("SELECT 1 FROM cases WHERE n = 1 AND state = 'escalated_operator'"),
-        "the case to reach the operator",
-        within_s=30,
-    )
+    operators = "SELECT 1 FROM cases WHERE n = 1 AND state = 'escalated_operator'"
+    await scene.bot.until(lambda: scene.bot.rows("SELECT 1 FROM cases WHERE card != ''"), "the card")
+    await scene.bot.pass_until(lambda: scene.bot.rows(operators), "the case to reach the operator")
     return 1
 
 
@@ -101,6 +102,8 @@ async def test_a_manager_is_demoted_when_many_deadlines_pass_in_one_moment(theat
     bot, (manager,) = scene.bot, scene.managers
     for number in range(13):
         await scene.members[0].send_text(scene.room, f"question {number} of")
+    await bot.until(lambda: len(bot.rows("SELECT 1 FROM cases WHERE card != ''")) == 13, "all cards")
+    await bot.pass_until(lambda: [f for f in bot.facts(SanctionStarted) if f.kind == "demote"], "the demotion")
     await scene.until_level(manager.user, None)
     charges = [fact.left for fact in bot.facts(CreditChanged) if fact.subject == manager.user]
     assert charges == [100 - 5 * n for n in range(1, 14)]

@@ -23,13 +23,14 @@ from tests.homeserver.served import RULES, Scene, ServedBot, Theatre, ask, direc
 from tests.homeserver.test_replay import TABLES, rebuilt
 from tests.homeserver.test_restart import copy_of_database, put_back
 
+pytestmark = pytest.mark.usefixtures("short_waits")
 SHORT = (
     RULES
     + """
 [cases.deadlines]
 minor = "1h"
 moderate = "1h"
-serious = "2s"
+serious = "2m"
 severe = "1h"
 [standing]
 overdue = 61
@@ -58,13 +59,15 @@ class Story:
         scene, bot = self.scene, self.scene.bot
         manager = self.people["manager"]
         await self.people["ann"].send_text(scene.room, "forbidden 7")
+        await bot.until(lambda: bot.rows("SELECT 1 FROM cases WHERE card != ''"), "the card")
         asked_again = "SELECT 1 FROM cases WHERE n = 1 AND asked = 'operator' AND due > ?"
-        later = bot.clock() + 3_600_000
-        await bot.until(lambda: bot.rows(asked_again, later), "the operator to be asked again", 60)
+        much = 3_600_000
+        await bot.pass_until(lambda: bot.rows(asked_again, bot.clock() + much), "the operator to be asked again")
         await scene.until_level(manager.user, None)
         direct = await direct_room(manager, bot)
         await manager.send_text(direct, "!appeal 2 I was on a train")
         await told(self.operator, bot, like("notice.asked.operator", n="2"))
+        await bot.until(lambda: bot.rows("SELECT 1 FROM cases WHERE n = 2 AND card != ''"), "the card of the appeal")
         theirs = await direct_room(self.operator, bot)
         assert like("decided.dismissed", n="2").search(await ask(self.operator, bot, theirs, "!dismiss 2 fair enough"))
         await scene.until_level(manager.user, 50)

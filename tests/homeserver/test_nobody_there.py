@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from bot.demo.client import Client
 from moderation.durations import DAY_MS
 from moderation.facts import (
@@ -24,7 +26,7 @@ SHORT = (
 [cases.deadlines]
 minor = "1h"
 moderate = "1h"
-serious = "2s"
+serious = "2m"
 severe = "1h"
 [standing]
 overdue = 61
@@ -131,6 +133,7 @@ async def test_a_case_that_comes_while_nobody_is_on_duty_goes_to_the_operator_an
     await told(ben, bot, like("notice.dismissed", n="3"))
 
 
+@pytest.mark.usefixtures("short_waits")
 async def test_before_the_last_who_can_act_loses_their_level_the_operator_is_told(theatre: Theatre) -> None:
     (operator,) = await theatre.people("operator")
     scene = await theatre.scene(SHORT, bot=f'operators = ["{operator.user}"]')
@@ -141,6 +144,8 @@ async def test_before_the_last_who_can_act_loses_their_level_the_operator_is_tol
     await bot.until(lambda: bot.rows(gone, room, owner.user), "the owner to have left")
     await bot.idle()
     await scene.members[0].send_text(room, "forbidden 7")
+    await bot.until(lambda: bot.rows("SELECT 1 FROM cases WHERE card != ''"), "the card")
+    await bot.pass_until(lambda: [f for f in bot.facts(SanctionStarted) if f.kind == "demote"], "the demotion")
     await manager.wait_state(room, "m.room.power_levels", lambda content: manager.user not in content["users"])
     word = await told(operator, bot, like("task.last-manager"))
     assert manager.user in word.body
