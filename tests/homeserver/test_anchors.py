@@ -84,9 +84,9 @@ async def test_a_day_is_closed_in_every_desk_once(theatre: Theatre, tmp_path: Pa
 
         # Midnight comes while nobody does anything; the bot dies just after the first word of it.
         first = day_of(bot.clock())
+        assert anchors(bot) == []
         put(bot, midnight(bot) - 700)
         await ask(owner, bot, desks[0], "!cases")
-        assert anchors(bot) == []
         kept = await closing(manager, bot, desks[0], first)
         await bot.crash()
         bot.start()
