@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from moderation.errors import Broken
 from storage import sqlite_refused
@@ -121,8 +121,9 @@ class Store:
 
         Once begun it is done to its end: being cancelled does not cut it in two.
         """
-        loop = asyncio.get_running_loop()
-        return await asyncio.shield(loop.run_in_executor(self._thread, self._transaction, work))
+        done = asyncio.get_running_loop().run_in_executor(self._thread, self._transaction, work)
+        done.add_done_callback(_retrieve)
+        return await asyncio.shield(done)
 
     async def close(self) -> None:
         """Close the file."""
@@ -215,3 +216,9 @@ def _check(db: Db, key: StoreKey, user: str, device: str, path: Path) -> None:
     if owner != (user, device):
         raise Broken(f"{path} belongs to the device {owner[1]} of {owner[0]}, not to {device} of {user}")
     key.open(db.execute("SELECT value FROM meta WHERE name = 'check'").fetchone()[0], "check")
+
+
+def _retrieve(done: "asyncio.Future[Any]") -> None:
+    """Take note of the error of work that nobody waits for any more, so that asyncio does not report it as lost."""
+    if not done.cancelled():
+        done.exception()

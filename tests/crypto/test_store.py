@@ -1,8 +1,10 @@
 """The store on disk: whose it is, what a crash leaves, and that no secret lies in it as it is."""
 
 import asyncio
+import gc
 import sqlite3
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,29 @@ async def test_a_full_disk_is_a_failure_of_the_disk(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="full"):
         await store.run(lambda db: set_meta(db, "much", bytes(100_000)))
     assert await store.run(lambda db: meta(db, "much")) is None
+    await store.close()
+
+
+async def test_a_failure_that_nobody_waits_for_any_more_is_not_reported_as_lost(tmp_path: Path) -> None:
+    store = await opened(tmp_path)
+    lost: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: lost.append(str(context["message"])))
+    begun, go_on = threading.Event(), threading.Event()
+
+    def fail(_db: Db) -> None:
+        begun.set()
+        go_on.wait(30)
+        raise OSError("full")
+
+    waiter = asyncio.create_task(store.run(fail))
+    await asyncio.to_thread(begun.wait, 30)
+    waiter.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+    go_on.set()
+    await store.run(lambda _db: None)  # after the work that failed
+    gc.collect()
+    assert lost == []
     await store.close()
 
 
