@@ -421,7 +421,9 @@ class Play:
         if card is not None and self._once("uphold"):
             relation = {"rel_type": "m.annotation", "event_id": card.id, "key": "✅"}
             self._send(self.desk, "manager", "m.reaction", {"m.relates_to": relation}, "manager: upholds")
-        if self._hears(self.desk, "the plush one") and self._once("heard"):
+        # Once the bot has said all: of two edits of a card that wait, only the later is sent.
+        appealed = self._hears(self.desk, "the plush one") and self.running.is_idle()
+        if appealed and self._once("heard"):
             await self._say("manager", "!dismiss 1 so it was", self.desk)
 
     def _hears(self, room: Room, words: str) -> bool:
