@@ -9,6 +9,7 @@ Left to others: what a balance brings (`moderation/tiers.py`), which figures are
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -66,12 +67,13 @@ class Balances:
         await self._pipeline.commit(corrections(every, told, self._policy))
 
     def _told(self, records: Iterable[int]) -> dict[int, int]:
-        """Return the balances that these records of entries give."""
+        """Return the balances that these records of entries give, except those that were purged."""
         found: dict[int, int] = {}
         for record in records:
-            left = self._journal.get(record).fields.get("left")
-            if isinstance(left, int):
-                found[record] = left
+            with suppress(LookupError):
+                left = self._journal.get(record).fields.get("left")
+                if isinstance(left, int):
+                    found[record] = left
         return found
 
     # What is missing.

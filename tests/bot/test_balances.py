@@ -1,5 +1,6 @@
 """What balances bring is in force after a start, and what was told of them wrongly is put right."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from bot.catch_up import rebuild
 from moderation.facts import BalanceCorrected, CreditChanged, Ledger, SanctionStarted, StatementGiven
 from moderation.ids import UserId
-from storage.database import Database
+from storage.database import FILE, Database
 from tests.bot.offline import ANNA, MARK, ROOM, Offline, offline
 
 DAY = 86_400_000
@@ -88,3 +89,13 @@ async def test_tables_made_again_correct_nothing_twice(tmp_path: Path) -> None:
     async with offline(tmp_path) as bot:
         await bot.scheduler.do_what_is_due()
         assert len(bot.facts(BalanceCorrected)) == 2
+
+
+async def test_entries_whose_records_were_purged_are_left_alone(tmp_path: Path) -> None:
+    async with offline(tmp_path) as bot:
+        await charged(bot, MARK, [5, 5], [95, 95])
+    with sqlite3.connect(bot.config.data_dir / FILE) as db:
+        db.execute("UPDATE credit SET record = record + 100000")  # the log knows none of them any more
+    async with offline(tmp_path) as bot:
+        await bot.scheduler.do_what_is_due()
+        assert bot.facts(BalanceCorrected) == []
