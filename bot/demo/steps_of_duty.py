@@ -51,6 +51,7 @@ async def appealed(stage: Stage) -> Fields:
     await p.ben.send_text(room, f"!appeal {case} I was reading chapter three, as agreed")
     await stage.moment("appealed.sent")
     told = await stage.told(p.anna, f"!dismiss {case}")
+    await stage.card(p.anna, f" {case} · ")  # posted now that there is something to decide
     return {"n": case, "told": told.body.splitlines()[0]}
 
 
