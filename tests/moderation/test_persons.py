@@ -224,6 +224,7 @@ def test_who_lets_a_case_wait_is_charged_once_with_however_many_accounts() -> No
         context=context(ANNA),
         decided_by=UserId(""),
         assigned=(MARK, TWIN),
+        told=frozenset({MARK, TWIN}),
         people={user: context(person(user, accounts=SAME[user])) for user in (MARK, TWIN)},
     )
     assert [fact.subject for fact in deadline(waiting) if isinstance(fact, CaseOpened)] == [MARK]
