@@ -1,4 +1,4 @@
-"""How long the bot takes to read what was said while it was away, beside a loop that reads the same pages.
+"""Measure how long the bot takes to read what was said while it was away, beside a loop that reads the same pages.
 
     python -m bench.catch_up [--json FILE] [--events N] [--rooms N]
 
@@ -107,7 +107,7 @@ def run(options: argparse.Namespace) -> Iterator[Figure]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What it takes."""
+    """Declare the options of this part."""
     parser.add_argument("--events", type=int, default=50_000, help="in all rooms together")
     parser.add_argument("--rooms", type=int, default=20)
 

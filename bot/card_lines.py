@@ -96,7 +96,7 @@ def _who(card: Card, policy: Policy, now_ms: int) -> Line:
 
 
 def _others(card: Card) -> Iterator[Line]:
-    """What the same member reported at the same time."""
+    """Return the lines on everything the same member reported at that time."""
     if card.others:
         yield line("card.also", count=len(card.others))
     for other in card.others:

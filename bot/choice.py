@@ -31,7 +31,7 @@ APART: Mapping[int, int] = {OUTSIDE: 1, PROOF: 8}  # how many at once
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What was sent before, as far as it decides what goes next."""
+    """Hold the facts about earlier requests that decide the next one."""
 
     count: int = 0
     urgent_in_a_row: int = 0
@@ -122,7 +122,7 @@ def _other(
 
 
 def _urgency(row: Waiting) -> tuple[int, int]:
-    """What ends a flood in order, then redactions, the newest first."""
+    """Return the sort key: actions that stop a flood in order, then redactions, newest first."""
     return row.priority, -row.id if row.priority == URGENT else row.id
 
 

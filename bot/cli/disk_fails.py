@@ -1,4 +1,4 @@
-"""What is said when the disk fails: it is full, broken, read-only, or another program holds a database.
+"""Put a failing disk into words: it is full, broken, read-only, or another program holds a database.
 
 Rules kept here: it is one message that says what to do, whichever part of the program it met, and never a traceback;
 an error of the network, or a defect of ours, is not taken for one of the disk.
