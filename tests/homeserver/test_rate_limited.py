@@ -6,6 +6,7 @@ from collections import Counter
 from bot.choice import URGENT_IN_A_ROW
 from bot.demo.client import Client
 from moderation.actions import URGENT
+from moderation.consequences import OFFERED
 from moderation.facts import ActionTaken, CaseOpened, SanctionStarted
 from tests.homeserver.served import RULES, ServedBot, Theatre
 
@@ -43,7 +44,7 @@ async def test_a_burst_of_violations_is_redacted_while_the_rest_has_its_share(th
         {"decided"},
     )
     done = Counter(action for action, result in ended if result == "done")
-    assert (sum(done.values()), done["redact"], done["card"], done["offer"]) == (len(ended), 8, 4, 12)
+    assert (sum(done.values()), done["redact"], done["card"], done["offer"]) == (len(ended), 8, 4, 4 * len(OFFERED))
     told = {subject for (subject,) in bot.rows("SELECT direct_with FROM rooms WHERE purpose = 'direct'")}
     assert told == {who.user for who in people}
     for n in range(1, 5):
