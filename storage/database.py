@@ -75,13 +75,13 @@ class Database:
     async def clean(self) -> bool:
         """Empty the log beside the database, in which what was erased may still stand.
 
-        Returns False if somebody has been reading it for so long that it could not be emptied now.
+        Returns False if somebody has been reading it for so long that it could not be emptied now. Uses a connection of
+        its own: one whose statement is cancelled is thrown away.
         """
         if self._writer is None:
             raise Broken("this database was opened for reading only")
-        async with self._turn:
-            row = (await self._writer.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")).one()
-            await self._writer.rollback()
+        async with self._turn, self.read() as db:
+            row = (await db.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")).one()
         return bool(row[0] == 0)
 
     async def close(self) -> None:

@@ -56,6 +56,21 @@ async def test_a_reader_sees_the_last_committed_state_and_does_not_wait_for_the_
     await database.close()
 
 
+@pytest.mark.parametrize("steps", range(12))
+async def test_cleaning_that_is_cancelled_leaves_the_writer_usable(tmp_path: Path, steps: int) -> None:
+    database = await Database.open(tmp_path)
+    cleaning = asyncio.create_task(database.clean())
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    cleaning.cancel()
+    await asyncio.wait({cleaning})
+    async with database.write() as db:
+        await set_meta(db, "a", "1")
+    async with database.read() as reading:
+        assert await get_meta(reading, "a") == "1"
+    await database.close()
+
+
 async def test_two_who_want_to_write_take_turns(tmp_path: Path) -> None:
     database = await Database.open(tmp_path)
 
