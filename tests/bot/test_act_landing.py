@@ -125,3 +125,22 @@ async def test_what_was_answered_is_recorded_though_the_bot_is_stopped_meanwhile
     sending.place.pipeline.writer._lock.release()
     await asyncio.wait({sending.task})
     assert sorted(sending.outcomes()) == [EventId("$m0"), EventId("$m1"), EventId("$m2")]
+
+
+async def test_an_error_on_the_way_out_is_not_reported_as_never_retrieved(sending: Sending) -> None:
+    async def fail_when_stopped(action: Action, _txn: str) -> Done:
+        sending.sent.append(action)
+        try:
+            await asyncio.Event().wait()
+        finally:  # as when what became of it cannot be recorded
+            raise OSError("disk full")
+        return Done()
+
+    sending.actor._handlers = {Redact: fail_when_stopped}
+    await sending.place.pipeline.commit(actions=(redact(1),))
+    await sending.until_sent(1)
+    await sending.stop()
+    failure = sending.actor.failure
+    assert failure is not None
+    assert failure.done()
+    assert not failure._log_traceback  # what asyncio reports when it is thrown away
