@@ -109,6 +109,7 @@ from .schedule import Scheduler
 from .server_reports import ServerReports
 from .simple_acts import SimpleActs
 from .speech import Speech
+from .tables_sample import TablesSample
 from .trusted_time import Doubts, TrustedTime, unheard
 from .turn import Settings
 from .verify.asking import Asking
@@ -349,6 +350,7 @@ async def _run(
         landed=actor.landed,
         crowded=actor.crowded,
     )
+    tables_sample = TablesSample(config.data_dir, stores.database, pipeline, config.policy)
     looker = Looker(
         database=stores.database,
         journal=stores.journal,
@@ -360,6 +362,7 @@ async def _run(
         undecryptable=machine.waiting_count,
         keys_lost=lambda: homeserver.lost,
         doubts=doubts,
+        tables_differ=lambda: tables_sample.differs,
     )
     page = WatchPage(looker, config.watch.listen) if config.watch.listen else None
     digester = Digester(stores.database, pipeline, config.policy, clock, at=config.bot.digest, zone=config.bot.timezone)
@@ -428,6 +431,7 @@ async def _run(
         after_first_sync(verifying.run),
         after_first_sync(reading.run),
         after_first_sync(server_reports.run),
+        after_first_sync(tables_sample.run),
         control.run(),
         *((callback.run(),) if callback is not None else ()),
         *((page.run(),) if page is not None else ()),

@@ -218,7 +218,7 @@ assignments = Table(
 )
 Index("assignments_by_case", assignments.c.n)
 
-# Each decision of a case, by people only: `cases.by` is whoever decided last.
+# Each decision of a case: `cases.by` is whoever decided last.
 decisions = Table(
     "decisions",
     metadata,

@@ -12,7 +12,17 @@ STUCK_S = 900.0
 UNSIGNED_S = 600.0  # signed each minute
 FULL = 100 << 20
 
-REASONS = ("starting", "homeserver_silent", "behind", "outbox_stuck", "not_signed", "keys_lost", "clock", "disk_full")
+REASONS = (
+    "starting",
+    "homeserver_silent",
+    "behind",
+    "outbox_stuck",
+    "not_signed",
+    "tables",
+    "keys_lost",
+    "clock",
+    "disk_full",
+)
 
 
 def reasons(vitals: Vitals) -> tuple[str, ...]:
@@ -23,6 +33,7 @@ def reasons(vitals: Vitals) -> tuple[str, ...]:
         "behind": vitals.lag_s > BEHIND_S,
         "outbox_stuck": vitals.outbox_oldest_s > STUCK_S,
         "not_signed": vitals.unsigned > 0 and vitals.checkpoint_age_s > UNSIGNED_S,
+        "tables": vitals.tables_differ,
         "keys_lost": vitals.keys_lost,
         "clock": vitals.clock_doubt != "" and vitals.sync_age_s >= 0,
         "disk_full": vitals.disk_free < FULL,

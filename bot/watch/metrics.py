@@ -25,6 +25,7 @@ METRICS: dict[str, str] = {
     "answerable_checkpoint_age_seconds": "Since the log was last signed.",
     "answerable_disk_free_bytes": "Free on the disk of the data directory.",
     "answerable_keys_lost": "1: the keys for encrypted rooms are lost.",
+    "answerable_tables_differ": "1: a row of the database is not what the records say.",
 }
 
 
@@ -54,6 +55,7 @@ def _values(vitals: Vitals) -> dict[str, str]:
         "answerable_checkpoint_age_seconds": _number(vitals.checkpoint_age_s),
         "answerable_disk_free_bytes": str(vitals.disk_free),
         "answerable_keys_lost": str(int(vitals.keys_lost)),
+        "answerable_tables_differ": str(int(vitals.tables_differ)),
     }
 
 

@@ -41,6 +41,7 @@ class Vitals:
     disk_free: int
     keys_lost: bool
     clock_doubt: str  # why nothing is removed at present (`trusted_time.py`); "": it may be
+    tables_differ: bool  # some row of the database is not what the records say
 
 
 class Looker:
@@ -59,6 +60,7 @@ class Looker:
         undecryptable: Callable[[], Awaitable[int]],
         keys_lost: Callable[[], bool],
         doubts: Doubts,
+        tables_differ: Callable[[], bool],
     ) -> None:
         self._database = database
         self._journal = journal
@@ -70,6 +72,7 @@ class Looker:
         self._undecryptable = undecryptable
         self._keys_lost = keys_lost
         self._doubts = doubts
+        self._tables_differ = tables_differ
         self._began_ms = steady()
         self._last: tuple[float, Vitals] | None = None
         self._turn = asyncio.Lock()
@@ -104,6 +107,7 @@ class Looker:
             disk_free=disk.free,
             keys_lost=self._keys_lost(),
             clock_doubt=self._doubts() or "",
+            tables_differ=self._tables_differ(),
         )
 
 

@@ -139,9 +139,8 @@ async def _(fact: CaseGrew, db: AsyncConnection, _index: int, _at_ms: int) -> No
 
 @project.register
 async def _(fact: CaseDecided, db: AsyncConnection, index: int, at_ms: int) -> None:
-    if fact.by:
-        values = {"n": fact.n, "by": fact.by, "what": fact.what, "state": fact.state, "at": at_ms}
-        await add(db, t.decisions, record=index, **values)
+    values = {"n": fact.n, "by": fact.by, "what": fact.what, "state": fact.state, "at": at_ms}
+    await add(db, t.decisions, record=index, **values)
     await db.execute(
         update(t.cases)
         .where(t.cases.c.n == fact.n)

@@ -13,7 +13,12 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, inspect
 
 from moderation.errors import Invalid
+from moderation.ids import PersonId
 from storage.database import FILE, Database, alembic_config, migrate, schemas
+from storage.identity import PersonKeys
+from storage.records.draft import Draft, Part
+from storage.records.journal import Journal
+from storage.records.targets import Targets
 from storage.tables import metadata
 
 
@@ -139,6 +144,42 @@ def test_who_was_told_of_a_case_before_is_read_from_the_desk(tmp_path: Path) -> 
     migrate(before)
     found = sqlite3.connect(before).execute("SELECT user, told FROM assignments ORDER BY record").fetchall()
     assert found == [("@there", 1), ("@gone", 0), ("@nobody", 0), ("@owner", 1)]
+
+
+def test_decisions_from_before_they_were_kept_are_read_from_the_records(tmp_path: Path) -> None:
+    """Those that the database has applied, of cases that it still has; whoever was erased since is nobody."""
+    at, anna, ben = 1_795_521_600_000, PersonId("@anna:example.org"), PersonId("@ben:example.org")
+
+    def decision(n: int, by: PersonId, what: str = "upheld", state: str = "decided") -> Draft:
+        said: dict[str, int | str] = {"n": n, "what": what, "state": state}
+        parts = [Part(person, {"as": who, "mxid": person}) for who, person in (("subject", ben), ("by", by))]
+        return Draft("decision", at + n, fields=said, parts=tuple(parts))
+
+    keys = PersonKeys.open(tmp_path)
+    with Journal.open(tmp_path, "example.org/log", keys, at) as journal:
+        decided = [decision(1, anna), decision(2, ben, "dismissed"), decision(7, anna), decision(1, ben, "dismissed")]
+        journal.append([*decided, decision(2, anna)])
+        fields: dict[str, str | int] = {"parts": 1, "what": "operator"}
+        journal.append([Draft("erase", at + 8, fields=fields, parts=(Part(PersonId(""), {"records": "1:2"}),))])
+        journal.erase(Targets.parse("1:2"), 6)
+        journal.close(at)
+    keys.close()
+    config = alembic_config()
+    engine = create_engine(f"sqlite:///{tmp_path / FILE}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0015")
+        for n in (1, 2):
+            insert(connection, "cases", n=n)
+        insert(connection, "meta", key="applied", value="5")
+    engine.dispose()
+    migrate(tmp_path / FILE)
+    found = sqlite3.connect(tmp_path / FILE).execute("SELECT * FROM decisions").fetchall()
+    assert found == [
+        (1, 1, anna, "upheld", "decided", at + 1),
+        (2, 2, "", "dismissed", "decided", at + 2),
+        (4, 1, ben, "dismissed", "decided", at + 1),
+    ]
 
 
 def test_migrating_again_changes_nothing(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ WELL = Vitals(
     disk_free=10**12,
     keys_lost=False,
     clock_doubt="",
+    tables_differ=False,
 )
 OPERATING = (Path(__file__).parents[3] / "docs" / "operating.md").read_text("utf-8")
 
@@ -47,6 +48,7 @@ OPERATING = (Path(__file__).parents[3] / "docs" / "operating.md").read_text("utf
         ({"clock_doubt": "homeserver"}, ("clock",)),
         ({"clock_doubt": "unheard", "sync_age_s": -1}, ("starting",)),
         ({"disk_free": FULL - 1}, ("disk_full",)),
+        ({"tables_differ": True}, ("tables",)),
         ({"sync_age_s": 121, "keys_lost": True, "disk_free": 0}, ("homeserver_silent", "keys_lost", "disk_full")),
     ],
 )

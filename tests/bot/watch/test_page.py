@@ -39,6 +39,7 @@ class Watched:
             undecryptable=self._undecryptable,
             keys_lost=lambda: False,
             doubts=lambda: None,
+            tables_differ=lambda: False,
         )
         self.page = WatchPage(self.looker, f"127.0.0.1:{self.port}")
 
