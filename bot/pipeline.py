@@ -19,7 +19,8 @@ from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.actions import Action, Align, KeepDesk
+from moderation.actions import Action, Align, KeepDesk, Redact
+from moderation.context import RoomView
 from moderation.events import MessagePosted, Received, StateChanged, Unreadable
 from moderation.facts import Fact, NotRead, RoomStateChanged
 from moderation.ids import EventId, RoomId, UserId
@@ -92,6 +93,7 @@ class Pipeline:
         self._responder = responder
         self._wake = wake
         self._hushed: set[EventId] = set()  # of the turn: events whose words are not recorded
+        self._spared: dict[EventId, MessagePosted] = {}  # of the turn: what is recorded of codes said before others
 
     async def begin(self) -> None:
         """Read what must be known before the first turn."""
@@ -199,6 +201,7 @@ class Pipeline:
         if not fresh and token is None and also is None:
             return 0
         self._hushed.clear()
+        self._spared = await self._said_aloud(fresh)
         drafts = [self._draft(event) for event in fresh]
         first = await self.writer.write(drafts, meanwhile=self._look_up(fresh)) if drafts else self._journal.size
         async with self.writer.turn() as turn:
@@ -227,8 +230,10 @@ class Pipeline:
         if room is None:
             return
         answer = await self._judging.follow(turn, index, event, room, self.settling.era)
-        if event.event in self._hushed:
+        aloud = self._goes(event, room)
+        if aloud or event.event in self._hushed:
             answer = replace(answer, facts=tuple(without_words(fact) for fact in answer.facts))
+        answer = replace(answer, actions=(*answer.actions, *_once(aloud, answer)))
         await self.settling.settle(turn, answer, cause=index, at_ms=event.received_ms, present=present)
 
     # What comes from inside: outcomes, deadlines, starts.
@@ -360,12 +365,45 @@ class Pipeline:
             if not isinstance(event, Unreadable) and (row := rows.get(event.event)) is not None and row.kind == UNREAD
         ]
 
+    async def _said_aloud(self, events: Sequence[Received]) -> dict[EventId, MessagePosted]:
+        """What is recorded of codes that were said before others, where the bot can take them away."""
+        found = [kept for event in events if (kept := self._without_token(event)) is not None]
+        if not found:
+            return {}
+        async with self._database.read() as db:
+            views_of = {kept.room: await self.knowledge.room(db, kept.room) for kept in found}
+        able = {room for room, view in views_of.items() if view and view.power.can_redact_others(self.settings.bot)}
+        return {kept.event: kept for kept in found if kept.room in able}
+
+    def _without_token(self, event: Received) -> MessagePosted | None:
+        if event.sender == self.settings.bot or event.room in self.served.direct:
+            return None
+        return self._responder.without_token(event)
+
+    def _goes(self, event: Received, room: RoomView) -> tuple[Redact, ...]:
+        """What takes a code away that was said before others: known by what was recorded of it, after a crash too."""
+        kept = self._spared.get(event.event or EventId(""))
+        if kept is None and isinstance(event, MessagePosted):
+            as_recorded = self._without_token(event)
+            kept = as_recorded if as_recorded is not None and as_recorded.body == event.body else None
+        if kept is None or not room.power.can_redact_others(self.settings.bot):
+            return ()
+        return (Redact(room=kept.room, event=kept.event, subject=kept.sender),)
+
     def _draft(self, event: Received) -> Draft:
         s, content = self.settings, self.settings.content
-        if event.sender != s.bot and self._responder.hushed(event, direct=event.room in self.served.direct):
+        direct = event.room in self.served.direct
+        if direct and event.sender != s.bot and self._responder.hushed(event):
             content = "metadata"
             self._hushed.add(event.event or EventId(""))
+        event = self._spared.get(event.event or EventId(""), event)
         return draft_of_event(event, self.served.codes[event.room], self.settling.person_of, content=content, bot=s.bot)
+
+
+def _once(removals: Sequence[Redact], answer: Answer) -> tuple[Redact, ...]:
+    """Those of the removals that the answer has not already."""
+    there = {action.event for action in answer.actions if isinstance(action, Redact)}
+    return tuple(removal for removal in removals if removal.event not in there)
 
 
 def _fresh(events: Sequence[Received], known: set[str]) -> list[Received]:

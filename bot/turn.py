@@ -36,8 +36,12 @@ class Responder(Protocol):
         """Read what must be known before the first event."""
         ...
 
-    def hushed(self, event: Received, *, direct: bool) -> bool:
-        """Whether the words of this are not to be recorded; `direct`: said in a direct room. Asked once, in order."""
+    def hushed(self, event: Received) -> bool:
+        """Whether the words of this, said in a direct room, are not to be recorded. Asked once, in order."""
+        ...
+
+    def without_token(self, event: Received) -> MessagePosted | None:
+        """The event without the code or address in it, if it was one said before others and nothing else."""
         ...
 
     async def respond(

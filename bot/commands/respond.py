@@ -74,9 +74,13 @@ class Commands:
         """Read what must be known before the first message."""
         await self._hush.begin(db)
 
-    def hushed(self, event: Received, *, direct: bool) -> bool:
-        """Whether the words of this are not to be recorded."""
-        return self._hush.covers(event, direct=direct)
+    def hushed(self, event: Received) -> bool:
+        """Whether the words of this, said in a direct room, are not to be recorded."""
+        return self._hush.covers(event)
+
+    def without_token(self, event: Received) -> MessagePosted | None:
+        """The event without the code or address in it, if it was one said before others and nothing else."""
+        return self._hush.without_token(event)
 
     async def respond(
         self, db: AsyncConnection, event: MessagePosted | ReactionGiven, room: RoomView, on: int

@@ -1,9 +1,8 @@
 """What is said while somebody verifies is recorded without its words: addresses, codes, names are nobody's business.
 
-Rules kept here: a message that begins with our command, wherever it is said, and everything that is said in a direct
-room while a verification goes on there, is noted without its text; a group loses no evidence by it, since only what is
-as short as such a command is hushed, its rules are judged all the same, and the message goes.
-Left to others: writing it so (`storage/entries.py`, by way of `pipeline.py`), the command (`commands/verify.py`).
+Rules kept here: in a direct room a message that begins with our command, and everything that is said there while a
+verification goes on, is noted without its text. Left to others: what is said before others (`said_aloud.py`), writing
+it so (`storage/entries.py`, by way of `pipeline.py`), the command (`commands/verify.py`).
 """
 
 import re
@@ -15,9 +14,10 @@ from moderation.events import MessagePosted, Received
 from moderation.ids import UserId
 from storage import challenges, outbox
 
+from .said_aloud import SaidAloud
+
 NAME = "verify"
 ALIASES = ("验证", "核实")
-MAX_IN_GROUP = 320  # characters: an address has at most 254
 LOOK_MS = 15 * 60_000  # how long it is heeded that somebody has begun, until it is known how long it goes on
 _CODE = re.compile(r"[0-9]{4}[ -]?[0-9]{4}\Z")
 
@@ -30,6 +30,7 @@ class Hush:
         self._command = re.compile(
             rf"(?:\* )?{re.escape(prefix)}\s*(?:{names})(?![a-z])(.*)", re.IGNORECASE | re.DOTALL
         )
+        self._aloud = SaidAloud(prefix, NAME, ALIASES)
         self._open: dict[UserId, int] = {}
 
     async def begin(self, db: AsyncConnection) -> None:
@@ -39,16 +40,21 @@ class Hush:
             if isinstance(row.action, Verify):
                 self._open[row.action.subject] = 2**62
 
-    def covers(self, event: Received, *, direct: bool) -> bool:
-        """Whether the words of this stay out of the records. What begins by it is heeded from the next message on."""
+    def covers(self, event: Received) -> bool:
+        """Whether the words of this, said alone to the bot, stay out of the records.
+
+        What begins by it is heeded from the next message on.
+        """
         if not isinstance(event, MessagePosted):
             return False
         words = self._said(event)
-        if not direct:
-            return words is not None and bool(words) and len(event.body) <= MAX_IN_GROUP
         if words:
             self._open[event.sender] = max(self._open.get(event.sender, 0), event.received_ms + LOOK_MS)
         return words is not None or event.received_ms < self._open.get(event.sender, 0)
+
+    def without_token(self, event: Received) -> MessagePosted | None:
+        """A code or an address that was said before others, without it; None: it is nothing of the kind."""
+        return self._aloud.without_token(event)
 
     def words(self, event: MessagePosted, *, direct: bool) -> str | None:
         """What was said to the command, also where only the code was typed; None: it is none."""
