@@ -29,7 +29,7 @@ from .matrix_error import MatrixError
 
 __all__ = ["Client", "MatrixError", "NotSeen", "Seen"]
 
-_WAIT_S = 45.0
+_WAIT_S = 120.0
 
 
 class Client:

@@ -24,7 +24,7 @@ BOT = f"@answerable:{SERVER_NAME}"
 MANAGER, MEMBER = 50, 0
 NAMES = ("anna", "ben", "carla", "dora", "emil", "finn")
 MUTE_S = 4
-_WAIT_S = 30.0
+_WAIT_S = 120.0
 
 # How times are written in notices; the numbers in them are no amounts.
 WHEN = re.compile(r"(?:\d{1,2} \w+ \d{4}, |\d{4}年\d{1,2}月\d{1,2}日 )\d{2}:\d{2} UTC")

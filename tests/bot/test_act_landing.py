@@ -40,7 +40,7 @@ class Sending:
             self.answers.setdefault(number, asyncio.Event()).set()
 
     async def until_sent(self, count: int) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while len(self.sent) < count:  # noqa: ASYNC110 - the actor tells nobody what it sends
                 await asyncio.sleep(0.002)
 
@@ -88,7 +88,7 @@ async def test_what_lands_while_another_writes_is_recorded_in_one_turn(sending: 
         await sending.until_sent(4)
         while sending.actor._sending:  # noqa: ASYNC110
             await asyncio.sleep(0.002)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while await sending.place.waiting():  # noqa: ASYNC110
             await asyncio.sleep(0.002)
     assert turns == [1, 3]

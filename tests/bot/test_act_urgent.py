@@ -142,7 +142,7 @@ class Sent:
         self.order.append((action.NAME, asyncio.get_running_loop().time()))
 
     async def until(self, count: int) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while len(self.order) < count:  # noqa: ASYNC110 - the actor tells nobody what it sends
                 await asyncio.sleep(0.002)
 

@@ -123,7 +123,7 @@ class Deployment:
             await asyncio.wait({task})
 
     async def until_empty(self, kind: type[Action] = Action) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(120):
             while any(isinstance(action, kind) for action in await self.waiting()):
                 self.now += 1
                 await asyncio.sleep(0.005)
@@ -278,7 +278,7 @@ class TestClosing:
             behind=lambda: False,
         )
         task = asyncio.create_task(scheduler.run())
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while not await place.waiting():
                 clock()
                 await asyncio.sleep(0.01)

@@ -19,7 +19,7 @@ ASKS = f"""
 import contextlib, os, socket
 os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})
 door = socket.socket(socket.AF_UNIX)
-door.settimeout(20)
+door.settimeout(120)
 door.connect("{SOCKET}")
 print("connected, answered:", end="", flush=True)
 with contextlib.suppress(ConnectionError):
@@ -59,7 +59,7 @@ class Door:
 async def door(tmp_path: Path) -> AsyncIterator[Door]:
     door = Door(tmp_path)
     task = asyncio.create_task(Control(tmp_path, {"erase": door.erase}).run())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while not (tmp_path / SOCKET).exists():  # noqa: ASYNC110 - a file tells nobody
             await asyncio.sleep(0.01)
     yield door

@@ -44,7 +44,7 @@ async def looks(states: list[State], monkeypatch: pytest.MonkeyPatch) -> tuple[l
     keys = Encryption(cast(Any, Machine()), cast(Any, None), lambda: 0, stood=stood)
     with capture_logs() as logged:
         running = asyncio.create_task(keys.run())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             await all_seen.wait()
             await asyncio.sleep(0)
         running.cancel()

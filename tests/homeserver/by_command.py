@@ -18,7 +18,7 @@ from typing import Any
 from tests.homeserver.served import until
 
 COMMAND = "from bot.cli.main import run; run()"
-WITHIN_S = 60.0
+WITHIN_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from tests.homeserver.stage import PASSWORD, Stage
 
 KEY = StoreKey(bytes(range(32)))
 ENCRYPTION = {"algorithm": "m.megolm.v1.aes-sha2"}
-WITHIN_S = 45.0
+WITHIN_S = 120.0
 
 
 @dataclass

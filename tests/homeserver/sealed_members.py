@@ -23,7 +23,7 @@ from tests.homeserver.crypto_people import KEY, CryptoStage, EncryptedBot
 from tests.homeserver.served import ServedBot, Theatre
 from tests.homeserver.stage import PASSWORD, text, unique
 
-WITHIN_S = 40.0
+WITHIN_S = 120.0
 
 HandOver = Callable[[], Awaitable[None]]
 

@@ -37,7 +37,7 @@ from tests.homeserver.stage import Stage, unique
 T = TypeVar("T")
 F = TypeVar("F", bound=Fact)
 
-WITHIN_S = 45.0
+WITHIN_S = 120.0
 _LOOK_S = 0.01
 STEP_MS = 15_000
 DEFECTS = ("judged_otherwise_before",)  # warnings that must not be

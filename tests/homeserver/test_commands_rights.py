@@ -4,8 +4,6 @@ import asyncio
 import itertools
 from dataclasses import dataclass
 
-import pytest
-
 from bot.commands.table import COMMANDS
 from bot.demo.client import Client, MatrixError
 from bot.messages.catalog import Catalog
@@ -123,7 +121,6 @@ def _case(bot: ServedBot, who: Client, rule: str) -> int:
     return int(n)
 
 
-@pytest.mark.timeout(400)  # nearly five hundred answers: on a busy machine they take a while
 async def test_commands_and_reactions_do_for_everybody_what_the_table_says(theatre: Theatre) -> None:
     everybody = await cast(theatre)
     pressed = await press_everything(everybody)

@@ -280,7 +280,6 @@ def is_running(pid: int) -> bool:
     return True
 
 
-@pytest.mark.timeout(300)  # a story takes 20 to 40 s; several times that on a machine with other things to do
 async def test_the_story_goes_as_told_and_a_bot_killed_in_the_middle_of_it_comes_to_the_same_end(
     tmp_path: Path, temporary: Path, tmp_path_factory: pytest.TempPathFactory, synapse: Synapse
 ) -> None:

@@ -258,7 +258,7 @@ async def test_an_answer_reaches_every_device_of_fifty_people_also_over_a_crash(
     room = await sealed_room(theatre, bot, owner, ann, invited=people)
     await crowd.join(room)
     query = "SELECT count(*) FROM members WHERE room = ? AND membership = 'join'"
-    await bot.until(lambda: bot.rows(query, room)[0][0] == len(people) + 3, "all to be there", within_s=60)
+    await bot.until(lambda: bot.rows(query, room)[0][0] == len(people) + 3, "all to be there")
     began = time.monotonic()
     first = await ask_sealed(ann, room, "!help credit", bot)
     with capsys.disabled():
@@ -271,7 +271,7 @@ async def test_an_answer_reaches_every_device_of_fifty_people_also_over_a_crash(
     await owner.kick(room, people[1])  # another key from here on
     command = await ann.say(room, "!help credit")
     begun = "SELECT 1 FROM group_sessions WHERE room = ? AND session <> ?"
-    await bot.until(lambda: crypto_rows(bot.data_dir, begun, room, session), "another key", within_s=60)
+    await bot.until(lambda: crypto_rows(bot.data_dir, begun, room, session), "another key")
     await bot.crash()
     bot.start()
     second = await answer_to(ann, command, bot.user)

@@ -38,7 +38,7 @@ async def file_sent(theatre: Theatre, client: Client, bot: ServedBot, name: str)
     def is_it(seen: Seen) -> bool:
         return seen.sender == bot.user and seen.content.get("filename") == name
 
-    seen = await client.wait_for(is_it, what=f"the file {name}", within_s=20)
+    seen = await client.wait_for(is_it, what=f"the file {name}")
     return await port(theatre, client).download(str(seen.content["url"]))
 
 

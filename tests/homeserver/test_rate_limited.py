@@ -25,7 +25,7 @@ async def test_a_burst_of_violations_is_redacted_while_the_rest_has_its_share(th
     before = len(bot.facts(ActionTaken))
     said = [event for both in await asyncio.gather(*(_several(who, room) for who in people)) for event in both]
     await bot.has(*said)
-    await bot.idle(within_s=40, up_to=URGENT)
+    await bot.idle(up_to=URGENT)
     assert await asyncio.gather(*(owner.is_redacted(room, event) for event in said)) == [True] * 8
     outcomes = [fact.action for fact in bot.facts(ActionTaken)[before:]]
     last = max(number for number, action in enumerate(outcomes) if action == "redact")
@@ -36,7 +36,7 @@ async def test_a_burst_of_violations_is_redacted_while_the_rest_has_its_share(th
 
     # An admin lifts the limit, as `answerable init` offers: now all that waited is said, each once.
     await _limits(admin, bot, lifted=True)
-    await bot.idle(within_s=40)
+    await bot.idle()
     ended = [(fact.action, fact.result) for fact in bot.facts(ActionTaken)[before:]]
     cases = bot.facts(CaseOpened)
     assert (sorted(fact.subject for fact in cases), {fact.state for fact in cases}) == (
@@ -70,7 +70,7 @@ async def test_a_mute_is_in_force_before_what_was_said_is_removed(theatre_limite
     assert len(before) <= 4  # what was under way
     assert len(said) > Counter(fact.action for fact in facts if isinstance(fact, ActionTaken))["redact"]
     await _limits(admin, bot, lifted=True)
-    await bot.idle(within_s=40)
+    await bot.idle()
 
 
 async def _several(who: Client, room: str, times: int = 2) -> list[str]:

@@ -37,7 +37,7 @@ class TestARunningOne:
         name = unique("ann")
         user, device, token = await synapse.register(name, "a password")
         assert user == f"@{name}:localhost"
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(120):
             homeserver = Homeserver(Session(synapse.url, user, device, token))
             assert (await homeserver.whoami())["device_id"] == device
             await homeserver.close()

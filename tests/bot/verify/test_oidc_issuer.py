@@ -67,7 +67,7 @@ async def page(oidc: Oidc, port: int = PORT) -> AsyncIterator[CallbackServer]:
     server = CallbackServer(oidc, CallbackSettings(public_url=PUBLIC, listen=f"127.0.0.1:{port}"), Catalog.load())
     task = asyncio.create_task(server.run())
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(120):
             await server.listening.wait()
         yield server
     finally:
@@ -235,7 +235,7 @@ class TestPage:
 
             await soon(said)
             other.close()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(120):
                 await server.listening.wait()
             task.cancel()
             await asyncio.wait({task})
