@@ -51,7 +51,7 @@ def judge(
     """All that follows from `event`, which stands in the journal at index `on`."""
     if isinstance(event, ReactionGiven):
         return _reacted(event, context, policy, on)
-    if not _is_judged(event, context) or _is_verification(event, context, policy):
+    if not _is_judged(event, context):
         return ()
     facts = _by_rules(event, context, policy, rules, on)
     if not _is_gone(facts):  # a rule that lets a message stand is no way around a pace
@@ -101,16 +101,6 @@ def _is_judged(event: Received, context: Context) -> bool:
     if isinstance(event, MembershipChanged):
         return event.membership == "join" and event.sender == event.user != context.bot
     return isinstance(event, MessagePosted | StateChanged) and event.sender != context.bot
-
-
-def _is_verification(event: Received, context: Context, policy: Policy) -> bool:
-    """A request to compare keys, of somebody whom the bot answers: its words are their client's, and nobody sees them.
-
-    Of everybody else it is a message like any: there are clients that show what stands in it.
-    """
-    if not isinstance(event, MessagePosted) or event.asks_to_verify != context.bot:
-        return False
-    return bool(context.subject.manages) or event.sender in policy.operators
 
 
 def _applies(rule: RuleSettings, context: Context) -> bool:
