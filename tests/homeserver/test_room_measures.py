@@ -24,18 +24,20 @@ suspend_for = "1h"
 """
 
 
+@pytest.mark.usefixtures("short_waits")
 async def test_readonly_silences_members_and_not_managers_and_comes_back_by_itself(theatre: Theatre) -> None:
     scene = await theatre.scene()
     bot, room, (manager,), (ann,) = scene.bot, scene.room, scene.managers, scene.members
     before = await scene.owner.power_levels(room)
     assert not await _silenced(scene, ann)
-    order = await manager.send_text(room, "!readonly 8s let us take a breath")
+    order = await manager.send_text(room, "!readonly 1m let us take a breath")
     await _until_posting(scene, 50)
     assert await _silenced(scene, ann)
     mine = await manager.send_text(room, "thank you")
     notice = await _said(scene, like("measure.begun.suspend"))
     assert like("notice.reason", reason="let us take a breath").search(notice)
     assert like("status.ordered.suspend").search(await ask(manager, bot, scene.desk, "!status"))
+    await bot.pass_until(lambda: bot.facts(SanctionEnded), "the end of it")
     await _until_posting(scene, before["events_default"])
     assert await scene.owner.power_levels(room) == before
     await _said(scene, like("measure.ended.suspend"))
