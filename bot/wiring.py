@@ -50,6 +50,7 @@ from moderation.actions import (
     Verify,
     Witness,
 )
+from moderation.errors import Refused
 from moderation.facts import BotStarted, BotStopped, Fact, IdentityKeyChanged, NotSeen, PolicyChanged
 from moderation.ids import UserId
 from moderation.judge import CompiledRule
@@ -60,9 +61,10 @@ from storage.backup import snapshot
 from storage.database import Database
 from storage.identity import PersonKeys
 from storage.identity_store import IdentityStore
+from storage.project import END_MISSING
 from storage.records.closing import Closings
 from storage.records.cosignature import Cosigner
-from storage.records.journal import Journal
+from storage.records.journal import EndMissing, Journal
 from storage.records.proof import Prover
 from storage.records.tiles import Tiles
 
@@ -189,11 +191,18 @@ async def _open_stores(config: Config, stack: AsyncExitStack, clock: Clock) -> S
     keys = await held(stack, partial(PersonKeys.open, config.data_dir), PersonKeys.close)
     given = await asyncio.to_thread(given_key, config)
     identity = await held(stack, partial(IdentityStore.open, config.data_dir, given.kek), IdentityStore.close)
-    journal = await held(
-        stack,
-        partial(Journal.open, config.data_dir, config.origin, keys, clock()),
-        lambda journal: journal.close(clock()),
-    )
+    async with database.read() as db:
+        applied = int(await views.get_meta(db, "applied") or 0)
+    try:
+        journal = await held(
+            stack,
+            partial(Journal.open, config.data_dir, config.origin, keys, clock(), at_least=applied),
+            lambda journal: journal.close(clock()),
+        )
+    except EndMissing as error:
+        raise Refused(
+            "cli.run.end_missing", data_dir=config.data_dir, count=error.missing, last=str(error.size - 1)
+        ) from error
     _say_if_locked(given, identity)
     return Stores(journal, database, keys, identity, await asyncio.to_thread(asking_of, config, identity), given)
 
@@ -288,7 +297,10 @@ async def _forget_again(stores: Stores) -> None:
 async def _start_facts(policy: Policy, stores: Stores) -> tuple[Fact, ...]:
     async with stores.database.read() as db:
         before = await views.get_meta(db, "policy")
+        missing = int(await views.get_meta(db, END_MISSING) or 0)
     facts: list[Fact] = []
+    if missing:
+        facts.append(NotSeen(what="cut", count=missing))
     if (torn := stores.journal.recovery) is not None:
         facts.append(NotSeen(what="torn", count=1, detail=f"{torn.file}: {torn.lost_bytes} bytes"))
     facts.append(BotStarted(version=version("answerable")))

@@ -1,7 +1,7 @@
 """Put a failing disk into words: it is full, broken, read-only, or another program holds a database.
 
 Rules kept here: it is one message that says what to do, whichever part of the program it met, and never a traceback;
-an error of the network, or a defect of ours, is not taken for one of the disk.
+an error of the network, too many open files, or a defect of ours, is not taken for one of the disk.
 Left to others: ending (`run.py`, `main.py`), turning what SQLite says into these errors (`storage/sqlite_refused.py`).
 """
 
@@ -15,6 +15,8 @@ from moderation.errors import Invalid, Refused
 
 # Of the disk, and never of the network.
 _DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
+
+_FILES = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 @contextlib.contextmanager
@@ -31,6 +33,8 @@ def told_if_disk_fails(data_dir: Path) -> Iterator[None]:
             raise
         raise Refused("cli.run.database", data_dir=data_dir, why=error.__cause__) from error
     except OSError as error:
+        if error.errno in _FILES:
+            raise Refused("cli.run.files", why=error.strerror or error) from error
         key = "cli.run.database" if isinstance(error.__cause__, sqlite3.Error) else "cli.run.disk"
         raise Refused(key, data_dir=data_dir, why=error.strerror or error) from error
 

@@ -99,18 +99,22 @@ def verify(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Check the records, and on demand the database against them."""
+    from storage.database import FILE
     from storage.records.verify import verify as check
 
+    from .logs_rebuild import read_old
     from .logs_tables import differences
 
     folder = data_dir_of(data_dir, config_file) / "records"
     kept = read_kept(against) if against else None
     witnesses = _witnesses(witness or [], None if data_dir else config_file)
+    known = read_old(folder.parent / FILE, settled=False)  # first: a running bot goes on
     with progress() as bar:
         what = text("cli.logs.checking")
         report = check(
             folder, against=kept, progress=bar and (lambda done, total: bar(what, done, total)), witnesses=witnesses
         )
+        report = report.reaching(known.applied or 0)
         found = differences(folder.parent, bar) if tables and report.ok else []
     if json:
         told = {**_report_as_json(report), **_tables_as_json(tables, found)}

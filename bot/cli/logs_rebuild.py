@@ -57,10 +57,14 @@ def rebuild_db(json: AsJson = False, data_dir: DataDir = None, config_file: Conf
         raise Refused("cli.logs.rebuild_running", data_dir=data, pid=pid)
     with only_instance(data), progress() as bar:
         old, count, kept = rebuild(data, now, bar)
+    missing = end_missing(old, count)
     if json:
-        as_json({"records": count, "kept": str(kept) if kept else None, "taken_over": old.applied is not None})
+        told = {"records": count, "kept": str(kept) if kept else None, "taken_over": old.applied is not None}
+        as_json({**told, "end_missing": missing})
         return
     say("cli.logs.rebuilt", count=count)
+    if missing:
+        say("cli.logs.rebuild_end_missing", count=missing, last=str(count - 1))
     if kept:
         say("cli.logs.rebuild_kept", file=kept)
         if old.applied is None:
@@ -105,12 +109,18 @@ class Upto:
             yield record
 
 
+def end_missing(old: Old, count: int) -> int:
+    """Return how many records the old database knew that are not in a log of `count` records."""
+    return max(0, (old.applied or 0) - count)
+
+
 async def fill(folder: Path, records: Path, old: Old, bar: Bar | None) -> int:
     """Make a database in `folder` from the records. Returns how many were applied."""
     from sqlalchemy import insert
 
     from storage import tables
     from storage.database import Database
+    from storage.project import END_MISSING, set_meta
 
     from ..catch_up import rebuild
 
@@ -121,7 +131,11 @@ async def fill(folder: Path, records: Path, old: Old, bar: Bar | None) -> int:
                 await db.execute(insert(tables.meta).values(key=key, value=value))
             for row in old.outbox:
                 await db.execute(insert(tables.outbox).values(**row))
-        return await rebuild(cast("Journal", Upto(records, old.applied, bar)), database)
+        count = await rebuild(cast("Journal", Upto(records, old.applied, bar)), database)
+        if missing := end_missing(old, count):
+            async with database.write() as db:
+                await set_meta(db, END_MISSING, str(missing))
+        return count
     finally:
         await database.close()
 

@@ -162,7 +162,7 @@ class NotSeen(Fact):
 
     KIND: ClassVar[str] = "coverage"
 
-    what: Literal["gap", "torn", "failed", "down"]
+    what: Literal["gap", "torn", "cut", "failed", "down"]
     count: int = 0  # "down": milliseconds in which the bot could not see or say anything
     since: int = 0  # "down": when that began, milliseconds since 1970; 0: so long before the record
     detail: str = unowned()

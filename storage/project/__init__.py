@@ -8,6 +8,7 @@ Left to others: making facts (`moderation/`), queries (`views/`, one file a noun
 from . import cases, measures, people, records, rooms  # noqa: F401  (they register what they project)
 from .common import (
     CASES_FROM,
+    END_MISSING,
     ERA,
     MANY,
     PERSON,
@@ -24,6 +25,7 @@ from .events import project_events, project_room_state
 
 __all__ = [
     "CASES_FROM",
+    "END_MISSING",
     "ERA",
     "MANY",
     "PERSON",

@@ -15,6 +15,7 @@ from moderation.ids import UserId
 
 from .. import tables as t
 
+END_MISSING = "end_missing"  # how many records were missing at the end of the log when the database was made anew
 ERA = "era"  # of the deployment: set once its log goes on from a backup
 LOST_TIME = "lost_time"  # the same: from when until when what was recorded is lost (ms)
 CASES_FROM = "cases_from"  # the same: the least number of a new case

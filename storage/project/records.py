@@ -19,12 +19,14 @@ from .. import anchored, linked_people
 from .. import tables as t
 from ..records.ranges import Ranges
 from ..records.targets import Targets
-from .common import CASES_FROM, ERA, LOST_TIME, add, project, set_meta
+from .common import CASES_FROM, END_MISSING, ERA, LOST_TIME, add, project, set_meta
 
 
 @project.register
 async def _(fact: NotSeen, db: AsyncConnection, _index: int, at_ms: int) -> None:
-    """Clocks do not run while the bot is down: what was not due before is due so much later."""
+    """Note that a missing end was told. Clocks do not run while the bot is down: what was not due is due later."""
+    if fact.what == "cut":
+        await set_meta(db, END_MISSING, "0")
     if fact.what != "down":
         return
     before = fact.since or at_ms - fact.count

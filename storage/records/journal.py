@@ -48,6 +48,15 @@ CHECKPOINT_MS = 60_000
 CHECKPOINT_RECORDS = 256
 
 
+class EndMissing(Broken):
+    """The log ends before what is known to have been in it: its end was cut off, or an older copy was put back."""
+
+    def __init__(self, size: int, known: int) -> None:
+        super().__init__(f"the log has {size} records, and is known to have had {known}")
+        self.size = size
+        self.missing = known - size
+
+
 class Journal:
     """An open log, to be used as a context manager or closed by `close`."""
 
@@ -77,12 +86,13 @@ class Journal:
         self._is_sealed = was_sealed(folder, state.tree.size)  # then what comes first is signed at once
 
     @classmethod
-    def open(cls, data_dir: Path, origin: str, keys: PersonKeys, now_ms: int) -> "Journal":
+    def open(cls, data_dir: Path, origin: str, keys: PersonKeys, now_ms: int, at_least: int = 0) -> "Journal":
         """Open the log in ``<data_dir>/records``, or begin one named `origin`.
 
         A log keeps the name it was begun with. Tiles and checkpoint are brought up to the records on disk; what was
-        cut off is told in `recovery`. Raises `Invalid` if another process has the log open or `origin` cannot
-        be a name, `Broken` if the log is damaged, `OSError` if the disk fails.
+        cut off is told in `recovery`. Raises `EndMissing`, and writes nothing, if there are fewer than `at_least`
+        records; `Invalid` if another process has the log open or `origin` cannot be a name, `Broken` if the log is
+        damaged, `OSError` if the disk fails.
         """
         folder = data_dir / "records"
         for name in ("day", "tile", "checkpoints"):
@@ -94,6 +104,8 @@ class Journal:
             foreign = set_aside(folder, state)
             if foreign:
                 state = recover(folder, signer.verifier)
+            if state.tree.size < at_least:
+                raise EndMissing(state.tree.size, at_least)
             journal = cls(folder, signer, keys, claim, state)
             journal._catch_up(now_ms, foreign)
             journal._finish_declared()

@@ -465,9 +465,10 @@ KINDS: dict[str, Kind] = {
         "Something the bot did not see, could not read, or could not keep.",
         {
             "what": _word(
-                "gap, torn, failed, unreadable, undecryptable, down, clock: times do not fit, unsigned: a crash left"
-                " records from `on` on unsigned, foreign: lines that somebody added while the bot was stopped were set"
-                " aside, or withheld: why the event recorded at `on` cannot be read, learnt later"
+                "gap, torn, cut: the end of the log was missing, failed, unreadable, undecryptable, down, clock: times"
+                " do not fit, unsigned: a crash left records from `on` on unsigned, foreign: lines that somebody added"
+                " while the bot was stopped were set aside, or withheld: why the event recorded at `on` cannot be"
+                " read, learnt later"
             ),
             "count": _int("how much of it; of down: milliseconds"),
             "since": _int("of down: when it began, milliseconds since 1970; left out: so long before this record"),

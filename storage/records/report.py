@@ -4,7 +4,7 @@ Rules kept here: a problem is a code, a place and fields; its text is the messag
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 MAX_PROBLEMS = 100
 
@@ -45,6 +45,14 @@ class Report:
     def ok(self) -> bool:
         """Whether nothing is wrong."""
         return not self.problems
+
+    def reaching(self, known: int) -> "Report":
+        """Return the report with a problem if there are fewer records than the `known` first ones."""
+        missing = known - (self.first + self.records)
+        if missing <= 0:
+            return self
+        problem = Problem("end_missing", file="day", fields={"count": missing})
+        return replace(self, problems=(*self.problems, problem))
 
 
 class Findings:

@@ -25,7 +25,7 @@ from bot.presence import Presence
 from bot.receive import receive
 from bot.schedule import Scheduler
 from bot.wake import Wake
-from moderation.facts import ActionTaken, BotStarted, Fact, NoticeGiven, RoomEntered
+from moderation.facts import ActionTaken, Fact, NoticeGiven, RoomEntered
 from moderation.ids import EventId, GroupCode, RoomId, UserId
 from storage import views
 from storage.entries import fact_of_record
@@ -227,7 +227,7 @@ async def offline(
     async with AsyncExitStack() as stack:
         stores = await wiring._open_stores(config, stack, clock)
         pipeline = await wiring._caught_up(config, BOT, stores, clock, Wake())
-        await pipeline.commit((BotStarted(version="0"),))
+        await pipeline.commit(await wiring._start_facts(config.policy, stores))
         bot = Offline(config, stores, pipeline, clock)
         if pipeline.served.codes.get(ROOM) is None:
             await bot.group(levels, version, desk)

@@ -178,6 +178,7 @@ def test_every_problem_has_a_text_that_its_fields_fill() -> None:
     source = "".join(path.read_text("utf-8") for path in SOURCES.glob("*.py"))
     codes = set(re.findall(r'\.add\(\s*"(\w+)"', source))
     codes |= set(re.findall(r'\._add\(\s*"(\w+)"', source)) | set(re.findall(r'Fault\([^,]+, "(\w+)"', source))
+    codes |= set(re.findall(r'\bProblem\("(\w+)"', source))
     codes |= {f"day_{code}" for code in re.findall(r'DamagedDay\("(\w+)"', source)}
     codes |= {f"line_{code}" for code in re.findall(r'BadLine\("(\w+)"', source)}
     catalog = Catalog.load()
