@@ -8,7 +8,7 @@ Left to others: what the state means (`bot/verify`), sealing (`identity_dialogue
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -80,11 +80,22 @@ async def attempts_about(db: AsyncConnection, about: str, since_ms: int) -> Sequ
     return (await db.scalars(select(a.at).where(a.about == about, a.at >= since_ms).order_by(a.at))).all()
 
 
-async def attempts_from(db: AsyncConnection, room: RoomId, since_ms: int) -> int:
-    """How often those began who are in a room now; `NOWHERE`: those who are in none."""
+async def is_known_in(db: AsyncConnection, user: UserId, room: RoomId, before_ms: int) -> bool:
+    """Whether somebody has been known in a room since before `before_ms`."""
+    m = t.members.c
+    since = await db.scalar(select(m.since).where(m.room == room, m.user == user, m.membership == "join"))
+    return since is not None and 0 < since <= before_ms
+
+
+async def attempts_from(db: AsyncConnection, room: RoomId, since_ms: int, *, after_ms: int) -> int:
+    """Count the attempts of those who are in a room, and were not known there until `after_ms`.
+
+    `NOWHERE`: of those who are in no room.
+    """
     a, m = t.challenge_attempts.c, t.members.c
     groups = select(t.rooms.c.room).where(t.rooms.c.purpose == "group")
     inside = select(m.user).where(m.membership == "join")
-    inside = inside.where(m.room == room) if room else inside.where(m.room.in_(groups))
+    new = or_(m.since > after_ms, m.since == 0)
+    inside = inside.where(m.room == room, new) if room else inside.where(m.room.in_(groups))
     who = a.user.in_(inside) if room else a.user.not_in(inside)
     return int(await db.scalar(select(func.count()).where(who, a.at >= since_ms)) or 0)

@@ -21,7 +21,7 @@ from moderation.errors import Broken, Refused
 from moderation.ids import PersonId
 
 from .identity import FILE, connect, connect_for_reading
-from .identity_blind import blind
+from .identity_blind import blinds
 from .identity_claims import COLUMNS, Claim, Held, NewClaim, Row, State, Taken, check
 from .identity_claims import SCHEMA as CLAIMS
 from .identity_keyring import INDEX, SCHEMA, Keyring, Locked
@@ -69,15 +69,16 @@ class IdentityStore:
         check(claim)
         with self._whole():
             index = self._index()
-            mark = blind(index, claim.method, claim.issuer, claim.identifier)
-            before = self._holder(mark)
-            if before is not None and before[1] != claim.person:
-                raise Taken(PersonId(before[1]))
-            if before is not None:
-                self._drop(before[0])
+            marks = blinds(index, claim.method, claim.issuer, claim.identifier)
+            earlier = [holder for each in marks if (holder := self._holder(each)) is not None]
+            for _, person in earlier:
+                if person != claim.person:
+                    raise Taken(PersonId(person))
+            for number, _ in earlier:
+                self._drop(number)
             key = self._keyring.get_or_make(claim.person)
             number = secrets.token_hex(16)
-            row = Row(number, claim.person, claim.method, claim.issuer, mark, claim.created_ms, claim.expires_ms)
+            row = Row(number, claim.person, claim.method, claim.issuer, marks[0], claim.created_ms, claim.expires_ms)
             self._insert(row, claim.record, key, claim.fields)
             return number
 
@@ -93,10 +94,10 @@ class IdentityStore:
             index = self._keyring.get(INDEX)
             if index is None:
                 return None
-            mark = blind(index, method, issuer, identifier)
-            for row in self._rows("blind = ?", mark):
-                self._check_seal(row, self._key(row))
-                return PersonId(row.person)
+            for mark in blinds(index, method, issuer, identifier):
+                for row in self._rows("blind = ?", mark):
+                    self._check_seal(row, self._key(row))
+                    return PersonId(row.person)
             return None
 
     def claims_of(self, person: PersonId) -> tuple[Claim, ...]:

@@ -21,7 +21,7 @@ from moderation.errors import Refused
 from moderation.ids import UserId
 from moderation.levels import REACHES
 from moderation.notices import Code, line
-from storage.identity_blind import normalised
+from storage.identity_blind import mailbox, normalised
 from storage.identity_dialogue import DialogueKey
 
 from ..messages.catalog import Catalog
@@ -59,7 +59,11 @@ class EmailMethod:
         self._language_of = language_of
 
     def address(self, words: str) -> str:
-        """The address, as it is compared. Raises `Refused`."""
+        """Return the mailbox that attempts count for. Raises `Refused`."""
+        return mailbox(self._parsed(words))
+
+    def _parsed(self, words: str) -> str:
+        """Return the address that is written to. Raises `Refused`."""
         address = _parsed(words)
         domain = address.rpartition("@")[2]
         if self._domains and not any(fnmatchcase(domain, glob.lower()) for glob in self._domains):
@@ -68,7 +72,7 @@ class EmailMethod:
 
     async def begin(self, user: UserId, words: str, now_ms: int) -> Step:
         """Send a code."""
-        address = self.address(words)
+        address = self._parsed(words)
         code = f"{secrets.randbelow(10**DIGITS):0{DIGITS}}"
         sent = await self._mailer.send(self._mail(user, address, code, await self._language_of(user)), address)
         return Step(

@@ -1,7 +1,8 @@
-"""How often verification may be begun: by a person, to an address, from a room.
+"""How often verification may be begun: by a person, to a mailbox, by the newcomers of a room.
 
-Rules kept here: an attempt is noted, durably, before anything is sent; an address is known by its mark alone; whoever
-is refused learns when it is possible again, and of others nothing.
+Rules kept here: an attempt is noted, durably, before anything is sent; an address is known by its mark alone; somebody
+who is refused learns when it is possible again, and of others nothing; many new accounts keep nobody from verifying who
+has been in the room for a day.
 Left to others: the numbers (`[challenges]` in `bot/config.py`).
 """
 
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from moderation.durations import DAY_MS
 from moderation.errors import Refused
 from moderation.ids import UserId
 from storage import challenges, views
@@ -23,8 +25,11 @@ async def begin(db: AsyncConnection, user: UserId, about: str, settings: Challen
     _refuse(await challenges.attempts_by(db, user, since), settings.per_person, "person", settings)
     if about:
         _refuse(await challenges.attempts_about(db, about, since), settings.per_address, "address", settings)
+    known_ms = now_ms - DAY_MS
     for room in await views.groups_of_person(db, user, joined=True) or (NOWHERE,):
-        if await challenges.attempts_from(db, room, since) >= settings.per_room:
+        if room and await challenges.is_known_in(db, user, room, known_ms):
+            continue
+        if await challenges.attempts_from(db, room, since, after_ms=known_ms) >= settings.per_room:
             raise Refused("error.verify.limit-room")
     await challenges.note_attempt(db, user, about, now_ms, since)
 

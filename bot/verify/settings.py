@@ -42,7 +42,7 @@ class ChallengeSettings(Settings):
     within: Duration = HOUR_MS
     per_person: Annotated[int, Field(ge=1)] = 5
     per_address: Annotated[int, Field(ge=1)] = 3
-    per_room: Annotated[int, Field(ge=1)] = 60  # by all who are in one room together
+    per_room: Annotated[int, Field(ge=1)] = 60  # by all together who came into one room within a day
 
 
 class EmailSettings(Settings):

@@ -11,6 +11,7 @@ import pytest
 
 from moderation.errors import Broken, Invalid, Refused
 from moderation.ids import PersonId
+from storage import identity_blind
 from storage.identity import FILE, PersonKeys
 from storage.identity_roster import Listed, Roster
 from storage.identity_store import Claim, Held, IdentityStore, Kek, Locked, NewClaim, Taken, open_for_reading
@@ -462,3 +463,25 @@ def test_the_blinded_index_is_what_the_documents_say(store: IdentityStore, tmp_p
     assert by == hashlib.sha256(KEK.secret).hexdigest()[:16]
     key: Any = AESGCM(KEK.secret).decrypt(wrapped[:12], wrapped[12:], words("key", "index", by))
     assert mark == hmac.digest(key, words("email", "", ADDRESS), "sha256")
+
+
+@pytest.mark.parametrize("tagged", ["anna.musterfrau+club@example.net", "Anna.Musterfrau+2+3@EXAMPLE.net"])
+def test_the_addresses_of_one_mailbox_are_one_identifier(store: IdentityStore, tagged: str) -> None:
+    store.add_claim(OF_ANNA)
+    with pytest.raises(Taken):
+        store.add_claim(replace(OF_BEN, identifier=tagged))
+    assert store.find("email", "", tagged) == ANNA
+
+
+def test_an_address_that_an_older_version_kept_with_its_tag_is_found(
+    store: IdentityStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tagged = replace(OF_ANNA, identifier="anna+club@example.net")
+    with monkeypatch.context() as older:
+        older.setattr(identity_blind, "mailbox", lambda address: address)
+        store.add_claim(tagged)
+    assert store.find("email", "", tagged.identifier) == ANNA
+    with pytest.raises(Taken):
+        store.add_claim(replace(OF_BEN, identifier=tagged.identifier))
+    store.add_claim(tagged)
+    assert len(store.claims_of(ANNA)) == 1

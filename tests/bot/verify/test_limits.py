@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.verify.limits import begin
 from bot.verify.settings import ChallengeSettings
+from moderation.durations import DAY_MS
 from moderation.errors import Refused
 from moderation.ids import UserId
 from storage import tables as t
@@ -68,6 +69,19 @@ async def test_from_one_room_and_by_those_who_are_in_none(db: AsyncConnection) -
     inside = [await refused(db, person(number)) for number in range(5)]
     assert inside == [None] * 4 + [("error.verify.limit-room", None)]
     assert await refused(db, person(5), now=NOW + 1_001) is None
+
+
+async def test_many_new_accounts_keep_nobody_out_who_has_been_there_for_a_day(db: AsyncConnection) -> None:
+    now = 10 * DAY_MS
+    room = {"room": "!r:x", "code": "G-1", "purpose": "group", "condition": "protected", "entered": 1}
+    await db.execute(insert(t.rooms).values(room))
+    for number in range(6):
+        since = now - DAY_MS if number == 0 else now - 1_000
+        values = {"room": "!r:x", "user": person(number), "membership": "join", "since": since}
+        await db.execute(insert(t.members).values(values))
+    assert [await refused(db, person(n), now=now) for n in range(1, 5)] == [None] * 4
+    assert await refused(db, person(5), now=now) == ("error.verify.limit-room", None)
+    assert await refused(db, person(0), now=now) is None
 
 
 async def test_what_is_over_is_not_kept(db: AsyncConnection) -> None:
