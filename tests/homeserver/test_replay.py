@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -10,13 +11,15 @@ from bot.catch_up import rebuild
 from bot.cli.approver import ApproverKey
 from bot.cli.operate import ask_bot
 from moderation.facts import BotStarted
-from storage.database import Database
+from storage.database import FILE, Database
 from storage.identity import PersonKeys
 from storage.records.journal import Journal
+from storage.sample import differences
 from tests.homeserver.served import RULES, Scene, ServedBot, Theatre, ask, direct_room, like, open_direct, told
 
 TABLES = (
     "cases",
+    "decisions",
     "evidence",
     "credit",
     "sanctions",
@@ -72,6 +75,8 @@ async def test_the_journal_replayed_into_an_empty_database_gives_the_same_tables
     await _the_end(scene, other)
     await bot.idle()
     await bot.stop()
+    for seed in range(20):
+        assert differences(bot.data_dir / FILE, bot.data_dir / "records", Random(seed)) == []
     live = {name: bot.table(name) for name in TABLES}
     assert {name for name, rows in live.items() if not rows} == set()  # a story in which nothing is empty
     assert len(bot.facts(BotStarted)) == 2
