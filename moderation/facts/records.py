@@ -80,7 +80,7 @@ class RecordsPurged(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordsExported(Fact):
-    """Records left the log as an export."""
+    """Records left the log as an export. `records` and `contents` say which, and which files it has."""
 
     KIND: ClassVar[str] = "export"
 
@@ -88,7 +88,9 @@ class RecordsExported(Fact):
     what: str = "export"
     n: int = 0
     read: int = 0  # when; 0: when it was recorded
-    note: str = "-"  # names the note that the command line left
+    note: str = "-"  # names the note that the command line left, and the export
+    records: str = unowned()  # such as 0,740-745
+    contents: str = unowned()  # a line each: SHA-256, two spaces, name
     reader: str = unowned()
     reason: str = unowned()
     filters: str = unowned()

@@ -10,8 +10,9 @@ import io
 import re
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import BinaryIO
 
 SUMS = "SHA256SUMS"
@@ -55,6 +56,11 @@ class Bundle:
         if kind is not None:
             self._out.mute()  # what is left of the zip is of no use, and the file under it may be closed
             self._zip.close()
+
+    @property
+    def sums(self) -> Mapping[str, str]:
+        """The files so far, by name their SHA-256."""
+        return MappingProxyType(self._sums)
 
     def close(self) -> str:
         """Finish; the SHA-256 of the whole, in hexadecimal."""

@@ -2,9 +2,10 @@
 
 Rules kept here: the newest signed checkpoint is read first and nothing beyond it is exported; the zip appears whole
 or not at all, readable by its owner only, and never in the place of another file; before it appears it is checked
-by the very program that lies in it; memory does not grow with the number of records. Before it appears the caller
-is told its SHA-256 and the number of records (`announce`), to note who asked for what and why; if that fails there
-is no zip.
+by the very program that lies in it; memory does not grow with the number of records. Once all there is to read is
+written, the log records what that is (`record`), and this record goes in with the proofs, by the checkpoint that covers
+it; without `record` the export says that it has none. Before it appears the caller is told its SHA-256 and the number
+of records (`announce`). If either fails there is no zip.
 Left to others: which records (`choose.py`), which parts (`selection.py`), the words (`words.py`), who may (`bot/cli`).
 """
 
@@ -32,6 +33,8 @@ from ..records.note import MAX_NOTE_BYTES, Verifier
 from . import verify
 from .bundle import Bundle
 from .choose import Chosen, choose, lines_below
+from .contents import NAME as RECORD
+from .contents import Recorder, contents, record_line
 from .media import Media, add_media, media_named
 from .of_case import records_of_cases
 from .page import About, Cases, Line, page
@@ -39,7 +42,7 @@ from .proofs import add_proofs
 from .selection import Selection, with_parts_shown
 from .words import Words
 
-FORMAT = 1
+FORMAT = 2  # 1: without a record of the log of what is in it
 
 Stage = Literal["choose", "write", "check"]
 Progress = Callable[[Stage, int, int], None]  # what is being done, records done, records in all
@@ -55,6 +58,7 @@ class Request:
     reason: str
     foreword: str = ""  # above README.txt
     more: Mapping[str, bytes] = field(default_factory=dict)  # further files: name -> content
+    id: str = ""  # by which the log's record of this export is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ class Summary:
     size: int  # records the checkpoint covers
     media: int
     sha256: str
+    record: int | None = None  # the log's record of this export
     problems: tuple[str, ...] = ()
 
 
@@ -78,6 +83,7 @@ def export(
     words: Words,
     *,
     media: Media | None = None,
+    record: Recorder | None = None,
     announce: Callable[[str, int], None] = lambda *_: None,
     progress: Progress = lambda *_: None,
 ) -> Summary:
@@ -90,12 +96,21 @@ def export(
         raise Refused("export.exists", out=out)
     verifier, checkpoint, note = _signed(folder)
     chosen = _choose(folder, request.selection, checkpoint.size, progress)
+    number: int | None = None
     draft = out.with_name(f".{out.name}.{secrets.token_hex(4)}.tmp")
     try:
         with disk.replacing(draft, disk.SECRET_MODE) as file, tempfile.TemporaryFile(dir=out.parent) as spool:
-            maker = _Maker(folder, request, words, chosen, checkpoint, progress)
+            maker = _Maker(folder, request, words, chosen, checkpoint, progress, is_recorded=record is not None)
             with Bundle(file, request.made_at_ms) as bundle:
-                sha256 = maker.make(bundle, spool, verifier, note, media)
+                maker.write(bundle, spool, verifier, media)
+                if record is not None:
+                    number = record(contents(request.id, maker.numbers, bundle.sums))
+                    before, (verifier, checkpoint, note) = checkpoint.size, _signed(folder)
+                    bundle.add(RECORD, record_line(folder, number, before, checkpoint.size))
+                    add_proofs(bundle, folder, [number], checkpoint.size, note)
+                add_proofs(bundle, folder, maker.numbers, checkpoint.size, note)
+                bundle.add("checkpoint", note.encode())
+                sha256 = bundle.close()
         checked = verify.check(draft, verifier.text, lambda done: progress("check", done, maker.count))
         announce(sha256, maker.count)
         _appear(draft, out)
@@ -109,6 +124,7 @@ def export(
         size=checkpoint.size,
         media=maker.media,
         sha256=sha256,
+        record=number,
         problems=(*checked.problems, *(("...",) if checked.more else ())),
     )
 
@@ -153,14 +169,23 @@ class _Maker:
     """Fills one bundle."""
 
     def __init__(
-        self, folder: Path, request: Request, words: Words, chosen: Chosen, checkpoint: Checkpoint, progress: Progress
+        self,
+        folder: Path,
+        request: Request,
+        words: Words,
+        chosen: Chosen,
+        checkpoint: Checkpoint,
+        progress: Progress,
+        *,
+        is_recorded: bool,
     ) -> None:
         self._folder = folder
         self._request = request
         self._words = words
         self._chosen = chosen
-        self._numbers = chosen.all()
-        self.count = len(self._numbers)
+        self.numbers = chosen.all()
+        self.count = len(self.numbers)
+        self._is_recorded = is_recorded
         self._written = 0
         self._checkpoint = checkpoint
         self._progress = progress
@@ -168,8 +193,8 @@ class _Maker:
         self._files: set[str] = set()  # media the records name
         self.media = 0
 
-    def make(self, bundle: Bundle, spool: BinaryIO, verifier: Verifier, note: str, media: Media | None) -> str:
-        """Everything; the SHA-256 of the zip."""
+    def write(self, bundle: Bundle, spool: BinaryIO, verifier: Verifier, media: Media | None) -> None:
+        """Write everything but what proves it."""
         readme = self._words.text("export.readme", origin=verifier.name, vkey=verifier.text)
         foreword = f"{self._request.foreword}\n\n" if self._request.foreword else ""
         bundle.add("README.txt", f"{foreword}{readme}\n".encode())
@@ -183,14 +208,11 @@ class _Maker:
             file.write(verify.table_head().encode())
             for skeleton, parts in self._lines(spool):
                 file.write(verify.table_rows(dict(skeleton), parts).encode("utf-8", "replace"))
-        add_proofs(bundle, self._folder, self._numbers, self._checkpoint.size, note)
-        bundle.add("checkpoint", note.encode())
         bundle.add("log.vkey", f"{verifier.text}\n".encode())
         bundle.add("export.json", self._description(verifier))
         if media is not None:
             self.media = add_media(bundle, sorted(self._files), media)
         bundle.add("verify.py", (resources.files(__package__) / "verify.py").read_bytes())
-        return bundle.close()
 
     def _add_records(self, bundle: Bundle, spool: BinaryIO) -> None:
         """``records.jsonl``, and the same lines to the spool, from which page and table are made."""
@@ -203,7 +225,7 @@ class _Maker:
 
     def _selected(self) -> Iterator[tuple[bytes, Line]]:
         """The lines as they are exported, with what of them is shown."""
-        numbers, at = self._numbers, 0
+        numbers, at = self.numbers, 0
         selection, supporting = self._request.selection, self._chosen.supporting
         for raw, opened in lines_below(self._folder, numbers[-1] + 1):
             index = cast(int, opened.skeleton["i"])
@@ -222,7 +244,7 @@ class _Maker:
             by=self._request.by,
             reason=self._request.reason,
             asked=self._request.selection.described(),
-            records=len(self._numbers),
+            records=self.count,
             supporting=self._chosen.supporting,
             rooms={code: room for code, room in self._chosen.rooms.items() if code in self._chosen.groups},
             rules=self._chosen.rules,
@@ -233,12 +255,14 @@ class _Maker:
             "format": FORMAT,
             "origin": verifier.name,
             "size": self._checkpoint.size,
-            "records": len(self._numbers),
+            "records": self.count,
             "supporting": len(self._chosen.supporting),
             "made": time_text(self._request.made_at_ms),
             "by": self._request.by,
             "reason": self._request.reason,
             "asked": self._request.selection.described(),
+            "recorded": self._is_recorded,
+            **({"id": self._request.id} if self._is_recorded else {}),
         }
         return orjson.dumps(plain(said), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 

@@ -17,8 +17,10 @@ What is checked, and by which published rule:
 - approved.txt, in a file on a person: it lists what two people approved, is complete, and its SHA-256 was signed or
   confirmed by at least two of them (`approval_text` below), by different keys and from different accounts;
 - records.csv: it is made again from the records and compared, cell by cell;
-- SHA256SUMS: every file is as it was made. This one line of defence is not signed: index.html and README.txt are
-  copies to read, and only what stands in records.jsonl is proved.
+- export-record.jsonl: the log's own record of this export, proved like the others, names the records and the SHA-256
+  of each file in it: none is missing, altered or added. Exports of older versions, and some others, have none; then
+  it is said that this cannot be told;
+- SHA256SUMS: every file is as it was made. It is not signed, and is there to see at once what was damaged.
 
 What no check can show: what the log never received, and a log that its keeper began anew. Against that helps an older
 checkpoint that somebody else kept, and a key that you got by another way: --vkey.
@@ -48,6 +50,8 @@ SAFE_INT = 2**53 - 1
 KEPT = ("genesis", "erase", "hold", "purge")  # kinds whose parts are never erased: the log is checked by them
 SUMS = "SHA256SUMS"
 TABLE = "records.csv"
+MADE = "export-record.jsonl"
+MEDIA = "media/"  # in the list of what was exported: the names of all files there
 APPROVED = "approved.txt"
 APPROVED_TITLE = "answerable-dossier@v1"
 APPROVALS = 2  # so many different people
@@ -299,6 +303,11 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
+def media_digest(names: Iterable[str]) -> str:
+    """Return the SHA-256 of the list of the files that were kept."""
+    return hashlib.sha256("".join(f"{name}\n" for name in sorted(names)).encode()).hexdigest()
+
+
 def is_mark(part: Any) -> bool:
     """Whether this stands in the place of a part that was erased."""
     return isinstance(part, dict) and set(part) == {"erased", "by"} and type(part["by"]) is int
@@ -386,6 +395,36 @@ class Tree:
         middle = start + (1 << ((end - start - 1).bit_length() - 1))
         left = self.root(start, middle)
         return node_hash(left, self.root(middle, end))
+
+
+def runs(text: str) -> Iterator[tuple[int, int]]:
+    """Runs of record numbers, such as 740-745,800: the first and the last of each."""
+    for found in re.finditer(r"([0-9]{1,16})(?:-([0-9]{1,16}))?", text):
+        yield int(found[1]), int(found[2] or found[1])
+
+
+class Made:
+    """The log's own record of an export: which records are in it, and which files."""
+
+    def __init__(self, record: dict[str, Any], parts: list[Any]) -> None:
+        said = {name: value for part in parts if is_shown(part) for name, value in part.items()}
+        if record["k"] != "export" or not all(isinstance(said.get(name), str) for name in ("records", "contents")):
+            raise Wrong("it is not the record of an export, with a list of what was in it")
+        self.index, self.count, self.id = record["i"], record.get("count"), record.get("note")
+        lines = (line.partition("  ") for line in said["contents"].splitlines())
+        self.files = {name: digest for digest, _, name in lines}
+        self.due = (number for first, last in runs(said["records"]) for number in range(first, last + 1))
+        self.next = next(self.due, None)
+
+    def look(self, index: int | None) -> Iterator[str]:
+        """What is wrong with the records up to this one; None: with the end of them."""
+        while self.next is not None and (index is None or self.next < index):
+            yield f"record {self.next} was exported, but is not here"
+            self.next = next(self.due, None)
+        if index is not None and self.next == index:
+            self.next = next(self.due, None)
+        elif index is not None:
+            yield f"record {index} was not in this export when it was made"
 
 
 class Approved:
@@ -479,6 +518,11 @@ class Approved:
         return "" if held else "its signature is not by its key"
 
 
+def is_approval(record: dict[str, Any]) -> bool:
+    """Whether this is an approval of a file on a person, by which exports of older versions were known to be one."""
+    return bool(record["k"] == "dossier" and record.get("how", "user") != "user")
+
+
 def is_shown(part: Any) -> bool:
     """Whether a part is neither left out nor erased."""
     return isinstance(part, dict) and set(part) != {"erased", "by"}
@@ -543,13 +587,9 @@ class Eraser:
 
     def read(self, text: str) -> Iterator[tuple[int, int, int]]:
         for group in text.split(";"):
-            place, _, runs = group.rpartition(":")
-            for found in re.finditer(r"([0-9]{1,16})(?:-([0-9]{1,16}))?", runs):
-                yield (
-                    int(place) + 1 if re.fullmatch("[0-9]{1,9}", place) else 1,
-                    int(found[1]),
-                    int(found[2] or found[1]),
-                )
+            place, _, numbers = group.rpartition(":")
+            for first, last in runs(numbers):
+                yield int(place) + 1 if re.fullmatch("[0-9]{1,9}", place) else 1, first, last
 
 
 # The check.
@@ -565,6 +605,7 @@ class Check:
         self.problems: list[str] = []
         self.more = 0
         self.names: set[str] = set()
+        self.digests: dict[str, str] = {}  # SHA-256 of the files that were read
         self.key: Key | None = None
         self.checkpoint: Checkpoint | None = None
         self.records = self.withheld = self.erased = 0
@@ -572,6 +613,7 @@ class Check:
         self.marks: dict[int, list[Mark]] = {}  # eraser -> the parts that name it
         self.media: set[str] = set()
         self.proved: set[str] = set()  # names of the proofs that were looked at
+        self.made: Made | None = None
         self.approved: Approved | None = None
         self.table: TableCopy | None = None  # None: it is not there, or is known to differ
 
@@ -579,8 +621,8 @@ class Check:
         """Everything, in an order that says first what the rest depends on."""
         for look in (self.look_at_names, self.look_at_sums, self.look_at_key, self.look_at_checkpoint):
             look()
-        self.look_at_approved()
-        self.look_at_records()
+        for look in (self.look_at_made, self.look_at_approved, self.look_at_records, self.look_at_files):
+            look()
         for look in (self.look_at_approvals, self.look_at_marks, self.look_at_media, self.look_at_description):
             look()
 
@@ -621,10 +663,12 @@ class Check:
             raise Wrong(f"it cannot be read: {shown(error)}") from error
 
     def digest(self, name: str) -> str:
-        total = hashlib.sha256()
-        for piece in self.pieces(name):
-            total.update(piece)
-        return total.hexdigest()
+        if name not in self.digests:
+            total = hashlib.sha256()
+            for piece in self.pieces(name):
+                total.update(piece)
+            self.digests[name] = total.hexdigest()
+        return self.digests[name]
 
     def lines(self, name: str) -> Iterator[bytes]:
         """Whole lines, without their ends."""
@@ -699,6 +743,59 @@ class Check:
             except Wrong as error:
                 self.wrong("checkpoint", error)
 
+    def look_at_made(self) -> None:
+        """Read the log's own record of this export, if it is there."""
+        if MADE not in self.names:
+            return
+        try:
+            lines = self.lines(MADE)
+            record = self.open_record(next(lines, b""))
+            if next(lines, None) is not None:
+                raise Wrong("more stands in it than one record")
+            parts = record.pop("x")
+            if list(map(commitment, parts)) != record["c"]:
+                raise Wrong("it is not what was recorded")
+            self.prove(record["i"], leaf_hash(record))
+            made = Made(record, parts)
+            if made.id != self.description().get("id"):
+                raise Wrong("it is the record of another export, or export.json is of another one")
+            self.made = made
+        except Wrong as error:
+            self.wrong(MADE, error)
+
+    def description(self) -> dict[str, Any]:
+        """What export.json says; nothing if it cannot be read, which is told elsewhere."""
+        try:
+            said = read_json(self.text("export.json").encode())
+        except Wrong:
+            said = None
+        return said if isinstance(said, dict) else {}
+
+    def look_at_files(self) -> None:
+        """Compare the files with those that the log's own record of this export names."""
+        made = self.made
+        if made is None:
+            return
+        for what in made.look(None):
+            self.wrong("records.jsonl", what)
+        if made.count != self.records:
+            what = f"it says that {shown(made.count)} records were exported, but there are {self.records}"
+            self.wrong(MADE, what, index=made.index)
+        for name, digest in made.files.items():
+            try:
+                if name != MEDIA and name not in self.names:
+                    self.wrong(name, "it is missing; the log's own record of this export names it")
+                elif digest != (media_digest(self.kept()) if name == MEDIA else self.digest(name)):
+                    self.wrong(name, "it is not as it was exported; the log's own record of this export says otherwise")
+            except Wrong as error:
+                self.wrong(name, error)
+        for name in sorted(self.names - made.files.keys() - {MADE, SUMS, "checkpoint"}):
+            if not name.startswith(("proofs/", MEDIA)):
+                self.wrong(name, "it was added; the log's own record of this export does not name it")
+
+    def kept(self) -> list[str]:
+        return sorted(name for name in self.names if name.startswith(MEDIA))
+
     # Records
 
     def look_at_records(self) -> None:
@@ -755,9 +852,11 @@ class Check:
         leaf = leaf_hash(record)
         if self.approved:
             self.compare(self.approved, record, parts, leaf, number)
-        elif record["k"] == "dossier" and record.get("how", "user") != "user" and APPROVED not in self.names:
+        elif is_approval(record) and APPROVED not in self.names and "recorded" not in self.description():
             self.wrong(APPROVED, f"it is missing, though record {index} is an approval of it")
         self.records += 1
+        for what in self.made.look(index) if self.made else ():
+            self.wrong("records.jsonl", what, number)
         self.compare_table(record, parts)
         if self.progress and self.records % 1000 == 0:
             self.progress(self.records)
@@ -897,8 +996,8 @@ class Check:
                     self.wrong("records.jsonl", what, number, index)
 
     def look_at_media(self) -> None:
-        for name in sorted(name for name in self.names if name.startswith("media/")):
-            digest = name[len("media/") :]
+        for name in self.kept():
+            digest = name[len(MEDIA) :]
             try:
                 if digest not in self.media:
                     raise Wrong("no record that is shown speaks of this file")
@@ -916,7 +1015,10 @@ class Check:
             if said.get("records") != self.records:
                 raise Wrong(f"it speaks of {shown(said.get('records'))} records, but there are {self.records}")
             size = self.checkpoint.size if self.checkpoint else said.get("size")
-            if said.get("size") != size:
+            if said.get("recorded"):  # then by a record that came after, which the checkpoint covers
+                if MADE not in self.names:
+                    self.wrong(MADE, "it is missing, though export.json says that the log recorded this export")
+            elif said.get("size") != size:
                 raise Wrong(f"it speaks of a log of {shown(said.get('size'))} records; the checkpoint of {size}")
         except Wrong as error:
             self.wrong(name, error)
@@ -948,6 +1050,11 @@ def tell(run: Check, path: Path, given: bool) -> None:
     print(
         f"{run.records} records of the log {shown(run.key.name)}, which had {run.checkpoint.size} when it was signed."
     )
+    if run.made:
+        print(f"Record {run.made.index} of the log names these records and files: none is missing, altered or added.")
+    else:
+        print("It was made without the log's own record of it. So it cannot be told whether records were left out, or")
+        print("whether a file to read, such as index.html, was altered.")
     if run.withheld:
         print(f"{run.withheld} parts were left out of this export; they concern other persons or matters.")
     if run.approved:

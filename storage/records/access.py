@@ -22,15 +22,22 @@ FOLDER = "spool"
 PATTERN = "access-*.json"
 
 
-def note_access(data_dir: Path, *, at_ms: int, by: str, reason: str, filters: Mapping[str, Json]) -> Path:
-    """Leave a note. Raises `OSError` if it cannot be kept; then nothing may be shown."""
+def note_access(
+    data_dir: Path, *, at_ms: int, by: str, reason: str, filters: Mapping[str, Json], name: str = ""
+) -> Path:
+    """Leave a note, under a name of its own. Raises `OSError` if it cannot be kept; then nothing may be shown."""
     folder = data_dir / FOLDER
     if not folder.exists():
         disk.make_folder(folder, disk.SECRET_FOLDER_MODE)
         disk.give_to_owner_of(data_dir, folder)
     note = plain({"at_ms": at_ms, "by": by, "reason": reason, "filters": dict(filters)})
-    path = folder / f"access-{secrets.token_hex(8)}.json"
+    path = folder / f"access-{name or new_name()}.json"
     disk.create_once(path, orjson.dumps(note), disk.SECRET_MODE)
     disk.give_to_owner_of(data_dir, path)
     disk.sync_directory(folder)
     return path
+
+
+def new_name() -> str:
+    """Return a name for a note that no other has."""
+    return secrets.token_hex(8)

@@ -413,7 +413,13 @@ KINDS: dict[str, Kind] = {
             "note": _NOTE,
             "on": _ON,
         },
-        {"reader": "user of the operating system", "reason": "why", "filters": "what was asked for"},
+        {
+            "records": "which records are in it, such as 0,740-745",
+            "contents": "the files in it, a line each: SHA-256 and name",
+            "reader": "user of the operating system",
+            "reason": "why",
+            "filters": "what was asked for",
+        },
     ),
     "erase": Kind(
         "Parts of records were erased.",

@@ -97,6 +97,7 @@ from .people import (
 from .readings import (
     cases_about,
     cases_of_records,
+    export_of_note,
     is_noted,
     subjects_of_cases,
     was_looked_at,
@@ -217,6 +218,7 @@ __all__ = [
     "ever_linked",
     "everybody",
     "excused",
+    "export_of_note",
     "figures_of",
     "founded_by",
     "get_meta",

@@ -18,6 +18,13 @@ async def is_noted(db: AsyncConnection, note: str, person: UserId) -> bool:
     return bool(await db.scalar(select(exists().where(r.note == note, r.subject == person))))
 
 
+async def export_of_note(db: AsyncConnection, note: str) -> int | None:
+    """Return the record of the export that has this note or id."""
+    r = t.readings.c
+    found = await db.scalar(select(r.record).where(r.note == note, r.subject == "", r.what.in_(("export", "dossier"))))
+    return None if found is None else int(found)
+
+
 async def was_looked_at(
     db: AsyncConnection, person: UserId, at_ms: int, *, reader: str = "", by: UserId | None = None
 ) -> bool:

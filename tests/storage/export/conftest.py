@@ -24,6 +24,7 @@ from moderation.facts import (
     Found,
     MediaKept,
     PolicyChanged,
+    RecordsExported,
     RoomEntered,
     SanctionEnded,
     SanctionStarted,
@@ -31,6 +32,7 @@ from moderation.facts import (
 from moderation.ids import EventId, GroupCode, PersonId, RoomId, UserId
 from storage.entries import draft_of_fact
 from storage.export import verify
+from storage.export.contents import Contents
 from storage.export.export import Request, Summary, export
 from storage.export.selection import Selection
 from storage.identity import PersonKeys
@@ -60,9 +62,20 @@ class Log:
     def export(self, selection: Selection | None = None, out: Path | None = None, **more: Any) -> Path:
         """A zip, and in `summary` what was said of it."""
         out = out or self.data_dir.parent / f"export-{len(list(self.data_dir.parent.iterdir()))}.zip"
-        request = Request(selection or Selection(), NOON + 2 * DAY_MS, "root", "case 12")
+        request = Request(selection or Selection(), NOON + 2 * DAY_MS, "root", "case 12", id=f"id-{out.stem}")
         self.summary: Summary = export(self.folder, out, request, more.pop("words", WORDS), **more)
         return out
+
+    def record(self, contents: Contents) -> int:
+        """What the bot does: record an export and sign that."""
+        said = {"count": contents.count, "note": contents.id, "reader": "root"}
+        fact = RecordsExported(records=contents.records, contents=contents.files, **said)  # type: ignore[arg-type]
+        keys = PersonKeys.open(self.data_dir)
+        with Journal.open(self.data_dir, "example.org/log", keys, NOON) as journal:
+            (index,) = journal.append([draft_of_fact(fact, NOON + 2 * DAY_MS, None, PersonId)])
+            journal.close(NOON + 2 * DAY_MS)
+        keys.close()
+        return index
 
     def grow(self, times: list[int]) -> None:
         """Messages at these times."""

@@ -42,16 +42,17 @@ BLOCKS = blocks()
 
 
 @pytest.fixture(scope="module")
-def places(story: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
+def places(tools: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
     """Where an auditor would be: in the unpacked folder, the zip and the key beside it. True: one of many records."""
     found = {}
+    story = tools.build(tmp_path_factory.mktemp("recording") / "data")
     for many in (False, True):
         beside = tmp_path_factory.mktemp("auditor")
         with pytest.MonkeyPatch.context() as patch:
             if many:
                 patch.setattr("storage.export.proofs.MAX_SINGLE", 3)
             selection = Selection(kinds=frozenset({"message", "case", "media"})) if many else Selection()
-            out = story.export(selection, beside / "export.zip", media=story.media)
+            out = story.export(selection, beside / "export.zip", media=story.media, record=story.record)
         shutil.copy(story.folder / "log.vkey", beside / "key-from-the-room.txt")
         found[many] = beside / "export"
         shutil.unpack_archive(out, found[many])
@@ -85,16 +86,23 @@ def test_a_block_of_commands_does_what_the_page_says(number: int, places: dict[b
         assert "Signature Verified Successfully" in out
     if block.heading == "6. Files":
         assert out.endswith("is right\n")
+    if block.heading.startswith("7. What was left out"):
+        assert out.startswith("nothing was altered\n0-25\n")
 
 
 def test_the_page_has_commands_for_every_step() -> None:
     assert len(BLOCKS) >= 14
-    assert {block.heading for block in BLOCKS} >= {"2. The signature", "6. Files", "Many records"}
+    assert {block.heading for block in BLOCKS} >= {
+        "2. The signature",
+        "6. Files",
+        "7. What was left out, altered or added",
+        "Many records",
+    }
 
 
 def test_both_ways_give_the_same(places: dict[bool, Path]) -> None:
     pairs = [(a, b) for a, b in pairwise(BLOCKS) if a.heading == b.heading and "jq" in a.text]
-    assert [a.heading[:2] for a, _ in pairs] == ["3.", "4.", "5."]
+    assert [a.heading[:2] for a, _ in pairs] == ["3.", "4.", "5.", "7."]
     for with_jq, with_python in pairs:
         if shutil.which("jq"):
             assert run(with_jq, places) == run(with_python, places)
