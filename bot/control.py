@@ -25,7 +25,7 @@ from moderation.errors import AnswerableError, Refused
 log = structlog.get_logger()
 
 SOCKET = "control.sock"
-MAX_REQUEST = 64 * 1024
+MAX_REQUEST = 1024 * 1024  # a file on a person lists its records
 
 Progress = Callable[[int, int], None]  # done, all
 Operation = Callable[[Mapping[str, Any], str, Progress], Awaitable[dict[str, Any]]]  # arguments, who asks, progress

@@ -42,6 +42,7 @@ from .operations_backup import BackupOperations
 from .operations_barred import BarredList
 from .operations_cases import CaseOperations
 from .operations_dossiers import Dossiers
+from .operations_exports import ExportOperations
 from .operations_identity import NOTHING, Forgotten, Identity
 from .operations_people import PeopleOperations
 from .operations_reports import ReportOperations
@@ -107,6 +108,7 @@ class Operations:
         self.dossiers = Dossiers(pipeline, database, self._records, policy, clock)
         self.tidier = Tidier(pipeline, database, self._records, retention_ms, clock)
         self.backup = BackupOperations(pipeline, database, data_dir, policy, clock)
+        self._exports = ExportOperations(pipeline, database, data_dir, clock)
         self.roster = RosterOperations(pipeline, database, store, clock)
         self._people = PeopleOperations(pipeline, database, store)
         self.identity = Identity(pipeline, database, store, given, data_dir, clock, self._holds)
@@ -273,6 +275,7 @@ class Operations:
             **self.identity.by_name(),
             **self._people.by_name(),
             **self.backup.by_name(),
+            **self._exports.by_name(),
         }
 
     async def _do_erase(self, asked: Mapping[str, Any], who: str, progress: Progress) -> dict[str, Any]:

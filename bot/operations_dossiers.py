@@ -28,6 +28,7 @@ from moderation.own_rules import BY_ORDER
 from moderation.policy import Policy
 from storage import views
 from storage.database import Database
+from storage.entries import word
 from storage.export.approved import Approvable, approvable
 from storage.records.logkey import read_verifier
 from storage.records.note import Verifier
@@ -36,6 +37,7 @@ from storage.views import Approver, Dossier
 from .act import Done
 from .clock import Clock
 from .control import Progress
+from .operations_exports import signed_export
 from .pipeline import Pipeline
 from .refusals import refusal_line
 
@@ -60,6 +62,7 @@ class Dossiers:
             "dossier-approve": self._do_approve,
             "dossier-decline": self._do_decline,
             "dossier-prepare": self._do_prepare,
+            "dossier-leaving": self._do_leave,
             "dossier-exported": self._do_exported,
         }
 
@@ -228,23 +231,31 @@ class Dossiers:
             "whole": sorted(registered | commands),
         }
 
+    async def _do_leave(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
+        """All there is to read in the zip is written; the record of that goes in."""
+        found, _ = await self._may_leave(int(asked["dossier"]))
+        exported = RecordsExported(
+            count=int(asked["count"]),
+            what="dossier",
+            n=max(found.cases, default=0),
+            note=word(str(asked["id"])),
+            records=str(asked["records"]),
+            contents=str(asked["files"]),
+            reader=_reader(asked, who),
+            reason=str(asked["reason"]),
+            filters=json.dumps({"dossier": found.record, "cases": list(found.cases)}),
+        )
+        await self._pipeline.commit((exported,))
+        return {"record": await signed_export(self._pipeline, self._database, exported.note)}
+
     async def _do_exported(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
         """The zip is made and checked, and about to appear."""
         found, as_it_is = await self._may_leave(int(asked["dossier"]))
-        reader, bar, digest = _reader(asked, who), str(asked.get("bar") or ""), str(asked["sha256"])
-        filters = {"dossier": found.record, "cases": list(found.cases), "sha256": digest}
-        exported = RecordsExported(
-            count=int(asked["records"]),
-            what="dossier",
-            n=max(found.cases, default=0),
-            reader=reader,
-            reason=str(asked["reason"]),
-            filters=json.dumps(filters),
-        )
+        reader, bar = _reader(asked, who), str(asked.get("bar") or "")
         approved = [step.at for step in found.approvals(as_it_is.digest)]
         covers = {"cases": found.cases, "approved": approved, "at": self._clock()}
         room = await self._room(found)
-        await self._step(found, "exported", asked, reader, first=(exported,), room=room, covers=json.dumps(covers))
+        await self._step(found, "exported", asked, reader, room=room, covers=json.dumps(covers))
         return {"dossier": found.record, "told": not bar and room is not None}
 
     async def _room(self, found: Dossier) -> RoomId | None:
@@ -284,7 +295,6 @@ class Dossiers:
         asked: Mapping[str, Any],
         reader: str,
         *,
-        first: tuple[Fact, ...] = (),
         room: RoomId | None = None,
         covers: str = "",
         **approval: Any,
@@ -304,7 +314,7 @@ class Dossiers:
             bar=str(asked.get("bar") or ""),
         )
         done = await self._task_done(found, step, asked, reader)
-        await self._pipeline.commit((*first, taken, *done))
+        await self._pipeline.commit((taken, *done))
 
     async def _task_done(self, found: Dossier, step: str, asked: Mapping[str, Any], reader: str) -> tuple[Fact, ...]:
         if step == "approved" or found.task < 0:

@@ -40,6 +40,8 @@ class Note:
     persons: tuple[UserId, ...]
     cases: tuple[int, ...]
     filters: Mapping[str, Any]
+    listed: str = ""  # of an export: which records are in it
+    contents: str = ""  # and which files
 
 
 class Spool:
@@ -52,7 +54,15 @@ class Spool:
 
     async def pick_up(self) -> None:
         """Record what the notes say, then remove them."""
-        for path in await asyncio.to_thread(lambda: sorted(self._folder.glob(PATTERN))):
+        await self._take(await asyncio.to_thread(lambda: sorted(self._folder.glob(PATTERN))))
+
+    async def pick_up_one(self, name: str) -> None:
+        """Do the same with the note of this name, if it is there."""
+        wanted = f"access-{word(name)}.json"
+        await self._take(await asyncio.to_thread(lambda: [*self._folder.glob(wanted)]))
+
+    async def _take(self, paths: Sequence[Path]) -> None:
+        for path in paths:
             note = await asyncio.to_thread(_read, path, self._clock())
             if note is not None:
                 await self._record(note)
@@ -89,6 +99,8 @@ def _exported(note: Note, persons: int) -> RecordsExported:
         count=_number(note.filters.get("records")),
         read=note.read_ms,
         note=note.name,
+        records=note.listed,
+        contents=note.contents,
         reader=note.reader,
         reason=note.reason,
         filters=orjson.dumps({**note.filters, "persons": persons}).decode(),
@@ -119,8 +131,9 @@ def _read(path: Path, now_ms: int) -> Note | None:
     read_ms = min(_number(said.get("at_ms")), now_ms) or now_ms
     persons = tuple(UserId(each) for each in _listed(filters.pop("person", None), str))
     cases = tuple(_listed(filters.get("case"), int))
+    listed, contents = (str(filters.pop(each, "")) for each in ("listed", "contents"))
     name, what = word(path.stem.removeprefix("access-")), word(str(filters.get("what", "show")))
-    return Note(name, what, read_ms, reader, reason, persons, cases, filters)
+    return Note(name, what, read_ms, reader, reason, persons, cases, filters, listed, contents)
 
 
 def _number(said: object) -> int:

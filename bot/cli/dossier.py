@@ -11,6 +11,7 @@ exported), `at`, `by`, `reason`, `task`, `approved_by`, and in `show` also `dige
 Left to others: what is recorded (`bot/operations_dossiers.py`), what is in it (`storage/export`).
 """
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,6 +31,7 @@ from .output import FAILED, as_json, say, table, tell, text, word
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from storage.export.contents import Contents, Recorder
     from storage.export.dossier import File
     from storage.export.export import Summary
     from storage.views import Dossier
@@ -154,11 +156,16 @@ def export(
     ready = _perform(config_file, "dossier-prepare", dossier=number, reason=reason)
     told: list[bool] = []
 
-    def announce(sha256: str, count: int) -> None:
-        said = {"sha256": sha256, "records": count, "bar": (bar or "").strip()}
+    def record(contents: "Contents") -> int:
+        return int(
+            _perform(config_file, "dossier-leaving", reason=reason, dossier=number, **asdict(contents))["record"]
+        )
+
+    def announce(sha256: str, _count: int) -> None:
+        said = {"sha256": sha256, "bar": (bar or "").strip()}
         told.append(_perform(config_file, "dossier-exported", reason=reason, dossier=number, **said)["told"])
 
-    summary = _make(config_file, number, ready, to, reason.strip(), language_of(lang), announce)
+    summary = _make(config_file, number, ready, to, reason.strip(), language_of(lang), record, announce)
     if json:
         as_json({"file": str(to), "dossier": number, "told": told[0], **asdict(summary)})
     else:
@@ -167,13 +174,21 @@ def export(
 
 
 def _make(
-    config_file: Path, number: int, ready: dict[str, Any], to: Path, reason: str, language: str, announce: Any
+    config_file: Path,
+    number: int,
+    ready: dict[str, Any],
+    to: Path,
+    reason: str,
+    language: str,
+    record: "Recorder",
+    announce: Callable[[str, int], None],
 ) -> "Summary":
     from storage.export.approved import NAME as APPROVED
     from storage.export.dossier import NAME, statement
     from storage.export.export import Request
     from storage.export.export import export as make
     from storage.export.selection import Selection
+    from storage.records.access import new_name
 
     from ..config import load_config
 
@@ -188,9 +203,9 @@ def _make(
     )
     foreword = words.text("dossier.readme", n=str(number), file=NAME)
     more = {NAME: statement(words, file), APPROVED: ready["approved"].encode()}
-    request = Request(selection, now, user(), reason, foreword, more)
+    request = Request(selection, now, user(), reason, foreword, more, id=new_name())
     try:
-        return make(data / "records", to, request, words, media=kept_files(data), announce=announce)
+        return make(data / "records", to, request, words, media=kept_files(data), record=record, announce=announce)
     except OSError as error:
         raise Refused("cli.logs.out_failed", file=to, why=error.strerror or str(error)) from error
 

@@ -118,12 +118,12 @@ def check_reason(reason: str) -> str:
     return reason.strip()
 
 
-def leave_note(data: Path, reason: str, now: int, filters: Mapping[str, Any]) -> None:
+def leave_note(data: Path, reason: str, now: int, filters: Mapping[str, Any], name: str = "") -> Path:
     """Note who reads what and why. Raises `Refused` if that cannot be kept; then nothing may be shown."""
     from storage.records.access import note_access
 
     try:
-        note_access(data, at_ms=now, by=user(), reason=check_reason(reason), filters=filters)
+        return note_access(data, at_ms=now, by=user(), reason=check_reason(reason), filters=filters, name=name)
     except OSError as error:
         raise Refused("cli.logs.no_note", why=error.strerror or str(error)) from error
 

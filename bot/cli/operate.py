@@ -25,14 +25,19 @@ from .progress import Bar, progress
 from .run import make_data_dir, only_instance, running_pid
 
 
-def perform(config: Config, do: str, **arguments: Any) -> dict[str, Any]:
+def perform(config: Config, do: str, /, **arguments: Any) -> dict[str, Any]:
     """Do it, with a bar where it takes long. Raises `Refused`, saying what was wrong."""
     with progress() as bar:
-        if running_pid(config.data_dir) is not None:
-            return asyncio.run(ask_bot(config.data_dir, do, arguments, bar))
-        make_data_dir(config.data_dir)
-        with only_instance(config.data_dir):
-            return asyncio.run(_here(config, do, arguments, bar))
+        return perform_under(bar, config, do, **arguments)
+
+
+def perform_under(bar: Bar | None, config: Config, do: str, /, **arguments: Any) -> dict[str, Any]:
+    """Do it while a bar is drawn already."""
+    if running_pid(config.data_dir) is not None:
+        return asyncio.run(ask_bot(config.data_dir, do, arguments, bar))
+    make_data_dir(config.data_dir)
+    with only_instance(config.data_dir):
+        return asyncio.run(_here(config, do, arguments, bar))
 
 
 async def _here(config: Config, do: str, arguments: Mapping[str, Any], bar: Bar | None) -> dict[str, Any]:

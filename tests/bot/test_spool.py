@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from bot.operations_exports import ExportOperations
 from bot.spool import Spool
+from moderation.errors import Refused
 from moderation.facts import CaseOpened, ContentRead, Fact, RecordsExported, StatementGiven
 from moderation.ids import UserId
 from storage.project import project
@@ -113,3 +115,39 @@ async def test_what_is_no_note_stops_nothing(place: Deployment, text: bytes) -> 
     leave(place).write_bytes(text)
     leave(place, what="show\n\u4e00" + "x" * 200)
     assert len(await pick_up(place)) == 1
+
+
+class TestTheRecordOfAnExport:
+    """An export that is being made asks for the record of its note, to lie in it."""
+
+    def ask(self, place: Deployment, note: Path) -> Any:
+        exports = ExportOperations(place.pipeline, place.stores.database, place.data_dir, lambda: place.now)
+        name = note.stem.removeprefix("access-")
+        return exports.by_name()["export-record"]({"note": name}, "root", lambda _done, _of: None)
+
+    async def test_is_made_of_its_note_alone_and_signed(self, place: Deployment) -> None:
+        other = leave(place, person=ANN)
+        note = leave(place, what="export", person=[BEN], records=3, listed="0,7-8", contents="00  index.html\n")
+        done = await self.ask(place, note)
+        (exported,) = [fact for fact in place.facts() if isinstance(fact, RecordsExported)]
+        assert (exported.count, exported.records, exported.contents) == (3, "0,7-8", "00  index.html\n")
+        assert "0,7-8" not in exported.filters
+        assert place.stores.journal.get(done["record"]).kind == "export"
+        assert place.stores.journal.signed > done["record"]
+        assert (note.exists(), other.exists()) == (False, True)
+        read = [fact for fact in place.facts() if isinstance(fact, ContentRead)]
+        assert [(fact.what, fact.subject, "index.html" in fact.filters) for fact in read] == [("export", BEN, False)]
+
+    async def test_is_the_one_that_is_there_if_the_note_was_picked_up_before(self, place: Deployment) -> None:
+        note = leave(place, what="export", records=3)
+        await pick_up(place)
+        first = await self.ask(place, note)
+        assert await self.ask(place, note) == first
+        assert len([fact for fact in place.facts() if isinstance(fact, RecordsExported)]) == 1
+
+    async def test_is_refused_without_a_note(self, place: Deployment) -> None:
+        with pytest.raises(Refused, match=r"export_not_noted"):
+            await self.ask(place, Path("access-00.json"))
+        read = leave(place, person=ANN)
+        with pytest.raises(Refused, match=r"export_not_noted"):
+            await self.ask(place, read)

@@ -13,6 +13,7 @@ from typing import Any
 from bot.cli.run import only_instance
 from bot.demo.client import Client
 from moderation.facts import DataGiven, DossierStep, RecordsExported, TaskDone, TaskOpened
+from storage.export import verify
 from tests.homeserver.served import RULES, Scene, ServedBot, Theatre, ask, direct_room, like, told
 from tests.homeserver.test_own_data import file_sent
 
@@ -105,6 +106,10 @@ async def test_a_file_takes_two_people_and_leaves_as_a_zip_that_checks_and_is_to
             hashlib.sha256(out.read_bytes()).hexdigest(),
         )
         assert await terminal.json("root", "tasks") == []
+        everything = tmp_path / "everything.zip"
+        whole = await terminal.json("olga", "logs", "export", "--out", str(everything), "--reason", "yearly review")
+    assert await checker(everything) == (0, f"Record {whole['record']} of the log names these records and files")
+    assert await checker(out) == (0, f"Record {said['record']} of the log names these records and files")
     word = await told(ann, bot, like("dossier.told"))
     assert like("dossier.told-approved").search(word.body) and like("dossier.told-object").search(word.body)
     steps = [(f.step, f.reader, f.digest, f.how, f.reason) for f in bot.facts(DossierStep)]
@@ -118,10 +123,19 @@ async def test_a_file_takes_two_people_and_leaves_as_a_zip_that_checks_and_is_to
         shown = [part for row in data.read("records.jsonl").splitlines() for part in json.loads(row)["x"] if part]
     assert [part["mxid"] for part in shown if part.get("ev") == said_by] == [paul.user]
     assert [(f.what, f.reader, f.reason, f.count) for f in bot.facts(RecordsExported)] == [
-        ("dossier", "paul", "police, 12/2026", said["records"])
+        ("dossier", "paul", "police, 12/2026", said["records"]),
+        ("export", "olga", "yearly review", whole["records"]),
     ]
     assert [(f.start, f.result, f.reader) for f in bot.facts(TaskDone)] == [(number, "done", "paul")]
     await look_inside(out, tmp_path / "unpacked", ann, manager)
+
+
+async def checker(out: Path) -> tuple[int, str]:
+    """Check a zip; how that ended, and what it says of the record of the log."""
+    command = [sys.executable, "-I", "-S", verify.__file__, str(out)]
+    ran = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
+    (line,) = [line for line in ran.stdout.splitlines() if "names these" in line]
+    return ran.returncode, line.partition(":")[0]
 
 
 async def look_inside(out: Path, folder: Path, ann: Client, manager: Client) -> None:

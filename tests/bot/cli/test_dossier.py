@@ -129,6 +129,13 @@ class TestTasks:
 
 @pytest.mark.usefixtures("deployment")
 class TestDossier:
+    def test_that_is_approved_keeps_no_other_export_from_checking(self, answerable: Answerable, office: Office) -> None:
+        office.file("olga", "paul")
+        for more in ((), ("--unsigned",)):
+            out = f"all{len(more)}.zip"
+            made = answerable("logs", "export", "--out", out, "--reason", "audit", *more)
+            assert (made.code, made.err, verify.check(Path(out)).problems) == (0, "", [])
+
     def test_covers_what_was_upheld_unless_cases_are_named(self, answerable: Answerable) -> None:
         assert answerable("dossier", "new", BEN, "--reason", "audit", "--json").json["cases"] == [1]
         refused = answerable("dossier", "new", BEN, "--case", "7", "--reason", "audit")

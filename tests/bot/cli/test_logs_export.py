@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -12,17 +13,20 @@ from typing import Any
 
 import pytest
 
-from moderation.facts import CaseOpened
+from bot.cli.run import only_instance
+from moderation.facts import CaseOpened, RoomEntered
 from moderation.ids import GroupCode, PersonId, UserId
 from storage.entries import draft_of_fact
 from storage.identity import PersonKeys
-from storage.records.draft import Draft, Part
+from storage.records.draft import Draft, Part, Record
 from storage.records.journal import Journal
+from storage.records.reader import Log
+from storage.records.verify import verify
 
 from .conftest import Answerable, Result
 
 NOON = 1_795_521_600_000
-ANNA, BEN = "@anna:example.org", "@ben:example.org"
+ANNA, BEN, CLEO = "@anna:example.org", "@ben:example.org", "@cleo:example.org"
 
 
 @pytest.fixture
@@ -30,11 +34,14 @@ def log(config_file: Path) -> Path:
     data = config_file.parent / "data"
     keys = PersonKeys.open(data)
     with Journal.open(data, "example.org/log", keys, NOON) as journal:
+        kitchen = GroupCode("G-2222")
+        entered = RoomEntered(code=kitchen, purpose="group", room_id="!kitchen:example.org", subject=UserId(CLEO))
+        journal.append([draft_of_fact(entered, NOON, kitchen, PersonId)])
         journal.append([_message(ANNA, "G-7F3K"), _message(BEN, "G-2222")])
         case = CaseOpened(
-            on=2, n=1, rule="calm", grade="minor", decide="auto", state="decided", due=0, subject=UserId(BEN)
+            on=3, n=1, rule="calm", grade="minor", decide="auto", state="decided", due=0, subject=UserId(BEN)
         )
-        journal.append([draft_of_fact(case, NOON, GroupCode("G-2222"), PersonId)])
+        journal.append([draft_of_fact(case, NOON, kitchen, PersonId)])
         journal.close(NOON)
     keys.close()
     return data
@@ -61,39 +68,94 @@ def export(log: Path, answerable: Answerable, tmp_path: Path) -> Any:
     return call
 
 
-def test_is_made_noted_and_checks(log: Path, export: Any, tmp_path: Path) -> None:
-    result, out = export(), tmp_path / "x.zip"
-    assert result.code == 0
-    assert f"{out} holds 4 records; 0 of them" in result.out
-    digest = hashlib.sha256(out.read_bytes()).hexdigest()
-    assert f"SHA-256: {digest}" in result.out
-    (note,) = notes(log)
-    asked = {"what": "export", "file": "x.zip", "records": 4, "sha256": digest}
-    assert (note["reason"], note["filters"]) == ("case 12", asked)
-    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+def checked(out: Path, tmp_path: Path) -> str:
+    """Let the checker in the zip check it, in order; what it says."""
     with zipfile.ZipFile(out) as file:
         file.extractall(tmp_path / "unpacked")
     command = [sys.executable, "-I", "-S", str(tmp_path / "unpacked" / "verify.py")]
-    assert subprocess.run(command, check=False).returncode == 0
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    return ran.stdout
+
+
+def exported(log: Path) -> list[Record]:
+    """The records of exports in the log."""
+    return [record for record in Log(log / "records").read() if record.kind == "export"]
+
+
+def test_is_made_recorded_and_checks(log: Path, export: Any, tmp_path: Path) -> None:
+    result, out = export(), tmp_path / "x.zip"
+    assert result.code == 0
+    assert f"{out} holds 5 records; 0 of them" in result.out
+    assert f"SHA-256: {hashlib.sha256(out.read_bytes()).hexdigest()}" in result.out
+    (record,) = exported(log)
+    assert f"Record {record.index} of the log says which records and files are in it" in result.out
+    listed, said = record.parts
+    assert (record.fields["count"], listed["records"], said["reason"]) == (5, "0-4", "case 12")
+    assert json.loads(str(said["filters"])) == {"what": "export", "file": "x.zip", "records": 5, "persons": 0}
+    with zipfile.ZipFile(out) as file:
+        sums = [f"{hashlib.sha256(file.read(name)).hexdigest()}  {name}" for name in ("index.html", "export.json")]
+        assert set(sums) <= set(str(said["contents"]).splitlines())
+        assert json.loads(file.read("export-record.jsonl"))["i"] == record.index
+    assert notes(log) == []
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    assert f"Record {record.index} of the log names these records and files" in checked(out, tmp_path)
+    assert verify(log / "records").ok
+
+
+def test_without_a_record_of_the_log_says_so_and_leaves_a_note(log: Path, export: Any, tmp_path: Path) -> None:
+    result, out = export("--unsigned"), tmp_path / "x.zip"
+    assert result.code == 0
+    assert "Nobody who gets it can tell whether something was left out" in result.out
+    (note,) = notes(log)
+    digest = hashlib.sha256(out.read_bytes()).hexdigest()
+    asked = {"what": "export", "file": "x.zip", "records": 5, "sha256": digest}
+    assert (note["reason"], note["filters"], exported(log)) == ("case 12", asked, [])
+    assert "cannot be told whether records were left out" in checked(out, tmp_path)
+
+
+def test_of_a_copy_is_made_only_if_it_may_lack_the_record(log: Path, export: Any, tmp_path: Path) -> None:
+    shutil.copytree(log, tmp_path / "copy")
+    refused = export("--data-dir", str(tmp_path / "copy"))
+    assert (refused.code, "--unsigned makes it without" in refused.err) == (1, True)
+    assert not (tmp_path / "x.zip").exists()
+    assert export("--data-dir", str(tmp_path / "copy"), "--unsigned").code == 0
+
+
+def test_of_this_log_under_another_name_is_recorded(log: Path, export: Any, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").symlink_to(log)
+    assert export("--data-dir", str(tmp_path / "elsewhere")).code == 0
+    assert len(exported(log)) == 1
+
+
+def test_that_cannot_be_recorded_is_not_made_and_leaves_no_note(log: Path, export: Any, tmp_path: Path) -> None:
+    """Something runs on the data that has no door."""
+    with only_instance(log):
+        result = export()
+    assert (result.code, "With --unsigned it is made" in result.err) == (1, True)
+    assert (notes(log), exported(log), (tmp_path / "x.zip").exists()) == ([], [], False)
 
 
 def test_as_json(log: Path, export: Any, tmp_path: Path) -> None:
     said = export("--person", BEN, "--json").json
+    (record,) = exported(log)
+    assert said["size"] > record.index
     assert said == {
         "file": str(tmp_path / "x.zip"), "sha256": hashlib.sha256((tmp_path / "x.zip").read_bytes()).hexdigest(),
-        "records": 3, "supporting": 1, "withheld": 0, "erased": 0, "size": 4, "media": 0, "problems": [],
+        "records": 3, "supporting": 1, "withheld": 0, "erased": 0, "size": said["size"],
+        "media": 0, "record": record.index, "problems": [],
     }  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("arguments", "found"),
     [
-        (["--room", "g-7f3k"], [0, 1]),
-        (["--room", "G-7F3K", "--room", "G-2222"], [0, 1, 2, 3]),
-        (["--case", "1"], [0, 2, 3]),
-        (["--person", ANNA], [0, 1]),
-        (["--kind", "case"], [0, 3]),
-        (["--until", "2026-11-25", "--since", "2026-11-24", "--kind", "message"], [0, 1, 2]),
+        (["--room", "g-7f3k"], [0, 2]),
+        (["--room", "G-7F3K", "--room", "G-2222"], [0, 1, 2, 3, 4]),
+        (["--case", "1"], [0, 3, 4]),
+        (["--person", ANNA], [0, 2]),
+        (["--kind", "case"], [0, 4]),
+        (["--until", "2026-11-25", "--since", "2026-11-24", "--kind", "message"], [0, 2, 3]),
     ],
 )
 def test_filters(export: Any, tmp_path: Path, arguments: list[str], found: list[int]) -> None:
@@ -154,7 +216,7 @@ def test_of_a_damaged_log_is_made_and_told(log: Path, export: Any, tmp_path: Pat
 
 def test_chinese(export: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANSWERABLE_LANG", "zh")
-    assert "含 4 条记录" in export().out
+    assert "含 5 条记录" in export().out
     with zipfile.ZipFile(tmp_path / "x.zip") as file:
         assert '<html lang="zh">' in file.read("index.html").decode()
 
@@ -176,5 +238,5 @@ def test_a_bar_is_drawn_on_stderr_only_for_a_terminal(log: Path, tmp_path: Path)
     drawn = os.read(leader, 65_536)
     os.close(leader)
     assert ran.returncode == 0, drawn
-    assert [json.loads(line)["i"] for line in ran.stdout.splitlines()] == [1, 2]
+    assert [json.loads(line)["i"] for line in ran.stdout.splitlines()] == [2, 3]
     assert b"\x1b[" in drawn
