@@ -14,15 +14,17 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from moderation.actions import Action, HashMedia
 from moderation.context import Context, RoomView
-from moderation.events import MessagePosted, ReactionGiven, Received, Unreadable
+from moderation.events import Event, MembershipChanged, MessagePosted, ReactionGiven, Received, Unreadable
 from moderation.facts import CaseOpened, Fact, NotSeen
 from moderation.judge import judge
 from moderation.pace import is_held_back, pace, was_told
 from moderation.room_rules import compiled
+from moderation.rules.port import Counted
 from storage import views
 
 from .cards import come_back, superseded
 from .knowledge import Knowledge
+from .quotations import Recorded, with_false_quotations
 from .room_changes import RoomChanges
 from .turn import Answer, Responder, Settings, Turn
 
@@ -32,11 +34,14 @@ log = structlog.get_logger()
 class Judging:
     """Looks at events, one after the other, inside a turn."""
 
-    def __init__(self, knowledge: Knowledge, rooms: RoomChanges, responder: Responder, settings: Settings) -> None:
+    def __init__(
+        self, knowledge: Knowledge, rooms: RoomChanges, responder: Responder, settings: Settings, recorded: Recorded
+    ) -> None:
         self._knowledge = knowledge
         self._rooms = rooms
         self._responder = responder
         self._settings = settings
+        self._recorded = recorded
 
     async def follow(self, turn: Turn, index: int, event: Received, room: RoomView, era: str) -> Answer:
         """All that follows from the event recorded at `index`; `era`: of a log that goes on from a backup."""
@@ -44,6 +49,8 @@ class Judging:
             return Answer()
         if isinstance(event, MessagePosted) and event.sender != self._settings.bot and event.late < 0:
             await self._knowledge.posted(turn.db, event.room, event.sender, event.counted_ms)
+        elif (what := _counted(event)) and event.sender != self._settings.bot:
+            self._knowledge.did(event.room, event.sender, event.counted_ms, what)
         asked = await _unharmed(index, event, self._asked(turn, index, event, room))
         changed = await _unharmed(index, event, self._rooms.follow(turn, index, event, room))
         before = (*asked.facts, *changed.facts)
@@ -69,9 +76,12 @@ class Judging:
             context = replace(context, next_case=context.next_case + taken)
         context = replace(context, keeps_words=settings.content == "full")
         if event.late >= 0:  # keys come in heaps: that is no flood
-            context = replace(context, recent_ms=())
+            context = replace(context, recent_ms=(), recent_others=())
         context = await self._paced(turn, event, context)
         rules = (*settings.rules, *compiled(room.rules, settings.policy))
+        if isinstance(event, MessagePosted) and event.quoted:
+            await turn.flush()
+            event = await with_false_quotations(turn.db, event, self._recorded)
         judged = judge(event, context, settings.policy, rules, index)
         if isinstance(event, MessagePosted) and event.late < 0 and not is_held_back(judged):
             self._knowledge.stands(event)
@@ -100,6 +110,14 @@ class Judging:
         file = event.content.get("file") if event.encrypted else None
         sealed = file if isinstance(file, dict) else None
         return (HashMedia(room=event.room, url=event.media.url, file=sealed, subject=event.sender, on=index),)
+
+
+def _counted(event: Event) -> Counted | None:
+    """What is counted like a message: a reaction, somebody's own coming in or new name."""
+    if isinstance(event, ReactionGiven):
+        return "reactions"
+    own = isinstance(event, MembershipChanged) and event.membership == "join" and event.user == event.sender
+    return "joins" if own else None
 
 
 async def _unharmed(index: int, event: Received, part: Awaitable[Answer]) -> Answer:

@@ -32,6 +32,7 @@ from moderation.facts import (
 from moderation.ids import RoomId, UserId
 from moderation.own_rules import OWN_RULES
 from moderation.pace import HELD_BACK
+from moderation.rules.port import Counted
 from storage import views
 
 MAX_PEOPLE = 20_000
@@ -88,6 +89,7 @@ class Knowledge:
         self._rooms: _Kept[RoomId, RoomView] = _Kept(MAX_ROOMS)
         self._people: _Kept[UserId, PersonView] = _Kept(MAX_PEOPLE)
         self._times: _Kept[tuple[RoomId, UserId], deque[int]] = _Kept(MAX_PEOPLE)
+        self._others: _Kept[tuple[RoomId, UserId], deque[tuple[int, Counted]]] = _Kept(MAX_PEOPLE)
         self._stood: _Kept[tuple[RoomId, UserId], int | None] = _Kept(MAX_PEOPLE)  # where somebody asked
         self._accounts: dict[UserId, frozenset[UserId]] = {}  # of those who have several
         self.next_case = 0
@@ -97,6 +99,7 @@ class Knowledge:
         self._rooms.clear()
         self._people.clear()
         self._times.clear()
+        self._others.clear()
         self._stood.clear()
         self._accounts.clear()
         self.next_case = await views.next_case(db)
@@ -146,6 +149,17 @@ class Knowledge:
             times.popleft()
         insort(times, at_ms)
 
+    def did(self, room: RoomId, user: UserId, at_ms: int, what: Counted) -> None:
+        """Note that somebody has just done something that is counted like posting. What was before a start is not."""
+        times = self._others.get((room, user))
+        if times is None:
+            times = self._others.put((room, user), deque(maxlen=MAX_TIMES))
+        while times and at_ms - times[0][0] > self._window_ms:
+            times.popleft()
+        if len(times) == MAX_TIMES:
+            times.popleft()
+        insort(times, (at_ms, what))
+
     async def stood(self, db: AsyncConnection, event: MessagePosted) -> int | None:
         """When the last message of the sender in this room that was not held back, before this one, counts as said."""
         key = (event.room, event.sender)
@@ -169,6 +183,7 @@ class Knowledge:
             bot=self._bot,
             next_case=self.next_case,
             recent_ms=tuple(self._times.get((room.room, user)) or ()),
+            recent_others=tuple(self._others.get((room.room, user)) or ()),
         )
 
     def changed(self, facts: Sequence[Fact]) -> None:

@@ -15,6 +15,7 @@ rise to (`judging.py`), what a command does (`commands/`), sending (`act.py`).
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -35,6 +36,7 @@ from .clock import Clock
 from .cut_short import CutShort
 from .judging import Judging
 from .knowledge import Knowledge
+from .recorded import message_of
 from .room_changes import RoomChanges
 from .served_rooms import ServedRooms
 from .settling import Settling, without_words
@@ -83,7 +85,7 @@ class Pipeline:
         self.writer = Writer(journal, database, self.begin)
         self.settling = Settling(self.writer, knowledge, settings, self.served, self.steady)
         self.rooms = RoomChanges(knowledge, settings.bot, settings.policy)
-        self._judging = Judging(knowledge, self.rooms, responder, settings)
+        self._judging = Judging(knowledge, self.rooms, responder, settings, partial(message_of, journal))
         self.decipher: Decipher = _as_it_came
         self.taken: Sequence[Callable[[Sequence[Received]], None]] = ()  # told of events once they are recorded
         self.cut_short = CutShort()  # by the last stop

@@ -83,7 +83,7 @@ def _words(said: MessagePosted) -> str:
 
 
 def _file(said: MessagePosted) -> dict[str, Json]:
-    if said.media is None:
+    if said.media is None or said.media.url is None:
         return {}
     edited = said.content.get("m.new_content")
     content = edited if isinstance(edited, dict) else said.content

@@ -40,8 +40,17 @@ from .receive_fields import (
     written_out,
 )
 from .receive_message import Envelope, Malformed, message, poll, sticker
-from .receive_texts import topic_texts
+from .receive_texts import leaf_texts, texts_of, topic_texts
 
+_OF_PROGRAMS = (
+    "m.key.",
+    "m.call.",
+    "m.rtc.",
+    "m.secret.",
+    "org.matrix.call.",
+    "org.matrix.msc3401.",
+    "org.matrix.msc4143.",
+)
 _MEMBERSHIPS: Mapping[object, Membership] = {
     "join": "join",
     "leave": "leave",
@@ -141,8 +150,9 @@ def _state_texts(envelope: Envelope) -> tuple[Text, ...]:
     content = envelope["content"]
     if envelope["type"] == "m.room.topic":
         return tuple(topic_texts(content).found)
-    name = filled_text_of(content.get("name")) if envelope["type"] == "m.room.name" else None
-    return (Text("room_name", name),) if name else ()
+    if envelope["type"] == "m.room.name":
+        return texts_of("room_name", text_of(content.get("name")))
+    return () if _is_protocol(envelope["type"]) or envelope["type"].startswith("m.room.") else leaf_texts(content)
 
 
 def _membership(state_key: str, envelope: Envelope) -> MembershipChanged:
@@ -154,13 +164,16 @@ def _membership(state_key: str, envelope: Envelope) -> MembershipChanged:
     if membership is None:
         raise Malformed("content.membership is missing or none that exists")
     name = filled_text_of(content.get("displayname"))
+    reason, own = text_of(content.get("reason")), user == envelope["sender"]
+    says = reason if own or membership == "invite" else None  # why somebody was removed is told to them by the room
+    theirs = membership == "invite" or (own and membership == "leave")  # a name that says nothing now
     return MembershipChanged(
         **envelope,
         user=user,
         membership=membership,
         display_name=name,
-        reason=text_of(content.get("reason")),
-        texts=(Text("display_name", name),) if name else (),
+        reason=reason,
+        texts=(*texts_of("display_name", None if theirs else name), *texts_of("reason", says)),
     )
 
 
@@ -171,7 +184,8 @@ def _redaction(fields: dict[str, Json], envelope: Envelope) -> Redacted:
     target = event_id_of(fields.get("redacts")) or event_id_of(content.get("redacts"))
     if target is None:
         raise Malformed("redacts is missing or no event id")
-    return Redacted(**envelope, target=target, reason=text_of(content.get("reason")))
+    reason = text_of(content.get("reason"))
+    return Redacted(**envelope, target=target, reason=reason, texts=texts_of("reason", reason))
 
 
 def _reaction(_fields: dict[str, Json], envelope: Envelope) -> ReactionGiven:
@@ -179,7 +193,10 @@ def _reaction(_fields: dict[str, Json], envelope: Envelope) -> ReactionGiven:
     target, key = event_id_of(relates.get("event_id")), text_of(relates.get("key"))
     if relates.get("rel_type") != "m.annotation" or target is None or key is None:
         raise Malformed("content.m.relates_to is no m.annotation with event_id and key")
-    return ReactionGiven(**envelope, target=target, key=key)
+    name = text_of(envelope["content"].get("shortcode")) or text_of(
+        envelope["content"].get("com.beeper.reaction.shortcode")
+    )
+    return ReactionGiven(**envelope, target=target, key=key, texts=texts_of("reaction", key, name))
 
 
 def _ciphertext(_fields: dict[str, Json], envelope: Envelope) -> Undecryptable:
@@ -204,7 +221,12 @@ def _member_without_key(_fields: dict[str, Json], _envelope: Envelope) -> Receiv
 
 
 def _other(_fields: dict[str, Json], envelope: Envelope) -> Received:
-    return OtherEvent(**envelope)
+    return OtherEvent(**envelope, texts=() if _is_protocol(envelope["type"]) else leaf_texts(envelope["content"]))
+
+
+def _is_protocol(kind: str) -> bool:
+    """Whether events of this type are for programs: keys, calls. No client shows their texts."""
+    return kind.startswith(_OF_PROGRAMS)
 
 
 _READERS: Mapping[str, Callable[[dict[str, Json], Envelope], Received]] = {

@@ -55,6 +55,8 @@ class Shown:
 
     parts: list[str] = field(default_factory=list)
     aside: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)  # what is shown to whoever points at something
+    pictures: list[str] = field(default_factory=list)  # kinds of pictures in the text that the homeserver has
     mentions: set[UserId] = field(default_factory=set)
     inside: str = ""  # the unseen element we are in
 
@@ -102,6 +104,12 @@ def without_reply(html: str) -> str:
     return rest if closed and rest.strip() else html
 
 
+def in_reply(html: str) -> str:
+    """The quotation that `without_reply` takes away; empty if it takes none."""
+    own = without_reply(html)
+    return html[: len(html) - len(own)]
+
+
 def user_of_link(href: str) -> UserId | None:
     """The person a `matrix.to` or `matrix:` link points to (appendices, "URIs")."""
     link = _USER_LINK.match(href.strip())
@@ -119,19 +127,22 @@ def _tag(seen: Shown, *, closes: bool, name: str, attributes: str) -> None:
         seen.add("\n")
     if closes or not attributes:
         return
+    values = dict(_values(attributes))
+    if title := values.get("title"):
+        seen.told.append(_unescaped(title))
     if name == "a":
-        _link(seen, attributes)
-    elif name in _SHOWN:
-        values = dict(_values(attributes))
+        _link(seen, values.get("href", ""))
+    elif name == "img" and values.get("src", "").lower().startswith("mxc:"):
+        seen.pictures.append("sticker" if "data-mx-emoticon" in values else "image")
+    if name in _SHOWN:
         for value in filter(None, map(values.get, _SHOWN[name])):
             # An image may stand for letters of a word; a spoiler's reason stands apart.
             seen.add(value if name == "img" else f" {value} ")
 
 
-def _link(seen: Shown, attributes: str) -> None:
-    for name, value in _values(attributes):
-        if name == "href" and (user := user_of_link(_unescaped(value))):
-            seen.mentions.add(user)
+def _link(seen: Shown, href: str) -> None:
+    if user := user_of_link(_unescaped(href)):
+        seen.mentions.add(user)
 
 
 def _values(attributes: str) -> Iterator[tuple[str, str]]:

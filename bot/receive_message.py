@@ -16,7 +16,7 @@ from moderation.events import Json, Media, MediaKind, MessagePosted, Text
 from moderation.ids import EventId, RoomId, UserId
 
 from .receive_fields import event_id_of, list_of, object_of, text_of, user_id_of, whole_number_of
-from .receive_texts import MEDIA, Texts, message_texts, poll_texts
+from .receive_texts import MEDIA, Texts, message_texts, poll_texts, quoted_texts, texts_of
 
 _PLAIN_KEYS = frozenset({"body", "msgtype", "m.mentions"})
 _NOBODY: frozenset[UserId] = frozenset()
@@ -54,11 +54,17 @@ def message(envelope: Envelope) -> MessagePosted:
     if content.keys() <= _PLAIN_KEYS and not content.get("m.mentions"):
         body = text_of(content.get("body"))  # the road nearly every message takes
         if body and content.get("msgtype") == "m.text":
-            return MessagePosted(**envelope, texts=(Text("body", body),))
+            plain = (Text("body", body),) if body.isascii() else texts_of("body", body)
+            return MessagePosted(**envelope, texts=plain)
     relation = relation_of(content)
     current = object_of(content["m.new_content"]) if relation.replaces else content
     texts = message_texts(current, is_reply=relation.reply_to is not None)
     media = _media(current, MEDIA.get(text_of(current.get("msgtype")) or ""))
+    if relation.replaces:  # who does not know edits, and who reads them in a notification, sees what stands outside
+        _add_outside(texts, content)
+        media = media or _media(content, MEDIA.get(text_of(content.get("msgtype")) or ""))
+    if media is None and texts.pictures:
+        media = Media("image" if "image" in texts.pictures else "sticker")
     if not texts.found and media is None and text_of(current.get("body")) is None:
         raise Malformed("content.body is missing or no text")
     return _posted(envelope, relation, texts, media)
@@ -76,9 +82,25 @@ def poll(envelope: Envelope) -> MessagePosted:
     content = envelope["content"]
     relation = relation_of(content)
     texts = poll_texts(object_of(content["m.new_content"]) if relation.replaces else content)
+    if relation.replaces:
+        for text in poll_texts(content).found:
+            texts.add(text.where, _without_star(text.value))
     if not texts.found:
         raise Malformed("the poll has no question")
     return _posted(envelope, relation, texts, None)
+
+
+def _add_outside(texts: Texts, content: dict[str, Json]) -> None:
+    """Add what an edit says outside its new content, but for the star that marks it there."""
+    outside = message_texts(content, is_reply=False)
+    texts.mentions |= outside.mentions
+    texts.pictures += outside.pictures
+    for text in outside.found:
+        texts.add(text.where, _without_star(text.value))
+
+
+def _without_star(text: str) -> str:
+    return text.lstrip().removeprefix("*").lstrip() if text.lstrip().startswith("*") else text
 
 
 def relation_of(content: dict[str, Json]) -> Relation:
@@ -108,6 +130,7 @@ def _posted(envelope: Envelope, relation: Relation, texts: Texts, media: Media |
     return MessagePosted(
         **envelope,
         texts=tuple(texts.found),
+        quoted=quoted_texts(content) if relation.reply_to else (),
         media=media,
         mentions=frozenset(mentions) if mentions else _NOBODY,
         mentions_room=room,

@@ -9,6 +9,7 @@ wrong type is as if it were not there, since that is how clients read it.
 Left to others: relations and mentions (`receive_message.py`), HTML (`receive_html.py`).
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -16,7 +17,8 @@ from moderation.events import Json, MediaKind, Text, Where
 from moderation.ids import UserId
 
 from .receive_fields import filled_text_of, list_of, object_of, text_of
-from .receive_html import shown, without_reply
+from .receive_html import in_reply, shown, without_reply
+from .receive_visual import visual
 
 MEDIA: dict[str, MediaKind] = {
     "m.image": "image",
@@ -33,7 +35,16 @@ _TEXT_KEYS = ("m.text", "org.matrix.msc1767.text", "org.matrix.msc1767.message",
 _HTML_KEYS = ("org.matrix.msc1767.html", "m.html")
 _CAPTION_KEYS = ("m.caption", "org.matrix.msc1767.caption")
 _LOCATION_KEYS = ("m.location", "org.matrix.msc3488.location")
+_PREVIEW_KEYS = ("com.beeper.linkpreviews", "m.url_previews", "matrix_url_previews")
+_PROFILE_KEYS = ("com.beeper.per_message_profile", "m.per_message_profile")
+_GALLERY_KEYS = ("itemtypes", "dm.filament.itemtypes")
 _POLL_KEYS = ("m.poll", "org.matrix.msc3381.poll.start", "m.poll.start")
+
+_APART = " \n"  # between texts that are judged as one: so that many of them cost no more, and no word goes across
+# Fields of events of any type in which no client shows words: ids, addresses, keys.
+_NO_WORDS = frozenset(
+    {"m.relates_to", "m.mentions", "event_id", "room_id", "user_id", "sender", "url", "thumbnail_url", "rel_type"}
+)
 
 
 @dataclass(slots=True)
@@ -41,6 +52,7 @@ class Texts:
     """Texts found so far, each once."""
 
     found: list[Text] = field(default_factory=list)
+    pictures: list[str] = field(default_factory=list)  # that stand in the text: "image", or "sticker" if one is small
     mentions: set[UserId] = field(default_factory=set)
     _folded: set[str] = field(default_factory=set)
 
@@ -50,13 +62,25 @@ class Texts:
             return
         self._folded.add(folded)
         self.found.append(Text(where, value))
+        for seen in visual(value):
+            self.add(where, seen)
 
     def add_html(self, where: Where, html: str | None) -> None:
         """Add what a client would show of `html`, and the people it links to."""
         if html:
             seen = shown(html)
             self.mentions |= seen.mentions
+            self.pictures += seen.pictures
             self.add(where, seen.text)
+            self.add(where, _APART.join(seen.told))
+
+
+def texts_of(where: Where, *values: str | None) -> tuple[Text, ...]:
+    """These texts, those that are not empty, each as it was written and as it is seen."""
+    texts = Texts()
+    for value in values:
+        texts.add(where, value)
+    return tuple(texts.found)
 
 
 def message_texts(content: dict[str, Json], *, is_reply: bool) -> Texts:
@@ -73,7 +97,48 @@ def message_texts(content: dict[str, Json], *, is_reply: bool) -> Texts:
     _add_extensible(texts, content, "body", "formatted")
     for key in _CAPTION_KEYS:
         _add_extensible(texts, object_of(content.get(key)), "caption", "formatted")
+    for item in (object_of(item) for key in _GALLERY_KEYS for item in list_of(content.get(key))):
+        texts.add("caption", text_of(item.get("body")))
+        texts.add("filename", text_of(item.get("filename")))
+        texts.add_html("formatted", text_of(item.get("formatted_body")))
+    _add_beside(texts, content)
     return texts
+
+
+def _add_beside(texts: Texts, content: dict[str, Json]) -> None:
+    """Add what clients show beside the words: previews of links that came along, and the name they are said under."""
+    previews = [object_of(found) for key in _PREVIEW_KEYS for found in list_of(content.get(key))]
+    told = [text for preview in previews for value in preview.values() if (text := text_of(value))]
+    texts.add("preview", _APART.join(told))
+    for key in _PROFILE_KEYS:
+        texts.add("display_name", text_of(object_of(content.get(key)).get("displayname")))
+
+
+def quoted_texts(content: dict[str, Json]) -> tuple[Text, ...]:
+    """What a reply claims that the message it answers says."""
+    body, html = text_of(content.get("body")) or "", text_of(content.get("formatted_body")) or ""
+    quoted = Texts()
+    own = without_quotation(body)
+    if len(own) < len(body):
+        lines = body[: len(body) - len(own)].split("\n")
+        quoted.add("body", "\n".join(line.removeprefix(">").removeprefix(" ") for line in lines).strip())
+    quoted.add_html("formatted", in_reply(html))
+    return tuple(quoted.found)
+
+
+def leaf_texts(content: dict[str, Json]) -> tuple[Text, ...]:
+    """All texts in the content of an event of a type that nothing here knows: some client may show any of them."""
+    leaves: list[str] = []
+    parts = deque[Json]([content])
+    while parts:
+        part = parts.popleft()
+        if isinstance(part, str):
+            leaves.append(shown(part).text if "<" in part else part)
+        elif isinstance(part, dict):
+            parts.extend(value for key, value in part.items() if key not in _NO_WORDS)
+        elif isinstance(part, list):
+            parts.extend(part)
+    return texts_of("other", _APART.join(leaf for leaf in map(text_of, leaves) if leaf))
 
 
 def poll_texts(content: dict[str, Json]) -> Texts:
@@ -91,6 +156,7 @@ def poll_texts(content: dict[str, Json]) -> Texts:
         if _says_more(text.value, texts.found):
             texts.add("poll", text.value)
     texts.mentions |= fallback.mentions
+    _add_beside(texts, content)
     return texts
 
 

@@ -159,6 +159,7 @@ class Context:
     bot: UserId
     next_case: int
     recent_ms: tuple[int, ...] = ()
+    recent_others: tuple[tuple[int, Literal["reactions", "joins"]], ...] = ()
     # When the sender's last message here that was not held back counts as said; read where a pace is set.
     stood: int | None = None
     # How many messages of the sender the pace has held back here since it was last said to them; read when it is due.

@@ -14,7 +14,20 @@ from .ids import EventId, RoomId, UserId
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
-Where = Literal["body", "formatted", "caption", "filename", "poll", "display_name", "room_name", "topic"]
+Where = Literal[
+    "body",
+    "formatted",
+    "caption",
+    "filename",
+    "poll",
+    "display_name",
+    "room_name",
+    "topic",
+    "reaction",
+    "reason",
+    "preview",
+    "other",
+]
 MediaKind = Literal["image", "video", "audio", "file", "sticker", "location"]
 Membership = Literal["join", "leave", "ban", "invite", "knock"]
 
@@ -63,9 +76,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessagePosted(Event):
-    """A message, sticker, poll or edit. For an edit, `texts` are those of `m.new_content`."""
+    """A message, sticker, poll or edit. For an edit, `texts` are those of `m.new_content`, then what stands outside."""
 
     texts: tuple[Text, ...] = ()
+    quoted: tuple[Text, ...] = ()  # what a reply says its answered message says, as older clients put it in front
     media: Media | None = None
     mentions: frozenset[UserId] = frozenset()  # `m.mentions` and matrix.to links of the formatted body
     mentions_room: bool = False
@@ -92,6 +106,7 @@ class Redacted(Event):
 
     target: EventId
     reason: str | None = None
+    texts: tuple[Text, ...] = ()  # the reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +115,7 @@ class ReactionGiven(Event):
 
     target: EventId
     key: str
+    texts: tuple[Text, ...] = ()  # the key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +126,7 @@ class MembershipChanged(Event):
     membership: Membership
     display_name: str | None = None
     reason: str | None = None
-    texts: tuple[Text, ...] = ()  # the display name, when there is one
+    texts: tuple[Text, ...] = ()  # the display name and the reason, of one's own doing; the reason of an invitation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +134,7 @@ class StateChanged(Event):
     """Any other state event."""
 
     state_key: str
-    texts: tuple[Text, ...] = ()  # room name or topic
+    texts: tuple[Text, ...] = ()  # room name or topic, of other types what a client may show
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +147,12 @@ class Undecryptable(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherEvent(Event):
-    """A well-formed event of a type that nothing here interprets; it is recorded all the same."""
+    """A well-formed event of a type that nothing here interprets; it is recorded all the same.
+
+    `texts` are what a client that knows the type may show of it.
+    """
+
+    texts: tuple[Text, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

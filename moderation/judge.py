@@ -22,7 +22,15 @@ from fnmatch import fnmatchcase
 from .cases import EXCERPT
 from .context import CaseView, Context
 from .credit import price
-from .events import MembershipChanged, MessagePosted, ReactionGiven, Received, StateChanged
+from .events import (
+    MembershipChanged,
+    MessagePosted,
+    ReactionGiven,
+    Received,
+    StateChanged,
+    Undecryptable,
+    Unreadable,
+)
 from .facts import CaseGrew, CaseOpened, Fact, Found, SanctionStarted
 from .ids import EventId
 from .ledger import charge
@@ -49,23 +57,13 @@ def judge(
     event: Received, context: Context, policy: Policy, rules: Sequence[CompiledRule], on: int
 ) -> tuple[Fact, ...]:
     """All that follows from `event`, which stands in the journal at index `on`."""
-    if isinstance(event, ReactionGiven):
-        return _reacted(event, context, policy, on)
-    if not _is_judged(event, context):
+    if not _is_judged(event, context, policy):
         return ()
     facts = _by_rules(event, context, policy, rules, on)
     if not _is_gone(facts):  # a rule that lets a message stand is no way around a pace
         taken = sum(isinstance(fact, CaseOpened) for fact in facts)
         facts += _held_back(event, replace(context, next_case=context.next_case + taken), policy, on)
     return (*facts, *written(event, context, policy, on, gone=_is_gone(facts)))
-
-
-def _reacted(event: ReactionGiven, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
-    """A reaction can say anything, so it takes what writing takes; but everybody may report."""
-    here = context.room.purpose == "group" and context.room.active and event.sender != context.bot
-    if not here or policy.reports.means(event.key):
-        return ()
-    return written(event, context, policy, on, gone=False)
 
 
 def _is_gone(facts: Sequence[Fact]) -> bool:
@@ -75,7 +73,7 @@ def _is_gone(facts: Sequence[Fact]) -> bool:
 def _by_rules(
     event: Received, context: Context, policy: Policy, rules: Sequence[CompiledRule], on: int
 ) -> tuple[Fact, ...]:
-    assert isinstance(event, MessagePosted | MembershipChanged | StateChanged)
+    assert not isinstance(event, Undecryptable | Unreadable)
     hits = broken(event, context, rules)
     if not hits:
         return ()
@@ -86,7 +84,7 @@ def _by_rules(
 
 def broken(event: Judged, context: Context, rules: Sequence[CompiledRule]) -> list[tuple[RuleSettings, Hit]]:
     """The rules of these that `event` breaks, and how."""
-    view = View(recent_ms=context.recent_ms, bot=context.bot)
+    view = View(recent_ms=context.recent_ms, recent_others=context.recent_others, bot=context.bot)
     return [
         (rule.settings, hit)
         for rule in rules
@@ -94,13 +92,19 @@ def broken(event: Judged, context: Context, rules: Sequence[CompiledRule]) -> li
     ]
 
 
-def _is_judged(event: Received, context: Context) -> bool:
-    """People's own words in a group that is served: not ours, nor what the bot itself made happen."""
-    if context.room.purpose != "group" or not context.room.active:
+def _is_judged(event: Received, context: Context, policy: Policy) -> bool:
+    """People's own words in a group that is served: not ours, nor what the bot itself made happen.
+
+    A reaction can say anything, so it is judged like words; but everybody may report by one. Of memberships people's
+    own doing is judged, and what they write to whom they invite; not why they removed somebody, which may quote.
+    """
+    if context.room.purpose != "group" or not context.room.active or event.sender == context.bot:
         return False
     if isinstance(event, MembershipChanged):
-        return event.membership == "join" and event.sender == event.user != context.bot
-    return isinstance(event, MessagePosted | StateChanged) and event.sender != context.bot
+        return event.sender == event.user or event.membership == "invite"
+    if isinstance(event, ReactionGiven):
+        return not policy.reports.means(event.key)
+    return not isinstance(event, Undecryptable | Unreadable)
 
 
 def _applies(rule: RuleSettings, context: Context) -> bool:
@@ -203,8 +207,8 @@ def measures(
 
 
 def redaction_of(event: Judged, on: int, n: int, rule: str, basis: str) -> SanctionStarted | None:
-    """The redaction of a message; a display name or a topic cannot be redacted away usefully."""
-    if not isinstance(event, MessagePosted):
+    """The redaction of what somebody posted, or of a reason; a name or a topic cannot be redacted away usefully."""
+    if isinstance(event, StateChanged) or (isinstance(event, MembershipChanged) and event.membership == "join"):
         return None
     return SanctionStarted(
         room=event.room,

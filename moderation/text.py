@@ -66,6 +66,16 @@ UNSPACED = re.compile(
 _ALIKE = {sign: letter for letter, signs in LOOKS_LIKE.items() for sign in signs}
 for _first in (0x1F1E6, 0x1F150, 0x1F170):  # regional indicators, letters in black circles and squares
     _ALIKE.update({chr(_first + place): chr(ord("a") + place) for place in range(26)})
+# Braille, letter for letter as schools teach it: the dots of each, by number.
+_BRAILLE = (
+    "1 12 14 145 15 124 1245 125 24 245 13 123 134 1345 135 1234 12345 1235 234 2345 136 1236 2456 1346 13456 1356"
+)
+_ALIKE.update(
+    {
+        chr(0x2800 + sum(1 << int(dot) - 1 for dot in dots)): letter
+        for letter, dots in zip("abcdefghijklmnopqrstuvwxyz", _BRAILLE.split(), strict=True)
+    }
+)
 
 _AS_LETTER = {"0": "o", "3": "e", "4": "a", "5": "s", "7": "t", "@": "a", "$": "s"}
 _AS_LETTER.update(dict.fromkeys("i1!|", "l"))

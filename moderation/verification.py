@@ -17,7 +17,7 @@ from fnmatch import fnmatchcase
 
 from .context import Choices, Context, InForce, PersonView, Proof, RoomView
 from .durations import DAY_MS, HOUR_MS
-from .events import MembershipChanged, MessagePosted, ReactionGiven, Received, StateChanged
+from .events import MembershipChanged, MessagePosted, OtherEvent, ReactionGiven, Received, StateChanged
 from .facts import CaseOpened, DoorAnswered, Fact, SanctionEnded, SanctionStarted, VerificationAsked
 from .ids import EventId, RoomId, UserId
 from .levels import REACHES, Level, Method
@@ -26,7 +26,7 @@ from .policy import Below, Policy, VerificationSettings
 
 __all__ = ["REACHES", "Level", "Method"]
 
-Said = MessagePosted | ReactionGiven | MembershipChanged | StateChanged  # what can carry words into a room
+Said = MessagePosted | ReactionGiven | MembershipChanged | StateChanged | OtherEvent  # what can carry words into a room
 
 REMIND_EVERY = 7 * DAY_MS
 HELD_EVERY = HOUR_MS
@@ -199,7 +199,11 @@ def _says_something(event: Said, context: Context) -> bool:
     The name with which somebody came in first says who they are, and stays.
     """
     if isinstance(event, MembershipChanged):
-        return bool(event.texts) and 0 < context.subject.since.get(event.room, 0) < event.received_ms
+        return (
+            event.membership == "join"
+            and bool(event.texts)
+            and 0 < context.subject.since.get(event.room, 0) < event.received_ms
+        )
     return isinstance(event, MessagePosted | ReactionGiven) or bool(event.texts)
 
 

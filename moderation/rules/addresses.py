@@ -16,7 +16,7 @@ takes 0.4 s for the worst 64 KiB.
 import html
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from urllib.parse import unquote
 
@@ -25,8 +25,18 @@ import re2
 from moderation.events import MessagePosted
 from moderation.text import UNSPACED, normalise
 
+# A dot that is written out or stands alone, so that no client shows a link but everybody reads one: "evil (dot) com",
+# "evil . com", "evil dot com". The plain word only before names that are no words, as in "a polka dot in red".
+_AWAY = r"[\[({<]\s?(?:dot|\.|punkt|punto|point|点|點|точка)\s?[\])}>]"
+_TOPS = "com|net|org|info|io|ru|cn|xyz|tk|biz|de|eu|uk|onion"
+_WRITTEN_DOT = re.compile(
+    rf"(?<=[^\W_])(?:\s{{0,3}}{_AWAY}\s{{0,3}}(?=[^\W_])"
+    rf"|\s{{1,3}}\.\s{{0,3}}(?=[a-z]{{2,12}}\b)"
+    rf"|\s{{1,3}}(?:dot|punkt)\s{{1,3}}(?=(?:{_TOPS})\b))"
+)
+_DOTTED = re.compile(r"dot|punkt|punto|point|点|點|точка|\s\.|[\[({<]\s?\.")
 _DOTS = str.maketrans("。｡．", "...")
-_HREF = re.compile(r"\bhref\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s>\"']+))", re.IGNORECASE)
+_HREF = re.compile(r"\b(?:href|src)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s>\"']+))", re.IGNORECASE)
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.ASCII)
 _HOST = re.compile(r"\[[0-9a-f:.]+\]|[^\s:,;!'\"()*|^{}\[\]<>&=+$~`、«»‹›“”„‘’「」『』【】《》〈〉]+")
 _SLASHES = re.compile(r"[/\\]{2}.")
@@ -39,6 +49,11 @@ _FIND = re2.compile(
     r"|((?:[\pL\pN\pM_\-]+\.)+[\pL\pN\pM\-]{2,})"
 )
 
+_MATRIX_LINK = re.compile(r"https?://(?:www\.)?matrix\.to/|matrix:", re.IGNORECASE)
+_SERVER_OF_ID = re.compile(r"[@#!$/](?:[^:/?#&@!$]{1,255}):([^:/?#&\s]{1,255})")
+_VIA = re.compile(r"[?&]via=([^&#\s:]{1,255})")
+_LONGEST_LINK = 2_000
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -47,6 +62,7 @@ class Link:
     written: str
     scheme: str  # empty for a bare domain
     hosts: tuple[str, ...]  # all ways to read it: Chinese goes on without a space after a domain
+    servers: tuple[str, ...] = ()  # of Matrix links: whose people or rooms they lead to
 
 
 def host_of(text: str) -> str:
@@ -82,9 +98,11 @@ def written_links(text: str, *, bare: bool) -> Iterator[Link]:
     """The links written in `text`, those without a scheme only if `bare`."""
     read = normalise(text, "literal")
     subject = read.text.translate(_DOTS)
+    seen: set[str] = set()  # the same link a thousand times is one link
+    if bare and _DOTTED.search(subject):
+        yield from _dotted(subject, seen)
     if "." not in subject and ":" not in subject:
         return
-    seen: set[str] = set()  # the same link a thousand times is one link
     for found in _FIND.finditer(subject):
         begin, end = found.span()
         written = subject[begin:end]
@@ -93,12 +111,33 @@ def written_links(text: str, *, bare: bool) -> Iterator[Link]:
         seen.add(written)
         full, domain = found.groups()
         if link := _full(full) if full else _bare(domain if bare else None):
-            yield Link(read.quote(begin, end), link.scheme, link.hosts)
+            yield replace(link, written=read.quote(begin, end))
+
+
+def _dotted(subject: str, seen: set[str]) -> Iterator[Link]:
+    """Links whose dots are written out. They are quoted with the dots that they mean."""
+    dotted = _WRITTEN_DOT.sub(".", subject)
+    if dotted == subject:
+        return
+    for found in _FIND.finditer(dotted):
+        domain = found.group(2)
+        if domain and domain not in seen and domain not in subject and (link := _bare(domain)):
+            seen.add(domain)
+            yield link
 
 
 def _full(url: str) -> Link:
     scheme = url.partition(":")[0]
-    return Link(url, scheme, _authority(url[len(scheme) + 1 :]))
+    return Link(url, scheme, _authority(url[len(scheme) + 1 :]), _servers(url))
+
+
+def _servers(url: str) -> tuple[str, ...]:
+    """The servers of the ids in a link to something in Matrix, and those it says to enter a room by."""
+    if not _MATRIX_LINK.match(url):
+        return ()
+    plain = unquote(unquote(url))[:_LONGEST_LINK]
+    named = {host_of(found[1]) for found in _SERVER_OF_ID.finditer(plain)}
+    return tuple(sorted(named | {host_of(found[1]) for found in _VIA.finditer(plain)}))
 
 
 def _bare(domain: str | None) -> Link | None:
@@ -142,10 +181,12 @@ def _href(written: str) -> Link | None:
     url = normalise(re.sub(r"[\t\r\n]", "", html.unescape(written)), "literal").text.translate(_DOTS)
     found = _SCHEME.match(url)
     scheme, rest = (found[1], url[found.end() :]) if found else ("", url)
+    if scheme == "mxc":
+        return None  # a file on the homeserver: a picture, no way out of it
     if scheme == "matrix":
-        return Link(written, scheme, ("matrix.to",))
+        return Link(written, scheme, ("matrix.to",), _servers(url))
     if scheme in _SLASHED or _SLASHES.match(rest):
-        return Link(written, scheme, _authority(rest))
+        return Link(written, scheme, _authority(rest), _servers(url))
     if scheme:
         return Link(written, scheme, ())
     domain = _bare(re.split(r"[/?#]", rest, maxsplit=1)[0])  # relative to a browser, a link to some clients

@@ -1,6 +1,6 @@
 """Letters set apart: ``b.a.d w-o-r-d``, ``f u c k``.
 
-A run is two or more single letters or digits, each parted from the next by one to three separators. Rules this
+A run is two or more single letters or digits, each parted from the next by separators, forty at most. Rules this
 module keeps: it only finds runs and names their letters' places; ordinary words are never joined, so
 "as sold" holds no word across its space. Left to others: which runs hold a term (`terms.py`).
 """
@@ -16,8 +16,9 @@ _BETWEEN = (
     r"[\s!-/:-@\[-`{-~\x{b7}\x{2010}-\x{2027}\x{2043}\x{2190}-\x{2bff}\x{3001}-\x{3003}\x{30fb}\x{1f000}-\x{1faff}]"
 )
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}"  # a run may follow them at once
+_LONGEST = 40  # signs between two letters
 _OUTSIDE = rf"(?:^|$|[{_UNSPACED}]|{_BETWEEN})"
-_RUN = re2.compile(rf"{_OUTSIDE}([\pL\pN](?:{_BETWEEN}{{1,3}}[\pL\pN])+){_OUTSIDE}")
+_RUN = re2.compile(rf"{_OUTSIDE}([\pL\pN](?:{_BETWEEN}{{1,{_LONGEST}}}[\pL\pN])+){_OUTSIDE}")
 
 
 @dataclass(frozen=True, slots=True)

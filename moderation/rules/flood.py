@@ -1,16 +1,18 @@
 """Too many messages in a short time.
 
-Rules this module keeps: only the times in `View.recent_ms` count, this message among them, so that what was said at
-leisure while the bot was away is no flood when it is read; an edit (`m.replace`) is no new message. Left to others:
+Rules this module keeps: only the times in `View` count, this event's among them, so that what was said at
+leisure while the bot was away is no flood when it is read; edits, reactions, joins and new names count like messages,
+unless a rule says otherwise. Left to others:
 keeping those times, and making one incident of the hits that follow each other (`moderation/judge.py`).
 """
 
 from bisect import bisect_right
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from moderation.durations import Duration
-from moderation.events import MessagePosted
+from moderation.events import MembershipChanged, MessagePosted, ReactionGiven
 
 from .port import Hit, Judged, View
 
@@ -22,6 +24,9 @@ class Settings(BaseModel):
 
     messages: int = Field(default=10, ge=1, le=1000, description="how many messages are still fine")
     within: Duration = Field(default=10_000, description="in which time, such as 10s")
+    of: tuple[Literal["messages", "edits", "reactions", "joins"], ...] = Field(
+        default=("messages", "edits", "reactions", "joins"), min_length=1, description="what is counted"
+    )
 
 
 class Flood:
@@ -34,9 +39,12 @@ class Flood:
 
     def check(self, event: Judged, view: View) -> Hit | None:
         """A hit when the window that ends at this message holds more than the limit."""
-        if not isinstance(event, MessagePosted) or event.replaces is not None:
+        if _kind(event) not in self._settings.of:
             return None
         count = self._count(view.recent_ms, event.counted_ms)
+        count += self._count(
+            tuple(at for at, kind in view.recent_others if kind in self._settings.of), event.counted_ms
+        )
         if count <= self._settings.messages:
             return None
         limits = {"limit": self._settings.messages, "within_ms": self._settings.within}
@@ -45,3 +53,11 @@ class Flood:
     def _count(self, times_ms: tuple[int, ...], now_ms: int) -> int:
         # Half open: a message exactly `within` ago has left the window.
         return bisect_right(times_ms, now_ms) - bisect_right(times_ms, now_ms - self._settings.within)
+
+
+def _kind(event: Judged) -> str:
+    if isinstance(event, MessagePosted):
+        return "edits" if event.replaces is not None else "messages"
+    if isinstance(event, ReactionGiven):
+        return "reactions"
+    return "joins" if isinstance(event, MembershipChanged) and event.membership == "join" else ""

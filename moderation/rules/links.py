@@ -55,7 +55,10 @@ class Settings(BaseModel):
     schemes: tuple[Annotated[str, AfterValidator(_scheme)], ...] = Field(
         default=(), description="schemes that are fine, such as https; empty: all"
     )
-    matrix_links: bool = Field(default=True, description="matrix.to links and matrix: URIs are always fine")
+    matrix_links: bool = Field(
+        default=True,
+        description="matrix.to links and matrix: URIs are fine, but for denied servers",
+    )
     bare: bool = Field(default=True, description="example.org without https:// is a link too")
 
     @model_validator(mode="after")
@@ -95,6 +98,8 @@ class Links:
         return next((Hit(where=_FORMATTED, matched=cut(link.written)) for link in bad), None)
 
     def _is_fine(self, link: Link) -> bool:
+        if any(set(_and_above(server)) & self._deny for server in link.servers):
+            return False  # where it leads to, whatever leads there
         if self._settings.matrix_links and link.hosts == ("matrix.to",):
             return True
         if self._settings.schemes and link.scheme and link.scheme not in self._settings.schemes:

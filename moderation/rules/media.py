@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from moderation.events import Media as Attached
-from moderation.events import MediaKind, MessagePosted
+from moderation.events import MediaKind, MessagePosted, ReactionGiven
 
 from .port import Hit, Judged, View
 
@@ -58,6 +58,13 @@ class Settings(BaseModel):
     unknown_type: Unknown = Field(default="allow", description="when the sender tells no media type")
 
 
+def _attached(event: Judged) -> Attached | None:
+    """The file of a message; a reaction that is a picture is as good as a sticker."""
+    if isinstance(event, ReactionGiven):
+        return Attached("sticker") if event.key.startswith("mxc://") else None
+    return event.media if isinstance(event, MessagePosted) else None
+
+
 class Media:
     """Looks at the file of a message."""
 
@@ -69,9 +76,9 @@ class Media:
     def check(self, event: Judged, view: View) -> Hit | None:
         """A hit when the file is of a kind or type not allowed, or too large."""
         del view
-        if not isinstance(event, MessagePosted) or event.media is None:
+        media = _attached(event)
+        if media is None:
             return None
-        media = event.media
         if self._settings.kinds is not None and media.kind not in self._settings.kinds:
             return Hit()
         if media.kind == "location":

@@ -7,11 +7,20 @@ stands in `View`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
-from moderation.events import MembershipChanged, MessagePosted, StateChanged, Where
+from moderation.events import (
+    MembershipChanged,
+    MessagePosted,
+    OtherEvent,
+    ReactionGiven,
+    Redacted,
+    StateChanged,
+    Where,
+)
 
-Judged = MessagePosted | MembershipChanged | StateChanged
+Judged = MessagePosted | MembershipChanged | StateChanged | ReactionGiven | Redacted | OtherEvent
+Counted = Literal["reactions", "joins"]  # what is counted beside messages and edits
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +32,7 @@ class View:
     """
 
     recent_ms: tuple[int, ...] = ()
+    recent_others: tuple[tuple[int, Counted], ...] = ()  # the same of reactions, and of joins and new names
     bot: str = ""
 
 

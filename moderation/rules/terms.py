@@ -6,6 +6,8 @@ Cyrillic) is also looked for letter by letter.
 
 Rules this module keeps:
 - a word written plainly is itself: "fall" is never a disguise of "fail", nor is a price one of a word;
+- words that are cut, turned or stretched (`readings.py`) are read as what they were; this is for terms of five letters
+  (three where scripts put no spaces), since shorter ones would be found in what nobody meant;
 - with `whole_words` a term ends where a letter or digit does not go on, except beside scripts that put no
   spaces between words (Han, kana, Hangul, Thai, Lao, Khmer, Burmese);
 - an exception is compared as it is written, never in disguise, so it opens no way round a term.
@@ -28,6 +30,7 @@ from moderation.text import UNSPACED, Normalised, normalise, visible
 
 from .apart import joined, runs
 from .port import Hit, Judged, View
+from .readings import Reading, may_be_stretched, put_together, squeezed, stretches, turned
 from .texts import cut, looked_at
 
 # Words in one case (or a capital first) and numbers, amounts of money among them.
@@ -35,6 +38,8 @@ _PLAIN = re.compile(
     r"(?:[a-z]+|[A-Z][a-z]*|[A-Z]+|\$?[0-9]+)(?:[ \t\n\r,.;:'-]+(?:[a-z]+|[A-Z][a-z]*|[A-Z]+|\$?[0-9]+))*"
 )
 _SIGNS_AT_EDGES = "!|"  # letters inside a word ("k!ll"), punctuation around it ("Ana!")
+_LEAST_READ = 5  # letters a term must have to be looked for in words that are cut, turned or stretched
+_LEAST_UNSPACED = 3
 _LEAST_APART = 3  # letters a term must have to be looked for among single letters
 _DFA_BELOW = 64 << 10  # characters of terms: beyond, a DFA takes too much memory
 
@@ -80,20 +85,20 @@ class _Message:
     """One text while it is looked at: its forms are made when they are first needed."""
 
     def __init__(self, original: str, exceptions: _Finder | None) -> None:
-        self._original = original
+        self.original = original
         self._exceptions = exceptions
 
     @cached_property
     def skeleton(self) -> Normalised:
-        return normalise(self._original)
+        return normalise(self.original)
 
     @cached_property
     def letters(self) -> Normalised:
-        return normalise(self._original, "letters")
+        return normalise(self.original, "letters")
 
     @cached_property
     def literal(self) -> Normalised:
-        return normalise(self._original, "literal")
+        return normalise(self.original, "literal")
 
     @cached_property
     def _excepted(self) -> tuple[list[int], list[int]]:
@@ -121,6 +126,8 @@ class Terms:
         self._skeletons = _Finder(self._meant)
         self._literals = _finder(_case_changes_it(settings.terms))
         self._exceptions = _finder({normalise(word, "literal").text for word in settings.except_})
+        self._squeezed_meant = _squeezed(self._meant)
+        self._squeezed = _finder(self._squeezed_meant)
         self._apart_meant = _apart(self._meant) if settings.spaced else {}
         self._apart = _finder(self._apart_meant)
 
@@ -135,7 +142,7 @@ class Terms:
 
     def _search(self, text: Text) -> str | None:
         message = _Message(text.value, self._exceptions)
-        ways = (self._disguised, self._as_written, self._set_apart)
+        ways = (self._disguised, self._as_written, self._read_otherwise, self._stretched, self._set_apart)
         return next((matched for way in ways for matched in way(message)), None)
 
     def _disguised(self, message: _Message) -> Iterator[str]:
@@ -156,6 +163,53 @@ class Terms:
                 continue
             if not message.is_excepted(*read.span(start, end)):
                 yield read.quote(start, end)
+
+    def _read_otherwise(self, message: _Message) -> Iterator[str]:
+        if self._squeezed is None:  # no term is long enough
+            return
+        whole = put_together(message.original)
+        for reading in (*((whole,) if whole else ()), *turned(message.original)):
+            yield from self._in(reading, message)
+
+    def _in(self, reading: Reading, message: _Message) -> Iterator[str]:
+        read = normalise(reading.text)
+        for needle, start, end in self._skeletons.find(read.text):
+            begin, stop = read.span(start, end)
+            if not _is_long(needle) or (reading.seams and not reading.has_seam(begin, stop)):
+                continue
+            begins = reading.is_seam(begin) or _ends_here(read, start, start - 1)
+            if self._whole_words and not (begins and (reading.is_seam(stop) or _ends_here(read, end - 1, end))):
+                continue
+            span = reading.span(begin, stop)
+            if not _means_itself(reading.text[begin:stop], self._meant[needle]) and not message.is_excepted(*span):
+                yield message.original[slice(*span)]
+
+    def _stretched(self, message: _Message) -> Iterator[str]:
+        if self._squeezed is None:
+            return
+        original = message.original
+        if not may_be_stretched(original.lower() if original.isascii() else message.letters.text):
+            return
+        read = message.skeleton
+        text, places = squeezed(read.text)
+        for needle, start, end in self._squeezed.find(text):
+            first, last = places[start], places[end] if end < len(places) else len(read.text)
+            if self._whole_words and not _is_whole(read, first, last):
+                continue
+            quote = read.quote(first, last)
+            if self._is_stretched(quote, read.text[first:last], needle) and not message.is_excepted(
+                *read.span(first, last)
+            ):
+                yield quote
+
+    def _is_stretched(self, quote: str, skeleton: str, needle: str) -> bool:
+        """Whether a piece is a term behind `needle` with letters repeated; one plainly written, then plainly so."""
+        written = normalise(quote, "literal").text
+        plain = _PLAIN.fullmatch(visible(quote).strip())
+        return any(
+            stretches(written, term) if plain else stretches(skeleton, normalise(term).text)
+            for term in self._squeezed_meant[needle]
+        )
 
     def _set_apart(self, message: _Message) -> Iterator[str]:
         if self._apart is None:
@@ -193,6 +247,21 @@ def _case_changes_it(terms: Iterable[str]) -> set[str]:
         for term in terms
         if not term.isascii() and normalise(term.lower()).text != normalise(term.upper()).text
     }
+
+
+def _is_long(letters: str) -> bool:
+    """Whether a term has letters enough to be looked for where words are cut, turned or stretched."""
+    count = len(joined(letters))
+    return count >= _LEAST_READ or (count >= _LEAST_UNSPACED and UNSPACED.match(letters) is not None)
+
+
+def _squeezed(meant: dict[str, set[str]]) -> dict[str, set[str]]:
+    """The same with each run of a letter as one, for terms that are long enough."""
+    found: dict[str, set[str]] = {}
+    for skeleton, literals in meant.items():
+        if _is_long(skeleton):
+            found.setdefault(squeezed(skeleton)[0], set()).update(literals)
+    return found
 
 
 def _apart(meant: dict[str, set[str]]) -> dict[str, set[str]]:

@@ -38,6 +38,7 @@ _TAKEN = union(
     .where(t.evidence.c.n == bindparam("n"), t.evidence.c.event != "", t.sanctions.c.kind == "redact"),
 )
 _REPORTED = select(t.reports.c.record).where(t.reports.c.n == bindparam("n")).limit(1)
+_REDACTABLE = frozenset({POSTED, "message", "redact"})  # messages; reactions and the like; what gives a reason
 
 
 async def case_view(db: AsyncConnection, n: int) -> tuple[CaseView, Row[tuple[object, ...]]] | None:
@@ -150,7 +151,7 @@ def _case(
         lead=row.lead,
         due=row.due,
         events=tuple(EventId(item.event) for item in evidence if item.event),
-        messages=tuple(EventId(item.event) for item in evidence if item.event and item.kind == POSTED),
+        messages=tuple(EventId(item.event) for item in evidence if item.event and item.kind in _REDACTABLE),
         on=evidence[0].record if evidence else -1,
         done=done,
     )

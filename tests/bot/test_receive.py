@@ -52,13 +52,15 @@ def read(event: object) -> Received:
 )
 def test_a_redaction_names_its_target_in_either_place(content: dict[str, str], more: dict[str, str]) -> None:
     event = raw("m.room.redaction", {**content, "reason": "spam"}, **more)
-    assert read(event) == Redacted(**base(event), target=EventId("$bad"), reason="spam")
+    reason = (Text("reason", "spam"),)
+    assert read(event) == Redacted(**base(event), target=EventId("$bad"), reason="spam", texts=reason)
 
 
 def test_a_reaction_names_its_target_and_key() -> None:
     relates = {"rel_type": "m.annotation", "event_id": "$earlier", "key": "👍"}
     event = raw("m.reaction", {"m.relates_to": relates})
-    assert read(event) == ReactionGiven(**base(event), target=EventId("$earlier"), key="👍")
+    key = (Text("reaction", "👍"),)
+    assert read(event) == ReactionGiven(**base(event), target=EventId("$earlier"), key="👍", texts=key)
 
 
 def test_a_membership_names_whom_it_concerns_and_how_they_call_themselves() -> None:
@@ -112,7 +114,7 @@ def test_a_redacted_membership_stays_in_force() -> None:
 
 def test_an_event_of_an_unknown_type_is_kept() -> None:
     event = raw("org.example.game", {"move": "e4"})
-    assert read(event) == OtherEvent(**base(event))
+    assert read(event) == OtherEvent(**base(event), texts=(Text("other", "e4"),))
 
 
 # --- what is no event

@@ -182,7 +182,7 @@ def test_who_manages_another_room_only_is_a_member_here() -> None:
         (came("spam", BOT), room()),
         (topic("spam", BOT), room()),
         (came("spam", ANNA, by=MARK), room()),
-        (replace(came("spam"), membership="leave"), room()),
+        (replace(came("spam"), membership="leave", texts=()), room()),
         (said("spam"), room(purpose="desk")),
         (said("spam"), room(purpose="direct")),
         (said("spam"), room("joining")),

@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from moderation.events import ReactionGiven
 from moderation.ids import EventId
 from moderation.rules.flood import Flood, Settings
 from moderation.rules.port import Hit, View
-from tests.moderation.rules.posting import named, posted
+from tests.moderation.rules.posting import ROOM, SENDER, named, posted
 
 RULE = Flood(Settings.model_validate({"messages": 3, "within": "10s"}))
 
@@ -49,10 +50,31 @@ def test_what_was_not_heard_when_it_was_said_counts_where_its_sender_says_within
     assert RULE.check(missed, View((counted - 30_000, counted - 20_000, counted - 10_000, counted))) is None
 
 
-def test_edits_and_joins_are_no_messages() -> None:
-    view = View(tuple(range(100)))
-    assert RULE.check(posted("x", at=99, replaces=EventId("$first")), view) is None
-    assert RULE.check(named("x"), view) is None
+REACTION = ReactionGiven(
+    room=ROOM,
+    event=EventId("$r"),
+    sender=SENDER,
+    sent_ms=99,
+    received_ms=99,
+    type="m.reaction",
+    content={},
+    target=EventId("$e"),
+    key="x",
+)
+
+
+def test_edits_reactions_joins_and_new_names_count_like_messages() -> None:
+    many = View(recent_others=((96, "joins"), (97, "reactions"), (98, "joins"), (99, "reactions")))
+    for event in (posted("x", at=99, replaces=EventId("$first")), replace(named("x"), received_ms=99), REACTION):
+        assert RULE.check(event, many) is not None
+        assert RULE.check(event, View((1, 2, 99))) is None
+
+
+def test_a_rule_can_count_some_of_them_only() -> None:
+    rule = Flood(Settings.model_validate({"messages": 1, "of": ["messages", "reactions"]}))
+    assert rule.check(REACTION, View(recent_others=((97, "joins"), (99, "reactions")))) is None
+    assert rule.check(REACTION, View(recent_others=((97, "reactions"), (99, "reactions")))) is not None
+    assert rule.check(posted("x", at=99, replaces=EventId("$first")), View((1, 2, 99))) is None
 
 
 @given(st.lists(st.integers(0, 50_000), max_size=30))

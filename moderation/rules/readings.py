@@ -1,0 +1,149 @@
+"""Other ways to read a text, each of which people do read without noticing: words cut, turned or stretched.
+
+- *cut*: ``for-bidden``, a line break or an emoji inside a word. Pieces that only such signs part are put together.
+- *turned*: letters upside down, in their order or from the end (``uǝppᴉqɹoɟ``).
+- *stretched*: ``ffoorrbbiidden``. Runs of a letter count as one letter, in the term as in the text.
+
+Rules this module keeps: a reading is made of the text's own characters, so that what is found can be quoted; whatever
+has nothing of the kind in it costs one search; time grows with length alone (patterns without a choice).
+Left to others: which terms are looked for in a reading, and what counts as one (`terms.py`); order of writing, which
+is undone for all rules at the door (`bot/receive_visual.py`); Braille (`moderation/text.py`).
+"""
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+# Hyphens and dashes, signs that stand inside words, line breaks, arrows, boxes, emoji and what joins them; or one dot.
+_MARKS = "\\-_*~/|+=^'`\u00b7\u2010-\u2015\u2018\u2019\u2022\u2027\u2043\u30fb\r\n\\\\"
+_SIGNS = "\u200d\ufe0f\u20e3\u2190-\u2bff\U0001f000-\U0001f12f\U0001f18f-\U0001f1e5\U0001f200-\U0001faff"
+_CUTS = f"{_MARKS}{_SIGNS}"
+# Whatever else is no space and no punctuation around words: letters, digits, marks, what nobody sees, @ $ and !.
+_LETTER = rf"[^\s{_CUTS}.,;:?\"()\[\]{{}}<>#%&«»“”„、。，；：！？（）《》「」]"
+_PART = rf"(?:[{_CUTS}]++|\.)"
+# Possessive, and from where a word begins only: so nothing is looked at twice.
+_CUT = re.compile(rf"(?<!{_LETTER}){_LETTER}++(?:{_PART}{_LETTER}++)++")
+_PARTS = re.compile(_PART)
+_MAY_BE_CUT = re.compile(rf"[{_CUTS}.](?={_LETTER})")
+_SHORT = 6  # characters that a cut word of ASCII has at least if it is a term of five letters: not "don't"
+
+_TURNED = dict(
+    zip(
+        "ɐɒqɔpǝɟƃɓᵷɥᴉıɾſʞꞁʃɯudbɹʇnʌʍʎ¡¿",
+        "aabcdefgggh iijjkllmnpqrtuvwy!?".replace(" ", ""),
+        strict=True,
+    )
+)
+_ONLY_TURNED = re.compile("[ɐɒɔǝɟƃᵷɥᴉɾʞꞁɯɹʇʌʍʎ]")  # that nobody writes upright, but linguists
+
+_RUN = re.compile(r"([^\W_])\1+")
+_LONG = 9  # letters of a word in which one doubled letter is looked at
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A text as it may be read, where each of its characters stood, and where pieces were put together."""
+
+    text: str
+    places: tuple[int, ...]
+    seams: tuple[int, ...] = ()  # in order
+
+    def has_seam(self, start: int, end: int) -> bool:
+        """Whether pieces were put together between two places."""
+        return bisect_right(self.seams, start) < bisect_left(self.seams, end)
+
+    def is_seam(self, place: int) -> bool:
+        """Whether a piece begins there."""
+        found = bisect_left(self.seams, place)
+        return found < len(self.seams) and self.seams[found] == place
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """From where to before where the characters of a piece stood."""
+        stood = self.places[start:end]
+        return min(stood), max(stood) + 1
+
+
+def put_together(text: str) -> Reading | None:
+    """The words of `text` that are cut, without what cuts them; None if there are none."""
+    if not _MAY_BE_CUT.search(text):
+        return None
+    letters: list[str] = []
+    places: list[int] = []
+    seams: list[int] = []
+    for word in _CUT.finditer(text):
+        start, stop = word.span()
+        if stop - start < _SHORT and word[0].isascii():
+            continue
+        for begin, end in _pieces(text[start:stop]):
+            if begin:
+                seams.append(len(letters))
+            letters += text[start + begin : start + end]
+            places += range(start + begin, start + end)
+        letters.append(" ")
+        places.append(stop - 1)
+    return Reading("".join(letters), tuple(places), tuple(seams)) if seams else None
+
+
+def _pieces(word: str) -> Iterator[tuple[int, int]]:
+    begin = 0
+    for part in _PARTS.finditer(word):
+        if part.start() > begin:
+            yield begin, part.start()
+        begin = part.end()
+    yield begin, len(word)
+
+
+def turned(text: str) -> Iterator[Reading]:
+    """`text` with its letters set upright, as they stand and from the end; nothing if none of them is turned."""
+    if text.isascii() or not _ONLY_TURNED.search(text):
+        return
+    upright = "".join(_TURNED.get(char, char) for char in text.lower()) if len(text.lower()) == len(text) else ""
+    if upright:
+        yield Reading(upright[::-1], tuple(range(len(text) - 1, -1, -1)))
+        yield Reading(upright, tuple(range(len(text))))
+
+
+def may_be_stretched(letters: str) -> bool:
+    """Whether a text in the form ``letters`` has a letter three times in a row, or a word with several doubled."""
+    previous = -1
+    for run in _RUN.finditer(letters):
+        word = letters.rfind(" ", max(0, run.start() - 60), run.start())
+        if len(run[0]) > 2 or word == previous:
+            return True
+        previous = word
+        stop = letters.find(" ", run.end(), run.end() + 60)
+        if (stop if stop >= 0 else len(letters)) - word > _LONG:
+            return True
+    return False
+
+
+def squeezed(text: str) -> tuple[str, tuple[int, ...]]:
+    """`text` with each run of a letter as one, and where each letter that is left began."""
+    places = tuple(
+        place for place, (one, other) in enumerate(pairwise(" " + text)) if one != other or not other.isalnum()
+    )
+    return "".join(text[place] for place in places), places
+
+
+def stretches(text: str, term: str) -> bool:
+    """Whether `text` is `term` with letters repeated, often enough to be no other word."""
+    ours, theirs = _runs(text), _runs(term)
+    if [letter for letter, _ in ours] != [letter for letter, _ in theirs]:
+        return False
+    more = [(count, count - meant) for (_, count), (_, meant) in zip(ours, theirs, strict=True)]
+    if any(extra < 0 for _, extra in more):
+        return False
+    total = sum(extra for _, extra in more)
+    return total > 1 or (total == 1 and (len(term) >= _LONG - 1 or any(extra and count > 2 for count, extra in more)))
+
+
+def _runs(text: str) -> list[tuple[str, int]]:
+    runs: list[tuple[str, int]] = []
+    for char in text:
+        if runs and runs[-1][0] == char:
+            runs[-1] = char, runs[-1][1] + 1
+        else:
+            runs.append((char, 1))
+    return runs
