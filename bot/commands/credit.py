@@ -14,7 +14,7 @@ from storage import views
 from .call import Call, Command, Reply
 from .cases import case_line
 from .reading import looked_at
-from .rights import must_have
+from .rights import must_be_known_here, must_have
 
 MAX_ENTRIES = 15
 
@@ -26,6 +26,7 @@ async def credit(call: Call) -> Reply:
         raise Refused("error.group.name-it")  # rights are those in a group, not in a room of two
     if user != call.caller:
         await must_have(call, "history")
+        await must_be_known_here(call, user)
     context = await call.context(user)
     ledger = context.subject.ledger(call.group.room, call.policy.credit)
     now = balance(ledger, call.now_ms, call.policy.credit)
@@ -65,6 +66,7 @@ async def history(call: Call) -> Reply:
     require("history", call.caller, call.group, call.policy)
     user = call.given.user
     assert user is not None
+    await must_be_known_here(call, user)
     cases = await views.cases_of(call.db, user, call.group.room, MAX_ENTRIES)
     read = await looked_at(call, user, "history")
     if not cases:

@@ -10,13 +10,18 @@ from moderation.notices import Line, Moment, Who, line
 from storage import views
 
 from .call import Call, Command, Reply, Run
+from .rights import must_be_known_here
 
 MUTE_UNLESS_SAID = HOUR_MS
+MOST_ORDERS = 10  # of one manager against one person in an hour; each is told to that person
 
 
 def _impose(kind: SanctionKind) -> Run:
     async def run(call: Call) -> Reply:
         target = _target(call)
+        await must_be_known_here(call, target)
+        if await views.orders_against(call.db, call.caller, target, call.now_ms - HOUR_MS) >= MOST_ORDERS:
+            raise Refused("error.orders-limit", who=target, limit=MOST_ORDERS)
         lasts = call.given.duration_ms or (MUTE_UNLESS_SAID if kind == "mute" else 0)
         until = call.now_ms + lasts if lasts else 0
         facts = orders.sanction(await call.order(target), kind, until=until, reason=call.given.reason)

@@ -6,7 +6,8 @@ declares, and what is wrong is said with the argument's name. Nothing here knows
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from urllib.parse import unquote
 
@@ -32,6 +33,7 @@ class Spoken:
     words: tuple[str, ...]
     group: GroupCode | None = None
     too_long: bool = False
+    pills: Mapping[str, str] = field(default_factory=dict)  # Matrix id -> the words that are shown in its place
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +55,23 @@ def read(event: MessagePosted, prefix: str) -> Spoken | None:
     if len(event.body) > MAX_LENGTH:
         name = event.body[len(prefix) : MAX_LENGTH].split(maxsplit=1)[0]
         return Spoken(name.lower()[:40], (), too_long=True)
-    words = _words(event, prefix)[len(prefix) :].split()
+    text, pills = _text(event, prefix)
+    words = text[len(prefix) :].split()
     group = next((GroupCode(word.upper()) for word in words[1:] if is_group_code(word.upper())), None)
     rest = tuple(word for word in words[1:] if group is None or word.upper() != group)
-    return Spoken(words[0].lower()[:40], rest, group)
+    return Spoken(words[0].lower()[:40], rest, group, pills=pills)
 
 
 def is_command(body: str, prefix: str) -> bool:
     """Whether a text begins like a command."""
     return body.startswith(prefix) and body[len(prefix) : len(prefix) + 1].isalpha()
+
+
+def shows(words: str, user: UserId, name: str) -> bool:
+    """Whether the words of a pill are the person it leads to: their id, its first part, or their display name."""
+    said = words.strip().removeprefix("@").strip()
+    ids = (user[1:].casefold(), user[1:].partition(":")[0].casefold())
+    return bool(said) and (said.casefold() in ids or said == name.strip().removeprefix("@").strip())
 
 
 def bind(spec: str, words: tuple[str, ...], *, replied_to: UserId | None = None) -> Given:
@@ -157,6 +167,8 @@ class _Pills(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.text = ""
+        self.shown: dict[str, str] = {}  # Matrix id -> what is shown of the pill
+        self._user = ""
         self._inside = 0
         self._skipped = 0
 
@@ -168,6 +180,9 @@ class _Pills(HTMLParser):
             return
         elif tag == "a" and (link := _LINK.match(href) or MESSAGE.match(href)):
             self.text += href if link.re is MESSAGE else unquote(link[1])
+            self._user = "" if link.re is MESSAGE else unquote(link[1])
+            if self._user:
+                self.shown.setdefault(self._user, "")
             self._inside += 1
         elif tag in ("br", "p"):
             self.text += " "
@@ -179,19 +194,24 @@ class _Pills(HTMLParser):
             self._inside = max(self._inside - 1, 0)
 
     def handle_data(self, data: str) -> None:
-        if not self._inside and not self._skipped:
+        if self._skipped:
+            return
+        if not self._inside:
             self.text += data
+        elif self._user:
+            self.shown[self._user] = self.shown.get(self._user, "") + data
 
 
-def _words(event: MessagePosted, prefix: str) -> str:
+def _text(event: MessagePosted, prefix: str) -> tuple[str, dict[str, str]]:
+    """Return a command with ids in the place of pills, and what the pills show."""
     formatted = text_of(event.content.get("formatted_body"))
     if formatted is None or "matrix.to/#/" not in formatted or len(formatted) > 4 * MAX_LENGTH:
-        return event.body
+        return event.body, {}
     pills = _Pills()
     try:
         pills.feed(formatted)
         pills.close()
     except (AssertionError, ValueError):  # what the parser of 3.11 does with "<![x" and with "&#" and 5,000 digits
-        return event.body
+        return event.body, {}
     text = pills.text.strip()
-    return text if is_command(text, prefix) else event.body
+    return (text, pills.shown) if is_command(text, prefix) else (event.body, {})

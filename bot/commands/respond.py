@@ -28,7 +28,7 @@ from ..verify.asking import Asking
 from ..verify.hush import NAME, Hush
 from .call import Call, Command, Deployment, Reply, Words, answered, discreet
 from .cases import pressed
-from .parse import MAX_REASON, Given, Spoken, bind, case_number, is_command, read
+from .parse import MAX_REASON, Given, Spoken, bind, case_number, is_command, read, shows
 from .report import flag
 from .rights import manages
 from .table import COMMANDS
@@ -105,7 +105,7 @@ class Commands:
     ) -> Answer:
         call = self._call(db, event, room, room, Given(), on)
         try:
-            group = await self._group_of_case(db, command, spoken, room)
+            group = await self._group_of_case(db, command, spoken, room, event.sender)
             if group is None:
                 group = await self._group(db, spoken.group, event.sender, room, anywhere=command.anywhere)
             call = self._call(db, event, room, group, Given(), on)
@@ -116,7 +116,9 @@ class Commands:
             elif command.inside and not await self._inside(db, event.sender, group):
                 raise Refused("error.group.outside", room=group.room)
             replied_to = await self._replied_to(db, event)
-            call = self._call(db, event, room, group, bind(command.spec, spoken.words, replied_to=replied_to), on)
+            given = bind(command.spec, spoken.words, replied_to=replied_to)
+            await self._must_be_shown(db, given, spoken, group)
+            call = self._call(db, event, room, group, given, on)
             reply = await command.run(call)
         except Refused as refused:
             reply = Reply(self._refusal(refused, command))
@@ -169,14 +171,17 @@ class Commands:
         return self._answer(call, Reply((line("error.unknown", command=said, help=Code(f"{self._prefix}help")),)))
 
     async def _group_of_case(
-        self, db: AsyncConnection, command: Command, spoken: Spoken, here: RoomView
+        self, db: AsyncConnection, command: Command, spoken: Spoken, here: RoomView, caller: UserId
     ) -> RoomView | None:
         """In a direct message the number of a case says which room is meant."""
         if here.purpose != "direct" or spoken.group or command.anywhere or not command.spec.startswith("case"):
             return None
         number = case_number(spoken.words[0]) if spoken.words else None
         found = await views.case_view(db, number) if number is not None else None
-        return await self._knowledge.room(db, found[0].room) if found else None
+        group = await self._knowledge.room(db, found[0].room) if found else None
+        if number is not None and (group is None or not await self._belongs(db, caller, group)):
+            raise Refused("error.case.none", n=number)  # the same words, whether there is none or it is not theirs
+        return group
 
     async def _group(
         self, db: AsyncConnection, code: GroupCode | None, caller: UserId, here: RoomView, *, anywhere: bool
@@ -203,6 +208,14 @@ class Commands:
         only = await self._knowledge.room(db, own[0])
         assert only is not None
         return only
+
+    async def _must_be_shown(self, db: AsyncConnection, given: Given, spoken: Spoken, group: RoomView) -> None:
+        """Raise `Refused` if a pill leads to somebody else than it shows, as one that was copied may."""
+        shown = spoken.pills.get(given.user) if given.user else None
+        if given.user is None or shown is None:
+            return
+        if not shows(shown, given.user, await views.display_name(db, group.room, given.user)):
+            raise Refused("error.user.pill", shown=shown.strip()[:60], user=Code(given.user))
 
     async def _must_manage(self, db: AsyncConnection, caller: UserId, group: RoomView) -> None:
         if not await manages(db, caller, group, self._policy):

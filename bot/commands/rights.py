@@ -3,12 +3,16 @@
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.context import RoomView
+from moderation.durations import DAY_MS
+from moderation.errors import Refused
 from moderation.ids import UserId
 from moderation.policy import Policy
 from moderation.responsibility import Deed, is_manager, is_operator, not_a_manager, require
 from storage import views
 
 from .call import Call
+
+KNOWN_FOR_MS = 30 * DAY_MS  # somebody is dealt with for so long after they were last seen in a room
 
 
 async def must_manage(call: Call, group: RoomView) -> None:
@@ -21,6 +25,17 @@ async def must_have(call: Call, deed: Deed) -> None:
     """Raise `Refused` unless the caller has this right of managers in the group concerned, and is in it."""
     require(deed, call.caller, call.group, call.policy)
     await must_manage(call, call.group)
+
+
+async def must_be_known_here(call: Call, user: UserId) -> None:
+    """Raise `Refused` unless `user` is in the group, or was within 30 days; operators may ask about anybody.
+
+    The words are the same for people the bot knows from elsewhere and for people it does not know.
+    """
+    if user == call.caller or is_operator(call.caller, call.policy):
+        return
+    if not await views.is_or_was_in(call.db, call.group.room, user, call.now_ms - KNOWN_FOR_MS):
+        raise Refused("error.target.not-here", who=user, room=call.group.room)
 
 
 async def manages(db: AsyncConnection, user: UserId, group: RoomView, policy: Policy) -> bool:

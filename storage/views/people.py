@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, func, select
+from sqlalchemy import ColumnElement, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.context import PersonView
@@ -51,6 +51,20 @@ async def memberships(db: AsyncConnection, room: RoomId) -> dict[UserId, str]:
     """Everybody who is or was in a room, and how."""
     rows = await db.execute(select(t.members.c.user, t.members.c.membership).where(t.members.c.room == room))
     return {UserId(row.user): row.membership for row in rows}
+
+
+async def is_or_was_in(db: AsyncConnection, room: RoomId, user: UserId, since_ms: int) -> bool:
+    """Whether somebody is in a room, or said or did something there since `since_ms`."""
+    e, m = t.events.c, t.members.c
+    there = select(m.user).where(m.room == room, m.user == user, m.membership == "join")
+    seen = select(e.record).where(e.room == room, e.sender == user, e.at >= since_ms)
+    return bool(await db.scalar(select(or_(there.exists(), seen.exists()))))
+
+
+async def display_name(db: AsyncConnection, room: RoomId, user: UserId) -> str:
+    """Return the name that somebody has or had in a room; "" if there is none."""
+    m = t.members.c
+    return str(await db.scalar(select(m.display_name).where(m.room == room, m.user == user)) or "")
 
 
 async def joined_of(db: AsyncConnection, room: RoomId, users: Sequence[UserId]) -> tuple[UserId, ...]:

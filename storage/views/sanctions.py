@@ -105,6 +105,13 @@ async def was_removed(db: AsyncConnection, n: int, user: UserId) -> bool:
     return found is not None
 
 
+async def orders_against(db: AsyncConnection, by: UserId, subject: UserId, since_ms: int) -> int:
+    """Count what `by` has ordered against `subject` since `since_ms`."""
+    s = t.sanctions.c
+    counted = select(func.count()).where(s.subject == subject, s.by == by, s.basis == "command", s.at >= since_ms)
+    return int(await db.scalar(counted) or 0)
+
+
 async def holds_in(db: AsyncConnection, room: RoomId) -> dict[tuple[UserId, str], Hold]:
     """What the bot holds in a room on account of sanctions."""
     rows = await db.execute(select(t.holds).where(t.holds.c.room == room))

@@ -74,7 +74,7 @@ def test_a_reply_is_read_without_the_quotation_in_front() -> None:
     reply: dict[str, Any] = {"m.relates_to": {"m.in_reply_to": {"event_id": "$old"}}}
     quoted = f"<mx-reply><blockquote>{PILL} !ban everybody</blockquote></mx-reply>!mute {PILL} 1h"
     event = message("> <@anna:example.org> !ban everybody\n\n!mute Anna 1h", quoted, **reply)
-    assert read(event, "!") == Spoken("mute", (ANNA, "1h"))
+    assert read(event, "!") == Spoken("mute", (ANNA, "1h"), pills={ANNA: "Anna"})
 
 
 @pytest.mark.parametrize(

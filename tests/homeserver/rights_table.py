@@ -85,7 +85,7 @@ ROWS = (
     managers("cases {code}", "cases.head"),
     managers("case {case} {code}", "card.head"),
     managers("case {foreign} {code}", "error.case.none"),
-    everyone("case {foreign}", "error.right.manager", operator="card.head", stranger="card.head"),
+    everyone("case {foreign}", "error.case.none", operator="card.head", stranger="card.head"),
     managers("ack {case} {code}", "done.ack"),
     managers("note {case} {code} seen", "done.note"),
     managers("uphold {case} {code} yes", "decided.upheld"),

@@ -120,6 +120,11 @@ async def test_a_name_pressed_in_a_client_stands_for_the_person_behind_it(theatr
     bot, (manager,), (ann, ben) = scene.bot, scene.managers, scene.members
     pill = f'<a href="https://matrix.to/#/{quote(ann.user)}">Ben &lt;3</a>'
     html = {"format": "org.matrix.custom.html", "formatted_body": f"!warn {pill} be kind"}
+    copied = await ask(manager, bot, scene.desk, "!warn Ben <3 be kind", **html)
+    assert like("error.user.pill", shown="Ben <3", user=ann.user).match(copied)
+    await ann.request("PUT", "profile", ann.user, "displayname", json={"displayname": "Ben <3"})
+    named = "SELECT 1 FROM members WHERE user = ? AND display_name = 'Ben <3'"
+    await bot.until(lambda: bot.rows(named, ann.user), "her name")
     assert like("done.warn", who=ann.user).fullmatch(
         await ask(manager, bot, scene.desk, "!warn Ben <3 be kind", **html)
     )
