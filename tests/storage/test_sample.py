@@ -1,0 +1,155 @@
+"""Rows and records that say the same in ways that are not obvious are no difference; what only one side says is one."""
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from moderation.errors import Broken
+from moderation.facts import (
+    AccountsLinked,
+    Appealed,
+    CaseDecided,
+    CaseOpened,
+    CreditChanged,
+    Fact,
+    NotSeen,
+    RoomEntered,
+    SanctionEnded,
+    SanctionExtended,
+    SanctionStarted,
+)
+from moderation.ids import GroupCode, PersonId, RoomId, UserId
+from storage.database import FILE, Database
+from storage.entries import draft_of_fact
+from storage.identity import PersonKeys
+from storage.project import project, set_meta
+from storage.records.journal import Journal
+from storage.sample import Difference, differences
+
+NOON, DAY = 1_795_521_600_000, 86_400_000
+CODE, ROOM, LATER = GroupCode("G-7F3K"), RoomId("!old:example.org"), RoomId("!new:example.org")
+ANNA, BEN, CLEO = UserId("@anna:example.org"), UserId("@ben:example.org"), UserId("@cleo:example.org")
+ENTERED = RoomEntered(code=CODE, purpose="group", room_id=ROOM, subject=CLEO)  # record 1
+CASE = CaseOpened(
+    room=ROOM, n=1, rule="calm", grade="minor", decide="manager", state="open", due=0, subject=ANNA, excerpt="words"
+)
+MUTE = SanctionStarted(room=ROOM, kind="mute", until=NOON + DAY, basis="rule", rule="calm", subject=ANNA)
+CHARGE = CreditChanged(room=ROOM, entry="charge", cost=5, grade="minor", rule="calm", left=95, subject=ANNA)
+
+
+def decided(by: UserId = CLEO, what: str = "upheld", state: str = "decided") -> CaseDecided:
+    return CaseDecided(room=ROOM, n=1, what=what, state=state, subject=ANNA, by=by, reason="why")  # type: ignore[arg-type]
+
+
+async def recorded(data: Path, facts: Sequence[tuple[Fact, int]]) -> None:
+    """Write facts, each with its time, to the journal and to the tables."""
+    keys = PersonKeys.open(data)
+    database = await Database.open(data)
+    with Journal.open(data, "example.org/log", keys, NOON) as journal:
+        for fact, at in facts:
+            code = CODE if fact.room or isinstance(fact, RoomEntered) else None
+            (index,) = journal.append([draft_of_fact(fact, at, code, PersonId)])[:1]
+            async with database.write() as db:
+                await project(fact, db, index, at)
+                await set_meta(db, "applied", str(journal.size))
+        journal.close(NOON)
+    keys.close()
+    await database.close()
+
+
+def compared(data: Path, seed: int = 1) -> list[Difference]:
+    return differences(data / FILE, data / "records", Random(seed))
+
+
+ALIKE: dict[str, list[tuple[Fact, int]]] = {
+    "a measure that was made longer, and ended another day": [
+        (MUTE, NOON),
+        (SanctionExtended(room=ROOM, start=2, kind="mute", until=NOON + 3 * DAY, subject=ANNA), NOON + DAY),
+        (SanctionExtended(room=ROOM, start=2, kind="mute", until=NOON + 5 * DAY, subject=ANNA), NOON + 2 * DAY),
+        (SanctionEnded(room=ROOM, start=2, kind="mute", why="time", subject=ANNA), NOON + 5 * DAY),
+    ],
+    "a measure that ended while the clock was set back": [
+        (MUTE, NOON),
+        (CHARGE, NOON + 4 * DAY),
+        (SanctionEnded(room=ROOM, start=2, kind="mute", why="credit", subject=ANNA), NOON + DAY),
+    ],
+    "a measure for neglect that a pause of the bot made longer": [
+        (SanctionStarted(room=ROOM, kind="suspend", until=NOON + DAY, basis="neglect", subject=CLEO), NOON),
+        (NotSeen(what="down", count=DAY // 2, since=NOON + 10), NOON + DAY),
+    ],
+    "a decision that was reversed on appeal": [
+        (CASE, NOON),
+        (decided(), NOON + 10),
+        (Appealed(room=ROOM, n=1, due=NOON + DAY, subject=ANNA, words="no"), NOON + 20),
+        (decided(BEN, "dismissed", "reversed"), NOON + DAY),
+    ],
+    "a decision under appeal": [
+        (CASE, NOON),
+        (decided(), NOON + 10),
+        (Appealed(room=ROOM, n=1, due=NOON + DAY, subject=ANNA, words="no"), NOON + 20),
+    ],
+    "accounts that were linked later": [
+        (CASE, NOON),
+        (CHARGE, NOON),
+        (MUTE, NOON),
+        (AccountsLinked(subject=ANNA, target=BEN, method="confirmed"), NOON + 10),
+        (CHARGE, NOON + 20),
+    ],
+    "a group that moved to another room": [
+        (CASE, NOON),
+        (CHARGE, NOON),
+        (MUTE, NOON),
+        (RoomEntered(code=CODE, purpose="group", room_id=LATER, subject=CLEO), NOON + 10),
+    ],
+    "a measure in all rooms": [
+        (SanctionStarted(kind="ban", until=0, basis="credit", rule="tier_e", subject=ANNA), NOON),
+    ],
+}
+
+
+@pytest.mark.parametrize("what", ALIKE)
+async def test_what_follows_from_later_records_is_no_difference(tmp_path: Path, what: str) -> None:
+    await recorded(tmp_path, [(ENTERED, NOON), *ALIKE[what]])
+    assert [found for seed in range(5) if (found := compared(tmp_path, seed))] == []
+
+
+async def test_what_no_record_says_of_such_rows_is_one(tmp_path: Path) -> None:
+    await recorded(tmp_path, [(ENTERED, NOON), *ALIKE["a measure that was made longer, and ended another day"]])
+    with closing(sqlite3.connect(tmp_path / FILE)) as database:
+        database.execute(f"UPDATE sanctions SET until = {NOON + 4 * DAY}, why_ended = 'reversed'")
+        database.commit()
+    assert compared(tmp_path) == [Difference("sanctions", 2, 2, "ended"), Difference("sanctions", 2, 2, "until")]
+
+
+async def test_a_few_rows_and_a_stretch_of_records_are_all_that_is_looked_at(tmp_path: Path) -> None:
+    await recorded(tmp_path, [(ENTERED, NOON), *((CHARGE, NOON + number) for number in range(400))])
+    with closing(sqlite3.connect(tmp_path / FILE)) as database:
+        database.execute("UPDATE credit SET cost = 6")
+        database.commit()
+    found = {(each.key, each.what) for seed in range(30) for each in compared(tmp_path, seed)}
+    assert {what for _, what in found} == {"cost"}
+    assert len(compared(tmp_path)) == 20  # more need not be named
+    assert len(found) > 200  # chance leads everywhere in time
+
+
+async def test_a_row_that_differed_is_looked_at_again_whatever_chance_says(tmp_path: Path) -> None:
+    await recorded(tmp_path, [(ENTERED, NOON), *((CHARGE, NOON + number) for number in range(400))])
+    with closing(sqlite3.connect(tmp_path / FILE)) as database:
+        database.execute("UPDATE credit SET cost = 6 WHERE record = 300")
+        database.execute("DELETE FROM credit WHERE record = 17")
+        database.commit()
+    known = [Difference("credit", 17, 17, "missing"), Difference("credit", 300, 300, "cost")]
+    for seed in range(5):
+        assert differences(tmp_path / FILE, tmp_path / "records", Random(seed), known) == known
+
+
+async def test_a_damaged_day_is_told_and_compared_with_nothing(tmp_path: Path) -> None:
+    await recorded(tmp_path, [(ENTERED, NOON), (CHARGE, NOON)])
+    (day,) = (tmp_path / "records" / "day").iterdir()
+    day.write_bytes(day.read_bytes().replace(b'"k":"credit"', b'"k":credit'))
+    with pytest.raises(Broken, match="line 3"):
+        compared(tmp_path)
