@@ -143,10 +143,10 @@ async def test_in_encrypted_rooms_the_homeserver_counts_and_the_client_highlight
     """The homeserver cannot see mentions there: it counts every message, and the client decides what rings."""
     operator = (await encrypted.people("operator"))[0]
     scene = await encrypted.scene(RULES + DEADLINES, members=2, bot=f'operators = ["{operator.user}"]')
-    bot, owner, (manager,), (ann, _) = scene.bot, scene.owner, scene.managers, scene.members
-    for person in (owner, manager, ann):
+    bot, owner, (manager,), (ann, ben) = scene.bot, scene.owner, scene.managers, scene.members
+    for person in (operator, owner, manager, ann, ben):
         await open_direct(person, bot)
-    await ann.send_text(scene.room, "forbidden 7")
+    said = await ann.send_text(scene.room, "forbidden 7")
     card = await scene.card(manager, 1)
     assert (await rings(manager, card), await rings(owner, await scene.card(owner, 1))) == ("highlighted", "notified")
     await until_moved(scene, "reminded", "managers")
@@ -155,9 +155,17 @@ async def test_in_encrypted_rooms_the_homeserver_counts_and_the_client_highlight
     assert await rings(owner, await in_desk(scene, owner, like("desk.passed-on.owner", n="1"))) == "highlighted"
     asked = await told(owner, bot, like("notice.asked.owner", n="1"))
     assert await rings(owner, asked) == "highlighted"
-    reply = await answer(owner, bot, asked.room, await owner.send_text(asked.room, "!uphold 1"))
+    charged = await told(manager, bot, like("notice.own.duty_overdue", about="1"))
+    assert await rings(manager, charged) == "highlighted"
+    await until_moved(scene, "escalated", "operator")
+    asked = await told(operator, bot, like("notice.asked.operator", n="1"))
+    assert await rings(operator, asked) == "highlighted"
+    await ben.react(scene.room, said, "🚩")
+    assert await rings(ben, await told(ben, bot, like("report.thanks", n="1"))) == "highlighted"
+    reply = await answer(operator, bot, asked.room, await operator.send_text(asked.room, "!uphold 1"))
     assert isinstance(reply, Read)
     assert (reply.encrypted, reply.notified, reply.highlighted) == (True, False, False)
+    assert await rings(ben, await told(ben, bot, like("report.outcome.upheld"))) == "highlighted"
     word = await told(ann, bot, like("notice.upheld", n="1"))
     assert await rings(ann, word) == "highlighted"
     await ann.send_text(RoomId(word.room), "!appeal 1 I was quoting the rules")
