@@ -1,8 +1,8 @@
 """Looks at each start whether a few rows of the database are what the signed records say (`storage/sample.py`).
 
 Rules kept here: it is done in a thread once the first sync is taken, so nothing waits for it; what differs is told
-once, to the operators and in the desks, with the two commands that say all and mend it; it stays known until a start
-finds it mended. Neither the log nor the words name a person.
+once, to the operators and in the desks of the groups concerned, with the two commands that say all and mend it; it
+stays known until a start finds it mended. Neither the log nor the words name a person.
 Left to others: comparing, `/health` (`watch/health.py`), all rows (`answerable logs verify --tables`).
 """
 
@@ -23,7 +23,7 @@ from moderation.policy import Policy
 from storage import views
 from storage.database import FILE, Database
 from storage.project import set_meta
-from storage.sample import Difference, differences
+from storage.sample import Difference, differences, rooms_of
 
 from .keys_watch import to_operators
 from .pipeline import Pipeline
@@ -72,13 +72,16 @@ class TablesSample:
         return found
 
     async def _note(self, found: Collection[Difference], *, is_new: bool) -> None:
-        actions = await self._actions(len(found)) if is_new else []
+        actions = await self._actions(found) if is_new else []
         value = orjson.dumps([[each.table, each.key, each.record, each.what] for each in found]).decode()
         await self._pipeline.commit(actions=actions, also=partial(set_meta, key=KNOWN, value=value))
 
-    async def _actions(self, count: int) -> list[Action]:
+    async def _actions(self, found: Collection[Difference]) -> list[Action]:
+        """Tell the operators, and the desks of the groups that are concerned: all, if that cannot be told."""
         async with self._database.read() as db:
             groups = await views.active_groups(db)
-        lines = (line("desk.tables.differ", count=count, verify=Code(VERIFY), rebuild=Code(REBUILD)),)
-        desks = [TellDesk(room=room, lines=lines, once="tables") for room in groups]
+            concerned = await rooms_of(db, found)
+        lines = (line("desk.tables.differ", count=len(found), verify=Code(VERIFY), rebuild=Code(REBUILD)),)
+        told = [room for room in groups if room in concerned] or groups
+        desks = [TellDesk(room=room, lines=lines, once="tables") for room in told]
         return [*desks, *to_operators(self._policy, groups, lines)]

@@ -18,6 +18,9 @@ from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
 
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from moderation.errors import Broken
 from moderation.facts import CaseDecided, CaseOpened, CreditChanged, Fact, SanctionEnded, SanctionExtended
 from moderation.facts import SanctionStarted as Started
@@ -65,7 +68,20 @@ def differences(database: Path, records: Path, choose: Random, known: Collection
         comparison = _Comparison(log, tables, first)
         found = {*comparison.of_rows(rows), *comparison.of_records(stretch)}
     first = _first(log)  # a purge may have come between
-    return sorted(each for each in found if each.record >= first)[:MOST]
+    return sorted(each for each in found if not 0 <= each.record < first)[:MOST]
+
+
+async def rooms_of(db: AsyncConnection, found: Iterable[Difference]) -> set[RoomId]:
+    """Return the rooms that differing rows are about, as far as the tables say."""
+    rooms: set[str | None] = set()
+    for each in found:
+        if each.table == "decisions":
+            of_case = select(t.decisions.c.n).where(t.decisions.c.record == each.key).scalar_subquery()
+            rooms.add(await db.scalar(select(t.cases.c.room).where(t.cases.c.n == of_case)))
+        else:
+            table = t.metadata.tables[each.table]
+            rooms.add(await db.scalar(select(table.c.room).where(table.c[KEYS[each.table]] == each.key)))
+    return {RoomId(room) for room in rooms if room}
 
 
 def _first(log: Log) -> int:
@@ -129,7 +145,7 @@ class _Comparison:
     def of_rows(self, rows: Iterable[tuple[str, Row]]) -> Iterator[Difference]:
         for table, row in rows:
             key, index = row[KEYS[table]], row["record"]
-            if index >= self._first:  # else the record was purged, and the row still holds
+            if not 0 <= index < self._first:  # else the record was purged, and the row still holds
                 yield from (Difference(table, key, index, what) for what in self._of_row(table, row))
 
     def _of_row(self, table: str, row: Row) -> Iterator[str]:

@@ -12,7 +12,8 @@ import structlog
 
 from bot.catch_up import rebuild
 from bot.tables_sample import KNOWN, TablesSample
-from moderation.facts import SanctionEnded
+from moderation.facts import RoomEntered, RoomStateChanged, SanctionEnded
+from moderation.ids import GroupCode, RoomId
 from storage.database import FILE, Database
 from storage.sample import MISSING, UNKNOWN
 from tests.bot.offline import ANNA, DESK, MARK, MINA, OLGA, ROOM, RULES, Offline, offline
@@ -149,6 +150,31 @@ async def test_what_differs_is_told_once_and_known_until_it_is_mended(tmp_path: 
         change(bot, f"UPDATE decisions SET by = '{MARK}' WHERE n = 2", f"UPDATE credit SET user = '{ANNA}'")
         mended = sample(bot)
         assert (await mended.look(), mended.differs) == ([], False)
+
+
+async def test_the_desks_of_the_groups_concerned_are_told_and_all_if_that_is_not_known(tmp_path: Path) -> None:
+    async with offline(tmp_path) as bot:
+        await history(bot, rounds=1)
+        other = RoomId("!other:example.org")
+        entered = RoomEntered(code=GroupCode("G-2222"), purpose="group", room_id=other, subject=OLGA)
+        await bot.pipeline.commit((entered,))
+        await bot.pipeline.commit((RoomStateChanged(room=other, condition="protected"),))
+        told = "SELECT room FROM outbox WHERE action LIKE '%desk.tables.differ%' ORDER BY room"
+        change(bot, f"UPDATE decisions SET by = '{MINA}'")
+        await looked(bot)
+        assert await bot.rows(told) == [(ROOM,)]
+        change(bot, f"UPDATE decisions SET by = '{MARK}'", "DELETE FROM outbox")
+        assert await looked(bot) == []
+        change(bot, "DELETE FROM credit")
+        await looked(bot)
+        assert await bot.rows(told) == [(ROOM,), (other,)]
+
+
+async def test_a_row_that_claims_to_be_older_than_the_log_is_found(tmp_path: Path) -> None:
+    async with offline(tmp_path) as bot:
+        await history(bot, rounds=1)
+        change(bot, "UPDATE credit SET record = -7")
+        assert ("credit", UNKNOWN) in await looked(bot)
 
 
 async def test_records_that_cannot_be_read_keep_nobody_from_starting(tmp_path: Path) -> None:
