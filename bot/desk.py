@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from moderation.actions import Action, EditCard, KeepDesk, Offer, PostCard, SupersedeCard
 from moderation.context import RoomView
 from moderation.events import Json
+from moderation.facts import NO_CARD
 from moderation.ids import CaseNumber, EventId, RoomId, UserId
 from moderation.notices import line, rooms_named
 from moderation.policy import Policy
@@ -119,7 +120,9 @@ class Desk:
         n = await self._shown_with(action.n)
         content, desk, card = await self._card(n)
         if card is None and await self._waits(n):  # now there is something to decide
-            return Done(actions=(PostCard(room=action.room, n=n, ring=False),))  # a word in its thread rings
+            if n == action.n:  # the record alone brings it, so that no crash in between loses it
+                return Done(code=NO_CARD)
+            return Done(actions=(PostCard(room=action.room, n=n, ring=False),))
         if desk is None or card is None:
             return Done(result="abandoned")
         await self._homeserver.send(desk, MESSAGE, replacing(content, card), txn)

@@ -35,6 +35,7 @@ from .actions import (
 )
 from .facts import (
     LASTING,
+    NO_CARD,
     OF_ROOMS,
     AccountsLinked,
     AccountUnlinked,
@@ -191,6 +192,8 @@ def _(fact: ActionTaken, _rooms_of: RoomsOf) -> Iterator[Action]:
     if fact.action == PostCard.NAME and fact.result == "done" and fact.room is not None:
         for key in OFFERED:
             yield Offer(room=fact.room, n=CaseNumber(fact.n), key=key)
+    if fact.action == EditCard.NAME and fact.code == NO_CARD and fact.room is not None:
+        yield PostCard(room=fact.room, n=CaseNumber(fact.n), ring=False)  # a word in its thread rings
 
 
 @_follow.register

@@ -62,6 +62,7 @@ from .rooms import (
     RoomStateChanged,
 )
 from .running import (
+    NO_CARD,
     ActionTaken,
     BotStarted,
     BotStopped,
@@ -149,6 +150,7 @@ FACTS: tuple[type[Fact], ...] = (
 __all__ = [
     "FACTS",
     "LASTING",
+    "NO_CARD",
     "OF_ROOMS",
     "AccountUnlinked",
     "AccountsLinked",
