@@ -6,8 +6,8 @@
 Rules kept here: what it answers is what Synapse answers to the same requests (`test_homeserver.py` asks both); a fault
 is what a test ordered, and nothing else goes wrong; nothing that happens is said to `/sync` while it is held back
 (`hold`), so that a heap can be prepared and let go at one instant. No product code imports it.
-Left to others: rooms (`homeserver_rooms.py`), what is told of them (`homeserver_answers.py`), keys, orders over HTTP
-(`homeserver_orders.py`).
+Left to others: rooms (`homeserver_rooms.py`), how much may be sent (`homeserver_limits.py`), what is told of them
+(`homeserver_answers.py`), keys, orders over HTTP (`homeserver_orders.py`).
 """
 
 import asyncio
@@ -26,6 +26,7 @@ from aiohttp import web
 from tests.fakes import homeserver_answers as answers
 from tests.fakes.homeserver_devices import Devices
 from tests.fakes.homeserver_keys import Keys
+from tests.fakes.homeserver_limits import Limit
 from tests.fakes.homeserver_rooms import Json, Refused, World, not_found
 
 LONGEST_S = 30.0
@@ -86,6 +87,7 @@ class SimulatedHomeserver:
         self.allowed: int | None = None  # so many more events of `limited` are taken, as by `rc_message`; None: all
         self.limited = ""  # whom that concerns
         self.refused = 0  # requests of theirs
+        self.limit: Limit | None = None  # of all who send
         self.sent: list[tuple[str, Json]] = []  # what was taken of them, by name, with what it was about
         self.taken: Callable[[str], None] = lambda _name: None  # called after each of those
         self._tokens: dict[str, tuple[str, str]] = {}
@@ -188,7 +190,10 @@ class SimulatedHomeserver:
             raise _UNRECOGNIZED
         user, device = ("", "") if name in _OPEN else self._who(request)
         asked = Asked(user, device, segments, dict(request.query), await _body(request))
-        limited = bool(user) and user == self.limited and request.method != "GET" and name in _COUNTED
+        counted = bool(user) and request.method != "GET" and name in _COUNTED
+        if counted:
+            self._count(asked)
+        limited = counted and user == self.limited
         if limited and self.allowed is not None:
             if self.allowed <= 0:
                 self.refused += 1
@@ -200,6 +205,13 @@ class SimulatedHomeserver:
             self.sent.append((name, asked.body))
             self.taken(name)
         return found
+
+    def _count(self, asked: Asked) -> None:
+        """What was done already is answered again, and is not counted."""
+        wait = None if self.limit is None or self._key(asked) in self._done else self.limit.take(asked.user)
+        if wait is not None:
+            self.refused += 1
+            raise Refused(429, "M_LIMIT_EXCEEDED", "Too Many Requests", retry_after_ms=wait)
 
     def _who(self, request: web.BaseRequest) -> tuple[str, str]:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
@@ -300,10 +312,13 @@ class SimulatedHomeserver:
 
     def _once(self, asked: Asked, work: Callable[[], str]) -> Json:
         """Section "Transaction identifiers": of one device and one path."""
-        key = (asked.device, "/".join(asked.segments), asked.segments[-1])
+        key = self._key(asked)
         if key not in self._done:
             self._done[key] = work()
         return self._told({"event_id": self._done[key]})
+
+    def _key(self, asked: Asked) -> tuple[str, str, str]:
+        return asked.device, "/".join(asked.segments), asked.segments[-1]
 
     def _told(self, answer: Json) -> Json:
         self.tell()
