@@ -8,12 +8,15 @@ STAMP  := $(VENV)/.installed
 # Much of the tests is waiting: for a homeserver, a disk, a deadline. One more than there are cores, up to four.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
 
+# At how many places of each story `make faults` kills the bot.
+PLACES ?= all
+
 .PHONY: demo test faults bench soak fuzz check format lock clean help
 
 help:
 	@echo "make demo    play the whole story on a real Matrix homeserver on this machine"
 	@echo "make test    run the tests, some of them against a real Synapse"
-	@echo "make faults  kill the bot at every step in turn, and at random ones; half an hour"
+	@echo "make faults  kill the bot at every step in turn, and at random ones; some hours, PLACES=50 for less"
 	@echo "make fuzz    try hostile inputs for ten minutes, or ARGS=\"--minutes 60\""
 	@echo "make soak    an hour of simulated time under load; make soak ARGS='--minutes 10' for less"
 	@echo "make bench   measure, beside floors; make bench ARGS=react for one part"
@@ -35,7 +38,7 @@ test: $(STAMP)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 faults: $(STAMP)
-	FAULTS=all $(BIN)/python -m pytest -s tests/faults $(ARGS)
+	FAULTS=$(PLACES) $(BIN)/python -m pytest -s tests/faults $(ARGS)
 
 # What steers by coverage has wheels for some machines only; without it inputs are chosen at random.
 fuzz: $(STAMP)

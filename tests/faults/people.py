@@ -3,7 +3,7 @@
 Rules kept here: where the room is encrypted each of them has one device, with a `CryptoMachine` of its own, which reads
 what the bot says by the keys that the bot gave it; a device whose store is copied goes on from the same place in every
 story.
-Left to others: what they say, and when (`play.py`).
+Left to others: what they say, and when (`stories/`).
 """
 
 import asyncio
@@ -21,7 +21,6 @@ from tests.fakes.homeserver import SimulatedHomeserver
 from tests.fakes.homeserver_rooms import Room
 from tests.homeserver.crypto_people import EncryptedBot
 
-NAMES = ("owner", "manager", "ann", "ben", "cat")
 MESSAGE = "m.room.message"
 Json = dict[str, Any]
 
@@ -29,9 +28,9 @@ Json = dict[str, Any]
 class People:
     """Everybody, in rooms that are not encrypted."""
 
-    def __init__(self, server: SimulatedHomeserver) -> None:
+    def __init__(self, server: SimulatedHomeserver, users: Mapping[str, str]) -> None:
         self.server = server
-        self.users = {name: f"@{name}:{server.world.server}" for name in NAMES}
+        self.users = dict(users)
 
     async def sealed(self, _name: str, _room: Room, body: str) -> tuple[str, Json]:
         """The type and content of an event by which somebody says something."""
@@ -55,7 +54,7 @@ class SealedPeople(People):
     """Everybody, each with a device. Make them with `open`."""
 
     def __init__(self, server: SimulatedHomeserver, members: Mapping[str, EncryptedBot]) -> None:
-        super().__init__(server)
+        super().__init__(server, {name: str(member.homeserver.user) for name, member in members.items()})
         self._members = dict(members)
         self._heard = (-1, -1)
 
@@ -115,6 +114,6 @@ async def again(
 ) -> People:
     """The people of a scene once more, with their devices as these were, kept in `folder`."""
     if not tokens:
-        return People(server)
+        return People(server, {name: account[0] for name, account in accounts.items()})
     await asyncio.to_thread(shutil.copytree, scene, folder)
     return await SealedPeople.open(server, folder, accounts, tokens)

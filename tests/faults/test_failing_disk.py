@@ -13,7 +13,12 @@ from typing import Any
 import pytest
 
 from storage.database import FILE
-from tests.faults.play import ALL, Fault, Place, Seen, Start, Zygote, different, scene, story
+from tests.faults.perform import ALL, perform
+from tests.faults.running import Place
+from tests.faults.scene import Start, scene
+from tests.faults.seen import Seen, different
+from tests.faults.stories.away import AWAY
+from tests.faults.zygote import Fault, Zygote
 from tests.homeserver.served import like
 
 # A traceback, the key of a text in the place of its words, and what Python says of work that nobody waited for.
@@ -32,8 +37,8 @@ class Stage:
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     zygote = await Zygote.start()
-    start = await scene(tmp_path / "scene", zygote)
-    yield Stage(zygote, start, await story(start, tmp_path / "peace", zygote, Fault()))
+    start = await scene(tmp_path / "scene", zygote, AWAY)
+    yield Stage(zygote, start, await perform(start, tmp_path / "peace", zygote, Fault()))
     await zygote.stop()
 
 
@@ -108,7 +113,7 @@ async def test_whatever_the_disk_refuses_the_bot_ends_with_a_word_and_goes_on_la
 ) -> None:
     wrong: dict[Any, Any] = {}
     for how, (fault, place) in _ways(tmp_path, small).items():
-        seen = await story(stage.start, tmp_path / how, stage.zygote, fault, place)
+        seen = await perform(stage.start, tmp_path / how, stage.zygote, fault, place)
         if (seen.deaths, seen.exits[0]) != (1, 1) or not ends_with_a_word(seen.said):
             wrong[how, "end"] = (seen.exits, seen.said)
         if found := different(stage.peace, seen):
@@ -126,9 +131,9 @@ def ends_with_a_word(said: str) -> bool:
 
 async def test_keys_that_cannot_be_written_end_the_bot_with_a_word(tmp_path: Path) -> None:
     zygote = await Zygote.start()
-    start = await scene(tmp_path / "scene", zygote, encrypted=True)
-    peace = await story(start, tmp_path / "peace", zygote, Fault())
-    seen = await story(start, tmp_path / "keys", zygote, Fault(fail="keys", fail_from=20))
+    start = await scene(tmp_path / "scene", zygote, AWAY, encrypted=True)
+    peace = await perform(start, tmp_path / "peace", zygote, Fault())
+    seen = await perform(start, tmp_path / "keys", zygote, Fault(fail="keys", fail_from=20))
     await zygote.stop()
     assert (seen.deaths, seen.exits[0], different(peace, seen)) == (1, 1, {}), seen.said
     assert ends_with_a_word(seen.said), seen.said

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.faults.people import again
-from tests.faults.play import Play, Running, Start, Zygote, again_at, scene
+from tests.faults.running import Running
+from tests.faults.scene import Start, again_at, scene
+from tests.faults.stories.away import AWAY, Away
+from tests.faults.zygote import Zygote
 
 
 @pytest.fixture
@@ -31,13 +34,13 @@ def said(start: Start, running: Running) -> int:
 
 
 async def test_old_keys_that_are_put_back_are_not_used(tmp_path: Path, zygote: Zygote) -> None:
-    start = await scene(tmp_path / "scene", zygote, encrypted=True)
+    start = await scene(tmp_path / "scene", zygote, AWAY, encrypted=True)
     async with again_at(start.server) as server:
         folder = tmp_path / "story"
         shutil.copytree(start.folder / "data", folder / "data")
         people = await again(server, start.people, folder / "people", start.accounts, start.tokens)
-        running = Running(folder, server, start.session, zygote)
-        play = Play(start, running, people)
+        running = Running(folder, server, start.session, zygote, start.config)
+        play = Away(running, people, start.room, start.desk)
         await running.start()
         await running.stop()
         assert logged(running, "keys_old") == 0
@@ -45,7 +48,7 @@ async def test_old_keys_that_are_put_back_are_not_used(tmp_path: Path, zygote: Z
         shutil.rmtree(folder / "data" / "crypto")
         shutil.copytree(start.folder / "data" / "crypto", folder / "data" / "crypto")
         before, uploads = said(start, running), server.counts["keys/upload"]
-        play.before()
+        play.before(start.meanwhile)
         await running.start()
         judged = "SELECT count(*) FROM cases"
         await running.until(lambda: running.rows(judged)[0][0] >= 2, "what can be read to be judged")

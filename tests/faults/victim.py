@@ -5,13 +5,16 @@
 Rules kept here: the bot is the command `answerable run`, started as a person starts it; steps are counted where
 something becomes durable or leaves the process: a write, a flush, a rename, a commit, a request and its answer. At the
 chosen step the process gets SIGKILL, or the system says that the disk fails. Importing once saves time at each start.
+Where a story sets time forward, all clocks go together, and the bot looks at them often.
 """
 
 import errno
 import json
+import mmap
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -109,6 +112,19 @@ def beset(steps: Steps) -> None:
     Wire._exchange = _exchange  # type: ignore[method-assign, assignment]
 
 
+def be_ahead(path: Path) -> None:
+    """The clock of this process is ahead by what the file says."""
+    from bot import listen, schedule, wiring
+    from tests.fakes.times import Together
+
+    with path.open("rb") as file:
+        ahead = mmap.mmap(file.fileno(), 8, access=mmap.ACCESS_READ)
+    now = time.time_ns
+    time.time_ns = lambda: now() + int.from_bytes(ahead[:8], "little") * 1_000_000
+    wiring.TrustedTime = Together  # type: ignore[assignment, attr-defined]
+    schedule.LOOK_AGAIN_MS, listen.LONG_POLL_MS = 200, 300
+
+
 def _counted(steps: Steps, name: str, work: Callable[..., Any]) -> Callable[..., Any]:
     def counted(*args: Any, **more: Any) -> Any:
         steps.step(name)
@@ -132,6 +148,8 @@ def _be_the_bot(order: Mapping[str, Any]) -> NoReturn:
             order.get("fail_from", 0),
         )
     )
+    if "ahead" in order:
+        be_ahead(Path(order["ahead"]))
     from bot.cli.main import run
 
     sys.argv = ["answerable", "run", "--config", str(folder / "config.toml"), "--log-format", "json"]

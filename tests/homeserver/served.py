@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from structlog.testing import capture_logs
 
 from bot.catch_up import Rooms
-from bot.clock import Clock, wall_clock
+from bot.clock import wall_clock
 from bot.config import Config, parse_config
 from bot.demo.client import Client, Seen
 from bot.demo.synapse import Account
@@ -32,6 +32,7 @@ from storage.entries import fact_of_record
 from storage.records.draft import Record
 from storage.records.reader import Log
 from storage.records.verify import verify
+from tests.fakes.times import Together
 from tests.homeserver.stage import Stage, unique
 
 T = TypeVar("T")
@@ -105,19 +106,6 @@ def like(key: str, language: str = "en", **fields: str) -> re.Pattern[str]:
     return re.compile(pattern, re.DOTALL)
 
 
-class _Together(TrustedTime):
-    """Time as it is when it really passes: all clocks go with the bot's."""
-
-    def __init__(self, clock: Clock) -> None:
-        super().__init__(clock, steady=clock)
-
-    def resume(self, last_ms: int | None) -> None:
-        pass
-
-    def hear(self, server_ms: int) -> None:
-        super().hear(max(server_ms, self._clock()))
-
-
 class ServedBot:
     """One bot account with its data directory, started and stopped as a test likes."""
 
@@ -138,7 +126,7 @@ class ServedBot:
         """Start it; it is ready when it acts."""
         assert self._task is None, "it runs already"
         self._stop = asyncio.Event()
-        trusted = _Together(self.clock) if self.is_believed else TrustedTime(self.clock)
+        trusted = Together(self.clock) if self.is_believed else TrustedTime(self.clock)
         self._task = asyncio.create_task(serve(self.config, self.session, self._stop, self.clock, trusted=trusted))
 
     def clock(self) -> int:

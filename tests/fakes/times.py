@@ -1,0 +1,17 @@
+"""Time as it is when it really passes, for tests that set the bot's clock forward."""
+
+from bot.clock import Clock
+from bot.trusted_time import TrustedTime
+
+
+class Together(TrustedTime):
+    """All clocks, the machine's and the homeserver's, go with the bot's."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock, steady=clock)
+
+    def resume(self, last_ms: int | None) -> None:
+        pass
+
+    def hear(self, server_ms: int) -> None:
+        super().hear(max(server_ms, self._clock()))

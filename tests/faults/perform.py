@@ -1,0 +1,127 @@
+"""Plays a story, with what befalls the bot in it; and as often as it can be disturbed.
+
+Rules kept here: a bot that died is started again, without the fault, and the story goes on to its end; whatever is
+otherwise than in the run that was not disturbed is counted, and told with the step at which it was.
+"""
+
+import asyncio
+import os
+import random
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.faults.people import again
+from tests.faults.running import Place, Running, text_of
+from tests.faults.scene import Start, again_at
+from tests.faults.seen import Seen, different, differing, seen
+from tests.faults.zygote import Fault, Zygote
+
+PLACES = os.environ.get("FAULTS", "")  # "all" (`make faults`), or at how many places each story is disturbed
+ALL = PLACES == "all"
+LONG = bool(PLACES)
+SEED = int(os.environ.get("FAULTS_SEED", "7"))
+INSTANTS = 60  # drawn at random, in the long run
+
+
+async def perform(start: Start, folder: Path, zygote: Zygote, fault: Fault, place: Place | None = None) -> Seen:
+    """The story, with what befalls the bot in it."""
+    place = place or Place(folder / "data")
+    shutil.copytree(start.folder / "data", place.data, dirs_exist_ok=True)
+    async with again_at(start.server) as server:
+        people = await again(server, start.people, folder / "people", start.accounts, start.tokens)
+        running = Running(folder, server, start.session, zygote, start.config, place, start.ahead(folder))
+        play = start.story.play(running, people, start.room, start.desk)
+        place.begins()
+        play.before(start.meanwhile)
+        await running.start(**fault.order())
+        killing = asyncio.create_task(_later(running, fault.after_s)) if fault.after_s else None
+        await play.until_over()
+        if killing is not None:
+            await killing
+            await play.until_over()
+        await running.stop()
+        if running.exits[-1] == -9:  # the step was in its stopping
+            running.died_at()
+            await running.start()
+            await play.until_over()
+            await running.stop()
+        assert running.exits[-1] == 0, text_of(folder / "stderr")
+        await people.listen()
+        await people.close()
+        return seen(play)
+
+
+async def _later(running: Running, after_s: float) -> None:
+    await asyncio.sleep(after_s)
+    if not running.is_dead():
+        await running.kill()
+
+
+@dataclass
+class Tally:
+    """How often the bot was killed in a story, and what came of it."""
+
+    died: Counter[str] = field(default_factory=Counter)  # by the kind of step
+    lost: int = 0  # facts and acts that were missing
+    doubled: int = 0  # those that there were too many of, and events recorded twice
+    wrong: dict[str, Any] = field(default_factory=dict)
+
+    def add(self, fault: Fault, peace: Seen, seen: Seen) -> None:
+        """Count one run."""
+        if seen.deaths:  # a run of a few steps less may be over before
+            self.died[seen.step.split(" ")[0] if fault.kill_at else "any"] += seen.deaths
+        self.doubled += seen.recorded_twice
+        for name in ("facts", "homeserver"):
+            missing, more = differing(peace, seen, name)
+            self.lost += missing.total()
+            self.doubled += more.total()
+        if found := different(peace, seen):
+            self.wrong[f"seed {SEED}, {fault}, at {seen.step}"] = found
+            print(f"\n{fault} at {seen.step}: {found}", flush=True)
+
+    def __str__(self) -> str:
+        counts = f"lost {self.lost}, doubled {self.doubled}, otherwise {len(self.wrong)}"
+        return f"killed {self.died.total()} times, {counts}; {dict(self.died)}"
+
+
+async def perform_killed(
+    start: Start, folder: Path, zygotes: Sequence[Zygote], sample: int, most: int | None = None
+) -> Tally:
+    """The story once in peace, then once for each of its faults; what came of it.
+
+    `sample`: how many faults in `make test`; `most`: how many in the long run, None for all.
+    """
+    peace = await perform(start, folder / "peace", zygotes[0], Fault())
+    assert different(peace, peace) == {}
+    steps = (folder / "peace" / "steps").read_text().splitlines()
+    chosen = faults(steps, random.Random(SEED), sample)[:most]
+    left, tally = list(enumerate(chosen)), Tally()
+
+    async def work(zygote: Zygote) -> None:
+        while left:
+            number, fault = left.pop()
+            where = folder / f"story-{number}"
+            tally.add(fault, peace, await perform(start, where, zygote, fault))
+            shutil.rmtree(where)
+            if LONG:
+                print(f"\r{start.story.name}: {tally}", end="", flush=True)
+
+    await asyncio.gather(*map(work, zygotes))
+    print(f"\n{start.story.name}, {len(steps)} steps: {tally}", flush=True)
+    assert tally.died.total() >= len(chosen) // 2
+    return tally
+
+
+def faults(steps: Sequence[str], chance: random.Random, sample: int) -> list[Fault]:
+    """What is to befall the bot: killed before every step, in the middle of each write, at instants; or a sample."""
+    each = [Fault(kill_at=number) for number in range(1, len(steps) + 1)]
+    torn = [Fault(kill_at=number, torn=True) for number, step in enumerate(steps, 1) if step == "write"]
+    if not LONG:
+        return [*chance.sample(each, sample - 1), chance.choice(torn)]
+    whole = [*each, *torn, *(Fault(after_s=chance.uniform(0.05, 4)) for _ in range(INSTANTS))]
+    chance.shuffle(whole)
+    return whole if ALL else whole[: int(PLACES)]

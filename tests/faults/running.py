@@ -1,0 +1,179 @@
+"""A bot in a process of its own, as seen from outside: it runs, dies, is started again, and time passes for it.
+
+Rules kept here: a bot that died is started again, without the fault; time is set forward in a file that the bot looks
+at, and only where a story asks for it.
+"""
+
+import asyncio
+import inspect
+import mmap
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bot.clock import wall_clock
+from storage.database import FILE
+from tests.fakes.homeserver import SimulatedHomeserver
+from tests.faults.zygote import Zygote
+
+WITHIN_S = 60.0
+
+
+@dataclass
+class Place:
+    """Where the bot's data is; what happens there when it starts, and once it has died of it."""
+
+    data: Path
+    begins: Callable[[], Any] = lambda: None
+    mends: Callable[[], Any] = lambda: None
+
+
+class Ahead:
+    """By how much the bot's clock is set forward, milliseconds, in a file that it looks at."""
+
+    def __init__(self, path: Path, ms: int = 0) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(ms.to_bytes(8, "little"))
+
+    @property
+    def ms(self) -> int:
+        """As it stands."""
+        return int.from_bytes(self.path.read_bytes(), "little")
+
+    @ms.setter
+    def ms(self, ms: int) -> None:
+        with self.path.open("r+b") as file, mmap.mmap(file.fileno(), 8) as seen:
+            seen[:] = ms.to_bytes(8, "little")
+
+
+class Running:
+    """A bot with its folder and its homeserver."""
+
+    def __init__(
+        self,
+        folder: Path,
+        server: SimulatedHomeserver,
+        session: tuple[str, str, str],
+        zygote: Zygote,
+        config: str,
+        place: Place | None = None,
+        ahead: "Ahead | None" = None,
+    ) -> None:
+        """`config` has room for `url`, `user` and `data`; `ahead`: where time passes as the story likes."""
+        self.folder = folder
+        self.config = config
+        self.ahead = ahead
+        self.place = place or Place(folder / "data")
+        self.server = server
+        self.session = session
+        self.deaths = 0
+        self.step = ""  # at which it died
+        self.starts = 0
+        self.exits: list[int] = []
+        self._zygote = zygote
+        self._pid = 0
+        self._set_at = 0  # what its clock showed when it was set forward last
+        self._ended: asyncio.Task[int] | None = None
+
+    async def start(self, **order: Any) -> None:
+        """Start the bot."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        config = self.config.format(url=self.server.url, user=self.session[0], data=self.place.data)
+        (self.folder / "config.toml").write_text(config)
+        env = {"ANSWERABLE_ACCESS_TOKEN": self.session[1], "ANSWERABLE_DEVICE_ID": self.session[2]}
+        if self.ahead is not None:
+            order["ahead"] = str(self.ahead.path)
+        self.starts = 1 + self._ready()
+        self._pid = await self._zygote.fork(folder=str(self.folder), env=env, **order)
+        self._ended = asyncio.create_task(self._zygote.ended())
+
+    def _ready(self) -> int:
+        """How often it has said that it is ready."""
+        return text_of(self.folder / "stderr").count('"event": "ready"')
+
+    def is_dead(self) -> bool:
+        """Whether it has ended."""
+        return self._ended is not None and self._ended.done()
+
+    async def wait(self) -> int:
+        """How it ended."""
+        assert self._ended is not None
+        self.exits.append(await self._ended)
+        self._ended = None
+        return self.exits[-1]
+
+    def died_at(self) -> None:
+        """Note where it died."""
+        self.deaths += 1
+        self.step = text_of(self.folder / "steps").rpartition("\n")[0].rpartition("\n")[2]
+
+    async def kill(self) -> None:
+        """Wherever it stands."""
+        await self._signal("-KILL")
+
+    async def stop(self) -> int:
+        """Ask it to stop, once it listens; how it ended."""
+        await self.until(
+            lambda: self.starts == text_of(self.folder / "stderr").count('"event": "ready"'), "the bot to run"
+        )
+        await self._signal("-TERM")
+        return await self.wait()
+
+    async def _signal(self, name: str) -> None:
+        process = await asyncio.create_subprocess_exec("kill", name, str(self._pid), stderr=asyncio.subprocess.DEVNULL)
+        await process.wait()
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of its database; none while there is none."""
+        try:
+            connection = sqlite3.connect(f"file:{self.place.data / FILE}?mode=ro", uri=True, timeout=5)
+        except sqlite3.OperationalError:
+            return []
+        try:
+            return connection.execute(sql).fetchall()
+        except sqlite3.OperationalError:
+            return []
+        finally:
+            connection.close()
+
+    def pass_by(self, ms: int) -> None:
+        """Set the bot's clock forward, once it has heard the homeserver since that was done last."""
+        assert self.ahead is not None
+        if self.rows(f"SELECT 1 FROM meta WHERE key = 'alive' AND CAST(value AS INTEGER) >= {self._set_at}"):
+            self.ahead.ms += ms
+            self._set_at = wall_clock() + self.ahead.ms
+
+    def is_idle(self) -> bool:
+        """Whether it has recorded all there is to record, and said all there is to say."""
+        if self.rows("SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM gaps)") != [(0,)]:
+            return False
+        known = {event for (event,) in self.rows("SELECT event FROM events")}
+        rooms = [self.server.world.rooms[room] for (room,) in self.rows("SELECT room FROM rooms")]
+        return bool(rooms) and all(room.events[-1].id in known for room in rooms)
+
+    async def until(self, look: Callable[[], Any], what: str, within_s: float = WITHIN_S) -> Any:
+        """What `look` finds, once it finds something. A bot that died meanwhile is started again."""
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + within_s
+        while not (found := await _what(look)):
+            if self.is_dead():
+                await self.wait()
+                self.died_at()
+                self.place.mends()
+                await self.start()
+            assert loop.time() < ends, f"waited {within_s:g} s for {what}: {text_of(self.folder / 'stderr')}"
+            await asyncio.sleep(0.02)
+        return found
+
+
+async def _what(look: Callable[[], Any]) -> Any:
+    """What it finds, whether or not that takes a while."""
+    found = look()
+    return await found if inspect.isawaitable(found) else found
+
+
+def text_of(path: Path) -> str:
+    return path.read_text() if path.exists() else ""

@@ -1,0 +1,143 @@
+"""The scene before a story: a bot that protects a group, and its desk; and the homeserver as it stands then."""
+
+import copy
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tests.fakes.homeserver import SimulatedHomeserver
+from tests.fakes.homeserver_rooms import Room, seed
+from tests.faults.group import Group, Said
+from tests.faults.people import People, SealedPeople
+from tests.faults.play import Play
+from tests.faults.running import Ahead, Running
+from tests.faults.zygote import Zygote
+
+CONFIG = """
+[homeserver]
+url = "{url}"
+user = "{user}"
+[bot]
+data_dir = "{data}"
+allow_invites = ["*:simulated.example.org"]
+digest = ""
+"""
+
+
+async def _nothing(_group: Group) -> None:
+    """Nothing happens before the story but that the bot comes."""
+
+
+@dataclass(frozen=True)
+class Story:
+    """What is played."""
+
+    name: str
+    rules: str  # and other settings, while it is played
+    members: Sequence[str]
+    meanwhile: Sequence[tuple[str, str]]  # what people say while the bot is away: who, and what
+    play: type[Play]
+    managers: Sequence[str] = ("manager",)
+    before: str = ""  # the settings before it is played, if they are others
+    prepare: Callable[[Group], Awaitable[None]] = _nothing  # what happens before, while the bot is there
+    sets_time: bool = False  # whether the bot's clock is set forward in it
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Everybody."""
+        return ("owner", *self.managers, *self.members)
+
+
+@dataclass
+class Start:
+    """The scene before the story: the bot's folder and the homeserver as they stand."""
+
+    story: Story
+    folder: Path
+    server: SimulatedHomeserver
+    session: tuple[str, str, str]
+    room: str
+    desk: str
+    accounts: dict[str, tuple[str, str, str]]
+    tokens: dict[str, str]  # up to where each person's device has heard; none where nothing is encrypted
+    meanwhile: list[Said]
+    ahead_ms: int = 0
+
+    @property
+    def people(self) -> Path:
+        """Where people's devices keep their keys."""
+        return self.folder / "people"
+
+    @property
+    def config(self) -> str:
+        """The bot's settings in the story."""
+        return CONFIG + self.story.rules
+
+    def ahead(self, folder: Path) -> Ahead | None:
+        """The clock of a bot that plays the story."""
+        return Ahead(folder / "ahead", self.ahead_ms) if self.story.sets_time else None
+
+
+async def scene(folder: Path, zygote: Zygote, story: Story, *, encrypted: bool = False) -> Start:
+    """A room that the bot protects, and its desk with everybody in it."""
+    async with SimulatedHomeserver() as server:
+        session = server.account("bot")
+        accounts = {name: server.account(name) for name in story.names}
+        users = {name: account[0] for name, account in accounts.items()}
+        people = (
+            await SealedPeople.open(server, folder / "people", accounts, {}) if encrypted else People(server, users)
+        )
+        await people.listen()
+        room = _room(server, story, users, session[0], encrypted=encrypted)
+        ahead = Ahead(folder / "ahead") if story.sets_time else None
+        running = Running(folder, server, session, zygote, CONFIG + (story.before or story.rules), ahead=ahead)
+        await running.start()
+        desk = await running.until(
+            lambda: _first(running.rows("SELECT room FROM rooms WHERE purpose = 'desk'")), "a desk"
+        )
+        for user in (users["owner"], *(users[name] for name in story.managers)):
+            await running.until(partial(_is_invited, server.world.rooms[desk], user), "an invitation")
+            server.world.join(desk, user)
+        server.tell()
+        await running.until(running.is_idle, "the bot to have said everything")
+        await story.prepare(Group(running, people, room.id, desk))
+        await running.stop()
+        await people.listen()
+        meanwhile = [
+            (name, *await people.sealed(name, room, body), f"{name}: {body}") for name, body in story.meanwhile
+        ]
+        tokens = people.tokens if isinstance(people, SealedPeople) else {}
+        await people.close()
+    ahead_ms = ahead.ms if ahead is not None else 0
+    return Start(story, folder, server, session, room.id, desk, accounts, tokens, meanwhile, ahead_ms)
+
+
+def _room(server: SimulatedHomeserver, story: Story, users: dict[str, str], bot: str, *, encrypted: bool) -> Room:
+    world = server.world
+    room = world.create(users["owner"], {"name": "Teahouse", "room_version": "10"})
+    if encrypted:
+        world.add(room, users["owner"], "m.room.encryption", {"algorithm": "m.megolm.v1.aes-sha2"}, "")
+    seed(world, room, [users[name] for name in story.names[1:]])
+    levels = dict(room.content("m.room.power_levels") or {})
+    levels["users"] = {**levels["users"], **{users[name]: 50 for name in story.managers}, bot: 100}
+    world.add(room, users["owner"], "m.room.power_levels", levels, "")
+    world.invite(room, users["owner"], bot)
+    return room
+
+
+def again_at(server: SimulatedHomeserver) -> SimulatedHomeserver:
+    """Another homeserver at which everything stands as at this one."""
+    other = SimulatedHomeserver()
+    for name in ("world", "keys", "devices", "_tokens", "_done", "_data"):
+        setattr(other, name, copy.deepcopy(getattr(server, name)))
+    return other
+
+
+def _is_invited(room: Room, user: str) -> bool:
+    return room.membership(user) == "invite"
+
+
+def _first(rows: list[tuple[Any, ...]]) -> Any:
+    return rows[0][0] if rows else None
