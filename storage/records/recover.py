@@ -114,6 +114,7 @@ def set_aside(folder: Path, state: State) -> int:
     disk.make_folder(shelf, disk.SECRET_FOLDER_MODE)
     kept = shelf / f"{day.name}-{state.signed}-{secrets.token_hex(4)}.jsonl"
     disk.create_once(kept, day.path.read_bytes()[at:], disk.SECRET_MODE)
+    Tiles(folder / "tile").cut_back(state.signed)  # killed before it was signed, our start may have left some
     disk.cut(day.path, at)
     return count
 

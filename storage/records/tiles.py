@@ -102,6 +102,19 @@ class Tiles:
         tree.forget_full_tiles()
         return len(written)
 
+    def cut_back(self, size: int) -> None:
+        """Remove what stands there of more than `size` leaves, which no checkpoint promised; what was promised stays.
+
+        After a crash some of it may be left: to be repeated then.
+        """
+        for name in [each for each in self.names() if isinstance(each, TileName) and each.end > size]:
+            path = self.folder / name.path
+            kept = size // TILE_WIDTH**name.level - name.index * TILE_WIDTH
+            promised = TileName(name.level, name.index, kept)  # it went when the full tile came
+            if kept > 0 and (made := self._store(promised, path.read_bytes()[: kept * HASH_BYTES])):
+                disk.sync_directory(made.parent)
+            disk.remove(path)
+
     def names(self) -> Iterator[TileName | str]:
         """Every file in the folder: its tile name, or its path where that names no tile."""
         for path in _files(self.folder):

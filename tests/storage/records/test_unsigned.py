@@ -4,8 +4,11 @@ import json
 from typing import Any
 
 import orjson
+import pytest
 
+from storage.records.checkpoint import Checkpoint
 from storage.records.draft import Draft
+from storage.records.tiles import Tiles
 from storage.records.verify import verify
 
 NOON, DAY_MS = 1_795_521_600_000, 86_400_000
@@ -50,6 +53,28 @@ def test_after_a_stop_in_good_order_it_is_set_aside_and_told(place: Any, tools: 
         journal.close(NOON)
     (kept,) = (place.data_dir / "set-aside").iterdir()
     assert kept.read_bytes() == lines
+    assert verify(place.folder).problems == ()
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 1), (249, 10), (254, 256)])
+def test_a_start_that_was_killed_before_it_signed_is_no_hindrance(
+    place: Any, tools: Any, before: int, after: int
+) -> None:
+    with place.open() as journal:
+        journal.append([*[tools.message()] * before, stop()])
+        journal.close(NOON)
+    signed, size = (place.folder / "checkpoint").read_bytes(), before + 2
+    with place.open() as journal:
+        journal.append([tools.start(), *[tools.message()] * after])
+        journal.sync()
+    (place.folder / "checkpoint").write_bytes(signed)  # tiles come before the checkpoint
+    with place.open() as journal:
+        assert journal.get(size).fields == {"what": "foreign", "count": after + 1, "on": -1}
+        assert journal.signed == size + 1
+        assert (
+            Tiles(place.folder / "tile").root(size)
+            == Checkpoint.parse(signed.decode().partition("\n\n")[0] + "\n").root
+        )
     assert verify(place.folder).problems == ()
 
 
