@@ -2,23 +2,29 @@
 
 Rules kept here: there is one for each person, however many need it at the same moment, since all ask the same
 `DirectRooms`; it is made when it is first needed; whoever has left it is invited again; it is encrypted where a group
-that they are in is. That a person takes no invitation is an error (`Forbidden`),
-not silence: the caller decides what to do then.
+that they are in is; one to which others are invited is left. That a person takes no invitation is an error
+(`Forbidden`), not silence: the caller decides what to do then.
 """
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from weakref import WeakValueDictionary
 
+from moderation.actions import Action, LeaveDirect
 from moderation.ids import RoomId, UserId
 from moderation.notices import line
 from storage import views
 from storage.database import Database
 
+from .act import Done
+from .homeserver_errors import Forbidden
 from .homeserver_sealed import SealedHomeserver
 from .pipeline import Pipeline
 from .rooms_of_ours import Made, body, take_up
 from .speech import Speech
+
+MESSAGE = "m.room.message"
 
 
 class DirectRooms:
@@ -54,6 +60,17 @@ class DirectRooms:
         room = await self._homeserver.create_room(body(made, name=name, topic=topic, invite=[user], encrypted=secret))
         await take_up(self._pipeline, made, room)
         return room
+
+    async def leave(self, action: Action, txn: str) -> Done:
+        """Say why, and go: what is told to one person is not for the company they bring."""
+        assert isinstance(action, LeaveDirect)
+        async with self._database.read() as db:
+            language = self._speech.language(await views.language_of(db, action.subject))
+        with suppress(Forbidden):  # it was removed already
+            words = self._speech.message((line("direct.company"),), language, {}, answer=True)
+            await self._homeserver.send(action.room, MESSAGE, words, txn)
+            await self._homeserver.leave(action.room)
+        return Done()
 
     async def _is_secret(self, groups: Sequence[RoomId]) -> bool:
         for group in groups:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.actions import Action, Align, Enter, KeepDesk, KeepLobby, Pin, Tell, TellDesk
+from moderation.actions import Action, Align, Enter, KeepDesk, KeepLobby, LeaveDirect, Pin, Tell, TellDesk
 from moderation.barred import is_entry
 from moderation.caps import Counted, came
 from moderation.context import Condition, InForce, PersonView, RoomView
@@ -130,6 +130,14 @@ class RoomChanges:
             self._knowledge.moved(event.user)
         return Answer(facts, tuple(actions))
 
+    async def _company(self, turn: Turn, index: int, event: MembershipChanged, room: RoomView) -> Answer:
+        """A direct room is for two; the bot leaves one to which anybody else is invited."""
+        user = await views.direct_with(turn.db, room.room)
+        if event.user == user or event.membership not in ("join", "invite") or room.condition == "left":
+            return Answer()
+        gone = RoomStateChanged(room=room.room, on=index, condition="left")
+        return Answer((gone,), (LeaveDirect(room=room.room, subject=user),))
+
     async def _left_cases(
         self, turn: Turn, index: int, room: RoomView, user: UserId, by: UserId
     ) -> tuple[CaseLeft, ...]:
@@ -169,6 +177,8 @@ class RoomChanges:
             return Answer()
         if event.user == self._bot:
             return self._left(index, event, room)
+        if room.purpose == "direct":
+            return await self._company(turn, index, event, room)
         if room.purpose == "lobby" and room.served is not None and event.membership == "join":
             return await self._in_lobby(turn, index, event, room.served)
         return Answer()

@@ -290,6 +290,16 @@ class InviteBack(Action):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeaveDirect(Action):
+    """Leave a direct room with `subject`, who is not alone there any more."""
+
+    NAME: ClassVar[str] = "leave-direct"
+    PRIORITY: ClassVar[int] = STATE
+
+    subject: UserId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TellDesk(Action):
     """Tell the managers of `room` something, in the thread of case `n` if there is one."""
 
@@ -557,6 +567,7 @@ ACTIONS: dict[str, type[Action]] = {
         TellAbove,
         TellDesk,
         InviteBack,
+        LeaveDirect,
         PostCard,
         EditCard,
         Offer,

@@ -75,6 +75,11 @@ async def direct_room(db: AsyncConnection, user: UserId) -> RoomId | None:
     return RoomId(found) if found else None
 
 
+async def direct_with(db: AsyncConnection, room: RoomId) -> UserId:
+    """Return with whom a direct room is; "" if it is not one."""
+    return UserId(await db.scalar(select(t.rooms.c.direct_with).where(t.rooms.c.room == room)) or "")
+
+
 async def closed_groups(db: AsyncConnection, bot: UserId) -> tuple[RoomView, ...]:
     """The groups that the operator or neglect has closed, whether the bot is still there or not."""
     s = t.sanctions.c

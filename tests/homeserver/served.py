@@ -421,7 +421,7 @@ async def enter(person: Client, room: str) -> None:
 
 async def direct_room(person: Client, bot: ServedBot) -> RoomId:
     """The direct room that the bot made for somebody, once they have entered it."""
-    query = "SELECT room FROM rooms WHERE purpose = 'direct' AND direct_with = ?"
+    query = "SELECT room FROM rooms WHERE purpose = 'direct' AND direct_with = ? AND condition != 'left'"
     ((room,),) = await bot.until(lambda: bot.rows(query, person.user), f"a direct room with {person.user}")
     if (await _membership(person, room)) != "join":
         await enter(person, room)

@@ -1,0 +1,30 @@
+"""Somebody turns their direct room with the bot into a group: nothing is announced there, and others read along."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from moderation.actions import LeaveDirect
+from tests.fuzz.test_no_path_gives_more import ANN, BEN, World
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path)
+    yield world
+    world.door.close()
+
+
+@pytest.mark.parametrize("membership", ["invite", "join"])
+def test_the_bot_leaves_and_answers_nothing_there_meanwhile(world: World, membership: str) -> None:
+    room = world.direct[ANN]
+    assert world.door.say(room, ANN, "!credit")[1] != []
+    event = world.door.read(room, ANN, "m.room.member", {"membership": membership}, state_key=BEN)
+    assert world.door.take(event)[1] == [LeaveDirect(room=room, subject=ANN)]
+    assert world.door.say(room, ANN, "!credit")[1] == []
+
+
+def test_a_new_name_of_the_one_person_there_is_no_company(world: World) -> None:
+    content = {"membership": "join", "displayname": "Ann B."}
+    assert world.door.take(world.door.read(world.direct[ANN], ANN, "m.room.member", content, state_key=ANN))[1] == []
