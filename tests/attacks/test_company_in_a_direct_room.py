@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from moderation.actions import LeaveDirect
+from moderation.ids import UserId
 from tests.fuzz.test_no_path_gives_more import ANN, BEN, World
 
 
@@ -21,7 +22,7 @@ def test_the_bot_leaves_and_answers_nothing_there_meanwhile(world: World, member
     room = world.direct[ANN]
     assert world.door.say(room, ANN, "!credit")[1] != []
     event = world.door.read(room, ANN, "m.room.member", {"membership": membership}, state_key=BEN)
-    assert world.door.take(event)[1] == [LeaveDirect(room=room, subject=ANN)]
+    assert world.door.take(event)[1] == [LeaveDirect(room=room, subject=UserId(ANN))]
     assert world.door.say(room, ANN, "!credit")[1] == []
 
 
