@@ -33,7 +33,7 @@ CASES = [
 ]
 
 
-@pytest.mark.timeout(0 if LONG else 110)
+@pytest.mark.timeout(0 if LONG else 600)
 @pytest.mark.parametrize(("story", "encrypted", "sample", "most"), CASES)
 async def test_killed_at_any_step_the_bot_loses_nothing_and_does_nothing_twice(
     tmp_path: Path, story: Story, encrypted: bool, sample: int, most: int | None
