@@ -18,6 +18,7 @@ from moderation.ledger import account
 from moderation.notices import Code, Line, Moment, Phrase, RuleText, Who, line
 from moderation.own_rules import OUTSIDE, TIER_LINKS, decided_by, ledger_of
 from moderation.policy import Policy
+from moderation.reach import Spot
 from storage import views
 
 MAX_NAMES = 10
@@ -30,6 +31,7 @@ class Card:
     case: CaseView
     row: Any
     person: PersonView
+    place: Spot
     assigned: tuple[UserId, ...] = ()
     notes: Sequence[Any] = ()
     others: Sequence[CaseView] = ()  # undecided cases that are shown here
@@ -47,6 +49,7 @@ async def read_card(db: AsyncConnection, n: int, now_ms: int) -> Card | None:
         case=case,
         row=row,
         person=await views.person_view(db, case.subject, now_ms=now_ms, recent_since=now_ms),
+        place=await views.place_of(db, case.room),
         assigned=await views.assigned_to(db, n, case.asked),
         notes=await views.notes_of(db, n),
         others=tuple(other for other, _ in others),
@@ -87,7 +90,7 @@ def _who(card: Card, policy: Policy, now_ms: int) -> Line:
     case, who = card.case, Who(card.case.subject)
     if not case.subject and case.rule == OUTSIDE:
         return line("card.about-room")
-    own = account(card.person, ledger_of(case.rule), case.room, policy)
+    own = account(card.person, ledger_of(case.rule), card.place, policy)
     points = own.balance(now_ms)
     before = sum(1 for entry in own.entries if entry.entry != "compensation" and entry.case != case.n)
     if ledger_of(case.rule) == "standing":

@@ -25,6 +25,7 @@ from moderation.ids import UserId, is_user_id, server_of
 from moderation.policy import (
     CapSettings,
     CaseSettings,
+    CommunitySettings,
     CreditSettings,
     DossierSettings,
     DutySettings,
@@ -193,6 +194,7 @@ class FileSettings(Settings):
     cases: CaseSettings = CaseSettings()
     duty: DutySettings = DutySettings()
     groups: RoomSettings = RoomSettings()
+    communities: CommunitySettings = CommunitySettings()
     caps: CapSettings = CapSettings()
     reports: ReportSettings = ReportSettings()
     dossiers: DossierSettings = DossierSettings()
@@ -259,6 +261,7 @@ class Config(FileSettings):
             cases=self.cases,
             duty=self.duty,
             groups=self.groups,
+            communities=self.communities,
             caps=self.caps,
             reports=self.reports,
             dossiers=self.dossiers,

@@ -63,6 +63,7 @@ def problems_across(root: type[BaseModel], data: Mapping[str, Any], known: Seque
         *_verification(tables["verification"]),
         *_limits(tables["caps"], tables["dossiers"]),
         *_anchors(data.get("anchors")),
+        *_communities(sound.get("communities")),
         *oidc_problems(data),
         *email_problems(data),
         *_names(data),
@@ -210,6 +211,27 @@ def _anchors(anchors: object) -> Iterator[Problem]:
         if name in anchors and other not in anchors:
             yield Problem(("anchors", name), "not_alone", {"other": Code(other)})
     yield from _globs(("anchors", "rooms"), anchors.get("rooms"))
+
+
+def _communities(communities: object) -> Iterator[Problem]:
+    """A community is the operator's word for rooms, never what the people of a room call it."""
+    named = communities.get("named", ()) if isinstance(communities, Mapping) else ()
+    first: dict[str, int] = {}
+    for index, each in enumerate(named if isinstance(named, list) else ()):
+        if not isinstance(each, Mapping):
+            continue
+        place: Place = ("communities", "named", index)
+        name = each.get("name")
+        if isinstance(name, str) and first.setdefault(name, index) != index:
+            fields = {"name": Code(name), "first": first[name] + 1}
+            yield Problem((*place, "name"), "community_twice", fields)
+        yield from _no_names((*place, "rooms"), each.get("rooms"))
+
+
+def _no_names(place: Place, rooms: object) -> Iterator[Problem]:
+    for index, room in enumerate(rooms if isinstance(rooms, list) else ()):
+        if isinstance(room, str) and (room.startswith("#") or not room.startswith(_ROOM_BEGINS)):
+            yield Problem((*place, index), "expected.community_room", {"stood": shown(room)})
 
 
 def _globs(place: Place, rooms: object) -> Iterator[Problem]:

@@ -207,6 +207,8 @@ def _explained(root: type[BaseModel], detail: ErrorDetails, data: Mapping[str, A
         key, name = _LIMITS[kind]
         return Problem(place, f"expected.{key}", fields | {"limit": Code(str(context[name]))})
     if kind == "string_pattern_mismatch" and place[-1] == "name":
+        if place[0] == "communities":
+            return Problem(place, "expected.community_name", fields)
         return Problem(place, "expected.rule_name", fields)
     if Catalog.load().has(f"config.expected.{kind}"):
         return Problem(place, f"expected.{kind}", fields | {k: Code(str(v)) for k, v in context.items()})

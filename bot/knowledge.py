@@ -214,8 +214,10 @@ class Knowledge:
 
 
 def _suspends_everywhere(fact: Fact) -> bool:
-    """Whether a fact may change who has a role in all rooms."""
-    return isinstance(fact, SanctionStarted | SanctionEnded) and fact.room is None and fact.kind in ("demote", "ban")
+    """Whether a fact may change who has a role in other rooms than its own."""
+    if not isinstance(fact, SanctionStarted | SanctionEnded) or fact.kind not in ("demote", "ban"):
+        return False
+    return fact.room is None or bool(fact.reach)
 
 
 def _changes_nobody(fact: Fact) -> bool:

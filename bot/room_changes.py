@@ -110,7 +110,7 @@ class RoomChanges:
             return Answer()
         actions: list[Action] = []
         person = await self._knowledge.person(turn.db, event.user, event.received_ms)
-        holding = [sanction.kind for sanction in person.in_force if sanction.covers(room.room)]
+        holding = [sanction.kind for sanction in person.in_force if sanction.covers(room)]
         if holding:
             actions.append(Align(room=room.room))
         if event.membership == "join" and (barred := _by_another_account(person)) is not None:

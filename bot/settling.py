@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.actions import Action, begins_early
 from moderation.complete import complete, concerns
-from moderation.consequences import at_once, consequences
+from moderation.consequences import RoomsOf, at_once, consequences
 from moderation.facts import (
     AccountsLinked,
     AccountUnlinked,
@@ -204,14 +204,18 @@ class Settling:
             self._knowledge.next_case = max(self._knowledge.next_case, fact.n + 1)
         self._knowledge.changed([fact])
 
-    async def _rooms_of(self, turn: Turn, facts: Sequence[Fact]) -> Callable[[UserId], Sequence[RoomId]]:
-        about = [fact for fact in facts if fact.room is None]
+    async def _rooms_of(self, turn: Turn, facts: Sequence[Fact]) -> RoomsOf:
+        about = [fact for fact in facts if fact.room is None or bool(getattr(fact, "reach", ""))]
         named = {getattr(fact, name, UserId("")) for fact in about for name in ("subject", "target")}
         everywhere = named - {UserId("")}
         if everywhere:
             await turn.flush()
-        rooms = {user: await views.groups_of_person(turn.db, user) for user in everywhere}
-        return lambda user: rooms.get(user, ())
+        rooms = {user: await views.communities_of_person(turn.db, user) for user in everywhere}
+
+        def rooms_of(user: UserId, reach: str = "", /) -> Sequence[RoomId]:
+            return tuple(room for room, community in rooms.get(user, {}).items() if reach in ("", community))
+
+        return rooms_of
 
     def _without_words(self, fact: Fact) -> Fact:
         """With `content = "metadata"` nothing that a person wrote is kept, here neither."""

@@ -41,6 +41,11 @@ def _what(stated: Statement) -> Iterator[Line]:
 def _measure(measure: Measure) -> Line:
     what = Phrase(f"statement.measure.{measure.kind}")
     where = Phrase("statement.everywhere" if measure.everywhere else "statement.here")
+    if measure.community and measure.until:
+        until = Moment(measure.until)
+        return line("statement.did-there-until", what=what, community=measure.community, until=until)
+    if measure.community:
+        return line("statement.did-there", what=what, community=measure.community)
     if measure.until:
         return line("statement.did-until", what=what, where=where, until=Moment(measure.until))
     return line("statement.did", what=what, where=where)

@@ -57,6 +57,7 @@ class Surroundings:
             waiting={room: await views.with_operator(db, room) for room in where},
             waiting_with={fact.n: await _waiting_with(db, fact.n) for fact in decided},
             tasks=await views.tasks_about(db, [fact.n for fact in decided]),
+            to_confirm=await views.tasks_about(db, [fact.n for fact in decided], "confirm"),
             room_tasks=await views.tasks_about_rooms(db, _rooms_of(facts)),
             people=await self._people(db, facts, now_ms),
         )

@@ -10,6 +10,7 @@ Left to others: reading what it needs (`bot/surroundings.py`), deadlines (`deadl
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from .cases import step
 from .context import CaseView, Context, InForce
@@ -25,6 +26,7 @@ from .facts import (
     CaseDecided,
     CaseMoved,
     CaseOpened,
+    CreditChanged,
     Fact,
     RoleChanged,
     SanctionEnded,
@@ -57,7 +59,8 @@ class Around:
     measures: Mapping[RoomId, tuple[InForce, ...]] = field(default_factory=dict)  # against the rooms themselves
     waiting: Mapping[RoomId, frozenset[int]] = field(default_factory=dict)  # cases that wait with the operator
     waiting_with: Mapping[int, tuple[CaseView, ...]] = field(default_factory=dict)  # on the card of what is decided
-    tasks: Mapping[int, int] = field(default_factory=dict)  # case -> record of the open task about it
+    tasks: Mapping[int, int] = field(default_factory=dict)  # case -> record of the open task to decide it
+    to_confirm: Mapping[int, int] = field(default_factory=dict)  # likewise to confirm what was decided
     room_tasks: Mapping[tuple[RoomId, TaskKind], tuple[int, ...]] = field(default_factory=dict)  # open ones about rooms
     people: tuple[Context, ...] = ()  # those whose accounts are linked, or not any more: as they will be, in each room
 
@@ -97,6 +100,7 @@ def _after(fact: Fact, facts: Sequence[Fact], around: Around) -> Iterator[Fact]:
             yield from _other_ledgers(fact, around)
         case CaseDecided():
             yield from _decided(fact, around)
+            yield from _to_be_confirmed(fact, facts, around)
             yield from _parted(fact, facts, around)
         case SanctionEnded() if fact.kind in OF_ROOMS and fact.why != "overtaken":
             yield from _no_longer_asked("room", fact.room, around)
@@ -122,7 +126,8 @@ def _first_asked(fact: CaseOpened | Appealed | CaseView, rule: str, decider: Use
     assert fact.room is not None
     about = around.subjects.get(fact.n, fact.subject)
     without = frozenset({fact.subject, about, decider})
-    level, people = ask(decided_by(rule), around.duties[fact.room], around.now_ms, without=without)
+    lowest: Asked = "operator" if decider in around.policy.operators else decided_by(rule)
+    level, people = ask(lowest, around.duties[fact.room], around.now_ms, without=without)
     if level != "managers":
         yield _passed_on(fact, level)
     for user in people:
@@ -165,10 +170,23 @@ def _decided(fact: CaseDecided, around: Around) -> Iterator[Fact]:
     assert fact.room is not None
     if fact.n in around.tasks:
         yield TaskDone(room=fact.room, on=around.on, start=around.tasks[fact.n], result="overtaken")
+    by_operator = fact.by in around.policy.operators
+    if fact.n in around.to_confirm and (by_operator or fact.what == "dismissed"):
+        result: Literal["done", "overtaken"] = "done" if by_operator else "overtaken"
+        yield TaskDone(room=fact.room, on=around.on, start=around.to_confirm[fact.n], result=result)
     waiting = around.waiting.get(fact.room, frozenset()) - {fact.n}
     if fact.n in around.waiting.get(fact.room, frozenset()) and not waiting:
         yield from mended(in_force=around.measures.get(fact.room, ()), on=around.on)
         yield from _no_longer_asked("room", fact.room, around)
+
+
+def _to_be_confirmed(fact: CaseDecided, facts: Sequence[Fact], around: Around) -> Iterator[Fact]:
+    """What a room's people uphold on a rule of the operator's counts elsewhere only if the operator says so."""
+    charges = (each for each in facts if isinstance(each, CreditChanged) and each.n == fact.n)
+    theirs = {rule.name for rule in around.policy.rules}
+    counts = any(each.entry == "charge" and each.cost and each.reach and each.rule in theirs for each in charges)
+    if counts and fact.n not in around.to_confirm:
+        yield TaskOpened(room=fact.room, on=around.on, task="confirm", n=fact.n, subject=fact.subject)
 
 
 def _other_ledgers(fact: AccountsLinked | AccountUnlinked, around: Around) -> Iterator[Fact]:

@@ -52,6 +52,7 @@ from .facts import (
     CreditChanged,
     DoorAnswered,
     DossierStep,
+    EntryConfirmed,
     Fact,
     PersonVerified,
     RoleChanged,
@@ -80,14 +81,15 @@ from .own_rules import (
     has_card,
 )
 from .pace import HELD_BACK
+from .reach import is_one_room
 from .ringing import rung_once
 
 # The reactions offered under a card. Each way to dismiss has the reason that is most often meant by it.
 UPHOLD, DISMISS, SETTLED, HANDLED, MORE = "✅", "❌", "🤝", "♻", "🔎"
 DISMISSALS = {DISMISS: "no-rule", SETTLED: "settled", HANDLED: "handled"}
 OFFERED = (UPHOLD, *DISMISSALS, MORE)
-
-RoomsOf = Callable[[UserId], Sequence[RoomId]]  # the active groups a person is in
+# The active groups a person is in; with a reach as well, those of that community.
+RoomsOf = Callable[..., Sequence[RoomId]]
 Reporters = Mapping[int, Sequence[UserId]]  # case -> who had reported what it is about
 
 
@@ -102,7 +104,11 @@ def consequences(facts: Sequence[Fact], rooms_of: RoomsOf, reporters: Reporters 
 
 def at_once(facts: Sequence[Fact]) -> tuple[Action, ...]:
     """Return the consequences that can be begun early, in the same order: they follow from the facts alone."""
-    return tuple(action for fact in facts for action in _follow(fact, lambda _user: ()) if begins_early(action))
+    return tuple(action for fact in facts for action in _follow(fact, _in_none) if begins_early(action))
+
+
+def _in_none(_user: UserId, _reach: str = "") -> Sequence[RoomId]:
+    return ()
 
 
 @singledispatch
@@ -144,7 +150,7 @@ def _(fact: CaseNoted, _rooms_of: RoomsOf) -> Iterator[Action]:
 
 @_follow.register
 def _(fact: TaskOpened, _rooms_of: RoomsOf) -> Iterator[Action]:
-    if fact.room is None or fact.task == "case":  # whoever is asked about a case is told of it by name
+    if fact.room is None or fact.task in ("case", "confirm"):  # told by name, or listed: nothing waits for it
         return
     who = Who(fact.subject) if fact.subject else RoomName(fact.room)
     words = line(f"task.{fact.task}", n=fact.n, room=RoomName(fact.room), who=who)
@@ -231,7 +237,7 @@ def _(fact: SanctionEnded, rooms_of: RoomsOf) -> Iterator[Action]:
         return
     for room in _rooms(fact, rooms_of):
         yield Align(room=room)
-        if fact.kind == "ban" and fact.why == "reversed" and fact.room is None:
+        if fact.kind == "ban" and fact.why == "reversed" and (fact.room is None or fact.reach):
             yield InviteBack(room=room, subject=fact.subject, n=fact.n)
         if fact.kind == "demote":
             yield TellDesk(room=room, n=fact.n, lines=(line("desk.restored", who=Who(fact.subject)),))
@@ -312,10 +318,12 @@ def _(fact: RoleChanged, _rooms_of: RoomsOf) -> Iterator[Action]:
         yield KeepDesk(room=fact.room)
 
 
-def _rooms(fact: Fact, rooms_of: RoomsOf) -> Sequence[RoomId]:
-    if fact.room is not None:
-        return (fact.room,)
-    return rooms_of(fact.subject)  # type: ignore[attr-defined]
+def _rooms(fact: SanctionStarted | SanctionEnded, rooms_of: RoomsOf) -> Sequence[RoomId]:
+    if fact.room is None:
+        return rooms_of(fact.subject)
+    if fact.reach:
+        return tuple(dict.fromkeys((fact.room, *rooms_of(fact.subject, fact.reach))))
+    return (fact.room,)
 
 
 def _desk_line(fact: SanctionStarted) -> Line:
@@ -440,6 +448,11 @@ def _(fact: CreditChanged) -> Iterator[Line]:
 
 
 @_say.register
+def _(fact: EntryConfirmed) -> Iterator[Line]:
+    yield line("notice.confirmed", n=fact.n)
+
+
+@_say.register
 def _(fact: BalanceCorrected) -> Iterator[Line]:
     yield line(f"notice.corrected.{fact.ledger}")
 
@@ -477,6 +490,8 @@ def _(fact: SanctionStarted) -> Iterator[Line]:
             yield line(f"notice.held.{fact.rule}", room=room, every=every)
     elif fact.basis == "interim":
         yield line(f"notice.interim.{fact.kind}", room=RoomName(fact.room or ""), rule=RuleText(fact.rule))
+    elif fact.reach:
+        yield from _there(fact)
     elif fact.basis == "standing":
         yield line("notice.measure-standing", credit=fact.credit)
     elif fact.basis == "command":
@@ -489,6 +504,19 @@ def _(fact: SanctionStarted) -> Iterator[Line]:
         yield line("notice.until", until=Moment(fact.until))
     if fact.reason and fact.basis != "operator":  # whose case says why
         yield line("notice.reason", reason=fact.reason)
+
+
+def _there(fact: SanctionStarted) -> Iterator[Line]:
+    """What a balance brings in the rooms of one community."""
+    if fact.kind == "mute":
+        yield line("notice.measure.mute")
+    else:
+        what = "standing" if fact.basis == "standing" else fact.kind
+        yield line(f"notice.measure-there.{what}", credit=fact.credit)
+    if is_one_room(fact.reach):
+        yield line("notice.reach.room", room=RoomName(fact.room or ""))
+    else:
+        yield line("notice.reach.community", room=RoomName(fact.room or ""), community=fact.reach)
 
 
 @_say.register

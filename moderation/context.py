@@ -11,8 +11,9 @@ from .credit import Entry
 from .facts import Asked, SanctionKind
 from .ids import CaseNumber, EventId, GroupCode, PersonId, RoomId, UserId
 from .levels import Method
-from .policy import Below, CreditSettings, Grade
+from .policy import Below, Grade
 from .power import Power
+from .reach import Place, counts_in, holds_in
 
 Condition = Literal["joining", "announced", "observing", "protected", "left"]
 Purpose = Literal["group", "desk", "direct", "lobby"]
@@ -44,6 +45,7 @@ class RoomView:
     purpose: Purpose
     condition: Condition
     power: Power
+    community: str = ""  # how far the word of its people reaches (`reach.py`)
     served: RoomId | None = None  # the group a desk or a lobby serves
     name: str = ""
     language: str = ""
@@ -63,7 +65,7 @@ class RoomView:
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """A sanction that holds now. `room` None: in every protected room."""
+    """A sanction that holds now. `room` None: in every protected room; with `reach`: in all of that community."""
 
     record: int
     kind: SanctionKind
@@ -73,10 +75,11 @@ class InForce:
     basis: str
     n: int = 0
     every: int = 0  # milliseconds, of slow mode
+    reach: str = ""
 
-    def covers(self, room: RoomId) -> bool:
-        """Whether it holds in `room`."""
-        return self.room is None or self.room == room
+    def covers(self, place: Place) -> bool:
+        """Whether it holds in a room."""
+        return holds_in(place, self.room, self.reach)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,12 @@ class Proof:
     method: Method
     level: int
     until: int
+    reach: str = ""
+    room: RoomId | None = None  # where it was said, of a vouch
+
+    def counts(self, place: Place | None) -> bool:
+        """Whether it counts in a room; without one, for the deployment."""
+        return not self.reach if place is None else counts_in(place, self.reach, self.room)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +140,7 @@ class PersonView:
     standing: tuple[Entry, ...] = ()  # the ledger of those who run groups
     in_force: tuple[InForce, ...] = ()
     manages: frozenset[RoomId] = frozenset()  # groups whose own levels make any of their accounts manager or owner
+    manages_in: frozenset[str] = frozenset()  # the communities of these
     recent_cases: Mapping[tuple[RoomId, str], CaseView] = field(default_factory=dict)
     verified: int = 0  # level
     language: str = ""
@@ -141,12 +151,6 @@ class PersonView:
     def is_(self, user: UserId) -> bool:
         """Whether an account is this person's."""
         return user == self.user or user in self.accounts
-
-    def ledger(self, room: RoomId | None, settings: CreditSettings) -> tuple[Entry, ...]:
-        """The entries that count in `room`: all, unless credit is kept room by room."""
-        if settings.scope == "deployment" or room is None:
-            return self.entries
-        return tuple(entry for entry in self.entries if entry.room == room)
 
 
 @dataclass(frozen=True, slots=True)

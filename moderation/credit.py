@@ -16,7 +16,7 @@ Rules this module keeps:
   which entries count (`up_to`), and which entry undoes which follows from the order of records.
 
 The same functions serve the managers' ledger ("standing"). One call concerns one ledger of one person: the
-caller picks the entries (`scope = "room"`: those of the room).
+caller picks the entries that count there (`ledger.py`).
 Left to others: when to charge (`judge.py`), what a tier brings (`sanctions.py`), storing (`storage/`).
 """
 
@@ -46,6 +46,7 @@ class Entry:
     case: int | None
     room: RoomId | None
     undoes: int | None = None  # a compensation: the id of the entry that is to have no effect
+    reach: str = ""  # where it counts (`reach.py`)
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,7 +120,7 @@ def _late(waiting: Waiting) -> tuple[UserId, ...]:
     there = can_act(duty)
     asked = [user for user in _liable(waiting) if user in there or _left_late(user, waiting)]
     late = duty.each_once(user for user in asked if not duty.is_any(user, not_late))
-    return tuple(u for u in late if not spared(waiting.people[u].subject, waiting.policy, waiting.now_ms))
+    return tuple(u for u in late if not spared(waiting.people[u], waiting.policy))
 
 
 def _excused(waiting: Waiting, late: tuple[UserId, ...]) -> tuple[UserId, ...]:
@@ -138,7 +138,7 @@ def _liable(waiting: Waiting) -> list[UserId]:
 
 
 def _is_suspended(context: Context) -> bool:
-    held = (each for each in context.subject.in_force if each.covers(context.room.room))
+    held = (each for each in context.subject.in_force if each.covers(context.room))
     return any(each.kind in ("demote", "ban") for each in held)
 
 
@@ -158,7 +158,7 @@ def came_back(context: Context, excused: Iterable[Excused], policy: Policy, *, o
     """Return what follows when somebody runs a room again soon after they were excused from cases there."""
     facts: list[Fact] = []
     for number, case in enumerate(excused, context.next_case):
-        if spared(context.subject, policy, context.now_ms):
+        if spared(context, policy):
             break
         more = neglected(context, OVERDUE, n=number, about=case.n, policy=policy, on=on, waits=case.waits)
         for entry in (fact for fact in more if isinstance(fact, CreditChanged)):

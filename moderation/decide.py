@@ -2,7 +2,8 @@
 
 Rules this module keeps: an illegal step raises and changes nothing; upholding applies the rule's measure (what the
 interim measure has not done already) and the charge; dismissing ends what rested on the case and compensates what
-was charged, so that the balance is as if the entry had never been; on appeal the same two words affirm or reverse.
+was charged, so that the balance is as if the entry had never been; on appeal the same two words affirm or reverse; what
+an operator upholds that the people of a room upheld before counts everywhere from then on (`reach.py`).
 A redaction cannot be undone: the record keeps the words.
 """
 
@@ -11,16 +12,18 @@ from dataclasses import replace
 
 from .cases import step
 from .context import CaseView, Context, RoomView
+from .credit import standing
 from .errors import Refused
-from .facts import CaseDecided, CaseMoved, Fact, SanctionEnded, SanctionStarted
+from .facts import CaseDecided, CaseMoved, EntryConfirmed, Fact, SanctionEnded, SanctionStarted
 from .ids import UserId
 from .judge import charged
-from .ledger import LEDGERS, compensate, with_entry
+from .ledger import LEDGERS, compensate, confirmed, with_entry
 from .neglect import charged_again, cost_of
 from .own_rules import OUTSIDE, OWN_RULES, REPORTED, TIER_LINKS, ledger_of, report_rule
 from .policy import Policy, RuleBase
-from .responsibility import may_reconsider, require_decider, require_other_decider
-from .tiers import tier_facts
+from .reach import DEPLOYMENT
+from .responsibility import may_reconsider, may_undo, require_decider, require_other_decider
+from .tiers import reaching_further, tier_facts
 
 
 def decide(
@@ -41,10 +44,14 @@ def decide(
     require_decider(case, by, context.room, policy)
     if case.state == "appealed":
         return _on_appeal(case, what, by, decided_by, reason, context, policy, on)
+    if case.outcome == what and (wider := _confirmed(case, what, by, context, policy, on)):
+        return (_decided(case, what, case.state, by, reason, on), *wider)
     if case.outcome == what:
         raise Refused(f"error.case.already.{what}", n=case.n)
     if what == "upheld" and case.rule in OWN_RULES and case.outcome and not _can_be_brought_again(case.rule):
         raise Refused("error.case.not-again", n=case.n)
+    if case.outcome and not may_undo(decided_by, by, policy):
+        raise Refused("error.case.for-operator", n=case.n)
     if case.outcome and not may_reconsider(case, decided_by, by, context.room, policy):
         raise Refused("error.case.decided-by-other", n=case.n, who=decided_by)
     step(case.state, "reconsider" if case.outcome else _STEPS[what])  # type: ignore[arg-type]
@@ -68,10 +75,30 @@ def _on_appeal(
     """An appeal is decided by somebody else than the decision was; affirming it changes nothing."""
     require_other_decider(case, by, decided_by, policy)
     if what == case.outcome:
-        return (_decided(case, what, step("appealed", "affirm"), by, reason, on),)
+        wider = _confirmed(case, what, by, context, policy, on)
+        return (_decided(case, what, step("appealed", "affirm"), by, reason, on), *wider)
     decided = _decided(case, what, step("appealed", "reverse"), by, reason, on)
     follows = _upheld if what == "upheld" else _dismissed
     return (decided, *follows(case, by, context, policy, on))
+
+
+def _confirmed(case: CaseView, what: str, by: UserId, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
+    """What follows if an operator confirms what the people of a room upheld: it counts everywhere from now on."""
+    if what != "upheld" or by not in policy.operators or case.state == "closed":
+        return ()
+    return tuple(_widened(case, by, context, policy, on))
+
+
+def _widened(case: CaseView, by: UserId, context: Context, policy: Policy, on: int) -> Iterator[Fact]:
+    for ledger in LEDGERS:
+        own = context.subject.entries if ledger == "credit" else context.subject.standing
+        charges = [each for each in standing(own) if each.entry != "compensation"]
+        for entry in (each for each in charges if each.case == case.n and each.reach != DEPLOYMENT):
+            yield EntryConfirmed(
+                room=case.room, on=on, start=entry.id, ledger=ledger, n=case.n, subject=case.subject, by=by
+            )
+            context = replace(context, subject=confirmed(context.subject, entry.id))
+            yield from reaching_further(context, policy, ledger, entry.reach)
 
 
 def _decided(case: CaseView, what: str, state: str, by: UserId, reason: str, on: int) -> CaseDecided:
@@ -102,11 +129,11 @@ def _upheld(case: CaseView, by: UserId, context: Context, policy: Policy, on: in
     if case.rule == TIER_LINKS:  # what waited stays out, and costs nothing
         return ()
     if ledger_of(case.rule) == "standing":
-        return charged_again(context, case.rule, cost_of(case.rule, policy), n=case.n, policy=policy, on=on)
+        return charged_again(context, case.rule, cost_of(case.rule, policy), n=case.n, policy=policy, on=on, by=by)
     rule = _rule_of(case, policy)
     return (
         *(_measures(case, rule, by, context, on) if rule else ()),
-        *charged(context, policy, rule=case.rule, grade=case.grade, n=case.n, on=on),
+        *charged(context, policy, rule=case.rule, grade=case.grade, n=case.n, on=on, by=by),
     )
 
 
@@ -161,6 +188,7 @@ def _dismissed(case: CaseView, by: UserId, context: Context, policy: Policy, on:
             kind=sanction.kind,
             why="reversed",
             n=case.n,
+            reach=sanction.reach,
             subject=sanction.subject,
             by=by,
         )
@@ -179,6 +207,6 @@ def _given_back(case: CaseView, context: Context, policy: Policy, on: int) -> It
         for entry in theirs:
             back = compensate(context, policy, entry, ledger, on=on)
             yield back
-            if entry is theirs[-1]:
+            if entry is [each for each in theirs if each.reach == entry.reach][-1]:
                 yield from tier_facts(context, policy, back)
             context = replace(context, subject=with_entry(context.subject, back, context.now_ms))

@@ -11,6 +11,7 @@ Rules this module keeps:
   dealt with, nothing is charged a second time;
 - what a manager or an owner posts is judged too, but nothing applies before somebody else has decided;
 - where the bot may not act (an observed room) it opens cases for people to decide;
+- a rule of the room's own takes a message away by itself, and costs nothing unless a person decides so;
 - whoever is not verified as the room asks is judged by the same rules, and then by that (`verification.py`).
 Left to others: what a decision brings (`decide.py`), what a low balance brings (`tiers.py`).
 """
@@ -33,10 +34,11 @@ from .events import (
 )
 from .facts import CaseGrew, CaseOpened, Fact, Found, SanctionStarted
 from .ids import EventId
-from .ledger import charge
+from .ledger import account_of_reach, charge
 from .own_rules import TIER_LINKS
 from .pace import pace, reason_to_hold, was_told
 from .policy import GRADES, Policy, RuleSettings
+from .reach import reach_of
 from .rules.port import Check, Hit, Judged, View
 from .tiers import tier_facts
 from .verification import written
@@ -51,6 +53,7 @@ class CompiledRule:
 
     settings: RuleSettings
     check: Check
+    own: bool = False  # of the room's own
 
 
 def judge(
@@ -77,16 +80,29 @@ def _by_rules(
     hits = broken(event, context, rules)
     if not hits:
         return ()
-    found = tuple(_found(settings, hit, event, on) for settings, hit in hits)
-    gravest, _ = max(hits, key=lambda pair: GRADES.index(pair[0].grade))
-    return (*found, *_case(gravest, event, context, policy, on))
+    found = tuple(_found(rule.settings, hit, event, on) for rule, hit in hits)
+    # A room's own rule is no way around the operator's: it stands behind them, however grave it calls itself.
+    gravest = max((rule for rule, _ in hits), key=lambda rule: (not rule.own, GRADES.index(rule.settings.grade)))
+    case = _case(gravest, event, context, policy, on)
+    if not _is_gone(case) and not _waits_for_people(context):
+        case += _taken_by_own_rule(event, [rule for rule, _ in hits], case, on)
+    return (*found, *case)
 
 
-def broken(event: Judged, context: Context, rules: Sequence[CompiledRule]) -> list[tuple[RuleSettings, Hit]]:
+def _taken_by_own_rule(event: Judged, rules: Sequence[CompiledRule], case: Sequence[Fact], on: int) -> tuple[Fact, ...]:
+    """The message goes if a rule of the room's own takes it, though the case is about one of the operator's."""
+    taking = (r.settings for r in rules if r.own and r.settings.decide == "auto")
+    rule = next((each for each in taking if each.measure in ("redact", "mute")), None)
+    n = next((fact.n for fact in case if isinstance(fact, CaseOpened | CaseGrew)), 0)
+    gone = redaction_of(event, on, n, rule.name, "rule") if rule is not None else None
+    return (gone,) if gone else ()
+
+
+def broken(event: Judged, context: Context, rules: Sequence[CompiledRule]) -> list[tuple[CompiledRule, Hit]]:
     """The rules of these that `event` breaks, and how."""
     view = View(recent_ms=context.recent_ms, recent_others=context.recent_others, bot=context.bot)
     return [
-        (rule.settings, hit)
+        (rule, hit)
         for rule in rules
         if _applies(rule.settings, context) and (hit := rule.check.check(event, view)) is not None
     ]
@@ -128,12 +144,13 @@ def _found(rule: RuleSettings, hit: Hit, event: Judged, on: int) -> Found:
     )
 
 
-def _case(rule: RuleSettings, event: Judged, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
+def _case(found: CompiledRule, event: Judged, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
+    rule = found.settings
     known = context.subject.recent_cases.get((event.room, rule.name))
     window = policy.credit.incident_window
     if known is not None and known.outcome != "dismissed" and event.received_ms - known.opened <= window:
         return _more_evidence(known, rule, event, context, on)
-    return _new_case(rule, event, context, policy, on)
+    return _new_case(found, event, context, policy, on)
 
 
 def _more_evidence(known: CaseView, rule: RuleSettings, event: Judged, context: Context, on: int) -> tuple[Fact, ...]:
@@ -145,8 +162,8 @@ def _more_evidence(known: CaseView, rule: RuleSettings, event: Judged, context: 
     return (grew, gone) if gone else (grew,)
 
 
-def _new_case(rule: RuleSettings, event: Judged, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
-    n = context.next_case
+def _new_case(found: CompiledRule, event: Judged, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
+    rule, n = found.settings, context.next_case
     waits = _waits_for_people(context)
     by_itself = rule.decide == "auto" and not waits
     opened = CaseOpened(
@@ -167,11 +184,10 @@ def _new_case(rule: RuleSettings, event: Judged, context: Context, policy: Polic
         return (opened,)
     if not by_itself:
         return (opened, *measures(rule.interim, rule, event, on, n, context, "interim"))
-    return (
-        opened,
-        *measures(rule.measure, rule, event, on, n, context, "rule"),
-        *charged(context, policy, rule=rule.name, grade=rule.grade, n=n, on=on),
-    )
+    applied = (opened, *measures(rule.measure, rule, event, on, n, context, "rule"))
+    if found.own:  # written by the people of a room: it takes away, and what costs points a person decides
+        return applied
+    return (*applied, *charged(context, policy, rule=rule.name, grade=rule.grade, n=n, on=on))
 
 
 def _waits_for_people(context: Context) -> bool:
@@ -222,11 +238,14 @@ def redaction_of(event: Judged, on: int, n: int, rule: str, basis: str) -> Sanct
     )
 
 
-def charged(context: Context, policy: Policy, *, rule: str, grade: str, n: int, on: int) -> tuple[Fact, ...]:
-    """The entry in the ledger, and what the new balance brings."""
-    ledger = context.subject.ledger(context.room.room, policy.credit)
-    cost = price(ledger, rule=rule, grade=grade, now_ms=context.now_ms, settings=policy.credit)  # type: ignore[arg-type]
-    entry = charge(context, policy, cost, rule=rule, grade=grade, n=n, on=on)
+def charged(
+    context: Context, policy: Policy, *, rule: str, grade: str, n: int, on: int, by: str = ""
+) -> tuple[Fact, ...]:
+    """The entry in the ledger, and what the new balance brings; `by` "": a rule of the operator's found it."""
+    reach = reach_of(by, rule, context.room.community, policy)
+    before = account_of_reach(context.subject, "credit", reach, context.room, policy).entries
+    cost = price(before, rule=rule, grade=grade, now_ms=context.now_ms, settings=policy.credit)  # type: ignore[arg-type]
+    entry = charge(context, policy, cost, rule=rule, grade=grade, n=n, on=on, reach=reach)
     return (entry, *tier_facts(context, policy, entry))
 
 

@@ -9,12 +9,12 @@ Left to others: when a duty was neglected (`deadlines.py`, `decide.py`), who hea
 
 from collections.abc import Sequence
 
-from .context import CaseView, Context, PersonView
+from .context import CaseView, Context
 from .credit import Entry
 from .durations import DAY_MS
 from .facts import CaseMoved, CaseOpened, Fact
 from .ids import UserId
-from .ledger import charge_standing
+from .ledger import account, charge_standing
 from .own_rules import BAD_FAITH, CLEAR_ERROR, FALSE_VOUCH, IDENTITY, NOBODY, OVERDUE, OWN_CASE, OWN_RULES
 from .policy import Policy
 from .tiers import tier_facts
@@ -74,20 +74,22 @@ def neglected(
         by=UserId(by),
         reason=reason,
     )
-    return (opened, *charged_again(context, rule, cost_of(rule, policy), n=n, policy=policy, on=on))
+    return (opened, *charged_again(context, rule, cost_of(rule, policy), n=n, policy=policy, on=on, by=by))
 
 
-def charged_again(context: Context, rule: str, cost: int, *, n: int, policy: Policy, on: int) -> tuple[Fact, ...]:
+def charged_again(
+    context: Context, rule: str, cost: int, *, n: int, policy: Policy, on: int, by: str = ""
+) -> tuple[Fact, ...]:
     """A charge against standing on account of case `n`, and what it brings; nothing for a cost of 0."""
     if cost <= 0:
         return ()
-    entry = charge_standing(context, policy, cost, rule=rule, n=n, on=on)
+    entry = charge_standing(context, policy, cost, rule=rule, n=n, on=on, by=by)
     return (entry, *tier_facts(context, policy, entry))
 
 
-def spared(subject: PersonView, policy: Policy, now_ms: int) -> bool:
-    """Whether enough cases that passed their deadline within a day have cost this person something."""
-    return _enough(_overdue(subject)[0], policy, now_ms)
+def spared(context: Context, policy: Policy) -> bool:
+    """Whether enough cases that passed their deadline within a day have cost this person something here."""
+    return _enough(_overdue(context, policy)[0], policy, context.now_ms)
 
 
 def _enough(charges: Sequence[Entry], policy: Policy, now_ms: int) -> bool:
@@ -95,12 +97,13 @@ def _enough(charges: Sequence[Entry], policy: Policy, now_ms: int) -> bool:
     return 0 < limit <= sum(now_ms - entry.at_ms < DAY_MS for entry in charges)
 
 
-def _overdue(subject: PersonView) -> tuple[list[Entry], list[Entry]]:
-    """What overdue cases cost a person: the first charge on account of each, and those of further days."""
-    undone = {entry.undoes for entry in subject.standing}
+def _overdue(context: Context, policy: Policy) -> tuple[list[Entry], list[Entry]]:
+    """What overdue cases cost a person here: the first charge on account of each, and those of further days."""
+    entries = account(context.subject, "standing", context.room, policy).entries
+    undone = {entry.undoes for entry in entries}
     first: dict[int | None, Entry] = {}
     daily = []
-    for entry in sorted(subject.standing, key=lambda entry: entry.id):
+    for entry in sorted(entries, key=lambda entry: entry.id):
         counts = entry.rule == OVERDUE and entry.entry != "compensation" and entry.id not in undone
         if counts and first.setdefault(entry.case, entry) is not entry:
             daily.append(entry)
@@ -113,7 +116,7 @@ def another_day(case: CaseView, context: Context, policy: Policy) -> tuple[Fact,
     undone = {entry.undoes for entry in context.subject.standing}
     spent = sum(e.cost for e in context.subject.standing if e.case == case.n and e.id not in undone)
     left = min(own.overdue_daily, own.overdue_at_most - spent)
-    cost = 0 if _enough(_overdue(context.subject)[1], policy, context.now_ms) else left
+    cost = 0 if _enough(_overdue(context, policy)[1], policy, context.now_ms) else left
     more = left > 0 and spent + cost < own.overdue_at_most
     moved = CaseMoved(
         room=case.room,

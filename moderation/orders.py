@@ -82,7 +82,7 @@ def lift(order: Order, kind: SanctionKind) -> tuple[Fact, ...]:
     context, room = order.context, order.context.room
     deed = "mute" if kind == "mute" else "unban"
     require_over(deed, order.by, context.subject, room, order.policy, context.bot)  # type: ignore[arg-type]
-    holding = [s for s in context.subject.in_force if s.kind == kind and s.covers(room.room)]
+    holding = [s for s in context.subject.in_force if s.kind == kind and s.covers(room)]
     if holding and all(s.basis == "credit" for s in holding):
         raise Refused("error.lift.credit", who=order.target)
     return tuple(
@@ -93,6 +93,7 @@ def lift(order: Order, kind: SanctionKind) -> tuple[Fact, ...]:
             kind=kind,
             why="command",
             n=s.n,
+            reach=s.reach,
             subject=order.target,
             by=order.by,
         )
@@ -195,7 +196,7 @@ def unvouch(order: Order, vouches: Sequence[Vouched], *, false: bool) -> tuple[t
 def _refuse_twice(order: Order, kind: SanctionKind) -> None:
     room = order.context.room
     for holding in order.context.subject.in_force:
-        if holding.kind == kind and holding.covers(room.room):
+        if holding.kind == kind and holding.covers(room):
             raise Refused(f"error.already.{kind}", who=order.target)
     if kind == "mute" and room.power.is_muted(order.target):
         raise Refused("error.already.mute", who=order.target)

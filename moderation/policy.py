@@ -167,6 +167,20 @@ class RoomSettings(Settings):
     refused: tuple[str, ...] = ()  # rooms the bot does not come into again: globs over ids, aliases, group codes
 
 
+class Community(Settings):
+    """Rooms that trust each other: what the people of one decide holds in all of them."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]  # recorded, so do not rename it
+    rooms: Annotated[tuple[str, ...], Field(min_length=1)]  # globs over room ids and group codes
+
+
+class CommunitySettings(Settings):
+    """How far the word of those who run a room reaches (`reach.py`)."""
+
+    default: Literal["room", "deployment"] = "room"  # of a room in none of those named
+    named: tuple[Community, ...] = ()  # the first that matches
+
+
 class CapSettings(Settings):
     """How much is too much; 0: no limit. Owners and managers of a room are never removed for it."""
 
@@ -259,6 +273,7 @@ class Policy(Settings):
     cases: CaseSettings = CaseSettings()
     duty: DutySettings = DutySettings()
     groups: RoomSettings = RoomSettings()
+    communities: CommunitySettings = CommunitySettings()
     caps: CapSettings = CapSettings()
     reports: ReportSettings = ReportSettings()
     dossiers: DossierSettings = DossierSettings()

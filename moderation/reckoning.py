@@ -54,6 +54,7 @@ def corrections(every: Sequence[Lines], told: Mapping[int, int], policy: Policy)
         for lines in every
         for entry in doubtful(lines)
         if entry.id in told
+        and not any(each.reach for each in lines.entries)  # of a version that knew better
         and (left := _true(lines.entries, entry, told[entry.id], settings_of(lines.ledger, policy))) is not None
     ]
     return tuple(sorted(found, key=lambda fact: fact.start))

@@ -3,8 +3,8 @@
 Rules this module keeps: roles come from the room's own power levels; against whom a demotion or ban holds has no role,
 whatever level the room gives them; nobody decides their own case; nobody does more
 through the bot than their own level allows them (a mute counts as less than a kick, so whoever may kick may
-mute: docs/decisions/0005); whoever decided a case may reconsider it, and so may the owner and the operator. All
-accounts of a person are that person (docs/decisions/0019).
+mute: docs/decisions/0005); whoever decided a case may reconsider it, and so may the owner and the operator; what an
+operator decided only an operator decides anew. All accounts of a person are that person (docs/decisions/0019).
 """
 
 from typing import Literal
@@ -122,13 +122,23 @@ def _reaches(level: Asked, actor: UserId, room: RoomView, policy: Policy) -> boo
 
 
 def require_other_decider(case: CaseView, actor: UserId, decided_by: str, policy: Policy) -> None:
-    """Raise `Refused` if `actor` would decide an appeal against their own decision; above operators stands nobody."""
+    """Raise `Refused` if `actor` would decide an appeal against their own decision, or an operator's; above operators
+    stands nobody."""
+    if not may_undo(decided_by, actor, policy):
+        raise Refused("error.case.for-operator", n=case.n)
     if (actor == decided_by or actor in case.deciders) and not is_operator(actor, policy):
         raise Refused("error.appeal.own-decision", n=case.n)
 
 
+def may_undo(decided_by: str, actor: UserId, policy: Policy) -> bool:
+    """Whether somebody's decision can be taken back by `actor` at all: their words must reach as far."""
+    return decided_by not in policy.operators or is_operator(actor, policy)
+
+
 def may_reconsider(case: CaseView, decided_by: str, actor: UserId, room: RoomView, policy: Policy) -> bool:
     """Whether `actor` may change a decision: a rule's by any manager, a person's by that person or from above."""
+    if not may_undo(decided_by, actor, policy):
+        return False
     if not decided_by or decided_by == actor or actor in case.deciders:
         return True
     return is_operator(actor, policy) or role(actor, room) == "owner"

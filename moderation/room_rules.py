@@ -59,4 +59,4 @@ def settings_of(text: str, heaviest: Grade = "severe") -> RuleSettings:
 @lru_cache(MANY)
 def _compiled(text: str) -> CompiledRule:
     rule = settings_of(text)
-    return CompiledRule(rule, compile_rule(rule))
+    return CompiledRule(rule, compile_rule(rule), own=True)

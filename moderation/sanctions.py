@@ -129,7 +129,7 @@ def align(room: Room, in_force: Iterable[InForce]) -> Alignment:
             continue
         kinds = wanted.setdefault(sanction.subject, set())
         kinds.add(sanction.kind)
-        if sanction.kind == "ban" and sanction.room is not None:
+        if sanction.kind == "ban" and sanction.room is not None and not sanction.reach:
             kinds.add("ban here")
     changes: list[Change] = []
     impossible: list[tuple[UserId, str]] = []

@@ -17,6 +17,7 @@ from .facts import CaseDecided, CaseGrew, CaseOpened, CreditChanged, Fact, Found
 from .ids import GroupCode
 from .own_rules import TIER_LINKS
 from .policy import Policy
+from .reach import is_one_room
 
 FORM = 1
 
@@ -27,6 +28,7 @@ class Measure:
 
     kind: str
     everywhere: bool = False  # in every protected room
+    community: str = ""  # in all rooms of it
     until: int = 0
 
 
@@ -165,12 +167,16 @@ def _findings(facts: Sequence[Fact], case: CaseView) -> Iterator[Finding]:
 def _measures(facts: Sequence[Fact]) -> Iterator[Measure]:
     for fact in facts:
         if isinstance(fact, SanctionStarted):
-            yield Measure(kind=fact.kind, everywhere=fact.room is None, until=fact.until)
+            community = "" if is_one_room(fact.reach) else fact.reach
+            yield Measure(kind=fact.kind, everywhere=fact.room is None, community=community, until=fact.until)
 
 
 def to_json(stated: Statement) -> str:
     """As JSON; what is empty is left out."""
     plain = {name: value for name, value in asdict(stated).items() if value or name in ("case", "form")}
+    for measure in plain.get("measures", ()):
+        if not measure["community"]:  # as before there were any
+            del measure["community"]
     return json.dumps(plain, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 

@@ -1,21 +1,25 @@
 """What a balance brings: sanctions that rest on credit or standing begin, last longer or end. docs/model.md, "Credit".
 
+A balance is looked at for each reach by itself (`_Level`): what the entries of the whole deployment bring holds in
+every protected room; what they bring together with those of a community holds in its rooms (`reach.py`).
+
 Rules this module keeps: anybody with management rights whose credit or standing is below `manage_from` loses them,
-wherever the rooms' own levels gave them; standing brings nothing else; a sanction ends as soon as what it rested on is
-gone (a reversed decision), or when its time is over *and* credit is back; `missing` finds, from the balances alone, a
-sanction that should hold and did not begin, because the numbers of the tiers were changed or something went wrong;
-nothing here looks at power: what cannot be done in a room is found and said by the reconciler.
+wherever the rooms' own levels gave them within that reach; standing brings nothing else; a sanction ends as soon as
+what it rested on is gone (a reversed decision), or when its time is over *and* credit is back; `missing` finds, from
+the balances alone, a sanction that should hold and did not begin, because the numbers of the tiers were changed or
+something went wrong; nothing here looks at power: what cannot be done in a room is found and said by the reconciler.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from .context import Context, InForce
+from .context import Context, InForce, PersonView
 from .credit import Entry, balance, reaches, standing
 from .facts import CreditChanged, Fact, Ledger, SanctionEnded, SanctionExtended, SanctionKind, SanctionStarted
 from .ids import RoomId
-from .ledger import LEDGERS, account, settings_of, with_entry
+from .ledger import LEDGERS, Account, account, settings_of, with_entry
 from .policy import Policy
+from .reach import DEPLOYMENT, Spot
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +30,39 @@ class _Due:
     until: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """Where a balance counts, as its sanctions say it: `room` None, everywhere; `reach`, in all of a community."""
+
+    room: RoomId | None = None
+    reach: str = DEPLOYMENT
+
+    def account(self, subject: PersonView, ledger: Ledger, policy: Policy) -> Account:
+        """The entries that count there."""
+        place = Spot(self.room, self.reach) if self.room is not None else None
+        return account(subject, ledger, place, policy)
+
+
 def tier_facts(context: Context, policy: Policy, changed: CreditChanged) -> tuple[Fact, ...]:
     """What follows from the entry `changed`. A warning brings nothing."""
+    follows = {"charge": _charged, "compensation": _reversed}.get(changed.entry)
+    if follows is None:
+        return ()
     after = with_entry(context.subject, changed, context.now_ms)
-    entries = account(after, changed.ledger, context.room.room, policy).entries
-    charges = [entry for entry in standing(entries) if entry.entry == "charge"]
-    if changed.entry == "charge":
-        return tuple(_charged(context, policy, charges, changed))
-    return tuple(_reversed(context, policy, charges, changed)) if changed.entry == "compensation" else ()
+    found: tuple[Fact, ...] = ()
+    for level in _levels(context, policy, changed.ledger, changed.reach):  # the widest first
+        own = level.account(after, changed.ledger, policy)
+        found += tuple(follows(_with(context, found), policy, level, own, changed))
+    return found
+
+
+def reaching_further(context: Context, policy: Policy, ledger: Ledger, before: str) -> tuple[Fact, ...]:
+    """What follows if an entry that counted in a community counts everywhere now; `context` has it so already."""
+    found: tuple[Fact, ...] = ()
+    for level in _levels(context, policy, ledger, DEPLOYMENT):
+        if level.reach != before:  # there it counted already
+            found += tuple(_missing(_with(context, found), policy, ledger, level))
+    return found
 
 
 def review(sanction: InForce, context: Context, policy: Policy) -> tuple[Fact, ...]:
@@ -41,7 +70,7 @@ def review(sanction: InForce, context: Context, policy: Policy) -> tuple[Fact, .
     ledger = next((each for each in LEDGERS if each == sanction.basis), None)
     if ledger is None or sanction.kind != "demote":
         return (over(sanction, "time", on=sanction.record),)
-    own = account(context.subject, ledger, sanction.room, policy)
+    own = _level_of(sanction).account(context.subject, ledger, policy)
     left = own.balance(context.now_ms)
     if left >= policy.tiers.manage_from:
         return (over(sanction, ledger, on=sanction.record),)
@@ -57,35 +86,91 @@ def made_manager(context: Context, policy: Policy, *, on: int) -> tuple[Fact, ..
 
 def missing(context: Context, policy: Policy) -> tuple[Fact, ...]:
     """Return the sanctions that the balances bring and that are not in force, though nobody took them back."""
-    return tuple(start for ledger in LEDGERS for start in _missing(context, policy, ledger))
+    found: tuple[Fact, ...] = ()
+    for ledger in LEDGERS:
+        for level in _levels_here(context, policy, ledger):
+            found += tuple(_missing(_with(context, found), policy, ledger, level))
+    return found
 
 
-def _missing(context: Context, policy: Policy, ledger: Ledger) -> Iterator[SanctionStarted]:
-    own = account(context.subject, ledger, context.room.room, policy)
+# Where balances count.
+
+
+def _levels(context: Context, policy: Policy, ledger: Ledger, reach: str) -> list[_Level]:
+    """The levels at which an entry of this reach, made here, changes something."""
+    if settings_of(ledger, policy).scope == "room":
+        return [_Level(context.room.room)]
+    communities = _communities(context, ledger)
+    if reach != DEPLOYMENT:
+        return [_Level(communities.get(reach, context.room.room), reach)]
+    return [_Level(), *(_Level(room, each) for each, room in communities.items())]
+
+
+def _levels_here(context: Context, policy: Policy, ledger: Ledger) -> list[_Level]:
+    """The levels whose sanctions hold in this room."""
+    if settings_of(ledger, policy).scope == "room":
+        return [_Level(context.room.room)]
+    here = context.room.community
+    return [_Level()] if here == DEPLOYMENT else [_Level(), _Level(context.room.room, here)]
+
+
+def _communities(context: Context, ledger: Ledger) -> dict[str, RoomId]:
+    """The communities in which somebody has entries of their own, each with a room of it: this one where it is."""
+    own = context.subject.entries if ledger == "credit" else context.subject.standing
+    found = {each.reach: each.room for each in own if each.reach != DEPLOYMENT and each.room is not None}
+    return {each: context.room.room if each == context.room.community else room for each, room in found.items()}
+
+
+def _with(context: Context, facts: Sequence[Fact]) -> Context:
+    """The same, once these facts about sanctions are written."""
+    held = list(context.subject.in_force)
+    for fact in facts:
+        match fact:
+            case SanctionStarted():
+                held.append(_begun(fact))
+            case SanctionEnded():
+                held = [each for each in held if each.record != fact.start]
+            case SanctionExtended():
+                held = [replace(s, until=fact.until) if s.record == fact.start else s for s in held]
+    return replace(context, subject=replace(context.subject, in_force=tuple(held)))
+
+
+def _begun(fact: SanctionStarted) -> InForce:
+    return InForce(-1, fact.kind, fact.room, fact.subject, fact.until, fact.basis, fact.n, reach=fact.reach)
+
+
+def _level_of(sanction: InForce) -> _Level:
+    return _Level(sanction.room, sanction.reach)
+
+
+def _missing(context: Context, policy: Policy, ledger: Ledger, level: _Level) -> Iterator[SanctionStarted]:
+    own = level.account(context.subject, ledger, policy)
     charges = [entry for entry in standing(own.entries) if entry.entry == "charge"]
-    left, held = own.balance(context.now_ms), _held(context, ledger)
+    left, held = own.balance(context.now_ms), _held(context, ledger, level)
     below = {"demote": policy.tiers.manage_from, "mute": policy.tiers.c, "ban": policy.tiers.d}
     for kind, (until, charge) in _ends(charges, policy, ledger).items():
         if kind in held or left >= below[kind]:
             continue
         if kind == "demote":
-            if not _manages(context, policy, ledger):
+            if not _manages(context, level):
                 continue
             back = reaches(own.entries, below[kind], context.now_ms, own.settings)
             until = max(until, back) if back is not None else 0
         elif until <= context.now_ms:
             continue
-        yield SanctionStarted(
-            room=_scope(context, policy, ledger),
-            on=charge.id,
-            kind=kind,
-            until=until,
-            n=charge.case or 0,
-            basis=ledger,
-            rule=charge.rule,
-            credit=left,
-            subject=context.subject.user,
-        )
+        if not _wider(context, ledger, level, kind, until):
+            yield SanctionStarted(
+                room=level.room,
+                on=charge.id,
+                kind=kind,
+                until=until,
+                n=charge.case or 0,
+                basis=ledger,
+                rule=charge.rule,
+                credit=left,
+                reach=level.reach,
+                subject=context.subject.user,
+            )
 
 
 def _ends(charges: Sequence[Entry], policy: Policy, ledger: Ledger) -> dict[SanctionKind, tuple[int, Entry]]:
@@ -106,65 +191,88 @@ def not_held_back(context: Context, policy: Policy, *, on: int) -> tuple[Fact, .
         for ledger in LEDGERS
         for each in _resting(context, ledger)
         if each.kind == "demote"
-        and account(context.subject, ledger, each.room, policy).balance(now) >= policy.tiers.manage_from
+        and _level_of(each).account(context.subject, ledger, policy).balance(now) >= policy.tiers.manage_from
     )
 
 
 def _not_for_now(context: Context, policy: Policy, ledger: Ledger, on: int) -> SanctionStarted | None:
-    own = account(context.subject, ledger, context.room.room, policy)
-    left = own.balance(context.now_ms)
-    if left >= policy.tiers.manage_from or "demote" in _held(context, ledger):
+    if any(each.kind == "demote" for each in _resting(context, ledger)):
         return None
-    back = reaches(own.entries, policy.tiers.manage_from, context.now_ms, own.settings)
-    return SanctionStarted(
-        room=_scope(context, policy, ledger),
-        on=on,
-        kind="demote",
-        until=back or 0,
-        basis=ledger,
-        credit=left,
-        subject=context.subject.user,
-    )
+    for level in _levels_here(context, policy, ledger):
+        own = level.account(context.subject, ledger, policy)
+        left = own.balance(context.now_ms)
+        if left < policy.tiers.manage_from:
+            back = reaches(own.entries, policy.tiers.manage_from, context.now_ms, own.settings)
+            return SanctionStarted(
+                room=level.room,
+                on=on,
+                kind="demote",
+                until=back or 0,
+                basis=ledger,
+                credit=left,
+                reach=level.reach,
+                subject=context.subject.user,
+            )
+    return None
 
 
-def _charged(context: Context, policy: Policy, charges: Sequence[Entry], changed: CreditChanged) -> Iterator[Fact]:
+def _charged(context: Context, policy: Policy, level: _Level, own: Account, changed: CreditChanged) -> Iterator[Fact]:
     """What the newest charge brings: a sanction begins, or lasts longer."""
-    held = _held(context, changed.ledger)
-    for want in _brought(charges, context.now_ms, policy, changed.ledger):
+    held, left = _held(context, changed.ledger, level), own.balance(context.now_ms)
+    for want in _brought(_charges(own), context.now_ms, policy, changed.ledger):
+        if _wider(context, changed.ledger, level, want.kind, want.until):
+            continue
         present = held.get(want.kind)
         if present is not None:
             if present.until and want.until > present.until:
-                yield _extended(present, want.until, changed.left, on=changed.on)
-        elif want.kind != "demote" or _manages(context, policy, changed.ledger):
-            yield _started(want, context, policy, changed)
+                yield _extended(present, want.until, left, on=changed.on)
+        elif want.kind != "demote" or _manages(context, level):
+            yield _started(want, context, level, changed, left)
 
 
-def _reversed(context: Context, policy: Policy, charges: Sequence[Entry], changed: CreditChanged) -> Iterator[Fact]:
+def _reversed(context: Context, policy: Policy, level: _Level, own: Account, changed: CreditChanged) -> Iterator[Fact]:
     """What would hold had the reversed charge never been: sanctions end, are shorter, or begin in another's place."""
-    held = _held(context, changed.ledger)
-    ends = {kind: until for kind, (until, _) in _ends(charges, policy, changed.ledger).items()}
+    held, left = _held(context, changed.ledger, level), own.balance(context.now_ms)
+    ends = {kind: until for kind, (until, _) in _ends(_charges(own), policy, changed.ledger).items()}
     for kind, until in ends.items():
         if until <= context.now_ms:
             continue
         if kind in held:
             if until < held[kind].until:
-                yield _extended(held[kind], until, changed.left, on=changed.on)
-        elif kind != "demote" or _manages(context, policy, changed.ledger):
-            yield _started(_Due(kind, until), context, policy, changed)
-    for sanction in _resting(context, changed.ledger):
+                yield _extended(held[kind], until, left, on=changed.on)
+        elif (kind != "demote" or _manages(context, level)) and not _wider(context, changed.ledger, level, kind, until):
+            yield _started(_Due(kind, until), context, level, changed, left)
+    for sanction in _resting(context, changed.ledger, level):
         if ends.get(sanction.kind, 0) <= context.now_ms:
             yield over(sanction, "reversed", on=changed.on, n=changed.n)
 
 
-def _held(context: Context, ledger: Ledger) -> dict[SanctionKind, InForce]:
-    """What holds here and rests on this ledger; of one kind, what was imposed last."""
-    return {sanction.kind: sanction for sanction in _resting(context, ledger)}
+def _charges(own: Account) -> list[Entry]:
+    return [entry for entry in standing(own.entries) if entry.entry == "charge"]
 
 
-def _resting(context: Context, ledger: Ledger) -> list[InForce]:
-    """All of it: two accounts of one person may have brought the same."""
-    here = context.room.room
-    return [s for s in context.subject.in_force if s.basis == ledger and s.covers(here)]
+def _held(context: Context, ledger: Ledger, level: _Level) -> dict[SanctionKind, InForce]:
+    """What holds at this level and rests on this ledger; of one kind, what was imposed last."""
+    return {sanction.kind: sanction for sanction in _resting(context, ledger, level)}
+
+
+def _resting(context: Context, ledger: Ledger, level: _Level | None = None) -> list[InForce]:
+    """All of it, here or at one level: two accounts of one person may have brought the same."""
+    resting = [s for s in context.subject.in_force if s.basis == ledger]
+    if level is not None and level.reach != DEPLOYMENT:
+        return [s for s in resting if s.reach == level.reach]
+    here = [s for s in resting if s.covers(context.room)]
+    return here if level is None else [s for s in here if s.reach == DEPLOYMENT]
+
+
+def _wider(context: Context, ledger: Ledger, level: _Level, kind: SanctionKind, until: int) -> bool:
+    """Whether the same holds everywhere already, for as long: a community need not say it once more."""
+    if level.reach == DEPLOYMENT:
+        return False
+    return any(
+        s.kind == kind and s.basis == ledger and s.room is None and (not s.until or s.until >= until)
+        for s in context.subject.in_force
+    )
 
 
 def _brought(charges: Sequence[Entry], at_ms: int, policy: Policy, ledger: Ledger) -> Iterator[_Due]:
@@ -182,30 +290,30 @@ def _brought(charges: Sequence[Entry], at_ms: int, policy: Policy, ledger: Ledge
         yield _Due("mute", at_ms + tiers.mute_for)
 
 
-def _manages(context: Context, policy: Policy, ledger: Ledger) -> bool:
-    """Whether there are rights to take away where this ledger counts, or some that are suspended on other grounds."""
-    scope = _scope(context, policy, ledger)
-    if any(s.kind == "demote" and (s.room is None or s.room == scope) for s in context.subject.in_force):
+def _manages(context: Context, level: _Level) -> bool:
+    """Whether there are rights to take away where this counts, or some that are suspended on other grounds."""
+    subject = context.subject
+    suspended = (s for s in subject.in_force if s.kind == "demote")
+    if any(s.room is None or _level_of(s) == level for s in suspended):
         return True
-    return bool(context.subject.manages) if scope is None else scope in context.subject.manages
+    if level.room is None:
+        return bool(subject.manages)
+    return level.room in subject.manages or (level.reach != DEPLOYMENT and level.reach in subject.manages_in)
 
 
-def _started(want: _Due, context: Context, policy: Policy, changed: CreditChanged) -> SanctionStarted:
+def _started(want: _Due, context: Context, level: _Level, changed: CreditChanged, left: int) -> SanctionStarted:
     return SanctionStarted(
-        room=_scope(context, policy, changed.ledger),
+        room=level.room,
         on=changed.on,
         kind=want.kind,
         until=want.until,
         n=changed.n,
         basis=changed.ledger,
         rule=changed.rule,
-        credit=changed.left,
+        credit=left,
+        reach=level.reach,
         subject=context.subject.user,
     )
-
-
-def _scope(context: Context, policy: Policy, ledger: Ledger) -> RoomId | None:
-    return None if settings_of(ledger, policy).scope == "deployment" else context.room.room
 
 
 def _extended(sanction: InForce, until: int, credit: int, *, on: int) -> SanctionExtended:
@@ -216,6 +324,7 @@ def _extended(sanction: InForce, until: int, credit: int, *, on: int) -> Sanctio
         kind=sanction.kind,
         until=until,
         credit=credit,
+        reach=sanction.reach,
         subject=sanction.subject,
     )
 
@@ -229,5 +338,6 @@ def over(sanction: InForce, why: str, *, on: int, n: int = 0) -> SanctionEnded:
         kind=sanction.kind,
         why=why,  # type: ignore[arg-type]
         n=n or sanction.n,
+        reach=sanction.reach,
         subject=sanction.subject,
     )

@@ -328,7 +328,7 @@ def manages(guest: Guest, wanted: Asks, context: Context, policy: Policy) -> tup
     told = guest.told.get("managing", -1)
     if told < max(room.asked, guest.lapsed):
         return (_asked("managing", room.room, guest.user, now + wanted.grace),)
-    if now < told + wanted.grace or any(_is_ours(each, room.room) for each in context.subject.in_force):
+    if now < told + wanted.grace or any(_is_ours(each, room) for each in context.subject.in_force):
         return ()
     n = context.next_case
     return (_case(UNVERIFIED_MANAGER, n, context), _start("demote", UNVERIFIED_MANAGER, n, context))
@@ -340,7 +340,7 @@ def manages_next(guest: Guest, wanted: Asks, room: RoomView) -> int:
     return 0 if told < max(room.asked, guest.lapsed) else told + wanted.grace
 
 
-def _is_ours(sanction: InForce, room: RoomId) -> bool:
+def _is_ours(sanction: InForce, room: RoomView) -> bool:
     return sanction.kind == "demote" and sanction.basis == "verification" and sanction.covers(room)
 
 
@@ -361,6 +361,7 @@ def over(sanction: InForce, why: str) -> tuple[Fact, ...]:
         kind=sanction.kind,
         why=why,  # type: ignore[arg-type]
         n=sanction.n,
+        reach=sanction.reach,
         subject=sanction.subject,
     )
     return (ended,)

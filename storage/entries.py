@@ -57,6 +57,7 @@ _DEFAULTS_LEFT_OUT = {
     "sealed": 0,
     "lead": 0,
     "report": 0,
+    "reach": "",
     "channel": "member",
 }
 

@@ -22,7 +22,15 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.errors import Broken
-from moderation.facts import CaseDecided, CaseOpened, CreditChanged, Fact, SanctionEnded, SanctionExtended
+from moderation.facts import (
+    CaseDecided,
+    CaseOpened,
+    CreditChanged,
+    EntryConfirmed,
+    Fact,
+    SanctionEnded,
+    SanctionExtended,
+)
 from moderation.facts import SanctionStarted as Started
 from moderation.ids import GroupCode, RoomId
 
@@ -159,6 +167,8 @@ class _Comparison:
             yield from self._outcome(row, record, fact)
         elif isinstance(fact, Started):
             yield from self._end(row, fact)
+        elif isinstance(fact, CreditChanged):
+            yield from self._reach(row, fact)
 
     def _born(self, fact: Fact, record: Record) -> Row:
         """Return what the record that a row was born from says of it for good."""
@@ -173,7 +183,7 @@ class _Comparison:
                 own = self._about(fact, ("entry", "cost", "grade", "rule", "n", "undoes", "ledger"), record)
                 return own | {"user": own.pop("subject"), "at": at}
             case Started():
-                names = ("kind", "n", "basis", "rule", "by", "reason", "every")
+                names = ("kind", "n", "basis", "rule", "by", "reason", "every", "reach")
                 return self._about(fact, names, record) | {"at": at}
         raise AssertionError(f"{fact} makes no row")
 
@@ -240,6 +250,19 @@ class _Comparison:
 
             if self._later(start, row["ended"], needle, SanctionEnded, ends) is None:
                 yield "ended"
+
+    def _reach(self, row: Row, fact: CreditChanged) -> Iterator[str]:
+        """How far an entry reaches: as it was made, or everywhere, if an operator said so."""
+        start = row["record"]
+
+        def confirms(_record: Record, fact: EntryConfirmed) -> bool:
+            return bool(fact.start == start)
+
+        widened = row["reach"] == "" and bool(fact.reach)
+        if row["reach"] == fact.reach:
+            return
+        if not widened or self._later(start, row["at"], b'"start":%d,' % start, EntryConfirmed, confirms) is None:
+            yield "reach"
 
     # From the records to the rows.
 

@@ -55,6 +55,8 @@ rooms = Table(
     Column("asked", Integer, nullable=False, server_default="0"),
     Column("successor", String, nullable=False, server_default="", info=PLAIN),  # the room that its tombstone names
     Column("named_by", String, nullable=False, server_default="", info=PERSON),
+    # How far the word of its people reaches, by the policy in force: the name of its community; "": everywhere.
+    Column("community", String, nullable=False, server_default="", info=PLAIN),
 )
 
 Index("rooms_by_served", rooms.c.served)
@@ -145,6 +147,7 @@ verifications = Table(
     Column("at", Integer, nullable=False),
     Column("until", Integer, nullable=False),
     Column("revoked", Integer, nullable=False, default=0),
+    Column("reach", String, nullable=False, server_default="", info=PLAIN),  # of a vouch: where it counts; "": anywhere
 )
 Index("verifications_by_person", verifications.c.person)
 
@@ -403,6 +406,7 @@ credit = Table(
     Column("room", String, nullable=False, default="", info=PLAIN),
     Column("undoes", Integer, nullable=False, default=-1),
     Column("ledger", String, nullable=False, server_default="credit", info=PLAIN),
+    Column("reach", String, nullable=False, server_default="", info=PLAIN),  # a community; "": the whole deployment
 )
 Index("credit_by_person", credit.c.person)
 
@@ -425,6 +429,9 @@ sanctions = Table(
     Column("ended", Integer, nullable=False, default=0),
     Column("why_ended", String, nullable=False, default="", info=PLAIN),
     Column("every", Integer, nullable=False, server_default="0"),  # of slow mode: milliseconds
+    Column(
+        "reach", String, nullable=False, server_default="", info=PLAIN
+    ),  # in all rooms of this community; "": as `room`
 )
 Index("sanctions_by_room", sanctions.c.room, sanctions.c.kind, sanctions.c.ended)
 Index("sanctions_by_event", sanctions.c.event)

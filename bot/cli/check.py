@@ -33,6 +33,7 @@ def check(
 ) -> None:
     """Look at everything."""
     from ..config import load_config
+    from .check_communities import communities
     from .check_email import email
     from .check_here import here, other_rooms
     from .check_issuers import issuers
@@ -42,6 +43,7 @@ def check(
     config = load_config(config_file)
     findings = [
         ok("config", "config", file=config.file, rules=len(config.rules)),
+        communities(config),
         *here(config),
         *email(config),
         *issuers(config),

@@ -2,11 +2,12 @@
 
 With ``--standing`` the ledger of those who run groups instead.
 
-``--json`` without a person: a list of objects with the keys `person`, `credit`, `tier`, `entries` (how many
-count now). With a person: an object with the keys `user`, `person`, `credit`, `tier`, `back_in_a` (when the credit
-is back in tier A if nothing more is charged; null if it is now), `in_force` (objects with `kind`, `room` (null: every
-room), `until` (0: no end), `basis`, `case`), `entries` (objects with `record`, `at`, `entry`, `cost`, `rule`, `class`,
-`case`, `counts`).
+``--json`` without a person: a list of objects with the keys `person`, `community` (null: everywhere), `credit`, `tier`
+there, `entries` (how many count there now). With a person: an object with the keys `user`, `person`, `credit` (what
+counts everywhere), `tier`, `back_in_a` (when that is back in tier A if nothing more is charged; null if it is now),
+`in_force` (objects with `kind`, `room` (null: every room), `community` (null: not in all rooms of one), `until` (0: no
+end), `basis`, `case`), `communities` (objects with `community`, and `credit`, `tier` there), `entries` (objects with
+`record`, `at`, `entry`, `cost`, `rule`, `class`, `case`, `counts`, `community` (null: everywhere)).
 """
 
 from collections import defaultdict
@@ -23,7 +24,7 @@ from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
 from .output import as_json, say, table, text, word
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -62,8 +63,8 @@ def _show_all(found: list[dict[str, Any]], *, json: bool) -> None:
     if json:
         as_json(found)
     elif found:
-        columns = ("person", "credit", "tier", "entries")
-        table(columns, ([row[column] for column in columns] for row in found))
+        columns = ("person", "community", "credit", "tier", "entries")
+        table(columns, ([row[column] or "" for column in columns] for row in found))
     else:
         say("cli.credit.none")
 
@@ -77,13 +78,21 @@ def _show_one(found: dict[str, Any], *, json: bool) -> None:
         say("cli.credit.back", at=Moment(found["back_in_a"]))
     for hold in found["in_force"]:
         key = "cli.credit.in_force" if hold["until"] else "cli.credit.in_force_open"
-        place = hold["room"] or text("cli.credit.everywhere")
+        place = _place(hold)
         say(key, kind=word("sanction", hold["kind"]), room=place, until=Moment(hold["until"]))
+    for there in found["communities"]:
+        say("cli.credit.there", **there)
     if not found["entries"]:
         say("cli.credit.no_entries")
         return
-    columns = ("at", "entry", "cost", "rule", "class", "case", "counts")
+    columns = ("at", "entry", "cost", "rule", "class", "case", "community", "counts")
     table(columns, ([_cell(entry, column) for column in columns] for entry in found["entries"]))
+
+
+def _place(hold: dict[str, Any]) -> str:
+    if hold["community"]:
+        return text("cli.credit.community", community=hold["community"])
+    return hold["room"] or text("cli.credit.everywhere")
 
 
 def _cell(entry: dict[str, Any], column: str) -> object:
@@ -123,18 +132,25 @@ async def _everybody(db: "AsyncConnection", config: "Config", ledger: Ledger) ->
                 case=row.n or None,
                 room=RoomId(row.room) if row.room else None,
                 undoes=row.undoes if row.undoes >= 0 else None,
+                reach=row.reach,
             )
         )
     now, settings = now_ms(), settings_of(ledger, config.policy)
-    found = [(balance(entries, now, settings), person, entries) for person, entries in ledgers.items()]
+    found = [
+        (balance(counting, now, settings), person, reach, len(effective(counting, now, settings)))
+        for person, entries in ledgers.items()
+        for reach in sorted({each.reach for each in entries})
+        for counting in [[each for each in entries if each.reach in ("", reach)]]
+    ]
     return [
         {
             "person": person,
+            "community": reach or None,
             "credit": credit,
             "tier": tier(credit, config.tiers),
-            "entries": len(effective(entries, now, settings)),
+            "entries": count,
         }
-        for credit, person, entries in sorted(found, key=lambda item: item[:2])
+        for credit, person, reach, count in sorted(found)
     ]
 
 
@@ -148,9 +164,10 @@ async def _one(db: "AsyncConnection", config: "Config", typed: str, ledger: Ledg
     user = UserId(await find_person(db, typed))
     view = await person_view(db, user, now_ms=now, recent_since=now)
     own = account(view, ledger, None, config.policy)
+    entries = view.entries if ledger == "credit" else view.standing
     credit = own.balance(now)
     back = reaches(own.entries, config.tiers.a, now, own.settings)
-    counting = {entry.id for entry in effective(own.entries, now, own.settings)}
+    counting = {entry.id for entry in effective(entries, now, own.settings)}
     return {
         "user": user,
         "person": view.person,
@@ -158,13 +175,35 @@ async def _one(db: "AsyncConnection", config: "Config", typed: str, ledger: Ledg
         "tier": tier(credit, config.tiers),
         "back_in_a": back if back is not None and back > now else None,
         "in_force": _in_force(view),
-        "entries": _entries(own.entries, counting),
+        "communities": [
+            {"community": name, "credit": there, "tier": tier(there, config.tiers)}
+            for name, there in _elsewhere(view, ledger, config, now)
+        ],
+        "entries": _entries(entries, counting),
     }
+
+
+def _elsewhere(view: "PersonView", ledger: Ledger, config: "Config", now: int) -> "Iterator[tuple[str, int]]":
+    """The balances where the people of a room decided something: together with what counts everywhere."""
+    from moderation.ledger import account
+    from moderation.reach import Spot
+
+    entries = view.entries if ledger == "credit" else view.standing
+    places = {each.reach: Spot(each.room, each.reach) for each in entries if each.reach and each.room}
+    for name, place in places.items():
+        yield name, account(view, ledger, place, config.policy).balance(now)
 
 
 def _in_force(view: "PersonView") -> list[dict[str, Any]]:
     return [
-        {"kind": hold.kind, "room": hold.room, "until": hold.until, "basis": hold.basis, "case": hold.n or None}
+        {
+            "kind": hold.kind,
+            "room": hold.room,
+            "community": hold.reach or None,
+            "until": hold.until,
+            "basis": hold.basis,
+            "case": hold.n or None,
+        }
         for hold in view.in_force
     ]
 
@@ -180,6 +219,7 @@ def _entries(entries: "Sequence[Entry]", counting: set[int]) -> list[dict[str, A
             "class": entry.grade,
             "case": entry.case,
             "counts": entry.id in counting,
+            "community": entry.reach or None,
         }
         for entry in entries
     ]

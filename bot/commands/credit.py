@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from moderation.context import PersonView
+from moderation.context import PersonView, RoomView
 from moderation.credit import balance, reaches, tier
 from moderation.errors import Refused
 from moderation.facts import OF_ROOMS
@@ -28,7 +28,7 @@ async def credit(call: Call) -> Reply:
         await must_have(call, "history")
         await must_be_known_here(call, user)
     context = await call.context(user)
-    ledger = context.subject.ledger(call.group.room, call.policy.credit)
+    ledger = account(context.subject, "credit", _place(call), call.policy).entries
     now = balance(ledger, call.now_ms, call.policy.credit)
     at = tier(now, call.policy.tiers)
     lines = [line("credit.now", who=Who(user), credit=now, tier=at, means=Phrase(f"tier.{at}"))]
@@ -50,11 +50,16 @@ async def credit(call: Call) -> Reply:
     return Reply((*lines, *_standing(call, context.subject)), read, private=True)
 
 
+def _place(call: Call) -> RoomView | None:
+    """The group that is meant; asked alone of no group in particular, what counts everywhere is told."""
+    return call.group if call.group.purpose == "group" else None
+
+
 def _standing(call: Call, person: PersonView) -> Iterator[Line]:
     """Of those who run a room, or once did: their standing, and why."""
     if not person.manages and not person.standing:
         return
-    own = account(person, "standing", call.group.room, call.policy)
+    own = account(person, "standing", _place(call), call.policy)
     yield line("standing.now", who=Who(person.user), standing=own.balance(call.now_ms))
     for entry in own.entries[-MAX_ENTRIES:]:
         key = f"standing.entry.{entry.entry}"

@@ -1,10 +1,10 @@
 """vouch, unvouch: what people say about other people, and take back."""
 
 from moderation import orders
-from moderation.credit import balance
 from moderation.errors import Refused
 from moderation.facts import Fact
 from moderation.ids import RoomId, UserId
+from moderation.ledger import account
 from moderation.neglect import neglected
 from moderation.notices import Moment, Who, line
 from moderation.own_rules import FALSE_VOUCH
@@ -21,11 +21,10 @@ async def vouch(call: Call) -> Reply:
     assert target is not None
     order = await call.order(target)
     voucher = (await call.context(call.caller)).subject
-    ledger = voucher.ledger(call.group.room, call.policy.credit)
     facts = orders.vouch(
         order,
         in_force_by_voucher=await views.vouches_by(call.db, call.caller, call.now_ms),
-        credit=balance(ledger, call.now_ms, call.policy.credit),
+        credit=account(voucher, "credit", call.group, call.policy).balance(call.now_ms),
     )
     until = call.now_ms + call.policy.verification.vouch_lasts
     return Reply((line("done.vouch", who=Who(target), until=Moment(until)),), facts)

@@ -111,7 +111,7 @@ async def _test(call: Call) -> Reply:
     hits = broken(text, await call.context(call.caller), rules)
     where = RoomName(call.group.room)
     lines = [line("room-rule.test", room=where)] if hits else [line("room-rule.test-none", room=where)]
-    lines += [_fields("room-rule.hit", settings, matched=hit.matched) for settings, hit in hits]
+    lines += [_fields("room-rule.hit", found.settings, matched=hit.matched) for found, hit in hits]
     return Reply((*lines, line("room-rule.test-foot")), private=True)
 
 

@@ -27,6 +27,7 @@ from .identity import (
 from .ledger import (
     BalanceCorrected,
     CreditChanged,
+    EntryConfirmed,
     Ledger,
 )
 from .people import (
@@ -102,6 +103,7 @@ FACTS: tuple[type[Fact], ...] = (
     Reported,
     CreditChanged,
     BalanceCorrected,
+    EntryConfirmed,
     SanctionStarted,
     SanctionEnded,
     SanctionExtended,
@@ -178,6 +180,7 @@ __all__ = [
     "DataGiven",
     "DoorAnswered",
     "DossierStep",
+    "EntryConfirmed",
     "Fact",
     "Found",
     "Held",

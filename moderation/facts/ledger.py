@@ -15,6 +15,7 @@ class CreditChanged(Fact):
     """An entry in somebody's ledger. For a compensation, `undoes` is the record of the entry it undoes.
 
     `ledger` "standing": that of those who run a group; classes of violation do not apply there (`grade` "-").
+    `reach`: where it counts, the whole deployment ("") or the rooms of a community (`moderation/reach.py`).
     """
 
     KIND: ClassVar[str] = "credit"
@@ -26,7 +27,8 @@ class CreditChanged(Fact):
     n: int = 0  # the case; 0: none
     ledger: Ledger = "credit"
     undoes: int = -1
-    left: int  # the balance with this entry, at that moment
+    reach: str = ""
+    left: int  # the balance with this entry, at that moment, in the room
     subject: UserId = person()
 
 
@@ -46,3 +48,17 @@ class BalanceCorrected(Fact):
     left: int
     n: int = 0  # the case; 0: none
     subject: UserId = person()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryConfirmed(Fact):
+    """An operator confirms what the people of a room decided: the entry recorded at `start` counts everywhere now."""
+
+    KIND: ClassVar[str] = "credit"
+
+    step: Literal["confirmed"] = "confirmed"
+    start: int
+    ledger: Ledger = "credit"
+    n: int = 0  # the case
+    subject: UserId = person()
+    by: UserId = person()

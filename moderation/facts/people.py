@@ -19,6 +19,7 @@ class PersonVerified(Fact):
     until: int
     undoes: int = -1  # the record that is revoked; -1: all by this method
     why: Literal["-", "key", "false"] = "-"  # of what is revoked; key: the account's master key is another
+    reach: str = ""  # of a vouch: where it counts (`moderation/reach.py`)
     subject: UserId = person()
     by: UserId = person()
 

@@ -18,7 +18,8 @@ Basis = Literal["rule", "decision", "command", "credit", "interim", "standing", 
 class SanctionStarted(Fact):
     """A measure applies from now on, until `until` (0: no end, or a thing of one moment).
 
-    `room` None means every protected room. `basis` says what it rests on.
+    `room` None means every protected room; with a `reach` it holds in all rooms of that community, not in the room it
+    was decided in alone. `basis` says what it rests on.
     """
 
     KIND: ClassVar[str] = "sanction"
@@ -33,6 +34,7 @@ class SanctionStarted(Fact):
     every: int = 0  # of slow mode, and of what it held back: one message in so many milliseconds
     messages: int = 1  # of what a pace held back: how many since the last word on it, this one among them
     quiet: int = 0  # 1: whom it concerns was told of the like not long ago, and is not told again
+    reach: str = ""
     subject: UserId = person()
     event: EventId = private("subject")
     by: UserId = person()
@@ -51,6 +53,7 @@ class SanctionEnded(Fact):
     kind: SanctionKind
     why: Literal["time", "credit", "reversed", "command", "overtaken", "standing", "mended", "verified", "settings"]
     n: int = 0
+    reach: str = ""  # as when it began
     subject: UserId = person()
     by: UserId = person()
     reason: str = private("by")
@@ -68,6 +71,7 @@ class SanctionExtended(Fact):
     kind: SanctionKind
     until: int
     credit: int = -1
+    reach: str = ""  # as when it began
     subject: UserId = person()
 
 

@@ -6,13 +6,14 @@ from typing import ClassVar, Literal
 from ..ids import UserId
 from .base import Fact, person, unowned
 
-TaskKind = Literal["dossier", "case", "last-manager", "room"]
+TaskKind = Literal["dossier", "case", "last-manager", "room", "confirm"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskOpened(Fact):
     """The operator is asked for something: to build a dossier or say why not, to decide what nobody else has, to
-    stand in where nobody else can act, to look at a room that was sanctioned."""
+    stand in where nobody else can act, to look at a room that was sanctioned, to say whether what a room's people
+    decided on a rule of the operator's counts elsewhere too."""
 
     KIND: ClassVar[str] = "task"
 

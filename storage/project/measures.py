@@ -10,6 +10,7 @@ from moderation.facts import (
     ActionTaken,
     BalanceCorrected,
     CreditChanged,
+    EntryConfirmed,
     Held,
     SanctionEnded,
     SanctionExtended,
@@ -41,7 +42,13 @@ async def _(fact: CreditChanged, db: AsyncConnection, index: int, at_ms: int) ->
         room=fact.room or "",
         undoes=fact.undoes,
         ledger=fact.ledger,
+        reach=fact.reach,
     )
+
+
+@project.register
+async def _(fact: EntryConfirmed, db: AsyncConnection, _index: int, _at_ms: int) -> None:
+    await db.execute(update(t.credit).where(t.credit.c.record == fact.start).values(reach=""))
 
 
 @project.register
@@ -68,6 +75,7 @@ async def _(fact: SanctionStarted, db: AsyncConnection, index: int, at_ms: int) 
         reason=fact.reason,
         event=fact.event,
         every=fact.every,
+        reach=fact.reach,
     )
     if fact.rule in PACES and not fact.quiet:
         await pointed(db, fact.room or "", fact.subject, fact.rule, index, at_ms)
@@ -76,7 +84,10 @@ async def _(fact: SanctionStarted, db: AsyncConnection, index: int, at_ms: int) 
     if fact.kind in LASTING:  # whatever was left alone before: this is a new word on it
         whose = "" if fact.kind in OF_ROOMS else fact.subject
         again = update(t.holds).where(t.holds.c.user == whose, t.holds.c.step == "overruled")
-        if fact.room is not None:
+        if fact.reach:
+            there = select(t.rooms.c.room).where(or_(t.rooms.c.community == fact.reach, t.rooms.c.room == fact.room))
+            again = again.where(t.holds.c.room.in_(there))
+        elif fact.room is not None:
             again = again.where(t.holds.c.room == fact.room)
         await db.execute(again.values(step="held", corrections=0))
 

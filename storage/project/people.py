@@ -19,6 +19,7 @@ from .. import linked_people
 from .. import tables as t
 from .asked import asked_for_more
 from .common import add, person_of, pointed, project, set_meta
+from .communities import regroup
 
 
 @project.register
@@ -45,6 +46,7 @@ async def _(fact: PersonVerified, db: AsyncConnection, index: int, at_ms: int) -
         by=fact.by,
         at=at_ms,
         until=fact.until,
+        reach=fact.reach,
     )
 
 
@@ -80,3 +82,4 @@ async def _(fact: DoorAnswered, db: AsyncConnection, index: int, at_ms: int) -> 
 async def _(fact: PolicyChanged, db: AsyncConnection, _index: int, at_ms: int) -> None:
     await asked_for_more(db, fact.policy, at_ms)
     await set_meta(db, "policy", fact.policy)
+    await regroup(db)

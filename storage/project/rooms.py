@@ -20,6 +20,7 @@ from .. import moved_rooms
 from .. import tables as t
 from .asked import asked_now
 from .common import project
+from .communities import regroup
 
 
 @project.register
@@ -39,6 +40,8 @@ async def _(fact: RoomEntered, db: AsyncConnection, index: int, _at_ms: int) -> 
         await moved_rooms.move(db, RoomId(old), RoomId(fact.room_id))
     statement = upsert(t.rooms).values(room=fact.room_id, code=fact.code, **values)
     await db.execute(statement.on_conflict_do_update(index_elements=["room"], set_=values))
+    if group:
+        await regroup(db, room=fact.room_id)
 
 
 @project.register

@@ -60,6 +60,7 @@ _HEARD = _int("when the homeserver had been heard before (ms), if it was said wh
 _RULE = _word("name of the rule")
 _CLASS = _word("minor, moderate, serious or severe; -: none applies")
 _ASKED = _word("whose word it waits for: owner or operator; left out: managers")
+_REACH = _word("where it counts: a community, or a group code for that room alone; left out: the whole deployment")
 _UNTIL = _int("until when, milliseconds since 1970; 0: no end")
 _EVENT = {
     "mxid": "who sent it",
@@ -136,6 +137,7 @@ KINDS: dict[str, Kind] = {
             "start": _int("index of the record of the link that was a mistake"),
             "undoes": _int("index of the verification that is revoked"),
             "why": _word("why it was revoked: key or false; left out: not said"),
+            "reach": _REACH,
             "on": _ON,
         },
         {
@@ -285,6 +287,9 @@ KINDS: dict[str, Kind] = {
             "every": _int("of slow mode, and of low credit: one message in so many milliseconds; left out: none"),
             "messages": _int("of what a pace held back: how many since the last word on it; left out: this one"),
             "quiet": _int("1: whom it concerns was told of the like not long ago; left out: they are told"),
+            "reach": _word(
+                "of what holds in all rooms of a community: its name, or a group code; left out: as the group"
+            ),
             "start": _int("index of the record that began it"),
             "why": _word(
                 "why it ended: time, credit, standing, reversed, command, overtaken, mended, verified or settings"
@@ -312,10 +317,12 @@ KINDS: dict[str, Kind] = {
         {**_SUBJECT, "event": "the message", "made": "the event or room it made"},
     ),
     "credit": Kind(
-        "An entry in somebody's ledger; or the correction of a balance that an entry gave, which changes no entry.",
+        "An entry in somebody's ledger; the correction of a balance that an entry gave, which changes no entry; or the"
+        " word of an operator that an entry counts everywhere.",
         {
-            "step": _word("corrected; left out: an entry"),
-            "start": _int("index of the entry whose balance is corrected"),
+            "step": _word("corrected or confirmed; left out: an entry"),
+            "start": _int("index of the entry whose balance is corrected, or that is confirmed"),
+            "reach": _REACH,
             "told": _int("the balance that stands there"),
             "entry": _word("charge, warning or compensation"),
             "ledger": _word("standing: of those who run a group; left out: credit"),
@@ -346,7 +353,7 @@ KINDS: dict[str, Kind] = {
         "The operator was asked for something, or it is done.",
         {
             "step": _word("opened or done"),
-            "task": _word("dossier, case, last-manager or room"),
+            "task": _word("dossier, case, last-manager, room or confirm"),
             "n": _N,
             "start": _int("index of the record that opened it"),
             "result": _word("done, declined or overtaken"),

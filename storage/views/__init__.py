@@ -9,6 +9,7 @@ from ..room_settings import (
     choices_of,
 )
 from .accounts import (
+    communities_of_person,
     ever_linked,
     groups_of_person,
     people_in,
@@ -135,6 +136,7 @@ from .rooms import (
     founded_by,
     notices,
     own_rooms,
+    place_of,
     recording,
     room_by_code,
     room_names,
@@ -209,6 +211,7 @@ __all__ = [
     "choices_of",
     "closable_cases",
     "closed_groups",
+    "communities_of_person",
     "created_event",
     "demoted_unverified",
     "desk_of",
@@ -272,6 +275,7 @@ __all__ = [
     "person_who_proved",
     "persons_linked",
     "pinned_keys",
+    "place_of",
     "recent_times",
     "recording",
     "records_by",

@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.ids import PersonId, RoomId, UserId
 
 from .. import tables as t
+from ..one_of import one_of
 from ..project import person_of
 from .linked import accounts_of
 from .rooms import ACTIVE_GROUP
@@ -44,6 +45,15 @@ async def groups_of_person(db: AsyncConnection, user: UserId, *, joined: bool = 
     if joined:
         query = query.where(m.membership == "join")
     return tuple(RoomId(row.room) for row in await db.execute(query))
+
+
+async def communities_of_person(db: AsyncConnection, user: UserId) -> dict[RoomId, str]:
+    """The active groups in which any account of the person is known, by the order in which they came, and where each
+    belongs."""
+    rooms = await groups_of_person(db, user)
+    found = await db.execute(select(t.rooms.c.room, t.rooms.c.community).where(one_of(t.rooms.c.room, rooms)))
+    belongs = {row.room: row.community for row in found}
+    return {room: belongs[room] for room in rooms}
 
 
 async def people_in(db: AsyncConnection, room: RoomId, *, without: UserId) -> int:

@@ -48,18 +48,22 @@ async def _plain(db: AsyncConnection, users: Sequence[UserId]) -> dict[UserId, P
     m = t.members.c
     since: dict[str, dict[RoomId, int]] = defaultdict(dict)
     manages: dict[str, set[RoomId]] = defaultdict(set)
-    query = select(m.user, m.room, m.since, m.role, ACTIVE_GROUP.label("active"))
+    manages_in: dict[str, set[str]] = defaultdict(set)
+    query = select(m.user, m.room, m.since, m.role, ACTIVE_GROUP.label("active"), t.rooms.c.community)
     rooms = t.members.outerjoin(t.rooms, t.rooms.c.room == m.room)
-    for user, room, first, role, active in await db.execute(query.select_from(rooms).where(one_of(m.user, users))):
+    found = await db.execute(query.select_from(rooms).where(one_of(m.user, users)))
+    for user, room, first, role, active, community in found:
         since[user][RoomId(room)] = first
         if active and role != "member":
             manages[user].add(RoomId(room))
+            manages_in[user].add(community)
     return {
         user: PersonView(
             user=user,
             person=PersonId(user),
             accounts=frozenset({user}),
             manages=frozenset(manages[user]),
+            manages_in=frozenset(manages_in[user]),
             since=since[user],
         )
         for user in users

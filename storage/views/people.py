@@ -87,7 +87,7 @@ async def person_view(db: AsyncConnection, user: UserId, *, now_ms: int, recent_
     person = PersonId(named[0].person if named else user)
     accounts = frozenset(accounts_among(linked, [user])[user])
     them, one = {"person": person}, {"user": user}
-    entries, standing, in_force, manages, cases, [(level,)], language, proofs, since, told = await rows_of(
+    entries, standing, in_force, runs, cases, [(level,)], language, proofs, since, told = await rows_of(
         db,
         (_ENTRIES, {**them, "ledger": "credit"}),
         (_ENTRIES, {**them, "ledger": "standing"}),
@@ -107,7 +107,8 @@ async def person_view(db: AsyncConnection, user: UserId, *, now_ms: int, recent_
         entries=_read_entries(entries),
         standing=_read_entries(standing),
         in_force=read_in_force(in_force),
-        manages=frozenset(RoomId(row.room) for row in manages),
+        manages=frozenset(RoomId(row.room) for row in runs),
+        manages_in=frozenset(row.community for row in runs),
         recent_cases=read_recent(cases),
         verified=level or 0,
         language=language[0].language if language else "",
@@ -120,6 +121,7 @@ async def person_view(db: AsyncConnection, user: UserId, *, now_ms: int, recent_
 async def together(db: AsyncConnection, user: UserId, accounts: frozenset[UserId]) -> PersonView:
     """The person that these accounts would be, with what tells whether they may manage."""
     c, some = t.credit.c, tuple(sorted(accounts))
+    runs = (await db.execute(_MANAGES, {"users": json.dumps(some)})).all()
     return PersonView(
         user=user,
         person=PersonId(user),
@@ -127,7 +129,8 @@ async def together(db: AsyncConnection, user: UserId, accounts: frozenset[UserId
         entries=await _entries_where(db, c.user.in_(some), c.ledger == "credit"),
         standing=await _entries_where(db, c.user.in_(some), c.ledger == "standing"),
         in_force=await sanctions_of_accounts(db, accounts),
-        manages=await _manages(db, accounts),
+        manages=frozenset(RoomId(row.room) for row in runs),
+        manages_in=frozenset(row.community for row in runs),
     )
 
 
@@ -239,6 +242,7 @@ def _read_entries(rows: Iterable[Any]) -> tuple[Entry, ...]:
             case=row.n or None,
             room=RoomId(row.room) if row.room else None,
             undoes=row.undoes if row.undoes >= 0 else None,
+            reach=row.reach,
         )
         for row in rows
     )
@@ -246,15 +250,10 @@ def _read_entries(rows: Iterable[Any]) -> tuple[Entry, ...]:
 
 _AMONG = func.json_each(bindparam("users")).table_valued("value").c.value
 _MANAGES = (
-    select(t.members.c.room)
+    select(t.members.c.room, t.rooms.c.community)
     .join(t.rooms, t.rooms.c.room == t.members.c.room)
     .where(t.members.c.user.in_(select(_AMONG)), t.members.c.role != "member", ACTIVE_GROUP)
 )
-
-
-async def _manages(db: AsyncConnection, accounts: frozenset[UserId]) -> frozenset[RoomId]:
-    rows = await db.execute(_MANAGES, {"users": json.dumps(sorted(accounts))})
-    return frozenset(RoomId(row.room) for row in rows)
 
 
 async def everybody(db: AsyncConnection) -> frozenset[str]:

@@ -11,10 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.context import RoomView, Slow
 from moderation.ids import EventId, GroupCode, RoomId, UserId
 from moderation.power import Power, founders
+from moderation.reach import Spot
 
 from .. import tables as t
 from ..one_of import one_of
 from ..room_settings import choices_of
+from .holding import holding_in
 from .linked import LINKED, accounts_among
 from .room_rules import rules_of_room
 
@@ -169,6 +171,7 @@ async def _room(db: AsyncConnection, row: Row[tuple[object, ...]], bot: UserId) 
         purpose=row.purpose,
         condition=row.condition,
         power=power,
+        community=row.community,
         served=RoomId(served) if served else None,
         name=row.name,
         language=row.language,
@@ -177,11 +180,11 @@ async def _room(db: AsyncConnection, row: Row[tuple[object, ...]], bot: UserId) 
         slow=await _slow(db, row.room) if row.purpose == "group" else None,
         choices=await choices_of(db, RoomId(row.room)),
         rules=tuple(rule.settings for rule in await rules_of_room(db, RoomId(row.room))),
-        suspended=await _suspended(db, row.room, power) if row.purpose == "group" else frozenset(),
+        suspended=await _suspended(db, row.room, row.community, power) if row.purpose == "group" else frozenset(),
     )
 
 
-async def _suspended(db: AsyncConnection, room: str, power: Power) -> frozenset[UserId]:
+async def _suspended(db: AsyncConnection, room: str, community: str, power: Power) -> frozenset[UserId]:
     """Return which owners and managers have a demotion or ban in force in a room, by any account of theirs."""
     s, people = t.sanctions.c, sorted(power.owners() | power.managers())
     if not people:
@@ -190,11 +193,17 @@ async def _suspended(db: AsyncConnection, room: str, power: Power) -> frozenset[
     every = sorted({account for theirs in accounts.values() for account in theirs})
     held = await db.scalars(
         select(s.subject).where(
-            s.kind.in_(("demote", "ban")), s.ended == 0, s.room.in_((room, "")), one_of(s.subject, every)
+            s.kind.in_(("demote", "ban")), s.ended == 0, holding_in(room, community), one_of(s.subject, every)
         )
     )
     against = set(held)
     return frozenset(user for user in people if not against.isdisjoint(accounts[user]))
+
+
+async def place_of(db: AsyncConnection, room: RoomId) -> Spot:
+    """A room and its community."""
+    found = await db.scalar(select(t.rooms.c.community).where(t.rooms.c.room == room))
+    return Spot(room, str(found or ""))
 
 
 async def _slow(db: AsyncConnection, room: str) -> Slow | None:

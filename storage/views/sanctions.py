@@ -14,6 +14,7 @@ from moderation.ids import RoomId, UserId
 from moderation.sanctions import Hold
 
 from .. import tables as t
+from .holding import holding_in
 from .linked import accounts_of_all
 
 _LASTING = tuple(sorted(LASTING))
@@ -43,11 +44,9 @@ async def sanctions_in(db: AsyncConnection, room: RoomId) -> tuple[InForce, ...]
     """The lasting sanctions in force in a room, against anybody: each names every account of the person it is against,
     so that nobody evades one by another account."""
     s = t.sanctions.c
-    rows = await db.execute(
-        select(t.sanctions)
-        .where(or_(s.room == room, s.room == ""), s.ended == 0, s.kind.in_(_LASTING))
-        .order_by(s.record)
-    )
+    community = await db.scalar(select(t.rooms.c.community).where(t.rooms.c.room == room))
+    there = holding_in(room, str(community or ""))
+    rows = await db.execute(select(t.sanctions).where(there, s.ended == 0, s.kind.in_(_LASTING)).order_by(s.record))
     return await _against_all_accounts(db, [_in_force(row) for row in rows])
 
 
@@ -136,4 +135,5 @@ def _in_force(row: Row[tuple[object, ...]]) -> InForce:
         basis=row.basis,
         n=row.n,
         every=row.every,
+        reach=row.reach,
     )

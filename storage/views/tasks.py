@@ -24,10 +24,10 @@ async def open_task(db: AsyncConnection, record: int) -> Row[tuple[object, ...]]
     return (await db.execute(query)).first()
 
 
-async def tasks_about(db: AsyncConnection, numbers: Sequence[int]) -> dict[int, int]:
-    """The open tasks to decide these cases: case -> record of the task."""
+async def tasks_about(db: AsyncConnection, numbers: Sequence[int], task: TaskKind = "case") -> dict[int, int]:
+    """The open tasks to decide these cases, or to confirm what was decided: case -> record of the task."""
     k = t.tasks.c
-    rows = await db.execute(select(k.n, k.record).where(k.n.in_(numbers), k.task == "case", k.done == 0))
+    rows = await db.execute(select(k.n, k.record).where(k.n.in_(numbers), k.task == task, k.done == 0))
     return {row.n: row.record for row in rows}
 
 

@@ -30,7 +30,7 @@ def _end() -> ColumnElement[int]:
 
 
 PROOFS = (
-    select(t.verifications.c.method, t.verifications.c.level, _end())
+    select(t.verifications.c.method, t.verifications.c.level, _end(), t.verifications.c.reach, t.verifications.c.room)
     .where(t.verifications.c.person == bindparam("person"))
     .order_by(t.verifications.c.record)
 )
@@ -40,7 +40,9 @@ TOLD = select(t.pointed.c.room, t.pointed.c.step, t.pointed.c.at).where(t.pointe
 
 def read_proofs(rows: Iterable[Any]) -> tuple[Proof, ...]:
     """All verifications of a person that are kept, in force or over."""
-    return tuple(Proof(row.method, row.level, row.end) for row in rows)
+    return tuple(
+        Proof(row.method, row.level, row.end, row.reach, RoomId(row.room) if row.room else None) for row in rows
+    )
 
 
 def read_since(rows: Iterable[Any]) -> dict[RoomId, int]:

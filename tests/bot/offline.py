@@ -125,13 +125,22 @@ class Offline:
         await self._open(DESK, GroupCode("G-DE5K"), "desk", levels, version, desk)
 
     async def _open(
-        self, room: RoomId, code: GroupCode, purpose: Any, levels: Any, version: str, people: tuple[UserId, ...]
+        self,
+        room: RoomId,
+        code: GroupCode,
+        purpose: Any,
+        levels: Any,
+        version: str,
+        people: tuple[UserId, ...],
+        *,
+        owner: UserId = OLGA,
+        served: str = "G-7F3K",
     ) -> None:
-        served = "G-7F3K" if purpose == "desk" else "-"
-        entered = RoomEntered(code=code, purpose=purpose, served=served, room_id=room, subject=OLGA)
+        served = served if purpose == "desk" else "-"
+        entered = RoomEntered(code=code, purpose=purpose, served=served, room_id=room, subject=owner)
         await self.pipeline.commit((entered,))
-        made = self.raw(OLGA, "m.room.create", {"room_version": version}, "")
-        power = self.raw(OLGA, "m.room.power_levels", levels, "")
+        made = self.raw(owner, "m.room.create", {"room_version": version}, "")
+        power = self.raw(owner, "m.room.power_levels", levels, "")
         there = [self.raw(user, "m.room.member", {"membership": "join"}, user) for user in (*people, BOT)]
         snapshot = [receive(raw, room, self.time()) for raw in (made, power, *there)]
 
@@ -148,7 +157,7 @@ class Offline:
         return [fact for _, fact in self.recorded(kind)]
 
     def recorded(self, kind: type[F]) -> list[tuple[int, F]]:
-        rooms = Rooms({GroupCode("G-7F3K"): ROOM, GroupCode("G-DE5K"): DESK})
+        rooms = Rooms({code: room for room, code in self.pipeline.served.codes.items()})
         found = ((record.index, fact_of_record(record, rooms.of)) for record in self.stores.journal.read())
         return [(index, fact) for index, fact in found if isinstance(fact, kind)]
 

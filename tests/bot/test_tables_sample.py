@@ -66,10 +66,10 @@ INSERTED = {
     "cases": f"INSERT INTO cases SELECT 77, 3, room, '{MARK}', '{MARK}', rule, grade, decide, manages, 'decided',"
     " 'upheld', opened, 0, opened, by, reason, excerpt, '', asked, 0, 0, 0, '', 0, '' FROM cases WHERE n = 1",
     "decisions": "INSERT INTO decisions SELECT 3, n, by, what, state, at FROM decisions LIMIT 1",
-    "credit": f"INSERT INTO credit SELECT 3, '{MARK}', '{MARK}', at, entry, 90, grade, rule, n, room, undoes, ledger"
-    " FROM credit LIMIT 1",
+    "credit": f"INSERT INTO credit SELECT 3, '{MARK}', '{MARK}', at, entry, 90, grade, rule, n, room, undoes, ledger,"
+    " '' FROM credit LIMIT 1",
     "sanctions": f"INSERT INTO sanctions SELECT 3, 'ban', room, '{MARK}', '{MARK}', at, 0, n, basis, rule, by, reason,"
-    " '', 0, '', 0 FROM sanctions LIMIT 1",
+    " '', 0, '', 0, '' FROM sanctions LIMIT 1",
 }
 
 

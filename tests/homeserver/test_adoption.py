@@ -88,7 +88,7 @@ async def test_an_owner_of_an_adopted_room_is_demoted_like_anybody(theatre: Thea
     await owner.wait_state(
         new, "m.room.power_levels", lambda c: c["users"].get(owner.user, 0) < 50, what="the owner demoted"
     )
-    await told(owner, bot, like("notice.measure.demote"))
+    await told(owner, bot, like("notice.measure-there.demote"))
 
 
 async def _let_close(scene: Scene) -> None:

@@ -62,7 +62,7 @@ async def test_a_case_nobody_touches_goes_up_and_those_on_duty_answer_for_it(the
     await scene.until_level(manager.user, None)  # demoted
     word = await told(manager, bot, like("notice.own.duty_overdue", about="1", n="2"))
     assert like("notice.standing.charge", cost="61", left="39").search(word.body)
-    assert like("notice.measure-standing", credit="39").search(word.body)
+    assert like("notice.measure-there.standing", credit="39").search(word.body)
     await told(operator, bot, like("notice.asked.operator", n="1"))
     await scene.wait_desk(owner, lambda s: like("desk.moved.overdue", n="1").search(s.body) is not None, "overdue")
 

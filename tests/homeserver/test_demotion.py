@@ -30,8 +30,18 @@ SHORT = RULES.format(demote_for="2s", recover_every="1s")
 LONG = RULES.format(demote_for="1h", recover_every="1h")
 
 
-async def test_a_manager_is_demoted_in_all_rooms_and_restored_when_time_and_credit_are_there(theatre: Theatre) -> None:
-    scene = await theatre.scene(SHORT, managers=2)
+ONE_CLUB = """
+[communities]
+[[communities.named]]
+name = "club"
+rooms = ["*"]
+"""
+
+
+async def test_a_manager_is_demoted_in_all_rooms_of_the_community_and_restored_when_time_and_credit_are_there(
+    theatre: Theatre,
+) -> None:
+    scene = await theatre.scene(SHORT + ONE_CLUB, managers=2)
     bot, (first, second), owner = scene.bot, scene.managers, scene.owner
     other_owner, *_ = await theatre.people("other")
     other = await theatre.room(bot, other_owner, [second], levels={second.user: 60})
@@ -44,7 +54,7 @@ async def test_a_manager_is_demoted_in_all_rooms_and_restored_when_time_and_cred
     await first.send_text(scene.desk, "!uphold 1")
     gone = other_owner.wait_state(other, "m.room.power_levels", lambda c: second.user not in c["users"])
     await asyncio.gather(scene.until_level(second.user, None), gone)
-    word = await told(second, bot, like("notice.measure.demote"))
+    word = await told(second, bot, like("notice.measure-there.demote"))
     assert like("notice.credit.charge", cost="61", left="39").search(word.body)
     for who, desk in ((owner, scene.desk), (other_owner, other_desk)):
         await who.wait_event(
@@ -59,8 +69,10 @@ async def test_a_manager_is_demoted_in_all_rooms_and_restored_when_time_and_cred
     await bot.idle()
     assert [await scene.levels(), (await other_owner.power_levels(other))["users"]] == levels
     demotions = [fact for fact in bot.facts(SanctionStarted) if fact.kind == "demote"]
-    assert [(f.room, f.subject, f.credit, f.basis) for f in demotions] == [(None, second.user, 39, "credit")]
-    assert [(f.room, f.kind, f.why) for f in bot.facts(SanctionEnded)] == [(None, "demote", "credit")]
+    here = scene.room
+    assert [(f.room, f.reach, f.subject, f.credit) for f in demotions] == [(here, "club", second.user, 39)]
+    ended = [(f.room, f.reach, f.kind, f.why) for f in bot.facts(SanctionEnded)]
+    assert ended == [(here, "club", "demote", "credit")]
     assert {(f.room, f.step, f.prior, f.held) for f in bot.facts(Held) if f.step != "intended"} == {
         (room, step, prior, "-") for room, prior in ((scene.room, "50"), (other, "60")) for step in ("held", "released")
     }

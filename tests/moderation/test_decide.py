@@ -82,8 +82,7 @@ def test_even_the_operator_does_not_decide_their_own_case() -> None:
         (MARK, OPERA, True),
         (MARK, MINA, False),
         (OLGA, MARK, False),
-        (OPERA, MARK, False),
-        (OPERA, OLGA, True),
+        (OPERA, OPERA, True),
     ],
 )
 def test_a_persons_decision_is_changed_by_that_person_or_from_above(first: UserId, then: UserId, allowed: bool) -> None:
@@ -94,6 +93,15 @@ def test_a_persons_decision_is_changed_by_that_person_or_from_above(first: UserI
     else:
         with pytest.raises(Refused, match=r"error\.case\.decided-by-other"):
             told.decide(1, "dismissed", then)
+
+
+@pytest.mark.parametrize("by", [MARK, OLGA])
+def test_what_an_operator_decided_only_an_operator_decides_anew(by: UserId) -> None:
+    told = with_case()
+    told.decide(1, "upheld", OPERA)
+    with pytest.raises(Refused, match=r"error\.case\.for-operator"):
+        told.decide(1, "dismissed", by)
+    assert told.decide(1, "dismissed", OPERA)
 
 
 @pytest.mark.parametrize("by", [MARK, OLGA, OPERA])

@@ -197,9 +197,10 @@ def one_look(charges: list[tuple[int, int]], ledger: str) -> list[tuple[object, 
     for record, (cost, later) in enumerate(charges):
         seen = context(known)
         if ledger == "standing":
-            entered = charge_standing(seen, DEFAULT, cost, rule="spam", n=1, on=record)
+            entered = charge_standing(seen, DEFAULT, cost, rule="spam", n=1, on=record, by="")
         else:
-            entered = charge(seen, DEFAULT, Price("charge", cost, 1), rule="spam", grade="serious", n=1, on=record)
+            price = Price("charge", cost, 1)
+            entered = charge(seen, DEFAULT, price, rule="spam", grade="serious", n=1, on=record, reach="")
         started = [fact for fact in tier_facts(seen, DEFAULT, entered) if isinstance(fact, SanctionStarted)]
         found += [("left", entered.left), *((fact.kind, fact.credit) for fact in started)]
         known = with_entry(known, entered, NOON + later)

@@ -183,7 +183,7 @@ class World:
         )
 
     def points(self, user: UserId, ledger: str) -> int:
-        return account(self.person(user), ledger, ROOM, self.policy).balance(self.now)  # type: ignore[arg-type]
+        return account(self.person(user), ledger, self.view(), self.policy).balance(self.now)  # type: ignore[arg-type]
 
     def with_operator(self) -> frozenset[int]:
         return frozenset(n for n, row in self.cases.items() if row.view.state == "escalated_operator")
@@ -454,7 +454,10 @@ class World:
         assert fact.n == self.next_case, "numbers follow one another"
         if fact.rule == OVERDUE:
             about = self.cases[fact.about]
-            assert fact.subject in self.assigned(fact.about), "only who was asked is late"
+            asked = {
+                user for user, _, _ in about.asked
+            }  # at whichever level: who came back was asked before it went up
+            assert fact.subject in asked, "only who was asked is late"
             assert fact.subject in can_act(self.duty()), "whoever cannot act is not charged"
             assert fact.subject not in (about.view.subject, about.by if about.view.outcome else "")
         decided = fact.state == "decided"

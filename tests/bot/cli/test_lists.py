@@ -102,7 +102,14 @@ class TestCredit:
         found = answerable("credit", BEN, "--json").json
         assert (found["user"], found["person"], found["credit"], found["tier"]) == (BEN, BEN, 25, "D")
         assert found["in_force"] == [
-            {"kind": "mute", "room": GARDEN, "until": NOW + DAY_MS, "basis": "credit", "case": 1}
+            {
+                "kind": "mute",
+                "room": GARDEN,
+                "community": None,
+                "until": NOW + DAY_MS,
+                "basis": "credit",
+                "case": 1,
+            }
         ]
         assert [(e["record"], e["cost"], e["class"], e["counts"]) for e in found["entries"]] == [
             (10, 50, "severe", True),
@@ -117,8 +124,8 @@ class TestCredit:
 
     def test_without_a_person_all_are_listed_the_lowest_first(self, answerable: Answerable) -> None:
         assert answerable("credit", "--json").json == [
-            {"person": BEN, "credit": 25, "tier": "D", "entries": 2},
-            {"person": CLEO, "credit": 100, "tier": "A", "entries": 0},
+            {"person": BEN, "community": None, "credit": 25, "tier": "D", "entries": 2},
+            {"person": CLEO, "community": None, "credit": 100, "tier": "A", "entries": 0},
         ]
 
     def test_somebody_without_entries_has_full_credit(self, answerable: Answerable) -> None:

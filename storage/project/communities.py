@@ -1,0 +1,24 @@
+"""Which community each group is in, by the policy that is in force: `moderation/reach.py` says what that means."""
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.policy import CommunitySettings, Policy
+from moderation.reach import community_of
+
+from .. import tables as t
+
+
+async def regroup(db: AsyncConnection, *, room: str = "") -> None:
+    """Put the groups, or one of them, where the policy puts them."""
+    r = t.rooms.c
+    settings = await _settings(db)
+    groups = select(r.room, r.code, r.community).where(r.purpose == "group")
+    for each in (await db.execute(groups.where(r.room == room) if room else groups)).all():
+        if (named := community_of(settings, each.room, each.code)) != each.community:
+            await db.execute(update(t.rooms).where(r.room == each.room).values(community=named))
+
+
+async def _settings(db: AsyncConnection) -> CommunitySettings:
+    policy = await db.scalar(select(t.meta.c.value).where(t.meta.c.key == "policy"))
+    return Policy.model_validate_json(policy).communities if policy else CommunitySettings()
