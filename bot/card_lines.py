@@ -1,8 +1,8 @@
 """What the card of a case says: everything that is needed to decide it, and the state it is in.
 
-The same lines answer `!case`, for those whose client shows no cards. Rules kept here: the words are shown even when the
-message is gone; who answers for the case is named; who reported it is named to nobody whom it concerns
-(`report_lines.py`). Left to others: posting it (`desk.py`).
+The same lines answer `!case`, for those whose client shows no cards. Rules kept here: who answers
+for the case is named; who reported it is named to nobody whom it concerns (`report_lines.py`). Left to others: what was
+said (`case_words.py`), posting it (`desk.py`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -57,10 +57,20 @@ async def read_card(db: AsyncConnection, n: int, now_ms: int) -> Card | None:
     )
 
 
-def card_lines(card: Card, policy: Policy, now_ms: int, prefix: str, reported: Sequence[Line] = ()) -> tuple[Line, ...]:
-    """The card in lines; `reported` are those about reports."""
+def card_lines(
+    card: Card,
+    policy: Policy,
+    now_ms: int,
+    prefix: str,
+    *,
+    words: Sequence[Line] = (),
+    reported: Sequence[Line] = (),
+) -> tuple[Line, ...]:
+    """The card in lines; `words` are those about what was said (`case_words.py`), `reported` those about reports."""
     return (
         *_head(card, policy, now_ms),
+        *words,
+        *_about(card),
         *reported,
         *_others(card),
         *_state(card),
@@ -78,12 +88,11 @@ def _head(card: Card, policy: Policy, now_ms: int) -> Iterator[Line]:
     case = card.case
     yield line("card.head", n=case.n, grade=Phrase(f"grade.{case.grade}"), rule=RuleText(case.rule))
     yield _who(card, policy, now_ms)
-    if card.row.excerpt:
-        yield line("card.words", words=card.row.excerpt)
-    if len(case.events) > 1:
-        yield line("card.more", count=len(case.events))
-    if case.about:
-        yield line("statement.about", n=case.about)
+
+
+def _about(card: Card) -> Iterator[Line]:
+    if card.case.about:
+        yield line("statement.about", n=card.case.about)
 
 
 def _who(card: Card, policy: Policy, now_ms: int) -> Line:

@@ -15,6 +15,7 @@ from moderation.facts import NO_CARD
 from moderation.ids import CaseNumber, EventId, RoomId, UserId
 from moderation.notices import line, rooms_named
 from moderation.policy import Policy
+from moderation.room_rules import compiled
 from storage import views
 from storage.database import Database
 from storage.moved_rooms import MOVED
@@ -22,6 +23,7 @@ from storage.moved_rooms import MOVED
 from .act import Done
 from .card_lines import card_lines, read_card
 from .cards import marked
+from .case_words import SaidAt, word_lines
 from .clock import Clock
 from .homeserver_errors import Forbidden, NotFound
 from .homeserver_sealed import SealedHomeserver
@@ -46,6 +48,7 @@ class Desk:
         policy: Policy,
         clock: Clock,
         prefix: str,
+        said_at: SaidAt,
     ) -> None:
         self._homeserver = homeserver
         self._database = database
@@ -54,6 +57,7 @@ class Desk:
         self._policy = policy
         self._clock = clock
         self._prefix = prefix
+        self._said_at = said_at
 
     # The room.
 
@@ -168,8 +172,10 @@ class Desk:
             group = await views.room_view(db, card.case.room, self._homeserver.user)
             desk = await views.desk_of(db, group.code) if group else None
             # Nobody is named: whom it is about may read here one day.
-            reported = report_lines(card.case, await views.reports_of(db, n), names=False)
-            lines = card_lines(card, self._policy, now, self._prefix, reported)
+            reported = report_lines(await views.reports_of(db, n), names=False)
+            rules = (*self._pipeline.settings.rules, *compiled(group.rules if group else (), self._policy))
+            words = await word_lines(db, card.case, card.row.excerpt, self._said_at, rules)
+            lines = card_lines(card, self._policy, now, self._prefix, words=words, reported=reported)
             names = await views.room_names(db, rooms_named(lines))
             to = await views.joined_of(db, desk, card.assigned) if desk and ring else ()
         language = self._speech.language(group.language if group else "")

@@ -6,6 +6,7 @@ Left to others: who may see it.
 
 from moderation.events import MessagePosted
 from moderation.ids import RoomId
+from moderation.rules.port import Judged
 from storage.entries import raw_of_record
 from storage.records.journal import Journal
 
@@ -20,10 +21,16 @@ def words_of(journal: Journal, room: RoomId, index: int) -> str:
 
 def message_of(journal: Journal, room: RoomId, index: int) -> MessagePosted | None:
     """Return the message recorded at `index`; None where there is none, or nothing of it was kept."""
+    event = said_at(journal, room, index)
+    return event if isinstance(event, MessagePosted) and event.content else None
+
+
+def said_at(journal: Journal, room: RoomId, index: int) -> Judged | None:
+    """Return what somebody said, in whatever way, as recorded at `index`; None where nothing of the kind stands."""
     try:
         record = journal.get(index)
     except LookupError:
         return None
     raw = raw_of_record(record)
     event = receive(raw, room, record.at_ms) if raw is not None else None
-    return event if isinstance(event, MessagePosted) and event.content else None
+    return event if isinstance(event, Judged) else None

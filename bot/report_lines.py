@@ -7,14 +7,13 @@ around it (`card_lines.py`).
 
 from collections.abc import Sequence
 
-from moderation.context import CaseView
 from moderation.notices import Line, Who, line
 from storage import views
 
 MAX_SHOWN = 10
 
 
-def report_lines(case: CaseView, reports: Sequence[views.Report], *, names: bool) -> tuple[Line, ...]:
+def report_lines(reports: Sequence[views.Report], *, names: bool) -> tuple[Line, ...]:
     """How many reported it, why, and with `names` who; nothing where nobody did."""
     if not reports:
         return ()
@@ -23,8 +22,6 @@ def report_lines(case: CaseView, reports: Sequence[views.Report], *, names: bool
     lines += [_one(report, names=names) for report in told[:MAX_SHOWN]]
     if len(told) > MAX_SHOWN:
         lines.append(line("card.reports-more", count=len(told) - MAX_SHOWN))
-    if case.messages:
-        lines.append(line("card.link", link=f"https://matrix.to/#/{case.room}/{case.messages[-1]}"))
     return tuple(lines)
 
 

@@ -107,7 +107,7 @@ from .pipeline import Pipeline
 from .quoting import Quoter
 from .read_again import ReadAgain
 from .reconcile import Reconciler
-from .recorded import message_of, words_of
+from .recorded import message_of, said_at, words_of
 from .schedule import Scheduler
 from .server_reports import ServerReports
 from .simple_acts import SimpleActs
@@ -246,6 +246,7 @@ def make_pipeline(
             bot,
             config.bot.prefix,
             partial(words_of, stores.journal),
+            partial(said_at, stores.journal),
             config.bot.timezone,
             stores.asking,
             rules,
@@ -494,7 +495,7 @@ def _handlers(
     identity, data_dir = operations.identity, config.data_dir
     own = OwnData(homeserver, database, pipeline, direct, speech, Catalog.load(), clock, data_dir, identity)
     notifier = Notifier(homeserver, database, direct, speech, prefix)
-    desk = Desk(homeserver, database, pipeline, speech, config.policy, clock, prefix)
+    desk = Desk(homeserver, database, pipeline, speech, config.policy, clock, prefix, partial(said_at, stores.journal))
     simple = SimpleActs(homeserver, database)
     lobbies = Lobbies(homeserver, database, pipeline, speech, config.policy)
     adopter = Adopter(homeserver, database, speech)

@@ -40,6 +40,7 @@ from .pace import pace, reason_to_hold, was_told
 from .policy import GRADES, Policy, RuleSettings
 from .reach import reach_of
 from .rules.port import Check, Hit, Judged, View
+from .rules.texts import found_in
 from .tiers import tier_facts
 from .verification import written
 from .waiting import waits
@@ -82,8 +83,8 @@ def _by_rules(
         return ()
     found = tuple(_found(rule.settings, hit, event, on) for rule, hit in hits)
     # A room's own rule is no way around the operator's: it stands behind them, however grave it calls itself.
-    gravest = max((rule for rule, _ in hits), key=lambda rule: (not rule.own, GRADES.index(rule.settings.grade)))
-    case = _case(gravest, event, context, policy, on)
+    gravest, hit = max(hits, key=lambda pair: (not pair[0].own, GRADES.index(pair[0].settings.grade)))
+    case = _case(gravest, hit, event, context, policy, on)
     if not _is_gone(case) and not _waits_for_people(context):
         case += _taken_by_own_rule(event, [rule for rule, _ in hits], case, on)
     return (*found, *case)
@@ -144,13 +145,13 @@ def _found(rule: RuleSettings, hit: Hit, event: Judged, on: int) -> Found:
     )
 
 
-def _case(found: CompiledRule, event: Judged, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
+def _case(found: CompiledRule, hit: Hit, event: Judged, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
     rule = found.settings
     known = context.subject.recent_cases.get((event.room, rule.name))
     window = policy.credit.incident_window
     if known is not None and known.outcome != "dismissed" and event.received_ms - known.opened <= window:
         return _more_evidence(known, rule, event, context, on)
-    return _new_case(found, event, context, policy, on)
+    return _new_case(found, hit, event, context, policy, on)
 
 
 def _more_evidence(known: CaseView, rule: RuleSettings, event: Judged, context: Context, on: int) -> tuple[Fact, ...]:
@@ -162,7 +163,9 @@ def _more_evidence(known: CaseView, rule: RuleSettings, event: Judged, context: 
     return (grew, gone) if gone else (grew,)
 
 
-def _new_case(found: CompiledRule, event: Judged, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
+def _new_case(
+    found: CompiledRule, hit: Hit, event: Judged, context: Context, policy: Policy, on: int
+) -> tuple[Fact, ...]:
     rule, n = found.settings, context.next_case
     waits = _waits_for_people(context)
     by_itself = rule.decide == "auto" and not waits
@@ -178,7 +181,7 @@ def _new_case(found: CompiledRule, event: Judged, context: Context, policy: Poli
         manages=int(event.room in context.subject.manages),
         subject=event.sender,
         event=event.event,
-        excerpt=_excerpt(event),
+        excerpt=text.value if (text := found_in(event.texts, hit, EXCERPT)) else "",
     )
     if waits:
         return (opened,)
@@ -193,10 +196,6 @@ def _new_case(found: CompiledRule, event: Judged, context: Context, policy: Poli
 def _waits_for_people(context: Context) -> bool:
     """A wrong rule must not behead a room; and where the bot may not act, people decide."""
     return context.room.room in context.subject.manages or context.room.condition != "protected"
-
-
-def _excerpt(event: Judged) -> str:
-    return event.texts[0].value[:EXCERPT] if event.texts else ""
 
 
 def measures(

@@ -19,6 +19,7 @@ from moderation.notices import Line
 from moderation.orders import Order
 from moderation.policy import Policy
 
+from ..case_words import SaidAt
 from ..knowledge import Knowledge
 from ..messages.catalog import Catalog
 from ..verify.asking import Asking
@@ -66,6 +67,7 @@ class Call:
     prefix: str
     bot: UserId
     words: Words
+    said_at: SaidAt
     zone: str  # the time zone of this deployment
     verification: Asking | None = None  # None: there is no identity store
     configured: Policy = field(default_factory=Policy)  # the operator's; `policy` has the room's own rules too

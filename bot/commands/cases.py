@@ -13,10 +13,12 @@ from moderation.neglect import FAULTS, neglected
 from moderation.notices import Line, Moment, Phrase, RoomName, RuleText, Who, line
 from moderation.own_rules import TIER_LINKS
 from moderation.responsibility import FAULTS_OF_DECISIONS, is_manager, is_operator, require, require_fault
+from moderation.room_rules import compiled
 from moderation.statements import from_json
 from storage import views
 
 from ..card_lines import card_lines, note_lines, read_card
+from ..case_words import word_lines
 from ..report_lines import report_lines
 from ..reports_together import others_dismissed
 from ..rules_of_rooms import policy_for
@@ -82,7 +84,10 @@ async def case(call: Call) -> Reply:
     found, _ = await _find(call, call.given.case or 0)
     card = await read_card(call.db, found.n, call.now_ms)
     assert card is not None
-    lines = card_lines(card, call.policy, call.now_ms, call.prefix, await _reported(call, found))
+    rules = (*call.rules, *compiled(call.group.rules, call.configured))
+    words = await word_lines(call.db, found, card.row.excerpt, call.said_at, rules)
+    reported = await _reported(call, found)
+    lines = card_lines(card, call.policy, call.now_ms, call.prefix, words=words, reported=reported)
     read = await looked_at(call, found.subject, "case", found.n)
     return Reply((*lines, *note_lines(card)), read, private=True)
 
@@ -108,7 +113,7 @@ async def note(call: Call) -> Reply:
 async def _reported(call: Call, found: CaseView) -> tuple[Line, ...]:
     """The reports; who reported is named to whoever handles the case and asks alone: others may read the desk later."""
     names = not found.is_about(call.caller) and call.here.purpose != "desk"
-    return report_lines(found, await views.reports_of(call.db, found.n), names=names)
+    return report_lines(await views.reports_of(call.db, found.n), names=names)
 
 
 async def uphold(call: Call) -> Reply:

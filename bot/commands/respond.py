@@ -21,6 +21,7 @@ from moderation.responsibility import is_operator, not_a_manager
 from moderation.room_rules import with_own
 from storage import views
 
+from ..case_words import SaidAt
 from ..knowledge import Knowledge
 from ..refusals import refusal_line
 from ..turn import Answer
@@ -46,6 +47,7 @@ class Commands:
         bot: UserId,
         prefix: str,
         words: Words,
+        said_at: SaidAt,
         zone: str,
         verification: Asking | None = None,
         rules: tuple[CompiledRule, ...] = (),
@@ -56,6 +58,7 @@ class Commands:
         self._bot = bot
         self._prefix = prefix
         self._words = words
+        self._said_at = said_at
         self._zone = zone
         self._verification = verification
         self._rules = rules
@@ -253,6 +256,7 @@ class Commands:
             prefix=self._prefix,
             bot=self._bot,
             words=self._words,
+            said_at=self._said_at,
             zone=self._zone,
             verification=self._verification,
             configured=self._policy,
