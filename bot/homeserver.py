@@ -330,6 +330,12 @@ class Homeserver:
         found = (await self.wire.ask(ask)).get("event_reports")
         return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
+    async def event_by_admin(self, admin_token: str, event: EventId) -> dict[str, Any]:
+        """An event as it was sent, also if it was redacted since. Synapse admin API. Raises `Forbidden` for others."""
+        ask = Ask(method="GET", base=SYNAPSE_ADMIN, segments=("fetch_event", event), token=admin_token)
+        found = (await self.wire.ask(ask)).get("event")
+        return {**found, "event_id": event, "unsigned": {}} if isinstance(found, dict) else {}
+
     async def _get(
         self,
         *segments: str,

@@ -12,11 +12,20 @@ from dataclasses import replace
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from moderation.actions import Action, HashMedia
+from moderation.actions import Action, HashMedia, TellDesk
 from moderation.context import Context, RoomView
-from moderation.events import Event, MembershipChanged, MessagePosted, ReactionGiven, Received, Unreadable
+from moderation.events import (
+    Event,
+    MembershipChanged,
+    MessagePosted,
+    ReactionGiven,
+    Received,
+    Undecryptable,
+    Unreadable,
+)
 from moderation.facts import CaseOpened, Fact, NotSeen
 from moderation.judge import judge
+from moderation.notices import Moment, RoomName, Who, line
 from moderation.pace import is_held_back, pace, was_told
 from moderation.room_rules import compiled
 from moderation.rules.port import Counted
@@ -24,6 +33,7 @@ from storage import views
 
 from .cards import come_back, superseded
 from .knowledge import Knowledge
+from .lost_time import REDACTED
 from .quotations import Recorded, with_false_quotations
 from .room_changes import RoomChanges
 from .turn import Answer, Responder, Settings, Turn
@@ -87,7 +97,8 @@ class Judging:
             self._knowledge.stands(event)
         cards = await come_back(turn.db, event, room, settings.bot, index, era)
         old_cards = await superseded(turn.db, event, room, settings.bot, era)
-        return Answer((*cards, *judged), (*old_cards, *self._files(event, room, index)))
+        told = (*old_cards, *_taken_back(event, room))
+        return Answer((*cards, *judged), (*told, *self._files(event, room, index)))
 
     async def _paced(self, turn: Turn, event: Received, context: Context) -> Context:
         """With what the sender wrote last, where they may write so often only; keys come in heaps, and are no haste."""
@@ -110,6 +121,16 @@ class Judging:
         file = event.content.get("file") if event.encrypted else None
         sealed = file if isinstance(file, dict) else None
         return (HashMedia(room=event.room, url=event.media.url, file=sealed, subject=event.sender, on=index),)
+
+
+def _taken_back(event: Received, room: RoomView) -> tuple[Action, ...]:
+    """The desk is told of what somebody took back before we could read it: once a person, until that is said."""
+    if not isinstance(event, Undecryptable) or event.code != REDACTED or room.purpose != "group" or not room.active:
+        return ()
+    by = Who(event.removed_by or event.sender)
+    when, sent = Moment(event.removed_ms or event.received_ms), Moment(event.sent_ms)
+    said = line("desk.taken-back", who=Who(event.sender), sent=sent, by=by, when=when, room=RoomName(room.room))
+    return (TellDesk(room=room.room, lines=(said,), once=f"taken back {event.sender}"),)
 
 
 def _counted(event: Event) -> Counted | None:

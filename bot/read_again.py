@@ -1,5 +1,5 @@
-"""Reads what could not be read before, once keys were brought back: from a backup, or by an operator; and after a
-restore, what was removed in the lost time.
+"""Reads what could not be read before, once keys were brought back: from a backup, or by an operator; and what was
+removed before we read it.
 
 Rules kept here: the ciphertext is asked of the homeserver again, since a device whose keys were lost kept none of it;
 the newest messages first; what cannot be read now either goes on waiting for its key; that the homeserver does not give
@@ -8,6 +8,7 @@ Left to others: opening (`encryption.py`), recording them late (`pipeline.py`).
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 
 import structlog
@@ -49,18 +50,23 @@ class ReadAgain:
         self._lost_time = lost_time
         self._clock = clock
         self._awake = asyncio.Event()
+        self._all = False  # whether all that could not be read is asked for, as after keys came
+        self._new: deque[tuple[EventId, RoomId]] = deque(maxlen=AT_MOST)  # removed before we read it
 
     async def read(self, events: Sequence[Received]) -> Sequence[Received]:
         """Return the events as far as they can be read now."""
         return await self._lost_time.mark(await self._encryption.read(events))
 
     def taken(self, events: Sequence[Received]) -> None:
-        """Ask again for what a restored log lost, now that it is recorded as not read."""
-        if any(isinstance(event, Undecryptable) and event.code == REDACTED for event in events):
-            self.wake()
+        """Ask for what was removed before we read it, now that it is recorded as not read."""
+        new = [event for event in events if isinstance(event, Undecryptable) and event.code == REDACTED]
+        self._new.extend((EventId(event.event), event.room) for event in new)
+        if new:
+            self._awake.set()
 
     def wake(self) -> None:
         """Keys were brought back."""
+        self._all = True
         self._awake.set()
 
     async def run(self) -> None:
@@ -73,8 +79,7 @@ class ReadAgain:
             await self._once()
 
     async def _once(self) -> None:
-        async with self._database.read() as db:
-            unread = await views.unread_events(db, AT_MOST)
+        unread = await self._asked()
         sealed: list[Received] = []
         try:
             for event, room in unread:
@@ -90,6 +95,16 @@ class ReadAgain:
             await self._pipeline.take_late(opened)
             await self._encryption.recorded(opened)
         log.info("read_again", events=len(opened), of=len(unread))
+
+    async def _asked(self) -> Sequence[tuple[EventId, RoomId]]:
+        """What is to be asked for now, the newest first."""
+        new, everything = list(self._new), self._all
+        self._new.clear()
+        self._all = False
+        if not everything:
+            return new[::-1]
+        async with self._database.read() as db:
+            return await views.unread_events(db, AT_MOST)
 
     async def _fetched(self, room: RoomId, event: EventId) -> Received | None:
         while True:

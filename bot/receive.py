@@ -67,7 +67,7 @@ def receive(raw: object, room: RoomId, received_ms: int, *, encrypted: bool = Fa
         fields = _fields(raw)
         envelope = _envelope(fields, room, received_ms, encrypted)
         if _is_stripped(fields, envelope):
-            return OtherEvent(**envelope)
+            return _stripped(fields, envelope)
         if "state_key" in fields:
             return _state(fields, envelope)
         return _READERS.get(envelope["type"], _other)(fields, envelope)
@@ -135,6 +135,12 @@ def _is_stripped(fields: dict[str, Json], envelope: Envelope) -> bool:
     return not envelope["content"] or (
         envelope["type"] in SHOWS_SOMETHING and envelope["content"].keys() <= {"m.relates_to"}
     )
+
+
+def _stripped(fields: dict[str, Json], envelope: Envelope) -> OtherEvent:
+    because = object_of(object_of(fields.get("unsigned")).get("redacted_because"))
+    by, at = user_id_of(because.get("sender")), time_of(because.get("origin_server_ts"))
+    return OtherEvent(**envelope, removed_by=by, removed_ms=at or 0)
 
 
 def _state(fields: dict[str, Json], envelope: Envelope) -> Received:

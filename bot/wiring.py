@@ -52,6 +52,7 @@ from moderation.actions import (
     Witness,
 )
 from moderation.errors import Refused
+from moderation.events import Event
 from moderation.facts import BotStarted, BotStopped, Fact, IdentityKeyChanged, NotSeen, PolicyChanged
 from moderation.ids import UserId
 from moderation.judge import CompiledRule
@@ -345,7 +346,8 @@ async def _run(
     verifying = Verifying(machine, homeserver, stores.database, pipeline, direct, speech, config.policy, clock)
     watch = KeysWatch(homeserver, stores.database, pipeline, config.policy, clock)
     encryption = Encryption(machine, homeserver, clock, verifying.heard, watch)
-    lost_time = LostTime(homeserver, stores.database, clock)
+    watched = partial(_is_of_a_group, pipeline, homeserver.user)
+    lost_time = LostTime(homeserver, stores.database, clock, watched, _admin_token(config))
     reading = ReadAgain(homeserver, stores.database, pipeline, encryption, lost_time, clock)
     watch.mended = reading.wake
     pipeline.decipher, pipeline.taken = reading.read, (verifying.taken, reading.taken)
@@ -422,7 +424,6 @@ async def _run(
     aligns = [Align(room=room, routine=True) for room in groups]
     await pipeline.commit(actions=(*aligns, *lobbies), also=partial(outbox.started_anew, now_ms=pipeline.steady()))
     log.info("ready", user=homeserver.user, groups=len(groups))
-    admin = config.secrets.admin_token
     server_reports = ServerReports(
         homeserver,
         stores.database,
@@ -430,7 +431,7 @@ async def _run(
         config.policy,
         clock,
         partial(words_of, stores.journal),
-        token=admin.get_secret_value() if admin else "",
+        token=_admin_token(config),
     )
     await _until(
         stop,
@@ -453,6 +454,17 @@ async def _run(
     manager.stopping()
     if heard_ms := listener.presence.heard_ms:
         await pipeline.commit(also=partial(heartbeat.note, heard_ms=heard_ms))
+
+
+def _admin_token(config: Config) -> str:
+    token = config.secrets.admin_token
+    return token.get_secret_value() if token else ""
+
+
+def _is_of_a_group(pipeline: Pipeline, me: UserId, event: Event) -> bool:
+    """Whether somebody else said it in a group that is recorded."""
+    served = pipeline.served
+    return served.records(event.room) and not served.is_own(event.room) and event.sender != me
 
 
 async def _until(stop: asyncio.Event, *works: Coroutine[Any, Any, None]) -> None:

@@ -143,6 +143,8 @@ class Undecryptable(Event):
 
     session: str | None = None
     code: str = "-"  # why its sender gives us no key, or what else is wrong with it
+    removed_by: UserId | None = None  # of a message that was taken back before it was read: who did
+    removed_ms: int = 0  # and when, as their homeserver claims
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +155,8 @@ class OtherEvent(Event):
     """
 
     texts: tuple[Text, ...] = ()
+    removed_by: UserId | None = None  # who took its content away, where that is told
+    removed_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

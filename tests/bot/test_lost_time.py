@@ -46,6 +46,10 @@ class Kept:
             raise NotFound("gone", status=404, errcode="M_NOT_FOUND")
         return message(MADE + 1, body="a purple elephant" if self._offers else "")
 
+    async def event_by_admin(self, token: str, event: EventId) -> dict[str, Any]:
+        assert (token, event) == ("of an admin", "$one")
+        return message(MADE + 1, body="a purple elephant")
+
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
@@ -56,8 +60,8 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     await made.close()
 
 
-def lost_time(database: Database, homeserver: Kept) -> LostTime:
-    return LostTime(cast(Any, homeserver), database, lambda: RESTORED)
+def lost_time(database: Database, homeserver: Kept, **more: Any) -> LostTime:
+    return LostTime(cast(Any, homeserver), database, lambda: RESTORED, **more)
 
 
 @pytest.mark.parametrize("kind", ["m.room.message", "m.room.encrypted"])
@@ -73,6 +77,20 @@ async def test_what_was_removed_at_any_other_time_is_as_it_always_was(database: 
     emptied = received(message(sent_ms))
     assert isinstance(emptied, OtherEvent)
     assert (list(await lost.mark([emptied])), await lost.whole(ROOM, emptied)) == ([emptied], None)
+
+
+async def test_what_was_removed_in_a_group_is_not_read_at_any_time_and_says_who_removed_it(database: Database) -> None:
+    raw = message(RESTORED + 1)
+    raw["unsigned"]["redacted_because"] |= {"sender": ANNA, "origin_server_ts": RESTORED + 2}
+    (found,) = await lost_time(database, Kept(offers=True), watched=lambda _: True).mark([received(raw)])
+    assert isinstance(found, Undecryptable)
+    assert (found.code, found.removed_by, found.removed_ms) == ("redacted", ANNA, RESTORED + 2)
+
+
+async def test_what_others_do_not_give_an_administrator_is_given(database: Database) -> None:
+    for kept in (Kept(offers=False), Kept(offers=True, has=False)):
+        whole = await lost_time(database, kept, admin_token="of an admin").whole(ROOM, received(message(MADE + 1)))
+        assert isinstance(whole, MessagePosted) and whole.body == "a purple elephant"
 
 
 async def test_its_words_are_those_that_the_homeserver_kept(database: Database) -> None:
