@@ -31,6 +31,7 @@ async def test_a_case_decided_by_its_rule_has_a_card_and_is_reversed_by_a_reacti
         "Case 1 · serious · loud",
         f"{ann.user} · credit 75 (tier B) · 0 earlier entries",
         "“a <b>volcano</b>”",
+        f"The message: https://matrix.to/#/{room}/{said}",
         "Decided by the rule itself: upheld. Any manager can reverse it.",
         "To change it: ✅ uphold · ❌ 🤝 ♻ dismiss — or !uphold 1, !dismiss 1 with a reason",
     ]
@@ -46,6 +47,7 @@ async def test_a_case_decided_by_its_rule_has_a_card_and_is_reversed_by_a_reacti
         "Case 1 · serious · loud",
         f"{ann.user} · credit 100 (tier A) · 0 earlier entries",
         "“a <b>volcano</b>”",
+        f"The message: https://matrix.to/#/{room}/{said}",
         f"Dismissed by {manager.user}.",
         "Reason: No rule is broken.",
         "To change it: ✅ uphold · ❌ 🤝 ♻ dismiss — or !uphold 1, !dismiss 1 with a reason",

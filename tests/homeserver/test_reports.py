@@ -80,9 +80,9 @@ async def test_a_report_as_a_reply_is_answered_alone_decided_and_its_outcome_tol
     card = await scene.card(manager, 1)
     assert card.body.splitlines()[2:6] == [
         "“you are all fools”",
+        f"The message: https://matrix.to/#/{room}/{said}",
         "Reports by members: 1",
         "Reported: “this is unkind”",
-        f"The message: https://matrix.to/#/{room}/{said}",
     ]
     await reply(cleo, room, said, "!report")
     await told(cleo, bot, like("report.thanks", n="1"))
