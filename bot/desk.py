@@ -29,7 +29,7 @@ from .homeserver_errors import Forbidden, NotFound
 from .homeserver_sealed import SealedHomeserver
 from .notify import MESSAGE
 from .pipeline import Pipeline
-from .report_lines import report_lines
+from .report_lines import reads_along, report_lines
 from .rooms_of_ours import Made, body, take_up
 from .speech import Speech, replacing
 
@@ -172,7 +172,8 @@ class Desk:
             group = await views.room_view(db, card.case.room, self._homeserver.user)
             desk = await views.desk_of(db, group.code) if group else None
             # Nobody is named: whom it is about may read here one day.
-            reported = report_lines(await views.reports_of(db, n), names=False)
+            told = not await reads_along(db, card.case, desk)
+            reported = report_lines(await views.reports_of(db, n), names=False, words=told)
             rules = (*self._pipeline.settings.rules, *compiled(group.rules if group else (), self._policy))
             words = await word_lines(db, card.case, card.row.excerpt, self._said_at, rules)
             lines = card_lines(card, self._policy, now, self._prefix, words=words, reported=reported)

@@ -1,28 +1,45 @@
 """What those who handle a case are told of the reports of it.
 
 Rules kept here: who reported is named only to whoever handles the case and asks alone (`!case` in a direct message):
-the person a report is about may become a manager one day, and read what stood in the desk. Left to others: the card
+the person a report is about may become a manager one day, and read what stood in the desk. While they are one, and the
+case is open, the words of reporters stand there neither. Left to others: the card
 around it (`card_lines.py`).
 """
 
 from collections.abc import Sequence
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.context import CaseView
+from moderation.ids import RoomId
 from moderation.notices import Line, Who, line
 from storage import views
 
 MAX_SHOWN = 10
 
 
-def report_lines(reports: Sequence[views.Report], *, names: bool) -> tuple[Line, ...]:
-    """How many reported it, why, and with `names` who; nothing where nobody did."""
+def report_lines(reports: Sequence[views.Report], *, names: bool, words: bool = True) -> tuple[Line, ...]:
+    """How many reported it, why, and with `names` who; nothing where nobody did.
+
+    Without `words` not why either: whoever it is about reads along, and would know them by their words.
+    """
     if not reports:
         return ()
     lines = [line("card.reported", count=views.how_many(reports))]
+    if not words:
+        return (*lines, line("card.report-alone"))
     told = [report for report in reports if report.reason or (names and report.by)]
     lines += [_one(report, names=names) for report in told[:MAX_SHOWN]]
     if len(told) > MAX_SHOWN:
         lines.append(line("card.reports-more", count=len(told) - MAX_SHOWN))
     return tuple(lines)
+
+
+async def reads_along(db: AsyncConnection, case: CaseView, desk: RoomId | None) -> bool:
+    """Whether somebody whom an undecided case is about, by whichever account, is in the desk."""
+    if desk is None or (case.outcome and case.state != "appealed"):
+        return False
+    return bool(await views.joined_of(db, desk, tuple({case.subject, *case.accounts})))
 
 
 def _one(report: views.Report, *, names: bool) -> Line:

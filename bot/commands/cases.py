@@ -19,7 +19,7 @@ from storage import views
 
 from ..card_lines import card_lines, note_lines, read_card
 from ..case_words import word_lines
-from ..report_lines import report_lines
+from ..report_lines import reads_along, report_lines
 from ..reports_together import others_dismissed
 from ..rules_of_rooms import policy_for
 from ..statement_lines import statement_lines
@@ -113,7 +113,10 @@ async def note(call: Call) -> Reply:
 async def _reported(call: Call, found: CaseView) -> tuple[Line, ...]:
     """The reports; who reported is named to whoever handles the case and asks alone: others may read the desk later."""
     names = not found.is_about(call.caller) and call.here.purpose != "desk"
-    return report_lines(await views.reports_of(call.db, found.n), names=names)
+    desk = call.here.room if call.here.purpose == "desk" else None
+    undecided = not found.outcome or found.state == "appealed"
+    hidden = (found.is_about(call.caller) and undecided) or await reads_along(call.db, found, desk)
+    return report_lines(await views.reports_of(call.db, found.n), names=names, words=not hidden)
 
 
 async def uphold(call: Call) -> Reply:

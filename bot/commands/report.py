@@ -89,8 +89,10 @@ async def _acknowledged(call: Call, n: CaseNumber, facts: tuple[Fact, ...]) -> t
         first = line("report.thanks", n=n, room=RoomName(call.group.room), due=Moment(due))
     else:
         first = line("report.waits", n=n, room=RoomName(call.group.room))
-    stays = call.here.purpose == "group" and call.here.condition != "protected"
-    return (first, line("report.stays")) if stays else (first,)
+    if call.here.purpose != "group":
+        return (first,)
+    button = (line("report.button"),) if call.policy.reports.homeserver else ()
+    return (first, line("report.stays" if call.here.condition != "protected" else "report.was-seen"), *button)
 
 
 def _shown(room: RoomId, n: CaseNumber, facts: tuple[Fact, ...]) -> tuple[Action, ...]:

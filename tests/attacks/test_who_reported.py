@@ -1,0 +1,68 @@
+"""Who is reported finds out by whom: from what others saw in the room, or from the words on the card."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot.report_lines import reads_along, report_lines
+from moderation.ids import UserId
+from storage import views
+from tests.bot.offline import ANNA, DESK, MARK, MINA, RULES, Offline, offline
+
+WORDS = "he said it to my sister"
+
+
+@pytest.fixture
+async def bot(tmp_path: Path) -> AsyncIterator[Offline]:
+    async with offline(tmp_path, RULES) as served:
+        yield served
+
+
+async def report(bot: Offline, of: UserId) -> None:
+    said = await bot.event(of, "m.room.message", {"msgtype": "m.text", "body": "you are all fools"})
+    answers = {"m.in_reply_to": {"event_id": said}}
+    reply = {"msgtype": "m.text", "body": f"!report {WORDS}", "m.relates_to": answers}
+    await bot.event(ANNA, "m.room.message", reply)
+
+
+async def on_the_card(bot: Offline) -> str:
+    async with bot.stores.database.read() as db:
+        found = await views.case_view(db, 1)
+        assert found is not None
+        told = not await reads_along(db, found[0], DESK)
+        return str(report_lines(await views.reports_of(db, 1), names=False, words=told))
+
+
+async def answers(bot: Offline) -> str:
+    return str(await bot.rows("SELECT action FROM outbox"))
+
+
+async def test_a_manager_who_is_reported_reads_the_words_on_the_card(bot: Offline) -> None:
+    await report(bot, MARK)
+    assert WORDS not in await on_the_card(bot)
+    await bot.membership(MARK, "leave", DESK)
+    assert WORDS in await on_the_card(bot)  # of others in the desk none is the accused
+
+
+async def test_a_manager_who_is_reported_asks_for_the_case(bot: Offline) -> None:
+    await report(bot, MARK)
+    for who in (MARK, MINA):
+        await bot.say(who, "!case 1", DESK)
+    told = await answers(bot)
+    assert "card.report-alone" in told and WORDS not in told
+
+
+async def test_managers_read_the_words_of_a_report_of_a_member(bot: Offline) -> None:
+    await bot.say(ANNA, "hello")
+    await report(bot, UserId("@olga:example.org"))
+    await bot.membership(UserId("@olga:example.org"), "leave", DESK)
+    await bot.say(MINA, "!case 1", DESK)
+    assert WORDS in await answers(bot)
+
+
+async def test_a_report_in_the_room_is_seen_before_it_goes_and_the_reporter_is_told_of_the_other_way(
+    bot: Offline,
+) -> None:
+    await report(bot, MARK)
+    assert "report.was-seen" in await answers(bot)
