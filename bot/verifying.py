@@ -1,7 +1,8 @@
 """Comparing emoji with people, so that their clients know the bot by its keys, and the bot them by theirs.
 
-Rules kept here: whoever runs a group or this deployment is answered, nobody else; what is to be compared is shown to
-that person alone and in the desk of their group; it counts as the same only when that very person presses so, or an
+Rules kept here: whoever is in a group is answered, or runs this deployment, nobody else; members so many times an hour,
+and so many of them at once, since each time costs words; what is to be compared is shown to that person alone and, of
+those who run a group, in its desk; it counts as the same only when that very person presses so, or an
 operator says so at the command line (the trusted way: it does not pass through the homeserver); a difference is told to
 the operators. Nothing of it is kept over a restart.
 Left to others: the steps (`bot/crypto/verification.py`), carrying them (`bot/crypto/verifier.py`).
@@ -45,6 +46,9 @@ log = structlog.get_logger()
 
 SAME, DIFFERENT = "✅", "❌"
 REACTION = "m.reaction"
+MEMBER_AN_HOUR = 5  # verifications that one member begins
+MEMBERS_AT_ONCE = 20  # that are under way with members
+HOUR_MS = 3_600_000
 AT_MOST = 1_000  # messages that wait to be looked at; more than that is somebody's flood
 LOOK_S = 15.0  # how often what takes too long is ended
 TRIES, LONGEST_PAUSE_S = 5, 10.0
@@ -92,6 +96,7 @@ class Verifying:
         self._turn = asyncio.Lock()  # one step at a time
         self._waiting: asyncio.Queue[ToDevice | Received] = asyncio.Queue(AT_MOST)
         self._talks: dict[str, Talk] = {}  # by the id of the verification
+        self._begun: dict[UserId, list[int]] = {}  # when members began one, within the last hour
 
     # What comes in.
 
@@ -158,9 +163,19 @@ class Verifying:
     async def _may(self, user: UserId) -> bool:
         """Whether somebody is answered. Everybody else's messages cost one look, and ask nothing of the homeserver."""
         async with self._database.read() as db:
-            may = is_operator(user, self._policy) or bool(await views.answers_for(db, user))
+            runs = is_operator(user, self._policy) or bool(await views.answers_for(db, user))
+            may = runs or (bool(await views.groups_of(db, user, joined=True)) and self._has_room_for(user))
         (self._answered.add if may else self._answered.discard)(user)
         return may
+
+    def _has_room_for(self, member: UserId) -> bool:
+        """Whether one more verification can be begun with a member; what is under way goes on."""
+        if any(talk.user == member for talk in self._talks.values()):
+            return True
+        since = self._clock() - HOUR_MS
+        self._begun = {user: new for user, at in self._begun.items() if (new := [each for each in at if each > since])}
+        under_way = sum(talk.user in self._begun for talk in self._talks.values())
+        return len(self._begun.get(member, ())) < MEMBER_AN_HOUR and under_way < MEMBERS_AT_ONCE
 
     async def _pressed(self, event: ReactionGiven) -> None:
         """The very person whose client shows the other half says whether it is the same."""
@@ -240,6 +255,7 @@ class Verifying:
             await self._drop_ended()
             code = "".join(secrets.choice(_LETTERS) for _ in range(5))
             talk = self._talks[progress.id] = Talk(code, progress.id, UserId(progress.user), self._clock())
+            self._begun.setdefault(talk.user, []).append(talk.since_ms)
             log.info("verification_begun", user=talk.user, id=talk.code)
         talk.stage = progress.stage
         if progress.stage in (Stage.DONE, Stage.CANCELLED):
@@ -302,7 +318,7 @@ class Verifying:
     async def _differed(self, talk: Talk, code: str) -> None:
         log.warning("verification_differed", user=talk.user, code=code)
         async with self._database.read() as db:
-            groups = await views.answers_for(db, talk.user) or await views.active_groups(db)
+            groups = await views.groups_of(db, talk.user, joined=True) or await views.active_groups(db)
         lines = (line("verifying.differed", who=Who(talk.user)),)
         await self._pipeline.commit(actions=to_operators(self._policy, groups, lines))
 

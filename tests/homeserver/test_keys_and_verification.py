@@ -25,6 +25,7 @@ from bot.config import load_config
 from bot.demo.client import Seen
 from bot.demo.synapse import Synapse
 from bot.homeserver import Session
+from bot.verifying import MEMBER_AN_HOUR
 from moderation.errors import Refused
 from moderation.facts import CaseOpened
 from tests.clients.encrypted_stage import EncryptedStage
@@ -328,33 +329,48 @@ class TestVerification:
         listed = await until(lambda: _shown(bot), "the second to be shown")
         assert [symbol for symbol, _ in listed["emoji"]] == names(sas)
 
-    async def test_members_are_not_answered(self, encrypted: Theatre) -> None:
+    async def test_a_member_compares_alone_and_not_without_end(self, encrypted: Theatre) -> None:
         scene = await encrypted.scene(RULES)
         bot, (manager,), (member,) = scene.bot, scene.managers, scene.members
         assert isinstance(manager, JsClient) and isinstance(member, JsClient)
-        await member.wait_devices(bot.user, lambda found: any(d.signed for d in found), what="signed")
+        verification = await compare(member, bot)
+        sas = await verification.sas()
+        word = await shown(member, bot)
+        assert [symbol for symbol in names(sas) if symbol not in word.body] == []
+        await asyncio.gather(verification.confirm(), member.react(word.room, word.id, "✅"))
+        assert (await member.wait_trust(bot.user, lambda trust: trust.verified, what="verified")).verified
+        for _ in range(MEMBER_AN_HOUR - 1):
+            again = await compare(member, bot)
+            await again.cancel()
+            await until(lambda: _none_left(bot), "the end of it")
         asked = await member.request_verification(bot.user, device=bot.session.device)
         await until(lambda: _refused(encrypted, member.user, 1), "it to be left unanswered")
-        await compare(manager, bot)  # what comes later is answered
+        await compare(manager, bot)  # those who run the room are answered
         assert asked.phase == "Requested"
-        await asked.cancel()
-        in_room = await member.request_verification(bot.user, room=scene.room)
-        await until(lambda: _refused(encrypted, member.user, 3), "that to be left unanswered too")
-        assert in_room.phase == "Requested"
         with pytest.raises(Refused):
             await ask_bot(bot.data_dir, "keys-confirm", {"id": "nobody"}, None)
 
-    async def test_a_request_in_a_group_is_recorded_and_not_judged_of_whom_the_bot_answers(
-        self, encrypted: Theatre
-    ) -> None:
+    async def test_somebody_in_no_group_is_not_answered(self, encrypted: Theatre) -> None:
+        scene = await encrypted.scene(RULES)
+        bot, (member,) = scene.bot, scene.members
+        assert isinstance(member, JsClient)
+        await member.wait_devices(bot.user, lambda found: any(d.signed for d in found), what="signed")
+        await member.leave(scene.room)
+        await bot.until(
+            lambda: bot.rows("SELECT 1 FROM members WHERE user = ? AND membership = 'leave'", member.user), "gone"
+        )
+        await member.request_verification(bot.user, device=bot.session.device)
+        await until(lambda: _refused(encrypted, member.user, 1), "it to be left unanswered")
+
+    async def test_a_request_in_a_group_is_recorded_and_judged_whoever_sends_it(self, encrypted: Theatre) -> None:
         scene: Scene = await encrypted.scene(RULES.replace("purple elephant", "requesting to verify"))
         bot, (manager,), (member,) = scene.bot, scene.managers, scene.members
         assert isinstance(manager, JsClient) and isinstance(member, JsClient)
         verification = await compare(manager, bot, room=scene.room)
         await verification.cancel()
         await member.send_text(scene.room, "requesting to verify")
-        await bot.until(lambda: bot.facts(CaseOpened), "a case")
-        assert [fact.subject for fact in bot.facts(CaseOpened)] == [member.user]
+        await bot.until(lambda: len(bot.facts(CaseOpened)) == 2, "two cases")
+        assert [fact.subject for fact in bot.facts(CaseOpened)] == [manager.user, member.user]
         requests = [r for r in bot.records() if r.parts and r.parts[0].get("mxid") == manager.user]
         assert any(r.kind == "message" for r in requests)
 
