@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.complete import Around
-from moderation.context import CaseView, Context, PersonView
+from moderation.context import CaseView, Context, PersonView, RoomView
 from moderation.deadlines import Waiting
 from moderation.duty import Duty, on_duty
 from moderation.facts import AccountsLinked, AccountUnlinked, Appealed, CaseDecided, CaseOpened, Fact, SanctionStarted
@@ -103,8 +103,12 @@ class Surroundings:
         found: dict[RoomId, Duty] = {}
         for room in rooms:
             if (view := await self._knowledge.room(db, room)) is not None:
-                found[room] = await views.duty_of(db, view, self._policy.operators, now_ms)
+                found[room] = await self._duty(db, view, now_ms)
         return found
+
+    async def _duty(self, db: AsyncConnection, room: RoomView, now_ms: int) -> Duty:
+        policy = self._policy
+        return await views.duty_of(db, room, policy.operators, now_ms, at_most=policy.duty.at_most)
 
     async def _idle_owners(
         self, db: AsyncConnection, duties: dict[RoomId, Duty], now_ms: int
@@ -130,7 +134,7 @@ class Surroundings:
         if found is None or room is None or not room.active:
             return None
         case, row = found
-        duty = await views.duty_of(db, room, self._policy.operators, now_ms)
+        duty = await self._duty(db, room, now_ms)
         assigned = await views.assigned_to(db, n, case.asked)
         return Waiting(
             case=case,

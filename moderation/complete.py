@@ -159,7 +159,7 @@ def _nobody_on_duty(fact: CaseOpened, facts: Sequence[Fact], around: Around) -> 
     taken = max((other.n for other in facts if isinstance(other, CaseOpened)), default=0)
     number = max(around.next_case, taken + 1)
     for owner in duty.owners:
-        if (fact.room, owner) in around.owners:
+        if owner not in duty.offered and (fact.room, owner) in around.owners:
             known = around.owners[fact.room, owner]
             yield from neglected(known, NOBODY, n=number, about=fact.n, policy=around.policy, on=around.on)
             number += 1

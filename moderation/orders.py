@@ -7,12 +7,13 @@ whoever gave the order. Nothing here charges credit: that takes a rule."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .context import Context
+from .context import Context, RoomView
 from .errors import Refused
 from .facts import CaseOpened, Fact, PersonVerified, SanctionEnded, SanctionKind, SanctionStarted
 from .ids import EventId, RoomId, UserId
 from .own_rules import BY_ORDER, OWN_RULES
 from .policy import Policy
+from .reach import reach_of
 from .responsibility import is_operator, require, require_over
 
 NO_EVENT = EventId("")
@@ -121,27 +122,32 @@ def redact(order: Order, event: EventId, *, reason: str = "") -> tuple[Fact, ...
     return (gone,) if own else (_case(order, reason, event), gone)
 
 
-def vouch(order: Order, *, in_force_by_voucher: int, credit: int) -> tuple[Fact, ...]:
+def vouch(order: Order, *, in_force_by_voucher: int, credit: int, level: int) -> tuple[Fact, ...]:
     """State that one knows who somebody is. Raises `Refused` without the right, for oneself, or past the limit.
 
-    A voucher of tier B or below may not vouch (`credit` is the voucher's own).
+    It counts in the community of who says it. A voucher of tier B or below may not vouch, nor one who is less verified
+    there (`credit` and `level` are the voucher's own); an operator is asked for neither.
     """
-    require("vouch", order.by, order.context.room, order.policy)
+    room = order.context.room
+    require("vouch", order.by, room, order.policy)
     if order.context.subject.is_(order.by):
         raise Refused("error.target.self")
     if order.target == order.context.bot:
         raise Refused("error.target.bot")
+    if level < VOUCHED_LEVEL and not is_operator(order.by, order.policy):
+        raise Refused("error.vouch.level", level=level, needed=VOUCHED_LEVEL)
     if credit < order.policy.tiers.a:
         raise Refused("error.vouch.credit", credit=credit, needed=order.policy.tiers.a)
     limit = order.policy.verification.vouches_per_manager
     if in_force_by_voucher >= limit:
         raise Refused("error.vouch.limit", limit=limit)
     verified = PersonVerified(
-        room=order.context.room.room,
+        room=room.room,
         on=order.on,
         method="vouch",
         level=VOUCHED_LEVEL,
         until=order.context.now_ms + order.policy.verification.vouch_lasts,
+        reach=reach_of(order.by, "", room.community, order.policy),
         subject=order.target,
         by=order.by,
     )
@@ -150,16 +156,17 @@ def vouch(order: Order, *, in_force_by_voucher: int, credit: int) -> tuple[Fact,
 
 @dataclass(frozen=True, slots=True)
 class Vouched:
-    """A vouch in force: the record that says so, in which room, by whom, until when."""
+    """A vouch in force: the record that says so, in which room, by whom, until when, and how far it reaches."""
 
     record: int
     room: RoomId
     by: UserId
     until: int
+    reach: str = ""
 
 
 def unvouch(order: Order, vouches: Sequence[Vouched], *, false: bool) -> tuple[tuple[Fact, ...], tuple[UserId, ...]]:
-    """Take vouches for the target back: one's own, as owner those of the room, as operator all.
+    """Take vouches for the target back: one's own, as owner those of the room and its community, as operator all.
 
     Returns the facts, and with `false` who vouched for somebody they did not know. Raises `Refused` if there is nothing
     to take back, or if the caller may not say that it was false.
@@ -167,7 +174,7 @@ def unvouch(order: Order, vouches: Sequence[Vouched], *, false: bool) -> tuple[t
     room, by = order.context.room, order.by
     above = is_operator(by, order.policy)
     owner = room.power.role(by) == "owner"
-    theirs = [each for each in vouches if each.by == by or above or (owner and each.room == room.room)]
+    theirs = [each for each in vouches if each.by == by or above or (owner and _is_theirs(each, room))]
     if not theirs:
         raise Refused("error.unvouch.others" if vouches else "error.unvouch.none", who=order.target)
     if false and not (above or owner):
@@ -191,6 +198,11 @@ def unvouch(order: Order, vouches: Sequence[Vouched], *, false: bool) -> tuple[t
         for each in theirs
     )
     return revoked, accused
+
+
+def _is_theirs(vouched: Vouched, room: RoomView) -> bool:
+    """Whether it is for the owner of this room to take back: what every room relies on is the operator's."""
+    return vouched.room == room.room or (bool(vouched.reach) and vouched.reach == room.community)
 
 
 def _refuse_twice(order: Order, kind: SanctionKind) -> None:

@@ -149,6 +149,7 @@ class DutySettings(Settings):
     """Being on duty and being away."""
 
     away_at_most: Duration = 60 * DAY_MS
+    at_most: Annotated[int, Field(ge=0)] = 20  # so many cases a day is one person asked about; 0: no limit
 
 
 Chosen = Literal["language", "verify", "digest"]  # what the owner of a room can choose for it

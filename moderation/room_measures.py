@@ -41,8 +41,9 @@ def answers_for(duty: Duty, by: UserId = NOBODY) -> UserId:
     """The owner who answers for a room: who acts, if they own it; else the first who is not away; "" for none."""
     if by in duty.owners:
         return by
-    here = [owner for owner in duty.owners if owner not in duty.away]
-    return next(iter((*here, *duty.owners, *duty.suspended_owners)), NOBODY)
+    theirs = [owner for owner in duty.owners if owner not in duty.offered]
+    here = [owner for owner in theirs if owner not in duty.away]
+    return next(iter((*here, *theirs, *duty.suspended_owners)), NOBODY)
 
 
 # By neglect.

@@ -23,6 +23,7 @@ from .ids import EventId, RoomId, UserId
 from .levels import REACHES, Level, Method
 from .own_rules import OWN_RULES, UNVERIFIED, UNVERIFIED_MANAGER
 from .policy import Below, Policy, VerificationSettings
+from .reach import Place
 
 __all__ = ["REACHES", "Level", "Method"]
 
@@ -126,14 +127,15 @@ def _matches(globs: Iterable[str], names: Iterable[str]) -> bool:
 # Who is below it.
 
 
-def reached(proofs: Iterable[Proof], methods: frozenset[Method], now_ms: int) -> int:
-    """The highest level in force by these methods."""
-    return max((p.level for p in proofs if p.method in methods and now_ms < p.until), default=0)
+def reached(proofs: Iterable[Proof], methods: frozenset[Method], place: Place | None, now_ms: int) -> int:
+    """The highest level in force by these methods that counts in a room; without one, in all of them."""
+    return max((p.level for p in proofs if p.method in methods and now_ms < p.until and p.counts(place)), default=0)
 
 
-def lapsed(proofs: Iterable[Proof], needed: int, methods: frozenset[Method], now_ms: int) -> int:
-    """When the level that is needed was last lost; 0: it never was reached."""
-    ended = (p.until for p in proofs if p.method in methods and p.level >= needed and p.until <= now_ms)
+def lapsed(proofs: Iterable[Proof], needed: int, methods: frozenset[Method], place: Place, now_ms: int) -> int:
+    """When the level that is needed was last lost there; 0: it never was reached."""
+    counting = (p for p in proofs if p.method in methods and p.counts(place))
+    ended = (p.until for p in counting if p.level >= needed and p.until <= now_ms)
     return max(ended, default=0)
 
 
@@ -142,7 +144,7 @@ def founder_declined(founder: PersonView, room: str, policy: Policy, now_ms: int
     wanted = asks(policy.verification, room)
     if founder.user in policy.operators:
         return False
-    return reached(founder.proofs, wanted.methods, now_ms) < wanted.found
+    return reached(founder.proofs, wanted.methods, None, now_ms) < wanted.found
 
 
 def exempt(user: UserId, room: RoomView, bot: UserId, policy: Policy) -> bool:
@@ -212,12 +214,12 @@ def _writes_below(wanted: Asks, context: Context, policy: Policy) -> Guest | Non
     subject, room, now = context.subject, context.room, context.now_ms
     if exempt(subject.user, room, context.bot, policy) or room.room in subject.manages:
         return None
-    if reached(subject.proofs, wanted.methods, now) >= wanted.write:
+    if reached(subject.proofs, wanted.methods, room, now) >= wanted.write:
         return None
     return Guest(
         user=subject.user,
         since=subject.since.get(room.room, 0),
-        lapsed=lapsed(subject.proofs, wanted.write, wanted.methods, now),
+        lapsed=lapsed(subject.proofs, wanted.write, wanted.methods, room, now),
         told={what: at for (where, what), at in subject.told.items() if where == room.room},
     )
 
@@ -349,7 +351,7 @@ def restored(subject: PersonView, room: RoomView | None, policy: Policy, now_ms:
     wanted = asked_of(room, policy) if room else Asks()
     if not wanted.of_managers:
         return "settings"
-    return "verified" if reached(subject.proofs, wanted.methods, now_ms) >= wanted.manage else ""
+    return "verified" if reached(subject.proofs, wanted.methods, room, now_ms) >= wanted.manage else ""
 
 
 def over(sanction: InForce, why: str) -> tuple[Fact, ...]:
@@ -375,7 +377,7 @@ def welcome(subject: PersonView, room: RoomView, bot: UserId, policy: Policy, no
     wanted = asked_of(room, policy)
     if exempt(subject.user, room, bot, policy) or room.power.role(subject.user) == "manager":
         return True
-    return reached(subject.proofs, wanted.methods, now_ms) >= wanted.write
+    return reached(subject.proofs, wanted.methods, room, now_ms) >= wanted.write
 
 
 def knocked(context: Context, policy: Policy, *, on: int) -> tuple[Fact, ...]:

@@ -123,6 +123,7 @@ async def duty(call: Call) -> Reply:
         line("duty.head", room=RoomName(call.group.room)),
         *_present(call, now),
         *(line("duty.away", who=Who(user), until=Moment(gone[user])) for user in _runs(now) if user in gone),
+        *(line("duty.offered", who=Who(user)) for user in _runs(now)[:MAX_NAMES] if user in now.offered),
         *_roster(now.roster, now),
     ]
     return Reply(tuple(lines))

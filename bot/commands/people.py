@@ -8,6 +8,7 @@ from moderation.ledger import account
 from moderation.neglect import neglected
 from moderation.notices import Moment, Who, line
 from moderation.own_rules import FALSE_VOUCH
+from moderation.verification import REACHES, reached
 from storage import views
 
 from .call import Call, Command, Reply
@@ -25,6 +26,7 @@ async def vouch(call: Call) -> Reply:
         order,
         in_force_by_voucher=await views.vouches_by(call.db, call.caller, call.now_ms),
         credit=account(voucher, "credit", call.group, call.policy).balance(call.now_ms),
+        level=reached(voucher.proofs, frozenset(REACHES), call.group, call.now_ms),
     )
     until = call.now_ms + call.policy.verification.vouch_lasts
     return Reply((line("done.vouch", who=Who(target), until=Moment(until)),), facts)

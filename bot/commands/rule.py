@@ -25,6 +25,7 @@ from .call import Call, Command, Reply
 from .rule_words import written
 
 MAX_SHOWN = 12  # values of one rule
+RECENT, FEWEST, NEARLY_ALL = 50, 5, 80  # so many messages are looked at, at least; per cent of them
 
 
 async def rule(call: Call) -> Reply:
@@ -66,6 +67,7 @@ async def _add(call: Call) -> Reply:
         said = (line(f"config.{each.key}", **each.fields) for each in problems)  # type: ignore[arg-type]
         return Reply((line("room-rule.wrong", rule=Code(str(raw["name"])[:40])), *said), private=True)
     await _must_fit(call, found)
+    await _must_spare_most(call, found)
     added = RoomRuleChanged(
         room=call.group.room, on=call.on, step="added", rule=found.name, by=call.caller, settings=recorded(found)
     )
@@ -89,6 +91,23 @@ async def _must_fit(call: Call, found: RuleSettings) -> None:
         raise Refused("error.rule.class", heaviest=heaviest, typed=Code(limits.own_rules_class))
 
 
+async def _must_spare_most(call: Call, found: RuleSettings) -> None:
+    """Raise `Refused` if it matches nearly all that was said here lately: that is no rule, but a gag."""
+    rules = compiled((recorded(found),), call.configured)
+    context = await call.context(call.caller)
+    records = await views.recent_messages(call.db, call.group.room, call.bot, RECENT)
+    said = [words for record in records if record != call.on and (words := call.words(call.group.room, record))]
+    matched = sum(bool(broken(_saying(call, words), context, rules)) for words in said)
+    if len(said) >= FEWEST and 100 * matched >= NEARLY_ALL * len(said):
+        raise Refused("error.rule.nearly-all", count=matched, total=len(said))
+
+
+def _saying(call: Call, words: str) -> MessagePosted:
+    assert isinstance(call.event, MessagePosted)
+    text = (Text("body", words),)
+    return replace(call.event, texts=text, media=None, mentions=frozenset(), replaces=None)
+
+
 async def _remove(call: Call) -> Reply:
     name = call.given.text.strip().lower()
     if not name:
@@ -105,8 +124,7 @@ async def _test(call: Call) -> Reply:
         raise Refused("error.rule.test-here", room=call.group.room)
     if not call.given.text.strip():
         raise Refused("error.rule.nothing")
-    assert isinstance(call.event, MessagePosted)
-    text = replace(call.event, texts=(Text("body", call.given.text),), media=None, mentions=frozenset(), replaces=None)
+    text = _saying(call, call.given.text)
     rules = (*call.rules, *compiled(call.group.rules, call.configured))
     hits = broken(text, await call.context(call.caller), rules)
     where = RoomName(call.group.room)

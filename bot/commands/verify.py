@@ -77,7 +77,7 @@ def _asked(call: Call, room: RoomView, person: PersonView) -> list[Line]:
     level = wanted.manage if room.power.role(call.caller) == "manager" else wanted.write
     if level == 0 or wanted.below == "off" or exempt(call.caller, room, call.bot, call.policy):
         return []
-    enough = reached(person.proofs, wanted.methods, call.now_ms) >= level
+    enough = reached(person.proofs, wanted.methods, room, call.now_ms) >= level
     methods = Code(", ".join(sorted(wanted.methods)))
     key = f"verify.room.{'reached' if enough else 'missing'}"
     return [line(key, room=RoomName(room.room), level=level, methods=methods)]

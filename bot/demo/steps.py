@@ -102,8 +102,9 @@ async def desk(stage: Stage) -> Fields:
 
 
 async def vouched(stage: Stage) -> Fields:
-    """A manager vouches for a member, and everybody can see it."""
+    """The operator vouches for a manager, who then may for a member; everybody can see it."""
     p = stage.people
+    await stage.answer(p.anna, stage.room, await p.anna.send_text(stage.room, f"!vouch {p.ben.user}"))
     asked = await p.ben.send_text(stage.room, f"!vouch {p.dora.user}")
     await stage.moment("vouched.asked")
     await stage.answer(p.ben, stage.room, asked)

@@ -63,6 +63,7 @@ from .events import (
     held_back,
     known_events,
     last_stood,
+    recent_messages,
     recent_times,
     unread_events,
 )
@@ -276,6 +277,7 @@ __all__ = [
     "persons_linked",
     "pinned_keys",
     "place_of",
+    "recent_messages",
     "recent_times",
     "recording",
     "records_by",

@@ -38,6 +38,14 @@ async def recent_times(db: AsyncConnection, room: RoomId, sender: UserId, since_
     return [row.at for row in rows][::-1]
 
 
+async def recent_messages(db: AsyncConnection, room: RoomId, bot: UserId, limit: int) -> list[int]:
+    """The records of the newest messages of others than the bot in a room."""
+    e = t.events.c
+    newest = select(e.record).where(e.room == room, e.kind == POSTED, e.sender != bot)
+    rows = await db.execute(newest.order_by(e.record.desc()).limit(limit))
+    return [row.record for row in rows]
+
+
 async def last_stood(db: AsyncConnection, room: RoomId, sender: UserId, before: EventId) -> int | None:
     """When somebody last posted in a room what was not held back, other than the event `before`."""
     e, s = t.events.c, t.sanctions.c

@@ -25,7 +25,7 @@ from .cases import RECENT, read_recent
 from .linked import LINKED, accounts_among
 from .rooms import ACTIVE_GROUP
 from .sanctions import AGAINST, read_in_force, sanctions_of_accounts
-from .verification import PROOFS, SINCE, TOLD, read_proofs, read_since, read_told
+from .verification import PROOFS, SINCE, TOLD, counting_in, read_proofs, read_since, read_told
 
 
 async def groups_of(db: AsyncConnection, user: UserId, *, joined: bool = False) -> tuple[RoomId, ...]:
@@ -166,11 +166,11 @@ async def vouches_by(db: AsyncConnection, user: UserId, now_ms: int) -> int:
 async def vouches_for(db: AsyncConnection, user: UserId, now_ms: int) -> tuple[Vouched, ...]:
     """The vouches for one account that are in force, oldest first."""
     v = t.verifications.c
-    query = select(v.record, v.room, v.by, v.until).where(
+    query = select(v.record, v.room, v.by, v.until, v.reach).where(
         v.user == user, v.method == "vouch", v.revoked == 0, v.until > now_ms
     )
     rows = await db.execute(query.order_by(v.record))
-    return tuple(Vouched(row.record, RoomId(row.room), UserId(row.by), row.until) for row in rows)
+    return tuple(Vouched(row.record, RoomId(row.room), UserId(row.by), row.until, row.reach) for row in rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,11 +183,11 @@ class PersonInRoom:
 
 
 async def people_of(db: AsyncConnection, room: RoomId, now_ms: int) -> tuple[PersonInRoom, ...]:
-    """Who is in a room, their roles and their verification."""
+    """Who is in a room, their roles and their verification, as it counts there."""
     m, v = t.members.c, t.verifications.c
     in_force = (
         select(v.user, func.max(v.level).label("level"))
-        .where(v.revoked == 0, v.until > now_ms)
+        .where(v.revoked == 0, v.until > now_ms, counting_in(room))
         .group_by(v.user)
         .subquery()
     )

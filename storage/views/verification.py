@@ -38,6 +38,13 @@ SINCE = select(t.members.c.room, t.members.c.since).where(t.members.c.user == bi
 TOLD = select(t.pointed.c.room, t.pointed.c.step, t.pointed.c.at).where(t.pointed.c.user == bindparam("user"))
 
 
+def counting_in(room: str) -> ColumnElement[bool]:
+    """Whether a verification counts in a room, as `moderation/reach.py` says it."""
+    v = t.verifications.c
+    community = select(t.rooms.c.community).where(t.rooms.c.room == room).scalar_subquery()
+    return or_(v.reach == "", v.reach == community, v.room == room)
+
+
 def read_proofs(rows: Iterable[Any]) -> tuple[Proof, ...]:
     """All verifications of a person that are kept, in force or over."""
     return tuple(
@@ -98,7 +105,7 @@ async def below(
     m = t.members.c
     rule = UNVERIFIED_MANAGER if managers else UNVERIFIED
     query = (
-        _members(asks, needed, now_ms)
+        _members(room, asks, needed, now_ms)
         .where(m.room == room, m.membership == "join")
         .where((m.role == "manager") if managers else (m.role == "member"))
         .where(~_let_be(room, rule), ~_under_way(room))
@@ -233,11 +240,11 @@ async def in_a_lobby(db: AsyncConnection, user: UserId) -> bool:
 # Pieces.
 
 
-def _members(asks: Asks, needed: int, now_ms: int) -> Select[tuple[object, ...]]:
+def _members(room: str, asks: Asks, needed: int, now_ms: int) -> Select[tuple[object, ...]]:
     """Members with the verifications of the persons behind them."""
     m, a, v = t.members.c, t.accounts.c, t.verifications.c
     person = func.coalesce(a.person, m.user)
-    counted = and_(v.person == person, v.method.in_(sorted(asks.methods)))
+    counted = and_(v.person == person, v.method.in_(sorted(asks.methods)), counting_in(room))
     over = and_(v.level >= needed, _end() <= now_ms)
     return (
         select(m.user, m.since, func.max(func.iif(over, _end(), 0)).label("lapsed"))

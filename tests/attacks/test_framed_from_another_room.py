@@ -1,5 +1,6 @@
 """Those who run one room try to take the rights of somebody who helps to run another."""
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -24,10 +25,30 @@ async def test_an_own_rule_that_matches_everything_costs_nobody_anything(tmp_pat
             await two.in_kitchen(RITA, f'!rule add {name} pattern "." moderate none auto')
             await two.in_kitchen(MARK, "hello")
             await two.in_kitchen(RITA, f"!rule remove {name}")
-        assert len(await two.bot.rows(f"SELECT n FROM cases WHERE subject = '{MARK}'")) == 7
         assert two.bot.facts(CreditChanged) == []
         assert await two.credit(MARK, KITCHEN) == await two.credit(MARK, ROOM) == 100
         assert await two.may_manage(MARK)
+
+
+async def test_an_own_rule_that_matches_nearly_everything_is_refused_with_the_figure(tmp_path: Path) -> None:
+    async with neighbours(tmp_path) as two:
+        await two.in_kitchen(MARK, "hello", "good morning", "is there tea?", "12", "bye")
+        await two.in_kitchen(RITA, '!rule add all pattern "." moderate none auto')
+        assert await two.bot.rows("SELECT name FROM room_rules") == []
+        [(told,)] = await two.bot.rows("SELECT action FROM outbox WHERE action LIKE '%error.rule.nearly-all%'")
+        assert json.loads(told)["lines"][0]["fields"] == {"count": 5, "total": 5}
+        await two.in_kitchen(RITA, '!rule add tea pattern "tea" moderate none auto')
+        assert await two.bot.rows("SELECT name FROM room_rules") == [("tea",)]
+
+
+async def test_a_rule_that_is_removed_and_added_again_keeps_its_count(tmp_path: Path) -> None:
+    async with neighbours(tmp_path) as two:
+        for _ in range(2):
+            await two.in_kitchen(RITA, '!rule add hi terms "hello" moderate none manager')
+            await two.break_rule(MARK, 1, "hello")
+            await two.decide(SOCK, "uphold")
+            await two.in_kitchen(RITA, "!rule remove hi")
+        assert [fact.cost for fact in two.bot.facts(CreditChanged)] == [10, 15]
 
 
 async def test_an_own_rule_that_people_decide_reaches_their_room_alone(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from structlog.testing import capture_logs
 
@@ -23,10 +23,10 @@ from bot.demo.synapse import Account
 from bot.homeserver import Session
 from bot.messages.catalog import Catalog
 from bot.trusted_time import TrustedTime
-from bot.wiring import serve
+from bot.wiring import records_only, serve
 from moderation.actions import NICETY
-from moderation.facts import Fact
-from moderation.ids import EventId, RoomId
+from moderation.facts import Fact, PersonVerified
+from moderation.ids import EventId, RoomId, UserId
 from storage.database import FILE
 from storage.entries import fact_of_record
 from storage.records.draft import Record
@@ -377,14 +377,19 @@ class Theatre:
         members: int = 1,
         bot: str = "",
         started: Callable[[ServedBot], Awaitable[None]] | None = None,
+        known: Sequence[Literal["owner", "managers"]] = (),
         **more: Any,
     ) -> Scene:
-        """A bot, a room it protects, and the desk with everybody in it; `started`: done before the bot is invited."""
+        """A bot, a room it protects, and the desk with everybody in it; `started`: done before the bot is invited;
+        `known`: who stands on the roster, and so may vouch for others."""
         names = ["owner", *["manager"] * managers, *["member"] * members]
         served, people = await asyncio.gather(self.bot(rules, bot=bot), self.people(*names))
         if started is not None:
             await started(served)
         owner, those, rest = people[0], people[1 : 1 + managers], people[1 + managers :]
+        if known:
+            named = {"owner": [owner], "managers": those}
+            await on_the_roster(served, *(person for each in known for person in named[each]))
         room = await self.room(served, owner, those, rest, **more)
         scene = Scene(served, owner, those, rest, room)
         scene.desk = await self.enter_desk(served, room, owner, *those)
@@ -396,6 +401,8 @@ class Theatre:
         code = bot.code(room)
         ((desk,),) = await bot.until(lambda: bot.rows(query, code), "a desk")
         await asyncio.gather(*(enter(person, desk) for person in people))
+        there = "SELECT count(*) FROM members WHERE room = ? AND membership = 'join' AND user <> ?"
+        await bot.until(lambda: bot.rows(there, desk, bot.user)[0][0] >= len(people), "everybody in the desk")
         return RoomId(desk)
 
     async def close(self) -> None:
@@ -417,6 +424,16 @@ async def enter(person: Client, room: str) -> None:
     """Accept an invitation."""
     await person.wait_invite(room)
     await person.join(room)
+
+
+async def on_the_roster(bot: ServedBot, *people: Client) -> None:
+    """Let people be verified by what counts everywhere; the bot is stopped for it, and started again."""
+    await bot.stop()
+    until = bot.clock() + 365 * 86_400_000
+    facts = [PersonVerified(method="roster", level=2, until=until, subject=UserId(each.user)) for each in people]
+    async with records_only(bot.config, bot.clock) as operations:
+        await operations._pipeline.commit(facts)
+    bot.start()
 
 
 async def direct_room(person: Client, bot: ServedBot) -> RoomId:

@@ -74,7 +74,9 @@ class Cast:
 async def cast(theatre: Theatre) -> Cast:
     """Everybody in their place."""
     operator, outsider, stranger, visitor = await theatre.people("operator", "outsider", "stranger", "visitor")
-    scene = await theatre.scene(STRICT, managers=3, members=8, bot=f'operators = ["{operator.user}"]')
+    scene = await theatre.scene(
+        STRICT, managers=3, members=8, bot=f'operators = ["{operator.user}"]', known=["owner", "managers"]
+    )
     bot, room, (manager, demoted, banned) = scene.bot, scene.room, scene.managers
     member, unverified, muted, *victims, spare = scene.members
     await _demote(scene, demoted)

@@ -77,7 +77,7 @@ ELSEWHERE = frozenset({"restore"})
 
 async def test_every_kind_of_record_is_written_by_something_that_happens(theatre: Theatre) -> None:
     (operator,) = await theatre.people("operator")
-    scene = await theatre.scene(RULES, members=2, bot=f'operators = ["{operator.user}"]')
+    scene = await theatre.scene(RULES, members=2, bot=f'operators = ["{operator.user}"]', known=["managers"])
     bot, (ann, ben) = scene.bot, scene.members
     await talk(scene, ann, ben)
     await moderate(scene, ann)

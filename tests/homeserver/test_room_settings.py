@@ -22,7 +22,7 @@ WRONG = {
 
 
 async def test_a_room_can_ask_its_members_to_be_verified_and_no_more(theatre: Theatre, tmp_path: Path) -> None:
-    scene = await theatre.scene(CONFIGURED, members=2)
+    scene = await theatre.scene(CONFIGURED, members=2, known=["managers"])
     bot, room, owner, (ann, ben) = scene.bot, scene.room, scene.owner, scene.members
     for typed, wrong in WRONG.items():
         assert like(wrong).search(await ask(owner, bot, scene.desk, typed)), typed

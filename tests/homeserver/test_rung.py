@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.demo.client import Client, Seen
-from moderation.facts import CaseMoved
+from moderation.facts import CaseAssigned, CaseMoved
 from moderation.ids import RoomId
 from tests.clients.encrypted_stage import EncryptedStage
 from tests.clients.js_client import Read
@@ -91,8 +91,11 @@ async def test_everybody_is_rung_when_it_is_their_turn(theatre: Theatre) -> None
     await ann.send_text(word.room, "!appeal 1 I was quoting the rules")
     appeal = await in_desk(scene, manager, like("desk.appealed", n="1"))
     assert appeal.content["m.relates_to"]["event_id"] == card.id
-    assert [await rung(who, appeal.id) for who in (manager, owner)] == ["highlighted", "notified"]
+    # What an operator decided, an operator hears: nobody else is rung.
+    assert [await rung(who, appeal.id) for who in (manager, owner)] == ["silent", "silent"]
     await bot.idle()
+    assert [(f.asked, f.subject) for f in bot.facts(CaseAssigned)][-1] == ("operator", operator.user)
+    assert await unread(operator, RoomId(asked.room)) > (0, 0)
     edits = [seen.id for seen in manager.seen if "m.new_content" in seen.content]
     assert [await rung(manager, edit) for edit in edits] == ["silent"] * len(edits)
     assert edits
@@ -109,6 +112,8 @@ async def test_nobody_is_mentioned_who_is_not_in_the_desk(theatre: Theatre) -> N
         ),
         "the bot to know who is there",
     )
+    await outside.send_text(room, '!rule add quiet terms "psst" minor none manager')  # by which they are on duty
+    await bot.until(lambda: bot.rows("SELECT 1 FROM room_rules"), "the rule")
     await ann.send_text(room, "forbidden 7")
     card = await scene.card(inside, 1)
     assert bot.rows("SELECT count(*) FROM assignments WHERE n = 1") == [(2,)]
@@ -169,7 +174,7 @@ async def test_in_encrypted_rooms_the_homeserver_counts_and_the_client_highlight
     word = await told(ann, bot, like("notice.upheld", n="1"))
     assert await rings(ann, word) == "highlighted"
     await ann.send_text(RoomId(word.room), "!appeal 1 I was quoting the rules")
-    assert await rings(manager, await in_desk(scene, manager, like("desk.appealed", n="1"))) == "highlighted"
+    assert await rings(manager, await in_desk(scene, manager, like("desk.appealed", n="1"))) == "silent"
     assert (await unread(manager, scene.desk))[0] > 0
 
 

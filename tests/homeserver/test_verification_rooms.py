@@ -16,7 +16,7 @@ from moderation.facts import (
 )
 from moderation.ids import RoomId
 from moderation.own_rules import UNVERIFIED, UNVERIFIED_MANAGER
-from tests.homeserver.served import Scene, ServedBot, Theatre, answer, ask, enter, like, told
+from tests.homeserver.served import Scene, ServedBot, Theatre, answer, ask, enter, like, on_the_roster, told
 
 DAY = 86_400_000
 JOIN_RULES = "m.room.join_rules"
@@ -74,7 +74,7 @@ def doors(bot: ServedBot) -> list[tuple[str, str]]:
 
 
 async def test_who_is_not_verified_is_reminded_once_a_week_and_goes_on_writing(theatre: Theatre) -> None:
-    scene = await theatre.scene(asking(write=2, below="remind"), members=2)
+    scene = await theatre.scene(asking(write=2, below="remind"), members=2, known=["managers"])
     bot, room, (ann, ben) = scene.bot, scene.room, scene.members
     await vouched(scene, ben)
     first = [await who.send_text(room, "good morning") for who in (ann, ben, ann)]
@@ -96,7 +96,7 @@ async def test_who_is_not_verified_is_reminded_once_a_week_and_goes_on_writing(t
 
 
 async def test_after_their_time_messages_do_not_stay_until_somebody_is_verified(theatre: Theatre) -> None:
-    scene = await theatre.scene(asking(write=2, below="restrict", grace="1h"), members=1)
+    scene = await theatre.scene(asking(write=2, below="restrict", grace="1h"), members=1, known=["managers"])
     bot, room, (ann,) = scene.bot, scene.room, scene.members
     early = await ann.send_text(room, "there is time")
     await told(ann, bot, like("pointer.reminded"))
@@ -148,7 +148,7 @@ async def test_of_several_rooms_each_asks_for_its_own(theatre: Theatre) -> None:
 
 
 async def gated(theatre: Theatre, **more: Any) -> Scene:
-    scene = await theatre.scene(asking(write=2, below="gate", grace="1h"), **more)
+    scene = await theatre.scene(asking(write=2, below="gate", grace="1h"), known=["managers"], **more)
     await until_rule(scene, "knock")
     return scene
 
@@ -278,7 +278,7 @@ async def test_a_closed_room_stays_closed_and_is_gated_again_when_it_is_reopened
 async def test_after_a_reminder_and_their_time_people_are_removed_and_invited_back_when_verified(
     theatre: Theatre,
 ) -> None:
-    scene = await theatre.scene(asking(write=2, below="remove", grace="4s"), members=2)
+    scene = await theatre.scene(asking(write=2, below="remove", grace="4s"), members=2, known=["managers"])
     bot, room, owner, (ann, ben) = scene.bot, scene.room, scene.owner, scene.members
     await vouched(scene, ben)
     await told(ann, bot, like("pointer.halfway"))
@@ -297,7 +297,7 @@ async def test_after_a_reminder_and_their_time_people_are_removed_and_invited_ba
 
 
 async def test_who_is_let_be_on_appeal_is_not_removed_again(theatre: Theatre) -> None:
-    scene = await theatre.scene(asking(write=2, below="remove", grace="2s"))
+    scene = await theatre.scene(asking(write=2, below="remove", grace="2s"), known=["managers"])
     bot, room, owner, (manager,), (ann,) = scene.bot, scene.room, scene.owner, scene.managers, scene.members
     await until_member(owner, room, ann, "leave")
     await told(ann, bot, like("notice.own.unverified_writes", n="1"))
@@ -320,7 +320,7 @@ async def test_who_is_let_be_on_appeal_is_not_removed_again(theatre: Theatre) ->
 async def test_a_manager_below_the_level_is_told_then_loses_the_rights_and_has_them_back_when_verified(
     theatre: Theatre,
 ) -> None:
-    scene = await theatre.scene(asking(manage=2, grace="2s"), managers=2)
+    scene = await theatre.scene(asking(manage=2, grace="2s"), managers=2, known=["owner"])
     bot, owner, (first, second) = scene.bot, scene.owner, scene.managers
     await told(first, bot, like("pointer.managing"))
     for who in (first, second):
@@ -345,13 +345,12 @@ async def test_a_manager_below_the_level_is_told_then_loses_the_rights_and_has_t
 
 async def test_a_room_whose_founder_is_not_verified_is_declined_with_a_word_why(theatre: Theatre) -> None:
     scene = await theatre.scene("")
-    bot, owner, (manager,) = scene.bot, scene.owner, scene.managers
+    bot, (manager,) = scene.bot, scene.managers
     await with_settings(bot, asking(found=2))
     declined = await theatre.room(bot, manager, opened=False)
     await until_member(manager, declined, bot, "leave")  # type: ignore[arg-type]
     await told(manager, bot, like("caps.unverified", who=manager.user))
-    vouch = await owner.send_text(scene.desk, f"!vouch {manager.user}")
-    await answer(owner, bot, scene.desk, vouch)
+    await on_the_roster(bot, manager)
     await manager.invite(declined, bot.user)
     await bot.until_condition(declined, "protected")
 
@@ -360,7 +359,7 @@ async def test_a_room_whose_founder_is_not_verified_is_declined_with_a_word_why(
 
 
 async def test_who_is_verified_no_longer_is_told_before_and_then_and_has_their_time_anew(theatre: Theatre) -> None:
-    scene = await theatre.scene(asking(write=2, below="restrict", grace="2d", vouch_lasts="30d"))
+    scene = await theatre.scene(asking(write=2, below="restrict", grace="2d", vouch_lasts="30d"), known=["managers"])
     bot, room, (ann,) = scene.bot, scene.room, scene.members
     await vouched(scene, ann)
     await bot.idle()

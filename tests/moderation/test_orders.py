@@ -141,7 +141,7 @@ def test_everybody_takes_back_their_own_words_and_managers_those_of_others() -> 
 
 
 def test_a_voucher_states_that_they_know_somebody_for_half_a_year() -> None:
-    assert orders.vouch(order(), in_force_by_voucher=49, credit=80) == (
+    assert orders.vouch(order(), in_force_by_voucher=49, credit=80, level=2) == (
         PersonVerified(room=ROOM, on=7, method="vouch", level=2, until=NOON + 183 * DAY, subject=ANNA, by=MARK),
     )
 
@@ -157,4 +157,14 @@ def test_a_voucher_states_that_they_know_somebody_for_half_a_year() -> None:
     ],
 )
 def test_who_may_not_vouch(by: UserId, target: UserId, count: int, credit: int, key: str) -> None:
-    assert refused(orders.vouch, order(by, target), in_force_by_voucher=count, credit=credit) == key
+    assert refused(orders.vouch, order(by, target), in_force_by_voucher=count, credit=credit, level=2) == key
+
+
+@pytest.mark.parametrize(("level", "allowed"), [(0, False), (1, False), (2, True), (3, True)])
+def test_a_voucher_is_verified_as_surely_as_what_they_say(level: int, allowed: bool) -> None:
+    given = {"in_force_by_voucher": 0, "credit": 100, "level": level}
+    if allowed:
+        assert orders.vouch(order(), **given)
+    else:
+        assert refused(orders.vouch, order(), **given) == "error.vouch.level"
+    assert orders.vouch(order(OPERA), **given)  # somebody has to be the first

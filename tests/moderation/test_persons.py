@@ -197,7 +197,7 @@ def test_what_is_done_to_an_account_is_done_to_all_so_the_highest_level_counts(
 
 def test_nobody_vouches_for_their_own_second_account() -> None:
     with pytest.raises(Refused) as refused:
-        vouch(order(MARK, ANNA, frozenset({ANNA, MARK})), in_force_by_voucher=0, credit=100)
+        vouch(order(MARK, ANNA, frozenset({ANNA, MARK})), in_force_by_voucher=0, credit=100, level=2)
     assert refused.value.key == "error.target.self"
 
 

@@ -1,5 +1,7 @@
 """Taking back that somebody vouched: one's own word, as owner that of the room's people, as operator everybody's."""
 
+from dataclasses import replace
+
 import pytest
 
 from moderation import orders
@@ -40,6 +42,13 @@ def revoked(vouch: Vouched, by: UserId, why: str = "-") -> PersonVerified:
 def test_whose_word_somebody_may_take_back(by: UserId, theirs: tuple[Vouched, ...]) -> None:
     facts = tuple(revoked(each, by) for each in theirs)
     assert orders.unvouch(order(by), ALL, false=False) == (facts, ())
+
+
+def test_an_owner_takes_back_what_counts_in_their_community() -> None:
+    club, other = (Vouched(n, OTHER, MINA, NOON + 1, reach) for n, reach in ((21, "club"), (22, "G-CU5K")))
+    asked = Order(by=OLGA, on=7, context=context(here=replace(room(), community="club")), policy=policy())
+    facts, _ = orders.unvouch(asked, (club, other, ELSEWHERE), false=False)
+    assert [fact.undoes for fact in facts if isinstance(fact, PersonVerified)] == [21]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from moderation.ids import EventId, RoomId, UserId
 from moderation.judge import judge
 from moderation.own_rules import UNVERIFIED, UNVERIFIED_MANAGER
 from moderation.policy import Policy, VerificationSettings
+from moderation.reach import Spot
 
 from .builders import (
     ANNA,
@@ -120,10 +121,20 @@ def test_time_begins_anew_where_a_room_asks_for_more(before: Any, after: Any, mo
 
 def test_only_methods_that_count_and_are_in_force_reach_a_level() -> None:
     proofs = (vouch(NOON), vouch(NOON + 1, 1, "email"), vouch(NOON + 1, 3, "oidc"))
-    assert v.reached(proofs, frozenset({"vouch", "email"}), NOON) == 1
-    assert v.reached(proofs, frozenset({"oidc"}), NOON) == 3
-    assert v.lapsed(proofs, 2, frozenset({"vouch"}), NOON) == NOON
-    assert v.lapsed(proofs, 3, frozenset({"vouch"}), NOON) == 0
+    assert v.reached(proofs, frozenset({"vouch", "email"}), None, NOON) == 1
+    assert v.reached(proofs, frozenset({"oidc"}), None, NOON) == 3
+    assert v.lapsed(proofs, 2, frozenset({"vouch"}), room(), NOON) == NOON
+    assert v.lapsed(proofs, 3, frozenset({"vouch"}), room(), NOON) == 0
+
+
+def test_a_vouch_counts_in_the_community_of_who_gave_it() -> None:
+    given = Proof("vouch", 2, NOON + 1, "garden-club", OTHER)
+    methods = frozenset(v.REACHES)
+    assert v.reached((given,), methods, Spot(ROOM, "garden-club"), NOON) == 2
+    assert v.reached((given,), methods, Spot(OTHER, "G-7F3K"), NOON) == 2  # where it was given, whatever it is called
+    assert v.reached((given,), methods, Spot(ROOM, "G-7F3K"), NOON) == 0
+    assert v.reached((given,), methods, None, NOON) == 0
+    assert v.reached((vouch(NOON + 1),), methods, None, NOON) == 2  # of before there were communities
 
 
 # Writing.
