@@ -17,7 +17,7 @@ from pathlib import Path
 
 import structlog
 
-from moderation.events import MembershipChanged, Received, StateChanged, Undecryptable
+from moderation.events import IN_A_PLAIN_ROOM, MembershipChanged, Received, StateChanged, Undecryptable
 from moderation.ids import EventId, RoomId
 
 from .clock import Clock
@@ -30,7 +30,7 @@ from .crypto.room_keys import Decrypted, Sealed
 from .crypto.store import FILE
 from .crypto.store_key import load_or_create
 from .crypto.to_device import ToDevice
-from .homeserver_errors import Answered, LoggedOut, RateLimited, Unreachable
+from .homeserver_errors import Answered, HomeserverError, LoggedOut, RateLimited, Unreachable
 from .homeserver_sealed import ENCRYPTION, VISIBILITY, SealedHomeserver
 from .receive import receive
 from .sync_response import SyncResponse
@@ -168,9 +168,17 @@ class Encryption:
                 if isinstance(result, Decrypted):
                     opened[event.event] = receive(result.event, room, event.received_ms, encrypted=True)
                 else:
-                    opened[event.event] = replace(event, code=result.code)
+                    code = result.code if await self._may_be_sealed(room) else IN_A_PLAIN_ROOM
+                    opened[event.event] = replace(event, code=code)
                     self._want(event if result.waits else None)
         return [opened.get(event.event or "", event) for event in events]
+
+    async def _may_be_sealed(self, room: RoomId) -> bool:
+        """Whether the room is encrypted, or cannot be asked about now."""
+        try:
+            return await self._homeserver.is_encrypted(room)
+        except HomeserverError:
+            return True
 
     def _want(self, event: Undecryptable | None) -> None:
         if event is not None:

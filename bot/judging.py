@@ -12,9 +12,11 @@ from dataclasses import replace
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from moderation.actions import Action, HashMedia, TellDesk
+from moderation.actions import Action, HashMedia, Tell, TellDesk
 from moderation.context import Context, RoomView
+from moderation.durations import DAY_MS
 from moderation.events import (
+    IN_A_PLAIN_ROOM,
     Event,
     MembershipChanged,
     MessagePosted,
@@ -24,6 +26,7 @@ from moderation.events import (
     Unreadable,
 )
 from moderation.facts import CaseOpened, Fact, NotSeen
+from moderation.ids import RoomId, UserId
 from moderation.judge import judge
 from moderation.notices import Moment, RoomName, Who, line
 from moderation.pace import is_held_back, pace, was_told
@@ -41,6 +44,9 @@ from .turn import Answer, Responder, Settings, Turn
 log = structlog.get_logger()
 
 
+MOST_TOLD = 10_000  # people in rooms who are remembered as told
+
+
 class Judging:
     """Looks at events, one after the other, inside a turn."""
 
@@ -52,6 +58,7 @@ class Judging:
         self._responder = responder
         self._settings = settings
         self._recorded = recorded
+        self._told_sealed: dict[tuple[RoomId, UserId], int] = {}  # on which day somebody was told; not over a restart
 
     async def follow(self, turn: Turn, index: int, event: Received, room: RoomView, era: str) -> Answer:
         """All that follows from the event recorded at `index`; `era`: of a log that goes on from a backup."""
@@ -97,7 +104,7 @@ class Judging:
             self._knowledge.stands(event)
         cards = await come_back(turn.db, event, room, settings.bot, index, era)
         old_cards = await superseded(turn.db, event, room, settings.bot, era)
-        told = (*old_cards, *_taken_back(event, room))
+        told = (*old_cards, *_taken_back(event, room), *self._sealed(event, room))
         return Answer((*cards, *judged), (*told, *self._files(event, room, index)))
 
     async def _paced(self, turn: Turn, event: Received, context: Context) -> Context:
@@ -111,6 +118,22 @@ class Judging:
             return replace(context, stood=stood)
         held_back = await views.held_back(turn.db, context.subject, event, limit.rule)
         return replace(context, stood=stood, held_back=held_back)
+
+    def _sealed(self, event: Received, room: RoomView) -> tuple[Action, ...]:
+        """Ciphertext in a room that is not encrypted: its sender and the desk are told, once a day."""
+        if not isinstance(event, Undecryptable) or event.code != IN_A_PLAIN_ROOM:
+            return ()
+        if event.late >= 0 or room.purpose != "group" or not room.active:
+            return ()
+        who, day = event.sender, event.received_ms // DAY_MS
+        if self._told_sealed.get((event.room, who)) == day:
+            return ()
+        if len(self._told_sealed) >= MOST_TOLD:
+            self._told_sealed.clear()
+        self._told_sealed[event.room, who] = day
+        theirs = Tell(room=event.room, subject=who, lines=(line("sealed.told", room=RoomName(event.room)),), alone=True)
+        ours = line("desk.sealed", who=Who(who), room=RoomName(event.room))
+        return (theirs, TellDesk(room=event.room, lines=(ours,), once=f"sealed {who}"))
 
     def _files(self, event: Received, room: RoomView, index: int) -> tuple[Action, ...]:
         """The file of a message in a group is noted by its hash and size, if settings ask for it."""

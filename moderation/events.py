@@ -31,6 +31,7 @@ Where = Literal[
 MediaKind = Literal["image", "video", "audio", "file", "sticker", "location"]
 Membership = Literal["join", "leave", "ban", "invite", "knock"]
 
+IN_A_PLAIN_ROOM = "plain"  # the code of ciphertext in a room that is not encrypted
 VERIFICATION_REQUEST = "m.key.verification.request"  # as a msgtype
 
 

@@ -14,7 +14,7 @@ from moderation.facts import CaseDecided, CaseOpened, NotSeen
 from moderation.ids import EventId
 from tests.fuzz import events
 from tests.fuzz.vocabulary import BIDI, NUMBERS, deep
-from tests.homeserver.served import RULES, Scene, Theatre, answer, ask, like, open_direct
+from tests.homeserver.served import RULES, Scene, Theatre, answer, ask, like, open_direct, told
 
 _numbers = itertools.count()
 
@@ -150,3 +150,14 @@ def _written(content: Any) -> str:
     except RecursionError:  # the text itself is easily made
         levels = 4000
         return '{"msgtype":"m.text","body":"x","deep":' + "[" * levels + "]" * levels + "}"
+
+
+async def test_ciphertext_in_a_plain_room_is_told_to_its_sender_and_the_desk(theatre: Theatre) -> None:
+    scene = await theatre.scene(RULES)
+    bot, (manager,), (ann,) = scene.bot, scene.managers, scene.members
+    content = {"algorithm": "m.megolm.v1.aes-sha2", "session_id": "s", "ciphertext": "A", "sender_key": "k"}
+    await ann.send(scene.room, "m.room.encrypted", content)
+    await told(ann, bot, like("sealed.told"))
+    await scene.wait_desk(
+        manager, lambda seen: like("desk.sealed", who=ann.user).search(seen.body) is not None, "a word"
+    )
