@@ -12,8 +12,9 @@ from functools import lru_cache
 from pydantic import TypeAdapter
 
 from .judge import CompiledRule
-from .policy import GRADES, Grade, Policy, RuleSettings
+from .policy import GRADES, Grade, PatternRule, Policy, RuleSettings
 from .rules.compile import compile_rule
+from .rules.pattern import MOST_STEPS, steps
 
 BY_CHAT = ("terms", "links", "pattern")  # the kinds that can be written in a message
 MANY = 4_096  # rules kept ready
@@ -38,7 +39,22 @@ def own_rules(texts: Iterable[str], policy: Policy) -> tuple[RuleSettings, ...]:
 
 def compiled(texts: Iterable[str], policy: Policy) -> tuple[CompiledRule, ...]:
     """The same, ready to look at events."""
-    return tuple(_compiled(recorded(rule)) for rule in own_rules(texts, policy))
+    rules = own_rules(texts, policy)
+    heavy = too_heavy(rules)
+    return tuple(_compiled(recorded(rule)) for rule in rules if rule.name not in heavy)
+
+
+def too_heavy(rules: Iterable[RuleSettings]) -> frozenset[str]:
+    """Return the names of rules that do not hold: the patterns of those before them have used up the allowance."""
+    left, heavy = MOST_STEPS, set()
+    for rule in rules:
+        if isinstance(rule, PatternRule):
+            needed = steps(rule.patterns, rule.ignore_case)
+            if needed > left:
+                heavy.add(rule.name)
+            else:
+                left -= needed
+    return frozenset(heavy)
 
 
 def with_own(policy: Policy, texts: tuple[str, ...]) -> Policy:
@@ -59,4 +75,4 @@ def settings_of(text: str, heaviest: Grade = "severe") -> RuleSettings:
 @lru_cache(MANY)
 def _compiled(text: str) -> CompiledRule:
     rule = settings_of(text)
-    return CompiledRule(rule, compile_rule(rule), own=True)
+    return CompiledRule(rule, compile_rule(rule, own=True), own=True)

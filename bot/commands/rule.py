@@ -6,7 +6,7 @@ tried where nothing is judged: a group is no place for what one wants kept out o
 written (`rule_words.py`), when rules hold (`moderation/room_rules.py`).
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from moderation.errors import Refused
@@ -14,8 +14,9 @@ from moderation.events import MessagePosted, Text
 from moderation.facts import RoomRuleChanged
 from moderation.judge import broken
 from moderation.notices import Code, Line, Moment, Phrase, RoomName, RuleText, Who, line
-from moderation.policy import GRADES, RuleSettings
-from moderation.room_rules import compiled, recorded, settings_of
+from moderation.policy import GRADES, PatternRule, RuleSettings
+from moderation.room_rules import compiled, own_rules, recorded, settings_of, too_heavy
+from moderation.rules.pattern import MOST_REPEATED, MOST_STEPS, most_repeated, steps
 from storage import views
 from storage.views import RoomRule
 
@@ -44,6 +45,8 @@ async def _list(call: Call) -> Reply:
     taken = {each.name for each in call.configured.rules}
     lines = [_fields("room-rule.operators", each) for each in call.configured.rules if applies(each.rooms, call)]
     lines += [each for kept in own for each in _own(kept, call, overruled=kept.name in taken)]
+    heavy = too_heavy(own_rules([each.settings for each in own], call.configured))
+    lines += [line("room-rule.heavy", rule=RuleText(name)) for name in sorted(heavy)]
     if not lines:
         return Reply((line("room-rule.none", room=RoomName(call.group.room)),), private=True)
     return Reply((line("room-rule.head", room=RoomName(call.group.room)), *lines), private=True)
@@ -86,9 +89,19 @@ async def _must_fit(call: Call, found: RuleSettings) -> None:
         raise Refused("error.rule.many", limit=limits.own_rules)
     if len(_listed(found)) > limits.own_rules_terms:
         raise Refused("error.rule.long", count=len(_listed(found)), limit=limits.own_rules_terms)
+    if isinstance(found, PatternRule):
+        _must_be_light(found, [settings_of(each.settings) for each in own])
     if GRADES.index(found.grade) > GRADES.index(limits.own_rules_class):
         heaviest = Phrase(f"grade.{limits.own_rules_class}")
         raise Refused("error.rule.class", heaviest=heaviest, typed=Code(limits.own_rules_class))
+
+
+def _must_be_light(found: PatternRule, own: Sequence[RuleSettings]) -> None:
+    """Raise `Refused` if a pattern could hold up other rooms."""
+    if most_repeated(found.patterns) > MOST_REPEATED:
+        raise Refused("error.rule.repeats", limit=MOST_REPEATED)
+    if found.name in too_heavy((*own, found)):
+        raise Refused("error.rule.heavy", count=steps(found.patterns, found.ignore_case), limit=MOST_STEPS)
 
 
 async def _must_spare_most(call: Call, found: RuleSettings) -> None:

@@ -7,13 +7,13 @@ A kind of rule is one entry in `KINDS`. Left to others: which rules concern a ro
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from moderation.policy import FloodRule, RuleSettings
+from moderation.policy import FloodRule, PatternRule, RuleSettings
 
 from .flood import Flood
 from .links import Links
 from .media import Media
 from .mentions import Mentions
-from .pattern import Pattern
+from .pattern import OWN_TEXT, Pattern
 from .port import Check
 from .terms import Terms
 
@@ -28,8 +28,10 @@ KINDS: Mapping[str, Callable[[Any, frozenset[str]], Check]] = {
 }
 
 
-def compile_rule(settings: RuleSettings) -> Check:
-    """The rule with its settings compiled. Costs up to a second for 100,000 terms: keep the result."""
+def compile_rule(settings: RuleSettings, *, own: bool = False) -> Check:
+    """Return the rule compiled; `own`: it is a room's own. Costs up to a second for 100,000 terms: keep the result."""
+    if own and isinstance(settings, PatternRule):
+        return Pattern(settings, frozenset(settings.where), OWN_TEXT)
     return KINDS[settings.kind](settings, frozenset(settings.where))
 
 

@@ -4,9 +4,15 @@ Rules this module keeps: a pattern RE2 does not take (it has no look-around and 
 error when the settings are made, never later; memory is bounded. All patterns are tried at once with
 `re2.Set`; only when one matches is it run alone, to find the place.
 
-Left to others: look-alike letters, unless `normalise` asks for the form ``letters`` of `moderation/text.py`.
+Linear can still be slow: a large program on a long text takes a minute. What the managers of one room write must not
+hold up the others, so of a room's own patterns the size, the repetitions and the text they look at are bounded.
+Left to others: look-alike letters, unless `normalise` asks for the form ``letters`` of `moderation/text.py`; how much
+of its allowance a room has used (`moderation/room_rules.py`).
 """
 
+import re
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import Annotated
 
 import re2
@@ -20,6 +26,10 @@ from .texts import cut, looked_at
 
 _MAX_MEM = 4 << 20  # bytes for one pattern: a program of some 100,000 steps
 _SET_MAX_MEM = 64 << 20  # bytes for all of them together
+MOST_STEPS = 2_000  # of all programs of a room's own patterns together
+MOST_REPEATED = 50
+OWN_TEXT = 4_096  # characters of one event that a room's own patterns look at
+_REPEATED = re.compile(r"\\.|\{(\d{1,9})(?:,(\d{0,9}))?\}", re.DOTALL)
 _SENTINEL = "\ue000answerable\ue000"  # private use characters: matches only the question below
 
 
@@ -64,11 +74,28 @@ class Settings(BaseModel):
         return self
 
 
-class Pattern:
-    """All patterns of a rule as one automaton."""
+@lru_cache(4_096)
+def steps(patterns: tuple[str, ...], ignore_case: bool) -> int:
+    """Return the size of the programs of these patterns, in instructions of RE2."""
+    options = _options(ignore_case)
+    return sum(re2.compile(pattern, options).programsize for pattern in patterns)
 
-    def __init__(self, settings: Settings, where: frozenset[str] = frozenset()) -> None:
+
+def most_repeated(patterns: Iterable[str]) -> int:
+    """Return the largest number of times that one of these patterns counts, as in ``a{2,7}``; 0 if none counts.
+
+    Braces that stand for themselves may be taken for such a number.
+    """
+    counts = (count for pattern in patterns for found in _REPEATED.finditer(pattern) for count in found.groups())
+    return max((int(count) for count in counts if count), default=0)
+
+
+class Pattern:
+    """All patterns of a rule as one automaton; `most`: so many characters of an event are looked at."""
+
+    def __init__(self, settings: Settings, where: frozenset[str] = frozenset(), most: int | None = None) -> None:
         self._where = where
+        self._most = most
         self._normalise = settings.normalise
         options = _options(settings.ignore_case)
         self._single = [re2.compile(pattern, options) for pattern in settings.patterns]
@@ -77,19 +104,24 @@ class Pattern:
     def check(self, event: Judged, view: View) -> Hit | None:
         """A hit for the first text that a pattern matches, with the piece it matched."""
         del view
+        left = self._most
         for text in looked_at(event, self._where):
-            if matched := self._search(text):
+            if left == 0:
+                break
+            if matched := self._search(text, left):
                 return Hit(where=text.where, matched=cut(matched))
+            left = None if left is None else max(0, left - len(text.value))
         return None
 
-    def _search(self, text: Text) -> str | None:
-        read = normalise(text.value, "letters") if self._normalise else None
-        subject = _encodable(read.text if read else text.value)
+    def _search(self, text: Text, most: int | None) -> str | None:
+        value = text.value[:most]
+        read = normalise(value, "letters") if self._normalise else None
+        subject = _encodable(read.text if read else value)[:most]
         for index in self._candidates(subject):
             found = self._single[index].search(subject)
             if found and found.end() > found.start():
                 span = found.span()
-                return read.quote(*span) if read else text.value[slice(*span)]
+                return read.quote(*span) if read else value[slice(*span)]
         return None
 
     def _candidates(self, subject: str) -> list[int]:
