@@ -1,0 +1,53 @@
+"""Somebody shows one large file in many messages and edits, so that the bot fetches it each time."""
+
+from bot.homeserver_errors import TooLarge
+from bot.media import PER_PERSON, MediaHasher
+from moderation.actions import HashMedia
+from moderation.facts import MediaKept
+from moderation.ids import RoomId, UserId
+
+ANNA, BEN = UserId("@anna:example.org"), UserId("@ben:example.org")
+LIMIT = 1_000
+
+
+class Files:
+    """The files of a homeserver, each of `size` bytes, and how often they were fetched."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.fetched: list[str] = []
+
+    async def download(self, mxc: str, *, at_most: int) -> bytes:
+        self.fetched.append(mxc)
+        if self.size > at_most:
+            raise TooLarge("too large", status=413)
+        return mxc.encode().ljust(self.size)
+
+
+def shown(number: int, user: UserId = ANNA, on: int = 0) -> HashMedia:
+    return HashMedia(room=RoomId("!r:example.org"), url=f"mxc://example.org/{number}", subject=user, on=on)
+
+
+async def kept(hasher: MediaHasher, action: HashMedia) -> MediaKept:
+    (fact,) = (await hasher.handle(action, "txn")).facts
+    assert isinstance(fact, MediaKept)
+    return fact
+
+
+async def test_a_file_is_fetched_once_however_often_it_is_shown() -> None:
+    files = Files(LIMIT)
+    hasher = MediaHasher(files, LIMIT)  # type: ignore[arg-type]
+    facts = [await kept(hasher, shown(1, user, on)) for on, user in enumerate([ANNA, ANNA, BEN])]
+    assert len(files.fetched) == 1
+    assert len({(fact.bytes, fact.sha256, fact.result) for fact in facts}) == 1
+    assert [(fact.on, fact.subject) for fact in facts] == [(0, ANNA), (1, ANNA), (2, BEN)]
+
+
+async def test_for_one_person_so_much_is_fetched_in_an_hour_and_others_are_not_kept_waiting() -> None:
+    for size in (LIMIT, LIMIT + 1):
+        files = Files(size)
+        hasher = MediaHasher(files, LIMIT)  # type: ignore[arg-type]
+        results = [(await kept(hasher, shown(number))).result for number in range(PER_PERSON + 3)]
+        assert results == ["done" if size == LIMIT else "large"] * PER_PERSON + ["refused"] * 3
+        assert len(files.fetched) == PER_PERSON
+        assert (await kept(hasher, shown(99, BEN))).result != "refused"
