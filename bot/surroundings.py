@@ -53,6 +53,8 @@ class Surroundings:
             rules={case.n: case.rule for case, _ in cases},
             decided_by={case.n: UserId(_column(row, "by")) for case, row in cases},
             subjects={case.n: case.subject for case, _ in cases},
+            to_operator=frozenset(case.n for case, _ in cases if case.to_operator),
+            friends={case.n: case.friends for case, _ in cases},
             measures={room: await views.measures_of_room(db, room) for room in where},
             waiting={room: await views.with_operator(db, room) for room in where},
             waiting_with={fact.n: await _waiting_with(db, fact.n) for fact in decided},

@@ -2,8 +2,10 @@
 
 Rules this module keeps: the person whom an upheld case concerns can appeal it, and somebody whose report was dismissed
 can appeal that; each once, and within the time of the policy; it goes to somebody who did not decide
-(`responsibility.py`); until then the decision holds. Who upheld a report after a reporter's appeal made a first
-decision against the person concerned, who can appeal in turn. Left to others: what a reversal brings (`decide.py`).
+(`responsibility.py`), and to the operator if what rests on it reaches beyond one room. Whom a case concerns can ask the
+operator once more, unless it was one who answered. Until then the decision holds. Who upheld a report after a
+reporter's appeal made a first decision against the person concerned, who can appeal in turn. Left to others: what a
+reversal brings (`decide.py`).
 """
 
 from collections.abc import Collection
@@ -14,6 +16,11 @@ from .errors import Refused
 from .facts import Appealed
 from .ids import UserId
 from .policy import Policy
+
+
+def can_appeal_again(case: CaseView, policy: Policy) -> bool:
+    """Whether an operator can be asked after an appeal was heard: there is one, and it was not one who answered."""
+    return bool(policy.operators) and not any(user in policy.operators for user in case.deciders)
 
 
 def lodge(
@@ -38,7 +45,7 @@ def lodge(
         raise Refused("error.appeal.already", n=case.n)
     if case.outcome != ("dismissed" if reported else "upheld"):
         raise Refused("error.appeal.report" if reported else "error.appeal.nothing", n=case.n)
-    if reported and case.state != "decided":
+    if (reported and case.state != "decided") or (case.state == "affirmed" and not can_appeal_again(case, policy)):
         raise Refused("error.appeal.heard", n=case.n)
     if not words.strip():
         raise Refused("error.missing.words")

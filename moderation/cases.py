@@ -84,6 +84,8 @@ TRANSITIONS: Mapping[tuple[State, Step], State] = MappingProxyType(
         ("appealed", "reverse"): "reversed",
         # The appeal goes to the next person, and is an appeal still.
         ("appealed", "pass_deadline"): "appealed",
+        # Once more, to the operator; what an operator affirmed is final (`appeals.py`).
+        ("affirmed", "appeal"): "appealed",
         ("affirmed", "close"): "closed",
         # A reporter appealed and was right: now the person whom it concerns can appeal.
         ("reversed", "appeal"): "appealed",

@@ -56,6 +56,8 @@ class Around:
     rules: Mapping[int, str] = field(default_factory=dict)  # of the cases that are appealed
     decided_by: Mapping[int, UserId] = field(default_factory=dict)  # of these too
     subjects: Mapping[int, UserId] = field(default_factory=dict)  # whom these are about
+    to_operator: frozenset[int] = frozenset()  # of these, whose appeal is for the operator
+    friends: Mapping[int, frozenset[UserId]] = field(default_factory=dict)  # of whoever decided these
     measures: Mapping[RoomId, tuple[InForce, ...]] = field(default_factory=dict)  # against the rooms themselves
     waiting: Mapping[RoomId, frozenset[int]] = field(default_factory=dict)  # cases that wait with the operator
     waiting_with: Mapping[int, tuple[CaseView, ...]] = field(default_factory=dict)  # on the card of what is decided
@@ -126,8 +128,13 @@ def _first_asked(fact: CaseOpened | Appealed | CaseView, rule: str, decider: Use
     assert fact.room is not None
     about = around.subjects.get(fact.n, fact.subject)
     without = frozenset({fact.subject, about, decider})
-    lowest: Asked = "operator" if decider in around.policy.operators else decided_by(rule)
-    level, people = ask(lowest, around.duties[fact.room], around.now_ms, without=without)
+    operators = around.policy.operators
+    above = decider in operators or (bool(operators) and fact.n in around.to_operator)
+    lowest: Asked = "operator" if above else decided_by(rule)
+    duty, friends = around.duties[fact.room], around.friends.get(fact.n, frozenset())
+    level, people = ask(lowest, duty, around.now_ms, without=without | friends)
+    if not people and friends:  # nobody else is left
+        level, people = ask(lowest, duty, around.now_ms, without=without)
     if level != "managers":
         yield _passed_on(fact, level)
     for user in people:

@@ -108,6 +108,9 @@ class CaseView:
     deciders: frozenset[UserId] = frozenset()  # all accounts of whoever decided it
     appellants: frozenset[UserId] = frozenset()  # all accounts of whoever appealed last
     done: frozenset[tuple[SanctionKind, EventId]] = frozenset()  # measures taken on its account and not taken back
+    # Whether an appeal is for the operator: what rests on it reaches beyond one room, or it was heard once before.
+    to_operator: bool = False
+    friends: frozenset[UserId] = frozenset()  # of whoever decided it, who were not asked to hear the appeal
 
     def is_about(self, user: UserId) -> bool:
         """Whether it is about this person, by whichever account."""

@@ -22,7 +22,7 @@ from .neglect import charged_again, cost_of
 from .own_rules import OUTSIDE, OWN_RULES, REPORTED, TIER_LINKS, ledger_of, report_rule
 from .policy import Policy, RuleBase
 from .reach import DEPLOYMENT
-from .responsibility import may_reconsider, may_undo, require_decider, require_other_decider
+from .responsibility import may_reconsider, may_undo, require_decider, require_hearer, require_other_decider
 from .tiers import reaching_further, tier_facts
 
 
@@ -74,6 +74,7 @@ def _on_appeal(
 ) -> tuple[Fact, ...]:
     """An appeal is decided by somebody else than the decision was; affirming it changes nothing."""
     require_other_decider(case, by, decided_by, policy)
+    require_hearer(case, by, policy)
     if what == case.outcome:
         wider = _confirmed(case, what, by, context, policy, on)
         return (_decided(case, what, step("appealed", "affirm"), by, reason, on), *wider)

@@ -130,6 +130,19 @@ def require_other_decider(case: CaseView, actor: UserId, decided_by: str, policy
         raise Refused("error.appeal.own-decision", n=case.n)
 
 
+def require_hearer(case: CaseView, actor: UserId, policy: Policy) -> None:
+    """Raise `Refused` if an appeal is for the operator, or `actor` is a friend of who decided, and others were asked.
+
+    Where no operator is named nobody stands above those who run the room.
+    """
+    if is_operator(actor, policy):
+        return
+    if case.to_operator and policy.operators:
+        raise Refused("error.case.for-operator", n=case.n)
+    if actor in case.friends:
+        raise Refused("error.appeal.friend", n=case.n)
+
+
 def may_undo(decided_by: str, actor: UserId, policy: Policy) -> bool:
     """Whether somebody's decision can be taken back by `actor` at all: their words must reach as far."""
     return decided_by not in policy.operators or is_operator(actor, policy)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from .appeals import can_appeal_again
 from .context import CaseView
 from .facts import CaseDecided, CaseGrew, CaseOpened, CreditChanged, Fact, Found, SanctionStarted, StatementGiven
 from .ids import GroupCode
@@ -135,7 +136,7 @@ def statement(known: Known, facts: Sequence[Fact]) -> Statement:
         entry=entry.entry if entry else "",
         cost=entry.cost if entry else 0,
         left=entry.left if entry else 0,
-        appeal_until=known.decided + known.policy.cases.appeal_within if _can_appeal(case) else 0,
+        appeal_until=known.decided + known.policy.cases.appeal_within if _can_appeal(case, known.policy) else 0,
     )
 
 
@@ -153,8 +154,10 @@ def _found(known: Known) -> str:
     return "by-person" if own_doing else "automatically"
 
 
-def _can_appeal(case: CaseView) -> bool:
-    return case.outcome == "upheld" and case.state in ("decided", "reversed")
+def _can_appeal(case: CaseView, policy: Policy) -> bool:
+    if case.outcome != "upheld":
+        return False
+    return case.state in ("decided", "reversed") or (case.state == "affirmed" and can_appeal_again(case, policy))
 
 
 def _findings(facts: Sequence[Fact], case: CaseView) -> Iterator[Finding]:

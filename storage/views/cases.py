@@ -15,8 +15,10 @@ from moderation.ids import CaseNumber, EventId, PersonId, RoomId, UserId
 from moderation.own_rules import OVERDUE
 
 from .. import tables as t
+from ..one_of import one_of
 from ..project import CASES_FROM, POSTED, person_of
 from .linked import accounts_of_all
+from .rooms import ACTIVE_GROUP
 
 _CASE = select(t.cases).where(t.cases.c.n == bindparam("n"))
 _EVIDENCE = (
@@ -51,7 +53,39 @@ async def case_view(db: AsyncConnection, n: int) -> tuple[CaseView, Row[tuple[ob
     people = await accounts_of_all(db, named)
     accounts, deciders, appellants = (frozenset(people[user]) if user else frozenset() for user in named)
     case = _case(row, tuple(events), await _measures_taken(db, row.person, n))
-    return replace(case, accounts=accounts, deciders=deciders, appellants=appellants), row
+    case = replace(case, accounts=accounts, deciders=deciders, appellants=appellants)
+    if row.outcome and row.state != "closed":
+        case = replace(case, to_operator=await _is_for_operator(db, n), friends=await _friends(db, case, row))
+    return case, row
+
+
+async def _is_for_operator(db: AsyncConnection, n: int) -> bool:
+    """Whether an appeal was heard before, or what the case cost counts in several rooms."""
+    d, c, r = t.decisions.c, t.credit.c, t.rooms.c
+    if await db.scalar(select(d.record).where(d.n == n, d.state == "affirmed").limit(1)) is not None:
+        return True
+    undone = select(c.undoes).where(c.n == n, c.entry == "compensation")
+    charged = select(c.reach).where(c.n == n, c.entry == "charge", c.cost > 0, c.record.not_in(undone)).distinct()
+    reaches = list(await db.scalars(charged))
+    if not reaches:
+        return False
+    groups = list(await db.scalars(select(r.community).where(ACTIVE_GROUP)))
+    return any(len(groups) > 1 if not reach else groups.count(reach) > 1 for reach in reaches)
+
+
+async def _friends(db: AsyncConnection, case: CaseView, row: Row[tuple[object, ...]]) -> frozenset[UserId]:
+    """Whom those who decided vouched for, or who vouched for them; but not who was asked to hear it all the same."""
+    v = t.verifications.c
+    if not case.deciders:
+        return frozenset()
+    some = sorted(case.deciders)
+    vouches = await db.execute(
+        select(v.user, v.by).where(v.method == "vouch", or_(one_of(v.user, some), one_of(v.by, some)))
+    )
+    known = {UserId(user) for row in vouches for user in (row.user, row.by) if user} - case.deciders
+    people = await accounts_of_all(db, known) if known else {}
+    asked = await assigned_to(db, case.n, case.asked) if known and row.state == "appealed" else ()
+    return frozenset(account for accounts in people.values() for account in accounts).difference(asked)
 
 
 async def _measures_taken(db: AsyncConnection, person: str, n: int) -> frozenset[tuple[SanctionKind, EventId]]:

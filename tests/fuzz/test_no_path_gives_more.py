@@ -29,6 +29,7 @@ from moderation.facts import (
     CaseNoted,
     CaseOpened,
     ContentRead,
+    CreditChanged,
     DataAsked,
     EntryConfirmed,
     Fact,
@@ -41,7 +42,7 @@ from moderation.facts import (
     SanctionEnded,
     SanctionStarted,
 )
-from moderation.ids import RoomId
+from moderation.ids import RoomId, UserId
 from moderation.notices import Who
 from tests.fuzz.door import BOT, OPERATOR, Door, defects
 
@@ -83,6 +84,12 @@ class World:
             user: self.door.room(f"direct-{number}", "direct", {user: 0}, user=user, code=next(codes))
             for number, user in enumerate(PEOPLE)
         }
+        until = self.door.now + 365 * 86_400_000
+        known = [
+            PersonVerified(method="roster", level=2, until=until, subject=UserId(user))
+            for user in (OWNER, MAX, OTHER_OWNER, OTHER_MAX)
+        ]
+        self.door.run(self.door.pipeline.commit(known))  # who vouches has to be verified
         self.messages = [event for room in LEVELS for event in self._story(room)]
 
     def _take(self, room: RoomId, sender: str, type_: str, content: Any, **more: Any) -> Received:
@@ -206,10 +213,30 @@ def breaches(world: World, speaker: str, facts: Sequence[Fact], actions: Sequenc
             found.append(f"in another's name: {fact}")
         if by == speaker and not ALLOWED[type(fact)](world, fact, speaker):
             found.append(f"without the right: {fact}")
+        if speaker != OPERATOR and _reaches_too_far(world, speaker, fact, facts):
+            found.append(f"beyond the community of who decided it: {fact}")
     for action in actions:
         if isinstance(action, Say | Tell) and _answers(world, action, speaker):
             found += [f"told: {line}" for line in action.lines if not _may_know(world, speaker, action, line)]
     return found
+
+
+def _reaches_too_far(world: World, speaker: str, fact: Fact, facts: Sequence[Fact]) -> bool:
+    """Whether what somebody decided counts outside their room: each room here is a community of its own.
+
+    What the operator's rules find by themselves of what the speaker says is the operator's word.
+    """
+    if isinstance(fact, PersonVerified):
+        return fact.step == "verified" and fact.reach != world.codes.get(fact.room or RoomId(""))
+    if not isinstance(fact, CreditChanged | SanctionStarted) or (isinstance(fact, SanctionStarted) and not fact.n):
+        return False
+    decided = {each.n for each in facts if getattr(each, "by", "") == speaker and isinstance(each, CaseDecided)}
+    accused = {each.n for each in facts if getattr(each, "by", "") == speaker and isinstance(each, CaseOpened)}
+    if fact.n not in decided | accused:
+        return False
+    if isinstance(fact, CreditChanged):
+        return fact.entry == "charge" and fact.reach != world.codes.get(fact.room or RoomId(""))
+    return fact.room is None or fact.reach not in ("", world.codes.get(fact.room))
 
 
 def _answers(world: World, action: Say | Tell, speaker: str) -> bool:
@@ -304,6 +331,8 @@ def event_of(world: World, step: Any) -> Received:
 @example(said=[(MAX, "direct", f"!uphold #{'1' * 1500}", "plain", 0)])
 @example(said=[(BANNED, "direct", f"!credit {OWNER} G-2222", "plain", 0)])  # a ban leaves the level standing
 @example(said=[(GONE, "direct", "!lang zh room G-2222", "plain", 0)])
+@example(said=[(MAX, "desk", f"!vouch {ANN}", "plain", 0)])  # counts in that room alone
+@example(said=[(MIA, "desk", f"!uphold {n} why", "plain", 0) for n in range(1, 13)])
 @given(said=st.lists(steps, min_size=1, max_size=10))
 def test_nothing_said_or_pressed_anywhere_does_more_than_who_says_it_may(world: World, said: list[Any]) -> None:
     check_steps(world, said)

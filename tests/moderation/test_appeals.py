@@ -63,11 +63,19 @@ def test_what_was_not_decided_against_one_cannot_be_appealed(outcome: str) -> No
         appeal(told)
 
 
-@pytest.mark.parametrize("state", ["affirmed", "closed"])
-def test_what_was_looked_at_again_is_not_looked_at_once_more(state: str) -> None:
+def test_what_is_closed_is_not_looked_at_again() -> None:
     told = upheld()
-    told.cases[1] = replace(told.cases[1], state=state)
+    told.cases[1] = replace(told.cases[1], state="closed")
     with pytest.raises(IllegalStep):
+        appeal(told)
+
+
+def test_what_was_affirmed_can_be_put_to_the_operator_unless_it_was_one_who_answered() -> None:
+    told = upheld()
+    told.cases[1] = replace(told.cases[1], state="affirmed", deciders=frozenset({OLGA}))
+    assert appeal(told)
+    told.cases[1] = replace(told.cases[1], state="affirmed", deciders=frozenset({OPERA}))
+    with pytest.raises(Refused, match=r"error\.appeal\.heard"):
         appeal(told)
 
 

@@ -117,11 +117,11 @@ def test_what_the_same_cause_brought_to_others_is_not_in_it() -> None:
     assert (stated.findings, stated.measures, stated.cost, stated.ledger, stated.about) == ((), (), 10, "standing", 4)
 
 
-def test_only_what_is_upheld_and_not_yet_heard_can_be_appealed() -> None:
+def test_only_what_is_upheld_can_be_appealed() -> None:
     for state, outcome, can in (
         ("decided", "upheld", True),
         ("decided", "dismissed", False),
-        ("affirmed", "upheld", False),
+        ("affirmed", "upheld", True),  # the operator can be asked
         ("reversed", "dismissed", False),
         ("open", "", False),
     ):
