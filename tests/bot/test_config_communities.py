@@ -1,0 +1,67 @@
+"""`[communities]` in `config.toml`: whose word reaches which rooms, in the operator's words alone."""
+
+from pathlib import Path
+
+import pytest
+
+from bot.cli.check_communities import communities
+from bot.config import Config, parse_config
+from bot.config_errors import ConfigError
+from moderation.policy import CommunitySettings
+from moderation.reach import community_of
+
+HEAD = '[homeserver]\nurl = "https://matrix.example.org"\nuser = "@answerable:example.org"\n[communities]\n'
+CLUB = '[[communities.named]]\nname = "club"\nrooms = ["G-7F3K", "!kitchen*"]\n'
+
+
+def read(text: str) -> Config:
+    return parse_config(Path("/nowhere/config.toml"), HEAD + text, {})
+
+
+def test_a_room_is_a_community_of_its_own_by_default() -> None:
+    assert read("").communities == CommunitySettings(default="room", named=())
+    assert community_of(CommunitySettings(), "!garden:example.org", "G-7F3K") == "G-7F3K"
+
+
+@pytest.mark.parametrize(
+    ("room", "code", "community"),
+    [
+        ("!garden:example.org", "G-7F3K", "club"),
+        ("!kitchen:example.org", "G-CU5K", "club"),
+        ("!cellar:example.org", "G-DE5K", "G-DE5K"),
+    ],
+)
+def test_rooms_are_named_by_code_or_id(room: str, code: str, community: str) -> None:
+    assert community_of(read(CLUB).communities, room, code) == community
+
+
+def test_the_first_that_matches_counts_and_the_others_follow_the_default() -> None:
+    found = read('default = "deployment"\n' + CLUB + CLUB.replace("club", "more").replace("G-7F3K", "*")).communities
+    assert community_of(found, "!garden:example.org", "G-7F3K") == "club"
+    assert community_of(found, "!cellar:example.org", "G-DE5K") == "more"
+    assert community_of(read('default = "deployment"\n').communities, "!cellar:example.org", "G-DE5K") == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "key"),
+    [
+        ('default = "server"\n', ("default",), "expected.one_of"),
+        (CLUB.replace("club", "Our Club"), ("named", 0, "name"), "expected.community_name"),
+        (CLUB.replace("G-7F3K", "#garden:example.org"), ("named", 0, "rooms", 0), "expected.community_room"),
+        (CLUB.replace("G-7F3K", "garden"), ("named", 0, "rooms", 0), "expected.community_room"),
+        (CLUB + CLUB, ("named", 1, "name"), "community_twice"),
+        ('[[communities.named]]\nname = "club"\nrooms = []\n', ("named", 0, "rooms"), "expected.more_entries"),
+    ],
+)
+def test_what_is_wrong_is_told(text: str, place: tuple[str | int, ...], key: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(text)
+    assert [(p.place, p.key) for p in caught.value.problems] == [(("communities", *place), key)]
+
+
+def test_the_check_says_what_trusting_everybody_means() -> None:
+    assert (communities(read(CLUB)).state, communities(read(CLUB)).remedy) == ("ok", "")
+    trusting = communities(read('default = "deployment"\n'))
+    assert trusting.state == "warning"
+    assert "allow_invites" in trusting.words
+    assert trusting.words.count(".") == 1, "one sentence"
