@@ -93,7 +93,7 @@ class Story:
         text = json.dumps(values, sort_keys=True, ensure_ascii=False)
         for user, name in self.names.items():
             text = text.replace(user, name)
-        return text
+        return text.replace(self.scene.bot.code(self.scene.room), "the group")
 
     async def said(self) -> dict[str, int]:
         """How much the bot said, and to whom; what it cannot do it says again after each start."""
