@@ -143,7 +143,7 @@ def _acts(play: Play) -> Counter[str]:
         if raw["sender"] != play.bot:
             continue
         target = raw.get("redacts") or (raw["content"].get("m.relates_to") or {}).get("event_id", "")
-        body = re.sub(r"\d+", "#", play.body(raw)) or str(raw["content"].get("m.relates_to", {}).get("key", ""))
+        body = re.sub(r"\d+", "#", _named(play.body(raw))) or str(raw["content"].get("m.relates_to", {}).get("key", ""))
         what = [
             labels[room.id],
             play.people.clear(raw)["type"],
