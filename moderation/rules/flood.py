@@ -2,8 +2,8 @@
 
 Rules this module keeps: only the times in `View` count, this event's among them, so that what was said at
 leisure while the bot was away is no flood when it is read; edits, reactions, joins and new names count like messages,
-unless a rule says otherwise. Left to others:
-keeping those times, and making one incident of the hits that follow each other (`moderation/judge.py`).
+unless a rule says otherwise; of joins and new names the first is free, since everybody comes in once.
+Left to others: keeping those times, and making one incident of the hits that follow each other (`moderation/judge.py`).
 """
 
 from bisect import bisect_right
@@ -42,9 +42,10 @@ class Flood:
         if _kind(event) not in self._settings.of:
             return None
         count = self._count(view.recent_ms, event.counted_ms)
-        count += self._count(
-            tuple(at for at, kind in view.recent_others if kind in self._settings.of), event.counted_ms
-        )
+        others = [(at, kind) for at, kind in view.recent_others if kind in self._settings.of]
+        count += self._count(tuple(at for at, kind in others if kind == "reactions"), event.counted_ms)
+        joins = self._count(tuple(at for at, kind in others if kind == "joins"), event.counted_ms)
+        count += max(0, joins - 1)
         if count <= self._settings.messages:
             return None
         limits = {"limit": self._settings.messages, "within_ms": self._settings.within}

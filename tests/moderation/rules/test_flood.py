@@ -64,10 +64,15 @@ REACTION = ReactionGiven(
 
 
 def test_edits_reactions_joins_and_new_names_count_like_messages() -> None:
-    many = View(recent_others=((96, "joins"), (97, "reactions"), (98, "joins"), (99, "reactions")))
+    many = View(recent_others=((95, "joins"), (96, "joins"), (97, "reactions"), (98, "joins"), (99, "reactions")))
     for event in (posted("x", at=99, replaces=EventId("$first")), replace(named("x"), received_ms=99), REACTION):
         assert RULE.check(event, many) is not None
         assert RULE.check(event, View((1, 2, 99))) is None
+
+
+def test_that_somebody_came_in_once_is_no_flood() -> None:
+    assert RULE.check(posted("x", at=99), View((97, 98, 99), ((96, "joins"),))) is None
+    assert RULE.check(posted("x", at=99), View((97, 98, 99), ((95, "joins"), (96, "joins")))) is not None
 
 
 def test_a_rule_can_count_some_of_them_only() -> None:
