@@ -40,20 +40,27 @@ def charged(scene: Scene) -> list[str]:
     return [fact.subject for fact in scene.bot.facts(CreditChanged) if fact.ledger == "standing"]
 
 
-async def test_a_manager_outside_the_desk_is_told_alone_before_being_charged(theatre: Theatre) -> None:
-    (outside,) = await theatre.people("outside")
-    scene = await theatre.scene(SHORT, managers=0)
+async def test_who_runs_the_room_and_is_not_in_the_desk_is_told_alone_before_being_charged(theatre: Theatre) -> None:
+    acting, idle = await theatre.people("acting", "idle")
+    scene = await theatre.scene(SHORT, managers=0, members=2)
     bot = scene.bot
-    await scene.owner.invite(scene.room, outside.user)
-    await outside.join(scene.room)
-    await scene.owner.set_power(scene.room, {outside.user: 50})
-    await bot.until(lambda: bot.rows("SELECT 1 FROM rooms WHERE levels LIKE ?", f"%{outside.user}%"), "the level")
-    await violated(scene)
-    assert [(f.subject, f.how) for f in bot.facts(CaseAssigned)] == [(outside.user, "word")]
-    await told(outside, bot, like("notice.asked.managers", n="1"))
+    for person in (acting, idle):
+        await scene.owner.invite(scene.room, person.user)
+        await person.join(scene.room)
+    await scene.owner.set_power(scene.room, {acting.user: 50, idle.user: 50})
+    await bot.until(lambda: bot.rows("SELECT 1 FROM rooms WHERE levels LIKE ?", f"%{idle.user}%"), "the levels")
+    direct = await open_direct(
+        acting, bot
+    )  # who acts as a manager has accepted it; who has only been given a level, not
+    code = bot.code(scene.room)
+    assert like("done.warn").search(await ask(acting, bot, direct, f"!warn {scene.members[1].user} be kind {code}"))
+    await scene.members[0].send_text(scene.room, "forbidden 7")
+    await bot.until(lambda: bot.facts(CaseAssigned), "somebody on duty")
+    assert [(f.n, f.subject, f.how) for f in bot.facts(CaseAssigned)] == [(2, acting.user, "word")]
+    await told(acting, bot, like("notice.asked.managers", n="2"))
     assert charged(scene) == []
-    await until_step(scene, "overdue")
-    assert charged(scene) == [outside.user]
+    await bot.pass_until(lambda: "overdue" in [f.step for f in bot.facts(CaseMoved) if f.n == 2], "the deadline")
+    assert charged(scene) == [acting.user]
 
 
 async def test_who_leaves_shortly_before_the_deadline_is_charged_as_if_they_had_stayed(theatre: Theatre) -> None:
