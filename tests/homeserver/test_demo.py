@@ -201,6 +201,7 @@ def _reply(relation: dict[str, Any]) -> str:
 def _normal(text: str) -> str:
     """Without what is new every time: dates, codes of groups, the key of the log."""
     text = re.sub(r"\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+", "+<key>", WHEN.sub("<time>", text))
+    text = re.sub(r"matrix\.to/#/[!$A-Za-z0-9_:.-]+(?:/[$A-Za-z0-9_-]+)?", "matrix.to/...", text)
     return re.sub(r"G-[0-9A-Z]{4}\b", "G-....", text)
 
 

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from bot.watch.pulse import Pulse
 from bot.watch.systemd import ServiceManager
 
-WITHIN_S = 120.0
+WITHIN_S = 20.0
 EVERY_US = "40000"
 
 
