@@ -59,9 +59,11 @@ async def test_what_is_said_while_it_is_silent_is_recorded_and_judged_once_when_
 ) -> None:
     scene = await theatre.scene(members=2)
     bot, room, (ann, ben) = scene.bot, scene.room, scene.members
+    asked = line.silence("GET /_matrix/client/v3/sync")
+    await until(lambda: _later(asked.met >= 1), "a question without an answer")  # what was under way has been answered
     silence = line.silence(".*")
     said = [await ann.send_text(room, "a purple elephant"), await ben.send_text(room, "dear me")]
-    await until(lambda: _later(silence.met >= 4), "some questions without an answer")
+    await until(lambda: _later(asked.met + silence.met >= 4), "some questions without an answer")
     away = lambda: any(entry["event"] == "homeserver_away" for entry in theatre.logged)  # noqa: E731
     await until(lambda: _later(away()), "it to be missed")
     assert set(said).isdisjoint(bot.recorded(room))
