@@ -64,8 +64,7 @@ async def test_what_is_said_while_it_is_silent_is_recorded_and_judged_once_when_
     silence = line.silence(".*")
     said = [await ann.send_text(room, "a purple elephant"), await ben.send_text(room, "dear me")]
     await until(lambda: _later(asked.met + silence.met >= 4), "some questions without an answer")
-    away = lambda: any(entry["event"] == "homeserver_away" for entry in theatre.logged)  # noqa: E731
-    await until(lambda: _later(away()), "it to be missed")
+    await until(lambda: _later(any(each["event"] == "homeserver_away" for each in theatre.logged)), "it to be missed")
     assert set(said).isdisjoint(bot.recorded(room))
     bot.must_live()
     line.clear()
