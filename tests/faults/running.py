@@ -18,7 +18,7 @@ from storage.database import FILE
 from tests.fakes.homeserver import SimulatedHomeserver
 from tests.faults.zygote import Zygote
 
-WITHIN_S = 60.0
+WITHIN_S = 300.0
 
 
 @dataclass

@@ -109,8 +109,8 @@ class TestSecretsOfTheAccount:
         account.recovery_key = made.recovery_key
         operator = await encrypted_stage.again(account)
         room = await joined(bot, ann)
-        found = await ann.wait_devices(bot.user, lambda found: len(found) == 2, what="two")
-        assert [each.signed for each in found] == [True, True]
+        both = lambda found: [each.signed for each in found] == [True, True]  # noqa: E731
+        await ann.wait_devices(bot.user, both, what="two that are signed")
         await bot.hear()
         said = await bot.say(room, "for the operator too")
         assert (await operator.wait_readable(room, said)).body == "for the operator too"
