@@ -1,4 +1,4 @@
-"""What a case is about, as those who decide must see it: the words, what stands around them, and where.
+"""Finds what a case is about, as those who decide must see it: the words, what stands around them, and where.
 
 Rules kept here: the words come from the journal, since the message may be gone and the table keeps those of the first
 alone; the later messages of one incident have a line each, up to ten. Which words they are the rule of today says,
@@ -29,7 +29,7 @@ SaidAt = Callable[[RoomId, int], Judged | None]  # what somebody said, recorded 
 async def word_lines(
     db: AsyncConnection, case: CaseView, excerpt: str, said_at: SaidAt, rules: Sequence[CompiledRule]
 ) -> tuple[Line, ...]:
-    """What the card shows of the messages of a case; `rules`: those that hold in its room."""
+    """Return what the card shows of the messages of a case; `rules`: those that hold in its room."""
     check = next((rule.check for rule in rules if rule.settings.name == case.rule), None)
     first = await _shown(db, case, case.events[0], said_at, check, EXCERPT) if case.events else None
     later = [await _shown(db, case, event, said_at, check, LATER) for event in case.events[1 : MOST_LATER + 1]]

@@ -157,7 +157,7 @@ def _taken_back(event: Received, room: RoomView) -> tuple[Action, ...]:
 
 
 def _counted(event: Event) -> Counted | None:
-    """What is counted like a message: a reaction, somebody's own coming in or new name."""
+    """Return how an event counts towards a flood: as a reaction, or as somebody's own join or new name."""
     if isinstance(event, ReactionGiven):
         return "reactions"
     own = isinstance(event, MembershipChanged) and event.membership == "join" and event.user == event.sender

@@ -368,7 +368,7 @@ class Pipeline:
         ]
 
     async def _said_aloud(self, events: Sequence[Received]) -> dict[EventId, MessagePosted]:
-        """What is recorded of codes that were said before others, where the bot can take them away."""
+        """Return what is recorded of codes that were said before others, where the bot can take them away."""
         found = [kept for event in events if (kept := self._without_token(event)) is not None]
         if not found:
             return {}
@@ -383,7 +383,7 @@ class Pipeline:
         return self._responder.without_token(event)
 
     def _goes(self, event: Received, room: RoomView) -> tuple[Redact, ...]:
-        """What takes a code away that was said before others: known by what was recorded of it, after a crash too."""
+        """Return what removes a code that was said before others; what was recorded of it tells, after a crash too."""
         kept = self._spared.get(event.event or EventId(""))
         if kept is None and isinstance(event, MessagePosted):
             as_recorded = self._without_token(event)

@@ -1,4 +1,4 @@
-"""What `answerable check` says of how far the word of those who run rooms reaches."""
+"""Says for `answerable check` how far the word of those who run rooms reaches."""
 
 from typing import TYPE_CHECKING
 

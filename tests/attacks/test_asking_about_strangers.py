@@ -1,8 +1,5 @@
 """Somebody who runs one room asks about, or gives orders against, people who have nothing to do with it."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from moderation.actions import Action, Say, Tell
@@ -12,13 +9,6 @@ from tests.fuzz.test_no_path_gives_more import BEN, DEMOTED, GROUP, MAX, MIA, OT
 
 NOBODY = "@nobody:example.org"
 THIRTY_DAYS_MS = 30 * 86_400_000
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path)
-    yield world
-    world.door.close()
 
 
 def answer(actions: list[Action]) -> list[str]:

@@ -1,20 +1,10 @@
 """Somebody turns their direct room with the bot into a group: nothing is announced there, and others read along."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from moderation.actions import LeaveDirect
 from moderation.ids import UserId
 from tests.fuzz.test_no_path_gives_more import ANN, BEN, World
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path)
-    yield world
-    world.door.close()
 
 
 @pytest.mark.parametrize("membership", ["invite", "join"])

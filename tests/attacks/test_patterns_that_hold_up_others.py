@@ -1,8 +1,5 @@
 """A manager writes patterns that take a minute on a long message, and with it keeps the bot from all other rooms."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from moderation.actions import Action, Say, Tell
@@ -15,13 +12,6 @@ from moderation.rules.pattern import MOST_REPEATED, MOST_STEPS, OWN_TEXT, most_r
 from tests.fuzz.test_no_path_gives_more import BEN, GROUP, MAX, World
 
 HEAVY = "(?:(?:a|b|ab|ba){1,50}c?){1,10}q"
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path)
-    yield world
-    world.door.close()
 
 
 def answer(actions: list[Action]) -> list[str]:
