@@ -176,11 +176,11 @@ class Gaps:
             return
         async with self.turn:  # nothing newer is delivered meanwhile
             await self._pipeline.commit((lost,))
+            told: list[Received] = []
             with suppress(HomeserverError):
-                await self._take_told(gap)
-            await self._pipeline.take(
-                await self._all_delivered(gap), also=partial(table.closed, room=gap.room), heard_ms=gap.since
-            )
+                told = await self._told_now(gap)
+            events = _in_order(told, await self._all_delivered(gap))
+            await self._pipeline.take(events, also=partial(table.closed, room=gap.room), heard_ms=gap.since)
             self._is_level(gap.room)
 
     async def _all_delivered(self, gap: Gap) -> list[Received]:
@@ -218,15 +218,17 @@ class Gaps:
             if bottom:
                 events = [event for _, some in reversed(pages) for event in reversed(some)]
                 await self._pipeline.take(events, heard_ms=gap.since)
-                await self._take_told(gap)
-                return await self._catch_up(gap)
+                return await self._catch_up(gap, await self._told_now(gap))
             token = page.stop
         rows = [Page(n, page.start, page.stop or "") for n, (page, _) in enumerate(pages)]
         await self._pipeline.commit(also=partial(table.passed, room=gap.room, pages=rows, bottom=False))
         return False
 
-    async def _catch_up(self, gap: Gap) -> bool:
-        """While the listener takes nothing: what has come meanwhile, if it is little, and then the room is level."""
+    async def _catch_up(self, gap: Gap, told: Sequence[Received]) -> bool:
+        """While the listener takes nothing: what has come meanwhile, if it is little, and then the room is level.
+
+        `told` was asked before this page: where the page has it, its place there says what came before it.
+        """
         async with self.turn:
             try:
                 async with asyncio.timeout(OTHERS_WAIT_S):
@@ -237,7 +239,7 @@ class Gaps:
             if not bottom:
                 return False
             also = partial(table.closed, room=gap.room)
-            await self._pipeline.take(fresh[::-1], also=also, heard_ms=gap.since)
+            await self._pipeline.take(_in_order(told, fresh[::-1]), also=also, heard_ms=gap.since)
             self._is_level(gap.room)
         return True
 
@@ -298,10 +300,12 @@ class Gaps:
                 return list(page.events[: places[-1]]), True
         return list(page.events), page.stop is None
 
-    async def _take_told(self, gap: Gap) -> None:
-        """State that no page had, since it came to hold without an event in the timeline: as it is now."""
+    async def _told_now(self, gap: Gap) -> list[Received]:
+        """Read what holds now where state was told of that no page had, since it came to hold without an event in the
+        timeline."""
         async with self._database.read() as db:
             known = await views.known_events(db, [each.event for each in gap.told])
+        found = []
         for told in gap.told:
             if told.event in known:
                 continue
@@ -311,7 +315,8 @@ class Gaps:
                 continue
             event = receive_state(raw, gap.room, self._clock())
             if event.event is not None:
-                await self._pipeline.take([event])
+                found.append(event)
+        return found
 
 
 @dataclass(slots=True)
@@ -320,6 +325,12 @@ class _Tries:
 
     count: int = 0
     since: int = 0
+
+
+def _in_order(told: Sequence[Received], timeline: Sequence[Received]) -> list[Received]:
+    """The timeline, and before it the state that has no place in it."""
+    there = {event.event for event in timeline}
+    return [*(event for event in told if event.event not in there), *timeline]
 
 
 def _without(gap: Gap) -> Callable[[AsyncConnection], Awaitable[None]]:

@@ -181,6 +181,10 @@ class Homeserver:
             raise Unreachable("an answer that is no JSON array", request=str(ask))
         return answer
 
+    async def state_at(self, room: RoomId, event: EventId) -> list[dict[str, Any]]:
+        """Section "GET /rooms/{roomId}/context/{eventId}": all state events, members too, as they were at `event`."""
+        return await self._get_list("rooms", room, "context", event, under="state", query=(("limit", "0"),))
+
     async def state_event(self, room: RoomId, type: str, state_key: str = "") -> dict[str, Any] | None:
         """Section "GET /rooms/{roomId}/state/{eventType}/{stateKey}": the content; None when not set."""
         try:

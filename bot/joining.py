@@ -1,8 +1,9 @@
 """Enters a room: joins, says what will be recorded, pins it, and only then begins.
 
 Rules this module keeps: only people whose ids match the configuration's globs can bring the bot into a room; nothing
-that was said before the notice is recorded, and everything after it is; every step can be repeated, so a crash in the
-middle only means that it is gone through again; a group that was upgraded is the same group in another room. What the
+that was said before the notice is recorded, and everything after it is; the state of a room is recorded as it was at
+the notice, so that no change after it is met twice; every step can be repeated, so a crash in the middle only means
+that it is gone through again; a group that was upgraded is the same group in another room. What the
 bot lacks, and whom it could never demote, is told to the managers with the exact change to make. A space lists rooms
 and nothing is said in it, so it is not entered."""
 
@@ -13,11 +14,10 @@ import structlog
 
 from moderation.actions import NO_ROOM, Action, Enter, Pin, Tell, TellDesk
 from moderation.durations import DAY_MS
-from moderation.events import Json, Received
+from moderation.events import Json
 from moderation.facts import RoomEntered, RoomStateChanged
 from moderation.ids import EventId, GroupCode, RoomId, UserId
 from moderation.notices import Code, Line, Phrase, RoomName, Span, Who, line
-from moderation.power import Power
 from storage import views
 from storage.database import Database
 from storage.gaps import Delivered
@@ -35,7 +35,6 @@ from .speech import Speech
 
 log = structlog.get_logger()
 PINNED = "m.room.pinned_events"
-ENCRYPTION = "m.room.encryption"
 
 
 def may_invite(inviter: UserId | None, allowed: Sequence[str]) -> bool:
@@ -51,10 +50,6 @@ def is_space(created: Mapping[str, Json] | None) -> bool:
 def space_declined(inviter: UserId) -> Tell:
     """Return the message to somebody who invited the bot into a space."""
     return Tell(room=NO_ROOM, subject=inviter, lines=(line("joining.space"),), alone=True)
-
-
-def _is_encrypted(snapshot: Sequence[Received]) -> bool:
-    return any(getattr(event, "type", "") == ENCRYPTION for event in snapshot)
 
 
 class Joiner:
@@ -92,8 +87,7 @@ class Joiner:
             notice = self._pipeline.served.notice(action.room)
             with self._gaps.opening({action.room: Delivered()}, until=notice) as also:
                 await self._pipeline.commit(also=also)
-            snapshot, power = await self._look_around(action.room)
-            return Done(actions=self._what_is_missing(action.room, power, encrypted=_is_encrypted(snapshot)))
+            return Done(actions=await self._what_is_missing(action.room))
         try:
             room = await self._homeserver.join(action.room, action.via.split() if action.via else ())
         except Forbidden as error:
@@ -116,11 +110,11 @@ class Joiner:
             told = Tell(room=room, subject=action.inviter, lines=(line("joining.no-voice"),))
             return Done(result="refused", code=error.errcode or "-", actions=(told,))
         await self._pipeline.commit((RoomStateChanged(room=room, condition="announced", notice=notice),))
-        snapshot, power = await self._look_around(room)
-
+        now = self._clock()
+        snapshot = [receive(raw, room, now) for raw in await self._homeserver.state_at(room, notice)]
         with self._gaps.opening({room: Delivered()}, until=notice) as also:
             await self._pipeline.open_room(room, snapshot, also)
-        return Done(actions=self._what_is_missing(room, power, encrypted=_is_encrypted(snapshot)), made=notice)
+        return Done(actions=await self._what_is_missing(room), made=notice)
 
     async def _enter_direct(self, action: Enter, room: RoomId, txn: str) -> Done:
         """A direct room is for two: in company, what it records would have to be announced like in any other."""
@@ -219,24 +213,17 @@ class Joiner:
         if notice not in there:
             await self._homeserver.set_state(room, PINNED, {"pinned": [*there, notice]})
 
-    async def _look_around(self, room: RoomId) -> tuple[list[Received], Power]:
-        """The state of the room and its members, as events to be recorded."""
-        now = self._clock()
-        state = await self._homeserver.state(room)
-        members = await self._homeserver.members(room)
-        other = [raw for raw in state if raw.get("type") != "m.room.member"]
-        created = next((raw for raw in other if raw.get("type") == "m.room.create"), None)
-        levels = next((raw for raw in other if raw.get("type") == "m.room.power_levels"), None)
-        power = Power.of(created, levels.get("content") if levels else None, bot=self._homeserver.user)
-        return [receive(raw, room, now) for raw in (*other, *members)], power
-
-    def _what_is_missing(self, room: RoomId, power: Power, *, encrypted: bool) -> tuple[TellDesk, ...]:
+    async def _what_is_missing(self, room: RoomId) -> tuple[TellDesk, ...]:
+        async with self._database.read() as db:
+            view = await views.room_view(db, room, self._homeserver.user)
+        assert view is not None, "a room is entered before it is told what is missing"
+        power = view.power
         lines: list[Line] = [line("joining.desk")]
         missing = power.missing_for(self._homeserver.user)
         if missing:
             lines.append(line("joining.lacks", bot=Who(self._homeserver.user), level=max(m.level for m in missing)))
             lines += [line(f"joining.missing.{lack.right}", level=lack.level) for lack in missing]
-        unread = encrypted and self._homeserver.machine is None
+        unread = self._homeserver.machine is None and await self._homeserver.is_encrypted(room)
         if unread:
             lines.append(line("joining.encrypted"))
         beyond = power.cannot_demote(self._homeserver.user, sorted(power.owners() | power.managers()))

@@ -269,6 +269,10 @@ class SimulatedHomeserver:
     def messages(self, asked: Asked) -> Json:
         return answers.messages(self.world, asked.user, asked.device, asked.segments[1], asked.query)
 
+    def context(self, asked: Asked) -> Json:
+        _, room, _, event = asked.segments
+        return answers.context(self.world, asked.user, asked.device, room, event)
+
     def members(self, asked: Asked) -> Json:
         return answers.members(self.world, asked.user, asked.segments[1], asked.query)
 
@@ -424,6 +428,7 @@ _S = SimulatedHomeserver
 _WORK: dict[tuple[str, str], Callable[[SimulatedHomeserver, Asked], Any]] = {
     ("GET", "sync"): _S.sync,
     ("GET", "rooms/messages"): _S.messages,
+    ("GET", "rooms/context"): _S.context,
     ("GET", "rooms/members"): _S.members,
     ("GET", "rooms/state"): _S.state,
     ("GET", "rooms/event"): _S.event,

@@ -1,4 +1,4 @@
-"""What the simulated homeserver answers to those who ask what happened: `/sync`, `/messages`, members, state.
+"""What the simulated homeserver answers when asked what happened: `/sync`, `/messages`, members, state (at an event).
 
 Rules kept here: a token is a place in the one order of events; a timeline has at most as many events as the filter asks
 for, and 100; what is left out makes it `limited`, and state that changed in what was left out stands before it; with
@@ -12,7 +12,7 @@ Specification: Matrix client-server API v1.19, "Syncing", "GET /rooms/{roomId}/m
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tests.fakes.homeserver_rooms import Event, Json, Refused, Room, World, forbidden
+from tests.fakes.homeserver_rooms import Event, Json, Refused, Room, World, forbidden, not_found
 
 LIMIT = 100
 _STRIPPED = (
@@ -194,3 +194,22 @@ def state(world: World, user: str, room: str) -> list[Json]:
     if found is None or found.membership(user) != "join":
         raise forbidden(f"User {user} not in room {room}, and room previews are disabled")
     return [event.raw for event in (*found.state.values(), *found.members.values())]
+
+
+def context(world: World, user: str, device: str, room: str, event: str) -> Json:
+    """Section "GET /rooms/{roomId}/context/{eventId}", with no events around it."""
+    found = world.rooms.get(room)
+    if found is None or user not in found.members:
+        raise forbidden("You don't have permission to access that event.")
+    here = next((each for each in found.events if each.id == event), None)
+    if here is None:
+        raise not_found("Event not found.")
+    heads = [_at(head, here.place) for head in (*found.state.values(), *found.members.values())]
+    return {
+        "events_before": [],
+        "event": alone(here, device),
+        "events_after": [],
+        "state": [head.raw for head in heads if head is not None],
+        "start": token(here.place - 1),
+        "end": token(here.place),
+    }

@@ -34,9 +34,9 @@ async def test_an_owner_gives_up_standing_above_everybody_and_the_group_goes_on(
     assert await owner.state(old, "m.room.tombstone") is None
     assert like("adopt.begun").search(await ask(owner, bot, scene.desk, f"!adopt {number}"))
     new = await _adopted(owner, old)
-    await bot.until_condition(new, "protected")
     for who in (owner, manager, ann, ben):
         await enter(who, new)
+    await bot.until_condition(new, "protected")
     await bot.has(await owner.send_text(new, "here we are"))  # what came before has been taken, in order
     created = await owner.state(new, "m.room.create")
     assert created is not None

@@ -1,10 +1,13 @@
 """A bot comes into a room: by whose invitation, after which words, with which power."""
 
 import asyncio
+from pathlib import Path
 
 from bot.demo.client import Client
 from moderation.facts import CaseOpened, RoomEntered, RoomStateChanged, SanctionStarted
+from tests.fakes.bad_line import BadLine
 from tests.homeserver.served import Theatre, like, told
+from tests.homeserver.test_replay import TABLES, rebuilt
 
 
 async def test_an_invitation_is_accepted_when_a_glob_matches_and_declined_otherwise(theatre: Theatre) -> None:
@@ -155,3 +158,31 @@ async def test_a_space_is_not_entered_and_whoever_invited_hears_why(theatre: The
     assert bot.condition(space) is None
     assert [event["type"] for event in await owner.messages(space) if event["sender"] == bot.user] == ["m.room.member"]
     assert [fact.purpose for fact in bot.facts(RoomEntered)] == ["direct"]
+
+
+async def test_who_comes_while_the_bot_looks_around_is_there(theatre: Theatre, tmp_path: Path) -> None:
+    owner, late, gone = await theatre.people("owner", "late", "gone")
+    async with BadLine(theatre.stage.synapse.url) as line:
+        theatre.url = line.url
+        bot = await theatre.bot("")
+        room = await theatre.stage.room(owner, gone)
+        await owner.set_power(room, {bot.user: 100})
+        looking = line.silence(r"GET .*/rooms/[^/]*/(state|context/[^/]*)(\?|$)")
+        await owner.invite(room, bot.user)
+        await bot.until(lambda: looking.met, "the look around")
+        await owner.set_power(room, {late.user: 20})
+        await owner.invite(room, late.user)
+        await late.join(room)
+        await owner.set_power(room, {late.user: 50})
+        await gone.leave(room)
+        await owner.invite(room, gone.user)
+        line.clear()
+        await bot.until_condition(room, "protected")
+        await bot.has(await late.send_text(room, "here I am"))
+        rows = bot.rows("SELECT user, membership, role FROM members WHERE room = ?", room)
+        there = {user: (membership, role) for user, membership, role in rows}
+        assert there[late.user] == ("join", "manager")
+        assert there[gone.user][0] == "invite"
+        await bot.stop()
+        live = {name: bot.table(name) for name in TABLES}
+        assert {name for name, rows in (await rebuilt(bot, tmp_path)).items() if rows != live[name]} == set()

@@ -63,6 +63,8 @@ class Side:
             body = more.get("raw") or (orjson.dumps(more["json"]) if "json" in more else None)
             async with session.request(method, url, data=body, params=more.get("query"), headers=headers) as response:
                 answer = orjson.loads(await response.read())
+                if "context" in segments and "state" in answer:
+                    answer["state"].sort(key=lambda event: (event["type"], self.named(event["state_key"])))
                 self.told.append((what, response.status, self.named(answer, what)))
                 return answer
 
@@ -158,6 +160,9 @@ async def play(side: Side) -> None:
     await at("ann", "members", "GET", "members")
     await at("ann", "members who are in", "GET", "members", query={"membership": "join"})
     await at("ann", "state of the room", "GET", "state")
+    await at("ben", "state at a message", "GET", "context", sent["event_id"], query={"limit": "0"})
+    await at("ann", "state at no event", "GET", "context", "$" + "x" * 43, query={"limit": "0"})
+    await at("cid", "a stranger asks for state at a message", "GET", "context", sent["event_id"])
     for number in range(15):
         await at("ann", "one of many", "PUT", "send", "m.room.message", f"m{number}", json=say(f"message {number}"))
     await _limited(side, room, since)
