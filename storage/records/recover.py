@@ -12,7 +12,7 @@ Left to others: writing tiles and a checkpoint for what was found (`journal.py`)
 import secrets
 from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -86,6 +86,8 @@ def recover(folder: Path, verifier: Verifier) -> State:
         _replant(state, folder, checkpoint)
     if end and end.torn:
         _cut(state, end)
+        if not end.leaves:  # nothing is left of that day
+            return replace(recover(folder, verifier), recovery=state.recovery)
     return state
 
 

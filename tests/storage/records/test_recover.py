@@ -32,6 +32,18 @@ def test_a_torn_line_is_cut_off_and_reported(place: Any, tools: Any) -> None:
         assert (journal.size, place.day().read_bytes()[: len(whole)]) == (3, whole)
 
 
+def test_a_day_of_which_only_a_torn_line_was_written_goes(place: Any, tools: Any) -> None:
+    place.open().close(NOON)
+    place.day("2026-11-25").write_bytes(b'{"half')
+    with place.open(NOON + DAY_MS) as journal:
+        recovery = journal.recovery
+        assert recovery is not None
+        assert (recovery.file, recovery.index, recovery.lost_bytes) == ("day/2026-11-25.jsonl", 1, 6)
+        journal.append([tools.message("two days later", NOON + 2 * DAY_MS)])
+        journal.close(NOON + 2 * DAY_MS)
+    assert verify(place.folder).problems == ()
+
+
 @pytest.mark.parametrize("garbage", [b"\0" * 5000, b"garbage\n", b"\xff\n\xfe\n", b"\n\n", b"{}\n"])
 def test_a_torn_end_may_have_any_form(place: Any, garbage: bytes) -> None:
     place.open().close(NOON)
