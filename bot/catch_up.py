@@ -24,8 +24,6 @@ from .pipeline import Pipeline
 from .receive import receive
 from .turn import Answer, Turn
 
-# Repeating these does no harm, and what they find is said only when they are done.
-_AGAIN = frozenset({"align", "enter"})
 # What became of a cause later, not what it gave rise to.
 _OF_ACTING = frozenset({"outcome", "notice", "media", "disclosure", "anchor"})
 
@@ -142,8 +140,6 @@ async def _apply_group(
     group: list[tuple[int, Fact]] = [(record.index, fact)]
     if fact.on >= 0 and not _came_later(fact):
         group = _one_cause(record.index, fact.on, facts_at)
-    if isinstance(fact, ActionTaken) and fact.action in _AGAIN:
-        group = [(record.index, replace(fact, txn="-"))]  # its row stays: what it had to say was not queued yet
     facts = Answer(tuple(other for _, other in group))
     await pipeline.settling.settle(turn, facts, cause=record.index, at_ms=record.at_ms, present=group)
     return [index for index, _ in group]

@@ -256,13 +256,20 @@ class Pipeline:
         await self.commit_all([Outcome(tuple(facts), tuple(actions), also, of_row)])
 
     async def commit_all(self, outcomes: Sequence[Outcome]) -> None:
-        """Record several outcomes as `commit` does, one after the other, in one turn."""
+        """Record several outcomes as `commit` does, one after the other, in one turn.
+
+        What outcomes of requests ask for is queued first: if the bot is killed in between, the request is repeated.
+        """
 
         async def work() -> None:
+            if asking := [outcome for outcome in outcomes if outcome.of_row is not None and outcome.actions]:
+                async with self.writer.turn() as turn:
+                    for outcome in asking:
+                        await self.settling.queue_after(turn, outcome.of_row or "", outcome.actions)
             async with self.writer.turn() as turn:
                 for outcome in outcomes:
                     await self._settle(turn, outcome)
-            self._woken_by(turn)
+            self._woken_by(turn, asked=bool(asking))
 
         await self.writer.whole(work())
 
@@ -271,12 +278,13 @@ class Pipeline:
             return
         facts = outcome.facts
         fresh = facts if outcome.of_row is None else self.cut_short.without(facts, outcome.of_row)
+        actions = outcome.actions if outcome.of_row is None else ()
         if fresh:
-            answer = Answer(_one_cause(fresh, turn.next_index), outcome.actions)
+            answer = Answer(_one_cause(fresh, turn.next_index), actions)
             await self.settling.settle(turn, answer, cause=turn.next_index, at_ms=self._clock())
-        elif outcome.actions:
-            await outbox.put(turn.db, outcome.actions, cause=None, now=self.steady())
-            turn.queued += len(outcome.actions)
+        elif actions:
+            await outbox.put(turn.db, actions, cause=None, now=self.steady())
+            turn.queued += len(actions)
         if outcome.also is not None:
             await outcome.also(turn.db)
 
@@ -347,8 +355,8 @@ class Pipeline:
         async with self._database.read() as db:
             await self.knowledge.prepare(db, events, self._clock())
 
-    def _woken_by(self, turn: Turn) -> None:
-        if turn.queued or turn.first > turn.began:
+    def _woken_by(self, turn: Turn, *, asked: bool = False) -> None:
+        if asked or turn.queued or turn.first > turn.began:
             self._wake()
 
     async def _known(self, events: Sequence[Received]) -> set[str]:

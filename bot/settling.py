@@ -115,6 +115,13 @@ class Settling:
         await outbox.put(turn.db, actions, cause=cause, now=self.steady(), era=self.era)
         turn.queued += len(actions)
 
+    async def queue_after(self, turn: Turn, txn: str, actions: Sequence[Action]) -> None:
+        """Queue what the outcome of a request asks for, once; nothing if that outcome is recorded."""
+        if await outbox.waits(turn.db, txn):
+            settings = self._settings
+            named = await by_name(turn.db, actions, self._knowledge, settings.policy, settings.bot)
+            await outbox.put(turn.db, named, cause=None, now=self.steady(), era=self.era, after=txn)
+
     # What is urgent.
 
     async def _begin_urgent(

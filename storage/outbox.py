@@ -39,13 +39,21 @@ class Waiting:
 
 
 async def put(
-    db: AsyncConnection, actions: Sequence[Action], *, cause: int | None, now: int, not_before: int = 0, era: str = ""
+    db: AsyncConnection,
+    actions: Sequence[Action],
+    *,
+    cause: int | None,
+    now: int,
+    not_before: int = 0,
+    era: str = "",
+    after: str = "",
 ) -> None:
     """Queue actions that the record `cause` gave rise to; None: no record did, and they are queued once.
 
-    `era`: of a log that goes on from a backup, where another record had this index once.
+    `era`: of a log that goes on from a backup, where another record had this index once. `after`: the transaction id of
+    the request that gave rise to them.
     """
-    name = secrets.token_hex(6) if cause is None else str(cause)
+    name = after.removeprefix(prefix(era)).replace(".", "-") or (secrets.token_hex(6) if cause is None else str(cause))
     rows = [
         {
             "txn": _txn(era, name, number),

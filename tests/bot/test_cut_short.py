@@ -1,5 +1,6 @@
 """Killed in the middle of writing what came of a request, the bot repeats the request and records nothing twice."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from moderation.facts import NO_CARD, ActionTaken, NoticeGiven
 from moderation.ids import CaseNumber, UserId
 from moderation.notices import line
 from storage import outbox
+from storage.records.draft import Draft
 from tests.bot.test_anchor import ONE, Deployment, deployment
 
 ANNA = UserId("@anna:example.org")
@@ -87,6 +89,31 @@ async def test_a_card_that_takes_the_place_of_an_edit_is_still_posted(tmp_path: 
         place.pipeline.writer._append([place.pipeline.settling.draft_of(edited, place.now)])
         await again(place)
         assert await place.waiting() == [PostCard(room=ONE, n=CaseNumber(1), ring=False)]
+
+
+@pytest.mark.parametrize("killed", ["before it is recorded", "after it is recorded"])
+async def test_what_an_outcome_asks_for_is_done_once(tmp_path: Path, killed: str) -> None:
+    async with deployment(tmp_path) as place:
+        await place.enter(ONE)
+        txn = await told(place)
+        word = Tell(room=ONE, subject=ANNA, n=2, lines=(line("notice.dismissed"),))
+        writer = place.pipeline.writer
+        append = writer._append
+
+        def die(drafts: Sequence[Draft]) -> int:
+            if killed == "after it is recorded":
+                append(drafts)
+            raise OSError("killed")
+
+        writer._append = die  # type: ignore[method-assign]
+        outcome = Outcome((taken(txn),), (word,), of_row=txn)
+        with pytest.raises(OSError, match="killed"):
+            await place.pipeline.commit_all([outcome])
+        writer._append = append  # type: ignore[method-assign]
+        await again(place)
+        await place.pipeline.commit_all([outcome])  # nothing, if it stands
+        assert await place.waiting() == [word]
+        assert [fact for fact in place.facts() if isinstance(fact, ActionTaken)] == [taken(txn)]
 
 
 def test_what_comes_of_a_later_request_is_always_new() -> None:
