@@ -1,8 +1,9 @@
 """Chooses which rows of the outbox are sent next: rows, what is under way, what was sent before, and the time go in.
 
 Rules this module keeps:
-- whoever floods a room is stopped before what they wrote is removed: mutes, bans and demotions go first, then
-  redactions, the newest first;
+- rooms take turns, in what is urgent and in each kind of the rest, so that no flood in one room keeps another waiting;
+- in a room, the people who flood it are stopped before what they wrote is removed: mutes, bans and demotions go first,
+  then redactions, the newest first;
 - no flood keeps the rest away: once something has waited for `PATIENCE_MS`, every fifth request is not urgent. Cards,
   answers, words and the rest take turns in it, so that none of these crowds out another either;
 - else what is not urgent waits until nothing urgent was sent for a moment, since redactions in a flood come one after
@@ -36,6 +37,8 @@ class Past:
     count: int = 0
     urgent_in_a_row: int = 0
     served: Mapping[int, int] = field(default_factory=dict)  # priority -> the count at which it last went
+    requests: int = 0
+    rooms: Mapping[str, int] = field(default_factory=dict)  # room -> the number of its last request
     at_once: int = AT_ONCE
     limited_until: int = 0  # the homeserver takes nothing before
     calm_at: int = 0  # nothing urgent is expected from then on
@@ -55,11 +58,17 @@ class Past:
         """Return what is so while much comes in that is still to be judged."""
         return replace(self, calm_at=max(self.calm_at, now + CROWDED_MS))
 
+    def turn_of(self, row: Waiting) -> int:
+        """Return the place of a row's room among the rooms: the one that has gone without for longest comes first."""
+        return self.rooms.get(row.action.room, 0)
+
     def _after(self, row: Waiting) -> "Past":
+        number = self.requests + 1
+        past = replace(self, requests=number, rooms={**self.rooms, row.action.room: number})
         if row.priority <= URGENT:
-            return replace(self, urgent_in_a_row=self.urgent_in_a_row + 1)
+            return replace(past, urgent_in_a_row=self.urgent_in_a_row + 1)
         served = {**self.served, row.priority: self.count + 1}
-        return replace(self, count=self.count + 1, urgent_in_a_row=0, served=served)
+        return replace(past, count=self.count + 1, urgent_in_a_row=0, served=served)
 
 
 def choose(
@@ -103,7 +112,11 @@ def _next(
     left: Sequence[Waiting], here: Sequence[Waiting], busy: Collection[str | None], past: Past, now: int
 ) -> Waiting | None:
     free = list(_free(left, busy))
-    urgent = min((row for row in free if row.priority <= URGENT), key=_urgency, default=None)
+    urgent = min(
+        (row for row in free if row.priority <= URGENT),
+        key=lambda row: (past.turn_of(row), *_urgency(row)),
+        default=None,
+    )
     other = _other(left, free, here, past, now)
     if other is None or (urgent is not None and past.urgent_in_a_row < URGENT_IN_A_ROW):
         return urgent
@@ -118,7 +131,11 @@ def _other(
         return None
     held = now < past.calm_at or any(row.priority <= URGENT for row in (*left, *here))
     others = [row for row in free if row.priority > URGENT and (not held or now - row.queued >= PATIENCE_MS)]
-    return min(others, key=lambda row: (past.served.get(row.priority, 0), row.priority, row.id), default=None)
+    return min(
+        others,
+        key=lambda row: (past.served.get(row.priority, 0), row.priority, past.turn_of(row), row.id),
+        default=None,
+    )
 
 
 def _urgency(row: Waiting) -> tuple[int, int]:

@@ -22,6 +22,7 @@ from moderation.actions import PROOF, STOP, URGENT, Action, from_json, to_json
 from .tables import outbox
 
 ON_ITS_WAY = 2**62
+ROOMS = 64  # with something of one priority that are looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +95,14 @@ _HURRY = (
 
 
 def _first_of(priority: int) -> Select[Any]:
-    """Select the rows of one priority that may go next; redactions newest first, since what is newest is read most."""
-    order = outbox.c.id.desc() if priority == URGENT else outbox.c.id
-    mine = select(outbox).where(outbox.c.priority == priority, outbox.c.not_before <= bindparam("now"))
-    return select(mine.order_by(order).limit(bindparam("most")).subquery())
+    """Select the rows of one priority that may go next, and of each room the first; redactions newest first, since what
+    is newest is read most."""
+    o = outbox.c
+    mine = (o.priority == priority, o.not_before <= bindparam("now"))
+    newest = priority == URGENT
+    first = select(o.id).where(*mine).order_by(o.id.desc() if newest else o.id).limit(bindparam("most"))
+    of_each = select((func.max if newest else func.min)(o.id)).where(*mine).group_by(o.room).limit(ROOMS)
+    return select(outbox).where(o.id.in_(first) | o.id.in_(of_each))
 
 
 _WAITING = union_all(*(_first_of(priority) for priority in range(STOP, PROOF + 1)))
@@ -117,9 +122,10 @@ def is_of_era(txn: str, era: str) -> bool:
 
 
 async def waiting(db: AsyncConnection, now_ms: int, limit: int, *, only: int | None = None) -> list[Waiting]:
-    """Return the rows whose time has come, most urgent first: at most `limit` of each priority, or of `only` one."""
+    """Return the rows whose time has come, most urgent first: of each priority, or `only` of one, the first `limit` and
+    the first of each room."""
     rows = await db.execute(_WAITING if only is None else _OF_ONE[only], {"now": now_ms, "most": limit})
-    return [
+    found = [
         Waiting(
             row.id,
             row.txn,
@@ -132,6 +138,7 @@ async def waiting(db: AsyncConnection, now_ms: int, limit: int, *, only: int | N
         )
         for row in rows
     ]
+    return sorted(found, key=lambda row: (row.priority, -row.id if row.priority == URGENT else row.id))
 
 
 async def started_anew(db: AsyncConnection, now_ms: int) -> None:

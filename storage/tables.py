@@ -554,4 +554,5 @@ outbox = Table(
     Column("queued", Integer, nullable=False, server_default="0"),  # when; 0: by a version that did not say
 )
 Index("outbox_in_order", outbox.c.priority, outbox.c.id)
+Index("outbox_of_rooms", outbox.c.priority, outbox.c.room, outbox.c.not_before, outbox.c.id)
 Index("outbox_by_time", outbox.c.not_before)

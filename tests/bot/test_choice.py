@@ -158,6 +158,30 @@ class TestWhatIsNotUrgent:
         assert order == [each for three in zip(answers, cards, words, strict=True) for each in three]
 
 
+class TestRooms:
+    def test_take_turns_in_what_is_urgent(self) -> None:
+        others = [Redact(room=OTHER, event=EventId(f"$other{n}"), subject=BEN) for n in range(3)]
+        waiting, past, order = rows(*others, *A_FLOOD), ONE_AT_A_TIME, []
+        for _ in range(6):
+            [row] = choose(waiting, (), (), past, NOW)
+            waiting.remove(row)
+            order.append(row.action)
+            past = replace(past.taken(row, NOW), at_once=1)
+        assert order == [each for two in zip(A_FLOOD[::-1], others[::-1], strict=False) for each in two]
+
+    def test_take_turns_in_each_kind_of_the_rest(self) -> None:
+        many = [PostCard(room=ROOM, n=CaseNumber(n)) for n in range(9)]
+        one = PostCard(room=OTHER, n=CaseNumber(10))
+        past = taken(Past(), many[0])
+        assert chosen(rows(*many[1:], one), past) == [one]
+
+    def test_a_ban_in_one_waits_for_one_request_of_another_at_most(self) -> None:
+        stop = Kick(room=OTHER, subject=BEN)
+        past = taken(Past(), *A_FLOOD[:3], stop)
+        assert chosen(rows(*A_FLOOD, stop), past) == [A_FLOOD[-1]]
+        assert chosen(rows(*A_FLOOD, stop), taken(past, A_FLOOD[-1])) == [stop]
+
+
 class TestQueues:
     def test_one_goes_after_the_other_in_the_order_of_queueing(self) -> None:
         first, second = CARD_1, TellDesk(room=ROOM, lines=WORDS)

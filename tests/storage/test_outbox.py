@@ -52,6 +52,15 @@ async def test_what_is_urgent_comes_first_redactions_newest_first_and_else_in_th
     assert await waiting(database, limit=1) == [ALIGN, second, SAY, CARD, TELL, OFFER]
 
 
+async def test_of_each_room_the_first_is_there_however_much_waits_in_another(database: Database) -> None:
+    other = RoomId("!pond:example.org")
+    flood = [replace(REDACT, event=EventId(f"$e{n}")) for n in range(20)]
+    cards = [replace(CARD, n=CaseNumber(n)) for n in range(20)]
+    early = (replace(REDACT, room=other), replace(CARD, room=other, n=CaseNumber(99)))
+    await put(database, early[0], *flood, *cards, early[1])
+    assert await waiting(database, limit=2) == [flood[-1], flood[-2], early[0], cards[0], cards[1], early[1]]
+
+
 async def test_what_says_the_same_is_as_urgent_as_the_most_urgent_of_it(database: Database) -> None:
     await put(database, replace(ALIGN, routine=True))
     await put(database, ALIGN, cause=2)

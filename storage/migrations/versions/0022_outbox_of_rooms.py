@@ -1,0 +1,12 @@
+"""what waits, by room: rooms take turns"""
+
+from alembic import op
+
+revision = "0022"
+down_revision = "0021"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_index("outbox_of_rooms", "outbox", ["priority", "room", "not_before", "id"])
