@@ -1,6 +1,6 @@
 """All benchmarks, or some: what `make bench` runs.
 
-    python -m bench [PART ...] [--json FILE]        PART: records react rules cli ingest scale
+    python -m bench [PART ...] [--json FILE]        PART: react catch_up neighbours ...
 
 Each part also runs alone, with options of its own: `python -m bench.react --help`.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 from .figures import Figure, machine, told, write
 
 # In the order in which they run: those that want the machine for themselves first.
-PARTS = ("react", "catch_up", "ingest", "scale", "records", "rules", "cli")
+PARTS = ("react", "catch_up", "neighbours", "ingest", "scale", "records", "rules", "cli")
 
 
 def main() -> None:

@@ -113,7 +113,7 @@ async def singles(world: World, place: Place, number: int, count: int, ours: lis
     """One message of each person in each of the two rooms, in turn."""
     for member in place.members[:count]:
         for room, into in ((place.floor, floor), (place.ours, ours)):
-            event, took_ms = await _seen(world, member, room, word(number))
+            event, took_ms = await seen(world, member, room, word(number))
             into.append(took_ms)
             await world.quiet(*([event] if room == place.ours else []))
 
@@ -165,14 +165,14 @@ async def _afterwards(world: World, place: Place, number: int, into: Bursts) -> 
     """While the bot says what is left to say: single messages, and then how fast it gets on."""
     for member in place.members[:AFTERWARDS]:
         for room, times in ((place.floor, into.after_floor), (place.ours, into.after)):
-            _, took_ms = await _seen(world, member, room, word(number))
+            _, took_ms = await seen(world, member, room, word(number))
             times.append(took_ms)
     waiting, began = world.waiting(), time.perf_counter()
     await world.quiet()
     into.rest.append(waiting / (time.perf_counter() - began))
 
 
-async def _seen(world: World, member: Member, room: RoomId, words: str) -> tuple[str, float]:
+async def seen(world: World, member: Member, room: RoomId, words: str) -> tuple[str, float]:
     """A message of somebody, and for how many milliseconds it could be seen."""
     kind, content = await member.sealed(room, f"so much about {words}")
     event = await member.client.send(room, kind, content)

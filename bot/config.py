@@ -127,6 +127,7 @@ class BotSettings(Settings):
     language: Literal["en", "zh"] = "en"
     log: Literal["auto", "json", "console"] = "auto"  # how log lines are written; auto: JSON unless at a terminal
     readers: Literal["all", "signed"] = "all"  # devices that can read what the bot says in encrypted rooms
+    unreadable: Literal["tell", "remove"] = "tell"  # what people keep from the bot: they are told, then it is removed
     timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"  # of the times that people are shown
     digest: Annotated[str, _matching(_TIME_OF_DAY, "time_of_day")] = "09:00"  # when desks hear what waits; "": never
     allow_invites: tuple[Annotated[str, _matching(_INVITER, "inviter")], ...] = ()  # globs over user ids

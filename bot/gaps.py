@@ -11,7 +11,7 @@ Left to others: noticing a gap (`listen.py`, `joining.py`), where it stands (`st
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +30,7 @@ from storage.gaps import Delivered, Gap, Page
 from .clock import Clock
 from .homeserver import Homeserver
 from .homeserver_errors import Answered, HomeserverError, LoggedOut, NotFound, RateLimited, Unreachable
+from .judging_costs import MOST_MS
 from .pipeline import Pipeline
 from .receive import receive, receive_state
 from .receive_fields import token_of
@@ -78,6 +79,7 @@ class Gaps:
         self._heard_ms = heard_ms
         self._level = level
         self._behind: dict[RoomId, _Tries] = {}
+        self._costly: set[RoomId] = set()
         self._waiting: asyncio.Queue[RoomId] = asyncio.Queue()
 
     async def begin(self) -> None:
@@ -91,18 +93,32 @@ class Gaps:
         """Whether something older must be read before anything newer of this room is taken."""
         return room in self._behind
 
+    def is_costly(self, room: RoomId) -> bool:
+        """Whether a room is behind only because it takes long to judge what is said there."""
+        return room in self._costly
+
     def any(self) -> bool:
-        """Whether any room is behind: what people decided may not have been read."""
-        return bool(self._behind)
+        """Whether something is missing of any room: what people decided may not have been read.
+
+        Rooms that only take long do not count, since their people could stop every deadline with it.
+        """
+        return bool(self._behind.keys() - self._costly)
 
     @contextmanager
     def opening(
-        self, rooms: Mapping[RoomId, Delivered], *, until: EventId | None = None, since: int = 0
+        self,
+        rooms: Mapping[RoomId, Delivered],
+        *,
+        until: EventId | None = None,
+        since: int = 0,
+        costly: Collection[RoomId] = (),
     ) -> Iterator[Callable[[AsyncConnection], Awaitable[None]]]:
         """These rooms are behind, from the transaction on in which what is yielded runs; they are read when it is over.
 
-        `until`: the event at which they begin; `since`: when the homeserver was heard before.
+        `until`: the event at which they begin; `since`: when the homeserver was heard before; `costly`: those of which
+        nothing is missing.
         """
+        self._costly = (self._costly - rooms.keys()) | set(costly)
         fresh = [room for room in rooms if room not in self._behind]
         self._behind |= {room: _Tries() for room in fresh}  # before anybody can take something newer of them
 
@@ -194,6 +210,7 @@ class Gaps:
 
     def _is_level(self, room: RoomId) -> None:
         self._behind.pop(room, None)
+        self._costly.discard(room)
         self._level()
 
     async def _step(self, room: RoomId) -> bool:
@@ -236,7 +253,7 @@ class Gaps:
             except TimeoutError:
                 raise Unreachable(f"no answer within {OTHERS_WAIT_S:g} s", request="messages") from None
             fresh, bottom = await self._above(Gap(gap.room, since=gap.since), page)
-            if not bottom:
+            if not bottom or self._pipeline.costs.expected(fresh) > MOST_MS:
                 return False
             also = partial(table.closed, room=gap.room)
             await self._pipeline.take(_in_order(told, fresh[::-1]), also=also, heard_ms=gap.since)

@@ -6,17 +6,16 @@ Left to others: recording and acting on what follows (`pipeline.py`), what a com
 means (`room_changes.py`), what rules say (`moderation/judge.py`).
 """
 
+import time
 from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from moderation.actions import Action, HashMedia, Tell, TellDesk
+from moderation.actions import Action, HashMedia, TellDesk
 from moderation.context import Context, RoomView
-from moderation.durations import DAY_MS
 from moderation.events import (
-    IN_A_PLAIN_ROOM,
     Event,
     MembershipChanged,
     MessagePosted,
@@ -26,7 +25,6 @@ from moderation.events import (
     Unreadable,
 )
 from moderation.facts import CaseOpened, Fact, NotSeen
-from moderation.ids import RoomId, UserId
 from moderation.judge import judge
 from moderation.notices import Moment, RoomName, Who, line
 from moderation.pace import is_held_back, pace, was_told
@@ -35,30 +33,36 @@ from moderation.rules.port import Counted
 from storage import views
 
 from .cards import come_back, superseded
+from .judging_costs import JudgingCosts, letters
 from .knowledge import Knowledge
 from .lost_time import REDACTED
 from .quotations import Recorded, with_false_quotations
 from .room_changes import RoomChanges
 from .turn import Answer, Responder, Settings, Turn
+from .unread import UnreadMessages
 
 log = structlog.get_logger()
-
-
-MOST_TOLD = 10_000  # people in rooms who are remembered as told
 
 
 class Judging:
     """Looks at events, one after the other, inside a turn."""
 
     def __init__(
-        self, knowledge: Knowledge, rooms: RoomChanges, responder: Responder, settings: Settings, recorded: Recorded
+        self,
+        knowledge: Knowledge,
+        rooms: RoomChanges,
+        responder: Responder,
+        settings: Settings,
+        recorded: Recorded,
+        costs: JudgingCosts,
     ) -> None:
         self._knowledge = knowledge
         self._rooms = rooms
         self._responder = responder
         self._settings = settings
         self._recorded = recorded
-        self._told_sealed: dict[tuple[RoomId, UserId], int] = {}  # on which day somebody was told; not over a restart
+        self._costs = costs
+        self.unread = UnreadMessages(settings.unreadable, settings.bot)
 
     async def follow(self, turn: Turn, index: int, event: Received, room: RoomView, era: str) -> Answer:
         """All that follows from the event recorded at `index`; `era`: of a log that goes on from a backup."""
@@ -99,12 +103,14 @@ class Judging:
         if isinstance(event, MessagePosted) and event.quoted:
             await turn.flush()
             event = await with_false_quotations(turn.db, event, self._recorded)
+        began = time.thread_time()
         judged = judge(event, context, settings.policy, rules, index)
+        self._costs.spent(event.room, letters(event), (time.thread_time() - began) * 1000)
         if isinstance(event, MessagePosted) and event.late < 0 and not is_held_back(judged):
             self._knowledge.stands(event)
         cards = await come_back(turn.db, event, room, settings.bot, index, era)
         old_cards = await superseded(turn.db, event, room, settings.bot, era)
-        told = (*old_cards, *_taken_back(event, room), *self._sealed(event, room))
+        told = (*old_cards, *_taken_back(event, room), *self._unread(event, room))
         return Answer((*cards, *judged), (*told, *self._files(event, room, index)))
 
     async def _paced(self, turn: Turn, event: Received, context: Context) -> Context:
@@ -119,21 +125,10 @@ class Judging:
         held_back = await views.held_back(turn.db, context.subject, event, limit.rule)
         return replace(context, stood=stood, held_back=held_back)
 
-    def _sealed(self, event: Received, room: RoomView) -> tuple[Action, ...]:
-        """Ciphertext in a room that is not encrypted: its sender and the desk are told, once a day."""
-        if not isinstance(event, Undecryptable) or event.code != IN_A_PLAIN_ROOM:
+    def _unread(self, event: Received, room: RoomView) -> tuple[Action, ...]:
+        if not isinstance(event, Undecryptable) or event.late >= 0:
             return ()
-        if event.late >= 0 or room.purpose != "group" or not room.active:
-            return ()
-        who, day = event.sender, event.received_ms // DAY_MS
-        if self._told_sealed.get((event.room, who)) == day:
-            return ()
-        if len(self._told_sealed) >= MOST_TOLD:
-            self._told_sealed.clear()
-        self._told_sealed[event.room, who] = day
-        theirs = Tell(room=event.room, subject=who, lines=(line("sealed.told", room=RoomName(event.room)),), alone=True)
-        ours = line("desk.sealed", who=Who(who), room=RoomName(event.room))
-        return (theirs, TellDesk(room=event.room, lines=(ours,), once=f"sealed {who}"))
+        return self.unread.follow(room, event.event, event.sender, event.received_ms, event.code)
 
     def _files(self, event: Received, room: RoomView, index: int) -> tuple[Action, ...]:
         """The file of a message in a group is noted by its hash and size, if settings ask for it."""

@@ -1,7 +1,8 @@
 """The sync loop: asks the homeserver what is new and hands it to the pipeline in order.
 
 Rules this module keeps: the token goes forward only together with what it acknowledges (`Pipeline.take`), or with the
-note that a room is behind, which is then read by `gaps.py` and not taken here until it is level; a homeserver that is
+note that a room is behind, which is then read by `gaps.py` and not taken here until it is level; so is a room whose
+news would hold up all others (`judging_costs.py`); a homeserver that is
 away is asked again, at growing intervals; invitations are answered by who they come from; while something urgent is on
 its way, the next question waits a little: the homeserver does one thing after the other, and its answer has more in it
 then. Left to others: what an answer means (`sync_response.py`, `receive.py`).
@@ -25,6 +26,7 @@ from storage.database import Database
 from storage.gaps import Delivered, Told
 
 from . import heartbeat
+from .budget import Budget
 from .clock import Clock
 from .encryption import Encryption
 from .gaps import Gaps
@@ -32,6 +34,7 @@ from .homeserver import SYNC_FILTER, Homeserver
 from .homeserver_errors import Answered, Forbidden, NotFound, RateLimited, Unreachable
 from .invitations import Invitations
 from .joining import is_space, may_invite, space_declined
+from .judging_costs import MOST_MS
 from .pipeline import Pipeline
 from .presence import Presence
 from .receive import receive_state
@@ -50,6 +53,7 @@ AWAY_MS = LONG_POLL_MS + 5_000  # for so long without an answer, what comes was 
 FIRST_RETRY_S = 0.5
 ASK_AGAIN_S = 0.2  # at the latest, whatever is on its way
 LAST_RETRY_S = 60.0
+MOST_INVITATIONS = 20  # of one person in an hour that are looked at; others are declined
 FULL = 100  # events in one answer: more of them will follow
 
 
@@ -79,6 +83,7 @@ class Listener:
         self._gaps = gaps
         self._allow_invites = allow_invites
         self._invitations = Invitations(database, pipeline, clock)
+        self._invited_by = Budget(MOST_INVITATIONS)
         self._caught_up = caught_up
         self._encryption = encryption
         self._lists_changed = lists_changed
@@ -185,12 +190,16 @@ class Listener:
         async with self._gaps.turn:
             events: list[Received] = []
             behind: dict[RoomId, Delivered] = {}
+            costly: set[RoomId] = set()  # of these: nothing of them is missing, but to judge it takes long
             for room in response.joined:
                 await self._adopt(room)
                 if room.room not in recorded and not self._pipeline.served.is_own(room.room):
                     continue
-                if await self._is_behind(room):
+                missing = await self._is_behind(room)
+                if missing or self._takes_long(room):
                     behind[room.room] = Delivered(_told(room.state), room.raw)
+                    if not room.limited and (not missing or self._gaps.is_costly(room.room)):
+                        costly.add(room.room)
                 else:
                     events += self._of_room(replace(room, state=await self._as_it_holds(room)))
             for left in response.left:
@@ -199,7 +208,7 @@ class Listener:
                 else:
                     events += left.timeline
             events += response.unreadable
-            with self._gaps.opening(behind, since=before) as also:
+            with self._gaps.opening(behind, since=before, costly=costly) as also:
                 away = before if self.heard_ms - before > AWAY_MS else 0
                 noted = partial(self._note, also)
                 await self._pipeline.take(events, token=response.next_batch, also=noted, heard_ms=away)
@@ -258,6 +267,11 @@ class Listener:
         async with self._database.read() as db:
             return not await views.known_events(db, ids)  # else the timeline reaches back to what we have
 
+    def _takes_long(self, room: JoinedRoom) -> bool:
+        """Whether what is new in a group would hold up all others."""
+        costs = self._pipeline.costs
+        return not self._pipeline.served.is_own(room.room) and costs.expected(room.timeline) > MOST_MS
+
     async def _adopt(self, room: JoinedRoom) -> None:
         """A room that we made for ourselves and could not record, because we were stopped in between."""
         if room.room in self._pipeline.served.codes:
@@ -276,6 +290,10 @@ class Listener:
             await self._pipeline.commit(actions=(into,))
             return
         direct = inviter is not None and invite.direct
+        if inviter is not None and self._invited_by.take(inviter, self.heard_ms) != "granted":
+            log.info("invite_declined", room=invite.room, by=inviter, why="too-often")
+            await self._decline(invite.room)
+            return
         if inviter is None or not (may_invite(inviter, self._allow_invites) or (direct and await self._known(inviter))):
             log.info("invite_declined", room=invite.room, by=inviter)
             await self._decline(invite.room)

@@ -35,6 +35,7 @@ from storage.records.journal import Journal
 from .clock import Clock
 from .cut_short import CutShort
 from .judging import Judging
+from .judging_costs import JudgingCosts
 from .knowledge import Knowledge
 from .recorded import message_of
 from .room_changes import RoomChanges
@@ -85,7 +86,9 @@ class Pipeline:
         self.writer = Writer(journal, database, self.begin)
         self.settling = Settling(self.writer, knowledge, settings, self.served, self.steady)
         self.rooms = RoomChanges(knowledge, settings.bot, settings.policy)
-        self._judging = Judging(knowledge, self.rooms, responder, settings, partial(message_of, journal))
+        self.costs = JudgingCosts()
+        recorded = partial(message_of, journal)
+        self._judging = Judging(knowledge, self.rooms, responder, settings, recorded, self.costs)
         self.decipher: Decipher = _as_it_came
         self.taken: Sequence[Callable[[Sequence[Received]], None]] = ()  # told of events once they are recorded
         self.cut_short = CutShort()  # by the last stop
@@ -131,8 +134,22 @@ class Pipeline:
         Events of rooms that are not served, and events seen before, are left out. `token` is the sync token that
         acknowledges all of them; `also` runs in the transaction that stores it. `heard_ms`: when the homeserver had
         been heard before, if they were not heard when they were said.
-        """
 
+        What will take long to judge is taken in slices: between them others have their turn.
+        """
+        *before, last = self.costs.slices(events)
+        new = 0
+        for some in before:
+            new += await self._take(some, None, None, heard_ms)
+        return new + await self._take(last, token, also, heard_ms)
+
+    async def _take(
+        self,
+        events: Sequence[Received],
+        token: str | None,
+        also: Callable[[AsyncConnection], Awaitable[None]] | None,
+        heard_ms: int,
+    ) -> int:
         async def work() -> int:
             served = [event for event in events if event.room in self.served.codes]
             readable, known = await asyncio.gather(self.decipher(served), self._known(served))
@@ -152,7 +169,8 @@ class Pipeline:
         return await self.writer.whole(work())
 
     async def take_reasons(self, reasons: Sequence[tuple[EventId, str]], *, again: bool = False) -> None:
-        """Record why events cannot be read (a code each), where that was learnt after they were recorded.
+        """Record why events cannot be read (a code each), where that was learnt after they were recorded; people who
+        keep theirs from us are told.
 
         `again`: this may have been done right before the last stop.
         """
@@ -165,6 +183,21 @@ class Pipeline:
                     yield (NotRead(room=RoomId(row.room), on=int(row.record), what="withheld", code=word(code)),)
 
         await self.commit_with(facts)
+        if actions := await self._told_unread(reasons):
+            await self.commit(actions=actions)
+
+    async def _told_unread(self, reasons: Sequence[tuple[EventId, str]]) -> list[Action]:
+        actions: list[Action] = []
+        async with self._database.read() as db:
+            for event, code in reasons:
+                row = await views.event_row(db, event)
+                room = (
+                    await self.knowledge.room(db, RoomId(row.room)) if row is not None and row.kind == UNREAD else None
+                )
+                if row is not None and room is not None:
+                    sender, at_ms = UserId(row.sender), int(row.at)
+                    actions += self._judging.unread.follow(room, event, sender, at_ms, code)
+        return actions
 
     def _reasons_of_late(self) -> set[tuple[int, str]]:
         tail = self._journal.read(max(self._journal.size - TAIL, 0))

@@ -16,6 +16,8 @@ from storage.entries import Content
 from storage.project import project_events
 from storage.records.draft import Draft
 
+from .unread import Consequence
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -92,3 +94,4 @@ class Settings:
     rules: tuple[CompiledRule, ...]
     content: Content = "full"
     media: bool = True  # whether files are fetched, to note their hash and size
+    unreadable: Consequence = "tell"  # what follows where people keep messages unreadable

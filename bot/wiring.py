@@ -238,7 +238,12 @@ def make_pipeline(
         stores.database,
         knowledge,
         Settings(
-            bot=bot, policy=policy, rules=rules, content=config.records.content, media=config.records.media == "hash"
+            bot=bot,
+            policy=policy,
+            rules=rules,
+            content=config.records.content,
+            media=config.records.media == "hash",
+            unreadable=config.bot.unreadable,
         ),
         clock,
         Commands(

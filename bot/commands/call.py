@@ -116,6 +116,7 @@ class Command:
     inside: bool = False  # only for those who are in the room now
     anywhere: bool = False  # answered also where no one group is meant; `group` is then where it was said
     discreet: bool = False  # nobody else is to see that it was asked, nor the answer, whatever that is
+    exports: bool = False  # files are made of the log, which takes long
 
 
 def discreet(call: Call, reply: Reply) -> Reply:

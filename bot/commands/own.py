@@ -47,7 +47,7 @@ async def erase(call: Call) -> Reply:
 
 
 COMMANDS = (
-    Command("receipt", "everyone", "", receipt),
-    Command("mydata", "everyone", "", mydata, anywhere=True),
+    Command("receipt", "everyone", "", receipt, exports=True),
+    Command("mydata", "everyone", "", mydata, anywhere=True, exports=True),
     Command("erase", "everyone", "case?", erase, anywhere=True),
 )

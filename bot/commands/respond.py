@@ -10,17 +10,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.consequences import OFFERED
 from moderation.context import RoomView
+from moderation.durations import DAY_MS
 from moderation.errors import Refused
 from moderation.events import MessagePosted, ReactionGiven, Received
 from moderation.facts import ContentRead
 from moderation.ids import GroupCode, UserId
 from moderation.judge import CompiledRule
-from moderation.notices import Code, Line, Phrase, line
+from moderation.notices import Code, Line, Moment, Phrase, line
 from moderation.policy import Policy
 from moderation.responsibility import is_operator, not_a_manager
 from moderation.room_rules import with_own
 from storage import views
 
+from ..budget import Budget
 from ..case_words import SaidAt
 from ..knowledge import Knowledge
 from ..refusals import refusal_line
@@ -34,6 +36,9 @@ from .report import flag
 from .rights import manages
 from .table import COMMANDS
 
+MOST_ASKED = 60  # commands of one person in an hour
+MOST_ORDERED = 600  # of a person who manages the room, or of an operator
+MOST_EXPORTS = 5  # of one person in a day
 CLOSE = 0.7  # how much a mistyped command must look like one of ours to be answered in a group
 
 
@@ -63,6 +68,8 @@ class Commands:
         self._verification = verification
         self._rules = rules
         self._deployment = deployment
+        self._asked = Budget(MOST_ASKED)
+        self._exports = Budget(MOST_EXPORTS, DAY_MS)
         self._hush = verification.hush if verification is not None else Hush(prefix)
 
     def asks(self, event: MessagePosted | ReactionGiven) -> bool:
@@ -95,9 +102,33 @@ class Commands:
         if spoken is None:
             return None
         command = COMMANDS.get(spoken.name)
+        if (spent := await self._spent(db, command, event, room, on)) is not None:
+            return spent
         if command is None:
             return self._unknown(spoken, event, room, on, db)
         return await self._command(db, command, spoken, event, room, on)
+
+    async def _spent(
+        self, db: AsyncConnection, command: Command | None, event: MessagePosted, room: RoomView, on: int
+    ) -> Answer | None:
+        """What is answered where somebody has asked too often: that, once, then nothing. None: they have not."""
+        who, now = event.sender, event.received_ms
+        if command is None and room.purpose == "group":  # mostly what other bots are asked
+            return None
+        budget = self._exports if command is not None and command.exports else self._asked
+        granted = budget.take(who, now)
+        if granted != "granted" and budget is self._asked and await self._orders(db, who, room):
+            granted = budget.take(who, now, MOST_ORDERED)
+        if granted == "granted":
+            return None
+        if granted == "told":
+            return Answer()
+        call = self._call(db, event, room, room, Given(), on)
+        return self._answer(call, Reply((line("error.too-often", until=Moment(budget.free_at(who))),), private=True))
+
+    async def _orders(self, db: AsyncConnection, user: UserId, room: RoomView) -> bool:
+        group = await self._knowledge.room(db, room.served) if room.served is not None else room
+        return is_operator(user, self._policy) or (group is not None and await manages(db, user, group, self._policy))
 
     def _verifying(self, event: MessagePosted, room: RoomView) -> Spoken | None:
         words = self._hush.words(event, direct=room.purpose == "direct")
