@@ -65,8 +65,12 @@ def card_lines(
     *,
     words: Sequence[Line] = (),
     reported: Sequence[Line] = (),
+    hides: bool = False,
 ) -> tuple[Line, ...]:
-    """The card in lines; `words` are those about what was said (`case_words.py`), `reported` those about reports."""
+    """The card in lines; `words` are those about what was said (`case_words.py`), `reported` those about reports.
+
+    `hides`: what reporters wrote is not to be shown (`report_lines.py`).
+    """
     return (
         *_head(card, policy, now_ms),
         *words,
@@ -74,7 +78,7 @@ def card_lines(
         *reported,
         *_others(card),
         *_state(card),
-        *_appeal(card),
+        *_appeal(card, hides=hides),
         _hint(card, prefix),
     )
 
@@ -141,12 +145,13 @@ def _answering(card: Card) -> Iterator[Line]:
         yield line("card.answering", names=named)
 
 
-def _appeal(card: Card) -> Iterator[Line]:
+def _appeal(card: Card, *, hides: bool) -> Iterator[Line]:
     if card.case.state != "appealed":
         return
-    if card.row.appeal:
+    by_reporter = card.case.outcome != "upheld"
+    if card.row.appeal and not (by_reporter and hides):
         yield line("card.appeal-words", words=card.row.appeal)
-    key = "card.appealed" if card.case.outcome == "upheld" else "card.appealed-report"
+    key = "card.appealed-report" if by_reporter else "card.appealed"
     if card.case.rule == TIER_LINKS:
         key = "card.appealed-waited"
     yield line(key, due=Moment(card.row.due))

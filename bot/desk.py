@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from moderation.actions import Action, EditCard, KeepDesk, Offer, PostCard, SupersedeCard
 from moderation.context import RoomView
 from moderation.events import Json
-from moderation.facts import NO_CARD
 from moderation.ids import CaseNumber, EventId, RoomId, UserId
 from moderation.notices import line, rooms_named
 from moderation.policy import Policy
@@ -124,8 +123,6 @@ class Desk:
         n = await self._shown_with(action.n)
         content, desk, card = await self._card(n)
         if card is None and await self._waits(n):  # now there is something to decide
-            if n == action.n:  # the record alone brings it, so that no crash in between loses it
-                return Done(code=NO_CARD)
             return Done(actions=(PostCard(room=action.room, n=n, ring=False),))
         if desk is None or card is None:
             return Done(result="abandoned")
@@ -172,11 +169,11 @@ class Desk:
             group = await views.room_view(db, card.case.room, self._homeserver.user)
             desk = await views.desk_of(db, group.code) if group else None
             # Nobody is named: whom it is about may read here one day.
-            told = not await reads_along(db, card.case, desk)
-            reported = report_lines(await views.reports_of(db, n), names=False, words=told)
+            hides = await reads_along(db, card.case, desk)
+            reported = report_lines(await views.reports_of(db, n), names=False, words=not hides)
             rules = (*self._pipeline.settings.rules, *compiled(group.rules if group else (), self._policy))
             words = await word_lines(db, card.case, card.row.excerpt, self._said_at, rules)
-            lines = card_lines(card, self._policy, now, self._prefix, words=words, reported=reported)
+            lines = card_lines(card, self._policy, now, self._prefix, words=words, reported=reported, hides=hides)
             names = await views.room_names(db, rooms_named(lines))
             to = await views.joined_of(db, desk, card.assigned) if desk and ring else ()
         language = self._speech.language(group.language if group else "")

@@ -35,7 +35,6 @@ from .actions import (
 )
 from .facts import (
     LASTING,
-    NO_CARD,
     OF_ROOMS,
     AccountsLinked,
     AccountUnlinked,
@@ -170,7 +169,7 @@ def _(fact: Appealed, _rooms_of: RoomsOf) -> Iterator[Action]:
     yield EditCard(room=fact.room, n=CaseNumber(fact.n))
     due = Moment(fact.due)
     if fact.report:  # nobody in the desk sees who reported, and only the reporter is told
-        words = line("desk.appealed-report", n=fact.n, words=fact.words, due=due)
+        words = line("desk.appealed-report", n=fact.n, due=due)  # the card has the words, unless it hides them
         yield Tell(
             room=fact.room,
             subject=fact.subject,
@@ -198,8 +197,6 @@ def _(fact: ActionTaken, _rooms_of: RoomsOf) -> Iterator[Action]:
     if fact.action == PostCard.NAME and fact.result == "done" and fact.room is not None:
         for key in OFFERED:
             yield Offer(room=fact.room, n=CaseNumber(fact.n), key=key)
-    if fact.action == EditCard.NAME and fact.code == NO_CARD and fact.room is not None:
-        yield PostCard(room=fact.room, n=CaseNumber(fact.n), ring=False)  # a word in its thread rings
 
 
 @_follow.register

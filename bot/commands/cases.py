@@ -86,8 +86,9 @@ async def case(call: Call) -> Reply:
     assert card is not None
     rules = (*call.rules, *compiled(call.group.rules, call.configured))
     words = await word_lines(call.db, found, card.row.excerpt, call.said_at, rules)
-    reported = await _reported(call, found)
-    lines = card_lines(card, call.policy, call.now_ms, call.prefix, words=words, reported=reported)
+    hides = await _hides_reports(call, found)
+    reported = await _reported(call, found, hides=hides)
+    lines = card_lines(card, call.policy, call.now_ms, call.prefix, words=words, reported=reported, hides=hides)
     read = await looked_at(call, found.subject, "case", found.n)
     return Reply((*lines, *note_lines(card)), read, private=True)
 
@@ -110,13 +111,17 @@ async def note(call: Call) -> Reply:
     return Reply(answer, (noted,), private=True)
 
 
-async def _reported(call: Call, found: CaseView) -> tuple[Line, ...]:
+async def _reported(call: Call, found: CaseView, *, hides: bool) -> tuple[Line, ...]:
     """The reports; who reported is named to whoever handles the case and asks alone: others may read the desk later."""
     names = not found.is_about(call.caller) and call.here.purpose != "desk"
+    return report_lines(await views.reports_of(call.db, found.n), names=names, words=not hides)
+
+
+async def _hides_reports(call: Call, found: CaseView) -> bool:
+    """Whether what reporters wrote is not shown here: the person concerned asks, or reads along."""
     desk = call.here.room if call.here.purpose == "desk" else None
     undecided = not found.outcome or found.state == "appealed"
-    hidden = (found.is_about(call.caller) and undecided) or await reads_along(call.db, found, desk)
-    return report_lines(await views.reports_of(call.db, found.n), names=names, words=not hidden)
+    return (found.is_about(call.caller) and undecided) or await reads_along(call.db, found, desk)
 
 
 async def uphold(call: Call) -> Reply:

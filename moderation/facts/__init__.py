@@ -63,7 +63,6 @@ from .rooms import (
     RoomStateChanged,
 )
 from .running import (
-    NO_CARD,
     ActionTaken,
     BotStarted,
     BotStopped,
@@ -152,7 +151,6 @@ FACTS: tuple[type[Fact], ...] = (
 __all__ = [
     "FACTS",
     "LASTING",
-    "NO_CARD",
     "OF_ROOMS",
     "AccountUnlinked",
     "AccountsLinked",

@@ -6,8 +6,6 @@ from typing import ClassVar, Literal
 from ..ids import EventId, UserId
 from .base import Fact, person, private, unowned
 
-NO_CARD = "no-card"  # of an edit: there is none yet, so that one is posted
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionTaken(Fact):
@@ -17,7 +15,7 @@ class ActionTaken(Fact):
 
     action: str
     result: Literal["done", "refused", "abandoned"]
-    code: str = "-"  # the homeserver's errcode, or `NO_CARD`
+    code: str = "-"  # the homeserver's errcode
     n: int = 0
     txn: str = "-"  # the transaction id, which names the row of the outbox
     subject: UserId = person()

@@ -305,9 +305,7 @@ KINDS: dict[str, Kind] = {
             "on": _ON,
             "n": _N,
             "result": _word("done, refused or abandoned"),
-            "code": _word(
-                "the homeserver's error code; no-card: of a card that was to be edited and is posted instead"
-            ),
+            "code": _word("the homeserver's error code; no-card, by an older version: a card was posted instead"),
             "txn": _word("transaction id of the request"),
             "step": _word("of a hold: intended, held, corrected, released or overruled"),
             "what": _word("of a hold: level or ban; of the room itself: posting, or joining"),

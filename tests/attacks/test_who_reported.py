@@ -66,3 +66,20 @@ async def test_a_report_in_the_room_is_seen_before_it_goes_and_the_reporter_is_t
 ) -> None:
     await report(bot, MARK)
     assert "report.was-seen" in await answers(bot)
+
+
+async def test_nor_do_they_read_why_the_reporter_appeals(bot: Offline) -> None:
+    await report(bot, MARK)
+    await bot.say(MINA, "!dismiss 1 friendly talk", DESK)
+    await bot.say(ANNA, "!appeal 1 she heard it herself")
+    async with bot.stores.database.read() as db:
+        found = await views.case_view(db, 1)
+    assert found is not None
+    assert found[0].state == "appealed"
+    before = await answers(bot)
+    assert "desk.appealed-report" in before and "she heard it" not in before
+    await bot.say(MINA, "!case 1", DESK)
+    assert "she heard it" not in await answers(bot)
+    await bot.membership(MARK, "leave", DESK)
+    await bot.say(MINA, "!case 1", DESK)
+    assert "she heard it" in await answers(bot)

@@ -9,9 +9,9 @@ import pytest
 from bot.catch_up import Rooms, catch_up
 from bot.cut_short import CutShort
 from bot.pipeline import Outcome
-from moderation.actions import EditCard, PostCard, Tell
-from moderation.facts import NO_CARD, ActionTaken, NoticeGiven
-from moderation.ids import CaseNumber, UserId
+from moderation.actions import Tell
+from moderation.facts import ActionTaken, NoticeGiven
+from moderation.ids import UserId
 from moderation.notices import line
 from storage import outbox
 from storage.records.draft import Draft
@@ -77,18 +77,6 @@ async def test_of_several_that_were_recorded_together_what_stands_is_not_recorde
         await place.pipeline.commit_all(outcomes)
         assert [fact for fact in place.facts() if isinstance(fact, NoticeGiven | ActionTaken)] == facts
         assert await place.waiting() == []
-
-
-async def test_a_card_that_takes_the_place_of_an_edit_is_still_posted(tmp_path: Path) -> None:
-    async with deployment(tmp_path) as place:
-        await place.enter(ONE)
-        await place.pipeline.commit(actions=(EditCard(room=ONE, n=CaseNumber(1)),))
-        async with place.stores.database.read() as db:
-            txn = (await outbox.waiting(db, place.now, 10))[-1].txn
-        edited = ActionTaken(room=ONE, action="edit-card", result="done", code=NO_CARD, n=1, txn=txn)
-        place.pipeline.writer._append([place.pipeline.settling.draft_of(edited, place.now)])
-        await again(place)
-        assert await place.waiting() == [PostCard(room=ONE, n=CaseNumber(1), ring=False)]
 
 
 @pytest.mark.parametrize("killed", ["before it is recorded", "after it is recorded"])

@@ -100,10 +100,6 @@ def begun(kind: Any, basis: Any = "rule", room: RoomId | None = ROOM, **other: A
             tuple(Offer(room=ROOM, n=CaseNumber(3), key=key) for key in OFFERED),
         ),
         (ActionTaken(room=ROOM, action="card", result="refused", n=3), ()),
-        (
-            ActionTaken(room=ROOM, action="edit-card", result="done", code="no-card", n=3),
-            (PostCard(room=ROOM, n=CaseNumber(3), ring=False),),
-        ),
         (ActionTaken(room=ROOM, action="edit-card", result="done", n=3), ()),
         (ActionTaken(room=ROOM, action="redact", result="done", n=3), ()),
         (begun("redact", event=EVENT, rule="spam"), (Redact(room=ROOM, event=EVENT, subject=ANNA, rule="spam"),)),
