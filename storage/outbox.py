@@ -22,7 +22,7 @@ from moderation.actions import PROOF, STOP, URGENT, Action, from_json, to_json
 from .tables import outbox
 
 ON_ITS_WAY = 2**62
-ROOMS = 64  # with something of one priority that are looked at
+ROOMS = 16  # with something of one priority that are looked at, those first that have waited for longest
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,8 @@ def _first_of(priority: int) -> Select[Any]:
     mine = (o.priority == priority, o.not_before <= bindparam("now"))
     newest = priority == URGENT
     first = select(o.id).where(*mine).order_by(o.id.desc() if newest else o.id).limit(bindparam("most"))
-    of_each = select((func.max if newest else func.min)(o.id)).where(*mine).group_by(o.room).limit(ROOMS)
+    of_each = select((func.max if newest else func.min)(o.id)).where(*mine).group_by(o.room)
+    of_each = of_each.order_by(func.min(o.id)).limit(ROOMS)
     return select(outbox).where(o.id.in_(first) | o.id.in_(of_each))
 
 
