@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.choice import (
+    ADORNS_MS,
     APART,
     AT_ONCE,
     CALM_MS,
@@ -138,6 +139,13 @@ class TestWhatIsNotUrgent:
         assert chosen(waiting, taken(past, A_FLOOD[0])) == [CARD_1]
         assert chosen(waiting, taken(past, A_FLOOD[0], CARD_1)) == [A_FLOOD[-1]]
 
+    def test_waits_for_longer_where_it_only_adorns(self) -> None:
+        past = taken(Past(), *A_FLOOD[:URGENT_IN_A_ROW])
+        waiting = rows(OFFER, *A_FLOOD)
+        assert chosen(waiting, past, now=NOW + ADORNS_MS - 1) == [A_FLOOD[-1]]
+        assert chosen(waiting, past, now=NOW + ADORNS_MS) == [OFFER]
+        assert look_again(rows(OFFER), past, NOW + PATIENCE_MS) == NOW + ADORNS_MS
+
     def test_is_owed_its_turn_until_the_homeserver_has_taken_it(self) -> None:
         waiting = rows(CARD_1, *A_FLOOD, queued=LONG_AGO)
         past = taken(Past(), *A_FLOOD[:URGENT_IN_A_ROW])
@@ -227,6 +235,9 @@ class TestLookAgain:
         assert look_again([], Past(limited_until=NOW + 7), NOW) is None
 
 
+REQUEST_MS = 5_000  # as long as the default limit lets one wait
+
+
 class Flooded:
     """A homeserver that takes one request at a time, and spammers who write whenever a redaction was taken."""
 
@@ -248,7 +259,7 @@ class Flooded:
             self.waiting.append(Waiting(n, f"t{n}", action, n, 0, 0, action.priority, self.now))
 
     def request(self) -> Action:
-        self.now += 5_000
+        self.now += REQUEST_MS
         [row] = choose(self.waiting, (), (), self.past, self.now)
         self.waiting.remove(row)
         self.past = replace(self.past.taken(row, self.now), at_once=1)
@@ -271,9 +282,11 @@ def test_spammers_who_write_as_fast_as_is_redacted_keep_nothing_away() -> None:
         flooded.request()
     flooded.put(MUTE)
     assert flooded.until(MUTE) == 1
-    for action in (CARD_1, ANSWER, WORD, OFFER):
+    for action in (CARD_1, ANSWER, WORD):
         flooded.put(action)
         assert flooded.until(action) <= 2 + URGENT_IN_A_ROW + 1
+    flooded.put(OFFER)
+    assert flooded.until(OFFER) <= ADORNS_MS // REQUEST_MS + 1
     counts = Counter(type(each) for each in flooded.sent)
     assert counts[Redact] >= URGENT_IN_A_ROW * (counts.total() - counts[Redact] - 1)
 
