@@ -14,6 +14,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 # Hyphens and dashes, signs that stand inside words, line breaks, arrows, boxes, emoji and what joins them; or one dot.
@@ -39,6 +40,7 @@ _TURNED = dict(
 _ONLY_TURNED = re.compile("[ɐɒɔǝɟƃᵷɥᴉɾʞꞁɯɹʇʌʍʎ]")  # that nobody writes upright, but linguists
 
 _RUN = re.compile(r"([^\W_])\1+")
+_RULES = 4  # texts of which each reading is kept: one message is read by many rules
 _LONG = 9  # letters of a word in which one doubled letter is looked at
 
 
@@ -65,6 +67,7 @@ class Reading:
         return min(stood), max(stood) + 1
 
 
+@lru_cache(_RULES)
 def put_together(text: str) -> Reading | None:
     """The words of `text` that are cut, without what cuts them; None if there are none."""
     if not _MAY_BE_CUT.search(text):
@@ -95,16 +98,19 @@ def _pieces(word: str) -> Iterator[tuple[int, int]]:
     yield begin, len(word)
 
 
-def turned(text: str) -> Iterator[Reading]:
+@lru_cache(_RULES)
+def turned(text: str) -> tuple[Reading, ...]:
     """`text` with its letters set upright, as they stand and from the end; nothing if none of them is turned."""
     if text.isascii() or not _ONLY_TURNED.search(text):
-        return
+        return ()
     upright = "".join(_TURNED.get(char, char) for char in text.lower()) if len(text.lower()) == len(text) else ""
-    if upright:
-        yield Reading(upright[::-1], tuple(range(len(text) - 1, -1, -1)))
-        yield Reading(upright, tuple(range(len(text))))
+    if not upright:
+        return ()
+    places = tuple(range(len(text)))
+    return Reading(upright[::-1], places[::-1]), Reading(upright, places)
 
 
+@lru_cache(_RULES)
 def may_be_stretched(letters: str) -> bool:
     """Whether a text in the form ``letters`` has a letter three times in a row, or a word with several doubled."""
     previous = -1
@@ -119,6 +125,7 @@ def may_be_stretched(letters: str) -> bool:
     return False
 
 
+@lru_cache(_RULES)
 def squeezed(text: str) -> tuple[str, tuple[int, ...]]:
     """`text` with each run of a letter as one, and where each letter that is left began."""
     places = tuple(
