@@ -4,9 +4,9 @@ Rules this module keeps:
 - rooms take turns, in what is urgent and in each kind of the rest, so that no flood in one room keeps another waiting;
 - in a room, the people who flood it are stopped before what they wrote is removed: mutes, bans and demotions go first,
   then redactions, the newest first;
-- no flood keeps the rest away: once something has waited for `PATIENCE_MS` (what only adorns: `ADORNS_MS`), every fifth
-  request is not urgent. Cards, answers, words and the rest take turns in it, so that none of these crowds out another
-  either;
+- no flood keeps the rest away: once something has waited for `PATIENCE_MS` (what only adorns a card: `ADORNS_MS`),
+  every fifth request is not urgent. Cards, answers, words and the rest take turns in it, so that none of these crowds
+  out another either;
 - else what is not urgent waits until nothing urgent was sent for a moment, since redactions in a flood come one after
   the other and a homeserver does one thing at a time;
 - after a refusal for sending too much one request goes at a time, and one more at once with each that is taken, so
@@ -19,14 +19,14 @@ Left to others: reading the rows (`storage/outbox.py`), sending them (`act.py`).
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from moderation.actions import NICETY, OUTSIDE, PROOF, URGENT
+from moderation.actions import NICETY, OUTSIDE, PROOF, URGENT, EditCard
 from storage.outbox import Waiting
 
 AT_ONCE = 4
 OTHERS_AT_ONCE = 3
 URGENT_IN_A_ROW = 4  # then one that is not
 PATIENCE_MS = 10_000
-ADORNS_MS = 60_000  # the same for what only makes something easier, as the reactions under a card
+ADORNS_MS = 60_000  # the same for what only makes a card that is there better: what it shows, the reactions under it
 CALM_MS = 100
 CROWDED_MS = 1_000  # after an answer that was full the next one is taken by then
 APART: Mapping[int, int] = {OUTSIDE: 1, PROOF: 8}  # how many at once
@@ -141,7 +141,7 @@ def _other(
 
 
 def _patience(row: Waiting) -> int:
-    return ADORNS_MS if row.priority == NICETY else PATIENCE_MS
+    return ADORNS_MS if row.priority == NICETY or isinstance(row.action, EditCard) else PATIENCE_MS
 
 
 def _urgency(row: Waiting) -> tuple[int, int]:

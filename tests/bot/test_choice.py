@@ -28,6 +28,7 @@ from moderation.actions import (
     URGENT,
     Action,
     Align,
+    EditCard,
     Kick,
     Offer,
     PostCard,
@@ -139,12 +140,13 @@ class TestWhatIsNotUrgent:
         assert chosen(waiting, taken(past, A_FLOOD[0])) == [CARD_1]
         assert chosen(waiting, taken(past, A_FLOOD[0], CARD_1)) == [A_FLOOD[-1]]
 
-    def test_waits_for_longer_where_it_only_adorns(self) -> None:
+    @pytest.mark.parametrize("adorns", [OFFER, EditCard(room=ROOM, n=CaseNumber(1))])
+    def test_waits_for_longer_where_it_only_adorns_a_card(self, adorns: Action) -> None:
         past = taken(Past(), *A_FLOOD[:URGENT_IN_A_ROW])
-        waiting = rows(OFFER, *A_FLOOD)
+        waiting = rows(adorns, *A_FLOOD)
         assert chosen(waiting, past, now=NOW + ADORNS_MS - 1) == [A_FLOOD[-1]]
-        assert chosen(waiting, past, now=NOW + ADORNS_MS) == [OFFER]
-        assert look_again(rows(OFFER), past, NOW + PATIENCE_MS) == NOW + ADORNS_MS
+        assert chosen(waiting, past, now=NOW + ADORNS_MS) == [adorns]
+        assert look_again(rows(adorns), past, NOW + PATIENCE_MS) == NOW + ADORNS_MS
 
     def test_is_owed_its_turn_until_the_homeserver_has_taken_it(self) -> None:
         waiting = rows(CARD_1, *A_FLOOD, queued=LONG_AGO)
