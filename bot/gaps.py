@@ -253,12 +253,18 @@ class Gaps:
             except TimeoutError:
                 raise Unreachable(f"no answer within {OTHERS_WAIT_S:g} s", request="messages") from None
             fresh, bottom = await self._above(Gap(gap.room, since=gap.since), page)
-            if not bottom or self._pipeline.costs.expected(fresh) > MOST_MS:
+            if not bottom or await self._takes_long(fresh):
                 return False
             also = partial(table.closed, room=gap.room)
             await self._pipeline.take(_in_order(told, fresh[::-1]), also=also, heard_ms=gap.since)
             self._is_level(gap.room)
         return True
+
+    async def _takes_long(self, events: Sequence[Received]) -> bool:
+        """Whether to judge what of these is not known yet would keep the listener waiting."""
+        async with self._database.read() as db:
+            known = await views.known_events(db, [event.event for event in events if event.event])
+        return self._pipeline.costs.expected(event for event in events if event.event not in known) > MOST_MS
 
     async def _go_back(self, gap: Gap, last: Page) -> None:
         """One page further on the way back; nothing of it is kept but its tokens."""

@@ -53,6 +53,7 @@ async def test_what_is_said_elsewhere_is_judged_before_a_heap_that_takes_long(ga
     assert [event for event in garden.bot.recorded(RoomId(garden.room.id)) if event in heap] == heap
     await garden.bot.idle()
     assert garden.server.world.by_id[elsewhere][1].gone
+    await garden.bot.until(lambda: not garden.bot.rows("SELECT 1 FROM gaps"), "the room to be level again")
 
 
 async def test_one_removal_elsewhere_does_not_wait_for_a_heap_of_them(garden: Garden) -> None:
