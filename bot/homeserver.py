@@ -322,16 +322,16 @@ class Homeserver:
         )
         await self.wire.ask(ask)
 
-    async def event_reports(self, admin_token: str, limit: int) -> list[dict[str, Any]]:
-        """What people reported to the homeserver, newest first. Synapse admin API. Raises `Forbidden` for others."""
-        ask = Ask(
-            method="GET",
-            base=SYNAPSE_ADMIN,
-            segments=("event_reports",),
-            query=(("dir", "b"), ("limit", str(limit))),
-            token=admin_token,
-        )
-        found = (await self.wire.ask(ask)).get("event_reports")
+    async def reports(
+        self, admin_token: str, of: Literal["event_reports", "user_reports"], limit: int
+    ) -> list[dict[str, Any]]:
+        """What people reported to the homeserver, of messages or of people, newest first. Synapse admin API.
+
+        Raises `Forbidden` for others than administrators.
+        """
+        query = (("dir", "b"), ("limit", str(limit)))
+        ask = Ask(method="GET", base=SYNAPSE_ADMIN, segments=(of,), query=query, token=admin_token)
+        found = (await self.wire.ask(ask)).get(of)
         return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
     async def event_by_admin(self, admin_token: str, event: EventId) -> dict[str, Any]:

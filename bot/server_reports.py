@@ -1,39 +1,48 @@
 """Takes in what people report to the homeserver itself, with the button of their client.
 
 Rules kept here: only reports that come after this was set up count; each goes by the same door as a report to the bot,
-in the name of whoever pressed the button; what is refused there is left to the administrators of the homeserver. Room
-reports have no such list in Synapse. Left to others: what a report brings (`moderation/reports.py`).
+in the name of whoever pressed the button; what is refused there is left to the administrators of the homeserver. Of a
+report that names a person and no message the operators are told, since there is nothing that managers could decide.
+Room reports have no such list in Synapse. Left to others: what a report brings (`moderation/reports.py`).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from moderation.durations import DAY_MS
 from moderation.errors import Refused
 from moderation.facts import Fact, Reported
 from moderation.ids import EventId, RoomId, UserId
+from moderation.notices import RoomName, Who, line
 from moderation.policy import Policy
 from moderation.reports import Message, report
 from storage import views
 from storage.database import Database
 from storage.project import POSTED, set_meta
 
+from .budget import Budget
 from .clock import Clock
 from .commands.parse import MAX_REASON
 from .homeserver import Homeserver
 from .homeserver_errors import Answered, Unreachable
+from .keys_watch import to_operators
 from .pipeline import Pipeline
 
 log = structlog.get_logger()
 
 EVERY_S = 30.0
-SEEN = "server_reports"  # the newest report of the homeserver that was looked at
+SEEN = "server_reports"  # the newest report of a message that was looked at
+SEEN_OF_PEOPLE = "server_reports_of_people"
+TOLD_A_DAY = 3  # reports of people by one person of which the operators are told
 MOST = 100  # looked at at once, the newest
 Words = Callable[[RoomId, int], str]
+Kind = Literal["event_reports", "user_reports"]
 
 
 class ServerReports:
@@ -57,6 +66,7 @@ class ServerReports:
         self._clock = clock
         self._words = words
         self._token = token
+        self._told = Budget(TOLD_A_DAY, DAY_MS)
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -74,19 +84,31 @@ class ServerReports:
 
     async def look(self) -> None:
         """Take in what is new, oldest first."""
-        found = await self._homeserver.event_reports(self._token, MOST)
+        await self._look_at("event_reports", SEEN, self._take)
+        await self._look_at("user_reports", SEEN_OF_PEOPLE, self._tell)
+
+    async def _look_at(self, of: Kind, mark: str, take: Callable[[Mapping[str, Any]], Awaitable[None]]) -> None:
+        found = await self._homeserver.reports(self._token, of, MOST)
         async with self._database.read() as db:
-            seen = await views.get_meta(db, SEEN)
+            seen = await views.get_meta(db, mark)
         fresh = sorted((each for each in found if _id(each) > int(seen or 0)), key=_id)
         for each in fresh if seen is not None else ():
-            await self._take(each)
+            await take(each)
         newest = max((_id(each) for each in fresh), default=int(seen or 0))
-
-        async def mark(db: AsyncConnection) -> None:
-            await set_meta(db, SEEN, str(newest))
-
         if seen is None or fresh:
-            await self._pipeline.commit(also=mark)
+            await self._pipeline.commit(also=partial(set_meta, key=mark, value=str(newest)))
+
+    async def _tell(self, raw: Mapping[str, Any]) -> None:
+        """Tell the operators that a person was reported, if they are in a room that is served."""
+        by, who = UserId(str(raw.get("user_id"))), UserId(str(raw.get("target_user_id")))
+        async with self._database.read() as db:
+            rooms = await views.groups_of(db, who, joined=True)
+        if not rooms or self._told.take(by, self._clock()) != "granted":
+            log.info("server_report_refused", why="of a person")
+            return
+        reason = str(raw.get("reason") or "")[:MAX_REASON] or "-"
+        words = line("report.of-person", who=Who(who), by=Who(by), reason=reason, room=RoomName(rooms[0]))
+        await self._pipeline.commit(actions=to_operators(self._policy, rooms, (words,)))
 
     async def _take(self, raw: Mapping[str, Any]) -> None:
         async def make(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:

@@ -18,7 +18,9 @@ async def test_what_is_reported_to_the_homeserver_becomes_a_case_and_its_outcome
 ) -> None:
     monkeypatch.setattr(server_reports, "EVERY_S", 0.2)
     admin = await theatre.stage.person("admin", admin=True)
-    bot = await theatre.bot(RULES + '[reports]\nhomeserver = "synapse"\n', start=False)
+    (operator,) = await theatre.people("operator")
+    settings = RULES + '[reports]\nhomeserver = "synapse"\n'
+    bot = await theatre.bot(settings, start=False, bot=f'operators = ["{operator.user}"]')
     secrets = bot.config.secrets.model_copy(update={"admin_token": SecretStr(admin.token)})
     bot.config = bot.config.model_copy(update={"secrets": secrets})
     bot.start()
@@ -36,4 +38,8 @@ async def test_what_is_reported_to_the_homeserver_becomes_a_case_and_its_outcome
     await manager.send_text(desk, "!dismiss 1 a quotation")
     await told(ben, bot, like("report.outcome.dismissed", n="1"))
     await bot.idle()
+    assert len(bot.facts(Reported)) == 1
+    # A person is reported, with no message: there is no case, and the operator is told.
+    await ben.request("POST", "users", ann.user, "report", json={"reason": "rude in private"})
+    await told(operator, bot, like("report.of-person", reason="rude in private"))
     assert len(bot.facts(Reported)) == 1
