@@ -120,9 +120,14 @@ def _heard(tail: Sequence[Record], rooms: Rooms) -> int:
 
 
 def _cut_short(tail: Sequence[Record], rooms: Rooms) -> list[Fact]:
-    """What came of a request and stands last, without the outcome that belongs to it."""
+    """What came of a request and stands last, without the outcome that belongs to it.
+
+    Behind it stands what the log said of itself when it was opened after the crash.
+    """
     found: list[Fact] = []
     for record in reversed(tail):
+        if record.kind == "coverage" and not found:
+            continue
         fact = fact_of_record(record, rooms.of)
         if fact is None or fact.KIND not in _OF_ACTING or isinstance(fact, ActionTaken):
             break

@@ -22,7 +22,9 @@ GIVEN = NoticeGiven(room=ONE, what="notice.dismissed", n=1, channel="direct", su
 
 
 async def again(place: Deployment) -> None:
-    """As at the next start."""
+    """As at the next start: the log itself says first how much of it was not signed."""
+    unsigned: dict[str, int | str] = {"what": "unsigned", "count": 1, "on": place.stores.journal.size - 1}
+    place.pipeline.writer._append([Draft("coverage", place.now, fields=unsigned)])
     records = list(place.stores.journal.read(0))[1:]
     known = place.pipeline.writer._applied
     rooms = Rooms({code: room for room, code in place.pipeline.served.codes.items()})
