@@ -25,6 +25,7 @@ from moderation.facts import (
     Found,
     NoticeGiven,
     PolicyChanged,
+    RoomListed,
     SanctionEnded,
     SanctionStarted,
     StatementGiven,
@@ -43,8 +44,9 @@ MAX_TIMES = 1_000  # of one person in one room
 # message that is not wanted, and what became of each request.
 CHANGES_NOTHING = (ActionTaken, CaseAssigned, CaseGrew, Found, NoticeGiven, StatementGiven)
 OF_PEOPLE_ALONE = (CaseOpened, CreditChanged)  # that change no room
-# Rooms may ask for more than before; or somebody has a role no longer, since another account of theirs is barred.
-_OF_ALL_ROOMS = (PolicyChanged, AccountsLinked, AccountUnlinked)
+# Rooms may ask for more than before, or be in another community; or somebody has a role no longer, since another
+# account of theirs is barred.
+_OF_ALL_ROOMS = (PolicyChanged, AccountsLinked, AccountUnlinked, RoomListed)
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -196,6 +198,8 @@ class Knowledge:
                 self._person_changed(fact.target)
             if fact.room is not None and not isinstance(fact, OF_PEOPLE_ALONE):
                 self._rooms.drop(fact.room)
+            if isinstance(fact, RoomListed):  # whoever manages it, manages in another community
+                self._people.clear()
             if isinstance(fact, _OF_ALL_ROOMS) or _suspends_everywhere(fact):
                 self._rooms.clear()
 

@@ -6,13 +6,14 @@ others: applying sanctions (`reconcile.py`), entering (`joining.py`).
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.actions import Action, Align, Enter, KeepDesk, KeepLobby, LeaveDirect, Pin, Tell, TellDesk
 from moderation.barred import is_entry
 from moderation.caps import Counted, came
-from moderation.context import Condition, InForce, PersonView, RoomView
+from moderation.context import InForce, PersonView, RoomView
 from moderation.deadlines import BACK_WITHIN_MS, came_back, left
 from moderation.events import MembershipChanged, Received, StateChanged
 from moderation.facts import CaseLeft, Fact, RoleChanged, RoomStateChanged
@@ -58,7 +59,7 @@ class RoomChanges:
             return Answer((), (Align(room=room.room),))
         return Answer()
 
-    def condition(self, room: RoomView) -> Condition:
+    def condition(self, room: RoomView) -> Literal["observing", "protected"]:
         """Whether the bot can act in a room, or only look on."""
         lacks = {lack.right for lack in room.power.missing_for(self._bot)}
         return "observing" if lacks & NEEDED_TO_PROTECT else "protected"

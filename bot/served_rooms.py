@@ -65,7 +65,7 @@ class ServedRooms:
             self._recording.discard(old)
             self._notices.pop(old, None)
         self.codes[room] = fact.code
-        if fact.purpose == "group":  # entered anew: what is said is recorded again once everybody has been told
+        if fact.purpose in ("group", "space"):  # of a group, what is said is recorded once everybody has been told
             self._recording.discard(room)
             return behind
         self._recording.add(room)

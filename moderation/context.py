@@ -15,8 +15,8 @@ from .policy import Below, Grade
 from .power import Power
 from .reach import Place, counts_in, holds_in
 
-Condition = Literal["joining", "announced", "observing", "protected", "left"]
-Purpose = Literal["group", "desk", "direct", "lobby"]
+Condition = Literal["joining", "announced", "observing", "protected", "followed", "left"]
+Purpose = Literal["group", "desk", "direct", "lobby", "space"]
 
 
 @dataclass(frozen=True, slots=True)

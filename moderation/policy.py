@@ -5,11 +5,13 @@ record can always be judged again by the policy that was in force. Every number 
 setting here; nothing here reads a file.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from .durations import DAY_MS, HOUR_MS, Duration
+from .ids import is_room_id
 from .levels import Method
 from .rules import flood, links, media, mentions, pattern, terms
 
@@ -168,11 +170,24 @@ class RoomSettings(Settings):
     refused: tuple[str, ...] = ()  # rooms the bot does not come into again: globs over ids, aliases, group codes
 
 
+def _space(text: str) -> str:
+    if not is_room_id(text):
+        raise PydanticCustomError("community_space", "not a room id")
+    return text
+
+
 class Community(Settings):
     """Rooms that trust each other: what the people of one decide holds in all of them."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]  # recorded, so do not rename it
-    rooms: Annotated[tuple[str, ...], Field(min_length=1)]  # globs over room ids and group codes
+    rooms: tuple[str, ...] = ()  # globs over room ids and group codes
+    space: Annotated[str, AfterValidator(_space)] | None = None  # the rooms that it lists are in the community, too
+
+    @model_validator(mode="after")
+    def _names_something(self) -> Self:
+        if not self.rooms and self.space is None:
+            raise PydanticCustomError("community_of_nothing", "neither rooms nor a space")
+        return self
 
 
 class CommunitySettings(Settings):

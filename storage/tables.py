@@ -39,7 +39,7 @@ rooms = Table(
     metadata,
     Column("room", String, primary_key=True, info=PLAIN),
     Column("code", String, nullable=False, unique=True, info=PLAIN),
-    Column("purpose", String, nullable=False, info=PLAIN),  # group | desk | direct | lobby
+    Column("purpose", String, nullable=False, info=PLAIN),  # group | desk | direct | lobby | space
     Column("served", String, nullable=False, default="-", info=PLAIN),  # the group's code, of a desk or a lobby
     Column("direct_with", String, nullable=False, default="", info=PERSON),  # of a direct room
     Column("invited_by", String, nullable=False, default="", info=PERSON),  # of a group
@@ -55,12 +55,22 @@ rooms = Table(
     Column("asked", Integer, nullable=False, server_default="0"),
     Column("successor", String, nullable=False, server_default="", info=PLAIN),  # the room that its tombstone names
     Column("named_by", String, nullable=False, server_default="", info=PERSON),
-    # How far the word of its people reaches, by the policy in force: the name of its community; "": everywhere.
+    # How far the word of its people reaches, by the policy and the spaces: the name of its community; "": everywhere.
     Column("community", String, nullable=False, server_default="", info=PLAIN),
 )
 
 Index("rooms_by_served", rooms.c.served)
 Index("rooms_by_direct", rooms.c.direct_with)
+
+# Which rooms a space lists that the configuration names.
+space_rooms = Table(
+    "space_rooms",
+    metadata,
+    Column("space", String, primary_key=True, info=PLAIN),
+    Column("room", String, primary_key=True, info=PLAIN),
+    Column("record", Integer, nullable=False),
+)
+Index("space_rooms_by_room", space_rooms.c.room)
 
 # Who is in a room, as far as told; `role` is what its levels give.
 members = Table(

@@ -60,6 +60,7 @@ from .records import (
 )
 from .rooms import (
     RoomEntered,
+    RoomListed,
     RoomStateChanged,
 )
 from .running import (
@@ -120,6 +121,7 @@ FACTS: tuple[type[Fact], ...] = (
     NoticeGiven,
     RoomEntered,
     RoomStateChanged,
+    RoomListed,
     TaskOpened,
     TaskDone,
     DossierStep,
@@ -202,6 +204,7 @@ __all__ = [
     "Reported",
     "RoleChanged",
     "RoomEntered",
+    "RoomListed",
     "RoomRuleChanged",
     "RoomSettingChanged",
     "RoomStateChanged",

@@ -9,6 +9,7 @@ from moderation.facts import (
     LanguageChosen,
     RoleChanged,
     RoomEntered,
+    RoomListed,
     RoomRuleChanged,
     RoomSettingChanged,
     RoomStateChanged,
@@ -22,6 +23,8 @@ from .asked import asked_now
 from .common import project
 from .communities import regroup
 
+BEGINS = {"group": "joining", "space": "followed"}  # the others are ours from the start
+
 
 @project.register
 async def _(fact: RoomEntered, db: AsyncConnection, index: int, _at_ms: int) -> None:
@@ -31,7 +34,7 @@ async def _(fact: RoomEntered, db: AsyncConnection, index: int, _at_ms: int) -> 
         "served": fact.served,
         "direct_with": fact.subject if fact.purpose == "direct" else "",
         "invited_by": fact.subject if group else "",
-        "condition": "joining" if group else "protected",
+        "condition": BEGINS.get(fact.purpose, "protected"),
         "via": fact.via,
         "entered": index,
     }
@@ -54,6 +57,15 @@ async def _(fact: RoomStateChanged, db: AsyncConnection, _index: int, at_ms: int
         opened = (room, t.rooms.c.condition.in_(("joining", "announced")))
         await db.execute(update(t.rooms).where(*opened).values(asked=at_ms))
     await db.execute(update(t.rooms).where(room).values(**values))
+
+
+@project.register
+async def _(fact: RoomListed, db: AsyncConnection, index: int, _at_ms: int) -> None:
+    listed = t.space_rooms.c
+    await db.execute(delete(t.space_rooms).where(listed.space == fact.room, listed.room == fact.child))
+    if fact.what == "listed":
+        await db.execute(insert(t.space_rooms).values(space=fact.room, room=fact.child, record=index))
+    await regroup(db, room=fact.child)
 
 
 @project.register

@@ -180,13 +180,14 @@ KINDS: dict[str, Kind] = {
         {**_SUBJECT, "sha256": "hash of the file", "url": "its address"},
     ),
     "state": Kind(
-        "A room's settings changed (event), or how the bot serves it (entered, condition, language, setting).",
+        "A room's settings changed (event), or how the bot serves it (entered, condition, language, setting); or a"
+        " space lists another room from now on, or no longer (listed, unlisted).",
         {
-            "what": _word("event, entered, condition, language or setting"),
+            "what": _word("event, entered, condition, language, setting, listed or unlisted"),
             "setting": _word("what its owner chose: verify or digest"),
             "value": _word("level and what happens below it; off; -: as the operator has it"),
             "code": _word("the room's group code; after an upgrade that of the room before, which goes on in it"),
-            "purpose": _word("group, desk, direct or lobby"),
+            "purpose": _word("group, desk, direct, lobby or space"),
             "served": _word("the group that a desk or a lobby serves"),
             "condition": _word("joining, announced, observing, protected or left"),
             "lang": _word("en or zh"),
@@ -200,6 +201,7 @@ KINDS: dict[str, Kind] = {
             "room_id": "the room",
             "via": "a server that knows the room",
             "notice": "the event that told members what is recorded",
+            "child": "of listed and unlisted: the room that is listed",
         },
     ),
     "duty": Kind(

@@ -104,7 +104,20 @@ async def recording(db: AsyncConnection) -> set[RoomId]:
 
 async def own_rooms(db: AsyncConnection) -> set[RoomId]:
     """The desks and direct rooms."""
-    rows = await db.execute(select(t.rooms.c.room).where(t.rooms.c.purpose != "group"))
+    rows = await db.execute(select(t.rooms.c.room).where(t.rooms.c.purpose.not_in(("group", "space"))))
+    return {RoomId(row.room) for row in rows}
+
+
+async def followed_spaces(db: AsyncConnection) -> set[RoomId]:
+    """The spaces in which the bot looks at what they list."""
+    r = t.rooms.c
+    rows = await db.execute(select(r.room).where(r.purpose == "space", r.condition == "followed"))
+    return {RoomId(row.room) for row in rows}
+
+
+async def listed_in(db: AsyncConnection, space: RoomId) -> set[RoomId]:
+    """The rooms that a space lists, as far as recorded."""
+    rows = await db.execute(select(t.space_rooms.c.room).where(t.space_rooms.c.space == space))
     return {RoomId(row.room) for row in rows}
 
 

@@ -11,6 +11,7 @@ from moderation.policy import CommunitySettings
 from moderation.reach import community_of
 
 HEAD = '[homeserver]\nurl = "https://matrix.example.org"\nuser = "@answerable:example.org"\n[communities]\n'
+SPACE = '[[communities.named]]\nname = "estate"\nspace = "!estate:example.org"\n'
 CLUB = '[[communities.named]]\nname = "club"\nrooms = ["G-7F3K", "!kitchen*"]\n'
 
 
@@ -42,6 +43,19 @@ def test_the_first_that_matches_counts_and_the_others_follow_the_default() -> No
     assert community_of(read('default = "deployment"\n').communities, "!cellar:example.org", "G-DE5K") == ""
 
 
+def test_a_space_names_the_rooms_that_it_lists_beside_those_that_are_named() -> None:
+    both = read(SPACE + 'rooms = ["G-DE5K"]\n').communities
+    assert community_of(both, "!garden:example.org", "G-7F3K", spaces={"!estate:example.org"}) == "estate"
+    assert community_of(both, "!garden:example.org", "G-7F3K", spaces={"!other:example.org"}) == "G-7F3K"
+    assert community_of(both, "!cellar:example.org", "G-DE5K") == "estate"
+
+
+@pytest.mark.parametrize(("text", "community"), [(CLUB + SPACE, "club"), (SPACE + CLUB, "estate")])
+def test_the_first_counts_whether_it_names_a_room_or_a_space_that_lists_it(text: str, community: str) -> None:
+    found = community_of(read(text).communities, "!garden:example.org", "G-7F3K", spaces={"!estate:example.org"})
+    assert found == community
+
+
 @pytest.mark.parametrize(
     ("text", "place", "key"),
     [
@@ -50,7 +64,10 @@ def test_the_first_that_matches_counts_and_the_others_follow_the_default() -> No
         (CLUB.replace("G-7F3K", "#garden:example.org"), ("named", 0, "rooms", 0), "expected.community_room"),
         (CLUB.replace("G-7F3K", "garden"), ("named", 0, "rooms", 0), "expected.community_room"),
         (CLUB + CLUB, ("named", 1, "name"), "community_twice"),
-        ('[[communities.named]]\nname = "club"\nrooms = []\n', ("named", 0, "rooms"), "expected.more_entries"),
+        ('[[communities.named]]\nname = "club"\nrooms = []\n', ("named", 0), "expected.community_of_nothing"),
+        ('[[communities.named]]\nname = "club"\n', ("named", 0), "expected.community_of_nothing"),
+        (SPACE.replace("!estate", "#estate"), ("named", 0, "space"), "expected.community_space"),
+        (SPACE.replace("!estate:example.org", "estate"), ("named", 0, "space"), "expected.community_space"),
     ],
 )
 def test_what_is_wrong_is_told(text: str, place: tuple[str | int, ...], key: str) -> None:

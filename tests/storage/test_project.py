@@ -32,6 +32,7 @@ from moderation.facts import (
     PolicyChanged,
     RoleChanged,
     RoomEntered,
+    RoomListed,
     RoomStateChanged,
     SanctionEnded,
     SanctionExtended,
@@ -62,7 +63,7 @@ from tests.moderation.builders import (
 )
 
 CODE, DESK_CODE = GroupCode("G-7F3K"), GroupCode("G-DESK")
-DESK, DIRECT = RoomId("!desk"), RoomId("!direct")
+DESK, DIRECT, SPACE = RoomId("!desk"), RoomId("!direct"), RoomId("!space")
 ENTERED = RoomEntered(code=CODE, purpose="group", room_id=ROOM, via="example.org", subject=OLGA)
 OPENED = CaseOpened(
     room=ROOM,
@@ -131,6 +132,28 @@ async def test_a_group_waits_to_be_opened_and_rooms_of_ours_do_not(db: AsyncConn
 async def test_a_room_that_is_entered_again_keeps_its_code_and_begins_anew(db: AsyncConnection) -> None:
     await apply(db, ENTERED, RoomStateChanged(room=ROOM, condition="left"), ENTERED)
     assert await rows(db, t.rooms, "code", "condition", "entered") == [(CODE, "joining", 12)]
+
+
+async def test_a_space_is_followed_and_neither_ours_nor_recorded(db: AsyncConnection) -> None:
+    await apply(db, RoomEntered(code=DESK_CODE, purpose="space", room_id=SPACE))
+    assert await views.followed_spaces(db) == {SPACE}
+    assert (await views.recording(db), await views.own_rooms(db), await views.active_groups(db)) == (set(), set(), ())
+    await apply(db, RoomStateChanged(room=SPACE, condition="left"))
+    assert await views.followed_spaces(db) == set()
+
+
+async def test_a_room_is_in_the_community_of_a_space_from_when_it_is_listed_and_known(db: AsyncConnection) -> None:
+    club = policy(communities={"named": [{"name": "club", "space": SPACE}]})
+    listed = RoomListed(room=SPACE, what="listed", child=ROOM, by=OLGA)
+    await apply(db, PolicyChanged(digest="0", policy=club.model_dump_json(by_alias=True)), listed, ENTERED)
+    assert await rows(db, t.rooms, "community") == [("club",)]
+    assert await views.listed_in(db, SPACE) == {ROOM}
+    await apply(db, replace(listed, what="unlisted"))
+    assert await rows(db, t.rooms, "community") == [(CODE,)]
+    await apply(db, listed, listed)
+    assert await rows(db, t.rooms, "community") == [("club",)]
+    await apply(db, PolicyChanged(digest="1", policy=policy().model_dump_json(by_alias=True)))
+    assert await rows(db, t.rooms, "community") == [(CODE,)]
 
 
 async def test_the_condition_of_a_room_and_the_notice_that_went_before(db: AsyncConnection) -> None:
