@@ -5,19 +5,19 @@ that was said before the notice is recorded, and everything after it is; the sta
 the notice, so that no change after it is met twice; every step can be repeated, so a crash in the middle only means
 that it is gone through again; a group that was upgraded is the same group in another room. What the
 bot lacks, and whom it could never demote, is told to the managers with the exact change to make. A space lists rooms
-and nothing is said in it, so it is not entered."""
+and nothing is said in it, so it is not entered like that (`spaces.py`)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 import structlog
 
 from moderation.actions import NO_ROOM, Action, Enter, Pin, Tell, TellDesk
 from moderation.durations import DAY_MS
-from moderation.events import Json
 from moderation.facts import RoomEntered, RoomStateChanged
 from moderation.ids import EventId, GroupCode, RoomId, UserId
 from moderation.notices import Code, Line, Phrase, RoomName, Span, Who, line
+from moderation.spaces import is_space
 from storage import views
 from storage.database import Database
 from storage.gaps import Delivered
@@ -40,11 +40,6 @@ PINNED = "m.room.pinned_events"
 def may_invite(inviter: UserId | None, allowed: Sequence[str]) -> bool:
     """Whether somebody may bring the bot into a room: globs over Matrix ids."""
     return inviter is not None and any(fnmatchcase(inviter, glob) for glob in allowed)
-
-
-def is_space(created: Mapping[str, Json] | None) -> bool:
-    """Return whether a room is a list of other rooms, by the content of its `m.room.create`."""
-    return (created or {}).get("type") == "m.space"
 
 
 def space_declined(inviter: UserId) -> Tell:

@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.actions import Action, Enter
 from moderation.events import MembershipChanged, Received, StateChanged
 from moderation.ids import RoomId, UserId, server_of
+from moderation.spaces import is_space
 from storage import views
 from storage.database import Database
 from storage.gaps import Delivered, Told
@@ -33,13 +34,14 @@ from .gaps import Gaps
 from .homeserver import SYNC_FILTER, Homeserver
 from .homeserver_errors import Answered, Forbidden, NotFound, RateLimited, Unreachable
 from .invitations import Invitations
-from .joining import is_space, may_invite, space_declined
+from .joining import may_invite, space_declined
 from .judging_costs import MOST_MS
 from .pipeline import Pipeline
 from .presence import Presence
 from .receive import receive_state
 from .receive_fields import object_of
 from .rooms_of_ours import made_for, take_up
+from .spaces import Spaces
 from .sync_response import Invite, JoinedRoom, LeftRoom, SyncResponse, changed_lists, read_sync
 from .watch.pulse import Pulse
 
@@ -67,6 +69,7 @@ class Listener:
         pipeline: Pipeline,
         clock: Clock,
         gaps: Gaps,
+        spaces: Spaces,
         *,
         allow_invites: Sequence[str],
         caught_up: Callable[[], None],
@@ -81,6 +84,7 @@ class Listener:
         self._pipeline = pipeline
         self._clock = clock
         self._gaps = gaps
+        self._spaces = spaces
         self._allow_invites = allow_invites
         self._invitations = Invitations(database, pipeline, clock)
         self._invited_by = Budget(MOST_INVITATIONS)
@@ -118,6 +122,7 @@ class Listener:
             await self._readable_now(late)
             self.presence.answered(asked_ms, self.heard_ms)
             self._pulse.taken()
+            self._spaces.heard(response)
             if sum(len(room.timeline) for room in response.joined) >= FULL:
                 self._crowded()
             token = response.next_batch
@@ -284,6 +289,8 @@ class Listener:
 
     async def _invited(self, invite: Invite) -> None:
         inviter = invite.inviter
+        if self._spaces.invited(invite.room, server_of(inviter or "")):  # the operator named it, whoever invites
+            return
         if inviter is not None and await self._is_upgrade(invite.room):  # nobody brings the bot into another group
             follows = not may_invite(inviter, self._allow_invites)
             into = Enter(room=invite.room, inviter=inviter, via=server_of(inviter), follows=follows)

@@ -112,6 +112,7 @@ from .recorded import message_of, said_at, words_of
 from .schedule import Scheduler
 from .server_reports import ServerReports
 from .simple_acts import SimpleActs
+from .spaces import Spaces
 from .speech import Speech
 from .tables_sample import TablesSample
 from .trusted_time import Doubts, TrustedTime, unheard
@@ -357,12 +358,14 @@ async def _run(
     watch.mended = reading.wake
     pipeline.decipher, pipeline.taken = reading.read, (verifying.taken, reading.taken)
     pipeline.settling.urgent, pipeline.settling.answered = actor.at_once, actor.answered
+    spaces = Spaces(homeserver, stores.database, pipeline, config.policy)
     listener = Listener(
         homeserver,
         stores.database,
         pipeline,
         clock,
         gaps,
+        spaces,
         allow_invites=config.bot.allow_invites,
         caught_up=caught_up.set,
         encryption=encryption,
@@ -451,6 +454,7 @@ async def _run(
         after_first_sync(verifying.run),
         after_first_sync(reading.run),
         after_first_sync(server_reports.run),
+        after_first_sync(spaces.run),
         after_first_sync(tables_sample.run),
         control.run(),
         *((callback.run(),) if callback is not None else ()),

@@ -18,6 +18,7 @@ from moderation.power import POWER_LEVELS, Power
 
 from ..homeserver import Homeserver
 from ..homeserver_errors import Forbidden, HomeserverError, LoggedOut
+from .check_communities import spaces
 from .check_keys import keys
 from .findings import Finding, note, ok, problem, warning
 from .output import text, word
@@ -95,7 +96,11 @@ async def _account(config: "Config", admin_token: str, skip: frozenset[str]) -> 
     try:
         yield await keys(config, session)
         yield await _rate_limit(homeserver, admin_token)
-        async for finding in _rooms(homeserver, skip):
+        joined = await homeserver.joined_rooms()
+        async for finding in spaces(config, homeserver, joined):
+            yield finding
+        named = {each.space for each in config.communities.named}
+        async for finding in _rooms(homeserver, [room for room in joined if room not in skip | named]):
             yield finding
     except HomeserverError as error:
         yield problem("server", "failed", why=error)
@@ -114,8 +119,7 @@ async def _rate_limit(homeserver: Homeserver, admin_token: str) -> Finding:
     return ok("rate_limit", "rate_limit") if lifted else problem("rate_limit", "rate_limited", user=user)
 
 
-async def _rooms(homeserver: Homeserver, skip: frozenset[str]) -> AsyncIterator[Finding]:
-    rooms = [room for room in await homeserver.joined_rooms() if room not in skip]
+async def _rooms(homeserver: Homeserver, rooms: list[RoomId]) -> AsyncIterator[Finding]:
     if not rooms:
         yield note("rooms", "rooms_none", user=Who(homeserver.user))
     for room in rooms:

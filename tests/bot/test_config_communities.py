@@ -82,3 +82,9 @@ def test_the_check_says_what_trusting_everybody_means() -> None:
     assert trusting.state == "warning"
     assert "allow_invites" in trusting.words
     assert trusting.words.count(".") == 1, "one sentence"
+
+
+def test_the_check_says_that_whoever_runs_a_space_is_trusted() -> None:
+    found = communities(read(CLUB + SPACE))
+    assert (found.state, found.key) == ("ok", "communities_spaces")
+    assert found.words.count(".") == 2, "one sentence, and the name of the setting"

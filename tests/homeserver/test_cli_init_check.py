@@ -300,6 +300,26 @@ class TestCheck:
         assert result.code == 0, result.out
         assert "Warnings: 1" in result.out
 
+    async def test_a_space_in_which_the_bot_is_not_is_told_with_what_to_do(self, stage: Stage, tmp_path: Path) -> None:
+        bot, owner = await stage.bot(), await stage.person("owner")
+        deployment = Deployment(tmp_path, bot.session.url, bot.user)
+        deployment.init("--token-stdin", stdin=f"{bot.session.token}\n")
+        room = await stage.room(owner, bot, power={"users": {bot.user: 100}})
+        space = await owner.create_room("Club", creation_content={"type": "m.space"}, invite=[bot.user])
+        named = [
+            f'[[communities.named]]\nname = "{name}"\nspace = "{id}"\n' for name, id in (("club", space), ("no", room))
+        ]
+        deployment.file.write_text(deployment.file.read_text() + "".join(named))
+        found = {f["key"]: f for f in json.loads(deployment.answerable("check", "--json").out)}
+        assert found["space_not_joined"]["state"] == "warning"
+        assert space in found["space_not_joined"]["text"]
+        assert bot.user in found["space_not_joined"]["remedy"]
+        assert found["space_is_room"]["state"] == "problem"
+        await bot.join(space)
+        found = {f["key"]: f for f in json.loads(deployment.answerable("check", "--json").out)}
+        assert found["space_followed"]["state"] == "ok"
+        assert "space_not_joined" not in found
+
     async def test_a_homeserver_that_is_down_is_a_problem_and_no_traceback(self, deployment: Deployment) -> None:
         deployment.file.write_text(f'[homeserver]\nurl = "http://127.0.0.1:1"\nuser = "{deployment.user}"\n')
         result = deployment.answerable("check")
