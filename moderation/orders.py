@@ -76,7 +76,8 @@ def _case(order: Order, reason: str, event: EventId = NO_EVENT, excerpt: str = "
 
 
 def lift(order: Order, kind: SanctionKind) -> tuple[Fact, ...]:
-    """Unmute or unban: end what holds in this room. What rests on credit ends by credit or by appeal only.
+    """Unmute or unban: end what holds in this room. What rests on credit ends by credit or by appeal only, and what an
+    operator imposed on all rooms by an operator's word.
 
     Returns nothing where nothing of ours holds; raises `Refused` without the right.
     """
@@ -86,6 +87,9 @@ def lift(order: Order, kind: SanctionKind) -> tuple[Fact, ...]:
     holding = [s for s in context.subject.in_force if s.kind == kind and s.covers(room)]
     if holding and all(s.basis == "credit" for s in holding):
         raise Refused("error.lift.credit", who=order.target)
+    above = not is_operator(order.by, order.policy)
+    if holding and all(s.basis == "credit" or (above and s.basis == "operator") for s in holding):
+        raise Refused("error.lift.operator", who=order.target)
     return tuple(
         SanctionEnded(
             room=s.room,
@@ -99,7 +103,7 @@ def lift(order: Order, kind: SanctionKind) -> tuple[Fact, ...]:
             by=order.by,
         )
         for s in holding
-        if s.basis != "credit"
+        if s.basis != "credit" and not (above and s.basis == "operator")
     )
 
 

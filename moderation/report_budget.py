@@ -2,7 +2,8 @@
 
 Rules kept here: reports about one case count once; what is undecided counts as long as it waits, though not beyond the
 time of misuse; every report that was right gives one more, every one that was wrong takes one away, but one always
-stays. Pure. Left to others: reading what somebody reported (`storage/views/reports.py`).
+stays; of what was reported in another community only the day counts, whatever its people make of it. Pure. Left to
+others: reading what somebody reported (`storage/views/reports.py`).
 """
 
 from collections.abc import Sequence
@@ -11,10 +12,12 @@ from dataclasses import dataclass
 from .durations import DAY_MS
 from .policy import ReportSettings
 
+ELSEWHERE = "elsewhere"  # of a case in another community: decided or not, right or wrong, is said there
+
 
 @dataclass(frozen=True, slots=True)
 class Filed:
-    """One case that somebody reported: when they first did, and what became of it ("" if it waits)."""
+    """One case that somebody reported: when they first did, and what became of it ("" if it waits; `ELSEWHERE`)."""
 
     n: int
     at: int

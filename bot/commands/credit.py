@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
-from moderation.context import PersonView, RoomView
+from moderation.context import InForce, PersonView, RoomView
 from moderation.credit import balance, reaches, tier
 from moderation.errors import Refused
 from moderation.facts import OF_ROOMS
+from moderation.ids import UserId
 from moderation.ledger import account
 from moderation.notices import Line, Moment, Phrase, RuleText, Who, line
 from moderation.responsibility import require
@@ -35,7 +36,7 @@ async def credit(call: Call) -> Reply:
     top = call.policy.credit.ceiling
     if now < top and (back := reaches(ledger, top, call.now_ms, call.policy.credit)):
         lines.append(line("credit.full-again", when=Moment(back)))
-    lines += [_sanction(held.kind, held.until) for held in context.subject.in_force if held.kind not in OF_ROOMS]
+    lines += [_sanction(held.kind, held.until) for held in context.subject.in_force if _is_shown(call, user, held)]
     lines += [
         line(
             f"credit.entry.{entry.entry}",
@@ -55,11 +56,17 @@ def _place(call: Call) -> RoomView | None:
     return call.group if call.group.purpose == "group" else None
 
 
+def _is_shown(call: Call, user: UserId, held: InForce) -> bool:
+    """Whether a measure is told: what holds in other rooms is nobody's business here but their own."""
+    return held.kind not in OF_ROOMS and (user == call.caller or held.covers(call.group))
+
+
 def _standing(call: Call, person: PersonView) -> Iterator[Line]:
-    """Of those who run a room, or once did: their standing, and why."""
-    if not person.manages and not person.standing:
-        return
+    """Of those who run a room, or once did: their standing, and why. Others learn of it where they run this one."""
     own = account(person, "standing", _place(call), call.policy)
+    runs = bool(person.manages) if person.user == call.caller else call.group.room in person.manages
+    if not runs and not own.entries:
+        return
     yield line("standing.now", who=Who(person.user), standing=own.balance(call.now_ms))
     for entry in own.entries[-MAX_ENTRIES:]:
         key = f"standing.entry.{entry.entry}"

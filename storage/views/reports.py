@@ -10,12 +10,13 @@ from moderation.context import CaseView
 from moderation.ids import EventId, RoomId, UserId
 from moderation.own_rules import MISUSE, PAUSES_REPORTS, REPORTED
 from moderation.policy import ReportSettings
-from moderation.report_budget import Filed
+from moderation.report_budget import ELSEWHERE, Filed
 from moderation.reports import Known, Pause, ReportedCase, Reporter
 
 from .. import tables as t
 from .cases import case_view
 from .linked import accounts_of
+from .rooms import place_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,22 +74,24 @@ async def known_of_report(
         before=int(before or 0),
         pause=await report_pause(db, by, room, now_ms),
         accounts=accounts,
-        filed=await _filed(db, accounts, now_ms - settings.misuse_within),
+        filed=await _filed(db, accounts, room, now_ms - settings.misuse_within),
         messages={n: int(count) for n, count in own},
         lead=await _lead(db, accounts, room, now_ms - settings.together_within),
     )
 
 
-async def _filed(db: AsyncConnection, accounts: Sequence[UserId], since: int) -> tuple[Filed, ...]:
-    """The cases that a person reported since a time, in any room, with what became of each."""
-    r, c = t.reports.c, t.cases.c
+async def _filed(db: AsyncConnection, accounts: Sequence[UserId], room: RoomId, since: int) -> tuple[Filed, ...]:
+    """The cases that a person reported since a time, in any room, with what became of each as it counts in `room`."""
+    r, c, g = t.reports.c, t.cases.c, t.rooms.c
+    here = (await place_of(db, room)).community
     rows = await db.execute(
-        select(r.n, func.min(r.at), c.outcome)
+        select(r.n, func.min(r.at), c.outcome, g.community)
         .join(t.cases, c.n == r.n)
+        .join(t.rooms, g.room == c.room)
         .where(r.by.in_(accounts), r.at >= since)
-        .group_by(r.n, c.outcome)
+        .group_by(r.n, c.outcome, g.community)
     )
-    return tuple(Filed(n, int(at), outcome) for n, at, outcome in rows)
+    return tuple(Filed(n, int(at), outcome if where == here else ELSEWHERE) for n, at, outcome, where in rows)
 
 
 async def _lead(db: AsyncConnection, accounts: Sequence[UserId], room: RoomId, since: int) -> CaseView | None:

@@ -5,7 +5,7 @@ import pytest
 from moderation.actions import Action, Say, Tell
 from moderation.facts import CaseOpened, ContentRead, SanctionStarted
 from moderation.ids import RoomId
-from tests.fuzz.test_no_path_gives_more import BEN, DEMOTED, GROUP, MAX, MIA, OTHER, OTHER_MAX, OTHER_OWNER, World
+from tests.fuzz.world import ANN, BEN, DEMOTED, GROUP, MAX, MIA, OTHER, OTHER_MAX, OTHER_OWNER, OWNER, World
 
 NOBODY = "@nobody:example.org"
 THIRTY_DAYS_MS = 30 * 86_400_000
@@ -25,6 +25,23 @@ def test_a_manager_learns_nothing_of_people_of_other_rooms(world: World, command
     assert [fact for fact in (*facts, *unknown) if isinstance(fact, ContentRead)] == []
     _, own = world.door.say(world.desks[GROUP], MAX, f"!{command} {BEN}")
     assert answer(own)[0] in ("credit.now", "history.head")
+
+
+def test_a_manager_learns_nothing_of_what_holds_against_a_member_in_other_rooms(world: World) -> None:
+    world.door.say(world.desks[GROUP], MAX, f"!mute {ANN} 1h because")
+    _, elsewhere = world.door.say(world.desks[OTHER], OTHER_MAX, f"!credit {ANN}")
+    assert answer(elsewhere) == ["credit.now"]
+    _, there = world.door.say(world.desks[GROUP], MAX, f"!credit {ANN}")
+    _, own = world.door.say(world.direct[ANN], ANN, "!credit")
+    assert answer(there) == answer(own) == ["credit.now", "credit.in-force.mute"]
+
+
+def test_a_manager_does_not_learn_that_a_member_runs_another_room(world: World) -> None:
+    _, elsewhere = world.door.say(world.desks[OTHER], OTHER_MAX, f"!credit {OWNER}")
+    assert answer(elsewhere) == ["credit.now"]
+    _, there = world.door.say(world.desks[GROUP], MAX, f"!credit {OWNER}")
+    _, own = world.door.say(world.direct[OWNER], OWNER, "!credit")
+    assert answer(there) == answer(own) == ["credit.now", "standing.now"]
 
 
 @pytest.mark.parametrize("command", ["case", "uphold", "dismiss", "note", "ack"])
@@ -49,7 +66,7 @@ def test_nothing_is_said_to_people_who_were_never_in_the_room(world: World, comm
 
 
 def test_somebody_who_left_can_be_dealt_with_for_thirty_days(world: World) -> None:
-    world._take(GROUP, BEN, "m.room.member", {"membership": "leave"}, state_key=BEN)
+    world.take(GROUP, BEN, "m.room.member", {"membership": "leave"}, state_key=BEN)
     world.door.now += THIRTY_DAYS_MS - 60_000
     _, actions = world.door.say(world.desks[GROUP], MAX, f"!ban {BEN}")
     assert answer(actions) != ["error.target.not-here"]
@@ -77,7 +94,7 @@ def pill(user: str, shown: str) -> str:
     [("ben", True), ("@ben", True), (BEN, True), ("Benjamin", True), ("demoted", False), (DEMOTED, False), ("", False)],
 )
 def test_a_name_that_leads_to_somebody_else_is_not_taken(world: World, shown: str, accepted: bool) -> None:
-    world._take(GROUP, BEN, "m.room.member", {"membership": "join", "displayname": "Benjamin"}, state_key=BEN)
+    world.take(GROUP, BEN, "m.room.member", {"membership": "join", "displayname": "Benjamin"}, state_key=BEN)
     content = {"format": "org.matrix.custom.html", "formatted_body": f"!warn {pill(BEN, shown)} spam"}
     facts, actions = world.door.say(RoomId(world.desks[GROUP]), MAX, f"!warn {shown} spam", **content)
     assert ([fact.subject for fact in facts if isinstance(fact, SanctionStarted)] == [BEN]) is accepted

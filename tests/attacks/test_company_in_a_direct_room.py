@@ -4,7 +4,7 @@ import pytest
 
 from moderation.actions import LeaveDirect
 from moderation.ids import UserId
-from tests.fuzz.test_no_path_gives_more import ANN, BEN, World
+from tests.fuzz.world import ANN, BEN, World
 
 
 @pytest.mark.parametrize("membership", ["invite", "join"])

@@ -9,7 +9,7 @@ from moderation.ids import UserId
 from moderation.policy import PatternRule, Policy
 from moderation.room_rules import compiled, recorded, too_heavy
 from moderation.rules.pattern import MOST_REPEATED, MOST_STEPS, OWN_TEXT, most_repeated, steps
-from tests.fuzz.test_no_path_gives_more import BEN, GROUP, MAX, World
+from tests.fuzz.world import BEN, GROUP, MAX, World
 
 HEAVY = "(?:(?:a|b|ab|ba){1,50}c?){1,10}q"
 

@@ -1,12 +1,13 @@
 """The product from its door to its disk, with nobody to talk to: pipeline, journal and database, no homeserver.
 
-What would be sent waits in the outbox and can be looked at. Rules this module keeps: the rooms are served as the bot
-serves them (entered, opened, recorded); nothing of ours is replaced.
+What would be sent waits in the outbox and can be looked at; `deliver` says that cards and words have arrived. Rules
+this module keeps: the rooms are served as the bot serves them (entered, opened, recorded); what time brings is found by
+the product itself; nothing of ours is replaced.
 """
 
 import asyncio
-import itertools
 import json
+import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,18 +15,20 @@ from typing import Any, TypeVar
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
+from bot.balances import Balances
 from bot.catch_up import Rooms, catch_up
 from bot.config import Config, parse_config
-from bot.pipeline import Pipeline
+from bot.due import Due
+from bot.pipeline import Outcome, Pipeline
 from bot.receive import receive
 from bot.verify.making import asking_of
 from bot.wiring import Stores, make_pipeline
-from moderation.actions import Action, from_json
+from moderation.actions import Action, PostCard, Tell, from_json
 from moderation.context import Purpose
 from moderation.events import Received
-from moderation.facts import Fact, RoomEntered, RoomStateChanged
+from moderation.facts import ActionTaken, Fact, NoticeGiven, RoomEntered, RoomStateChanged
 from moderation.ids import EventId, GroupCode, RoomId, UserId
-from storage import tables
+from storage import tables, views
 from storage.database import Database
 from storage.entries import fact_of_record
 from storage.identity import PersonKeys
@@ -37,6 +40,8 @@ from storage.records.verify import verify
 T = TypeVar("T")
 
 BOT, OPERATOR = UserId("@bot:example.org"), UserId("@op:example.org")
+NOON = 1_795_521_600_000
+HOUR_MS = 3_600_000
 CONFIG = """
 [homeserver]
 url = "https://example.org"
@@ -81,28 +86,49 @@ class Door:
 
     def __init__(self, config: Config, stores: Stores, pipeline: Pipeline, loop: asyncio.AbstractEventLoop) -> None:
         self.config, self.stores, self.pipeline = config, stores, pipeline
-        self.now = 1_795_521_600_000
+        self.now = NOON
+        self._due = Due(pipeline.knowledge, config.policy, lambda: self.now)
+        self._balances = Balances(stores.database, pipeline, stores.journal, config.policy, lambda: self.now)
         self._loop = loop
-        self._numbers = itertools.count()
+        self._made = 0  # events
         self._last_row = 0
+        self._gone: list[Action] = []  # queued and done, and not told of yet
 
     @classmethod
     def open(cls, folder: Path, text: str = CONFIG) -> "Door":
         """A deployment with an empty log."""
         config = parse_config(folder / "config.toml", text, {})
         config.data_dir.mkdir(parents=True)
+        return cls._of(config)
+
+    def again(self, folder: Path) -> "Door":
+        """A copy of this deployment, which is closed, in another folder; it goes on at the same time."""
+        shutil.copytree(self.config.data_dir, folder / "data")
+        door = self._of(self.config.model_copy(update={"file": folder / "config.toml"}), self.now)
+        door._last_row, door._made = self._last_row, self._made
+        return door
+
+    @classmethod
+    def _of(cls, config: Config, now: int = NOON) -> "Door":
         loop = asyncio.new_event_loop()
         database = loop.run_until_complete(Database.open(config.data_dir))
         keys, identity = PersonKeys.open(config.data_dir), IdentityStore.open(config.data_dir, None)
-        journal = Journal.open(config.data_dir, config.origin, keys, 1_795_521_600_000)
+        journal = Journal.open(config.data_dir, config.origin, keys, now)
         stores = Stores(journal, database, keys, identity, asking_of(config, identity))
         door: Door
         pipeline = make_pipeline(config, BOT, config.policy, stores, lambda: door.now, lambda: None)
         door = cls(config, stores, pipeline, loop)
+        door.now = now
         door.run(pipeline.begin())
-        records = list(journal.read(0))  # the first record of a log is its own
-        door.run(pipeline.catch_up(lambda turn: catch_up(turn, pipeline, records, Rooms({}))))
+        door.run(door._catch_up())
         return door
+
+    async def _catch_up(self) -> None:
+        """Apply what the tables lack: of a new log its first record, which is its own."""
+        async with self.stores.database.read() as db:
+            applied = int(await views.get_meta(db, "applied") or 0)
+        if records := self.records(applied):
+            await self.pipeline.catch_up(lambda turn: catch_up(turn, self.pipeline, records, Rooms({})))
 
     def close(self) -> None:
         """Sign and close everything."""
@@ -159,7 +185,8 @@ class Door:
 
     def raw(self, sender: str, type_: str, content: Any, **more: Any) -> dict[str, Any]:
         """A raw event with an id of its own."""
-        event = f"$n{next(self._numbers)}"
+        event = f"$n{self._made}"
+        self._made += 1
         return {"event_id": event, "sender": sender, "origin_server_ts": 1, "type": type_, "content": content, **more}
 
     def read(self, room: RoomId, sender: str, type_: str, content: Any, **more: Any) -> Received:
@@ -171,13 +198,40 @@ class Door:
         before = self.stores.journal.size
         self.now += 1_000
         self.run(self.pipeline.take(events, token=token))
-        rows = self.queued(self._last_row)
-        self._last_row = max((number for number, _ in rows), default=self._last_row)
-        return self.facts(before), [action for _, action in rows]
+        return self.facts(before), self.newly_queued()
+
+    def newly_queued(self) -> list[Action]:
+        """What was queued since this was asked last."""
+        rows = self._rows(self._last_row)
+        self._last_row = max((number for number, _, _ in rows), default=self._last_row)
+        queued, self._gone = [*self._gone, *(action for _, _, action in rows)], []
+        return queued
 
     def say(self, room: RoomId, sender: str, body: str, **content: Any) -> tuple[list[Fact], list[Action]]:
         """Somebody says something."""
         return self.take(self.read(room, sender, "m.room.message", {"msgtype": "m.text", "body": body, **content}))
+
+    # What time brings.
+
+    def wait(self, ms: int) -> tuple[list[Fact], list[Action]]:
+        """Let time pass in which people could act; what was recorded and queued because of it."""
+        before = self.stores.journal.size
+        self.deliver()
+        until = self.now + ms
+        while self.now < until:
+            self.now = min(until, self.now + 12 * HOUR_MS)
+            while self.run(self.pipeline.commit_with(lambda db: self._due.groups(db, self.now))):
+                self.deliver()
+        self.run(self._balances.look())
+        return self.facts(before), self.newly_queued()
+
+    def deliver(self) -> None:
+        """What waits to be told reaches whom it is for, and cards are posted."""
+        self._gone = self.newly_queued()
+        rows = self._rows()
+        done = {number: made for number, txn, action in rows if (made := _done(txn, action)) is not None}
+        self._last_row = max((number for number, _, _ in rows if number not in done), default=0)  # ids are used again
+        self.run(self.pipeline.commit_all(list(done.values())))
 
     # What is on disk.
 
@@ -190,13 +244,13 @@ class Door:
         rooms = Rooms({code: room for room, code in self.pipeline.served.codes.items()})
         return [fact for record in self.records(first) if (fact := fact_of_record(record, rooms.of)) is not None]
 
-    def queued(self, after: int) -> list[tuple[int, Action]]:
-        """The rows of the outbox behind `after`."""
+    def _rows(self, after: int = 0) -> list[tuple[int, str, Action]]:
+        """The rows of the outbox behind `after`: their number, their transaction id, and what is to be done."""
 
-        async def look() -> list[tuple[int, Action]]:
+        async def look() -> list[tuple[int, str, Action]]:
             async with self.stores.database.read() as db:
                 rows = await db.execute(select(tables.outbox).where(tables.outbox.c.id > after))
-                return [(row.id, from_json(json.loads(row.action))) for row in rows]
+                return [(row.id, row.txn, from_json(json.loads(row.action))) for row in rows]
 
         return self.run(look())
 
@@ -211,6 +265,22 @@ def defects(work: Callable[[], T]) -> tuple[T, list[Any]]:
     with capture_logs() as logged:
         done = work()
     return done, [entry for entry in logged if entry["log_level"] in ("error", "critical")]
+
+
+def _done(txn: str, action: Action) -> Outcome | None:
+    """What comes of telling somebody, or of posting a card; of other requests nothing is heard."""
+    room = action.room or None
+    if isinstance(action, Tell):
+        key = action.lines[0].key
+        told = NoticeGiven(room=room, what=key, n=action.n, asks=action.asks, channel="direct", subject=action.subject)
+        taken = ActionTaken(room=room, action="tell", result="done", txn=txn, subject=action.subject)
+        return Outcome((told, taken), of_row=txn)
+    if isinstance(action, PostCard):
+        made = EventId(f"$card{action.n}")
+        return Outcome(
+            (ActionTaken(room=room, action="card", result="done", n=action.n, txn=txn, made=made),), of_row=txn
+        )
+    return None
 
 
 async def _as_coroutine(work: Awaitable[T]) -> T:

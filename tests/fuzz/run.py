@@ -24,11 +24,14 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from tests.fuzz import test_door, test_no_path_gives_more
+from tests.fuzz.said import steps
+from tests.fuzz.scenes import scripts
 from tests.fuzz.targets import TARGETS
+from tests.fuzz.world import World
 
 FOUND = Path("build") / "fuzz"
 COVERED = re.compile(r"\bcov: (\d+)")
-DISK = {"door": 2, "rights": 2}  # targets that run here, and how many shares of the time each has
+DISK = {"door": 2, "rights": 2, "elsewhere": 2}  # targets that run here, and how many shares of the time each has
 ROUND = 50
 
 
@@ -59,12 +62,11 @@ def on_disk(name: str, seconds: float) -> Outcome:
     """The pipeline, with a journal and a database of its own; at the end the log as a whole."""
     until, count = time.monotonic() + seconds, 0
     with tempfile.TemporaryDirectory() as folder:
-        inputs, check, end = _door(Path(folder)) if name == "door" else _rights(Path(folder))
+        inputs, check, end = {"door": _door, "rights": _rights, "elsewhere": _elsewhere}[name](Path(folder))
 
-        def one(batch: list[Any]) -> None:
+        def one(batch: Any) -> None:
             nonlocal count
-            count += len(batch)
-            check(batch)
+            count += check(batch)
 
         options = settings(max_examples=ROUND, deadline=None, database=None, suppress_health_check=list(HealthCheck))
         try:
@@ -76,7 +78,8 @@ def on_disk(name: str, seconds: float) -> Outcome:
     return Outcome(name, count, "-", ())
 
 
-Disk = tuple[st.SearchStrategy[Any], Callable[[Any], None], Callable[[], None]]
+# What to try, trying it (how many inputs that were), and the end.
+Disk = tuple[st.SearchStrategy[Any], Callable[[Any], int], Callable[[], None]]
 
 
 def _door(folder: Path) -> Disk:
@@ -87,18 +90,35 @@ def _door(folder: Path) -> Disk:
         test_door.check_whole(door, rooms, folder / "again")
         door.close()
 
-    return test_door.batches, lambda batch: test_door.check_batch(door, rooms, batch), end
+    def check(batch: list[Any]) -> int:
+        test_door.check_batch(door, rooms, batch)
+        return len(batch)
+
+    return test_door.batches, check, end
 
 
 def _rights(folder: Path) -> Disk:
-    world = test_no_path_gives_more.World(folder / "world")
+    world = World(folder / "world")
 
     def end() -> None:
         assert world.door.problems() == ()
         world.door.close()
 
-    steps = st.lists(test_no_path_gives_more.steps, min_size=1, max_size=10)
-    return steps, lambda said: test_no_path_gives_more.check_steps(world, said), end
+    def check(said: list[Any]) -> int:
+        test_no_path_gives_more.check_steps(world, said)
+        return len(said)
+
+    return st.lists(steps, min_size=1, max_size=10), check, end
+
+
+def _elsewhere(folder: Path) -> Disk:
+    quiet = test_no_path_gives_more.quiet_world(folder / "quiet")
+
+    def check(script: Any) -> int:
+        test_no_path_gives_more.check_script(quiet, script)
+        return sum(map(len, script))
+
+    return scripts, check, lambda: None
 
 
 def main() -> int:

@@ -125,6 +125,15 @@ def test_what_rests_on_credit_is_not_lifted_by_word(kind: SanctionKind) -> None:
     assert [fact.start for fact in both if isinstance(fact, SanctionEnded)] == [6]
 
 
+def test_who_is_on_the_barred_list_is_let_in_by_an_operators_word_alone() -> None:
+    barred = held("ban", "operator", None)
+    assert refused(orders.lift, order(OLGA, ANNA, barred), "ban") == "error.lift.operator"
+    both = orders.lift(order(OLGA, ANNA, barred, held("ban", record=6)), "ban")
+    assert [fact.start for fact in both if isinstance(fact, SanctionEnded)] == [6]
+    by_operator = orders.lift(order(OPERA, ANNA, barred), "ban")
+    assert [(fact.start, fact.room) for fact in by_operator if isinstance(fact, SanctionEnded)] == [(5, None)]
+
+
 def test_lifting_what_does_not_hold_is_nothing_and_takes_the_right_all_the_same() -> None:
     assert orders.lift(order(), "mute") == ()
     assert refused(orders.lift, order(ANNA, MARK), "mute") == "error.right.mute"

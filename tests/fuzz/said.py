@@ -1,0 +1,93 @@
+"""What can be said or pressed: commands drawn from `COMMANDS` by what they declare, so that a new one is tried unnamed.
+
+Said in groups, desks and direct rooms, in threads, replies and edits, with the code of another room, with cases of
+other rooms; pressed on cards and messages.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from hypothesis import strategies as st
+
+from bot.commands.table import COMMANDS
+from moderation.events import Received
+from moderation.ids import RoomId
+from tests.fuzz.door import BOT, OPERATOR
+from tests.fuzz.world import GROUP, MAX, MIA, OTHER, OTHER_MAX, OTHER_OWNER, OWNER, PEOPLE, World
+
+
+def mostly(*usual: Any, rarely: Sequence[Any]) -> st.SearchStrategy[Any]:
+    """One of the usual values, now and then one that is wrong."""
+    return st.sampled_from([*usual * (1 + 6 * len(rarely) // len(usual)), *rarely])
+
+
+words_of = {
+    "user": mostly(*PEOPLE, rarely=[str(BOT), "@nobody:example.org", "@", "ann", ""]),
+    "case": mostly(*map(str, range(1, 31)), rarely=["#1", "x", "9" * 20, "9" * 9, "0", "-1", "1" * 1500]),
+    "duration": mostly("1h", "3d", rarely=["10w", "1s", "x", ""]),
+    "word": mostly("zh", "en", "add", "remove", "test", "language", "verify", "digest", "5m", rarely=["room", ""]),
+    "text": mostly("no-spam terms spam", "no-spam", "en", "2 restrict", "off", rarely=["x pattern (a+)+$", "<b> {}"]),
+    "reason": mostly(
+        "", "why", "error it was", "bad-faith it was", "false he lied", "off", "room", "mon-fri 08:00-18:00 UTC",
+        rarely=["12345678"],
+    ),
+}  # fmt: skip
+names = st.sampled_from(sorted({command.name for command in COMMANDS.values()}))
+REACTIONS = ("\u2705", "\u274c", "\U0001f50e", "\U0001f6a9", "\u26a0\ufe0f")
+HOW = mostly("plain", "plain", "reply", "thread", "link", rarely=["edit", "notice"])
+
+
+@st.composite
+def commands(draw: st.DrawFn) -> str:
+    """A command with what it asks for, or nearly so; about this room or another."""
+    name = draw(names)
+    wanted = [item.rstrip("?*") for item in COMMANDS[name].spec.split()]
+    words = [draw(words_of[item]) for item in wanted]
+    code = draw(mostly("", "", "G-2222", "G-4222", rarely=["G-3222", "G-ZZZZ"]))
+    return " ".join(["!" + name, *words, code])
+
+
+steps = st.tuples(
+    st.sampled_from([*PEOPLE, MAX, MAX, MIA, OWNER, OWNER, OTHER_MAX, OTHER_OWNER, str(OPERATOR), str(OPERATOR)]),
+    mostly("group", "desk", "direct", "other", "other desk", rarely=["another's direct"]),
+    st.one_of(*[commands()] * 4, st.sampled_from(REACTIONS)),
+    HOW,
+    st.integers(0, 80),
+)
+
+
+def place_of(world: World, place: str, speaker: str, number: int = 0) -> RoomId:
+    """The room that a word for it stands for."""
+    if place.startswith("direct of "):
+        return world.direct[place.removeprefix("direct of ")]
+    rooms = {
+        "group": GROUP,
+        "other": OTHER,
+        "desk": world.desks[GROUP],
+        "other desk": world.desks[OTHER],
+        "direct": world.direct[speaker],
+        "another's direct": world.direct[PEOPLE[number % len(PEOPLE)]],
+    }
+    return rooms[place]
+
+
+def event_of(world: World, step: Any) -> Received:
+    """Somebody says or presses something. Homeservers let nobody into a room they are not in; here everybody is let."""
+    speaker, place, said, how, number = step
+    room, target = place_of(world, place, speaker, number), world.messages[number % len(world.messages)][1]
+    if not said.startswith("!"):
+        cards = [*world.cards.values(), target]
+        on = cards[number % len(cards)]
+        relation = {"rel_type": "m.annotation", "event_id": on, "key": said}
+        return world.door.read(room, speaker, "m.reaction", {"m.relates_to": relation})
+    content: dict[str, Any] = {"msgtype": "m.notice" if how == "notice" else "m.text", "body": said}
+    if how == "reply":
+        content["m.relates_to"] = {"m.in_reply_to": {"event_id": target}}
+    if how == "thread":
+        content["m.relates_to"] = {"rel_type": "m.thread", "event_id": target}
+    if how == "edit":
+        content |= {"m.new_content": dict(content), "m.relates_to": {"rel_type": "m.replace", "event_id": target}}
+    if how == "link":
+        where, which = world.messages[number % len(world.messages)]
+        content["body"] += f" https://matrix.to/#/{where}/{which}?via=example.org"
+    return world.door.read(room, speaker, "m.room.message", content)
