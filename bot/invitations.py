@@ -60,7 +60,8 @@ class Invitations:
         policy, now = self._pipeline.settings.policy, self._clock()
         people = dict.fromkeys((inviter, *sorted(founders(_event(invite, "m.room.create")))))
         async with self._database.read() as db:
-            closed = await views.closed_groups(db, self._pipeline.settings.bot)
+            groups = await views.closed_groups(db, self._pipeline.settings.bot)
+            closed = {group.code: await views.owners_of(db, group) for group in groups}
             for user in people:
                 person = await views.person_view(db, user, now_ms=now, recent_since=now)
                 if (found := declined(person, closed, policy, now)) is not None:

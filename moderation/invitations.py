@@ -1,18 +1,20 @@
 """Decides whether the bot stays out of a room because of the people behind an invitation, or because of the room.
 
 Rules kept here: a person who is barred, or whose credit is in tier E, brings the bot into no room, by whichever of
-their accounts, and neither does the owner of a group that the operator or neglect closed; a group that the operator
+their accounts, and neither does the owner of a group that the operator or neglect closed, unless the level was only
+given to them (`duty.py`); a group that the operator
 named may not come back under another room either. Operators are asked for nothing. Pure. Left to others: reading who
 they are (`bot/invitations.py`), who may invite at all (`[bot] allow_invites`).
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
 from .barred import is_entry
-from .context import PersonView, RoomView
+from .context import PersonView
+from .ids import GroupCode, UserId
 from .ledger import account
 from .policy import Policy
 
@@ -29,8 +31,10 @@ class Declined:
     group: str = ""
 
 
-def declined(person: PersonView, closed: Collection[RoomView], policy: Policy, now_ms: int) -> Declined | None:
-    """Return why this person brings the bot into no room, if so; `closed` are the groups that are closed now."""
+def declined(
+    person: PersonView, closed: Mapping[GroupCode, Set[UserId]], policy: Policy, now_ms: int
+) -> Declined | None:
+    """Return why this person brings the bot into no room, if so; `closed`: who owns the groups that are closed now."""
     if person.user in policy.operators:
         return None
     barred = [each for each in person.in_force if is_entry(each)]
@@ -39,8 +43,8 @@ def declined(person: PersonView, closed: Collection[RoomView], policy: Policy, n
     if account(person, "credit", None, policy).balance(now_ms) < policy.tiers.d:
         return Declined("credit", person)
     accounts = person.accounts | {person.user}
-    owned = next((group for group in closed if group.power.owners() & accounts), None)
-    return Declined("closed", person, group=owned.code) if owned is not None else None
+    owned = next((code for code, owners in closed.items() if owners & accounts), None)
+    return Declined("closed", person, group=owned) if owned is not None else None
 
 
 def is_refused(names: Collection[str], policy: Policy) -> bool:

@@ -54,6 +54,7 @@ from .duty import (
     answers_for,
     away_now,
     duty_of,
+    owners_of,
     roster_of,
     waiting_for,
 )
@@ -273,6 +274,7 @@ __all__ = [
     "outside",
     "outside_notices",
     "own_rooms",
+    "owners_of",
     "people_in",
     "people_of",
     "people_views",

@@ -53,6 +53,12 @@ async def duty_of(
     )
 
 
+async def owners_of(db: AsyncConnection, room: RoomView) -> frozenset[UserId]:
+    """The owners of `room` by their level who have taken that on, whether they are in it or not."""
+    several = await accounts_of_all(db, tuple(room.power.owners()))
+    return await _took_on(db, room, several, frozenset(await _in_desk(db, room)))
+
+
 async def _took_on(
     db: AsyncConnection, room: RoomView, accounts: Mapping[UserId, Collection[UserId]], desk: frozenset[UserId]
 ) -> frozenset[UserId]:

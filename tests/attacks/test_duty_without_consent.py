@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
-from moderation.facts import CaseAssigned, CreditChanged
-from moderation.ids import UserId
-from tests.attacks.neighbours import ANNA, KITCHEN, MARK, RITA, ROOM, SOCK, Neighbours, neighbours
+from bot.invitations import Invitations
+from bot.sync_response import Invite
+from moderation.facts import CaseAssigned, CreditChanged, SanctionStarted
+from moderation.ids import RoomId, UserId
+from tests.attacks.neighbours import ANNA, KITCHEN, MARK, OPERA, RITA, ROOM, SOCK, Neighbours, neighbours
 from tests.bot.offline import RULES
 
 DAY = 86_400_000
@@ -77,3 +79,16 @@ async def test_more_cases_than_one_can_decide_go_to_the_operator(tmp_path: Path)
         waits = await two.bot.rows(f"SELECT n, asked FROM cases WHERE room = '{ROOM}' ORDER BY n")
         assert [who for _, who in waits] == ["managers"] * 3 + ["operator"] * 2
         assert await two.tasks("case") == [4, 5]
+
+
+async def test_who_is_made_an_owner_of_a_room_that_is_closed_can_still_bring_the_bot_into_others(
+    tmp_path: Path,
+) -> None:
+    async with neighbours(tmp_path) as two:
+        await give(two, MARK, 100)
+        closed = SanctionStarted(room=KITCHEN, kind="close", basis="operator", by=OPERA)
+        await two.bot.pipeline.commit((closed,))
+        invitations = Invitations(two.bot.stores.database, two.bot.pipeline, two.bot.time)
+        refused = {who: await invitations.refused(Invite(RoomId("!new:example.org"), who), who) for who in (MARK, RITA)}
+        assert refused[MARK] is None
+        assert (refused[RITA] or ("",))[0] == "closed"
