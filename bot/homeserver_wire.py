@@ -231,8 +231,9 @@ def _headers(ask: Ask, token: str) -> dict[str, str]:
 
 
 async def _read(ask: Ask, response: aiohttp.ClientResponse, at_most: int) -> bytes:
-    body = await _read_up_to(response, at_most)
-    if len(body) > at_most:
+    said = response.content_length or 0
+    body = await _read_up_to(response, at_most) if said <= at_most else b""
+    if max(said, len(body)) > at_most:
         raise TooLarge(f"more than the {at_most} bytes we take", request=str(ask), status=response.status)
     return body
 

@@ -1,10 +1,14 @@
 """Somebody shows one large file in many messages and edits, so that the bot fetches it each time."""
 
+import pytest
+
+from bot.homeserver import Homeserver, Session
 from bot.homeserver_errors import TooLarge
 from bot.media import PER_PERSON, MediaHasher
 from moderation.actions import HashMedia
 from moderation.facts import MediaKept
 from moderation.ids import RoomId, UserId
+from tests.fakes.http_stub import Answer, HttpStub
 
 ANNA, BEN = UserId("@anna:example.org"), UserId("@ben:example.org")
 LIMIT = 1_000
@@ -51,3 +55,12 @@ async def test_for_one_person_so_much_is_fetched_in_an_hour_and_others_are_not_k
         assert results == ["done" if size == LIMIT else "large"] * PER_PERSON + ["refused"] * 3
         assert len(files.fetched) == PER_PERSON
         assert (await kept(hasher, shown(99, BEN))).result != "refused"
+
+
+async def test_of_a_file_that_says_it_is_too_large_nothing_is_read() -> None:
+    async with HttpStub() as stub:
+        stub.will(Answer(200, b"x", cut=True))  # it says more than it sends
+        homeserver = Homeserver(Session(stub.url, ANNA, "DEVICE", "token"))
+        with pytest.raises(TooLarge):
+            await homeserver.download("mxc://example.org/1", at_most=50)
+        await homeserver.close()
