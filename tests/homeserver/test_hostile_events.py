@@ -157,7 +157,7 @@ async def test_ciphertext_in_a_plain_room_is_told_to_its_sender_and_the_desk(the
     bot, (manager,), (ann,) = scene.bot, scene.managers, scene.members
     content = {"algorithm": "m.megolm.v1.aes-sha2", "session_id": "s", "ciphertext": "A", "sender_key": "k"}
     await ann.send(scene.room, "m.room.encrypted", content)
-    await told(ann, bot, like("sealed.told"))
+    await told(ann, bot, like("sealed.plain"))
     await scene.wait_desk(
-        manager, lambda seen: like("desk.sealed", who=ann.user).search(seen.body) is not None, "a word"
+        manager, lambda seen: like("desk.sealed.plain", who=ann.user).search(seen.body) is not None, "a word"
     )

@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from moderation.errors import IllegalStep, Refused
 from moderation.ids import UserId
+from moderation.own_rules import OVERDUE
 from tests.moderation.builders import ANNA, DAY, HOUR, MARK, MINA, OLGA, OPERA, policy, terms
 from tests.moderation.world import BEN, World
 
@@ -115,3 +116,14 @@ TestPeople = People.TestCase
 TestPeople.settings = settings(
     max_examples=120, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
+
+
+def test_who_goes_when_half_the_time_is_over_is_charged_and_who_goes_before_is_not() -> None:
+    for hours, charged in ((6, []), (18, [MARK])):
+        world = World(POLICIES[0])
+        world.say(OLGA, "spam")
+        world.wait(hours * HOUR)
+        world.leave(MARK)
+        world.wait((25 - hours) * HOUR)
+        late = [row.view.subject for row in world.cases.values() if row.view.rule == OVERDUE]
+        assert [user for user in late if user == MARK] == charged

@@ -458,7 +458,9 @@ class World:
                 user for user, _, _ in about.asked
             }  # at whichever level: who came back was asked before it went up
             assert fact.subject in asked, "only who was asked is late"
-            assert fact.subject in can_act(self.duty()), "whoever cannot act is not charged"
+            assert self._left_late(fact.subject, about.view) or fact.subject in can_act(self.duty()), (
+                "whoever cannot act is not charged, unless they went when half the time was over"
+            )
             assert fact.subject not in (about.view.subject, about.by if about.view.outcome else "")
         decided = fact.state == "decided"
         self.cases[fact.n] = Row(
@@ -501,6 +503,12 @@ class World:
         assert fact.asked == "operator" or fact.subject not in self.duty().away, "whoever is away is not asked"
         assert fact.asked == row.view.asked and fact.subject not in self.assigned(fact.n), "each is asked once"
         row.asked.append((fact.subject, fact.asked, self.now))
+
+    def _left_late(self, user: UserId, case: CaseView) -> bool:
+        gone = self.gone.get((case.n, user))
+        return (
+            gone is not None and gone.own and gone.at_ms >= case.due - self.policy.cases.deadlines.of(case.grade) // 2
+        )
 
     def _decided(self, fact: CaseDecided) -> None:
         row = self.cases[fact.n]
