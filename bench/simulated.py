@@ -36,7 +36,7 @@ user = "{user}"
 [bot]
 data_dir = "."
 allow_invites = ["*:*"]
-operators = ["@operator:simulated.example.org"]
+operators = ["@operator:simulated.example.org", "@owner:simulated.example.org"]
 """
 
 # Rules of every kind, as many groups have them.

@@ -18,16 +18,18 @@ from typing import TypeVar
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.actions import Action, Enter
+from moderation.actions import NO_ROOM, Action, Enter, Tell
 from moderation.events import MembershipChanged, Received, StateChanged
 from moderation.ids import RoomId, UserId, server_of
+from moderation.notices import Moment, line
+from moderation.responsibility import is_operator
 from moderation.spaces import is_space
 from storage import views
 from storage.database import Database
 from storage.gaps import Delivered, Told
 
 from . import heartbeat
-from .budget import Budget
+from .budget import Budget, Granted
 from .clock import Clock
 from .encryption import Encryption
 from .gaps import Gaps
@@ -297,9 +299,12 @@ class Listener:
             await self._pipeline.commit(actions=(into,))
             return
         direct = inviter is not None and invite.direct
-        if inviter is not None and self._invited_by.take(inviter, self.heard_ms) != "granted":
+        if inviter is not None and (granted := self._granted(inviter)) != "granted":
             log.info("invite_declined", room=invite.room, by=inviter, why="too-often")
             await self._decline(invite.room)
+            if granted == "spent":
+                words = line("error.too-often", until=Moment(self._invited_by.free_at(inviter)))
+                await self._pipeline.commit(actions=(Tell(room=NO_ROOM, subject=inviter, lines=(words,), alone=True),))
             return
         if inviter is None or not (may_invite(inviter, self._allow_invites) or (direct and await self._known(inviter))):
             log.info("invite_declined", room=invite.room, by=inviter)
@@ -320,6 +325,12 @@ class Listener:
             return
         enter: Action = Enter(room=invite.room, inviter=inviter, via=server_of(inviter), direct=direct)
         await self._pipeline.commit(actions=(enter,))
+
+    def _granted(self, inviter: UserId) -> Granted:
+        """Whether an invitation is looked at; those of operators all are."""
+        if is_operator(inviter, self._pipeline.settings.policy):
+            return "granted"
+        return self._invited_by.take(inviter, self.heard_ms)
 
     async def _is_upgrade(self, room: RoomId) -> bool:
         """Whether a group of ours goes on in this room."""

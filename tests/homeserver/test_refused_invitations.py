@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import pytest
+
+from bot import listen
 from bot.cli.operate import ask_bot
 from bot.demo.client import Client
 from tests.homeserver.served import Scene, ServedBot, Theatre, like, open_direct, told
@@ -66,3 +69,18 @@ async def test_a_group_that_may_not_come_back_is_refused_by_its_alias(theatre: T
     await owner.invite(room, bot.user)
     await owner.wait_state(room, "m.room.member", lambda c: c.get("membership") == "leave", key=bot.user)
     await told(owner, bot, like("joining.refused.group"))
+
+
+async def test_of_many_invitations_by_one_person_in_an_hour_the_rest_is_declined_and_said_but_not_of_an_operator_s(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listen, "MOST_INVITATIONS", 1)
+    operator, eager = await theatre.people("operator", "eager")
+    bot = await theatre.bot("", bot=f'operators = ["{operator.user}"]')
+    first = await eager.create_room("A", invite=[bot.user])
+    await bot.until_condition(first, "observing")
+    second = await eager.create_room("B", invite=[bot.user])
+    await eager.wait_state(second, "m.room.member", lambda c: c.get("membership") == "leave", key=bot.user)
+    await told(eager, bot, like("error.too-often"))
+    for name in ("C", "D"):
+        await bot.until_condition(await operator.create_room(name, invite=[bot.user]), "observing")
