@@ -1,4 +1,4 @@
-"""How long one room holds up another: heaps of the dearest messages there are, while a rule is broken next door.
+"""Measure how long one room holds up another: heaps of dear messages, while a rule is broken next door.
 
     python -m bench.neighbours [--json FILE] [--rounds N] [--singles N]
 
@@ -18,7 +18,7 @@ from statistics import median
 from bot.demo.client import Client
 from moderation.ids import RoomId
 
-from .figures import Figure, at_most, line, machine, percentile, write
+from .figures import Figure, at_most, measure, percentile
 from .react import seen
 from .react_world import Place, World, word
 
@@ -28,21 +28,8 @@ DEAR = "ab" * 2_048 + "\ufdfa" * 18_000
 ACCOUNTS, EACH = 10, 10  # what the default limits of Synapse let through at once
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    add_arguments(parser)
-    parser.add_argument("--json", type=Path, help="write the figures there, too")
-    options = parser.parse_args()
-    where = machine()
-    figures = list(run(options))
-    for figure in figures:
-        print(line(figure))
-    if options.json:
-        write(options.json, figures, where)
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What this part takes."""
+    """Declare the options of this part."""
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--singles", type=int, default=20, help="single messages a round while nothing else is said")
 
@@ -134,4 +121,4 @@ def _p95(values: list[float]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    measure(__doc__, add_arguments, run)

@@ -23,7 +23,7 @@ from moderation.actions import PostCard, Redact
 from moderation.facts import ActionTaken, CaseOpened
 from moderation.ids import RoomId
 
-from .figures import Figure, at_most_times, line, machine, percentile, write
+from .figures import Figure, at_most_times, measure, percentile
 from .react_world import WORDS, Member, Place, World, word
 
 MEDIAN_TIMES, P95_TIMES, BURST_TIMES = 1.15, 1.3, 1.1
@@ -50,19 +50,6 @@ class Bursts:
     after: list[float] = field(default_factory=list)  # milliseconds a single message could be seen right after it
     after_floor: list[float] = field(default_factory=list)
     rest: list[float] = field(default_factory=list)  # requests a second, of all that was left to say
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    add_arguments(parser)
-    parser.add_argument("--json", type=Path, help="write the figures there, too")
-    options = parser.parse_args()
-    where = machine()
-    figures = list(run(options))
-    for figure in figures:
-        print(line(figure))
-    if options.json:
-        write(options.json, figures, where)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -224,4 +211,4 @@ def _of_bursts(name: str, found: Bursts) -> Iterator[Figure]:
 
 
 if __name__ == "__main__":
-    main()
+    measure(__doc__, add_arguments, run)

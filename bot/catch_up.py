@@ -120,7 +120,7 @@ def _heard(tail: Sequence[Record], rooms: Rooms) -> int:
 
 
 def _cut_short(tail: Sequence[Record], rooms: Rooms) -> list[Fact]:
-    """What came of a request and stands last, without the outcome that belongs to it.
+    """Find what came of a request and stands last, without the outcome that belongs to it.
 
     Behind it stands what the log said of itself when it was opened after the crash.
     """

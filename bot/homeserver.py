@@ -325,7 +325,7 @@ class Homeserver:
     async def reports(
         self, admin_token: str, of: Literal["event_reports", "user_reports"], limit: int
     ) -> list[dict[str, Any]]:
-        """What people reported to the homeserver, of messages or of people, newest first. Synapse admin API.
+        """Return what people reported to the homeserver, messages or people, newest first. Synapse admin API.
 
         Raises `Forbidden` for others than administrators.
         """

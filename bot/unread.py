@@ -1,4 +1,4 @@
-"""What follows for people whose messages the bot cannot read by their own doing: ciphertext in a room that is not
+"""Answers people whose messages the bot cannot read by their own doing: ciphertext in a room that is not
 encrypted, or keys that are kept from the bot.
 
 Rules kept here: of each person, room and day the first such message is told, to them and the desk; with

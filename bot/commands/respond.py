@@ -111,14 +111,13 @@ class Commands:
     async def _spent(
         self, db: AsyncConnection, command: Command | None, event: MessagePosted, room: RoomView, on: int
     ) -> Answer | None:
-        """What is answered where somebody has asked too often: that, once, then nothing. None: they have not."""
+        """Return the answer to somebody who has asked too often, empty once they were told; None if they have not."""
         who, now = event.sender, event.received_ms
         if command is None and room.purpose == "group":  # mostly what other bots are asked
             return None
         budget = self._exports if command is not None and command.exports else self._asked
-        granted = budget.take(who, now)
-        if granted != "granted" and budget is self._asked and await self._orders(db, who, room):
-            granted = budget.take(who, now, MOST_ORDERED)
+        more = budget is self._asked and budget.is_spent(who, now) and await self._orders(db, who, room)
+        granted = budget.take(who, now, MOST_ORDERED if more else 0)
         if granted == "granted":
             return None
         if granted == "told":

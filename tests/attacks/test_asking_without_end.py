@@ -57,3 +57,4 @@ def test_a_budget_fills_again_by_and_by() -> None:
     assert budget.free_at(ANNA) == HOUR_MS
     assert [budget.take(ANNA, HOUR_MS + now) for now in (0, 1, 10)] == ["granted", "spent", "granted"]
     assert budget.take(ANNA, HOUR_MS + 11, most=3) == "granted"
+    assert [budget.take(ANNA, HOUR_MS + 12, most=3) for _ in range(2)] == ["spent", "told"]
