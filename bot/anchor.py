@@ -30,9 +30,8 @@ from .clock import Clock
 from .config import AnchorSettings
 from .homeserver import Homeserver
 from .homeserver_errors import Forbidden, NotFound
-from .notify import MESSAGE
 from .pipeline import Pipeline
-from .speech import Speech
+from .speech import MESSAGE, Speech
 
 log = structlog.get_logger()
 

@@ -26,11 +26,10 @@ from .case_words import SaidAt, word_lines
 from .clock import Clock
 from .homeserver_errors import Forbidden, NotFound
 from .homeserver_sealed import SealedHomeserver
-from .notify import MESSAGE
 from .pipeline import Pipeline
 from .report_lines import reads_along, report_lines
 from .rooms_of_ours import Made, body, take_up
-from .speech import Speech, replacing
+from .speech import MESSAGE, Speech, replacing
 
 _ON_THE_WAY = ("invite", MOVED)  # into a group, as after an upgrade: those keep their place in the desk meanwhile
 

@@ -5,9 +5,10 @@ person is told the reason of a refusal alone, and the operators are told of it o
 nobody can flood them. Left to others: the decisions (`moderation/invitations.py`, `caps.py`, `verification.py`).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 
-from moderation.actions import Action, Tell
+from moderation.actions import NO_ROOM, Action, Tell
 from moderation.caps import declines
 from moderation.durations import DAY_MS
 from moderation.events import Json
@@ -22,6 +23,16 @@ from storage.database import Database
 from .clock import Clock
 from .pipeline import Pipeline
 from .sync_response import Invite
+
+
+def may_invite(inviter: UserId | None, allowed: Sequence[str]) -> bool:
+    """Whether somebody may bring the bot into a room: globs over Matrix ids."""
+    return inviter is not None and any(fnmatchcase(inviter, glob) for glob in allowed)
+
+
+def space_declined(inviter: UserId) -> Tell:
+    """Return the message to somebody who invited the bot into a space."""
+    return Tell(room=NO_ROOM, subject=inviter, lines=(line("joining.space"),), alone=True)
 
 
 class Invitations:

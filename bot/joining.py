@@ -7,15 +7,12 @@ that it is gone through again; a group that was upgraded is the same group in an
 bot lacks, and whom it could never demote, is told to the managers with the exact change to make. A space lists rooms
 and nothing is said in it, so it is not entered like that (`spaces.py`)."""
 
-from collections.abc import Sequence
-from fnmatch import fnmatchcase
-
 import structlog
 
-from moderation.actions import NO_ROOM, Action, Enter, Pin, Tell, TellDesk
+from moderation.actions import Action, Enter, Pin, Tell, TellDesk
 from moderation.durations import DAY_MS
 from moderation.facts import RoomEntered, RoomStateChanged
-from moderation.ids import EventId, GroupCode, RoomId, UserId
+from moderation.ids import EventId, GroupCode, RoomId
 from moderation.notices import Code, Line, Phrase, RoomName, Span, Who, line
 from moderation.spaces import is_space
 from storage import views
@@ -27,24 +24,14 @@ from .clock import Clock
 from .gaps import Gaps
 from .homeserver_errors import Forbidden
 from .homeserver_sealed import SealedHomeserver
-from .notify import MESSAGE
+from .invitations import space_declined
 from .pipeline import Pipeline
 from .receive import receive
 from .rooms_of_ours import Made, entered, new_code
-from .speech import Speech
+from .speech import MESSAGE, Speech
 
 log = structlog.get_logger()
 PINNED = "m.room.pinned_events"
-
-
-def may_invite(inviter: UserId | None, allowed: Sequence[str]) -> bool:
-    """Whether somebody may bring the bot into a room: globs over Matrix ids."""
-    return inviter is not None and any(fnmatchcase(inviter, glob) for glob in allowed)
-
-
-def space_declined(inviter: UserId) -> Tell:
-    """Return the message to somebody who invited the bot into a space."""
-    return Tell(room=NO_ROOM, subject=inviter, lines=(line("joining.space"),), alone=True)
 
 
 class Joiner:

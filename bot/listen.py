@@ -35,8 +35,7 @@ from .encryption import Encryption
 from .gaps import Gaps
 from .homeserver import SYNC_FILTER, Homeserver
 from .homeserver_errors import Answered, Forbidden, NotFound, RateLimited, Unreachable
-from .invitations import Invitations
-from .joining import may_invite, space_declined
+from .invitations import Invitations, may_invite, space_declined
 from .judging_costs import MOST_MS
 from .pipeline import Pipeline
 from .presence import Presence

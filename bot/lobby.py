@@ -24,10 +24,9 @@ from storage.database import Database
 
 from .act import Done
 from .homeserver import Homeserver
-from .notify import MESSAGE
 from .pipeline import Pipeline
 from .rooms_of_ours import Made, body, take_up
-from .speech import Speech
+from .speech import MESSAGE, Speech
 
 PINNED = "m.room.pinned_events"
 JOIN_RULES = "m.room.join_rules"

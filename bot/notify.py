@@ -19,9 +19,8 @@ from .act import Done, Later
 from .direct import DirectRooms
 from .homeserver_errors import Forbidden, NotFound
 from .homeserver_sealed import SealedHomeserver
-from .speech import Speech, in_reply, in_thread
-
-MESSAGE = "m.room.message"
+from .report_lines import reads_along
+from .speech import MESSAGE, Speech, in_reply, in_thread
 
 
 class Notifier:
@@ -53,12 +52,14 @@ class Notifier:
             found = await views.case_view(db, action.n) if action.n else None
             asked = await views.assigned_to(db, action.n, found[0].asked) if found and action.ring else ()
             ring = await views.joined_of(db, desk, asked) if desk else ()
+            hides = action.discreet and found is not None and await reads_along(db, found[0], desk)
         if group is None or not group.active:
             return Done(result="abandoned")
         if desk is None:
             raise Later("there is no desk yet", Done(result="abandoned"), tries=10, first_ms=500, last_ms=60_000)
-        language, names = await self._reader(action.room, None, action.lines)
-        content = self._speech.message(action.lines, language, names, to=ring)
+        lines = action.discreet if hides else action.lines
+        language, names = await self._reader(action.room, None, lines)
+        content = self._speech.message(lines, language, names, to=ring)
         # A measure for all rooms rests on a case of one: its card stands in that room's desk only.
         card = EventId(found[1].card) if found and found[0].room == action.room else None
         made = await self._homeserver.send(desk, MESSAGE, in_thread(content, card or None), txn)

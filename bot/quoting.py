@@ -8,9 +8,9 @@ Left to others: whose messages wait (`moderation/waiting.py`), the card (`desk.p
 from collections.abc import Callable
 
 from moderation.actions import Action, Quote, Tell
-from moderation.cases import EXCERPT
 from moderation.context import CaseView
 from moderation.events import Json, MessagePosted
+from moderation.facts.cases import EXCERPT
 from moderation.ids import EventId, RoomId
 from moderation.notices import RoomName, Who, line
 from moderation.rules.addresses import hrefs
@@ -19,8 +19,7 @@ from storage.database import Database
 
 from .act import Done, Later
 from .homeserver_sealed import SealedHomeserver
-from .notify import MESSAGE
-from .speech import Speech, in_thread
+from .speech import MESSAGE, Speech, in_thread
 
 MOST = 8_000  # characters of a quotation: text and HTML of it fit into one event
 _MATRIX = ("matrix.to",)

@@ -14,6 +14,7 @@ from moderation.policy import Policy
 
 from .messages.catalog import Catalog, Rendered
 
+MESSAGE = "m.room.message"
 HTML = "org.matrix.custom.html"
 MARK = "· "  # before a text that begins with a sign
 

@@ -38,9 +38,8 @@ from .direct import DirectRooms
 from .homeserver_errors import Answered, HomeserverError, LoggedOut, RateLimited, Unreachable
 from .homeserver_sealed import SealedHomeserver
 from .keys_watch import to_operators
-from .notify import MESSAGE
 from .pipeline import Pipeline
-from .speech import Speech, replacing
+from .speech import MESSAGE, Speech, replacing
 
 log = structlog.get_logger()
 

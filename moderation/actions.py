@@ -310,6 +310,7 @@ class TellDesk(Action):
     n: int = 0
     once: str = ""  # a word for what need not be said twice while the first waits
     ring: bool = False  # mention the people in the desk who answer for case `n`
+    discreet: tuple[Line, ...] = ()  # said instead of `lines` while somebody whom case `n` is about reads in the desk
 
     @property
     def merge(self) -> str | None:
@@ -587,19 +588,20 @@ ACTIONS: dict[str, type[Action]] = {
 }
 
 
+_LINES = ("lines", "discreet")  # the fields that hold lines
+
+
 def to_json(action: Action) -> dict[str, Json]:
     """The action as JSON."""
     raw: dict[str, Json] = {"do": action.NAME}
     for item in fields(action):
         value = getattr(action, item.name)
-        raw[item.name] = lines_to_json(value) if item.name == "lines" else value
+        raw[item.name] = lines_to_json(value) if item.name in _LINES else value
     return raw
 
 
 def from_json(raw: Mapping[str, Json]) -> Action:
     """The action that `to_json` wrote."""
     cls = ACTIONS[str(raw["do"])]
-    values = {name: value for name, value in raw.items() if name != "do"}
-    if "lines" in values:
-        return cls(**{**values, "lines": lines_from_json(values["lines"])})  # type: ignore[arg-type]
+    values = {n: lines_from_json(value) if n in _LINES else value for n, value in raw.items() if n != "do"}
     return cls(**values)  # type: ignore[arg-type]

@@ -168,8 +168,10 @@ def _(fact: Appealed, _rooms_of: RoomsOf) -> Iterator[Action]:
     assert fact.room is not None
     yield EditCard(room=fact.room, n=CaseNumber(fact.n))
     due = Moment(fact.due)
+    discreet: tuple[Line, ...] = ()
     if fact.report:  # nobody in the desk sees who reported, and only the reporter is told
-        words = line("desk.appealed-report", n=fact.n, due=due)  # the card has the words, unless it hides them
+        words = line("desk.appealed-report", n=fact.n, words=fact.words, due=due)
+        discreet = (line("desk.appealed-report-discreet", n=fact.n, due=due),)
         yield Tell(
             room=fact.room,
             subject=fact.subject,
@@ -179,7 +181,7 @@ def _(fact: Appealed, _rooms_of: RoomsOf) -> Iterator[Action]:
         )
     else:
         words = line("desk.appealed", who=Who(fact.subject), n=fact.n, words=fact.words, due=due)
-    yield TellDesk(room=fact.room, n=fact.n, lines=(words,), ring=True)
+    yield TellDesk(room=fact.room, n=fact.n, lines=(words,), ring=True, discreet=discreet)
 
 
 @_follow.register

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from bot.report_lines import reads_along, report_lines
+from moderation.actions import Action, TellDesk
+from moderation.durations import DAY_MS
 from moderation.ids import UserId
-from storage import views
+from storage import outbox, views
 from tests.bot.offline import ANNA, DESK, MARK, MINA, RULES, Offline, offline
 
 WORDS = "he said it to my sister"
@@ -35,7 +37,17 @@ async def on_the_card(bot: Offline) -> str:
 
 
 async def answers(bot: Offline) -> str:
-    return str(await bot.rows("SELECT action FROM outbox"))
+    """Return what is said, but for the words to the desk."""
+    return str([action for action in await waiting(bot) if not isinstance(action, TellDesk)])
+
+
+async def told_in_desk(bot: Offline) -> list[TellDesk]:
+    return [action for action in await waiting(bot) if isinstance(action, TellDesk)]
+
+
+async def waiting(bot: Offline) -> list[Action]:
+    async with bot.stores.database.read() as db:
+        return [row.action for row in await outbox.waiting(db, bot.time.ms + DAY_MS, 1_000)]
 
 
 async def test_a_manager_who_is_reported_reads_the_words_on_the_card(bot: Offline) -> None:
@@ -76,8 +88,9 @@ async def test_nor_do_they_read_why_the_reporter_appeals(bot: Offline) -> None:
         found = await views.case_view(db, 1)
     assert found is not None
     assert found[0].state == "appealed"
-    before = await answers(bot)
-    assert "desk.appealed-report" in before and "she heard it" not in before
+    discreet = [action.discreet for action in await told_in_desk(bot) if action.discreet]
+    assert [said.key for (said,) in discreet] == ["desk.appealed-report-discreet"]
+    assert "she heard it" not in str(discreet)
     await bot.say(MINA, "!case 1", DESK)
     assert "she heard it" not in await answers(bot)
     await bot.membership(MARK, "leave", DESK)

@@ -39,9 +39,8 @@ async def test_a_reporters_appeal_goes_to_somebody_else_and_names_nobody_in_the_
     direct = await direct_room(ben, bot)
     await ben.send_text(direct, "!appeal 1 it is about my family")
     await told(ben, bot, like("report.appealed", n="1"))
-    await scene.wait_desk(
-        mina, lambda seen: like("desk.appealed-report", n="1").search(seen.body) is not None, "the appeal"
-    )
+    reasons = like("desk.appealed-report", n="1", words="it is about my family")
+    await scene.wait_desk(mina, lambda seen: reasons.search(seen.body) is not None, "the appeal")
     assert like("report.looked-at-again").search(await ask(ben, bot, direct, "!why 1"))
     assert [(f.subject, f.report) for f in bot.facts(Appealed)] == [(ben.user, 1)]
     assert [f.subject for f in bot.facts(CaseAssigned)][-1] == mina.user
@@ -67,6 +66,26 @@ async def test_a_reporters_appeal_goes_to_somebody_else_and_names_nobody_in_the_
     for who in (ann, mark, mina):
         read = await by_the_bot(who, bot)
         assert ben.user not in read
+
+
+async def test_a_manager_who_was_reported_does_not_read_the_reporters_reasons(theatre: Theatre) -> None:
+    scene = await theatre.scene(managers=2, members=1)
+    bot, room, (mark, mina), (ann,) = scene.bot, scene.room, scene.managers, scene.members
+    said = await mark.send_text(room, "you are all fools")
+    await bot.has(said)
+    await ann.react(room, said, "🚩")
+    await scene.card(mina, 1)
+    await ask(mina, bot, scene.desk, "!dismiss 1 harmless")
+    await told(ann, bot, like("report.outcome.dismissed", n="1"))
+    direct = await direct_room(ann, bot)
+    await ann.send_text(direct, "!appeal 1 xylographic")
+    await told(ann, bot, like("report.appealed", n="1"))
+    await scene.wait_desk(
+        mark, lambda seen: like("desk.appealed-report-discreet", n="1").search(seen.body) is not None, "the appeal"
+    )
+    await bot.idle()
+    assert "xylographic" not in await by_the_bot(mark, bot)
+    assert "xylographic" in await ask(scene.owner, bot, await open_direct(scene.owner, bot), "!case 1")
 
 
 async def test_once_a_week_owners_alone_are_told_how_their_managers_decided(theatre: Theatre) -> None:
