@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.cases import EXCERPT
 from moderation.context import CaseView
 from moderation.events import Text
+from moderation.facts.cases import EXCERPT
 from moderation.ids import EventId, RoomId
 from moderation.judge import CompiledRule
 from moderation.notices import Line, Phrase, line

@@ -41,8 +41,6 @@ Step = Literal[
 ]
 Outcome = Literal["upheld", "dismissed"]
 
-EXCERPT = 280  # characters of a message that a case keeps for those who decide
-
 STATES: tuple[State, ...] = get_args(State)
 STEPS: tuple[Step, ...] = get_args(Step)
 

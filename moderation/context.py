@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .credit import Entry
 from .facts import Asked, SanctionKind
 from .ids import CaseNumber, EventId, GroupCode, PersonId, RoomId, UserId
+from .ledger_entry import Entry
 from .levels import Method
 from .policy import Below, Grade
 from .power import Power

@@ -25,28 +25,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from .ids import PersonId, RoomId
+from .ledger_entry import Entry
 from .policy import CreditSettings, Grade, TierSettings
 
-EntryKind = Literal["charge", "warning", "compensation"]
 Tier = Literal["A", "B", "C", "D", "E"]
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of a ledger. Never changed: what was wrong is undone by another line."""
-
-    id: int  # in the order of writing
-    person: PersonId
-    at_ms: int
-    entry: EntryKind
-    cost: int  # points taken; 0 for warnings and compensations
-    grade: Grade | None  # None where classes of violation do not apply, as in the managers' ledger
-    rule: str
-    case: int | None
-    room: RoomId | None
-    undoes: int | None = None  # a compensation: the id of the entry that is to have no effect
-    reach: str = ""  # where it counts (`reach.py`)
 
 
 @dataclass(frozen=True, slots=True)

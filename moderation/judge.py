@@ -20,7 +20,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
-from .cases import EXCERPT
 from .context import CaseView, Context
 from .credit import price
 from .events import (
@@ -33,6 +32,7 @@ from .events import (
     Unreadable,
 )
 from .facts import CaseGrew, CaseOpened, Fact, Found, SanctionStarted
+from .facts.cases import EXCERPT
 from .ids import EventId
 from .ledger import account_of_reach, charge
 from .own_rules import TIER_LINKS

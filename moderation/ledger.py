@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from .context import Context, PersonView
-from .credit import Entry, Price, balance
+from .credit import Price, balance
 from .facts import CreditChanged, Ledger
+from .ledger_entry import Entry
 from .policy import CreditSettings, Policy
 from .reach import DEPLOYMENT, Place, counts_in, reach_of
 

@@ -10,11 +10,11 @@ Left to others: when a duty was neglected (`deadlines.py`, `decide.py`), who hea
 from collections.abc import Sequence
 
 from .context import CaseView, Context
-from .credit import Entry
 from .durations import DAY_MS
 from .facts import CaseMoved, CaseOpened, Fact
 from .ids import UserId
 from .ledger import account, charge_standing
+from .ledger_entry import Entry
 from .own_rules import BAD_FAITH, CLEAR_ERROR, FALSE_VOUCH, IDENTITY, NOBODY, OVERDUE, OWN_CASE, OWN_RULES
 from .policy import Policy
 from .tiers import tier_facts

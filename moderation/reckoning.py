@@ -11,11 +11,12 @@ Pure. Left to others: reading what was told (`bot/balances.py`).
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from .credit import Entry, balance, up_to
+from .credit import balance, up_to
 from .durations import HOUR_MS
 from .facts import BalanceCorrected, Ledger
 from .ids import UserId
 from .ledger import settings_of
+from .ledger_entry import Entry
 from .policy import CreditSettings, Policy
 
 _ONE_LOOK_MS = HOUR_MS  # how far apart entries of one look can be

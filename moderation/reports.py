@@ -15,10 +15,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeGuard
 
-from .cases import EXCERPT, Step, step
+from .cases import Step, step
 from .context import CaseView, Context
 from .errors import Refused
 from .facts import CaseDecided, CaseGrew, CaseMoved, CaseOpened, Fact, Reported, SanctionStarted
+from .facts.cases import EXCERPT
 from .ids import EventId, UserId
 from .own_rules import MISUSE, OWN_RULES, REPORTED, UNDECIDED
 from .policy import Policy, ReportSettings

@@ -14,10 +14,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from .context import Context, InForce, PersonView
-from .credit import Entry, balance, reaches, standing
+from .credit import balance, reaches, standing
 from .facts import CreditChanged, Fact, Ledger, SanctionEnded, SanctionExtended, SanctionKind, SanctionStarted
 from .ids import RoomId
 from .ledger import LEDGERS, Account, account, settings_of, with_entry
+from .ledger_entry import Entry
 from .policy import Policy
 from .reach import DEPLOYMENT, Spot
 

@@ -10,10 +10,10 @@ Left to others: whose messages wait (`pace.py`), posting them (`bot/quoting.py`)
 from dataclasses import replace
 from functools import cache
 
-from .cases import EXCERPT
 from .context import CaseView, Context
 from .events import MessagePosted
 from .facts import CaseGrew, CaseOpened, Fact, SanctionStarted
+from .facts.cases import EXCERPT
 from .own_rules import OWN_RULES, TIER_LINKS
 from .policy import Policy
 from .rules.links import Links, Settings

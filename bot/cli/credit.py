@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from moderation.context import PersonView
-    from moderation.credit import Entry
+    from moderation.ledger_entry import Entry
 
     from ..config import Config
 
@@ -113,9 +113,10 @@ def _cell(entry: dict[str, Any], column: str) -> object:
 async def _everybody(db: "AsyncConnection", config: "Config", ledger: Ledger) -> list[dict[str, Any]]:
     from sqlalchemy import select
 
-    from moderation.credit import Entry, balance, effective, tier
+    from moderation.credit import balance, effective, tier
     from moderation.ids import PersonId, RoomId
     from moderation.ledger import settings_of
+    from moderation.ledger_entry import Entry
     from storage import tables as t
 
     ledgers: dict[str, list[Entry]] = defaultdict(list)

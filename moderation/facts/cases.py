@@ -11,6 +11,8 @@ from .base import Fact, person, private, unowned
 Channel = Literal["member", "operator", "mail", "server"]  # by which way a report came
 Asked = Literal["managers", "owner", "operator"]  # whose word a case waits for
 
+EXCERPT = 280  # characters of a message that a case keeps for those who decide
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found(Fact):

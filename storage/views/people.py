@@ -12,9 +12,9 @@ from sqlalchemy import ColumnElement, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.context import PersonView
-from moderation.credit import Entry
 from moderation.facts import Ledger
 from moderation.ids import PersonId, RoomId, UserId
+from moderation.ledger_entry import Entry
 from moderation.orders import Vouched
 from moderation.reckoning import Lines
 

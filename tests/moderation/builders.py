@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from moderation.context import CaseView, Condition, Context, InForce, PersonView, Purpose, RoomView
-from moderation.credit import Entry, balance
+from moderation.credit import balance
 from moderation.decide import decide
 from moderation.events import Json, Media, MembershipChanged, MessagePosted, StateChanged, Text
 from moderation.facts import (
@@ -26,6 +26,7 @@ from moderation.facts import (
 )
 from moderation.ids import CaseNumber, EventId, GroupCode, PersonId, RoomId, UserId
 from moderation.judge import CompiledRule, judge
+from moderation.ledger_entry import Entry
 from moderation.policy import Policy
 from moderation.power import Power
 from moderation.rules.compile import compile_rule

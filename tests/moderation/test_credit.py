@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moderation import credit
-from moderation.credit import Entry, Price, Tier
+from moderation.credit import Price, Tier
 from moderation.durations import DAY_MS
 from moderation.ids import PersonId
+from moderation.ledger_entry import Entry
 from moderation.policy import GRADES, CreditSettings, Grade, TierSettings
 
 DEFAULT = CreditSettings()

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moderation import credit
-from moderation.cases import EXCERPT
 from moderation.context import Context
 from moderation.events import MessagePosted, Received, Unreadable
 from moderation.facts import (
@@ -21,6 +20,7 @@ from moderation.facts import (
     SanctionExtended,
     SanctionStarted,
 )
+from moderation.facts.cases import EXCERPT
 from moderation.ids import EventId
 from moderation.judge import judge
 from moderation.policy import GRADES, Grade, Policy

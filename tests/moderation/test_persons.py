@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from moderation.appeals import lodge
 from moderation.complete import Around, complete, concerns
 from moderation.context import CaseView, InForce
-from moderation.credit import Entry, balance
+from moderation.credit import balance
 from moderation.deadlines import Waiting, deadline
 from moderation.decide import decide
 from moderation.duty import Duty, ask
 from moderation.errors import Refused
 from moderation.facts import AccountsLinked, AccountUnlinked, CaseOpened, SanctionEnded, SanctionStarted, TaskOpened
 from moderation.ids import CaseNumber, PersonId, UserId
+from moderation.ledger_entry import Entry
 from moderation.orders import Order, sanction, vouch
 from moderation.persons import Link, accounts, persons
 from moderation.responsibility import may_reconsider, require_decider, require_fault, require_other_decider

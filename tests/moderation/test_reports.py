@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moderation.actions import Tell
-from moderation.cases import EXCERPT
 from moderation.consequences import consequences
 from moderation.context import CaseView
 from moderation.errors import Refused
@@ -23,6 +22,7 @@ from moderation.facts import (
     Reported,
     SanctionStarted,
 )
+from moderation.facts.cases import EXCERPT
 from moderation.ids import CaseNumber, EventId, PersonId, UserId
 from moderation.own_rules import MISUSE, REPORTED, UNDECIDED
 from moderation.policy import ReportSettings

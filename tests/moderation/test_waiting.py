@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from moderation.actions import Action, EditCard, PostCard, Quote, Redact, Tell
-from moderation.cases import EXCERPT
 from moderation.consequences import consequences
 from moderation.context import CaseView, Context
 from moderation.decide import decide
 from moderation.events import Media, MessagePosted
 from moderation.facts import CaseDecided, CaseGrew, CaseOpened, Fact, Found, SanctionStarted
+from moderation.facts.cases import EXCERPT
 from moderation.ids import CaseNumber, EventId, PersonId
 from moderation.judge import judge
 from moderation.notices import RoomName, Who, line

@@ -14,7 +14,6 @@ from sqlalchemy.pool import StaticPool
 
 from bot.receive import receive
 from moderation.context import CaseView, PersonView
-from moderation.credit import Entry
 from moderation.events import MessagePosted, Received
 from moderation.facts import (
     ActionTaken,
@@ -39,6 +38,7 @@ from moderation.facts import (
     SanctionStarted,
 )
 from moderation.ids import EventId, GroupCode, PersonId, RoomId, UserId
+from moderation.ledger_entry import Entry
 from moderation.sanctions import Hold
 from storage import tables as t
 from storage import views
