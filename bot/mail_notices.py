@@ -20,8 +20,11 @@ from .commands.links import message_link
 
 MOST_BYTES = 1_000_000  # of a mail, the rest is not read
 MOST_WORDS = 2_000
+# What the standard library's parser raises over hostile mails: an unknown character set, a broken header, broken HTML.
+_BROKEN = (LookupError, ValueError, AttributeError, TypeError, AssertionError)
 _LINK = re.compile(r"(?:https?://matrix\.to/#/|matrix:)[^\s<>\"]+", re.IGNORECASE)
 _CODE = re.compile(r"\bG-[0-9A-Z]{4,}\b", re.IGNORECASE)
+_CONTENT_TYPE = re.compile(rb"^content-type:.*(?:\n[ \t].*)*\n?", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +38,11 @@ class MailNotice:
 
 
 def read_mail(raw: bytes) -> MailNotice | None:
-    """Return the notice; None if there is no text in it."""
-    mail = BytesParser(policy=policy.default).parsebytes(raw[:MOST_BYTES])
+    """Return the notice; None if there is no text in it, or if it is no mail that can be read."""
+    raw = raw[:MOST_BYTES]
+    mail = _parsed(raw) or _parsed(_CONTENT_TYPE.sub(b"", raw))
+    if mail is None:
+        return None
     subject, body = _header(mail, "subject"), _body(mail)
     words = "\n".join(part for part in (subject, body) if part)
     if not words:
@@ -51,11 +57,19 @@ def read_mail(raw: bytes) -> MailNotice | None:
     )
 
 
+def _parsed(raw: bytes) -> EmailMessage | None:
+    """The mail. The parser can fail over one header, most of all over the type of the content."""
+    try:
+        return BytesParser(policy=policy.default).parsebytes(raw)
+    except _BROKEN:
+        return None
+
+
 def _header(mail: EmailMessage, name: str) -> str:
     """A header as text; hostile ones can make the parser fail only when they are looked at."""
     try:
         return " ".join(str(mail.get(name, "")).split())[:200]
-    except (ValueError, IndexError, AttributeError, TypeError):
+    except _BROKEN:
         return ""
 
 
@@ -72,13 +86,7 @@ def _body(mail: EmailMessage) -> str:
         text = str(part.get_content()) if part is not None else ""
         if part is not None and part.get_content_type() == "text/html":
             text = _plain(text)
-    except (
-        LookupError,
-        ValueError,
-        AttributeError,
-        TypeError,
-        AssertionError,
-    ):  # an unknown character set, broken HTML
+    except _BROKEN:
         return ""
     return "\n".join(line.strip() for line in text.splitlines() if line.strip())
 

@@ -59,6 +59,7 @@ def test_long_mails_are_cut_and_empty_ones_are_none() -> None:
     [
         b"Content-Type: text/plain; charset=nonsense\nSubject: s\n\nx",
         b"Content-Type: multipart/mixed\nSubject: s\n\nx",
+        b"Content-Type: multipart/mixed; \x00*\nSubject: s\n\nx",
         b"Content-Transfer-Encoding: base64\nSubject: s\n\n!!!!",
         b"From: =?x?q?=?= <\nTo: <@\nSubject: s\n\nx",
         b"Content-Type: text/html\nSubject: s\n\n<![x &#" + b"9" * 5_000,
