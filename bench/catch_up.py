@@ -17,9 +17,9 @@ from pathlib import Path
 from statistics import mean
 
 from bot.demo.client import Client
-from bot.gaps import AT_ONCE, PAGE, SHORT
-from bot.homeserver import SYNC_FILTER, Homeserver, Session
-from moderation.ids import RoomId, UserId
+from bot.matrix.client import SYNC_FILTER, Homeserver, Session
+from bot.sync.backfill import AT_ONCE, PAGE, SHORT
+from moderation.values.ids import RoomId, UserId
 
 from .figures import Figure, at_most_times, measure
 from .react_world import World

@@ -18,15 +18,15 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from moderation.events import MessagePosted, Text
-from moderation.facts import CaseOpened, CreditChanged, Fact, RoomEntered, RoomStateChanged
-from moderation.ids import EventId, GroupCode, PersonId, RoomId, UserId
+from moderation.model.facts import CaseOpened, CreditChanged, Fact, RoomEntered, RoomStateChanged
+from moderation.values.events import MessagePosted, Text
+from moderation.values.ids import EventId, GroupCode, PersonId, RoomId, UserId
 from storage.database import Database
-from storage.entries import draft_of_event, draft_of_fact
-from storage.identity import PersonKeys
-from storage.project import project, project_events, set_meta
-from storage.records.draft import Draft
-from storage.records.journal import Journal
+from storage.journal.journal import Journal
+from storage.journal.record import Draft
+from storage.journal.record_keys import PersonKeys
+from storage.projections import project, project_events, set_meta
+from storage.record_mapping import draft_of_event, draft_of_fact
 
 from .figures import Figure, at_most, in_turn, measure, timed
 

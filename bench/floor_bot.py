@@ -20,8 +20,8 @@ import vodozemac
 
 from bot.crypto.machine import CryptoMachine, SyncPart
 from bot.crypto.store_key import StoreKey
-from bot.homeserver import Session
-from bot.homeserver_wire import Wire
+from bot.matrix.client import Session
+from bot.matrix.http import Wire
 
 _ROOM = {"ephemeral": {"types": []}, "timeline": {"limit": 1000}}  # a homeserver may give less
 _FILTER = json.dumps({"presence": {"types": []}, "account_data": {"types": []}, "room": _ROOM})

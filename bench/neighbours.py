@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 
 from bot.demo.client import Client
-from moderation.ids import RoomId
+from moderation.values.ids import RoomId
 
 from .figures import Figure, at_most, measure, percentile
 from .react import seen

@@ -19,9 +19,9 @@ from pathlib import Path
 from statistics import median
 
 from bot.demo.client import Client
-from moderation.actions import PostCard, Redact
-from moderation.facts import ActionTaken, CaseOpened
-from moderation.ids import RoomId
+from moderation.model.actions import PostCard, Redact
+from moderation.model.facts import ActionTaken, CaseOpened
+from moderation.values.ids import RoomId
 
 from .figures import Figure, at_most_times, measure, percentile
 from .react_world import WORDS, Member, Place, World, word

@@ -23,21 +23,21 @@ from typing import Any
 import aiohttp
 import orjson
 
+from bot.crypto.encrypting_client import SealedHomeserver
 from bot.crypto.outbound import RoomEncryption
 from bot.demo import child
 from bot.demo.bot_process import BotProcess
 from bot.demo.client import Client
 from bot.demo.synapse import Account, Synapse
-from bot.encryption import open_machine
-from bot.homeserver import Session
-from bot.homeserver_sealed import SealedHomeserver
-from moderation.actions import NICETY
-from moderation.facts import Fact
-from moderation.ids import RoomId
+from bot.encryption.service import open_machine
+from bot.matrix.client import Session
+from moderation.model.actions import NICETY
+from moderation.model.facts import Fact
+from moderation.values.ids import RoomId
 from storage.database import FILE
-from storage.entries import fact_of_record
-from storage.records.draft import Record
-from storage.records.reader import Log
+from storage.journal.reader import Log
+from storage.journal.record import Record
+from storage.record_mapping import fact_of_record
 
 from .floor_bot import READY
 

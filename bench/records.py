@@ -20,19 +20,19 @@ from pathlib import Path
 
 import zstandard
 
-from moderation.events import Json
-from moderation.ids import PersonId
-from storage.identity import PersonKeys
-from storage.records.days import Lines, list_days
-from storage.records.draft import NOBODY, Draft, Part
-from storage.records.find import parts_of
-from storage.records.holds import InForce
-from storage.records.journal import Journal
-from storage.records.proof import Prover, verify_inclusion
-from storage.records.query import Query, last
-from storage.records.tiles import Tiles
-from storage.records.verify import verify
-from storage.records.verify_pool import processors
+from moderation.values.events import Json
+from moderation.values.ids import PersonId
+from storage.journal.days import Lines, list_days
+from storage.journal.journal import Journal
+from storage.journal.query import Query, last
+from storage.journal.record import NOBODY, Draft, Part
+from storage.journal.record_keys import PersonKeys
+from storage.journal.retention.find import parts_of
+from storage.journal.retention.legal_holds import InForce
+from storage.journal.transparency.proof import Prover, verify_inclusion
+from storage.journal.transparency.tiles import Tiles
+from storage.journal.verify.pool import processors
+from storage.journal.verify.verify import verify
 
 from .figures import Figure, Work, at_least, at_most, in_turn, measure, timed
 

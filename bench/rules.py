@@ -13,15 +13,15 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from bot.receive import receive
-from moderation.context import Context, PersonView, RoomView
-from moderation.facts import Found
-from moderation.ids import GroupCode, PersonId, RoomId, UserId
-from moderation.judge import CompiledRule, judge
+from bot.events.parse_event import receive
+from moderation.judge.compile_rules import compile_rule
+from moderation.judge.judge import CompiledRule, judge
+from moderation.model.context import Context, PersonView, RoomView
+from moderation.model.facts import Found
 from moderation.policy import Policy
-from moderation.power import Power
-from moderation.rules.compile import compile_rule
-from moderation.text import normalise
+from moderation.rules.normalise_text import normalise
+from moderation.values.ids import GroupCode, PersonId, RoomId, UserId
+from moderation.values.power_levels import Power
 
 from .figures import Figure, at_most, at_most_times, in_turn, measure
 

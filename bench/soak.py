@@ -26,8 +26,8 @@ from typing import Any
 from bench.figures import Figure, measure, percentile
 from bench.simulated import BAD, Deployment, deployment, memory_mb, person, rules
 from storage.database import FILE
-from storage.records.reader import Log
-from storage.records.verify import verify
+from storage.journal.reader import Log
+from storage.journal.verify.verify import verify
 
 ROOT = Path(__file__).parents[1]
 MESSAGE = "m.room.message"

@@ -2,15 +2,15 @@
 
     python -m bench.soak_bot run --config FILE ...      `SOAK_PACE` in the environment: simulated seconds in one
 
-Rules kept here: nothing else is changed; the clock is what `bot.wiring.serve` takes for the time.
+Rules kept here: nothing else is changed; the clock is what `bot.app.serve` takes for the time.
 """
 
 import os
 from functools import partial
 
-from bot import wiring
+from bot import app as wiring
 from bot.cli.main import run
-from bot.clock import wall_clock
+from bot.runtime.clock import wall_clock
 
 _BEGAN = wall_clock()
 _PACE = float(os.environ.get("SOAK_PACE", "1"))

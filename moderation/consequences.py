@@ -12,8 +12,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import singledispatch
 
-from . import room_consequences
-from .actions import (
+from .credit.ledger_lines import entry_line
+from .model.actions import (
     NO_ROOM,
     Action,
     Align,
@@ -33,7 +33,19 @@ from .actions import (
     TellDesk,
     begins_early,
 )
-from .facts import (
+from .model.builtin_rules import (
+    BARRED,
+    BY_ORDER,
+    CAP_JOINED,
+    CAP_MEMBERS,
+    OWN_RULES,
+    PAUSES_REPORTS,
+    TIER_LINKS,
+    UNVERIFIED,
+    UNVERIFIED_MANAGER,
+    has_card,
+)
+from .model.facts import (
     LASTING,
     OF_ROOMS,
     AccountsLinked,
@@ -64,24 +76,12 @@ from .facts import (
     TaskOpened,
     VerificationAsked,
 )
-from .ids import CaseNumber, RoomId, UserId
-from .ledger_lines import entry_line
-from .notices import Line, Moment, Phrase, RoomName, RuleText, Span, Who, line
-from .own_rules import (
-    BARRED,
-    BY_ORDER,
-    CAP_JOINED,
-    CAP_MEMBERS,
-    OWN_RULES,
-    PAUSES_REPORTS,
-    TIER_LINKS,
-    UNVERIFIED,
-    UNVERIFIED_MANAGER,
-    has_card,
-)
-from .pace import HELD_BACK
-from .reach import is_one_room
-from .ringing import rung_once
+from .model.reach import is_one_room
+from .model.ringing import rung_once
+from .rooms import measure_consequences as room_consequences
+from .rooms.slow_mode import HELD_BACK
+from .values.ids import CaseNumber, RoomId, UserId
+from .values.notices import Line, Moment, Phrase, RoomName, RuleText, Span, Who, line
 
 # The reactions offered under a card. Each way to dismiss has the reason that is most often meant by it.
 UPHOLD, DISMISS, SETTLED, HANDLED, MORE = "✅", "❌", "🤝", "♻", "🔎"

@@ -10,10 +10,10 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from .durations import DAY_MS, HOUR_MS, Duration
-from .ids import is_room_id
-from .levels import Method
 from .rules import flood, links, media, mentions, pattern, terms
+from .values.durations import DAY_MS, HOUR_MS, Duration
+from .values.ids import is_room_id
+from .values.levels import Method
 
 Grade = Literal["minor", "moderate", "serious", "severe"]
 Measure = Literal["none", "notice", "redact", "mute"]

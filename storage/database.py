@@ -18,9 +18,9 @@ from urllib.parse import quote
 from sqlalchemy import create_engine, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from moderation.errors import Broken, Invalid
+from moderation.values.errors import Broken, Invalid
 
-from .sqlite_one_hop import DRIVER
+from .sqlite_driver import DRIVER
 
 if TYPE_CHECKING:
     from alembic.config import Config as AlembicConfig

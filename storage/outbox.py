@@ -17,9 +17,9 @@ from sqlalchemy import Select, bindparam, func, select, union_all, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.actions import PROOF, STOP, URGENT, Action, from_json, to_json
+from moderation.model.actions import PROOF, STOP, URGENT, Action, from_json, to_json
 
-from .tables import outbox
+from .schema import outbox
 
 ON_ITS_WAY = 2**62
 ROOMS = 16  # with something of one priority that are looked at, those first that have waited for longest

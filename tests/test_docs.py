@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from moderation.cases import diagram
+from moderation.cases.lifecycle import diagram
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "responsibility.md"
@@ -14,7 +14,7 @@ PAGE = ROOT / "docs" / "responsibility.md"
 def test_the_diagram_of_cases_is_made_from_their_table() -> None:
     shown = re.search(r"```mermaid\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     assert shown is not None
-    assert shown[1] == diagram(), "put what `python -m moderation.cases` prints into docs/responsibility.md"
+    assert shown[1] == diagram(), "put what `python -m moderation.cases.lifecycle` prints into docs/responsibility.md"
 
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"`(tests/[^`]+\.py)`", PAGE.read_text("utf-8")))))

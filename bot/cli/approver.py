@@ -18,20 +18,20 @@ import typer
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from moderation.errors import Invalid, Refused
-from moderation.notices import Moment, Who
+from moderation.values.errors import Invalid, Refused
+from moderation.values.notices import Moment, Who
 
-from .acting import AS, operator_of
-from .ask import asked_secret, secret_from_stdin
-from .logs_asking import Reason, check_reason, user
-from .lookup import read
-from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
-from .output import as_json, say, table, text
+from .access.access_reason import Reason, check_reason, user
+from .access.lookup import read
+from .access.operator import AS, operator_of
+from .console.ask import asked_secret, secret_from_stdin
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from .console.output import as_json, say, table, text
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from ..config import Config
+    from bot.config.config import Config
 
 app = new_app("cli.approver.help")
 
@@ -69,7 +69,7 @@ class ApproverKey:
 
     def write(self, path: Path, secret: str) -> None:
         """Write the key, sealed, to a file that is not there yet. Raises `Refused`."""
-        from storage.records import disk
+        from storage.journal import disk
 
         sealed = self.private.private_bytes(
             serialization.Encoding.PEM,
@@ -100,8 +100,9 @@ def new(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Make a key and register its public half."""
-    from ..config import load_config
-    from .operate import perform
+    from bot.config.config import load_config
+
+    from .access.admin_client import perform
 
     config = load_config(config_file)
     account, why = operator_of(config, named), check_reason(reason)
@@ -125,8 +126,9 @@ def new(
 @app.command(help=text("cli.approver.remove_help"), epilog=text("cli.approver.remove_epilog"))
 def remove(name: Name, reason: Reason, json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
     """Withdraw a key."""
-    from ..config import load_config
-    from .operate import perform
+    from bot.config.config import load_config
+
+    from .access.admin_client import perform
 
     asked = {"name": name.strip(), "reason": check_reason(reason), "reader": user()}
     done = perform(load_config(config_file), "approver-remove", **asked)
@@ -141,7 +143,7 @@ def list_(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> Non
     """List all keys."""
 
     async def query(db: "AsyncConnection", _config: "Config") -> list[dict[str, Any]]:
-        from storage import views
+        from storage import queries as views
 
         return [
             {

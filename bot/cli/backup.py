@@ -19,16 +19,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from moderation.errors import Invalid, Refused
+from moderation.values.errors import Invalid, Refused
 
-from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
-from .output import FAILED, as_json, say, tell, text
-from .progress import Bar, progress
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from .console.output import FAILED, as_json, say, tell, text
+from .console.progress import Bar, progress
 
 if TYPE_CHECKING:
+    from bot.config.config import Config
     from storage.backup.contents import Manifest
-
-    from ..config import Config
 
 _MIB = 1 << 20
 
@@ -42,10 +41,10 @@ def backup(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Make a backup."""
+    from bot.config.config import load_config
     from storage.backup import snapshot
 
-    from ..config import load_config
-    from .operate import perform
+    from .access.admin_client import perform
 
     config = load_config(config_file)
     file = _file(to.expanduser().absolute(), config)
@@ -83,7 +82,7 @@ def _file(to: Path, config: "Config") -> Path:
 def _claimed(data_dir: Path) -> Iterator[None]:
     """One backup at a time; nothing of the copy stays behind."""
     from storage.backup import snapshot
-    from storage.records import disk
+    from storage.journal import disk
 
     folder = data_dir / snapshot.FOLDER
     disk.make_folder(folder, disk.SECRET_FOLDER_MODE)
@@ -101,7 +100,7 @@ def _claimed(data_dir: Path) -> Iterator[None]:
 
 def _check(stage: Path, bar: Bar | None) -> int:
     """How many problems the copied log has."""
-    from storage.records.verify import verify
+    from storage.journal.verify.verify import verify
 
     what = text("cli.logs.checking")
     report = verify(stage / "records", progress=bar and (lambda done, of: bar(what, done, of)))
@@ -140,7 +139,7 @@ def _as_json(file: Path, manifest: "Manifest", problems: int) -> dict[str, Any]:
 
 
 def _tell(config: "Config", file: Path, manifest: "Manifest", problems: int) -> None:
-    from ..identity_key import given_key
+    from bot.config.identity_key import given_key
 
     say("cli.backup.done", file=file, records=manifest.records, megabytes=-(-file.stat().st_size // 1_000_000))
     say("cli.backup.holds")

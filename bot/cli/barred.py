@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from moderation.errors import Invalid
-from moderation.notices import Moment, Who
+from moderation.values.errors import Invalid
+from moderation.values.notices import Moment, Who
 
-from .acting import AS, HELP, operator_of
-from .logs_asking import Reason, check_reason, person_of, user
-from .lookup import find_room, now_ms, read
-from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
-from .output import as_json, say, table, text, word
+from .access.access_reason import Reason, check_reason, person_of, user
+from .access.lookup import find_room, now_ms, read
+from .access.operator import AS, HELP, operator_of
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from .console.output import as_json, say, table, text, word
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Row
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from ..config import Config
+    from bot.config.config import Config
 
 app = new_app("cli.barred.help")
 
@@ -65,8 +65,9 @@ def add(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Put somebody on it."""
-    from ..config import load_config
-    from .operate import perform
+    from bot.config.config import load_config
+
+    from .access.admin_client import perform
 
     config = load_config(config_file)
     asked = {
@@ -116,8 +117,9 @@ def remove(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Take somebody off it."""
-    from ..config import load_config
-    from .operate import perform
+    from bot.config.config import load_config
+
+    from .access.admin_client import perform
 
     config = load_config(config_file)
     asked = {"person": person_of(person), "by": operator_of(config, operator), "reason": check_reason(reason)}
@@ -130,9 +132,9 @@ def remove(
 
 def _end(config: "Config", until: str | None, lasts: str | None) -> int:
     """When it ends, or is looked at again. Raises `Invalid`."""
-    from moderation.durations import parse_duration
+    from moderation.values.durations import parse_duration
 
-    from .logs_hold import end_of
+    from .logs.hold import end_of
 
     now = now_ms()
     if until is not None and lasts is not None:
@@ -155,7 +157,7 @@ def _code(config_file: "ConfigFile", typed: str) -> str:
 async def _entries(db: "AsyncConnection", accounts: tuple[str, ...] = ()) -> "list[Row[Any]]":
     from sqlalchemy import select
 
-    from storage import tables as t
+    from storage import schema as t
 
     s = t.sanctions.c
     query = select(t.sanctions).where(s.kind == "ban", s.room == "").order_by(s.record)
@@ -180,8 +182,8 @@ def _entry(row: "Row[Any]") -> dict[str, Any]:
 
 
 async def _one(db: "AsyncConnection", person: str) -> dict[str, Any]:
-    from moderation.ids import UserId
-    from storage import views
+    from moderation.values.ids import UserId
+    from storage import queries as views
 
     accounts = await views.accounts_of(db, UserId(person))
     rows = await _entries(db, accounts)
@@ -199,7 +201,7 @@ async def _evidence(db: "AsyncConnection", cases: list[int]) -> list[int]:
     """The other cases whose messages these rest on."""
     from sqlalchemy import select
 
-    from storage import tables as t
+    from storage import schema as t
 
     own, other = t.evidence.alias(), t.evidence.alias()
     query = (

@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from moderation.errors import Refused
-from moderation.notices import Moment
+from moderation.values.errors import Refused
+from moderation.values.notices import Moment
 
-from .logs_asking import note_look
-from .lookup import as_dict, data_dir, find_room, now_ms, read
-from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
-from .output import as_json, say, table, text, word
+from .access.access_reason import note_look
+from .access.lookup import as_dict, data_dir, find_room, now_ms, read
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from .console.output import as_json, say, table, text, word
 
 if TYPE_CHECKING:
     from sqlalchemy import Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from ..config import Config
+    from bot.config.config import Config
 
 # The states in which somebody still has to decide.
 UNDECIDED = ("open", "acknowledged", "overdue", "escalated_owner", "escalated_operator", "appealed")
@@ -115,7 +115,7 @@ def _cell(row: dict[str, Any], key: str) -> object:
 def _select() -> "Select[Any]":
     from sqlalchemy import select
 
-    from storage import tables as t
+    from storage import schema as t
 
     c = t.cases.c
     return (
@@ -142,7 +142,7 @@ def _select() -> "Select[Any]":
 
 
 async def _list(db: "AsyncConnection", typed: str | None, *, only_open: bool) -> list[dict[str, Any]]:
-    from storage import tables as t
+    from storage import schema as t
 
     query = _select()
     if typed is not None:
@@ -156,8 +156,8 @@ async def _list(db: "AsyncConnection", typed: str | None, *, only_open: bool) ->
 async def _one(db: "AsyncConnection", n: int) -> dict[str, Any]:
     from sqlalchemy import func, select
 
-    from storage import tables as t
-    from storage.views import how_many, reports_of
+    from storage import schema as t
+    from storage.queries import how_many, reports_of
 
     row = (await db.execute(_select().where(t.cases.c.n == n))).first()
     if row is None:

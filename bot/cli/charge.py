@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 
 import typer
 
+from .access.access_reason import Reason, person_of
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from .console.output import as_json, say, text
 from .decide import As, ask
-from .logs_asking import Reason, person_of
-from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
-from .output import as_json, say, text
 
 Duty = Literal["own-case", "vouch", "identity"]
 

@@ -15,23 +15,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from moderation.facts import Ledger
-from moderation.notices import Moment, Who
+from moderation.model.facts import Ledger
+from moderation.values.notices import Moment, Who
 
-from .logs_asking import note_look
-from .lookup import data_dir, find_person, now_ms, read
-from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
-from .output import as_json, say, table, text, word
+from .access.access_reason import note_look
+from .access.lookup import data_dir, find_person, now_ms, read
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from .console.output import as_json, say, table, text, word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from moderation.context import PersonView
-    from moderation.ledger_entry import Entry
-
-    from ..config import Config
+    from bot.config.config import Config
+    from moderation.model.context import PersonView
+    from moderation.model.ledger_entry import Entry
 
 app = new_app("cli.credit.help")
 
@@ -113,11 +112,11 @@ def _cell(entry: dict[str, Any], column: str) -> object:
 async def _everybody(db: "AsyncConnection", config: "Config", ledger: Ledger) -> list[dict[str, Any]]:
     from sqlalchemy import select
 
-    from moderation.credit import balance, effective, tier
-    from moderation.ids import PersonId, RoomId
-    from moderation.ledger import settings_of
-    from moderation.ledger_entry import Entry
-    from storage import tables as t
+    from moderation.credit.credit import balance, effective, tier
+    from moderation.credit.ledger import settings_of
+    from moderation.model.ledger_entry import Entry
+    from moderation.values.ids import PersonId, RoomId
+    from storage import schema as t
 
     ledgers: dict[str, list[Entry]] = defaultdict(list)
     for row in await db.execute(select(t.credit).where(t.credit.c.ledger == ledger)):
@@ -156,10 +155,10 @@ async def _everybody(db: "AsyncConnection", config: "Config", ledger: Ledger) ->
 
 
 async def _one(db: "AsyncConnection", config: "Config", typed: str, ledger: Ledger) -> dict[str, Any]:
-    from moderation.credit import effective, reaches, tier
-    from moderation.ids import UserId
-    from moderation.ledger import account
-    from storage.views import person_view
+    from moderation.credit.credit import effective, reaches, tier
+    from moderation.credit.ledger import account
+    from moderation.values.ids import UserId
+    from storage.queries import person_view
 
     now = now_ms()
     user = UserId(await find_person(db, typed))
@@ -186,8 +185,8 @@ async def _one(db: "AsyncConnection", config: "Config", typed: str, ledger: Ledg
 
 def _elsewhere(view: "PersonView", ledger: Ledger, config: "Config", now: int) -> "Iterator[tuple[str, int]]":
     """The balances where the people of a room decided something: together with what counts everywhere."""
-    from moderation.ledger import account
-    from moderation.reach import Spot
+    from moderation.credit.ledger import account
+    from moderation.model.reach import Spot
 
     entries = view.entries if ledger == "credit" else view.standing
     places = {each.reach: Spot(each.room, each.reach) for each in entries if each.reach and each.room}

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from .acting import AS, HELP, operator_of
-from .logs_asking import Reason, check_reason, user
-from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
-from .output import as_json, say, text
+from .access.access_reason import Reason, check_reason, user
+from .access.operator import AS, HELP, operator_of
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from .console.output import as_json, say, text
 
 As = Annotated[str | None, typer.Option(AS, metavar="@OP:SERVER", help=HELP)]
 What = Literal["uphold", "dismiss"]
@@ -41,8 +41,9 @@ def decide(
 
 def ask(do: str, config_file: Path, reason: str, operator: str | None, **asked: Any) -> dict[str, Any]:
     """Have the bot do something in the name of an operator."""
-    from ..config import load_config
-    from .operate import perform
+    from bot.config.config import load_config
+
+    from .access.admin_client import perform
 
     config = load_config(config_file)
     by, words = operator_of(config, operator), check_reason(reason)

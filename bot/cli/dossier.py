@@ -18,25 +18,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from moderation.errors import Invalid, Refused
-from moderation.notices import Moment, Who
+from moderation.values.errors import Invalid, Refused
+from moderation.values.notices import Moment, Who
 
+from .access.access_reason import Reason, check_reason, person_of, user
+from .access.lookup import now_ms, read
 from .approver import ApproverKey, PassphraseStdin, passphrase
-from .logs_asking import Reason, check_reason, person_of, user
-from .logs_export import CatalogWords, kept_files, language_of
-from .lookup import now_ms, read
-from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
-from .output import FAILED, as_json, say, table, tell, text, word
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from .console.output import FAILED, as_json, say, table, tell, text, word
+from .logs.export import CatalogWords, kept_files, language_of
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from bot.config.config import Config
     from storage.export.contents import Contents, Recorder
     from storage.export.dossier import File
     from storage.export.export import Summary
-    from storage.views import Dossier
-
-    from ..config import Config
+    from storage.queries import Dossier
 
 app = new_app("cli.dossier.help")
 
@@ -48,7 +47,7 @@ def list_(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> Non
     """All files."""
 
     async def query(db: "AsyncConnection", _config: "Config") -> list[dict[str, Any]]:
-        from storage import views
+        from storage import queries as views
 
         return [_row(each) for each in await views.all_dossiers(db)]
 
@@ -82,8 +81,9 @@ def new(
 @app.command(help=text("cli.dossier.show_help"))
 def show(number: Number, json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
     """One file."""
-    from ..config import load_config
-    from .operate import perform
+    from bot.config.config import load_config
+
+    from .access.admin_client import perform
 
     found = read(config_file, lambda db, _config: _find(db, number))
     digest = perform(load_config(config_file), "dossier-digest", dossier=number)["digest"]
@@ -110,8 +110,9 @@ def approve(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Sign that it may leave."""
-    from ..config import load_config
-    from .operate import perform
+    from bot.config.config import load_config
+
+    from .access.admin_client import perform
 
     asked = perform(load_config(config_file), "dossier-digest", dossier=number)
     tell("cli.dossier.signing", n=str(number), digest=asked["digest"])
@@ -183,14 +184,13 @@ def _make(
     record: "Recorder",
     announce: Callable[[str, int], None],
 ) -> "Summary":
+    from bot.config.config import load_config
     from storage.export.approved import NAME as APPROVED
     from storage.export.dossier import NAME, statement
     from storage.export.export import Request
     from storage.export.export import export as make
     from storage.export.selection import Selection
-    from storage.records.access import new_name
-
-    from ..config import load_config
+    from storage.journal.access import new_name
 
     data, words, now = load_config(config_file).data_dir, CatalogWords(language), now_ms()
     file, bare = _gather(config_file, number, ready["digest"], language, reason, now)
@@ -214,9 +214,9 @@ def _gather(
     config_file: Path, number: int, digest: str, language: str, reason: str, now: int
 ) -> "tuple[File, frozenset[int]]":
     """What the statement says, and the records that would name others."""
-    from ..dossier_file import Gatherer, naming_others
-    from ..messages.catalog import Catalog
-    from ..speech import Speech
+    from bot.admin.dossier_text import Gatherer, naming_others
+    from bot.texts.catalog import Catalog
+    from bot.texts.matrix_message import Speech
 
     async def query(db: "AsyncConnection", config: "Config") -> "tuple[File, frozenset[int]]":
         speech = Speech(Catalog.load(), config.policy, language)
@@ -239,14 +239,15 @@ def _say_exported(summary: "Summary", to: Path, *, told: bool, barred: bool) -> 
 
 
 def _perform(config_file: Path, do: str, *, reason: str, **arguments: Any) -> dict[str, Any]:
-    from ..config import load_config
-    from .operate import perform
+    from bot.config.config import load_config
+
+    from .access.admin_client import perform
 
     return perform(load_config(config_file), do, reason=check_reason(reason), reader=user(), **arguments)
 
 
 async def _find(db: "AsyncConnection", number: int) -> "Dossier":
-    from storage import views
+    from storage import queries as views
 
     found = await views.dossier_view(db, number)
     if found is None:
@@ -255,7 +256,7 @@ async def _find(db: "AsyncConnection", number: int) -> "Dossier":
 
 
 def _row(each: "Dossier") -> dict[str, Any]:
-    from moderation.dossiers import APPROVALS
+    from moderation.cases.dossiers import APPROVALS
 
     approved = each.state == "open" and len(each.approved_by) >= APPROVALS
     return {

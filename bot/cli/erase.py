@@ -10,12 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
-from moderation.errors import Refused
-from moderation.notices import Code, Moment
+from moderation.values.errors import Refused
+from moderation.values.notices import Code, Moment
 
-from .logs_asking import Reason, check_reason, person_of
-from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
-from .output import as_json, say, text
+from .access.access_reason import Reason, check_reason, person_of
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from .console.output import as_json, say, text
 
 app = new_app("cli.erase.help")
 
@@ -30,8 +30,9 @@ def erase(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Erase a person."""
-    from ..config import load_config
-    from .operate import perform
+    from bot.config.config import load_config
+
+    from .access.admin_client import perform
 
     config = load_config(config_file)
     user, words = person_of(person), check_reason(reason)

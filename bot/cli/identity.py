@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from moderation.errors import Refused
-from moderation.notices import Moment, Who
+from moderation.values.errors import Refused
+from moderation.values.notices import Moment, Who
 
-from .logs_asking import Reason, check_reason, person_of, user
-from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
-from .output import as_json, say, table, text, word
+from .access.access_reason import Reason, check_reason, person_of, user
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from .console.output import as_json, say, table, text, word
 
 if TYPE_CHECKING:
-    from ..config import Config
+    from bot.config.config import Config
 
 app = new_app("cli.identity.help")
 
@@ -38,8 +38,9 @@ def show(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Read what somebody proved."""
-    from ..config import load_config
-    from .operate import perform
+    from bot.config.config import load_config
+
+    from .access.admin_client import perform
 
     asked = {"person": person_of(person), "case": case, "reason": check_reason(reason), "reader": user()}
     done = perform(load_config(config_file), "identity-show", **asked)
@@ -61,7 +62,7 @@ def show(
 @app.command(help=text("cli.identity.status_help"))
 def status(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
     """How the store stands."""
-    from ..config import load_config
+    from bot.config.config import load_config
 
     found = _status(load_config(config_file))
     if json:
@@ -105,8 +106,9 @@ def rotate(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Change the key."""
-    from ..config import load_config
-    from .operate import perform
+    from bot.config.config import load_config
+
+    from .access.admin_client import perform
 
     path = new_key_file.expanduser().absolute()
     done = perform(load_config(config_file), "identity-rotate", file=str(path), reader=user())
@@ -124,8 +126,9 @@ def reset(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Begin anew when the key is lost."""
-    from ..config import load_config
-    from .operate import perform
+    from bot.config.config import load_config
+
+    from .access.admin_client import perform
 
     config, words = load_config(config_file), check_reason(reason)
     found = _status(config)
@@ -142,7 +145,7 @@ def reset(
 
 def make_key_outside(path: Path, data_dir: Path | None) -> str:
     """A new key in a file outside the data directory; its id. Raises `Refused`."""
-    from ..identity_key import is_inside, make_key
+    from bot.config.identity_key import is_inside, make_key
 
     if data_dir is not None and is_inside(path, data_dir):
         raise Refused("cli.identity.wrong.inside", file=path)
@@ -151,18 +154,18 @@ def make_key_outside(path: Path, data_dir: Path | None) -> str:
 
 def _data_dir(config_file: Path) -> Path | None:
     """The data directory, if there is a configuration already."""
-    from ..config import load_config
+    from bot.config.config import load_config
 
     return load_config(config_file).data_dir if config_file.exists() else None
 
 
 def _status(config: "Config") -> dict[str, Any]:
     """What the running bot says, whose key nobody else may be able to see; without one, what is on the disk."""
-    from storage.identity_store import open_for_reading
+    from bot.admin.identity import status
+    from bot.config.identity_key import given_key
+    from storage.identity.store import open_for_reading
 
-    from ..identity_key import given_key
-    from ..operations_identity import status
-    from .operate import ask_bot
+    from .access.admin_client import ask_bot
     from .run import running_pid
 
     if running_pid(config.data_dir) is not None:

@@ -17,9 +17,9 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from moderation.errors import AnswerableError
+from moderation.values.errors import AnswerableError
 
-from .output import INTERRUPTED, report, text
+from .console.output import INTERRUPTED, report, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,10 @@ class Lazy:
 
 # In the order of a deployment's life, which is the order of the help.
 COMMANDS = (
-    Lazy("init", "bot.cli.init"),
-    Lazy("check", "bot.cli.check"),
+    Lazy("init", "bot.cli.init.command"),
+    Lazy("check", "bot.cli.check.command"),
     Lazy("run", "bot.cli.run"),
-    Lazy("rooms", "bot.cli.rooms"),
+    Lazy("rooms", "bot.cli.rooms.command"),
     Lazy("members", "bot.cli.members"),
     Lazy("unlink", "bot.cli.unlink"),
     Lazy("cases", "bot.cli.cases"),
@@ -48,14 +48,14 @@ COMMANDS = (
     Lazy("tasks", "bot.cli.tasks"),
     Lazy("dossier", "bot.cli.dossier"),
     Lazy("approver", "bot.cli.approver"),
-    Lazy("logs", "bot.cli.logs"),
-    Lazy("keys", "bot.cli.keys"),
+    Lazy("logs", "bot.cli.logs.command"),
+    Lazy("keys", "bot.cli.keys.command"),
     Lazy("backup", "bot.cli.backup"),
     Lazy("restore", "bot.cli.restore"),
     Lazy("identity", "bot.cli.identity"),
     Lazy("roster", "bot.cli.roster"),
     Lazy("erase", "bot.cli.erase"),
-    Lazy("demo", "bot.cli.demo"),
+    Lazy("demo", "bot.cli.demo.command"),
 )
 
 
@@ -131,7 +131,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
             raise
         sys.exit(max(report(error) for error in _leaves(expected)))
     except Exception as error:
-        from .disk_fails import disk_failure
+        from .console.disk_errors import disk_failure
 
         if (failure := disk_failure(error)) is None:
             raise

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .logs_asking import note_look
-from .lookup import data_dir, find_room, now_ms, read
-from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
-from .output import as_json, say, table, text, word
+from .access.access_reason import note_look
+from .access.lookup import data_dir, find_room, now_ms, read
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from .console.output import as_json, say, table, text, word
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from ..config import Config
+    from bot.config.config import Config
 
 KEYS = ("user", "display_name", "membership", "role", "verified")
 _ROLES = ("owner", "manager", "member")  # in this order
@@ -56,7 +56,7 @@ def _cell(row: dict[str, Any], column: str) -> object:
 async def _members(db: "AsyncConnection", typed: str) -> list[dict[str, Any]]:
     from sqlalchemy import select
 
-    from storage import tables as t
+    from storage import schema as t
 
     room = await find_room(db, typed)
     rows = (await db.execute(select(t.members).where(t.members.c.room == room.room))).all()
@@ -69,7 +69,7 @@ async def _levels(db: "AsyncConnection") -> dict[str, int]:
     """The highest level of verification in force, by account; a person's accounts share it."""
     from sqlalchemy import func, select
 
-    from storage import tables as t
+    from storage import schema as t
 
     v = t.verifications.c
     query = select(v.person, func.max(v.level)).where(v.revoked == 0, v.until > now_ms()).group_by(v.person)

@@ -10,10 +10,9 @@ import contextlib
 import secrets
 from typing import Literal
 
-from moderation.ids import RoomId
-
-from ..homeserver import Homeserver
-from ..homeserver_errors import Forbidden, HomeserverError, LoggedOut, NotFound, RateLimited, Rejected
+from bot.matrix.client import Homeserver
+from bot.matrix.errors import Forbidden, HomeserverError, LoggedOut, NotFound, RateLimited, Rejected
+from moderation.values.ids import RoomId
 
 Limit = Literal["free", "limited", "lifted", "not_admin", "unknown"]
 

@@ -10,12 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
-from moderation.errors import AnswerableError, Refused
+from moderation.values.errors import AnswerableError, Refused
 
-from .logs_asking import user
-from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
-from .output import as_json, say, text
-from .output import report as told
+from .access.access_reason import user
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from .console.output import as_json, say, text
+from .console.output import report as told
 
 EX_DATAERR, EX_TEMPFAIL = 65, 75
 NO_CASE = ("cli.report.no_room", "cli.report.unreadable", "error.report.bot")
@@ -47,7 +47,7 @@ def report(
 
 
 def _by_mail(config_file: Any) -> dict[str, Any]:
-    from ..mail_notices import MOST_BYTES, read_mail
+    from .mail_notice import MOST_BYTES, read_mail
 
     try:
         notice = read_mail(sys.stdin.buffer.read(MOST_BYTES))
@@ -63,7 +63,7 @@ def _by_mail(config_file: Any) -> dict[str, Any]:
 
 
 def _code(config_file: Any, room: str) -> str:
-    from .lookup import find_room, read
+    from .access.lookup import find_room, read
 
     async def code(db: Any, _config: Any) -> str:
         return str((await find_room(db, room)).code)
@@ -72,7 +72,8 @@ def _code(config_file: Any, room: str) -> str:
 
 
 def _perform(config_file: Any, **asked: Any) -> dict[str, Any]:
-    from ..config import load_config
-    from .operate import perform
+    from bot.config.config import load_config
+
+    from .access.admin_client import perform
 
     return perform(load_config(config_file), "report", reader=user(), **asked)

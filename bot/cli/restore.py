@@ -18,19 +18,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from moderation.errors import Invalid, Refused
-from moderation.notices import Moment
+from moderation.values.errors import Invalid, Refused
+from moderation.values.notices import Moment
 
-from .logs_asking import user
-from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
-from .output import as_json, say, tell, text
-from .progress import progress
+from .access.access_reason import user
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from .console.output import as_json, say, tell, text
+from .console.progress import progress
 
 if TYPE_CHECKING:
-    from moderation.facts import RecordsRestored
+    from bot.config.config import Config
+    from moderation.model.facts import RecordsRestored
     from storage.backup.contents import Manifest
-
-    from ..config import Config
 
 FOLDER = ".restore"  # in the data directory: what is not in its place yet
 _OURS = frozenset({FOLDER, ".backup", "lock"})
@@ -72,9 +71,9 @@ def restore(
 
 def _config(file: Path, backup: Path) -> "Config":
     """The configuration that is there; else the one in the backup, which is put where it belongs."""
+    from bot.config.config import load_config
     from storage.backup.bundle import config_in
 
-    from ..config import load_config
     from .session import write_private
 
     if not file.exists():
@@ -114,7 +113,7 @@ def _must_be_empty(data_dir: Path) -> None:
 def _unpack(backup: Path, stage: Path) -> "Manifest":
     from storage.backup.bundle import unpack
     from storage.backup.contents import CONFIG
-    from storage.records import disk
+    from storage.journal import disk
 
     disk.remove_folder(stage)  # of a restore that was cut short
     disk.make_folder(stage, disk.SECRET_FOLDER_MODE)
@@ -128,9 +127,9 @@ def _unpack(backup: Path, stage: Path) -> "Manifest":
 
 def _check(records: Path, against: Path | None, *, damaged: bool) -> int:
     """Check the log; the size of the newest checkpoint that is known from elsewhere, -1 if none is."""
-    from storage.records.verify import verify
+    from storage.journal.verify.verify import verify
 
-    from .logs import read_kept
+    from .logs.command import read_kept
 
     kept = read_kept(against) if against else None
     with progress() as bar:
@@ -145,16 +144,17 @@ def _check(records: Path, against: Path | None, *, damaged: bool) -> int:
 
 
 def _size_of(records: Path, kept: str) -> int:
-    from storage.records.checkpoint import open_checkpoint
-    from storage.records.logkey import read_verifier
+    from storage.journal.transparency.checkpoint import open_checkpoint
+    from storage.journal.transparency.log_key import read_verifier
 
     return open_checkpoint(kept, [read_verifier(records)]).size
 
 
 async def _go_on(config: "Config", stage: Path, manifest: "Manifest", known: int) -> "tuple[int, RecordsRestored]":
     """The record that it goes on from a backup, with what follows; where that stands."""
-    from ..wiring import records_only
-    from .operate import quietly
+    from bot.app import records_only
+
+    from .access.admin_client import quietly
 
     there = config.model_copy(update={"bot": config.bot.model_copy(update={"data_dir": stage})})
     with quietly():
@@ -164,8 +164,8 @@ async def _go_on(config: "Config", stage: Path, manifest: "Manifest", known: int
 
 
 def _index_of(stage: Path) -> int:
-    from storage.records.line import open_line
-    from storage.records.query import Query, last
+    from storage.journal.line_format import open_line
+    from storage.journal.query import Query, last
 
     (raw, *_) = last(stage / "records", Query(kinds=frozenset({"restore"})), 1)
     index = open_line(raw).skeleton["i"]
@@ -175,7 +175,7 @@ def _index_of(stage: Path) -> int:
 
 def _move(stage: Path, config: "Config") -> None:
     """Put everything in its place, the key that signs last."""
-    from storage.records import disk
+    from storage.journal import disk
 
     for path in (config.data_dir, *stage.rglob("*")):
         if os.geteuid() == 0:  # set up by root, it belongs to whom the configuration belongs to
@@ -188,9 +188,8 @@ def _move(stage: Path, config: "Config") -> None:
 
 def _lacks(config: "Config") -> list[str]:
     """What keeps the deployment from being whole: found by looking, not by guessing."""
-    from storage.identity_store import open_for_reading
-
-    from ..identity_key import given_key
+    from bot.config.identity_key import given_key
+    from storage.identity.store import open_for_reading
 
     lacks = [] if config.secrets.access_token else ["session"]
     store = open_for_reading(config.data_dir, given_key(config).kek)

@@ -13,12 +13,12 @@ from typing import Annotated, Any
 
 import typer
 
-from moderation.errors import Refused
-from moderation.notices import Moment
+from moderation.values.errors import Refused
+from moderation.values.notices import Moment
 
-from .logs_asking import Reason, check_reason
-from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
-from .output import FAILED, as_json, say, table, tell, text, word
+from .access.access_reason import Reason, check_reason
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from .console.output import FAILED, as_json, say, table, tell, text, word
 
 app = new_app("cli.roster.help")
 
@@ -36,8 +36,9 @@ def import_(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Take a list over."""
-    from ..config import load_config
-    from .operate import perform
+    from bot.config.config import load_config
+
+    from .access.admin_client import perform
 
     config = load_config(config_file)
     asked = {"file": str(file.absolute()), "remove_gone": remove_gone}
@@ -64,8 +65,9 @@ def list_(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Who is on it."""
-    from ..config import load_config
-    from .operate import perform
+    from bot.config.config import load_config
+
+    from .access.admin_client import perform
 
     found = perform(load_config(config_file), "roster-list", limit=limit, reason=check_reason(reason))
     if json:
@@ -86,8 +88,9 @@ def codes(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Write one-time codes."""
-    from ..config import load_config
-    from .operate import perform
+    from bot.config.config import load_config
+
+    from .access.admin_client import perform
 
     asked = {"out": str(out.absolute()), "only": only or [], "days": days}
     done = perform(load_config(config_file), "roster-codes", **asked)
@@ -107,8 +110,9 @@ def remove(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Take somebody off it."""
-    from ..config import load_config
-    from .operate import perform
+    from bot.config.config import load_config
+
+    from .access.admin_client import perform
 
     asked = {"identifier": identifier, "reason": check_reason(reason)}
     done = perform(load_config(config_file), "roster-remove", **asked)
@@ -125,7 +129,7 @@ def _changes(found: dict[str, Any], *, remove_gone: bool) -> bool:
 
 def _preview(found: dict[str, Any], *, remove_gone: bool) -> None:
     """What would change, and what is wrong; details on stderr."""
-    from ..roster_file import harmless
+    from bot.admin.roster_csv import harmless
 
     counts = found["counts"]
     say("cli.roster.counts", **{name: counts[name] for name in ("new", "changed", "gone", "same", "wrong")})
@@ -148,7 +152,7 @@ def _why(each: dict[str, Any]) -> str:
 
 
 def _cell(row: dict[str, Any], column: str) -> object:
-    from ..roster_file import harmless
+    from bot.admin.roster_csv import harmless
 
     match column:
         case "expires" | "code_until" | "used":

@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from moderation.errors import AnswerableError, Refused
+from moderation.values.errors import AnswerableError, Refused
 
-from .disk_fails import told_if_disk_fails
-from .options import DEFAULT_CONFIG, ConfigFile, new_app
-from .output import FAILED, text, words_of
+from .console.disk_errors import told_if_disk_fails
+from .console.options import DEFAULT_CONFIG, ConfigFile, new_app
+from .console.output import FAILED, text, words_of
 
 if TYPE_CHECKING:
-    from ..config import Config
-    from ..homeserver_login import Session
+    from bot.config.config import Config
+    from bot.matrix.login import Session
 
 LOCK_FILE = "lock"
 _LONGEST_WAIT_S = 60.0
@@ -52,8 +52,9 @@ def run(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help=text("cli.run.verbose"))] = False,
 ) -> None:
     """Run the bot until it is told to stop."""
-    from ..config import load_config
-    from .logging_setup import set_up_logging
+    from bot.config.config import load_config
+
+    from .console.logging_setup import set_up_logging
 
     config = load_config(config_file)
     make_data_dir(config.data_dir)
@@ -68,7 +69,7 @@ def _close_to_others(data_dir: Path) -> None:
     """Mend modes that somebody made too wide; that they were is said, since what was in there may have been read."""
     import structlog
 
-    from storage.private import close
+    from storage.file_modes import close
 
     try:
         opened = close(data_dir)
@@ -144,8 +145,8 @@ async def _run(config: "Config") -> None:
         loop.add_signal_handler(number, _asked, stop, number)
     session = await _session(config, stop)
     if session is not None:
-        from ..watch.systemd import ServiceManager
-        from ..wiring import serve
+        from bot.app import serve
+        from bot.monitoring.systemd import ServiceManager
 
         await serve(config, session, stop, manager=ServiceManager.of())
 
@@ -161,7 +162,8 @@ async def _session(config: "Config", stop: asyncio.Event) -> "Session | None":
     """The session, waiting for the homeserver as long as it takes; None if told to stop meanwhile."""
     import structlog
 
-    from ..homeserver_errors import RateLimited, Unreachable
+    from bot.matrix.errors import RateLimited, Unreachable
+
     from .session import open_session
 
     log, wait_s = structlog.get_logger(), 1.0

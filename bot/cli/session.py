@@ -10,13 +10,12 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from moderation.errors import Refused
-from moderation.notices import Who
-from storage.records import disk
-
-from ..config import ACCESS_TOKEN, DEVICE_ID, PASSWORD, Config
-from ..homeserver_errors import Forbidden, LoggedOut
-from ..homeserver_login import Session, log_in_with_password, log_in_with_token
+from bot.config.config import ACCESS_TOKEN, DEVICE_ID, PASSWORD, Config
+from bot.matrix.errors import Forbidden, LoggedOut
+from bot.matrix.login import Session, log_in_with_password, log_in_with_token
+from moderation.values.errors import Refused
+from moderation.values.notices import Who
+from storage.journal import disk
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./+=~:-]+\Z")
 

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 
-from moderation.errors import Refused
+from moderation.values.errors import Refused
 
-from .logs_asking import Reason, check_reason, leave_note
-from .lookup import now_ms, read
-from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
-from .output import as_json, say, text
+from .access.access_reason import Reason, check_reason, leave_note
+from .access.lookup import now_ms, read
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from .console.output import as_json, say, text
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from ..config import Config
+    from bot.config.config import Config
 
 app = new_app("cli.statement.help")
 
@@ -32,7 +32,7 @@ def statement(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Show the statements of reasons."""
-    from ..config import load_config
+    from bot.config.config import load_config
 
     words, now = check_reason(reason), now_ms()
     found = read(config_file, lambda db, config: _found(db, config, n))
@@ -47,12 +47,11 @@ def statement(
 
 
 async def _found(db: "AsyncConnection", config: "Config", n: int) -> dict[str, Any]:
-    from moderation.statements import from_json
-    from storage import views
-
-    from ..messages.catalog import Catalog, cli_language
-    from ..speech import Speech
-    from ..statement_lines import statement_lines
+    from bot.texts.catalog import Catalog, cli_language
+    from bot.texts.matrix_message import Speech
+    from bot.texts.statement import statement_lines
+    from moderation.cases.statements import from_json
+    from storage import queries as views
 
     case = await views.case_view(db, n)
     if case is None:

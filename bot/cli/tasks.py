@@ -6,19 +6,18 @@ none), `room` (code; null: none), `person`, `next` (what to type).
 
 from typing import TYPE_CHECKING, Any
 
-from moderation.notices import Moment
+from moderation.values.notices import Moment
 
-from .lookup import read
-from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
-from .output import as_json, say, table, text, word
+from .access.lookup import read
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from .console.output import as_json, say, table, text, word
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Row
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from storage.views import Dossier
-
-    from ..config import Config
+    from bot.config.config import Config
+    from storage.queries import Dossier
 
 app = new_app("cli.tasks.help")
 
@@ -37,7 +36,7 @@ def tasks(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> Non
 
 
 async def _open(db: "AsyncConnection", _config: "Config") -> list[dict[str, Any]]:
-    from storage import views
+    from storage import queries as views
 
     codes = await views.all_rooms(db)
     files = {each.task: each for each in await views.all_dossiers(db) if each.state == "open"}
@@ -56,7 +55,7 @@ async def _open(db: "AsyncConnection", _config: "Config") -> list[dict[str, Any]
 
 
 def _next(row: "Row[Any]", room: str, file: "Dossier | None") -> str:
-    from moderation.dossiers import APPROVALS
+    from moderation.cases.dossiers import APPROVALS
 
     if row.task == "dossier" and file is not None:
         ready = len(file.approved_by) >= APPROVALS

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from .logs_asking import Reason, check_reason, person_of, user
-from .options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
-from .output import as_json, say, text
+from .access.access_reason import Reason, check_reason, person_of, user
+from .console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from .console.output import as_json, say, text
 
 app = new_app("cli.unlink.help")
 
@@ -23,8 +23,9 @@ def unlink(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """End the link by which an account joined a person."""
-    from ..config import load_config
-    from .operate import perform
+    from bot.config.config import load_config
+
+    from .access.admin_client import perform
 
     asked = {"person": person_of(person), "reason": check_reason(reason), "reader": user()}
     done = perform(load_config(config_file), "unlink", **asked)

@@ -5,14 +5,14 @@ confirmed by the number of the request, within a quarter of an hour and for the 
 (`bot/adoption.py`).
 """
 
-from moderation.actions import Adopt
-from moderation.errors import Refused
-from moderation.facts import DataAsked
-from moderation.notices import Code, RoomName, Who, line
-from storage import views
+from moderation.model.actions import Adopt
+from moderation.model.facts import DataAsked
+from moderation.values.errors import Refused
+from moderation.values.notices import Code, RoomName, Who, line
+from storage import queries as views
 
-from .call import Call, Command, Reply
-from .own import CONFIRM_WITHIN_MS
+from .invocation import Call, Command, Reply
+from .personal_data import CONFIRM_WITHIN_MS
 
 TOMBSTONE = "m.room.tombstone"
 

@@ -7,13 +7,13 @@ that what they looked at is what they approve. Left to others: comparing and rec
 
 import re
 
-from moderation.actions import ApproveDossier
-from moderation.errors import Refused
-from moderation.notices import line
-from moderation.responsibility import is_operator
-from storage import views
+from moderation.duty.responsibility import is_operator
+from moderation.model.actions import ApproveDossier
+from moderation.values.errors import Refused
+from moderation.values.notices import line
+from storage import queries as views
 
-from .call import Call, Command, Reply
+from .invocation import Call, Command, Reply
 
 _FILE = re.compile(r"(?:D-)?([0-9]{1,15})", re.IGNORECASE)
 _DIGEST = re.compile(r"[0-9a-f]{64}")

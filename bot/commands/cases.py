@@ -2,30 +2,30 @@
 
 from typing import Any
 
-from moderation.appeals import lodge
+from bot.texts.case_card import card_lines, note_lines, read_card
+from bot.texts.case_words import word_lines
+from bot.texts.report_lines import reads_along, report_lines
+from bot.texts.statement import statement_lines
+from moderation.cases.appeals import lodge
+from moderation.cases.decide import acknowledge, decide
+from moderation.cases.neglect import FAULTS, neglected
+from moderation.cases.statements import from_json
 from moderation.consequences import DISMISSALS, MORE, UPHOLD
-from moderation.context import CaseView
-from moderation.decide import acknowledge, decide
-from moderation.errors import Refused
-from moderation.facts import CaseNoted, Fact
-from moderation.ids import RoomId, UserId
-from moderation.neglect import FAULTS, neglected
-from moderation.notices import Line, Moment, Phrase, RoomName, RuleText, Who, line
-from moderation.own_rules import TIER_LINKS
-from moderation.responsibility import FAULTS_OF_DECISIONS, is_manager, is_operator, require, require_fault
-from moderation.room_rules import compiled
-from moderation.statements import from_json
-from storage import views
+from moderation.duty.responsibility import FAULTS_OF_DECISIONS, is_manager, is_operator, require, require_fault
+from moderation.judge.room_rules import compiled
+from moderation.model.builtin_rules import TIER_LINKS
+from moderation.model.context import CaseView
+from moderation.model.facts import CaseNoted, Fact
+from moderation.values.errors import Refused
+from moderation.values.ids import RoomId, UserId
+from moderation.values.notices import Line, Moment, Phrase, RoomName, RuleText, Who, line
+from storage import queries as views
 
-from ..card_lines import card_lines, note_lines, read_card
-from ..case_words import word_lines
-from ..report_lines import reads_along, report_lines
-from ..reports_together import others_dismissed
-from ..rules_of_rooms import policy_for
-from ..statement_lines import statement_lines
-from .call import Call, Command, Reply, discreet
+from .invocation import Call, Command, Reply, discreet
 from .reading import looked_at
+from .reports_together import others_dismissed
 from .rights import must_manage
+from .rules_of_rooms import policy_for
 
 MAX_CASES = 20
 MAX_STATEMENTS = 3  # the newest of a case

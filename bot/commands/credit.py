@@ -2,18 +2,18 @@
 
 from collections.abc import Iterator
 
-from moderation.context import InForce, PersonView, RoomView
-from moderation.credit import balance, reaches, tier
-from moderation.errors import Refused
-from moderation.facts import OF_ROOMS
-from moderation.ids import UserId
-from moderation.ledger import account
-from moderation.notices import Line, Moment, Phrase, RuleText, Who, line
-from moderation.responsibility import require
-from storage import views
+from moderation.credit.credit import balance, reaches, tier
+from moderation.credit.ledger import account
+from moderation.duty.responsibility import require
+from moderation.model.context import InForce, PersonView, RoomView
+from moderation.model.facts import OF_ROOMS
+from moderation.values.errors import Refused
+from moderation.values.ids import UserId
+from moderation.values.notices import Line, Moment, Phrase, RuleText, Who, line
+from storage import queries as views
 
-from .call import Call, Command, Reply
 from .cases import case_line
+from .invocation import Call, Command, Reply
 from .reading import looked_at
 from .rights import must_be_known_here, must_have
 

@@ -4,15 +4,15 @@ Rules kept here: what others reported too stays; a case about the caller stays; 
 reported, or by their id, and nobody else sees the answer. Left to others: what follows (`bot/reports_together.py`).
 """
 
-from moderation.errors import Refused
-from moderation.ids import UserId, is_user_id
-from moderation.notices import line
-from moderation.responsibility import require
-from storage import views
+from moderation.duty.responsibility import require
+from moderation.values.errors import Refused
+from moderation.values.ids import UserId, is_user_id
+from moderation.values.notices import line
+from storage import queries as views
 
-from ..reports_together import dismissed
-from .call import Call, Command, Reply
+from .invocation import Call, Command, Reply
 from .parse import case_number
+from .reports_together import dismissed
 
 
 async def run(call: Call) -> Reply:

@@ -8,19 +8,19 @@ Left to others: what hours are (`moderation/roster.py`), who is on duty by all t
 
 from collections.abc import Mapping, Sequence
 
-from moderation.absence import Left, left_by
-from moderation.actions import Action, TellDesk
-from moderation.duty import Duty, on_duty
-from moderation.errors import Refused
-from moderation.facts import AwayChanged, RosterChanged
-from moderation.ids import RoomId, UserId
-from moderation.notices import Code, Line, Moment, RoomName, Span, Who, line
-from moderation.responsibility import require
-from moderation.roster import next_start, parse_hours
-from storage import views
+from bot.config.zones import near_zones
+from moderation.duty.absence import Left, left_by
+from moderation.duty.duty import Duty, on_duty
+from moderation.duty.hours import next_start, parse_hours
+from moderation.duty.responsibility import require
+from moderation.model.actions import Action, TellDesk
+from moderation.model.facts import AwayChanged, RosterChanged
+from moderation.values.errors import Refused
+from moderation.values.ids import RoomId, UserId
+from moderation.values.notices import Code, Line, Moment, RoomName, Span, Who, line
+from storage import queries as views
 
-from ..zones import near_zones
-from .call import Call, Command, Reply
+from .invocation import Call, Command, Reply
 
 MAX_ROOMS = 20  # in one answer
 MAX_NAMES = 50

@@ -1,15 +1,15 @@
 """warn, redact, mute, unmute, kick, ban, unban: what a manager does directly."""
 
-from moderation import orders
-from moderation.actions import Action, Unban
-from moderation.durations import HOUR_MS
-from moderation.errors import Refused
-from moderation.facts import SanctionKind
-from moderation.ids import UserId
-from moderation.notices import Line, Moment, Who, line
-from storage import views
+from moderation.cases import manager_orders as orders
+from moderation.model.actions import Action, Unban
+from moderation.model.facts import SanctionKind
+from moderation.values.durations import HOUR_MS
+from moderation.values.errors import Refused
+from moderation.values.ids import UserId
+from moderation.values.notices import Line, Moment, Who, line
+from storage import queries as views
 
-from .call import Call, Command, Reply, Run
+from .invocation import Call, Command, Reply, Run
 from .rights import must_be_known_here
 
 MUTE_UNLESS_SAID = HOUR_MS

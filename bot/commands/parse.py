@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from urllib.parse import unquote
 
-from moderation.durations import parse_duration
-from moderation.errors import Refused
-from moderation.events import MessagePosted
-from moderation.ids import GroupCode, UserId, is_group_code, is_user_id
+from bot.events.parse_fields import text_of
+from moderation.values.durations import parse_duration
+from moderation.values.errors import Refused
+from moderation.values.events import MessagePosted
+from moderation.values.ids import GroupCode, UserId, is_group_code, is_user_id
 
-from ..receive_fields import text_of
-from .links import MESSAGE
+from .permalinks import MESSAGE
 
 MAX_LENGTH = 2_000  # characters of a whole command
 MAX_REASON = 500

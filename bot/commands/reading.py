@@ -1,10 +1,10 @@
 """Notes that somebody looked at how another person stands, so that this person can learn of it."""
 
-from moderation.facts import ContentRead, Fact
-from moderation.ids import UserId
-from storage import views
+from moderation.model.facts import ContentRead, Fact
+from moderation.values.ids import UserId
+from storage import queries as views
 
-from .call import Call
+from .invocation import Call
 
 
 async def looked_at(call: Call, person: UserId, what: str, n: int = 0) -> tuple[Fact, ...]:

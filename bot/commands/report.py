@@ -8,19 +8,19 @@ Left to others: what a report brings (`moderation/reports.py`), who sees the nam
 import asyncio
 from dataclasses import replace
 
-from moderation.actions import Action, EditCard
-from moderation.context import RoomView
-from moderation.errors import Refused
-from moderation.facts import CaseGrew, CaseOpened, Fact, Reported
-from moderation.ids import CaseNumber, EventId, RoomId, UserId
-from moderation.notices import Line, Moment, RoomName, line
-from moderation.reports import Message, report
-from moderation.responsibility import is_operator
-from storage import views
-from storage.project import POSTED
+from moderation.cases.reports import Message, report
+from moderation.duty.responsibility import is_operator
+from moderation.model.actions import Action, EditCard
+from moderation.model.context import RoomView
+from moderation.model.facts import CaseGrew, CaseOpened, Fact, Reported
+from moderation.values.errors import Refused
+from moderation.values.ids import CaseNumber, EventId, RoomId, UserId
+from moderation.values.notices import Line, Moment, RoomName, line
+from storage import queries as views
+from storage.projections import POSTED
 
-from .call import Call, Command, Reply
-from .links import is_link, message_link
+from .invocation import Call, Command, Reply
+from .permalinks import is_link, message_link
 
 
 async def run(call: Call) -> Reply:

@@ -2,15 +2,15 @@
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.context import RoomView
-from moderation.durations import DAY_MS
-from moderation.errors import Refused
-from moderation.ids import UserId
+from moderation.duty.responsibility import Deed, is_manager, is_operator, not_a_manager, require
+from moderation.model.context import RoomView
 from moderation.policy import Policy
-from moderation.responsibility import Deed, is_manager, is_operator, not_a_manager, require
-from storage import views
+from moderation.values.durations import DAY_MS
+from moderation.values.errors import Refused
+from moderation.values.ids import UserId
+from storage import queries as views
 
-from .call import Call
+from .invocation import Call
 
 KNOWN_FOR_MS = 30 * DAY_MS  # somebody is dealt with for so long after they were last seen in a room
 

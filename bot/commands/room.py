@@ -5,17 +5,17 @@ what the operator or neglect imposed is not theirs to end. Left to others: what 
 what it means for the room's levels (`moderation/posting.py`) or for what is written there (`moderation/pace.py`).
 """
 
-from moderation import room_measures
-from moderation.context import InForce
-from moderation.durations import parse_duration
-from moderation.errors import Refused
-from moderation.facts import OF_ROOMS, Fact, SanctionKind
-from moderation.notices import Line, Moment, Phrase, RoomName, Span, line
-from moderation.pace import LEAST_MS, MOST_MS
-from moderation.responsibility import Deed
-from storage import views
+from moderation.duty.responsibility import Deed
+from moderation.model.context import InForce
+from moderation.model.facts import OF_ROOMS, Fact, SanctionKind
+from moderation.rooms import measures as room_measures
+from moderation.rooms.slow_mode import LEAST_MS, MOST_MS
+from moderation.values.durations import parse_duration
+from moderation.values.errors import Refused
+from moderation.values.notices import Line, Moment, Phrase, RoomName, Span, line
+from storage import queries as views
 
-from .call import Call, Command, Reply
+from .invocation import Call, Command, Reply
 
 OFF = ("off", "none", "关闭", "取消")
 

@@ -9,21 +9,21 @@ written (`rule_words.py`), when rules hold (`moderation/room_rules.py`).
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from moderation.errors import Refused
-from moderation.events import MessagePosted, Text
-from moderation.facts import RoomRuleChanged
-from moderation.judge import broken
-from moderation.notices import Code, Line, Moment, Phrase, RoomName, RuleText, Who, line
+from bot.config.rule_checks import checked
+from moderation.judge.judge import broken
+from moderation.judge.room_rules import compiled, own_rules, recorded, settings_of, too_heavy
+from moderation.model.facts import RoomRuleChanged
 from moderation.policy import GRADES, PatternRule, RuleSettings
-from moderation.room_rules import compiled, own_rules, recorded, settings_of, too_heavy
 from moderation.rules.pattern import MOST_REPEATED, MOST_STEPS, most_repeated, steps
-from storage import views
-from storage.views import RoomRule
+from moderation.values.errors import Refused
+from moderation.values.events import MessagePosted, Text
+from moderation.values.notices import Code, Line, Moment, Phrase, RoomName, RuleText, Who, line
+from storage import queries as views
+from storage.queries import RoomRule
 
-from ..rule_checks import checked
-from .about import applies
-from .call import Call, Command, Reply
-from .rule_words import written
+from .info import applies
+from .invocation import Call, Command, Reply
+from .parse_rule import written
 
 MAX_SHOWN = 12  # values of one rule
 RECENT, FEWEST, NEARLY_ALL = 50, 5, 80  # so many messages are looked at, at least; per cent of them

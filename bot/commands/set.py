@@ -7,15 +7,15 @@ less; a level that nobody can reach would keep everybody out, so it is refused. 
 from collections.abc import Callable
 from typing import get_args
 
-from moderation.errors import Refused
-from moderation.facts import Fact, LanguageChosen, RoomSettingChanged
-from moderation.notices import Code, Line, Phrase, RoomName, line
+from bot.texts.catalog import LANGUAGES
+from moderation.duty.responsibility import require
+from moderation.model.facts import Fact, LanguageChosen, RoomSettingChanged
+from moderation.people.verification import REACHES, asked_of, asks
 from moderation.policy import Below, Chosen
-from moderation.responsibility import require
-from moderation.verification import REACHES, asked_of, asks
+from moderation.values.errors import Refused
+from moderation.values.notices import Code, Line, Phrase, RoomName, line
 
-from ..messages.catalog import LANGUAGES
-from .call import Call, Command, Reply
+from .invocation import Call, Command, Reply
 
 DEFAULT = ("default", "默认")
 SETTINGS: tuple[str, ...] = get_args(Chosen)

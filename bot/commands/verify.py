@@ -5,17 +5,17 @@ before others it is not heeded, but answered alone, and goes; without words it s
 be kept and for how long. Left to others: the dialogue (`bot/verify/flow.py`), what rooms ask for (`moderation/`).
 """
 
-from moderation.actions import Action, Redact
-from moderation.context import PersonView, RoomView
-from moderation.errors import Refused
-from moderation.levels import REACHES
-from moderation.notices import Code, Line, Moment, Phrase, RoomName, line
-from moderation.verification import asked_of, exempt, reached
-from storage import views
-from storage.identity_keyring import Locked
+from bot.identity.asking import Asking
+from moderation.model.actions import Action, Redact
+from moderation.model.context import PersonView, RoomView
+from moderation.people.verification import asked_of, exempt, reached
+from moderation.values.errors import Refused
+from moderation.values.levels import REACHES
+from moderation.values.notices import Code, Line, Moment, Phrase, RoomName, line
+from storage import queries as views
+from storage.identity.keyring import Locked
 
-from ..verify.asking import Asking
-from .call import Call, Command, Reply
+from .invocation import Call, Command, Reply
 
 MAX_ROOMS = 20
 

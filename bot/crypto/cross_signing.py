@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from ..homeserver_errors import Rejected
-from . import age, devices
+from bot.matrix.errors import Rejected
+
+from . import devices
+from . import store_age as age
 from .encoding import Object, object_of
 from .errors import NeedsPassword, NotOurs, NotTrusted, StoreLost, WrongKey
 from .machine import CryptoMachine

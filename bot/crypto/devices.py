@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from moderation.ids import server_of
+from moderation.values.ids import server_of
 
 from .account import OLM
 from .encoding import Malformed, Object, object_of, restored, stored, text_of, unb64

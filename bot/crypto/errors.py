@@ -1,6 +1,6 @@
 """What can go wrong with keys, split by who can mend it."""
 
-from moderation.errors import AnswerableError
+from moderation.values.errors import AnswerableError
 
 
 class CryptoError(AnswerableError):

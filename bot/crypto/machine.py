@@ -22,21 +22,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..clock import Clock, wall_clock
-from ..homeserver_errors import Answered, LoggedOut, Rejected
-from ..homeserver_wire import Wire
-from . import age, devices, outbound, waiting
+from bot.matrix.errors import Answered, LoggedOut, Rejected
+from bot.matrix.http import Wire
+from bot.runtime.clock import Clock, wall_clock
+
+from . import devices, outbound
+from . import store_age as age
+from . import undecrypted_events as waiting
 from .account import Identity, OurDevice, first_key
 from .devices import Device, Person
 from .encoding import Malformed, Object, object_of
 from .errors import StoreLost
-from .news import Late, News, SyncPart
 from .olm import Olm
 from .outbound import IN_THE_CLEAR, Outbound, Outgoing, Recipients, RoomEncryption
 from .requests import USERS_AT_ONCE, Requests
 from .room_keys import MISSING, Decrypted, RoomKeys, Sealed
 from .store import Db, Store, meta
 from .store_key import StoreKey
+from .sync_result import Late, News, SyncPart
 from .to_device import Heard, Inbox
 
 __all__ = ["CryptoMachine", "Late", "News", "SyncPart"]

@@ -12,8 +12,9 @@ Specification: Matrix client-server API v1.19, "Key management API", "Send-to-De
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..homeserver_errors import NotFound
-from ..homeserver_wire import Ask, Wire
+from bot.matrix.errors import NotFound
+from bot.matrix.http import Ask, Wire
+
 from .encoding import Object, object_of
 
 CLAIM_MS = 10_000  # how long our server waits for other servers

@@ -14,9 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from moderation.errors import Broken
+from moderation.values.errors import Broken
 from storage import sqlite_refused
-from storage.records import disk
+from storage.journal import disk
 
 from .store_key import StoreKey
 

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from moderation.errors import Broken
-from storage.records import disk
+from moderation.values.errors import Broken
+from storage.journal import disk
 
 from .errors import WrongKey
 

@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import devices, outbound, waiting
+from . import devices, outbound
+from . import undecrypted_events as waiting
 from .account import MEGOLM, Identity
 from .devices import Device
 from .encoding import Malformed, Object, object_of, stored, text_of

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from .cross_signing import CrossSigning
 from .encoding import Object, object_of
 from .machine import CryptoMachine
+from .sas import LASTS_MS, PREFIX, SAS, Message, Party, Shown, Stage, Verification
 from .to_device import ToDevice
-from .verification import LASTS_MS, PREFIX, SAS, Message, Party, Shown, Stage, Verification
 
 Say = Callable[
     [str, str, Object], Awaitable[None]

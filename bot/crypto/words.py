@@ -1,6 +1,6 @@
 """The states of encryption as texts of the message files."""
 
-from moderation.notices import Phrase
+from moderation.values.notices import Phrase
 
 from .cross_signing import State
 from .key_backup import BackupState

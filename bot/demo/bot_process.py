@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import orjson
 
-from moderation.errors import AnswerableError
+from moderation.values.errors import AnswerableError
 
 from . import child
 

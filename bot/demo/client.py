@@ -22,7 +22,7 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from moderation.ids import EventId, RoomId, UserId
+from moderation.values.ids import EventId, RoomId, UserId
 
 from .feed import Feed, Json, NotSeen, Seen
 from .matrix_error import MatrixError

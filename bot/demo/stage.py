@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from moderation.ids import EventId, RoomId
+from moderation.values.ids import EventId, RoomId
 
 from .bot_process import BotProcess
 from .client import Client, Seen

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from moderation.ids import RoomId
+from moderation.values.ids import RoomId
 
 from .client import Client, Seen
 from .stage import BOT, MANAGER, NAMES, PASSWORD, People, Stage, expect

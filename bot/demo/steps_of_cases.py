@@ -5,7 +5,7 @@ As in `bot/demo/steps.py`, a step returns the fields of `demo.NAME.seen`, or rai
 
 from functools import partial
 
-from moderation.ids import EventId
+from moderation.values.ids import EventId
 
 from .client import Client, MatrixError, Seen
 from .stage import MANAGER, MEMBER, REDACTION, WHEN, Stage, case_number, expect, mentions

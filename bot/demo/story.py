@@ -13,7 +13,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ..messages.catalog import Catalog
+from bot.texts.catalog import Catalog
+
 from . import steps, steps_of_cases, steps_of_duty
 from .stage import Moment, Stage
 from .steps import Fields

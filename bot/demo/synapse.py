@@ -23,8 +23,8 @@ from typing import Any, NamedTuple, Self
 
 import aiohttp
 
-from moderation.errors import AnswerableError
-from moderation.ids import UserId
+from moderation.values.errors import AnswerableError
+from moderation.values.ids import UserId
 
 from . import child
 from .synapse_config import LOG_FILE, SERVER_NAME, Limits, LogLevel, write_config

@@ -22,8 +22,9 @@ from urllib.parse import unquote
 
 import re2
 
-from moderation.events import MessagePosted
-from moderation.text import UNSPACED, normalise
+from moderation.values.events import MessagePosted
+
+from .normalise_text import UNSPACED, normalise
 
 # A dot that is written out or stands alone, so that no client shows a link but everybody reads one: "evil (dot) com",
 # "evil . com", "evil dot com". The plain word only before names that are no words, as in "a polka dot in red".

@@ -11,10 +11,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from moderation.durations import Duration
-from moderation.events import MembershipChanged, MessagePosted, ReactionGiven
+from moderation.values.durations import Duration
+from moderation.values.events import MembershipChanged, MessagePosted, ReactionGiven
 
-from .port import Hit, Judged, View
+from .check import Hit, Judged, View
 
 
 class Settings(BaseModel):

@@ -11,11 +11,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from moderation.events import MessagePosted, Where
+from moderation.values.events import MessagePosted, Where
 
 from .addresses import Link, host_of, hrefs, top_level_domains, written_links
-from .port import Hit, Judged, View
-from .texts import cut, looked_at
+from .check import Hit, Judged, View
+from .event_texts import cut, looked_at
 
 EVERY = "*"
 _DOMAIN = re.compile(r"[^\W_](?:[\w-]*\w)?(?:\.[^\W_](?:[\w-]*\w)?)*")

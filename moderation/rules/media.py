@@ -11,10 +11,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from moderation.events import Media as Attached
-from moderation.events import MediaKind, MessagePosted, ReactionGiven
+from moderation.values.events import Media as Attached
+from moderation.values.events import MediaKind, MessagePosted, ReactionGiven
 
-from .port import Hit, Judged, View
+from .check import Hit, Judged, View
 
 _BYTES_PER = {
     "": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30,

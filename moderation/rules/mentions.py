@@ -13,12 +13,12 @@ from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from moderation.events import MessagePosted, Text, Where
-from moderation.ids import is_user_id
-from moderation.text import visible
+from moderation.values.events import MessagePosted, Text, Where
+from moderation.values.ids import is_user_id
 
-from .port import Hit, Judged, View
-from .texts import looked_at
+from .check import Hit, Judged, View
+from .event_texts import looked_at
+from .normalise_text import visible
 
 _SERVER = r"(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::[0-9]{1,5})?"
 _USER = re.compile(rf"(?<![\w/@.+-])@[A-Za-z0-9._=/+-]+:{_SERVER}", re.ASCII)

@@ -18,11 +18,11 @@ from typing import Annotated
 import re2
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from moderation.events import Text
-from moderation.text import normalise
+from moderation.values.events import Text
 
-from .port import Hit, Judged, View
-from .texts import cut, looked_at
+from .check import Hit, Judged, View
+from .event_texts import cut, looked_at
+from .normalise_text import normalise
 
 _MAX_MEM = 4 << 20  # bytes for one pattern: a program of some 100,000 steps
 _SET_MAX_MEM = 64 << 20  # bytes for all of them together

@@ -25,13 +25,13 @@ from typing import Annotated
 from ahocorasick_rs import AhoCorasick, Implementation
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from moderation.events import Text
-from moderation.text import UNSPACED, Normalised, normalise, visible
+from moderation.values.events import Text
 
-from .apart import joined, runs
-from .port import Hit, Judged, View
+from .check import Hit, Judged, View
+from .event_texts import cut, looked_at
+from .normalise_text import UNSPACED, Normalised, normalise, visible
 from .readings import Reading, may_be_stretched, put_together, squeezed, stretches, turned
-from .texts import cut, looked_at
+from .spaced_letters import joined, runs
 
 # Words in one case (or a capital first) and numbers, amounts of money among them.
 _PLAIN = re.compile(

@@ -15,9 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from moderation.errors import Broken, Invalid
+from moderation.values.errors import Broken, Invalid
+from storage.journal import disk
 
-from ..records import disk
 from .contents import CONFIG, LOG_KEY, MANIFEST, MAX_MANIFEST, RECORDS, Manifest, decode
 
 Progress = Callable[[int, int], None]  # bytes done, all

@@ -12,10 +12,9 @@ from typing import Any
 
 import orjson
 
-from moderation.errors import Invalid
-
-from ..database import FILE as STATE
-from ..identity import FILE as IDENTITY
+from moderation.values.errors import Invalid
+from storage.database import FILE as STATE
+from storage.journal.record_keys import FILE as IDENTITY
 
 FORMAT = 1
 MANIFEST = "backup.json"

@@ -14,9 +14,10 @@ from contextlib import closing
 from fnmatch import fnmatch
 from pathlib import Path
 
-from ..database import FILE as STATE
-from ..identity import FILE as IDENTITY
-from ..records import disk
+from storage.database import FILE as STATE
+from storage.journal import disk
+from storage.journal.record_keys import FILE as IDENTITY
+
 from .contents import LOG_KEY, MEDIA, RECORDS, SPOOL
 
 FOLDER = ".backup"  # in the data directory; whoever makes a backup holds a claim on it

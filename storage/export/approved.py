@@ -14,7 +14,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import cast
 
-from ..records.line import Opened
+from storage.journal.line_format import Opened
+
 from .choose import choose, lines_below
 from .of_case import records_of_cases
 from .selection import Selection

@@ -16,11 +16,11 @@ from typing import cast
 
 import orjson
 
-from moderation.errors import Broken
-from moderation.events import Json
+from moderation.values.errors import Broken
+from moderation.values.events import Json
+from storage.journal.days import DamagedDay, Lines, list_days
+from storage.journal.line_format import BadLine, Opened, erased_by, open_line, time_text
 
-from ..records.days import DamagedDay, Lines, list_days
-from ..records.line import BadLine, Opened, erased_by, open_line, time_text
 from .selection import Selection, text_of
 
 Progress = Callable[[int, int], None]  # records done, records in all

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from moderation.errors import Broken
+from moderation.values.errors import Broken
+from storage.journal.reader import Log
+from storage.journal.retention.ranges import Ranges
 
-from ..records.ranges import Ranges
-from ..records.reader import Log
 from .verify import MADE, MEDIA, media_digest
 
 NAME = MADE

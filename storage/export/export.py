@@ -21,15 +21,15 @@ from typing import BinaryIO, Literal, cast
 
 import orjson
 
-from moderation.errors import Invalid, Refused
-from moderation.events import Json
+from moderation.values.errors import Invalid, Refused
+from moderation.values.events import Json
+from storage.journal import disk
+from storage.journal.canonical import plain
+from storage.journal.line_format import time_text
+from storage.journal.transparency.checkpoint import Checkpoint, open_checkpoint
+from storage.journal.transparency.log_key import read_verifier
+from storage.journal.transparency.signed_note import MAX_NOTE_BYTES, Verifier
 
-from ..records import disk
-from ..records.canonical import plain
-from ..records.checkpoint import Checkpoint, open_checkpoint
-from ..records.line import time_text
-from ..records.logkey import read_verifier
-from ..records.note import MAX_NOTE_BYTES, Verifier
 from . import verify
 from .bundle import Bundle
 from .choose import Chosen, choose, lines_below

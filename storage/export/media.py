@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
-from moderation.events import Json
+from moderation.values.events import Json
 
 from .bundle import Bundle
 from .selection import text_of

@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Iterable
 from typing import cast
 
-from ..records.line import Opened
+from storage.journal.line_format import Opened
 
 _FOLLOWERS = frozenset({"finding", "media", "report", "outcome", "notice"})
 

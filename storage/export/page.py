@@ -14,9 +14,9 @@ from typing import Any
 
 import orjson
 
-from moderation.events import Json
+from moderation.values.events import Json
+from storage.journal.line_format import erased_by
 
-from ..records.line import erased_by
 from .choose import Room
 from .markup import FOOT, escaped, facts, head, paragraph, person, quote
 from .selection import WITHHELD, text_of

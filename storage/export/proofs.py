@@ -11,11 +11,11 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from moderation.errors import Broken
+from moderation.values.errors import Broken
+from storage.journal.transparency.proof import Prover
+from storage.journal.transparency.tiles import NoTile, Tiles
+from storage.journal.transparency.tlog_proof import SUFFIX, TlogProof
 
-from ..records.proof import Prover
-from ..records.tiles import NoTile, Tiles
-from ..records.tlog_proof import SUFFIX, TlogProof
 from .bundle import Bundle
 from .verify import TREE, TREE_TITLE
 

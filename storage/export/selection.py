@@ -13,9 +13,8 @@ from dataclasses import dataclass
 
 import orjson
 
-from moderation.events import Json
-
-from ..records.line import Opened, erased_by
+from moderation.values.events import Json
+from storage.journal.line_format import Opened, erased_by
 
 WITHHELD = None  # as in `records/tlog_proof.py`
 

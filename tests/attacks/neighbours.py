@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from moderation.ids import GroupCode, RoomId, UserId
-from moderation.ledger import account
+from moderation.credit.ledger import account
+from moderation.values.ids import GroupCode, RoomId, UserId
 from tests.bot.offline import ANNA, BOT, MARK, OLGA, ROOM, RULES, Offline, offline
 
 KITCHEN, KITCHEN_DESK = RoomId("!kitchen:example.org"), RoomId("!kitchendesk:example.org")

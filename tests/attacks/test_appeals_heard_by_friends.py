@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from moderation.facts import CaseAssigned, CaseDecided, PersonVerified
-from moderation.ids import RoomId, UserId
+from moderation.model.facts import CaseAssigned, CaseDecided, PersonVerified
+from moderation.values.ids import RoomId, UserId
 from tests.attacks.neighbours import ANNA, KITCHEN, MARK, OPERA, RITA, ROOM, SOCK, Neighbours, neighbours
 from tests.bot.offline import MINA, OLGA, RULES
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from moderation.actions import Action, Say, Tell
-from moderation.facts import CaseOpened, ContentRead, SanctionStarted
-from moderation.ids import RoomId
+from moderation.model.actions import Action, Say, Tell
+from moderation.model.facts import CaseOpened, ContentRead, SanctionStarted
+from moderation.values.ids import RoomId
 from tests.fuzz.world import ANN, BEN, DEMOTED, GROUP, MAX, MIA, OTHER, OTHER_MAX, OTHER_OWNER, OWNER, World
 
 NOBODY = "@nobody:example.org"

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.budget import Budget
-from bot.commands.respond import MOST_ASKED, MOST_EXPORTS
-from moderation.durations import DAY_MS, HOUR_MS
-from moderation.ids import UserId
+from bot.commands.dispatcher import MOST_ASKED, MOST_EXPORTS
+from bot.runtime.budget import Budget
+from moderation.values.durations import DAY_MS, HOUR_MS
+from moderation.values.ids import UserId
 from tests.bot.offline import ANNA, MARK, RULES, Offline, offline
 
 BEN = UserId("@ben:example.org")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from moderation.actions import LeaveDirect
-from moderation.ids import UserId
+from moderation.model.actions import LeaveDirect
+from moderation.values.ids import UserId
 from tests.fuzz.world import ANN, BEN, World
 
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from bot.invitations import Invitations
-from bot.sync_response import Invite
-from moderation.facts import CaseAssigned, CreditChanged, SanctionStarted
-from moderation.ids import RoomId, UserId
+from bot.events.sync_response import Invite
+from bot.sync.invitations import Invitations
+from moderation.model.facts import CaseAssigned, CreditChanged, SanctionStarted
+from moderation.values.ids import RoomId, UserId
 from tests.attacks.neighbours import ANNA, KITCHEN, MARK, OPERA, RITA, ROOM, SOCK, Neighbours, neighbours
 from tests.bot.offline import RULES
 

@@ -8,8 +8,8 @@ from random import Random
 
 import pytest
 
-from bot.tables_sample import TablesSample
-from moderation.facts import CreditChanged, EntryConfirmed, SanctionStarted, TaskOpened
+from bot.scheduler.tables_sample import TablesSample
+from moderation.model.facts import CreditChanged, EntryConfirmed, SanctionStarted, TaskOpened
 from storage.database import FILE
 from tests.attacks.neighbours import ANNA, KITCHEN, MARK, OPERA, RITA, ROOM, SOCK, TOGETHER, neighbours
 from tests.bot.offline import RULES, offline
@@ -170,7 +170,7 @@ async def test_what_is_recorded_says_how_far_it_reaches_and_replays_so(tmp_path:
 
 
 async def test_records_of_before_count_everywhere_and_a_new_grouping_is_recorded(tmp_path: Path) -> None:
-    from moderation.facts import PolicyChanged
+    from moderation.model.facts import PolicyChanged
 
     async with neighbours(tmp_path) as two:
         old = CreditChanged(

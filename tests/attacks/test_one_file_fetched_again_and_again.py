@@ -2,12 +2,12 @@
 
 import pytest
 
-from bot.homeserver import Homeserver, Session
-from bot.homeserver_errors import TooLarge
-from bot.media import PER_PERSON, MediaHasher
-from moderation.actions import HashMedia
-from moderation.facts import MediaKept
-from moderation.ids import RoomId, UserId
+from bot.effects.media_hash import PER_PERSON, MediaHasher
+from bot.matrix.client import Homeserver, Session
+from bot.matrix.errors import TooLarge
+from moderation.model.actions import HashMedia
+from moderation.model.facts import MediaKept
+from moderation.values.ids import RoomId, UserId
 from tests.fakes.http_stub import Answer, HttpStub
 
 ANNA, BEN = UserId("@anna:example.org"), UserId("@ben:example.org")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.gaps import Gaps
-from moderation.ids import RoomId
-from storage.gaps import Delivered
+from bot.sync.backfill import Gaps
+from moderation.values.ids import RoomId
+from storage.state.backfill import Delivered
 from tests.fakes.homeserver_rooms import Room, seed
 from tests.homeserver.garden import Garden, garden_in
 

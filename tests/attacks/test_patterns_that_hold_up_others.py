@@ -2,13 +2,13 @@
 
 import pytest
 
-from moderation.actions import Action, Say, Tell
-from moderation.events import Text
-from moderation.facts import CaseOpened, RoomRuleChanged
-from moderation.ids import UserId
+from moderation.judge.room_rules import compiled, recorded, too_heavy
+from moderation.model.actions import Action, Say, Tell
+from moderation.model.facts import CaseOpened, RoomRuleChanged
 from moderation.policy import PatternRule, Policy
-from moderation.room_rules import compiled, recorded, too_heavy
 from moderation.rules.pattern import MOST_REPEATED, MOST_STEPS, OWN_TEXT, most_repeated, steps
+from moderation.values.events import Text
+from moderation.values.ids import UserId
 from tests.fuzz.world import BEN, GROUP, MAX, World
 
 HEAVY = "(?:(?:a|b|ab|ba){1,50}c?){1,10}q"

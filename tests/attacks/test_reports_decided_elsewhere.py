@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from moderation.facts import Reported
-from moderation.ids import RoomId, UserId
+from moderation.model.facts import Reported
+from moderation.values.ids import RoomId, UserId
 from tests.attacks.neighbours import ANNA, KITCHEN, MARK, RITA, ROOM, Neighbours, neighbours
 
 HOUR = 3_600_000

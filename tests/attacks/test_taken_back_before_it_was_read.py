@@ -7,12 +7,12 @@ from typing import Any, cast
 
 import pytest
 
-from bot.homeserver_errors import NotFound
-from bot.lost_time import LostTime
-from bot.read_again import ReadAgain
-from bot.receive import receive
-from moderation.events import Received
-from moderation.ids import EventId, RoomId
+from bot.encryption.late_events import ReadAgain
+from bot.events.parse_event import receive
+from bot.matrix.errors import NotFound
+from bot.pipeline.lost_time import LostTime
+from moderation.values.events import Received
+from moderation.values.ids import EventId, RoomId
 from tests.bot.offline import ANNA, BOT, ROOM, RULES, Offline, offline
 
 

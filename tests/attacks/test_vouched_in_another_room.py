@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from moderation.facts import DoorAnswered, PersonVerified
-from moderation.ids import UserId
+from moderation.model.facts import DoorAnswered, PersonVerified
+from moderation.values.ids import UserId
 from tests.attacks.neighbours import MARK, OLGA, OPERA, RITA, ROOM, SOCK, TOGETHER, Neighbours, neighbours
 from tests.bot.offline import RULES
 

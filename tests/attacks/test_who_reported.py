@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from bot.report_lines import reads_along, report_lines
-from moderation.actions import Action, TellDesk
-from moderation.durations import DAY_MS
-from moderation.ids import UserId
-from storage import outbox, views
+from bot.texts.report_lines import reads_along, report_lines
+from moderation.model.actions import Action, TellDesk
+from moderation.values.durations import DAY_MS
+from moderation.values.ids import UserId
+from storage import outbox
+from storage import queries as views
 from tests.bot.offline import ANNA, DESK, MARK, MINA, RULES, Offline, offline
 
 WORDS = "he said it to my sister"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from moderation.ids import GroupCode, RoomId
+from moderation.values.ids import GroupCode, RoomId
 from tests.bot.offline import BOT, LEVELS, MARK, RULES, offline
 
 KITCHEN = RoomId("!kitchen:example.org")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from moderation.durations import DAY_MS
-from moderation.events import IN_A_PLAIN_ROOM, Received, Undecryptable
-from moderation.ids import EventId
+from moderation.values.durations import DAY_MS
+from moderation.values.events import IN_A_PLAIN_ROOM, Received, Undecryptable
+from moderation.values.ids import EventId
 from tests.bot.offline import ANNA, RULES, Offline, offline
 
 SEALED = {"algorithm": "m.megolm.v1.aes-sha2", "session_id": "s", "ciphertext": "A"}

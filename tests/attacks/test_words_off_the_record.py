@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text as sql
 
-from bot.receive import receive
-from storage.entries import raw_of_record
+from bot.events.parse_event import receive
+from storage.record_mapping import raw_of_record
 from tests.bot.offline import ANNA, OLGA, ROOM, Offline, offline
 
 INSULT = "Mina is a thief and everybody shall know it"

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from bot.card_lines import read_card
-from bot.case_words import MOST_LATER, word_lines
-from bot.recorded import said_at
-from moderation.notices import Line
+from bot.pipeline.message_text import said_at
+from bot.texts.case_card import read_card
+from bot.texts.case_words import MOST_LATER, word_lines
+from moderation.values.notices import Line
 from tests.bot.offline import ANNA, ROOM, RULES, Offline, offline
 
 LONG = "all is well, " * 60

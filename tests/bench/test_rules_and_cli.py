@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench import rules
 from bench.cli import COMMANDS, deployment
-from storage.records.verify import verify
+from storage.journal.verify.verify import verify
 
 
 def test_every_hostile_text_is_judged_and_every_figure_has_its_floor() -> None:

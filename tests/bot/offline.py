@@ -14,22 +14,23 @@ from typing import Any, Literal, TypeVar
 
 from sqlalchemy import text as sql
 
-from bot import heartbeat, wiring
-from bot.anchor import Closer
-from bot.catch_up import Rooms
-from bot.config import Config, parse_config
-from bot.digest import Digester
-from bot.homeserver_errors import Unreachable
-from bot.pipeline import Pipeline
-from bot.presence import Presence
-from bot.receive import receive
-from bot.schedule import Scheduler
-from bot.wake import Wake
-from moderation.facts import ActionTaken, Fact, NoticeGiven, RoomEntered
-from moderation.ids import EventId, GroupCode, RoomId, UserId
-from storage import views
-from storage.entries import fact_of_record
-from storage.records.closing import Closings
+from bot import app as wiring
+from bot.config.config import Config, parse_config
+from bot.effects.anchor_day import Closer
+from bot.events.parse_event import receive
+from bot.matrix.errors import Unreachable
+from bot.pipeline import heartbeat
+from bot.pipeline.pipeline import Pipeline
+from bot.pipeline.replay import Rooms
+from bot.runtime.wakeup import Wake
+from bot.scheduler.digest import Digester
+from bot.scheduler.scheduler import Scheduler
+from bot.sync.presence import Presence
+from moderation.model.facts import ActionTaken, Fact, NoticeGiven, RoomEntered
+from moderation.values.ids import EventId, GroupCode, RoomId, UserId
+from storage import queries as views
+from storage.journal.transparency.daily_checkpoints import Closings
+from storage.record_mapping import fact_of_record
 
 F = TypeVar("F", bound=Fact)
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from bot.act import Actor, Again, Done
-from bot.choice import APART
-from moderation.actions import OUTSIDE, PROOF, Action, Say, Verify, Witness
-from moderation.facts import ActionTaken
-from moderation.ids import RoomId, UserId
-from moderation.notices import line
+from bot.outbox.dispatcher import Actor, Again, Done
+from bot.outbox.selection import APART
+from moderation.model.actions import OUTSIDE, PROOF, Action, Say, Verify, Witness
+from moderation.model.facts import ActionTaken
+from moderation.values.ids import RoomId, UserId
+from moderation.values.notices import line
 from tests.bot.test_anchor import ONE, Deployment, deployment
 
 PEOPLE = [UserId(f"@p{number}:example.org") for number in range(APART[PROOF] + 2)]

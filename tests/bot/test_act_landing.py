@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from bot.act import Actor, Done
-from bot.choice import OTHERS_AT_ONCE
-from bot.clock import SteadyClock
-from moderation.actions import Action, Redact, Tell
-from moderation.facts import ActionTaken
-from moderation.ids import EventId, UserId
-from moderation.notices import line
+from bot.outbox.dispatcher import Actor, Done
+from bot.outbox.selection import OTHERS_AT_ONCE
+from bot.runtime.clock import SteadyClock
+from moderation.model.actions import Action, Redact, Tell
+from moderation.model.facts import ActionTaken
+from moderation.values.ids import EventId, UserId
+from moderation.values.notices import line
 from tests.bot.test_anchor import ONE, Deployment, deployment
 
 

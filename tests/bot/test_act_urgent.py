@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot import settling
-from bot.act import Actor, Done
-from bot.choice import CALM_MS, PATIENCE_MS
-from bot.clock import SteadyClock
-from moderation.actions import URGENT, Action, PostCard, Redact, Tell
-from moderation.facts import ActionTaken, CaseOpened, CreditChanged, Fact, SanctionStarted, StatementGiven
-from moderation.ids import EventId, UserId
+from bot.outbox.dispatcher import Actor, Done
+from bot.outbox.selection import CALM_MS, PATIENCE_MS
+from bot.pipeline import settle_facts as settling
+from bot.runtime.clock import SteadyClock
+from moderation.model.actions import URGENT, Action, PostCard, Redact, Tell
+from moderation.model.facts import ActionTaken, CaseOpened, CreditChanged, Fact, SanctionStarted, StatementGiven
+from moderation.values.ids import EventId, UserId
 from storage import outbox
 from storage.database import Database
 from storage.outbox import Waiting

@@ -9,35 +9,36 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from bot.act import Actor, Done
-from bot.anchor import Closer, txn_of
-from bot.anchor_outside import Patience, TimestampAnchorer, WitnessAnchorer
-from bot.catch_up import Rooms, rebuild
-from bot.config import AnchorSettings, parse_config
-from bot.digest import Digester
-from bot.presence import Presence
-from bot.schedule import Scheduler
-from bot.verify.asking import Asking
-from bot.verify.hush import Hush
-from bot.wiring import Stores, make_operations, make_pipeline
-from bot.witness import WitnessClient
-from moderation.actions import Action, Anchor, Timestamp, Witness
-from moderation.facts import ActionTaken, CheckpointAnchored, Fact, RoomEntered, RoomStateChanged
-from moderation.ids import GroupCode, RoomId, UserId
-from storage import anchored, outbox
+from bot.app import Stores, make_operations, make_pipeline
+from bot.config.config import AnchorSettings, parse_config
+from bot.effects.anchor_day import Closer, txn_of
+from bot.effects.anchor_outside import Patience, TimestampAnchorer, WitnessAnchorer
+from bot.effects.witness import WitnessClient
+from bot.identity.asking import Asking
+from bot.identity.redacted_input import Hush
+from bot.outbox.dispatcher import Actor, Done
+from bot.pipeline.replay import Rooms, rebuild
+from bot.scheduler.digest import Digester
+from bot.scheduler.scheduler import Scheduler
+from bot.sync.presence import Presence
+from moderation.model.actions import Action, Anchor, Timestamp, Witness
+from moderation.model.facts import ActionTaken, CheckpointAnchored, Fact, RoomEntered, RoomStateChanged
+from moderation.values.ids import GroupCode, RoomId, UserId
+from storage import outbox
 from storage.database import FILE, Database
-from storage.entries import fact_of_record
-from storage.identity import PersonKeys
-from storage.identity_dialogue import DialogueKey
-from storage.identity_store import IdentityStore
-from storage.project import set_meta
-from storage.records import timestamp
-from storage.records.closing import Closing, Closings
-from storage.records.cosignature import Cosigner
-from storage.records.journal import Journal
-from storage.records.proof import Prover
-from storage.records.tiles import Tiles
-from storage.records.verify import verify
+from storage.identity.dialogue_key import DialogueKey
+from storage.identity.store import IdentityStore
+from storage.journal.journal import Journal
+from storage.journal.record_keys import PersonKeys
+from storage.journal.transparency import timestamp
+from storage.journal.transparency.cosignature import Cosigner
+from storage.journal.transparency.daily_checkpoints import Closing, Closings
+from storage.journal.transparency.proof import Prover
+from storage.journal.transparency.tiles import Tiles
+from storage.journal.verify.verify import verify
+from storage.projections import set_meta
+from storage.record_mapping import fact_of_record
+from storage.state import anchor_progress as anchored
 from tests.fakes.tsa import FakeTsa
 from tests.fakes.witness import FakeWitness
 

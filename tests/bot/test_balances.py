@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.catch_up import rebuild
-from moderation.facts import BalanceCorrected, CreditChanged, Ledger, SanctionStarted, StatementGiven
-from moderation.ids import UserId
+from bot.pipeline.replay import rebuild
+from moderation.model.facts import BalanceCorrected, CreditChanged, Ledger, SanctionStarted, StatementGiven
+from moderation.values.ids import UserId
 from storage.database import FILE, Database
 from tests.bot.offline import ANNA, MARK, ROOM, Offline, offline
 

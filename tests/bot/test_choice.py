@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.choice import (
+from bot.outbox.selection import (
     ADORNS_MS,
     APART,
     AT_ONCE,
@@ -21,7 +21,7 @@ from bot.choice import (
     choose,
     look_again,
 )
-from moderation.actions import (
+from moderation.model.actions import (
     CARD,
     STATE,
     STOP,
@@ -39,8 +39,8 @@ from moderation.actions import (
     Verify,
     Witness,
 )
-from moderation.ids import CaseNumber, EventId, RoomId, UserId
-from moderation.notices import line
+from moderation.values.ids import CaseNumber, EventId, RoomId, UserId
+from moderation.values.notices import line
 from storage.outbox import Waiting
 
 NOW = 1_000_000

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from bot.config import Config, FileSettings, default_origin, load_config, parse_config
-from bot.config_errors import KINDS, ConfigError
-from bot.config_lines import line_at, lines_of
-from bot.config_oidc import OidcSettings
-from moderation.ids import UserId
+from bot.config.config import Config, FileSettings, default_origin, load_config, parse_config
+from bot.config.errors import KINDS, ConfigError
+from bot.config.oidc import OidcSettings
+from bot.config.toml_lines import line_at, lines_of
 from moderation.policy import CaseSettings, CreditSettings, Policy, TierSettings, VerificationSettings
+from moderation.values.ids import UserId
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 HEAD = '[homeserver]\nurl = "https://matrix.example.org"\nuser = "@answerable:example.org"\n'

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from bot.config import AnchorSettings, parse_config
-from bot.config_errors import ConfigError
-from bot.messages.catalog import LANGUAGES
+from bot.config.config import AnchorSettings, parse_config
+from bot.config.errors import ConfigError
+from bot.texts.catalog import LANGUAGES
 
 HEAD = '[homeserver]\nurl = "https://matrix.example.org"\nuser = "@answerable:example.org"\n[anchors]\n'
 URL = 'witness_url = "https://witness.example.net/x"\n'

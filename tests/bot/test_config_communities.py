@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from bot.cli.check_communities import communities
-from bot.config import Config, parse_config
-from bot.config_errors import ConfigError
+from bot.cli.check.communities import communities
+from bot.config.config import Config, parse_config
+from bot.config.errors import ConfigError
+from moderation.model.reach import community_of
 from moderation.policy import CommunitySettings
-from moderation.reach import community_of
 
 HEAD = '[homeserver]\nurl = "https://matrix.example.org"\nuser = "@answerable:example.org"\n[communities]\n'
 SPACE = '[[communities.named]]\nname = "estate"\nspace = "!estate:example.org"\n'

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from bot.cli.check_email import email
-from bot.cli.findings import Finding
-from bot.config import EMAIL_PASSWORD, Config, parse_config
-from bot.config_errors import ConfigError
-from bot.verify.settings import ChallengeSettings, EmailSettings
+from bot.cli.check.email import email
+from bot.cli.check.findings import Finding
+from bot.config.config import EMAIL_PASSWORD, Config, parse_config
+from bot.config.errors import ConfigError
+from bot.config.verification import ChallengeSettings, EmailSettings
 from tests.fakes.mail_server import mail_server
 
 HEAD = '[homeserver]\nurl = "http://127.0.0.1:1"\nuser = "@answerable:example.org"\n'

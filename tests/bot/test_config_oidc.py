@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.config import Config, parse_config
-from bot.config_errors import ConfigError
-from bot.config_oidc import CallbackSettings, OidcSettings, is_safe, listen_address
-from bot.messages.catalog import LANGUAGES
+from bot.config.config import Config, parse_config
+from bot.config.errors import ConfigError
+from bot.config.oidc import CallbackSettings, OidcSettings, is_safe, listen_address
+from bot.texts.catalog import LANGUAGES
 
 HEAD = '[homeserver]\nurl = "https://matrix.example.org"\nuser = "@answerable:example.org"\n'
 NAME, ISSUER, CLIENT = 'name = "club"\n', 'issuer = "https://login.example.org/realms/club"\n', 'client_id = "bot"\n'

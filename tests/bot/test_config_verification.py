@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from bot.config import parse_config
-from bot.config_errors import ConfigError
-from bot.messages.catalog import LANGUAGES
-from moderation.durations import DAY_MS
+from bot.config.config import parse_config
+from bot.config.errors import ConfigError
+from bot.texts.catalog import LANGUAGES
 from moderation.policy import Policy, RoomVerification, VerificationSettings
+from moderation.values.durations import DAY_MS
 
 HEAD = '[homeserver]\nurl = "https://matrix.example.org"\nuser = "@answerable:example.org"\n[verification]\n'
 ROOM = '[[verification.rooms]]\nrooms = ["G-7F3K"]\n'

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.config import WatchSettings, parse_config
-from bot.config_errors import ConfigError
+from bot.config.config import WatchSettings, parse_config
+from bot.config.errors import ConfigError
 
 HEAD = '[homeserver]\nurl = "https://matrix.example.org"\nuser = "@answerable:example.org"\n'
 

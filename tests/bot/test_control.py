@@ -10,9 +10,9 @@ from typing import Any
 import orjson
 import pytest
 
-from bot import control
-from bot.control import MAX_REQUEST, SOCKET, Control, Progress
-from moderation.errors import Broken, Refused
+from bot.admin import control_socket as control
+from bot.admin.control_socket import MAX_REQUEST, SOCKET, Control, Progress
+from moderation.values.errors import Broken, Refused
 
 NOBODY = 65_534
 ASKS = f"""

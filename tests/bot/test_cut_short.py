@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from bot.catch_up import Rooms, catch_up
-from bot.cut_short import CutShort
-from bot.pipeline import Outcome
-from moderation.actions import Tell
-from moderation.facts import ActionTaken, NoticeGiven
-from moderation.ids import UserId
-from moderation.notices import line
+from bot.pipeline.cut_short import CutShort
+from bot.pipeline.pipeline import Outcome
+from bot.pipeline.replay import Rooms, catch_up
+from moderation.model.actions import Tell
+from moderation.model.facts import ActionTaken, NoticeGiven
+from moderation.values.ids import UserId
+from moderation.values.notices import line
 from storage import outbox
-from storage.records.draft import Draft
+from storage.journal.record import Draft
 from tests.bot.test_anchor import ONE, Deployment, deployment
 
 ANNA = UserId("@anna:example.org")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from moderation.facts import CaseOpened, CreditChanged, SanctionStarted
+from moderation.model.facts import CaseOpened, CreditChanged, SanctionStarted
 from tests.bot.offline import ANNA, MARK, MINA, RULES, Offline, offline
 
 DAY, OFTEN = 86_400_000, 11 * 60_000

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.commands import respond
-from bot.room_changes import RoomChanges
-from moderation.facts import CaseOpened, NotSeen, SanctionStarted
-from moderation.ids import RoomId
+from bot.commands import dispatcher as respond
+from bot.pipeline.room_changes import RoomChanges
+from moderation.model.facts import CaseOpened, NotSeen, SanctionStarted
+from moderation.values.ids import RoomId
 from tests.fuzz.door import Door, defects
 
 ANN, MARK = "@ann:example.org", "@mark:example.org"
@@ -47,7 +47,7 @@ def test_a_command_is_answered_though_it_cannot_be_judged(
     door: tuple[Door, RoomId], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deployment, room = door
-    monkeypatch.setattr("bot.judging.judge", lambda *_: 1 / 0)
+    monkeypatch.setattr("bot.pipeline.judge_event.judge", lambda *_: 1 / 0)
     (facts, actions), _ = defects(lambda: deployment.say(room, MARK, "!help"))
     assert [fact.what for fact in facts if isinstance(fact, NotSeen)] == ["failed"]
     assert actions

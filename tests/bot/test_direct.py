@@ -3,12 +3,12 @@
 import asyncio
 from pathlib import Path
 
-from bot.direct import DirectRooms
-from bot.homeserver import Session
-from bot.homeserver_sealed import SealedHomeserver
-from bot.messages.catalog import Catalog
-from bot.speech import Speech
-from moderation.ids import UserId
+from bot.bot_rooms.direct_rooms import DirectRooms
+from bot.crypto.encrypting_client import SealedHomeserver
+from bot.matrix.client import Session
+from bot.texts.catalog import Catalog
+from bot.texts.matrix_message import Speech
+from moderation.values.ids import UserId
 from tests.bot.test_anchor import deployment
 from tests.fakes.homeserver import SimulatedHomeserver
 

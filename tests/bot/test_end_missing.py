@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from bot.cli.main import app
-from moderation.errors import Refused
-from moderation.facts import NotSeen
+from moderation.model.facts import NotSeen
+from moderation.values.errors import Refused
 from tests.bot.offline import ANNA, offline
 
 

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from bot.held import held
+from bot.runtime.managed import held
 
 
 async def test_it_is_closed_when_the_stack_ends() -> None:

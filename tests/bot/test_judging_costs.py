@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.judging_costs import EACH_MS, KILO_MS, SLICE_MS, JudgingCosts, letters
-from bot.receive import receive
-from moderation.events import Received
-from moderation.ids import RoomId
+from bot.events.parse_event import receive
+from bot.pipeline.judging_costs import EACH_MS, KILO_MS, SLICE_MS, JudgingCosts, letters
+from moderation.values.events import Received
+from moderation.values.ids import RoomId
 
 ROOM, OTHER = RoomId("!garden:example.org"), RoomId("!pond:example.org")
 

@@ -7,9 +7,9 @@ from typing import Any, cast
 import pytest
 from structlog.testing import capture_logs
 
-from bot import encryption
 from bot.crypto.cross_signing import CrossSigning, Standing, State
-from bot.encryption import Encryption
+from bot.encryption import service as encryption
+from bot.encryption.service import Encryption
 
 
 class Machine:

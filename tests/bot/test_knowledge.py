@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.knowledge import CHANGES_NOTHING, OF_PEOPLE_ALONE, Knowledge
-from moderation.facts import (
+from bot.pipeline.view_cache import CHANGES_NOTHING, OF_PEOPLE_ALONE, Knowledge
+from moderation.model.facts import (
     ActionTaken,
     CaseAssigned,
     CaseGrew,
@@ -23,11 +23,11 @@ from moderation.facts import (
     SanctionStarted,
     StatementGiven,
 )
-from moderation.ids import EventId, GroupCode, RoomId, UserId
-from moderation.pace import ROOM_SLOW
-from storage import views
+from moderation.rooms.slow_mode import ROOM_SLOW
+from moderation.values.ids import EventId, GroupCode, RoomId, UserId
+from storage import queries as views
 from storage.database import Database
-from storage.project import project
+from storage.projections import project
 
 ROOM, ANNA, BOT = RoomId("!r:example.org"), UserId("@anna:example.org"), UserId("@bot:example.org")
 NOON = 1_795_521_600_000

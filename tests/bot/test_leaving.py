@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from moderation.facts import CaseLeft, CaseOpened, CreditChanged
+from moderation.model.facts import CaseLeft, CaseOpened, CreditChanged
 from tests.bot.offline import ANNA, BOT, DESK, MARK, MINA, OLGA, Offline, offline
 
 DAY, HOUR = 86_400_000, 3_600_000

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.commands.links import MessageLink, is_link, message_link
-from moderation.ids import EventId, RoomId
+from bot.commands.permalinks import MessageLink, is_link, message_link
+from moderation.values.ids import EventId, RoomId
 
 ROOM, EVENT = RoomId("!garden:example.org"), EventId("$abc-_123")
 FOUND = MessageLink(EVENT, ROOM)

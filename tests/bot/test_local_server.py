@@ -7,8 +7,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from bot import local_server
-from bot.local_server import MOST_CONNECTIONS, serve
+from bot.matrix import local_server
+from bot.matrix.local_server import MOST_CONNECTIONS, serve
 from tests.bot.watch.test_page import _free_port
 
 

@@ -36,7 +36,8 @@ def test_nothing_else_writes_to_the_log_or_the_terminal_of_a_running_bot() -> No
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", "logging.getLogger", "sys.stderr.write")
     ]
-    assert [place for place in elsewhere if not place.startswith("moderation/cases.py")] == []  # prints its diagram
+    diagram = "moderation/cases/lifecycle.py"  # prints its own
+    assert [place for place in elsewhere if not place.startswith(diagram)] == []
 
 
 def test_there_are_such_calls() -> None:

@@ -6,17 +6,17 @@ from typing import Any, cast
 
 import pytest
 
-from bot.cards import MARK, superseded
-from bot.homeserver_errors import NotFound
-from bot.lost_time import LostTime
-from bot.receive import receive
-from moderation.actions import SupersedeCard
-from moderation.durations import DAY_MS
-from moderation.events import Json, MessagePosted, OtherEvent, Received, Undecryptable
-from moderation.facts import RecordsRestored
-from moderation.ids import EventId, RoomId, UserId
+from bot.events.parse_event import receive
+from bot.matrix.errors import NotFound
+from bot.pipeline.lost_time import LostTime
+from bot.texts.cards import MARK, superseded
+from moderation.model.actions import SupersedeCard
+from moderation.model.facts import RecordsRestored
+from moderation.values.durations import DAY_MS
+from moderation.values.events import Json, MessagePosted, OtherEvent, Received, Undecryptable
+from moderation.values.ids import EventId, RoomId, UserId
 from storage.database import Database
-from storage.project import project
+from storage.projections import project
 from tests.moderation.builders import room
 
 ROOM, BOT, ANNA = RoomId("!room"), UserId("@bot:x"), UserId("@anna:x")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.mail_notices import MailNotice, read_mail
+from bot.cli.mail_notice import MailNotice, read_mail
 
 LINK = "https://matrix.to/#/!garden:example.org/$said?via=example.org"
 PLAIN = f"""From: Ann <ann@example.org>

@@ -15,22 +15,23 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bot.commands.table import COMMANDS
+from bot.admin.rooms import ORDERS
+from bot.commands.registry import COMMANDS
 from bot.crypto.cross_signing import State
 from bot.crypto.emoji import EMOJI
 from bot.crypto.key_backup import BackupState
-from bot.messages.catalog import LANGUAGES, Catalog, Rendered, cli_language, fields_of
-from bot.operations_rooms import ORDERS
-from bot.speech import Speech
-from moderation import cases, facts
-from moderation.actions import ACTIONS, STATE
-from moderation.context import Condition
-from moderation.facts import LASTING, OF_ROOMS
-from moderation.notices import Code, Moment, Phrase, Span, Who, line
+from bot.texts.catalog import LANGUAGES, Catalog, Rendered, cli_language, fields_of
+from bot.texts.matrix_message import Speech
+from moderation.cases import lifecycle as cases
+from moderation.duty.responsibility import Deed
+from moderation.model import facts
+from moderation.model.actions import ACTIONS, STATE
+from moderation.model.context import Condition
+from moderation.model.facts import LASTING, OF_ROOMS
 from moderation.policy import GRADES, Decide, Policy, RuleBase
-from moderation.power import Right
-from moderation.responsibility import Deed
-from moderation.room_measures import DEED_OF, RULE_OF
+from moderation.rooms.measures import DEED_OF, RULE_OF
+from moderation.values.notices import Code, Moment, Phrase, Span, Who, line
+from moderation.values.power_levels import Right
 
 ROOT = Path(__file__).parents[2]
 # The verifier in an export stands alone: it has no message files beside it, and speaks English only.
@@ -86,7 +87,7 @@ def _uses(path: Path) -> Iterator[Use]:
     tree = ast.parse(path.read_text("utf-8"))
     name = str(path.relative_to(ROOT))
     # These files name their texts within one table.
-    table = "config" if path.name.startswith("config") else "demo" if path.name == "story.py" else ""
+    table = "config" if path.parent.name == "config" else "demo" if path.name == "story.py" else ""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             yield from _asked(node, f"{name}:{node.lineno}", in_cli="cli" in path.parts, table=table)
@@ -97,7 +98,7 @@ def _uses(path: Path) -> Iterator[Use]:
             yield Use(f"{name}:{getattr(node, 'lineno', 0)}", pattern, known=False)
             if table:
                 yield Use(f"{name}:{getattr(node, 'lineno', 0)}", rf"{table}\.{pattern}", known=False)
-            if path.name.startswith("check_"):
+            if path.parent.name == "check":
                 yield Use(f"{name}:{getattr(node, 'lineno', 0)}", rf"cli\.check\.{pattern}\.text", known=False)
                 yield Use(f"{name}:{getattr(node, 'lineno', 0)}", rf"cli\.check\.{pattern}\.remedy", known=False)
 
@@ -201,7 +202,7 @@ class TestBothFiles:
 
 
 def _order(language: str) -> list[str]:
-    text = (ROOT / "bot/messages" / f"{language}.toml").read_text("utf-8")
+    text = (ROOT / "bot/texts" / f"{language}.toml").read_text("utf-8")
     return list(_paths(tomllib.loads(text)))
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.settling import without_words
-from moderation.actions import Action, TellDesk
-from moderation.facts import FACTS, Appealed, CaseDecided, CaseNoted, CaseOpened, Fact, Found, Reported, owner_of
-from moderation.ids import UserId
+from bot.pipeline.settle_facts import without_words
+from moderation.model.actions import Action, TellDesk
+from moderation.model.facts import FACTS, Appealed, CaseDecided, CaseNoted, CaseOpened, Fact, Found, Reported, owner_of
+from moderation.values.ids import UserId
 from tests.bot.test_anchor import NOON, ONE, deployment
 
 ANN, BEN = UserId("@ann:example.org"), UserId("@ben:example.org")

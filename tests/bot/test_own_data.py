@@ -7,18 +7,18 @@ from typing import Any, cast
 
 import pytest
 
-from bot.act import Done
-from bot.direct import DirectRooms
-from bot.homeserver_errors import TooLarge, Unreachable
-from bot.homeserver_sealed import SealedHomeserver
-from bot.messages.catalog import Catalog
-from bot.operations_identity import Identity
-from bot.own_data import OwnData
-from bot.speech import Speech
-from moderation.actions import GiveData, GiveReceipt, Tell
-from moderation.facts import ContentRead, DataAsked, DataGiven
-from moderation.ids import EventId, RoomId, UserId
-from storage.identity_keyring import Locked
+from bot.admin.identity import Identity
+from bot.bot_rooms.direct_rooms import DirectRooms
+from bot.crypto.encrypting_client import SealedHomeserver
+from bot.effects.personal_data import OwnData
+from bot.matrix.errors import TooLarge, Unreachable
+from bot.outbox.dispatcher import Done
+from bot.texts.catalog import Catalog
+from bot.texts.matrix_message import Speech
+from moderation.model.actions import GiveData, GiveReceipt, Tell
+from moderation.model.facts import ContentRead, DataAsked, DataGiven
+from moderation.values.ids import EventId, RoomId, UserId
+from storage.identity.keyring import Locked
 from tests.bot.test_anchor import ONE, Deployment, deployment
 
 ANN = UserId("@ann:example.org")
@@ -115,7 +115,7 @@ async def test_a_file_that_cannot_be_made_takes_nothing_with_it(
         raise ValueError("a defect")
 
     async with stand(tmp_path, locked=Locked("no_key")) as it:
-        monkeypatch.setattr("bot.own_data.readers_of", broken)
+        monkeypatch.setattr("bot.effects.personal_data.readers_of", broken)
         done = await it.mydata()
         assert sorted(it.sender.sent) == [DATA]
         assert words(done) == ["own.mydata-given", "own.part-missing", "own.mydata-locked"]

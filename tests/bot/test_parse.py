@@ -7,11 +7,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot.commands.parse import MAX_LENGTH, MAX_REASON, Given, Spoken, bind, case_number, is_command, read
-from bot.commands.table import COMMANDS
-from bot.receive import receive
-from moderation.errors import Refused
-from moderation.events import Json, MessagePosted
-from moderation.ids import RoomId, UserId
+from bot.commands.registry import COMMANDS
+from bot.events.parse_event import receive
+from moderation.values.errors import Refused
+from moderation.values.events import Json, MessagePosted
+from moderation.values.ids import RoomId, UserId
 
 ANNA, BEN = UserId("@anna:example.org"), UserId("@ben:example.org")
 PILL = '<a href="https://matrix.to/#/@anna:example.org">Anna</a>'

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from bot.presence import Presence
-from moderation.facts import CaseMoved, CaseOpened, CreditChanged, NotSeen
+from bot.sync.presence import Presence
+from moderation.model.facts import CaseMoved, CaseOpened, CreditChanged, NotSeen
 from tests.bot.offline import ANNA, Offline, offline
 
 SECOND, DAY = 1_000, 86_400_000

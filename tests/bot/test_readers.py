@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.readers import Own, readers_of
-from moderation.facts import ContentRead, Fact, IdentityRead, RecordsExported
-from moderation.ids import UserId
+from bot.effects.record_readers import Own, readers_of
+from moderation.model.facts import ContentRead, Fact, IdentityRead, RecordsExported
+from moderation.values.ids import UserId
 from tests.bot.test_anchor import deployment
 
 ANN, BEN = UserId("@ann:example.org"), UserId("@ben:example.org")

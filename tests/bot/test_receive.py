@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from bot.receive import receive, receive_state
-from moderation.events import (
+from bot.events.parse_event import receive, receive_state
+from moderation.values.events import (
     MembershipChanged,
     MessagePosted,
     OtherEvent,
@@ -18,7 +18,7 @@ from moderation.events import (
     Undecryptable,
     Unreadable,
 )
-from moderation.ids import EventId, RoomId, UserId
+from moderation.values.ids import EventId, RoomId, UserId
 
 ROOM = RoomId("!room:example.org")
 NOW = 1_795_511_540_900

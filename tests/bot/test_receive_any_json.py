@@ -5,9 +5,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.receive import receive
-from moderation.events import MembershipChanged, MessagePosted, Received, StateChanged, Text, Unreadable
-from moderation.ids import RoomId
+from bot.events.parse_event import receive
+from moderation.values.events import MembershipChanged, MessagePosted, Received, StateChanged, Text, Unreadable
+from moderation.values.ids import RoomId
 
 ROOM = RoomId("!room:example.org")
 NOW = 1_795_511_540_900

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.receive_html import shown, user_of_link, without_reply
-from moderation.ids import UserId
+from bot.events.parse_html import shown, user_of_link, without_reply
+from moderation.values.ids import UserId
 
 SIZE = 64_000
 

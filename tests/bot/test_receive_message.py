@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from bot.receive import receive
-from moderation.events import Media, MessagePosted, Received, Text
-from moderation.ids import EventId, RoomId, UserId
+from bot.events.parse_event import receive
+from moderation.values.events import Media, MessagePosted, Received, Text
+from moderation.values.ids import EventId, RoomId, UserId
 
 ROOM = RoomId("!room:example.org")
 NOW = 1_795_511_540_900

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from moderation.durations import DAY_MS
-from moderation.facts import (
+from moderation.model.builtin_rules import OVERDUE, REPORTED, UNDECIDED
+from moderation.model.facts import (
     Appealed,
     CaseAssigned,
     CaseDecided,
@@ -13,8 +13,8 @@ from moderation.facts import (
     Reported,
     SanctionStarted,
 )
-from moderation.ids import UserId
-from moderation.own_rules import OVERDUE, REPORTED, UNDECIDED
+from moderation.values.durations import DAY_MS
+from moderation.values.ids import UserId
 from tests.bot.offline import ANNA, DESK, MARK, MINA, OLGA, Offline, offline
 
 GUESTS = [UserId(f"@guest{n}:example.org") for n in range(13)]

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.receive import receive
-from bot.rooms_of_ours import MARK, Made, body, entered, made_for, new_code
-from moderation.events import StateChanged
-from moderation.facts import RoomEntered
-from moderation.ids import GroupCode, RoomId, UserId, group_code, is_group_code
+from bot.bot_rooms.create import MARK, Made, body, entered, made_for, new_code
+from bot.events.parse_event import receive
+from moderation.model.facts import RoomEntered
+from moderation.values.events import StateChanged
+from moderation.values.ids import GroupCode, RoomId, UserId, group_code, is_group_code
 
 ANNA = UserId("@anna:example.org")
 DESK, DIRECT = Made("desk", served="G-7F3K"), Made("direct", user=ANNA)

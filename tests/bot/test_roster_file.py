@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.roster_file import Sheet, Wrong, harmless, parse, write
-from moderation.errors import Refused
-from storage.identity_roster import Listed
+from bot.admin.roster_csv import Sheet, Wrong, harmless, parse, write
+from moderation.values.errors import Refused
+from storage.identity.roster import Listed
 
 HEAD = "identifier,name,email\n"
 END_OF_2027 = 1_830_297_599_999

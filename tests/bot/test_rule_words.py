@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.commands.rule_words import written
-from bot.rule_checks import checked
-from moderation.errors import Refused
+from bot.commands.parse_rule import written
+from bot.config.rule_checks import checked
+from moderation.values.errors import Refused
 
 
 @pytest.mark.parametrize(

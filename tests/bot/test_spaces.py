@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from moderation.facts import Fact, RoomEntered, RoomListed, SanctionStarted
-from moderation.ids import GroupCode, RoomId
+from moderation.model.facts import Fact, RoomEntered, RoomListed, SanctionStarted
+from moderation.values.ids import GroupCode, RoomId
 from storage.database import FILE
 from tests.attacks.neighbours import KITCHEN, MARK, OPERA, RITA, ROOM, Neighbours, neighbours
 from tests.bot.offline import RULES, offline

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.messages.catalog import LANGUAGES, Catalog, fields_of
-from bot.speech import Speech, in_reply, in_thread, replacing
-from moderation.ids import EventId, UserId
-from moderation.notices import Code, Moment, Phrase, RoomName, RuleText, Span, Who, line
+from bot.texts.catalog import LANGUAGES, Catalog, fields_of
+from bot.texts.matrix_message import Speech, in_reply, in_thread, replacing
 from moderation.policy import Policy
+from moderation.values.ids import EventId, UserId
+from moderation.values.notices import Code, Moment, Phrase, RoomName, RuleText, Span, Who, line
 
 ANNA = UserId("@anna:example.org")
 NOON = 1_795_521_600_000

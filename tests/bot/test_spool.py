@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from bot.operations_exports import ExportOperations
-from bot.spool import Spool
-from moderation.errors import Refused
-from moderation.facts import CaseOpened, ContentRead, Fact, RecordsExported, StatementGiven
-from moderation.ids import UserId
-from storage.project import project
-from storage.records.access import note_access
+from bot.admin.exports import ExportOperations
+from bot.admin.spool import Spool
+from moderation.model.facts import CaseOpened, ContentRead, Fact, RecordsExported, StatementGiven
+from moderation.values.errors import Refused
+from moderation.values.ids import UserId
+from storage.journal.access import note_access
+from storage.projections import project
 from tests.bot.test_anchor import DAY_MS, NOON, ONE, Deployment, deployment
 
 ANN, BEN = UserId("@ann:example.org"), UserId("@ben:example.org")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.commands.table import COMMANDS
-from moderation.facts import (
+from bot.commands.registry import COMMANDS
+from moderation.model.facts import (
     AccountsLinked,
     ActionTaken,
     CaseAssigned,
@@ -16,7 +16,7 @@ from moderation.facts import (
     SanctionKind,
     SanctionStarted,
 )
-from moderation.ids import EventId, RoomId
+from moderation.values.ids import EventId, RoomId
 from tests.bot.offline import ANNA, DESK, LEVELS, MARK, MINA, OLGA, ROOM, Offline, offline
 
 V12 = {"users": {user: level for user, level in LEVELS["users"].items() if user != OLGA}}

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.receive import receive
-from bot.sync_response import NO_ROOM, Invite, JoinedRoom, LeftRoom, SyncResponse, read_sync
-from moderation.errors import Invalid
-from moderation.events import Json, MessagePosted, StateChanged, Unreadable
-from moderation.ids import RoomId, UserId
+from bot.events.parse_event import receive
+from bot.events.sync_response import NO_ROOM, Invite, JoinedRoom, LeftRoom, SyncResponse, read_sync
+from moderation.values.errors import Invalid
+from moderation.values.events import Json, MessagePosted, StateChanged, Unreadable
+from moderation.values.ids import RoomId, UserId
 
 NOW = 1_795_511_540_900
 ROOM = RoomId("!room:example.org")

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import structlog
 
-from bot.catch_up import rebuild
-from bot.tables_sample import KNOWN, TablesSample
-from moderation.facts import RoomEntered, RoomStateChanged, SanctionEnded
-from moderation.ids import GroupCode, RoomId
+from bot.pipeline.replay import rebuild
+from bot.scheduler.tables_sample import KNOWN, TablesSample
+from moderation.model.facts import RoomEntered, RoomStateChanged, SanctionEnded
+from moderation.values.ids import GroupCode, RoomId
 from storage.database import FILE, Database
-from storage.sample import MISSING, UNKNOWN
+from storage.queries.tables_sample import MISSING, UNKNOWN
 from tests.bot.offline import ANNA, DESK, MARK, MINA, OLGA, ROOM, RULES, Offline, offline
 
 DAY = 86_400_000

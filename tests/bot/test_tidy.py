@@ -4,11 +4,11 @@ from pathlib import Path
 
 from sqlalchemy import insert
 
-from bot.tidy import Tidier
-from moderation.actions import TakeBack
-from moderation.facts import ActionTaken, RoomEntered
-from moderation.ids import EventId, GroupCode, RoomId
-from storage import tables as t
+from bot.admin.tidy import Tidier
+from moderation.model.actions import TakeBack
+from moderation.model.facts import ActionTaken, RoomEntered
+from moderation.values.ids import EventId, GroupCode, RoomId
+from storage import schema as t
 from tests.bot.test_anchor import BOT, DAY_MS, NOON, ONE, Deployment, deployment
 
 DESK, DIRECT = RoomId("!desk:example.org"), RoomId("!direct:example.org")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from moderation.facts import CaseAssigned, CaseMoved, CreditChanged, PersonVerified
+from moderation.model.facts import CaseAssigned, CaseMoved, CreditChanged, PersonVerified
 from tests.bot.offline import ANNA, DESK, MARK, MINA, OLGA, ROOM, Offline, offline
 
 DAY, HOUR = 86_400_000, 3_600_000

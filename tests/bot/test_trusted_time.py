@@ -1,6 +1,6 @@
 """When the clock may be believed, for removing what is over."""
 
-from bot.trusted_time import APART_MS, RECENT_MS, TrustedTime
+from bot.monitoring.trusted_time import APART_MS, RECENT_MS, TrustedTime
 
 NOON, DAY_MS = 1_795_521_600_000, 86_400_000
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bot.wake import Wake
+from bot.runtime.wakeup import Wake
 
 
 async def test_who_acts_is_woken_each_time_at_once_and_who_looks_once_for_all_that_was_written_meanwhile() -> None:

@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from bot.outside import NoAnswer, post
-from bot.witness import Ahead, WitnessClient
-from moderation.ids import PersonId
-from storage.identity import PersonKeys
-from storage.records.closing import Closing, Closings
-from storage.records.cosignature import Cosigner, cosigned
-from storage.records.draft import Draft, Part
-from storage.records.journal import Journal
-from storage.records.proof import Prover
-from storage.records.tiles import Tiles
+from bot.effects.witness import Ahead, WitnessClient
+from bot.matrix.other_servers import NoAnswer, post
+from moderation.values.ids import PersonId
+from storage.journal.journal import Journal
+from storage.journal.record import Draft, Part
+from storage.journal.record_keys import PersonKeys
+from storage.journal.transparency.cosignature import Cosigner, cosigned
+from storage.journal.transparency.daily_checkpoints import Closing, Closings
+from storage.journal.transparency.proof import Prover
+from storage.journal.transparency.tiles import Tiles
 from tests.fakes.http_stub import Answer, HttpStub
 from tests.fakes.witness import FakeWitness
 

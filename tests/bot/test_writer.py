@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.config import load_config
-from bot.wiring import records_only
-from moderation.facts import BotStarted
+from bot.app import records_only
+from bot.config.config import load_config
+from moderation.model.facts import BotStarted
 
 HEAD = '[homeserver]\nurl = "http://127.0.0.1:1"\nuser = "@answerable:example.org"\n'
 
@@ -21,7 +21,7 @@ async def refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with records_only(load_config(folder / "config.toml")) as operations:
         pipeline = operations._pipeline
         with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
-            patch.setattr("bot.writer.set_meta", full)  # the journal has it by then
+            patch.setattr("bot.pipeline.writer.set_meta", full)  # the journal has it by then
             await pipeline.commit((BotStarted(version="1"),))
         size = pipeline.writer.journal.size
         for _ in range(2):

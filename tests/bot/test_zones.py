@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.zones import near_zones
+from bot.config.zones import near_zones
 
 
 @pytest.mark.parametrize(

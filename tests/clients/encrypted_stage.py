@@ -8,8 +8,8 @@ from typing import Any
 
 from bot.demo.client import Client
 from bot.demo.synapse import Synapse
-from bot.homeserver import Homeserver
-from moderation.ids import RoomId
+from bot.matrix.client import Homeserver
+from moderation.values.ids import RoomId
 from tests.homeserver.stage import PASSWORD, Stage, unique
 
 from .js_client import Isolation, JsClient

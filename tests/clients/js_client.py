@@ -21,7 +21,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from bot.demo.client import Client, Seen
 from bot.demo.feed import Feed
-from moderation.ids import EventId, RoomId
+from moderation.values.ids import EventId, RoomId
 
 from .js_process import JsEnded, JsProcess
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.crypto import age, devices
+from bot.crypto import devices
+from bot.crypto import store_age as age
 from bot.crypto.store import Store, set_meta
 from tests.crypto.test_store import opened
 

@@ -7,7 +7,8 @@ import vodozemac
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.crypto import devices, waiting
+from bot.crypto import devices
+from bot.crypto import undecrypted_events as waiting
 from bot.crypto.cross_signing import PrivateKeys
 from bot.crypto.room_keys import Decrypted, RoomKey, Sealed
 from tests.crypto.conftest import Make

@@ -15,7 +15,7 @@ from bot.crypto.encoding import b64, unb64
 from bot.crypto.errors import NotTrusted, WrongKey
 from bot.crypto.secret_storage import ALGORITHM, check_of, decrypt, encrypt, fits, secret_of, without_bit_63
 from bot.crypto.store_key import StoreKey
-from moderation.errors import Broken
+from moderation.values.errors import Broken
 
 SECRET = bytes(range(32))
 

@@ -12,7 +12,7 @@ import pytest
 from bot.crypto.errors import WrongKey
 from bot.crypto.store import FILE, Db, Store, meta, set_meta
 from bot.crypto.store_key import StoreKey
-from moderation.errors import Broken
+from moderation.values.errors import Broken
 from tests.crypto.pair import Side
 
 KEY = StoreKey(bytes(range(32)))

@@ -13,8 +13,8 @@ from nio.events.to_device import KeyVerificationAccept, KeyVerificationKey, KeyV
 
 from bot.crypto.emoji import EMOJI
 from bot.crypto.encoding import b64, unb64
+from bot.crypto.sas import LASTS_MS, PREFIX, SAS, Message, Party, Stage, Verification
 from bot.crypto.signing import SigningKey
-from bot.crypto.verification import LASTS_MS, PREFIX, SAS, Message, Party, Stage, Verification
 
 NOW = 1_800_000_000_000
 

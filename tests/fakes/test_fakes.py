@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rfc3161_client import HashAlgorithm, TimestampRequestBuilder
 
-from storage.records.note import Signer
+from storage.journal.transparency.signed_note import Signer
 from tests.fakes.tsa import FakeTsa
 from tests.fakes.witness import FakeWitness, Refused, is_consistent
 

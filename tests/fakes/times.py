@@ -1,7 +1,7 @@
 """Time as it is when it really passes, for tests that set the bot's clock forward."""
 
-from bot.clock import Clock
-from bot.trusted_time import TrustedTime
+from bot.monitoring.trusted_time import TrustedTime
+from bot.runtime.clock import Clock
 
 
 class Together(TrustedTime):

@@ -14,8 +14,8 @@ from typing import Any
 
 from bot.crypto.outbound import RoomEncryption
 from bot.crypto.room_keys import Decrypted
-from bot.homeserver import Homeserver, Session
-from moderation.ids import UserId
+from bot.matrix.client import Homeserver, Session
+from moderation.values.ids import UserId
 from tests.fakes import homeserver_answers as answers
 from tests.fakes.homeserver import SimulatedHomeserver
 from tests.fakes.homeserver_rooms import Room

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bot.clock import wall_clock
+from bot.runtime.clock import wall_clock
 from storage.database import FILE
 from tests.fakes.homeserver import SimulatedHomeserver
 from tests.faults.zygote import Zygote

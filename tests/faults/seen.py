@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from bot.catch_up import Rooms
-from moderation.facts import ActionTaken, CreditChanged, Fact, NoticeGiven, NotSeen, StatementGiven
-from storage.entries import fact_of_record
-from storage.records.reader import Log
-from storage.records.verify import verify
+from bot.pipeline.replay import Rooms
+from moderation.model.facts import ActionTaken, CreditChanged, Fact, NoticeGiven, NotSeen, StatementGiven
+from storage.journal.reader import Log
+from storage.journal.verify.verify import verify
+from storage.record_mapping import fact_of_record
 from tests.faults.play import Play
 from tests.faults.running import text_of
 

@@ -4,8 +4,8 @@ from collections import Counter
 from dataclasses import replace
 from typing import Literal
 
-from moderation.facts import CreditChanged
-from moderation.ids import UserId
+from moderation.model.facts import CreditChanged
+from moderation.values.ids import UserId
 from tests.faults.perform import Tally
 from tests.faults.seen import Seen, different, reckoned
 from tests.faults.zygote import Fault

@@ -55,8 +55,8 @@ def beset(steps: Steps) -> None:
     from sqlalchemy.engine.default import DefaultDialect
 
     from bot.crypto.store import Store
-    from bot.homeserver_wire import Wire
-    from storage.records import disk
+    from bot.matrix.http import Wire
+    from storage.journal import disk
 
     write = os.write
 
@@ -114,7 +114,9 @@ def beset(steps: Steps) -> None:
 
 def be_ahead(path: Path) -> None:
     """The clock of this process is ahead by what the file says."""
-    from bot import listen, schedule, wiring
+    from bot import app as wiring
+    from bot.scheduler import scheduler as schedule
+    from bot.sync import sync_loop as listen
     from tests.fakes.times import Together
 
     with path.open("rb") as file:
@@ -163,10 +165,6 @@ def _be_the_bot(order: Mapping[str, Any]) -> NoReturn:
 def main() -> None:
     """Until there are no more orders."""
     import nio  # noqa: F401  (what takes a second to import is imported once)
-
-    import bot.cli.main
-    import bot.cli.run
-    import bot.wiring  # noqa: F401
 
     for line in sys.stdin:
         pid = os.fork()

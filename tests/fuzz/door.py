@@ -15,27 +15,28 @@ from typing import Any, TypeVar
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
-from bot.balances import Balances
-from bot.catch_up import Rooms, catch_up
-from bot.config import Config, parse_config
-from bot.due import Due
-from bot.pipeline import Outcome, Pipeline
-from bot.receive import receive
-from bot.verify.making import asking_of
-from bot.wiring import Stores, make_pipeline
-from moderation.actions import Action, PostCard, Tell, from_json
-from moderation.context import Purpose
-from moderation.events import Received
-from moderation.facts import ActionTaken, Fact, NoticeGiven, RoomEntered, RoomStateChanged
-from moderation.ids import EventId, GroupCode, RoomId, UserId
-from storage import tables, views
+from bot.app import Stores, make_pipeline
+from bot.config.config import Config, parse_config
+from bot.events.parse_event import receive
+from bot.identity.factory import asking_of
+from bot.pipeline.pipeline import Outcome, Pipeline
+from bot.pipeline.replay import Rooms, catch_up
+from bot.scheduler.balances import Balances
+from bot.scheduler.due_cases import Due
+from moderation.model.actions import Action, PostCard, Tell, from_json
+from moderation.model.context import Purpose
+from moderation.model.facts import ActionTaken, Fact, NoticeGiven, RoomEntered, RoomStateChanged
+from moderation.values.events import Received
+from moderation.values.ids import EventId, GroupCode, RoomId, UserId
+from storage import queries as views
+from storage import schema as tables
 from storage.database import Database
-from storage.entries import fact_of_record
-from storage.identity import PersonKeys
-from storage.identity_store import IdentityStore
-from storage.records.draft import Record
-from storage.records.journal import Journal
-from storage.records.verify import verify
+from storage.identity.store import IdentityStore
+from storage.journal.journal import Journal
+from storage.journal.record import Record
+from storage.journal.record_keys import PersonKeys
+from storage.journal.verify.verify import verify
+from storage.record_mapping import fact_of_record
 
 T = TypeVar("T")
 

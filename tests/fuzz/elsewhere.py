@@ -14,12 +14,14 @@ from typing import Any
 
 import re2
 
-from moderation.actions import Action, LeaveDirect, PostCard, Say, Tell, TellAbove, TellDesk, to_json
-from moderation.context import PersonView, RoomView
-from moderation.credit import tier
-from moderation.duty import Duty
-from moderation.events import MessagePosted, Received
-from moderation.facts import (
+from moderation.cases.report_budget import Filed, allowance, free_again
+from moderation.credit.credit import tier
+from moderation.credit.ledger import account
+from moderation.duty.duty import Duty
+from moderation.judge.room_rules import compiled, settings_of
+from moderation.model.actions import Action, LeaveDirect, PostCard, Say, Tell, TellAbove, TellDesk, to_json
+from moderation.model.context import PersonView, RoomView
+from moderation.model.facts import (
     ActionTaken,
     CaseAssigned,
     CaseDecided,
@@ -33,15 +35,13 @@ from moderation.facts import (
     SanctionEnded,
     SanctionStarted,
 )
-from moderation.ids import EventId, RoomId, UserId
-from moderation.ledger import account
+from moderation.people.verification import REACHES, reached, welcome
 from moderation.policy import PatternRule
-from moderation.report_budget import Filed, allowance, free_again
-from moderation.room_rules import compiled, settings_of
 from moderation.rules.pattern import Pattern
-from moderation.verification import REACHES, reached, welcome
-from storage import views
-from storage.entries import raw_of_record
+from moderation.values.events import MessagePosted, Received
+from moderation.values.ids import EventId, RoomId, UserId
+from storage import queries as views
+from storage.record_mapping import raw_of_record
 from tests.fuzz.door import BOT, HOUR_MS, OPERATOR, defects
 from tests.fuzz.moves import HOSTILE, VICTIMS, Move, Moves, Says, Tries, Waits, speaker
 from tests.fuzz.rights import breaches

@@ -19,13 +19,13 @@ from bot.crypto import devices
 from bot.crypto.account import MEGOLM, OLM, OurDevice, first_key
 from bot.crypto.devices import Device
 from bot.crypto.encoding import b64
-from bot.crypto.news import SyncPart
 from bot.crypto.olm import Olm
 from bot.crypto.room_keys import RoomKeys
 from bot.crypto.store import Db, Store, _prepare
 from bot.crypto.store_key import StoreKey
+from bot.crypto.sync_result import SyncPart
 from bot.crypto.to_device import Inbox
-from bot.homeserver_wire import decode
+from bot.matrix.http import decode
 from tests.fuzz import events
 from tests.fuzz.events import ANN, BOT
 from tests.fuzz.target import Target

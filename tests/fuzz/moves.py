@@ -7,7 +7,7 @@ then. Left to others: which moves are made (`scenes.py`), what may come of them 
 from dataclasses import dataclass
 from typing import Any
 
-from moderation.events import Received
+from moderation.values.events import Received
 from tests.fuzz.door import BOT, HOUR_MS
 from tests.fuzz.said import event_of, place_of
 from tests.fuzz.world import ANN, GATED, MAX, OTHER, OTHER_MAX, OTHER_OWNER, OWNER, SOCK, World

@@ -8,8 +8,8 @@ of one room can do to those of another (`elsewhere.py`).
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from moderation.actions import Action, Say, Tell
-from moderation.facts import (
+from moderation.model.actions import Action, Say, Tell
+from moderation.model.facts import (
     Appealed,
     AwayChanged,
     CaseDecided,
@@ -32,7 +32,7 @@ from moderation.facts import (
     SanctionEnded,
     SanctionStarted,
 )
-from moderation.notices import Who
+from moderation.values.notices import Who
 from tests.fuzz.door import OPERATOR
 from tests.fuzz.world import LEVELS, World
 

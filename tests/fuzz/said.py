@@ -9,9 +9,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from bot.commands.table import COMMANDS
-from moderation.events import Received
-from moderation.ids import RoomId
+from bot.commands.registry import COMMANDS
+from moderation.values.events import Received
+from moderation.values.ids import RoomId
 from tests.fuzz.door import BOT, OPERATOR
 from tests.fuzz.world import GROUP, MAX, MIA, OTHER, OTHER_MAX, OTHER_OWNER, OWNER, PEOPLE, World
 

@@ -24,33 +24,33 @@ from typing import Any
 from hypothesis import strategies as st
 from yarl import URL
 
-from bot.commands.links import message_link
+from bot.admin.roster_csv import parse, write
 from bot.commands.parse import bind, read
-from bot.commands.table import COMMANDS
-from bot.config import parse_config
-from bot.homeserver_wire import decode
-from bot.messages.catalog import Catalog
-from bot.outside import Reply
-from bot.receive import receive
-from bot.receive_html import shown, user_of_link
-from bot.roster_file import parse, write
-from bot.sync_response import changed_lists, read_sync
-from bot.verify.email import EmailMethod
-from bot.verify.oidc_discovery import Untrusted, parsed, provider_of
-from bot.verify.oidc_token import Expected, NotHeld, verified
-from moderation.errors import AnswerableError, Invalid, Refused
-from moderation.events import MessagePosted, Received, StateChanged, Unreadable
-from moderation.ids import RoomId, UserId, is_user_id
-from moderation.notices import Code, Who
-from moderation.power import Power
-from moderation.roster import covers, next_start, parse_hours
-from storage.entries import draft_of_event
+from bot.commands.permalinks import message_link
+from bot.commands.registry import COMMANDS
+from bot.config.config import parse_config
+from bot.events.parse_event import receive
+from bot.events.parse_html import shown, user_of_link
+from bot.events.sync_response import changed_lists, read_sync
+from bot.identity.email import EmailMethod
+from bot.identity.oidc_discovery import Untrusted, parsed, provider_of
+from bot.identity.oidc_token import Expected, NotHeld, verified
+from bot.matrix.http import decode
+from bot.matrix.other_servers import Reply
+from bot.texts.catalog import Catalog
+from moderation.duty.hours import covers, next_start, parse_hours
+from moderation.values.errors import AnswerableError, Invalid, Refused
+from moderation.values.events import MessagePosted, Received, StateChanged, Unreadable
+from moderation.values.ids import RoomId, UserId, is_user_id
+from moderation.values.notices import Code, Who
+from moderation.values.power_levels import Power
 from storage.export.markup import escaped
 from storage.export.verify import table_head, table_rows
-from storage.records import timestamp
-from storage.records.canonical import canonical, plain
-from storage.records.cosignature import Cosigner, lines_of
-from storage.records.note import signature_line
+from storage.journal.canonical import canonical, plain
+from storage.journal.transparency import timestamp
+from storage.journal.transparency.cosignature import Cosigner, lines_of
+from storage.journal.transparency.signed_note import signature_line
+from storage.record_mapping import draft_of_event
 from tests.fakes.tsa import FakeTsa
 from tests.fuzz import events
 from tests.fuzz.keys import KEY_TARGETS

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.receive import receive
-from moderation.facts import CaseOpened, NotSeen, SanctionStarted
+from bot.events.parse_event import receive
+from moderation.model.facts import CaseOpened, NotSeen, SanctionStarted
 from tests.fuzz.door import Door, defects
 from tests.fuzz.test_door import check_whole
 

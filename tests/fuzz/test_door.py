@@ -18,14 +18,14 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bot.catch_up import rebuild
-from bot.cli.logs_export import CatalogWords
-from bot.receive import receive
-from moderation.ids import RoomId
+from bot.cli.logs.export import CatalogWords
+from bot.events.parse_event import receive
+from bot.pipeline.replay import rebuild
+from moderation.values.ids import RoomId
 from storage.database import FILE, Database
-from storage.entries import raw_of_record
 from storage.export.export import Request, export
 from storage.export.selection import Selection
+from storage.record_mapping import raw_of_record
 from tests.fuzz import events
 from tests.fuzz.door import OPERATOR, Door, defects
 from tests.fuzz.targets import begins_a_formula, tags_of

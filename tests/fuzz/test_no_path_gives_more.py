@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from moderation.facts import FACTS, CaseAssigned, CaseGrew
+from moderation.model.facts import FACTS, CaseAssigned, CaseGrew
 from tests.fuzz.door import OPERATOR, defects
 from tests.fuzz.elsewhere import changed, everybody_elsewhere, play
 from tests.fuzz.moves import Move

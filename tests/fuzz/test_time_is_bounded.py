@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from bot.receive import receive
-from moderation.ids import RoomId
+from bot.events.parse_event import receive
+from moderation.values.ids import RoomId
 from tests.fuzz import events
 from tests.fuzz.door import Door
 from tests.fuzz.test_door import served

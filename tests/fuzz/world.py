@@ -11,10 +11,10 @@ from copy import copy
 from pathlib import Path
 from typing import Any
 
-from moderation.actions import Action
-from moderation.events import MembershipChanged, Received
-from moderation.facts import Appealed, CaseDecided, CaseOpened, Fact, PersonVerified, SanctionStarted
-from moderation.ids import RoomId, UserId
+from moderation.model.actions import Action
+from moderation.model.facts import Appealed, CaseDecided, CaseOpened, Fact, PersonVerified, SanctionStarted
+from moderation.values.events import MembershipChanged, Received
+from moderation.values.ids import RoomId, UserId
 from tests.fuzz.door import BOT, CONFIG, OPERATOR, Door
 
 OWNER, MAX, MIA, ANN, BEN, MUTED = (f"@{name}:example.org" for name in ("owner", "max", "mia", "ann", "ben", "muted"))

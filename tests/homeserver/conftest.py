@@ -13,8 +13,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from bot import listen, schedule
 from bot.demo.synapse import Limits, Synapse
+from bot.scheduler import scheduler as schedule
+from bot.sync import sync_loop as listen
 from tests.clients.encrypted_stage import EncryptedStage
 from tests.homeserver.served import Theatre
 from tests.homeserver.stage import Stage

@@ -15,14 +15,14 @@ from typing import Any, Self
 from nio import AsyncClient, AsyncClientConfig
 from nio.responses import RoomSendResponse
 
-from bot.clock import Clock, wall_clock
 from bot.crypto.machine import CryptoMachine, Late, News, SyncPart
 from bot.crypto.outbound import Recipients, RoomEncryption
 from bot.crypto.room_keys import Decrypted, Sealed
 from bot.crypto.store_key import StoreKey
-from bot.homeserver import Homeserver, Session, log_in_with_password
-from bot.sync_response import read_sync
-from moderation.ids import EventId, RoomId
+from bot.events.sync_response import read_sync
+from bot.matrix.client import Homeserver, Session, log_in_with_password
+from bot.runtime.clock import Clock, wall_clock
+from moderation.values.ids import EventId, RoomId
 from tests.homeserver.stage import PASSWORD, Stage
 
 KEY = StoreKey(bytes(range(32)))

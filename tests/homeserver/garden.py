@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from bot.demo.synapse import Account
-from moderation.ids import UserId
-from storage.records.verify import verify
+from moderation.values.ids import UserId
+from storage.journal.verify.verify import verify
 from tests.fakes.homeserver import SimulatedHomeserver
 from tests.fakes.homeserver_rooms import Room, seed
 from tests.homeserver.served import HEAD, ServedBot

@@ -8,7 +8,7 @@ another group.
 
 from dataclasses import dataclass
 
-from bot.commands.table import COMMANDS
+from bot.commands.registry import COMMANDS
 from moderation.consequences import DISMISS, HANDLED, MORE, SETTLED, UPHOLD
 
 # All of them speak in a direct room of their own; what is said elsewhere: `tests/fuzz/test_no_path_gives_more.py`.

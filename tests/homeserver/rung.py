@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from bot.demo.client import Client
-from moderation.ids import RoomId
+from moderation.values.ids import RoomId
 
 LIMIT = "1000"
 _numbers = itertools.count(1)

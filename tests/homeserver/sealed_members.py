@@ -15,9 +15,9 @@ from bot.crypto.outbound import RoomEncryption
 from bot.crypto.room_keys import Decrypted
 from bot.crypto.store import FILE
 from bot.demo.client import Client
-from bot.encryption import FOLDER
-from bot.homeserver import Session, log_in_with_password
-from moderation.ids import EventId, RoomId
+from bot.encryption.service import FOLDER
+from bot.matrix.client import Session, log_in_with_password
+from moderation.values.ids import EventId, RoomId
 from tests.clients.js_client import ENCRYPTION
 from tests.homeserver.crypto_people import KEY, CryptoStage, EncryptedBot
 from tests.homeserver.served import ServedBot, Theatre

@@ -1,6 +1,6 @@
 """The real bot in this process, on a data directory of its own, against the real homeserver of the session.
 
-Rules this module keeps: the bot is started by `bot.wiring.serve`, as `answerable run` does it; a test looks at what
+Rules this module keeps: the bot is started by `bot.app.serve`, as `answerable run` does it; a test looks at what
 people see, at the journal and at the database, never into the bot; every journal is verified when the test is over;
 waiting is on a condition with a deadline.
 """
@@ -15,23 +15,23 @@ from typing import Any, Literal, TypeVar
 
 from structlog.testing import capture_logs
 
-from bot.catch_up import Rooms
-from bot.clock import wall_clock
-from bot.config import Config, parse_config
+from bot.app import records_only, serve
+from bot.config.config import Config, parse_config
 from bot.demo.client import Client, Seen
 from bot.demo.synapse import Account
-from bot.homeserver import Session
-from bot.messages.catalog import Catalog
-from bot.trusted_time import TrustedTime
-from bot.wiring import records_only, serve
-from moderation.actions import NICETY
-from moderation.facts import Fact, PersonVerified
-from moderation.ids import EventId, RoomId, UserId
+from bot.matrix.client import Session
+from bot.monitoring.trusted_time import TrustedTime
+from bot.pipeline.replay import Rooms
+from bot.runtime.clock import wall_clock
+from bot.texts.catalog import Catalog
+from moderation.model.actions import NICETY
+from moderation.model.facts import Fact, PersonVerified
+from moderation.values.ids import EventId, RoomId, UserId
 from storage.database import FILE
-from storage.entries import fact_of_record
-from storage.records.draft import Record
-from storage.records.reader import Log
-from storage.records.verify import verify
+from storage.journal.reader import Log
+from storage.journal.record import Record
+from storage.journal.verify.verify import verify
+from storage.record_mapping import fact_of_record
 from tests.fakes.times import Together
 from tests.homeserver.stage import Stage, unique
 

@@ -8,8 +8,8 @@ from typing import Any, Self
 
 from bot.demo.client import Client
 from bot.demo.synapse import Synapse
-from bot.homeserver import Homeserver, Session
-from moderation.ids import RoomId
+from bot.matrix.client import Homeserver, Session
+from moderation.values.ids import RoomId
 
 _numbers = itertools.count(1)
 _run = secrets.token_hex(2)

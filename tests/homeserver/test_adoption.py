@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from bot.demo.client import Client
-from moderation.facts import ActionTaken, DataAsked, RoomEntered
-from moderation.ids import RoomId
+from moderation.model.facts import ActionTaken, DataAsked, RoomEntered
+from moderation.values.ids import RoomId
 from tests.homeserver.served import RULES, Scene, ServedBot, Theatre, ask, enter, like, told
 from tests.homeserver.test_replay import TABLES, rebuilt
 

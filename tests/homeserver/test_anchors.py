@@ -5,15 +5,15 @@ import re
 import shutil
 from pathlib import Path
 
-from bot.clock import wall_clock
-from bot.config import parse_config
+from bot.config.config import parse_config
 from bot.demo.client import Client, Seen
-from moderation.facts import CheckpointAnchored
-from moderation.ids import RoomId
-from storage.records.closing import own_note
-from storage.records.cosignature import Cosigner
-from storage.records.line import day_of
-from storage.records.verify import verify
+from bot.runtime.clock import wall_clock
+from moderation.model.facts import CheckpointAnchored
+from moderation.values.ids import RoomId
+from storage.journal.line_format import day_of
+from storage.journal.transparency.cosignature import Cosigner
+from storage.journal.transparency.daily_checkpoints import own_note
+from storage.journal.verify.verify import verify
 from tests.fakes.tsa import FakeTsa
 from tests.fakes.witness import FakeWitness
 from tests.homeserver.served import HEAD, ServedBot, Theatre, ask

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from moderation.facts import CaseOpened, RecordsExported, RecordsRestored
-from storage.records.draft import Record
+from moderation.model.facts import CaseOpened, RecordsExported, RecordsRestored
+from storage.journal.record import Record
 from tests.homeserver.by_command import Operator
 from tests.homeserver.crypto_people import CryptoStage
 from tests.homeserver.sealed_members import sealed_room

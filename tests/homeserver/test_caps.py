@@ -1,8 +1,8 @@
 """Limits in real rooms: who comes last goes with a kind word, and a room too many is not entered."""
 
 from bot.demo.client import Client
-from moderation.facts import CaseOpened, CreditChanged, NoticeGiven, SanctionStarted
-from moderation.own_rules import CAP_JOINED, CAP_MEMBERS
+from moderation.model.builtin_rules import CAP_JOINED, CAP_MEMBERS
+from moderation.model.facts import CaseOpened, CreditChanged, NoticeGiven, SanctionStarted
 from tests.homeserver.served import Theatre, like, told
 
 

@@ -3,7 +3,7 @@
 import asyncio
 
 from bot.demo.client import Client, Seen
-from moderation.facts import CaseDecided, CaseGrew, CaseOpened, CreditChanged, SanctionEnded, SanctionStarted
+from moderation.model.facts import CaseDecided, CaseGrew, CaseOpened, CreditChanged, SanctionEnded, SanctionStarted
 from tests.homeserver.served import RULES, Scene, Theatre, answer, ask, like, told, until
 
 MINOR_AND_MUTE = """

@@ -19,11 +19,11 @@ import pytest
 
 from bot.cli.main import run
 from bot.cli.session import open_session, store_session
-from bot.config import Config, load_config
+from bot.config.config import Config, load_config
 from bot.demo.client import Client
 from bot.demo.synapse import Synapse
-from bot.homeserver import Session
-from moderation.errors import Refused
+from bot.matrix.client import Session
+from moderation.values.errors import Refused
 from tests.homeserver.stage import Stage, unique
 
 PASSWORD = "a password"
@@ -386,13 +386,13 @@ class TestRun:
 
     STUB = """
 import sys, types
-stub = types.ModuleType("bot.wiring")
+stub = types.ModuleType("bot.app")
 async def serve(config, session, stop, *, manager):
     print("serving", session.user, flush=True)
     await stop.wait()
     print("stopped", flush=True)
 stub.serve = serve
-sys.modules["bot.wiring"] = stub
+sys.modules["bot.app"] = stub
 from bot.cli.main import run
 run(["run"])
 """

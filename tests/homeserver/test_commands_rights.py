@@ -4,13 +4,13 @@ import asyncio
 import itertools
 from dataclasses import dataclass
 
-from bot.commands.table import COMMANDS
+from bot.commands.registry import COMMANDS
 from bot.demo.client import Client, MatrixError
-from bot.messages.catalog import Catalog
+from bot.texts.catalog import Catalog
 from moderation.consequences import OFFERED
-from moderation.facts import CaseDecided, CaseMoved, Fact, Reported
-from moderation.ids import EventId, RoomId
+from moderation.model.facts import CaseDecided, CaseMoved, Fact, Reported
 from moderation.policy import ReportSettings
+from moderation.values.ids import EventId, RoomId
 from tests.homeserver.rights_table import (
     DECIDES,
     IMPOSSIBLE,

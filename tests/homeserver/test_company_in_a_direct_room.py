@@ -1,6 +1,6 @@
 """Somebody turns their direct room with the bot into a group: nothing is announced there, and others read along."""
 
-from moderation.facts import RoomStateChanged
+from moderation.model.facts import RoomStateChanged
 from tests.homeserver.served import Theatre, ask, enter, like, open_direct, told
 
 

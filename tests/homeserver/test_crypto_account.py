@@ -25,10 +25,10 @@ from bot.crypto.room_keys import Decrypted, Sealed
 from bot.crypto.secret_storage import SecretStorage
 from bot.crypto.set_up import recover, set_up
 from bot.crypto.signing import is_signed, signature_in
-from bot.homeserver_errors import Rejected
-from bot.homeserver_login import log_in_with_password
-from bot.homeserver_wire import Ask
-from moderation.ids import EventId
+from bot.matrix.errors import Rejected
+from bot.matrix.http import Ask
+from bot.matrix.login import log_in_with_password
+from moderation.values.ids import EventId
 from tests.homeserver.crypto_people import CryptoStage, EncryptedBot
 from tests.homeserver.stage import PASSWORD, Stage
 

@@ -13,10 +13,10 @@ from bot.crypto.encoding import Object
 from bot.crypto.key_backup import KeyBackup
 from bot.crypto.outbound import Recipients
 from bot.crypto.room_keys import Decrypted, Sealed
+from bot.crypto.sas import Stage
 from bot.crypto.set_up import recover, set_up
-from bot.crypto.verification import Stage
 from bot.crypto.verifier import Progress, Verifier
-from moderation.ids import EventId, RoomId
+from moderation.values.ids import EventId, RoomId
 from tests.clients.encrypted_stage import EncryptedStage
 from tests.clients.js_client import WITHHELD, JsClient
 from tests.homeserver.crypto_people import CryptoStage, EncryptedBot

@@ -13,9 +13,9 @@ from bot.crypto.errors import StoreLost
 from bot.crypto.outbound import Recipients, RoomEncryption
 from bot.crypto.requests import Requests
 from bot.crypto.room_keys import Decrypted, Sealed
-from bot.homeserver_errors import Unreachable
-from bot.homeserver_wire import Ask
-from moderation.ids import EventId
+from bot.matrix.errors import Unreachable
+from bot.matrix.http import Ask
+from moderation.values.ids import EventId
 from tests.homeserver.crypto_people import CryptoStage, EncryptedBot
 from tests.homeserver.stage import Stage
 

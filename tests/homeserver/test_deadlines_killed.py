@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from bot.demo.client import Client
-from bot.homeserver import Homeserver
-from moderation.facts import CaseAssigned, Fact, NoticeGiven, NotSeen, SanctionStarted, StatementGiven
+from bot.matrix.client import Homeserver
+from moderation.model.facts import CaseAssigned, Fact, NoticeGiven, NotSeen, SanctionStarted, StatementGiven
 from tests.homeserver.served import RULES, Scene, ServedBot, Theatre, ask, direct_room, like, open_direct, told
 from tests.homeserver.test_replay import TABLES, rebuilt
 from tests.homeserver.test_restart import copy_of_database, put_back

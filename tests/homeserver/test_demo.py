@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 import pytest
 
-from bot.config import load_config
+from bot.config.config import load_config
 from bot.demo.bot_process import BotFailed, BotProcess
 from bot.demo.client import Client
 from bot.demo.stage import BOT, NAMES, PASSWORD, WHEN, Stage

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from moderation.facts import Held, SanctionEnded, SanctionStarted
+from moderation.model.facts import Held, SanctionEnded, SanctionStarted
 from tests.homeserver.served import Scene, Theatre, ask, enter, like, told
 
 # One violation costs 61 of 100: one point below what managing takes, no mute with it.

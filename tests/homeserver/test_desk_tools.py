@@ -1,8 +1,8 @@
 """The desk as a tool: cards that say all that is needed, notes, what one has seen, faults, and the daily digest."""
 
-from moderation.durations import DAY_MS
-from moderation.facts import CaseMoved, CaseNoted, CaseOpened, CreditChanged, StatementGiven
-from moderation.statements import from_json
+from moderation.cases.statements import from_json
+from moderation.model.facts import CaseMoved, CaseNoted, CaseOpened, CreditChanged, StatementGiven
+from moderation.values.durations import DAY_MS
 from tests.homeserver.served import RULES, Theatre, ask, like, open_direct, told
 
 QUOTE = "forbidden 7"

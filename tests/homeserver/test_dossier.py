@@ -12,7 +12,7 @@ from typing import Any
 
 from bot.cli.run import only_instance
 from bot.demo.client import Client
-from moderation.facts import DataGiven, DossierStep, RecordsExported, TaskDone, TaskOpened
+from moderation.model.facts import DataGiven, DossierStep, RecordsExported, TaskDone, TaskOpened
 from storage.export import verify
 from tests.homeserver.served import RULES, Scene, ServedBot, Theatre, ask, direct_room, like, told
 from tests.homeserver.test_own_data import file_sent

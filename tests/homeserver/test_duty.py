@@ -4,9 +4,9 @@ import datetime as dt
 import re
 
 from bot.demo.client import Client
-from moderation.durations import DAY_MS
-from moderation.facts import AwayChanged, RosterChanged
-from moderation.ids import RoomId
+from moderation.model.facts import AwayChanged, RosterChanged
+from moderation.values.durations import DAY_MS
+from moderation.values.ids import RoomId
 from tests.homeserver.served import Scene, ServedBot, Theatre, ask, like, open_direct, told
 
 HERE = 'timezone = "Europe/Berlin"'

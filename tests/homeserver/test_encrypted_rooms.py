@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from moderation.facts import CaseDecided, MediaKept, SanctionStarted
+from moderation.model.facts import CaseDecided, MediaKept, SanctionStarted
 from tests.clients.encrypted_stage import EncryptedStage
 from tests.clients.js_client import JsClient
 from tests.homeserver.served import RULES, Scene, Theatre, ask, like, told, until

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from bot.demo.client import Client
-from moderation.facts import CaseDecided, CaseNoted, Reported
+from moderation.model.facts import CaseDecided, CaseNoted, Reported
 from storage.backup import snapshot
 from tests.homeserver.served import RULES, Scene, ServedBot, Theatre, like, told
 from tests.homeserver.test_own_data import confirm_erasing, operate, reply

@@ -5,14 +5,14 @@ from base64 import b64encode
 import pytest
 
 from bot.demo.client import Client
-from moderation.durations import DAY_MS
-from moderation.errors import Refused
-from moderation.facts import RecordsPurged
-from moderation.ids import PersonId
-from storage.identity_store import IdentityStore, Kek, NewClaim
-from storage.records.access import note_access
-from storage.records.kinds import KINDS
-from storage.records.verify import verify
+from moderation.model.facts import RecordsPurged
+from moderation.values.durations import DAY_MS
+from moderation.values.errors import Refused
+from moderation.values.ids import PersonId
+from storage.identity.store import IdentityStore, Kek, NewClaim
+from storage.journal.access import note_access
+from storage.journal.record_kinds import KINDS
+from storage.journal.verify.verify import verify
 from tests.homeserver.served import RULES, Scene, ServedBot, Theatre, ask, direct_room, like, told
 from tests.homeserver.test_own_data import confirm_erasing, operate, reply
 

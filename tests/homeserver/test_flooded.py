@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bot import choice
-from moderation.facts import SanctionStarted
+from bot.outbox import selection as choice
+from moderation.model.facts import SanctionStarted
 from tests.homeserver.garden import Garden, garden_in
 
 FEW = 5  # requests: what is under way, and what the fair share lets through

@@ -6,10 +6,11 @@ from urllib.parse import quote
 
 import pytest
 
-from bot import gaps, listen
 from bot.demo.client import Client
-from bot.homeserver import SYNC_FILTER
-from moderation.facts import CaseMoved, CaseOpened, NotSeen
+from bot.matrix.client import SYNC_FILTER
+from bot.sync import backfill as gaps
+from bot.sync import sync_loop as listen
+from moderation.model.facts import CaseMoved, CaseOpened, NotSeen
 from tests.fakes.bad_line import BadLine
 from tests.fakes.http_stub import Answer
 from tests.homeserver.served import RULES, Scene, ServedBot, Theatre, until

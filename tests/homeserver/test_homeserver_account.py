@@ -6,10 +6,10 @@ import warnings
 
 import pytest
 
-from bot.homeserver import Homeserver, Session, log_in_with_password, log_in_with_token
-from bot.homeserver_errors import Forbidden, LoggedOut, RateLimited
-from moderation.errors import Invalid
-from moderation.ids import RoomId, UserId
+from bot.matrix.client import Homeserver, Session, log_in_with_password, log_in_with_token
+from bot.matrix.errors import Forbidden, LoggedOut, RateLimited
+from moderation.values.errors import Invalid
+from moderation.values.ids import RoomId, UserId
 from tests.homeserver.stage import PASSWORD, Stage, own_room, text
 
 

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.homeserver import Homeserver, Session, log_in_with_password, log_in_with_token
-from bot.homeserver_errors import (
+from bot.matrix.client import Homeserver, Session, log_in_with_password, log_in_with_token
+from bot.matrix.errors import (
     DEFAULT_RETRY_MS,
     LONGEST_RETRY_MS,
     Answered,
@@ -29,9 +29,9 @@ from bot.homeserver_errors import (
     Unreachable,
     error_of,
 )
-from bot.homeserver_wire import clean_url, decode, segment
-from moderation.errors import Invalid
-from moderation.ids import EventId, RoomId, UserId
+from bot.matrix.http import clean_url, decode, segment
+from moderation.values.errors import Invalid
+from moderation.values.ids import EventId, RoomId, UserId
 from tests.fakes.http_stub import Answer, HttpStub
 
 TOKEN = "syt_Ym90_secret"

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from bot.homeserver import REDACT_EVENTS, SYNC_FILTER
-from bot.homeserver_errors import Forbidden, NotFound, TooLarge
-from moderation.errors import Invalid
-from moderation.ids import EventId
+from bot.matrix.client import REDACT_EVENTS, SYNC_FILTER
+from bot.matrix.errors import Forbidden, NotFound, TooLarge
+from moderation.values.errors import Invalid
+from moderation.values.ids import EventId
 from tests.homeserver.stage import Stage, own_room, text
 
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import aiohttp
 
 from bot.demo.client import Client
-from moderation.facts import Held, SanctionStarted
+from moderation.model.facts import Held, SanctionStarted
 from tests.homeserver.served import RULES, Theatre, answer, ask, like, open_direct, told
 
 BIDI = "\u202e\u2066\u200b"

@@ -10,8 +10,8 @@ from urllib.parse import quote
 import aiohttp
 
 from bot.demo.client import Client
-from moderation.facts import CaseDecided, CaseOpened, NotSeen
-from moderation.ids import EventId
+from moderation.model.facts import CaseDecided, CaseOpened, NotSeen
+from moderation.values.ids import EventId
 from tests.fuzz import events
 from tests.fuzz.vocabulary import BIDI, NUMBERS, deep
 from tests.homeserver.served import RULES, Scene, Theatre, answer, ask, like, open_direct, told

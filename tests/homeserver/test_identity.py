@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from bot.app import records_only
+from bot.config.identity_key import make_key
 from bot.demo.client import Client
-from bot.identity_key import make_key
-from bot.wiring import records_only
-from moderation.durations import DAY_MS
-from moderation.facts import ClaimsForgotten, IdentityKeyChanged, IdentityRead, PartsErased
-from moderation.ids import PersonId
-from storage.identity import FILE
-from storage.identity_store import Claim, IdentityStore, Kek, NewClaim
+from moderation.model.facts import ClaimsForgotten, IdentityKeyChanged, IdentityRead, PartsErased
+from moderation.values.durations import DAY_MS
+from moderation.values.ids import PersonId
+from storage.identity.store import Claim, IdentityStore, Kek, NewClaim
+from storage.journal.record_keys import FILE
 from tests.homeserver.served import RULES, ServedBot, Theatre, like, told
 from tests.homeserver.test_own_data import confirm_erasing, file_sent, operate
 

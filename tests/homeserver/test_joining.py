@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from bot.demo.client import Client
-from moderation.facts import CaseOpened, RoomEntered, RoomStateChanged, SanctionStarted
+from moderation.model.facts import CaseOpened, RoomEntered, RoomStateChanged, SanctionStarted
 from tests.fakes.bad_line import BadLine
 from tests.homeserver.served import Theatre, like, told
 from tests.homeserver.test_replay import TABLES, rebuilt

@@ -18,16 +18,16 @@ from typing import Any
 
 import pytest
 
-from bot.cli.operate import ask_bot
+from bot.cli.access.admin_client import ask_bot
 from bot.cli.run import only_instance
 from bot.cli.session import store_session
-from bot.config import load_config
+from bot.config.config import load_config
 from bot.demo.client import Seen
 from bot.demo.synapse import Synapse
-from bot.homeserver import Session
-from bot.verifying import MEMBER_AN_HOUR
-from moderation.errors import Refused
-from moderation.facts import CaseOpened
+from bot.encryption.emoji_dialogue import MEMBER_AN_HOUR
+from bot.matrix.client import Session
+from moderation.model.facts import CaseOpened
+from moderation.values.errors import Refused
 from tests.clients.encrypted_stage import EncryptedStage
 from tests.clients.js_client import JsClient, Verification
 from tests.homeserver.served import RULES, Scene, ServedBot, Theatre, like, told, until

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from bot.cli.operate import ask_bot
+from bot.cli.access.admin_client import ask_bot
+from bot.config.identity_key import VARIABLE
 from bot.demo.client import Client
-from bot.identity_key import VARIABLE
-from moderation.durations import DAY_MS
-from moderation.errors import Refused
-from moderation.facts import AccountsLinked, AccountUnlinked, KeyPinned, PersonVerified, SanctionStarted
-from moderation.ids import PersonId
-from storage.identity_seal import Kek
-from storage.identity_store import IdentityStore
+from moderation.model.facts import AccountsLinked, AccountUnlinked, KeyPinned, PersonVerified, SanctionStarted
+from moderation.values.durations import DAY_MS
+from moderation.values.errors import Refused
+from moderation.values.ids import PersonId
+from storage.identity.sealing import Kek
+from storage.identity.store import IdentityStore
 from tests.fakes.mail_server import MailServer, mail_server
 from tests.homeserver.served import RULES, Scene, ServedBot, Theatre, ask, like, open_direct, told
 from tests.homeserver.stage import PASSWORD

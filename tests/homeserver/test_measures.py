@@ -1,8 +1,8 @@
 """What managers do to people: it happens on the homeserver, is told, ends by itself, and gives back what was there."""
 
 from bot.demo.client import Client
-from moderation.facts import Held, SanctionEnded, SanctionStarted
-from moderation.ids import UserId
+from moderation.model.facts import Held, SanctionEnded, SanctionStarted
+from moderation.values.ids import UserId
 from tests.homeserver.served import Scene, Theatre, answer, ask, like, told
 
 

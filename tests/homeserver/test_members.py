@@ -1,6 +1,6 @@
 """Who is in a room, in which role, and who is verified by whom."""
 
-from moderation.facts import PersonVerified, RoleChanged
+from moderation.model.facts import PersonVerified, RoleChanged
 from tests.homeserver.served import Theatre, ask, like, told
 
 RULES = """

@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from bot.demo.client import Client
-from moderation.durations import DAY_MS
-from moderation.facts import (
+from moderation.model.facts import (
     CaseAssigned,
     CaseMoved,
     CaseOpened,
@@ -17,6 +16,7 @@ from moderation.facts import (
     SanctionStarted,
     TaskOpened,
 )
+from moderation.values.durations import DAY_MS
 from tests.homeserver.served import RULES, Scene, ServedBot, Theatre, ask, direct_room, like, open_direct, told
 from tests.homeserver.test_restart import copy_of_database, put_back
 

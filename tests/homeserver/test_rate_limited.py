@@ -3,11 +3,11 @@
 import asyncio
 from collections import Counter
 
-from bot.choice import URGENT_IN_A_ROW
 from bot.demo.client import Client
-from moderation.actions import URGENT
+from bot.outbox.selection import URGENT_IN_A_ROW
 from moderation.consequences import OFFERED
-from moderation.facts import ActionTaken, CaseOpened, SanctionStarted
+from moderation.model.actions import URGENT
+from moderation.model.facts import ActionTaken, CaseOpened, SanctionStarted
 from tests.homeserver.served import RULES, ServedBot, Theatre
 
 

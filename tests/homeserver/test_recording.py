@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 
 from bot.demo.client import Client
-from moderation.facts import CaseOpened, RoleChanged
+from moderation.model.facts import CaseOpened, RoleChanged
 from storage.database import FILE
 from tests.homeserver.served import Scene, ServedBot, Theatre
 

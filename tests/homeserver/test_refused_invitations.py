@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from bot import listen
-from bot.cli.operate import ask_bot
+from bot.cli.access.admin_client import ask_bot
 from bot.demo.client import Client
+from bot.sync import sync_loop as listen
 from tests.homeserver.served import Scene, ServedBot, Theatre, like, open_direct, told
 
 DAY_MS = 86_400_000

@@ -7,14 +7,14 @@ from random import Random
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from bot.catch_up import rebuild
+from bot.cli.access.admin_client import ask_bot
 from bot.cli.approver import ApproverKey
-from bot.cli.operate import ask_bot
-from moderation.facts import BotStarted
+from bot.pipeline.replay import rebuild
+from moderation.model.facts import BotStarted
 from storage.database import FILE, Database
-from storage.identity import PersonKeys
-from storage.records.journal import Journal
-from storage.sample import differences
+from storage.journal.journal import Journal
+from storage.journal.record_keys import PersonKeys
+from storage.queries.tables_sample import differences
 from tests.homeserver.served import RULES, Scene, ServedBot, Theatre, ask, direct_room, like, open_direct, told
 
 TABLES = (

@@ -1,7 +1,7 @@
 """Reporters ask why and appeal a dismissal, managers say why they dismiss, owners see how their managers decide."""
 
-from moderation.durations import DAY_MS
-from moderation.facts import Appealed, CaseAssigned, CaseDecided, NoticeGiven
+from moderation.model.facts import Appealed, CaseAssigned, CaseDecided, NoticeGiven
+from moderation.values.durations import DAY_MS
 from tests.homeserver.served import RULES, Theatre, ask, direct_room, like, open_direct, told
 from tests.homeserver.test_reports import by_the_bot
 

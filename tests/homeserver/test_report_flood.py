@@ -5,9 +5,9 @@ import re
 import pytest
 
 from bot.demo.client import Client
-from moderation.facts import CaseDecided, CaseMoved, CaseOpened, CreditChanged, Reported, SanctionStarted
-from moderation.ids import EventId
-from moderation.own_rules import MISUSE, REPORTED, UNDECIDED
+from moderation.model.builtin_rules import MISUSE, REPORTED, UNDECIDED
+from moderation.model.facts import CaseDecided, CaseMoved, CaseOpened, CreditChanged, Reported, SanctionStarted
+from moderation.values.ids import EventId
 from tests.homeserver.served import RULES, Scene, Theatre, ask, like, open_direct, told, until
 
 NOBODY_DECIDES = (

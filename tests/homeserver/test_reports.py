@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 from bot.demo.client import Client, Seen
-from moderation.facts import CaseDecided, CaseGrew, CaseOpened, Reported, SanctionStarted
-from moderation.ids import EventId
-from moderation.own_rules import MISUSE, REPORTED
+from moderation.model.builtin_rules import MISUSE, REPORTED
+from moderation.model.facts import CaseDecided, CaseGrew, CaseOpened, Reported, SanctionStarted
+from moderation.values.ids import EventId
 from tests.homeserver.served import (
     RULES,
     Scene,

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from bot.clock import wall_clock
 from bot.demo.client import Client
-from moderation.facts import BotStarted, BotStopped, CaseOpened, CreditChanged, Held, NotSeen
+from bot.runtime.clock import wall_clock
+from moderation.model.facts import BotStarted, BotStopped, CaseOpened, CreditChanged, Held, NotSeen
 from storage.database import FILE
 from tests.homeserver.served import HEAD, RULES, Scene, ServedBot, Theatre, ask, direct_room, like, told, until
 

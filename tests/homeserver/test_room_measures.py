@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from bot.cli.operate import ask_bot
+from bot.cli.access.admin_client import ask_bot
 from bot.demo.client import Client, MatrixError
-from moderation.errors import Refused
-from moderation.facts import CaseOpened, ContentRead, Held, SanctionEnded, SanctionStarted, TaskOpened
+from moderation.model.facts import CaseOpened, ContentRead, Held, SanctionEnded, SanctionStarted, TaskOpened
+from moderation.values.errors import Refused
 from tests.homeserver.served import HEAD, RULES, Scene, ServedBot, Theatre, ask, like, open_direct, told
 
 POLL = "org.matrix.msc3381.poll.start"

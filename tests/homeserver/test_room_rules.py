@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from moderation.facts import CaseOpened, CreditChanged, Found, RoomRuleChanged, SanctionStarted
+from moderation.model.facts import CaseOpened, CreditChanged, Found, RoomRuleChanged, SanctionStarted
 from tests.homeserver.served import RULES, Scene, Theatre, ask, direct_room, like, told
 from tests.homeserver.test_replay import TABLES, rebuilt
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from moderation.facts import RoomSettingChanged, VerificationAsked
+from moderation.model.facts import RoomSettingChanged, VerificationAsked
 from tests.homeserver.served import Theatre, ask, like, told
 from tests.homeserver.test_replay import TABLES, rebuilt
 from tests.homeserver.test_verification_rooms import until_gone, vouched

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from moderation.actions import STATE
-from moderation.facts import CaseGrew, CaseOpened, CreditChanged, Found, SanctionStarted
+from moderation.model.actions import STATE
+from moderation.model.facts import CaseGrew, CaseOpened, CreditChanged, Found, SanctionStarted
 from tests.homeserver.served import Theatre
 
 SIX_KINDS = """

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from bot.demo.client import Client, Seen
-from moderation.facts import CaseAssigned, CaseMoved
-from moderation.ids import RoomId
+from moderation.model.facts import CaseAssigned, CaseMoved
+from moderation.values.ids import RoomId
 from tests.clients.encrypted_stage import EncryptedStage
 from tests.clients.js_client import Read
 from tests.homeserver.rung import invited, rung, unread

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import aiohttp
 
-from bot.config import parse_config
+from bot.config.config import parse_config
 from tests.homeserver.by_command import Operator
 from tests.homeserver.served import HEAD, RULES, ServedBot, Theatre, direct_room, until
 from tests.homeserver.stage import unique

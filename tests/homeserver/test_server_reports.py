@@ -3,9 +3,9 @@
 import pytest
 from pydantic import SecretStr
 
-from bot import server_reports
 from bot.demo.client import Client
-from moderation.facts import CaseOpened, Reported
+from bot.sync import server_reports
+from moderation.model.facts import CaseOpened, Reported
 from tests.homeserver.served import RULES, Theatre, like, told
 
 

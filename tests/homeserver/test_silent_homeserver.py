@@ -5,9 +5,10 @@ from urllib.parse import quote
 
 import pytest
 
-from bot import gaps, listen
-from bot.homeserver import SYNC_FILTER, Homeserver
-from moderation.facts import (
+from bot.matrix.client import SYNC_FILTER, Homeserver
+from bot.sync import backfill as gaps
+from bot.sync import sync_loop as listen
+from moderation.model.facts import (
     ActionTaken,
     CaseDecided,
     CaseOpened,

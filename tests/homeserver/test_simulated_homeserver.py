@@ -14,8 +14,8 @@ import orjson
 import pytest
 
 from bot.demo.client import Client
-from bot.homeserver import SYNC_FILTER
-from moderation.ids import UserId
+from bot.matrix.client import SYNC_FILTER
+from moderation.values.ids import UserId
 from tests.fakes.homeserver import SimulatedHomeserver
 from tests.homeserver.stage import Stage
 

@@ -4,10 +4,10 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from bot.config import parse_config
+from bot.config.config import parse_config
 from bot.demo.client import Client
-from moderation.facts import RoomListed, SanctionStarted
-from moderation.ids import RoomId
+from moderation.model.facts import RoomListed, SanctionStarted
+from moderation.values.ids import RoomId
 from tests.homeserver.served import HEAD, ServedBot, Theatre, ask, like, told
 from tests.homeserver.test_demotion import LONG
 from tests.homeserver.test_replay import TABLES, rebuilt

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from moderation.facts import RoleChanged
+from moderation.model.facts import RoleChanged
 from tests.fakes.bad_line import BadLine
 from tests.homeserver.served import RULES, Theatre, ask, like
 

@@ -13,8 +13,8 @@ import pytest
 
 from bot.demo.synapse import Account, Limits, Synapse, SynapseFailed
 from bot.demo.synapse_config import write_config
-from bot.homeserver import Homeserver, Session
-from moderation.ids import UserId
+from bot.matrix.client import Homeserver, Session
+from moderation.values.ids import UserId
 from tests.homeserver.stage import Stage, unique
 
 # Starts a Synapse, says its process id, and waits to be killed.

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from moderation.facts import CaseDecided, CaseMoved, Held, NotSeen, RoomStateChanged, SanctionEnded
+from moderation.model.facts import CaseDecided, CaseMoved, Held, NotSeen, RoomStateChanged, SanctionEnded
 from tests.homeserver.served import MUTE, RULES, Theatre, like, told
 from tests.homeserver.test_replay import TABLES, rebuilt
 

@@ -1,7 +1,7 @@
 """A vouch that is taken back ends at once; one that was false is a case against whoever gave it."""
 
-from moderation.facts import CreditChanged, PersonVerified
-from moderation.own_rules import FALSE_VOUCH
+from moderation.model.builtin_rules import FALSE_VOUCH
+from moderation.model.facts import CreditChanged, PersonVerified
 from tests.homeserver.served import Theatre, ask, direct_room, like, told
 
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from bot.demo.client import Client
-from moderation.facts import CreditChanged, RoomEntered, SanctionEnded
-from moderation.ids import RoomId
+from moderation.model.facts import CreditChanged, RoomEntered, SanctionEnded
+from moderation.values.ids import RoomId
 from tests.homeserver.served import RULES, Theatre, ask, like, told
 from tests.homeserver.test_replay import TABLES, rebuilt
 

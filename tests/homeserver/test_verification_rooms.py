@@ -3,9 +3,10 @@
 import re
 from typing import Any
 
-from bot.config import parse_config
+from bot.config.config import parse_config
 from bot.demo.client import Client, MatrixError
-from moderation.facts import (
+from moderation.model.builtin_rules import UNVERIFIED, UNVERIFIED_MANAGER
+from moderation.model.facts import (
     CaseOpened,
     CreditChanged,
     DoorAnswered,
@@ -14,8 +15,7 @@ from moderation.facts import (
     SanctionStarted,
     VerificationAsked,
 )
-from moderation.ids import RoomId
-from moderation.own_rules import UNVERIFIED, UNVERIFIED_MANAGER
+from moderation.values.ids import RoomId
 from tests.homeserver.served import Scene, ServedBot, Theatre, answer, ask, enter, like, on_the_roster, told
 
 DAY = 86_400_000

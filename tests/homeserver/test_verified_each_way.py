@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from bot.config.identity_key import VARIABLE
 from bot.demo.client import Client
-from bot.identity_key import VARIABLE
-from moderation.ids import RoomId
-from storage.identity_seal import Kek
+from moderation.values.ids import RoomId
+from storage.identity.sealing import Kek
 from tests.fakes.mail_server import MailServer, mail_server
 from tests.homeserver import test_verify_email as email
 from tests.homeserver import test_verify_oidc as oidc

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from bot.config.identity_key import VARIABLE
 from bot.demo.client import Client
-from bot.identity_key import VARIABLE
-from moderation.facts import ActionTaken, PersonVerified
-from moderation.ids import RoomId
-from storage.identity_seal import Kek
-from storage.identity_store import IdentityStore
+from moderation.model.facts import ActionTaken, PersonVerified
+from moderation.values.ids import RoomId
+from storage.identity.sealing import Kek
+from storage.identity.store import IdentityStore
 from tests.fakes.mail_server import MailServer, mail_server
 from tests.homeserver.served import RULES, Scene, ServedBot, Theatre, like, open_direct, told
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from bot.config.identity_key import VARIABLE
 from bot.demo.client import Client, Seen
-from bot.identity_key import VARIABLE
-from moderation.facts import PersonVerified
-from moderation.ids import RoomId
-from storage.identity_seal import Kek
-from storage.identity_store import IdentityStore
+from moderation.model.facts import PersonVerified
+from moderation.values.ids import RoomId
+from storage.identity.sealing import Kek
+from storage.identity.store import IdentityStore
 from tests.fakes.hostile_issuer import WELL_KNOWN, HostileIssuer, Wrong
 from tests.homeserver.served import RULES, Scene, ServedBot, Theatre, like, open_direct, told
 from tests.issuer.issuer import Browser, RealIssuer, client

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from bot.cli.operate import ask_bot
+from bot.cli.access.admin_client import ask_bot
+from bot.config.identity_key import VARIABLE
 from bot.demo.client import Client
-from bot.identity_key import VARIABLE
-from moderation.errors import Refused
-from moderation.facts import ContentRead, DataGiven, PersonVerified
-from storage.identity_seal import Kek
+from moderation.model.facts import ContentRead, DataGiven, PersonVerified
+from moderation.values.errors import Refused
+from storage.identity.sealing import Kek
 from tests.homeserver.served import Scene, ServedBot, Theatre, like, open_direct, told
 from tests.homeserver.test_own_data import file_sent
 

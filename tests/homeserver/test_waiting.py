@@ -3,8 +3,8 @@
 from typing import Any
 
 from bot.demo.client import Client, Seen
-from moderation.facts import CaseOpened, CreditChanged
-from moderation.ids import RoomId
+from moderation.model.facts import CaseOpened, CreditChanged
+from moderation.values.ids import RoomId
 from tests.homeserver.served import Scene, Theatre, like, told
 
 LOW = "[credit]\nstart = 59\n"

@@ -4,7 +4,7 @@ Time passes on the bot's clock, and only when everybody has been told."""
 
 import pytest
 
-from moderation.facts import CaseAssigned, CaseDecided, CaseLeft, CaseMoved, CreditChanged, SanctionStarted
+from moderation.model.facts import CaseAssigned, CaseDecided, CaseLeft, CaseMoved, CreditChanged, SanctionStarted
 from tests.homeserver.served import RULES, Scene, Theatre, ask, like, open_direct, told
 
 pytestmark = pytest.mark.usefixtures("short_waits")

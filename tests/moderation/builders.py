@@ -1,6 +1,6 @@
 """Rooms, people and histories for the tests of decisions, made short.
 
-`History` folds facts as `storage/project/` does, in memory: what was decided about one person becomes what is known
+`History` folds facts as `storage/projections/` does, in memory: what was decided about one person becomes what is known
 when the next thing about them is decided. `tests/storage/test_project.py` compares this fold with the database.
 """
 
@@ -8,11 +8,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from moderation.context import CaseView, Condition, Context, InForce, PersonView, Purpose, RoomView
-from moderation.credit import balance
-from moderation.decide import decide
-from moderation.events import Json, Media, MembershipChanged, MessagePosted, StateChanged, Text
-from moderation.facts import (
+from moderation.cases.decide import decide
+from moderation.credit.credit import balance
+from moderation.credit.tiers import review
+from moderation.judge.compile_rules import compile_rule
+from moderation.judge.judge import CompiledRule, judge
+from moderation.model.context import CaseView, Condition, Context, InForce, PersonView, Purpose, RoomView
+from moderation.model.facts import (
     LASTING,
     CaseDecided,
     CaseGrew,
@@ -24,13 +26,11 @@ from moderation.facts import (
     SanctionKind,
     SanctionStarted,
 )
-from moderation.ids import CaseNumber, EventId, GroupCode, PersonId, RoomId, UserId
-from moderation.judge import CompiledRule, judge
-from moderation.ledger_entry import Entry
+from moderation.model.ledger_entry import Entry
 from moderation.policy import Policy
-from moderation.power import Power
-from moderation.rules.compile import compile_rule
-from moderation.tiers import review
+from moderation.values.events import Json, Media, MembershipChanged, MessagePosted, StateChanged, Text
+from moderation.values.ids import CaseNumber, EventId, GroupCode, PersonId, RoomId, UserId
+from moderation.values.power_levels import Power
 
 ROOM, OTHER, DESK = RoomId("!garden:example.org"), RoomId("!kitchen:example.org"), RoomId("!desk:example.org")
 CODE = GroupCode("G-7F3K")

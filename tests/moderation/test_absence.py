@@ -2,10 +2,10 @@
 
 import datetime as dt
 
-from moderation.absence import Left, left_by
-from moderation.durations import DAY_MS, HOUR_MS
-from moderation.duty import Duty, on_duty
-from moderation.ids import UserId
+from moderation.duty.absence import Left, left_by
+from moderation.duty.duty import Duty, on_duty
+from moderation.values.durations import DAY_MS, HOUR_MS
+from moderation.values.ids import UserId
 
 ANNA, BEN, CARLA = (UserId(f"@{name}:example.org") for name in ("anna", "ben", "carla"))  # Anna is the owner
 NOW = int(dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC).timestamp()) * 1000  # a Tuesday

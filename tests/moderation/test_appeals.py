@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from moderation.actions import Tell, TellDesk
-from moderation.appeals import lodge
+from moderation.cases.appeals import lodge
 from moderation.consequences import consequences
-from moderation.errors import IllegalStep, Refused
-from moderation.facts import Appealed, CaseDecided
-from moderation.ids import UserId
+from moderation.model.actions import Tell, TellDesk
+from moderation.model.facts import Appealed, CaseDecided
+from moderation.values.errors import IllegalStep, Refused
+from moderation.values.ids import UserId
 from tests.moderation.builders import ANNA, DAY, MARK, MINA, OLGA, OPERA, ROOM, History, policy, terms
 
 POLICY = policy(terms("spam", decide="manager", measure="mute", mute_for="1h", **{"class": "moderate"}))

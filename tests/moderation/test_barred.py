@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from moderation.barred import Entry, bar, evidence, unbar
-from moderation.context import CaseView, InForce
-from moderation.errors import Refused
-from moderation.facts import CaseGrew, CaseOpened, SanctionEnded, SanctionStarted
-from moderation.ids import CaseNumber, EventId, PersonId, UserId
-from moderation.own_rules import BARRED
+from moderation.model.builtin_rules import BARRED
+from moderation.model.context import CaseView, InForce
+from moderation.model.facts import CaseGrew, CaseOpened, SanctionEnded, SanctionStarted
+from moderation.people.barred_list import Entry, bar, evidence, unbar
+from moderation.values.errors import Refused
+from moderation.values.ids import CaseNumber, EventId, PersonId, UserId
 
 from .builders import ANNA, BOT, DAY, MARK, NOON, OPERA, OTHER, ROOM, context, person, policy
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderation.caps import Counted, came, declines
-from moderation.context import CaseView, PersonView
-from moderation.facts import CaseGrew, CaseOpened, Fact, SanctionStarted
-from moderation.ids import CaseNumber, EventId, PersonId, UserId
-from moderation.own_rules import CAP_JOINED, CAP_MEMBERS
+from moderation.model.builtin_rules import CAP_JOINED, CAP_MEMBERS
+from moderation.model.context import CaseView, PersonView
+from moderation.model.facts import CaseGrew, CaseOpened, Fact, SanctionStarted
+from moderation.rooms.member_limits import Counted, came, declines
+from moderation.values.ids import CaseNumber, EventId, PersonId, UserId
 
 from .builders import ANNA, BOT, MARK, MINUTE, NOON, OLGA, OPERA, ROOM, context, person, policy, room
 

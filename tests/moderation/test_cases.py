@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderation import cases
-from moderation.cases import BORN, STATES, STEPS, TRANSITIONS, Outcome, State, Step
-from moderation.errors import IllegalStep
+from moderation.cases import lifecycle as cases
+from moderation.cases.lifecycle import BORN, STATES, STEPS, TRANSITIONS, Outcome, State, Step
+from moderation.values.errors import IllegalStep
 
 states = st.sampled_from(STATES)
 steps = st.lists(st.sampled_from(STEPS), max_size=30)

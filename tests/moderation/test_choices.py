@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from moderation.context import Choices
-from moderation.verification import Asks, with_choice
+from moderation.model.context import Choices
+from moderation.people.verification import Asks, with_choice
 
 NOTHING = Asks(below="remind", grace=7)
 

@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from moderation.actions import PostCard
-from moderation.complete import Around, complete, concerns
+from moderation.cases.complete import Around, complete, concerns
 from moderation.consequences import consequences
-from moderation.context import CaseView, InForce
-from moderation.duty import Duty
-from moderation.facts import (
+from moderation.duty.duty import Duty
+from moderation.model.actions import PostCard
+from moderation.model.context import CaseView, InForce
+from moderation.model.facts import (
     Appealed,
     CaseAssigned,
     CaseDecided,
@@ -20,7 +20,7 @@ from moderation.facts import (
     TaskDone,
     TaskOpened,
 )
-from moderation.ids import CaseNumber, PersonId, UserId
+from moderation.values.ids import CaseNumber, PersonId, UserId
 from tests.moderation.builders import (
     ANNA,
     DAY,

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.messages.catalog import LANGUAGES, Catalog, fields_of
-from moderation.actions import (
+from bot.texts.catalog import LANGUAGES, Catalog, fields_of
+from moderation.consequences import OFFERED, consequences
+from moderation.model.actions import (
     Action,
     Align,
     EditCard,
@@ -22,8 +23,7 @@ from moderation.actions import (
     from_json,
     to_json,
 )
-from moderation.consequences import OFFERED, consequences
-from moderation.facts import (
+from moderation.model.facts import (
     ActionTaken,
     BotStarted,
     BotStopped,
@@ -48,8 +48,8 @@ from moderation.facts import (
     SanctionExtended,
     SanctionStarted,
 )
-from moderation.ids import CaseNumber, EventId, GroupCode, RoomId, UserId
-from moderation.notices import Line, Moment, Phrase, RoomName, RuleText, Who, line
+from moderation.values.ids import CaseNumber, EventId, GroupCode, RoomId, UserId
+from moderation.values.notices import Line, Moment, Phrase, RoomName, RuleText, Who, line
 from tests.moderation.builders import ANNA, MARK, NOON, OTHER, ROOM, History, policy, terms
 
 EVENT = EventId("$said")

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderation import credit
-from moderation.credit import Price, Tier
-from moderation.durations import DAY_MS
-from moderation.ids import PersonId
-from moderation.ledger_entry import Entry
+from moderation.credit import credit
+from moderation.credit.credit import Price, Tier
+from moderation.model.ledger_entry import Entry
 from moderation.policy import GRADES, CreditSettings, Grade, TierSettings
+from moderation.values.durations import DAY_MS
+from moderation.values.ids import PersonId
 
 DEFAULT = CreditSettings()
 # Small numbers, so that a scan over all times is possible and every boundary is met often.

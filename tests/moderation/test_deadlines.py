@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from moderation.deadlines import deadline
-from moderation.errors import Refused
-from moderation.facts import CaseAssigned, CaseMoved, CaseOpened, CreditChanged, Fact, SanctionStarted, TaskOpened
-from moderation.ids import UserId
+from moderation.cases.deadlines import deadline
+from moderation.model.facts import CaseAssigned, CaseMoved, CaseOpened, CreditChanged, Fact, SanctionStarted, TaskOpened
+from moderation.values.errors import Refused
+from moderation.values.ids import UserId
 from tests.moderation.builders import ANNA, DAY, HOUR, MARK, MINA, NOON, OLGA, OPERA, policy, terms
 from tests.moderation.world import BEN, World
 

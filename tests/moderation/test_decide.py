@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderation.errors import IllegalStep, Refused
-from moderation.facts import CaseDecided, CreditChanged, Fact, SanctionEnded, SanctionStarted
-from moderation.ids import EventId, UserId
+from moderation.model.facts import CaseDecided, CreditChanged, Fact, SanctionEnded, SanctionStarted
+from moderation.values.errors import IllegalStep, Refused
+from moderation.values.ids import EventId, UserId
 from tests.moderation.builders import (
     ANNA,
     BOT,

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from bot.receive import receive
-from moderation.facts import Found
-from moderation.judge import CompiledRule, judge
+from bot.events.parse_event import receive
+from moderation.judge.compile_rules import compile_rule
+from moderation.judge.judge import CompiledRule, judge
+from moderation.model.facts import Found
 from moderation.policy import Policy
-from moderation.rules.compile import compile_rule
 
 from .builders import ANNA, NOON, ROOM, context
 

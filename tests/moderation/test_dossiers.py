@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderation.dossiers import Before, Offence, as_it_will_be, due, opened_decided
-from moderation.facts import CaseDecided, CaseOpened, TaskOpened
-from moderation.own_rules import BARRED, CAP_MEMBERS, OWN_RULES, REPORTED
+from moderation.cases.dossiers import Before, Offence, as_it_will_be, due, opened_decided
+from moderation.model.builtin_rules import BARRED, CAP_MEMBERS, OWN_RULES, REPORTED
+from moderation.model.facts import CaseDecided, CaseOpened, TaskOpened
 from moderation.policy import DossierSettings
 
 from .builders import ANNA, DAY, NOON, ROOM

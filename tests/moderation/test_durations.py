@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from moderation.durations import MAX_MS, MS_PER, Duration, parse_duration
+from moderation.values.durations import MAX_MS, MS_PER, Duration, parse_duration
 
 
 class Holder(BaseModel):

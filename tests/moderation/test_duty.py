@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderation.duty import LEVELS, Duty, above, ask, can_act, candidates, on_duty
-from moderation.facts import Asked
-from moderation.ids import UserId
+from moderation.duty.duty import LEVELS, Duty, above, ask, can_act, candidates, on_duty
+from moderation.model.facts import Asked
+from moderation.values.ids import UserId
 from tests.moderation.builders import ANNA, HOUR, MARK, MINA, NOON, OLGA, OPERA
 
 ALL = Duty(owners=(OLGA,), managers=(MARK, MINA), operators=(OPERA,))

@@ -5,8 +5,8 @@ from typing import Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
-from moderation import facts
-from moderation.facts import FACTS, LASTING, OF_ROOMS, Fact, SanctionKind, owner_of
+from moderation.model import facts
+from moderation.model.facts import FACTS, LASTING, OF_ROOMS, Fact, SanctionKind, owner_of
 
 
 def test_every_fact_is_in_the_list_once() -> None:

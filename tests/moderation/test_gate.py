@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderation.context import InForce
-from moderation.ids import UserId
-from moderation.posting import MORE, align, join_rule, join_rules
-from moderation.power import Power
-from moderation.sanctions import MAX_CORRECTIONS, Alignment, Hold, Room
+from moderation.model.context import InForce
+from moderation.rooms.align_people import MAX_CORRECTIONS, Alignment, Hold, Room
+from moderation.rooms.align_room import MORE, align, join_rule, join_rules
+from moderation.values.ids import UserId
+from moderation.values.power_levels import Power
 from tests.moderation.builders import BOT, NOON, OLGA, ROOM
 
 ITSELF = UserId("")

@@ -1,6 +1,6 @@
 """What rules find by mistake: less than one in five thousand harmless sentences, for terms of five letters or more."""
 
-from moderation.rules.port import View
+from moderation.rules.check import View
 from moderation.rules.terms import Settings, Terms
 
 from .harmless import EACH, TERMS, WORDS, people_wrote, sentences

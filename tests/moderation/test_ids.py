@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderation.ids import MAX_ID_BYTES, group_code, is_event_id, is_group_code, is_room_id, is_user_id, server_of
+from moderation.values.ids import (
+    MAX_ID_BYTES,
+    group_code,
+    is_event_id,
+    is_group_code,
+    is_room_id,
+    is_user_id,
+    server_of,
+)
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from moderation.context import InForce, PersonView
-from moderation.ids import GroupCode, UserId
-from moderation.invitations import Declined, declined, is_refused
+from moderation.model.context import InForce, PersonView
+from moderation.people.invitations import Declined, declined, is_refused
+from moderation.values.ids import GroupCode, UserId
 from tests.moderation.builders import ANNA, CODE, DAY, NOON, OLGA, OPERA, ROOM, entry, person, policy
 
 POLICY = policy()

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderation import credit
-from moderation.context import Context
-from moderation.events import MessagePosted, Received, Unreadable
-from moderation.facts import (
+from moderation.credit import credit
+from moderation.judge.judge import judge
+from moderation.model.context import Context
+from moderation.model.facts import (
     CaseGrew,
     CaseOpened,
     CreditChanged,
@@ -20,10 +20,10 @@ from moderation.facts import (
     SanctionExtended,
     SanctionStarted,
 )
-from moderation.facts.cases import EXCERPT
-from moderation.ids import EventId
-from moderation.judge import judge
+from moderation.model.facts.cases import EXCERPT
 from moderation.policy import GRADES, Grade, Policy
+from moderation.values.events import MessagePosted, Received, Unreadable
+from moderation.values.ids import EventId
 from tests.moderation.builders import (
     ANNA,
     BOT,

@@ -2,11 +2,11 @@
 
 import pytest
 
-from moderation.errors import Refused
-from moderation.facts import CreditChanged, SanctionEnded, SanctionExtended
-from moderation.neglect import FAULTS, cost_of
-from moderation.own_rules import OWN_RULES
+from moderation.cases.neglect import FAULTS, cost_of
+from moderation.model.builtin_rules import OWN_RULES
+from moderation.model.facts import CreditChanged, SanctionEnded, SanctionExtended
 from moderation.policy import Policy
+from moderation.values.errors import Refused
 from tests.moderation.builders import ANNA, DAY, MARK, MINA, OLGA, OPERA, policy, terms
 from tests.moderation.world import World
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderation import actions
-from moderation.actions import (
+from moderation.model import actions
+from moderation.model.actions import (
     ACTIONS,
     ANSWER,
     CARD,
@@ -33,8 +33,8 @@ from moderation.actions import (
     from_json,
     to_json,
 )
-from moderation.ids import CaseNumber, EventId, RoomId, UserId
-from moderation.notices import (
+from moderation.values.ids import CaseNumber, EventId, RoomId, UserId
+from moderation.values.notices import (
     Code,
     Line,
     Moment,

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from moderation import orders
-from moderation.context import InForce
-from moderation.errors import Refused
-from moderation.facts import CaseOpened, PersonVerified, SanctionEnded, SanctionKind, SanctionStarted
-from moderation.ids import EventId, UserId
-from moderation.orders import Order
+from moderation.cases import manager_orders as orders
+from moderation.cases.manager_orders import Order
+from moderation.model.context import InForce
+from moderation.model.facts import CaseOpened, PersonVerified, SanctionEnded, SanctionKind, SanctionStarted
+from moderation.values.errors import Refused
+from moderation.values.ids import EventId, UserId
 from tests.moderation.builders import (
     ANNA,
     BOT,

@@ -5,8 +5,8 @@ import re
 import pytest
 from pydantic import ValidationError
 
-from moderation import own_rules
-from moderation.own_rules import OWN_RULES, decided_by, has_card, ledger_of, report_rule
+from moderation.model import builtin_rules as own_rules
+from moderation.model.builtin_rules import OWN_RULES, decided_by, has_card, ledger_of, report_rule
 from moderation.policy import Policy, ReportSettings
 from tests.moderation.builders import policy, terms
 

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from moderation.actions import Tell
 from moderation.consequences import consequences
-from moderation.context import Slow
-from moderation.facts import Found, SanctionStarted
-from moderation.ids import EventId
-from moderation.judge import judge
-from moderation.notices import RoomName, Span, line
+from moderation.judge.judge import judge
+from moderation.model.actions import Tell
+from moderation.model.context import Slow
+from moderation.model.facts import Found, SanctionStarted
+from moderation.values.ids import EventId
+from moderation.values.notices import RoomName, Span, line
 from tests.moderation.builders import ANNA, DAY, MARK, NOON, ROOM, compiled, context, person, policy, room, said, terms
 
 PLAIN = policy()

@@ -7,20 +7,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderation.appeals import lodge
-from moderation.complete import Around, complete, concerns
-from moderation.context import CaseView, InForce
-from moderation.credit import balance
-from moderation.deadlines import Waiting, deadline
-from moderation.decide import decide
-from moderation.duty import Duty, ask
-from moderation.errors import Refused
-from moderation.facts import AccountsLinked, AccountUnlinked, CaseOpened, SanctionEnded, SanctionStarted, TaskOpened
-from moderation.ids import CaseNumber, PersonId, UserId
-from moderation.ledger_entry import Entry
-from moderation.orders import Order, sanction, vouch
-from moderation.persons import Link, accounts, persons
-from moderation.responsibility import may_reconsider, require_decider, require_fault, require_other_decider
+from moderation.cases.appeals import lodge
+from moderation.cases.complete import Around, complete, concerns
+from moderation.cases.deadlines import Waiting, deadline
+from moderation.cases.decide import decide
+from moderation.cases.manager_orders import Order, sanction, vouch
+from moderation.credit.credit import balance
+from moderation.duty.duty import Duty, ask
+from moderation.duty.responsibility import may_reconsider, require_decider, require_fault, require_other_decider
+from moderation.model.context import CaseView, InForce
+from moderation.model.facts import (
+    AccountsLinked,
+    AccountUnlinked,
+    CaseOpened,
+    SanctionEnded,
+    SanctionStarted,
+    TaskOpened,
+)
+from moderation.model.ledger_entry import Entry
+from moderation.people.linked_accounts import Link, accounts, persons
+from moderation.values.errors import Refused
+from moderation.values.ids import CaseNumber, PersonId, UserId
 from tests.moderation.builders import (
     ANNA,
     DAY,

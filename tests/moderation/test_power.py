@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from moderation.ids import SAFE_INT, UserId
-from moderation.power import CREATOR_LEVEL, POWER_LEVELS, Lack, Power
+from moderation.values.ids import SAFE_INT, UserId
+from moderation.values.power_levels import CREATOR_LEVEL, POWER_LEVELS, Lack, Power
 
 ALICE, BOB, CAROL, DAVE, BOT = (UserId(f"@{name}:x.org") for name in ("alice", "bob", "carol", "dave", "bot"))
 PEOPLE = (ALICE, BOB, CAROL, DAVE, BOT)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from moderation.reading import says_why
+from moderation.values.access_reasons import says_why
 
 
 @pytest.mark.parametrize("reason", ["audit", "appeal in case 12", "处理申诉", "取证", "  court order  ", "проверка"])

@@ -1,8 +1,8 @@
 """Each reading of a text is made once, however many rules read it."""
 
-from moderation.events import Text
 from moderation.rules import readings
 from moderation.rules.terms import Settings, Terms
+from moderation.values.events import Text
 
 CUT, TURNED, DOUBLED = "for-bidden words", "ʎʌɐǝɥ words", "heeeavy words"
 

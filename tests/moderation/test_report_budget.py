@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from moderation.cases.report_budget import Filed, allowance, free_again
 from moderation.policy import ReportSettings
-from moderation.report_budget import Filed, allowance, free_again
 from tests.moderation.builders import DAY, HOUR, NOON
 
 

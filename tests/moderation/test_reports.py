@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderation.actions import Tell
+from moderation.cases.report_budget import Filed
+from moderation.cases.reports import AroundReports, Known, Message, Pause, ReportedCase, Reporter, report, with_misuse
 from moderation.consequences import consequences
-from moderation.context import CaseView
-from moderation.errors import Refused
-from moderation.facts import (
+from moderation.model.actions import Tell
+from moderation.model.builtin_rules import MISUSE, REPORTED, UNDECIDED
+from moderation.model.context import CaseView
+from moderation.model.facts import (
     CaseDecided,
     CaseGrew,
     CaseMoved,
@@ -22,21 +24,10 @@ from moderation.facts import (
     Reported,
     SanctionStarted,
 )
-from moderation.facts.cases import EXCERPT
-from moderation.ids import CaseNumber, EventId, PersonId, UserId
-from moderation.own_rules import MISUSE, REPORTED, UNDECIDED
+from moderation.model.facts.cases import EXCERPT
 from moderation.policy import ReportSettings
-from moderation.report_budget import Filed
-from moderation.reports import (
-    AroundReports,
-    Known,
-    Message,
-    Pause,
-    ReportedCase,
-    Reporter,
-    report,
-    with_misuse,
-)
+from moderation.values.errors import Refused
+from moderation.values.ids import CaseNumber, EventId, PersonId, UserId
 from tests.moderation.builders import (
     ANNA,
     BOT,

@@ -7,10 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderation.context import CaseView, PersonView
-from moderation.errors import Refused
-from moderation.ids import CaseNumber, PersonId, UserId
-from moderation.responsibility import (
+from moderation.duty.responsibility import (
     Deed,
     is_manager,
     is_operator,
@@ -19,6 +16,9 @@ from moderation.responsibility import (
     require_decider,
     require_over,
 )
+from moderation.model.context import CaseView, PersonView
+from moderation.values.errors import Refused
+from moderation.values.ids import CaseNumber, PersonId, UserId
 from tests.moderation.builders import ANNA, BOT, MARK, MINA, NOON, OLGA, OPERA, ROOM, policy, room
 
 POLICY = policy()

@@ -1,10 +1,10 @@
 """One cause rings for a case once, by its new card or by one message in its thread."""
 
-from moderation.actions import EditCard, PostCard, TellDesk
 from moderation.consequences import consequences
-from moderation.facts import Appealed, CaseMoved, CaseNoted, CaseOpened
-from moderation.ids import CaseNumber
-from moderation.notices import Moment, Who, line
+from moderation.model.actions import EditCard, PostCard, TellDesk
+from moderation.model.facts import Appealed, CaseMoved, CaseNoted, CaseOpened
+from moderation.values.ids import CaseNumber
+from moderation.values.notices import Moment, Who, line
 from tests.moderation.builders import ANNA, MARK, NOON, ROOM
 
 OVERDUE = CaseMoved(room=ROOM, n=3, step="overdue", state="overdue", asked="managers", due=NOON)

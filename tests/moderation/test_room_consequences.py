@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from moderation.actions import Action, Align, Say, Tell, TellDesk
 from moderation.consequences import consequences
-from moderation.facts import CaseOpened, Fact, SanctionEnded, SanctionExtended, SanctionStarted
-from moderation.ids import UserId
-from moderation.notices import Line, Moment, Phrase, RoomName, Span, Who, line
+from moderation.model.actions import Action, Align, Say, Tell, TellDesk
+from moderation.model.facts import CaseOpened, Fact, SanctionEnded, SanctionExtended, SanctionStarted
+from moderation.values.ids import UserId
+from moderation.values.notices import Line, Moment, Phrase, RoomName, Span, Who, line
 from tests.moderation.builders import MARK, NOON, OLGA, OPERA, ROOM
 
 NOBODY = UserId("")

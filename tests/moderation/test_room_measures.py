@@ -7,13 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moderation import room_measures
-from moderation.actions import Say
 from moderation.consequences import consequences
-from moderation.context import InForce
-from moderation.duty import Duty
-from moderation.errors import Refused
-from moderation.facts import (
+from moderation.duty.duty import Duty
+from moderation.model.actions import Say
+from moderation.model.builtin_rules import BY_ORDER, NEGLECT, ROOM_ORDER
+from moderation.model.context import InForce
+from moderation.model.facts import (
     CaseOpened,
     Fact,
     SanctionEnded,
@@ -22,8 +21,9 @@ from moderation.facts import (
     SanctionStarted,
     TaskOpened,
 )
-from moderation.ids import UserId
-from moderation.own_rules import BY_ORDER, NEGLECT, ROOM_ORDER
+from moderation.rooms import measures as room_measures
+from moderation.values.errors import Refused
+from moderation.values.ids import UserId
 from tests.moderation.builders import ANNA, DAY, HOUR, MARK, NOON, OLGA, OPERA, ROOM, policy, room
 
 POLICY = policy()
@@ -281,7 +281,7 @@ moves = st.lists(
 
 
 class Room:
-    """What is in force in one room, as `storage/project/` keeps it; checks every fact on its way."""
+    """What is in force in one room, as `storage/projections/` keeps it; checks every fact on its way."""
 
     def __init__(self) -> None:
         self.in_force: dict[int, InForce] = {}

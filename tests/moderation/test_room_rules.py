@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from moderation.facts import CaseOpened, Found
-from moderation.judge import judge
+from moderation.judge.judge import judge
+from moderation.judge.room_rules import compiled, own_rules, recorded, settings_of, with_own
+from moderation.model.facts import CaseOpened, Found
 from moderation.policy import Policy, RuleSettings
-from moderation.room_rules import compiled, own_rules, recorded, settings_of, with_own
 from tests.moderation.builders import compiled as of_the_operator
 from tests.moderation.builders import context, policy, room, said, terms
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderation.errors import Refused
-from moderation.roster import DAYS, covers, intervals, next_start, parse_hours, parse_zone
+from moderation.duty.hours import DAYS, covers, intervals, next_start, parse_hours, parse_zone
+from moderation.values.errors import Refused
 
 BERLIN = "Europe/Berlin"
 OFFICE = f"mon-fri 08:00-18:00, sat 10:00-12:00 {BERLIN}"

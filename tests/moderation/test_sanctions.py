@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moderation.context import InForce
-from moderation.ids import UserId
-from moderation.power import Power
-from moderation.sanctions import MAX_CORRECTIONS, Alignment, Change, Hold, Room, align, intended
+from moderation.model.context import InForce
+from moderation.rooms.align_people import MAX_CORRECTIONS, Alignment, Change, Hold, Room, align, intended
+from moderation.values.ids import UserId
+from moderation.values.power_levels import Power
 from tests.moderation.builders import ANNA, BOT, MARK, MINA, NOON, OLGA
 
 BEN, CREATOR = UserId("@ben:example.org"), UserId("@creator:example.org")
@@ -23,7 +23,8 @@ Crash = Literal["no", "before", "after"]
 
 @dataclass
 class Simulated:
-    """A room of a homeserver, and what the database knows of it. Carries alignments out as `bot/reconcile.py` does."""
+    """A room of a homeserver, and what the database knows of it. Carries alignments out as `bot/effects/align_room.py`
+    does."""
 
     levels: dict[str, Any] = field(default_factory=lambda: copy.deepcopy(START))
     version: str = "11"
@@ -83,7 +84,7 @@ class Simulated:
                 self.members[change.user] = "leave" if lift else "ban"
 
     def _fold(self, change: Change) -> None:
-        """As `storage/project/` applies a `Held`."""
+        """As `storage/projections/` applies a `Held`."""
         key = (change.user, change.what)
         if change.step == "released":
             self.holds.pop(key, None)

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from moderation.facts import RoomListed
-from moderation.ids import RoomId, UserId
-from moderation.spaces import changes, is_space
+from moderation.model.facts import RoomListed
+from moderation.rooms.spaces import changes, is_space
+from moderation.values.ids import RoomId, UserId
 
 SPACE, GARDEN, KITCHEN = RoomId("!space"), RoomId("!garden:example.org"), RoomId("!kitchen")
 OLGA = UserId("@olga:example.org")

@@ -6,8 +6,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderation.context import CaseView
-from moderation.facts import (
+from moderation.cases.statements import Finding, Known, Measure, Statement, from_json, statement, to_be_stated, to_json
+from moderation.cases.statements import given as statement_given
+from moderation.model.context import CaseView
+from moderation.model.facts import (
     CaseDecided,
     CaseGrew,
     CaseOpened,
@@ -18,20 +20,7 @@ from moderation.facts import (
     SanctionStarted,
     StatementGiven,
 )
-from moderation.ids import CaseNumber, EventId, PersonId
-from moderation.statements import (
-    Finding,
-    Known,
-    Measure,
-    Statement,
-    from_json,
-    statement,
-    to_be_stated,
-    to_json,
-)
-from moderation.statements import (
-    given as statement_given,
-)
+from moderation.values.ids import CaseNumber, EventId, PersonId
 from tests.moderation.builders import ANNA, CODE, DAY, HOUR, MARK, MINA, NOON, OLGA, ROOM, policy
 
 OPENED = CaseOpened(

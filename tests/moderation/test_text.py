@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moderation.confusables import LOOKS_LIKE
-from moderation.text import Form, normalise, visible
+from moderation.rules.confusables import LOOKS_LIKE
+from moderation.rules.normalise_text import Form, normalise, visible
 
 FORMS: tuple[Form, ...] = ("literal", "letters", "skeleton")
 ANY_TEXT = st.text(st.characters(), max_size=60)  # lone surrogates included

@@ -6,11 +6,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderation.context import InForce
-from moderation.credit import Price, balance, standing
-from moderation.facts import CreditChanged, Fact, SanctionEnded, SanctionExtended, SanctionStarted
-from moderation.ledger import charge, charge_standing, with_entry
-from moderation.tiers import missing, over, review, tier_facts
+from moderation.credit.credit import Price, balance, standing
+from moderation.credit.ledger import charge, charge_standing, with_entry
+from moderation.credit.tiers import missing, over, review, tier_facts
+from moderation.model.context import InForce
+from moderation.model.facts import CreditChanged, Fact, SanctionEnded, SanctionExtended, SanctionStarted
 from tests.moderation.builders import (
     ANNA,
     DAY,

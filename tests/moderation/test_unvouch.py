@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from moderation import orders
-from moderation.errors import Refused
-from moderation.facts import PersonVerified
-from moderation.ids import UserId
-from moderation.orders import Order, Vouched
+from moderation.cases import manager_orders as orders
+from moderation.cases.manager_orders import Order, Vouched
+from moderation.model.facts import PersonVerified
+from moderation.values.errors import Refused
+from moderation.values.ids import UserId
 from tests.moderation.builders import ANNA, MARK, MINA, NOON, OLGA, OPERA, OTHER, ROOM, context, person, policy, room
 
 BY_MARK = Vouched(11, ROOM, MARK, NOON + 1)

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderation import verification as v
-from moderation.context import Context, InForce, PersonView, Proof
-from moderation.events import MembershipChanged, ReactionGiven, StateChanged, Text
-from moderation.facts import CaseOpened, DoorAnswered, Fact, SanctionEnded, SanctionStarted, VerificationAsked
-from moderation.ids import EventId, RoomId, UserId
-from moderation.judge import judge
-from moderation.own_rules import UNVERIFIED, UNVERIFIED_MANAGER
+from moderation.judge.judge import judge
+from moderation.model.builtin_rules import UNVERIFIED, UNVERIFIED_MANAGER
+from moderation.model.context import Context, InForce, PersonView, Proof
+from moderation.model.facts import CaseOpened, DoorAnswered, Fact, SanctionEnded, SanctionStarted, VerificationAsked
+from moderation.model.reach import Spot
+from moderation.people import verification as v
 from moderation.policy import Policy, VerificationSettings
-from moderation.reach import Spot
+from moderation.values.events import MembershipChanged, ReactionGiven, StateChanged, Text
+from moderation.values.ids import EventId, RoomId, UserId
 
 from .builders import (
     ANNA,

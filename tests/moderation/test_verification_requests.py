@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from moderation.events import Json, MessagePosted, Text
-from moderation.facts import Found
-from moderation.ids import EventId, UserId
-from moderation.judge import CompiledRule, judge
+from moderation.judge.compile_rules import compile_rule
+from moderation.judge.judge import CompiledRule, judge
+from moderation.model.facts import Found
 from moderation.policy import Policy
-from moderation.rules.compile import compile_rule
+from moderation.values.events import Json, MessagePosted, Text
+from moderation.values.ids import EventId, UserId
 
 from .builders import ANNA, BOT, MARK, NOON, OPERA, ROOM, context, person
 

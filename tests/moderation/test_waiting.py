@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from moderation.actions import Action, EditCard, PostCard, Quote, Redact, Tell
+from moderation.cases.decide import decide
 from moderation.consequences import consequences
-from moderation.context import CaseView, Context
-from moderation.decide import decide
-from moderation.events import Media, MessagePosted
-from moderation.facts import CaseDecided, CaseGrew, CaseOpened, Fact, Found, SanctionStarted
-from moderation.facts.cases import EXCERPT
-from moderation.ids import CaseNumber, EventId, PersonId
-from moderation.judge import judge
-from moderation.notices import RoomName, Who, line
+from moderation.judge.judge import judge
+from moderation.model.actions import Action, EditCard, PostCard, Quote, Redact, Tell
+from moderation.model.context import CaseView, Context
+from moderation.model.facts import CaseDecided, CaseGrew, CaseOpened, Fact, Found, SanctionStarted
+from moderation.model.facts.cases import EXCERPT
+from moderation.values.events import Media, MessagePosted
+from moderation.values.ids import CaseNumber, EventId, PersonId
+from moderation.values.notices import RoomName, Who, line
 from tests.moderation.builders import ANNA, HOUR, MARK, NOON, ROOM, compiled, context, person, policy, said, terms
 
 LOW = policy(credit={"start": 59})

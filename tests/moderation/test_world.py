@@ -7,9 +7,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from moderation.errors import IllegalStep, Refused
-from moderation.ids import UserId
-from moderation.own_rules import OVERDUE
+from moderation.model.builtin_rules import OVERDUE
+from moderation.values.errors import IllegalStep, Refused
+from moderation.values.ids import UserId
 from tests.moderation.builders import ANNA, DAY, HOUR, MARK, MINA, OLGA, OPERA, policy, terms
 from tests.moderation.world import BEN, World
 

@@ -1,24 +1,31 @@
 """A small room with several people, in which time goes by: facts folded in memory, for the tests of responsibility.
 
-`World` does what `bot/pipeline.py`, `bot/surroundings.py`, `bot/due.py` and `storage/project/` do together: whatever
-happens becomes facts, `complete` adds what must follow, they are folded one by one, and what is due is seen to at its
-time. While it folds it checks what must hold of every single fact; `check` says what must hold in between.
+`World` does what `bot/pipeline/pipeline.py`, `bot/pipeline/case_context.py`, `bot/scheduler/due_cases.py` and
+`storage/projections/` do together: whatever happens becomes facts, `complete` adds what must follow, they are folded
+one by one, and what is due is seen to at its time. While it folds it checks what must hold of every single fact;
+`check` says what must hold in between.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from moderation import room_measures
-from moderation.appeals import lodge
-from moderation.cases import TRANSITIONS
-from moderation.complete import Around, complete, concerns
-from moderation.context import CaseView, Context, InForce, PersonView, RoomView
-from moderation.credit import balance, standing
-from moderation.deadlines import BACK_WITHIN_MS, Excused, Gone, Waiting, came_back, closed, deadline, reminder
-from moderation.decide import acknowledge, decide
-from moderation.duty import Duty, can_act, on_duty
-from moderation.facts import (
+from moderation.cases.appeals import lodge
+from moderation.cases.complete import Around, complete, concerns
+from moderation.cases.deadlines import BACK_WITHIN_MS, Excused, Gone, Waiting, came_back, closed, deadline, reminder
+from moderation.cases.decide import acknowledge, decide
+from moderation.cases.lifecycle import TRANSITIONS
+from moderation.cases.neglect import FAULTS, neglected
+from moderation.cases.statements import Known, from_json, statement, to_be_stated, to_json
+from moderation.credit.credit import balance, standing
+from moderation.credit.ledger import LEDGERS, account, entry_of, settings_of
+from moderation.credit.tiers import made_manager, review
+from moderation.duty.duty import Duty, can_act, on_duty
+from moderation.duty.responsibility import require_fault, role
+from moderation.judge.judge import judge
+from moderation.model.builtin_rules import NOBODY, OVERDUE, decided_by
+from moderation.model.context import CaseView, Context, InForce, PersonView, RoomView
+from moderation.model.facts import (
     LASTING,
     OF_ROOMS,
     Appealed,
@@ -40,16 +47,10 @@ from moderation.facts import (
     TaskDone,
     TaskOpened,
 )
-from moderation.ids import CaseNumber, PersonId, RoomId, UserId
-from moderation.judge import judge
-from moderation.ledger import LEDGERS, account, entry_of, settings_of
-from moderation.neglect import FAULTS, neglected
-from moderation.own_rules import NOBODY, OVERDUE, decided_by
 from moderation.policy import Policy
-from moderation.power import Power
-from moderation.responsibility import require_fault, role
-from moderation.statements import Known, from_json, statement, to_be_stated, to_json
-from moderation.tiers import made_manager, review
+from moderation.rooms import measures as room_measures
+from moderation.values.ids import CaseNumber, PersonId, RoomId, UserId
+from moderation.values.power_levels import Power
 from tests.moderation.builders import ANNA, BOT, CODE, DAY, MARK, MINA, NOON, OLGA, ROOM, compiled, person, said
 
 BEN, NO_ONE = UserId("@ben:example.org"), UserId("")
@@ -372,7 +373,7 @@ class World:
         return facts
 
     def around(self, facts: Sequence[Fact], on: int) -> Around:
-        """What `bot/surroundings.py` reads."""
+        """What `bot/pipeline/case_context.py` reads."""
         duty = self.duty()
         appealed = [self.cases[fact.n] for fact in facts if isinstance(fact, Appealed)]
         return Around(

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.dossiers import Offence
-from moderation.facts import (
+from moderation.cases.dossiers import Offence
+from moderation.model.facts import (
     CaseOpened,
     DossierStep,
     Fact,
@@ -20,11 +20,11 @@ from moderation.facts import (
     TaskDone,
     TaskOpened,
 )
-from moderation.ids import GroupCode, UserId
-from storage import tables as t
-from storage import views
+from moderation.values.ids import GroupCode, UserId
+from storage import queries as views
+from storage import schema as t
 from storage.database import Database
-from storage.project import project
+from storage.projections import project
 from tests.moderation.builders import ANNA, BOT, MARK, MINA, NOON, OTHER, ROOM
 
 TWIN = UserId("@twin:example.org")

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from moderation.errors import Invalid
+from moderation.values.errors import Invalid
 from storage.backup import snapshot
 from storage.backup.bundle import opened, unpack, write
 from storage.backup.contents import MANIFEST, Manifest, decode, is_ours
 from storage.database import FILE as STATE
-from storage.identity import FILE as IDENTITY
-from storage.records import disk
+from storage.journal import disk
+from storage.journal.record_keys import FILE as IDENTITY
 
 MANIFEST_OF = Manifest(1, "1.0", "@bot:example.org", "example.org/bot", 3, "root", 0, 1)
 

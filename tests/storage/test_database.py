@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import insert, select
 from sqlalchemy.exc import DBAPIError
 
-from moderation.errors import Broken, Invalid
-from storage import tables as t
+from moderation.values.errors import Broken, Invalid
+from storage import schema as t
 from storage.database import FILE, Database
-from storage.project import set_meta
-from storage.views import get_meta
+from storage.projections import set_meta
+from storage.queries import get_meta
 
 
 async def test_what_was_committed_is_there_after_opening_again(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ _LOOK = """
 import asyncio, os, sys
 from pathlib import Path
 from storage.database import Database
-from storage.views import get_meta
+from storage.queries import get_meta
 
 async def look():
     database = await Database.open(Path(sys.argv[1]), read_only=True)

@@ -12,19 +12,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from bot.catch_up import Rooms, event_of_record, rebuild
-from bot.receive import receive
-from moderation.actions import ACTIONS
-from moderation.events import Json, MembershipChanged, MessagePosted, OtherEvent, Received, StateChanged, Unreadable
-from moderation.facts import FACTS, CaseDecided, Fact, RoomEntered, SanctionStarted, owner_of
-from moderation.ids import GroupCode, PersonId, RecordIndex, RoomId, UserId
-from storage import tables as t
+from bot.events.parse_event import receive
+from bot.pipeline.replay import Rooms, event_of_record, rebuild
+from moderation.model.actions import ACTIONS
+from moderation.model.facts import FACTS, CaseDecided, Fact, RoomEntered, SanctionStarted, owner_of
+from moderation.values.events import (
+    Json,
+    MembershipChanged,
+    MessagePosted,
+    OtherEvent,
+    Received,
+    StateChanged,
+    Unreadable,
+)
+from moderation.values.ids import GroupCode, PersonId, RecordIndex, RoomId, UserId
+from storage import schema as t
 from storage.database import Database
-from storage.entries import draft_of_event, draft_of_fact, fact_of_record, raw_of_record
-from storage.records import kinds
-from storage.records.draft import NOBODY, Draft, Part, Record
-from storage.records.journal import Journal
-from storage.records.line import decode, encode
+from storage.journal import record_kinds as kinds
+from storage.journal.journal import Journal
+from storage.journal.line_format import decode, encode
+from storage.journal.record import NOBODY, Draft, Part, Record
+from storage.record_mapping import draft_of_event, draft_of_fact, fact_of_record, raw_of_record
 
 ROOM, CODE = RoomId("!garden:example.org"), GroupCode("G-7F3K")
 ANNA, BOT = UserId("@anna:example.org"), UserId("@bot:example.org")

@@ -10,10 +10,10 @@ import pytest
 from alembic import command
 from sqlalchemy import Column, Integer, String, Table, Text, create_engine, insert
 
-from moderation.ids import UserId
-from storage import tables as t
+from moderation.values.ids import UserId
+from storage import schema as t
 from storage.database import FILE, Database, alembic_config, migrate, schemas
-from storage.erasing import erase_from_tables
+from storage.projections.erase_person import erase_from_tables
 
 ANN, BEN = UserId("@ann:example.org"), UserId("@annie:example.org")
 SCHEMA = "0019"  # that knows who named a room and who appealed
@@ -25,7 +25,7 @@ BEFORE = next(before for before, schema in pairwise(schemas()) if schema == SCHE
 
 @pytest.mark.parametrize("column", TEXTS, ids=str)
 def test_every_column_of_text_says_what_it_holds_of_people(column: Column[Any]) -> None:
-    assert column.info.get("holds") in MARKS, f"mark {column} in storage/tables.py"
+    assert column.info.get("holds") in MARKS, f"mark {column} in storage/schema.py"
     if of := column.info.get("of"):
         assert column.table.c[of].info.get("holds") == "person", f"{column}: its words must go with a person"
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from moderation.ids import UserId
-from storage.identity import FILE
-from storage.identity_roster import Changes, Listed, Roster, Standing, Used, is_code, new_code
-from storage.identity_store import IdentityStore, Kek, Locked
+from moderation.values.ids import UserId
+from storage.identity.roster import Changes, Listed, Roster, Standing, Used, is_code, new_code
+from storage.identity.store import IdentityStore, Kek, Locked
+from storage.journal.record_keys import FILE
 
 ANNA, BEN = UserId("@anna:example.org"), UserId("@ben:example.org")
 KEK = Kek(b"k" * 32)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from moderation.errors import Broken, Refused
-from moderation.ids import PersonId
-from storage import identity_keyring
-from storage.identity import FILE, PersonKeys
-from storage.identity_store import IdentityStore, Kek, Locked, NewClaim, State
+from moderation.values.errors import Broken, Refused
+from moderation.values.ids import PersonId
+from storage.identity import keyring as identity_keyring
+from storage.identity.store import IdentityStore, Kek, Locked, NewClaim, State
+from storage.journal.record_keys import FILE, PersonKeys
 
 OLD, NEW, THIRD = Kek(b"o" * 32), Kek(b"n" * 32), Kek(b"t" * 32)
 PEOPLE = [PersonId(f"@p{n}:example.org") for n in range(5)]

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from moderation.errors import Broken, Invalid, Refused
-from moderation.ids import PersonId
-from storage import identity_blind
-from storage.identity import FILE, PersonKeys
-from storage.identity_roster import Listed, Roster
-from storage.identity_store import Claim, Held, IdentityStore, Kek, Locked, NewClaim, Taken, open_for_reading
+from moderation.values.errors import Broken, Invalid, Refused
+from moderation.values.ids import PersonId
+from storage.identity import blind_index as identity_blind
+from storage.identity.roster import Listed, Roster
+from storage.identity.store import Claim, Held, IdentityStore, Kek, Locked, NewClaim, Taken, open_for_reading
+from storage.journal.record_keys import FILE, PersonKeys
 
 ANNA, BEN, CLEO = PersonId("@anna:example.org"), PersonId("@ben:example.org"), PersonId("@cleo:example.org")
 KEK, OTHER = Kek(b"k" * 32), Kek(b"o" * 32)

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import StaticPool
 
-from moderation.facts import (
+from moderation.model.facts import (
     AccountsLinked,
     AccountUnlinked,
     CaseOpened,
@@ -23,14 +23,15 @@ from moderation.facts import (
     PersonVerified,
     SanctionStarted,
 )
-from moderation.ids import PersonId, UserId
-from storage import link_requests, views
-from storage import tables as t
+from moderation.values.ids import PersonId, UserId
+from storage import queries as views
+from storage import schema as t
 from storage.database import Database
-from storage.link_requests import Request
-from storage.linked_people import linked, links_of
-from storage.project import project
-from storage.sqlite_one_hop import DRIVER
+from storage.projections import project
+from storage.projections.linked_accounts import linked, links_of
+from storage.sqlite_driver import DRIVER
+from storage.state import link_requests
+from storage.state.link_requests import Request
 from tests.moderation.builders import ANNA, DAY, MARK, MINA, NOON, ROOM
 
 TWIN = UserId("@twin:example.org")

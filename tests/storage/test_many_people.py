@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.receive import receive
-from moderation.facts import (
+from bot.events.parse_event import receive
+from moderation.model.facts import (
     AccountsLinked,
     CaseOpened,
     CreditChanged,
@@ -20,11 +20,11 @@ from moderation.facts import (
     SanctionStarted,
     VerificationAsked,
 )
-from moderation.ids import EventId, GroupCode, RoomId, UserId
-from moderation.notices import RoomName, line, rooms_named
-from storage import views
+from moderation.values.ids import EventId, GroupCode, RoomId, UserId
+from moderation.values.notices import RoomName, line, rooms_named
+from storage import queries as views
 from storage.database import Database
-from storage.project import project, project_events
+from storage.projections import project, project_events
 
 NOON = 1_795_521_600_000
 ROOM, OTHER = RoomId("!room"), RoomId("!other")

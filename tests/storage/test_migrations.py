@@ -12,14 +12,14 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, inspect
 
-from moderation.errors import Invalid
-from moderation.ids import PersonId
+from moderation.values.errors import Invalid
+from moderation.values.ids import PersonId
 from storage.database import FILE, Database, alembic_config, migrate, schemas
-from storage.identity import PersonKeys
-from storage.records.draft import Draft, Part
-from storage.records.journal import Journal
-from storage.records.targets import Targets
-from storage.tables import metadata
+from storage.journal.journal import Journal
+from storage.journal.record import Draft, Part
+from storage.journal.record_keys import PersonKeys
+from storage.journal.retention.targets import Targets
+from storage.schema import metadata
 
 
 def shape(path: Path) -> dict[str, object]:
@@ -226,7 +226,9 @@ def test_each_migrations_file_begins_with_its_schema_and_the_last_is_the_newest(
 
 def test_a_command_that_reads_does_not_load_what_only_writing_needs(tmp_path: Path) -> None:
     """Alembic, and the list of suffixes with its downloader, take longer than all else."""
-    look = "import asyncio, sys; from storage.database import Database; from pathlib import Path; import storage.views"
+    look = (
+        "import asyncio, sys; from storage.database import Database; from pathlib import Path; import storage.queries"
+    )
     look += "; import moderation.policy; db = asyncio.run(Database.open(Path(sys.argv[1]), read_only=True))"
     look += "; print([name for name in ('alembic', 'tldextract') if name in sys.modules])"
     migrate(tmp_path / FILE)

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from moderation.actions import STOP, Action, Align, EditCard, Offer, PostCard, Redact, Say, Tell
-from moderation.facts import ActionTaken
-from moderation.ids import CaseNumber, EventId, RoomId, UserId
-from moderation.notices import line
+from moderation.model.actions import STOP, Action, Align, EditCard, Offer, PostCard, Redact, Say, Tell
+from moderation.model.facts import ActionTaken
+from moderation.values.ids import CaseNumber, EventId, RoomId, UserId
+from moderation.values.notices import line
 from storage import outbox
 from storage.database import Database
-from storage.project import project
+from storage.projections import project
 
 ROOM, ANNA = RoomId("!garden:example.org"), UserId("@anna:example.org")
 REDACT = Redact(room=ROOM, event=EventId("$e"), subject=ANNA, rule="spam")

@@ -3,7 +3,7 @@
 import stat
 from pathlib import Path
 
-from storage.private import close, weak
+from storage.file_modes import close, weak
 
 
 def test_what_others_may_do_with_private_files_is_taken_away(tmp_path: Path) -> None:

@@ -12,10 +12,9 @@ from sqlalchemy import Table, select
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import StaticPool
 
-from bot.receive import receive
-from moderation.context import CaseView, PersonView
-from moderation.events import MessagePosted, Received
-from moderation.facts import (
+from bot.events.parse_event import receive
+from moderation.model.context import CaseView, PersonView
+from moderation.model.facts import (
     ActionTaken,
     BotStarted,
     CaseDecided,
@@ -37,14 +36,15 @@ from moderation.facts import (
     SanctionExtended,
     SanctionStarted,
 )
-from moderation.ids import EventId, GroupCode, PersonId, RoomId, UserId
-from moderation.ledger_entry import Entry
-from moderation.sanctions import Hold
-from storage import tables as t
-from storage import views
+from moderation.model.ledger_entry import Entry
+from moderation.rooms.align_people import Hold
+from moderation.values.events import MessagePosted, Received
+from moderation.values.ids import EventId, GroupCode, PersonId, RoomId, UserId
+from storage import queries as views
+from storage import schema as t
 from storage.database import Database
-from storage.project import project, project_events, project_room_state
-from storage.sqlite_one_hop import DRIVER
+from storage.projections import project, project_events, project_room_state
+from storage.sqlite_driver import DRIVER
 from tests.moderation.builders import (
     ANNA,
     BOT,

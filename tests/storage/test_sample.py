@@ -8,8 +8,7 @@ from random import Random
 
 import pytest
 
-from moderation.errors import Broken
-from moderation.facts import (
+from moderation.model.facts import (
     AccountsLinked,
     Appealed,
     CaseDecided,
@@ -22,13 +21,14 @@ from moderation.facts import (
     SanctionExtended,
     SanctionStarted,
 )
-from moderation.ids import GroupCode, PersonId, RoomId, UserId
+from moderation.values.errors import Broken
+from moderation.values.ids import GroupCode, PersonId, RoomId, UserId
 from storage.database import FILE, Database
-from storage.entries import draft_of_fact
-from storage.identity import PersonKeys
-from storage.project import project, set_meta
-from storage.records.journal import Journal
-from storage.sample import Difference, differences
+from storage.journal.journal import Journal
+from storage.journal.record_keys import PersonKeys
+from storage.projections import project, set_meta
+from storage.queries.tables_sample import Difference, differences
+from storage.record_mapping import draft_of_fact
 
 NOON, DAY = 1_795_521_600_000, 86_400_000
 CODE, ROOM, LATER = GroupCode("G-7F3K"), RoomId("!old:example.org"), RoomId("!new:example.org")

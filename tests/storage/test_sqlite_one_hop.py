@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import bindparam, event, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from storage import tables as t
+from storage import schema as t
 from storage.database import Database
-from storage.sqlite_one_hop import rows_of
+from storage.sqlite_driver import rows_of
 
 KEYS = ["a", "b", "c"]
 ORDERED = select(t.meta.c.key).order_by(t.meta.c.key)

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.context import Proof
-from moderation.events import Membership, MembershipChanged
-from moderation.facts import (
+from moderation.model.builtin_rules import UNVERIFIED
+from moderation.model.context import Proof
+from moderation.model.facts import (
     CaseDecided,
     CaseOpened,
     DoorAnswered,
@@ -26,13 +26,13 @@ from moderation.facts import (
     SanctionStarted,
     VerificationAsked,
 )
-from moderation.ids import EventId, GroupCode, RoomId, UserId
-from moderation.own_rules import UNVERIFIED
-from moderation.verification import Asks, Guest
-from storage import tables as t
-from storage import views
+from moderation.people.verification import Asks, Guest
+from moderation.values.events import Membership, MembershipChanged
+from moderation.values.ids import EventId, GroupCode, RoomId, UserId
+from storage import queries as views
+from storage import schema as t
 from storage.database import Database
-from storage.project import project, project_events
+from storage.projections import project, project_events
 from tests.moderation.builders import ANNA, BOT, CODE, DAY, HOUR, MARK, NOON, ROOM, policy
 
 BEN = UserId("@ben:example.org")

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from alembic import op
 
-from moderation.errors import Broken
-from storage.records.line import decode
-from storage.records.query import Query, last
+from moderation.values.errors import Broken
+from storage.journal.line_format import decode
+from storage.journal.query import Query, last
 
 revision = "0020"
 down_revision = "0019"

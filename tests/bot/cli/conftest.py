@@ -12,10 +12,10 @@ import orjson
 import pytest
 from sqlalchemy import Table, insert
 
-from bot.cli.lookup import now_ms
+from bot.cli.access.lookup import now_ms
 from bot.cli.main import run
-from moderation.durations import DAY_MS
-from storage import tables as t
+from moderation.values.durations import DAY_MS
+from storage import schema as t
 from storage.database import Database
 
 HEAD = '[homeserver]\nurl = "http://127.0.0.1:1"\nuser = "@answerable:example.org"\n'

@@ -9,12 +9,12 @@ import pytest
 
 from bot.cli import restore
 from bot.cli.main import run
-from storage import views
+from storage import queries as views
 from storage.database import FILE as STATE
 from storage.database import Database
-from storage.identity import PersonKeys
-from storage.records.journal import Journal
-from storage.records.verify import verify
+from storage.journal.journal import Journal
+from storage.journal.record_keys import PersonKeys
+from storage.journal.verify.verify import verify
 from tests.bot.cli.conftest import HEAD, NOW, Answerable
 
 

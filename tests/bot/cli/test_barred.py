@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.cli.lookup import now_ms
-from moderation.durations import DAY_MS
+from bot.cli.access.lookup import now_ms
+from moderation.values.durations import DAY_MS
 
 from .conftest import ANNA, BEN, CLEO, HEAD, Answerable
 

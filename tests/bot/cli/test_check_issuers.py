@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.messages.catalog import LANGUAGES
+from bot.texts.catalog import LANGUAGES
 from tests.fakes.hostile_issuer import WELL_KNOWN, HostileIssuer, Wrong
 
 from .conftest import HEAD, Answerable

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.config import load_config
-from bot.wiring import records_only
-from moderation.facts import AccountsLinked, Appealed, CaseOpened, DossierStep, Fact, RoomEntered, SanctionStarted
-from moderation.ids import GroupCode, RoomId, UserId
+from bot.app import records_only
+from bot.config.config import load_config
+from moderation.model.facts import AccountsLinked, Appealed, CaseOpened, DossierStep, Fact, RoomEntered, SanctionStarted
+from moderation.values.ids import GroupCode, RoomId, UserId
 from storage.database import FILE
 from storage.export import verify
 
@@ -358,12 +358,12 @@ OF_DOSSIERS = (
     "bot/cli/approver.py",
     "bot/cli/dossier.py",
     "bot/commands/approve.py",
-    "bot/dossier_file.py",
-    "bot/dossier_tasks.py",
-    "bot/operations_dossiers.py",
-    "moderation/dossiers.py",
-    "moderation/facts/dossiers.py",
-    "storage/views/dossiers.py",
+    "bot/admin/dossier_text.py",
+    "bot/pipeline/dossier_tasks.py",
+    "bot/admin/dossiers.py",
+    "moderation/cases/dossiers.py",
+    "moderation/model/facts/dossiers.py",
+    "storage/queries/dossiers.py",
     *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "storage/export").glob("*.py"))),
 )
 

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from bot.config import load_config
-from bot.identity_key import CREDENTIAL, CREDENTIALS, VARIABLE
-from bot.readers import Own, readers_of
-from bot.wiring import records_only
-from moderation.durations import DAY_MS
-from moderation.facts import CaseOpened, RoomEntered
-from moderation.ids import GroupCode, PersonId, RoomId, UserId
-from storage.identity_store import IdentityStore, Kek, NewClaim
-from storage.records.reader import Log
+from bot.app import records_only
+from bot.config.config import load_config
+from bot.config.identity_key import CREDENTIAL, CREDENTIALS, VARIABLE
+from bot.effects.record_readers import Own, readers_of
+from moderation.model.facts import CaseOpened, RoomEntered
+from moderation.values.durations import DAY_MS
+from moderation.values.ids import GroupCode, PersonId, RoomId, UserId
+from storage.identity.store import IdentityStore, Kek, NewClaim
+from storage.journal.reader import Log
 
 from .conftest import ANNA, BEN, GARDEN, HEAD, NOW, Answerable
 

@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 
 from bot.cli.run import only_instance
-from moderation.facts import CaseOpened, RoomEntered
-from moderation.ids import GroupCode, PersonId, UserId
-from storage.entries import draft_of_fact
-from storage.identity import PersonKeys
-from storage.records.draft import Draft, Part, Record
-from storage.records.journal import Journal
-from storage.records.reader import Log
-from storage.records.verify import verify
+from moderation.model.facts import CaseOpened, RoomEntered
+from moderation.values.ids import GroupCode, PersonId, UserId
+from storage.journal.journal import Journal
+from storage.journal.reader import Log
+from storage.journal.record import Draft, Part, Record
+from storage.journal.record_keys import PersonKeys
+from storage.journal.verify.verify import verify
+from storage.record_mapping import draft_of_fact
 
 from .conftest import Answerable, Result
 

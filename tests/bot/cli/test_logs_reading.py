@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from bot.cli.logs_search import quick_test
-from moderation.ids import PersonId
-from storage.identity import PersonKeys
-from storage.records.draft import Draft, Part
-from storage.records.journal import Journal
-from storage.records.tlog_proof import check_record
+from bot.cli.logs.search import quick_test
+from moderation.values.ids import PersonId
+from storage.journal.journal import Journal
+from storage.journal.record import Draft, Part
+from storage.journal.record_keys import PersonKeys
+from storage.journal.transparency.tlog_proof import check_record
 
 from .conftest import Answerable
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from bot.cli.logs_rebuild import Upto
+from bot.cli.logs.rebuild import Upto
 from bot.cli.run import only_instance
-from moderation.facts import CaseOpened, CreditChanged, RoomEntered
-from moderation.ids import GroupCode, PersonId, RoomId, UserId
+from moderation.model.facts import CaseOpened, CreditChanged, RoomEntered
+from moderation.values.ids import GroupCode, PersonId, RoomId, UserId
 from storage.database import FILE, Database
-from storage.entries import draft_of_fact
-from storage.identity import PersonKeys
-from storage.records.journal import Journal
+from storage.journal.journal import Journal
+from storage.journal.record_keys import PersonKeys
+from storage.record_mapping import draft_of_fact
 
 from .conftest import Answerable
 

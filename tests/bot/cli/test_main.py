@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from bot.cli.main import COMMANDS, run
-from bot.messages.catalog import LANGUAGES, Catalog
-from moderation.errors import Invalid, Refused
+from bot.texts.catalog import LANGUAGES, Catalog
+from moderation.values.errors import Invalid, Refused
 
 from .conftest import Answerable
 

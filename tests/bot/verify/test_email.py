@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from bot.messages.catalog import Catalog
-from bot.verify.email import EmailMethod
-from bot.verify.mailer import Mailer
-from bot.verify.port import Proof, Step
-from bot.verify.settings import EmailSettings
-from moderation.errors import Refused
-from moderation.ids import UserId
-from storage.identity_dialogue import DialogueKey
-from storage.identity_store import IdentityStore, Kek
+from bot.config.verification import EmailSettings
+from bot.identity.email import EmailMethod
+from bot.identity.mailer import Mailer
+from bot.identity.method import Proof, Step
+from bot.texts.catalog import Catalog
+from moderation.values.errors import Refused
+from moderation.values.ids import UserId
+from storage.identity.dialogue_key import DialogueKey
+from storage.identity.store import IdentityStore, Kek
 from tests.fakes.mail_server import MailServer, mail_server
 
 ANN, BEN = UserId("@ann:example.org"), UserId("@ben:example.org")

@@ -9,20 +9,20 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from bot.act import Again, Done, Later
-from bot.verify.flow import Offered, Verifier
-from bot.verify.hush import Hush
-from bot.verify.port import MethodName, Proof, Step, Unavailable
-from bot.verify.settings import ChallengeSettings
-from moderation.actions import Tell, Verify
-from moderation.errors import Refused
-from moderation.facts import PersonVerified
-from moderation.ids import UserId
-from moderation.notices import line
+from bot.config.verification import ChallengeSettings
+from bot.identity.dialogue import Offered, Verifier
+from bot.identity.method import MethodName, Proof, Step, Unavailable
+from bot.identity.redacted_input import Hush
+from bot.outbox.dispatcher import Again, Done, Later
+from moderation.model.actions import Tell, Verify
+from moderation.model.facts import PersonVerified
+from moderation.values.errors import Refused
+from moderation.values.ids import UserId
+from moderation.values.notices import line
 from storage.database import FILE
-from storage.erasing import erase_from_tables
-from storage.identity_dialogue import DialogueKey
-from storage.identity_store import IdentityStore, Kek
+from storage.identity.dialogue_key import DialogueKey
+from storage.identity.store import IdentityStore, Kek
+from storage.projections.erase_person import erase_from_tables
 from tests.bot.test_anchor import ONE, Deployment, deployment
 
 ANN = UserId("@ann:example.org")

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from bot.verify.hush import LOOK_MS, Hush
-from moderation.actions import Verify
-from moderation.ids import RoomId, UserId
-from storage import challenges, outbox
-from storage.challenges import Challenge
+from bot.identity.redacted_input import LOOK_MS, Hush
+from moderation.model.actions import Verify
+from moderation.values.ids import RoomId, UserId
+from storage import outbox
 from storage.database import Database
+from storage.state import verification_dialogues as challenges
+from storage.state.verification_dialogues import Challenge
 from tests.moderation.builders import ANNA, MARK, NOON, said, topic
 
 ALOUD = [

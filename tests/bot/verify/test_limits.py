@@ -7,12 +7,12 @@ import pytest
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.verify.limits import begin
-from bot.verify.settings import ChallengeSettings
-from moderation.durations import DAY_MS
-from moderation.errors import Refused
-from moderation.ids import UserId
-from storage import tables as t
+from bot.config.verification import ChallengeSettings
+from bot.identity.limits import begin
+from moderation.values.durations import DAY_MS
+from moderation.values.errors import Refused
+from moderation.values.ids import UserId
+from storage import schema as t
 from storage.database import Database
 
 SETTINGS = ChallengeSettings(within=1_000, per_person=2, per_address=3, per_room=4)

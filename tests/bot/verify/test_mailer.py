@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import SecretStr
 
-from bot.verify.mailer import Mailer
-from bot.verify.port import Unavailable
-from bot.verify.settings import EmailSettings
-from moderation.errors import Refused
+from bot.config.verification import EmailSettings
+from bot.identity.mailer import Mailer
+from bot.identity.method import Unavailable
+from moderation.values.errors import Refused
 from tests.fakes.mail_server import MailServer, Mood, mail_server
 
 TO = "ann.secret@example.org"

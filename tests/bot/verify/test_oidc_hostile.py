@@ -11,15 +11,15 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from bot.clock import wall_clock
-from bot.config_oidc import OidcSettings
-from bot.messages.catalog import LANGUAGES, Catalog
-from bot.verify.oidc import Oidc, Page
-from bot.verify.oidc_exchange import Issuer
-from bot.verify.port import Proof, Step
-from moderation.errors import Refused
-from moderation.ids import UserId
-from moderation.notices import line
+from bot.config.oidc import OidcSettings
+from bot.identity.method import Proof, Step
+from bot.identity.oidc import Oidc, Page
+from bot.identity.oidc_exchange import Issuer
+from bot.runtime.clock import wall_clock
+from bot.texts.catalog import LANGUAGES, Catalog
+from moderation.values.errors import Refused
+from moderation.values.ids import UserId
+from moderation.values.notices import line
 from tests.fakes.hostile_issuer import CLIENT, WELL_KNOWN, HostileIssuer, Wrong
 
 ANN, BEN = UserId("@ann:example.org"), UserId("@ben:example.org")

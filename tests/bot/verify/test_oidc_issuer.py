@@ -14,16 +14,16 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from bot.clock import wall_clock
-from bot.config_oidc import CallbackSettings, OidcSettings
-from bot.messages.catalog import Catalog
-from bot.verify.oidc import Oidc
-from bot.verify.oidc_callback import HEADERS, CallbackServer
-from bot.verify.oidc_exchange import Issuer
-from bot.verify.port import Proof, Step
-from moderation.errors import Refused
-from moderation.ids import UserId
-from moderation.notices import Code, line
+from bot.config.oidc import CallbackSettings, OidcSettings
+from bot.identity.method import Proof, Step
+from bot.identity.oidc import Oidc
+from bot.identity.oidc_callback import HEADERS, CallbackServer
+from bot.identity.oidc_exchange import Issuer
+from bot.runtime.clock import wall_clock
+from bot.texts.catalog import Catalog
+from moderation.values.errors import Refused
+from moderation.values.ids import UserId
+from moderation.values.notices import Code, line
 from tests.issuer.issuer import SECRET, Browser, RealIssuer, client, soon
 
 ANN = UserId("@ann:example.org")
@@ -220,7 +220,7 @@ class TestPage:
     async def test_a_port_that_is_taken_is_said_and_tried_again(
         self, issuer: RealIssuer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("bot.local_server._AGAIN_S", 0.05)
+        monkeypatch.setattr("bot.matrix.local_server._AGAIN_S", 0.05)
         oidc = method(issuer, public=PUBLIC)
         with capture_logs() as logged, socket.socket() as other:
             other.bind(("127.0.0.1", 0))

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.watch.health import FULL, REASONS, reasons
-from bot.watch.metrics import METRICS, text
-from bot.watch.pulse import Pulse
-from bot.watch.vitals import Vitals
+from bot.monitoring.health import FULL, REASONS, reasons
+from bot.monitoring.metrics import METRICS, text
+from bot.monitoring.pulse import Pulse
+from bot.monitoring.vitals import Vitals
 
 WELL = Vitals(
     up_s=60,

@@ -10,14 +10,14 @@ import aiohttp
 import pytest
 from sqlalchemy import insert
 
-from bot.clock import wall_clock
-from bot.watch.page import WatchPage
-from bot.watch.pulse import Pulse
-from bot.watch.vitals import Looker
-from storage import tables as t
+from bot.monitoring.page import WatchPage
+from bot.monitoring.pulse import Pulse
+from bot.monitoring.vitals import Looker
+from bot.runtime.clock import wall_clock
+from storage import schema as t
 from storage.database import Database
-from storage.identity import PersonKeys
-from storage.records.journal import Journal
+from storage.journal.journal import Journal
+from storage.journal.record_keys import PersonKeys
 
 
 class Watched:

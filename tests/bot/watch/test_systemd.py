@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from bot.watch.pulse import Pulse
-from bot.watch.systemd import ServiceManager
+from bot.monitoring.pulse import Pulse
+from bot.monitoring.systemd import ServiceManager
 
 WITHIN_S = 20.0
 EVERY_US = "40000"

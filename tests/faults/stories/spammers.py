@@ -9,8 +9,8 @@ by one. Each message is one strike and is removed once.
 from collections import Counter
 from collections.abc import Sequence
 
-from moderation.facts import CaseGrew, CaseOpened
-from moderation.ids import EventId
+from moderation.model.facts import CaseGrew, CaseOpened
+from moderation.values.ids import EventId
 from tests.fakes.homeserver_limits import BURST, PER_SECOND, Limit
 from tests.fakes.homeserver_rooms import Event
 from tests.faults.group import Said

@@ -1,7 +1,7 @@
 """Events as rules see them, for the tests beside this file."""
 
-from moderation.events import Json, Media, MembershipChanged, MessagePosted, Text, Where
-from moderation.ids import EventId, RoomId, UserId
+from moderation.values.events import Json, Media, MembershipChanged, MessagePosted, Text, Where
+from moderation.values.ids import EventId, RoomId, UserId
 
 ROOM, EVENT, SENDER = RoomId("!r:example.org"), EventId("$e"), UserId("@sender:example.org")
 

@@ -4,9 +4,9 @@ import typing
 
 import pytest
 
+from moderation.judge.compile_rules import KINDS, compile_rule, longest_window_ms
 from moderation.policy import Policy, RuleSettings
-from moderation.rules.compile import KINDS, compile_rule, longest_window_ms
-from moderation.rules.port import Hit, View
+from moderation.rules.check import Hit, View
 from tests.moderation.rules.posting import posted
 
 RULES: list[dict[str, object]] = [

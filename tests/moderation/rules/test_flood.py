@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from moderation.events import ReactionGiven
-from moderation.ids import EventId
+from moderation.rules.check import Hit, View
 from moderation.rules.flood import Flood, Settings
-from moderation.rules.port import Hit, View
+from moderation.values.events import ReactionGiven
+from moderation.values.ids import EventId
 from tests.moderation.rules.posting import ROOM, SENDER, named, posted
 
 RULE = Flood(Settings.model_validate({"messages": 3, "within": "10s"}))

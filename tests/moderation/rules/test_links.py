@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from moderation.events import Text
 from moderation.rules.addresses import host_of, written_links
+from moderation.rules.check import Hit, View
 from moderation.rules.links import Links, Settings
-from moderation.rules.port import Hit, View
+from moderation.values.events import Text
 from tests.moderation.rules.posting import named, posted
 
 EVIL = Links(Settings(deny=("evil.com", "пример.рф")))

@@ -3,9 +3,9 @@
 import pytest
 from pydantic import ValidationError
 
-from moderation.events import Media as Attached
+from moderation.rules.check import Hit, View
 from moderation.rules.media import Media, Settings, parse_size
-from moderation.rules.port import Hit, View
+from moderation.values.events import Media as Attached
 from tests.moderation.rules.posting import named, posted
 
 

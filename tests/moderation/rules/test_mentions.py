@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderation.events import Text
-from moderation.ids import UserId
+from moderation.rules.check import Hit, View
 from moderation.rules.mentions import Mentions, Settings, mentioned
-from moderation.rules.port import Hit, View
+from moderation.values.events import Text
+from moderation.values.ids import UserId
 from tests.moderation.rules.posting import SENDER, named, posted
 
 TWO = Mentions(Settings(limit=2))

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from moderation.events import Text
+from moderation.rules.check import Hit, View
 from moderation.rules.pattern import Pattern, Settings
-from moderation.rules.port import Hit, View
+from moderation.values.events import Text
 from tests.moderation.rules.posting import posted
 
 

@@ -5,11 +5,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from moderation.confusables import LOOKS_LIKE
-from moderation.events import Text
-from moderation.rules.port import Hit, View
+from moderation.rules.check import Hit, View
+from moderation.rules.confusables import LOOKS_LIKE
+from moderation.rules.normalise_text import normalise
 from moderation.rules.terms import Settings, Terms
-from moderation.text import normalise
+from moderation.values.events import Text
 from tests.moderation.rules.posting import named, posted
 
 LATIN = "abcdefghijklmnopqrstuvwxyz"

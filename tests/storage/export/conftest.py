@@ -13,9 +13,8 @@ from typing import Any
 
 import pytest
 
-from bot.cli.logs_export import CatalogWords
-from moderation.events import Json
-from moderation.facts import (
+from bot.cli.logs.export import CatalogWords
+from moderation.model.facts import (
     CaseDecided,
     CaseGrew,
     CaseOpened,
@@ -29,15 +28,16 @@ from moderation.facts import (
     SanctionEnded,
     SanctionStarted,
 )
-from moderation.ids import EventId, GroupCode, PersonId, RoomId, UserId
-from storage.entries import draft_of_fact
+from moderation.values.events import Json
+from moderation.values.ids import EventId, GroupCode, PersonId, RoomId, UserId
 from storage.export import verify
 from storage.export.contents import Contents
 from storage.export.export import Request, Summary, export
 from storage.export.selection import Selection
-from storage.identity import PersonKeys
-from storage.records.draft import NOBODY, Draft, Part
-from storage.records.journal import Journal
+from storage.journal.journal import Journal
+from storage.journal.record import NOBODY, Draft, Part
+from storage.journal.record_keys import PersonKeys
+from storage.record_mapping import draft_of_fact
 
 NOON = 1_795_521_600_000  # 2026-11-24T12:00:00Z
 DAY_MS = 86_400_000

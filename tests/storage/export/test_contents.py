@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moderation.errors import Broken, Refused
+from moderation.values.errors import Broken, Refused
 from storage.export import verify
 from storage.export.contents import Contents
 from storage.export.selection import Selection
-from storage.records.verify import verify as verify_log
+from storage.journal.verify.verify import verify as verify_log
 
 RECORD = "export-record.jsonl"
 Change = Callable[[Path], object]

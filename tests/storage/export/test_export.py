@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moderation.errors import Broken, Refused
+from moderation.values.errors import Broken, Refused
 from storage.export.selection import Selection
-from storage.records.tlog_proof import check_record
-from storage.records.verify import verify as verify_log
+from storage.journal.transparency.tlog_proof import check_record
+from storage.journal.verify.verify import verify as verify_log
 
 FILES = [
     "README.txt",
@@ -286,13 +286,13 @@ def test_a_log_that_was_purged_is_exported_from_where_it_begins(tmp_path: Path, 
 MANY = """
 import sys, resource
 from pathlib import Path
-from moderation.ids import PersonId
-from storage.identity import PersonKeys
-from storage.records.draft import Draft, Part
-from storage.records.journal import Journal
+from moderation.values.ids import PersonId
+from storage.journal.record_keys import PersonKeys
+from storage.journal.record import Draft, Part
+from storage.journal.journal import Journal
 from storage.export.export import Request, export
 from storage.export.selection import Selection
-from bot.cli.logs_export import CatalogWords
+from bot.cli.logs.export import CatalogWords
 
 data, count, every = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 noon = 1_795_521_600_000

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.cli.logs_export import CatalogWords
-from bot.messages.catalog import LANGUAGES, Catalog
-from moderation.events import Json
+from bot.cli.logs.export import CatalogWords
+from bot.texts.catalog import LANGUAGES, Catalog
 from moderation.policy import GRADES
+from moderation.values.events import Json
 from storage.export.choose import Room
 from storage.export.page import MAX_CASES, About, Cases, page
 from storage.export.selection import Selection
-from storage.records.kinds import KINDS
+from storage.journal.record_kinds import KINDS
 
 HOSTILE = (
     "<script>alert(1)</script>",

@@ -14,8 +14,8 @@ import pytest
 
 from storage.export import verify
 from storage.export.selection import Selection
-from storage.records.logkey import load_or_create
-from storage.records.note import Signer
+from storage.journal.transparency.log_key import load_or_create
+from storage.journal.transparency.signed_note import Signer
 
 Change = Callable[[Path], object]
 

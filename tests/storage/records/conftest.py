@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from moderation.events import Json
-from moderation.ids import PersonId
-from storage.identity import PersonKeys
-from storage.records.draft import NOBODY, Draft, Part
-from storage.records.journal import Journal
+from moderation.values.events import Json
+from moderation.values.ids import PersonId
+from storage.journal.journal import Journal
+from storage.journal.record import NOBODY, Draft, Part
+from storage.journal.record_keys import PersonKeys
 
 # What takes long here is the disk, which others use at the same time: that is no finding.
 settings.register_profile("records", deadline=None)

@@ -10,7 +10,7 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.records.canonical import MAX_DEPTH, NotCanonical, canonical, plain
+from storage.journal.canonical import MAX_DEPTH, NotCanonical, canonical, plain
 
 SAFE = 2**53 - 1
 # Keys that sort differently by code point and by UTF-16 unit, beside those that do not.

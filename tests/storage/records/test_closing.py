@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from storage.records import timestamp
-from storage.records.closing import Closings, own_note
-from storage.records.cosignature import Cosigner, cosign
-from storage.records.note import Signer
-from storage.records.report import Problem
-from storage.records.verify import verify
+from storage.journal.report import Problem
+from storage.journal.transparency import timestamp
+from storage.journal.transparency.cosignature import Cosigner, cosign
+from storage.journal.transparency.daily_checkpoints import Closings, own_note
+from storage.journal.transparency.signed_note import Signer
+from storage.journal.verify.verify import verify
 from tests.fakes.tsa import FakeTsa
 
 DAY = "2026-11-24"

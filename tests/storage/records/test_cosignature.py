@@ -9,10 +9,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderation.errors import Invalid
-from storage.records.checkpoint import open_checkpoint
-from storage.records.cosignature import Cosigner, cosign, cosigned, lines_of, with_lines
-from storage.records.note import Signer
+from moderation.values.errors import Invalid
+from storage.journal.transparency.checkpoint import open_checkpoint
+from storage.journal.transparency.cosignature import Cosigner, cosign, cosigned, lines_of, with_lines
+from storage.journal.transparency.signed_note import Signer
 
 # github.com/transparency-dev/formats, note/note_cosigv1_test.go: a key of type 4, and one of type 1.
 WITNESS_VKEY = "remora.n621.de+da77ade7+BOvN63jn/bLvkieywe8R6UYAtVtNbZpXh34x7onlmtw2"

@@ -8,10 +8,10 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderation.errors import Broken
-from storage.records import days
-from storage.records.days import DamagedDay, Day, Lines, close_day, finish_closing, list_days
-from storage.records.line import MAX_LINE
+from moderation.values.errors import Broken
+from storage.journal import days
+from storage.journal.days import DamagedDay, Day, Lines, close_day, finish_closing, list_days
+from storage.journal.line_format import MAX_LINE
 
 LINES = [b"line %d" % number for number in range(200_000)]
 TEXT = b"\n".join(LINES) + b"\n"

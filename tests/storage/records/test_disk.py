@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.records import disk
+from storage.journal import disk
 
 
 def mode(path: Path) -> int:

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 import zstandard
 
-from moderation.errors import Broken
-from storage.records.draft import NOBODY, Draft, Part
-from storage.records.find import parts_in, parts_of
-from storage.records.holds import InForce, holds_in_force
-from storage.records.query import Query, follow, last
-from storage.records.targets import Targets
-from storage.records.tlog_proof import check_record
-from storage.records.verify import verify
+from moderation.values.errors import Broken
+from storage.journal.query import Query, follow, last
+from storage.journal.record import NOBODY, Draft, Part
+from storage.journal.retention.find import parts_in, parts_of
+from storage.journal.retention.legal_holds import InForce, holds_in_force
+from storage.journal.retention.targets import Targets
+from storage.journal.transparency.tlog_proof import check_record
+from storage.journal.verify.verify import verify
 
 NOON, DAY_MS = 1_795_521_600_000, 86_400_000
 ANNA, BEN = "@anna:example.org", "@ben:example.org"

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from moderation.errors import Invalid
-from moderation.ids import PersonId
-from storage.records.draft import NOBODY, Draft, Part
-from storage.records.find import parts_in
-from storage.records.holds import Covers, InForce, holds_in_force, holds_of
-from storage.records.ranges import Ranges
-from storage.records.targets import Targets
+from moderation.values.errors import Invalid
+from moderation.values.ids import PersonId
+from storage.journal.record import NOBODY, Draft, Part
+from storage.journal.retention.find import parts_in
+from storage.journal.retention.legal_holds import Covers, InForce, holds_in_force, holds_of
+from storage.journal.retention.ranges import Ranges
+from storage.journal.retention.targets import Targets
 
 NOON, DAY_MS = 1_795_521_600_000, 86_400_000
 ANNA, BEN = "@anna:example.org", "@ben:example.org"

@@ -4,8 +4,8 @@ import sqlite3
 import stat
 from pathlib import Path
 
-from moderation.ids import PersonId
-from storage.identity import FILE, PersonKeys, open_for_reading, pseudonym
+from moderation.values.ids import PersonId
+from storage.journal.record_keys import FILE, PersonKeys, open_for_reading, pseudonym
 
 ANNA, BEN = PersonId("@anna:example.org"), PersonId("@ben:example.org")
 

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from moderation.errors import Broken, Invalid
-from moderation.ids import PersonId
-from storage.identity import pseudonym
-from storage.records.checkpoint import open_checkpoint
-from storage.records.draft import Draft, Part
-from storage.records.journal import Journal
-from storage.records.note import Verifier
-from storage.records.verify import verify
+from moderation.values.errors import Broken, Invalid
+from moderation.values.ids import PersonId
+from storage.journal.journal import Journal
+from storage.journal.record import Draft, Part
+from storage.journal.record_keys import pseudonym
+from storage.journal.transparency.checkpoint import open_checkpoint
+from storage.journal.transparency.signed_note import Verifier
+from storage.journal.verify.verify import verify
 
 NOON, DAY_MS = 1_795_521_600_000, 86_400_000
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from storage.records.kinds import KINDS, PAGE, RESERVED_DATA, RESERVED_FIELDS, render
+from storage.journal.record_kinds import KINDS, PAGE, RESERVED_DATA, RESERVED_FIELDS, render
 
 NAMED = (
     "genesis start stop notice join leave role verify message edit redact media state report finding case decision "
@@ -29,7 +29,7 @@ def test_names_are_short_words_that_nothing_else_uses(name: str) -> None:
 
 def test_the_page_is_up_to_date() -> None:
     page = PAGE.read_text("utf-8")
-    assert page == render(page), "run: python -m storage.records.kinds"
+    assert page == render(page), "run: python -m storage.journal.record_kinds"
 
 
 def test_a_page_without_marks_is_not_overwritten() -> None:

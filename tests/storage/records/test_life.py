@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage.records import disk
-from storage.records.find import parts_of
-from storage.records.holds import holds_in_force
-from storage.records.journal import Journal
-from storage.records.purge import Retention, plan_purge
-from storage.records.targets import Targets
-from storage.records.tlog_proof import check_record
-from storage.records.verify import verify
+from storage.journal import disk
+from storage.journal.journal import Journal
+from storage.journal.retention.find import parts_of
+from storage.journal.retention.legal_holds import holds_in_force
+from storage.journal.retention.purge import Retention, plan_purge
+from storage.journal.retention.targets import Targets
+from storage.journal.transparency.tlog_proof import check_record
+from storage.journal.verify.verify import verify
 
 NOON, DAY_MS = 1_795_521_600_000, 86_400_000
 PERSONS = ["@anna:example.org", "@ben:example.org", "@cleo:example.org"]

@@ -12,10 +12,9 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderation.errors import Broken
-from moderation.ids import PersonId
-from storage.records.draft import NOBODY, Draft, Part, Record
-from storage.records.line import (
+from moderation.values.errors import Broken
+from moderation.values.ids import PersonId
+from storage.journal.line_format import (
     MAX_LINE,
     BadLine,
     commitment,
@@ -28,7 +27,8 @@ from storage.records.line import (
     time_ms,
     time_text,
 )
-from storage.records.merkle import leaf_hash
+from storage.journal.merkle import leaf_hash
+from storage.journal.record import NOBODY, Draft, Part, Record
 
 ANNA = PersonId("@anna:example.org")
 SALT = "qdV7NSjujNKpCo8neSLW6Q=="

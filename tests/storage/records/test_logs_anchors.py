@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from bot.cli.main import run
-from storage.records.closing import Closings
-from storage.records.cosignature import Cosigner, cosign
-from storage.records.note import Signer
+from storage.journal.transparency.cosignature import Cosigner, cosign
+from storage.journal.transparency.daily_checkpoints import Closings
+from storage.journal.transparency.signed_note import Signer
 
 DAY = "2026-11-24"
 SEED = bytes(range(32))

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from bot.cli.main import run
-from bot.messages.catalog import LANGUAGES, Catalog, fields_of
+from bot.texts.catalog import LANGUAGES, Catalog, fields_of
 
 NOON, DAY_MS = 1_795_521_600_000, 86_400_000
-SOURCES = Path(__file__).parents[3] / "storage" / "records"
+SOURCES = Path(__file__).parents[3] / "storage" / "journal"
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_json_with_a_reason_is_the_lines_as_they_stand(log: Any, logs: Any) -> N
     ],
 )
 def test_filters(logs: Any, arguments: list[str], expected: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.cli.logs.now_ms", lambda: NOON + 30 * DAY_MS)
+    monkeypatch.setattr("bot.cli.logs.command.now_ms", lambda: NOON + 30 * DAY_MS)
     out = logs("show", "--json", *arguments).out
     assert [json.loads(line)["i"] for line in out.splitlines()] == expected
 
@@ -175,7 +175,7 @@ def test_chinese(log: Any, logs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_problem_has_a_text_that_its_fields_fill() -> None:
-    source = "".join(path.read_text("utf-8") for path in SOURCES.glob("*.py"))
+    source = "".join(path.read_text("utf-8") for path in SOURCES.rglob("*.py"))
     codes = set(re.findall(r'\.add\(\s*"(\w+)"', source))
     codes |= set(re.findall(r'\._add\(\s*"(\w+)"', source)) | set(re.findall(r'Fault\([^,]+, "(\w+)"', source))
     codes |= set(re.findall(r'\bProblem\("(\w+)"', source))

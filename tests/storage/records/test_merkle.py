@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.records.merkle import Tree, leaf_hash, node_hash, tile_root, widths
-from storage.records.tiles import NoTile, TileName, Tiles
+from storage.journal.merkle import Tree, leaf_hash, node_hash, tile_root, widths
+from storage.journal.transparency.tiles import NoTile, TileName, Tiles
 
 LEAVES = [leaf_hash(str(number).encode()) for number in range(66_000)]
 

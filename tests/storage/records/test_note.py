@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderation.errors import Broken, Invalid
-from storage.records.checkpoint import Checkpoint, open_checkpoint
-from storage.records.logkey import load_or_create, read_verifier
-from storage.records.note import Signer, Verifier, open_note
+from moderation.values.errors import Broken, Invalid
+from storage.journal.transparency.checkpoint import Checkpoint, open_checkpoint
+from storage.journal.transparency.log_key import load_or_create, read_verifier
+from storage.journal.transparency.signed_note import Signer, Verifier, open_note
 
 # C2SP signed-note, "Example".
 C2SP_VKEY = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"

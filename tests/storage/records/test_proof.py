@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderation.errors import Invalid
-from storage.records.merkle import Tree, leaf_hash
-from storage.records.note import Signer
-from storage.records.proof import Prover, verify_consistency, verify_inclusion
-from storage.records.tiles import NoTile, Tiles
-from storage.records.tlog_proof import NotProved, TlogProof, check_record, disclose, prove
+from moderation.values.errors import Invalid
+from storage.journal.merkle import Tree, leaf_hash
+from storage.journal.transparency.proof import Prover, verify_consistency, verify_inclusion
+from storage.journal.transparency.signed_note import Signer
+from storage.journal.transparency.tiles import NoTile, Tiles
+from storage.journal.transparency.tlog_proof import NotProved, TlogProof, check_record, disclose, prove
 
 NOON, DAY_MS = 1_795_521_600_000, 86_400_000
 LEAVES = [leaf_hash(str(number).encode()) for number in range(66_000)]

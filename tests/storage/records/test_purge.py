@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from moderation.errors import Broken, Invalid
-from storage.records.checkpoint import Checkpoint
-from storage.records.days import Lines
-from storage.records.find import overdue_parts
-from storage.records.holds import InForce, holds_in_force
-from storage.records.journal import Journal
-from storage.records.line import open_line
-from storage.records.merkle import Tree
-from storage.records.note import Signer
-from storage.records.purge import FLOOR_DAYS, PurgePlan, Retention, Stop, plan_purge
-from storage.records.targets import Targets
-from storage.records.verify import verify
+from moderation.values.errors import Broken, Invalid
+from storage.journal.days import Lines
+from storage.journal.journal import Journal
+from storage.journal.line_format import open_line
+from storage.journal.merkle import Tree
+from storage.journal.retention.find import overdue_parts
+from storage.journal.retention.legal_holds import InForce, holds_in_force
+from storage.journal.retention.purge import FLOOR_DAYS, PurgePlan, Retention, Stop, plan_purge
+from storage.journal.retention.targets import Targets
+from storage.journal.transparency.checkpoint import Checkpoint
+from storage.journal.transparency.signed_note import Signer
+from storage.journal.verify.verify import verify
 
 NOON, DAY_MS = 1_795_521_600_000, 86_400_000
 LATER = NOON + 200 * DAY_MS

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from moderation.errors import Broken
-from storage.records.draft import NOBODY, Draft, Part
-from storage.records.line import decode
-from storage.records.query import Query, follow, group_of_room, last
+from moderation.values.errors import Broken
+from storage.journal.line_format import decode
+from storage.journal.query import Query, follow, group_of_room, last
+from storage.journal.record import NOBODY, Draft, Part
 
 NOON, DAY_MS = 1_795_521_600_000, 86_400_000
 

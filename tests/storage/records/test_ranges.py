@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderation.errors import Invalid
-from storage.records.ranges import Builder, Ranges
-from storage.records.targets import Targets
+from moderation.values.errors import Invalid
+from storage.journal.retention.ranges import Builder, Ranges
+from storage.journal.retention.targets import Targets
 
 numbers = st.sets(st.integers(0, 60), max_size=40)
 

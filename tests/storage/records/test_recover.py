@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moderation.errors import Broken
-from storage.records.journal import Journal
-from storage.records.verify import verify
+from moderation.values.errors import Broken
+from storage.journal.journal import Journal
+from storage.journal.verify.verify import verify
 
 NOON, DAY_MS = 1_795_521_600_000, 86_400_000
 CALLS = {"open", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.truncate", "shutil.rmtree"}

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from storage.records.draft import Draft
-from storage.records.verify import verify
+from storage.journal.record import Draft
+from storage.journal.verify.verify import verify
 
 NOON = 1_795_521_600_000  # 2026-11-24T12:00:00Z
 

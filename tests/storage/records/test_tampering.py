@@ -16,16 +16,16 @@ import orjson
 import pytest
 import zstandard
 
-from moderation.events import Json
-from moderation.ids import PersonId
-from storage.records.checkpoint import Checkpoint
-from storage.records.draft import Draft, Part
-from storage.records.line import commitment, open_line
-from storage.records.merkle import Tree
-from storage.records.note import Signer
-from storage.records.targets import Targets
-from storage.records.tiles import Tiles
-from storage.records.verify import verify
+from moderation.values.events import Json
+from moderation.values.ids import PersonId
+from storage.journal.line_format import commitment, open_line
+from storage.journal.merkle import Tree
+from storage.journal.record import Draft, Part
+from storage.journal.retention.targets import Targets
+from storage.journal.transparency.checkpoint import Checkpoint
+from storage.journal.transparency.signed_note import Signer
+from storage.journal.transparency.tiles import Tiles
+from storage.journal.verify.verify import verify
 
 NOON, DAY_MS = 1_795_521_600_000, 86_400_000
 DAYS = ["2026-11-24", "2026-11-25", "2026-11-26", "2026-11-27"]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from moderation.errors import Invalid
-from storage.records import timestamp
+from moderation.values.errors import Invalid
+from storage.journal.transparency import timestamp
 from tests.fakes.tsa import FakeTsa, Mischief
 
 WHEN = dt.datetime(2026, 11, 25, 0, 0, 7, tzinfo=dt.UTC)

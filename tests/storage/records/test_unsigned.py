@@ -6,10 +6,10 @@ from typing import Any
 import orjson
 import pytest
 
-from storage.records.checkpoint import Checkpoint
-from storage.records.draft import Draft
-from storage.records.tiles import Tiles
-from storage.records.verify import verify
+from storage.journal.record import Draft
+from storage.journal.transparency.checkpoint import Checkpoint
+from storage.journal.transparency.tiles import Tiles
+from storage.journal.verify.verify import verify
 
 NOON, DAY_MS = 1_795_521_600_000, 86_400_000
 

@@ -13,15 +13,15 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage.records.checkpoint import Checkpoint
-from storage.records.draft import Draft
-from storage.records.line import commitment, open_line
-from storage.records.merkle import Tree
-from storage.records.note import Signer
-from storage.records.report import MAX_PROBLEMS, Report
-from storage.records.targets import Targets
-from storage.records.tiles import Tiles
-from storage.records.verify import verify
+from storage.journal.line_format import commitment, open_line
+from storage.journal.merkle import Tree
+from storage.journal.record import Draft
+from storage.journal.report import MAX_PROBLEMS, Report
+from storage.journal.retention.targets import Targets
+from storage.journal.transparency.checkpoint import Checkpoint
+from storage.journal.transparency.signed_note import Signer
+from storage.journal.transparency.tiles import Tiles
+from storage.journal.verify.verify import verify
 
 NOON, DAY_MS = 1_795_521_600_000, 86_400_000
 CLOSED, OPEN = "day/2026-11-24.jsonl.zst", "day/2026-11-25.jsonl"

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from storage.records import verify_pool
-from storage.records.days import list_days
-from storage.records.report import Report
-from storage.records.verify import verify
-from storage.records.verify_days import read_days
-from storage.records.verify_lines import Batch, check_lines
+from storage.journal.days import list_days
+from storage.journal.report import Report
+from storage.journal.verify import pool as verify_pool
+from storage.journal.verify.days import read_days
+from storage.journal.verify.lines import Batch, check_lines
+from storage.journal.verify.verify import verify
 
 NOON, DAY_MS = 1_795_521_600_000, 86_400_000
 

@@ -1,0 +1,87 @@
+"""Backups: a consistent copy beside the running bot, and the first record of a log that goes on from one.
+
+Rules kept here: that a backup was made is recorded, and is in it; writing waits only while the journal is linked and
+the keys of persons are copied (`storage/backup/snapshot.py` has the order); whatever was given a number in the time
+that a backup lost keeps that number for itself; whoever is concerned is told that something was lost.
+Left to others: the file (`storage/backup/bundle.py`), asking (`bot/cli/backup.py`, `bot/cli/restore.py`).
+"""
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bot.encryption.key_alerts import to_operators
+from bot.pipeline.pipeline import Pipeline
+from bot.runtime.clock import Clock
+from moderation.model.actions import Action, TellDesk
+from moderation.model.facts import RecordsExported, RecordsRestored
+from moderation.policy import Policy
+from moderation.values.notices import Moment, line
+from storage import outbox
+from storage import queries as views
+from storage.backup import snapshot
+from storage.backup.contents import Manifest
+from storage.database import Database
+from storage.journal.journal import Journal
+
+from .control_socket import Progress
+
+_SPARE_CASES = 1_000  # so many cases may have been opened in the time that was lost
+
+
+class BackupOperations:
+    """Copies the data directory, and begins a new era in one that was brought back."""
+
+    def __init__(self, pipeline: Pipeline, database: Database, data_dir: Path, policy: Policy, clock: Clock) -> None:
+        self._pipeline = pipeline
+        self._database = database
+        self._data_dir = data_dir
+        self._policy = policy
+        self._clock = clock
+
+    def by_name(self) -> Mapping[str, Any]:
+        """The operation as `Control` asks for it."""
+        return {"backup": self._do_backup}
+
+    async def _do_backup(self, _asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
+        stage = await asyncio.to_thread(snapshot.begin, self._data_dir)
+        await asyncio.to_thread(snapshot.copy_database, self._data_dir, stage)
+        async with self._database.read() as db:
+            said = {"waiting": await outbox.count(db), "next_case": await views.next_case(db)}
+        fact = RecordsExported(what="backup", count=await self._pipeline.with_journal(_size), reader=who)
+        copied = await self._pipeline.with_journal(partial(_copy, self._data_dir, stage), fact, signed=True)
+        return {"made_ms": self._clock(), **said, **copied}
+
+    async def restored(self, manifest: Manifest, signed: int, who: str) -> RecordsRestored:
+        """Record that the log goes on from this backup, and tell desks and operators. Returns what was recorded."""
+        cases = -(-(self._pipeline.knowledge.next_case + _SPARE_CASES) // 100) * 100
+        fact = RecordsRestored(
+            size=manifest.records,
+            made=manifest.made_ms,
+            signed=signed,
+            cases=cases,
+            era=secrets.token_hex(4),
+            reader=who,
+        )
+        made = Moment(manifest.made_ms)
+        desk = line("desk.from-backup", made=made, cases=str(cases))
+        above = line("desk.from-backup-above", made=made, cases=str(cases))
+        async with self._database.read() as db:
+            groups = await views.active_groups(db)
+        actions: list[Action] = [TellDesk(room=group, lines=(desk,)) for group in groups]
+        actions += to_operators(self._policy, groups, (above,))
+        await self._pipeline.commit((fact,), actions=actions)
+        return fact
+
+
+def _size(journal: Journal) -> int:
+    return journal.size
+
+
+def _copy(data_dir: Path, stage: Path, journal: Journal) -> dict[str, Any]:
+    snapshot.copy_records(data_dir, stage)
+    origin, size, root = journal.signed_checkpoint.split("\n")[:3]
+    return {"origin": origin, "records": int(size), "root": root}

@@ -1,0 +1,125 @@
+"""The barred list, as the operator changes it at the command line.
+
+Rules kept here: whoever acts is an operator of the configuration, and the user of the operating system is recorded
+beside them; an entry is a case of a group, so that it has a statement of reasons and can be appealed; what it rests on
+is kept as long as it holds. Left to others: who can be on it (`moderation/barred.py`), the rooms (`reconcile.py`).
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.pipeline.pipeline import Pipeline
+from bot.runtime.clock import Clock
+from moderation.model.context import CaseView, RoomView
+from moderation.model.facts import CaseOpened, Fact
+from moderation.people.barred_list import Entry, bar, evidence, is_entry, refuse_ours, unbar
+from moderation.policy import Policy
+from moderation.values.errors import Refused
+from moderation.values.ids import EventId, RoomId, UserId, is_user_id
+from storage import queries as views
+
+from .control_socket import Progress
+
+
+class BarredList:
+    """Puts people on the list and takes them off."""
+
+    def __init__(self, pipeline: Pipeline, policy: Policy, clock: Clock) -> None:
+        self._pipeline = pipeline
+        self._policy = policy
+        self._clock = clock
+
+    def by_name(self) -> Mapping[str, Any]:
+        """The operations as `Control` asks for them."""
+        return {"bar": self._do_bar, "unbar": self._do_unbar}
+
+    async def _do_bar(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
+        user, by = _user(asked["person"]), self._operator(asked["by"])
+        refuse_ours(user, self._pipeline.settings.bot, self._policy)
+        done: dict[str, Any] = {"person": user}
+
+        async def make(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
+            cases = [await _case(db, int(n)) for n in asked.get("evidence") or ()]
+            room = await self._home(db, user, str(asked.get("room") or ""), cases)
+            entry = await _entry(db, asked, by, who, cases)
+            facts = bar(entry, await self._pipeline.knowledge.context(db, room, user, self._clock()), self._policy)
+            yield facts
+            opened = facts[0]
+            assert isinstance(opened, CaseOpened)
+            done.update(case=opened.n, until=entry.until, room=room.code)
+            if rests := evidence(entry, opened):  # apart from the decision: more evidence is no new one
+                yield rests
+
+        await self._pipeline.commit_with(make)
+        return done
+
+    async def _do_unbar(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
+        user, by = _user(asked["person"]), self._operator(asked["by"])
+        cases: list[int] = []
+
+        async def make(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
+            person = await self._pipeline.knowledge.person(db, user, self._clock())
+            facts = unbar(person.in_force, by=by, reason=str(asked["reason"]), reader=_reader(asked, who))
+            if not facts:
+                raise Refused("cli.barred.not", who=user)
+            cases.extend(each.n for each in person.in_force if is_entry(each))
+            yield facts
+
+        await self._pipeline.commit_with(make)
+        return {"person": user, "cases": cases}
+
+    def _operator(self, asked: object) -> UserId:
+        if asked not in self._policy.operators:
+            raise Refused("cli.operator.unknown", given=str(asked))
+        return UserId(str(asked))
+
+    async def _home(self, db: AsyncConnection, user: UserId, code: str, cases: list[CaseView]) -> RoomView:
+        """The group whose case it is: the one named, else that of the evidence, else the first they are known in."""
+        bot = self._pipeline.settings.bot
+        if code:
+            room = await views.room_by_code(db, code, bot)
+            if room is None or room.purpose != "group":
+                raise Refused("cli.barred.no_group", code=code)
+            return room
+        known = [case.room for case in cases] + list(await views.groups_of_person(db, user))
+        for each in known:
+            if (room := await views.room_view(db, RoomId(each), bot)) is not None:
+                return room
+        raise Refused("cli.barred.name_group", who=user)
+
+
+def _user(typed: object) -> UserId:
+    if not is_user_id(typed):
+        raise Refused("error.user.form", given=str(typed)[:60])
+    return UserId(str(typed))
+
+
+def _reader(asked: Mapping[str, Any], who: str) -> str:
+    """The user at the terminal; behind `sudo`, who called it. Whoever gets here is the bot's own account or root."""
+    return str(asked.get("reader") or who)
+
+
+async def _entry(db: AsyncConnection, asked: Mapping[str, Any], by: UserId, who: str, cases: list[CaseView]) -> Entry:
+    messages = [each for case in cases for each in await _messages(db, case)]
+    return Entry(
+        by=by,
+        reason=str(asked["reason"]),
+        until=int(asked["until"]),
+        reader=_reader(asked, who),
+        evidence=tuple(cases),
+        messages=tuple(dict(messages).items()),
+    )
+
+
+async def _case(db: AsyncConnection, n: int) -> CaseView:
+    found = await views.case_view(db, n)
+    if found is None:
+        raise Refused("error.case.none", n=n)
+    return found[0]
+
+
+async def _messages(db: AsyncConnection, case: CaseView) -> list[tuple[int, EventId]]:
+    rows = [(await views.event_row(db, event), event) for event in case.events]
+    return [(int(row.record), event) for row, event in rows if row is not None]

@@ -1,0 +1,146 @@
+"""Cases, as an operator decides them at the command line, and duties that were broken outside the bot.
+
+Rules kept here: whoever acts is an operator of the configuration; who it was at the terminal, as the operating system
+knows them, is recorded beside it, with the reason. Left to others: what follows (`moderation/decide.py`, `neglect.py`),
+asking (`bot/cli/decide.py`).
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.commands.reports_together import others_dismissed
+from bot.commands.rules_of_rooms import policy_for
+from bot.pipeline.pipeline import Pipeline
+from bot.runtime.clock import Clock
+from moderation.cases.decide import decide
+from moderation.cases.neglect import FAULTS, neglected
+from moderation.duty.responsibility import FAULTS_OF_DECISIONS, is_operator, require_fault
+from moderation.model.context import RoomView
+from moderation.model.facts import ContentRead, CreditChanged, Fact
+from moderation.policy import Policy
+from moderation.values.errors import Refused
+from moderation.values.ids import RoomId, UserId, is_user_id
+from storage import queries as views
+
+from .control_socket import Progress
+
+OUTCOMES = {"uphold": "upheld", "dismiss": "dismissed"}
+# What an operator can say was broken outside the bot.
+DUTIES = tuple(name for name in FAULTS if name not in FAULTS_OF_DECISIONS)
+
+
+class CaseOperations:
+    """Decides, and charges."""
+
+    def __init__(self, pipeline: Pipeline, policy: Policy, clock: Clock) -> None:
+        self._pipeline = pipeline
+        self._policy = policy
+        self._clock = clock
+
+    def by_name(self) -> Mapping[str, Any]:
+        """The operations as `Control` asks for them."""
+        return {"decide": self._do_decide, "charge": self._do_charge}
+
+    async def _do_decide(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
+        what = OUTCOMES[str(asked["what"])]
+
+        async def make(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
+            facts, room, subject = await self._decided(db, int(asked["n"]), what, asked)
+            yield (self._noted(asked, who, f"decide {asked['what']}", room.room, n=int(asked["n"]), subject=subject),)
+            yield facts
+
+        await self._pipeline.commit_with(make)
+        return {"n": int(asked["n"]), "outcome": what}
+
+    async def _decided(
+        self, db: AsyncConnection, n: int, what: str, asked: Mapping[str, Any]
+    ) -> tuple[tuple[Fact, ...], RoomView, UserId]:
+        by, reason = self._operator(asked["by"]), str(asked["reason"])
+        found = await views.case_view(db, n)
+        room = await self._pipeline.knowledge.room(db, found[0].room) if found else None
+        if found is None or room is None:
+            raise Refused("error.case.none", n=n)
+        case, decider = found[0], UserId(str(getattr(found[1], "by")))  # noqa: B009 - a row, whose columns mypy cannot see
+        facts = decide(
+            case,
+            what,
+            by=by,
+            decided_by=decider,
+            reason=reason,
+            context=await self._pipeline.knowledge.context(db, room, case.subject, self._clock()),
+            policy=await policy_for(db, self._policy, room, case.rule),
+            on=-1,
+        )
+        if what == "dismissed" and not case.outcome:
+            knowledge = self._pipeline.knowledge
+            facts += await others_dismissed(db, knowledge, case, facts, self._policy, self._clock())
+        if fault := str(asked.get("fault") or ""):
+            require_fault(fault, case, decider, by, room, self._policy)
+            facts = (*facts, *await self._neglected(db, room, decider, fault, by, reason, about=n))
+        return facts, room, case.subject
+
+    async def _neglected(
+        self, db: AsyncConnection, room: RoomView, user: UserId, duty: str, by: UserId, reason: str, *, about: int
+    ) -> tuple[Fact, ...]:
+        knowledge = self._pipeline.knowledge
+        return neglected(
+            await knowledge.context(db, room, user, self._clock()),
+            FAULTS[duty],
+            n=knowledge.next_case,
+            about=about,
+            policy=self._policy,
+            on=-1,
+            by=by,
+            reason=reason,
+        )
+
+    async def _do_charge(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
+        by, user = self._operator(asked["by"]), str(asked["person"])
+        if not is_user_id(user):
+            raise Refused("error.user.form", given=user[:60])
+        answer: dict[str, Any] = {}
+
+        async def make(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
+            room = await self._room(db, str(asked["room"]), UserId(user))
+            reason = str(asked["reason"])
+            facts = await self._neglected(db, room, UserId(user), str(asked["duty"]), by, reason, about=0)
+            charged = next(fact for fact in facts if isinstance(fact, CreditChanged))
+            answer.update(n=charged.n, cost=charged.cost, left=charged.left)
+            yield (self._noted(asked, who, f"charge {asked['duty']}", room.room, subject=UserId(user)),)
+            yield facts
+
+        await self._pipeline.commit_with(make)
+        return answer
+
+    async def _room(self, db: AsyncConnection, code: str, user: UserId) -> RoomView:
+        """The room in which a duty was broken: of a room that somebody does not run they have none."""
+        room = await views.room_by_code(db, code, self._pipeline.settings.bot)
+        if room is None or room.purpose != "group" or not room.active:
+            raise Refused("cli.rooms.not_served", code=code)
+        if room.power.role(user) == "member" and room.room not in await self._managed(db, user):
+            raise Refused("cli.charge.no_duty", who=user, code=code)
+        return room
+
+    async def _managed(self, db: AsyncConnection, user: UserId) -> frozenset[RoomId]:
+        return (await views.person_view(db, user, now_ms=0, recent_since=0)).manages
+
+    def _operator(self, asked: object) -> UserId:
+        user = UserId(str(asked))
+        if not is_operator(user, self._policy):
+            raise Refused("cli.operator.unknown", given=user)
+        return user
+
+    def _noted(
+        self, asked: Mapping[str, Any], who: str, what: str, room: RoomId, *, subject: UserId, n: int = 0
+    ) -> ContentRead:
+        return ContentRead(
+            room=room,
+            what=what,
+            n=n,
+            subject=subject,
+            by=UserId(str(asked["by"])),
+            reader=str(asked.get("reader") or who),
+            reason=str(asked["reason"]),
+        )

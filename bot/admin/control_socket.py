@@ -1,0 +1,117 @@
+"""The operator's door into a running bot: a socket in the data directory, for what must be written while it runs.
+
+Rules kept here: only the account that runs the bot, and root, are let in (the kernel says who asks, and the socket is
+of mode 0600 in a folder of mode 0700); who asked is handed on, so that it is recorded; one request a connection,
+a line of JSON each way, with lines of progress in between; a request that cannot be read is answered, never
+believed. Left to others: what is done (`bot/operations.py`), asking (`bot/cli/operate.py`).
+"""
+
+import asyncio
+import contextlib
+import os
+import pwd
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from moderation.values.errors import AnswerableError, Refused
+
+log = structlog.get_logger()
+
+SOCKET = "control.sock"
+MAX_REQUEST = 1024 * 1024  # a file on a person lists its records
+
+Progress = Callable[[int, int], None]  # done, all
+Operation = Callable[[Mapping[str, Any], str, Progress], Awaitable[dict[str, Any]]]  # arguments, who asks, progress
+
+
+class Control:
+    """Serves requests until cancelled."""
+
+    def __init__(self, data_dir: Path, operations: Mapping[str, Operation]) -> None:
+        self._data_dir = data_dir
+        self._operations = operations
+
+    async def run(self) -> None:
+        """Listen. What is left of an earlier socket is removed: the data directory is ours alone."""
+        with short_path(self._data_dir) as folder:
+            path = folder / SOCKET
+            path.unlink(missing_ok=True)
+            server = await asyncio.start_unix_server(self._serve, path, limit=MAX_REQUEST)
+            path.chmod(0o600)
+        try:
+            await server.serve_forever()
+        finally:
+            server.close()
+            with contextlib.suppress(OSError):
+                (self._data_dir / SOCKET).unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            who = _peer(writer)
+            if who is not None:
+                answer = await self._answer(await reader.readline(), who, writer)
+                _write(writer, answer)
+                await writer.drain()
+        except (ConnectionError, ValueError, asyncio.LimitOverrunError) as error:
+            log.info("control_broken_off", why=str(error))
+        finally:
+            writer.close()
+
+    async def _answer(self, line: bytes, who: str, writer: asyncio.StreamWriter) -> dict[str, Any]:
+        try:
+            request = orjson.loads(line)
+            operation = self._operations[request["do"]]
+            arguments = dict(request["with"])
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+            return {"refused": "cli.operate.unreadable", "fields": {}}
+        try:
+            return {"done": await operation(arguments, who, lambda done, of: _write(writer, {"progress": [done, of]}))}
+        except Refused as refused:
+            return {"refused": refused.key, "fields": {name: str(value) for name, value in refused.fields.items()}}
+        except AnswerableError as error:
+            return {"failed": str(error)}
+        except (OSError, SQLAlchemyError) as error:  # the disk; the bot ends when it writes next
+            log.error("control_disk_failed", why=str(error))
+            return {"failed": str(error)}
+
+
+def _write(writer: asyncio.StreamWriter, line: Mapping[str, Any]) -> None:
+    writer.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+
+
+def _peer(writer: asyncio.StreamWriter) -> str | None:
+    """The operating system's name of who asks; None for anybody but ourselves and root."""
+    connection: socket.socket = writer.get_extra_info("socket")
+    if not hasattr(socket, "SO_PEERCRED"):
+        return user_name(os.getuid())  # the mode of the socket is all there is to go by
+    size = struct.calcsize("3i")
+    _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+    return user_name(uid) if uid in (0, os.getuid()) else None
+
+
+def user_name(uid: int) -> str:
+    """The name of an account of this machine, or its number."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+@contextlib.contextmanager
+def short_path(folder: Path) -> Iterator[Path]:
+    """The folder by a short name: the path of a socket may have 108 bytes at most, and temporary folders have more."""
+    if len(str(folder / SOCKET)) < 100 or not Path("/proc/self/fd").is_dir():
+        yield folder
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield Path(f"/proc/self/fd/{handle}")
+    finally:
+        os.close(handle)

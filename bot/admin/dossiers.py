@@ -1,0 +1,363 @@
+"""Files on serious and continuing offenders, as operators begin, approve, decline and take them out.
+
+Rules kept here: every step is a record, with who took it and a reason; a file leaves only after two different people
+have approved it exactly as it is, each with a key of their own or from their own account, and that it leaves is
+recorded before it appears; accounts that are linked are one person; the person is told what was taken out, and how to
+object, unless a legal ground against it is recorded. Nothing here sends the file anywhere: it is written at the command
+line, to the disk (`bot/cli/dossier.py`), by people. Left to others: when one is due (`moderation/dossiers.py`), what is
+in it (`storage/export/dossier.py`), what exactly is approved (`storage/export/approved.py`), private keys
+(`bot/cli/approver.py`).
+"""
+
+import asyncio
+import json
+from binascii import a2b_base64
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.outbox.dispatcher import Done
+from bot.pipeline.pipeline import Pipeline
+from bot.runtime.clock import Clock
+from bot.texts.refusal import refusal_line
+from moderation.cases.dossiers import APPROVALS, is_violation
+from moderation.model.actions import Action, ApproveDossier, Tell
+from moderation.model.builtin_rules import BY_ORDER
+from moderation.model.facts import ApproverChanged, DossierStep, Fact, RecordsExported, TaskDone
+from moderation.policy import Policy
+from moderation.values.errors import Refused
+from moderation.values.ids import RoomId, UserId, is_user_id
+from moderation.values.notices import line
+from storage import queries as views
+from storage.database import Database
+from storage.export.approved import Approvable, approvable
+from storage.journal.transparency.log_key import read_verifier
+from storage.journal.transparency.signed_note import Verifier
+from storage.queries import Approver, Dossier
+from storage.record_mapping import word
+
+from .control_socket import Progress
+from .exports import signed_export
+
+
+class Dossiers:
+    """Writes the steps."""
+
+    def __init__(self, pipeline: Pipeline, database: Database, records: Path, policy: Policy, clock: Clock) -> None:
+        self._pipeline = pipeline
+        self._database = database
+        self._records = records
+        self._policy = policy
+        self._clock = clock
+
+    def by_name(self) -> Mapping[str, Any]:
+        """The operations as `Control` asks for them."""
+        return {
+            "approver-new": self._do_new_approver,
+            "approver-remove": self._do_remove_approver,
+            "dossier-new": self._do_new,
+            "dossier-digest": self._do_digest,
+            "dossier-approve": self._do_approve,
+            "dossier-decline": self._do_decline,
+            "dossier-prepare": self._do_prepare,
+            "dossier-leaving": self._do_leave,
+            "dossier-exported": self._do_exported,
+        }
+
+    async def _do_new(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
+        user = asked["person"]
+        if not is_user_id(user):
+            raise Refused("error.user.form", given=str(user)[:60])
+        async with self._database.read() as db:
+            cases = await self._cases(db, UserId(user), [int(n) for n in asked.get("cases") or ()])
+            task = await _task_about(db, UserId(user))
+        covers = json.dumps({"cases": cases})
+        reader, reason = _reader(asked, who), str(asked["reason"])
+        opened = DossierStep(
+            step="opened", task=task, subject=UserId(user), covers=covers, reader=reader, reason=reason
+        )
+        record = await self._pipeline.with_journal(lambda journal: journal.size - 1, opened)
+        return {"dossier": record, "person": user, "cases": cases, "task": task if task >= 0 else None}
+
+    async def _cases(self, db: AsyncConnection, user: UserId, asked: list[int]) -> list[int]:
+        """The cases asked for; without any, all that are upheld, except those about duties and limits."""
+        offences, _ = await views.offences_of(db, user)
+        upheld = {each.n for each in offences}
+        for n in asked:
+            if n not in upheld:
+                raise Refused("cli.dossier.not_upheld", n=n, who=user)
+        found = asked or [each.n for each in offences if is_violation(each.rule) or each.rule == BY_ORDER]
+        if not found:
+            raise Refused("cli.dossier.no_cases", who=user)
+        return sorted(set(found))
+
+    async def _do_digest(self, asked: Mapping[str, Any], _who: str, _progress: Progress) -> dict[str, Any]:
+        """Say what an approver of the file signs."""
+        found = await self._find(int(asked["dossier"]), open_only=False, declined=True)
+        as_it_is = await self._as_it_is(found)
+        return {"dossier": found.record, "digest": as_it_is.digest, "to_sign": as_it_is.to_sign.decode()}
+
+    async def _as_it_is(self, found: Dossier) -> Approvable:
+        size = await self._pipeline.with_journal(lambda journal: journal.size)
+        async with self._database.read() as db:
+            accounts = await views.accounts_of(db, found.subject)
+        origin = await asyncio.to_thread(lambda: read_verifier(self._records).name)
+        return await asyncio.to_thread(approvable, self._records, size, origin, found.record, accounts, found.cases)
+
+    async def _do_approve(self, asked: Mapping[str, Any], _who: str, _progress: Progress) -> dict[str, Any]:
+        """Approve with a key: the signature says which, the key whose it is."""
+        found = await self._find(int(asked["dossier"]), open_only=False)
+        as_it_is = await self._as_it_is(found)
+        approver = await self._approver(str(asked["key"]))
+        signature = str(asked["signature"])
+        if not _verifier(approver.key).accepts(as_it_is.to_sign, _decoded(signature)):
+            raise Refused("cli.dossier.bad_signature", n=found.record)
+        step = {"how": "key", "key": approver.key, "signature": signature}
+        return await self._approved(found, as_it_is, approver.account, str(asked["reason"]), **step)
+
+    async def from_chat(self, action: Action, _txn: str) -> Done:
+        """Approve by the command of an operator, and tell them what became of it."""
+        assert isinstance(action, ApproveDossier)
+        try:
+            found = await self._find(action.n, open_only=False)
+            as_it_is = await self._as_it_is(found)
+            if as_it_is.digest != action.digest:
+                raise Refused("error.approve.other", n=action.n)
+            if all(step.command != action.on for step in found.steps):  # else it was done before a crash
+                await self._approved(found, as_it_is, action.subject, action.reason, how="account", on=action.on)
+            found = await self._find(action.n, open_only=False)
+            lacking = len(found.approvals(as_it_is.digest)) < APPROVALS
+            said = line("dossier.approve.first" if lacking else "dossier.approve.both", n=action.n)
+        except Refused as refused:
+            said = refusal_line(refused)
+        return Done(actions=(Tell(room=action.room, subject=action.subject, lines=(said,), alone=True),))
+
+    async def _approved(
+        self, found: Dossier, as_it_is: Approvable, account: UserId, reason: str, **more: Any
+    ) -> dict[str, Any]:
+        """Record an approval, unless this person has approved the file as it is."""
+        before = found.approvals(as_it_is.digest)
+        async with self._database.read() as db:
+            own = await views.accounts_of(db, account)
+        if found.subject in own:
+            raise Refused("cli.dossier.about_approver", n=found.record, user=account)
+        if any(step.reader in own for step in before):
+            raise Refused("cli.dossier.approved_already", user=account)
+        asked = {"sha256": as_it_is.digest, "reason": reason}
+        await self._step(found, "approved", asked, account, **more)
+        by = [*(str(step.reader) for step in before), account]
+        return {"dossier": found.record, "approved_by": by, "needed": APPROVALS, "digest": as_it_is.digest}
+
+    # Keys of approvers.
+
+    async def _do_new_approver(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
+        """Register a public key."""
+        name, account, key = str(asked["name"]), UserId(str(asked["account"])), str(asked["key"])
+        self._must_be_operator(account)
+        _verifier(key)
+        async with self._database.read() as db:
+            known = await views.all_approvers(db)
+        if any(each.key == key or (each.name == name and not each.ended) for each in known):
+            raise Refused("cli.approver.known", name=name)
+        said: Any = {"name": name, "reader": _reader(asked, who), "reason": str(asked["reason"])}
+        added = ApproverChanged(step="added", key=key, subject=account, **said)
+        record = await self._pipeline.with_journal(lambda journal: journal.size - 1, added)
+        return {"approver": name, "account": account, "key": key, "record": record}
+
+    async def _do_remove_approver(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
+        """Withdraw a key. What it has approved stays approved."""
+        name = str(asked["name"])
+        async with self._database.read() as db:
+            found = [each for each in await views.all_approvers(db) if each.name == name and not each.ended]
+        if not found:
+            raise Refused("cli.approver.none_such", name=name)
+        said: Any = {"name": name, "reader": _reader(asked, who), "reason": str(asked["reason"])}
+        gone = ApproverChanged(step="removed", key=found[0].key, subject=found[0].account, **said)
+        await self._pipeline.commit((gone,))
+        return {"approver": name, "account": found[0].account, "key": found[0].key}
+
+    async def _approver(self, key: str) -> Approver:
+        """Return whose key this is. Raises `Refused` unless it is registered, in force and an operator's."""
+        async with self._database.read() as db:
+            found = [each for each in await views.all_approvers(db) if each.key == key and not each.ended]
+        if not found:
+            raise Refused("cli.approver.not_registered")
+        self._must_be_operator(found[0].account)
+        return found[0]
+
+    def _must_be_operator(self, account: UserId) -> None:
+        if account not in self._policy.operators:
+            raise Refused("cli.approver.no_operator", who=account)
+
+    async def _do_decline(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
+        """Decline a file, or the task that asks for one."""
+        number, reader, reason = int(asked["dossier"]), _reader(asked, who), str(asked["reason"])
+        async with self._database.read() as db:
+            task = await views.open_task(db, number)
+        if task is not None and task.task == "dossier":
+            done = TaskDone(
+                room=RoomId(task.room) if task.room else None,
+                start=number,
+                result="declined",
+                reader=reader,
+                reason=reason,
+            )
+            await self._pipeline.commit((done,))
+            return {"task": number, "dossier": None}
+        found = await self._find(number)
+        await self._step(found, "declined", asked, reader)
+        return {"task": found.task if found.task >= 0 else None, "dossier": found.record}
+
+    async def _do_prepare(self, asked: Mapping[str, Any], _who: str, _progress: Progress) -> dict[str, Any]:
+        """What is to be taken out, if it may be; all that is recorded so far is signed, so that it can be proved."""
+        found, as_it_is = await self._may_leave(int(asked["dossier"]))
+        await self._pipeline.with_journal(lambda _: None, signed=True)
+        approvals = found.approvals(as_it_is.digest)
+        async with self._database.read() as db:
+            accounts = await views.accounts_of(db, found.subject)
+            keys = {each.key: each.record for each in await views.all_approvers(db)}
+        registered = {keys[str(step.key)] for step in approvals if step.key in keys}
+        commands = {int(str(step.command)) for step in approvals if step.how == "account"}
+        return {
+            "person": found.subject,
+            "accounts": list(accounts),
+            "cases": list(found.cases),
+            "approved_by": list(found.approvers(as_it_is.digest)),
+            "digest": as_it_is.digest,
+            "approved": as_it_is.text,
+            "also": sorted({found.record, *(int(str(step.record)) for step in approvals)}),
+            "whole": sorted(registered | commands),
+        }
+
+    async def _do_leave(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
+        """All there is to read in the zip is written; the record of that goes in."""
+        found, _ = await self._may_leave(int(asked["dossier"]))
+        exported = RecordsExported(
+            count=int(asked["count"]),
+            what="dossier",
+            n=max(found.cases, default=0),
+            note=word(str(asked["id"])),
+            records=str(asked["records"]),
+            contents=str(asked["files"]),
+            reader=_reader(asked, who),
+            reason=str(asked["reason"]),
+            filters=json.dumps({"dossier": found.record, "cases": list(found.cases)}),
+        )
+        await self._pipeline.commit((exported,))
+        return {"record": await signed_export(self._pipeline, self._database, exported.note)}
+
+    async def _do_exported(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
+        """The zip is made and checked, and about to appear."""
+        found, as_it_is = await self._may_leave(int(asked["dossier"]))
+        reader, bar = _reader(asked, who), str(asked.get("bar") or "")
+        approved = [step.at for step in found.approvals(as_it_is.digest)]
+        covers = {"cases": found.cases, "approved": approved, "at": self._clock()}
+        room = await self._room(found)
+        await self._step(found, "exported", asked, reader, room=room, covers=json.dumps(covers))
+        return {"dossier": found.record, "told": not bar and room is not None}
+
+    async def _room(self, found: Dossier) -> RoomId | None:
+        """A group by way of which the person is told: one they are known in, else the one their cases are of."""
+        async with self._database.read() as db:
+            rooms = list(await views.groups_of_person(db, found.subject))
+            for n in found.cases:
+                case = await views.case_view(db, n)
+                rooms += [case[0].room] if case is not None else []
+        return rooms[0] if rooms else None
+
+    async def _may_leave(self, record: int) -> tuple[Dossier, Approvable]:
+        found = await self._find(record, open_only=False)
+        as_it_is = await self._as_it_is(found)
+        have = len(found.approvals(as_it_is.digest))
+        if have < APPROVALS:
+            changed = len(found.approved_by) > have
+            key = "cli.dossier.changed" if changed else "cli.dossier.not_approved"
+            raise Refused(key, n=record, have=have, needed=APPROVALS)
+        return found, as_it_is
+
+    async def _find(self, record: int, *, open_only: bool = True, declined: bool = False) -> Dossier:
+        async with self._database.read() as db:
+            found = await views.dossier_view(db, record)
+        if found is None:
+            raise Refused("cli.dossier.unknown", n=record)
+        if found.state == "declined" and not declined:
+            raise Refused("cli.dossier.declined_already", n=record)
+        if open_only and found.state == "exported":
+            raise Refused("cli.dossier.exported_already", n=record)
+        return found
+
+    async def _step(
+        self,
+        found: Dossier,
+        step: str,
+        asked: Mapping[str, Any],
+        reader: str,
+        *,
+        room: RoomId | None = None,
+        covers: str = "",
+        **approval: Any,
+    ) -> None:
+        """One step, and with the last one the end of the task behind it."""
+        taken = DossierStep(
+            room=room,
+            **approval,
+            step=step,  # type: ignore[arg-type]
+            start=found.record,
+            task=found.task,
+            digest=str(asked.get("sha256") or "-"),
+            subject=found.subject,
+            covers=covers,
+            reader=reader,
+            reason=str(asked["reason"]),
+            bar=str(asked.get("bar") or ""),
+        )
+        done = await self._task_done(found, step, asked, reader)
+        await self._pipeline.commit((taken, *done))
+
+    async def _task_done(self, found: Dossier, step: str, asked: Mapping[str, Any], reader: str) -> tuple[Fact, ...]:
+        if step == "approved" or found.task < 0:
+            return ()
+        async with self._database.read() as db:
+            task = await views.open_task(db, found.task)
+        if task is None:
+            return ()
+        result = "declined" if step == "declined" else "done"
+        room = RoomId(task.room) if task.room else None
+        return (
+            TaskDone(
+                room=room,
+                start=found.task,
+                result=result,  # type: ignore[arg-type]
+                reader=reader,
+                reason=str(asked["reason"]),
+            ),
+        )
+
+
+def _reader(asked: Mapping[str, Any], who: str) -> str:
+    """The user at the terminal; behind `sudo`, who called it. Whoever gets here is the bot's own account or root."""
+    return str(asked.get("reader") or who)
+
+
+async def _task_about(db: AsyncConnection, user: UserId) -> int:
+    """The open task that asks for a file on somebody; -1: none."""
+    accounts = await views.accounts_of(db, user)
+    tasks = [task for task in await views.open_tasks(db) if task.task == "dossier" and task.subject in accounts]
+    return int(tasks[-1].record) if tasks else -1
+
+
+def _verifier(key: str) -> Verifier:
+    """Return the check of an approver's key, in base64. Raises `Refused` if it cannot be one."""
+    public = _decoded(key)
+    if len(public) != 32:
+        raise Refused("cli.approver.bad_key")
+    return Verifier("approver", public)
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return a2b_base64(text, strict_mode=True)
+    except ValueError:
+        return b""

@@ -1,0 +1,47 @@
+"""Records an export before its zip is finished, and signs that record, so that it can lie in the zip with its proof.
+
+Rules kept here: what the record says comes from the note that the command line left (`spool.py`), which the bot would
+record in any case; it is recorded once. Left to others: files on people (`operations_dossiers.py`), what is in an
+export (`storage/export/contents.py`).
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bot.pipeline.pipeline import Pipeline
+from bot.runtime.clock import Clock
+from moderation.values.errors import Refused
+from storage import queries as views
+from storage.database import Database
+
+from .control_socket import Progress
+from .spool import Spool
+
+
+class ExportOperations:
+    """Records exports."""
+
+    def __init__(self, pipeline: Pipeline, database: Database, data_dir: Path, clock: Clock) -> None:
+        self._pipeline = pipeline
+        self._database = database
+        self._spool = Spool(data_dir, pipeline, clock)
+
+    def by_name(self) -> Mapping[str, Any]:
+        """The operations as `Control` asks for them."""
+        return {"export-record": self._do_record}
+
+    async def _do_record(self, asked: Mapping[str, Any], _who: str, _progress: Progress) -> dict[str, Any]:
+        note = str(asked["note"])
+        await self._spool.pick_up_one(note)
+        return {"record": await signed_export(self._pipeline, self._database, note)}
+
+
+async def signed_export(pipeline: Pipeline, database: Database, note: str) -> int:
+    """Sign the record of an export; its number. Raises `Refused` if there is none."""
+    async with database.read() as db:
+        record = await views.export_of_note(db, note)
+    if record is None:
+        raise Refused("cli.logs.export_not_noted")
+    await pipeline.with_journal(lambda _: None, signed=True)
+    return record

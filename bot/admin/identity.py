@@ -1,0 +1,241 @@
+"""What the operator, the calendar, or a person about themselves may do with what members proved: read, forget, and
+change the key that opens it.
+
+Rules kept here: reading takes a reason and a case that is about the person, and is recorded, in a part of each of their
+accounts and signed, before anything is shown; forgetting is recorded before it is done; what a hold covers stays whole,
+and while a measure is in force it stays known, unreadable, that the person's identifiers were used, so that nobody
+escapes it by a new account. A change of keys is recorded when it begins and when it is done.
+Left to others: keeping and sealing (`storage/identity_store.py`), who may ask (`control.py`, `commands/own.py`).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.config.identity_key import Given, key_in
+from bot.pipeline.pipeline import Pipeline
+from bot.runtime.clock import Clock
+from moderation.model.facts import ClaimsForgotten, IdentityKeyChanged, IdentityRead
+from moderation.values.errors import Refused
+from moderation.values.events import Json
+from moderation.values.ids import PersonId, UserId, is_user_id
+from storage import queries as views
+from storage.database import Database
+from storage.identity.store import Claim, Held, IdentityStore, State
+from storage.journal.line_format import time_text
+from storage.journal.retention.legal_holds import Hold, InForce
+from storage.projections import person_of
+
+from .control_socket import Progress
+
+log = structlog.get_logger()
+
+What = Literal["request", "operator", "retention"]
+HoldsOf = Callable[[UserId], Awaitable[InForce]]
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What became of a person's claims: how many went, whether marks stay, and what keeps them whole, until when."""
+
+    claims: int = 0
+    marks: bool = False
+    held: Hold | None = None
+
+
+NOTHING = Forgotten()
+
+
+class Identity:
+    """Reads, forgets, and changes the key."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        database: Database,
+        store: IdentityStore,
+        given: Given,
+        data_dir: Path,
+        clock: Clock,
+        holds: HoldsOf,
+    ) -> None:
+        """`given`: where the key came from. `holds`: what must be kept of a person, measures in force among it."""
+        self._pipeline = pipeline
+        self._database = database
+        self._store = store
+        self._given = given
+        self._data_dir = data_dir
+        self._clock = clock
+        self._holds = holds
+
+    # Forgetting.
+
+    async def forget(
+        self,
+        user: UserId,
+        holds: InForce,
+        *,
+        what: What,
+        reader: str = "",
+        reason: str = "",
+        dry_run: bool = False,
+    ) -> Forgotten:
+        """Destroy what the person behind an account proved about themselves, as far as `holds` let it go."""
+        person, accounts = await self._person(user)
+        held = await asyncio.to_thread(self._store.held_of, person)
+        keeping = next((hold for each in held if (hold := _covering(holds, each, accounts))), None)
+        marks = _rests(holds)
+        going = [each for each in held if each.fields or not marks]
+        if keeping is not None or not going or dry_run:
+            return Forgotten(0 if keeping else len(going), bool(held) and marks, keeping)
+        fact = ClaimsForgotten(what=what, count=len(going), marks=int(marks), reader=reader, reason=reason)
+        await self._recorded(fact)
+        await asyncio.to_thread(self._store.keep_marks if marks else self._store.forget, person)
+        return Forgotten(len(going), marks)
+
+    async def drop_expired(self) -> int:
+        """Drop what is over; marks and held claims stay while they must. Returns how many claims."""
+        drop: list[str] = []
+        strip: list[str] = []
+        for each in await asyncio.to_thread(self._store.expired, self._clock()):
+            user = UserId(each.person)
+            holds = await self._holds(user)
+            if _covering(holds, each, (await self._person(user))[1]):
+                continue
+            if not _rests(holds):
+                drop.append(each.id)
+            elif each.fields:
+                strip.append(each.id)
+        if drop or strip:
+            fact = ClaimsForgotten(what="retention", count=len(drop) + len(strip), marks=int(bool(strip)))
+            await self._recorded(fact)
+            await asyncio.to_thread(self._store.drop, drop, strip)
+        return len(drop) + len(strip)
+
+    async def _recorded(self, fact: ClaimsForgotten) -> None:
+        await self._pipeline.with_journal(lambda _: None, fact, signed=True)
+
+    # Reading.
+
+    async def own(self, user: UserId) -> list[dict[str, Any]]:
+        """What the person behind an account proved, for themselves. Raises `Locked` if there is something."""
+        person, _ = await self._person(user)
+        if not await asyncio.to_thread(self._store.held_of, person):
+            return []
+        return [as_dict(each) for each in await asyncio.to_thread(self._store.claims_of, person)]
+
+    async def _person(self, user: UserId) -> tuple[PersonId, tuple[UserId, ...]]:
+        async with self._database.read() as db:
+            return PersonId(await person_of(db, user)), await views.accounts_of(db, user)
+
+    # For the control socket and the command line.
+
+    def by_name(self) -> Mapping[str, Any]:
+        """The operations as `Control` asks for them."""
+        return {
+            "identity-show": self._do_show,
+            "identity-status": self._do_status,
+            "identity-rotate": self._do_rotate,
+            "identity-reset": self._do_reset,
+        }
+
+    async def _do_show(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
+        user, n = str(asked["person"]), int(asked["case"])
+        if not is_user_id(user):
+            raise Refused("error.user.form", given=user[:60])
+        person, accounts = await self._person(UserId(user))
+        async with self._database.read() as db:
+            await _must_be_about(db, n, user, accounts)
+        await asyncio.to_thread(self._store.must_be_open)
+        reader, reason = _reader(asked, who), str(asked["reason"])
+        facts = [IdentityRead(n=n, subject=account, reader=reader, reason=reason) for account in accounts]
+        record = await self._pipeline.with_journal(lambda journal: journal.size - 1, *facts, signed=True)
+        claims = await asyncio.to_thread(self._store.claims_of, person)
+        shown = [as_dict(each) for each in claims]
+        return {"person": user, "accounts": list(accounts), "claims": shown, "record": record}
+
+    async def _do_status(self, _asked: Mapping[str, Any], _who: str, _progress: Progress) -> dict[str, Any]:
+        return status(self._given, await asyncio.to_thread(self._store.state))
+
+    async def _do_rotate(self, asked: Mapping[str, Any], who: str, progress: Progress) -> dict[str, Any]:
+        path = Path(str(asked["file"]))
+        given = key_in(path, self._data_dir)
+        if given.kek is None:
+            raise Refused(f"cli.identity.wrong.{given.wrong}", file=path)
+        was = await asyncio.to_thread(self._store.may_rotate, given.kek)
+        changed = partial(IdentityKeyChanged, key=given.kek.id, was=was, reader=_reader(asked, who))
+        await self._pipeline.commit((changed(step="begun"),))
+        loop = asyncio.get_running_loop()
+
+        def told(done: int, of: int) -> None:
+            loop.call_soon_threadsafe(progress, done, of)
+
+        count = await asyncio.to_thread(self._store.rotate, given.kek, told)
+        await self._pipeline.commit((changed(step="done"),))
+        log.info("identity_key_changed", key=given.kek.id, was=was, keys=count)
+        self._given = given
+        return {"key": given.kek.id, "was": was, "keys": count, "file": str(path)}
+
+    async def _do_reset(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
+        """Destroy all that a lost key would open."""
+        state = await asyncio.to_thread(self._store.state)
+        if state.lock == "open":
+            raise Refused("identity.not-lost")
+        reader, reason = _reader(asked, who), str(asked["reason"])
+        await self._recorded(ClaimsForgotten(what="operator", count=state.claims, reader=reader, reason=reason))
+        return {"claims": await asyncio.to_thread(self._store.reset)}
+
+
+def status(given: Given, state: State | None) -> dict[str, Any]:
+    """How the store stands and where its key comes from; `state` None: there is no store yet."""
+    said = asdict(state) if state else asdict(_NOTHING)
+    path = str(given.path) if given.path else None
+    return {"source": given.source, "file": path, "wrong": given.wrong or None, **said}
+
+
+_NOTHING = State(lock="no_key", key="", used=(), changing_to="", left=0, persons=0, claims=0, forgotten=0)
+
+
+def as_dict(claim: Claim) -> dict[str, Any]:
+    """A claim as JSON shows it."""
+    return {
+        "method": claim.method,
+        "issuer": claim.issuer or None,
+        "fields": dict(claim.fields),
+        "created": claim.created_ms,
+        "expires": claim.expires_ms,
+        "record": claim.record if claim.record >= 0 else None,
+    }
+
+
+async def _must_be_about(db: AsyncConnection, n: int, user: str, accounts: tuple[UserId, ...]) -> None:
+    """A case that is about the person, or whoever they are is nobody's business."""
+    case = await views.case_view(db, n)
+    if case is None or case[0].subject not in accounts:
+        raise Refused("cli.identity.other_case", n=n, who=user)
+
+
+def _covering(holds: InForce, claim: Held, accounts: tuple[UserId, ...]) -> Hold | None:
+    """The hold that was placed on a claim, as if it stood in the record of the verification."""
+    skeleton: dict[str, Json] = {"i": claim.record, "t": time_text(claim.created_ms)}
+    for hold in holds.holds:
+        about = (hold.covers.fit_part({"mxid": account}) for account in accounts)
+        if hold.index >= 0 and hold.covers.fit(skeleton) and any(about):
+            return hold
+    return None
+
+
+def _rests(holds: InForce) -> bool:
+    """Whether a measure or charge is in force: those hold by themselves, and no record placed them."""
+    return any(hold.index < 0 for hold in holds.holds)
+
+
+def _reader(asked: Mapping[str, Any], who: str) -> str:
+    """The user at the terminal; behind `sudo`, who called it. Whoever gets here is the bot's own account or root."""
+    return str(asked.get("reader") or who)

@@ -1,0 +1,202 @@
+"""What operators do with the account's keys: look at them, set them up, take them up again, replace them; and the word
+of whoever compares emoji with the bot.
+
+Rules kept here: the password and the recovery key stand in what is asked and answered, over a socket that only the
+bot's own account opens, and nowhere else; keys that are not ours are replaced only by `reset`; what was cut short can
+be asked again.
+Left to others: the keys (`bot/crypto/`), asking people (`bot/cli/keys.py`), comparing (`verifying.py`).
+"""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from bot.crypto.cross_signing import PASSWORD, CrossSigning, State
+from bot.crypto.errors import NeedsPassword, NotOurs, NotTrusted, StoreLost, WrongKey
+from bot.crypto.key_backup import BackupState, KeyBackup
+from bot.crypto.machine import CryptoMachine
+from bot.crypto.secret_storage import SecretStorage
+from bot.crypto.set_up import recover, set_up
+from bot.matrix.errors import Answered
+from moderation.values.errors import Refused
+
+from .control_socket import Operation, Progress
+
+if TYPE_CHECKING:
+    from bot.crypto.store import Db
+    from bot.encryption.emoji_dialogue import Verifying
+
+log = structlog.get_logger()
+
+_NOT_OURS = (State.LOCKED, State.REPLACED)
+
+
+Changed = Callable[[bool], Awaitable[None]]  # whether keys were brought back by which more can be read
+
+
+async def _nobody_knows(_brought_back: bool) -> None:
+    """Nobody needs to know."""
+
+
+class KeyOperations:
+    """The keys of one machine. `changed` is called after they are others; without `verifying` nobody compares."""
+
+    def __init__(
+        self,
+        machine: CryptoMachine,
+        verifying: "Verifying | None" = None,
+        changed: Changed = _nobody_knows,
+    ) -> None:
+        self._machine = machine
+        self._verifying = verifying
+        self._changed = changed
+
+    def by_name(self) -> Mapping[str, Operation]:
+        """The operations as `Control` asks for them."""
+        return {
+            "keys-status": self._do_status,
+            "keys-set-up": self._do_set_up,
+            "keys-recover": self._do_recover,
+            "keys-reset": self._do_reset,
+            "keys-verifications": self._do_verifications,
+            "keys-confirm": self._do_confirm,
+            "keys-refuse": self._do_refuse,
+        }
+
+    # Looking.
+
+    async def status(self) -> dict[str, Any]:
+        """How everything stands, by the homeserver's own word."""
+        standing = await CrossSigning(self._machine).examine()
+        there = await self._machine.requests.backup()
+        version = str((there or {}).get("version", ""))
+        identity = await self._machine.identity()
+        numbers = await self._machine.store.run(lambda db: _numbers(db, version))
+        return {
+            "user": identity.user,
+            "device": identity.device,
+            "fingerprint": identity.ed25519,
+            "state": standing.state.value,
+            "backup": (await KeyBackup(self._machine).state()).value,
+            "recovery": await SecretStorage(self._machine.requests).default_id() is not None,
+            "master": standing.ours,
+            "master_there": standing.there,
+            **numbers,
+        }
+
+    async def _do_status(self, _asked: Mapping[str, Any], _who: str, _progress: Progress) -> dict[str, Any]:
+        return await self.status()
+
+    # Keys.
+
+    async def set_up(self, password: str | None = None, *, new_recovery_key: bool = False) -> dict[str, Any]:
+        """Make what is missing; `recovery_key` in the answer is to be shown once. Raises `Refused`."""
+        with _told():
+            state = (await CrossSigning(self._machine).examine()).state
+            if state is State.LOST:
+                raise Refused("keys.lost")
+            if state in _NOT_OURS:
+                raise Refused("keys.not_ours")
+            there = await SecretStorage(self._machine.requests).default_id() is not None
+            if there and state is State.READY and not new_recovery_key:
+                raise Refused("keys.there")
+            made = await set_up(self._machine, password)
+        return await self._made(made.recovery_key)
+
+    async def recover(self, recovery_key: str) -> dict[str, Any]:
+        """Take up the account's keys and what the backup has: `taken` and `unreadable`, None without a backup."""
+        with _told():
+            if (await CrossSigning(self._machine).examine()).state is State.LOST:
+                raise Refused("keys.lost")
+            _, restored = await recover(self._machine, recovery_key)
+        await self._changed(restored is not None)
+        taken, unreadable = (restored.taken, restored.unreadable) if restored else (None, None)
+        return {"taken": taken, "unreadable": unreadable, **await self.status()}
+
+    async def reset(self, password: str | None = None) -> dict[str, Any]:
+        """New keys, and a new backup unless the one there is ours, in the place of whatever is there."""
+        signing, backup = CrossSigning(self._machine), KeyBackup(self._machine)
+        with _told():
+            if (await signing.examine()).state is State.LOST:
+                raise Refused("keys.lost")
+            await signing.reset(password)
+            keys = await signing.private()
+            if keys is not None and await backup.state() is not BackupState.OURS:
+                await backup.create(keys)
+            made = await set_up(self._machine, password)
+        return await self._made(made.recovery_key)
+
+    async def _made(self, recovery_key: str) -> dict[str, Any]:
+        await KeyBackup(self._machine).upload()
+        await self._changed(False)
+        return {"recovery_key": recovery_key, **await self.status()}
+
+    async def _do_set_up(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
+        done = await self.set_up(_password(asked), new_recovery_key=bool(asked.get("new_recovery_key")))
+        log.info("keys_set_up", by=who)
+        return done
+
+    async def _do_recover(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
+        done = await self.recover(str(asked.get("recovery_key", "")))
+        log.info("keys_recovered", by=who, keys=done["taken"])
+        return done
+
+    async def _do_reset(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
+        done = await self.reset(_password(asked))
+        log.warning("keys_reset", by=who)
+        return done
+
+    # Comparing.
+
+    async def _do_verifications(self, _asked: Mapping[str, Any], _who: str, _progress: Progress) -> dict[str, Any]:
+        return {"verifications": self._comparing().under_way()}
+
+    async def _do_confirm(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
+        done = await self._comparing().confirm(str(asked.get("id", "")))
+        log.info("verification_confirmed", by=who, user=done["user"])
+        return done
+
+    async def _do_refuse(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
+        done = await self._comparing().refuse(str(asked.get("id", "")))
+        log.info("verification_refused", by=who, user=done["user"])
+        return done
+
+    def _comparing(self) -> "Verifying":
+        if self._verifying is None:
+            raise Refused("keys.not_running")
+        return self._verifying
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What went wrong, as an answer to whoever asked."""
+    try:
+        yield
+    except NeedsPassword as error:
+        known = not error.stages or (PASSWORD,) in error.stages
+        raise Refused("keys.needs_password" if known else "keys.needs_browser") from None
+    except WrongKey:
+        raise Refused("keys.wrong_key") from None
+    except NotOurs:
+        raise Refused("keys.not_ours") from None
+    except NotTrusted:
+        raise Refused("keys.altered") from None
+    except StoreLost:
+        raise Refused("keys.lost") from None
+    except Answered as error:
+        if error.status == 401 and error.errcode == "M_FORBIDDEN":
+            raise Refused("keys.wrong_password") from None
+        raise
+
+
+def _password(asked: Mapping[str, Any]) -> str | None:
+    return str(asked["password"]) if asked.get("password") else None
+
+
+def _numbers(db: "Db", version: str) -> dict[str, int]:
+    """How many keys of rooms there are, how many the backup has, and how many events wait for theirs."""
+    keys, done = db.execute("SELECT count(*), coalesce(sum(backed_up = ?), 0) FROM room_keys", (version,)).fetchone()
+    waiting = db.execute("SELECT count(*) FROM waiting").fetchone()[0]
+    return {"keys": keys, "backed_up": done if version else 0, "waiting": waiting}

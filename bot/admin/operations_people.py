@@ -1,0 +1,70 @@
+"""Ends a link between two accounts that was a mistake, as an operator asks for it.
+
+Rules kept here: what ends is the link by which the account joined, and the verifications that came with it; both
+accounts are told; what they proved goes back to whoever proved it. Reason and operator are recorded.
+Left to others: what follows (`moderation/complete.py`, `storage/linked_people.py`), asking (`bot/cli/unlink.py`).
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.identity.person_claims import ClaimsOfPeople
+from bot.pipeline.pipeline import Pipeline
+from moderation.model.facts import AccountUnlinked, Fact, PersonVerified
+from moderation.values.errors import Refused
+from moderation.values.ids import UserId, is_user_id
+from storage import queries as views
+from storage.database import Database
+from storage.identity.store import IdentityStore
+from storage.projections.linked_accounts import links_of
+
+from .control_socket import Progress
+
+
+class PeopleOperations:
+    """Parts accounts."""
+
+    def __init__(self, pipeline: Pipeline, database: Database, store: IdentityStore) -> None:
+        self._pipeline = pipeline
+        self._claims = ClaimsOfPeople(database, store)
+
+    def by_name(self) -> Mapping[str, Any]:
+        """The operations as `Control` asks for them."""
+        return {"unlink": self._do_unlink}
+
+    async def _do_unlink(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
+        user = str(asked["person"])
+        if not is_user_id(user):
+            raise Refused("error.user.form", given=user[:60])
+        reason, reader = str(asked["reason"]), str(asked.get("reader") or who)
+        done: dict[str, Any] = {}
+
+        async def make(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
+            parted, revoked = await self._parted(db, UserId(user), reason, reader)
+            yield (parted, *revoked)
+            done.update(person=user, other=parted.target)
+
+        await self._pipeline.commit_with(make)
+        await self._claims.settle()
+        return done
+
+    async def _parted(
+        self, db: AsyncConnection, user: UserId, reason: str, reader: str
+    ) -> tuple[AccountUnlinked, list[PersonVerified]]:
+        """The end of the newest link by which the account joined, and of the verifications that came with it."""
+        own = [(record, link) for record, link in await links_of(db, [user]) if link.user == user]
+        if not own:
+            accounts = [each for each in await views.accounts_of(db, user) if each != user]
+            raise Refused("cli.unlink.first" if accounts else "cli.unlink.none", who=user, accounts=", ".join(accounts))
+        record, link = own[-1]
+        parted = AccountUnlinked(start=record, subject=user, target=link.to, reason=reason, reader=reader)
+        came = await views.verifications_with(db, user, record)
+        revoked = [
+            PersonVerified(
+                step="revoked", method=each.method, level=each.level, until=each.until, undoes=number, subject=user
+            )
+            for number, each in came
+        ]
+        return parted, revoked

@@ -1,0 +1,346 @@
+"""What the operator, the calendar, or a person about themselves may do to the records: erase, hold, purge.
+
+Rules kept here: every one is declared by a record, which is signed, before anything goes; a hold stops erasing and
+purging of what it covers, and a sanction or charge in force holds the records of its case by itself; nothing
+younger than the floor is purged. Left to others: doing it on disk (`storage/records`), who may ask (`control.py`,
+`commands/own.py`).
+"""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.config.identity_key import Given
+from bot.monitoring.trusted_time import Doubts, unheard
+from bot.pipeline.pipeline import Pipeline
+from bot.runtime.clock import Clock
+from moderation.credit.credit import effective
+from moderation.model.actions import TakeBack
+from moderation.model.facts import Fact, HoldEnded, HoldPlaced, PartsErased, RecordsPurged
+from moderation.policy import Policy
+from moderation.values.durations import DAY_MS
+from moderation.values.errors import Invalid, Refused
+from moderation.values.ids import EventId, PersonId, RoomId, UserId, is_user_id
+from storage import queries as views
+from storage.database import Database
+from storage.identity.store import IdentityStore
+from storage.journal.journal import Journal
+from storage.journal.retention.find import Found, overdue_parts, parts_of, said_of
+from storage.journal.retention.legal_holds import Covers, Hold, InForce, holds_in_force
+from storage.journal.retention.purge import PurgePlan, Retention, plan_purge
+from storage.journal.retention.ranges import Ranges
+from storage.journal.retention.targets import Targets
+from storage.projections.erase_person import erase_from_tables
+from storage.projections.linked_accounts import links_of
+
+from .backup import BackupOperations
+from .barred import BarredList
+from .cases import CaseOperations
+from .control_socket import Progress
+from .dossiers import Dossiers
+from .exports import ExportOperations
+from .identity import NOTHING, Forgotten, Identity
+from .operations_people import PeopleOperations
+from .reports import ReportOperations
+from .rooms import RoomOperations
+from .roster import RosterOperations
+from .tidy import Tidier
+
+log = structlog.get_logger()
+
+# What appeals rest on is kept until they are over.
+OF_DECISIONS = ("finding", "case", "decision", "sanction", "credit", "appeal")
+BY_SANCTION = ""  # the duty of a hold that a sanction or charge in force places by itself
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Parts that stay, on account of which duty, and until when (0: no date is known)."""
+
+    parts: int
+    duty: str
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What an erasure did: how many parts, by which record (-1: none), and what stays."""
+
+    parts: int
+    by: int
+    kept: tuple[Kept, ...]
+    elsewhere: int  # records that name the person in what is somebody else's
+    identity: Forgotten = NOTHING  # what they proved about themselves
+    said: int = 0  # messages of the bot that are taken back
+
+
+class Operations:
+    """Changes the records."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        database: Database,
+        data_dir: Path,
+        policy: Policy,
+        retention_ms: int,
+        clock: Clock,
+        store: IdentityStore,
+        given: Given,
+        doubts: Doubts = unheard,
+    ) -> None:
+        """`doubts`: why the clock may not be believed; in doubt nothing is removed because its time is over."""
+        self.doubts = doubts
+        self._pipeline = pipeline
+        self._database = database
+        self._records = data_dir / "records"
+        days = retention_ms // DAY_MS
+        appeal_days = policy.cases.appeal_within // DAY_MS
+        self._retention = Retention(days, dict.fromkeys(OF_DECISIONS, max(days, appeal_days)))
+        self._policy = policy
+        self._clock = clock
+        self.dossiers = Dossiers(pipeline, database, self._records, policy, clock)
+        self.tidier = Tidier(pipeline, database, self._records, retention_ms, clock)
+        self.backup = BackupOperations(pipeline, database, data_dir, policy, clock)
+        self._exports = ExportOperations(pipeline, database, data_dir, clock)
+        self.roster = RosterOperations(pipeline, database, store, clock)
+        self._people = PeopleOperations(pipeline, database, store)
+        self.identity = Identity(pipeline, database, store, given, data_dir, clock, self._holds)
+
+    # Erasing.
+
+    async def erase(
+        self,
+        user: UserId,
+        *,
+        what: Literal["request", "operator"],
+        reader: str = "",
+        reason: str = "",
+        dry_run: bool = False,
+        progress: Progress = lambda _done, _of: None,
+    ) -> Erased:
+        """Take away all parts about a person that no hold covers, also in the tables; with nothing kept, their keys.
+
+        What they proved about themselves goes first: who they are is known from the tables.
+        """
+        holds = await self._holds(user)
+        said = {"what": what, "reader": reader, "reason": reason}
+        identity = await self.identity.forget(user, holds, **said, dry_run=dry_run)  # type: ignore[arg-type]
+        async with self._database.read() as db:
+            accounts = await views.accounts_of(db, user)
+        found = await asyncio.to_thread(parts_of, self._records, set(accounts), holds, progress)
+        kept = _kept(found, holds)
+        if dry_run:
+            return Erased(found.targets.count, -1, kept, found.elsewhere, identity)
+        must_stay = {index for targets in found.held.values() for index in targets.records()}
+        words = await self._said_of(accounts, must_stay)
+        by = await self._erase(found.targets, what, reader, reason)
+        # What was written while we looked: what became of the last thing they asked for, say.
+        since = await asyncio.to_thread(parts_of, self._records, set(accounts), holds)
+        await self._erase(since.targets, what, reader, reason)
+        gone = partial(erase_from_tables, accounts=accounts, kept=must_stay)
+        await self._pipeline.commit(actions=[TakeBack(room=room, event=event) for room, event in words], also=gone)
+        await self._clean()
+        if not kept:
+            for account in accounts:  # records from before the accounts were linked are under a key of their own
+                await self._pipeline.with_journal(partial(_forget, PersonId(account)))
+        return Erased(found.targets.count + since.targets.count, by, kept, since.elsewhere, identity, len(words))
+
+    async def _clean(self) -> None:
+        """Empty the log beside the database; what is left of it goes with the next purge."""
+        if not await self._database.clean():
+            log.warning("database_log_not_emptied")
+
+    async def _said_of(self, accounts: Collection[UserId], must_stay: Collection[int]) -> list[tuple[RoomId, EventId]]:
+        """Return what the bot said to or about a person, but for the cases that must stay."""
+        bot = self._pipeline.settings.bot
+        async with self._database.read() as db:
+            cases = await views.cases_about(db, accounts)
+            staying = await views.cases_of_records(db, must_stay)
+            alone = await views.said_in_direct_rooms(db, bot, accounts)
+            caused = await views.records_by(db, accounts)
+        made = await asyncio.to_thread(said_of, self._records, accounts, cases, caused=caused, without=staying)
+        needed = await asyncio.to_thread(said_of, self._records, (), staying)
+        async with self._database.read() as db:
+            return await views.rooms_of_words(db, bot, (alone | set(made)) - set(needed))
+
+    async def _erase(
+        self, targets: Targets, what: Literal["request", "operator", "retention"], reader: str, reason: str
+    ) -> int:
+        by = -1
+        for piece in targets.pieces():
+            fact = PartsErased(parts=piece.count, what=what, records=piece.text, reader=reader, reason=reason)
+            by = await self._pipeline.with_journal(partial(_erase_piece, piece), fact, signed=True)
+        return by
+
+    async def _holds(self, user: UserId | None = None) -> InForce:
+        """The holds in force, and for a person those that their sanctions and charges in force place by themselves."""
+        placed = await asyncio.to_thread(holds_in_force, self._records, self._clock())
+        async with self._database.read() as db:
+            resting = await self._resting(db, user)
+            own = [
+                Hold(-1 - number, until, BY_SANCTION, Covers(records=Ranges.of(await _records(db, record, n))))
+                for number, (record, n, until) in enumerate(resting)
+            ]
+        return InForce((*placed.holds, *own))
+
+    async def _resting(self, db: AsyncConnection, user: UserId | None) -> list[tuple[int, int, int]]:
+        """What rests on records, as (record, case, until): nobody escapes a measure by having it erased."""
+        now, settings = self._clock(), self._policy.credit
+        if user is None:
+            return [(each.record, each.n, each.until) for each in await views.all_in_force(db)]
+        person = await views.person_view(db, user, now_ms=now, recent_since=now)
+        charges = effective(person.entries, now, settings)
+        resting = [
+            *((each.record, each.n, each.until) for each in person.in_force),
+            *((each.id, each.case or 0, each.at_ms + settings.expires_after) for each in charges),
+        ]
+        if not resting:
+            return []
+        # Nor by having it erased that the account is theirs.
+        until = 0 if any(not until for *_, until in resting) else max(until for *_, until in resting)
+        return [*resting, *((record, 0, until) for record, _ in await links_of(db, person.accounts))]
+
+    # Holding.
+
+    async def place_hold(self, duty: str, covers: str, until_ms: int, *, n: int = 0, reader: str = "") -> int:
+        """Postpone erasing and purging. Returns the index that names the hold. Raises `Invalid`, saying why."""
+        if not duty.strip():
+            raise Invalid("a hold needs the duty or claim it rests on")
+        if until_ms <= self._clock():
+            raise Invalid("a hold must end in the future; it ends by itself")
+        parsed = Covers.parse(covers)
+        async with self._database.read() as db:
+            people = await views.accounts_of_all(db, [UserId(person) for person in parsed.persons])
+        text = replace(parsed, persons=frozenset(each for accounts in people.values() for each in accounts)).text
+        fact = HoldPlaced(until=until_ms, n=n, duty=duty, covers=text, reader=reader)
+        return await self._pipeline.with_journal(_newest, fact)
+
+    async def end_hold(self, start: int, *, reason: str = "", reader: str = "") -> None:
+        """End a hold before its time. Raises `Refused` if there is none in force."""
+        placed = await asyncio.to_thread(holds_in_force, self._records, self._clock())
+        if start not in {hold.index for hold in placed.holds}:
+            raise Refused("error.hold.none", n=start)
+        await self._pipeline.commit((HoldEnded(start=start, reason=reason, reader=reader),))
+
+    # Purging.
+
+    async def plan(self) -> PurgePlan:
+        """What is due to go now."""
+        return await asyncio.to_thread(plan_purge, self._records, self._clock(), self._retention, await self._holds())
+
+    async def purge(self, what: Literal["schedule", "command"], *, reader: str = "") -> PurgePlan:
+        """Remove what is due: whole days; of days in which something must stay, the parts that are over.
+
+        Raises `Refused` if this machine's clock may be wrong: by a wrong clock everything would be due.
+        """
+        plan = await self.plan()
+        if (plan.days or plan.stop) and (doubt := self.doubts()):
+            raise Refused(f"error.clock.{doubt}")
+        if plan.days:
+            fact: Fact = RecordsPurged(below=plan.below, what=what, reader=reader)
+            await self._pipeline.with_journal(partial(_purge, plan.below), fact, signed=True)
+        if plan.stop is not None:
+            await self._erase_overdue(reader)
+        await self._clean()
+        return plan
+
+    async def _erase_overdue(self, reader: str) -> None:
+        due = self._retention.is_due(self._clock())
+        found = await asyncio.to_thread(overdue_parts, self._records, due, await self._holds())
+        if found.targets:
+            await self._erase(found.targets, "retention", reader, "")
+
+    # For the control socket and the command line.
+
+    def by_name(self) -> Mapping[str, Any]:
+        """The operations as `Control` asks for them."""
+        return {
+            "erase": self._do_erase,
+            "hold": self._do_hold,
+            "end-hold": self._do_end_hold,
+            "purge": self._do_purge,
+            **BarredList(self._pipeline, self._policy, self._clock).by_name(),
+            **self.dossiers.by_name(),
+            **CaseOperations(self._pipeline, self._policy, self._clock).by_name(),
+            **self.roster.by_name(),
+            **RoomOperations(self._pipeline, self._policy, self._clock).by_name(),
+            **ReportOperations(self._pipeline, self._policy, self._clock).by_name(),
+            **self.identity.by_name(),
+            **self._people.by_name(),
+            **self.backup.by_name(),
+            **self._exports.by_name(),
+        }
+
+    async def _do_erase(self, asked: Mapping[str, Any], who: str, progress: Progress) -> dict[str, Any]:
+        user = str(asked["person"])
+        if not is_user_id(user):
+            raise Refused("error.user.form", given=user[:60])
+        done = await self.erase(
+            UserId(user),
+            what="operator",
+            reader=who,
+            reason=str(asked.get("reason", "")),
+            dry_run=bool(asked.get("dry_run")),
+            progress=progress,
+        )
+        kept = [{"parts": each.parts, "duty": each.duty, "until": each.until_ms} for each in done.kept]
+        proved = done.identity
+        held = {"duty": proved.held.duty, "until": proved.held.until_ms} if proved.held else None
+        identity = {"claims": proved.claims, "marks": proved.marks, "held": held}
+        said = {"parts": done.parts, "record": done.by, "kept": kept, "elsewhere": done.elsewhere, "said": done.said}
+        return {**said, "identity": identity}
+
+    async def _do_hold(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
+        n = int(asked.get("case") or 0)
+        until = int(asked["until"])
+        return {"hold": await self.place_hold(str(asked["duty"]), str(asked["covers"]), until, n=n, reader=who)}
+
+    async def _do_end_hold(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
+        await self.end_hold(int(asked["hold"]), reason=str(asked.get("reason", "")), reader=who)
+        return {"hold": int(asked["hold"])}
+
+    async def _do_purge(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
+        plan = await self.plan() if asked.get("dry_run") else await self.purge("command", reader=who)
+        stop = plan.stop
+        stopped = {"why": stop.why, "day": stop.day, "kind": stop.kind, "hold": stop.hold} if stop else None
+        return {
+            "below": plan.below,
+            "days": list(plan.days),
+            "records": plan.records,
+            "bytes": plan.bytes,
+            "stopped_by": stopped,
+        }
+
+
+async def _records(db: AsyncConnection, record: int, n: int) -> list[int]:
+    return [record, *(await views.records_of_case(db, n) if n else ())]
+
+
+def _kept(found: Found, holds: InForce) -> tuple[Kept, ...]:
+    known = {hold.index: hold for hold in holds.holds}
+    return tuple(Kept(targets.count, known[index].duty, known[index].until_ms) for index, targets in found.held.items())
+
+
+def _forget(person: PersonId, journal: Journal) -> None:
+    journal.forget(person)
+
+
+def _newest(journal: Journal) -> int:
+    return journal.size - 1
+
+
+def _erase_piece(piece: Targets, journal: Journal) -> int:
+    by = _newest(journal)
+    journal.erase(piece, by)
+    return by
+
+
+def _purge(below: int, journal: Journal) -> None:
+    journal.purge(below, _newest(journal))

@@ -1,0 +1,84 @@
+"""Notices from outside, as an operator or the mail server hands them in.
+
+Rules kept here: who took a notice in is recorded with it; a link counts before a room that is named beside it. Left to
+others: what follows (`moderation/outside_notices.py`), asking (`bot/cli/report.py`).
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.commands.permalinks import message_link
+from bot.pipeline.pipeline import Pipeline
+from bot.runtime.clock import Clock
+from moderation.cases.outside_notices import Notice, of_message, of_room, refuse_too_many
+from moderation.cases.reports import Message
+from moderation.model.context import RoomView
+from moderation.model.facts import Fact, Reported
+from moderation.policy import Policy
+from moderation.values.durations import DAY_MS
+from moderation.values.errors import Refused
+from moderation.values.ids import RoomId, UserId
+from storage import queries as views
+from storage.projections import POSTED
+
+from .control_socket import Progress
+
+
+class ReportOperations:
+    """Takes notices in."""
+
+    def __init__(self, pipeline: Pipeline, policy: Policy, clock: Clock) -> None:
+        self._pipeline = pipeline
+        self._policy = policy
+        self._clock = clock
+
+    def by_name(self) -> Mapping[str, Any]:
+        """The operations as `Control` asks for them."""
+        return {"report": self._do_report}
+
+    async def _do_report(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
+        notice = Notice(
+            words=str(asked["words"]),
+            channel="mail" if asked.get("mail") else "operator",
+            contact=str(asked.get("contact") or ""),
+            reader=str(asked.get("reader") or who),
+        )
+        done: dict[str, Any] = {}
+
+        async def make(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
+            row = await self._linked(db, str(asked.get("link") or ""))
+            room = await self._room(db, RoomId(row.room) if row is not None else None, str(asked.get("room") or ""))
+            now = self._clock()
+            refuse_too_many(await views.outside_notices(db, room.room, now - DAY_MS), self._policy, room)
+            facts = await self._facts(db, notice, row, room, now)
+            done.update(n=next(fact.n for fact in facts if isinstance(fact, Reported)), room=room.code)
+            yield facts
+
+        await self._pipeline.commit_with(make)
+        return done
+
+    async def _facts(self, db: AsyncConnection, notice: Notice, row: Any, room: RoomView, now: int) -> tuple[Fact, ...]:
+        knowledge = self._pipeline.knowledge
+        if row is None or row.kind != POSTED:
+            return of_room(notice, room=room, n=knowledge.next_case, now_ms=now, policy=self._policy)
+        return of_message(
+            notice,
+            Message(row.event, row.record),
+            context=await knowledge.context(db, room, UserId(row.sender), now),
+            cases=await views.cases_with(db, row.event),
+            policy=self._policy,
+        )
+
+    async def _linked(self, db: AsyncConnection, link: str) -> Any:
+        """The row of the message that a link points to; None where there is none."""
+        found = message_link(link) if link else None
+        return await views.event_row(db, found.event) if found is not None else None
+
+    async def _room(self, db: AsyncConnection, linked: RoomId | None, code: str) -> RoomView:
+        bot = self._pipeline.settings.bot
+        room = await views.room_view(db, linked, bot) if linked else await views.room_by_code(db, code.upper(), bot)
+        if room is None or room.purpose != "group" or not room.active:
+            raise Refused("cli.report.no_room")
+        return room

@@ -1,0 +1,126 @@
+"""Measures against rooms, as the operator orders and lifts them at the command line.
+
+Rules kept here: whoever acts is an operator of the configuration; who it was at the terminal, as the operating system
+knows them, is recorded beside it, with the reason. Left to others: what follows (`moderation/room_measures.py`), asking
+(`bot/cli/rooms_measures.py`), carrying it out (the bot, when it runs).
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, get_args
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.pipeline.pipeline import Pipeline
+from bot.runtime.clock import Clock
+from moderation.duty.responsibility import is_operator
+from moderation.model.context import RoomView
+from moderation.model.facts import OF_ROOMS, CaseOpened, ContentRead, Fact, SanctionEnded, SanctionKind
+from moderation.policy import Policy
+from moderation.rooms import measures as room_measures
+from moderation.values.errors import Refused
+from moderation.values.ids import UserId
+from storage import queries as views
+
+from .control_socket import Progress
+
+ORDERS: tuple[SanctionKind, ...] = tuple(kind for kind in get_args(SanctionKind) if kind in OF_ROOMS and kind != "slow")
+
+
+class RoomOperations:
+    """Orders and lifts."""
+
+    def __init__(self, pipeline: Pipeline, policy: Policy, clock: Clock) -> None:
+        self._pipeline = pipeline
+        self._policy = policy
+        self._clock = clock
+
+    def by_name(self) -> Mapping[str, Any]:
+        """The operations as `Control` asks for them."""
+        return {f"room-{what}": self._doing(what) for what in (*ORDERS, "reopen")}
+
+    def _doing(self, what: str) -> Any:
+        async def do(asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
+            return await self._do(what, asked, who)
+
+        return do
+
+    async def _do(self, what: str, asked: Mapping[str, Any], who: str) -> dict[str, Any]:
+        by, reason = self._operator(asked["by"]), str(asked["reason"])
+        answer: dict[str, Any] = {}
+
+        async def make(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
+            room = await self._room(db, str(asked["room"]))
+            if what == "reopen":
+                facts = await self._lifted(db, room, by)
+            else:
+                facts = await self._ordered(db, what, room, by, asked)
+            answer.update(_answer(room, facts))
+            filters = json.dumps({"room": room.code, "for": asked.get("for_ms") or 0})
+            noted = ContentRead(
+                room=room.room, what=f"rooms {what}", by=by, reader=_reader(asked, who), reason=reason, filters=filters
+            )
+            yield (noted,)
+            yield facts
+
+        await self._pipeline.commit_with(make)
+        return answer
+
+    async def _ordered(
+        self, db: AsyncConnection, kind: str, room: RoomView, by: UserId, asked: Mapping[str, Any]
+    ) -> tuple[Fact, ...]:
+        now = self._clock()
+        lasts = int(asked.get("for_ms") or 0) or self._lasts(kind)
+        return room_measures.order(
+            kind,  # type: ignore[arg-type]
+            by=by,
+            room=room,
+            in_force=await views.measures_of_room(db, room.room),
+            owner=room_measures.answers_for(await views.duty_of(db, room, self._policy.operators, now)),
+            n=self._pipeline.knowledge.next_case,
+            until=now + lasts if lasts else 0,
+            reason=str(asked["reason"]),
+            policy=self._policy,
+            on=-1,
+            as_operator=True,
+        )
+
+    async def _lifted(self, db: AsyncConnection, room: RoomView, by: UserId) -> tuple[Fact, ...]:
+        there = await views.measures_of_room(db, room.room)
+        facts = room_measures.lift(OF_ROOMS, by=by, room=room, in_force=there, policy=self._policy, on=-1)
+        if not facts:
+            raise Refused("cli.rooms.nothing", code=room.code)
+        return facts
+
+    def _lasts(self, kind: str) -> int:
+        """How long a measure holds unless said; 0: until it is lifted."""
+        groups = self._policy.groups
+        return {"rectify": groups.rectify_within, "suspend": groups.suspend_for}.get(kind, 0)
+
+    async def _room(self, db: AsyncConnection, code: str) -> RoomView:
+        room = await views.room_by_code(db, code, self._pipeline.settings.bot)
+        if room is None or room.purpose != "group" or not room.active:
+            raise Refused("cli.rooms.not_served", code=code)
+        return room
+
+    def _operator(self, asked: object) -> UserId:
+        user = UserId(str(asked))
+        if not is_operator(user, self._policy):
+            raise Refused("cli.operator.unknown", given=user)
+        return user
+
+
+def _answer(room: RoomView, facts: tuple[Fact, ...]) -> dict[str, Any]:
+    opened = [fact for fact in facts if isinstance(fact, CaseOpened)]
+    until = [each for fact in facts if (each := getattr(fact, "until", None)) is not None]
+    return {
+        "room": room.code,
+        "case": opened[0].n if opened else None,
+        "until": until[0] if until else None,
+        "ended": [fact.kind for fact in facts if isinstance(fact, SanctionEnded)],
+    }
+
+
+def _reader(asked: Mapping[str, Any], who: str) -> str:
+    """The user at the terminal; behind `sudo`, who called it. Whoever gets here is the bot's own account or root."""
+    return str(asked.get("reader") or who)

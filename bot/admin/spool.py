@@ -1,0 +1,144 @@
+"""Turns the notes that the command line leaves of who read what (`storage/records/access.py`) into records.
+
+Rules kept here: a record says when it was read, not when the bot found the note, and whom it was about: one record for
+each person; a note makes its records once, however often it is found; of lists and balances (`GLANCES`) one a day is
+recorded for each person and reader. The ids of people stand in parts of their own, so that they can be erased.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.pipeline.pipeline import Pipeline
+from bot.runtime.clock import Clock
+from moderation.model.facts import ContentRead, Fact, RecordsExported
+from moderation.values.access_reasons import GLANCES
+from moderation.values.ids import UserId
+from storage import queries as views
+from storage.journal.access import FOLDER, PATTERN
+from storage.record_mapping import word
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One note: who read what, when and why. `persons` and `cases` say whom it was about; none: anybody."""
+
+    name: str
+    what: str
+    read_ms: int
+    reader: str
+    reason: str
+    persons: tuple[UserId, ...]
+    cases: tuple[int, ...]
+    filters: Mapping[str, Any]
+    listed: str = ""  # of an export: which records are in it
+    contents: str = ""  # and which files
+
+
+class Spool:
+    """Picks up the notes."""
+
+    def __init__(self, data_dir: Path, pipeline: Pipeline, clock: Clock) -> None:
+        self._folder = data_dir / FOLDER
+        self._pipeline = pipeline
+        self._clock = clock
+
+    async def pick_up(self) -> None:
+        """Record what the notes say, then remove them."""
+        await self._take(await asyncio.to_thread(lambda: sorted(self._folder.glob(PATTERN))))
+
+    async def pick_up_one(self, name: str) -> None:
+        """Do the same with the note of this name, if it is there."""
+        wanted = f"access-{word(name)}.json"
+        await self._take(await asyncio.to_thread(lambda: [*self._folder.glob(wanted)]))
+
+    async def _take(self, paths: Sequence[Path]) -> None:
+        for path in paths:
+            note = await asyncio.to_thread(_read, path, self._clock())
+            if note is not None:
+                await self._record(note)
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+
+    async def _record(self, note: Note) -> None:
+        async def facts(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
+            if fresh := await _facts_of(db, note):
+                yield fresh
+
+        await self._pipeline.commit_with(facts)
+
+
+async def _facts_of(db: AsyncConnection, note: Note) -> tuple[Fact, ...]:
+    persons = {*note.persons, *await views.subjects_of_cases(db, note.cases)}
+    facts: list[Fact] = []
+    if note.what == "export" and not await views.is_noted(db, note.name, UserId("")):
+        facts.append(_exported(note, len(persons)))
+    anybody = () if note.what == "export" else (UserId(""),)
+    for person in sorted(persons) or anybody:
+        if not await _is_known(db, note, person):
+            facts.append(_content_read(note, person))
+    return tuple(facts)
+
+
+async def _is_known(db: AsyncConnection, note: Note, person: UserId) -> bool:
+    if await views.is_noted(db, note.name, person):
+        return True
+    return note.what in GLANCES and await views.was_looked_at(db, person, note.read_ms, reader=note.reader)
+
+
+def _exported(note: Note, persons: int) -> RecordsExported:
+    return RecordsExported(
+        count=_number(note.filters.get("records")),
+        read=note.read_ms,
+        note=note.name,
+        records=note.listed,
+        contents=note.contents,
+        reader=note.reader,
+        reason=note.reason,
+        filters=orjson.dumps({**note.filters, "persons": persons}).decode(),
+    )
+
+
+def _content_read(note: Note, person: UserId) -> ContentRead:
+    return ContentRead(
+        what=note.what,
+        n=note.cases[0] if len(note.cases) == 1 else 0,
+        read=note.read_ms,
+        note=note.name,
+        subject=person,
+        reader=note.reader,
+        reason=note.reason,
+        filters=orjson.dumps(note.filters).decode() if note.filters else "",
+    )
+
+
+def _read(path: Path, now_ms: int) -> Note | None:
+    try:
+        said = orjson.loads(path.read_bytes())
+        filters = dict(said["filters"])
+        reader, reason = str(said["by"]), str(said["reason"])
+    except (ValueError, KeyError, TypeError) as error:
+        log.warning("access_note_unreadable", file=path.name, why=str(error))
+        return None
+    read_ms = min(_number(said.get("at_ms")), now_ms) or now_ms
+    persons = tuple(UserId(each) for each in _listed(filters.pop("person", None), str))
+    cases = tuple(_listed(filters.get("case"), int))
+    listed, contents = (str(filters.pop(each, "")) for each in ("listed", "contents"))
+    name, what = word(path.stem.removeprefix("access-")), word(str(filters.get("what", "show")))
+    return Note(name, what, read_ms, reader, reason, persons, cases, filters, listed, contents)
+
+
+def _number(said: object) -> int:
+    return said if type(said) is int and said > 0 else 0
+
+
+def _listed(said: object, kind: type) -> Sequence[Any]:
+    several = said if isinstance(said, list) else [said]
+    return [each for each in several if type(each) is kind]

@@ -1,0 +1,59 @@
+"""Takes back what the bot said in desks and direct rooms once it is older than its record may be.
+
+Rules kept here: nothing is taken back twice, nor by halves: how far it is done is stored with the actions; closing
+checkpoints stay, since they prove the records that came after. In groups, what the bot said is the group's.
+"""
+
+import asyncio
+from functools import partial
+from pathlib import Path
+
+from bot.pipeline.pipeline import Pipeline
+from bot.runtime.clock import Clock
+from moderation.model.actions import TakeBack
+from moderation.values.durations import DAY_MS
+from storage import queries as views
+from storage.database import Database
+from storage.journal.reader import Log
+from storage.journal.retention.find import SPOKEN
+from storage.projections import set_meta
+
+TIDIED = "tidied"  # the first record that was not looked at yet
+
+
+class Tidier:
+    """Looks once a day, before the records go by which these messages are known."""
+
+    def __init__(self, pipeline: Pipeline, database: Database, records: Path, retention_ms: int, clock: Clock) -> None:
+        self._pipeline = pipeline
+        self._database = database
+        self._records = records
+        self._retention_ms = retention_ms
+        self._clock = clock
+
+    async def look(self) -> int:
+        """Take back what is due. Returns how many messages."""
+        bot, before_ms = self._pipeline.settings.bot, self._clock() - self._retention_ms + DAY_MS
+        async with self._database.read() as db:
+            start = int(await views.get_meta(db, TIDIED) or 0)
+        stop, made = await asyncio.to_thread(_said, self._records, start, before_ms)
+        if stop == start:
+            return 0
+        async with self._database.read() as db:
+            alone = await views.said_alone_in(db, bot, range(start, stop))
+            words = await views.in_rooms_of_ours(db, await views.rooms_of_words(db, bot, alone | made))
+        actions = [TakeBack(room=room, event=event) for room, event in words]
+        await self._pipeline.commit(actions=actions, also=partial(set_meta, key=TIDIED, value=str(stop)))
+        return len(actions)
+
+
+def _said(records: Path, start: int, before_ms: int) -> tuple[int, set[str]]:
+    """Return the first record from `start` on that is not older than `before_ms`, and what was said until then."""
+    made: set[str] = set()
+    for record in Log(records).read(start):
+        if record.at_ms >= before_ms:
+            return int(record.index), made
+        start = int(record.index) + 1
+        if record.kind == "outcome" and record.fields.get("action") in SPOKEN:
+            made |= {str(part["made"]) for part in record.parts if "made" in part}
+    return start, made

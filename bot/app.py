@@ -1,0 +1,578 @@
+"""Puts the parts together and runs them: the only place that names concrete adapters.
+
+Rules this module keeps, in this order on start: the journal is opened (which mends a torn end) and the database
+migrated; what the journal has and the database has not is caught up, by the policy that was in force; the start, and
+a change of policy, are recorded; only then is the homeserver asked anything. Nothing is sent before the first answer
+of `/sync` has been taken, so that rooms we made and could not record are recognised. On stop: what flies lands, the
+stop is recorded, the journal is signed and closed."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+import structlog
+
+from moderation.judge.compile_rules import compile_rule, longest_window_ms
+from moderation.judge.judge import CompiledRule
+from moderation.model.actions import (
+    Action,
+    Adopt,
+    Align,
+    Anchor,
+    ApproveDossier,
+    Bring,
+    EditCard,
+    Enter,
+    Erase,
+    GiveData,
+    GiveReceipt,
+    HashMedia,
+    InviteBack,
+    KeepDesk,
+    KeepLobby,
+    Kick,
+    LeaveDirect,
+    LetIn,
+    Offer,
+    Pin,
+    PostCard,
+    Quote,
+    Redact,
+    Say,
+    SupersedeCard,
+    TakeBack,
+    Tell,
+    TellDesk,
+    Timestamp,
+    Unban,
+    Verify,
+    Witness,
+)
+from moderation.model.facts import BotStarted, BotStopped, Fact, IdentityKeyChanged, NotSeen, PolicyChanged
+from moderation.policy import Policy
+from moderation.values.errors import Refused
+from moderation.values.events import Event
+from moderation.values.ids import UserId
+from storage import outbox
+from storage import queries as views
+from storage.backup import snapshot
+from storage.database import Database
+from storage.identity.store import IdentityStore
+from storage.journal.journal import EndMissing, Journal
+from storage.journal.record_keys import PersonKeys
+from storage.journal.transparency.cosignature import Cosigner
+from storage.journal.transparency.daily_checkpoints import Closings
+from storage.journal.transparency.proof import Prover
+from storage.journal.transparency.tiles import Tiles
+from storage.projections import END_MISSING
+
+from .admin.control_socket import Control
+from .admin.keys import KeyOperations
+from .admin.records import Operations
+from .bot_rooms.direct_rooms import DirectRooms
+from .commands.dispatcher import Commands
+from .commands.invocation import Deployment
+from .config.config import AnchorSettings, Config
+from .config.identity_key import Given, given_key
+from .crypto.encrypting_client import SealedHomeserver
+from .effects.adopt_room import Adopter
+from .effects.align_room import Reconciler
+from .effects.anchor_day import Anchorer, Closer
+from .effects.anchor_outside import TimestampAnchorer, WitnessAnchorer
+from .effects.desk import Desk
+from .effects.join_room import Joiner
+from .effects.lobby import Lobbies, lobbies_to_look_after
+from .effects.media_hash import MediaHasher
+from .effects.personal_data import Eraser, OwnData
+from .effects.quote_message import Quoter
+from .effects.redact_and_kick import SimpleActs
+from .effects.send_notice import Notifier
+from .effects.witness import WitnessClient
+from .encryption.emoji_dialogue import Verifying
+from .encryption.key_alerts import KeysWatch
+from .encryption.late_events import ReadAgain
+from .encryption.service import Encryption, open_machine
+from .encryption.store_rollback import KeysAge
+from .identity.asking import Asking
+from .identity.background import People
+from .identity.factory import asking_of, make_verifier
+from .identity.oidc import Oidc
+from .identity.oidc_callback import CallbackServer
+from .matrix.login import Session
+from .monitoring.page import WatchPage
+from .monitoring.pulse import Pulse
+from .monitoring.systemd import ServiceManager
+from .monitoring.trusted_time import Doubts, TrustedTime, unheard
+from .monitoring.vitals import Looker
+from .outbox.dispatcher import Actor, Handler
+from .pipeline import heartbeat
+from .pipeline.heartbeat import last_noted
+from .pipeline.lost_time import LostTime
+from .pipeline.message_text import message_of, said_at, words_of
+from .pipeline.pipeline import Pipeline
+from .pipeline.replay import Rooms, catch_up, rebuild
+from .pipeline.turn import Settings
+from .pipeline.view_cache import Knowledge
+from .runtime.clock import Clock, SteadyClock, wall_clock
+from .runtime.managed import held
+from .runtime.wakeup import Wake
+from .scheduler.digest import Digester
+from .scheduler.scheduler import Scheduler
+from .scheduler.tables_sample import TablesSample
+from .sync.backfill import Gaps
+from .sync.server_reports import ServerReports
+from .sync.spaces import Spaces
+from .sync.sync_loop import Listener
+from .texts.catalog import Catalog
+from .texts.matrix_message import Speech
+
+log = structlog.get_logger()
+
+NO_MANAGER = ServiceManager(None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What is on disk."""
+
+    journal: Journal
+    database: Database
+    keys: PersonKeys
+    identity: IdentityStore
+    asking: Asking
+    # Where the key of the identity store came from, and what is wrong with it.
+    identity_key: Given = field(default_factory=Given)
+
+
+async def serve(
+    config: Config,
+    session: Session,
+    stop: asyncio.Event,
+    clock: Clock = wall_clock,
+    manager: ServiceManager = NO_MANAGER,
+    trusted: TrustedTime | None = None,
+) -> None:
+    """Run the bot until `stop` is set. Raises what makes it useless to go on."""
+    async with AsyncExitStack() as stack:
+        stores = await _open_stores(config, stack, clock)
+        homeserver = SealedHomeserver(session)
+        trusted = trusted or TrustedTime(clock)
+        homeserver.wire.on_time = trusted.hear
+        stack.push_async_callback(homeserver.close)
+        machine = await open_machine(config.data_dir, homeserver, clock, config.bot.readers)
+        stack.push_async_callback(machine.close)
+        wake = Wake()
+        pipeline = await _caught_up(config, session.user, stores, clock, wake)
+        await _forget_again(stores)
+        await pipeline.commit(await _start_facts(config.policy, stores))
+        keys_age = KeysAge(machine, stores.database, pipeline)
+        homeserver.lost = not await keys_age.grow()
+        async with stores.database.read() as db:
+            trusted.resume(await last_noted(db))
+        await _run(config, homeserver, stores, pipeline, clock, wake, stop, manager, keys_age, trusted.doubt)
+        await keys_age.grow()
+        await pipeline.commit((BotStopped(sealed=1),))
+
+
+@asynccontextmanager
+async def records_only(config: Config, clock: Clock = wall_clock) -> AsyncIterator[Operations]:
+    """The operations on the records while no bot runs; nothing is asked of the homeserver."""
+    async with AsyncExitStack() as stack:
+        stores = await _open_stores(config, stack, clock)
+        pipeline = await _caught_up(config, config.user, stores, clock, Wake())
+        yield make_operations(config, stores, pipeline, clock)
+
+
+async def _open_stores(config: Config, stack: AsyncExitStack, clock: Clock) -> Stores:
+    await asyncio.to_thread(snapshot.clean, config.data_dir)
+    database = await Database.open(config.data_dir)
+    stack.push_async_callback(database.close)
+    keys = await held(stack, partial(PersonKeys.open, config.data_dir), PersonKeys.close)
+    given = await asyncio.to_thread(given_key, config)
+    identity = await held(stack, partial(IdentityStore.open, config.data_dir, given.kek), IdentityStore.close)
+    async with database.read() as db:
+        applied = int(await views.get_meta(db, "applied") or 0)
+    try:
+        journal = await held(
+            stack,
+            partial(Journal.open, config.data_dir, config.origin, keys, clock(), at_least=applied),
+            lambda journal: journal.close(clock()),
+        )
+    except EndMissing as error:
+        raise Refused(
+            "cli.run.end_missing", data_dir=config.data_dir, count=error.missing, last=str(error.size - 1)
+        ) from error
+    _say_if_locked(given, identity)
+    return Stores(journal, database, keys, identity, await asyncio.to_thread(asking_of, config, identity), given)
+
+
+def _say_if_locked(given: Given, identity: IdentityStore) -> None:
+    """The bot runs all the same; `answerable check` says what to do."""
+    state = identity.state()
+    if state.lock != "open" and (given.source != "none" or state.used):
+        file = str(given.path) if given.path else None
+        log.warning("identity_locked", why=given.wrong or state.lock, file=file, given=state.key, needed=state.used)
+
+
+def make_pipeline(
+    config: Config,
+    bot: UserId,
+    policy: Policy,
+    stores: Stores,
+    clock: Clock,
+    wake: Callable[[], None],
+    steady: Clock | None = None,
+) -> Pipeline:
+    """A pipeline that judges by `policy`."""
+    rules = tuple(CompiledRule(settings, compile_rule(settings)) for settings in policy.rules)
+    knowledge = Knowledge(
+        bot,
+        incident_ms=policy.credit.incident_window,
+        window_ms=longest_window_ms(policy.rules),
+    )
+    return Pipeline(
+        stores.journal,
+        stores.database,
+        knowledge,
+        Settings(
+            bot=bot,
+            policy=policy,
+            rules=rules,
+            content=config.records.content,
+            media=config.records.media == "hash",
+            unreadable=config.bot.unreadable,
+        ),
+        clock,
+        Commands(
+            knowledge,
+            policy,
+            bot,
+            config.bot.prefix,
+            partial(words_of, stores.journal),
+            partial(said_at, stores.journal),
+            config.bot.timezone,
+            stores.asking,
+            rules,
+            Deployment(config.bot.language, config.bot.digest),
+        ),
+        wake,
+        steady,
+    )
+
+
+async def _caught_up(config: Config, bot: UserId, stores: Stores, clock: Clock, wake: Wake) -> Pipeline:
+    """A pipeline that judges by the present policy, over a database that has everything the journal has."""
+    steady = SteadyClock(clock)
+    await _rebuild_if_lost(stores)
+    async with stores.database.read() as db:
+        applied = int(await views.get_meta(db, "applied") or 0)
+        text = await views.get_meta(db, "policy")
+        rooms = Rooms({code: room for room, code in (await views.all_rooms(db)).items()})
+    before = Policy.model_validate_json(text) if text else config.policy
+    pipeline = make_pipeline(config, bot, before, stores, clock, wake, steady)
+    await pipeline.begin()
+    if applied < stores.journal.size:
+        records = await asyncio.to_thread(lambda: list(stores.journal.read(applied)))
+        count = await pipeline.catch_up(lambda turn: catch_up(turn, pipeline, records, rooms))
+        log.info("caught_up", records=count)
+    if before != config.policy:
+        pipeline = make_pipeline(config, bot, config.policy, stores, clock, wake, steady)
+        await pipeline.begin()
+    return pipeline
+
+
+async def _rebuild_if_lost(stores: Stores) -> None:
+    """A new database beside a journal that is not: it was lost, and is made again. What was done is not done twice."""
+    async with stores.database.read() as db:
+        known = await views.get_meta(db, "applied")
+    if known is None and stores.journal.size > 1:
+        log.warning("database_made_again", records=await rebuild(stores.journal, stores.database))
+
+
+async def _forget_again(stores: Stores) -> None:
+    """Destroy the keys, and what was proved, of persons nobody knows any more: a backup may have brought them back."""
+    async with stores.database.read() as db:
+        if not await views.get_meta(db, "erased"):
+            return
+        known, linked = await views.everybody(db), await views.persons_linked(db)
+    await asyncio.to_thread(stores.keys.keep_only, known)
+    await asyncio.to_thread(stores.identity.keep_only, known | linked)
+
+
+async def _start_facts(policy: Policy, stores: Stores) -> tuple[Fact, ...]:
+    async with stores.database.read() as db:
+        before = await views.get_meta(db, "policy")
+        missing = int(await views.get_meta(db, END_MISSING) or 0)
+    facts: list[Fact] = []
+    if missing:
+        facts.append(NotSeen(what="cut", count=missing))
+    if (torn := stores.journal.recovery) is not None:
+        facts.append(NotSeen(what="torn", count=1, detail=f"{torn.file}: {torn.lost_bytes} bytes"))
+    facts.append(BotStarted(version=version("answerable")))
+    if was := stores.identity.changed_from:
+        facts.append(IdentityKeyChanged(step="done", key=stores.identity.state().key, was=was))
+    text = policy.model_dump_json(by_alias=True)
+    if text != before:
+        digest = hashlib.sha256(text.encode()).hexdigest()[:32]
+        facts.append(PolicyChanged(digest=digest, policy=text))
+    return tuple(facts)
+
+
+async def _run(
+    config: Config,
+    homeserver: SealedHomeserver,
+    stores: Stores,
+    pipeline: Pipeline,
+    clock: Clock,
+    wake: Wake,
+    stop: asyncio.Event,
+    manager: ServiceManager,
+    keys_age: KeysAge,
+    doubts: Doubts,
+) -> None:
+    texts = Catalog.load().with_prefix(config.bot.prefix).with_zone(config.bot.timezone)
+    speech = Speech(texts, config.policy, config.bot.language)
+    operations = make_operations(config, stores, pipeline, clock, doubts)
+    people = People(homeserver, stores.database, pipeline, stores.identity, clock, config.bot.prefix)
+    oidc = Oidc.of(config, clock)
+    callback = CallbackServer.of(oidc, config, texts)
+    gaps = Gaps(homeserver, stores.database, pipeline, clock, heard_ms=lambda: listener.heard_ms, level=wake)
+    await gaps.begin()
+    direct = DirectRooms(homeserver, stores.database, pipeline, speech)
+    handlers = _handlers(config, homeserver, stores, pipeline, direct, speech, operations, people, oidc, gaps, clock)
+    actor = Actor(stores.database, pipeline, handlers, pipeline.steady)
+    closer = Closer(stores.database, pipeline, Closings(stores.journal.folder), config.anchors, clock)
+    caught_up = asyncio.Event()
+    machine = homeserver.machine
+    assert machine is not None
+    verifying = Verifying(machine, homeserver, stores.database, pipeline, direct, speech, config.policy, clock)
+    watch = KeysWatch(homeserver, stores.database, pipeline, config.policy, clock)
+    encryption = Encryption(machine, homeserver, clock, verifying.heard, watch)
+    watched = partial(_is_of_a_group, pipeline, homeserver.user)
+    lost_time = LostTime(homeserver, stores.database, clock, watched, _admin_token(config))
+    reading = ReadAgain(homeserver, stores.database, pipeline, encryption, lost_time, clock)
+    watch.mended = reading.wake
+    pipeline.decipher, pipeline.taken = reading.read, (verifying.taken, reading.taken)
+    pipeline.settling.urgent, pipeline.settling.answered = actor.at_once, actor.answered
+    spaces = Spaces(homeserver, stores.database, pipeline, config.policy)
+    listener = Listener(
+        homeserver,
+        stores.database,
+        pipeline,
+        clock,
+        gaps,
+        spaces,
+        allow_invites=config.bot.allow_invites,
+        caught_up=caught_up.set,
+        encryption=encryption,
+        lists_changed=people.lists_changed,
+        pulse=(pulse := Pulse()),
+        landed=actor.landed,
+        crowded=actor.crowded,
+    )
+    tables_sample = TablesSample(config.data_dir, stores.database, pipeline, config.policy)
+    looker = Looker(
+        database=stores.database,
+        journal=stores.journal,
+        data_dir=config.data_dir,
+        clock=clock,
+        steady=pipeline.steady,
+        pulse=pulse,
+        heard_ms=lambda: listener.heard_ms,
+        undecryptable=machine.waiting_count,
+        keys_lost=lambda: homeserver.lost,
+        doubts=doubts,
+        tables_differ=lambda: tables_sample.differs,
+    )
+    page = WatchPage(looker, config.watch.listen) if config.watch.listen else None
+    digester = Digester(stores.database, pipeline, config.policy, clock, at=config.bot.digest, zone=config.bot.timezone)
+    scheduler = Scheduler(
+        stores.database,
+        pipeline,
+        clock,
+        config.data_dir,
+        closer,
+        operations,
+        digester,
+        listener.presence,
+        homeserver.whoami,
+        behind=gaps.any,
+    )
+    wake.at_once, wake.soon = (actor.wake,), (scheduler.wake, people.wake)
+
+    async def keys_changed(brought_back: bool) -> None:
+        encryption.look_again()
+        if brought_back:
+            await listener.read_again()
+            reading.wake()
+
+    keys = KeyOperations(machine, verifying, keys_changed)
+    control = Control(config.data_dir, {**operations.by_name(), **keys.by_name()})
+
+    async def read_gaps() -> None:
+        await caught_up.wait()
+        await gaps.run()
+
+    async def after_first_sync(work: Callable[[], Awaitable[None]]) -> None:
+        await caught_up.wait()
+        await encryption.looked.wait()  # what is said before our device is signed, current clients do not read
+        await work()
+
+    async def tell_ready() -> None:
+        manager.ready()
+        await manager.watch(pulse)
+
+    async with stores.database.read() as db:
+        groups = await views.active_groups(db)
+        lobbies = await lobbies_to_look_after(db, config.policy, homeserver.user)
+    aligns = [Align(room=room, routine=True) for room in groups]
+    await pipeline.commit(actions=(*aligns, *lobbies), also=partial(outbox.started_anew, now_ms=pipeline.steady()))
+    log.info("ready", user=homeserver.user, groups=len(groups))
+    server_reports = ServerReports(
+        homeserver,
+        stores.database,
+        pipeline,
+        config.policy,
+        clock,
+        partial(words_of, stores.journal),
+        token=_admin_token(config),
+    )
+    await _until(
+        stop,
+        listener.run(),
+        encryption.run(),
+        keys_age.run(),
+        read_gaps(),
+        after_first_sync(tell_ready),
+        after_first_sync(actor.run),
+        after_first_sync(scheduler.run),
+        after_first_sync(people.run),
+        after_first_sync(verifying.run),
+        after_first_sync(reading.run),
+        after_first_sync(server_reports.run),
+        after_first_sync(spaces.run),
+        after_first_sync(tables_sample.run),
+        control.run(),
+        *((callback.run(),) if callback is not None else ()),
+        *((page.run(),) if page is not None else ()),
+    )
+    manager.stopping()
+    if heard_ms := listener.presence.heard_ms:
+        await pipeline.commit(also=partial(heartbeat.note, heard_ms=heard_ms))
+
+
+def _admin_token(config: Config) -> str:
+    token = config.secrets.admin_token
+    return token.get_secret_value() if token else ""
+
+
+def _is_of_a_group(pipeline: Pipeline, me: UserId, event: Event) -> bool:
+    """Whether somebody else said it in a group that is recorded."""
+    served = pipeline.served
+    return served.records(event.room) and not served.is_own(event.room) and event.sender != me
+
+
+async def _until(stop: asyncio.Event, *works: Coroutine[Any, Any, None]) -> None:
+    """Run all until `stop` is set, or one of them fails: then that error is raised."""
+    tasks = [asyncio.create_task(work) for work in works]
+    asked = asyncio.create_task(stop.wait())
+    try:
+        done, _ = await asyncio.wait({*tasks, asked}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {asked}:
+            task.result()
+    finally:
+        for task in (*tasks, asked):
+            task.cancel()
+        await asyncio.gather(*tasks, asked, return_exceptions=True)
+
+
+def make_operations(
+    config: Config, stores: Stores, pipeline: Pipeline, clock: Clock, doubts: Doubts = unheard
+) -> Operations:
+    """What may be done to the records, over these stores."""
+    retention = config.records.retention
+    identity = (stores.identity, stores.identity_key)
+    return Operations(pipeline, stores.database, config.data_dir, config.policy, retention, clock, *identity, doubts)
+
+
+def _handlers(
+    config: Config,
+    homeserver: SealedHomeserver,
+    stores: Stores,
+    pipeline: Pipeline,
+    direct: DirectRooms,
+    speech: Speech,
+    operations: Operations,
+    people: People,
+    oidc: Oidc | None,
+    gaps: Gaps,
+    clock: Clock,
+) -> Mapping[type[Action], Handler]:
+    database, prefix = stores.database, config.bot.prefix
+    identity, data_dir = operations.identity, config.data_dir
+    own = OwnData(homeserver, database, pipeline, direct, speech, Catalog.load(), clock, data_dir, identity)
+    notifier = Notifier(homeserver, database, direct, speech, prefix)
+    desk = Desk(homeserver, database, pipeline, speech, config.policy, clock, prefix, partial(said_at, stores.journal))
+    simple = SimpleActs(homeserver, database)
+    lobbies = Lobbies(homeserver, database, pipeline, speech, config.policy)
+    adopter = Adopter(homeserver, database, speech)
+    joiner = Joiner(
+        homeserver,
+        database,
+        pipeline,
+        speech,
+        gaps,
+        clock,
+        retention_ms=config.records.retention,
+        content=config.records.content,
+        prefix=prefix,
+        vkey=stores.journal.vkey,
+    )
+    closings = Closings(stores.journal.folder)
+    verifier = make_verifier(config, stores.identity, stores.asking, database, pipeline, clock, people.linking, oidc)
+    return {
+        Redact: simple.redact,
+        TakeBack: simple.take_back,
+        Kick: simple.kick,
+        Unban: simple.unban,
+        InviteBack: simple.invite_back,
+        LeaveDirect: direct.leave,
+        Align: Reconciler(homeserver, database, pipeline, config.policy).handle,
+        Enter: joiner.enter,
+        Pin: joiner.pin,
+        KeepDesk: desk.keep,
+        KeepLobby: lobbies.keep,
+        Adopt: adopter.adopt,
+        Bring: adopter.bring,
+        LetIn: lobbies.let_in,
+        PostCard: desk.post,
+        EditCard: desk.edit,
+        Offer: desk.offer,
+        SupersedeCard: desk.supersede,
+        Quote: Quoter(homeserver, database, speech, partial(message_of, stores.journal)).handle,
+        HashMedia: MediaHasher(homeserver, config.records.media_limit * 1_000_000).handle,
+        GiveReceipt: own.receipt,
+        GiveData: own.mydata,
+        Erase: Eraser(operations).handle,
+        ApproveDossier: operations.dossiers.from_chat,
+        Say: notifier.say,
+        Tell: notifier.tell,
+        TellDesk: notifier.tell_desk,
+        Anchor: Anchorer(homeserver, database, speech, closings).anchor,
+        Witness: WitnessAnchorer(_witness(config.anchors, stores.journal), closings).anchor,
+        Timestamp: TimestampAnchorer(config.anchors.timestamp_url, closings).anchor,
+        Verify: people.looked_at(verifier.handle),
+    }
+
+
+def _witness(settings: AnchorSettings, journal: Journal) -> WitnessClient | None:
+    """The witness of the configuration, if there is one."""
+    if settings.witness_url is None or settings.witness_vkey is None:
+        return None
+    prove = Prover(Tiles(journal.folder / "tile")).consistency
+    return WitnessClient(settings.witness_url, Cosigner.parse(settings.witness_vkey), prove)

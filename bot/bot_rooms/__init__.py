@@ -1,0 +1,1 @@
+"""The rooms of the bot's own: direct rooms, desks, lobbies."""

@@ -1,0 +1,91 @@
+"""Makes the rooms that the bot itself needs: desks, direct rooms and lobbies.
+
+Rules kept here: making a room cannot be made idempotent by a transaction id, so each carries in its `m.room.create`
+what it was made for; one that was made but not recorded (a crash in between) is recognised by that when it appears in
+`/sync`, and taken over instead of being made again. Such rooms are private, and whoever joins later can read what was
+said before. (A lobby is made open to all by `lobby.py`.)"""
+
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.crypto.encrypting_client import ALGORITHM, ENCRYPTION
+from bot.pipeline.pipeline import Pipeline
+from moderation.model.facts import Fact, RoomEntered
+from moderation.values.events import Json
+from moderation.values.ids import GroupCode, RoomId, UserId, group_code
+from storage import queries as views
+
+MARK = "org.answerable.made_for"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a room of ours was made for."""
+
+    purpose: str  # desk | direct | lobby
+    served: str = "-"  # group code
+    user: str = ""
+
+
+def body(made: Made, *, name: str, topic: str, invite: Sequence[UserId], encrypted: bool = False) -> dict[str, Json]:
+    """The request for `/createRoom`; `encrypted` where the room it serves is."""
+    mark: dict[str, Json] = {"purpose": made.purpose, "served": made.served, "user": made.user}
+    return {
+        "preset": "private_chat",
+        "visibility": "private",
+        "name": name,
+        "topic": topic,
+        "invite": list(invite),
+        "is_direct": made.purpose == "direct",
+        "creation_content": {MARK: mark},
+        # Whoever is let in, is let in by the bot: a desk is for those who manage the group, and for nobody they bring.
+        "power_level_content_override": dict.fromkeys(("invite", "kick", "ban", "redact", "state_default"), 100),
+        "initial_state": [
+            {"type": "m.room.history_visibility", "state_key": "", "content": {"history_visibility": "shared"}},
+            {"type": "m.room.guest_access", "state_key": "", "content": {"guest_access": "forbidden"}},
+            *([{"type": ENCRYPTION, "state_key": "", "content": {"algorithm": ALGORITHM}}] if encrypted else ()),
+        ],
+    }
+
+
+def made_for(create_content: object) -> Made | None:
+    """What the content of an `m.room.create` says the room was made for."""
+    mark = create_content.get(MARK) if isinstance(create_content, dict) else None
+    if not isinstance(mark, dict):
+        return None
+    purpose, served, user = mark.get("purpose"), mark.get("served", "-"), mark.get("user", "")
+    if purpose not in ("desk", "direct", "lobby") or not isinstance(served, str) or not isinstance(user, str):
+        return None
+    return Made(purpose, served, user)
+
+
+def entered(made: Made, room: RoomId, code: GroupCode) -> RoomEntered:
+    """The fact that such a room is ours from now on."""
+    return RoomEntered(
+        code=code,
+        purpose=made.purpose,  # type: ignore[arg-type]
+        served=made.served,
+        room_id=room,
+        subject=UserId(made.user),
+    )
+
+
+async def take_up(pipeline: Pipeline, made: Made, room: RoomId) -> None:
+    """Record that a room is ours, once: `/sync` may tell of it before the request that makes it is answered."""
+
+    async def facts(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
+        known = await views.all_rooms(db)
+        if room not in known:
+            yield (entered(made, room, new_code(tuple(known.values()))),)
+
+    await pipeline.commit_with(facts)
+
+
+def new_code(taken: Sequence[GroupCode]) -> GroupCode:
+    """A group code that no room has yet."""
+    while (code := group_code(secrets.randbelow(32**4))) in taken:
+        pass
+    return code

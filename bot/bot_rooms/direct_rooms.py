@@ -1,0 +1,79 @@
+"""Direct rooms: where the bot and one person speak alone.
+
+Rules kept here: there is one for each person, however many need it at the same moment, since all ask the same
+`DirectRooms`; it is made when it is first needed; whoever has left it is invited again; it is encrypted where a group
+that they are in is; one to which others are invited is left. That a person takes no invitation is an error
+(`Forbidden`), not silence: the caller decides what to do then.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from weakref import WeakValueDictionary
+
+from bot.crypto.encrypting_client import SealedHomeserver
+from bot.matrix.errors import Forbidden
+from bot.outbox.dispatcher import Done
+from bot.pipeline.pipeline import Pipeline
+from bot.texts.matrix_message import Speech
+from moderation.model.actions import Action, LeaveDirect
+from moderation.values.ids import RoomId, UserId
+from moderation.values.notices import line
+from storage import queries as views
+from storage.database import Database
+
+from .create import Made, body, take_up
+
+MESSAGE = "m.room.message"
+
+
+class DirectRooms:
+    """Finds or makes them."""
+
+    def __init__(self, homeserver: SealedHomeserver, database: Database, pipeline: Pipeline, speech: Speech) -> None:
+        self._homeserver = homeserver
+        self._database = database
+        self._pipeline = pipeline
+        self._speech = speech
+        self._turns: WeakValueDictionary[UserId, asyncio.Lock] = WeakValueDictionary()
+
+    async def with_(self, user: UserId, language: str) -> RoomId:
+        """The direct room with somebody. Raises `Forbidden` if they cannot be invited."""
+        async with self._turns.setdefault(user, asyncio.Lock()):
+            return await self._with(user, language)
+
+    async def _with(self, user: UserId, language: str) -> RoomId:
+        async with self._database.read() as db:
+            room = await views.direct_room(db, user)
+            here = room and (await views.memberships(db, room)).get(user)
+            groups = await views.groups_of(db, user, joined=True)
+        secret = await self._is_secret(groups)
+        if room and here in ("leave", "ban"):
+            await self._homeserver.invite(room, user)
+        if room and secret:
+            await self._homeserver.encrypt_room(room)
+        if room:
+            return room
+        made = Made("direct", user=user)
+        name = self._speech.text((line("direct.name"),), language, {}).plain
+        topic = self._speech.text((line("direct.topic"),), language, {}).plain
+        room = await self._homeserver.create_room(body(made, name=name, topic=topic, invite=[user], encrypted=secret))
+        await take_up(self._pipeline, made, room)
+        return room
+
+    async def leave(self, action: Action, txn: str) -> Done:
+        """Say why, and go: what is told to one person is not for the company they bring."""
+        assert isinstance(action, LeaveDirect)
+        async with self._database.read() as db:
+            language = self._speech.language(await views.language_of(db, action.subject))
+        with suppress(Forbidden):  # it was removed already
+            words = self._speech.message((line("direct.company"),), language, {}, answer=True)
+            await self._homeserver.send(action.room, MESSAGE, words, txn)
+            await self._homeserver.leave(action.room)
+        return Done()
+
+    async def _is_secret(self, groups: Sequence[RoomId]) -> bool:
+        for group in groups:
+            if await self._homeserver.is_encrypted(group):
+                return True
+        return False

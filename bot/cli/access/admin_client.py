@@ -1,0 +1,96 @@
+"""Asks for what must be written to the records: of the bot if it runs, else does it here, by the same code.
+
+Rules kept here: one process at a time holds the data directory, so either the bot does it or we have its lock; who
+asks is recorded in both cases. Left to others: what is done (`bot/operations.py`), the door (`bot/control.py`).
+"""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+import structlog
+
+from bot.admin.control_socket import SOCKET, short_path
+from bot.cli.console.output import text
+from bot.cli.console.progress import Bar, progress
+from bot.cli.run import make_data_dir, only_instance, running_pid
+from bot.config.config import Config
+from moderation.values.errors import Refused
+
+from .access_reason import user
+
+
+def perform(config: Config, do: str, /, **arguments: Any) -> dict[str, Any]:
+    """Do it, with a bar where it takes long. Raises `Refused`, saying what was wrong."""
+    with progress() as bar:
+        return perform_under(bar, config, do, **arguments)
+
+
+def perform_under(bar: Bar | None, config: Config, do: str, /, **arguments: Any) -> dict[str, Any]:
+    """Do it while a bar is drawn already."""
+    if running_pid(config.data_dir) is not None:
+        return asyncio.run(ask_bot(config.data_dir, do, arguments, bar))
+    make_data_dir(config.data_dir)
+    with only_instance(config.data_dir):
+        return asyncio.run(_here(config, do, arguments, bar))
+
+
+async def _here(config: Config, do: str, arguments: Mapping[str, Any], bar: Bar | None) -> dict[str, Any]:
+    from bot.app import records_only
+
+    with quietly():
+        async with records_only(config) as operations:
+            done: dict[str, Any] = await operations.by_name()[do](arguments, user(), _told(bar))
+            return done
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """What the bot says while it opens its records is no result: warnings go to stderr, the rest nowhere."""
+    before = structlog.get_config()
+    structlog.configure(
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+    )
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+
+
+async def ask_bot(data_dir: Path, do: str, arguments: Mapping[str, Any], bar: Bar | None) -> dict[str, Any]:
+    try:
+        with short_path(data_dir) as folder:
+            reader, writer = await asyncio.open_unix_connection(folder / SOCKET, limit=2**20)
+    except OSError as error:
+        raise Refused("cli.operate.no_door", data_dir=data_dir, why=error.strerror or error) from None
+    try:
+        writer.write(orjson.dumps({"do": do, "with": dict(arguments)}, option=orjson.OPT_APPEND_NEWLINE))
+        await writer.drain()
+        while line := await reader.readline():
+            answer = orjson.loads(line)
+            if "progress" in answer:
+                _told(bar)(*answer["progress"])
+            else:
+                return _result(answer)
+    finally:
+        writer.close()
+    raise Refused("cli.operate.broken_off")
+
+
+def _result(answer: Mapping[str, Any]) -> dict[str, Any]:
+    if "refused" in answer:
+        raise Refused(answer["refused"], **answer["fields"])
+    if "failed" in answer:
+        raise Refused("cli.operate.failed", why=answer["failed"])
+    done: dict[str, Any] = answer["done"]
+    return done
+
+
+def _told(bar: Bar | None) -> Any:
+    return lambda done, of: bar(text("cli.operate.looking"), done, of) if bar else None

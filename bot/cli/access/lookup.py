@@ -1,0 +1,104 @@
+"""Reads the database beside a running bot, and finds the room or person that was typed.
+
+Rules this module keeps: reading only, so it is safe while the bot works; what is not found is answered with
+the nearest that is.
+Left to others: what is shown of it (the file of each command).
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bot.cli.console.output import nearest
+from moderation.values.errors import Refused
+from moderation.values.notices import Code
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Row
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from bot.config.config import Config
+
+T = TypeVar("T")
+
+
+def read(config_file: Path, query: "Callable[[AsyncConnection, Config], Awaitable[T]]") -> T:
+    """What `query` returns, run on the deployment's database. Raises `Refused` if there is none yet."""
+    from bot.config.config import load_config
+    from storage.database import FILE, Database
+
+    config = load_config(config_file)
+    if not (config.data_dir / FILE).exists():
+        raise Refused("cli.read.no_database", data_dir=config.data_dir)
+
+    async def run() -> T:
+        database = await Database.open(config.data_dir, read_only=True)
+        try:
+            async with database.read() as connection:
+                return await query(connection, config)
+        finally:
+            await database.close()
+
+    return asyncio.run(run())
+
+
+def data_dir(config_file: Path) -> Path:
+    """Where the deployment keeps its data."""
+    from bot.config.config import load_config
+
+    return load_config(config_file).data_dir
+
+
+def as_dict(row: "Row[*tuple[Any, ...]]") -> dict[str, Any]:
+    """A row by the names of its columns; plain texts, not SQLAlchemy's own kind, which is no key for JSON."""
+    return {str(key): value for key, value in row._mapping.items()}
+
+
+def now_ms() -> int:
+    """The time, taken once a command."""
+    return time.time_ns() // 1_000_000
+
+
+async def find_room(db: "AsyncConnection", typed: str) -> "Row[str, str, str]":
+    """The room with this code, id or name. Raises `Refused` with the nearest, if there is none."""
+    from sqlalchemy import select
+
+    from storage import schema as t
+
+    query = select(t.rooms.c.room, t.rooms.c.code, t.rooms.c.name).order_by(t.rooms.c.entered)
+    rows = (await db.execute(query)).all()
+    names: dict[str, Row[str, str, str]] = {}
+    shared = Counter(row.name.casefold() for row in rows)
+    for row in rows:
+        for name in (row.name, row.room, row.code):  # a code wins over a room that is named like it
+            if name and (name != row.name or shared[name.casefold()] == 1):
+                names[name.casefold()] = row
+    if found := names.get(typed.strip().casefold()):
+        return found
+    raise _unknown("room", typed, {name: row.code for name, row in names.items()})
+
+
+async def find_person(db: "AsyncConnection", typed: str) -> str:
+    """The user id that was typed, if the bot has met that account. Raises `Refused` with the nearest."""
+    from sqlalchemy import select, union
+
+    from storage import schema as t
+
+    met = union(select(t.members.c.user), select(t.credit.c.user), select(t.cases.c.subject), select(t.accounts.c.user))
+    users = {str(row[0]) for row in await db.execute(met)}
+    wanted = typed.strip()
+    if wanted in users:
+        return wanted
+    known = {user: user for user in users} | {user.partition(":")[0].removeprefix("@"): user for user in users}
+    raise _unknown("person", typed, known)
+
+
+def _unknown(what: str, typed: str, known: Mapping[str, str]) -> Refused:
+    if not known:
+        return Refused(f"cli.read.no_{what}s")
+    if near := nearest(typed, known):
+        return Refused(f"cli.read.unknown_{what}_near", typed=Code(typed), near=Code(near))
+    return Refused(f"cli.read.unknown_{what}", typed=Code(typed))

@@ -1,0 +1,27 @@
+"""Who acts at the command line: an operator of the configuration, and a user of the operating system."""
+
+from typing import TYPE_CHECKING
+
+from bot.cli.console.output import text
+from moderation.values.errors import Refused
+from moderation.values.ids import UserId
+
+if TYPE_CHECKING:
+    from bot.config.config import Config
+
+AS = "--as"
+HELP = text("cli.operator.option")
+
+
+def operator_of(config: "Config", named: str | None) -> UserId:
+    """The operator who acts: the one named, or the only one there is. Raises `Refused`, saying what to do."""
+    known = config.bot.operators
+    if named is not None:
+        if named not in known:
+            raise Refused("cli.operator.unknown", given=named)
+        return UserId(named)
+    if not known:
+        raise Refused("cli.operator.none", file=config.file)
+    if len(known) > 1:
+        raise Refused("cli.operator.which", operators=", ".join(known))
+    return UserId(known[0])

@@ -1,0 +1,80 @@
+"""`answerable check`: everything that can be known before trouble comes, each with its remedy.
+
+Rules this module keeps: it changes nothing, neither on disk nor on the homeserver (but for what the store of keys notes
+of the homeserver's word), and logs nobody in, so it may be run at any time, also beside the running bot; exit code 1 if
+there is a problem, warnings do not count.
+Left to others: what is looked at on this machine (`check_here.py`) and on the homeserver (`check_there.py`).
+
+``--json``: a list of objects with the keys `check`, `state` (ok, note, warning or problem), `key` (a stable name of
+what was found), `text`, `remedy`.
+"""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from bot.cli.console.output import FAILED, as_json, console, say, text
+
+from .findings import Finding, ok
+
+_MARKS = {"ok": ("✓", "green"), "note": ("·", "dim"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
+
+app = new_app("cli.check.help")
+
+
+@app.command(help=text("cli.check.help"), epilog=text("cli.check.epilog"))
+def check(
+    config_file: ConfigFile = DEFAULT_CONFIG,
+    admin_token_stdin: Annotated[bool, typer.Option("--admin-token-stdin", help=text("cli.check.admin_token"))] = False,
+    json: AsJson = False,
+) -> None:
+    """Look at everything."""
+    from bot.config.config import load_config
+
+    from .communities import communities
+    from .email import email
+    from .homeserver import there
+    from .oidc import issuers
+    from .this_machine import here, other_rooms
+
+    admin_token = sys.stdin.readline().strip() if admin_token_stdin else ""
+    config = load_config(config_file)
+    findings = [
+        ok("config", "config", file=config.file, rules=len(config.rules)),
+        communities(config),
+        *here(config),
+        *email(config),
+        *issuers(config),
+        *asyncio.run(there(config, admin_token, other_rooms(config.data_dir))),
+    ]
+    if json:
+        as_json([finding.as_dict() for finding in findings])
+    else:
+        _show(findings)
+    if any(finding.state == "problem" for finding in findings):
+        raise typer.Exit(FAILED)
+
+
+def _show(findings: Sequence[Finding]) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
+    for finding in findings:
+        mark, style = _MARKS[finding.state]
+        words = Text(finding.words)
+        if finding.remedy:
+            words.append(f"\n→ {finding.remedy}", style="dim")
+        drawn.add_row(Text(mark, style=style), Text(text(f"cli.check.name.{finding.check}")), words)
+    console().print(drawn)
+    problems = sum(finding.state == "problem" for finding in findings)
+    warnings = sum(finding.state == "warning" for finding in findings)
+    if problems or warnings:
+        say("cli.check.summary", problems=problems, warnings=warnings)
+    else:
+        say("cli.check.all_well")

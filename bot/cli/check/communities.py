@@ -1,0 +1,37 @@
+"""Says for `answerable check` how far the word of those who run rooms reaches, and which spaces are followed."""
+
+from collections.abc import AsyncIterator, Collection
+from typing import TYPE_CHECKING
+
+from .findings import Finding, ok, problem, warning
+
+if TYPE_CHECKING:
+    from bot.config.config import Config
+    from bot.matrix.client import Homeserver
+
+
+def communities(config: "Config") -> Finding:
+    """Whose word reaches which rooms."""
+    settings = config.communities
+    if settings.default == "deployment":
+        return warning("communities", "communities_deployment")
+    key = "communities_spaces" if any(each.space for each in settings.named) else "communities_room"
+    return ok("communities", key, count=len(settings.named))
+
+
+async def spaces(config: "Config", homeserver: "Homeserver", joined: Collection[str]) -> AsyncIterator[Finding]:
+    """Whether the bot sees which rooms the spaces list."""
+    from moderation.rooms.spaces import is_space
+    from moderation.values.ids import RoomId
+    from moderation.values.notices import Who
+
+    for each in config.communities.named:
+        if each.space is None:
+            continue
+        fields = {"space": each.space, "community": each.name}
+        if each.space not in joined:
+            yield warning("communities", "space_not_joined", bot=Who(homeserver.user), **fields)
+        elif is_space(await homeserver.state_event(RoomId(each.space), "m.room.create")):
+            yield ok("communities", "space_followed", **fields)
+        else:
+            yield problem("communities", "space_is_room", **fields)

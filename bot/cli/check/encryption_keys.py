@@ -1,0 +1,64 @@
+"""What `answerable check` says of encryption: whether people's clients give the bot keys, and what a loss would cost.
+
+Rules this module keeps: a running bot is asked, since it holds the keys; else they are opened here, under the lock, and
+nothing of them changes but what is noted of the homeserver's own word.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from bot.cli.access.admin_client import ask_bot
+from bot.cli.console.output import text
+from bot.cli.keys.perform import opened
+from bot.cli.run import only_instance, running_pid
+from moderation.values.errors import AnswerableError, Refused
+
+from .findings import Finding, note, ok, problem, warning
+
+if TYPE_CHECKING:
+    from bot.config.config import Config
+    from bot.matrix.login import Session
+
+
+async def keys(config: "Config", session: "Session") -> Finding:
+    """The one thing that matters most."""
+    try:
+        found = await _status(config, session)
+    except AnswerableError as error:
+        return problem("encryption", "keys_failed", why=_why(error))
+    return note("encryption", "keys_later") if found is None else _finding(found)
+
+
+async def _status(config: "Config", session: "Session") -> dict[str, Any] | None:
+    """None: there are no keys on this machine yet."""
+    from bot.encryption.service import FOLDER
+
+    if running_pid(config.data_dir) is not None:
+        return await ask_bot(config.data_dir, "keys-status", {}, None)
+    if not (config.data_dir / FOLDER).is_dir():
+        return None
+    with only_instance(config.data_dir):
+        async with opened(config, session) as keys:
+            return await keys.status()
+
+
+def _finding(found: dict[str, Any]) -> Finding:
+    match found["state"]:
+        case "lost":
+            return problem("encryption", "keys_lost", device=found["device"])
+        case "replaced":
+            return problem("encryption", "keys_replaced")
+        case "locked":
+            return warning("encryption", "keys_locked")
+        case "absent":
+            return note("encryption", "keys_absent")
+        case "unsigned":
+            return note("encryption", "keys_unsigned")
+    if found["backup"] == "foreign":
+        return warning("encryption", "keys_backup_foreign")
+    if found["backup"] == "none" or not found["recovery"]:
+        return note("encryption", "keys_no_backup")
+    return ok("encryption", "keys_ready", device=found["device"], keys=found["keys"])
+
+
+def _why(error: AnswerableError) -> str:
+    return text(error.key, **error.fields) if isinstance(error, Refused) else str(error)

@@ -1,0 +1,62 @@
+"""What a check finds: one line each, and for what is not right the remedy.
+
+The texts of a finding are `cli.check.<key>.text` and, unless all is well, `cli.check.<key>.remedy`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from bot.cli.console.output import text
+
+State = Literal["ok", "note", "warning", "problem"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. Only a `problem` makes the check fail."""
+
+    check: str
+    state: State
+    key: str
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def words(self) -> str:
+        """What was found."""
+        return text(f"cli.check.{self.key}.text", **self.fields)
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it; empty when all is well."""
+        return "" if self.state == "ok" else text(f"cli.check.{self.key}.remedy", **self.fields)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For ``--json``; these keys are documented and stay."""
+        return {
+            "check": self.check,
+            "state": self.state,
+            "key": self.key,
+            "text": self.words,
+            "remedy": self.remedy,
+        }
+
+
+def ok(check: str, key: str, **fields: object) -> Finding:
+    """All is well."""
+    return Finding(check, "ok", key, fields)
+
+
+def note(check: str, key: str, **fields: object) -> Finding:
+    """Nothing wrong; something could be done."""
+    return Finding(check, "note", key, fields)
+
+
+def warning(check: str, key: str, **fields: object) -> Finding:
+    """The bot works, with a limit."""
+    return Finding(check, "warning", key, fields)
+
+
+def problem(check: str, key: str, **fields: object) -> Finding:
+    """The bot will not work as it should."""
+    return Finding(check, "problem", key, fields)

@@ -1,0 +1,164 @@
+"""What `answerable check` looks at on this machine: files and their modes, the disk, database and journal.
+
+Rules this module keeps: it only reads; a thing that is made at the first start is not missing before it.
+"""
+
+import asyncio
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bot.cli.run import running_pid
+from moderation.values.errors import AnswerableError
+
+from .findings import Finding, note, ok, problem, warning
+from .identity import identity
+
+if TYPE_CHECKING:
+    from sqlalchemy import Select
+    from sqlalchemy.engine import Row
+
+    from bot.config.config import Config
+
+_GIB = 1 << 30
+SCARCE, FULL = 1 * _GIB, _GIB // 10  # bytes free: below the first a warning, below the second a problem
+
+
+def here(config: "Config") -> Iterator[Finding]:
+    """All findings about this machine."""
+    yield from _env(config)
+    yield from _data_dir(config.data_dir)
+    yield _space(config.data_dir)
+    yield from _keys(config.data_dir)
+    yield from identity(config)
+    yield from _database(config.data_dir)
+    yield _running(config.data_dir)
+
+
+def _env(config: "Config") -> Iterator[Finding]:
+    path = config.env_file
+    if not path.exists():
+        yield note("secrets", "env_none", file=path)
+    elif _open_to_others(path):
+        yield problem("secrets", "env_open", file=path, mode=_mode(path))
+    else:
+        yield ok("secrets", "env", file=path)
+    if config.secrets.password is not None and config.secrets.access_token is not None:
+        yield note("secrets", "password_left", file=path)
+
+
+def _data_dir(data_dir: Path) -> Iterator[Finding]:
+    if not data_dir.exists():
+        parent = _existing(data_dir)
+        if os.access(parent, os.W_OK | os.X_OK):
+            yield ok("disk", "data_dir_later", data_dir=data_dir)
+        else:
+            yield problem("disk", "data_dir_impossible", data_dir=data_dir, parent=parent)
+    elif not data_dir.is_dir():
+        yield problem("disk", "data_dir_file", data_dir=data_dir)
+    elif not os.access(data_dir, os.R_OK | os.W_OK | os.X_OK):
+        yield problem("disk", "data_dir_closed", data_dir=data_dir, mode=_mode(data_dir))
+    elif data_dir.stat().st_mode & stat.S_IRWXO:
+        yield problem("disk", "data_dir_open", data_dir=data_dir, mode=_mode(data_dir))
+    else:
+        yield ok("disk", "data_dir", data_dir=data_dir)
+
+
+def _space(data_dir: Path) -> Finding:
+    free = shutil.disk_usage(_existing(data_dir)).free
+    fields = {"data_dir": data_dir, "mib": free // (1 << 20)}
+    if free < FULL:
+        return problem("disk", "space_full", **fields)
+    if free < SCARCE:
+        return warning("disk", "space_scarce", **fields)
+    return ok("disk", "space", **fields)
+
+
+def _keys(data_dir: Path) -> Iterator[Finding]:
+    """Keys, and what names people; whoever has them can forge or read."""
+    from storage.file_modes import weak
+
+    folder = data_dir / "keys"
+    readable = weak(data_dir)
+    for path in readable:
+        yield problem("keys", "key_open", file=path, mode=_mode(path))
+    if folder.is_dir() and not readable:
+        yield ok("keys", "keys", folder=folder)
+
+
+def _database(data_dir: Path) -> Iterator[Finding]:
+    from storage.database import FILE, refuse_other_schema
+
+    path = data_dir / FILE
+    journal = (data_dir / "records" / "log.vkey").exists()
+    if not path.exists():
+        key = "database_missing" if journal else "database_later"
+        yield (problem if journal else ok)("database", key, file=path)
+        return
+    try:
+        refuse_other_schema(path)
+        applied = asyncio.run(_applied(data_dir))
+    except AnswerableError as error:
+        yield problem("database", "database_refused", why=error)
+        return
+    yield ok("database", "database", file=path, records=applied)
+    if journal:
+        yield ok("records", "journal", folder=data_dir / "records")
+    elif applied:
+        yield problem("records", "journal_missing", folder=data_dir / "records", records=applied)
+
+
+async def _applied(data_dir: Path) -> int:
+    """How many records the database has taken up."""
+    from sqlalchemy import select
+
+    from storage import schema as t
+
+    rows = await _select(data_dir, select(t.meta.c.value).where(t.meta.c.key == "applied"))
+    return int(rows[0][0]) if rows else 0
+
+
+def other_rooms(data_dir: Path) -> frozenset[str]:
+    """The rooms of the bot that are no groups; none are known without a usable database."""
+    from sqlalchemy import select
+
+    from storage import schema as t
+
+    query = select(t.rooms.c.room).where(t.rooms.c.purpose != "group")
+    try:
+        return frozenset(str(row[0]) for row in asyncio.run(_select(data_dir, query)))
+    except AnswerableError:
+        return frozenset()
+
+
+async def _select(data_dir: Path, query: "Select[Any]") -> "Sequence[Row[Any]]":
+    from storage.database import Database
+
+    database = await Database.open(data_dir, read_only=True)
+    try:
+        async with database.read() as connection:
+            rows: Sequence[Row[Any]] = (await connection.execute(query)).all()
+            return rows
+    finally:
+        await database.close()
+
+
+def _running(data_dir: Path) -> Finding:
+    pid = running_pid(data_dir)
+    return ok("running", "running", pid=pid) if pid else note("running", "not_running")
+
+
+def _open_to_others(path: Path) -> bool:
+    return bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
+
+
+def _mode(path: Path) -> str:
+    return f"{stat.S_IMODE(path.stat().st_mode):04o}"
+
+
+def _existing(path: Path) -> Path:
+    """`path`, or the nearest folder above it that exists."""
+    return next(folder for folder in (path, *path.parents) if folder.exists())

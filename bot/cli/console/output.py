@@ -1,0 +1,113 @@
+"""How a command speaks: texts, tables, JSON, and errors without a traceback.
+
+Rules this module keeps: results go to stdout, everything else to stderr; every word stands in the message
+files; what people wrote is shown as text, never as markup or as control codes of the terminal; with
+``--json`` nothing but JSON is on stdout.
+Left to others: what is shown (the file of each command).
+"""
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from bot.texts.catalog import Catalog, cli_language
+from moderation.values.errors import AnswerableError, Invalid, Refused
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+
+
+def text(key: str, **fields: object) -> str:
+    """A text of the message files in the language of the terminal."""
+    return Catalog.load().text(cli_language(), key, **fields)
+
+
+def shown(value: object) -> str:
+    """A value as the reader's language writes it, on one line and harmless."""
+    return text("cli.value", value=value)
+
+
+def say(key: str, **fields: object) -> None:
+    """A text on stdout."""
+    console().print(text(key, **fields), markup=False, highlight=False, soft_wrap=True)
+
+
+def tell(key: str, **fields: object) -> None:
+    """A text on stderr: progress, hints, all that is not the result."""
+    console(stderr=True).print(text(key, **fields), markup=False, highlight=False, soft_wrap=True)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
+    """A table on stdout. `columns` are keys of the message files below ``cli.column``."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=box.SIMPLE_HEAD, title=Text(title) if title else None, title_justify="left", pad_edge=False)
+    for column in columns:
+        drawn.add_column(text(f"cli.column.{column}"), overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text(shown(cell)) for cell in row))
+    console().print(drawn)
+
+
+def as_json(value: object) -> None:
+    """`value` as JSON on stdout: keys in the order given, times as milliseconds since 1970 UTC."""
+    import orjson
+
+    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+def console(*, stderr: bool = False) -> "Console":
+    """A rich console; made anew each time, so that a redirected stream is honoured."""
+    from rich.console import Console
+
+    return Console(stderr=stderr)
+
+
+def report(error: AnswerableError) -> int:
+    """Tell the person at the terminal what went wrong; the exit code that says the same."""
+    sys.stderr.write(words_of(error) + "\n")
+    return MISUSED if isinstance(error, Invalid) else FAILED
+
+
+def words_of(error: AnswerableError) -> str:
+    """Return what an error says to a person."""
+    if isinstance(error, Refused):
+        return text(error.key, **error.fields)
+    if type(error).__module__ == "bot.matrix.errors":
+        return _homeserver_words(error)
+    return str(error)
+
+
+def _homeserver_words(error: AnswerableError) -> str:
+    from bot.matrix import errors as failures
+    from moderation.values.notices import Span
+
+    detail = str(error)
+    match error:
+        case failures.RateLimited():
+            return text("cli.error.rate_limited", wait=Span(error.retry_after_ms))
+        case failures.Unreachable():
+            return text("cli.error.unreachable", detail=detail)
+        case failures.LoggedOut():
+            return text("cli.error.logged_out")
+        case _:
+            return text("cli.error.homeserver", detail=detail)
+
+
+def word(kind: str, value: str) -> str:
+    """A word of the program, such as a case's state, in the reader's language; as it is if we have none."""
+    key = f"cli.{kind}.{value}"
+    return text(key) if Catalog.load().has(key) else value
+
+
+def nearest(word: str, known: Mapping[str, str]) -> str | None:
+    """The value of the key of `known` that is most like `word`."""
+    import difflib
+
+    lowered = {key.casefold(): value for key, value in known.items()}
+    close = difflib.get_close_matches(word.casefold(), list(lowered), n=1, cutoff=0.5)
+    return lowered[close[0]] if close else None

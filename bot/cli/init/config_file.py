@@ -1,0 +1,76 @@
+"""The first `config.toml`: what was answered, and what can be changed, each setting with its comment.
+
+Rules this module keeps: the file is checked by the very code that will read it before it replaces anything;
+comments are in the language that was chosen. `config.example.toml` shows every setting there is.
+"""
+
+import json
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bot.texts.catalog import Catalog
+
+_WIDTH = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What `init` asks for, except secrets."""
+
+    url: str
+    user: str
+    data_dir: str
+    language: str
+    operators: tuple[str, ...]
+    allow_invites: tuple[str, ...]
+    identity_key: str = ""  # where the key of the identity store lies
+
+
+def config_text(answers: Answers) -> str:
+    """The file's content."""
+    return "\n".join(_lines(answers)) + "\n"
+
+
+def _lines(answers: Answers) -> Iterator[str]:
+    def comment(key: str) -> list[str]:
+        text = Catalog.load().text(answers.language, f"cli.init.file.{key}")
+        # A Chinese character is as wide as two others.
+        width = _WIDTH // 2 if answers.language == "zh" else _WIDTH
+        return [f"# {line}" for line in textwrap.wrap(text, width, break_long_words=answers.language == "zh")]
+
+    yield from comment("head")
+    yield from ("", "[homeserver]")
+    yield f"url = {_quoted(answers.url)}"
+    yield f"user = {_quoted(answers.user)}"
+    yield from ("", "[bot]", *comment("data_dir"))
+    yield f"data_dir = {_quoted(answers.data_dir)}"
+    yield f"language = {_quoted(answers.language)}"
+    yield from (*comment("operators"), f"operators = {_list(answers.operators)}")
+    yield from (*comment("allow_invites"), f"allow_invites = {_list(answers.allow_invites)}")
+    yield from ("", "[records]", *comment("content"), 'content = "full"')
+    yield from (*comment("retention"), 'retention = "190d"')
+    if answers.identity_key:
+        yield from ("", "[identity]", *comment("identity_key"), f"key_file = {_quoted(answers.identity_key)}")
+    yield from ("", *comment("rules"), *_example_rule(answers.language))
+
+
+def _example_rule(language: str) -> Iterator[str]:
+    text = Catalog.load().text(language, "cli.init.file.rule")
+    yield "#"
+    yield "# [[rules]]"
+    yield '# name = "flood"'
+    yield '# kind = "flood"'
+    yield '# class = "minor"'
+    yield '# measure = "notice"'
+    yield '# decide = "manager"'
+    yield f"# text = {{ {language} = {_quoted(text)} }}"
+
+
+def _quoted(text: str) -> str:
+    """JSON's strings are TOML's basic strings, but for DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
+
+
+def _list(items: tuple[str, ...]) -> str:
+    return "[" + ", ".join(_quoted(item) for item in items) + "]"

@@ -1,0 +1,103 @@
+"""The part of `answerable init` that makes the keys for encrypted rooms, or takes up those that the account has.
+
+Rules this module keeps: keys that are there already are replaced only when asked to, after a warning; what the
+homeserver does not let us do now is told with the command that does it later, and stops nothing.
+Left to others: the keys themselves (`bot/operations_keys.py`), asking for the password (`init.py`).
+"""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from bot.cli.console.ask import asked_secret_or_nothing
+from bot.cli.console.output import say, tell, text
+from bot.cli.keys.perform import hand_over, opened
+from bot.cli.run import make_data_dir, only_instance, running_pid
+from moderation.values.errors import Refused
+
+if TYPE_CHECKING:
+    from bot.admin.keys import KeyOperations
+    from bot.config.config import Config
+    from bot.matrix.login import Session
+
+_LATER = ("keys.needs_password", "keys.needs_browser", "keys.lost")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyChoice:
+    """What is to be done about keys: made, unless one of these says otherwise."""
+
+    none: bool = False
+    reset: bool = False
+    sure: bool = False  # nobody is asked whether keys may be replaced
+    recovery_key: str = field(default="", repr=False)
+    out: Path | None = None  # where a new recovery key goes
+
+
+async def make_keys(config: "Config", session: "Session", password: str, choice: KeyChoice) -> None:
+    """Do it. Raises `Refused` for a recovery key that does not fit."""
+    from bot.matrix.errors import HomeserverError
+
+    if choice.none:
+        return
+    if running_pid(config.data_dir) is not None:
+        tell("cli.init.keys_running")
+        return
+    make_data_dir(config.data_dir)
+    with only_instance(config.data_dir):
+        try:
+            async with opened(config, session) as keys:
+                await _make(keys, password or None, choice)
+        except HomeserverError as error:
+            tell("cli.init.keys_failed", why=error.detail)
+        except Refused as refused:
+            if refused.key not in _LATER:
+                raise
+            tell(refused.key)
+
+
+async def _make(keys: "KeyOperations", password: str | None, choice: KeyChoice) -> None:
+    state = (await keys.status())["state"]
+    if choice.recovery_key:
+        _taken_up(await keys.recover(choice.recovery_key))
+    elif choice.reset and _sure(choice):
+        hand_over((await keys.reset(password))["recovery_key"], choice.out)
+    elif state in ("locked", "replaced"):
+        await _take_up(keys)
+    else:
+        await _set_up(keys, password, choice.out)
+
+
+async def _set_up(keys: "KeyOperations", password: str | None, out: Path | None) -> None:
+    try:
+        made = await keys.set_up(password)
+    except Refused as refused:
+        if refused.key != "keys.there":
+            raise
+        say("crypto.state.ready")
+        return
+    hand_over(made["recovery_key"], out)
+
+
+async def _take_up(keys: "KeyOperations") -> None:
+    """The account has keys: the recovery key opens them, if somebody is there to type it."""
+    words = asked_secret_or_nothing("recovery_key") if sys.stdin.isatty() else ""
+    if words:
+        _taken_up(await keys.recover(words))
+    else:
+        tell("crypto.state.locked")
+
+
+def _taken_up(done: dict[str, Any]) -> None:
+    say(f"crypto.state.{done['state']}")
+    if done["taken"] is not None:
+        say("cli.keys.recovered", taken=done["taken"], unreadable=done["unreadable"])
+
+
+def _sure(choice: KeyChoice) -> bool:
+    if choice.sure or typer.confirm(text("cli.keys.reset_sure"), err=True):
+        return True
+    raise Refused("cli.erase.left")

@@ -1,0 +1,115 @@
+"""Works on the account's keys: of the bot if it runs, else here, with the stored session, by the same code.
+
+Rules kept here: one process at a time holds the keys, so either the bot does it or we have the lock of the data
+directory; a password is asked for only when the homeserver wants one; a recovery key is shown once, or written once to
+a file that was not there before, for its owner only.
+Left to others: what is done (`bot/operations_keys.py`), what is said of it (`keys.py`, `init.py`).
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bot.cli.access.access_reason import user
+from bot.cli.access.admin_client import ask_bot
+from bot.cli.console.ask import asked_secret
+from bot.cli.console.output import say
+from bot.cli.run import make_data_dir, only_instance, running_pid
+from bot.cli.session import stored_session
+from moderation.values.errors import Refused
+from moderation.values.notices import Who
+from storage.journal import disk
+
+if TYPE_CHECKING:
+    from bot.admin.keys import KeyOperations
+    from bot.config.config import Config
+    from bot.matrix.login import Session
+
+
+def perform_with_password(config: "Config", do: str, password: str | None, **arguments: Any) -> dict[str, Any]:
+    """Do it; where the homeserver turns out to want the password, ask for it at the terminal and do it again."""
+    try:
+        return perform(config, do, password=password, **arguments)
+    except Refused as refused:
+        if refused.key != "keys.needs_password" or password is not None or not sys.stdin.isatty():
+            raise
+    return perform(config, do, password=asked_secret("password", "--password-stdin"), **arguments)
+
+
+def perform(config: "Config", do: str, **arguments: Any) -> dict[str, Any]:
+    """Do it. Raises `Refused`, saying what was wrong."""
+    if running_pid(config.data_dir) is not None:
+        return asyncio.run(ask_bot(config.data_dir, do, arguments, None))
+    make_data_dir(config.data_dir)
+    with only_instance(config.data_dir):
+        return asyncio.run(_here(config, do, arguments))
+
+
+async def _here(config: "Config", do: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    token = config.secrets.access_token
+    if token is None:
+        raise Refused("cli.session.none", env=config.env_file, user=Who(config.user))
+    session = await stored_session(config, token.get_secret_value())
+    async with opened(config, session) as keys:
+        return await keys.by_name()[do](arguments, user(), lambda _done, _of: None)
+
+
+@asynccontextmanager
+async def opened(config: "Config", session: "Session") -> "AsyncIterator[KeyOperations]":
+    """The keys of a session's device; whoever calls holds the lock. Raises `Broken`, `WrongKey`."""
+    from bot.admin.keys import KeyOperations
+    from bot.crypto.encrypting_client import SealedHomeserver
+    from bot.encryption.service import open_machine
+    from bot.runtime.clock import wall_clock
+
+    homeserver = SealedHomeserver(session)
+    try:
+        machine = await open_machine(config.data_dir, homeserver, wall_clock)
+        try:
+            yield KeyOperations(machine)
+        finally:
+            await machine.close()
+    finally:
+        await homeserver.close()
+        _give_away(config)
+
+
+def _give_away(config: "Config") -> None:
+    """Set up by root, what was made belongs to whom the configuration belongs to: the bot must be able to read it."""
+    if os.geteuid() != 0:
+        return
+    parts = (config.data_dir, *(path for name in ("crypto", "keys") for path in (config.data_dir / name).rglob("*")))
+    for path in (*parts, config.data_dir / "crypto", config.data_dir / "keys", config.data_dir / "lock"):
+        if path.exists() and path.stat().st_uid == 0:
+            disk.give_to_owner_of(config.file.parent, path)
+
+
+def must_be_new(file: Path | None) -> None:
+    """Raises `Refused` if a recovery key could not be written to `file`, before there is one to be lost."""
+    if file is None:
+        return
+    if file.exists() and not file.is_fifo() and not str(file).startswith("/dev/"):
+        raise Refused("cli.keys.out_exists", file=file)
+    if not os.access(file.parent, os.W_OK | os.X_OK) and not str(file).startswith("/dev/"):
+        raise Refused("cli.init.not_writable", folder=file.parent)
+
+
+def hand_over(recovery_key: str, file: Path | None) -> None:
+    """Give the recovery key to whoever keeps it, once. If the file cannot be written, it is shown all the same."""
+    if file is None:
+        say("cli.keys.recovery_key", words=recovery_key)
+        return
+    data = f"{recovery_key}\n".encode()
+    try:
+        if file.exists():  # a pipe, or a file descriptor that the caller opened
+            file.write_bytes(data)
+        else:
+            disk.create_once(file, data, disk.SECRET_MODE)
+    except OSError:
+        say("cli.keys.recovery_key", words=recovery_key)
+        raise
+    say("cli.keys.recovery_key_written", file=file)

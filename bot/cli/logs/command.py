@@ -1,0 +1,275 @@
+"""`answerable logs`: read the records, check them, prove them, hand them over.
+
+`show` prints skeletons, which hold no name and no text. What people wrote is shown only with ``--reason``: then a
+note of who, when, why and what was asked for is left in ``DATA/spool`` *before* anything is printed
+(`storage/records/access.py`), and the bot makes an `access` record of it. Without a place for the note nothing
+is shown. ``--json``: with a reason the lines as they stand, else the skeletons, one a line.
+
+`verify` exits with 0 if nothing is wrong, 1 if something is, 2 if it was called wrongly. ``--json``: an object with
+the keys `ok`, `records`, `first` (index of the first record kept), `signed`, `unsigned` (not signed yet), `root`
+(base64), `problems` (objects with `code`, `file`, `line`, `index` and what else the code has), `more` (problems not
+listed).
+
+Rules this module keeps: it never writes to the records, so it is safe beside a running bot.
+Left to others: what is checked (`storage/records/verify.py`), what the commands have in common (`logs_asking.py`), the
+other commands, one file each (`logs_*.py`).
+"""
+
+import base64
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import orjson
+import typer
+
+from bot.cli.access.access_reason import (
+    DataDir,
+    Kinds,
+    Person,
+    Room,
+    Since,
+    Until,
+    data_dir_of,
+    given,
+    leave_note,
+    moment_of,
+    query_of,
+)
+from bot.cli.access.lookup import now_ms
+from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from bot.cli.console.output import FAILED, say, tell, text
+from bot.cli.console.progress import progress
+from moderation.values.errors import Invalid
+
+from .coverage import coverage
+from .export import export
+from .hold import app as hold_app
+from .line_format import print_record
+from .proof import proof
+from .purge import purge
+from .rebuild import rebuild_db
+from .search import search
+
+if TYPE_CHECKING:
+    from storage.journal.query import Query
+    from storage.journal.report import Problem, Report
+    from storage.journal.transparency.cosignature import Cosigner
+
+    from .tables import Difference
+
+POLL_SECONDS = 0.5
+FENCE = "```"  # around the checkpoint in a message
+
+app = new_app("cli.logs.help")
+
+
+@app.callback(help=text("cli.logs.help"), epilog=text("cli.logs.epilog"))
+def logs() -> None:
+    """Holds the commands."""
+
+
+@app.command(help=text("cli.logs.show_help"), epilog=text("cli.logs.show_epilog"))
+def show(
+    room: Room = None,
+    person: Person = None,
+    kind: Kinds = None,
+    since: Since = None,
+    until: Until = None,
+    last: Annotated[int, typer.Option("--last", "-n", min=0, metavar="N", help=text("cli.logs.option.last"))] = 50,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help=text("cli.logs.option.follow"))] = False,
+    reason: Annotated[str | None, typer.Option(metavar="TEXT", help=text("cli.logs.option.reason"))] = None,
+    json: AsJson = False,
+    data_dir: DataDir = None,
+    config_file: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Show records."""
+    data = data_dir_of(data_dir, config_file)
+    now = now_ms()
+    query = query_of(data / "records", room, person, kind or [], moment_of(since, now), moment_of(until, now))
+    if reason is not None:
+        asked = given(room=room, person=person, kind=kind, since=since, until=until, last=last)
+        leave_note(data, reason, now, asked)
+    shown = 0
+    for raw in _lines(data / "records", query, last, follow=follow):
+        print_record(raw, content=reason is not None, json=json)
+        shown += 1
+    if not json:
+        _say_what_is_missing(shown, content=reason is not None)
+
+
+@app.command(help=text("cli.logs.verify_help"), epilog=text("cli.logs.verify_epilog"))
+def verify(
+    against: Annotated[Path | None, typer.Option(metavar="FILE", help=text("cli.logs.option.against"))] = None,
+    witness: Annotated[list[str] | None, typer.Option(metavar="VKEY", help=text("cli.logs.option.witness"))] = None,
+    tables: Annotated[bool, typer.Option("--tables", help=text("cli.logs.option.tables"))] = False,
+    json: AsJson = False,
+    data_dir: DataDir = None,
+    config_file: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Check the records, and on demand the database against them."""
+    from storage.database import FILE
+    from storage.journal.verify.verify import verify as check
+
+    from .rebuild import read_old
+    from .tables import differences
+
+    folder = data_dir_of(data_dir, config_file) / "records"
+    kept = read_kept(against) if against else None
+    witnesses = _witnesses(witness or [], None if data_dir else config_file)
+    known = read_old(folder.parent / FILE, settled=False)  # first: a running bot goes on
+    with progress() as bar:
+        what = text("cli.logs.checking")
+        report = check(
+            folder, against=kept, progress=bar and (lambda done, total: bar(what, done, total)), witnesses=witnesses
+        )
+        report = report.reaching(known.applied or 0)
+        found = differences(folder.parent, bar) if tables and report.ok else []
+    if json:
+        told = {**_report_as_json(report), **_tables_as_json(tables, found)}
+        sys.stdout.write(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode() + "\n")
+    else:
+        _tell_report(report, against)
+        if tables:
+            _tell_tables(report.ok, found)
+    raise typer.Exit(0 if report.ok and not found else FAILED)
+
+
+app.command("search", help=text("cli.logs.search_help"), epilog=text("cli.logs.search_epilog"))(search)
+app.command("proof", help=text("cli.logs.proof_help"), epilog=text("cli.logs.proof_epilog"))(proof)
+app.command("export", help=text("cli.logs.export_help"), epilog=text("cli.logs.export_epilog"))(export)
+app.command("coverage", help=text("cli.logs.coverage_help"), epilog=text("cli.logs.coverage_epilog"))(coverage)
+app.command("purge", help=text("cli.logs.purge.help"), epilog=text("cli.logs.purge.epilog"))(purge)
+app.add_typer(hold_app, name="hold")
+app.command("rebuild-db", help=text("cli.logs.rebuild_help"), epilog=text("cli.logs.rebuild_epilog"))(rebuild_db)
+
+
+# show
+
+
+def _lines(folder: Path, query: "Query", count: int, *, follow: bool) -> Iterator[bytes]:
+    from storage.journal import query as records
+    from storage.journal.line_format import open_line
+
+    lines = records.last(folder, query, count)
+    yield from lines
+    if follow:
+        seen = open_line(lines[-1]).skeleton["i"] if lines else -1
+        assert isinstance(seen, int)
+        for raw in records.follow(folder, query, seen):
+            if raw is None:
+                sys.stdout.flush()
+                time.sleep(POLL_SECONDS)
+            else:
+                yield raw
+
+
+def _say_what_is_missing(shown: int, *, content: bool) -> None:
+    if not shown:
+        tell("cli.logs.none")
+    elif not content:
+        tell("cli.logs.skeletons_only")
+
+
+# verify
+
+
+def read_kept(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            return _as_posted(opened.read(1_000_000).decode("utf-8", "replace"))
+    except OSError as error:
+        raise Invalid(text("cli.logs.bad_against", file=file, why=error.strerror or str(error))) from error
+
+
+def _as_posted(copied: str) -> str:
+    """The checkpoint in what somebody copied from a chat: perhaps the whole message, or without the last newline."""
+    message = copied.replace("\r\n", "\n").split(FENCE)
+    return message[1 if len(message) == 3 else 0].strip() + "\n"
+
+
+def _witnesses(typed: list[str], config_file: Path | None) -> "list[Cosigner]":
+    """The keys by which cosignatures are checked: those given, and that of the configuration if it is used."""
+    from storage.journal.transparency.cosignature import Cosigner
+
+    if config_file is not None:
+        from bot.config.config import load_config
+
+        configured = load_config(config_file).anchors.witness_vkey
+        typed = [*typed, configured] if configured else typed
+    try:
+        return [Cosigner.parse(each) for each in typed]
+    except Invalid as error:
+        raise Invalid(text("cli.logs.bad_witness", why=error)) from error
+
+
+def _tell_report(report: "Report", against: Path | None) -> None:
+    root = base64.b64encode(report.root).decode()
+    unsigned = report.first + report.records - report.signed
+    if report.first:
+        say("cli.logs.purged", first=str(report.first))
+    if report.ok:
+        say("cli.logs.verify_ok", records=report.records, root=root)
+        if unsigned > 0:
+            say("cli.logs.unsigned", count=unsigned)
+        if against:
+            say("cli.logs.continues", file=against)
+        return
+    say("cli.logs.verify_bad", count=len(report.problems) + report.more)
+    for problem in report.problems:
+        say("cli.logs.problem_line", where=_where(problem), what=_what(problem))
+    if report.more:
+        say("cli.logs.more", count=report.more)
+
+
+def _tables_as_json(asked: bool, found: "list[Difference]") -> dict[str, Any]:
+    return {"tables": [asdict(each) for each in found]} if asked else {}
+
+
+def _tell_tables(is_sound: bool, found: "list[Difference]") -> None:
+    """Tell how the database differs from the records; of records that are not in order nothing can be made."""
+    from .tables import MOST
+
+    if not is_sound:
+        say("cli.logs.tables_not_compared")
+        return
+    if not found:
+        say("cli.logs.tables_ok")
+        return
+    say("cli.logs.tables_bad", count=len(found))
+    for each in found[:MOST]:
+        say(f"cli.logs.differs.{'stored' if each.is_stored else 'missing'}", table=each.table, row=each.row)
+    if len(found) > MOST:
+        say("cli.logs.more", count=len(found) - MOST)
+
+
+def _where(problem: "Problem") -> str:
+    if problem.line:
+        return text("cli.logs.where_line", file=problem.file, line=str(problem.line), index=str(problem.index))
+    return text("cli.logs.where_file", file=problem.file)
+
+
+def _what(problem: "Problem") -> str:
+    """The problem in words; numbers of records are written as they stand in the log."""
+    fields = {name: str(value) for name, value in problem.fields.items()}
+    return text(problem.key, file=problem.file, index=str(problem.index), **fields)
+
+
+def _report_as_json(report: "Report") -> dict[str, Any]:
+    problems = [
+        {"code": item.code, "file": item.file, "line": item.line, "index": item.index, **item.fields}
+        for item in report.problems
+    ]
+    return {
+        "ok": report.ok,
+        "records": report.records,
+        "first": report.first,
+        "signed": report.signed,
+        "unsigned": max(0, report.first + report.records - report.signed),
+        "root": base64.b64encode(report.root).decode(),
+        "problems": problems,
+        "more": report.more,
+    }

@@ -1,0 +1,119 @@
+"""`answerable logs hold`: postpone erasing and purging of some records, for a named duty and until a date.
+
+`place` prints the number that names the hold, `end` ends it early, `list` shows those in force. ``--json``: `hold`;
+for `list` objects with `hold`, `duty`, `until`, `covers`.
+"""
+
+import datetime as dt
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+
+from bot.cli.access.access_reason import (
+    DataDir,
+    Reason,
+    Since,
+    check_reason,
+    data_dir_of,
+    group_of,
+    moment_of,
+    person_of,
+)
+from bot.cli.access.lookup import now_ms
+from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile, new_app
+from bot.cli.console.output import as_json, say, table, text
+from moderation.values.durations import parse_duration
+from moderation.values.errors import Invalid
+from moderation.values.notices import Moment
+
+app = new_app("cli.logs.hold.help")
+
+
+@app.command(help=text("cli.logs.hold.place_help"), epilog=text("cli.logs.hold.place_epilog"))
+def place(
+    duty: Annotated[str, typer.Option(metavar="TEXT", help=text("cli.logs.hold.duty"))],
+    until: Annotated[str, typer.Option(metavar="TIME", help=text("cli.logs.hold.until"))],
+    person: Annotated[list[str] | None, typer.Option("--person", "-p", help=text("cli.logs.hold.person"))] = None,
+    room: Annotated[list[str] | None, typer.Option("--room", "-r", help=text("cli.logs.hold.room"))] = None,
+    case: Annotated[list[int] | None, typer.Option("--case", help=text("cli.logs.hold.case"))] = None,
+    records: Annotated[str, typer.Option(metavar="740-745,800", help=text("cli.logs.hold.records"))] = "",
+    since: Since = None,
+    json: AsJson = False,
+    config_file: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Place a hold."""
+    from bot.cli.access.admin_client import perform
+    from bot.config.config import load_config
+
+    config, now = load_config(config_file), now_ms()
+    covers: dict[str, object] = {
+        "persons": [person_of(each) for each in person or ()],
+        "groups": [group_of(config.data_dir / "records", each) for each in room or ()],
+        "cases": case or [],
+    }
+    covers = {name: value for name, value in covers.items() if value}
+    if records:
+        covers["records"] = records
+    if since is not None:
+        covers["since"] = moment_of(since, now)
+    arguments = {"duty": duty, "until": end_of(until, now), "covers": orjson.dumps(covers).decode()}
+    done = perform(config, "hold", case=(case or [0])[0], **arguments)
+    if json:
+        as_json(done)
+    else:
+        say("cli.logs.hold.placed", hold=str(done["hold"]), until=Moment(end_of(until, now)))
+
+
+@app.command(help=text("cli.logs.hold.end_help"))
+def end(
+    hold: Annotated[int, typer.Argument(min=0)],
+    reason: Reason,
+    json: AsJson = False,
+    config_file: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """End a hold."""
+    from bot.cli.access.admin_client import perform
+    from bot.config.config import load_config
+
+    done = perform(load_config(config_file), "end-hold", hold=hold, reason=check_reason(reason))
+    if json:
+        as_json(done)
+    else:
+        say("cli.logs.hold.ended", hold=str(hold))
+
+
+@app.command("list", help=text("cli.logs.hold.list_help"))
+def list_(json: AsJson = False, data_dir: DataDir = None, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
+    """The holds in force."""
+    from storage.journal.retention.legal_holds import holds_in_force
+
+    folder: Path = data_dir_of(data_dir, config_file) / "records"
+    holds = holds_in_force(folder, now_ms()).holds
+    if json:
+        as_json(
+            [
+                {"hold": h.index, "duty": h.duty, "until": h.until_ms, "covers": orjson.loads(h.covers.text)}
+                for h in holds
+            ]
+        )
+    elif not holds:
+        say("cli.logs.hold.none")
+    else:
+        rows = [(str(h.index), h.duty, Moment(h.until_ms), h.covers.text) for h in holds]
+        table(("hold", "duty", "until", "covers"), rows)
+
+
+def end_of(typed: str, now: int) -> int:
+    """A time to come: a date, or how long from now. Raises `Invalid`."""
+    try:
+        return now + parse_duration(typed)
+    except ValueError:
+        pass
+    try:
+        when = dt.datetime.fromisoformat(typed)
+    except ValueError:
+        raise Invalid(text("cli.logs.bad_time", typed=typed)) from None
+    when = when if when.tzinfo else when.replace(tzinfo=dt.UTC)
+    return int(when.timestamp() * 1000)

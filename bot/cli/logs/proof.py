@@ -1,0 +1,85 @@
+"""`answerable logs proof N`: show that record N is in the signed log, to whoever has the log's key (C2SP tlog-proof).
+
+A proof holds hashes and a checkpoint, nothing of the record; so no reason is needed. ``--json``: an object with the
+keys `index`, `size`, `origin`, `leaf` (the leaf hash), `hashes` (base64, the leaf's sibling first), `root`,
+`checkpoint` (the signed note) and `proof` (the proof file).
+
+Left to others: making it (`storage/records/tlog_proof.py`).
+"""
+
+import base64
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bot.cli.access.access_reason import DataDir, data_dir_of
+from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile
+from bot.cli.console.output import as_json, tell, text
+from moderation.values.errors import Invalid, Refused
+
+
+def proof(
+    number: Annotated[int, typer.Argument(metavar="N", min=0, help=text("cli.logs.option.number"))],
+    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help=text("cli.logs.option.out"))] = None,
+    json: AsJson = False,
+    data_dir: DataDir = None,
+    config_file: ConfigFile = DEFAULT_CONFIG,
+) -> None:
+    """Prove a record."""
+    folder = data_dir_of(data_dir, config_file) / "records"
+    made = _make(folder, number)
+    if out is not None:
+        _write(out, made)
+        tell("cli.logs.proof_written", file=out, number=str(number))
+    if json:
+        as_json(_described(folder, number, made))
+    elif out is None:
+        sys.stdout.write(made)
+
+
+def _make(folder: Path, number: int) -> str:
+    from storage.journal.transparency.tlog_proof import prove
+
+    try:
+        return prove(folder, number)
+    except FileNotFoundError as error:
+        raise Refused("cli.logs.proof_unsigned") from error
+    except LookupError as error:  # of a record that was purged the tile is gone, too
+        raise Refused("cli.logs.proof_gone", number=str(number)) from error
+    except Invalid as error:
+        raise Invalid(text("cli.logs.proof_none", number=str(number), why=error)) from error
+
+
+def _write(out: Path, made: str) -> None:
+    try:
+        with out.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(made)
+    except FileExistsError:
+        raise Invalid(text("cli.logs.out_exists", file=out)) from None
+    except OSError as error:
+        raise Refused("cli.logs.out_failed", file=out, why=error.strerror or str(error)) from error
+
+
+def _described(folder: Path, number: int, made: str) -> dict[str, object]:
+    from storage.journal.merkle import HASH_BYTES, TILE_WIDTH
+    from storage.journal.transparency.checkpoint import Checkpoint
+    from storage.journal.transparency.tiles import Tiles
+    from storage.journal.transparency.tlog_proof import TlogProof
+
+    taken = TlogProof.parse(made)
+    checkpoint = Checkpoint.parse(taken.note.partition("\n\n")[0] + "\n")
+    tile, place = divmod(number, TILE_WIDTH)
+    width = min(TILE_WIDTH, checkpoint.size - tile * TILE_WIDTH)
+    leaf = Tiles(folder / "tile").read(0, tile, width)[place * HASH_BYTES :][:HASH_BYTES]
+    return {
+        "index": number,
+        "size": checkpoint.size,
+        "origin": checkpoint.origin,
+        "leaf": base64.b64encode(leaf).decode(),
+        "hashes": [base64.b64encode(each).decode() for each in taken.hashes],
+        "root": base64.b64encode(checkpoint.root).decode(),
+        "checkpoint": taken.note,
+        "proof": made,
+    }

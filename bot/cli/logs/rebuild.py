@@ -1,0 +1,186 @@
+"""`answerable logs rebuild-db`: make the database anew from the journal, which is the truth.
+
+The new database is made beside the old one and takes its place in one step; the old one stays as
+``state.sqlite3.before-rebuild-DATE``. What the journal does not hold is taken over from the old one if that can be
+read: how far the homeserver's events were fetched, and what is still to be sent. What the old one had not applied yet
+is left for the bot's next start, which judges it.
+
+Rules this module keeps: never beside a running bot, and none can start meanwhile; a crash at any instant leaves the old
+database or the new one under the name, never none; the journal is only read.
+Left to others: what a record makes of the tables (`bot/catch_up.py`, `storage/project/`).
+"""
+
+import asyncio
+import datetime as dt
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from bot.cli.access.access_reason import DataDir, data_dir_of
+from bot.cli.access.lookup import now_ms
+from bot.cli.console.options import DEFAULT_CONFIG, AsJson, ConfigFile
+from bot.cli.console.output import as_json, say, text
+from bot.cli.console.progress import Bar, progress
+from moderation.values.errors import Refused
+
+if TYPE_CHECKING:
+    from storage.journal.journal import Journal
+    from storage.journal.record import Record
+
+_KEPT_META = ("sync_token", "alive")
+_SIDES = ("-wal", "-shm")
+_STEP = 500  # records between two words of progress
+
+
+@dataclass(frozen=True, slots=True)
+class Old:
+    """What the old database has and the journal has not. `applied` None: it could not be read."""
+
+    applied: int | None = None
+    meta: dict[str, str] = field(default_factory=dict)
+    outbox: list[dict[str, Any]] = field(default_factory=list)
+
+
+def rebuild_db(json: AsJson = False, data_dir: DataDir = None, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
+    """Make the database anew."""
+    from bot.cli.run import only_instance, running_pid
+
+    data, now = data_dir_of(data_dir, config_file), now_ms()
+    if (pid := running_pid(data)) is not None:
+        raise Refused("cli.logs.rebuild_running", data_dir=data, pid=pid)
+    with only_instance(data), progress() as bar:
+        old, count, kept = rebuild(data, now, bar)
+    missing = end_missing(old, count)
+    if json:
+        told = {"records": count, "kept": str(kept) if kept else None, "taken_over": old.applied is not None}
+        as_json({**told, "end_missing": missing})
+        return
+    say("cli.logs.rebuilt", count=count)
+    if missing:
+        say("cli.logs.rebuild_end_missing", count=missing, last=str(count - 1))
+    if kept:
+        say("cli.logs.rebuild_kept", file=kept)
+        if old.applied is None:
+            say("cli.logs.rebuild_unreadable")
+
+
+def rebuild(data: Path, now: int, bar: Bar | None) -> tuple[Old, int, Path | None]:
+    """Returns what was taken over, how many records were applied, and where the old database is now."""
+    from storage.database import FILE
+    from storage.journal import disk
+
+    path = data / FILE
+    old = read_old(path)
+    with tempfile.TemporaryDirectory(prefix=".rebuild-", dir=data) as folder:
+        count = asyncio.run(fill(Path(folder), data / "records", old, bar))
+        fresh = Path(folder) / FILE
+        _settle(fresh)
+        disk.give_to_owner_of(data, fresh)
+        kept = _set_aside(path, now) if path.exists() else None
+        fresh.replace(path)
+        disk.sync_directory(data)
+    return old, count, kept
+
+
+class Upto:
+    """The journal as `bot.pipeline.replay.rebuild` reads it: the records below `size`, telling how far it has come."""
+
+    def __init__(self, folder: Path, size: int | None, bar: Bar | None) -> None:
+        from storage.journal.reader import Log
+
+        self._log = Log(folder)
+        self._limit = size
+        self._bar = bar
+        self.size = size or 0
+
+    def read(self) -> Iterator["Record"]:
+        """The records. Raises `Broken` at a damaged line."""
+        for record in self._log.read(0, self._limit):
+            if self._bar and record.index % _STEP == 0:
+                self._bar(text("cli.logs.rebuilding"), record.index, self._limit or 0)
+            self.size = record.index + 1
+            yield record
+
+
+def end_missing(old: Old, count: int) -> int:
+    """Return how many records the old database knew that are not in a log of `count` records."""
+    return max(0, (old.applied or 0) - count)
+
+
+async def fill(folder: Path, records: Path, old: Old, bar: Bar | None) -> int:
+    """Make a database in `folder` from the records. Returns how many were applied."""
+    from sqlalchemy import insert
+
+    from bot.pipeline.replay import rebuild
+    from storage import schema as tables
+    from storage.database import Database
+    from storage.projections import END_MISSING, set_meta
+
+    database = await Database.open(folder)
+    try:
+        async with database.write() as db:  # first, for the record of an outcome removes what it is the outcome of
+            for key, value in old.meta.items():
+                await db.execute(insert(tables.meta).values(key=key, value=value))
+            for row in old.outbox:
+                await db.execute(insert(tables.outbox).values(**row))
+        count = await rebuild(cast("Journal", Upto(records, old.applied, bar)), database)
+        if missing := end_missing(old, count):
+            async with database.write() as db:
+                await set_meta(db, END_MISSING, str(missing))
+        return count
+    finally:
+        await database.close()
+
+
+def read_old(path: Path, *, settled: bool = True) -> Old:
+    """What to take over. A database that cannot be read, or has another schema, gives nothing.
+
+    `settled`: what stands beside it is written into it first, which only its one user may do.
+    """
+    from storage import schema as tables
+    from storage.database import refuse_other_schema
+
+    if not path.exists():
+        return Old()
+    try:
+        if settled:
+            _settle(path)
+        refuse_other_schema(path)
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            database.row_factory = sqlite3.Row
+            meta = {str(row["key"]): str(row["value"]) for row in database.execute("SELECT key, value FROM meta")}
+            names = [column.name for column in tables.outbox.columns]
+            outbox = [{name: row[name] for name in names} for row in database.execute("SELECT * FROM outbox")]
+        return Old(int(meta["applied"]), {key: meta[key] for key in _KEPT_META if key in meta}, outbox)
+    except Exception:  # whatever is wrong with it: that is why it is made anew
+        return Old()
+
+
+def _settle(path: Path) -> None:
+    """All that was written is in the file itself, none of it beside it."""
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _set_aside(path: Path, now: int) -> Path:
+    """A second name for the old database, with what stands beside it: that would belong to the new one otherwise."""
+    day = dt.datetime.fromtimestamp(now / 1000, dt.UTC).strftime("%Y-%m-%d")
+    kept = path.with_name(f"{path.name}.before-rebuild-{day}")
+    number = 2
+    while kept.exists():
+        kept = path.with_name(f"{path.name}.before-rebuild-{day}-{number}")
+        number += 1
+    for side in _SIDES:
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + side).replace(kept.with_name(kept.name + side))
+    try:
+        os.link(path, kept)
+    except OSError:  # a file system without links
+        shutil.copy2(path, kept)
+    return kept

@@ -1,0 +1,84 @@
+"""The part of `logs verify --tables` that compares the database with the records.
+
+The tables are made again from the journal, in a folder of their own that is removed afterwards, and each row is looked
+for on both sides. A row that was forged, changed or removed in the database is named.
+
+Rules kept here: nothing of the data is changed; records that the database has not applied yet are left out; beside a
+running bot, what it commits meanwhile may look like a difference, and is gone when it is run again.
+Left to others: making the tables (`logs_rebuild.py`).
+"""
+
+import asyncio
+import sqlite3
+import tempfile
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.cli.console.progress import Bar
+from moderation.values.errors import Refused
+
+# What the records do not hold: how far the homeserver was read, what is to be sent, answers that are awaited.
+_NOT_OF_RECORDS = frozenset(
+    {
+        "meta",
+        "outbox",
+        "gaps",
+        "gap_pages",
+        "gap_events",
+        "challenges",
+        "challenge_attempts",
+        "link_requests",
+        "alembic_version",
+    }
+)
+MOST = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A row that only one side has. `is_stored`: it stands in the database, and the records know nothing of it."""
+
+    table: str
+    row: str
+    is_stored: bool
+
+
+def differences(data: Path, bar: Bar | None) -> list[Difference]:
+    """Compare all tables that come from records. Raises `Refused` if the database cannot be read."""
+    from storage.database import FILE
+
+    from .rebuild import fill, read_old
+
+    old = read_old(data / FILE, settled=False)
+    if old.applied is None:
+        raise Refused("cli.logs.tables_unreadable", file=data / FILE)
+    with tempfile.TemporaryDirectory(prefix=".compare-", dir=data) as folder:
+        asyncio.run(fill(Path(folder), data / "records", old, bar))
+        return list(_compare(data / FILE, Path(folder) / FILE))
+
+
+def _compare(stored: Path, made: Path) -> list[Difference]:
+    from storage import schema as tables
+
+    found: list[Difference] = []
+    with closing(_reading(stored)) as ours, closing(_reading(made)) as anew:
+        for table in tables.metadata.sorted_tables:
+            if table.name in _NOT_OF_RECORDS:
+                continue
+            names = [column.name for column in table.columns]
+            there, wanted = (Counter(_rows(each, table.name, names)) for each in (ours, anew))
+            found += [Difference(table.name, row, True) for row in sorted((there - wanted).elements())]
+            found += [Difference(table.name, row, False) for row in sorted((wanted - there).elements())]
+    return found
+
+
+def _reading(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)
+
+
+def _rows(database: sqlite3.Connection, table: str, names: list[str]) -> list[str]:
+    columns = ", ".join(f'"{name}"' for name in names)
+    rows = database.execute(f'SELECT {columns} FROM "{table}"')  # noqa: S608  (both are names of ours)
+    return [", ".join(f"{name}={value}" for name, value in zip(names, row, strict=True)) for row in rows]

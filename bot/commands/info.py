@@ -1,0 +1,123 @@
+"""help, status, who, rules, lang: what anybody may ask."""
+
+from fnmatch import fnmatchcase
+
+from bot.texts.catalog import LANGUAGES
+from moderation.duty.responsibility import is_manager, is_operator
+from moderation.model.facts import LanguageChosen
+from moderation.values.errors import Refused
+from moderation.values.ids import UserId
+from moderation.values.notices import Code, Line, Phrase, RoomName, RuleText, Who, line
+from storage import queries as views
+
+from .invocation import Call, Command, Reply
+from .rights import must_have
+from .room import in_force
+
+MAX_NAMES = 50
+
+
+def help_with(commands: dict[str, Command]) -> Command:
+    """The `help` command, over the table it is itself part of."""
+
+    async def run(call: Call) -> Reply:
+        wanted = call.given.word.removeprefix(call.prefix).lower()
+        if wanted:
+            return Reply(_one(commands, wanted, call.prefix))
+        manages = await _manages_something(call)
+        shown = [c for c in dict.fromkeys(commands.values()) if c.who == "everyone" or manages]
+        lines = [line("help.head", help=Code(f"{call.prefix}help mute"))]
+        lines += [line(f"command.{c.name}.short", command=Code(call.prefix + c.name)) for c in shown]
+        return Reply(tuple(lines), private=True)
+
+    return Command("help", "everyone", "word?", run, anywhere=True)
+
+
+async def _manages_something(call: Call) -> bool:
+    if call.group.purpose == "group":
+        return is_manager(call.caller, call.group, call.policy)
+    return is_operator(call.caller, call.policy) or bool((await call.context(call.caller)).subject.manages)
+
+
+def _one(commands: dict[str, Command], wanted: str, prefix: str) -> tuple[Line, ...]:
+    command = commands.get(wanted)
+    if command is None:
+        raise Refused("error.unknown", command=Code(prefix + wanted[:40]), help=Code(f"{prefix}help"))
+    return (
+        line(f"command.{command.name}.short", command=Code(prefix + command.name)),
+        line("help.usage", usage=Phrase(f"command.{command.name}.usage")),
+        line("help.example", example=Phrase(f"command.{command.name}.example")),
+    )
+
+
+async def status(call: Call) -> Reply:
+    """How the room stands."""
+    room = call.group
+    numbers = await views.room_numbers(call.db, room.room)
+    lines = [
+        line("status.room", room=RoomName(room.room), condition=Phrase(f"condition.{room.condition}")),
+        line("status.numbers", records=numbers.records, members=numbers.members, open=numbers.open_cases),
+    ]
+    lines += in_force(list(await views.measures_of_room(call.db, room.room)))
+    lines += [line(f"joining.missing.{lack.right}", level=lack.level) for lack in room.power.missing_for(call.bot)]
+    return Reply(tuple(lines))
+
+
+async def who(call: Call) -> Reply:
+    """Who answers for the room, and who is verified."""
+    people = await views.people_of(call.db, call.group.room, call.now_ms)
+    owners = [p.user for p in people if p.role == "owner"]
+    managers = [p.user for p in people if p.role == "manager"]
+    verified = [p for p in people if p.verified]
+    lines = [line("who.room", room=RoomName(call.group.room), count=len(people), verified=len(verified))]
+    lines += [line("who.owner", who=Who(user)) for user in owners]
+    lines += [line("who.manager", who=Who(user)) for user in managers[:MAX_NAMES]]
+    lines += [line("who.verified", who=Who(p.user)) for p in verified[:MAX_NAMES]]
+    if len(verified) > MAX_NAMES:
+        lines.append(line("who.and-more", count=len(verified) - MAX_NAMES))
+    return Reply(tuple(lines))
+
+
+async def rules(call: Call) -> Reply:
+    """The rules that hold here."""
+    names = [rule for rule in call.policy.rules if applies(rule.rooms, call)]
+    if not names:
+        return Reply((line("rules.none", room=RoomName(call.group.room)),))
+    lines = [line("rules.head", room=RoomName(call.group.room))]
+    lines += [
+        line(f"rules.one.{rule.decide}", rule=RuleText(rule.name), grade=Phrase(f"grade.{rule.grade}"))
+        for rule in names
+    ]
+    return Reply(tuple(lines))
+
+
+def applies(globs: tuple[str, ...], call: Call) -> bool:
+    """Whether a rule for these rooms holds in the one asked about."""
+    return any(fnmatchcase(name, glob) for glob in globs for name in (call.group.room, call.group.code))
+
+
+async def lang(call: Call) -> Reply:
+    """Choose one's own language, or (`lang zh room`, by a manager) the room's."""
+    wanted = call.given.word.lower()
+    if wanted not in LANGUAGES:
+        raise Refused("error.language", given=wanted[:20], known=", ".join(LANGUAGES))
+    if call.given.reason == "room" and call.group.purpose != "group":
+        raise Refused("error.group.name-it")
+    if call.given.reason == "room":
+        if call.group.purpose != "group":
+            raise Refused("error.group.none")
+        await must_have(call, "language")
+        chosen = LanguageChosen(room=call.group.room, on=call.on, language=wanted, by=call.caller)
+        return Reply((line("lang.room"),), (chosen,))
+    if call.given.reason:
+        raise Refused("error.superfluous", words=call.given.reason[:60])
+    own = LanguageChosen(room=call.group.room, on=call.on, language=wanted, subject=UserId(call.caller), by=call.caller)
+    return Reply((line("lang.own"),), (own,))
+
+
+COMMANDS = (
+    Command("status", "everyone", "", status, inside=True),
+    Command("who", "everyone", "", who, inside=True),
+    Command("rules", "everyone", "", rules, inside=True),
+    Command("lang", "everyone", "word reason*", lang, aliases=("language", "语言"), anywhere=True),
+)

@@ -1,0 +1,142 @@
+"""One command being carried out: who asked, where, for which room, and what is known.
+
+A command declares what it needs and gets only this. It returns facts and lines; it sends nothing.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.identity.asking import Asking
+from bot.pipeline.view_cache import Knowledge
+from bot.texts.case_words import SaidAt
+from bot.texts.catalog import Catalog
+from moderation.cases.manager_orders import Order
+from moderation.judge.judge import CompiledRule
+from moderation.model.actions import Action, Redact, Say, Tell
+from moderation.model.context import Context, RoomView
+from moderation.model.facts import Fact
+from moderation.policy import Policy
+from moderation.values.events import MessagePosted, ReactionGiven
+from moderation.values.ids import RoomId, UserId
+from moderation.values.notices import Line
+
+from .parse import Given
+
+Who = Literal["everyone", "manager"]
+Words = Callable[[RoomId, int], str]  # the text of the message in this room recorded here; it reads the disk
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a command brings: facts, the answer, and actions beside it.
+
+    `private`: the answer concerns one person, so it is not given before all in a group. `alone`: nor may it show,
+    to the managers either, that there was anything to answer.
+    """
+
+    lines: tuple[Line, ...] = ()
+    facts: tuple[Fact, ...] = ()
+    actions: tuple[Action, ...] = ()
+    private: bool = False
+    alone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What the configuration says for all rooms."""
+
+    language: str = "en"
+    digest: str = ""  # when desks are told what waits; "": never
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A command and its surroundings."""
+
+    db: AsyncConnection
+    event: MessagePosted | ReactionGiven
+    here: RoomView  # where it was said
+    group: RoomView  # what it is about
+    given: Given
+    on: int  # the record of the event
+    policy: Policy
+    knowledge: Knowledge
+    prefix: str
+    bot: UserId
+    words: Words
+    said_at: SaidAt
+    zone: str  # the time zone of this deployment
+    verification: Asking | None = None  # None: there is no identity store
+    configured: Policy = field(default_factory=Policy)  # the operator's; `policy` has the room's own rules too
+    deployment: Deployment = Deployment()
+    rules: tuple[CompiledRule, ...] = ()  # those of the configuration, ready to look at events
+
+    @property
+    def caller(self) -> UserId:
+        return self.event.sender
+
+    @property
+    def now_ms(self) -> int:
+        return self.event.received_ms
+
+    def said(self, key: str) -> str:
+        """A text in the language of the room this is about."""
+        return Catalog.load().template(self.group.language or self.deployment.language, key)
+
+    def gone(self) -> tuple[Action, ...]:
+        """The command itself goes too, where it can: a group stays clean, and a reporter's name with few."""
+        if self.here.purpose != "group" or self.here.condition != "protected":
+            return ()
+        return (Redact(room=self.here.room, event=self.event.event, subject=self.caller),)
+
+    async def context(self, user: UserId) -> Context:
+        """What is known of `user` in the room this is about."""
+        return await self.knowledge.context(self.db, self.group, user, self.now_ms)
+
+    async def order(self, target: UserId) -> Order:
+        """An order of the caller's against `target`."""
+        return Order(by=self.caller, on=self.on, context=await self.context(target), policy=self.policy)
+
+
+Run = Callable[[Call], Awaitable[Reply]]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One row of the table of commands. Texts: `command.NAME.usage`, `.example`, `.help`."""
+
+    name: str
+    who: Who
+    spec: str
+    run: Run
+    aliases: tuple[str, ...] = ()
+    inside: bool = False  # only for those who are in the room now
+    anywhere: bool = False  # answered also where no one group is meant; `group` is then where it was said
+    discreet: bool = False  # nobody else is to see that it was asked, nor the answer, whatever that is
+    exports: bool = False  # files are made of the log, which takes long
+
+
+def discreet(call: Call, reply: Reply) -> Reply:
+    """The reply, so that nobody else sees that something was asked; and what asked for it goes, where it can."""
+    gone: tuple[Action, ...] = ()
+    if call.here.purpose != "direct" and call.here.condition == "protected":
+        gone = (Redact(room=call.here.room, event=call.event.event, subject=call.caller),)
+    return replace(reply, alone=True, actions=(*reply.actions, *gone))
+
+
+def answered(call: Call, reply: Reply) -> tuple[Action, ...]:
+    """The answer as an action: in the room it was asked in, or to the person alone."""
+    if not reply.lines:
+        return ()
+    if reply.alone and call.here.purpose != "direct":
+        return (Tell(room=call.here.room, subject=call.caller, lines=reply.lines, alone=True),)
+    if reply.private and call.here.purpose == "group":
+        return (Tell(room=call.group.room, subject=call.caller, lines=reply.lines),)
+    event = call.event
+    # Nothing can reply to a reaction; the card it stands under begins the thread.
+    said = event.target if isinstance(event, ReactionGiven) else event.event
+    thread = event.target if isinstance(event, ReactionGiven) else event.thread
+    return (Say(room=call.here.room, lines=reply.lines, reply_to=said, thread=thread, to=call.caller),)

@@ -1,0 +1,109 @@
+"""Reads a rule as it is written in chat: ``no-ads terms "buy now" "cheap watches" moderate redact manager``. Pure.
+
+Rules kept here: what is looked for stands in quotes, of whichever kind a keyboard makes; a word without quotes is one
+that is known, or (a domain) has a dot: a slip of the pen never becomes a term. Left to others: whether the values make
+sense (`bot/rule_checks.py`).
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, get_args
+
+from moderation.judge.room_rules import BY_CHAT
+from moderation.policy import GRADES, Decide, Measure
+from moderation.values.errors import Refused
+from moderation.values.notices import Code
+
+_OPENING = "\"“”„«»「『'‘"
+_CLOSING = {"“": "”", "”": "”", "„": "“”", "«": "»", "»": "«", "「": "」", "『": "』", "‘": "’"}
+_DURATION = re.compile(r"\d+[smhdw]", re.ASCII | re.IGNORECASE)
+_LISTS = {"terms": "terms", "pattern": "patterns"}  # kind -> the setting that its quoted values are for
+_LINKS = ("allow", "deny")
+MEASURES: tuple[str, ...] = get_args(Measure)
+DECIDES: tuple[str, ...] = get_args(Decide)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One word, or what stood between quotes."""
+
+    text: str
+    quoted: bool
+
+
+def written(text: str) -> dict[str, Any]:
+    """The rule as it would stand in `[[rules]]`. Raises `Refused`."""
+    tokens = list(tokens_of(text))
+    if not tokens or tokens[0].quoted:
+        raise Refused("error.rule.name")
+    rule: dict[str, Any] = {"name": tokens[0].text.lower()}
+    if len(tokens) < 2 or tokens[1].text.lower() not in BY_CHAT:
+        given = tokens[1].text if len(tokens) > 1 else ""
+        raise Refused("error.rule.kind", given=given[:40], kinds=", ".join(BY_CHAT))
+    rule["kind"] = tokens[1].text.lower()
+    _options(rule, tokens[2:])
+    return rule
+
+
+def tokens_of(text: str) -> Iterator[Token]:
+    """The words of a text; what stands between quotes is one."""
+    at = 0
+    while at < len(text):
+        if text[at].isspace() or text[at] == ",":
+            at += 1
+        elif text[at] in _OPENING:
+            end = _closing(text, at)
+            yield Token(text[at + 1 : end], True)
+            at = end + 1
+        else:
+            word = re.match(r"[^\s,]+", text[at:])
+            assert word is not None
+            yield Token(word[0], False)
+            at += len(word[0])
+
+
+def _closing(text: str, start: int) -> int:
+    closing = _CLOSING.get(text[start], text[start])
+    for at in range(start + 1, len(text)):
+        if text[at] in closing and (at + 1 == len(text) or text[at + 1].isspace() or text[at + 1] == ","):
+            return at
+    raise Refused("error.rule.quote", given=text[start : start + 40])
+
+
+def _options(rule: dict[str, Any], tokens: list[Token]) -> None:
+    into = _LISTS.get(rule["kind"], "deny")
+    for token in tokens:
+        word = token.text if token.quoted else token.text.lower()
+        if token.quoted:
+            rule.setdefault(into, []).append(word)
+        elif rule["kind"] == "links" and word in _LINKS:
+            into = word
+        elif rule["kind"] == "links" and ("." in word or word == "*"):
+            rule.setdefault(into, []).append(word)
+        elif not _known(rule, word):
+            raise _unknown(word, rule["kind"])
+
+
+def _known(rule: dict[str, Any], word: str) -> bool:
+    """Take one of the words that every kind knows."""
+    if word in GRADES:
+        rule["class"] = word
+    elif word in MEASURES:
+        rule["measure"] = word
+    elif word in DECIDES:
+        rule["decide"] = word
+    elif _DURATION.match(word) and rule.get("measure") == "mute":
+        rule["mute_for"] = word
+    else:
+        return False
+    return True
+
+
+def _unknown(word: str, kind: str) -> Refused:
+    known = (*GRADES, *MEASURES, *DECIDES, *(_LINKS if kind == "links" else ()))
+    near = get_close_matches(word, known, n=1, cutoff=0.7)
+    if near:
+        return Refused("error.rule.near-word", given=word[:40], near=Code(near[0]))
+    return Refused(f"error.rule.word-{kind}", given=word[:40], known=Code(", ".join(known)))

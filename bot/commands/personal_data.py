@@ -1,0 +1,53 @@
+"""receipt, mydata, erase: what a person may ask about their own data.
+
+Rules kept here: everybody asks for themselves alone; what is given goes into a direct message; erasing is explained
+first and confirmed by the number of the request, within a quarter of an hour.
+"""
+
+from moderation.model.actions import Erase, GiveData, GiveReceipt
+from moderation.model.facts import DataAsked
+from moderation.values.durations import MS_PER
+from moderation.values.errors import Refused
+from moderation.values.notices import Code, line
+from storage import queries as views
+
+from .invocation import Call, Command, Reply
+
+CONFIRM_WITHIN_MS = 15 * MS_PER["m"]
+
+
+async def receipt(call: Call) -> Reply:
+    """The proof that one's own message is in the log, as a reply to it."""
+    reply_to = getattr(call.event, "reply_to", None)
+    row = await views.event_row(call.db, reply_to) if reply_to else None
+    if row is None or row.sender != call.caller:
+        raise Refused("error.receipt.reply")
+    asked = DataAsked(room=call.group.room, on=call.on, what="receipt", subject=call.caller)
+    give = GiveReceipt(room=call.group.room, subject=call.caller, on=row.record)
+    return Reply((line("own.receipt"),), (asked,), (give,), private=True)
+
+
+async def mydata(call: Call) -> Reply:
+    """All that is held on oneself."""
+    asked = DataAsked(room=call.group.room, on=call.on, what="mydata", subject=call.caller)
+    give = GiveData(room=call.group.room, subject=call.caller)
+    return Reply((line("own.mydata"),), (asked,), (give,), private=True)
+
+
+async def erase(call: Call) -> Reply:
+    """First what would go and what would stay, then, with the number, the erasing itself."""
+    if call.given.case is None:
+        asked = DataAsked(room=call.group.room, on=call.on, what="erase", subject=call.caller)
+        return Reply((line("own.erase.explain"), line("own.erase.confirm", n=call.on)), (asked,), private=True)
+    since = call.now_ms - CONFIRM_WITHIN_MS
+    if not await views.was_asked(call.db, call.given.case, call.caller, since, "erase"):
+        raise Refused("error.erase.number", erase=Code(f"{call.prefix}erase"))
+    act = Erase(room=call.group.room, subject=call.caller)
+    return Reply((line("own.erase.begun"),), actions=(act,), private=True)
+
+
+COMMANDS = (
+    Command("receipt", "everyone", "", receipt, exports=True),
+    Command("mydata", "everyone", "", mydata, anywhere=True, exports=True),
+    Command("erase", "everyone", "case?", erase, anywhere=True),
+)

@@ -1,0 +1,54 @@
+"""Dismisses several cases that rest on one member's reports in one act.
+
+Rules kept here: a case about the person who decides is left for somebody else. Left to others: what a dismissal brings
+(`moderation/decide.py`), and what several of them bring to the reporter (`moderation/reports.py`).
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.pipeline.view_cache import Knowledge
+from moderation.cases.decide import decide
+from moderation.model.context import CaseView
+from moderation.model.facts import CaseDecided, Fact
+from moderation.policy import Policy
+from moderation.values.errors import Refused
+from moderation.values.ids import UserId
+from storage import queries as views
+
+
+async def others_dismissed(
+    db: AsyncConnection, knowledge: Knowledge, lead: CaseView, facts: Sequence[Fact], policy: Policy, now_ms: int
+) -> tuple[Fact, ...]:
+    """Dismiss what is shown on the card of `lead` in the same way as `lead`; `facts` are those of that decision."""
+    decided = next(fact for fact in facts if isinstance(fact, CaseDecided) and fact.n == lead.n)
+    cases = [case for case, _ in await views.waiting_with(db, lead.n)]
+    found, _ = await dismissed(db, knowledge, cases, decided.by, decided.reason, policy, now_ms, decided.on)
+    return found
+
+
+async def dismissed(
+    db: AsyncConnection,
+    knowledge: Knowledge,
+    cases: Sequence[CaseView],
+    by: UserId,
+    reason: str,
+    policy: Policy,
+    now_ms: int,
+    on: int,
+) -> tuple[tuple[Fact, ...], int]:
+    """Return the facts of dismissing undecided cases, and how many of them `by` may not decide."""
+    facts: list[Fact] = []
+    kept = 0
+    for case in cases:
+        room = await knowledge.room(db, case.room)
+        assert room is not None
+        context = await knowledge.context(db, room, case.subject, now_ms)
+        try:
+            facts += decide(
+                case, "dismissed", by=by, decided_by="", reason=reason, context=context, policy=policy, on=on
+            )
+        except Refused:
+            kept += 1
+    return tuple(facts), kept

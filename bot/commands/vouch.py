@@ -1,0 +1,64 @@
+"""vouch, unvouch: what people say about other people, and take back."""
+
+from moderation.cases import manager_orders as orders
+from moderation.cases.neglect import neglected
+from moderation.credit.ledger import account
+from moderation.model.builtin_rules import FALSE_VOUCH
+from moderation.model.facts import Fact
+from moderation.people.verification import REACHES, reached
+from moderation.values.errors import Refused
+from moderation.values.ids import RoomId, UserId
+from moderation.values.notices import Moment, Who, line
+from storage import queries as views
+
+from .invocation import Call, Command, Reply
+
+FALSE = ("false", "不实", "虚假")
+
+
+async def vouch(call: Call) -> Reply:
+    """State that one knows who somebody is."""
+    target = call.given.user
+    assert target is not None
+    order = await call.order(target)
+    voucher = (await call.context(call.caller)).subject
+    facts = orders.vouch(
+        order,
+        in_force_by_voucher=await views.vouches_by(call.db, call.caller, call.now_ms),
+        credit=account(voucher, "credit", call.group, call.policy).balance(call.now_ms),
+        level=reached(voucher.proofs, frozenset(REACHES), call.group, call.now_ms),
+    )
+    until = call.now_ms + call.policy.verification.vouch_lasts
+    return Reply((line("done.vouch", who=Who(target), until=Moment(until)),), facts)
+
+
+async def unvouch(call: Call) -> Reply:
+    """Take it back; or say, as owner or operator, that it was false, which counts against whoever vouched."""
+    target = call.given.user
+    assert target is not None
+    first, _, reason = call.given.reason.partition(" ")
+    false = first.lower() in FALSE
+    if first and not false:
+        raise Refused("error.superfluous", words=call.given.reason[:60])
+    if false and not reason.strip():
+        raise Refused("error.missing.words")
+    vouches = await views.vouches_for(call.db, target, call.now_ms)
+    facts, accused = orders.unvouch(await call.order(target), vouches, false=false)
+    for number, voucher in enumerate(accused):
+        room = next(each.room for each in vouches if each.by == voucher)
+        facts = (*facts, *await _charged(call, voucher, room, reason.strip(), call.knowledge.next_case + number))
+    key = "done.unvouch-false" if accused else "done.unvouch"
+    return Reply((line(key, who=Who(target)),), facts)
+
+
+async def _charged(call: Call, voucher: UserId, room: RoomId, reason: str, n: int) -> tuple[Fact, ...]:
+    """The case about who vouched for somebody they did not know, in the room where they did."""
+    there = await call.knowledge.room(call.db, room) or call.group
+    context = await call.knowledge.context(call.db, there, voucher, call.now_ms)
+    return neglected(context, FALSE_VOUCH, n=n, about=0, policy=call.policy, on=call.on, by=call.caller, reason=reason)
+
+
+COMMANDS = (
+    Command("vouch", "manager", "user", vouch),
+    Command("unvouch", "everyone", "user reason*", unvouch, inside=True),
+)

@@ -1,0 +1,1 @@
+"""The configuration: settings, checks, and errors with the line they are about."""

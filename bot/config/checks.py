@@ -1,0 +1,278 @@
+"""Checks that concern several settings at once, or that a type cannot state.
+
+Rules this module keeps: what has a problem already is left out, so that one mistake is told once; the rest
+is checked all the same, so that every problem is told at once.
+Left to others: types and single values (`bot/config.py`, the models), words (the message files).
+"""
+
+import contextlib
+import copy
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, get_args
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from bot.texts.catalog import LANGUAGES
+from moderation.policy import (
+    GRADES,
+    ByGrade,
+    CapSettings,
+    CaseSettings,
+    CreditSettings,
+    DossierSettings,
+    RoomVerification,
+    RuleBase,
+    RuleSettings,
+    TierSettings,
+    VerificationSettings,
+)
+from moderation.values.durations import DAY_MS
+from moderation.values.events import Where
+from moderation.values.levels import REACHES, Level, Method
+from moderation.values.notices import Code, Span
+
+from .errors import Problem, durations_in, one_of, shown, value_at
+from .oidc import oidc_problems
+from .toml_lines import Place
+from .verification import email_problems
+
+RETENTION_FLOOR_MS = 183 * DAY_MS  # six months, whichever they are
+_RULE: TypeAdapter[RuleBase] = TypeAdapter(RuleSettings)
+_RETENTION: Place = ("records", "retention")
+_COMPARISONS = ("order", "outlives_records")
+_COMPARED_WITH = ("credit", "records")
+_LEVELS = ("write", "manage", "found")
+_ROOM_BEGINS = ("*", "?", "[", "!", "#", "G-")  # of a glob that can match a room id, alias or code
+
+
+def problems_across(root: type[BaseModel], data: Mapping[str, Any], known: Sequence[Problem]) -> list[Problem]:
+    """The problems of `data` beyond those already `known`."""
+    blunt = [
+        Problem(place, "expected.duration", {"stood": shown(value)})
+        for place in durations_in(root, data)
+        if isinstance(value := value_at(data, place), int)  # 190: of what?
+    ]
+    spoilt = [*known, *blunt]
+    sound = _without(data, {problem.place for problem in spoilt})
+    tables = _tables(root, sound)
+    found = [
+        *_credit(tables["credit"]),
+        *_tiers(tables["tiers"], tables["credit"]),
+        *_kept_long_enough(tables, data),
+        *_verification(tables["verification"]),
+        *_limits(tables["caps"], tables["dossiers"]),
+        *_anchors(data.get("anchors")),
+        *_communities(sound.get("communities")),
+        *oidc_problems(data),
+        *email_problems(data),
+        *_names(data),
+        *rule_problems(sound),
+    ]
+    # A setting that is spoilt was replaced by its default: no ground to compare another with.
+    guessed = {p.place[0] for p in spoilt if p.place and not p.key.startswith("unknown.")}
+    return blunt + [p for p in found if p.key not in _COMPARISONS or not guessed & {p.place[0], *_COMPARED_WITH}]
+
+
+def rule_problems(data: Mapping[str, Any]) -> list[Problem]:
+    """What no type can state of the rules in `data`."""
+    return [problem for place, rule in _rules(data) for problem in _rule(place, rule)]
+
+
+def _without(data: Mapping[str, Any], places: Iterable[Place]) -> dict[str, Any]:
+    """A copy of `data` in which nothing stands at `places`; a list keeps its length."""
+    sound = copy.deepcopy(dict(data))
+    for place in sorted((p for p in places if p), key=len, reverse=True):
+        around = value_at(sound, place[:-1]) if len(place) > 1 else sound
+        if isinstance(around, dict):
+            around.pop(place[-1], None)
+        elif isinstance(around, list) and place[-1] in range(len(around)):
+            around[int(place[-1])] = None
+    return sound
+
+
+def _tables(root: type[BaseModel], data: Mapping[str, Any]) -> dict[str, Any]:
+    """Every table that has defaults, as its model; None where that cannot be."""
+    tables: dict[str, Any] = {}
+    for name in ("records", "credit", "tiers", "cases", "verification", "caps", "dossiers"):
+        model = root.model_fields[name].annotation
+        assert isinstance(model, type)
+        assert issubclass(model, BaseModel)
+        try:
+            tables[name] = model.model_validate(data.get(name, {}))
+        except ValidationError:
+            tables[name] = None
+    return tables
+
+
+def _rules(data: Mapping[str, Any]) -> Iterator[tuple[Place, RuleBase]]:
+    rules = data.get("rules", ())
+    for index, rule in enumerate(rules if isinstance(rules, list) else ()):
+        with contextlib.suppress(ValidationError):
+            yield ("rules", index), _RULE.validate_python(rule)
+
+
+def _credit(credit: CreditSettings | None) -> Iterator[Problem]:
+    if credit is None:
+        return
+    yield from _at_least(("credit",), credit, {"start": 0, "ceiling": 1, "incident_limit": 1})
+    yield from _at_least(("credit",), credit, {"second_percent": 100, "further_percent": 100})
+    yield from _at_least(("credit", "costs"), credit.costs, dict.fromkeys(GRADES, 0))
+    if credit.start > credit.ceiling:
+        yield _order(("credit", "start"), credit.start, "start <= ceiling")
+    if not _rising(credit.costs):
+        yield _order(("credit", "costs"), credit.costs.minor, "minor <= moderate <= serious <= severe")
+
+
+def _tiers(tiers: TierSettings | None, credit: CreditSettings | None) -> Iterator[Problem]:
+    if tiers is None:
+        return
+    steps = (tiers.a, tiers.b, tiers.c, tiers.d)
+    for name, (upper, lower) in zip("bcd", pairwise(steps), strict=True):
+        if upper <= lower:
+            yield _order(("tiers", name), lower, "a > b > c > d > 0")
+    if tiers.d <= 0:
+        yield _order(("tiers", "d"), tiers.d, "a > b > c > d > 0")
+    if credit is None:
+        return
+    if tiers.a > credit.ceiling:
+        yield _order(("tiers", "a"), tiers.a, "a <= credit.ceiling")
+    if not 0 <= tiers.manage_from <= credit.ceiling:
+        yield _order(("tiers", "manage_from"), tiers.manage_from, "0 <= manage_from <= credit.ceiling")
+
+
+def _kept_long_enough(tables: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Problem]:
+    """Records outlive all that rests on them: entries of credit, and the right to appeal."""
+    records, credit = tables["records"], tables["credit"]
+    cases: CaseSettings | None = tables["cases"]
+    if records is None:
+        return
+    if records.retention < RETENTION_FLOOR_MS:
+        yield Problem(_RETENTION, "retention_floor", {"stood": shown(value_at(data, _RETENTION))})
+        return
+    lasting: list[tuple[Place, int]] = []
+    if credit:
+        lasting.append((("credit", "expires_after"), credit.expires_after))
+    if cases:
+        lasting.append((("cases", "appeal_within"), cases.appeal_within))
+    for place, lasts in lasting:
+        if lasts > records.retention:
+            fields = {"stood": Span(lasts), "kept": Span(records.retention)}
+            yield Problem(place, "outlives_records", fields)
+
+
+def _verification(verification: VerificationSettings | None) -> Iterator[Problem]:
+    if verification is None:
+        return
+    yield from _at_least(("verification",), verification, {"vouches_per_manager": 0})
+    above: Place = ("verification",)
+    yield from _reachable(above, verification, verification.methods)
+    for index, own in enumerate(verification.rooms):
+        place: Place = (*above, "rooms", index)
+        yield from _globs((*place, "rooms"), own.rooms)
+        levels = own if own.methods is None else _inherited(own, verification)
+        yield from _reachable(place, levels, _methods(own, verification))
+
+
+def _methods(own: RoomVerification, general: VerificationSettings) -> tuple[Method, ...]:
+    return general.methods if own.methods is None else own.methods
+
+
+def _inherited(own: RoomVerification, general: VerificationSettings) -> RoomVerification:
+    """With other methods, the levels that hold for all are to be reachable too."""
+    levels = {name: getattr(general, name) for name in _LEVELS if getattr(own, name) is None}
+    return own.model_copy(update=levels)
+
+
+def _reachable(place: Place, settings: BaseModel, methods: Sequence[Method]) -> Iterator[Problem]:
+    """A level that nobody can reach by the methods that count would keep everybody out."""
+    reach = max((REACHES[method] for method in methods), default=Level.NONE)
+    for name in _LEVELS:
+        level = getattr(settings, name)
+        if level is not None and level > reach:
+            named = Code(", ".join(methods) or "[]")
+            fields = {"stood": shown(level), "methods": named, "reach": int(reach)}
+            yield Problem((*place, name), "level_unreachable", fields)
+
+
+def _limits(caps: CapSettings | None, dossiers: DossierSettings | None) -> Iterator[Problem]:
+    """0 is "no limit" and "never"."""
+    if caps is not None:
+        yield from _at_least(("caps",), caps, {"members": 0, "founded": 0, "joined": 0})
+    if dossiers is not None:
+        yield from _at_least(("dossiers",), dossiers, {"serious": 0, "severe": 0})
+
+
+def _anchors(anchors: object) -> Iterator[Problem]:
+    """A witness is only of use with the key that checks what it says."""
+    if not isinstance(anchors, Mapping):
+        return
+    for name, other in (("witness_url", "witness_vkey"), ("witness_vkey", "witness_url")):
+        if name in anchors and other not in anchors:
+            yield Problem(("anchors", name), "not_alone", {"other": Code(other)})
+    yield from _globs(("anchors", "rooms"), anchors.get("rooms"))
+
+
+def _communities(communities: object) -> Iterator[Problem]:
+    """A community is the operator's word for rooms, never what the people of a room call it."""
+    named = communities.get("named", ()) if isinstance(communities, Mapping) else ()
+    first: dict[str, int] = {}
+    for index, each in enumerate(named if isinstance(named, list) else ()):
+        if not isinstance(each, Mapping):
+            continue
+        place: Place = ("communities", "named", index)
+        name = each.get("name")
+        if isinstance(name, str) and first.setdefault(name, index) != index:
+            fields = {"name": Code(name), "first": first[name] + 1}
+            yield Problem((*place, "name"), "community_twice", fields)
+        yield from _no_names((*place, "rooms"), each.get("rooms"))
+
+
+def _no_names(place: Place, rooms: object) -> Iterator[Problem]:
+    for index, room in enumerate(rooms if isinstance(rooms, list) else ()):
+        if isinstance(room, str) and (room.startswith("#") or not room.startswith(_ROOM_BEGINS)):
+            yield Problem((*place, index), "expected.community_room", {"stood": shown(room)})
+
+
+def _globs(place: Place, rooms: object) -> Iterator[Problem]:
+    for index, room in enumerate(rooms if isinstance(rooms, Sequence) and not isinstance(rooms, str) else ()):
+        if isinstance(room, str) and not room.startswith(_ROOM_BEGINS):
+            yield Problem((*place, index), "expected.room", {"stood": shown(room)})
+
+
+def _names(data: Mapping[str, Any]) -> Iterator[Problem]:
+    """Cases and credit refer to a rule by its name, so a name belongs to one rule."""
+    first: dict[str, int] = {}
+    rules = data.get("rules", ())
+    for index, rule in enumerate(rules if isinstance(rules, list) else ()):
+        name = rule.get("name") if isinstance(rule, Mapping) else None
+        if isinstance(name, str) and first.setdefault(name, index) != index:
+            yield Problem(("rules", index, "name"), "name_twice", {"name": Code(name), "first": first[name] + 1})
+
+
+def _rule(place: Place, rule: RuleBase) -> Iterator[Problem]:
+    if rule.decide == "auto" and rule.interim != "none":
+        yield Problem((*place, "interim"), "interim_without_manager", {"stood": shown(rule.interim)})
+    for index, where in enumerate(rule.where):
+        if where not in get_args(Where):
+            yield one_of((*place, "where", index), where, get_args(Where))
+    for language in rule.text:
+        if language not in LANGUAGES:
+            yield one_of((*place, "text", language), language, LANGUAGES)
+    yield from _globs((*place, "rooms"), rule.rooms)
+
+
+def _at_least(above: Place, settings: BaseModel, floors: Mapping[str, int]) -> Iterator[Problem]:
+    for name, floor in floors.items():
+        value = getattr(settings, name)
+        if value < floor:
+            fields = {"stood": shown(value), "limit": Code(str(floor))}
+            yield Problem((*above, name), "expected.at_least", fields)
+
+
+def _order(place: Place, value: int, order: str) -> Problem:
+    return Problem(place, "order", {"stood": shown(value), "order": Code(order)})
+
+
+def _rising(costs: ByGrade) -> bool:
+    return all(lower <= upper for lower, upper in pairwise(costs.of(grade) for grade in GRADES))

@@ -1,0 +1,343 @@
+"""The settings of one deployment: `config.toml` and the secrets beside it, as one frozen value.
+
+Rules this module keeps: secrets come from the environment or from `.env` beside the file, never from
+the file itself, and the real environment wins; a value of the wrong type is refused, never guessed;
+every problem is reported at once, as one `ConfigError`; nothing of the process's environment is changed.
+Left to others: the numbers of the model (`moderation/policy.py`), checks that concern several settings
+(`bot/config_checks.py`), saying what is wrong (`bot/config_errors.py`), writing the file (`bot/cli/init.py`).
+"""
+
+import json
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from dotenv import dotenv_values
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_core import PydanticCustomError
+
+from moderation.duty.hours import parse_zone
+from moderation.policy import (
+    CapSettings,
+    CaseSettings,
+    CommunitySettings,
+    CreditSettings,
+    DossierSettings,
+    DutySettings,
+    Policy,
+    ReportSettings,
+    RoomSettings,
+    RuleSettings,
+    Settings,
+    StandingSettings,
+    TierSettings,
+    VerificationSettings,
+)
+from moderation.values.durations import DAY_MS, Duration
+from moderation.values.errors import Invalid, Refused
+from moderation.values.ids import UserId, is_user_id, server_of
+
+from .checks import problems_across
+from .errors import ConfigError, Problem, decode, explain, syntax_problem, unreadable
+from .oidc import SECRET_PREFIX, CallbackSettings, OidcSettings, is_loopback, listen_address
+from .verification import ChallengeSettings, EmailSettings
+from .zones import near_zones
+
+PASSWORD = "ANSWERABLE_PASSWORD"  # noqa: S105 - the name of a variable
+ACCESS_TOKEN = "ANSWERABLE_ACCESS_TOKEN"  # noqa: S105 - likewise
+DEVICE_ID = "ANSWERABLE_DEVICE_ID"
+EMAIL_PASSWORD = "ANSWERABLE_EMAIL_PASSWORD"  # noqa: S105 - likewise
+ADMIN_TOKEN = "ANSWERABLE_ADMIN_TOKEN"  # noqa: S105 - likewise
+ENV_FILE = ".env"
+
+# A prefix is what a message begins with that is a command: a letter would make words into commands, and
+# most clients keep "/" for themselves.
+_PREFIX = re.compile(r"[^\w\s/]{1,3}\Z")
+_TIME_OF_DAY = re.compile(r"(?:(?:[01][0-9]|2[0-3]):[0-5][0-9])?\Z")
+_URL = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?\Z")
+_INVITER = re.compile(r"[@*?\[][^\s]*\Z")
+# A key name of the signed-note format: no space, no plus sign.
+_ORIGIN = re.compile(r"[^\s+\x00-\x1f]{1,255}\Z")
+_NOT_IN_ORIGIN = re.compile(r"[^A-Za-z0-9._~:/=-]+")
+
+
+def _matching(pattern: re.Pattern[str], expected: str) -> AfterValidator:
+    """Refuse a text that does not match; `expected` names what config_errors.py says then."""
+
+    def validate(text: str) -> str:
+        if not pattern.match(text):
+            raise PydanticCustomError(expected, "not of the form expected")
+        return text
+
+    return AfterValidator(validate)
+
+
+def _user_id(text: str) -> str:
+    if not is_user_id(text):
+        raise PydanticCustomError("user_id", "not a Matrix user id")
+    return text
+
+
+def _witness_vkey(text: str) -> str:
+    from storage.journal.transparency.cosignature import Cosigner  # cryptography takes its time to load
+
+    try:
+        Cosigner.parse(text)
+    except Invalid:
+        raise PydanticCustomError("vkey", "not the key of a witness") from None
+    return text
+
+
+def _timezone(name: str) -> str:
+    try:
+        return parse_zone(name)
+    except Refused:
+        near = near_zones(name)
+    if near:
+        raise PydanticCustomError("timezone_near", "not a time zone", {"near": ", ".join(near)})
+    raise PydanticCustomError("timezone", "not a time zone")
+
+
+def _path(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:  # "~nobody-we-know/data"
+        raise PydanticCustomError("path", "no such home directory") from None
+
+
+UserIdSetting = Annotated[str, AfterValidator(_user_id)]
+
+
+class HomeserverSettings(Settings):
+    """Where the bot's account is."""
+
+    url: Annotated[str, _matching(_URL, "url")]
+    user: UserIdSetting
+    device_name: Annotated[str, Field(min_length=1, max_length=100)] = "Answerable"
+
+
+class BotSettings(Settings):
+    """How the bot behaves towards people."""
+
+    data_dir: Annotated[Path, AfterValidator(_path)] = Path("data")  # relative to the file
+    prefix: Annotated[str, _matching(_PREFIX, "prefix")] = "!"
+    language: Literal["en", "zh"] = "en"
+    log: Literal["auto", "json", "console"] = "auto"  # how log lines are written; auto: JSON unless at a terminal
+    readers: Literal["all", "signed"] = "all"  # devices that can read what the bot says in encrypted rooms
+    unreadable: Literal["tell", "remove"] = "tell"  # what people keep from the bot: they are told, then it is removed
+    timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"  # of the times that people are shown
+    digest: Annotated[str, _matching(_TIME_OF_DAY, "time_of_day")] = "09:00"  # when desks hear what waits; "": never
+    allow_invites: tuple[Annotated[str, _matching(_INVITER, "inviter")], ...] = ()  # globs over user ids
+    operators: tuple[UserIdSetting, ...] = ()
+
+
+class RecordSettings(Settings):
+    """What is recorded, for how long, and under which name the log is signed."""
+
+    content: Literal["full", "metadata"] = "full"
+    media: Literal["hash", "none"] = "hash"  # files: fetched, to note their hash and size; or left alone
+    media_limit: Annotated[int, Field(ge=1, le=1_000)] = 50  # MB; larger files are noted as too large
+    retention: Duration = 190 * DAY_MS
+    origin: Annotated[str, _matching(_ORIGIN, "origin")] | None = None  # None: made from the bot's user id
+
+
+class AnchorSettings(Settings):
+    """Where the closing checkpoint of each day is put, besides every desk."""
+
+    rooms: tuple[str, ...] = ()  # globs, as in a rule
+    witness_url: Annotated[str, _matching(_URL, "address")] | None = None  # submission prefix (C2SP tlog-witness)
+    witness_vkey: Annotated[str, AfterValidator(_witness_vkey)] | None = None
+    timestamp_url: Annotated[str, _matching(_URL, "address")] | None = None  # of an RFC 3161 authority
+
+
+class IdentitySettings(Settings):
+    """Where the key lies that opens what verified members proved about themselves."""
+
+    key_file: Annotated[Path, AfterValidator(_path)] | None = None  # relative to the file
+
+
+class RosterSettings(Settings):
+    """Being verified by the roster."""
+
+    lasts: Duration = 365 * DAY_MS  # from the day the code was used; not longer than the entry's own end
+
+
+def _watch(text: str) -> str:
+    try:
+        host, port = listen_address(text)
+    except ValueError:
+        raise PydanticCustomError("watch", "not an address to listen on") from None
+    if not is_loopback(host) or not 0 < port < 65_536:
+        raise PydanticCustomError("watch", "not on this machine, or no port")
+    return text
+
+
+class WatchSettings(Settings):
+    """Where it can be asked how the bot is: ``/health`` and ``/metrics``."""
+
+    listen: Annotated[str, AfterValidator(_watch)] | None = None  # None: nowhere
+
+
+class FileSettings(Settings):
+    """`config.toml`, table by table."""
+
+    homeserver: HomeserverSettings
+    bot: BotSettings = BotSettings()
+    records: RecordSettings = RecordSettings()
+    anchors: AnchorSettings = AnchorSettings()
+    identity: IdentitySettings = IdentitySettings()
+    credit: CreditSettings = CreditSettings()
+    standing: StandingSettings = StandingSettings()
+    tiers: TierSettings = TierSettings()
+    cases: CaseSettings = CaseSettings()
+    duty: DutySettings = DutySettings()
+    groups: RoomSettings = RoomSettings()
+    communities: CommunitySettings = CommunitySettings()
+    caps: CapSettings = CapSettings()
+    reports: ReportSettings = ReportSettings()
+    dossiers: DossierSettings = DossierSettings()
+    verification: VerificationSettings = VerificationSettings()
+    challenges: ChallengeSettings = ChallengeSettings()
+    email: EmailSettings = EmailSettings()
+    roster: RosterSettings = RosterSettings()
+    oidc: tuple[OidcSettings, ...] = ()
+    callback: CallbackSettings = CallbackSettings()
+    watch: WatchSettings = WatchSettings()
+    rules: tuple[RuleSettings, ...] = ()
+
+
+class Secrets(Settings):
+    """What stands in the environment or in `.env`: shown by nothing, not even `repr`."""
+
+    password: SecretStr | None = None
+    access_token: SecretStr | None = None
+    device_id: str | None = None
+    email_password: SecretStr | None = None
+    admin_token: SecretStr | None = None
+    oidc: dict[str, SecretStr] = Field(default_factory=dict)  # variable -> secret
+
+
+class Config(FileSettings):
+    """All settings of one deployment. Made by `load_config`."""
+
+    file: Path  # absolute
+    secrets: Secrets = Field(default=Secrets(), repr=False)
+
+    @property
+    def data_dir(self) -> Path:
+        """Where the bot keeps everything, as an absolute path."""
+        return self.file.parent / self.bot.data_dir
+
+    @property
+    def env_file(self) -> Path:
+        """Where the session is stored."""
+        return self.file.parent / ENV_FILE
+
+    @property
+    def identity_key_file(self) -> Path | None:
+        """Where the key of the identity store lies, as an absolute path, if that is set."""
+        return self.file.parent / self.identity.key_file if self.identity.key_file else None
+
+    @property
+    def user(self) -> UserId:
+        """The bot's own account."""
+        return UserId(self.homeserver.user)
+
+    @property
+    def origin(self) -> str:
+        """The name under which checkpoints are signed: `[records] origin`, or server/localpart."""
+        return self.records.origin or default_origin(self.user)
+
+    @property
+    def policy(self) -> Policy:
+        """What judgement depends on."""
+        return Policy(
+            rules=self.rules,
+            credit=self.credit,
+            standing=self.standing,
+            tiers=self.tiers,
+            cases=self.cases,
+            duty=self.duty,
+            groups=self.groups,
+            communities=self.communities,
+            caps=self.caps,
+            reports=self.reports,
+            dossiers=self.dossiers,
+            verification=self.verification,
+            operators=self.bot.operators,
+        )
+
+
+def default_origin(user: UserId) -> str:
+    """``example.org/answerable`` for ``@answerable:example.org``."""
+    localpart = user.partition(":")[0].removeprefix("@")
+    return _NOT_IN_ORIGIN.sub("-", f"{server_of(user)}/{localpart}")
+
+
+def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
+    """The settings in the file at `path`. Raises `ConfigError`, which lists every problem of the file."""
+    file = path.expanduser().absolute()
+    return parse_config(file, decode(file, _read(file)), environ)
+
+
+def parse_config(file: Path, text: str, environ: Mapping[str, str] = os.environ) -> Config:
+    """`load_config` for a `text` that will stand, or stands, in `file`."""
+    try:
+        data = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # not only its own: of numbers and depth it leaves to Python
+        raise ConfigError(file, [syntax_problem(error)]) from None
+    settings = _validated(file, text, data)
+    return Config(**dict(settings), file=file, secrets=read_secrets(file.parent / ENV_FILE, environ))
+
+
+def read_secrets(env_file: Path, environ: Mapping[str, str] = os.environ) -> Secrets:
+    """The secrets; an empty value counts as none."""
+    try:
+        # No interpolation: a password may hold a dollar sign.
+        stored = dotenv_values(env_file, interpolate=False, encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise unreadable(env_file, error) from None
+
+    def value(name: str) -> Any:
+        return environ.get(name) or stored.get(name) or None
+
+    oidc = {name: value(name) for name in (*environ, *stored) if name.startswith(SECRET_PREFIX) and value(name)}
+    return Secrets(
+        password=value(PASSWORD),
+        access_token=value(ACCESS_TOKEN),
+        device_id=value(DEVICE_ID),
+        email_password=value(EMAIL_PASSWORD),
+        admin_token=value(ADMIN_TOKEN),
+        oidc=oidc,
+    )
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise unreadable(file, error) from None
+
+
+def _validated(file: Path, text: str, data: dict[str, Any]) -> FileSettings:
+    problems: list[Problem] = []
+    settings: FileSettings | None = None
+    try:
+        settings = FileSettings.model_validate_json(_as_json(data), strict=True, by_alias=True, by_name=False)
+    except ValidationError as error:
+        problems += explain(FileSettings, error, data)
+    problems += problems_across(FileSettings, data, problems)
+    if problems or settings is None:
+        raise ConfigError(file, problems, text)
+    return settings
+
+
+def _as_json(data: dict[str, Any]) -> str:
+    """TOML as JSON: only there does pydantic's strict mode take a list for a tuple, a text for a path.
+
+    No setting is a date; as null it is refused wherever it stands.
+    """
+    return json.dumps(data, default=lambda _date: None)

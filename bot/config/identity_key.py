@@ -1,0 +1,102 @@
+"""Where the key of the identity store comes from: the environment, the service manager, or a file of its own.
+
+Rules kept here: it never stands in the configuration, in `.env` or in the data directory, so that a copy of these
+alone opens nothing; a file that others can read is not used; what is wrong is told, and the bot runs and records all
+the same. The first that is given counts: `ANSWERABLE_IDENTITY_KEY` of the real environment (base64), the credential
+`answerable-identity-key` of systemd, `[identity] key_file`.
+Left to others: what is done with it (`storage/identity_store.py`), saying it (`bot/cli/identity.py`, `check`).
+"""
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from moderation.values.errors import Invalid, Refused
+from storage.identity.sealing import Kek
+from storage.journal import disk
+
+from .config import Config
+
+VARIABLE = "ANSWERABLE_IDENTITY_KEY"
+CREDENTIALS = "CREDENTIALS_DIRECTORY"
+CREDENTIAL = "answerable-identity-key"
+
+Source = Literal["none", "environment", "credential", "file"]
+Wrong = Literal["", "missing", "unreadable", "open", "inside", "not_a_key"]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What was given: a key, or what is wrong with it. `path` is the file it is in, if any."""
+
+    source: Source = "none"
+    kek: Kek | None = None
+    path: Path | None = None
+    wrong: Wrong = ""
+
+
+def given_key(config: Config, environ: Mapping[str, str] = os.environ) -> Given:
+    """The key of this deployment. Never raises: what is wrong stands in the answer."""
+    if text := environ.get(VARIABLE):
+        return _parsed("environment", text, None)
+    credential = Path(environ[CREDENTIALS]) / CREDENTIAL if environ.get(CREDENTIALS) else None
+    if credential is not None and credential.exists():
+        return _read("credential", credential)  # the service manager guards it, by modes and access lists of its own
+    if config.identity_key_file is not None:
+        return key_in(config.identity_key_file, config.data_dir)
+    return Given()
+
+
+def key_in(path: Path, data_dir: Path) -> Given:
+    """The key in a file, which must be the owner's alone and outside the data directory."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return Given("file", None, path, "missing")
+    except OSError:
+        return Given("file", None, path, "unreadable")
+    if is_inside(path, data_dir):
+        return Given("file", None, path, "inside")
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return Given("file", None, path, "open")
+    return _read("file", path)
+
+
+def is_inside(path: Path, data_dir: Path) -> bool:
+    """Whether a file is in the data directory, by whichever way."""
+    return path.resolve().is_relative_to(data_dir.resolve())
+
+
+def make_key(path: Path) -> Kek:
+    """A new key in a file that is not there yet, mode 0600. Raises `Refused`."""
+    kek = Kek.new()
+    try:
+        disk.make_folder(path.parent, disk.SECRET_FOLDER_MODE)
+        disk.create_once(path, f"{kek.text}\n".encode(), disk.SECRET_MODE)
+        disk.give_to_owner_of(path.parent, path)
+        disk.sync_directory(path.parent)
+    except FileExistsError:
+        raise Refused("cli.identity.exists", file=path) from None
+    except OSError as error:
+        raise Refused("cli.identity.not_written", file=path, why=error.strerror or str(error)) from error
+    return kek
+
+
+def _read(source: Source, path: Path) -> Given:
+    try:
+        text = path.read_text("ascii")
+    except UnicodeDecodeError:
+        return Given(source, None, path, "not_a_key")
+    except OSError:
+        return Given(source, None, path, "unreadable")
+    return _parsed(source, text, path)
+
+
+def _parsed(source: Source, text: str, path: Path | None) -> Given:
+    try:
+        return Given(source, Kek.parse(text), path)
+    except Invalid:
+        return Given(source, None, path, "not_a_key")

@@ -1,0 +1,32 @@
+"""Checks a rule that was written in chat, as one in `config.toml` is checked: the same demands, the same words.
+
+Left to others: reading what was written (`bot/commands/rule_words.py`), who may write rules and how many.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from moderation.policy import RuleSettings, Settings
+
+from .checks import rule_problems
+from .errors import Problem, explain
+
+
+class _Rules(Settings):
+    rules: tuple[RuleSettings, ...]
+
+
+def checked(rule: Mapping[str, Any]) -> tuple[RuleSettings | None, tuple[Problem, ...]]:
+    """The rule, or what is wrong with it; `rule` as it would stand in `[[rules]]`."""
+    data = {"rules": [dict(rule)]}
+    problems: list[Problem] = []
+    found: RuleSettings | None = None
+    try:
+        (found,) = _Rules.model_validate_json(json.dumps(data), strict=True, by_alias=True, by_name=False).rules
+    except ValidationError as error:
+        problems += explain(_Rules, error, data)
+    problems += rule_problems(data)
+    return (None if problems else found), tuple(problems)

@@ -1,0 +1,157 @@
+"""The port to Matrix, in which what is sent into an encrypted room is encrypted.
+
+Rules kept here: whether a room is encrypted is the homeserver's word, asked once and again when its state changes, and
+a room that is encrypted never counts as one that is not; an answer that a change has overtaken is not kept; whoever is
+joined, or invited where these may read it, is given the key; without keys of ours nothing is said in such a room,
+rather than in the clear. A repeat with the same transaction id is the same event, though encrypted anew.
+Left to others: keys and devices (`bot/crypto/`), what comes in (`encryption.py`).
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from bot.matrix.client import Content, Homeserver
+from bot.matrix.errors import HomeserverError, Unreachable
+from moderation.values.ids import EventId, RoomId, UserId
+
+if TYPE_CHECKING:
+    from .machine import CryptoMachine
+    from .outbound import RoomEncryption
+
+ENCRYPTION = "m.room.encryption"
+VISIBILITY = "m.room.history_visibility"
+ALGORITHM = "m.megolm.v1.aes-sha2"
+_THERE = ("join", "invite")
+
+
+class NoKeys(HomeserverError):
+    """Nothing is said in the clear in an encrypted room."""
+
+
+class SealedHomeserver(Homeserver):
+    """A homeserver port that knows which rooms are encrypted. Without `machine` it says nothing in those."""
+
+    machine: "CryptoMachine | None" = None
+    lost = False  # the keys of this device are lost: nobody could read what it says
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._rooms: dict[RoomId, RoomEncryption | None] = {}
+        self._joined_only: set[RoomId] = set()  # whoever is invited there reads nothing of before they come
+        self._readers: dict[RoomId, frozenset[UserId]] = {}
+        self._changes: Counter[RoomId] = Counter()  # an answer that was asked for before the last is not kept
+
+    # What is known of rooms.
+
+    async def encryption_of(self, room: RoomId) -> "RoomEncryption | None":
+        """How the room is encrypted; None if it is not."""
+        if room not in self._rooms:
+            from .outbound import RoomEncryption
+
+            changes = self._changes[room]
+            settings = await self.state_event(room, ENCRYPTION)
+            seen = await self.state_event(room, VISIBILITY) if settings is not None else None
+            visibility = str((seen or {}).get("history_visibility", "shared"))
+            how = RoomEncryption.of(settings, visibility) if settings is not None else None
+            if changes != self._changes[room]:
+                return await self.encryption_of(room)
+            self._rooms[room] = how
+            (self._joined_only.add if visibility == "joined" else self._joined_only.discard)(room)
+        return self._rooms[room]
+
+    async def is_encrypted(self, room: RoomId) -> bool:
+        """Whether what is said in the room is encrypted."""
+        return await self.encryption_of(room) is not None
+
+    async def encrypt_room(self, room: RoomId) -> None:
+        """Have what is said in the room encrypted from now on; nothing if it is."""
+        if not await self.is_encrypted(room):
+            await self.set_state(room, ENCRYPTION, {"algorithm": ALGORITHM})
+            self.room_changed(room)
+
+    def room_changed(self, room: RoomId) -> None:
+        """Ask anew how the room is encrypted."""
+        self._changes[room] += 1
+        self._rooms.pop(room, None)
+        self._readers.pop(room, None)
+
+    def members_changed(self, room: RoomId) -> None:
+        """Ask anew who is in the room."""
+        self._changes[room] += 1
+        self._readers.pop(room, None)
+
+    async def readers(self, room: RoomId) -> frozenset[UserId]:
+        """Who is to read what is said in the room: everybody joined, and invited where these may read it."""
+        if (known := self._readers.get(room)) is not None:
+            return known
+        changes = self._changes[room]
+        raws = await self.members(room)
+        memberships = _THERE[:1] if room in self._joined_only else _THERE
+        there = [raw for raw in raws if (raw.get("content") or {}).get("membership") in memberships]
+        found = frozenset(UserId(str(raw.get("state_key", ""))) for raw in there)
+        if changes == self._changes[room]:
+            self._readers[room] = found
+        return found
+
+    # What changes them.
+
+    async def invite(self, room: RoomId, user: UserId, reason: str | None = None) -> None:
+        await super().invite(room, user, reason)
+        self.members_changed(room)
+
+    async def kick(self, room: RoomId, user: UserId, reason: str | None = None) -> None:
+        await super().kick(room, user, reason)
+        self.members_changed(room)  # nothing that is said from here on is for them
+
+    async def ban(self, room: RoomId, user: UserId, reason: str | None = None, *, redact_events: bool = False) -> None:
+        await super().ban(room, user, reason, redact_events=redact_events)
+        self.members_changed(room)
+
+    # What is said.
+
+    async def send(self, room: RoomId, type: str, content: Content, txn: str) -> EventId:
+        """Section "PUT /rooms/{roomId}/send/{eventType}/{txnId}"; encrypted where the room is."""
+        how = await self.encryption_of(room)
+        if how is None:
+            return await super().send(room, type, content, txn)
+        machine = self._machine_for(type)
+        if machine is None:
+            return await super().send(room, type, content, txn)
+        from .outbound import Discarded
+
+        while True:
+            try:
+                sealed_type, sealed = await machine.encrypt(room, type, content, await self.readers(room), how)
+            except Discarded:
+                continue  # somebody has gone meanwhile
+            return await super().send(room, sealed_type, sealed, txn)
+
+    def _machine_for(self, type: str) -> "CryptoMachine | None":
+        from .outbound import IN_THE_CLEAR
+
+        if type in IN_THE_CLEAR:
+            return None
+        if self.machine is None:
+            raise NoKeys("the room is encrypted, and there are no keys of ours")
+        if self.lost:  # it waits until there is another device
+            raise Unreachable("the room is encrypted, and the keys of this device are lost")
+        return self.machine
+
+    async def send_file(
+        self, room: RoomId, name: str, mimetype: str, data: bytes, txn: str, also: Mapping[str, Any] | None = None
+    ) -> EventId:
+        """A file as an `m.file` message (section "m.file"), encrypted where the room is."""
+        info = {"mimetype": mimetype, "size": len(data)}
+        content: dict[str, Any] = {"msgtype": "m.file", "body": name, "filename": name, "info": info, **(also or {})}
+        if await self.is_encrypted(room):
+            from .attachments import encrypt
+
+            sealed, file = await asyncio.to_thread(encrypt, data)
+            address = await self.upload(sealed, "application/octet-stream", name)
+            content["file"] = replace(file, url=address).content()
+        else:
+            content["url"] = await self.upload(data, mimetype, name)
+        return await self.send(room, "m.room.message", content, txn)

@@ -1,0 +1,142 @@
+"""Brings a room in line with the sanctions in force: reads it, compares, writes the difference, records it.
+
+Rules this module keeps: the power levels are read anew before they are written, merged into what stands there, and
+read again after; what stood there before is in the journal before anything is written, so that it can be given back
+whatever happens in between; who must be told before is told before; what the bot has no power for is told to the
+managers, not tried again and again.
+Left to others: what should hold (`moderation/sanctions.py`, `moderation/posting.py`), one room at a time (`bot/act.py`
+runs one such action at once).
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bot.matrix.client import Homeserver
+from bot.outbox.dispatcher import Done, Later
+from bot.pipeline.pipeline import Pipeline
+from moderation.model.actions import Action, Align, TellDesk
+from moderation.model.facts import Fact, Held
+from moderation.people.verification import asked_of
+from moderation.policy import Policy
+from moderation.rooms.align_people import JOINING, Alignment, Change, Room, intended
+from moderation.rooms.align_room import JOIN_RULES, align, join_rule, join_rules
+from moderation.values.ids import RoomId, UserId
+from moderation.values.notices import Line, Phrase, Who, line
+from moderation.values.power_levels import Power
+from storage import outbox
+from storage import queries as views
+from storage.database import Database
+
+POWER_LEVELS = "m.room.power_levels"
+
+
+class Reconciler:
+    """The handler of `Align`."""
+
+    def __init__(self, homeserver: Homeserver, database: Database, pipeline: Pipeline, policy: Policy) -> None:
+        self._homeserver = homeserver
+        self._database = database
+        self._pipeline = pipeline
+        self._policy = policy
+        self._told: set[tuple[RoomId, UserId, str]] = set()  # what was said to be impossible since the start
+
+    async def handle(self, action: Action, _txn: str) -> Done:
+        """Read, compare, write."""
+        assert isinstance(action, Align)
+        levels = await self._homeserver.state_event(action.room, POWER_LEVELS)
+        compared = await self._compare(action.room, levels)
+        if compared is None:
+            return Done(result="abandoned")
+        power, alignment = compared
+        writes = [change for change in alignment.changes if change.write]
+        if writes:
+            await self._pipeline.commit([_held(action.room, intended(change)) for change in writes])
+            if alignment.levels or alignment.required:  # people's levels and the room's own, in one event
+                content = power.with_levels(levels, alignment.levels, alignment.required)
+                await self._homeserver.set_state(action.room, POWER_LEVELS, content)
+            if alignment.joining:
+                present = await self._homeserver.state_event(action.room, JOIN_RULES)
+                await self._homeserver.set_state(action.room, JOIN_RULES, join_rules(alignment.joining, present))
+            await self._bans(action.room, writes)
+        facts = tuple(_held(action.room, change) for change in alignment.changes)
+        return Done(facts, actions=self._impossible(action.room, alignment))
+
+    async def _compare(self, room: RoomId, levels: object) -> tuple[Power, Alignment] | None:
+        async with self._database.read() as db:
+            if await outbox.goes_first(db, room):  # seen together with what it is about
+                again = Done(actions=(Align(room=room),))
+                raise Later("somebody is told first", again, tries=20, first_ms=100, last_ms=60_000)
+            view = await views.room_view(db, room, self._homeserver.user)
+            if view is None or not view.active or view.purpose != "group":
+                return None
+            created = await views.created_event(db, room)
+            holds = await views.holds_in(db, room)
+            gated = asked_of(view, self._policy).gated
+            seen = Room(
+                power=Power.of(created, levels, bot=self._homeserver.user),
+                membership=await views.memberships(db, room),
+                bot=self._homeserver.user,
+                holds=holds,
+                gate=gated and (view.condition == "protected" or (UserId(""), JOINING) in holds),
+            )
+            in_force = await views.sanctions_in(db, room)
+        closed = any(each.kind == "close" for each in in_force)
+        if closed or seen.gate or (UserId(""), JOINING) in seen.holds:
+            seen = replace(seen, joining=join_rule(await self._homeserver.state_event(room, JOIN_RULES)))
+        alignment = align(seen, in_force)
+        bans = [change.user for change in alignment.changes if change.what == "ban"]
+        if bans:  # what we know of members may be older than what we did last
+            now = {user: await self._membership(room, user) for user in bans}
+            alignment = align(replace(seen, membership={**seen.membership, **now}), in_force)
+        return seen.power, alignment
+
+    async def _membership(self, room: RoomId, user: UserId) -> str:
+        there = await self._homeserver.state_event(room, "m.room.member", user)
+        return str(there.get("membership", "leave")) if there else "leave"
+
+    async def _bans(self, room: RoomId, changes: Sequence[Change]) -> None:
+        for change in changes:
+            if change.what == "ban":
+                lift = change.step == "released"
+                await (self._homeserver.unban if lift else self._homeserver.ban)(room, change.user)
+
+    def _impossible(self, room: RoomId, alignment: Alignment) -> tuple[TellDesk, ...]:
+        fresh = [(user, what) for user, what in alignment.impossible if (room, user, what) not in self._told]
+        self._told.update((room, user, what) for user, what in fresh)
+        overruled = [change for change in alignment.changes if change.step in ("corrected", "overruled")]
+        return (*_tell_impossible(room, fresh), *_tell_by_hand(room, overruled))
+
+
+def _tell_impossible(room: RoomId, what: Sequence[tuple[UserId, str]]) -> list[TellDesk]:
+    return [TellDesk(room=room, lines=(_cannot(user, kind),)) for user, kind in what]
+
+
+def _cannot(user: UserId, kind: str) -> Line:
+    if user:
+        return line("desk.impossible", who=Who(user), what=Phrase(f"sanction.{kind}"))
+    if kind == "join-rule":
+        return line("desk.here.join-rule")
+    if kind == "join-rule-gate":
+        return line("desk.here.join-rule-gate")
+    return line("desk.here.impossible", what=Phrase(f"sanction.{kind}"))
+
+
+def _tell_by_hand(room: RoomId, changes: Sequence[Change]) -> list[TellDesk]:
+    """Once for each person, and once for the room itself, whatever of it was changed."""
+    said = dict.fromkeys((change.user, change.step) for change in changes)
+    return [TellDesk(room=room, lines=(_by_hand(user, step),)) for user, step in said]
+
+
+def _by_hand(user: UserId, step: str) -> Line:
+    return line(f"desk.{step}", who=Who(user)) if user else line(f"desk.here-changed.{step}")
+
+
+def _held(room: RoomId, change: Change) -> Fact:
+    return Held(
+        room=room,
+        step=change.step,  # type: ignore[arg-type]
+        what=change.what,
+        prior=change.prior,
+        held=change.held,
+        subject=change.user,
+    )

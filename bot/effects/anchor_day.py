@@ -1,0 +1,168 @@
+"""Puts the closing checkpoint of each day where others keep it: into the desks, the rooms that want it, and outside.
+
+Rules kept here: each day is seen to once, whether it was closed by the clock, by a record of the next day or while the
+bot was starting; a group gets the checkpoints that cover something of it. Where no day was ever seen to, the newest is
+enough, for it covers all before it. What was posted is posted again as the same event, if at all.
+Left to others: witness and time stamp (`anchor_outside.py`), closing days (`Journal`), sending (`act.py`).
+"""
+
+import asyncio
+import hashlib
+import html
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.config.config import AnchorSettings
+from bot.matrix.client import Homeserver
+from bot.matrix.errors import Forbidden, NotFound
+from bot.outbox.dispatcher import Done, Later
+from bot.pipeline.pipeline import Pipeline
+from bot.runtime.clock import Clock
+from bot.texts.matrix_message import MESSAGE, Speech
+from moderation.model.actions import Action, Anchor, Timestamp, Witness
+from moderation.model.facts import CheckpointAnchored
+from moderation.values.events import Json
+from moderation.values.ids import GroupCode, RoomId
+from moderation.values.notices import Code, line
+from storage import queries as views
+from storage.database import Database
+from storage.journal.line_format import day_of
+from storage.journal.transparency.daily_checkpoints import Closing, Closings
+from storage.state import anchor_progress as anchored
+
+log = structlog.get_logger()
+
+_TRIES, _FIRST_MS, _LAST_MS = 12, 1_000, 600_000  # for a desk that is still to be made
+VERIFY = "answerable logs verify --against FILE"
+
+
+class Closer:
+    """Sees to every closing checkpoint, once."""
+
+    def __init__(
+        self, database: Database, pipeline: Pipeline, closings: Closings, settings: AnchorSettings, clock: Clock
+    ) -> None:
+        self._database = database
+        self._pipeline = pipeline
+        self._closings = closings
+        self._settings = settings
+        self._clock = clock
+        self._looked = ""  # the day on which it was looked last
+
+    async def look(self) -> None:
+        """Close the day that is over, and queue the anchors of what was closed. Costs nothing more than once a day."""
+        today = day_of(self._clock())
+        if today == self._looked:
+            return
+        await self._pipeline.close_day()
+        for closing in await self._unseen():
+            await self._queue(closing)
+        self._looked = today
+
+    async def _unseen(self) -> list[Closing]:
+        async with self._database.read() as db:
+            last = await anchored.last_day(db)
+        days = await asyncio.to_thread(self._closings.days)
+        unseen = days[-1:] if last is None else [day for day in days if day > last]
+        return await asyncio.to_thread(_read_all, self._closings, unseen)
+
+    async def _queue(self, closing: Closing) -> None:
+        async with self._database.read() as db:
+            groups = await anchored.groups_within(db, closing.size)
+
+        async def mark(db: AsyncConnection) -> None:
+            await anchored.advance(db, closing.day)
+
+        await self._pipeline.commit(actions=tuple(self._actions(closing.day, groups)), also=mark)
+
+    def _actions(self, day: str, groups: dict[RoomId, GroupCode]) -> Iterator[Action]:
+        if self._settings.witness_url:
+            yield Witness(day=day)
+        if self._settings.timestamp_url:
+            yield Timestamp(day=day)
+        for room, code in groups.items():
+            yield Anchor(room=room, day=day)
+            if any(fnmatchcase(name, glob) for glob in self._settings.rooms for name in (room, code)):
+                yield Anchor(room=room, day=day, where="room")
+
+
+def txn_of(closing: Closing, where: str, code: GroupCode) -> str:
+    """The transaction id under which this checkpoint is posted there.
+
+    Made of what the log signed, so that it is one event for good, whatever others add to it; and so that the same day
+    of a log that goes on from a backup, which ended otherwise, is not taken for the one that is posted already.
+    """
+    signed = hashlib.sha256(closing.as_signed.encode()).hexdigest()[:12]
+    return f"answerable.anchor.{closing.day}.{where}.{code}.{signed}"
+
+
+class Anchorer:
+    """The handler of `Anchor`."""
+
+    def __init__(self, homeserver: Homeserver, database: Database, speech: Speech, closings: Closings) -> None:
+        self._homeserver = homeserver
+        self._database = database
+        self._speech = speech
+        self._closings = closings
+
+    async def anchor(self, action: Action, _txn: str) -> Done:
+        """Post the checkpoint. The transaction id is made of what is posted, so that it is one event for good."""
+        assert isinstance(action, Anchor)
+        try:
+            closing = await asyncio.to_thread(self._closings.read, action.day)
+        except LookupError:  # purged while it waited
+            return Done(result="abandoned", code="gone")
+        async with self._database.read() as db:
+            group = await views.room_view(db, action.room, self._homeserver.user)
+            desk = await views.desk_of(db, group.code) if group else None
+        if group is None or not group.active:
+            return Done(result="abandoned", code="left")
+        target = desk if action.where == "desk" else action.room
+        if target is None:
+            given_up = _refused(action, closing, "no-desk")
+            raise Later("there is no desk yet", given_up, tries=_TRIES, first_ms=_FIRST_MS, last_ms=_LAST_MS)
+        content = self._content(closing, self._speech.language(group.language))
+        try:
+            made = await self._homeserver.send(target, MESSAGE, content, txn_of(closing, action.where, group.code))
+        except (Forbidden, NotFound) as error:
+            return _refused(action, closing, error.errcode or "-")
+        return Done((_fact(action, closing, made=made),), made=made)
+
+    def _content(self, closing: Closing, language: str) -> dict[str, Json]:
+        said = line("anchor.closing", day=Code(closing.day), size=closing.size, verify=Code(VERIFY))
+        content = self._speech.message((said,), language, {})
+        block = html.escape(closing.note, quote=False)
+        return {
+            **content,
+            "body": f"{content['body']}\n```\n{closing.note}```",
+            "formatted_body": f"{content['formatted_body']}<pre><code>{block}</code></pre>",
+        }
+
+
+def _read_all(closings: Closings, days: Sequence[str]) -> list[Closing]:
+    """What can be read of them: `answerable logs verify` tells what is wrong with the rest."""
+    found = []
+    for day in days:
+        try:
+            found.append(closings.read(day))
+        except LookupError as error:
+            log.warning("closing_unreadable", day=day, why=str(error))
+    return found
+
+
+def _refused(action: Anchor, closing: Closing, code: str) -> Done:
+    return Done((_fact(action, closing, refused=True),), result="refused", code=code)
+
+
+def _fact(action: Anchor, closing: Closing, *, made: str = "", refused: bool = False) -> CheckpointAnchored:
+    return CheckpointAnchored(
+        room=action.room,
+        where=action.where,
+        size=closing.size,
+        day=closing.day,
+        result="refused" if refused else "done",
+        made=made,
+    )

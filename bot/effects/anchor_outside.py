@@ -1,0 +1,132 @@
+"""Has closing checkpoints cosigned by a witness and stamped by a time stamping authority. Both are optional.
+
+Rules kept here: what was obtained is on disk before it is recorded, and what is on disk is not asked for again;
+whoever is out of reach or refuses is asked again for some hours, then the refusal is recorded; nothing waits for it.
+Left to others: the protocols (`witness.py`, `storage/records/timestamp.py`), when (`anchor.py`).
+"""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal
+
+from bot.matrix.other_servers import NoAnswer, post
+from bot.outbox.dispatcher import Done, Later
+from moderation.model.actions import Action, Timestamp, Witness
+from moderation.model.facts import CheckpointAnchored
+from moderation.values.errors import Invalid
+from storage.journal.transparency.cosignature import Cosigner, cosigned
+from storage.journal.transparency.daily_checkpoints import CHECKPOINT, TIMESTAMP, Closing, Closings
+
+from .witness import Ahead, WitnessClient
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often to ask, and the pauses between: by default for six hours."""
+
+    tries: int = 12
+    first_ms: int = 60_000
+    last_ms: int = 3_600_000
+
+
+class WitnessAnchorer:
+    """The handler of `Witness`."""
+
+    def __init__(self, client: WitnessClient | None, closings: Closings, patience: Patience = Patience()) -> None:
+        self._client = client
+        self._closings = closings
+        self._patience = patience
+
+    async def anchor(self, action: Action, _txn: str) -> Done:
+        """Have the checkpoint cosigned."""
+        assert isinstance(action, Witness)
+        if self._client is None:  # it was configured when this was queued
+            return Done(result="abandoned", code="off")
+        try:
+            closing = await asyncio.to_thread(self._closings.read, action.day)
+        except LookupError:
+            return Done(result="abandoned", code="gone")
+        try:
+            await self._obtain(self._client, closing)
+        except Ahead:
+            return _refused("witness", closing, "ahead")
+        except NoAnswer as error:
+            raise _later(str(error), _refused("witness", closing, "unanswered"), self._patience) from error
+        return _done("witness", closing, CHECKPOINT)
+
+    async def _obtain(self, client: WitnessClient, closing: Closing) -> None:
+        if _is_cosigned(closing, client.cosigner):  # we were stopped just after it came
+            return
+        before = await asyncio.to_thread(_cosigned_before, self._closings, closing, client.cosigner)
+        lines = await client.cosign(closing, before)
+        await asyncio.to_thread(self._closings.add_lines, closing.day, lines)
+
+
+class TimestampAnchorer:
+    """The handler of `Timestamp`."""
+
+    def __init__(self, url: str | None, closings: Closings, patience: Patience = Patience()) -> None:
+        self._url = url
+        self._closings = closings
+        self._patience = patience
+
+    async def anchor(self, action: Action, _txn: str) -> Done:
+        """Have the checkpoint stamped."""
+        assert isinstance(action, Timestamp)
+        if self._url is None:
+            return Done(result="abandoned", code="off")
+        try:
+            closing = await asyncio.to_thread(self._closings.read, action.day)
+        except LookupError:
+            return Done(result="abandoned", code="gone")
+        try:
+            await self._obtain(self._url, closing)
+        except (NoAnswer, Invalid) as error:
+            raise _later(str(error), _refused("timestamp", closing, "unanswered"), self._patience) from error
+        return _done("timestamp", closing, TIMESTAMP)
+
+    async def _obtain(self, url: str, closing: Closing) -> None:
+        from storage.journal.transparency import timestamp  # slow to load, and seldom wanted
+
+        if await asyncio.to_thread(self._closings.timestamp, closing.day) is not None:
+            return
+        asked = timestamp.request(closing.as_signed)
+        reply = await post(url, asked.data, timestamp.REQUEST_TYPE)
+        if reply.status != 200:
+            raise NoAnswer(f"the authority answered {reply.status}")
+        timestamp.check(reply.body, closing.as_signed, asked.nonce)
+        await asyncio.to_thread(self._closings.add_timestamp, closing.day, reply.body)
+
+
+def _is_cosigned(closing: Closing, cosigner: Cosigner) -> bool:
+    try:
+        return cosigned(closing.note, cosigner) is not None
+    except Invalid:  # somebody damaged it; `answerable logs verify` says so
+        return False
+
+
+def _cosigned_before(closings: Closings, closing: Closing, cosigner: Cosigner) -> int:
+    """The size of the newest earlier checkpoint that the witness cosigned; 0: none that we know of."""
+    for day in reversed([day for day in closings.days() if day < closing.day]):
+        with suppress(LookupError):
+            if _is_cosigned(earlier := closings.read(day), cosigner):
+                return earlier.size
+    return 0
+
+
+Where = Literal["witness", "timestamp"]
+
+
+def _done(where: Where, closing: Closing, suffix: str) -> Done:
+    made = f"checkpoints/{closing.day}{suffix}"
+    return Done((CheckpointAnchored(where=where, size=closing.size, day=closing.day, made=made),))
+
+
+def _refused(where: Where, closing: Closing, code: str) -> Done:
+    fact = CheckpointAnchored(where=where, size=closing.size, day=closing.day, result="refused")
+    return Done((fact,), result="refused", code=code)
+
+
+def _later(why: str, given_up: Done, patience: Patience) -> Later:
+    return Later(why, given_up, tries=patience.tries, first_ms=patience.first_ms, last_ms=patience.last_ms)

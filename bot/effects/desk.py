@@ -1,0 +1,187 @@
+"""The desk: the managers' own room for a group, with one card a case and reactions to press.
+
+Rules this module keeps: the members of the desk are the managers and owners of the group, kept in step with its power
+levels; it is encrypted where the group is; a case is one card, edited when the case changes, and every later word on it
+goes into its thread; the card shows the words even when the message is gone. The reactions are an offer: whoever
+presses one is asked for their right in the *group* (`bot/commands`), whatever they may do in the desk.
+"""
+
+from collections.abc import Sequence
+
+from bot.bot_rooms.create import Made, body, take_up
+from bot.crypto.encrypting_client import SealedHomeserver
+from bot.matrix.errors import Forbidden, NotFound
+from bot.outbox.dispatcher import Done
+from bot.pipeline.pipeline import Pipeline
+from bot.runtime.clock import Clock
+from bot.texts.cards import marked
+from bot.texts.case_card import card_lines, read_card
+from bot.texts.case_words import SaidAt, word_lines
+from bot.texts.matrix_message import MESSAGE, Speech, replacing
+from bot.texts.report_lines import reads_along, report_lines
+from moderation.judge.room_rules import compiled
+from moderation.model.actions import Action, EditCard, KeepDesk, Offer, PostCard, SupersedeCard
+from moderation.model.context import RoomView
+from moderation.policy import Policy
+from moderation.values.events import Json
+from moderation.values.ids import CaseNumber, EventId, RoomId, UserId
+from moderation.values.notices import line, rooms_named
+from storage import queries as views
+from storage.database import Database
+from storage.projections.upgraded_rooms import MOVED
+
+_ON_THE_WAY = ("invite", MOVED)  # into a group, as after an upgrade: those keep their place in the desk meanwhile
+
+
+class Desk:
+    """The handlers of `KeepDesk`, `PostCard`, `EditCard` and `Offer`."""
+
+    def __init__(
+        self,
+        homeserver: SealedHomeserver,
+        database: Database,
+        pipeline: Pipeline,
+        speech: Speech,
+        policy: Policy,
+        clock: Clock,
+        prefix: str,
+        said_at: SaidAt,
+    ) -> None:
+        self._homeserver = homeserver
+        self._database = database
+        self._pipeline = pipeline
+        self._speech = speech
+        self._policy = policy
+        self._clock = clock
+        self._prefix = prefix
+        self._said_at = said_at
+
+    # The room.
+
+    async def keep(self, action: Action, _txn: str) -> Done:
+        """Make the desk if there is none; invite who has become a manager, remove who is none any more."""
+        assert isinstance(action, KeepDesk)
+        async with self._database.read() as db:
+            group = await views.room_view(db, action.room, self._homeserver.user)
+            desk = await views.desk_of(db, group.code) if group else None
+            there = await views.memberships(db, desk) if desk else {}
+            members = await views.memberships(db, action.room)
+        if group is None or not group.active:
+            return Done(result="abandoned")
+        managers = self._managers(group, members)
+        if desk is None:
+            made = Made("desk", served=group.code)
+            desk = await self._create(made, group, managers)
+            await take_up(self._pipeline, made, desk)
+            return Done(made=desk)
+        if await self._homeserver.is_encrypted(group.room):
+            await self._homeserver.encrypt_room(desk)
+        await self._in_step(desk, there, managers, self._managers(group, members, _ON_THE_WAY))
+        return Done(made=desk)
+
+    def _managers(self, group: RoomView, members: dict[UserId, str], there: Sequence[str] = ("join",)) -> list[UserId]:
+        people = group.power.owners() | group.power.managers()
+        return sorted(user for user in people if members.get(user) in there and user != self._homeserver.user)
+
+    async def _create(self, made: Made, group: RoomView, managers: list[UserId]) -> RoomId:
+        language = self._speech.language(group.language)
+        called, secret = group.name or group.code, await self._homeserver.is_encrypted(group.room)
+        name = self._speech.text((line("desk.name", room=called),), language, {}).plain
+        topic = self._speech.text((line("desk.topic", room=called),), language, {}).plain
+        return await self._homeserver.create_room(body(made, name=name, topic=topic, invite=managers, encrypted=secret))
+
+    async def _in_step(
+        self, desk: RoomId, there: dict[UserId, str], managers: list[UserId], coming: list[UserId]
+    ) -> None:
+        """`coming`: whoever need not be invited yet, but stays if they are there."""
+        for user in managers:
+            if there.get(user) not in ("join", "invite"):
+                await _unless_refused(self._homeserver.invite(desk, user))
+        for user, membership in there.items():
+            if membership in ("join", "invite") and user not in {*managers, *coming, self._homeserver.user}:
+                await _unless_refused(self._homeserver.kick(desk, user))
+
+    # The cards.
+
+    async def post(self, action: Action, txn: str) -> Done:
+        """Post the card of a case, in a desk made now if there was none."""
+        assert isinstance(action, PostCard)
+        content, desk, _ = await self._card(action.n, ring=action.ring)
+        if desk is None:
+            await self.keep(KeepDesk(room=action.room), txn)
+            content, desk, _ = await self._card(action.n, ring=action.ring)
+        if desk is None:
+            return Done(result="abandoned")
+        made = await self._homeserver.send(desk, MESSAGE, marked(content, action.n, txn), txn)
+        return Done(made=made)
+
+    async def edit(self, action: Action, txn: str) -> Done:
+        """Show what the case has become."""
+        assert isinstance(action, EditCard)
+        n = await self._shown_with(action.n)
+        content, desk, card = await self._card(n)
+        if card is None and await self._waits(n):  # now there is something to decide
+            return Done(actions=(PostCard(room=action.room, n=n, ring=False),))
+        if desk is None or card is None:
+            return Done(result="abandoned")
+        await self._homeserver.send(desk, MESSAGE, replacing(content, card), txn)
+        return Done()
+
+    async def supersede(self, action: Action, txn: str) -> Done:
+        """Say on a card of the time that a backup lost that it shows nothing any more."""
+        assert isinstance(action, SupersedeCard)
+        async with self._database.read() as db:
+            desk = await views.room_view(db, action.room, self._homeserver.user)
+        language = self._speech.language(desk.language if desk else "")
+        content = self._speech.message((line("card.superseded"),), language, {})
+        await self._homeserver.send(action.room, MESSAGE, replacing(content, action.event), txn)
+        return Done()
+
+    async def _shown_with(self, n: CaseNumber) -> CaseNumber:
+        """The case on whose card case `n` is shown."""
+        async with self._database.read() as db:
+            found = await views.case_view(db, n)
+        shown = found is not None and found[0].lead and found[0].state != "appealed"
+        return CaseNumber(found[0].lead) if found is not None and shown else n
+
+    async def _waits(self, n: int) -> bool:
+        async with self._database.read() as db:
+            found = await views.case_view(db, n)
+        return found is not None and (not found[0].outcome or found[0].state == "appealed")
+
+    async def offer(self, action: Action, txn: str) -> Done:
+        """One reaction under the card."""
+        assert isinstance(action, Offer)
+        _, desk, card = await self._card(action.n)
+        if desk is None or card is None:
+            return Done(result="abandoned")
+        relation = {"rel_type": "m.annotation", "event_id": card, "key": action.key}
+        await self._homeserver.send(desk, "m.reaction", {"m.relates_to": relation}, txn)
+        return Done()
+
+    async def _card(self, n: int, *, ring: bool = True) -> tuple[dict[str, Json], RoomId | None, EventId | None]:
+        now = self._clock()
+        async with self._database.read() as db:
+            card = await read_card(db, n, now)
+            assert card is not None, "a card for a case that does not exist"
+            group = await views.room_view(db, card.case.room, self._homeserver.user)
+            desk = await views.desk_of(db, group.code) if group else None
+            # Nobody is named: whom it is about may read here one day.
+            hides = await reads_along(db, card.case, desk)
+            reported = report_lines(await views.reports_of(db, n), names=False, words=not hides)
+            rules = (*self._pipeline.settings.rules, *compiled(group.rules if group else (), self._policy))
+            words = await word_lines(db, card.case, card.row.excerpt, self._said_at, rules)
+            lines = card_lines(card, self._policy, now, self._prefix, words=words, reported=reported, hides=hides)
+            names = await views.room_names(db, rooms_named(lines))
+            to = await views.joined_of(db, desk, card.assigned) if desk and ring else ()
+        language = self._speech.language(group.language if group else "")
+        content = self._speech.message(lines, language, names, to=to)
+        return content, desk, EventId(card.row.card) if card.row.card else None
+
+
+async def _unless_refused(request: object) -> None:
+    """Somebody who takes no invitation, or is out of reach, does not stop the others."""
+    try:
+        await request  # type: ignore[misc]
+    except (Forbidden, NotFound):
+        return

@@ -1,0 +1,214 @@
+"""Enters a room: joins, says what will be recorded, pins it, and only then begins.
+
+Rules this module keeps: only people whose ids match the configuration's globs can bring the bot into a room; nothing
+that was said before the notice is recorded, and everything after it is; the state of a room is recorded as it was at
+the notice, so that no change after it is met twice; every step can be repeated, so a crash in the middle only means
+that it is gone through again; a group that was upgraded is the same group in another room. What the
+bot lacks, and whom it could never demote, is told to the managers with the exact change to make. A space lists rooms
+and nothing is said in it, so it is not entered like that (`spaces.py`)."""
+
+import structlog
+
+from bot.bot_rooms.create import Made, entered, new_code
+from bot.crypto.encrypting_client import SealedHomeserver
+from bot.events.parse_event import receive
+from bot.matrix.errors import Forbidden
+from bot.outbox.dispatcher import Done
+from bot.pipeline.pipeline import Pipeline
+from bot.runtime.clock import Clock
+from bot.sync.backfill import Gaps
+from bot.sync.invitations import space_declined
+from bot.texts.matrix_message import MESSAGE, Speech
+from moderation.model.actions import Action, Enter, Pin, Tell, TellDesk
+from moderation.model.facts import RoomEntered, RoomStateChanged
+from moderation.rooms.spaces import is_space
+from moderation.values.durations import DAY_MS
+from moderation.values.ids import EventId, GroupCode, RoomId
+from moderation.values.notices import Code, Line, Phrase, RoomName, Span, Who, line
+from storage import queries as views
+from storage.database import Database
+from storage.state.backfill import Delivered
+
+log = structlog.get_logger()
+PINNED = "m.room.pinned_events"
+
+
+class Joiner:
+    """The handler of `Enter` and `Pin`."""
+
+    def __init__(
+        self,
+        homeserver: SealedHomeserver,
+        database: Database,
+        pipeline: Pipeline,
+        speech: Speech,
+        gaps: Gaps,
+        clock: Clock,
+        *,
+        retention_ms: int,
+        content: str,
+        prefix: str,
+        vkey: str,
+    ) -> None:
+        self._homeserver = homeserver
+        self._database = database
+        self._pipeline = pipeline
+        self._speech = speech
+        self._gaps = gaps
+        self._clock = clock
+        self._retention_ms = retention_ms
+        self._content = content
+        self._prefix = prefix
+        self._vkey = vkey
+
+    async def enter(self, action: Action, txn: str) -> Done:
+        """All steps, in order."""
+        assert isinstance(action, Enter)
+        if await self._is_open(action.room):  # we were stopped in, or just after, the last step
+            notice = self._pipeline.served.notice(action.room)
+            with self._gaps.opening({action.room: Delivered()}, until=notice) as also:
+                await self._pipeline.commit(also=also)
+            return Done(actions=await self._what_is_missing(action.room))
+        try:
+            room = await self._homeserver.join(action.room, action.via.split() if action.via else ())
+        except Forbidden as error:
+            if (asked := await self._asks_for_invitation(action.room)) is None:
+                raise
+            return Done(result="refused", code=error.errcode or "-", actions=(asked,))
+        if action.direct:
+            return await self._enter_direct(action, room, txn)
+        if await self._is_space(room):
+            await self._homeserver.leave(room)
+            return Done(result="refused", code="space", actions=(space_declined(action.inviter),))
+        if action.follows and (unsure := await self._is_no_upgrade(room)) is not None:
+            await self._homeserver.leave(room)
+            return Done(result="refused", code="predecessor", actions=(unsure,))
+        await self._register(action, room)
+        try:
+            notice = await self._announce(room, txn)
+        except Forbidden as error:  # nothing may be recorded without it
+            await self._homeserver.leave(room)
+            told = Tell(room=room, subject=action.inviter, lines=(line("joining.no-voice"),))
+            return Done(result="refused", code=error.errcode or "-", actions=(told,))
+        await self._pipeline.commit((RoomStateChanged(room=room, condition="announced", notice=notice),))
+        now = self._clock()
+        snapshot = [receive(raw, room, now) for raw in await self._homeserver.state_at(room, notice)]
+        with self._gaps.opening({room: Delivered()}, until=notice) as also:
+            await self._pipeline.open_room(room, snapshot, also)
+        return Done(actions=await self._what_is_missing(room), made=notice)
+
+    async def _enter_direct(self, action: Enter, room: RoomId, txn: str) -> Done:
+        """A direct room is for two: in company, what it records would have to be announced like in any other."""
+        members = await self._homeserver.members(room, membership="join")
+        company = {raw.get("state_key") for raw in members} - {self._homeserver.user, action.inviter}
+        if company:
+            await self._homeserver.leave(room)
+            return Done(result="refused", code="company")
+        async with self._database.read() as db:
+            taken = await views.all_rooms(db)
+            language = self._speech.language(await views.language_of(db, action.inviter))
+        made = Made("direct", user=action.inviter)
+        await self._pipeline.commit((entered(made, room, taken.get(room) or new_code(tuple(taken.values()))),))
+        unread = self._homeserver.machine is None and await self._homeserver.is_encrypted(room)
+        key = "direct.encrypted" if unread else "direct.hello"
+        hello = self._speech.message((line(key, help=Code(f"{self._prefix}help")),), language, {})
+        return Done(made=await self._homeserver.send(room, MESSAGE, hello, f"{txn}.hello"))
+
+    async def pin(self, action: Action, _txn: str) -> Done:
+        """The handler of `Pin`."""
+        assert isinstance(action, Pin)
+        await self._pin(action.room, action.event)
+        return Done()
+
+    async def _is_open(self, room: RoomId) -> bool:
+        """Whether the room is served, and we are still in it."""
+        async with self._database.read() as db:
+            view = await views.room_view(db, room, self._homeserver.user)
+        return view is not None and view.active and room in await self._homeserver.joined_rooms()
+
+    async def _is_space(self, room: RoomId) -> bool:
+        return is_space(await self._homeserver.state_event(room, "m.room.create"))
+
+    async def _register(self, action: Enter, room: RoomId) -> None:
+        async with self._database.read() as db:
+            taken = await views.all_rooms(db)
+        code = taken.get(room) or await self._goes_on(room) or new_code(tuple(taken.values()))
+        entered = RoomEntered(code=code, purpose="group", room_id=room, via=action.via, subject=action.inviter)
+        await self._pipeline.commit((entered,))
+
+    async def _asks_for_invitation(self, room: RoomId) -> TellDesk | None:
+        """What is said where a group goes on in a room that the bot cannot enter by itself."""
+        async with self._database.read() as db:
+            before = await views.upgraded_to(db, room)
+        if before is None:
+            return None
+        words = line("upgrade.invite-me", room=RoomName(before[0]), bot=Who(self._homeserver.user))
+        return TellDesk(room=before[0], lines=(words,), once="upgrade-invite")
+
+    async def _is_no_upgrade(self, room: RoomId) -> TellDesk | None:
+        """What is said where a tombstone names a room that does not say it goes on from there."""
+        async with self._database.read() as db:
+            before = await views.upgraded_to(db, room)
+        if before is None or await self._goes_on(room) is not None:
+            return None
+        words = line("upgrade.unsure", room=RoomName(before[0]), bot=Who(self._homeserver.user))
+        return TellDesk(room=before[0], lines=(words,), once="upgrade-unsure")
+
+    async def _goes_on(self, room: RoomId) -> GroupCode | None:
+        """The code of the group that goes on in this room: the tombstone of one and the beginning of the other say so.
+
+        One alone is not believed: it would hand what is known of a group to whoever names it.
+        """
+        async with self._database.read() as db:
+            before = await views.upgraded_to(db, room)
+        created = await self._homeserver.state_event(room, "m.room.create") if before is not None else None
+        predecessor = created.get("predecessor") if created is not None else None
+        if before is None or not isinstance(predecessor, dict) or predecessor.get("room_id") != before[0]:
+            return None
+        return before[1]
+
+    async def _announce(self, room: RoomId, txn: str) -> EventId:
+        language = self._speech.language()
+        content = self._speech.message(self._notice(), language, {})
+        notice = await self._homeserver.send(room, MESSAGE, content, f"{txn}.notice")
+        try:
+            await self._pin(room, notice)
+        except Forbidden:
+            log.info("pin_refused", room=room)  # what is missing is told to the managers below
+        return notice
+
+    def _notice(self) -> tuple[Line, ...]:
+        what = Phrase(f"joining.kept.{self._content}")
+        return (
+            line("joining.hello"),
+            line("joining.records", what=what, days=self._retention_ms // DAY_MS, span=Span(self._retention_ms)),
+            line("joining.readers"),
+            line("joining.rules", rules=Code(f"{self._prefix}rules"), why=Code(f"{self._prefix}why")),
+            line("joining.help", help=Code(f"{self._prefix}help")),
+            line("joining.vkey", vkey=Code(self._vkey)),
+        )
+
+    async def _pin(self, room: RoomId, notice: EventId) -> None:
+        pinned = (await self._homeserver.state_event(room, PINNED) or {}).get("pinned")
+        there = [event for event in pinned if isinstance(event, str)] if isinstance(pinned, list) else []
+        if notice not in there:
+            await self._homeserver.set_state(room, PINNED, {"pinned": [*there, notice]})
+
+    async def _what_is_missing(self, room: RoomId) -> tuple[TellDesk, ...]:
+        async with self._database.read() as db:
+            view = await views.room_view(db, room, self._homeserver.user)
+        assert view is not None, "a room is entered before it is told what is missing"
+        power = view.power
+        lines: list[Line] = [line("joining.desk")]
+        missing = power.missing_for(self._homeserver.user)
+        if missing:
+            lines.append(line("joining.lacks", bot=Who(self._homeserver.user), level=max(m.level for m in missing)))
+            lines += [line(f"joining.missing.{lack.right}", level=lack.level) for lack in missing]
+        unread = self._homeserver.machine is None and await self._homeserver.is_encrypted(room)
+        if unread:
+            lines.append(line("joining.encrypted"))
+        beyond = power.cannot_demote(self._homeserver.user, sorted(power.owners() | power.managers()))
+        lines += [line("joining.beyond", who=Who(user)) for user in sorted(beyond)]
+        if not missing and not beyond and not unread:
+            lines.append(line("joining.all-well"))
+        return (TellDesk(room=room, lines=tuple(lines), once="joining"),)

@@ -1,0 +1,132 @@
+"""The lobby of a gated group: a room that everybody can enter, where one reads how to be let in.
+
+Rules kept here: nobody can write in it but the bot, so that newcomers are not exposed to each other, nor anything they
+say recorded; it is there as long as the group is gated; who is in it and becomes verified is invited. Every step can be
+repeated, so a crash in the middle only means that it is gone through again.
+Left to others: who may come in, and what people are told (`moderation/verification.py`), the group's join rule
+(`reconcile.py`).
+"""
+
+from urllib.parse import quote
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.bot_rooms.create import Made, body, take_up
+from bot.matrix.client import Homeserver
+from bot.outbox.dispatcher import Done
+from bot.pipeline.pipeline import Pipeline
+from bot.texts.matrix_message import MESSAGE, Speech
+from moderation.model.actions import Action, KeepLobby, LetIn, Tell, TellDesk
+from moderation.model.context import RoomView
+from moderation.model.facts import RoomStateChanged
+from moderation.people.verification import asked_of
+from moderation.policy import Policy
+from moderation.values.events import Json
+from moderation.values.ids import RoomId, UserId, server_of
+from moderation.values.notices import Code, Line, RoomName, line
+from storage import queries as views
+from storage.database import Database
+
+PINNED = "m.room.pinned_events"
+JOIN_RULES = "m.room.join_rules"
+
+
+class Lobbies:
+    """The handlers of `KeepLobby` and `LetIn`."""
+
+    def __init__(
+        self, homeserver: Homeserver, database: Database, pipeline: Pipeline, speech: Speech, policy: Policy
+    ) -> None:
+        self._homeserver = homeserver
+        self._database = database
+        self._pipeline = pipeline
+        self._speech = speech
+        self._policy = policy
+
+    async def keep(self, action: Action, txn: str) -> Done:
+        """Make it, say what to do in it; or leave it."""
+        assert isinstance(action, KeepLobby)
+        async with self._database.read() as db:
+            group = await views.room_view(db, action.room, self._homeserver.user)
+            lobby = await views.lobby_of(db, group.code) if group else None
+        if group is None:
+            return Done(result="abandoned")
+        if not (group.active and asked_of(group, self._policy).gated):
+            return await self._close(lobby, group, txn) if lobby else Done()
+        if lobby is None and group.condition != "protected":
+            return Done(result="abandoned")  # made once the bot can act
+        if lobby is None:
+            lobby = await self._make(group)
+        if await self._homeserver.state_event(lobby, PINNED) is not None:
+            return Done(made=lobby)
+        notice = await self._homeserver.send(lobby, MESSAGE, self._message(group, self._pinned(group)), f"{txn}.pinned")
+        await self._homeserver.set_state(lobby, PINNED, {"pinned": [notice]})
+        link = Code(_link(lobby, server_of(self._homeserver.user)))
+        told = TellDesk(room=group.room, lines=(line("lobby.desk", lobby=link),), once="lobby")
+        return Done(made=lobby, actions=(told,))
+
+    async def let_in(self, action: Action, _txn: str) -> Done:
+        """Invite somebody, unless they are there, are invited, or must not come."""
+        assert isinstance(action, LetIn)
+        there = await self._homeserver.state_event(action.room, "m.room.member", action.subject)
+        if there is not None and there.get("membership") in ("join", "invite", "ban"):
+            return Done()
+        await self._homeserver.invite(action.room, action.subject)
+        words = line("door.admitted", room=RoomName(action.room))
+        return Done(actions=(Tell(room=action.room, subject=action.subject, lines=(words,), alone=True),))
+
+    async def _make(self, group: RoomView) -> RoomId:
+        made = Made("lobby", served=group.code)
+        called = self._called(group)
+        name, topic = (self._text(group, line(key, room=called)) for key in ("lobby.name", "lobby.topic"))
+        lobby = await self._homeserver.create_room(_open_to_all(body(made, name=name, topic=topic, invite=())))
+        await take_up(self._pipeline, made, lobby)
+        return lobby
+
+    async def _close(self, lobby: RoomId, group: RoomView, txn: str) -> Done:
+        """It is of no use any more: nobody new comes in, and those who are there are told."""
+        words = self._message(group, (line("lobby.closed", room=self._called(group)),))
+        if lobby in await self._homeserver.joined_rooms():
+            await self._homeserver.send(lobby, MESSAGE, words, f"{txn}.closed")
+            await self._homeserver.set_state(lobby, JOIN_RULES, {"join_rule": "invite"})
+            await self._homeserver.leave(lobby)
+        return Done((RoomStateChanged(room=lobby, condition="left"),))
+
+    def _pinned(self, group: RoomView) -> tuple[Line, ...]:
+        called = self._called(group)
+        steps = (line("lobby.steps.hello"), line("lobby.steps.then", room=called))
+        return (line("lobby.pinned", room=called), *steps, line("lobby.private", room=called))
+
+    def _called(self, group: RoomView) -> str:
+        return group.name or group.code
+
+    def _text(self, group: RoomView, *lines: Line) -> str:
+        return self._speech.text(lines, self._speech.language(group.language), {}).plain
+
+    def _message(self, group: RoomView, lines: tuple[Line, ...]) -> dict[str, Json]:
+        return self._speech.message(lines, self._speech.language(group.language), {})
+
+
+async def lobbies_to_look_after(db: AsyncConnection, policy: Policy, bot: UserId) -> tuple[KeepLobby, ...]:
+    """What is to be done on start: for groups that are gated by these settings, and for those that have a lobby."""
+    views_of = [await views.room_view(db, room, bot) for room in await views.active_groups(db)]
+    gated = [view.room for view in views_of if view is not None and asked_of(view, policy).gated]
+    return tuple(KeepLobby(room=room) for room in dict.fromkeys((*gated, *await views.with_lobby(db))))
+
+
+def _open_to_all(request: dict[str, Json]) -> dict[str, Json]:
+    """A room of ours that everybody can enter and only the bot writes in."""
+    levels, state = request["power_level_content_override"], request["initial_state"]
+    assert isinstance(levels, dict)
+    assert isinstance(state, list)
+    public: Json = {"type": JOIN_RULES, "state_key": "", "content": {"join_rule": "public"}}
+    return {
+        **request,
+        "power_level_content_override": {**levels, "events_default": 100, "events": {"m.reaction": 100}},
+        "initial_state": [*state, public],
+    }
+
+
+def _link(room: RoomId, server: str) -> str:
+    """A link that clients open; ids of new rooms do not say where they are."""
+    return f"https://matrix.to/#/{quote(room, safe='!:')}?via={quote(server, safe=':')}"

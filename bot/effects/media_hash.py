@@ -1,0 +1,101 @@
+"""Notes the files of messages by hash and size: what was shown can then be told from what was not, without keeping it.
+
+Rules kept here: of an encrypted file it is the file itself that is hashed; a file is fetched once, however many
+messages and edits show it, to its limit and not beyond; for one person only so much is fetched in an hour; what cannot
+be fetched is noted as such; the file itself is not kept. What was fetched is forgotten at a restart. Left to others:
+which messages have files (`receive_message.py`), the rule on media (`moderation/rules/media.py`).
+"""
+
+import asyncio
+import hashlib
+import json
+from collections import OrderedDict, deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bot.crypto.attachments import EncryptedFile
+from bot.crypto.encoding import Malformed
+from bot.crypto.errors import NotTrusted
+from bot.matrix.client import Homeserver
+from bot.matrix.errors import Answered, TooLarge
+from bot.outbox.dispatcher import Done
+from moderation.model.actions import Action, HashMedia
+from moderation.model.facts import MediaKept
+from moderation.values.errors import Invalid
+from moderation.values.ids import UserId
+
+PER_PERSON = 10  # files as large as may be, in an hour
+_HOUR_S = 3_600.0
+_REMEMBERED = 10_000  # files
+
+
+@dataclass(frozen=True, slots=True)
+class _Hashed:
+    size: int
+    sha256: str
+
+
+def _opened(file: Mapping[str, Any], data: bytes) -> bytes:
+    """The file itself; what it was sent as is noise. Raises `Malformed`, `NotTrusted`."""
+    return EncryptedFile.of(file).open(data)
+
+
+class MediaHasher:
+    """The handler of `HashMedia`."""
+
+    def __init__(self, homeserver: Homeserver, limit_bytes: int) -> None:
+        self._homeserver = homeserver
+        self._limit = limit_bytes
+        self._known: OrderedDict[str, _Hashed] = OrderedDict()
+        self._fetched: dict[UserId, deque[tuple[float, int]]] = {}  # for whom, when, how much
+
+    async def handle(self, action: Action, _txn: str) -> Done:
+        """Fetch, hash, forget."""
+        assert isinstance(action, HashMedia)
+        name = json.dumps((action.url, action.file), sort_keys=True)
+        if (known := self._known.get(name)) is not None:
+            return Done((self._fact(action, size=known.size, sha256=known.sha256),))
+        if self._spent(action.subject) >= PER_PERSON * self._limit:
+            return Done((self._fact(action, result="refused"),), code="budget")
+        try:
+            data = await self._homeserver.download(action.url, at_most=self._limit)
+            self._spend(action.subject, len(data))
+            if action.file:
+                data = await asyncio.to_thread(_opened, action.file, data)
+        except TooLarge:
+            self._spend(action.subject, self._limit)
+            return Done((self._fact(action, result="large"),))
+        except (Invalid, Malformed, NotTrusted):
+            return Done((self._fact(action, result="refused"),), code="address")
+        except Answered as error:
+            return Done((self._fact(action, result="refused"),), code=error.errcode or "-")
+        digest = await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
+        self._known[name] = _Hashed(len(data), digest)
+        if len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+        return Done((self._fact(action, size=len(data), sha256=digest),))
+
+    def _spend(self, user: UserId, size: int) -> None:
+        self._fetched.setdefault(user, deque()).append((asyncio.get_running_loop().time(), size))
+
+    def _spent(self, user: UserId) -> int:
+        """Return how many bytes were fetched for somebody within an hour."""
+        now = asyncio.get_running_loop().time()
+        for each in [each for each, times in self._fetched.items() if times[-1][0] < now - _HOUR_S]:
+            del self._fetched[each]
+        times = self._fetched.get(user, deque())
+        while times and times[0][0] < now - _HOUR_S:
+            times.popleft()
+        return sum(size for _, size in times)
+
+    def _fact(self, action: HashMedia, *, result: str = "done", size: int = 0, sha256: str = "") -> MediaKept:
+        return MediaKept(
+            room=action.room,
+            on=action.on,
+            bytes=size,
+            result=result,  # type: ignore[arg-type]
+            subject=action.subject,
+            sha256=sha256,
+            url=action.url,
+        )

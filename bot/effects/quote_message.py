@@ -1,0 +1,90 @@
+"""Posts what waited for a manager: as a quotation in the group once it is allowed, before that in the desk.
+
+Rules kept here: the words come from the journal, since the message is gone from the room; they are escaped, mention
+nobody, and a link that stood behind other words is shown; a file is posted again under its own address.
+Left to others: whose messages wait (`moderation/waiting.py`), the card (`desk.py`).
+"""
+
+from collections.abc import Callable
+
+from bot.crypto.encrypting_client import SealedHomeserver
+from bot.outbox.dispatcher import Done, Later
+from bot.texts.matrix_message import MESSAGE, Speech, in_thread
+from moderation.model.actions import Action, Quote, Tell
+from moderation.model.context import CaseView
+from moderation.model.facts.cases import EXCERPT
+from moderation.rules.addresses import hrefs
+from moderation.values.events import Json, MessagePosted
+from moderation.values.ids import EventId, RoomId
+from moderation.values.notices import RoomName, Who, line
+from storage import queries as views
+from storage.database import Database
+
+MOST = 8_000  # characters of a quotation: text and HTML of it fit into one event
+_MATRIX = ("matrix.to",)
+_TYPES = {"image": "m.image", "sticker": "m.image", "video": "m.video", "audio": "m.audio", "file": "m.file"}
+
+Recorded = Callable[[RoomId, int], MessagePosted | None]  # the message of this room recorded at an index
+
+
+class Quoter:
+    """The handler of `Quote`."""
+
+    def __init__(self, homeserver: SealedHomeserver, database: Database, speech: Speech, recorded: Recorded) -> None:
+        self._homeserver = homeserver
+        self._database = database
+        self._speech = speech
+        self._recorded = recorded
+
+    async def handle(self, action: Action, txn: str) -> Done:
+        """Post one message in the thread of its card, or all messages of the case in the group."""
+        assert isinstance(action, Quote)
+        async with self._database.read() as db:
+            found = await views.case_view(db, action.n)
+            group = await views.room_view(db, action.room, self._homeserver.user)
+            desk = await views.desk_of(db, group.code) if group and action.event else None
+        if found is None or group is None or not group.active or (action.event and desk is None):
+            return Done(result="abandoned")
+        case, row = found
+        if desk and not row.card:
+            raise Later("the card is not posted yet", Done(result="abandoned"), tries=20, first_ms=100, last_ms=60_000)
+        where, card = (desk, EventId(row.card) or None) if desk else (action.room, None)
+        made = ""
+        for number, event in enumerate([action.event] if action.event else case.messages):
+            content = await self._content(case, event, self._speech.language(group.language), action)
+            if content is not None:
+                made = await self._homeserver.send(where, MESSAGE, in_thread(content, card), f"{txn}.{number}")
+        if made or action.event:
+            return Done(made=made)
+        lost = line("notice.waited.not-kept", room=RoomName(case.room), n=case.n)
+        return Done(result="abandoned", actions=(Tell(room=case.room, subject=case.subject, lines=(lost,), n=case.n),))
+
+    async def _content(self, case: CaseView, event: EventId, language: str, action: Quote) -> dict[str, Json] | None:
+        """Return what is to be posted of a message; None if nothing was kept of it, or the card shows it all."""
+        async with self._database.read() as db:
+            row = await views.event_row(db, event)
+        said = self._recorded(case.room, row.record) if row is not None else None
+        if said is None:
+            return None
+        words, first = _words(said), event == case.events[0]
+        if action.event and first and said.media is None and words == said.body and len(words) <= EXCERPT:
+            return None
+        shown = words[:MOST] + "…" if len(words) > MOST else words
+        content = self._speech.message((line("quote.said", who=Who(said.sender), words=shown),), language, {})
+        return {**content, **_file(said)}
+
+
+def _words(said: MessagePosted) -> str:
+    """Return the text, and where links lead that stand behind other words."""
+    hidden = [link.written for link in hrefs(said) if link.hosts != _MATRIX and link.written not in said.body]
+    return " ".join([said.body, *hidden])
+
+
+def _file(said: MessagePosted) -> dict[str, Json]:
+    if said.media is None or said.media.url is None:
+        return {}
+    edited = said.content.get("m.new_content")
+    content = edited if isinstance(edited, dict) else said.content
+    kept = {name: content[name] for name in ("url", "file", "info") if name in content}
+    name = content.get("filename") or content.get("body") or said.media.kind
+    return {**kept, "msgtype": _TYPES.get(said.media.kind, "m.file"), "filename": name}

@@ -1,0 +1,71 @@
+"""The acts that are one request each: redact, kick, lift a ban that was set by hand, invite back."""
+
+from bot.matrix.client import Homeserver
+from bot.matrix.errors import Forbidden, NotFound
+from bot.outbox.dispatcher import Done, Later
+from moderation.model.actions import Action, InviteBack, Kick, Redact, TakeBack, Unban
+from moderation.values.ids import RoomId
+from storage import queries as views
+from storage.database import Database
+
+
+class SimpleActs:
+    """The handlers of `Redact`, `TakeBack`, `Kick`, `Unban` and `InviteBack`."""
+
+    def __init__(self, homeserver: Homeserver, database: Database) -> None:
+        self._homeserver = homeserver
+        self._database = database
+
+    async def redact(self, action: Action, txn: str) -> Done:
+        """Take an event's content away. The reason shown in the room is the rule's name, never a person's words."""
+        assert isinstance(action, Redact)
+        reason = action.rule if action.rule != "-" else None
+        async with self._database.read() as db:
+            seen = await views.event_row(db, action.event)
+        where = RoomId(seen.room) if seen is not None else action.room  # before an upgrade it was another room
+        try:
+            made = await self._homeserver.redact(where, action.event, txn, reason)
+        except NotFound as error:  # it is gone already
+            return Done(code=error.errcode or "-")
+        return Done(made=made)
+
+    async def take_back(self, action: Action, txn: str) -> Done:
+        """Take back something that the bot said; in a room that it has left, that cannot be done."""
+        assert isinstance(action, TakeBack)
+        try:
+            await self._homeserver.redact(action.room, action.event, txn)
+        except NotFound as error:  # it is gone already
+            return Done(code=error.errcode or "-")
+        return Done()
+
+    async def kick(self, action: Action, _txn: str) -> Done:
+        """Remove somebody; who has left already is left alone."""
+        assert isinstance(action, Kick)
+        try:
+            await self._homeserver.kick(action.room, action.subject, action.reason or None)
+        except Forbidden:
+            there = await self._homeserver.state_event(action.room, "m.room.member", action.subject)
+            if there is not None and there.get("membership") in ("leave", "ban"):
+                return Done()
+            raise
+        return Done()
+
+    async def unban(self, action: Action, _txn: str) -> Done:
+        """Lift a ban."""
+        assert isinstance(action, Unban)
+        await self._homeserver.unban(action.room, action.subject)
+        return Done()
+
+    async def invite_back(self, action: Action, _txn: str) -> Done:
+        """Whoever was removed on account of a case that is reversed need not ask to come back."""
+        assert isinstance(action, InviteBack)
+        async with self._database.read() as db:
+            removed = await views.was_removed(db, action.n, action.subject)
+        there = await self._homeserver.state_event(action.room, "m.room.member", action.subject) if removed else None
+        membership = there.get("membership") if there else None
+        if membership == "ban":
+            raise Later("the ban is not lifted yet", Done(result="abandoned"), tries=8, first_ms=100, last_ms=10_000)
+        if membership != "leave":
+            return Done(result="abandoned")
+        await self._homeserver.invite(action.room, action.subject)
+        return Done()

@@ -1,0 +1,109 @@
+"""Says things: answers in rooms, words to one person, words to the managers.
+
+Rules this module keeps: a person is told in a direct room; where they take none (`M_INVITE_BLOCKED`, a refusal) the
+word goes, short and without particulars, to the room it concerns, unless even that would give them away; where that
+fails too, the record says that it was tried.
+Left to others: the words (`messages/`), cards (`desk.py`), when to say what (`moderation/consequences.py`)."""
+
+from collections.abc import Sequence
+
+from bot.bot_rooms.direct_rooms import DirectRooms
+from bot.crypto.encrypting_client import SealedHomeserver
+from bot.matrix.errors import Forbidden, NotFound
+from bot.outbox.dispatcher import Done, Later
+from bot.texts.matrix_message import MESSAGE, Speech, in_reply, in_thread
+from bot.texts.report_lines import reads_along
+from moderation.model.actions import Action, Say, Tell, TellDesk
+from moderation.model.facts import NoticeGiven
+from moderation.values.events import Json
+from moderation.values.ids import EventId, RoomId, UserId
+from moderation.values.notices import Code, Line, Who, line, rooms_named
+from storage import queries as views
+from storage.database import Database
+
+
+class Notifier:
+    """The handlers of `Say`, `Tell` and `TellDesk`."""
+
+    def __init__(
+        self, homeserver: SealedHomeserver, database: Database, direct: DirectRooms, speech: Speech, prefix: str
+    ) -> None:
+        self._homeserver = homeserver
+        self._database = database
+        self._speech = speech
+        self._prefix = prefix
+        self._direct = direct
+
+    async def say(self, action: Action, txn: str) -> Done:
+        """An answer, or a word to all, in the room itself."""
+        assert isinstance(action, Say)
+        language, names = await self._reader(action.room, action.to, action.lines)
+        content = self._speech.message(action.lines, language, names, to=[action.to] if action.to else [], answer=True)
+        made = await self._homeserver.send(action.room, MESSAGE, in_reply(content, action.reply_to, action.thread), txn)
+        return Done(made=made)
+
+    async def tell_desk(self, action: Action, txn: str) -> Done:
+        """A word to the managers of a room, in the thread of the case if there is one."""
+        assert isinstance(action, TellDesk)
+        async with self._database.read() as db:
+            group = await views.room_view(db, action.room, self._homeserver.user)
+            desk = await views.desk_of(db, group.code) if group else None
+            found = await views.case_view(db, action.n) if action.n else None
+            asked = await views.assigned_to(db, action.n, found[0].asked) if found and action.ring else ()
+            ring = await views.joined_of(db, desk, asked) if desk else ()
+            hides = action.discreet and found is not None and await reads_along(db, found[0], desk)
+        if group is None or not group.active:
+            return Done(result="abandoned")
+        if desk is None:
+            raise Later("there is no desk yet", Done(result="abandoned"), tries=10, first_ms=500, last_ms=60_000)
+        lines = action.discreet if hides else action.lines
+        language, names = await self._reader(action.room, None, lines)
+        content = self._speech.message(lines, language, names, to=ring)
+        # A measure for all rooms rests on a case of one: its card stands in that room's desk only.
+        card = EventId(found[1].card) if found and found[0].room == action.room else None
+        made = await self._homeserver.send(desk, MESSAGE, in_thread(content, card or None), txn)
+        return Done(made=made)
+
+    async def tell(self, action: Action, txn: str) -> Done:
+        """A word to one person."""
+        assert isinstance(action, Tell)
+        language, names = await self._reader(action.room, action.subject, action.lines)
+        try:
+            direct = await self._direct.with_(action.subject, language)
+            content = self._speech.message(action.lines, language, names, to=[action.subject])
+            made = await self._homeserver.send(direct, MESSAGE, content, txn)
+        except (Forbidden, NotFound) as error:
+            if action.alone:
+                return Done((_given(action, "none"),), result="refused", code=error.errcode or "-")
+            return await self._tell_in_room(action, txn, language, names)
+        return Done((_given(action, "direct"),), made=made)
+
+    async def _tell_in_room(self, action: Tell, txn: str, language: str, names: dict[str, str]) -> Done:
+        """The last resort. Particulars stay out of it: others read here."""
+        hint = line("notice.in-room", who=Who(action.subject), ask=Code(f"{self._prefix}why"))
+        content: dict[str, Json] = self._speech.message((hint,), language, names, to=[action.subject])
+        try:
+            made = await self._homeserver.send(action.room, MESSAGE, content, f"{txn}.room")
+        except (Forbidden, NotFound) as error:
+            return Done((_given(action, "none"),), result="refused", code=error.errcode or "-")
+        return Done((_given(action, "room"),), made=made)
+
+    async def _reader(self, room: RoomId, user: UserId | None, lines: Sequence[Line]) -> tuple[str, dict[str, str]]:
+        """The language of whoever reads these lines, and the names of the rooms in them."""
+        async with self._database.read() as db:
+            view = await views.room_view(db, room, self._homeserver.user)
+            own = await views.language_of(db, user) if user else ""
+            names = await views.room_names(db, rooms_named(lines))
+        return self._speech.language(own, view.language if view else ""), names
+
+
+def _given(action: Tell, channel: str) -> NoticeGiven:
+    what = action.lines[0].key if action.lines else "-"
+    return NoticeGiven(
+        room=action.room,
+        what=what[:64],
+        n=action.n,
+        asks=action.asks,
+        channel=channel,  # type: ignore[arg-type]
+        subject=action.subject,
+    )

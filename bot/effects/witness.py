@@ -1,0 +1,78 @@
+"""Asks a witness to cosign a checkpoint (C2SP tlog-witness, `add-checkpoint`).
+
+    old 740                       the size the witness saw last
+    (hashes, one a line)          proof that the log has only grown since (RFC 6962, 2.1.2)
+
+    (the signed checkpoint)
+
+Rules kept here: what the witness saw last is its own to know: where it differs from what we thought, it says so (409)
+and is given the proof from there; only lines that hold by the witness's key are taken.
+Left to others: when to ask, trying again, keeping the lines (`bot/anchor_outside.py`).
+"""
+
+import asyncio
+import base64
+from collections.abc import Callable, Sequence
+
+from bot.matrix.other_servers import NoAnswer, Reply, post
+from moderation.values.errors import Invalid
+from storage.journal.transparency.cosignature import Cosigner, lines_of
+from storage.journal.transparency.daily_checkpoints import Closing
+
+SIZE_TYPE = "text/x.tlog.size"
+Prove = Callable[[int, int], Sequence[bytes]]  # old size, new size
+_ROUNDS = 3  # others may submit our checkpoints to the witness at the same time
+
+
+class Ahead(Exception):
+    """The witness has cosigned a later checkpoint, which covers this one."""
+
+
+class WitnessClient:
+    """One witness: its submission prefix, its key, and where proofs come from."""
+
+    def __init__(self, url: str, cosigner: Cosigner, prove: Prove) -> None:
+        self.cosigner = cosigner
+        self._url = url.rstrip("/") + "/add-checkpoint"
+        self._prove = prove
+
+    async def cosign(self, closing: Closing, old: int) -> list[str]:
+        """The witness's signature lines for a checkpoint; `old` is the size it is thought to have seen last.
+
+        Raises `Ahead`, or `NoAnswer` for everything else that is not a cosignature.
+        """
+        tried: set[int] = set()
+        while old not in tried and len(tried) < _ROUNDS:
+            tried.add(old)
+            reply = await post(self._url, await self._request(closing, old), "text/plain")
+            if reply.status == 200:
+                return self._lines(closing, reply)
+            old = _known_size(reply)
+            if old > closing.size:
+                raise Ahead(f"the witness has seen {old} records already")
+        raise NoAnswer(f"the witness does not agree with itself, or with us, on what it saw last ({old})")
+
+    async def _request(self, closing: Closing, old: int) -> bytes:
+        try:
+            proof = await asyncio.to_thread(self._prove, old, closing.size)
+        except (Invalid, LookupError) as error:
+            raise NoAnswer(f"no proof from {old} to {closing.size} can be made: {error}") from None
+        lines = [f"old {old}", *(base64.b64encode(each).decode() for each in proof)]
+        return ("\n".join(lines) + f"\n\n{closing.note}").encode()
+
+    def _lines(self, closing: Closing, reply: Reply) -> list[str]:
+        try:
+            lines = lines_of(closing.as_signed + reply.body.decode(), self.cosigner)
+        except (Invalid, UnicodeDecodeError):
+            raise NoAnswer("the witness answered with a cosignature that does not hold") from None
+        if not lines:
+            raise NoAnswer(f"the witness answered without a cosignature by the key {self.cosigner.text}")
+        return lines
+
+
+def _known_size(reply: Reply) -> int:
+    """The size that the witness saw last, out of its refusal. Raises `NoAnswer` if it refused for another reason."""
+    text = reply.body.decode("ascii", "replace").strip()
+    if reply.status != 409 or reply.mimetype != SIZE_TYPE or not (text.isascii() and text.isdigit() and len(text) < 17):
+        raise NoAnswer(f"the witness answered {reply.status}: {text[:200]!r}")
+    return int(text)

@@ -1,0 +1,349 @@
+"""Comparing emoji with people, so that their clients know the bot by its keys, and the bot them by theirs.
+
+Rules kept here: whoever is in a group is answered, or runs this deployment, nobody else; members so many times an hour,
+and so many of them at once, since each time costs words; what is to be compared is shown to that person alone and, of
+those who run a group, in its desk; it counts as the same only when that very person presses so, or an
+operator says so at the command line (the trusted way: it does not pass through the homeserver); a difference is told to
+the operators. Nothing of it is kept over a restart.
+Left to others: the steps (`bot/crypto/verification.py`), carrying them (`bot/crypto/verifier.py`).
+"""
+
+import asyncio
+import secrets
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.bot_rooms.direct_rooms import DirectRooms
+from bot.crypto.encrypting_client import SealedHomeserver
+from bot.crypto.errors import CryptoError
+from bot.crypto.machine import CryptoMachine
+from bot.crypto.sas import PREFIX, Shown, Stage
+from bot.crypto.to_device import ToDevice
+from bot.crypto.verifier import Progress, Verifier
+from bot.crypto.words import of_emoji
+from bot.matrix.errors import Answered, HomeserverError, LoggedOut, RateLimited, Unreachable
+from bot.pipeline.pipeline import Pipeline
+from bot.runtime.clock import Clock
+from bot.texts.matrix_message import MESSAGE, Speech, replacing
+from moderation.duty.responsibility import is_operator
+from moderation.policy import Policy
+from moderation.values.errors import Broken, Refused
+from moderation.values.events import Json, MessagePosted, OtherEvent, ReactionGiven, Received
+from moderation.values.ids import EventId, RoomId, UserId
+from moderation.values.notices import Line, Phrase, Who, line
+from storage import queries as views
+from storage.database import Database
+
+from .key_alerts import to_operators
+
+log = structlog.get_logger()
+
+SAME, DIFFERENT = "✅", "❌"
+REACTION = "m.reaction"
+MEMBER_AN_HOUR = 5  # verifications that one member begins
+MEMBERS_AT_ONCE = 20  # that are under way with members
+HOUR_MS = 3_600_000
+AT_MOST = 1_000  # messages that wait to be looked at; more than that is somebody's flood
+LOOK_S = 15.0  # how often what takes too long is ended
+TRIES, LONGEST_PAUSE_S = 5, 10.0
+# Codes by which either side says that it sees something else, or that keys are not what they should be.
+_DIFFERS = ("m.mismatched_sas", "m.key_mismatch", "m.mismatched_commitment")
+_LETTERS = "bcdfghjkmnpqrstvwxz23456789"
+
+
+@dataclass(slots=True)
+class Talk:
+    """One verification, as people see it. `code` names it at the command line."""
+
+    code: str
+    id: str
+    user: UserId
+    since_ms: int
+    stage: Stage = Stage.ASKED
+    shown: Shown | None = None
+    messages: dict[EventId, tuple[RoomId, str]] = field(default_factory=dict)  # where it is shown, in which language
+
+
+class Verifying:
+    """The verifications of the bot."""
+
+    def __init__(
+        self,
+        machine: CryptoMachine,
+        homeserver: SealedHomeserver,
+        database: Database,
+        pipeline: Pipeline,
+        direct: DirectRooms,
+        speech: Speech,
+        policy: Policy,
+        clock: Clock,
+    ) -> None:
+        self._homeserver = homeserver
+        self._database = database
+        self._pipeline = pipeline
+        self._speech = speech
+        self._policy = policy
+        self._clock = clock
+        self._direct = direct
+        self._answered: set[str] = set()  # looked up just before the verifier is asked
+        self._verifier = Verifier(machine, allowed=self._answered.__contains__, say=self._say)
+        self._turn = asyncio.Lock()  # one step at a time
+        self._waiting: asyncio.Queue[ToDevice | Received] = asyncio.Queue(AT_MOST)
+        self._talks: dict[str, Talk] = {}  # by the id of the verification
+        self._begun: dict[UserId, list[int]] = {}  # when members began one, within the last hour
+
+    # What comes in.
+
+    async def heard(self, messages: Sequence[ToDevice]) -> None:
+        """Messages of other devices to ours."""
+        for message in messages:
+            self._put(message)
+
+    def taken(self, events: Sequence[Received]) -> None:
+        """Events that were recorded just now."""
+        for event in events:
+            if self._concerns(event):
+                self._put(event)
+
+    def _concerns(self, event: Received) -> bool:
+        if event.sender == self._homeserver.user:
+            return False
+        if isinstance(event, ReactionGiven):
+            return any(event.target in talk.messages for talk in self._talks.values())
+        if isinstance(event, MessagePosted):
+            return event.asks_to_verify == self._homeserver.user
+        return isinstance(event, OtherEvent) and event.type.startswith(PREFIX)
+
+    def _put(self, item: ToDevice | Received) -> None:
+        with suppress(asyncio.QueueFull):
+            self._waiting.put_nowait(item)
+
+    # Beside the listener.
+
+    async def run(self) -> None:
+        """Answer, until cancelled."""
+        while True:
+            try:
+                async with asyncio.timeout(LOOK_S):
+                    item = await self._waiting.get()
+            except TimeoutError:
+                item = None
+            try:
+                await (self._expire() if item is None else self._follow(item))
+            except LoggedOut:
+                raise
+            except (HomeserverError, CryptoError) as error:
+                log.warning("verification_broken_off", why=str(error))
+            except (OSError, Broken, SQLAlchemyError):
+                raise  # the disk
+            except Exception:  # a defect in one verification must not stop the bot
+                log.exception("verification_failed")
+
+    async def _follow(self, item: ToDevice | Received) -> None:
+        sender = UserId(item.sender or "")
+        if not await self._may(sender):
+            log.info("verification_not_answered", by=sender)
+        elif isinstance(item, ToDevice):
+            async with self._turn:
+                progress = await self._verifier.to_device(item)
+            await self._went_on(progress)
+        elif isinstance(item, ReactionGiven):
+            await self._pressed(item)
+        else:
+            async with self._turn:
+                progress = await self._verifier.in_room(item.room, _raw(item))
+            await self._went_on(progress)
+
+    async def _may(self, user: UserId) -> bool:
+        """Whether somebody is answered. Everybody else's messages cost one look, and ask nothing of the homeserver."""
+        async with self._database.read() as db:
+            runs = is_operator(user, self._policy) or bool(await views.answers_for(db, user))
+            may = runs or (bool(await views.groups_of(db, user, joined=True)) and self._has_room_for(user))
+        (self._answered.add if may else self._answered.discard)(user)
+        return may
+
+    def _has_room_for(self, member: UserId) -> bool:
+        """Whether one more verification can be begun with a member; what is under way goes on."""
+        if any(talk.user == member for talk in self._talks.values()):
+            return True
+        since = self._clock() - HOUR_MS
+        self._begun = {user: new for user, at in self._begun.items() if (new := [each for each in at if each > since])}
+        under_way = sum(talk.user in self._begun for talk in self._talks.values())
+        return len(self._begun.get(member, ())) < MEMBER_AN_HOUR and under_way < MEMBERS_AT_ONCE
+
+    async def _pressed(self, event: ReactionGiven) -> None:
+        """The very person whose client shows the other half says whether it is the same."""
+        talk = next((talk for talk in self._talks.values() if event.target in talk.messages), None)
+        key = event.key.replace("\ufe0f", "")
+        if talk is None or event.sender != talk.user or key not in (SAME, DIFFERENT):
+            return
+        with suppress(Refused):  # it is over meanwhile
+            await self._said(talk, same=key == SAME, differs=True)
+
+    async def _expire(self) -> None:
+        async with self._turn:
+            ended = await self._verifier.expire()
+        for progress in ended:
+            await self._went_on(progress)
+        await self._drop_ended()
+
+    async def _drop_ended(self) -> None:
+        """Those that came to an end without a word of their own: by a second one with the same device, say."""
+        for id in self._talks.keys() - self._verifier.under_way():
+            talk = self._talks.pop(id)
+            await self._over(talk, Progress(id, talk.user, Stage.CANCELLED, code="m.unexpected_message"))
+
+    # What people say.
+
+    def under_way(self) -> list[dict[str, Any]]:
+        """The verifications, as the command line shows them."""
+        return [
+            {
+                "id": talk.code,
+                "user": talk.user,
+                "stage": talk.stage.value,
+                "since": talk.since_ms,
+                "emoji": [list(each) for each in talk.shown.emoji] if talk.shown else [],
+                "numbers": list(talk.shown.numbers) if talk.shown else [],
+            }
+            for talk in self._talks.values()
+        ]
+
+    async def confirm(self, code: str) -> dict[str, Any]:
+        """An operator has compared, and it is the same. Raises `Refused`."""
+        talk = self._talk(code)
+        if talk.stage is not Stage.SHOWN:
+            raise Refused("keys.not_shown", id=talk.code)
+        return await self._said(talk, same=True)
+
+    async def refuse(self, code: str) -> dict[str, Any]:
+        """An operator sees something else, or does not want it. Raises `Refused`."""
+        talk = self._talk(code)
+        return await self._said(talk, same=False, differs=talk.stage is Stage.SHOWN)
+
+    async def _said(self, talk: Talk, *, same: bool, differs: bool = False) -> dict[str, Any]:
+        async with self._turn:
+            if same:
+                progress = await self._verifier.confirm(talk.id)
+            else:
+                progress = await self._verifier.refuse(talk.id, differs=differs)
+        await self._went_on(progress)
+        if progress is None:
+            await self._drop_ended()
+            raise Refused("keys.no_verification", id=talk.code)
+        return {"id": talk.code, "user": talk.user, "stage": talk.stage.value}
+
+    def _talk(self, code: str) -> Talk:
+        found = next((talk for talk in self._talks.values() if talk.code == code.strip().lower()), None)
+        if found is None:
+            raise Refused("keys.no_verification", id=code[:20])
+        return found
+
+    # What follows.
+
+    async def _went_on(self, progress: Progress | None) -> None:
+        if progress is None:
+            return
+        talk = self._talks.get(progress.id)
+        if talk is None:
+            await self._drop_ended()
+            code = "".join(secrets.choice(_LETTERS) for _ in range(5))
+            talk = self._talks[progress.id] = Talk(code, progress.id, UserId(progress.user), self._clock())
+            self._begun.setdefault(talk.user, []).append(talk.since_ms)
+            log.info("verification_begun", user=talk.user, id=talk.code)
+        talk.stage = progress.stage
+        if progress.stage in (Stage.DONE, Stage.CANCELLED):
+            del self._talks[progress.id]
+            await self._over(talk, progress)
+        elif progress.shown is not None and talk.shown is None:
+            talk.shown = progress.shown
+            await self._show(talk)
+
+    async def _show(self, talk: Talk) -> None:
+        """Show what is to be compared; where one place cannot be reached, the other does."""
+        for number, (room, language) in enumerate(await self._places(talk.user)):
+            to = [] if number else [talk.user]  # ring once
+            content = self._speech.message(self._lines(talk, language), language, {}, to=to)
+            with suppress(Answered):
+                event = await self._send(room, MESSAGE, content)
+                talk.messages[event] = (room, language)
+                for key in (SAME, DIFFERENT):
+                    relation = {"rel_type": "m.annotation", "event_id": event, "key": key}
+                    await self._send(room, REACTION, {"m.relates_to": relation})
+
+    async def _places(self, user: UserId) -> list[tuple[RoomId, str]]:
+        """The direct room with somebody, and the desk of their group."""
+        async with self._database.read() as db:
+            own = await views.language_of(db, user)
+            groups = await views.answers_for(db, user)
+            group = await views.room_view(db, groups[0], self._homeserver.user) if groups else None
+            desk = await views.desk_of(db, group.code) if group else None
+        language = self._speech.language(own, group.language if group else "")
+        places = [(desk, self._speech.language(group.language if group else ""))] if desk else []
+        with suppress(Answered):
+            places.insert(0, (await self._direct.with_(user, language), language))
+        return places
+
+    def _lines(self, talk: Talk, language: str) -> tuple[Line, ...]:
+        assert talk.shown is not None, "shown only once there is something to show"
+        named = [f"{picture} {self._word(of_emoji(name), language)}" for picture, name in talk.shown.emoji]
+        numbers = " ".join(map(str, talk.shown.numbers))
+        return (
+            line("verifying.shown", who=Who(talk.user)),
+            line("verifying.emoji", emoji="  ·  ".join(named), numbers=numbers),
+            line("verifying.press", who=Who(talk.user), same=SAME, different=DIFFERENT),
+        )
+
+    def _word(self, phrase: Phrase, language: str) -> str:
+        return self._speech.text((Line(phrase.key),), language, {}).plain
+
+    async def _over(self, talk: Talk, progress: Progress) -> None:
+        done = progress.stage is Stage.DONE
+        log.info("verification_over", user=talk.user, id=talk.code, how=progress.code or "done")
+        if progress.code in _DIFFERS:
+            await self._differed(talk, progress.code)
+        ended = line("verifying.done" if done else "verifying.ended", who=Who(talk.user))
+        words = line("verifying.differed", who=Who(talk.user)) if progress.code in _DIFFERS else ended
+        for event, (room, language) in talk.messages.items():
+            content = self._speech.message((words,), language, {})
+            with suppress(Answered):
+                await self._send(room, MESSAGE, replacing(content, event))
+
+    async def _differed(self, talk: Talk, code: str) -> None:
+        log.warning("verification_differed", user=talk.user, code=code)
+        async with self._database.read() as db:
+            groups = await views.groups_of(db, talk.user, joined=True) or await views.active_groups(db)
+        lines = (line("verifying.differed", who=Who(talk.user)),)
+        await self._pipeline.commit(actions=to_operators(self._policy, groups, lines))
+
+    async def _say(self, room: str, type: str, content: Mapping[str, Any]) -> None:
+        """A step of a verification that takes place in a room."""
+        await self._send(RoomId(room), type, content)
+
+    async def _send(self, room: RoomId, type: str, content: Mapping[str, Json] | Mapping[str, Any]) -> EventId:
+        txn = f"verify-{secrets.token_hex(8)}"
+        for number in range(TRIES):
+            try:
+                return await self._homeserver.send(room, type, content, txn)
+            except RateLimited as error:
+                pause = error.retry_after_ms / 1000
+            except Unreachable:
+                pause = 0.5 * 2**number
+            await asyncio.sleep(min(pause, LONGEST_PAUSE_S))
+        return await self._homeserver.send(room, type, content, txn)
+
+
+def _raw(event: Received) -> dict[str, Any]:
+    assert isinstance(event, MessagePosted | OtherEvent)
+    return {
+        "type": event.type,
+        "event_id": event.event,
+        "sender": event.sender,
+        "origin_server_ts": event.sent_ms,
+        "content": dict(event.content),
+    }

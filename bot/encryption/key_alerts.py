@@ -1,0 +1,100 @@
+"""Tells people when the bot's keys are not what they were: lost, locked, or replaced by somebody else.
+
+Rules kept here: everything is said once, to the operators and in the desk of each encrypted group, as soon as it can be
+read there: while the keys of a device are lost nobody can read what it writes, so that is said by the device that comes
+after it; until then the log, `answerable keys` and `answerable check` tell.
+Left to others: looking (`encryption.py`), mending (`operations_keys.py`).
+"""
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.crypto.cross_signing import Standing, State
+from bot.crypto.encrypting_client import SealedHomeserver
+from bot.crypto.words import of_keys
+from bot.matrix.errors import Answered, LoggedOut
+from bot.pipeline.pipeline import Pipeline
+from bot.runtime.clock import Clock
+from moderation.model.actions import Action, Tell, TellDesk
+from moderation.policy import Policy
+from moderation.values.ids import RoomId, UserId
+from moderation.values.notices import Line, Moment, line
+from storage import queries as views
+from storage.database import Database
+from storage.projections import set_meta
+
+_STOOD, _LOST = "keys_stood", "keys_lost_ms"  # the device and its state; since when it was of no use
+_TROUBLE = (State.LOCKED, State.REPLACED)
+
+
+class KeysWatch:
+    """Called with how the keys stand, at the start and whenever that may have changed."""
+
+    def __init__(
+        self, homeserver: SealedHomeserver, database: Database, pipeline: Pipeline, policy: Policy, clock: Clock
+    ) -> None:
+        self._homeserver = homeserver
+        self._database = database
+        self._pipeline = pipeline
+        self._policy = policy
+        self._clock = clock
+        self.mended: Callable[[], None] = lambda: None  # keys are in order again: more can perhaps be read
+
+    async def __call__(self, standing: Standing) -> None:
+        """Note it, and tell whoever must know."""
+        device, now = self._homeserver.session.device, self._clock()
+        async with self._database.read() as db:
+            before, _, state = (await views.get_meta(db, _STOOD) or "").partition(" ")
+            lost = int(await views.get_meta(db, _LOST) or 0)
+            groups = await views.active_groups(db)
+        if standing.state is State.LOST:
+            await self._note(_LOST, str(lost or now))
+            return
+        lines: list[Line] = []
+        if before and (lost or before != device):
+            lines.append(line("desk.keys.new-device", since=Moment(lost or now)))
+        if standing.state in _TROUBLE and (before, state) != (device, standing.state.value):
+            lines.append(line("desk.keys.state", state=of_keys(standing.state)))
+        stood = f"{device} {standing.state.value}"
+        if lines or stood != f"{before} {state}":
+            await self._tell(groups, tuple(lines), stood)
+        if before and standing.state is State.READY and stood != f"{before} {state}":
+            self.mended()
+
+    async def _note(self, name: str, value: str) -> None:
+        async def note(db: AsyncConnection) -> None:
+            await set_meta(db, name, value)
+
+        await self._pipeline.commit(also=note)
+
+    async def _tell(self, groups: Sequence[RoomId], lines: tuple[Line, ...], stood: str) -> None:
+        actions: list[Action] = []
+        if lines:
+            actions += [TellDesk(room=group, lines=lines) for group in await self._encrypted(groups)]
+            actions += to_operators(self._policy, groups, lines)
+
+        async def note(db: AsyncConnection) -> None:
+            await set_meta(db, _STOOD, stood)
+            await set_meta(db, _LOST, "0")
+
+        await self._pipeline.commit(actions=actions, also=note)
+
+    async def _encrypted(self, groups: Sequence[RoomId]) -> list[RoomId]:
+        found = []
+        for group in groups:
+            try:
+                if await self._homeserver.is_encrypted(group):
+                    found.append(group)
+            except LoggedOut:
+                raise
+            except Answered:
+                continue  # a room that we are not in any more
+        return found
+
+
+def to_operators(policy: Policy, groups: Sequence[RoomId], lines: tuple[Line, ...]) -> list[Action]:
+    """A word to each operator alone; a group is named because an action belongs to one, nothing is said there."""
+    if not groups:
+        return []
+    return [Tell(room=groups[0], subject=UserId(each), lines=lines, alone=True) for each in policy.operators]

@@ -1,0 +1,119 @@
+"""Reads what could not be read before, once keys were brought back: from a backup, or by an operator; and what was
+removed before we read it.
+
+Rules kept here: the ciphertext is asked of the homeserver again, since a device whose keys were lost kept none of it;
+the newest messages first; what cannot be read now either goes on waiting for its key; that the homeserver does not give
+one of them stops nothing.
+Left to others: opening (`encryption.py`), recording them late (`pipeline.py`).
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+import structlog
+
+from bot.events.parse_event import receive
+from bot.matrix.client import Homeserver
+from bot.matrix.errors import Answered, HomeserverError, LoggedOut, RateLimited
+from bot.pipeline.lost_time import REDACTED, LostTime
+from bot.pipeline.pipeline import Pipeline
+from bot.runtime.clock import Clock
+from moderation.values.events import Received, Undecryptable
+from moderation.values.ids import EventId, RoomId
+from storage import queries as views
+from storage.database import Database
+
+from .service import Encryption
+
+log = structlog.get_logger()
+
+AT_MOST = 5_000  # events; each is one request
+
+
+class ReadAgain:
+    """Reads again whenever it is woken."""
+
+    def __init__(
+        self,
+        homeserver: Homeserver,
+        database: Database,
+        pipeline: Pipeline,
+        encryption: Encryption,
+        lost_time: LostTime,
+        clock: Clock,
+    ) -> None:
+        self._homeserver = homeserver
+        self._database = database
+        self._pipeline = pipeline
+        self._encryption = encryption
+        self._lost_time = lost_time
+        self._clock = clock
+        self._awake = asyncio.Event()
+        self._all = False  # whether all that could not be read is asked for, as after keys came
+        self._new: deque[tuple[EventId, RoomId]] = deque(maxlen=AT_MOST)  # removed before we read it
+
+    async def read(self, events: Sequence[Received]) -> Sequence[Received]:
+        """Return the events as far as they can be read now."""
+        return await self._lost_time.mark(await self._encryption.read(events))
+
+    def taken(self, events: Sequence[Received]) -> None:
+        """Ask for what was removed before we read it, now that it is recorded as not read."""
+        new = [event for event in events if isinstance(event, Undecryptable) and event.code == REDACTED]
+        self._new.extend((EventId(event.event), event.room) for event in new)
+        if new:
+            self._awake.set()
+
+    def wake(self) -> None:
+        """Keys were brought back."""
+        self._all = True
+        self._awake.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        if await self._lost_time.is_recent():  # the last stop may have come before it was asked for
+            self.wake()
+        while True:
+            await self._awake.wait()
+            self._awake.clear()
+            await self._once()
+
+    async def _once(self) -> None:
+        unread = await self._asked()
+        sealed: list[Received] = []
+        try:
+            for event, room in unread:
+                found = await self._fetched(room, event)
+                sealed += [found] if found is not None else []
+        except LoggedOut:
+            raise
+        except HomeserverError as error:
+            log.warning("read_again_broken_off", why=str(error), asked=len(sealed))
+        oldest_first = sealed[::-1]
+        opened = [each for each in await self._encryption.read(oldest_first) if not isinstance(each, Undecryptable)]
+        if opened:
+            await self._pipeline.take_late(opened)
+            await self._encryption.recorded(opened)
+        log.info("read_again", events=len(opened), of=len(unread))
+
+    async def _asked(self) -> Sequence[tuple[EventId, RoomId]]:
+        """What is to be asked for now, the newest first."""
+        new, everything = list(self._new), self._all
+        self._new.clear()
+        self._all = False
+        if not everything:
+            return new[::-1]
+        async with self._database.read() as db:
+            return await views.unread_events(db, AT_MOST)
+
+    async def _fetched(self, room: RoomId, event: EventId) -> Received | None:
+        while True:
+            try:
+                found = receive(await self._homeserver.event(room, event), room, self._clock())
+                return found if isinstance(found, Undecryptable) else await self._lost_time.whole(room, found)
+            except RateLimited as error:
+                await asyncio.sleep(error.retry_after_ms / 1000)
+            except LoggedOut:
+                raise
+            except Answered:
+                return None  # it is gone, or we are not in that room any more

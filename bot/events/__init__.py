@@ -1,0 +1,1 @@
+"""Reads the homeserver's JSON into events."""

@@ -1,0 +1,238 @@
+"""The door: one raw event of the homeserver becomes one frozen event of `moderation/events.py`.
+
+Client-server API, section "Types of room events"; redactions: "Redactions" and the room versions.
+
+Rules this module keeps: `receive` never raises, whatever the JSON: what is not an event as the
+specification has it becomes `Unreadable`, with the problem named and the raw text kept; only what the
+event cannot be understood without makes it so, for a message that clients would show must not escape
+judgement by a broken trifle; what rules look at (ids, texts, numbers) is checked and safe to use, `content`
+is as received; the room is the one the homeserver filed the event under.
+Left to others: which rooms and in which order (`sync_response.py`), decryption (`crypto/`; it calls
+`receive` again with `encrypted=True`), fitting `content` into a record (`storage/records/canonical.py`).
+"""
+
+from collections.abc import Callable, Mapping
+from typing import cast
+
+from moderation.values.events import (
+    Json,
+    Membership,
+    MembershipChanged,
+    OtherEvent,
+    ReactionGiven,
+    Received,
+    Redacted,
+    StateChanged,
+    Text,
+    Undecryptable,
+    Unreadable,
+)
+from moderation.values.ids import RoomId
+
+from .parse_fields import event_id_of, filled_text_of, name_of, object_of, text_of, time_of, user_id_of, written_out
+from .parse_message import Envelope, Malformed, message, poll, sticker
+from .parse_texts import leaf_texts, texts_of, topic_texts
+
+_OF_PROGRAMS = (
+    "m.key.",
+    "m.call.",
+    "m.rtc.",
+    "m.secret.",
+    "org.matrix.call.",
+    "org.matrix.msc3401.",
+    "org.matrix.msc4143.",
+)
+_MEMBERSHIPS: Mapping[object, Membership] = {
+    "join": "join",
+    "leave": "leave",
+    "ban": "ban",
+    "invite": "invite",
+    "knock": "knock",
+}
+SHOWS_SOMETHING = frozenset({"m.room.message", "m.sticker", "m.poll.start", "org.matrix.msc3381.poll.start"})
+
+
+def receive(raw: object, room: RoomId, received_ms: int, *, encrypted: bool = False) -> Received:
+    """The event `raw`, which the homeserver delivered for `room`. Never raises."""
+    try:
+        fields = _fields(raw)
+        envelope = _envelope(fields, room, received_ms, encrypted)
+        if _is_stripped(fields, envelope):
+            return _stripped(fields, envelope)
+        if "state_key" in fields:
+            return _state(fields, envelope)
+        return _READERS.get(envelope["type"], _other)(fields, envelope)
+    except Malformed as wrong:
+        return unreadable(raw, room, received_ms, str(wrong))
+
+
+def receive_state(raw: object, room: RoomId, received_ms: int) -> Received:
+    """An event of the `state` part of a response: the same, but what has no `state_key` is unreadable."""
+    if isinstance(raw, dict) and "state_key" not in raw:
+        return unreadable(raw, room, received_ms, "state_key is missing")
+    return receive(raw, room, received_ms)
+
+
+def unreadable(raw: object, room: RoomId, received_ms: int, problem: str) -> Unreadable:
+    """Something that is no event, with what can be said of it."""
+    fields = object_of(raw)
+    return Unreadable(
+        room=room,
+        received_ms=received_ms,
+        problem=problem,
+        event=event_id_of(fields.get("event_id")),
+        sender=user_id_of(fields.get("sender")),
+        raw=written_out(raw),
+    )
+
+
+def _fields(raw: object) -> dict[str, Json]:
+    if not isinstance(raw, dict):
+        raise Malformed("the event is no JSON object")
+    return cast("dict[str, Json]", raw)
+
+
+def _envelope(fields: dict[str, Json], room: RoomId, received_ms: int, encrypted: bool) -> Envelope:
+    event, sender = event_id_of(fields.get("event_id")), user_id_of(fields.get("sender"))
+    if event is None:
+        raise Malformed("event_id is missing or no event id")
+    if sender is None:
+        raise Malformed("sender is missing or no user id")
+    kind, content = name_of(fields.get("type")), fields.get("content")
+    if kind is None:
+        raise Malformed("type is missing or no name of at most 255 bytes")
+    if not isinstance(content, dict):
+        raise Malformed("content is missing or no JSON object")
+    sent_ms = time_of(fields.get("origin_server_ts"))
+    if sent_ms is None:
+        raise Malformed("origin_server_ts is missing or no number")
+    return {
+        "room": room,
+        "event": event,
+        "sender": sender,
+        "sent_ms": sent_ms,
+        "received_ms": received_ms,
+        "type": kind,
+        "content": content,
+        "encrypted": encrypted,
+    }
+
+
+def _is_stripped(fields: dict[str, Json], envelope: Envelope) -> bool:
+    """Whether the homeserver has taken the content away after a redaction ("Redactions")."""
+    if not object_of(fields.get("unsigned")).get("redacted_because"):
+        return False
+    # Some room versions leave a relation; state such as a membership stays, and stays in force.
+    return not envelope["content"] or (
+        envelope["type"] in SHOWS_SOMETHING and envelope["content"].keys() <= {"m.relates_to"}
+    )
+
+
+def _stripped(fields: dict[str, Json], envelope: Envelope) -> OtherEvent:
+    because = object_of(object_of(fields.get("unsigned")).get("redacted_because"))
+    by, at = user_id_of(because.get("sender")), time_of(because.get("origin_server_ts"))
+    return OtherEvent(**envelope, removed_by=by, removed_ms=at or 0)
+
+
+def _state(fields: dict[str, Json], envelope: Envelope) -> Received:
+    state_key = name_of(fields["state_key"])
+    if state_key is None:
+        raise Malformed("state_key is no text of at most 255 bytes")
+    if envelope["type"] == "m.room.member":
+        return _membership(state_key, envelope)
+    return StateChanged(**envelope, state_key=state_key, texts=_state_texts(envelope))
+
+
+def _state_texts(envelope: Envelope) -> tuple[Text, ...]:
+    content = envelope["content"]
+    if envelope["type"] == "m.room.topic":
+        return tuple(topic_texts(content).found)
+    if envelope["type"] == "m.room.name":
+        return texts_of("room_name", text_of(content.get("name")))
+    return () if _is_protocol(envelope["type"]) or envelope["type"].startswith("m.room.") else leaf_texts(content)
+
+
+def _membership(state_key: str, envelope: Envelope) -> MembershipChanged:
+    content, user = envelope["content"], user_id_of(state_key)
+    if user is None:
+        raise Malformed("state_key of m.room.member is no user id")
+    given = content.get("membership")
+    membership = _MEMBERSHIPS.get(given) if isinstance(given, str) else None
+    if membership is None:
+        raise Malformed("content.membership is missing or none that exists")
+    name = filled_text_of(content.get("displayname"))
+    reason, own = text_of(content.get("reason")), user == envelope["sender"]
+    says = reason if own or membership == "invite" else None  # why somebody was removed is told to them by the room
+    theirs = membership == "invite" or (own and membership == "leave")  # a name that says nothing now
+    return MembershipChanged(
+        **envelope,
+        user=user,
+        membership=membership,
+        display_name=name,
+        reason=reason,
+        texts=(*texts_of("display_name", None if theirs else name), *texts_of("reason", says)),
+    )
+
+
+def _redaction(fields: dict[str, Json], envelope: Envelope) -> Redacted:
+    # In `content` since room version 11. Servers copy the target to the place it is not in, and what
+    # stands at the top level a client could not have written: so that goes first.
+    content = envelope["content"]
+    target = event_id_of(fields.get("redacts")) or event_id_of(content.get("redacts"))
+    if target is None:
+        raise Malformed("redacts is missing or no event id")
+    reason = text_of(content.get("reason"))
+    return Redacted(**envelope, target=target, reason=reason, texts=texts_of("reason", reason))
+
+
+def _reaction(_fields: dict[str, Json], envelope: Envelope) -> ReactionGiven:
+    relates = object_of(envelope["content"].get("m.relates_to"))
+    target, key = event_id_of(relates.get("event_id")), text_of(relates.get("key"))
+    if relates.get("rel_type") != "m.annotation" or target is None or key is None:
+        raise Malformed("content.m.relates_to is no m.annotation with event_id and key")
+    name = text_of(envelope["content"].get("shortcode")) or text_of(
+        envelope["content"].get("com.beeper.reaction.shortcode")
+    )
+    return ReactionGiven(**envelope, target=target, key=key, texts=texts_of("reaction", key, name))
+
+
+def _ciphertext(_fields: dict[str, Json], envelope: Envelope) -> Undecryptable:
+    envelope["encrypted"] = True
+    return Undecryptable(**envelope, session=text_of(envelope["content"].get("session_id")))
+
+
+def _message(_fields: dict[str, Json], envelope: Envelope) -> Received:
+    return message(envelope)
+
+
+def _sticker(_fields: dict[str, Json], envelope: Envelope) -> Received:
+    return sticker(envelope)
+
+
+def _poll(_fields: dict[str, Json], envelope: Envelope) -> Received:
+    return poll(envelope)
+
+
+def _member_without_key(_fields: dict[str, Json], _envelope: Envelope) -> Received:
+    raise Malformed("state_key of m.room.member is missing")
+
+
+def _other(_fields: dict[str, Json], envelope: Envelope) -> Received:
+    return OtherEvent(**envelope, texts=() if _is_protocol(envelope["type"]) else leaf_texts(envelope["content"]))
+
+
+def _is_protocol(kind: str) -> bool:
+    """Whether events of this type are for programs: keys, calls. No client shows their texts."""
+    return kind.startswith(_OF_PROGRAMS)
+
+
+_READERS: Mapping[str, Callable[[dict[str, Json], Envelope], Received]] = {
+    "m.room.message": _message,
+    "m.sticker": _sticker,
+    "m.poll.start": _poll,
+    "org.matrix.msc3381.poll.start": _poll,
+    "m.room.redaction": _redaction,
+    "m.reaction": _reaction,
+    "m.room.encrypted": _ciphertext,
+    "m.room.member": _member_without_key,
+}

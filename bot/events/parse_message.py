@@ -1,0 +1,159 @@
+"""A message, sticker, poll or edit: who it names, what it answers or replaces, what it carries.
+
+Client-server API, sections "Event replacements", "Rich replies", "Threading", "User and room mentions",
+"m.room.message msgtypes", "Sticker messages"; polls: MSC3381.
+
+Rules this module keeps: an optional field of the wrong type is as if it were not there; an edit that
+clients would not apply (no `m.new_content`) is a message of its own; nothing raises but `Malformed`, for
+a message that says nothing in any field we know.
+Left to others: the envelope (`receive.py`), the texts (`receive_texts.py`).
+"""
+
+from dataclasses import dataclass
+from typing import TypedDict
+
+from moderation.values.events import Json, Media, MediaKind, MessagePosted, Text
+from moderation.values.ids import EventId, RoomId, UserId
+
+from .parse_fields import event_id_of, list_of, object_of, text_of, user_id_of, whole_number_of
+from .parse_texts import MEDIA, Texts, message_texts, poll_texts, quoted_texts, texts_of
+
+_PLAIN_KEYS = frozenset({"body", "msgtype", "m.mentions"})
+_NOBODY: frozenset[UserId] = frozenset()
+
+
+class Malformed(ValueError):
+    """The event is not as the specification has it; the text names the field."""
+
+
+class Envelope(TypedDict):
+    """The fields of `moderation.values.events.Event`, as arguments."""
+
+    room: RoomId
+    event: EventId
+    sender: UserId
+    sent_ms: int
+    received_ms: int
+    type: str
+    content: dict[str, Json]
+    encrypted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """`m.relates_to`, as far as it is valid."""
+
+    reply_to: EventId | None = None
+    thread: EventId | None = None
+    replaces: EventId | None = None
+
+
+def message(envelope: Envelope) -> MessagePosted:
+    """An `m.room.message` of any `msgtype`."""
+    content = envelope["content"]
+    if content.keys() <= _PLAIN_KEYS and not content.get("m.mentions"):
+        body = text_of(content.get("body"))  # the road nearly every message takes
+        if body and content.get("msgtype") == "m.text":
+            plain = (Text("body", body),) if body.isascii() else texts_of("body", body)
+            return MessagePosted(**envelope, texts=plain)
+    relation = relation_of(content)
+    current = object_of(content["m.new_content"]) if relation.replaces else content
+    texts = message_texts(current, is_reply=relation.reply_to is not None)
+    media = _media(current, MEDIA.get(text_of(current.get("msgtype")) or ""))
+    if relation.replaces:  # who does not know edits, and who reads them in a notification, sees what stands outside
+        _add_outside(texts, content)
+        media = media or _media(content, MEDIA.get(text_of(content.get("msgtype")) or ""))
+    if media is None and texts.pictures:
+        media = Media("image" if "image" in texts.pictures else "sticker")
+    if not texts.found and media is None and text_of(current.get("body")) is None:
+        raise Malformed("content.body is missing or no text")
+    return _posted(envelope, relation, texts, media)
+
+
+def sticker(envelope: Envelope) -> MessagePosted:
+    """An `m.sticker`."""
+    relation = relation_of(envelope["content"])
+    texts = message_texts(envelope["content"], is_reply=relation.reply_to is not None)
+    return _posted(envelope, relation, texts, _media(envelope["content"], "sticker"))
+
+
+def poll(envelope: Envelope) -> MessagePosted:
+    """An `m.poll.start`, stable or not yet."""
+    content = envelope["content"]
+    relation = relation_of(content)
+    texts = poll_texts(object_of(content["m.new_content"]) if relation.replaces else content)
+    if relation.replaces:
+        for text in poll_texts(content).found:
+            texts.add(text.where, _without_star(text.value))
+    if not texts.found:
+        raise Malformed("the poll has no question")
+    return _posted(envelope, relation, texts, None)
+
+
+def _add_outside(texts: Texts, content: dict[str, Json]) -> None:
+    """Add what an edit says outside its new content, but for the star that marks it there."""
+    outside = message_texts(content, is_reply=False)
+    texts.mentions |= outside.mentions
+    texts.pictures += outside.pictures
+    for text in outside.found:
+        texts.add(text.where, _without_star(text.value))
+
+
+def _without_star(text: str) -> str:
+    return text.lstrip().removeprefix("*").lstrip() if text.lstrip().startswith("*") else text
+
+
+def relation_of(content: dict[str, Json]) -> Relation:
+    """What the event relates to. A thread's reply for older clients only is no reply."""
+    relates = object_of(content.get("m.relates_to"))
+    if not relates:
+        return Relation()
+    kind, target = relates.get("rel_type"), event_id_of(relates.get("event_id"))
+    thread = target if kind == "m.thread" else None
+    reply_to = event_id_of(object_of(relates.get("m.in_reply_to")).get("event_id"))
+    if thread and relates.get("is_falling_back") is True:
+        reply_to = None
+    is_edit = kind == "m.replace" and isinstance(content.get("m.new_content"), dict)
+    # An edit cannot become a reply, and its new content carries no quotation ("Editing encrypted events").
+    return Relation(None, None, target) if is_edit and target else Relation(reply_to, thread)
+
+
+def _posted(envelope: Envelope, relation: Relation, texts: Texts, media: Media | None) -> MessagePosted:
+    content = envelope["content"]
+    current = object_of(content["m.new_content"]) if relation.replaces else content
+    mentions, room = texts.mentions, False
+    # An edit names those it newly notifies outside, and all of them inside.
+    for part in (content, current):
+        named = object_of(part.get("m.mentions"))
+        mentions |= {user for user in map(user_id_of, list_of(named.get("user_ids"))) if user}
+        room = room or named.get("room") is True
+    return MessagePosted(
+        **envelope,
+        texts=tuple(texts.found),
+        quoted=quoted_texts(content) if relation.reply_to else (),
+        media=media,
+        mentions=frozenset(mentions) if mentions else _NOBODY,
+        mentions_room=room,
+        reply_to=relation.reply_to,
+        thread=relation.thread,
+        replaces=relation.replaces,
+        is_notice=current.get("msgtype") == "m.notice",
+    )
+
+
+def _media(content: dict[str, Json], kind: MediaKind | None) -> Media | None:
+    if kind is None:
+        return None
+    info = object_of(content.get("info"))
+    size = whole_number_of(info.get("size"))
+    return Media(
+        kind=kind,
+        mimetype=text_of(info.get("mimetype")),
+        size=size if size is not None and size >= 0 else None,
+        url=_mxc(content.get("url")) or _mxc(object_of(content.get("file")).get("url")),
+    )
+
+
+def _mxc(value: object) -> str | None:
+    url = text_of(value)
+    return url if url and url.startswith("mxc://") else None

@@ -1,0 +1,230 @@
+"""One person, several accounts: what happens when somebody proves an identity that is another account's already.
+
+Rules kept here (docs/decisions/0019): nobody is told whose the identity is, only that it is known; the other account
+is asked in its own direct room, and grants it with a code that only the asking account was shown, so neither a mailbox
+nor an account alone is enough; refused, or not answered within a day, nothing is kept. At once two accounts are linked
+if the same issuer named the same subject for both within the hour; or, by an issuer's word, to somebody who is barred.
+Called in no writing turn. Left to others: proving (`flow.py`), what follows from a link (`moderation/complete.py`,
+`storage/linked_people.py`).
+"""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Literal
+
+from bot.pipeline.pipeline import Pipeline
+from bot.runtime.clock import Clock
+from moderation.model.actions import NO_ROOM, Tell
+from moderation.model.context import InForce
+from moderation.model.facts import OF_ROOMS, AccountsLinked, PersonVerified
+from moderation.people.barred_list import is_entry
+from moderation.values.durations import DAY_MS, HOUR_MS
+from moderation.values.ids import PersonId, UserId
+from moderation.values.notices import Code, Line, Moment, Who, line
+from storage import queries as views
+from storage.database import Database
+from storage.identity.store import IdentityStore, NewClaim
+from storage.projections import person_of
+from storage.state import link_requests
+from storage.state.link_requests import Request
+
+from .person_claims import ClaimsOfPeople
+
+LAPSES_MS = DAY_MS
+FRESH_MS = HOUR_MS
+TRIES = 5
+REFUSALS = frozenset({"no", "不", "不是", "否"})
+_LETTERS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # none that can be taken for another
+_LENGTH = 8
+
+Said = tuple[Line, ...]  # to the account that speaks
+
+
+class NoLinking:
+    """Where accounts cannot be linked: what is another's is refused."""
+
+    async def asked(self, _user: UserId, _words: str) -> Said:
+        """`!verify link`."""
+        return (line("verify.link.nothing"),)
+
+    async def taken(self, _user: UserId, _holder: PersonId, _claim: NewClaim, _level: int) -> Said:
+        """Somebody proved what is another's."""
+        return (line("identity.taken"),)
+
+
+class Linking:
+    """Offers to link, asks the other account, links."""
+
+    def __init__(
+        self, database: Database, pipeline: Pipeline, store: IdentityStore, clock: Clock, prefix: str = "!"
+    ) -> None:
+        self._database = database
+        self._pipeline = pipeline
+        self._clock = clock
+        self._prefix = prefix
+        self._claims = ClaimsOfPeople(database, store)
+        self._refused: dict[UserId, int] = {}  # whom another account has refused, and until when they are not asked
+
+    async def taken(self, user: UserId, holder: PersonId, claim: NewClaim, level: int) -> Said:
+        """What `user`, who has just proved by `claim` what is `holder`'s (`Taken.person`), is told; or they are linked.
+
+        `level`: what they would have been verified at.
+        """
+        now = self._clock()
+        async with self._database.read() as db:
+            person = PersonId(await person_of(db, UserId(holder)))
+            known = await views.person_view(db, UserId(person), now_ms=now, recent_since=now)
+        request = Request(
+            user=user,
+            person=person,
+            method=claim.method,
+            level=level,
+            until=claim.expires_ms,
+            lapses=now + LAPSES_MS,
+        )
+        if user in known.accounts:
+            await self._claims.settle()
+            return await self._link(request, UserId(person), None)
+        barred = next((each for each in known.in_force if is_entry(each)), None)
+        if claim.method == "oidc" and (barred or await self._claims.proved_since(person, claim.issuer, now - FRESH_MS)):
+            return await self._link(request, UserId(person), "oidc")
+        if barred is not None:
+            return (line("verify.link.barred", until=Moment(barred.until)),)
+        await self._pipeline.commit(also=partial(link_requests.put, request=request))
+        return (line("verify.link.offer", link=self._command()),)
+
+    async def asked(self, user: UserId, words: str) -> Said:
+        """`!verify link`: from the asking account alone; from the one that is asked, with the code or with "no"."""
+        words = words.strip()
+        if not words:
+            return await self._ask(user)
+        async with self._database.read() as db:
+            person = PersonId(await person_of(db, user))
+            waiting = await link_requests.asked_of(db, person, self._clock())
+        if not waiting:
+            return (line("verify.link.nothing-asked"),)
+        if words.lower() in REFUSALS:
+            return await self._refuse(waiting)
+        return await self._granted(user, waiting, _hashed(words))
+
+    async def look(self) -> None:
+        """See to requests that nobody answered, and to claims that have to follow their person."""
+        await self._claims.settle_once()
+        async with self._database.read() as db:
+            over = await link_requests.lapsed(db, self._clock())
+        if over:
+            await self._drop(over, line("verify.link.lapsed"))
+
+    def changed(self) -> None:
+        """Accounts were linked, or a link was ended, by somebody else."""
+        self._claims.must_settle()
+
+    # The account that asks.
+
+    async def _ask(self, user: UserId) -> Said:
+        now = self._clock()
+        async with self._database.read() as db:
+            request = await link_requests.of_user(db, user, now)
+            others = await views.accounts_of(db, UserId(request.person)) if request else ()
+        if request is None:
+            return (line("verify.link.nothing"),)
+        if self._refused.get(user, 0) > now:
+            return (line("verify.link.refused"),)
+        code = _new_code()
+        asked = replace(request, code=_hashed(code), lapses=request.lapses if request.code else now + LAPSES_MS)
+        # Who asks again gets another code; the other account is asked once.
+        told = [] if request.code else [_tell(each, *self._question(asked)) for each in others]
+        await self._pipeline.commit(actions=told, also=partial(link_requests.put, request=asked))
+        return (line("verify.link.code", code=self._command(code), until=Moment(asked.lapses)),)
+
+    def _question(self, asked: Request) -> Said:
+        words = {"link": self._command("CODE"), "no": self._command("no")}
+        return (
+            line("verify.link.question", who=Who(asked.user)),
+            line("verify.link.means"),
+            line("verify.link.grant", until=Moment(asked.lapses), **words),
+        )
+
+    # The account that is asked.
+
+    async def _refuse(self, waiting: Sequence[Request]) -> Said:
+        self._refused.update({each.user: self._clock() + LAPSES_MS for each in waiting})
+        await self._drop(waiting, line("verify.link.refused"))
+        return (line("verify.link.refused-by-you"),)
+
+    async def _granted(self, user: UserId, waiting: Sequence[Request], code: str) -> Said:
+        granted = next((each for each in waiting if secrets.compare_digest(each.code, code)), None)
+        if granted is not None:
+            return await self._link(granted, user, "confirmed")
+        spent = [each for each in waiting if each.tries + 1 >= TRIES]
+        if spent:
+            await self._drop(spent, line("verify.link.spent"))
+            return (line("verify.link.spent"),)
+        await self._pipeline.commit(also=partial(link_requests.tried, users=_users(waiting)))
+        return (line("verify.link.wrong-code"),)
+
+    # Both.
+
+    async def _link(self, request: Request, other: UserId, method: Literal["confirmed", "oidc"] | None) -> Said:
+        """Record it; both are told what it means by what follows from the record. `method` None: linked already."""
+        verified = PersonVerified(
+            method=request.method,  # type: ignore[arg-type]
+            level=request.level,
+            until=request.until,
+            subject=request.user,
+        )
+        link = AccountsLinked(method=method, subject=request.user, target=other) if method else None
+        facts = (link, verified) if link else (verified,)
+        holding = await self._holding(request.user, other) if link else ()
+        await self._pipeline.commit(
+            facts,
+            actions=[_tell(request.user, *holding)] if holding else (),
+            also=partial(link_requests.drop, users=[request.user]),
+        )
+        await self._claims.settle()
+        # At an issuer's word it is the new account that is answered here; else the other one.
+        return (line("verify.link.done"), *(holding if method == "confirmed" else ()))
+
+    async def _holding(self, *users: UserId) -> Said:
+        """What is in force against either, and so against both."""
+        now = self._clock()
+        async with self._database.read() as db:
+            people = [await views.person_view(db, user, now_ms=now, recent_since=now) for user in users]
+        own = {each.record: each for person in people for each in person.in_force if each.kind not in OF_ROOMS}
+        if not own:
+            return ()
+        return (line("verify.link.holds"), *(_in_force(each) for _, each in sorted(own.items())))
+
+    async def _drop(self, requests: Sequence[Request], words: Line) -> None:
+        told = [_tell(each.user, words) for each in requests if each.code]
+        await self._pipeline.commit(actions=told, also=partial(link_requests.drop, users=_users(requests)))
+
+    def _command(self, word: str = "") -> Code:
+        return Code(f"{self._prefix}verify link {word}".rstrip())
+
+
+def _in_force(sanction: InForce) -> Line:
+    if not sanction.until:
+        return line(f"credit.in-force-open.{sanction.kind}")
+    return line(f"credit.in-force.{sanction.kind}", until=Moment(sanction.until))
+
+
+def _tell(user: UserId, *lines: Line) -> Tell:
+    return Tell(room=NO_ROOM, subject=user, lines=lines, alone=True)
+
+
+def _users(requests: Sequence[Request]) -> list[UserId]:
+    return [each.user for each in requests]
+
+
+def _new_code() -> str:
+    drawn = "".join(secrets.choice(_LETTERS) for _ in range(_LENGTH))
+    return f"{drawn[:4]}-{drawn[4:]}"
+
+
+def _hashed(code: str) -> str:
+    plain = "".join(each for each in code.upper() if each in _LETTERS)
+    return hashlib.sha256(plain.encode()).hexdigest()

@@ -1,0 +1,28 @@
+"""What the command `verify` needs to know, and how it hands on what was typed.
+
+Left to others: the command (`bot/commands/verify.py`), the dialogue (`flow.py`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from moderation.model.actions import Verify
+from moderation.values.ids import RoomId, UserId
+from storage.identity.dialogue_key import DialogueKey
+
+from .method import MethodName
+from .redacted_input import Hush
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """The methods that this deployment offers, and what keeps the words of those who use them to itself."""
+
+    hush: Hush
+    key: DialogueKey
+    offered: Sequence[MethodName] = ()
+
+    def action(self, room: RoomId, user: UserId, words: str, on: int) -> Verify:
+        """What is queued. Raises `Locked`."""
+        sealed = self.key.seal(words, "said", user, str(on))
+        return Verify(room=room, subject=user, sealed=sealed, on=on)

@@ -1,0 +1,86 @@
+"""Sees to what verification brings beside what people ask: links that nobody granted, claims that follow their person,
+keys that changed.
+
+Rules kept here: it waits for nobody and keeps nobody waiting; a homeserver that is away is asked again.
+Left to others: what is done (`linking.py`, `pinned.py`).
+"""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+
+import structlog
+
+from bot.matrix.client import Homeserver
+from bot.matrix.errors import HomeserverError, LoggedOut
+from bot.outbox.dispatcher import Done, Handler
+from bot.pipeline.pipeline import Pipeline
+from bot.runtime.clock import Clock
+from moderation.model.actions import Action
+from moderation.values.ids import UserId
+from storage.database import Database
+from storage.identity.store import IdentityStore
+
+from .account_linking import Linking
+from .pinned_keys import PinnedKeys
+
+log = structlog.get_logger()
+
+LOOK_AGAIN_S = 60.0
+
+
+class People:
+    """Runs beside the rest."""
+
+    def __init__(
+        self,
+        homeserver: Homeserver,
+        database: Database,
+        pipeline: Pipeline,
+        store: IdentityStore,
+        clock: Clock,
+        prefix: str,
+    ) -> None:
+        self.linking = Linking(database, pipeline, store, clock, prefix)
+        pins = pipeline.settings.policy.verification.pin_keys
+        self._pinned = PinnedKeys(homeserver, database, pipeline, clock) if pins else None
+        self._awake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Something may have changed."""
+        self._awake.set()
+
+    def lists_changed(self, users: Iterable[UserId]) -> None:
+        """The homeserver says that something about these users' devices changed."""
+        if self._pinned is not None:
+            self._pinned.lists_changed(users)
+            self.wake()
+
+    def looked_at(self, handler: Handler) -> Handler:
+        """The handler of what somebody asks about their verification: their key is looked at, too."""
+
+        async def handle(action: Action, txn: str) -> Done:
+            self.lists_changed([UserId(str(getattr(action, "subject", "")))])
+            return await handler(action, txn)
+
+        return handle
+
+    async def run(self) -> None:
+        """Look, sleep, repeat, until cancelled."""
+        while True:
+            self._awake.clear()
+            await self._look()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_AGAIN_S):
+                    await self._awake.wait()
+
+    async def _look(self) -> None:
+        await self.linking.look()
+        if self._pinned is None:
+            return
+        try:
+            await self._pinned.look()
+        except LoggedOut:
+            raise
+        except HomeserverError as error:
+            log.info("keys_not_looked_at", why=str(error))

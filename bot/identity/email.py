@@ -1,0 +1,121 @@
+"""Verification by e-mail: whoever can read eight digits sent to an address has a mailbox there.
+
+Rules kept here: a code is drawn by a source that cannot be guessed, lives ten minutes, is compared in constant time,
+and is kept as an HMAC that belongs to the person and the address, so it serves nobody else; to which domains is written
+is the operator's to say; an address that could carry anything beside itself into the mail is refused.
+Left to others: how often (`limits.py`, `flow.py`), handing it over (`mailer.py`), sealing what is kept (`flow.py`).
+"""
+
+import hmac
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, make_msgid, parseaddr
+from fnmatch import fnmatchcase
+
+from bot.texts.catalog import Catalog
+from moderation.values.durations import MS_PER
+from moderation.values.errors import Refused
+from moderation.values.ids import UserId
+from moderation.values.levels import REACHES
+from moderation.values.notices import Code, line
+from storage.identity.blind_index import mailbox, normalised
+from storage.identity.dialogue_key import DialogueKey
+
+from .mailer import Mailer
+from .method import MethodName, Proof, Step
+
+LASTS_MS = 10 * MS_PER["m"]
+MINUTES = LASTS_MS // MS_PER["m"]
+DIGITS = 8
+# RFC 5321, 4.1.2, without quoted local parts; the domain is a name, in letters or as IDNA has it.
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[a-z0-9-]+(?:\.[a-z0-9-]+)+\Z")
+_MAX = 254
+
+
+class EmailMethod:
+    """The method `email`."""
+
+    name: MethodName = "email"
+    level = int(REACHES["email"])
+
+    def __init__(
+        self,
+        mailer: Mailer,
+        sender: str,
+        domains: Sequence[str],
+        key: DialogueKey,
+        catalog: Catalog,
+        language_of: Callable[[UserId], Awaitable[str]],
+    ) -> None:
+        self._mailer = mailer
+        self._sender = sender
+        self._domains = domains
+        self._key = key
+        self._catalog = catalog
+        self._language_of = language_of
+
+    def address(self, words: str) -> str:
+        """Return the mailbox that attempts count for. Raises `Refused`."""
+        return mailbox(self._parsed(words))
+
+    def _parsed(self, words: str) -> str:
+        """Return the address that is written to. Raises `Refused`."""
+        address = _parsed(words)
+        domain = address.rpartition("@")[2]
+        if self._domains and not any(fnmatchcase(domain, glob.lower()) for glob in self._domains):
+            raise Refused("error.verify.email-domain", domains=", ".join(self._domains))
+        return address
+
+    async def begin(self, user: UserId, words: str, now_ms: int) -> Step:
+        """Send a code."""
+        address = self._parsed(words)
+        code = f"{secrets.randbelow(10**DIGITS):0{DIGITS}}"
+        sent = await self._mailer.send(self._mail(user, address, code, await self._language_of(user)), address)
+        return Step(
+            (line(f"verify.email.{sent}", minutes=MINUTES, answer=Code("!verify 12345678")),),
+            {"address": address, "code": self._mark(user, address, code)},
+            now_ms + LASTS_MS,
+        )
+
+    async def answer(self, user: UserId, words: str, state: Mapping[str, str | int], now_ms: int) -> Step:  # noqa: ARG002
+        """Compare the code."""
+        code = re.sub(r"[\s-]", "", words)
+        if not (len(code) == DIGITS and code.isascii() and code.isdecimal()):
+            raise Refused("error.verify.code-form")
+        address = str(state["address"])
+        if not hmac.compare_digest(self._mark(user, address, code), str(state["code"])):
+            raise Refused("error.verify.code-wrong")
+        return Step(proof=Proof("", address, {"email": address}))
+
+    async def poll(self, user: UserId, state: Mapping[str, str | int], now_ms: int) -> Step:  # noqa: ARG002
+        """Nothing changes by itself."""
+        return Step(state=state, until_ms=now_ms + LASTS_MS)
+
+    def _mark(self, user: UserId, address: str, code: str) -> str:
+        return self._key.mark("code", user, address, code)
+
+    def _mail(self, user: UserId, address: str, code: str, language: str) -> EmailMessage:
+        """Plain text: the code, who asks, and what happens if they did not."""
+        mail = EmailMessage(policy=SMTP)
+        mail["From"] = self._sender
+        mail["To"] = address
+        mail["Subject"] = self._catalog.text(language, "email.subject")
+        mail["Date"] = format_datetime(datetime.now(UTC))
+        mail["Message-ID"] = make_msgid(domain=parseaddr(self._sender)[1].rpartition("@")[2])
+        mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no machine is to answer it
+        fields = {"code": f"{code[:4]} {code[4:]}", "user": user, "minutes": MINUTES}
+        mail.set_content(self._catalog.text(language, "email.body", **fields), cte="quoted-printable")
+        return mail
+
+
+def _parsed(words: str) -> str:
+    address = normalised("email", words.strip().removeprefix("<").removesuffix(">"))
+    if not address:
+        raise Refused("error.verify.email-missing")
+    if len(address) > _MAX or not _ADDRESS.match(address) or ".." in address:
+        raise Refused("error.verify.email-form")
+    return address

@@ -1,0 +1,61 @@
+"""Puts verification together, as the configuration has it."""
+
+from bot.config.config import Config
+from bot.pipeline.pipeline import Pipeline
+from bot.runtime.clock import Clock
+from bot.texts.catalog import Catalog
+from moderation.values.ids import UserId
+from moderation.values.levels import Method as MethodName
+from storage import queries as views
+from storage.database import Database
+from storage.identity.dialogue_key import DialogueKey
+from storage.identity.roster import Roster
+from storage.identity.store import IdentityStore, Locked
+
+from .account_linking import Linking
+from .asking import Asking
+from .dialogue import Offered, Verifier
+from .email import EmailMethod
+from .mailer import Mailer
+from .oidc import Oidc
+from .redacted_input import Hush
+from .roster import RosterMethod
+
+
+def asking_of(config: Config, store: IdentityStore) -> Asking:
+    """What the command needs. While the store is locked, no method of ours is offered."""
+    key = DialogueKey(store)
+    try:
+        key.mark("ready")
+    except Locked:
+        return Asking(Hush(config.bot.prefix), key)
+    offered: list[MethodName] = ["email"] if config.email.host else []
+    offered += ["roster", "oidc"] if config.oidc else ["roster"]
+    return Asking(Hush(config.bot.prefix), key, tuple(offered))
+
+
+def make_verifier(
+    config: Config,
+    store: IdentityStore,
+    asking: Asking,
+    database: Database,
+    pipeline: Pipeline,
+    clock: Clock,
+    linking: Linking | None = None,
+    oidc: Oidc | None = None,
+) -> Verifier:
+    """The handler of `Verify`."""
+
+    async def language_of(user: UserId) -> str:
+        async with database.read() as db:
+            return await views.language_of(db, user) or config.bot.language
+
+    methods = {"roster": Offered(RosterMethod(Roster(store), config.roster.lasts), config.roster.lasts)}
+    if config.email.host:
+        mailer = Mailer(config.email, config.secrets.email_password, config.file.parent)
+        own = config.email
+        email = EmailMethod(mailer, own.sender, own.domains, asking.key, Catalog.load(), language_of)
+        methods["email"] = Offered(email, own.lasts)
+    if oidc is not None:
+        methods["oidc"] = Offered(oidc, max(each.lasts for each in config.oidc))  # each proof says it itself
+    return Verifier(methods, store, asking.key, database, pipeline, asking.hush, config.challenges, clock, linking)

@@ -1,0 +1,103 @@
+"""Hands a mail to the operator's mail server, over SMTP (RFC 5321), encrypted.
+
+Rules kept here: nothing is said in plain to a server that was to be asked encrypted, whatever it offers; all of it
+takes `timeout` at most, however slowly the server speaks; what went wrong is told in words of ours, for an address, a
+name or a server's own words may stand in those of the library. Once the mail was handed over without an answer, it may
+arrive.
+Left to others: what is in it (`email.py`), the settings (`bot/config.py`).
+"""
+
+import asyncio
+import ssl
+from email.message import EmailMessage
+from email.utils import parseaddr
+from pathlib import Path
+from typing import Literal
+
+from aiosmtplib import SMTP
+from aiosmtplib.errors import SMTPException, SMTPResponseException
+from pydantic import SecretStr
+
+from bot.config.verification import EmailSettings
+from moderation.values.errors import Refused
+
+from .method import Unavailable
+
+Sent = Literal["sent", "maybe"]
+_PERMANENT = 500
+
+
+class Mailer:
+    """Sends one mail at a time over a connection of its own."""
+
+    def __init__(self, settings: EmailSettings, password: SecretStr | None, folder: Path) -> None:
+        self._settings = settings
+        self._password = password
+        self._folder = folder
+
+    async def send(self, mail: EmailMessage, to: str) -> Sent:
+        """Hand it over. Raises `Refused` if the address is refused for good, `Unavailable`."""
+        handed_over = False
+        client = self._client()
+        try:
+            async with asyncio.timeout(self._settings.timeout / 1000):
+                await self._connect(client)
+                await client.mail(parseaddr(self._settings.sender)[1])
+                await self._recipient(client, to)
+                handed_over = True
+                await client.data(mail.as_bytes())
+        except Refused:
+            raise
+        except (SMTPException, OSError, TimeoutError, ValueError) as error:
+            if handed_over and not isinstance(error, SMTPResponseException):
+                return "maybe"
+            raise Unavailable(_why(error)) from None
+        finally:
+            client.close()
+        return "sent"
+
+    async def check(self) -> None:
+        """Connect, and log in. Raises `Unavailable`."""
+        client = self._client()
+        try:
+            async with asyncio.timeout(self._settings.timeout / 1000):
+                await self._connect(client)
+        except (SMTPException, OSError, TimeoutError, ValueError) as error:
+            raise Unavailable(_why(error)) from None
+        finally:
+            client.close()
+
+    def _client(self) -> SMTP:
+        own = self._settings
+        return SMTP(
+            hostname=own.host,
+            port=own.port,
+            use_tls=own.security == "tls",
+            start_tls=own.security == "starttls",
+            timeout=own.timeout / 1000,
+            tls_context=self._trust() if own.security != "none" else None,
+        )
+
+    def _trust(self) -> ssl.SSLContext:
+        own = self._settings.ca_file
+        return ssl.create_default_context(cafile=str(self._folder / own) if own else None)
+
+    async def _connect(self, client: SMTP) -> None:
+        await client.connect()
+        if self._settings.user and self._password is not None:
+            await client.login(self._settings.user, self._password.get_secret_value())
+
+    async def _recipient(self, client: SMTP, to: str) -> None:
+        try:
+            await client.rcpt(to)
+        except SMTPResponseException as error:
+            if error.code >= _PERMANENT:
+                raise Refused("error.verify.email-refused") from None
+            raise
+
+
+def _why(error: Exception) -> str:
+    """What kind of thing went wrong, without anybody's words."""
+    if isinstance(error, SMTPResponseException):
+        return f"the mail server answered {error.code}"
+    return f"the mail server gave no answer ({type(error).__name__})"

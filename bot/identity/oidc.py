@@ -1,0 +1,276 @@
+"""A member logs in at an issuer whom the operator trusts (OpenID Connect): a `Method` of verification, level 3.
+
+Two ways. By a code that the member enters at the issuer, in any browser (device flow); it needs nothing of ours to be
+reached. Or by a link, after which the browser comes back to a page of ours (code flow with PKCE): that page shows a
+number, which is typed in the chat; so a link that somebody else was talked into opening verifies nobody.
+
+Rules kept here: a person is (issuer, subject); code and link are said only to who began, and what is begun by one is
+never the proof of another; whatever goes wrong ends in a sentence and leaves nothing; details for operators stand in
+the log, without secrets. A device code is remembered in the dialogue's state, which the dialogue seals.
+Left to others: the protocol (`oidc_exchange.py`), the page (`oidc_callback.py`), when it is polled and what a proof is
+worth (`flow.py`).
+"""
+
+import hmac
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import structlog
+
+from bot.config.config import Config
+from bot.matrix.other_servers import NoAnswer
+from bot.runtime.clock import Clock
+from moderation.values.errors import Refused
+from moderation.values.ids import UserId
+from moderation.values.levels import REACHES
+from moderation.values.notices import Code, Line, Moment, line
+
+from .method import MethodName, Proof, Step
+from .oidc_discovery import Provider, Untrusted, Way
+from .oidc_exchange import Denied, DeviceGrant, Issuer, Tokens
+from .oidc_logins import Login, Logins
+from .oidc_token import ClocksDiffer, NotHeld
+
+State = Mapping[str, str | int]
+log = structlog.get_logger()
+
+LINK_LASTS_MS = 10 * 60_000
+NUMBER_LASTS_MS = 5 * 60_000
+LOOK_MS = 3_000  # how often it is looked whether the browser came back: in our own memory
+_SLOWER_S, _SLOWEST_S = 5, 60
+_FAILURES = (NoAnswer, Untrusted, NotHeld, Denied)
+
+# What the page says to the browser that came back: `oidc.page.*`.
+PageKey = Literal["number", "failed", "stale"]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What to show."""
+
+    key: PageKey
+    number: str = ""
+
+
+class Oidc:
+    """All issuers of the configuration."""
+
+    name: MethodName = "oidc"
+    level: int = int(REACHES["oidc"])
+
+    def __init__(self, issuers: Sequence[Issuer], clock: Clock, public_url: str | None = None) -> None:
+        self._issuers = {issuer.settings.name: issuer for issuer in issuers}
+        self._clock = clock
+        self._public_url = public_url
+        self._logins = Logins()
+        self._providers: dict[str, Provider] = {}
+
+    @classmethod
+    def of(cls, config: Config, clock: Clock) -> "Oidc | None":
+        """The method as it is configured; None without an issuer."""
+        if not config.oidc:
+            return None
+        issuers = [Issuer(each, config.secrets.oidc.get(each.secret_variable)) for each in config.oidc]
+        return cls(issuers, clock, config.callback.public_url)
+
+    # For the dialogue.
+
+    async def begin(self, user: UserId, words: str, now_ms: int) -> Step:
+        """Ask the issuer, and tell the person where to log in. Raises `Refused`."""
+        issuer = self._chosen(words)
+        try:
+            return await self._begin(user, issuer, now_ms)
+        except _FAILURES as error:
+            raise Refused(_said(issuer, error), issuer=issuer.settings.shown) from None
+
+    async def poll(self, user: UserId, state: State, now_ms: int) -> Step:
+        """Whether the person has logged in."""
+        if "device_code" in state:
+            return await self._poll_device(state, now_ms)
+        login = self._logins.find(user, state.get("ref"))
+        if login is None or now_ms >= login.until_ms or login.failure:
+            return self._over(login)
+        if login.proof is None or login.asked:
+            return _goes_on(login)
+        login.asked = True
+        return _goes_on(login, line("oidc.number", issuer=login.issuer.settings.shown))
+
+    async def answer(self, user: UserId, words: str, state: State, now_ms: int) -> Step:
+        """The number on the page, after a login by link. Raises `Refused`."""
+        if "device_code" in state:
+            raise Refused("oidc.enter-there", link=str(state["link"]), code=Code(str(state["user_code"])))
+        login = self._logins.find(user, state.get("ref"))
+        if login is None or now_ms >= login.until_ms or login.failure:
+            return self._over(login)
+        if login.proof is None:
+            raise Refused("oidc.login-first", issuer=login.issuer.settings.shown, until=login.until_ms)
+        if not hmac.compare_digest(_digits(words), login.number):
+            return self._wrong_number(login)
+        self._logins.drop(user)
+        return Step(proof=login.proof)
+
+    # For the page.
+
+    def back_to(self, name: str) -> str:
+        """The address to which an issuer sends browsers back (its redirect URI)."""
+        return f"{self._public_url}/oidc/{name}"
+
+    async def arrived(self, name: str, query: Mapping[str, str]) -> Page:
+        """A browser came back from the issuer `name`."""
+        login = self._logins.take(query.get("state", ""), self._clock())
+        if login is None:
+            return Page("stale")
+        try:
+            proof = await self._proved(login, name, query)
+        except _FAILURES as error:
+            login.failure = _said(login.issuer, error)
+            return Page("failed")
+        login.number = f"{secrets.randbelow(10**8):08}"
+        login.proof = proof
+        login.until_ms = max(login.until_ms, self._clock() + NUMBER_LASTS_MS)
+        return Page("number", f"{login.number[:4]} {login.number[4:]}")
+
+    async def _proved(self, login: Login, name: str, query: Mapping[str, str]) -> Proof:
+        """Raises what `Issuer` raises."""
+        issuer, provider, challenge = login.issuer, login.provider, login.challenge
+        if name != issuer.settings.name or not _from(provider, query):  # mixed up (RFC 9207)
+            raise Untrusted("answer", "the browser came back from another issuer")
+        if "error" in query:
+            if query["error"] == "access_denied":
+                raise Denied
+            raise Untrusted("answer", query["error"][:60])
+        if not query.get("code"):
+            raise Untrusted("answer", "no code")
+        tokens = await issuer.redeem(provider, query["code"], challenge.verifier, self.back_to(name))
+        return await issuer.person(provider, tokens, self._clock() // 1000, challenge.nonce)
+
+    # Pieces.
+
+    def _chosen(self, words: str) -> Issuer:
+        asked = words.strip().lower()
+        if not asked and len(self._issuers) == 1:
+            return next(iter(self._issuers.values()))
+        if asked not in self._issuers:
+            example = Code(f"!verify oidc {next(iter(self._issuers))}")
+            raise Refused("oidc.which", names=Code(", ".join(self._issuers)), example=example)
+        return self._issuers[asked]
+
+    async def _begin(self, user: UserId, issuer: Issuer, now_ms: int) -> Step:
+        """Raises `Refused`, and what `Issuer` raises."""
+        provider = self._providers[issuer.settings.name] = await issuer.discover()
+        if self.way(issuer, provider) == "device":
+            return self._by_device(issuer, await issuer.begin_device(provider), now_ms)
+        return self._by_link(Login(user, issuer, provider, now_ms + LINK_LASTS_MS), now_ms)
+
+    def way(self, issuer: Issuer, provider: Provider) -> Way:
+        """How people log in there: by a link where both can be had, for others can be talked into entering a code.
+
+        Raises `Untrusted`.
+        """
+        ways = [each for each in provider.ways if each == "device" or self._public_url is not None]
+        if issuer.settings.flow != "auto":
+            ways = [each for each in ways if each == issuer.settings.flow]
+        if not ways:
+            raise Untrusted("flow", ", ".join(provider.ways) or "-")
+        return ways[0]
+
+    def _by_device(self, issuer: Issuer, grant: DeviceGrant, now_ms: int) -> Step:
+        shown, until_ms = issuer.settings.shown, now_ms + grant.expires_s * 1000
+        told = line("oidc.device", issuer=shown, link=grant.link, code=Code(grant.user_code), until=Moment(until_ms))
+        state: State = {
+            "issuer": issuer.settings.name,
+            "device_code": grant.device_code,
+            "user_code": grant.user_code,
+            "link": grant.link,
+            "interval": grant.interval_s,
+            "until": until_ms,
+        }
+        return _asks_again(state, grant.interval_s, told)
+
+    async def _poll_device(self, state: State, now_ms: int) -> Step:
+        """RFC 8628, section 3.5: no answer means to ask less often, as "slow_down" does."""
+        issuer, wait_s = self._issuers.get(str(state["issuer"])), int(state["interval"])
+        if issuer is None:  # no longer in the settings
+            return self._over(None)
+        try:
+            provider = await self._known(issuer)
+            found = await issuer.ask_device(provider, str(state["device_code"]))
+        except NoAnswer as error:
+            log.info("oidc_no_answer", issuer=issuer.settings.name, why=str(error))
+            return _asks_again(state, min(wait_s * 2, _SLOWEST_S))
+        except _FAILURES as error:
+            return _ended(issuer, _said(issuer, error))
+        if isinstance(found, Tokens):
+            return await self._by_tokens(issuer, provider, found, now_ms)
+        return _asks_again(state, wait_s + (_SLOWER_S if found == "slower" else 0))
+
+    async def _by_tokens(self, issuer: Issuer, provider: Provider, tokens: Tokens, now_ms: int) -> Step:
+        try:
+            return Step(proof=await issuer.person(provider, tokens, now_ms // 1000))
+        except _FAILURES as error:
+            return _ended(issuer, _said(issuer, error))
+
+    def _by_link(self, login: Login, now_ms: int) -> Step:
+        if not self._logins.add(login, now_ms):
+            raise Refused("oidc.busy")
+        settings = login.issuer.settings
+        link = login.issuer.login_link(login.provider, login.challenge, self.back_to(settings.name))
+        return _goes_on(login, line("oidc.link", issuer=settings.shown, link=link, until=Moment(login.until_ms)))
+
+    def _over(self, login: Login | None) -> Step:
+        """It failed, or its time is over; or it is not known: we were restarted, or the person has begun anew."""
+        if login is None:
+            return Step(lines=(line("oidc.gone"),))
+        self._logins.drop(login.user)
+        return _ended(login.issuer, login.failure or "oidc.expired")
+
+    def _wrong_number(self, login: Login) -> Step:
+        login.tries_left -= 1
+        if login.tries_left > 0:
+            raise Refused("oidc.number-wrong", left=login.tries_left)
+        self._logins.drop(login.user)
+        return _ended(login.issuer, "oidc.number-spent")
+
+    async def _known(self, issuer: Issuer) -> Provider:
+        """What the issuer offers, as it was when somebody last began; asked again after a restart."""
+        name = issuer.settings.name
+        if name not in self._providers:
+            self._providers[name] = await issuer.discover()
+        return self._providers[name]
+
+
+def _goes_on(login: Login, *lines: Line) -> Step:
+    """Look again whether the browser came back, until the person has been told to type what it shows."""
+    poll_ms = 0 if login.asked else LOOK_MS
+    return Step(lines=lines, state={"ref": login.ref}, until_ms=login.until_ms, poll_ms=poll_ms)
+
+
+def _asks_again(state: State, interval_s: int, *lines: Line) -> Step:
+    kept = {**state, "interval": interval_s}
+    return Step(lines=lines, state=kept, until_ms=int(state["until"]), poll_ms=interval_s * 1000)
+
+
+def _ended(issuer: Issuer, key: str) -> Step:
+    return Step(lines=(line(key, issuer=issuer.settings.shown),))
+
+
+def _said(issuer: Issuer, error: Exception) -> str:
+    """The message key of a failure; the details go to the log."""
+    if isinstance(error, Denied):
+        return "oidc.expired" if error.over else "oidc.denied"
+    log.warning("oidc_failed", issuer=issuer.settings.name, why=str(error))
+    if isinstance(error, NoAnswer):
+        return "oidc.unreachable"
+    return "oidc.clocks" if isinstance(error, ClocksDiffer) else "oidc.unusable"
+
+
+def _from(provider: Provider, query: Mapping[str, str]) -> bool:
+    """Whether the answer is this issuer's, as far as it says so (RFC 9207, section 2.4)."""
+    return query["iss"] == provider.issuer if "iss" in query else not provider.names_itself
+
+
+def _digits(words: str) -> str:
+    """The digits of a number, however it is grouped and whichever digits a keyboard has."""
+    return "".join(str(int(sign)) for sign in words if sign.isdecimal())

@@ -1,0 +1,60 @@
+"""Keeps what people proved with the person whose accounts proved it.
+
+Rules kept here: a claim belongs to whoever the account is that proved it, as the record of its verification tells; when
+accounts are linked, or a link ends, it follows. What is not done yet is done at the next start. While the store is
+locked nothing moves: persons are found through the links all the same.
+Left to others: linking (`linking.py`), sealing (`storage/identity_store.py`).
+"""
+
+import asyncio
+
+import structlog
+
+from moderation.values.ids import PersonId
+from storage import queries as views
+from storage.database import Database
+from storage.identity.store import IdentityStore, Locked
+
+log = structlog.get_logger()
+
+
+class ClaimsOfPeople:
+    """Moves claims, and tells when they were made."""
+
+    def __init__(self, database: Database, store: IdentityStore) -> None:
+        self._database = database
+        self._store = store
+        self._unsettled = True  # at each start
+
+    def must_settle(self) -> None:
+        """Accounts are linked, or are not any more."""
+        self._unsettled = True
+
+    async def settle_once(self) -> None:
+        """Move what has to move, if anything may have to."""
+        if self._unsettled:
+            self._unsettled = False
+            await self.settle()
+
+    async def settle(self) -> None:
+        """Give every claim of people with linked accounts to the person whose account proved it."""
+        async with self._database.read() as db:
+            involved = await views.ever_linked(db)
+        for person in involved:
+            for held in await asyncio.to_thread(self._store.held_of, PersonId(person)):
+                async with self._database.read() as db:
+                    owner = await views.person_who_proved(db, held.record, person)
+                if owner != person:
+                    await self._move(PersonId(person), owner, held.id)
+
+    async def _move(self, person: PersonId, owner: PersonId, claim: str) -> None:
+        try:
+            await asyncio.to_thread(self._store.move, person, owner, only=claim)
+        except Locked:
+            self._unsettled = True
+            log.warning("claims_not_moved", why="the identity store is locked")
+
+    async def proved_since(self, person: PersonId, issuer: str, since_ms: int) -> bool:
+        """Whether the person proved something at this issuer after that time."""
+        claims = await asyncio.to_thread(self._store.claims_of, person)
+        return any(each.method == "oidc" and each.issuer == issuer and each.created_ms >= since_ms for each in claims)

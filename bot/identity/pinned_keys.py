@@ -1,0 +1,101 @@
+"""The master keys of verified accounts: one that changes may mean that somebody else holds the account now.
+
+Rules kept here: the key that a verified account has is noted, in the records, once it is verified; when it is another,
+its verifications are suspended and it is told how to be verified again, in kind words, since people reset their keys;
+an account without a key is left alone, and the first one it makes is noted. It is looked at when the homeserver says
+that somebody's devices changed, when they ask about their verification, and once a day for all.
+Left to others: when (`people.py`), what a verification means (`moderation/verification.py`).
+
+Specification: client-server API v1.19, "Cross-signing", "POST /keys/query", "Tracking the device list for a user".
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from bot.matrix.client import Homeserver
+from bot.pipeline.pipeline import Pipeline
+from bot.runtime.clock import Clock
+from moderation.model.facts import Fact, KeyPinned, PersonVerified
+from moderation.values.durations import DAY_MS
+from moderation.values.ids import UserId
+from storage import queries as views
+from storage.database import Database
+
+AT_ONCE = 50  # users in one question
+
+
+class PinnedKeys:
+    """Compares keys with those that were noted."""
+
+    def __init__(self, homeserver: Homeserver, database: Database, pipeline: Pipeline, clock: Clock) -> None:
+        self._homeserver = homeserver
+        self._database = database
+        self._pipeline = pipeline
+        self._clock = clock
+        self._changed: set[UserId] = set()
+        self._without: set[UserId] = set()  # whom we asked about today, and who had no key
+        self._all_on = -1  # the day, since 1970, on which all were looked at
+
+    def lists_changed(self, users: Iterable[UserId]) -> None:
+        """The homeserver says that something about these users' devices changed."""
+        self._changed.update(users)
+
+    async def look(self) -> None:
+        """Note keys that are not noted, and see which have changed."""
+        pinned, unpinned = await self._known()
+        today = self._clock() // DAY_MS
+        if today != self._all_on:
+            changed, self._changed = set(pinned) | self._changed, set()
+            self._all_on = today
+            self._without.clear()
+        else:
+            changed, self._changed = self._changed, set()
+        self._without -= changed
+        wanted = sorted((changed & pinned.keys()) | (unpinned - self._without))
+        for start in range(0, len(wanted), AT_ONCE):
+            try:
+                await self._compare(wanted[start : start + AT_ONCE], pinned)
+            except Exception:
+                self._changed.update(wanted[start:])  # asked again when the homeserver is back
+                raise
+
+    async def _known(self) -> tuple[dict[UserId, str], set[UserId]]:
+        async with self._database.read() as db:
+            pinned = await views.pinned_keys(db)
+            verified = await views.verified_accounts(db, self._clock())
+        return {user: key for user, key in pinned.items() if user in verified}, verified - pinned.keys()
+
+    async def _compare(self, users: Sequence[UserId], pinned: Mapping[UserId, str]) -> None:
+        answer = await self._homeserver.keys_query(users)
+        facts: list[Fact] = []
+        for user in users:
+            key = master_key(answer, user)
+            if not key:
+                self._without.add(user)
+            elif user not in pinned:
+                facts.append(KeyPinned(subject=user, key=key))
+            elif key != pinned[user]:
+                facts += await self._suspended(user)
+        for fact in facts:
+            await self._pipeline.commit((fact,))
+
+    async def _suspended(self, user: UserId) -> list[PersonVerified]:
+        async with self._database.read() as db:
+            holding = await views.verifications_of(db, user, self._clock())
+        return [
+            PersonVerified(
+                step="revoked", method=each.method, level=each.level, until=each.until, why="key", subject=user
+            )
+            for each in holding
+        ]
+
+
+def master_key(answer: Mapping[str, Any], user: str) -> str:
+    """The public half of somebody's master key in an answer to /keys/query; empty if there is none."""
+    everybody = answer.get("master_keys")
+    own = everybody.get(user) if isinstance(everybody, dict) else None
+    keys = own.get("keys") if isinstance(own, dict) else None
+    if not isinstance(keys, dict) or len(keys) != 1:
+        return ""
+    ((name, public),) = keys.items()
+    return public if isinstance(public, str) and name == f"ed25519:{public}" else ""

@@ -1,0 +1,51 @@
+"""Verification by roster: whoever has the one-time code that the operator handed out is who the roster says.
+
+Rules kept here: wrong, used and expired codes are refused in the same words, for others may be guessing; a code says
+the same to the account that used it, so nothing is lost by a crash and nothing gained by saying it again.
+Left to others: the roster (`storage/identity_roster.py`), how often one may try (`limits.py`).
+"""
+
+import asyncio
+from collections.abc import Mapping
+
+from moderation.values.errors import Refused
+from moderation.values.ids import UserId
+from moderation.values.levels import REACHES
+from storage.identity.roster import METHOD, Roster, is_code
+
+from .method import MethodName, Proof, Step
+
+
+class RosterMethod:
+    """The method `roster`."""
+
+    name: MethodName = "roster"
+    level = int(REACHES["roster"])
+
+    def __init__(self, roster: Roster, lasts_ms: int) -> None:
+        self._roster = roster
+        self._lasts_ms = lasts_ms
+
+    async def begin(self, user: UserId, words: str, now_ms: int) -> Step:
+        """Look whose code it is."""
+        if not is_code(words):
+            raise Refused("error.verify.roster-form")
+        used = await asyncio.to_thread(self._roster.use, words, user, now_ms)
+        if used is None or (used.listed.expires and used.listed.expires <= now_ms):
+            raise Refused("error.verify.roster-code")
+        listed = used.listed
+        claims = {"identifier": listed.identifier, "name": listed.name, "email": listed.email}
+        until = min(used.at + self._lasts_ms, listed.expires or used.at + self._lasts_ms)
+        kept = {name: value for name, value in claims.items() if value}
+        return Step(proof=Proof("", listed.identifier, kept, until, listed.level))
+
+    async def answer(self, user: UserId, words: str, state: Mapping[str, str | int], now_ms: int) -> Step:  # noqa: ARG002
+        """Nothing is asked."""
+        return Step()
+
+    async def poll(self, user: UserId, state: Mapping[str, str | int], now_ms: int) -> Step:  # noqa: ARG002
+        """Nothing changes by itself."""
+        return Step()
+
+
+__all__ = ["METHOD", "RosterMethod"]

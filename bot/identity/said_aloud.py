@@ -1,0 +1,72 @@
+"""A code or an address that was said before others: of it the token alone stays out of the records.
+
+Rules kept here: nothing else is left out, so that nobody says before everybody what is on no record: it is a plain
+`m.text` with nothing beside it, and all of it is the command, a way to verify, and one token of the shape that way has.
+What stands in the record instead is again of that shape, so that it is known for one when it is read from there.
+Left to others: that such a message goes in the same step, and that one that cannot go is recorded whole
+(`pipeline.py`).
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from moderation.values.events import Json, MessagePosted, Received, Text
+from moderation.values.ids import is_event_id
+
+LEFT_OUT = "…"
+MAX_ADDRESS = 254
+
+_ADDRESS = r"[!-;=?A-~]{1,64}@[A-Za-z0-9.-]{1,189}"
+_DIGITS = r"[0-9]{4}[ -]?[0-9]{4}"
+_ROSTER = r"[A-Za-z0-9]{4}(?:[ -]?[A-Za-z0-9]{4}){3}"
+_BESIDE = frozenset({"msgtype", "body", "m.mentions", "m.relates_to"})
+_OF_THREADS = frozenset({"rel_type", "event_id", "is_falling_back", "m.in_reply_to"})
+
+
+class SaidAloud:
+    """Knows the shapes of the command."""
+
+    def __init__(self, prefix: str, name: str, aliases: tuple[str, ...]) -> None:
+        names = "|".join(map(re.escape, (name, *aliases)))
+        ways = "|".join(
+            (
+                rf"(?P<plain>)(?:{_ADDRESS}|{_DIGITS}|{LEFT_OUT})",
+                rf"(?P<email>email)[\s:]{{1,9}}(?:{_ADDRESS}|{LEFT_OUT})",
+                rf"(?P<roster>roster)[\s:]{{1,9}}(?:{_ROSTER}|{LEFT_OUT})",
+            )
+        )
+        command = rf"\s{{0,9}}{re.escape(prefix)}\s{{0,9}}(?:{names})(?![a-z])[\s:]{{0,9}}(?:{ways})\s{{0,9}}"
+        self._command = re.compile(command, re.IGNORECASE)
+        self._written = f"{prefix}{name}"
+
+    def without_token(self, event: Received) -> MessagePosted | None:
+        """The event as it is recorded; None: it is no such message, and is recorded as it is."""
+        if not isinstance(event, MessagePosted) or not _is_text_alone(event):
+            return None
+        found = self._command.fullmatch(event.body)
+        if found is None or len(event.body) > MAX_ADDRESS + len(self._written) + 40:
+            return None
+        way = (found["email"] or found["roster"] or "").lower()
+        body = " ".join(filter(None, (self._written, way, LEFT_OUT)))
+        return replace(event, content={**event.content, "body": body}, texts=(Text("body", body),))
+
+
+def _is_text_alone(event: MessagePosted) -> bool:
+    content = event.content
+    plain = event.type == "m.room.message" and content.get("msgtype") == "m.text" and event.replaces is None
+    return plain and content.keys() <= _BESIDE and not content.get("m.mentions") and _relates(content)
+
+
+def _relates(content: Mapping[str, Json]) -> bool:
+    """Whether the relation, if there is one, is a thread or a reply and says nothing."""
+    relates = content.get("m.relates_to", {})
+    if not isinstance(relates, dict) or not relates.keys() <= _OF_THREADS:
+        return False
+    reply = relates.get("m.in_reply_to", {})
+    if not isinstance(reply, dict) or not reply.keys() <= {"event_id"}:
+        return False
+    ids = [part["event_id"] for part in (relates, reply) if "event_id" in part]
+    known = all(isinstance(found, str) and is_event_id(found) and len(found) <= 64 for found in ids)
+    falls_back = relates.get("is_falling_back", False)
+    return known and relates.get("rel_type", "m.thread") == "m.thread" and isinstance(falls_back, bool)

@@ -1,0 +1,375 @@
+"""The port to Matrix: what we ask of the homeserver, one method a request.
+
+Rules this module keeps: answers are the server's JSON as it came, events are never interpreted here;
+every method does one request (or says otherwise) with a deadline and raises one of
+`bot/homeserver_errors.py`; nothing is retried and no 429 is waited for, since only the caller knows
+what is more urgent; every id is quoted, and a room id may or may not have a domain (room version 12
+has none, so joining such a room over federation needs `via`).
+Left to others: logging in (`bot/homeserver_login.py`, at hand here too), parsing events and filling gaps
+(`bot/receive.py`), order and retries (`bot/act.py`), encryption (`bot/crypto/`).
+
+Specification: Matrix client-server API v1.19; each method names its section.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Literal
+
+import orjson
+
+from moderation.values.errors import Invalid
+from moderation.values.ids import EventId, RoomId, UserId
+
+from .errors import NotFound, Unreachable
+from .http import MEDIA, SYNAPSE_ADMIN, V1, V3, Ask, Wire, text_in
+from .login import Session, log_in_with_password, log_in_with_token
+
+__all__ = [
+    "REDACT_EVENTS",
+    "SYNC_FILTER",
+    "Homeserver",
+    "Session",
+    "log_in_with_password",
+    "log_in_with_token",
+]
+
+Content = Mapping[str, Any]
+
+REDACT_EVENTS: Final = "org.matrix.msc4293.redact_events"  # MSC4293, not yet in the specification
+MAX_DOWNLOAD: Final = 100 * 1024 * 1024  # evidence larger than this is recorded by name only
+
+# Synapse gives at most 100 events of a room in one answer (`filter_timeline_limit`), whatever is asked
+# for; what is more comes as a gap. Account data is left out as well: nothing here is driven by it, and
+# `Homeserver.account_data` reads it when it is wanted.
+SYNC_FILTER: Final[dict[str, Any]] = {
+    "presence": {"types": []},
+    "account_data": {"types": []},
+    "room": {
+        "timeline": {"limit": 100, "lazy_load_members": True},
+        "state": {"lazy_load_members": True},
+        "ephemeral": {"types": []},  # typing and receipts
+        "account_data": {"types": []},
+    },
+}
+
+_SLOW_S = 120.0  # joining over federation, members of a great room, files: the server needs its time
+_KEYS_MS = 10_000  # how long the server may wait for others
+_FIRST_SYNC_S = 300.0  # Synapse builds the whole first answer before it sends a byte
+
+
+class Homeserver:
+    """One account's view of its homeserver. Make it anywhere, use and close it in one event loop."""
+
+    def __init__(self, session: Session, *, request_timeout_s: float = 30.0) -> None:
+        self.session = session
+        self.wire = Wire(session.url, token=session.token, timeout_s=request_timeout_s)
+        self._timeout_s = request_timeout_s
+
+    def __repr__(self) -> str:
+        return f"Homeserver({self.session!r})"
+
+    @property
+    def user(self) -> UserId:
+        """Our own user id."""
+        return self.session.user
+
+    async def close(self) -> None:
+        """Release every connection."""
+        await self.wire.close()
+
+    # The account
+
+    async def whoami(self) -> dict[str, Any]:
+        """Section "GET /account/whoami": `user_id`, `device_id`, `is_guest`."""
+        return await self._get("account", "whoami")
+
+    async def versions(self) -> dict[str, Any]:
+        """Section "GET /versions": the `versions` and `unstable_features` of the server."""
+        return await self._get("versions", base="/_matrix/client")
+
+    async def capabilities(self) -> dict[str, Any]:
+        """Section "Capabilities negotiation": what stands under `capabilities`, e.g. `m.room_versions`."""
+        answer: dict[str, Any] = (await self._get("capabilities")).get("capabilities", {})
+        return answer
+
+    async def set_display_name(self, name: str) -> None:
+        """Section "PUT /profile/{userId}/{keyName}"."""
+        await self._put("profile", self.user, "displayname", json={"displayname": name})
+
+    async def account_data(self, type: str) -> dict[str, Any] | None:
+        """Section "Client Config": our own global account data; None when it was never set."""
+        try:
+            return await self._get("user", self.user, "account_data", type)
+        except NotFound:
+            return None
+
+    async def set_account_data(self, type: str, content: Content) -> None:
+        """Section "Client Config"."""
+        await self._put("user", self.user, "account_data", type, json=content)
+
+    # Reading
+
+    async def sync(
+        self,
+        since: str | None,
+        *,
+        timeout_ms: int,
+        filter: Content | str | None = None,
+        full_state: bool = False,
+    ) -> dict[str, Any]:
+        """Section "Syncing": the raw answer. `filter` is a filter id or the filter itself.
+
+        The server holds an empty answer back for `timeout_ms`; the deadline is that and a margin.
+        """
+        query = {"timeout": str(timeout_ms)}
+        if since is not None:
+            query["since"] = since
+        if filter is not None:
+            query["filter"] = filter if isinstance(filter, str) else orjson.dumps(filter).decode()
+        if full_state:
+            query["full_state"] = "true"
+        margin_s = _FIRST_SYNC_S if since is None or full_state else self._timeout_s
+        ask = Ask(
+            method="GET",
+            segments=("sync",),
+            query=tuple(query.items()),
+            timeout_s=timeout_ms / 1000 + margin_s,
+        )
+        answer = await self.wire.ask(ask)
+        text_in(ask, answer, "next_batch")  # without it, going on would mean starting over
+        return answer
+
+    async def messages(
+        self,
+        room: RoomId,
+        *,
+        from_token: str | None,
+        direction: Literal["b", "f"],
+        to_token: str | None = None,
+        limit: int = 100,
+    ) -> dict[str, Any]:
+        """Section "GET /rooms/{roomId}/messages": `chunk`, `start`, and `end` unless that was all.
+
+        Without `from_token` it begins at the newest ("b") or the oldest ("f") event we may see.
+        An empty `chunk` with an `end` is no end: ask on from there.
+        """
+        query = {"dir": direction, "limit": str(limit)}
+        if from_token is not None:
+            query["from"] = from_token
+        if to_token is not None:
+            query["to"] = to_token
+        return await self._get("rooms", room, "messages", query=query.items())
+
+    async def event(self, room: RoomId, event: EventId) -> dict[str, Any]:
+        """Section "GET /rooms/{roomId}/event/{eventId}". Raises `NotFound` if we may not see it either."""
+        return await self._get("rooms", room, "event", event)
+
+    async def event_before_redaction(self, room: RoomId, event: EventId) -> dict[str, Any]:
+        """MSC2815: the event with the content that was redacted. Raises `Answered` if it is gone, or kept from us."""
+        query = (("fi.mau.msc2815.include_unredacted_content", "true"),)
+        return await self._get("rooms", room, "event", event, query=query)
+
+    async def members(self, room: RoomId, *, membership: str | None = None) -> list[dict[str, Any]]:
+        """Section "GET /rooms/{roomId}/members": raw `m.room.member` events, of one membership or all."""
+        query = () if membership is None else (("membership", membership),)
+        return await self._get_list("rooms", room, "members", under="chunk", query=query)
+
+    async def state(self, room: RoomId) -> list[dict[str, Any]]:
+        """Section "GET /rooms/{roomId}/state": all current state events, all members among them."""
+        ask = Ask(method="GET", segments=("rooms", room, "state"), timeout_s=_SLOW_S)
+        answer = await self.wire.ask_any(ask)
+        if not isinstance(answer, list):
+            raise Unreachable("an answer that is no JSON array", request=str(ask))
+        return answer
+
+    async def state_at(self, room: RoomId, event: EventId) -> list[dict[str, Any]]:
+        """Section "GET /rooms/{roomId}/context/{eventId}": all state events, members too, as they were at `event`."""
+        return await self._get_list("rooms", room, "context", event, under="state", query=(("limit", "0"),))
+
+    async def state_event(self, room: RoomId, type: str, state_key: str = "") -> dict[str, Any] | None:
+        """Section "GET /rooms/{roomId}/state/{eventType}/{stateKey}": the content; None when not set."""
+        try:
+            return await self._get("rooms", room, "state", type, *_key(state_key))
+        except NotFound:
+            return None
+
+    async def whole_state_event(self, room: RoomId, type: str, state_key: str) -> dict[str, Any]:
+        """The same section, with `format=event`: the event as a whole. Raises `NotFound` when not set."""
+        return await self._get("rooms", room, "state", type, *_key(state_key), query=(("format", "event"),))
+
+    async def joined_rooms(self) -> list[RoomId]:
+        """Section "GET /joined_rooms"."""
+        return await self._get_list("joined_rooms", under="joined_rooms")
+
+    async def keys_query(self, users: Sequence[UserId]) -> dict[str, Any]:
+        """Section "POST /keys/query": `device_keys`, `master_keys`, `failures` ... Who is away is left out."""
+        asked = {"device_keys": {user: [] for user in users}, "timeout": _KEYS_MS}
+        return await self.wire.ask(Ask(method="POST", segments=("keys", "query"), json=asked))
+
+    # Acting on events
+
+    async def send(self, room: RoomId, type: str, content: Content, txn: str) -> EventId:
+        """Section "PUT /rooms/{roomId}/send/{eventType}/{txnId}".
+
+        The same `txn` of the same device is one event, however often it is sent, and gives its id again.
+        """
+        return await self._put_event("rooms", room, "send", type, txn, json=content)
+
+    async def redact(self, room: RoomId, event: EventId, txn: str, reason: str | None = None) -> EventId:
+        """Section "Redactions". The id of the redaction; `txn` as for `send`."""
+        return await self._put_event("rooms", room, "redact", event, txn, json=_reason(reason))
+
+    async def set_state(self, room: RoomId, type: str, content: Content, state_key: str = "") -> EventId:
+        """Section "PUT /rooms/{roomId}/state/{eventType}/{stateKey}".
+
+        Synapse answers a repeat that changes nothing with the id of the event that is there.
+        """
+        return await self._put_event("rooms", room, "state", type, *_key(state_key), json=content)
+
+    # Acting on people
+
+    async def invite(self, room: RoomId, user: UserId, reason: str | None = None) -> None:
+        """Section "POST /rooms/{roomId}/invite". `Forbidden` with `M_INVITE_BLOCKED` if they refuse all."""
+        await self._post("rooms", room, "invite", json={"user_id": user, **_reason(reason)})
+
+    async def kick(self, room: RoomId, user: UserId, reason: str | None = None) -> None:
+        """Section "POST /rooms/{roomId}/kick"; also takes back an invite and refuses a knock."""
+        await self._post("rooms", room, "kick", json={"user_id": user, **_reason(reason)})
+
+    async def ban(self, room: RoomId, user: UserId, reason: str | None = None, *, redact_events: bool = False) -> None:
+        """Section "POST /rooms/{roomId}/ban".
+
+        With `redact_events` (MSC4293) servers and clients that know it also hide all that `user` sent;
+        nobody may rely on it, Synapse 1.163 has it off by default. /ban may drop the flag, so the
+        membership is set as the state event it is.
+        """
+        if redact_events:
+            content = {"membership": "ban", **_reason(reason), REDACT_EVENTS: True}
+            await self.set_state(room, "m.room.member", content, user)
+        else:
+            await self._post("rooms", room, "ban", json={"user_id": user, **_reason(reason)})
+
+    async def unban(self, room: RoomId, user: UserId, reason: str | None = None) -> None:
+        """Section "POST /rooms/{roomId}/unban". Raises `Forbidden` for a member who is not banned."""
+        await self._post("rooms", room, "unban", json={"user_id": user, **_reason(reason)})
+
+    # Rooms
+
+    async def create_room(self, body: Content) -> RoomId:
+        """Section "POST /createRoom". Not idempotent: after `Unreachable`, look in `joined_rooms`."""
+        ask = Ask(method="POST", segments=("createRoom",), json=body, timeout_s=_SLOW_S)
+        return RoomId(text_in(ask, await self.wire.ask(ask), "room_id"))
+
+    async def join(self, room: str, via: Sequence[str] = ()) -> RoomId:
+        """Section "POST /join/{roomIdOrAlias}". `via`: servers to join through, besides our own."""
+        query = tuple(("via", server) for server in via)
+        ask = Ask(method="POST", segments=("join", room), query=query, json={}, timeout_s=_SLOW_S)
+        return RoomId(text_in(ask, await self.wire.ask(ask), "room_id"))
+
+    async def leave(self, room: RoomId, reason: str | None = None) -> None:
+        """Section "POST /rooms/{roomId}/leave"; also refuses an invite."""
+        await self._post("rooms", room, "leave", json=_reason(reason))
+
+    async def forget(self, room: RoomId) -> None:
+        """Section "POST /rooms/{roomId}/forget": its history is ours no more. Leave first."""
+        await self._post("rooms", room, "forget", json={})
+
+    # Files
+
+    async def upload(self, data: bytes, mimetype: str, filename: str) -> str:
+        """Section "Content repository", POST /upload: the file's `mxc://` address."""
+        ask = Ask(
+            method="POST",
+            base=MEDIA,
+            segments=("upload",),
+            query=(("filename", filename),),
+            data=data,
+            mimetype=mimetype,
+            timeout_s=_SLOW_S,
+        )
+        return text_in(ask, await self.wire.ask(ask), "content_uri")
+
+    async def download(self, mxc: str, *, at_most: int = MAX_DOWNLOAD) -> bytes:
+        """Section "Content repository", GET /_matrix/client/v1/media/download (with our token, v1.11).
+
+        Raises `Invalid` for what is no `mxc://` address, `TooLarge` when more than `at_most` bytes come.
+        """
+        server, _, media = mxc.removeprefix("mxc://").partition("/")
+        if not mxc.startswith("mxc://") or not server or not media or "/" in media:
+            raise Invalid(f"not the address of a Matrix file: {mxc[:100]!r}")
+        ask = Ask(method="GET", base=V1, segments=("media", "download", server, media), timeout_s=_SLOW_S)
+        return await self.wire.ask_bytes(ask, at_most=at_most)
+
+    # Synapse's own
+
+    async def ratelimit_lifted(self, admin_token: str, user: UserId) -> bool:
+        """Whether `user` is free of rate limits. Synapse admin API, "Override ratelimiting for users"."""
+        ask = Ask(
+            method="GET",
+            base=SYNAPSE_ADMIN,
+            segments=("users", user, "override_ratelimit"),
+            token=admin_token,
+        )
+        return (await self.wire.ask(ask)).get("messages_per_second") == 0
+
+    async def override_ratelimit(self, admin_token: str, user: UserId) -> None:
+        """Free `user` of rate limits. Synapse admin API; acts at once. Raises `Forbidden` if not an admin."""
+        ask = Ask(
+            method="POST",
+            base=SYNAPSE_ADMIN,
+            segments=("users", user, "override_ratelimit"),
+            json={"messages_per_second": 0, "burst_count": 0},  # 0 means: none
+            token=admin_token,
+        )
+        await self.wire.ask(ask)
+
+    async def reports(
+        self, admin_token: str, of: Literal["event_reports", "user_reports"], limit: int
+    ) -> list[dict[str, Any]]:
+        """Return what people reported to the homeserver, messages or people, newest first. Synapse admin API.
+
+        Raises `Forbidden` for others than administrators.
+        """
+        query = (("dir", "b"), ("limit", str(limit)))
+        ask = Ask(method="GET", base=SYNAPSE_ADMIN, segments=(of,), query=query, token=admin_token)
+        found = (await self.wire.ask(ask)).get(of)
+        return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+    async def event_by_admin(self, admin_token: str, event: EventId) -> dict[str, Any]:
+        """An event as it was sent, also if it was redacted since. Synapse admin API. Raises `Forbidden` for others."""
+        ask = Ask(method="GET", base=SYNAPSE_ADMIN, segments=("fetch_event", event), token=admin_token)
+        found = (await self.wire.ask(ask)).get("event")
+        return {**found, "event_id": event, "unsigned": {}} if isinstance(found, dict) else {}
+
+    async def _get(
+        self,
+        *segments: str,
+        base: str = V3,
+        query: Iterable[tuple[str, str]] = (),
+    ) -> dict[str, Any]:
+        return await self.wire.ask(Ask(method="GET", base=base, segments=segments, query=tuple(query)))
+
+    async def _get_list(self, *segments: str, under: str, query: tuple[tuple[str, str], ...] = ()) -> list[Any]:
+        ask = Ask(method="GET", segments=segments, query=query, timeout_s=_SLOW_S)
+        value = (await self.wire.ask(ask)).get(under)
+        if not isinstance(value, list):
+            raise Unreachable(f"an answer without {under}", request=str(ask))
+        return value
+
+    async def _put(self, *segments: str, json: Content) -> None:
+        await self.wire.ask(Ask(method="PUT", segments=segments, json=json))
+
+    async def _post(self, *segments: str, json: Content) -> None:
+        await self.wire.ask(Ask(method="POST", segments=segments, json=json))
+
+    async def _put_event(self, *segments: str, json: Content) -> EventId:
+        ask = Ask(method="PUT", segments=segments, json=json)
+        return EventId(text_in(ask, await self.wire.ask(ask), "event_id"))
+
+
+def _reason(reason: str | None) -> dict[str, str]:
+    return {} if reason is None else {"reason": reason}
+
+
+def _key(state_key: str) -> tuple[str, ...]:
+    """The last segment of a state event's path, which falls away when the key is empty."""
+    return (state_key,) if state_key else ()

@@ -1,0 +1,68 @@
+"""Becoming somebody on a homeserver: a password or an access token makes a `Session`.
+
+Rules this module keeps: the server's own word on who we are is taken, not what the operator typed; a
+session always has a device; the password is used once and kept nowhere.
+Left to others: where a session is stored, and what is done with it (`bot/homeserver.py`).
+
+Specification: Matrix client-server API v1.19, "Client Authentication", "Login".
+"""
+
+from dataclasses import dataclass, field
+
+from moderation.values.errors import Invalid
+from moderation.values.ids import UserId
+
+from .http import Ask, Wire, text_in
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Who we are on which homeserver. The token is a secret: it is in no repr and in no error."""
+
+    url: str
+    user: UserId
+    device: str
+    token: str = field(repr=False)
+
+
+async def log_in_with_password(
+    url: str, user: str, password: str, device_name: str, device_id: str | None = None
+) -> Session:
+    """Section "Login", `m.login.password`. `user` is a localpart or a whole user id.
+
+    With the `device_id` of before, the device keeps its encryption keys. Its old token may go on working
+    (Synapse 1.163): log it out where that matters.
+    Raises `Forbidden` for a wrong user or password, `RateLimited` after too many attempts.
+    """
+    body = {
+        "type": "m.login.password",
+        "identifier": {"type": "m.id.user", "user": user},
+        "password": password,
+        "initial_device_display_name": device_name,
+        **({"device_id": device_id} if device_id else {}),
+    }
+    async with Wire(url) as wire:
+        ask = Ask(method="POST", segments=("login",), json=body, secrets=(password,))
+        answer = await wire.ask(ask)
+        return Session(
+            wire.url,
+            UserId(text_in(ask, answer, "user_id")),
+            text_in(ask, answer, "device_id"),
+            text_in(ask, answer, "access_token"),
+        )
+
+
+async def log_in_with_token(url: str, token: str) -> Session:
+    """Section "GET /account/whoami": take up a token made elsewhere. Raises `LoggedOut` if it is not valid.
+
+    Raises `Invalid` for a token without a device (of an application service, or made by an admin):
+    without a device there is no encryption and no protection against sending twice.
+    """
+    async with Wire(url, token=token) as wire:
+        ask = Ask(method="GET", segments=("account", "whoami"))
+        answer = await wire.ask(ask)
+        user = UserId(text_in(ask, answer, "user_id"))
+        device = answer.get("device_id")
+        if not isinstance(device, str) or not device:
+            raise Invalid(f"this access token of {user} has no device: log in with the password instead")
+        return Session(wire.url, user, device, token)

@@ -1,0 +1,116 @@
+"""What is looked at to know how the bot is.
+
+Rules kept here: a look costs a few counts and is shared by all who ask within a second, so that nobody can hold the bot
+up by asking; times are in seconds, for machines.
+Left to others: what is well (`health.py`), what it is called (`metrics.py`).
+"""
+
+import asyncio
+import shutil
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.runtime.clock import Clock
+from storage import queries as views
+from storage.database import Database
+from storage.journal.journal import Journal
+
+from .pulse import Pulse
+from .trusted_time import Doubts
+
+_SHARED_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """One look. A time of -1: not yet."""
+
+    up_s: float
+    sync_age_s: float  # since the homeserver last answered
+    lag_s: float
+    outbox_waiting: int
+    outbox_oldest_s: float
+    gaps_open: int
+    undecryptable: int
+    cases_open: int
+    cases_overdue: int
+    records: int
+    unsigned: int
+    checkpoint_age_s: float
+    disk_free: int
+    keys_lost: bool
+    clock_doubt: str  # why nothing is removed at present (`trusted_time.py`); "": it may be
+    tables_differ: bool  # some row of the database is not what the records say
+
+
+class Looker:
+    """Looks, at most once a second."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        journal: Journal,
+        data_dir: Path,
+        clock: Clock,
+        steady: Clock,
+        pulse: Pulse,
+        heard_ms: Callable[[], int],
+        undecryptable: Callable[[], Awaitable[int]],
+        keys_lost: Callable[[], bool],
+        doubts: Doubts,
+        tables_differ: Callable[[], bool],
+    ) -> None:
+        self._database = database
+        self._journal = journal
+        self._data_dir = data_dir
+        self._clock = clock
+        self._steady = steady
+        self._pulse = pulse
+        self._heard_ms = heard_ms
+        self._undecryptable = undecryptable
+        self._keys_lost = keys_lost
+        self._doubts = doubts
+        self._tables_differ = tables_differ
+        self._began_ms = steady()
+        self._last: tuple[float, Vitals] | None = None
+        self._turn = asyncio.Lock()
+
+    async def look(self) -> Vitals:
+        """How things are."""
+        async with self._turn:
+            now = asyncio.get_running_loop().time()
+            if self._last is None or now - self._last[0] >= _SHARED_S:
+                self._last = (now, await self._look())
+            return self._last[1]
+
+    async def _look(self) -> Vitals:
+        now, steady = self._clock(), self._steady()
+        async with self._database.read() as db:
+            numbers = await views.vital_numbers(db, now, steady)
+        disk = await asyncio.to_thread(shutil.disk_usage, self._data_dir)
+        heard = self._heard_ms()
+        return Vitals(
+            up_s=_since(self._began_ms, steady),
+            sync_age_s=_since(heard, now) if heard else -1,
+            lag_s=self._pulse.lag_s,
+            outbox_waiting=numbers.waiting,
+            outbox_oldest_s=0.0 if numbers.queued is None else _since(numbers.queued, steady),
+            gaps_open=numbers.gaps,
+            undecryptable=await self._undecryptable(),
+            cases_open=numbers.cases_open,
+            cases_overdue=numbers.cases_overdue,
+            records=self._journal.size,
+            unsigned=self._journal.size - self._journal.signed,
+            checkpoint_age_s=_since(self._journal.signed_ms, now),
+            disk_free=disk.free,
+            keys_lost=self._keys_lost(),
+            clock_doubt=self._doubts() or "",
+            tables_differ=self._tables_differ(),
+        )
+
+
+def _since(then_ms: int, now_ms: int) -> float:
+    """Seconds; none below 0, whatever was done to the clock."""
+    return max(0, now_ms - then_ms) / 1000

@@ -1,0 +1,1 @@
+"""Sends what was queued, most urgent first."""

@@ -1,0 +1,359 @@
+"""Turns rows of the outbox into requests to the homeserver, and records what became of them.
+
+Rules this module keeps:
+- what is urgent is begun as soon as it is recorded, before it stands in the outbox (`at_once`);
+- when the homeserver says to wait, nothing is asked until then, since every refused request costs both sides time;
+- a request that failed for a passing reason is tried again later, with the same transaction id; one that can never
+  succeed is recorded as refused, and the owner is told, once;
+- the outcome is recorded in the turn that removes the row, so a crash between sending and recording only repeats a
+  request that the homeserver recognises; the outcomes of all that has landed meanwhile are recorded in one turn.
+Left to others: which row goes next (`choice.py`), how each action is done (`HANDLERS`, one module a noun), what to send
+(`moderation/consequences.py`)."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.matrix.errors import Answered, HomeserverError, LoggedOut, RateLimited, Unreachable
+from bot.pipeline.pipeline import Outcome, Pipeline
+from bot.runtime.clock import Clock
+from moderation.model.actions import STATE, URGENT, Action, TellDesk
+from moderation.model.facts import ActionTaken, Fact
+from moderation.values.errors import Broken
+from moderation.values.ids import EventId, UserId
+from moderation.values.notices import Phrase, line
+from storage import outbox
+from storage.database import Database
+from storage.outbox import Waiting
+
+from .selection import AT_ONCE, Past, choose, look_again
+
+log = structlog.get_logger()
+
+LOOK_AHEAD = 8  # rows of each priority, besides those under way
+TRIES_AFTER_DEFECT = 2
+FIRST_RETRY_MS = 500
+LAST_RETRY_MS = 60_000
+# Synapse counts all events that somebody sends against one limit (`rc_message`): messages, redactions, state, removals
+# and bans. Making rooms, inviting, joining and files have limits of their own.
+_COUNTED = re.compile(r"/rooms/[^/]+/(?:send|redact|state|kick|ban|unban|leave)\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a handler did: its own facts, and what the action's record shall say."""
+
+    facts: tuple[Fact, ...] = ()
+    actions: tuple[Action, ...] = ()
+    made: str = ""
+    result: str = "done"
+    code: str = "-"
+    also: Callable[[AsyncConnection], Awaitable[None]] | None = None  # written with it, in the same transaction
+    after: Callable[[], Awaitable[None]] | None = None  # done once that is written; a crash may leave it out
+
+
+Handler = Callable[[Action, str], Awaitable[Done]]
+
+
+class Later(Exception):
+    """It cannot be done yet, for a reason that is not the homeserver's.
+
+    It is tried `tries` times in all, with pauses that double from `first_ms` up to `last_ms`; then `given_up` is what
+    was done.
+    """
+
+    def __init__(self, why: str, given_up: Done, *, tries: int, first_ms: int, last_ms: int) -> None:
+        super().__init__(why)
+        self.given_up = given_up
+        self.tries = tries
+        self.first_ms = first_ms
+        self.last_ms = last_ms
+
+
+class Again(Exception):
+    """Nothing has come of it yet, as was to be expected: look again after `wait_ms`."""
+
+    def __init__(self, wait_ms: int) -> None:
+        super().__init__(wait_ms)
+        self.wait_ms = wait_ms
+
+
+class Actor:
+    """Empties the outbox. `clock` must be steady: it is the outbox's own (`Pipeline.steady`)."""
+
+    def __init__(
+        self, database: Database, pipeline: Pipeline, handlers: Mapping[type[Action], Handler], clock: Clock
+    ) -> None:
+        self._database = database
+        self._pipeline = pipeline
+        self._handlers = handlers
+        self._clock = clock
+        self._awake = asyncio.Event()
+        self._running = False
+        self._past = Past()
+        self._left: list[Waiting] = []  # of the rows that were seen last, those that were not begun
+        self._flying: dict[str, Waiting] = {}  # what is not recorded yet, by transaction id
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._begun: set[str] = set()  # since the outbox was looked into last, or flying then
+        self._sending: dict[str, Waiting] = {}  # what is not answered yet, in the order in which it was begun
+        self._urgent: set[asyncio.Task[None]] = set()  # what is urgent and not recorded yet
+        self._unanswered: set[asyncio.Future[None]] = set()  # of what is urgent
+        self._outcomes: list[Outcome] = []  # to be recorded
+        self._recording = asyncio.Lock()
+        self.failure: asyncio.Future[None] | None = None
+
+    def wake(self) -> None:
+        """Something was queued."""
+        self._awake.set()
+
+    def at_once(self, rows: Sequence[Waiting]) -> None:
+        """Begin with urgent rows, as many as may go. They are recorded, and will be in the outbox before long."""
+        if not self._running or self._past.at_once < AT_ONCE:  # little may be sent: all that waits is compared
+            return
+        left = [row for row in self._left if row.txn not in self._begun]
+        for row in self._choose([*left, *rows], self._clock()):
+            if row in rows:
+                self._fly(row)
+
+    def crowded(self) -> None:
+        """Note that much is coming in; what is not urgent waits until it has been judged, but not for ever."""
+        self._past = self._past.crowded(self._clock())
+
+    async def landed(self, within_s: float) -> None:
+        """Until what is urgent and is being sent now has arrived, but not for longer than `within_s`."""
+        if self._urgent:
+            await asyncio.wait(self._urgent, timeout=within_s)
+
+    async def answered(self, within_s: float) -> None:
+        """Until the homeserver has answered what is urgent and is being sent now, but not for longer than `within_s`.
+
+        Unlike `landed` this does not wait until that is recorded, so it may be awaited by whoever keeps others from
+        recording anything.
+        """
+        if self._unanswered:
+            await asyncio.wait(self._unanswered, timeout=within_s)
+
+    async def run(self) -> None:
+        """Work until cancelled. Raises what makes it useless to go on: `LoggedOut`, a failing disk."""
+        self.failure = asyncio.get_running_loop().create_future()
+        self._running = True
+        try:
+            while True:
+                self._awake.clear()
+                now = self._clock()  # once: what is due after it is waited for, whatever time has passed meanwhile
+                due = await self._start_some(now)
+                await self._sleep(now, due)
+        finally:
+            self._running = False
+            await self._land()
+            if self.failure.done():
+                self.failure.exception()  # whoever ended us has said it
+
+    async def _start_some(self, now: int) -> int | None:
+        """Begin what may be begun now. Returns the next time at which the time of something comes."""
+        self._begun = set(self._flying)  # what lands, or begins, while we look may be among the rows
+        async with self._database.read() as db:
+            rows = await outbox.waiting(db, now, LOOK_AHEAD + len(self._begun))
+            due = await outbox.next_time(db, now)
+        rows = [row for row in rows if row.txn not in self._begun]
+        chosen = self._choose(rows, now)
+        self._left = [row for row in rows if row not in chosen]
+        if any(row.action.merge for row in chosen):
+            await self._pipeline.commit(also=_started([row.id for row in chosen]))
+        for row in chosen:
+            if row.txn not in self._begun:  # meanwhile
+                self._fly(row)
+        return due
+
+    def _choose(self, rows: Sequence[Waiting], now: int) -> list[Waiting]:
+        busy = {row.action.queue for row in self._flying.values()} - {None}
+        return choose(rows, list(self._sending.values()), busy, self._past, now)
+
+    def _fly(self, row: Waiting) -> None:
+        task = asyncio.create_task(self._do(row), name=f"act {row.txn}")
+        self._flying[row.txn] = self._sending[row.txn] = row
+        self._begun.add(row.txn)
+        self._tasks.add(task)
+        if row.priority <= URGENT:
+            self._urgent.add(task)
+
+        def landed(done: asyncio.Task[None]) -> None:
+            self._answered(row)
+            del self._flying[row.txn]
+            self._tasks.discard(done)
+            self._urgent.discard(done)
+            self._awake.set()
+            if not done.cancelled() and (error := done.exception()) and self.failure and not self.failure.done():
+                self.failure.set_exception(error)
+
+        task.add_done_callback(landed)
+
+    def _answered(self, row: Waiting) -> None:
+        """Give its place to another request; what became of this one is recorded meanwhile."""
+        if self._sending.pop(row.txn, None) is not None:
+            self._awake.set()
+
+    async def _ask(self, row: Waiting) -> Done:
+        handler = self._handlers[type(row.action)]
+        answered = asyncio.get_running_loop().create_future()
+        if row.priority <= URGENT:
+            self._unanswered.add(answered)
+        try:
+            done = await handler(row.action, row.txn)
+            self._past = self._past.taken(row, self._clock())
+            return done
+        except Answered:
+            self._past = self._past.taken(row, self._clock())
+            raise
+        finally:
+            self._answered(row)
+            self._unanswered.discard(answered)
+            answered.set_result(None)
+
+    async def _do(self, row: Waiting) -> None:
+        try:
+            done = await self._ask(row)
+        except LoggedOut:
+            raise
+        except RateLimited as error:
+            await self._limited(row, error)
+        except Unreachable as error:
+            log.info("act_later", action=row.action.NAME, why=str(error))
+            await self._again(row, _backoff(row.attempts))
+        except Later as error:
+            await self._later(row, error)
+        except Again as error:
+            await self._again(row, error.wait_ms)
+        except Answered as error:
+            log.warning("act_refused", action=row.action.NAME, room=row.action.room, why=str(error))
+            await self._finish(row, Done(result="refused", code=error.errcode or "-"))
+        except HomeserverError as error:
+            log.warning("act_refused", action=row.action.NAME, room=row.action.room, why=str(error))
+            await self._finish(row, Done(result="refused"))
+        except (OSError, Broken, SQLAlchemyError):
+            raise  # the disk: nothing that follows could be believed
+        except Exception:
+            log.exception("act_failed", action=row.action.NAME, record=row.record)
+            await self._after_defect(row)
+        else:
+            await self._finish(row, done)
+
+    async def _after_defect(self, row: Waiting) -> None:
+        """A defect of ours in one action must not stop the others, nor be tried for ever."""
+        if row.attempts < TRIES_AFTER_DEFECT:
+            await self._again(row, _backoff(row.attempts))
+        else:
+            await self._finish(row, Done(result="abandoned", code="defect"))
+
+    async def _later(self, row: Waiting, error: Later) -> None:
+        log.warning("act_later", action=row.action.NAME, why=str(error), tried=row.attempts + 1)
+        if row.attempts + 1 < error.tries:
+            await self._again(row, _backoff(row.attempts, error.first_ms, error.last_ms))
+        else:
+            await self._finish(row, error.given_up)
+
+    async def _finish(self, row: Waiting, done: Done) -> None:
+        action = row.action
+        taken = ActionTaken(
+            room=action.room or None,
+            on=row.record,
+            action=action.NAME,
+            result=done.result,  # type: ignore[arg-type]
+            code=_word(done.code),
+            n=getattr(action, "n", 0),
+            txn=row.txn,
+            subject=getattr(action, "subject", None) or getattr(action, "to", None) or UserId(""),
+            event=getattr(action, "event", EventId("")),
+            made=done.made,
+        )
+        told = (_refusal(action, done.code),) if done.result == "refused" and action.PRIORITY <= STATE else ()
+        await self._record(Outcome((*done.facts, taken), (*done.actions, *told), done.also, row.txn))
+        if done.after is not None:
+            await done.after()
+
+    async def _record(self, outcome: Outcome) -> None:
+        """Record an outcome, in one turn with all others that come before it is its turn."""
+        self._outcomes.append(outcome)
+        async with self._recording:
+            if outcome in self._outcomes:
+                await self._record_all()
+
+    async def _record_all(self) -> None:
+        outcomes = list(self._outcomes)
+        await self._pipeline.commit_all(outcomes)
+        self._outcomes = self._outcomes[len(outcomes) :]
+
+    async def _limited(self, row: Waiting, error: RateLimited) -> None:
+        """Wait as told: everything, if all requests are counted together; else only this row."""
+        if _COUNTED.search(error.request):
+            self._past = self._past.limited(self._clock() + error.retry_after_ms)
+            if row.action.merge:
+                await self._record(Outcome(also=_not_started(row)))
+        else:
+            await self._again(row, error.retry_after_ms)
+
+    async def _again(self, row: Waiting, wait_ms: int) -> None:
+        until = self._clock() + wait_ms
+
+        async def later(db: AsyncConnection) -> None:
+            await outbox.later(db, row.txn, until)
+
+        await self._record(Outcome(also=later))
+
+    async def _sleep(self, since: int, due: int | None) -> None:
+        """Until something is queued, something lands, or the time of something comes that was not there at `since`."""
+        assert self.failure is not None
+        times = [time for time in (due, look_again(self._left, self._past, since)) if time is not None]
+        timeout = min((max(time - self._clock(), 1) / 1000 for time in times), default=None)
+        waking = asyncio.create_task(self._awake.wait())
+        both: set[asyncio.Future[Any]] = {waking, self.failure}
+        try:
+            await asyncio.wait(both, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waking.cancel()
+        if self.failure.done():
+            self.failure.result()
+
+    async def _land(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._outcomes:
+            await self._record_all()
+
+
+def _started(rows: Sequence[int]) -> Callable[[AsyncConnection], Awaitable[None]]:
+    async def mark(db: AsyncConnection) -> None:
+        await outbox.started(db, rows)
+
+    return mark
+
+
+def _not_started(row: Waiting) -> Callable[[AsyncConnection], Awaitable[None]]:
+    async def unmark(db: AsyncConnection) -> None:
+        await outbox.not_started(db, row)
+
+    return unmark
+
+
+def _refusal(action: Action, code: str) -> TellDesk:
+    """The word to the managers that something could not be done; once while it waits to be said."""
+    what = Phrase(f"action.{action.NAME}")
+    return TellDesk(room=action.room, lines=(line("desk.refused", what=what, code=code),), once="refused")
+
+
+def _backoff(attempts: int, first_ms: int = FIRST_RETRY_MS, last_ms: int = LAST_RETRY_MS) -> int:
+    return int(min(first_ms * 2 ** min(attempts, 20), last_ms))
+
+
+def _word(code: str) -> str:
+    """An error code of the homeserver, safe for a skeleton."""
+    kept = "".join(c for c in code if c.isascii() and (c.isalnum() or c in "_.-"))
+    return kept[:64] or "-"

@@ -1,0 +1,168 @@
+"""Chooses which rows of the outbox are sent next: rows, what is under way, what was sent before, and the time go in.
+
+Rules this module keeps:
+- rooms take turns, in what is urgent and in each kind of the rest, so that no flood in one room keeps another waiting;
+- in a room, the people who flood it are stopped before what they wrote is removed: mutes, bans and demotions go first,
+  then redactions, the newest first;
+- no flood keeps the rest away: once something has waited for `PATIENCE_MS` (what only adorns a card: `ADORNS_MS`),
+  every fifth request is not urgent. Cards, answers, words and the rest take turns in it, so that none of these crowds
+  out another either;
+- else what is not urgent waits until nothing urgent was sent for a moment, since redactions in a flood come one after
+  the other and a homeserver does one thing at a time;
+- after a refusal for sending too much one request goes at a time, and one more at once with each that is taken, so
+  that the first to go is the one that matters most;
+- actions of one queue go one at a time, in order;
+- what is asked of others than the homeserver (`APART`) waits for nothing here and keeps nothing waiting.
+Left to others: reading the rows (`storage/outbox.py`), sending them (`act.py`).
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from moderation.model.actions import NICETY, OUTSIDE, PROOF, URGENT, EditCard
+from storage.outbox import Waiting
+
+AT_ONCE = 4
+OTHERS_AT_ONCE = 3
+URGENT_IN_A_ROW = 4  # then one that is not
+PATIENCE_MS = 10_000
+ADORNS_MS = 60_000  # the same for what only makes a card that is there better: what it shows, the reactions under it
+CALM_MS = 100
+CROWDED_MS = 1_000  # after an answer that was full the next one is taken by then
+APART: Mapping[int, int] = {OUTSIDE: 1, PROOF: 8}  # how many at once
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Hold the facts about earlier requests that decide the next one."""
+
+    count: int = 0
+    urgent_in_a_row: int = 0
+    served: Mapping[int, int] = field(default_factory=dict)  # priority -> the count at which it last went
+    requests: int = 0
+    rooms: Mapping[str, int] = field(default_factory=dict)  # room -> the number of its last request
+    at_once: int = AT_ONCE
+    limited_until: int = 0  # the homeserver takes nothing before
+    calm_at: int = 0  # nothing urgent is expected from then on
+
+    def taken(self, row: Waiting, now: int) -> "Past":
+        """Return what is so once the homeserver has taken a row."""
+        if row.priority in APART:
+            return self
+        more = replace(self._after(row), at_once=min(self.at_once + 1, AT_ONCE))
+        return replace(more, calm_at=max(self.calm_at, now + CALM_MS)) if row.priority <= URGENT else more
+
+    def limited(self, until: int) -> "Past":
+        """Return what is so once the homeserver has refused something until a time."""
+        return replace(self, at_once=1, limited_until=max(self.limited_until, until))
+
+    def crowded(self, now: int) -> "Past":
+        """Return what is so while much comes in that is still to be judged."""
+        return replace(self, calm_at=max(self.calm_at, now + CROWDED_MS))
+
+    def turn_of(self, row: Waiting) -> int:
+        """Return the place of a row's room among the rooms: the one that has gone without for longest comes first."""
+        return self.rooms.get(row.action.room, 0)
+
+    def _after(self, row: Waiting) -> "Past":
+        number = self.requests + 1
+        past = replace(self, requests=number, rooms={**self.rooms, row.action.room: number})
+        if row.priority <= URGENT:
+            return replace(past, urgent_in_a_row=self.urgent_in_a_row + 1)
+        served = {**self.served, row.priority: self.count + 1}
+        return replace(past, count=self.count + 1, urgent_in_a_row=0, served=served)
+
+
+def choose(
+    rows: Sequence[Waiting], sending: Sequence[Waiting], busy: Collection[str | None], past: Past, now: int
+) -> list[Waiting]:
+    """Return the rows to begin now, in order.
+
+    `sending` are those that are not answered yet, in the order in which they were begun; `busy` are the queues of which
+    a row is not done yet.
+    """
+    chosen = list(_apart(rows, sending, busy))
+    if now < past.limited_until:
+        return chosen
+    here = [row for row in sending if row.priority not in APART]
+    left = [row for row in rows if row.priority not in APART]
+    taken = set(busy)
+    for begun in here:
+        past = past._after(begun)
+    while len(here) < past.at_once and (row := _next(left, here, taken, past, now)) is not None:
+        here.append(row)
+        chosen.append(row)
+        left.remove(row)
+        past = past._after(row)
+        if row.action.queue is not None:
+            taken.add(row.action.queue)
+    return chosen
+
+
+def look_again(rows: Sequence[Waiting], past: Past, now: int) -> int | None:
+    """Return when `choose` may choose otherwise from these rows though nothing else has changed."""
+    here = [row for row in rows if row.priority not in APART]
+    if not here:
+        return None
+    if now < past.limited_until:
+        return past.limited_until
+    times = [past.calm_at, *(row.queued + _patience(row) for row in here if row.priority > URGENT)]
+    return min((time for time in times if time > now), default=None)
+
+
+def _next(
+    left: Sequence[Waiting], here: Sequence[Waiting], busy: Collection[str | None], past: Past, now: int
+) -> Waiting | None:
+    free = list(_free(left, busy))
+    urgent = min(
+        (row for row in free if row.priority <= URGENT),
+        key=lambda row: (past.turn_of(row), *_urgency(row)),
+        default=None,
+    )
+    other = _other(left, free, here, past, now)
+    if other is None or (urgent is not None and past.urgent_in_a_row < URGENT_IN_A_ROW):
+        return urgent
+    return other
+
+
+def _other(
+    left: Sequence[Waiting], free: Sequence[Waiting], here: Sequence[Waiting], past: Past, now: int
+) -> Waiting | None:
+    """The next of what is not urgent, if any may go: of the kind that has gone without for longest."""
+    if sum(row.priority > URGENT for row in here) >= OTHERS_AT_ONCE:
+        return None
+    held = now < past.calm_at or any(row.priority <= URGENT for row in (*left, *here))
+    others = [row for row in free if row.priority > URGENT and (not held or now - row.queued >= _patience(row))]
+    return min(
+        others,
+        key=lambda row: (past.served.get(row.priority, 0), row.priority, past.turn_of(row), row.id),
+        default=None,
+    )
+
+
+def _patience(row: Waiting) -> int:
+    return ADORNS_MS if row.priority == NICETY or isinstance(row.action, EditCard) else PATIENCE_MS
+
+
+def _urgency(row: Waiting) -> tuple[int, int]:
+    """Return the sort key: actions that stop a flood in order, then redactions, newest first."""
+    return row.priority, -row.id if row.priority == URGENT else row.id
+
+
+def _free(rows: Sequence[Waiting], busy: Collection[str | None]) -> Iterator[Waiting]:
+    """Of each queue that is not busy the first row of each priority, and all rows without a queue."""
+    seen: set[tuple[str, int]] = set()
+    for row in sorted(rows, key=lambda row: row.id):
+        queue = row.action.queue
+        if queue is None:
+            yield row
+        elif queue not in busy and (queue, row.priority) not in seen:
+            seen.add((queue, row.priority))
+            yield row
+
+
+def _apart(rows: Sequence[Waiting], sending: Sequence[Waiting], busy: Collection[str | None]) -> Iterator[Waiting]:
+    for priority, most in APART.items():
+        under_way = sum(row.priority == priority for row in sending)
+        free = list(_free([row for row in rows if row.priority == priority], busy))
+        yield from free[: max(most - under_way, 0)]

@@ -1,0 +1,207 @@
+"""Reads what the facts of one cause must be seen with: who runs the rooms concerned, what waits, what is decided.
+
+Rules kept here: everything is read inside the writing turn, after what came before it was applied; only what these
+facts need is read, and for most of them that is nothing.
+Left to others: what follows (`moderation/complete.py`, `deadlines.py`, `statements.py`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.cases.complete import Around
+from moderation.cases.deadlines import Waiting
+from moderation.cases.statements import Known
+from moderation.duty.duty import Duty, on_duty
+from moderation.model.context import CaseView, Context, PersonView, RoomView
+from moderation.model.facts import (
+    AccountsLinked,
+    AccountUnlinked,
+    Appealed,
+    CaseDecided,
+    CaseOpened,
+    Fact,
+    SanctionStarted,
+)
+from moderation.people.linked_accounts import Link, accounts
+from moderation.policy import Policy
+from moderation.values.ids import RoomId, UserId
+from storage import queries as views
+from storage.projections.linked_accounts import links_in_force
+
+from .view_cache import Knowledge
+
+
+class Surroundings:
+    """Knows where to look."""
+
+    def __init__(self, knowledge: Knowledge, policy: Policy) -> None:
+        self._knowledge = knowledge
+        self._policy = policy
+
+    async def around(self, db: AsyncConnection, facts: Sequence[Fact], *, on: int, now_ms: int) -> Around:
+        """What `complete` needs to know."""
+        duties = await self._duties(db, await self._rooms(db, facts), now_ms)
+        owners = await self._idle_owners(db, duties, now_ms)
+        elsewhere = {room for context in owners.values() for room in context.subject.manages}  # it can cost rights
+        duties |= await self._duties(db, sorted(elsewhere - duties.keys()), now_ms)
+        appealed = [fact.n for fact in facts if isinstance(fact, Appealed)]
+        cases = [found for n in appealed if (found := await views.case_view(db, n)) is not None]
+        decided = [fact for fact in facts if isinstance(fact, CaseDecided) and fact.room is not None]
+        where = {fact.room for fact in decided if fact.room is not None}
+        return Around(
+            now_ms=now_ms,
+            policy=self._policy,
+            next_case=self._knowledge.next_case,
+            on=on,
+            duties=duties,
+            owners=owners,
+            rules={case.n: case.rule for case, _ in cases},
+            decided_by={case.n: UserId(_column(row, "by")) for case, row in cases},
+            subjects={case.n: case.subject for case, _ in cases},
+            to_operator=frozenset(case.n for case, _ in cases if case.to_operator),
+            friends={case.n: case.friends for case, _ in cases},
+            measures={room: await views.measures_of_room(db, room) for room in where},
+            waiting={room: await views.with_operator(db, room) for room in where},
+            waiting_with={fact.n: await _waiting_with(db, fact.n) for fact in decided},
+            tasks=await views.tasks_about(db, [fact.n for fact in decided]),
+            to_confirm=await views.tasks_about(db, [fact.n for fact in decided], "confirm"),
+            room_tasks=await views.tasks_about_rooms(db, _rooms_of(facts)),
+            people=await self._people(db, facts, now_ms),
+        )
+
+    async def _people(self, db: AsyncConnection, facts: Sequence[Fact], now_ms: int) -> tuple[Context, ...]:
+        """Those whose accounts the facts link or part, as they will be, in each room that they run."""
+        found: list[Context] = []
+        for fact in facts:
+            if isinstance(fact, AccountsLinked | AccountUnlinked):
+                for view in await self._after(db, fact):
+                    known = sorted(view.manages) or await views.groups_of_person(db, fact.subject)
+                    rooms = [await self._knowledge.room(db, room) for room in known]
+                    contexts = [await self._knowledge.context(db, r, view.user, now_ms) for r in rooms if r is not None]
+                    found += [replace(context, subject=view) for context in contexts]
+        return tuple(found)
+
+    async def _after(self, db: AsyncConnection, fact: AccountsLinked | AccountUnlinked) -> list[PersonView]:
+        links = list(await links_in_force(db))
+        if isinstance(fact, AccountsLinked):
+            links.append((-1, Link(fact.subject, fact.target)))
+        else:
+            links = [(record, link) for record, link in links if record != fact.start]
+        holding = [link for _, link in links]
+        people = dict.fromkeys((accounts(holding, fact.subject), accounts(holding, fact.target)))
+        first = {one: fact.subject if fact.subject in one else fact.target for one in people}
+        return [await views.together(db, first[one], one) for one in people]
+
+    async def _rooms(self, db: AsyncConnection, facts: Sequence[Fact]) -> list[RoomId]:
+        """The rooms of which it matters who runs them."""
+        rooms: dict[RoomId, None] = {}
+        for fact in facts:
+            if await _waits(db, fact):
+                rooms[fact.room] = None  # type: ignore[index]
+            elif isinstance(fact, AccountsLinked):
+                managed = [room for view in await self._after(db, fact) for room in sorted(view.manages)]
+                rooms.update(dict.fromkeys(managed))
+            elif isinstance(fact, SanctionStarted) and fact.kind == "demote":
+                person = await views.person_view(db, fact.subject, now_ms=0, recent_since=0)
+                rooms.update(dict.fromkeys(sorted(person.manages)))
+        return list(rooms)
+
+    async def _duties(self, db: AsyncConnection, rooms: Sequence[RoomId], now_ms: int) -> dict[RoomId, Duty]:
+        found: dict[RoomId, Duty] = {}
+        for room in rooms:
+            if (view := await self._knowledge.room(db, room)) is not None:
+                found[room] = await self._duty(db, view, now_ms)
+        return found
+
+    async def _duty(self, db: AsyncConnection, room: RoomView, now_ms: int) -> Duty:
+        policy = self._policy
+        return await views.duty_of(db, room, policy.operators, now_ms, at_most=policy.duty.at_most)
+
+    async def _idle_owners(
+        self, db: AsyncConnection, duties: dict[RoomId, Duty], now_ms: int
+    ) -> dict[tuple[RoomId, UserId], Context]:
+        owners: dict[tuple[RoomId, UserId], Context] = {}
+        for room, duty in duties.items():
+            if not on_duty(duty, now_ms):
+                found = await self._contexts(db, room, duty.owners, now_ms)
+                owners |= {(room, user): context for user, context in found.items()}
+        return owners
+
+    async def _contexts(
+        self, db: AsyncConnection, room: RoomId, users: Sequence[UserId], now_ms: int
+    ) -> dict[UserId, Context]:
+        view = await self._knowledge.room(db, room)
+        assert view is not None
+        return {user: await self._knowledge.context(db, view, user, now_ms) for user in users}
+
+    async def waiting(self, db: AsyncConnection, n: int, now_ms: int) -> Waiting | None:
+        """A case whose time has come, and what is around it; None where its room is not served any more."""
+        found = await views.case_view(db, n)
+        room = await self._knowledge.room(db, found[0].room) if found else None
+        if found is None or room is None or not room.active:
+            return None
+        case, row = found
+        duty = await self._duty(db, room, now_ms)
+        assigned = await views.assigned_to(db, n, case.asked)
+        return Waiting(
+            case=case,
+            now_ms=now_ms,
+            policy=self._policy,
+            next_case=self._knowledge.next_case,
+            duty=duty,
+            context=await self._knowledge.context(db, room, case.subject, now_ms),
+            decided_by=UserId(_column(row, "by")),
+            assigned=assigned,
+            told=await views.told_of(db, n, case.asked),
+            gone=await views.gone_from(db, n, case.asked),
+            charged=await views.charged_for(db, n),
+            people=await self._contexts(db, case.room, assigned, now_ms),
+            measures=await views.measures_of_room(db, case.room),
+            task=n in await views.tasks_about(db, [n]),
+            room_answers=not await views.reports_paused(db, n, room.room, now_ms),
+        )
+
+    async def known(self, db: AsyncConnection, n: int) -> Known | None:
+        """What a statement of reasons needs to know of a case."""
+        found = await views.case_view(db, n)
+        room = await self._knowledge.room(db, found[0].room) if found else None
+        if found is None or room is None:
+            return None
+        case, row = found
+        return Known(
+            case=case,
+            code=room.code,
+            by=_column(row, "by"),
+            reason=_column(row, "reason"),
+            decided=int(_column(row, "decided")),
+            words=_column(row, "excerpt"),
+            sent=await self._sent(db, case),
+            reported=await views.reported(db, n),
+            policy=self._policy,
+        )
+
+    async def _sent(self, db: AsyncConnection, case: CaseView) -> int:
+        row = await views.event_row(db, case.events[0]) if case.events else None
+        return int(_column(row, "at")) if row is not None else 0
+
+
+async def _waits(db: AsyncConnection, fact: Fact) -> bool:
+    """Whether a case begins to wait because of this fact."""
+    if isinstance(fact, CaseDecided):
+        return bool(await views.waiting_with(db, fact.n))
+    return isinstance(fact, Appealed) or (isinstance(fact, CaseOpened) and fact.state == "open")
+
+
+async def _waiting_with(db: AsyncConnection, n: int) -> tuple[CaseView, ...]:
+    return tuple(case for case, _ in await views.waiting_with(db, n))
+
+
+def _rooms_of(facts: Sequence[Fact]) -> list[RoomId]:
+    return list(dict.fromkeys(fact.room for fact in facts if fact.room is not None))
+
+
+def _column(row: object, name: str) -> Any:
+    return getattr(row, name)

@@ -1,0 +1,51 @@
+"""Asks the operator for a file on somebody, with the decision that makes it time.
+
+Rules kept here: it is looked at whenever a case is upheld, by a rule or by a person, and nowhere else; it is written
+with the facts of that decision. Left to others: when it is time (`moderation/dossiers.py`).
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.cases.dossiers import Offence, as_it_will_be, due, opened_decided
+from moderation.model.facts import CaseDecided, CaseOpened, Fact, TaskOpened
+from moderation.policy import Policy
+from moderation.values.ids import UserId
+from storage import queries as views
+
+_GRAVE = ("serious", "severe")
+
+
+async def dossier_tasks(db: AsyncConnection, facts: Sequence[Fact], policy: Policy, now_ms: int) -> list[Fact]:
+    """What the operator is to be asked for on account of these facts, which are not applied yet."""
+    if any(isinstance(fact, TaskOpened) and fact.task == "dossier" for fact in facts):
+        return []  # read back from the journal
+    upheld: dict[UserId, list[Offence]] = {}
+    for fact in facts:
+        if (offence := await _upheld(db, fact, now_ms)) is not None:
+            upheld.setdefault(fact.subject, []).append(offence)  # type: ignore[attr-defined]
+    found: list[Fact] = []
+    for subject, new in upheld.items():
+        offences, before = await views.offences_of(db, subject)
+        all_of_them = as_it_will_be(offences, new, facts)
+        task = due(subject, all_of_them, before, now_ms, policy.dossiers, on=_cause(facts, new[-1].n))
+        found += [task] if task is not None else []
+    return found
+
+
+async def _upheld(db: AsyncConnection, fact: Fact, now_ms: int) -> Offence | None:
+    match fact:
+        case CaseOpened(state="decided") if fact.grade in _GRAVE:
+            return opened_decided(fact, now_ms)
+        case CaseDecided(what="upheld", state="decided"):
+            found = await views.case_view(db, fact.n)
+            if found is None or found[0].grade not in _GRAVE:
+                return None
+            case = found[0]
+            return Offence(case.n, case.room, case.rule, case.grade, case.opened, now_ms)
+    return None
+
+
+def _cause(facts: Sequence[Fact], n: int) -> int:
+    return next((fact.on for fact in facts if getattr(fact, "n", 0) == n), -1)

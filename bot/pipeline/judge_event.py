@@ -1,0 +1,170 @@
+"""What follows from one event: the answer to a command, what changes of a room mean, and what rules find.
+
+Rules kept here: a command is judged like any message all the same; a defect on one of these sides is recorded as not
+seen, and harms neither the other sides nor the next event; a failing disk is no defect, and goes on up.
+Left to others: recording and acting on what follows (`pipeline.py`), what a command does (`commands/`), what state
+means (`room_changes.py`), what rules say (`moderation/judge.py`).
+"""
+
+import time
+from collections.abc import Awaitable, Sequence
+from dataclasses import replace
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.texts.cards import come_back, superseded
+from moderation.judge.judge import judge
+from moderation.judge.room_rules import compiled
+from moderation.model.actions import Action, HashMedia, TellDesk
+from moderation.model.context import Context, RoomView
+from moderation.model.facts import CaseOpened, Fact, NotSeen
+from moderation.rooms.slow_mode import is_held_back, pace, was_told
+from moderation.rules.check import Counted
+from moderation.values.events import (
+    Event,
+    MembershipChanged,
+    MessagePosted,
+    ReactionGiven,
+    Received,
+    Undecryptable,
+    Unreadable,
+)
+from moderation.values.notices import Moment, RoomName, Who, line
+from storage import queries as views
+
+from .judging_costs import JudgingCosts, letters
+from .lost_time import REDACTED
+from .quotations import Recorded, with_false_quotations
+from .room_changes import RoomChanges
+from .turn import Answer, Responder, Settings, Turn
+from .undecrypted import UnreadMessages
+from .view_cache import Knowledge
+
+log = structlog.get_logger()
+
+
+class Judging:
+    """Looks at events, one after the other, inside a turn."""
+
+    def __init__(
+        self,
+        knowledge: Knowledge,
+        rooms: RoomChanges,
+        responder: Responder,
+        settings: Settings,
+        recorded: Recorded,
+        costs: JudgingCosts,
+    ) -> None:
+        self._knowledge = knowledge
+        self._rooms = rooms
+        self._responder = responder
+        self._settings = settings
+        self._recorded = recorded
+        self._costs = costs
+        self.unread = UnreadMessages(settings.unreadable, settings.bot)
+
+    async def follow(self, turn: Turn, index: int, event: Received, room: RoomView, era: str) -> Answer:
+        """All that follows from the event recorded at `index`; `era`: of a log that goes on from a backup."""
+        if isinstance(event, Unreadable):
+            return Answer()
+        if isinstance(event, MessagePosted) and event.sender != self._settings.bot and event.late < 0:
+            await self._knowledge.posted(turn.db, event.room, event.sender, event.counted_ms)
+        elif (what := _counted(event)) and event.sender != self._settings.bot:
+            self._knowledge.did(event.room, event.sender, event.counted_ms, what)
+        asked = await _unharmed(index, event, self._asked(turn, index, event, room))
+        changed = await _unharmed(index, event, self._rooms.follow(turn, index, event, room))
+        before = (*asked.facts, *changed.facts)
+        judged = await _unharmed(index, event, self._judged(turn, index, event, room, before, era))
+        return Answer((*before, *judged.facts), (*asked.actions, *changed.actions, *judged.actions))
+
+    async def _asked(self, turn: Turn, index: int, event: Received, room: RoomView) -> Answer:
+        """The answer to a command or a reaction."""
+        if not isinstance(event, MessagePosted | ReactionGiven) or event.sender == self._settings.bot:
+            return Answer()
+        if not self._responder.asks(event):
+            return Answer()
+        await turn.flush()
+        return await self._responder.respond(turn.db, event, room, index) or Answer()
+
+    async def _judged(
+        self, turn: Turn, index: int, event: Received, room: RoomView, before: Sequence[Fact], era: str
+    ) -> Answer:
+        assert not isinstance(event, Unreadable)
+        settings = self._settings
+        context = await self._knowledge.context(turn.db, room, event.sender, event.received_ms)
+        if taken := sum(isinstance(fact, CaseOpened) for fact in before):
+            context = replace(context, next_case=context.next_case + taken)
+        context = replace(context, keeps_words=settings.content == "full")
+        if event.late >= 0:  # keys come in heaps: that is no flood
+            context = replace(context, recent_ms=(), recent_others=())
+        context = await self._paced(turn, event, context)
+        rules = (*settings.rules, *compiled(room.rules, settings.policy))
+        if isinstance(event, MessagePosted) and event.quoted:
+            await turn.flush()
+            event = await with_false_quotations(turn.db, event, self._recorded)
+        began = time.thread_time()
+        judged = judge(event, context, settings.policy, rules, index)
+        self._costs.spent(event.room, letters(event), (time.thread_time() - began) * 1000)
+        if isinstance(event, MessagePosted) and event.late < 0 and not is_held_back(judged):
+            self._knowledge.stands(event)
+        cards = await come_back(turn.db, event, room, settings.bot, index, era)
+        old_cards = await superseded(turn.db, event, room, settings.bot, era)
+        told = (*old_cards, *_taken_back(event, room), *self._unread(event, room))
+        return Answer((*cards, *judged), (*told, *self._files(event, room, index)))
+
+    async def _paced(self, turn: Turn, event: Received, context: Context) -> Context:
+        """With what the sender wrote last, where they may write so often only; keys come in heaps, and are no haste."""
+        limit = pace(context, self._settings.policy)
+        if not isinstance(event, MessagePosted) or event.late >= 0 or limit is None:
+            return context
+        await turn.flush()
+        stood = await self._knowledge.stood(turn.db, event)
+        if was_told(limit.rule, context):
+            return replace(context, stood=stood)
+        held_back = await views.held_back(turn.db, context.subject, event, limit.rule)
+        return replace(context, stood=stood, held_back=held_back)
+
+    def _unread(self, event: Received, room: RoomView) -> tuple[Action, ...]:
+        if not isinstance(event, Undecryptable) or event.late >= 0:
+            return ()
+        return self.unread.follow(room, event.event, event.sender, event.received_ms, event.code)
+
+    def _files(self, event: Received, room: RoomView, index: int) -> tuple[Action, ...]:
+        """The file of a message in a group is noted by its hash and size, if settings ask for it."""
+        if not self._settings.media or room.purpose != "group" or not isinstance(event, MessagePosted):
+            return ()
+        if event.media is None or event.media.url is None or event.sender == self._settings.bot:
+            return ()
+        file = event.content.get("file") if event.encrypted else None
+        sealed = file if isinstance(file, dict) else None
+        return (HashMedia(room=event.room, url=event.media.url, file=sealed, subject=event.sender, on=index),)
+
+
+def _taken_back(event: Received, room: RoomView) -> tuple[Action, ...]:
+    """The desk is told of what somebody took back before we could read it: once a person, until that is said."""
+    if not isinstance(event, Undecryptable) or event.code != REDACTED or room.purpose != "group" or not room.active:
+        return ()
+    by = Who(event.removed_by or event.sender)
+    when, sent = Moment(event.removed_ms or event.received_ms), Moment(event.sent_ms)
+    said = line("desk.taken-back", who=Who(event.sender), sent=sent, by=by, when=when, room=RoomName(room.room))
+    return (TellDesk(room=room.room, lines=(said,), once=f"taken back {event.sender}"),)
+
+
+def _counted(event: Event) -> Counted | None:
+    """Return how an event counts towards a flood: as a reaction, or as somebody's own join or new name."""
+    if isinstance(event, ReactionGiven):
+        return "reactions"
+    own = isinstance(event, MembershipChanged) and event.membership == "join" and event.user == event.sender
+    return "joins" if own else None
+
+
+async def _unharmed(index: int, event: Received, part: Awaitable[Answer]) -> Answer:
+    """What follows from one side of an event, or that there was a defect."""
+    try:
+        return await part
+    except (OSError, SQLAlchemyError):
+        raise
+    except Exception:
+        log.exception("judging_failed", record=index)
+        return Answer((NotSeen(room=event.room, on=index, what="failed", count=1),))

@@ -1,0 +1,101 @@
+"""Finds what was said, and removed again, before the bot could read it: in a group, or in the time that a backup lost.
+
+Rules kept here: a message that comes without its words is recorded as not read, with the reason; its words are asked of
+the homeserver beside all else (MSC2815, where that offers it, else the admin API of Synapse, where we have a token),
+and judged then. In direct rooms and desks nothing is asked of any time but the lost one. Synapse has no word for
+whether it offers MSC2815: one that does not gives the event without its words.
+Left to others: asking again and again (`read_again.py`), recording and judging (`pipeline.py`).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from functools import partial
+from typing import TypeGuard
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.events.parse_event import SHOWS_SOMETHING, receive
+from bot.matrix.client import Homeserver
+from bot.matrix.errors import Answered
+from bot.runtime.clock import Clock
+from moderation.values.durations import DAY_MS
+from moderation.values.events import Event, OtherEvent, Received, Undecryptable, Unreadable
+from moderation.values.ids import EventId, RoomId
+from storage import queries as views
+from storage.database import Database
+from storage.projections.common import LOST_TIME
+
+WEEK_MS = 7 * DAY_MS  # so long Synapse keeps what was redacted, unless it is set otherwise
+REDACTED = "redacted"  # the code of a message that was removed before it was read
+
+
+async def lost_time(db: AsyncConnection) -> tuple[int, int]:
+    """Return from when until when what was recorded is lost (ms); nothing is lost: an end before the beginning."""
+    since, _, until = (await views.get_meta(db, LOST_TIME) or "1 0").partition(" ")
+    return int(since), int(until)
+
+
+class LostTime:
+    """Marks what cannot be read, and reads it again where the homeserver lets us."""
+
+    def __init__(
+        self,
+        homeserver: Homeserver,
+        database: Database,
+        clock: Clock,
+        watched: Callable[[Event], bool] = lambda _event: False,
+        admin_token: str = "",
+    ) -> None:
+        """`watched`: whether what is removed there is asked for at any time."""
+        self._homeserver = homeserver
+        self._database = database
+        self._clock = clock
+        self._watched = watched
+        self._admin_token = admin_token
+
+    async def is_recent(self) -> bool:
+        """Return whether the log was restored within the last week."""
+        async with self._database.read() as db:
+            since, until = await lost_time(db)
+        return since <= until and self._clock() - until < WEEK_MS
+
+    async def mark(self, events: Sequence[Received]) -> Sequence[Received]:
+        """Return the events; those whose words were removed before we read them as events that cannot be read."""
+        if not any(map(_is_emptied, events)):
+            return events
+        async with self._database.read() as db:
+            since, until = await lost_time(db)
+        return [_unread(e) if _is_emptied(e) and self._is_asked_for(e, since, until) else e for e in events]
+
+    async def whole(self, room: RoomId, found: Received) -> Received | None:
+        """Return an event that was read again with the words that were removed; None if they are not to be had."""
+        if not _is_emptied(found):
+            return None
+        async with self._database.read() as db:
+            since, until = await lost_time(db)
+        if not self._is_asked_for(found, since, until):
+            return None
+        asked = [partial(self._homeserver.event_before_redaction, room)]
+        if self._admin_token:
+            asked.append(partial(self._homeserver.event_by_admin, self._admin_token))
+        for ask in asked:
+            try:
+                whole = receive(await ask(EventId(found.event)), room, self._clock())
+            except Answered:
+                continue  # it is gone there too, or kept from us
+            if not _is_emptied(whole) and not isinstance(whole, Unreadable) and whole.sender == found.sender:
+                return whole
+        return None
+
+    def _is_asked_for(self, event: Event, since: int, until: int) -> bool:
+        return since <= event.sent_ms <= until or self._watched(event)
+
+
+def _is_emptied(event: Received) -> TypeGuard[OtherEvent]:
+    """Whether this is a message whose words were taken away."""
+    return isinstance(event, OtherEvent) and (event.type in SHOWS_SOMETHING or event.type == "m.room.encrypted")
+
+
+def _unread(event: OtherEvent) -> Undecryptable:
+    same = {item.name: getattr(event, item.name) for item in fields(Event)}
+    return Undecryptable(**same, code=REDACTED, removed_by=event.removed_by, removed_ms=event.removed_ms)

@@ -1,0 +1,35 @@
+"""Reads back from the journal what somebody wrote: the database keeps no text of messages.
+
+Rules kept here: what was not kept, or was erased, comes back empty; nothing here raises for what a person did.
+Left to others: who may see it.
+"""
+
+from bot.events.parse_event import receive
+from moderation.rules.check import Judged
+from moderation.values.events import MessagePosted
+from moderation.values.ids import RoomId
+from storage.journal.journal import Journal
+from storage.record_mapping import raw_of_record
+
+
+def words_of(journal: Journal, room: RoomId, index: int) -> str:
+    """The text of the message recorded at `index`; empty where there is none."""
+    event = message_of(journal, room, index)
+    return event.body if event is not None else ""
+
+
+def message_of(journal: Journal, room: RoomId, index: int) -> MessagePosted | None:
+    """Return the message recorded at `index`; None where there is none, or nothing of it was kept."""
+    event = said_at(journal, room, index)
+    return event if isinstance(event, MessagePosted) and event.content else None
+
+
+def said_at(journal: Journal, room: RoomId, index: int) -> Judged | None:
+    """Return what somebody said, in whatever way, as recorded at `index`; None where nothing of the kind stands."""
+    try:
+        record = journal.get(index)
+    except LookupError:
+        return None
+    raw = raw_of_record(record)
+    event = receive(raw, room, record.at_ms) if raw is not None else None
+    return event if isinstance(event, Judged) else None

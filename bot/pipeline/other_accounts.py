@@ -1,0 +1,37 @@
+"""Tells the other accounts of a person of what was imposed on one of them, since it holds for all.
+
+Rules kept here: told alone; nothing of why, which the account that it is about is told.
+Left to others: what holds where (`storage/views/sanctions.py`).
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.model.actions import NO_ROOM, Tell
+from moderation.model.facts import LASTING, OF_ROOMS, Fact, SanctionStarted
+from moderation.values.notices import Line, Moment, Who, line
+from storage import queries as views
+
+
+async def told_too(db: AsyncConnection, facts: Sequence[Fact]) -> tuple[Tell, ...]:
+    """The words to the other accounts of those against whom something begins."""
+    begun = [fact for fact in facts if isinstance(fact, SanctionStarted) and fact.kind in LASTING - OF_ROOMS]
+    begun = [fact for fact in begun if fact.subject]
+    if not begun:
+        return ()
+    people = await views.accounts_of_all(db, [fact.subject for fact in begun])
+    return tuple(
+        Tell(room=fact.room or NO_ROOM, subject=other, lines=_words(fact), n=fact.n, alone=True)
+        for fact in begun
+        for other in people[fact.subject]
+        if other != fact.subject
+    )
+
+
+def _words(fact: SanctionStarted) -> tuple[Line, ...]:
+    if not fact.until:
+        holds = line(f"credit.in-force-open.{fact.kind}")
+    else:
+        holds = line(f"credit.in-force.{fact.kind}", until=Moment(fact.until))
+    return (line("notice.other-account", who=Who(fact.subject)), holds)

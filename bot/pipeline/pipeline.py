@@ -1,0 +1,469 @@
+"""receive -> record -> judge -> (outbox): one door for everything that is written.
+
+Rules this module keeps, in this order, for every batch:
+1. what was received is appended to the journal and fsynced; only then is it judged;
+2. the facts that follow are appended and fsynced; only then what is urgent among their consequences is begun, and only
+   then
+3. one database transaction is committed, with the tables, the outbox rows and the sync token.
+So a message that the homeserver delivered is on disk before the token that acknowledges it, and what is in the
+journal but not in the database is caught up on start (`bot/catch_up.py`). A defect in judging one event is noted and
+does not stop the others; a failing disk stops everything.
+Left to others: turns (`writer.py`), what follows from facts (`settling.py`), what an event is (`receive.py`) and gives
+rise to (`judging.py`), what a command does (`commands/`), sending (`act.py`).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.runtime.clock import Clock
+from moderation.model.actions import Action, Align, KeepDesk, Redact
+from moderation.model.context import RoomView
+from moderation.model.facts import Fact, NotRead, RoomStateChanged
+from moderation.values.events import MessagePosted, Received, StateChanged, Unreadable
+from moderation.values.ids import EventId, RoomId, UserId
+from storage import outbox
+from storage import queries as views
+from storage.database import Database
+from storage.journal.journal import Journal
+from storage.journal.record import Draft
+from storage.projections import UNREAD, project_room_state, set_meta
+from storage.record_mapping import draft_of_event, word
+
+from .cut_short import CutShort
+from .judge_event import Judging
+from .judging_costs import JudgingCosts
+from .message_text import message_of
+from .room_changes import RoomChanges
+from .room_registry import ServedRooms
+from .settle_facts import Settling, without_words
+from .turn import Answer, Responder, Settings, Turn
+from .view_cache import Knowledge
+from .writer import Writer
+
+TAIL = 10_000  # records: what was written last before a stop is among them
+
+T = TypeVar("T")
+Decipher = Callable[[Sequence[Received]], Awaitable[Sequence[Received]]]  # `encryption.py`
+
+
+async def _as_it_came(events: Sequence[Received]) -> Sequence[Received]:
+    """What cannot be read is recorded as not read."""
+    return events
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """Facts that no event gave rise to, and what is queued and written with them (`Pipeline.commit`)."""
+
+    facts: tuple[Fact, ...] = ()
+    actions: tuple[Action, ...] = ()
+    also: Callable[[AsyncConnection], Awaitable[None]] | None = None
+    of_row: str | None = None
+
+
+class Pipeline:
+    """The one door."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        database: Database,
+        knowledge: Knowledge,
+        settings: Settings,
+        clock: Clock,
+        responder: Responder,
+        wake: Callable[[], None],
+        steady: Clock | None = None,
+    ) -> None:
+        self.settings = settings
+        self.steady = steady or clock  # the time of the outbox
+        self.knowledge = knowledge
+        self.served = ServedRooms()
+        self.writer = Writer(journal, database, self.begin)
+        self.settling = Settling(self.writer, knowledge, settings, self.served, self.steady)
+        self.rooms = RoomChanges(knowledge, settings.bot, settings.policy)
+        self.costs = JudgingCosts()
+        recorded = partial(message_of, journal)
+        self._judging = Judging(knowledge, self.rooms, responder, settings, recorded, self.costs)
+        self.decipher: Decipher = _as_it_came
+        self.taken: Sequence[Callable[[Sequence[Received]], None]] = ()  # told of events once they are recorded
+        self.cut_short = CutShort()  # by the last stop
+        self._journal = journal
+        self._database = database
+        self._clock = clock
+        self._responder = responder
+        self._wake = wake
+        self._hushed: set[EventId] = set()  # of the turn: events whose words are not recorded
+        self._spared: dict[EventId, MessagePosted] = {}  # of the turn: what is recorded of codes said before others
+
+    async def begin(self) -> None:
+        """Read what must be known before the first turn."""
+        async with self._database.read() as db:
+            await self.writer.begin(db)
+            await self.settling.begin(db)
+            await self.served.begin(db)
+            await self.knowledge.begin(db)
+            await self._responder.begin(db)
+
+    async def catch_up(self, apply: Callable[[Turn], Awaitable[int]]) -> int:
+        """Run `apply` (of `bot/catch_up.py`) in one turn, before anything else is taken."""
+
+        async def work() -> int:
+            async with self.writer.turn() as turn:
+                return await apply(turn)
+
+        self.writer.is_catching_up()
+        return await self.writer.whole(work())
+
+    # What comes from the homeserver.
+
+    async def take(
+        self,
+        events: Sequence[Received],
+        *,
+        token: str | None = None,
+        also: Callable[[AsyncConnection], Awaitable[None]] | None = None,
+        heard_ms: int = 0,
+    ) -> int:
+        """Record, judge and queue what follows. Returns how many events were new.
+
+        Events of rooms that are not served, and events seen before, are left out. `token` is the sync token that
+        acknowledges all of them; `also` runs in the transaction that stores it. `heard_ms`: when the homeserver had
+        been heard before, if they were not heard when they were said.
+
+        What will take long to judge is taken in slices: between them others have their turn.
+        """
+        *before, last = self.costs.slices(events)
+        new = 0
+        for some in before:
+            new += await self._take(some, None, None, heard_ms)
+        return new + await self._take(last, token, also, heard_ms)
+
+    async def _take(
+        self,
+        events: Sequence[Received],
+        token: str | None,
+        also: Callable[[AsyncConnection], Awaitable[None]] | None,
+        heard_ms: int,
+    ) -> int:
+        async def work() -> int:
+            served = [event for event in events if event.room in self.served.codes]
+            readable, known = await asyncio.gather(self.decipher(served), self._known(served))
+            if heard_ms:
+                readable = [replace(e, heard_ms=heard_ms) if isinstance(e, MessagePosted) else e for e in readable]
+            recorded = [event for event in readable if self.served.records(event.room)]
+            return await self._take_fresh(_fresh(recorded, known), token, also)
+
+        return await self.writer.whole(work())
+
+    async def take_late(self, events: Sequence[Received]) -> int:
+        """Events whose key came after they were recorded as not read: record and judge them now, once."""
+
+        async def work() -> int:
+            return await self._take_fresh(await self._unread(events), None)
+
+        return await self.writer.whole(work())
+
+    async def take_reasons(self, reasons: Sequence[tuple[EventId, str]], *, again: bool = False) -> None:
+        """Record why events cannot be read (a code each), where that was learnt after they were recorded; people who
+        keep theirs from us are told.
+
+        `again`: this may have been done right before the last stop.
+        """
+
+        async def facts(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
+            known = await asyncio.to_thread(self._reasons_of_late) if again else set()
+            for event, code in reasons:
+                row = await views.event_row(db, event)
+                if row is not None and row.kind == UNREAD and (int(row.record), word(code)) not in known:
+                    yield (NotRead(room=RoomId(row.room), on=int(row.record), what="withheld", code=word(code)),)
+
+        await self.commit_with(facts)
+        if actions := await self._told_unread(reasons):
+            await self.commit(actions=actions)
+
+    async def _told_unread(self, reasons: Sequence[tuple[EventId, str]]) -> list[Action]:
+        actions: list[Action] = []
+        async with self._database.read() as db:
+            for event, code in reasons:
+                row = await views.event_row(db, event)
+                room = (
+                    await self.knowledge.room(db, RoomId(row.room)) if row is not None and row.kind == UNREAD else None
+                )
+                if row is not None and room is not None:
+                    sender, at_ms = UserId(row.sender), int(row.at)
+                    actions += self._judging.unread.follow(room, event, sender, at_ms, code)
+        return actions
+
+    def _reasons_of_late(self) -> set[tuple[int, str]]:
+        tail = self._journal.read(max(self._journal.size - TAIL, 0))
+        return {(int(r.fields["on"]), str(r.fields["code"])) for r in tail if r.fields.get("what") == "withheld"}
+
+    async def open_room(
+        self, room: RoomId, snapshot: Sequence[Received], also: Callable[[AsyncConnection], Awaitable[None]]
+    ) -> None:
+        """Begin to record a room: who is there and what holds there first, then its condition and roles.
+
+        `also` runs in the transaction from which on it is recorded: what was said since the notice is still to be read.
+        """
+
+        async def work() -> None:
+            served = [event for event in snapshot if event.room in self.served.codes]
+            await self._take_fresh(_fresh(served, await self._known(served)), None)
+            async with self.writer.turn() as turn:
+                self.knowledge.room_changed(room)
+                view = await self.knowledge.room(turn.db, room)
+                assert view is not None, "a room is entered before it is opened"
+                roles = await self.rooms.role_changes(turn.db, view, -1, UserId(""))
+                opened = RoomStateChanged(room=room, condition=self.rooms.condition(view))
+                answer = Answer((opened, *roles), (KeepDesk(room=room), Align(room=room), *self.rooms.lobby(view)))
+                await self.settling.settle(turn, answer, cause=turn.next_index, at_ms=self._clock())
+                await also(turn.db)
+            self._wake()
+
+        await self.writer.whole(work())
+
+    async def _take_fresh(
+        self,
+        fresh: Sequence[Received],
+        token: str | None,
+        also: Callable[[AsyncConnection], Awaitable[None]] | None = None,
+    ) -> int:
+        if not fresh and token is None and also is None:
+            return 0
+        self._hushed.clear()
+        self._spared = await self._said_aloud(fresh)
+        drafts = [self._draft(event) for event in fresh]
+        first = await self.writer.write(drafts, meanwhile=self._look_up(fresh)) if drafts else self._journal.size
+        async with self.writer.turn() as turn:
+            for index, (event, draft) in enumerate(zip(fresh, drafts, strict=True), first):
+                await self.handle(turn, index, event, draft.kind)
+            if token is not None:
+                await set_meta(turn.db, "sync_token", token)
+            if also is not None:
+                await also(turn.db)
+        self._woken_by(turn)
+        for tell in self.taken:
+            tell(fresh)
+        return len(fresh)
+
+    async def handle(
+        self, turn: Turn, index: int, event: Received, kind: str, present: Sequence[tuple[int, Fact]] = ()
+    ) -> None:
+        """Everything that follows from the event recorded at `index`.
+
+        `present` are the facts of it that the journal already has (after a crash); they are not written again.
+        """
+        turn.seen.append((index, event, kind))
+        if isinstance(event, StateChanged) and await project_room_state(turn.db, event):
+            self.knowledge.room_changed(event.room)
+        room = await self.knowledge.room(turn.db, event.room)
+        if room is None:
+            return
+        answer = await self._judging.follow(turn, index, event, room, self.settling.era)
+        aloud = self._goes(event, room)
+        if aloud or event.event in self._hushed:
+            answer = replace(answer, facts=tuple(without_words(fact) for fact in answer.facts))
+        answer = replace(answer, actions=(*answer.actions, *_once(aloud, answer)))
+        await self.settling.settle(turn, answer, cause=index, at_ms=event.received_ms, present=present)
+
+    # What comes from inside: outcomes, deadlines, starts.
+
+    async def commit(
+        self,
+        facts: Sequence[Fact] = (),
+        *,
+        actions: Sequence[Action] = (),
+        also: Callable[[AsyncConnection], Awaitable[None]] | None = None,
+        of_row: str | None = None,
+    ) -> None:
+        """Record facts that no event gave rise to, with what follows; `also` runs in the same transaction.
+
+        With `of_row` (a transaction id) they are what became of a row of the outbox: nothing is recorded if that is
+        known already, and nothing of it twice.
+        """
+        await self.commit_all([Outcome(tuple(facts), tuple(actions), also, of_row)])
+
+    async def commit_all(self, outcomes: Sequence[Outcome]) -> None:
+        """Record several outcomes as `commit` does, one after the other, in one turn.
+
+        What outcomes of requests ask for is queued first: if the bot is killed in between, the request is repeated.
+        """
+
+        async def work() -> None:
+            if asking := [outcome for outcome in outcomes if outcome.of_row is not None and outcome.actions]:
+                async with self.writer.turn() as turn:
+                    for outcome in asking:
+                        await self.settling.queue_after(turn, outcome.of_row or "", outcome.actions)
+            async with self.writer.turn() as turn:
+                for outcome in outcomes:
+                    await self._settle(turn, outcome)
+            self._woken_by(turn, asked=bool(asking))
+
+        await self.writer.whole(work())
+
+    async def _settle(self, turn: Turn, outcome: Outcome) -> None:
+        if outcome.of_row is not None and not await outbox.waits(turn.db, outcome.of_row):
+            return
+        facts = outcome.facts
+        fresh = facts if outcome.of_row is None else self.cut_short.without(facts, outcome.of_row)
+        actions = outcome.actions if outcome.of_row is None else ()
+        if fresh:
+            answer = Answer(_one_cause(fresh, turn.next_index), actions)
+            await self.settling.settle(turn, answer, cause=turn.next_index, at_ms=self._clock())
+        elif actions:
+            await outbox.put(turn.db, actions, cause=None, now=self.steady())
+            turn.queued += len(actions)
+        if outcome.also is not None:
+            await outcome.also(turn.db)
+
+    async def commit_with(self, make: Callable[[AsyncConnection], AsyncIterator[tuple[Fact, ...]]]) -> int:
+        """Like `commit`, for facts that must be made from what is known inside the turn. One group a cause; each is
+        applied before the next is made."""
+
+        async def work() -> int:
+            count = 0
+            async with self.writer.turn() as turn:
+                async for facts in make(turn.db):
+                    answer = Answer(_one_cause(facts, turn.next_index))
+                    await self.settling.settle(turn, answer, cause=turn.next_index, at_ms=self._clock())
+                    count += 1
+            self._woken_by(turn)
+            return count
+
+        return await self.writer.whole(work())
+
+    async def with_journal(self, work: Callable[[Journal], T], *facts: Fact, signed: bool = False) -> T:
+        """Record `facts`, then do `work` on the journal, in a thread and before anybody else writes.
+
+        With `signed`, all that is recorded is signed first.
+        """
+
+        async def in_turn() -> T:
+            if facts:
+                async with self.writer.turn() as turn:
+                    await self.settling.settle(turn, Answer(facts), cause=turn.next_index, at_ms=self._clock())
+                self._woken_by(turn)
+            if signed:
+                await asyncio.to_thread(self._journal.checkpoint, self._clock())
+            return await asyncio.to_thread(work, self._journal)
+
+        return await self.writer.whole(in_turn())
+
+    async def mend_future_day(self) -> str | None:
+        """Give an open day its place that was begun while the clock was ahead; see `Journal.mend_future`."""
+
+        async def in_turn() -> str | None:
+            async with self.writer.turn():
+                return await asyncio.to_thread(self._journal.mend_future, self._clock())
+
+        return await self.writer.whole(in_turn())
+
+    async def checkpoint(self) -> None:
+        """Sign the journal as it stands, if it is time."""
+
+        async def work() -> None:
+            now = self._clock()
+            if self._journal.due_for_checkpoint(now):
+                await asyncio.to_thread(self._journal.checkpoint, now)
+
+        await self.writer.whole(work())
+
+    async def close_day(self) -> None:
+        """Close the journal's open day once it is over, so that a quiet log has its closing checkpoint too."""
+
+        async def work() -> None:
+            await asyncio.to_thread(self._journal.close_day, self._clock())
+
+        await self.writer.whole(work())
+
+    # Pieces.
+
+    async def _look_up(self, events: Sequence[Received]) -> None:
+        """Read what judging these will ask for, while they are written."""
+        async with self._database.read() as db:
+            await self.knowledge.prepare(db, events, self._clock())
+
+    def _woken_by(self, turn: Turn, *, asked: bool = False) -> None:
+        if asked or turn.queued or turn.first > turn.began:
+            self._wake()
+
+    async def _known(self, events: Sequence[Received]) -> set[str]:
+        """The ids of those of `events` that are recorded already."""
+        ids = [event.event for event in events if event.event is not None]
+        async with self._database.read() as db:
+            return await views.known_events(db, ids)
+
+    async def _unread(self, events: Sequence[Received]) -> list[Received]:
+        """Those of `events` that are recorded as not read, each saying where that stands."""
+        async with self._database.read() as db:
+            rows = {event.event: await views.event_row(db, event.event) for event in events if event.event}
+        return [
+            replace(event, late=int(row.record))
+            for event in events
+            if not isinstance(event, Unreadable) and (row := rows.get(event.event)) is not None and row.kind == UNREAD
+        ]
+
+    async def _said_aloud(self, events: Sequence[Received]) -> dict[EventId, MessagePosted]:
+        """Return what is recorded of codes that were said before others, where the bot can take them away."""
+        found = [kept for event in events if (kept := self._without_token(event)) is not None]
+        if not found:
+            return {}
+        async with self._database.read() as db:
+            views_of = {kept.room: await self.knowledge.room(db, kept.room) for kept in found}
+        able = {room for room, view in views_of.items() if view and view.power.can_redact_others(self.settings.bot)}
+        return {kept.event: kept for kept in found if kept.room in able}
+
+    def _without_token(self, event: Received) -> MessagePosted | None:
+        if event.sender == self.settings.bot or event.room in self.served.direct:
+            return None
+        return self._responder.without_token(event)
+
+    def _goes(self, event: Received, room: RoomView) -> tuple[Redact, ...]:
+        """Return what removes a code that was said before others; what was recorded of it tells, after a crash too."""
+        kept = self._spared.get(event.event or EventId(""))
+        if kept is None and isinstance(event, MessagePosted):
+            as_recorded = self._without_token(event)
+            kept = as_recorded if as_recorded is not None and as_recorded.body == event.body else None
+        if kept is None or not room.power.can_redact_others(self.settings.bot):
+            return ()
+        return (Redact(room=kept.room, event=kept.event, subject=kept.sender),)
+
+    def _draft(self, event: Received) -> Draft:
+        s, content = self.settings, self.settings.content
+        direct = event.room in self.served.direct
+        if direct and event.sender != s.bot and self._responder.hushed(event):
+            content = "metadata"
+            self._hushed.add(event.event or EventId(""))
+        event = self._spared.get(event.event or EventId(""), event)
+        return draft_of_event(event, self.served.codes[event.room], self.settling.person_of, content=content, bot=s.bot)
+
+
+def _once(removals: Sequence[Redact], answer: Answer) -> tuple[Redact, ...]:
+    """Those of the removals that the answer has not already."""
+    there = {action.event for action in answer.actions if isinstance(action, Redact)}
+    return tuple(removal for removal in removals if removal.event not in there)
+
+
+def _fresh(events: Sequence[Received], known: set[str]) -> list[Received]:
+    """The events to record, each once, in order."""
+    seen, fresh = set(known), []
+    for event in events:
+        if event.event is None or event.event not in seen:
+            fresh.append(event)
+            seen.add(event.event or "")
+    return fresh
+
+
+# Facts that belong together: found again after a crash by the record that gave rise to them.
+_OF_CASES = frozenset({"case", "decision", "sanction", "credit", "task", "appeal", "report", "dossier", "verify"})
+
+
+def _one_cause(facts: Sequence[Fact], first: int) -> tuple[Fact, ...]:
+    """Facts that time or an operator gave rise to rest on the first record among them, which is to stand at `first`."""
+    return tuple(replace(fact, on=first) if fact.KIND in _OF_CASES and fact.on < 0 else fact for fact in facts)

@@ -1,0 +1,40 @@
+"""What a reply says its answered message says: left out of judgement if it is true, else judged as the sender's words.
+
+Older clients put a quotation in front of a reply and newer ones hide it, or do not: whoever writes one by hand can put
+anything into somebody else's mouth. Rules kept here: a quotation is true if the message it names, as it is recorded
+here, holds all of it in one piece, but for who said it; where that message is not known, the quotation is judged.
+Left to others: finding the quotation (`receive_texts.py`).
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.rules.normalise_text import normalise
+from moderation.values.events import MessagePosted, Text
+from moderation.values.ids import RoomId
+from storage import queries as views
+
+Recorded = Callable[[RoomId, int], MessagePosted | None]  # the message of this room recorded at an index
+
+_WHO = re.compile(r"\s*(?:In reply to\s*)?\*?\s*<?@[^\s<>]{1,255}>?\s*")
+
+
+async def with_false_quotations(db: AsyncConnection, event: MessagePosted, recorded: Recorded) -> MessagePosted:
+    """The event with the quotations that are not what they claim to quote among its texts."""
+    row = await views.event_row(db, event.reply_to) if event.reply_to else None
+    said = recorded(event.room, row.record) if row is not None and row.room == event.room else None
+    known = [_folded(text.value) for text in said.texts] if said is not None else []
+    false = tuple(text for text in event.quoted if not _is_true(text, known))
+    return replace(event, texts=(*event.texts, *false)) if false else event
+
+
+def _is_true(quoted: Text, known: list[str]) -> bool:
+    words = _folded(_WHO.sub("", quoted.value, count=1) if _WHO.match(quoted.value) else quoted.value)
+    return any(words in text for text in known)
+
+
+def _folded(text: str) -> str:
+    return normalise(text, "literal").text

@@ -1,0 +1,184 @@
+"""Brings the database up to date with the journal: after a crash, and from nothing.
+
+Rules kept here: what the journal says holds. Events whose consequences were not recorded yet are judged now, by the
+policy that was in force; consequences that were recorded are applied as they stand, and what they ask for is queued.
+Making the whole database anew (`rebuild`) applies and judges nothing again, and queues nothing: what was done was
+done."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from bot.events.parse_event import receive
+from moderation.model.facts import ActionTaken, Fact, NotRead, NotSeen, RoomEntered
+from moderation.values.events import Json, Received, StateChanged, Unreadable
+from moderation.values.ids import EventId, GroupCode, RoomId, UserId
+from storage import outbox
+from storage.database import Database
+from storage.journal.journal import Journal
+from storage.journal.record import Record
+from storage.projections import project, project_events, project_room_state, set_meta
+from storage.record_mapping import fact_of_record, raw_of_record, seen_kind
+
+from . import heartbeat
+from .cut_short import CutShort
+from .pipeline import Pipeline
+from .turn import Answer, Turn
+
+# What became of a cause later, not what it gave rise to.
+_OF_ACTING = frozenset({"outcome", "notice", "media", "disclosure", "anchor"})
+
+
+def _came_later(fact: Fact) -> bool:
+    return fact.KIND in _OF_ACTING or isinstance(fact, NotRead)
+
+
+class Rooms:
+    """Group codes and the rooms they stand for, as the journal tells them."""
+
+    def __init__(self, known: dict[GroupCode, RoomId]) -> None:
+        self._rooms = dict(known)
+
+    def of(self, code: str) -> RoomId | None:
+        return self._rooms.get(GroupCode(code))
+
+    def learn(self, fact: Fact) -> None:
+        if isinstance(fact, RoomEntered):
+            self._rooms[fact.code] = RoomId(fact.room_id)
+
+
+def event_of_record(record: Record, rooms: Rooms) -> Received | None:
+    """The event a record was made from, as far as it was kept; None for other records."""
+    room = rooms.of(record.group) if record.group else None
+    if room is None:
+        return None
+    if record.kind == "coverage" and record.fields.get("what") == "unreadable":
+        return _unreadable(record, room)
+    raw: dict[str, Json] | None = raw_of_record(record)
+    if raw is None:
+        return None
+    event = receive(raw, room, record.at_ms, encrypted=bool(record.parts[0].get("encrypted")))
+    if isinstance(event, Unreadable):
+        return event
+    late, heard = record.fields.get("late", -1), record.fields.get("heard", 0)
+    assert isinstance(late, int) and isinstance(heard, int), "kinds.py says so"
+    return replace(event, late=late, heard_ms=heard)
+
+
+def _unreadable(record: Record, room: RoomId) -> Unreadable:
+    part = record.parts[0] if record.parts else {}
+    event, sender = part.get("ev"), part.get("mxid")
+    return Unreadable(
+        room=room,
+        received_ms=record.at_ms,
+        problem=str(part.get("problem", "")),
+        event=EventId(event) if isinstance(event, str) else None,
+        sender=UserId(sender) if isinstance(sender, str) else None,
+    )
+
+
+async def catch_up(turn: Turn, pipeline: Pipeline, records: Iterable[Record], rooms: Rooms) -> int:
+    """Apply the records that the database has not seen yet. Returns how many there were."""
+    tail = list(records)
+    given: dict[int, list[tuple[int, Fact]]] = {}
+    by_index: dict[int, Fact] = {}
+    for record in tail:
+        fact = fact_of_record(record, rooms.of)
+        if fact is None:
+            continue
+        rooms.learn(fact)
+        if not _came_later(fact):
+            given.setdefault(fact.on, []).append((record.index, fact))
+            by_index[record.index] = fact
+    done: set[int] = set()
+    for record in tail:
+        if record.index in done:
+            continue
+        event = event_of_record(record, rooms)
+        if event is not None:
+            present = given.get(record.index, [])
+            await pipeline.handle(turn, record.index, event, seen_kind(record), present)
+            done.update(index for index, _ in present)
+        else:
+            done.update(await _apply_group(turn, pipeline, record, by_index, rooms))
+    if cut := _cut_short(tail, rooms):
+        pipeline.cut_short = CutShort(cut, await outbox.all_waiting(turn.db))
+    if (heard := _heard(tail, rooms)) > (await heartbeat.last_noted(turn.db) or 0):
+        await heartbeat.note(turn.db, heard)
+    return len(tail)
+
+
+def _heard(tail: Sequence[Record], rooms: Rooms) -> int:
+    """Return until when these records show that the homeserver was heard; 0: they do not show it."""
+    heard = 0
+    for record in tail:
+        fact = fact_of_record(record, rooms.of)
+        if fact is None:
+            heard = max(heard, record.at_ms if event_of_record(record, rooms) is not None else 0)
+        elif isinstance(fact, NotSeen) and fact.what == "down":
+            heard = max(heard, fact.since + fact.count if fact.since else record.at_ms)
+    return heard
+
+
+def _cut_short(tail: Sequence[Record], rooms: Rooms) -> list[Fact]:
+    """Find what came of a request and stands last, without the outcome that belongs to it.
+
+    Behind it stands what the log said of itself when it was opened after the crash.
+    """
+    found: list[Fact] = []
+    for record in reversed(tail):
+        if record.kind == "coverage" and not found:
+            continue
+        fact = fact_of_record(record, rooms.of)
+        if fact is None or fact.KIND not in _OF_ACTING or isinstance(fact, ActionTaken):
+            break
+        found.append(fact)
+    return found
+
+
+async def _apply_group(
+    turn: Turn, pipeline: Pipeline, record: Record, facts_at: Mapping[int, Fact], rooms: Rooms
+) -> list[int]:
+    """Facts that no event in the tail gave rise to: one cause at a time, as they were recorded."""
+    fact = fact_of_record(record, rooms.of)
+    if fact is None:
+        return [record.index]
+    group: list[tuple[int, Fact]] = [(record.index, fact)]
+    if fact.on >= 0 and not _came_later(fact):
+        group = _one_cause(record.index, fact.on, facts_at)
+    facts = Answer(tuple(other for _, other in group))
+    await pipeline.settling.settle(turn, facts, cause=record.index, at_ms=record.at_ms, present=group)
+    return [index for index, _ in group]
+
+
+def _one_cause(first: int, on: int, facts_at: Mapping[int, Fact]) -> list[tuple[int, Fact]]:
+    """The facts of one cause: they stand one after the other, and rest on the same record or on the first of them.
+
+    What else rests on that record stands elsewhere: a measure begins, and long after it ends.
+    """
+    group: list[tuple[int, Fact]] = []
+    index = first
+    while (fact := facts_at.get(index)) is not None and fact.on in (on, first):
+        group.append((index, fact))
+        index += 1
+    return group
+
+
+async def rebuild(journal: Journal, database: Database) -> int:
+    """Fill an empty database from the whole journal. Returns how many records were applied."""
+    rooms, last_ms = Rooms({}), 0
+    async with database.write() as db:
+        for record in journal.read():
+            last_ms = record.at_ms
+            fact = fact_of_record(record, rooms.of)
+            if fact is not None:
+                rooms.learn(fact)
+                await project(fact, db, record.index, record.at_ms)
+                continue
+            event = event_of_record(record, rooms)
+            if event is not None:
+                await project_events(db, [(record.index, event, seen_kind(record))])
+                if isinstance(event, StateChanged):
+                    await project_room_state(db, event)
+        await heartbeat.note(db, last_ms)
+        await set_meta(db, "applied", str(journal.size))
+    return journal.size

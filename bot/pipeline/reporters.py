@@ -1,0 +1,43 @@
+"""Reads who had reported what a decision is about: they are told the outcome, and it counts for or against them.
+
+Rules kept here: read inside the writing turn, and only where a case is decided or its deadline passes.
+Left to others: what follows (`moderation/reports.py`, `moderation/consequences.py`).
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.cases.reports import AroundReports, is_late, with_misuse
+from moderation.model.facts import CaseDecided, Fact
+from moderation.policy import Policy
+from moderation.values.ids import UserId
+from storage import queries as views
+
+
+async def counted(
+    db: AsyncConnection, facts: Sequence[Fact], *, policy: Policy, next_case: int, now_ms: int
+) -> list[Fact]:
+    """The facts, with what decisions among them bring to reporters whose reports come to nothing again and again."""
+    settings = policy.reports
+    cases = {
+        n: case
+        for n in (*_decided(facts), *_late(facts))
+        if (case := await views.reported_case(db, n, now_ms=now_ms, settings=settings)) is not None
+    }
+    if not cases:
+        return list(facts)
+    return list(with_misuse(facts, AroundReports(now_ms=now_ms, settings=settings, next_case=next_case, cases=cases)))
+
+
+async def reporters(db: AsyncConnection, facts: Sequence[Fact]) -> dict[int, tuple[UserId, ...]]:
+    """Who had reported, of each case that is decided."""
+    return {n: found for n in _decided(facts) if (found := await views.reporters_of(db, n))}
+
+
+def _late(facts: Sequence[Fact]) -> list[int]:
+    return [fact.n for fact in facts if is_late(fact, facts)]
+
+
+def _decided(facts: Sequence[Fact]) -> list[int]:
+    return list(dict.fromkeys(fact.n for fact in facts if isinstance(fact, CaseDecided)))

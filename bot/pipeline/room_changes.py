@@ -1,0 +1,232 @@
+"""What changes of a room's state and members mean: roles, whether the bot can act, sanctions to apply, desks to keep.
+
+Rules kept here: roles come from the power levels, and a change of role is a fact of its own; a room is protected
+while the bot has all it needs to act, else observed; a room that was upgraded is followed into its new one. Left to
+others: applying sanctions (`reconcile.py`), entering (`joining.py`).
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.crypto.encrypting_client import ENCRYPTION
+from moderation.cases.deadlines import BACK_WITHIN_MS, came_back, left
+from moderation.credit.tiers import made_manager
+from moderation.duty.responsibility import role
+from moderation.model.actions import Action, Align, Enter, KeepDesk, KeepLobby, LeaveDirect, Pin, Tell, TellDesk
+from moderation.model.context import InForce, PersonView, RoomView
+from moderation.model.facts import CaseLeft, Fact, RoleChanged, RoomStateChanged
+from moderation.people.barred_list import is_entry
+from moderation.people.verification import anything, asked_of, knocked, waits
+from moderation.policy import Policy
+from moderation.rooms.align_room import JOIN_RULES
+from moderation.rooms.member_limits import Counted, came
+from moderation.values.events import MembershipChanged, Received, StateChanged
+from moderation.values.ids import RoomId, UserId, is_room_id, server_of
+from moderation.values.notices import Moment, RoomName, Who, line
+from storage import queries as views
+
+from .turn import Answer, Turn
+from .view_cache import Knowledge
+
+PINNED = "m.room.pinned_events"
+TOMBSTONE = "m.room.tombstone"
+NEEDED_TO_PROTECT = frozenset({"post", "redact", "kick", "ban", "levels"})
+
+
+class RoomChanges:
+    """Follows what happens to rooms."""
+
+    def __init__(self, knowledge: Knowledge, bot: UserId, policy: Policy) -> None:
+        self._knowledge = knowledge
+        self._bot = bot
+        self._policy = policy
+
+    async def follow(self, turn: Turn, index: int, event: Received, room: RoomView) -> Answer:
+        """What follows from a state event in a group; nothing from other events."""
+        if room.purpose != "group":
+            return await self._own_room(turn, index, event, room)
+        if isinstance(event, MembershipChanged):
+            return await self._member(turn, index, event, room)
+        if isinstance(event, StateChanged) and event.type == "m.room.power_levels" and room.active:
+            return await self._levels(turn, index, event, room)
+        if isinstance(event, StateChanged) and event.type == ENCRYPTION and room.active:
+            return Answer((), (KeepDesk(room=room.room),))  # from now on what is said of it is encrypted too
+        if isinstance(event, StateChanged) and event.type == TOMBSTONE and room.active:
+            return _followed(event, room)
+        if isinstance(event, StateChanged) and event.type == JOIN_RULES and room.active:
+            return Answer((), (Align(room=room.room),))
+        return Answer()
+
+    def condition(self, room: RoomView) -> Literal["observing", "protected"]:
+        """Whether the bot can act in a room, or only look on."""
+        lacks = {lack.right for lack in room.power.missing_for(self._bot)}
+        return "observing" if lacks & NEEDED_TO_PROTECT else "protected"
+
+    def lobby(self, room: RoomView) -> tuple[Action, ...]:
+        """The lobby of a gated group is looked after."""
+        return (KeepLobby(room=room.room),) if asked_of(room, self._policy).gated and room.purpose == "group" else ()
+
+    async def role_changes(self, db: AsyncConnection, room: RoomView, on: int, by: UserId) -> Sequence[RoleChanged]:
+        """Whose role in a room differs from what was noted last."""
+        before = await views.roles(db, room.room)
+        now = dict.fromkeys(room.power.managers(), "manager") | dict.fromkeys(room.power.owners(), "owner")
+        return [
+            RoleChanged(
+                room=room.room,
+                on=on,
+                role=now.get(user, "member"),  # type: ignore[arg-type]
+                was=before.get(user, "member"),  # type: ignore[arg-type]
+                subject=user,
+                by=by,
+            )
+            for user in sorted(before.keys() | now.keys())
+            if now.get(user, "member") != before.get(user, "member") and user != self._bot
+        ]
+
+    async def _levels(self, turn: Turn, index: int, event: StateChanged, room: RoomView) -> Answer:
+        facts: list[Fact] = []
+        for change in await self.role_changes(turn.db, room, index, event.sender):
+            facts.append(change)
+            if change.role != "member":
+                context = await self._knowledge.context(turn.db, room, change.subject, event.received_ms)
+                facts += made_manager(context, self._policy, on=index)
+                facts += await self._came_back(turn, index, room, change.subject, event.received_ms)
+            else:
+                facts += await self._left_cases(turn, index, room, change.subject, event.sender)
+        if (condition := self.condition(room)) != room.condition:
+            facts.append(RoomStateChanged(room=room.room, on=index, condition=condition))
+        actions: list[Action] = [Align(room=room.room)]
+        if condition != room.condition:
+            actions += self.lobby(room)
+        if condition != room.condition and room.notice and room.power.can_send(self._bot, PINNED, state=True):
+            actions.append(Pin(room=room.room, event=room.notice))
+        return Answer(tuple(facts), tuple(actions))
+
+    async def _member(self, turn: Turn, index: int, event: MembershipChanged, room: RoomView) -> Answer:
+        if event.user == self._bot:
+            return self._left(index, event, room)
+        if not room.active:
+            return Answer()
+        actions: list[Action] = []
+        person = await self._knowledge.person(turn.db, event.user, event.received_ms)
+        holding = [sanction.kind for sanction in person.in_force if sanction.covers(room)]
+        if holding:
+            actions.append(Align(room=room.room))
+        if event.membership == "join" and (barred := _by_another_account(person)) is not None:
+            words = (line("notice.barred-account", until=Moment(barred.until)), line("notice.foot", n=barred.n))
+            actions.append(Tell(room=room.room, subject=event.user, lines=words if barred.n else words[:1], alone=True))
+        facts: tuple[Fact, ...] = await self._too_many(turn, index, event, room) if "ban" not in holding else ()
+        if event.membership in ("leave", "ban"):
+            facts += await self._left_cases(turn, index, room, event.user, event.sender)
+        elif event.membership == "join":
+            facts += await self._came_back(turn, index, room, event.user, event.received_ms)
+        facts += await self._at_the_door(turn, index, event, room)
+        if room.power.role(event.user) != "member":
+            actions.append(KeepDesk(room=room.room))
+        asked = anything(self._policy.verification) or room.choices.write
+        if asked:  # since when they are known here is looked at before they write
+            await turn.flush()
+            self._knowledge.moved(event.user)
+        return Answer(facts, tuple(actions))
+
+    async def _company(self, turn: Turn, index: int, event: MembershipChanged, room: RoomView) -> Answer:
+        """A direct room is for two; the bot leaves one to which anybody else is invited."""
+        user = await views.direct_with(turn.db, room.room)
+        if event.user == user or event.membership not in ("join", "invite") or room.condition == "left":
+            return Answer()
+        gone = RoomStateChanged(room=room.room, on=index, condition="left")
+        return Answer((gone,), (LeaveDirect(room=room.room, subject=user),))
+
+    async def _left_cases(
+        self, turn: Turn, index: int, room: RoomView, user: UserId, by: UserId
+    ) -> tuple[CaseLeft, ...]:
+        """That somebody left, or was made to, while cases waited for them; not what a measure of ours brings."""
+        if by == self._bot:
+            return ()
+        return left(room.room, await views.told_cases(turn.db, user, room.room), user=user, by=by, on=index)
+
+    async def _came_back(self, turn: Turn, index: int, room: RoomView, user: UserId, now_ms: int) -> tuple[Fact, ...]:
+        """What follows if somebody runs the room again who was gone when the time of a case was over."""
+        excused = await views.excused(turn.db, user, room.room, now_ms - BACK_WITHIN_MS)
+        if not excused or role(user, room) == "member":
+            return ()
+        await turn.flush()
+        if (await views.memberships_of(turn.db, user)).get(room.room) != "join":
+            return ()
+        context = await self._knowledge.context(turn.db, room, user, now_ms)
+        return came_back(context, excused, self._policy, on=index)
+
+    async def _too_many(self, turn: Turn, index: int, event: MembershipChanged, room: RoomView) -> tuple[Fact, ...]:
+        """What follows if somebody came into a room that is full, or into one room too many."""
+        caps = self._policy.caps
+        if not (caps.members or caps.joined) or event.membership != "join" or event.event is None:
+            return ()
+        if await _was_there(turn, event):  # a new name, a new picture
+            return ()
+        await turn.flush()
+        counted = Counted(
+            people=await views.people_in(turn.db, room.room, without=self._bot) if caps.members else 0,
+            rooms=len(await views.groups_of_person(turn.db, event.user, joined=True)) if caps.joined else 0,
+        )
+        context = await self._knowledge.context(turn.db, room, event.user, event.received_ms)
+        return came(context, counted, self._policy, event=event.event, on=index)
+
+    async def _own_room(self, turn: Turn, index: int, event: Received, room: RoomView) -> Answer:
+        if not isinstance(event, MembershipChanged):
+            return Answer()
+        if event.user == self._bot:
+            return self._left(index, event, room)
+        if room.purpose == "direct":
+            return await self._company(turn, index, event, room)
+        if room.purpose == "lobby" and room.served is not None and event.membership == "join":
+            return await self._in_lobby(turn, index, event, room.served)
+        return Answer()
+
+    async def _in_lobby(self, turn: Turn, index: int, event: MembershipChanged, served: RoomId) -> Answer:
+        """Somebody came into the lobby of a gated room."""
+        group = await self._knowledge.room(turn.db, served)
+        if group is None or not group.active or not asked_of(group, self._policy).gated:
+            return Answer()
+        if (await views.memberships_of(turn.db, event.user)).get(served) in ("join", "ban"):
+            return Answer()
+        context = await self._knowledge.context(turn.db, group, event.user, event.received_ms)
+        return Answer(waits(context, self._policy, on=index))
+
+    async def _at_the_door(self, turn: Turn, index: int, event: MembershipChanged, room: RoomView) -> tuple[Fact, ...]:
+        """What follows if somebody asks to come into a gated room."""
+        if event.membership != "knock" or not asked_of(room, self._policy).gated:
+            return ()
+        context = await self._knowledge.context(turn.db, room, event.user, event.received_ms)
+        return knocked(context, self._policy, on=index)
+
+    def _left(self, index: int, event: MembershipChanged, room: RoomView) -> Answer:
+        """The bot itself is out: removed, banned, or gone."""
+        if event.membership not in ("leave", "ban") or room.condition == "left":
+            return Answer()
+        return Answer((RoomStateChanged(room=room.room, on=index, condition="left"),), self.lobby(room))
+
+
+def _followed(event: StateChanged, room: RoomView) -> Answer:
+    """Whoever could close the room, which takes the highest power there, says where it goes on."""
+    successor = event.content.get("replacement_room")
+    if event.state_key or not isinstance(successor, str) or not is_room_id(successor) or successor == room.room:
+        return Answer()
+    enter = Enter(room=RoomId(successor), inviter=event.sender, via=server_of(event.sender), follows=True)
+    words = line("upgrade.seen", room=RoomName(room.room), by=Who(event.sender))
+    return Answer((), (enter, TellDesk(room=room.room, lines=(words,), once="upgrade")))
+
+
+def _by_another_account(person: PersonView) -> InForce | None:
+    """What keeps an account out of all rooms that was imposed on another account of the same person."""
+    barred = [each for each in person.in_force if is_entry(each)]
+    return barred[-1] if barred and all(each.subject != person.user for each in barred) else None
+
+
+async def _was_there(turn: Turn, event: MembershipChanged) -> bool:
+    """Whether somebody was in the room already before `event`, which is the newest thing seen."""
+    for _, seen, _ in reversed(turn.seen[:-1]):
+        if isinstance(seen, MembershipChanged) and (seen.room, seen.user) == (event.room, event.user):
+            return seen.membership == "join"
+    return (await views.memberships_of(turn.db, event.user)).get(event.room) == "join"

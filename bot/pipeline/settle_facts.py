@@ -1,0 +1,266 @@
+"""What follows from facts: they are completed, recorded, applied, stated, and what they ask for is queued.
+
+Rules this module keeps, in this order: if something urgent follows, the facts are written and fsynced at once and it is
+begun (`urgent`; decision 0029); facts are applied one after the other; the statements of reasons come last of what is
+written; actions are queued in the same transaction as the tables. What is recorded already holds as it stands.
+Left to others: the turn itself (`writer.py`), what an event gives rise to (`judging.py`), sending (`act.py`).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.runtime.clock import Clock
+from moderation.cases.complete import complete, concerns
+from moderation.cases.statements import given, statement, to_be_stated
+from moderation.consequences import RoomsOf, at_once, consequences
+from moderation.model.actions import Action, begins_early
+from moderation.model.facts import (
+    AccountsLinked,
+    AccountUnlinked,
+    ActionTaken,
+    Appealed,
+    CaseNoted,
+    CaseOpened,
+    Fact,
+    Found,
+    PartsErased,
+    RecordsRestored,
+    Reported,
+    RoomEntered,
+    RoomStateChanged,
+    StatementGiven,
+)
+from moderation.values.ids import PersonId, RoomId, UserId
+from storage import outbox
+from storage import queries as views
+from storage.journal.record import Draft
+from storage.projections import ERA, project
+from storage.projections.linked_accounts import linked
+from storage.projections.upgraded_rooms import move_waiting
+from storage.record_mapping import draft_of_fact
+
+from .case_context import Surroundings
+from .dossier_tasks import dossier_tasks
+from .follow_ups import by_name
+from .other_accounts import told_too
+from .reporters import counted, reporters
+from .room_registry import ServedRooms
+from .turn import Answer, Settings, Turn
+from .view_cache import Knowledge
+from .writer import Writer
+
+log = structlog.get_logger()
+
+_TURNS_TO_SEND = 2  # of the event loop: one to make a request, one to write it
+_PATIENCE_S = 0.05  # so long in all a turn waits for answers to what was urgent, before it takes disk and processor
+# After these, what follows is written under other names: each must be applied before the next is written.
+_RENAMES = (RoomEntered, AccountsLinked, AccountUnlinked, PartsErased)
+
+
+class Settling:
+    """Settles what came of something, inside a turn."""
+
+    def __init__(
+        self, writer: Writer, knowledge: Knowledge, settings: Settings, served: ServedRooms, steady: Clock
+    ) -> None:
+        self.steady = steady  # the time of the outbox
+        self.urgent: Callable[[Sequence[outbox.Waiting]], None] = lambda _rows: None  # begun once it is recorded
+        self.answered: Callable[[float], Awaitable[None]] = _nobody_asked  # until what is urgent was answered
+        self.era = ""  # of a log that goes on from a backup (`outbox.put`)
+        self._writer = writer
+        self._knowledge = knowledge
+        self._settings = settings
+        self._served = served
+        self._surroundings = Surroundings(knowledge, settings.policy)
+        self._persons: dict[UserId, PersonId] = {}  # of the accounts that are named by another one
+
+    async def begin(self, db: AsyncConnection) -> None:
+        """Read what must be known before the first turn."""
+        self.era = await views.get_meta(db, ERA) or ""
+        self._persons = await linked(db)
+
+    def person_of(self, user: UserId) -> PersonId:
+        """Under which name an account is recorded."""
+        return self._persons.get(user, PersonId(user))
+
+    def draft_of(self, fact: Fact, at_ms: int) -> Draft:
+        """The record of a fact."""
+        return draft_of_fact(fact, at_ms, self._served.code(fact), self.person_of)
+
+    async def settle(
+        self, turn: Turn, answer: Answer, *, cause: int, at_ms: int, present: Sequence[tuple[int, Fact]] = ()
+    ) -> None:
+        """Stage the facts, apply them, and queue what they and the answer ask for.
+
+        `present` are the facts of this cause that the journal already has (after a crash); they are not written again.
+        """
+        if not (answer.facts or answer.actions or present):
+            return  # as of most messages
+        stated = [each for each in present if isinstance(each[1], StatementGiven)]  # these come last
+        facts = [self._without_words(fact) for fact in answer.facts if not isinstance(fact, StatementGiven)]
+        facts = await self._completed(turn, facts, cause, at_ms)
+        facts += await dossier_tasks(turn.db, facts, self._settings.policy, at_ms)
+        present = present or await self._begin_urgent(turn, facts, answer.actions, cause, at_ms)
+        facts = await self._apply_all(turn, facts, [each for each in present if each not in stated], cause, at_ms)
+        said = await self._statements(turn, facts, cause)
+        facts += await self._apply_all(turn, said, stated, cause, at_ms)
+        told = await reporters(turn.db, facts)
+        follow = consequences(_as_said(facts, answer.facts), await self._rooms_of(turn, facts), told) if facts else ()
+        settings = self._settings
+        asked = (*follow, *await told_too(turn.db, facts), *answer.actions)
+        actions = await by_name(turn.db, _urgent_first(asked), self._knowledge, settings.policy, settings.bot)
+        await outbox.put(turn.db, actions, cause=cause, now=self.steady(), era=self.era)
+        turn.queued += len(actions)
+
+    async def queue_after(self, turn: Turn, txn: str, actions: Sequence[Action]) -> None:
+        """Queue what the outcome of a request asks for, once; nothing if that outcome is recorded."""
+        if await outbox.waits(turn.db, txn):
+            settings = self._settings
+            named = await by_name(turn.db, actions, self._knowledge, settings.policy, settings.bot)
+            await outbox.put(turn.db, named, cause=None, now=self.steady(), era=self.era, after=txn)
+
+    # What is urgent.
+
+    async def _begin_urgent(
+        self, turn: Turn, facts: Sequence[Fact], actions: Sequence[Action], cause: int, at_ms: int
+    ) -> list[tuple[int, Fact]]:
+        """What can still be seen need not wait for the tables: if something is urgent, record the facts and begin it.
+
+        Returns the facts, if they are recorded, each with its index. The rows are queued with all others of this cause,
+        under the same transaction ids.
+        """
+        urgent = [action for action in (*at_once(facts), *actions) if begins_early(action)]
+        if not urgent or any(isinstance(fact, _RENAMES) for fact in facts):
+            return []
+        first = turn.next_index
+        turn.staged += [self.draft_of(fact, at_ms) for fact in facts]
+        await self._writer.write_staged(turn)
+        self.urgent(outbox.on_their_way(urgent, cause=cause, now=self.steady(), era=self.era))
+        await self._let_it_pass(turn)
+        return list(enumerate(facts, first))
+
+    async def _let_it_pass(self, turn: Turn) -> None:
+        """What is left of the turn would take disk and processor from the homeserver, often on the same machine."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for _ in range(_TURNS_TO_SEND):  # statements do not wait, so nothing would go out before they are all done
+            await asyncio.sleep(0)
+        if turn.waited_s < _PATIENCE_S:
+            await self.answered(_PATIENCE_S - turn.waited_s)
+            turn.waited_s += loop.time() - began
+
+    # Pieces.
+
+    async def _completed(self, turn: Turn, facts: list[Fact], cause: int, at_ms: int) -> list[Fact]:
+        """With those who answer for what now waits, and whoever must be told before something happens."""
+        if not concerns(facts):
+            return facts
+        await turn.flush()
+        known = self._knowledge
+        facts = await counted(turn.db, facts, policy=self._settings.policy, next_case=known.next_case, now_ms=at_ms)
+        around = await self._surroundings.around(turn.db, facts, on=cause, now_ms=at_ms)
+        # What became of a request comes last: it is no part of what follows from the others (`catch_up.py`).
+        given_rise = [fact for fact in facts if not isinstance(fact, ActionTaken)]
+        outcomes = [fact for fact in facts if isinstance(fact, ActionTaken)]
+        return [*complete(given_rise, around), *outcomes]
+
+    async def _statements(self, turn: Turn, facts: Sequence[Fact], cause: int) -> list[Fact]:
+        """The statement of reasons for each decision among the facts, which are applied."""
+        numbers = to_be_stated(facts)
+        if not numbers:
+            return []
+        await turn.flush()
+        known = [known for n in numbers if (known := await self._surroundings.known(turn.db, n)) is not None]
+        return [given(statement(each, facts), each, on=cause) for each in known]
+
+    async def _apply_all(
+        self, turn: Turn, facts: list[Fact], present: Sequence[tuple[int, Fact]], cause: int, at_ms: int
+    ) -> list[Fact]:
+        """Stage the facts that the journal does not have yet, and apply them all. What is recorded holds."""
+        known = [fact for _, fact in present]
+        if facts[: len(known)] != known:
+            log.warning("judged_otherwise_before", record=cause)
+            facts = known
+        for number, fact in enumerate(facts):
+            if number < len(present):
+                index = present[number][0]
+            else:
+                index = turn.next_index
+                turn.staged.append(self.draft_of(fact, at_ms))
+            await self._apply(turn, index, fact, at_ms)
+        return facts
+
+    async def _apply(self, turn: Turn, index: int, fact: Fact, at_ms: int) -> None:
+        await project(fact, turn.db, index, at_ms)
+        if isinstance(fact, AccountsLinked | AccountUnlinked | PartsErased):
+            self._persons = await linked(turn.db)
+        if isinstance(fact, RoomStateChanged):
+            self._served.changed(fact)
+        if isinstance(fact, RoomEntered):
+            for old in self._served.entered(fact):
+                await move_waiting(turn.db, old, RoomId(fact.room_id))
+                await self._knowledge.begin(turn.db)
+            self._knowledge.room_changed(RoomId(fact.room_id))
+        if isinstance(fact, RecordsRestored):
+            self.era = fact.era
+            self._knowledge.next_case = max(self._knowledge.next_case, fact.cases)
+        if isinstance(fact, CaseOpened):
+            self._knowledge.next_case = max(self._knowledge.next_case, fact.n + 1)
+        self._knowledge.changed([fact])
+
+    async def _rooms_of(self, turn: Turn, facts: Sequence[Fact]) -> RoomsOf:
+        about = [fact for fact in facts if fact.room is None or bool(getattr(fact, "reach", ""))]
+        named = {getattr(fact, name, UserId("")) for fact in about for name in ("subject", "target")}
+        everywhere = named - {UserId("")}
+        if everywhere:
+            await turn.flush()
+        rooms = {user: await views.communities_of_person(turn.db, user) for user in everywhere}
+
+        def rooms_of(user: UserId, reach: str = "", /) -> Sequence[RoomId]:
+            return tuple(room for room, community in rooms.get(user, {}).items() if reach in ("", community))
+
+        return rooms_of
+
+    def _without_words(self, fact: Fact) -> Fact:
+        """With `content = "metadata"` nothing that a person wrote is kept, here neither."""
+        return fact if self._settings.content == "full" else without_words(fact)
+
+
+# What people wrote, but for reasons of decisions and rules of rooms: statements of reasons and judging rest on these.
+_WORDS: Mapping[type[Fact], str] = {
+    Found: "matched",
+    CaseOpened: "excerpt",
+    Reported: "reason",
+    Appealed: "words",
+    CaseNoted: "words",
+}
+
+
+def without_words(fact: Fact) -> Fact:
+    """Return a fact without what somebody wrote."""
+    field = _WORDS.get(type(fact))
+    return replace(fact, **{field: ""}) if field else fact  # type: ignore[arg-type]
+
+
+def _as_said(facts: Sequence[Fact], said: Sequence[Fact]) -> list[Fact]:
+    """Return the facts with the words of appeals and notes: those who handle a case are told, whatever is kept."""
+    words = {(type(fact), fact.n): fact.words for fact in said if isinstance(fact, Appealed | CaseNoted)}
+    return [
+        replace(fact, words=words.get((type(fact), fact.n), fact.words))
+        if isinstance(fact, Appealed | CaseNoted)
+        else fact
+        for fact in facts
+    ]
+
+
+async def _nobody_asked(_within_s: float) -> None:
+    """Nothing is sent."""
+
+
+def _urgent_first(actions: Sequence[Action]) -> list[Action]:
+    """Numbered first, so that their transaction ids are known before the others are."""
+    return sorted(actions, key=lambda action: not begins_early(action))

@@ -1,0 +1,232 @@
+"""Keeps in memory what was read from the database about rooms and people, until something about them changes.
+
+Most messages break no rule; judging them must not cost a query each. Rules kept here: whatever a fact concerns is
+forgotten as soon as the fact is written, all accounts of a person together, and read anew inside the same transaction;
+after a failed transaction everything is forgotten. Bounded: what has not been used for longest goes first."""
+
+from bisect import insort
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.model.builtin_rules import OWN_RULES
+from moderation.model.context import Context, PersonView, RoomView
+from moderation.model.facts import (
+    AccountsLinked,
+    AccountUnlinked,
+    ActionTaken,
+    CaseAssigned,
+    CaseGrew,
+    CaseOpened,
+    CreditChanged,
+    Fact,
+    Found,
+    NoticeGiven,
+    PolicyChanged,
+    RoomListed,
+    SanctionEnded,
+    SanctionStarted,
+    StatementGiven,
+)
+from moderation.rooms.slow_mode import HELD_BACK
+from moderation.rules.check import Counted
+from moderation.values.events import MessagePosted, Received
+from moderation.values.ids import RoomId, UserId
+from storage import queries as views
+
+MAX_PEOPLE = 20_000
+MAX_ROOMS = 5_000
+MAX_TIMES = 1_000  # of one person in one room
+
+# Facts that change nothing of what is kept here, neither of a person nor of a room: most of those that follow from a
+# message that is not wanted, and what became of each request.
+CHANGES_NOTHING = (ActionTaken, CaseAssigned, CaseGrew, Found, NoticeGiven, StatementGiven)
+OF_PEOPLE_ALONE = (CaseOpened, CreditChanged)  # that change no room
+# Rooms may ask for more than before, or be in another community; or somebody has a role no longer, since another
+# account of theirs is barred.
+_OF_ALL_ROOMS = (PolicyChanged, AccountsLinked, AccountUnlinked, RoomListed)
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class _Kept(Generic[K, V]):
+    """A bounded memory: the least recently used goes first."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._values: OrderedDict[K, V] = OrderedDict()
+
+    def get(self, key: K) -> V | None:
+        value = self._values.get(key)
+        if value is not None:
+            self._values.move_to_end(key)
+        return value
+
+    def has(self, key: K) -> bool:
+        return key in self._values
+
+    def put(self, key: K, value: V) -> V:
+        self._values[key] = value
+        if len(self._values) > self._limit:
+            self._values.popitem(last=False)
+        return value
+
+    def drop(self, key: K) -> None:
+        self._values.pop(key, None)
+
+    def clear(self) -> None:
+        self._values.clear()
+
+
+class Knowledge:
+    """What the pipeline knows while it judges."""
+
+    def __init__(self, bot: UserId, *, incident_ms: int, window_ms: int) -> None:
+        self._bot = bot
+        self._incident_ms = incident_ms
+        self._window_ms = window_ms
+        self._rooms: _Kept[RoomId, RoomView] = _Kept(MAX_ROOMS)
+        self._people: _Kept[UserId, PersonView] = _Kept(MAX_PEOPLE)
+        self._times: _Kept[tuple[RoomId, UserId], deque[int]] = _Kept(MAX_PEOPLE)
+        self._others: _Kept[tuple[RoomId, UserId], deque[tuple[int, Counted]]] = _Kept(MAX_PEOPLE)
+        self._stood: _Kept[tuple[RoomId, UserId], int | None] = _Kept(MAX_PEOPLE)  # where somebody asked
+        self._accounts: dict[UserId, frozenset[UserId]] = {}  # of those who have several
+        self.next_case = 0
+
+    async def begin(self, db: AsyncConnection) -> None:
+        """Forget everything; read what must be known from the start."""
+        self._rooms.clear()
+        self._people.clear()
+        self._times.clear()
+        self._others.clear()
+        self._stood.clear()
+        self._accounts.clear()
+        self.next_case = await views.next_case(db)
+
+    async def room(self, db: AsyncConnection, room: RoomId) -> RoomView | None:
+        """A room that the bot serves, or None."""
+        if known := self._rooms.get(room):
+            return known
+        view = await views.room_view(db, room, self._bot)
+        return self._rooms.put(room, view) if view else None
+
+    async def person(self, db: AsyncConnection, user: UserId, now_ms: int) -> PersonView:
+        """Somebody, and what counts for or against them."""
+        if known := self._people.get(user):
+            return known
+        since = now_ms - 2 * self._incident_ms
+        view = await views.person_view(db, user, now_ms=now_ms, recent_since=since)
+        return self._remember(user, view)
+
+    def _remember(self, user: UserId, view: PersonView) -> PersonView:
+        if len(view.accounts) > 1:
+            self._accounts |= dict.fromkeys(view.accounts, view.accounts)
+        return self._people.put(user, view)
+
+    async def prepare(self, db: AsyncConnection, events: Sequence[Received], now_ms: int) -> None:
+        """Read where these events were sent and who sent them, all together. Nobody may be writing meanwhile."""
+        for room in dict.fromkeys(event.room for event in events):
+            await self.room(db, room)
+        users = {event.sender: None for event in events if event.sender and not self._people.has(event.sender)}
+        if len(users) == 1:
+            await self.person(db, next(iter(users)), now_ms)
+        elif users:
+            since = now_ms - 2 * self._incident_ms
+            for user, view in (await views.people_views(db, tuple(users), now_ms=now_ms, recent_since=since)).items():
+                self._remember(user, view)
+
+    async def posted(self, db: AsyncConnection, room: RoomId, user: UserId, at_ms: int) -> None:
+        """Note that somebody has just posted."""
+        times = self._times.get((room, user))
+        if times is None:
+            since = at_ms - self._window_ms
+            found = await views.recent_times(db, room, user, since, MAX_TIMES)
+            times = self._times.put((room, user), deque(found, maxlen=MAX_TIMES))
+        while times and at_ms - times[0] > self._window_ms:
+            times.popleft()
+        if len(times) == MAX_TIMES:
+            times.popleft()
+        insort(times, at_ms)
+
+    def did(self, room: RoomId, user: UserId, at_ms: int, what: Counted) -> None:
+        """Note that somebody has just done something that is counted like posting. What was before a start is not."""
+        times = self._others.get((room, user))
+        if times is None:
+            times = self._others.put((room, user), deque(maxlen=MAX_TIMES))
+        while times and at_ms - times[0][0] > self._window_ms:
+            times.popleft()
+        if len(times) == MAX_TIMES:
+            times.popleft()
+        insort(times, (at_ms, what))
+
+    async def stood(self, db: AsyncConnection, event: MessagePosted) -> int | None:
+        """When the last message of the sender in this room that was not held back, before this one, counts as said."""
+        key = (event.room, event.sender)
+        if self._stood.has(key):
+            return self._stood.get(key)
+        at = await views.last_stood(db, event.room, event.sender, event.event)
+        return self._stood.put(key, at)
+
+    def stands(self, event: MessagePosted) -> None:
+        """Note that this message was not held back."""
+        key = (event.room, event.sender)
+        if self._stood.has(key):
+            self._stood.put(key, event.counted_ms)
+
+    async def context(self, db: AsyncConnection, room: RoomView, user: UserId, now_ms: int) -> Context:
+        """All that is needed to judge what `user` did in `room` at `now_ms`."""
+        return Context(
+            now_ms=now_ms,
+            room=room,
+            subject=await self.person(db, user, now_ms),
+            bot=self._bot,
+            next_case=self.next_case,
+            recent_ms=tuple(self._times.get((room.room, user)) or ()),
+            recent_others=tuple(self._others.get((room.room, user)) or ()),
+        )
+
+    def changed(self, facts: Sequence[Fact]) -> None:
+        """Forget whom and what these facts concern."""
+        for fact in facts:
+            if _changes_nobody(fact):
+                continue
+            self._person_changed(getattr(fact, "subject", None))
+            if isinstance(fact, AccountsLinked | AccountUnlinked):
+                self._person_changed(fact.target)
+            if fact.room is not None and not isinstance(fact, OF_PEOPLE_ALONE):
+                self._rooms.drop(fact.room)
+            if isinstance(fact, RoomListed):  # whoever manages it, manages in another community
+                self._people.clear()
+            if isinstance(fact, _OF_ALL_ROOMS) or _suspends_everywhere(fact):
+                self._rooms.clear()
+
+    def moved(self, user: UserId) -> None:
+        """Forget somebody: where they are has changed."""
+        self._people.drop(user)
+
+    def room_changed(self, room: RoomId) -> None:
+        """Forget a room: its levels or its name have changed."""
+        self._rooms.drop(room)
+
+    def _person_changed(self, user: UserId | None) -> None:
+        if user:
+            for account in self._accounts.pop(user, {user}):
+                self._people.drop(account)
+
+
+def _suspends_everywhere(fact: Fact) -> bool:
+    """Whether a fact may change who has a role in other rooms than its own."""
+    if not isinstance(fact, SanctionStarted | SanctionEnded) or fact.kind not in ("demote", "ban"):
+        return False
+    return fact.room is None or bool(fact.reach)
+
+
+def _changes_nobody(fact: Fact) -> bool:
+    """A redaction is over as soon as it is done: nothing holds afterwards. But what rules of our own take away is told
+    once in a while, so that it counts when it was told last."""
+    if isinstance(fact, SanctionStarted):
+        return fact.kind == "redact" and fact.rule not in OWN_RULES and fact.rule not in HELD_BACK
+    return isinstance(fact, CHANGES_NOTHING)

@@ -1,0 +1,112 @@
+"""The one who writes: a turn at a time, journal first, then tables.
+
+Rules this module keeps: one turn at a time, each to its end: being cancelled does not cut one in two; a turn's
+transaction is committed only after what was staged in it is in the journal and fsynced; if the journal has got ahead of
+the database, nothing more is written until the next start has brought that up to date.
+Left to others: what is written (`pipeline.py`, `settling.py`), catching up (`catch_up.py`).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.values.errors import Broken
+from storage import queries as views
+from storage.database import Database
+from storage.journal.journal import Journal
+from storage.journal.record import Draft
+from storage.projections import set_meta
+
+from .turn import Turn
+
+T = TypeVar("T")
+
+
+class Writer:
+    """The only one of its journal and its database. `forget`: called when what a turn left in memory did not happen."""
+
+    def __init__(self, journal: Journal, database: Database, forget: Callable[[], Awaitable[None]]) -> None:
+        self.journal = journal
+        self.database = database
+        self._forget = forget
+        self._lock = asyncio.Lock()
+        self._applied = 0  # records that the database has
+        self._refused: OSError | SQLAlchemyError | None = None  # what the system said when a turn failed half-way
+
+    async def begin(self, db: AsyncConnection) -> None:
+        """Read how far the database has come."""
+        self._applied = int(await views.get_meta(db, "applied") or 0)
+
+    def is_catching_up(self) -> None:
+        """The next turn brings the database up to date."""
+        self._applied = self.journal.size
+
+    async def whole(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do `work` when it is our turn, to its end, even if whoever waits for it is cancelled meanwhile."""
+
+        async def in_turn() -> T:
+            try:
+                async with self._lock:
+                    self._must_be_level()
+                    return await work
+            except (OSError, SQLAlchemyError) as error:
+                self._refused = error
+                raise
+            finally:
+                work.close()  # if it was refused its turn, it has not begun
+
+        task = asyncio.create_task(in_turn())
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait({task})
+            raise
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[Turn]:
+        """A transaction that commits only after the staged facts are durable in the journal; inside `whole`."""
+        try:
+            async with self.database.write() as db:
+                turn = Turn(db, self.journal.size)
+                yield turn
+                await turn.flush()
+                await self.write_staged(turn)
+                await set_meta(db, "applied", str(self.journal.size))
+            self._applied = self.journal.size
+        except BaseException:
+            if self._applied == self.journal.size:
+                await self._forget()
+            raise
+
+    async def write_staged(self, turn: Turn) -> None:
+        """Put what is staged into the journal now."""
+        if turn.staged:
+            first = await self.write(turn.staged)
+            assert first == turn.first, "somebody else wrote to the journal"
+            turn.written()
+
+    async def write(self, drafts: Sequence[Draft], meanwhile: Awaitable[None] | None = None) -> int:
+        """Put these into the journal, fsynced; the index of the first. `meanwhile` is done while that lasts."""
+        written = asyncio.get_running_loop().run_in_executor(None, self._append, drafts)
+        try:
+            if meanwhile is not None:
+                await meanwhile
+        finally:
+            first = await written
+        return first
+
+    def _append(self, drafts: Sequence[Draft]) -> int:
+        first = self.journal.append(drafts)[0]
+        self.journal.sync()
+        return first
+
+    def _must_be_level(self) -> None:
+        """After a turn that failed half-way the next start brings the database up to date; until then, nothing."""
+        if self._applied != self.journal.size:
+            if self._refused is not None:  # what the system said is the reason for whoever comes next, too
+                raise self._refused
+            raise Broken("the database is behind the journal; it is brought up to date at the next start")

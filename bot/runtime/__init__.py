@@ -1,0 +1,1 @@
+"""The clock, wake-ups, budgets, and resources that are closed at the end."""

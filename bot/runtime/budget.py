@@ -1,0 +1,53 @@
+"""So much of something for each person within a time, so that no one of them takes it from all others.
+
+Kept in memory: after a restart everybody has theirs again.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from moderation.values.durations import HOUR_MS
+from moderation.values.ids import UserId
+
+_MOST_PEOPLE = 10_000
+
+Granted = Literal["granted", "spent", "told"]
+
+
+@dataclass(slots=True)
+class Budget:
+    """Count how often each person had something, and grant it `most` times within `within_ms`."""
+
+    most: int
+    within_ms: int = HOUR_MS
+    _taken: dict[UserId, list[int]] = field(default_factory=dict)
+    _told: set[UserId] = field(default_factory=set)
+
+    def is_spent(self, user: UserId, now_ms: int) -> bool:
+        """Return whether nothing is left for somebody who may have it as often as everybody."""
+        return len(self._lately(user, now_ms)) >= self.most
+
+    def take(self, user: UserId, now_ms: int, most: int = 0) -> Granted:
+        """Take one, if any is left; `most`: of a person who may have more.
+
+        "spent": nothing is left, which is to be told once; "told": it has been.
+        """
+        times = self._lately(user, now_ms)
+        if len(times) < max(most, self.most):
+            if len(self._taken) >= _MOST_PEOPLE:
+                self._taken.clear()
+                self._told.clear()
+            self._taken[user] = [*times, now_ms]
+            self._told.discard(user)
+            return "granted"
+        if user in self._told:
+            return "told"
+        self._told.add(user)
+        return "spent"
+
+    def free_at(self, user: UserId) -> int:
+        """Return when the oldest of what somebody has had no longer counts."""
+        return self._taken[user][0] + self.within_ms
+
+    def _lately(self, user: UserId, now_ms: int) -> list[int]:
+        return [time for time in self._taken.get(user, ()) if time > now_ms - self.within_ms]

@@ -1,0 +1,128 @@
+"""Once a day each desk is told what waits, in one message, instead of being told again and again.
+
+Rules kept here: at the hour of the configuration, in its time zone; a desk where nothing waits hears nothing, nor one
+whose owner wants none; once a week owners are told, alone, how their managers decided; what was missed because the bot
+was down is made up for once. Left to others: saying it (`notify.py`), cards (`desk.py`).
+"""
+
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.pipeline.pipeline import Pipeline
+from bot.runtime.clock import Clock
+from moderation.duty.duty import on_duty
+from moderation.model.actions import Action, Tell, TellDesk
+from moderation.policy import Policy
+from moderation.values.durations import DAY_MS
+from moderation.values.ids import RoomId, UserId
+from moderation.values.notices import Line, Moment, Phrase, RoomName, RuleText, Span, Who, line
+from storage import queries as views
+from storage.database import Database
+from storage.projections import set_meta
+
+DIGEST = "digest"  # the newest day, in the time zone of the configuration, of which the desks were told
+MOST = 10
+FIGURES_MS = 30 * DAY_MS  # of what time owners are told how their managers decided
+
+
+class Digester:
+    """Queues the digests."""
+
+    def __init__(
+        self, database: Database, pipeline: Pipeline, policy: Policy, clock: Clock, *, at: str, zone: str
+    ) -> None:
+        """`at`: the time of day, ``HH:MM``; empty: never. `zone`: an IANA name."""
+        self._database = database
+        self._pipeline = pipeline
+        self._policy = policy
+        self._clock = clock
+        self._at = at
+        self._zone = ZoneInfo(zone)
+
+    async def look(self) -> None:
+        """Queue today's digests if it is time and it was not done."""
+        day = self._day()
+        if not self._at:
+            return
+        async with self._database.read() as db:
+            done = await views.get_meta(db, DIGEST)
+            if done is not None and done >= day:
+                return
+            tells = [] if done is None else await self._tells(db)
+            if done is not None and _week(done) != _week(day):
+                tells += await self._figures(db)
+
+        async def mark(db: AsyncConnection) -> None:
+            await set_meta(db, DIGEST, day)
+
+        await self._pipeline.commit(actions=tells, also=mark)
+
+    def _day(self) -> str:
+        """The newest day whose hour has come."""
+        now = datetime.fromtimestamp(self._clock() / 1000, self._zone)
+        return str((now if f"{now:%H:%M}" >= self._at else now - timedelta(days=1)).date())
+
+    async def _figures(self, db: AsyncConnection) -> list[Action]:
+        """Once a week, how each person decided in a group, for its owners alone."""
+        since, tells = self._clock() - FIGURES_MS, list[Action]()
+        for group in await views.active_groups(db):
+            room = await views.room_view(db, group, self._pipeline.settings.bot)
+            figures = await views.figures_of(db, group, since)
+            if room is None or not room.choices.digest or not figures:
+                continue
+            there = await views.memberships(db, group)
+            lines = (line("digest.figures-head", room=RoomName(group), span=Span(FIGURES_MS)), *map(_figure, figures))
+            owners = sorted(user for user in room.power.owners() if there.get(user) == "join")
+            tells += [Tell(room=group, subject=owner, lines=lines, alone=True) for owner in owners]
+        return tells
+
+    async def _tells(self, db: AsyncConnection) -> list[Action]:
+        tells: list[Action] = []
+        for group in await views.active_groups(db):
+            if lines := await self._lines(db, group):
+                tells.append(TellDesk(room=group, lines=lines, once="digest"))
+        return tells
+
+    async def _lines(self, db: AsyncConnection, group: RoomId) -> tuple[Line, ...]:
+        rows = await views.waiting_cases(db, [group], MOST + 1)
+        room = await views.room_view(db, group, self._pipeline.settings.bot)
+        if not rows or room is None or not room.choices.digest:
+            return ()
+        duty = await views.duty_of(db, room, self._policy.operators, self._clock())
+        there = ", ".join(on_duty(duty, self._clock()))
+        return (
+            line("digest.head", count=min(len(rows), MOST)),
+            *(_case(row) for row in rows[:MOST]),
+            *((line("cases.more", limit=MOST),) if len(rows) > MOST else ()),
+            line("digest.on-duty", names=there) if there else line("digest.nobody-on-duty"),
+        )
+
+
+def _week(day: str) -> tuple[int, int]:
+    year, week, _ = date.fromisoformat(day).isocalendar()
+    return year, week
+
+
+def _figure(found: views.Figures) -> Line:
+    return line(
+        "digest.figures",
+        who=Who(found.by),
+        decided=found.decided,
+        dismissed=found.dismissed,
+        reversed=found.reversed,
+    )
+
+
+def _case(row: object) -> Line:
+    shown = {name: getattr(row, name) for name in ("n", "grade", "rule", "subject", "state", "due")}
+    return line(
+        "cases.due",
+        n=shown["n"],
+        grade=Phrase(f"grade.{shown['grade']}"),
+        rule=RuleText(shown["rule"]),
+        who=Who(UserId(shown["subject"])),
+        state=Phrase(f"state.{shown['state']}"),
+        due=Moment(shown["due"]),
+    )

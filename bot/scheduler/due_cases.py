@@ -1,0 +1,113 @@
+"""What is due: sanctions whose time is over, cases to remind of, and deadlines that have passed.
+
+Rules kept here: one thing after the other, each seen with what the one before it brought; nothing is due while people
+could not have acted, since the clocks of cases stand still then (`bot/presence.py`).
+Left to others: what follows (`moderation/deadlines.py`, `tiers.py`), when to look (`schedule.py`).
+"""
+
+from collections.abc import AsyncIterator
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.pipeline.case_context import Surroundings
+from bot.pipeline.view_cache import Knowledge
+from bot.runtime.clock import Clock
+from moderation.cases.deadlines import closed, deadline, reminder, stopped
+from moderation.credit.tiers import over, review
+from moderation.model.context import InForce, RoomView
+from moderation.model.facts import OF_ROOMS, Fact, TaskOpened
+from moderation.policy import Policy
+from moderation.rooms import measures as room_measures
+from storage import queries as views
+
+from .due_verification import VerificationDue
+
+CLOSED_AT_ONCE = 500
+AT_ONCE = 50  # cases in one turn; others wait for the next, so that what is received is not kept waiting
+
+
+class Due:
+    """Finds what is due, and says what follows."""
+
+    def __init__(self, knowledge: Knowledge, policy: Policy, clock: Clock) -> None:
+        self._knowledge = knowledge
+        self._policy = policy
+        self._surroundings = Surroundings(knowledge, policy)
+        self._clock = clock
+        self._verification = VerificationDue(knowledge, policy, clock)
+
+    async def any(self, db: AsyncConnection, people_ms: int) -> bool:
+        """Whether anything is due, if people could act until `people_ms`; 0: of measures only."""
+        if await views.sanctions_due(db, self._clock(), people_ms):
+            return True
+        return bool(people_ms) and (bool(await views.due_cases(db, people_ms, 1)) or await self._verification.any(db))
+
+    async def next(self, db: AsyncConnection, *, cases: bool) -> int | None:
+        """When something is due next, milliseconds since 1970."""
+        times = [await views.next_due(db, of_people=cases)]
+        if cases:
+            times += [await views.next_case_due(db), await self._verification.next(db)]
+        return min((time for time in times if time is not None), default=None)
+
+    async def groups(self, db: AsyncConnection, people_ms: int) -> AsyncIterator[tuple[Fact, ...]]:
+        """The facts, one group a cause. What people were to do is due if its time lies before `people_ms`."""
+        for sanction in await views.sanctions_due(db, self._clock(), people_ms):
+            if facts := await self._sanction(db, sanction, self._clock()):
+                yield facts
+        for row in await views.due_cases(db, people_ms, AT_ONCE) if people_ms else ():
+            if facts := await self._case(db, int(row.n), people_ms):
+                yield facts
+        if people_ms and await self._verification.any(db):
+            async for facts in self._verification.groups(db):
+                yield facts
+
+    async def closings(self, db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
+        """The cases whose time to appeal is over, some at a time."""
+        before = self._clock() - self._policy.cases.appeal_within
+        for n in await views.closable_cases(db, before, CLOSED_AT_ONCE):
+            found = await views.case_view(db, n)
+            if found is not None:
+                yield closed(found[0])
+
+    async def _sanction(self, db: AsyncConnection, sanction: InForce, now: int) -> tuple[Fact, ...]:
+        home = sanction.room or next(iter(await views.groups_of_person(db, sanction.subject)), None)
+        room = await self._knowledge.room(db, home) if home else None
+        if room is None:  # they are in no room of ours any more
+            return (over(sanction, "time", on=sanction.record),)
+        if sanction.kind in OF_ROOMS:
+            return await self._measure(db, sanction, room, now)
+        context = await self._knowledge.context(db, room, sanction.subject, now)
+        return review(sanction, context, self._policy)
+
+    async def _measure(self, db: AsyncConnection, sanction: InForce, room: RoomView, now: int) -> tuple[Fact, ...]:
+        """Against a room itself. The operator who is asked to look at it already is not asked again."""
+        asked = (room.room, "room") in await views.tasks_about_rooms(db, [room.room])
+        facts = room_measures.due(
+            sanction=sanction,
+            room=room,
+            in_force=await views.measures_of_room(db, room.room),
+            owner=room_measures.answers_for(await views.duty_of(db, room, self._policy.operators, now)),
+            n=self._knowledge.next_case,
+            waiting=len(await views.with_operator(db, room.room)),
+            now_ms=now,
+            policy=self._policy,
+            on=sanction.record,
+        )
+        return tuple(fact for fact in facts if not (asked and isinstance(fact, TaskOpened)))
+
+    async def _case(self, db: AsyncConnection, n: int, people_ms: int) -> tuple[Fact, ...]:
+        waiting = await self._surroundings.waiting(db, n, self._clock())
+        if waiting is None:
+            return await self._forgotten(db, n)
+        due = waiting.case.due
+        if not due or due > people_ms:
+            return reminder(waiting)
+        return deadline(waiting)
+
+    async def _forgotten(self, db: AsyncConnection, n: int) -> tuple[Fact, ...]:
+        """In a room that is not served any more nothing is due; one that is just being entered is soon."""
+        found = await views.case_view(db, n)
+        room = await self._knowledge.room(db, found[0].room) if found else None
+        if found is None or (room is not None and room.condition != "left"):
+            return ()
+        return stopped(found[0])

@@ -1,0 +1,160 @@
+"""What is due where rooms ask to be verified: people to be told, removed, demoted, given back their rights or let in.
+
+Rules kept here: everything is looked at anew each time, so that nothing is forgotten however things came about; looking
+costs one question a room, and is done when something is known to be due, when anybody's verification changed, and once
+a minute for whoever came meanwhile. Some at a time, so that what is received is not kept waiting.
+Left to others: what follows (`moderation/verification.py`), reading (`storage/views/verification.py`).
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.pipeline.view_cache import Knowledge
+from bot.runtime.clock import Clock
+from moderation.model.context import Context, RoomView
+from moderation.model.facts import Fact
+from moderation.people import verification as v
+from moderation.policy import Policy
+from moderation.values.ids import RoomId, UserId
+from storage import queries as views
+
+BEAT_MS = 60_000
+AT_ONCE = 50
+_UNDER_WAY_MS = 3_600_000  # what was asked of the homeserver is not asked again for so long
+
+Facts = tuple[Fact, ...]
+Step = Callable[[v.Guest, v.Asks, Context, Policy], Facts]
+Next = Callable[[v.Guest, v.Asks, RoomView], int]
+
+
+class VerificationDue:
+    """Finds what is due, and knows when to look next."""
+
+    def __init__(self, knowledge: Knowledge, policy: Policy, clock: Clock) -> None:
+        self._knowledge = knowledge
+        self._policy = policy
+        self._clock = clock
+        self._seen: int | None = None  # the newest verification when it was looked last
+        self._look_at = 0
+        self._times: list[int] = []
+        self._beat_ms = _beat(policy)
+
+    async def any(self, db: AsyncConnection) -> bool:
+        """Whether it is time to look."""
+        return await self.next(db) <= self._clock()
+
+    async def next(self, db: AsyncConnection) -> int:
+        """When to look next, milliseconds since 1970."""
+        return self._look_at if await views.newest_verification(db) == self._seen else 0
+
+    async def groups(self, db: AsyncConnection) -> AsyncIterator[Facts]:
+        """The facts, one group a cause."""
+        now, found = self._clock(), 0
+        self._seen, self._times = await views.newest_verification(db), []
+        async for facts in self._all(db, now):
+            yield facts
+            found += 1
+            if found == AT_ONCE:
+                break
+        # What was done brings dates of its own: they are found by looking again.
+        self._look_at = now if found else min([now + self._beat_ms, *(time for time in self._times if time > now)])
+
+    async def _all(self, db: AsyncConnection, now: int) -> AsyncIterator[Facts]:
+        async for facts in self._restored(db, now):
+            yield facts
+        asked = v.anything(self._policy.verification) or await views.any_asks(db)
+        rooms = await views.active_groups(db) if asked else ()
+        for name in rooms:
+            room = await self._knowledge.room(db, name)
+            if room is not None:
+                async for facts in self._in_room(db, room, now):
+                    yield facts
+        for ending in await views.endings(db, now):
+            if facts := self._ending(ending, now):
+                yield facts
+
+    async def _restored(self, db: AsyncConnection, now: int) -> AsyncIterator[Facts]:
+        for sanction in await views.demoted_unverified(db):
+            room = await self._knowledge.room(db, sanction.room) if sanction.room else None
+            subject = await self._knowledge.person(db, sanction.subject, now)
+            if why := v.restored(subject, room, self._policy, now):
+                yield v.over(sanction, why)
+
+    async def _in_room(self, db: AsyncConnection, room: RoomView, now: int) -> AsyncIterator[Facts]:
+        asks = v.asked_of(room, self._policy)
+        if asks.of_managers:
+            guests = await views.below(db, room.room, asks.manage, asks, now, managers=True)
+            async for facts in self._guests(db, guests, asks, room, now, v.manages, v.manages_next):
+                yield facts
+        if asks.of_members and asks.below == "remove":
+            guests = await views.below(db, room.room, asks.write, asks, now)
+            async for facts in self._guests(db, guests, asks, room, now, v.stays, v.next_step):
+                yield facts
+        if asks.gated:
+            async for facts in self._at_the_door(db, room, now):
+                yield facts
+        if asks.gated or asks.below == "remove":
+            async for facts in self._outside(db, room, now):
+                yield facts
+
+    async def _guests(
+        self,
+        db: AsyncConnection,
+        guests: Sequence[v.Guest],
+        asks: v.Asks,
+        room: RoomView,
+        now: int,
+        step: Step,
+        next_: Next,
+    ) -> AsyncIterator[Facts]:
+        for guest in guests:
+            if (time := next_(guest, asks, room)) > now:
+                self._times.append(time)
+            elif facts := step(guest, asks, await self._context(db, room, guest.user, now), self._policy):
+                yield facts
+
+    async def _at_the_door(self, db: AsyncConnection, room: RoomView, now: int) -> AsyncIterator[Facts]:
+        for user, answered in (await views.knocking(db, room.room)).items():
+            context = await self._context(db, room, user, now)
+            if _under_way(context, room.room, now):
+                continue
+            if v.welcome(context.subject, room, context.bot, self._policy, now):
+                yield v.admitted(room.room, user)
+            elif not answered:
+                yield v.knocked(context, self._policy, on=-1)
+            elif answered + v.KNOCK_STANDS <= now:
+                yield v.refused(room.room, user)
+            else:
+                self._times.append(answered + v.KNOCK_STANDS)
+
+    async def _outside(self, db: AsyncConnection, room: RoomView, now: int) -> AsyncIterator[Facts]:
+        for user in await views.outside(db, room.room, room.code):
+            context = await self._context(db, room, user, now)
+            if v.welcome(context.subject, room, context.bot, self._policy, now):
+                yield v.admitted(room.room, user)
+
+    async def _context(self, db: AsyncConnection, room: RoomView, user: UserId, now: int) -> Context:
+        return await self._knowledge.context(db, room, user, now)
+
+    def _ending(self, ending: views.Ending, now: int) -> Facts:
+        if ending.until <= now:
+            return () if ending.told_over >= ending.until else v.expires(ending.user, ending.until, now)
+        begins = v.warned_from(ending.at, ending.until)
+        if begins <= now and ending.told < begins:
+            return v.expires(ending.user, ending.until, now)
+        self._times.append(max(begins, now + 1) if ending.told < begins else ending.until)
+        return ()
+
+
+def _under_way(context: Context, room: RoomId, now: int) -> bool:
+    """Whether they were invited or refused a moment ago, and the homeserver has not told of it yet."""
+    told = context.subject.told
+    return any(now - told.get((room, what), -_UNDER_WAY_MS) < _UNDER_WAY_MS for what in ("admitted", "refused"))
+
+
+def _beat(policy: Policy) -> int:
+    """How often to look for whoever came meanwhile: not so seldom that a short time would be over before."""
+    settings = policy.verification
+    graces = (settings.grace, *(each.grace for each in settings.rooms if each.grace))
+    return min(BEAT_MS, *(grace // 4 for grace in graces))

@@ -1,0 +1,186 @@
+"""Looks again and again at what is due: sanctions and cases (`due.py`), checkpoints to sign, days to close, notes of
+who read records on the command line (`spool.py`).
+
+Rules kept here: nothing waits for a fixed beat; the loop sleeps until the next thing is due or it is woken, and looks
+at least once a minute, so that a clock that was set does no harm. What is due while the bot is down is done on
+start.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.admin.records import Operations
+from bot.admin.spool import Spool
+from bot.effects.anchor_day import Closer
+from bot.matrix.errors import HomeserverError, Unreachable
+from bot.monitoring.trusted_time import Doubt
+from bot.pipeline import heartbeat
+from bot.pipeline.pipeline import Pipeline
+from bot.runtime.clock import Clock
+from bot.sync.presence import Presence
+from moderation.model.actions import TellDesk
+from moderation.model.facts import Fact
+from moderation.values.notices import line
+from storage import queries as views
+from storage.database import Database
+
+from .balances import Balances
+from .digest import Digester
+from .due_cases import Due
+
+log = structlog.get_logger()
+LOOK_AGAIN_MS = 60_000
+DAY_MS = 86_400_000
+SHORTEST_MS = 10
+UNSURE_MS = 250  # before the homeserver is asked again, if it is not certain that people could act
+
+
+class Scheduler:
+    """Does what is due, until cancelled."""
+
+    def __init__(
+        self,
+        database: Database,
+        pipeline: Pipeline,
+        clock: Clock,
+        data_dir: Path,
+        closer: Closer,
+        operations: Operations,
+        digester: Digester,
+        presence: Presence,
+        ask: Callable[[], Awaitable[object]],
+        behind: Callable[[], bool],
+    ) -> None:
+        """`ask`: something that the homeserver answers at once; `behind`: whether what people decided may not be read
+        yet."""
+        self._database = database
+        self._pipeline = pipeline
+        self._clock = clock
+        self._spool = Spool(data_dir, pipeline, clock)
+        self._closer = closer
+        self._operations = operations
+        self._digester = digester
+        self._presence = presence
+        self._ask = ask
+        self._behind = behind
+        self._balances = Balances(database, pipeline, pipeline.writer.journal, pipeline.settings.policy, clock)
+        self._due = Due(pipeline.knowledge, pipeline.settings.policy, clock)
+        self._done_on = -1  # the day, since 1970, on which what is done daily was done last
+        self._removed_on = -1  # the day on which what is over was last closed and removed
+        self._doubted: Doubt | None = None  # what was last told of the clock
+        self._awake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Something may be due earlier than was known."""
+        self._awake.set()
+
+    async def run(self) -> None:
+        """Do, sleep, repeat."""
+        while True:
+            self._awake.clear()
+            await self.do_what_is_due()
+            pause_s = await self._pause_s()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):  # not wait_for, which in 3.11 can swallow being cancelled
+                    await self._awake.wait()
+
+    async def do_what_is_due(self) -> int:
+        """See to what is due. Returns how many things that were."""
+        count = await self._see_to_it(await self._people_ms())
+        await self._spool.pick_up()
+        await self._pipeline.checkpoint()
+        await self._closer.look()
+        await self._digester.look()
+        await self._daily()
+        return count
+
+    async def _daily(self) -> None:
+        """Look at balances, and close and remove what is over; this never while the clock may be wrong."""
+        today = self._clock() // DAY_MS
+        if today != self._done_on:
+            self._done_on = today
+            await self._balances.look()
+        doubt = self._operations.doubts()
+        await self._tell_doubt(doubt)
+        if doubt is None and today != self._removed_on:
+            self._removed_on = today
+            await self._remove_what_is_over()
+
+    async def _remove_what_is_over(self) -> None:
+        if day := await self._pipeline.mend_future_day():
+            log.warning("day_mended", day=day)
+        await self._close_cases()
+        await self._operations.identity.drop_expired()
+        await self._operations.tidier.look()
+        plan = await self._operations.purge("schedule")
+        if plan.days:
+            log.info("purged", days=len(plan.days), records=plan.records)
+
+    async def _tell_doubt(self, doubt: Doubt | None) -> None:
+        """Say once in the desks that the clock may be wrong, and that nothing is removed meanwhile."""
+        before, self._doubted = self._doubted, doubt
+        if doubt is None or doubt == before or doubt == "unheard":
+            return
+        log.warning("clock_doubted", why=doubt)
+        async with self._database.read() as db:
+            groups = await views.active_groups(db)
+        lines = (line(f"desk.clock.{doubt}"),)
+        await self._pipeline.commit(actions=[TellDesk(room=room, lines=lines, once="clock") for room in groups])
+
+    async def _people_ms(self) -> int:
+        """Return until when people could act and we know what they did; 0: not known. What was missing is recorded."""
+        if self._presence.lost:
+            return 0
+        await self._make_sure()
+        heard_ms, pauses = self._presence.heard_ms, self._presence.pauses()
+        async with self._database.read() as db:
+            last = await heartbeat.last_noted(db)
+        facts = heartbeat.missed(pauses)
+        if facts or last is None or abs(heard_ms - last) >= heartbeat.BEAT_MS:
+            await self._pipeline.commit(facts, also=partial(heartbeat.note, heard_ms=heard_ms))
+        return 0 if self._behind() else heard_ms
+
+    async def _make_sure(self) -> None:
+        """If something is due of people by the clock, ask the homeserver whether it is there now."""
+        asked_ms = self._clock()
+        async with self._database.read() as db:
+            if not await self._due.any(db, asked_ms):
+                return
+        try:
+            await self._ask()
+        except Unreachable:
+            self._presence.lose()
+        except HomeserverError:  # what it answers otherwise is for the listener to say
+            return
+        else:
+            self._presence.confirmed(asked_ms, self._clock())
+
+    async def _close_cases(self) -> None:
+        """What can be appealed no more is closed, some at a time."""
+        while await self._pipeline.commit_with(self._due.closings):
+            pass
+
+    async def _see_to_it(self, people_ms: int) -> int:
+        async with self._database.read() as db:
+            if not await self._due.any(db, people_ms):
+                return 0
+
+        def groups(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
+            return self._due.groups(db, people_ms)
+
+        return await self._pipeline.commit_with(groups)
+
+    async def _pause_s(self) -> float:
+        async with self._database.read() as db:
+            due = await self._due.next(db, cases=not self._presence.lost and not self._behind())
+        now = self._clock()
+        midnight = DAY_MS - now % DAY_MS
+        wait = midnight if due is None else min(due - now, midnight)
+        shortest = SHORTEST_MS if due is None or due > now else UNSURE_MS
+        return min(max(wait, shortest), LOOK_AGAIN_MS) / 1000

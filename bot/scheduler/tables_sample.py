@@ -1,0 +1,86 @@
+"""Looks at each start whether a few rows of the database are what the signed records say (`storage/sample.py`).
+
+Rules kept here: it is done in a thread once the first sync is taken, so nothing waits for it; what differs is told
+once, to the operators and in the desks of the groups concerned, with the two commands that say all and mend it; it
+stays known until a start finds it mended. Neither the log nor the words name a person.
+Left to others: comparing, `/health` (`watch/health.py`), all rows (`answerable logs verify --tables`).
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Collection
+from functools import partial
+from pathlib import Path
+from random import Random, SystemRandom
+
+import orjson
+import structlog
+
+from bot.encryption.key_alerts import to_operators
+from bot.pipeline.pipeline import Pipeline
+from moderation.model.actions import Action, TellDesk
+from moderation.policy import Policy
+from moderation.values.errors import Broken
+from moderation.values.notices import Code, line
+from storage import queries as views
+from storage.database import FILE, Database
+from storage.projections import set_meta
+from storage.queries.tables_sample import Difference, differences, rooms_of
+
+log = structlog.get_logger()
+
+KNOWN = "tables_differ"  # what differed when it was last looked at, as JSON
+VERIFY, REBUILD = "answerable logs verify --tables", "answerable logs rebuild-db"
+
+
+class TablesSample:
+    """Looks once."""
+
+    def __init__(
+        self, data_dir: Path, database: Database, pipeline: Pipeline, policy: Policy, choose: Random | None = None
+    ) -> None:
+        self._data_dir = data_dir
+        self._database = database
+        self._pipeline = pipeline
+        self._policy = policy
+        self._choose = choose or SystemRandom()
+        self.differs = False
+
+    async def run(self) -> None:
+        """Look, then do nothing until cancelled: whoever returns ends the bot."""
+        await self.look()
+        await asyncio.Event().wait()
+
+    async def look(self) -> list[Difference]:
+        """Compare, note what differs, and tell what is new of it."""
+        async with self._database.read() as db:
+            text = await views.get_meta(db, KNOWN) or "[]"
+        known = [Difference(*each) for each in orjson.loads(text)]
+        self.differs = bool(known)
+        records = self._data_dir / "records"
+        try:
+            found = await asyncio.to_thread(differences, self._data_dir / FILE, records, self._choose, known)
+        except (Broken, OSError, sqlite3.Error) as error:
+            log.warning("tables_not_compared", why=str(error))
+            return known
+        self.differs = bool(found)
+        for each in found:
+            log.error("tables_differ", table=each.table, key=each.key, what=each.what, do=VERIFY)
+        if found != known:
+            await self._note(found, is_new=not set(found) <= set(known))
+        return found
+
+    async def _note(self, found: Collection[Difference], *, is_new: bool) -> None:
+        actions = await self._actions(found) if is_new else []
+        value = orjson.dumps([[each.table, each.key, each.record, each.what] for each in found]).decode()
+        await self._pipeline.commit(actions=actions, also=partial(set_meta, key=KNOWN, value=value))
+
+    async def _actions(self, found: Collection[Difference]) -> list[Action]:
+        """Tell the operators, and the desks of the groups that are concerned: all, if that cannot be told."""
+        async with self._database.read() as db:
+            groups = await views.active_groups(db)
+            concerned = await rooms_of(db, found)
+        lines = (line("desk.tables.differ", count=len(found), verify=Code(VERIFY), rebuild=Code(REBUILD)),)
+        told = [room for room in groups if room in concerned] or groups
+        desks = [TellDesk(room=room, lines=lines, once="tables") for room in told]
+        return [*desks, *to_operators(self._policy, groups, lines)]

@@ -1,0 +1,1 @@
+"""Listens to the homeserver: sync, gaps, invitations, spaces, reports to the server."""

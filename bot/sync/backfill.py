@@ -1,0 +1,368 @@
+"""Reads what the homeserver left out of its answers: page by page, in order, beside the listener (decision 0026).
+
+Client-server API v1.19, sections "Syncing" (a `limited` timeline) and "GET /rooms/{roomId}/messages".
+
+Rules this module keeps: a room that is behind is taken from here alone, until it is level again, so that its journal
+is in order, and no other room waits; short gaps are read at once, of long ones the way back is noted first, page by
+page, and each page is then read and recorded in one turn with the note of it, so that a crash costs one page and memory
+holds a few; what cannot be had is said in the journal where it is missing, and the rest is read.
+Left to others: noticing a gap (`listen.py`, `joining.py`), where it stands (`storage/gaps.py`), recording
+(`pipeline.py`).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.events.parse_event import receive, receive_state
+from bot.events.parse_fields import token_of
+from bot.matrix.client import Homeserver
+from bot.matrix.errors import Answered, HomeserverError, LoggedOut, NotFound, RateLimited, Unreachable
+from bot.pipeline.judging_costs import MOST_MS
+from bot.pipeline.pipeline import Pipeline
+from bot.runtime.clock import Clock
+from moderation.model.facts import NotSeen
+from moderation.values.events import Json, Received
+from moderation.values.ids import EventId, RoomId
+from storage import queries as views
+from storage.database import Database
+from storage.state import backfill as table
+from storage.state.backfill import Delivered, Gap, Page
+
+log = structlog.get_logger()
+
+PAGE = 100
+SHORT = 5  # pages that are held in memory before any is recorded
+MAX_PAGES = 20_000  # two million events of one room
+AT_ONCE = 4  # rooms
+OTHERS_WAIT_S = 5.0  # how long one room may hold up the others, when it is nearly level
+FIRST_RETRY_S = 0.5
+LAST_RETRY_S = 60.0
+GIVE_UP_MS = 15 * 60_000  # for which one room cannot be read, though the homeserver answers
+AWAY_MS = 120_000  # for so long unheard, the homeserver is away
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A page as it came: newest first, from the token `start` back to `stop`; None: there is nothing before."""
+
+    start: str
+    stop: str | None
+    events: tuple[Received, ...]
+
+
+class Gaps:
+    """The rooms that are behind, and what is done about it."""
+
+    def __init__(
+        self,
+        homeserver: Homeserver,
+        database: Database,
+        pipeline: Pipeline,
+        clock: Clock,
+        *,
+        heard_ms: Callable[[], int],
+        level: Callable[[], None],
+    ) -> None:
+        """`heard_ms`: when the homeserver last answered the listener; `level`: told when a room is behind no more."""
+        self.turn = asyncio.Lock()  # held while an answer of `/sync` is taken, and while a room catches up with it
+        self._homeserver = homeserver
+        self._database = database
+        self._pipeline = pipeline
+        self._clock = clock
+        self._heard_ms = heard_ms
+        self._level = level
+        self._behind: dict[RoomId, _Tries] = {}
+        self._costly: set[RoomId] = set()
+        self._waiting: asyncio.Queue[RoomId] = asyncio.Queue()
+
+    async def begin(self) -> None:
+        """Read which rooms were behind at the last stop."""
+        async with self._database.read() as db:
+            for room in await table.everywhere(db):
+                self._behind[room] = _Tries()
+                self._waiting.put_nowait(room)
+
+    def behind(self, room: RoomId) -> bool:
+        """Whether something older must be read before anything newer of this room is taken."""
+        return room in self._behind
+
+    def is_costly(self, room: RoomId) -> bool:
+        """Whether a room is behind only because it takes long to judge what is said there."""
+        return room in self._costly
+
+    def any(self) -> bool:
+        """Whether something is missing of any room: what people decided may not have been read.
+
+        Rooms that only take long do not count, since their people could stop every deadline with it.
+        """
+        return bool(self._behind.keys() - self._costly)
+
+    @contextmanager
+    def opening(
+        self,
+        rooms: Mapping[RoomId, Delivered],
+        *,
+        until: EventId | None = None,
+        since: int = 0,
+        costly: Collection[RoomId] = (),
+    ) -> Iterator[Callable[[AsyncConnection], Awaitable[None]]]:
+        """These rooms are behind, from the transaction on in which what is yielded runs; they are read when it is over.
+
+        `until`: the event at which they begin; `since`: when the homeserver was heard before; `costly`: those of which
+        nothing is missing.
+        """
+        self._costly = (self._costly - rooms.keys()) | set(costly)
+        fresh = [room for room in rooms if room not in self._behind]
+        self._behind |= {room: _Tries() for room in fresh}  # before anybody can take something newer of them
+
+        async def write(db: AsyncConnection) -> None:
+            for room, delivered in rooms.items():
+                await table.opened(db, room, delivered, until=until, since=since)
+
+        try:
+            yield write
+        finally:
+            for room in fresh:
+                self._waiting.put_nowait(room)
+
+    async def run(self) -> None:
+        """Read what is to be read, several rooms at once, until cancelled. Raises what ends it all."""
+        workers = [asyncio.create_task(self._work()) for _ in range(AT_ONCE)]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+
+    async def _work(self) -> None:
+        while True:
+            room = await self._waiting.get()
+            try:
+                while not await self._step(room):
+                    self._behind[room] = _Tries()
+            except RateLimited as error:
+                self._later(room, error.retry_after_ms / 1000)
+            except Unreachable as error:
+                await self._away(room, error)
+            except LoggedOut:
+                raise
+            except Answered as error:
+                await self._give_up(room, error.errcode or str(error.status))
+
+    def _later(self, room: RoomId, pause_s: float) -> None:
+        asyncio.get_running_loop().call_later(pause_s, self._waiting.put_nowait, room)
+
+    async def _away(self, room: RoomId, error: Unreachable) -> None:
+        """Again later. While the homeserver answers the listener and not us, only for so long."""
+        tries, now = self._behind.setdefault(room, _Tries()), self._clock()
+        if not tries.since or now - self._heard_ms() > AWAY_MS:
+            tries.since = now
+        if now - tries.since > GIVE_UP_MS:
+            await self._give_up(room, error.detail)
+            return
+        pause = min(FIRST_RETRY_S * 2 ** min(tries.count, 20), LAST_RETRY_S)
+        tries.count += 1
+        log.warning("gap_waits", room=room, why=str(error), again_in_s=pause)
+        self._later(room, pause)
+
+    async def _give_up(self, room: RoomId, why: str) -> None:
+        """What comes next on the way cannot be had; the rest goes on."""
+        async with self._database.read() as db:
+            gap = await table.of(db, room)
+        if gap is not None:
+            await self._leave_out(gap, why)
+        if self.behind(room):
+            self._behind[room] = _Tries()
+            self._waiting.put_nowait(room)
+
+    async def _leave_out(self, gap: Gap, why: str) -> None:
+        """What comes next is recorded as not seen, in its place."""
+        log.warning("gap_lost", room=gap.room, why=why)
+        lost = NotSeen(room=gap.room, what="gap", count=1, detail=why)
+        if gap.last is not None:
+            await self._pipeline.commit((lost,), also=_without(gap))
+            return
+        async with self.turn:  # nothing newer is delivered meanwhile
+            await self._pipeline.commit((lost,))
+            told: list[Received] = []
+            with suppress(HomeserverError):
+                told = await self._told_now(gap)
+            events = _in_order(told, await self._all_delivered(gap))
+            await self._pipeline.take(events, also=partial(table.closed, room=gap.room), heard_ms=gap.since)
+            self._is_level(gap.room)
+
+    async def _all_delivered(self, gap: Gap) -> list[Received]:
+        """What came while the room was behind: though nothing before it can be had, that is here."""
+        async with self._database.read() as db:
+            raw = await table.all_delivered(db, gap.room)
+        now = self._clock()
+        events = [receive(each, gap.room, now) for each in raw]
+        ids, notice = [event.event for event in events], gap.until or self._pipeline.served.notice(gap.room)
+        return events[ids.index(notice) + 1 :] if notice in ids else events
+
+    def _is_level(self, room: RoomId) -> None:
+        self._behind.pop(room, None)
+        self._costly.discard(room)
+        self._level()
+
+    async def _step(self, room: RoomId) -> bool:
+        """One step towards being level; True: it is."""
+        async with self._database.read() as db:
+            gap = await table.of(db, room)
+        if gap is None:
+            self._is_level(room)
+            return True
+        if gap.last is not None:
+            await (self._read(gap, gap.last) if gap.bottom else self._go_back(gap, gap.last))
+            return False
+        return await self._look(gap)
+
+    async def _look(self, gap: Gap) -> bool:
+        """From the newest event back: a short gap is closed, of a longer one the way is noted."""
+        pages, token = [], None
+        for _ in range(SHORT):
+            page = await self._page(gap, token)
+            fresh, bottom = await self._above(gap, page)
+            pages.append((page, fresh))
+            if bottom:
+                events = [event for _, some in reversed(pages) for event in reversed(some)]
+                await self._pipeline.take(events, heard_ms=gap.since)
+                return await self._catch_up(gap, await self._told_now(gap))
+            token = page.stop
+        rows = [Page(n, page.start, page.stop or "") for n, (page, _) in enumerate(pages)]
+        await self._pipeline.commit(also=partial(table.passed, room=gap.room, pages=rows, bottom=False))
+        return False
+
+    async def _catch_up(self, gap: Gap, told: Sequence[Received]) -> bool:
+        """While the listener takes nothing: what has come meanwhile, if it is little, and then the room is level.
+
+        `told` was asked before this page: where the page has it, its place there says what came before it.
+        """
+        async with self.turn:
+            try:
+                async with asyncio.timeout(OTHERS_WAIT_S):
+                    page = await self._page(gap, None)
+            except TimeoutError:
+                raise Unreachable(f"no answer within {OTHERS_WAIT_S:g} s", request="messages") from None
+            fresh, bottom = await self._above(Gap(gap.room, since=gap.since), page)
+            if not bottom or await self._takes_long(fresh):
+                return False
+            also = partial(table.closed, room=gap.room)
+            await self._pipeline.take(_in_order(told, fresh[::-1]), also=also, heard_ms=gap.since)
+            self._is_level(gap.room)
+        return True
+
+    async def _takes_long(self, events: Sequence[Received]) -> bool:
+        """Whether to judge what of these is not known yet would keep the listener waiting."""
+        async with self._database.read() as db:
+            known = await views.known_events(db, [event.event for event in events if event.event])
+        return self._pipeline.costs.expected(event for event in events if event.event not in known) > MOST_MS
+
+    async def _go_back(self, gap: Gap, last: Page) -> None:
+        """One page further on the way back; nothing of it is kept but its tokens."""
+        page = await self._page(gap, last.stop)
+        _, bottom = await self._above(gap, page)
+        row = Page(last.n + 1, page.start, "" if bottom else page.stop or "")
+        if not bottom and row.n >= MAX_PAGES:
+            await self._leave_out(gap, "too long")
+            return
+        await self._pipeline.commit(also=partial(table.passed, room=gap.room, pages=[row], bottom=bottom))
+
+    async def _read(self, gap: Gap, row: Page) -> None:
+        """The oldest page that was not read is recorded, in one turn with the note of it."""
+        page = await self._page(gap, row.start)
+        fresh = list(page.events)
+        if not row.stop:
+            fresh, _ = await self._above(gap, page)
+        elif page.stop not in (row.stop, None):  # something was put in between since: what stands below it, too
+            fresh += (await self._above(gap, await self._page(gap, page.stop)))[0]
+        also = partial(table.read, room=gap.room, page=row)
+        await self._pipeline.take(fresh[::-1], also=also, heard_ms=gap.since)
+
+    async def _page(self, gap: Gap, token: str | None) -> _Read:
+        answer = await self._homeserver.messages(gap.room, from_token=token, direction="b", limit=PAGE)
+        chunk, stop = answer.get("chunk"), token_of(answer.get("end"))
+        if not isinstance(chunk, list):
+            raise Unreachable("an answer without chunk", request="messages")
+        start = token or token_of(answer.get("start"))
+        if start is None or (stop == start and not chunk):
+            raise Unreachable("an answer that leads nowhere", request="messages")
+        return _Read(start, stop, await self._as_delivered(gap.room, chunk))
+
+    async def _as_delivered(self, room: RoomId, chunk: Sequence[Json]) -> tuple[Received, ...]:
+        """The events of a page; what was delivered before it was taken back, as it was then."""
+        now = self._clock()
+        events = [receive(raw, room, now) for raw in chunk]
+        async with self._database.read() as db:
+            before = await table.delivered(db, [event.event for event in events if event.event])
+        return tuple([receive(before[e.event], room, now) if e.event in before else e for e in events])
+
+    async def _above(self, gap: Gap, page: _Read) -> tuple[list[Received], bool]:
+        """What of a page stands above what is known, newest first; and whether that was reached.
+
+        Events that came together from several servers may stand in any order: so what is known ends a page at the
+        oldest place where it stands, and only what is older than that is taken for known.
+        """
+        ids = [event.event or EventId("") for event in page.events]
+        notice = gap.until or self._pipeline.served.notice(gap.room)
+        if notice in ids:
+            return list(page.events[: ids.index(notice)]), True
+        if gap.until is None:
+            async with self._database.read() as db:
+                known = await views.known_events(db, [each for each in ids if each])
+            places = [place for place, each in enumerate(ids) if each in known]
+            if places:
+                return list(page.events[: places[-1]]), True
+        return list(page.events), page.stop is None
+
+    async def _told_now(self, gap: Gap) -> list[Received]:
+        """Read what holds now where state was told of that no page had, since it came to hold without an event in the
+        timeline."""
+        async with self._database.read() as db:
+            known = await views.known_events(db, [each.event for each in gap.told])
+        found = []
+        for told in gap.told:
+            if told.event in known:
+                continue
+            try:
+                raw = await self._homeserver.whole_state_event(gap.room, told.type, told.key)
+            except NotFound:
+                continue
+            event = receive_state(raw, gap.room, self._clock())
+            if event.event is not None:
+                found.append(event)
+        return found
+
+
+@dataclass(slots=True)
+class _Tries:
+    """How often a room could not be read since it last could."""
+
+    count: int = 0
+    since: int = 0
+
+
+def _in_order(told: Sequence[Received], timeline: Sequence[Received]) -> list[Received]:
+    """The timeline, and before it the state that has no place in it."""
+    there = {event.event for event in timeline}
+    return [*(event for event in told if event.event not in there), *timeline]
+
+
+def _without(gap: Gap) -> Callable[[AsyncConnection], Awaitable[None]]:
+    """What cannot be had is left out of what is to be read."""
+
+    async def write(db: AsyncConnection) -> None:
+        assert gap.last is not None
+        if gap.bottom:
+            await table.read(db, gap.room, gap.last)
+        else:
+            await table.passed(db, gap.room, (), bottom=True)
+
+    return write

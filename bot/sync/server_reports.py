@@ -1,0 +1,144 @@
+"""Takes in what people report to the homeserver itself, with the button of their client.
+
+Rules kept here: only reports that come after this was set up count; each goes by the same door as a report to the bot,
+in the name of whoever pressed the button; what is refused there is left to the administrators of the homeserver. Of a
+report that names a person and no message the operators are told, since there is nothing that managers could decide.
+Room reports have no such list in Synapse. Left to others: what a report brings (`moderation/reports.py`).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, Literal
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.commands.parse import MAX_REASON
+from bot.encryption.key_alerts import to_operators
+from bot.matrix.client import Homeserver
+from bot.matrix.errors import Answered, Unreachable
+from bot.pipeline.pipeline import Pipeline
+from bot.runtime.budget import Budget
+from bot.runtime.clock import Clock
+from moderation.cases.reports import Message, report
+from moderation.model.facts import Fact, Reported
+from moderation.policy import Policy
+from moderation.values.durations import DAY_MS
+from moderation.values.errors import Refused
+from moderation.values.ids import EventId, RoomId, UserId
+from moderation.values.notices import RoomName, Who, line
+from storage import queries as views
+from storage.database import Database
+from storage.projections import POSTED, set_meta
+
+log = structlog.get_logger()
+
+EVERY_S = 30.0
+SEEN = "server_reports"  # the newest report of a message that was looked at
+SEEN_OF_PEOPLE = "server_reports_of_people"
+TOLD_A_DAY = 3  # reports of people by one person of which the operators are told
+MOST = 100  # looked at at once, the newest
+Words = Callable[[RoomId, int], str]
+Kind = Literal["event_reports", "user_reports"]
+
+
+class ServerReports:
+    """Asks Synapse again and again; without a token it does nothing."""
+
+    def __init__(
+        self,
+        homeserver: Homeserver,
+        database: Database,
+        pipeline: Pipeline,
+        policy: Policy,
+        clock: Clock,
+        words: Words,
+        *,
+        token: str,
+    ) -> None:
+        self._homeserver = homeserver
+        self._database = database
+        self._pipeline = pipeline
+        self._policy = policy
+        self._clock = clock
+        self._words = words
+        self._token = token
+        self._told = Budget(TOLD_A_DAY, DAY_MS)
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        wanted = self._policy.reports.homeserver == "synapse"
+        if wanted and not self._token:
+            log.warning("server_reports_without_token")
+        if not (wanted and self._token):
+            await asyncio.Event().wait()
+        while True:
+            try:
+                await self.look()
+            except (Answered, Unreachable) as error:
+                log.warning("server_reports_unread", why=str(error))
+            await asyncio.sleep(EVERY_S)
+
+    async def look(self) -> None:
+        """Take in what is new, oldest first."""
+        await self._look_at("event_reports", SEEN, self._take)
+        await self._look_at("user_reports", SEEN_OF_PEOPLE, self._tell)
+
+    async def _look_at(self, of: Kind, mark: str, take: Callable[[Mapping[str, Any]], Awaitable[None]]) -> None:
+        found = await self._homeserver.reports(self._token, of, MOST)
+        async with self._database.read() as db:
+            seen = await views.get_meta(db, mark)
+        fresh = sorted((each for each in found if _id(each) > int(seen or 0)), key=_id)
+        for each in fresh if seen is not None else ():
+            await take(each)
+        newest = max((_id(each) for each in fresh), default=int(seen or 0))
+        if seen is None or fresh:
+            await self._pipeline.commit(also=partial(set_meta, key=mark, value=str(newest)))
+
+    async def _tell(self, raw: Mapping[str, Any]) -> None:
+        """Tell the operators that a person was reported, if they are in a room that is served."""
+        by, who = UserId(str(raw.get("user_id"))), UserId(str(raw.get("target_user_id")))
+        async with self._database.read() as db:
+            rooms = await views.groups_of(db, who, joined=True)
+        if not rooms or self._told.take(by, self._clock()) != "granted":
+            log.info("server_report_refused", why="of a person")
+            return
+        reason = str(raw.get("reason") or "")[:MAX_REASON] or "-"
+        words = line("report.of-person", who=Who(who), by=Who(by), reason=reason, room=RoomName(rooms[0]))
+        await self._pipeline.commit(actions=to_operators(self._policy, rooms, (words,)))
+
+    async def _take(self, raw: Mapping[str, Any]) -> None:
+        async def make(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
+            facts = await self._facts(db, raw)
+            if facts:
+                yield facts
+
+        try:
+            await self._pipeline.commit_with(make)
+        except Refused as refused:
+            log.info("server_report_refused", why=refused.key)
+
+    async def _facts(self, db: AsyncConnection, raw: Mapping[str, Any]) -> tuple[Fact, ...]:
+        event, by = EventId(str(raw.get("event_id"))), UserId(str(raw.get("user_id")))
+        row = await views.event_row(db, event)
+        room = await self._pipeline.knowledge.room(db, RoomId(row.room)) if row is not None else None
+        if row is None or row.kind != POSTED or room is None or room.purpose != "group" or not room.active:
+            return ()
+        now = self._clock()
+        facts = report(
+            Message(event, row.record, await asyncio.to_thread(self._words, room.room, row.record)),
+            by=by,
+            reason=str(raw.get("reason") or "")[:MAX_REASON],
+            context=await self._pipeline.knowledge.context(db, room, UserId(row.sender), now),
+            known=await views.known_of_report(db, room.room, event, row.record, by, now, self._policy.reports),
+            policy=self._policy,
+            on=-1,
+        )
+        return tuple(replace(fact, channel="server") if isinstance(fact, Reported) else fact for fact in facts)
+
+
+def _id(raw: Mapping[str, Any]) -> int:
+    number = raw.get("id")
+    return number if isinstance(number, int) else 0

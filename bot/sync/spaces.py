@@ -1,0 +1,148 @@
+"""Follows the spaces that name the rooms of a community: comes in, says nothing, and records which rooms they list.
+
+Rules kept here: the bot enters a space that the configuration names, whoever invites it there, and leaves one that it
+names no longer; nothing that is said there is recorded. The state is asked for as a whole and compared with what is
+recorded, so that what was missed is made up for at the next look. What a space listed when the bot was put out stays.
+Left to others: what the state says (`moderation/spaces.py`), which community follows (`moderation/reach.py`).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.bot_rooms.create import new_code
+from bot.events.sync_response import SyncResponse
+from bot.matrix.client import Homeserver
+from bot.matrix.errors import Answered, HomeserverError
+from bot.pipeline.pipeline import Pipeline
+from moderation.model.actions import NO_ROOM, Action, Align, KeepDesk, TellAbove
+from moderation.model.facts import Fact, RoomEntered, RoomStateChanged
+from moderation.policy import Policy
+from moderation.rooms.spaces import changes, is_space
+from moderation.values.events import MembershipChanged, MessagePosted, Received
+from moderation.values.ids import RoomId, server_of
+from moderation.values.notices import Code, Who, line
+from storage import queries as views
+from storage.database import Database
+
+log = structlog.get_logger()
+
+LOOK_AGAIN_S = 3_600
+ASK_AGAIN_S = 30  # if the homeserver was away
+
+
+class Spaces:
+    """The spaces of the configuration. It looks when it begins, when something changed, and once an hour."""
+
+    def __init__(self, homeserver: Homeserver, database: Database, pipeline: Pipeline, policy: Policy) -> None:
+        self._homeserver = homeserver
+        self._database = database
+        self._pipeline = pipeline
+        self._named = frozenset(RoomId(each.space) for each in policy.communities.named if each.space)
+        self._open = {space: server_of(space) for space in self._named}  # those to come into, and by which server
+        self._awake = asyncio.Event()
+
+    def invited(self, room: RoomId, via: str) -> bool:
+        """Whether this is one of the spaces; then the bot comes in."""
+        if room not in self._named:
+            return False
+        self._open[room] = via
+        self._awake.set()
+        return True
+
+    def heard(self, response: SyncResponse) -> None:
+        """Look again if this may tell of a change in what a space lists, or that the bot is out."""
+        changed = {room.room for room in response.joined if room.limited or any(map(_may_list, room.timeline))}
+        if not self._named.isdisjoint(changed | {room.room for room in response.left}):
+            self._awake.set()
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            self._awake.clear()
+            pause_s = LOOK_AGAIN_S if await self.look() else ASK_AGAIN_S
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._awake.wait()
+
+    async def look(self) -> bool:
+        """Bring what is recorded of each space up to date. Returns whether the homeserver answered for all."""
+        async with self._database.read() as db:
+            followed = await views.followed_spaces(db)
+        answered = True
+        for space in sorted(self._named | followed):
+            try:
+                await self._see_to(space, followed=space in followed)
+            except Answered as error:
+                log.warning("space_refused", room=space, why=str(error))
+            except HomeserverError as error:
+                log.warning("space_unread", room=space, why=str(error))
+                answered = False
+        return answered
+
+    async def _see_to(self, space: RoomId, *, followed: bool) -> None:
+        there = space in await self._homeserver.joined_rooms()
+        if space not in self._named:
+            if there:
+                await self._homeserver.leave(space)
+            await self._gone(space)
+        elif there or await self._came(space):
+            self._open.pop(space, None)
+            await self._read(space, new=not followed)
+        elif followed:
+            out = line("space.out", space=Code(space), bot=Who(self._homeserver.user))
+            await self._gone(space, TellAbove(room=NO_ROOM, lines=(out,)))
+
+    async def _came(self, space: RoomId) -> bool:
+        """Whether the bot could come into a space; it tries once at each start, and when it is invited."""
+        if (via := self._open.get(space)) is None:
+            return False
+        try:
+            await self._homeserver.join(space, (via,) if via else ())
+        except Answered as error:
+            log.info("space_closed", room=space, why=str(error))
+            self._open.pop(space, None)
+            return False
+        return True
+
+    async def _gone(self, space: RoomId, *actions: Action) -> None:
+        await self._pipeline.commit((RoomStateChanged(room=space, condition="left"),), actions=actions)
+
+    async def _read(self, space: RoomId, *, new: bool) -> None:
+        state = await self._homeserver.state(space)
+        if not any(is_space(event.get("content")) for event in state if event.get("type") == "m.room.create"):
+            log.warning("no_space", room=space)
+            if space not in self._pipeline.served.codes:  # a group stays one
+                await self._homeserver.leave(space)
+            return
+        changed = await self._record(space, state, new=new)
+        async with self._database.read() as db:
+            groups = set(await views.active_groups(db))
+        actions = [do(room=room) for room in changed if room in groups for do in (Align, KeepDesk)]
+        if actions:
+            await self._pipeline.commit(actions=actions)
+
+    async def _record(self, space: RoomId, state: list[dict[str, Any]], *, new: bool) -> list[RoomId]:
+        """Record which rooms are listed otherwise than before, and return them."""
+        changed: list[RoomId] = []
+
+        async def facts(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
+            if new:
+                rooms = await views.all_rooms(db)
+                code = rooms.get(space) or new_code(tuple(rooms.values()))
+                yield (RoomEntered(code=code, purpose="space", room_id=space),)
+            for fact in changes(space, state, await views.listed_in(db, space)):
+                changed.append(RoomId(fact.child))
+                yield (fact,)
+
+        await self._pipeline.commit_with(facts)
+        return changed
+
+
+def _may_list(event: Received) -> bool:
+    """Neither what is said nor who comes changes a list; what takes a listing back may be a redaction."""
+    return not isinstance(event, MessagePosted | MembershipChanged)

@@ -1,0 +1,367 @@
+"""The sync loop: asks the homeserver what is new and hands it to the pipeline in order.
+
+Rules this module keeps: the token goes forward only together with what it acknowledges (`Pipeline.take`), or with the
+note that a room is behind, which is then read by `gaps.py` and not taken here until it is level; so is a room whose
+news would hold up all others (`judging_costs.py`); a homeserver that is
+away is asked again, at growing intervals; invitations are answered by who they come from; while something urgent is on
+its way, the next question waits a little: the homeserver does one thing after the other, and its answer has more in it
+then. Left to others: what an answer means (`sync_response.py`, `receive.py`).
+"""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.bot_rooms.create import made_for, take_up
+from bot.encryption.service import Encryption
+from bot.events.parse_event import receive_state
+from bot.events.parse_fields import object_of
+from bot.events.sync_response import Invite, JoinedRoom, LeftRoom, SyncResponse, changed_lists, read_sync
+from bot.matrix.client import SYNC_FILTER, Homeserver
+from bot.matrix.errors import Answered, Forbidden, NotFound, RateLimited, Unreachable
+from bot.monitoring.pulse import Pulse
+from bot.pipeline import heartbeat
+from bot.pipeline.judging_costs import MOST_MS
+from bot.pipeline.pipeline import Pipeline
+from bot.runtime.budget import Budget, Granted
+from bot.runtime.clock import Clock
+from moderation.duty.responsibility import is_operator
+from moderation.model.actions import NO_ROOM, Action, Enter, Tell
+from moderation.rooms.spaces import is_space
+from moderation.values.events import MembershipChanged, Received, StateChanged
+from moderation.values.ids import RoomId, UserId, server_of
+from moderation.values.notices import Moment, line
+from storage import queries as views
+from storage.database import Database
+from storage.state.backfill import Delivered, Told
+
+from .backfill import Gaps
+from .invitations import Invitations, may_invite, space_declined
+from .presence import Presence
+from .spaces import Spaces
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+LONG_POLL_MS = 30_000
+FIRST_POLL_MS = 250
+AWAY_MS = LONG_POLL_MS + 5_000  # for so long without an answer, what comes was not heard when it was said
+FIRST_RETRY_S = 0.5
+ASK_AGAIN_S = 0.2  # at the latest, whatever is on its way
+LAST_RETRY_S = 60.0
+MOST_INVITATIONS = 20  # of one person in an hour that are looked at; others are declined
+FULL = 100  # events in one answer: more of them will follow
+
+
+class Listener:
+    """Listens until cancelled."""
+
+    def __init__(
+        self,
+        homeserver: Homeserver,
+        database: Database,
+        pipeline: Pipeline,
+        clock: Clock,
+        gaps: Gaps,
+        spaces: Spaces,
+        *,
+        allow_invites: Sequence[str],
+        caught_up: Callable[[], None],
+        encryption: Encryption | None = None,
+        lists_changed: Callable[[Sequence[UserId]], None] = lambda _users: None,
+        pulse: Pulse | None = None,
+        landed: Callable[[float], Awaitable[None]] | None = None,
+        crowded: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._homeserver = homeserver
+        self._database = database
+        self._pipeline = pipeline
+        self._clock = clock
+        self._gaps = gaps
+        self._spaces = spaces
+        self._allow_invites = allow_invites
+        self._invitations = Invitations(database, pipeline, clock)
+        self._invited_by = Budget(MOST_INVITATIONS)
+        self._caught_up = caught_up
+        self._encryption = encryption
+        self._lists_changed = lists_changed
+        self._pulse = pulse or Pulse()
+        self._landed = landed
+        self._crowded = crowded
+        self.heard_ms = 0  # when the homeserver last answered
+        self.presence = Presence()
+        self._asked_ms = 0  # when it was asked what was answered last
+
+    async def run(self) -> None:
+        """Ask, take, repeat. Raises `LoggedOut` when the token is no longer good."""
+        async with self._database.read() as db:
+            token = await views.get_meta(db, "sync_token")
+            before = await heartbeat.last_noted(db) or 0
+        self.presence.resume(before)
+        # Synapse keeps an answer for two minutes and gives it again for the same question. After a start that would be
+        # one from before a room was opened, told as if it were news: so the first question is never the same.
+        wait_ms = 1 + secrets.randbelow(FIRST_POLL_MS)
+        await self.read_again()
+        while True:
+            raw = await self._patiently(partial(self._ask, token, wait_ms))
+            self.heard_ms = self._clock()
+            asked_ms = self._asked_ms
+            self.presence.arrived()
+            self._pulse.arrived()
+            response = read_sync(raw, self.heard_ms, me=self._homeserver.user)
+            recorded = frozenset(room.room for room in response.joined if self._pipeline.served.records(room.room))
+            late = await self._keys(response, initial=token is None)
+            await self._patiently(partial(self._take, response, recorded, before))
+            before = self.heard_ms
+            await self._readable_now(late)
+            self.presence.answered(asked_ms, self.heard_ms)
+            self._pulse.taken()
+            self._spaces.heard(response)
+            if sum(len(room.timeline) for room in response.joined) >= FULL:
+                self._crowded()
+            token = response.next_batch
+            wait_ms = LONG_POLL_MS
+            self._lists_changed(changed_lists(response))
+            self._caught_up()
+            if self._landed is not None:
+                await self._landed(ASK_AGAIN_S)
+
+    async def read_again(self) -> None:
+        """Take what could not be read and can be now: other keys have come than those of a sync."""
+        if self._encryption is not None:
+            await self._readable_now(await self._encryption.left_over(), again=True)
+
+    async def _keys(self, response: SyncResponse, *, initial: bool) -> list[Received]:
+        """What came for our device, before the token moves on; which events can be read by it."""
+        if self._encryption is None:
+            return []
+        events = [event for room in response.joined for event in (*room.state, *room.timeline)]
+        events += [event for room in response.left for event in room.timeline]
+        late = await self._encryption.receive(response, initial=initial)
+        await self._encryption.noticed(events, missed=[room.room for room in response.joined if room.limited])
+        return late
+
+    async def _readable_now(self, late: Sequence[Received], *, again: bool = False) -> None:
+        if self._encryption is None:
+            return
+        if late:
+            await self._pipeline.take_late(late)
+            await self._encryption.recorded(late)
+        if reasons := await self._encryption.reasons():
+            await self._pipeline.take_reasons(reasons, again=again)
+            await self._encryption.told(reasons)
+
+    async def _ask(self, token: str | None, wait_ms: int) -> object:
+        return await self._homeserver.sync(token, timeout_ms=wait_ms, filter=SYNC_FILTER)
+
+    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Again and again while the homeserver is away; what it refuses for good is raised."""
+        pause = FIRST_RETRY_S
+        while True:
+            self._pulse.beat()
+            self._asked_ms = self._clock()
+            try:
+                answer = await ask()
+                self.presence.found(self._asked_ms)
+                return answer
+            except RateLimited as error:
+                await self._rest(error.retry_after_ms / 1000)
+            except Unreachable as error:
+                self.presence.lose()
+                log.warning("homeserver_away", why=str(error), again_in_s=pause)
+                await self._rest(pause)
+                pause = min(pause * 2, LAST_RETRY_S)
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait; to wait for long, since the homeserver asks for it, is no hang."""
+        while seconds > 0:
+            await asyncio.sleep(min(seconds, LAST_RETRY_S))
+            self._pulse.beat()
+            seconds -= LAST_RETRY_S
+
+    async def _take(self, response: SyncResponse, recorded: frozenset[RoomId], before: int) -> None:
+        """`recorded`: the rooms that were being recorded when the answer came; `before`: when one came before it.
+
+        What it tells of a group that was not is from before the notice, or is found by whoever opens the group.
+        """
+        for invite in response.invited:
+            await self._invited(invite)
+        async with self._gaps.turn:
+            events: list[Received] = []
+            behind: dict[RoomId, Delivered] = {}
+            costly: set[RoomId] = set()  # of these: nothing of them is missing, but to judge it takes long
+            for room in response.joined:
+                await self._adopt(room)
+                if room.room not in recorded and not self._pipeline.served.is_own(room.room):
+                    continue
+                missing = await self._is_behind(room)
+                if missing or self._takes_long(room):
+                    behind[room.room] = Delivered(_told(room.state), room.raw)
+                    if not room.limited and (not missing or self._gaps.is_costly(room.room)):
+                        costly.add(room.room)
+                else:
+                    events += self._of_room(replace(room, state=await self._as_it_holds(room)))
+            for left in response.left:
+                if await self._is_behind(left) and self._pipeline.served.records(left.room):
+                    behind[left.room] = Delivered((), left.raw)
+                else:
+                    events += left.timeline
+            events += response.unreadable
+            with self._gaps.opening(behind, since=before, costly=costly) as also:
+                away = before if self.heard_ms - before > AWAY_MS else 0
+                noted = partial(self._note, also)
+                await self._pipeline.take(events, token=response.next_batch, also=noted, heard_ms=away)
+
+    async def _note(self, also: Callable[[AsyncConnection], Awaitable[None]], db: AsyncConnection) -> None:
+        """Note that we were there, unless something is to be recorded first of the time before."""
+        await also(db)
+        if not self.presence.waiting:
+            await heartbeat.note(db, self.heard_ms)
+
+    async def _as_it_holds(self, room: JoinedRoom) -> tuple[Received, ...]:
+        """The state beside the timeline that is not known yet, as it holds now.
+
+        What the homeserver tells is what held where the timeline begins, on the branch of it that begins there. Another
+        server can begin one far back, when other people had power: so it is not believed, but asked for.
+        """
+        if not room.state or self._pipeline.served.is_own(room.room):
+            return room.state
+        async with self._database.read() as db:
+            known = await views.known_events(db, [event.event for event in room.state if event.event])
+        told, found = {event.event for event in room.timeline}, list[Received]()
+        for event in room.state:
+            if event.event in known:
+                continue
+            now: Received | None = event
+            if isinstance(event, StateChanged):
+                now = await self._now(room.room, event.type, event.state_key)
+            elif isinstance(event, MembershipChanged):
+                now = await self._now(room.room, event.type, event.user)
+            if now is not None and now.event not in told:
+                found.append(now)
+        return tuple(found)
+
+    async def _now(self, room: RoomId, type: str, key: str) -> Received | None:
+        try:
+            raw = await self._homeserver.whole_state_event(room, type, key)
+        except (NotFound, Forbidden):  # nothing holds there; or we are out, which the timeline tells
+            return None
+        return receive_state(raw, room, self.heard_ms)
+
+    def _of_room(self, room: JoinedRoom) -> list[Received]:
+        """What is to be recorded of a room, oldest first. `state` is what held where the timeline begins."""
+        ids = [event.event for event in room.timeline]
+        notice = self._pipeline.served.notice(room.room)
+        if notice in ids:  # what stands before it was said before anybody was told
+            return list(room.timeline[ids.index(notice) + 1 :])
+        return [*room.state, *room.timeline]
+
+    async def _is_behind(self, room: JoinedRoom | LeftRoom) -> bool:
+        """Whether something older is missing: an answer left it out, this one or one before."""
+        if self._gaps.behind(room.room):
+            return True
+        ids = [event.event for event in room.timeline if event.event]
+        if not room.limited or self._pipeline.served.notice(room.room) in ids or any(map(_is_create, room.timeline)):
+            return False
+        async with self._database.read() as db:
+            return not await views.known_events(db, ids)  # else the timeline reaches back to what we have
+
+    def _takes_long(self, room: JoinedRoom) -> bool:
+        """Whether what is new in a group would hold up all others."""
+        costs = self._pipeline.costs
+        return not self._pipeline.served.is_own(room.room) and costs.expected(room.timeline) > MOST_MS
+
+    async def _adopt(self, room: JoinedRoom) -> None:
+        """A room that we made for ourselves and could not record, because we were stopped in between."""
+        if room.room in self._pipeline.served.codes:
+            return
+        for event in (*room.state, *room.timeline):
+            if isinstance(event, StateChanged) and _is_create(event):
+                made = made_for(event.content) if event.sender == self._homeserver.user else None
+                if made is not None:
+                    await take_up(self._pipeline, made, room.room)
+
+    async def _invited(self, invite: Invite) -> None:
+        inviter = invite.inviter
+        if self._spaces.invited(invite.room, server_of(inviter or "")):  # the operator named it, whoever invites
+            return
+        if inviter is not None and await self._is_upgrade(invite.room):  # nobody brings the bot into another group
+            follows = not may_invite(inviter, self._allow_invites)
+            into = Enter(room=invite.room, inviter=inviter, via=server_of(inviter), follows=follows)
+            await self._pipeline.commit(actions=(into,))
+            return
+        direct = inviter is not None and invite.direct
+        if inviter is not None and (granted := self._granted(inviter)) != "granted":
+            log.info("invite_declined", room=invite.room, by=inviter, why="too-often")
+            await self._decline(invite.room)
+            if granted == "spent":
+                words = line("error.too-often", until=Moment(self._invited_by.free_at(inviter)))
+                await self._pipeline.commit(actions=(Tell(room=NO_ROOM, subject=inviter, lines=(words,), alone=True),))
+            return
+        if inviter is None or not (may_invite(inviter, self._allow_invites) or (direct and await self._known(inviter))):
+            log.info("invite_declined", room=invite.room, by=inviter)
+            await self._decline(invite.room)
+            return
+        if any(
+            event.get("type") == "m.room.create" and is_space(object_of(event.get("content"))) for event in invite.state
+        ):
+            log.info("invite_declined", room=invite.room, by=inviter, why="space")
+            await self._decline(invite.room)
+            await self._pipeline.commit(actions=(space_declined(inviter),))
+            return
+        if not direct and (refused := await self._invitations.refused(invite, inviter)) is not None:
+            why, actions = refused
+            log.info("invite_declined", room=invite.room, by=inviter, why=why)
+            await self._decline(invite.room)
+            await self._pipeline.commit(actions=actions)
+            return
+        enter: Action = Enter(room=invite.room, inviter=inviter, via=server_of(inviter), direct=direct)
+        await self._pipeline.commit(actions=(enter,))
+
+    def _granted(self, inviter: UserId) -> Granted:
+        """Whether an invitation is looked at; those of operators all are."""
+        if is_operator(inviter, self._pipeline.settings.policy):
+            return "granted"
+        return self._invited_by.take(inviter, self.heard_ms)
+
+    async def _is_upgrade(self, room: RoomId) -> bool:
+        """Whether a group of ours goes on in this room."""
+        async with self._database.read() as db:
+            return await views.upgraded_to(db, room) is not None
+
+    async def _known(self, user: UserId) -> bool:
+        """Whether somebody is or was in a room that is served: they may ask about themselves in a direct room.
+
+        So may who waits in a lobby: to be verified is done there.
+        """
+        async with self._database.read() as db:
+            return bool(await views.groups_of(db, user)) or await views.in_a_lobby(db, user)
+
+    async def _decline(self, room: RoomId) -> None:
+        try:
+            await self._homeserver.leave(room)
+        except Answered as error:
+            log.info("decline_refused", room=room, why=str(error))
+
+
+def _is_create(event: Received) -> bool:
+    """Before this there is nothing."""
+    return isinstance(event, StateChanged) and event.type == "m.room.create"
+
+
+def _told(state: Sequence[Received]) -> list[Told]:
+    """What was told beside the timeline, to be looked up where no page has it."""
+    found = []
+    for event in state:
+        if isinstance(event, StateChanged):
+            found.append(Told(event.event, event.type, event.state_key))
+        elif isinstance(event, MembershipChanged):
+            found.append(Told(event.event, event.type, event.user))
+    return found

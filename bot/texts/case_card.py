@@ -1,0 +1,172 @@
+"""What the card of a case says: everything that is needed to decide it, and the state it is in.
+
+The same lines answer `!case`, for those whose client shows no cards. Rules kept here: who answers
+for the case is named; who reported it is named to nobody whom it concerns (`report_lines.py`). Left to others: what was
+said (`case_words.py`), posting it (`desk.py`).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.credit.credit import tier
+from moderation.credit.ledger import account
+from moderation.model.builtin_rules import OUTSIDE, TIER_LINKS, decided_by, ledger_of
+from moderation.model.context import CaseView, PersonView
+from moderation.model.reach import Spot
+from moderation.policy import Policy
+from moderation.values.ids import UserId
+from moderation.values.notices import Code, Line, Moment, Phrase, RuleText, Who, line
+from storage import queries as views
+
+MAX_NAMES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A case, its row in the table, the person it is about, and who answers for it."""
+
+    case: CaseView
+    row: Any
+    person: PersonView
+    place: Spot
+    assigned: tuple[UserId, ...] = ()
+    notes: Sequence[Any] = ()
+    others: Sequence[CaseView] = ()  # undecided cases that are shown here
+    words: Mapping[int, str] = field(default_factory=dict)  # of those, by case
+
+
+async def read_card(db: AsyncConnection, n: int, now_ms: int) -> Card | None:
+    """The card of a case; None if there is no such case."""
+    found = await views.case_view(db, n)
+    if found is None:
+        return None
+    case, row = found
+    others = await views.waiting_with(db, n)
+    return Card(
+        case=case,
+        row=row,
+        person=await views.person_view(db, case.subject, now_ms=now_ms, recent_since=now_ms),
+        place=await views.place_of(db, case.room),
+        assigned=await views.assigned_to(db, n, case.asked),
+        notes=await views.notes_of(db, n),
+        others=tuple(other for other, _ in others),
+        words={other.n: str(getattr(row, "excerpt")) for other, row in others},  # noqa: B009 - a row
+    )
+
+
+def card_lines(
+    card: Card,
+    policy: Policy,
+    now_ms: int,
+    prefix: str,
+    *,
+    words: Sequence[Line] = (),
+    reported: Sequence[Line] = (),
+    hides: bool = False,
+) -> tuple[Line, ...]:
+    """The card in lines; `words` are those about what was said (`case_words.py`), `reported` those about reports.
+
+    `hides`: what reporters wrote is not to be shown (`report_lines.py`).
+    """
+    return (
+        *_head(card, policy, now_ms),
+        *words,
+        *_about(card),
+        *reported,
+        *_others(card),
+        *_state(card),
+        *_appeal(card, hides=hides),
+        _hint(card, prefix),
+    )
+
+
+def note_lines(card: Card) -> tuple[Line, ...]:
+    """The notes on a case; on the card itself they stand in its thread."""
+    return tuple(line("card.note", when=Moment(note.at), by=Who(note.by), words=note.words) for note in card.notes)
+
+
+def _head(card: Card, policy: Policy, now_ms: int) -> Iterator[Line]:
+    case = card.case
+    yield line("card.head", n=case.n, grade=Phrase(f"grade.{case.grade}"), rule=RuleText(case.rule))
+    yield _who(card, policy, now_ms)
+
+
+def _about(card: Card) -> Iterator[Line]:
+    if card.case.about:
+        yield line("statement.about", n=card.case.about)
+
+
+def _who(card: Card, policy: Policy, now_ms: int) -> Line:
+    case, who = card.case, Who(card.case.subject)
+    if not case.subject and case.rule == OUTSIDE:
+        return line("card.about-room")
+    own = account(card.person, ledger_of(case.rule), card.place, policy)
+    points = own.balance(now_ms)
+    before = sum(1 for entry in own.entries if entry.entry != "compensation" and entry.case != case.n)
+    if ledger_of(case.rule) == "standing":
+        return line("card.who-standing", who=who, standing=points, before=before)
+    return line("card.who", who=who, credit=points, tier=tier(points, policy.tiers), before=before)
+
+
+def _others(card: Card) -> Iterator[Line]:
+    """Return the lines on everything the same member reported at that time."""
+    if card.others:
+        yield line("card.also", count=len(card.others))
+    for other in card.others:
+        link = f"https://matrix.to/#/{other.room}/{other.messages[-1]}" if other.messages else ""
+        yield line("card.also-one", n=other.n, who=Who(other.subject), words=card.words[other.n], link=link)
+
+
+def _state(card: Card) -> Iterator[Line]:
+    case, row = card.case, card.row
+    if case.outcome and case.rule == TIER_LINKS:
+        yield line(f"card.waited.{case.outcome}", by=Who(row.by))
+        if row.reason:
+            yield line("notice.reason", reason=row.reason)
+        return
+    if case.outcome:
+        yield line(f"card.{case.outcome}", by=Who(row.by)) if row.by else line(f"card.{case.outcome}-by-rule")
+        if row.reason:
+            yield line("notice.reason", reason=row.reason)
+        return
+    if case.state in ("open", "acknowledged"):
+        yield line("card.open-manager" if case.manages else "card.open", due=Moment(row.due))
+    else:
+        yield line(f"card.waits.{case.state}", due=Moment(row.due))
+    yield from _answering(card)
+
+
+def _answering(card: Card) -> Iterator[Line]:
+    if card.assigned:
+        named = ", ".join(card.assigned[:MAX_NAMES])
+        yield line("card.answering", names=named)
+
+
+def _appeal(card: Card, *, hides: bool) -> Iterator[Line]:
+    if card.case.state != "appealed":
+        return
+    by_reporter = card.case.outcome != "upheld"
+    if card.row.appeal and not (by_reporter and hides):
+        yield line("card.appeal-words", words=card.row.appeal)
+    key = "card.appealed-report" if by_reporter else "card.appealed"
+    if card.case.rule == TIER_LINKS:
+        key = "card.appealed-waited"
+    yield line(key, due=Moment(card.row.due))
+    yield from _answering(card)
+
+
+def _hint(card: Card, prefix: str) -> Line:
+    case = card.case
+    uphold, dismiss = Code(f"{prefix}uphold {case.n}"), Code(f"{prefix}dismiss {case.n}")
+    if case.rule == TIER_LINKS:
+        return line("card.hint.waits", uphold=uphold, dismiss=dismiss)
+    if decided_by(case.rule) != "managers" and not (case.outcome and case.state != "appealed"):
+        return line(f"card.hint.for-{decided_by(case.rule)}", uphold=uphold, dismiss=dismiss)
+    if card.others and not case.outcome:
+        one = Code(f"{prefix}uphold {card.others[0].n}")
+        return line("card.hint.several", n=case.n, one=one, uphold=uphold, dismiss=dismiss)
+    hint = "card.hint.decided" if case.outcome else "card.hint.open"
+    return line(hint, uphold=uphold, dismiss=dismiss)

@@ -1,0 +1,71 @@
+"""Finds what a case is about, as those who decide must see it: the words, what stands around them, and where.
+
+Rules kept here: the words come from the journal, since the message may be gone and the table keeps those of the first
+alone; the later messages of one incident have a line each, up to ten. Which words they are the rule of today says,
+which looks again; where it finds nothing, what the case kept is shown, or the beginning.
+Left to others: what the card says beside it (`card_lines.py`).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.judge.judge import CompiledRule
+from moderation.model.context import CaseView
+from moderation.model.facts.cases import EXCERPT
+from moderation.rules.check import Check, Judged, View
+from moderation.rules.event_texts import found_in
+from moderation.values.events import Text
+from moderation.values.ids import EventId, RoomId
+from moderation.values.notices import Line, Phrase, line
+from storage import queries as views
+
+MOST_LATER = 10
+LATER = 120  # characters of a later message
+
+SaidAt = Callable[[RoomId, int], Judged | None]  # what somebody said, recorded in this room at an index
+
+
+async def word_lines(
+    db: AsyncConnection, case: CaseView, excerpt: str, said_at: SaidAt, rules: Sequence[CompiledRule]
+) -> tuple[Line, ...]:
+    """Return what the card shows of the messages of a case; `rules`: those that hold in its room."""
+    check = next((rule.check for rule in rules if rule.settings.name == case.rule), None)
+    first = await _shown(db, case, case.events[0], said_at, check, EXCERPT) if case.events else None
+    later = [await _shown(db, case, event, said_at, check, LATER) for event in case.events[1 : MOST_LATER + 1]]
+    return (*_first(case, first or (Text("body", excerpt) if excerpt else None)), *_later(case, later))
+
+
+def _first(case: CaseView, text: Text | None) -> Iterator[Line]:
+    if text is not None:
+        yield line("card.words", words=text.value)
+    if text is not None and text.where != "body":
+        yield line("card.stood", where=Phrase(f"card.where.{text.where}"))
+    if case.events:
+        yield line("card.link", link=_link(case, case.events[0]))
+    if len(case.events) > 1:
+        yield line("card.more", count=len(case.events))
+
+
+def _later(case: CaseView, texts: Sequence[Text | None]) -> Iterator[Line]:
+    for event, text in zip(case.events[1:], texts, strict=False):
+        where = Phrase(f"card.where.{text.where if text is not None else 'body'}")
+        words = text.value if text is not None else "…"
+        yield line("card.later", words=words, where=where, link=_link(case, event))
+    if (more := len(case.events) - 1 - MOST_LATER) > 0:
+        yield line("card.later-more", count=more)
+
+
+async def _shown(
+    db: AsyncConnection, case: CaseView, event: EventId, said_at: SaidAt, check: Check | None, most: int
+) -> Text | None:
+    """The text of an event in which the rule finds something, cut around it; None where nothing was kept."""
+    row = await views.event_row(db, event)
+    said = said_at(case.room, row.record) if row is not None and row.room == case.room else None
+    if said is None or not said.texts:
+        return None
+    return found_in(said.texts, check.check(said, View()) if check is not None else None, most)
+
+
+def _link(case: CaseView, event: EventId) -> str:
+    return f"https://matrix.to/#/{case.room}/{event}"

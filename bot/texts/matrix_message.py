@@ -1,0 +1,132 @@
+"""Lines of a notice as a Matrix message, in the language of whoever reads it.
+
+Rules kept here: a message to somebody is an `m.text` that mentions them, since an `m.notice` rings nobody, and never
+begins like a command to another bot; answers to commands and notices to all are `m.notice`; nobody is mentioned except
+the people spoken to; every field is escaped (`messages/catalog.py`).
+"""
+
+from collections.abc import Mapping, Sequence
+
+from moderation.policy import Policy
+from moderation.values.events import Json
+from moderation.values.ids import EventId, UserId
+from moderation.values.notices import Line, Phrase, RoomName, RuleText, Value
+
+from .catalog import Catalog, Rendered
+
+MESSAGE = "m.room.message"
+HTML = "org.matrix.custom.html"
+MARK = "· "  # before a text that begins with a sign
+
+
+class Speech:
+    """Knows the texts and the operator's words for the rules."""
+
+    def __init__(self, catalog: Catalog, policy: Policy, default_language: str) -> None:
+        self._catalog = catalog
+        self._rules = {rule.name: rule.text for rule in policy.rules}
+        self._default = default_language
+
+    def language(self, *chosen: str) -> str:
+        """The first language that was chosen, else the deployment's."""
+        return next((language for language in chosen if language), self._default)
+
+    def text(self, lines: Sequence[Line], language: str, rooms: Mapping[str, str]) -> Rendered:
+        """The lines as text and as HTML; `rooms` are the names of rooms."""
+        done = [self._line(each, language, rooms) for each in lines]
+        return Rendered(plain="\n".join(text.plain for text in done), html="<br>".join(text.html for text in done))
+
+    def message(
+        self,
+        lines: Sequence[Line],
+        language: str,
+        rooms: Mapping[str, str],
+        *,
+        to: Sequence[UserId] = (),
+        answer: bool = False,
+    ) -> dict[str, Json]:
+        """Return the content of an `m.room.message`.
+
+        It rings the people in `to`, unless it is an `answer`: whoever gave the command is looking already.
+        """
+        text = self.text(lines, language, rooms)
+        rings = bool(to) and not answer
+        if rings:
+            text = _not_a_command(text)
+        mentions: dict[str, Json] = {"user_ids": list(to)} if to else {}
+        return {
+            "msgtype": "m.text" if rings else "m.notice",
+            "body": text.plain,
+            "format": HTML,
+            "formatted_body": text.html,
+            "m.mentions": mentions,
+        }
+
+    def _line(self, each: Line, language: str, rooms: Mapping[str, str]) -> Rendered:
+        fields = {name: self._value(value, language, rooms) for name, value in each.fields.items()}
+        return self._catalog.render(language, each.key, **fields)
+
+    def _value(self, value: Value, language: str, rooms: Mapping[str, str]) -> object:
+        match value:
+            case RuleText():
+                return self.rule(value.rule, language)
+            case RoomName():
+                return rooms.get(value.room) or value.room
+            case Phrase():
+                return self._catalog.render(language, value.key)
+            case _:
+                return value
+
+    def rule(self, name: str, language: str) -> str:
+        """A rule in the operator's words, else by its name; the bot's own rules have texts of ours."""
+        words = self._rules.get(name, {})
+        if text := words.get(language) or words.get(self._default):
+            return text
+        own = f"rule.{name}"
+        return self._catalog.text(language, own) if self._catalog.has(own) else name
+
+
+def _not_a_command(text: Rendered) -> Rendered:
+    """Return the text so that it begins with no sign that a bot could take for its prefix.
+
+    Some texts begin with the name of a room or a person, which people choose.
+    """
+    if text.plain[:1].isalnum():
+        return text
+    return Rendered(plain=MARK + text.plain, html=MARK + text.html)
+
+
+def in_reply(content: dict[str, Json], event: EventId | None, thread: EventId | None = None) -> dict[str, Json]:
+    """The content as a reply; in the thread that was asked in, if it was one."""
+    if event is None:
+        return content
+    reply: dict[str, Json] = {"m.in_reply_to": {"event_id": event}}
+    if thread is not None:
+        reply = {"rel_type": "m.thread", "event_id": thread, "is_falling_back": event == thread, **reply}
+    return {**content, "m.relates_to": reply}
+
+
+def in_thread(content: dict[str, Json], root: EventId | None) -> dict[str, Json]:
+    """The content as a word in a thread."""
+    if root is None:
+        return content
+    return {
+        **content,
+        "m.relates_to": {
+            "rel_type": "m.thread",
+            "event_id": root,
+            "is_falling_back": True,
+            "m.in_reply_to": {"event_id": root},
+        },
+    }
+
+
+def replacing(content: dict[str, Json], event: EventId) -> dict[str, Json]:
+    """Return the content as an edit of one of our own messages. An edit rings nobody, so it mentions nobody anew."""
+    return {
+        **content,
+        "m.mentions": {},
+        "body": f"* {content['body']}",
+        "m.new_content": content,
+        "m.relates_to": {"rel_type": "m.replace", "event_id": event},
+    }

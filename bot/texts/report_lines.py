@@ -1,0 +1,53 @@
+"""What those who handle a case are told of the reports of it.
+
+Rules kept here: who reported is named only to whoever handles the case and asks alone (`!case` in a direct message):
+the person a report is about may become a manager one day, and read what stood in the desk. While they are one, and the
+case is open, the words of reporters stand there neither. Left to others: the card
+around it (`card_lines.py`).
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.model.context import CaseView
+from moderation.values.ids import RoomId
+from moderation.values.notices import Line, Who, line
+from storage import queries as views
+
+MAX_SHOWN = 10
+
+
+def report_lines(reports: Sequence[views.Report], *, names: bool, words: bool = True) -> tuple[Line, ...]:
+    """How many reported it, why, and with `names` who; nothing where nobody did.
+
+    Without `words` not why either: whoever it is about reads along, and would know them by their words.
+    """
+    if not reports:
+        return ()
+    lines = [line("card.reported", count=views.how_many(reports))]
+    if not words:
+        return (*lines, line("card.report-alone"))
+    told = [report for report in reports if report.reason or (names and report.by)]
+    lines += [_one(report, names=names) for report in told[:MAX_SHOWN]]
+    if len(told) > MAX_SHOWN:
+        lines.append(line("card.reports-more", count=len(told) - MAX_SHOWN))
+    return tuple(lines)
+
+
+async def reads_along(db: AsyncConnection, case: CaseView, desk: RoomId | None) -> bool:
+    """Whether somebody whom an undecided case is about, by whichever account, is in the desk."""
+    if desk is None or (case.outcome and case.state != "appealed"):
+        return False
+    return bool(await views.joined_of(db, desk, tuple({case.subject, *case.accounts})))
+
+
+def _one(report: views.Report, *, names: bool) -> Line:
+    if report.channel in ("operator", "mail"):
+        contact = report.contact if names and report.contact else "-"
+        return line(f"card.report-{report.channel}", reason=report.reason or "-", contact=contact)
+    if not names or not report.by:
+        return line("card.report-reason", reason=report.reason)
+    if not report.reason:
+        return line("card.reporter", who=Who(report.by))
+    return line("card.reporter-reason", who=Who(report.by), reason=report.reason)

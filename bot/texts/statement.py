@@ -1,0 +1,84 @@
+"""A statement of reasons in words, for whom it concerns: what was done, about what, how found and decided, what now.
+
+Left to others: what a statement holds (`moderation/statements.py`).
+"""
+
+from collections.abc import Iterator
+
+from moderation.cases.statements import Measure, Statement
+from moderation.credit.ledger_lines import entry_line
+from moderation.values.notices import Line, Moment, Phrase, RoomName, RuleText, Who, line
+
+
+def statement_lines(stated: Statement, room: str) -> tuple[Line, ...]:
+    """All of it. `room` is the id of the room it is about."""
+    return tuple(_lines(stated, room))
+
+
+def _lines(stated: Statement, room: str) -> Iterator[Line]:
+    yield line(
+        "statement.head",
+        n=stated.case,
+        room=RoomName(room),
+        rule=RuleText(stated.rule),
+        grade=Phrase(f"grade.{stated.grade}"),
+    )
+    yield from _what(stated)
+    yield from _message(stated)
+    yield from _found(stated)
+    yield from _decided(stated)
+    if stated.appeal_until:
+        yield line("statement.appeal", n=stated.case, until=Moment(stated.appeal_until))
+
+
+def _what(stated: Statement) -> Iterator[Line]:
+    for measure in dict.fromkeys(stated.measures):
+        yield _measure(measure)
+    if stated.entry:
+        yield entry_line(stated.ledger, stated.entry, stated.cost, stated.left)
+
+
+def _measure(measure: Measure) -> Line:
+    what = Phrase(f"statement.measure.{measure.kind}")
+    where = Phrase("statement.everywhere" if measure.everywhere else "statement.here")
+    if measure.community and measure.until:
+        until = Moment(measure.until)
+        return line("statement.did-there-until", what=what, community=measure.community, until=until)
+    if measure.community:
+        return line("statement.did-there", what=what, community=measure.community)
+    if measure.until:
+        return line("statement.did-until", what=what, where=where, until=Moment(measure.until))
+    return line("statement.did", what=what, where=where)
+
+
+def _message(stated: Statement) -> Iterator[Line]:
+    if stated.words and stated.sent:
+        yield line("statement.message", when=Moment(stated.sent), words=stated.words)
+    elif stated.sent:
+        yield line("statement.message-without-words", when=Moment(stated.sent))
+    if stated.messages > 1:
+        yield line("statement.messages", count=stated.messages)
+    if stated.about:
+        yield line("statement.about", n=stated.about)
+    for finding in stated.findings:
+        if finding.matched:
+            yield line("statement.matched", rule=RuleText(finding.rule), matched=finding.matched)
+        elif finding.limit:
+            rule = RuleText(finding.rule)
+            yield line("statement.counted", rule=rule, count=finding.count, limit=finding.limit)
+
+
+def _found(stated: Statement) -> Iterator[Line]:
+    yield line(f"statement.found.{stated.found}")
+
+
+def _decided(stated: Statement) -> Iterator[Line]:
+    if not stated.outcome:
+        yield line("statement.interim")
+    elif stated.automatic:
+        yield line("statement.automatic", when=Moment(stated.decided))
+    else:
+        key = "statement.on-appeal" if stated.on_appeal else "statement.by-person"
+        yield line(key, by=Who(stated.by), when=Moment(stated.decided), outcome=Phrase(f"state.{stated.outcome}"))
+    if stated.reason:
+        yield line("notice.reason", reason=stated.reason)

@@ -1,0 +1,57 @@
+"""Appeals: somebody asks for a decided case to be looked at again.
+
+Rules this module keeps: the person whom an upheld case concerns can appeal it, and somebody whose report was dismissed
+can appeal that; each once, and within the time of the policy; it goes to somebody who did not decide
+(`responsibility.py`), and to the operator if what rests on it reaches beyond one room. Whom a case concerns can ask the
+operator once more, unless it was one who answered. Until then the decision holds. Who upheld a report after a
+reporter's appeal made a first decision against the person concerned, who can appeal in turn. Left to others: what a
+reversal brings (`decide.py`).
+"""
+
+from collections.abc import Collection
+
+from moderation.model.context import CaseView
+from moderation.model.facts import Appealed
+from moderation.policy import Policy
+from moderation.values.errors import Refused
+from moderation.values.ids import UserId
+
+from .lifecycle import step
+
+
+def can_appeal_again(case: CaseView, policy: Policy) -> bool:
+    """Whether an operator can be asked after an appeal was heard: there is one, and it was not one who answered."""
+    return bool(policy.operators) and not any(user in policy.operators for user in case.deciders)
+
+
+def lodge(
+    case: CaseView,
+    *,
+    by: UserId,
+    words: str,
+    decided_ms: int,
+    now_ms: int,
+    policy: Policy,
+    on: int,
+    reporters: Collection[UserId] = (),
+) -> tuple[Appealed, ...]:
+    """The appeal; `reporters` are all accounts of those who had reported the case.
+
+    Raises `Refused`, saying why there can be none, or `IllegalStep` if there was one already.
+    """
+    reported = by in reporters and not case.is_about(by)
+    if not (reported or case.is_about(by)):
+        raise Refused("error.case.none", n=case.n)
+    if case.state == "appealed":
+        raise Refused("error.appeal.already", n=case.n)
+    if case.outcome != ("dismissed" if reported else "upheld"):
+        raise Refused("error.appeal.report" if reported else "error.appeal.nothing", n=case.n)
+    if (reported and case.state != "decided") or (case.state == "affirmed" and not can_appeal_again(case, policy)):
+        raise Refused("error.appeal.heard", n=case.n)
+    if not words.strip():
+        raise Refused("error.missing.words")
+    if now_ms > decided_ms + policy.cases.appeal_within:
+        raise Refused("error.appeal.late", n=case.n)
+    step(case.state, "appeal")  # type: ignore[arg-type]
+    due = now_ms + policy.cases.deadlines.of(case.grade)
+    return (Appealed(room=case.room, on=on, n=case.n, due=due, report=int(reported), subject=by, words=words),)

@@ -1,0 +1,233 @@
+"""What must follow whenever a case begins to wait, somebody is demoted, or a neglected room is mended.
+
+It is added to the facts of one cause before they are written, so that no path can forget it.
+
+Rules kept here: whoever is on duty answers for a case from the moment it opens; nobody is asked about themselves or
+about their own decision; where nobody is left to ask, the operator is, and is told; that nobody at all was on duty is
+a case of its own for the owner, at most once a day. A pure function, and asked twice it adds nothing twice.
+Left to others: reading what it needs (`bot/surroundings.py`), deadlines (`deadlines.py`).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from moderation.credit.tiers import made_manager, not_held_back
+from moderation.duty.duty import Duty, ask, can_act, how_told, on_duty
+from moderation.model.builtin_rules import NOBODY, decided_by
+from moderation.model.context import CaseView, Context, InForce
+from moderation.model.facts import (
+    OF_ROOMS,
+    AccountsLinked,
+    AccountUnlinked,
+    Appealed,
+    Asked,
+    CaseAssigned,
+    CaseDecided,
+    CaseMoved,
+    CaseOpened,
+    CreditChanged,
+    Fact,
+    RoleChanged,
+    SanctionEnded,
+    SanctionStarted,
+    TaskDone,
+    TaskKind,
+    TaskOpened,
+)
+from moderation.policy import Policy
+from moderation.rooms.measures import mended
+from moderation.values.durations import DAY_MS
+from moderation.values.ids import RoomId, UserId
+
+from .lifecycle import step
+from .neglect import neglected
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What is known around the facts: read before they are written."""
+
+    now_ms: int
+    policy: Policy
+    next_case: int
+    on: int  # the record that gave rise to them
+    duties: Mapping[RoomId, Duty] = field(default_factory=dict)
+    owners: Mapping[tuple[RoomId, UserId], Context] = field(default_factory=dict)  # where nobody is on duty
+    rules: Mapping[int, str] = field(default_factory=dict)  # of the cases that are appealed
+    decided_by: Mapping[int, UserId] = field(default_factory=dict)  # of these too
+    subjects: Mapping[int, UserId] = field(default_factory=dict)  # whom these are about
+    to_operator: frozenset[int] = frozenset()  # of these, whose appeal is for the operator
+    friends: Mapping[int, frozenset[UserId]] = field(default_factory=dict)  # of whoever decided these
+    measures: Mapping[RoomId, tuple[InForce, ...]] = field(default_factory=dict)  # against the rooms themselves
+    waiting: Mapping[RoomId, frozenset[int]] = field(default_factory=dict)  # cases that wait with the operator
+    waiting_with: Mapping[int, tuple[CaseView, ...]] = field(default_factory=dict)  # on the card of what is decided
+    tasks: Mapping[int, int] = field(default_factory=dict)  # case -> record of the open task to decide it
+    to_confirm: Mapping[int, int] = field(default_factory=dict)  # likewise to confirm what was decided
+    room_tasks: Mapping[tuple[RoomId, TaskKind], tuple[int, ...]] = field(default_factory=dict)  # open ones about rooms
+    people: tuple[Context, ...] = ()  # those whose accounts are linked, or not any more: as they will be, in each room
+
+
+def concerns(facts: Sequence[Fact]) -> bool:
+    """Whether `complete` may have anything to add; a quick look, since most facts have none."""
+    return any(
+        isinstance(fact, Appealed | CaseDecided | CaseMoved | AccountsLinked | AccountUnlinked)
+        or (isinstance(fact, CaseOpened) and fact.state == "open")
+        or (isinstance(fact, SanctionStarted) and fact.kind == "demote")
+        or (isinstance(fact, SanctionEnded) and fact.kind in OF_ROOMS)
+        or (isinstance(fact, RoleChanged) and fact.role != "member")
+        for fact in facts
+    )
+
+
+def complete(facts: Sequence[Fact], around: Around) -> tuple[Fact, ...]:
+    """The facts, and those that must go with them."""
+    whole = list(facts)
+    for fact in facts:
+        whole += [added for added in _after(fact, facts, around) if added not in whole]
+    for fact in tuple(whole):  # what was added can demote, too
+        whole += [added for added in _last_who_can_act(fact, whole, around) if added not in whole]
+    return tuple(whole)
+
+
+def _after(fact: Fact, facts: Sequence[Fact], around: Around) -> Iterator[Fact]:
+    match fact:
+        case CaseOpened(state="open", lead=0):
+            yield from _first_asked(fact, fact.rule, UserId(""), around)
+            yield from _nobody_on_duty(fact, facts, around)
+        case Appealed():
+            yield from _first_asked(
+                fact, around.rules.get(fact.n, ""), around.decided_by.get(fact.n, UserId("")), around
+            )
+        case AccountsLinked() | AccountUnlinked():
+            yield from _other_ledgers(fact, around)
+        case CaseDecided():
+            yield from _decided(fact, around)
+            yield from _to_be_confirmed(fact, facts, around)
+            yield from _parted(fact, facts, around)
+        case SanctionEnded() if fact.kind in OF_ROOMS and fact.why != "overtaken":
+            yield from _no_longer_asked("room", fact.room, around)
+        case RoleChanged() if fact.role != "member":
+            yield from _no_longer_asked("last-manager", fact.room, around)
+
+
+def _parted(fact: CaseDecided, facts: Sequence[Fact], around: Around) -> Iterator[Fact]:
+    """What was shown on the card of a decided case, and is not decided with it, goes on alone."""
+    decided = {other.n for other in facts if isinstance(other, CaseDecided)}
+    for case in around.waiting_with.get(fact.n, ()):
+        if case.n not in decided:
+            due = around.now_ms + around.policy.cases.deadlines.of(case.grade)
+            alone = replace(case, due=due, on=around.on)
+            yield CaseMoved(
+                room=case.room, on=around.on, n=case.n, step="parted", state=case.state, asked=case.asked, due=due
+            )
+            yield from _first_asked(alone, case.rule, UserId(""), around)
+
+
+def _first_asked(fact: CaseOpened | Appealed | CaseView, rule: str, decider: UserId, around: Around) -> Iterator[Fact]:
+    """Who answers for a case that begins to wait."""
+    assert fact.room is not None
+    about = around.subjects.get(fact.n, fact.subject)
+    without = frozenset({fact.subject, about, decider})
+    operators = around.policy.operators
+    above = decider in operators or (bool(operators) and fact.n in around.to_operator)
+    lowest: Asked = "operator" if above else decided_by(rule)
+    duty, friends = around.duties[fact.room], around.friends.get(fact.n, frozenset())
+    level, people = ask(lowest, duty, around.now_ms, without=without | friends)
+    if not people and friends:  # nobody else is left
+        level, people = ask(lowest, duty, around.now_ms, without=without)
+    if level != "managers":
+        yield _passed_on(fact, level)
+    for user in people:
+        how = how_told(user, level, around.duties[fact.room])
+        yield CaseAssigned(room=fact.room, on=around.on, n=fact.n, asked=level, due=fact.due, how=how, subject=user)
+    if level == "operator":
+        yield TaskOpened(room=fact.room, on=around.on, task="case", n=fact.n, subject=about)
+
+
+def _passed_on(fact: CaseOpened | Appealed | CaseView, level: Asked) -> CaseMoved:
+    state = fact.state
+    if state == "open":
+        state = step("open", "escalate_to_owner" if level == "owner" else "escalate_to_operator")
+    return CaseMoved(room=fact.room, on=fact.on, n=fact.n, step="escalated", state=state, asked=level, due=fact.due)
+
+
+def _nobody_on_duty(fact: CaseOpened, facts: Sequence[Fact], around: Around) -> Iterator[Fact]:
+    """The owner answers for there being somebody on duty."""
+    assert fact.room is not None
+    duty = around.duties[fact.room]
+    if decided_by(fact.rule) != "managers" or on_duty(duty, around.now_ms):
+        return
+    if around.now_ms - duty.nobody_ms < DAY_MS:
+        return
+    if any(other.rule == NOBODY for other in facts if isinstance(other, CaseOpened)):
+        return
+    if fact is not next(other for other in facts if isinstance(other, CaseOpened) and other.state == "open"):
+        return  # one message can bring two cases; that nobody was there is one
+    taken = max((other.n for other in facts if isinstance(other, CaseOpened)), default=0)
+    number = max(around.next_case, taken + 1)
+    for owner in duty.owners:
+        if owner not in duty.offered and (fact.room, owner) in around.owners:
+            known = around.owners[fact.room, owner]
+            yield from neglected(known, NOBODY, n=number, about=fact.n, policy=around.policy, on=around.on)
+            number += 1
+
+
+def _decided(fact: CaseDecided, around: Around) -> Iterator[Fact]:
+    """The operator need not see to it any more; and a room whose cases are all decided is neglected no longer."""
+    assert fact.room is not None
+    if fact.n in around.tasks:
+        yield TaskDone(room=fact.room, on=around.on, start=around.tasks[fact.n], result="overtaken")
+    by_operator = fact.by in around.policy.operators
+    if fact.n in around.to_confirm and (by_operator or fact.what == "dismissed"):
+        result: Literal["done", "overtaken"] = "done" if by_operator else "overtaken"
+        yield TaskDone(room=fact.room, on=around.on, start=around.to_confirm[fact.n], result=result)
+    waiting = around.waiting.get(fact.room, frozenset()) - {fact.n}
+    if fact.n in around.waiting.get(fact.room, frozenset()) and not waiting:
+        yield from mended(in_force=around.measures.get(fact.room, ()), on=around.on)
+        yield from _no_longer_asked("room", fact.room, around)
+
+
+def _to_be_confirmed(fact: CaseDecided, facts: Sequence[Fact], around: Around) -> Iterator[Fact]:
+    """What a room's people uphold on a rule of the operator's counts elsewhere only if the operator says so."""
+    charges = (each for each in facts if isinstance(each, CreditChanged) and each.n == fact.n)
+    theirs = {rule.name for rule in around.policy.rules}
+    counts = any(each.entry == "charge" and each.cost and each.reach and each.rule in theirs for each in charges)
+    if counts and fact.n not in around.to_confirm:
+        yield TaskOpened(room=fact.room, on=around.on, task="confirm", n=fact.n, subject=fact.subject)
+
+
+def _other_ledgers(fact: AccountsLinked | AccountUnlinked, around: Around) -> Iterator[Fact]:
+    """Where ledgers come together, somebody may hold less than managing takes; where they part, more."""
+    follows = _if_they_manage if isinstance(fact, AccountsLinked) else not_held_back
+    found = [added for each in around.people for added in follows(each, around.policy, on=around.on)]
+    yield from dict.fromkeys(found)  # what holds everywhere is found in each room
+
+
+def _if_they_manage(context: Context, policy: Policy, *, on: int) -> tuple[Fact, ...]:
+    return made_manager(context, policy, on=on) if context.subject.manages else ()
+
+
+def _no_longer_asked(task: TaskKind, room: RoomId | None, around: Around) -> Iterator[Fact]:
+    """What the operator was asked for has come about otherwise."""
+    for record in around.room_tasks.get((room, task), ()) if room is not None else ():
+        yield TaskDone(room=room, on=around.on, start=record, result="overtaken")
+
+
+def _last_who_can_act(fact: Fact, facts: Sequence[Fact], around: Around) -> Iterator[Fact]:
+    """A room is never left without anybody who can act, unless the operator stands in and is told before.
+
+    Several may be demoted for one cause: it is said of the last of them.
+    """
+    for room, duty in around.duties.items():
+        here = can_act(duty)
+        demoted = [each for each in _demotions(facts, room) if any(duty.is_any(user, {each.subject}) for user in here)]
+        out = {other.subject for other in demoted}
+        if demoted and demoted[-1] is fact and all(duty.is_any(each, out) for each in here):
+            last = demoted[-1]
+            yield TaskOpened(room=room, on=around.on, task="last-manager", n=last.n, subject=last.subject)
+
+
+def _demotions(facts: Sequence[Fact], room: RoomId) -> list[SanctionStarted]:
+    started = (fact for fact in facts if isinstance(fact, SanctionStarted))
+    return [fact for fact in started if fact.kind == "demote" and fact.room in (None, room)]

@@ -1,0 +1,215 @@
+"""What time brings to a case that waits: a reminder, the deadline, and whom it goes to then. docs/responsibility.md.
+
+Rules kept here: at half time whoever answers for the case is reminded; at the deadline those who were told and run the
+room are charged, and the case goes to the owner with the same time, then to the operator; what nobody could be told of
+goes up at half time. Who leaves by themselves in the second half of the time is charged like the others; who left
+earlier, or was made to leave, is charged only if they run the room again within thirty days; whose rights are suspended
+is not charged (docs/decisions/0034). Nobody stands above the operator, so there the case waits on, and the group bears
+what follows. What one step leaves is enough for the next, should what follows from it be lost (`bot/catch_up.py`).
+Pure. Left to others: when to look (`bot/schedule.py`), who answers for a case at first (`complete.py`).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from moderation.credit.ledger import with_entry
+from moderation.duty.duty import Duty, above, ask, can_act, how_told
+from moderation.model.builtin_rules import OVERDUE
+from moderation.model.context import CaseView, Context, InForce
+from moderation.model.facts import Asked, CaseAssigned, CaseLeft, CaseMoved, CreditChanged, Fact, TaskOpened
+from moderation.policy import Policy
+from moderation.rooms.measures import answers_for
+from moderation.rooms.measures import neglected as room_neglected
+from moderation.values.durations import DAY_MS
+from moderation.values.ids import RoomId, UserId
+
+from .lifecycle import State, step
+from .neglect import another_day, neglected, spared
+
+BACK_WITHIN_MS = 30 * DAY_MS  # who comes back so soon had not given up the room
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """When somebody left while a case waited for them, and whether they did so themselves."""
+
+    at_ms: int
+    own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Excused:
+    """A case whose time was over while somebody who answered for it was gone. `waits`: whether it waits still."""
+
+    n: int
+    waits: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A case whose time has come, and all that is known around it."""
+
+    case: CaseView
+    now_ms: int
+    policy: Policy
+    next_case: int
+    duty: Duty
+    context: Context  # of whom the case is about, in its room
+    decided_by: UserId  # of an appealed case; "": a rule
+    assigned: tuple[UserId, ...] = ()  # at the level that is asked now
+    told: frozenset[UserId] = frozenset()  # those of them who have been told, as the records show
+    gone: Mapping[UserId, Gone] = field(default_factory=dict)  # those of them who left while it waited
+    charged: frozenset[UserId] = frozenset()  # on account of this case, before
+    people: Mapping[UserId, Context] = field(default_factory=dict)  # of those assigned
+    measures: tuple[InForce, ...] = ()  # against the room itself
+    task: bool = False  # whether the operator is asked already
+    room_answers: bool = True  # False: all who reported it are paused, so the room bears nothing for it
+
+
+def reminder(waiting: Waiting) -> tuple[Fact, ...]:
+    """Half the time is over: remind those who answer for the case; if none of them could be told, pass it on."""
+    case = waiting.case
+    if case.asked != "operator" and waiting.assigned and not waiting.told:
+        return tuple(_passed_on(waiting, case.state, ()))
+    return (_moved(case, "reminded", case.state, case.asked, case.due),)
+
+
+def stopped(case: CaseView) -> tuple[Fact, ...]:
+    """The room is not served any more: nothing is due there."""
+    return (_moved(case, "stopped", case.state, case.asked, 0),)
+
+
+def closed(case: CaseView) -> tuple[Fact, ...]:
+    """It was decided so long ago that nobody can appeal it any more."""
+    return (_moved(case, "closed", step(case.state, "close"), case.asked, 0),)  # type: ignore[arg-type]
+
+
+def deadline(waiting: Waiting) -> tuple[Fact, ...]:
+    """All the time is over."""
+    case = waiting.case
+    if case.rule == OVERDUE and case.state in ("decided", "affirmed"):
+        if not any(waiting.duty.is_any(each, {case.subject}) for each in can_act(waiting.duty)):
+            return (_moved(case, "overdue", case.state, case.asked, 0),)
+        return another_day(case, waiting.context, waiting.policy)
+    return tuple(_passed(waiting))
+
+
+def _passed(waiting: Waiting) -> Iterator[Fact]:
+    case = waiting.case
+    late = _late(waiting)
+    state = case.state
+    if state in ("open", "acknowledged"):
+        state = step(state, "pass_deadline")  # type: ignore[arg-type]
+        yield _moved(case, "overdue", state, case.asked, case.due)
+    for number, user in enumerate(late, waiting.next_case):
+        yield from neglected(waiting.people[user], OVERDUE, n=number, about=case.n, policy=waiting.policy, on=-1)
+    for user in _excused(waiting, late):
+        yield CaseLeft(room=case.room, n=case.n, what="excused", subject=user)
+    if case.asked == "operator":
+        yield from _waits_on(waiting, state)
+    else:
+        yield from _passed_on(waiting, state, late)
+
+
+def _late(waiting: Waiting) -> tuple[UserId, ...]:
+    """Who is charged: those who answered for it, were told so, and run the room, or left it late by themselves."""
+    if waiting.case.asked == "operator":
+        return ()
+    duty = waiting.duty
+    case = waiting.case
+    not_late = {case.subject, waiting.decided_by, *case.appellants, *waiting.charged}  # they cannot decide it
+    there = can_act(duty)
+    asked = [user for user in _liable(waiting) if user in there or _left_late(user, waiting)]
+    late = duty.each_once(user for user in asked if not duty.is_any(user, not_late))
+    return tuple(u for u in late if not spared(waiting.people[u], waiting.policy))
+
+
+def _excused(waiting: Waiting, late: tuple[UserId, ...]) -> tuple[UserId, ...]:
+    """Return those who are gone, and are charged only if they come back."""
+    if waiting.case.asked == "operator":
+        return ()
+    there = can_act(waiting.duty)
+    return tuple(user for user in _liable(waiting) if user not in there and user not in late)
+
+
+def _liable(waiting: Waiting) -> list[UserId]:
+    """Return those who were told of it, without those whose rights are suspended: they cannot decide it."""
+    told = [user for user in waiting.assigned if user in waiting.told]
+    return [user for user in told if not _is_suspended(waiting.people[user])]
+
+
+def _is_suspended(context: Context) -> bool:
+    held = (each for each in context.subject.in_force if each.covers(context.room))
+    return any(each.kind in ("demote", "ban") for each in held)
+
+
+def _left_late(user: UserId, waiting: Waiting) -> bool:
+    """Whether somebody left by themselves when half the time was over, and so had been reminded."""
+    gone, case = waiting.gone.get(user), waiting.case
+    half = waiting.policy.cases.deadlines.of(case.grade) // 2
+    return gone is not None and gone.own and gone.at_ms >= case.due - half
+
+
+def left(room: RoomId, cases: Iterable[int], *, user: UserId, by: UserId, on: int) -> tuple[CaseLeft, ...]:
+    """Return the facts that somebody left while these cases waited for them."""
+    return tuple(CaseLeft(room=room, on=on, n=n, what="gone", subject=user, by=by) for n in cases)
+
+
+def came_back(context: Context, excused: Iterable[Excused], policy: Policy, *, on: int) -> tuple[Fact, ...]:
+    """Return what follows when somebody runs a room again soon after they were excused from cases there."""
+    facts: list[Fact] = []
+    for number, case in enumerate(excused, context.next_case):
+        if spared(context, policy):
+            break
+        more = neglected(context, OVERDUE, n=number, about=case.n, policy=policy, on=on, waits=case.waits)
+        for entry in (fact for fact in more if isinstance(fact, CreditChanged)):
+            context = replace(context, subject=with_entry(context.subject, entry, context.now_ms))
+        facts += more
+    return tuple(facts)
+
+
+def _passed_on(waiting: Waiting, state: str, late: tuple[UserId, ...]) -> Iterator[Fact]:
+    case = waiting.case
+    without = frozenset({case.subject, waiting.decided_by, *case.appellants, *waiting.assigned, *waiting.charged})
+    level, people = ask(above(case.asked), waiting.duty, waiting.now_ms, without=without)
+    due = waiting.now_ms + waiting.policy.cases.deadlines.of(case.grade)
+    yield _moved(case, "escalated", _escalated(state, level), level, due)
+    for user in people:
+        how = how_told(user, level, waiting.duty)
+        yield CaseAssigned(room=case.room, n=case.n, asked=level, due=due, how=how, subject=user)
+    if level == "operator":
+        yield TaskOpened(room=case.room, task="case", n=case.n, subject=case.subject)
+        if state != "appealed" and waiting.room_answers:
+            yield from _room_bears_it(waiting, waiting.next_case + len(late))
+
+
+def _room_bears_it(waiting: Waiting, n: int) -> Iterator[Fact]:
+    yield from room_neglected(
+        room=waiting.context.room,
+        in_force=waiting.measures,
+        owner=answers_for(waiting.duty),
+        n=n,
+        now_ms=waiting.now_ms,
+        policy=waiting.policy,
+        on=-1,
+    )
+
+
+def _waits_on(waiting: Waiting, state: str) -> Iterator[Fact]:
+    """The operator is asked again: once a day at most, since there is nobody else whom hurry would reach."""
+    case = waiting.case
+    again = step(state, "pass_deadline")  # type: ignore[arg-type]
+    due = waiting.now_ms + max(waiting.policy.cases.deadlines.of(case.grade), DAY_MS)
+    yield _moved(case, "escalated", again, "operator", due)
+    if not waiting.task:
+        yield TaskOpened(room=case.room, task="case", n=case.n, subject=case.subject)
+
+
+def _escalated(state: str, level: Asked) -> State:
+    if state == "appealed":
+        return step("appealed", "pass_deadline")
+    return step(state, "escalate_to_owner" if level == "owner" else "escalate_to_operator")  # type: ignore[arg-type]
+
+
+def _moved(case: CaseView, name: str, state: str, asked: Asked, due: int) -> CaseMoved:
+    return CaseMoved(room=case.room, n=case.n, step=name, state=state, asked=asked, due=due)  # type: ignore[arg-type]

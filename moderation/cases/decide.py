@@ -1,0 +1,220 @@
+"""Decides a case: upheld or dismissed, and everything that follows.
+
+Rules this module keeps: an illegal step raises and changes nothing; upholding applies the rule's measure (what the
+interim measure has not done already) and the charge; dismissing ends what rested on the case and compensates what
+was charged, so that the balance is as if the entry had never been; on appeal the same two words affirm or reverse; what
+an operator upholds that the people of a room upheld before counts everywhere from then on (`reach.py`).
+A redaction cannot be undone: the record keeps the words.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from moderation.credit.credit import standing
+from moderation.credit.ledger import LEDGERS, compensate, confirmed, with_entry
+from moderation.credit.tiers import reaching_further, tier_facts
+from moderation.duty.responsibility import (
+    may_reconsider,
+    may_undo,
+    require_decider,
+    require_hearer,
+    require_other_decider,
+)
+from moderation.judge.judge import charged
+from moderation.model.builtin_rules import OUTSIDE, OWN_RULES, REPORTED, TIER_LINKS, ledger_of, report_rule
+from moderation.model.context import CaseView, Context, RoomView
+from moderation.model.facts import CaseDecided, CaseMoved, EntryConfirmed, Fact, SanctionEnded, SanctionStarted
+from moderation.model.reach import DEPLOYMENT
+from moderation.policy import Policy, RuleBase
+from moderation.values.errors import Refused
+from moderation.values.ids import UserId
+
+from .lifecycle import step
+from .neglect import charged_again, cost_of
+
+
+def decide(
+    case: CaseView,
+    what: str,
+    *,
+    by: UserId,
+    decided_by: str,
+    reason: str,
+    context: Context,
+    policy: Policy,
+    on: int,
+) -> tuple[Fact, ...]:
+    """The facts of a decision by `by`; `context.subject` is whom the case concerns.
+
+    Raises `Refused` if `by` may not decide it, `IllegalStep` if the case cannot take that step.
+    """
+    require_decider(case, by, context.room, policy)
+    if case.state == "appealed":
+        return _on_appeal(case, what, by, decided_by, reason, context, policy, on)
+    if case.outcome == what and (wider := _confirmed(case, what, by, context, policy, on)):
+        return (_decided(case, what, case.state, by, reason, on), *wider)
+    if case.outcome == what:
+        raise Refused(f"error.case.already.{what}", n=case.n)
+    if what == "upheld" and case.rule in OWN_RULES and case.outcome and not _can_be_brought_again(case.rule):
+        raise Refused("error.case.not-again", n=case.n)
+    if case.outcome and not may_undo(decided_by, by, policy):
+        raise Refused("error.case.for-operator", n=case.n)
+    if case.outcome and not may_reconsider(case, decided_by, by, context.room, policy):
+        raise Refused("error.case.decided-by-other", n=case.n, who=decided_by)
+    step(case.state, "reconsider" if case.outcome else _STEPS[what])  # type: ignore[arg-type]
+    follows = _upheld if what == "upheld" else _dismissed
+    return (_decided(case, what, "decided", by, reason, on), *follows(case, by, context, policy, on))
+
+
+def acknowledge(case: CaseView, by: UserId, room: RoomView, policy: Policy, *, on: int) -> tuple[Fact, ...]:
+    """Somebody has seen the case. Raises `Refused` if they could not decide it, `IllegalStep` if it does not wait."""
+    require_decider(case, by, room, policy)
+    state = step(case.state, "acknowledge")  # type: ignore[arg-type]
+    seen = CaseMoved(
+        room=case.room, on=on, n=case.n, step="acknowledged", state=state, asked=case.asked, due=case.due, by=by
+    )
+    return (seen,)
+
+
+def _on_appeal(
+    case: CaseView, what: str, by: UserId, decided_by: str, reason: str, context: Context, policy: Policy, on: int
+) -> tuple[Fact, ...]:
+    """An appeal is decided by somebody else than the decision was; affirming it changes nothing."""
+    require_other_decider(case, by, decided_by, policy)
+    require_hearer(case, by, policy)
+    if what == case.outcome:
+        wider = _confirmed(case, what, by, context, policy, on)
+        return (_decided(case, what, step("appealed", "affirm"), by, reason, on), *wider)
+    decided = _decided(case, what, step("appealed", "reverse"), by, reason, on)
+    follows = _upheld if what == "upheld" else _dismissed
+    return (decided, *follows(case, by, context, policy, on))
+
+
+def _confirmed(case: CaseView, what: str, by: UserId, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
+    """What follows if an operator confirms what the people of a room upheld: it counts everywhere from now on."""
+    if what != "upheld" or by not in policy.operators or case.state == "closed":
+        return ()
+    return tuple(_widened(case, by, context, policy, on))
+
+
+def _widened(case: CaseView, by: UserId, context: Context, policy: Policy, on: int) -> Iterator[Fact]:
+    for ledger in LEDGERS:
+        own = context.subject.entries if ledger == "credit" else context.subject.standing
+        charges = [each for each in standing(own) if each.entry != "compensation"]
+        for entry in (each for each in charges if each.case == case.n and each.reach != DEPLOYMENT):
+            yield EntryConfirmed(
+                room=case.room, on=on, start=entry.id, ledger=ledger, n=case.n, subject=case.subject, by=by
+            )
+            context = replace(context, subject=confirmed(context.subject, entry.id))
+            yield from reaching_further(context, policy, ledger, entry.reach)
+
+
+def _decided(case: CaseView, what: str, state: str, by: UserId, reason: str, on: int) -> CaseDecided:
+    return CaseDecided(
+        room=case.room,
+        on=on,
+        n=case.n,
+        what=what,  # type: ignore[arg-type]
+        state=state,  # type: ignore[arg-type]
+        subject=case.subject,
+        by=by,
+        reason=reason,
+        waits=int(case.rule == TIER_LINKS),
+    )
+
+
+def _can_be_brought_again(rule: str) -> bool:
+    """What somebody did directly is not done again by upholding a case that was dismissed."""
+    return rule in (REPORTED, OUTSIDE) or ledger_of(rule) == "standing"
+
+
+_STEPS = {"upheld": "uphold", "dismissed": "dismiss"}
+
+
+def _upheld(case: CaseView, by: UserId, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
+    if not case.subject:  # a notice about a room: what is to be done the managers do themselves
+        return ()
+    if case.rule == TIER_LINKS:  # what waited stays out, and costs nothing
+        return ()
+    if ledger_of(case.rule) == "standing":
+        return charged_again(context, case.rule, cost_of(case.rule, policy), n=case.n, policy=policy, on=on, by=by)
+    rule = _rule_of(case, policy)
+    return (
+        *(_measures(case, rule, by, context, on) if rule else ()),
+        *charged(context, policy, rule=case.rule, grade=case.grade, n=case.n, on=on, by=by),
+    )
+
+
+def _rule_of(case: CaseView, policy: Policy) -> RuleBase | None:
+    if case.rule == REPORTED:
+        return report_rule(policy.reports)
+    return next((rule for rule in policy.rules if rule.name == case.rule), None)
+
+
+def _measures(case: CaseView, rule: RuleBase, by: UserId, context: Context, on: int) -> tuple[Fact, ...]:
+    """The rule's measure, as far as the record does not say that it was taken already."""
+    facts: list[Fact] = []
+    if rule.measure in ("redact", "mute"):
+        facts += [
+            SanctionStarted(
+                room=case.room,
+                on=on,
+                kind="redact",
+                n=case.n,
+                basis="decision",
+                rule=rule.name,
+                subject=case.subject,
+                event=event,
+                by=by,
+            )
+            for event in case.messages
+            if ("redact", event) not in case.done
+        ]
+    if rule.measure == "mute" and all(kind != "mute" for kind, _ in case.done):
+        facts.append(
+            SanctionStarted(
+                room=case.room,
+                on=on,
+                kind="mute",
+                until=context.now_ms + rule.mute_for,
+                n=case.n,
+                basis="decision",
+                rule=rule.name,
+                subject=case.subject,
+                by=by,
+            )
+        )
+    return tuple(facts)
+
+
+def _dismissed(case: CaseView, by: UserId, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
+    facts: list[Fact] = [
+        SanctionEnded(
+            room=sanction.room,
+            on=on,
+            start=sanction.record,
+            kind=sanction.kind,
+            why="reversed",
+            n=case.n,
+            reach=sanction.reach,
+            subject=sanction.subject,
+            by=by,
+        )
+        for sanction in context.subject.in_force
+        if sanction.n == case.n and sanction.basis not in LEDGERS
+    ]
+    return (*facts, *_given_back(case, context, policy, on))
+
+
+def _given_back(case: CaseView, context: Context, policy: Policy, on: int) -> Iterator[Fact]:
+    """The compensations; what they bring together is looked at once, after the last."""
+    for ledger in LEDGERS:
+        own = context.subject.entries if ledger == "credit" else context.subject.standing
+        undone = {entry.undoes for entry in own}
+        theirs = [e for e in own if e.case == case.n and e.entry != "compensation" and e.id not in undone]
+        for entry in theirs:
+            back = compensate(context, policy, entry, ledger, on=on)
+            yield back
+            if entry is [each for each in theirs if each.reach == entry.reach][-1]:
+                yield from tier_facts(context, policy, back)
+            context = replace(context, subject=with_entry(context.subject, back, context.now_ms))

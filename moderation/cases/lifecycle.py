@@ -1,0 +1,140 @@
+"""The life of a case, as one table.
+
+Rules this module keeps: a case is in exactly one `State`; only the steps of `TRANSITIONS` exist; a step
+the table does not have raises `IllegalStep` and changes nothing. The diagram in the documentation is made
+from the table, so that the two cannot differ.
+Left to others: who may take a step (`responsibility.py`) and who is asked next (`duty.py`), deadlines and what they
+cost (`deadlines.py`), what happens to the room (`room_measures.py`), storing (`storage/`).
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal, get_args
+
+from moderation.policy import Decide
+from moderation.values.errors import IllegalStep
+
+State = Literal[
+    "open",
+    "acknowledged",
+    "overdue",
+    "escalated_owner",
+    "escalated_operator",
+    "decided",
+    "appealed",
+    "affirmed",
+    "reversed",
+    "closed",
+]
+Step = Literal[
+    "acknowledge",
+    "uphold",
+    "dismiss",
+    "pass_deadline",
+    "escalate_to_owner",
+    "escalate_to_operator",
+    "reconsider",
+    "appeal",
+    "affirm",
+    "reverse",
+    "close",
+]
+Outcome = Literal["upheld", "dismissed"]
+
+STATES: tuple[State, ...] = get_args(State)
+STEPS: tuple[Step, ...] = get_args(Step)
+
+# A rule with `decide = "auto"` decides at once: its case waits for nobody, but can be appealed like others.
+BORN: Mapping[Decide, State] = MappingProxyType({"manager": "open", "auto": "decided"})
+
+TRANSITIONS: Mapping[tuple[State, Step], State] = MappingProxyType(
+    {
+        # One tap is enough: a decision implies having seen the case.
+        ("open", "acknowledge"): "acknowledged",
+        ("open", "uphold"): "decided",
+        ("open", "dismiss"): "decided",
+        ("open", "pass_deadline"): "overdue",
+        # Nobody else is on duty, or the case concerns those who are.
+        ("open", "escalate_to_owner"): "escalated_owner",
+        ("open", "escalate_to_operator"): "escalated_operator",
+        ("acknowledged", "uphold"): "decided",
+        ("acknowledged", "dismiss"): "decided",
+        # To acknowledge is not to decide; the deadline stays.
+        ("acknowledged", "pass_deadline"): "overdue",
+        # Late is better than never: a decision is welcome in every state before it.
+        ("overdue", "uphold"): "decided",
+        ("overdue", "dismiss"): "decided",
+        ("overdue", "escalate_to_owner"): "escalated_owner",
+        # Where the owner is the one who was late, or concerned, or there is none.
+        ("overdue", "escalate_to_operator"): "escalated_operator",
+        ("escalated_owner", "uphold"): "decided",
+        ("escalated_owner", "dismiss"): "decided",
+        ("escalated_owner", "escalate_to_operator"): "escalated_operator",
+        ("escalated_operator", "uphold"): "decided",
+        ("escalated_operator", "dismiss"): "decided",
+        # Nobody stands above the operator. The room bears what follows; the case waits.
+        ("escalated_operator", "pass_deadline"): "escalated_operator",
+        # A manager corrects the rule's decision or an earlier one, without waiting for an appeal.
+        ("decided", "reconsider"): "decided",
+        ("decided", "appeal"): "appealed",
+        ("decided", "close"): "closed",
+        ("appealed", "affirm"): "affirmed",
+        ("appealed", "reverse"): "reversed",
+        # The appeal goes to the next person, and is an appeal still.
+        ("appealed", "pass_deadline"): "appealed",
+        # Once more, to the operator; what an operator affirmed is final (`appeals.py`).
+        ("affirmed", "appeal"): "appealed",
+        ("affirmed", "close"): "closed",
+        # A reporter appealed and was right: now the person whom it concerns can appeal.
+        ("reversed", "appeal"): "appealed",
+        ("reversed", "close"): "closed",
+    }
+)
+
+_OPPOSITE: Mapping[Outcome, Outcome] = MappingProxyType({"upheld": "dismissed", "dismissed": "upheld"})
+
+
+def step(state: State, step: Step) -> State:
+    """The state after `step`. Raises `IllegalStep` where the table has no such step."""
+    after = TRANSITIONS.get((state, step))
+    if after is None:
+        raise IllegalStep("error.case.step", state=state, step=step)
+    return after
+
+
+def steps_from(state: State) -> tuple[Step, ...]:
+    """The steps that exist in `state`, in the order of `Step`: what a card can offer."""
+    return tuple(name for name in STEPS if (state, name) in TRANSITIONS)
+
+
+def outcome_after(outcome: Outcome | None, step: Step) -> Outcome | None:
+    """What has been decided once `step` is taken; `None` as long as nothing has been."""
+    if step == "uphold":
+        return "upheld"
+    if step == "dismiss":
+        return "dismissed"
+    if step in ("reverse", "reconsider") and outcome is not None:
+        return _OPPOSITE[outcome]
+    return outcome
+
+
+def diagram() -> str:
+    """`TRANSITIONS` as a Mermaid state diagram, for the documentation."""
+    lines = ["stateDiagram-v2"]
+    lines += [f"    [*] --> {state}: {decide}" for decide, state in BORN.items()]
+    for (start, end), names in _arrows().items():
+        lines.append(f"    {start} --> {end}: {', '.join(names)}")
+    lines += [f"    {state} --> [*]" for state in STATES if not steps_from(state)]
+    return "\n".join(lines) + "\n"
+
+
+def _arrows() -> dict[tuple[State, State], list[Step]]:
+    """One arrow for each pair of states, with all the steps that lead along it."""
+    arrows: dict[tuple[State, State], list[Step]] = {}
+    for (start, name), end in TRANSITIONS.items():
+        arrows.setdefault((start, end), []).append(name)
+    return arrows
+
+
+if __name__ == "__main__":  # for the documentation: docs/responsibility.md holds what this prints
+    print(diagram(), end="")

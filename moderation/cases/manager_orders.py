@@ -1,0 +1,218 @@
+"""What a manager does to somebody directly, by command: mute, kick, ban and their ends, warn, redact, vouch.
+
+Each function asks whether the caller may (`responsibility.py`), and returns the facts. Like everything, these are
+recorded, told to the person concerned with reasons, and can be appealed and undone: so each is a case, decided by
+whoever gave the order. Nothing here charges credit: that takes a rule."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from moderation.duty.responsibility import is_operator, require, require_over
+from moderation.model.builtin_rules import BY_ORDER, OWN_RULES
+from moderation.model.context import Context, RoomView
+from moderation.model.facts import CaseOpened, Fact, PersonVerified, SanctionEnded, SanctionKind, SanctionStarted
+from moderation.model.reach import reach_of
+from moderation.policy import Policy
+from moderation.values.errors import Refused
+from moderation.values.ids import EventId, RoomId, UserId
+
+NO_EVENT = EventId("")
+VOUCHED_LEVEL = 2  # docs/model.md, "Verification"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Who gives the order, on which record it rests, and what is known (`context.subject` is the target)."""
+
+    by: UserId
+    on: int
+    context: Context
+    policy: Policy
+
+    @property
+    def target(self) -> UserId:
+        return self.context.subject.user
+
+
+def sanction(order: Order, kind: SanctionKind, *, until: int = 0, reason: str = "") -> tuple[Fact, ...]:
+    """Mute, kick, ban or warn. Raises `Refused` without the right, or if it holds already."""
+    context, room = order.context, order.context.room
+    require_over(kind, order.by, context.subject, room, order.policy, context.bot)  # type: ignore[arg-type]
+    if kind in ("mute", "ban"):
+        _refuse_twice(order, kind)
+    start = SanctionStarted(
+        room=room.room,
+        on=order.on,
+        kind=kind,
+        until=until,
+        n=context.next_case,
+        basis="command",
+        subject=order.target,
+        by=order.by,
+        reason=reason,
+    )
+    return (_case(order, reason), start)
+
+
+def _case(order: Order, reason: str, event: EventId = NO_EVENT, excerpt: str = "") -> CaseOpened:
+    """What is done directly is a case that is decided."""
+    room = order.context.room.room
+    return CaseOpened(
+        room=room,
+        on=order.on,
+        n=order.context.next_case,
+        rule=BY_ORDER,
+        grade=OWN_RULES[BY_ORDER].grade,
+        decide="manager",
+        state="decided",
+        due=0,
+        manages=int(room in order.context.subject.manages),
+        subject=order.target,
+        event=event,
+        excerpt=excerpt,
+        by=order.by,
+        reason=reason,
+    )
+
+
+def lift(order: Order, kind: SanctionKind) -> tuple[Fact, ...]:
+    """Unmute or unban: end what holds in this room. What rests on credit ends by credit or by appeal only, and what an
+    operator imposed on all rooms by an operator's word.
+
+    Returns nothing where nothing of ours holds; raises `Refused` without the right.
+    """
+    context, room = order.context, order.context.room
+    deed = "mute" if kind == "mute" else "unban"
+    require_over(deed, order.by, context.subject, room, order.policy, context.bot)  # type: ignore[arg-type]
+    holding = [s for s in context.subject.in_force if s.kind == kind and s.covers(room)]
+    if holding and all(s.basis == "credit" for s in holding):
+        raise Refused("error.lift.credit", who=order.target)
+    above = not is_operator(order.by, order.policy)
+    if holding and all(s.basis == "credit" or (above and s.basis == "operator") for s in holding):
+        raise Refused("error.lift.operator", who=order.target)
+    return tuple(
+        SanctionEnded(
+            room=s.room,
+            on=order.on,
+            start=s.record,
+            kind=kind,
+            why="command",
+            n=s.n,
+            reach=s.reach,
+            subject=order.target,
+            by=order.by,
+        )
+        for s in holding
+        if s.basis != "credit" and not (above and s.basis == "operator")
+    )
+
+
+def redact(order: Order, event: EventId, *, reason: str = "") -> tuple[Fact, ...]:
+    """Take a message of the target away. Raises `Refused` without the right. One's own needs neither right nor case."""
+    own = order.context.subject.is_(order.by)
+    if not own:
+        require("redact", order.by, order.context.room, order.policy)
+    gone = SanctionStarted(
+        room=order.context.room.room,
+        on=order.on,
+        kind="redact",
+        n=0 if own else order.context.next_case,
+        basis="command",
+        subject=order.target,
+        event=event,
+        by=order.by,
+        reason=reason,
+    )
+    return (gone,) if own else (_case(order, reason, event), gone)
+
+
+def vouch(order: Order, *, in_force_by_voucher: int, credit: int, level: int) -> tuple[Fact, ...]:
+    """State that one knows who somebody is. Raises `Refused` without the right, for oneself, or past the limit.
+
+    It counts in the community of who says it. A voucher of tier B or below may not vouch, nor one who is less verified
+    there (`credit` and `level` are the voucher's own); an operator is asked for neither.
+    """
+    room = order.context.room
+    require("vouch", order.by, room, order.policy)
+    if order.context.subject.is_(order.by):
+        raise Refused("error.target.self")
+    if order.target == order.context.bot:
+        raise Refused("error.target.bot")
+    if level < VOUCHED_LEVEL and not is_operator(order.by, order.policy):
+        raise Refused("error.vouch.level", level=level, needed=VOUCHED_LEVEL)
+    if credit < order.policy.tiers.a:
+        raise Refused("error.vouch.credit", credit=credit, needed=order.policy.tiers.a)
+    limit = order.policy.verification.vouches_per_manager
+    if in_force_by_voucher >= limit:
+        raise Refused("error.vouch.limit", limit=limit)
+    verified = PersonVerified(
+        room=room.room,
+        on=order.on,
+        method="vouch",
+        level=VOUCHED_LEVEL,
+        until=order.context.now_ms + order.policy.verification.vouch_lasts,
+        reach=reach_of(order.by, "", room.community, order.policy),
+        subject=order.target,
+        by=order.by,
+    )
+    return (verified,)
+
+
+@dataclass(frozen=True, slots=True)
+class Vouched:
+    """A vouch in force: the record that says so, in which room, by whom, until when, and how far it reaches."""
+
+    record: int
+    room: RoomId
+    by: UserId
+    until: int
+    reach: str = ""
+
+
+def unvouch(order: Order, vouches: Sequence[Vouched], *, false: bool) -> tuple[tuple[Fact, ...], tuple[UserId, ...]]:
+    """Take vouches for the target back: one's own, as owner those of the room and its community, as operator all.
+
+    Returns the facts, and with `false` who vouched for somebody they did not know. Raises `Refused` if there is nothing
+    to take back, or if the caller may not say that it was false.
+    """
+    room, by = order.context.room, order.by
+    above = is_operator(by, order.policy)
+    owner = room.power.role(by) == "owner"
+    theirs = [each for each in vouches if each.by == by or above or (owner and _is_theirs(each, room))]
+    if not theirs:
+        raise Refused("error.unvouch.others" if vouches else "error.unvouch.none", who=order.target)
+    if false and not (above or owner):
+        raise Refused("error.unvouch.false")
+    accused = tuple(dict.fromkeys(each.by for each in theirs if each.by not in ("", by))) if false else ()
+    if false and not accused:
+        raise Refused("error.unvouch.own")
+    revoked = tuple(
+        PersonVerified(
+            room=each.room or None,
+            on=order.on,
+            step="revoked",
+            method="vouch",
+            level=VOUCHED_LEVEL,
+            until=order.context.now_ms,
+            undoes=each.record,
+            why="false" if false else "-",
+            subject=order.target,
+            by=by,
+        )
+        for each in theirs
+    )
+    return revoked, accused
+
+
+def _is_theirs(vouched: Vouched, room: RoomView) -> bool:
+    """Whether it is for the owner of this room to take back: what every room relies on is the operator's."""
+    return vouched.room == room.room or (bool(vouched.reach) and vouched.reach == room.community)
+
+
+def _refuse_twice(order: Order, kind: SanctionKind) -> None:
+    room = order.context.room
+    for holding in order.context.subject.in_force:
+        if holding.kind == kind and holding.covers(room):
+            raise Refused(f"error.already.{kind}", who=order.target)
+    if kind == "mute" and room.power.is_muted(order.target):
+        raise Refused("error.already.mute", who=order.target)

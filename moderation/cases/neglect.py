@@ -1,0 +1,138 @@
+"""What neglecting a duty costs: a case of its own about whoever neglected it, with a charge against their standing.
+
+So that a manager can be told why, and appeal, like everybody else. docs/responsibility.md, "Standing".
+Rules kept here: one neglected case costs one person at most `overdue_at_most`, and of all that pass within a day only
+`overdue_a_day` cost anything, so that nobody can use up somebody's standing with a heap of cases; what it brings
+follows from the ledger (`tiers.py`).
+Left to others: when a duty was neglected (`deadlines.py`, `decide.py`), who hears the appeal (`duty.py`).
+"""
+
+from collections.abc import Sequence
+
+from moderation.credit.ledger import account, charge_standing
+from moderation.credit.tiers import tier_facts
+from moderation.model.builtin_rules import (
+    BAD_FAITH,
+    CLEAR_ERROR,
+    FALSE_VOUCH,
+    IDENTITY,
+    NOBODY,
+    OVERDUE,
+    OWN_CASE,
+    OWN_RULES,
+)
+from moderation.model.context import CaseView, Context
+from moderation.model.facts import CaseMoved, CaseOpened, Fact
+from moderation.model.ledger_entry import Entry
+from moderation.policy import Policy
+from moderation.values.durations import DAY_MS
+from moderation.values.ids import UserId
+
+FAULTS = {
+    "error": CLEAR_ERROR,
+    "bad-faith": BAD_FAITH,
+    "own-case": OWN_CASE,
+    "vouch": FALSE_VOUCH,
+    "identity": IDENTITY,
+}
+
+
+def cost_of(rule: str, policy: Policy) -> int:
+    """What breaking a duty costs at first."""
+    own = policy.standing
+    return {
+        OVERDUE: min(own.overdue, own.overdue_at_most),
+        NOBODY: own.nobody_on_duty,
+        CLEAR_ERROR: own.clear_error,
+        BAD_FAITH: own.bad_faith,
+        OWN_CASE: own.own_case,
+        FALSE_VOUCH: own.false_vouch,
+        IDENTITY: own.identity_read,
+    }.get(rule, 0)
+
+
+def neglected(
+    context: Context,
+    rule: str,
+    *,
+    n: int,
+    about: int,
+    policy: Policy,
+    on: int,
+    by: str = "",
+    reason: str = "",
+    waits: bool = True,
+) -> tuple[Fact, ...]:
+    """The facts: `context.subject` broke the duty `rule`; `n` is the number for the case, `about` the other case.
+
+    `waits`: whether that one waits still, so that another day costs again.
+    """
+    opened = CaseOpened(
+        room=context.room.room,
+        on=on,
+        n=n,
+        rule=rule,
+        grade=OWN_RULES[rule].grade,
+        decide="manager" if by else "auto",
+        state="decided",
+        due=context.now_ms + DAY_MS if rule == OVERDUE and waits else 0,
+        asked=OWN_RULES[rule].decided_by,
+        about=about,
+        manages=1,
+        subject=context.subject.user,
+        by=UserId(by),
+        reason=reason,
+    )
+    return (opened, *charged_again(context, rule, cost_of(rule, policy), n=n, policy=policy, on=on, by=by))
+
+
+def charged_again(
+    context: Context, rule: str, cost: int, *, n: int, policy: Policy, on: int, by: str = ""
+) -> tuple[Fact, ...]:
+    """A charge against standing on account of case `n`, and what it brings; nothing for a cost of 0."""
+    if cost <= 0:
+        return ()
+    entry = charge_standing(context, policy, cost, rule=rule, n=n, on=on, by=by)
+    return (entry, *tier_facts(context, policy, entry))
+
+
+def spared(context: Context, policy: Policy) -> bool:
+    """Whether enough cases that passed their deadline within a day have cost this person something here."""
+    return _enough(_overdue(context, policy)[0], policy, context.now_ms)
+
+
+def _enough(charges: Sequence[Entry], policy: Policy, now_ms: int) -> bool:
+    limit = policy.standing.overdue_a_day
+    return 0 < limit <= sum(now_ms - entry.at_ms < DAY_MS for entry in charges)
+
+
+def _overdue(context: Context, policy: Policy) -> tuple[list[Entry], list[Entry]]:
+    """What overdue cases cost a person here: the first charge on account of each, and those of further days."""
+    entries = account(context.subject, "standing", context.room, policy).entries
+    undone = {entry.undoes for entry in entries}
+    first: dict[int | None, Entry] = {}
+    daily = []
+    for entry in sorted(entries, key=lambda entry: entry.id):
+        counts = entry.rule == OVERDUE and entry.entry != "compensation" and entry.id not in undone
+        if counts and first.setdefault(entry.case, entry) is not entry:
+            daily.append(entry)
+    return list(first.values()), daily
+
+
+def another_day(case: CaseView, context: Context, policy: Policy) -> tuple[Fact, ...]:
+    """One day more of a case that is overdue. `case` is the one about the neglect, `context.subject` who neglects."""
+    own = policy.standing
+    undone = {entry.undoes for entry in context.subject.standing}
+    spent = sum(e.cost for e in context.subject.standing if e.case == case.n and e.id not in undone)
+    left = min(own.overdue_daily, own.overdue_at_most - spent)
+    cost = 0 if _enough(_overdue(context, policy)[1], policy, context.now_ms) else left
+    more = left > 0 and spent + cost < own.overdue_at_most
+    moved = CaseMoved(
+        room=case.room,
+        n=case.n,
+        step="overdue",
+        state=case.state,
+        asked=case.asked,
+        due=context.now_ms + DAY_MS if more else 0,
+    )
+    return (moved, *charged_again(context, OVERDUE, cost, n=case.n, policy=policy, on=-1))

@@ -1,0 +1,78 @@
+"""Takes in notices from outside: of somebody without an account, by letter, by mail, or given to the operator.
+
+Rules kept here: a notice of a message that is recorded joins or opens a case as a member's report does; one that names
+only a room opens a case about nobody, for the people who run the room to look at; a room gets so many in a day, since
+nobody can tell who is behind an address. Pure. Left to others: reading a mail (`bot/mail_notices.py`), finding the room
+and the message (`bot/operations_reports.py`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from moderation.model.builtin_rules import OUTSIDE
+from moderation.model.context import CaseView, Context, RoomView
+from moderation.model.facts import CaseOpened, Fact, Reported
+from moderation.model.facts.cases import Channel
+from moderation.policy import Policy
+from moderation.values.errors import Refused
+from moderation.values.ids import UserId
+
+from .reports import Message, case_about, opened
+
+NOBODY = UserId("")
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What somebody wrote, by which way it came, how they can be answered, and who took it in."""
+
+    words: str
+    channel: Channel
+    contact: str = ""
+    reader: str = ""
+
+
+def of_message(
+    notice: Notice, message: Message, *, context: Context, cases: Sequence[CaseView], policy: Policy
+) -> tuple[Fact, ...]:
+    """The facts of a notice of a recorded message; `cases` are those that have the message."""
+    if context.subject.user == context.bot:
+        raise Refused("error.report.bot")
+    case = case_about(cases)
+    n = case.n if case else context.next_case
+    reported = _reported(notice, context.room, n, message.record, context.subject.user)
+    return (reported,) if case else (opened(message, context, policy, -1), reported)
+
+
+def of_room(notice: Notice, *, room: RoomView, n: int, now_ms: int, policy: Policy) -> tuple[Fact, ...]:
+    """The facts of a notice that names a room alone."""
+    case = CaseOpened(
+        room=room.room,
+        n=n,
+        rule=OUTSIDE,
+        grade=policy.reports.grade,
+        decide="manager",
+        state="open",
+        due=now_ms + policy.cases.deadlines.of(policy.reports.grade),
+    )
+    return (case, _reported(notice, room, n, -1, NOBODY))
+
+
+def _reported(notice: Notice, room: RoomView, n: int, message: int, subject: UserId) -> Reported:
+    return Reported(
+        room=room.room,
+        n=n,
+        message=message,
+        subject=subject,
+        channel=notice.channel,
+        words=notice.words,
+        contact=notice.contact,
+        reader=notice.reader,
+    )
+
+
+def refuse_too_many(today: int, policy: Policy, room: RoomView) -> None:
+    """Raise `Refused` where a room has had as many notices from outside in a day as it takes."""
+    limit = policy.reports.outside_a_day
+    if 0 < limit <= today:
+        raise Refused("cli.report.enough", code=room.code, limit=limit)

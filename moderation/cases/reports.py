@@ -1,0 +1,303 @@
+"""Reports by members: what comes of pointing the managers to a message, and of doing so again and again for nothing.
+
+Rules this module keeps: a report of a message joins the case that has the message already, or the open case of what
+was reported of the same person just before, or opens one; what one person reports of several people in a short time
+has one card and one deadline; a case waits for people, nothing applies before a decision; nobody reports themselves,
+the bot, one message twice, or more than their budget. Somebody whose reports were dismissed too often in a room is
+warned, then may not report there for a time; somebody of whose reports too many passed their deadline undecided may
+not report there for a time either: a case each, decided at once, that can be appealed; a report that proves right after
+all takes back what its dismissal or its waiting brought.
+Left to others: the budget (`report_budget.py`), reading what is known of reports (`storage/views/reports.py`), who is
+asked for a decision (`complete.py`), what upholding brings (`decide.py`).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeGuard
+
+from moderation.model.builtin_rules import MISUSE, OWN_RULES, REPORTED, UNDECIDED
+from moderation.model.context import CaseView, Context
+from moderation.model.facts import CaseDecided, CaseGrew, CaseMoved, CaseOpened, Fact, Reported, SanctionStarted
+from moderation.model.facts.cases import EXCERPT
+from moderation.policy import Policy, ReportSettings
+from moderation.values.errors import Refused
+from moderation.values.ids import EventId, UserId
+
+from .lifecycle import Step, step
+from .report_budget import Filed, free_again
+
+MOST_MESSAGES = 20  # that one person can report as one case
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What was pointed to."""
+
+    event: EventId
+    record: int
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Somebody may not report in a room until `until`; case `n` says why."""
+
+    until: int
+    n: int
+    rule: str = MISUSE
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of the message and of who reports it."""
+
+    cases: Sequence[CaseView] = ()  # those that have the message, oldest first
+    before: int = 0  # the case that this person's earlier report of it went to
+    pause: Pause | None = None
+    accounts: Sequence[UserId] = ()  # of the person who reports
+    filed: Sequence[Filed] = ()  # the cases that this person reported lately, in any room
+    messages: Mapping[int, int] = field(default_factory=dict)  # how many messages of them, by case
+    lead: CaseView | None = None  # the newest undecided case that this person opened here with a card of its own
+
+
+def report(
+    message: Message, *, by: UserId, reason: str, context: Context, known: Known, policy: Policy, on: int
+) -> tuple[Fact, ...]:
+    """The facts of a report by `by`; `context.subject` is whose message it is. Raises `Refused`, saying why not."""
+    _refuse(by, context, known)
+    case = case_about(known.cases) or _incident(context, policy)
+    n = case.n if case else context.next_case
+    _refuse_too_many(n, known, policy, context.now_ms)
+    reported = Reported(
+        room=context.room.room,
+        on=on,
+        n=n,
+        message=message.record,
+        subject=context.subject.user,
+        by=by,
+        reason=reason,
+    )
+    if case is None:
+        return (opened(message, context, policy, on, _lead(context, known, policy)), reported)
+    return (reported,) if case in known.cases else (reported, _grown(case, message, context, on))
+
+
+def _refuse(by: UserId, context: Context, known: Known) -> None:
+    if context.subject.user in (by, *known.accounts):
+        raise Refused("error.report.self")
+    if context.subject.user == context.bot:
+        raise Refused("error.report.bot")
+    if known.before:
+        raise Refused("error.report.twice", n=known.before)
+    if known.pause is not None:
+        key = "error.report.paused" if known.pause.rule == MISUSE else "error.report.undecided"
+        raise Refused(key, room=context.room.room, until=known.pause.until, n=known.pause.n)
+
+
+def _refuse_too_many(n: int, known: Known, policy: Policy, now_ms: int) -> None:
+    """Raise `Refused` if case `n` would be one more than the person's budget, or has enough of their messages."""
+    if n in known.messages:
+        if known.messages[n] >= MOST_MESSAGES:
+            raise Refused("error.report.enough", n=n)
+        return
+    again = free_again(known.filed, policy.reports, now_ms)
+    if again is not None:
+        waiting = sum(not each.outcome for each in known.filed)
+        raise Refused("error.report.budget", count=waiting, until=again)
+
+
+def case_about(cases: Sequence[CaseView]) -> CaseView | None:
+    """Return the case about the message: the one that waits for a decision, else the newest."""
+    return next((case for case in cases if not case.outcome), cases[-1] if cases else None)
+
+
+def _incident(context: Context, policy: Policy) -> CaseView | None:
+    """The case of what was reported of the same person a moment ago, if it still waits."""
+    case = context.subject.recent_cases.get((context.room.room, REPORTED))
+    if case is None or case.outcome or context.now_ms - case.opened > policy.credit.incident_window:
+        return None
+    return case
+
+
+def _lead(context: Context, known: Known, policy: Policy) -> int:
+    """The case on whose card this one is shown; 0 for none. What is said of managers is decided by others."""
+    case = known.lead
+    if case is None or case.manages or context.room.room in context.subject.manages:
+        return 0
+    return case.n if context.now_ms - case.opened <= policy.reports.together_within else 0
+
+
+def opened(message: Message, context: Context, policy: Policy, on: int, lead: int = 0) -> CaseOpened:
+    """Return the fact that opens a case about a message; `lead` is the case on whose card it is shown (0: its own)."""
+    return CaseOpened(
+        room=context.room.room,
+        on=on,
+        n=context.next_case,
+        rule=REPORTED,
+        grade=policy.reports.grade,
+        decide="manager",
+        state="open",
+        due=0 if lead else context.now_ms + policy.cases.deadlines.of(policy.reports.grade),
+        manages=int(context.room.room in context.subject.manages),
+        message=message.record,
+        lead=lead,
+        subject=context.subject.user,
+        event=message.event,
+        excerpt=message.words[:EXCERPT],
+    )
+
+
+def _grown(case: CaseView, message: Message, context: Context, on: int) -> CaseGrew:
+    return CaseGrew(
+        room=context.room.room,
+        on=on,
+        n=case.n,
+        message=message.record,
+        subject=context.subject.user,
+        event=message.event,
+    )
+
+
+# Misuse.
+
+
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """Somebody who reported what a case is about."""
+
+    user: UserId
+    dismissed: int = 0  # other cases they brought about that came to nothing: within the time, since their last pause
+    warned: bool = False  # in that time
+    undecided: int = 0  # cases they brought about in the room whose deadline passed, this one and what waits with it
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedCase:
+    """A case of what members reported, as its decision finds it."""
+
+    reporters: tuple[Reporter, ...] = ()
+    misuse: tuple[CaseView, ...] = ()  # the cases about reporters that rest on its dismissal or waiting, and stand
+
+
+@dataclass(frozen=True, slots=True)
+class AroundReports:
+    """What is known around the facts of one cause: read before they are written."""
+
+    now_ms: int
+    settings: ReportSettings
+    next_case: int
+    cases: Mapping[int, ReportedCase] = field(default_factory=dict)
+
+
+def with_misuse(facts: Sequence[Fact], around: AroundReports) -> tuple[Fact, ...]:
+    """The facts, and what their decisions, and deadlines that passed, bring to those who had reported.
+
+    Asked twice it adds nothing twice.
+    """
+    known = list(facts)
+    for fact in facts:
+        if isinstance(fact, CaseDecided) and fact.n in around.cases:
+            known += [added for added in _decided(fact, known, around) if added not in known]
+        elif is_late(fact, facts) and fact.n in around.cases:
+            known += [added for added in _undecided(fact, known, around) if added not in known]
+    return tuple(known)
+
+
+def is_late(fact: Fact, facts: Sequence[Fact]) -> TypeGuard[CaseMoved]:
+    """Whether a fact says that a case was not decided in time; not that a new one is passed on, as nobody is there."""
+    if not isinstance(fact, CaseMoved) or fact.state == "appealed":
+        return False
+    late = fact.step == "overdue" or (fact.step, fact.asked) == ("escalated", "operator")
+    return late and not any(isinstance(other, CaseOpened) and other.n == fact.n for other in facts)
+
+
+def _decided(fact: CaseDecided, facts: Sequence[Fact], around: AroundReports) -> Iterator[Fact]:
+    case = around.cases[fact.n]
+    if fact.what == "upheld":
+        yield from _taken_back(fact, case.misuse)
+    elif fact.state == "decided":  # what somebody upheld before, and an appeal reversed, was reported with reason
+        yield from _for_nothing(fact, case, facts, around)
+
+
+def _for_nothing(fact: CaseDecided, case: ReportedCase, facts: Sequence[Fact], around: AroundReports) -> Iterator[Fact]:
+    number = _next_number(facts, around)
+    for reporter in case.reporters:
+        until = _brought(reporter, _dismissed_with(fact, reporter.user, facts, around), around)
+        if until is not None and reporter.user != fact.by and reporter.user not in _already(MISUSE, facts):
+            yield from _paused(fact, MISUSE, reporter.user, number, until)
+            number += 1
+
+
+def _already(rule: str, facts: Sequence[Fact]) -> set[UserId]:
+    return {other.subject for other in facts if isinstance(other, CaseOpened) and other.rule == rule}
+
+
+def _next_number(facts: Sequence[Fact], around: AroundReports) -> int:
+    taken = max((other.n for other in facts if isinstance(other, CaseOpened)), default=0)
+    return max(around.next_case, taken + 1)
+
+
+def _dismissed_with(fact: CaseDecided, user: UserId, facts: Sequence[Fact], around: AroundReports) -> int:
+    """How many cases that `user` reported were dismissed by the same act before this one, and this one."""
+    dismissed = [each.n for each in facts if isinstance(each, CaseDecided) and each.what == "dismissed"]
+    cases = {n: around.cases[n] for n in dismissed if n in around.cases}
+    theirs = [n for n, case in cases.items() if any(each.user == user for each in case.reporters)]
+    return theirs.index(fact.n) + 1
+
+
+def _undecided(fact: CaseMoved, facts: Sequence[Fact], around: AroundReports) -> Iterator[Fact]:
+    """A pause for those of whose reports too many wait beyond their deadline. It says nothing against the reports."""
+    after, number = around.settings.misuse_after, _next_number(facts, around)
+    for reporter in around.cases[fact.n].reporters:
+        if 0 < after <= reporter.undecided and not reporter.paused and reporter.user not in _already(UNDECIDED, facts):
+            until = around.now_ms + around.settings.misuse_pause
+            yield from _paused(fact, UNDECIDED, reporter.user, number, until)
+            number += 1
+
+
+def _brought(reporter: Reporter, more: int, around: AroundReports) -> int | None:
+    """What `more` dismissed reports bring: a warning (0), a pause until some time, or nothing (None)."""
+    after, count = around.settings.misuse_after, reporter.dismissed + more
+    if after > 0 and count >= 2 * after:
+        return around.now_ms + around.settings.misuse_pause
+    return 0 if after > 0 and count >= after and not reporter.warned else None
+
+
+def _paused(fact: CaseDecided | CaseMoved, rule: str, user: UserId, n: int, until: int) -> Iterator[Fact]:
+    """A pause is a warning that holds for a time: reports are refused meanwhile, and nothing else."""
+    yield CaseOpened(
+        room=fact.room,
+        on=fact.on,
+        n=n,
+        rule=rule,
+        grade=OWN_RULES[rule].grade,
+        decide="auto",
+        state="decided",
+        due=0,
+        about=fact.n,
+        subject=user,
+    )
+    yield SanctionStarted(
+        room=fact.room, on=fact.on, kind="warn", until=until, n=n, basis="rule", rule=rule, subject=user
+    )
+
+
+_UNDO: Mapping[str, Step] = {"decided": "reconsider", "appealed": "reverse"}
+
+
+def _taken_back(fact: CaseDecided, cases: Sequence[CaseView]) -> Iterator[CaseDecided]:
+    """The report was right after all."""
+    for case in cases:
+        undo = _UNDO.get(case.state)
+        if undo is None:  # somebody has looked at it again, on appeal, and let it stand
+            continue
+        yield CaseDecided(
+            room=case.room,
+            on=fact.on,
+            n=case.n,
+            what="dismissed",
+            state=step(case.state, undo),  # type: ignore[arg-type]
+            subject=case.subject,
+            by=fact.by,
+        )

@@ -1,0 +1,203 @@
+"""The statement of reasons for a decision: one object, made when the decision is, and kept as it was given.
+
+The fields are those of Article 17(3) of Regulation (EU) 2022/2065 (DSA): the measure with its scope and duration; the
+facts, and whether they were found on somebody's report or by the bot itself; whether found and decided automatically;
+the rule it rests on; how and until when it can be appealed. Who reported is never said.
+Rules kept here: a statement is made of facts alone, and can be read back from its JSON. Left to others: the words
+(`bot/statement_lines.py`), keeping it (`storage/project/`).
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from moderation.model.builtin_rules import TIER_LINKS
+from moderation.model.context import CaseView
+from moderation.model.facts import (
+    CaseDecided,
+    CaseGrew,
+    CaseOpened,
+    CreditChanged,
+    Fact,
+    Found,
+    SanctionStarted,
+    StatementGiven,
+)
+from moderation.model.reach import is_one_room
+from moderation.policy import Policy
+from moderation.values.ids import GroupCode
+
+from .appeals import can_appeal_again
+
+FORM = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """One thing that was done. `until` 0: no end, or a thing of one moment."""
+
+    kind: str
+    everywhere: bool = False  # in every protected room
+    community: str = ""  # in all rooms of it
+    until: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What a rule found: in which text, and how much of how much."""
+
+    rule: str
+    where: str = "-"
+    count: int = 0
+    limit: int = 0
+    matched: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """All that is said of one decision. Times are milliseconds since 1970; 0 and "": there is none."""
+
+    case: int
+    room: str  # group code
+    rule: str
+    grade: str
+    outcome: str  # "": interim, until somebody decides
+    decided: int
+    on_appeal: bool = False
+    found: str = "automatically"  # or "reported", "by-person"
+    automatic: bool = False  # decided without a person
+    by: str = ""
+    reason: str = ""
+    about: int = 0  # the case that was neglected or decided wrongly
+    event: str = ""
+    sent: int = 0
+    words: str = ""
+    messages: int = 0  # within the incident
+    findings: tuple[Finding, ...] = ()
+    measures: tuple[Measure, ...] = ()
+    ledger: str = ""
+    entry: str = ""
+    cost: int = 0
+    left: int = 0
+    appeal_until: int = 0
+    form: int = FORM
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a case when its statement is made."""
+
+    case: CaseView
+    code: GroupCode
+    by: str
+    reason: str
+    decided: int
+    words: str
+    sent: int  # when the first message was received
+    reported: bool = False
+    policy: Policy = field(default_factory=Policy)
+
+
+def to_be_stated(facts: Sequence[Fact]) -> tuple[int, ...]:
+    """The cases of which these facts say something that needs a statement, each once, in order.
+
+    More messages of one incident are not a new decision.
+    """
+    growing = {fact.n for fact in facts if isinstance(fact, CaseGrew)}
+    numbers = dict.fromkeys(n for fact in facts for n in _numbers(fact))
+    return tuple(n for n in numbers if n not in growing)
+
+
+def _numbers(fact: Fact) -> Iterator[int]:
+    match fact:
+        case CaseOpened(state="decided") | CaseDecided():
+            yield fact.n
+        case SanctionStarted() | CreditChanged():
+            if fact.n:
+                yield fact.n
+
+
+def statement(known: Known, facts: Sequence[Fact]) -> Statement:
+    """The statement for one case, from the facts of the cause that decided it."""
+    case = known.case
+    own = [fact for fact in facts if getattr(fact, "n", 0) == case.n]
+    entry = next((fact for fact in own if isinstance(fact, CreditChanged)), None)
+    return Statement(
+        case=case.n,
+        room=known.code,
+        rule=case.rule,
+        grade=case.grade,
+        outcome=case.outcome,
+        decided=known.decided,
+        on_appeal=case.state in ("affirmed", "reversed"),
+        found=_found(known),
+        automatic=bool(case.outcome) and not known.by,
+        by=known.by,
+        reason=known.reason,
+        about=case.about,
+        event=case.events[0] if case.events else "",
+        sent=known.sent,
+        words=known.words,
+        messages=len(case.events),
+        findings=tuple(_findings(facts, case)),
+        measures=tuple(_measures(own)),
+        ledger=entry.ledger if entry else "",
+        entry=entry.entry if entry else "",
+        cost=entry.cost if entry else 0,
+        left=entry.left if entry else 0,
+        appeal_until=known.decided + known.policy.cases.appeal_within if _can_appeal(case, known.policy) else 0,
+    )
+
+
+def given(stated: Statement, known: Known, *, on: int) -> StatementGiven:
+    """The fact that keeps a statement."""
+    case = known.case
+    return StatementGiven(room=case.room, on=on, n=case.n, subject=case.subject, statement=to_json(stated))
+
+
+def _found(known: Known) -> str:
+    if known.reported:
+        return "reported"
+    rule = known.case.rule
+    own_doing = rule == "by_order" or (known.case.decide == "manager" and "_" in rule and rule != TIER_LINKS)
+    return "by-person" if own_doing else "automatically"
+
+
+def _can_appeal(case: CaseView, policy: Policy) -> bool:
+    if case.outcome != "upheld":
+        return False
+    return case.state in ("decided", "reversed") or (case.state == "affirmed" and can_appeal_again(case, policy))
+
+
+def _findings(facts: Sequence[Fact], case: CaseView) -> Iterator[Finding]:
+    """What was found in the message that the case is about: what else one cause brought is no business of theirs."""
+    for fact in facts:
+        if isinstance(fact, Found) and fact.on == case.on and fact.subject == case.subject:
+            yield Finding(rule=fact.rule, where=fact.where, count=fact.count, limit=fact.limit, matched=fact.matched)
+
+
+def _measures(facts: Sequence[Fact]) -> Iterator[Measure]:
+    for fact in facts:
+        if isinstance(fact, SanctionStarted):
+            community = "" if is_one_room(fact.reach) else fact.reach
+            yield Measure(kind=fact.kind, everywhere=fact.room is None, community=community, until=fact.until)
+
+
+def to_json(stated: Statement) -> str:
+    """As JSON; what is empty is left out."""
+    plain = {name: value for name, value in asdict(stated).items() if value or name in ("case", "form")}
+    for measure in plain.get("measures", ()):
+        if not measure["community"]:  # as before there were any
+            del measure["community"]
+    return json.dumps(plain, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def from_json(text: str) -> Statement | None:
+    """What `to_json` wrote; None where it was erased."""
+    if not text:
+        return None
+    raw: dict[str, Any] = {"room": "", "rule": "", "grade": "", "outcome": "", "decided": 0, **json.loads(text)}
+    raw["findings"] = tuple(Finding(**each) for each in raw.get("findings", ()))
+    raw["measures"] = tuple(Measure(**each) for each in raw.get("measures", ()))
+    return Statement(**raw)

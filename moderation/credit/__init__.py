@@ -1,0 +1,1 @@
+"""Credit and standing: prices, balances, tiers, and what low credit brings."""

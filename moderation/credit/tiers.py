@@ -1,0 +1,353 @@
+"""What a balance brings: sanctions that rest on credit or standing begin, last longer or end. docs/model.md, "Credit".
+
+A balance is looked at for each reach by itself (`_Level`): what the entries of the whole deployment bring holds in
+every protected room; what they bring together with those of a community holds in its rooms (`reach.py`).
+
+Rules this module keeps: anybody with management rights whose credit or standing is below `manage_from` loses them,
+wherever the rooms' own levels gave them within that reach; standing brings nothing else; a sanction ends as soon as
+what it rested on is gone (a reversed decision), or when its time is over *and* credit is back; `missing` finds, from
+the balances alone, a sanction that should hold and did not begin, because the numbers of the tiers were changed or
+something went wrong; nothing here looks at power: what cannot be done in a room is found and said by the reconciler.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from moderation.model.context import Context, InForce, PersonView
+from moderation.model.facts import (
+    CreditChanged,
+    Fact,
+    Ledger,
+    SanctionEnded,
+    SanctionExtended,
+    SanctionKind,
+    SanctionStarted,
+)
+from moderation.model.ledger_entry import Entry
+from moderation.model.reach import DEPLOYMENT, Spot
+from moderation.policy import Policy
+from moderation.values.ids import RoomId
+
+from .credit import balance, reaches, standing
+from .ledger import LEDGERS, Account, account, settings_of, with_entry
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """A sanction that a balance asks for."""
+
+    kind: SanctionKind
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """Where a balance counts, as its sanctions say it: `room` None, everywhere; `reach`, in all of a community."""
+
+    room: RoomId | None = None
+    reach: str = DEPLOYMENT
+
+    def account(self, subject: PersonView, ledger: Ledger, policy: Policy) -> Account:
+        """The entries that count there."""
+        place = Spot(self.room, self.reach) if self.room is not None else None
+        return account(subject, ledger, place, policy)
+
+
+def tier_facts(context: Context, policy: Policy, changed: CreditChanged) -> tuple[Fact, ...]:
+    """What follows from the entry `changed`. A warning brings nothing."""
+    follows = {"charge": _charged, "compensation": _reversed}.get(changed.entry)
+    if follows is None:
+        return ()
+    after = with_entry(context.subject, changed, context.now_ms)
+    found: tuple[Fact, ...] = ()
+    for level in _levels(context, policy, changed.ledger, changed.reach):  # the widest first
+        own = level.account(after, changed.ledger, policy)
+        found += tuple(follows(_with(context, found), policy, level, own, changed))
+    return found
+
+
+def reaching_further(context: Context, policy: Policy, ledger: Ledger, before: str) -> tuple[Fact, ...]:
+    """What follows if an entry that counted in a community counts everywhere now; `context` has it so already."""
+    found: tuple[Fact, ...] = ()
+    for level in _levels(context, policy, ledger, DEPLOYMENT):
+        if level.reach != before:  # there it counted already
+            found += tuple(_missing(_with(context, found), policy, ledger, level))
+    return found
+
+
+def review(sanction: InForce, context: Context, policy: Policy) -> tuple[Fact, ...]:
+    """What becomes of a sanction whose time is over at `context.now_ms`."""
+    ledger = next((each for each in LEDGERS if each == sanction.basis), None)
+    if ledger is None or sanction.kind != "demote":
+        return (over(sanction, "time", on=sanction.record),)
+    own = _level_of(sanction).account(context.subject, ledger, policy)
+    left = own.balance(context.now_ms)
+    if left >= policy.tiers.manage_from:
+        return (over(sanction, ledger, on=sanction.record),)
+    until = reaches(own.entries, policy.tiers.manage_from, context.now_ms, own.settings)
+    return (_extended(sanction, until or 0, left, on=sanction.record),)
+
+
+def made_manager(context: Context, policy: Policy, *, on: int) -> tuple[Fact, ...]:
+    """What follows when somebody is given management rights: with too little credit or standing they do not hold them
+    for now."""
+    return tuple(start for ledger in LEDGERS if (start := _not_for_now(context, policy, ledger, on)) is not None)
+
+
+def missing(context: Context, policy: Policy) -> tuple[Fact, ...]:
+    """Return the sanctions that the balances bring and that are not in force, though nobody took them back."""
+    found: tuple[Fact, ...] = ()
+    for ledger in LEDGERS:
+        for level in _levels_here(context, policy, ledger):
+            found += tuple(_missing(_with(context, found), policy, ledger, level))
+    return found
+
+
+# Where balances count.
+
+
+def _levels(context: Context, policy: Policy, ledger: Ledger, reach: str) -> list[_Level]:
+    """The levels at which an entry of this reach, made here, changes something."""
+    if settings_of(ledger, policy).scope == "room":
+        return [_Level(context.room.room)]
+    communities = _communities(context, ledger)
+    if reach != DEPLOYMENT:
+        return [_Level(communities.get(reach, context.room.room), reach)]
+    return [_Level(), *(_Level(room, each) for each, room in communities.items())]
+
+
+def _levels_here(context: Context, policy: Policy, ledger: Ledger) -> list[_Level]:
+    """The levels whose sanctions hold in this room."""
+    if settings_of(ledger, policy).scope == "room":
+        return [_Level(context.room.room)]
+    here = context.room.community
+    return [_Level()] if here == DEPLOYMENT else [_Level(), _Level(context.room.room, here)]
+
+
+def _communities(context: Context, ledger: Ledger) -> dict[str, RoomId]:
+    """The communities in which somebody has entries of their own, each with a room of it: this one where it is."""
+    own = context.subject.entries if ledger == "credit" else context.subject.standing
+    found = {each.reach: each.room for each in own if each.reach != DEPLOYMENT and each.room is not None}
+    return {each: context.room.room if each == context.room.community else room for each, room in found.items()}
+
+
+def _with(context: Context, facts: Sequence[Fact]) -> Context:
+    """The same, once these facts about sanctions are written."""
+    held = list(context.subject.in_force)
+    for fact in facts:
+        match fact:
+            case SanctionStarted():
+                held.append(_begun(fact))
+            case SanctionEnded():
+                held = [each for each in held if each.record != fact.start]
+            case SanctionExtended():
+                held = [replace(s, until=fact.until) if s.record == fact.start else s for s in held]
+    return replace(context, subject=replace(context.subject, in_force=tuple(held)))
+
+
+def _begun(fact: SanctionStarted) -> InForce:
+    return InForce(-1, fact.kind, fact.room, fact.subject, fact.until, fact.basis, fact.n, reach=fact.reach)
+
+
+def _level_of(sanction: InForce) -> _Level:
+    return _Level(sanction.room, sanction.reach)
+
+
+def _missing(context: Context, policy: Policy, ledger: Ledger, level: _Level) -> Iterator[SanctionStarted]:
+    own = level.account(context.subject, ledger, policy)
+    charges = [entry for entry in standing(own.entries) if entry.entry == "charge"]
+    left, held = own.balance(context.now_ms), _held(context, ledger, level)
+    below = {"demote": policy.tiers.manage_from, "mute": policy.tiers.c, "ban": policy.tiers.d}
+    for kind, (until, charge) in _ends(charges, policy, ledger).items():
+        if kind in held or left >= below[kind]:
+            continue
+        if kind == "demote":
+            if not _manages(context, level):
+                continue
+            back = reaches(own.entries, below[kind], context.now_ms, own.settings)
+            until = max(until, back) if back is not None else 0
+        elif until <= context.now_ms:
+            continue
+        if not _wider(context, ledger, level, kind, until):
+            yield SanctionStarted(
+                room=level.room,
+                on=charge.id,
+                kind=kind,
+                until=until,
+                n=charge.case or 0,
+                basis=ledger,
+                rule=charge.rule,
+                credit=left,
+                reach=level.reach,
+                subject=context.subject.user,
+            )
+
+
+def _ends(charges: Sequence[Entry], policy: Policy, ledger: Ledger) -> dict[SanctionKind, tuple[int, Entry]]:
+    """Return until when each kind of sanction lasts that these charges brought, and which of them made it so."""
+    ends: dict[SanctionKind, tuple[int, Entry]] = {}
+    for count, charge in enumerate(charges, 1):
+        for brought in _brought(charges[:count], charge.at_ms, policy, ledger):
+            if brought.until > ends.get(brought.kind, (0, charge))[0]:
+                ends[brought.kind] = (brought.until, charge)
+    return ends
+
+
+def not_held_back(context: Context, policy: Policy, *, on: int) -> tuple[Fact, ...]:
+    """What ends when entries turn out to be somebody else's: rights that were suspended, and need not have been."""
+    now = context.now_ms
+    return tuple(
+        over(each, "reversed", on=on)
+        for ledger in LEDGERS
+        for each in _resting(context, ledger)
+        if each.kind == "demote"
+        and _level_of(each).account(context.subject, ledger, policy).balance(now) >= policy.tiers.manage_from
+    )
+
+
+def _not_for_now(context: Context, policy: Policy, ledger: Ledger, on: int) -> SanctionStarted | None:
+    if any(each.kind == "demote" for each in _resting(context, ledger)):
+        return None
+    for level in _levels_here(context, policy, ledger):
+        own = level.account(context.subject, ledger, policy)
+        left = own.balance(context.now_ms)
+        if left < policy.tiers.manage_from:
+            back = reaches(own.entries, policy.tiers.manage_from, context.now_ms, own.settings)
+            return SanctionStarted(
+                room=level.room,
+                on=on,
+                kind="demote",
+                until=back or 0,
+                basis=ledger,
+                credit=left,
+                reach=level.reach,
+                subject=context.subject.user,
+            )
+    return None
+
+
+def _charged(context: Context, policy: Policy, level: _Level, own: Account, changed: CreditChanged) -> Iterator[Fact]:
+    """What the newest charge brings: a sanction begins, or lasts longer."""
+    held, left = _held(context, changed.ledger, level), own.balance(context.now_ms)
+    for want in _brought(_charges(own), context.now_ms, policy, changed.ledger):
+        if _wider(context, changed.ledger, level, want.kind, want.until):
+            continue
+        present = held.get(want.kind)
+        if present is not None:
+            if present.until and want.until > present.until:
+                yield _extended(present, want.until, left, on=changed.on)
+        elif want.kind != "demote" or _manages(context, level):
+            yield _started(want, context, level, changed, left)
+
+
+def _reversed(context: Context, policy: Policy, level: _Level, own: Account, changed: CreditChanged) -> Iterator[Fact]:
+    """What would hold had the reversed charge never been: sanctions end, are shorter, or begin in another's place."""
+    held, left = _held(context, changed.ledger, level), own.balance(context.now_ms)
+    ends = {kind: until for kind, (until, _) in _ends(_charges(own), policy, changed.ledger).items()}
+    for kind, until in ends.items():
+        if until <= context.now_ms:
+            continue
+        if kind in held:
+            if until < held[kind].until:
+                yield _extended(held[kind], until, left, on=changed.on)
+        elif (kind != "demote" or _manages(context, level)) and not _wider(context, changed.ledger, level, kind, until):
+            yield _started(_Due(kind, until), context, level, changed, left)
+    for sanction in _resting(context, changed.ledger, level):
+        if ends.get(sanction.kind, 0) <= context.now_ms:
+            yield over(sanction, "reversed", on=changed.on, n=changed.n)
+
+
+def _charges(own: Account) -> list[Entry]:
+    return [entry for entry in standing(own.entries) if entry.entry == "charge"]
+
+
+def _held(context: Context, ledger: Ledger, level: _Level) -> dict[SanctionKind, InForce]:
+    """What holds at this level and rests on this ledger; of one kind, what was imposed last."""
+    return {sanction.kind: sanction for sanction in _resting(context, ledger, level)}
+
+
+def _resting(context: Context, ledger: Ledger, level: _Level | None = None) -> list[InForce]:
+    """All of it, here or at one level: two accounts of one person may have brought the same."""
+    resting = [s for s in context.subject.in_force if s.basis == ledger]
+    if level is not None and level.reach != DEPLOYMENT:
+        return [s for s in resting if s.reach == level.reach]
+    here = [s for s in resting if s.covers(context.room)]
+    return here if level is None else [s for s in here if s.reach == DEPLOYMENT]
+
+
+def _wider(context: Context, ledger: Ledger, level: _Level, kind: SanctionKind, until: int) -> bool:
+    """Whether the same holds everywhere already, for as long: a community need not say it once more."""
+    if level.reach == DEPLOYMENT:
+        return False
+    return any(
+        s.kind == kind and s.basis == ledger and s.room is None and (not s.until or s.until >= until)
+        for s in context.subject.in_force
+    )
+
+
+def _brought(charges: Sequence[Entry], at_ms: int, policy: Policy, ledger: Ledger) -> Iterator[_Due]:
+    """What the last of these charges, made at `at_ms`, brought by itself."""
+    tiers, settings = policy.tiers, settings_of(ledger, policy)
+    credit = balance(charges, at_ms, settings)
+    if credit < tiers.manage_from:
+        back = reaches(charges, tiers.manage_from, at_ms, settings)
+        yield _Due("demote", max(at_ms + tiers.demote_for, back or 0))
+    if ledger == "standing":
+        return
+    if credit < tiers.d:
+        yield _Due("ban", at_ms + tiers.barred_for)
+    elif credit < tiers.c:
+        yield _Due("mute", at_ms + tiers.mute_for)
+
+
+def _manages(context: Context, level: _Level) -> bool:
+    """Whether there are rights to take away where this counts, or some that are suspended on other grounds."""
+    subject = context.subject
+    suspended = (s for s in subject.in_force if s.kind == "demote")
+    if any(s.room is None or _level_of(s) == level for s in suspended):
+        return True
+    if level.room is None:
+        return bool(subject.manages)
+    return level.room in subject.manages or (level.reach != DEPLOYMENT and level.reach in subject.manages_in)
+
+
+def _started(want: _Due, context: Context, level: _Level, changed: CreditChanged, left: int) -> SanctionStarted:
+    return SanctionStarted(
+        room=level.room,
+        on=changed.on,
+        kind=want.kind,
+        until=want.until,
+        n=changed.n,
+        basis=changed.ledger,
+        rule=changed.rule,
+        credit=left,
+        reach=level.reach,
+        subject=context.subject.user,
+    )
+
+
+def _extended(sanction: InForce, until: int, credit: int, *, on: int) -> SanctionExtended:
+    return SanctionExtended(
+        room=sanction.room,
+        on=on,
+        start=sanction.record,
+        kind=sanction.kind,
+        until=until,
+        credit=credit,
+        reach=sanction.reach,
+        subject=sanction.subject,
+    )
+
+
+def over(sanction: InForce, why: str, *, on: int, n: int = 0) -> SanctionEnded:
+    """The end of a sanction."""
+    return SanctionEnded(
+        room=sanction.room,
+        on=on,
+        start=sanction.record,
+        kind=sanction.kind,
+        why=why,  # type: ignore[arg-type]
+        n=n or sanction.n,
+        reach=sanction.reach,
+        subject=sanction.subject,
+    )

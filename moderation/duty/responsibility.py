@@ -1,0 +1,174 @@
+"""Who may do what to whom: every question of right is asked here, and answered by `None` or a `Refused`.
+
+Rules this module keeps: roles come from the room's own power levels; against whom a demotion or ban holds has no role,
+whatever level the room gives them; nobody decides their own case; nobody does more
+through the bot than their own level allows them (a mute counts as less than a kick, so whoever may kick may
+mute: docs/decisions/0005); whoever decided a case may reconsider it, and so may the owner and the operator; what an
+operator decided only an operator decides anew. All accounts of a person are that person (docs/decisions/0019).
+"""
+
+from typing import Literal
+
+from moderation.model.builtin_rules import decided_by
+from moderation.model.context import CaseView, PersonView, RoomView
+from moderation.model.facts import Asked
+from moderation.policy import Policy
+from moderation.values.errors import Refused
+from moderation.values.ids import UserId
+from moderation.values.power_levels import Role
+
+Deed = Literal[
+    "redact",
+    "mute",
+    "kick",
+    "ban",
+    "unban",
+    "warn",
+    "vouch",
+    "decide",
+    "history",
+    "language",
+    "readonly",
+    "slow",
+    "close",
+    "reopen",
+    "roster",
+    "set",
+]
+_MANAGERS_DEEDS: frozenset[Deed] = frozenset({"warn", "vouch", "decide", "history", "language", "readonly", "slow"})
+_OWNERS_DEEDS: frozenset[Deed] = frozenset({"close", "reopen", "roster", "set"})
+
+
+def is_operator(user: UserId, policy: Policy) -> bool:
+    """Whether `user` is named in the configuration as one who runs this deployment."""
+    return user in policy.operators
+
+
+def role(user: UserId, room: RoomView) -> Role:
+    """Return what somebody may act as in a room."""
+    return "member" if user in room.suspended else room.power.role(user)
+
+
+def is_manager(user: UserId, room: RoomView, policy: Policy) -> bool:
+    """Manager or owner of the room, or operator."""
+    return is_operator(user, policy) or role(user, room) != "member"
+
+
+def not_a_manager(user: UserId, room: RoomView) -> Refused:
+    """Return what somebody is told who asks for what managers do and may not."""
+    return Refused("error.right.suspended" if user in room.suspended else "error.right.manager", room=room.room)
+
+
+def require(deed: Deed, actor: UserId, room: RoomView, policy: Policy) -> None:
+    """Raise `Refused` unless `actor` may do `deed` in `room` at all."""
+    if not _may(deed, actor, room, policy):
+        raise not_a_manager(actor, room) if actor in room.suspended else Refused(f"error.right.{deed}", room=room.room)
+
+
+def require_over(deed: Deed, actor: UserId, person: PersonView, room: RoomView, policy: Policy, bot: UserId) -> None:
+    """Raise `Refused` unless `actor` may do `deed` to `person` in `room`, as by hand.
+
+    What is done to one account holds for all of them, so the highest of their levels counts.
+    """
+    target = person.user
+    if target == bot:
+        raise Refused("error.target.bot")
+    if person.is_(actor):
+        raise Refused("error.target.self")
+    require(deed, actor, room, policy)
+    accounts = person.accounts | {target}
+    if any(room.power.is_creator(each) for each in accounts):
+        raise Refused("error.target.creator", who=target)
+    if is_operator(actor, policy):
+        return
+    if deed != "redact" and max(map(room.power.level, accounts)) >= room.power.level(actor):
+        raise Refused("error.target.above", who=target)
+
+
+def require_decider(case: CaseView, actor: UserId, room: RoomView, policy: Policy) -> None:
+    """Raise `Refused` unless `actor` may decide `case`, or decide it anew.
+
+    Cases about a duty are not decided among those who share it.
+    """
+    if case.is_about(actor):
+        raise Refused("error.case.own", n=case.n)
+    if case.state == "appealed" and actor in case.appellants:
+        raise Refused("error.appeal.own", n=case.n)
+    require("decide", actor, room, policy)
+    if not _reaches(decided_by(case.rule), actor, room, policy):
+        raise Refused(f"error.case.for-{decided_by(case.rule)}", n=case.n)
+
+
+# How wrong a decision was that is reversed; one made in good faith that new facts change costs nothing.
+FAULTS_OF_DECISIONS = frozenset({"error", "bad-faith"})
+
+
+def require_fault(fault: str, case: CaseView, decider: UserId, actor: UserId, room: RoomView, policy: Policy) -> None:
+    """Raise `Refused` unless `actor`, who reverses a case, may say that `decider` was at fault.
+
+    Bad faith is for the owner or the operator to say. A rule is never at fault.
+    """
+    if not decider or decider == actor or actor in case.deciders:
+        raise Refused("error.fault.nobody", n=case.n)
+    if fault == "bad-faith" and not _reaches("owner", actor, room, policy):
+        raise Refused("error.fault.bad-faith")
+
+
+def _reaches(level: Asked, actor: UserId, room: RoomView, policy: Policy) -> bool:
+    """Whether `actor` stands high enough to decide what `level` decides."""
+    if level == "managers" or is_operator(actor, policy):
+        return True
+    return level == "owner" and role(actor, room) == "owner"
+
+
+def require_other_decider(case: CaseView, actor: UserId, decided_by: str, policy: Policy) -> None:
+    """Raise `Refused` if `actor` would decide an appeal against their own decision, or an operator's; above operators
+    stands nobody."""
+    if not may_undo(decided_by, actor, policy):
+        raise Refused("error.case.for-operator", n=case.n)
+    if (actor == decided_by or actor in case.deciders) and not is_operator(actor, policy):
+        raise Refused("error.appeal.own-decision", n=case.n)
+
+
+def require_hearer(case: CaseView, actor: UserId, policy: Policy) -> None:
+    """Raise `Refused` if an appeal is for the operator, or `actor` is a friend of who decided, and others were asked.
+
+    Where no operator is named nobody stands above those who run the room.
+    """
+    if is_operator(actor, policy):
+        return
+    if case.to_operator and policy.operators:
+        raise Refused("error.case.for-operator", n=case.n)
+    if actor in case.friends:
+        raise Refused("error.appeal.friend", n=case.n)
+
+
+def may_undo(decided_by: str, actor: UserId, policy: Policy) -> bool:
+    """Whether somebody's decision can be taken back by `actor` at all: their words must reach as far."""
+    return decided_by not in policy.operators or is_operator(actor, policy)
+
+
+def may_reconsider(case: CaseView, decided_by: str, actor: UserId, room: RoomView, policy: Policy) -> bool:
+    """Whether `actor` may change a decision: a rule's by any manager, a person's by that person or from above."""
+    if not may_undo(decided_by, actor, policy):
+        return False
+    if not decided_by or decided_by == actor or actor in case.deciders:
+        return True
+    return is_operator(actor, policy) or role(actor, room) == "owner"
+
+
+def _may(deed: Deed, actor: UserId, room: RoomView, policy: Policy) -> bool:
+    if is_operator(actor, policy):
+        return True
+    if actor in room.suspended:
+        return False
+    level, power = room.power.level(actor), room.power
+    if deed in _OWNERS_DEEDS:
+        return power.role(actor) == "owner"
+    if deed in _MANAGERS_DEEDS:
+        return power.role(actor) != "member"
+    if deed == "redact":
+        return power.can_redact_others(actor)
+    if deed in ("kick", "mute"):
+        return level >= power.kick and level > power.users_default
+    return level >= power.ban and level > power.users_default and (deed == "ban" or level >= power.kick)

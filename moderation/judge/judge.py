@@ -1,0 +1,264 @@
+"""Judges one event: which rules it breaks, and what follows for its sender.
+
+A pure function of (event, context, policy): no clock, no I/O, no text for people. The same inputs give the
+same facts in the same order, which is what lets the journal be replayed.
+
+Rules this module keeps:
+- every rule looks at every event and every answer is kept, not only the gravest; one event opens at most one case,
+  for the gravest answer;
+- the same rule broken again by the same person within one incident (counted from its first message) joins the case
+  that is open: the message is
+  dealt with, nothing is charged a second time;
+- what a manager or an owner posts is judged too, but nothing applies before somebody else has decided;
+- where the bot may not act (an observed room) it opens cases for people to decide;
+- a rule of the room's own takes a message away by itself, and costs nothing unless a person decides so;
+- whoever is not verified as the room asks is judged by the same rules, and then by that (`verification.py`).
+Left to others: what a decision brings (`decide.py`), what a low balance brings (`tiers.py`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+
+from moderation.credit.credit import price
+from moderation.credit.ledger import account_of_reach, charge
+from moderation.credit.tiers import tier_facts
+from moderation.credit.waiting import waits
+from moderation.model.builtin_rules import TIER_LINKS
+from moderation.model.context import CaseView, Context
+from moderation.model.facts import CaseGrew, CaseOpened, Fact, Found, SanctionStarted
+from moderation.model.facts.cases import EXCERPT
+from moderation.model.reach import reach_of
+from moderation.people.verification import written
+from moderation.policy import GRADES, Policy, RuleSettings
+from moderation.rooms.slow_mode import pace, reason_to_hold, was_told
+from moderation.rules.check import Check, Hit, Judged, View
+from moderation.rules.event_texts import found_in
+from moderation.values.events import (
+    MembershipChanged,
+    MessagePosted,
+    ReactionGiven,
+    Received,
+    StateChanged,
+    Undecryptable,
+    Unreadable,
+)
+from moderation.values.ids import EventId
+
+EVERYWHERE = ("*",)
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRule:
+    """A rule's settings, and the rule ready to look at events."""
+
+    settings: RuleSettings
+    check: Check
+    own: bool = False  # of the room's own
+
+
+def judge(
+    event: Received, context: Context, policy: Policy, rules: Sequence[CompiledRule], on: int
+) -> tuple[Fact, ...]:
+    """All that follows from `event`, which stands in the journal at index `on`."""
+    if not _is_judged(event, context, policy):
+        return ()
+    facts = _by_rules(event, context, policy, rules, on)
+    if not _is_gone(facts):  # a rule that lets a message stand is no way around a pace
+        taken = sum(isinstance(fact, CaseOpened) for fact in facts)
+        facts += _held_back(event, replace(context, next_case=context.next_case + taken), policy, on)
+    return (*facts, *written(event, context, policy, on, gone=_is_gone(facts)))
+
+
+def _is_gone(facts: Sequence[Fact]) -> bool:
+    return any(isinstance(fact, SanctionStarted) and fact.kind == "redact" for fact in facts)
+
+
+def _by_rules(
+    event: Received, context: Context, policy: Policy, rules: Sequence[CompiledRule], on: int
+) -> tuple[Fact, ...]:
+    assert not isinstance(event, Undecryptable | Unreadable)
+    hits = broken(event, context, rules)
+    if not hits:
+        return ()
+    found = tuple(_found(rule.settings, hit, event, on) for rule, hit in hits)
+    # A room's own rule is no way around the operator's: it stands behind them, however grave it calls itself.
+    gravest, hit = max(hits, key=lambda pair: (not pair[0].own, GRADES.index(pair[0].settings.grade)))
+    case = _case(gravest, hit, event, context, policy, on)
+    if not _is_gone(case) and not _waits_for_people(context):
+        case += _taken_by_own_rule(event, [rule for rule, _ in hits], case, on)
+    return (*found, *case)
+
+
+def _taken_by_own_rule(event: Judged, rules: Sequence[CompiledRule], case: Sequence[Fact], on: int) -> tuple[Fact, ...]:
+    """The message goes if a rule of the room's own takes it, though the case is about one of the operator's."""
+    taking = (r.settings for r in rules if r.own and r.settings.decide == "auto")
+    rule = next((each for each in taking if each.measure in ("redact", "mute")), None)
+    n = next((fact.n for fact in case if isinstance(fact, CaseOpened | CaseGrew)), 0)
+    gone = redaction_of(event, on, n, rule.name, "rule") if rule is not None else None
+    return (gone,) if gone else ()
+
+
+def broken(event: Judged, context: Context, rules: Sequence[CompiledRule]) -> list[tuple[CompiledRule, Hit]]:
+    """The rules of these that `event` breaks, and how."""
+    view = View(recent_ms=context.recent_ms, recent_others=context.recent_others, bot=context.bot)
+    return [
+        (rule, hit)
+        for rule in rules
+        if _applies(rule.settings, context) and (hit := rule.check.check(event, view)) is not None
+    ]
+
+
+def _is_judged(event: Received, context: Context, policy: Policy) -> bool:
+    """People's own words in a group that is served: not ours, nor what the bot itself made happen.
+
+    A reaction can say anything, so it is judged like words; but everybody may report by one. Of memberships people's
+    own doing is judged, and what they write to whom they invite; not why they removed somebody, which may quote.
+    """
+    if context.room.purpose != "group" or not context.room.active or event.sender == context.bot:
+        return False
+    if isinstance(event, MembershipChanged):
+        return event.sender == event.user or event.membership == "invite"
+    if isinstance(event, ReactionGiven):
+        return not policy.reports.means(event.key)
+    return not isinstance(event, Undecryptable | Unreadable)
+
+
+def _applies(rule: RuleSettings, context: Context) -> bool:
+    if rule.rooms == EVERYWHERE:
+        return True
+    names = (context.room.room, context.room.code)
+    return any(fnmatchcase(name, glob) for glob in rule.rooms for name in names)
+
+
+def _found(rule: RuleSettings, hit: Hit, event: Judged, on: int) -> Found:
+    return Found(
+        room=event.room,
+        on=on,
+        rule=rule.name,
+        grade=rule.grade,
+        where=hit.where or "-",
+        count=hit.numbers.get("count", 0),
+        limit=hit.numbers.get("limit", 0),
+        subject=event.sender,
+        matched=hit.matched[:EXCERPT],
+    )
+
+
+def _case(found: CompiledRule, hit: Hit, event: Judged, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
+    rule = found.settings
+    known = context.subject.recent_cases.get((event.room, rule.name))
+    window = policy.credit.incident_window
+    if known is not None and known.outcome != "dismissed" and event.received_ms - known.opened <= window:
+        return _more_evidence(known, rule, event, context, on)
+    return _new_case(found, hit, event, context, policy, on)
+
+
+def _more_evidence(known: CaseView, rule: RuleSettings, event: Judged, context: Context, on: int) -> tuple[Fact, ...]:
+    grew = CaseGrew(room=event.room, on=on, n=known.n, subject=event.sender, event=event.event)
+    if _waits_for_people(context):
+        return (grew,)
+    measure = rule.measure if rule.decide == "auto" or known.outcome == "upheld" else rule.interim
+    gone = measure in ("redact", "mute") and redaction_of(event, on, known.n, rule.name, "rule")
+    return (grew, gone) if gone else (grew,)
+
+
+def _new_case(
+    found: CompiledRule, hit: Hit, event: Judged, context: Context, policy: Policy, on: int
+) -> tuple[Fact, ...]:
+    rule, n = found.settings, context.next_case
+    waits = _waits_for_people(context)
+    by_itself = rule.decide == "auto" and not waits
+    opened = CaseOpened(
+        room=event.room,
+        on=on,
+        n=n,
+        rule=rule.name,
+        grade=rule.grade,
+        decide="auto" if by_itself else "manager",
+        state="decided" if by_itself else "open",
+        due=context.now_ms + policy.cases.deadlines.of(rule.grade),
+        manages=int(event.room in context.subject.manages),
+        subject=event.sender,
+        event=event.event,
+        excerpt=text.value if (text := found_in(event.texts, hit, EXCERPT)) else "",
+    )
+    if waits:
+        return (opened,)
+    if not by_itself:
+        return (opened, *measures(rule.interim, rule, event, on, n, context, "interim"))
+    applied = (opened, *measures(rule.measure, rule, event, on, n, context, "rule"))
+    if found.own:  # written by the people of a room: it takes away, and what costs points a person decides
+        return applied
+    return (*applied, *charged(context, policy, rule=rule.name, grade=rule.grade, n=n, on=on))
+
+
+def _waits_for_people(context: Context) -> bool:
+    """A wrong rule must not behead a room; and where the bot may not act, people decide."""
+    return context.room.room in context.subject.manages or context.room.condition != "protected"
+
+
+def measures(
+    measure: str, rule: RuleSettings, event: Judged, on: int, n: int, context: Context, basis: str
+) -> tuple[Fact, ...]:
+    """The facts of a rule's measure: the message goes; with "mute" its sender is also silent for a time."""
+    facts: list[Fact] = []
+    if measure in ("redact", "mute") and (gone := redaction_of(event, on, n, rule.name, basis)):
+        facts.append(gone)
+    if measure == "mute":
+        facts.append(
+            SanctionStarted(
+                room=event.room,
+                on=on,
+                kind="mute",
+                until=context.now_ms + rule.mute_for,
+                n=n,
+                basis="interim" if basis == "interim" else "rule",
+                rule=rule.name,
+                subject=event.sender,
+            )
+        )
+    return tuple(facts)
+
+
+def redaction_of(event: Judged, on: int, n: int, rule: str, basis: str) -> SanctionStarted | None:
+    """The redaction of what somebody posted, or of a reason; a name or a topic cannot be redacted away usefully."""
+    if isinstance(event, StateChanged) or (isinstance(event, MembershipChanged) and event.membership == "join"):
+        return None
+    return SanctionStarted(
+        room=event.room,
+        on=on,
+        kind="redact",
+        n=n,
+        basis="interim" if basis == "interim" else "rule",
+        rule=rule,
+        subject=event.sender,
+        event=EventId(event.event),
+    )
+
+
+def charged(
+    context: Context, policy: Policy, *, rule: str, grade: str, n: int, on: int, by: str = ""
+) -> tuple[Fact, ...]:
+    """The entry in the ledger, and what the new balance brings; `by` "": a rule of the operator's found it."""
+    reach = reach_of(by, rule, context.room.community, policy)
+    before = account_of_reach(context.subject, "credit", reach, context.room, policy).entries
+    cost = price(before, rule=rule, grade=grade, now_ms=context.now_ms, settings=policy.credit)  # type: ignore[arg-type]
+    entry = charge(context, policy, cost, rule=rule, grade=grade, n=n, on=on, reach=reach)
+    return (entry, *tier_facts(context, policy, entry))
+
+
+def _held_back(event: Received, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
+    """A message that came too soon, or that waits for a manager. Nothing is charged."""
+    if not isinstance(event, MessagePosted) or _waits_for_people(context):
+        return ()
+    reason = reason_to_hold(event, context, policy)
+    gone = redaction_of(event, on, 0, reason, "rule") if reason is not None else None
+    if reason is None or gone is None:
+        return ()
+    if reason == TIER_LINKS:
+        return waits(event, gone, context, policy)
+    limit = pace(context, policy)
+    every = limit.every_ms if limit is not None and limit.rule == reason else 0
+    told = was_told(reason, context)
+    return (replace(gone, every=every, quiet=int(told), messages=1 if told else context.held_back + 1),)

@@ -1,0 +1,79 @@
+"""The rules that a room has of its own, written by its managers, beside the operator's. docs/model.md, "Rules".
+
+Rules this module keeps: an operator's rule of the same name holds instead; a room's rule never weighs more than the
+operator allows now, whatever was allowed when it was written; equal settings are read and compiled once. A rule is
+known by its settings as they were recorded (JSON), so that a replay judges by what was in force.
+Pure. Left to others: writing them by chat (`bot/commands/rule.py`), checking them (`bot/rule_checks.py`), keeping them.
+"""
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+from pydantic import TypeAdapter
+
+from moderation.policy import GRADES, Grade, PatternRule, Policy, RuleSettings
+from moderation.rules.pattern import MOST_STEPS, steps
+
+from .compile_rules import compile_rule
+from .judge import CompiledRule
+
+BY_CHAT = ("terms", "links", "pattern")  # the kinds that can be written in a message
+MANY = 4_096  # rules kept ready
+
+_SETTINGS: TypeAdapter[RuleSettings] = TypeAdapter(RuleSettings)
+
+
+def recorded(rule: RuleSettings) -> str:
+    """A rule as it is recorded."""
+    return rule.model_dump_json(by_alias=True)
+
+
+def own_rules(texts: Iterable[str], policy: Policy) -> tuple[RuleSettings, ...]:
+    """The rules of a room that hold under the operator's `policy`."""
+    texts = tuple(texts)
+    if not texts or not policy.groups.own_rules:
+        return ()
+    taken = {rule.name for rule in policy.rules}
+    found = (settings_of(text, policy.groups.own_rules_class) for text in texts)
+    return tuple(rule for rule in found if rule.name not in taken)
+
+
+def compiled(texts: Iterable[str], policy: Policy) -> tuple[CompiledRule, ...]:
+    """The same, ready to look at events."""
+    rules = own_rules(texts, policy)
+    heavy = too_heavy(rules)
+    return tuple(_compiled(recorded(rule)) for rule in rules if rule.name not in heavy)
+
+
+def too_heavy(rules: Iterable[RuleSettings]) -> frozenset[str]:
+    """Return the names of rules that do not hold: the patterns of those before them have used up the allowance."""
+    left, heavy = MOST_STEPS, set()
+    for rule in rules:
+        if isinstance(rule, PatternRule):
+            needed = steps(rule.patterns, rule.ignore_case)
+            if needed > left:
+                heavy.add(rule.name)
+            else:
+                left -= needed
+    return frozenset(heavy)
+
+
+def with_own(policy: Policy, texts: tuple[str, ...]) -> Policy:
+    """The policy as it holds in a room with these rules of its own."""
+    own = own_rules(texts, policy)
+    return policy.model_copy(update={"rules": (*policy.rules, *own)}) if own else policy
+
+
+@lru_cache(MANY)
+def settings_of(text: str, heaviest: Grade = "severe") -> RuleSettings:
+    """The rule that was recorded so, of at most this class."""
+    rule = _SETTINGS.validate_json(text)
+    if GRADES.index(rule.grade) <= GRADES.index(heaviest):
+        return rule
+    return rule.model_copy(update={"grade": heaviest})
+
+
+@lru_cache(MANY)
+def _compiled(text: str) -> CompiledRule:
+    rule = settings_of(text)
+    return CompiledRule(rule, compile_rule(rule, own=True), own=True)

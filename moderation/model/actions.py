@@ -1,0 +1,607 @@
+"""What is still to be said to the homeserver: the rows of the outbox.
+
+Rules kept here: an action is a value and can be written as JSON and read back; its `priority` says what goes first
+when the homeserver lets us send little (whoever floods a room is stopped first, then what they wrote is removed, and a
+notice can wait); `merge` names what makes two waiting actions the same, so that the second is not queued again;
+`queue` names the actions that are sent one after the other.
+Left to others: which goes next (`bot/choice.py`), doing it (`bot/act.py`), turning notices into text (`bot/notify.py`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import ClassVar, Literal
+
+from moderation.values.events import Json
+from moderation.values.ids import CaseNumber, EventId, RoomId, UserId
+from moderation.values.notices import Line, lines_from_json, lines_to_json
+
+# STOP ends what somebody does, URGENT removes what they did. OUTSIDE and PROOF are not asked of the homeserver, but of
+# others who may take their time.
+STOP, URGENT, STATE, ANSWER, CARD, NOTICE, NICETY, OUTSIDE, PROOF = range(-1, 8)
+NO_ROOM = RoomId("")  # of what concerns no room
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """What all actions share."""
+
+    NAME: ClassVar[str] = ""
+    PRIORITY: ClassVar[int] = NOTICE
+
+    room: RoomId
+
+    @property
+    def priority(self) -> int:
+        """Return how urgent this action is; a smaller number goes first."""
+        return self.PRIORITY
+
+    @property
+    def queue(self) -> str | None:
+        """Return the key of the actions that are sent one at a time, in order; None: at any time, in any order."""
+        return self.room
+
+    @property
+    def merge(self) -> str | None:
+        """A key for "the same thing, once is enough while it waits"; None: every one counts."""
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redact(Action):
+    """Take an event's content away."""
+
+    NAME: ClassVar[str] = "redact"
+    PRIORITY: ClassVar[int] = URGENT
+
+    event: EventId
+    subject: UserId
+    rule: str = "-"
+
+    @property
+    def queue(self) -> None:
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kick(Action):
+    """Remove somebody from a room; they may come back."""
+
+    NAME: ClassVar[str] = "kick"
+    PRIORITY: ClassVar[int] = STOP
+
+    subject: UserId
+    reason: str = ""
+
+    @property
+    def queue(self) -> None:
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unban(Action):
+    """Lift a ban that the bot did not set, at a manager's word."""
+
+    NAME: ClassVar[str] = "unban"
+    PRIORITY: ClassVar[int] = STATE
+
+    subject: UserId
+
+    @property
+    def queue(self) -> str:
+        return _state_of(self.room)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Align(Action):
+    """Bring the room's power levels and bans in line with the sanctions in force."""
+
+    NAME: ClassVar[str] = "align"
+    PRIORITY: ClassVar[int] = STOP
+
+    routine: bool = False  # nothing is known to have changed, so nobody is stopped by it
+
+    @property
+    def priority(self) -> int:
+        return STATE if self.routine else STOP
+
+    @property
+    def queue(self) -> str:
+        return _state_of(self.room)
+
+    @property
+    def merge(self) -> str | None:
+        return f"align {self.room}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enter(Action):
+    """Join a room one was invited to, say what will be recorded, and begin."""
+
+    NAME: ClassVar[str] = "enter"
+    PRIORITY: ClassVar[int] = STATE
+
+    inviter: UserId
+    via: str = ""
+    direct: bool = False  # a room of the inviter and the bot alone, to ask it things
+    follows: bool = False  # only if a group that was upgraded goes on in it; nobody else may have the bot come in
+
+    @property
+    def queue(self) -> str:
+        return _state_of(self.room)
+
+    @property
+    def merge(self) -> str | None:
+        return f"enter {self.room}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin(Action):
+    """Pin the notice of what is recorded, once the bot has the power to."""
+
+    NAME: ClassVar[str] = "pin"
+    PRIORITY: ClassVar[int] = STATE
+
+    event: EventId
+
+    @property
+    def queue(self) -> str:
+        return _state_of(self.room)
+
+    @property
+    def merge(self) -> str | None:
+        return f"pin {self.room}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepDesk(Action):
+    """Make the desk of a group if there is none, and keep its members in step with the managers."""
+
+    NAME: ClassVar[str] = "desk"
+    PRIORITY: ClassVar[int] = STATE
+
+    @property
+    def merge(self) -> str | None:
+        return f"desk {self.room}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepLobby(Action):
+    """Make the lobby of a gated group if there is none; leave it when the group is gated no longer."""
+
+    NAME: ClassVar[str] = "lobby"
+    PRIORITY: ClassVar[int] = STATE
+
+    @property
+    def merge(self) -> str | None:
+        return f"lobby {self.room}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adopt(Action):
+    """Take the group into a new room whose only creator is the bot, as its owner (`subject`) wishes."""
+
+    NAME: ClassVar[str] = "adopt"
+    PRIORITY: ClassVar[int] = STATE
+
+    subject: UserId
+
+    @property
+    def queue(self) -> str:
+        return _state_of(self.room)
+
+    @property
+    def merge(self) -> str | None:
+        return f"adopt {self.room}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bring(Action):
+    """Invite somebody into the room in which their group goes on."""
+
+    NAME: ClassVar[str] = "bring"
+    PRIORITY: ClassVar[int] = NOTICE
+
+    subject: UserId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetIn(Action):
+    """Invite somebody who may come in, and is not there."""
+
+    NAME: ClassVar[str] = "let-in"
+    PRIORITY: ClassVar[int] = NOTICE
+
+    subject: UserId
+
+    @property
+    def merge(self) -> str | None:
+        return f"let-in {self.room} {self.subject}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Say(Action):
+    """Say something in a room: an answer (`reply_to`), or a word to all."""
+
+    NAME: ClassVar[str] = "say"
+    PRIORITY: ClassVar[int] = ANSWER
+
+    lines: tuple[Line, ...]
+    reply_to: EventId | None = None
+    thread: EventId | None = None
+    to: UserId | None = None  # whom it answers: their language, their mention
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tell(Action):
+    """Tell one person something, in a direct room if they take it, else in `room`; with `alone` there only."""
+
+    NAME: ClassVar[str] = "tell"
+    PRIORITY: ClassVar[int] = NOTICE
+
+    subject: UserId
+    lines: tuple[Line, ...]
+    n: int = 0
+    asks: int = 0  # the case of which it asks for a decision
+    alone: bool = False  # not even that there is something to tell may show in the room
+    first: bool = False  # power levels of the room wait until it is said
+
+    @property
+    def priority(self) -> int:
+        return STOP if self.first else NOTICE
+
+    @property
+    def queue(self) -> str:
+        return self.subject
+
+    @property
+    def merge(self) -> str | None:
+        if self.first:
+            return f"first {self.room} {self.subject}"
+        # In a flood fifty messages go for one reason: while the word on the first waits, the same is not said again.
+        return f"tell {to_json(self)}" if self.n else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TellAbove(Action):
+    """Tell the operators something, each alone, and with `owners` the owners of the room."""
+
+    NAME: ClassVar[str] = "tell-above"
+    PRIORITY: ClassVar[int] = NOTICE
+
+    lines: tuple[Line, ...]
+    n: int = 0
+    owners: bool = False
+    first: bool = False  # power levels of the room wait until it is said
+
+    @property
+    def merge(self) -> str | None:
+        return f"first {self.room}" if self.first else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InviteBack(Action):
+    """Invite whom case `n` removed or banned, now that it is reversed."""
+
+    NAME: ClassVar[str] = "invite-back"
+    PRIORITY: ClassVar[int] = NOTICE
+
+    subject: UserId
+    n: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaveDirect(Action):
+    """Leave a direct room with `subject`, who is not alone there any more."""
+
+    NAME: ClassVar[str] = "leave-direct"
+    PRIORITY: ClassVar[int] = STATE
+
+    subject: UserId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TellDesk(Action):
+    """Tell the managers of `room` something, in the thread of case `n` if there is one."""
+
+    NAME: ClassVar[str] = "tell-desk"
+    PRIORITY: ClassVar[int] = CARD
+
+    lines: tuple[Line, ...]
+    n: int = 0
+    once: str = ""  # a word for what need not be said twice while the first waits
+    ring: bool = False  # mention the people in the desk who answer for case `n`
+    discreet: tuple[Line, ...] = ()  # said instead of `lines` while somebody whom case `n` is about reads in the desk
+
+    @property
+    def merge(self) -> str | None:
+        return f"tell-desk {self.room} {self.once}" if self.once else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostCard(Action):
+    """Post the card of a case in the desk of its room."""
+
+    NAME: ClassVar[str] = "card"
+    PRIORITY: ClassVar[int] = CARD
+
+    n: CaseNumber
+    ring: bool = True  # mention the people in the desk who answer for the case
+
+    @property
+    def merge(self) -> str | None:
+        return f"card {self.n}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditCard(Action):
+    """Show on the card what the case has become."""
+
+    NAME: ClassVar[str] = "edit-card"
+    PRIORITY: ClassVar[int] = NOTICE
+
+    n: CaseNumber
+
+    @property
+    def merge(self) -> str | None:
+        return f"edit-card {self.n}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupersedeCard(Action):
+    """Say on a card of the time that a backup lost that it shows nothing any more; `room` is the desk."""
+
+    NAME: ClassVar[str] = "supersede-card"
+    PRIORITY: ClassVar[int] = CARD
+
+    event: EventId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer(Action):
+    """Put one reaction under a card, for managers to press."""
+
+    NAME: ClassVar[str] = "offer"
+    PRIORITY: ClassVar[int] = NICETY
+
+    n: CaseNumber
+    key: str
+
+    @property
+    def queue(self) -> str:
+        return f"case {self.n}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote(Action):
+    """Post what waited for a manager in case `n`: one `event` in the thread of the card, or with "" all in the room."""
+
+    NAME: ClassVar[str] = "quote"
+    PRIORITY: ClassVar[int] = NOTICE
+
+    n: CaseNumber
+    event: EventId | Literal[""] = ""
+
+    @property
+    def queue(self) -> str:
+        return f"case {self.n}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anchor(Action):
+    """Post the closing checkpoint of a day in the desk of a group (`where` "desk"), or in the group ("room")."""
+
+    NAME: ClassVar[str] = "anchor"
+    PRIORITY: ClassVar[int] = NOTICE
+
+    day: str
+    where: Literal["desk", "room"] = "desk"
+
+    @property
+    def merge(self) -> str | None:
+        return f"anchor {self.where} {self.room} {self.day}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Witness(Action):
+    """Have the closing checkpoint of a day cosigned by the witness. It concerns no room."""
+
+    NAME: ClassVar[str] = "witness"
+    PRIORITY: ClassVar[int] = OUTSIDE
+
+    room: RoomId = NO_ROOM
+    day: str
+
+    @property
+    def queue(self) -> None:
+        return None
+
+    @property
+    def merge(self) -> str | None:
+        return f"witness {self.day}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timestamp(Action):
+    """Have the closing checkpoint of a day stamped by the time stamping authority. It concerns no room."""
+
+    NAME: ClassVar[str] = "timestamp"
+    PRIORITY: ClassVar[int] = OUTSIDE
+
+    room: RoomId = NO_ROOM
+    day: str
+
+    @property
+    def queue(self) -> None:
+        return None
+
+    @property
+    def merge(self) -> str | None:
+        return f"timestamp {self.day}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeBack(Action):
+    """Take back something that the bot itself said."""
+
+    NAME: ClassVar[str] = "take-back"
+    PRIORITY: ClassVar[int] = NICETY
+
+    event: EventId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HashMedia(Action):
+    """Fetch the file of the message recorded at `on`, and note its hash and size."""
+
+    NAME: ClassVar[str] = "media"
+    PRIORITY: ClassVar[int] = NICETY
+
+    url: str
+    file: dict[str, Json] | None = None  # how to open an encrypted file: an `EncryptedFile`
+    subject: UserId
+    on: int
+
+    @property
+    def queue(self) -> str:
+        return "media"  # files may be large
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GiveReceipt(Action):
+    """Send a person the proof that their message is in the log: the record `on`, with their own part alone."""
+
+    NAME: ClassVar[str] = "receipt"
+    PRIORITY: ClassVar[int] = NOTICE
+
+    subject: UserId
+    on: int
+
+    @property
+    def queue(self) -> str:
+        return self.subject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GiveData(Action):
+    """Send a person all that is held on them."""
+
+    NAME: ClassVar[str] = "mydata"
+    PRIORITY: ClassVar[int] = NOTICE
+
+    subject: UserId
+
+    @property
+    def queue(self) -> str:
+        return self.subject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erase(Action):
+    """Take away all that may be taken away of what is held on a person, who asked for it and confirmed."""
+
+    NAME: ClassVar[str] = "erase"
+    PRIORITY: ClassVar[int] = NOTICE
+
+    subject: UserId
+
+    @property
+    def queue(self) -> str:
+        return self.subject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApproveDossier(Action):
+    """Compare what an operator approves by command, recorded at `on`, with the file, and record the approval."""
+
+    NAME: ClassVar[str] = "approve-dossier"
+    PRIORITY: ClassVar[int] = NOTICE
+
+    subject: UserId
+    n: int
+    digest: str
+    on: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verify(Action):
+    """Go on with somebody's verification. What they typed is `sealed`; "" asks what has become of it meanwhile."""
+
+    NAME: ClassVar[str] = "verify"
+    PRIORITY: ClassVar[int] = PROOF
+
+    subject: UserId
+    sealed: str
+    on: int  # the record of what they said; without `sealed`: when what is looked after was begun
+
+    @property
+    def queue(self) -> str:
+        return f"proof {self.subject}"
+
+
+def begins_early(action: Action) -> bool:
+    """Return whether this action needs nothing from the tables, so that it can be begun before they are written."""
+    return isinstance(action, Redact | Kick)
+
+
+def _state_of(room: RoomId) -> str:
+    """The queue of what reads and then writes the state of a room."""
+    return f"state {room}"
+
+
+ACTIONS: dict[str, type[Action]] = {
+    cls.NAME: cls
+    for cls in (
+        Redact,
+        Kick,
+        Unban,
+        Align,
+        Enter,
+        Pin,
+        KeepDesk,
+        KeepLobby,
+        Adopt,
+        Bring,
+        LetIn,
+        Say,
+        Tell,
+        TellAbove,
+        TellDesk,
+        InviteBack,
+        LeaveDirect,
+        PostCard,
+        EditCard,
+        Offer,
+        SupersedeCard,
+        Quote,
+        TakeBack,
+        HashMedia,
+        GiveReceipt,
+        GiveData,
+        Erase,
+        ApproveDossier,
+        Anchor,
+        Witness,
+        Timestamp,
+        Verify,
+    )
+}
+
+
+_LINES = ("lines", "discreet")  # the fields that hold lines
+
+
+def to_json(action: Action) -> dict[str, Json]:
+    """The action as JSON."""
+    raw: dict[str, Json] = {"do": action.NAME}
+    for item in fields(action):
+        value = getattr(action, item.name)
+        raw[item.name] = lines_to_json(value) if item.name in _LINES else value
+    return raw
+
+
+def from_json(raw: Mapping[str, Json]) -> Action:
+    """The action that `to_json` wrote."""
+    cls = ACTIONS[str(raw["do"])]
+    values = {n: lines_from_json(value) if n in _LINES else value for n, value in raw.items() if n != "do"}
+    return cls(**values)  # type: ignore[arg-type]

@@ -1,0 +1,95 @@
+"""The bot's own rules: what a case can rest on that no rule of the operator's says.
+
+Rules kept here: their names have an underscore, which no rule of the operator's can have; a case about a duty is
+counted in the ledger of standing, and is decided by the owner or the operator, not among those who share the duty.
+Left to others: the words for them (`bot/messages`, `rule.NAME`).
+"""
+
+from dataclasses import dataclass
+
+from moderation.policy import Grade, ReportSettings, RuleBase
+
+from .facts import Asked
+from .facts.ledger import Ledger
+
+OVERDUE = "duty_overdue"  # a case was not decided in time
+NOBODY = "duty_nobody"  # nobody was on duty
+CLEAR_ERROR = "duty_error"  # a decision was reversed for clear error
+BAD_FAITH = "duty_bad_faith"  # a decision was reversed for bad faith
+OWN_CASE = "duty_own_case"  # somebody decided about themselves, outside the bot
+FALSE_VOUCH = "duty_vouch"  # somebody vouched for whom they did not know
+IDENTITY = "duty_identity"  # somebody read identity data without reason
+BY_ORDER = "by_order"  # a manager's own measure, by command
+REPORTED = "reported"  # what members reported
+OUTSIDE = "outside_notice"  # a notice from outside about a room, not about one message
+MISUSE = "report_misuse"  # reports that were none, again and again
+UNDECIDED = "reports_undecided"  # more reports than the managers of a room decided in time
+PAUSES_REPORTS = (MISUSE, UNDECIDED)
+CAP_MEMBERS = "cap_members"  # the room is full
+CAP_JOINED = "cap_joined"  # somebody is in too many rooms
+BARRED = "barred_list"  # put on the barred list by the operator
+NEGLECT = "room_neglect"  # a room whose cases nobody decided
+ROOM_ORDER = "room_order"  # what the operator ordered for a room
+UNVERIFIED = "unverified_writes"  # below the level that a room asks of its members
+UNVERIFIED_MANAGER = "unverified_manages"  # below the level that managing it takes
+TIER_LINKS = "tier_links"  # links and media that wait for a manager while credit is low
+
+
+@dataclass(frozen=True, slots=True)
+class OwnRule:
+    """What holds of cases under one of these rules."""
+
+    ledger: Ledger = "credit"
+    decided_by: Asked = "managers"  # who decides, and hears appeals: these, or who stands above them
+    card: bool = False  # whether a card is posted at once; if not, once there is something to decide
+    grade: Grade = "moderate"
+
+
+_DUTY = OwnRule(ledger="standing", decided_by="owner")
+OWN_RULES: dict[str, OwnRule] = {
+    OVERDUE: _DUTY,
+    NOBODY: OwnRule(ledger="standing", decided_by="operator"),
+    CLEAR_ERROR: _DUTY,
+    BAD_FAITH: _DUTY,
+    OWN_CASE: _DUTY,
+    FALSE_VOUCH: _DUTY,
+    IDENTITY: _DUTY,
+    BY_ORDER: OwnRule(),
+    REPORTED: OwnRule(card=True),
+    OUTSIDE: OwnRule(card=True),
+    MISUSE: OwnRule(),
+    UNDECIDED: OwnRule(),
+    CAP_MEMBERS: OwnRule(),
+    CAP_JOINED: OwnRule(),
+    BARRED: OwnRule(decided_by="operator", grade="severe"),
+    NEGLECT: OwnRule(decided_by="operator", grade="serious"),
+    ROOM_ORDER: OwnRule(decided_by="operator", grade="serious"),
+    UNVERIFIED: OwnRule(grade="minor"),
+    UNVERIFIED_MANAGER: OwnRule(decided_by="owner", grade="minor"),
+    TIER_LINKS: OwnRule(card=True, grade="minor"),
+}
+
+
+def decided_by(rule: str) -> Asked:
+    """The lowest who may decide a case under this rule."""
+    own = OWN_RULES.get(rule)
+    return own.decided_by if own else "managers"
+
+
+def has_card(rule: str) -> bool:
+    """Whether a case under this rule is shown in the desk from the beginning."""
+    own = OWN_RULES.get(rule)
+    return own is None or own.card
+
+
+def ledger_of(rule: str) -> Ledger:
+    """In which ledger a case under this rule counts."""
+    own = OWN_RULES.get(rule)
+    return own.ledger if own else "credit"
+
+
+def report_rule(settings: ReportSettings) -> RuleBase:
+    """What members report, as a rule: what upholding it brings."""
+    return RuleBase.model_construct(
+        name=REPORTED, grade=settings.grade, measure=settings.measure, mute_for=settings.mute_for, decide="manager"
+    )

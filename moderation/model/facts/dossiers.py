@@ -1,0 +1,52 @@
+"""The files on serious and continuing offenders: who asked for one, who approved it, who took it out."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from moderation.values.ids import UserId
+
+from .base import Fact, person, unowned
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DossierStep(Fact):
+    """A file about a person is begun, approved by somebody, declined, or taken out as a zip.
+
+    It is named by the record that begins it: `start` (-1 in that record itself). `task` is the record of the task it
+    answers (-1: nobody was asked). `reader` did it: a user of the operating system, or of an approval the account of
+    the approver. `how` says what an approval rests on: a signature with the approver's `key`, or a command from their
+    own `account`, recorded at `on`. Approvals by a `user` of the operating system are from before there were keys.
+    Nothing here sends anything.
+    """
+
+    KIND: ClassVar[str] = "dossier"
+
+    step: Literal["opened", "approved", "declined", "exported"]
+    start: int = -1
+    task: int = -1
+    digest: str = "-"  # SHA-256 in hexadecimal: of the zip, or of the list that was approved
+    how: Literal["user", "key", "account"] = "user"
+    key: str = "-"  # the approver's public key, in base64
+    signature: str = unowned()
+    subject: UserId = person()
+    covers: str = unowned()  # the numbers of the cases, as JSON
+    reader: str = unowned()
+    reason: str = unowned()
+    bar: str = unowned()  # the legal ground on which the person is not told
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApproverChanged(Fact):
+    """Register or withdraw the public key with which an operator signs approvals of files.
+
+    `subject` is the account the key belongs to, `reader` the user of the operating system who did it.
+    """
+
+    KIND: ClassVar[str] = "approver"
+
+    step: Literal["added", "removed"]
+    key: str  # the public key, in base64
+    subject: UserId = person()
+    name: str = unowned()
+    reader: str = unowned()
+    reason: str = unowned()

@@ -1,0 +1,65 @@
+"""Entries in the ledgers of credit and standing."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from moderation.policy import Grade
+from moderation.values.ids import UserId
+
+from .base import Fact, person
+
+Ledger = Literal["credit", "standing"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditChanged(Fact):
+    """An entry in somebody's ledger. For a compensation, `undoes` is the record of the entry it undoes.
+
+    `ledger` "standing": that of those who run a group; classes of violation do not apply there (`grade` "-").
+    `reach`: where it counts, the whole deployment ("") or the rooms of a community (`moderation/reach.py`).
+    """
+
+    KIND: ClassVar[str] = "credit"
+
+    entry: Literal["charge", "warning", "compensation"]
+    cost: int
+    grade: Grade | Literal["-"]
+    rule: str
+    n: int = 0  # the case; 0: none
+    ledger: Ledger = "credit"
+    undoes: int = -1
+    reach: str = ""
+    left: int  # the balance with this entry, at that moment, in the room
+    subject: UserId = person()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceCorrected(Fact):
+    """The balance that the entry recorded at `start` gave was wrong: `told` stands there, and `left` is true.
+
+    The entry itself counts as it always did.
+    """
+
+    KIND: ClassVar[str] = "credit"
+
+    step: Literal["corrected"] = "corrected"
+    start: int
+    ledger: Ledger = "credit"
+    told: int
+    left: int
+    n: int = 0  # the case; 0: none
+    subject: UserId = person()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryConfirmed(Fact):
+    """An operator confirms what the people of a room decided: the entry recorded at `start` counts everywhere now."""
+
+    KIND: ClassVar[str] = "credit"
+
+    step: Literal["confirmed"] = "confirmed"
+    start: int
+    ledger: Ledger = "credit"
+    n: int = 0  # the case
+    subject: UserId = person()
+    by: UserId = person()

@@ -1,0 +1,154 @@
+"""What is known of people, and what they were told."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from moderation.values.ids import UserId
+
+from .base import Fact, person, private, unowned
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonVerified(Fact):
+    """Somebody is verified at `level`, by `method`, until `until`; or what they proved so holds no more."""
+
+    KIND: ClassVar[str] = "verify"
+
+    step: Literal["verified", "revoked"] = "verified"
+    method: Literal["vouch", "roster", "email", "oidc"]
+    level: int
+    until: int
+    undoes: int = -1  # the record that is revoked; -1: all by this method
+    why: Literal["-", "key", "false"] = "-"  # of what is revoked; key: the account's master key is another
+    reach: str = ""  # of a vouch: where it counts (`moderation/reach.py`)
+    subject: UserId = person()
+    by: UserId = person()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerificationAsked(Fact):
+    """Somebody below the level that a room asks for is pointed to how to reach it; or told that theirs ends (no room).
+
+    "reminded": that it is asked; "held": their messages do not stay; "halfway": they will be removed; "managing": their
+    management rights will be suspended; "expires", "lapsed": of a verification that ends, or has ended.
+    """
+
+    KIND: ClassVar[str] = "verify"
+
+    step: Literal["asked"] = "asked"
+    what: Literal["reminded", "held", "halfway", "managing", "expires", "lapsed"]
+    until: int = 0  # when something follows; 0: nothing does
+    subject: UserId = person()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoorAnswered(Fact):
+    """What somebody is told who asks to come into a room that lets in verified people only.
+
+    "knocked": how to be verified, the question stands; "waiting": the same, in the lobby; "admitted": they are invited;
+    "refused": the question has stood too long.
+    """
+
+    KIND: ClassVar[str] = "verify"
+
+    step: Literal["door"] = "door"
+    what: Literal["knocked", "waiting", "admitted", "refused"]
+    until: int = 0  # how long the question stands
+    subject: UserId = person()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountsLinked(Fact):
+    """An account, with all that are linked to it, is of the same person as another (docs/decisions/0019)."""
+
+    KIND: ClassVar[str] = "verify"
+
+    step: Literal["linked"] = "linked"
+    method: Literal["confirmed", "oidc"]  # how it is known: the other account said so, or both proved the same subject
+    subject: UserId = person()  # the account that joins
+    target: UserId = person()  # the account whose person it joins
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountUnlinked(Fact):
+    """The link that was recorded at `start` was a mistake: an operator ended it."""
+
+    KIND: ClassVar[str] = "verify"
+
+    step: Literal["unlinked"] = "unlinked"
+    start: int
+    subject: UserId = person()  # the account that had joined
+    target: UserId = person()  # the account whose person it had joined
+    reason: str = private(of="subject")
+    reader: str = unowned()  # the operator, as the operating system knows them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyPinned(Fact):
+    """The master key (cross-signing) that a verified account had; a change of it asks for a new verification."""
+
+    KIND: ClassVar[str] = "verify"
+
+    step: Literal["pinned"] = "pinned"
+    subject: UserId = person()
+    key: str = private(of="subject")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleChanged(Fact):
+    """The room's own levels give somebody another role than before."""
+
+    KIND: ClassVar[str] = "role"
+
+    role: Literal["owner", "manager", "member"]
+    was: Literal["owner", "manager", "member"]
+    subject: UserId = person()
+    by: UserId = person()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LanguageChosen(Fact):
+    """A person, or (subject "") a room, is spoken to in this language from now on."""
+
+    KIND: ClassVar[str] = "state"
+
+    what: Literal["language"] = "language"
+    language: str
+    subject: UserId = person()
+    by: UserId = person()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeGiven(Fact):
+    """A person was told something: `what` names the text."""
+
+    KIND: ClassVar[str] = "notice"
+
+    what: str
+    n: int = 0
+    asks: int = 0  # the case of which it asks for a decision; 0: none
+    channel: Literal["direct", "room", "desk", "none"]
+    subject: UserId = person()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwayChanged(Fact):
+    """Somebody is away from their duties, everywhere, until `until`; or back (`until` 0)."""
+
+    KIND: ClassVar[str] = "duty"
+
+    what: Literal["away", "back"]
+    until: int = 0
+    subject: UserId = person()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RosterChanged(Fact):
+    """The hours in which somebody is on duty in a room; no hours: they stand in its roster no more."""
+
+    KIND: ClassVar[str] = "duty"
+
+    what: Literal["roster"] = "roster"
+    subject: UserId = person()
+    hours: str = private("subject")  # `moderation/roster.py` has the form
+    by: UserId = person()

@@ -1,0 +1,48 @@
+"""How rooms are served."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from moderation.values.ids import GroupCode, UserId
+
+from .base import Fact, person, unowned
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomEntered(Fact):
+    """The bot serves a room from now on. `purpose` says what it is for; `served` is the group of a desk or a lobby.
+
+    Of a space, only what it lists is followed.
+    """
+
+    KIND: ClassVar[str] = "state"
+
+    what: Literal["entered"] = "entered"
+    code: GroupCode
+    purpose: Literal["group", "desk", "direct", "lobby", "space"]
+    served: str = "-"  # group code
+    room_id: str = unowned()
+    via: str = unowned()
+    subject: UserId = person()  # whose direct room it is; who invited the bot to a group
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomStateChanged(Fact):
+    """The room is observing, protected, left ... from now on."""
+
+    KIND: ClassVar[str] = "state"
+
+    what: Literal["condition"] = "condition"
+    condition: Literal["joining", "announced", "observing", "protected", "left"]
+    notice: str = unowned()  # "announced": the event that told members what is recorded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomListed(Fact):
+    """A space (`room`) lists another room from now on, or no longer: it is in, or out of, the space's community."""
+
+    KIND: ClassVar[str] = "state"
+
+    what: Literal["listed", "unlisted"]
+    child: str = unowned()  # the room
+    by: UserId = person()

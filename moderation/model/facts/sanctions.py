@@ -1,0 +1,97 @@
+"""Measures against people and rooms, and what is held in rooms on their account."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from moderation.values.ids import EventId, UserId
+
+from .base import Fact, person, private, unowned
+
+SanctionKind = Literal["redact", "warn", "mute", "demote", "kick", "ban", "rectify", "suspend", "close", "slow"]
+# Those against a room; whom the fact names then answers for it, and may appeal.
+OF_ROOMS: frozenset[SanctionKind] = frozenset({"rectify", "suspend", "close", "slow"})
+# Those that hold over time and are reconciled with the room; the others happen once.
+LASTING: frozenset[SanctionKind] = frozenset({"mute", "demote", "ban", *OF_ROOMS})
+Basis = Literal["rule", "decision", "command", "credit", "interim", "standing", "neglect", "operator", "verification"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SanctionStarted(Fact):
+    """A measure applies from now on, until `until` (0: no end, or a thing of one moment).
+
+    `room` None means every protected room; with a `reach` it holds in all rooms of that community, not in the room it
+    was decided in alone. `basis` says what it rests on.
+    """
+
+    KIND: ClassVar[str] = "sanction"
+
+    step: Literal["start"] = "start"
+    kind: SanctionKind
+    until: int = 0
+    n: int = 0
+    basis: Basis
+    rule: str = "-"
+    credit: int = -1  # the balance it rested on, where it did
+    every: int = 0  # of slow mode, and of what it held back: one message in so many milliseconds
+    messages: int = 1  # of what a pace held back: how many since the last word on it, this one among them
+    quiet: int = 0  # 1: whom it concerns was told of the like not long ago, and is not told again
+    reach: str = ""
+    subject: UserId = person()
+    event: EventId = private("subject")
+    by: UserId = person()
+    reason: str = private("by")
+    reader: str = unowned()  # of a measure set at the command line: the operator, as the operating system knows them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SanctionEnded(Fact):
+    """The measure that began with record `start` holds no longer."""
+
+    KIND: ClassVar[str] = "sanction"
+
+    step: Literal["end"] = "end"
+    start: int
+    kind: SanctionKind
+    why: Literal["time", "credit", "reversed", "command", "overtaken", "standing", "mended", "verified", "settings"]
+    n: int = 0
+    reach: str = ""  # as when it began
+    subject: UserId = person()
+    by: UserId = person()
+    reason: str = private("by")
+    reader: str = unowned()  # as in `SanctionStarted`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SanctionExtended(Fact):
+    """The measure that began with record `start` now holds until `until`."""
+
+    KIND: ClassVar[str] = "sanction"
+
+    step: Literal["extend"] = "extend"
+    start: int
+    kind: SanctionKind
+    until: int
+    credit: int = -1
+    reach: str = ""  # as when it began
+    subject: UserId = person()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held(Fact):
+    """What the bot changed in a room on account of a sanction, and what stood there before.
+
+    `what` "level": levels are written as text, "-" meaning "no entry, `users_default` holds"; "ban": the
+    membership. Of the room itself (no subject) "posting", "posting TYPE": the level that posting takes; "joining": the
+    join rule. `step`: "intended" is recorded before the request goes out, so that `prior` is known whatever
+    happens; "held" after it; "corrected" when somebody changed it by hand and it was set again; "released" when
+    it was given back; "overruled" when somebody changed it by hand and it was left alone.
+    """
+
+    KIND: ClassVar[str] = "outcome"
+
+    action: Literal["hold"] = "hold"
+    step: Literal["intended", "held", "corrected", "released", "overruled"]
+    what: str = "level"
+    prior: str
+    held: str
+    subject: UserId = person()

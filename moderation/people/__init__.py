@@ -1,0 +1,1 @@
+"""Accounts of one person, verification, the list of people who stay out."""

@@ -1,0 +1,112 @@
+"""The barred list: who stays out of every protected room, set by an operator, with a case that can be appealed.
+
+Rules kept here: an entry has a reason and an end; nobody is put on it who is the bot or an operator, nor twice; who is
+taken off it early is let in everywhere at once. An entry that rests on credit (tier E) is one like the others.
+Left to others: reading (`storage/views`), writing (`bot/operations_barred.py`), the rooms (`sanctions.py`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from moderation.model.builtin_rules import BARRED, OWN_RULES
+from moderation.model.context import CaseView, Context, InForce
+from moderation.model.facts import CaseGrew, CaseOpened, Fact, SanctionEnded, SanctionStarted
+from moderation.policy import Policy
+from moderation.values.errors import Refused
+from moderation.values.ids import EventId, UserId
+from moderation.values.notices import Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What an operator asks for."""
+
+    by: UserId
+    reason: str
+    until: int
+    reader: str = ""  # the operator, as the operating system knows them
+    evidence: tuple[CaseView, ...] = ()
+    messages: tuple[tuple[int, EventId], ...] = ()  # of the evidence: record and event
+
+
+def bar(entry: Entry, context: Context, policy: Policy) -> tuple[Fact, ...]:
+    """Put `context.subject` on the list. Raises `Refused`, saying why not."""
+    _refuse(entry, context, policy)
+    user, n, room = context.subject.user, context.next_case, context.room.room
+    opened = CaseOpened(
+        room=room,
+        n=n,
+        rule=BARRED,
+        grade=OWN_RULES[BARRED].grade,
+        decide="manager",  # a person has decided it
+        state="decided",
+        due=context.now_ms,
+        asked=OWN_RULES[BARRED].decided_by,
+        subject=user,
+        by=entry.by,
+        reason=entry.reason,
+    )
+    start = SanctionStarted(
+        kind="ban",
+        until=entry.until,
+        n=n,
+        basis="operator",
+        rule=BARRED,
+        subject=user,
+        by=entry.by,
+        reason=entry.reason,
+        reader=entry.reader,
+    )
+    return (opened, start)
+
+
+def evidence(entry: Entry, opened: CaseOpened) -> tuple[CaseGrew, ...]:
+    """What the case rests on: the messages of earlier ones, which are kept as long as the entry holds."""
+    return tuple(
+        CaseGrew(room=opened.room, on=record, n=opened.n, subject=opened.subject, event=event)
+        for record, event in entry.messages
+    )
+
+
+def unbar(in_force: Sequence[InForce], *, by: UserId, reason: str, reader: str) -> tuple[Fact, ...]:
+    """Take somebody off the list before their time."""
+    return tuple(
+        SanctionEnded(
+            start=each.record,
+            kind="ban",
+            why="command",
+            n=each.n,
+            subject=each.subject,
+            by=by,
+            reason=reason,
+            reader=reader,
+        )
+        for each in in_force
+        if is_entry(each)
+    )
+
+
+def is_entry(sanction: InForce) -> bool:
+    """Whether a sanction is an entry of the barred list."""
+    return sanction.kind == "ban" and sanction.room is None
+
+
+def refuse_ours(user: UserId, bot: UserId, policy: Policy) -> None:
+    """Raise `Refused` for the bot and for operators."""
+    if user == bot:
+        raise Refused("error.target.bot")
+    if user in policy.operators:
+        raise Refused("cli.barred.operator", who=user)
+
+
+def _refuse(entry: Entry, context: Context, policy: Policy) -> None:
+    user = context.subject.user
+    refuse_ours(user, context.bot, policy)
+    if entry.until <= context.now_ms:
+        raise Refused("cli.barred.past")
+    for each in context.subject.in_force:
+        if is_entry(each):
+            raise Refused("cli.barred.already", who=user, until=Moment(each.until))
+    for case in entry.evidence:
+        if case.person != context.subject.person or case.outcome != "upheld":
+            raise Refused("cli.barred.evidence", n=case.n, who=user)

@@ -1,0 +1,53 @@
+"""Decides whether the bot stays out of a room because of the people behind an invitation, or because of the room.
+
+Rules kept here: a person who is barred, or whose credit is in tier E, brings the bot into no room, by whichever of
+their accounts, and neither does the owner of a group that the operator or neglect closed, unless the level was only
+given to them (`duty.py`); a group that the operator
+named may not come back under another room either. Operators are asked for nothing. Pure. Left to others: reading who
+they are (`bot/invitations.py`), who may invite at all (`[bot] allow_invites`).
+"""
+
+from collections.abc import Collection, Mapping, Set
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from moderation.credit.ledger import account
+from moderation.model.context import PersonView
+from moderation.policy import Policy
+from moderation.values.ids import GroupCode, UserId
+
+from .barred_list import is_entry
+
+Why = Literal["barred", "credit", "closed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """Why somebody brings the bot into no room. `until` 0: nobody knows; `group`: the code of a closed group."""
+
+    why: Why
+    person: PersonView
+    until: int = 0
+    group: str = ""
+
+
+def declined(
+    person: PersonView, closed: Mapping[GroupCode, Set[UserId]], policy: Policy, now_ms: int
+) -> Declined | None:
+    """Return why this person brings the bot into no room, if so; `closed`: who owns the groups that are closed now."""
+    if person.user in policy.operators:
+        return None
+    barred = [each for each in person.in_force if is_entry(each)]
+    if barred:
+        return Declined("barred", person, until=max(each.until for each in barred))
+    if account(person, "credit", None, policy).balance(now_ms) < policy.tiers.d:
+        return Declined("credit", person)
+    accounts = person.accounts | {person.user}
+    owned = next((code for code, owners in closed.items() if owners & accounts), None)
+    return Declined("closed", person, group=owned) if owned is not None else None
+
+
+def is_refused(names: Collection[str], policy: Policy) -> bool:
+    """Whether a room goes by a name (id, alias, group code) that may not come back."""
+    return any(fnmatchcase(name, glob) for name in names for glob in policy.groups.refused)

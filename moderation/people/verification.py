@@ -1,0 +1,429 @@
+"""What a room asks of who comes, writes, manages or founds it, who is below that, and what follows.
+
+For people: docs/verification.md, "Levels and rooms".
+
+Rules kept here: nothing happens before there was time for it (`grace`), which begins when somebody came, when the room
+began to ask, or when their verification ended, whichever is last; nobody is removed or demoted without having been told
+with time left; everything is told to the person alone, with the next step, and not again and again; owners, operators
+and the bot are asked for nothing, and managers for the level of managers only; whoever people decided should stay is
+let be. No case costs anything, and what was done is undone once the level is reached.
+Pure. Left to others: reading (`storage/views/verification.py`), when to look (`bot/due_verification.py`), the join rule
+(`posting.py`), the levels and methods themselves (`levels.py`, `bot/verify`).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+
+from moderation.model.builtin_rules import OWN_RULES, UNVERIFIED, UNVERIFIED_MANAGER
+from moderation.model.context import Choices, Context, InForce, PersonView, Proof, RoomView
+from moderation.model.facts import CaseOpened, DoorAnswered, Fact, SanctionEnded, SanctionStarted, VerificationAsked
+from moderation.model.reach import Place
+from moderation.policy import Below, Policy, VerificationSettings
+from moderation.values.durations import DAY_MS, HOUR_MS
+from moderation.values.events import MembershipChanged, MessagePosted, OtherEvent, ReactionGiven, Received, StateChanged
+from moderation.values.ids import EventId, RoomId, UserId
+from moderation.values.levels import REACHES, Level, Method
+
+__all__ = ["REACHES", "Level", "Method"]
+
+Said = MessagePosted | ReactionGiven | MembershipChanged | StateChanged | OtherEvent  # what can carry words into a room
+
+REMIND_EVERY = 7 * DAY_MS
+HELD_EVERY = HOUR_MS
+KNOCK_STANDS = 7 * DAY_MS
+WARNED_BEFORE = 7 * DAY_MS  # so long before a verification ends it is said
+_STRICTNESS: tuple[Below, ...] = ("off", "remind", "restrict", "gate", "remove")
+
+
+# What a room asks for.
+
+
+@dataclass(frozen=True, slots=True)
+class Asks:
+    """What one room asks for."""
+
+    write: int = 0
+    manage: int = 0
+    found: int = 0
+    below: Below = "off"
+    grace: int = 0
+    methods: frozenset[Method] = frozenset()
+
+    @property
+    def gated(self) -> bool:
+        """Whether only verified people come in."""
+        return self.below == "gate" and self.write > 0
+
+    @property
+    def of_members(self) -> bool:
+        """Whether anything follows for those who are below the level to write."""
+        return self.below != "off" and self.write > 0
+
+    @property
+    def of_managers(self) -> bool:
+        """Whether anything follows for managers."""
+        return self.below != "off" and self.manage > 0
+
+    def more_than(self, before: "Asks") -> bool:
+        """Whether people are asked for more than before, so that their time begins anew."""
+        if self.of_members and (
+            not before.of_members or self.write > before.write or _strictness(self) > _strictness(before)
+        ):
+            return True
+        return self.of_managers and (not before.of_managers or self.manage > before.manage)
+
+
+def _strictness(asks: Asks) -> int:
+    return _STRICTNESS.index(asks.below)
+
+
+def asks(settings: VerificationSettings, *names: str) -> Asks:
+    """What the room with these names (its id, its code) asks for."""
+    own = next((each for each in settings.rooms if _matches(each.rooms, names)), None)
+
+    def value(name: str) -> object:
+        given = getattr(own, name) if own else None
+        return getattr(settings, name) if given is None else given
+
+    return Asks(
+        write=value("write"),  # type: ignore[arg-type]
+        manage=value("manage"),  # type: ignore[arg-type]
+        found=value("found"),  # type: ignore[arg-type]
+        below=value("below"),  # type: ignore[arg-type]
+        grace=value("grace"),  # type: ignore[arg-type]
+        methods=frozenset(value("methods")),  # type: ignore[call-overload]
+    )
+
+
+def asked_of(room: RoomView, policy: Policy) -> Asks:
+    """What a room that is served asks for."""
+    return with_choice(asks(policy.verification, room.room, room.code), room.choices)
+
+
+def with_choice(asked: Asks, chosen: Choices) -> Asks:
+    """What the operator asks for, and what the owner chose beyond it: of both, the more; never less."""
+    if not chosen.write:
+        return asked
+    stricter = asked.of_members and _strictness(asked) > _STRICTNESS.index(chosen.below)
+    return replace(
+        asked,
+        write=max(asked.write, chosen.write) if asked.of_members else chosen.write,
+        manage=asked.manage if asked.of_managers else 0,
+        below=asked.below if stricter else chosen.below,
+    )
+
+
+def anything(settings: VerificationSettings) -> bool:
+    """Whether any room asks for anything; a quick look, since mostly none does."""
+    every = (settings, *settings.rooms)
+    return any(getattr(each, name) for each in every for name in ("write", "manage"))
+
+
+def _matches(globs: Iterable[str], names: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, glob) for glob in globs for name in names)
+
+
+# Who is below it.
+
+
+def reached(proofs: Iterable[Proof], methods: frozenset[Method], place: Place | None, now_ms: int) -> int:
+    """The highest level in force by these methods that counts in a room; without one, in all of them."""
+    return max((p.level for p in proofs if p.method in methods and now_ms < p.until and p.counts(place)), default=0)
+
+
+def lapsed(proofs: Iterable[Proof], needed: int, methods: frozenset[Method], place: Place, now_ms: int) -> int:
+    """When the level that is needed was last lost there; 0: it never was reached."""
+    counting = (p for p in proofs if p.method in methods and p.counts(place))
+    ended = (p.until for p in counting if p.level >= needed and p.until <= now_ms)
+    return max(ended, default=0)
+
+
+def founder_declined(founder: PersonView, room: str, policy: Policy, now_ms: int) -> bool:
+    """Whether the bot stays out of a room for who founded it."""
+    wanted = asks(policy.verification, room)
+    if founder.user in policy.operators:
+        return False
+    return reached(founder.proofs, wanted.methods, None, now_ms) < wanted.found
+
+
+def exempt(user: UserId, room: RoomView, bot: UserId, policy: Policy) -> bool:
+    """Whether nothing is asked of somebody in a room."""
+    return user == bot or user in policy.operators or room.power.role(user) == "owner"
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """Somebody who is below what a room asks for, and what they were told."""
+
+    user: UserId
+    since: int  # when they were first seen there
+    lapsed: int = 0  # when they last lost the level
+    told: Mapping[str, int] = field(default_factory=dict)  # what -> when
+
+
+def begins(guest: Guest, room: RoomView) -> int:
+    """When somebody's time to be verified begins."""
+    return max(guest.since, room.asked, guest.lapsed)
+
+
+def ends(guest: Guest, asks: Asks, room: RoomView) -> int:
+    """When it is over. Who came into a gated room without being verified, at somebody's word, has none."""
+    if asks.gated and guest.since > room.asked and not guest.lapsed:
+        return guest.since
+    return begins(guest, room) + asks.grace
+
+
+# Writing.
+
+
+def written(event: Received, context: Context, policy: Policy, on: int, *, gone: bool) -> tuple[Fact, ...]:
+    """What follows when `context.subject` writes in `context.room`. `gone`: the message is taken away anyway."""
+    wanted = asked_of(context.room, policy)
+    if not wanted.of_members or not isinstance(event, Said) or not _says_something(event, context):
+        return ()
+    guest = _writes_below(wanted, context, policy)
+    if guest is None:
+        return ()
+    over = ends(guest, wanted, context.room)
+    if wanted.below in ("restrict", "gate") and over <= context.now_ms and context.room.condition == "protected":
+        pointer = _point("held", HELD_EVERY, guest, context, on)
+        return pointer if gone else (_held(event, on), *pointer)
+    if not isinstance(event, MessagePosted):
+        return ()
+    until = 0 if wanted.below == "remind" else max(over, _removal(guest, wanted, context.room))
+    return _point("reminded", REMIND_EVERY, guest, context, on, until)
+
+
+def _says_something(event: Said, context: Context) -> bool:
+    """Return whether others read something in it: a message, a reaction, a room's name or topic, a changed name.
+
+    The name with which somebody came in first says who they are, and stays.
+    """
+    if isinstance(event, MembershipChanged):
+        return (
+            event.membership == "join"
+            and bool(event.texts)
+            and 0 < context.subject.since.get(event.room, 0) < event.received_ms
+        )
+    return isinstance(event, MessagePosted | ReactionGiven) or bool(event.texts)
+
+
+def _writes_below(wanted: Asks, context: Context, policy: Policy) -> Guest | None:
+    """Who writes, if below the level that it takes."""
+    subject, room, now = context.subject, context.room, context.now_ms
+    if exempt(subject.user, room, context.bot, policy) or room.room in subject.manages:
+        return None
+    if reached(subject.proofs, wanted.methods, room, now) >= wanted.write:
+        return None
+    return Guest(
+        user=subject.user,
+        since=subject.since.get(room.room, 0),
+        lapsed=lapsed(subject.proofs, wanted.write, wanted.methods, room, now),
+        told={what: at for (where, what), at in subject.told.items() if where == room.room},
+    )
+
+
+def _point(what: str, every: int, guest: Guest, context: Context, on: int, until: int = 0) -> tuple[Fact, ...]:
+    """The pointer, unless it was given a short while ago."""
+    if context.now_ms - guest.told.get(what, -every) < every:
+        return ()
+    return (_asked(what, context.room.room, guest.user, until, on=on),)
+
+
+def _held(event: Said, on: int) -> SanctionStarted:
+    return SanctionStarted(
+        room=event.room,
+        on=on,
+        kind="redact",
+        basis="rule",
+        rule=UNVERIFIED,
+        subject=event.sender,
+        event=EventId(event.event),
+    )
+
+
+def _asked(what: str, room: RoomId | None, user: UserId, until: int, *, on: int = -1) -> VerificationAsked:
+    return VerificationAsked(room=room, on=on, what=what, until=until, subject=user)  # type: ignore[arg-type]
+
+
+# Staying: half way they are told, and after their time removed, whether or not they ever write.
+
+
+def stays(guest: Guest, wanted: Asks, context: Context, policy: Policy) -> tuple[Fact, ...]:
+    """What has become due for somebody in a room that removes who is not verified; nothing before `next_step`."""
+    room, now = context.room, context.now_ms
+    if now < next_step(guest, wanted, room) or not _can_go(context, policy):
+        return ()
+    if not _warned(guest, room):
+        until = max(ends(guest, wanted, room), now + wanted.grace // 2)
+        return (_asked("halfway", room.room, guest.user, until),)
+    return _removed(context, policy)
+
+
+def next_step(guest: Guest, wanted: Asks, room: RoomView) -> int:
+    """When something is due for them next."""
+    if _warned(guest, room):
+        return _removal(guest, wanted, room)
+    return begins(guest, room) + wanted.grace // 2
+
+
+def _warned(guest: Guest, room: RoomView) -> bool:
+    return guest.told.get("halfway", -1) >= begins(guest, room)
+
+
+def _removal(guest: Guest, wanted: Asks, room: RoomView) -> int:
+    """When they are removed: not before their time, nor with less than half of it to go when they were told."""
+    told = guest.told.get("halfway", 0) if _warned(guest, room) else 0
+    return max(ends(guest, wanted, room), told + wanted.grace // 2 if told else 0)
+
+
+def _can_go(context: Context, policy: Policy) -> bool:
+    user, room = context.subject.user, context.room
+    if exempt(user, room, context.bot, policy) or room.power.role(user) != "member":
+        return False
+    return room.condition == "protected" and room.power.can_kick(context.bot, user)
+
+
+def _removed(context: Context, policy: Policy) -> tuple[Fact, ...]:
+    """A case of its own; who comes back again and again within one incident does not get one each time."""
+    known = context.subject.recent_cases.get((context.room.room, UNVERIFIED))
+    if known is not None and context.now_ms - known.opened <= policy.credit.incident_window:
+        return (_start("kick", UNVERIFIED, known.n, context),)
+    n = context.next_case
+    return (_case(UNVERIFIED, n, context), _start("kick", UNVERIFIED, n, context))
+
+
+def _case(rule: str, n: int, context: Context) -> CaseOpened:
+    return CaseOpened(
+        room=context.room.room,
+        n=n,
+        rule=rule,
+        grade=OWN_RULES[rule].grade,
+        decide="auto",
+        state="decided",
+        due=context.now_ms,
+        asked=OWN_RULES[rule].decided_by,
+        subject=context.subject.user,
+    )
+
+
+def _start(kind: str, rule: str, n: int, context: Context) -> SanctionStarted:
+    return SanctionStarted(
+        room=context.room.room,
+        kind=kind,  # type: ignore[arg-type]
+        n=n,
+        basis="verification",
+        rule=rule,
+        subject=context.subject.user,
+    )
+
+
+# Managing: they are told, and after their time their rights are suspended, until they are verified.
+
+
+def manages(guest: Guest, wanted: Asks, context: Context, policy: Policy) -> tuple[Fact, ...]:
+    """What has become due for a manager below the level that managing takes."""
+    room, now = context.room, context.now_ms
+    if exempt(guest.user, room, context.bot, policy) or room.condition != "protected":
+        return ()
+    told = guest.told.get("managing", -1)
+    if told < max(room.asked, guest.lapsed):
+        return (_asked("managing", room.room, guest.user, now + wanted.grace),)
+    if now < told + wanted.grace or any(_is_ours(each, room) for each in context.subject.in_force):
+        return ()
+    n = context.next_case
+    return (_case(UNVERIFIED_MANAGER, n, context), _start("demote", UNVERIFIED_MANAGER, n, context))
+
+
+def manages_next(guest: Guest, wanted: Asks, room: RoomView) -> int:
+    """When something is due for a manager next."""
+    told = guest.told.get("managing", -1)
+    return 0 if told < max(room.asked, guest.lapsed) else told + wanted.grace
+
+
+def _is_ours(sanction: InForce, room: RoomView) -> bool:
+    return sanction.kind == "demote" and sanction.basis == "verification" and sanction.covers(room)
+
+
+def restored(subject: PersonView, room: RoomView | None, policy: Policy, now_ms: int) -> str:
+    """Why a demotion of ours ends now: the room asks no longer, or the level is reached; "": it does not."""
+    wanted = asked_of(room, policy) if room else Asks()
+    if not wanted.of_managers:
+        return "settings"
+    return "verified" if reached(subject.proofs, wanted.methods, room, now_ms) >= wanted.manage else ""
+
+
+def over(sanction: InForce, why: str) -> tuple[Fact, ...]:
+    """The rights come back."""
+    ended = SanctionEnded(
+        room=sanction.room,
+        on=sanction.record,
+        start=sanction.record,
+        kind=sanction.kind,
+        why=why,  # type: ignore[arg-type]
+        n=sanction.n,
+        reach=sanction.reach,
+        subject=sanction.subject,
+    )
+    return (ended,)
+
+
+# The door of a gated room.
+
+
+def welcome(subject: PersonView, room: RoomView, bot: UserId, policy: Policy, now_ms: int) -> bool:
+    """Whether somebody may come into a gated room."""
+    wanted = asked_of(room, policy)
+    if exempt(subject.user, room, bot, policy) or room.power.role(subject.user) == "manager":
+        return True
+    return reached(subject.proofs, wanted.methods, room, now_ms) >= wanted.write
+
+
+def knocked(context: Context, policy: Policy, *, on: int) -> tuple[Fact, ...]:
+    """Somebody asks to come in: they are invited, or told what to do; how often they ask makes no difference."""
+    subject, room, now = context.subject, context.room.room, context.now_ms
+    if welcome(subject, context.room, context.bot, policy, now):
+        return (_door("admitted", room, subject.user, on=on),)
+    told = subject.told.get((room, "knocked"), -HELD_EVERY)
+    if now - told < HELD_EVERY:
+        return ()
+    return (_door("knocked", room, subject.user, now + KNOCK_STANDS, on=on),)
+
+
+def waits(context: Context, policy: Policy, *, on: int) -> tuple[Fact, ...]:
+    """Somebody came into the lobby of a gated room (`context.room`)."""
+    subject, room = context.subject, context.room.room
+    if welcome(subject, context.room, context.bot, policy, context.now_ms):
+        return (_door("admitted", room, subject.user, on=on),)
+    if context.now_ms - subject.told.get((room, "waiting"), -REMIND_EVERY) < REMIND_EVERY:
+        return ()
+    return (_door("waiting", room, subject.user, on=on),)
+
+
+def refused(room: RoomId, user: UserId) -> tuple[Fact, ...]:
+    """The question has stood too long."""
+    return (_door("refused", room, user),)
+
+
+def admitted(room: RoomId, user: UserId) -> tuple[Fact, ...]:
+    """They are verified now."""
+    return (_door("admitted", room, user),)
+
+
+def _door(what: str, room: RoomId, user: UserId, until: int = 0, *, on: int = -1) -> DoorAnswered:
+    return DoorAnswered(room=room, on=on, what=what, until=until, subject=user)  # type: ignore[arg-type]
+
+
+# The end of a verification.
+
+
+def warned_from(at_ms: int, until_ms: int) -> int:
+    """From when on it is said that a verification ends: a week before, or with half of a short one gone."""
+    return until_ms - min(WARNED_BEFORE, (until_ms - at_ms) // 2)
+
+
+def expires(user: UserId, until_ms: int, now_ms: int) -> tuple[Fact, ...]:
+    """Somebody is told that their verification ends, or has ended."""
+    what = "expires" if now_ms < until_ms else "lapsed"
+    return (_asked(what, None, user, until_ms),)

@@ -1,0 +1,1 @@
+"""What a room should look like, and measures against it."""

@@ -1,0 +1,264 @@
+"""Desired state: compares the sanctions against people with what a room really looks like, and names the difference.
+
+Rules this module keeps:
+- what stood there before is known before it is changed (a `Held` "intended"), and is given back afterwards;
+- a level changed by hand is respected: the same thing is set again twice, saying so, and then left alone;
+- the bot never asks for what the room's rules forbid it: that is returned as impossible, to be said to the owner.
+Left to others: measures against the room itself (`posting.py`, by the same rules); reading and writing the room
+(`bot/reconcile.py`).
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from moderation.model.context import InForce
+from moderation.model.facts import OF_ROOMS
+from moderation.values.ids import UserId
+from moderation.values.power_levels import Power
+
+MAX_CORRECTIONS = 2
+NO_ENTRY = "-"  # "no entry in `users`: `users_default` holds"
+POSTING, JOINING = "posting", "joining"  # what is held of the room itself; `facts.Held` says how
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What the bot set for one person in this room, or for the room itself, and what was there before."""
+
+    user: UserId  # "": the room itself
+    what: str  # level | ban | posting | posting TYPE | joining
+    step: str  # intended | held | overruled
+    prior: str
+    held: str
+    corrections: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing to bring about. `step` is the step that the hold takes once it is done."""
+
+    user: UserId
+    what: str
+    step: str  # intended | held | corrected | released | overruled; `facts.Held` says what each means
+    prior: str
+    held: str
+    write: bool  # whether anything must be asked of the homeserver
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """All that is to be done in a room, and what cannot be done."""
+
+    changes: tuple[Change, ...] = ()
+    impossible: tuple[tuple[UserId, str], ...] = ()
+
+    @property
+    def levels(self) -> dict[UserId, int | None]:
+        """The entries of `users` to write; None removes one."""
+        wanted: dict[UserId, int | None] = {}
+        for change in self.changes:
+            if change.write and change.what == "level":
+                wanted[change.user] = as_level(_there_after(change))
+        return wanted
+
+    @property
+    def required(self) -> dict[str, int | None]:
+        """What event types take from now on, as `Power.with_levels` writes it."""
+        changes = (change for change in self.changes if change.write and change.what.startswith(POSTING))
+        return {event_type(change.what): as_level(_there_after(change)) for change in changes}
+
+    @property
+    def joining(self) -> str:
+        """The join rule to write; empty for none."""
+        return next((_there_after(c) for c in self.changes if c.write and c.what == JOINING), "")
+
+    def __add__(self, other: "Alignment") -> "Alignment":
+        return Alignment((*self.changes, *other.changes), (*self.impossible, *other.impossible))
+
+
+def as_text(level: int | None) -> str:
+    """A level as it is written in a `Held` fact."""
+    return NO_ENTRY if level is None else str(level)
+
+
+def as_level(text: str) -> int | None:
+    """The level that `as_text` wrote."""
+    return None if text == NO_ENTRY else int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What the reconciler sees of one room."""
+
+    power: Power
+    membership: Mapping[UserId, str]
+    bot: UserId
+    holds: Mapping[tuple[UserId, str], Hold] = field(default_factory=dict)
+    joining: str = ""  # the join rule, where it was read: as `posting.join_rule` writes it
+    gate: bool = False  # whether people are to ask before they come in
+
+
+def intended(change: Change) -> Change:
+    """What is recorded before `change` is written, so that what happens in between is not taken for changed by hand."""
+    return replace(change, step="intended", held=_there_after(change))
+
+
+def _there_after(change: Change) -> str:
+    return change.prior if change.step == "released" else change.held
+
+
+def event_type(what: str) -> str:
+    """The event type in the `what` of a hold on posting; "" for all that have no level of their own."""
+    return what.removeprefix(POSTING).strip()
+
+
+def natural(power: Power, holds: Mapping[tuple[UserId, str], Hold]) -> Power:
+    """The levels as they would be if nothing were held of the room itself: what people are measured by."""
+    for (user, what), hold in holds.items():
+        if not user and what.startswith(POSTING) and hold.step != "overruled":
+            power = power.with_written(event_type(what), as_level(hold.prior))
+    return power
+
+
+def align(room: Room, in_force: Iterable[InForce]) -> Alignment:
+    """The difference between what should hold for people and what does."""
+    wanted: dict[UserId, set[str]] = {}
+    room = replace(room, power=natural(room.power, room.holds))
+    for sanction in in_force:
+        if sanction.kind in OF_ROOMS:
+            continue
+        kinds = wanted.setdefault(sanction.subject, set())
+        kinds.add(sanction.kind)
+        if sanction.kind == "ban" and sanction.room is not None and not sanction.reach:
+            kinds.add("ban here")
+    changes: list[Change] = []
+    impossible: list[tuple[UserId, str]] = []
+    people = sorted(wanted.keys() | {user for user, _ in room.holds if user})
+    for user in people:
+        kinds = wanted.get(user, set())
+        for change in (_level(user, kinds, room), _ban(user, kinds, room)):
+            if isinstance(change, Change):
+                changes.append(change)
+            elif change is not None:
+                impossible.append((user, change))
+    return Alignment(tuple(changes), tuple(impossible))
+
+
+def _level(user: UserId, kinds: set[str], room: Room) -> Change | str | None:
+    """The change to somebody's level, the kind that is impossible, or nothing."""
+    hold = room.holds.get((user, "level"))
+    present = as_text(room.power.users.get(user))
+    if "demote" in kinds and room.power.is_creator(user):  # above every level, whatever is written
+        return "demote"
+    power, may_not = room.power, "mute" if "mute" in kinds else "demote"
+    thing = Thing(
+        user,
+        "level",
+        present,
+        hold,
+        may=lambda text: power.can_set_level(room.bot, user, as_level(text)),
+        may_not=(may_not, "restore"),
+        also_ours=(NO_ENTRY, str(power.mute_level())),
+    )
+    return settle(thing, _target(user, kinds, hold, present, room))
+
+
+def _target(user: UserId, kinds: set[str], hold: Hold | None, present: str, room: Room) -> str | None:
+    """The level that should stand there on account of sanctions; None where none asks for one."""
+    if "mute" in kinds and (hold or room.membership.get(user) == "join"):
+        return str(room.power.mute_level())
+    if "demote" in kinds and _managed(user, hold.prior if hold else present, room):
+        return NO_ENTRY
+    return None
+
+
+def _managed(user: UserId, prior: str, room: Room) -> bool:
+    """Whether somebody held management rights with the level that stood there before anything was held."""
+    level, power = as_level(prior), room.power
+    users = {each: entry for each, entry in power.users.items() if each != user}
+    if level is not None:
+        users[user] = level
+    highest = max((entry for each, entry in users.items() if each != power.bot), default=0)
+    return replace(power, users=users, highest=highest).role(user) != "member"
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """One value of the room that the bot may hold."""
+
+    user: UserId
+    what: str
+    present: str
+    hold: Hold | None
+    may: Callable[[str], bool]  # whether the bot may write this there
+    may_not: tuple[str, str]  # what is impossible then: to set it, to give it back
+    also_ours: tuple[str, ...] = ()  # what the bot may have written for other sanctions
+
+
+def settle(thing: Thing, target: str | None) -> Change | str | None:
+    """The change that brings `target` about, or gives back what was there (None); or what is impossible; or nothing."""
+    hold = thing.hold
+    if target is None:
+        return _give_back(thing, hold) if hold else None
+    if hold is None:
+        return None if thing.present == target else _set(thing, "held", thing.present, target)
+    return _keep(thing, hold, target)
+
+
+def _keep(thing: Thing, hold: Hold, target: str) -> Change | str | None:
+    present = thing.present
+    if hold.step == "overruled":
+        return None
+    if present == target:
+        same = hold.step == "held" and hold.held == target
+        return None if same else Change(thing.user, thing.what, "held", hold.prior, target, write=False)
+    if hold.step == "intended" or present == hold.held:  # not done yet, or another sanction took over
+        return _set(thing, "held", hold.prior, target)
+    if hold.corrections >= MAX_CORRECTIONS:
+        return Change(thing.user, thing.what, "overruled", hold.prior, present, write=False)
+    return _set(thing, "corrected", hold.prior, target)
+
+
+def _set(thing: Thing, step: str, prior: str, target: str) -> Change | str:
+    if not thing.may(target):
+        return thing.may_not[0]
+    return Change(thing.user, thing.what, step, prior, target, write=True)
+
+
+def _give_back(thing: Thing, hold: Hold) -> Change | str:
+    by_hand = hold.step == "overruled" or thing.present not in _ours(thing, hold)
+    if thing.present == hold.prior or by_hand:  # given back already, or somebody else's to give
+        return Change(thing.user, thing.what, "released", hold.prior, hold.held, write=False)
+    if not thing.may(hold.prior):
+        return thing.may_not[1]
+    return Change(thing.user, thing.what, "released", hold.prior, hold.held, write=True)
+
+
+def _ours(thing: Thing, hold: Hold) -> tuple[str, ...]:
+    """What the bot may have written: with "intended" the new value, or still that of the sanction before it."""
+    return (hold.held, *thing.also_ours) if hold.step == "intended" else (hold.held,)
+
+
+def _ban(user: UserId, kinds: set[str], room: Room) -> Change | str | None:
+    hold = room.holds.get((user, "ban"))
+    banned = room.membership.get(user) == "ban"
+    if "ban" not in kinds:
+        if hold is None:
+            return None
+        lift = banned and hold.step != "overruled"
+        if lift and not room.power.can_unban(room.bot, user):
+            return "unban"
+        return Change(user, "ban", "released", hold.prior, hold.held, write=lift)
+    if banned:
+        settled = hold is None or hold.step in ("held", "overruled")
+        return None if settled else Change(user, "ban", "held", "-", "ban", write=False)
+    if hold is None and user not in room.membership and "ban here" not in kinds:
+        return None  # never seen in this room; if they come, their joining asks again
+    if hold is not None and hold.step == "overruled":
+        return None
+    if hold is not None and hold.step == "held" and hold.corrections >= MAX_CORRECTIONS:
+        return Change(user, "ban", "overruled", "-", "ban", write=False)
+    if not room.power.can_ban(room.bot, user):
+        return "ban"
+    again = hold is not None and hold.step == "held"
+    return Change(user, "ban", "corrected" if again else "held", "-", "ban", write=True)

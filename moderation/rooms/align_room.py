@@ -1,0 +1,192 @@
+"""Desired state of the room itself: who may post and join while posting is suspended or the room is closed.
+
+Rules this module keeps, besides those of `sanctions.py`:
+- suspended: posting takes the lowest level at which somebody is a manager; closed: the bot's own, and nobody joins
+  unasked. Never more than the bot has itself, so that it can go on speaking and give everything back. Creators of a
+  room of version 12 stand above every level, and can post whatever is written;
+- what is taken is the right to post and nothing else: everybody can still take back their own messages, managers can
+  remove those of others, so that nobody's role in the room changes;
+- levels that are as high already, and join rules that say more than could be given back, are left alone;
+- gated: people ask to come in (`verification.py` says who may), as long as the room is not closed.
+Pure. Left to others: reading and writing the room (`bot/reconcile.py`).
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from moderation.model.context import InForce
+from moderation.model.facts import OF_ROOMS
+from moderation.values.ids import SAFE_INT, UserId
+from moderation.values.power_levels import OWNER_LEVEL, Power
+
+from . import align_people as sanctions
+from .align_people import (
+    JOINING,
+    POSTING,
+    Alignment,
+    Change,
+    Hold,
+    Room,
+    Thing,
+    as_level,
+    as_text,
+    event_type,
+    natural,
+    settle,
+)
+
+# What counts as posting where it has a level of its own.
+SILENCED = (
+    "m.room.message",
+    "m.room.encrypted",
+    "m.sticker",
+    "m.reaction",
+    "m.poll.start",
+    "org.matrix.msc3381.poll.start",
+    "m.poll.response",
+    "org.matrix.msc3381.poll.response",
+)
+REDACTION = "m.room.redaction"
+JOIN_RULES = "m.room.join_rules"
+MORE = "+"  # a join rule that says more than one word
+KNOCK, KNOCK_RESTRICTED = "knock", f"knock_restricted{MORE}"  # with the list of rooms whose members may come in
+RESTRICTED = f"restricted{MORE}"
+BY_INVITATION = "invite"
+ALLOW = "allow"
+ITSELF = UserId("")
+
+
+def align(room: Room, in_force: Iterable[InForce]) -> Alignment:
+    """The difference between all that should hold, for people and for the room itself, and what does."""
+    measures = tuple(in_force)
+    kinds: set[str] = {each.kind for each in measures if each.kind in OF_ROOMS}
+    return sanctions.align(room, measures) + _align_room(room, kinds)
+
+
+def join_rule(content: object) -> str:
+    """The join rule in the content of its event, as `Room.joining` has it."""
+    if not isinstance(content, dict) or not isinstance(rule := content.get("join_rule"), str):
+        return ""
+    if not rule.isidentifier() or not set(content) <= {"join_rule", ALLOW}:
+        return MORE
+    return rule + MORE if ALLOW in content else rule
+
+
+def join_rules(rule: str, content: Mapping[str, object] | None) -> dict[str, object]:
+    """New content that says `rule`, as `join_rule` reads it; the list of rooms that stands in `content` is kept."""
+    listed = (content or {}).get(ALLOW) if rule.endswith(MORE) else None
+    return {"join_rule": rule.removesuffix(MORE)} | ({} if listed is None else {ALLOW: listed})
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What all the values of one room have in common while they are compared."""
+
+    room: Room
+    kinds: set[str]  # of the measures in force
+    before: Power  # without what is held on their account
+
+    @property
+    def strongest(self) -> str:
+        return "close" if "close" in self.kinds else "suspend" if "suspend" in self.kinds else ""
+
+    @property
+    def levels(self) -> dict[str, int]:
+        """What posting takes under each measure."""
+        own = self.before.level(self.room.bot)
+        if own > SAFE_INT:  # above every level, as a creator
+            own = max(OWNER_LEVEL, self.before.highest + 1)
+        return {"suspend": min(self.before.manager_level(), own), "close": own}
+
+    @property
+    def open_to(self) -> str:
+        """What all that has no level of its own takes without a measure."""
+        hold = self.room.holds.get((ITSELF, POSTING))
+        prior = as_level(hold.prior) if hold else self.before.events_default
+        return str(prior or 0)
+
+    def overruled(self, what: str) -> bool:
+        hold = self.room.holds.get((ITSELF, what))
+        return hold is not None and hold.step == "overruled"
+
+
+def _align_room(room: Room, kinds: set[str]) -> Alignment:
+    view = _View(room, kinds, natural(room.power, room.holds))
+    wanted = _wanted(view)
+    held = [what for user, what in room.holds if user == ITSELF and what.startswith(POSTING)]
+    found = [settle(_posting(what, view), wanted.get(what)) for what in dict.fromkeys((*wanted, *held))]
+    found.append(_joining(room, kinds))
+    changes = tuple(each for each in found if isinstance(each, Change))
+    impossible = dict.fromkeys((ITSELF, each) for each in found if isinstance(each, str))
+    return Alignment(changes, tuple(impossible))
+
+
+def _wanted(view: _View) -> dict[str, str]:
+    """What should stand there. What somebody overruled stays noted until the measure ends."""
+    if not view.strongest:
+        return {}
+    level, events = view.levels[view.strongest], view.before.events
+    named = [f"{POSTING} {kind}" for kind in SILENCED]
+    wanted = {what: str(level) for what in named if events.get(event_type(what), level) < level or view.overruled(what)}
+    if view.before.events_default < level or view.overruled(POSTING):
+        wanted[POSTING] = str(level)
+        if REDACTION not in events:
+            wanted[f"{POSTING} {REDACTION}"] = view.open_to
+    return wanted
+
+
+def _posting(what: str, view: _View) -> Thing:
+    kind, room = event_type(what), view.room
+    return Thing(
+        ITSELF,
+        what,
+        as_text(room.power.written(kind)),
+        room.holds.get((ITSELF, what)),
+        may=lambda text: room.power.can_set_required(room.bot, kind, as_level(text)),
+        may_not=(view.strongest, "reopen"),
+        also_ours=(view.open_to,) if kind == REDACTION else tuple(str(level) for level in view.levels.values()),
+    )
+
+
+def _joining(room: Room, kinds: set[str]) -> Change | str | None:
+    hold = room.holds.get((ITSELF, JOINING))
+    target = _closed_to(hold) if "close" in kinds else _gate(room, hold) if room.gate else None
+    ours = hold is not None and room.joining in (hold.held, target)
+    if target and _says_more(room.joining, target) and not ours and (hold is None or hold.step != "overruled"):
+        # To write over it would lose what it says; set by hand meanwhile, it is respected at once.
+        return Change(ITSELF, JOINING, "overruled", hold.prior, MORE, write=False) if hold else _left(target)
+    if target and hold is None and room.joining in _as_good(target):
+        return None
+    may: Callable[[str], bool] = lambda _text: room.power.can_send(room.bot, JOIN_RULES, state=True)  # noqa: E731
+    thing = Thing(ITSELF, JOINING, room.joining, hold, may=may, may_not=("joining", "joining"), also_ours=_OURS)
+    return settle(thing, target)
+
+
+def _left(target: str) -> str:
+    """How it is called that a rule is left alone."""
+    return "join-rule" if target == BY_INVITATION else "join-rule-gate"
+
+
+# What the bot may have written there, for one measure or another.
+_OURS = (BY_INVITATION, BY_INVITATION + MORE, KNOCK, KNOCK_RESTRICTED)
+
+
+def _closed_to(hold: Hold | None) -> str:
+    """Nobody comes in unasked; a list of rooms that must be given back stays written, and means nothing meanwhile."""
+    return BY_INVITATION + MORE if hold and hold.prior.endswith(MORE) and hold.prior != MORE else BY_INVITATION
+
+
+def _gate(room: Room, hold: Hold | None) -> str:
+    """Everybody may ask; who may come in by the list of a restricted room still may."""
+    prior = hold.prior if hold else room.joining
+    return KNOCK_RESTRICTED if prior in (RESTRICTED, KNOCK_RESTRICTED) else KNOCK
+
+
+def _says_more(rule: str, target: str) -> bool:
+    """Whether a rule says something that `target` would not keep."""
+    return rule.endswith(MORE) and not (target == KNOCK_RESTRICTED and rule in (RESTRICTED, KNOCK_RESTRICTED))
+
+
+def _as_good(target: str) -> tuple[str, ...]:
+    """The rules under which nothing need be written."""
+    return ("", BY_INVITATION, "private") if target == BY_INVITATION else ("", target)

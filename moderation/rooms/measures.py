@@ -1,0 +1,272 @@
+"""Measures against a room itself: rectify by a date, then posting is suspended, then it is closed; and slow mode, which
+people order only. docs/model.md.
+
+Rules this module keeps: what neglect brings or the operator orders has a case about the owner, so that it can be
+explained and appealed; what the people who run the room order themselves is a measure alone: it says who ordered it,
+why and until when, and is about nobody; of one kind no two are in force in a room: what the operator orders takes the
+place of what holds, what a person orders in the room does not, except that they set slow mode to another pace; what
+rests on neglect ends by itself once no case waits with the operator any more, except that a closed room is opened
+again by the operator.
+Pure. Left to others: when to look (`deadlines.py`, `bot/schedule.py`), what it means for the room's levels
+(`posting.py`), who may give the order by rank (`responsibility.py`).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from moderation.duty.duty import Duty
+from moderation.duty.responsibility import Deed, is_operator, require
+from moderation.model.builtin_rules import BY_ORDER, NEGLECT, OWN_RULES, ROOM_ORDER
+from moderation.model.context import InForce, RoomView
+from moderation.model.facts import (
+    OF_ROOMS,
+    Basis,
+    CaseOpened,
+    Fact,
+    SanctionEnded,
+    SanctionExtended,
+    SanctionKind,
+    SanctionStarted,
+    TaskOpened,
+)
+from moderation.policy import Policy
+from moderation.values.errors import Refused
+from moderation.values.ids import UserId
+
+RULE_OF: dict[Basis, str] = {"neglect": NEGLECT, "operator": ROOM_ORDER, "command": BY_ORDER}
+NOBODY = UserId("")
+
+
+def answers_for(duty: Duty, by: UserId = NOBODY) -> UserId:
+    """The owner who answers for a room: who acts, if they own it; else the first who is not away; "" for none."""
+    if by in duty.owners:
+        return by
+    theirs = [owner for owner in duty.owners if owner not in duty.offered]
+    here = [owner for owner in theirs if owner not in duty.away]
+    return next(iter((*here, *theirs, *duty.suspended_owners)), NOBODY)
+
+
+# By neglect.
+
+
+def neglected(
+    *, room: RoomView, in_force: tuple[InForce, ...], owner: UserId, n: int, now_ms: int, policy: Policy, on: int
+) -> tuple[Fact, ...]:
+    """A case has reached the operator because nobody decided it: the room is to be put in order by a date.
+
+    Nothing where a measure holds already; but nobody escapes this by closing the room themselves.
+    """
+    if any(measure.basis != "command" for measure in in_force):
+        return ()
+    until = now_ms + policy.groups.rectify_within
+    begun = _begun(_By("neglect", n, on), "rectify", room, owner, until)
+    return (*begun, TaskOpened(room=room.room, on=on, task="room", n=n, subject=owner))
+
+
+def due(
+    *,
+    sanction: InForce,
+    room: RoomView,
+    in_force: tuple[InForce, ...],
+    owner: UserId,
+    n: int,
+    waiting: int,
+    now_ms: int,
+    policy: Policy,
+    on: int,
+) -> tuple[Fact, ...]:
+    """What becomes of a measure against a room (`sanction`, one of `in_force`) whose time is over.
+
+    `waiting`: how many cases of the room still wait with the operator; `n`: the number for a new case.
+    """
+    if sanction.basis != "neglect" or not waiting:
+        return _time_is_over(sanction, on)
+    by = _By("neglect", n, on)
+    if sanction.kind == "rectify":
+        return _suspended(sanction, room, in_force, owner, now_ms + policy.groups.suspend_for, by)
+    if policy.groups.close_after_suspension and not _stronger("close", in_force):
+        gone = (*_of_kind("close", in_force), sanction)
+        return (*_ended(gone, "overtaken", on), *_begun(by, "close", room, owner, 0))
+    longer = SanctionExtended(
+        room=room.room,
+        on=on,
+        start=sanction.record,
+        kind=sanction.kind,
+        until=now_ms + policy.groups.suspend_for,
+        subject=sanction.subject,
+    )
+    return (longer, TaskOpened(room=room.room, on=on, task="room", n=sanction.n, subject=sanction.subject))
+
+
+def mended(*, in_force: tuple[InForce, ...], on: int) -> tuple[Fact, ...]:
+    """The last case of the room that waited with the operator is decided."""
+    resting = [each for each in in_force if each.basis == "neglect" and each.kind in ("rectify", "suspend")]
+    return _ended(resting, "mended", on)
+
+
+def _time_is_over(sanction: InForce, on: int) -> tuple[Fact, ...]:
+    ended = _ended((sanction,), "time", on)
+    if sanction.kind != "rectify" or sanction.basis == "neglect":
+        return ended
+    # Whether the room is in order now only the operator, who asked for it, can tell.
+    return (*ended, TaskOpened(room=sanction.room, on=on, task="room", n=sanction.n, subject=sanction.subject))
+
+
+def _suspended(
+    rectify: InForce, room: RoomView, in_force: tuple[InForce, ...], owner: UserId, until: int, by: "_By"
+) -> tuple[Fact, ...]:
+    if _stronger("suspend", in_force):  # the operator has it in hand already, and is asked again
+        task = TaskOpened(room=room.room, on=by.on, task="room", n=rectify.n, subject=rectify.subject)
+        return (*_ended((rectify,), "overtaken", by.on), task)
+    gone = (rectify, *_of_kind("suspend", in_force))
+    return (*_ended(gone, "overtaken", by.on), *_begun(by, "suspend", room, owner, until))
+
+
+# By order.
+
+
+def order(
+    kind: SanctionKind,
+    *,
+    by: UserId,
+    room: RoomView,
+    in_force: tuple[InForce, ...],
+    owner: UserId,
+    n: int,
+    until: int,
+    reason: str,
+    policy: Policy,
+    on: int,
+    as_operator: bool = False,
+    every: int = 0,
+) -> tuple[Fact, ...]:
+    """Impose a measure until `until` (0: no end); `every`: the pace of slow mode.
+
+    Who may do so by the room's own levels does it as that; an operator who may not, or who says so, as the operator.
+    Raises `Refused` without the right, or if it holds already.
+    """
+    basis = basis_of(kind, by, room, policy, as_operator=as_operator)
+    there = _of_kind(kind, in_force)
+    if basis == "command" and there and kind != "slow":
+        raise Refused(f"error.in-force.{kind}")
+    if basis == "command" and room.condition != "protected":
+        raise Refused("error.observed", room=room.room)
+    return (
+        *_ended(there, "overtaken", on),
+        *_begun(_By(basis, n, on, by, reason), kind, room, owner, until, every),
+    )
+
+
+def lift(
+    kinds: Iterable[SanctionKind],
+    *,
+    by: UserId,
+    room: RoomView,
+    in_force: tuple[InForce, ...],
+    policy: Policy,
+    on: int,
+    deed: Deed = "reopen",
+) -> tuple[Fact, ...]:
+    """End measures of these kinds; nothing where none holds.
+
+    What the operator or neglect imposed is ended by an operator only: raises `Refused`, naming the case, where there is
+    nothing else to end, or without the right.
+    """
+    require(deed, by, room, policy)
+    wanted = frozenset(kinds)
+    there = [each for each in in_force if each.kind in wanted]
+    free = there if is_operator(by, policy) else [each for each in there if each.basis == "command"]
+    if there and not free:
+        raise Refused(f"error.imposed.{there[-1].basis}", n=there[-1].n)
+    return _ended(free, "command", on, by)
+
+
+DEED_OF: dict[SanctionKind, Deed] = {"suspend": "readonly", "close": "close", "slow": "slow"}
+
+
+def basis_of(kind: SanctionKind, by: UserId, room: RoomView, policy: Policy, *, as_operator: bool = False) -> Basis:
+    """As what somebody orders a measure. Raises `Refused` if they may not."""
+    deed = DEED_OF.get(kind)
+    role = "member" if as_operator else room.power.role(by)
+    if (deed is not None and role == "owner") or (deed in ("readonly", "slow") and role == "manager"):
+        return "command"
+    if is_operator(by, policy):
+        return "operator"
+    raise Refused(f"error.right.{deed or 'close'}", room=room.room)
+
+
+# Pieces.
+
+
+@dataclass(frozen=True, slots=True)
+class _By:
+    """On what a measure rests, and who ordered it, if anybody."""
+
+    basis: Basis
+    n: int
+    on: int
+    by: UserId = NOBODY
+    reason: str = ""
+
+
+def _begun(by: _By, kind: SanctionKind, room: RoomView, owner: UserId, until: int, every: int = 0) -> tuple[Fact, ...]:
+    assert kind in OF_ROOMS
+    own = by.basis == "command"
+    started = SanctionStarted(
+        room=room.room,
+        on=by.on,
+        kind=kind,
+        until=until,
+        n=0 if own else by.n,
+        basis=by.basis,
+        rule=RULE_OF[by.basis],
+        every=every,
+        subject=NOBODY if own else owner,
+        by=by.by,
+        reason=by.reason,
+    )
+    return (started,) if own else (_case(by, room, owner), started)
+
+
+def _case(by: _By, room: RoomView, owner: UserId) -> CaseOpened:
+    rule = RULE_OF[by.basis]
+    return CaseOpened(
+        room=room.room,
+        on=by.on,
+        n=by.n,
+        rule=rule,
+        grade=OWN_RULES[rule].grade,
+        decide="manager" if by.by else "auto",
+        state="decided",
+        due=0,
+        asked=OWN_RULES[rule].decided_by,
+        manages=int(bool(owner)),
+        subject=owner,
+        by=by.by,
+        reason=by.reason,
+    )
+
+
+def _of_kind(kind: SanctionKind, in_force: Iterable[InForce]) -> tuple[InForce, ...]:
+    return tuple(each for each in in_force if each.kind == kind)
+
+
+def _stronger(kind: SanctionKind, in_force: Iterable[InForce]) -> bool:
+    """Whether the operator, or neglect before, has imposed it already."""
+    return any(each.basis != "command" for each in _of_kind(kind, in_force))
+
+
+def _ended(measures: Iterable[InForce], why: str, on: int, by: UserId = NOBODY) -> tuple[Fact, ...]:
+    return tuple(
+        SanctionEnded(
+            room=each.room,
+            on=on,
+            start=each.record,
+            kind=each.kind,
+            why=why,  # type: ignore[arg-type]
+            n=each.n,
+            subject=each.subject,
+            by=by,
+        )
+        for each in measures
+    )

@@ -1,0 +1,78 @@
+"""Limits on how much is too much: people in one room, rooms one person is in, rooms founded by one person.
+
+Rules kept here: whoever comes last goes, with a kind word and at no cost; owners and managers of a room, operators and
+the bot never go; several accounts of one person count as one; whoever comes again and again within one incident does
+not get a case each time. What was there before a limit was set, or before the bot came, stays as it is.
+Left to others: counting (`bot/room_changes.py`, `bot/listen.py`), the words.
+"""
+
+from dataclasses import dataclass
+
+from moderation.model.builtin_rules import CAP_JOINED, CAP_MEMBERS, OWN_RULES
+from moderation.model.context import Context
+from moderation.model.facts import CaseGrew, CaseOpened, Fact, SanctionStarted
+from moderation.policy import CapSettings, Policy
+from moderation.values.ids import EventId, UserId
+
+CAPS = (CAP_MEMBERS, CAP_JOINED)  # also the order in which they are looked at
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How it is with somebody who has just come into a room."""
+
+    people: int  # in the room, they themselves among them, without the bot
+    rooms: int  # protected ones in which any account of theirs is, this one among them
+
+
+def came(context: Context, counted: Counted, policy: Policy, *, event: EventId, on: int) -> tuple[Fact, ...]:
+    """What follows when `context.subject` has come into `context.room`, by this event."""
+    rule = _beyond(counted, policy.caps)
+    if rule is None or not _can_go(context, policy):
+        return ()
+    known = context.subject.recent_cases.get((context.room.room, rule))
+    if known is not None and context.now_ms - known.opened <= policy.credit.incident_window:
+        again = CaseGrew(room=context.room.room, on=on, n=known.n, subject=context.subject.user, event=event)
+        return (again, _removed(context, rule, known.n, on))
+    n = context.next_case
+    return (_case(context, rule, n, event, on), _removed(context, rule, n, on))
+
+
+def declines(founded: int, founder: UserId, policy: Policy) -> bool:
+    """Whether the bot stays out of one more room of somebody who has founded so many that it serves."""
+    limit = policy.caps.founded
+    return 0 < limit <= founded and founder not in policy.operators
+
+
+def _beyond(counted: Counted, caps: CapSettings) -> str | None:
+    if 0 < caps.members < counted.people:
+        return CAP_MEMBERS
+    return CAP_JOINED if 0 < caps.joined < counted.rooms else None
+
+
+def _can_go(context: Context, policy: Policy) -> bool:
+    user, room = context.subject.user, context.room
+    if user == context.bot or user in policy.operators or room.power.role(user) != "member":
+        return False
+    return room.condition == "protected" and room.power.can_kick(context.bot, user)
+
+
+def _case(context: Context, rule: str, n: int, event: EventId, on: int) -> CaseOpened:
+    return CaseOpened(
+        room=context.room.room,
+        on=on,
+        n=n,
+        rule=rule,
+        grade=OWN_RULES[rule].grade,
+        decide="auto",
+        state="decided",
+        due=context.now_ms,
+        subject=context.subject.user,
+        event=event,
+    )
+
+
+def _removed(context: Context, rule: str, n: int, on: int) -> SanctionStarted:
+    return SanctionStarted(
+        room=context.room.room, on=on, kind="kick", n=n, basis="rule", rule=rule, subject=context.subject.user
+    )

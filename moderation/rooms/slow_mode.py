@@ -1,0 +1,82 @@
+"""Messages that are held back: how often somebody may write, and what waits for a manager. docs/model.md, "Credit".
+
+Rules this module keeps: nothing is charged; a pace brings no case; a pace counts from the last message that stood, so
+whoever tries again too soon does not have to wait longer for it; an edit is never held back, but counts. Of two
+paces the slower holds. What was written while the bot was away arrives at one moment: two messages are as far apart as
+they were received, or as their homeserver says they were sent, whichever is more. A person is told of a pace at once,
+then once a day in each room, with how many messages it has held back since.
+Left to others: what waits (`waiting.py`), who is not held back (`judge.py`), setting slow mode (`room_measures.py`).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from moderation.credit.credit import tier
+from moderation.credit.ledger import credit_now
+from moderation.credit.waiting import has_link_or_media
+from moderation.model.builtin_rules import TIER_LINKS
+from moderation.model.context import Context
+from moderation.model.facts import Fact, SanctionStarted
+from moderation.policy import Policy
+from moderation.values.durations import DAY_MS
+from moderation.values.events import MessagePosted
+
+TIER_SLOW, ROOM_SLOW = "tier_slow", "room_slow"
+PACES = frozenset({TIER_SLOW, ROOM_SLOW})
+HELD_BACK = frozenset({*PACES, TIER_LINKS})
+LEAST_MS, MOST_MS = 2_000, 6 * 3_600_000  # of slow mode
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """One message in a time, and why."""
+
+    rule: str
+    every_ms: int
+
+
+def pace(context: Context, policy: Policy) -> Pace | None:
+    """How often the sender may write here, if that is limited."""
+    paces = []
+    if _is_low(context, policy):
+        paces.append(Pace(TIER_SLOW, policy.tiers.slow_every))
+    if context.room.slow is not None:
+        paces.append(Pace(ROOM_SLOW, context.room.slow.every))
+    return max(paces, key=lambda each: each.every_ms, default=None)
+
+
+def reason_to_hold(event: MessagePosted, context: Context, policy: Policy) -> str | None:
+    """Why this message is held back; None if it is not."""
+    limit = pace(context, policy)
+    if limit is not None and event.replaces is None and _is_too_soon(event, context, limit):
+        return limit.rule
+    holds = policy.tiers.hold_links_and_media and _is_low(context, policy)
+    if holds and has_link_or_media(event):
+        return TIER_LINKS
+    return None
+
+
+def is_held_back(facts: Iterable[Fact]) -> bool:
+    """Whether one of these takes a message away only because it came too soon, or waits for a manager."""
+    return any(isinstance(fact, SanctionStarted) and fact.rule in HELD_BACK for fact in facts)
+
+
+def was_told(reason: str, context: Context) -> bool:
+    """Return whether the sender knows of this already."""
+    last = context.subject.told.get((context.room.room, reason))
+    if last is None or reason not in PACES:
+        return False
+    begun = context.room.slow.since if reason == ROOM_SLOW and context.room.slow is not None else 0
+    return last >= max(begun, context.now_ms - DAY_MS)
+
+
+def _is_low(context: Context, policy: Policy) -> bool:
+    """Tier C and below, since whoever's mute is over before their credit is back should not have it easier."""
+    return tier(credit_now(context, policy), policy.tiers) not in ("A", "B")
+
+
+def _is_too_soon(event: MessagePosted, context: Context, limit: Pace) -> bool:
+    last = context.stood
+    if last is None:
+        return False
+    return event.counted_ms - last < limit.every_ms  # never what its server claims, who could claim anything

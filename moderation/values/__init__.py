@@ -1,0 +1,1 @@
+"""Ids, events, durations, power levels, lines of notices."""

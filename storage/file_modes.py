@@ -1,0 +1,54 @@
+"""Which files of a data directory are nobody else's: keys, and what names people or says what they wrote.
+
+Rules kept here: files are made with their mode, so there is never a moment in which they are open; what has other modes
+was copied or changed by somebody. The records may be read by a group, where the operator gives it to them: they have no
+key, and `docs/records.md` is for readers.
+Left to others: telling (`bot/cli/check_here.py`), closing them at a start (`bot/cli/run.py`).
+"""
+
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from .backup.snapshot import FOLDER as BACKUP
+from .database import FILE as STATE
+from .journal.record_keys import FILE as IDENTITY
+
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_SIDES = ("", "-wal", "-shm", "-journal")
+_FOLDERS = ("keys", "crypto", "spool", BACKUP)
+
+
+def private_paths(data_dir: Path) -> Iterator[Path]:
+    """Those that are there."""
+    singles = [data_dir / (name + side) for name in (STATE, IDENTITY) for side in _SIDES]
+    yield from (path for path in (*singles, data_dir / "control.sock") if path.exists())
+    for name in _FOLDERS:
+        folder = data_dir / name
+        if folder.is_dir():
+            yield folder
+            yield from sorted(folder.rglob("*"))
+
+
+def open_to_others(path: Path) -> bool:
+    """Whether anybody but the owner may do anything with it."""
+    return bool(path.stat().st_mode & _OTHERS)
+
+
+def weak(data_dir: Path) -> list[Path]:
+    """The private files that others may read or write."""
+    found = []
+    for path in private_paths(data_dir):
+        with suppress(FileNotFoundError):  # a note that was picked up, a journal of SQLite that has ended
+            if open_to_others(path):
+                found.append(path)
+    return found
+
+
+def close(data_dir: Path) -> list[Path]:
+    """Take everybody else's rights away. Returns what was open. Raises `PermissionError` for what is not ours."""
+    found = weak(data_dir)
+    for path in found:
+        path.chmod(stat.S_IMODE(path.stat().st_mode) & ~_OTHERS)
+    return found

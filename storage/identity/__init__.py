@@ -1,0 +1,1 @@
+"""What verified members proved about themselves, sealed."""

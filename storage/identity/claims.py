@@ -1,0 +1,148 @@
+"""What the identity store keeps of a claim: its values, its tables, and the places that seals are bound to.
+
+Rules kept here: what a person proved stands in no `repr`; a row is held together by a seal over its person, method,
+issuer, blinded identifier and times, and each value by one over its claim, person, method, issuer and field.
+Left to others: sealing (`identity_seal.py`), keeping (`identity_store.py`).
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from moderation.values.errors import Invalid, Refused
+from moderation.values.ids import PersonId
+
+from .keyring import Lock
+
+SCHEMA = (
+    """
+    CREATE TABLE IF NOT EXISTS claims (
+        id TEXT PRIMARY KEY,
+        person TEXT NOT NULL,
+        method TEXT NOT NULL,
+        issuer TEXT NOT NULL,
+        blind BLOB NOT NULL UNIQUE,
+        seal BLOB NOT NULL,
+        created INTEGER NOT NULL,
+        expires INTEGER NOT NULL,
+        record INTEGER NOT NULL
+    ) WITHOUT ROWID, STRICT
+    """,
+    "CREATE INDEX IF NOT EXISTS claims_by_person ON claims (person)",
+    """
+    CREATE TABLE IF NOT EXISTS claim_fields (
+        claim TEXT NOT NULL,
+        field TEXT NOT NULL,
+        sealed BLOB NOT NULL,
+        PRIMARY KEY (claim, field)
+    ) WITHOUT ROWID, STRICT
+    """,
+    # How many persons were forgotten since the key-wrapping key is in use: an older copy of it all still has them.
+    """
+    CREATE TABLE IF NOT EXISTS forgotten (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        count INTEGER NOT NULL
+    ) STRICT
+    """,
+)
+COLUMNS = "id, person, method, issuer, blind, created, expires, seal, record"
+_FIELD = re.compile(r"[a-z][a-z0-9_-]{0,31}\Z")
+
+
+class Taken(Refused):
+    """The identifier belongs to another person already: a second account of theirs, or a mistake."""
+
+    def __init__(self, person: PersonId) -> None:
+        super().__init__("identity.taken")
+        self.person = person
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewClaim:
+    """What somebody has proved. `issuer` says who vouches for it, not who it is about; `record` may be noted later."""
+
+    person: PersonId
+    method: str
+    issuer: str
+    identifier: str = field(repr=False)  # what nobody else can have: an address, a subject; kept only blinded
+    fields: Mapping[str, str] = field(repr=False)  # name, email, phone ...
+    created_ms: int
+    expires_ms: int
+    record: int = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What the store holds, opened. Without `fields` only the mark is left that the identifier was used."""
+
+    id: str
+    person: PersonId
+    method: str
+    issuer: str
+    fields: Mapping[str, str] = field(repr=False)
+    created_ms: int
+    expires_ms: int
+    record: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """That a claim is there: what can be said of it without opening it."""
+
+    id: str
+    person: PersonId
+    created_ms: int
+    record: int
+    fields: int  # how many
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """How the store stands. `key`: the id of the key that was given; `used`: of those that wrap what is there."""
+
+    lock: Lock
+    key: str
+    used: tuple[str, ...]
+    changing_to: str
+    left: int  # keys that wait to be wrapped by the key that was given
+    persons: int
+    claims: int
+    forgotten: int  # persons, since the present key is in use
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A claim as it stands in the table, and the places its seals are bound to."""
+
+    id: str
+    person: str
+    method: str
+    issuer: str
+    blind: bytes
+    created: int
+    expires: int
+    seal: bytes = b""
+    record: int = -1
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """Of the seal that holds the row together."""
+        times = (str(self.created), str(self.expires))
+        return ("claim", self.id, self.person, self.method, self.issuer, self.blind.hex(), *times)
+
+    def field(self, name: str) -> tuple[str, ...]:
+        """Of the seal of one value."""
+        return ("field", self.id, self.person, self.method, self.issuer, name)
+
+
+def check(claim: NewClaim) -> None:
+    """Whether it can be kept. Raises `Invalid`."""
+    for name in claim.fields:
+        if not _FIELD.match(name):
+            raise Invalid(f"identity store: {name[:40]!r} is not a name of a field")
+    if not claim.identifier.strip():
+        raise Invalid("identity store: a claim needs an identifier, or nobody could say whose it is")
+    try:
+        "".join((claim.identifier, *claim.fields.values())).encode()
+    except UnicodeEncodeError:  # half a surrogate pair
+        raise Invalid("identity store: what stands in the claim is no text") from None

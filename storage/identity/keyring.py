@@ -1,0 +1,186 @@
+"""The wrapped keys: one identity key a person, and the key of the index, each sealed by the key-wrapping key.
+
+Rules kept here: a key is durably stored before it is first used; every row names the key that wraps it, so that a
+wrong key is recognised before anything is tried with it; nothing is made while some rows belong to a key that is not
+there, or there could be two keys of the index. The key-wrapping key is changed some rows at a time: a row in
+`key_change` says so, with the old key sealed by the new one, and goes with the last row that the old key wrapped.
+Meanwhile the new key opens everything, and nothing leads from the old key to the new one. What a crash interrupts,
+whoever has the new key goes on with.
+Left to others: one caller at a time, transactions (`identity_store.py`).
+"""
+
+import secrets
+import sqlite3
+from typing import Literal
+
+from moderation.values.errors import Broken, Refused
+from moderation.values.ids import PersonId
+
+from .sealing import KEY_BYTES, Kek, seal, unseal
+
+SCHEMA = (
+    """
+    CREATE TABLE IF NOT EXISTS wrapped_keys (
+        owner TEXT PRIMARY KEY,
+        wrapped BLOB NOT NULL,
+        wrapped_by TEXT NOT NULL
+    ) WITHOUT ROWID, STRICT
+    """,
+    "CREATE INDEX IF NOT EXISTS wrapped_keys_by ON wrapped_keys (wrapped_by)",
+    """
+    CREATE TABLE IF NOT EXISTS key_change (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        old TEXT NOT NULL,
+        new TEXT NOT NULL,
+        sealed BLOB NOT NULL
+    ) STRICT
+    """,
+)
+INDEX = "index"  # no person is called so
+AT_ONCE = 500  # keys wrapped anew in one transaction: some milliseconds
+
+Lock = Literal["open", "no_key", "other_key", "unfinished", "damaged"]
+
+
+class Locked(Refused):
+    """The store cannot be opened with the key that was given, if any; `why` says in which way."""
+
+    def __init__(self, why: Lock) -> None:
+        super().__init__("identity.locked")
+        self.why = why
+
+
+class Keyring:
+    """The wrapped keys of one database, and what opens them."""
+
+    def __init__(self, database: sqlite3.Connection, kek: Kek | None) -> None:
+        self._database = database
+        self._keks: dict[str, Kek] = {}
+        self._current = kek.id if kek else ""
+        self.lock: Lock = "no_key"
+        if kek is not None:
+            self._keks[kek.id] = kek
+            try:
+                self.lock = self._try(kek)
+            except Broken:
+                self.lock = "damaged"
+
+    @property
+    def current(self) -> str:
+        """The id of the key that wraps what is made now; "" without one."""
+        return self._current
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """The ids of the keys that wrap what is there."""
+        rows = self._database.execute("SELECT DISTINCT wrapped_by FROM wrapped_keys ORDER BY wrapped_by")
+        return tuple(row[0] for row in rows)
+
+    @property
+    def changing_to(self) -> str:
+        """The id of the key to which the store is being changed; "" if it is not."""
+        row = self._change()
+        return row[1] if row else ""
+
+    def must_be_open(self) -> None:
+        """Raises `Locked`."""
+        if self.lock != "open":
+            raise Locked(self.lock)
+
+    def get(self, owner: PersonId | str) -> bytes | None:
+        """A key that is there. Raises `Locked`, `Broken` if it was changed."""
+        self.must_be_open()
+        row = self._database.execute("SELECT wrapped, wrapped_by FROM wrapped_keys WHERE owner = ?", (owner,))
+        found = row.fetchone()
+        return self._unwrap(owner, *found) if found else None
+
+    def get_or_make(self, owner: PersonId | str) -> bytes:
+        """A key, made now if there is none; to be used once the transaction is committed."""
+        self.must_be_open()
+        if found := self.get(owner):
+            return found
+        key = secrets.token_bytes(KEY_BYTES)
+        values = (owner, self._wrap(owner, key), self._current)
+        self._database.execute("INSERT INTO wrapped_keys VALUES (?, ?, ?)", values)
+        return key
+
+    def destroy(self, owner: PersonId) -> None:
+        """What this key sealed can be read no more."""
+        self._database.execute("DELETE FROM wrapped_keys WHERE owner = ?", (owner,))
+
+    # Changing the key-wrapping key.
+
+    def may_change(self, new: Kek) -> str:
+        """The id of the key that `new` may take the place of.
+
+        Raises `Refused` if that is the key in use, or a change to another one is under way; `Locked`.
+        """
+        change = self._change()
+        if change is not None:
+            if change[1] != new.id:
+                raise Refused("identity.change-other", new=change[1])
+            return change[0]
+        self.must_be_open()
+        if new.id == self._current:
+            raise Refused("identity.same-key", id=new.id)
+        return self._current
+
+    def note_change(self, new: Kek) -> None:
+        """Write down that the store is being changed to `new`, if it is not yet. Raises as `may_change` does."""
+        old = self.may_change(new)
+        if self._change() is None:
+            sealed = seal(new.secret, self._keks[old].secret, "change", old, new.id)
+            self._database.execute("INSERT INTO key_change VALUES (1, ?, ?, ?)", (old, new.id, sealed))
+
+    def take_up(self, new: Kek) -> None:
+        """Wrap by the new key from now on, once the change is durably noted; the old one is known through it."""
+        self._keks[new.id] = new
+        self._current = new.id
+        self.lock = self._try(new)
+        self.must_be_open()
+
+    def change_some(self) -> int:
+        """Wrap some keys anew. Returns how many are left."""
+        query = "SELECT owner, wrapped, wrapped_by FROM wrapped_keys WHERE wrapped_by != ? LIMIT ?"
+        for owner, wrapped, by in self._database.execute(query, (self._current, AT_ONCE)).fetchall():
+            anew = self._wrap(owner, self._unwrap(owner, wrapped, by))
+            values = (anew, self._current, owner)
+            self._database.execute("UPDATE wrapped_keys SET wrapped = ?, wrapped_by = ? WHERE owner = ?", values)
+        return self.left_to_change()
+
+    def left_to_change(self) -> int:
+        """How many keys the old key wraps still."""
+        query = "SELECT count(*) FROM wrapped_keys WHERE wrapped_by != ?"
+        return int(self._database.execute(query, (self._current,)).fetchone()[0])
+
+    def end_change(self) -> None:
+        """The old key opens nothing any more."""
+        self._database.execute("DELETE FROM key_change")
+
+    def drop_old(self) -> None:
+        """Let go of the old key, once that it is over is durable."""
+        self._keks = {self._current: self._keks[self._current]}
+
+    # Pieces.
+
+    def _try(self, kek: Kek) -> Lock:
+        """Whether this key opens all that is there; while a change is under way the new one brings the old along."""
+        if (change := self._change()) is not None:
+            old, new, sealed = change
+            if new != kek.id:
+                return "unfinished" if old == kek.id else "other_key"
+            self._keks[old] = Kek(unseal(kek.secret, sealed, "change", old, new))
+        return "open" if self._keks.keys() >= set(self.used) else "other_key"
+
+    def _change(self) -> tuple[str, str, bytes] | None:
+        rows = self._database.execute("SELECT old, new, sealed FROM key_change")
+        found: tuple[str, str, bytes] | None = rows.fetchone()
+        return found
+
+    def _wrap(self, owner: str, key: bytes) -> bytes:
+        return seal(self._keks[self._current].secret, key, "key", owner, self._current)
+
+    def _unwrap(self, owner: str, wrapped: bytes, by: str) -> bytes:
+        if by not in self._keks:
+            raise Locked("other_key")
+        return unseal(self._keks[by].secret, wrapped, "key", owner, by)

@@ -1,0 +1,241 @@
+"""The roster: whom the operator knows to belong, each sealed, with a one-time code to say it is them.
+
+Rules kept here: identifiers, names and addresses stand nowhere in plain, and of a code only its HMAC is kept; a code
+belongs to the first account that gives it, for good, and says the same to it again; importing writes only what
+changed, so what was cut off goes on when it is done again; whoever else writes to this database waits for some
+thousand rows at most. All of it raises `Locked` while the store cannot be opened. It is synchronous, to be called in
+worker threads.
+Left to others: reading the file (`bot/roster_file.py`), who may ask (`bot/operations_roster.py`), the claim that
+follows (`identity_store.py`).
+"""
+
+import hmac
+import json
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from moderation.values.ids import UserId
+
+from .blind_index import normalised
+from .sealing import joined, padded, seal, unpadded, unseal
+from .store import IdentityStore
+
+METHOD = "roster"
+_OWNER = "roster"  # no person is called so
+_LETTERS = "ABCDEFGHJKMNPQRSTVWXYZ23456789"  # none that looks like another
+_GROUPS, _GROUP = 4, 4  # 16 letters: 78 bits
+_STEP = 2_000  # lines between two words of progress
+_AT_ONCE = 10_000  # rows in one transaction: less than a second
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS roster (
+    mark BLOB PRIMARY KEY,
+    sealed BLOB NOT NULL,
+    code BLOB,
+    code_until INTEGER NOT NULL DEFAULT 0,
+    used INTEGER NOT NULL DEFAULT 0,
+    used_by BLOB
+) WITHOUT ROWID, STRICT
+"""
+_INDEX = "CREATE UNIQUE INDEX IF NOT EXISTS roster_by_code ON roster (code)"
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Somebody on the roster. `level` 0: what the method gives; `expires` 0: as long as the method's proofs hold."""
+
+    identifier: str = field(repr=False)
+    name: str = field(repr=False, default="")
+    email: str = field(repr=False, default="")
+    level: int = 0
+    expires: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An entry, and what became of its code."""
+
+    listed: Listed
+    code_until: int  # 0: no code was written
+    used: int  # when; 0: not yet
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What importing a list changes, by identifier."""
+
+    new: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+    same: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """A code that was given by the account it belongs to now."""
+
+    listed: Listed
+    at: int
+
+
+class Roster:
+    """All who are on it."""
+
+    def __init__(self, store: IdentityStore) -> None:
+        self._store = store
+
+    def load(
+        self,
+        listed: Sequence[Listed],
+        untouched: Iterable[str] = (),
+        *,
+        remove_gone: bool = False,
+        dry_run: bool = False,
+        progress: Progress = lambda _done, _of: None,
+    ) -> Changes:
+        """Take a whole list over. Whose line was refused (`untouched`) is not gone; who is gone stays unless told."""
+        with self._open() as (db, key):
+            before = {bytes(mark): bytes(sealed) for mark, sealed in db.execute("SELECT mark, sealed FROM roster")}
+        # Compared and sealed outside: whoever else writes to this database must not wait for it.
+        new: dict[bytes, Listed] = {}
+        changed: dict[bytes, Listed] = {}
+        seen = {_mark(key, identifier) for identifier in untouched}
+        for number, each in enumerate(listed, 1):
+            mark = _mark(key, each.identifier)
+            seen.add(mark)
+            if (sealed := before.get(mark)) is None:
+                new[mark] = each
+            elif _opened(key, mark, sealed) != each:
+                changed[mark] = each
+            if number % _STEP == 0 or number == len(listed):
+                progress(number, len(listed))
+        gone = {mark: _opened(key, mark, sealed).identifier for mark, sealed in before.items() if mark not in seen}
+        if not dry_run:
+            # What a code has become stays: who is changed is still the same person.
+            insert = (
+                "INSERT INTO roster (mark, sealed) VALUES (?, ?) ON CONFLICT DO UPDATE SET sealed = excluded.sealed"
+            )
+            self._write(
+                insert,
+                [
+                    (mark, _sealed(key, mark, each))
+                    for mark, each in sorted((new | changed).items(), key=lambda row: row[0])
+                ],
+            )
+            self._write("DELETE FROM roster WHERE mark = ?", [(mark,) for mark in gone] if remove_gone else [])
+        return Changes(
+            new=tuple(each.identifier for each in new.values()),
+            changed=tuple(each.identifier for each in changed.values()),
+            gone=tuple(sorted(gone.values())),
+            same=len(listed) - len(new) - len(changed),
+        )
+
+    def all(self) -> Iterator[Standing]:
+        """Everybody, by identifier."""
+        with self._open() as (db, key):
+            rows = db.execute("SELECT mark, sealed, code_until, used FROM roster").fetchall()
+        found = [_standing(key, *row) for row in rows]
+        return iter(sorted(found, key=lambda each: each.listed.identifier))
+
+    def remove(self, identifier: str) -> Standing | None:
+        """Take somebody off. Returns what stood there."""
+        with self._open() as (db, key):
+            mark = _mark(key, identifier)
+            query = "SELECT mark, sealed, code_until, used FROM roster WHERE mark = ?"
+            row = db.execute(query, (mark,)).fetchone()
+            db.execute("DELETE FROM roster WHERE mark = ?", (mark,))
+            return _standing(key, *row) if row else None
+
+    def codes(
+        self, now_ms: int, until_ms: int, only: Iterable[str], deliver: Callable[[Sequence[tuple[Listed, str]]], None]
+    ) -> int:
+        """New codes for all who have used none and have none that is valid, or for those named whatever they have.
+
+        `deliver` gets them first: if it fails, everything is as it was. Returns how many.
+        """
+        with self._open() as (db, key):
+            named: list[tuple[object]] = [(_mark(key, each),) for each in only]
+            where = "mark = ?" if named else "used = 0 AND code_until <= ?"
+            query = f"SELECT mark, sealed FROM roster WHERE {where}"  # noqa: S608 - words of this file
+            rows = [row for value in named or [(now_ms,)] for row in db.execute(query, value).fetchall()]
+        made = [(mark, _opened(key, mark, sealed), new_code()) for mark, sealed in rows]
+        if made:
+            deliver(sorted(((listed, code) for _, listed, code in made), key=lambda each: each[0].identifier))
+        values = [(_code(key, code), until_ms, mark) for mark, _, code in made]
+        update = "UPDATE roster SET code = ?, code_until = ?, used = 0, used_by = NULL WHERE mark = ?"
+        self._write(update, values)
+        return len(made)
+
+    def use(self, code: str, user: UserId, now_ms: int) -> Used | None:
+        """Whose code this is, which from now on is `user`'s; None: nobody's, another account's, or its time is over."""
+        with self._open() as (db, key):
+            query = "SELECT mark, sealed, code_until, used, used_by FROM roster WHERE code = ?"
+            row = db.execute(query, (_code(key, code),)).fetchone()
+            if row is None:
+                return None
+            found, theirs = _standing(key, *row[:4]), _account(key, row[0], user)
+            if found.used:
+                return Used(found.listed, found.used) if hmac.compare_digest(row[4], theirs) else None
+            if found.code_until <= now_ms:
+                return None
+            values = (now_ms, theirs, row[0])
+            db.execute("UPDATE roster SET used = ?, used_by = ? WHERE mark = ?", values)
+            return Used(found.listed, now_ms)
+
+    def _write(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+        """Some rows at a time."""
+        for start in range(0, len(rows), _AT_ONCE):
+            with self._open() as (db, _):
+                db.executemany(statement, rows[start : start + _AT_ONCE])
+
+    @contextmanager
+    def _open(self) -> Iterator[tuple[sqlite3.Connection, bytes]]:
+        with self._store.apart(_OWNER) as (db, key):
+            db.execute(_SCHEMA)
+            db.execute(_INDEX)
+            yield db, key
+
+
+def new_code() -> str:
+    """A code in groups, easy to copy: ``K7QX-2MPD-...``."""
+    return "-".join("".join(secrets.choice(_LETTERS) for _ in range(_GROUP)) for _ in range(_GROUPS))
+
+
+def is_code(text: str) -> bool:
+    """Whether this is of the form of a code, whichever way it was typed."""
+    plain = _plain(text)
+    return len(plain) == _GROUPS * _GROUP and set(plain) <= set(_LETTERS)
+
+
+def _plain(code: str) -> str:
+    return "".join(letter for letter in code.upper() if letter.isalnum())
+
+
+def _mark(key: bytes, identifier: str) -> bytes:
+    return hmac.digest(key, joined("identifier", normalised(METHOD, identifier)), "sha256")
+
+
+def _code(key: bytes, code: str) -> bytes:
+    return hmac.digest(key, joined("code", _plain(code)), "sha256")
+
+
+def _sealed(key: bytes, mark: bytes, listed: Listed) -> bytes:
+    values = [listed.identifier, listed.name, listed.email, listed.level, listed.expires]
+    return seal(key, padded(json.dumps(values)), "roster", mark.hex())
+
+
+def _opened(key: bytes, mark: bytes, sealed: bytes) -> Listed:
+    return Listed(*json.loads(unpadded(unseal(key, sealed, "roster", mark.hex()))))
+
+
+def _standing(key: bytes, mark: bytes, sealed: bytes, until: int, used: int) -> Standing:
+    return Standing(_opened(key, mark, sealed), until, used)
+
+
+def _account(key: bytes, mark: bytes, user: UserId) -> bytes:
+    """Who used a code, so that it can be compared, but not read."""
+    return hmac.digest(key, joined("account", mark.hex(), user), "sha256")

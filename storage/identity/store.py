@@ -1,0 +1,389 @@
+"""The identity store: what verified members proved about themselves, readable only with a key kept elsewhere.
+
+Rules kept here: names, addresses and numbers are sealed under a key of the person before they reach SQLite, and that
+key is wrapped by the key-wrapping key, so nothing of them is on the disk, in no file; one identifier belongs to one
+person (`claims.blind` is unique); a seal binds every value to its person, method, field and claim, so that what was
+moved or changed in the database is refused; forgetting somebody destroys their key. Without the key-wrapping key
+everything can still be counted, forgotten and dropped when its time is over, but nothing added, found or read.
+It is synchronous, to be called in worker threads, by any number of them: each call is whole.
+Left to others: where the key comes from (`bot/identity_key.py`), who may read and the record of it
+(`bot/operations_identity.py`), what a method proves (`docs/verification.md`), pseudonyms (`identity.py`).
+"""
+
+import secrets
+import sqlite3
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from moderation.values.errors import Broken, Refused
+from moderation.values.ids import PersonId
+from storage.journal.record_keys import FILE, connect, connect_for_reading
+
+from .blind_index import blinds
+from .claims import COLUMNS, Claim, Held, NewClaim, Row, State, Taken, check
+from .claims import SCHEMA as CLAIMS
+from .keyring import INDEX, SCHEMA, Keyring, Locked
+from .sealing import Kek, padded, seal, unpadded, unseal
+
+__all__ = ["Claim", "Held", "IdentityStore", "Kek", "Locked", "NewClaim", "State", "Taken", "open_for_reading"]
+
+Progress = Callable[[int, int], None]  # done, all
+
+
+class IdentityStore:
+    """All claims. `open` makes the store if there is none."""
+
+    def __init__(self, database: sqlite3.Connection, kek: Kek | None) -> None:
+        database.isolation_level = None  # transactions are ours to begin
+        self._database = database
+        self._mutex = threading.RLock()
+        self._given = kek
+        self._keyring = Keyring(database, kek)
+        self.changed_from = ""  # the id of the key before, if opening has ended a change that was cut off
+
+    @classmethod
+    def open(cls, data_dir: Path, kek: Kek | None) -> "IdentityStore":
+        """Open ``<data_dir>/identity.sqlite3``, or make it; with the new key, go on with a change that was cut off.
+
+        Without a key, with another than it needs, or if its own keys were changed, it stays locked; `state` says why.
+        """
+        store = cls(connect(data_dir, *SCHEMA, *CLAIMS), kek)
+        if kek is not None and store._keyring.lock == "open":
+            store._begin(kek)
+        return store
+
+    def close(self) -> None:
+        """Close the database."""
+        with self._mutex:
+            self._database.close()
+
+    # Claims.
+
+    def add_claim(self, claim: NewClaim) -> str:
+        """Keep a claim, durably; an earlier one of the same person with the same identifier goes. Returns its id.
+
+        Raises `Taken` if the identifier is somebody else's, `Locked`, `Invalid` for a field that cannot be one.
+        """
+        check(claim)
+        with self._whole():
+            index = self._index()
+            marks = blinds(index, claim.method, claim.issuer, claim.identifier)
+            earlier = [holder for each in marks if (holder := self._holder(each)) is not None]
+            for _, person in earlier:
+                if person != claim.person:
+                    raise Taken(PersonId(person))
+            for number, _ in earlier:
+                self._drop(number)
+            key = self._keyring.get_or_make(claim.person)
+            number = secrets.token_hex(16)
+            row = Row(number, claim.person, claim.method, claim.issuer, marks[0], claim.created_ms, claim.expires_ms)
+            self._insert(row, claim.record, key, claim.fields)
+            return number
+
+    def note_record(self, claim: str, record: int) -> None:
+        """Note which record tells of the verification."""
+        with self._whole():
+            self._database.execute("UPDATE claims SET record = ? WHERE id = ?", (record, claim))
+
+    def find(self, method: str, issuer: str, identifier: str) -> PersonId | None:
+        """Whose identifier this is; None if nobody used it. Raises `Locked`, `Broken` if the row was changed."""
+        with self._mutex:
+            self._keyring.must_be_open()
+            index = self._keyring.get(INDEX)
+            if index is None:
+                return None
+            for mark in blinds(index, method, issuer, identifier):
+                for row in self._rows("blind = ?", mark):
+                    self._check_seal(row, self._key(row))
+                    return PersonId(row.person)
+            return None
+
+    def claims_of(self, person: PersonId) -> tuple[Claim, ...]:
+        """All claims of a person, opened, oldest first. Raises `Locked`, `Broken` if anything was changed."""
+        with self._mutex:
+            self._keyring.must_be_open()
+            return tuple(self._opened(row) for row in self._rows("person = ?", person))
+
+    def held_of(self, person: PersonId) -> tuple[Held, ...]:
+        """That there are claims of a person, oldest first; the store need not be open."""
+        with self._mutex:
+            return tuple(self._held(row) for row in self._rows("person = ?", person))
+
+    def expired(self, now_ms: int) -> tuple[Held, ...]:
+        """The claims whose time is over; the store need not be open."""
+        with self._mutex:
+            return tuple(self._held(row) for row in self._rows("expires <= ?", now_ms))
+
+    def must_be_open(self) -> None:
+        """Raises `Locked`, before anything that needs the key is begun."""
+        with self._mutex:
+            self._keyring.must_be_open()
+
+    def persons(self) -> frozenset[PersonId]:
+        """Everybody of whom there are claims; the store need not be open."""
+        with self._mutex:
+            return frozenset(PersonId(row[0]) for row in self._database.execute("SELECT person FROM claims"))
+
+    # Forgetting, for which the store need not be open.
+
+    def forget(self, person: PersonId) -> int:
+        """Destroy a person's claims and their key. Returns how many claims there were."""
+        with self._whole():
+            return self._forget(person)
+
+    def keep_marks(self, person: PersonId) -> int:
+        """Destroy what a person's claims say, and leave only that their identifiers were used. Returns how many.
+
+        To be told about a second account of somebody who may not come back. A new key takes the place of the old one.
+        Without the key-wrapping key the marks stay under the old one.
+        """
+        with self._whole():
+            held = [each for each in self.held_of(person) if each.fields]
+            if held and self._keyring.lock == "open":
+                self._seal_again(person)
+            self._strip(each.id for each in held)
+            return len(held)
+
+    def keep_only(self, persons: Collection[str]) -> int:
+        """Forget all others: an older copy of the database may have brought them back. Returns how many persons."""
+        with self._whole():
+            gone = sorted(self.persons() - set(persons))
+            for person in gone:
+                self._forget(person)
+            return len(gone)
+
+    def drop(self, claims: Collection[str], stripped: Collection[str] = ()) -> None:
+        """Drop claims, and the keys of persons who have none left; of the `stripped` leave the marks."""
+        with self._whole():
+            before = self.persons()
+            for claim in claims:
+                self._drop(claim)
+            self._strip(stripped)
+            for person in before - self.persons():
+                self._keyring.destroy(person)
+                self._note_forgotten()
+
+    def move(self, person_from: PersonId, person_to: PersonId, *, only: str | None = None) -> int:
+        """Make one person's claims another's: both accounts are of one person. Returns how many. Raises `Locked`.
+
+        With `only`, the id of a claim, the others stay: that they are of one person was a mistake.
+        """
+        if person_from == person_to:
+            return 0
+        with self._whole():
+            every = self._rows("person = ?", person_from)
+            rows = [row for row in every if only in (None, row.id)]
+            if rows:
+                self._keyring.must_be_open()
+                self._hand_over(rows, person_to)
+            if len(rows) == len(every):
+                self._keyring.destroy(person_from)
+            return len(rows)
+
+    # What else stands in the same database, under keys that are nobody's.
+
+    @contextmanager
+    def apart(self, owner: str) -> Iterator[tuple[sqlite3.Connection, bytes]]:
+        """The database, in one transaction, and the key of something that is no person. Raises `Locked`."""
+        with self._whole():
+            yield self._database, self._keyring.get_or_make(owner)
+
+    # The key-wrapping key.
+
+    def may_rotate(self, new: Kek) -> str:
+        """The id of the key that `new` may take the place of. Raises what `rotate` would, before anything is begun."""
+        with self._mutex:
+            return self._keyring.may_change(new)
+
+    def rotate(self, new: Kek, progress: Progress = lambda _done, _of: None) -> int:
+        """Wrap all keys by `new`; others are served in between. Returns how many keys.
+
+        Can be interrupted anywhere, and called again with the same key: then it goes on. After the first step `new`
+        opens everything; after the last the old key opens nothing. Raises `Refused`, `Locked`.
+        """
+        with self._mutex:
+            with self._whole():
+                self._keyring.note_change(new)
+            self._keyring.take_up(new)
+            left = total = self._keyring.left_to_change()
+        progress(0, total)
+        while left:
+            with self._whole():
+                left = self._keyring.change_some()
+            progress(total - left, total)
+        with self._whole():
+            self._keyring.end_change()
+            self._database.execute("DELETE FROM forgotten")
+        self._keyring.drop_old()
+        return total
+
+    def reset(self) -> int:
+        """Destroy all that a lost key would open, and begin anew with the key that was given, if any.
+
+        Returns how many claims there were. Raises `Refused` if the store is open: then nothing is lost.
+        """
+        with self._mutex:
+            if self._keyring.lock == "open":
+                raise Refused("identity.not-lost")
+            with self._whole():
+                count = self._count("SELECT count(*) FROM claims")
+                for table in ("claim_fields", "claims", "wrapped_keys", "key_change", "forgotten"):
+                    self._database.execute(f"DELETE FROM {table}")  # noqa: S608 - words of this line
+                self._database.execute("DROP TABLE IF EXISTS roster")  # sealed under a key that went, too
+            self._keyring = Keyring(self._database, self._given)
+            if self._given is not None:
+                self._begin(self._given)
+            return count
+
+    def state(self) -> State:
+        """How the store stands."""
+        with self._mutex:
+            ring, count = self._keyring, self._count
+            return State(
+                lock=ring.lock,
+                key=ring.current,
+                used=ring.used,
+                changing_to=ring.changing_to,
+                left=ring.left_to_change() if ring.changing_to else 0,
+                persons=count("SELECT count(DISTINCT person) FROM claims"),
+                claims=count("SELECT count(*) FROM claims"),
+                forgotten=count("SELECT coalesce(sum(count), 0) FROM forgotten"),
+            )
+
+    # Pieces.
+
+    def _begin(self, kek: Kek) -> None:
+        try:
+            with self._whole():
+                self._index()  # made now, so that another key is recognised from the first day
+        except Broken:
+            self._keyring.lock = "damaged"
+            return
+        if self._keyring.changing_to:
+            with suppress(Broken):  # the key of one person was changed: the others can be read all the same
+                was = self.may_rotate(kek)
+                self.rotate(kek)
+                self.changed_from = was
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """One transaction, in one thread at a time; all of it is durable afterwards, or nothing."""
+        with self._mutex:
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._database.execute("COMMIT")
+            except BaseException:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise
+
+    def _index(self) -> bytes:
+        return self._keyring.get_or_make(INDEX)
+
+    def _holder(self, mark: bytes) -> tuple[str, str] | None:
+        """The claim that has this mark, and whose it is."""
+        rows = self._rows("blind = ?", mark)
+        return (rows[0].id, rows[0].person) if rows else None
+
+    def _rows(self, where: str, value: object) -> list[Row]:
+        query = f"SELECT {COLUMNS} FROM claims WHERE {where} ORDER BY created, id"  # noqa: S608 - words of this file
+        return [Row(*columns) for columns in self._database.execute(query, (value,)).fetchall()]
+
+    def _key(self, row: Row) -> bytes:
+        key = self._keyring.get(PersonId(row.person))
+        if key is None:
+            raise Broken(f"identity store: the key of claim {row.id} is missing")
+        return key
+
+    def _insert(self, row: Row, record: int, key: bytes, fields: Mapping[str, str]) -> None:
+        values = (row.id, row.person, row.method, row.issuer, row.blind, seal(key, b"", *row.place))
+        times = (row.created, row.expires, record)
+        self._database.execute("INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*values, *times))
+        sealed = [(row.id, name, seal(key, padded(value), *row.field(name))) for name, value in fields.items()]
+        self._database.executemany("INSERT INTO claim_fields VALUES (?, ?, ?)", sealed)
+
+    def _opened(self, row: Row) -> Claim:
+        key = self._key(row)
+        self._check_seal(row, key)
+        return Claim(
+            id=row.id,
+            person=PersonId(row.person),
+            method=row.method,
+            issuer=row.issuer,
+            fields=self._fields(row, key),
+            created_ms=row.created,
+            expires_ms=row.expires,
+            record=row.record,
+        )
+
+    def _fields(self, row: Row, key: bytes) -> dict[str, str]:
+        query = "SELECT field, sealed FROM claim_fields WHERE claim = ? ORDER BY field"
+        rows = self._database.execute(query, (row.id,)).fetchall()
+        return {name: unpadded(unseal(key, sealed, *row.field(name))) for name, sealed in rows}
+
+    def _check_seal(self, row: Row, key: bytes) -> None:
+        unseal(key, row.seal, *row.place)
+
+    def _hand_over(self, rows: list[Row], person: PersonId) -> None:
+        """Open the claims and seal them as those of another person."""
+        key = self._keyring.get_or_make(person)
+        for row in rows:
+            claim = self._opened(row)
+            self._drop(row.id)
+            theirs = Row(row.id, person, row.method, row.issuer, row.blind, row.created, row.expires)
+            self._insert(theirs, row.record, key, claim.fields)
+
+    def _held(self, row: Row) -> Held:
+        query = "SELECT count(*) FROM claim_fields WHERE claim = ?"
+        (fields,) = self._database.execute(query, (row.id,)).fetchone()
+        person = PersonId(row.person)
+        return Held(id=row.id, person=person, created_ms=row.created, record=row.record, fields=fields)
+
+    def _strip(self, claims: Iterable[str]) -> None:
+        self._database.executemany("DELETE FROM claim_fields WHERE claim = ?", [(claim,) for claim in claims])
+
+    def _seal_again(self, person: PersonId) -> None:
+        """Seal the marks under a new key; the old one, which opens what they said in older copies, is destroyed."""
+        rows = self._rows("person = ?", person)
+        for row in rows:
+            self._check_seal(row, self._key(row))
+        self._keyring.destroy(person)
+        self._note_forgotten()
+        key = self._keyring.get_or_make(person)
+        for row in rows:
+            self._database.execute("UPDATE claims SET seal = ? WHERE id = ?", (seal(key, b"", *row.place), row.id))
+
+    def _forget(self, person: PersonId) -> int:
+        rows = self._rows("person = ?", person)
+        for row in rows:
+            self._drop(row.id)
+        self._keyring.destroy(person)
+        if rows:
+            self._note_forgotten()
+        return len(rows)
+
+    def _note_forgotten(self) -> None:
+        self._database.execute("INSERT INTO forgotten VALUES (1, 1) ON CONFLICT DO UPDATE SET count = count + 1")
+
+    def _drop(self, claim: str) -> None:
+        self._database.execute("DELETE FROM claim_fields WHERE claim = ?", (claim,))
+        self._database.execute("DELETE FROM claims WHERE id = ?", (claim,))
+
+    def _count(self, query: str) -> int:
+        return int(self._database.execute(query).fetchone()[0])
+
+
+def open_for_reading(data_dir: Path, kek: Kek | None) -> IdentityStore | None:
+    """The store without the right to change it, for commands beside a running bot; None if there is none yet."""
+    path = data_dir / FILE
+    if not path.exists():
+        return None
+    database = connect_for_reading(path)
+    made = database.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'forgotten'").fetchone()
+    if not made[0]:  # a bot of an earlier version made it, or none has finished starting
+        database.close()
+        return None
+    return IdentityStore(database, kek)

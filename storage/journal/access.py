@@ -1,0 +1,43 @@
+"""Notes of who read other people's words at the command line, left for the bot to record.
+
+While the bot runs it alone writes the journal. So a command that shows content first leaves a file
+``<data_dir>/spool/access-<random>.json`` with `at_ms`, `by` (user of the operating system), `reason` and
+`filters`; the bot makes an `access` record of it and removes it. A note is whole or not there, 0600, and durable before
+anything is shown; run as root, it belongs to the owner of the data directory, so that the bot can take it.
+Left to others: picking the notes up (`bot/spool.py`).
+"""
+
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+import orjson
+
+from moderation.values.events import Json
+
+from . import disk
+from .canonical import plain
+
+FOLDER = "spool"
+PATTERN = "access-*.json"
+
+
+def note_access(
+    data_dir: Path, *, at_ms: int, by: str, reason: str, filters: Mapping[str, Json], name: str = ""
+) -> Path:
+    """Leave a note, under a name of its own. Raises `OSError` if it cannot be kept; then nothing may be shown."""
+    folder = data_dir / FOLDER
+    if not folder.exists():
+        disk.make_folder(folder, disk.SECRET_FOLDER_MODE)
+        disk.give_to_owner_of(data_dir, folder)
+    note = plain({"at_ms": at_ms, "by": by, "reason": reason, "filters": dict(filters)})
+    path = folder / f"access-{name or new_name()}.json"
+    disk.create_once(path, orjson.dumps(note), disk.SECRET_MODE)
+    disk.give_to_owner_of(data_dir, path)
+    disk.sync_directory(folder)
+    return path
+
+
+def new_name() -> str:
+    """Return a name for a note that no other has."""
+    return secrets.token_hex(8)

@@ -1,0 +1,442 @@
+"""The journal: drafts go in, numbered, salted and hashed; after `sync` they stay.
+
+Rules kept here, in the order in which things reach the disk:
+1. lines into the open day (`append`), 2. flushed (`sync`), 3. the tiles that hash them, 4. the signed checkpoint.
+A checkpoint is never ahead of what is durable: else, after a power cut, the log would sign another history
+under a size it had signed already. Tiles come before it, so that whoever reads it finds what it promises.
+After a failed write or flush nothing is accepted any more: what is on disk is then unknown, and
+only a new opening, which reads it, can tell. One process at a time holds a log.
+All calls are synchronous and are made by one thread at a time, from a worker thread.
+What was declared is done: an erasure or purge that a crash cut short is finished by the next opening.
+Left to others: what is recorded, erased and purged, and when (`bot/pipeline.py`), checking (`verify.py`).
+"""
+
+import datetime as dt
+import os
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import accumulate, groupby
+from operator import itemgetter
+from pathlib import Path
+from types import TracebackType
+
+from moderation.values.errors import Broken, Invalid
+from moderation.values.ids import PersonId, RecordIndex
+
+from . import disk
+from . import record_kinds as kinds
+from .clock_order import Times, note, start_of
+from .days import Day, close_day, line_ends
+from .line_format import Written, day_of, decode, encode, time_ms
+from .pseudonyms import Names, new_salts
+from .reader import Log
+from .record import NOBODY, Draft, Part, Record
+from .record_keys import PersonKeys
+from .recover import Recovery, State, recover, set_aside, was_sealed
+from .retention.erase import erase_again, erase_parts, erasure_of
+from .retention.erasure_index import Special
+from .retention.purge import check_purge, purge, purge_again
+from .retention.targets import Targets
+from .transparency import log_key as logkey
+from .transparency.checkpoint import Checkpoint
+from .transparency.proof import Prover
+from .transparency.signed_note import Signer
+from .transparency.tiles import Tiles
+from .transparency.tlog_proof import make_proof
+
+FORMAT = 1
+CHECKPOINT_MS = 60_000
+CHECKPOINT_RECORDS = 256
+
+
+class EndMissing(Broken):
+    """The log ends before what is known to have been in it: its end was cut off, or an older copy was put back."""
+
+    def __init__(self, size: int, known: int) -> None:
+        super().__init__(f"the log has {size} records, and is known to have had {known}")
+        self.size = size
+        self.missing = known - size
+
+
+class Journal:
+    """An open log, to be used as a context manager or closed by `close`."""
+
+    def __init__(self, folder: Path, signer: Signer, keys: PersonKeys, claim: disk.Claim, state: State) -> None:
+        self.folder = folder
+        self.recovery: Recovery | None = state.recovery
+        self.unfinished = ""  # why a declared erasure or purge could not be finished: a damaged day
+        self._signer = signer
+        self._claim = claim
+        self._names = Names(keys)
+        self._log = Log(folder)
+        self._tiles = Tiles(folder / "tile")
+        self._tree = state.tree
+        self._signed = state.signed
+        self._signed_ms = 0
+        self._synced = state.tree.size
+        self._first = state.first
+        self._offsets = state.offsets
+        self._last_day = state.days[-1].name if state.days else ""
+        self._appender = disk.Appender(state.open_day.path) if state.open_day else None
+        self._failed = False
+        self._prover = Prover(self._tiles)
+        self._times = Times()
+        if state.open_day:
+            self._times.resume(self._last_day, state.last_ms)
+        self._unexplained = state.unexplained
+        self._is_sealed = was_sealed(folder, state.tree.size)  # then what comes first is signed at once
+
+    @classmethod
+    def open(cls, data_dir: Path, origin: str, keys: PersonKeys, now_ms: int, at_least: int = 0) -> "Journal":
+        """Open the log in ``<data_dir>/records``, or begin one named `origin`.
+
+        A log keeps the name it was begun with. Tiles and checkpoint are brought up to the records on disk; what was
+        cut off is told in `recovery`. Raises `EndMissing`, and writes nothing, if there are fewer than `at_least`
+        records; `Invalid` if another process has the log open or `origin` cannot be a name, `Broken` if the log is
+        damaged, `OSError` if the disk fails.
+        """
+        folder = data_dir / "records"
+        for name in ("day", "tile", "checkpoints"):
+            disk.make_folder(folder / name)
+        claim = _claim(folder)
+        try:
+            signer = logkey.load_or_create(data_dir, folder, origin)
+            state = recover(folder, signer.verifier)
+            foreign = set_aside(folder, state)
+            if foreign:
+                state = recover(folder, signer.verifier)
+            if state.tree.size < at_least:
+                raise EndMissing(state.tree.size, at_least)
+            journal = cls(folder, signer, keys, claim, state)
+            journal._catch_up(now_ms, foreign)
+            journal._finish_declared()
+        except BaseException:
+            claim.release()
+            raise
+        return journal
+
+    @property
+    def size(self) -> int:
+        """How many records there are; the index of the next one."""
+        return self._tree.size
+
+    @property
+    def signed(self) -> int:
+        """How many of them the newest checkpoint covers."""
+        return self._signed
+
+    @property
+    def signed_ms(self) -> int:
+        """When it was last signed, or found to need no signing, since this opening."""
+        return self._signed_ms
+
+    @property
+    def origin(self) -> str:
+        """The log's name, as every checkpoint bears it."""
+        return self._signer.name
+
+    @property
+    def vkey(self) -> str:
+        """The verifier key (C2SP signed-note), for everybody to keep."""
+        return self._signer.verifier.text
+
+    @property
+    def signed_checkpoint(self) -> str:
+        """The newest checkpoint, as signed."""
+        return (self.folder / "checkpoint").read_text("utf-8")
+
+    def append(self, drafts: Sequence[Draft]) -> list[RecordIndex]:
+        """Write records to the open day, in this order; they are durable after the next `sync`.
+
+        A record goes to the UTC day of its time, but never to a day before the open one, so that a clock set back
+        leaves the order as it is; where a record is much older than the one before it, a note follows (`order.py`). If
+        any draft breaks the rules of `kinds`, `Broken` is raised and nothing is written.
+        """
+        self._must_be_usable()
+        for draft in drafts:
+            kinds.check(draft)
+        start, count = self.size, len(drafts)
+        days = list(self._days(drafts))
+        notes = self._times.notes(days, drafts, start)
+        lines = self._encode([*drafts, *notes], start)
+        with self._or_refuse_from_now_on():
+            placed = zip([*days, *days[-1:] * len(notes)], lines, strict=True)
+            for day, run in groupby(placed, key=itemgetter(0)):
+                if day != self._last_day or self._appender is None:
+                    self._begin(day)
+                self._write([line for _, line in run])
+        return [RecordIndex(index) for index in range(start, start + count)]
+
+    def sync(self) -> None:
+        """Flush: on return all records appended so far are durable."""
+        self._must_be_usable()
+        if self._appender and self._synced != self.size:
+            with self._or_refuse_from_now_on():
+                self._appender.sync()
+            self._synced = self.size
+            if self._is_sealed:
+                self._is_sealed = False
+                self.checkpoint(self._signed_ms)
+
+    def due_for_checkpoint(self, now_ms: int) -> bool:
+        """Whether 256 records, or any for 60 seconds, have not been signed. A clock set back counts as due."""
+        waiting = self.size - self._signed
+        in_time = 0 <= now_ms - self._signed_ms < CHECKPOINT_MS
+        return waiting >= CHECKPOINT_RECORDS or (waiting > 0 and not in_time)
+
+    def checkpoint(self, now_ms: int) -> None:
+        """Sign all records: flush, write the tiles, then the checkpoint. See the module for why in this order."""
+        self.sync()
+        if self._signed == self.size:
+            return
+        with self._or_refuse_from_now_on():
+            self._write_tiles()
+            disk.replace_atomically(self.folder / "checkpoint", self._sign())
+        self._signed = self.size
+        self._signed_ms = now_ms
+
+    def close_day(self, now_ms: int) -> str | None:
+        """Close the open day if it is over; returns its name then. `append` does the same by itself.
+
+        To be called some time after midnight UTC, so that a quiet log has its closing checkpoint too.
+        """
+        self._must_be_usable()
+        if self._appender is None or day_of(now_ms) <= self._last_day:
+            return None
+        with self._or_refuse_from_now_on():
+            self._close_day()
+        return self._last_day
+
+    def mend_future(self, now_ms: int) -> str | None:
+        """Give an open day that lies ahead its place among the days, when it was begun while a clock was wrong.
+
+        To be called only with a time that can be trusted. Else everything would go into that day until it comes, and no
+        day be closed. The records that are dated after the new day are told by a note. Returns the day's new name.
+        """
+        self._must_be_usable()
+        closed = [day.name for day in self._log.days() if day.closed]
+        name = max(day_of(now_ms), _day_after(closed[-1] if closed else ""))
+        if self._appender is None or self._last_day <= max(name, _day_after(day_of(now_ms))):
+            return None
+        end = time_ms(start_of(_day_after(name)))
+        ahead = [record.index for record in self._log.read(self._first) if record.at_ms >= end]
+        if ahead:
+            self.append([note(ahead[0], now_ms, ahead[-1] - ahead[0] + 1)])
+        self.checkpoint(now_ms)
+        with self._or_refuse_from_now_on():
+            self._move_open_day(name)
+        return name
+
+    def _move_open_day(self, name: str) -> None:
+        assert self._appender
+        path = self._appender.path.with_name(f"{name}.jsonl")
+        self._appender.close()
+        disk.rename(self._appender.path, path)
+        self._appender = disk.Appender(path)
+        self._last_day = name
+
+    def read(self, start: int = 0, stop: int | None = None) -> Iterator[Record]:
+        """Records from `start` up to, not including, `stop`. Raises `Broken` at a damaged line."""
+        return self._log.read(start, stop)
+
+    def get(self, index: int) -> Record:
+        """One record. Raises `LookupError` if there is none."""
+        place = index - self._first
+        if self._appender and 0 <= place < len(self._offsets) - 1:
+            begin, end = self._offsets[place : place + 2]
+            with self._appender.path.open("rb") as file:
+                return decode(os.pread(file.fileno(), end - begin - 1, begin))
+        return self._log.get(index)
+
+    def proof(self, index: int) -> str:
+        """The proof file of a record (`tlog_proof.py`), by the newest checkpoint; signs first if that is older.
+
+        Raises `Invalid` if there is no such record, `LookupError` if it was purged.
+        """
+        if self._signed <= index < self.size:
+            self.checkpoint(self._signed_ms)
+        return make_proof(self._prover, self.signed_checkpoint, index)
+
+    def erase(self, targets: Targets, by: int) -> list[str]:
+        """Erase the parts that the `erase` record `by` names, which are `targets`. Returns the days written anew.
+
+        The record must be in the log; it is signed first. Parts that a hold covers must not be in it: they are set
+        apart by `find.py` before. Raises `Broken` if the record does not name them or a day is damaged, `OSError` if
+        the disk fails: what is not done then is done by the next opening.
+        """
+        erasure = erasure_of(self.get(by))
+        if erasure.targets != targets:
+            raise Broken(f"record {by} does not name the parts that are to be erased")
+        self.checkpoint(self._signed_ms)
+        return [day.name for day in self._erase(lambda: erase_parts(self._log, [erasure]))]
+
+    def forget(self, person: PersonId) -> None:
+        """Destroy a person's key, so that their pseudonyms lead nowhere. If they come again, they get a new one."""
+        self._names.forget(person)
+
+    def purge(self, below: int, by: int) -> list[str]:
+        """Remove all records before `below`, as the `purge` record `by` declares. Returns the days that went.
+
+        The record must be in the log; it is signed first. `below` comes from `purge.plan_purge`, which honours holds.
+        Raises `Broken` if the record does not declare it or anything in it is too young, as `erase` otherwise.
+        """
+        check_purge(self._log, self.get(by), below)
+        self.checkpoint(self._signed_ms)
+        self._prover = Prover(self._tiles)
+        return purge(self.folder, below)
+
+    def close(self, now_ms: int) -> None:
+        """Sign what is not signed yet and let go of the log."""
+        try:
+            if not self._failed:
+                self.checkpoint(now_ms)
+        finally:
+            self._release()
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._release()
+
+    def _release(self) -> None:
+        """Let go without signing; what was synced is safe, and the next opening signs it."""
+        self._failed = True
+        if self._appender:
+            self._appender.close()
+            self._appender = None
+        self._claim.release()
+
+    def _catch_up(self, now_ms: int, foreign: int) -> None:
+        """Make a new log begin with `genesis`, and an old one have the tiles and checkpoint of its records.
+
+        What is signed now though it was not before is told, as is what was set aside (`foreign`).
+        """
+        self._signed_ms = now_ms
+        unsigned = self.size - self._signed
+        if self.size == 0:
+            data = {"vkey": self.vkey}
+            self.append([Draft("genesis", now_ms, fields={"format": FORMAT}, parts=(Part(NOBODY, data),))])
+        elif self._appender:
+            self._appender.sync()  # a killed process may have left lines that only the cache has
+        if self._unexplained:  # cut off between a record and the note about it
+            self.append([note(index, now_ms) for index in self._unexplained])
+        if unsigned:
+            self.append([Draft("coverage", now_ms, fields={"what": "unsigned", "count": unsigned, "on": self._signed})])
+        if foreign:
+            self.append([Draft("coverage", now_ms, fields={"what": "foreign", "count": foreign, "on": -1})])
+        self.sync()
+        self._write_tiles()
+        self.checkpoint(now_ms)
+
+    def _finish_declared(self) -> None:
+        """Finish purges and erasures that were declared before the process died.
+
+        A damaged day must not keep the bot from recording: what could not be finished is told in `unfinished`.
+        """
+        try:
+            special = Special.find(self.folder, self.size)
+            if purge_again(self.folder, special):
+                special.forget_purged(self.folder)
+            self._erase(lambda: erase_again(self.folder, special))
+            special.keep(self.folder)
+        except Broken as error:
+            self.unfinished = str(error)
+
+    def _erase(self, work: Callable[[], list[Day]]) -> list[Day]:
+        """Let parts be erased; if that replaced the open day's file, go on with the new one."""
+        try:
+            return work()
+        finally:
+            if self._appender and self._appender.was_replaced():
+                with self._or_refuse_from_now_on():
+                    self._appender.close()
+                    self._appender = disk.Appender(self._appender.path)
+                    self._offsets = array("Q", line_ends(self._appender.path))
+
+    def _encode(self, drafts: Sequence[Draft], start: int) -> list[Written]:
+        parts = sum([len(draft.parts) for draft in drafts])
+        salts = new_salts(parts)
+        self._names.prepare(drafts)
+        name = self._names.name
+        lines = []
+        used = 0
+        for index, draft in enumerate(drafts, start):
+            end = used + len(draft.parts)
+            names = [name(part.person, draft) for part in draft.parts]
+            lines.append(encode(index, draft, names, salts[used:end]))
+            used = end
+        return lines
+
+    def _days(self, drafts: Sequence[Draft]) -> Iterator[str]:
+        """The day each draft goes to; never going back."""
+        earliest = self._last_day if self._appender else _day_after(self._last_day)
+        for draft in drafts:
+            earliest = max(earliest, day_of(draft.at_ms))
+            yield earliest
+
+    def _write(self, lines: Sequence[Written]) -> None:
+        assert self._appender
+        self._appender.append(b"".join([line.line for line in lines]))
+        self._tree.extend([line.leaf for line in lines])
+        self._offsets.extend(list(accumulate([len(line.line) for line in lines], initial=self._offsets[-1]))[1:])
+
+    def _begin(self, day: str) -> None:
+        """Open a new day, closing the one before."""
+        if self._appender:
+            self._close_day()
+        self._last_day = day
+        self._first = self.size
+        self._offsets = array("Q", [0])
+        self._appender = disk.Appender(self.folder / "day" / f"{day}.jsonl")
+
+    def _close_day(self) -> None:
+        """Sign the day for good, keep that checkpoint, pack the day. Each step can be repeated after a crash."""
+        assert self._appender
+        self.checkpoint(self._signed_ms)
+        disk.replace_atomically(self.folder / "checkpoints" / f"{self._last_day}.ckpt", self._sign())
+        path = self._appender.path
+        self._appender.close()
+        self._appender = None
+        close_day(Day(self._last_day, path))
+
+    def _write_tiles(self) -> None:
+        try:
+            self._tiles.write(self._tree)
+        except FileExistsError as error:
+            raise Broken(
+                f"{error.filename2 or error.filename}: this tile does not belong to the records beside it; run "
+                "`answerable logs verify`, and remove the tile if only it is wrong: it is then made again"
+            ) from error
+
+    def _sign(self) -> bytes:
+        return Checkpoint(self.origin, self.size, self._tree.root()).signed(self._signer).encode()
+
+    def _must_be_usable(self) -> None:
+        if self._failed:
+            raise Broken("the journal refuses to go on after a failed write, or is closed; open it anew")
+
+    @contextmanager
+    def _or_refuse_from_now_on(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._failed = True
+            raise
+
+
+def _claim(folder: Path) -> disk.Claim:
+    try:
+        return disk.Claim(folder)
+    except BlockingIOError as error:
+        raise Invalid(f"{folder}: another process has this log open; stop it first") from error
+
+
+def _day_after(day: str) -> str:
+    """The earliest day that may still be opened after `day` was closed."""
+    if not day:
+        return ""
+    return (dt.date.fromisoformat(day) + dt.timedelta(days=1)).isoformat()

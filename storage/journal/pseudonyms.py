@@ -1,0 +1,54 @@
+"""What the journal gives to each part: the pseudonym of the person it is about, and a salt.
+
+Rules kept here: a person has one pseudonym in one group on one day; keys that are new are made in one transaction for
+all records that are written together.
+Left to others: how a pseudonym is computed and where keys lie (`storage/identity.py`).
+"""
+
+import secrets
+from binascii import b2a_base64
+from collections.abc import Iterable
+
+from moderation.values.ids import PersonId
+
+from .line_format import day_of
+from .record import NOBODY, Draft
+from .record_keys import PersonKeys, pseudonym
+
+_SALT_BYTES = 16
+
+
+class Names:
+    """Pseudonyms, computed once for each person, group and day."""
+
+    def __init__(self, keys: PersonKeys) -> None:
+        self._keys = keys
+        self._known: dict[tuple[PersonId, str | None, str], str] = {}
+        self._day = ""
+
+    def prepare(self, drafts: Iterable[Draft]) -> None:
+        """Have the keys of all persons in `drafts`, made in one transaction where they are new."""
+        self._keys.keys_of({part.person for draft in drafts for part in draft.parts} - {NOBODY})
+
+    def forget(self, person: PersonId) -> None:
+        self._keys.destroy(person)
+        self._known.clear()
+
+    def name(self, person: PersonId, draft: Draft) -> str:
+        if person == NOBODY:
+            return ""
+        day = day_of(draft.at_ms)
+        if day != self._day:
+            self._known.clear()
+            self._day = day
+        known = self._known.get((person, draft.group, day))
+        if known is None:
+            known = pseudonym(self._keys.key_of(person), draft.group, day)
+            self._known[person, draft.group, day] = known
+        return known
+
+
+def new_salts(count: int) -> list[str]:
+    """128 random bits each, base64."""
+    data = secrets.token_bytes(_SALT_BYTES * count)
+    return [b2a_base64(data[at : at + _SALT_BYTES], newline=False).decode() for at in range(0, len(data), _SALT_BYTES)]

@@ -1,0 +1,194 @@
+"""Looking for records: by room, person, kind and time; the last ones, or as they come.
+
+Rules kept here: lines are handed out as they stand on disk; days are read from the newest back, so that the last
+fifty records of a long log are found at once; text is looked for in whole blocks, and only a line in which it stands is
+taken apart; nothing is written or locked. A person is found by the Matrix id in a part, so what was erased is not
+found by name any more.
+Left to others: what may be shown to whom (`bot/cli/logs.py`).
+"""
+
+import os
+from collections import deque
+from collections.abc import Generator, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import orjson
+
+from moderation.values.errors import Broken
+
+from .days import DamagedDay, Day, Lines, list_days
+from .line_format import BadLine, Opened, day_of, open_line, time_text
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is looked for; what is left empty does not matter."""
+
+    groups: frozenset[str] = frozenset()
+    person: str = ""  # Matrix id
+    text: bytes = b""  # somewhere in the line, as it stands there
+    kinds: frozenset[str] = frozenset()
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+    @property
+    def needles(self) -> list[bytes]:
+        """What must stand in a line for it to be one of these: any of them; nothing if that cannot be told."""
+        if self.text:
+            return [self.text]
+        if self.person:
+            return [orjson.dumps(self.person)]
+        return [b'"k":"%s"' % kind.encode() for kind in sorted(self.kinds)]
+
+    def accepts(self, raw: bytes) -> bool:
+        """Whether the line is of this kind. Raises `BadLine`."""
+        if self.text not in raw or (self.person and orjson.dumps(self.person) not in raw):
+            return False  # most lines are done with here
+        return self._fits(open_line(raw))
+
+    def may_be_in(self, day: Day) -> bool:
+        """Whether the day can hold such a record: none in it is younger, none more than a day older."""
+        if self.since_ms is not None and day.name < day_of(self.since_ms):
+            return False
+        return self.until_ms is None or day.name <= day_of(self.until_ms + 86_400_000)
+
+    def _fits(self, opened: Opened) -> bool:
+        skeleton = opened.skeleton
+        at = cast(str, skeleton["t"])
+        return (
+            (not self.groups or skeleton.get("g") in self.groups)
+            and (not self.kinds or skeleton["k"] in self.kinds)
+            and (self.since_ms is None or at >= time_text(self.since_ms))
+            and (self.until_ms is None or at < time_text(self.until_ms))
+            and (not self.person or any(_is_about(part, self.person) for part in opened.parts))
+        )
+
+
+def last(folder: Path, query: Query, count: int) -> list[bytes]:
+    """The last `count` lines that fit (0: all), oldest first. Raises `Broken` at a damaged line."""
+    found: deque[bytes] = deque(maxlen=count or None)
+    for day in reversed(list_days(folder / "day")):
+        if query.may_be_in(day):
+            room = count - len(found) if count else None
+            found.extendleft(reversed(deque(_matching(day, query), maxlen=room)))
+            if len(found) == count > 0:
+                break
+    return list(found)
+
+
+def follow(folder: Path, query: Query, after: int) -> Generator[bytes | None, None, None]:
+    """Lines as they come that fit and have an index above `after`; None when there is nothing new just now."""
+    tail = _Tail(folder / "day")
+    try:
+        while True:
+            for raw in tail.new_lines():
+                if cast(int, open_line(raw).skeleton["i"]) > after and query.accepts(raw):
+                    yield raw
+            yield None
+    finally:
+        tail.close()
+
+
+def group_of_room(folder: Path, room: str) -> str | None:
+    """The code of the group a room belongs to, as the record of the bot's coming there tells it; the newest counts."""
+    needle = orjson.dumps(room)
+    for day in reversed(list_days(folder / "day")):
+        for raw in reversed(list(_matching(day, Query(text=needle)))):
+            opened = open_line(raw)
+            code = opened.skeleton.get("code")
+            if type(code) is str and any(type(part) is dict and part.get("room_id") == room for part in opened.parts):
+                return code
+    return None
+
+
+class _Tail:
+    """The end of the newest day, read on as it grows, and on into the next day."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._day = ""
+        self._file: BinaryIO | None = None
+        self._lines = 0  # whole lines handed out
+        self._at = 0  # how far the file was read
+        self._rest = b""  # the beginning of a line that is not whole yet
+
+    def new_lines(self) -> Iterator[bytes]:
+        """The whole lines that were added since the last call."""
+        while True:
+            following = self._next_day()  # looked up first: a day that was closed does not grow any more
+            yield from self._read()
+            if following is None:
+                return
+            yield from self._enter(following)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file:
+            self._file.close()
+
+    def _next_day(self) -> Day | None:
+        later = [day for day in list_days(self._folder) if day.name > self._day]
+        if not self._day:  # at the first look, what is in closed days is not new
+            later = later[-1:]
+        return later[0] if later else None
+
+    def _enter(self, day: Day) -> Iterator[bytes]:
+        """Go on to another day; one that is closed already is read at once."""
+        self._day, self._lines = day.name, 0
+        self._open(day.path)
+        if self._file is None:
+            yield from Lines(day.path).each()
+
+    def _open(self, path: Path) -> None:
+        self.close()
+        self._file, self._at, self._rest = None, 0, b""
+        with suppress(FileNotFoundError):  # closed just now
+            self._file = path.open("rb") if path.suffix == ".jsonl" else None
+
+    def _read(self) -> list[bytes]:
+        lines = self._read_on()
+        if self._was_replaced():
+            self._open(Path(cast(BinaryIO, self._file).name))
+            lines += self._read_on(known=self._lines)
+        return lines
+
+    def _read_on(self, known: int = 0) -> list[bytes]:
+        """The lines from where reading ended; the first `known` were handed out already."""
+        if self._file is None:
+            return []
+        end = self._file.seek(0, 2)
+        if end < self._at:  # a torn end was cut off meanwhile
+            self._at, self._rest = end, b""
+        self._file.seek(self._at)
+        *lines, self._rest = (self._rest + self._file.read()).split(b"\n")
+        self._at = self._file.tell()
+        self._lines += len(lines) - known
+        return lines[known:]
+
+    def _was_replaced(self) -> bool:
+        """Whether the day was written anew, because something in it was erased: then the old file grows no more."""
+        if self._file is None:
+            return False
+        try:
+            return Path(self._file.name).stat().st_ino != os.fstat(self._file.fileno()).st_ino
+        except FileNotFoundError:
+            return False  # closed
+
+
+def _is_about(part: object, person: str) -> bool:
+    return type(part) is dict and part.get("mxid") == person
+
+
+def _matching(day: Day, query: Query) -> Iterator[bytes]:
+    number = 0
+    try:
+        for number, raw in Lines(day.path).holding(query.needles):  # noqa: B007  (told below)
+            if query.accepts(raw):
+                yield raw
+    except BadLine as error:
+        raise Broken(f"{day.path}, line {number}: it cannot be read ({error.code})") from error
+    except DamagedDay as error:
+        raise Broken(f"{day.path}, after line {number}: it cannot be read ({error.code})") from error

@@ -1,0 +1,96 @@
+"""Reading the records, by the process that writes them or by any other.
+
+Rules kept here: nothing is written or locked; what is damaged is named with its file and line. A record
+of a closed day is found by unpacking that day up to it, which needs no index on disk that could disagree.
+Left to others: whether what is read is what was signed (`verify.py`).
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from moderation.values.errors import Broken
+
+from .days import DamagedDay, Day, Lines, first_index, list_days
+from .line_format import BadLine, Opened, decode, open_line
+from .record import Record
+
+
+class Log:
+    """The records in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._firsts: dict[str, int] = {}  # first index of each day, once it has one
+
+    def days(self) -> list[Day]:
+        """The days there are, oldest first."""
+        return list_days(self.folder / "day")
+
+    def read(self, start: int = 0, stop: int | None = None) -> Iterator[Record]:
+        """The records from `start` up to, not including, `stop`. Raises `Broken` at a damaged line."""
+        for day, first in self.starting_with(start):
+            if stop is not None and first >= stop:
+                return
+            yield from _records(day, max(0, start - first), None if stop is None else stop - first)
+
+    def get(self, index: int) -> Record:
+        """One record. Raises `LookupError` if there is none, or none any more."""
+        for record in self.read(index, index + 1):
+            if record.index == index:
+                return record
+        raise LookupError(f"there is no record {index}")
+
+    def raw(self, index: int) -> bytes:
+        """One record as its line, without the newline. Raises `LookupError` if there is none, `Broken`."""
+        for day, first in self.starting_with(index):
+            try:
+                for raw in islice(Lines(day.path).each(), index - first, index - first + 1):
+                    return raw
+            except DamagedDay as error:
+                raise Broken(f"{day.path}: it cannot be read ({error.code})") from error
+        raise LookupError(f"there is no record {index}")
+
+    def line(self, index: int) -> Opened:
+        """The line of one record, taken apart. Raises `LookupError` and `Broken`."""
+        for day, first in self.starting_with(index)[:1]:
+            number = index - first
+            try:
+                for raw in islice(Lines(day.path).each(), max(0, number), max(0, number + 1)):
+                    return open_line(raw)
+            except (DamagedDay, BadLine) as error:
+                raise Broken(f"{day.path}, line {number + 1}: it cannot be read ({error.code})") from error
+        raise LookupError(f"there is no record {index}")
+
+    def first_of(self, day: Day) -> int | None:
+        """The index of a day's first record; None while it has none. Raises `Broken`."""
+        if day.name not in self._firsts:
+            try:
+                index = first_index(day)
+            except (DamagedDay, BadLine) as error:
+                raise Broken(f"{day.path}: the first record cannot be read ({error.code})") from error
+            if index is None:
+                return None
+            self._firsts[day.name] = index
+        return self._firsts[day.name]
+
+    def starts(self) -> list[tuple[Day, int]]:
+        """The days that have records, each with the index of its first. Raises `Broken`."""
+        return [(day, first) for day in self.days() if (first := self.first_of(day)) is not None]
+
+    def starting_with(self, start: int) -> list[tuple[Day, int]]:
+        """The days from the one that holds record `start`, each with the index of its first record."""
+        known = self.starts()
+        holder = bisect_right([first for _, first in known], start) - 1
+        return known[max(0, holder) :]
+
+
+def _records(day: Day, skip: int, stop: int | None) -> Iterator[Record]:
+    number = skip
+    try:
+        for raw in islice(Lines(day.path).each(), skip, stop):
+            number += 1
+            yield decode(raw)
+    except (DamagedDay, BadLine) as error:
+        raise Broken(f"{day.path}, line {number}: it cannot be read ({error.code})") from error

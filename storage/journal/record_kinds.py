@@ -1,0 +1,598 @@
+"""The kinds of records, and what each may say: one table.
+
+Rules kept here: a field stands in the skeleton for ever, so it is an integer below 2^53 or a short word
+of printable ASCII, never a Matrix id, a name or a text; what concerns a person is data of a part.
+`docs/records.md` is made from this table by ``python -m storage.journal.record_kinds``.
+Left to others: how a record is written (`line.py`), what it means (`moderation/`, `storage/`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from moderation.values.errors import Broken
+from moderation.values.ids import SAFE_INT, is_event_id, is_group_code, is_room_id, is_user_id
+
+from .record import Draft
+
+RESERVED_FIELDS = frozenset("itkgpcx")  # the skeleton's own names, and that of the parts
+RESERVED_DATA = frozenset({"p", "s", "erased"})  # names the journal gives to a part
+KEPT = frozenset(
+    {"genesis", "erase", "hold", "purge"}
+)  # kinds whose parts are never erased: the log is checked by them
+MAX_WORD = 64
+_LAST_MS = 253_402_300_799_999  # the end of the year 9999
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a skeleton."""
+
+    type: Literal["int", "str"]
+    doc: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of record: what it is, its skeleton fields, and what its parts hold (for the reader)."""
+
+    doc: str
+    fields: Mapping[str, Field] = field(default_factory=dict)
+    parts: Mapping[str, str] = field(default_factory=dict)
+
+
+def _int(doc: str) -> Field:
+    return Field("int", doc)
+
+
+def _word(doc: str) -> Field:
+    return Field("str", doc)
+
+
+_N = _int("number of the case")
+_READ = _int("when it was done, milliseconds since 1970; without it: when it was recorded")
+_NOTE = _word("the note that the command line left")
+_ON = _int("index of the record it is about; -1: none")
+_MESSAGE = _int("index of the record of the message, if a report pointed to it; left out: it is `on`")
+_LATE = _int("index of the record that said it could not be read; its key came later")
+_HEARD = _int("when the homeserver had been heard before (ms), if it was said while it could not be heard")
+_RULE = _word("name of the rule")
+_CLASS = _word("minor, moderate, serious or severe; -: none applies")
+_ASKED = _word("whose word it waits for: owner or operator; left out: managers")
+_REACH = _word("where it counts: a community, or a group code for that room alone; left out: the whole deployment")
+_UNTIL = _int("until when, milliseconds since 1970; 0: no end")
+_EVENT = {
+    "mxid": "who sent it",
+    "ev": "event id",
+    "ts": "the time its sender claims, milliseconds since 1970",
+    "type": "event type",
+}
+
+_SUBJECT = {"as": "subject, by or target: the part this person has in it", "mxid": "the person concerned"}
+_BY = {**_SUBJECT, "reason": "the words of who did it"}
+_MEMBERSHIP = {
+    **_EVENT,
+    **_SUBJECT,
+    "key": "whom it concerns, if they did it themselves; in older records always",
+    "content": "the event's content; if another did it, without the reason, in the part of whom it concerns",
+    "reason": "if another did it: why, in their part",
+}
+
+KINDS: dict[str, Kind] = {
+    "genesis": Kind(
+        "The first record of a log.",
+        {"format": _int("version of this format; 1")},
+        {"vkey": "verifier key of the log"},
+    ),
+    "start": Kind("The bot started.", {"version": _word("version of the program"), "on": _ON}),
+    "stop": Kind(
+        "The bot stopped in good order.",
+        {
+            "why": _word("why"),
+            "sealed": _int("1: this was signed at once, as is what follows; left out: by an older version"),
+            "on": _ON,
+        },
+    ),
+    "notice": Kind(
+        "The bot told somebody something that concerns them.",
+        {
+            "what": _word("which text"),
+            "n": _N,
+            "channel": _word("direct, room, desk, or none: it was tried, and refused"),
+            "asks": _int("number of the case that it asks for a decision of; left out: none"),
+            "on": _ON,
+        },
+        _SUBJECT,
+    ),
+    "join": Kind(
+        "Somebody came into a room.",
+        {"membership": _word("join")},
+        _MEMBERSHIP,
+    ),
+    "leave": Kind(
+        "Somebody left a room, was removed, banned or invited.",
+        {"membership": _word("leave, ban, invite or knock")},
+        _MEMBERSHIP,
+    ),
+    "role": Kind(
+        "The room's own power levels gave somebody another role.",
+        {"role": _word("owner, manager or member"), "was": _word("the role before"), "on": _ON},
+        _SUBJECT,
+    ),
+    "verify": Kind(
+        "A step of somebody's verification.",
+        {
+            "step": _word(
+                "verified or revoked; linked, unlinked: two accounts of one person; pinned: a master key; asked,"
+                " door: somebody was pointed to it, also at the door of a room"
+            ),
+            "what": _word(
+                "what they were told: reminded, held, halfway, managing, expires or lapsed; at the door: knocked,"
+                " waiting, admitted or refused"
+            ),
+            "method": _word("vouch, roster, email or oidc; of a link: confirmed or oidc"),
+            "level": _int("level reached, 0 to 3"),
+            "until": _UNTIL,
+            "start": _int("index of the record of the link that was a mistake"),
+            "undoes": _int("index of the verification that is revoked"),
+            "why": _word("why it was revoked: key or false; left out: not said"),
+            "reach": _REACH,
+            "on": _ON,
+        },
+        {
+            **_SUBJECT,
+            "key": "public half of the master key that the account had",
+            "reason": "why",
+            "reader": "user of the operating system",
+        },
+    ),
+    "message": Kind(
+        "A message, sticker, poll, reaction or any other event that is no state was received.",
+        {
+            "media": _word("image, video, audio, file, sticker or location"),
+            "late": _LATE,
+            "heard": _HEARD,
+        },
+        {
+            **_EVENT,
+            "body": "its text",
+            "content": "the rest of its content",
+            "encrypted": "1: it came encrypted",
+            "own": "1: the bot itself said it; its text is not kept",
+            "posted": "1: a message whose words are not kept",
+        },
+    ),
+    "edit": Kind(
+        "A message was edited.",
+        {"late": _LATE, "heard": _HEARD},
+        {**_EVENT, "body": "its text", "content": "the rest of its content"},
+    ),
+    "redact": Kind("A message was taken back or removed.", {}, {**_EVENT, "target": "event id of the message"}),
+    "media": Kind(
+        "A file was received: its hash and size.",
+        {
+            "bytes": _int("size"),
+            "kept": _int("1: the file itself is kept, encrypted"),
+            "result": _word("done, refused: it could not be fetched, or large: it was left alone"),
+            "on": _ON,
+        },
+        {**_SUBJECT, "sha256": "hash of the file", "url": "its address"},
+    ),
+    "state": Kind(
+        "A room's settings changed (event), or how the bot serves it (entered, condition, language, setting); or a"
+        " space lists another room from now on, or no longer (listed, unlisted).",
+        {
+            "what": _word("event, entered, condition, language, setting, listed or unlisted"),
+            "setting": _word("what its owner chose: verify or digest"),
+            "value": _word("level and what happens below it; off; -: as the operator has it"),
+            "code": _word("the room's group code; after an upgrade that of the room before, which goes on in it"),
+            "purpose": _word("group, desk, direct, lobby or space"),
+            "served": _word("the group that a desk or a lobby serves"),
+            "condition": _word("joining, announced, observing, protected or left"),
+            "lang": _word("en or zh"),
+            "on": _ON,
+        },
+        {
+            **_EVENT,
+            **_SUBJECT,
+            "key": "state key",
+            "content": "the event's content",
+            "room_id": "the room",
+            "via": "a server that knows the room",
+            "notice": "the event that told members what is recorded",
+            "child": "of listed and unlisted: the room that is listed",
+        },
+    ),
+    "duty": Kind(
+        "Somebody is away from their duties or back (away, back), or their hours on duty changed (roster).",
+        {"what": _word("away, back or roster"), "until": _UNTIL, "on": _ON},
+        {**_SUBJECT, "hours": "weekly hours and time zone; none: not in the roster any more"},
+    ),
+    "report": Kind(
+        "A member pointed the managers to a message, or a notice came from outside.",
+        {
+            "n": _N,
+            "message": _MESSAGE,
+            "channel": _word("operator, mail or server; left out: a member"),
+            "on": _ON,
+        },
+        {
+            **_BY,
+            "words": "of a notice from outside: what it says",
+            "contact": "of that: how whoever wrote it can be answered",
+            "reader": "of that: who took it in, as the operating system knows them",
+        },
+    ),
+    "finding": Kind(
+        "A rule was broken.",
+        {
+            "rule": _RULE,
+            "class": _CLASS,
+            "on": _ON,
+            "where": _word("which text of the message"),
+            "count": _int("how much was counted; 0: nothing"),
+            "limit": _int("how much is allowed"),
+        },
+        {**_SUBJECT, "matched": "what was found"},
+    ),
+    "case": Kind(
+        "A case was opened, grew by more evidence, was seen, is half over or overdue, was passed on, or got a note.",
+        {
+            "n": _N,
+            "step": _word(
+                "opened, joined, assigned, acknowledged, reminded, overdue, escalated, parted, stopped, closed, noted"
+                " or left"
+            ),
+            "asked": _ASKED,
+            "about": _int("the case that was neglected or decided wrongly"),
+            "lead": _int("the case on whose card it is shown, until that one is decided"),
+            "rule": _RULE,
+            "class": _CLASS,
+            "decide": _word("auto or manager"),
+            "state": _word("the state it has now"),
+            "manages": _int("1: the person held management rights there"),
+            "message": _MESSAGE,
+            "on": _ON,
+            "due": _int("when a decision is due, milliseconds since 1970"),
+            "what": _word("of left: gone, while it waited; excused: gone when its time was over"),
+            "how": _word("of assigned: word, told in a direct room; left out: by the card, or above managers"),
+        },
+        {**_BY, "event": "the message", "excerpt": "its first words", "words": "the words of a note"},
+    ),
+    "statement": Kind(
+        "The statement of reasons for a decision, as it was given to whom it concerns.",
+        {"n": _N, "on": _ON},
+        {**_SUBJECT, "statement": "the statement as JSON"},
+    ),
+    "decision": Kind(
+        "A case was decided by somebody.",
+        {
+            "n": _N,
+            "what": _word("upheld or dismissed"),
+            "state": _word("the state it has now"),
+            "waits": _int("1: a message waited; dismissed: it is posted, upheld: it is left out; left out: 0"),
+            "on": _ON,
+        },
+        _BY,
+    ),
+    "sanction": Kind(
+        "A measure began, was made longer, or ended.",
+        {
+            "step": _word("start, extend or end"),
+            "kind": _word("redact, warn, mute, demote, kick or ban; of a room: rectify, suspend, close or slow"),
+            "until": _UNTIL,
+            "n": _N,
+            "basis": _word("rule, interim, decision, command, credit, standing, neglect, operator or verification"),
+            "rule": _RULE,
+            "credit": _int("the balance it rested on"),
+            "every": _int("of slow mode, and of low credit: one message in so many milliseconds; left out: none"),
+            "messages": _int("of what a pace held back: how many since the last word on it; left out: this one"),
+            "quiet": _int("1: whom it concerns was told of the like not long ago; left out: they are told"),
+            "reach": _word(
+                "of what holds in all rooms of a community: its name, or a group code; left out: as the group"
+            ),
+            "start": _int("index of the record that began it"),
+            "why": _word(
+                "why it ended: time, credit, standing, reversed, command, overtaken, mended, verified or settings"
+            ),
+            "on": _ON,
+        },
+        {**_BY, "event": "the message", "reader": "user of the operating system, at the command line"},
+    ),
+    "outcome": Kind(
+        "What became of something the bot did at the homeserver, or holds there.",
+        {
+            "action": _word("what was done; hold: a power level or a ban set on account of a sanction"),
+            "on": _ON,
+            "n": _N,
+            "result": _word("done, refused or abandoned"),
+            "code": _word("the homeserver's error code; no-card, by an older version: a card was posted instead"),
+            "txn": _word("transaction id of the request"),
+            "step": _word("of a hold: intended, held, corrected, released or overruled"),
+            "what": _word("of a hold: level or ban; of the room itself: posting, or joining"),
+            "prior": _word("of a hold: what stood there before; -: nothing"),
+            "held": _word("of a hold: what stands there now"),
+        },
+        {**_SUBJECT, "event": "the message", "made": "the event or room it made"},
+    ),
+    "credit": Kind(
+        "An entry in somebody's ledger; the correction of a balance that an entry gave, which changes no entry; or the"
+        " word of an operator that an entry counts everywhere.",
+        {
+            "step": _word("corrected or confirmed; left out: an entry"),
+            "start": _int("index of the entry whose balance is corrected, or that is confirmed"),
+            "reach": _REACH,
+            "told": _int("the balance that stands there"),
+            "entry": _word("charge, warning or compensation"),
+            "ledger": _word("standing: of those who run a group; left out: credit"),
+            "cost": _int("points"),
+            "rule": _RULE,
+            "class": _CLASS,
+            "n": _N,
+            "undoes": _int("index of the entry it undoes"),
+            "left": _int("the true balance with this entry, at that moment"),
+            "on": _ON,
+        },
+        _SUBJECT,
+    ),
+    "appeal": Kind(
+        "The person concerned, or a reporter, asked for a decision to be looked at again.",
+        {
+            "n": _N,
+            "report": _int("1: they had reported it, and the report was dismissed"),
+            "step": _word("lodged"),
+            "state": _word("the state the case has now"),
+            "asked": _ASKED,
+            "due": _int("when an answer is due, milliseconds since 1970"),
+            "on": _ON,
+        },
+        {**_SUBJECT, "words": "the words of who appeals"},
+    ),
+    "task": Kind(
+        "The operator was asked for something, or it is done.",
+        {
+            "step": _word("opened or done"),
+            "task": _word("dossier, case, last-manager, room or confirm"),
+            "n": _N,
+            "start": _int("index of the record that opened it"),
+            "result": _word("done, declined or overtaken"),
+            "on": _ON,
+        },
+        {**_SUBJECT, "reader": "user of the operating system", "reason": "why"},
+    ),
+    "dossier": Kind(
+        "A file about a person was begun, approved by somebody, declined, or taken out as a zip.",
+        {
+            "step": _word("opened, approved, declined or exported"),
+            "start": _int("index of the record that began it; -1: this one"),
+            "task": _int("index of the task it answers; -1: none"),
+            "digest": _word("SHA-256 of the zip, or of approved.txt in an approval; -: none"),
+            "how": _word("of an approval: key, account or user (of the operating system); left out: user"),
+            "key": _word("public key of the approver, in base64; - or left out: none"),
+            "on": _ON,
+        },
+        {
+            **_SUBJECT,
+            "covers": "the cases in it, as JSON",
+            "reader": "user of the operating system; of an approval by key or account: the approver's account",
+            "reason": "why",
+            "bar": "the legal ground on which the person is not told",
+            "signature": "the approver's Ed25519 signature, in base64",
+        },
+    ),
+    "approver": Kind(
+        "The key with which an operator signs approvals of files was registered or withdrawn.",
+        {"step": _word("added or removed"), "key": _word("the public key, in base64"), "on": _ON},
+        {
+            **_SUBJECT,
+            "name": "what the key is called",
+            "reader": "user of the operating system",
+            "reason": "why",
+        },
+    ),
+    "rules": Kind(
+        "The policy changed: its rules, or any of its numbers. Or a room has a rule of its own (added, removed).",
+        {
+            "digest": _word("first half of the SHA-256 of the policy"),
+            "what": _word("room: a room's own rule"),
+            "step": _word("of a room's own rule: added or removed"),
+            "rule": _RULE,
+            "on": _ON,
+        },
+        {**_SUBJECT, "policy": "the whole policy as JSON", "settings": "a room's own rule as JSON"},
+    ),
+    "access": Kind(
+        "Somebody read what is held on people; identity: what a person proved about themselves.",
+        {"what": _word("which command"), "n": _N, "read": _READ, "note": _NOTE, "on": _ON},
+        {
+            **_SUBJECT,
+            "reader": "user of the operating system",
+            "reason": "why",
+            "filters": "what was asked for",
+        },
+    ),
+    "export": Kind(
+        "Records left the log as an export.",
+        {
+            "what": _word("which kind of export"),
+            "count": _int("records in it"),
+            "n": _N,
+            "read": _READ,
+            "note": _NOTE,
+            "on": _ON,
+        },
+        {
+            "records": "which records are in it, such as 0,740-745",
+            "contents": "the files in it, a line each: SHA-256 and name",
+            "reader": "user of the operating system",
+            "reason": "why",
+            "filters": "what was asked for",
+        },
+    ),
+    "erase": Kind(
+        "Parts of records were erased.",
+        {"parts": _int("how many parts it names"), "what": _word("request, operator or retention"), "on": _ON},
+        {
+            "records": "which parts of which records, such as 740-745,800;1:812",
+            "reader": "user of the operating system",
+            "reason": "why",
+        },
+    ),
+    "hold": Kind(
+        "Erasing and purging were postponed for some records, or are no longer.",
+        {
+            "step": _word("placed or ended"),
+            "until": _UNTIL,
+            "n": _N,
+            "start": _int("index of the record that placed it"),
+            "on": _ON,
+        },
+        {
+            "duty": "the duty or claim it rests on",
+            "covers": "what it covers, as JSON",
+            "reader": "user of the operating system",
+            "reason": "why it ended",
+        },
+    ),
+    "purge": Kind(
+        "Records were removed after their time.",
+        {
+            "below": _int("the first index that is kept"),
+            "what": _word("schedule or command"),
+            "on": _ON,
+        },
+        {"reader": "user of the operating system"},
+    ),
+    "restore": Kind(
+        "The log goes on from a backup: what was recorded after that was made is lost.",
+        {
+            "size": _int("records in the backup"),
+            "made": _int("when it was made, milliseconds since 1970"),
+            "signed": _int("size of the newest checkpoint known from elsewhere when it was restored; -1: none"),
+            "cases": _int("the first case number from here on; those between were perhaps given out in the lost time"),
+            "era": _word("stands in the transaction ids of requests from here on"),
+            "on": _ON,
+        },
+        {"reader": "user of the operating system"},
+    ),
+    "coverage": Kind(
+        "Something the bot did not see, could not read, or could not keep.",
+        {
+            "what": _word(
+                "gap, torn, cut: the end of the log was missing, failed, unreadable, undecryptable, down, clock: times"
+                " do not fit, unsigned: a crash left records from `on` on unsigned, foreign: lines that somebody added"
+                " while the bot was stopped were set aside, or withheld: why the event recorded at `on` cannot be"
+                " read, learnt later"
+            ),
+            "count": _int("how much of it; of down: milliseconds"),
+            "since": _int("of down: when it began, milliseconds since 1970; left out: so long before this record"),
+            "code": _word("of undecryptable and withheld: why the sender gave no key, or what is wrong"),
+            "on": _ON,
+        },
+        {**_EVENT, "detail": "what is known of it", "problem": "what could not be read", "raw": "as received"},
+    ),
+    "anchor": Kind(
+        "A checkpoint was put where others keep it.",
+        {
+            "where": _word("desk, room, witness or timestamp"),
+            "size": _int("records it covers"),
+            "day": _word("the day it closes; -: none"),
+            "result": _word("done or refused"),
+            "on": _ON,
+        },
+        {"made": "the event or file that holds it"},
+    ),
+    "request": Kind(
+        "A person asked for something about their own data; or an owner for their room to be made anew by the bot.",
+        {"what": _word("mydata, erase or receipt; adopt: what that would be; adopt-confirmed"), "on": _ON},
+        _SUBJECT,
+    ),
+    "identity": Kind(
+        "What members proved about themselves was destroyed, or the key that opens it was changed.",
+        {
+            "step": _word("forgotten; of a change of keys: begun or done"),
+            "what": _word("request, operator or retention"),
+            "count": _int("claims that were destroyed"),
+            "marks": _int("1: that their identifiers were used stays known, unreadable"),
+            "key": _word("first 8 bytes of the SHA-256 of the new key"),
+            "was": _word("of the key before"),
+            "on": _ON,
+        },
+        {"reader": "user of the operating system", "reason": "why"},
+    ),
+    "disclosure": Kind(
+        "A person was given what is held on them, or the receipt of a message.",
+        {"what": _word("mydata or receipt"), "count": _int("records in it"), "on": _ON},
+        _SUBJECT,
+    ),
+}
+
+_TYPES: dict[str, dict[str, type]] = {}
+
+
+def check(draft: Draft) -> None:
+    """Whether `draft` may become a record. Raises `Broken`, naming what is wrong; changes nothing."""
+    types = _TYPES.get(draft.kind)
+    if types is None:
+        types = _types(draft.kind)
+    for name, value in draft.fields.items():
+        if types.get(name) is not type(value):
+            raise Broken(f"record of kind {draft.kind}: field {name!r} {_fault(draft.kind, name)}")
+        if isinstance(value, str):
+            _check_word(draft.kind, name, value)
+        elif not -SAFE_INT <= value <= SAFE_INT:
+            raise Broken(f"record of kind {draft.kind}: field {name!r} is beyond 2^53 - 1")
+    if draft.group is not None and not is_group_code(draft.group):
+        raise Broken(f"record of kind {draft.kind}: {draft.group!r} is not a group code")
+    if type(draft.at_ms) is not int or not 0 <= draft.at_ms <= _LAST_MS:
+        raise Broken(f"record of kind {draft.kind}: {draft.at_ms!r} is not a time")
+    for part in draft.parts:
+        if not RESERVED_DATA.isdisjoint(part.data):
+            raise Broken(f"record of kind {draft.kind}: a part uses a name kept for the journal")
+
+
+def _types(kind: str) -> dict[str, type]:
+    """One kind's fields in the form that is quickest to look up."""
+    if kind not in KINDS:
+        raise Broken(f"there is no kind of record {kind!r}; see storage/records/kinds.py")
+    kinds = {"int": int, "str": str}
+    _TYPES[kind] = {name: kinds[entry.type] for name, entry in KINDS[kind].fields.items()}
+    return _TYPES[kind]
+
+
+def _fault(kind: str, name: str) -> str:
+    known = KINDS[kind].fields.get(name)
+    return f"must be {known.type}" if known else "is not in the table; see storage/records/kinds.py"
+
+
+def _check_word(kind: str, name: str, value: str) -> None:
+    if len(value) > MAX_WORD or not (value.isascii() and value.isprintable()):
+        raise Broken(f"record of kind {kind}: field {name!r} must be at most {MAX_WORD} printable ASCII letters")
+    if value[:1] in ("@", "!", "$") and (is_user_id(value) or is_room_id(value) or is_event_id(value)):
+        raise Broken(f"record of kind {kind}: field {name!r} holds a Matrix id, which belongs into a part")
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "records.md"
+_BEGIN = "<!-- kinds: made by `python -m storage.journal.record_kinds`, do not edit -->\n"
+_END = "<!-- end of kinds -->\n"
+
+
+def render(page: str) -> str:
+    """The page with its table of kinds made anew; the prose around it stays. Raises `ValueError` without marks."""
+    before, begin, rest = page.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not (begin and end):
+        raise ValueError(f"docs/records.md: the marks {_BEGIN.strip()} and {_END.strip()} are missing")
+    return before + begin + "\n" + "\n".join(_section(name, kind) for name, kind in KINDS.items()) + "\n" + end + after
+
+
+def _section(name: str, kind: Kind) -> str:
+    lines = [f"### `{name}`", "", kind.doc, ""]
+    lines += [f"- `{field_name}` ({entry.type}): {entry.doc}" for field_name, entry in kind.fields.items()]
+    lines += [f"- in a part, `{data_name}`: {doc}" for data_name, doc in kind.parts.items()]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render(PAGE.read_text("utf-8")), "utf-8")

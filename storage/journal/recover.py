@@ -1,0 +1,299 @@
+"""Finding the state of a log on disk, whatever moment the process died at.
+
+Rules kept here: only what was never promised may be cut off: the torn end of the open day, beyond the newest
+checkpoint, with nothing readable after it. Everything else that does not fit is damage: it is named and
+nothing is changed. Tiles are taken from the disk up to the open day, which is read anew; where
+that does not lead to what the checkpoint says, all days are read anew.
+After a purge the days do not begin with record 0: then the tiles before them cannot be made anew.
+Left to others: writing tiles and a checkpoint for what was found (`journal.py`), going on with an erasure or purge
+(`erase.py`, `purge.py`), checking closed days against what was signed (`verify.py`).
+"""
+
+import secrets
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import cast
+
+from moderation.values.errors import Broken, Invalid
+from moderation.values.events import Json
+
+from . import disk
+from .clock_order import is_late, noted, start_of
+from .days import DamagedDay, Day, Lines, finish_closing, list_days
+from .line_format import BadLine, is_time, open_line, time_ms
+from .merkle import Tree
+from .reader import Log
+from .retention.purge import read_min_index
+from .transparency.checkpoint import Checkpoint, open_checkpoint
+from .transparency.signed_note import Verifier
+from .transparency.tiles import NoTile, Tiles
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What was cut off: a torn end that held no whole record. The caller records it as a gap in coverage."""
+
+    file: str  # within the folder of the records
+    index: int  # of the first record that was lost, had it been whole
+    lost_bytes: int
+
+
+@dataclass(slots=True)
+class State:
+    """A log as found."""
+
+    tree: Tree
+    days: list[Day]
+    signed: int  # records in the newest checkpoint
+    first: int = 0  # index of the open day's first record
+    offsets: "array[int]" = field(default_factory=lambda: array("Q"))  # of each line in the open day, and its end
+    recovery: Recovery | None = None
+    last_ms: int | None = None  # time of the open day's last record
+    unexplained: list[int] = field(default_factory=list)  # records of it that are older than the log says
+
+    @property
+    def open_day(self) -> Day | None:
+        """The day that still grows."""
+        return self.days[-1] if self.days and not self.days[-1].closed else None
+
+
+def read_checkpoint(folder: Path, verifier: Verifier) -> Checkpoint | None:
+    """The newest checkpoint, or None for a log that has none. Raises `Broken` if it does not hold."""
+    path = folder / "checkpoint"
+    try:
+        return open_checkpoint(path.read_text("utf-8"), [verifier])
+    except FileNotFoundError:
+        return None
+    except (Invalid, UnicodeDecodeError) as error:
+        raise Broken(f"{path}: {error}") from error
+
+
+def recover(folder: Path, verifier: Verifier) -> State:
+    """The state of the log in `folder`; cuts off a torn end. Raises `Broken`, naming file and line."""
+    for draft in folder.rglob(disk.DRAFTS):  # half-written; what they may hold must not outlive an erasure
+        disk.remove(draft)
+    finish_closing(folder / "day")
+    days = _without_empty_end(list_days(folder / "day"))
+    checkpoint = read_checkpoint(folder, verifier)
+    signed = checkpoint.size if checkpoint else 0
+    state = State(Tree(), days, signed)
+    end = _read_open_day(state) if state.open_day else None
+    try:
+        _plant(state, folder, end, checkpoint)
+    except (NoTile, _Mismatch):
+        _replant(state, folder, checkpoint)
+    if end and end.torn:
+        _cut(state, end)
+        if not end.leaves:  # nothing is left of that day
+            return replace(recover(folder, verifier), recovery=state.recovery)
+    return state
+
+
+def was_sealed(folder: Path, signed: int) -> bool:
+    """Whether the last signed record says that the bot stopped in good order: then everything was signed."""
+    if not signed:
+        return False
+    try:
+        last = Log(folder).line(signed - 1).skeleton
+    except (LookupError, Broken):
+        return False  # `verify` tells what is wrong there
+    return last["k"] == "stop" and last.get("sealed") == 1
+
+
+def set_aside(folder: Path, state: State) -> int:
+    """Take out of the open day what stands after a sealed stop; returns how many lines. Nobody but us may write there.
+
+    The lines go to ``DATA/set-aside``. They may be what our next start wrote before it was killed, so they are kept;
+    nothing was done upon them, since the first thing written after a stop is signed before anything else.
+    """
+    day, count = state.open_day, state.tree.size - state.signed
+    if day is None or count <= 0 or state.signed < state.first or not was_sealed(folder, state.signed):
+        return 0
+    at = state.offsets[state.signed - state.first]
+    shelf = folder.parent / "set-aside"
+    disk.make_folder(shelf, disk.SECRET_FOLDER_MODE)
+    kept = shelf / f"{day.name}-{state.signed}-{secrets.token_hex(4)}.jsonl"
+    disk.create_once(kept, day.path.read_bytes()[at:], disk.SECRET_MODE)
+    Tiles(folder / "tile").cut_back(state.signed)  # killed before it was signed, our start may have left some
+    disk.cut(day.path, at)
+    return count
+
+
+def _without_empty_end(days: list[Day]) -> list[Day]:
+    """Remove a day that was begun and in which nothing was written."""
+    while days and not days[-1].closed and not days[-1].path.stat().st_size:
+        disk.remove(days.pop().path)
+    return days
+
+
+@dataclass(slots=True)
+class _Ending:
+    """What reading the open day gave."""
+
+    leaves: list[bytes]
+    torn: int  # bytes after the last whole record
+
+
+class _Mismatch(Exception):
+    """The tree is not the one the checkpoint speaks of."""
+
+
+def _read_open_day(state: State) -> _Ending:
+    day = state.open_day
+    assert day is not None
+    reading = _Reading(day, state)
+    lines = Lines(day.path)
+    try:
+        for raw in lines.each():
+            reading.take(raw)
+    except DamagedDay as error:  # no torn write of ours is that long
+        raise Broken(f"{day.path}, line {reading.number + 1}: it cannot be read ({error.code})") from error
+    return _Ending(reading.leaves, day.path.stat().st_size - reading.at)
+
+
+class _Reading:
+    """The open day, line by line, up to the first that is no record."""
+
+    def __init__(self, day: Day, state: State) -> None:
+        self.day = day
+        self.state = state
+        self.leaves: list[bytes] = []
+        self.number = 0
+        self.at = 0  # where the next line begins
+        self.bad = ""
+        self.last = start_of(day.name)
+        state.offsets.append(0)
+
+    def take(self, raw: bytes) -> None:
+        self.number += 1
+        try:
+            opened = open_line(raw)
+        except BadLine as error:
+            self.bad = self.bad or f"{self.day.path}, line {self.number}: it cannot be read ({error.code})"
+            return
+        if self.bad:  # a whole record follows, so this is not a torn end
+            raise Broken(self.bad)
+        self._accept(opened.skeleton["i"], opened.leaf, len(raw) + 1)
+        self._follow(opened.skeleton)
+
+    def _accept(self, index: object, leaf: bytes, length: int) -> None:
+        assert isinstance(index, int)
+        if not self.leaves:
+            self.state.first = index
+        elif index != self.state.first + len(self.leaves):
+            raise Broken(f"{self.day.path}, line {self.number}: record {index} is out of sequence")
+        self.leaves.append(leaf)
+        self.at += length
+        self.state.offsets.append(self.at)
+
+    def _follow(self, skeleton: Mapping[str, Json]) -> None:
+        """Whether times go forward, and if not, whether that is noted."""
+        index, at = cast(int, skeleton["i"]), cast(str, skeleton["t"])
+        if is_late(at, self.last):
+            self.state.unexplained.append(index)
+        about = noted(skeleton)
+        self.state.unexplained = [each for each in self.state.unexplained if each not in about]
+        if is_time(at):
+            self.last = at
+            self.state.last_ms = time_ms(at)
+
+
+def _plant(state: State, folder: Path, end: _Ending | None, checkpoint: Checkpoint | None) -> None:
+    """The tree from the tiles up to the open day, then the open day."""
+    if not checkpoint:
+        raise _Mismatch
+    leaves = end.leaves if end else []
+    if not leaves:
+        state.first = _closed_size(folder, state.days)
+    if checkpoint.size < state.first:
+        raise _Mismatch
+    state.tree = Tiles(folder / "tile").tree(state.first)
+    _grow(state.tree, leaves, checkpoint)
+    if state.tree.size < checkpoint.size:
+        raise _Mismatch
+
+
+def _closed_size(folder: Path, days: list[Day]) -> int:
+    """How many records the closed days hold, by the newest one's closing checkpoint."""
+    closed = [day for day in days if day.closed]
+    if not closed:
+        return 0
+    try:
+        note = (folder / "checkpoints" / f"{closed[-1].name}.ckpt").read_text("utf-8")
+        return Checkpoint.parse(note.partition("\n\n")[0] + "\n").size
+    except (OSError, Invalid, UnicodeDecodeError):
+        raise _Mismatch from None
+
+
+def _grow(tree: Tree, leaves: list[bytes], checkpoint: Checkpoint | None) -> None:
+    """Add leaves, stopping at the checkpoint's size to compare roots."""
+    ahead = checkpoint.size - tree.size if checkpoint else 0
+    if checkpoint and 0 <= ahead <= len(leaves):
+        tree.extend(leaves[:ahead])
+        if tree.root() != checkpoint.root:
+            raise _Mismatch
+        leaves = leaves[ahead:]
+    tree.extend(leaves)
+
+
+def _replant(state: State, folder: Path, checkpoint: Checkpoint | None) -> None:
+    """The tree from all the days: slow, and needed only when tiles or the checkpoint were lost."""
+    tree = _root_stock(state, folder)
+    for day in state.days:
+        if not day.closed:
+            state.first = tree.size
+        leaves = _leaves_of(day, tree.size)
+        try:
+            _grow(tree, leaves, checkpoint)
+        except _Mismatch:
+            raise Broken(
+                f"{state.days[0].path.parent}: the records are not those that were signed; "
+                "run `answerable logs verify` to see where they differ"
+            ) from None
+    if checkpoint and tree.size < checkpoint.size:
+        raise Broken(
+            f"{state.days[0].path.parent if state.days else 'day'}: {tree.size} records, but the checkpoint "
+            f"was signed over {checkpoint.size}; some are missing"
+        )
+    if not state.open_day:
+        state.first = tree.size
+    state.tree = tree
+
+
+def _root_stock(state: State, folder: Path) -> Tree:
+    """The tree before the first day: empty, or after a purge what the tiles say."""
+    below = read_min_index(folder)
+    first = Log(folder).first_of(state.days[0]) if below and state.days else None
+    if not first:
+        return Tree()
+    try:
+        return Tiles(folder / "tile").tree(first)
+    except NoTile as error:
+        raise Broken(
+            f"{folder / 'tile'}/{error} is missing. The records before {first} were purged, so it cannot be made "
+            "again; put it back from a backup or a copy"
+        ) from error
+
+
+def _leaves_of(day: Day, index: int) -> list[bytes]:
+    leaves: list[bytes] = []
+    try:
+        for raw in Lines(day.path).each():
+            opened = open_line(raw)
+            if opened.skeleton["i"] != index + len(leaves):
+                raise Broken(f"{day.path}, line {len(leaves) + 1}: record {index + len(leaves)} was expected here")
+            leaves.append(opened.leaf)
+    except (BadLine, DamagedDay) as error:
+        if day.closed:
+            raise Broken(f"{day.path}, line {len(leaves) + 1}: it cannot be read ({error.code})") from error
+    return leaves
+
+
+def _cut(state: State, end: _Ending) -> None:
+    day = state.open_day
+    assert day is not None
+    whole = state.offsets[-1]
+    disk.cut(day.path, whole)
+    state.recovery = Recovery(f"day/{day.path.name}", state.tree.size, end.torn)

@@ -1,0 +1,1 @@
+"""Erasing, purging and holding records."""

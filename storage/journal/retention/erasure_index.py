@@ -1,0 +1,122 @@
+"""Where the records stand that speak of other records: erasures, holds and purges.
+
+They are few and lie anywhere in a long log, and each start needs them. So their numbers are remembered in
+``DATA/special.json``, with how far the log was searched and what each closed day's file looked like when all
+erasures had been applied to it. It lies outside the records, since it is no record: it may be deleted, and is then made
+again from all the days.
+
+Rules kept here: what is remembered is used only as far as the log still reaches; a record is found by searching the
+text, and looked at only then.
+Left to others: what the records say (`erase.py`, `holds.py`, `purge.py`).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import orjson
+
+from moderation.values.errors import Broken, Invalid
+from storage.journal import disk
+from storage.journal.days import DamagedDay, Day, Lines
+from storage.journal.line_format import BadLine, Opened, open_line
+from storage.journal.reader import Log
+from storage.journal.transparency.checkpoint import Checkpoint
+
+FILE = "special.json"
+KINDS = ("erase", "hold", "purge")
+_FORMAT = 1
+
+Look = tuple[int, int]  # size and time of change of a day's file
+
+
+@dataclass(slots=True)
+class Special:
+    """What is known of a log of `size` records."""
+
+    size: int = 0
+    indices: dict[str, list[int]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
+    days: dict[str, Look] = field(default_factory=dict)  # closed days in which all erasures are applied
+    new_from: int = 0  # records from here on were not known when that was remembered
+
+    @classmethod
+    def find(cls, folder: Path, size: int | None = None) -> "Special":
+        """What is remembered, brought up to date with the log. Raises `Broken` at a damaged line.
+
+        `size` is how many records there are; without it, as many as can be read.
+        """
+        known = _read(folder.parent / FILE, _signed(folder) if size is None else size)
+        known.new_from = known.size
+        for opened in scan(folder, KINDS, known.size) if size is None or known.size < size else ():
+            index = cast(int, opened.skeleton["i"])
+            known.indices[cast(str, opened.skeleton["k"])].append(index)
+        known.size = known.size if size is None else size
+        known.forget_purged(folder)
+        return known
+
+    def forget_purged(self, folder: Path) -> None:
+        """Leave out what stands in days that are gone."""
+        first = next((first for _, first in Log(folder).starts()), 0)
+        self.indices = {kind: [index for index in found if index >= first] for kind, found in self.indices.items()}
+
+    def keep(self, folder: Path) -> None:
+        """Remember it, if that is anything new."""
+        path = folder.parent / FILE
+        data = orjson.dumps({"format": _FORMAT, "size": self.size, "indices": self.indices, "days": self.days})
+        if not path.exists() or path.read_bytes() != data:
+            disk.replace_atomically(path, data)
+
+    def changed(self, days: Sequence[Day]) -> list[Day]:
+        """The days whose files are not as they were when all erasures had been applied: new, restored or open."""
+        return [day for day in days if self.days.get(day.name) != look(day)]
+
+
+def look(day: Day) -> Look | None:
+    """What a closed day's file looks like from outside; None for an open day, which changes all the time."""
+    if not day.closed:
+        return None
+    status = day.path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def scan(folder: Path, kinds: Sequence[str], start: int = 0) -> Iterator[Opened]:
+    """All records of some kinds from index `start` on, in order. Raises `Broken` at a damaged line."""
+    log = Log(folder)
+    needles = [b'"k":"%s"' % kind.encode() for kind in kinds]
+    for day, first in log.starting_with(start):
+        for opened in opened_lines(day, needles):
+            index = cast(int, opened.skeleton["i"])
+            if opened.skeleton["k"] in kinds and index >= max(start, first):
+                yield opened
+
+
+def opened_lines(day: Day, needles: Sequence[bytes]) -> Iterator[Opened]:
+    """The lines of a day in which one of the needles stands, taken apart. Raises `Broken`."""
+    number = 0
+    try:
+        for number, raw in Lines(day.path).holding(needles):  # noqa: B007  (told below)
+            yield open_line(raw)
+    except (DamagedDay, BadLine) as error:
+        raise Broken(f"{day.path}, line {number}: it cannot be read ({error.code})") from error
+
+
+def _signed(folder: Path) -> int:
+    """How many records the newest checkpoint speaks of, whoever signed it; 0 if there is none."""
+    try:
+        return Checkpoint.parse((folder / "checkpoint").read_text("utf-8").partition("\n\n")[0] + "\n").size
+    except (OSError, Invalid, UnicodeDecodeError):
+        return 0
+
+
+def _read(path: Path, size: int) -> Special:
+    """What was remembered; nothing where that cannot be used."""
+    try:
+        data = orjson.loads(path.read_bytes())
+        indices = {kind: [int(index) for index in data["indices"][kind]] for kind in KINDS}
+        days = {str(name): (int(file_size), int(changed)) for name, (file_size, changed) in data["days"].items()}
+        if data["format"] == _FORMAT and 0 <= data["size"] <= size:
+            return Special(data["size"], indices, days)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        pass  # made again below
+    return Special()

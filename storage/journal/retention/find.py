@@ -1,0 +1,147 @@
+"""Finding the parts that are to be erased, and setting apart those that a hold covers.
+
+Rules kept here: the log is read day by day and nothing of it is kept in memory but numbers; what is erased already is
+not found again; what other erasures and holds rest on (`KEPT`) is never found.
+Left to others: recording the erasure (`bot/`), doing it (`erase.py`).
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import orjson
+
+from moderation.values.events import Json
+from storage.journal.days import Day
+from storage.journal.line_format import Opened, erased_by
+from storage.journal.reader import Log
+from storage.journal.record_kinds import KEPT
+from storage.journal.report import Progress
+
+from .erasure_index import opened_lines
+from .legal_holds import InForce
+from .ranges import Builder
+from .targets import Targets
+
+SPOKEN = frozenset({"say", "tell", "tell-desk", "card", "edit-card", "mydata", "receipt"})  # actions that say something
+
+_IsMeant = Callable[[Opened, Json], bool]
+
+
+@dataclass(slots=True)
+class Found:
+    """Parts that may be erased; parts that a hold covers, for each hold; mentions that are part of somebody else's."""
+
+    _free: dict[int, Builder] = field(default_factory=dict)
+    _held: dict[int, dict[int, Builder]] = field(default_factory=dict)
+    elsewhere: int = 0  # records that name the person in a part that is not theirs
+
+    @property
+    def targets(self) -> Targets:
+        """What may be erased."""
+        return Targets(self._free)
+
+    @property
+    def held(self) -> dict[int, Targets]:
+        """What may not, for each hold, named by the record that placed it."""
+        return {hold: Targets(places) for hold, places in self._held.items()}
+
+    def add(self, opened: Opened, place: int, holds: InForce) -> None:
+        """Note a part that is meant."""
+        hold = holds.covering(opened, place)
+        places = self._free if hold is None else self._held.setdefault(hold.index, {})
+        places.setdefault(place, Builder()).add(cast(int, opened.skeleton["i"]))
+
+
+def parts_of(folder: Path, persons: Collection[str], holds: InForce, progress: Progress | None = None) -> Found:
+    """All parts about a person, given by their Matrix ids, in all days. Raises `Broken` at a damaged line.
+
+    `progress` is told of days: done, and all.
+    """
+    found = Found()
+    needles = [orjson.dumps(person)[1:-1] for person in persons]
+    if not needles:
+        return found
+    named = re.compile(b"(?:" + b"|".join(map(re.escape, needles)) + rb")(?![.:-]?[A-Za-z0-9])")
+    for day in _told(Log(folder).days(), progress):
+        for opened in opened_lines(day, needles):
+            _collect(found, opened, holds, lambda _, part: _is_about(part, persons))
+            others = (part for part in opened.parts if not _is_about(part, persons))
+            found.elsewhere += any(named.search(orjson.dumps(part)) for part in others)
+    return found
+
+
+def said_of(
+    folder: Path,
+    persons: Collection[str],
+    cases: Collection[int],
+    *,
+    caused: Collection[int] = (),
+    without: Collection[int] = (),
+) -> list[str]:
+    """Return the ids of the bot's own messages to or about a person, by any record of what became of an action.
+
+    `cases` are those about the person, `caused` the records of what they said: what that made the bot say is theirs,
+    unless it was said to somebody else. What was said on account of the cases in `without` is left out.
+    """
+    found: list[str] = []
+    for day in Log(folder).days():
+        for opened in opened_lines(day, [b'"k":"outcome"']):
+            n, said = opened.skeleton.get("n"), opened.skeleton.get("action") in SPOKEN
+            about = any(_is_about(part, persons) for part in opened.parts)
+            to_others = any(type(part) is dict and "mxid" in part for part in opened.parts)
+            theirs = about or n in cases or (opened.skeleton.get("on") in caused and not to_others)
+            if said and theirs and n not in without:
+                found += [str(part["made"]) for part in opened.parts if type(part) is dict and "made" in part]
+    return found
+
+
+def parts_in(folder: Path, targets: Targets, holds: InForce) -> Found:
+    """Of parts named by number, those that are shown, free or held. Raises `Broken`."""
+    found = Found()
+    log = Log(folder)
+    records = targets.records()
+    for day, first in log.starting_with(next(iter(records), 0)):
+        if not records.within(first, 2**53):
+            break
+        for opened in opened_lines(day, []):
+            if (index := cast(int, opened.skeleton["i"])) in records:
+                places = targets.of_record(index)
+                _collect(found, opened, holds, lambda _, __: True, places)
+    return found
+
+
+def overdue_parts(folder: Path, due: Callable[[Day, str], bool], holds: InForce) -> Found:
+    """All parts in closed days for which `due(day, kind)` says that the time of their kind is over. Raises `Broken`."""
+    found = Found()
+    for day in Log(folder).days():
+        if day.closed and due(day, ""):
+            for opened in opened_lines(day, []):
+                if due(day, cast(str, opened.skeleton["k"])):
+                    _collect(found, opened, holds, lambda _, __: True)
+    return found
+
+
+def _collect(
+    found: Found, opened: Opened, holds: InForce, is_meant: _IsMeant, places: Sequence[int] | None = None
+) -> None:
+    if opened.skeleton["k"] in KEPT:
+        return
+    for place, part in enumerate(opened.parts):
+        if (places is None or place in places) and erased_by(part) is None and is_meant(opened, part):
+            found.add(opened, place, holds)
+
+
+def _is_about(part: Json, persons: Collection[str]) -> bool:
+    return type(part) is dict and part.get("mxid") in persons
+
+
+def _told(days: Sequence[Day], progress: Progress | None) -> Iterator[Day]:
+    for done, day in enumerate(days):
+        if progress:
+            progress(done, len(days))
+        yield day
+    if progress:
+        progress(len(days), len(days))

@@ -1,0 +1,199 @@
+"""Purging: whole days go when the time of everything in them is over, and the log says so.
+
+The order is: a `purge` record with `below`, the first index that stays, is written and signed; then `min_index` is
+written; then the days below go, the oldest first; then the full tiles of level 0 that end at or below (C2SP tlog-tiles,
+"Pruning"). The tiles above stay, and so do the days' closing checkpoints: every record that was kept can still be
+proved, and a checkpoint's name tells which day a purge reached.
+
+Rules kept here: nothing younger than `FLOOR_DAYS` goes, by the time of the purge record, whatever was asked; what goes
+is the beginning of the log, and ends before the first day in which anything must stay: the rest of such a day is
+erased part by part (`Retention.is_due` with `find.overdue_parts`). A crash in the middle is harmless, and is
+mended when the log is opened next.
+Left to others: when to purge, recording it (`bot/`), checking it (`verify_purge.py`).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, cast
+
+from moderation.values.errors import Broken, Invalid
+from storage.journal import disk
+from storage.journal.days import Day
+from storage.journal.line_format import Opened
+from storage.journal.merkle import TILE_WIDTH
+from storage.journal.reader import Log
+from storage.journal.record import Record
+from storage.journal.transparency.tiles import Tiles
+
+from .erasure_index import Special, opened_lines
+from .legal_holds import InForce, holds_in_force
+
+FLOOR_DAYS = 183
+DEFAULT_DAYS = 190
+DAY_MS = 86_400_000
+FLOOR_MS = FLOOR_DAYS * DAY_MS
+MIN_INDEX = "min_index"
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How many days records are kept; kinds in `longer` for longer, such as decisions until their appeal is over.
+
+    Raises `Invalid` below the floor.
+    """
+
+    days: int = DEFAULT_DAYS
+    longer: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for days in (self.days, *self.longer.values()):
+            if days < FLOOR_DAYS:
+                raise Invalid(
+                    f"records cannot be kept for {days} days only: appeals are open for six months, so that "
+                    f"nothing goes before {FLOOR_DAYS} days"
+                )
+
+    def of(self, kind: str) -> int:
+        """How many days records of this kind are kept."""
+        return max(self.days, self.longer.get(kind, 0))
+
+    def is_due(self, now_ms: int) -> Callable[[Day, str], bool]:
+        """For `find.overdue_parts`: whether the time of a kind ("": the shortest) in a day is over now."""
+        return lambda day, kind: day.end_ms + self.of(kind) * DAY_MS <= now_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why a purge ends where it does: the time of `day` is not over, or for `kind`; or a hold covers something."""
+
+    why: Literal["time", "kind", "hold"]
+    day: str
+    kind: str = ""
+    hold: int = -1  # index of the record that placed it
+    index: int = -1  # of the first record that must stay
+
+
+@dataclass(frozen=True, slots=True)
+class PurgePlan:
+    """What a purge would take: all records before `below`. `stop` is None if nothing but time would stop it."""
+
+    below: int
+    days: tuple[str, ...] = ()
+    records: int = 0
+    bytes: int = 0
+    stop: Stop | None = None
+
+
+def plan_purge(folder: Path, now_ms: int, retention: Retention, holds: InForce) -> PurgePlan:
+    """What could go now. Nothing is changed. Raises `Broken` at a damaged line."""
+    log = Log(folder)
+    starts = log.starts()
+    taken: list[Day] = []
+    stop: Stop | None = None
+    for day, _ in starts[:-1]:  # the last day stays: the purge record needs a place
+        stop = _stop(day, now_ms, retention, holds)
+        if stop:
+            break
+        taken.append(day)
+    below = starts[len(taken)][1] if starts else 0
+    return PurgePlan(
+        below,
+        tuple(day.name for day in taken),
+        below - starts[0][1] if starts else 0,
+        sum(day.path.stat().st_size for day in taken),
+        stop if stop and stop.why != "time" else None,
+    )
+
+
+def check_purge(log: Log, record: Record, below: int) -> None:
+    """Whether a `purge` record allows all before `below` to be removed. Raises `Broken`, saying why not."""
+    if record.kind != "purge" or record.fields.get("below") != below or not 0 <= below <= record.index:
+        raise Broken(f"record {record.index} does not declare that all before {below} is purged")
+    starts = log.starts()
+    firsts = [first for _, first in starts]
+    if below not in firsts:
+        raise Broken(f"record {below} is not the first of a day; only whole days are purged")
+    reached = starts[: firsts.index(below)]
+    if reached and reached[-1][0].end_ms + FLOOR_MS > record.at_ms:
+        raise Broken(
+            f"the day {reached[-1][0].name} is younger than {FLOOR_DAYS} days; nothing younger is ever purged, since "
+            "appeals are open for six months"
+        )
+    _check_holds([day for day, _ in reached], holds_in_force(log.folder, record.at_ms))
+
+
+def purge(folder: Path, below: int) -> list[str]:
+    """Remove what lies before `below`. Declared and signed before. Returns the days that went."""
+    least = read_min_index(folder) or 0
+    if below > least:
+        disk.replace_atomically(folder / MIN_INDEX, f"{below}\n".encode())
+    gone = _days_below(folder, below)
+    for day in gone:
+        disk.remove(day.path)
+    disk.remove_all(_tiles_below(folder, below))
+    return [day.name for day in gone]
+
+
+def purge_again(folder: Path, special: Special) -> list[str]:
+    """Go on with a purge that was begun: `min_index` is there, and a record declares it. Returns what days went."""
+    below = read_min_index(folder)
+    if not below or not (_days_below(folder, below) or _tiles_below(folder, below)):
+        return []
+    log = Log(folder)
+    declared = [log.get(index).fields.get("below") for index in special.indices["purge"] if index >= below]
+    return purge(folder, below) if below in declared else []
+
+
+def read_min_index(folder: Path) -> int | None:
+    """What `min_index` says: 0 without one, None if it is no number."""
+    try:
+        with (folder / MIN_INDEX).open("rb") as file:
+            text = file.read(32).strip()
+    except FileNotFoundError:
+        return 0
+    return int(text) if text.isdigit() and len(text) < 17 else None
+
+
+def _check_holds(days: Sequence[Day], holds: InForce) -> None:
+    if not holds.holds:
+        return
+    for day in days:
+        for opened in opened_lines(day, []):
+            if hold := holds.covering_record(opened):
+                raise Broken(f"record {opened.skeleton['i']} is covered by the hold {hold.index}; nothing was purged")
+
+
+def _days_below(folder: Path, below: int) -> list[Day]:
+    """The days before the one that begins with `below`; none if no day does."""
+    starts = Log(folder).starts()
+    is_there = any(first == below for _, first in starts)
+    return [day for day, first in starts if first < below and day.closed] if is_there else []
+
+
+def _tiles_below(folder: Path, below: int) -> list[Path]:
+    tiles = Tiles(folder / "tile")
+    names = [name for name in tiles.names_of_level(0) if name.end <= below // TILE_WIDTH * TILE_WIDTH]
+    return [tiles.folder / name.path for name in sorted(names)]
+
+
+def _stop(day: Day, now_ms: int, retention: Retention, holds: InForce) -> Stop | None:
+    """What keeps a day, if anything does."""
+    if not day.closed or not retention.is_due(now_ms)(day, ""):
+        return Stop("time", day.name)
+    if not retention.longer and not holds.holds:
+        return None  # without looking
+    is_due = retention.is_due(now_ms)
+    for opened in opened_lines(day, []):
+        if stop := _stop_at(opened, day, is_due, holds):
+            return stop
+    return None
+
+
+def _stop_at(opened: Opened, day: Day, is_due: Callable[[Day, str], bool], holds: InForce) -> Stop | None:
+    kind, index = cast(str, opened.skeleton["k"]), cast(int, opened.skeleton["i"])
+    if hold := holds.covering_record(opened):
+        return Stop("hold", day.name, hold=hold.index, index=index)
+    if not is_due(day, kind):
+        return Stop("kind", day.name, kind=kind, index=index)
+    return None

@@ -1,0 +1,1 @@
+"""The signed tree over the records: tiles, checkpoints, proofs, timestamps."""

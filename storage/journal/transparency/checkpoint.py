@@ -1,0 +1,64 @@
+"""What the log says of itself: this many records, this root (C2SP tlog-checkpoint).
+
+Left to others: who signs, when, and where it is put (`journal.py`).
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from moderation.values.errors import Invalid
+from moderation.values.ids import SAFE_INT
+from storage.journal.merkle import HASH_BYTES
+
+from .signed_note import Signer, Verifier, open_note
+
+_TEXT = re.compile(r"([^\n]+)\n(0|[1-9][0-9]{0,15})\n([A-Za-z0-9+/]{43}=)\n((?:[^\n]+\n)*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Origin, size and root of the tree."""
+
+    origin: str
+    size: int
+    root: bytes
+
+    @property
+    def text(self) -> str:
+        """C2SP tlog-checkpoint, "Note text": three lines."""
+        return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
+
+    @classmethod
+    def parse(cls, text: str) -> "Checkpoint":
+        """Read the note text; extension lines are accepted and ignored. Raises `Invalid`."""
+        found = _TEXT.fullmatch(text)
+        root = _root(found[3]) if found else b""
+        if not found or int(found[2]) > SAFE_INT or len(root) != HASH_BYTES:
+            raise Invalid("checkpoint: it must be three lines: origin, size, base64 of the root")
+        return cls(found[1], int(found[2]), root)
+
+    def signed(self, signer: Signer) -> str:
+        """The checkpoint as a signed note."""
+        return signer.sign(self.text)
+
+
+def open_checkpoint(note: str, verifiers: Sequence[Verifier]) -> Checkpoint:
+    """A checkpoint whose signature holds, of the log whose name the key bears. Raises `Invalid`.
+
+    The specification says the key name SHOULD be the origin; for our own log it must be.
+    """
+    checkpoint = Checkpoint.parse(open_note(note, verifiers))
+    if checkpoint.origin not in {verifier.name for verifier in verifiers}:
+        raise Invalid(f"checkpoint: it is of the log {checkpoint.origin}, not of ours")
+    return checkpoint
+
+
+def _root(text: str) -> bytes:
+    try:
+        root = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        return b""
+    return root if base64.b64encode(root).decode() == text else b""

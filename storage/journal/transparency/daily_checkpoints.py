@@ -1,0 +1,85 @@
+"""The closing checkpoints of the days, and what others added to them: ``checkpoints/DAY.ckpt``, ``DAY.tsr``.
+
+Rules kept here: a day's checkpoint is handed out once the day's file is closed as well, since until then it may still
+be replaced by a later one; lines are only ever added to it, a time stamp is written once.
+Left to others: writing the checkpoint (`journal.py`), what the lines say (`cosignature.py`, `timestamp.py`).
+"""
+
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from moderation.values.errors import Invalid
+from storage.journal import disk
+
+from .checkpoint import Checkpoint
+from .cosignature import with_lines
+from .signed_note import split_note
+
+_NAME = re.compile(r"\d{4}-\d{2}-\d{2}")
+CHECKPOINT, TIMESTAMP = ".ckpt", ".tsr"
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """One day's closing checkpoint: how many records it covers, and the signed note with all its lines."""
+
+    day: str
+    size: int
+    note: str
+
+    @property
+    def as_signed(self) -> str:
+        """The note as the log itself signed it, without the lines of others."""
+        return own_note(self.note)
+
+
+class Closings:
+    """Those of the log in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "checkpoints"
+        self._days = folder / "day"
+
+    def days(self) -> list[str]:
+        """The days that have one, oldest first."""
+        names = (path.stem for path in self._folder.glob(f"*{CHECKPOINT}"))
+        return sorted(name for name in names if _NAME.fullmatch(name) and not self._is_open(name))
+
+    def read(self, day: str) -> Closing:
+        """That of one day. Raises `LookupError` if there is none, or none any more."""
+        try:
+            note = self._path(day, CHECKPOINT).read_text("utf-8")
+            return Closing(day, Checkpoint.parse(split_note(note)[0]).size, note)
+        except (FileNotFoundError, UnicodeDecodeError, Invalid) as error:
+            raise LookupError(f"no usable closing checkpoint of {day}") from error
+
+    def add_lines(self, day: str, lines: list[str]) -> None:
+        """Add signature lines of others. Raises `LookupError`."""
+        disk.replace_atomically(self._path(day, CHECKPOINT), with_lines(self.read(day).note, lines).encode())
+
+    def timestamp(self, day: str) -> bytes | None:
+        """The time stamp of a day, if there is one."""
+        try:
+            return self._path(day, TIMESTAMP).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def add_timestamp(self, day: str, response: bytes) -> None:
+        """Keep the time stamp of a day; one that is there already stays."""
+        with suppress(FileExistsError):
+            disk.create_once(self._path(day, TIMESTAMP), response)
+        disk.sync_directory(self._folder)
+
+    def _path(self, day: str, suffix: str) -> Path:
+        return self._folder / f"{day}{suffix}"
+
+    def _is_open(self, day: str) -> bool:
+        return (self._days / f"{day}.jsonl").exists()
+
+
+def own_note(note: str) -> str:
+    """The text of a note with its first signature line, which is the log's own."""
+    text, gap, tail = note.rpartition("\n\n")
+    return text + gap + tail[: tail.find("\n") + 1]

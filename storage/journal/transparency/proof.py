@@ -1,0 +1,169 @@
+"""Proofs over the tree (RFC 6962, 2.1.1 and 2.1.2; the checks as in RFC 9162, 2.1.3.2 and 2.1.4.2).
+
+An inclusion proof shows that a record stands at its place in a tree; a consistency proof that a tree only grew.
+Both are lists of hashes, about one for each doubling of the log, read from the tiles.
+
+Rules kept here: the checks believe nothing they are handed and never raise; making a proof reads a few tiles and
+no record, so that it works on a purged log as well: for records that were kept, and sizes from the first of them on.
+Left to others: the root a proof is held against (`checkpoint.py`), the file it is handed out in (`tlog_proof.py`).
+"""
+
+from collections.abc import Sequence
+
+from moderation.values.errors import Invalid
+from storage.journal.merkle import HASH_BYTES, TILE_WIDTH, fold, node_hash, split_hashes
+
+from .tiles import Tiles
+
+_HEIGHT = 8  # tree levels in one tile
+_MOST_TILES = 256  # kept in memory, some 8 MB; one proof of a log of any size needs at most seven
+
+_Rows = list[list[bytes]]  # the tree levels within one tile, lowest first
+
+
+class Prover:
+    """Makes proofs from tiles. It remembers the tiles it read, so that many proofs cost little more than one."""
+
+    def __init__(self, tiles: Tiles) -> None:
+        self._tiles = tiles
+        self._known: dict[tuple[int, int, int], _Rows] = {}
+        self._edges: dict[tuple[int, int], bytes] = {}  # subtrees that end where the tree does
+
+    def inclusion(self, index: int, size: int) -> list[bytes]:
+        """RFC 6962, 2.1.1, PATH(index, D[size]): from the leaf's sibling up.
+
+        Raises `Invalid` if the tree has no such record, `NoTile` if a tile that is needed was purged or lost.
+        """
+        if not 0 <= index < size:
+            raise Invalid(f"there is no record {index} among the first {size}")
+        path: list[bytes] = []
+        start, stop = 0, size
+        while stop - start > 1:
+            middle = start + _split(stop - start)
+            if index < middle:
+                path.append(self.root(middle, stop, size))
+                stop = middle
+            else:
+                path.append(self.root(start, middle, size))
+                start = middle
+        return path[::-1]
+
+    def consistency(self, old: int, new: int) -> list[bytes]:
+        """RFC 6962, 2.1.2, PROOF(old, D[new]). Raises `Invalid` and `NoTile` as `inclusion` does."""
+        if not 0 <= old <= new:
+            raise Invalid(f"a log of {new} records cannot continue one of {old}")
+        if old in (0, new):
+            return []
+        path: list[bytes] = []
+        start, stop, known = 0, new, True
+        while old != stop:
+            middle = start + _split(stop - start)
+            if old <= middle:
+                path.append(self.root(middle, stop, new))
+                stop = middle
+            else:
+                path.append(self.root(start, middle, new))
+                start, known = middle, False
+        if not known:  # the old tree ends in this subtree, whose hash the checker cannot know
+            path.append(self.root(start, stop, new))
+        return path[::-1]
+
+    def root(self, start: int, stop: int, size: int) -> bytes:
+        """The hash over the leaves from `start` to `stop`, a subtree of the tree of `size`. Raises `NoTile`."""
+        if stop != size:
+            return fold(self._perfect(start, stop, size))
+        if (start, size) not in self._edges:
+            if len(self._edges) >= _MOST_TILES:
+                self._edges.clear()
+            self._edges[start, size] = fold(self._perfect(start, stop, size))
+        return self._edges[start, size]
+
+    def _perfect(self, start: int, stop: int, size: int) -> list[bytes]:
+        """The roots of the largest perfect subtrees, left to right."""
+        roots: list[bytes] = []
+        while start < stop:
+            height = (stop - start).bit_length() - 1
+            roots.append(self._node(height, start >> height, size))
+            start += 1 << height
+        return roots
+
+    def _node(self, height: int, index: int, size: int) -> bytes:
+        """The root of the perfect subtree number `index` of its height."""
+        level, within = divmod(height, _HEIGHT)
+        tile, place = divmod(index, TILE_WIDTH >> within)
+        width = min(TILE_WIDTH, (size >> _HEIGHT * level) - tile * TILE_WIDTH)
+        return self._rows(level, tile, width)[within][place]
+
+    def _rows(self, level: int, tile: int, width: int) -> _Rows:
+        key = level, tile, width
+        if key not in self._known:
+            rows = _rows(split_hashes(self._tiles.read(level, tile, width)))
+            if len(self._known) >= _MOST_TILES:
+                self._known.pop(next(iter(self._known)))
+            self._known[key] = rows
+        return self._known[key]
+
+
+def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
+    """Whether the proof shows `leaf` (a leaf hash) at `index` in the tree of `size` with this root."""
+    if not 0 <= index < size or not _are_hashes(leaf, *proof):
+        return False
+    node, last, total = index, size - 1, leaf
+    for sibling in proof:
+        if last == 0:
+            return False
+        if node & 1 or node == last:
+            total = node_hash(sibling, total)
+            while not node & 1 and node:
+                node, last = node >> 1, last >> 1
+        else:
+            total = node_hash(total, sibling)
+        node, last = node >> 1, last >> 1
+    return last == 0 and total == root
+
+
+def verify_consistency(old: int, new: int, proof: Sequence[bytes], old_root: bytes, new_root: bytes) -> bool:
+    """Whether the proof shows that the tree of `new` leaves continues the one of `old`."""
+    if not 0 <= old <= new or not _are_hashes(*proof):
+        return False
+    if old in (0, new):  # nothing to continue, or the same
+        return not proof and (old == 0 or old_root == new_root)
+    if not proof:
+        return False
+    return _fold_consistency(old, new, proof, old_root, new_root)
+
+
+def _fold_consistency(old: int, new: int, proof: Sequence[bytes], old_root: bytes, new_root: bytes) -> bool:
+    node, last = old - 1, new - 1
+    while node & 1:
+        node, last = node >> 1, last >> 1
+    rest = list(proof)
+    first = total = rest.pop(0) if node else old_root  # a whole subtree: its root is the old root itself
+    for sibling in rest:
+        if last == 0:
+            return False
+        if node & 1 or node == last:
+            first, total = node_hash(sibling, first), node_hash(sibling, total)
+            while not node & 1 and node:
+                node, last = node >> 1, last >> 1
+        else:
+            total = node_hash(total, sibling)
+        node, last = node >> 1, last >> 1
+    return last == 0 and first == old_root and total == new_root
+
+
+def _split(width: int) -> int:
+    """RFC 6962, 2.1: the largest power of two below `width`."""
+    return 1 << ((width - 1).bit_length() - 1)
+
+
+def _rows(hashes: list[bytes]) -> _Rows:
+    rows = [hashes]
+    while len(rows[-1]) > 1:
+        row = rows[-1]
+        rows.append([node_hash(row[at], row[at + 1]) for at in range(0, len(row) - 1, 2)])
+    return rows
+
+
+def _are_hashes(*hashes: bytes) -> bool:
+    return all(len(each) == HASH_BYTES for each in hashes)

@@ -1,0 +1,1 @@
+"""Checks a log and says what is wrong with it."""

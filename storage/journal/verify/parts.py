@@ -1,0 +1,113 @@
+"""The part of `verify` that looks at erased parts, when all lines have been read.
+
+Rules kept here: a part that is gone names a later, signed `erase` record that names this very part and was written on
+the date the part bears. And the other way round: what an `erase` record names is gone. No other kind of record takes
+parts away, and an `erase` record that does not show its list takes none.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from moderation.values.errors import Invalid
+from moderation.values.events import Json
+from storage.journal.report import Findings
+from storage.journal.retention.ranges import Builder, Ranges
+from storage.journal.retention.targets import Targets
+
+from .lines import Checked, Marks
+
+Where = Callable[[int], tuple[str, int]]  # the file and line of a record
+
+
+@dataclass(frozen=True, slots=True)
+class _Eraser:
+    """A record that took parts away: on which date, and which."""
+
+    date: str
+    targets: Targets
+
+
+class PartCheck:
+    """Check that every part is what its commitment says (`verify_lines.py`), or erased by a record that names it."""
+
+    def __init__(self, findings: Findings) -> None:
+        self._findings = findings
+        self._erasers: dict[int, _Eraser] = {}
+        self._marks: Marks = {}
+
+    def absorb(self, checked: Checked) -> None:
+        """Take the marks in some lines."""
+        for by, places in checked.marks.items():
+            known = self._marks.setdefault(by, {})
+            for place, records in places.items():
+                known.setdefault(place, Builder()).extend(records)
+
+    def may_erase(self, skeleton: Mapping[str, Json], parts: Sequence[Json], where: tuple[str, int]) -> None:
+        """Remember an `erase` record. One that does not say rightly what it erases may take nothing."""
+        index = cast(int, skeleton["i"])
+        texts = [part["records"] for part in parts if type(part) is dict and "records" in part]
+        targets = _targets(texts, skeleton.get("parts"), index)
+        if targets is None:
+            self._findings.add("erase_form", *where, index)
+        self._erasers[index] = _Eraser(cast(str, skeleton["t"])[:10], targets or Targets({}))
+
+    def unknown(self) -> set[int]:
+        """The records that marks name and that were not read as erasers."""
+        return {by for by, _ in self._marks if by not in self._erasers}
+
+    def newest(self) -> int:
+        """The last record that a mark names; -1 without marks."""
+        return max((by for by, _ in self._marks), default=-1)
+
+    def finish(self, where: Where, end: int | None = None, signed: int | None = None) -> None:
+        """Look for the record behind each mark.
+
+        Those from `end` on were not read. Those from `signed` on had no right yet: an erasure is signed before it is
+        done.
+        """
+        for (by, date), places in self._marks.items():
+            if end is not None and by >= end:
+                continue
+            eraser = self._erasers.get(by)
+            if eraser is None:
+                self._add("erased_unknown", _each(places), where, by=by)
+                continue
+            known = eraser.targets.places
+            strange = {place: ranges - known.get(place, Ranges()) for place, ranges in places.items()}
+            self._add("erased_other", _each(strange), where, by=by)
+            if eraser.date != date:
+                self._add("erased_date", _each(places)[:1], where, by=by, date=date, found=eraser.date)
+            if signed is not None and by >= signed:
+                self._add("erased_unsigned", _each(places)[:1], where, by=by)
+
+    def not_gone(self, first: int, size: int) -> Targets:
+        """The parts that records name and that no mark was seen of, among the records that are there."""
+        named = Targets({})
+        for eraser in self._erasers.values():
+            named |= eraser.targets.within(first, size)
+        gone: dict[int, Ranges] = {}
+        for places in self._marks.values():
+            for place, ranges in places.items():
+                gone[place] = gone.get(place, Ranges()) | ranges
+        left = {place: ranges - gone.get(place, Ranges()) for place, ranges in named.places.items()}
+        return Targets({place: ranges for place, ranges in left.items() if ranges})
+
+    def _add(self, code: str, records: Iterable[int], where: Where, **fields: object) -> None:
+        for index in records:
+            file, line = where(index)
+            self._findings.add(code, file, line, index, **fields)
+
+
+def _targets(texts: Sequence[Json], count: Json, index: int) -> Targets | None:
+    """What an `erase` record names; None if it does not say it rightly."""
+    try:
+        targets = Targets.parse(texts[0] if len(texts) == 1 else None)
+    except Invalid:
+        return None
+    return targets if targets.count == count and targets.last < index else None
+
+
+def _each(places: "dict[int, Builder] | dict[int, Ranges]") -> list[int]:
+    """The records, once for each place."""
+    return sorted(index for ranges in places.values() for index in ranges)

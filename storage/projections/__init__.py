@@ -1,0 +1,42 @@
+"""Applies facts and events to the database: the only code that writes the projected tables.
+
+The same functions run while the bot works and when the journal is read again, so the two cannot differ. Each is given
+the index of the record and its time, and nothing else from outside. One file a subject; importing this makes all known.
+Left to others: making facts (`moderation/`), queries (`views/`, one file a noun).
+"""
+
+from . import cases, people, records, rooms, sanctions  # noqa: F401  (they register what they project)
+from .common import (
+    CASES_FROM,
+    END_MISSING,
+    ERA,
+    MANY,
+    PERSON,
+    POSTED,
+    RECKONED,
+    REMOVED,
+    UNREAD,
+    person_of,
+    project,
+    set_meta,
+    without_marks,
+)
+from .events import project_events, project_room_state
+
+__all__ = [
+    "CASES_FROM",
+    "END_MISSING",
+    "ERA",
+    "MANY",
+    "PERSON",
+    "POSTED",
+    "RECKONED",
+    "REMOVED",
+    "UNREAD",
+    "person_of",
+    "project",
+    "project_events",
+    "project_room_state",
+    "set_meta",
+    "without_marks",
+]

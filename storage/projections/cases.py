@@ -1,0 +1,204 @@
+"""Facts about cases: from the first message to the last appeal, reports, statements, tasks and files."""
+
+from sqlalchemy import insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.model.builtin_rules import OVERDUE
+from moderation.model.facts import (
+    Appealed,
+    ApproverChanged,
+    CaseAssigned,
+    CaseDecided,
+    CaseGrew,
+    CaseLeft,
+    CaseMoved,
+    CaseNoted,
+    CaseOpened,
+    DossierStep,
+    NoticeGiven,
+    Reported,
+    StatementGiven,
+    TaskDone,
+    TaskOpened,
+)
+from moderation.values.durations import DAY_MS
+from storage import schema as t
+
+from .common import add, person_of, project
+
+
+@project.register
+async def _(fact: CaseOpened, db: AsyncConnection, index: int, at_ms: int) -> None:
+    waits = fact.state == "open" or fact.rule == OVERDUE  # which costs again each day
+    await add(
+        db,
+        t.cases,
+        n=fact.n,
+        record=index,
+        room=fact.room,
+        subject=fact.subject,
+        person=await person_of(db, fact.subject),
+        rule=fact.rule,
+        grade=fact.grade,
+        decide=fact.decide,
+        manages=fact.manages,
+        state=fact.state,
+        outcome="upheld" if fact.state == "decided" else "",
+        asked=fact.asked,
+        about=fact.about,
+        lead=fact.lead,
+        opened=at_ms,
+        due=fact.due if waits else 0,
+        remind=_half_way(at_ms, fact.due) if fact.state == "open" else 0,
+        decided=at_ms if fact.state == "decided" else 0,
+        by=fact.by,
+        reason=fact.reason,
+        excerpt=fact.excerpt,
+    )
+    if fact.event:
+        await add(db, t.evidence, record=_message(fact), n=fact.n, event=fact.event)
+
+
+def _message(fact: CaseOpened | CaseGrew | Reported) -> int:
+    """The record of the message that a fact is about: what gave rise to it, or what a report pointed to."""
+    return fact.message if fact.message >= 0 else fact.on
+
+
+def _half_way(at_ms: int, due: int) -> int:
+    return at_ms + (due - at_ms) // 2 if due > at_ms else 0
+
+
+@project.register
+async def _(fact: CaseMoved, db: AsyncConnection, _index: int, at_ms: int) -> None:
+    values: dict[str, object] = {"state": fact.state, "asked": fact.asked, "due": fact.due}
+    if fact.step == "reminded":
+        values["remind"] = 0
+    elif fact.step != "acknowledged":
+        values["remind"] = _half_way(at_ms, fact.due) if fact.step in ("escalated", "parted") else 0
+    if fact.step == "parted":
+        values["lead"] = 0
+    await db.execute(update(t.cases).where(t.cases.c.n == fact.n).values(**values))
+
+
+@project.register
+async def _(fact: CaseAssigned, db: AsyncConnection, index: int, at_ms: int) -> None:
+    values = {"record": index, "n": fact.n, "user": fact.subject, "asked": fact.asked, "at": at_ms}
+    await add(db, t.assignments, **values)
+
+
+@project.register
+async def _(fact: NoticeGiven, db: AsyncConnection, _index: int, _at_ms: int) -> None:
+    """Somebody was told alone that a case waits for them. Older records name the text, and not the case."""
+    if fact.channel != "direct" or not (fact.asks or fact.what.startswith("notice.asked.")):
+        return
+    a = t.assignments.c
+    which = (a.n == fact.asks,) if fact.asks else (a.asked == fact.what.rpartition(".")[2],)
+    await db.execute(update(t.assignments).where(a.user == fact.subject, *which).values(told=1))
+
+
+@project.register
+async def _(fact: CaseLeft, db: AsyncConnection, _index: int, at_ms: int) -> None:
+    a = t.assignments.c
+    values = {"gone": at_ms, "gone_by": fact.by} if fact.what == "gone" else {"excused": at_ms}
+    await db.execute(update(t.assignments).where(a.n == fact.n, a.user == fact.subject).values(**values))
+
+
+@project.register
+async def _(fact: CaseNoted, db: AsyncConnection, index: int, at_ms: int) -> None:
+    values = {"record": index, "n": fact.n, "by": fact.by, "words": fact.words, "at": at_ms}
+    await add(db, t.case_notes, **values)
+
+
+@project.register
+async def _(fact: StatementGiven, db: AsyncConnection, index: int, at_ms: int) -> None:
+    values = {"record": index, "n": fact.n, "subject": fact.subject, "at": at_ms, "statement": fact.statement}
+    await add(db, t.statements, **values)
+
+
+@project.register
+async def _(fact: Reported, db: AsyncConnection, index: int, at_ms: int) -> None:
+    await add(
+        db,
+        t.reports,
+        record=index,
+        n=fact.n,
+        message=_message(fact),
+        subject=fact.subject,
+        by=fact.by,
+        reason=fact.reason or fact.words,
+        at=at_ms,
+        channel=fact.channel,
+        contact=fact.contact,
+    )
+
+
+@project.register
+async def _(fact: CaseGrew, db: AsyncConnection, _index: int, _at_ms: int) -> None:
+    await add(db, t.evidence, record=_message(fact), n=fact.n, event=fact.event)
+
+
+@project.register
+async def _(fact: CaseDecided, db: AsyncConnection, index: int, at_ms: int) -> None:
+    values = {"n": fact.n, "by": fact.by, "what": fact.what, "state": fact.state, "at": at_ms}
+    await add(db, t.decisions, record=index, **values)
+    await db.execute(
+        update(t.cases)
+        .where(t.cases.c.n == fact.n)
+        .values(state=fact.state, outcome=fact.what, decided=at_ms, by=fact.by, reason=fact.reason, due=0, remind=0)
+    )
+    # Who neglected this case neglects it no longer; who appealed in vain still does, if it waits.
+    await db.execute(update(t.cases).where(t.cases.c.about == fact.n, t.cases.c.state == "decided").values(due=0))
+    if fact.state == "affirmed":
+        waits = select(t.cases.c.n).where(or_(t.cases.c.outcome == "", t.cases.c.state == "appealed"))
+        neglect = (t.cases.c.n == fact.n, t.cases.c.rule == OVERDUE, t.cases.c.about.in_(waits.scalar_subquery()))
+        await db.execute(update(t.cases).where(*neglect).values(due=at_ms + DAY_MS))
+
+
+@project.register
+async def _(fact: Appealed, db: AsyncConnection, _index: int, at_ms: int) -> None:
+    values = {
+        "state": fact.state,
+        "due": fact.due,
+        "asked": fact.asked,
+        "appeal": fact.words,
+        "appealed": at_ms,
+        "appellant": fact.subject,
+    }
+    await db.execute(update(t.cases).where(t.cases.c.n == fact.n).values(remind=_half_way(at_ms, fact.due), **values))
+
+
+@project.register
+async def _(fact: TaskOpened, db: AsyncConnection, index: int, at_ms: int) -> None:
+    values = {"record": index, "task": fact.task, "n": fact.n, "room": fact.room or "", "subject": fact.subject}
+    await add(db, t.tasks, at=at_ms, **values)
+
+
+@project.register
+async def _(fact: TaskDone, db: AsyncConnection, _index: int, at_ms: int) -> None:
+    values = {"done": max(at_ms, 1), "result": fact.result, "reason": fact.reason}
+    await db.execute(update(t.tasks).where(t.tasks.c.record == fact.start).values(**values))
+
+
+@project.register
+async def _(fact: DossierStep, db: AsyncConnection, index: int, at_ms: int) -> None:
+    said = {"at": at_ms, "reader": fact.reader, "reason": fact.reason}
+    if fact.step == "opened":
+        await db.execute(
+            insert(t.dossiers).values(record=index, subject=fact.subject, covers=fact.covers, task=fact.task, **said)
+        )
+        return
+    step = {"dossier": fact.start, "step": fact.step, "bar": fact.bar, "digest": fact.digest}
+    signed = {"how": fact.how, "key": fact.key, "command": fact.on if fact.how == "account" else -1}
+    await add(db, t.dossier_steps, record=index, **step, **signed, **said)
+    if fact.step != "approved":
+        await db.execute(update(t.dossiers).where(t.dossiers.c.record == fact.start).values(state=fact.step))
+
+
+@project.register
+async def _(fact: ApproverChanged, db: AsyncConnection, index: int, at_ms: int) -> None:
+    if fact.step == "added":
+        said = {"name": fact.name, "account": fact.subject, "reader": fact.reader}
+        await add(db, t.approvers, record=index, key=fact.key, at=at_ms, **said)
+    else:
+        in_force = (t.approvers.c.key == fact.key, t.approvers.c.ended == 0)
+        await db.execute(update(t.approvers).where(*in_force).values(ended=max(at_ms, 1)))

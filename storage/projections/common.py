@@ -1,0 +1,63 @@
+"""What every projection uses: the dispatcher, one row, one value of the deployment, the person behind an account."""
+
+from collections.abc import Mapping
+from functools import singledispatch
+
+from sqlalchemy import Table, bindparam, insert, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.model.facts import Fact
+from moderation.values.events import Json
+from moderation.values.ids import UserId
+from storage import schema as t
+
+END_MISSING = "end_missing"  # how many records were missing at the end of the log when the database was made anew
+ERA = "era"  # of the deployment: set once its log goes on from a backup
+LOST_TIME = "lost_time"  # the same: from when until when what was recorded is lost (ms)
+CASES_FROM = "cases_from"  # the same: the least number of a new case
+RECKONED = "reckoned"  # the last entry in a ledger whose balance was corrected
+REMOVED = "removed"  # in the table of pointers: somebody was removed, and has not come back
+MANY = 500  # rows in one statement
+UNREAD = "coverage"  # in the table of events: what could not be read
+POSTED = "posted"  # in the table of events: something that somebody wrote, as against reactions and the like
+
+
+def without_marks(content: Mapping[str, Json]) -> dict[str, Json]:
+    """Content without what the bot notes for itself in its own rooms: it names whom a direct room is for."""
+    return {name: value for name, value in content.items() if not name.startswith("org.answerable.")}
+
+
+# Statements that each message may need are made once: making one takes longer than doing it.
+PERSON = select(t.accounts.c.person).where(t.accounts.c.user == bindparam("user"))
+_INSERTS = {table: insert(table) for table in t.metadata.tables.values()}
+_NEW_META = upsert(t.meta)
+_SET_META = _NEW_META.on_conflict_do_update(index_elements=["key"], set_={"value": _NEW_META.excluded.value})
+
+
+async def person_of(db: AsyncConnection, user: UserId) -> str:
+    """The person behind an account: itself, unless accounts were linked by verification."""
+    row = (await db.execute(PERSON, {"user": user})).first()
+    return row.person if row else user
+
+
+async def set_meta(db: AsyncConnection, key: str, value: str) -> None:
+    """Remember one value of the deployment, such as the sync token."""
+    await db.execute(_SET_META, {"key": key, "value": value})
+
+
+async def add(db: AsyncConnection, table: Table, **values: object) -> None:
+    """One new row."""
+    await db.execute(_INSERTS[table], values)
+
+
+@singledispatch
+async def project(_fact: Fact, _db: AsyncConnection, _index: int, _at_ms: int) -> None:
+    """Apply one fact. Facts that no table reflects (a finding, a start) change nothing."""
+
+
+async def pointed(db: AsyncConnection, room: str, user: UserId, step: str, index: int, at_ms: int) -> None:
+    """Somebody was told, asked or removed for want of something: when that was last."""
+    values = {"record": index, "at": at_ms}
+    statement = upsert(t.pointed).values(room=room, user=user, step=step, **values)
+    await db.execute(statement.on_conflict_do_update(index_elements=["room", "user", "step"], set_=values))

@@ -1,0 +1,124 @@
+"""Takes a person out of all tables, as the marks of the columns in `tables.py` say.
+
+Rules kept here: every column that holds an id of theirs is blanked, with the words that are theirs by its mark, or the
+row goes where it is nothing without them; rows of records that must be kept stay as they are; who is in a room now
+stays known with their rights there, since the bot works by that. Doing it again changes nothing.
+Left to others: the records (`records/erase.py`), what must be kept (`records/holds.py`).
+"""
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Column, Table, delete, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.values.ids import UserId
+from storage import schema as t
+
+from . import linked_accounts as linked_people
+
+_MANY = 300  # rows in one statement
+_APART = (t.members, t.accounts, t.links, t.rooms, t.holds)  # that the bot works by while somebody is there
+
+
+async def erase_from_tables(db: AsyncConnection, accounts: Collection[UserId], kept: Collection[int]) -> None:
+    """Take the person with these accounts out of all tables, except for rows of the records `kept`."""
+    await _forget_events(db, accounts, kept)
+    for table in t.metadata.sorted_tables:
+        if table not in _APART:
+            for column in _of_people(table):
+                await _forget_in(db, table, column, accounts, kept)
+    await _forget_links(db, accounts, kept)
+    await _forget_where_absent(db, accounts)
+    await _forget_in_rooms(db, accounts)
+
+
+def _of_people(table: Table) -> list[Column[Any]]:
+    return [column for column in table.c if column.info.get("holds") == "person"]
+
+
+def _blank(table: Table, column: Column[Any]) -> dict[str, str]:
+    """Return what is left of a row without the person in a column: no id, nor the words that go with it."""
+    words = (each for each in table.c if each.info.get("of") == column.name)
+    return {each.name: "" for each in (column, *words)}
+
+
+async def _forget_in(
+    db: AsyncConnection, table: Table, column: Column[Any], accounts: Collection[UserId], kept: Collection[int]
+) -> None:
+    keys = list(table.primary_key.columns)
+    record = table.c.get("record")
+    shown = [*keys, record] if record is not None else keys
+    found = (await db.execute(select(*shown).where(column.in_(accounts)))).all()
+    rows = [tuple(row[: len(keys)]) for row in found if record is None or row[-1] not in kept]
+    for some in _pieces(rows):
+        these = tuple_(*keys).in_(some)
+        if table.info.get("erased") == "whole":
+            await db.execute(delete(table).where(these))
+        else:
+            await db.execute(update(table).where(these).values(**_blank(table, column)))
+
+
+async def _forget_events(db: AsyncConnection, accounts: Collection[UserId], kept: Collection[int]) -> None:
+    """Blank the ids of their messages where these are evidence; the table of events itself comes after."""
+    spoke = select(t.events.c.record).where(t.events.c.sender.in_(accounts)).scalar_subquery()
+    rows = await db.scalars(select(t.evidence.c.record).where(t.evidence.c.record.in_(spoke)))
+    for some in _pieces([record for record in rows if record not in kept]):
+        await db.execute(update(t.evidence).where(t.evidence.c.record.in_(some)).values(event=""))
+
+
+async def _forget_links(db: AsyncConnection, accounts: Collection[UserId], kept: Collection[int]) -> None:
+    """Forget which accounts are one person's, unless a record of that must be kept."""
+    links = t.links.c
+    rows = await db.scalars(select(links.record).where(links.user.in_(accounts) | links.to.in_(accounts)))
+    for some in _pieces([record for record in rows if record not in kept]):
+        await db.execute(delete(t.links).where(links.record.in_(some)))
+    await db.execute(update(t.accounts).where(t.accounts.c.user.in_(accounts)).values(language=""))
+    await linked_people.follow(db)
+
+
+async def _forget_where_absent(db: AsyncConnection, accounts: Collection[UserId]) -> None:
+    """Forget that they were in rooms, and what the bot changed about them there unless a measure is in force."""
+    theirs = t.members.c.user.in_(accounts)
+    await db.execute(delete(t.members).where(theirs, t.members.c.membership != "join"))
+    await db.execute(update(t.members).where(theirs).values(display_name=""))
+    measured = select(t.sanctions.c.subject).where(t.sanctions.c.ended == 0).scalar_subquery()
+    held = t.holds.c.user
+    await db.execute(delete(t.holds).where(held.in_(accounts), held.not_in(measured)))
+
+
+async def _forget_in_rooms(db: AsyncConnection, accounts: Collection[UserId]) -> None:
+    for row in (await db.execute(select(t.rooms))).all():
+        joined = select(t.members.c.user).where(t.members.c.room == row.room, t.members.c.membership == "join")
+        absent = set(accounts) - set(await db.scalars(joined))
+        values = _without(row, accounts, absent)
+        if values:
+            await db.execute(update(t.rooms).where(t.rooms.c.room == row.room).values(**values))
+
+
+def _without(row: Any, accounts: Collection[UserId], absent: Collection[UserId]) -> dict[str, str]:
+    """Return what changes in the row of a room. Rights go only with those who are not in it now."""
+    values: dict[str, str] = {}
+    for column in _of_people(t.rooms):
+        gone = absent if column.name == "direct_with" else accounts
+        if getattr(row, column.name) in gone:
+            values |= _blank(t.rooms, column)
+    for column in t.rooms.c:
+        if column.info.get("holds") == "names" and any(f'"{each}"' in getattr(row, column.name) for each in absent):
+            values[column.name] = json.dumps(_pruned(json.loads(getattr(row, column.name)), absent), sort_keys=True)
+    return values
+
+
+def _pruned(value: Any, gone: Collection[str]) -> Any:
+    """Return JSON without these ids, wherever they stand."""
+    if isinstance(value, dict):
+        return {name: _pruned(each, gone) for name, each in value.items() if name not in gone}
+    if isinstance(value, list):
+        return [_pruned(each, gone) for each in value if each not in gone]
+    return "" if isinstance(value, str) and value in gone else value
+
+
+def _pieces(rows: Iterable[Any]) -> Iterable[Sequence[Any]]:
+    found = list(rows)
+    return (found[start : start + _MANY] for start in range(0, len(found), _MANY))

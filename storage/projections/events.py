@@ -1,0 +1,112 @@
+"""Events: that they were seen, who is in a room, what holds there."""
+
+import json
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, case, delete, select, tuple_, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.values.events import MembershipChanged, MessagePosted, Received, StateChanged, Unreadable
+from moderation.values.ids import is_room_id
+from storage import schema as t
+from storage.journal.canonical import plain
+
+from .common import MANY, POSTED, REMOVED, UNREAD, without_marks
+
+
+async def project_events(db: AsyncConnection, seen: Sequence[tuple[int, Received, str]]) -> None:
+    """What events tell of rooms: that they were seen, and who is in. (index, event, kind) each, in order.
+
+    Many at once, since most messages bring nothing else.
+    """
+    rows = [_seen(index, event, kind) for index, event, kind in seen if event.event is not None]
+    if rows:
+        new = upsert(t.events)  # what could not be read before takes the place of what said so
+        kept = {"record": new.excluded.record, "kind": new.excluded.kind, "at": new.excluded.at}
+        unread = t.events.c.kind == UNREAD
+        await db.execute(new.on_conflict_do_update(index_elements=["event"], set_=kept, where=unread), rows)
+    changes = [event for _, event, _ in seen if isinstance(event, MembershipChanged)]
+    for came in (True, False):
+        await _members(db, [event for event in _latest(changes) if (event.membership == "join") is came], came)
+
+
+async def project_room_state(db: AsyncConnection, event: StateChanged) -> bool:
+    """What a state event tells of a room: its levels, its creators, its name. Whether it told any of it."""
+    column = _state(event) if event.state_key == "" else {}
+    if column:
+        await db.execute(update(t.rooms).where(t.rooms.c.room == event.room).values(**column))
+    return bool(column)
+
+
+def _seen(index: int, event: Received, kind: str) -> dict[str, object]:
+    return {
+        "event": event.event,
+        "record": index,
+        "room": event.room,
+        "sender": event.sender or "",
+        "kind": POSTED if isinstance(event, MessagePosted) else kind,
+        "at": 0 if getattr(event, "late", -1) >= 0 else _at(event),  # keys come in heaps: that is no flood
+    }
+
+
+def _at(event: Received) -> int:
+    """A message whose words were not kept is none any more when it is read from its record, but counts the same."""
+    return event.received_ms if isinstance(event, Unreadable) else event.counted_ms
+
+
+def _latest(changes: Sequence[MembershipChanged]) -> list[MembershipChanged]:
+    return list({(event.room, event.user): event for event in changes}.values())
+
+
+async def _members(db: AsyncConnection, changes: Sequence[MembershipChanged], came: bool) -> None:
+    if not changes:
+        return
+    rows = [
+        {
+            "room": e.room,
+            "user": e.user,
+            "membership": e.membership,
+            "display_name": e.display_name or "",
+            "since": e.received_ms if came else 0,
+        }
+        for e in changes
+    ]
+    new, since = upsert(t.members), t.members.c.since
+    kept: dict[str, ColumnElement[object]] = {"membership": new.excluded.membership}
+    if came:  # the name somebody had stays known when they have gone, and when they came first
+        kept["display_name"] = new.excluded.display_name
+        kept["since"] = case((since == 0, new.excluded.since), else_=since)
+        await _back(db, changes)
+    await db.execute(new.on_conflict_do_update(index_elements=["room", "user"], set_=kept), rows)
+
+
+async def _back(db: AsyncConnection, changes: Sequence[MembershipChanged]) -> None:
+    """Whoever was removed for not being verified is there again, to be looked at anew."""
+    p = t.pointed.c
+    if await db.scalar(select(p.record).where(p.step == REMOVED).limit(1)) is None:
+        return
+    for start in range(0, len(changes), MANY):
+        who = tuple_(p.room, p.user).in_([(event.room, event.user) for event in changes[start : start + MANY]])
+        await db.execute(delete(t.pointed).where(p.step == REMOVED, who))
+
+
+def _state(event: StateChanged) -> dict[str, str]:
+    if event.type == "m.room.power_levels":
+        return {"levels": _written(dict(event.content), 1)}
+    if event.type == "m.room.create":
+        return {"created": _written({"sender": event.sender, "content": without_marks(event.content)})}
+    if event.type == "m.room.tombstone":
+        successor = event.content.get("replacement_room")
+        return {"successor": successor if isinstance(successor, str) and is_room_id(successor) else ""}
+    if event.type == "m.room.name":
+        return {"name": event.texts[0].value if event.texts else "", "named_by": event.sender or ""}
+    return {}
+
+
+def _written(content: object, depth: int = 0) -> str:
+    """JSON, the same whether it came from the homeserver or from a record, which sorts keys and has no fractions.
+
+    `depth`: how deep it stands in a record, where what is nested too deeply becomes text.
+    """
+    return json.dumps(plain(content, depth), sort_keys=True)

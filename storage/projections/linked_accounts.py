@@ -1,0 +1,88 @@
+"""Which accounts are of one person: what is linked in the tables, and what follows from it in every other table.
+
+Rules kept here: persons follow from the links that hold, and from nothing else, so a link that ended, or was erased,
+is as if it had never been; a person is named by the account whose person the others joined; whatever stands in the
+tables about an account stands there under its person. Left to others: who may link (`bot/verify/linking.py`).
+"""
+
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy import delete, or_, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.people.linked_accounts import Link, persons
+from moderation.values.ids import PersonId, UserId
+from storage import schema as t
+
+# Where a person stands beside an account.
+_NAMED = (
+    (t.cases, t.cases.c.subject),
+    (t.credit, t.credit.c.user),
+    (t.sanctions, t.sanctions.c.subject),
+    (t.verifications, t.verifications.c.user),
+)
+
+
+async def links_in_force(db: AsyncConnection) -> tuple[tuple[int, Link], ...]:
+    """The links that hold, oldest first, each with its record."""
+    rows = await db.execute(select(t.links).where(t.links.c.ended == 0).order_by(t.links.c.record))
+    return tuple((row.record, Link(UserId(row.user), UserId(row.to))) for row in rows)
+
+
+async def link(db: AsyncConnection, record: int, one: Link, at_ms: int) -> None:
+    """Two accounts are of one person."""
+    if not one.user or not one.to:
+        return  # it has been erased
+    await db.execute(upsert(t.links).values(record=record, user=one.user, to=one.to, at=at_ms, ended=0))
+    await follow(db)
+
+
+async def unlink(db: AsyncConnection, record: int, at_ms: int) -> None:
+    """The link recorded there was a mistake."""
+    await db.execute(update(t.links).where(t.links.c.record == record).values(ended=max(at_ms, 1)))
+    await follow(db)
+
+
+async def forget_links(db: AsyncConnection, start: int, stop: int) -> None:
+    """What the records from `start` up to `stop` said of links is gone."""
+    gone = (t.links.c.record >= start, t.links.c.record < stop)
+    if await db.scalar(select(t.links.c.record).where(*gone).limit(1)) is not None:
+        await db.execute(delete(t.links).where(*gone))
+        await follow(db)
+
+
+async def follow(db: AsyncConnection) -> None:
+    """Bring all tables in line with the links that hold."""
+    wanted = persons([one for _, one in await links_in_force(db)])
+    before = await linked(db)
+    await _rename(db, {user: person for user, person in wanted.items() if before.get(user) != person})
+    await _rename(db, {user: PersonId(user) for user in before.keys() - wanted.keys()})
+    a = t.accounts.c
+    await db.execute(delete(t.accounts).where(a.user == a.person, a.language == ""))
+
+
+async def _rename(db: AsyncConnection, changed: Mapping[UserId, PersonId]) -> None:
+    for user, person in sorted(changed.items()):
+        row = upsert(t.accounts).values(user=user, person=person, language="")
+        await db.execute(row.on_conflict_do_update(index_elements=["user"], set_={"person": person}))
+        for table, account in _NAMED:
+            await db.execute(update(table).where(account == user).values(person=person))
+
+
+async def linked(db: AsyncConnection) -> dict[UserId, PersonId]:
+    """The person of every account that is named by another one."""
+    a = t.accounts.c
+    rows = await db.execute(select(a.user, a.person).where(a.user != a.person))
+    return {UserId(row.user): PersonId(row.person) for row in rows}
+
+
+async def links_of(db: AsyncConnection, accounts: Iterable[UserId]) -> tuple[tuple[int, Link], ...]:
+    """The links that hold between these accounts."""
+    some = tuple(accounts)
+    rows = await db.execute(
+        select(t.links)
+        .where(t.links.c.ended == 0, or_(t.links.c.user.in_(some), t.links.c.to.in_(some)))
+        .order_by(t.links.c.record)
+    )
+    return tuple((row.record, Link(UserId(row.user), UserId(row.to))) for row in rows)

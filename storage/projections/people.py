@@ -1,0 +1,85 @@
+"""Facts about who people are and what rooms ask of them: verification, linked accounts, pinned keys, the policy."""
+
+from sqlalchemy import delete, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.model.facts import (
+    AccountsLinked,
+    AccountUnlinked,
+    DoorAnswered,
+    KeyPinned,
+    PersonVerified,
+    PolicyChanged,
+    VerificationAsked,
+)
+from moderation.people.linked_accounts import Link
+from storage import schema as t
+
+from . import linked_accounts as linked_people
+from .common import add, person_of, pointed, project, set_meta
+from .communities import regroup
+from .requests import asked_for_more
+
+
+@project.register
+async def _(fact: PersonVerified, db: AsyncConnection, index: int, at_ms: int) -> None:
+    if fact.step == "revoked":
+        v = t.verifications.c
+        own = [v.user == fact.subject, v.method == fact.method, v.revoked == 0]
+        if fact.undoes >= 0:  # one of them: the account's key is what it was
+            own.append(v.record == fact.undoes)
+        await db.execute(update(t.verifications).where(*own).values(revoked=max(at_ms, 1)))
+        if fact.undoes >= 0:
+            return
+        await db.execute(delete(t.pinned_keys).where(t.pinned_keys.c.user == fact.subject))
+        return
+    await add(
+        db,
+        t.verifications,
+        record=index,
+        person=await person_of(db, fact.subject),
+        user=fact.subject,
+        room=fact.room or "",
+        method=fact.method,
+        level=fact.level,
+        by=fact.by,
+        at=at_ms,
+        until=fact.until,
+        reach=fact.reach,
+    )
+
+
+@project.register
+async def _(fact: AccountsLinked, db: AsyncConnection, index: int, at_ms: int) -> None:
+    await linked_people.link(db, index, Link(fact.subject, fact.target), at_ms)
+
+
+@project.register
+async def _(fact: AccountUnlinked, db: AsyncConnection, _index: int, at_ms: int) -> None:
+    await linked_people.unlink(db, fact.start, at_ms)
+
+
+@project.register
+async def _(fact: KeyPinned, db: AsyncConnection, index: int, _at_ms: int) -> None:
+    if fact.subject:
+        values = {"key": fact.key, "record": index}
+        statement = upsert(t.pinned_keys).values(user=fact.subject, **values)
+        await db.execute(statement.on_conflict_do_update(index_elements=["user"], set_=values))
+
+
+@project.register
+async def _(fact: VerificationAsked, db: AsyncConnection, index: int, at_ms: int) -> None:
+    await pointed(db, fact.room or "", fact.subject, fact.what, index, at_ms)
+
+
+@project.register
+async def _(fact: DoorAnswered, db: AsyncConnection, index: int, at_ms: int) -> None:
+    await pointed(db, fact.room or "", fact.subject, fact.what, index, at_ms)
+
+
+@project.register
+async def _(fact: PolicyChanged, db: AsyncConnection, _index: int, at_ms: int) -> None:
+    await asked_for_more(db, fact.policy, at_ms)
+    await set_meta(db, "policy", fact.policy)
+    await regroup(db)

@@ -1,0 +1,35 @@
+"""What rooms ask of people before they write: where a change asks for more than before, people's time begins."""
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.people.verification import Asks, asks, with_choice
+from moderation.policy import Policy, VerificationSettings
+from moderation.values.ids import RoomId
+from storage import schema as t
+from storage.state.owner_choices import choices_of
+
+
+async def asked_for_more(db: AsyncConnection, policy: str, at_ms: int) -> None:
+    """Where rooms ask for more than before, people's time to be verified begins."""
+    before = await db.scalar(select(t.meta.c.value).where(t.meta.c.key == "policy"))
+    now, was = (_verification_of(text) for text in (policy, before))
+    if now == was:
+        return
+    groups = select(t.rooms.c.room, t.rooms.c.code).where(t.rooms.c.purpose == "group")
+    for room, code in (await db.execute(groups)).all():
+        chosen = await choices_of(db, room)
+        if with_choice(asks(now, room, code), chosen).more_than(with_choice(asks(was, room, code), chosen)):
+            await db.execute(update(t.rooms).where(t.rooms.c.room == room).values(asked=at_ms))
+
+
+def _verification_of(policy: str | None) -> VerificationSettings:
+    """The part of a recorded policy that says what rooms ask for; one that was erased says nothing."""
+    return Policy.model_validate_json(policy).verification if policy else VerificationSettings()
+
+
+async def asked_now(db: AsyncConnection, room: RoomId) -> Asks:
+    """What a room asks of people by now."""
+    code = await db.scalar(select(t.rooms.c.code).where(t.rooms.c.room == room))
+    policy = _verification_of(await db.scalar(select(t.meta.c.value).where(t.meta.c.key == "policy")))
+    return with_choice(asks(policy, room, str(code)), await choices_of(db, room))

@@ -1,0 +1,137 @@
+"""Facts about what happens to people: credit, sanctions, what is held on the homeserver, and what came of requests."""
+
+from sqlalchemy import delete, or_, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.model.builtin_rules import UNVERIFIED
+from moderation.model.facts import (
+    LASTING,
+    OF_ROOMS,
+    ActionTaken,
+    BalanceCorrected,
+    CreditChanged,
+    EntryConfirmed,
+    Held,
+    SanctionEnded,
+    SanctionExtended,
+    SanctionStarted,
+)
+from moderation.rooms.slow_mode import PACES
+from storage import schema as t
+
+from .common import RECKONED, REMOVED, add, person_of, pointed, project, set_meta
+
+_IN_THE_DESK = ("card", "edit-card", "tell-desk")  # what says something of a case to those who are in the desk
+
+
+@project.register
+async def _(fact: CreditChanged, db: AsyncConnection, index: int, at_ms: int) -> None:
+    await add(
+        db,
+        t.credit,
+        record=index,
+        person=await person_of(db, fact.subject),
+        user=fact.subject,
+        at=at_ms,
+        entry=fact.entry,
+        cost=fact.cost,
+        grade=fact.grade,
+        rule=fact.rule,
+        n=fact.n,
+        room=fact.room or "",
+        undoes=fact.undoes,
+        ledger=fact.ledger,
+        reach=fact.reach,
+    )
+
+
+@project.register
+async def _(fact: EntryConfirmed, db: AsyncConnection, _index: int, _at_ms: int) -> None:
+    await db.execute(update(t.credit).where(t.credit.c.record == fact.start).values(reach=""))
+
+
+@project.register
+async def _(fact: BalanceCorrected, db: AsyncConnection, _index: int, _at_ms: int) -> None:
+    await set_meta(db, RECKONED, str(fact.start))
+
+
+@project.register
+async def _(fact: SanctionStarted, db: AsyncConnection, index: int, at_ms: int) -> None:
+    await add(
+        db,
+        t.sanctions,
+        record=index,
+        kind=fact.kind,
+        room=fact.room or "",
+        subject=fact.subject,
+        person=await person_of(db, fact.subject),
+        at=at_ms,
+        until=fact.until,
+        n=fact.n,
+        basis=fact.basis,
+        rule=fact.rule,
+        by=fact.by,
+        reason=fact.reason,
+        event=fact.event,
+        every=fact.every,
+        reach=fact.reach,
+    )
+    if fact.rule in PACES and not fact.quiet:
+        await pointed(db, fact.room or "", fact.subject, fact.rule, index, at_ms)
+    if fact.kind == "kick" and fact.rule == UNVERIFIED:
+        await pointed(db, fact.room or "", fact.subject, REMOVED, index, at_ms)
+    if fact.kind in LASTING:  # whatever was left alone before: this is a new word on it
+        whose = "" if fact.kind in OF_ROOMS else fact.subject
+        again = update(t.holds).where(t.holds.c.user == whose, t.holds.c.step == "overruled")
+        if fact.reach:
+            there = select(t.rooms.c.room).where(or_(t.rooms.c.community == fact.reach, t.rooms.c.room == fact.room))
+            again = again.where(t.holds.c.room.in_(there))
+        elif fact.room is not None:
+            again = again.where(t.holds.c.room == fact.room)
+        await db.execute(again.values(step="held", corrections=0))
+
+
+@project.register
+async def _(fact: SanctionExtended, db: AsyncConnection, _index: int, _at_ms: int) -> None:
+    await db.execute(update(t.sanctions).where(t.sanctions.c.record == fact.start).values(until=fact.until))
+
+
+@project.register
+async def _(fact: SanctionEnded, db: AsyncConnection, _index: int, at_ms: int) -> None:
+    await db.execute(
+        update(t.sanctions).where(t.sanctions.c.record == fact.start).values(ended=max(at_ms, 1), why_ended=fact.why)
+    )
+
+
+@project.register
+async def _(fact: Held, db: AsyncConnection, _index: int, _at_ms: int) -> None:
+    key = (t.holds.c.room == fact.room, t.holds.c.user == fact.subject, t.holds.c.what == fact.what)
+    if fact.step == "released":
+        await db.execute(delete(t.holds).where(*key))
+        return
+    values = {"step": "held" if fact.step == "corrected" else fact.step, "prior": fact.prior, "held": fact.held}
+    statement = upsert(t.holds).values(room=fact.room, user=fact.subject, what=fact.what, **values)
+    await db.execute(statement.on_conflict_do_update(index_elements=["room", "user", "what"], set_=values))
+    if fact.step == "corrected":
+        await db.execute(update(t.holds).where(*key).values(corrections=t.holds.c.corrections + 1))
+
+
+@project.register
+async def _(fact: ActionTaken, db: AsyncConnection, _index: int, _at_ms: int) -> None:
+    await db.execute(delete(t.outbox).where(t.outbox.c.txn == fact.txn))
+    if fact.action == "card" and fact.result == "done":
+        await db.execute(update(t.cases).where(t.cases.c.n == fact.n).values(card=fact.made))
+    if fact.action in _IN_THE_DESK and fact.result == "done" and fact.n and fact.room is not None:
+        await _told_in_desk(db, fact)
+
+
+async def _told_in_desk(db: AsyncConnection, fact: ActionTaken) -> None:
+    """Whoever is in the desk has seen what was said there of a case, and of the cases on its card."""
+    code = select(t.rooms.c.code).where(t.rooms.c.room == fact.room).scalar_subquery()
+    desks = select(t.rooms.c.room).where(t.rooms.c.purpose == "desk", t.rooms.c.served == code)
+    there = select(t.members.c.user).where(t.members.c.room.in_(desks), t.members.c.membership == "join")
+    shown = select(t.cases.c.n).where(or_(t.cases.c.n == fact.n, t.cases.c.lead == fact.n))
+    a = t.assignments.c
+    told = update(t.assignments).where(a.n.in_(shown), a.told == 0, a.user.in_(there))
+    await db.execute(told.values(told=1))

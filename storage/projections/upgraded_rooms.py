@@ -1,0 +1,53 @@
+"""A group that goes on in another room: what is known of it stands under that room's id from then on.
+
+Rules kept here: events stay those of the room they were seen in, since only there they can be removed; what the bot
+holds goes on, since an upgrade copies the levels as they stand; who is in the new room is told by the homeserver, so
+nobody is taken to be in it, but since when they are known stays known. What waits to be said is said in the new room,
+except what concerns an event of the old one.
+"""
+
+import json
+
+from sqlalchemy import case, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.values.ids import RoomId
+from storage import schema as t
+
+_TABLES = (
+    t.pointed,
+    t.verifications,
+    t.cases,
+    t.rosters,
+    t.tasks,
+    t.credit,
+    t.sanctions,
+    t.holds,
+    t.room_rules,
+    t.room_settings,
+)
+
+
+MOVED = "moved"  # as a membership: they were in the room before, and have not come into the new one yet
+
+
+async def move(db: AsyncConnection, old: RoomId, new: RoomId) -> None:
+    """All that is known of the group in `old`, except what is waiting to be sent."""
+    values = {"room": new, "successor": "", "notice": "", "created": "", "levels": ""}
+    await db.execute(update(t.rooms).where(t.rooms.c.room == old).values(**values))
+    for table in _TABLES:
+        await db.execute(update(table).where(table.c.room == old).values(room=new))
+    m = t.members.c
+    there = case((m.membership.in_(("join", "invite")), MOVED), else_="leave")
+    await db.execute(update(t.members).where(m.room == old).values(room=new, membership=there))
+
+
+async def move_waiting(db: AsyncConnection, old: RoomId, new: RoomId) -> None:
+    """What waits to be sent."""
+    rows = (await db.execute(select(t.outbox).where(t.outbox.c.room == old))).all()
+    for row in rows:
+        action = json.loads(row.action)
+        if "event" in action:
+            continue
+        changed = {"room": new, "action": json.dumps({**action, "room": new})}
+        await db.execute(update(t.outbox).where(t.outbox.c.id == row.id).values(**changed))

@@ -1,0 +1,332 @@
+"""Cases: as they stand, by their cards, of a person, waiting."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import bindparam, func, or_, select, union
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.cases.deadlines import Excused, Gone
+from moderation.model.builtin_rules import OVERDUE
+from moderation.model.context import CaseView
+from moderation.model.facts import SanctionKind
+from moderation.values.ids import CaseNumber, EventId, PersonId, RoomId, UserId
+from storage import schema as t
+from storage.one_of import one_of
+from storage.projections import CASES_FROM, POSTED, person_of
+
+from .linked_accounts import accounts_of_all
+from .rooms import ACTIVE_GROUP
+
+_CASE = select(t.cases).where(t.cases.c.n == bindparam("n"))
+_EVIDENCE = (
+    select(t.evidence, t.events.c.kind)
+    .outerjoin(t.events, t.events.c.event == t.evidence.c.event)
+    .where(t.evidence.c.n == bindparam("n"))
+    .order_by(t.evidence.c.record)
+)
+_TAKEN = union(
+    select(t.sanctions.c.kind, t.sanctions.c.event).where(
+        t.sanctions.c.person == bindparam("person"),
+        t.sanctions.c.n == bindparam("n"),
+        t.sanctions.c.basis.in_(("rule", "interim", "decision")),
+        t.sanctions.c.why_ended != "reversed",
+    ),
+    # A message goes once, whatever it went for: a pace, say.
+    select(t.sanctions.c.kind, t.sanctions.c.event)
+    .join(t.evidence, t.evidence.c.event == t.sanctions.c.event)
+    .where(t.evidence.c.n == bindparam("n"), t.evidence.c.event != "", t.sanctions.c.kind == "redact"),
+)
+_REPORTED = select(t.reports.c.record).where(t.reports.c.n == bindparam("n")).limit(1)
+_REDACTABLE = frozenset({POSTED, "message", "redact"})  # messages; reactions and the like; what gives a reason
+
+
+async def case_view(db: AsyncConnection, n: int) -> tuple[CaseView, Row[tuple[object, ...]]] | None:
+    """One case, and its row for all that is only shown."""
+    row = (await db.execute(_CASE, {"n": n})).first()
+    if row is None:
+        return None
+    events = await db.execute(_EVIDENCE, {"n": n})
+    named = (row.subject, row.by, row.appellant)
+    people = await accounts_of_all(db, named)
+    accounts, deciders, appellants = (frozenset(people[user]) if user else frozenset() for user in named)
+    case = _case(row, tuple(events), await _measures_taken(db, row.person, n))
+    case = replace(case, accounts=accounts, deciders=deciders, appellants=appellants)
+    if row.outcome and row.state != "closed":
+        case = replace(case, to_operator=await _is_for_operator(db, n), friends=await _friends(db, case, row))
+    return case, row
+
+
+async def _is_for_operator(db: AsyncConnection, n: int) -> bool:
+    """Whether an appeal was heard before, or what the case cost counts in several rooms."""
+    d, c, r = t.decisions.c, t.credit.c, t.rooms.c
+    if await db.scalar(select(d.record).where(d.n == n, d.state == "affirmed").limit(1)) is not None:
+        return True
+    undone = select(c.undoes).where(c.n == n, c.entry == "compensation")
+    charged = select(c.reach).where(c.n == n, c.entry == "charge", c.cost > 0, c.record.not_in(undone)).distinct()
+    reaches = list(await db.scalars(charged))
+    if not reaches:
+        return False
+    groups = list(await db.scalars(select(r.community).where(ACTIVE_GROUP)))
+    return any(len(groups) > 1 if not reach else groups.count(reach) > 1 for reach in reaches)
+
+
+async def _friends(db: AsyncConnection, case: CaseView, row: Row[tuple[object, ...]]) -> frozenset[UserId]:
+    """Whom those who decided vouched for, or who vouched for them; but not who was asked to hear it all the same."""
+    v = t.verifications.c
+    if not case.deciders:
+        return frozenset()
+    some = sorted(case.deciders)
+    vouches = await db.execute(
+        select(v.user, v.by).where(v.method == "vouch", or_(one_of(v.user, some), one_of(v.by, some)))
+    )
+    known = {UserId(user) for row in vouches for user in (row.user, row.by) if user} - case.deciders
+    people = await accounts_of_all(db, known) if known else {}
+    asked = await assigned_to(db, case.n, case.asked) if known and row.state == "appealed" else ()
+    return frozenset(account for accounts in people.values() for account in accounts).difference(asked)
+
+
+async def _measures_taken(db: AsyncConnection, person: str, n: int) -> frozenset[tuple[SanctionKind, EventId]]:
+    """Return the measures taken on account of a case and not taken back, and all redactions of its messages."""
+    rows = await db.execute(_TAKEN, {"person": person, "n": n})
+    return frozenset((row.kind, EventId(row.event)) for row in rows)
+
+
+async def case_by_card(db: AsyncConnection, card: EventId) -> int | None:
+    """The case whose card is this event."""
+    if not card:
+        return None
+    found = await db.scalar(select(t.cases.c.n).where(t.cases.c.card == card))
+    return int(found) if found is not None else None
+
+
+async def next_case(db: AsyncConnection) -> int:
+    """The number that the next case gets."""
+    least = await db.scalar(select(t.meta.c.value).where(t.meta.c.key == CASES_FROM))
+    return max(int(await db.scalar(select(func.max(t.cases.c.n))) or 0) + 1, int(least or 0))
+
+
+async def records_of_case(db: AsyncConnection, n: int) -> list[int]:
+    """The records of a case: its opening, its evidence, what it cost and what it brought."""
+    found: list[int] = []
+    for table in (t.cases, t.evidence, t.credit, t.sanctions, t.assignments, t.case_notes, t.statements, t.reports):
+        rows = await db.execute(select(table.c.record).where(table.c.n == n))
+        found += [row.record for row in rows]
+    return found
+
+
+async def waiting_cases(db: AsyncConnection, rooms: Sequence[RoomId], limit: int) -> Sequence[Row[tuple[object, ...]]]:
+    """The cases of these rooms that wait for a decision, the most pressing first."""
+    c = t.cases.c
+    rows = await db.execute(
+        select(t.cases)
+        .where(c.room.in_(rooms), or_(c.outcome == "", c.state == "appealed"), or_(c.lead == 0, c.outcome != ""))
+        .order_by(c.due, c.n)
+        .limit(limit)
+    )
+    return rows.all()
+
+
+async def waiting_with(db: AsyncConnection, n: int) -> tuple[tuple[CaseView, Row[tuple[object, ...]]], ...]:
+    """The undecided cases that are shown on the card of case `n`, oldest first."""
+    c = t.cases.c
+    rows = await db.execute(select(c.n).where(c.lead == n, c.outcome == "").order_by(c.n))
+    found = [await case_view(db, row.n) for row in rows]
+    return tuple(each for each in found if each is not None)
+
+
+async def cases_of(db: AsyncConnection, user: UserId, room: RoomId, limit: int) -> Sequence[Row[tuple[object, ...]]]:
+    """The cases about somebody in a room, newest first."""
+    c = t.cases.c
+    person = await person_of(db, user)
+    rows = await db.execute(select(t.cases).where(c.person == person, c.room == room).order_by(c.n.desc()).limit(limit))
+    return rows.all()
+
+
+async def newest_case_of(db: AsyncConnection, user: UserId) -> int:
+    """The number of the newest case about somebody; 0 if there is none."""
+    person = await person_of(db, user)
+    return int(await db.scalar(select(func.max(t.cases.c.n)).where(t.cases.c.person == person)) or 0)
+
+
+RECENT = (
+    select(t.cases)
+    .where(t.cases.c.person == bindparam("person"), t.cases.c.opened >= bindparam("since"))
+    .order_by(t.cases.c.n)
+)
+
+
+def read_recent(rows: Iterable[Any]) -> dict[tuple[RoomId, str], CaseView]:
+    """The newest case of each room and rule."""
+    return {(RoomId(row.room), row.rule): _case(row, ()) for row in rows}
+
+
+def _case(
+    row: Row[tuple[object, ...]],
+    evidence: Sequence[Row[tuple[object, ...]]],
+    done: frozenset[tuple[SanctionKind, EventId]] = frozenset(),
+) -> CaseView:
+    return CaseView(
+        n=CaseNumber(row.n),
+        room=RoomId(row.room),
+        subject=UserId(row.subject),
+        person=PersonId(row.person),
+        rule=row.rule,
+        grade=row.grade,
+        decide=row.decide,
+        manages=bool(row.manages),
+        state=row.state,
+        outcome=row.outcome,
+        opened=row.opened,
+        asked=row.asked,
+        about=row.about,
+        lead=row.lead,
+        due=row.due,
+        events=tuple(EventId(item.event) for item in evidence if item.event),
+        messages=tuple(EventId(item.event) for item in evidence if item.event and item.kind in _REDACTABLE),
+        on=evidence[0].record if evidence else -1,
+        done=done,
+    )
+
+
+async def due_cases(db: AsyncConnection, now_ms: int, limit: int) -> Sequence[Row[tuple[object, ...]]]:
+    """The cases of which something is due: a reminder, or the deadline."""
+    c = t.cases.c
+    # Two searches in two indexes: a condition with "or" reads all cases there ever were.
+    due = union(select(c.n).where(c.due > 0, c.due <= now_ms), select(c.n).where(c.remind > 0, c.remind <= now_ms))
+    rows = await db.execute(select(t.cases).where(c.n.in_(due)).order_by(c.due, c.n).limit(limit))
+    return rows.all()
+
+
+async def closable_cases(db: AsyncConnection, decided_before: int, limit: int) -> Sequence[int]:
+    """The cases that were decided before a time and are not closed."""
+    c = t.cases.c
+    rows = await db.execute(
+        select(c.n)
+        .where(c.decided > 0, c.decided < decided_before, c.state.in_(("decided", "affirmed", "reversed")))
+        .order_by(c.n)
+        .limit(limit)
+    )
+    return [int(row.n) for row in rows]
+
+
+async def next_case_due(db: AsyncConnection) -> int | None:
+    """When something is due of a case next."""
+    c = t.cases.c
+    due = await db.scalar(select(func.min(c.due)).where(c.due > 0))
+    remind = await db.scalar(select(func.min(c.remind)).where(c.remind > 0))
+    return min((int(time) for time in (due, remind) if time is not None), default=None)
+
+
+async def assigned_to(db: AsyncConnection, n: int, asked: str) -> tuple[UserId, ...]:
+    """Who answers for a case at a level, each once, in the order in which they were asked; for an appeal, since it."""
+    a = t.assignments.c
+    since = select(t.cases.c.appealed).where(t.cases.c.n == n).scalar_subquery()
+    query = select(a.user).where(a.n == n, a.asked == asked, a.user != "", a.at >= since)
+    rows = await db.execute(query.order_by(a.record))
+    return tuple(dict.fromkeys(UserId(row.user) for row in rows))
+
+
+async def told_of(db: AsyncConnection, n: int, asked: str) -> frozenset[UserId]:
+    """Return those who answer for a case at a level and have been told so, as the records show."""
+    a = t.assignments.c
+    rows = await db.execute(select(a.user).where(a.n == n, a.asked == asked, a.user != "", a.told == 1))
+    return frozenset(UserId(row.user) for row in rows)
+
+
+async def gone_from(db: AsyncConnection, n: int, asked: str) -> dict[UserId, Gone]:
+    """Return which of those who answer for a case at a level left while it waited, when and by whom."""
+    a = t.assignments.c
+    rows = await db.execute(select(a.user, a.gone, a.gone_by).where(a.n == n, a.asked == asked, a.gone > 0))
+    return {UserId(row.user): Gone(row.gone, own=row.gone_by == row.user) for row in rows}
+
+
+async def told_cases(db: AsyncConnection, user: UserId, room: RoomId) -> tuple[int, ...]:
+    """Return the cases of a room that wait for somebody's word now and that they were told of."""
+    a, c = t.assignments.c, t.cases.c
+    waits = or_(c.outcome == "", c.state == "appealed")
+    rows = await db.execute(
+        select(c.n)
+        .join(t.assignments, a.n == c.n)
+        .where(c.room == room, a.user == user, a.asked == c.asked, a.told == 1, waits)
+        .distinct()
+    )
+    return tuple(sorted(row.n for row in rows))
+
+
+async def excused(db: AsyncConnection, user: UserId, room: RoomId, since_ms: int) -> tuple[Excused, ...]:
+    """Return the cases of a room whose time was over since then while somebody who answered for them was gone."""
+    a, c = t.assignments.c, t.cases.c
+    charged = select(t.cases.c.about).where(t.cases.c.rule == OVERDUE, t.cases.c.subject == user).scalar_subquery()
+    rows = await db.execute(
+        select(c.n, or_(c.outcome == "", c.state == "appealed").label("waits"))
+        .join(t.assignments, a.n == c.n)
+        .where(c.room == room, a.user == user, a.excused > since_ms, c.n.not_in(charged))
+        .distinct()
+    )
+    return tuple(sorted((Excused(row.n, waits=bool(row.waits)) for row in rows), key=lambda each: each.n))
+
+
+async def charged_for(db: AsyncConnection, n: int) -> frozenset[UserId]:
+    """Whom it cost standing already that a case was not decided in time."""
+    c = t.cases.c
+    rows = await db.execute(select(c.subject).where(c.about == n, c.rule == OVERDUE))
+    return frozenset(UserId(row.subject) for row in rows)
+
+
+async def with_operator(db: AsyncConnection, room: RoomId) -> frozenset[int]:
+    """The cases of a room that wait for the operator because nobody else decided them."""
+    c = t.cases.c
+    rows = await db.execute(select(c.n).where(c.room == room, c.state == "escalated_operator"))
+    return frozenset(row.n for row in rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """How often somebody decided cases, how often they dismissed, and how often an appeal reversed them."""
+
+    by: UserId
+    decided: int = 0
+    dismissed: int = 0
+    reversed: int = 0
+
+
+async def figures_of(db: AsyncConnection, room: RoomId, since: int) -> tuple[Figures, ...]:
+    """What each person decided in a room since a time, and what became of it."""
+    d = t.decisions.c
+    rows = await db.execute(
+        select(t.decisions).join(t.cases, t.cases.c.n == d.n).where(t.cases.c.room == room).order_by(d.n, d.record)
+    )
+    found: dict[UserId, Figures] = {}
+    before: Any = None
+    for row in rows:
+        if before is not None and row.n == before.n and row.state == "reversed" and row.at >= since and before.by:
+            mine = found.get(before.by, Figures(before.by))
+            found[before.by] = replace(mine, reversed=mine.reversed + 1)
+        if row.at >= since and row.by:
+            mine = found.get(row.by, Figures(row.by))
+            dismissed = mine.dismissed + (row.what == "dismissed")
+            found[row.by] = replace(mine, decided=mine.decided + 1, dismissed=dismissed)
+        before = row
+    return tuple(found[user] for user in sorted(found))
+
+
+async def statements_of(db: AsyncConnection, n: int) -> tuple[str, ...]:
+    """The statements of reasons for a case, as JSON, oldest first."""
+    s = t.statements.c
+    rows = await db.execute(select(s.statement).where(s.n == n, s.statement != "").order_by(s.record))
+    return tuple(row.statement for row in rows)
+
+
+async def notes_of(db: AsyncConnection, n: int) -> Sequence[Row[tuple[object, ...]]]:
+    """The notes on a case, oldest first."""
+    notes = t.case_notes
+    rows = await db.execute(select(notes).where(notes.c.n == n, notes.c.words != "").order_by(notes.c.record))
+    return rows.all()
+
+
+async def reported(db: AsyncConnection, n: int) -> bool:
+    """Whether somebody reported it."""
+    return await db.scalar(_REPORTED, {"n": n}) is not None

@@ -1,0 +1,143 @@
+"""Who runs a room: roles and presence, who is away, and the roster."""
+
+import json
+from collections.abc import Collection, Mapping
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.duty.duty import Duty
+from moderation.model.builtin_rules import NOBODY
+from moderation.model.context import RoomView
+from moderation.values.durations import DAY_MS
+from moderation.values.ids import RoomId, UserId
+from storage import schema as t
+
+from .linked_accounts import accounts_of_all
+from .rooms import ACTIVE_GROUP, desk_of
+
+
+async def duty_of(
+    db: AsyncConnection, room: RoomView, operators: tuple[str, ...], now_ms: int, *, at_most: int = 0
+) -> Duty:
+    """Who runs `room` at `now_ms`; `at_most`: about how many cases a day one of them can be asked (0: any number)."""
+    m = t.members.c
+    joined = {
+        UserId(row.user): row.role
+        for row in await db.execute(
+            select(m.user, m.role).where(m.room == room.room, m.membership == "join", m.role != "member")
+        )
+    }
+    suspended = {user: joined.pop(user) for user in room.suspended if user in joined}
+    operating = tuple(UserId(user) for user in operators)
+    several = await accounts_of_all(db, (*joined, *operating))
+    last = await db.scalar(
+        select(func.max(t.cases.c.opened)).where(
+            t.cases.c.room == room.room, t.cases.c.rule == NOBODY, t.cases.c.outcome != "dismissed"
+        )
+    )
+    desk = frozenset(await _in_desk(db, room))
+    took_it_on = await _took_on(db, room, several, desk) if joined else frozenset()
+    return Duty(
+        owners=tuple(sorted(user for user, role in joined.items() if role == "owner")),
+        managers=tuple(sorted(user for user, role in joined.items() if role == "manager")),
+        suspended_owners=tuple(sorted(user for user, role in suspended.items() if role == "owner")),
+        operators=operating,
+        away=frozenset(await away_now(db, now_ms)),
+        roster={user: hours for user, hours in (await roster_of(db, room.room)).items() if user in joined},
+        desk=desk,
+        offered=frozenset(joined) - took_it_on,
+        full=await _full(db, room, now_ms, at_most) if at_most else frozenset(),
+        nobody_ms=int(last or 0),
+        accounts={user: frozenset(accounts) for user, accounts in several.items() if len(accounts) > 1},
+    )
+
+
+async def owners_of(db: AsyncConnection, room: RoomView) -> frozenset[UserId]:
+    """The owners of `room` by their level who have taken that on, whether they are in it or not."""
+    several = await accounts_of_all(db, tuple(room.power.owners()))
+    return await _took_on(db, room, several, frozenset(await _in_desk(db, room)))
+
+
+async def _took_on(
+    db: AsyncConnection, room: RoomView, accounts: Mapping[UserId, Collection[UserId]], desk: frozenset[UserId]
+) -> frozenset[UserId]:
+    """Who has taken on the duty, by whichever account: founded the room or invited the bot, came into the desk, or
+    acted there."""
+    here = select(t.rooms.c.created, t.rooms.c.invited_by).where(t.rooms.c.room == room.room)
+    row = (await db.execute(here)).one()
+    founder = json.loads(row.created).get("sender", "") if row.created else ""
+    took = {*desk, UserId(founder), UserId(row.invited_by), *await _acted(db, room.room)}
+    return frozenset(user for user, own in accounts.items() if not took.isdisjoint(own))
+
+
+async def _acted(db: AsyncConnection, room: RoomId) -> set[UserId]:
+    """Who has done something in a room that managers do."""
+    cases = select(t.cases.c.n).where(t.cases.c.room == room)
+    acts = (
+        select(t.decisions.c.by).where(t.decisions.c.n.in_(cases)),
+        select(t.case_notes.c.by).where(t.case_notes.c.n.in_(cases)),
+        select(t.cases.c.by).where(t.cases.c.room == room),
+        select(t.sanctions.c.by).where(t.sanctions.c.room == room, t.sanctions.c.basis == "command"),
+        select(t.room_rules.c.by).where(t.room_rules.c.room == room),
+        select(t.room_settings.c.by).where(t.room_settings.c.room == room),
+        select(t.verifications.c.by).where(t.verifications.c.room == room),
+    )
+    return {UserId(by) for act in acts for by in await db.scalars(act.distinct()) if by}
+
+
+async def _full(db: AsyncConnection, room: RoomView, now_ms: int, at_most: int) -> frozenset[UserId]:
+    """Who was asked about as many cases of this community within a day as one person can decide."""
+    a, c, r = t.assignments.c, t.cases.c, t.rooms.c
+    query = (
+        select(a.user)
+        .join(t.cases, c.n == a.n)
+        .join(t.rooms, r.room == c.room)
+        .where(a.at > now_ms - DAY_MS, r.community == room.community)
+        .group_by(a.user)
+        .having(func.count(a.n.distinct()) >= at_most)
+    )
+    return frozenset(UserId(user) for user in await db.scalars(query))
+
+
+async def _in_desk(db: AsyncConnection, room: RoomView) -> list[UserId]:
+    desk = await desk_of(db, room.code)
+    there = select(t.members.c.user).where(t.members.c.room == desk, t.members.c.membership == "join")
+    return [UserId(row.user) for row in await db.execute(there)] if desk else []
+
+
+async def away_now(db: AsyncConnection, now_ms: int) -> dict[UserId, int]:
+    """Who is away, by all of their accounts, and until when."""
+    a = t.away.c
+    rows = await db.execute(select(a.user, a.until).where(a.until > now_ms).order_by(a.until))
+    away = {UserId(row.user): row.until for row in rows}
+    people = await accounts_of_all(db, away) if away else {}
+    return {account: until for user, until in away.items() for account in people[user]}
+
+
+async def roster_of(db: AsyncConnection, room: RoomId) -> dict[UserId, str]:
+    """The hours of everybody in the roster of a room."""
+    rows = await db.execute(select(t.rosters.c.user, t.rosters.c.hours).where(t.rosters.c.room == room))
+    return {UserId(row.user): row.hours for row in rows}
+
+
+async def answers_for(db: AsyncConnection, user: UserId) -> tuple[RoomId, ...]:
+    """The active groups somebody is in as manager or owner, by the order in which these came."""
+    m = t.members.c
+    rows = await db.execute(
+        select(m.room)
+        .join(t.rooms, t.rooms.c.room == m.room)
+        .where(m.user == user, m.membership == "join", m.role != "member", ACTIVE_GROUP)
+        .order_by(t.rooms.c.entered)
+    )
+    return tuple(RoomId(row.room) for row in rows)
+
+
+async def waiting_for(db: AsyncConnection, user: UserId) -> tuple[int, ...]:
+    """The cases that wait for somebody's word now, among others' or alone."""
+    a, c = t.assignments.c, t.cases.c
+    waits = or_(c.outcome == "", c.state == "appealed")
+    rows = await db.execute(
+        select(c.n).join(t.assignments, a.n == c.n).where(a.user == user, a.asked == c.asked, waits).distinct()
+    )
+    return tuple(sorted(row.n for row in rows))

@@ -1,0 +1,94 @@
+"""Events that were recorded, and the few values of the deployment itself."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import bindparam, func, select
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.model.context import PersonView
+from moderation.rooms.slow_mode import HELD_BACK
+from moderation.values.events import MessagePosted
+from moderation.values.ids import EventId, RoomId, UserId
+from storage import schema as t
+from storage.one_of import as_list, one_of_list
+from storage.projections import POSTED, UNREAD
+from storage.sqlite_driver import rows_of
+
+_TIMES = (
+    select(t.events.c.at)
+    .where(
+        t.events.c.room == bindparam("room"),
+        t.events.c.sender == bindparam("sender"),
+        t.events.c.at >= bindparam("since"),
+        t.events.c.kind == POSTED,
+    )
+    .order_by(t.events.c.at.desc())
+    .limit(bindparam("most"))
+)
+_EVENT = select(t.events).where(t.events.c.event == bindparam("event"))
+_KNOWN = select(t.events.c.event).where(one_of_list(t.events.c.event, "ids"))
+_META = select(t.meta.c.value).where(t.meta.c.key == bindparam("key"))
+
+
+async def recent_times(db: AsyncConnection, room: RoomId, sender: UserId, since_ms: int, limit: int) -> list[int]:
+    """When somebody posted in a room since a time, oldest first, the newest `limit`."""
+    rows = await db.execute(_TIMES, {"room": room, "sender": sender, "since": since_ms, "most": limit})
+    return [row.at for row in rows][::-1]
+
+
+async def recent_messages(db: AsyncConnection, room: RoomId, bot: UserId, limit: int) -> list[int]:
+    """The records of the newest messages of others than the bot in a room."""
+    e = t.events.c
+    newest = select(e.record).where(e.room == room, e.kind == POSTED, e.sender != bot)
+    rows = await db.execute(newest.order_by(e.record.desc()).limit(limit))
+    return [row.record for row in rows]
+
+
+async def last_stood(db: AsyncConnection, room: RoomId, sender: UserId, before: EventId) -> int | None:
+    """When somebody last posted in a room what was not held back, other than the event `before`."""
+    e, s = t.events.c, t.sanctions.c
+    held = select(s.record).where(s.event == e.event, s.kind == "redact", s.rule.in_(sorted(HELD_BACK))).exists()
+    found = await db.scalar(
+        select(e.at)
+        .where(e.room == room, e.sender == sender, e.kind == POSTED, e.event != before, ~held)
+        .order_by(e.at.desc())
+        .limit(1)
+    )
+    return int(found) if found is not None else None
+
+
+async def held_back(db: AsyncConnection, person: PersonView, event: MessagePosted, rule: str) -> int:
+    """Return how many messages of the sender a pace has held back in this room since they were told of it.
+
+    By record, not by time: several messages are received in one moment.
+    """
+    s, p = t.sanctions.c, t.pointed.c
+    told = select(p.record).where(p.room == event.room, p.user == event.sender, p.step == rule).scalar_subquery()
+    theirs = (s.person == person.person, s.subject == event.sender, s.room == event.room)
+    query = select(func.count()).where(*theirs, s.kind == "redact", s.rule == rule, s.record > told)
+    return int(await db.scalar(query) or 0)
+
+
+async def event_row(db: AsyncConnection, event: EventId) -> Row[tuple[object, ...]] | None:
+    """Where an event stands in the journal, and whose it is."""
+    return (await db.execute(_EVENT, {"event": event})).first()
+
+
+async def known_events(db: AsyncConnection, ids: Sequence[str]) -> set[str]:
+    """Which of these events were recorded already."""
+    [rows] = await rows_of(db, (_KNOWN, {"ids": as_list(ids)}))
+    return {row.event for row in rows}
+
+
+async def unread_events(db: AsyncConnection, limit: int) -> list[tuple[EventId, RoomId]]:
+    """The newest events that are recorded as not read, newest first, and their rooms."""
+    e = t.events.c
+    rows = await db.execute(select(e.event, e.room).where(e.kind == UNREAD).order_by(e.record.desc()).limit(limit))
+    return [(EventId(row.event), RoomId(row.room)) for row in rows]
+
+
+async def get_meta(db: AsyncConnection, key: str) -> str | None:
+    """One remembered value of the deployment."""
+    found = await db.scalar(_META, {"key": key})
+    return str(found) if found is not None else None

@@ -1,0 +1,39 @@
+"""Which accounts are of one person."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.values.ids import UserId
+from storage import schema as t
+
+LINKED = select(t.accounts.c.user, t.accounts.c.person).where(t.accounts.c.user != t.accounts.c.person)
+
+
+async def accounts_of(db: AsyncConnection, user: UserId) -> tuple[UserId, ...]:
+    """All accounts of the person behind one, that one among them."""
+    return (await accounts_of_all(db, [user]))[user]
+
+
+async def accounts_of_all(db: AsyncConnection, users: Iterable[UserId]) -> dict[UserId, tuple[UserId, ...]]:
+    """The same for many; one question, since hardly anybody has a second account."""
+    return accounts_among(await db.execute(LINKED), users)
+
+
+def accounts_among(rows: Iterable[Any], users: Iterable[UserId]) -> dict[UserId, tuple[UserId, ...]]:
+    """The same, from the rows of `LINKED`."""
+    persons: dict[str, str] = {}
+    linked: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        persons[row.user] = row.person
+        linked[row.person].add(row.user)
+    found: dict[UserId, tuple[UserId, ...]] = {}
+    for user in users:
+        person = persons.get(user, user)
+        # A person is named by their first account, unless that has become somebody else's.
+        first = {person} if person not in persons else set()
+        found[user] = tuple(sorted(UserId(each) for each in {user, *first, *linked[person]}))
+    return found

@@ -1,0 +1,70 @@
+"""Many people at once: whoever has nothing that counts for or against them costs no question of their own.
+
+Rules kept here: what is found is exactly what `person_view` finds for each. Whoever has anything at all (an entry, a
+sanction, a case, a verification, another account, a language) is left to it.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from sqlalchemy import select, union
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.model.context import PersonView
+from moderation.values.ids import PersonId, RoomId, UserId
+from storage import schema as t
+from storage.one_of import one_of
+
+from .people import person_view
+from .rooms import ACTIVE_GROUP
+
+# Where somebody stands of whom there is more to know than where they are.
+_TOLD_OF = (
+    t.accounts.c.user,
+    t.accounts.c.person,
+    t.credit.c.person,
+    t.sanctions.c.person,
+    t.cases.c.person,
+    t.verifications.c.person,
+    t.pointed.c.user,
+)
+
+
+async def people_views(
+    db: AsyncConnection, users: Sequence[UserId], *, now_ms: int, recent_since: int
+) -> dict[UserId, PersonView]:
+    """All of them, as `person_view` sees each."""
+    told_of = union(*(select(column).where(one_of(column, users)) for column in _TOLD_OF))
+    special = {row[0] for row in await db.execute(told_of)}
+    found = await _plain(db, [user for user in users if user not in special])
+    for user in users:
+        if user in special:
+            found[user] = await person_view(db, user, now_ms=now_ms, recent_since=recent_since)
+    return found
+
+
+async def _plain(db: AsyncConnection, users: Sequence[UserId]) -> dict[UserId, PersonView]:
+    """People of whom nothing is known but where they are."""
+    m = t.members.c
+    since: dict[str, dict[RoomId, int]] = defaultdict(dict)
+    manages: dict[str, set[RoomId]] = defaultdict(set)
+    manages_in: dict[str, set[str]] = defaultdict(set)
+    query = select(m.user, m.room, m.since, m.role, ACTIVE_GROUP.label("active"), t.rooms.c.community)
+    rooms = t.members.outerjoin(t.rooms, t.rooms.c.room == m.room)
+    found = await db.execute(query.select_from(rooms).where(one_of(m.user, users)))
+    for user, room, first, role, active, community in found:
+        since[user][RoomId(room)] = first
+        if active and role != "member":
+            manages[user].add(RoomId(room))
+            manages_in[user].add(community)
+    return {
+        user: PersonView(
+            user=user,
+            person=PersonId(user),
+            accounts=frozenset({user}),
+            manages=frozenset(manages[user]),
+            manages_in=frozenset(manages_in[user]),
+            since=since[user],
+        )
+        for user in users
+    }

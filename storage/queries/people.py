@@ -1,0 +1,294 @@
+"""People: where they are, what they are there, what counts for or against them, and the language they are told in.
+
+A statement that every message may need is made once, with names for its values: making one takes longer than doing it.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, bindparam, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.cases.manager_orders import Vouched
+from moderation.credit.reckoning import Lines
+from moderation.model.context import PersonView
+from moderation.model.facts import Ledger
+from moderation.model.ledger_entry import Entry
+from moderation.values.ids import PersonId, RoomId, UserId
+from storage import schema as t
+from storage.projections import PERSON
+from storage.sqlite_driver import rows_of
+
+from .cases import RECENT, read_recent
+from .linked_accounts import LINKED, accounts_among
+from .rooms import ACTIVE_GROUP
+from .sanctions import AGAINST, read_in_force, sanctions_of_accounts
+from .verification import PROOFS, SINCE, TOLD, counting_in, read_proofs, read_since, read_told
+
+
+async def groups_of(db: AsyncConnection, user: UserId, *, joined: bool = False) -> tuple[RoomId, ...]:
+    """The active groups somebody is known in; with `joined` only those they are in now."""
+    query = (
+        select(t.members.c.room)
+        .join(t.rooms, t.rooms.c.room == t.members.c.room)
+        .where(t.members.c.user == user, ACTIVE_GROUP)
+        .order_by(t.rooms.c.entered)
+    )
+    if joined:
+        query = query.where(t.members.c.membership == "join")
+    return tuple(RoomId(row.room) for row in await db.execute(query))
+
+
+async def memberships_of(db: AsyncConnection, user: UserId) -> dict[RoomId, str]:
+    """The rooms somebody is or was in, and how."""
+    rows = await db.execute(select(t.members.c.room, t.members.c.membership).where(t.members.c.user == user))
+    return {RoomId(row.room): row.membership for row in rows}
+
+
+async def memberships(db: AsyncConnection, room: RoomId) -> dict[UserId, str]:
+    """Everybody who is or was in a room, and how."""
+    rows = await db.execute(select(t.members.c.user, t.members.c.membership).where(t.members.c.room == room))
+    return {UserId(row.user): row.membership for row in rows}
+
+
+async def is_or_was_in(db: AsyncConnection, room: RoomId, user: UserId, since_ms: int) -> bool:
+    """Whether somebody is in a room, or said or did something there since `since_ms`."""
+    e, m = t.events.c, t.members.c
+    there = select(m.user).where(m.room == room, m.user == user, m.membership == "join")
+    seen = select(e.record).where(e.room == room, e.sender == user, e.at >= since_ms)
+    return bool(await db.scalar(select(or_(there.exists(), seen.exists()))))
+
+
+async def display_name(db: AsyncConnection, room: RoomId, user: UserId) -> str:
+    """Return the name that somebody has or had in a room; "" if there is none."""
+    m = t.members.c
+    return str(await db.scalar(select(m.display_name).where(m.room == room, m.user == user)) or "")
+
+
+async def joined_of(db: AsyncConnection, room: RoomId, users: Sequence[UserId]) -> tuple[UserId, ...]:
+    """Return those of `users` who are in the room now."""
+    there = await memberships(db, room)
+    return tuple(user for user in users if there.get(user) == "join")
+
+
+async def roles(db: AsyncConnection, room: RoomId) -> dict[UserId, str]:
+    """Who was owner or manager of a room when it was last looked at."""
+    rows = await db.execute(
+        select(t.members.c.user, t.members.c.role).where(t.members.c.room == room, t.members.c.role != "member")
+    )
+    return {UserId(row.user): row.role for row in rows}
+
+
+async def person_view(db: AsyncConnection, user: UserId, *, now_ms: int, recent_since: int) -> PersonView:
+    """A person and all that counts for or against them, by whichever of their accounts."""
+    [named, linked] = await rows_of(db, (PERSON, {"user": user}), (LINKED, {}))
+    person = PersonId(named[0].person if named else user)
+    accounts = frozenset(accounts_among(linked, [user])[user])
+    them, one = {"person": person}, {"user": user}
+    entries, standing, in_force, runs, cases, [(level,)], language, proofs, since, told = await rows_of(
+        db,
+        (_ENTRIES, {**them, "ledger": "credit"}),
+        (_ENTRIES, {**them, "ledger": "standing"}),
+        (AGAINST, them),
+        (_MANAGES, {"users": json.dumps(sorted(accounts))}),
+        (RECENT, {**them, "since": recent_since}),
+        (_VERIFIED, {**them, "now": now_ms}),
+        (_LANGUAGE, one),
+        (PROOFS, them),
+        (SINCE, one),
+        (TOLD, one),
+    )
+    return PersonView(
+        user=user,
+        person=person,
+        accounts=accounts,
+        entries=_read_entries(entries),
+        standing=_read_entries(standing),
+        in_force=read_in_force(in_force),
+        manages=frozenset(RoomId(row.room) for row in runs),
+        manages_in=frozenset(row.community for row in runs),
+        recent_cases=read_recent(cases),
+        verified=level or 0,
+        language=language[0].language if language else "",
+        proofs=read_proofs(proofs),
+        since=read_since(since),
+        told=read_told(told),
+    )
+
+
+async def together(db: AsyncConnection, user: UserId, accounts: frozenset[UserId]) -> PersonView:
+    """The person that these accounts would be, with what tells whether they may manage."""
+    c, some = t.credit.c, tuple(sorted(accounts))
+    runs = (await db.execute(_MANAGES, {"users": json.dumps(some)})).all()
+    return PersonView(
+        user=user,
+        person=PersonId(user),
+        accounts=accounts,
+        entries=await _entries_where(db, c.user.in_(some), c.ledger == "credit"),
+        standing=await _entries_where(db, c.user.in_(some), c.ledger == "standing"),
+        in_force=await sanctions_of_accounts(db, accounts),
+        manages=frozenset(RoomId(row.room) for row in runs),
+        manages_in=frozenset(row.community for row in runs),
+    )
+
+
+_LANGUAGE = select(t.accounts.c.language).where(t.accounts.c.user == bindparam("user"))
+
+
+async def language_of(db: AsyncConnection, user: UserId) -> str:
+    """The language somebody chose; empty where they chose none."""
+    return str(await db.scalar(_LANGUAGE, {"user": user}) or "")
+
+
+_VERIFIED = select(func.max(t.verifications.c.level).label("level")).where(
+    t.verifications.c.person == bindparam("person"),
+    t.verifications.c.revoked == 0,
+    t.verifications.c.until > bindparam("now"),
+)
+
+
+async def verified_level(db: AsyncConnection, person: str, now_ms: int) -> int:
+    """The highest level of verification in force."""
+    return int(await db.scalar(_VERIFIED, {"person": person, "now": now_ms}) or 0)
+
+
+async def vouches_by(db: AsyncConnection, user: UserId, now_ms: int) -> int:
+    """How many people somebody vouches for now."""
+    v = t.verifications.c
+    count = await db.scalar(
+        select(func.count()).where(v.by == user, v.method == "vouch", v.revoked == 0, v.until > now_ms)
+    )
+    return int(count or 0)
+
+
+async def vouches_for(db: AsyncConnection, user: UserId, now_ms: int) -> tuple[Vouched, ...]:
+    """The vouches for one account that are in force, oldest first."""
+    v = t.verifications.c
+    query = select(v.record, v.room, v.by, v.until, v.reach).where(
+        v.user == user, v.method == "vouch", v.revoked == 0, v.until > now_ms
+    )
+    rows = await db.execute(query.order_by(v.record))
+    return tuple(Vouched(row.record, RoomId(row.room), UserId(row.by), row.until, row.reach) for row in rows)
+
+
+@dataclass(frozen=True, slots=True)
+class PersonInRoom:
+    """One member of a room, as `who` and `answerable members` show them."""
+
+    user: UserId
+    role: str
+    verified: int  # level
+
+
+async def people_of(db: AsyncConnection, room: RoomId, now_ms: int) -> tuple[PersonInRoom, ...]:
+    """Who is in a room, their roles and their verification, as it counts there."""
+    m, v = t.members.c, t.verifications.c
+    in_force = (
+        select(v.user, func.max(v.level).label("level"))
+        .where(v.revoked == 0, v.until > now_ms, counting_in(room))
+        .group_by(v.user)
+        .subquery()
+    )
+    rows = await db.execute(
+        select(m.user, m.role, func.coalesce(in_force.c.level, 0).label("level"))
+        .outerjoin(in_force, in_force.c.user == m.user)
+        .where(m.room == room, m.membership == "join")
+        .order_by(m.user)
+    )
+    return tuple(PersonInRoom(UserId(row.user), row.role, row.level) for row in rows)
+
+
+async def was_asked(db: AsyncConnection, record: int, user: UserId, since_ms: int, what: str) -> bool:
+    """Whether somebody asked for `what` in the request recorded at `record`, and not before `since_ms`."""
+    r = t.requests.c
+    found = await db.scalar(
+        select(r.record).where(r.record == record, r.user == user, r.what == what, r.at >= since_ms)
+    )
+    return found is not None
+
+
+async def ledgers(db: AsyncConnection, *, by_room: bool) -> list[Lines]:
+    """Return every ledger that has entries, with the newest account it concerns; of credit, `by_room`, one a room."""
+    found: dict[tuple[str, Ledger, str], list[Any]] = {}
+    for row in await db.execute(select(t.credit).where(t.credit.c.person != "").order_by(t.credit.c.record)):
+        room = row.room if by_room and row.ledger == "credit" else ""
+        found.setdefault((row.person, row.ledger, room), []).append(row)
+    return [Lines(UserId(rows[-1].user), key[1], _read_entries(rows)) for key, rows in found.items()]
+
+
+_ENTRIES = (
+    select(t.credit)
+    .where(t.credit.c.person == bindparam("person"), t.credit.c.ledger == bindparam("ledger"))
+    .order_by(t.credit.c.record)
+)
+
+
+async def _entries_where(db: AsyncConnection, *those: ColumnElement[bool]) -> tuple[Entry, ...]:
+    return _read_entries(await db.execute(select(t.credit).where(*those).order_by(t.credit.c.record)))
+
+
+def _read_entries(rows: Iterable[Any]) -> tuple[Entry, ...]:
+    return tuple(
+        Entry(
+            id=row.record,
+            person=PersonId(row.person),
+            at_ms=row.at,
+            entry=row.entry,
+            cost=row.cost,
+            grade=row.grade if row.grade != "-" else None,
+            rule=row.rule,
+            case=row.n or None,
+            room=RoomId(row.room) if row.room else None,
+            undoes=row.undoes if row.undoes >= 0 else None,
+            reach=row.reach,
+        )
+        for row in rows
+    )
+
+
+_AMONG = func.json_each(bindparam("users")).table_valued("value").c.value
+_MANAGES = (
+    select(t.members.c.room, t.rooms.c.community)
+    .join(t.rooms, t.rooms.c.room == t.members.c.room)
+    .where(t.members.c.user.in_(select(_AMONG)), t.members.c.role != "member", ACTIVE_GROUP)
+)
+
+
+async def everybody(db: AsyncConnection) -> frozenset[str]:
+    """Everybody of whom anything is known."""
+    columns = (
+        t.members.c.user,
+        t.accounts.c.user,
+        t.accounts.c.person,
+        t.links.c.user,
+        t.links.c.to,
+        t.pinned_keys.c.user,
+        t.events.c.sender,
+        t.cases.c.subject,
+        t.cases.c.by,
+        t.credit.c.user,
+        t.sanctions.c.subject,
+        t.sanctions.c.by,
+        t.verifications.c.user,
+        t.verifications.c.by,
+        t.rooms.c.direct_with,
+        t.rooms.c.invited_by,
+        t.assignments.c.user,
+        t.case_notes.c.by,
+        t.statements.c.subject,
+        t.reports.c.subject,
+        t.reports.c.by,
+        t.away.c.user,
+        t.rosters.c.user,
+        t.room_rules.c.by,
+        t.room_settings.c.by,
+        t.tasks.c.subject,
+        t.pointed.c.user,
+        t.dossiers.c.subject,
+    )
+    found: set[str] = set()
+    for column in columns:
+        found.update(row[0] for row in await db.execute(select(column).distinct()))
+    return frozenset(found)

@@ -1,0 +1,224 @@
+"""Reports by members: who reported what, and what came of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.cases.report_budget import ELSEWHERE, Filed
+from moderation.cases.reports import Known, Pause, ReportedCase, Reporter
+from moderation.model.builtin_rules import MISUSE, PAUSES_REPORTS, REPORTED
+from moderation.model.context import CaseView
+from moderation.policy import ReportSettings
+from moderation.values.ids import EventId, RoomId, UserId
+from storage import schema as t
+
+from .cases import case_view
+from .linked_accounts import accounts_of
+from .rooms import place_of
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One report. `by` is empty once the person has had it erased."""
+
+    by: UserId
+    reason: str
+    at: int
+    channel: str = "member"
+    contact: str = ""
+
+
+async def reports_of(db: AsyncConnection, n: int) -> tuple[Report, ...]:
+    """The reports that opened or joined a case, oldest first."""
+    rows = await db.execute(select(t.reports).where(t.reports.c.n == n).order_by(t.reports.c.record))
+    return tuple(Report(UserId(row.by), row.reason, row.at, row.channel, row.contact) for row in rows)
+
+
+def how_many(reports: Sequence[Report]) -> int:
+    """How many people reported; each who had it erased counts for themselves."""
+    return len({report.by for report in reports if report.by}) + sum(not report.by for report in reports)
+
+
+async def reporters_of(db: AsyncConnection, n: int) -> tuple[UserId, ...]:
+    """Who reported what a case is about, each once."""
+    return tuple(dict.fromkeys(report.by for report in await reports_of(db, n) if report.by))
+
+
+async def cases_with(db: AsyncConnection, event: EventId) -> tuple[CaseView, ...]:
+    """The cases that have an event as evidence, oldest first."""
+    e = t.evidence.c
+    numbers = await db.execute(select(e.n).where(e.event == event).distinct().order_by(e.n))
+    found = [await case_view(db, row.n) for row in numbers]
+    return tuple(each[0] for each in found if each is not None)
+
+
+async def outside_notices(db: AsyncConnection, room: RoomId, since: int) -> int:
+    """How many notices from outside a room has had since a time."""
+    r, c = t.reports.c, t.cases.c
+    query = select(func.count()).select_from(t.reports.join(t.cases, c.n == r.n))
+    return int(await db.scalar(query.where(c.room == room, r.channel.in_(("operator", "mail")), r.at >= since)) or 0)
+
+
+async def known_of_report(
+    db: AsyncConnection, room: RoomId, event: EventId, message: int, by: UserId, now_ms: int, settings: ReportSettings
+) -> Known:
+    """What is known when `by` reports the message `event`, recorded at `message`."""
+    r = t.reports.c
+    accounts = await accounts_of(db, by)
+    before = await db.scalar(select(func.max(r.n)).where(r.message == message, r.by.in_(accounts)))
+    own = await db.execute(select(r.n, func.count()).where(r.by.in_(accounts)).group_by(r.n))
+    return Known(
+        cases=await cases_with(db, event),
+        before=int(before or 0),
+        pause=await report_pause(db, by, room, now_ms),
+        accounts=accounts,
+        filed=await _filed(db, accounts, room, now_ms - settings.misuse_within),
+        messages={n: int(count) for n, count in own},
+        lead=await _lead(db, accounts, room, now_ms - settings.together_within),
+    )
+
+
+async def _filed(db: AsyncConnection, accounts: Sequence[UserId], room: RoomId, since: int) -> tuple[Filed, ...]:
+    """The cases that a person reported since a time, in any room, with what became of each as it counts in `room`."""
+    r, c, g = t.reports.c, t.cases.c, t.rooms.c
+    here = (await place_of(db, room)).community
+    rows = await db.execute(
+        select(r.n, func.min(r.at), c.outcome, g.community)
+        .join(t.cases, c.n == r.n)
+        .join(t.rooms, g.room == c.room)
+        .where(r.by.in_(accounts), r.at >= since)
+        .group_by(r.n, c.outcome, g.community)
+    )
+    return tuple(Filed(n, int(at), outcome if where == here else ELSEWHERE) for n, at, outcome, where in rows)
+
+
+async def _lead(db: AsyncConnection, accounts: Sequence[UserId], room: RoomId, since: int) -> CaseView | None:
+    """The newest case with a card of its own that a person's report opened in a room, if nobody has decided it."""
+    r, c = t.reports.c, t.cases.c
+    same = t.reports.alias()
+    first = select(func.min(same.c.record)).where(same.c.n == r.n).scalar_subquery()
+    opened = select(r.n).where(r.by.in_(accounts), r.at >= since, r.record == first)
+    n = await db.scalar(
+        select(func.max(c.n)).where(
+            c.room == room,
+            c.rule == REPORTED,
+            c.lead == 0,
+            c.state.in_(("open", "acknowledged")),
+            c.opened >= since,
+            c.n.in_(opened),
+        )
+    )
+    found = await case_view(db, n) if n else None
+    return found[0] if found else None
+
+
+async def open_reports_by(db: AsyncConnection, user: UserId, room: RoomId) -> tuple[int, ...]:
+    """The undecided cases of a room that rest on what one person reported, oldest first."""
+    r, c = t.reports.c, t.cases.c
+    rows = await db.execute(
+        select(c.n)
+        .where(
+            c.room == room,
+            c.rule == REPORTED,
+            c.outcome == "",
+            c.n.in_(select(r.n).where(r.by.in_(await accounts_of(db, user)))),
+        )
+        .order_by(c.n)
+    )
+    return tuple(row.n for row in rows)
+
+
+async def reports_paused(db: AsyncConnection, n: int, room: RoomId, now_ms: int) -> bool:
+    """Whether all who reported case `n` may not report in the room at present; False if nobody reported it."""
+    users = await reporters_of(db, n)
+    pauses = [await report_pause(db, user, room, now_ms) for user in users]
+    return bool(pauses) and None not in pauses
+
+
+async def report_pause(db: AsyncConnection, user: UserId, room: RoomId, now_ms: int) -> Pause | None:
+    """Until when somebody may not report in a room; None: they may."""
+    s, c = t.sanctions.c, t.cases.c
+    rows = await db.execute(
+        select(s.until, s.n, s.rule)
+        .join(t.cases, c.n == s.n)
+        .where(_stands(await accounts_of(db, user), room, *PAUSES_REPORTS), s.until > now_ms)
+        .order_by(s.until.desc())
+        .limit(1)
+    )
+    row = rows.first()
+    return Pause(row.until, row.n, row.rule) if row else None
+
+
+def _stands(accounts: Sequence[UserId], room: RoomId, *rules: str) -> ColumnElement[bool]:
+    """The measures under these rules against a person in a room, whose cases stand."""
+    s = t.sanctions.c
+    return and_(s.subject.in_(accounts), s.rule.in_(rules), s.room == room, t.cases.c.outcome == "upheld")
+
+
+async def reported_case(db: AsyncConnection, n: int, *, now_ms: int, settings: ReportSettings) -> ReportedCase | None:
+    """What is known of the reporters when case `n` is decided or late; None if no member reported it."""
+    found = await case_view(db, n)
+    if found is None or found[0].rule != REPORTED:
+        return None
+    since = now_ms - settings.misuse_within
+    reporters = [await _reporter(db, user, found[0], since, now_ms) for user in await reporters_of(db, n)]
+    return ReportedCase(tuple(reporters), await _misuse_about(db, n))
+
+
+_LATE = ("overdue", "escalated_owner", "escalated_operator")
+
+
+async def _undecided(db: AsyncConnection, accounts: Sequence[UserId], case: CaseView) -> int:
+    """How many cases that a person reported in the room of `case` wait beyond their deadline, as it does now."""
+    r, c = t.reports.c, t.cases.c
+    rows = await db.execute(
+        select(c.n, c.lead, c.state).where(
+            c.room == case.room,
+            c.rule == REPORTED,
+            c.outcome == "",
+            c.n.in_(select(r.n).where(r.by.in_(accounts))),
+        )
+    )
+    waiting = rows.all()
+    late = {row.n for row in waiting if row.state in _LATE} | {case.n}
+    return sum(row.n in late or row.lead in late for row in waiting)
+
+
+async def _reporter(db: AsyncConnection, user: UserId, case: CaseView, since: int, now_ms: int) -> Reporter:
+    r, c, s = t.reports.c, t.cases.c, t.sanctions.c
+    accounts = await accounts_of(db, user)
+    measures = select(func.max(s.at)).join(t.cases, c.n == s.n).where(_stands(accounts, case.room, MISUSE))
+    paused = int(await db.scalar(measures.where(s.until > 0)) or 0)
+    warned = int(await db.scalar(measures.where(s.until == 0)) or 0)
+    since = max(since, paused + 1)
+    dismissed = await db.scalar(
+        select(func.count(func.distinct(r.n)))
+        .join(t.cases, c.n == r.n)
+        .where(
+            r.by.in_(accounts),
+            r.at >= since,
+            r.at <= c.decided,  # what was reported after that had been decided already
+            r.n != case.n,
+            c.rule == REPORTED,
+            c.room == case.room,
+            c.outcome == "dismissed",
+            c.state != "reversed",  # somebody had upheld it
+        )
+    )
+    return Reporter(
+        user,
+        dismissed=int(dismissed or 0),
+        warned=warned >= since,
+        undecided=await _undecided(db, accounts, case),
+        paused=await report_pause(db, user, case.room, now_ms) is not None,
+    )
+
+
+async def _misuse_about(db: AsyncConnection, n: int) -> tuple[CaseView, ...]:
+    c = t.cases.c
+    brought = select(c.n).where(c.about == n, c.rule.in_(PAUSES_REPORTS), c.outcome == "upheld")
+    rows = await db.execute(brought.order_by(c.n))
+    found = [await case_view(db, row.n) for row in rows]
+    return tuple(each[0] for each in found if each is not None)

@@ -1,0 +1,232 @@
+"""Rooms as they are served: what they are for, who may do what there, where the bot speaks alone."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Table, and_, bindparam, func, select
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.model.context import RoomView, Slow
+from moderation.model.reach import Spot
+from moderation.values.ids import EventId, GroupCode, RoomId, UserId
+from moderation.values.power_levels import Power, founders
+from storage import schema as t
+from storage.one_of import one_of
+from storage.state.owner_choices import choices_of
+
+from .linked_accounts import LINKED, accounts_among
+from .room_rules import rules_of_room
+from .sanctions_in_force import holding_in
+
+ACTIVE_GROUP = and_(t.rooms.c.purpose == "group", t.rooms.c.condition.in_(("observing", "protected")))
+
+
+_ROOM = select(t.rooms).where(t.rooms.c.room == bindparam("room"))
+
+
+async def room_view(db: AsyncConnection, room: RoomId, bot: UserId) -> RoomView | None:
+    """One room, or None if the bot does not serve it."""
+    row = (await db.execute(_ROOM, {"room": room})).first()
+    return await _room(db, row, bot) if row else None
+
+
+async def room_by_code(db: AsyncConnection, code: str, bot: UserId) -> RoomView | None:
+    """The room with a group code."""
+    row = (await db.execute(select(t.rooms).where(t.rooms.c.code == code))).first()
+    return await _room(db, row, bot) if row else None
+
+
+async def created_event(db: AsyncConnection, room: RoomId) -> object:
+    """The `m.room.create` event of a room, as far as it is kept; None if it is not known."""
+    return _json(str(await db.scalar(select(t.rooms.c.created).where(t.rooms.c.room == room)) or ""))
+
+
+async def upgraded_to(db: AsyncConnection, room: RoomId) -> tuple[RoomId, GroupCode] | None:
+    """The group that is to go on in this room, as its tombstone says, and its code."""
+    r = t.rooms.c
+    query = select(r.room, r.code).where(r.successor == room, r.purpose == "group", r.condition != "left")
+    row = (await db.execute(query)).first()
+    return (RoomId(row.room), GroupCode(row.code)) if row is not None else None
+
+
+async def founded_by(db: AsyncConnection, people: frozenset[UserId], *, without: RoomId) -> int:
+    """How many of the groups that are served now were founded by one of these accounts."""
+    created = await db.execute(select(t.rooms.c.created).where(ACTIVE_GROUP, t.rooms.c.room != without))
+    return sum(bool(founders(_json(row.created)) & people) for row in created)
+
+
+async def desk_of(db: AsyncConnection, code: str) -> RoomId | None:
+    """The desk that serves the group with this code."""
+    found = await db.scalar(
+        select(t.rooms.c.room).where(
+            t.rooms.c.purpose == "desk", t.rooms.c.served == code, t.rooms.c.condition != "left"
+        )
+    )
+    return RoomId(found) if found else None
+
+
+async def direct_room(db: AsyncConnection, user: UserId) -> RoomId | None:
+    """The direct room with somebody."""
+    found = await db.scalar(
+        select(t.rooms.c.room).where(
+            t.rooms.c.purpose == "direct", t.rooms.c.direct_with == user, t.rooms.c.condition != "left"
+        )
+    )
+    return RoomId(found) if found else None
+
+
+async def direct_with(db: AsyncConnection, room: RoomId) -> UserId:
+    """Return with whom a direct room is; "" if it is not one."""
+    return UserId(await db.scalar(select(t.rooms.c.direct_with).where(t.rooms.c.room == room)) or "")
+
+
+async def closed_groups(db: AsyncConnection, bot: UserId) -> tuple[RoomView, ...]:
+    """The groups that the operator or neglect has closed, whether the bot is still there or not."""
+    s = t.sanctions.c
+    closed = select(s.room).where(s.ended == 0, s.kind == "close", s.basis != "command").order_by(s.record)
+    found = [await room_view(db, RoomId(row.room), bot) for row in await db.execute(closed)]
+    return tuple(each for each in found if each is not None)
+
+
+async def all_rooms(db: AsyncConnection) -> dict[RoomId, GroupCode]:
+    """Every room ever served, and its code."""
+    rows = (await db.execute(select(t.rooms.c.room, t.rooms.c.code))).all()
+    return {RoomId(row.room): GroupCode(row.code) for row in rows}
+
+
+async def recording(db: AsyncConnection) -> set[RoomId]:
+    """The rooms in which all that is said is recorded now."""
+    rows = await db.execute(select(t.rooms.c.room).where(t.rooms.c.condition.in_(("observing", "protected"))))
+    return {RoomId(row.room) for row in rows}
+
+
+async def own_rooms(db: AsyncConnection) -> set[RoomId]:
+    """The desks and direct rooms."""
+    rows = await db.execute(select(t.rooms.c.room).where(t.rooms.c.purpose.not_in(("group", "space"))))
+    return {RoomId(row.room) for row in rows}
+
+
+async def followed_spaces(db: AsyncConnection) -> set[RoomId]:
+    """The spaces in which the bot looks at what they list."""
+    r = t.rooms.c
+    rows = await db.execute(select(r.room).where(r.purpose == "space", r.condition == "followed"))
+    return {RoomId(row.room) for row in rows}
+
+
+async def listed_in(db: AsyncConnection, space: RoomId) -> set[RoomId]:
+    """The rooms that a space lists, as far as recorded."""
+    rows = await db.execute(select(t.space_rooms.c.room).where(t.space_rooms.c.space == space))
+    return {RoomId(row.room) for row in rows}
+
+
+async def direct_rooms(db: AsyncConnection) -> set[RoomId]:
+    """The rooms in which the bot and one person speak alone."""
+    rows = await db.execute(select(t.rooms.c.room).where(t.rooms.c.purpose == "direct"))
+    return {RoomId(row.room) for row in rows}
+
+
+async def notices(db: AsyncConnection) -> dict[RoomId, EventId]:
+    """The event that told the members of each group what is recorded."""
+    rows = await db.execute(select(t.rooms.c.room, t.rooms.c.notice).where(t.rooms.c.notice != ""))
+    return {RoomId(row.room): EventId(row.notice) for row in rows}
+
+
+async def room_names(db: AsyncConnection, rooms: Iterable[str] | None = None) -> dict[str, str]:
+    """How each of these rooms, or each room, is called when spoken of: its name and code, or its code alone."""
+    query = select(t.rooms.c.room, t.rooms.c.code, t.rooms.c.name)
+    if rooms is not None:
+        some = tuple(rooms)
+        if not some:
+            return {}
+        query = query.where(one_of(t.rooms.c.room, some))
+    rows = (await db.execute(query)).all()
+    return {row.room: f"{row.name} ({row.code})" if row.name else row.code for row in rows}
+
+
+async def active_groups(db: AsyncConnection) -> tuple[RoomId, ...]:
+    """The groups that are served now, by the order in which they came."""
+    rows = await db.execute(select(t.rooms.c.room).where(ACTIVE_GROUP).order_by(t.rooms.c.entered))
+    return tuple(RoomId(row.room) for row in rows)
+
+
+@dataclass(frozen=True, slots=True)
+class RoomNumbers:
+    """How much there is of a room."""
+
+    records: int
+    members: int
+    open_cases: int
+
+
+async def room_numbers(db: AsyncConnection, room: RoomId) -> RoomNumbers:
+    """How much there is of a room."""
+
+    async def count(table: Table, *where: ColumnElement[bool]) -> int:
+        return int(await db.scalar(select(func.count()).select_from(table).where(*where)) or 0)
+
+    return RoomNumbers(
+        records=await count(t.events, t.events.c.room == room),
+        members=await count(t.members, t.members.c.room == room, t.members.c.membership == "join"),
+        open_cases=await count(t.cases, t.cases.c.room == room, t.cases.c.outcome == ""),
+    )
+
+
+async def _room(db: AsyncConnection, row: Row[tuple[object, ...]], bot: UserId) -> RoomView:
+    served = None
+    if row.served != "-":
+        served = await db.scalar(select(t.rooms.c.room).where(t.rooms.c.code == row.served))
+    power = Power.of(_json(row.created), _json(row.levels), bot=bot)
+    return RoomView(
+        room=RoomId(row.room),
+        code=GroupCode(row.code),
+        purpose=row.purpose,
+        condition=row.condition,
+        power=power,
+        community=row.community,
+        served=RoomId(served) if served else None,
+        name=row.name,
+        language=row.language,
+        notice=EventId(row.notice) if row.notice else None,
+        asked=row.asked,
+        slow=await _slow(db, row.room) if row.purpose == "group" else None,
+        choices=await choices_of(db, RoomId(row.room)),
+        rules=tuple(rule.settings for rule in await rules_of_room(db, RoomId(row.room))),
+        suspended=await _suspended(db, row.room, row.community, power) if row.purpose == "group" else frozenset(),
+    )
+
+
+async def _suspended(db: AsyncConnection, room: str, community: str, power: Power) -> frozenset[UserId]:
+    """Return which owners and managers have a demotion or ban in force in a room, by any account of theirs."""
+    s, people = t.sanctions.c, sorted(power.owners() | power.managers())
+    if not people:
+        return frozenset()
+    accounts = accounts_among(await db.execute(LINKED), people)
+    every = sorted({account for theirs in accounts.values() for account in theirs})
+    held = await db.scalars(
+        select(s.subject).where(
+            s.kind.in_(("demote", "ban")), s.ended == 0, holding_in(room, community), one_of(s.subject, every)
+        )
+    )
+    against = set(held)
+    return frozenset(user for user in people if not against.isdisjoint(accounts[user]))
+
+
+async def place_of(db: AsyncConnection, room: RoomId) -> Spot:
+    """A room and its community."""
+    found = await db.scalar(select(t.rooms.c.community).where(t.rooms.c.room == room))
+    return Spot(room, str(found or ""))
+
+
+async def _slow(db: AsyncConnection, room: str) -> Slow | None:
+    s = t.sanctions.c
+    found = await db.execute(
+        select(s.every, s.at).where(s.room == room, s.kind == "slow", s.ended == 0).order_by(s.record.desc()).limit(1)
+    )
+    row = found.first()
+    return Slow(row.every, row.at) if row is not None else None
+
+
+def _json(text: str) -> object:
+    return json.loads(text) if text else None

@@ -1,0 +1,332 @@
+"""Compares a few rows of the tables, and a stretch of the records, chosen by chance: each must say what the other says.
+
+What somebody writes into the database alone is found by this at some start; `answerable logs verify --tables` finds it
+at once, by making all tables again.
+
+Rules kept here: nothing is written or locked; it costs some rows, some days of records and no more, however long the
+log is; what differed before is looked at again first. What was erased is empty on either side, and what was purged is
+gone: neither is a difference. What a row says only by records that may stand anywhere (the state of a case that waits,
+say) is left to `--tables`.
+Left to others: when it is done and who is told (`bot/tables_sample.py`).
+"""
+
+import sqlite3
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any, TypeVar
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.model.facts import (
+    CaseDecided,
+    CaseOpened,
+    CreditChanged,
+    EntryConfirmed,
+    Fact,
+    SanctionEnded,
+    SanctionExtended,
+)
+from moderation.model.facts import SanctionStarted as Started
+from moderation.values.errors import Broken
+from moderation.values.ids import GroupCode, RoomId
+from storage import schema as t
+from storage.journal.days import DamagedDay, Lines
+from storage.journal.line_format import BadLine, day_of, decode, erased_by
+from storage.journal.reader import Log
+from storage.journal.record import Record
+from storage.record_mapping import fact_of_record
+
+ROWS = 5  # of each table
+STRETCH = 100  # records, one after the other
+MOST = 20  # differences that are named
+KEYS: Mapping[str, str] = {"cases": "n", "decisions": "record", "credit": "record", "sanctions": "record"}
+UNKNOWN, MISSING = "unknown", "missing"  # no record gave rise to the row; the row of a record is not there
+_OF_PEOPLE = frozenset({"person", "words", "event"})
+_DECIDED = ("decided", "affirmed", "reversed")  # states that a decision alone gives
+
+F = TypeVar("F", bound=Fact)
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Difference:
+    """A row that is not what the records say. `record`: that it comes from; `what`: a column, UNKNOWN or MISSING."""
+
+    table: str
+    key: int
+    record: int
+    what: str
+
+
+def differences(database: Path, records: Path, choose: Random, known: Collection[Difference] = ()) -> list[Difference]:
+    """Compare. `known`: what differed before. Raises `Broken` if the records cannot be read, `sqlite3.Error`."""
+    log = Log(records)
+    first = _first(log)
+    with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, timeout=30)) as opened:
+        opened.row_factory = sqlite3.Row
+        tables = _Tables(opened)
+        rows = tables.chosen(choose, known)
+        start = choose.randrange(first, max(first, tables.applied - STRETCH) + 1)
+        stretch = [*_each(log, known), *log.read(start, min(start + STRETCH, tables.applied))]
+        comparison = _Comparison(log, tables, first)
+        found = {*comparison.of_rows(rows), *comparison.of_records(stretch)}
+    first = _first(log)  # a purge may have come between
+    return sorted(each for each in found if not 0 <= each.record < first)[:MOST]
+
+
+async def rooms_of(db: AsyncConnection, found: Iterable[Difference]) -> set[RoomId]:
+    """Return the rooms that differing rows are about, as far as the tables say."""
+    rooms: set[str | None] = set()
+    for each in found:
+        if each.table == "decisions":
+            of_case = select(t.decisions.c.n).where(t.decisions.c.record == each.key).scalar_subquery()
+            rooms.add(await db.scalar(select(t.cases.c.room).where(t.cases.c.n == of_case)))
+        else:
+            table = t.metadata.tables[each.table]
+            rooms.add(await db.scalar(select(table.c.room).where(table.c[KEYS[each.table]] == each.key)))
+    return {RoomId(room) for room in rooms if room}
+
+
+def _first(log: Log) -> int:
+    starts = log.starts()
+    return starts[0][1] if starts else 0
+
+
+def _each(log: Log, known: Iterable[Difference]) -> Iterator[Record]:
+    for index in sorted({each.record for each in known if each.what == MISSING}):
+        yield from log.read(index, index + 1)
+
+
+class _Tables:
+    """The rows, and what they are read by."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        self.applied = int(self._one("SELECT value FROM meta WHERE key = 'applied'") or 0)
+        self._rooms = dict(database.execute("SELECT code, room FROM rooms").fetchall())
+        self.persons = dict(database.execute("SELECT user, person FROM accounts WHERE user <> person").fetchall())
+
+    def room_of(self, code: str) -> RoomId | None:
+        room = self._rooms.get(GroupCode(code))
+        return RoomId(room) if room else None
+
+    def chosen(self, choose: Random, known: Iterable[Difference]) -> list[tuple[str, Row]]:
+        """Some rows of each table, as they are at one moment, and those that differed before."""
+        self._database.execute("BEGIN")
+        found: list[tuple[str, Row]] = []
+        for table, key in KEYS.items():
+            there = self._one(f"SELECT count(*) FROM {table}")  # noqa: S608  (a name of ours, here and below)
+            places = sorted(choose.sample(range(there), min(there, ROWS)))
+            query = f"SELECT {key} FROM {table} ORDER BY {key} LIMIT 1 OFFSET ?"  # noqa: S608
+            keys = {self._one(query, place) for place in places} | {e.key for e in known if e.table == table}
+            found += [(table, row) for each in sorted(keys) if (row := self.row(table, each)) is not None]
+        self._database.execute("COMMIT")
+        return found
+
+    def row(self, table: str, key: int) -> Row | None:
+        """One row; of a case, beside it, the record of the last decision that the table of decisions has."""
+        row = self._database.execute(f"SELECT * FROM {table} WHERE {KEYS[table]} = ?", (key,)).fetchone()  # noqa: S608
+        if row is None or table != "cases":
+            return None if row is None else dict(row)
+        return {**row, "last": self._one("SELECT max(record) FROM decisions WHERE n = ?", key)}
+
+    def _one(self, query: str, *values: object) -> Any:
+        row = self._database.execute(query, values).fetchone()
+        return row[0] if row else None
+
+
+class _Comparison:
+    """Says what differs."""
+
+    def __init__(self, log: Log, tables: _Tables, first: int) -> None:
+        self._log = log
+        self._tables = tables
+        self._first = first
+
+    # From the rows to the records.
+
+    def of_rows(self, rows: Iterable[tuple[str, Row]]) -> Iterator[Difference]:
+        for table, row in rows:
+            key, index = row[KEYS[table]], row["record"]
+            if not 0 <= index < self._first:  # else the record was purged, and the row still holds
+                yield from (Difference(table, key, index, what) for what in self._of_row(table, row))
+
+    def _of_row(self, table: str, row: Row) -> Iterator[str]:
+        record = self._record(row["record"])
+        fact = None if record is None else self._fact(record)
+        if record is None or fact is None or _place(fact, record.index) != (table, row[KEYS[table]]):
+            yield UNKNOWN
+            return
+        yield from self._unlike(table, row, record, self._born(fact, record))
+        if isinstance(fact, CaseOpened):
+            yield from self._outcome(row, record, fact)
+        elif isinstance(fact, Started):
+            yield from self._end(row, fact)
+        elif isinstance(fact, CreditChanged):
+            yield from self._reach(row, fact)
+
+    def _born(self, fact: Fact, record: Record) -> Row:
+        """Return what the record that a row was born from says of it for good."""
+        at = record.at_ms
+        match fact:
+            case CaseOpened():
+                names: tuple[str, ...] = ("rule", "grade", "decide", "manages", "about", "excerpt")
+                return self._about(fact, names, record) | {"opened": at}
+            case CaseDecided():
+                return {name: getattr(fact, name) for name in ("n", "by", "what", "state")} | {"at": at}
+            case CreditChanged():
+                own = self._about(fact, ("entry", "cost", "grade", "rule", "n", "undoes", "ledger"), record)
+                return own | {"user": own.pop("subject"), "at": at}
+            case Started():
+                names = ("kind", "n", "basis", "rule", "by", "reason", "every", "reach")
+                return self._about(fact, names, record) | {"at": at}
+        raise AssertionError(f"{fact} makes no row")
+
+    def _about(self, fact: CaseOpened | CreditChanged | Started, names: Sequence[str], record: Record) -> Row:
+        person = self._tables.persons.get(fact.subject, fact.subject)
+        is_known = fact.room is not None or record.group is None  # else it is of a room that the tables do not have
+        room = {"room": fact.room or ""} if is_known else {}
+        return {"subject": fact.subject, "person": person, **room, **{name: getattr(fact, name) for name in names}}
+
+    def _unlike(self, table: str, row: Row, record: Record, said: Row) -> Iterator[str]:
+        is_erased = any(erased_by(dict(part)) is not None for part in record.parts)
+        for name, value in said.items():
+            if row[name] != value:
+                column = t.metadata.tables[table].c[name]
+                is_gone = is_erased and "" in (row[name], value) and column.info.get("holds") in _OF_PEOPLE
+                if not is_gone:
+                    yield name
+
+    def _outcome(self, row: Row, opening: Record, opened: CaseOpened) -> Iterator[str]:
+        """How a case ended: by its opening, or by the decision that came last."""
+        if not row["outcome"]:
+            if row["state"] in _DECIDED or row["last"] is not None:
+                yield "state"
+            return
+        if opened.state == "decided" and row["last"] is None:
+            said = {"outcome": "upheld", "decided": opening.at_ms, "by": opened.by, "reason": opened.reason}
+            yield from self._unlike("cases", row, opening, said)
+            return
+        found = self._decision(row)
+        if found is None:
+            yield "outcome"
+            return
+        record, fact = found
+        said = {"outcome": fact.what, "decided": record.at_ms, "by": fact.by, "reason": fact.reason}
+        yield from self._unlike("cases", row, record, said)
+        if row["state"] in _DECIDED and row["state"] != fact.state:
+            yield "state"
+
+    def _decision(self, row: Row) -> tuple[Record, CaseDecided] | None:
+        last = None if row["last"] is None else self._record(row["last"])
+        if last is not None and isinstance(fact := self._fact(last), CaseDecided) and fact.n == row["n"]:
+            return last, fact
+
+        def decides(record: Record, fact: CaseDecided) -> bool:
+            return (fact.n, record.at_ms) == (row["n"], row["decided"])
+
+        return self._later(row["record"], row["decided"], b'"n":%d,' % row["n"], CaseDecided, decides)
+
+    def _end(self, row: Row, fact: Started) -> Iterator[str]:
+        """Until when a measure holds, and when and why it ended."""
+        start, needle = row["record"], b'"start":%d,' % row["record"]
+        moves = row["basis"] == "neglect" and row["kind"] in ("rectify", "suspend")  # with each pause of the bot
+        if row["until"] != fact.until and not moves:
+
+            def extends(_record: Record, fact: SanctionExtended) -> bool:
+                return (fact.start, fact.until) == (start, row["until"])
+
+            if self._later(start, row["at"], needle, SanctionExtended, extends) is None:
+                yield "until"
+        if row["ended"]:
+
+            def ends(record: Record, fact: SanctionEnded) -> bool:
+                return (fact.start, max(record.at_ms, 1), fact.why) == (start, row["ended"], row["why_ended"])
+
+            if self._later(start, row["ended"], needle, SanctionEnded, ends) is None:
+                yield "ended"
+
+    def _reach(self, row: Row, fact: CreditChanged) -> Iterator[str]:
+        """How far an entry reaches: as it was made, or everywhere, if an operator said so."""
+        start = row["record"]
+
+        def confirms(_record: Record, fact: EntryConfirmed) -> bool:
+            return bool(fact.start == start)
+
+        widened = row["reach"] == "" and bool(fact.reach)
+        if row["reach"] == fact.reach:
+            return
+        if not widened or self._later(start, row["at"], b'"start":%d,' % start, EntryConfirmed, confirms) is None:
+            yield "reach"
+
+    # From the records to the rows.
+
+    def of_records(self, records: Iterable[Record]) -> Iterator[Difference]:
+        for record in records:
+            fact = self._fact(record)
+            place = _place(fact, record.index) if fact is not None else None
+            if fact is None or place is None or (isinstance(fact, SanctionEnded) and fact.start < self._first):
+                continue
+            table, key = place
+            row = self._tables.row(table, key)
+            if row is None:
+                if not self._may_be_gone(fact):
+                    yield Difference(table, key, record.index, MISSING)
+            elif isinstance(fact, SanctionEnded):
+                if row["ended"] < max(record.at_ms, 1):
+                    yield Difference(table, key, record.index, "ended")
+            else:
+                wrong = self._unlike(table, row, record, self._born(fact, record))
+                yield from (Difference(table, key, record.index, what) for what in wrong)
+
+    def _may_be_gone(self, fact: Fact) -> bool:
+        """Whether a purge took the row: decisions go with their case, which may be older."""
+        return isinstance(fact, CaseDecided) and self._first > 0 and self._tables.row("cases", fact.n) is None
+
+    # Reading.
+
+    def _fact(self, record: Record) -> Fact | None:
+        return fact_of_record(record, self._tables.room_of)
+
+    def _record(self, index: int) -> Record | None:
+        try:
+            return self._log.get(index)
+        except LookupError:
+            return None
+
+    def _later(
+        self, start: int, at_ms: int, needle: bytes, kind: type[F], fits: Callable[[Record, F], bool]
+    ) -> tuple[Record, F] | None:
+        """Find what came after record `start`, at about `at_ms`: first where it should be, then anywhere."""
+        days = [day for day, _ in self._log.starting_with(start)]
+        near = [day for day in days if day.name >= day_of(at_ms)][:2]
+        for day in (*near, *(day for day in days if day not in near)):
+            try:
+                for _, raw in Lines(day.path).holding([needle]):
+                    record = decode(raw)
+                    fact = self._fact(record) if record.index > start else None
+                    if isinstance(fact, kind) and fits(record, fact):
+                        return record, fact
+            except (DamagedDay, BadLine) as error:
+                raise Broken(f"{day.path}: it cannot be read ({error.code})") from error
+        return None
+
+
+def _place(fact: Fact, index: int) -> tuple[str, int] | None:
+    """Where a fact stands in these tables."""
+    match fact:
+        case CaseOpened():
+            return "cases", fact.n
+        case CaseDecided():
+            return "decisions", index
+        case CreditChanged():
+            return "credit", index
+        case Started():
+            return "sanctions", index
+        case SanctionEnded():
+            return "sanctions", fact.start
+    return None

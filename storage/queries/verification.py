@@ -1,0 +1,283 @@
+"""Who is verified, since when people are known, what they were told of it; and what of that may be due.
+
+Rules kept here: a person's verifications count for all of their accounts; one that was revoked ended then.
+Left to others: what follows (`moderation/verification.py`).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.model.builtin_rules import UNVERIFIED, UNVERIFIED_MANAGER
+from moderation.model.context import InForce, Proof
+from moderation.people.verification import WARNED_BEFORE, Asks, Guest
+from moderation.values.durations import HOUR_MS
+from moderation.values.ids import RoomId, UserId
+from storage import schema as t
+from storage.projections import REMOVED
+
+from .sanctions import all_in_force
+
+
+def _end() -> ColumnElement[int]:
+    """When a verification ends, or ended."""
+    v = t.verifications.c
+    revoked = func.coalesce(func.nullif(v.revoked, 0), v.until)
+    return func.min(v.until, revoked).label("end")
+
+
+PROOFS = (
+    select(t.verifications.c.method, t.verifications.c.level, _end(), t.verifications.c.reach, t.verifications.c.room)
+    .where(t.verifications.c.person == bindparam("person"))
+    .order_by(t.verifications.c.record)
+)
+SINCE = select(t.members.c.room, t.members.c.since).where(t.members.c.user == bindparam("user"))
+TOLD = select(t.pointed.c.room, t.pointed.c.step, t.pointed.c.at).where(t.pointed.c.user == bindparam("user"))
+
+
+def counting_in(room: str) -> ColumnElement[bool]:
+    """Whether a verification counts in a room, as `moderation/reach.py` says it."""
+    v = t.verifications.c
+    community = select(t.rooms.c.community).where(t.rooms.c.room == room).scalar_subquery()
+    return or_(v.reach == "", v.reach == community, v.room == room)
+
+
+def read_proofs(rows: Iterable[Any]) -> tuple[Proof, ...]:
+    """All verifications of a person that are kept, in force or over."""
+    return tuple(
+        Proof(row.method, row.level, row.end, row.reach, RoomId(row.room) if row.room else None) for row in rows
+    )
+
+
+def read_since(rows: Iterable[Any]) -> dict[RoomId, int]:
+    """When an account was first seen in each room."""
+    return {RoomId(row.room): row.since for row in rows}
+
+
+def read_told(rows: Iterable[Any]) -> dict[tuple[RoomId, str], int]:
+    """What somebody was told of being verified, and when last."""
+    return {(RoomId(row.room), row.step): row.at for row in rows}
+
+
+async def pinned_keys(db: AsyncConnection) -> dict[UserId, str]:
+    """The master key that verified accounts had."""
+    rows = await db.execute(select(t.pinned_keys.c.user, t.pinned_keys.c.key))
+    return {UserId(row.user): row.key for row in rows}
+
+
+async def verified_accounts(db: AsyncConnection, now_ms: int) -> set[UserId]:
+    """The accounts that are verified themselves."""
+    v = t.verifications.c
+    rows = await db.execute(select(v.user).where(v.user != "", v.revoked == 0, v.until > now_ms).distinct())
+    return {UserId(row.user) for row in rows}
+
+
+async def verifications_of(db: AsyncConnection, user: UserId, now_ms: int) -> tuple[Proof, ...]:
+    """The verifications in force of one account, the newest of each method."""
+    v = t.verifications.c
+    holding = (v.user == user, v.revoked == 0, v.until > now_ms)
+    rows = await db.execute(select(v.method, v.level, v.until).where(*holding).order_by(v.record))
+    return tuple({row.method: Proof(row.method, row.level, row.until) for row in rows}.values())
+
+
+async def verifications_with(db: AsyncConnection, user: UserId, link: int) -> tuple[tuple[int, Proof], ...]:
+    """The verifications in force of an account that came with the link of this record, each with its own record."""
+    v = t.verifications.c
+    at = select(t.links.c.at).where(t.links.c.record == link).scalar_subquery()
+    came = (v.user == user, v.revoked == 0, v.at == at, v.record > link)
+    rows = await db.execute(select(v.record, v.method, v.level, v.until).where(*came).order_by(v.record))
+    return tuple((row.record, Proof(row.method, row.level, row.until)) for row in rows)
+
+
+async def newest_verification(db: AsyncConnection) -> int:
+    """The newest record by which somebody was verified; -1: there is none."""
+    newest = await db.scalar(select(func.max(t.verifications.c.record)))
+    return -1 if newest is None else int(newest)
+
+
+async def below(
+    db: AsyncConnection, room: RoomId, needed: int, asks: Asks, now_ms: int, *, managers: bool = False
+) -> tuple[Guest, ...]:
+    """Who is in a room and below a level. Left out: whom people decided to let be, and who is being removed."""
+    m = t.members.c
+    rule = UNVERIFIED_MANAGER if managers else UNVERIFIED
+    query = (
+        _members(room, asks, needed, now_ms)
+        .where(m.room == room, m.membership == "join")
+        .where((m.role == "manager") if managers else (m.role == "member"))
+        .where(~_let_be(room, rule), ~_under_way(room))
+        .having(_level(now_ms) < needed)
+    )
+    rows = (await db.execute(query)).all()
+    told = await _told_in(db, room, [row.user for row in rows])
+    return tuple(Guest(UserId(row.user), row.since, row.lapsed or 0, told.get(row.user, {})) for row in rows)
+
+
+async def knocking(db: AsyncConnection, room: RoomId) -> dict[UserId, int]:
+    """Who asks to come into a room, and when they were answered last; 0: not yet."""
+    m, p = t.members.c, t.pointed.c
+    answered = and_(p.room == m.room, p.user == m.user, p.step == "knocked")
+    rows = await db.execute(
+        select(m.user, func.coalesce(p.at, 0).label("at"))
+        .outerjoin(t.pointed, answered)
+        .where(m.room == room, m.membership == "knock")
+        .order_by(m.user)
+    )
+    return {UserId(row.user): row.at for row in rows}
+
+
+async def outside(db: AsyncConnection, room: RoomId, code: str) -> tuple[UserId, ...]:
+    """Who is in the lobby of a room and not in the room, or was removed from it for not being verified.
+
+    Whoever was invited since is left alone: to come in is their own choice.
+    """
+    m, p, inside = t.members.c, t.pointed.c, t.members.alias("inside")
+    lobby = select(t.rooms.c.room).where(
+        t.rooms.c.purpose == "lobby", t.rooms.c.served == code, t.rooms.c.condition != "left"
+    )
+    in_lobby = select(m.user.label("user")).where(m.room.in_(lobby), m.membership == "join")
+    removed = select(p.user.label("user")).where(p.room == room, p.step == REMOVED)
+    candidates = in_lobby.union(removed).subquery()
+    there = select(inside.c.user).where(inside.c.room == room, inside.c.membership.in_(("join", "invite", "ban")))
+    invited = select(p.user).where(p.room == room, p.step == "admitted", p.at > _last_removed(room))
+    rows = await db.execute(
+        select(candidates.c.user)
+        .where(candidates.c.user.not_in(there), candidates.c.user.not_in(invited))
+        .order_by(candidates.c.user)
+    )
+    return tuple(UserId(row.user) for row in rows)
+
+
+def _last_removed(room: RoomId) -> ColumnElement[int]:
+    again = t.pointed.alias("again")
+    query = select(func.coalesce(func.max(again.c.at), 0)).where(
+        again.c.room == room, again.c.step == REMOVED, again.c.user == t.pointed.c.user
+    )
+    return query.correlate(t.pointed).scalar_subquery()
+
+
+async def demoted_unverified(db: AsyncConnection) -> tuple[InForce, ...]:
+    """The demotions that rest on somebody not being verified."""
+    return tuple(each for each in await all_in_force(db) if each.kind == "demote" and each.basis == "verification")
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A verification that ends, or ended lately, with no other to take its place."""
+
+    user: UserId
+    at: int
+    until: int
+    told: int  # when its holder was told last that one ends
+    told_over: int  # when that one has ended
+
+
+async def endings(db: AsyncConnection, now_ms: int) -> tuple[Ending, ...]:
+    """The verifications of which somebody may have to be told that they end soon, or did a short while ago."""
+    v, other = t.verifications.c, t.verifications.alias("other")
+    better = (
+        select(other.c.record)
+        .where(
+            other.c.person == v.person,
+            other.c.record != v.record,
+            other.c.revoked == 0,
+            other.c.level >= v.level,
+            or_(other.c.until > v.until, and_(other.c.until == v.until, other.c.record > v.record)),
+        )
+        .exists()
+    )
+    query = (
+        select(v.user, v.at, v.until, _told_ending("expires"), _told_ending("lapsed"))
+        .where(v.user != "", v.revoked == 0, v.until.between(now_ms - WARNED_BEFORE, now_ms + WARNED_BEFORE + HOUR_MS))
+        .where(~better)
+        .order_by(v.until, v.record)
+    )
+    rows = await db.execute(query)
+    return tuple(Ending(UserId(row[0]), row[1], row[2], row[3], row[4]) for row in rows)
+
+
+def _told_ending(step: str) -> ColumnElement[int]:
+    p = t.pointed.c
+    query = select(func.coalesce(func.max(p.at), 0)).where(
+        p.user == t.verifications.c.user, p.room == "", p.step == step
+    )
+    return query.correlate(t.verifications).scalar_subquery()
+
+
+async def lobby_of(db: AsyncConnection, code: str) -> RoomId | None:
+    """The lobby of a group with this code."""
+    r = t.rooms.c
+    found = await db.scalar(select(r.room).where(r.purpose == "lobby", r.served == code, r.condition != "left"))
+    return RoomId(found) if found else None
+
+
+async def with_lobby(db: AsyncConnection) -> tuple[RoomId, ...]:
+    """The groups that have a lobby, served still or not."""
+    lobby = t.rooms.alias("lobby")
+    query = (
+        select(t.rooms.c.room)
+        .join(lobby, lobby.c.served == t.rooms.c.code)
+        .where(lobby.c.purpose == "lobby", lobby.c.condition != "left")
+    )
+    return tuple(RoomId(row.room) for row in await db.execute(query))
+
+
+async def in_a_lobby(db: AsyncConnection, user: UserId) -> bool:
+    """Whether somebody is in a lobby."""
+    m, r = t.members.c, t.rooms.c
+    found = await db.scalar(
+        select(m.room)
+        .join(t.rooms, r.room == m.room)
+        .where(m.user == user, m.membership == "join", r.purpose == "lobby")
+        .limit(1)
+    )
+    return found is not None
+
+
+# Pieces.
+
+
+def _members(room: str, asks: Asks, needed: int, now_ms: int) -> Select[tuple[object, ...]]:
+    """Members with the verifications of the persons behind them."""
+    m, a, v = t.members.c, t.accounts.c, t.verifications.c
+    person = func.coalesce(a.person, m.user)
+    counted = and_(v.person == person, v.method.in_(sorted(asks.methods)), counting_in(room))
+    over = and_(v.level >= needed, _end() <= now_ms)
+    return (
+        select(m.user, m.since, func.max(func.iif(over, _end(), 0)).label("lapsed"))
+        .select_from(t.members.outerjoin(t.accounts, a.user == m.user).outerjoin(t.verifications, counted))
+        .group_by(m.user, m.since)
+        .order_by(m.user)
+    )
+
+
+def _level(now_ms: int) -> ColumnElement[int]:
+    """The highest level in force of each member."""
+    return func.coalesce(func.max(func.iif(_end() > now_ms, t.verifications.c.level, 0)), 0)
+
+
+def _let_be(room: RoomId, rule: str) -> ColumnElement[bool]:
+    """People decided about them before."""
+    c = t.cases.c
+    dismissed = select(c.n).where(
+        c.room == room, c.rule == rule, c.outcome == "dismissed", c.subject == t.members.c.user
+    )
+    return dismissed.correlate(t.members).exists()
+
+
+def _under_way(room: RoomId) -> ColumnElement[bool]:
+    p = t.pointed.c
+    removed = select(p.record).where(p.room == room, p.step == REMOVED, p.user == t.members.c.user)
+    return removed.correlate(t.members).exists()
+
+
+async def _told_in(db: AsyncConnection, room: RoomId, users: Iterable[str]) -> dict[str, dict[str, int]]:
+    p, wanted = t.pointed.c, set(users)
+    found: dict[str, dict[str, int]] = {}
+    for row in await db.execute(select(p.user, p.step, p.at).where(p.room == room)):
+        if row.user in wanted:
+            found.setdefault(row.user, {})[row.step] = row.at
+    return found

@@ -1,0 +1,36 @@
+"""Numbers for whoever watches the bot: how much waits, and for whom."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import and_, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage import schema as t
+
+_LATE = ("overdue", "escalated_owner", "escalated_operator")
+
+
+@dataclass(frozen=True, slots=True)
+class VitalNumbers:
+    """`waiting` rows of the outbox; `queued`: when the first was queued that could be sent (None: none can)."""
+
+    waiting: int
+    queued: int | None
+    gaps: int
+    cases_open: int
+    cases_overdue: int
+
+
+async def vital_numbers(db: AsyncConnection, now_ms: int, steady_ms: int) -> VitalNumbers:
+    """Count what there is now; `steady_ms` is the time by the clock of the outbox."""
+    o, c = t.outbox.c, t.cases.c
+    waiting = int(await db.scalar(select(func.count()).select_from(t.outbox)) or 0)
+    queued = await db.scalar(select(func.min(o.queued)).where(or_(o.not_before <= steady_ms, o.attempts > 0)))
+    is_open = or_(c.outcome == "", c.state == "appealed")
+    late = and_(
+        is_open, or_(c.state.in_(("overdue", "escalated_owner", "escalated_operator")), and_(c.due > 0, c.due < now_ms))
+    )
+    counts = select(func.count().filter(is_open), func.count().filter(late)).select_from(t.cases)
+    cases_open, overdue = (await db.execute(counts)).one()
+    gaps = int(await db.scalar(select(func.count()).select_from(t.gaps)) or 0)
+    return VitalNumbers(waiting, queued, gaps, int(cases_open), int(overdue))

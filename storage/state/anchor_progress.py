@@ -1,0 +1,40 @@
+"""How far the closing checkpoints of the days have been seen to, and whom each concerns.
+
+Rules kept here: the mark only goes forward; it is set in the transaction that queues a day's anchors, and by their
+records, so that it is right again after the database was made anew.
+"""
+
+from sqlalchemy import select
+from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.values.ids import GroupCode, RoomId
+from storage import schema as t
+
+_MARK = "anchored"
+
+
+async def last_day(db: AsyncConnection) -> str | None:
+    """The last day whose closing checkpoint was seen to; None before the first."""
+    found = await db.scalar(select(t.meta.c.value).where(t.meta.c.key == _MARK))
+    return str(found) if found is not None else None
+
+
+async def advance(db: AsyncConnection, day: str) -> None:
+    """All days up to `day` were seen to."""
+    mark = upsert(t.meta).values(key=_MARK, value=day)
+    await db.execute(
+        mark.on_conflict_do_update(index_elements=["key"], set_={"value": day}, where=t.meta.c.value < day)
+    )
+
+
+async def groups_within(db: AsyncConnection, size: int) -> dict[RoomId, GroupCode]:
+    """The groups served now that had been entered when there were `size` records."""
+    rows = await db.execute(
+        select(t.rooms.c.room, t.rooms.c.code)
+        .where(
+            t.rooms.c.purpose == "group", t.rooms.c.condition.in_(("observing", "protected")), t.rooms.c.entered < size
+        )
+        .order_by(t.rooms.c.entered)
+    )
+    return {RoomId(row.room): GroupCode(row.code) for row in rows}

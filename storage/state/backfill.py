@@ -1,0 +1,141 @@
+"""Rooms of which something is still to be read, and how far that has come (decision 0026).
+
+Rules kept here: a room is behind from the transaction that stores a sync token acknowledging what was left out, until
+the transaction in which the last of it is applied; a page that was passed on the way back is remembered by its two
+tokens; of content only what was delivered already is kept, until then, since it may be taken back before it is read
+again. Not a projection of the journal: like the sync token, it says what the homeserver owes.
+Left to others: reading (`bot/gaps.py`).
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import delete, insert, literal_column, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.values.events import Json
+from moderation.values.ids import EventId, RoomId
+from storage import schema as t
+
+MOST_TOLD = 500  # of one room
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A state event that the homeserver told of beside a timeline: perhaps no page has it."""
+
+    event: EventId
+    type: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What an answer of `/sync` tells of a room that is behind: state beside the timeline; the timeline as it came."""
+
+    told: Sequence[Told] = ()
+    timeline: Mapping[EventId, Json] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page that was passed on the way back: from `start` (the newer end) to `stop`."""
+
+    n: int
+    start: str
+    stop: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """What is still to be read of a room."""
+
+    room: RoomId
+    until: EventId | None = None  # back to this event; None: to whatever is known
+    since: int = 0  # when the homeserver had been heard before; 0: just before
+    bottom: bool = False  # the way back is done
+    told: tuple[Told, ...] = ()
+    last: Page | None = None  # the oldest page that is not read
+    pages: int = 0
+
+
+async def opened(
+    db: AsyncConnection, room: RoomId, delivered: Delivered, *, until: EventId | None = None, since: int = 0
+) -> None:
+    """The room is behind, from now on if it was not."""
+    known, told = await of(db, room), delivered.told
+    for event, raw in delivered.timeline.items():
+        row = upsert(t.gap_events).values(event=event, room=room, raw=json.dumps(raw))
+        await db.execute(row.on_conflict_do_nothing())
+    if known is None:
+        values = {"until": until or "", "since": since, "told": _written(told)}
+        await db.execute(insert(t.gaps).values(room=room, **values))
+    elif told:
+        both = list(dict.fromkeys([*known.told, *told]))
+        await db.execute(update(t.gaps).where(t.gaps.c.room == room).values(told=_written(both)))
+
+
+async def closed(db: AsyncConnection, room: RoomId) -> None:
+    """Nothing more is to be read."""
+    await db.execute(delete(t.gap_events).where(t.gap_events.c.room == room))
+    await db.execute(delete(t.gap_pages).where(t.gap_pages.c.room == room))
+    await db.execute(delete(t.gaps).where(t.gaps.c.room == room))
+
+
+async def everywhere(db: AsyncConnection) -> list[RoomId]:
+    """All rooms that are behind."""
+    return [RoomId(row.room) for row in await db.execute(select(t.gaps.c.room))]
+
+
+async def of(db: AsyncConnection, room: RoomId) -> Gap | None:
+    """How far the reading of a room has come; None if it is not behind."""
+    row = (await db.execute(select(t.gaps).where(t.gaps.c.room == room))).first()
+    if row is None:
+        return None
+    pages = select(t.gap_pages).where(t.gap_pages.c.room == room).order_by(t.gap_pages.c.n.desc())
+    last = (await db.execute(pages.limit(1))).first()
+    return Gap(
+        room=room,
+        until=EventId(row.until) if row.until else None,
+        since=row.since,
+        bottom=bool(row.bottom),
+        told=tuple(Told(*each) for each in json.loads(row.told)),
+        last=Page(last.n, last.start, last.stop) if last else None,
+        pages=last.n + 1 if last else 0,
+    )
+
+
+async def delivered(db: AsyncConnection, ids: Sequence[EventId]) -> dict[EventId, Json]:
+    """Which of these events were delivered before, as they were then."""
+    e = t.gap_events.c
+    rows = await db.execute(select(e.event, e.raw).where(e.event.in_(ids)))
+    return {EventId(row.event): json.loads(row.raw) for row in rows}
+
+
+async def all_delivered(db: AsyncConnection, room: RoomId) -> list[Json]:
+    """All events of a room that were delivered while it was behind, in the order in which they came."""
+    e = t.gap_events.c
+    rows = await db.execute(select(e.raw).where(e.room == room).order_by(literal_column("rowid")))
+    return [json.loads(row.raw) for row in rows]
+
+
+async def passed(db: AsyncConnection, room: RoomId, pages: Sequence[Page], *, bottom: bool) -> None:
+    """These pages were passed on the way back; `bottom`: they are the last ones."""
+    for page in pages:
+        row = upsert(t.gap_pages).values(room=room, n=page.n, start=page.start, stop=page.stop)
+        await db.execute(row.on_conflict_do_nothing())
+    if bottom:
+        await db.execute(update(t.gaps).where(t.gaps.c.room == room).values(bottom=1))
+
+
+async def read(db: AsyncConnection, room: RoomId, page: Page) -> None:
+    """This page is read; after the newest of them, the way back begins anew from what is newest then."""
+    await db.execute(delete(t.gap_pages).where(t.gap_pages.c.room == room, t.gap_pages.c.n == page.n))
+    if page.n == 0:
+        await db.execute(update(t.gaps).where(t.gaps.c.room == room).values(bottom=0, until=""))
+
+
+def _written(told: Sequence[Told]) -> str:
+    return json.dumps([[each.event, each.type, each.key] for each in told[-MOST_TOLD:]])

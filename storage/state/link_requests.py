@@ -1,0 +1,70 @@
+"""Who says that they are somebody who is known already, and waits for the word of that other account.
+
+Rules kept here: a request lives a day at most and leaves nothing; it is no part of the records until it is granted;
+the code that grants it is kept hashed. Left to others: what is asked of whom (`bot/verify/linking.py`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation.values.ids import PersonId, UserId
+from storage.schema import link_requests as table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """The account `user` has proved by `method` what `person` had proved before."""
+
+    user: UserId
+    person: PersonId
+    method: str
+    level: int
+    until: int  # of the verification that they proved
+    lapses: int
+    code: str = ""  # hashed; "": the person has not said yet that both accounts are theirs
+    tries: int = 0
+
+
+async def put(db: AsyncConnection, request: Request) -> None:
+    """Keep a request, in the place of an earlier one of the same account."""
+    values = asdict(request)
+    row = upsert(table).values(**values)
+    await db.execute(row.on_conflict_do_update(index_elements=["user"], set_=values))
+
+
+async def of_user(db: AsyncConnection, user: UserId, now_ms: int) -> Request | None:
+    """The request of an account, if it has not lapsed."""
+    row = (await db.execute(select(table).where(table.c.user == user, table.c.lapses > now_ms))).first()
+    return _request(row) if row is not None else None
+
+
+async def asked_of(db: AsyncConnection, person: PersonId, now_ms: int) -> tuple[Request, ...]:
+    """The requests that wait for a person's word."""
+    waits = (table.c.person == person, table.c.code != "", table.c.lapses > now_ms)
+    rows = await db.execute(select(table).where(*waits).order_by(table.c.user))
+    return tuple(_request(row) for row in rows)
+
+
+async def lapsed(db: AsyncConnection, now_ms: int) -> tuple[Request, ...]:
+    """The requests that nobody has granted in time."""
+    rows = await db.execute(select(table).where(table.c.lapses <= now_ms).order_by(table.c.user))
+    return tuple(_request(row) for row in rows)
+
+
+async def drop(db: AsyncConnection, users: Sequence[UserId]) -> None:
+    """Forget the requests of these accounts."""
+    await db.execute(delete(table).where(table.c.user.in_(users)))
+
+
+async def tried(db: AsyncConnection, users: Sequence[UserId]) -> None:
+    """Somebody named a wrong code."""
+    await db.execute(update(table).where(table.c.user.in_(users)).values(tries=table.c.tries + 1))
+
+
+def _request(row: Row[tuple[object, ...]]) -> Request:
+    return Request(**row._mapping)
