@@ -53,7 +53,7 @@ class Reader:
         return time.perf_counter() - began
 
     async def _pages(self, room: RoomId, places: asyncio.Semaphore) -> None:
-        """Read a room as `bot/gaps.py` does: back to what is known, and the pages of a long gap once more."""
+        """Read a room as `bot/sync/backfill.py` does: back to what is known, and the pages of a long gap once more."""
         async with places:
             tokens: list[str | None] = [None]
             while tokens[-1] is not None or len(tokens) == 1:

@@ -5,7 +5,7 @@ one violation brought. This is also what makes a crash harmless: facts read back
 
 Rules this module keeps: every effect on a person is told to that person, with reason, duration and what they can do; a
 room hears nothing of it; managers hear of cases by their cards.
-Left to others: the words (`bot/messages`), the sending (`bot/act.py`, `bot/notify.py`).
+Left to others: the words (`bot/texts`), the sending (`bot/outbox/dispatcher.py`, `bot/effects/send_notice.py`).
 """
 
 import json

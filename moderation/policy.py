@@ -191,7 +191,7 @@ class Community(Settings):
 
 
 class CommunitySettings(Settings):
-    """How far the word of those who run a room reaches (`reach.py`)."""
+    """How far the word of those who run a room reaches (`moderation/model/reach.py`)."""
 
     default: Literal["room", "deployment"] = "room"  # of a room in none of those named
     named: tuple[Community, ...] = ()  # the first that matches

@@ -1,9 +1,9 @@
-"""Opens the state database: SQLite through SQLAlchemy Core and aiosqlite (`sqlite_one_hop.py`), migrated by Alembic.
+"""Opens the state database: SQLite through SQLAlchemy Core and aiosqlite (`sqlite_driver.py`), migrated by Alembic.
 
 Rules kept here: one writer, one transaction at a time; readers never wait for it (WAL). A commit is not
 fsynced (`synchronous = NORMAL`): after a power cut SQLite may have lost the last transactions, never its
 consistency, and the journal, which *is* fsynced, brings the database up to date again.
-Left to others: what is written (`storage/project/`), and the queries, one file a noun.
+Left to others: what is written (`storage/projections/`), and the queries, one file a noun.
 """
 
 import asyncio

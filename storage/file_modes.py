@@ -3,7 +3,7 @@
 Rules kept here: files are made with their mode, so there is never a moment in which they are open; what has other modes
 was copied or changed by somebody. The records may be read by a group, where the operator gives it to them: they have no
 key, and `docs/records.md` is for readers.
-Left to others: telling (`bot/cli/check_here.py`), closing them at a start (`bot/cli/run.py`).
+Left to others: telling (`bot/cli/check/this_machine.py`), closing them at a start (`bot/cli/run.py`).
 """
 
 import stat

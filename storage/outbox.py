@@ -3,8 +3,9 @@
 Rules kept here: a row is there until the homeserver has answered for good; its `txn` is made from the record that
 caused it, so the same cause queued twice is one row, and the same request sent twice is one event; of things that say
 the same while they wait (`merge`) one is kept, as urgent as the most urgent of them; the row goes with the record of
-its outcome (`project/`); times are those of the steady clock (`bot/clock.py`), which starts anew with the bot.
-Left to others: which goes next (`bot/choice.py`), the sending (`bot/act.py`).
+its outcome (`storage/projections/`); times are those of the steady clock (`bot/runtime/clock.py`), which starts anew
+with the bot.
+Left to others: which goes next (`bot/outbox/selection.py`), the sending (`bot/outbox/dispatcher.py`).
 """
 
 import json

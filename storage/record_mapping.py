@@ -4,7 +4,7 @@ Rules kept here: what concerns a person goes into that person's erasable part, w
 and short words only; a room is written as its group code. What somebody did to another's membership stands in the part
 of the other, but for the reason, which is in the words of who did it. With `content = "metadata"` no text of a message
 ever reaches the disk. What the bot itself says is noted without its text, since it speaks about others.
-Left to others: writing (`records/journal.py`), applying facts to the database (`project/`).
+Left to others: writing (`storage/journal/journal.py`), applying facts to the database (`storage/projections/`).
 """
 
 from collections.abc import Callable, Mapping

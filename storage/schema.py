@@ -1,15 +1,16 @@
 """The tables of the state database, all in one place to read.
 
 Everything here except `outbox`, `meta`, `gap...`, `link_requests` and `challenges...` is a projection of the
-journal (`storage/project/`): it can be thrown away and made again. Times are milliseconds since 1970 UTC. A row born
-from a record has the index of that record, so that a row always leads back to its evidence.
+journal (`storage/projections/`): it can be thrown away and made again. Times are milliseconds since 1970 UTC. A row
+born from a record has the index of that record, so that a row always leads back to its evidence.
 """
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, String, Table, Text
 
 metadata = MetaData()
 
-# What a column of text holds of people, from which erasing follows (`erasing.py`); every such column says it.
+# What a column of text holds of people, from which erasing follows (`storage/projections/erase_person.py`); every such
+# column says it.
 PERSON = {"holds": "person"}  # a Matrix id
 NAMES = {"holds": "names"}  # JSON in which ids may stand, of whoever has rights in a room
 EVENT = {"holds": "event"}  # the id of an event of whomever `events` says
@@ -25,8 +26,8 @@ def words_of(column: str) -> dict[str, str]:
     return {"holds": "words", "of": column}
 
 
-# sync_token, applied (records applied so far), policy (JSON), anchored (`anchored.py`), alive (when the bot was there
-# last), digest (the day of which desks were told last)
+# sync_token, applied (records applied so far), policy (JSON), anchored (`storage/state/anchor_progress.py`), alive
+# (when the bot was there last), digest (the day of which desks were told last)
 meta = Table(
     "meta",
     metadata,
@@ -78,7 +79,7 @@ members = Table(
     metadata,
     Column("room", String, primary_key=True, info=PLAIN),
     Column("user", String, primary_key=True, info=PERSON),
-    Column("membership", String, nullable=False, info=PLAIN),  # as in the event; or "moved" (`moved_rooms.py`)
+    Column("membership", String, nullable=False, info=PLAIN),  # as in the event, or "moved" (`upgraded_rooms.py`)
     Column("display_name", Text, nullable=False, default="", info=words_of("user")),
     Column("role", String, nullable=False, default="member", info=PLAIN),
     Column("since", Integer, nullable=False, server_default="0"),  # when they were first seen there; 0: never in
@@ -108,7 +109,8 @@ accounts = Table(
     Column("language", String, nullable=False, default="", info=words_of("user")),
 )
 
-# That two accounts are of one person, as proved; `accounts.person` follows from all that hold (`linked_people.py`).
+# That two accounts are of one person, as proved; `accounts.person` follows from all that hold
+# (`storage/projections/linked_accounts.py`).
 links = Table(
     "links",
     metadata,
@@ -489,7 +491,8 @@ holds = Table(
     Column("corrections", Integer, nullable=False, default=0),
 )
 
-# Where somebody's verification stands while it goes on, sealed (`storage/challenges.py`). One a person.
+# Where somebody's verification stands while it goes on, sealed (`storage/state/verification_dialogues.py`). One a
+# person.
 challenges = Table(
     "challenges",
     metadata,
@@ -515,7 +518,7 @@ challenge_attempts = Table(
 )
 Index("challenge_attempts_by_time", challenge_attempts.c.at)
 
-# Rooms of which something is still to be read (`storage/gaps.py`).
+# Rooms of which something is still to be read (`storage/state/backfill.py`).
 gaps = Table(
     "gaps",
     metadata,

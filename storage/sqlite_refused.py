@@ -2,7 +2,7 @@
 
 Rules kept here: a full disk, a file that cannot be read or written, a damaged file and a lock that another process
 holds are the disk's failures; whatever else SQLite says is a defect of ours, and stays what it is.
-Left to others: what is done when the disk fails (`bot/cli/disk_fails.py`), tables (`sqlite_one_hop.py`).
+Left to others: what is done when the disk fails (`bot/cli/console/disk_errors.py`), tables (`sqlite_driver.py`).
 """
 
 import sqlite3

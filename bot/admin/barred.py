@@ -2,7 +2,8 @@
 
 Rules kept here: whoever acts is an operator of the configuration, and the user of the operating system is recorded
 beside them; an entry is a case of a group, so that it has a statement of reasons and can be appealed; what it rests on
-is kept as long as it holds. Left to others: who can be on it (`moderation/barred.py`), the rooms (`reconcile.py`).
+is kept as long as it holds. Left to others: who can be on it (`moderation/people/barred_list.py`), the rooms
+(`bot/effects/align_room.py`).
 """
 
 from collections.abc import AsyncIterator, Mapping

@@ -1,8 +1,8 @@
 """Cases, as an operator decides them at the command line, and duties that were broken outside the bot.
 
 Rules kept here: whoever acts is an operator of the configuration; who it was at the terminal, as the operating system
-knows them, is recorded beside it, with the reason. Left to others: what follows (`moderation/decide.py`, `neglect.py`),
-asking (`bot/cli/decide.py`).
+knows them, is recorded beside it, with the reason. Left to others: what follows (`moderation/cases/decide.py`,
+`moderation/cases/neglect.py`), asking (`bot/cli/decide.py`).
 """
 
 from collections.abc import AsyncIterator, Mapping

@@ -3,7 +3,7 @@
 Rules kept here: only the account that runs the bot, and root, are let in (the kernel says who asks, and the socket is
 of mode 0600 in a folder of mode 0700); who asked is handed on, so that it is recorded; one request a connection,
 a line of JSON each way, with lines of progress in between; a request that cannot be read is answered, never
-believed. Left to others: what is done (`bot/operations.py`), asking (`bot/cli/operate.py`).
+believed. Left to others: what is done (`records.py`), asking (`bot/cli/access/admin_client.py`).
 """
 
 import asyncio

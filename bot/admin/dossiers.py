@@ -4,8 +4,8 @@ Rules kept here: every step is a record, with who took it and a reason; a file l
 have approved it exactly as it is, each with a key of their own or from their own account, and that it leaves is
 recorded before it appears; accounts that are linked are one person; the person is told what was taken out, and how to
 object, unless a legal ground against it is recorded. Nothing here sends the file anywhere: it is written at the command
-line, to the disk (`bot/cli/dossier.py`), by people. Left to others: when one is due (`moderation/dossiers.py`), what is
-in it (`storage/export/dossier.py`), what exactly is approved (`storage/export/approved.py`), private keys
+line, to the disk (`bot/cli/dossier.py`), by people. Left to others: when one is due (`moderation/cases/dossiers.py`),
+what is in it (`storage/export/dossier.py`), what exactly is approved (`storage/export/approved.py`), private keys
 (`bot/cli/approver.py`).
 """
 

@@ -1,7 +1,7 @@
 """Records an export before its zip is finished, and signs that record, so that it can lie in the zip with its proof.
 
 Rules kept here: what the record says comes from the note that the command line left (`spool.py`), which the bot would
-record in any case; it is recorded once. Left to others: files on people (`operations_dossiers.py`), what is in an
+record in any case; it is recorded once. Left to others: files on people (`dossiers.py`), what is in an
 export (`storage/export/contents.py`).
 """
 

@@ -5,7 +5,8 @@ Rules kept here: reading takes a reason and a case that is about the person, and
 accounts and signed, before anything is shown; forgetting is recorded before it is done; what a hold covers stays whole,
 and while a measure is in force it stays known, unreadable, that the person's identifiers were used, so that nobody
 escapes it by a new account. A change of keys is recorded when it begins and when it is done.
-Left to others: keeping and sealing (`storage/identity_store.py`), who may ask (`control.py`, `commands/own.py`).
+Left to others: keeping and sealing (`storage/identity/store.py`), who may ask (`control_socket.py`,
+`bot/commands/personal_data.py`).
 """
 
 import asyncio

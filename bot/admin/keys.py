@@ -4,7 +4,8 @@ of whoever compares emoji with the bot.
 Rules kept here: the password and the recovery key stand in what is asked and answered, over a socket that only the
 bot's own account opens, and nowhere else; keys that are not ours are replaced only by `reset`; what was cut short can
 be asked again.
-Left to others: the keys (`bot/crypto/`), asking people (`bot/cli/keys.py`), comparing (`verifying.py`).
+Left to others: the keys (`bot/crypto/`), asking people (`bot/cli/keys/command.py`), comparing
+(`bot/encryption/emoji_dialogue.py`).
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping

@@ -2,8 +2,8 @@
 
 Rules kept here: every one is declared by a record, which is signed, before anything goes; a hold stops erasing and
 purging of what it covers, and a sanction or charge in force holds the records of its case by itself; nothing
-younger than the floor is purged. Left to others: doing it on disk (`storage/records`), who may ask (`control.py`,
-`commands/own.py`).
+younger than the floor is purged. Left to others: doing it on disk (`storage/journal`), who may ask
+(`control_socket.py`, `bot/commands/personal_data.py`).
 """
 
 import asyncio

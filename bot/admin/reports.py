@@ -1,7 +1,7 @@
 """Notices from outside, as an operator or the mail server hands them in.
 
 Rules kept here: who took a notice in is recorded with it; a link counts before a room that is named beside it. Left to
-others: what follows (`moderation/outside_notices.py`), asking (`bot/cli/report.py`).
+others: what follows (`moderation/cases/outside_notices.py`), asking (`bot/cli/report.py`).
 """
 
 from collections.abc import AsyncIterator, Mapping

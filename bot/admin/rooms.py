@@ -1,8 +1,8 @@
 """Measures against rooms, as the operator orders and lifts them at the command line.
 
 Rules kept here: whoever acts is an operator of the configuration; who it was at the terminal, as the operating system
-knows them, is recorded beside it, with the reason. Left to others: what follows (`moderation/room_measures.py`), asking
-(`bot/cli/rooms_measures.py`), carrying it out (the bot, when it runs).
+knows them, is recorded beside it, with the reason. Left to others: what follows (`moderation/rooms/measures.py`),
+asking (`bot/cli/rooms/measures.py`), carrying it out (the bot, when it runs).
 """
 
 import json

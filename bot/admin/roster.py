@@ -2,7 +2,7 @@
 
 Rules kept here: the file is read, and the list of codes written (0600), by the account that runs the bot, so that
 nothing of it goes through the records or the socket but counts and what was wrong; whoever is taken off is no longer
-verified by it from that moment. Left to others: the file (`roster_file.py`), keeping it (`storage/identity_roster.py`).
+verified by it from that moment. Left to others: the file (`roster_csv.py`), keeping it (`storage/identity/roster.py`).
 """
 
 import asyncio

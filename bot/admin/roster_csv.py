@@ -4,7 +4,7 @@ Columns: `identifier` (what is yours alone: a membership number), `name`, `email
 `expires` (2027-12-31). The first line names them. UTF-8, with or without a byte order mark; `,` or `;`; quotes.
 Rules kept here: what is wrong is said line by line, and no line is guessed at; a duplicate refuses both lines; a cell
 that a spreadsheet would take for a formula is kept as it is, and written so that none takes it for one.
-Left to others: keeping it (`storage/identity_roster.py`).
+Left to others: keeping it (`storage/identity/roster.py`).
 """
 
 import csv

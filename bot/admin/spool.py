@@ -1,4 +1,4 @@
-"""Turns the notes that the command line leaves of who read what (`storage/records/access.py`) into records.
+"""Turns the notes that the command line leaves of who read what (`storage/journal/access.py`) into records.
 
 Rules kept here: a record says when it was read, not when the bot found the note, and whom it was about: one record for
 each person; a note makes its records once, however often it is found; of lists and balances (`GLANCES`) one a day is

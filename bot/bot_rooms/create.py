@@ -3,7 +3,7 @@
 Rules kept here: making a room cannot be made idempotent by a transaction id, so each carries in its `m.room.create`
 what it was made for; one that was made but not recorded (a crash in between) is recognised by that when it appears in
 `/sync`, and taken over instead of being made again. Such rooms are private, and whoever joins later can read what was
-said before. (A lobby is made open to all by `lobby.py`.)"""
+said before. (A lobby is made open to all by `bot/effects/lobby.py`.)"""
 
 import secrets
 from collections.abc import AsyncIterator, Sequence

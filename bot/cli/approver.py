@@ -6,7 +6,7 @@ objects with `approver`, `account`, `key`, `at`, `by`, `ended` (null: in force).
 Rules kept here: a private key is made here, once, into a file of mode 0600 that is sealed with a passphrase; only its
 public half reaches the records; neither key nor passphrase is an argument or shown. The file is an ordinary encrypted
 PKCS #8 key, so it needs no program of ours.
-Left to others: what is recorded (`bot/operations_dossiers.py`), what is signed (`storage/export/approved.py`).
+Left to others: what is recorded (`bot/admin/dossiers.py`), what is signed (`storage/export/approved.py`).
 """
 
 import base64

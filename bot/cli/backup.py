@@ -6,7 +6,7 @@
 Rules kept here: nothing is overwritten; the log in the backup is checked, and the file read again before it has its
 name; what is in it and what must be kept apart is said each time. Exit code 1 if the log has problems: the backup is
 made all the same, since it may be the best there is.
-Left to others: copying (`bot/operations_backup.py`), the file (`storage/backup/`).
+Left to others: copying (`bot/admin/backup.py`), the file (`storage/backup/`).
 """
 
 import datetime as dt

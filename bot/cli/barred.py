@@ -5,7 +5,7 @@
 in force, and `why_ended`), `evidence` (numbers of cases). ``add --json``: `person`, `case`, `until`, `room`.
 ``remove --json``: `person`, `cases`.
 
-Left to others: what is written (`bot/operations_barred.py`).
+Left to others: what is written (`bot/admin/barred.py`).
 """
 
 from typing import TYPE_CHECKING, Annotated, Any

@@ -1,7 +1,7 @@
 """`answerable charge @USER`: a duty that somebody broke outside the bot, charged against their standing by an operator.
 
 ``--json``: `n` (the case that was opened), `cost`, `left` (standing now).
-Left to others: what follows (`bot/operations_cases.py`).
+Left to others: what follows (`bot/admin/cases.py`).
 """
 
 from typing import Annotated, Literal

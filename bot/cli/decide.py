@@ -1,7 +1,7 @@
 """`answerable decide N uphold|dismiss`: a case, decided by an operator.
 
 ``--json``: `n`, `outcome`.
-Left to others: what follows (`bot/operations_cases.py`).
+Left to others: what follows (`bot/admin/cases.py`).
 """
 
 from pathlib import Path

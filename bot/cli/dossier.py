@@ -8,7 +8,7 @@ and its leaving is recorded. ``--json``: `new`: `dossier`, `person`, `cases`, `t
 exported), `at`, `by`, `reason`, `task`, `approved_by`, and in `show` also `digest` (what is to be approved) and `steps`
 (`step`, `at`, `by`, `reason`, `bar`, `sha256`, `how`: of an approval: key, account, or user as older versions had it).
 
-Left to others: what is recorded (`bot/operations_dossiers.py`), what is in it (`storage/export`).
+Left to others: what is recorded (`bot/admin/dossiers.py`), what is in it (`storage/export`).
 """
 
 from collections.abc import Callable

@@ -7,7 +7,7 @@ key that was given), `lock` (open, no_key, other_key, unfinished, damaged), `key
 
 Rules kept here: a key is never shown, nor given as an argument: only files that hold one; whatever is read is recorded
 first, by the bot if it runs, else here by the same code.
-Left to others: what is done (`bot/operations_identity.py`), where the key comes from (`bot/identity_key.py`).
+Left to others: what is done (`bot/admin/identity.py`), where the key comes from (`bot/config/identity_key.py`).
 """
 
 import asyncio

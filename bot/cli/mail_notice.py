@@ -2,7 +2,7 @@
 
 Rules kept here: the text counts, not what is attached; the room is the one in the address (`report+G-7F3K@...`), else
 the first code in the subject or the text; the message is the first one that is linked; whoever wrote it is known by the
-address to answer to, which proves nothing. Left to others: what becomes of it (`bot/operations_reports.py`).
+address to answer to, which proves nothing. Left to others: what becomes of it (`bot/admin/reports.py`).
 """
 
 import re

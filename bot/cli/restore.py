@@ -7,7 +7,7 @@ the backup has not), `lacks` (a list: `session`, `identity`; what keeps this dep
 Rules kept here: it replaces nothing: the data directory must be empty; every file is compared with its hash, the log is
 checked, and the first record of what follows says that it goes on from a backup, before anything stands in its place.
 The key that signs comes last: what was cut short has none, and the bot does not begin another log in its place.
-Left to others: what is in a backup (`storage/backup/contents.py`), the record (`bot/operations_backup.py`).
+Left to others: what is in a backup (`storage/backup/contents.py`), the record (`bot/admin/backup.py`).
 """
 
 import asyncio

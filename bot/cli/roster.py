@@ -5,7 +5,7 @@
 (numbers), `shown` (objects with `identifier`, `name`, `email`, `level`, `expires`, `code_until`, `used`).
 ``codes --json``: `codes` (a number), `until`, `file`. ``remove --json``: `revoked` (a number).
 
-Left to others: what is done (`bot/operations_roster.py`), the form of the file (`bot/roster_file.py`).
+Left to others: what is done (`bot/admin/roster.py`), the form of the file (`bot/admin/roster_csv.py`).
 """
 
 from pathlib import Path

@@ -4,7 +4,7 @@ Rules this module keeps: one process a data directory; SIGTERM and SIGINT ask th
 0, a second one ends it at once; a homeserver that is not up yet is waited for; no file made by this
 process is readable by other users; logs go to stderr and hold no secret; when the disk fails the bot ends, says so, and
 goes on at its next start.
-Left to others: what the bot does (`bot/wiring.py`), the session (`bot/cli/session.py`).
+Left to others: what the bot does (`bot/app.py`), the session (`session.py`).
 """
 
 import asyncio

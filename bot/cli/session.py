@@ -3,7 +3,7 @@
 Rules this module keeps: the token and the device id stand in `.env` beside `config.toml`, readable by its owner
 only; a password is used once and never written; an account is never logged in a second time while the
 stored session holds, because every log-in makes a new device, which cannot read what was encrypted before.
-Left to others: logging in (`bot/homeserver_login.py`), reading `.env` (`bot/config.py`).
+Left to others: logging in (`bot/matrix/login.py`), reading `.env` (`bot/config/config.py`).
 """
 
 import re

@@ -2,7 +2,7 @@
 
 Rules kept here: only an owner can, and not the operator in their place; everything that will happen is said first, and
 confirmed by the number of the request, within a quarter of an hour and for the same room. Left to others: doing it
-(`bot/adoption.py`).
+(`bot/effects/adopt_room.py`).
 """
 
 from moderation.model.actions import Adopt

@@ -2,7 +2,7 @@
 
 Rules kept here: only operators, only in a direct room; they name the file and, whole, the SHA-256 of what is in it, so
 that what they looked at is what they approve. Left to others: comparing and recording it
-(`bot/operations_dossiers.py`), keys instead of accounts (`bot/cli/dossier.py`).
+(`bot/admin/dossiers.py`), keys instead of accounts (`bot/cli/dossier.py`).
 """
 
 import re

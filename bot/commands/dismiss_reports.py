@@ -1,7 +1,7 @@
 """dismiss-reports: dismisses all that waits because one member reported it, in one act.
 
 Rules kept here: what others reported too stays; a case about the caller stays; the member is named by a case that they
-reported, or by their id, and nobody else sees the answer. Left to others: what follows (`bot/reports_together.py`).
+reported, or by their id, and nobody else sees the answer. Left to others: what follows (`reports_together.py`).
 """
 
 from moderation.duty.responsibility import require

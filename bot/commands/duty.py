@@ -3,7 +3,7 @@
 Rules kept here: being away counts everywhere, and is said in the desk of every group somebody answers for; whoever goes
 is told before which groups are left with nobody, and what that means; a roster is written by the owner or the operator,
 and the person in it is told (`moderation/consequences.py`).
-Left to others: what hours are (`moderation/roster.py`), who is on duty by all this (`moderation/duty.py`).
+Left to others: what hours are (`moderation/duty/hours.py`), who is on duty by all this (`moderation/duty/duty.py`).
 """
 
 from collections.abc import Mapping, Sequence

@@ -2,7 +2,7 @@
 
 Rules kept here: what is looked for stands in quotes, of whichever kind a keyboard makes; a word without quotes is one
 that is known, or (a domain) has a dot: a slip of the pen never becomes a term. Left to others: whether the values make
-sense (`bot/rule_checks.py`).
+sense (`bot/config/rule_checks.py`).
 """
 
 import re

@@ -2,7 +2,7 @@
 
 Rules kept here: whoever reports is in the room of the message; nobody else sees that it was reported, by whom, or
 what was answered: the command or the reaction goes at once where it can, and the answer is given in a direct room only.
-Left to others: what a report brings (`moderation/reports.py`), who sees the names (`bot/report_lines.py`).
+Left to others: what a report brings (`moderation/cases/reports.py`), who sees the names (`bot/texts/report_lines.py`).
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """Dismisses several cases that rest on one member's reports in one act.
 
 Rules kept here: a case about the person who decides is left for somebody else. Left to others: what a dismissal brings
-(`moderation/decide.py`), and what several of them bring to the reporter (`moderation/reports.py`).
+(`moderation/cases/decide.py`), and what several of them bring to the reporter (`moderation/cases/reports.py`).
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,9 @@
 """readonly, slow, close, reopen: what managers and owners do with the room itself.
 
 Rules kept here: the room hears it by one notice, so said in the room itself a command gets no other answer, and goes;
-what the operator or neglect imposed is not theirs to end. Left to others: what follows (`moderation/room_measures.py`),
-what it means for the room's levels (`moderation/posting.py`) or for what is written there (`moderation/pace.py`).
+what the operator or neglect imposed is not theirs to end. Left to others: what follows
+(`moderation/rooms/measures.py`), what it means for the room's levels (`moderation/rooms/align_room.py`) or for what is
+written there (`moderation/rooms/slow_mode.py`).
 """
 
 from moderation.duty.responsibility import Deed

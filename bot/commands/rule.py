@@ -3,7 +3,7 @@
 Rules kept here: a rule is checked as one in the configuration is, and told with the same words; the operator's rules
 are not changed from here, and the operator says how many and how grave a room's own may be; what a rule would do is
 tried where nothing is judged: a group is no place for what one wants kept out of it. Left to others: reading what was
-written (`rule_words.py`), when rules hold (`moderation/room_rules.py`).
+written (`parse_rule.py`), when rules hold (`moderation/judge/room_rules.py`).
 """
 
 from collections.abc import Awaitable, Callable, Sequence

@@ -2,7 +2,7 @@
 
 Rules kept here: what is typed is sealed before it is queued, never said back, and removed where the bot may; said
 before others it is not heeded, but answered alone, and goes; without words it says what the rooms ask for, what will
-be kept and for how long. Left to others: the dialogue (`bot/verify/flow.py`), what rooms ask for (`moderation/`).
+be kept and for how long. Left to others: the dialogue (`bot/identity/dialogue.py`), what rooms ask for (`moderation/`).
 """
 
 from bot.identity.asking import Asking

@@ -2,7 +2,7 @@
 
 Rules this module keeps: what has a problem already is left out, so that one mistake is told once; the rest
 is checked all the same, so that every problem is told at once.
-Left to others: types and single values (`bot/config.py`, the models), words (the message files).
+Left to others: types and single values (`config.py`, the models), words (the message files).
 """
 
 import contextlib

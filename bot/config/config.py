@@ -4,7 +4,7 @@ Rules this module keeps: secrets come from the environment or from `.env` beside
 the file itself, and the real environment wins; a value of the wrong type is refused, never guessed;
 every problem is reported at once, as one `ConfigError`; nothing of the process's environment is changed.
 Left to others: the numbers of the model (`moderation/policy.py`), checks that concern several settings
-(`bot/config_checks.py`), saying what is wrong (`bot/config_errors.py`), writing the file (`bot/cli/init.py`).
+(`checks.py`), saying what is wrong (`errors.py`), writing the file (`bot/cli/init/command.py`).
 """
 
 import json

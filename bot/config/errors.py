@@ -2,8 +2,8 @@
 
 Rules this module keeps: every problem is told at once, in the order of the file; a value is shown only
 where it cannot be a secret; every word stands in the message files.
-Left to others: finding the line (`bot/config_lines.py`), problems that concern several settings
-(`bot/config_checks.py`).
+Left to others: finding the line (`toml_lines.py`), problems that concern several settings
+(`checks.py`).
 """
 
 import difflib

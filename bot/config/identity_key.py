@@ -4,7 +4,7 @@ Rules kept here: it never stands in the configuration, in `.env` or in the data 
 alone opens nothing; a file that others can read is not used; what is wrong is told, and the bot runs and records all
 the same. The first that is given counts: `ANSWERABLE_IDENTITY_KEY` of the real environment (base64), the credential
 `answerable-identity-key` of systemd, `[identity] key_file`.
-Left to others: what is done with it (`storage/identity_store.py`), saying it (`bot/cli/identity.py`, `check`).
+Left to others: what is done with it (`storage/identity/store.py`), saying it (`bot/cli/identity.py`, `check`).
 """
 
 import os

@@ -5,8 +5,8 @@
 
 Rules this module keeps: an issuer is asked by https, or on this machine; a page without https, or one that listens to
 the whole world, is refused; no secret stands in the file.
-Left to others: what an issuer says of itself (`bot/verify/oidc_discovery.py`), whether that fits
-(`bot/cli/check_issuers.py`).
+Left to others: what an issuer says of itself (`bot/identity/oidc_discovery.py`), whether that fits
+(`bot/cli/check/oidc.py`).
 """
 
 import re

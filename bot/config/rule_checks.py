@@ -1,6 +1,6 @@
 """Checks a rule that was written in chat, as one in `config.toml` is checked: the same demands, the same words.
 
-Left to others: reading what was written (`bot/commands/rule_words.py`), who may write rules and how many.
+Left to others: reading what was written (`bot/commands/parse_rule.py`), who may write rules and how many.
 """
 
 import json

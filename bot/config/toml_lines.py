@@ -3,7 +3,7 @@
 Rules this module keeps: it is given text that `tomllib` has already accepted, so it checks nothing and
 only has to know where things begin and end; tables, `[[arrays of tables]]`, dotted and quoted keys,
 inline tables, arrays and strings over several lines are understood.
-Left to others: what is wrong with a setting (`bot/config_errors.py`, `bot/config_checks.py`).
+Left to others: what is wrong with a setting (`errors.py`, `checks.py`).
 """
 
 import re

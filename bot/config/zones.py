@@ -1,4 +1,4 @@
-"""Time zones as people write them: finds the one that was meant. The zones themselves: `moderation/roster.py`."""
+"""Time zones as people write them: finds the one that was meant. The zones themselves: `moderation/duty/hours.py`."""
 
 from difflib import get_close_matches
 

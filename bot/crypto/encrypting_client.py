@@ -4,7 +4,7 @@ Rules kept here: whether a room is encrypted is the homeserver's word, asked onc
 a room that is encrypted never counts as one that is not; an answer that a change has overtaken is not kept; whoever is
 joined, or invited where these may read it, is given the key; without keys of ours nothing is said in such a room,
 rather than in the clear. A repeat with the same transaction id is the same event, though encrypted anew.
-Left to others: keys and devices (`bot/crypto/`), what comes in (`encryption.py`).
+Left to others: keys and devices (`bot/crypto/`), what comes in (`bot/encryption/service.py`).
 """
 
 import asyncio

@@ -10,7 +10,7 @@ start.
 Rules this module keeps: `receive` and `decrypt` ask nothing of the homeserver, so the receiving path never waits for
 it; every change is one durable transaction (`store.py`); what is to be sent is on disk before it is sent, with its
 transaction id, so a crash repeats and never loses it; requests follow each other, one at a time; errors of requests
-are those of `bot/homeserver_errors.py`, and everything can be called again after one.
+are those of `bot/matrix/errors.py`, and everything can be called again after one.
 Left to others: who is in a room, when to retry, what to tell people.
 Specification: client-server API v1.19, "End-to-End Encryption".
 """

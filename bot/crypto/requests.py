@@ -1,7 +1,7 @@
 """The requests of encryption, one method each, over the bot's own wire.
 
 Rules this module keeps: an answer is the server's JSON as it came; what goes wrong is one of
-`bot/homeserver_errors.py`; nothing is tried twice; a request that may be repeated is harmless when it is (`to_device`
+`bot/matrix/errors.py`; nothing is tried twice; a request that may be repeated is harmless when it is (`to_device`
 by its transaction id).
 Left to others: what is in them.
 

@@ -5,7 +5,7 @@ encrypted message from a device (`olm`), from our own device (`forwarded`), from
 one that begins earlier replaces one of the same ratchet, another ratchet never does; who may have written with it is
 whoever gave it to us, and an event of somebody else is not read with it; an index that was seen with another event is
 a replay; a key that somebody else handed on proves nothing about who wrote, and is said to.
-Left to others: getting keys (`to_device.py`, `key_backup.py`), events that wait for one (`waiting.py`).
+Left to others: getting keys (`to_device.py`, `key_backup.py`), events that wait for one (`undecrypted_events.py`).
 
 Specification: client-server API v1.19, "m.megolm.v1.aes-sha2", "Sharing keys between devices".
 """

@@ -1,8 +1,8 @@
 """How often the store of this device was gone on with: a number that grows, to be compared with one kept elsewhere.
 
 A store that is brought back from an old copy would use its ratchets a second time: others could read what is said by
-keys they had once, or take it for a repetition. Whoever keeps the number elsewhere (`bot/keys_age.py`) can tell, and
-says so here; from then on the device is as good as lost.
+keys they had once, or take it for a repetition. Whoever keeps the number elsewhere
+(`bot/encryption/store_rollback.py`) can tell, and says so here; from then on the device is as good as lost.
 
 Specification: client-server API v1.19, "Protection against replay attacks" ("m.megolm.v1.aes-sha2").
 """

@@ -1,6 +1,6 @@
 """What goes into the machine with a sync, and what comes out.
 
-Left to others: where it comes from (`bot/sync_response.py`), what is made of it (`machine.py`).
+Left to others: where it comes from (`bot/events/sync_response.py`), what is made of it (`machine.py`).
 
 Specification: client-server API v1.19, "Extensions to /sync" of the module "End-to-End Encryption".
 """
@@ -27,7 +27,7 @@ class SyncPart:
 
     @classmethod
     def of(cls, to_device: Sequence[object], encryption: Mapping[str, Any], *, initial: bool = False) -> "SyncPart":
-        """From `SyncResponse.to_device` and `SyncResponse.encryption` of bot/sync_response.py."""
+        """From `SyncResponse.to_device` and `SyncResponse.encryption` of bot/events/sync_response.py."""
         lists = object_of(encryption.get("device_lists"))
         return cls(
             tuple(to_device),

@@ -3,7 +3,7 @@
 Rules this module keeps: a message is taken once, however often it is delivered; one that is malformed or not to be
 believed changes nothing and stops nothing; a key handed on is taken only if we asked for it, and only from a device of
 our own that we signed; our keys are handed on only to such devices.
-Left to others: the transaction all this happens in (`machine.py`), what a verification is (`verification.py`).
+Left to others: the transaction all this happens in (`machine.py`), what a verification is (`sas.py`).
 
 Specification: client-server API v1.19, "Send-to-Device messaging", "Key requests", "m.room_key",
 "m.forwarded_room_key", "Reporting that decryption keys are withheld".

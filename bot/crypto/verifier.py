@@ -3,7 +3,7 @@
 Rules this module keeps: requests of others than `allowed` are not answered; one verification with a device at a time,
 a second one ends both; what is too old is not answered and what takes too long ends; what a person sees and says
 passes through `Progress` and `confirm`, never by itself.
-Left to others: the steps (`verification.py`), showing the emoji and asking whether they are the same (the caller,
+Left to others: the steps (`sas.py`), showing the emoji and asking whether they are the same (the caller,
 where the bot can be asked: a terminal, a desk), sending into rooms (`Say`).
 
 Specification: client-server API v1.19, "Key verification framework".

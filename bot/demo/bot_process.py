@@ -3,7 +3,7 @@
 Rules this module keeps: nothing of the product is called in this process; settings of this terminal (`ANSWERABLE_...`)
 do not reach the bot; one folder holds all it has, so `answerable COMMAND --config FOLDER/config.toml` works there; that
 it ended by itself is told apart from our having killed it.
-Left to others: what the rules of the story are for (`bot/demo/steps.py`).
+Left to others: what the rules of the story are for (`steps.py`).
 """
 
 import asyncio

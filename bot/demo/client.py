@@ -3,8 +3,8 @@
 Rules this module keeps: it shares no code with the product but the names of id types, so that it can
 find the product wrong;
 what the server said stays raw JSON; a refusal is raised as it came, nothing is tried twice.
-Left to others: what was seen, and how to wait for more (`bot/demo/feed.py`), the homeserver
-(`bot/demo/synapse.py`), the story, encryption (these people have none).
+Left to others: what was seen, and how to wait for more (`feed.py`), the homeserver
+(`synapse.py`), the story, encryption (these people have none).
 
 Specification: Matrix client-server API v1.19.
 """

@@ -4,7 +4,7 @@ Rules this module keeps: what was seen stays, so that nothing falls between two 
 taken in whole or not at all, so a wait that is broken off loses nothing; a `limited` timeline is
 filled from /messages; waiting is on a condition with a deadline, and a deadline that passes tells
 what was awaited and what was seen last.
-Left to others: the requests themselves (`bot/demo/client.py`).
+Left to others: the requests themselves (`client.py`).
 
 Specification: Matrix client-server API v1.19, "Syncing".
 """

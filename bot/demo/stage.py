@@ -3,7 +3,7 @@
 Rules this module keeps: what the bot did is looked at through other people's clients, never in the bot's own database;
 its words are recognised by what does not depend on a language (who is named, numbers, what they answer); `moment` is
 called wherever a test may want to disturb the bot.
-Left to others: what happens in which order (`bot/demo/steps.py`).
+Left to others: what happens in which order (`steps.py`).
 """
 
 import re

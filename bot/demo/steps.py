@@ -2,7 +2,7 @@
 
 A step does something as one of the people and looks, through others' eyes, at what became of it. It returns the fields
 of its text `demo.NAME.seen`, or raises what tells that it was not so.
-Left to others: cases, credit and power (`bot/demo/steps_of_cases.py`), running the steps (`bot/demo/story.py`).
+Left to others: cases, credit and power (`steps_of_cases.py`), running the steps (`story.py`).
 """
 
 import asyncio

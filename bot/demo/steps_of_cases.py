@@ -1,6 +1,6 @@
 """The steps of the story about cases, credit and power: what a broken rule brings, and to whom.
 
-As in `bot/demo/steps.py`, a step returns the fields of `demo.NAME.seen`, or raises what tells that it was not so.
+As in `steps.py`, a step returns the fields of `demo.NAME.seen`, or raises what tells that it was not so.
 """
 
 from functools import partial
@@ -19,7 +19,7 @@ DISGUISED = "I dreamt of a \u0440urpl\u0435 \u0435leph\u0430nt"
 ENDING = "By the way: the butler did it!"
 MANAGERS_ENDING = "I can tell you: the butler did it."
 MANAGERS_TICKET = "See TICKET-4711 for more."
-CHARGE, SERIOUS = 10, 35  # what the two classes cost; `bot/demo/bot_process.py`
+CHARGE, SERIOUS = 10, 35  # what the two classes cost; `bot_process.py`
 
 
 async def hidden(stage: Stage) -> Fields:

@@ -1,6 +1,6 @@
 """The steps of the story about those who run the room: a missed deadline, what it costs, and who looks at it again.
 
-As in `bot/demo/steps.py`, a step returns the fields of `demo.NAME.seen`, or raises what tells that it was not so.
+As in `steps.py`, a step returns the fields of `demo.NAME.seen`, or raises what tells that it was not so.
 """
 
 import re
@@ -10,7 +10,7 @@ from .stage import MANAGER, MEMBER, WHEN, Stage, expect, mentions
 from .steps import Fields
 
 KEY = "Psst: the gardener hid the key."
-NEGLECT = 61  # what a missed deadline costs here; `bot/demo/bot_process.py`
+NEGLECT = 61  # what a missed deadline costs here; `bot_process.py`
 
 
 async def missed(stage: Stage) -> Fields:

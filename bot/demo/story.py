@@ -3,7 +3,7 @@
 Rules this module keeps: a step that fails does not end the story, but what rests on it is not run and says so; the bot
 ending by itself is a failure of the step in which it does, at once; `hook` is called around each step, so that a test
 can disturb the bot there. Every text stands in the message files, under `demo.NAME`.
-Left to others: showing it (`bot/cli/demo.py`), what the steps do (`bot/demo/steps.py`, `steps_of_cases.py`,
+Left to others: showing it (`bot/cli/demo/command.py`), what the steps do (`steps.py`, `steps_of_cases.py`,
 `steps_of_duty.py`).
 """
 

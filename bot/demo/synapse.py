@@ -4,8 +4,8 @@ Rules this module keeps: Synapse (AGPL) is never imported here, it runs as a pro
 listens on the loopback interface only; only the process started here is ever ended, and that process
 ends by itself when we die, however we die: it holds the reading end of a pipe and stops when the pipe
 breaks. Nothing here belongs to an event loop, so one `Synapse` can serve tests with a loop each.
-Left to others: the configuration (`bot/demo/synapse_config.py`), what people do there
-(`bot/demo/client.py`), the story.
+Left to others: the configuration (`synapse_config.py`), what people do there
+(`client.py`), the story.
 
 It is ready in about three seconds, nearly all of it Python importing Synapse.
 """

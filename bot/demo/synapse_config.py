@@ -1,4 +1,4 @@
-"""The configuration of the demo's homeserver, as one mapping: what `bot/demo/synapse.py` writes down.
+"""The configuration of the demo's homeserver, as one mapping: what `synapse.py` writes down.
 
 Rules this module keeps: loopback only, no federation, no telemetry, no key servers, no previews, so
 that nothing ever leaves the machine; every key and secret is drawn anew; JSON is written, which is

@@ -3,8 +3,8 @@
 Rules kept here: the new room is made once: it carries what it was made for, and is found by that after a crash; levels,
 bans and settings are copied as they stand, who created the old room has 100; only when the new room is there does the
 old one point to it. Whoever was in the old room is invited one by one, so that nothing else is kept waiting. Left to
-others: following the tombstone, which is what makes the new room the group's (`room_changes.py`, `joining.py`); who may
-ask for it (`commands/adopt.py`).
+others: following the tombstone, which is what makes the new room the group's (`bot/pipeline/room_changes.py`,
+`join_room.py`); who may ask for it (`bot/commands/adopt.py`).
 """
 
 from collections.abc import Mapping, Sequence

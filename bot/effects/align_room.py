@@ -4,8 +4,8 @@ Rules this module keeps: the power levels are read anew before they are written,
 read again after; what stood there before is in the journal before anything is written, so that it can be given back
 whatever happens in between; who must be told before is told before; what the bot has no power for is told to the
 managers, not tried again and again.
-Left to others: what should hold (`moderation/sanctions.py`, `moderation/posting.py`), one room at a time (`bot/act.py`
-runs one such action at once).
+Left to others: what should hold (`moderation/rooms/align_people.py`, `moderation/rooms/align_room.py`), one room at a
+time (`bot/outbox/dispatcher.py` runs one such action at once).
 """
 
 from collections.abc import Sequence

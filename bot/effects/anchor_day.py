@@ -3,7 +3,8 @@
 Rules kept here: each day is seen to once, whether it was closed by the clock, by a record of the next day or while the
 bot was starting; a group gets the checkpoints that cover something of it. Where no day was ever seen to, the newest is
 enough, for it covers all before it. What was posted is posted again as the same event, if at all.
-Left to others: witness and time stamp (`anchor_outside.py`), closing days (`Journal`), sending (`act.py`).
+Left to others: witness and time stamp (`anchor_outside.py`), closing days (`Journal`), sending
+(`bot/outbox/dispatcher.py`).
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 Rules kept here: what was obtained is on disk before it is recorded, and what is on disk is not asked for again;
 whoever is out of reach or refuses is asked again for some hours, then the refusal is recorded; nothing waits for it.
-Left to others: the protocols (`witness.py`, `storage/records/timestamp.py`), when (`anchor.py`).
+Left to others: the protocols (`witness.py`, `storage/journal/transparency/timestamp.py`), when (`anchor_day.py`).
 """
 
 import asyncio

@@ -5,7 +5,7 @@ that was said before the notice is recorded, and everything after it is; the sta
 the notice, so that no change after it is met twice; every step can be repeated, so a crash in the middle only means
 that it is gone through again; a group that was upgraded is the same group in another room. What the
 bot lacks, and whom it could never demote, is told to the managers with the exact change to make. A space lists rooms
-and nothing is said in it, so it is not entered like that (`spaces.py`)."""
+and nothing is said in it, so it is not entered like that (`bot/sync/spaces.py`)."""
 
 import structlog
 

@@ -3,8 +3,8 @@
 Rules kept here: nobody can write in it but the bot, so that newcomers are not exposed to each other, nor anything they
 say recorded; it is there as long as the group is gated; who is in it and becomes verified is invited. Every step can be
 repeated, so a crash in the middle only means that it is gone through again.
-Left to others: who may come in, and what people are told (`moderation/verification.py`), the group's join rule
-(`reconcile.py`).
+Left to others: who may come in, and what people are told (`moderation/people/verification.py`), the group's join rule
+(`align_room.py`).
 """
 
 from urllib.parse import quote

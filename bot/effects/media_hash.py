@@ -3,7 +3,7 @@
 Rules kept here: of an encrypted file it is the file itself that is hashed; a file is fetched once, however many
 messages and edits show it, to its limit and not beyond; for one person only so much is fetched in an hour; what cannot
 be fetched is noted as such; the file itself is not kept. What was fetched is forgotten at a restart. Left to others:
-which messages have files (`receive_message.py`), the rule on media (`moderation/rules/media.py`).
+which messages have files (`bot/events/parse_message.py`), the rule on media (`moderation/rules/media.py`).
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """Gives people what is theirs: the receipt of a message, and all that is held on them.
 
 Rules kept here: it goes into their direct room, as files; nobody else's parts are in it; that it was given is
-recorded. Left to others: what they may ask (`commands/own.py`), the form of an export (`storage/export`), erasing
-(`operations.py`).
+recorded. Left to others: what they may ask (`bot/commands/personal_data.py`), the form of an export
+(`storage/export`), erasing (`bot/admin/records.py`).
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 Rules kept here: the words come from the journal, since the message is gone from the room; they are escaped, mention
 nobody, and a link that stood behind other words is shown; a file is posted again under its own address.
-Left to others: whose messages wait (`moderation/waiting.py`), the card (`desk.py`).
+Left to others: whose messages wait (`moderation/credit/waiting.py`), the card (`desk.py`).
 """
 
 from collections.abc import Callable

@@ -2,7 +2,8 @@
 
 Rules kept here: whatever stands in a record, the list comes: what a record does not say clearly counts as having been
 about anybody. What was asked for about somebody else alone is left out.
-Left to others: writing these records (`schedule.py`, `operations*.py`), giving the list (`own_data.py`).
+Left to others: writing these records (`bot/scheduler/scheduler.py`, `operations*.py`), giving the list
+(`personal_data.py`).
 """
 
 from collections.abc import Mapping

@@ -3,7 +3,7 @@
 Rules this module keeps: a person is told in a direct room; where they take none (`M_INVITE_BLOCKED`, a refusal) the
 word goes, short and without particulars, to the room it concerns, unless even that would give them away; where that
 fails too, the record says that it was tried.
-Left to others: the words (`messages/`), cards (`desk.py`), when to say what (`moderation/consequences.py`)."""
+Left to others: the words (`bot/texts/`), cards (`desk.py`), when to say what (`moderation/consequences.py`)."""
 
 from collections.abc import Sequence
 

@@ -7,7 +7,7 @@
 
 Rules kept here: what the witness saw last is its own to know: where it differs from what we thought, it says so (409)
 and is given the proof from there; only lines that hold by the witness's key are taken.
-Left to others: when to ask, trying again, keeping the lines (`bot/anchor_outside.py`).
+Left to others: when to ask, trying again, keeping the lines (`anchor_outside.py`).
 """
 
 import asyncio

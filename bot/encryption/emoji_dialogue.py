@@ -5,7 +5,7 @@ and so many of them at once, since each time costs words; what is to be compared
 those who run a group, in its desk; it counts as the same only when that very person presses so, or an
 operator says so at the command line (the trusted way: it does not pass through the homeserver); a difference is told to
 the operators. Nothing of it is kept over a restart.
-Left to others: the steps (`bot/crypto/verification.py`), carrying them (`bot/crypto/verifier.py`).
+Left to others: the steps (`bot/crypto/sas.py`), carrying them (`bot/crypto/verifier.py`).
 """
 
 import asyncio

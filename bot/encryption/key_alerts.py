@@ -3,7 +3,7 @@
 Rules kept here: everything is said once, to the operators and in the desk of each encrypted group, as soon as it can be
 read there: while the keys of a device are lost nobody can read what it writes, so that is said by the device that comes
 after it; until then the log, `answerable keys` and `answerable check` tell.
-Left to others: looking (`encryption.py`), mending (`operations_keys.py`).
+Left to others: looking (`service.py`), mending (`bot/admin/keys.py`).
 """
 
 from collections.abc import Callable, Sequence

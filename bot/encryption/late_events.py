@@ -4,7 +4,7 @@ removed before we read it.
 Rules kept here: the ciphertext is asked of the homeserver again, since a device whose keys were lost kept none of it;
 the newest messages first; what cannot be read now either goes on waiting for its key; that the homeserver does not give
 one of them stops nothing.
-Left to others: opening (`encryption.py`), recording them late (`pipeline.py`).
+Left to others: opening (`service.py`), recording them late (`bot/pipeline/pipeline.py`).
 """
 
 import asyncio

@@ -4,8 +4,8 @@ Rules kept here: what came for our device is on disk before the sync token is (`
 whose key is missing is handed on as it is, and recorded as not read, and comes again, marked late, when its key does;
 why it is missing is handed on whenever that is learnt;
 what asks the homeserver runs beside the listener (`run`), so that receiving waits for nothing.
-Left to others: keys and devices (`bot/crypto/`), sending (`homeserver_sealed.py`), comparing emoji (`verifying.py`),
-telling people how the keys stand (`keys_watch.py`).
+Left to others: keys and devices (`bot/crypto/`), sending (`bot/crypto/encrypting_client.py`), comparing emoji
+(`emoji_dialogue.py`), telling people how the keys stand (`key_alerts.py`).
 """
 
 import asyncio

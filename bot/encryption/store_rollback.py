@@ -1,10 +1,10 @@
 """Tells whether the keys of the device are an old copy that somebody put back.
 
-Rules kept here: the number of the key store (`crypto/age.py`) stands in the bot's database too, and grows in both at
-each start, at each stop and once an hour, in the store first: so a store that is behind the database is an old copy,
-whenever the bot was killed, and a database that is behind (it was lost, or restored) is brought up to the store. A copy
-younger than the last of these moments is not noticed.
-Left to others: what follows (`encryption.py`, `homeserver_sealed.py`), telling people (`keys_watch.py`).
+Rules kept here: the number of the key store (`bot/crypto/store_age.py`) stands in the bot's database too, and grows in
+both at each start, at each stop and once an hour, in the store first: so a store that is behind the database is an old
+copy, whenever the bot was killed, and a database that is behind (it was lost, or restored) is brought up to the store.
+A copy younger than the last of these moments is not noticed.
+Left to others: what follows (`service.py`, `bot/crypto/encrypting_client.py`), telling people (`key_alerts.py`).
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The door: one raw event of the homeserver becomes one frozen event of `moderation/events.py`.
+"""The door: one raw event of the homeserver becomes one frozen event of `moderation/values/events.py`.
 
 Client-server API, section "Types of room events"; redactions: "Redactions" and the room versions.
 
@@ -8,7 +8,7 @@ event cannot be understood without makes it so, for a message that clients would
 judgement by a broken trifle; what rules look at (ids, texts, numbers) is checked and safe to use, `content`
 is as received; the room is the one the homeserver filed the event under.
 Left to others: which rooms and in which order (`sync_response.py`), decryption (`crypto/`; it calls
-`receive` again with `encrypted=True`), fitting `content` into a record (`storage/records/canonical.py`).
+`receive` again with `encrypted=True`), fitting `content` into a record (`storage/journal/canonical.py`).
 """
 
 from collections.abc import Callable, Mapping

@@ -6,7 +6,7 @@ Client-server API, sections "Event replacements", "Rich replies", "Threading", "
 Rules this module keeps: an optional field of the wrong type is as if it were not there; an edit that
 clients would not apply (no `m.new_content`) is a message of its own; nothing raises but `Malformed`, for
 a message that says nothing in any field we know.
-Left to others: the envelope (`receive.py`), the texts (`receive_texts.py`).
+Left to others: the envelope (`parse_event.py`), the texts (`parse_texts.py`).
 """
 
 from dataclasses import dataclass

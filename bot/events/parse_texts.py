@@ -6,7 +6,7 @@ MSC3381, extensible events MSC1767, both also under the names they had before th
 Rules this module keeps: the body, where there is one, comes first; no text is empty; the same text in
 another dress (formatted, extensible) is given once, compared with white space folded; a field of the
 wrong type is as if it were not there, since that is how clients read it.
-Left to others: relations and mentions (`receive_message.py`), HTML (`receive_html.py`).
+Left to others: relations and mentions (`parse_message.py`), HTML (`parse_html.py`).
 """
 
 from collections import deque

@@ -6,8 +6,8 @@ Rules this module keeps: only an answer that is no answer raises, one without `n
 nothing could be acknowledged; a part that is malformed becomes `Unreadable` where it stood and takes
 nothing else with it; the order is the homeserver's; a timeline of which it is not certain that it is
 whole counts as limited, because asking once too often is harmless.
-Left to others: single events (`receive.py`), filling a limited timeline (`gaps.py`), who may invite us,
-what the to-device messages and keys mean (`crypto/`). Presence, account data, receipts are not looked at.
+Left to others: single events (`parse_event.py`), filling a limited timeline (`bot/sync/backfill.py`), who may invite
+us, what the to-device messages and keys mean (`crypto/`). Presence, account data, receipts are not looked at.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -4,7 +4,7 @@
 without them is read in the order it is written in, whatever its script.
 
 Rules this module keeps: nothing raises; time grows with length alone (the algorithm is unicode-bidi's, in Rust).
-Left to others: judging. What was written is judged as well (`receive_texts.py`).
+Left to others: judging. What was written is judged as well (`parse_texts.py`).
 """
 
 import re

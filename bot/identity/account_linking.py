@@ -4,8 +4,8 @@ Rules kept here (docs/decisions/0019): nobody is told whose the identity is, onl
 is asked in its own direct room, and grants it with a code that only the asking account was shown, so neither a mailbox
 nor an account alone is enough; refused, or not answered within a day, nothing is kept. At once two accounts are linked
 if the same issuer named the same subject for both within the hour; or, by an issuer's word, to somebody who is barred.
-Called in no writing turn. Left to others: proving (`flow.py`), what follows from a link (`moderation/complete.py`,
-`storage/linked_people.py`).
+Called in no writing turn. Left to others: proving (`dialogue.py`), what follows from a link
+(`moderation/cases/complete.py`, `storage/projections/linked_accounts.py`).
 """
 
 import hashlib

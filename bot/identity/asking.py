@@ -1,6 +1,6 @@
 """What the command `verify` needs to know, and how it hands on what was typed.
 
-Left to others: the command (`bot/commands/verify.py`), the dialogue (`flow.py`).
+Left to others: the command (`bot/commands/verify.py`), the dialogue (`dialogue.py`).
 """
 
 from collections.abc import Sequence

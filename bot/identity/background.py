@@ -2,7 +2,7 @@
 keys that changed.
 
 Rules kept here: it waits for nobody and keeps nobody waiting; a homeserver that is away is asked again.
-Left to others: what is done (`linking.py`, `pinned.py`).
+Left to others: what is done (`account_linking.py`, `pinned_keys.py`).
 """
 
 import asyncio

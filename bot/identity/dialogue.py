@@ -4,8 +4,8 @@ Rules kept here: a step is done outside the writing turn, so a mail server or an
 waiting; of what a person typed nothing is written down but sealed, nothing logged, and nothing is said back; an answer
 is counted before it is looked at, so that no crash gives a try away; what was proved is in the identity store before
 the fact says so, and both say the same person; while the store is locked nothing is begun.
-Left to others: what a method asks (`port.py` and its methods), who may try how often (`limits.py`), two accounts of one
-person (`linking.py`), what follows from a verification (`moderation/`).
+Left to others: what a method asks (`method.py` and its methods), who may try how often (`limits.py`), two accounts of
+one person (`account_linking.py`), what follows from a verification (`moderation/`).
 """
 
 import asyncio

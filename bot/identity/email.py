@@ -3,7 +3,8 @@
 Rules kept here: a code is drawn by a source that cannot be guessed, lives ten minutes, is compared in constant time,
 and is kept as an HMAC that belongs to the person and the address, so it serves nobody else; to which domains is written
 is the operator's to say; an address that could carry anything beside itself into the mail is refused.
-Left to others: how often (`limits.py`, `flow.py`), handing it over (`mailer.py`), sealing what is kept (`flow.py`).
+Left to others: how often (`limits.py`, `dialogue.py`), handing it over (`mailer.py`), sealing what is kept
+(`dialogue.py`).
 """
 
 import hmac

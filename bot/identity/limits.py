@@ -3,7 +3,7 @@
 Rules kept here: an attempt is noted, durably, before anything is sent; an address is known by its mark alone; somebody
 who is refused learns when it is possible again, and of others nothing; many new accounts keep nobody from verifying who
 has been in the room for a day.
-Left to others: the numbers (`[challenges]` in `bot/config.py`).
+Left to others: the numbers (`[challenges]` in `bot/config/config.py`).
 """
 
 from collections.abc import Sequence

@@ -4,7 +4,7 @@ Rules kept here: nothing is said in plain to a server that was to be asked encry
 takes `timeout` at most, however slowly the server speaks; what went wrong is told in words of ours, for an address, a
 name or a server's own words may stand in those of the library. Once the mail was handed over without an answer, it may
 arrive.
-Left to others: what is in it (`email.py`), the settings (`bot/config.py`).
+Left to others: what is in it (`email.py`), the settings (`bot/config/config.py`).
 """
 
 import asyncio

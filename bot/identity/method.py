@@ -2,8 +2,8 @@
 
 Rules kept here: a method never writes, and never speaks: it says what to tell the person, what to remember, and what
 was proved; what it remembers is sealed before it is kept; it may take its time (a mail, an issuer), so it is
-never called in a writing turn. Left to others: the dialogue (`flow.py`), keeping what was proved
-(`storage/identity_store.py`).
+never called in a writing turn. Left to others: the dialogue (`dialogue.py`), keeping what was proved
+(`storage/identity/store.py`).
 """
 
 from collections.abc import Mapping

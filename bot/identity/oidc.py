@@ -8,7 +8,7 @@ Rules kept here: a person is (issuer, subject); code and link are said only to w
 never the proof of another; whatever goes wrong ends in a sentence and leaves nothing; details for operators stand in
 the log, without secrets. A device code is remembered in the dialogue's state, which the dialogue seals.
 Left to others: the protocol (`oidc_exchange.py`), the page (`oidc_callback.py`), when it is polled and what a proof is
-worth (`flow.py`).
+worth (`dialogue.py`).
 """
 
 import hmac

@@ -3,8 +3,8 @@
 Rules kept here: it listens only where the settings say, and only if they name a public address; it answers one kind of
 request, a GET below ``/oidc/``, with a page that names nobody and loads nothing; so many at a time; a port that is
 taken is tried again, and moderation does not wait for it.
-Left to others: serving (`bot/local_server.py`), what a browser brings back, and what it is worth (`oidc.py`), deadlines
-of what the issuer is asked.
+Left to others: serving (`bot/matrix/local_server.py`), what a browser brings back, and what it is worth (`oidc.py`),
+deadlines of what the issuer is asked.
 """
 
 import asyncio

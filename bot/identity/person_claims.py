@@ -3,7 +3,7 @@
 Rules kept here: a claim belongs to whoever the account is that proved it, as the record of its verification tells; when
 accounts are linked, or a link ends, it follows. What is not done yet is done at the next start. While the store is
 locked nothing moves: persons are found through the links all the same.
-Left to others: linking (`linking.py`), sealing (`storage/identity_store.py`).
+Left to others: linking (`account_linking.py`), sealing (`storage/identity/store.py`).
 """
 
 import asyncio

@@ -4,7 +4,7 @@ Rules kept here: the key that a verified account has is noted, in the records, o
 its verifications are suspended and it is told how to be verified again, in kind words, since people reset their keys;
 an account without a key is left alone, and the first one it makes is noted. It is looked at when the homeserver says
 that somebody's devices changed, when they ask about their verification, and once a day for all.
-Left to others: when (`people.py`), what a verification means (`moderation/verification.py`).
+Left to others: when (`background.py`), what a verification means (`moderation/people/verification.py`).
 
 Specification: client-server API v1.19, "Cross-signing", "POST /keys/query", "Tracking the device list for a user".
 """

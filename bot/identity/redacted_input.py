@@ -2,7 +2,7 @@
 
 Rules kept here: in a direct room a message that begins with our command, and everything that is said there while a
 verification goes on, is noted without its text. Left to others: what is said before others (`said_aloud.py`), writing
-it so (`storage/entries.py`, by way of `pipeline.py`), the command (`commands/verify.py`).
+it so (`storage/record_mapping.py`, by way of `bot/pipeline/pipeline.py`), the command (`bot/commands/verify.py`).
 """
 
 import re

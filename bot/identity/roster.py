@@ -2,7 +2,7 @@
 
 Rules kept here: wrong, used and expired codes are refused in the same words, for others may be guessing; a code says
 the same to the account that used it, so nothing is lost by a crash and nothing gained by saying it again.
-Left to others: the roster (`storage/identity_roster.py`), how often one may try (`limits.py`).
+Left to others: the roster (`storage/identity/roster.py`), how often one may try (`limits.py`).
 """
 
 import asyncio

@@ -4,7 +4,7 @@ Rules kept here: nothing else is left out, so that nobody says before everybody 
 `m.text` with nothing beside it, and all of it is the command, a way to verify, and one token of the shape that way has.
 What stands in the record instead is again of that shape, so that it is known for one when it is read from there.
 Left to others: that such a message goes in the same step, and that one that cannot go is recorded whole
-(`pipeline.py`).
+(`bot/pipeline/pipeline.py`).
 """
 
 import re

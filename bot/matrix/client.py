@@ -2,11 +2,11 @@
 
 Rules this module keeps: answers are the server's JSON as it came, events are never interpreted here;
 every method does one request (or says otherwise) with a deadline and raises one of
-`bot/homeserver_errors.py`; nothing is retried and no 429 is waited for, since only the caller knows
+`errors.py`; nothing is retried and no 429 is waited for, since only the caller knows
 what is more urgent; every id is quoted, and a room id may or may not have a domain (room version 12
 has none, so joining such a room over federation needs `via`).
-Left to others: logging in (`bot/homeserver_login.py`, at hand here too), parsing events and filling gaps
-(`bot/receive.py`), order and retries (`bot/act.py`), encryption (`bot/crypto/`).
+Left to others: logging in (`login.py`, at hand here too), parsing events and filling gaps
+(`bot/events/parse_event.py`), order and retries (`bot/outbox/dispatcher.py`), encryption (`bot/crypto/`).
 
 Specification: Matrix client-server API v1.19; each method names its section.
 """

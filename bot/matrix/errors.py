@@ -14,8 +14,8 @@ Rules this module keeps: it looks at an answer and names it, nothing is opened a
 a Matrix error (a JSON object with an `errcode`) is believed to be the homeserver's own word, so a
 404 page of a proxy is `Unreachable`, never "not set"; the text of an error is one line of plain
 English that is fit for the log.
-Left to others: what must not be said (`hide`, given by `bot/homeserver_wire.py`, which knows the tokens
-and passwords), retrying (`bot/act.py`, `bot/pipeline.py`).
+Left to others: what must not be said (`hide`, given by `http.py`, which knows the tokens
+and passwords), retrying (`bot/outbox/dispatcher.py`, `bot/pipeline/pipeline.py`).
 
 Specification: Matrix client-server API v1.19, "Standard error response", "Rate limiting", "Soft logout".
 """

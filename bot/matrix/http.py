@@ -2,10 +2,10 @@
 
 Rules this module keeps: every request has a deadline; nobody sleeps and nothing is tried twice here (but
 aiohttp sends a GET or PUT once more if a kept connection turns out to be dead, which is harmless: our
-PUTs are idempotent); a failure is raised as one of `bot/homeserver_errors.py`; redirects are not
+PUTs are idempotent); a failure is raised as one of `errors.py`; redirects are not
 followed; ids become path segments in one place and cannot break out of theirs; the access token and
 the password appear in no error, whatever the server echoes.
-Left to others: which requests there are (`bot/homeserver.py`), when to try again (their callers).
+Left to others: which requests there are (`client.py`), when to try again (their callers).
 
 Why not `nio.AsyncClient.send`: it takes the address as text, which yarl then decodes and encodes once
 more (a state key `a%2Fb` or `..` would not arrive as it is), and it follows redirects. nio gets our

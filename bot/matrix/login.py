@@ -2,7 +2,7 @@
 
 Rules this module keeps: the server's own word on who we are is taken, not what the operator typed; a
 session always has a device; the password is used once and kept nowhere.
-Left to others: where a session is stored, and what is done with it (`bot/homeserver.py`).
+Left to others: where a session is stored, and what is done with it (`client.py`).
 
 Specification: Matrix client-server API v1.19, "Client Authentication", "Login".
 """

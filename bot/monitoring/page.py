@@ -4,7 +4,7 @@
 
 Rules kept here: nobody but this machine is answered, also when a browser on it was led here under another name;
 nothing is changed by asking, and what is looked at is shared (`vitals.py`).
-Left to others: serving (`bot/local_server.py`).
+Left to others: serving (`bot/matrix/local_server.py`).
 """
 
 import asyncio

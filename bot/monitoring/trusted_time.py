@@ -6,7 +6,7 @@ bot share a machine, they share a wrong clock too; then only the second shows it
 
 Rules kept here: in doubt nothing is removed. A clock that jumped is believed again when it has jumped back, or when it
 has gone on evenly for a day. After a long time away there is nothing to compare with, so that day is waited for too.
-Left to others: what is removed (`operations.py`), whom to tell (`schedule.py`, `watch/health.py`).
+Left to others: what is removed (`bot/admin/records.py`), whom to tell (`bot/scheduler/scheduler.py`, `health.py`).
 """
 
 import time

@@ -7,8 +7,8 @@ Rules this module keeps:
   succeed is recorded as refused, and the owner is told, once;
 - the outcome is recorded in the turn that removes the row, so a crash between sending and recording only repeats a
   request that the homeserver recognises; the outcomes of all that has landed meanwhile are recorded in one turn.
-Left to others: which row goes next (`choice.py`), how each action is done (`HANDLERS`, one module a noun), what to send
-(`moderation/consequences.py`)."""
+Left to others: which row goes next (`selection.py`), how each action is done (`HANDLERS`, one module a noun), what to
+send (`moderation/consequences.py`)."""
 
 import asyncio
 import re

@@ -13,7 +13,7 @@ Rules this module keeps:
   that the first to go is the one that matters most;
 - actions of one queue go one at a time, in order;
 - what is asked of others than the homeserver (`APART`) waits for nothing here and keeps nothing waiting.
-Left to others: reading the rows (`storage/outbox.py`), sending them (`act.py`).
+Left to others: reading the rows (`storage/outbox.py`), sending them (`dispatcher.py`).
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -2,7 +2,8 @@
 
 Rules kept here: everything is read inside the writing turn, after what came before it was applied; only what these
 facts need is read, and for most of them that is nothing.
-Left to others: what follows (`moderation/complete.py`, `deadlines.py`, `statements.py`).
+Left to others: what follows (`moderation/cases/complete.py`, `moderation/cases/deadlines.py`,
+`moderation/cases/statements.py`).
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """Asks the operator for a file on somebody, with the decision that makes it time.
 
 Rules kept here: it is looked at whenever a case is upheld, by a rule or by a person, and nowhere else; it is written
-with the facts of that decision. Left to others: when it is time (`moderation/dossiers.py`).
+with the facts of that decision. Left to others: when it is time (`moderation/cases/dossiers.py`).
 """
 
 from collections.abc import Sequence

@@ -3,7 +3,7 @@ owners.
 
 Rules kept here: each is told alone, once; who that is is settled together with the facts that ask for it, so that
 nothing can come between; where nobody is named in the configuration, it waits at the command line (`answerable tasks`),
-which needs no word. Left to others: saying it (`notify.py`).
+which needs no word. Left to others: saying it (`bot/effects/send_notice.py`).
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,8 +1,8 @@
 """Notes until when the bot was there and heard its homeserver; records when it was not, so that no deadline runs then.
 
 Rules kept here: every pause counts, whether the bot or the homeserver was away; it is recorded with its beginning, and
-moves every deadline that lay after that by as much. Left to others: knowing of pauses (`presence.py`), moving the
-deadlines (`storage/project/`).
+moves every deadline that lay after that by as much. Left to others: knowing of pauses (`bot/sync/presence.py`), moving
+the deadlines (`storage/projections/`).
 """
 
 from collections.abc import Iterable, Sequence

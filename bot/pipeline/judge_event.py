@@ -3,7 +3,7 @@
 Rules kept here: a command is judged like any message all the same; a defect on one of these sides is recorded as not
 seen, and harms neither the other sides nor the next event; a failing disk is no defect, and goes on up.
 Left to others: recording and acting on what follows (`pipeline.py`), what a command does (`commands/`), what state
-means (`room_changes.py`), what rules say (`moderation/judge.py`).
+means (`room_changes.py`), what rules say (`moderation/judge/judge.py`).
 """
 
 import time

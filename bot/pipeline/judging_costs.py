@@ -4,7 +4,7 @@ Rules kept here: what a room's messages cost is learnt a thousand letters at a t
 and the length of what is said there are its people's choice; no room is taken to be cheaper than `KILO_MS`, so that
 cheap texts do not make room for dear ones; events that will take long are taken in slices, between which others have
 their turn (`pipeline.py`); of a room whose news alone would take `MOST_MS`, the listener takes nothing: it is read
-beside it, like a room that is behind (`gaps.py`).
+beside it, like a room that is behind (`bot/sync/backfill.py`).
 """
 
 from collections.abc import Iterable, Iterator, Sequence

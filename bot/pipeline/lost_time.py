@@ -4,7 +4,7 @@ Rules kept here: a message that comes without its words is recorded as not read,
 the homeserver beside all else (MSC2815, where that offers it, else the admin API of Synapse, where we have a token),
 and judged then. In direct rooms and desks nothing is asked of any time but the lost one. Synapse has no word for
 whether it offers MSC2815: one that does not gives the event without its words.
-Left to others: asking again and again (`read_again.py`), recording and judging (`pipeline.py`).
+Left to others: asking again and again (`bot/encryption/late_events.py`), recording and judging (`pipeline.py`).
 """
 
 from collections.abc import Callable, Sequence

@@ -1,7 +1,7 @@
 """Tells the other accounts of a person of what was imposed on one of them, since it holds for all.
 
 Rules kept here: told alone; nothing of why, which the account that it is about is told.
-Left to others: what holds where (`storage/views/sanctions.py`).
+Left to others: what holds where (`storage/queries/sanctions.py`).
 """
 
 from collections.abc import Sequence

@@ -6,10 +6,11 @@ Rules this module keeps, in this order, for every batch:
    then
 3. one database transaction is committed, with the tables, the outbox rows and the sync token.
 So a message that the homeserver delivered is on disk before the token that acknowledges it, and what is in the
-journal but not in the database is caught up on start (`bot/catch_up.py`). A defect in judging one event is noted and
+journal but not in the database is caught up on start (`replay.py`). A defect in judging one event is noted and
 does not stop the others; a failing disk stops everything.
-Left to others: turns (`writer.py`), what follows from facts (`settling.py`), what an event is (`receive.py`) and gives
-rise to (`judging.py`), what a command does (`commands/`), sending (`act.py`).
+Left to others: turns (`writer.py`), what follows from facts (`settle_facts.py`), what an event is
+(`bot/events/parse_event.py`) and gives rise to (`judge_event.py`), what a command does (`commands/`), sending
+(`bot/outbox/dispatcher.py`).
 """
 
 import asyncio
@@ -48,7 +49,7 @@ from .writer import Writer
 TAIL = 10_000  # records: what was written last before a stop is among them
 
 T = TypeVar("T")
-Decipher = Callable[[Sequence[Received]], Awaitable[Sequence[Received]]]  # `encryption.py`
+Decipher = Callable[[Sequence[Received]], Awaitable[Sequence[Received]]]  # `bot/encryption/service.py`
 
 
 async def _as_it_came(events: Sequence[Received]) -> Sequence[Received]:
@@ -111,7 +112,7 @@ class Pipeline:
             await self._responder.begin(db)
 
     async def catch_up(self, apply: Callable[[Turn], Awaitable[int]]) -> int:
-        """Run `apply` (of `bot/catch_up.py`) in one turn, before anything else is taken."""
+        """Run `apply` (of `replay.py`) in one turn, before anything else is taken."""
 
         async def work() -> int:
             async with self.writer.turn() as turn:

@@ -3,7 +3,7 @@
 Older clients put a quotation in front of a reply and newer ones hide it, or do not: whoever writes one by hand can put
 anything into somebody else's mouth. Rules kept here: a quotation is true if the message it names, as it is recorded
 here, holds all of it in one piece, but for who said it; where that message is not known, the quotation is judged.
-Left to others: finding the quotation (`receive_texts.py`).
+Left to others: finding the quotation (`bot/events/parse_texts.py`).
 """
 
 import re

@@ -1,7 +1,7 @@
 """Reads who had reported what a decision is about: they are told the outcome, and it counts for or against them.
 
 Rules kept here: read inside the writing turn, and only where a case is decided or its deadline passes.
-Left to others: what follows (`moderation/reports.py`, `moderation/consequences.py`).
+Left to others: what follows (`moderation/cases/reports.py`, `moderation/consequences.py`).
 """
 
 from collections.abc import Sequence

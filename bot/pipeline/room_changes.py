@@ -2,7 +2,7 @@
 
 Rules kept here: roles come from the power levels, and a change of role is a fact of its own; a room is protected
 while the bot has all it needs to act, else observed; a room that was upgraded is followed into its new one. Left to
-others: applying sanctions (`reconcile.py`), entering (`joining.py`).
+others: applying sanctions (`bot/effects/align_room.py`), entering (`bot/effects/join_room.py`).
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """Which rooms the bot serves, what for, and from where on what is said there is recorded.
 
 Rules kept here: what stands here follows from facts alone, so that it is the same after a restart (`begin`) and after a
-rebuild. Left to others: entering rooms (`joining.py`), making them (`rooms_of_ours.py`).
+rebuild. Left to others: entering rooms (`bot/effects/join_room.py`), making them (`bot/bot_rooms/create.py`).
 """
 
 from sqlalchemy.ext.asyncio import AsyncConnection

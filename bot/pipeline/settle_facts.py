@@ -3,7 +3,8 @@
 Rules this module keeps, in this order: if something urgent follows, the facts are written and fsynced at once and it is
 begun (`urgent`; decision 0029); facts are applied one after the other; the statements of reasons come last of what is
 written; actions are queued in the same transaction as the tables. What is recorded already holds as it stands.
-Left to others: the turn itself (`writer.py`), what an event gives rise to (`judging.py`), sending (`act.py`).
+Left to others: the turn itself (`writer.py`), what an event gives rise to (`judge_event.py`), sending
+(`bot/outbox/dispatcher.py`).
 """
 
 import asyncio
@@ -163,7 +164,7 @@ class Settling:
         known = self._knowledge
         facts = await counted(turn.db, facts, policy=self._settings.policy, next_case=known.next_case, now_ms=at_ms)
         around = await self._surroundings.around(turn.db, facts, on=cause, now_ms=at_ms)
-        # What became of a request comes last: it is no part of what follows from the others (`catch_up.py`).
+        # What became of a request comes last: it is no part of what follows from the others (`replay.py`).
         given_rise = [fact for fact in facts if not isinstance(fact, ActionTaken)]
         outcomes = [fact for fact in facts if isinstance(fact, ActionTaken)]
         return [*complete(given_rise, around), *outcomes]

@@ -3,7 +3,7 @@
 Rules this module keeps: one turn at a time, each to its end: being cancelled does not cut one in two; a turn's
 transaction is committed only after what was staged in it is in the journal and fsynced; if the journal has got ahead of
 the database, nothing more is written until the next start has brought that up to date.
-Left to others: what is written (`pipeline.py`, `settling.py`), catching up (`catch_up.py`).
+Left to others: what is written (`pipeline.py`, `settle_facts.py`), catching up (`replay.py`).
 """
 
 import asyncio

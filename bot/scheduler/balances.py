@@ -4,7 +4,8 @@ Rules kept here: who has too little credit or standing is found from the entries
 each; what is missing is imposed with its reason, as if it had begun in time; a balance that an earlier version gave
 wrongly is corrected by a record, and the person is told once. A few people in one turn, so that what is received is not
 kept waiting.
-Left to others: what a balance brings (`moderation/tiers.py`), which figures are wrong (`moderation/reckoning.py`).
+Left to others: what a balance brings (`moderation/credit/tiers.py`), which figures are wrong
+(`moderation/credit/reckoning.py`).
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 Rules kept here: at the hour of the configuration, in its time zone; a desk where nothing waits hears nothing, nor one
 whose owner wants none; once a week owners are told, alone, how their managers decided; what was missed because the bot
-was down is made up for once. Left to others: saying it (`notify.py`), cards (`desk.py`).
+was down is made up for once. Left to others: saying it (`bot/effects/send_notice.py`), cards (`bot/effects/desk.py`).
 """
 
 from datetime import date, datetime, timedelta

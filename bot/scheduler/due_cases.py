@@ -1,8 +1,9 @@
 """What is due: sanctions whose time is over, cases to remind of, and deadlines that have passed.
 
 Rules kept here: one thing after the other, each seen with what the one before it brought; nothing is due while people
-could not have acted, since the clocks of cases stand still then (`bot/presence.py`).
-Left to others: what follows (`moderation/deadlines.py`, `tiers.py`), when to look (`schedule.py`).
+could not have acted, since the clocks of cases stand still then (`bot/sync/presence.py`).
+Left to others: what follows (`moderation/cases/deadlines.py`, `moderation/credit/tiers.py`), when to look
+(`scheduler.py`).
 """
 
 from collections.abc import AsyncIterator

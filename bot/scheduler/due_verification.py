@@ -3,7 +3,7 @@
 Rules kept here: everything is looked at anew each time, so that nothing is forgotten however things came about; looking
 costs one question a room, and is done when something is known to be due, when anybody's verification changed, and once
 a minute for whoever came meanwhile. Some at a time, so that what is received is not kept waiting.
-Left to others: what follows (`moderation/verification.py`), reading (`storage/views/verification.py`).
+Left to others: what follows (`moderation/people/verification.py`), reading (`storage/queries/verification.py`).
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence

@@ -1,5 +1,5 @@
-"""Looks again and again at what is due: sanctions and cases (`due.py`), checkpoints to sign, days to close, notes of
-who read records on the command line (`spool.py`).
+"""Looks again and again at what is due: sanctions and cases (`due_cases.py`), checkpoints to sign, days to close,
+notes of who read records on the command line (`bot/admin/spool.py`).
 
 Rules kept here: nothing waits for a fixed beat; the loop sleeps until the next thing is due or it is woken, and looks
 at least once a minute, so that a clock that was set does no harm. What is due while the bot is down is done on

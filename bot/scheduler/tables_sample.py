@@ -1,9 +1,10 @@
-"""Looks at each start whether a few rows of the database are what the signed records say (`storage/sample.py`).
+"""Looks at each start whether a few rows of the database are what the signed records say
+(`storage/queries/tables_sample.py`).
 
 Rules kept here: it is done in a thread once the first sync is taken, so nothing waits for it; what differs is told
 once, to the operators and in the desks of the groups concerned, with the two commands that say all and mend it; it
 stays known until a start finds it mended. Neither the log nor the words name a person.
-Left to others: comparing, `/health` (`watch/health.py`), all rows (`answerable logs verify --tables`).
+Left to others: comparing, `/health` (`bot/monitoring/health.py`), all rows (`answerable logs verify --tables`).
 """
 
 import asyncio

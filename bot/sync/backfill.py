@@ -6,8 +6,8 @@ Rules this module keeps: a room that is behind is taken from here alone, until i
 is in order, and no other room waits; short gaps are read at once, of long ones the way back is noted first, page by
 page, and each page is then read and recorded in one turn with the note of it, so that a crash costs one page and memory
 holds a few; what cannot be had is said in the journal where it is missing, and the rest is read.
-Left to others: noticing a gap (`listen.py`, `joining.py`), where it stands (`storage/gaps.py`), recording
-(`pipeline.py`).
+Left to others: noticing a gap (`sync_loop.py`, `bot/effects/join_room.py`), where it stands
+(`storage/state/backfill.py`), recording (`bot/pipeline/pipeline.py`).
 """
 
 import asyncio

@@ -2,7 +2,8 @@
 
 Rules kept here: both the inviter and the founders of the room are looked at, as far as the invitation names them; a
 person is told the reason of a refusal alone, and the operators are told of it once a day for each person, so that
-nobody can flood them. Left to others: the decisions (`moderation/invitations.py`, `caps.py`, `verification.py`).
+nobody can flood them. Left to others: the decisions (`moderation/people/invitations.py`,
+`moderation/rooms/member_limits.py`, `bot/crypto/sas.py`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -4,7 +4,8 @@ Rules kept here: an answer proves the time from the question to the answer; once
 last answer to the next question that is answered is a pause, however short; an answer that came later than any
 question is allowed to take proves only its own moment, and so does one after which the bot itself did nothing for as
 long. Nothing is certain before the first answer.
-Left to others: asking (`listen.py`), recording pauses and moving deadlines (`heartbeat.py`, `schedule.py`).
+Left to others: asking (`sync_loop.py`), recording pauses and moving deadlines (`bot/pipeline/heartbeat.py`,
+`bot/scheduler/scheduler.py`).
 """
 
 LONGEST_MS = 35_000  # between a question and its answer, and between an answer and the next question

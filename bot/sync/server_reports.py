@@ -3,7 +3,7 @@
 Rules kept here: only reports that come after this was set up count; each goes by the same door as a report to the bot,
 in the name of whoever pressed the button; what is refused there is left to the administrators of the homeserver. Of a
 report that names a person and no message the operators are told, since there is nothing that managers could decide.
-Room reports have no such list in Synapse. Left to others: what a report brings (`moderation/reports.py`).
+Room reports have no such list in Synapse. Left to others: what a report brings (`moderation/cases/reports.py`).
 """
 
 import asyncio

@@ -3,7 +3,8 @@
 Rules kept here: the bot enters a space that the configuration names, whoever invites it there, and leaves one that it
 names no longer; nothing that is said there is recorded. The state is asked for as a whole and compared with what is
 recorded, so that what was missed is made up for at the next look. What a space listed when the bot was put out stays.
-Left to others: what the state says (`moderation/spaces.py`), which community follows (`moderation/reach.py`).
+Left to others: what the state says (`moderation/rooms/spaces.py`), which community follows
+(`moderation/model/reach.py`).
 """
 
 import asyncio

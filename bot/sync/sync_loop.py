@@ -1,11 +1,11 @@
 """The sync loop: asks the homeserver what is new and hands it to the pipeline in order.
 
 Rules this module keeps: the token goes forward only together with what it acknowledges (`Pipeline.take`), or with the
-note that a room is behind, which is then read by `gaps.py` and not taken here until it is level; so is a room whose
-news would hold up all others (`judging_costs.py`); a homeserver that is
+note that a room is behind, which is then read by `backfill.py` and not taken here until it is level; so is a room whose
+news would hold up all others (`bot/pipeline/judging_costs.py`); a homeserver that is
 away is asked again, at growing intervals; invitations are answered by who they come from; while something urgent is on
 its way, the next question waits a little: the homeserver does one thing after the other, and its answer has more in it
-then. Left to others: what an answer means (`sync_response.py`, `receive.py`).
+then. Left to others: what an answer means (`bot/events/sync_response.py`, `bot/events/parse_event.py`).
 """
 
 import asyncio

@@ -3,7 +3,7 @@
 Rules kept here: a card says which case it shows and by which request it was sent. If we did not live to record that
 it was sent, or the answer was lost on the way, its coming back records it: a reaction pressed meanwhile is not lost.
 A card of the time that a backup lost is superseded: what it shows was said again, and has a card of its own.
-Left to others: what a card shows (`desk.py`).
+Left to others: what a card shows (`bot/effects/desk.py`).
 """
 
 from collections.abc import Mapping

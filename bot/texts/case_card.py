@@ -2,7 +2,7 @@
 
 The same lines answer `!case`, for those whose client shows no cards. Rules kept here: who answers
 for the case is named; who reported it is named to nobody whom it concerns (`report_lines.py`). Left to others: what was
-said (`case_words.py`), posting it (`desk.py`).
+said (`case_words.py`), posting it (`bot/effects/desk.py`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -3,7 +3,7 @@
 Rules kept here: the words come from the journal, since the message may be gone and the table keeps those of the first
 alone; the later messages of one incident have a line each, up to ten. Which words they are the rule of today says,
 which looks again; where it finds nothing, what the case kept is shown, or the beginning.
-Left to others: what the card says beside it (`card_lines.py`).
+Left to others: what the card says beside it (`case_card.py`).
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -4,7 +4,7 @@ Every word a person reads stands in `en.toml` and `zh.toml` beside this file. Ru
 field is escaped when it is rendered, so a display name can never become markup, a mention or a
 line of its own; times, durations and numbers are written as the language writes them (Babel); a point in time
 is given by the clocks of one time zone, and says of which.
-Left to others: which text goes to whom (`bot/notify.py`).
+Left to others: which text goes to whom (`bot/effects/send_notice.py`).
 """
 
 import datetime as dt

@@ -2,7 +2,7 @@
 
 Rules kept here: a message to somebody is an `m.text` that mentions them, since an `m.notice` rings nobody, and never
 begins like a command to another bot; answers to commands and notices to all are `m.notice`; nobody is mentioned except
-the people spoken to; every field is escaped (`messages/catalog.py`).
+the people spoken to; every field is escaped (`catalog.py`).
 """
 
 from collections.abc import Mapping, Sequence

@@ -3,7 +3,7 @@
 Rules kept here: who reported is named only to whoever handles the case and asks alone (`!case` in a direct message):
 the person a report is about may become a manager one day, and read what stood in the desk. While they are one, and the
 case is open, the words of reporters stand there neither. Left to others: the card
-around it (`card_lines.py`).
+around it (`case_card.py`).
 """
 
 from collections.abc import Sequence

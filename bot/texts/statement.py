@@ -1,6 +1,6 @@
 """A statement of reasons in words, for whom it concerns: what was done, about what, how found and decided, what now.
 
-Left to others: what a statement holds (`moderation/statements.py`).
+Left to others: what a statement holds (`moderation/cases/statements.py`).
 """
 
 from collections.abc import Iterator

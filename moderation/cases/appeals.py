@@ -2,10 +2,10 @@
 
 Rules this module keeps: the person whom an upheld case concerns can appeal it, and somebody whose report was dismissed
 can appeal that; each once, and within the time of the policy; it goes to somebody who did not decide
-(`responsibility.py`), and to the operator if what rests on it reaches beyond one room. Whom a case concerns can ask the
-operator once more, unless it was one who answered. Until then the decision holds. Who upheld a report after a
-reporter's appeal made a first decision against the person concerned, who can appeal in turn. Left to others: what a
-reversal brings (`decide.py`).
+(`moderation/duty/responsibility.py`), and to the operator if what rests on it reaches beyond one room. Whom a case
+concerns can ask the operator once more, unless it was one who answered. Until then the decision holds. Who upheld a
+report after a reporter's appeal made a first decision against the person concerned, who can appeal in turn. Left to
+others: what a reversal brings (`decide.py`).
 """
 
 from collections.abc import Collection

@@ -5,7 +5,7 @@ It is added to the facts of one cause before they are written, so that no path c
 Rules kept here: whoever is on duty answers for a case from the moment it opens; nobody is asked about themselves or
 about their own decision; where nobody is left to ask, the operator is, and is told; that nobody at all was on duty is
 a case of its own for the owner, at most once a day. A pure function, and asked twice it adds nothing twice.
-Left to others: reading what it needs (`bot/surroundings.py`), deadlines (`deadlines.py`).
+Left to others: reading what it needs (`bot/pipeline/case_context.py`), deadlines (`deadlines.py`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence

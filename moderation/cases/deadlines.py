@@ -5,8 +5,9 @@ room are charged, and the case goes to the owner with the same time, then to the
 goes up at half time. Who leaves by themselves in the second half of the time is charged like the others; who left
 earlier, or was made to leave, is charged only if they run the room again within thirty days; whose rights are suspended
 is not charged (docs/decisions/0034). Nobody stands above the operator, so there the case waits on, and the group bears
-what follows. What one step leaves is enough for the next, should what follows from it be lost (`bot/catch_up.py`).
-Pure. Left to others: when to look (`bot/schedule.py`), who answers for a case at first (`complete.py`).
+what follows. What one step leaves is enough for the next, should what follows from it be lost
+(`bot/pipeline/replay.py`). Pure. Left to others: when to look (`bot/scheduler/scheduler.py`), who answers for a case
+at first (`complete.py`).
 """
 
 from collections.abc import Iterable, Iterator, Mapping

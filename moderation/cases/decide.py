@@ -3,8 +3,8 @@
 Rules this module keeps: an illegal step raises and changes nothing; upholding applies the rule's measure (what the
 interim measure has not done already) and the charge; dismissing ends what rested on the case and compensates what
 was charged, so that the balance is as if the entry had never been; on appeal the same two words affirm or reverse; what
-an operator upholds that the people of a room upheld before counts everywhere from then on (`reach.py`).
-A redaction cannot be undone: the record keeps the words.
+an operator upholds that the people of a room upheld before counts everywhere from then on
+(`moderation/model/reach.py`). A redaction cannot be undone: the record keeps the words.
 """
 
 from collections.abc import Iterator

@@ -3,8 +3,8 @@
 Rules kept here: what counts are cases upheld within the time of the policy, opened after an earlier measure was taken
 on another account, and not reversed; the bot's own rules do not count, but what members reported does; nobody is asked
 twice for the same: not while a task waits, and afterwards only on account of a case decided since.
-Left to others: reading this (`storage/views/dossiers.py`), the file itself (`storage/export`), who may take it out
-(`bot/operations_dossiers.py`).
+Left to others: reading this (`storage/queries/dossiers.py`), the file itself (`storage/export`), who may take it out
+(`bot/admin/dossiers.py`).
 """
 
 from collections.abc import Sequence

@@ -3,8 +3,9 @@
 Rules this module keeps: a case is in exactly one `State`; only the steps of `TRANSITIONS` exist; a step
 the table does not have raises `IllegalStep` and changes nothing. The diagram in the documentation is made
 from the table, so that the two cannot differ.
-Left to others: who may take a step (`responsibility.py`) and who is asked next (`duty.py`), deadlines and what they
-cost (`deadlines.py`), what happens to the room (`room_measures.py`), storing (`storage/`).
+Left to others: who may take a step (`moderation/duty/responsibility.py`) and who is asked next
+(`moderation/duty/duty.py`), deadlines and what they cost (`deadlines.py`), what happens to the room
+(`moderation/rooms/measures.py`), storing (`storage/`).
 """
 
 from collections.abc import Mapping

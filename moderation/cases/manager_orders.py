@@ -1,8 +1,8 @@
 """What a manager does to somebody directly, by command: mute, kick, ban and their ends, warn, redact, vouch.
 
-Each function asks whether the caller may (`responsibility.py`), and returns the facts. Like everything, these are
-recorded, told to the person concerned with reasons, and can be appealed and undone: so each is a case, decided by
-whoever gave the order. Nothing here charges credit: that takes a rule."""
+Each function asks whether the caller may (`moderation/duty/responsibility.py`), and returns the facts. Like
+everything, these are recorded, told to the person concerned with reasons, and can be appealed and undone: so each is a
+case, decided by whoever gave the order. Nothing here charges credit: that takes a rule."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

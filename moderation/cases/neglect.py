@@ -3,8 +3,9 @@
 So that a manager can be told why, and appeal, like everybody else. docs/responsibility.md, "Standing".
 Rules kept here: one neglected case costs one person at most `overdue_at_most`, and of all that pass within a day only
 `overdue_a_day` cost anything, so that nobody can use up somebody's standing with a heap of cases; what it brings
-follows from the ledger (`tiers.py`).
-Left to others: when a duty was neglected (`deadlines.py`, `decide.py`), who hears the appeal (`duty.py`).
+follows from the ledger (`moderation/credit/tiers.py`).
+Left to others: when a duty was neglected (`deadlines.py`, `decide.py`), who hears the appeal
+(`moderation/duty/duty.py`).
 """
 
 from collections.abc import Sequence

@@ -2,8 +2,8 @@
 
 Rules kept here: a notice of a message that is recorded joins or opens a case as a member's report does; one that names
 only a room opens a case about nobody, for the people who run the room to look at; a room gets so many in a day, since
-nobody can tell who is behind an address. Pure. Left to others: reading a mail (`bot/mail_notices.py`), finding the room
-and the message (`bot/operations_reports.py`).
+nobody can tell who is behind an address. Pure. Left to others: reading a mail (`bot/cli/mail_notice.py`), finding the
+room and the message (`bot/admin/reports.py`).
 """
 
 from collections.abc import Sequence

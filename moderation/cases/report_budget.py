@@ -3,7 +3,7 @@
 Rules kept here: reports about one case count once; what is undecided counts as long as it waits, though not beyond the
 time of misuse; every report that was right gives one more, every one that was wrong takes one away, but one always
 stays; of what was reported in another community only the day counts, whatever its people make of it. Pure. Left to
-others: reading what somebody reported (`storage/views/reports.py`).
+others: reading what somebody reported (`storage/queries/reports.py`).
 """
 
 from collections.abc import Sequence

@@ -7,7 +7,7 @@ the bot, one message twice, or more than their budget. Somebody whose reports we
 warned, then may not report there for a time; somebody of whose reports too many passed their deadline undecided may
 not report there for a time either: a case each, decided at once, that can be appealed; a report that proves right after
 all takes back what its dismissal or its waiting brought.
-Left to others: the budget (`report_budget.py`), reading what is known of reports (`storage/views/reports.py`), who is
+Left to others: the budget (`report_budget.py`), reading what is known of reports (`storage/queries/reports.py`), who is
 asked for a decision (`complete.py`), what upholding brings (`decide.py`).
 """
 

@@ -4,7 +4,7 @@ The fields are those of Article 17(3) of Regulation (EU) 2022/2065 (DSA): the me
 facts, and whether they were found on somebody's report or by the bot itself; whether found and decided automatically;
 the rule it rests on; how and until when it can be appealed. Who reported is never said.
 Rules kept here: a statement is made of facts alone, and can be read back from its JSON. Left to others: the words
-(`bot/statement_lines.py`), keeping it (`storage/project/`).
+(`bot/texts/statement.py`), keeping it (`storage/projections/`).
 """
 
 import json

@@ -17,7 +17,8 @@ Rules this module keeps:
 
 The same functions serve the managers' ledger ("standing"). One call concerns one ledger of one person: the
 caller picks the entries that count there (`ledger.py`).
-Left to others: when to charge (`judge.py`), what a tier brings (`sanctions.py`), storing (`storage/`).
+Left to others: when to charge (`moderation/judge/judge.py`), what a tier brings (`moderation/rooms/align_people.py`),
+storing (`storage/`).
 """
 
 from bisect import bisect_left

@@ -1,9 +1,9 @@
 """Writes entries into a ledger: the facts, and the balance that each leaves.
 
 Rules kept here: there are two ledgers, with the same mechanics: credit, which everybody has, and standing, that of
-those who run groups. In a room those entries count that reach it (`reach.py`): of the whole deployment, and of its
-community; for the deployment, those that reach it all. Where credit is kept by rooms (`scope = "room"`), those made in
-the room; standing never is.
+those who run groups. In a room those entries count that reach it (`moderation/model/reach.py`): of the whole
+deployment, and of its community; for the deployment, those that reach it all. Where credit is kept by rooms (`scope =
+"room"`), those made in the room; standing never is.
 """
 
 from dataclasses import dataclass, replace

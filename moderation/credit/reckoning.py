@@ -5,7 +5,7 @@ before: of many charges made in one look, each was reckoned as if it were the on
 
 Rules kept here: a figure is called wrong only if that rule, and nothing else, explains it; a figure that has another
 cause (settings that were others, entries that are gone, accounts that were linked later) is left as it is.
-Pure. Left to others: reading what was told (`bot/balances.py`).
+Pure. Left to others: reading what was told (`bot/scheduler/balances.py`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,8 @@
 """What a balance brings: sanctions that rest on credit or standing begin, last longer or end. docs/model.md, "Credit".
 
 A balance is looked at for each reach by itself (`_Level`): what the entries of the whole deployment bring holds in
-every protected room; what they bring together with those of a community holds in its rooms (`reach.py`).
+every protected room; what they bring together with those of a community holds in its rooms
+(`moderation/model/reach.py`).
 
 Rules this module keeps: anybody with management rights whose credit or standing is below `manage_from` loses them,
 wherever the rooms' own levels gave them within that reach; standing brings nothing else; a sanction ends as soon as

@@ -4,7 +4,7 @@ Rules this module keeps: the message goes from the room at once and nothing is c
 the case posts the message as a quotation, upholding it leaves it out; what the same person sends within one incident
 while the case waits joins it; where words are not kept there is nothing to post, so no case is opened.
 What counts as a link is what the rule of kind `links` finds.
-Left to others: whose messages wait (`pace.py`), posting them (`bot/quoting.py`).
+Left to others: whose messages wait (`moderation/rooms/slow_mode.py`), posting them (`bot/effects/quote_message.py`).
 """
 
 from dataclasses import replace

@@ -6,7 +6,7 @@ many cases in a day as one can decide is asked about no more, and these go to th
 the hours they stand in the roster with, is not on duty; who is not in the desk is told of a case in a direct room;
 where a room has no manager on duty its owner is; above the owner stands the operator, above whom stands nobody. People
 who lost their rights, or left, are not asked any more.
-Left to others: reading all this (`storage/views/duty.py`), deadlines (`deadlines.py`).
+Left to others: reading all this (`storage/queries/duty.py`), deadlines (`moderation/cases/deadlines.py`).
 """
 
 from collections.abc import Collection, Iterable, Mapping

@@ -12,8 +12,10 @@ Rules this module keeps:
 - what a manager or an owner posts is judged too, but nothing applies before somebody else has decided;
 - where the bot may not act (an observed room) it opens cases for people to decide;
 - a rule of the room's own takes a message away by itself, and costs nothing unless a person decides so;
-- whoever is not verified as the room asks is judged by the same rules, and then by that (`verification.py`).
-Left to others: what a decision brings (`decide.py`), what a low balance brings (`tiers.py`).
+- whoever is not verified as the room asks is judged by the same rules, and then by that
+  (`moderation/people/verification.py`).
+Left to others: what a decision brings (`moderation/cases/decide.py`), what a low balance brings
+(`moderation/credit/tiers.py`).
 """
 
 from collections.abc import Sequence

@@ -3,7 +3,8 @@
 Rules this module keeps: an operator's rule of the same name holds instead; a room's rule never weighs more than the
 operator allows now, whatever was allowed when it was written; equal settings are read and compiled once. A rule is
 known by its settings as they were recorded (JSON), so that a replay judges by what was in force.
-Pure. Left to others: writing them by chat (`bot/commands/rule.py`), checking them (`bot/rule_checks.py`), keeping them.
+Pure. Left to others: writing them by chat (`bot/commands/rule.py`), checking them (`bot/config/rule_checks.py`),
+keeping them.
 """
 
 from collections.abc import Iterable

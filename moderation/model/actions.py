@@ -4,7 +4,8 @@ Rules kept here: an action is a value and can be written as JSON and read back; 
 when the homeserver lets us send little (whoever floods a room is stopped first, then what they wrote is removed, and a
 notice can wait); `merge` names what makes two waiting actions the same, so that the second is not queued again;
 `queue` names the actions that are sent one after the other.
-Left to others: which goes next (`bot/choice.py`), doing it (`bot/act.py`), turning notices into text (`bot/notify.py`).
+Left to others: which goes next (`bot/outbox/selection.py`), doing it (`bot/outbox/dispatcher.py`), turning notices
+into text (`bot/effects/send_notice.py`).
 """
 
 from collections.abc import Mapping

@@ -2,7 +2,7 @@
 
 Rules kept here: their names have an underscore, which no rule of the operator's can have; a case about a duty is
 counted in the ledger of standing, and is decided by the owner or the operator, not among those who share the duty.
-Left to others: the words for them (`bot/messages`, `rule.NAME`).
+Left to others: the words for them (`bot/texts`, `rule.NAME`).
 """
 
 from dataclasses import dataclass

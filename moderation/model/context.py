@@ -1,6 +1,6 @@
 """What is known when an event is judged: read from the database before, frozen, and never looked up during.
 
-Left to others: reading it (`storage/views/`).
+Left to others: reading it (`storage/queries/`).
 """
 
 from collections.abc import Mapping
@@ -54,7 +54,7 @@ class RoomView:
     asked: int = 0  # since when it asks to be verified as it does now
     slow: Slow | None = None
     choices: Choices = Choices()
-    rules: tuple[str, ...] = ()  # of its own, as recorded (`room_rules.py`)
+    rules: tuple[str, ...] = ()  # of its own, as recorded (`moderation/judge/room_rules.py`)
     # Of those whom its levels make owner or manager: against whom, by whichever account, a demotion or ban holds here.
     suspended: frozenset[UserId] = frozenset()
 

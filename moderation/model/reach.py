@@ -5,10 +5,11 @@ deployment (so all that was recorded before there were communities keeps its mea
 
 Rules kept here: what an operator's rule finds by itself, and what an operator decides, reaches the deployment; what the
 people of a room decide, be it on a rule of the operator's, reaches their community, until an operator confirms it; so
-does what it costs them to neglect that room. A room's own rule decides nothing by itself that counts (`judge.py`).
-A community is named by the operator, by its rooms or by a space that lists them; a room that is in none is one of its
-own, called as its code is, which no other can be: names are of small letters. What was decided in a room always counts
-in that room, however the communities are named later. Pure. Left to others: which entries and sanctions there are.
+does what it costs them to neglect that room. A room's own rule decides nothing by itself that counts
+(`moderation/judge/judge.py`). A community is named by the operator, by its rooms or by a space that lists them; a room
+that is in none is one of its own, called as its code is, which no other can be: names are of small letters. What was
+decided in a room always counts in that room, however the communities are named later. Pure. Left to others: which
+entries and sanctions there are.
 """
 
 from collections.abc import Collection, Iterable

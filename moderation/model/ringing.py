@@ -2,7 +2,8 @@
 
 Rules kept here: everything that rings for one case becomes one message in its thread; where the card of the case is
 posted for the same cause, the card rings and the message does not.
-Left to others: what rings (`consequences.py`), who is mentioned (`bot/notify.py`, `bot/desk.py`).
+Left to others: what rings (`moderation/consequences.py`), who is mentioned (`bot/effects/send_notice.py`,
+`bot/effects/desk.py`).
 """
 
 from collections.abc import Sequence

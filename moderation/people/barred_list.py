@@ -2,7 +2,8 @@
 
 Rules kept here: an entry has a reason and an end; nobody is put on it who is the bot or an operator, nor twice; who is
 taken off it early is let in everywhere at once. An entry that rests on credit (tier E) is one like the others.
-Left to others: reading (`storage/views`), writing (`bot/operations_barred.py`), the rooms (`sanctions.py`).
+Left to others: reading (`storage/queries`), writing (`bot/admin/barred.py`), the rooms
+(`moderation/rooms/align_people.py`).
 """
 
 from collections.abc import Sequence

@@ -2,9 +2,9 @@
 
 Rules kept here: a person who is barred, or whose credit is in tier E, brings the bot into no room, by whichever of
 their accounts, and neither does the owner of a group that the operator or neglect closed, unless the level was only
-given to them (`duty.py`); a group that the operator
+given to them (`moderation/duty/duty.py`); a group that the operator
 named may not come back under another room either. Operators are asked for nothing. Pure. Left to others: reading who
-they are (`bot/invitations.py`), who may invite at all (`[bot] allow_invites`).
+they are (`bot/sync/invitations.py`), who may invite at all (`[bot] allow_invites`).
 """
 
 from collections.abc import Collection, Mapping, Set

@@ -2,7 +2,8 @@
 
 Rules kept here: who is one person follows from the links alone; the accounts of a person are the same whatever the
 order of the links; the person is named by the account whose person the others joined. A pure function.
-Left to others: how a link is proved (`bot/verify/linking.py`), keeping links (`storage/linked_people.py`).
+Left to others: how a link is proved (`bot/identity/account_linking.py`), keeping links
+(`storage/projections/linked_accounts.py`).
 """
 
 from collections.abc import Iterable

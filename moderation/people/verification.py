@@ -7,8 +7,9 @@ began to ask, or when their verification ended, whichever is last; nobody is rem
 with time left; everything is told to the person alone, with the next step, and not again and again; owners, operators
 and the bot are asked for nothing, and managers for the level of managers only; whoever people decided should stay is
 let be. No case costs anything, and what was done is undone once the level is reached.
-Pure. Left to others: reading (`storage/views/verification.py`), when to look (`bot/due_verification.py`), the join rule
-(`posting.py`), the levels and methods themselves (`levels.py`, `bot/verify`).
+Pure. Left to others: reading (`storage/queries/verification.py`), when to look (`bot/scheduler/due_verification.py`),
+the join rule (`moderation/rooms/align_room.py`), the levels and methods themselves (`moderation/values/levels.py`,
+`bot/identity`).
 """
 
 from collections.abc import Iterable, Mapping

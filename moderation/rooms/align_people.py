@@ -4,8 +4,8 @@ Rules this module keeps:
 - what stood there before is known before it is changed (a `Held` "intended"), and is given back afterwards;
 - a level changed by hand is respected: the same thing is set again twice, saying so, and then left alone;
 - the bot never asks for what the room's rules forbid it: that is returned as impossible, to be said to the owner.
-Left to others: measures against the room itself (`posting.py`, by the same rules); reading and writing the room
-(`bot/reconcile.py`).
+Left to others: measures against the room itself (`align_room.py`, by the same rules); reading and writing the room
+(`bot/effects/align_room.py`).
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -1,14 +1,14 @@
 """Desired state of the room itself: who may post and join while posting is suspended or the room is closed.
 
-Rules this module keeps, besides those of `sanctions.py`:
+Rules this module keeps, besides those of `align_people.py`:
 - suspended: posting takes the lowest level at which somebody is a manager; closed: the bot's own, and nobody joins
   unasked. Never more than the bot has itself, so that it can go on speaking and give everything back. Creators of a
   room of version 12 stand above every level, and can post whatever is written;
 - what is taken is the right to post and nothing else: everybody can still take back their own messages, managers can
   remove those of others, so that nobody's role in the room changes;
 - levels that are as high already, and join rules that say more than could be given back, are left alone;
-- gated: people ask to come in (`verification.py` says who may), as long as the room is not closed.
-Pure. Left to others: reading and writing the room (`bot/reconcile.py`).
+- gated: people ask to come in (`moderation/people/verification.py` says who may), as long as the room is not closed.
+Pure. Left to others: reading and writing the room (`bot/effects/align_room.py`).
 """
 
 from collections.abc import Callable, Iterable, Mapping

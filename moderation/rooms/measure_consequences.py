@@ -1,4 +1,4 @@
-"""What must be said and done because of a measure against a room: its part of `consequences.py`.
+"""What must be said and done because of a measure against a room: its part of `moderation/consequences.py`.
 
 Rules kept here: the room itself sees one short notice when a measure begins and one when it ends; of what the operator
 or neglect brought, its desk hears the same with what can be done; of what only makes place for another measure nobody

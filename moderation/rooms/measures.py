@@ -7,8 +7,8 @@ why and until when, and is about nobody; of one kind no two are in force in a ro
 place of what holds, what a person orders in the room does not, except that they set slow mode to another pace; what
 rests on neglect ends by itself once no case waits with the operator any more, except that a closed room is opened
 again by the operator.
-Pure. Left to others: when to look (`deadlines.py`, `bot/schedule.py`), what it means for the room's levels
-(`posting.py`), who may give the order by rank (`responsibility.py`).
+Pure. Left to others: when to look (`moderation/cases/deadlines.py`, `bot/scheduler/scheduler.py`), what it means for
+the room's levels (`align_room.py`), who may give the order by rank (`moderation/duty/responsibility.py`).
 """
 
 from collections.abc import Iterable

@@ -3,7 +3,7 @@
 Rules kept here: whoever comes last goes, with a kind word and at no cost; owners and managers of a room, operators and
 the bot never go; several accounts of one person count as one; whoever comes again and again within one incident does
 not get a case each time. What was there before a limit was set, or before the bot came, stays as it is.
-Left to others: counting (`bot/room_changes.py`, `bot/listen.py`), the words.
+Left to others: counting (`bot/pipeline/room_changes.py`, `bot/sync/sync_loop.py`), the words.
 """
 
 from dataclasses import dataclass

@@ -5,7 +5,8 @@ whoever tries again too soon does not have to wait longer for it; an edit is nev
 paces the slower holds. What was written while the bot was away arrives at one moment: two messages are as far apart as
 they were received, or as their homeserver says they were sent, whichever is more. A person is told of a pace at once,
 then once a day in each room, with how many messages it has held back since.
-Left to others: what waits (`waiting.py`), who is not held back (`judge.py`), setting slow mode (`room_measures.py`).
+Left to others: what waits (`moderation/credit/waiting.py`), who is not held back (`moderation/judge/judge.py`),
+setting slow mode (`measures.py`).
 """
 
 from collections.abc import Iterable

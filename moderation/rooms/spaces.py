@@ -2,7 +2,7 @@
 
 Rules kept here: a room is listed if its `m.space.child` names a server by which to enter it (`via`); who may set that,
 the homeserver sees to; one level deep, so what a space in a space lists is nothing. Pure. Left to others: asking for
-the state (`bot/spaces.py`), what being listed means (`reach.py`).
+the state (`bot/sync/spaces.py`), what being listed means (`moderation/model/reach.py`).
 """
 
 from collections.abc import Collection, Iterable, Mapping

@@ -7,7 +7,7 @@ join different words (m as rn), and the letters of scripts whose own words would
 small capitals, and the small letters of Greek and Cyrillic that people read as the capital they belong to.
 
 Rules this module keeps: data only; a key of `LOOKS_LIKE` is lower-case ASCII, each other character stands
-once. Left to others: which characters are folded when (`moderation/text.py`).
+once. Left to others: which characters are folded when (`normalise_text.py`).
 
 The selected data: Copyright (c) 1991-2024 Unicode, Inc., under the Unicode License v3
 (SPDX-License-Identifier: Unicode-3.0); its notice stands in `confusables.LICENSE`.

@@ -1,6 +1,6 @@
 """Which of the texts in an event a rule looks at, and how a piece of them is quoted.
 
-Left to others: what the texts of an event are (`bot/receive.py` pulls them out of the content).
+Left to others: what the texts of an event are (`bot/events/parse_event.py` pulls them out of the content).
 """
 
 from collections.abc import Iterator, Sequence

@@ -3,7 +3,8 @@
 Rules this module keeps: only the times in `View` count, this event's among them, so that what was said at
 leisure while the bot was away is no flood when it is read; edits, reactions, joins and new names count like messages,
 unless a rule says otherwise; of joins and new names the first is free, since everybody comes in once.
-Left to others: keeping those times, and making one incident of the hits that follow each other (`moderation/judge.py`).
+Left to others: keeping those times, and making one incident of the hits that follow each other
+(`moderation/judge/judge.py`).
 """
 
 from bisect import bisect_right

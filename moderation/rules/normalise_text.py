@@ -16,7 +16,7 @@ Indic scripts, of Thai and its neighbours, the voicing of kana, hamza. Marks tha
 go: those of Latin, Greek and Cyrillic however many are stacked, Arabic short vowels, Hebrew points.
 
 Left to others: simplified and traditional Chinese are not folded (a list can hold both); which characters
-look alike (`confusables.py`); letters set apart by other characters (`rules/apart.py`).
+look alike (`confusables.py`); letters set apart by other characters (`spaced_letters.py`).
 """
 
 import re

@@ -6,8 +6,8 @@ error when the settings are made, never later; memory is bounded. All patterns a
 
 Linear can still be slow: a large program on a long text takes a minute. What the managers of one room write must not
 hold up the others, so of a room's own patterns the size, the repetitions and the text they look at are bounded.
-Left to others: look-alike letters, unless `normalise` asks for the form ``letters`` of `moderation/text.py`; how much
-of its allowance a room has used (`moderation/room_rules.py`).
+Left to others: look-alike letters, unless `normalise` asks for the form ``letters`` of `normalise_text.py`; how much
+of its allowance a room has used (`moderation/judge/room_rules.py`).
 """
 
 import re

@@ -7,7 +7,7 @@
 Rules this module keeps: a reading is made of the text's own characters, so that what is found can be quoted; whatever
 has nothing of the kind in it costs one search; time grows with length alone (patterns without a choice).
 Left to others: which terms are looked for in a reading, and what counts as one (`terms.py`); order of writing, which
-is undone for all rules at the door (`bot/receive_visual.py`); Braille (`moderation/text.py`).
+is undone for all rules at the door (`bot/events/visual_order.py`); Braille (`normalise_text.py`).
 """
 
 import re

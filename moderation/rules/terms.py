@@ -1,6 +1,6 @@
 """Words and phrases that are not wanted, however they are disguised.
 
-Terms and texts are compared as skeletons (`moderation/text.py`, after UTS #39), all terms at once, so the
+Terms and texts are compared as skeletons (`normalise_text.py`, after UTS #39), all terms at once, so the
 cost of a message hardly depends on their number. A term whose skeleton changes with its case (Greek, some
 Cyrillic) is also looked for letter by letter.
 

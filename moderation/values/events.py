@@ -1,9 +1,9 @@
-"""What came in: frozen values, made once at the door by `bot/receive.py`.
+"""What came in: frozen values, made once at the door by `bot/events/parse_event.py`.
 
 Rules this module keeps: an event carries the time it was received (`received_ms`, taken once, at
 the door) and the time its sender claims (`sent_ms`, never trusted); the raw `content` is kept for
 the record; what a rule may look at has been pulled out and is safe to use as it is.
-Left to others: parsing (`bot/receive.py`), judging (`moderation/judge.py`).
+Left to others: parsing (`bot/events/parse_event.py`), judging (`moderation/judge/judge.py`).
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,8 @@
 """How surely it is known who somebody is: the levels, and the level that each method reaches.
 
 Rules kept here: levels are ordered, and the highest in force counts; rooms see no more than whether a level is reached.
-Left to others: what a method proves and how (`docs/verification.md`), what a room asks for (`verification.py`).
+Left to others: what a method proves and how (`docs/verification.md`), what a room asks for
+(`moderation/people/verification.py`).
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """The kinds of values that fill a notice, told apart so that each is written as the reader expects.
 
 A notice is a message key and such fields; it becomes text only when it is sent, in the language of
-whoever reads it. Fields travel as JSON through the outbox. Left to others: the texts (`bot/messages`).
+whoever reads it. Fields travel as JSON through the outbox. Left to others: the texts (`bot/texts`).
 """
 
 from collections.abc import Mapping, Sequence

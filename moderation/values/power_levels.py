@@ -7,8 +7,8 @@ creators are and in that levels may be written as text.
 Rules this module keeps: whatever a homeserver sends, nothing here raises; what cannot be read counts as
 absent. "Can" means that a homeserver would allow it to somebody who is joined; a method that is stricter
 says so. Roles come from the room itself (docs/model.md, "Roles").
-Left to others: membership (who is joined, banned or has left), the writing of state (`bot/reconcile.py`),
-and what should be (`sanctions.py`).
+Left to others: membership (who is joined, banned or has left), the writing of state (`bot/effects/align_room.py`),
+and what should be (`moderation/rooms/align_people.py`).
 """
 
 import json

@@ -2,7 +2,7 @@
 
 Rules kept here: it appears under its name whole and read again, or not at all; it replaces nothing; it is its owner's
 alone; what is unpacked is what the page lists, no more, of the length and hash it says.
-Left to others: what is in it (`contents.py`), whether the log in it holds (`records/verify.py`).
+Left to others: what is in it (`contents.py`), whether the log in it holds (`storage/journal/verify/verify.py`).
 """
 
 import hashlib

@@ -4,7 +4,7 @@ Rules kept here: the database is copied first and the journal after it, since wh
 has not is caught up at the next start, never the other way round; the journal and the keys of persons are copied in
 one turn of the one writer, with everything signed. That turn is short: what never changes in place is linked, not
 copied, and the copy is on the same file system. No draft and no deleted row is carried along.
-Left to others: whose turn it is (`bot/operations_backup.py`), making one file of it (`bundle.py`).
+Left to others: whose turn it is (`bot/admin/backup.py`), making one file of it (`bundle.py`).
 """
 
 import os

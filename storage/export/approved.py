@@ -4,7 +4,7 @@ Rules kept here: the list names the record that began the file and every record 
 its leaf hash, so nothing in them can change unnoticed, and erasing a part does not change it; records that only note
 who read or was told something are left out, or reading a case would undo its approval. `verify.py` has the same rules
 in a form that stands alone.
-Left to others: who may approve (`bot/operations_dossiers.py`), which records belong to a case (`of_case.py`).
+Left to others: who may approve (`bot/admin/dossiers.py`), which records belong to a case (`of_case.py`).
 """
 
 import base64

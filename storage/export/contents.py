@@ -3,7 +3,7 @@
 Rules kept here: the record names what a reader relies on (all records, and the SHA-256 of every file but the proofs
 and the checkpoint, which are checked by themselves and come after it); it stands in the zip as in the log, with a proof
 by the newest checkpoint. So nobody can leave a record out, or change a page to read, without contradicting the log.
-Left to others: writing the record (`bot/operations_exports.py`), checking it (`verify.py`).
+Left to others: writing the record (`bot/admin/exports.py`), checking it (`verify.py`).
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -1,8 +1,8 @@
 """The statement in a file on a person: who, what, when and what was decided, for somebody who knows nothing of Matrix.
 
 Rules kept here: nobody is named but whom the file is about; every entry says in which record of the export it can be
-checked; what somebody wrote is shown as they wrote it. Left to others: gathering it (`bot/dossier_file.py`), escaping
-(`markup.py`), the records and their proofs (`export.py`).
+checked; what somebody wrote is shown as they wrote it. Left to others: gathering it (`bot/admin/dossier_text.py`),
+escaping (`markup.py`), the records and their proofs (`export.py`).
 """
 
 from collections.abc import Iterator

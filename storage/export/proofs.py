@@ -3,7 +3,8 @@
 Rules kept here: hashes are read from the tiles, so a proof costs a few small files however long the log is; the tree is
 that of one signed checkpoint. For many records the proof is ``proofs/tree.txt``: the hashes, from left to right, of
 the largest ranges in which no record was chosen. `verify.py` reads it, and says how.
-Left to others: paths and roots (`records/proof.py`), which records (`choose.py`), signing (`records/journal.py`).
+Left to others: paths and roots (`storage/journal/transparency/proof.py`), which records (`choose.py`), signing
+(`storage/journal/journal.py`).
 """
 
 from binascii import b2a_base64

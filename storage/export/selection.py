@@ -5,7 +5,7 @@ of what was asked for are shown. Of records that are there only to support the o
 shown but the key in the first one and the lists in those that erased something, without which no mark can be believed.
 In the place of a part that is left out stands ``null``, so that the others keep
 theirs; its commitment stays. An erased part stays as it is.
-Left to others: which records fit (`choose.py`), what may be exported at all (`bot/cli/logs_export.py`).
+Left to others: which records fit (`choose.py`), what may be exported at all (`bot/cli/logs/export.py`).
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ import orjson
 from moderation.values.events import Json
 from storage.journal.line_format import Opened, erased_by
 
-WITHHELD = None  # as in `records/tlog_proof.py`
+WITHHELD = None  # as in `storage/journal/transparency/tlog_proof.py`
 
 
 @dataclass(frozen=True, slots=True)

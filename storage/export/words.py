@@ -1,4 +1,4 @@
-"""What the export asks of whoever knows the words: `bot/messages` has them, and this layer knows nothing of it."""
+"""What the export asks of whoever knows the words: `bot/texts` has them, and this layer knows nothing of it."""
 
 from typing import Protocol
 

@@ -4,7 +4,7 @@ Rules kept here: one identifier has one spelling, so that nobody verifies twice 
 addresses of one mailbox, which differ in a tag, are one identifier; what an issuer
 gives out (a subject of OpenID Connect) is taken as it is, since case matters there (OpenID Connect Core 1.0, 2);
 without the index key the blinded form tells nothing, not even by trying all telephone numbers.
-Left to others: whether the person controls it (the methods of verification), keeping it (`identity_store.py`).
+Left to others: whether the person controls it (the methods of verification), keeping it (`store.py`).
 """
 
 import hmac

@@ -2,7 +2,7 @@
 
 Rules kept here: what a person proved stands in no `repr`; a row is held together by a seal over its person, method,
 issuer, blinded identifier and times, and each value by one over its claim, person, method, issuer and field.
-Left to others: sealing (`identity_seal.py`), keeping (`identity_store.py`).
+Left to others: sealing (`sealing.py`), keeping (`store.py`).
 """
 
 import re

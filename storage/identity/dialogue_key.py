@@ -3,7 +3,8 @@
 Rules kept here: what somebody typed stands in no table and no file but sealed, bound to whose it is and what for; a
 mark (of a code, an address) is an HMAC, so that it tells nothing without the key; the key is wrapped like all others,
 so without the key-wrapping key nothing is begun and nothing read. After the first use no disk is asked.
-Left to others: what is sealed (`bot/verify/flow.py`), the tables it goes to (`challenges.py`, `outbox.py`).
+Left to others: what is sealed (`bot/identity/dialogue.py`), the tables it goes to
+(`storage/state/verification_dialogues.py`, `storage/outbox.py`).
 """
 
 import hmac

@@ -6,7 +6,7 @@ there, or there could be two keys of the index. The key-wrapping key is changed 
 `key_change` says so, with the old key sealed by the new one, and goes with the last row that the old key wrapped.
 Meanwhile the new key opens everything, and nothing leads from the old key to the new one. What a crash interrupts,
 whoever has the new key goes on with.
-Left to others: one caller at a time, transactions (`identity_store.py`).
+Left to others: one caller at a time, transactions (`store.py`).
 """
 
 import secrets

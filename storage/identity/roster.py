@@ -5,8 +5,8 @@ belongs to the first account that gives it, for good, and says the same to it ag
 changed, so what was cut off goes on when it is done again; whoever else writes to this database waits for some
 thousand rows at most. All of it raises `Locked` while the store cannot be opened. It is synchronous, to be called in
 worker threads.
-Left to others: reading the file (`bot/roster_file.py`), who may ask (`bot/operations_roster.py`), the claim that
-follows (`identity_store.py`).
+Left to others: reading the file (`bot/admin/roster_csv.py`), who may ask (`bot/admin/roster.py`), the claim that
+follows (`store.py`).
 """
 
 import hmac

@@ -3,8 +3,8 @@
 Rules kept here: what is sealed is bound to the place it stands in (whose it is, what it is, the key above it), so that
 it opens nowhere else; every seal has a random nonce of 96 bits (NIST SP 800-38D, 8.2.2), and no key seals more than a
 few values; a text is padded to a multiple of 64 bytes; keys stand in no `repr`.
-Left to others: where the key comes from (`bot/identity_key.py`), what is sealed (`identity_keyring.py`,
-`identity_store.py`).
+Left to others: where the key comes from (`bot/config/identity_key.py`), what is sealed (`keyring.py`,
+`store.py`).
 """
 
 import hashlib

@@ -6,8 +6,8 @@ person (`claims.blind` is unique); a seal binds every value to its person, metho
 moved or changed in the database is refused; forgetting somebody destroys their key. Without the key-wrapping key
 everything can still be counted, forgotten and dropped when its time is over, but nothing added, found or read.
 It is synchronous, to be called in worker threads, by any number of them: each call is whole.
-Left to others: where the key comes from (`bot/identity_key.py`), who may read and the record of it
-(`bot/operations_identity.py`), what a method proves (`docs/verification.md`), pseudonyms (`identity.py`).
+Left to others: where the key comes from (`bot/config/identity_key.py`), who may read and the record of it
+(`bot/admin/identity.py`), what a method proves (`docs/verification.md`), pseudonyms (`storage/journal/record_keys.py`).
 """
 
 import secrets

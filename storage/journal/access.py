@@ -4,7 +4,7 @@ While the bot runs it alone writes the journal. So a command that shows content 
 ``<data_dir>/spool/access-<random>.json`` with `at_ms`, `by` (user of the operating system), `reason` and
 `filters`; the bot makes an `access` record of it and removes it. A note is whole or not there, 0600, and durable before
 anything is shown; run as root, it belongs to the owner of the data directory, so that the bot can take it.
-Left to others: picking the notes up (`bot/spool.py`).
+Left to others: picking the notes up (`bot/admin/spool.py`).
 """
 
 import secrets

@@ -3,7 +3,7 @@
 Rules kept here: `canonical` is RFC 8785 exactly, by a fast road where that is provably the same
 and by the `rfc8785` package elsewhere; `plain` makes any value that came from outside fit for the
 records, by a fixed rule, and never raises.
-Left to others: what is hashed with which prefix (`line.py`).
+Left to others: what is hashed with which prefix (`line_format.py`).
 """
 
 import json

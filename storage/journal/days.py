@@ -3,7 +3,7 @@
 Rules kept here: a day is `DAY.jsonl` while it is open and one zstd frame, with a checksum, once it is closed;
 at most `MAX_LINE` and a few MiB are ever held in memory, whatever a file claims; an incomplete last line is
 handed out apart from the lines.
-Left to others: what the lines say (`line.py`), when a day is closed (`journal.py`).
+Left to others: what the lines say (`line_format.py`), when a day is closed (`journal.py`).
 """
 
 import datetime as dt

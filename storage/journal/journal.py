@@ -8,7 +8,8 @@ After a failed write or flush nothing is accepted any more: what is on disk is t
 only a new opening, which reads it, can tell. One process at a time holds a log.
 All calls are synchronous and are made by one thread at a time, from a worker thread.
 What was declared is done: an erasure or purge that a crash cut short is finished by the next opening.
-Left to others: what is recorded, erased and purged, and when (`bot/pipeline.py`), checking (`verify.py`).
+Left to others: what is recorded, erased and purged, and when (`bot/pipeline/pipeline.py`), checking
+(`storage/journal/verify/verify.py`).
 """
 
 import datetime as dt
@@ -150,8 +151,8 @@ class Journal:
         """Write records to the open day, in this order; they are durable after the next `sync`.
 
         A record goes to the UTC day of its time, but never to a day before the open one, so that a clock set back
-        leaves the order as it is; where a record is much older than the one before it, a note follows (`order.py`). If
-        any draft breaks the rules of `kinds`, `Broken` is raised and nothing is written.
+        leaves the order as it is; where a record is much older than the one before it, a note follows
+        (`clock_order.py`). If any draft breaks the rules of `kinds`, `Broken` is raised and nothing is written.
         """
         self._must_be_usable()
         for draft in drafts:
@@ -250,7 +251,8 @@ class Journal:
         return self._log.get(index)
 
     def proof(self, index: int) -> str:
-        """The proof file of a record (`tlog_proof.py`), by the newest checkpoint; signs first if that is older.
+        """The proof file of a record (`storage/journal/transparency/tlog_proof.py`), by the newest checkpoint; signs
+        first if that is older.
 
         Raises `Invalid` if there is no such record, `LookupError` if it was purged.
         """
@@ -262,8 +264,8 @@ class Journal:
         """Erase the parts that the `erase` record `by` names, which are `targets`. Returns the days written anew.
 
         The record must be in the log; it is signed first. Parts that a hold covers must not be in it: they are set
-        apart by `find.py` before. Raises `Broken` if the record does not name them or a day is damaged, `OSError` if
-        the disk fails: what is not done then is done by the next opening.
+        apart by `storage/journal/retention/find.py` before. Raises `Broken` if the record does not name them or a day
+        is damaged, `OSError` if the disk fails: what is not done then is done by the next opening.
         """
         erasure = erasure_of(self.get(by))
         if erasure.targets != targets:

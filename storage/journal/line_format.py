@@ -7,7 +7,7 @@ parts; `c[j]` is base64(SHA-256("privpart/v1" || 0x00 || RFC 8785 form of x[j]))
 commitment stays. A line has one spelling only: compact, members in the order i t k g p c fields x, within a
 part p first and s last, escapes as orjson writes them. `g` is left out where there is no room; the others
 are always there.
-Left to others: which words a skeleton may hold (`kinds.py`), pseudonyms (`storage/identity.py`).
+Left to others: which words a skeleton may hold (`record_kinds.py`), pseudonyms (`record_keys.py`).
 """
 
 import datetime as dt

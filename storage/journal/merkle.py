@@ -4,7 +4,7 @@ Rules kept here: a leaf is hashed with 0x00 before it and a node with 0x01, so t
 the other; the tree of n leaves splits at the largest power of two below n. `Tree` grows by one leaf at
 a time and remembers only its right edge: the roots of its perfect subtrees and the last tile of each
 level (C2SP tlog-tiles: 256 hashes, eight tree levels high).
-Left to others: what a leaf is (`line.py`), where tiles lie (`tiles.py`).
+Left to others: what a leaf is (`line_format.py`), where tiles lie (`storage/journal/transparency/tiles.py`).
 """
 
 from collections.abc import Callable, Sequence

@@ -2,7 +2,7 @@
 
 Rules kept here: a person has one pseudonym in one group on one day; keys that are new are made in one transaction for
 all records that are written together.
-Left to others: how a pseudonym is computed and where keys lie (`storage/identity.py`).
+Left to others: how a pseudonym is computed and where keys lie (`record_keys.py`).
 """
 
 import secrets

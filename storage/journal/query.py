@@ -4,7 +4,7 @@ Rules kept here: lines are handed out as they stand on disk; days are read from 
 fifty records of a long log are found at once; text is looked for in whole blocks, and only a line in which it stands is
 taken apart; nothing is written or locked. A person is found by the Matrix id in a part, so what was erased is not
 found by name any more.
-Left to others: what may be shown to whom (`bot/cli/logs.py`).
+Left to others: what may be shown to whom (`bot/cli/logs/command.py`).
 """
 
 import os

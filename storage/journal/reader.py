@@ -2,7 +2,7 @@
 
 Rules kept here: nothing is written or locked; what is damaged is named with its file and line. A record
 of a closed day is found by unpacking that day up to it, which needs no index on disk that could disagree.
-Left to others: whether what is read is what was signed (`verify.py`).
+Left to others: whether what is read is what was signed (`storage/journal/verify/verify.py`).
 """
 
 from bisect import bisect_right

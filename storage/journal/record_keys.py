@@ -6,7 +6,7 @@ records for good; the file is readable by its owner only, and deleted keys are o
 must go on without the key-wrapping key, so these stand as they are (`wrapped_by` is NULL, decision 0020).
 It is synchronous and is called in the journal's worker thread, by one thread at a time.
 Left to others: names and other claims about a person, in the same database under keys that are wrapped
-(`identity_store.py`), who may ask.
+(`storage/identity/store.py`), who may ask.
 """
 
 import hmac

@@ -3,7 +3,7 @@
 Rules kept here: a field stands in the skeleton for ever, so it is an integer below 2^53 or a short word
 of printable ASCII, never a Matrix id, a name or a text; what concerns a person is data of a part.
 `docs/records.md` is made from this table by ``python -m storage.journal.record_kinds``.
-Left to others: how a record is written (`line.py`), what it means (`moderation/`, `storage/`).
+Left to others: how a record is written (`line_format.py`), what it means (`moderation/`, `storage/`).
 """
 
 from collections.abc import Mapping
@@ -555,7 +555,7 @@ def check(draft: Draft) -> None:
 def _types(kind: str) -> dict[str, type]:
     """One kind's fields in the form that is quickest to look up."""
     if kind not in KINDS:
-        raise Broken(f"there is no kind of record {kind!r}; see storage/records/kinds.py")
+        raise Broken(f"there is no kind of record {kind!r}; see storage/journal/record_kinds.py")
     kinds = {"int": int, "str": str}
     _TYPES[kind] = {name: kinds[entry.type] for name, entry in KINDS[kind].fields.items()}
     return _TYPES[kind]
@@ -563,7 +563,7 @@ def _types(kind: str) -> dict[str, type]:
 
 def _fault(kind: str, name: str) -> str:
     known = KINDS[kind].fields.get(name)
-    return f"must be {known.type}" if known else "is not in the table; see storage/records/kinds.py"
+    return f"must be {known.type}" if known else "is not in the table; see storage/journal/record_kinds.py"
 
 
 def _check_word(kind: str, name: str, value: str) -> None:

@@ -6,7 +6,8 @@ nothing is changed. Tiles are taken from the disk up to the open day, which is r
 that does not lead to what the checkpoint says, all days are read anew.
 After a purge the days do not begin with record 0: then the tiles before them cannot be made anew.
 Left to others: writing tiles and a checkpoint for what was found (`journal.py`), going on with an erasure or purge
-(`erase.py`, `purge.py`), checking closed days against what was signed (`verify.py`).
+(`storage/journal/retention/erase.py`, `storage/journal/retention/purge.py`), checking closed days against what was
+signed (`storage/journal/verify/verify.py`).
 """
 
 import secrets

@@ -1,6 +1,6 @@
 """What checking a log found: plain values, to be told in any language or as JSON.
 
-Rules kept here: a problem is a code, a place and fields; its text is the message `key` of `bot/messages`.
+Rules kept here: a problem is a code, a place and fields; its text is the message `key` of `bot/texts`.
 """
 
 from collections.abc import Callable, Mapping

@@ -2,7 +2,7 @@
 
 The same functions run while the bot works and when the journal is read again, so the two cannot differ. Each is given
 the index of the record and its time, and nothing else from outside. One file a subject; importing this makes all known.
-Left to others: making facts (`moderation/`), queries (`views/`, one file a noun).
+Left to others: making facts (`moderation/`), queries (`storage/queries/`, one file a noun).
 """
 
 from . import cases, people, records, rooms, sanctions  # noqa: F401  (they register what they project)

@@ -1,6 +1,6 @@
 """Which community each group is in, by the policy that is in force and by what spaces list.
 
-What that means says `moderation/reach.py`.
+What that means says `moderation/model/reach.py`.
 """
 
 from collections import defaultdict

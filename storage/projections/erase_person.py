@@ -1,9 +1,10 @@
-"""Takes a person out of all tables, as the marks of the columns in `tables.py` say.
+"""Takes a person out of all tables, as the marks of the columns in `storage/schema.py` say.
 
 Rules kept here: every column that holds an id of theirs is blanked, with the words that are theirs by its mark, or the
 row goes where it is nothing without them; rows of records that must be kept stay as they are; who is in a room now
 stays known with their rights there, since the bot works by that. Doing it again changes nothing.
-Left to others: the records (`records/erase.py`), what must be kept (`records/holds.py`).
+Left to others: the records (`storage/journal/retention/erase.py`), what must be kept
+(`storage/journal/retention/legal_holds.py`).
 """
 
 import json

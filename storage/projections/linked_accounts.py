@@ -2,7 +2,7 @@
 
 Rules kept here: persons follow from the links that hold, and from nothing else, so a link that ended, or was erased,
 is as if it had never been; a person is named by the account whose person the others joined; whatever stands in the
-tables about an account stands there under its person. Left to others: who may link (`bot/verify/linking.py`).
+tables about an account stands there under its person. Left to others: who may link (`bot/identity/account_linking.py`).
 """
 
 from collections.abc import Iterable, Mapping

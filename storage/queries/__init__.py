@@ -1,7 +1,7 @@
 """Reads what judgement and people need to know, each as a frozen value or a row, one file a noun.
 
 Rules kept here: all reads go through the connection given, so inside the writing transaction they see what has just
-been written. Left to others: keeping what was read (`bot/knowledge.py`), writing (`storage/project/`).
+been written. Left to others: keeping what was read (`bot/pipeline/view_cache.py`), writing (`storage/projections/`).
 """
 
 from storage.state.owner_choices import any_asks, choices_of

@@ -1,4 +1,4 @@
-"""Which sanctions hold in a room: the same as `moderation/reach.py` says, asked of the table."""
+"""Which sanctions hold in a room: the same as `moderation/model/reach.py` says, asked of the table."""
 
 from sqlalchemy import ColumnElement, and_, or_
 

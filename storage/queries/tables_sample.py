@@ -7,7 +7,7 @@ Rules kept here: nothing is written or locked; it costs some rows, some days of 
 log is; what differed before is looked at again first. What was erased is empty on either side, and what was purged is
 gone: neither is a difference. What a row says only by records that may stand anywhere (the state of a case that waits,
 say) is left to `--tables`.
-Left to others: when it is done and who is told (`bot/tables_sample.py`).
+Left to others: when it is done and who is told (`bot/scheduler/tables_sample.py`).
 """
 
 import sqlite3

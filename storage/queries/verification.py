@@ -1,7 +1,7 @@
 """Who is verified, since when people are known, what they were told of it; and what of that may be due.
 
 Rules kept here: a person's verifications count for all of their accounts; one that was revoked ended then.
-Left to others: what follows (`moderation/verification.py`).
+Left to others: what follows (`moderation/people/verification.py`).
 """
 
 from collections.abc import Iterable
@@ -39,7 +39,7 @@ TOLD = select(t.pointed.c.room, t.pointed.c.step, t.pointed.c.at).where(t.pointe
 
 
 def counting_in(room: str) -> ColumnElement[bool]:
-    """Whether a verification counts in a room, as `moderation/reach.py` says it."""
+    """Whether a verification counts in a room, as `moderation/model/reach.py` says it."""
     v = t.verifications.c
     community = select(t.rooms.c.community).where(t.rooms.c.room == room).scalar_subquery()
     return or_(v.reach == "", v.reach == community, v.room == room)

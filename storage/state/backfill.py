@@ -4,7 +4,7 @@ Rules kept here: a room is behind from the transaction that stores a sync token 
 the transaction in which the last of it is applied; a page that was passed on the way back is remembered by its two
 tokens; of content only what was delivered already is kept, until then, since it may be taken back before it is read
 again. Not a projection of the journal: like the sync token, it says what the homeserver owes.
-Left to others: reading (`bot/gaps.py`).
+Left to others: reading (`bot/sync/backfill.py`).
 """
 
 import json

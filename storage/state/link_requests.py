@@ -1,7 +1,7 @@
 """Who says that they are somebody who is known already, and waits for the word of that other account.
 
 Rules kept here: a request lives a day at most and leaves nothing; it is no part of the records until it is granted;
-the code that grants it is kept hashed. Left to others: what is asked of whom (`bot/verify/linking.py`).
+the code that grants it is kept hashed. Left to others: what is asked of whom (`bot/identity/account_linking.py`).
 """
 
 from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 Rules kept here: no name, address, code or number stands here in plain, the state is sealed and an address is a mark;
 what is over is removed. It is no projection of the journal: whoever loses it begins again.
-Left to others: what the state means (`bot/verify`), sealing (`identity_dialogue.py`).
+Left to others: what the state means (`bot/identity`), sealing (`storage/identity/dialogue_key.py`).
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """What the commands of `answerable logs` have in common: which log, which records, and the note of who reads them.
 
 Rules this module keeps: what was typed wrongly is told with the right form; whoever gets to see what people wrote has
-said why, and a note of it is on disk before anything is shown (`storage/records/access.py`), from which the bot makes
+said why, and a note of it is on disk before anything is shown (`storage/journal/access.py`), from which the bot makes
 an `access` record.
 Left to others: what is done with the records (the file of each command).
 """

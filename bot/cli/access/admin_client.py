@@ -1,7 +1,8 @@
 """Asks for what must be written to the records: of the bot if it runs, else does it here, by the same code.
 
 Rules kept here: one process at a time holds the data directory, so either the bot does it or we have its lock; who
-asks is recorded in both cases. Left to others: what is done (`bot/operations.py`), the door (`bot/control.py`).
+asks is recorded in both cases. Left to others: what is done (`bot/admin/records.py`), the door
+(`bot/admin/control_socket.py`).
 """
 
 import asyncio

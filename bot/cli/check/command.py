@@ -3,7 +3,7 @@
 Rules this module keeps: it changes nothing, neither on disk nor on the homeserver (but for what the store of keys notes
 of the homeserver's word), and logs nobody in, so it may be run at any time, also beside the running bot; exit code 1 if
 there is a problem, warnings do not count.
-Left to others: what is looked at on this machine (`check_here.py`) and on the homeserver (`check_there.py`).
+Left to others: what is looked at on this machine (`this_machine.py`) and on the homeserver (`homeserver.py`).
 
 ``--json``: a list of objects with the keys `check`, `state` (ok, note, warning or problem), `key` (a stable name of
 what was found), `text`, `remedy`.

@@ -2,7 +2,8 @@
 
 Rules kept here: it is one message that says what to do, whichever part of the program it met, and never a traceback;
 an error of the network, too many open files, or a defect of ours, is not taken for one of the disk.
-Left to others: ending (`run.py`, `main.py`), turning what SQLite says into these errors (`storage/sqlite_refused.py`).
+Left to others: ending (`bot/cli/run.py`, `bot/cli/main.py`), turning what SQLite says into these errors
+(`storage/sqlite_refused.py`).
 """
 
 import contextlib

@@ -5,7 +5,7 @@
 Rules this module keeps: exit code 0 only if every step went as told; however it ends, by Ctrl-C too, everything that
 was started is ended and the temporary folder removed, unless ``--keep``; a folder with anything else than an earlier
 demo in it is left alone; the story is told in the language of the terminal.
-Left to others: the story (`bot/demo/story.py`), how it looks (`demo_telling.py`).
+Left to others: the story (`bot/demo/story.py`), how it looks (`report.py`).
 """
 
 import asyncio

@@ -3,7 +3,8 @@
 Rules this module keeps: nothing is written before the log-in has worked; a file that exists is not replaced
 without ``--force``; the password is used once and kept nowhere; `config.toml` is written last, so that it stands
 for a set-up that is complete.
-Left to others: asking (`ask.py`), the file's content (`init_file.py`), storing the session (`session.py`).
+Left to others: asking (`bot/cli/console/ask.py`), the file's content (`config_file.py`), storing the session
+(`bot/cli/session.py`).
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 Rules this module keeps: keys that are there already are replaced only when asked to, after a warning; what the
 homeserver does not let us do now is told with the command that does it later, and stops nothing.
-Left to others: the keys themselves (`bot/operations_keys.py`), asking for the password (`init.py`).
+Left to others: the keys themselves (`bot/admin/keys.py`), asking for the password (`command.py`).
 """
 
 import sys

@@ -7,7 +7,7 @@ rooms), `backed_up` (of these), `waiting` (events that wait for a key); `verific
 
 Rules kept here: no secret is an argument or shown again; what replaces keys is asked twice; without a terminal nothing
 is asked.
-Left to others: doing it (`keys_here.py`, `bot/operations_keys.py`).
+Left to others: doing it (`perform.py`, `bot/admin/keys.py`).
 """
 
 import asyncio

@@ -3,7 +3,7 @@
 Rules kept here: one process at a time holds the keys, so either the bot does it or we have the lock of the data
 directory; a password is asked for only when the homeserver wants one; a recovery key is shown once, or written once to
 a file that was not there before, for its owner only.
-Left to others: what is done (`bot/operations_keys.py`), what is said of it (`keys.py`, `init.py`).
+Left to others: what is done (`bot/admin/keys.py`), what is said of it (`command.py`, `bot/cli/init/command.py`).
 """
 
 import asyncio

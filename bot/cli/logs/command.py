@@ -2,7 +2,7 @@
 
 `show` prints skeletons, which hold no name and no text. What people wrote is shown only with ``--reason``: then a
 note of who, when, why and what was asked for is left in ``DATA/spool`` *before* anything is printed
-(`storage/records/access.py`), and the bot makes an `access` record of it. Without a place for the note nothing
+(`storage/journal/access.py`), and the bot makes an `access` record of it. Without a place for the note nothing
 is shown. ``--json``: with a reason the lines as they stand, else the skeletons, one a line.
 
 `verify` exits with 0 if nothing is wrong, 1 if something is, 2 if it was called wrongly. ``--json``: an object with
@@ -11,8 +11,8 @@ the keys `ok`, `records`, `first` (index of the first record kept), `signed`, `u
 listed).
 
 Rules this module keeps: it never writes to the records, so it is safe beside a running bot.
-Left to others: what is checked (`storage/records/verify.py`), what the commands have in common (`logs_asking.py`), the
-other commands, one file each (`logs_*.py`).
+Left to others: what is checked (`storage/journal/verify/verify.py`), what the commands have in common
+(`bot/cli/access/access_reason.py`), the other commands, one file each (`logs_*.py`).
 """
 
 import base64

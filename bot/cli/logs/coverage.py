@@ -6,7 +6,7 @@ code, or null), `what`, `code` (of "undecryptable": why, as known by now; else n
 (times, or null where not known) and `stopped`: in good order). What could be read later is not listed.
 
 What was posted while the bot did not run is fetched when it starts; what could not be fetched is a gap, and listed.
-Left to others: noticing it (`bot/gaps.py`, `bot/receive.py`).
+Left to others: noticing it (`bot/sync/backfill.py`, `bot/events/parse_event.py`).
 """
 
 from collections.abc import Iterator

@@ -7,7 +7,7 @@ without, says so, and a note is left for the bot to record. Exit code 1: the exp
 damaged, and what is damaged is told. ``--json``: an object with the keys `file`, `sha256`, `records`, `supporting`,
 `withheld`, `erased`, `size`, `media`, `record` (of the log, about it; null: none) and `problems` (texts).
 
-Left to others: making it (`storage/export`), recording it (`bot/operations_exports.py`), opening files that are kept
+Left to others: making it (`storage/export`), recording it (`bot/admin/exports.py`), opening files that are kept
 encrypted.
 """
 

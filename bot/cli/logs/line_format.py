@@ -2,7 +2,7 @@
 
 Rules this module keeps: what people wrote stays on its line and cannot steer the terminal; without content nothing of
 the parts is printed.
-Left to others: who may see the content (`logs_asking.py`).
+Left to others: who may see the content (`bot/cli/access/access_reason.py`).
 """
 
 import sys

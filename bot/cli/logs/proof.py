@@ -4,7 +4,7 @@ A proof holds hashes and a checkpoint, nothing of the record; so no reason is ne
 keys `index`, `size`, `origin`, `leaf` (the leaf hash), `hashes` (base64, the leaf's sibling first), `root`,
 `checkpoint` (the signed note) and `proof` (the proof file).
 
-Left to others: making it (`storage/records/tlog_proof.py`).
+Left to others: making it (`storage/journal/transparency/tlog_proof.py`).
 """
 
 import base64

@@ -7,7 +7,7 @@ is left for the bot's next start, which judges it.
 
 Rules this module keeps: never beside a running bot, and none can start meanwhile; a crash at any instant leaves the old
 database or the new one under the name, never none; the journal is only read.
-Left to others: what a record makes of the tables (`bot/catch_up.py`, `storage/project/`).
+Left to others: what a record makes of the tables (`bot/pipeline/replay.py`, `storage/projections/`).
 """
 
 import asyncio

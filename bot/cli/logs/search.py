@@ -4,7 +4,7 @@ The text is looked for in what the parts hold and in the words of the skeleton, 
 the content is shown, ``--reason`` is needed, and noted before anything is printed. ``--json``: the lines as they stand.
 
 Rules this module keeps: results are printed as they are found, oldest first; memory does not grow with the log.
-Left to others: the other filters (`storage/records/query.py`), how a record looks (`logs_lines.py`).
+Left to others: the other filters (`storage/journal/query.py`), how a record looks (`line_format.py`).
 """
 
 import re

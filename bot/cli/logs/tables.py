@@ -5,7 +5,7 @@ for on both sides. A row that was forged, changed or removed in the database is 
 
 Rules kept here: nothing of the data is changed; records that the database has not applied yet are left out; beside a
 running bot, what it commits meanwhile may look like a difference, and is gone when it is run again.
-Left to others: making the tables (`logs_rebuild.py`).
+Left to others: making the tables (`rebuild.py`).
 """
 
 import asyncio

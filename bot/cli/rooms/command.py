@@ -4,7 +4,7 @@
 `members` (joined), `open_cases`, `measures` (objects with `kind`, `until` (0: no end), `basis`, `case`, `every`
 (milliseconds, of slow mode)), `rules` (its own: objects with `name`, `by`, `since`, `settings` as in `[[rules]]`),
 `chosen` (what its owner chose: setting and value, as in docs/records.md).
-Left to others: ordering and lifting measures (`rooms_measures.py`).
+Left to others: ordering and lifting measures (`measures.py`).
 """
 
 from json import loads as parsed

@@ -2,7 +2,7 @@
 
 ``--json``: `room` (code), `case` (null when a measure is lifted), `until` (0: no end; null when lifted), `ended` (the
 kinds that end by it).
-Left to others: what is written (`bot/operations_rooms.py`), the list of rooms (`rooms.py`).
+Left to others: what is written (`bot/admin/rooms.py`), the list of rooms (`command.py`).
 """
 
 from pathlib import Path

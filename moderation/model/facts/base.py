@@ -6,7 +6,7 @@ when the journal is read again, so replaying the journal gives the same cases, c
 Rules this module keeps: a field is either *public*, an int or a short ASCII word that goes into the
 skeleton and can never be erased; or it belongs to a *person* (`person()`, `private(of=...)`), and
 goes into the erasable part of that person. `room` is written as the group's code. Left to others: how a
-fact becomes a record and back (`storage/entries.py`), what follows from it (`moderation/consequences.py`).
+fact becomes a record and back (`storage/record_mapping.py`), what follows from it (`moderation/consequences.py`).
 """
 
 from dataclasses import dataclass, field, fields

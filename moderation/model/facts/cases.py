@@ -191,7 +191,7 @@ class CaseNoted(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatementGiven(Fact):
-    """The statement of reasons for a decision, as one object (`moderation/statements.py` has the fields)."""
+    """The statement of reasons for a decision, as one object (`moderation/cases/statements.py` has the fields)."""
 
     KIND: ClassVar[str] = "statement"
 

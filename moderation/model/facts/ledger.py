@@ -16,7 +16,7 @@ class CreditChanged(Fact):
     """An entry in somebody's ledger. For a compensation, `undoes` is the record of the entry it undoes.
 
     `ledger` "standing": that of those who run a group; classes of violation do not apply there (`grade` "-").
-    `reach`: where it counts, the whole deployment ("") or the rooms of a community (`moderation/reach.py`).
+    `reach`: where it counts, the whole deployment ("") or the rooms of a community (`moderation/model/reach.py`).
     """
 
     KIND: ClassVar[str] = "credit"

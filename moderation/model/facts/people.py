@@ -20,7 +20,7 @@ class PersonVerified(Fact):
     until: int
     undoes: int = -1  # the record that is revoked; -1: all by this method
     why: Literal["-", "key", "false"] = "-"  # of what is revoked; key: the account's master key is another
-    reach: str = ""  # of a vouch: where it counts (`moderation/reach.py`)
+    reach: str = ""  # of a vouch: where it counts (`moderation/model/reach.py`)
     subject: UserId = person()
     by: UserId = person()
 
@@ -150,5 +150,5 @@ class RosterChanged(Fact):
 
     what: Literal["roster"] = "roster"
     subject: UserId = person()
-    hours: str = private("subject")  # `moderation/roster.py` has the form
+    hours: str = private("subject")  # `moderation/duty/hours.py` has the form
     by: UserId = person()

@@ -37,7 +37,7 @@ class PartsErased(Fact):
 
     parts: int
     what: Literal["request", "operator", "retention"]
-    records: str = unowned()  # storage/records/targets.py has the form
+    records: str = unowned()  # storage/journal/retention/targets.py has the form
     reader: str = unowned()  # the operator who did it, as the operating system knows them
     reason: str = unowned()
 

@@ -7,7 +7,8 @@ signed; then each day concerned is written anew, the open one too. A part become
 Rules kept here: what an `erase` record names is erased, whatever else happens: a crash in the middle, or a day's file
 put back from an older backup, is mended when the log is opened next. A day is replaced as a whole or not at all, and
 is left alone if nothing in it is to go. A part names the first record that erased it.
-Left to others: what may be erased (`holds.py`), finding it (`find.py`), the person's key (`storage/identity.py`).
+Left to others: what may be erased (`legal_holds.py`), finding it (`find.py`), the person's key
+(`storage/journal/record_keys.py`).
 """
 
 from collections.abc import Iterator, Sequence

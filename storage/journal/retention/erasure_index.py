@@ -7,7 +7,7 @@ again from all the days.
 
 Rules kept here: what is remembered is used only as far as the log still reaches; a record is found by searching the
 text, and looked at only then.
-Left to others: what the records say (`erase.py`, `holds.py`, `purge.py`).
+Left to others: what the records say (`erase.py`, `legal_holds.py`, `purge.py`).
 """
 
 from collections.abc import Iterator, Sequence

@@ -9,7 +9,7 @@ Rules kept here: nothing younger than `FLOOR_DAYS` goes, by the time of the purg
 is the beginning of the log, and ends before the first day in which anything must stay: the rest of such a day is
 erased part by part (`Retention.is_due` with `find.overdue_parts`). A crash in the middle is harmless, and is
 mended when the log is opened next.
-Left to others: when to purge, recording it (`bot/`), checking it (`verify_purge.py`).
+Left to others: when to purge, recording it (`bot/`), checking it (`storage/journal/verify/purge.py`).
 """
 
 from collections.abc import Callable, Mapping, Sequence

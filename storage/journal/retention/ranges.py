@@ -2,7 +2,7 @@
 
 Rules kept here: runs are in order, apart from each other and not empty, so that one set has one text; a look-up
 takes logarithmic time; hundreds of thousands of numbers take a few megabytes.
-Left to others: what the numbers stand for (`targets.py`, `holds.py`).
+Left to others: what the numbers stand for (`targets.py`, `legal_holds.py`).
 """
 
 import re

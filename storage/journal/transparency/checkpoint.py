@@ -1,6 +1,6 @@
 """What the log says of itself: this many records, this root (C2SP tlog-checkpoint).
 
-Left to others: who signs, when, and where it is put (`journal.py`).
+Left to others: who signs, when, and where it is put (`storage/journal/journal.py`).
 """
 
 import base64

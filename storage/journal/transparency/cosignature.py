@@ -4,7 +4,7 @@ A witness keeps the last checkpoint it saw of each log and cosigns a new one onl
 trusts the witness need not fear that the log shows others another history.
 
 Rules kept here: Ed25519 only; a line of another key is ignored, one of a key we know must hold.
-Left to others: asking a witness (`bot/witness.py`), where the lines are kept (`closing.py`).
+Left to others: asking a witness (`bot/effects/witness.py`), where the lines are kept (`daily_checkpoints.py`).
 """
 
 import base64

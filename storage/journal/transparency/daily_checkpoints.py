@@ -2,7 +2,8 @@
 
 Rules kept here: a day's checkpoint is handed out once the day's file is closed as well, since until then it may still
 be replaced by a later one; lines are only ever added to it, a time stamp is written once.
-Left to others: writing the checkpoint (`journal.py`), what the lines say (`cosignature.py`, `timestamp.py`).
+Left to others: writing the checkpoint (`storage/journal/journal.py`), what the lines say (`cosignature.py`,
+`timestamp.py`).
 """
 
 import re

@@ -3,7 +3,7 @@
 Rules kept here: a note is UTF-8 without control characters but the newline; its signatures follow its
 last empty line; a signature of an unknown key is ignored, one of a known key must hold. The signing
 key is kept as one line of text in the same style as the verifier key, so that it carries its name.
-Left to others: what a note says (`checkpoint.py`), where keys lie (`logkey.py`), what witnesses add
+Left to others: what a note says (`checkpoint.py`), where keys lie (`log_key.py`), what witnesses add
 (`cosignature.py`).
 """
 

@@ -5,7 +5,8 @@ own signature line, five lines in all. Lines that witnesses add later do not cha
 `head -n 5 DAY.ckpt > note; openssl ts -verify -data note -in DAY.tsr -CAfile ...`.
 
 Rules kept here: an answer must say "granted", repeat the hash and, if it answers a request of ours, the nonce.
-Left to others: the authority's own signature, which rests on roots that the reader chooses; sending (`bot/outside.py`).
+Left to others: the authority's own signature, which rests on roots that the reader chooses; sending
+(`bot/matrix/other_servers.py`).
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """The part of `verify` that looks at the lines themselves: a pure function of some lines and where they must stand.
 
 It is the part that takes the time, and as it needs nothing but its input it can be done by several processes
-(`verify_pool.py`). What it cannot decide alone, since that lies in other lines or files, it hands on.
+(`pool.py`). What it cannot decide alone, since that lies in other lines or files, it hands on.
 
 Rules kept here: any bytes give a result, never an exception; a line that is not the bot's own, or not in its place, is
 named; memory is in proportion to the input.

@@ -29,7 +29,7 @@ class _Eraser:
 
 
 class PartCheck:
-    """Check that every part is what its commitment says (`verify_lines.py`), or erased by a record that names it."""
+    """Check that every part is what its commitment says (`lines.py`), or erased by a record that names it."""
 
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
