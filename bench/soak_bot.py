@@ -8,7 +8,7 @@ Rules kept here: nothing else is changed; the clock is what `bot.app.serve` take
 import os
 from functools import partial
 
-from bot import app as wiring
+from bot import app
 from bot.cli.main import run
 from bot.runtime.clock import wall_clock
 
@@ -22,5 +22,5 @@ def fast_clock() -> int:
 
 
 if __name__ == "__main__":
-    wiring.serve = partial(wiring.serve, clock=fast_clock)
+    app.serve = partial(app.serve, clock=fast_clock)
     run()

@@ -58,8 +58,7 @@ from moderation.policy import Policy
 from moderation.values.errors import Refused
 from moderation.values.events import Event
 from moderation.values.ids import UserId
-from storage import outbox
-from storage import queries as views
+from storage import outbox, queries
 from storage.backup import snapshot
 from storage.database import Database
 from storage.identity.store import IdentityStore
@@ -196,7 +195,7 @@ async def _open_stores(config: Config, stack: AsyncExitStack, clock: Clock) -> S
     given = await asyncio.to_thread(given_key, config)
     identity = await held(stack, partial(IdentityStore.open, config.data_dir, given.kek), IdentityStore.close)
     async with database.read() as db:
-        applied = int(await views.get_meta(db, "applied") or 0)
+        applied = int(await queries.get_meta(db, "applied") or 0)
     try:
         journal = await held(
             stack,
@@ -270,9 +269,9 @@ async def _caught_up(config: Config, bot: UserId, stores: Stores, clock: Clock, 
     steady = SteadyClock(clock)
     await _rebuild_if_lost(stores)
     async with stores.database.read() as db:
-        applied = int(await views.get_meta(db, "applied") or 0)
-        text = await views.get_meta(db, "policy")
-        rooms = Rooms({code: room for room, code in (await views.all_rooms(db)).items()})
+        applied = int(await queries.get_meta(db, "applied") or 0)
+        text = await queries.get_meta(db, "policy")
+        rooms = Rooms({code: room for room, code in (await queries.all_rooms(db)).items()})
     before = Policy.model_validate_json(text) if text else config.policy
     pipeline = make_pipeline(config, bot, before, stores, clock, wake, steady)
     await pipeline.begin()
@@ -289,7 +288,7 @@ async def _caught_up(config: Config, bot: UserId, stores: Stores, clock: Clock, 
 async def _rebuild_if_lost(stores: Stores) -> None:
     """A new database beside a journal that is not: it was lost, and is made again. What was done is not done twice."""
     async with stores.database.read() as db:
-        known = await views.get_meta(db, "applied")
+        known = await queries.get_meta(db, "applied")
     if known is None and stores.journal.size > 1:
         log.warning("database_made_again", records=await rebuild(stores.journal, stores.database))
 
@@ -297,17 +296,17 @@ async def _rebuild_if_lost(stores: Stores) -> None:
 async def _forget_again(stores: Stores) -> None:
     """Destroy the keys, and what was proved, of persons nobody knows any more: a backup may have brought them back."""
     async with stores.database.read() as db:
-        if not await views.get_meta(db, "erased"):
+        if not await queries.get_meta(db, "erased"):
             return
-        known, linked = await views.everybody(db), await views.persons_linked(db)
+        known, linked = await queries.everybody(db), await queries.persons_linked(db)
     await asyncio.to_thread(stores.keys.keep_only, known)
     await asyncio.to_thread(stores.identity.keep_only, known | linked)
 
 
 async def _start_facts(policy: Policy, stores: Stores) -> tuple[Fact, ...]:
     async with stores.database.read() as db:
-        before = await views.get_meta(db, "policy")
-        missing = int(await views.get_meta(db, END_MISSING) or 0)
+        before = await queries.get_meta(db, "policy")
+        missing = int(await queries.get_meta(db, END_MISSING) or 0)
     facts: list[Fact] = []
     if missing:
         facts.append(NotSeen(what="cut", count=missing))
@@ -428,7 +427,7 @@ async def _run(
         await manager.watch(pulse)
 
     async with stores.database.read() as db:
-        groups = await views.active_groups(db)
+        groups = await queries.active_groups(db)
         lobbies = await lobbies_to_look_after(db, config.policy, homeserver.user)
     aligns = [Align(room=room, routine=True) for room in groups]
     await pipeline.commit(actions=(*aligns, *lobbies), also=partial(outbox.started_anew, now_ms=pipeline.steady()))

@@ -78,7 +78,7 @@ from .model.facts import (
 )
 from .model.reach import is_one_room
 from .model.ringing import rung_once
-from .rooms import measure_consequences as room_consequences
+from .rooms import measure_consequences
 from .rooms.slow_mode import HELD_BACK
 from .values.ids import CaseNumber, RoomId, UserId
 from .values.notices import Line, Moment, Phrase, RoomName, RuleText, Span, Who, line
@@ -214,7 +214,7 @@ def _(fact: SanctionStarted, rooms_of: RoomsOf) -> Iterator[Action]:
         assert fact.room is not None
         yield Kick(room=fact.room, subject=fact.subject, reason=fact.reason)
     elif fact.kind in OF_ROOMS:
-        yield from room_consequences.begun(fact)
+        yield from measure_consequences.begun(fact)
     elif fact.kind in LASTING:
         for room in _rooms(fact, rooms_of):
             yield Align(room=room)
@@ -226,13 +226,13 @@ def _(fact: SanctionStarted, rooms_of: RoomsOf) -> Iterator[Action]:
 @_follow.register
 def _(fact: SanctionExtended, _rooms_of: RoomsOf) -> Iterator[Action]:
     if fact.kind in OF_ROOMS:
-        yield from room_consequences.longer(fact)
+        yield from measure_consequences.longer(fact)
 
 
 @_follow.register
 def _(fact: SanctionEnded, rooms_of: RoomsOf) -> Iterator[Action]:
     if fact.kind in OF_ROOMS:
-        yield from room_consequences.over(fact)
+        yield from measure_consequences.over(fact)
         return
     for room in _rooms(fact, rooms_of):
         yield Align(room=room)
@@ -521,7 +521,7 @@ def _there(fact: SanctionStarted) -> Iterator[Line]:
 @_say.register
 def _(fact: SanctionExtended) -> Iterator[Line]:
     if fact.kind in OF_ROOMS:
-        yield from room_consequences.say_longer(fact)
+        yield from measure_consequences.say_longer(fact)
         return
     yield line(f"notice.extended.{fact.kind}", until=Moment(fact.until))
 
@@ -529,7 +529,7 @@ def _(fact: SanctionExtended) -> Iterator[Line]:
 @_say.register
 def _(fact: SanctionEnded) -> Iterator[Line]:
     if fact.kind in OF_ROOMS:
-        yield from room_consequences.say_over(fact)
+        yield from measure_consequences.say_over(fact)
         return
     by_operator = fact.why == "command" and fact.room is None
     yield line(

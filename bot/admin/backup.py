@@ -20,8 +20,7 @@ from moderation.model.actions import Action, TellDesk
 from moderation.model.facts import RecordsExported, RecordsRestored
 from moderation.policy import Policy
 from moderation.values.notices import Moment, line
-from storage import outbox
-from storage import queries as views
+from storage import outbox, queries
 from storage.backup import snapshot
 from storage.backup.contents import Manifest
 from storage.database import Database
@@ -50,7 +49,7 @@ class BackupOperations:
         stage = await asyncio.to_thread(snapshot.begin, self._data_dir)
         await asyncio.to_thread(snapshot.copy_database, self._data_dir, stage)
         async with self._database.read() as db:
-            said = {"waiting": await outbox.count(db), "next_case": await views.next_case(db)}
+            said = {"waiting": await outbox.count(db), "next_case": await queries.next_case(db)}
         fact = RecordsExported(what="backup", count=await self._pipeline.with_journal(_size), reader=who)
         copied = await self._pipeline.with_journal(partial(_copy, self._data_dir, stage), fact, signed=True)
         return {"made_ms": self._clock(), **said, **copied}
@@ -70,7 +69,7 @@ class BackupOperations:
         desk = line("desk.from-backup", made=made, cases=str(cases))
         above = line("desk.from-backup-above", made=made, cases=str(cases))
         async with self._database.read() as db:
-            groups = await views.active_groups(db)
+            groups = await queries.active_groups(db)
         actions: list[Action] = [TellDesk(room=group, lines=(desk,)) for group in groups]
         actions += to_operators(self._policy, groups, (above,))
         await self._pipeline.commit((fact,), actions=actions)

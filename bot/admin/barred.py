@@ -19,7 +19,7 @@ from moderation.people.barred_list import Entry, bar, evidence, is_entry, refuse
 from moderation.policy import Policy
 from moderation.values.errors import Refused
 from moderation.values.ids import EventId, RoomId, UserId, is_user_id
-from storage import queries as views
+from storage import queries
 
 from .control_socket import Progress
 
@@ -80,13 +80,13 @@ class BarredList:
         """The group whose case it is: the one named, else that of the evidence, else the first they are known in."""
         bot = self._pipeline.settings.bot
         if code:
-            room = await views.room_by_code(db, code, bot)
+            room = await queries.room_by_code(db, code, bot)
             if room is None or room.purpose != "group":
                 raise Refused("cli.barred.no_group", code=code)
             return room
-        known = [case.room for case in cases] + list(await views.groups_of_person(db, user))
+        known = [case.room for case in cases] + list(await queries.groups_of_person(db, user))
         for each in known:
-            if (room := await views.room_view(db, RoomId(each), bot)) is not None:
+            if (room := await queries.room_view(db, RoomId(each), bot)) is not None:
                 return room
         raise Refused("cli.barred.name_group", who=user)
 
@@ -115,12 +115,12 @@ async def _entry(db: AsyncConnection, asked: Mapping[str, Any], by: UserId, who:
 
 
 async def _case(db: AsyncConnection, n: int) -> CaseView:
-    found = await views.case_view(db, n)
+    found = await queries.case_view(db, n)
     if found is None:
         raise Refused("error.case.none", n=n)
     return found[0]
 
 
 async def _messages(db: AsyncConnection, case: CaseView) -> list[tuple[int, EventId]]:
-    rows = [(await views.event_row(db, event), event) for event in case.events]
+    rows = [(await queries.event_row(db, event), event) for event in case.events]
     return [(int(row.record), event) for row, event in rows if row is not None]

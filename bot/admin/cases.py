@@ -22,7 +22,7 @@ from moderation.model.facts import ContentRead, CreditChanged, Fact
 from moderation.policy import Policy
 from moderation.values.errors import Refused
 from moderation.values.ids import RoomId, UserId, is_user_id
-from storage import queries as views
+from storage import queries
 
 from .control_socket import Progress
 
@@ -58,7 +58,7 @@ class CaseOperations:
         self, db: AsyncConnection, n: int, what: str, asked: Mapping[str, Any]
     ) -> tuple[tuple[Fact, ...], RoomView, UserId]:
         by, reason = self._operator(asked["by"]), str(asked["reason"])
-        found = await views.case_view(db, n)
+        found = await queries.case_view(db, n)
         room = await self._pipeline.knowledge.room(db, found[0].room) if found else None
         if found is None or room is None:
             raise Refused("error.case.none", n=n)
@@ -116,7 +116,7 @@ class CaseOperations:
 
     async def _room(self, db: AsyncConnection, code: str, user: UserId) -> RoomView:
         """The room in which a duty was broken: of a room that somebody does not run they have none."""
-        room = await views.room_by_code(db, code, self._pipeline.settings.bot)
+        room = await queries.room_by_code(db, code, self._pipeline.settings.bot)
         if room is None or room.purpose != "group" or not room.active:
             raise Refused("cli.rooms.not_served", code=code)
         if room.power.role(user) == "member" and room.room not in await self._managed(db, user):
@@ -124,7 +124,7 @@ class CaseOperations:
         return room
 
     async def _managed(self, db: AsyncConnection, user: UserId) -> frozenset[RoomId]:
-        return (await views.person_view(db, user, now_ms=0, recent_since=0)).manages
+        return (await queries.person_view(db, user, now_ms=0, recent_since=0)).manages
 
     def _operator(self, asked: object) -> UserId:
         user = UserId(str(asked))

@@ -16,8 +16,7 @@ from bot.texts.statement import statement_lines
 from moderation.cases.statements import Statement, from_json
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Line, Moment, Phrase, RoomName, RuleText, line
-from storage import queries as views
-from storage import schema as t
+from storage import queries, schema
 from storage.export.dossier import File, Happened, Stated, Step
 from storage.queries import Dossier
 
@@ -25,7 +24,7 @@ from storage.queries import Dossier
 async def naming_others(db: AsyncConnection, cases: Sequence[int]) -> frozenset[int]:
     """The statements of reasons that name whoever decided: in the export no part of these records is shown, since the
     page has what they say, without the name."""
-    s = t.statements.c
+    s = schema.statements.c
     rows = (await db.execute(select(s.record, s.statement).where(s.n.in_(cases)))).all()
     return frozenset(row.record for row in rows if (said := from_json(row.statement)) is not None and said.by)
 
@@ -41,9 +40,11 @@ class Gatherer:
 
     async def file(self, dossier: Dossier, digest: str, *, by: str, reason: str, now_ms: int) -> File:
         """Gather all of it; `digest` is what the approvals are of."""
-        self._rooms = await views.room_names(self._db)
-        accounts = await views.accounts_of(self._db, dossier.subject)
-        cases = await self._rows(select(t.cases).where(t.cases.c.n.in_(dossier.cases)).order_by(t.cases.c.n))
+        self._rooms = await queries.room_names(self._db)
+        accounts = await queries.accounts_of(self._db, dossier.subject)
+        cases = await self._rows(
+            select(schema.cases).where(schema.cases.c.n.in_(dossier.cases)).order_by(schema.cases.c.n)
+        )
         stated = {row.n: await self._stated(row.n) for row in cases}
         return File(
             number=dossier.record,
@@ -62,26 +63,28 @@ class Gatherer:
         )
 
     async def _stated(self, n: int) -> Sequence[Row[tuple[object, ...]]]:
-        return await self._rows(select(t.statements).where(t.statements.c.n == n).order_by(t.statements.c.record))
+        return await self._rows(
+            select(schema.statements).where(schema.statements.c.n == n).order_by(schema.statements.c.record)
+        )
 
     # Who.
 
     async def _names(self, accounts: Sequence[UserId]) -> tuple[str, ...]:
-        m = t.members.c
+        m = schema.members.c
         rows = await self._rows(select(m.display_name).where(m.user.in_(accounts), m.display_name != "").distinct())
         return tuple(sorted(row.display_name for row in rows))
 
     async def _verified(self, user: UserId, now_ms: int) -> str:
-        person = await views.person_view(self._db, user, now_ms=now_ms, recent_since=now_ms)
+        person = await queries.person_view(self._db, user, now_ms=now_ms, recent_since=now_ms)
         return self._said(line(f"dossier.verified.{'yes' if person.verified else 'no'}", level=person.verified))
 
     async def _groups(self, accounts: Sequence[UserId]) -> tuple[tuple[str, str], ...]:
         query = (
-            select(t.rooms.c.code, t.rooms.c.name)
-            .join(t.members, t.members.c.room == t.rooms.c.room)
-            .where(t.members.c.user.in_(accounts), t.rooms.c.purpose == "group")
+            select(schema.rooms.c.code, schema.rooms.c.name)
+            .join(schema.members, schema.members.c.room == schema.rooms.c.room)
+            .where(schema.members.c.user.in_(accounts), schema.rooms.c.purpose == "group")
             .distinct()
-            .order_by(t.rooms.c.code)
+            .order_by(schema.rooms.c.code)
         )
         return tuple((row.code, row.name) for row in await self._rows(query))
 
@@ -116,8 +119,8 @@ class Gatherer:
         return self._said(line(key, n=n, outcome=Phrase(f"state.{outcome}")))
 
     async def _measures(self, numbers: Sequence[int]) -> tuple[Happened, ...]:
-        s = t.sanctions.c
-        rows = await self._rows(select(t.sanctions).where(s.n.in_(numbers)).order_by(s.record))
+        s = schema.sanctions.c
+        rows = await self._rows(select(schema.sanctions).where(s.n.in_(numbers)).order_by(s.record))
         return tuple(each for row in rows for each in self._measure(row))
 
     def _measure(self, row: Row[tuple[object, ...]]) -> Iterator[Happened]:

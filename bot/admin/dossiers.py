@@ -30,7 +30,7 @@ from moderation.policy import Policy
 from moderation.values.errors import Refused
 from moderation.values.ids import RoomId, UserId, is_user_id
 from moderation.values.notices import line
-from storage import queries as views
+from storage import queries
 from storage.database import Database
 from storage.export.approved import Approvable, approvable
 from storage.journal.transparency.log_key import read_verifier
@@ -83,7 +83,7 @@ class Dossiers:
 
     async def _cases(self, db: AsyncConnection, user: UserId, asked: list[int]) -> list[int]:
         """The cases asked for; without any, all that are upheld, except those about duties and limits."""
-        offences, _ = await views.offences_of(db, user)
+        offences, _ = await queries.offences_of(db, user)
         upheld = {each.n for each in offences}
         for n in asked:
             if n not in upheld:
@@ -102,7 +102,7 @@ class Dossiers:
     async def _as_it_is(self, found: Dossier) -> Approvable:
         size = await self._pipeline.with_journal(lambda journal: journal.size)
         async with self._database.read() as db:
-            accounts = await views.accounts_of(db, found.subject)
+            accounts = await queries.accounts_of(db, found.subject)
         origin = await asyncio.to_thread(lambda: read_verifier(self._records).name)
         return await asyncio.to_thread(approvable, self._records, size, origin, found.record, accounts, found.cases)
 
@@ -140,7 +140,7 @@ class Dossiers:
         """Record an approval, unless this person has approved the file as it is."""
         before = found.approvals(as_it_is.digest)
         async with self._database.read() as db:
-            own = await views.accounts_of(db, account)
+            own = await queries.accounts_of(db, account)
         if found.subject in own:
             raise Refused("cli.dossier.about_approver", n=found.record, user=account)
         if any(step.reader in own for step in before):
@@ -158,7 +158,7 @@ class Dossiers:
         self._must_be_operator(account)
         _verifier(key)
         async with self._database.read() as db:
-            known = await views.all_approvers(db)
+            known = await queries.all_approvers(db)
         if any(each.key == key or (each.name == name and not each.ended) for each in known):
             raise Refused("cli.approver.known", name=name)
         said: Any = {"name": name, "reader": _reader(asked, who), "reason": str(asked["reason"])}
@@ -170,7 +170,7 @@ class Dossiers:
         """Withdraw a key. What it has approved stays approved."""
         name = str(asked["name"])
         async with self._database.read() as db:
-            found = [each for each in await views.all_approvers(db) if each.name == name and not each.ended]
+            found = [each for each in await queries.all_approvers(db) if each.name == name and not each.ended]
         if not found:
             raise Refused("cli.approver.none_such", name=name)
         said: Any = {"name": name, "reader": _reader(asked, who), "reason": str(asked["reason"])}
@@ -181,7 +181,7 @@ class Dossiers:
     async def _approver(self, key: str) -> Approver:
         """Return whose key this is. Raises `Refused` unless it is registered, in force and an operator's."""
         async with self._database.read() as db:
-            found = [each for each in await views.all_approvers(db) if each.key == key and not each.ended]
+            found = [each for each in await queries.all_approvers(db) if each.key == key and not each.ended]
         if not found:
             raise Refused("cli.approver.not_registered")
         self._must_be_operator(found[0].account)
@@ -195,7 +195,7 @@ class Dossiers:
         """Decline a file, or the task that asks for one."""
         number, reader, reason = int(asked["dossier"]), _reader(asked, who), str(asked["reason"])
         async with self._database.read() as db:
-            task = await views.open_task(db, number)
+            task = await queries.open_task(db, number)
         if task is not None and task.task == "dossier":
             done = TaskDone(
                 room=RoomId(task.room) if task.room else None,
@@ -216,8 +216,8 @@ class Dossiers:
         await self._pipeline.with_journal(lambda _: None, signed=True)
         approvals = found.approvals(as_it_is.digest)
         async with self._database.read() as db:
-            accounts = await views.accounts_of(db, found.subject)
-            keys = {each.key: each.record for each in await views.all_approvers(db)}
+            accounts = await queries.accounts_of(db, found.subject)
+            keys = {each.key: each.record for each in await queries.all_approvers(db)}
         registered = {keys[str(step.key)] for step in approvals if step.key in keys}
         commands = {int(str(step.command)) for step in approvals if step.how == "account"}
         return {
@@ -261,9 +261,9 @@ class Dossiers:
     async def _room(self, found: Dossier) -> RoomId | None:
         """A group by way of which the person is told: one they are known in, else the one their cases are of."""
         async with self._database.read() as db:
-            rooms = list(await views.groups_of_person(db, found.subject))
+            rooms = list(await queries.groups_of_person(db, found.subject))
             for n in found.cases:
-                case = await views.case_view(db, n)
+                case = await queries.case_view(db, n)
                 rooms += [case[0].room] if case is not None else []
         return rooms[0] if rooms else None
 
@@ -279,7 +279,7 @@ class Dossiers:
 
     async def _find(self, record: int, *, open_only: bool = True, declined: bool = False) -> Dossier:
         async with self._database.read() as db:
-            found = await views.dossier_view(db, record)
+            found = await queries.dossier_view(db, record)
         if found is None:
             raise Refused("cli.dossier.unknown", n=record)
         if found.state == "declined" and not declined:
@@ -320,7 +320,7 @@ class Dossiers:
         if step == "approved" or found.task < 0:
             return ()
         async with self._database.read() as db:
-            task = await views.open_task(db, found.task)
+            task = await queries.open_task(db, found.task)
         if task is None:
             return ()
         result = "declined" if step == "declined" else "done"
@@ -343,8 +343,8 @@ def _reader(asked: Mapping[str, Any], who: str) -> str:
 
 async def _task_about(db: AsyncConnection, user: UserId) -> int:
     """The open task that asks for a file on somebody; -1: none."""
-    accounts = await views.accounts_of(db, user)
-    tasks = [task for task in await views.open_tasks(db) if task.task == "dossier" and task.subject in accounts]
+    accounts = await queries.accounts_of(db, user)
+    tasks = [task for task in await queries.open_tasks(db) if task.task == "dossier" and task.subject in accounts]
     return int(tasks[-1].record) if tasks else -1
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from moderation.values.errors import Refused
-from storage import queries as views
+from storage import queries
 from storage.database import Database
 
 from .control_socket import Progress
@@ -40,7 +40,7 @@ class ExportOperations:
 async def signed_export(pipeline: Pipeline, database: Database, note: str) -> int:
     """Sign the record of an export; its number. Raises `Refused` if there is none."""
     async with database.read() as db:
-        record = await views.export_of_note(db, note)
+        record = await queries.export_of_note(db, note)
     if record is None:
         raise Refused("cli.logs.export_not_noted")
     await pipeline.with_journal(lambda _: None, signed=True)

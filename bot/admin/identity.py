@@ -26,7 +26,7 @@ from moderation.model.facts import ClaimsForgotten, IdentityKeyChanged, Identity
 from moderation.values.errors import Refused
 from moderation.values.events import Json
 from moderation.values.ids import PersonId, UserId, is_user_id
-from storage import queries as views
+from storage import queries
 from storage.database import Database
 from storage.identity.store import Claim, Held, IdentityStore, State
 from storage.journal.line_format import time_text
@@ -133,7 +133,7 @@ class Identity:
 
     async def _person(self, user: UserId) -> tuple[PersonId, tuple[UserId, ...]]:
         async with self._database.read() as db:
-            return PersonId(await person_of(db, user)), await views.accounts_of(db, user)
+            return PersonId(await person_of(db, user)), await queries.accounts_of(db, user)
 
     # For the control socket and the command line.
 
@@ -217,7 +217,7 @@ def as_dict(claim: Claim) -> dict[str, Any]:
 
 async def _must_be_about(db: AsyncConnection, n: int, user: str, accounts: tuple[UserId, ...]) -> None:
     """A case that is about the person, or whoever they are is nobody's business."""
-    case = await views.case_view(db, n)
+    case = await queries.case_view(db, n)
     if case is None or case[0].subject not in accounts:
         raise Refused("cli.identity.other_case", n=n, who=user)
 

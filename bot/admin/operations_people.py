@@ -16,7 +16,7 @@ from bot.pipeline.pipeline import Pipeline
 from moderation.model.facts import AccountUnlinked, Fact, PersonVerified
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId, is_user_id
-from storage import queries as views
+from storage import queries
 from storage.database import Database
 from storage.identity.store import IdentityStore
 from storage.projections.linked_accounts import links_of
@@ -57,11 +57,11 @@ class PeopleOperations:
         """The end of the newest link by which the account joined, and of the verifications that came with it."""
         own = [(record, link) for record, link in await links_of(db, [user]) if link.user == user]
         if not own:
-            accounts = [each for each in await views.accounts_of(db, user) if each != user]
+            accounts = [each for each in await queries.accounts_of(db, user) if each != user]
             raise Refused("cli.unlink.first" if accounts else "cli.unlink.none", who=user, accounts=", ".join(accounts))
         record, link = own[-1]
         parted = AccountUnlinked(start=record, subject=user, target=link.to, reason=reason, reader=reader)
-        came = await views.verifications_with(db, user, record)
+        came = await queries.verifications_with(db, user, record)
         revoked = [
             PersonVerified(
                 step="revoked", method=each.method, level=each.level, until=each.until, undoes=number, subject=user

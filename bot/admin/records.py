@@ -27,7 +27,7 @@ from moderation.policy import Policy
 from moderation.values.durations import DAY_MS
 from moderation.values.errors import Invalid, Refused
 from moderation.values.ids import EventId, PersonId, RoomId, UserId, is_user_id
-from storage import queries as views
+from storage import queries
 from storage.database import Database
 from storage.identity.store import IdentityStore
 from storage.journal.journal import Journal
@@ -133,7 +133,7 @@ class Operations:
         said = {"what": what, "reader": reader, "reason": reason}
         identity = await self.identity.forget(user, holds, **said, dry_run=dry_run)  # type: ignore[arg-type]
         async with self._database.read() as db:
-            accounts = await views.accounts_of(db, user)
+            accounts = await queries.accounts_of(db, user)
         found = await asyncio.to_thread(parts_of, self._records, set(accounts), holds, progress)
         kept = _kept(found, holds)
         if dry_run:
@@ -161,14 +161,14 @@ class Operations:
         """Return what the bot said to or about a person, but for the cases that must stay."""
         bot = self._pipeline.settings.bot
         async with self._database.read() as db:
-            cases = await views.cases_about(db, accounts)
-            staying = await views.cases_of_records(db, must_stay)
-            alone = await views.said_in_direct_rooms(db, bot, accounts)
-            caused = await views.records_by(db, accounts)
+            cases = await queries.cases_about(db, accounts)
+            staying = await queries.cases_of_records(db, must_stay)
+            alone = await queries.said_in_direct_rooms(db, bot, accounts)
+            caused = await queries.records_by(db, accounts)
         made = await asyncio.to_thread(said_of, self._records, accounts, cases, caused=caused, without=staying)
         needed = await asyncio.to_thread(said_of, self._records, (), staying)
         async with self._database.read() as db:
-            return await views.rooms_of_words(db, bot, (alone | set(made)) - set(needed))
+            return await queries.rooms_of_words(db, bot, (alone | set(made)) - set(needed))
 
     async def _erase(
         self, targets: Targets, what: Literal["request", "operator", "retention"], reader: str, reason: str
@@ -194,8 +194,8 @@ class Operations:
         """What rests on records, as (record, case, until): nobody escapes a measure by having it erased."""
         now, settings = self._clock(), self._policy.credit
         if user is None:
-            return [(each.record, each.n, each.until) for each in await views.all_in_force(db)]
-        person = await views.person_view(db, user, now_ms=now, recent_since=now)
+            return [(each.record, each.n, each.until) for each in await queries.all_in_force(db)]
+        person = await queries.person_view(db, user, now_ms=now, recent_since=now)
         charges = effective(person.entries, now, settings)
         resting = [
             *((each.record, each.n, each.until) for each in person.in_force),
@@ -217,7 +217,7 @@ class Operations:
             raise Invalid("a hold must end in the future; it ends by itself")
         parsed = Covers.parse(covers)
         async with self._database.read() as db:
-            people = await views.accounts_of_all(db, [UserId(person) for person in parsed.persons])
+            people = await queries.accounts_of_all(db, [UserId(person) for person in parsed.persons])
         text = replace(parsed, persons=frozenset(each for accounts in people.values() for each in accounts)).text
         fact = HoldPlaced(until=until_ms, n=n, duty=duty, covers=text, reader=reader)
         return await self._pipeline.with_journal(_newest, fact)
@@ -320,7 +320,7 @@ class Operations:
 
 
 async def _records(db: AsyncConnection, record: int, n: int) -> list[int]:
-    return [record, *(await views.records_of_case(db, n) if n else ())]
+    return [record, *(await queries.records_of_case(db, n) if n else ())]
 
 
 def _kept(found: Found, holds: InForce) -> tuple[Kept, ...]:

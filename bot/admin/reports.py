@@ -20,7 +20,7 @@ from moderation.policy import Policy
 from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
 from moderation.values.ids import RoomId, UserId
-from storage import queries as views
+from storage import queries
 from storage.projections import POSTED
 
 from .control_socket import Progress
@@ -51,7 +51,7 @@ class ReportOperations:
             row = await self._linked(db, str(asked.get("link") or ""))
             room = await self._room(db, RoomId(row.room) if row is not None else None, str(asked.get("room") or ""))
             now = self._clock()
-            refuse_too_many(await views.outside_notices(db, room.room, now - DAY_MS), self._policy, room)
+            refuse_too_many(await queries.outside_notices(db, room.room, now - DAY_MS), self._policy, room)
             facts = await self._facts(db, notice, row, room, now)
             done.update(n=next(fact.n for fact in facts if isinstance(fact, Reported)), room=room.code)
             yield facts
@@ -67,18 +67,18 @@ class ReportOperations:
             notice,
             Message(row.event, row.record),
             context=await knowledge.context(db, room, UserId(row.sender), now),
-            cases=await views.cases_with(db, row.event),
+            cases=await queries.cases_with(db, row.event),
             policy=self._policy,
         )
 
     async def _linked(self, db: AsyncConnection, link: str) -> Any:
         """The row of the message that a link points to; None where there is none."""
         found = message_link(link) if link else None
-        return await views.event_row(db, found.event) if found is not None else None
+        return await queries.event_row(db, found.event) if found is not None else None
 
     async def _room(self, db: AsyncConnection, linked: RoomId | None, code: str) -> RoomView:
         bot = self._pipeline.settings.bot
-        room = await views.room_view(db, linked, bot) if linked else await views.room_by_code(db, code.upper(), bot)
+        room = await queries.room_view(db, linked, bot) if linked else await queries.room_by_code(db, code.upper(), bot)
         if room is None or room.purpose != "group" or not room.active:
             raise Refused("cli.report.no_room")
         return room

@@ -17,10 +17,10 @@ from moderation.duty.responsibility import is_operator
 from moderation.model.context import RoomView
 from moderation.model.facts import OF_ROOMS, CaseOpened, ContentRead, Fact, SanctionEnded, SanctionKind
 from moderation.policy import Policy
-from moderation.rooms import measures as room_measures
+from moderation.rooms import measures
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId
-from storage import queries as views
+from storage import queries
 
 from .control_socket import Progress
 
@@ -71,12 +71,12 @@ class RoomOperations:
     ) -> tuple[Fact, ...]:
         now = self._clock()
         lasts = int(asked.get("for_ms") or 0) or self._lasts(kind)
-        return room_measures.order(
+        return measures.order(
             kind,  # type: ignore[arg-type]
             by=by,
             room=room,
-            in_force=await views.measures_of_room(db, room.room),
-            owner=room_measures.answers_for(await views.duty_of(db, room, self._policy.operators, now)),
+            in_force=await queries.measures_of_room(db, room.room),
+            owner=measures.answers_for(await queries.duty_of(db, room, self._policy.operators, now)),
             n=self._pipeline.knowledge.next_case,
             until=now + lasts if lasts else 0,
             reason=str(asked["reason"]),
@@ -86,8 +86,8 @@ class RoomOperations:
         )
 
     async def _lifted(self, db: AsyncConnection, room: RoomView, by: UserId) -> tuple[Fact, ...]:
-        there = await views.measures_of_room(db, room.room)
-        facts = room_measures.lift(OF_ROOMS, by=by, room=room, in_force=there, policy=self._policy, on=-1)
+        there = await queries.measures_of_room(db, room.room)
+        facts = measures.lift(OF_ROOMS, by=by, room=room, in_force=there, policy=self._policy, on=-1)
         if not facts:
             raise Refused("cli.rooms.nothing", code=room.code)
         return facts
@@ -98,7 +98,7 @@ class RoomOperations:
         return {"rectify": groups.rectify_within, "suspend": groups.suspend_for}.get(kind, 0)
 
     async def _room(self, db: AsyncConnection, code: str) -> RoomView:
-        room = await views.room_by_code(db, code, self._pipeline.settings.bot)
+        room = await queries.room_by_code(db, code, self._pipeline.settings.bot)
         if room is None or room.purpose != "group" or not room.active:
             raise Refused("cli.rooms.not_served", code=code)
         return room

@@ -22,7 +22,7 @@ from moderation.model.facts import ContentRead, Fact, PersonVerified
 from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
 from moderation.values.ids import PersonId, UserId
-from storage import schema as t
+from storage import schema
 from storage.database import Database
 from storage.identity.roster import METHOD, Changes, Listed, Roster, Standing
 from storage.identity.store import IdentityStore
@@ -121,7 +121,7 @@ class RosterOperations:
 
 
 async def _revocations(db: AsyncConnection, person: PersonId, now_ms: int) -> list[PersonVerified]:
-    v = t.verifications.c
+    v = schema.verifications.c
     query = select(v.record, v.user, v.level, v.until).where(
         v.person == person, v.method == METHOD, v.revoked == 0, v.until > now_ms
     )

@@ -20,7 +20,7 @@ from bot.runtime.clock import Clock
 from moderation.model.facts import ContentRead, Fact, RecordsExported
 from moderation.values.access_reasons import GLANCES
 from moderation.values.ids import UserId
-from storage import queries as views
+from storage import queries
 from storage.journal.access import FOLDER, PATTERN
 from storage.record_mapping import word
 
@@ -76,9 +76,9 @@ class Spool:
 
 
 async def _facts_of(db: AsyncConnection, note: Note) -> tuple[Fact, ...]:
-    persons = {*note.persons, *await views.subjects_of_cases(db, note.cases)}
+    persons = {*note.persons, *await queries.subjects_of_cases(db, note.cases)}
     facts: list[Fact] = []
-    if note.what == "export" and not await views.is_noted(db, note.name, UserId("")):
+    if note.what == "export" and not await queries.is_noted(db, note.name, UserId("")):
         facts.append(_exported(note, len(persons)))
     anybody = () if note.what == "export" else (UserId(""),)
     for person in sorted(persons) or anybody:
@@ -88,9 +88,9 @@ async def _facts_of(db: AsyncConnection, note: Note) -> tuple[Fact, ...]:
 
 
 async def _is_known(db: AsyncConnection, note: Note, person: UserId) -> bool:
-    if await views.is_noted(db, note.name, person):
+    if await queries.is_noted(db, note.name, person):
         return True
-    return note.what in GLANCES and await views.was_looked_at(db, person, note.read_ms, reader=note.reader)
+    return note.what in GLANCES and await queries.was_looked_at(db, person, note.read_ms, reader=note.reader)
 
 
 def _exported(note: Note, persons: int) -> RecordsExported:

@@ -12,7 +12,7 @@ from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from moderation.model.actions import TakeBack
 from moderation.values.durations import DAY_MS
-from storage import queries as views
+from storage import queries
 from storage.database import Database
 from storage.journal.reader import Log
 from storage.journal.retention.find import SPOKEN
@@ -35,13 +35,13 @@ class Tidier:
         """Take back what is due. Returns how many messages."""
         bot, before_ms = self._pipeline.settings.bot, self._clock() - self._retention_ms + DAY_MS
         async with self._database.read() as db:
-            start = int(await views.get_meta(db, TIDIED) or 0)
+            start = int(await queries.get_meta(db, TIDIED) or 0)
         stop, made = await asyncio.to_thread(_said, self._records, start, before_ms)
         if stop == start:
             return 0
         async with self._database.read() as db:
-            alone = await views.said_alone_in(db, bot, range(start, stop))
-            words = await views.in_rooms_of_ours(db, await views.rooms_of_words(db, bot, alone | made))
+            alone = await queries.said_alone_in(db, bot, range(start, stop))
+            words = await queries.in_rooms_of_ours(db, await queries.rooms_of_words(db, bot, alone | made))
         actions = [TakeBack(room=room, event=event) for room, event in words]
         await self._pipeline.commit(actions=actions, also=partial(set_meta, key=TIDIED, value=str(stop)))
         return len(actions)

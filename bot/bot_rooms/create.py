@@ -16,7 +16,7 @@ from bot.pipeline.pipeline import Pipeline
 from moderation.model.facts import Fact, RoomEntered
 from moderation.values.events import Json
 from moderation.values.ids import GroupCode, RoomId, UserId, group_code
-from storage import queries as views
+from storage import queries
 
 MARK = "org.answerable.made_for"
 
@@ -77,7 +77,7 @@ async def take_up(pipeline: Pipeline, made: Made, room: RoomId) -> None:
     """Record that a room is ours, once: `/sync` may tell of it before the request that makes it is answered."""
 
     async def facts(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
-        known = await views.all_rooms(db)
+        known = await queries.all_rooms(db)
         if room not in known:
             yield (entered(made, room, new_code(tuple(known.values()))),)
 

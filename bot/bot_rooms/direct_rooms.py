@@ -19,7 +19,7 @@ from bot.texts.matrix_message import Speech
 from moderation.model.actions import Action, LeaveDirect
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import line
-from storage import queries as views
+from storage import queries
 from storage.database import Database
 
 from .create import Made, body, take_up
@@ -44,9 +44,9 @@ class DirectRooms:
 
     async def _with(self, user: UserId, language: str) -> RoomId:
         async with self._database.read() as db:
-            room = await views.direct_room(db, user)
-            here = room and (await views.memberships(db, room)).get(user)
-            groups = await views.groups_of(db, user, joined=True)
+            room = await queries.direct_room(db, user)
+            here = room and (await queries.memberships(db, room)).get(user)
+            groups = await queries.groups_of(db, user, joined=True)
         secret = await self._is_secret(groups)
         if room and here in ("leave", "ban"):
             await self._homeserver.invite(room, user)
@@ -65,7 +65,7 @@ class DirectRooms:
         """Say why, and go: what is told to one person is not for the company they bring."""
         assert isinstance(action, LeaveDirect)
         async with self._database.read() as db:
-            language = self._speech.language(await views.language_of(db, action.subject))
+            language = self._speech.language(await queries.language_of(db, action.subject))
         with suppress(Forbidden):  # it was removed already
             words = self._speech.message((line("direct.company"),), language, {}, answer=True)
             await self._homeserver.send(action.room, MESSAGE, words, txn)

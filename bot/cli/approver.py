@@ -143,7 +143,7 @@ def list_(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> Non
     """List all keys."""
 
     async def query(db: "AsyncConnection", _config: "Config") -> list[dict[str, Any]]:
-        from storage import queries as views
+        from storage import queries
 
         return [
             {
@@ -154,7 +154,7 @@ def list_(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> Non
                 "by": each.reader,
                 "ended": each.ended or None,
             }
-            for each in await views.all_approvers(db)
+            for each in await queries.all_approvers(db)
         ]
 
     found = read(config_file, query)

@@ -157,10 +157,10 @@ def _code(config_file: "ConfigFile", typed: str) -> str:
 async def _entries(db: "AsyncConnection", accounts: tuple[str, ...] = ()) -> "list[Row[Any]]":
     from sqlalchemy import select
 
-    from storage import schema as t
+    from storage import schema
 
-    s = t.sanctions.c
-    query = select(t.sanctions).where(s.kind == "ban", s.room == "").order_by(s.record)
+    s = schema.sanctions.c
+    query = select(schema.sanctions).where(s.kind == "ban", s.room == "").order_by(s.record)
     if accounts:
         query = query.where(s.subject.in_(accounts))
     return list(await db.execute(query))
@@ -183,9 +183,9 @@ def _entry(row: "Row[Any]") -> dict[str, Any]:
 
 async def _one(db: "AsyncConnection", person: str) -> dict[str, Any]:
     from moderation.values.ids import UserId
-    from storage import queries as views
+    from storage import queries
 
-    accounts = await views.accounts_of(db, UserId(person))
+    accounts = await queries.accounts_of(db, UserId(person))
     rows = await _entries(db, accounts)
     cases = [row.n for row in rows if row.n]
     return {
@@ -201,9 +201,9 @@ async def _evidence(db: "AsyncConnection", cases: list[int]) -> list[int]:
     """The other cases whose messages these rest on."""
     from sqlalchemy import select
 
-    from storage import schema as t
+    from storage import schema
 
-    own, other = t.evidence.alias(), t.evidence.alias()
+    own, other = schema.evidence.alias(), schema.evidence.alias()
     query = (
         select(other.c.n)
         .join(own, own.c.record == other.c.record)

@@ -115,13 +115,13 @@ def _cell(row: dict[str, Any], key: str) -> object:
 def _select() -> "Select[Any]":
     from sqlalchemy import select
 
-    from storage import schema as t
+    from storage import schema
 
-    c = t.cases.c
+    c = schema.cases.c
     return (
         select(
             c.n,
-            t.rooms.c.code.label("room"),
+            schema.rooms.c.code.label("room"),
             c.subject,
             c.rule,
             c.grade.label("class"),
@@ -136,19 +136,19 @@ def _select() -> "Select[Any]":
             c.reason,
             c.record,
         )
-        .select_from(t.cases.outerjoin(t.rooms, t.rooms.c.room == c.room))
+        .select_from(schema.cases.outerjoin(schema.rooms, schema.rooms.c.room == c.room))
         .order_by(c.n)
     )
 
 
 async def _list(db: "AsyncConnection", typed: str | None, *, only_open: bool) -> list[dict[str, Any]]:
-    from storage import schema as t
+    from storage import schema
 
     query = _select()
     if typed is not None:
-        query = query.where(t.cases.c.room == (await find_room(db, typed)).room)
+        query = query.where(schema.cases.c.room == (await find_room(db, typed)).room)
     if only_open:
-        query = query.where(t.cases.c.state.in_(UNDECIDED)).order_by(None).order_by(t.cases.c.due)
+        query = query.where(schema.cases.c.state.in_(UNDECIDED)).order_by(None).order_by(schema.cases.c.due)
     rows = [as_dict(row) for row in await db.execute(query)]
     return [{key: row[key] for key in LISTED} for row in rows]
 
@@ -156,13 +156,13 @@ async def _list(db: "AsyncConnection", typed: str | None, *, only_open: bool) ->
 async def _one(db: "AsyncConnection", n: int) -> dict[str, Any]:
     from sqlalchemy import func, select
 
-    from storage import schema as t
+    from storage import schema
     from storage.queries import how_many, reports_of
 
-    row = (await db.execute(_select().where(t.cases.c.n == n))).first()
+    row = (await db.execute(_select().where(schema.cases.c.n == n))).first()
     if row is None:
-        last = int(await db.scalar(select(func.max(t.cases.c.n))) or 0)
+        last = int(await db.scalar(select(func.max(schema.cases.c.n))) or 0)
         raise Refused("cli.cases.unknown", n=n, last=last) if last else Refused("cli.cases.none")
-    events = select(t.evidence).where(t.evidence.c.n == n).order_by(t.evidence.c.record)
+    events = select(schema.evidence).where(schema.evidence.c.n == n).order_by(schema.evidence.c.record)
     evidence = [{"record": item.record, "event": item.event} for item in await db.execute(events)]
     return {**as_dict(row), "reports": how_many(await reports_of(db, n)), "evidence": evidence}

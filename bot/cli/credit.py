@@ -116,10 +116,10 @@ async def _everybody(db: "AsyncConnection", config: "Config", ledger: Ledger) ->
     from moderation.credit.ledger import settings_of
     from moderation.model.ledger_entry import Entry
     from moderation.values.ids import PersonId, RoomId
-    from storage import schema as t
+    from storage import schema
 
     ledgers: dict[str, list[Entry]] = defaultdict(list)
-    for row in await db.execute(select(t.credit).where(t.credit.c.ledger == ledger)):
+    for row in await db.execute(select(schema.credit).where(schema.credit.c.ledger == ledger)):
         ledgers[row.person].append(
             Entry(
                 id=row.record,

@@ -47,9 +47,9 @@ def list_(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> Non
     """All files."""
 
     async def query(db: "AsyncConnection", _config: "Config") -> list[dict[str, Any]]:
-        from storage import queries as views
+        from storage import queries
 
-        return [_row(each) for each in await views.all_dossiers(db)]
+        return [_row(each) for each in await queries.all_dossiers(db)]
 
     found = read(config_file, query)
     if json:
@@ -247,9 +247,9 @@ def _perform(config_file: Path, do: str, *, reason: str, **arguments: Any) -> di
 
 
 async def _find(db: "AsyncConnection", number: int) -> "Dossier":
-    from storage import queries as views
+    from storage import queries
 
-    found = await views.dossier_view(db, number)
+    found = await queries.dossier_view(db, number)
     if found is None:
         raise Refused("cli.dossier.unknown", n=number)
     return found

@@ -56,10 +56,10 @@ def _cell(row: dict[str, Any], column: str) -> object:
 async def _members(db: "AsyncConnection", typed: str) -> list[dict[str, Any]]:
     from sqlalchemy import select
 
-    from storage import schema as t
+    from storage import schema
 
     room = await find_room(db, typed)
-    rows = (await db.execute(select(t.members).where(t.members.c.room == room.room))).all()
+    rows = (await db.execute(select(schema.members).where(schema.members.c.room == room.room))).all()
     levels = await _levels(db)
     found = [{**{key: row._mapping[key] for key in KEYS[:-1]}, "verified": levels.get(row.user, 0)} for row in rows]
     return sorted(found, key=lambda row: (_ROLES.index(row["role"]), row["user"]))
@@ -69,10 +69,10 @@ async def _levels(db: "AsyncConnection") -> dict[str, int]:
     """The highest level of verification in force, by account; a person's accounts share it."""
     from sqlalchemy import func, select
 
-    from storage import schema as t
+    from storage import schema
 
-    v = t.verifications.c
+    v = schema.verifications.c
     query = select(v.person, func.max(v.level)).where(v.revoked == 0, v.until > now_ms()).group_by(v.person)
     by_person = {person: int(level) for person, level in await db.execute(query)}
-    linked = await db.execute(select(t.accounts.c.user, t.accounts.c.person))
+    linked = await db.execute(select(schema.accounts.c.user, schema.accounts.c.person))
     return by_person | {user: by_person[person] for user, person in linked if person in by_person}

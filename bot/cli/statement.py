@@ -51,14 +51,14 @@ async def _found(db: "AsyncConnection", config: "Config", n: int) -> dict[str, A
     from bot.texts.matrix_message import Speech
     from bot.texts.statement import statement_lines
     from moderation.cases.statements import from_json
-    from storage import queries as views
+    from storage import queries
 
-    case = await views.case_view(db, n)
+    case = await queries.case_view(db, n)
     if case is None:
         raise Refused("error.case.none", n=n)
-    kept = await views.statements_of(db, n)
+    kept = await queries.statements_of(db, n)
     speech = Speech(Catalog.load().with_prefix(config.bot.prefix), config.policy, cli_language())
-    names = await views.room_names(db)
+    names = await queries.room_names(db)
     stated = [each for each in map(from_json, kept) if each is not None]
     lines = [speech.text(statement_lines(each, case[0].room), speech.language(), names).plain for each in stated]
     return {"statements": kept, "lines": lines}

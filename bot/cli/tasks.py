@@ -36,10 +36,10 @@ def tasks(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> Non
 
 
 async def _open(db: "AsyncConnection", _config: "Config") -> list[dict[str, Any]]:
-    from storage import queries as views
+    from storage import queries
 
-    codes = await views.all_rooms(db)
-    files = {each.task: each for each in await views.all_dossiers(db) if each.state == "open"}
+    codes = await queries.all_rooms(db)
+    files = {each.task: each for each in await queries.all_dossiers(db) if each.state == "open"}
     return [
         {
             "task": row.record,
@@ -50,7 +50,7 @@ async def _open(db: "AsyncConnection", _config: "Config") -> list[dict[str, Any]
             "person": row.subject,
             "next": _next(row, codes.get(row.room, ""), files.get(row.record)),
         }
-        for row in await views.open_tasks(db)
+        for row in await queries.open_tasks(db)
     ]
 
 

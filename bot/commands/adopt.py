@@ -9,7 +9,7 @@ from moderation.model.actions import Adopt
 from moderation.model.facts import DataAsked
 from moderation.values.errors import Refused
 from moderation.values.notices import Code, RoomName, Who, line
-from storage import queries as views
+from storage import queries
 
 from .invocation import Call, Command, Reply
 from .personal_data import CONFIRM_WITHIN_MS
@@ -22,7 +22,7 @@ async def adopt(call: Call) -> Reply:
     _must_be_possible(call)
     room = call.group.room
     if call.given.case is None:
-        count = (await views.room_numbers(call.db, room)).members
+        count = (await queries.room_numbers(call.db, room)).members
         asked = DataAsked(room=room, on=call.on, what="adopt", subject=call.caller)
         lines = (
             line("adopt.what", room=RoomName(room), bot=Who(call.bot)),
@@ -35,7 +35,7 @@ async def adopt(call: Call) -> Reply:
         )
         return Reply(lines, (asked,), private=True)
     since, what = call.now_ms - CONFIRM_WITHIN_MS, f"adopt {room}"
-    if not await views.was_asked(call.db, call.given.case, call.caller, since, what):
+    if not await queries.was_asked(call.db, call.given.case, call.caller, since, what):
         raise Refused("error.adopt.number", adopt=Code(f"{call.prefix}adopt"))
     confirmed = DataAsked(room=room, on=call.on, what="adopt-confirmed", subject=call.caller)
     return Reply((line("adopt.begun"),), (confirmed,), (Adopt(room=room, subject=call.caller),), private=True)

@@ -11,7 +11,7 @@ from moderation.duty.responsibility import is_operator
 from moderation.model.actions import ApproveDossier
 from moderation.values.errors import Refused
 from moderation.values.notices import line
-from storage import queries as views
+from storage import queries
 
 from .invocation import Call, Command, Reply
 
@@ -30,7 +30,7 @@ async def approve(call: Call) -> Reply:
     if file is None or not _DIGEST.fullmatch(digest.lower()):
         raise Refused("error.approve.form")
     n = int(file[1])
-    if await views.dossier_view(call.db, n) is None:
+    if await queries.dossier_view(call.db, n) is None:
         raise Refused("cli.dossier.unknown", n=n)
     asked = ApproveDossier(
         room=call.here.room,

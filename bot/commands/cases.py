@@ -19,7 +19,7 @@ from moderation.model.facts import CaseNoted, Fact
 from moderation.values.errors import Refused
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Line, Moment, Phrase, RoomName, RuleText, Who, line
-from storage import queries as views
+from storage import queries
 
 from .invocation import Call, Command, Reply, discreet
 from .reading import looked_at
@@ -34,7 +34,7 @@ MAX_STATEMENTS = 3  # the newest of a case
 async def cases(call: Call) -> Reply:
     """The cases that wait, by deadline: of this room, or asked alone, of all rooms that the caller answers for."""
     rooms = await _rooms(call)
-    rows = await views.waiting_cases(call.db, rooms, MAX_CASES + 1)
+    rows = await queries.waiting_cases(call.db, rooms, MAX_CASES + 1)
     if not rows:
         return Reply((line("cases.none-anywhere"),) if len(rooms) != 1 else (_none(rooms[0]),), private=True)
     head = line("cases.head-all", count=len(rooms)) if len(rooms) != 1 else _head(rooms[0], len(rows))
@@ -50,8 +50,8 @@ async def _rooms(call: Call) -> list[RoomId]:
         await must_manage(call, call.group)
         return [call.group.room]
     if is_operator(call.caller, call.policy):
-        return list(await views.active_groups(call.db))
-    known = [await call.knowledge.room(call.db, room) for room in await views.answers_for(call.db, call.caller)]
+        return list(await queries.active_groups(call.db))
+    known = [await call.knowledge.room(call.db, room) for room in await queries.answers_for(call.db, call.caller)]
     rooms = sorted(room.room for room in known if room and is_manager(call.caller, room, call.policy))
     if not rooms:
         raise Refused("error.right.manager-nowhere")
@@ -114,7 +114,7 @@ async def note(call: Call) -> Reply:
 async def _reported(call: Call, found: CaseView, *, hides: bool) -> tuple[Line, ...]:
     """The reports; who reported is named to whoever handles the case and asks alone: others may read the desk later."""
     names = not found.is_about(call.caller) and call.here.purpose != "desk"
-    return report_lines(await views.reports_of(call.db, found.n), names=names, words=not hides)
+    return report_lines(await queries.reports_of(call.db, found.n), names=names, words=not hides)
 
 
 async def _hides_reports(call: Call, found: CaseView) -> bool:
@@ -136,10 +136,10 @@ async def dismiss(call: Call) -> Reply:
 
 async def why(call: Call) -> Reply:
     """What was decided about oneself, and why: the newest case, or the one named; or what became of one's report."""
-    n = call.given.case or await views.newest_case_of(call.db, call.caller)
+    n = call.given.case or await queries.newest_case_of(call.db, call.caller)
     if not n:
         return Reply((line("why.none"),), private=True)
-    found = await views.case_view(call.db, n)
+    found = await queries.case_view(call.db, n)
     if found is not None and found[0].is_about(call.caller):
         return Reply(await _statement(call, *found), private=True)
     if found is None or call.caller not in await _reporters(call, n):
@@ -149,8 +149,8 @@ async def why(call: Call) -> Reply:
 
 async def _reporters(call: Call, n: int) -> frozenset[UserId]:
     """All accounts of those who reported a case."""
-    users = await views.reporters_of(call.db, n)
-    people = await views.accounts_of_all(call.db, users)
+    users = await queries.reporters_of(call.db, n)
+    people = await queries.accounts_of_all(call.db, users)
     return frozenset(account for accounts in people.values() for account in accounts)
 
 
@@ -207,7 +207,7 @@ async def pressed(call: Call, n: int, key: str) -> Reply | None:
     require("decide", call.caller, call.group, call.policy)
     seen = found.state == "open" and not found.is_about(call.caller)
     facts = acknowledge(found, call.caller, call.group, call.policy, on=call.on) if seen else ()
-    rows = await views.cases_of(call.db, found.subject, call.group.room, MAX_CASES)
+    rows = await queries.cases_of(call.db, found.subject, call.group.room, MAX_CASES)
     lines = [line("history.head", who=Who(found.subject), count=len(rows))]
     lines += [case_line(row) for row in rows]
     return Reply(tuple(lines), facts or await looked_at(call, found.subject, "history", n))
@@ -276,14 +276,14 @@ async def _wrongly_decided(call: Call, found: CaseView, decider: UserId, fault: 
 async def _any_case(call: Call) -> tuple[CaseView, Any]:
     """A case by its number alone: whom it concerns may not be in the room any more."""
     n = call.given.case or 0
-    found = await views.case_view(call.db, n)
+    found = await queries.case_view(call.db, n)
     if found is None:
         raise Refused("error.case.none", n=n)
     return found
 
 
 async def _find(call: Call, n: int) -> tuple[CaseView, Any]:
-    found = await views.case_view(call.db, n)
+    found = await queries.case_view(call.db, n)
     if found is None or found[0].room != call.group.room:
         raise Refused("error.case.none", n=n)
     return found
@@ -291,7 +291,7 @@ async def _find(call: Call, n: int) -> tuple[CaseView, Any]:
 
 async def _statement(call: Call, found: CaseView, row: Any) -> tuple[Line, ...]:
     """The statements of reasons as they were given; where none was yet, what is known."""
-    kept = [from_json(text) for text in await views.statements_of(call.db, found.n)]
+    kept = [from_json(text) for text in await queries.statements_of(call.db, found.n)]
     lines = [each for stated in kept[-MAX_STATEMENTS:] if stated for each in statement_lines(stated, found.room)]
     if not lines:
         lines = [line("why.open-case", n=found.n, room=RoomName(found.room), rule=RuleText(found.rule))]

@@ -10,7 +10,7 @@ from moderation.model.facts import OF_ROOMS
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId
 from moderation.values.notices import Line, Moment, Phrase, RuleText, Who, line
-from storage import queries as views
+from storage import queries
 
 from .cases import case_line
 from .invocation import Call, Command, Reply
@@ -79,7 +79,7 @@ async def history(call: Call) -> Reply:
     user = call.given.user
     assert user is not None
     await must_be_known_here(call, user)
-    cases = await views.cases_of(call.db, user, call.group.room, MAX_ENTRIES)
+    cases = await queries.cases_of(call.db, user, call.group.room, MAX_ENTRIES)
     read = await looked_at(call, user, "history")
     if not cases:
         return Reply((line("history.none", who=Who(user)),), read, private=True)

@@ -8,7 +8,7 @@ from moderation.duty.responsibility import require
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId, is_user_id
 from moderation.values.notices import line
-from storage import queries as views
+from storage import queries
 
 from .invocation import Call, Command, Reply
 from .parse import case_number
@@ -22,7 +22,7 @@ async def run(call: Call) -> Reply:
     if not call.given.reason.strip():
         raise Refused("error.missing.dismissal")
     alone, shared = await _cases(call, user)
-    cases = [found[0] for n in alone if (found := await views.case_view(call.db, n)) is not None]
+    cases = [found[0] for n in alone if (found := await queries.case_view(call.db, n)) is not None]
     facts, own = await dismissed(
         call.db, call.knowledge, cases, call.caller, call.given.reason, call.policy, call.now_ms, call.on
     )
@@ -40,10 +40,10 @@ async def _reporter(call: Call) -> UserId:
     n = case_number(word)
     if n is None:
         raise Refused("error.dismiss-reports.who", given=word[:60])
-    found = await views.case_view(call.db, n)
+    found = await queries.case_view(call.db, n)
     if found is None or found[0].room != call.group.room:
         raise Refused("error.case.none", n=n)
-    users = await views.reporters_of(call.db, n)
+    users = await queries.reporters_of(call.db, n)
     if len(users) != 1:
         raise Refused("error.dismiss-reports.several" if users else "error.dismiss-reports.nothing", n=n)
     return users[0]
@@ -51,9 +51,9 @@ async def _reporter(call: Call) -> UserId:
 
 async def _cases(call: Call, user: UserId) -> tuple[list[int], int]:
     """The cases that only this person reported, and how many others reported too."""
-    accounts = set(await views.accounts_of(call.db, user))
-    numbers = await views.open_reports_by(call.db, user, call.group.room)
-    alone = [n for n in numbers if accounts >= set(await views.reporters_of(call.db, n))]
+    accounts = set(await queries.accounts_of(call.db, user))
+    numbers = await queries.open_reports_by(call.db, user, call.group.room)
+    alone = [n for n in numbers if accounts >= set(await queries.reporters_of(call.db, n))]
     return alone, len(numbers) - len(alone)
 
 

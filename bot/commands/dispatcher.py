@@ -27,7 +27,7 @@ from moderation.values.errors import Refused
 from moderation.values.events import MessagePosted, ReactionGiven, Received
 from moderation.values.ids import GroupCode, UserId
 from moderation.values.notices import Code, Line, Moment, Phrase, line
-from storage import queries as views
+from storage import queries
 
 from .cases import pressed
 from .invocation import Call, Command, Deployment, Reply, Words, answered, discreet
@@ -161,8 +161,8 @@ class Commands:
         """A reaction under a card decides, one under a message in a group may report it."""
         if room.purpose == "group":
             return await self._flagged(db, event, room, on)
-        n = await views.case_by_card(db, event.target) if room.purpose == "desk" else None
-        found = await views.case_view(db, n) if n else None
+        n = await queries.case_by_card(db, event.target) if room.purpose == "desk" else None
+        found = await queries.case_view(db, n) if n else None
         group = await self._knowledge.room(db, found[0].room) if found else None
         if n is None or group is None or group.room != room.served:
             return None
@@ -210,7 +210,7 @@ class Commands:
         if here.purpose != "direct" or spoken.group or command.anywhere or not command.spec.startswith("case"):
             return None
         number = case_number(spoken.words[0]) if spoken.words else None
-        found = await views.case_view(db, number) if number is not None else None
+        found = await queries.case_view(db, number) if number is not None else None
         group = await self._knowledge.room(db, found[0].room) if found else None
         if number is not None and (group is None or not await self._belongs(db, caller, group)):
             raise Refused("error.case.none", n=number)  # the same words, whether there is none or it is not theirs
@@ -221,7 +221,7 @@ class Commands:
     ) -> RoomView:
         """The room a command is about: the one named, the one it is said in, or the only one it can be."""
         if code is not None:
-            named = await views.room_by_code(db, code, self._bot)
+            named = await queries.room_by_code(db, code, self._bot)
             if named is None or named.purpose != "group" or not await self._belongs(db, caller, named):
                 raise Refused("error.group.unknown", code=code)
             return named
@@ -231,12 +231,12 @@ class Commands:
             served = await self._knowledge.room(db, here.served)
             if served is not None:
                 return served
-        own = await views.groups_of(db, caller)
+        own = await queries.groups_of(db, caller)
         if len(own) != 1 and anywhere:
             return here
         if len(own) != 1:
             key = "error.group.which" if own else "error.group.none"
-            names = await views.room_names(db, own[:20])
+            names = await queries.room_names(db, own[:20])
             raise Refused(key, rooms="; ".join(names.get(room, room) for room in own[:20]))
         only = await self._knowledge.room(db, own[0])
         assert only is not None
@@ -247,7 +247,7 @@ class Commands:
         shown = spoken.pills.get(given.user) if given.user else None
         if given.user is None or shown is None:
             return
-        if not shows(shown, given.user, await views.display_name(db, group.room, given.user)):
+        if not shows(shown, given.user, await queries.display_name(db, group.room, given.user)):
             raise Refused("error.user.pill", shown=shown.strip()[:60], user=Code(given.user))
 
     async def _must_manage(self, db: AsyncConnection, caller: UserId, group: RoomView) -> None:
@@ -255,14 +255,14 @@ class Commands:
             raise not_a_manager(caller, group)
 
     async def _inside(self, db: AsyncConnection, caller: UserId, group: RoomView) -> bool:
-        here = (await views.memberships_of(db, caller)).get(group.room) == "join"
+        here = (await queries.memberships_of(db, caller)).get(group.room) == "join"
         return here or is_operator(caller, self._policy)
 
     async def _belongs(self, db: AsyncConnection, caller: UserId, room: RoomView) -> bool:
-        return is_operator(caller, self._policy) or room.room in await views.groups_of(db, caller)
+        return is_operator(caller, self._policy) or room.room in await queries.groups_of(db, caller)
 
     async def _replied_to(self, db: AsyncConnection, event: MessagePosted) -> UserId | None:
-        row = await views.event_row(db, event.reply_to) if event.reply_to else None
+        row = await queries.event_row(db, event.reply_to) if event.reply_to else None
         return UserId(row.sender) if row is not None and row.room == event.room else None
 
     def _call(

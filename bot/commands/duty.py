@@ -18,7 +18,7 @@ from moderation.model.facts import AwayChanged, RosterChanged
 from moderation.values.errors import Refused
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Code, Line, Moment, RoomName, Span, Who, line
-from storage import queries as views
+from storage import queries
 
 from .invocation import Call, Command, Reply
 
@@ -32,7 +32,7 @@ OFF = ("off", "none", "关闭", "取消")
 
 async def away(call: Call) -> Reply:
     """Not on duty for a time, anywhere. What somebody was asked before stays theirs."""
-    rooms = await views.answers_for(call.db, call.caller)
+    rooms = await queries.answers_for(call.db, call.caller)
     if not rooms:
         raise Refused("error.away.nothing")
     most = call.policy.duty.away_at_most
@@ -47,22 +47,22 @@ async def away(call: Call) -> Reply:
 
 async def back(call: Call) -> Reply:
     """On duty again, everywhere."""
-    if call.caller not in await views.away_now(call.db, call.now_ms):
+    if call.caller not in await queries.away_now(call.db, call.now_ms):
         raise Refused("error.away.not")
     said = line("desk.back", who=Who(call.caller))
-    actions = [_tell_desk(call, room, said) for room in await views.answers_for(call.db, call.caller)]
+    actions = [_tell_desk(call, room, said) for room in await queries.answers_for(call.db, call.caller)]
     fact = AwayChanged(on=call.on, what="back", subject=call.caller)
     return Reply((line("away.back"),), (fact,), tuple(each for each in actions if each), private=True)
 
 
 async def _left(call: Call, rooms: Sequence[RoomId], until: int) -> dict[RoomId, tuple[Left, Duty]]:
     """What is left of the duty in each room."""
-    gone = await views.away_now(call.db, call.now_ms)
+    gone = await queries.away_now(call.db, call.now_ms)
     found: dict[RoomId, tuple[Left, Duty]] = {}
     for room in rooms:
         view = await call.knowledge.room(call.db, room)
         if view is not None:
-            duty = await views.duty_of(call.db, view, call.policy.operators, call.now_ms)
+            duty = await queries.duty_of(call.db, view, call.policy.operators, call.now_ms)
             found[room] = (left_by(duty, call.caller, call.now_ms, until, gone), duty)
     return found
 
@@ -88,7 +88,7 @@ def _gap(call: Call, room: RoomId, left: Left, duty: Duty) -> Line | None:
 
 async def _kept(call: Call) -> Line:
     """The cases that somebody was asked for before."""
-    cases = await views.waiting_for(call.db, call.caller)
+    cases = await queries.waiting_for(call.db, call.caller)
     return line("away.keeps", cases=", ".join(map(str, cases))) if cases else line("away.keeps-none")
 
 
@@ -117,8 +117,8 @@ async def duty(call: Call) -> Reply:
     """Who is on duty now, who is away, and the roster; or, with hours, a change of the roster."""
     if call.given.reason:
         return await _change(call)
-    now = await views.duty_of(call.db, call.group, call.policy.operators, call.now_ms)
-    gone = await views.away_now(call.db, call.now_ms)
+    now = await queries.duty_of(call.db, call.group, call.policy.operators, call.now_ms)
+    gone = await queries.away_now(call.db, call.now_ms)
     lines = [
         line("duty.head", room=RoomName(call.group.room)),
         *_present(call, now),
@@ -170,7 +170,7 @@ async def _change(call: Call) -> Reply:
     target, room = call.given.user, call.group.room
     if target is None:
         raise Refused("error.missing.user")
-    now = await views.duty_of(call.db, call.group, call.policy.operators, call.now_ms)
+    now = await queries.duty_of(call.db, call.group, call.policy.operators, call.now_ms)
     off = call.given.reason.lower() in OFF
     if off and target not in now.roster:
         raise Refused("error.roster.not-in", who=target, room=room)

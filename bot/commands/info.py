@@ -8,7 +8,7 @@ from moderation.model.facts import LanguageChosen
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId
 from moderation.values.notices import Code, Line, Phrase, RoomName, RuleText, Who, line
-from storage import queries as views
+from storage import queries
 
 from .invocation import Call, Command, Reply
 from .rights import must_have
@@ -53,19 +53,19 @@ def _one(commands: dict[str, Command], wanted: str, prefix: str) -> tuple[Line, 
 async def status(call: Call) -> Reply:
     """How the room stands."""
     room = call.group
-    numbers = await views.room_numbers(call.db, room.room)
+    numbers = await queries.room_numbers(call.db, room.room)
     lines = [
         line("status.room", room=RoomName(room.room), condition=Phrase(f"condition.{room.condition}")),
         line("status.numbers", records=numbers.records, members=numbers.members, open=numbers.open_cases),
     ]
-    lines += in_force(list(await views.measures_of_room(call.db, room.room)))
+    lines += in_force(list(await queries.measures_of_room(call.db, room.room)))
     lines += [line(f"joining.missing.{lack.right}", level=lack.level) for lack in room.power.missing_for(call.bot)]
     return Reply(tuple(lines))
 
 
 async def who(call: Call) -> Reply:
     """Who answers for the room, and who is verified."""
-    people = await views.people_of(call.db, call.group.room, call.now_ms)
+    people = await queries.people_of(call.db, call.group.room, call.now_ms)
     owners = [p.user for p in people if p.role == "owner"]
     managers = [p.user for p in people if p.role == "manager"]
     verified = [p for p in people if p.verified]

@@ -1,13 +1,13 @@
 """warn, redact, mute, unmute, kick, ban, unban: what a manager does directly."""
 
-from moderation.cases import manager_orders as orders
+from moderation.cases import manager_orders
 from moderation.model.actions import Action, Unban
 from moderation.model.facts import SanctionKind
 from moderation.values.durations import HOUR_MS
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId
 from moderation.values.notices import Line, Moment, Who, line
-from storage import queries as views
+from storage import queries
 
 from .invocation import Call, Command, Reply, Run
 from .rights import must_be_known_here
@@ -20,11 +20,11 @@ def _impose(kind: SanctionKind) -> Run:
     async def run(call: Call) -> Reply:
         target = _target(call)
         await must_be_known_here(call, target)
-        if await views.orders_against(call.db, call.caller, target, call.now_ms - HOUR_MS) >= MOST_ORDERS:
+        if await queries.orders_against(call.db, call.caller, target, call.now_ms - HOUR_MS) >= MOST_ORDERS:
             raise Refused("error.orders-limit", who=target, limit=MOST_ORDERS)
         lasts = call.given.duration_ms or (MUTE_UNLESS_SAID if kind == "mute" else 0)
         until = call.now_ms + lasts if lasts else 0
-        facts = orders.sanction(await call.order(target), kind, until=until, reason=call.given.reason)
+        facts = manager_orders.sanction(await call.order(target), kind, until=until, reason=call.given.reason)
         return Reply((_done(kind, target, until),), facts)
 
     return run
@@ -33,7 +33,7 @@ def _impose(kind: SanctionKind) -> Run:
 async def unmute(call: Call) -> Reply:
     """End what holds of mutes here."""
     target = _target(call)
-    facts = orders.lift(await call.order(target), "mute")
+    facts = manager_orders.lift(await call.order(target), "mute")
     if not facts:
         raise Refused("error.not-muted", who=target)
     return Reply((line("done.unmute", who=Who(target)),), facts)
@@ -42,10 +42,10 @@ async def unmute(call: Call) -> Reply:
 async def unban(call: Call) -> Reply:
     """End a ban, also one that was set by hand."""
     target = _target(call)
-    facts = orders.lift(await call.order(target), "ban")
+    facts = manager_orders.lift(await call.order(target), "ban")
     actions: tuple[Action, ...] = ()
     if not facts:
-        there = (await views.memberships(call.db, call.group.room)).get(target)
+        there = (await queries.memberships(call.db, call.group.room)).get(target)
         if there != "ban":
             raise Refused("error.not-banned", who=target)
         actions = (Unban(room=call.group.room, subject=target),)
@@ -55,13 +55,13 @@ async def unban(call: Call) -> Reply:
 async def redact(call: Call) -> Reply:
     """Take a message away, as a reply to it."""
     reply_to = getattr(call.event, "reply_to", None)
-    row = await views.event_row(call.db, reply_to) if reply_to else None
+    row = await queries.event_row(call.db, reply_to) if reply_to else None
     if row is None or row.room != call.group.room:
         raise Refused("error.redact.reply")
     order = await call.order(UserId(row.sender))
     if row.sender == call.bot:
         raise Refused("error.target.bot")
-    facts = orders.redact(order, reply_to, reason=call.given.reason)  # type: ignore[arg-type]
+    facts = manager_orders.redact(order, reply_to, reason=call.given.reason)  # type: ignore[arg-type]
     return Reply((), facts, call.gone())
 
 

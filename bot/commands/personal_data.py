@@ -9,7 +9,7 @@ from moderation.model.facts import DataAsked
 from moderation.values.durations import MS_PER
 from moderation.values.errors import Refused
 from moderation.values.notices import Code, line
-from storage import queries as views
+from storage import queries
 
 from .invocation import Call, Command, Reply
 
@@ -19,7 +19,7 @@ CONFIRM_WITHIN_MS = 15 * MS_PER["m"]
 async def receipt(call: Call) -> Reply:
     """The proof that one's own message is in the log, as a reply to it."""
     reply_to = getattr(call.event, "reply_to", None)
-    row = await views.event_row(call.db, reply_to) if reply_to else None
+    row = await queries.event_row(call.db, reply_to) if reply_to else None
     if row is None or row.sender != call.caller:
         raise Refused("error.receipt.reply")
     asked = DataAsked(room=call.group.room, on=call.on, what="receipt", subject=call.caller)
@@ -40,7 +40,7 @@ async def erase(call: Call) -> Reply:
         asked = DataAsked(room=call.group.room, on=call.on, what="erase", subject=call.caller)
         return Reply((line("own.erase.explain"), line("own.erase.confirm", n=call.on)), (asked,), private=True)
     since = call.now_ms - CONFIRM_WITHIN_MS
-    if not await views.was_asked(call.db, call.given.case, call.caller, since, "erase"):
+    if not await queries.was_asked(call.db, call.given.case, call.caller, since, "erase"):
         raise Refused("error.erase.number", erase=Code(f"{call.prefix}erase"))
     act = Erase(room=call.group.room, subject=call.caller)
     return Reply((line("own.erase.begun"),), actions=(act,), private=True)

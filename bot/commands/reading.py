@@ -2,15 +2,15 @@
 
 from moderation.model.facts import ContentRead, Fact
 from moderation.values.ids import UserId
-from storage import queries as views
+from storage import queries
 
 from .invocation import Call
 
 
 async def looked_at(call: Call, person: UserId, what: str, n: int = 0) -> tuple[Fact, ...]:
     """Return the record of it, one a person, reader and day. What people read of themselves is not recorded."""
-    if not person or person in await views.accounts_of(call.db, call.caller):
+    if not person or person in await queries.accounts_of(call.db, call.caller):
         return ()
-    if await views.was_looked_at(call.db, person, call.now_ms, by=call.caller):
+    if await queries.was_looked_at(call.db, person, call.now_ms, by=call.caller):
         return ()
     return (ContentRead(room=call.group.room, on=call.on, what=what, n=n, subject=person, by=call.caller),)

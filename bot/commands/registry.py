@@ -1,23 +1,36 @@
 """COMMANDS: every command by its names. Data to read; nothing registers itself by being imported."""
 
-from . import adopt, approve, cases, credit, dismiss_reports, duty, measures, report, room, rule, set, verify
-from . import info as about
-from . import personal_data as own
-from . import vouch as people
+from . import (
+    adopt,
+    approve,
+    cases,
+    credit,
+    dismiss_reports,
+    duty,
+    info,
+    measures,
+    personal_data,
+    report,
+    room,
+    rule,
+    set,
+    verify,
+    vouch,
+)
 from .invocation import Command
 
 
 def _table() -> dict[str, Command]:
     table: dict[str, Command] = {}
     rows = (
-        *about.COMMANDS,
+        *info.COMMANDS,
         *credit.COMMANDS,
         *cases.COMMANDS,
-        *people.COMMANDS,
+        *vouch.COMMANDS,
         *duty.COMMANDS,
         *report.COMMANDS,
         *dismiss_reports.COMMANDS,
-        *own.COMMANDS,
+        *personal_data.COMMANDS,
         *verify.COMMANDS,
         *measures.COMMANDS,
         *room.COMMANDS,
@@ -26,7 +39,7 @@ def _table() -> dict[str, Command]:
         *adopt.COMMANDS,
         *approve.COMMANDS,
     )
-    for command in (about.help_with(table), *rows):
+    for command in (info.help_with(table), *rows):
         for name in (command.name, *command.aliases):
             table[name] = command
     return table

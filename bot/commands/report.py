@@ -16,7 +16,7 @@ from moderation.model.facts import CaseGrew, CaseOpened, Fact, Reported
 from moderation.values.errors import Refused
 from moderation.values.ids import CaseNumber, EventId, RoomId, UserId
 from moderation.values.notices import Line, Moment, RoomName, line
-from storage import queries as views
+from storage import queries
 from storage.projections import POSTED
 
 from .invocation import Call, Command, Reply
@@ -43,7 +43,7 @@ async def flag(call: Call, event: EventId) -> Reply:
 
 
 async def _file(call: Call, event: EventId, room: RoomId | None, reason: str) -> Reply:
-    row = await views.event_row(call.db, event)
+    row = await queries.event_row(call.db, event)
     if room is None and row is not None:  # the link names the room by an alias
         room = RoomId(row.room)
     group = await _group(call, room)
@@ -55,7 +55,7 @@ async def _file(call: Call, event: EventId, room: RoomId | None, reason: str) ->
         by=call.caller,
         reason=reason,
         context=await about.context(UserId(row.sender)),
-        known=await views.known_of_report(
+        known=await queries.known_of_report(
             call.db, group.room, event, row.record, call.caller, call.now_ms, call.policy.reports
         ),
         policy=call.policy,
@@ -72,7 +72,7 @@ async def _group(call: Call, room: RoomId | None) -> RoomView:
     group = await call.knowledge.room(call.db, room)
     if group is None or group.purpose != "group" or not group.active:
         raise Refused("error.report.room")
-    inside = (await views.memberships_of(call.db, call.caller)).get(room) == "join"
+    inside = (await queries.memberships_of(call.db, call.caller)).get(room) == "join"
     if not inside and not is_operator(call.caller, call.policy):
         raise Refused("error.report.outside", room=room)
     return group
@@ -81,7 +81,7 @@ async def _group(call: Call, room: RoomId | None) -> RoomView:
 async def _acknowledged(call: Call, n: CaseNumber, facts: tuple[Fact, ...]) -> tuple[Line, ...]:
     """What the reporter is told: by when it is decided, or what was decided already."""
     opened = next((fact for fact in facts if isinstance(fact, CaseOpened)), None)
-    found = await views.case_view(call.db, n) if opened is None else None
+    found = await queries.case_view(call.db, n) if opened is None else None
     due = opened.due if opened else found[0].due if found else 0
     if found and found[0].outcome:
         first = line(f"report.decided.{found[0].outcome}", n=n, room=RoomName(call.group.room))

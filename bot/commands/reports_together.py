@@ -15,7 +15,7 @@ from moderation.model.facts import CaseDecided, Fact
 from moderation.policy import Policy
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId
-from storage import queries as views
+from storage import queries
 
 
 async def others_dismissed(
@@ -23,7 +23,7 @@ async def others_dismissed(
 ) -> tuple[Fact, ...]:
     """Dismiss what is shown on the card of `lead` in the same way as `lead`; `facts` are those of that decision."""
     decided = next(fact for fact in facts if isinstance(fact, CaseDecided) and fact.n == lead.n)
-    cases = [case for case, _ in await views.waiting_with(db, lead.n)]
+    cases = [case for case, _ in await queries.waiting_with(db, lead.n)]
     found, _ = await dismissed(db, knowledge, cases, decided.by, decided.reason, policy, now_ms, decided.on)
     return found
 

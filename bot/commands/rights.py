@@ -8,7 +8,7 @@ from moderation.policy import Policy
 from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId
-from storage import queries as views
+from storage import queries
 
 from .invocation import Call
 
@@ -34,7 +34,7 @@ async def must_be_known_here(call: Call, user: UserId) -> None:
     """
     if user == call.caller or is_operator(call.caller, call.policy):
         return
-    if not await views.is_or_was_in(call.db, call.group.room, user, call.now_ms - KNOWN_FOR_MS):
+    if not await queries.is_or_was_in(call.db, call.group.room, user, call.now_ms - KNOWN_FOR_MS):
         raise Refused("error.target.not-here", who=user, room=call.group.room)
 
 
@@ -42,4 +42,4 @@ async def manages(db: AsyncConnection, user: UserId, group: RoomView, policy: Po
     """Whether `user` manages `group` and is in it, or is an operator."""
     if is_operator(user, policy):
         return True
-    return is_manager(user, group, policy) and (await views.memberships_of(db, user)).get(group.room) == "join"
+    return is_manager(user, group, policy) and (await queries.memberships_of(db, user)).get(group.room) == "join"

@@ -14,7 +14,7 @@ from moderation.rooms.slow_mode import LEAST_MS, MOST_MS
 from moderation.values.durations import parse_duration
 from moderation.values.errors import Refused
 from moderation.values.notices import Line, Moment, Phrase, RoomName, Span, line
-from storage import queries as views
+from storage import queries
 
 from .invocation import Call, Command, Reply
 
@@ -71,7 +71,7 @@ async def reopen(call: Call) -> Reply:
     """End what owners and managers ordered; an operator ends whatever holds."""
     facts = await _lifted(call, tuple(sorted(OF_ROOMS)), "reopen", "error.not-closed")
     ended = {getattr(fact, "start", -1) for fact in facts}
-    left = [each for each in await views.measures_of_room(call.db, call.group.room) if each.record not in ended]
+    left = [each for each in await queries.measures_of_room(call.db, call.group.room) if each.record not in ended]
     return _reply(call, facts, line("done.reopen", room=RoomName(call.group.room)), *in_force(left))
 
 
@@ -90,12 +90,12 @@ def _shown(each: InForce) -> Line:
 
 
 async def _ordered(call: Call, kind: SanctionKind, until: int, every: int = 0) -> tuple[Fact, ...]:
-    duty = await views.duty_of(call.db, call.group, call.policy.operators, call.now_ms)
+    duty = await queries.duty_of(call.db, call.group, call.policy.operators, call.now_ms)
     return room_measures.order(
         kind,
         by=call.caller,
         room=call.group,
-        in_force=await views.measures_of_room(call.db, call.group.room),
+        in_force=await queries.measures_of_room(call.db, call.group.room),
         owner=room_measures.answers_for(duty, call.caller),
         n=call.knowledge.next_case,
         until=until,
@@ -111,7 +111,7 @@ async def _lifted(call: Call, kinds: tuple[SanctionKind, ...], deed: Deed, other
         kinds,
         by=call.caller,
         room=call.group,
-        in_force=await views.measures_of_room(call.db, call.group.room),
+        in_force=await queries.measures_of_room(call.db, call.group.room),
         policy=call.policy,
         on=call.on,
         deed=deed,

@@ -18,7 +18,7 @@ from moderation.rules.pattern import MOST_REPEATED, MOST_STEPS, most_repeated, s
 from moderation.values.errors import Refused
 from moderation.values.events import MessagePosted, Text
 from moderation.values.notices import Code, Line, Moment, Phrase, RoomName, RuleText, Who, line
-from storage import queries as views
+from storage import queries
 from storage.queries import RoomRule
 
 from .info import applies
@@ -41,7 +41,7 @@ async def rule(call: Call) -> Reply:
 async def _list(call: Call) -> Reply:
     if call.given.text:
         raise Refused("error.superfluous", words=call.given.text[:60])
-    own = await views.rules_of_room(call.db, call.group.room)
+    own = await queries.rules_of_room(call.db, call.group.room)
     taken = {each.name for each in call.configured.rules}
     lines = [_fields("room-rule.operators", each) for each in call.configured.rules if applies(each.rooms, call)]
     lines += [each for kept in own for each in _own(kept, call, overruled=kept.name in taken)]
@@ -80,7 +80,7 @@ async def _add(call: Call) -> Reply:
 
 async def _must_fit(call: Call, found: RuleSettings) -> None:
     """Raise `Refused` where the operator allows less, or the name is taken."""
-    limits, own = call.configured.groups, await views.rules_of_room(call.db, call.group.room)
+    limits, own = call.configured.groups, await queries.rules_of_room(call.db, call.group.room)
     if any(each.name == found.name for each in call.configured.rules):
         raise Refused("error.rule.operators-name", rule=Code(found.name))
     if any(each.name == found.name for each in own):
@@ -108,7 +108,7 @@ async def _must_spare_most(call: Call, found: RuleSettings) -> None:
     """Raise `Refused` if it matches nearly all that was said here lately: that is no rule, but a gag."""
     rules = compiled((recorded(found),), call.configured)
     context = await call.context(call.caller)
-    records = await views.recent_messages(call.db, call.group.room, call.bot, RECENT)
+    records = await queries.recent_messages(call.db, call.group.room, call.bot, RECENT)
     said = [words for record in records if record != call.on and (words := call.words(call.group.room, record))]
     matched = sum(bool(broken(_saying(call, words), context, rules)) for words in said)
     if len(said) >= FEWEST and 100 * matched >= NEARLY_ALL * len(said):
@@ -125,7 +125,7 @@ async def _remove(call: Call) -> Reply:
     name = call.given.text.strip().lower()
     if not name:
         raise Refused("error.rule.name")
-    if name not in {each.name for each in await views.rules_of_room(call.db, call.group.room)}:
+    if name not in {each.name for each in await queries.rules_of_room(call.db, call.group.room)}:
         operators = any(each.name == name for each in call.configured.rules)
         raise Refused("error.rule.operators" if operators else "error.rule.none", rule=Code(name[:40]))
     gone = RoomRuleChanged(room=call.group.room, on=call.on, step="removed", rule=name, by=call.caller)

@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.judge.room_rules import with_own
 from moderation.model.context import RoomView
 from moderation.policy import Policy
-from storage import queries as views
+from storage import queries
 
 
 async def policy_for(db: AsyncConnection, policy: Policy, room: RoomView, rule: str) -> Policy:
@@ -13,5 +13,5 @@ async def policy_for(db: AsyncConnection, policy: Policy, room: RoomView, rule: 
     known = with_own(policy, room.rules)
     if any(each.name == rule for each in known.rules):
         return known
-    text = await views.rule_of_room(db, room.room, rule)
+    text = await queries.rule_of_room(db, room.room, rule)
     return with_own(policy, (*room.rules, text)) if text is not None else known

@@ -12,7 +12,7 @@ from moderation.people.verification import asked_of, exempt, reached
 from moderation.values.errors import Refused
 from moderation.values.levels import REACHES
 from moderation.values.notices import Code, Line, Moment, Phrase, RoomName, line
-from storage import queries as views
+from storage import queries
 from storage.identity.keyring import Locked
 
 from .invocation import Call, Command, Reply
@@ -63,7 +63,7 @@ async def _standing(call: Call, asking: Asking | None) -> list[Line]:
     lines = [line("verify.level", level=person.verified, what=Phrase(f"verify.is.{person.verified}"))]
     in_force = [proof for proof in person.proofs if call.now_ms < proof.until]
     lines += [line("verify.holds", method=Phrase(f"verify.method.{p.method}"), until=Moment(p.until)) for p in in_force]
-    for room in (await views.groups_of(call.db, call.caller))[:MAX_ROOMS]:
+    for room in (await queries.groups_of(call.db, call.caller))[:MAX_ROOMS]:
         view = await call.knowledge.room(call.db, room)
         lines += _asked(call, view, person) if view is not None else ()
     offered = asking.offered if asking is not None else ()

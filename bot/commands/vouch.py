@@ -1,6 +1,6 @@
 """vouch, unvouch: what people say about other people, and take back."""
 
-from moderation.cases import manager_orders as orders
+from moderation.cases import manager_orders
 from moderation.cases.neglect import neglected
 from moderation.credit.ledger import account
 from moderation.model.builtin_rules import FALSE_VOUCH
@@ -9,7 +9,7 @@ from moderation.people.verification import REACHES, reached
 from moderation.values.errors import Refused
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Moment, Who, line
-from storage import queries as views
+from storage import queries
 
 from .invocation import Call, Command, Reply
 
@@ -22,9 +22,9 @@ async def vouch(call: Call) -> Reply:
     assert target is not None
     order = await call.order(target)
     voucher = (await call.context(call.caller)).subject
-    facts = orders.vouch(
+    facts = manager_orders.vouch(
         order,
-        in_force_by_voucher=await views.vouches_by(call.db, call.caller, call.now_ms),
+        in_force_by_voucher=await queries.vouches_by(call.db, call.caller, call.now_ms),
         credit=account(voucher, "credit", call.group, call.policy).balance(call.now_ms),
         level=reached(voucher.proofs, frozenset(REACHES), call.group, call.now_ms),
     )
@@ -42,8 +42,8 @@ async def unvouch(call: Call) -> Reply:
         raise Refused("error.superfluous", words=call.given.reason[:60])
     if false and not reason.strip():
         raise Refused("error.missing.words")
-    vouches = await views.vouches_for(call.db, target, call.now_ms)
-    facts, accused = orders.unvouch(await call.order(target), vouches, false=false)
+    vouches = await queries.vouches_for(call.db, target, call.now_ms)
+    facts, accused = manager_orders.unvouch(await call.order(target), vouches, false=false)
     for number, voucher in enumerate(accused):
         room = next(each.room for each in vouches if each.by == voucher)
         facts = (*facts, *await _charged(call, voucher, room, reason.strip(), call.knowledge.next_case + number))

@@ -15,8 +15,7 @@ from typing import Any
 
 from bot.matrix.errors import Rejected
 
-from . import devices
-from . import store_age as age
+from . import devices, store_age
 from .encoding import Object, object_of
 from .errors import NeedsPassword, NotOurs, NotTrusted, StoreLost, WrongKey
 from .machine import CryptoMachine
@@ -124,7 +123,7 @@ class CrossSigning:
             devices.person(db, self._machine.user).self_signing,
             meta(db, "own_at_server") or devices.OWN_ABSENT,
             meta(db, "own_signed") == "1",
-            age.is_of_no_use(db),
+            store_age.is_of_no_use(db),
             self._load(db),
         )
 

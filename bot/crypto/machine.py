@@ -26,9 +26,7 @@ from bot.matrix.errors import Answered, LoggedOut, Rejected
 from bot.matrix.http import Wire
 from bot.runtime.clock import Clock, wall_clock
 
-from . import devices, outbound
-from . import store_age as age
-from . import undecrypted_events as waiting
+from . import devices, outbound, store_age, undecrypted_events
 from .account import Identity, OurDevice, first_key
 from .devices import Device, Person
 from .encoding import Malformed, Object, object_of
@@ -115,7 +113,7 @@ class CryptoMachine:
     async def done(self, events: Iterable[str]) -> None:
         """These events (ids) are recorded, or given up: they need not wait any more."""
         ids = tuple(events)
-        await self.store.run(lambda db: waiting.done(db, ids))
+        await self.store.run(lambda db: undecrypted_events.done(db, ids))
 
     async def given_up(self, before_ms: int) -> tuple[Sealed, ...]:
         """The events that have waited since before then, with the newest word on why. They wait on until `done`."""
@@ -123,17 +121,17 @@ class CryptoMachine:
 
     async def waiting_count(self) -> int:
         """How many events wait for their key."""
-        return await self.store.run(waiting.count)
+        return await self.store.run(undecrypted_events.count)
 
     async def reasons(self) -> tuple[Sealed, ...]:
         """The events that wait, with another reason than was told last. They are given again until `told`."""
-        found = await self.store.run(waiting.untold)
+        found = await self.store.run(undecrypted_events.untold)
         return tuple(Sealed(*each, waits=True) for each in found)
 
     async def told(self, reasons: Iterable[tuple[str, str]]) -> None:
         """The reasons (event and code) are recorded."""
         noted = tuple(reasons)
-        await self.store.run(lambda db: waiting.told(db, noted))
+        await self.store.run(lambda db: undecrypted_events.told(db, noted))
 
     def _receive(self, part: SyncPart, db: Db) -> News:
         now = self.clock()
@@ -154,13 +152,13 @@ class CryptoMachine:
         us = self.ours.identity(db)
         result = self.keys.read(db, raw, room, (us.user, us.curve25519))
         if isinstance(result, Sealed) and result.waits:
-            code = waiting.code_of(db, room, result.session, str(raw.get("sender", ""))) or MISSING
-            waiting.wait(db, result.event, room, result.session, raw, code, self.clock())
+            code = undecrypted_events.code_of(db, room, result.session, str(raw.get("sender", ""))) or MISSING
+            undecrypted_events.wait(db, result.event, room, result.session, raw, code, self.clock())
             return replace(result, code=code)
         return result
 
     def _ready(self, db: Db) -> tuple[Late, ...]:
-        read = [(room, self._decrypt(db, raw, room), raw) for room, raw in waiting.readable(db)]
+        read = [(room, self._decrypt(db, raw, room), raw) for room, raw in undecrypted_events.readable(db)]
         return tuple(
             Late(room, str(raw.get("event_id", "")), result)
             for room, result, raw in read
@@ -168,9 +166,9 @@ class CryptoMachine:
         )
 
     def _given_up(self, before_ms: int, db: Db) -> tuple[Sealed, ...]:
-        found = waiting.given_up(db, before_ms)
+        found = undecrypted_events.given_up(db, before_ms)
         return tuple(
-            Sealed(event, room, session, waiting.code_of(db, room, session, sender) or MISSING)
+            Sealed(event, room, session, undecrypted_events.code_of(db, room, session, sender) or MISSING)
             for event, room, session, sender in found
         )
 
@@ -245,7 +243,7 @@ class CryptoMachine:
             return False
 
         def work(db: Db) -> bool:
-            content = waiting.ask(db, room, session, self.device)
+            content = undecrypted_events.ask(db, room, session, self.device)
             others = [each for each in devices.of_user(db, self.user) if each.signed]
             outbound.put(db, "m.room_key_request", [(each, content) for each in others if content is not None])
             return content is not None
@@ -298,7 +296,7 @@ class CryptoMachine:
 
     async def _upload(self) -> None:
         """Upload the keys that the homeserver lacks; ours come first, since without them nobody can know us."""
-        if await self.store.run(age.is_of_no_use):
+        if await self.store.run(store_age.is_of_no_use):
             raise StoreLost(f"the keys of the device {self.device} are not here any more: log in as a new device")
         published, there = await self.store.run(lambda db: (self.ours.is_published(db), meta(db, "own_at_server")))
         if published and there == devices.OWN_ABSENT:

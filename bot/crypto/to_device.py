@@ -14,8 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import devices, outbound
-from . import undecrypted_events as waiting
+from . import devices, outbound, undecrypted_events
 from .account import MEGOLM, Identity
 from .devices import Device
 from .encoding import Malformed, Object, object_of, stored, text_of
@@ -110,21 +109,21 @@ class Inbox:
             key = _read_key(opened.content, exported=True, source="forwarded", opened=opened)
         except Malformed:
             return
-        if waiting.asked_for(db, key.room, key.session) is not None:
+        if undecrypted_events.asked_for(db, key.room, key.session) is not None:
             self._add(db, us, key, now_ms, heard)
 
     def _add(self, db: Db, us: Identity, key: RoomKey, now_ms: int, heard: Heard) -> None:
         if not self._keys.add(db, key, now_ms):
             return
         heard.keys.append((key.room, key.session))
-        cancelled = waiting.answered(db, key.room, key.session, us.device)
+        cancelled = undecrypted_events.answered(db, key.room, key.session, us.device)
         if cancelled is not None:
             outbound.put_raw(db, "m.room_key_request", {us.user: {"*": cancelled}})
 
     # What others say or ask in the clear
 
     def _withheld(self, db: Db, _us: Identity, sender: str, content: Object, now_ms: int, heard: Heard) -> None:
-        about = waiting.note_withheld(db, sender, content, now_ms)
+        about = undecrypted_events.note_withheld(db, sender, content, now_ms)
         if about is not None:
             heard.withheld.append(about)
         elif content.get("code") == outbound.NO_OLM:  # it has no session with us: we begin one, that it can use

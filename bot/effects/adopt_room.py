@@ -21,7 +21,7 @@ from moderation.values.events import Json
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import line
 from moderation.values.power_levels import OWNER_LEVEL
-from storage import queries as views
+from storage import queries
 from storage.database import Database
 
 VERSION = "12"  # of the new room: the first in which a creator stands above every level
@@ -51,7 +51,7 @@ class Adopter:
         """Make the new room, have the old one point to it, and invite everybody; or what of this is not done yet."""
         assert isinstance(action, Adopt)
         async with self._database.read() as db:
-            group = await views.room_view(db, action.room, self._homeserver.user)
+            group = await queries.room_view(db, action.room, self._homeserver.user)
         if group is None or group.condition == "left":
             return Done(result="abandoned")
         state = await self._homeserver.state(action.room)

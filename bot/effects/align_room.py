@@ -23,8 +23,7 @@ from moderation.rooms.align_room import JOIN_RULES, align, join_rule, join_rules
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Line, Phrase, Who, line
 from moderation.values.power_levels import Power
-from storage import outbox
-from storage import queries as views
+from storage import outbox, queries
 from storage.database import Database
 
 POWER_LEVELS = "m.room.power_levels"
@@ -66,20 +65,20 @@ class Reconciler:
             if await outbox.goes_first(db, room):  # seen together with what it is about
                 again = Done(actions=(Align(room=room),))
                 raise Later("somebody is told first", again, tries=20, first_ms=100, last_ms=60_000)
-            view = await views.room_view(db, room, self._homeserver.user)
+            view = await queries.room_view(db, room, self._homeserver.user)
             if view is None or not view.active or view.purpose != "group":
                 return None
-            created = await views.created_event(db, room)
-            holds = await views.holds_in(db, room)
+            created = await queries.created_event(db, room)
+            holds = await queries.holds_in(db, room)
             gated = asked_of(view, self._policy).gated
             seen = Room(
                 power=Power.of(created, levels, bot=self._homeserver.user),
-                membership=await views.memberships(db, room),
+                membership=await queries.memberships(db, room),
                 bot=self._homeserver.user,
                 holds=holds,
                 gate=gated and (view.condition == "protected" or (UserId(""), JOINING) in holds),
             )
-            in_force = await views.sanctions_in(db, room)
+            in_force = await queries.sanctions_in(db, room)
         closed = any(each.kind == "close" for each in in_force)
         if closed or seen.gate or (UserId(""), JOINING) in seen.holds:
             seen = replace(seen, joining=join_rule(await self._homeserver.state_event(room, JOIN_RULES)))

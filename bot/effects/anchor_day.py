@@ -28,11 +28,11 @@ from moderation.model.facts import CheckpointAnchored
 from moderation.values.events import Json
 from moderation.values.ids import GroupCode, RoomId
 from moderation.values.notices import Code, line
-from storage import queries as views
+from storage import queries
 from storage.database import Database
 from storage.journal.line_format import day_of
 from storage.journal.transparency.daily_checkpoints import Closing, Closings
-from storage.state import anchor_progress as anchored
+from storage.state import anchor_progress
 
 log = structlog.get_logger()
 
@@ -65,17 +65,17 @@ class Closer:
 
     async def _unseen(self) -> list[Closing]:
         async with self._database.read() as db:
-            last = await anchored.last_day(db)
+            last = await anchor_progress.last_day(db)
         days = await asyncio.to_thread(self._closings.days)
         unseen = days[-1:] if last is None else [day for day in days if day > last]
         return await asyncio.to_thread(_read_all, self._closings, unseen)
 
     async def _queue(self, closing: Closing) -> None:
         async with self._database.read() as db:
-            groups = await anchored.groups_within(db, closing.size)
+            groups = await anchor_progress.groups_within(db, closing.size)
 
         async def mark(db: AsyncConnection) -> None:
-            await anchored.advance(db, closing.day)
+            await anchor_progress.advance(db, closing.day)
 
         await self._pipeline.commit(actions=tuple(self._actions(closing.day, groups)), also=mark)
 
@@ -117,8 +117,8 @@ class Anchorer:
         except LookupError:  # purged while it waited
             return Done(result="abandoned", code="gone")
         async with self._database.read() as db:
-            group = await views.room_view(db, action.room, self._homeserver.user)
-            desk = await views.desk_of(db, group.code) if group else None
+            group = await queries.room_view(db, action.room, self._homeserver.user)
+            desk = await queries.desk_of(db, group.code) if group else None
         if group is None or not group.active:
             return Done(result="abandoned", code="left")
         target = desk if action.where == "desk" else action.room

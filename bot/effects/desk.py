@@ -26,7 +26,7 @@ from moderation.policy import Policy
 from moderation.values.events import Json
 from moderation.values.ids import CaseNumber, EventId, RoomId, UserId
 from moderation.values.notices import line, rooms_named
-from storage import queries as views
+from storage import queries
 from storage.database import Database
 from storage.projections.upgraded_rooms import MOVED
 
@@ -62,10 +62,10 @@ class Desk:
         """Make the desk if there is none; invite who has become a manager, remove who is none any more."""
         assert isinstance(action, KeepDesk)
         async with self._database.read() as db:
-            group = await views.room_view(db, action.room, self._homeserver.user)
-            desk = await views.desk_of(db, group.code) if group else None
-            there = await views.memberships(db, desk) if desk else {}
-            members = await views.memberships(db, action.room)
+            group = await queries.room_view(db, action.room, self._homeserver.user)
+            desk = await queries.desk_of(db, group.code) if group else None
+            there = await queries.memberships(db, desk) if desk else {}
+            members = await queries.memberships(db, action.room)
         if group is None or not group.active:
             return Done(result="abandoned")
         managers = self._managers(group, members)
@@ -131,7 +131,7 @@ class Desk:
         """Say on a card of the time that a backup lost that it shows nothing any more."""
         assert isinstance(action, SupersedeCard)
         async with self._database.read() as db:
-            desk = await views.room_view(db, action.room, self._homeserver.user)
+            desk = await queries.room_view(db, action.room, self._homeserver.user)
         language = self._speech.language(desk.language if desk else "")
         content = self._speech.message((line("card.superseded"),), language, {})
         await self._homeserver.send(action.room, MESSAGE, replacing(content, action.event), txn)
@@ -140,13 +140,13 @@ class Desk:
     async def _shown_with(self, n: CaseNumber) -> CaseNumber:
         """The case on whose card case `n` is shown."""
         async with self._database.read() as db:
-            found = await views.case_view(db, n)
+            found = await queries.case_view(db, n)
         shown = found is not None and found[0].lead and found[0].state != "appealed"
         return CaseNumber(found[0].lead) if found is not None and shown else n
 
     async def _waits(self, n: int) -> bool:
         async with self._database.read() as db:
-            found = await views.case_view(db, n)
+            found = await queries.case_view(db, n)
         return found is not None and (not found[0].outcome or found[0].state == "appealed")
 
     async def offer(self, action: Action, txn: str) -> Done:
@@ -164,16 +164,16 @@ class Desk:
         async with self._database.read() as db:
             card = await read_card(db, n, now)
             assert card is not None, "a card for a case that does not exist"
-            group = await views.room_view(db, card.case.room, self._homeserver.user)
-            desk = await views.desk_of(db, group.code) if group else None
+            group = await queries.room_view(db, card.case.room, self._homeserver.user)
+            desk = await queries.desk_of(db, group.code) if group else None
             # Nobody is named: whom it is about may read here one day.
             hides = await reads_along(db, card.case, desk)
-            reported = report_lines(await views.reports_of(db, n), names=False, words=not hides)
+            reported = report_lines(await queries.reports_of(db, n), names=False, words=not hides)
             rules = (*self._pipeline.settings.rules, *compiled(group.rules if group else (), self._policy))
             words = await word_lines(db, card.case, card.row.excerpt, self._said_at, rules)
             lines = card_lines(card, self._policy, now, self._prefix, words=words, reported=reported, hides=hides)
-            names = await views.room_names(db, rooms_named(lines))
-            to = await views.joined_of(db, desk, card.assigned) if desk and ring else ()
+            names = await queries.room_names(db, rooms_named(lines))
+            to = await queries.joined_of(db, desk, card.assigned) if desk and ring else ()
         language = self._speech.language(group.language if group else "")
         content = self._speech.message(lines, language, names, to=to)
         return content, desk, EventId(card.row.card) if card.row.card else None

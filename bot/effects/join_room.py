@@ -25,7 +25,7 @@ from moderation.rooms.spaces import is_space
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import EventId, GroupCode, RoomId
 from moderation.values.notices import Code, Line, Phrase, RoomName, Span, Who, line
-from storage import queries as views
+from storage import queries
 from storage.database import Database
 from storage.state.backfill import Delivered
 
@@ -105,8 +105,8 @@ class Joiner:
             await self._homeserver.leave(room)
             return Done(result="refused", code="company")
         async with self._database.read() as db:
-            taken = await views.all_rooms(db)
-            language = self._speech.language(await views.language_of(db, action.inviter))
+            taken = await queries.all_rooms(db)
+            language = self._speech.language(await queries.language_of(db, action.inviter))
         made = Made("direct", user=action.inviter)
         await self._pipeline.commit((entered(made, room, taken.get(room) or new_code(tuple(taken.values()))),))
         unread = self._homeserver.machine is None and await self._homeserver.is_encrypted(room)
@@ -123,7 +123,7 @@ class Joiner:
     async def _is_open(self, room: RoomId) -> bool:
         """Whether the room is served, and we are still in it."""
         async with self._database.read() as db:
-            view = await views.room_view(db, room, self._homeserver.user)
+            view = await queries.room_view(db, room, self._homeserver.user)
         return view is not None and view.active and room in await self._homeserver.joined_rooms()
 
     async def _is_space(self, room: RoomId) -> bool:
@@ -131,7 +131,7 @@ class Joiner:
 
     async def _register(self, action: Enter, room: RoomId) -> None:
         async with self._database.read() as db:
-            taken = await views.all_rooms(db)
+            taken = await queries.all_rooms(db)
         code = taken.get(room) or await self._goes_on(room) or new_code(tuple(taken.values()))
         entered = RoomEntered(code=code, purpose="group", room_id=room, via=action.via, subject=action.inviter)
         await self._pipeline.commit((entered,))
@@ -139,7 +139,7 @@ class Joiner:
     async def _asks_for_invitation(self, room: RoomId) -> TellDesk | None:
         """What is said where a group goes on in a room that the bot cannot enter by itself."""
         async with self._database.read() as db:
-            before = await views.upgraded_to(db, room)
+            before = await queries.upgraded_to(db, room)
         if before is None:
             return None
         words = line("upgrade.invite-me", room=RoomName(before[0]), bot=Who(self._homeserver.user))
@@ -148,7 +148,7 @@ class Joiner:
     async def _is_no_upgrade(self, room: RoomId) -> TellDesk | None:
         """What is said where a tombstone names a room that does not say it goes on from there."""
         async with self._database.read() as db:
-            before = await views.upgraded_to(db, room)
+            before = await queries.upgraded_to(db, room)
         if before is None or await self._goes_on(room) is not None:
             return None
         words = line("upgrade.unsure", room=RoomName(before[0]), bot=Who(self._homeserver.user))
@@ -160,7 +160,7 @@ class Joiner:
         One alone is not believed: it would hand what is known of a group to whoever names it.
         """
         async with self._database.read() as db:
-            before = await views.upgraded_to(db, room)
+            before = await queries.upgraded_to(db, room)
         created = await self._homeserver.state_event(room, "m.room.create") if before is not None else None
         predecessor = created.get("predecessor") if created is not None else None
         if before is None or not isinstance(predecessor, dict) or predecessor.get("room_id") != before[0]:
@@ -196,7 +196,7 @@ class Joiner:
 
     async def _what_is_missing(self, room: RoomId) -> tuple[TellDesk, ...]:
         async with self._database.read() as db:
-            view = await views.room_view(db, room, self._homeserver.user)
+            view = await queries.room_view(db, room, self._homeserver.user)
         assert view is not None, "a room is entered before it is told what is missing"
         power = view.power
         lines: list[Line] = [line("joining.desk")]

@@ -24,7 +24,7 @@ from moderation.policy import Policy
 from moderation.values.events import Json
 from moderation.values.ids import RoomId, UserId, server_of
 from moderation.values.notices import Code, Line, RoomName, line
-from storage import queries as views
+from storage import queries
 from storage.database import Database
 
 PINNED = "m.room.pinned_events"
@@ -47,8 +47,8 @@ class Lobbies:
         """Make it, say what to do in it; or leave it."""
         assert isinstance(action, KeepLobby)
         async with self._database.read() as db:
-            group = await views.room_view(db, action.room, self._homeserver.user)
-            lobby = await views.lobby_of(db, group.code) if group else None
+            group = await queries.room_view(db, action.room, self._homeserver.user)
+            lobby = await queries.lobby_of(db, group.code) if group else None
         if group is None:
             return Done(result="abandoned")
         if not (group.active and asked_of(group, self._policy).gated):
@@ -109,9 +109,9 @@ class Lobbies:
 
 async def lobbies_to_look_after(db: AsyncConnection, policy: Policy, bot: UserId) -> tuple[KeepLobby, ...]:
     """What is to be done on start: for groups that are gated by these settings, and for those that have a lobby."""
-    views_of = [await views.room_view(db, room, bot) for room in await views.active_groups(db)]
+    views_of = [await queries.room_view(db, room, bot) for room in await queries.active_groups(db)]
     gated = [view.room for view in views_of if view is not None and asked_of(view, policy).gated]
-    return tuple(KeepLobby(room=room) for room in dict.fromkeys((*gated, *await views.with_lobby(db))))
+    return tuple(KeepLobby(room=room) for room in dict.fromkeys((*gated, *await queries.with_lobby(db))))
 
 
 def _open_to_all(request: dict[str, Json]) -> dict[str, Json]:

@@ -31,7 +31,7 @@ from moderation.model.facts import DataGiven
 from moderation.values.errors import Refused
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Code, Line, Moment, Phrase, line
-from storage import queries as views
+from storage import queries
 from storage.database import Database
 from storage.export.export import Request, export
 from storage.export.selection import Selection
@@ -180,26 +180,26 @@ class OwnData:
 
     async def _accounts(self, user: UserId) -> frozenset[UserId]:
         async with self._database.read() as db:
-            return frozenset(await views.accounts_of(db, user))
+            return frozenset(await queries.accounts_of(db, user))
 
     async def _hidden(self, user: UserId) -> tuple[frozenset[int], frozenset[int]]:
         """What a legal bar keeps from the person: files about them, and the records that speak of these."""
         async with self._database.read() as db:
-            return await views.hidden_from(db, user)
+            return await queries.hidden_from(db, user)
 
     async def _room(self, user: UserId) -> RoomId:
         return await self._direct.with_(user, await self._language(user))
 
     async def _language(self, user: UserId) -> str:
         async with self._database.read() as db:
-            return self._speech.language(await views.language_of(db, user))
+            return self._speech.language(await queries.language_of(db, user))
 
     async def _readers(self, user: UserId) -> bytes:
         async with self._database.read() as db:
-            accounts = frozenset(await views.accounts_of(db, user))
-            cases = await views.cases_about(db, accounts)
-            files = frozenset(each.record for each in await views.all_dossiers(db) if each.subject in accounts)
-            hidden, _ = await views.hidden_from(db, user)
+            accounts = frozenset(await queries.accounts_of(db, user))
+            cases = await queries.cases_about(db, accounts)
+            files = frozenset(each.record for each in await queries.all_dossiers(db) if each.subject in accounts)
+            hidden, _ = await queries.hidden_from(db, user)
         return await asyncio.to_thread(readers_of, self._records, Own(accounts, cases, files, hidden))
 
     async def _proved(self, user: UserId) -> bytes | None:

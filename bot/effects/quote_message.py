@@ -17,7 +17,7 @@ from moderation.rules.addresses import hrefs
 from moderation.values.events import Json, MessagePosted
 from moderation.values.ids import EventId, RoomId
 from moderation.values.notices import RoomName, Who, line
-from storage import queries as views
+from storage import queries
 from storage.database import Database
 
 MOST = 8_000  # characters of a quotation: text and HTML of it fit into one event
@@ -40,9 +40,9 @@ class Quoter:
         """Post one message in the thread of its card, or all messages of the case in the group."""
         assert isinstance(action, Quote)
         async with self._database.read() as db:
-            found = await views.case_view(db, action.n)
-            group = await views.room_view(db, action.room, self._homeserver.user)
-            desk = await views.desk_of(db, group.code) if group and action.event else None
+            found = await queries.case_view(db, action.n)
+            group = await queries.room_view(db, action.room, self._homeserver.user)
+            desk = await queries.desk_of(db, group.code) if group and action.event else None
         if found is None or group is None or not group.active or (action.event and desk is None):
             return Done(result="abandoned")
         case, row = found
@@ -62,7 +62,7 @@ class Quoter:
     async def _content(self, case: CaseView, event: EventId, language: str, action: Quote) -> dict[str, Json] | None:
         """Return what is to be posted of a message; None if nothing was kept of it, or the card shows it all."""
         async with self._database.read() as db:
-            row = await views.event_row(db, event)
+            row = await queries.event_row(db, event)
         said = self._recorded(case.room, row.record) if row is not None else None
         if said is None:
             return None

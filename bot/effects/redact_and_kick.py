@@ -5,7 +5,7 @@ from bot.matrix.errors import Forbidden, NotFound
 from bot.outbox.dispatcher import Done, Later
 from moderation.model.actions import Action, InviteBack, Kick, Redact, TakeBack, Unban
 from moderation.values.ids import RoomId
-from storage import queries as views
+from storage import queries
 from storage.database import Database
 
 
@@ -21,7 +21,7 @@ class SimpleActs:
         assert isinstance(action, Redact)
         reason = action.rule if action.rule != "-" else None
         async with self._database.read() as db:
-            seen = await views.event_row(db, action.event)
+            seen = await queries.event_row(db, action.event)
         where = RoomId(seen.room) if seen is not None else action.room  # before an upgrade it was another room
         try:
             made = await self._homeserver.redact(where, action.event, txn, reason)
@@ -60,7 +60,7 @@ class SimpleActs:
         """Whoever was removed on account of a case that is reversed need not ask to come back."""
         assert isinstance(action, InviteBack)
         async with self._database.read() as db:
-            removed = await views.was_removed(db, action.n, action.subject)
+            removed = await queries.was_removed(db, action.n, action.subject)
         there = await self._homeserver.state_event(action.room, "m.room.member", action.subject) if removed else None
         membership = there.get("membership") if there else None
         if membership == "ban":

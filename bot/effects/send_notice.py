@@ -18,7 +18,7 @@ from moderation.model.facts import NoticeGiven
 from moderation.values.events import Json
 from moderation.values.ids import EventId, RoomId, UserId
 from moderation.values.notices import Code, Line, Who, line, rooms_named
-from storage import queries as views
+from storage import queries
 from storage.database import Database
 
 
@@ -46,11 +46,11 @@ class Notifier:
         """A word to the managers of a room, in the thread of the case if there is one."""
         assert isinstance(action, TellDesk)
         async with self._database.read() as db:
-            group = await views.room_view(db, action.room, self._homeserver.user)
-            desk = await views.desk_of(db, group.code) if group else None
-            found = await views.case_view(db, action.n) if action.n else None
-            asked = await views.assigned_to(db, action.n, found[0].asked) if found and action.ring else ()
-            ring = await views.joined_of(db, desk, asked) if desk else ()
+            group = await queries.room_view(db, action.room, self._homeserver.user)
+            desk = await queries.desk_of(db, group.code) if group else None
+            found = await queries.case_view(db, action.n) if action.n else None
+            asked = await queries.assigned_to(db, action.n, found[0].asked) if found and action.ring else ()
+            ring = await queries.joined_of(db, desk, asked) if desk else ()
             hides = action.discreet and found is not None and await reads_along(db, found[0], desk)
         if group is None or not group.active:
             return Done(result="abandoned")
@@ -91,9 +91,9 @@ class Notifier:
     async def _reader(self, room: RoomId, user: UserId | None, lines: Sequence[Line]) -> tuple[str, dict[str, str]]:
         """The language of whoever reads these lines, and the names of the rooms in them."""
         async with self._database.read() as db:
-            view = await views.room_view(db, room, self._homeserver.user)
-            own = await views.language_of(db, user) if user else ""
-            names = await views.room_names(db, rooms_named(lines))
+            view = await queries.room_view(db, room, self._homeserver.user)
+            own = await queries.language_of(db, user) if user else ""
+            names = await queries.room_names(db, rooms_named(lines))
         return self._speech.language(own, view.language if view else ""), names
 
 

@@ -36,7 +36,7 @@ from moderation.values.errors import Broken, Refused
 from moderation.values.events import Json, MessagePosted, OtherEvent, ReactionGiven, Received
 from moderation.values.ids import EventId, RoomId, UserId
 from moderation.values.notices import Line, Phrase, Who, line
-from storage import queries as views
+from storage import queries
 from storage.database import Database
 
 from .key_alerts import to_operators
@@ -162,8 +162,8 @@ class Verifying:
     async def _may(self, user: UserId) -> bool:
         """Whether somebody is answered. Everybody else's messages cost one look, and ask nothing of the homeserver."""
         async with self._database.read() as db:
-            runs = is_operator(user, self._policy) or bool(await views.answers_for(db, user))
-            may = runs or (bool(await views.groups_of(db, user, joined=True)) and self._has_room_for(user))
+            runs = is_operator(user, self._policy) or bool(await queries.answers_for(db, user))
+            may = runs or (bool(await queries.groups_of(db, user, joined=True)) and self._has_room_for(user))
         (self._answered.add if may else self._answered.discard)(user)
         return may
 
@@ -279,10 +279,10 @@ class Verifying:
     async def _places(self, user: UserId) -> list[tuple[RoomId, str]]:
         """The direct room with somebody, and the desk of their group."""
         async with self._database.read() as db:
-            own = await views.language_of(db, user)
-            groups = await views.answers_for(db, user)
-            group = await views.room_view(db, groups[0], self._homeserver.user) if groups else None
-            desk = await views.desk_of(db, group.code) if group else None
+            own = await queries.language_of(db, user)
+            groups = await queries.answers_for(db, user)
+            group = await queries.room_view(db, groups[0], self._homeserver.user) if groups else None
+            desk = await queries.desk_of(db, group.code) if group else None
         language = self._speech.language(own, group.language if group else "")
         places = [(desk, self._speech.language(group.language if group else ""))] if desk else []
         with suppress(Answered):
@@ -317,7 +317,7 @@ class Verifying:
     async def _differed(self, talk: Talk, code: str) -> None:
         log.warning("verification_differed", user=talk.user, code=code)
         async with self._database.read() as db:
-            groups = await views.groups_of(db, talk.user, joined=True) or await views.active_groups(db)
+            groups = await queries.groups_of(db, talk.user, joined=True) or await queries.active_groups(db)
         lines = (line("verifying.differed", who=Who(talk.user)),)
         await self._pipeline.commit(actions=to_operators(self._policy, groups, lines))
 

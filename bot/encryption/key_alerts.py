@@ -20,7 +20,7 @@ from moderation.model.actions import Action, Tell, TellDesk
 from moderation.policy import Policy
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Line, Moment, line
-from storage import queries as views
+from storage import queries
 from storage.database import Database
 from storage.projections import set_meta
 
@@ -45,9 +45,9 @@ class KeysWatch:
         """Note it, and tell whoever must know."""
         device, now = self._homeserver.session.device, self._clock()
         async with self._database.read() as db:
-            before, _, state = (await views.get_meta(db, _STOOD) or "").partition(" ")
-            lost = int(await views.get_meta(db, _LOST) or 0)
-            groups = await views.active_groups(db)
+            before, _, state = (await queries.get_meta(db, _STOOD) or "").partition(" ")
+            lost = int(await queries.get_meta(db, _LOST) or 0)
+            groups = await queries.active_groups(db)
         if standing.state is State.LOST:
             await self._note(_LOST, str(lost or now))
             return

@@ -21,7 +21,7 @@ from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from moderation.values.events import Received, Undecryptable
 from moderation.values.ids import EventId, RoomId
-from storage import queries as views
+from storage import queries
 from storage.database import Database
 
 from .service import Encryption
@@ -104,7 +104,7 @@ class ReadAgain:
         if not everything:
             return new[::-1]
         async with self._database.read() as db:
-            return await views.unread_events(db, AT_MOST)
+            return await queries.unread_events(db, AT_MOST)
 
     async def _fetched(self, room: RoomId, event: EventId) -> Received | None:
         while True:

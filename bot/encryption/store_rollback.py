@@ -13,10 +13,10 @@ import functools
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.crypto import store_age as age
+from bot.crypto import store_age
 from bot.crypto.machine import CryptoMachine
 from bot.pipeline.pipeline import Pipeline
-from storage import queries as views
+from storage import queries
 from storage.database import Database
 from storage.projections import set_meta
 
@@ -35,7 +35,7 @@ class KeysAge:
 
     async def grow(self) -> bool:
         """Note in both places that the store goes on. False if it is an old copy; nothing is noted then."""
-        grown = await self._machine.store.run(functools.partial(age.grow, known=await self._known()))
+        grown = await self._machine.store.run(functools.partial(store_age.grow, known=await self._known()))
         if not grown:
             log.error("keys_old", device=self._machine.device, do="answerable keys new-device")
             return False
@@ -54,5 +54,5 @@ class KeysAge:
 
     async def _known(self) -> int:
         async with self._database.read() as db:
-            device, _, number = (await views.get_meta(db, _KNOWN) or "").partition(" ")
+            device, _, number = (await queries.get_meta(db, _KNOWN) or "").partition(" ")
         return int(number) if device == self._machine.device else 0

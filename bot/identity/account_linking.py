@@ -24,7 +24,7 @@ from moderation.people.barred_list import is_entry
 from moderation.values.durations import DAY_MS, HOUR_MS
 from moderation.values.ids import PersonId, UserId
 from moderation.values.notices import Code, Line, Moment, Who, line
-from storage import queries as views
+from storage import queries
 from storage.database import Database
 from storage.identity.store import IdentityStore, NewClaim
 from storage.projections import person_of
@@ -76,7 +76,7 @@ class Linking:
         now = self._clock()
         async with self._database.read() as db:
             person = PersonId(await person_of(db, UserId(holder)))
-            known = await views.person_view(db, UserId(person), now_ms=now, recent_since=now)
+            known = await queries.person_view(db, UserId(person), now_ms=now, recent_since=now)
         request = Request(
             user=user,
             person=person,
@@ -128,7 +128,7 @@ class Linking:
         now = self._clock()
         async with self._database.read() as db:
             request = await link_requests.of_user(db, user, now)
-            others = await views.accounts_of(db, UserId(request.person)) if request else ()
+            others = await queries.accounts_of(db, UserId(request.person)) if request else ()
         if request is None:
             return (line("verify.link.nothing"),)
         if self._refused.get(user, 0) > now:
@@ -192,7 +192,7 @@ class Linking:
         """What is in force against either, and so against both."""
         now = self._clock()
         async with self._database.read() as db:
-            people = [await views.person_view(db, user, now_ms=now, recent_since=now) for user in users]
+            people = [await queries.person_view(db, user, now_ms=now, recent_since=now) for user in users]
         own = {each.record: each for person in people for each in person.in_force if each.kind not in OF_ROOMS}
         if not own:
             return ()

@@ -30,13 +30,12 @@ from moderation.model.facts import PersonVerified
 from moderation.values.errors import Broken, Refused
 from moderation.values.ids import PersonId, UserId
 from moderation.values.notices import Line, Moment, line
-from storage import outbox
-from storage import schema as t
+from storage import outbox, schema
 from storage.database import Database
 from storage.identity.dialogue_key import DialogueKey
 from storage.identity.store import IdentityStore, Locked, NewClaim, Taken
 from storage.projections import person_of
-from storage.state import verification_dialogues as challenges
+from storage.state import verification_dialogues
 from storage.state.verification_dialogues import Challenge
 
 from . import limits
@@ -155,7 +154,7 @@ class Verifier:
             return self._ended(action, line("error.verify.too-many"))
 
         async def count(db: AsyncConnection) -> None:
-            await challenges.count_try(db, action.subject)
+            await verification_dialogues.count_try(db, action.subject)
 
         await self._once(action, count)
         one = await self._challenge(action.subject) or one
@@ -183,7 +182,7 @@ class Verifier:
             raise Again(one.poll) from None
         if step.proof is None and step.state is not None and step.poll_ms and not step.lines:
             kept = self._kept(one, step)
-            await self._pipeline.commit(also=lambda db: challenges.keep(db, kept))
+            await self._pipeline.commit(also=lambda db: verification_dialogues.keep(db, kept))
             raise Again(step.poll_ms)
         return await self._follow(action, offered, step, one)
 
@@ -204,7 +203,7 @@ class Verifier:
         self._hush.opened(kept.user, kept.until)
 
         async def keep(db: AsyncConnection) -> None:
-            await challenges.keep(db, kept)
+            await verification_dialogues.keep(db, kept)
             if step.poll_ms:
                 look = Verify(room=action.room, subject=action.subject, sealed="", on=kept.started)
                 now = self._pipeline.steady()
@@ -240,7 +239,7 @@ class Verifier:
 
     async def _note(self, claim: str, user: UserId, method: str, until: int) -> None:
         """Which record says so: it has its number only once it is written."""
-        v = t.verifications.c
+        v = schema.verifications.c
         query = select(func.max(v.record)).where(v.user == user, v.method == method, v.until == until)
         async with self._database.read() as db:
             record = await db.scalar(query)
@@ -281,13 +280,13 @@ class Verifier:
 
     def _ended(self, action: Verify, *lines: Line) -> Done:
         self._hush.closed(action.subject)
-        return self._told(action, *lines, also=lambda db: challenges.end(db, action.subject))
+        return self._told(action, *lines, also=lambda db: verification_dialogues.end(db, action.subject))
 
     # The state between.
 
     async def _challenge(self, user: UserId) -> Challenge | None:
         async with self._database.read() as db:
-            return await challenges.challenge_of(db, user)
+            return await verification_dialogues.challenge_of(db, user)
 
     def _kept(self, one: Challenge, step: Step) -> Challenge:
         text = json.dumps(dict(step.state or {}))
@@ -324,6 +323,6 @@ async def _asked(step: Awaitable[Step]) -> Step:
 
 async def _holds(db: AsyncConnection, person: PersonId, method: str, until: int) -> bool:
     """Whether this very proof is in force: the same again is no new one."""
-    v = t.verifications.c
+    v = schema.verifications.c
     query = select(v.record).where(v.person == person, v.method == method, v.until == until, v.revoked == 0)
     return (await db.execute(query)).first() is not None

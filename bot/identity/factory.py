@@ -6,7 +6,7 @@ from bot.runtime.clock import Clock
 from bot.texts.catalog import Catalog
 from moderation.values.ids import UserId
 from moderation.values.levels import Method as MethodName
-from storage import queries as views
+from storage import queries
 from storage.database import Database
 from storage.identity.dialogue_key import DialogueKey
 from storage.identity.roster import Roster
@@ -48,7 +48,7 @@ def make_verifier(
 
     async def language_of(user: UserId) -> str:
         async with database.read() as db:
-            return await views.language_of(db, user) or config.bot.language
+            return await queries.language_of(db, user) or config.bot.language
 
     methods = {"roster": Offered(RosterMethod(Roster(store), config.roster.lasts), config.roster.lasts)}
     if config.email.host:

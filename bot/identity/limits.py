@@ -14,24 +14,26 @@ from bot.config.verification import ChallengeSettings
 from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId
-from storage import queries as views
-from storage.state import verification_dialogues as challenges
+from storage import queries
+from storage.state import verification_dialogues
 from storage.state.verification_dialogues import NOWHERE
 
 
 async def begin(db: AsyncConnection, user: UserId, about: str, settings: ChallengeSettings, now_ms: int) -> None:
     """Note an attempt; `about` marks the address, "" for none. Raises `Refused` if there were too many."""
     since = now_ms - settings.within
-    _refuse(await challenges.attempts_by(db, user, since), settings.per_person, "person", settings)
+    _refuse(await verification_dialogues.attempts_by(db, user, since), settings.per_person, "person", settings)
     if about:
-        _refuse(await challenges.attempts_about(db, about, since), settings.per_address, "address", settings)
+        _refuse(
+            await verification_dialogues.attempts_about(db, about, since), settings.per_address, "address", settings
+        )
     known_ms = now_ms - DAY_MS
-    for room in await views.groups_of_person(db, user, joined=True) or (NOWHERE,):
-        if room and await challenges.is_known_in(db, user, room, known_ms):
+    for room in await queries.groups_of_person(db, user, joined=True) or (NOWHERE,):
+        if room and await verification_dialogues.is_known_in(db, user, room, known_ms):
             continue
-        if await challenges.attempts_from(db, room, since, after_ms=known_ms) >= settings.per_room:
+        if await verification_dialogues.attempts_from(db, room, since, after_ms=known_ms) >= settings.per_room:
             raise Refused("error.verify.limit-room")
-    await challenges.note_attempt(db, user, about, now_ms, since)
+    await verification_dialogues.note_attempt(db, user, about, now_ms, since)
 
 
 def _refuse(times: Sequence[int], limit: int, what: str, settings: ChallengeSettings) -> None:

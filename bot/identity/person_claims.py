@@ -11,7 +11,7 @@ import asyncio
 import structlog
 
 from moderation.values.ids import PersonId
-from storage import queries as views
+from storage import queries
 from storage.database import Database
 from storage.identity.store import IdentityStore, Locked
 
@@ -39,11 +39,11 @@ class ClaimsOfPeople:
     async def settle(self) -> None:
         """Give every claim of people with linked accounts to the person whose account proved it."""
         async with self._database.read() as db:
-            involved = await views.ever_linked(db)
+            involved = await queries.ever_linked(db)
         for person in involved:
             for held in await asyncio.to_thread(self._store.held_of, PersonId(person)):
                 async with self._database.read() as db:
-                    owner = await views.person_who_proved(db, held.record, person)
+                    owner = await queries.person_who_proved(db, held.record, person)
                 if owner != person:
                     await self._move(PersonId(person), owner, held.id)
 

@@ -18,7 +18,7 @@ from bot.runtime.clock import Clock
 from moderation.model.facts import Fact, KeyPinned, PersonVerified
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import UserId
-from storage import queries as views
+from storage import queries
 from storage.database import Database
 
 AT_ONCE = 50  # users in one question
@@ -61,8 +61,8 @@ class PinnedKeys:
 
     async def _known(self) -> tuple[dict[UserId, str], set[UserId]]:
         async with self._database.read() as db:
-            pinned = await views.pinned_keys(db)
-            verified = await views.verified_accounts(db, self._clock())
+            pinned = await queries.pinned_keys(db)
+            verified = await queries.verified_accounts(db, self._clock())
         return {user: key for user, key in pinned.items() if user in verified}, verified - pinned.keys()
 
     async def _compare(self, users: Sequence[UserId], pinned: Mapping[UserId, str]) -> None:
@@ -81,7 +81,7 @@ class PinnedKeys:
 
     async def _suspended(self, user: UserId) -> list[PersonVerified]:
         async with self._database.read() as db:
-            holding = await views.verifications_of(db, user, self._clock())
+            holding = await queries.verifications_of(db, user, self._clock())
         return [
             PersonVerified(
                 step="revoked", method=each.method, level=each.level, until=each.until, why="key", subject=user

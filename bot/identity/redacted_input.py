@@ -13,7 +13,7 @@ from moderation.model.actions import PROOF, Verify
 from moderation.values.events import MessagePosted, Received
 from moderation.values.ids import UserId
 from storage import outbox
-from storage.state import verification_dialogues as challenges
+from storage.state import verification_dialogues
 
 from .said_aloud import SaidAloud
 
@@ -36,7 +36,7 @@ class Hush:
 
     async def begin(self, db: AsyncConnection) -> None:
         """Read what must be known before the first message."""
-        self._open = await challenges.going_on(db)
+        self._open = await verification_dialogues.going_on(db)
         for row in await outbox.waiting(db, 2**62, 1000, only=PROOF):
             if isinstance(row.action, Verify):
                 self._open[row.action.subject] = 2**62

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.runtime.clock import Clock
-from storage import queries as views
+from storage import queries
 from storage.database import Database
 from storage.journal.journal import Journal
 
@@ -88,7 +88,7 @@ class Looker:
     async def _look(self) -> Vitals:
         now, steady = self._clock(), self._steady()
         async with self._database.read() as db:
-            numbers = await views.vital_numbers(db, now, steady)
+            numbers = await queries.vital_numbers(db, now, steady)
         disk = await asyncio.to_thread(shutil.disk_usage, self._data_dir)
         heard = self._heard_ms()
         return Vitals(

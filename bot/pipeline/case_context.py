@@ -29,7 +29,7 @@ from moderation.model.facts import (
 from moderation.people.linked_accounts import Link, accounts
 from moderation.policy import Policy
 from moderation.values.ids import RoomId, UserId
-from storage import queries as views
+from storage import queries
 from storage.projections.linked_accounts import links_in_force
 
 from .view_cache import Knowledge
@@ -49,7 +49,7 @@ class Surroundings:
         elsewhere = {room for context in owners.values() for room in context.subject.manages}  # it can cost rights
         duties |= await self._duties(db, sorted(elsewhere - duties.keys()), now_ms)
         appealed = [fact.n for fact in facts if isinstance(fact, Appealed)]
-        cases = [found for n in appealed if (found := await views.case_view(db, n)) is not None]
+        cases = [found for n in appealed if (found := await queries.case_view(db, n)) is not None]
         decided = [fact for fact in facts if isinstance(fact, CaseDecided) and fact.room is not None]
         where = {fact.room for fact in decided if fact.room is not None}
         return Around(
@@ -64,12 +64,12 @@ class Surroundings:
             subjects={case.n: case.subject for case, _ in cases},
             to_operator=frozenset(case.n for case, _ in cases if case.to_operator),
             friends={case.n: case.friends for case, _ in cases},
-            measures={room: await views.measures_of_room(db, room) for room in where},
-            waiting={room: await views.with_operator(db, room) for room in where},
+            measures={room: await queries.measures_of_room(db, room) for room in where},
+            waiting={room: await queries.with_operator(db, room) for room in where},
             waiting_with={fact.n: await _waiting_with(db, fact.n) for fact in decided},
-            tasks=await views.tasks_about(db, [fact.n for fact in decided]),
-            to_confirm=await views.tasks_about(db, [fact.n for fact in decided], "confirm"),
-            room_tasks=await views.tasks_about_rooms(db, _rooms_of(facts)),
+            tasks=await queries.tasks_about(db, [fact.n for fact in decided]),
+            to_confirm=await queries.tasks_about(db, [fact.n for fact in decided], "confirm"),
+            room_tasks=await queries.tasks_about_rooms(db, _rooms_of(facts)),
             people=await self._people(db, facts, now_ms),
         )
 
@@ -79,7 +79,7 @@ class Surroundings:
         for fact in facts:
             if isinstance(fact, AccountsLinked | AccountUnlinked):
                 for view in await self._after(db, fact):
-                    known = sorted(view.manages) or await views.groups_of_person(db, fact.subject)
+                    known = sorted(view.manages) or await queries.groups_of_person(db, fact.subject)
                     rooms = [await self._knowledge.room(db, room) for room in known]
                     contexts = [await self._knowledge.context(db, r, view.user, now_ms) for r in rooms if r is not None]
                     found += [replace(context, subject=view) for context in contexts]
@@ -94,7 +94,7 @@ class Surroundings:
         holding = [link for _, link in links]
         people = dict.fromkeys((accounts(holding, fact.subject), accounts(holding, fact.target)))
         first = {one: fact.subject if fact.subject in one else fact.target for one in people}
-        return [await views.together(db, first[one], one) for one in people]
+        return [await queries.together(db, first[one], one) for one in people]
 
     async def _rooms(self, db: AsyncConnection, facts: Sequence[Fact]) -> list[RoomId]:
         """The rooms of which it matters who runs them."""
@@ -106,7 +106,7 @@ class Surroundings:
                 managed = [room for view in await self._after(db, fact) for room in sorted(view.manages)]
                 rooms.update(dict.fromkeys(managed))
             elif isinstance(fact, SanctionStarted) and fact.kind == "demote":
-                person = await views.person_view(db, fact.subject, now_ms=0, recent_since=0)
+                person = await queries.person_view(db, fact.subject, now_ms=0, recent_since=0)
                 rooms.update(dict.fromkeys(sorted(person.manages)))
         return list(rooms)
 
@@ -119,7 +119,7 @@ class Surroundings:
 
     async def _duty(self, db: AsyncConnection, room: RoomView, now_ms: int) -> Duty:
         policy = self._policy
-        return await views.duty_of(db, room, policy.operators, now_ms, at_most=policy.duty.at_most)
+        return await queries.duty_of(db, room, policy.operators, now_ms, at_most=policy.duty.at_most)
 
     async def _idle_owners(
         self, db: AsyncConnection, duties: dict[RoomId, Duty], now_ms: int
@@ -140,13 +140,13 @@ class Surroundings:
 
     async def waiting(self, db: AsyncConnection, n: int, now_ms: int) -> Waiting | None:
         """A case whose time has come, and what is around it; None where its room is not served any more."""
-        found = await views.case_view(db, n)
+        found = await queries.case_view(db, n)
         room = await self._knowledge.room(db, found[0].room) if found else None
         if found is None or room is None or not room.active:
             return None
         case, row = found
         duty = await self._duty(db, room, now_ms)
-        assigned = await views.assigned_to(db, n, case.asked)
+        assigned = await queries.assigned_to(db, n, case.asked)
         return Waiting(
             case=case,
             now_ms=now_ms,
@@ -156,18 +156,18 @@ class Surroundings:
             context=await self._knowledge.context(db, room, case.subject, now_ms),
             decided_by=UserId(_column(row, "by")),
             assigned=assigned,
-            told=await views.told_of(db, n, case.asked),
-            gone=await views.gone_from(db, n, case.asked),
-            charged=await views.charged_for(db, n),
+            told=await queries.told_of(db, n, case.asked),
+            gone=await queries.gone_from(db, n, case.asked),
+            charged=await queries.charged_for(db, n),
             people=await self._contexts(db, case.room, assigned, now_ms),
-            measures=await views.measures_of_room(db, case.room),
-            task=n in await views.tasks_about(db, [n]),
-            room_answers=not await views.reports_paused(db, n, room.room, now_ms),
+            measures=await queries.measures_of_room(db, case.room),
+            task=n in await queries.tasks_about(db, [n]),
+            room_answers=not await queries.reports_paused(db, n, room.room, now_ms),
         )
 
     async def known(self, db: AsyncConnection, n: int) -> Known | None:
         """What a statement of reasons needs to know of a case."""
-        found = await views.case_view(db, n)
+        found = await queries.case_view(db, n)
         room = await self._knowledge.room(db, found[0].room) if found else None
         if found is None or room is None:
             return None
@@ -180,24 +180,24 @@ class Surroundings:
             decided=int(_column(row, "decided")),
             words=_column(row, "excerpt"),
             sent=await self._sent(db, case),
-            reported=await views.reported(db, n),
+            reported=await queries.reported(db, n),
             policy=self._policy,
         )
 
     async def _sent(self, db: AsyncConnection, case: CaseView) -> int:
-        row = await views.event_row(db, case.events[0]) if case.events else None
+        row = await queries.event_row(db, case.events[0]) if case.events else None
         return int(_column(row, "at")) if row is not None else 0
 
 
 async def _waits(db: AsyncConnection, fact: Fact) -> bool:
     """Whether a case begins to wait because of this fact."""
     if isinstance(fact, CaseDecided):
-        return bool(await views.waiting_with(db, fact.n))
+        return bool(await queries.waiting_with(db, fact.n))
     return isinstance(fact, Appealed) or (isinstance(fact, CaseOpened) and fact.state == "open")
 
 
 async def _waiting_with(db: AsyncConnection, n: int) -> tuple[CaseView, ...]:
-    return tuple(case for case, _ in await views.waiting_with(db, n))
+    return tuple(case for case, _ in await queries.waiting_with(db, n))
 
 
 def _rooms_of(facts: Sequence[Fact]) -> list[RoomId]:

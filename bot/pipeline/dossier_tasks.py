@@ -12,7 +12,7 @@ from moderation.cases.dossiers import Offence, as_it_will_be, due, opened_decide
 from moderation.model.facts import CaseDecided, CaseOpened, Fact, TaskOpened
 from moderation.policy import Policy
 from moderation.values.ids import UserId
-from storage import queries as views
+from storage import queries
 
 _GRAVE = ("serious", "severe")
 
@@ -27,7 +27,7 @@ async def dossier_tasks(db: AsyncConnection, facts: Sequence[Fact], policy: Poli
             upheld.setdefault(fact.subject, []).append(offence)  # type: ignore[attr-defined]
     found: list[Fact] = []
     for subject, new in upheld.items():
-        offences, before = await views.offences_of(db, subject)
+        offences, before = await queries.offences_of(db, subject)
         all_of_them = as_it_will_be(offences, new, facts)
         task = due(subject, all_of_them, before, now_ms, policy.dossiers, on=_cause(facts, new[-1].n))
         found += [task] if task is not None else []
@@ -39,7 +39,7 @@ async def _upheld(db: AsyncConnection, fact: Fact, now_ms: int) -> Offence | Non
         case CaseOpened(state="decided") if fact.grade in _GRAVE:
             return opened_decided(fact, now_ms)
         case CaseDecided(what="upheld", state="decided"):
-            found = await views.case_view(db, fact.n)
+            found = await queries.case_view(db, fact.n)
             if found is None or found[0].grade not in _GRAVE:
                 return None
             case = found[0]

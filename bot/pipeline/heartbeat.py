@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.facts import NotSeen
-from storage import queries as views
+from storage import queries
 from storage.projections import set_meta
 
 BEAT_MS = 30_000  # at least so long between two notes; who notes looks at least once a minute
@@ -26,7 +26,7 @@ async def note(db: AsyncConnection, heard_ms: int) -> None:
 
 async def last_noted(db: AsyncConnection) -> int | None:
     """When the bot was there last; None before its first time."""
-    noted = await views.get_meta(db, ALIVE)
+    noted = await queries.get_meta(db, ALIVE)
     return int(noted) if noted else None
 
 

@@ -31,7 +31,7 @@ from moderation.values.events import (
     Unreadable,
 )
 from moderation.values.notices import Moment, RoomName, Who, line
-from storage import queries as views
+from storage import queries
 
 from .judging_costs import JudgingCosts, letters
 from .lost_time import REDACTED
@@ -122,7 +122,7 @@ class Judging:
         stood = await self._knowledge.stood(turn.db, event)
         if was_told(limit.rule, context):
             return replace(context, stood=stood)
-        held_back = await views.held_back(turn.db, context.subject, event, limit.rule)
+        held_back = await queries.held_back(turn.db, context.subject, event, limit.rule)
         return replace(context, stood=stood, held_back=held_back)
 
     def _unread(self, event: Received, room: RoomView) -> tuple[Action, ...]:

@@ -21,7 +21,7 @@ from bot.runtime.clock import Clock
 from moderation.values.durations import DAY_MS
 from moderation.values.events import Event, OtherEvent, Received, Undecryptable, Unreadable
 from moderation.values.ids import EventId, RoomId
-from storage import queries as views
+from storage import queries
 from storage.database import Database
 from storage.projections.common import LOST_TIME
 
@@ -31,7 +31,7 @@ REDACTED = "redacted"  # the code of a message that was removed before it was re
 
 async def lost_time(db: AsyncConnection) -> tuple[int, int]:
     """Return from when until when what was recorded is lost (ms); nothing is lost: an end before the beginning."""
-    since, _, until = (await views.get_meta(db, LOST_TIME) or "1 0").partition(" ")
+    since, _, until = (await queries.get_meta(db, LOST_TIME) or "1 0").partition(" ")
     return int(since), int(until)
 
 

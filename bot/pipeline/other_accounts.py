@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.model.actions import NO_ROOM, Tell
 from moderation.model.facts import LASTING, OF_ROOMS, Fact, SanctionStarted
 from moderation.values.notices import Line, Moment, Who, line
-from storage import queries as views
+from storage import queries
 
 
 async def told_too(db: AsyncConnection, facts: Sequence[Fact]) -> tuple[Tell, ...]:
@@ -20,7 +20,7 @@ async def told_too(db: AsyncConnection, facts: Sequence[Fact]) -> tuple[Tell, ..
     begun = [fact for fact in begun if fact.subject]
     if not begun:
         return ()
-    people = await views.accounts_of_all(db, [fact.subject for fact in begun])
+    people = await queries.accounts_of_all(db, [fact.subject for fact in begun])
     return tuple(
         Tell(room=fact.room or NO_ROOM, subject=other, lines=_words(fact), n=fact.n, alone=True)
         for fact in begun

@@ -27,8 +27,7 @@ from moderation.model.context import RoomView
 from moderation.model.facts import Fact, NotRead, RoomStateChanged
 from moderation.values.events import MessagePosted, Received, StateChanged, Unreadable
 from moderation.values.ids import EventId, RoomId, UserId
-from storage import outbox
-from storage import queries as views
+from storage import outbox, queries
 from storage.database import Database
 from storage.journal.journal import Journal
 from storage.journal.record import Draft
@@ -180,7 +179,7 @@ class Pipeline:
         async def facts(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
             known = await asyncio.to_thread(self._reasons_of_late) if again else set()
             for event, code in reasons:
-                row = await views.event_row(db, event)
+                row = await queries.event_row(db, event)
                 if row is not None and row.kind == UNREAD and (int(row.record), word(code)) not in known:
                     yield (NotRead(room=RoomId(row.room), on=int(row.record), what="withheld", code=word(code)),)
 
@@ -192,7 +191,7 @@ class Pipeline:
         actions: list[Action] = []
         async with self._database.read() as db:
             for event, code in reasons:
-                row = await views.event_row(db, event)
+                row = await queries.event_row(db, event)
                 room = (
                     await self.knowledge.room(db, RoomId(row.room)) if row is not None and row.kind == UNREAD else None
                 )
@@ -398,12 +397,12 @@ class Pipeline:
         """The ids of those of `events` that are recorded already."""
         ids = [event.event for event in events if event.event is not None]
         async with self._database.read() as db:
-            return await views.known_events(db, ids)
+            return await queries.known_events(db, ids)
 
     async def _unread(self, events: Sequence[Received]) -> list[Received]:
         """Those of `events` that are recorded as not read, each saying where that stands."""
         async with self._database.read() as db:
-            rows = {event.event: await views.event_row(db, event.event) for event in events if event.event}
+            rows = {event.event: await queries.event_row(db, event.event) for event in events if event.event}
         return [
             replace(event, late=int(row.record))
             for event in events

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.rules.normalise_text import normalise
 from moderation.values.events import MessagePosted, Text
 from moderation.values.ids import RoomId
-from storage import queries as views
+from storage import queries
 
 Recorded = Callable[[RoomId, int], MessagePosted | None]  # the message of this room recorded at an index
 
@@ -24,7 +24,7 @@ _WHO = re.compile(r"\s*(?:In reply to\s*)?\*?\s*<?@[^\s<>]{1,255}>?\s*")
 
 async def with_false_quotations(db: AsyncConnection, event: MessagePosted, recorded: Recorded) -> MessagePosted:
     """The event with the quotations that are not what they claim to quote among its texts."""
-    row = await views.event_row(db, event.reply_to) if event.reply_to else None
+    row = await queries.event_row(db, event.reply_to) if event.reply_to else None
     said = recorded(event.room, row.record) if row is not None and row.room == event.room else None
     known = [_folded(text.value) for text in said.texts] if said is not None else []
     false = tuple(text for text in event.quoted if not _is_true(text, known))

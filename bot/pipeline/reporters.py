@@ -12,7 +12,7 @@ from moderation.cases.reports import AroundReports, is_late, with_misuse
 from moderation.model.facts import CaseDecided, Fact
 from moderation.policy import Policy
 from moderation.values.ids import UserId
-from storage import queries as views
+from storage import queries
 
 
 async def counted(
@@ -23,7 +23,7 @@ async def counted(
     cases = {
         n: case
         for n in (*_decided(facts), *_late(facts))
-        if (case := await views.reported_case(db, n, now_ms=now_ms, settings=settings)) is not None
+        if (case := await queries.reported_case(db, n, now_ms=now_ms, settings=settings)) is not None
     }
     if not cases:
         return list(facts)
@@ -32,7 +32,7 @@ async def counted(
 
 async def reporters(db: AsyncConnection, facts: Sequence[Fact]) -> dict[int, tuple[UserId, ...]]:
     """Who had reported, of each case that is decided."""
-    return {n: found for n in _decided(facts) if (found := await views.reporters_of(db, n))}
+    return {n: found for n in _decided(facts) if (found := await queries.reporters_of(db, n))}
 
 
 def _late(facts: Sequence[Fact]) -> list[int]:

@@ -25,7 +25,7 @@ from moderation.rooms.member_limits import Counted, came
 from moderation.values.events import MembershipChanged, Received, StateChanged
 from moderation.values.ids import RoomId, UserId, is_room_id, server_of
 from moderation.values.notices import Moment, RoomName, Who, line
-from storage import queries as views
+from storage import queries
 
 from .turn import Answer, Turn
 from .view_cache import Knowledge
@@ -70,7 +70,7 @@ class RoomChanges:
 
     async def role_changes(self, db: AsyncConnection, room: RoomView, on: int, by: UserId) -> Sequence[RoleChanged]:
         """Whose role in a room differs from what was noted last."""
-        before = await views.roles(db, room.room)
+        before = await queries.roles(db, room.room)
         now = dict.fromkeys(room.power.managers(), "manager") | dict.fromkeys(room.power.owners(), "owner")
         return [
             RoleChanged(
@@ -133,7 +133,7 @@ class RoomChanges:
 
     async def _company(self, turn: Turn, index: int, event: MembershipChanged, room: RoomView) -> Answer:
         """A direct room is for two; the bot leaves one to which anybody else is invited."""
-        user = await views.direct_with(turn.db, room.room)
+        user = await queries.direct_with(turn.db, room.room)
         if event.user == user or event.membership not in ("join", "invite") or room.condition == "left":
             return Answer()
         gone = RoomStateChanged(room=room.room, on=index, condition="left")
@@ -145,15 +145,15 @@ class RoomChanges:
         """That somebody left, or was made to, while cases waited for them; not what a measure of ours brings."""
         if by == self._bot:
             return ()
-        return left(room.room, await views.told_cases(turn.db, user, room.room), user=user, by=by, on=index)
+        return left(room.room, await queries.told_cases(turn.db, user, room.room), user=user, by=by, on=index)
 
     async def _came_back(self, turn: Turn, index: int, room: RoomView, user: UserId, now_ms: int) -> tuple[Fact, ...]:
         """What follows if somebody runs the room again who was gone when the time of a case was over."""
-        excused = await views.excused(turn.db, user, room.room, now_ms - BACK_WITHIN_MS)
+        excused = await queries.excused(turn.db, user, room.room, now_ms - BACK_WITHIN_MS)
         if not excused or role(user, room) == "member":
             return ()
         await turn.flush()
-        if (await views.memberships_of(turn.db, user)).get(room.room) != "join":
+        if (await queries.memberships_of(turn.db, user)).get(room.room) != "join":
             return ()
         context = await self._knowledge.context(turn.db, room, user, now_ms)
         return came_back(context, excused, self._policy, on=index)
@@ -167,8 +167,8 @@ class RoomChanges:
             return ()
         await turn.flush()
         counted = Counted(
-            people=await views.people_in(turn.db, room.room, without=self._bot) if caps.members else 0,
-            rooms=len(await views.groups_of_person(turn.db, event.user, joined=True)) if caps.joined else 0,
+            people=await queries.people_in(turn.db, room.room, without=self._bot) if caps.members else 0,
+            rooms=len(await queries.groups_of_person(turn.db, event.user, joined=True)) if caps.joined else 0,
         )
         context = await self._knowledge.context(turn.db, room, event.user, event.received_ms)
         return came(context, counted, self._policy, event=event.event, on=index)
@@ -189,7 +189,7 @@ class RoomChanges:
         group = await self._knowledge.room(turn.db, served)
         if group is None or not group.active or not asked_of(group, self._policy).gated:
             return Answer()
-        if (await views.memberships_of(turn.db, event.user)).get(served) in ("join", "ban"):
+        if (await queries.memberships_of(turn.db, event.user)).get(served) in ("join", "ban"):
             return Answer()
         context = await self._knowledge.context(turn.db, group, event.user, event.received_ms)
         return Answer(waits(context, self._policy, on=index))
@@ -229,4 +229,4 @@ async def _was_there(turn: Turn, event: MembershipChanged) -> bool:
     for _, seen, _ in reversed(turn.seen[:-1]):
         if isinstance(seen, MembershipChanged) and (seen.room, seen.user) == (event.room, event.user):
             return seen.membership == "join"
-    return (await views.memberships_of(turn.db, event.user)).get(event.room) == "join"
+    return (await queries.memberships_of(turn.db, event.user)).get(event.room) == "join"

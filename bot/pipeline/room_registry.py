@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.facts import Fact, RoomEntered, RoomStateChanged
 from moderation.values.ids import EventId, GroupCode, RoomId
-from storage import queries as views
+from storage import queries
 
 
 class ServedRooms:
@@ -23,11 +23,11 @@ class ServedRooms:
 
     async def begin(self, db: AsyncConnection) -> None:
         """Read them."""
-        self.codes = await views.all_rooms(db)
-        self.direct = await views.direct_rooms(db)
-        self._recording = await views.recording(db)
-        self._own = await views.own_rooms(db)
-        self._notices = await views.notices(db)
+        self.codes = await queries.all_rooms(db)
+        self.direct = await queries.direct_rooms(db)
+        self._recording = await queries.recording(db)
+        self._own = await queries.own_rooms(db)
+        self._notices = await queries.notices(db)
 
     def records(self, room: RoomId) -> bool:
         """Whether what is said in the room is recorded now."""

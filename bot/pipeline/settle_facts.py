@@ -36,8 +36,7 @@ from moderation.model.facts import (
     StatementGiven,
 )
 from moderation.values.ids import PersonId, RoomId, UserId
-from storage import outbox
-from storage import queries as views
+from storage import outbox, queries
 from storage.journal.record import Draft
 from storage.projections import ERA, project
 from storage.projections.linked_accounts import linked
@@ -81,7 +80,7 @@ class Settling:
 
     async def begin(self, db: AsyncConnection) -> None:
         """Read what must be known before the first turn."""
-        self.era = await views.get_meta(db, ERA) or ""
+        self.era = await queries.get_meta(db, ERA) or ""
         self._persons = await linked(db)
 
     def person_of(self, user: UserId) -> PersonId:
@@ -219,7 +218,7 @@ class Settling:
         everywhere = named - {UserId("")}
         if everywhere:
             await turn.flush()
-        rooms = {user: await views.communities_of_person(turn.db, user) for user in everywhere}
+        rooms = {user: await queries.communities_of_person(turn.db, user) for user in everywhere}
 
         def rooms_of(user: UserId, reach: str = "", /) -> Sequence[RoomId]:
             return tuple(room for room, community in rooms.get(user, {}).items() if reach in ("", community))

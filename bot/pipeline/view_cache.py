@@ -34,7 +34,7 @@ from moderation.rooms.slow_mode import HELD_BACK
 from moderation.rules.check import Counted
 from moderation.values.events import MessagePosted, Received
 from moderation.values.ids import RoomId, UserId
-from storage import queries as views
+from storage import queries
 
 MAX_PEOPLE = 20_000
 MAX_ROOMS = 5_000
@@ -104,13 +104,13 @@ class Knowledge:
         self._others.clear()
         self._stood.clear()
         self._accounts.clear()
-        self.next_case = await views.next_case(db)
+        self.next_case = await queries.next_case(db)
 
     async def room(self, db: AsyncConnection, room: RoomId) -> RoomView | None:
         """A room that the bot serves, or None."""
         if known := self._rooms.get(room):
             return known
-        view = await views.room_view(db, room, self._bot)
+        view = await queries.room_view(db, room, self._bot)
         return self._rooms.put(room, view) if view else None
 
     async def person(self, db: AsyncConnection, user: UserId, now_ms: int) -> PersonView:
@@ -118,7 +118,7 @@ class Knowledge:
         if known := self._people.get(user):
             return known
         since = now_ms - 2 * self._incident_ms
-        view = await views.person_view(db, user, now_ms=now_ms, recent_since=since)
+        view = await queries.person_view(db, user, now_ms=now_ms, recent_since=since)
         return self._remember(user, view)
 
     def _remember(self, user: UserId, view: PersonView) -> PersonView:
@@ -135,7 +135,7 @@ class Knowledge:
             await self.person(db, next(iter(users)), now_ms)
         elif users:
             since = now_ms - 2 * self._incident_ms
-            for user, view in (await views.people_views(db, tuple(users), now_ms=now_ms, recent_since=since)).items():
+            for user, view in (await queries.people_views(db, tuple(users), now_ms=now_ms, recent_since=since)).items():
                 self._remember(user, view)
 
     async def posted(self, db: AsyncConnection, room: RoomId, user: UserId, at_ms: int) -> None:
@@ -143,7 +143,7 @@ class Knowledge:
         times = self._times.get((room, user))
         if times is None:
             since = at_ms - self._window_ms
-            found = await views.recent_times(db, room, user, since, MAX_TIMES)
+            found = await queries.recent_times(db, room, user, since, MAX_TIMES)
             times = self._times.put((room, user), deque(found, maxlen=MAX_TIMES))
         while times and at_ms - times[0] > self._window_ms:
             times.popleft()
@@ -167,7 +167,7 @@ class Knowledge:
         key = (event.room, event.sender)
         if self._stood.has(key):
             return self._stood.get(key)
-        at = await views.last_stood(db, event.room, event.sender, event.event)
+        at = await queries.last_stood(db, event.room, event.sender, event.event)
         return self._stood.put(key, at)
 
     def stands(self, event: MessagePosted) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.errors import Broken
-from storage import queries as views
+from storage import queries
 from storage.database import Database
 from storage.journal.journal import Journal
 from storage.journal.record import Draft
@@ -39,7 +39,7 @@ class Writer:
 
     async def begin(self, db: AsyncConnection) -> None:
         """Read how far the database has come."""
-        self._applied = int(await views.get_meta(db, "applied") or 0)
+        self._applied = int(await queries.get_meta(db, "applied") or 0)
 
     def is_catching_up(self) -> None:
         """The next turn brings the database up to date."""

@@ -24,7 +24,7 @@ from moderation.credit.tiers import missing
 from moderation.model.facts import Fact
 from moderation.policy import Policy
 from moderation.values.ids import UserId
-from storage import queries as views
+from storage import queries
 from storage.database import Database
 from storage.journal.journal import Journal
 from storage.projections import RECKONED
@@ -55,13 +55,13 @@ class Balances:
 
     async def _ledgers(self) -> list[Lines]:
         async with self._database.read() as db:
-            return await views.ledgers(db, by_room=self._policy.credit.scope == "room")
+            return await queries.ledgers(db, by_room=self._policy.credit.scope == "room")
 
     # What was told.
 
     async def _correct(self, every: Sequence[Lines]) -> None:
         async with self._database.read() as db:
-            reckoned = int(await views.get_meta(db, RECKONED) or -1)
+            reckoned = int(await queries.get_meta(db, RECKONED) or -1)
         records = [entry.id for lines in every for entry in doubtful(lines) if entry.id > reckoned]
         told = await asyncio.to_thread(self._told, records)
         await self._pipeline.commit(corrections(every, told, self._policy))
@@ -91,7 +91,7 @@ class Balances:
 
     async def _missing(self, users: Sequence[UserId], db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
         for user in users:
-            for room in await views.groups_of_person(db, user):
+            for room in await queries.groups_of_person(db, user):
                 view = await self._pipeline.knowledge.room(db, room)
                 assert view is not None, "it is an active group"
                 context = await self._pipeline.knowledge.context(db, view, user, self._clock())

@@ -18,7 +18,7 @@ from moderation.policy import Policy
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Line, Moment, Phrase, RoomName, RuleText, Span, Who, line
-from storage import queries as views
+from storage import queries
 from storage.database import Database
 from storage.projections import set_meta
 
@@ -47,7 +47,7 @@ class Digester:
         if not self._at:
             return
         async with self._database.read() as db:
-            done = await views.get_meta(db, DIGEST)
+            done = await queries.get_meta(db, DIGEST)
             if done is not None and done >= day:
                 return
             tells = [] if done is None else await self._tells(db)
@@ -67,12 +67,12 @@ class Digester:
     async def _figures(self, db: AsyncConnection) -> list[Action]:
         """Once a week, how each person decided in a group, for its owners alone."""
         since, tells = self._clock() - FIGURES_MS, list[Action]()
-        for group in await views.active_groups(db):
-            room = await views.room_view(db, group, self._pipeline.settings.bot)
-            figures = await views.figures_of(db, group, since)
+        for group in await queries.active_groups(db):
+            room = await queries.room_view(db, group, self._pipeline.settings.bot)
+            figures = await queries.figures_of(db, group, since)
             if room is None or not room.choices.digest or not figures:
                 continue
-            there = await views.memberships(db, group)
+            there = await queries.memberships(db, group)
             lines = (line("digest.figures-head", room=RoomName(group), span=Span(FIGURES_MS)), *map(_figure, figures))
             owners = sorted(user for user in room.power.owners() if there.get(user) == "join")
             tells += [Tell(room=group, subject=owner, lines=lines, alone=True) for owner in owners]
@@ -80,17 +80,17 @@ class Digester:
 
     async def _tells(self, db: AsyncConnection) -> list[Action]:
         tells: list[Action] = []
-        for group in await views.active_groups(db):
+        for group in await queries.active_groups(db):
             if lines := await self._lines(db, group):
                 tells.append(TellDesk(room=group, lines=lines, once="digest"))
         return tells
 
     async def _lines(self, db: AsyncConnection, group: RoomId) -> tuple[Line, ...]:
-        rows = await views.waiting_cases(db, [group], MOST + 1)
-        room = await views.room_view(db, group, self._pipeline.settings.bot)
+        rows = await queries.waiting_cases(db, [group], MOST + 1)
+        room = await queries.room_view(db, group, self._pipeline.settings.bot)
         if not rows or room is None or not room.choices.digest:
             return ()
-        duty = await views.duty_of(db, room, self._policy.operators, self._clock())
+        duty = await queries.duty_of(db, room, self._policy.operators, self._clock())
         there = ", ".join(on_duty(duty, self._clock()))
         return (
             line("digest.head", count=min(len(rows), MOST)),
@@ -105,7 +105,7 @@ def _week(day: str) -> tuple[int, int]:
     return year, week
 
 
-def _figure(found: views.Figures) -> Line:
+def _figure(found: queries.Figures) -> Line:
     return line(
         "digest.figures",
         who=Who(found.by),

@@ -18,8 +18,8 @@ from moderation.credit.tiers import over, review
 from moderation.model.context import InForce, RoomView
 from moderation.model.facts import OF_ROOMS, Fact, TaskOpened
 from moderation.policy import Policy
-from moderation.rooms import measures as room_measures
-from storage import queries as views
+from moderation.rooms import measures
+from storage import queries
 
 from .due_verification import VerificationDue
 
@@ -39,23 +39,23 @@ class Due:
 
     async def any(self, db: AsyncConnection, people_ms: int) -> bool:
         """Whether anything is due, if people could act until `people_ms`; 0: of measures only."""
-        if await views.sanctions_due(db, self._clock(), people_ms):
+        if await queries.sanctions_due(db, self._clock(), people_ms):
             return True
-        return bool(people_ms) and (bool(await views.due_cases(db, people_ms, 1)) or await self._verification.any(db))
+        return bool(people_ms) and (bool(await queries.due_cases(db, people_ms, 1)) or await self._verification.any(db))
 
     async def next(self, db: AsyncConnection, *, cases: bool) -> int | None:
         """When something is due next, milliseconds since 1970."""
-        times = [await views.next_due(db, of_people=cases)]
+        times = [await queries.next_due(db, of_people=cases)]
         if cases:
-            times += [await views.next_case_due(db), await self._verification.next(db)]
+            times += [await queries.next_case_due(db), await self._verification.next(db)]
         return min((time for time in times if time is not None), default=None)
 
     async def groups(self, db: AsyncConnection, people_ms: int) -> AsyncIterator[tuple[Fact, ...]]:
         """The facts, one group a cause. What people were to do is due if its time lies before `people_ms`."""
-        for sanction in await views.sanctions_due(db, self._clock(), people_ms):
+        for sanction in await queries.sanctions_due(db, self._clock(), people_ms):
             if facts := await self._sanction(db, sanction, self._clock()):
                 yield facts
-        for row in await views.due_cases(db, people_ms, AT_ONCE) if people_ms else ():
+        for row in await queries.due_cases(db, people_ms, AT_ONCE) if people_ms else ():
             if facts := await self._case(db, int(row.n), people_ms):
                 yield facts
         if people_ms and await self._verification.any(db):
@@ -65,13 +65,13 @@ class Due:
     async def closings(self, db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
         """The cases whose time to appeal is over, some at a time."""
         before = self._clock() - self._policy.cases.appeal_within
-        for n in await views.closable_cases(db, before, CLOSED_AT_ONCE):
-            found = await views.case_view(db, n)
+        for n in await queries.closable_cases(db, before, CLOSED_AT_ONCE):
+            found = await queries.case_view(db, n)
             if found is not None:
                 yield closed(found[0])
 
     async def _sanction(self, db: AsyncConnection, sanction: InForce, now: int) -> tuple[Fact, ...]:
-        home = sanction.room or next(iter(await views.groups_of_person(db, sanction.subject)), None)
+        home = sanction.room or next(iter(await queries.groups_of_person(db, sanction.subject)), None)
         room = await self._knowledge.room(db, home) if home else None
         if room is None:  # they are in no room of ours any more
             return (over(sanction, "time", on=sanction.record),)
@@ -82,14 +82,14 @@ class Due:
 
     async def _measure(self, db: AsyncConnection, sanction: InForce, room: RoomView, now: int) -> tuple[Fact, ...]:
         """Against a room itself. The operator who is asked to look at it already is not asked again."""
-        asked = (room.room, "room") in await views.tasks_about_rooms(db, [room.room])
-        facts = room_measures.due(
+        asked = (room.room, "room") in await queries.tasks_about_rooms(db, [room.room])
+        facts = measures.due(
             sanction=sanction,
             room=room,
-            in_force=await views.measures_of_room(db, room.room),
-            owner=room_measures.answers_for(await views.duty_of(db, room, self._policy.operators, now)),
+            in_force=await queries.measures_of_room(db, room.room),
+            owner=measures.answers_for(await queries.duty_of(db, room, self._policy.operators, now)),
             n=self._knowledge.next_case,
-            waiting=len(await views.with_operator(db, room.room)),
+            waiting=len(await queries.with_operator(db, room.room)),
             now_ms=now,
             policy=self._policy,
             on=sanction.record,
@@ -107,7 +107,7 @@ class Due:
 
     async def _forgotten(self, db: AsyncConnection, n: int) -> tuple[Fact, ...]:
         """In a room that is not served any more nothing is due; one that is just being entered is soon."""
-        found = await views.case_view(db, n)
+        found = await queries.case_view(db, n)
         room = await self._knowledge.room(db, found[0].room) if found else None
         if found is None or (room is not None and room.condition != "left"):
             return ()

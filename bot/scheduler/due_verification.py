@@ -14,18 +14,18 @@ from bot.pipeline.view_cache import Knowledge
 from bot.runtime.clock import Clock
 from moderation.model.context import Context, RoomView
 from moderation.model.facts import Fact
-from moderation.people import verification as v
+from moderation.people import verification
 from moderation.policy import Policy
 from moderation.values.ids import RoomId, UserId
-from storage import queries as views
+from storage import queries
 
 BEAT_MS = 60_000
 AT_ONCE = 50
 _UNDER_WAY_MS = 3_600_000  # what was asked of the homeserver is not asked again for so long
 
 Facts = tuple[Fact, ...]
-Step = Callable[[v.Guest, v.Asks, Context, Policy], Facts]
-Next = Callable[[v.Guest, v.Asks, RoomView], int]
+Step = Callable[[verification.Guest, verification.Asks, Context, Policy], Facts]
+Next = Callable[[verification.Guest, verification.Asks, RoomView], int]
 
 
 class VerificationDue:
@@ -46,12 +46,12 @@ class VerificationDue:
 
     async def next(self, db: AsyncConnection) -> int:
         """When to look next, milliseconds since 1970."""
-        return self._look_at if await views.newest_verification(db) == self._seen else 0
+        return self._look_at if await queries.newest_verification(db) == self._seen else 0
 
     async def groups(self, db: AsyncConnection) -> AsyncIterator[Facts]:
         """The facts, one group a cause."""
         now, found = self._clock(), 0
-        self._seen, self._times = await views.newest_verification(db), []
+        self._seen, self._times = await queries.newest_verification(db), []
         async for facts in self._all(db, now):
             yield facts
             found += 1
@@ -63,33 +63,35 @@ class VerificationDue:
     async def _all(self, db: AsyncConnection, now: int) -> AsyncIterator[Facts]:
         async for facts in self._restored(db, now):
             yield facts
-        asked = v.anything(self._policy.verification) or await views.any_asks(db)
-        rooms = await views.active_groups(db) if asked else ()
+        asked = verification.anything(self._policy.verification) or await queries.any_asks(db)
+        rooms = await queries.active_groups(db) if asked else ()
         for name in rooms:
             room = await self._knowledge.room(db, name)
             if room is not None:
                 async for facts in self._in_room(db, room, now):
                     yield facts
-        for ending in await views.endings(db, now):
+        for ending in await queries.endings(db, now):
             if facts := self._ending(ending, now):
                 yield facts
 
     async def _restored(self, db: AsyncConnection, now: int) -> AsyncIterator[Facts]:
-        for sanction in await views.demoted_unverified(db):
+        for sanction in await queries.demoted_unverified(db):
             room = await self._knowledge.room(db, sanction.room) if sanction.room else None
             subject = await self._knowledge.person(db, sanction.subject, now)
-            if why := v.restored(subject, room, self._policy, now):
-                yield v.over(sanction, why)
+            if why := verification.restored(subject, room, self._policy, now):
+                yield verification.over(sanction, why)
 
     async def _in_room(self, db: AsyncConnection, room: RoomView, now: int) -> AsyncIterator[Facts]:
-        asks = v.asked_of(room, self._policy)
+        asks = verification.asked_of(room, self._policy)
         if asks.of_managers:
-            guests = await views.below(db, room.room, asks.manage, asks, now, managers=True)
-            async for facts in self._guests(db, guests, asks, room, now, v.manages, v.manages_next):
+            guests = await queries.below(db, room.room, asks.manage, asks, now, managers=True)
+            async for facts in self._guests(
+                db, guests, asks, room, now, verification.manages, verification.manages_next
+            ):
                 yield facts
         if asks.of_members and asks.below == "remove":
-            guests = await views.below(db, room.room, asks.write, asks, now)
-            async for facts in self._guests(db, guests, asks, room, now, v.stays, v.next_step):
+            guests = await queries.below(db, room.room, asks.write, asks, now)
+            async for facts in self._guests(db, guests, asks, room, now, verification.stays, verification.next_step):
                 yield facts
         if asks.gated:
             async for facts in self._at_the_door(db, room, now):
@@ -101,8 +103,8 @@ class VerificationDue:
     async def _guests(
         self,
         db: AsyncConnection,
-        guests: Sequence[v.Guest],
-        asks: v.Asks,
+        guests: Sequence[verification.Guest],
+        asks: verification.Asks,
         room: RoomView,
         now: int,
         step: Step,
@@ -115,34 +117,34 @@ class VerificationDue:
                 yield facts
 
     async def _at_the_door(self, db: AsyncConnection, room: RoomView, now: int) -> AsyncIterator[Facts]:
-        for user, answered in (await views.knocking(db, room.room)).items():
+        for user, answered in (await queries.knocking(db, room.room)).items():
             context = await self._context(db, room, user, now)
             if _under_way(context, room.room, now):
                 continue
-            if v.welcome(context.subject, room, context.bot, self._policy, now):
-                yield v.admitted(room.room, user)
+            if verification.welcome(context.subject, room, context.bot, self._policy, now):
+                yield verification.admitted(room.room, user)
             elif not answered:
-                yield v.knocked(context, self._policy, on=-1)
-            elif answered + v.KNOCK_STANDS <= now:
-                yield v.refused(room.room, user)
+                yield verification.knocked(context, self._policy, on=-1)
+            elif answered + verification.KNOCK_STANDS <= now:
+                yield verification.refused(room.room, user)
             else:
-                self._times.append(answered + v.KNOCK_STANDS)
+                self._times.append(answered + verification.KNOCK_STANDS)
 
     async def _outside(self, db: AsyncConnection, room: RoomView, now: int) -> AsyncIterator[Facts]:
-        for user in await views.outside(db, room.room, room.code):
+        for user in await queries.outside(db, room.room, room.code):
             context = await self._context(db, room, user, now)
-            if v.welcome(context.subject, room, context.bot, self._policy, now):
-                yield v.admitted(room.room, user)
+            if verification.welcome(context.subject, room, context.bot, self._policy, now):
+                yield verification.admitted(room.room, user)
 
     async def _context(self, db: AsyncConnection, room: RoomView, user: UserId, now: int) -> Context:
         return await self._knowledge.context(db, room, user, now)
 
-    def _ending(self, ending: views.Ending, now: int) -> Facts:
+    def _ending(self, ending: queries.Ending, now: int) -> Facts:
         if ending.until <= now:
-            return () if ending.told_over >= ending.until else v.expires(ending.user, ending.until, now)
-        begins = v.warned_from(ending.at, ending.until)
+            return () if ending.told_over >= ending.until else verification.expires(ending.user, ending.until, now)
+        begins = verification.warned_from(ending.at, ending.until)
         if begins <= now and ending.told < begins:
-            return v.expires(ending.user, ending.until, now)
+            return verification.expires(ending.user, ending.until, now)
         self._times.append(max(begins, now + 1) if ending.told < begins else ending.until)
         return ()
 

@@ -27,7 +27,7 @@ from bot.sync.presence import Presence
 from moderation.model.actions import TellDesk
 from moderation.model.facts import Fact
 from moderation.values.notices import line
-from storage import queries as views
+from storage import queries
 from storage.database import Database
 
 from .balances import Balances
@@ -129,7 +129,7 @@ class Scheduler:
             return
         log.warning("clock_doubted", why=doubt)
         async with self._database.read() as db:
-            groups = await views.active_groups(db)
+            groups = await queries.active_groups(db)
         lines = (line(f"desk.clock.{doubt}"),)
         await self._pipeline.commit(actions=[TellDesk(room=room, lines=lines, once="clock") for room in groups])
 

@@ -23,7 +23,7 @@ from moderation.model.actions import Action, TellDesk
 from moderation.policy import Policy
 from moderation.values.errors import Broken
 from moderation.values.notices import Code, line
-from storage import queries as views
+from storage import queries
 from storage.database import FILE, Database
 from storage.projections import set_meta
 from storage.queries.tables_sample import Difference, differences, rooms_of
@@ -55,7 +55,7 @@ class TablesSample:
     async def look(self) -> list[Difference]:
         """Compare, note what differs, and tell what is new of it."""
         async with self._database.read() as db:
-            text = await views.get_meta(db, KNOWN) or "[]"
+            text = await queries.get_meta(db, KNOWN) or "[]"
         known = [Difference(*each) for each in orjson.loads(text)]
         self.differs = bool(known)
         records = self._data_dir / "records"
@@ -79,7 +79,7 @@ class TablesSample:
     async def _actions(self, found: Collection[Difference]) -> list[Action]:
         """Tell the operators, and the desks of the groups that are concerned: all, if that cannot be told."""
         async with self._database.read() as db:
-            groups = await views.active_groups(db)
+            groups = await queries.active_groups(db)
             concerned = await rooms_of(db, found)
         lines = (line("desk.tables.differ", count=len(found), verify=Code(VERIFY), rebuild=Code(REBUILD)),)
         told = [room for room in groups if room in concerned] or groups

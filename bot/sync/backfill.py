@@ -29,9 +29,9 @@ from bot.runtime.clock import Clock
 from moderation.model.facts import NotSeen
 from moderation.values.events import Json, Received
 from moderation.values.ids import EventId, RoomId
-from storage import queries as views
+from storage import queries
 from storage.database import Database
-from storage.state import backfill as table
+from storage.state import backfill
 from storage.state.backfill import Delivered, Gap, Page
 
 log = structlog.get_logger()
@@ -84,7 +84,7 @@ class Gaps:
     async def begin(self) -> None:
         """Read which rooms were behind at the last stop."""
         async with self._database.read() as db:
-            for room in await table.everywhere(db):
+            for room in await backfill.everywhere(db):
                 self._behind[room] = _Tries()
                 self._waiting.put_nowait(room)
 
@@ -123,7 +123,7 @@ class Gaps:
 
         async def write(db: AsyncConnection) -> None:
             for room, delivered in rooms.items():
-                await table.opened(db, room, delivered, until=until, since=since)
+                await backfill.opened(db, room, delivered, until=until, since=since)
 
         try:
             yield write
@@ -175,7 +175,7 @@ class Gaps:
     async def _give_up(self, room: RoomId, why: str) -> None:
         """What comes next on the way cannot be had; the rest goes on."""
         async with self._database.read() as db:
-            gap = await table.of(db, room)
+            gap = await backfill.of(db, room)
         if gap is not None:
             await self._leave_out(gap, why)
         if self.behind(room):
@@ -195,13 +195,13 @@ class Gaps:
             with suppress(HomeserverError):
                 told = await self._told_now(gap)
             events = _in_order(told, await self._all_delivered(gap))
-            await self._pipeline.take(events, also=partial(table.closed, room=gap.room), heard_ms=gap.since)
+            await self._pipeline.take(events, also=partial(backfill.closed, room=gap.room), heard_ms=gap.since)
             self._is_level(gap.room)
 
     async def _all_delivered(self, gap: Gap) -> list[Received]:
         """What came while the room was behind: though nothing before it can be had, that is here."""
         async with self._database.read() as db:
-            raw = await table.all_delivered(db, gap.room)
+            raw = await backfill.all_delivered(db, gap.room)
         now = self._clock()
         events = [receive(each, gap.room, now) for each in raw]
         ids, notice = [event.event for event in events], gap.until or self._pipeline.served.notice(gap.room)
@@ -215,7 +215,7 @@ class Gaps:
     async def _step(self, room: RoomId) -> bool:
         """One step towards being level; True: it is."""
         async with self._database.read() as db:
-            gap = await table.of(db, room)
+            gap = await backfill.of(db, room)
         if gap is None:
             self._is_level(room)
             return True
@@ -237,7 +237,7 @@ class Gaps:
                 return await self._catch_up(gap, await self._told_now(gap))
             token = page.stop
         rows = [Page(n, page.start, page.stop or "") for n, (page, _) in enumerate(pages)]
-        await self._pipeline.commit(also=partial(table.passed, room=gap.room, pages=rows, bottom=False))
+        await self._pipeline.commit(also=partial(backfill.passed, room=gap.room, pages=rows, bottom=False))
         return False
 
     async def _catch_up(self, gap: Gap, told: Sequence[Received]) -> bool:
@@ -254,7 +254,7 @@ class Gaps:
             fresh, bottom = await self._above(Gap(gap.room, since=gap.since), page)
             if not bottom or await self._takes_long(fresh):
                 return False
-            also = partial(table.closed, room=gap.room)
+            also = partial(backfill.closed, room=gap.room)
             await self._pipeline.take(_in_order(told, fresh[::-1]), also=also, heard_ms=gap.since)
             self._is_level(gap.room)
         return True
@@ -262,7 +262,7 @@ class Gaps:
     async def _takes_long(self, events: Sequence[Received]) -> bool:
         """Whether to judge what of these is not known yet would keep the listener waiting."""
         async with self._database.read() as db:
-            known = await views.known_events(db, [event.event for event in events if event.event])
+            known = await queries.known_events(db, [event.event for event in events if event.event])
         return self._pipeline.costs.expected(event for event in events if event.event not in known) > MOST_MS
 
     async def _go_back(self, gap: Gap, last: Page) -> None:
@@ -273,7 +273,7 @@ class Gaps:
         if not bottom and row.n >= MAX_PAGES:
             await self._leave_out(gap, "too long")
             return
-        await self._pipeline.commit(also=partial(table.passed, room=gap.room, pages=[row], bottom=bottom))
+        await self._pipeline.commit(also=partial(backfill.passed, room=gap.room, pages=[row], bottom=bottom))
 
     async def _read(self, gap: Gap, row: Page) -> None:
         """The oldest page that was not read is recorded, in one turn with the note of it."""
@@ -283,7 +283,7 @@ class Gaps:
             fresh, _ = await self._above(gap, page)
         elif page.stop not in (row.stop, None):  # something was put in between since: what stands below it, too
             fresh += (await self._above(gap, await self._page(gap, page.stop)))[0]
-        also = partial(table.read, room=gap.room, page=row)
+        also = partial(backfill.read, room=gap.room, page=row)
         await self._pipeline.take(fresh[::-1], also=also, heard_ms=gap.since)
 
     async def _page(self, gap: Gap, token: str | None) -> _Read:
@@ -301,7 +301,7 @@ class Gaps:
         now = self._clock()
         events = [receive(raw, room, now) for raw in chunk]
         async with self._database.read() as db:
-            before = await table.delivered(db, [event.event for event in events if event.event])
+            before = await backfill.delivered(db, [event.event for event in events if event.event])
         return tuple([receive(before[e.event], room, now) if e.event in before else e for e in events])
 
     async def _above(self, gap: Gap, page: _Read) -> tuple[list[Received], bool]:
@@ -316,7 +316,7 @@ class Gaps:
             return list(page.events[: ids.index(notice)]), True
         if gap.until is None:
             async with self._database.read() as db:
-                known = await views.known_events(db, [each for each in ids if each])
+                known = await queries.known_events(db, [each for each in ids if each])
             places = [place for place, each in enumerate(ids) if each in known]
             if places:
                 return list(page.events[: places[-1]]), True
@@ -326,7 +326,7 @@ class Gaps:
         """Read what holds now where state was told of that no page had, since it came to hold without an event in the
         timeline."""
         async with self._database.read() as db:
-            known = await views.known_events(db, [each.event for each in gap.told])
+            known = await queries.known_events(db, [each.event for each in gap.told])
         found = []
         for told in gap.told:
             if told.event in known:
@@ -361,8 +361,8 @@ def _without(gap: Gap) -> Callable[[AsyncConnection], Awaitable[None]]:
     async def write(db: AsyncConnection) -> None:
         assert gap.last is not None
         if gap.bottom:
-            await table.read(db, gap.room, gap.last)
+            await backfill.read(db, gap.room, gap.last)
         else:
-            await table.passed(db, gap.room, (), bottom=True)
+            await backfill.passed(db, gap.room, (), bottom=True)
 
     return write

@@ -21,7 +21,7 @@ from moderation.values.events import Json
 from moderation.values.ids import UserId
 from moderation.values.notices import Line, Moment, Who, line
 from moderation.values.power_levels import founders
-from storage import queries as views
+from storage import queries
 from storage.database import Database
 
 
@@ -63,7 +63,7 @@ class Invitations:
         predecessor = _mapping(_content(invite, "m.room.create").get("predecessor")).get("room_id")
         rooms = [invite.room, *([predecessor] if isinstance(predecessor, str) else [])]
         async with self._database.read() as db:
-            codes = await views.all_rooms(db)
+            codes = await queries.all_rooms(db)
         known = [str(codes[room]) for room in codes if room in rooms]
         return is_refused([*rooms, *known, *_aliases(invite)], self._pipeline.settings.policy)
 
@@ -71,10 +71,10 @@ class Invitations:
         policy, now = self._pipeline.settings.policy, self._clock()
         people = dict.fromkeys((inviter, *sorted(founders(_event(invite, "m.room.create")))))
         async with self._database.read() as db:
-            groups = await views.closed_groups(db, self._pipeline.settings.bot)
-            closed = {group.code: await views.owners_of(db, group) for group in groups}
+            groups = await queries.closed_groups(db, self._pipeline.settings.bot)
+            closed = {group.code: await queries.owners_of(db, group) for group in groups}
             for user in people:
-                person = await views.person_view(db, user, now_ms=now, recent_since=now)
+                person = await queries.person_view(db, user, now_ms=now, recent_since=now)
                 if (found := declined(person, closed, policy, now)) is not None:
                     return found
         return None
@@ -86,8 +86,8 @@ class Invitations:
             return None
         async with self._database.read() as db:
             for founder in sorted(founders(created)):
-                accounts = frozenset(await views.accounts_of(db, founder))
-                if declines(await views.founded_by(db, accounts, without=invite.room), founder, policy):
+                accounts = frozenset(await queries.accounts_of(db, founder))
+                if declines(await queries.founded_by(db, accounts, without=invite.room), founder, policy):
                     return founder
         return None
 
@@ -99,7 +99,7 @@ class Invitations:
         created = _event(invite, "m.room.create")
         async with self._database.read() as db:
             for founder in sorted(founders(created)) if created else (inviter,):
-                known = await views.person_view(db, founder, now_ms=now, recent_since=now)
+                known = await queries.person_view(db, founder, now_ms=now, recent_since=now)
                 if founder_declined(known, invite.room, policy, now):
                     return founder
         return None
@@ -119,7 +119,7 @@ class Invitations:
 
     async def _to_inviter(self, invite: Invite, inviter: UserId, words: Line) -> Tell:
         async with self._database.read() as db:
-            known = await views.groups_of(db, inviter)
+            known = await queries.groups_of(db, inviter)
         return Tell(room=known[0] if known else invite.room, subject=inviter, lines=(words,), alone=True)
 
 

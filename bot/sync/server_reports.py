@@ -29,7 +29,7 @@ from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
 from moderation.values.ids import EventId, RoomId, UserId
 from moderation.values.notices import RoomName, Who, line
-from storage import queries as views
+from storage import queries
 from storage.database import Database
 from storage.projections import POSTED, set_meta
 
@@ -89,7 +89,7 @@ class ServerReports:
     async def _look_at(self, of: Kind, mark: str, take: Callable[[Mapping[str, Any]], Awaitable[None]]) -> None:
         found = await self._homeserver.reports(self._token, of, MOST)
         async with self._database.read() as db:
-            seen = await views.get_meta(db, mark)
+            seen = await queries.get_meta(db, mark)
         fresh = sorted((each for each in found if _id(each) > int(seen or 0)), key=_id)
         for each in fresh if seen is not None else ():
             await take(each)
@@ -101,7 +101,7 @@ class ServerReports:
         """Tell the operators that a person was reported, if they are in a room that is served."""
         by, who = UserId(str(raw.get("user_id"))), UserId(str(raw.get("target_user_id")))
         async with self._database.read() as db:
-            rooms = await views.groups_of(db, who, joined=True)
+            rooms = await queries.groups_of(db, who, joined=True)
         if not rooms or self._told.take(by, self._clock()) != "granted":
             log.info("server_report_refused", why="of a person")
             return
@@ -122,7 +122,7 @@ class ServerReports:
 
     async def _facts(self, db: AsyncConnection, raw: Mapping[str, Any]) -> tuple[Fact, ...]:
         event, by = EventId(str(raw.get("event_id"))), UserId(str(raw.get("user_id")))
-        row = await views.event_row(db, event)
+        row = await queries.event_row(db, event)
         room = await self._pipeline.knowledge.room(db, RoomId(row.room)) if row is not None else None
         if row is None or row.kind != POSTED or room is None or room.purpose != "group" or not room.active:
             return ()
@@ -132,7 +132,7 @@ class ServerReports:
             by=by,
             reason=str(raw.get("reason") or "")[:MAX_REASON],
             context=await self._pipeline.knowledge.context(db, room, UserId(row.sender), now),
-            known=await views.known_of_report(db, room.room, event, row.record, by, now, self._policy.reports),
+            known=await queries.known_of_report(db, room.room, event, row.record, by, now, self._policy.reports),
             policy=self._policy,
             on=-1,
         )

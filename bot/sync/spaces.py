@@ -27,7 +27,7 @@ from moderation.rooms.spaces import changes, is_space
 from moderation.values.events import MembershipChanged, MessagePosted, Received
 from moderation.values.ids import RoomId, server_of
 from moderation.values.notices import Code, Who, line
-from storage import queries as views
+from storage import queries
 from storage.database import Database
 
 log = structlog.get_logger()
@@ -73,7 +73,7 @@ class Spaces:
     async def look(self) -> bool:
         """Bring what is recorded of each space up to date. Returns whether the homeserver answered for all."""
         async with self._database.read() as db:
-            followed = await views.followed_spaces(db)
+            followed = await queries.followed_spaces(db)
         answered = True
         for space in sorted(self._named | followed):
             try:
@@ -122,7 +122,7 @@ class Spaces:
             return
         changed = await self._record(space, state, new=new)
         async with self._database.read() as db:
-            groups = set(await views.active_groups(db))
+            groups = set(await queries.active_groups(db))
         actions = [do(room=room) for room in changed if room in groups for do in (Align, KeepDesk)]
         if actions:
             await self._pipeline.commit(actions=actions)
@@ -133,10 +133,10 @@ class Spaces:
 
         async def facts(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
             if new:
-                rooms = await views.all_rooms(db)
+                rooms = await queries.all_rooms(db)
                 code = rooms.get(space) or new_code(tuple(rooms.values()))
                 yield (RoomEntered(code=code, purpose="space", room_id=space),)
-            for fact in changes(space, state, await views.listed_in(db, space)):
+            for fact in changes(space, state, await queries.listed_in(db, space)):
                 changed.append(RoomId(fact.child))
                 yield (fact,)
 

@@ -37,7 +37,7 @@ from moderation.rooms.spaces import is_space
 from moderation.values.events import MembershipChanged, Received, StateChanged
 from moderation.values.ids import RoomId, UserId, server_of
 from moderation.values.notices import Moment, line
-from storage import queries as views
+from storage import queries
 from storage.database import Database
 from storage.state.backfill import Delivered, Told
 
@@ -102,7 +102,7 @@ class Listener:
     async def run(self) -> None:
         """Ask, take, repeat. Raises `LoggedOut` when the token is no longer good."""
         async with self._database.read() as db:
-            token = await views.get_meta(db, "sync_token")
+            token = await queries.get_meta(db, "sync_token")
             before = await heartbeat.last_noted(db) or 0
         self.presence.resume(before)
         # Synapse keeps an answer for two minutes and gives it again for the same question. After a start that would be
@@ -234,7 +234,7 @@ class Listener:
         if not room.state or self._pipeline.served.is_own(room.room):
             return room.state
         async with self._database.read() as db:
-            known = await views.known_events(db, [event.event for event in room.state if event.event])
+            known = await queries.known_events(db, [event.event for event in room.state if event.event])
         told, found = {event.event for event in room.timeline}, list[Received]()
         for event in room.state:
             if event.event in known:
@@ -271,7 +271,7 @@ class Listener:
         if not room.limited or self._pipeline.served.notice(room.room) in ids or any(map(_is_create, room.timeline)):
             return False
         async with self._database.read() as db:
-            return not await views.known_events(db, ids)  # else the timeline reaches back to what we have
+            return not await queries.known_events(db, ids)  # else the timeline reaches back to what we have
 
     def _takes_long(self, room: JoinedRoom) -> bool:
         """Whether what is new in a group would hold up all others."""
@@ -334,7 +334,7 @@ class Listener:
     async def _is_upgrade(self, room: RoomId) -> bool:
         """Whether a group of ours goes on in this room."""
         async with self._database.read() as db:
-            return await views.upgraded_to(db, room) is not None
+            return await queries.upgraded_to(db, room) is not None
 
     async def _known(self, user: UserId) -> bool:
         """Whether somebody is or was in a room that is served: they may ask about themselves in a direct room.
@@ -342,7 +342,7 @@ class Listener:
         So may who waits in a lobby: to be verified is done there.
         """
         async with self._database.read() as db:
-            return bool(await views.groups_of(db, user)) or await views.in_a_lobby(db, user)
+            return bool(await queries.groups_of(db, user)) or await queries.in_a_lobby(db, user)
 
     async def _decline(self, room: RoomId) -> None:
         try:

@@ -15,8 +15,7 @@ from moderation.model.context import RoomView
 from moderation.model.facts import ActionTaken
 from moderation.values.events import Json, MessagePosted, Received
 from moderation.values.ids import UserId
-from storage import outbox
-from storage import queries as views
+from storage import outbox, queries
 
 MARK = "org.answerable.card"
 
@@ -39,7 +38,7 @@ async def come_back(
     if not isinstance(mark, dict) or event.replaces is not None:
         return ()
     n, txn = mark.get("case"), mark.get("request")
-    found = await views.case_view(db, n) if isinstance(n, int) else None
+    found = await queries.case_view(db, n) if isinstance(n, int) else None
     if found is None or found[1].card or not (isinstance(txn, str) and outbox.is_of_era(txn, era)):
         return ()
     case = found[0]
@@ -58,6 +57,6 @@ async def superseded(
     txn = mark.get("request") if isinstance(mark, dict) and event.replaces is None else None
     if not isinstance(txn, str) or outbox.is_of_era(txn, era):
         return ()
-    if await views.case_by_card(db, event.event) is not None or await outbox.waits(db, txn):
+    if await queries.case_by_card(db, event.event) is not None or await outbox.waits(db, txn):
         return ()  # it was posted before the backup, or is only now being recorded
     return (SupersedeCard(room=room.room, event=event.event),)

@@ -19,7 +19,7 @@ from moderation.model.reach import Spot
 from moderation.policy import Policy
 from moderation.values.ids import UserId
 from moderation.values.notices import Code, Line, Moment, Phrase, RuleText, Who, line
-from storage import queries as views
+from storage import queries
 
 MAX_NAMES = 10
 
@@ -40,18 +40,18 @@ class Card:
 
 async def read_card(db: AsyncConnection, n: int, now_ms: int) -> Card | None:
     """The card of a case; None if there is no such case."""
-    found = await views.case_view(db, n)
+    found = await queries.case_view(db, n)
     if found is None:
         return None
     case, row = found
-    others = await views.waiting_with(db, n)
+    others = await queries.waiting_with(db, n)
     return Card(
         case=case,
         row=row,
-        person=await views.person_view(db, case.subject, now_ms=now_ms, recent_since=now_ms),
-        place=await views.place_of(db, case.room),
-        assigned=await views.assigned_to(db, n, case.asked),
-        notes=await views.notes_of(db, n),
+        person=await queries.person_view(db, case.subject, now_ms=now_ms, recent_since=now_ms),
+        place=await queries.place_of(db, case.room),
+        assigned=await queries.assigned_to(db, n, case.asked),
+        notes=await queries.notes_of(db, n),
         others=tuple(other for other, _ in others),
         words={other.n: str(getattr(row, "excerpt")) for other, row in others},  # noqa: B009 - a row
     )

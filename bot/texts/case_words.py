@@ -18,7 +18,7 @@ from moderation.rules.event_texts import found_in
 from moderation.values.events import Text
 from moderation.values.ids import EventId, RoomId
 from moderation.values.notices import Line, Phrase, line
-from storage import queries as views
+from storage import queries
 
 MOST_LATER = 10
 LATER = 120  # characters of a later message
@@ -60,7 +60,7 @@ async def _shown(
     db: AsyncConnection, case: CaseView, event: EventId, said_at: SaidAt, check: Check | None, most: int
 ) -> Text | None:
     """The text of an event in which the rule finds something, cut around it; None where nothing was kept."""
-    row = await views.event_row(db, event)
+    row = await queries.event_row(db, event)
     said = said_at(case.room, row.record) if row is not None and row.room == case.room else None
     if said is None or not said.texts:
         return None

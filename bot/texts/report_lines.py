@@ -13,19 +13,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.model.context import CaseView
 from moderation.values.ids import RoomId
 from moderation.values.notices import Line, Who, line
-from storage import queries as views
+from storage import queries
 
 MAX_SHOWN = 10
 
 
-def report_lines(reports: Sequence[views.Report], *, names: bool, words: bool = True) -> tuple[Line, ...]:
+def report_lines(reports: Sequence[queries.Report], *, names: bool, words: bool = True) -> tuple[Line, ...]:
     """How many reported it, why, and with `names` who; nothing where nobody did.
 
     Without `words` not why either: whoever it is about reads along, and would know them by their words.
     """
     if not reports:
         return ()
-    lines = [line("card.reported", count=views.how_many(reports))]
+    lines = [line("card.reported", count=queries.how_many(reports))]
     if not words:
         return (*lines, line("card.report-alone"))
     told = [report for report in reports if report.reason or (names and report.by)]
@@ -39,10 +39,10 @@ async def reads_along(db: AsyncConnection, case: CaseView, desk: RoomId | None) 
     """Whether somebody whom an undecided case is about, by whichever account, is in the desk."""
     if desk is None or (case.outcome and case.state != "appealed"):
         return False
-    return bool(await views.joined_of(db, desk, tuple({case.subject, *case.accounts})))
+    return bool(await queries.joined_of(db, desk, tuple({case.subject, *case.accounts})))
 
 
-def _one(report: views.Report, *, names: bool) -> Line:
+def _one(report: queries.Report, *, names: bool) -> Line:
     if report.channel in ("operator", "mail"):
         contact = report.contact if names and report.contact else "-"
         return line(f"card.report-{report.channel}", reason=report.reason or "-", contact=contact)

@@ -19,7 +19,7 @@ from moderation.model.facts import OF_ROOMS
 from moderation.values.ids import SAFE_INT, UserId
 from moderation.values.power_levels import OWNER_LEVEL, Power
 
-from . import align_people as sanctions
+from . import align_people
 from .align_people import (
     JOINING,
     POSTING,
@@ -60,7 +60,7 @@ def align(room: Room, in_force: Iterable[InForce]) -> Alignment:
     """The difference between all that should hold, for people and for the room itself, and what does."""
     measures = tuple(in_force)
     kinds: set[str] = {each.kind for each in measures if each.kind in OF_ROOMS}
-    return sanctions.align(room, measures) + _align_room(room, kinds)
+    return align_people.align(room, measures) + _align_room(room, kinds)
 
 
 def join_rule(content: object) -> str:

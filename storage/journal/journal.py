@@ -25,8 +25,7 @@ from types import TracebackType
 from moderation.values.errors import Broken, Invalid
 from moderation.values.ids import PersonId, RecordIndex
 
-from . import disk
-from . import record_kinds as kinds
+from . import disk, record_kinds
 from .clock_order import Times, note, start_of
 from .days import Day, close_day, line_ends
 from .line_format import Written, day_of, decode, encode, time_ms
@@ -39,7 +38,7 @@ from .retention.erase import erase_again, erase_parts, erasure_of
 from .retention.erasure_index import Special
 from .retention.purge import check_purge, purge, purge_again
 from .retention.targets import Targets
-from .transparency import log_key as logkey
+from .transparency import log_key
 from .transparency.checkpoint import Checkpoint
 from .transparency.proof import Prover
 from .transparency.signed_note import Signer
@@ -102,7 +101,7 @@ class Journal:
             disk.make_folder(folder / name)
         claim = _claim(folder)
         try:
-            signer = logkey.load_or_create(data_dir, folder, origin)
+            signer = log_key.load_or_create(data_dir, folder, origin)
             state = recover(folder, signer.verifier)
             foreign = set_aside(folder, state)
             if foreign:
@@ -156,7 +155,7 @@ class Journal:
         """
         self._must_be_usable()
         for draft in drafts:
-            kinds.check(draft)
+            record_kinds.check(draft)
         start, count = self.size, len(drafts)
         days = list(self._days(drafts))
         notes = self._times.notes(days, drafts, start)

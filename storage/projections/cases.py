@@ -22,7 +22,7 @@ from moderation.model.facts import (
     TaskOpened,
 )
 from moderation.values.durations import DAY_MS
-from storage import schema as t
+from storage import schema
 
 from .common import add, person_of, project
 
@@ -32,7 +32,7 @@ async def _(fact: CaseOpened, db: AsyncConnection, index: int, at_ms: int) -> No
     waits = fact.state == "open" or fact.rule == OVERDUE  # which costs again each day
     await add(
         db,
-        t.cases,
+        schema.cases,
         n=fact.n,
         record=index,
         room=fact.room,
@@ -56,7 +56,7 @@ async def _(fact: CaseOpened, db: AsyncConnection, index: int, at_ms: int) -> No
         excerpt=fact.excerpt,
     )
     if fact.event:
-        await add(db, t.evidence, record=_message(fact), n=fact.n, event=fact.event)
+        await add(db, schema.evidence, record=_message(fact), n=fact.n, event=fact.event)
 
 
 def _message(fact: CaseOpened | CaseGrew | Reported) -> int:
@@ -77,13 +77,13 @@ async def _(fact: CaseMoved, db: AsyncConnection, _index: int, at_ms: int) -> No
         values["remind"] = _half_way(at_ms, fact.due) if fact.step in ("escalated", "parted") else 0
     if fact.step == "parted":
         values["lead"] = 0
-    await db.execute(update(t.cases).where(t.cases.c.n == fact.n).values(**values))
+    await db.execute(update(schema.cases).where(schema.cases.c.n == fact.n).values(**values))
 
 
 @project.register
 async def _(fact: CaseAssigned, db: AsyncConnection, index: int, at_ms: int) -> None:
     values = {"record": index, "n": fact.n, "user": fact.subject, "asked": fact.asked, "at": at_ms}
-    await add(db, t.assignments, **values)
+    await add(db, schema.assignments, **values)
 
 
 @project.register
@@ -91,35 +91,35 @@ async def _(fact: NoticeGiven, db: AsyncConnection, _index: int, _at_ms: int) ->
     """Somebody was told alone that a case waits for them. Older records name the text, and not the case."""
     if fact.channel != "direct" or not (fact.asks or fact.what.startswith("notice.asked.")):
         return
-    a = t.assignments.c
+    a = schema.assignments.c
     which = (a.n == fact.asks,) if fact.asks else (a.asked == fact.what.rpartition(".")[2],)
-    await db.execute(update(t.assignments).where(a.user == fact.subject, *which).values(told=1))
+    await db.execute(update(schema.assignments).where(a.user == fact.subject, *which).values(told=1))
 
 
 @project.register
 async def _(fact: CaseLeft, db: AsyncConnection, _index: int, at_ms: int) -> None:
-    a = t.assignments.c
+    a = schema.assignments.c
     values = {"gone": at_ms, "gone_by": fact.by} if fact.what == "gone" else {"excused": at_ms}
-    await db.execute(update(t.assignments).where(a.n == fact.n, a.user == fact.subject).values(**values))
+    await db.execute(update(schema.assignments).where(a.n == fact.n, a.user == fact.subject).values(**values))
 
 
 @project.register
 async def _(fact: CaseNoted, db: AsyncConnection, index: int, at_ms: int) -> None:
     values = {"record": index, "n": fact.n, "by": fact.by, "words": fact.words, "at": at_ms}
-    await add(db, t.case_notes, **values)
+    await add(db, schema.case_notes, **values)
 
 
 @project.register
 async def _(fact: StatementGiven, db: AsyncConnection, index: int, at_ms: int) -> None:
     values = {"record": index, "n": fact.n, "subject": fact.subject, "at": at_ms, "statement": fact.statement}
-    await add(db, t.statements, **values)
+    await add(db, schema.statements, **values)
 
 
 @project.register
 async def _(fact: Reported, db: AsyncConnection, index: int, at_ms: int) -> None:
     await add(
         db,
-        t.reports,
+        schema.reports,
         record=index,
         n=fact.n,
         message=_message(fact),
@@ -134,24 +134,30 @@ async def _(fact: Reported, db: AsyncConnection, index: int, at_ms: int) -> None
 
 @project.register
 async def _(fact: CaseGrew, db: AsyncConnection, _index: int, _at_ms: int) -> None:
-    await add(db, t.evidence, record=_message(fact), n=fact.n, event=fact.event)
+    await add(db, schema.evidence, record=_message(fact), n=fact.n, event=fact.event)
 
 
 @project.register
 async def _(fact: CaseDecided, db: AsyncConnection, index: int, at_ms: int) -> None:
     values = {"n": fact.n, "by": fact.by, "what": fact.what, "state": fact.state, "at": at_ms}
-    await add(db, t.decisions, record=index, **values)
+    await add(db, schema.decisions, record=index, **values)
     await db.execute(
-        update(t.cases)
-        .where(t.cases.c.n == fact.n)
+        update(schema.cases)
+        .where(schema.cases.c.n == fact.n)
         .values(state=fact.state, outcome=fact.what, decided=at_ms, by=fact.by, reason=fact.reason, due=0, remind=0)
     )
     # Who neglected this case neglects it no longer; who appealed in vain still does, if it waits.
-    await db.execute(update(t.cases).where(t.cases.c.about == fact.n, t.cases.c.state == "decided").values(due=0))
+    await db.execute(
+        update(schema.cases).where(schema.cases.c.about == fact.n, schema.cases.c.state == "decided").values(due=0)
+    )
     if fact.state == "affirmed":
-        waits = select(t.cases.c.n).where(or_(t.cases.c.outcome == "", t.cases.c.state == "appealed"))
-        neglect = (t.cases.c.n == fact.n, t.cases.c.rule == OVERDUE, t.cases.c.about.in_(waits.scalar_subquery()))
-        await db.execute(update(t.cases).where(*neglect).values(due=at_ms + DAY_MS))
+        waits = select(schema.cases.c.n).where(or_(schema.cases.c.outcome == "", schema.cases.c.state == "appealed"))
+        neglect = (
+            schema.cases.c.n == fact.n,
+            schema.cases.c.rule == OVERDUE,
+            schema.cases.c.about.in_(waits.scalar_subquery()),
+        )
+        await db.execute(update(schema.cases).where(*neglect).values(due=at_ms + DAY_MS))
 
 
 @project.register
@@ -164,19 +170,21 @@ async def _(fact: Appealed, db: AsyncConnection, _index: int, at_ms: int) -> Non
         "appealed": at_ms,
         "appellant": fact.subject,
     }
-    await db.execute(update(t.cases).where(t.cases.c.n == fact.n).values(remind=_half_way(at_ms, fact.due), **values))
+    await db.execute(
+        update(schema.cases).where(schema.cases.c.n == fact.n).values(remind=_half_way(at_ms, fact.due), **values)
+    )
 
 
 @project.register
 async def _(fact: TaskOpened, db: AsyncConnection, index: int, at_ms: int) -> None:
     values = {"record": index, "task": fact.task, "n": fact.n, "room": fact.room or "", "subject": fact.subject}
-    await add(db, t.tasks, at=at_ms, **values)
+    await add(db, schema.tasks, at=at_ms, **values)
 
 
 @project.register
 async def _(fact: TaskDone, db: AsyncConnection, _index: int, at_ms: int) -> None:
     values = {"done": max(at_ms, 1), "result": fact.result, "reason": fact.reason}
-    await db.execute(update(t.tasks).where(t.tasks.c.record == fact.start).values(**values))
+    await db.execute(update(schema.tasks).where(schema.tasks.c.record == fact.start).values(**values))
 
 
 @project.register
@@ -184,21 +192,23 @@ async def _(fact: DossierStep, db: AsyncConnection, index: int, at_ms: int) -> N
     said = {"at": at_ms, "reader": fact.reader, "reason": fact.reason}
     if fact.step == "opened":
         await db.execute(
-            insert(t.dossiers).values(record=index, subject=fact.subject, covers=fact.covers, task=fact.task, **said)
+            insert(schema.dossiers).values(
+                record=index, subject=fact.subject, covers=fact.covers, task=fact.task, **said
+            )
         )
         return
     step = {"dossier": fact.start, "step": fact.step, "bar": fact.bar, "digest": fact.digest}
     signed = {"how": fact.how, "key": fact.key, "command": fact.on if fact.how == "account" else -1}
-    await add(db, t.dossier_steps, record=index, **step, **signed, **said)
+    await add(db, schema.dossier_steps, record=index, **step, **signed, **said)
     if fact.step != "approved":
-        await db.execute(update(t.dossiers).where(t.dossiers.c.record == fact.start).values(state=fact.step))
+        await db.execute(update(schema.dossiers).where(schema.dossiers.c.record == fact.start).values(state=fact.step))
 
 
 @project.register
 async def _(fact: ApproverChanged, db: AsyncConnection, index: int, at_ms: int) -> None:
     if fact.step == "added":
         said = {"name": fact.name, "account": fact.subject, "reader": fact.reader}
-        await add(db, t.approvers, record=index, key=fact.key, at=at_ms, **said)
+        await add(db, schema.approvers, record=index, key=fact.key, at=at_ms, **said)
     else:
-        in_force = (t.approvers.c.key == fact.key, t.approvers.c.ended == 0)
-        await db.execute(update(t.approvers).where(*in_force).values(ended=max(at_ms, 1)))
+        in_force = (schema.approvers.c.key == fact.key, schema.approvers.c.ended == 0)
+        await db.execute(update(schema.approvers).where(*in_force).values(ended=max(at_ms, 1)))

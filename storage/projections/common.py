@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.model.facts import Fact
 from moderation.values.events import Json
 from moderation.values.ids import UserId
-from storage import schema as t
+from storage import schema
 
 END_MISSING = "end_missing"  # how many records were missing at the end of the log when the database was made anew
 ERA = "era"  # of the deployment: set once its log goes on from a backup
@@ -29,9 +29,9 @@ def without_marks(content: Mapping[str, Json]) -> dict[str, Json]:
 
 
 # Statements that each message may need are made once: making one takes longer than doing it.
-PERSON = select(t.accounts.c.person).where(t.accounts.c.user == bindparam("user"))
-_INSERTS = {table: insert(table) for table in t.metadata.tables.values()}
-_NEW_META = upsert(t.meta)
+PERSON = select(schema.accounts.c.person).where(schema.accounts.c.user == bindparam("user"))
+_INSERTS = {table: insert(table) for table in schema.metadata.tables.values()}
+_NEW_META = upsert(schema.meta)
 _SET_META = _NEW_META.on_conflict_do_update(index_elements=["key"], set_={"value": _NEW_META.excluded.value})
 
 
@@ -59,5 +59,5 @@ async def project(_fact: Fact, _db: AsyncConnection, _index: int, _at_ms: int) -
 async def pointed(db: AsyncConnection, room: str, user: UserId, step: str, index: int, at_ms: int) -> None:
     """Somebody was told, asked or removed for want of something: when that was last."""
     values = {"record": index, "at": at_ms}
-    statement = upsert(t.pointed).values(room=room, user=user, step=step, **values)
+    statement = upsert(schema.pointed).values(room=room, user=user, step=step, **values)
     await db.execute(statement.on_conflict_do_update(index_elements=["room", "user", "step"], set_=values))

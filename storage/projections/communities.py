@@ -10,23 +10,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.reach import community_of
 from moderation.policy import CommunitySettings, Policy
-from storage import schema as t
+from storage import schema
 
 
 async def regroup(db: AsyncConnection, *, room: str = "") -> None:
     """Put the groups, or one of them, where the policy puts them."""
-    r = t.rooms.c
+    r = schema.rooms.c
     settings = await _settings(db)
     spaces = await _spaces(db, room)
     groups = select(r.room, r.code, r.community).where(r.purpose == "group")
     for each in (await db.execute(groups.where(r.room == room) if room else groups)).all():
         if (named := community_of(settings, each.room, each.code, spaces=spaces[each.room])) != each.community:
-            await db.execute(update(t.rooms).where(r.room == each.room).values(community=named))
+            await db.execute(update(schema.rooms).where(r.room == each.room).values(community=named))
 
 
 async def _spaces(db: AsyncConnection, room: str) -> defaultdict[str, set[str]]:
     """The spaces that list each room, or one of them."""
-    listed, found = t.space_rooms.c, defaultdict[str, set[str]](set)
+    listed, found = schema.space_rooms.c, defaultdict[str, set[str]](set)
     every = select(listed.space, listed.room)
     for row in (await db.execute(every.where(listed.room == room) if room else every)).all():
         found[row.room].add(row.space)
@@ -34,5 +34,5 @@ async def _spaces(db: AsyncConnection, room: str) -> defaultdict[str, set[str]]:
 
 
 async def _settings(db: AsyncConnection) -> CommunitySettings:
-    policy = await db.scalar(select(t.meta.c.value).where(t.meta.c.key == "policy"))
+    policy = await db.scalar(select(schema.meta.c.value).where(schema.meta.c.key == "policy"))
     return Policy.model_validate_json(policy).communities if policy else CommunitySettings()

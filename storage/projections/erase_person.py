@@ -15,18 +15,24 @@ from sqlalchemy import Column, Table, delete, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.ids import UserId
-from storage import schema as t
+from storage import schema
 
-from . import linked_accounts as linked_people
+from . import linked_accounts
 
 _MANY = 300  # rows in one statement
-_APART = (t.members, t.accounts, t.links, t.rooms, t.holds)  # that the bot works by while somebody is there
+_APART = (
+    schema.members,
+    schema.accounts,
+    schema.links,
+    schema.rooms,
+    schema.holds,
+)  # that the bot works by while somebody is there
 
 
 async def erase_from_tables(db: AsyncConnection, accounts: Collection[UserId], kept: Collection[int]) -> None:
     """Take the person with these accounts out of all tables, except for rows of the records `kept`."""
     await _forget_events(db, accounts, kept)
-    for table in t.metadata.sorted_tables:
+    for table in schema.metadata.sorted_tables:
         if table not in _APART:
             for column in _of_people(table):
                 await _forget_in(db, table, column, accounts, kept)
@@ -63,49 +69,51 @@ async def _forget_in(
 
 async def _forget_events(db: AsyncConnection, accounts: Collection[UserId], kept: Collection[int]) -> None:
     """Blank the ids of their messages where these are evidence; the table of events itself comes after."""
-    spoke = select(t.events.c.record).where(t.events.c.sender.in_(accounts)).scalar_subquery()
-    rows = await db.scalars(select(t.evidence.c.record).where(t.evidence.c.record.in_(spoke)))
+    spoke = select(schema.events.c.record).where(schema.events.c.sender.in_(accounts)).scalar_subquery()
+    rows = await db.scalars(select(schema.evidence.c.record).where(schema.evidence.c.record.in_(spoke)))
     for some in _pieces([record for record in rows if record not in kept]):
-        await db.execute(update(t.evidence).where(t.evidence.c.record.in_(some)).values(event=""))
+        await db.execute(update(schema.evidence).where(schema.evidence.c.record.in_(some)).values(event=""))
 
 
 async def _forget_links(db: AsyncConnection, accounts: Collection[UserId], kept: Collection[int]) -> None:
     """Forget which accounts are one person's, unless a record of that must be kept."""
-    links = t.links.c
+    links = schema.links.c
     rows = await db.scalars(select(links.record).where(links.user.in_(accounts) | links.to.in_(accounts)))
     for some in _pieces([record for record in rows if record not in kept]):
-        await db.execute(delete(t.links).where(links.record.in_(some)))
-    await db.execute(update(t.accounts).where(t.accounts.c.user.in_(accounts)).values(language=""))
-    await linked_people.follow(db)
+        await db.execute(delete(schema.links).where(links.record.in_(some)))
+    await db.execute(update(schema.accounts).where(schema.accounts.c.user.in_(accounts)).values(language=""))
+    await linked_accounts.follow(db)
 
 
 async def _forget_where_absent(db: AsyncConnection, accounts: Collection[UserId]) -> None:
     """Forget that they were in rooms, and what the bot changed about them there unless a measure is in force."""
-    theirs = t.members.c.user.in_(accounts)
-    await db.execute(delete(t.members).where(theirs, t.members.c.membership != "join"))
-    await db.execute(update(t.members).where(theirs).values(display_name=""))
-    measured = select(t.sanctions.c.subject).where(t.sanctions.c.ended == 0).scalar_subquery()
-    held = t.holds.c.user
-    await db.execute(delete(t.holds).where(held.in_(accounts), held.not_in(measured)))
+    theirs = schema.members.c.user.in_(accounts)
+    await db.execute(delete(schema.members).where(theirs, schema.members.c.membership != "join"))
+    await db.execute(update(schema.members).where(theirs).values(display_name=""))
+    measured = select(schema.sanctions.c.subject).where(schema.sanctions.c.ended == 0).scalar_subquery()
+    held = schema.holds.c.user
+    await db.execute(delete(schema.holds).where(held.in_(accounts), held.not_in(measured)))
 
 
 async def _forget_in_rooms(db: AsyncConnection, accounts: Collection[UserId]) -> None:
-    for row in (await db.execute(select(t.rooms))).all():
-        joined = select(t.members.c.user).where(t.members.c.room == row.room, t.members.c.membership == "join")
+    for row in (await db.execute(select(schema.rooms))).all():
+        joined = select(schema.members.c.user).where(
+            schema.members.c.room == row.room, schema.members.c.membership == "join"
+        )
         absent = set(accounts) - set(await db.scalars(joined))
         values = _without(row, accounts, absent)
         if values:
-            await db.execute(update(t.rooms).where(t.rooms.c.room == row.room).values(**values))
+            await db.execute(update(schema.rooms).where(schema.rooms.c.room == row.room).values(**values))
 
 
 def _without(row: Any, accounts: Collection[UserId], absent: Collection[UserId]) -> dict[str, str]:
     """Return what changes in the row of a room. Rights go only with those who are not in it now."""
     values: dict[str, str] = {}
-    for column in _of_people(t.rooms):
+    for column in _of_people(schema.rooms):
         gone = absent if column.name == "direct_with" else accounts
         if getattr(row, column.name) in gone:
-            values |= _blank(t.rooms, column)
-    for column in t.rooms.c:
+            values |= _blank(schema.rooms, column)
+    for column in schema.rooms.c:
         if column.info.get("holds") == "names" and any(f'"{each}"' in getattr(row, column.name) for each in absent):
             values[column.name] = json.dumps(_pruned(json.loads(getattr(row, column.name)), absent), sort_keys=True)
     return values

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.events import MembershipChanged, MessagePosted, Received, StateChanged, Unreadable
 from moderation.values.ids import is_room_id
-from storage import schema as t
+from storage import schema
 from storage.journal.canonical import plain
 
 from .common import MANY, POSTED, REMOVED, UNREAD, without_marks
@@ -22,9 +22,9 @@ async def project_events(db: AsyncConnection, seen: Sequence[tuple[int, Received
     """
     rows = [_seen(index, event, kind) for index, event, kind in seen if event.event is not None]
     if rows:
-        new = upsert(t.events)  # what could not be read before takes the place of what said so
+        new = upsert(schema.events)  # what could not be read before takes the place of what said so
         kept = {"record": new.excluded.record, "kind": new.excluded.kind, "at": new.excluded.at}
-        unread = t.events.c.kind == UNREAD
+        unread = schema.events.c.kind == UNREAD
         await db.execute(new.on_conflict_do_update(index_elements=["event"], set_=kept, where=unread), rows)
     changes = [event for _, event, _ in seen if isinstance(event, MembershipChanged)]
     for came in (True, False):
@@ -35,7 +35,7 @@ async def project_room_state(db: AsyncConnection, event: StateChanged) -> bool:
     """What a state event tells of a room: its levels, its creators, its name. Whether it told any of it."""
     column = _state(event) if event.state_key == "" else {}
     if column:
-        await db.execute(update(t.rooms).where(t.rooms.c.room == event.room).values(**column))
+        await db.execute(update(schema.rooms).where(schema.rooms.c.room == event.room).values(**column))
     return bool(column)
 
 
@@ -72,7 +72,7 @@ async def _members(db: AsyncConnection, changes: Sequence[MembershipChanged], ca
         }
         for e in changes
     ]
-    new, since = upsert(t.members), t.members.c.since
+    new, since = upsert(schema.members), schema.members.c.since
     kept: dict[str, ColumnElement[object]] = {"membership": new.excluded.membership}
     if came:  # the name somebody had stays known when they have gone, and when they came first
         kept["display_name"] = new.excluded.display_name
@@ -83,12 +83,12 @@ async def _members(db: AsyncConnection, changes: Sequence[MembershipChanged], ca
 
 async def _back(db: AsyncConnection, changes: Sequence[MembershipChanged]) -> None:
     """Whoever was removed for not being verified is there again, to be looked at anew."""
-    p = t.pointed.c
+    p = schema.pointed.c
     if await db.scalar(select(p.record).where(p.step == REMOVED).limit(1)) is None:
         return
     for start in range(0, len(changes), MANY):
         who = tuple_(p.room, p.user).in_([(event.room, event.user) for event in changes[start : start + MANY]])
-        await db.execute(delete(t.pointed).where(p.step == REMOVED, who))
+        await db.execute(delete(schema.pointed).where(p.step == REMOVED, who))
 
 
 def _state(event: StateChanged) -> dict[str, str]:

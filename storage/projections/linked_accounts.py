@@ -13,20 +13,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.people.linked_accounts import Link, persons
 from moderation.values.ids import PersonId, UserId
-from storage import schema as t
+from storage import schema
 
 # Where a person stands beside an account.
 _NAMED = (
-    (t.cases, t.cases.c.subject),
-    (t.credit, t.credit.c.user),
-    (t.sanctions, t.sanctions.c.subject),
-    (t.verifications, t.verifications.c.user),
+    (schema.cases, schema.cases.c.subject),
+    (schema.credit, schema.credit.c.user),
+    (schema.sanctions, schema.sanctions.c.subject),
+    (schema.verifications, schema.verifications.c.user),
 )
 
 
 async def links_in_force(db: AsyncConnection) -> tuple[tuple[int, Link], ...]:
     """The links that hold, oldest first, each with its record."""
-    rows = await db.execute(select(t.links).where(t.links.c.ended == 0).order_by(t.links.c.record))
+    rows = await db.execute(select(schema.links).where(schema.links.c.ended == 0).order_by(schema.links.c.record))
     return tuple((row.record, Link(UserId(row.user), UserId(row.to))) for row in rows)
 
 
@@ -34,21 +34,21 @@ async def link(db: AsyncConnection, record: int, one: Link, at_ms: int) -> None:
     """Two accounts are of one person."""
     if not one.user or not one.to:
         return  # it has been erased
-    await db.execute(upsert(t.links).values(record=record, user=one.user, to=one.to, at=at_ms, ended=0))
+    await db.execute(upsert(schema.links).values(record=record, user=one.user, to=one.to, at=at_ms, ended=0))
     await follow(db)
 
 
 async def unlink(db: AsyncConnection, record: int, at_ms: int) -> None:
     """The link recorded there was a mistake."""
-    await db.execute(update(t.links).where(t.links.c.record == record).values(ended=max(at_ms, 1)))
+    await db.execute(update(schema.links).where(schema.links.c.record == record).values(ended=max(at_ms, 1)))
     await follow(db)
 
 
 async def forget_links(db: AsyncConnection, start: int, stop: int) -> None:
     """What the records from `start` up to `stop` said of links is gone."""
-    gone = (t.links.c.record >= start, t.links.c.record < stop)
-    if await db.scalar(select(t.links.c.record).where(*gone).limit(1)) is not None:
-        await db.execute(delete(t.links).where(*gone))
+    gone = (schema.links.c.record >= start, schema.links.c.record < stop)
+    if await db.scalar(select(schema.links.c.record).where(*gone).limit(1)) is not None:
+        await db.execute(delete(schema.links).where(*gone))
         await follow(db)
 
 
@@ -58,13 +58,13 @@ async def follow(db: AsyncConnection) -> None:
     before = await linked(db)
     await _rename(db, {user: person for user, person in wanted.items() if before.get(user) != person})
     await _rename(db, {user: PersonId(user) for user in before.keys() - wanted.keys()})
-    a = t.accounts.c
-    await db.execute(delete(t.accounts).where(a.user == a.person, a.language == ""))
+    a = schema.accounts.c
+    await db.execute(delete(schema.accounts).where(a.user == a.person, a.language == ""))
 
 
 async def _rename(db: AsyncConnection, changed: Mapping[UserId, PersonId]) -> None:
     for user, person in sorted(changed.items()):
-        row = upsert(t.accounts).values(user=user, person=person, language="")
+        row = upsert(schema.accounts).values(user=user, person=person, language="")
         await db.execute(row.on_conflict_do_update(index_elements=["user"], set_={"person": person}))
         for table, account in _NAMED:
             await db.execute(update(table).where(account == user).values(person=person))
@@ -72,7 +72,7 @@ async def _rename(db: AsyncConnection, changed: Mapping[UserId, PersonId]) -> No
 
 async def linked(db: AsyncConnection) -> dict[UserId, PersonId]:
     """The person of every account that is named by another one."""
-    a = t.accounts.c
+    a = schema.accounts.c
     rows = await db.execute(select(a.user, a.person).where(a.user != a.person))
     return {UserId(row.user): PersonId(row.person) for row in rows}
 
@@ -81,8 +81,8 @@ async def links_of(db: AsyncConnection, accounts: Iterable[UserId]) -> tuple[tup
     """The links that hold between these accounts."""
     some = tuple(accounts)
     rows = await db.execute(
-        select(t.links)
-        .where(t.links.c.ended == 0, or_(t.links.c.user.in_(some), t.links.c.to.in_(some)))
-        .order_by(t.links.c.record)
+        select(schema.links)
+        .where(schema.links.c.ended == 0, or_(schema.links.c.user.in_(some), schema.links.c.to.in_(some)))
+        .order_by(schema.links.c.record)
     )
     return tuple((row.record, Link(UserId(row.user), UserId(row.to))) for row in rows)

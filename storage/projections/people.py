@@ -14,9 +14,9 @@ from moderation.model.facts import (
     VerificationAsked,
 )
 from moderation.people.linked_accounts import Link
-from storage import schema as t
+from storage import schema
 
-from . import linked_accounts as linked_people
+from . import linked_accounts
 from .common import add, person_of, pointed, project, set_meta
 from .communities import regroup
 from .requests import asked_for_more
@@ -25,18 +25,18 @@ from .requests import asked_for_more
 @project.register
 async def _(fact: PersonVerified, db: AsyncConnection, index: int, at_ms: int) -> None:
     if fact.step == "revoked":
-        v = t.verifications.c
+        v = schema.verifications.c
         own = [v.user == fact.subject, v.method == fact.method, v.revoked == 0]
         if fact.undoes >= 0:  # one of them: the account's key is what it was
             own.append(v.record == fact.undoes)
-        await db.execute(update(t.verifications).where(*own).values(revoked=max(at_ms, 1)))
+        await db.execute(update(schema.verifications).where(*own).values(revoked=max(at_ms, 1)))
         if fact.undoes >= 0:
             return
-        await db.execute(delete(t.pinned_keys).where(t.pinned_keys.c.user == fact.subject))
+        await db.execute(delete(schema.pinned_keys).where(schema.pinned_keys.c.user == fact.subject))
         return
     await add(
         db,
-        t.verifications,
+        schema.verifications,
         record=index,
         person=await person_of(db, fact.subject),
         user=fact.subject,
@@ -52,19 +52,19 @@ async def _(fact: PersonVerified, db: AsyncConnection, index: int, at_ms: int) -
 
 @project.register
 async def _(fact: AccountsLinked, db: AsyncConnection, index: int, at_ms: int) -> None:
-    await linked_people.link(db, index, Link(fact.subject, fact.target), at_ms)
+    await linked_accounts.link(db, index, Link(fact.subject, fact.target), at_ms)
 
 
 @project.register
 async def _(fact: AccountUnlinked, db: AsyncConnection, _index: int, at_ms: int) -> None:
-    await linked_people.unlink(db, fact.start, at_ms)
+    await linked_accounts.unlink(db, fact.start, at_ms)
 
 
 @project.register
 async def _(fact: KeyPinned, db: AsyncConnection, index: int, _at_ms: int) -> None:
     if fact.subject:
         values = {"key": fact.key, "record": index}
-        statement = upsert(t.pinned_keys).values(user=fact.subject, **values)
+        statement = upsert(schema.pinned_keys).values(user=fact.subject, **values)
         await db.execute(statement.on_conflict_do_update(index_elements=["user"], set_=values))
 
 

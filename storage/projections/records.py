@@ -14,12 +14,12 @@ from moderation.model.facts import (
     RecordsRestored,
 )
 from moderation.values.durations import DAY_MS
-from storage import schema as t
+from storage import schema
 from storage.journal.retention.ranges import Ranges
 from storage.journal.retention.targets import Targets
-from storage.state import anchor_progress as anchored
+from storage.state import anchor_progress
 
-from . import linked_accounts as linked_people
+from . import linked_accounts
 from .common import CASES_FROM, END_MISSING, ERA, LOST_TIME, add, project, set_meta
 
 
@@ -31,13 +31,15 @@ async def _(fact: NotSeen, db: AsyncConnection, _index: int, at_ms: int) -> None
     if fact.what != "down":
         return
     before = fact.since or at_ms - fact.count
-    for column in (t.cases.c.due, t.cases.c.remind):
-        await db.execute(update(t.cases).where(column > before).values({column: column + fact.count}))
-    told = t.pointed.c.step.in_(("halfway", "managing"))  # what follows later, follows so much later
-    await db.execute(update(t.pointed).where(told, t.pointed.c.at <= before).values(at=t.pointed.c.at + fact.count))
-    s = t.sanctions.c
+    for column in (schema.cases.c.due, schema.cases.c.remind):
+        await db.execute(update(schema.cases).where(column > before).values({column: column + fact.count}))
+    told = schema.pointed.c.step.in_(("halfway", "managing"))  # what follows later, follows so much later
+    await db.execute(
+        update(schema.pointed).where(told, schema.pointed.c.at <= before).values(at=schema.pointed.c.at + fact.count)
+    )
+    s = schema.sanctions.c
     running = (s.kind.in_(("rectify", "suspend")), s.ended == 0, s.until > before, s.basis == "neglect")
-    await db.execute(update(t.sanctions).where(*running).values(until=s.until + fact.count))
+    await db.execute(update(schema.sanctions).where(*running).values(until=s.until + fact.count))
 
 
 @project.register
@@ -54,9 +56,9 @@ async def _(fact: PartsErased, db: AsyncConnection, _index: int, _at_ms: int) ->
     targets = Targets.parse(fact.records)
     if fact.what != "retention":  # what still holds, holds when the record of it has had its time
         for start, stop in targets.records().runs():
-            await linked_people.forget_links(db, start, stop)
-            pinned = t.pinned_keys.c.record
-            await db.execute(delete(t.pinned_keys).where(pinned >= start, pinned < stop))
+            await linked_accounts.forget_links(db, start, stop)
+            pinned = schema.pinned_keys.c.record
+            await db.execute(delete(schema.pinned_keys).where(pinned >= start, pinned < stop))
     for start, stop in targets.places.get(0, Ranges()).runs():
         await _forget_subject(db, start, stop)
     for start, stop in targets.places.get(1, Ranges()).runs():
@@ -69,40 +71,48 @@ async def _forget_subject(db: AsyncConnection, start: int, stop: int) -> None:
     def these(column: ColumnElement[int]) -> ColumnElement[bool]:
         return and_(column >= start, column < stop)
 
-    spoke = select(t.events.c.sender).where(these(t.events.c.record)).distinct()
-    gone = and_(t.members.c.user.in_(spoke), t.members.c.membership != "join")
-    await db.execute(delete(t.members).where(gone))
-    await db.execute(update(t.members).where(t.members.c.user.in_(spoke)).values(display_name=""))
-    await db.execute(delete(t.accounts).where(t.accounts.c.user.in_(spoke), t.accounts.c.user == t.accounts.c.person))
-    await db.execute(update(t.accounts).where(t.accounts.c.user.in_(spoke)).values(language=""))
-    await db.execute(update(t.evidence).where(these(t.evidence.c.record)).values(event=""))
-    await db.execute(update(t.readings).where(these(t.readings.c.record)).values(subject="", by=""))
-    await db.execute(delete(t.requests).where(these(t.requests.c.record)))
-    still_there = select(t.members.c.user).where(t.members.c.membership == "join")
-    left = and_(these(t.rooms.c.entered), t.rooms.c.direct_with.not_in(still_there))
-    await db.execute(update(t.rooms).where(left).values(direct_with=""))
+    spoke = select(schema.events.c.sender).where(these(schema.events.c.record)).distinct()
+    gone = and_(schema.members.c.user.in_(spoke), schema.members.c.membership != "join")
+    await db.execute(delete(schema.members).where(gone))
+    await db.execute(update(schema.members).where(schema.members.c.user.in_(spoke)).values(display_name=""))
+    await db.execute(
+        delete(schema.accounts).where(
+            schema.accounts.c.user.in_(spoke), schema.accounts.c.user == schema.accounts.c.person
+        )
+    )
+    await db.execute(update(schema.accounts).where(schema.accounts.c.user.in_(spoke)).values(language=""))
+    await db.execute(update(schema.evidence).where(these(schema.evidence.c.record)).values(event=""))
+    await db.execute(update(schema.readings).where(these(schema.readings.c.record)).values(subject="", by=""))
+    await db.execute(delete(schema.requests).where(these(schema.requests.c.record)))
+    still_there = select(schema.members.c.user).where(schema.members.c.membership == "join")
+    left = and_(these(schema.rooms.c.entered), schema.rooms.c.direct_with.not_in(still_there))
+    await db.execute(update(schema.rooms).where(left).values(direct_with=""))
     nobody = {"subject": "", "person": ""}
-    await db.execute(update(t.cases).where(these(t.cases.c.record)).values(excerpt="", **nobody))
-    await db.execute(update(t.sanctions).where(these(t.sanctions.c.record)).values(event="", **nobody))
-    await db.execute(update(t.credit).where(these(t.credit.c.record)).values(person="", user=""))
-    await db.execute(update(t.verifications).where(these(t.verifications.c.record)).values(person="", user=""))
-    await db.execute(update(t.assignments).where(these(t.assignments.c.record)).values(user="", gone_by=""))
-    await db.execute(update(t.case_notes).where(these(t.case_notes.c.record)).values(by="", words=""))
-    await db.execute(update(t.statements).where(these(t.statements.c.record)).values(subject="", statement=""))
-    await db.execute(update(t.reports).where(these(t.reports.c.record)).values(subject=""))
-    await db.execute(update(t.tasks).where(these(t.tasks.c.record)).values(subject=""))
-    await db.execute(update(t.dossiers).where(these(t.dossiers.c.record)).values(subject=""))
-    await db.execute(update(t.approvers).where(these(t.approvers.c.record)).values(account=""))
-    for table in (t.away, t.rosters, t.pointed):
+    await db.execute(update(schema.cases).where(these(schema.cases.c.record)).values(excerpt="", **nobody))
+    await db.execute(update(schema.sanctions).where(these(schema.sanctions.c.record)).values(event="", **nobody))
+    await db.execute(update(schema.credit).where(these(schema.credit.c.record)).values(person="", user=""))
+    await db.execute(
+        update(schema.verifications).where(these(schema.verifications.c.record)).values(person="", user="")
+    )
+    await db.execute(update(schema.assignments).where(these(schema.assignments.c.record)).values(user="", gone_by=""))
+    await db.execute(update(schema.case_notes).where(these(schema.case_notes.c.record)).values(by="", words=""))
+    await db.execute(
+        update(schema.statements).where(these(schema.statements.c.record)).values(subject="", statement="")
+    )
+    await db.execute(update(schema.reports).where(these(schema.reports.c.record)).values(subject=""))
+    await db.execute(update(schema.tasks).where(these(schema.tasks.c.record)).values(subject=""))
+    await db.execute(update(schema.dossiers).where(these(schema.dossiers.c.record)).values(subject=""))
+    await db.execute(update(schema.approvers).where(these(schema.approvers.c.record)).values(account=""))
+    for table in (schema.away, schema.rosters, schema.pointed):
         await db.execute(delete(table).where(these(table.c.record)))
-    await db.execute(delete(t.events).where(these(t.events.c.record)))
+    await db.execute(delete(schema.events).where(these(schema.events.c.record)))
 
 
 async def _forget_actor(db: AsyncConnection, start: int, stop: int) -> None:
     """Blank what the records said of those who acted."""
-    for table in (t.sanctions, t.verifications, t.reports, t.cases, t.decisions):
+    for table in (schema.sanctions, schema.verifications, schema.reports, schema.cases, schema.decisions):
         record = table.c.record
-        values = {"by": ""} if table in (t.verifications, t.decisions) else {"by": "", "reason": ""}
+        values = {"by": ""} if table in (schema.verifications, schema.decisions) else {"by": "", "reason": ""}
         await db.execute(update(table).where(record >= start, record < stop).values(**values))
 
 
@@ -110,31 +120,42 @@ async def _forget_actor(db: AsyncConnection, start: int, stop: int) -> None:
 async def _(fact: RecordsPurged, db: AsyncConnection, _index: int, at_ms: int) -> None:
     """What is over goes from the tables too; what still holds stays."""
     below = fact.below
-    await db.execute(delete(t.events).where(t.events.c.record < below))
-    holding = select(t.sanctions.c.n).where(t.sanctions.c.ended == 0)
-    decided = (t.cases.c.outcome != "", t.cases.c.state != "appealed")
-    over = select(t.cases.c.n).where(t.cases.c.record < below, *decided, t.cases.c.n.not_in(holding))
-    for table in (t.evidence, t.assignments, t.case_notes, t.statements, t.reports, t.decisions):
+    await db.execute(delete(schema.events).where(schema.events.c.record < below))
+    holding = select(schema.sanctions.c.n).where(schema.sanctions.c.ended == 0)
+    decided = (schema.cases.c.outcome != "", schema.cases.c.state != "appealed")
+    over = select(schema.cases.c.n).where(schema.cases.c.record < below, *decided, schema.cases.c.n.not_in(holding))
+    for table in (
+        schema.evidence,
+        schema.assignments,
+        schema.case_notes,
+        schema.statements,
+        schema.reports,
+        schema.decisions,
+    ):
         await db.execute(delete(table).where(table.c.n.in_(over)))
-    await db.execute(delete(t.away).where(t.away.c.until < at_ms))
-    await db.execute(delete(t.tasks).where(t.tasks.c.record < below, t.tasks.c.done > 0))
-    await db.execute(delete(t.dossier_steps).where(t.dossier_steps.c.record < below))
-    steps = select(t.dossier_steps.c.dossier)
-    await db.execute(delete(t.dossiers).where(t.dossiers.c.record < below, t.dossiers.c.record.not_in(steps)))
-    await db.execute(delete(t.cases).where(t.cases.c.n.in_(over.scalar_subquery())))
-    await db.execute(delete(t.credit).where(t.credit.c.record < below))
-    await db.execute(delete(t.sanctions).where(t.sanctions.c.record < below, t.sanctions.c.ended > 0))
-    await db.execute(delete(t.verifications).where(t.verifications.c.record < below, t.verifications.c.until < at_ms))
-    for table in (t.room_rules, t.approvers):
+    await db.execute(delete(schema.away).where(schema.away.c.until < at_ms))
+    await db.execute(delete(schema.tasks).where(schema.tasks.c.record < below, schema.tasks.c.done > 0))
+    await db.execute(delete(schema.dossier_steps).where(schema.dossier_steps.c.record < below))
+    steps = select(schema.dossier_steps.c.dossier)
+    await db.execute(
+        delete(schema.dossiers).where(schema.dossiers.c.record < below, schema.dossiers.c.record.not_in(steps))
+    )
+    await db.execute(delete(schema.cases).where(schema.cases.c.n.in_(over.scalar_subquery())))
+    await db.execute(delete(schema.credit).where(schema.credit.c.record < below))
+    await db.execute(delete(schema.sanctions).where(schema.sanctions.c.record < below, schema.sanctions.c.ended > 0))
+    await db.execute(
+        delete(schema.verifications).where(schema.verifications.c.record < below, schema.verifications.c.until < at_ms)
+    )
+    for table in (schema.room_rules, schema.approvers):
         await db.execute(delete(table).where(table.c.record < below, table.c.ended > 0))
-    for table in (t.requests, t.pointed, t.readings):
+    for table in (schema.requests, schema.pointed, schema.readings):
         await db.execute(delete(table).where(table.c.record < below))
 
 
 @project.register
 async def _(fact: DataAsked, db: AsyncConnection, _index: int, at_ms: int) -> None:
     what = f"adopt {fact.room}" if fact.what == "adopt" else fact.what
-    await add(db, t.requests, record=fact.on, user=fact.subject, what=what, at=at_ms)
+    await add(db, schema.requests, record=fact.on, user=fact.subject, what=what, at=at_ms)
 
 
 @project.register
@@ -142,7 +163,7 @@ async def _(fact: ContentRead, db: AsyncConnection, index: int, at_ms: int) -> N
     if fact.note == "-" and not fact.by:
         return  # done by an order to the bot, each of which is recorded
     said = {"subject": fact.subject, "by": fact.by, "reader": fact.reader, "what": fact.what}
-    await add(db, t.readings, record=index, note=fact.note, day=(fact.read or at_ms) // DAY_MS, **said)
+    await add(db, schema.readings, record=index, note=fact.note, day=(fact.read or at_ms) // DAY_MS, **said)
 
 
 @project.register
@@ -150,10 +171,10 @@ async def _(fact: RecordsExported, db: AsyncConnection, index: int, at_ms: int) 
     if fact.note == "-":
         return
     said = {"subject": "", "by": "", "reader": fact.reader, "what": fact.what}
-    await add(db, t.readings, record=index, note=fact.note, day=(fact.read or at_ms) // DAY_MS, **said)
+    await add(db, schema.readings, record=index, note=fact.note, day=(fact.read or at_ms) // DAY_MS, **said)
 
 
 @project.register
 async def _(fact: CheckpointAnchored, db: AsyncConnection, _index: int, _at_ms: int) -> None:
     if fact.where == "desk":
-        await anchored.advance(db, fact.day)
+        await anchor_progress.advance(db, fact.day)

@@ -6,21 +6,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.people.verification import Asks, asks, with_choice
 from moderation.policy import Policy, VerificationSettings
 from moderation.values.ids import RoomId
-from storage import schema as t
+from storage import schema
 from storage.state.owner_choices import choices_of
 
 
 async def asked_for_more(db: AsyncConnection, policy: str, at_ms: int) -> None:
     """Where rooms ask for more than before, people's time to be verified begins."""
-    before = await db.scalar(select(t.meta.c.value).where(t.meta.c.key == "policy"))
+    before = await db.scalar(select(schema.meta.c.value).where(schema.meta.c.key == "policy"))
     now, was = (_verification_of(text) for text in (policy, before))
     if now == was:
         return
-    groups = select(t.rooms.c.room, t.rooms.c.code).where(t.rooms.c.purpose == "group")
+    groups = select(schema.rooms.c.room, schema.rooms.c.code).where(schema.rooms.c.purpose == "group")
     for room, code in (await db.execute(groups)).all():
         chosen = await choices_of(db, room)
         if with_choice(asks(now, room, code), chosen).more_than(with_choice(asks(was, room, code), chosen)):
-            await db.execute(update(t.rooms).where(t.rooms.c.room == room).values(asked=at_ms))
+            await db.execute(update(schema.rooms).where(schema.rooms.c.room == room).values(asked=at_ms))
 
 
 def _verification_of(policy: str | None) -> VerificationSettings:
@@ -30,6 +30,6 @@ def _verification_of(policy: str | None) -> VerificationSettings:
 
 async def asked_now(db: AsyncConnection, room: RoomId) -> Asks:
     """What a room asks of people by now."""
-    code = await db.scalar(select(t.rooms.c.code).where(t.rooms.c.room == room))
-    policy = _verification_of(await db.scalar(select(t.meta.c.value).where(t.meta.c.key == "policy")))
+    code = await db.scalar(select(schema.rooms.c.code).where(schema.rooms.c.room == room))
+    policy = _verification_of(await db.scalar(select(schema.meta.c.value).where(schema.meta.c.key == "policy")))
     return with_choice(asks(policy, room, str(code)), await choices_of(db, room))

@@ -16,9 +16,9 @@ from moderation.model.facts import (
     RosterChanged,
 )
 from moderation.values.ids import RoomId
-from storage import schema as t
+from storage import schema
 
-from . import upgraded_rooms as moved_rooms
+from . import upgraded_rooms
 from .common import project
 from .communities import regroup
 from .requests import asked_now
@@ -38,10 +38,10 @@ async def _(fact: RoomEntered, db: AsyncConnection, index: int, _at_ms: int) -> 
         "via": fact.via,
         "entered": index,
     }
-    before = select(t.rooms.c.room).where(t.rooms.c.code == fact.code, t.rooms.c.room != fact.room_id)
+    before = select(schema.rooms.c.room).where(schema.rooms.c.code == fact.code, schema.rooms.c.room != fact.room_id)
     if (old := await db.scalar(before)) is not None:  # upgraded: the group goes on in another room
-        await moved_rooms.move(db, RoomId(old), RoomId(fact.room_id))
-    statement = upsert(t.rooms).values(room=fact.room_id, code=fact.code, **values)
+        await upgraded_rooms.move(db, RoomId(old), RoomId(fact.room_id))
+    statement = upsert(schema.rooms).values(room=fact.room_id, code=fact.code, **values)
     await db.execute(statement.on_conflict_do_update(index_elements=["room"], set_=values))
     if group:
         await regroup(db, room=fact.room_id)
@@ -52,75 +52,75 @@ async def _(fact: RoomStateChanged, db: AsyncConnection, _index: int, at_ms: int
     values: dict[str, object] = {"condition": fact.condition}
     if fact.notice:
         values["notice"] = fact.notice
-    room = t.rooms.c.room == fact.room
+    room = schema.rooms.c.room == fact.room
     if fact.condition in ("observing", "protected"):  # opened: who is there is asked from now on
-        opened = (room, t.rooms.c.condition.in_(("joining", "announced")))
-        await db.execute(update(t.rooms).where(*opened).values(asked=at_ms))
-    await db.execute(update(t.rooms).where(room).values(**values))
+        opened = (room, schema.rooms.c.condition.in_(("joining", "announced")))
+        await db.execute(update(schema.rooms).where(*opened).values(asked=at_ms))
+    await db.execute(update(schema.rooms).where(room).values(**values))
 
 
 @project.register
 async def _(fact: RoomListed, db: AsyncConnection, index: int, _at_ms: int) -> None:
-    listed = t.space_rooms.c
-    await db.execute(delete(t.space_rooms).where(listed.space == fact.room, listed.room == fact.child))
+    listed = schema.space_rooms.c
+    await db.execute(delete(schema.space_rooms).where(listed.space == fact.room, listed.room == fact.child))
     if fact.what == "listed":
-        await db.execute(insert(t.space_rooms).values(space=fact.room, room=fact.child, record=index))
+        await db.execute(insert(schema.space_rooms).values(space=fact.room, room=fact.child, record=index))
     await regroup(db, room=fact.child)
 
 
 @project.register
 async def _(fact: RoleChanged, db: AsyncConnection, _index: int, _at_ms: int) -> None:
-    statement = upsert(t.members).values(room=fact.room, user=fact.subject, membership="leave", role=fact.role)
+    statement = upsert(schema.members).values(room=fact.room, user=fact.subject, membership="leave", role=fact.role)
     await db.execute(statement.on_conflict_do_update(index_elements=["room", "user"], set_={"role": fact.role}))
 
 
 @project.register
 async def _(fact: AwayChanged, db: AsyncConnection, index: int, at_ms: int) -> None:
     if fact.what == "back":
-        await db.execute(delete(t.away).where(t.away.c.user == fact.subject))
+        await db.execute(delete(schema.away).where(schema.away.c.user == fact.subject))
         return
     values = {"record": index, "since": at_ms, "until": fact.until}
-    statement = upsert(t.away).values(user=fact.subject, **values)
+    statement = upsert(schema.away).values(user=fact.subject, **values)
     await db.execute(statement.on_conflict_do_update(index_elements=["user"], set_=values))
 
 
 @project.register
 async def _(fact: RosterChanged, db: AsyncConnection, index: int, _at_ms: int) -> None:
     if not fact.hours:
-        key = (t.rosters.c.room == fact.room, t.rosters.c.user == fact.subject)
-        await db.execute(delete(t.rosters).where(*key))
+        key = (schema.rosters.c.room == fact.room, schema.rosters.c.user == fact.subject)
+        await db.execute(delete(schema.rosters).where(*key))
         return
     values = {"record": index, "hours": fact.hours}
-    statement = upsert(t.rosters).values(room=fact.room, user=fact.subject, **values)
+    statement = upsert(schema.rosters).values(room=fact.room, user=fact.subject, **values)
     await db.execute(statement.on_conflict_do_update(index_elements=["room", "user"], set_=values))
 
 
 @project.register
 async def _(fact: LanguageChosen, db: AsyncConnection, _index: int, _at_ms: int) -> None:
     if fact.subject:
-        statement = upsert(t.accounts).values(user=fact.subject, person=fact.subject, language=fact.language)
+        statement = upsert(schema.accounts).values(user=fact.subject, person=fact.subject, language=fact.language)
         await db.execute(statement.on_conflict_do_update(index_elements=["user"], set_={"language": fact.language}))
     else:
-        await db.execute(update(t.rooms).where(t.rooms.c.room == fact.room).values(language=fact.language))
+        await db.execute(update(schema.rooms).where(schema.rooms.c.room == fact.room).values(language=fact.language))
 
 
 @project.register
 async def _(fact: RoomRuleChanged, db: AsyncConnection, index: int, at_ms: int) -> None:
-    r = t.room_rules.c
+    r = schema.room_rules.c
     key = (r.room == fact.room, r.name == fact.rule, r.ended == 0)
-    await db.execute(update(t.room_rules).where(*key).values(ended=max(at_ms, 1)))
+    await db.execute(update(schema.room_rules).where(*key).values(ended=max(at_ms, 1)))
     if fact.step == "added" and fact.settings:
         values = {"room": fact.room, "name": fact.rule, "settings": fact.settings, "by": fact.by}
-        await db.execute(insert(t.room_rules).values(record=index, at=at_ms, **values))
+        await db.execute(insert(schema.room_rules).values(record=index, at=at_ms, **values))
 
 
 @project.register
 async def _(fact: RoomSettingChanged, db: AsyncConnection, index: int, at_ms: int) -> None:
-    s, room = t.room_settings.c, RoomId(fact.room or "")
+    s, room = schema.room_settings.c, RoomId(fact.room or "")
     before = await asked_now(db, room)
-    await db.execute(delete(t.room_settings).where(s.room == room, s.setting == fact.setting))
+    await db.execute(delete(schema.room_settings).where(s.room == room, s.setting == fact.setting))
     if fact.value != "-":
         values = {"setting": fact.setting, "value": fact.value, "record": index, "by": fact.by}
-        await db.execute(insert(t.room_settings).values(room=room, **values))
+        await db.execute(insert(schema.room_settings).values(room=room, **values))
     if (await asked_now(db, room)).more_than(before):
-        await db.execute(update(t.rooms).where(t.rooms.c.room == room).values(asked=at_ms))
+        await db.execute(update(schema.rooms).where(schema.rooms.c.room == room).values(asked=at_ms))

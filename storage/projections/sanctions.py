@@ -18,7 +18,7 @@ from moderation.model.facts import (
     SanctionStarted,
 )
 from moderation.rooms.slow_mode import PACES
-from storage import schema as t
+from storage import schema
 
 from .common import RECKONED, REMOVED, add, person_of, pointed, project, set_meta
 
@@ -29,7 +29,7 @@ _IN_THE_DESK = ("card", "edit-card", "tell-desk")  # what says something of a ca
 async def _(fact: CreditChanged, db: AsyncConnection, index: int, at_ms: int) -> None:
     await add(
         db,
-        t.credit,
+        schema.credit,
         record=index,
         person=await person_of(db, fact.subject),
         user=fact.subject,
@@ -48,7 +48,7 @@ async def _(fact: CreditChanged, db: AsyncConnection, index: int, at_ms: int) ->
 
 @project.register
 async def _(fact: EntryConfirmed, db: AsyncConnection, _index: int, _at_ms: int) -> None:
-    await db.execute(update(t.credit).where(t.credit.c.record == fact.start).values(reach=""))
+    await db.execute(update(schema.credit).where(schema.credit.c.record == fact.start).values(reach=""))
 
 
 @project.register
@@ -60,7 +60,7 @@ async def _(fact: BalanceCorrected, db: AsyncConnection, _index: int, _at_ms: in
 async def _(fact: SanctionStarted, db: AsyncConnection, index: int, at_ms: int) -> None:
     await add(
         db,
-        t.sanctions,
+        schema.sanctions,
         record=index,
         kind=fact.kind,
         room=fact.room or "",
@@ -83,55 +83,59 @@ async def _(fact: SanctionStarted, db: AsyncConnection, index: int, at_ms: int) 
         await pointed(db, fact.room or "", fact.subject, REMOVED, index, at_ms)
     if fact.kind in LASTING:  # whatever was left alone before: this is a new word on it
         whose = "" if fact.kind in OF_ROOMS else fact.subject
-        again = update(t.holds).where(t.holds.c.user == whose, t.holds.c.step == "overruled")
+        again = update(schema.holds).where(schema.holds.c.user == whose, schema.holds.c.step == "overruled")
         if fact.reach:
-            there = select(t.rooms.c.room).where(or_(t.rooms.c.community == fact.reach, t.rooms.c.room == fact.room))
-            again = again.where(t.holds.c.room.in_(there))
+            there = select(schema.rooms.c.room).where(
+                or_(schema.rooms.c.community == fact.reach, schema.rooms.c.room == fact.room)
+            )
+            again = again.where(schema.holds.c.room.in_(there))
         elif fact.room is not None:
-            again = again.where(t.holds.c.room == fact.room)
+            again = again.where(schema.holds.c.room == fact.room)
         await db.execute(again.values(step="held", corrections=0))
 
 
 @project.register
 async def _(fact: SanctionExtended, db: AsyncConnection, _index: int, _at_ms: int) -> None:
-    await db.execute(update(t.sanctions).where(t.sanctions.c.record == fact.start).values(until=fact.until))
+    await db.execute(update(schema.sanctions).where(schema.sanctions.c.record == fact.start).values(until=fact.until))
 
 
 @project.register
 async def _(fact: SanctionEnded, db: AsyncConnection, _index: int, at_ms: int) -> None:
     await db.execute(
-        update(t.sanctions).where(t.sanctions.c.record == fact.start).values(ended=max(at_ms, 1), why_ended=fact.why)
+        update(schema.sanctions)
+        .where(schema.sanctions.c.record == fact.start)
+        .values(ended=max(at_ms, 1), why_ended=fact.why)
     )
 
 
 @project.register
 async def _(fact: Held, db: AsyncConnection, _index: int, _at_ms: int) -> None:
-    key = (t.holds.c.room == fact.room, t.holds.c.user == fact.subject, t.holds.c.what == fact.what)
+    key = (schema.holds.c.room == fact.room, schema.holds.c.user == fact.subject, schema.holds.c.what == fact.what)
     if fact.step == "released":
-        await db.execute(delete(t.holds).where(*key))
+        await db.execute(delete(schema.holds).where(*key))
         return
     values = {"step": "held" if fact.step == "corrected" else fact.step, "prior": fact.prior, "held": fact.held}
-    statement = upsert(t.holds).values(room=fact.room, user=fact.subject, what=fact.what, **values)
+    statement = upsert(schema.holds).values(room=fact.room, user=fact.subject, what=fact.what, **values)
     await db.execute(statement.on_conflict_do_update(index_elements=["room", "user", "what"], set_=values))
     if fact.step == "corrected":
-        await db.execute(update(t.holds).where(*key).values(corrections=t.holds.c.corrections + 1))
+        await db.execute(update(schema.holds).where(*key).values(corrections=schema.holds.c.corrections + 1))
 
 
 @project.register
 async def _(fact: ActionTaken, db: AsyncConnection, _index: int, _at_ms: int) -> None:
-    await db.execute(delete(t.outbox).where(t.outbox.c.txn == fact.txn))
+    await db.execute(delete(schema.outbox).where(schema.outbox.c.txn == fact.txn))
     if fact.action == "card" and fact.result == "done":
-        await db.execute(update(t.cases).where(t.cases.c.n == fact.n).values(card=fact.made))
+        await db.execute(update(schema.cases).where(schema.cases.c.n == fact.n).values(card=fact.made))
     if fact.action in _IN_THE_DESK and fact.result == "done" and fact.n and fact.room is not None:
         await _told_in_desk(db, fact)
 
 
 async def _told_in_desk(db: AsyncConnection, fact: ActionTaken) -> None:
     """Whoever is in the desk has seen what was said there of a case, and of the cases on its card."""
-    code = select(t.rooms.c.code).where(t.rooms.c.room == fact.room).scalar_subquery()
-    desks = select(t.rooms.c.room).where(t.rooms.c.purpose == "desk", t.rooms.c.served == code)
-    there = select(t.members.c.user).where(t.members.c.room.in_(desks), t.members.c.membership == "join")
-    shown = select(t.cases.c.n).where(or_(t.cases.c.n == fact.n, t.cases.c.lead == fact.n))
-    a = t.assignments.c
-    told = update(t.assignments).where(a.n.in_(shown), a.told == 0, a.user.in_(there))
+    code = select(schema.rooms.c.code).where(schema.rooms.c.room == fact.room).scalar_subquery()
+    desks = select(schema.rooms.c.room).where(schema.rooms.c.purpose == "desk", schema.rooms.c.served == code)
+    there = select(schema.members.c.user).where(schema.members.c.room.in_(desks), schema.members.c.membership == "join")
+    shown = select(schema.cases.c.n).where(or_(schema.cases.c.n == fact.n, schema.cases.c.lead == fact.n))
+    a = schema.assignments.c
+    told = update(schema.assignments).where(a.n.in_(shown), a.told == 0, a.user.in_(there))
     await db.execute(told.values(told=1))

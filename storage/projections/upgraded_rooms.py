@@ -12,19 +12,19 @@ from sqlalchemy import case, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.ids import RoomId
-from storage import schema as t
+from storage import schema
 
 _TABLES = (
-    t.pointed,
-    t.verifications,
-    t.cases,
-    t.rosters,
-    t.tasks,
-    t.credit,
-    t.sanctions,
-    t.holds,
-    t.room_rules,
-    t.room_settings,
+    schema.pointed,
+    schema.verifications,
+    schema.cases,
+    schema.rosters,
+    schema.tasks,
+    schema.credit,
+    schema.sanctions,
+    schema.holds,
+    schema.room_rules,
+    schema.room_settings,
 )
 
 
@@ -34,20 +34,20 @@ MOVED = "moved"  # as a membership: they were in the room before, and have not c
 async def move(db: AsyncConnection, old: RoomId, new: RoomId) -> None:
     """All that is known of the group in `old`, except what is waiting to be sent."""
     values = {"room": new, "successor": "", "notice": "", "created": "", "levels": ""}
-    await db.execute(update(t.rooms).where(t.rooms.c.room == old).values(**values))
+    await db.execute(update(schema.rooms).where(schema.rooms.c.room == old).values(**values))
     for table in _TABLES:
         await db.execute(update(table).where(table.c.room == old).values(room=new))
-    m = t.members.c
+    m = schema.members.c
     there = case((m.membership.in_(("join", "invite")), MOVED), else_="leave")
-    await db.execute(update(t.members).where(m.room == old).values(room=new, membership=there))
+    await db.execute(update(schema.members).where(m.room == old).values(room=new, membership=there))
 
 
 async def move_waiting(db: AsyncConnection, old: RoomId, new: RoomId) -> None:
     """What waits to be sent."""
-    rows = (await db.execute(select(t.outbox).where(t.outbox.c.room == old))).all()
+    rows = (await db.execute(select(schema.outbox).where(schema.outbox.c.room == old))).all()
     for row in rows:
         action = json.loads(row.action)
         if "event" in action:
             continue
         changed = {"room": new, "action": json.dumps({**action, "room": new})}
-        await db.execute(update(t.outbox).where(t.outbox.c.id == row.id).values(**changed))
+        await db.execute(update(schema.outbox).where(schema.outbox.c.id == row.id).values(**changed))

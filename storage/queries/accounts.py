@@ -4,7 +4,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.ids import PersonId, RoomId, UserId
-from storage import schema as t
+from storage import schema
 from storage.one_of import one_of
 from storage.projections import person_of
 
@@ -14,33 +14,33 @@ from .rooms import ACTIVE_GROUP
 
 async def persons_linked(db: AsyncConnection) -> frozenset[str]:
     """Everybody whom accounts are linked to; their own first account may be gone."""
-    return frozenset(row.person for row in await db.execute(select(t.accounts.c.person).distinct()))
+    return frozenset(row.person for row in await db.execute(select(schema.accounts.c.person).distinct()))
 
 
 async def ever_linked(db: AsyncConnection) -> tuple[PersonId, ...]:
     """Every account that is or was linked to another."""
     found: set[str] = set()
-    for column in (t.links.c.user, t.links.c.to):
+    for column in (schema.links.c.user, schema.links.c.to):
         found.update(row[0] for row in await db.execute(select(column).distinct()))
     return tuple(PersonId(each) for each in sorted(found))
 
 
 async def person_who_proved(db: AsyncConnection, record: int, otherwise: PersonId) -> PersonId:
     """The person of the account that was verified by this record; where none is known, of `otherwise`."""
-    v = t.verifications.c
+    v = schema.verifications.c
     user = await db.scalar(select(v.user).where(v.record == record, v.user != ""))
     return PersonId(await person_of(db, UserId(user or otherwise)))
 
 
 async def groups_of_person(db: AsyncConnection, user: UserId, *, joined: bool = False) -> tuple[RoomId, ...]:
     """The active groups in which any account of the person is known; with `joined` only those they are in now."""
-    m = t.members.c
+    m = schema.members.c
     query = (
         select(m.room)
-        .join(t.rooms, t.rooms.c.room == m.room)
+        .join(schema.rooms, schema.rooms.c.room == m.room)
         .where(m.user.in_(await accounts_of(db, user)), ACTIVE_GROUP)
-        .group_by(m.room, t.rooms.c.entered)
-        .order_by(t.rooms.c.entered)
+        .group_by(m.room, schema.rooms.c.entered)
+        .order_by(schema.rooms.c.entered)
     )
     if joined:
         query = query.where(m.membership == "join")
@@ -51,15 +51,19 @@ async def communities_of_person(db: AsyncConnection, user: UserId) -> dict[RoomI
     """The active groups in which any account of the person is known, by the order in which they came, and where each
     belongs."""
     rooms = await groups_of_person(db, user)
-    found = await db.execute(select(t.rooms.c.room, t.rooms.c.community).where(one_of(t.rooms.c.room, rooms)))
+    found = await db.execute(
+        select(schema.rooms.c.room, schema.rooms.c.community).where(one_of(schema.rooms.c.room, rooms))
+    )
     belongs = {row.room: row.community for row in found}
     return {room: belongs[room] for room in rooms}
 
 
 async def people_in(db: AsyncConnection, room: RoomId, *, without: UserId) -> int:
     """How many people are in a room, each counted once."""
-    m, a = t.members.c, t.accounts.c
+    m, a = schema.members.c, schema.accounts.c
     person = func.coalesce(a.person, m.user)
     joined = (m.room == room, m.membership == "join", m.user != without)
-    query = select(func.count(person.distinct())).select_from(t.members.outerjoin(t.accounts, a.user == m.user))
+    query = select(func.count(person.distinct())).select_from(
+        schema.members.outerjoin(schema.accounts, a.user == m.user)
+    )
     return int(await db.scalar(query.where(*joined)) or 0)

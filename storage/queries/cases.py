@@ -13,33 +13,33 @@ from moderation.model.builtin_rules import OVERDUE
 from moderation.model.context import CaseView
 from moderation.model.facts import SanctionKind
 from moderation.values.ids import CaseNumber, EventId, PersonId, RoomId, UserId
-from storage import schema as t
+from storage import schema
 from storage.one_of import one_of
 from storage.projections import CASES_FROM, POSTED, person_of
 
 from .linked_accounts import accounts_of_all
 from .rooms import ACTIVE_GROUP
 
-_CASE = select(t.cases).where(t.cases.c.n == bindparam("n"))
+_CASE = select(schema.cases).where(schema.cases.c.n == bindparam("n"))
 _EVIDENCE = (
-    select(t.evidence, t.events.c.kind)
-    .outerjoin(t.events, t.events.c.event == t.evidence.c.event)
-    .where(t.evidence.c.n == bindparam("n"))
-    .order_by(t.evidence.c.record)
+    select(schema.evidence, schema.events.c.kind)
+    .outerjoin(schema.events, schema.events.c.event == schema.evidence.c.event)
+    .where(schema.evidence.c.n == bindparam("n"))
+    .order_by(schema.evidence.c.record)
 )
 _TAKEN = union(
-    select(t.sanctions.c.kind, t.sanctions.c.event).where(
-        t.sanctions.c.person == bindparam("person"),
-        t.sanctions.c.n == bindparam("n"),
-        t.sanctions.c.basis.in_(("rule", "interim", "decision")),
-        t.sanctions.c.why_ended != "reversed",
+    select(schema.sanctions.c.kind, schema.sanctions.c.event).where(
+        schema.sanctions.c.person == bindparam("person"),
+        schema.sanctions.c.n == bindparam("n"),
+        schema.sanctions.c.basis.in_(("rule", "interim", "decision")),
+        schema.sanctions.c.why_ended != "reversed",
     ),
     # A message goes once, whatever it went for: a pace, say.
-    select(t.sanctions.c.kind, t.sanctions.c.event)
-    .join(t.evidence, t.evidence.c.event == t.sanctions.c.event)
-    .where(t.evidence.c.n == bindparam("n"), t.evidence.c.event != "", t.sanctions.c.kind == "redact"),
+    select(schema.sanctions.c.kind, schema.sanctions.c.event)
+    .join(schema.evidence, schema.evidence.c.event == schema.sanctions.c.event)
+    .where(schema.evidence.c.n == bindparam("n"), schema.evidence.c.event != "", schema.sanctions.c.kind == "redact"),
 )
-_REPORTED = select(t.reports.c.record).where(t.reports.c.n == bindparam("n")).limit(1)
+_REPORTED = select(schema.reports.c.record).where(schema.reports.c.n == bindparam("n")).limit(1)
 _REDACTABLE = frozenset({POSTED, "message", "redact"})  # messages; reactions and the like; what gives a reason
 
 
@@ -61,7 +61,7 @@ async def case_view(db: AsyncConnection, n: int) -> tuple[CaseView, Row[tuple[ob
 
 async def _is_for_operator(db: AsyncConnection, n: int) -> bool:
     """Whether an appeal was heard before, or what the case cost counts in several rooms."""
-    d, c, r = t.decisions.c, t.credit.c, t.rooms.c
+    d, c, r = schema.decisions.c, schema.credit.c, schema.rooms.c
     if await db.scalar(select(d.record).where(d.n == n, d.state == "affirmed").limit(1)) is not None:
         return True
     undone = select(c.undoes).where(c.n == n, c.entry == "compensation")
@@ -75,7 +75,7 @@ async def _is_for_operator(db: AsyncConnection, n: int) -> bool:
 
 async def _friends(db: AsyncConnection, case: CaseView, row: Row[tuple[object, ...]]) -> frozenset[UserId]:
     """Whom those who decided vouched for, or who vouched for them; but not who was asked to hear it all the same."""
-    v = t.verifications.c
+    v = schema.verifications.c
     if not case.deciders:
         return frozenset()
     some = sorted(case.deciders)
@@ -98,20 +98,29 @@ async def case_by_card(db: AsyncConnection, card: EventId) -> int | None:
     """The case whose card is this event."""
     if not card:
         return None
-    found = await db.scalar(select(t.cases.c.n).where(t.cases.c.card == card))
+    found = await db.scalar(select(schema.cases.c.n).where(schema.cases.c.card == card))
     return int(found) if found is not None else None
 
 
 async def next_case(db: AsyncConnection) -> int:
     """The number that the next case gets."""
-    least = await db.scalar(select(t.meta.c.value).where(t.meta.c.key == CASES_FROM))
-    return max(int(await db.scalar(select(func.max(t.cases.c.n))) or 0) + 1, int(least or 0))
+    least = await db.scalar(select(schema.meta.c.value).where(schema.meta.c.key == CASES_FROM))
+    return max(int(await db.scalar(select(func.max(schema.cases.c.n))) or 0) + 1, int(least or 0))
 
 
 async def records_of_case(db: AsyncConnection, n: int) -> list[int]:
     """The records of a case: its opening, its evidence, what it cost and what it brought."""
     found: list[int] = []
-    for table in (t.cases, t.evidence, t.credit, t.sanctions, t.assignments, t.case_notes, t.statements, t.reports):
+    for table in (
+        schema.cases,
+        schema.evidence,
+        schema.credit,
+        schema.sanctions,
+        schema.assignments,
+        schema.case_notes,
+        schema.statements,
+        schema.reports,
+    ):
         rows = await db.execute(select(table.c.record).where(table.c.n == n))
         found += [row.record for row in rows]
     return found
@@ -119,9 +128,9 @@ async def records_of_case(db: AsyncConnection, n: int) -> list[int]:
 
 async def waiting_cases(db: AsyncConnection, rooms: Sequence[RoomId], limit: int) -> Sequence[Row[tuple[object, ...]]]:
     """The cases of these rooms that wait for a decision, the most pressing first."""
-    c = t.cases.c
+    c = schema.cases.c
     rows = await db.execute(
-        select(t.cases)
+        select(schema.cases)
         .where(c.room.in_(rooms), or_(c.outcome == "", c.state == "appealed"), or_(c.lead == 0, c.outcome != ""))
         .order_by(c.due, c.n)
         .limit(limit)
@@ -131,7 +140,7 @@ async def waiting_cases(db: AsyncConnection, rooms: Sequence[RoomId], limit: int
 
 async def waiting_with(db: AsyncConnection, n: int) -> tuple[tuple[CaseView, Row[tuple[object, ...]]], ...]:
     """The undecided cases that are shown on the card of case `n`, oldest first."""
-    c = t.cases.c
+    c = schema.cases.c
     rows = await db.execute(select(c.n).where(c.lead == n, c.outcome == "").order_by(c.n))
     found = [await case_view(db, row.n) for row in rows]
     return tuple(each for each in found if each is not None)
@@ -139,22 +148,24 @@ async def waiting_with(db: AsyncConnection, n: int) -> tuple[tuple[CaseView, Row
 
 async def cases_of(db: AsyncConnection, user: UserId, room: RoomId, limit: int) -> Sequence[Row[tuple[object, ...]]]:
     """The cases about somebody in a room, newest first."""
-    c = t.cases.c
+    c = schema.cases.c
     person = await person_of(db, user)
-    rows = await db.execute(select(t.cases).where(c.person == person, c.room == room).order_by(c.n.desc()).limit(limit))
+    rows = await db.execute(
+        select(schema.cases).where(c.person == person, c.room == room).order_by(c.n.desc()).limit(limit)
+    )
     return rows.all()
 
 
 async def newest_case_of(db: AsyncConnection, user: UserId) -> int:
     """The number of the newest case about somebody; 0 if there is none."""
     person = await person_of(db, user)
-    return int(await db.scalar(select(func.max(t.cases.c.n)).where(t.cases.c.person == person)) or 0)
+    return int(await db.scalar(select(func.max(schema.cases.c.n)).where(schema.cases.c.person == person)) or 0)
 
 
 RECENT = (
-    select(t.cases)
-    .where(t.cases.c.person == bindparam("person"), t.cases.c.opened >= bindparam("since"))
-    .order_by(t.cases.c.n)
+    select(schema.cases)
+    .where(schema.cases.c.person == bindparam("person"), schema.cases.c.opened >= bindparam("since"))
+    .order_by(schema.cases.c.n)
 )
 
 
@@ -193,16 +204,16 @@ def _case(
 
 async def due_cases(db: AsyncConnection, now_ms: int, limit: int) -> Sequence[Row[tuple[object, ...]]]:
     """The cases of which something is due: a reminder, or the deadline."""
-    c = t.cases.c
+    c = schema.cases.c
     # Two searches in two indexes: a condition with "or" reads all cases there ever were.
     due = union(select(c.n).where(c.due > 0, c.due <= now_ms), select(c.n).where(c.remind > 0, c.remind <= now_ms))
-    rows = await db.execute(select(t.cases).where(c.n.in_(due)).order_by(c.due, c.n).limit(limit))
+    rows = await db.execute(select(schema.cases).where(c.n.in_(due)).order_by(c.due, c.n).limit(limit))
     return rows.all()
 
 
 async def closable_cases(db: AsyncConnection, decided_before: int, limit: int) -> Sequence[int]:
     """The cases that were decided before a time and are not closed."""
-    c = t.cases.c
+    c = schema.cases.c
     rows = await db.execute(
         select(c.n)
         .where(c.decided > 0, c.decided < decided_before, c.state.in_(("decided", "affirmed", "reversed")))
@@ -214,7 +225,7 @@ async def closable_cases(db: AsyncConnection, decided_before: int, limit: int) -
 
 async def next_case_due(db: AsyncConnection) -> int | None:
     """When something is due of a case next."""
-    c = t.cases.c
+    c = schema.cases.c
     due = await db.scalar(select(func.min(c.due)).where(c.due > 0))
     remind = await db.scalar(select(func.min(c.remind)).where(c.remind > 0))
     return min((int(time) for time in (due, remind) if time is not None), default=None)
@@ -222,8 +233,8 @@ async def next_case_due(db: AsyncConnection) -> int | None:
 
 async def assigned_to(db: AsyncConnection, n: int, asked: str) -> tuple[UserId, ...]:
     """Who answers for a case at a level, each once, in the order in which they were asked; for an appeal, since it."""
-    a = t.assignments.c
-    since = select(t.cases.c.appealed).where(t.cases.c.n == n).scalar_subquery()
+    a = schema.assignments.c
+    since = select(schema.cases.c.appealed).where(schema.cases.c.n == n).scalar_subquery()
     query = select(a.user).where(a.n == n, a.asked == asked, a.user != "", a.at >= since)
     rows = await db.execute(query.order_by(a.record))
     return tuple(dict.fromkeys(UserId(row.user) for row in rows))
@@ -231,25 +242,25 @@ async def assigned_to(db: AsyncConnection, n: int, asked: str) -> tuple[UserId, 
 
 async def told_of(db: AsyncConnection, n: int, asked: str) -> frozenset[UserId]:
     """Return those who answer for a case at a level and have been told so, as the records show."""
-    a = t.assignments.c
+    a = schema.assignments.c
     rows = await db.execute(select(a.user).where(a.n == n, a.asked == asked, a.user != "", a.told == 1))
     return frozenset(UserId(row.user) for row in rows)
 
 
 async def gone_from(db: AsyncConnection, n: int, asked: str) -> dict[UserId, Gone]:
     """Return which of those who answer for a case at a level left while it waited, when and by whom."""
-    a = t.assignments.c
+    a = schema.assignments.c
     rows = await db.execute(select(a.user, a.gone, a.gone_by).where(a.n == n, a.asked == asked, a.gone > 0))
     return {UserId(row.user): Gone(row.gone, own=row.gone_by == row.user) for row in rows}
 
 
 async def told_cases(db: AsyncConnection, user: UserId, room: RoomId) -> tuple[int, ...]:
     """Return the cases of a room that wait for somebody's word now and that they were told of."""
-    a, c = t.assignments.c, t.cases.c
+    a, c = schema.assignments.c, schema.cases.c
     waits = or_(c.outcome == "", c.state == "appealed")
     rows = await db.execute(
         select(c.n)
-        .join(t.assignments, a.n == c.n)
+        .join(schema.assignments, a.n == c.n)
         .where(c.room == room, a.user == user, a.asked == c.asked, a.told == 1, waits)
         .distinct()
     )
@@ -258,11 +269,15 @@ async def told_cases(db: AsyncConnection, user: UserId, room: RoomId) -> tuple[i
 
 async def excused(db: AsyncConnection, user: UserId, room: RoomId, since_ms: int) -> tuple[Excused, ...]:
     """Return the cases of a room whose time was over since then while somebody who answered for them was gone."""
-    a, c = t.assignments.c, t.cases.c
-    charged = select(t.cases.c.about).where(t.cases.c.rule == OVERDUE, t.cases.c.subject == user).scalar_subquery()
+    a, c = schema.assignments.c, schema.cases.c
+    charged = (
+        select(schema.cases.c.about)
+        .where(schema.cases.c.rule == OVERDUE, schema.cases.c.subject == user)
+        .scalar_subquery()
+    )
     rows = await db.execute(
         select(c.n, or_(c.outcome == "", c.state == "appealed").label("waits"))
-        .join(t.assignments, a.n == c.n)
+        .join(schema.assignments, a.n == c.n)
         .where(c.room == room, a.user == user, a.excused > since_ms, c.n.not_in(charged))
         .distinct()
     )
@@ -271,14 +286,14 @@ async def excused(db: AsyncConnection, user: UserId, room: RoomId, since_ms: int
 
 async def charged_for(db: AsyncConnection, n: int) -> frozenset[UserId]:
     """Whom it cost standing already that a case was not decided in time."""
-    c = t.cases.c
+    c = schema.cases.c
     rows = await db.execute(select(c.subject).where(c.about == n, c.rule == OVERDUE))
     return frozenset(UserId(row.subject) for row in rows)
 
 
 async def with_operator(db: AsyncConnection, room: RoomId) -> frozenset[int]:
     """The cases of a room that wait for the operator because nobody else decided them."""
-    c = t.cases.c
+    c = schema.cases.c
     rows = await db.execute(select(c.n).where(c.room == room, c.state == "escalated_operator"))
     return frozenset(row.n for row in rows)
 
@@ -295,9 +310,12 @@ class Figures:
 
 async def figures_of(db: AsyncConnection, room: RoomId, since: int) -> tuple[Figures, ...]:
     """What each person decided in a room since a time, and what became of it."""
-    d = t.decisions.c
+    d = schema.decisions.c
     rows = await db.execute(
-        select(t.decisions).join(t.cases, t.cases.c.n == d.n).where(t.cases.c.room == room).order_by(d.n, d.record)
+        select(schema.decisions)
+        .join(schema.cases, schema.cases.c.n == d.n)
+        .where(schema.cases.c.room == room)
+        .order_by(d.n, d.record)
     )
     found: dict[UserId, Figures] = {}
     before: Any = None
@@ -315,14 +333,14 @@ async def figures_of(db: AsyncConnection, room: RoomId, since: int) -> tuple[Fig
 
 async def statements_of(db: AsyncConnection, n: int) -> tuple[str, ...]:
     """The statements of reasons for a case, as JSON, oldest first."""
-    s = t.statements.c
+    s = schema.statements.c
     rows = await db.execute(select(s.statement).where(s.n == n, s.statement != "").order_by(s.record))
     return tuple(row.statement for row in rows)
 
 
 async def notes_of(db: AsyncConnection, n: int) -> Sequence[Row[tuple[object, ...]]]:
     """The notes on a case, oldest first."""
-    notes = t.case_notes
+    notes = schema.case_notes
     rows = await db.execute(select(notes).where(notes.c.n == n, notes.c.words != "").order_by(notes.c.record))
     return rows.all()
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.cases.dossiers import Before, Offence
 from moderation.values.ids import UserId
-from storage import schema as t
+from storage import schema
 from storage.projections import person_of
 
 from .linked_accounts import accounts_of
@@ -61,13 +61,13 @@ class Dossier:
 
 async def dossier_view(db: AsyncConnection, record: int) -> Dossier | None:
     """The file that began with this record."""
-    row = (await db.execute(select(t.dossiers).where(t.dossiers.c.record == record))).first()
+    row = (await db.execute(select(schema.dossiers).where(schema.dossiers.c.record == record))).first()
     return await _dossier(db, row) if row else None
 
 
 async def all_dossiers(db: AsyncConnection) -> tuple[Dossier, ...]:
     """All files, in the order in which they were begun."""
-    rows = (await db.execute(select(t.dossiers).order_by(t.dossiers.c.record))).all()
+    rows = (await db.execute(select(schema.dossiers).order_by(schema.dossiers.c.record))).all()
     return tuple([await _dossier(db, row) for row in rows])
 
 
@@ -75,8 +75,8 @@ async def hidden_from(db: AsyncConnection, user: UserId) -> tuple[frozenset[int]
     """Of what is held on a person, what they are not told of: the files, and all records that speak of them."""
     accounts = await accounts_of(db, user)
     files = [each for each in await all_dossiers(db) if each.subject in accounts and each.hidden]
-    open_task = (t.tasks.c.task == "dossier", t.tasks.c.subject.in_(accounts), t.tasks.c.done == 0)
-    tasks = await db.execute(select(t.tasks.c.record).where(*open_task))
+    open_task = (schema.tasks.c.task == "dossier", schema.tasks.c.subject.in_(accounts), schema.tasks.c.done == 0)
+    tasks = await db.execute(select(schema.tasks.c.record).where(*open_task))
     records = {row.record for row in tasks} | {each.task for each in files if each.task >= 0}
     for each in files:
         records |= {each.record, *(int(step.record) for step in each.steps)}
@@ -86,9 +86,9 @@ async def hidden_from(db: AsyncConnection, user: UserId) -> tuple[frozenset[int]
 async def offences_of(db: AsyncConnection, user: UserId) -> tuple[tuple[Offence, ...], Before]:
     """The cases upheld against a person, and what was done on their account before."""
     person = await person_of(db, user)
-    c, s = t.cases.c, t.sanctions.c
+    c, s = schema.cases.c, schema.sanctions.c
     cases = await db.execute(
-        select(t.cases).where(c.person == person, c.outcome == "upheld", c.state != "reversed").order_by(c.n)
+        select(schema.cases).where(c.person == person, c.outcome == "upheld", c.state != "reversed").order_by(c.n)
     )
     offences = tuple(Offence(row.n, row.room, row.rule, row.grade, row.opened, row.decided) for row in cases)
     measures = await db.execute(
@@ -102,7 +102,9 @@ async def offences_of(db: AsyncConnection, user: UserId) -> tuple[tuple[Offence,
     )
     accounts = await accounts_of(db, user)
     tasks = await db.execute(
-        select(t.tasks.c.at, t.tasks.c.done).where(t.tasks.c.task == "dossier", t.tasks.c.subject.in_(accounts))
+        select(schema.tasks.c.at, schema.tasks.c.done).where(
+            schema.tasks.c.task == "dossier", schema.tasks.c.subject.in_(accounts)
+        )
     )
     return offences, Before(
         measures=tuple((row.n, row.at, row.rule) for row in measures),
@@ -111,8 +113,8 @@ async def offences_of(db: AsyncConnection, user: UserId) -> tuple[tuple[Offence,
 
 
 async def _dossier(db: AsyncConnection, row: Row[tuple[object, ...]]) -> Dossier:
-    d = t.dossier_steps.c
-    steps = await db.execute(select(t.dossier_steps).where(d.dossier == row.record).order_by(d.record))
+    d = schema.dossier_steps.c
+    steps = await db.execute(select(schema.dossier_steps).where(d.dossier == row.record).order_by(d.record))
     return Dossier(
         record=row.record,
         subject=UserId(row.subject),
@@ -142,5 +144,5 @@ class Approver:
 
 async def all_approvers(db: AsyncConnection) -> tuple[Approver, ...]:
     """Return all keys of approvers, in the order in which they were registered."""
-    rows = await db.execute(select(t.approvers).order_by(t.approvers.c.record))
+    rows = await db.execute(select(schema.approvers).order_by(schema.approvers.c.record))
     return tuple(Approver(*row) for row in rows)

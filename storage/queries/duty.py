@@ -11,7 +11,7 @@ from moderation.model.builtin_rules import NOBODY
 from moderation.model.context import RoomView
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import RoomId, UserId
-from storage import schema as t
+from storage import schema
 
 from .linked_accounts import accounts_of_all
 from .rooms import ACTIVE_GROUP, desk_of
@@ -21,7 +21,7 @@ async def duty_of(
     db: AsyncConnection, room: RoomView, operators: tuple[str, ...], now_ms: int, *, at_most: int = 0
 ) -> Duty:
     """Who runs `room` at `now_ms`; `at_most`: about how many cases a day one of them can be asked (0: any number)."""
-    m = t.members.c
+    m = schema.members.c
     joined = {
         UserId(row.user): row.role
         for row in await db.execute(
@@ -32,8 +32,8 @@ async def duty_of(
     operating = tuple(UserId(user) for user in operators)
     several = await accounts_of_all(db, (*joined, *operating))
     last = await db.scalar(
-        select(func.max(t.cases.c.opened)).where(
-            t.cases.c.room == room.room, t.cases.c.rule == NOBODY, t.cases.c.outcome != "dismissed"
+        select(func.max(schema.cases.c.opened)).where(
+            schema.cases.c.room == room.room, schema.cases.c.rule == NOBODY, schema.cases.c.outcome != "dismissed"
         )
     )
     desk = frozenset(await _in_desk(db, room))
@@ -64,7 +64,7 @@ async def _took_on(
 ) -> frozenset[UserId]:
     """Who has taken on the duty, by whichever account: founded the room or invited the bot, came into the desk, or
     acted there."""
-    here = select(t.rooms.c.created, t.rooms.c.invited_by).where(t.rooms.c.room == room.room)
+    here = select(schema.rooms.c.created, schema.rooms.c.invited_by).where(schema.rooms.c.room == room.room)
     row = (await db.execute(here)).one()
     founder = json.loads(row.created).get("sender", "") if row.created else ""
     took = {*desk, UserId(founder), UserId(row.invited_by), *await _acted(db, room.room)}
@@ -73,26 +73,26 @@ async def _took_on(
 
 async def _acted(db: AsyncConnection, room: RoomId) -> set[UserId]:
     """Who has done something in a room that managers do."""
-    cases = select(t.cases.c.n).where(t.cases.c.room == room)
+    cases = select(schema.cases.c.n).where(schema.cases.c.room == room)
     acts = (
-        select(t.decisions.c.by).where(t.decisions.c.n.in_(cases)),
-        select(t.case_notes.c.by).where(t.case_notes.c.n.in_(cases)),
-        select(t.cases.c.by).where(t.cases.c.room == room),
-        select(t.sanctions.c.by).where(t.sanctions.c.room == room, t.sanctions.c.basis == "command"),
-        select(t.room_rules.c.by).where(t.room_rules.c.room == room),
-        select(t.room_settings.c.by).where(t.room_settings.c.room == room),
-        select(t.verifications.c.by).where(t.verifications.c.room == room),
+        select(schema.decisions.c.by).where(schema.decisions.c.n.in_(cases)),
+        select(schema.case_notes.c.by).where(schema.case_notes.c.n.in_(cases)),
+        select(schema.cases.c.by).where(schema.cases.c.room == room),
+        select(schema.sanctions.c.by).where(schema.sanctions.c.room == room, schema.sanctions.c.basis == "command"),
+        select(schema.room_rules.c.by).where(schema.room_rules.c.room == room),
+        select(schema.room_settings.c.by).where(schema.room_settings.c.room == room),
+        select(schema.verifications.c.by).where(schema.verifications.c.room == room),
     )
     return {UserId(by) for act in acts for by in await db.scalars(act.distinct()) if by}
 
 
 async def _full(db: AsyncConnection, room: RoomView, now_ms: int, at_most: int) -> frozenset[UserId]:
     """Who was asked about as many cases of this community within a day as one person can decide."""
-    a, c, r = t.assignments.c, t.cases.c, t.rooms.c
+    a, c, r = schema.assignments.c, schema.cases.c, schema.rooms.c
     query = (
         select(a.user)
-        .join(t.cases, c.n == a.n)
-        .join(t.rooms, r.room == c.room)
+        .join(schema.cases, c.n == a.n)
+        .join(schema.rooms, r.room == c.room)
         .where(a.at > now_ms - DAY_MS, r.community == room.community)
         .group_by(a.user)
         .having(func.count(a.n.distinct()) >= at_most)
@@ -102,13 +102,13 @@ async def _full(db: AsyncConnection, room: RoomView, now_ms: int, at_most: int) 
 
 async def _in_desk(db: AsyncConnection, room: RoomView) -> list[UserId]:
     desk = await desk_of(db, room.code)
-    there = select(t.members.c.user).where(t.members.c.room == desk, t.members.c.membership == "join")
+    there = select(schema.members.c.user).where(schema.members.c.room == desk, schema.members.c.membership == "join")
     return [UserId(row.user) for row in await db.execute(there)] if desk else []
 
 
 async def away_now(db: AsyncConnection, now_ms: int) -> dict[UserId, int]:
     """Who is away, by all of their accounts, and until when."""
-    a = t.away.c
+    a = schema.away.c
     rows = await db.execute(select(a.user, a.until).where(a.until > now_ms).order_by(a.until))
     away = {UserId(row.user): row.until for row in rows}
     people = await accounts_of_all(db, away) if away else {}
@@ -117,27 +117,27 @@ async def away_now(db: AsyncConnection, now_ms: int) -> dict[UserId, int]:
 
 async def roster_of(db: AsyncConnection, room: RoomId) -> dict[UserId, str]:
     """The hours of everybody in the roster of a room."""
-    rows = await db.execute(select(t.rosters.c.user, t.rosters.c.hours).where(t.rosters.c.room == room))
+    rows = await db.execute(select(schema.rosters.c.user, schema.rosters.c.hours).where(schema.rosters.c.room == room))
     return {UserId(row.user): row.hours for row in rows}
 
 
 async def answers_for(db: AsyncConnection, user: UserId) -> tuple[RoomId, ...]:
     """The active groups somebody is in as manager or owner, by the order in which these came."""
-    m = t.members.c
+    m = schema.members.c
     rows = await db.execute(
         select(m.room)
-        .join(t.rooms, t.rooms.c.room == m.room)
+        .join(schema.rooms, schema.rooms.c.room == m.room)
         .where(m.user == user, m.membership == "join", m.role != "member", ACTIVE_GROUP)
-        .order_by(t.rooms.c.entered)
+        .order_by(schema.rooms.c.entered)
     )
     return tuple(RoomId(row.room) for row in rows)
 
 
 async def waiting_for(db: AsyncConnection, user: UserId) -> tuple[int, ...]:
     """The cases that wait for somebody's word now, among others' or alone."""
-    a, c = t.assignments.c, t.cases.c
+    a, c = schema.assignments.c, schema.cases.c
     waits = or_(c.outcome == "", c.state == "appealed")
     rows = await db.execute(
-        select(c.n).join(t.assignments, a.n == c.n).where(a.user == user, a.asked == c.asked, waits).distinct()
+        select(c.n).join(schema.assignments, a.n == c.n).where(a.user == user, a.asked == c.asked, waits).distinct()
     )
     return tuple(sorted(row.n for row in rows))

@@ -10,25 +10,25 @@ from moderation.model.context import PersonView
 from moderation.rooms.slow_mode import HELD_BACK
 from moderation.values.events import MessagePosted
 from moderation.values.ids import EventId, RoomId, UserId
-from storage import schema as t
+from storage import schema
 from storage.one_of import as_list, one_of_list
 from storage.projections import POSTED, UNREAD
 from storage.sqlite_driver import rows_of
 
 _TIMES = (
-    select(t.events.c.at)
+    select(schema.events.c.at)
     .where(
-        t.events.c.room == bindparam("room"),
-        t.events.c.sender == bindparam("sender"),
-        t.events.c.at >= bindparam("since"),
-        t.events.c.kind == POSTED,
+        schema.events.c.room == bindparam("room"),
+        schema.events.c.sender == bindparam("sender"),
+        schema.events.c.at >= bindparam("since"),
+        schema.events.c.kind == POSTED,
     )
-    .order_by(t.events.c.at.desc())
+    .order_by(schema.events.c.at.desc())
     .limit(bindparam("most"))
 )
-_EVENT = select(t.events).where(t.events.c.event == bindparam("event"))
-_KNOWN = select(t.events.c.event).where(one_of_list(t.events.c.event, "ids"))
-_META = select(t.meta.c.value).where(t.meta.c.key == bindparam("key"))
+_EVENT = select(schema.events).where(schema.events.c.event == bindparam("event"))
+_KNOWN = select(schema.events.c.event).where(one_of_list(schema.events.c.event, "ids"))
+_META = select(schema.meta.c.value).where(schema.meta.c.key == bindparam("key"))
 
 
 async def recent_times(db: AsyncConnection, room: RoomId, sender: UserId, since_ms: int, limit: int) -> list[int]:
@@ -39,7 +39,7 @@ async def recent_times(db: AsyncConnection, room: RoomId, sender: UserId, since_
 
 async def recent_messages(db: AsyncConnection, room: RoomId, bot: UserId, limit: int) -> list[int]:
     """The records of the newest messages of others than the bot in a room."""
-    e = t.events.c
+    e = schema.events.c
     newest = select(e.record).where(e.room == room, e.kind == POSTED, e.sender != bot)
     rows = await db.execute(newest.order_by(e.record.desc()).limit(limit))
     return [row.record for row in rows]
@@ -47,7 +47,7 @@ async def recent_messages(db: AsyncConnection, room: RoomId, bot: UserId, limit:
 
 async def last_stood(db: AsyncConnection, room: RoomId, sender: UserId, before: EventId) -> int | None:
     """When somebody last posted in a room what was not held back, other than the event `before`."""
-    e, s = t.events.c, t.sanctions.c
+    e, s = schema.events.c, schema.sanctions.c
     held = select(s.record).where(s.event == e.event, s.kind == "redact", s.rule.in_(sorted(HELD_BACK))).exists()
     found = await db.scalar(
         select(e.at)
@@ -63,7 +63,7 @@ async def held_back(db: AsyncConnection, person: PersonView, event: MessagePoste
 
     By record, not by time: several messages are received in one moment.
     """
-    s, p = t.sanctions.c, t.pointed.c
+    s, p = schema.sanctions.c, schema.pointed.c
     told = select(p.record).where(p.room == event.room, p.user == event.sender, p.step == rule).scalar_subquery()
     theirs = (s.person == person.person, s.subject == event.sender, s.room == event.room)
     query = select(func.count()).where(*theirs, s.kind == "redact", s.rule == rule, s.record > told)
@@ -83,7 +83,7 @@ async def known_events(db: AsyncConnection, ids: Sequence[str]) -> set[str]:
 
 async def unread_events(db: AsyncConnection, limit: int) -> list[tuple[EventId, RoomId]]:
     """The newest events that are recorded as not read, newest first, and their rooms."""
-    e = t.events.c
+    e = schema.events.c
     rows = await db.execute(select(e.event, e.room).where(e.kind == UNREAD).order_by(e.record.desc()).limit(limit))
     return [(EventId(row.event), RoomId(row.room)) for row in rows]
 

@@ -8,9 +8,11 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.ids import UserId
-from storage import schema as t
+from storage import schema
 
-LINKED = select(t.accounts.c.user, t.accounts.c.person).where(t.accounts.c.user != t.accounts.c.person)
+LINKED = select(schema.accounts.c.user, schema.accounts.c.person).where(
+    schema.accounts.c.user != schema.accounts.c.person
+)
 
 
 async def accounts_of(db: AsyncConnection, user: UserId) -> tuple[UserId, ...]:

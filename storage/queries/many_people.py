@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.context import PersonView
 from moderation.values.ids import PersonId, RoomId, UserId
-from storage import schema as t
+from storage import schema
 from storage.one_of import one_of
 
 from .people import person_view
@@ -20,13 +20,13 @@ from .rooms import ACTIVE_GROUP
 
 # Where somebody stands of whom there is more to know than where they are.
 _TOLD_OF = (
-    t.accounts.c.user,
-    t.accounts.c.person,
-    t.credit.c.person,
-    t.sanctions.c.person,
-    t.cases.c.person,
-    t.verifications.c.person,
-    t.pointed.c.user,
+    schema.accounts.c.user,
+    schema.accounts.c.person,
+    schema.credit.c.person,
+    schema.sanctions.c.person,
+    schema.cases.c.person,
+    schema.verifications.c.person,
+    schema.pointed.c.user,
 )
 
 
@@ -45,12 +45,12 @@ async def people_views(
 
 async def _plain(db: AsyncConnection, users: Sequence[UserId]) -> dict[UserId, PersonView]:
     """People of whom nothing is known but where they are."""
-    m = t.members.c
+    m = schema.members.c
     since: dict[str, dict[RoomId, int]] = defaultdict(dict)
     manages: dict[str, set[RoomId]] = defaultdict(set)
     manages_in: dict[str, set[str]] = defaultdict(set)
-    query = select(m.user, m.room, m.since, m.role, ACTIVE_GROUP.label("active"), t.rooms.c.community)
-    rooms = t.members.outerjoin(t.rooms, t.rooms.c.room == m.room)
+    query = select(m.user, m.room, m.since, m.role, ACTIVE_GROUP.label("active"), schema.rooms.c.community)
+    rooms = schema.members.outerjoin(schema.rooms, schema.rooms.c.room == m.room)
     found = await db.execute(query.select_from(rooms).where(one_of(m.user, users)))
     for user, room, first, role, active, community in found:
         since[user][RoomId(room)] = first

@@ -6,26 +6,28 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.ids import EventId, RoomId, UserId
-from storage import schema as t
+from storage import schema
 
 _MANY = 500
 
 
 async def said_in_direct_rooms(db: AsyncConnection, bot: UserId, users: Collection[UserId]) -> set[str]:
     """Return the events of all that the bot said in direct rooms with these people."""
-    direct = select(t.rooms.c.room).where(t.rooms.c.purpose == "direct", t.rooms.c.direct_with.in_(users))
-    e = t.events.c
+    direct = select(schema.rooms.c.room).where(
+        schema.rooms.c.purpose == "direct", schema.rooms.c.direct_with.in_(users)
+    )
+    e = schema.events.c
     return set(await db.scalars(select(e.event).where(e.sender == bot, e.kind == "posted", e.room.in_(direct))))
 
 
 async def records_by(db: AsyncConnection, users: Collection[UserId]) -> set[int]:
     """Return the records of all events that these people sent."""
-    return set(await db.scalars(select(t.events.c.record).where(t.events.c.sender.in_(users))))
+    return set(await db.scalars(select(schema.events.c.record).where(schema.events.c.sender.in_(users))))
 
 
 async def rooms_of_words(db: AsyncConnection, bot: UserId, events: Iterable[str]) -> list[tuple[RoomId, EventId]]:
     """Return, of these events, the bot's own that are known, each with its room, the oldest first."""
-    wanted, e = sorted(events), t.events.c
+    wanted, e = sorted(events), schema.events.c
     found: list[tuple[int, str, str]] = []
     for start in range(0, len(wanted), _MANY):
         these = (e.sender == bot, e.event.in_(wanted[start : start + _MANY]))
@@ -35,8 +37,8 @@ async def rooms_of_words(db: AsyncConnection, bot: UserId, events: Iterable[str]
 
 async def said_alone_in(db: AsyncConnection, bot: UserId, records: range) -> set[str]:
     """Return the events of what the bot said in direct rooms, of those recorded in `records`."""
-    direct = select(t.rooms.c.room).where(t.rooms.c.purpose == "direct")
-    e = t.events.c
+    direct = select(schema.rooms.c.room).where(schema.rooms.c.purpose == "direct")
+    e = schema.events.c
     these = (e.record >= records.start, e.record < records.stop, e.sender == bot, e.kind == "posted")
     return set(await db.scalars(select(e.event).where(*these, e.room.in_(direct))))
 
@@ -45,5 +47,5 @@ async def in_rooms_of_ours(
     db: AsyncConnection, words: Collection[tuple[RoomId, EventId]]
 ) -> list[tuple[RoomId, EventId]]:
     """Return those that were said in desks and direct rooms."""
-    rooms = set(await db.scalars(select(t.rooms.c.room).where(t.rooms.c.purpose.in_(("desk", "direct")))))
+    rooms = set(await db.scalars(select(schema.rooms.c.room).where(schema.rooms.c.purpose.in_(("desk", "direct")))))
     return [each for each in words if each[0] in rooms]

@@ -17,7 +17,7 @@ from moderation.model.context import PersonView
 from moderation.model.facts import Ledger
 from moderation.model.ledger_entry import Entry
 from moderation.values.ids import PersonId, RoomId, UserId
-from storage import schema as t
+from storage import schema
 from storage.projections import PERSON
 from storage.sqlite_driver import rows_of
 
@@ -31,31 +31,35 @@ from .verification import PROOFS, SINCE, TOLD, counting_in, read_proofs, read_si
 async def groups_of(db: AsyncConnection, user: UserId, *, joined: bool = False) -> tuple[RoomId, ...]:
     """The active groups somebody is known in; with `joined` only those they are in now."""
     query = (
-        select(t.members.c.room)
-        .join(t.rooms, t.rooms.c.room == t.members.c.room)
-        .where(t.members.c.user == user, ACTIVE_GROUP)
-        .order_by(t.rooms.c.entered)
+        select(schema.members.c.room)
+        .join(schema.rooms, schema.rooms.c.room == schema.members.c.room)
+        .where(schema.members.c.user == user, ACTIVE_GROUP)
+        .order_by(schema.rooms.c.entered)
     )
     if joined:
-        query = query.where(t.members.c.membership == "join")
+        query = query.where(schema.members.c.membership == "join")
     return tuple(RoomId(row.room) for row in await db.execute(query))
 
 
 async def memberships_of(db: AsyncConnection, user: UserId) -> dict[RoomId, str]:
     """The rooms somebody is or was in, and how."""
-    rows = await db.execute(select(t.members.c.room, t.members.c.membership).where(t.members.c.user == user))
+    rows = await db.execute(
+        select(schema.members.c.room, schema.members.c.membership).where(schema.members.c.user == user)
+    )
     return {RoomId(row.room): row.membership for row in rows}
 
 
 async def memberships(db: AsyncConnection, room: RoomId) -> dict[UserId, str]:
     """Everybody who is or was in a room, and how."""
-    rows = await db.execute(select(t.members.c.user, t.members.c.membership).where(t.members.c.room == room))
+    rows = await db.execute(
+        select(schema.members.c.user, schema.members.c.membership).where(schema.members.c.room == room)
+    )
     return {UserId(row.user): row.membership for row in rows}
 
 
 async def is_or_was_in(db: AsyncConnection, room: RoomId, user: UserId, since_ms: int) -> bool:
     """Whether somebody is in a room, or said or did something there since `since_ms`."""
-    e, m = t.events.c, t.members.c
+    e, m = schema.events.c, schema.members.c
     there = select(m.user).where(m.room == room, m.user == user, m.membership == "join")
     seen = select(e.record).where(e.room == room, e.sender == user, e.at >= since_ms)
     return bool(await db.scalar(select(or_(there.exists(), seen.exists()))))
@@ -63,7 +67,7 @@ async def is_or_was_in(db: AsyncConnection, room: RoomId, user: UserId, since_ms
 
 async def display_name(db: AsyncConnection, room: RoomId, user: UserId) -> str:
     """Return the name that somebody has or had in a room; "" if there is none."""
-    m = t.members.c
+    m = schema.members.c
     return str(await db.scalar(select(m.display_name).where(m.room == room, m.user == user)) or "")
 
 
@@ -76,7 +80,9 @@ async def joined_of(db: AsyncConnection, room: RoomId, users: Sequence[UserId]) 
 async def roles(db: AsyncConnection, room: RoomId) -> dict[UserId, str]:
     """Who was owner or manager of a room when it was last looked at."""
     rows = await db.execute(
-        select(t.members.c.user, t.members.c.role).where(t.members.c.room == room, t.members.c.role != "member")
+        select(schema.members.c.user, schema.members.c.role).where(
+            schema.members.c.room == room, schema.members.c.role != "member"
+        )
     )
     return {UserId(row.user): row.role for row in rows}
 
@@ -120,7 +126,7 @@ async def person_view(db: AsyncConnection, user: UserId, *, now_ms: int, recent_
 
 async def together(db: AsyncConnection, user: UserId, accounts: frozenset[UserId]) -> PersonView:
     """The person that these accounts would be, with what tells whether they may manage."""
-    c, some = t.credit.c, tuple(sorted(accounts))
+    c, some = schema.credit.c, tuple(sorted(accounts))
     runs = (await db.execute(_MANAGES, {"users": json.dumps(some)})).all()
     return PersonView(
         user=user,
@@ -134,7 +140,7 @@ async def together(db: AsyncConnection, user: UserId, accounts: frozenset[UserId
     )
 
 
-_LANGUAGE = select(t.accounts.c.language).where(t.accounts.c.user == bindparam("user"))
+_LANGUAGE = select(schema.accounts.c.language).where(schema.accounts.c.user == bindparam("user"))
 
 
 async def language_of(db: AsyncConnection, user: UserId) -> str:
@@ -142,10 +148,10 @@ async def language_of(db: AsyncConnection, user: UserId) -> str:
     return str(await db.scalar(_LANGUAGE, {"user": user}) or "")
 
 
-_VERIFIED = select(func.max(t.verifications.c.level).label("level")).where(
-    t.verifications.c.person == bindparam("person"),
-    t.verifications.c.revoked == 0,
-    t.verifications.c.until > bindparam("now"),
+_VERIFIED = select(func.max(schema.verifications.c.level).label("level")).where(
+    schema.verifications.c.person == bindparam("person"),
+    schema.verifications.c.revoked == 0,
+    schema.verifications.c.until > bindparam("now"),
 )
 
 
@@ -156,7 +162,7 @@ async def verified_level(db: AsyncConnection, person: str, now_ms: int) -> int:
 
 async def vouches_by(db: AsyncConnection, user: UserId, now_ms: int) -> int:
     """How many people somebody vouches for now."""
-    v = t.verifications.c
+    v = schema.verifications.c
     count = await db.scalar(
         select(func.count()).where(v.by == user, v.method == "vouch", v.revoked == 0, v.until > now_ms)
     )
@@ -165,7 +171,7 @@ async def vouches_by(db: AsyncConnection, user: UserId, now_ms: int) -> int:
 
 async def vouches_for(db: AsyncConnection, user: UserId, now_ms: int) -> tuple[Vouched, ...]:
     """The vouches for one account that are in force, oldest first."""
-    v = t.verifications.c
+    v = schema.verifications.c
     query = select(v.record, v.room, v.by, v.until, v.reach).where(
         v.user == user, v.method == "vouch", v.revoked == 0, v.until > now_ms
     )
@@ -184,7 +190,7 @@ class PersonInRoom:
 
 async def people_of(db: AsyncConnection, room: RoomId, now_ms: int) -> tuple[PersonInRoom, ...]:
     """Who is in a room, their roles and their verification, as it counts there."""
-    m, v = t.members.c, t.verifications.c
+    m, v = schema.members.c, schema.verifications.c
     in_force = (
         select(v.user, func.max(v.level).label("level"))
         .where(v.revoked == 0, v.until > now_ms, counting_in(room))
@@ -202,7 +208,7 @@ async def people_of(db: AsyncConnection, room: RoomId, now_ms: int) -> tuple[Per
 
 async def was_asked(db: AsyncConnection, record: int, user: UserId, since_ms: int, what: str) -> bool:
     """Whether somebody asked for `what` in the request recorded at `record`, and not before `since_ms`."""
-    r = t.requests.c
+    r = schema.requests.c
     found = await db.scalar(
         select(r.record).where(r.record == record, r.user == user, r.what == what, r.at >= since_ms)
     )
@@ -212,21 +218,23 @@ async def was_asked(db: AsyncConnection, record: int, user: UserId, since_ms: in
 async def ledgers(db: AsyncConnection, *, by_room: bool) -> list[Lines]:
     """Return every ledger that has entries, with the newest account it concerns; of credit, `by_room`, one a room."""
     found: dict[tuple[str, Ledger, str], list[Any]] = {}
-    for row in await db.execute(select(t.credit).where(t.credit.c.person != "").order_by(t.credit.c.record)):
+    for row in await db.execute(
+        select(schema.credit).where(schema.credit.c.person != "").order_by(schema.credit.c.record)
+    ):
         room = row.room if by_room and row.ledger == "credit" else ""
         found.setdefault((row.person, row.ledger, room), []).append(row)
     return [Lines(UserId(rows[-1].user), key[1], _read_entries(rows)) for key, rows in found.items()]
 
 
 _ENTRIES = (
-    select(t.credit)
-    .where(t.credit.c.person == bindparam("person"), t.credit.c.ledger == bindparam("ledger"))
-    .order_by(t.credit.c.record)
+    select(schema.credit)
+    .where(schema.credit.c.person == bindparam("person"), schema.credit.c.ledger == bindparam("ledger"))
+    .order_by(schema.credit.c.record)
 )
 
 
 async def _entries_where(db: AsyncConnection, *those: ColumnElement[bool]) -> tuple[Entry, ...]:
-    return _read_entries(await db.execute(select(t.credit).where(*those).order_by(t.credit.c.record)))
+    return _read_entries(await db.execute(select(schema.credit).where(*those).order_by(schema.credit.c.record)))
 
 
 def _read_entries(rows: Iterable[Any]) -> tuple[Entry, ...]:
@@ -250,43 +258,43 @@ def _read_entries(rows: Iterable[Any]) -> tuple[Entry, ...]:
 
 _AMONG = func.json_each(bindparam("users")).table_valued("value").c.value
 _MANAGES = (
-    select(t.members.c.room, t.rooms.c.community)
-    .join(t.rooms, t.rooms.c.room == t.members.c.room)
-    .where(t.members.c.user.in_(select(_AMONG)), t.members.c.role != "member", ACTIVE_GROUP)
+    select(schema.members.c.room, schema.rooms.c.community)
+    .join(schema.rooms, schema.rooms.c.room == schema.members.c.room)
+    .where(schema.members.c.user.in_(select(_AMONG)), schema.members.c.role != "member", ACTIVE_GROUP)
 )
 
 
 async def everybody(db: AsyncConnection) -> frozenset[str]:
     """Everybody of whom anything is known."""
     columns = (
-        t.members.c.user,
-        t.accounts.c.user,
-        t.accounts.c.person,
-        t.links.c.user,
-        t.links.c.to,
-        t.pinned_keys.c.user,
-        t.events.c.sender,
-        t.cases.c.subject,
-        t.cases.c.by,
-        t.credit.c.user,
-        t.sanctions.c.subject,
-        t.sanctions.c.by,
-        t.verifications.c.user,
-        t.verifications.c.by,
-        t.rooms.c.direct_with,
-        t.rooms.c.invited_by,
-        t.assignments.c.user,
-        t.case_notes.c.by,
-        t.statements.c.subject,
-        t.reports.c.subject,
-        t.reports.c.by,
-        t.away.c.user,
-        t.rosters.c.user,
-        t.room_rules.c.by,
-        t.room_settings.c.by,
-        t.tasks.c.subject,
-        t.pointed.c.user,
-        t.dossiers.c.subject,
+        schema.members.c.user,
+        schema.accounts.c.user,
+        schema.accounts.c.person,
+        schema.links.c.user,
+        schema.links.c.to,
+        schema.pinned_keys.c.user,
+        schema.events.c.sender,
+        schema.cases.c.subject,
+        schema.cases.c.by,
+        schema.credit.c.user,
+        schema.sanctions.c.subject,
+        schema.sanctions.c.by,
+        schema.verifications.c.user,
+        schema.verifications.c.by,
+        schema.rooms.c.direct_with,
+        schema.rooms.c.invited_by,
+        schema.assignments.c.user,
+        schema.case_notes.c.by,
+        schema.statements.c.subject,
+        schema.reports.c.subject,
+        schema.reports.c.by,
+        schema.away.c.user,
+        schema.rosters.c.user,
+        schema.room_rules.c.by,
+        schema.room_settings.c.by,
+        schema.tasks.c.subject,
+        schema.pointed.c.user,
+        schema.dossiers.c.subject,
     )
     found: set[str] = set()
     for column in columns:

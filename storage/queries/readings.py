@@ -8,18 +8,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.values.access_reasons import GLANCES
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import UserId
-from storage import schema as t
+from storage import schema
 
 
 async def is_noted(db: AsyncConnection, note: str, person: UserId) -> bool:
     """Return whether a note of the command line is recorded already, as far as it is about a person."""
-    r = t.readings.c
+    r = schema.readings.c
     return bool(await db.scalar(select(exists().where(r.note == note, r.subject == person))))
 
 
 async def export_of_note(db: AsyncConnection, note: str) -> int | None:
     """Return the record of the export that has this note or id."""
-    r = t.readings.c
+    r = schema.readings.c
     found = await db.scalar(select(r.record).where(r.note == note, r.subject == "", r.what.in_(("export", "dossier"))))
     return None if found is None else int(found)
 
@@ -28,26 +28,26 @@ async def was_looked_at(
     db: AsyncConnection, person: UserId, at_ms: int, *, reader: str = "", by: UserId | None = None
 ) -> bool:
     """Return whether it is recorded that this reader looked at how a person stands on the day of `at_ms`."""
-    r = t.readings.c
+    r = schema.readings.c
     same = (r.day == at_ms // DAY_MS, r.subject == person, r.reader == reader, r.by == (by or ""))
     return bool(await db.scalar(select(exists().where(*same, r.what.in_(GLANCES)))))
 
 
 async def subjects_of_cases(db: AsyncConnection, numbers: Collection[int]) -> frozenset[UserId]:
     """Return those whom cases are about and those who were given a statement of reasons for them."""
-    about = select(t.cases.c.subject).where(t.cases.c.n.in_(numbers))
-    told = select(t.statements.c.subject).where(t.statements.c.n.in_(numbers))
+    about = select(schema.cases.c.subject).where(schema.cases.c.n.in_(numbers))
+    told = select(schema.statements.c.subject).where(schema.statements.c.n.in_(numbers))
     return frozenset(UserId(row[0]) for row in await db.execute(union(about, told)) if row[0])
 
 
 async def cases_of_records(db: AsyncConnection, records: Collection[int]) -> frozenset[int]:
     """Return the numbers of the cases that were opened by these records."""
-    rows = await db.execute(select(t.cases.c.n, t.cases.c.record))
+    rows = await db.execute(select(schema.cases.c.n, schema.cases.c.record))
     return frozenset(int(row.n) for row in rows if row.record in records)
 
 
 async def cases_about(db: AsyncConnection, accounts: Collection[UserId]) -> frozenset[int]:
     """Return the numbers of all cases about a person, or in which they were given a statement of reasons."""
-    about = select(t.cases.c.n).where(t.cases.c.subject.in_(accounts))
-    told = select(t.statements.c.n).where(t.statements.c.subject.in_(accounts))
+    about = select(schema.cases.c.n).where(schema.cases.c.subject.in_(accounts))
+    told = select(schema.statements.c.n).where(schema.statements.c.subject.in_(accounts))
     return frozenset(int(row[0]) for row in await db.execute(union(about, told)))

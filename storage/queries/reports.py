@@ -12,7 +12,7 @@ from moderation.model.builtin_rules import MISUSE, PAUSES_REPORTS, REPORTED
 from moderation.model.context import CaseView
 from moderation.policy import ReportSettings
 from moderation.values.ids import EventId, RoomId, UserId
-from storage import schema as t
+from storage import schema
 
 from .cases import case_view
 from .linked_accounts import accounts_of
@@ -32,7 +32,7 @@ class Report:
 
 async def reports_of(db: AsyncConnection, n: int) -> tuple[Report, ...]:
     """The reports that opened or joined a case, oldest first."""
-    rows = await db.execute(select(t.reports).where(t.reports.c.n == n).order_by(t.reports.c.record))
+    rows = await db.execute(select(schema.reports).where(schema.reports.c.n == n).order_by(schema.reports.c.record))
     return tuple(Report(UserId(row.by), row.reason, row.at, row.channel, row.contact) for row in rows)
 
 
@@ -48,7 +48,7 @@ async def reporters_of(db: AsyncConnection, n: int) -> tuple[UserId, ...]:
 
 async def cases_with(db: AsyncConnection, event: EventId) -> tuple[CaseView, ...]:
     """The cases that have an event as evidence, oldest first."""
-    e = t.evidence.c
+    e = schema.evidence.c
     numbers = await db.execute(select(e.n).where(e.event == event).distinct().order_by(e.n))
     found = [await case_view(db, row.n) for row in numbers]
     return tuple(each[0] for each in found if each is not None)
@@ -56,8 +56,8 @@ async def cases_with(db: AsyncConnection, event: EventId) -> tuple[CaseView, ...
 
 async def outside_notices(db: AsyncConnection, room: RoomId, since: int) -> int:
     """How many notices from outside a room has had since a time."""
-    r, c = t.reports.c, t.cases.c
-    query = select(func.count()).select_from(t.reports.join(t.cases, c.n == r.n))
+    r, c = schema.reports.c, schema.cases.c
+    query = select(func.count()).select_from(schema.reports.join(schema.cases, c.n == r.n))
     return int(await db.scalar(query.where(c.room == room, r.channel.in_(("operator", "mail")), r.at >= since)) or 0)
 
 
@@ -65,7 +65,7 @@ async def known_of_report(
     db: AsyncConnection, room: RoomId, event: EventId, message: int, by: UserId, now_ms: int, settings: ReportSettings
 ) -> Known:
     """What is known when `by` reports the message `event`, recorded at `message`."""
-    r = t.reports.c
+    r = schema.reports.c
     accounts = await accounts_of(db, by)
     before = await db.scalar(select(func.max(r.n)).where(r.message == message, r.by.in_(accounts)))
     own = await db.execute(select(r.n, func.count()).where(r.by.in_(accounts)).group_by(r.n))
@@ -82,12 +82,12 @@ async def known_of_report(
 
 async def _filed(db: AsyncConnection, accounts: Sequence[UserId], room: RoomId, since: int) -> tuple[Filed, ...]:
     """The cases that a person reported since a time, in any room, with what became of each as it counts in `room`."""
-    r, c, g = t.reports.c, t.cases.c, t.rooms.c
+    r, c, g = schema.reports.c, schema.cases.c, schema.rooms.c
     here = (await place_of(db, room)).community
     rows = await db.execute(
         select(r.n, func.min(r.at), c.outcome, g.community)
-        .join(t.cases, c.n == r.n)
-        .join(t.rooms, g.room == c.room)
+        .join(schema.cases, c.n == r.n)
+        .join(schema.rooms, g.room == c.room)
         .where(r.by.in_(accounts), r.at >= since)
         .group_by(r.n, c.outcome, g.community)
     )
@@ -96,8 +96,8 @@ async def _filed(db: AsyncConnection, accounts: Sequence[UserId], room: RoomId, 
 
 async def _lead(db: AsyncConnection, accounts: Sequence[UserId], room: RoomId, since: int) -> CaseView | None:
     """The newest case with a card of its own that a person's report opened in a room, if nobody has decided it."""
-    r, c = t.reports.c, t.cases.c
-    same = t.reports.alias()
+    r, c = schema.reports.c, schema.cases.c
+    same = schema.reports.alias()
     first = select(func.min(same.c.record)).where(same.c.n == r.n).scalar_subquery()
     opened = select(r.n).where(r.by.in_(accounts), r.at >= since, r.record == first)
     n = await db.scalar(
@@ -116,7 +116,7 @@ async def _lead(db: AsyncConnection, accounts: Sequence[UserId], room: RoomId, s
 
 async def open_reports_by(db: AsyncConnection, user: UserId, room: RoomId) -> tuple[int, ...]:
     """The undecided cases of a room that rest on what one person reported, oldest first."""
-    r, c = t.reports.c, t.cases.c
+    r, c = schema.reports.c, schema.cases.c
     rows = await db.execute(
         select(c.n)
         .where(
@@ -139,10 +139,10 @@ async def reports_paused(db: AsyncConnection, n: int, room: RoomId, now_ms: int)
 
 async def report_pause(db: AsyncConnection, user: UserId, room: RoomId, now_ms: int) -> Pause | None:
     """Until when somebody may not report in a room; None: they may."""
-    s, c = t.sanctions.c, t.cases.c
+    s, c = schema.sanctions.c, schema.cases.c
     rows = await db.execute(
         select(s.until, s.n, s.rule)
-        .join(t.cases, c.n == s.n)
+        .join(schema.cases, c.n == s.n)
         .where(_stands(await accounts_of(db, user), room, *PAUSES_REPORTS), s.until > now_ms)
         .order_by(s.until.desc())
         .limit(1)
@@ -153,8 +153,8 @@ async def report_pause(db: AsyncConnection, user: UserId, room: RoomId, now_ms: 
 
 def _stands(accounts: Sequence[UserId], room: RoomId, *rules: str) -> ColumnElement[bool]:
     """The measures under these rules against a person in a room, whose cases stand."""
-    s = t.sanctions.c
-    return and_(s.subject.in_(accounts), s.rule.in_(rules), s.room == room, t.cases.c.outcome == "upheld")
+    s = schema.sanctions.c
+    return and_(s.subject.in_(accounts), s.rule.in_(rules), s.room == room, schema.cases.c.outcome == "upheld")
 
 
 async def reported_case(db: AsyncConnection, n: int, *, now_ms: int, settings: ReportSettings) -> ReportedCase | None:
@@ -172,7 +172,7 @@ _LATE = ("overdue", "escalated_owner", "escalated_operator")
 
 async def _undecided(db: AsyncConnection, accounts: Sequence[UserId], case: CaseView) -> int:
     """How many cases that a person reported in the room of `case` wait beyond their deadline, as it does now."""
-    r, c = t.reports.c, t.cases.c
+    r, c = schema.reports.c, schema.cases.c
     rows = await db.execute(
         select(c.n, c.lead, c.state).where(
             c.room == case.room,
@@ -187,15 +187,15 @@ async def _undecided(db: AsyncConnection, accounts: Sequence[UserId], case: Case
 
 
 async def _reporter(db: AsyncConnection, user: UserId, case: CaseView, since: int, now_ms: int) -> Reporter:
-    r, c, s = t.reports.c, t.cases.c, t.sanctions.c
+    r, c, s = schema.reports.c, schema.cases.c, schema.sanctions.c
     accounts = await accounts_of(db, user)
-    measures = select(func.max(s.at)).join(t.cases, c.n == s.n).where(_stands(accounts, case.room, MISUSE))
+    measures = select(func.max(s.at)).join(schema.cases, c.n == s.n).where(_stands(accounts, case.room, MISUSE))
     paused = int(await db.scalar(measures.where(s.until > 0)) or 0)
     warned = int(await db.scalar(measures.where(s.until == 0)) or 0)
     since = max(since, paused + 1)
     dismissed = await db.scalar(
         select(func.count(func.distinct(r.n)))
-        .join(t.cases, c.n == r.n)
+        .join(schema.cases, c.n == r.n)
         .where(
             r.by.in_(accounts),
             r.at >= since,
@@ -217,7 +217,7 @@ async def _reporter(db: AsyncConnection, user: UserId, case: CaseView, since: in
 
 
 async def _misuse_about(db: AsyncConnection, n: int) -> tuple[CaseView, ...]:
-    c = t.cases.c
+    c = schema.cases.c
     brought = select(c.n).where(c.about == n, c.rule.in_(PAUSES_REPORTS), c.outcome == "upheld")
     rows = await db.execute(brought.order_by(c.n))
     found = [await case_view(db, row.n) for row in rows]

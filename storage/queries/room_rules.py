@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.ids import RoomId, UserId
-from storage import schema as t
+from storage import schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +21,14 @@ class RoomRule:
 
 async def rules_of_room(db: AsyncConnection, room: RoomId) -> tuple[RoomRule, ...]:
     """Those that the room has now, oldest first."""
-    r = t.room_rules.c
-    rows = await db.execute(select(t.room_rules).where(r.room == room, r.ended == 0).order_by(r.record))
+    r = schema.room_rules.c
+    rows = await db.execute(select(schema.room_rules).where(r.room == room, r.ended == 0).order_by(r.record))
     return tuple(RoomRule(row.name, row.settings, UserId(row.by), row.at) for row in rows)
 
 
 async def rule_of_room(db: AsyncConnection, room: RoomId, name: str) -> str | None:
     """The settings of the rule that the room has by this name, or had last."""
-    r = t.room_rules.c
+    r = schema.room_rules.c
     query = select(r.settings).where(r.room == room, r.name == name).order_by(r.record.desc()).limit(1)
     found = await db.scalar(query)
     return str(found) if found is not None else None

@@ -12,7 +12,7 @@ from moderation.model.context import RoomView, Slow
 from moderation.model.reach import Spot
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
 from moderation.values.power_levels import Power, founders
-from storage import schema as t
+from storage import schema
 from storage.one_of import one_of
 from storage.state.owner_choices import choices_of
 
@@ -20,10 +20,10 @@ from .linked_accounts import LINKED, accounts_among
 from .room_rules import rules_of_room
 from .sanctions_in_force import holding_in
 
-ACTIVE_GROUP = and_(t.rooms.c.purpose == "group", t.rooms.c.condition.in_(("observing", "protected")))
+ACTIVE_GROUP = and_(schema.rooms.c.purpose == "group", schema.rooms.c.condition.in_(("observing", "protected")))
 
 
-_ROOM = select(t.rooms).where(t.rooms.c.room == bindparam("room"))
+_ROOM = select(schema.rooms).where(schema.rooms.c.room == bindparam("room"))
 
 
 async def room_view(db: AsyncConnection, room: RoomId, bot: UserId) -> RoomView | None:
@@ -34,18 +34,18 @@ async def room_view(db: AsyncConnection, room: RoomId, bot: UserId) -> RoomView 
 
 async def room_by_code(db: AsyncConnection, code: str, bot: UserId) -> RoomView | None:
     """The room with a group code."""
-    row = (await db.execute(select(t.rooms).where(t.rooms.c.code == code))).first()
+    row = (await db.execute(select(schema.rooms).where(schema.rooms.c.code == code))).first()
     return await _room(db, row, bot) if row else None
 
 
 async def created_event(db: AsyncConnection, room: RoomId) -> object:
     """The `m.room.create` event of a room, as far as it is kept; None if it is not known."""
-    return _json(str(await db.scalar(select(t.rooms.c.created).where(t.rooms.c.room == room)) or ""))
+    return _json(str(await db.scalar(select(schema.rooms.c.created).where(schema.rooms.c.room == room)) or ""))
 
 
 async def upgraded_to(db: AsyncConnection, room: RoomId) -> tuple[RoomId, GroupCode] | None:
     """The group that is to go on in this room, as its tombstone says, and its code."""
-    r = t.rooms.c
+    r = schema.rooms.c
     query = select(r.room, r.code).where(r.successor == room, r.purpose == "group", r.condition != "left")
     row = (await db.execute(query)).first()
     return (RoomId(row.room), GroupCode(row.code)) if row is not None else None
@@ -53,15 +53,15 @@ async def upgraded_to(db: AsyncConnection, room: RoomId) -> tuple[RoomId, GroupC
 
 async def founded_by(db: AsyncConnection, people: frozenset[UserId], *, without: RoomId) -> int:
     """How many of the groups that are served now were founded by one of these accounts."""
-    created = await db.execute(select(t.rooms.c.created).where(ACTIVE_GROUP, t.rooms.c.room != without))
+    created = await db.execute(select(schema.rooms.c.created).where(ACTIVE_GROUP, schema.rooms.c.room != without))
     return sum(bool(founders(_json(row.created)) & people) for row in created)
 
 
 async def desk_of(db: AsyncConnection, code: str) -> RoomId | None:
     """The desk that serves the group with this code."""
     found = await db.scalar(
-        select(t.rooms.c.room).where(
-            t.rooms.c.purpose == "desk", t.rooms.c.served == code, t.rooms.c.condition != "left"
+        select(schema.rooms.c.room).where(
+            schema.rooms.c.purpose == "desk", schema.rooms.c.served == code, schema.rooms.c.condition != "left"
         )
     )
     return RoomId(found) if found else None
@@ -70,8 +70,8 @@ async def desk_of(db: AsyncConnection, code: str) -> RoomId | None:
 async def direct_room(db: AsyncConnection, user: UserId) -> RoomId | None:
     """The direct room with somebody."""
     found = await db.scalar(
-        select(t.rooms.c.room).where(
-            t.rooms.c.purpose == "direct", t.rooms.c.direct_with == user, t.rooms.c.condition != "left"
+        select(schema.rooms.c.room).where(
+            schema.rooms.c.purpose == "direct", schema.rooms.c.direct_with == user, schema.rooms.c.condition != "left"
         )
     )
     return RoomId(found) if found else None
@@ -79,12 +79,12 @@ async def direct_room(db: AsyncConnection, user: UserId) -> RoomId | None:
 
 async def direct_with(db: AsyncConnection, room: RoomId) -> UserId:
     """Return with whom a direct room is; "" if it is not one."""
-    return UserId(await db.scalar(select(t.rooms.c.direct_with).where(t.rooms.c.room == room)) or "")
+    return UserId(await db.scalar(select(schema.rooms.c.direct_with).where(schema.rooms.c.room == room)) or "")
 
 
 async def closed_groups(db: AsyncConnection, bot: UserId) -> tuple[RoomView, ...]:
     """The groups that the operator or neglect has closed, whether the bot is still there or not."""
-    s = t.sanctions.c
+    s = schema.sanctions.c
     closed = select(s.room).where(s.ended == 0, s.kind == "close", s.basis != "command").order_by(s.record)
     found = [await room_view(db, RoomId(row.room), bot) for row in await db.execute(closed)]
     return tuple(each for each in found if each is not None)
@@ -92,62 +92,62 @@ async def closed_groups(db: AsyncConnection, bot: UserId) -> tuple[RoomView, ...
 
 async def all_rooms(db: AsyncConnection) -> dict[RoomId, GroupCode]:
     """Every room ever served, and its code."""
-    rows = (await db.execute(select(t.rooms.c.room, t.rooms.c.code))).all()
+    rows = (await db.execute(select(schema.rooms.c.room, schema.rooms.c.code))).all()
     return {RoomId(row.room): GroupCode(row.code) for row in rows}
 
 
 async def recording(db: AsyncConnection) -> set[RoomId]:
     """The rooms in which all that is said is recorded now."""
-    rows = await db.execute(select(t.rooms.c.room).where(t.rooms.c.condition.in_(("observing", "protected"))))
+    rows = await db.execute(select(schema.rooms.c.room).where(schema.rooms.c.condition.in_(("observing", "protected"))))
     return {RoomId(row.room) for row in rows}
 
 
 async def own_rooms(db: AsyncConnection) -> set[RoomId]:
     """The desks and direct rooms."""
-    rows = await db.execute(select(t.rooms.c.room).where(t.rooms.c.purpose.not_in(("group", "space"))))
+    rows = await db.execute(select(schema.rooms.c.room).where(schema.rooms.c.purpose.not_in(("group", "space"))))
     return {RoomId(row.room) for row in rows}
 
 
 async def followed_spaces(db: AsyncConnection) -> set[RoomId]:
     """The spaces in which the bot looks at what they list."""
-    r = t.rooms.c
+    r = schema.rooms.c
     rows = await db.execute(select(r.room).where(r.purpose == "space", r.condition == "followed"))
     return {RoomId(row.room) for row in rows}
 
 
 async def listed_in(db: AsyncConnection, space: RoomId) -> set[RoomId]:
     """The rooms that a space lists, as far as recorded."""
-    rows = await db.execute(select(t.space_rooms.c.room).where(t.space_rooms.c.space == space))
+    rows = await db.execute(select(schema.space_rooms.c.room).where(schema.space_rooms.c.space == space))
     return {RoomId(row.room) for row in rows}
 
 
 async def direct_rooms(db: AsyncConnection) -> set[RoomId]:
     """The rooms in which the bot and one person speak alone."""
-    rows = await db.execute(select(t.rooms.c.room).where(t.rooms.c.purpose == "direct"))
+    rows = await db.execute(select(schema.rooms.c.room).where(schema.rooms.c.purpose == "direct"))
     return {RoomId(row.room) for row in rows}
 
 
 async def notices(db: AsyncConnection) -> dict[RoomId, EventId]:
     """The event that told the members of each group what is recorded."""
-    rows = await db.execute(select(t.rooms.c.room, t.rooms.c.notice).where(t.rooms.c.notice != ""))
+    rows = await db.execute(select(schema.rooms.c.room, schema.rooms.c.notice).where(schema.rooms.c.notice != ""))
     return {RoomId(row.room): EventId(row.notice) for row in rows}
 
 
 async def room_names(db: AsyncConnection, rooms: Iterable[str] | None = None) -> dict[str, str]:
     """How each of these rooms, or each room, is called when spoken of: its name and code, or its code alone."""
-    query = select(t.rooms.c.room, t.rooms.c.code, t.rooms.c.name)
+    query = select(schema.rooms.c.room, schema.rooms.c.code, schema.rooms.c.name)
     if rooms is not None:
         some = tuple(rooms)
         if not some:
             return {}
-        query = query.where(one_of(t.rooms.c.room, some))
+        query = query.where(one_of(schema.rooms.c.room, some))
     rows = (await db.execute(query)).all()
     return {row.room: f"{row.name} ({row.code})" if row.name else row.code for row in rows}
 
 
 async def active_groups(db: AsyncConnection) -> tuple[RoomId, ...]:
     """The groups that are served now, by the order in which they came."""
-    rows = await db.execute(select(t.rooms.c.room).where(ACTIVE_GROUP).order_by(t.rooms.c.entered))
+    rows = await db.execute(select(schema.rooms.c.room).where(ACTIVE_GROUP).order_by(schema.rooms.c.entered))
     return tuple(RoomId(row.room) for row in rows)
 
 
@@ -167,16 +167,16 @@ async def room_numbers(db: AsyncConnection, room: RoomId) -> RoomNumbers:
         return int(await db.scalar(select(func.count()).select_from(table).where(*where)) or 0)
 
     return RoomNumbers(
-        records=await count(t.events, t.events.c.room == room),
-        members=await count(t.members, t.members.c.room == room, t.members.c.membership == "join"),
-        open_cases=await count(t.cases, t.cases.c.room == room, t.cases.c.outcome == ""),
+        records=await count(schema.events, schema.events.c.room == room),
+        members=await count(schema.members, schema.members.c.room == room, schema.members.c.membership == "join"),
+        open_cases=await count(schema.cases, schema.cases.c.room == room, schema.cases.c.outcome == ""),
     )
 
 
 async def _room(db: AsyncConnection, row: Row[tuple[object, ...]], bot: UserId) -> RoomView:
     served = None
     if row.served != "-":
-        served = await db.scalar(select(t.rooms.c.room).where(t.rooms.c.code == row.served))
+        served = await db.scalar(select(schema.rooms.c.room).where(schema.rooms.c.code == row.served))
     power = Power.of(_json(row.created), _json(row.levels), bot=bot)
     return RoomView(
         room=RoomId(row.room),
@@ -199,7 +199,7 @@ async def _room(db: AsyncConnection, row: Row[tuple[object, ...]], bot: UserId) 
 
 async def _suspended(db: AsyncConnection, room: str, community: str, power: Power) -> frozenset[UserId]:
     """Return which owners and managers have a demotion or ban in force in a room, by any account of theirs."""
-    s, people = t.sanctions.c, sorted(power.owners() | power.managers())
+    s, people = schema.sanctions.c, sorted(power.owners() | power.managers())
     if not people:
         return frozenset()
     accounts = accounts_among(await db.execute(LINKED), people)
@@ -215,12 +215,12 @@ async def _suspended(db: AsyncConnection, room: str, community: str, power: Powe
 
 async def place_of(db: AsyncConnection, room: RoomId) -> Spot:
     """A room and its community."""
-    found = await db.scalar(select(t.rooms.c.community).where(t.rooms.c.room == room))
+    found = await db.scalar(select(schema.rooms.c.community).where(schema.rooms.c.room == room))
     return Spot(room, str(found or ""))
 
 
 async def _slow(db: AsyncConnection, room: str) -> Slow | None:
-    s = t.sanctions.c
+    s = schema.sanctions.c
     found = await db.execute(
         select(s.every, s.at).where(s.room == room, s.kind == "slow", s.ended == 0).order_by(s.record.desc()).limit(1)
     )

@@ -12,7 +12,7 @@ from moderation.model.context import InForce
 from moderation.model.facts import LASTING, OF_ROOMS, SanctionKind
 from moderation.rooms.align_people import Hold
 from moderation.values.ids import RoomId, UserId
-from storage import schema as t
+from storage import schema
 
 from .linked_accounts import accounts_of_all
 from .sanctions_in_force import holding_in
@@ -22,11 +22,11 @@ ASKED_OF_PEOPLE: SanctionKind = "rectify"  # its time is one that people have to
 
 
 def _holding(whose: ColumnElement[bool]) -> Select[tuple[object, ...]]:
-    s = t.sanctions.c
-    return select(t.sanctions).where(whose, s.ended == 0, s.kind.in_(_LASTING)).order_by(s.record)
+    s = schema.sanctions.c
+    return select(schema.sanctions).where(whose, s.ended == 0, s.kind.in_(_LASTING)).order_by(s.record)
 
 
-AGAINST = _holding(t.sanctions.c.person == bindparam("person"))
+AGAINST = _holding(schema.sanctions.c.person == bindparam("person"))
 
 
 async def sanctions_of(db: AsyncConnection, person: str) -> tuple[InForce, ...]:
@@ -36,17 +36,19 @@ async def sanctions_of(db: AsyncConnection, person: str) -> tuple[InForce, ...]:
 
 async def sanctions_of_accounts(db: AsyncConnection, accounts: Iterable[UserId]) -> tuple[InForce, ...]:
     """Those that were imposed on one of these accounts."""
-    rows = await db.execute(_holding(t.sanctions.c.subject.in_(sorted(accounts))))
+    rows = await db.execute(_holding(schema.sanctions.c.subject.in_(sorted(accounts))))
     return tuple(_in_force(row) for row in rows)
 
 
 async def sanctions_in(db: AsyncConnection, room: RoomId) -> tuple[InForce, ...]:
     """The lasting sanctions in force in a room, against anybody: each names every account of the person it is against,
     so that nobody evades one by another account."""
-    s = t.sanctions.c
-    community = await db.scalar(select(t.rooms.c.community).where(t.rooms.c.room == room))
+    s = schema.sanctions.c
+    community = await db.scalar(select(schema.rooms.c.community).where(schema.rooms.c.room == room))
     there = holding_in(room, str(community or ""))
-    rows = await db.execute(select(t.sanctions).where(there, s.ended == 0, s.kind.in_(_LASTING)).order_by(s.record))
+    rows = await db.execute(
+        select(schema.sanctions).where(there, s.ended == 0, s.kind.in_(_LASTING)).order_by(s.record)
+    )
     return await _against_all_accounts(db, [_in_force(row) for row in rows])
 
 
@@ -64,34 +66,36 @@ async def _against_all_accounts(db: AsyncConnection, found: Sequence[InForce]) -
 
 async def measures_of_room(db: AsyncConnection, room: RoomId) -> tuple[InForce, ...]:
     """What is in force against a room itself."""
-    s = t.sanctions.c
+    s = schema.sanctions.c
     of_rooms = tuple(sorted(OF_ROOMS))
     rows = await db.execute(
-        select(t.sanctions).where(s.room == room, s.ended == 0, s.kind.in_(of_rooms)).order_by(s.record)
+        select(schema.sanctions).where(s.room == room, s.ended == 0, s.kind.in_(of_rooms)).order_by(s.record)
     )
     return tuple(_in_force(row) for row in rows)
 
 
 async def sanctions_due(db: AsyncConnection, now_ms: int, people_ms: int) -> tuple[InForce, ...]:
     """Return the lasting sanctions whose time is over; what people were to do until then, at `people_ms`."""
-    s = t.sanctions.c
+    s = schema.sanctions.c
     over = or_(and_(s.kind != ASKED_OF_PEOPLE, s.until <= now_ms), s.until <= min(now_ms, people_ms))
     rows = await db.execute(
-        select(t.sanctions).where(s.ended == 0, s.until > 0, over, s.kind.in_(_LASTING)).order_by(s.until, s.record)
+        select(schema.sanctions)
+        .where(s.ended == 0, s.until > 0, over, s.kind.in_(_LASTING))
+        .order_by(s.until, s.record)
     )
     return tuple(_in_force(row) for row in rows)
 
 
 async def all_in_force(db: AsyncConnection) -> tuple[InForce, ...]:
     """The lasting sanctions in force against anybody."""
-    s = t.sanctions.c
-    rows = await db.execute(select(t.sanctions).where(s.ended == 0, s.kind.in_(_LASTING)).order_by(s.record))
+    s = schema.sanctions.c
+    rows = await db.execute(select(schema.sanctions).where(s.ended == 0, s.kind.in_(_LASTING)).order_by(s.record))
     return tuple(_in_force(row) for row in rows)
 
 
 async def next_due(db: AsyncConnection, *, of_people: bool = True) -> int | None:
     """Return when the next lasting sanction ends; without `of_people`, of those that ask nothing of people."""
-    s = t.sanctions.c
+    s = schema.sanctions.c
     kinds = [kind for kind in _LASTING if of_people or kind != ASKED_OF_PEOPLE]
     found = await db.scalar(select(func.min(s.until)).where(s.ended == 0, s.until > 0, s.kind.in_(kinds)))
     return int(found) if found is not None else None
@@ -99,21 +103,21 @@ async def next_due(db: AsyncConnection, *, of_people: bool = True) -> int | None
 
 async def was_removed(db: AsyncConnection, n: int, user: UserId) -> bool:
     """Whether somebody was removed or banned on account of a case."""
-    s = t.sanctions.c
+    s = schema.sanctions.c
     found = await db.scalar(select(s.record).where(s.n == n, s.subject == user, s.kind.in_(("kick", "ban"))).limit(1))
     return found is not None
 
 
 async def orders_against(db: AsyncConnection, by: UserId, subject: UserId, since_ms: int) -> int:
     """Count what `by` has ordered against `subject` since `since_ms`."""
-    s = t.sanctions.c
+    s = schema.sanctions.c
     counted = select(func.count()).where(s.subject == subject, s.by == by, s.basis == "command", s.at >= since_ms)
     return int(await db.scalar(counted) or 0)
 
 
 async def holds_in(db: AsyncConnection, room: RoomId) -> dict[tuple[UserId, str], Hold]:
     """What the bot holds in a room on account of sanctions."""
-    rows = await db.execute(select(t.holds).where(t.holds.c.room == room))
+    rows = await db.execute(select(schema.holds).where(schema.holds.c.room == room))
     return {
         (UserId(row.user), row.what): Hold(UserId(row.user), row.what, row.step, row.prior, row.held, row.corrections)
         for row in rows

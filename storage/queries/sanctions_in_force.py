@@ -2,11 +2,11 @@
 
 from sqlalchemy import ColumnElement, and_, or_
 
-from storage import schema as t
+from storage import schema
 
 
 def holding_in(room: str, community: str) -> ColumnElement[bool]:
     """Whether a sanction holds in a room of this community; whether it is in force yet is another question."""
-    s = t.sanctions.c
+    s = schema.sanctions.c
     there = (s.room == "", s.room == room, and_(s.reach != "", s.reach == community))
     return or_(*there)

@@ -33,7 +33,7 @@ from moderation.model.facts import (
 from moderation.model.facts import SanctionStarted as Started
 from moderation.values.errors import Broken
 from moderation.values.ids import GroupCode, RoomId
-from storage import schema as t
+from storage import schema
 from storage.journal.days import DamagedDay, Lines
 from storage.journal.line_format import BadLine, day_of, decode, erased_by
 from storage.journal.reader import Log
@@ -83,10 +83,10 @@ async def rooms_of(db: AsyncConnection, found: Iterable[Difference]) -> set[Room
     rooms: set[str | None] = set()
     for each in found:
         if each.table == "decisions":
-            of_case = select(t.decisions.c.n).where(t.decisions.c.record == each.key).scalar_subquery()
-            rooms.add(await db.scalar(select(t.cases.c.room).where(t.cases.c.n == of_case)))
+            of_case = select(schema.decisions.c.n).where(schema.decisions.c.record == each.key).scalar_subquery()
+            rooms.add(await db.scalar(select(schema.cases.c.room).where(schema.cases.c.n == of_case)))
         else:
-            table = t.metadata.tables[each.table]
+            table = schema.metadata.tables[each.table]
             rooms.add(await db.scalar(select(table.c.room).where(table.c[KEYS[each.table]] == each.key)))
     return {RoomId(room) for room in rooms if room}
 
@@ -196,7 +196,7 @@ class _Comparison:
         is_erased = any(erased_by(dict(part)) is not None for part in record.parts)
         for name, value in said.items():
             if row[name] != value:
-                column = t.metadata.tables[table].c[name]
+                column = schema.metadata.tables[table].c[name]
                 is_gone = is_erased and "" in (row[name], value) and column.info.get("holds") in _OF_PEOPLE
                 if not is_gone:
                     yield name

@@ -8,24 +8,24 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.facts import TaskKind
 from moderation.values.ids import RoomId
-from storage import schema as t
+from storage import schema
 
 
 async def open_tasks(db: AsyncConnection) -> Sequence[Row[tuple[object, ...]]]:
     """The tasks that are not done, oldest first."""
-    rows = await db.execute(select(t.tasks).where(t.tasks.c.done == 0).order_by(t.tasks.c.record))
+    rows = await db.execute(select(schema.tasks).where(schema.tasks.c.done == 0).order_by(schema.tasks.c.record))
     return rows.all()
 
 
 async def open_task(db: AsyncConnection, record: int) -> Row[tuple[object, ...]] | None:
     """The task that began with this record, if it is not done."""
-    query = select(t.tasks).where(t.tasks.c.record == record, t.tasks.c.done == 0)
+    query = select(schema.tasks).where(schema.tasks.c.record == record, schema.tasks.c.done == 0)
     return (await db.execute(query)).first()
 
 
 async def tasks_about(db: AsyncConnection, numbers: Sequence[int], task: TaskKind = "case") -> dict[int, int]:
     """The open tasks to decide these cases, or to confirm what was decided: case -> record of the task."""
-    k = t.tasks.c
+    k = schema.tasks.c
     rows = await db.execute(select(k.n, k.record).where(k.n.in_(numbers), k.task == task, k.done == 0))
     return {row.n: row.record for row in rows}
 
@@ -34,7 +34,7 @@ async def tasks_about_rooms(
     db: AsyncConnection, rooms: Sequence[RoomId]
 ) -> dict[tuple[RoomId, TaskKind], tuple[int, ...]]:
     """The records of the open tasks about these rooms themselves, by what they ask for."""
-    k = t.tasks.c
+    k = schema.tasks.c
     of_rooms = ("room", "last-manager")
     rows = await db.execute(
         select(k.room, k.task, k.record).where(k.room.in_(rooms), k.task.in_(of_rooms), k.done == 0).order_by(k.record)

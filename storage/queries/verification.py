@@ -16,7 +16,7 @@ from moderation.model.context import InForce, Proof
 from moderation.people.verification import WARNED_BEFORE, Asks, Guest
 from moderation.values.durations import HOUR_MS
 from moderation.values.ids import RoomId, UserId
-from storage import schema as t
+from storage import schema
 from storage.projections import REMOVED
 
 from .sanctions import all_in_force
@@ -24,24 +24,32 @@ from .sanctions import all_in_force
 
 def _end() -> ColumnElement[int]:
     """When a verification ends, or ended."""
-    v = t.verifications.c
+    v = schema.verifications.c
     revoked = func.coalesce(func.nullif(v.revoked, 0), v.until)
     return func.min(v.until, revoked).label("end")
 
 
 PROOFS = (
-    select(t.verifications.c.method, t.verifications.c.level, _end(), t.verifications.c.reach, t.verifications.c.room)
-    .where(t.verifications.c.person == bindparam("person"))
-    .order_by(t.verifications.c.record)
+    select(
+        schema.verifications.c.method,
+        schema.verifications.c.level,
+        _end(),
+        schema.verifications.c.reach,
+        schema.verifications.c.room,
+    )
+    .where(schema.verifications.c.person == bindparam("person"))
+    .order_by(schema.verifications.c.record)
 )
-SINCE = select(t.members.c.room, t.members.c.since).where(t.members.c.user == bindparam("user"))
-TOLD = select(t.pointed.c.room, t.pointed.c.step, t.pointed.c.at).where(t.pointed.c.user == bindparam("user"))
+SINCE = select(schema.members.c.room, schema.members.c.since).where(schema.members.c.user == bindparam("user"))
+TOLD = select(schema.pointed.c.room, schema.pointed.c.step, schema.pointed.c.at).where(
+    schema.pointed.c.user == bindparam("user")
+)
 
 
 def counting_in(room: str) -> ColumnElement[bool]:
     """Whether a verification counts in a room, as `moderation/model/reach.py` says it."""
-    v = t.verifications.c
-    community = select(t.rooms.c.community).where(t.rooms.c.room == room).scalar_subquery()
+    v = schema.verifications.c
+    community = select(schema.rooms.c.community).where(schema.rooms.c.room == room).scalar_subquery()
     return or_(v.reach == "", v.reach == community, v.room == room)
 
 
@@ -64,20 +72,20 @@ def read_told(rows: Iterable[Any]) -> dict[tuple[RoomId, str], int]:
 
 async def pinned_keys(db: AsyncConnection) -> dict[UserId, str]:
     """The master key that verified accounts had."""
-    rows = await db.execute(select(t.pinned_keys.c.user, t.pinned_keys.c.key))
+    rows = await db.execute(select(schema.pinned_keys.c.user, schema.pinned_keys.c.key))
     return {UserId(row.user): row.key for row in rows}
 
 
 async def verified_accounts(db: AsyncConnection, now_ms: int) -> set[UserId]:
     """The accounts that are verified themselves."""
-    v = t.verifications.c
+    v = schema.verifications.c
     rows = await db.execute(select(v.user).where(v.user != "", v.revoked == 0, v.until > now_ms).distinct())
     return {UserId(row.user) for row in rows}
 
 
 async def verifications_of(db: AsyncConnection, user: UserId, now_ms: int) -> tuple[Proof, ...]:
     """The verifications in force of one account, the newest of each method."""
-    v = t.verifications.c
+    v = schema.verifications.c
     holding = (v.user == user, v.revoked == 0, v.until > now_ms)
     rows = await db.execute(select(v.method, v.level, v.until).where(*holding).order_by(v.record))
     return tuple({row.method: Proof(row.method, row.level, row.until) for row in rows}.values())
@@ -85,8 +93,8 @@ async def verifications_of(db: AsyncConnection, user: UserId, now_ms: int) -> tu
 
 async def verifications_with(db: AsyncConnection, user: UserId, link: int) -> tuple[tuple[int, Proof], ...]:
     """The verifications in force of an account that came with the link of this record, each with its own record."""
-    v = t.verifications.c
-    at = select(t.links.c.at).where(t.links.c.record == link).scalar_subquery()
+    v = schema.verifications.c
+    at = select(schema.links.c.at).where(schema.links.c.record == link).scalar_subquery()
     came = (v.user == user, v.revoked == 0, v.at == at, v.record > link)
     rows = await db.execute(select(v.record, v.method, v.level, v.until).where(*came).order_by(v.record))
     return tuple((row.record, Proof(row.method, row.level, row.until)) for row in rows)
@@ -94,7 +102,7 @@ async def verifications_with(db: AsyncConnection, user: UserId, link: int) -> tu
 
 async def newest_verification(db: AsyncConnection) -> int:
     """The newest record by which somebody was verified; -1: there is none."""
-    newest = await db.scalar(select(func.max(t.verifications.c.record)))
+    newest = await db.scalar(select(func.max(schema.verifications.c.record)))
     return -1 if newest is None else int(newest)
 
 
@@ -102,7 +110,7 @@ async def below(
     db: AsyncConnection, room: RoomId, needed: int, asks: Asks, now_ms: int, *, managers: bool = False
 ) -> tuple[Guest, ...]:
     """Who is in a room and below a level. Left out: whom people decided to let be, and who is being removed."""
-    m = t.members.c
+    m = schema.members.c
     rule = UNVERIFIED_MANAGER if managers else UNVERIFIED
     query = (
         _members(room, asks, needed, now_ms)
@@ -118,11 +126,11 @@ async def below(
 
 async def knocking(db: AsyncConnection, room: RoomId) -> dict[UserId, int]:
     """Who asks to come into a room, and when they were answered last; 0: not yet."""
-    m, p = t.members.c, t.pointed.c
+    m, p = schema.members.c, schema.pointed.c
     answered = and_(p.room == m.room, p.user == m.user, p.step == "knocked")
     rows = await db.execute(
         select(m.user, func.coalesce(p.at, 0).label("at"))
-        .outerjoin(t.pointed, answered)
+        .outerjoin(schema.pointed, answered)
         .where(m.room == room, m.membership == "knock")
         .order_by(m.user)
     )
@@ -134,9 +142,9 @@ async def outside(db: AsyncConnection, room: RoomId, code: str) -> tuple[UserId,
 
     Whoever was invited since is left alone: to come in is their own choice.
     """
-    m, p, inside = t.members.c, t.pointed.c, t.members.alias("inside")
-    lobby = select(t.rooms.c.room).where(
-        t.rooms.c.purpose == "lobby", t.rooms.c.served == code, t.rooms.c.condition != "left"
+    m, p, inside = schema.members.c, schema.pointed.c, schema.members.alias("inside")
+    lobby = select(schema.rooms.c.room).where(
+        schema.rooms.c.purpose == "lobby", schema.rooms.c.served == code, schema.rooms.c.condition != "left"
     )
     in_lobby = select(m.user.label("user")).where(m.room.in_(lobby), m.membership == "join")
     removed = select(p.user.label("user")).where(p.room == room, p.step == REMOVED)
@@ -152,11 +160,11 @@ async def outside(db: AsyncConnection, room: RoomId, code: str) -> tuple[UserId,
 
 
 def _last_removed(room: RoomId) -> ColumnElement[int]:
-    again = t.pointed.alias("again")
+    again = schema.pointed.alias("again")
     query = select(func.coalesce(func.max(again.c.at), 0)).where(
-        again.c.room == room, again.c.step == REMOVED, again.c.user == t.pointed.c.user
+        again.c.room == room, again.c.step == REMOVED, again.c.user == schema.pointed.c.user
     )
-    return query.correlate(t.pointed).scalar_subquery()
+    return query.correlate(schema.pointed).scalar_subquery()
 
 
 async def demoted_unverified(db: AsyncConnection) -> tuple[InForce, ...]:
@@ -177,7 +185,7 @@ class Ending:
 
 async def endings(db: AsyncConnection, now_ms: int) -> tuple[Ending, ...]:
     """The verifications of which somebody may have to be told that they end soon, or did a short while ago."""
-    v, other = t.verifications.c, t.verifications.alias("other")
+    v, other = schema.verifications.c, schema.verifications.alias("other")
     better = (
         select(other.c.record)
         .where(
@@ -200,26 +208,26 @@ async def endings(db: AsyncConnection, now_ms: int) -> tuple[Ending, ...]:
 
 
 def _told_ending(step: str) -> ColumnElement[int]:
-    p = t.pointed.c
+    p = schema.pointed.c
     query = select(func.coalesce(func.max(p.at), 0)).where(
-        p.user == t.verifications.c.user, p.room == "", p.step == step
+        p.user == schema.verifications.c.user, p.room == "", p.step == step
     )
-    return query.correlate(t.verifications).scalar_subquery()
+    return query.correlate(schema.verifications).scalar_subquery()
 
 
 async def lobby_of(db: AsyncConnection, code: str) -> RoomId | None:
     """The lobby of a group with this code."""
-    r = t.rooms.c
+    r = schema.rooms.c
     found = await db.scalar(select(r.room).where(r.purpose == "lobby", r.served == code, r.condition != "left"))
     return RoomId(found) if found else None
 
 
 async def with_lobby(db: AsyncConnection) -> tuple[RoomId, ...]:
     """The groups that have a lobby, served still or not."""
-    lobby = t.rooms.alias("lobby")
+    lobby = schema.rooms.alias("lobby")
     query = (
-        select(t.rooms.c.room)
-        .join(lobby, lobby.c.served == t.rooms.c.code)
+        select(schema.rooms.c.room)
+        .join(lobby, lobby.c.served == schema.rooms.c.code)
         .where(lobby.c.purpose == "lobby", lobby.c.condition != "left")
     )
     return tuple(RoomId(row.room) for row in await db.execute(query))
@@ -227,10 +235,10 @@ async def with_lobby(db: AsyncConnection) -> tuple[RoomId, ...]:
 
 async def in_a_lobby(db: AsyncConnection, user: UserId) -> bool:
     """Whether somebody is in a lobby."""
-    m, r = t.members.c, t.rooms.c
+    m, r = schema.members.c, schema.rooms.c
     found = await db.scalar(
         select(m.room)
-        .join(t.rooms, r.room == m.room)
+        .join(schema.rooms, r.room == m.room)
         .where(m.user == user, m.membership == "join", r.purpose == "lobby")
         .limit(1)
     )
@@ -242,13 +250,15 @@ async def in_a_lobby(db: AsyncConnection, user: UserId) -> bool:
 
 def _members(room: str, asks: Asks, needed: int, now_ms: int) -> Select[tuple[object, ...]]:
     """Members with the verifications of the persons behind them."""
-    m, a, v = t.members.c, t.accounts.c, t.verifications.c
+    m, a, v = schema.members.c, schema.accounts.c, schema.verifications.c
     person = func.coalesce(a.person, m.user)
     counted = and_(v.person == person, v.method.in_(sorted(asks.methods)), counting_in(room))
     over = and_(v.level >= needed, _end() <= now_ms)
     return (
         select(m.user, m.since, func.max(func.iif(over, _end(), 0)).label("lapsed"))
-        .select_from(t.members.outerjoin(t.accounts, a.user == m.user).outerjoin(t.verifications, counted))
+        .select_from(
+            schema.members.outerjoin(schema.accounts, a.user == m.user).outerjoin(schema.verifications, counted)
+        )
         .group_by(m.user, m.since)
         .order_by(m.user)
     )
@@ -256,26 +266,26 @@ def _members(room: str, asks: Asks, needed: int, now_ms: int) -> Select[tuple[ob
 
 def _level(now_ms: int) -> ColumnElement[int]:
     """The highest level in force of each member."""
-    return func.coalesce(func.max(func.iif(_end() > now_ms, t.verifications.c.level, 0)), 0)
+    return func.coalesce(func.max(func.iif(_end() > now_ms, schema.verifications.c.level, 0)), 0)
 
 
 def _let_be(room: RoomId, rule: str) -> ColumnElement[bool]:
     """People decided about them before."""
-    c = t.cases.c
+    c = schema.cases.c
     dismissed = select(c.n).where(
-        c.room == room, c.rule == rule, c.outcome == "dismissed", c.subject == t.members.c.user
+        c.room == room, c.rule == rule, c.outcome == "dismissed", c.subject == schema.members.c.user
     )
-    return dismissed.correlate(t.members).exists()
+    return dismissed.correlate(schema.members).exists()
 
 
 def _under_way(room: RoomId) -> ColumnElement[bool]:
-    p = t.pointed.c
-    removed = select(p.record).where(p.room == room, p.step == REMOVED, p.user == t.members.c.user)
-    return removed.correlate(t.members).exists()
+    p = schema.pointed.c
+    removed = select(p.record).where(p.room == room, p.step == REMOVED, p.user == schema.members.c.user)
+    return removed.correlate(schema.members).exists()
 
 
 async def _told_in(db: AsyncConnection, room: RoomId, users: Iterable[str]) -> dict[str, dict[str, int]]:
-    p, wanted = t.pointed.c, set(users)
+    p, wanted = schema.pointed.c, set(users)
     found: dict[str, dict[str, int]] = {}
     for row in await db.execute(select(p.user, p.step, p.at).where(p.room == room)):
         if row.user in wanted:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from storage import schema as t
+from storage import schema
 
 _LATE = ("overdue", "escalated_owner", "escalated_operator")
 
@@ -23,14 +23,14 @@ class VitalNumbers:
 
 async def vital_numbers(db: AsyncConnection, now_ms: int, steady_ms: int) -> VitalNumbers:
     """Count what there is now; `steady_ms` is the time by the clock of the outbox."""
-    o, c = t.outbox.c, t.cases.c
-    waiting = int(await db.scalar(select(func.count()).select_from(t.outbox)) or 0)
+    o, c = schema.outbox.c, schema.cases.c
+    waiting = int(await db.scalar(select(func.count()).select_from(schema.outbox)) or 0)
     queued = await db.scalar(select(func.min(o.queued)).where(or_(o.not_before <= steady_ms, o.attempts > 0)))
     is_open = or_(c.outcome == "", c.state == "appealed")
     late = and_(
         is_open, or_(c.state.in_(("overdue", "escalated_owner", "escalated_operator")), and_(c.due > 0, c.due < now_ms))
     )
-    counts = select(func.count().filter(is_open), func.count().filter(late)).select_from(t.cases)
+    counts = select(func.count().filter(is_open), func.count().filter(late)).select_from(schema.cases)
     cases_open, overdue = (await db.execute(counts)).one()
-    gaps = int(await db.scalar(select(func.count()).select_from(t.gaps)) or 0)
+    gaps = int(await db.scalar(select(func.count()).select_from(schema.gaps)) or 0)
     return VitalNumbers(waiting, queued, gaps, int(cases_open), int(overdue))

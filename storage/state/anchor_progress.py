@@ -9,32 +9,34 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.ids import GroupCode, RoomId
-from storage import schema as t
+from storage import schema
 
 _MARK = "anchored"
 
 
 async def last_day(db: AsyncConnection) -> str | None:
     """The last day whose closing checkpoint was seen to; None before the first."""
-    found = await db.scalar(select(t.meta.c.value).where(t.meta.c.key == _MARK))
+    found = await db.scalar(select(schema.meta.c.value).where(schema.meta.c.key == _MARK))
     return str(found) if found is not None else None
 
 
 async def advance(db: AsyncConnection, day: str) -> None:
     """All days up to `day` were seen to."""
-    mark = upsert(t.meta).values(key=_MARK, value=day)
+    mark = upsert(schema.meta).values(key=_MARK, value=day)
     await db.execute(
-        mark.on_conflict_do_update(index_elements=["key"], set_={"value": day}, where=t.meta.c.value < day)
+        mark.on_conflict_do_update(index_elements=["key"], set_={"value": day}, where=schema.meta.c.value < day)
     )
 
 
 async def groups_within(db: AsyncConnection, size: int) -> dict[RoomId, GroupCode]:
     """The groups served now that had been entered when there were `size` records."""
     rows = await db.execute(
-        select(t.rooms.c.room, t.rooms.c.code)
+        select(schema.rooms.c.room, schema.rooms.c.code)
         .where(
-            t.rooms.c.purpose == "group", t.rooms.c.condition.in_(("observing", "protected")), t.rooms.c.entered < size
+            schema.rooms.c.purpose == "group",
+            schema.rooms.c.condition.in_(("observing", "protected")),
+            schema.rooms.c.entered < size,
         )
-        .order_by(t.rooms.c.entered)
+        .order_by(schema.rooms.c.entered)
     )
     return {RoomId(row.room): GroupCode(row.code) for row in rows}

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.events import Json
 from moderation.values.ids import EventId, RoomId
-from storage import schema as t
+from storage import schema
 
 MOST_TOLD = 500  # of one room
 
@@ -67,34 +67,34 @@ async def opened(
     """The room is behind, from now on if it was not."""
     known, told = await of(db, room), delivered.told
     for event, raw in delivered.timeline.items():
-        row = upsert(t.gap_events).values(event=event, room=room, raw=json.dumps(raw))
+        row = upsert(schema.gap_events).values(event=event, room=room, raw=json.dumps(raw))
         await db.execute(row.on_conflict_do_nothing())
     if known is None:
         values = {"until": until or "", "since": since, "told": _written(told)}
-        await db.execute(insert(t.gaps).values(room=room, **values))
+        await db.execute(insert(schema.gaps).values(room=room, **values))
     elif told:
         both = list(dict.fromkeys([*known.told, *told]))
-        await db.execute(update(t.gaps).where(t.gaps.c.room == room).values(told=_written(both)))
+        await db.execute(update(schema.gaps).where(schema.gaps.c.room == room).values(told=_written(both)))
 
 
 async def closed(db: AsyncConnection, room: RoomId) -> None:
     """Nothing more is to be read."""
-    await db.execute(delete(t.gap_events).where(t.gap_events.c.room == room))
-    await db.execute(delete(t.gap_pages).where(t.gap_pages.c.room == room))
-    await db.execute(delete(t.gaps).where(t.gaps.c.room == room))
+    await db.execute(delete(schema.gap_events).where(schema.gap_events.c.room == room))
+    await db.execute(delete(schema.gap_pages).where(schema.gap_pages.c.room == room))
+    await db.execute(delete(schema.gaps).where(schema.gaps.c.room == room))
 
 
 async def everywhere(db: AsyncConnection) -> list[RoomId]:
     """All rooms that are behind."""
-    return [RoomId(row.room) for row in await db.execute(select(t.gaps.c.room))]
+    return [RoomId(row.room) for row in await db.execute(select(schema.gaps.c.room))]
 
 
 async def of(db: AsyncConnection, room: RoomId) -> Gap | None:
     """How far the reading of a room has come; None if it is not behind."""
-    row = (await db.execute(select(t.gaps).where(t.gaps.c.room == room))).first()
+    row = (await db.execute(select(schema.gaps).where(schema.gaps.c.room == room))).first()
     if row is None:
         return None
-    pages = select(t.gap_pages).where(t.gap_pages.c.room == room).order_by(t.gap_pages.c.n.desc())
+    pages = select(schema.gap_pages).where(schema.gap_pages.c.room == room).order_by(schema.gap_pages.c.n.desc())
     last = (await db.execute(pages.limit(1))).first()
     return Gap(
         room=room,
@@ -109,14 +109,14 @@ async def of(db: AsyncConnection, room: RoomId) -> Gap | None:
 
 async def delivered(db: AsyncConnection, ids: Sequence[EventId]) -> dict[EventId, Json]:
     """Which of these events were delivered before, as they were then."""
-    e = t.gap_events.c
+    e = schema.gap_events.c
     rows = await db.execute(select(e.event, e.raw).where(e.event.in_(ids)))
     return {EventId(row.event): json.loads(row.raw) for row in rows}
 
 
 async def all_delivered(db: AsyncConnection, room: RoomId) -> list[Json]:
     """All events of a room that were delivered while it was behind, in the order in which they came."""
-    e = t.gap_events.c
+    e = schema.gap_events.c
     rows = await db.execute(select(e.raw).where(e.room == room).order_by(literal_column("rowid")))
     return [json.loads(row.raw) for row in rows]
 
@@ -124,17 +124,17 @@ async def all_delivered(db: AsyncConnection, room: RoomId) -> list[Json]:
 async def passed(db: AsyncConnection, room: RoomId, pages: Sequence[Page], *, bottom: bool) -> None:
     """These pages were passed on the way back; `bottom`: they are the last ones."""
     for page in pages:
-        row = upsert(t.gap_pages).values(room=room, n=page.n, start=page.start, stop=page.stop)
+        row = upsert(schema.gap_pages).values(room=room, n=page.n, start=page.start, stop=page.stop)
         await db.execute(row.on_conflict_do_nothing())
     if bottom:
-        await db.execute(update(t.gaps).where(t.gaps.c.room == room).values(bottom=1))
+        await db.execute(update(schema.gaps).where(schema.gaps.c.room == room).values(bottom=1))
 
 
 async def read(db: AsyncConnection, room: RoomId, page: Page) -> None:
     """This page is read; after the newest of them, the way back begins anew from what is newest then."""
-    await db.execute(delete(t.gap_pages).where(t.gap_pages.c.room == room, t.gap_pages.c.n == page.n))
+    await db.execute(delete(schema.gap_pages).where(schema.gap_pages.c.room == room, schema.gap_pages.c.n == page.n))
     if page.n == 0:
-        await db.execute(update(t.gaps).where(t.gaps.c.room == room).values(bottom=0, until=""))
+        await db.execute(update(schema.gaps).where(schema.gaps.c.room == room).values(bottom=0, until=""))
 
 
 def _written(told: Sequence[Told]) -> str:

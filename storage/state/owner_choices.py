@@ -7,12 +7,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.context import Choices
 from moderation.values.ids import RoomId
-from storage import schema as t
+from storage import schema
 
 
 async def choices_of(db: AsyncConnection, room: RoomId) -> Choices:
     """What was chosen for one room."""
-    s = t.room_settings.c
+    s = schema.room_settings.c
     rows = await db.execute(select(s.setting, s.value).where(s.room == room))
     return chosen((row.setting, row.value) for row in rows)
 
@@ -26,5 +26,5 @@ def chosen(rows: Iterable[tuple[str, str]]) -> Choices:
 
 async def any_asks(db: AsyncConnection) -> bool:
     """Whether the owner of any room chose to ask its members to be verified."""
-    query = select(t.room_settings.c.room).where(t.room_settings.c.setting == "verify").limit(1)
+    query = select(schema.room_settings.c.room).where(schema.room_settings.c.setting == "verify").limit(1)
     return await db.scalar(query) is not None

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.ids import RoomId, UserId
-from storage import schema as t
+from storage import schema
 
 NOWHERE = RoomId("")  # for those who are in no room that is served
 
@@ -33,55 +33,57 @@ class Challenge:
 
 async def challenge_of(db: AsyncConnection, user: UserId) -> Challenge | None:
     """What goes on for somebody, or is over and not removed yet."""
-    row = (await db.execute(select(t.challenges).where(t.challenges.c.user == user))).one_or_none()
+    row = (await db.execute(select(schema.challenges).where(schema.challenges.c.user == user))).one_or_none()
     return Challenge(**{**row._mapping, "user": UserId(row.user)}) if row else None
 
 
 async def keep(db: AsyncConnection, one: Challenge) -> None:
     """Put it in the place of what there was."""
     values = {name: getattr(one, name) for name in ("user", "method", "state", "started", "until", "tries", "poll")}
-    await db.execute(upsert(t.challenges).values(values).on_conflict_do_update(index_elements=["user"], set_=values))
+    await db.execute(
+        upsert(schema.challenges).values(values).on_conflict_do_update(index_elements=["user"], set_=values)
+    )
 
 
 async def count_try(db: AsyncConnection, user: UserId) -> None:
     """One answer more."""
-    row = t.challenges.c
-    await db.execute(update(t.challenges).where(row.user == user).values(tries=row.tries + 1))
+    row = schema.challenges.c
+    await db.execute(update(schema.challenges).where(row.user == user).values(tries=row.tries + 1))
 
 
 async def end(db: AsyncConnection, user: UserId) -> None:
     """Nothing goes on any more."""
-    await db.execute(delete(t.challenges).where(t.challenges.c.user == user))
+    await db.execute(delete(schema.challenges).where(schema.challenges.c.user == user))
 
 
 async def going_on(db: AsyncConnection) -> dict[UserId, int]:
     """Whose verification goes on, and until when."""
-    rows = await db.execute(select(t.challenges.c.user, t.challenges.c.until))
+    rows = await db.execute(select(schema.challenges.c.user, schema.challenges.c.until))
     return {UserId(row.user): row.until for row in rows}
 
 
 async def note_attempt(db: AsyncConnection, user: UserId, about: str, now_ms: int, since_ms: int) -> None:
     """Somebody began; `about` marks the address, if one was written to. What is older than `since_ms` goes."""
-    attempts = t.challenge_attempts
+    attempts = schema.challenge_attempts
     await db.execute(delete(attempts).where(attempts.c.at < since_ms))
     await db.execute(insert(attempts).values(at=now_ms, user=user, about=about))
 
 
 async def attempts_by(db: AsyncConnection, user: UserId, since_ms: int) -> Sequence[int]:
     """When somebody began, oldest first."""
-    a = t.challenge_attempts.c
+    a = schema.challenge_attempts.c
     return (await db.scalars(select(a.at).where(a.user == user, a.at >= since_ms).order_by(a.at))).all()
 
 
 async def attempts_about(db: AsyncConnection, about: str, since_ms: int) -> Sequence[int]:
     """When an address was written to, oldest first."""
-    a = t.challenge_attempts.c
+    a = schema.challenge_attempts.c
     return (await db.scalars(select(a.at).where(a.about == about, a.at >= since_ms).order_by(a.at))).all()
 
 
 async def is_known_in(db: AsyncConnection, user: UserId, room: RoomId, before_ms: int) -> bool:
     """Whether somebody has been known in a room since before `before_ms`."""
-    m = t.members.c
+    m = schema.members.c
     since = await db.scalar(select(m.since).where(m.room == room, m.user == user, m.membership == "join"))
     return since is not None and 0 < since <= before_ms
 
@@ -91,8 +93,8 @@ async def attempts_from(db: AsyncConnection, room: RoomId, since_ms: int, *, aft
 
     `NOWHERE`: of those who are in no room.
     """
-    a, m = t.challenge_attempts.c, t.members.c
-    groups = select(t.rooms.c.room).where(t.rooms.c.purpose == "group")
+    a, m = schema.challenge_attempts.c, schema.members.c
+    groups = select(schema.rooms.c.room).where(schema.rooms.c.purpose == "group")
     inside = select(m.user).where(m.membership == "join")
     new = or_(m.since > after_ms, m.since == 0)
     inside = inside.where(m.room == room, new) if room else inside.where(m.room.in_(groups))

@@ -9,8 +9,7 @@ from bot.texts.report_lines import reads_along, report_lines
 from moderation.model.actions import Action, TellDesk
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import UserId
-from storage import outbox
-from storage import queries as views
+from storage import outbox, queries
 from tests.bot.offline import ANNA, DESK, MARK, MINA, RULES, Offline, offline
 
 WORDS = "he said it to my sister"
@@ -31,10 +30,10 @@ async def report(bot: Offline, of: UserId) -> None:
 
 async def on_the_card(bot: Offline) -> str:
     async with bot.stores.database.read() as db:
-        found = await views.case_view(db, 1)
+        found = await queries.case_view(db, 1)
         assert found is not None
         told = not await reads_along(db, found[0], DESK)
-        return str(report_lines(await views.reports_of(db, 1), names=False, words=told))
+        return str(report_lines(await queries.reports_of(db, 1), names=False, words=told))
 
 
 async def answers(bot: Offline) -> str:
@@ -86,7 +85,7 @@ async def test_nor_do_they_read_why_the_reporter_appeals(bot: Offline) -> None:
     await bot.say(MINA, "!dismiss 1 friendly talk", DESK)
     await bot.say(ANNA, "!appeal 1 she heard it herself")
     async with bot.stores.database.read() as db:
-        found = await views.case_view(db, 1)
+        found = await queries.case_view(db, 1)
     assert found is not None
     assert found[0].state == "appealed"
     discreet = [action.discreet for action in await told_in_desk(bot) if action.discreet]

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 
 from sqlalchemy import text as sql
 
-from bot import app as wiring
+from bot import app
 from bot.config.config import Config, parse_config
 from bot.effects.anchor_day import Closer
 from bot.events.parse_event import receive
@@ -28,7 +28,7 @@ from bot.scheduler.scheduler import Scheduler
 from bot.sync.presence import Presence
 from moderation.model.facts import ActionTaken, Fact, NoticeGiven, RoomEntered
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
-from storage import queries as views
+from storage import queries
 from storage.journal.transparency.daily_checkpoints import Closings
 from storage.record_mapping import fact_of_record
 
@@ -61,7 +61,7 @@ class Offline:
     """One bot and what surrounds it."""
 
     config: Config
-    stores: wiring.Stores
+    stores: app.Stores
     pipeline: Pipeline
     time: "Ticking"
     up: bool = True  # whether the homeserver is there
@@ -72,7 +72,7 @@ class Offline:
         stores, pipeline, clock, config = self.stores, self.pipeline, self.time, self.config
         self.presence.found(clock.ms)
         self.presence.answered(clock.ms, clock.ms)
-        operations = wiring.make_operations(config, stores, pipeline, clock)
+        operations = app.make_operations(config, stores, pipeline, clock)
         closer = Closer(stores.database, pipeline, Closings(stores.journal.folder), config.anchors, clock)
         digester = Digester(stores.database, pipeline, config.policy, clock, at="", zone="UTC")
         self.scheduler = Scheduler(
@@ -205,9 +205,9 @@ class Offline:
     async def duty(self) -> Any:
         """Who runs the room."""
         async with self.stores.database.read() as db:
-            view = await views.room_view(db, ROOM, BOT)
+            view = await queries.room_view(db, ROOM, BOT)
             assert view is not None
-            return await views.duty_of(db, view, (), self.time.ms)
+            return await queries.duty_of(db, view, (), self.time.ms)
 
 
 @dataclass
@@ -235,9 +235,9 @@ async def offline(
     config.data_dir.mkdir(parents=True, exist_ok=True)
     clock = Ticking()
     async with AsyncExitStack() as stack:
-        stores = await wiring._open_stores(config, stack, clock)
-        pipeline = await wiring._caught_up(config, BOT, stores, clock, Wake())
-        await pipeline.commit(await wiring._start_facts(config.policy, stores))
+        stores = await app._open_stores(config, stack, clock)
+        pipeline = await app._caught_up(config, BOT, stores, clock, Wake())
+        await pipeline.commit(await app._start_facts(config.policy, stores))
         bot = Offline(config, stores, pipeline, clock)
         if pipeline.served.codes.get(ROOM) is None:
             await bot.group(levels, version, desk)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.outbox.dispatcher import Actor, Done
 from bot.outbox.selection import CALM_MS, PATIENCE_MS
-from bot.pipeline import settle_facts as settling
+from bot.pipeline import settle_facts
 from bot.runtime.clock import SteadyClock
 from moderation.model.actions import URGENT, Action, PostCard, Redact, Tell
 from moderation.model.facts import ActionTaken, CaseOpened, CreditChanged, Fact, SanctionStarted, StatementGiven
@@ -100,7 +100,7 @@ async def test_a_turn_waits_for_so_long_and_not_for_each_of_many(
             yield violation(number)
 
     await place.pipeline.commit_with(many)
-    assert asked == [settling._PATIENCE_S]
+    assert asked == [settle_facts._PATIENCE_S]
     assert place.pipeline.knowledge.next_case == 9
 
 

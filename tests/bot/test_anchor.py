@@ -38,7 +38,7 @@ from storage.journal.transparency.tiles import Tiles
 from storage.journal.verify.verify import verify
 from storage.projections import set_meta
 from storage.record_mapping import fact_of_record
-from storage.state import anchor_progress as anchored
+from storage.state import anchor_progress
 from tests.fakes.tsa import FakeTsa
 from tests.fakes.witness import FakeWitness
 
@@ -90,7 +90,7 @@ class Deployment:
 
     async def last_day(self) -> str | None:
         async with self.stores.database.read() as db:
-            return await anchored.last_day(db)
+            return await anchor_progress.last_day(db)
 
     def facts(self) -> list[Fact]:
         rooms, found = Rooms({}), []
@@ -252,7 +252,7 @@ class TestClosing:
     async def test_never_goes_back(self, place: Deployment) -> None:
         for day in (DAYS[1], DAYS[0]):
             async with place.stores.database.write() as db:
-                await anchored.advance(db, day)
+                await anchor_progress.advance(db, day)
         assert await place.last_day() == DAYS[1]
 
     async def test_is_done_by_the_scheduler_which_wakes_for_it(self, place: Deployment) -> None:

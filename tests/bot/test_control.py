@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from bot.admin import control_socket as control
+from bot.admin import control_socket
 from bot.admin.control_socket import MAX_REQUEST, SOCKET, Control, Progress
 from moderation.values.errors import Broken, Refused
 
@@ -45,7 +45,7 @@ class Door:
 
     async def say(self, line: bytes) -> list[Any]:
         """All lines of the answer."""
-        with control.short_path(self.folder) as folder:
+        with control_socket.short_path(self.folder) as folder:
             reader, writer = await asyncio.open_unix_connection(folder / SOCKET)
         writer.write(line)
         if writer.can_write_eof():
@@ -69,7 +69,7 @@ async def door(tmp_path: Path) -> AsyncIterator[Door]:
 
 
 async def test_who_runs_the_bot_is_let_in_by_name_and_told_how_far_it_is(door: Door) -> None:
-    who = control.user_name(os.getuid())
+    who = control_socket.user_name(os.getuid())
     assert await door.say(b'{"do": "erase", "with": {"person": "@a:b.org"}}\n') == [
         {"progress": [1, 2]},
         {"done": {"count": 1}},

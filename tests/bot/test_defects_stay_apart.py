@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.commands import dispatcher as respond
+from bot.commands import dispatcher
 from bot.pipeline.room_changes import RoomChanges
 from moderation.model.facts import CaseOpened, NotSeen, SanctionStarted
 from moderation.values.ids import RoomId
@@ -27,7 +27,7 @@ async def _fails(*_: object, **__: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("owner", "name"), [(respond.Commands, "respond"), (RoomChanges, "follow")], ids=["a command", "a change"]
+    ("owner", "name"), [(dispatcher.Commands, "respond"), (RoomChanges, "follow")], ids=["a command", "a change"]
 )
 def test_a_message_is_judged_whatever_fails_beside_it(
     door: tuple[Door, RoomId], monkeypatch: pytest.MonkeyPatch, owner: type, name: str

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.crypto.cross_signing import CrossSigning, Standing, State
-from bot.encryption import service as encryption
+from bot.encryption import service
 from bot.encryption.service import Encryption
 
 
@@ -38,7 +38,7 @@ async def looks(states: list[State], monkeypatch: pytest.MonkeyPatch) -> tuple[l
     async def nothing(_self: Encryption) -> None:
         """Tend to nothing."""
 
-    monkeypatch.setattr(encryption, "LOOK_AGAIN_S", 0.001)
+    monkeypatch.setattr(service, "LOOK_AGAIN_S", 0.001)
     monkeypatch.setattr(CrossSigning, "make_ready", make_ready)
     monkeypatch.setattr(Encryption, "_tend", nothing)
     keys = Encryption(cast(Any, Machine()), cast(Any, None), lambda: 0, stood=stood)

@@ -25,7 +25,7 @@ from moderation.model.facts import (
 )
 from moderation.rooms.slow_mode import ROOM_SLOW
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
-from storage import queries as views
+from storage import queries
 from storage.database import Database
 from storage.projections import project
 
@@ -60,7 +60,7 @@ async def db(tmp_path: Path) -> AsyncIterator[AsyncConnection]:
 
 
 async def known(db: AsyncConnection) -> tuple[object, object]:
-    return await views.person_view(db, ANNA, now_ms=NOON, recent_since=0), await views.room_view(db, ROOM, BOT)
+    return await queries.person_view(db, ANNA, now_ms=NOON, recent_since=0), await queries.room_view(db, ROOM, BOT)
 
 
 def test_every_kind_that_is_said_to_change_nothing_is_tried_here() -> None:

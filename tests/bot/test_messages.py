@@ -22,7 +22,7 @@ from bot.crypto.emoji import EMOJI
 from bot.crypto.key_backup import BackupState
 from bot.texts.catalog import LANGUAGES, Catalog, Rendered, cli_language, fields_of
 from bot.texts.matrix_message import Speech
-from moderation.cases import lifecycle as cases
+from moderation.cases import lifecycle
 from moderation.duty.responsibility import Deed
 from moderation.model import facts
 from moderation.model.actions import ACTIONS, STATE
@@ -265,14 +265,14 @@ CLOSED_SETS: tuple[tuple[str, tuple[str, ...] | set[str]], ...] = (
     ("tier.{}", tuple("ABCDE")),
     ("condition.{}", get_args(Condition)),
     ("cli.condition.{}", get_args(Condition)),
-    ("state.{}", (*cases.STATES, *get_args(cases.Outcome))),
-    ("cli.state.{}", cases.STATES),
-    ("cli.outcome.{}", get_args(cases.Outcome)),
-    ("notice.{}", get_args(cases.Outcome)),
-    ("card.{}", get_args(cases.Outcome)),
-    ("card.{}-by-rule", get_args(cases.Outcome)),
-    ("decided.{}", get_args(cases.Outcome)),
-    ("error.case.already.{}", get_args(cases.Outcome)),
+    ("state.{}", (*lifecycle.STATES, *get_args(lifecycle.Outcome))),
+    ("cli.state.{}", lifecycle.STATES),
+    ("cli.outcome.{}", get_args(lifecycle.Outcome)),
+    ("notice.{}", get_args(lifecycle.Outcome)),
+    ("card.{}", get_args(lifecycle.Outcome)),
+    ("card.{}-by-rule", get_args(lifecycle.Outcome)),
+    ("decided.{}", get_args(lifecycle.Outcome)),
+    ("error.case.already.{}", get_args(lifecycle.Outcome)),
     ("notice.credit.{}", get_args(facts.CreditChanged.__annotations__["entry"])),
     ("credit.entry.{}", get_args(facts.CreditChanged.__annotations__["entry"])),
     ("cli.entry.{}", get_args(facts.CreditChanged.__annotations__["entry"])),

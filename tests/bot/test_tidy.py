@@ -8,7 +8,7 @@ from bot.admin.tidy import Tidier
 from moderation.model.actions import TakeBack
 from moderation.model.facts import ActionTaken, RoomEntered
 from moderation.values.ids import EventId, GroupCode, RoomId
-from storage import schema as t
+from storage import schema
 from tests.bot.test_anchor import BOT, DAY_MS, NOON, ONE, Deployment, deployment
 
 DESK, DIRECT = RoomId("!desk:example.org"), RoomId("!direct:example.org")
@@ -22,7 +22,7 @@ async def said(place: Deployment, room: RoomId, event: str, action: str | None =
         await place.pipeline.commit((ActionTaken(action=action, result="done", made=event),))
     values = {"event": event, "room": room, "sender": BOT, "kind": "posted", "at": place.now}
     async with place.stores.database.write() as db:
-        await db.execute(insert(t.events).values(record=record, **values))
+        await db.execute(insert(schema.events).values(record=record, **values))
 
 
 async def set_up(place: Deployment) -> Tidier:

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.crypto import devices
-from bot.crypto import store_age as age
+from bot.crypto import devices, store_age
 from bot.crypto.store import Store, set_meta
 from tests.crypto.test_store import opened
 
@@ -23,7 +22,7 @@ async def published(store: Store) -> None:
 
 
 async def grow(store: Store, known: int) -> int:
-    return await store.run(lambda db: age.grow(db, known))
+    return await store.run(lambda db: store_age.grow(db, known))
 
 
 async def test_grows_beyond_what_either_place_knows(store: Store) -> None:
@@ -35,15 +34,15 @@ async def test_behind_what_is_known_elsewhere_it_is_an_old_copy_and_stays_one(st
     await published(store)
     assert await grow(store, 4) == 0
     assert await grow(store, 0) == 0
-    assert await store.run(age.is_of_no_use)
+    assert await store.run(store_age.is_of_no_use)
 
 
 async def test_made_anew_it_is_no_copy(store: Store) -> None:
     assert await grow(store, 4) == 5
-    assert not await store.run(age.is_of_no_use)
+    assert not await store.run(store_age.is_of_no_use)
 
 
 async def test_a_device_that_the_homeserver_knows_by_other_keys_is_of_no_use(store: Store) -> None:
     await store.run(lambda db: set_meta(db, "own_at_server", devices.OWN_OTHER))
-    assert await store.run(age.is_of_no_use)
-    assert not await store.run(age.is_old)
+    assert await store.run(store_age.is_of_no_use)
+    assert not await store.run(store_age.is_old)

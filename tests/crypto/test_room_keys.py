@@ -7,8 +7,7 @@ import vodozemac
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.crypto import devices
-from bot.crypto import undecrypted_events as waiting
+from bot.crypto import devices, undecrypted_events
 from bot.crypto.cross_signing import PrivateKeys
 from bot.crypto.room_keys import Decrypted, RoomKey, Sealed
 from tests.crypto.conftest import Make
@@ -191,7 +190,7 @@ class TestWithheld:
             {"sender": "@eve:x", "type": "m.room_key.withheld", "content": {**said, "code": "m.blacklisted"}},
         )
         assert heard.withheld == [(ROOM, session_of(event))] * 2
-        code = await ben.run(lambda db: waiting.code_of(db, ROOM, session_of(event), ann.user))
+        code = await ben.run(lambda db: undecrypted_events.code_of(db, ROOM, session_of(event), ann.user))
         assert code == "m.unverified"
 
     async def test_one_that_says_nothing_is_left_out(self, ben: Side) -> None:
@@ -211,7 +210,7 @@ class TestAskingOurOtherDevice:
         await ann.begin(laptop)
         event = await ann.encrypt(TEXT, "@ben:x")
         await ann.run(lambda db: db.execute("DELETE FROM outgoing"))
-        asked = await laptop.run(lambda db: waiting.ask(db, ROOM, session_of(event), "LAPTOP"))
+        asked = await laptop.run(lambda db: undecrypted_events.ask(db, ROOM, session_of(event), "LAPTOP"))
         assert asked is not None
         request = {"sender": ann.user, "type": "m.room_key_request", "content": asked}
         await ann.take({**request, "content": {**asked, "requesting_device_id": "STOLEN"}}, request)
@@ -219,11 +218,11 @@ class TestAskingOurOtherDevice:
         answer = await ann.outgoing(laptop)
         assert (await laptop.take(*answer)).keys == [(ROOM, session_of(event))]
         assert isinstance(await laptop.read(event), Decrypted)
-        assert await laptop.run(lambda db: waiting.ask(db, ROOM, session_of(event), "LAPTOP")) is not None
+        assert await laptop.run(lambda db: undecrypted_events.ask(db, ROOM, session_of(event), "LAPTOP")) is not None
 
     async def test_it_is_asked_once(self, ann: Side) -> None:
-        assert await ann.run(lambda db: waiting.ask(db, ROOM, "s", "D")) is not None
-        assert await ann.run(lambda db: waiting.ask(db, ROOM, "s", "D")) is None
+        assert await ann.run(lambda db: undecrypted_events.ask(db, ROOM, "s", "D")) is not None
+        assert await ann.run(lambda db: undecrypted_events.ask(db, ROOM, "s", "D")) is None
 
 
 class TestDeviceLists:

@@ -114,17 +114,17 @@ def beset(steps: Steps) -> None:
 
 def be_ahead(path: Path) -> None:
     """The clock of this process is ahead by what the file says."""
-    from bot import app as wiring
-    from bot.scheduler import scheduler as schedule
-    from bot.sync import sync_loop as listen
+    from bot import app
+    from bot.scheduler import scheduler
+    from bot.sync import sync_loop
     from tests.fakes.times import Together
 
     with path.open("rb") as file:
         ahead = mmap.mmap(file.fileno(), 8, access=mmap.ACCESS_READ)
     now = time.time_ns
     time.time_ns = lambda: now() + int.from_bytes(ahead[:8], "little") * 1_000_000
-    wiring.TrustedTime = Together  # type: ignore[assignment, attr-defined]
-    schedule.LOOK_AGAIN_MS, listen.LONG_POLL_MS = 200, 300
+    app.TrustedTime = Together  # type: ignore[assignment, attr-defined]
+    scheduler.LOOK_AGAIN_MS, sync_loop.LONG_POLL_MS = 200, 300
 
 
 def _counted(steps: Steps, name: str, work: Callable[..., Any]) -> Callable[..., Any]:

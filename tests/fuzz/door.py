@@ -28,8 +28,7 @@ from moderation.model.context import Purpose
 from moderation.model.facts import ActionTaken, Fact, NoticeGiven, RoomEntered, RoomStateChanged
 from moderation.values.events import Received
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
-from storage import queries as views
-from storage import schema as tables
+from storage import queries, schema
 from storage.database import Database
 from storage.identity.store import IdentityStore
 from storage.journal.journal import Journal
@@ -127,7 +126,7 @@ class Door:
     async def _catch_up(self) -> None:
         """Apply what the tables lack: of a new log its first record, which is its own."""
         async with self.stores.database.read() as db:
-            applied = int(await views.get_meta(db, "applied") or 0)
+            applied = int(await queries.get_meta(db, "applied") or 0)
         if records := self.records(applied):
             await self.pipeline.catch_up(lambda turn: catch_up(turn, self.pipeline, records, Rooms({})))
 
@@ -250,7 +249,7 @@ class Door:
 
         async def look() -> list[tuple[int, str, Action]]:
             async with self.stores.database.read() as db:
-                rows = await db.execute(select(tables.outbox).where(tables.outbox.c.id > after))
+                rows = await db.execute(select(schema.outbox).where(schema.outbox.c.id > after))
                 return [(row.id, row.txn, from_json(json.loads(row.action))) for row in rows]
 
         return self.run(look())

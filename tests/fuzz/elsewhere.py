@@ -40,7 +40,7 @@ from moderation.policy import PatternRule
 from moderation.rules.pattern import Pattern
 from moderation.values.events import MessagePosted, Received
 from moderation.values.ids import EventId, RoomId, UserId
-from storage import queries as views
+from storage import queries
 from storage.record_mapping import raw_of_record
 from tests.fuzz.door import BOT, HOUR_MS, OPERATOR, defects
 from tests.fuzz.moves import HOSTILE, VICTIMS, Move, Moves, Says, Tries, Waits, speaker
@@ -89,10 +89,10 @@ async def _in_room(world: World, db: Any, room: RoomId) -> AsyncIterator[tuple[t
     known, policy, now = world.door.pipeline.knowledge, world.door.config.policy, world.door.now
     view = await known.room(db, room)
     assert view is not None
-    duty = await views.duty_of(db, view, policy.operators, now, at_most=policy.duty.at_most)
+    duty = await queries.duty_of(db, view, policy.operators, now, at_most=policy.duty.at_most)
     for user in (*HONEST, *HOSTILE):
         person = await known.person(db, UserId(user), now)
-        told = await views.known_of_report(db, room, EventId("$none"), -1, UserId(user), now, policy.reports)
+        told = await queries.known_of_report(db, room, EventId("$none"), -1, UserId(user), now, policy.reports)
         yield (user, room), _stands(world, view, person, duty, told.filed)
 
 

@@ -14,8 +14,8 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from bot.demo.synapse import Limits, Synapse
-from bot.scheduler import scheduler as schedule
-from bot.sync import sync_loop as listen
+from bot.scheduler import scheduler
+from bot.sync import sync_loop
 from tests.clients.encrypted_stage import EncryptedStage
 from tests.homeserver.served import Theatre
 from tests.homeserver.stage import Stage
@@ -67,8 +67,8 @@ async def theatre(stage: Stage, tmp_path: Path) -> AsyncIterator[Theatre]:
 @pytest.fixture
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bots notice soon that their clock was set forward."""
-    monkeypatch.setattr(schedule, "LOOK_AGAIN_MS", 200)
-    monkeypatch.setattr(listen, "LONG_POLL_MS", 500)
+    monkeypatch.setattr(scheduler, "LOOK_AGAIN_MS", 200)
+    monkeypatch.setattr(sync_loop, "LONG_POLL_MS", 500)
 
 
 @pytest.fixture

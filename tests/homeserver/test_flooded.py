@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bot.outbox import selection as choice
+from bot.outbox import selection
 from moderation.model.facts import SanctionStarted
 from tests.homeserver.garden import Garden, garden_in
 
@@ -42,7 +42,7 @@ async def test_a_manager_s_ban_is_in_force_before_another_message_is_removed(gar
 async def test_spammers_who_write_as_fast_as_is_redacted_keep_off_no_measure_no_card_and_no_word(
     garden: Garden, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(choice, "PATIENCE_MS", 0)
+    monkeypatch.setattr(selection, "PATIENCE_MS", 0)
     garden.limit()
     garden.flood("ann", "ben")
     started = [garden.say(who, "a purple elephant") for who in ("ann", "ben")]

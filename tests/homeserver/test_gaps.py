@@ -8,8 +8,7 @@ import pytest
 
 from bot.demo.client import Client
 from bot.matrix.client import SYNC_FILTER
-from bot.sync import backfill as gaps
-from bot.sync import sync_loop as listen
+from bot.sync import backfill, sync_loop
 from moderation.model.facts import CaseMoved, CaseOpened, NotSeen
 from tests.fakes.bad_line import BadLine
 from tests.fakes.http_stub import Answer
@@ -37,12 +36,12 @@ BAD = [
 @pytest.fixture(autouse=True)
 def short_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that few messages make a long gap, and nothing is waited for long."""
-    monkeypatch.setattr(gaps, "PAGE", 6)
-    monkeypatch.setattr(gaps, "SHORT", 1)
-    monkeypatch.setattr(gaps, "FIRST_RETRY_S", 0.01)
-    monkeypatch.setattr(gaps, "LAST_RETRY_S", 0.1)
+    monkeypatch.setattr(backfill, "PAGE", 6)
+    monkeypatch.setattr(backfill, "SHORT", 1)
+    monkeypatch.setattr(backfill, "FIRST_RETRY_S", 0.01)
+    monkeypatch.setattr(backfill, "LAST_RETRY_S", 0.1)
     room = {**SYNC_FILTER["room"], "timeline": {"limit": 10, "lazy_load_members": True}}
-    monkeypatch.setattr(listen, "SYNC_FILTER", {**SYNC_FILTER, "room": room})
+    monkeypatch.setattr(sync_loop, "SYNC_FILTER", {**SYNC_FILTER, "room": room})
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from bot.cli.access.admin_client import ask_bot
 from bot.demo.client import Client
-from bot.sync import sync_loop as listen
+from bot.sync import sync_loop
 from tests.homeserver.served import Scene, ServedBot, Theatre, like, open_direct, told
 
 DAY_MS = 86_400_000
@@ -74,7 +74,7 @@ async def test_a_group_that_may_not_come_back_is_refused_by_its_alias(theatre: T
 async def test_of_many_invitations_by_one_person_in_an_hour_the_rest_is_declined_and_said_but_not_of_an_operator_s(
     theatre: Theatre, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listen, "MOST_INVITATIONS", 1)
+    monkeypatch.setattr(sync_loop, "MOST_INVITATIONS", 1)
     operator, eager = await theatre.people("operator", "eager")
     bot = await theatre.bot("", bot=f'operators = ["{operator.user}"]')
     first = await eager.create_room("A", invite=[bot.user])

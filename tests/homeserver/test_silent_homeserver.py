@@ -6,8 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from bot.matrix.client import SYNC_FILTER, Homeserver
-from bot.sync import backfill as gaps
-from bot.sync import sync_loop as listen
+from bot.sync import backfill, sync_loop
 from moderation.model.facts import (
     ActionTaken,
     CaseDecided,
@@ -37,11 +36,11 @@ LEVELS = r"PUT /_matrix/client/v3/rooms/[^/]*/state/m.room.power_levels"
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that nothing is waited for long."""
     monkeypatch.setattr(Homeserver.__init__, "__kwdefaults__", {"request_timeout_s": 1.0})
-    monkeypatch.setattr(listen, "LONG_POLL_MS", 200)
-    monkeypatch.setattr(listen, "FIRST_RETRY_S", 0.05)
-    monkeypatch.setattr(listen, "LAST_RETRY_S", 0.2)
-    monkeypatch.setattr(gaps, "FIRST_RETRY_S", 0.01)
-    monkeypatch.setattr(gaps, "LAST_RETRY_S", 0.1)
+    monkeypatch.setattr(sync_loop, "LONG_POLL_MS", 200)
+    monkeypatch.setattr(sync_loop, "FIRST_RETRY_S", 0.05)
+    monkeypatch.setattr(sync_loop, "LAST_RETRY_S", 0.2)
+    monkeypatch.setattr(backfill, "FIRST_RETRY_S", 0.01)
+    monkeypatch.setattr(backfill, "LAST_RETRY_S", 0.1)
 
 
 @pytest.fixture
@@ -143,7 +142,7 @@ async def test_a_room_that_cannot_be_read_for_a_quarter_of_an_hour_goes_on_with_
     theatre: Theatre, line: BadLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     room_filter = {**SYNC_FILTER["room"], "timeline": {"limit": 3, "lazy_load_members": True}}
-    monkeypatch.setattr(listen, "SYNC_FILTER", {**SYNC_FILTER, "room": room_filter})
+    monkeypatch.setattr(sync_loop, "SYNC_FILTER", {**SYNC_FILTER, "room": room_filter})
     scene = await theatre.scene(members=1)
     bot, room, (ann,) = scene.bot, scene.room, scene.members
     await bot.stop()
@@ -154,7 +153,7 @@ async def test_a_room_that_cannot_be_read_for_a_quarter_of_an_hour_goes_on_with_
     grave = await ann.send_text(room, "a purple elephant")
     await bot.has(await scene.managers[0].send_text(scene.desk, "nobody waits for that room"))
     assert [fact for fact in bot.facts(NotSeen) if fact.what == "gap"] == []  # it may come back yet
-    monkeypatch.setattr(gaps, "GIVE_UP_MS", 0)  # a quarter of an hour later
+    monkeypatch.setattr(backfill, "GIVE_UP_MS", 0)  # a quarter of an hour later
     await until(lambda: ann.is_redacted(room, grave), "the elephant to be gone")
     (lost,) = [fact for fact in bot.facts(NotSeen) if fact.what == "gap"]
     assert lost.room == room

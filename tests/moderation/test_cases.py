@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderation.cases import lifecycle as cases
+from moderation.cases import lifecycle
 from moderation.cases.lifecycle import BORN, STATES, STEPS, TRANSITIONS, Outcome, State, Step
 from moderation.values.errors import IllegalStep
 
@@ -16,7 +16,7 @@ BEFORE_DECISION: tuple[State, ...] = ("open", "acknowledged", "overdue", "escala
 
 def walk(state: State, *path: Step) -> State:
     for name in path:
-        state = cases.step(state, name)
+        state = lifecycle.step(state, name)
     return state
 
 
@@ -39,23 +39,23 @@ def test_the_paths_of_the_design_lead_where_it_says(path: tuple[Step, ...], end:
 @pytest.mark.parametrize("state", BEFORE_DECISION)
 @pytest.mark.parametrize("decision", ["uphold", "dismiss"])
 def test_a_case_can_be_decided_in_every_state_before_a_decision(state: State, decision: Step) -> None:
-    assert cases.step(state, decision) == "decided"
+    assert lifecycle.step(state, decision) == "decided"
 
 
 @pytest.mark.parametrize("state", [state for state in STATES if state not in BEFORE_DECISION])
 def test_what_is_decided_is_not_decided_by_the_same_step_again(state: State) -> None:
     with pytest.raises(IllegalStep):
-        cases.step(state, "uphold")
+        lifecycle.step(state, "uphold")
 
 
 def test_an_appeal_that_was_dismissed_can_be_made_once_more() -> None:
     """To whom, and how often, is said in `appeals.py`."""
-    assert cases.step("affirmed", "appeal") == "appealed"
+    assert lifecycle.step("affirmed", "appeal") == "appealed"
 
 
 def test_an_illegal_step_says_which_step_and_where() -> None:
     with pytest.raises(IllegalStep) as caught:
-        cases.step("closed", "appeal")
+        lifecycle.step("closed", "appeal")
     assert caught.value.key == "error.case.step"
     assert caught.value.fields == {"state": "closed", "step": "appeal"}
 
@@ -65,7 +65,7 @@ def test_no_sequence_of_steps_leaves_the_table(state: State, path: list[Step]) -
     for name in path:
         before = state
         try:
-            state = cases.step(state, name)
+            state = lifecycle.step(state, name)
         except IllegalStep:
             assert (before, name) not in TRANSITIONS
         else:
@@ -85,8 +85,8 @@ def test_every_state_can_be_reached_and_can_still_be_closed() -> None:
 
 def test_every_step_is_of_use_somewhere_and_none_after_the_end() -> None:
     assert {name for _, name in TRANSITIONS} == set(STEPS)
-    assert cases.steps_from("closed") == ()
-    assert cases.steps_from("decided") == ("reconsider", "appeal", "close")
+    assert lifecycle.steps_from("closed") == ()
+    assert lifecycle.steps_from("decided") == ("reconsider", "appeal", "close")
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_every_step_is_of_use_somewhere_and_none_after_the_end() -> None:
 def test_what_has_been_decided_follows_from_the_step(
     outcome: Outcome | None, step: Step, after: Outcome | None
 ) -> None:
-    assert cases.outcome_after(outcome, step) == after
+    assert lifecycle.outcome_after(outcome, step) == after
 
 
 @given(steps)
@@ -114,8 +114,8 @@ def test_a_case_has_an_outcome_exactly_from_its_decision_on(path: list[Step]) ->
     state: State = "open"
     outcome: Outcome | None = None
     for name in path:
-        if name in cases.steps_from(state):
-            state, outcome = cases.step(state, name), cases.outcome_after(outcome, name)
+        if name in lifecycle.steps_from(state):
+            state, outcome = lifecycle.step(state, name), lifecycle.outcome_after(outcome, name)
     assert (outcome is None) == (state in BEFORE_DECISION)
 
 
@@ -126,11 +126,11 @@ def test_the_table_cannot_be_changed() -> None:
 
 def test_the_diagram_shows_every_transition_and_nothing_else() -> None:
     shown = set()
-    for line in cases.diagram().splitlines()[1:]:
+    for line in lifecycle.diagram().splitlines()[1:]:
         arrow, _, label = line.strip().partition(": ")
         start, _, end = arrow.partition(" --> ")
         shown |= {(start, name, end) for name in label.split(", ")}
     inside = {(start, name, end) for (start, name), end in TRANSITIONS.items()}
     ends = {("[*]", "manager", "open"), ("[*]", "auto", "decided"), ("closed", "", "[*]")}
     assert shown == inside | ends
-    assert cases.diagram().startswith("stateDiagram-v2\n")
+    assert lifecycle.diagram().startswith("stateDiagram-v2\n")

@@ -5,7 +5,7 @@ import re
 import pytest
 from pydantic import ValidationError
 
-from moderation.model import builtin_rules as own_rules
+from moderation.model import builtin_rules
 from moderation.model.builtin_rules import OWN_RULES, decided_by, has_card, ledger_of, report_rule
 from moderation.policy import Policy, ReportSettings
 from tests.moderation.builders import policy, terms
@@ -22,7 +22,7 @@ def test_no_rule_of_an_operator_can_have_the_name_of_one_of_the_bots() -> None:
 
 
 def test_every_name_has_its_rule() -> None:
-    named = {value for name, value in vars(own_rules).items() if name.isupper() and isinstance(value, str)}
+    named = {value for name, value in vars(builtin_rules).items() if name.isupper() and isinstance(value, str)}
     assert named == set(OWN_RULES)
 
 

@@ -21,7 +21,7 @@ from moderation.model.facts import (
     SanctionStarted,
     TaskOpened,
 )
-from moderation.rooms import measures as room_measures
+from moderation.rooms import measures
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId
 from tests.moderation.builders import ANNA, DAY, HOUR, MARK, NOON, OLGA, OPERA, ROOM, policy, room
@@ -81,11 +81,11 @@ def asked(n: int) -> Fact:
 
 
 def neglected(*in_force: InForce) -> tuple[Fact, ...]:
-    return room_measures.neglected(room=HERE, in_force=in_force, owner=OLGA, n=9, now_ms=NOON, policy=POLICY, on=7)
+    return measures.neglected(room=HERE, in_force=in_force, owner=OLGA, n=9, now_ms=NOON, policy=POLICY, on=7)
 
 
 def due(sanction: InForce, *others: InForce, waiting: int = 1, by: Any = POLICY) -> tuple[Fact, ...]:
-    return room_measures.due(
+    return measures.due(
         sanction=sanction,
         room=HERE,
         in_force=(sanction, *others),
@@ -99,7 +99,7 @@ def due(sanction: InForce, *others: InForce, waiting: int = 1, by: Any = POLICY)
 
 
 def order(kind: SanctionKind, by: UserId, *in_force: InForce, here: Any = HERE, until: int = 0) -> tuple[Fact, ...]:
-    return room_measures.order(
+    return measures.order(
         kind,
         by=by,
         room=here,
@@ -114,7 +114,7 @@ def order(kind: SanctionKind, by: UserId, *in_force: InForce, here: Any = HERE, 
 
 
 def lift(by: UserId, *in_force: InForce, kinds: Any = ("suspend", "close"), deed: Any = "reopen") -> tuple[Fact, ...]:
-    return room_measures.lift(kinds, by=by, room=HERE, in_force=in_force, policy=POLICY, on=7, deed=deed)
+    return measures.lift(kinds, by=by, room=HERE, in_force=in_force, policy=POLICY, on=7, deed=deed)
 
 
 def refused(call: Any, *args: Any, **given: Any) -> tuple[str, Any]:
@@ -171,7 +171,7 @@ def test_after_the_suspension_the_operator_is_asked_again_or_the_room_is_closed_
 def test_when_the_last_case_is_decided_what_rests_on_neglect_ends_but_a_closed_room_stays_closed() -> None:
     rectify, suspend, close = held("rectify"), held("suspend", record=6), held("close", record=7)
     others = (held("suspend", "operator", 8), held("close", "command", 9))
-    found = room_measures.mended(in_force=(rectify, suspend, close, *others), on=7)
+    found = measures.mended(in_force=(rectify, suspend, close, *others), on=7)
     assert found == (ended(rectify, "mended"), ended(suspend, "mended"))
 
 
@@ -258,11 +258,11 @@ def test_what_the_operator_or_neglect_imposed_only_the_operator_lifts(basis: str
 
 def test_who_answers_for_a_room() -> None:
     anna_and_olga = Duty(owners=(ANNA, OLGA), away=frozenset({ANNA}))
-    assert room_measures.answers_for(anna_and_olga) == OLGA
-    assert room_measures.answers_for(anna_and_olga, ANNA) == ANNA
-    assert room_measures.answers_for(anna_and_olga, OPERA) == OLGA
-    assert room_measures.answers_for(Duty(owners=(ANNA,), away=frozenset({ANNA}))) == ANNA
-    assert room_measures.answers_for(Duty()) == ""
+    assert measures.answers_for(anna_and_olga) == OLGA
+    assert measures.answers_for(anna_and_olga, ANNA) == ANNA
+    assert measures.answers_for(anna_and_olga, OPERA) == OLGA
+    assert measures.answers_for(Duty(owners=(ANNA,), away=frozenset({ANNA}))) == ANNA
+    assert measures.answers_for(Duty()) == ""
 
 
 # Over histories.
@@ -311,17 +311,17 @@ class Room:
         fresh: dict[str, Any] = {"owner": OLGA, "n": n}
         match what:
             case "neglected":
-                return room_measures.neglected(**known, **fresh, now_ms=NOON)
+                return measures.neglected(**known, **fresh, now_ms=NOON)
             case "due" if there:
                 over = there[how % len(there)]
-                return room_measures.due(sanction=over, **known, **fresh, waiting=who, now_ms=NOON)
+                return measures.due(sanction=over, **known, **fresh, waiting=who, now_ms=NOON)
             case "mended":
-                return room_measures.mended(in_force=there, on=7)
+                return measures.mended(in_force=there, on=7)
             case "order":
-                return room_measures.order(how, by=who, **known, **fresh, until=NOON, reason="")
+                return measures.order(how, by=who, **known, **fresh, until=NOON, reason="")
             case "lift":
                 kinds: tuple[SanctionKind, ...] = ("suspend",) if how == "readonly" else KINDS
-                return room_measures.lift(kinds, by=who, **known, deed=how)
+                return measures.lift(kinds, by=who, **known, deed=how)
         return ()
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from moderation.cases import manager_orders as orders
+from moderation.cases import manager_orders
 from moderation.cases.manager_orders import Order, Vouched
 from moderation.model.facts import PersonVerified
 from moderation.values.errors import Refused
@@ -41,13 +41,13 @@ def revoked(vouch: Vouched, by: UserId, why: str = "-") -> PersonVerified:
 )
 def test_whose_word_somebody_may_take_back(by: UserId, theirs: tuple[Vouched, ...]) -> None:
     facts = tuple(revoked(each, by) for each in theirs)
-    assert orders.unvouch(order(by), ALL, false=False) == (facts, ())
+    assert manager_orders.unvouch(order(by), ALL, false=False) == (facts, ())
 
 
 def test_an_owner_takes_back_what_counts_in_their_community() -> None:
     club, other = (Vouched(n, OTHER, MINA, NOON + 1, reach) for n, reach in ((21, "club"), (22, "G-CU5K")))
     asked = Order(by=OLGA, on=7, context=context(here=replace(room(), community="club")), policy=policy())
-    facts, _ = orders.unvouch(asked, (club, other, ELSEWHERE), false=False)
+    facts, _ = manager_orders.unvouch(asked, (club, other, ELSEWHERE), false=False)
     assert [fact.undoes for fact in facts if isinstance(fact, PersonVerified)] == [21]
 
 
@@ -58,7 +58,7 @@ def test_that_it_was_false_is_said_of_each_who_vouched_once(
     by: UserId, theirs: tuple[Vouched, ...], accused: tuple[UserId, ...]
 ) -> None:
     facts = tuple(revoked(each, by, "false") for each in theirs)
-    assert orders.unvouch(order(by), ALL, false=True) == (facts, accused)
+    assert manager_orders.unvouch(order(by), ALL, false=True) == (facts, accused)
 
 
 @pytest.mark.parametrize(
@@ -74,5 +74,5 @@ def test_that_it_was_false_is_said_of_each_who_vouched_once(
 )
 def test_what_is_refused(by: UserId, vouches: tuple[Vouched, ...], false: bool, key: str) -> None:
     with pytest.raises(Refused) as refused:
-        orders.unvouch(order(by), vouches, false=false)
+        manager_orders.unvouch(order(by), vouches, false=false)
     assert refused.value.key == key

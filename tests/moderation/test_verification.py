@@ -12,7 +12,7 @@ from moderation.model.builtin_rules import UNVERIFIED, UNVERIFIED_MANAGER
 from moderation.model.context import Context, InForce, PersonView, Proof
 from moderation.model.facts import CaseOpened, DoorAnswered, Fact, SanctionEnded, SanctionStarted, VerificationAsked
 from moderation.model.reach import Spot
-from moderation.people import verification as v
+from moderation.people import verification
 from moderation.policy import Policy, VerificationSettings
 from moderation.values.events import MembershipChanged, ReactionGiven, StateChanged, Text
 from moderation.values.ids import EventId, RoomId, UserId
@@ -57,7 +57,7 @@ def here(subject: PersonView | UserId = ANNA, **more: Any) -> Context:
 
 def writes(subject: PersonView | UserId, policy: Policy, *, here_: Any = ASKING, **more: Any) -> tuple[Fact, ...]:
     event = said("hello", subject.user if isinstance(subject, PersonView) else subject, at=NOON)
-    return v.written(event, here(subject, here=here_, now=NOON), policy, 5, gone=more.get("gone", False))
+    return verification.written(event, here(subject, here=here_, now=NOON), policy, 5, gone=more.get("gone", False))
 
 
 def asked(what: Any, until: int = 0, user: UserId = ANNA, *, on: int = -1, where: RoomId | None = ROOM) -> Fact:
@@ -88,13 +88,16 @@ def test_the_first_table_that_matches_overrides_what_it_names() -> None:
             ],
         }
     )
-    assert v.asks(given, ROOM, CODE) == v.Asks(2, 0, 0, "gate", WEEK, frozenset({"email"}))
-    assert v.asks(given, OTHER, "G-ELSE").write == 0
+    assert verification.asks(given, ROOM, CODE) == verification.Asks(2, 0, 0, "gate", WEEK, frozenset({"email"}))
+    assert verification.asks(given, OTHER, "G-ELSE").write == 0
 
 
 def test_a_quick_look_tells_whether_anything_is_asked() -> None:
     rooms = ({"rooms": ("*",), "manage": 2},)
-    assert [v.anything(VerificationSettings.model_validate(each)) for each in ({}, {"write": 1}, {"rooms": rooms})] == [
+    assert [
+        verification.anything(VerificationSettings.model_validate(each))
+        for each in ({}, {"write": 1}, {"rooms": rooms})
+    ] == [
         False,
         True,
         True,
@@ -115,26 +118,28 @@ def test_a_quick_look_tells_whether_anything_is_asked() -> None:
     ],
 )
 def test_time_begins_anew_where_a_room_asks_for_more(before: Any, after: Any, more: bool) -> None:
-    old, new = (v.asks(VerificationSettings.model_validate(each), ROOM) for each in (before, after))
+    old, new = (verification.asks(VerificationSettings.model_validate(each), ROOM) for each in (before, after))
     assert new.more_than(old) is more
 
 
 def test_only_methods_that_count_and_are_in_force_reach_a_level() -> None:
     proofs = (vouch(NOON), vouch(NOON + 1, 1, "email"), vouch(NOON + 1, 3, "oidc"))
-    assert v.reached(proofs, frozenset({"vouch", "email"}), None, NOON) == 1
-    assert v.reached(proofs, frozenset({"oidc"}), None, NOON) == 3
-    assert v.lapsed(proofs, 2, frozenset({"vouch"}), room(), NOON) == NOON
-    assert v.lapsed(proofs, 3, frozenset({"vouch"}), room(), NOON) == 0
+    assert verification.reached(proofs, frozenset({"vouch", "email"}), None, NOON) == 1
+    assert verification.reached(proofs, frozenset({"oidc"}), None, NOON) == 3
+    assert verification.lapsed(proofs, 2, frozenset({"vouch"}), room(), NOON) == NOON
+    assert verification.lapsed(proofs, 3, frozenset({"vouch"}), room(), NOON) == 0
 
 
 def test_a_vouch_counts_in_the_community_of_who_gave_it() -> None:
     given = Proof("vouch", 2, NOON + 1, "garden-club", OTHER)
-    methods = frozenset(v.REACHES)
-    assert v.reached((given,), methods, Spot(ROOM, "garden-club"), NOON) == 2
-    assert v.reached((given,), methods, Spot(OTHER, "G-7F3K"), NOON) == 2  # where it was given, whatever it is called
-    assert v.reached((given,), methods, Spot(ROOM, "G-7F3K"), NOON) == 0
-    assert v.reached((given,), methods, None, NOON) == 0
-    assert v.reached((vouch(NOON + 1),), methods, None, NOON) == 2  # of before there were communities
+    methods = frozenset(verification.REACHES)
+    assert verification.reached((given,), methods, Spot(ROOM, "garden-club"), NOON) == 2
+    assert (
+        verification.reached((given,), methods, Spot(OTHER, "G-7F3K"), NOON) == 2
+    )  # where it was given, whatever it is called
+    assert verification.reached((given,), methods, Spot(ROOM, "G-7F3K"), NOON) == 0
+    assert verification.reached((given,), methods, None, NOON) == 0
+    assert verification.reached((vouch(NOON + 1),), methods, None, NOON) == 2  # of before there were communities
 
 
 # Writing.
@@ -265,16 +270,16 @@ def test_a_rule_comes_first_and_one_message_goes_once() -> None:
 # Staying.
 
 
-def guest(**known: Any) -> v.Guest:
-    return v.Guest(user=ANNA, **{"since": BEGAN, **known})
+def guest(**known: Any) -> verification.Guest:
+    return verification.Guest(user=ANNA, **{"since": BEGAN, **known})
 
 
 REMOVE = settings(below="remove")
-ASKS = v.asked_of(ASKING, REMOVE)
+ASKS = verification.asked_of(ASKING, REMOVE)
 
 
-def stays(who: v.Guest, now: int, subject: PersonView | UserId = ANNA, **more: Any) -> tuple[Fact, ...]:
-    return v.stays(who, ASKS, here(subject, now=now, next_case=7, **more), REMOVE)
+def stays(who: verification.Guest, now: int, subject: PersonView | UserId = ANNA, **more: Any) -> tuple[Fact, ...]:
+    return verification.stays(who, ASKS, here(subject, now=now, next_case=7, **more), REMOVE)
 
 
 CASE = CaseOpened(
@@ -288,7 +293,7 @@ def test_half_way_they_are_told_and_at_the_end_removed_with_a_case_that_costs_no
     assert stays(guest(), half - 1) == ()
     assert stays(guest(), half) == (asked("halfway", end),)
     told = guest(told={"halfway": half})
-    assert v.next_step(told, ASKS, ASKING) == end
+    assert verification.next_step(told, ASKS, ASKING) == end
     assert stays(told, end - 1) == ()
     assert stays(told, end) == (replace(CASE, due=end), KICK)
 
@@ -327,9 +332,9 @@ MANAGE = settings(write=0, manage=2, below="remind")
 
 
 def manages(told: int, now: int, **more: Any) -> tuple[Fact, ...]:
-    who = v.Guest(user=MARK, since=1, lapsed=more.pop("lapsed", 0), told={"managing": told} if told else {})
+    who = verification.Guest(user=MARK, since=1, lapsed=more.pop("lapsed", 0), told={"managing": told} if told else {})
     subject = replace(person(MARK), in_force=more.pop("in_force", ()))
-    return v.manages(who, v.asked_of(ASKING, MANAGE), here(subject, now=now, next_case=7), MANAGE)
+    return verification.manages(who, verification.asked_of(ASKING, MANAGE), here(subject, now=now, next_case=7), MANAGE)
 
 
 def test_a_manager_is_told_then_suspended_and_not_twice() -> None:
@@ -351,11 +356,11 @@ def suspended() -> InForce:
 
 def test_rights_come_back_when_the_level_is_reached_or_asked_for_no_more() -> None:
     subject = person(MARK)
-    assert v.restored(subject, ASKING, MANAGE, NOON) == ""
-    assert v.restored(replace(subject, proofs=(vouch(),)), ASKING, MANAGE, NOON) == "verified"
-    assert v.restored(subject, ASKING, policy(), NOON) == "settings"
-    assert v.restored(subject, None, MANAGE, NOON) == "settings"
-    assert v.over(suspended(), "verified") == (
+    assert verification.restored(subject, ASKING, MANAGE, NOON) == ""
+    assert verification.restored(replace(subject, proofs=(vouch(),)), ASKING, MANAGE, NOON) == "verified"
+    assert verification.restored(subject, ASKING, policy(), NOON) == "settings"
+    assert verification.restored(subject, None, MANAGE, NOON) == "settings"
+    assert verification.over(suspended(), "verified") == (
         SanctionEnded(room=ROOM, on=3, start=3, kind="demote", why="verified", n=7, subject=MARK),
     )
 
@@ -368,15 +373,15 @@ GATE = settings(below="gate")
 
 def test_who_knocks_is_let_in_or_told_once_what_to_do() -> None:
     ann = person()
-    assert v.knocked(here(replace(ann, proofs=(vouch(),))), GATE, on=5) == (door("admitted", on=5),)
-    assert v.knocked(here(ann), GATE, on=5) == (door("knocked", NOON + WEEK, on=5),)
+    assert verification.knocked(here(replace(ann, proofs=(vouch(),))), GATE, on=5) == (door("admitted", on=5),)
+    assert verification.knocked(here(ann), GATE, on=5) == (door("knocked", NOON + WEEK, on=5),)
     again = replace(ann, told={(ROOM, "knocked"): NOON - HOUR + 1})
-    assert v.knocked(here(again), GATE, on=5) == ()
-    assert v.refused(ROOM, ANNA) == (door("refused"),)
+    assert verification.knocked(here(again), GATE, on=5) == ()
+    assert verification.refused(ROOM, ANNA) == (door("refused"),)
 
 
 def test_the_people_who_run_a_room_come_in_as_they_are() -> None:
-    assert [v.welcome(person(who), ASKING, BOT, GATE, NOON) for who in (MARK, OLGA, OPERA, ANNA)] == [
+    assert [verification.welcome(person(who), ASKING, BOT, GATE, NOON) for who in (MARK, OLGA, OPERA, ANNA)] == [
         True,
         True,
         True,
@@ -386,9 +391,9 @@ def test_the_people_who_run_a_room_come_in_as_they_are() -> None:
 
 def test_in_the_lobby_they_are_told_once_a_week_or_let_in() -> None:
     ann = person()
-    assert v.waits(here(ann), GATE, on=5) == (door("waiting", on=5),)
-    assert v.waits(here(replace(ann, told={(ROOM, "waiting"): NOON - WEEK + 1})), GATE, on=5) == ()
-    assert v.waits(here(replace(ann, proofs=(vouch(),))), GATE, on=5) == (door("admitted", on=5),)
+    assert verification.waits(here(ann), GATE, on=5) == (door("waiting", on=5),)
+    assert verification.waits(here(replace(ann, told={(ROOM, "waiting"): NOON - WEEK + 1})), GATE, on=5) == ()
+    assert verification.waits(here(replace(ann, proofs=(vouch(),))), GATE, on=5) == (door("admitted", on=5),)
 
 
 # Founding, and the end of a verification.
@@ -396,14 +401,14 @@ def test_in_the_lobby_they_are_told_once_a_week_or_let_in() -> None:
 
 def test_a_room_is_declined_for_a_founder_below_the_level() -> None:
     founds = settings(found=2)
-    assert v.founder_declined(person(), ROOM, founds, NOON)
-    assert not v.founder_declined(replace(person(), proofs=(vouch(),)), ROOM, founds, NOON)
-    assert not v.founder_declined(person(OPERA), ROOM, founds, NOON)
-    assert not v.founder_declined(person(), ROOM, settings(), NOON)
+    assert verification.founder_declined(person(), ROOM, founds, NOON)
+    assert not verification.founder_declined(replace(person(), proofs=(vouch(),)), ROOM, founds, NOON)
+    assert not verification.founder_declined(person(OPERA), ROOM, founds, NOON)
+    assert not verification.founder_declined(person(), ROOM, settings(), NOON)
 
 
 def test_the_end_is_announced_a_week_before_or_half_way_of_a_short_one() -> None:
-    assert v.warned_from(NOON, NOON + 30 * DAY) == NOON + 23 * DAY
-    assert v.warned_from(NOON, NOON + 2 * DAY) == NOON + DAY
-    assert v.expires(ANNA, NOON + 1, NOON) == (asked("expires", NOON + 1, where=None),)
-    assert v.expires(ANNA, NOON, NOON) == (asked("lapsed", NOON, where=None),)
+    assert verification.warned_from(NOON, NOON + 30 * DAY) == NOON + 23 * DAY
+    assert verification.warned_from(NOON, NOON + 2 * DAY) == NOON + DAY
+    assert verification.expires(ANNA, NOON + 1, NOON) == (asked("expires", NOON + 1, where=None),)
+    assert verification.expires(ANNA, NOON, NOON) == (asked("lapsed", NOON, where=None),)

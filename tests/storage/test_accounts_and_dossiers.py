@@ -21,8 +21,7 @@ from moderation.model.facts import (
     TaskOpened,
 )
 from moderation.values.ids import GroupCode, UserId
-from storage import queries as views
-from storage import schema as t
+from storage import queries, schema
 from storage.database import Database
 from storage.projections import project
 from tests.moderation.builders import ANNA, BOT, MARK, MINA, NOON, OTHER, ROOM
@@ -45,7 +44,7 @@ async def apply(db: AsyncConnection, *facts: Fact, first: int = 10) -> None:
 
 async def link(db: AsyncConnection, *users: UserId) -> None:
     rows = [{"user": user, "person": ANNA, "language": ""} for user in users]
-    await db.execute(insert(t.accounts), rows)
+    await db.execute(insert(schema.accounts), rows)
 
 
 async def join(db: AsyncConnection, *users: UserId) -> None:
@@ -54,21 +53,21 @@ async def join(db: AsyncConnection, *users: UserId) -> None:
     rows: list[dict[str, Any]] = [
         {"room": ROOM, "user": user, "membership": "join", "display_name": "", "role": "member"} for user in users
     ]
-    await db.execute(insert(t.members), rows)
+    await db.execute(insert(schema.members), rows)
 
 
 async def test_a_person_has_all_the_accounts_that_were_linked(db: AsyncConnection) -> None:
     await link(db, TWIN)
-    assert await views.accounts_of(db, ANNA) == (ANNA, TWIN)
-    assert await views.accounts_of(db, TWIN) == (ANNA, TWIN)
-    assert await views.accounts_of(db, MARK) == (MARK,)
+    assert await queries.accounts_of(db, ANNA) == (ANNA, TWIN)
+    assert await queries.accounts_of(db, TWIN) == (ANNA, TWIN)
+    assert await queries.accounts_of(db, MARK) == (MARK,)
 
 
 async def test_accounts_of_one_person_are_counted_once(db: AsyncConnection) -> None:
     await link(db, TWIN)
     await join(db, ANNA, TWIN, MARK, BOT)
-    assert await views.people_in(db, ROOM, without=BOT) == 2
-    assert await views.groups_of_person(db, TWIN, joined=True) == (ROOM,)
+    assert await queries.people_in(db, ROOM, without=BOT) == 2
+    assert await queries.groups_of_person(db, TWIN, joined=True) == (ROOM,)
 
 
 async def test_what_is_against_a_person_is_against_each_account_in_every_room(db: AsyncConnection) -> None:
@@ -77,10 +76,10 @@ async def test_what_is_against_a_person_is_against_each_account_in_every_room(db
     mute = SanctionStarted(room=ROOM, kind="mute", basis="command", subject=ANNA)
     of_the_room = SanctionStarted(room=ROOM, kind="rectify", basis="operator", subject=ANNA)
     await apply(db, ban, mute, of_the_room)
-    assert [(s.record, s.subject) for s in await views.sanctions_in(db, ROOM)] == [
+    assert [(s.record, s.subject) for s in await queries.sanctions_in(db, ROOM)] == [
         (10, ANNA), (10, TWIN), (11, ANNA), (11, TWIN), (12, ANNA),
     ]  # fmt: skip
-    assert [(s.record, s.subject) for s in await views.sanctions_in(db, OTHER)] == [(10, ANNA), (10, TWIN)]
+    assert [(s.record, s.subject) for s in await queries.sanctions_in(db, OTHER)] == [(10, ANNA), (10, TWIN)]
 
 
 OPENED = DossierStep(step="opened", task=9, subject=ANNA, covers='{"cases": [1]}', reader="olga", reason="why")
@@ -97,16 +96,16 @@ def approval(who: UserId, digest: str = "ab") -> DossierStep:
 async def test_a_file_is_approved_by_as_many_as_are_different_people(db: AsyncConnection) -> None:
     await link(db, TWIN)  # Anna's
     await apply(db, OPENED, step("approved"), approval(ANNA), approval(ANNA), approval(TWIN), approval(MARK))
-    found = await views.dossier_view(db, 10)
+    found = await queries.dossier_view(db, 10)
     assert found is not None
     assert (found.subject, found.cases, found.task, found.state) == (ANNA, (1,), 9, "open")
     assert (found.approved_by, found.approvers("ab"), found.approvers("cd")) == ((ANNA, MARK), (ANNA, MARK), ())
-    assert await views.all_dossiers(db) == (found,)
+    assert await queries.all_dossiers(db) == (found,)
 
 
 async def test_what_was_approved_before_the_file_changed_is_not_approved_as_it_is(db: AsyncConnection) -> None:
     await apply(db, OPENED, approval(ANNA), approval(MARK), approval(MARK, "cd"))
-    found = await views.dossier_view(db, 10)
+    found = await queries.dossier_view(db, 10)
     assert found is not None
     assert (found.approved_by, found.approvers("ab")) == ((MARK,), (ANNA, MARK))
 
@@ -129,14 +128,14 @@ async def test_a_file_is_kept_from_the_person_while_it_is_prepared_or_barred(
     await apply(db, task, first=9)
     await apply(db, OPENED, *steps, TaskDone(start=9, result="done"))
     records = frozenset({9, 10, *range(11, 11 + len(steps))})
-    assert await views.hidden_from(db, ANNA) == ((frozenset({10}), records) if hidden else (frozenset(), frozenset()))
-    assert await views.hidden_from(db, MINA) == (frozenset(), frozenset())
+    assert await queries.hidden_from(db, ANNA) == ((frozenset({10}), records) if hidden else (frozenset(), frozenset()))
+    assert await queries.hidden_from(db, MINA) == (frozenset(), frozenset())
 
 
 async def test_what_was_erased_of_a_person_is_gone_from_their_file(db: AsyncConnection) -> None:
     await apply(db, OPENED)
     await apply(db, PartsErased(parts=1, what="operator", records="10"), first=30)
-    found = await views.dossier_view(db, 10)
+    found = await queries.dossier_view(db, 10)
     assert found is not None
     assert found.subject == ""
 
@@ -150,7 +149,7 @@ async def test_what_was_upheld_and_done_before_is_read_for_a_person(db: AsyncCon
     interim = SanctionStarted(room=ROOM, kind="mute", n=1, basis="interim", subject=ANNA)
     asked = TaskOpened(room=ROOM, task="dossier", n=1, subject=TWIN)
     await apply(db, case, kick, held, warned, interim, asked)
-    offences, before = await views.offences_of(db, ANNA)
+    offences, before = await queries.offences_of(db, ANNA)
     assert offences == (Offence(1, ROOM, "spam", "severe", NOON + 10, NOON + 10),)
     assert before.measures == ((1, NOON + 11, "spam"), (0, NOON + 13, "-"))
     assert before.tasks == ((NOON + 15, 0),)

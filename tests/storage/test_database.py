@@ -12,7 +12,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.exc import DBAPIError
 
 from moderation.values.errors import Broken, Invalid
-from storage import schema as t
+from storage import schema
 from storage.database import FILE, Database
 from storage.projections import set_meta
 from storage.queries import get_meta
@@ -40,7 +40,7 @@ async def test_an_error_undoes_the_whole_transaction_and_the_next_one_works(tmp_
     async with database.write() as db:
         await set_meta(db, "b", "2")
     async with database.read() as db:
-        assert {row.key for row in await db.execute(select(t.meta))} == {"b"}
+        assert {row.key for row in await db.execute(select(schema.meta))} == {"b"}
     await database.close()
 
 
@@ -90,7 +90,7 @@ async def test_a_case_without_evidence_of_its_own_is_refused_by_the_tables(tmp_p
     database = await Database.open(tmp_path)
     with pytest.raises(DBAPIError, match="FOREIGN KEY"):
         async with database.write() as db:
-            await db.execute(insert(t.evidence).values(record=1, n=77, event="$e"))
+            await db.execute(insert(schema.evidence).values(record=1, n=77, event="$e"))
     await database.close()
 
 

@@ -26,9 +26,9 @@ from moderation.values.events import (
     Unreadable,
 )
 from moderation.values.ids import GroupCode, PersonId, RecordIndex, RoomId, UserId
-from storage import schema as t
+from storage import schema
 from storage.database import Database
-from storage.journal import record_kinds as kinds
+from storage.journal import record_kinds
 from storage.journal.journal import Journal
 from storage.journal.line_format import decode, encode
 from storage.journal.record import NOBODY, Draft, Part, Record
@@ -55,7 +55,7 @@ def room_of(code: str) -> RoomId | None:
 
 def on_disk(draft: Draft) -> Record:
     """The record as it is read again from the line that the draft becomes."""
-    kinds.check(draft)
+    record_kinds.check(draft)
     names = ["" if part.person == NOBODY else f"p{at}" for at, part in enumerate(draft.parts)]
     return decode(encode(7, draft, names, ["salt"] * len(draft.parts)).line.rstrip(b"\n"))
 
@@ -157,7 +157,7 @@ def test_what_does_not_apply_is_not_written() -> None:
 
 @pytest.mark.parametrize("cls", FACTS)
 def test_the_page_on_records_declares_every_field_of_every_fact(cls: type[Fact]) -> None:
-    kind, hints = kinds.KINDS[cls.KIND], get_type_hints(cls)
+    kind, hints = record_kinds.KINDS[cls.KIND], get_type_hints(cls)
     for name, owner in owner_of(cls).items():
         if name == "room":
             continue
@@ -460,7 +460,7 @@ async def test_a_database_made_anew_passes_over_what_is_erased(place: int | None
     try:
         await rebuild(journal, database)
         async with database.read() as db:
-            found = (await db.execute(select(t.members.c.user, t.members.c.membership))).all()
+            found = (await db.execute(select(schema.members.c.user, schema.members.c.membership))).all()
     finally:
         await database.close()
     assert [tuple(row) for row in found] == [(ANNA, left)]

@@ -10,7 +10,7 @@ import pytest
 
 from moderation.values.errors import Broken, Refused
 from moderation.values.ids import PersonId
-from storage.identity import keyring as identity_keyring
+from storage.identity import keyring
 from storage.identity.store import IdentityStore, Kek, Locked, NewClaim, State
 from storage.journal.record_keys import FILE, PersonKeys
 
@@ -21,7 +21,7 @@ KEYS = len(PEOPLE) + 1  # and that of the index
 
 @pytest.fixture(autouse=True)
 def _few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(identity_keyring, "AT_ONCE", 2)
+    monkeypatch.setattr(keyring, "AT_ONCE", 2)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from moderation.values.errors import Broken, Invalid, Refused
 from moderation.values.ids import PersonId
-from storage.identity import blind_index as identity_blind
+from storage.identity import blind_index
 from storage.identity.roster import Listed, Roster
 from storage.identity.store import Claim, Held, IdentityStore, Kek, Locked, NewClaim, Taken, open_for_reading
 from storage.journal.record_keys import FILE, PersonKeys
@@ -478,7 +478,7 @@ def test_an_address_that_an_older_version_kept_with_its_tag_is_found(
 ) -> None:
     tagged = replace(OF_ANNA, identifier="anna+club@example.net")
     with monkeypatch.context() as older:
-        older.setattr(identity_blind, "mailbox", lambda address: address)
+        older.setattr(blind_index, "mailbox", lambda address: address)
         store.add_claim(tagged)
     assert store.find("email", "", tagged.identifier) == ANNA
     with pytest.raises(Taken):

@@ -24,8 +24,7 @@ from moderation.model.facts import (
     SanctionStarted,
 )
 from moderation.values.ids import PersonId, UserId
-from storage import queries as views
-from storage import schema as t
+from storage import queries, schema
 from storage.database import Database
 from storage.projections import project
 from storage.projections.linked_accounts import linked, links_of
@@ -36,7 +35,15 @@ from tests.moderation.builders import ANNA, DAY, MARK, MINA, NOON, ROOM
 
 TWIN = UserId("@twin:example.org")
 USERS = (ANNA, TWIN, MARK, MINA)
-TABLES = (t.accounts, t.links, t.cases, t.credit, t.sanctions, t.verifications, t.pinned_keys)
+TABLES = (
+    schema.accounts,
+    schema.links,
+    schema.cases,
+    schema.credit,
+    schema.sanctions,
+    schema.verifications,
+    schema.pinned_keys,
+)
 
 
 @pytest.fixture
@@ -87,20 +94,20 @@ async def test_all_that_counts_follows_the_person(db: AsyncConnection) -> None:
     await apply(db, link(TWIN, ANNA), first=20)
     await apply(db, charge(TWIN, 3), opened(TWIN, 3), first=30)
     for user in (ANNA, TWIN):
-        known = await views.person_view(db, user, now_ms=NOON, recent_since=0)
+        known = await queries.person_view(db, user, now_ms=NOON, recent_since=0)
         assert (known.person, known.accounts) == (PersonId(ANNA), frozenset({ANNA, TWIN}))
         assert [each.id for each in known.entries] == [10, 11, 30]
         assert [each.record for each in known.in_force] == [15]
         assert [each.n for each in known.recent_cases.values()] == [3]
         assert known.verified == 1
-        assert await views.newest_case_of(db, user) == 3
-    assert [each.subject for each in await views.sanctions_in(db, ROOM)] == [ANNA, TWIN]
-    assert await views.verified_accounts(db, NOON) == {TWIN}  # whose own key is looked at
+        assert await queries.newest_case_of(db, user) == 3
+    assert [each.subject for each in await queries.sanctions_in(db, ROOM)] == [ANNA, TWIN]
+    assert await queries.verified_accounts(db, NOON) == {TWIN}  # whose own key is looked at
 
 
 async def test_a_case_names_all_accounts_of_whom_it_is_about_and_of_who_decided(db: AsyncConnection) -> None:
     await apply(db, opened(TWIN, 1), link(TWIN, ANNA), link(MINA, MARK))
-    found = await views.case_view(db, 1)
+    found = await queries.case_view(db, 1)
     assert found is not None
     assert (found[0].accounts, found[0].deciders) == (frozenset({ANNA, TWIN}), frozenset({MARK, MINA}))
     assert [found[0].is_about(user) for user in USERS] == [True, True, False, False]
@@ -109,11 +116,11 @@ async def test_a_case_names_all_accounts_of_whom_it_is_about_and_of_who_decided(
 async def test_a_link_that_is_ended_gives_each_account_its_own_again(db: AsyncConnection) -> None:
     story = (LanguageChosen(language="zh", subject=TWIN), charge(ANNA), charge(TWIN), BAN)
     await apply(db, *story)
-    before = [await rows(db, table) for table in (t.accounts, t.credit, t.sanctions)]
+    before = [await rows(db, table) for table in (schema.accounts, schema.credit, schema.sanctions)]
     await apply(db, link(TWIN, ANNA), first=20)
     assert await linked(db) == {TWIN: PersonId(ANNA)}
     await apply(db, unlink(20), first=21)
-    assert [await rows(db, table) for table in (t.accounts, t.credit, t.sanctions)] == before
+    assert [await rows(db, table) for table in (schema.accounts, schema.credit, schema.sanctions)] == before
 
 
 async def test_of_three_accounts_only_the_one_that_was_linked_by_mistake_goes(db: AsyncConnection) -> None:
@@ -125,8 +132,8 @@ async def test_of_three_accounts_only_the_one_that_was_linked_by_mistake_goes(db
 
 async def test_a_link_that_is_erased_is_as_if_it_had_never_been(db: AsyncConnection) -> None:
     await apply(db, charge(TWIN), link(TWIN, ANNA), erased(11))
-    assert (await linked(db), await rows(db, t.accounts), await rows(db, t.links)) == ({}, [], [])
-    assert [row[1] for row in await rows(db, t.credit)] == [TWIN]
+    assert (await linked(db), await rows(db, schema.accounts), await rows(db, schema.links)) == ({}, [], [])
+    assert [row[1] for row in await rows(db, schema.credit)] == [TWIN]
 
 
 async def test_a_link_outlives_the_time_for_which_its_record_is_kept(db: AsyncConnection) -> None:
@@ -136,14 +143,14 @@ async def test_a_link_outlives_the_time_for_which_its_record_is_kept(db: AsyncCo
 
 async def test_a_key_is_noted_until_the_verification_is_suspended(db: AsyncConnection) -> None:
     await apply(db, verified(ANNA), verified(TWIN), KeyPinned(subject=ANNA, key="one"))
-    assert await views.pinned_keys(db) == {ANNA: "one"}
-    (proof,) = await views.verifications_of(db, ANNA, NOON)
+    assert await queries.pinned_keys(db) == {ANNA: "one"}
+    (proof,) = await queries.verifications_of(db, ANNA, NOON)
     revoked = PersonVerified(
         step="revoked", method=proof.method, level=proof.level, until=proof.until, why="key", subject=ANNA
     )
     await apply(db, revoked, first=20)
-    assert await views.pinned_keys(db) == {}
-    assert await views.verified_accounts(db, NOON) == {TWIN}
+    assert await queries.pinned_keys(db) == {}
+    assert await queries.verified_accounts(db, NOON) == {TWIN}
 
 
 async def test_a_request_waits_for_a_word_and_lapses(db: AsyncConnection) -> None:
@@ -202,7 +209,7 @@ def _is_link(numbered: Sequence[tuple[int, Fact]], record: int, before: int) -> 
 async def _tables(numbered: Sequence[tuple[int, Fact]]) -> dict[str, list[tuple[Any, ...]]]:
     engine = create_async_engine(f"{DRIVER}://", poolclass=StaticPool)
     async with engine.begin() as db:
-        await db.run_sync(t.metadata.create_all)
+        await db.run_sync(schema.metadata.create_all)
         for index, fact in numbered:
             await project(fact, db, index, NOON)
         found = {table.name: await rows(db, table) for table in TABLES}

@@ -22,7 +22,7 @@ from moderation.model.facts import (
 )
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
 from moderation.values.notices import RoomName, line, rooms_named
-from storage import queries as views
+from storage import queries
 from storage.database import Database
 from storage.projections import project, project_events
 
@@ -79,8 +79,8 @@ def _event(number: int, user: UserId, room: RoomId) -> tuple[dict[str, object], 
 async def test_each_of_many_is_who_they_are_by_themselves(db: AsyncConnection) -> None:
     await _fill(db)
     users = tuple(PEOPLE.values())
-    many = await views.people_views(db, users, now_ms=NOON, recent_since=0)
-    alone = {user: await views.person_view(db, user, now_ms=NOON, recent_since=0) for user in users}
+    many = await queries.people_views(db, users, now_ms=NOON, recent_since=0)
+    alone = {user: await queries.person_view(db, user, now_ms=NOON, recent_since=0) for user in users}
     assert many == alone
     assert many[PEOPLE["owner"]].manages == {OTHER}
     assert many[PEOPLE["first"]].accounts == {PEOPLE["first"], PEOPLE["second"]}
@@ -100,9 +100,9 @@ def _message(number: int, user: UserId, room: RoomId) -> dict[str, object]:
 async def test_only_the_rooms_that_are_named_are_read(db: AsyncConnection) -> None:
     await _fill(db)
     lines = (line("duty.head", room=RoomName(OTHER)), line("cases.none"))
-    assert await views.room_names(db, rooms_named(lines)) == {OTHER: "G-0002"}
-    assert await views.room_names(db, rooms_named(lines[1:])) == {}
-    assert await views.room_names(db) == {ROOM: "G-0001", OTHER: "G-0002"}
+    assert await queries.room_names(db, rooms_named(lines)) == {OTHER: "G-0002"}
+    assert await queries.room_names(db, rooms_named(lines[1:])) == {}
+    assert await queries.room_names(db) == {ROOM: "G-0001", OTHER: "G-0002"}
 
 
 async def test_those_who_are_asked_for_may_have_any_name(db: AsyncConnection) -> None:
@@ -111,5 +111,5 @@ async def test_those_who_are_asked_for_may_have_any_name(db: AsyncConnection) ->
     kept = [event for n, raw in enumerate(events) if (event := receive(raw, ROOM, NOON)).event]
     await project_events(db, [(n, event, "message") for n, event in enumerate(kept)])
     known = [EventId(event.event) for event in kept if event.event]
-    assert await views.known_events(db, [*known, "$not there"]) == set(known)
+    assert await queries.known_events(db, [*known, "$not there"]) == set(known)
     assert len(known) >= 7

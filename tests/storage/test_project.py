@@ -40,8 +40,7 @@ from moderation.model.ledger_entry import Entry
 from moderation.rooms.align_people import Hold
 from moderation.values.events import MessagePosted, Received
 from moderation.values.ids import EventId, GroupCode, PersonId, RoomId, UserId
-from storage import queries as views
-from storage import schema as t
+from storage import queries, schema
 from storage.database import Database
 from storage.projections import project, project_events, project_room_state
 from storage.sqlite_driver import DRIVER
@@ -118,50 +117,54 @@ async def test_a_group_waits_to_be_opened_and_rooms_of_ours_do_not(db: AsyncConn
         RoomEntered(code=GroupCode("G-D2D2"), purpose="direct", room_id=DIRECT, subject=ANNA),
     )
     assert await rows(
-        db, t.rooms, "room", "code", "purpose", "served", "direct_with", "invited_by", "condition", "entered"
+        db, schema.rooms, "room", "code", "purpose", "served", "direct_with", "invited_by", "condition", "entered"
     ) == [
         (DESK, DESK_CODE, "desk", CODE, "", "", "protected", 11),
         (DIRECT, "G-D2D2", "direct", "-", ANNA, "", "protected", 12),
         (ROOM, CODE, "group", "-", "", OLGA, "joining", 10),
     ]
-    assert await views.desk_of(db, CODE) == DESK
-    assert await views.direct_room(db, ANNA) == DIRECT
-    assert await views.all_rooms(db) == {ROOM: CODE, DESK: DESK_CODE, DIRECT: "G-D2D2"}
+    assert await queries.desk_of(db, CODE) == DESK
+    assert await queries.direct_room(db, ANNA) == DIRECT
+    assert await queries.all_rooms(db) == {ROOM: CODE, DESK: DESK_CODE, DIRECT: "G-D2D2"}
 
 
 async def test_a_room_that_is_entered_again_keeps_its_code_and_begins_anew(db: AsyncConnection) -> None:
     await apply(db, ENTERED, RoomStateChanged(room=ROOM, condition="left"), ENTERED)
-    assert await rows(db, t.rooms, "code", "condition", "entered") == [(CODE, "joining", 12)]
+    assert await rows(db, schema.rooms, "code", "condition", "entered") == [(CODE, "joining", 12)]
 
 
 async def test_a_space_is_followed_and_neither_ours_nor_recorded(db: AsyncConnection) -> None:
     await apply(db, RoomEntered(code=DESK_CODE, purpose="space", room_id=SPACE))
-    assert await views.followed_spaces(db) == {SPACE}
-    assert (await views.recording(db), await views.own_rooms(db), await views.active_groups(db)) == (set(), set(), ())
+    assert await queries.followed_spaces(db) == {SPACE}
+    assert (await queries.recording(db), await queries.own_rooms(db), await queries.active_groups(db)) == (
+        set(),
+        set(),
+        (),
+    )
     await apply(db, RoomStateChanged(room=SPACE, condition="left"))
-    assert await views.followed_spaces(db) == set()
+    assert await queries.followed_spaces(db) == set()
 
 
 async def test_a_room_is_in_the_community_of_a_space_from_when_it_is_listed_and_known(db: AsyncConnection) -> None:
     club = policy(communities={"named": [{"name": "club", "space": SPACE}]})
     listed = RoomListed(room=SPACE, what="listed", child=ROOM, by=OLGA)
     await apply(db, PolicyChanged(digest="0", policy=club.model_dump_json(by_alias=True)), listed, ENTERED)
-    assert await rows(db, t.rooms, "community") == [("club",)]
-    assert await views.listed_in(db, SPACE) == {ROOM}
+    assert await rows(db, schema.rooms, "community") == [("club",)]
+    assert await queries.listed_in(db, SPACE) == {ROOM}
     await apply(db, replace(listed, what="unlisted"))
-    assert await rows(db, t.rooms, "community") == [(CODE,)]
+    assert await rows(db, schema.rooms, "community") == [(CODE,)]
     await apply(db, listed, listed)
-    assert await rows(db, t.rooms, "community") == [("club",)]
+    assert await rows(db, schema.rooms, "community") == [("club",)]
     await apply(db, PolicyChanged(digest="1", policy=policy().model_dump_json(by_alias=True)))
-    assert await rows(db, t.rooms, "community") == [(CODE,)]
+    assert await rows(db, schema.rooms, "community") == [(CODE,)]
 
 
 async def test_the_condition_of_a_room_and_the_notice_that_went_before(db: AsyncConnection) -> None:
     announced = RoomStateChanged(room=ROOM, condition="announced", notice="$notice")
     await apply(db, ENTERED, announced, RoomStateChanged(room=ROOM, condition="protected"))
-    assert await rows(db, t.rooms, "condition", "notice") == [("protected", "$notice")]
-    assert await views.recording(db) == {ROOM}
-    assert await views.active_groups(db) == (ROOM,)
+    assert await rows(db, schema.rooms, "condition", "notice") == [("protected", "$notice")]
+    assert await queries.recording(db) == {ROOM}
+    assert await queries.active_groups(db) == (ROOM,)
 
 
 async def test_levels_creator_and_name_are_those_of_the_newest_state(db: AsyncConnection) -> None:
@@ -174,7 +177,7 @@ async def test_levels_creator_and_name_are_those_of_the_newest_state(db: AsyncCo
         received("m.room.name", {"name": "Garden"}, key=""),
     ):
         await project_room_state(db, event)  # type: ignore[arg-type]
-    view = await views.room_view(db, ROOM, BOT)
+    view = await queries.room_view(db, ROOM, BOT)
     assert view is not None
     assert (view.name, view.power.is_creator(OLGA), dict(view.power.users)) == ("Garden", True, {MARK: 60})
 
@@ -183,7 +186,7 @@ async def test_levels_creator_and_name_are_those_of_the_newest_state(db: AsyncCo
 async def test_a_name_that_is_none_or_cannot_be_stored_does_no_harm(db: AsyncConnection, name: Any) -> None:
     await apply(db, ENTERED)
     await project_room_state(db, received("m.room.name", {"name": name}, key=""))  # type: ignore[arg-type]
-    assert await rows(db, t.rooms, "name") == [("half a letter \ufffd" if isinstance(name, str) and name else "",)]
+    assert await rows(db, schema.rooms, "name") == [("half a letter \ufffd" if isinstance(name, str) and name else "",)]
 
 
 async def test_members_are_what_their_last_event_says_and_keep_the_name_they_had(db: AsyncConnection) -> None:
@@ -191,18 +194,21 @@ async def test_members_are_what_their_last_event_says_and_keep_the_name_they_had
     left = received("m.room.member", {"membership": "ban"}, key=ANNA, sender=MARK, event="$2")
     back = received("m.room.member", {"membership": "join", "displayname": "Ann"}, key=ANNA, event="$3")
     await project_events(db, [(1, came, "join"), (2, left, "leave")])
-    assert await rows(db, t.members, "user", "membership", "role") == [(ANNA, "ban", "member")]
+    assert await rows(db, schema.members, "user", "membership", "role") == [(ANNA, "ban", "member")]
     await project_events(db, [(3, back, "join")])
     await project_events(db, [(4, received("m.room.member", {"membership": "leave"}, key=ANNA, event="$4"), "leave")])
-    assert await rows(db, t.members, "user", "membership", "display_name") == [(ANNA, "leave", "Ann")]
+    assert await rows(db, schema.members, "user", "membership", "display_name") == [(ANNA, "leave", "Ann")]
 
 
 async def test_every_event_is_known_by_its_id_once(db: AsyncConnection) -> None:
     seen = [(1, said("a", event="$1"), "message"), (2, said("b", event="$2"), "message")]
     await project_events(db, seen)
     await project_events(db, [(9, said("a", event="$1"), "message")])
-    assert await rows(db, t.events) == [(1, "$1", ROOM, ANNA, "posted", NOON), (2, "$2", ROOM, ANNA, "posted", NOON)]
-    assert await views.known_events(db, ["$1", "$2", "$3"]) == {"$1", "$2"}
+    assert await rows(db, schema.events) == [
+        (1, "$1", ROOM, ANNA, "posted", NOON),
+        (2, "$2", ROOM, ANNA, "posted", NOON),
+    ]
+    assert await queries.known_events(db, ["$1", "$2", "$3"]) == {"$1", "$2"}
 
 
 async def test_a_role_is_kept_and_makes_somebody_a_manager_only_where_the_room_is_served(db: AsyncConnection) -> None:
@@ -213,7 +219,7 @@ async def test_a_role_is_kept_and_makes_somebody_a_manager_only_where_the_room_i
     assert (await person(db, MARK)).manages == {ROOM}
     await apply(db, RoleChanged(room=ROOM, role="member", was="manager", subject=MARK, by=OLGA))
     assert (await person(db, MARK)).manages == frozenset()
-    assert await rows(db, t.members, "user", "membership", "role") == [(MARK, "leave", "member")]
+    assert await rows(db, schema.members, "user", "membership", "role") == [(MARK, "leave", "member")]
 
 
 async def test_languages_of_people_and_of_rooms(db: AsyncConnection) -> None:
@@ -224,15 +230,15 @@ async def test_languages_of_people_and_of_rooms(db: AsyncConnection) -> None:
         LanguageChosen(room=ROOM, language="en", subject=ANNA, by=ANNA),
         LanguageChosen(room=ROOM, language="zh", subject=ANNA, by=ANNA),
     )
-    assert await rows(db, t.rooms, "language") == [("zh",)]
-    assert await rows(db, t.accounts) == [(ANNA, ANNA, "zh")]
+    assert await rows(db, schema.rooms, "language") == [("zh",)]
+    assert await rows(db, schema.accounts) == [(ANNA, ANNA, "zh")]
 
 
 async def test_a_verification_counts_until_its_time_is_over(db: AsyncConnection) -> None:
     await apply(db, PersonVerified(room=ROOM, method="vouch", level=2, until=NOON + 5, subject=ANNA, by=MARK))
-    assert await rows(db, t.verifications) == [(10, ANNA, ANNA, ROOM, "vouch", 2, MARK, NOON, NOON + 5, 0, "")]
-    assert [await views.verified_level(db, ANNA, at) for at in (NOON, NOON + 4, NOON + 5)] == [2, 2, 0]
-    assert await views.vouches_by(db, MARK, NOON) == 1
+    assert await rows(db, schema.verifications) == [(10, ANNA, ANNA, ROOM, "vouch", 2, MARK, NOON, NOON + 5, 0, "")]
+    assert [await queries.verified_level(db, ANNA, at) for at in (NOON, NOON + 4, NOON + 5)] == [2, 2, 0]
+    assert await queries.vouches_by(db, MARK, NOON) == 1
 
 
 # Cases, credit, sanctions.
@@ -257,8 +263,8 @@ async def test_a_case_opens_grows_and_is_decided(db: AsyncConnection) -> None:
         "a joke",
         NOON + 7,
     )
-    assert await views.next_case(db) == 2
-    assert await views.waiting_cases(db, [ROOM], 9) == []
+    assert await queries.next_case(db) == 2
+    assert await queries.waiting_cases(db, [ROOM], 9) == []
 
 
 async def test_a_case_that_a_rule_decided_is_born_upheld(db: AsyncConnection) -> None:
@@ -266,7 +272,7 @@ async def test_a_case_that_a_rule_decided_is_born_upheld(db: AsyncConnection) ->
         db,
         CaseOpened(room=ROOM, on=4, n=1, rule="r", grade="minor", decide="auto", state="decided", due=0, subject=ANNA),
     )
-    assert await rows(db, t.cases, "state", "outcome", "decided", "by") == [("decided", "upheld", NOON, "")]
+    assert await rows(db, schema.cases, "state", "outcome", "decided", "by") == [("decided", "upheld", NOON, "")]
 
 
 async def test_evidence_that_is_no_message_is_no_message(db: AsyncConnection) -> None:
@@ -304,13 +310,13 @@ async def test_how_many_messages_a_pace_has_held_back_since_somebody_was_told(db
     more = [replace(first, event=EventId(f"$said{n}"), quiet=1) for n in range(3)]
     await apply(db, first)
     await apply(db, *more, replace(first, room=OTHER, quiet=1), first=20)  # all in one moment
-    person = await views.person_view(db, ANNA, now_ms=NOON, recent_since=NOON)
+    person = await queries.person_view(db, ANNA, now_ms=NOON, recent_since=NOON)
     told = person.told[ROOM, "tier_slow"]
     assert told == NOON
     event = received("m.room.message", {"msgtype": "m.text", "body": "hello"}, event="$now")
     assert isinstance(event, MessagePosted)
-    assert await views.held_back(db, person, event, "tier_slow") == 3
-    assert await views.held_back(db, person, event, "room_slow") == 0
+    assert await queries.held_back(db, person, event, "tier_slow") == 3
+    assert await queries.held_back(db, person, event, "room_slow") == 0
 
 
 async def test_an_entry_of_the_ledger(db: AsyncConnection) -> None:
@@ -338,14 +344,14 @@ async def test_an_entry_of_the_ledger(db: AsyncConnection) -> None:
 
 async def test_a_sanction_begins_lasts_longer_and_ends(db: AsyncConnection) -> None:
     await apply(db, MUTE)
-    assert [(held.record, held.until) for held in await views.sanctions_in(db, ROOM)] == [(10, NOON + HOUR)]
+    assert [(held.record, held.until) for held in await queries.sanctions_in(db, ROOM)] == [(10, NOON + HOUR)]
     await apply(db, SanctionExtended(room=ROOM, start=10, kind="mute", until=NOON + DAY, subject=ANNA), first=20)
-    assert await views.next_due(db) == NOON + DAY
-    assert [held.record for held in await views.sanctions_due(db, NOON + DAY, 0)] == [10]
-    assert await views.sanctions_due(db, NOON + DAY - 1, 0) == ()
+    assert await queries.next_due(db) == NOON + DAY
+    assert [held.record for held in await queries.sanctions_due(db, NOON + DAY, 0)] == [10]
+    assert await queries.sanctions_due(db, NOON + DAY - 1, 0) == ()
     await apply(db, SanctionEnded(room=ROOM, start=10, kind="mute", why="time", subject=ANNA), first=21, at=NOON + DAY)
-    assert await views.sanctions_in(db, ROOM) == ()
-    assert await rows(db, t.sanctions, "record", "ended", "why_ended") == [(10, NOON + DAY, "time")]
+    assert await queries.sanctions_in(db, ROOM) == ()
+    assert await rows(db, schema.sanctions, "record", "ended", "why_ended") == [(10, NOON + DAY, "time")]
 
 
 async def test_a_sanction_everywhere_holds_in_every_room_and_a_moments_measure_does_not_last(
@@ -357,14 +363,14 @@ async def test_a_sanction_everywhere_holds_in_every_room_and_a_moments_measure_d
         SanctionStarted(room=ROOM, kind="kick", basis="command", subject=ANNA, by=MARK),
         SanctionStarted(room=OTHER, kind="mute", basis="rule", subject=ANNA),
     )
-    assert [held.kind for held in await views.sanctions_in(db, ROOM)] == ["ban"]
-    assert [held.kind for held in await views.sanctions_in(db, OTHER)] == ["ban", "mute"]
+    assert [held.kind for held in await queries.sanctions_in(db, ROOM)] == ["ban"]
+    assert [held.kind for held in await queries.sanctions_in(db, OTHER)] == ["ban", "mute"]
 
 
 async def test_what_is_held_in_a_room_step_by_step(db: AsyncConnection) -> None:
     async def step(name: Any, held: str = "-1") -> dict[Any, Hold]:
         await apply(db, Held(room=ROOM, step=name, prior="50", held=held, subject=MARK))
-        return await views.holds_in(db, ROOM)
+        return await queries.holds_in(db, ROOM)
 
     key = (MARK, "level")
     assert await step("intended") == {key: Hold(MARK, "level", "intended", "50", "-1")}
@@ -386,7 +392,7 @@ async def test_a_new_measure_against_a_room_takes_up_again_what_was_left_alone_o
         Held(room=ROOM, step="overruled", prior="50", held="60", subject=OLGA),
         SanctionStarted(room=ROOM, kind="suspend", basis="operator", n=1, subject=OLGA),
     )
-    assert await views.holds_in(db, ROOM) == {
+    assert await queries.holds_in(db, ROOM) == {
         (nobody, posting): Hold(nobody, posting, "held", "-", "0"),
         (OLGA, "level"): Hold(OLGA, "level", "overruled", "50", "60"),
     }
@@ -394,15 +400,15 @@ async def test_a_new_measure_against_a_room_takes_up_again_what_was_left_alone_o
 
 async def test_a_card_that_was_posted_is_known_by_its_event(db: AsyncConnection) -> None:
     await apply(db, OPENED, ActionTaken(room=ROOM, action="card", result="refused", n=1, made="$no"))
-    assert await views.case_by_card(db, EventId("$no")) is None
+    assert await queries.case_by_card(db, EventId("$no")) is None
     await apply(db, ActionTaken(room=ROOM, action="card", result="done", n=1, made="$card"))
-    assert await views.case_by_card(db, EventId("$card")) == 1
-    assert await views.case_by_card(db, EventId("")) is None
+    assert await queries.case_by_card(db, EventId("$card")) == 1
+    assert await queries.case_by_card(db, EventId("")) is None
 
 
 async def test_the_policy_in_force_is_remembered(db: AsyncConnection) -> None:
     await apply(db, PolicyChanged(digest="0", policy="{}"), PolicyChanged(digest="1", policy='{"rules": []}'))
-    assert await views.get_meta(db, "policy") == '{"rules": []}'
+    assert await queries.get_meta(db, "policy") == '{"rules": []}'
 
 
 @pytest.mark.parametrize(
@@ -410,16 +416,16 @@ async def test_the_policy_in_force_is_remembered(db: AsyncConnection) -> None:
 )
 async def test_what_no_table_reflects_changes_nothing(db: AsyncConnection, fact: Fact) -> None:
     await apply(db, fact)
-    for table in t.metadata.sorted_tables:
+    for table in schema.metadata.sorted_tables:
         assert await rows(db, table) == []
 
 
 async def person(db: AsyncConnection, user: UserId = ANNA, now: int = NOON) -> PersonView:
-    return await views.person_view(db, user, now_ms=now, recent_since=0)
+    return await queries.person_view(db, user, now_ms=now, recent_since=0)
 
 
 async def the_case(db: AsyncConnection) -> tuple[CaseView, Any]:
-    found = await views.case_view(db, 1)
+    found = await queries.case_view(db, 1)
     assert found is not None
     return found
 
@@ -458,7 +464,7 @@ async def test_a_history_projected_and_read_back_is_what_was_decided_on(moves: l
     told = lived(moves)
     engine = create_async_engine(f"{DRIVER}://", poolclass=StaticPool)
     async with engine.begin() as db:
-        await db.run_sync(t.metadata.create_all)
+        await db.run_sync(schema.metadata.create_all)
         await apply(db, ENTERED, RoomStateChanged(room=ROOM, condition="protected"), first=100_000)
         events = {event: case.on for case in told.cases.values() for event in case.events}
         await project_events(db, [(int(event[1:]), said("", event=event), "message") for event in events])
@@ -466,7 +472,7 @@ async def test_a_history_projected_and_read_back_is_what_was_decided_on(moves: l
             await project(fact, db, index, at)
         assert await person(db, now=told.now) == told.person()
         for n, case in told.cases.items():
-            found = await views.case_view(db, n)
+            found = await queries.case_view(db, n)
             assert found is not None
             deciders = frozenset({UserId(found[1].by)} - {UserId("")})
             assert found[0] == replace(case, accounts=frozenset({ANNA}), deciders=deciders)

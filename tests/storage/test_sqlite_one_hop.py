@@ -12,20 +12,20 @@ import pytest
 from sqlalchemy import bindparam, event, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from storage import schema as t
+from storage import schema
 from storage.database import Database
 from storage.sqlite_driver import rows_of
 
 KEYS = ["a", "b", "c"]
-ORDERED = select(t.meta.c.key).order_by(t.meta.c.key)
+ORDERED = select(schema.meta.c.key).order_by(schema.meta.c.key)
 
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
     database = await Database.open(tmp_path)
     async with database.write() as db:
-        await db.execute(t.meta.delete())
-        await db.execute(insert(t.meta), [{"key": key, "value": ""} for key in KEYS])
+        await db.execute(schema.meta.delete())
+        await db.execute(insert(schema.meta), [{"key": key, "value": ""} for key in KEYS])
     yield database
     await database.close()
 
@@ -41,7 +41,7 @@ async def test_rows_come_in_order_one_by_one_some_or_all(database: Database) -> 
 async def test_what_was_read_does_not_change_by_what_is_written_after(database: Database) -> None:
     async with database.write() as db:
         before = await db.execute(ORDERED)
-        await db.execute(t.meta.delete())
+        await db.execute(schema.meta.delete())
         assert list(before.scalars()) == KEYS
         assert list((await db.execute(ORDERED)).scalars()) == []
 
@@ -55,7 +55,7 @@ async def test_a_statement_that_is_given_up_before_its_turn_is_undone_with_its_t
 
     async def write() -> None:
         async with database.write() as db:
-            await db.execute(insert(t.meta).values(key="x", value="given up"))
+            await db.execute(insert(schema.meta).values(key="x", value="given up"))
 
     async with database.write() as db:
         raw: Any = (await db.get_raw_connection()).driver_connection
@@ -71,7 +71,7 @@ async def test_a_statement_that_is_given_up_before_its_turn_is_undone_with_its_t
     with pytest.raises(asyncio.CancelledError):
         await writing
     async with database.write() as db:
-        await db.execute(insert(t.meta).values(key="d", value=""))
+        await db.execute(insert(schema.meta).values(key="d", value=""))
     async with database.read() as db:
         assert list((await db.execute(ORDERED)).scalars()) == [*KEYS, "d"]
 
@@ -94,15 +94,15 @@ async def test_what_is_only_read_costs_no_hand_over_to_end(database: Database, m
 
 async def test_it_is_told_how_many_rows_were_changed(database: Database) -> None:
     async with database.write() as db:
-        assert (await db.execute(update(t.meta).values(value="x"))).rowcount == 3
-        assert (await db.execute(t.meta.delete().where(t.meta.c.key == "nobody"))).rowcount == 0
+        assert (await db.execute(update(schema.meta).values(value="x"))).rowcount == 3
+        assert (await db.execute(schema.meta.delete().where(schema.meta.c.key == "nobody"))).rowcount == 0
 
 
 async def test_errors_come_as_sqlalchemys_and_the_transaction_is_undone(database: Database) -> None:
     with pytest.raises(IntegrityError):
         async with database.write() as db:
-            await db.execute(t.meta.delete().where(t.meta.c.key == "a"))
-            await db.execute(insert(t.meta).values(key="b", value="again"))
+            await db.execute(schema.meta.delete().where(schema.meta.c.key == "a"))
+            await db.execute(insert(schema.meta).values(key="b", value="again"))
     async with database.read() as db:
         assert list((await db.execute(ORDERED)).scalars()) == KEYS
         with pytest.raises(OperationalError, match="no such table"):
@@ -123,8 +123,14 @@ async def test_no_statement_is_done_on_the_event_loop(database: Database) -> Non
 
 
 async def test_several_statements_go_together_and_each_has_its_rows_with_their_names(database: Database) -> None:
-    one = select(t.meta.c.key, t.meta.c.value).where(t.meta.c.key == bindparam("key"), t.meta.c.value.in_(["", "x"]))
-    more = select(t.meta.c.key.label("name")).where(t.meta.c.key > bindparam("after")).order_by(t.meta.c.key)
+    one = select(schema.meta.c.key, schema.meta.c.value).where(
+        schema.meta.c.key == bindparam("key"), schema.meta.c.value.in_(["", "x"])
+    )
+    more = (
+        select(schema.meta.c.key.label("name"))
+        .where(schema.meta.c.key > bindparam("after"))
+        .order_by(schema.meta.c.key)
+    )
     async with database.read() as db:
         for key, after in (("a", "b"), ("c", "a"), ("z", "z")):  # the second time nothing is made ready any more
             found, rest = await rows_of(db, (one, {"key": key}), (more, {"after": after}))
@@ -133,9 +139,9 @@ async def test_several_statements_go_together_and_each_has_its_rows_with_their_n
 
 
 async def test_several_statements_see_what_their_transaction_has_written(database: Database) -> None:
-    statement = select(t.meta.c.value).where(t.meta.c.key == bindparam("key"))
+    statement = select(schema.meta.c.value).where(schema.meta.c.key == bindparam("key"))
     async with database.write() as db:
-        await db.execute(update(t.meta).values(value="new"))
+        await db.execute(update(schema.meta).values(value="new"))
         [[row]] = await rows_of(db, (statement, {"key": "a"}))
     assert row.value == "new"
 
@@ -144,4 +150,4 @@ async def test_an_error_in_one_of_several_is_the_databases(database: Database) -
     async with database.write() as db:
         await db.execute(text("ALTER TABLE away RENAME TO gone"))
         with pytest.raises(OperationalError, match="no such table: away"):
-            await rows_of(db, (select(t.away.c.user), {}))
+            await rows_of(db, (select(schema.away.c.user), {}))

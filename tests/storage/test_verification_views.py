@@ -29,8 +29,7 @@ from moderation.model.facts import (
 from moderation.people.verification import Asks, Guest
 from moderation.values.events import Membership, MembershipChanged
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
-from storage import queries as views
-from storage import schema as t
+from storage import queries, schema
 from storage.database import Database
 from storage.projections import project, project_events
 from tests.moderation.builders import ANNA, BOT, CODE, DAY, HOUR, MARK, NOON, ROOM, policy
@@ -94,7 +93,7 @@ def verified(user: UserId = ANNA, until: int = NOON + DAY, **more: Any) -> Perso
 
 
 async def below(log: Journal, now: int = NOON, **more: Any) -> tuple[Guest, ...]:
-    return await views.below(log.db, ROOM, 2, ASKS, now, **more)
+    return await queries.below(log.db, ROOM, 2, ASKS, now, **more)
 
 
 # Since when.
@@ -109,11 +108,11 @@ async def test_somebody_is_known_since_they_were_first_seen_in_a_room(log: Journ
 
 
 async def view(log: Journal, user: UserId = ANNA, now: int = NOON) -> Any:
-    return await views.person_view(log.db, user, now_ms=now, recent_since=0)
+    return await queries.person_view(log.db, user, now_ms=now, recent_since=0)
 
 
 async def asked_since(log: Journal) -> int:
-    room = await views.room_view(log.db, ROOM, BOT)
+    room = await queries.room_view(log.db, ROOM, BOT)
     assert room is not None
     return room.asked
 
@@ -190,25 +189,25 @@ async def test_who_knocks_is_found_with_the_last_answer(log: Journal) -> None:
     for user in (ANNA, BEN):
         await log.member(user, "knock")
     await log.fact(DoorAnswered(room=ROOM, what="knocked", subject=BEN), NOON - 1)
-    assert await views.knocking(log.db, ROOM) == {ANNA: 0, BEN: NOON - 1}
+    assert await queries.knocking(log.db, ROOM) == {ANNA: 0, BEN: NOON - 1}
     await log.member(BEN, "leave")
-    assert await views.knocking(log.db, ROOM) == {ANNA: 0}
+    assert await queries.knocking(log.db, ROOM) == {ANNA: 0}
 
 
 async def test_who_waits_in_the_lobby_or_was_removed_is_outside_until_they_are_invited(log: Journal) -> None:
     await log.fact(RoomEntered(code=GroupCode("G-L2L2"), purpose="lobby", served=CODE, room_id=LOBBY))
-    assert await views.lobby_of(log.db, CODE) == LOBBY
+    assert await queries.lobby_of(log.db, CODE) == LOBBY
     for user in (ANNA, MARK):
         await log.member(user, "join", room=LOBBY)
     await log.member(MARK, "join")
     await log.fact(SanctionStarted(room=ROOM, kind="kick", basis="verification", rule=UNVERIFIED, subject=BEN))
-    assert await views.outside(log.db, ROOM, CODE) == (ANNA, BEN)
-    assert [await views.in_a_lobby(log.db, user) for user in (ANNA, BEN)] == [True, False]
+    assert await queries.outside(log.db, ROOM, CODE) == (ANNA, BEN)
+    assert [await queries.in_a_lobby(log.db, user) for user in (ANNA, BEN)] == [True, False]
     for user in (ANNA, BEN):
         await log.fact(DoorAnswered(room=ROOM, what="admitted", subject=user), NOON + 1)
-    assert await views.outside(log.db, ROOM, CODE) == ()
+    assert await queries.outside(log.db, ROOM, CODE) == ()
     await log.fact(RoomStateChanged(room=LOBBY, condition="left"))
-    assert await views.lobby_of(log.db, CODE) is None
+    assert await queries.lobby_of(log.db, CODE) is None
 
 
 # What ends.
@@ -222,12 +221,12 @@ async def test_of_what_ends_that_which_nothing_takes_the_place_of_is_found(log: 
     await log.fact(verified(MARK, NOON - 8 * DAY))
     await log.fact(verified(MARK, NOON + 60 * DAY))
     await log.fact(VerificationAsked(what="expires", subject=ANNA), NOON + 7)
-    assert await views.endings(log.db, NOON) == (
-        views.Ending(ANNA, NOON, NOON + DAY, NOON + 7, 0),
-        views.Ending(BEN, NOON, NOON + 6 * DAY, 0, 0),
+    assert await queries.endings(log.db, NOON) == (
+        queries.Ending(ANNA, NOON, NOON + DAY, NOON + 7, 0),
+        queries.Ending(BEN, NOON, NOON + 6 * DAY, 0, 0),
     )
     await log.fact(verified(ANNA, step="revoked"))
-    assert [each.user for each in await views.endings(log.db, NOON)] == [BEN]
+    assert [each.user for each in await queries.endings(log.db, NOON)] == [BEN]
 
 
 async def test_what_follows_from_a_word_follows_later_by_as_much_as_the_bot_was_down(log: Journal) -> None:
@@ -243,6 +242,6 @@ async def test_what_somebody_was_told_goes_when_it_is_erased_and_when_its_time_i
     records = [await log.fact(VerificationAsked(room=ROOM, what="reminded", subject=user)) for user in (ANNA, BEN)]
     assert (await view(log)).told == {(ROOM, "reminded"): NOON}
     await log.fact(PartsErased(parts=1, what="operator", records=str(records[0])))
-    assert [row.user for row in await log.db.execute(select(t.pointed.c.user))] == [BEN]
+    assert [row.user for row in await log.db.execute(select(schema.pointed.c.user))] == [BEN]
     await log.fact(RecordsPurged(below=records[1] + 1, what="schedule"))
-    assert (await log.db.execute(select(t.pointed))).all() == []
+    assert (await log.db.execute(select(schema.pointed))).all() == []

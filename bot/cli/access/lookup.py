@@ -66,9 +66,9 @@ async def find_room(db: "AsyncConnection", typed: str) -> "Row[str, str, str]":
     """The room with this code, id or name. Raises `Refused` with the nearest, if there is none."""
     from sqlalchemy import select
 
-    from storage import schema as t
+    from storage import schema
 
-    query = select(t.rooms.c.room, t.rooms.c.code, t.rooms.c.name).order_by(t.rooms.c.entered)
+    query = select(schema.rooms.c.room, schema.rooms.c.code, schema.rooms.c.name).order_by(schema.rooms.c.entered)
     rows = (await db.execute(query)).all()
     names: dict[str, Row[str, str, str]] = {}
     shared = Counter(row.name.casefold() for row in rows)
@@ -85,9 +85,14 @@ async def find_person(db: "AsyncConnection", typed: str) -> str:
     """The user id that was typed, if the bot has met that account. Raises `Refused` with the nearest."""
     from sqlalchemy import select, union
 
-    from storage import schema as t
+    from storage import schema
 
-    met = union(select(t.members.c.user), select(t.credit.c.user), select(t.cases.c.subject), select(t.accounts.c.user))
+    met = union(
+        select(schema.members.c.user),
+        select(schema.credit.c.user),
+        select(schema.cases.c.subject),
+        select(schema.accounts.c.user),
+    )
     users = {str(row[0]) for row in await db.execute(met)}
     wanted = typed.strip()
     if wanted in users:

@@ -115,9 +115,9 @@ async def _applied(data_dir: Path) -> int:
     """How many records the database has taken up."""
     from sqlalchemy import select
 
-    from storage import schema as t
+    from storage import schema
 
-    rows = await _select(data_dir, select(t.meta.c.value).where(t.meta.c.key == "applied"))
+    rows = await _select(data_dir, select(schema.meta.c.value).where(schema.meta.c.key == "applied"))
     return int(rows[0][0]) if rows else 0
 
 
@@ -125,9 +125,9 @@ def other_rooms(data_dir: Path) -> frozenset[str]:
     """The rooms of the bot that are no groups; none are known without a usable database."""
     from sqlalchemy import select
 
-    from storage import schema as t
+    from storage import schema
 
-    query = select(t.rooms.c.room).where(t.rooms.c.purpose != "group")
+    query = select(schema.rooms.c.room).where(schema.rooms.c.purpose != "group")
     try:
         return frozenset(str(row[0]) for row in asyncio.run(_select(data_dir, query)))
     except AnswerableError:

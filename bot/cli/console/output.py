@@ -83,16 +83,16 @@ def words_of(error: AnswerableError) -> str:
 
 
 def _homeserver_words(error: AnswerableError) -> str:
-    from bot.matrix import errors as failures
+    from bot.matrix import errors
     from moderation.values.notices import Span
 
     detail = str(error)
     match error:
-        case failures.RateLimited():
+        case errors.RateLimited():
             return text("cli.error.rate_limited", wait=Span(error.retry_after_ms))
-        case failures.Unreachable():
+        case errors.Unreachable():
             return text("cli.error.unreachable", detail=detail)
-        case failures.LoggedOut():
+        case errors.LoggedOut():
             return text("cli.error.logged_out")
         case _:
             return text("cli.error.homeserver", detail=detail)

@@ -118,7 +118,7 @@ async def fill(folder: Path, records: Path, old: Old, bar: Bar | None) -> int:
     from sqlalchemy import insert
 
     from bot.pipeline.replay import rebuild
-    from storage import schema as tables
+    from storage import schema
     from storage.database import Database
     from storage.projections import END_MISSING, set_meta
 
@@ -126,9 +126,9 @@ async def fill(folder: Path, records: Path, old: Old, bar: Bar | None) -> int:
     try:
         async with database.write() as db:  # first, for the record of an outcome removes what it is the outcome of
             for key, value in old.meta.items():
-                await db.execute(insert(tables.meta).values(key=key, value=value))
+                await db.execute(insert(schema.meta).values(key=key, value=value))
             for row in old.outbox:
-                await db.execute(insert(tables.outbox).values(**row))
+                await db.execute(insert(schema.outbox).values(**row))
         count = await rebuild(cast("Journal", Upto(records, old.applied, bar)), database)
         if missing := end_missing(old, count):
             async with database.write() as db:
@@ -143,7 +143,7 @@ def read_old(path: Path, *, settled: bool = True) -> Old:
 
     `settled`: what stands beside it is written into it first, which only its one user may do.
     """
-    from storage import schema as tables
+    from storage import schema
     from storage.database import refuse_other_schema
 
     if not path.exists():
@@ -155,7 +155,7 @@ def read_old(path: Path, *, settled: bool = True) -> Old:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
             database.row_factory = sqlite3.Row
             meta = {str(row["key"]): str(row["value"]) for row in database.execute("SELECT key, value FROM meta")}
-            names = [column.name for column in tables.outbox.columns]
+            names = [column.name for column in schema.outbox.columns]
             outbox = [{name: row[name] for name in names} for row in database.execute("SELECT * FROM outbox")]
         return Old(int(meta["applied"]), {key: meta[key] for key in _KEPT_META if key in meta}, outbox)
     except Exception:  # whatever is wrong with it: that is why it is made anew

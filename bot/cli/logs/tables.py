@@ -60,11 +60,11 @@ def differences(data: Path, bar: Bar | None) -> list[Difference]:
 
 
 def _compare(stored: Path, made: Path) -> list[Difference]:
-    from storage import schema as tables
+    from storage import schema
 
     found: list[Difference] = []
     with closing(_reading(stored)) as ours, closing(_reading(made)) as anew:
-        for table in tables.metadata.sorted_tables:
+        for table in schema.metadata.sorted_tables:
             if table.name in _NOT_OF_RECORDS:
                 continue
             names = [column.name for column in table.columns]

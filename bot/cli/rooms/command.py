@@ -70,18 +70,20 @@ async def _rooms(db: "AsyncConnection", _config: "Config") -> list[dict[str, Any
     from sqlalchemy import func, select
 
     from bot.cli.cases import UNDECIDED
-    from storage import schema as t
+    from storage import schema
 
     joined = (
         select(func.count())
-        .where(t.members.c.room == t.rooms.c.room, t.members.c.membership == "join")
+        .where(schema.members.c.room == schema.rooms.c.room, schema.members.c.membership == "join")
         .scalar_subquery()
     )
     pending = (
-        select(func.count()).where(t.cases.c.room == t.rooms.c.room, t.cases.c.state.in_(UNDECIDED)).scalar_subquery()
+        select(func.count())
+        .where(schema.cases.c.room == schema.rooms.c.room, schema.cases.c.state.in_(UNDECIDED))
+        .scalar_subquery()
     )
-    columns = (t.rooms.c[key] for key in KEYS[:-2])
-    query = select(*columns, joined.label("members"), pending.label("open_cases")).order_by(t.rooms.c.entered)
+    columns = (schema.rooms.c[key] for key in KEYS[:-2])
+    query = select(*columns, joined.label("members"), pending.label("open_cases")).order_by(schema.rooms.c.entered)
     in_force, chosen = await _measures(db), await _chosen(db)
     return [
         {
@@ -97,30 +99,30 @@ async def _rooms(db: "AsyncConnection", _config: "Config") -> list[dict[str, Any
 async def _chosen(db: "AsyncConnection") -> dict[str, dict[str, str]]:
     from sqlalchemy import select
 
-    from storage import schema as t
+    from storage import schema
 
     found: dict[str, dict[str, str]] = {}
-    for row in await db.execute(select(t.room_settings)):
+    for row in await db.execute(select(schema.room_settings)):
         found.setdefault(row.room, {})[row.setting] = row.value
     return found
 
 
 async def _rules(db: "AsyncConnection", room: str) -> list[dict[str, Any]]:
     from moderation.values.ids import RoomId
-    from storage import queries as views
+    from storage import queries
 
     return [
         {"name": each.name, "by": each.by, "since": each.at, "settings": parsed(each.settings)}
-        for each in await views.rules_of_room(db, RoomId(room))
+        for each in await queries.rules_of_room(db, RoomId(room))
     ]
 
 
 async def _measures(db: "AsyncConnection") -> dict[str, list[dict[str, Any]]]:
     from moderation.model.facts import OF_ROOMS
-    from storage import queries as views
+    from storage import queries
 
     found: dict[str, list[dict[str, Any]]] = {}
-    for each in await views.all_in_force(db):
+    for each in await queries.all_in_force(db):
         if each.kind in OF_ROOMS:
             measure = {"kind": each.kind, "until": each.until, "basis": each.basis, "case": each.n, "every": each.every}
             found.setdefault(str(each.room), []).append(measure)

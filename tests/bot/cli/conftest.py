@@ -15,7 +15,7 @@ from sqlalchemy import Table, insert
 from bot.cli.access.lookup import now_ms
 from bot.cli.main import run
 from moderation.values.durations import DAY_MS
-from storage import schema as t
+from storage import schema
 from storage.database import Database
 
 HEAD = '[homeserver]\nurl = "http://127.0.0.1:1"\nuser = "@answerable:example.org"\n'
@@ -109,38 +109,38 @@ async def _fill(data_dir: Path, rows: dict[Table, list[dict[str, Any]]]) -> None
 
 def _history() -> dict[Table, list[dict[str, Any]]]:
     return {
-        t.rooms: [
+        schema.rooms: [
             _room(GARDEN, "G-7F3K", 1, name="The [bold]garden\u202e", condition="protected"),
             _room(KITCHEN, "G-2222", 2, name="Kitchen", condition="observing"),
             _room(DESK, "G-3333", 3, purpose="desk", served="G-7F3K", condition="protected"),
         ],
-        t.members: [
+        schema.members: [
             {"room": GARDEN, "user": CLEO, "membership": "join", "display_name": "Cleo", "role": "member"},
             {"room": GARDEN, "user": ANNA, "membership": "join", "display_name": "Anna", "role": "owner"},
             {"room": GARDEN, "user": BEN, "membership": "leave", "display_name": "Ben", "role": "member"},
         ],
-        t.verifications: [
+        schema.verifications: [
             {"record": 4, "person": CLEO, "user": CLEO, "method": "vouch", "level": 2, "at": NOW, "until": NOW + DAY_MS}
         ],
-        t.credit: [
+        schema.credit: [
             _entry(10, BEN, NOW - 2 * DAY_MS, cost=50, grade="severe"),
             _entry(11, BEN, NOW - DAY_MS, cost=25, grade="serious"),
             _entry(12, CLEO, NOW - DAY_MS, entry="warning", cost=0, grade="minor"),
         ],
-        t.sanctions: [
+        schema.sanctions: [
             {"record": 13, "kind": "mute", "room": GARDEN, "subject": BEN, "person": BEN, "at": NOW,
              "until": NOW + DAY_MS, "n": 1, "basis": "credit", "rule": "-"}
         ],
-        t.cases: [
+        schema.cases: [
             _case(1, GARDEN, BEN, state="decided", outcome="upheld", decided=NOW, by=ANNA),
             _case(2, GARDEN, CLEO, state="open", due=NOW + DAY_MS),
             _case(3, KITCHEN, BEN, state="overdue", due=NOW - DAY_MS),
         ],
-        t.reports: [
+        schema.reports: [
             {"record": 22 + number, "n": 1, "message": 20, "subject": BEN, "by": by, "reason": "private", "at": NOW}
             for number, by in enumerate((ANNA, CLEO, CLEO))
         ],
-        t.evidence: [{"record": 20, "n": 1, "event": "$one"}, {"record": 21, "n": 1, "event": "$two"}],
+        schema.evidence: [{"record": 20, "n": 1, "event": "$one"}, {"record": 21, "n": 1, "event": "$two"}],
     }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from bot.cli import restore
 from bot.cli.main import run
-from storage import queries as views
+from storage import queries
 from storage.database import FILE as STATE
 from storage.database import Database
 from storage.journal.journal import Journal
@@ -157,7 +157,7 @@ def test_new_cases_begin_beyond_every_number_of_the_lost_time(deployment: Path, 
     async def next_case() -> int:
         database = await Database.open(deployment, read_only=True)
         async with database.read() as db:
-            found = await views.next_case(db)
+            found = await queries.next_case(db)
         await database.close()
         return found
 

@@ -12,7 +12,7 @@ from bot.identity.limits import begin
 from moderation.values.durations import DAY_MS
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId
-from storage import schema as t
+from storage import schema
 from storage.database import Database
 
 SETTINGS = ChallengeSettings(within=1_000, per_person=2, per_address=3, per_room=4)
@@ -61,9 +61,9 @@ async def test_to_one_address_whoever_asks(db: AsyncConnection) -> None:
 
 async def test_from_one_room_and_by_those_who_are_in_none(db: AsyncConnection) -> None:
     room = {"room": "!r:x", "code": "G-1", "purpose": "group", "condition": "protected", "entered": 1}
-    await db.execute(insert(t.rooms).values(room))
+    await db.execute(insert(schema.rooms).values(room))
     for number in range(6):
-        await db.execute(insert(t.members).values(room="!r:x", user=person(number), membership="join"))
+        await db.execute(insert(schema.members).values(room="!r:x", user=person(number), membership="join"))
     outside = [await refused(db, person(number)) for number in range(10, 15)]
     assert outside == [None] * 4 + [("error.verify.limit-room", None)]
     inside = [await refused(db, person(number)) for number in range(5)]
@@ -74,11 +74,11 @@ async def test_from_one_room_and_by_those_who_are_in_none(db: AsyncConnection) -
 async def test_many_new_accounts_keep_nobody_out_who_has_been_there_for_a_day(db: AsyncConnection) -> None:
     now = 10 * DAY_MS
     room = {"room": "!r:x", "code": "G-1", "purpose": "group", "condition": "protected", "entered": 1}
-    await db.execute(insert(t.rooms).values(room))
+    await db.execute(insert(schema.rooms).values(room))
     for number in range(6):
         since = now - DAY_MS if number == 0 else now - 1_000
         values = {"room": "!r:x", "user": person(number), "membership": "join", "since": since}
-        await db.execute(insert(t.members).values(values))
+        await db.execute(insert(schema.members).values(values))
     assert [await refused(db, person(n), now=now) for n in range(1, 5)] == [None] * 4
     assert await refused(db, person(5), now=now) == ("error.verify.limit-room", None)
     assert await refused(db, person(0), now=now) is None
@@ -87,5 +87,5 @@ async def test_many_new_accounts_keep_nobody_out_who_has_been_there_for_a_day(db
 async def test_what_is_over_is_not_kept(db: AsyncConnection) -> None:
     await refused(db, person(1), "mark")
     await refused(db, person(2), now=NOW + 1_001)
-    rows = (await db.execute(t.challenge_attempts.select())).all()
+    rows = (await db.execute(schema.challenge_attempts.select())).all()
     assert [(row.user, row.about) for row in rows] == [(person(2), "")]

@@ -14,7 +14,7 @@ from bot.monitoring.page import WatchPage
 from bot.monitoring.pulse import Pulse
 from bot.monitoring.vitals import Looker
 from bot.runtime.clock import wall_clock
-from storage import schema as t
+from storage import schema
 from storage.database import Database
 from storage.journal.journal import Journal
 from storage.journal.record_keys import PersonKeys
@@ -94,9 +94,11 @@ async def test_well_is_200_and_ill_is_503_with_the_reasons(watched: Watched) -> 
 async def test_numbers_are_those_of_the_database_and_the_log(watched: Watched) -> None:
     now = wall_clock()
     async with watched.database.write() as db:
-        await db.execute(insert(t.outbox), [_row(1, queued=now - 100_000), _row(2, not_before=now + 10**9)])
-        await db.execute(insert(t.gaps), [{"room": "!a"}])
-        await db.execute(insert(t.cases), [_case(1, "open", now + 10**9), _case(2, "open", 1), _case(3, "overdue", 0)])
+        await db.execute(insert(schema.outbox), [_row(1, queued=now - 100_000), _row(2, not_before=now + 10**9)])
+        await db.execute(insert(schema.gaps), [{"room": "!a"}])
+        await db.execute(
+            insert(schema.cases), [_case(1, "open", now + 10**9), _case(2, "open", 1), _case(3, "overdue", 0)]
+        )
     found = await watched.metrics()
     names = (
         "gaps_open",
@@ -117,7 +119,7 @@ async def test_what_waits_is_stuck_by_the_time_since_it_was_queued_whatever_is_d
     now = wall_clock()
     async with watched.database.write() as db:
         rows = [_row(1, queued=now + 800_000), _row(2, queued=now), _row(3, queued=now - 10**9, not_before=now + 10**9)]
-        await db.execute(insert(t.outbox), rows)
+        await db.execute(insert(schema.outbox), rows)
     for steady_ms, oldest_s, expected in ((800_000, 800, "[]"), (901_000, 901, '["outbox_stuck"]')):
         for ahead_ms in (0, -3_600_000):
             watched.steady_ms, watched.ahead_ms = steady_ms, ahead_ms

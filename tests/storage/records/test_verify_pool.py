@@ -11,7 +11,7 @@ import pytest
 
 from storage.journal.days import list_days
 from storage.journal.report import Report
-from storage.journal.verify import pool as verify_pool
+from storage.journal.verify import pool
 from storage.journal.verify.days import read_days
 from storage.journal.verify.lines import Batch, check_lines
 from storage.journal.verify.verify import verify
@@ -33,8 +33,8 @@ def log(new_place: Callable[[], Any], tools: Any) -> Any:
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if any log were large, on a machine with three processors."""
-    monkeypatch.setattr(verify_pool, "PAYS_FROM", 0)
-    monkeypatch.setattr(verify_pool, "processors", lambda: 3)
+    monkeypatch.setattr(pool, "PAYS_FROM", 0)
+    monkeypatch.setattr(pool, "processors", lambda: 3)
 
 
 def children() -> set[int]:
@@ -55,7 +55,7 @@ def test_the_report_is_the_same(log: Any, at_once: None, monkeypatch: pytest.Mon
     reports = [verify(log.folder, progress=progress), verify(spoiled.folder)]
     assert (max(started) - len(before), children()) == (3, before)
     assert seen == sorted(seen)
-    monkeypatch.setattr(verify_pool, "PAYS_FROM", 10**12)
+    monkeypatch.setattr(pool, "PAYS_FROM", 10**12)
     assert reports == [verify(log.folder), verify(spoiled.folder)]
     assert [problem.code for problem in reports[1].problems] == ["part"]
 
@@ -94,7 +94,7 @@ def test_whatever_stops_the_check_stops_the_processes(log: Any, at_once: None) -
 
 def test_results_keep_their_order_and_other_things_their_place(log: Any, at_once: None) -> None:
     items = list(read_days(list_days(log.folder / "day"), 0))
-    found = list(verify_pool.check_all(items, 1))
+    found = list(pool.check_all(items, 1))
     assert [item for item, _ in found] == items
     assert [checked for _, checked in found] == [
         check_lines(item) if isinstance(item, Batch) else None for item in items
