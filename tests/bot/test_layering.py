@@ -27,10 +27,11 @@ def lint(folder: Path) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sources and the configuration, to be spoilt."""
-    folder = tmp_path_factory.mktemp("layering")
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """Return a copy of the sources and the configuration, to be spoilt."""
+    folder = tmp_path / "layering"
+    folder.mkdir()
     for package in ("bot", "storage", "moderation"):
         shutil.copytree(HOUSE / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(HOUSE / "pyproject.toml", folder)
@@ -42,29 +43,45 @@ def test_every_contract_is_kept() -> None:
     assert (code, re.search(r"Contracts: (\d+) kept, 0 broken", said) is not None) == (0, True), said
 
 
-@pytest.mark.parametrize(
-    ("file", "line", "broken"),
-    [
-        ("moderation/judge/judge.py", "import storage.schema", "bot -> storage -> moderation, never back"),
-        ("moderation/rules/flood.py", "import bot.runtime.clock", "bot -> storage -> moderation, never back"),
-        ("storage/queries/rooms.py", "from bot import clock", "bot -> storage -> moderation, never back"),
-        ("moderation/credit/credit.py", "import time", "moderation does no I/O"),
-        ("moderation/rules/terms.py", "import logging", "moderation does no I/O"),
-        ("moderation/values/power_levels.py", "import sqlalchemy", "moderation does no I/O"),
-        ("bot/outbox/dispatcher.py", "import nio", "only encryption imports nio"),
-        ("storage/queries/rooms.py", "import nio", "only encryption imports nio"),
-    ],
+# A line that is wrong in the file it is put into, and the contract that forbids it.
+WRONG = (
+    ("moderation/judge/judge.py", "storage.schema", "bot -> storage -> moderation, never back"),
+    ("moderation/rules/flood.py", "bot.runtime.clock", "bot -> storage -> moderation, never back"),
+    ("storage/queries/rooms.py", "bot.runtime.wakeup", "bot -> storage -> moderation, never back"),
+    ("moderation/credit/credit.py", "time", "moderation does no I/O"),
+    ("moderation/rules/terms.py", "logging", "moderation does no I/O"),
+    ("moderation/values/power_levels.py", "sqlalchemy", "moderation does no I/O"),
+    ("bot/outbox/dispatcher.py", "nio", "only encryption imports nio"),
+    ("storage/queries/duty.py", "nio", "only encryption imports nio"),
+    ("bot/texts/refusal.py", "bot.effects.desk", "bot, from the terminal down"),
+    ("bot/sync/spaces.py", "bot.admin.rooms", "bot, from the terminal down"),
+    ("bot/cli/console/ask.py", "bot.cli.access.lookup", "the terminal, from its commands down"),
+    ("storage/schema.py", "storage.outbox", "storage, from the reader down"),
+    ("storage/journal/merkle.py", "storage.journal.recover", "the journal, from what writes it down"),
+    ("moderation/duty/hours.py", "moderation.cases.decide", "moderation, from the case down"),
 )
-def test_an_import_the_wrong_way_is_found(copy: Path, file: str, line: str, broken: str) -> None:
-    spoilt = copy / file
-    before = spoilt.read_text("utf-8")
-    spoilt.write_text(f"{before}\n{line}\n", "utf-8")
-    try:
-        code, said = lint(copy)
-    finally:
-        spoilt.write_text(before, "utf-8")
+
+
+def test_every_import_the_wrong_way_is_found(copy: Path) -> None:
+    for file, name, _ in WRONG:
+        with (copy / file).open("a", encoding="utf-8") as spoilt:
+            spoilt.write(f"\nimport {name}\n")
+    code, said = lint(copy)
     assert code == 1
-    assert f"{broken} BROKEN" in " ".join(said.split())
+    words = " ".join(said.split())
+    for file, name, contract in WRONG:
+        assert f"{contract} BROKEN" in words
+        importer = file.removesuffix(".py").replace("/", ".")
+        assert f"{importer} -> {name} (l." in words, f"{file} imports {name}"
+
+
+def test_a_folder_that_has_no_place_is_found(tmp_path: Path, copy: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(copy, other)
+    (other / "bot" / "anywhere").mkdir()
+    (other / "bot" / "anywhere" / "__init__.py").touch()
+    code, said = lint(other)
+    assert (code, "bot.anywhere" in said) == (1, True)
 
 
 def test_moderation_uses_nothing_that_opens_waits_draws_lots_or_looks_at_a_clock() -> None:
@@ -92,4 +109,6 @@ def test_only_the_wiring_names_the_adapters() -> None:
 def test_the_contracts_cover_all_three_packages() -> None:
     config = tomllib.loads((HOUSE / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
     assert config["root_packages"] == ["bot", "moderation", "storage"]
-    assert [contract["type"] for contract in config["contracts"]] == ["layers", "forbidden", "forbidden"]
+    assert [contract["type"] for contract in config["contracts"]] == ["layers"] * 6 + ["forbidden"] * 2
+    folders = [contract for contract in config["contracts"] if "containers" in contract]
+    assert all(contract["exhaustive"] for contract in folders)
