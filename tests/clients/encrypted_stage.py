@@ -10,9 +10,8 @@ from bot.demo.client import Client
 from bot.demo.synapse import Synapse
 from bot.matrix.client import Homeserver
 from moderation.values.ids import RoomId
-from tests.homeserver.stage import PASSWORD, Stage, unique
-
-from .js_client import Isolation, JsClient
+from tests.clients.js_client import Isolation, JsClient
+from tests.synapse.stage import PASSWORD, Stage, unique
 
 
 class EncryptedStage(Stage):

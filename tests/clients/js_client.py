@@ -22,8 +22,7 @@ from typing import Any, Literal, Self, TypeVar
 from bot.demo.client import Client, Seen
 from bot.demo.feed import Feed
 from moderation.values.ids import EventId, RoomId
-
-from .js_process import JsEnded, JsProcess
+from tests.clients.js_process import JsEnded, JsProcess
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from . import packages
+from tests.clients import packages
 
 _LINE = 16 * 1024 * 1024  # an image goes as one line
 _STOP_S = 5.0

@@ -5,7 +5,7 @@ random, or steered by coverage, for as long as one likes in `make fuzz` (`run.py
 failed goes into `corpus/<target>/`, as it is written here, and is tried for ever.
 
 Left to others: keys and what devices tell each other (`keys.py`), what needs a disk (`test_door.py`), a homeserver
-(`tests/homeserver/test_hostile_events.py`), bounds on time (`test_time_is_bounded.py`).
+(`tests/synapse/test_hostile_events.py`), bounds on time (`test_time_is_bounded.py`).
 """
 
 import csv

@@ -1,0 +1,61 @@
+"""Ciphertext in a room that is not encrypted, or keys kept from the bot: friends can read it, the bot cannot."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from moderation.values.durations import DAY_MS
+from moderation.values.events import IN_A_PLAIN_ROOM, Received, Undecryptable
+from moderation.values.ids import EventId
+from tests.door.offline import ANNA, RULES, Offline, offline
+
+SEALED = {"algorithm": "m.megolm.v1.aes-sha2", "session_id": "s", "ciphertext": "A"}
+
+
+async def in_a_plain_room(events: Sequence[Received]) -> Sequence[Received]:
+    """What the machine makes of ciphertext there."""
+    return [replace(each, code=IN_A_PLAIN_ROOM) if isinstance(each, Undecryptable) else each for each in events]
+
+
+@pytest.fixture(params=["tell", "remove"])
+async def bot(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Offline]:
+    async with offline(tmp_path, f'unreadable = "{request.param}"' + RULES) as served:
+        yield served
+
+
+def removes(bot: Offline) -> bool:
+    return bot.config.bot.unreadable == "remove"
+
+
+async def queued(bot: Offline, key: str) -> int:
+    return len(await bot.rows(f"SELECT 1 FROM outbox WHERE action LIKE '%{key}%' AND action LIKE '%{ANNA}%'"))
+
+
+async def removed(bot: Offline) -> int:
+    return len(await bot.rows("SELECT 1 FROM outbox WHERE action LIKE '%\"redact\"%'"))
+
+
+async def test_of_ciphertext_in_a_plain_room_sender_and_desk_are_told_once_a_day(bot: Offline) -> None:
+    bot.pipeline.decipher = in_a_plain_room
+    for _ in range(3):
+        await bot.event(ANNA, "m.room.encrypted", SEALED)
+    assert (await queued(bot, '"sealed.plain'), await queued(bot, '"desk.sealed.plain')) == (1, 1)
+    assert await removed(bot) == (2 if removes(bot) else 0)
+    await bot.pass_time(DAY_MS)
+    await bot.event(ANNA, "m.room.encrypted", SEALED)
+    assert await queued(bot, '"sealed.plain') == 2
+    assert await removed(bot) == (2 if removes(bot) else 0)
+    records = [record for record in bot.stores.journal.read() if record.fields.get("code") == IN_A_PLAIN_ROOM]
+    assert len(records) == 4
+
+
+@pytest.mark.parametrize(("code", "follows"), [("m.unverified", True), ("m.blacklisted", True), ("m.no_olm", False)])
+async def test_of_keys_kept_from_the_bot_too_but_not_of_lost_ones(bot: Offline, code: str, follows: bool) -> None:
+    events = [await bot.event(ANNA, "m.room.encrypted", SEALED) for _ in range(2)]
+    for event in events:
+        await bot.pipeline.take_reasons([(EventId(event), code)])
+    assert await queued(bot, '"desk.sealed.withheld') == (1 if follows else 0)
+    assert await queued(bot, '"sealed.removed') == (1 if follows and removes(bot) else 0)
+    assert await removed(bot) == (1 if follows and removes(bot) else 0)

@@ -1,0 +1,101 @@
+"""Against whom a demotion or ban holds has no say through the bot, whatever level the room gives them."""
+
+from pathlib import Path
+
+import pytest
+
+from bot.commands.registry import COMMANDS
+from moderation.model.facts import (
+    AccountsLinked,
+    ActionTaken,
+    CaseAssigned,
+    CaseDecided,
+    CaseMoved,
+    CaseOpened,
+    SanctionEnded,
+    SanctionKind,
+    SanctionStarted,
+)
+from moderation.values.ids import EventId, RoomId
+from tests.door.offline import ANNA, DESK, LEVELS, MARK, MINA, OLGA, ROOM, Offline, offline
+
+V12 = {"users": {user: level for user, level in LEVELS["users"].items() if user != OLGA}}
+MANAGERS_ALONE = [each for each in COMMANDS.values() if each.who == "manager" and not each.anywhere]
+WORDS = {
+    "user": str(ANNA),
+    "user?": str(ANNA),
+    "case": "1",
+    "case?": "",
+    "duration": "2h",
+    "word": "1",
+}
+
+
+async def suspend(bot: Offline, kind: SanctionKind = "demote", room: RoomId | None = None) -> int:
+    """Hold a sanction against Olga, over whom nobody has power; the record of it."""
+    start = SanctionStarted(room=room, kind=kind, basis="standing", subject=OLGA)
+    await bot.pipeline.commit((start,))
+    return bot.recorded(SanctionStarted)[-1][0]
+
+
+async def refused(bot: Offline) -> int:
+    return len(await bot.rows("SELECT 1 FROM outbox WHERE action LIKE '%error.right.suspended%'"))
+
+
+async def card(bot: Offline) -> EventId:
+    """The card of case 1, as if it had been posted."""
+    made = EventId("$card")
+    await bot.pipeline.commit((ActionTaken(room=ROOM, action="card", result="done", n=1, txn="-", made=made),))
+    return made
+
+
+async def press(bot: Offline, under: EventId) -> None:
+    relation = {"rel_type": "m.annotation", "event_id": under, "key": "❌"}
+    await bot.event(OLGA, "m.reaction", {"m.relates_to": relation}, room=DESK)
+
+
+@pytest.mark.parametrize(("kind", "room"), [("demote", None), ("demote", ROOM), ("ban", None), ("ban", ROOM)])
+async def test_a_creator_against_whom_it_holds_has_no_command_of_managers_and_no_card(
+    tmp_path: Path, kind: SanctionKind, room: RoomId | None
+) -> None:
+    async with offline(tmp_path, levels=V12, version="12") as bot:
+        await bot.say(ANNA, "forbidden")
+        under = await card(bot)
+        record = await suspend(bot, kind, room)
+        commands = {each.name: each for each in MANAGERS_ALONE}
+        for name, command in commands.items():
+            words = " ".join(WORDS.get(word, "") for word in command.spec.split())
+            await bot.say(OLGA, f"!{name} {words}".strip(), DESK)
+        before = len(bot.facts(SanctionStarted))
+        await press(bot, under)
+        assert await refused(bot) == len(commands) + 1
+        assert bot.facts(CaseDecided) == []
+        assert len(bot.facts(SanctionStarted)) == before == 1
+
+        await bot.pipeline.commit((SanctionEnded(room=room, start=record, kind=kind, why="standing", subject=OLGA),))
+        await press(bot, under)
+        assert [fact.by for fact in bot.facts(CaseDecided)] == [OLGA]
+
+
+async def test_nobody_is_on_duty_against_whom_it_holds_and_the_case_goes_on_to_who_can_act(tmp_path: Path) -> None:
+    levels = {"users": {user: level for user, level in V12["users"].items() if user not in (MARK, MINA)}}
+    async with offline(tmp_path, levels=levels, version="12") as bot:
+        assert (await bot.duty()).owners == (OLGA,)
+        await suspend(bot)
+        assert (await bot.duty()).owners == ()
+        await bot.say(ANNA, "forbidden")
+        assert bot.facts(CaseAssigned) == []
+        assert [fact.asked for fact in bot.facts(CaseMoved)] == ["operator"]
+        assert [fact.subject for fact in bot.facts(CaseOpened)] == [ANNA]  # that nobody was there is not charged
+
+
+async def test_it_holds_for_all_accounts_of_a_person(tmp_path: Path) -> None:
+    async with offline(tmp_path) as bot:
+        start = SanctionStarted(kind="ban", basis="operator", subject=ANNA)
+        await bot.pipeline.commit((start,))
+        await bot.say(MARK, f"!warn {MINA} so", DESK)
+        assert await refused(bot) == 0
+        await bot.pipeline.commit((AccountsLinked(method="confirmed", subject=MARK, target=ANNA),))
+        await bot.say(MARK, f"!warn {MINA} so", DESK)
+        assert await refused(bot) == 1
+        assert MARK not in (await bot.duty()).managers

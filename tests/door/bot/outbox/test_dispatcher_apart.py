@@ -1,0 +1,118 @@
+"""What is asked of others than the homeserver: nothing waits for it, and it waits for nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot.outbox.dispatcher import Actor, Again, Done
+from bot.outbox.selection import APART
+from moderation.model.actions import OUTSIDE, PROOF, Action, Say, Verify, Witness
+from moderation.model.facts import ActionTaken
+from moderation.values.ids import RoomId, UserId
+from moderation.values.notices import line
+from tests.door.bot.effects.test_anchor_day import ONE, Deployment, deployment
+
+PEOPLE = [UserId(f"@p{number}:example.org") for number in range(APART[PROOF] + 2)]
+
+
+def verify(user: UserId, on: int = 1) -> Verify:
+    return Verify(room=ONE, subject=user, sealed="sealed", on=on)
+
+
+class Bench:
+    """An actor whose handlers note what is begun, and hang until told."""
+
+    def __init__(self, place: Deployment) -> None:
+        self.place = place
+        self.begun: list[str] = []
+        self.go_on: dict[str, asyncio.Event] = {}
+        by_type = {Verify: self._handle, Witness: self._handle, Say: self._handle}
+        self.actor = Actor(place.stores.database, place.pipeline, by_type, lambda: place.now)
+        place.actor = self.actor
+
+    def free(self, *names: str) -> None:
+        for name in names:
+            self.go_on.setdefault(name, asyncio.Event()).set()
+
+    async def until(self, *names: str) -> None:
+        async with asyncio.timeout(120):
+            while sorted(self.begun) != sorted(names):  # noqa: ASYNC110 - the actor tells nobody what it begins
+                await asyncio.sleep(0.002)
+
+    async def _handle(self, action: Action, _txn: str) -> Done:
+        name = f"{action.subject} {action.on}" if isinstance(action, Verify) else action.NAME
+        self.begun.append(name)
+        await self.go_on.setdefault(name, asyncio.Event()).wait()
+        return Done()
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    async with deployment(tmp_path) as place:
+        await place.enter(ONE)
+        bench = Bench(place)
+        task = asyncio.create_task(bench.actor.run())
+        yield bench
+        task.cancel()
+        await asyncio.wait({task})
+
+
+def say(number: int = 0) -> Say:
+    return Say(room=ONE, lines=(line("done.ack", n=number),))
+
+
+async def test_a_mail_server_that_hangs_and_a_witness_that_hangs_do_not_wait_for_each_other(bench: Bench) -> None:
+    hanging = [verify(user) for user in PEOPLE]
+    await bench.place.pipeline.commit(actions=(*hanging, Witness(day="2026-11-24"), say()))
+    first = [f"{user} 1" for user in PEOPLE[: APART[PROOF]]]
+    await bench.until("witness", "say", *first)
+    bench.free(first[0])
+    await bench.until("witness", "say", *first, f"{PEOPLE[APART[PROOF]]} 1")
+
+
+async def test_one_persons_steps_go_in_order_one_at_a_time(bench: Bench) -> None:
+    ann, ben = PEOPLE[:2]
+    await bench.place.pipeline.commit(actions=(verify(ann, 1), verify(ann, 2), verify(ben, 3)))
+    await bench.until(f"{ann} 1", f"{ben} 3")
+    bench.free(f"{ann} 1")
+    await bench.until(f"{ann} 1", f"{ben} 3", f"{ann} 2")
+
+
+async def test_it_is_seen_however_much_waits_for_the_homeserver(bench: Bench) -> None:
+    await bench.place.pipeline.commit(actions=[say(number) for number in range(100)])
+    await bench.place.pipeline.commit(actions=(verify(PEOPLE[0]), Witness(day="2026-11-24")))
+    await bench.until("say", "witness", f"{PEOPLE[0]} 1")
+    assert {OUTSIDE, PROOF} == set(APART)
+
+
+async def test_what_has_not_come_yet_is_looked_after_without_a_record(tmp_path: Path) -> None:
+    async with deployment(tmp_path) as place:
+        await place.enter(ONE)
+        looked = 0
+        done = asyncio.Event()
+
+        async def handle(_action: Action, _txn: str) -> Done:
+            nonlocal looked
+            looked += 1
+            if looked < 5:
+                raise Again(500)
+            return Done(after=ended)
+
+        async def ended() -> None:
+            done.set()
+
+        actor = Actor(place.stores.database, place.pipeline, {Verify: handle}, lambda: place.now)
+        place.actor = actor
+        task = asyncio.create_task(actor.run())
+        await place.pipeline.commit(actions=(Verify(room=RoomId("!r:x"), subject=PEOPLE[0], sealed="", on=1),))
+        async with asyncio.timeout(120):
+            while not done.is_set():
+                place.now += 100
+                actor.wake()
+                await asyncio.sleep(0.002)
+        task.cancel()
+        await asyncio.wait({task})
+        outcomes = [(each.action, each.result) for each in place.facts() if isinstance(each, ActionTaken)]
+        assert outcomes == [("verify", "done")]

@@ -1,0 +1,113 @@
+"""Killed in the middle of writing what came of a request, the bot repeats the request and records nothing twice."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bot.pipeline.cut_short import CutShort
+from bot.pipeline.pipeline import Outcome
+from bot.pipeline.replay import Rooms, catch_up
+from moderation.model.actions import Tell
+from moderation.model.facts import ActionTaken, NoticeGiven
+from moderation.values.ids import UserId
+from moderation.values.notices import line
+from storage import outbox
+from storage.journal.record import Draft
+from tests.door.bot.effects.test_anchor_day import ONE, Deployment, deployment
+
+ANNA = UserId("@anna:example.org")
+GIVEN = NoticeGiven(room=ONE, what="notice.dismissed", n=1, channel="direct", subject=ANNA)
+
+
+async def again(place: Deployment) -> None:
+    """As at the next start: the log itself says first how much of it was not signed."""
+    unsigned: dict[str, int | str] = {"what": "unsigned", "count": 1, "on": place.stores.journal.size - 1}
+    place.pipeline.writer._append([Draft("coverage", place.now, fields=unsigned)])
+    records = list(place.stores.journal.read(0))[1:]
+    known = place.pipeline.writer._applied
+    rooms = Rooms({code: room for room, code in place.pipeline.served.codes.items()})
+    tail = [record for record in records if record.index >= known]
+    await place.pipeline.begin()
+    await place.pipeline.catch_up(lambda turn: catch_up(turn, place.pipeline, tail, rooms))
+
+
+async def told(place: Deployment) -> str:
+    """The transaction id of something to be told."""
+    tell = Tell(room=ONE, subject=ANNA, n=1, lines=(line("notice.dismissed"),))
+    await place.pipeline.commit(actions=(tell,))
+    async with place.stores.database.read() as db:
+        return (await outbox.waiting(db, place.now, 10))[-1].txn
+
+
+def taken(txn: str) -> ActionTaken:
+    return ActionTaken(room=ONE, on=-1, action="tell", result="done", code="-", n=1, txn=txn, subject=ANNA)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_what_was_recorded_of_it_is_not_recorded_again(tmp_path: Path, whole: bool) -> None:
+    async with deployment(tmp_path) as place:
+        await place.enter(ONE)
+        txn = await told(place)
+        written = (GIVEN, taken(txn)) if whole else (GIVEN,)
+        place.pipeline.writer._append([place.pipeline.settling.draft_of(fact, place.now) for fact in written])
+        await again(place)
+        await place.pipeline.commit((GIVEN, taken(txn)), of_row=txn)
+        outcomes = [fact for fact in place.facts() if isinstance(fact, NoticeGiven | ActionTaken)]
+        assert outcomes == [GIVEN, taken(txn)]
+        assert place.pipeline.cut_short.facts == []
+        # The same word on another occasion is another record.
+        txn = await told(place)
+        await place.pipeline.commit((GIVEN, taken(txn)), of_row=txn)
+        assert [fact for fact in place.facts() if isinstance(fact, NoticeGiven)] == [GIVEN, GIVEN]
+
+
+async def test_of_several_that_were_recorded_together_what_stands_is_not_recorded_again(tmp_path: Path) -> None:
+    async with deployment(tmp_path) as place:
+        await place.enter(ONE)
+        tell = Tell(room=ONE, subject=ANNA, n=1, lines=(line("notice.dismissed"),))
+        await place.pipeline.commit(actions=[replace(tell, n=n) for n in (1, 2, 3)])
+        async with place.stores.database.read() as db:
+            txns = [row.txn for row in await outbox.waiting(db, place.now, 10)]
+        outcomes = [
+            Outcome((replace(GIVEN, n=n), replace(taken(txn), n=n)), of_row=txn) for n, txn in enumerate(txns, 1)
+        ]
+        facts = [fact for outcome in outcomes for fact in outcome.facts]
+        place.pipeline.writer._append([place.pipeline.settling.draft_of(fact, place.now) for fact in facts[:3]])
+        await again(place)
+        await place.pipeline.commit_all(outcomes)
+        assert [fact for fact in place.facts() if isinstance(fact, NoticeGiven | ActionTaken)] == facts
+        assert await place.waiting() == []
+
+
+@pytest.mark.parametrize("killed", ["before it is recorded", "after it is recorded"])
+async def test_what_an_outcome_asks_for_is_done_once(tmp_path: Path, killed: str) -> None:
+    async with deployment(tmp_path) as place:
+        await place.enter(ONE)
+        txn = await told(place)
+        word = Tell(room=ONE, subject=ANNA, n=2, lines=(line("notice.dismissed"),))
+        writer = place.pipeline.writer
+        append = writer._append
+
+        def die(drafts: Sequence[Draft]) -> int:
+            if killed == "after it is recorded":
+                append(drafts)
+            raise OSError("killed")
+
+        writer._append = die  # type: ignore[method-assign]
+        outcome = Outcome((taken(txn),), (word,), of_row=txn)
+        with pytest.raises(OSError, match="killed"):
+            await place.pipeline.commit_all([outcome])
+        writer._append = append  # type: ignore[method-assign]
+        await again(place)
+        await place.pipeline.commit_all([outcome])  # nothing, if it stands
+        assert await place.waiting() == [word]
+        assert [fact for fact in place.facts() if isinstance(fact, ActionTaken)] == [taken(txn)]
+
+
+def test_what_comes_of_a_later_request_is_always_new() -> None:
+    cut = CutShort([GIVEN], frozenset({"then"}))
+    assert cut.without([GIVEN], "later") == [GIVEN]
+    assert cut.without([GIVEN, GIVEN], "then") == [GIVEN]
+    assert cut.without([GIVEN], "then") == [GIVEN]

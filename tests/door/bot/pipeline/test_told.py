@@ -1,0 +1,89 @@
+"""Nobody is charged for a case that they were not told of; what nobody can be told of goes up."""
+
+from pathlib import Path
+
+from moderation.model.facts import CaseAssigned, CaseMoved, CreditChanged, PersonVerified
+from tests.door.offline import ANNA, DESK, MARK, MINA, OLGA, ROOM, Offline, offline
+
+DAY, HOUR = 86_400_000, 3_600_000
+
+
+def charged(bot: Offline) -> list[str]:
+    return [fact.subject for fact in bot.facts(CreditChanged)]
+
+
+async def all_have_acted(bot: Offline) -> None:
+    """Who never came into the desk is on duty once they did something that managers do."""
+    acts = [
+        PersonVerified(room=ROOM, method="vouch", level=2, until=bot.time.ms + 365 * DAY, subject=ANNA, by=by)
+        for by in (OLGA, MARK, MINA)
+    ]
+    await bot.pipeline.commit(acts)
+    await bot.tell()
+
+
+async def test_who_is_in_the_desk_when_the_card_comes_is_told_by_it_and_others_alone(tmp_path: Path) -> None:
+    async with offline(tmp_path, desk=(OLGA, MARK)) as bot:
+        await all_have_acted(bot)
+        await bot.say(ANNA, "forbidden")
+        assert [(f.subject, f.how) for f in bot.facts(CaseAssigned)] == [(MARK, "card"), (MINA, "word")]
+        await bot.post_cards()
+        assert await bot.tell() == [(MINA, 1)]
+        await bot.pass_time(DAY)
+        await bot.scheduler.do_what_is_due()
+        assert charged(bot) == [MARK, MINA]
+
+
+async def test_who_took_no_word_and_was_not_in_the_desk_is_not_charged(tmp_path: Path) -> None:
+    async with offline(tmp_path, desk=(OLGA, MARK)) as bot:
+        await all_have_acted(bot)
+        await bot.say(ANNA, "forbidden")
+        await bot.post_cards()
+        assert await bot.tell("none") == [(MINA, 1)]
+        await bot.pass_time(DAY)
+        await bot.scheduler.do_what_is_due()
+        assert charged(bot) == [MARK]
+
+
+async def test_who_comes_into_the_desk_later_has_been_told_once_something_is_said_there_of_the_case(
+    tmp_path: Path,
+) -> None:
+    async with offline(tmp_path, desk=(OLGA,)) as bot:
+        await all_have_acted(bot)
+        await bot.say(ANNA, "forbidden")
+        await bot.membership(MARK, "join", room=DESK)
+        await bot.post_cards()
+        await bot.pass_time(DAY)
+        await bot.scheduler.do_what_is_due()
+        assert charged(bot) == [MARK]
+
+
+async def test_what_no_manager_can_be_told_of_goes_to_the_owner_at_half_time_and_then_to_the_operator(
+    tmp_path: Path,
+) -> None:
+    async with offline(tmp_path, desk=()) as bot:
+        await all_have_acted(bot)
+        await bot.say(ANNA, "forbidden")
+        await bot.post_cards()
+        await bot.tell("none")
+        await bot.pass_time(12 * HOUR)
+        await bot.scheduler.do_what_is_due()
+        assert [(f.step, f.asked) for f in bot.facts(CaseMoved)] == [("escalated", "owner")]
+        assert await bot.tell("none") == [(OLGA, 1)]
+        await bot.pass_time(12 * HOUR)
+        await bot.scheduler.do_what_is_due()
+        assert [(f.step, f.asked) for f in bot.facts(CaseMoved)][1:] == [("escalated", "operator")]
+        assert charged(bot) == []
+
+
+async def test_an_owner_who_was_told_answers_for_what_was_passed_on(tmp_path: Path) -> None:
+    async with offline(tmp_path, desk=()) as bot:
+        await all_have_acted(bot)
+        await bot.say(ANNA, "forbidden")
+        await bot.tell("none")
+        await bot.pass_time(12 * HOUR)
+        await bot.scheduler.do_what_is_due()
+        assert await bot.tell() == [(OLGA, 1)]
+        await bot.pass_time(DAY)
+        await bot.scheduler.do_what_is_due()
+        assert charged(bot) == [OLGA]

@@ -1,0 +1,101 @@
+"""What balances bring is in force after a start, and what was told of them wrongly is put right."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from bot.pipeline.replay import rebuild
+from moderation.model.facts import BalanceCorrected, CreditChanged, Ledger, SanctionStarted, StatementGiven
+from moderation.values.ids import UserId
+from storage.database import FILE, Database
+from tests.door.offline import ANNA, MARK, ROOM, Offline, offline
+
+DAY = 86_400_000
+
+
+async def charged(bot: Offline, user: UserId, costs: list[int], left: list[int], ledger: Ledger = "standing") -> None:
+    """Record charges as an earlier version did: each saw only what it says is left, and none brought anything."""
+    for cost, told in zip(costs, left, strict=True):
+        bot.time.ms += 3
+        fact = CreditChanged(
+            room=ROOM, entry="charge", cost=cost, grade="-", rule="duty_overdue", ledger=ledger, left=told, subject=user
+        )
+        await bot.pipeline.commit((fact,))
+
+
+def demoted(bot: Offline) -> list[tuple[UserId, str, int, int]]:
+    found = bot.recorded(SanctionStarted)
+    return [(f.subject, f.basis, f.credit, f.on) for _, f in found if f.kind == "demote"]
+
+
+async def test_figures_that_one_look_gave_wrongly_are_corrected_once_and_rights_are_suspended(tmp_path: Path) -> None:
+    async with offline(tmp_path) as bot:
+        told_then = [95, 90] + [85] * 7 + [50] * 4
+        await charged(bot, MARK, [5] * 13, told_then)
+        records = [index for index, _ in bot.recorded(CreditChanged)]
+    for _ in range(2):  # starts
+        async with offline(tmp_path) as bot:
+            await bot.scheduler.do_what_is_due()
+            corrected = [(f.start, f.told, f.left) for f in bot.facts(BalanceCorrected)]
+            right = [100 - 5 * n for n in range(1, 14)]
+            assert corrected == [each for each in zip(records, told_then, right, strict=True) if each[1] != each[2]]
+            assert demoted(bot) == [(MARK, "standing", 35, records[-1])]
+            told = await bot.rows("SELECT action FROM outbox WHERE action LIKE '%notice.corrected.standing%'")
+            assert len(told) == 1
+
+
+@pytest.mark.parametrize("left", [[90, 80], [90, 79], [50, 50]])
+async def test_a_figure_that_is_right_or_has_another_cause_is_left_alone(tmp_path: Path, left: list[int]) -> None:
+    async with offline(tmp_path) as bot:
+        await charged(bot, MARK, [10, 10], left)
+        await bot.scheduler.do_what_is_due()
+        assert bot.facts(BalanceCorrected) == []
+
+
+async def test_a_mute_or_ban_that_a_balance_brings_begins_and_one_that_was_served_does_not(tmp_path: Path) -> None:
+    async with offline(tmp_path) as bot:
+        await charged(bot, ANNA, [70], [30], "credit")
+        await charged(bot, MARK, [90], [10], "credit")
+        await bot.pass_time(4 * DAY)  # a mute is over by then
+        await bot.scheduler.do_what_is_due()
+        assert [(f.kind, f.subject) for f in bot.facts(SanctionStarted)] == [("demote", MARK), ("ban", MARK)]
+        await bot.pass_time(DAY)
+        await bot.scheduler.do_what_is_due()
+        assert len(bot.facts(SanctionStarted)) == 2
+
+
+async def test_raising_what_managing_takes_suspends_those_below_at_the_next_start(tmp_path: Path) -> None:
+    async with offline(tmp_path) as bot:
+        await charged(bot, MARK, [50], [50])
+        await bot.scheduler.do_what_is_due()
+        assert demoted(bot) == []
+    async with offline(tmp_path, "[tiers]\nmanage_from = 55\n") as bot:
+        await bot.scheduler.do_what_is_due()
+        assert [each[:3] for each in demoted(bot)] == [(MARK, "standing", 50)]
+
+
+async def test_tables_made_again_correct_nothing_twice(tmp_path: Path) -> None:
+    async with offline(tmp_path) as bot:
+        await charged(bot, MARK, [10, 10, 10], [90, 90, 90])
+        await bot.scheduler.do_what_is_due()
+        assert [(f.told, f.left) for f in bot.facts(BalanceCorrected)] == [(90, 80), (90, 70)]
+        assert bot.facts(StatementGiven) == []
+        (tmp_path / "again").mkdir()
+        again = await Database.open(tmp_path / "again")
+        await rebuild(bot.stores.journal, again)
+        await again.close()
+    (tmp_path / "again" / "state.sqlite3").replace(tmp_path / "data" / "state.sqlite3")
+    async with offline(tmp_path) as bot:
+        await bot.scheduler.do_what_is_due()
+        assert len(bot.facts(BalanceCorrected)) == 2
+
+
+async def test_entries_whose_records_were_purged_are_left_alone(tmp_path: Path) -> None:
+    async with offline(tmp_path) as bot:
+        await charged(bot, MARK, [5, 5], [95, 95])
+    with sqlite3.connect(bot.config.data_dir / FILE) as db:
+        db.execute("UPDATE credit SET record = record + 100000")  # the log knows none of them any more
+    async with offline(tmp_path) as bot:
+        await bot.scheduler.do_what_is_due()
+        assert bot.facts(BalanceCorrected) == []

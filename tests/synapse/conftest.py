@@ -1,0 +1,89 @@
+"""A real Synapse: one process for all tests that set no limits, a second one, started when first asked
+for, with the limits Synapse has by default. Each test gets users and rooms of its own.
+
+The fixtures that start processes are synchronous on purpose: each test has an event loop of its own,
+and a process belongs to none of them.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from bot.demo.synapse import Limits, Synapse
+from bot.scheduler import scheduler
+from bot.sync import sync_loop
+from tests.clients.encrypted_stage import EncryptedStage
+from tests.synapse.served import Theatre
+from tests.synapse.stage import Stage
+
+_MEMORY = Path("/dev/shm")
+
+
+@pytest.fixture(scope="session")
+def synapse() -> Iterator[Synapse]:
+    """A homeserver that never tells anybody to slow down."""
+    yield from _running("off")
+
+
+@pytest.fixture(scope="session")
+def synapse_limited() -> Iterator[Synapse]:
+    """A homeserver as it is when nobody has set its limits."""
+    yield from _running("default")
+
+
+@pytest.fixture
+async def stage(synapse: Synapse) -> AsyncIterator[Stage]:
+    """Makes people, bots and rooms on `synapse`."""
+    async with Stage(synapse) as stage:
+        yield stage
+
+
+@pytest.fixture
+async def stage_limited(synapse_limited: Synapse) -> AsyncIterator[Stage]:
+    """Makes people, bots and rooms on `synapse_limited`."""
+    async with Stage(synapse_limited) as stage:
+        yield stage
+
+
+@pytest.fixture
+async def encrypted_stage(synapse: Synapse, tmp_path: Path) -> AsyncIterator[EncryptedStage]:
+    """Makes people with current clients, and encrypted rooms, on `synapse`."""
+    async with EncryptedStage(synapse, tmp_path) as stage:
+        yield stage
+
+
+@pytest.fixture
+async def theatre(stage: Stage, tmp_path: Path) -> AsyncIterator[Theatre]:
+    """Runs real bots in rooms on `synapse`; at the end each journal is verified."""
+    theatre = Theatre(stage, tmp_path)
+    yield theatre
+    await theatre.close()
+
+
+@pytest.fixture
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bots notice soon that their clock was set forward."""
+    monkeypatch.setattr(scheduler, "LOOK_AGAIN_MS", 200)
+    monkeypatch.setattr(sync_loop, "LONG_POLL_MS", 500)
+
+
+@pytest.fixture
+async def theatre_limited(stage_limited: Stage, tmp_path: Path) -> AsyncIterator[Theatre]:
+    """The same on `synapse_limited`."""
+    theatre = Theatre(stage_limited, tmp_path)
+    yield theatre
+    await theatre.close()
+
+
+def _running(limits: Limits) -> Iterator[Synapse]:
+    # In memory, where the system has such a folder: flushing the homeserver's database to a disk takes a fifth of the
+    # time of these tests and shows nothing about us. What the bot writes does go to a disk.
+    where = _MEMORY if os.access(_MEMORY, os.W_OK) else None
+    with TemporaryDirectory(prefix="answerable-synapse-", dir=where, ignore_cleanup_errors=True) as folder:
+        server = asyncio.run(Synapse.start(Path(folder), limits=limits))
+        yield server
+        asyncio.run(server.stop())

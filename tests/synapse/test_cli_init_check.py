@@ -1,0 +1,479 @@
+"""`answerable init`, `check` and the start of `run`, against a real homeserver."""
+
+import asyncio
+import io
+import json
+import os
+import pty
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bot.cli.main import run
+from bot.cli.session import open_session, store_session
+from bot.config.config import Config, load_config
+from bot.demo.client import Client
+from bot.demo.synapse import Synapse
+from bot.matrix.client import Session
+from moderation.values.errors import Refused
+from tests.synapse.stage import Stage, unique
+
+PASSWORD = "a password"
+REPOSITORY = str(Path(__file__).parents[2])
+OPERATOR = "@operator:localhost"
+DEADLINE_S = 30.0
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """An account on a homeserver and a folder for the bot; nothing is set up yet."""
+
+    folder: Path
+    url: str
+    user: str
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "config.toml"
+
+    @property
+    def config(self) -> Config:
+        return load_config(self.file, {})
+
+    def answerable(self, *arguments: str, stdin: str = "", environ: Mapping[str, str] | None = None) -> Result:
+        """In a thread of its own, since a command starts an event loop and this thread runs one."""
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(self._answer, arguments, stdin, environ or {}).result(DEADLINE_S)
+
+    def _answer(self, arguments: Sequence[str], stdin: str, environ: Mapping[str, str]) -> Result:
+        config = ("--config", str(self.file)) if arguments else ()
+        out, err = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            patch.setattr(sys, "stdin", io.StringIO(stdin))
+            for name, value in environ.items():
+                patch.setenv(name, value)
+            with pytest.raises(SystemExit) as ended:
+                run([*arguments, *config])
+        assert isinstance(ended.value.code, int | None)
+        return Result(ended.value.code or 0, out.getvalue(), err.getvalue())
+
+    def init(self, *arguments: str, stdin: str = f"{PASSWORD}\n", environ: Mapping[str, str] | None = None) -> Result:
+        where = ("--homeserver", self.url, "--user", self.user, "--operator", OPERATOR, "--yes")
+        how = () if any(a in ("--password-env", "--token-stdin") for a in arguments) else ("--password-stdin",)
+        return self.answerable("init", *where, *how, *arguments, stdin=stdin, environ=environ)
+
+
+@pytest.fixture(autouse=True)
+def _terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in [name for name in os.environ if name.startswith("ANSWERABLE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("ANSWERABLE_LANG", "en")
+    monkeypatch.setenv("COLUMNS", "200")
+    umask = os.umask(0o022)  # of this process, which the commands change
+    yield
+    os.umask(umask)
+
+
+@pytest.fixture
+async def deployment(synapse: Synapse, tmp_path: Path) -> Deployment:
+    return await _deployment(synapse, tmp_path)
+
+
+async def _deployment(synapse: Synapse, folder: Path) -> Deployment:
+    account = await synapse.register(unique("bot"), PASSWORD)
+    return Deployment(folder, synapse.url, account.user)
+
+
+async def _devices(deployment: Deployment) -> list[str]:
+    """The devices of the bot's account, seen by a device of our own, which is left out."""
+    client = await Client.log_in(deployment.url, deployment.user, PASSWORD)
+    try:
+        mine = (await client.request("GET", "account", "whoami"))["device_id"]
+        devices = (await client.request("GET", "devices"))["devices"]
+        return [d["device_id"] for d in devices if d["device_id"] != mine and d.get("display_name") == "Answerable"]
+    finally:
+        await client.close()
+
+
+class TestInit:
+    async def test_it_makes_a_configuration_that_works(self, deployment: Deployment) -> None:
+        result = deployment.init()
+        assert result.code == 0, result.err
+        config = deployment.config
+        assert (config.user, config.homeserver.url) == (deployment.user, deployment.url)
+        assert config.bot.operators == config.bot.allow_invites == (OPERATOR,)
+        session = await open_session(config)
+        assert session.device == config.secrets.device_id
+        assert deployment.answerable("check").code == 0
+
+    async def test_the_password_is_nowhere_afterwards(self, deployment: Deployment) -> None:
+        result = deployment.init()
+        assert PASSWORD not in result.out + result.err + _written(deployment)
+        token = deployment.config.secrets.access_token
+        assert token is not None
+        assert token.get_secret_value() not in result.out + result.err
+
+    async def test_there_is_no_option_that_takes_a_secret(self, deployment: Deployment) -> None:
+        assert deployment.answerable("init", "--password", PASSWORD).code == 2
+        assert deployment.answerable("init", "--token", "syt_x").code == 2
+
+    async def test_what_it_writes_is_closed_to_others(self, deployment: Deployment) -> None:
+        deployment.init()
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in deployment.folder.iterdir()}
+        assert modes == {".env": 0o600, "config.toml": 0o600, "data": 0o700}
+        inside = [path for path in (deployment.folder / "data").rglob("*") if path.is_file()]
+        assert {path.name for path in inside} >= {"crypto.key", "crypto.sqlite3"}
+        assert {stat.S_IMODE(path.stat().st_mode) & 0o077 for path in inside} == {0}
+
+    async def test_a_key_for_identity_data_is_made_where_it_was_asked_for(self, deployment: Deployment) -> None:
+        path = deployment.folder / "keys" / "identity.key"
+        result = deployment.init("--identity-key", str(path))
+        assert result.code == 0, result.err
+        made = path.read_text()
+        assert made.strip() not in result.out + result.err
+        assert deployment.config.identity_key_file == path
+        found = {each["key"] for each in json.loads(deployment.answerable("check", "--json").out)}
+        assert "identity" in found
+        assert deployment.init("--identity-key", str(path), "--force").code == 0
+        assert path.read_text() == made
+
+    async def test_a_key_is_not_made_inside_the_data_directory(self, deployment: Deployment) -> None:
+        refused = deployment.init("--identity-key", str(deployment.folder / "data" / "identity.key"))
+        assert (refused.code, "lies in the data directory" in refused.err) == (1, True)
+        assert list(deployment.folder.iterdir()) == []
+
+    async def test_a_configuration_is_not_replaced_unasked(self, deployment: Deployment) -> None:
+        deployment.file.write_text("mine")
+        result = deployment.init()
+        assert result.code == 1
+        assert "--force" in result.err
+        assert [(path.name, path.read_text()) for path in deployment.folder.iterdir()] == [("config.toml", "mine")]
+        assert deployment.init("--force").code == 0
+
+    async def test_other_lines_of_env_stay(self, deployment: Deployment) -> None:
+        (deployment.folder / ".env").write_text("OTHER=1\nANSWERABLE_PASSWORD=old\n")
+        deployment.init()
+        lines = (deployment.folder / ".env").read_text().splitlines()
+        assert [line.partition("=")[0] for line in lines] == [
+            "OTHER",
+            "ANSWERABLE_ACCESS_TOKEN",
+            "ANSWERABLE_DEVICE_ID",
+        ]
+
+    async def test_a_wrong_password_writes_nothing(self, deployment: Deployment) -> None:
+        result = deployment.init(stdin="wrong\n")
+        assert result.code == 1
+        assert "does not accept" in result.err
+        assert "wrong" not in result.err
+        assert list(deployment.folder.iterdir()) == []
+
+    async def test_an_address_where_no_homeserver_is_writes_nothing(self, deployment: Deployment) -> None:
+        result = deployment.init("--homeserver", "http://127.0.0.1:1")
+        assert result.code == 1
+        assert "No Matrix homeserver answers at http://127.0.0.1:1" in result.err
+        assert list(deployment.folder.iterdir()) == []
+
+    async def test_the_password_may_come_from_the_environment(self, deployment: Deployment) -> None:
+        assert deployment.init("--password-env", "SECRET", environ={"SECRET": PASSWORD}).code == 0
+        assert deployment.init("--password-env", "NOT_SET", "--force").code == 2
+
+    async def test_a_token_may_come_instead_but_only_the_account_s_own(self, stage: Stage, tmp_path: Path) -> None:
+        bot, other = await stage.bot(), await stage.bot()
+        deployment = Deployment(tmp_path, bot.session.url, bot.user)
+        refused = deployment.init("--token-stdin", stdin=f"{other.session.token}\n")
+        assert refused.code == 1
+        assert other.user in refused.err
+        assert deployment.init("--token-stdin", stdin=f"{bot.session.token}\n").code == 0
+        assert (await open_session(deployment.config)).device == bot.session.device
+
+    async def test_without_a_terminal_it_names_the_option_it_needs(self, deployment: Deployment) -> None:
+        result = deployment.answerable("init")
+        assert result.code == 2
+        assert "--user" in result.err
+
+    def test_at_a_terminal_it_asks_and_does_not_echo_the_password(self, deployment: Deployment) -> None:
+        screen = _at_a_terminal(
+            deployment,
+            [
+                ("Matrix account", "nonsense"),
+                ("not a Matrix id", deployment.user),
+                ("Address", deployment.url),
+                ("Language", "zh"),
+                ("Your own Matrix id", f"{OPERATOR} @b:localhost"),
+                ("Who may invite", "*:localhost"),
+                ("Password", PASSWORD),
+            ],
+        )
+        assert PASSWORD not in screen
+        bot = deployment.config.bot
+        assert (bot.language, bot.operators, bot.allow_invites) == ("zh", (OPERATOR, "@b:localhost"), ("*:localhost",))
+
+    async def test_done_again_it_keeps_the_device(self, deployment: Deployment) -> None:
+        deployment.init()
+        device = deployment.config.secrets.device_id
+        deployment.init("--force")
+        assert await _devices(deployment) == [device]
+
+    async def test_an_answer_that_cannot_be_a_setting_is_refused_before_anything_happens(
+        self, deployment: Deployment
+    ) -> None:
+        for option, value, why in (
+            ("--language", "xx", "Please answer en or zh."),
+            ("--user", "answerable", "This is not a Matrix id; it looks like @answerable:example.org."),
+            ("--operator", "anna", "Please give at least one Matrix id, such as @anna:example.org."),
+        ):
+            result = deployment.init(option, value)
+            assert (result.code, result.err) == (2, f"{option} {value}: {why}\n")
+
+
+class TestRateLimit:
+    async def test_a_limit_is_found_and_the_remedy_told(self, synapse_limited: Synapse, tmp_path: Path) -> None:
+        deployment = await _deployment(synapse_limited, tmp_path)
+        result = deployment.init()
+        assert result.code == 0
+        assert f"/_synapse/admin/v1/users/{deployment.user}/override_ratelimit" in result.out
+
+    async def test_an_admin_s_token_lifts_it_and_is_not_kept(self, stage_limited: Stage, tmp_path: Path) -> None:
+        admin = await stage_limited.bot("admin", admin=True)
+        deployment = await _deployment(stage_limited.synapse, tmp_path)
+        result = deployment.init("--admin-token-stdin", stdin=f"{PASSWORD}\n{admin.session.token}\n")
+        assert "has been lifted" in result.out
+        assert await admin.ratelimit_lifted(admin.session.token, deployment.config.user)
+        assert admin.session.token not in _written(deployment) + result.out + result.err
+        checked = deployment.answerable("check", "--json", "--admin-token-stdin", stdin=f"{admin.session.token}\n")
+        assert "rate_limit" in {finding["key"] for finding in json.loads(checked.out)}
+
+    async def test_a_free_account_is_told_so_and_keeps_no_room_of_the_trial(self, deployment: Deployment) -> None:
+        assert "as fast as it needs" in deployment.init().out
+        checked = json.loads(deployment.answerable("check", "--json").out)
+        assert "rooms_none" in {finding["key"] for finding in checked}
+
+
+class TestCheck:
+    async def test_every_finding_says_its_remedy(self, deployment: Deployment) -> None:
+        deployment.init()
+        (deployment.folder / ".env").chmod(0o644)
+        data = deployment.folder / "data"
+        data.chmod(0o755)
+        result = deployment.answerable("check", "--json")
+        found = {finding["key"]: finding for finding in json.loads(result.out)}
+        assert result.code == 1
+        assert [key for key, finding in found.items() if finding["state"] == "problem"] == ["env_open", "data_dir_open"]
+        assert found["env_open"]["remedy"] == f"chmod 600 {deployment.folder / '.env'}"
+        assert all(finding["remedy"] for finding in found.values() if finding["state"] != "ok")
+        assert {"login", "clock", "reachable"} <= {key for key, finding in found.items() if finding["state"] == "ok"}
+
+    async def test_missing_power_and_people_beyond_reach_are_told(self, stage: Stage, tmp_path: Path) -> None:
+        bot, owner = await stage.bot(), await stage.person("owner")
+        deployment = Deployment(tmp_path, bot.session.url, bot.user)
+        deployment.init("--token-stdin", stdin=f"{bot.session.token}\n")
+        room = await stage.room(owner, bot)
+        result = deployment.answerable("check", "--json")
+        found = {finding["key"]: finding for finding in json.loads(result.out)}
+        assert result.code == 1
+        assert room in found["power_missing"]["text"]
+        assert bot.user in found["power_missing"]["remedy"]
+        assert found["power_equal"]["state"] == "warning"
+        assert owner.user in found["power_equal"]["text"]
+
+    async def test_warnings_alone_do_not_fail(self, stage: Stage, tmp_path: Path) -> None:
+        bot, owner = await stage.bot(), await stage.person("owner")
+        deployment = Deployment(tmp_path, bot.session.url, bot.user)
+        deployment.init("--token-stdin", stdin=f"{bot.session.token}\n")
+        await stage.room(owner, bot, power={"users": {bot.user: 100}})
+        result = deployment.answerable("check")
+        assert result.code == 0, result.out
+        assert "Warnings: 1" in result.out
+
+    async def test_a_space_in_which_the_bot_is_not_is_told_with_what_to_do(self, stage: Stage, tmp_path: Path) -> None:
+        bot, owner = await stage.bot(), await stage.person("owner")
+        deployment = Deployment(tmp_path, bot.session.url, bot.user)
+        deployment.init("--token-stdin", stdin=f"{bot.session.token}\n")
+        room = await stage.room(owner, bot, power={"users": {bot.user: 100}})
+        space = await owner.create_room("Club", creation_content={"type": "m.space"}, invite=[bot.user])
+        named = [
+            f'[[communities.named]]\nname = "{name}"\nspace = "{id}"\n' for name, id in (("club", space), ("no", room))
+        ]
+        deployment.file.write_text(deployment.file.read_text() + "".join(named))
+        found = {f["key"]: f for f in json.loads(deployment.answerable("check", "--json").out)}
+        assert found["space_not_joined"]["state"] == "warning"
+        assert space in found["space_not_joined"]["text"]
+        assert bot.user in found["space_not_joined"]["remedy"]
+        assert found["space_is_room"]["state"] == "problem"
+        await bot.join(space)
+        found = {f["key"]: f for f in json.loads(deployment.answerable("check", "--json").out)}
+        assert found["space_followed"]["state"] == "ok"
+        assert "space_not_joined" not in found
+
+    async def test_a_homeserver_that_is_down_is_a_problem_and_no_traceback(self, deployment: Deployment) -> None:
+        deployment.file.write_text(f'[homeserver]\nurl = "http://127.0.0.1:1"\nuser = "{deployment.user}"\n')
+        result = deployment.answerable("check")
+        assert result.code == 1
+        assert "cannot be reached" in result.out
+        assert "Traceback" not in result.err
+
+    async def test_an_ended_session_is_told_with_its_remedy(self, deployment: Deployment) -> None:
+        deployment.init()
+        await _end_session(deployment)
+        result = deployment.answerable("check", "--json")
+        assert {"logged_out"} <= {finding["key"] for finding in json.loads(result.out)}
+        assert result.code == 1
+
+    async def test_it_logs_nobody_in(self, deployment: Deployment) -> None:
+        deployment.init()
+        before = await _devices(deployment)
+        deployment.answerable("check")
+        assert await _devices(deployment) == before
+
+
+class TestSession:
+    async def test_a_password_is_used_once_and_the_session_kept(self, deployment: Deployment) -> None:
+        _write_config(deployment)
+        (deployment.folder / ".env").write_text(f"ANSWERABLE_PASSWORD='{PASSWORD}'\n")
+        first = await open_session(deployment.config)
+        assert deployment.config.secrets.password is None
+        assert await open_session(deployment.config) == first
+        assert await _devices(deployment) == [first.device]
+
+    async def test_with_nothing_to_log_in_with_it_says_what_to_do(self, deployment: Deployment) -> None:
+        _write_config(deployment)
+        with pytest.raises(Refused) as refused:
+            await open_session(deployment.config)
+        assert refused.value.key == "cli.session.none"
+
+    async def test_an_ended_session_says_what_to_do(self, deployment: Deployment) -> None:
+        deployment.init()
+        await _end_session(deployment)
+        with pytest.raises(Refused) as refused:
+            await open_session(deployment.config)
+        assert refused.value.key == "cli.session.logged_out"
+
+    async def test_with_a_password_it_begins_again_on_the_same_device(self, deployment: Deployment) -> None:
+        deployment.init()
+        device = deployment.config.secrets.device_id
+        await _end_session(deployment)
+        with (deployment.folder / ".env").open("a") as env:
+            env.write(f"ANSWERABLE_PASSWORD='{PASSWORD}'\n")
+        assert (await open_session(deployment.config)).device == device
+
+    def test_any_token_can_be_stored(self, tmp_path: Path) -> None:
+        session = Session("http://127.0.0.1:1", "@a:b", "DE'V \\ICE #1", 'tok\'en $HOME "x"')  # type: ignore[arg-type]
+        store_session(tmp_path / ".env", session)
+        deployment = Deployment(tmp_path, session.url, session.user)
+        _write_config(deployment)
+        secrets = deployment.config.secrets
+        assert secrets.access_token is not None
+        assert (secrets.access_token.get_secret_value(), secrets.device_id) == (session.token, session.device)
+
+
+class TestRun:
+    """The process around a `serve` that only waits to be stopped."""
+
+    STUB = """
+import sys, types
+stub = types.ModuleType("bot.app")
+async def serve(config, session, stop, *, manager):
+    print("serving", session.user, flush=True)
+    await stop.wait()
+    print("stopped", flush=True)
+stub.serve = serve
+sys.modules["bot.app"] = stub
+from bot.cli.main import run
+run(["run"])
+"""
+
+    def test_it_serves_with_the_stored_session_until_told_to_stop(self, deployment: Deployment) -> None:
+        deployment.init()
+        with self._running(deployment) as process:
+            try:
+                assert process.stdout is not None
+                assert process.stdout.readline() == f"serving {deployment.user}\n"
+                process.send_signal(signal.SIGTERM)
+                assert process.stdout.readline() == "stopped\n"
+                assert process.wait(DEADLINE_S) == 0
+            finally:
+                process.kill()
+
+    def test_with_an_ended_session_it_ends_and_says_what_to_do(self, deployment: Deployment) -> None:
+        deployment.init()
+        asyncio.run(_end_session(deployment))
+        with self._running(deployment) as process:
+            _, err = process.communicate(timeout=DEADLINE_S)
+        assert process.returncode == 1
+        assert "answerable init --force" in err
+        assert "Traceback" not in err
+
+    def _running(self, deployment: Deployment) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", self.STUB],
+            cwd=deployment.folder,
+            env={**os.environ, "PYTHONPATH": REPOSITORY},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+def _written(deployment: Deployment) -> str:
+    """All that stands in the files of a deployment."""
+    files = (path for path in deployment.folder.rglob("*") if path.is_file())
+    return "".join(path.read_bytes().decode("utf-8", "replace") for path in files)
+
+
+def _write_config(deployment: Deployment) -> None:
+    deployment.file.write_text(f'[homeserver]\nurl = "{deployment.url}"\nuser = "{deployment.user}"\n')
+
+
+async def _end_session(deployment: Deployment) -> None:
+    token = deployment.config.secrets.access_token
+    assert token is not None
+    client = Client(deployment.url, deployment.user, token.get_secret_value())
+    try:
+        await client.request("POST", "logout", json={})
+    finally:
+        await client.close()
+
+
+def _at_a_terminal(deployment: Deployment, talk: Sequence[tuple[str, str]]) -> str:
+    """Runs `init` on a terminal of its own, answering each question as it comes; all that was on the screen."""
+    ours, theirs = pty.openpty()
+    screen = b""
+    with subprocess.Popen(
+        [sys.executable, "-m", "bot.cli.main", "init"],
+        cwd=deployment.folder,
+        env={**os.environ, "PYTHONPATH": REPOSITORY},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,  # or it would ask at the terminal the tests were started from
+    ) as process:
+        os.close(theirs)
+        seen = 0
+        for question, answer in talk:
+            while (at := screen.find(question.encode(), seen)) < 0:
+                screen += os.read(ours, 4096)
+            while not screen.rstrip(b" ").endswith(b":"):
+                screen += os.read(ours, 4096)
+            seen = at + len(question)
+            os.write(ours, f"{answer}\n".encode())
+        with suppress(OSError):  # how a terminal tells that the other end is gone
+            while chunk := os.read(ours, 4096):
+                screen += chunk
+        os.close(ours)
+    assert process.returncode == 0, screen.decode()
+    return screen.decode()

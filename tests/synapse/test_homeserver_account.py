@@ -1,0 +1,140 @@
+"""Our account on a real Synapse: logging in, its limits, and the connections the port keeps."""
+
+import asyncio
+import gc
+import warnings
+
+import pytest
+
+from bot.matrix.client import Homeserver, Session, log_in_with_password, log_in_with_token
+from bot.matrix.errors import Forbidden, LoggedOut, RateLimited
+from moderation.values.errors import Invalid
+from moderation.values.ids import RoomId, UserId
+from tests.synapse.stage import PASSWORD, Stage, own_room, text
+
+
+class TestLoggingIn:
+    async def test_a_password_gives_a_session_that_can_be_stored_and_taken_up_again(self, stage: Stage) -> None:
+        user = (await stage.bot()).user
+
+        made = await log_in_with_password(stage.synapse.url + "/", user, PASSWORD, "Answerable")
+        stored = Session(made.url, made.user, made.device, made.token)
+
+        assert (made.url, made.user) == (stage.synapse.url, user)
+        assert await stage.port(stored).whoami() == {"user_id": user, "device_id": made.device, "is_guest": False}
+
+    async def test_a_localpart_will_do(self, stage: Stage) -> None:
+        user = (await stage.bot()).user
+        made = await log_in_with_password(stage.synapse.url, user[1:].partition(":")[0], PASSWORD, "Answerable")
+        assert made.user == user
+
+    async def test_logging_in_again_can_keep_the_device(self, stage: Stage) -> None:
+        user = (await stage.bot()).user
+        first = await log_in_with_password(stage.synapse.url, user, PASSWORD, "Answerable")
+        second = await log_in_with_password(stage.synapse.url, user, PASSWORD, "Answerable", first.device)
+
+        assert second.device == first.device
+        assert second.token != first.token
+        assert (await stage.port(second).whoami())["device_id"] == first.device
+
+    async def test_a_wrong_password_is_forbidden_and_not_repeated(self, stage: Stage) -> None:
+        user = (await stage.bot()).user
+        with pytest.raises(Forbidden) as caught:
+            await log_in_with_password(stage.synapse.url, user, "correct horse", "Answerable")
+        assert caught.value.errcode == "M_FORBIDDEN"
+        assert "correct horse" not in str(caught.value)
+
+    async def test_a_token_gives_the_session_it_belongs_to(self, stage: Stage) -> None:
+        session = (await stage.bot()).session
+        assert await log_in_with_token(session.url, session.token) == session
+
+    async def test_a_token_that_is_not_valid_is_logged_out_for_good(self, stage: Stage) -> None:
+        with pytest.raises(LoggedOut) as caught:
+            await log_in_with_token(stage.synapse.url, "syt_made_up")
+        assert caught.value.soft_logout is False
+
+    async def test_a_token_without_a_device_is_refused_with_what_to_do(self, stage: Stage) -> None:
+        admin, user = await stage.person("admin", admin=True), (await stage.bot()).user
+        answer = await admin.request("POST", "users", user, "login", json={}, base="/_synapse/admin/v1")
+        with pytest.raises(Invalid, match="log in with the password"):
+            await log_in_with_token(stage.synapse.url, answer["access_token"])
+
+    def test_the_token_is_in_no_repr(self) -> None:
+        session = Session("http://localhost", UserId("@bot:localhost"), "D", "syt_secret")
+        assert "syt_secret" not in repr(session) + repr(Homeserver(session)) + repr(Homeserver(session).wire)
+
+
+class TestTheServer:
+    async def test_it_says_what_it_can_do(self, stage: Stage) -> None:
+        bot = await stage.bot()
+        assert "v1.11" in (await bot.versions())["versions"]
+        assert (await bot.capabilities())["m.room_versions"]["default"] == "12"
+
+
+class TestLimits:
+    async def send_until_limited(self, bot: Homeserver, room: RoomId, name: str) -> RateLimited:
+        for number in range(30):
+            try:
+                await bot.send(room, "m.room.message", text(str(number)), f"{name}{number}")
+            except RateLimited as limited:
+                return limited
+        raise AssertionError("30 events in a row and no limit")
+
+    async def test_a_429_says_how_long_to_wait_and_redactions_draw_on_the_same_budget(
+        self, stage_limited: Stage
+    ) -> None:
+        bot = await stage_limited.bot()
+        room = await own_room(bot)
+        event = await bot.send(room, "m.room.message", text("first"), "first")
+
+        limited = await self.send_until_limited(bot, room, "t")
+        with pytest.raises(RateLimited):
+            await bot.redact(room, event, "r")
+
+        assert 0 < limited.retry_after_ms <= 5_000
+
+    async def test_an_admin_can_free_an_account_and_it_acts_at_once(self, stage_limited: Stage) -> None:
+        bot, admin = await stage_limited.bot(), await stage_limited.person("admin", admin=True)
+        room = await own_room(bot)
+        await self.send_until_limited(bot, room, "before")
+        before = await bot.ratelimit_lifted(admin.token, bot.user)
+
+        await bot.override_ratelimit(admin.token, bot.user)
+
+        assert (before, await bot.ratelimit_lifted(admin.token, bot.user)) == (False, True)
+        for number in range(30):
+            await bot.send(room, "m.room.message", text(str(number)), f"after{number}")
+
+    async def test_nobody_else_can(self, stage_limited: Stage) -> None:
+        bot = await stage_limited.bot()
+        with pytest.raises(Forbidden):
+            await bot.override_ratelimit(bot.session.token, bot.user)
+
+
+class TestConnections:
+    async def test_closing_releases_them_all(self, stage: Stage) -> None:
+        bot = await stage.bot()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            homeserver = Homeserver(bot.session)
+            await asyncio.gather(*(homeserver.whoami() for _ in range(5)))
+            await homeserver.close()
+            await homeserver.close()
+            del homeserver
+            gc.collect()
+        assert [str(warning.message) for warning in caught] == []
+
+    async def test_a_port_is_made_before_there_is_a_loop_and_used_in_one(self, stage: Stage) -> None:
+        session = (await stage.bot()).session
+
+        def make_and_use() -> str:
+            homeserver = Homeserver(session)
+
+            async def use() -> str:
+                user = (await homeserver.whoami())["user_id"]
+                await homeserver.close()
+                return str(user)
+
+            return asyncio.run(use())
+
+        assert await asyncio.to_thread(make_and_use) == session.user

@@ -1,0 +1,244 @@
+"""Stopped at the worst moments: afterwards all is as if it had never happened, and nothing was done twice."""
+
+import asyncio
+import os
+import signal
+import sqlite3
+import sys
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from bot.demo.client import Client
+from bot.runtime.clock import wall_clock
+from moderation.model.facts import BotStarted, BotStopped, CaseOpened, CreditChanged, Held, NotSeen
+from storage.database import FILE
+from tests.synapse.served import HEAD, RULES, Scene, ServedBot, Theatre, ask, direct_room, like, told, until
+
+MUTE = """
+[[rules]]
+name = "loud"
+kind = "terms"
+class = "serious"
+measure = "mute"
+mute_for = "2s"
+terms = ["volcano"]
+"""
+
+
+async def test_stopped_just_after_a_violation_was_accepted_nothing_is_lost_or_doubled(theatre: Theatre) -> None:
+    scene = await theatre.scene(RULES + MUTE.replace("volcano", "geyser").replace("2s", "1h"))
+    bot, room, (ann,) = scene.bot, scene.room, scene.members
+    await bot.idle()
+    said = await ann.send_text(room, "a geyser")
+    await bot.crash()
+    bot.start()
+    await _complete(scene, ann, said, "loud")
+    await scene.until_level(ann.user, -1)
+
+
+async def test_stopped_while_much_is_to_be_said_nothing_is_lost_or_doubled(theatre: Theatre) -> None:
+    scene = await theatre.scene(members=3)
+    bot, room, people = scene.bot, scene.room, scene.members
+    await bot.idle()
+    said = [await who.send_text(room, "a purple elephant") for who in people]
+    await bot.has(*said)
+    # Again and again, wherever it stands: while it redacts, posts cards, makes direct rooms, offers reactions.
+    for starts, left in enumerate((9, 7, 5, 3, 1), 1):
+        await bot.until(lambda starts=starts: len(bot.facts(BotStarted)) == starts, "the start")  # type: ignore[misc]
+        await bot.until(lambda left=left: _waiting(bot) <= left, f"{left} things to say")  # type: ignore[misc]
+        await bot.crash()
+        bot.start()
+    await bot.until(lambda: len(bot.facts(BotStarted)) == 6, "the last start")
+    await bot.idle()
+    for who, event in zip(people, said, strict=True):
+        await _said_once(scene, who, event)
+    assert bot.facts(BotStopped) == []
+
+
+async def test_records_the_database_has_not_seen_are_caught_up_without_doing_anything_twice(theatre: Theatre) -> None:
+    scene = await theatre.scene(RULES + MUTE.replace("volcano", "geyser").replace("2s", "1h"), members=2)
+    bot, room, (manager,), (ann, ben) = scene.bot, scene.room, scene.managers, scene.members
+    await bot.idle()
+    kept = copy_of_database(bot)  # as after a power cut: the journal was written to disk, the database was not
+    said = await ann.send_text(room, "a geyser")
+    await scene.until_level(ann.user, -1)
+    card = await scene.card(manager, 1)
+    await manager.react(scene.desk, card.id, "❌")
+    await scene.until_level(ann.user, None)
+    assert like("done.warn").search(await ask(manager, bot, room, f"!warn {ben.user} be kind"))
+    await told(ben, bot, like("notice.command.warn"))
+    await bot.idle()
+    before = _tables(bot)
+    records = [(r.kind, r.fields, r.parts) for r in bot.records()]
+    await bot.stop()
+    put_back(bot, kept)
+    bot.start()
+    marker = await ben.send_text(room, "thank you")
+    await bot.has(marker)
+    await bot.idle()
+    assert [(r.kind, r.fields, r.parts) for r in bot.records()][: len(records)] == records
+    assert {name: rows for name, rows in _tables(bot).items() if rows != before[name]} == {}
+    await _said_once(scene, ann, said)
+    words = [e for e in await ben.messages(await direct_room(ben, bot), 100) if e["sender"] == bot.user]
+    assert Counter(e["type"] for e in words if e["type"] == "m.room.message") == {"m.room.message": 1}
+    assert [fact.what for fact in bot.facts(NotSeen) if fact.what != "down"] == []
+
+
+async def test_facts_lost_between_two_writes_are_found_again(theatre: Theatre) -> None:
+    scene = await theatre.scene(members=1)
+    bot, room, (ann,) = scene.bot, scene.room, scene.members
+    await bot.idle()
+    size = len(bot.records())
+    said = await ann.send_text(room, "a purple elephant")
+    # The record of the message is on disk, what follows from it is not: stopped between the two.
+    await until(_grown(bot, size), "the record of the message")
+    await bot.crash()
+    bot.start()
+    await _complete(scene, ann, said, "no-elephants")
+
+
+async def test_a_mute_that_ended_while_the_bot_was_down_gives_the_level_back_on_start(theatre: Theatre) -> None:
+    scene = await theatre.scene(RULES.replace("volcano", "geyser") + MUTE)
+    bot, room, (ann,) = scene.bot, scene.room, scene.members
+    await scene.owner.set_power(room, {ann.user: 25})
+    await bot.until(lambda: bot.rows("SELECT 1 FROM rooms WHERE levels LIKE '%: 25%'"), "the level")
+    await ann.send_text(room, "a volcano")
+    await scene.until_level(ann.user, -1)
+    await bot.crash()
+    ((until_ms,),) = bot.rows("SELECT until FROM sanctions WHERE kind = 'mute'")
+    await until(_past(until_ms), "the end of the mute")
+    assert (await scene.levels())[ann.user] == -1
+    bot.start()
+    await scene.until_level(ann.user, 25)
+    await told(ann, bot, like("notice.ended.mute"))
+    await bot.idle()
+    assert [f.step for f in bot.facts(Held) if f.step in ("held", "released")] == ["held", "released"]
+
+
+async def test_the_bot_killed_by_the_system_comes_back_and_does_all_of_it_once(theatre: Theatre) -> None:
+    """The command itself, as a process of its own, and a signal that nobody can catch."""
+    scene = await theatre.scene(members=2)
+    bot, room, people = scene.bot, scene.room, scene.members
+    await bot.stop()
+    folder = bot.data_dir.parent
+    (folder / "config.toml").write_text(HEAD.format(url=bot.session.url, user=bot.user, bot="") + RULES)
+    environment = {
+        **os.environ,
+        "ANSWERABLE_ACCESS_TOKEN": bot.session.token,
+        "ANSWERABLE_DEVICE_ID": bot.session.device,
+    }
+    process = await _run(folder, environment)
+    said = [await who.send_text(room, "a purple elephant") for who in people]
+    await until(_happened(lambda: bot.rows("SELECT 1 FROM cases")), "a case", 30)
+    process.send_signal(signal.SIGKILL)
+    await process.wait()
+    bot.start()
+    await bot.has(*said)
+    await bot.idle()
+    for who, event in zip(people, said, strict=True):
+        await _said_once(scene, who, event)
+
+
+async def _run(folder: Path, environment: dict[str, str]) -> asyncio.subprocess.Process:
+    command = "from bot.cli.main import run; run()"
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", command, "run", "--config", str(folder / "config.toml")),
+        env=environment,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+
+
+async def _complete(scene: Scene, who: Client, said: str, rule: str) -> None:
+    """One violation, with all that belongs to it, once."""
+    bot = scene.bot
+    await bot.has(said)
+    await bot.until(lambda: bot.rows("SELECT 1 FROM cases WHERE card <> ''"), "a card")
+    await bot.idle()
+    assert [(fact.n, fact.rule, fact.event) for fact in bot.facts(CaseOpened)] == [(1, rule, said)]
+    assert [fact.subject for fact in bot.facts(CreditChanged)] == [who.user]
+    assert bot.recorded().count(said) == 1
+    await _said_once(scene, who, said)
+
+
+async def _said_once(scene: Scene, who: Client, said: str) -> None:
+    """What the homeserver shows: one redaction, one card with three reactions, one direct message."""
+    bot, (manager,) = scene.bot, scene.managers
+    ((n, card),) = bot.rows("SELECT n, card FROM cases JOIN evidence USING (n) WHERE event = ?", said)
+    room = [e for e in await scene.owner.messages(scene.room, 500) if e["sender"] == bot.user]
+    desk = [e for e in await manager.messages(scene.desk, 500) if e["sender"] == bot.user]
+    direct = [e for e in await who.messages(await direct_room(who, bot), 100) if e["sender"] == bot.user]
+    assert len([e for e in room if e["type"] == "m.room.redaction" and e["content"].get("redacts") == said]) == 1
+    cards = [
+        e["event_id"]
+        for e in desk
+        if str(e["content"].get("body", "")).startswith(f"Case {n} ") and "m.relates_to" not in e["content"]
+    ]
+    assert cards == [card]
+    offers = [e["content"]["m.relates_to"] for e in desk if e["type"] == "m.reaction"]
+    assert sorted(o["key"] for o in offers if o["event_id"] == card) == sorted("✅❌🤝♻🔎")
+    violation = like("notice.violation", n=str(n))
+    assert len([e for e in direct if violation.search(str(e["content"].get("body", "")))]) == 1
+    assert len(bot.rows("SELECT 1 FROM rooms WHERE purpose = 'direct' AND direct_with = ?", who.user)) == 1
+    joined = await _rooms_made_for(bot, scene, who)
+    assert joined == 1
+
+
+async def _rooms_made_for(bot: ServedBot, scene: Scene, who: Client) -> int:
+    """How many rooms the bot invited somebody to, besides the group."""
+    answer = await who.request("GET", "sync", query={"timeout": "0"})
+    rooms = answer.get("rooms", {})
+    return len({*rooms.get("join", {}), *rooms.get("invite", {})} - {scene.room})
+
+
+def _waiting(bot: ServedBot) -> int:
+    return int(bot.rows("SELECT count(*) FROM outbox")[0][0])
+
+
+def _tables(bot: ServedBot) -> dict[str, list[tuple[object, ...]]]:
+    names = ("cases", "evidence", "credit", "sanctions", "holds", "verifications", "accounts")
+    return {name: bot.table(name) for name in names}
+
+
+def copy_of_database(bot: ServedBot) -> bytes:
+    """The database as it stands."""
+    source, copy = sqlite3.connect(bot.data_dir / FILE), sqlite3.connect(":memory:")
+    with source, copy:
+        source.backup(copy)
+    whole = copy.serialize()
+    source.close()
+    copy.close()
+    return whole
+
+
+def put_back(bot: ServedBot, whole: bytes) -> None:
+    """The database as it stood then."""
+    # New files: SQLite of this very process may still be letting go of the old ones.
+    for tail in ("", "-wal", "-shm"):
+        (bot.data_dir / (FILE + tail)).unlink(missing_ok=True)
+    (bot.data_dir / FILE).write_bytes(whole)
+
+
+def _happened(look: Callable[[], object]) -> Callable[[], Awaitable[object]]:
+    async def once() -> object:
+        try:
+            return look()
+        except sqlite3.OperationalError:  # the other process has not made it yet
+            return None
+
+    return once
+
+
+def _grown(bot: ServedBot, size: int) -> Callable[[], Awaitable[object]]:
+    async def once() -> bool:
+        return len(bot.records()) > size
+
+    return once
+
+
+def _past(until_ms: int) -> Callable[[], Awaitable[object]]:
+    async def once() -> bool:
+        return wall_clock() > until_ms
+
+    return once

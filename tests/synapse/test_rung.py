@@ -1,0 +1,187 @@
+"""Who is notified of what, by the homeserver's own counts and the push rules that every new account has."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bot.demo.client import Client, Seen
+from moderation.model.facts import CaseAssigned, CaseMoved
+from moderation.values.ids import RoomId
+from tests.clients.encrypted_stage import EncryptedStage
+from tests.clients.js_client import Read
+from tests.synapse.rung import invited, rung, unread
+from tests.synapse.served import RULES, Scene, Theatre, answer, ask, like, open_direct, told
+
+DEADLINES = """
+[cases.deadlines]
+minor = "100s"
+moderate = "100s"
+serious = "100s"
+severe = "100s"
+"""
+STEP_MS = 31_000  # so far the clock is set forward at a time: longer would count as time in which nobody heard the bot
+STEPS = 40
+
+
+async def until_moved(scene: Scene, step: str, asked: str) -> None:
+    """Let time pass until case 1 has taken this step; the bot looks at what is due after each move of the clock."""
+    bot = scene.bot
+    beat = "SELECT 1 FROM meta WHERE key = 'alive' AND CAST(value AS INTEGER) >= ?"
+    for _ in range(STEPS):
+        if any((fact.n, fact.step, fact.asked) == (1, step, asked) for fact in bot.facts(CaseMoved)):
+            return
+        bot.ahead_ms += STEP_MS
+        now = bot.clock()
+        await ask(scene.members[-1], bot, scene.room, "!rules")  # wakes it
+        await bot.until(lambda now=now: bot.rows(beat, now), "the bot to look")  # type: ignore[misc]
+    raise AssertionError(f"case 1 never took the step {step}")
+
+
+async def in_desk(scene: Scene, who: Client, pattern: re.Pattern[str], after: int = 0) -> Seen:
+    """A message in the desk, as `who` sees it."""
+    return await scene.wait_desk(who, lambda seen: pattern.search(seen.body) is not None, pattern.pattern, after)
+
+
+async def test_everybody_is_rung_when_it_is_their_turn(theatre: Theatre) -> None:
+    operator = (await theatre.people("operator"))[0]
+    scene = await theatre.scene(RULES + DEADLINES, members=2, bot=f'operators = ["{operator.user}"]')
+    bot, owner, (manager,), (ann, ben) = scene.bot, scene.owner, scene.managers, scene.members
+    for person in (operator, owner, manager, ann, ben):
+        await open_direct(person, bot)  # a room that the bot makes rings by its invitation
+    said = await ann.send_text(scene.room, "forbidden 7")
+
+    # The card, to the manager on duty; the reminder; the deadline, to the owner; the next one, to the operator.
+    card = await scene.card(manager, 1)
+    assert (card.content["msgtype"], card.content["m.mentions"]) == ("m.text", {"user_ids": [manager.user]})
+    assert [await rung(who, card.id) for who in (manager, owner)] == ["highlighted", "notified"]
+    assert await unread(manager, scene.desk) == (1, 1)
+    await until_moved(scene, "reminded", "managers")
+    reminder = await in_desk(scene, manager, like("desk.moved.reminded", n="1"))
+    assert [await rung(who, reminder.id) for who in (manager, owner)] == ["highlighted", "notified"]
+    assert await unread(manager, scene.desk) == (2, 2)
+    await until_moved(scene, "escalated", "owner")
+    passed_on = await in_desk(scene, owner, like("desk.passed-on.owner", n="1"))
+    assert like("desk.moved.overdue", n="1").search(passed_on.body)
+    assert passed_on.content["m.relates_to"]["event_id"] == card.id
+    assert [await rung(who, passed_on.id) for who in (manager, owner)] == ["notified", "highlighted"]
+    asked = await told(owner, bot, like("notice.asked.owner", n="1"))
+    assert await rung(owner, asked.id) == "highlighted"
+    charged = await told(manager, bot, like("notice.own.duty_overdue", about="1"))
+    assert await rung(manager, charged.id) == "highlighted"
+    await until_moved(scene, "escalated", "operator")
+    asked = await told(operator, bot, like("notice.asked.operator", n="1"))
+    assert await rung(operator, asked.id) == "highlighted"
+    await bot.idle()
+    words = [event for event in await operator.messages(asked.room) if event["content"].get("msgtype") == "m.text"]
+    assert await unread(operator, RoomId(asked.room)) == (len(words), len(words))
+
+    # A report, what became of it, and the decision; the answer to whoever decided is silent.
+    await ben.react(scene.room, said, "🚩")
+    arrived = await told(ben, bot, like("report.thanks", n="1"))
+    assert await rung(ben, arrived.id) == "highlighted"
+    reply = await answer(operator, bot, asked.room, await operator.send_text(asked.room, "!uphold 1 see the rules"))
+    assert (reply.content["msgtype"], await rung(operator, reply.id)) == ("m.notice", "silent")
+    outcome = await told(ben, bot, like("report.outcome.upheld"))
+    assert await rung(ben, outcome.id) == "highlighted"
+    word = await told(ann, bot, like("notice.upheld", n="1"))
+    assert await rung(ann, word.id) == "highlighted"
+
+    # An appeal needs somebody again: one message in the thread of the card, since edits ring nobody.
+    await ann.send_text(word.room, "!appeal 1 I was quoting the rules")
+    appeal = await in_desk(scene, manager, like("desk.appealed", n="1"))
+    assert appeal.content["m.relates_to"]["event_id"] == card.id
+    # What an operator decided, an operator hears: nobody else is rung.
+    assert [await rung(who, appeal.id) for who in (manager, owner)] == ["silent", "silent"]
+    await bot.idle()
+    assert [(f.asked, f.subject) for f in bot.facts(CaseAssigned)][-1] == ("operator", operator.user)
+    assert await unread(operator, RoomId(asked.room)) > (0, 0)
+    edits = [seen.id for seen in manager.seen if "m.new_content" in seen.content]
+    assert [await rung(manager, edit) for edit in edits] == ["silent"] * len(edits)
+    assert edits
+
+
+async def test_nobody_is_mentioned_who_is_not_in_the_desk(theatre: Theatre) -> None:
+    bot, (owner, inside, outside, ann) = await theatre.bot(), await theatre.people("owner", "in", "out", "ann")
+    room = await theatre.room(bot, owner, [inside, outside], [ann])
+    scene = Scene(bot, owner, [inside, outside], [ann], room)
+    scene.desk = await theatre.enter_desk(bot, room, inside)
+    await bot.until(
+        lambda: bot.rows(
+            "SELECT 1 FROM members WHERE room = ? AND user = ? AND membership = 'join'", *(scene.desk, inside.user)
+        ),
+        "the bot to know who is there",
+    )
+    await outside.send_text(room, '!rule add quiet terms "psst" minor none manager')  # by which they are on duty
+    await bot.until(lambda: bot.rows("SELECT 1 FROM room_rules"), "the rule")
+    await ann.send_text(room, "forbidden 7")
+    card = await scene.card(inside, 1)
+    assert bot.rows("SELECT count(*) FROM assignments WHERE n = 1") == [(2,)]
+    assert card.content["m.mentions"] == {"user_ids": [inside.user]}
+
+
+async def test_a_card_that_waits_for_nobody_is_silent(theatre: Theatre) -> None:
+    scene = await theatre.scene()
+    (manager,), (ann,) = scene.managers, scene.members
+    await ann.send_text(scene.room, "a purple elephant")
+    card = await scene.card(manager, 1)
+    assert (card.content["msgtype"], await rung(manager, card.id)) == ("m.notice", "silent")
+    assert await unread(manager, scene.desk) == (0, 0)
+
+
+async def test_the_first_word_to_somebody_rings_by_the_invitation(theatre: Theatre) -> None:
+    scene = await theatre.scene()
+    (ann,) = scene.members
+    await ann.send_text(scene.room, "a purple elephant")
+    word = await told(ann, scene.bot, like("notice.violation"))
+    assert await invited(ann, RoomId(word.room))
+
+
+@pytest.fixture
+async def encrypted(encrypted_stage: EncryptedStage, tmp_path: Path):  # type: ignore[no-untyped-def]
+    theatre = Theatre(encrypted_stage, tmp_path)
+    yield theatre
+    await theatre.close()
+
+
+async def test_in_encrypted_rooms_the_homeserver_counts_and_the_client_highlights(encrypted: Theatre) -> None:
+    """The homeserver cannot see mentions there: it counts every message, and the client decides what rings."""
+    operator = (await encrypted.people("operator"))[0]
+    scene = await encrypted.scene(RULES + DEADLINES, members=2, bot=f'operators = ["{operator.user}"]')
+    bot, owner, (manager,), (ann, ben) = scene.bot, scene.owner, scene.managers, scene.members
+    for person in (operator, owner, manager, ann, ben):
+        await open_direct(person, bot)
+    said = await ann.send_text(scene.room, "forbidden 7")
+    card = await scene.card(manager, 1)
+    assert (await rings(manager, card), await rings(owner, await scene.card(owner, 1))) == ("highlighted", "notified")
+    await until_moved(scene, "reminded", "managers")
+    assert await rings(manager, await in_desk(scene, manager, like("desk.moved.reminded", n="1"))) == "highlighted"
+    await until_moved(scene, "escalated", "owner")
+    assert await rings(owner, await in_desk(scene, owner, like("desk.passed-on.owner", n="1"))) == "highlighted"
+    asked = await told(owner, bot, like("notice.asked.owner", n="1"))
+    assert await rings(owner, asked) == "highlighted"
+    charged = await told(manager, bot, like("notice.own.duty_overdue", about="1"))
+    assert await rings(manager, charged) == "highlighted"
+    await until_moved(scene, "escalated", "operator")
+    asked = await told(operator, bot, like("notice.asked.operator", n="1"))
+    assert await rings(operator, asked) == "highlighted"
+    await ben.react(scene.room, said, "🚩")
+    assert await rings(ben, await told(ben, bot, like("report.thanks", n="1"))) == "highlighted"
+    reply = await answer(operator, bot, asked.room, await operator.send_text(asked.room, "!uphold 1"))
+    assert isinstance(reply, Read)
+    assert (reply.encrypted, reply.notified, reply.highlighted) == (True, False, False)
+    assert await rings(ben, await told(ben, bot, like("report.outcome.upheld"))) == "highlighted"
+    word = await told(ann, bot, like("notice.upheld", n="1"))
+    assert await rings(ann, word) == "highlighted"
+    await ann.send_text(RoomId(word.room), "!appeal 1 I was quoting the rules")
+    assert await rings(manager, await in_desk(scene, manager, like("desk.appealed", n="1"))) == "silent"
+    assert (await unread(manager, scene.desk))[0] > 0
+
+
+async def rings(who: Client, seen: Seen) -> str:
+    """How a client notifies of an event once it is open; the homeserver sees that there is one."""
+    assert isinstance(seen, Read)
+    assert (seen.encrypted, seen.failure) == (True, "")
+    assert "m.mentions" not in (await who.event(seen.room, seen.id))["content"]
+    assert await rung(who, seen.id) == "notified"
+    return "highlighted" if seen.highlighted else "notified" if seen.notified else "silent"

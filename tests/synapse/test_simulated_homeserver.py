@@ -1,0 +1,289 @@
+"""The simulated homeserver answers as Synapse does: both are asked the same, and whole answers are compared.
+
+What differs by nature is told apart first: ids, times, tokens and secrets are named by the order in which they appear.
+What Synapse says beyond what the simulation is for (`_BEYOND`) is left out, and stands there to be read.
+"""
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+import orjson
+import pytest
+
+from bot.demo.client import Client
+from bot.matrix.client import SYNC_FILTER
+from moderation.values.ids import UserId
+from tests.fakes.homeserver import SimulatedHomeserver
+from tests.synapse.stage import Stage
+
+_ID = re.compile(r"[$!@][A-Za-z0-9_=./-]{8,}(:[a-z.]+)?|@[a-z0-9-]+:[a-z.]+")
+_BLOCKS = ("state", "account_data", "ephemeral", "timeline", "to_device")
+_TOKENS = ("next_batch", "prev_batch", "start", "end")
+_TIMES = ("origin_server_ts", "retry_after_ms")
+_UNORDERED = ("state of the room", "changed", "left")
+# What clients may ignore and the bot does: ages, counters, the state before, other spellings of the same.
+_BEYOND = (
+    "age",
+    "user_id",
+    "membership",
+    "prev_content",
+    "replaces_state",
+    "prev_sender",
+    "redacted_by",
+    "age_ts",
+    "unread_notifications",
+    "summary",
+    "m.relations",
+    "org.matrix.msc2732.device_unused_fallback_key_types",
+    "org.matrix.msc4222.state_after",
+    "presence",
+    "groups",
+    "invited_state_events",
+)
+
+
+class Side:
+    """One of the two: people, and what they were answered, with what differs by nature named."""
+
+    def __init__(self, people: dict[str, Client]) -> None:
+        self.people = people
+        self._names: dict[str, str] = {client.user: name for name, client in people.items()}
+        self.told: list[tuple[str, int, Any]] = []
+
+    async def ask(self, who: str, what: str, method: str, *segments: str, token: str | None = None, **more: Any) -> Any:
+        """Ask, and note the whole answer under the name `what`."""
+        client = self.people[who]
+        client_token = client.token if token is None else token
+        headers = {"Authorization": f"Bearer {client_token}"} if client_token else {}
+        url = client.url + "/_matrix/client/v3" + "".join("/" + quote(s, safe="") for s in segments)
+        async with aiohttp.ClientSession() as session:
+            body = more.get("raw") or (orjson.dumps(more["json"]) if "json" in more else None)
+            async with session.request(method, url, data=body, params=more.get("query"), headers=headers) as response:
+                answer = orjson.loads(await response.read())
+                if "context" in segments and "state" in answer:
+                    answer["state"].sort(key=lambda event: (event["type"], self.named(event["state_key"])))
+                self.told.append((what, response.status, self.named(answer, what)))
+                return answer
+
+    def named(self, value: Any, key: str = "") -> Any:
+        """A value without what differs by nature."""
+        if isinstance(value, dict):
+            kept = {k: v for k, v in value.items() if k not in _BEYOND or key == "content"}
+            if kept.get("unsigned") is not None and not self.named(kept["unsigned"]):
+                kept.pop("unsigned")
+            return {self.named(k): self.named(v, k) for k, v in sorted(kept.items()) if not _empty(k, v)}
+        if isinstance(value, list):
+            named = [self.named(each, key) for each in value]
+            return sorted(named, key=str) if key in _UNORDERED else named
+        if key in _TIMES:
+            return type(value).__name__
+        if key in _TOKENS:
+            return "token"
+        if not isinstance(value, str):
+            return value
+        return self._names.get(value) or _ID.sub(lambda found: self._name(found[0]), value)
+
+    def _name(self, text: str) -> str:
+        return self._names.setdefault(text, f"{text[0]}{len(self._names)}")
+
+
+def _empty(key: str, value: Any) -> bool:
+    """A block of `/sync` in which nothing stands may be left out."""
+    return value == {} if key == "device_lists" else key in _BLOCKS and value == {"events": []}
+
+
+@pytest.fixture
+async def sides(stage: Stage) -> AsyncIterator[tuple[Side, Side]]:
+    names = ("ann", "ben", "cid")
+    real = {name: await stage.person(name) for name in names}
+    async with SimulatedHomeserver() as server:
+        fake = {}
+        for name in names:
+            user, token, _ = server.account(real[name].user[1:].partition(":")[0])
+            fake[name] = Client(server.url, user, token)
+        yield Side(real), Side(fake)
+
+
+def say(body: str) -> dict[str, str]:
+    return {"msgtype": "m.text", "body": body}
+
+
+async def play(side: Side) -> None:
+    """A room is made, spoken in, moderated and left; every answer is noted."""
+    ann, ben, cid = (side.people[name].user for name in ("ann", "ben", "cid"))
+    made = await side.ask("ann", "create", "POST", "createRoom", json={"preset": "private_chat", "name": "A room"})
+    room = made["room_id"]
+    since: dict[str, str] = {}
+
+    async def sync(who: str, what: str) -> None:
+        query = {"timeout": "0", "filter": orjson.dumps(SYNC_FILTER).decode()}
+        if who in since:
+            query["since"] = since[who]
+        since[who] = (await side.ask(who, what, "GET", "sync", query=query))["next_batch"]
+
+    async def at(who: str, what: str, method: str, *segments: str, **more: Any) -> Any:
+        return await side.ask(who, what, method, "rooms", room, *segments, **more)
+
+    await sync("ann", "first sync of the creator")
+    await sync("ben", "first sync of a stranger")
+    await at("ben", "a stranger speaks", "PUT", "send", "m.room.message", "t1", json=say("hello"))
+    await at("ben", "a stranger looks", "GET", "state")
+    await at("ben", "a stranger reads", "GET", "messages", query={"dir": "b"})
+    await side.ask("ben", "a stranger joins", "POST", "join", room, json={})
+    await at("ann", "invite", "POST", "invite", json={"user_id": ben})
+    await sync("ben", "sync with an invitation")
+    await side.ask("ben", "join", "POST", "join", room, json={})
+    await sync("ben", "sync after joining")
+    await sync("ann", "sync with a member who came")
+    await at("ann", "invite who is there", "POST", "invite", json={"user_id": ben})
+    sent = await at("ben", "send", "PUT", "send", "m.room.message", "t2", json=say("hello"))
+    await at("ben", "send again", "PUT", "send", "m.room.message", "t2", json=say("hello"))
+    await sync("ann", "sync with a message")
+    await sync("ben", "sync with one's own message")
+    await at("ann", "event", "GET", "event", sent["event_id"])
+    await at("ann", "no event", "GET", "event", "$" + "x" * 43)
+    await at("ben", "redact another's", "PUT", "redact", made.get("none", "$" + "y" * 43), "t3", json={})
+    await at("ann", "redact", "PUT", "redact", sent["event_id"], "t4", json={"reason": "not here"})
+    await at("ann", "redact again", "PUT", "redact", sent["event_id"], "t4", json={"reason": "not here"})
+    await sync("ben", "sync with a redaction")
+    await at("ben", "what was redacted", "GET", "event", sent["event_id"])
+    await at("ben", "state by a member", "PUT", "state", "m.room.name", "", json={"name": "Mine"})
+    levels = await at("ann", "levels", "GET", "state", "m.room.power_levels", "")
+    muted = {**levels, "users": {ben: -1}}
+    await at("ann", "set levels", "PUT", "state", "m.room.power_levels", "", json=muted)
+    await at("ann", "set the same levels", "PUT", "state", "m.room.power_levels", "", json=muted)
+    await at("ben", "the muted speaks", "PUT", "send", "m.room.message", "t5", json=say("let me"))
+    await at("ann", "no such state", "GET", "state", "m.room.tombstone", "")
+    await at("ann", "members", "GET", "members")
+    await at("ann", "members who are in", "GET", "members", query={"membership": "join"})
+    await at("ann", "state of the room", "GET", "state")
+    await at("ben", "state at a message", "GET", "context", sent["event_id"], query={"limit": "0"})
+    await at("ann", "state at no event", "GET", "context", "$" + "x" * 43, query={"limit": "0"})
+    await at("cid", "a stranger asks for state at a message", "GET", "context", sent["event_id"])
+    for number in range(15):
+        await at("ann", "one of many", "PUT", "send", "m.room.message", f"m{number}", json=say(f"message {number}"))
+    await _limited(side, room, since)
+    page = await at("ben", "messages back", "GET", "messages", query={"dir": "b", "limit": "5"})
+    await at("ben", "the page before", "GET", "messages", query={"dir": "b", "limit": "5", "from": page["end"]})
+    await at("ben", "kick by a member", "POST", "kick", json={"user_id": ann})
+    await at("ann", "kick", "POST", "kick", json={"user_id": ben, "reason": "a while"})
+    await sync("ben", "sync after a kick")
+    await at("ann", "kick who is out", "POST", "kick", json={"user_id": ben})
+    await at("ann", "ban", "POST", "ban", json={"user_id": cid})
+    await side.ask("cid", "the banned joins", "POST", "join", room, json={})
+    await at("ann", "unban", "POST", "unban", json={"user_id": cid})
+    await at("ann", "unban who is not banned", "POST", "unban", json={"user_id": cid})
+    await side.ask("ann", "rooms one is in", "GET", "joined_rooms")
+    await at("ann", "leave", "POST", "leave", json={})
+    await sync("ann", "sync after leaving")
+    await side.ask("ann", "data never set", "GET", "user", ann, "account_data", "org.example")
+    await side.ask("ann", "set data", "PUT", "user", ann, "account_data", "org.example", json={"a": 1})
+    await side.ask("ann", "data", "GET", "user", ann, "account_data", "org.example")
+    await side.ask("ann", "no JSON", "POST", "createRoom", raw=b"{half")
+    await side.ask("ann", "nothing there", "GET", "no_such_thing")
+    await side.ask("ann", "no token", "GET", "sync", token="")
+    await side.ask("ann", "a token of nobody", "GET", "sync", token="nobody's")
+
+
+async def play_with_devices(side: Side) -> None:
+    """Keys are uploaded, asked for and claimed, messages sent between devices; every answer is noted."""
+    since: dict[str, str] = {}
+    devices = {n: (await side.ask(n, "who", "GET", "account", "whoami"))["device_id"] for n in side.people}
+    side._names |= {device: f"device of {name}" for name, device in devices.items()}
+    side.told.clear()
+    ann, ben, cid = (side.people[name].user for name in ("ann", "ben", "cid"))
+
+    async def sync(who: str, what: str, wait_ms: str = "0") -> None:
+        query = {"timeout": wait_ms, "filter": orjson.dumps(SYNC_FILTER).decode()}
+        query |= {"since": since[who]} if who in since else {}
+        since[who] = (await side.ask(who, what, "GET", "sync", query=query))["next_batch"]
+        side.told[-1][2].pop("rooms", None)  # `play` looks at those
+
+    def signatures(who: str) -> dict[str, Any]:
+        return {side.people[who].user: {"ed25519:D": "a signature"}}
+
+    def key(who: str, name: str, **more: Any) -> dict[str, Any]:
+        return {"key": name, "signatures": signatures(who), **more}
+
+    async def keys(who: str, what: str, *one_time: str, **more: Any) -> None:
+        body = {"one_time_keys": {f"signed_curve25519:{name}": key(who, name) for name in one_time}, **more}
+        await side.ask(who, what, "POST", "keys", "upload", json=body)
+
+    def own(who: str) -> dict[str, Any]:
+        user, device = side.people[who].user, devices[who]
+        of_device = {"user_id": user, "device_id": device, "algorithms": ["m.megolm.v1.aes-sha2"]}
+        return {**of_device, "keys": {f"ed25519:{device}": "a key"}, "signatures": signatures(who)}
+
+    async def claim(who: str, what: str) -> None:
+        wanted = {"one_time_keys": {ann: {devices["ann"]: "signed_curve25519"}, cid: {"NONE": "signed_curve25519"}}}
+        await side.ask(who, what, "POST", "keys", "claim", json=wanted)
+
+    async def tell(who: str, what: str, txn: str, to: Mapping[UserId, Any]) -> None:
+        await side.ask(who, what, "PUT", "sendToDevice", "org.example", txn, json={"messages": dict(to)})
+
+    for name in side.people:
+        await sync(name, "first sync")
+    room = (await side.ask("ann", "create", "POST", "createRoom", json={"preset": "private_chat"}))["room_id"]
+    await keys("ann", "keys of a device", "A", device_keys=own("ann"))
+    await sync("ann", "sync with one's own change")
+    await keys("ann", "the same key again", "A")
+    await keys("ann", "a fallback key", fallback_keys={"signed_curve25519:F": key("ann", "F", fallback=True)})
+    await sync("ann", "sync with counts")
+    await side.ask("ben", "ask for keys", "POST", "keys", "query", json={"device_keys": {cid: []}})
+    for what in ("claim", "claim when there is none left"):
+        await claim("ben", what)
+    await sync("ann", "sync after claims")
+    await side.ask("ann", "invite", "POST", "rooms", room, "invite", json={"user_id": ben})
+    await side.ask("ben", "join", "POST", "join", room, json={})
+    await sync("ann", "sync of who has a new member")
+    await sync("ben", "sync of who came")
+    await keys("ben", "keys of a member", device_keys=own("ben"))
+    await sync("ann", "sync with a change of a member")
+    await sync("cid", "sync of a stranger")
+    said = {ann: {devices["ann"]: {"n": 1}}, cid: {"*": {"n": 2}, "NONE": {"n": 3}}}
+    await tell("ben", "tell devices", "d1", said)
+    await tell("ben", "tell devices again", "d1", said)
+    told = since["ann"]
+    await sync("ann", "sync with a message to a device")
+    since["ann"], later = told, since["ann"]
+    await tell("ben", "tell one more", "d2", {ann: {devices["ann"]: {"n": 4}}})
+    await sync("ann", "sync with both, unacknowledged", "1")  # Synapse gives the same answer to the same question
+    since["ann"] = later
+    await sync("ann", "sync with what was not acknowledged")
+    await sync("ann", "sync with nothing")
+    await sync("cid", "sync with a message to nobody")
+    await tell("ben", "tell all devices", "d3", {cid: {"*": {"n": 5}}})
+    await sync("cid", "sync with a message to all devices")
+    await side.ask("ben", "speak", "PUT", "rooms", room, "send", "m.room.message", "m1", json=say("bye"))
+    await sync("ann", "sync with a message")
+    await sync("ben", "sync with one's own message")
+    await side.ask("ben", "leave", "POST", "rooms", room, "leave", json={})
+    await sync("ann", "sync of who is left")
+    await sync("ben", "sync of who left")
+
+
+async def _limited(side: Side, room: str, since: dict[str, str]) -> None:
+    short = orjson.dumps({"room": {**SYNC_FILTER["room"], "timeline": {"limit": 10, "lazy_load_members": True}}})
+    query = {"timeout": "0", "filter": short.decode(), "since": since["ben"]}
+    await side.ask("ben", "sync with a gap", "GET", "sync", query=query)
+
+
+async def test_the_simulation_answers_as_synapse_does(sides: tuple[Side, Side]) -> None:
+    for side in sides:
+        await play(side)
+    _agree(*sides)
+
+
+async def test_the_simulation_carries_keys_and_messages_of_devices_as_synapse_does(sides: tuple[Side, Side]) -> None:
+    for side in sides:
+        await play_with_devices(side)
+    _agree(*sides)
+
+
+def _agree(real: Side, fake: Side) -> None:
+    assert [(what, status) for what, status, _ in fake.told] == [(what, status) for what, status, _ in real.told]
+    for theirs, ours in zip(real.told, fake.told, strict=True):
+        assert ours == theirs

@@ -1,0 +1,124 @@
+"""A space names the rooms of a community: the bot follows its list, and says and records nothing else of it."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from bot.config.config import parse_config
+from bot.demo.client import Client
+from moderation.model.facts import RoomListed, SanctionStarted
+from moderation.values.ids import RoomId
+from tests.synapse.served import HEAD, ServedBot, Theatre, ask, like, told
+from tests.synapse.test_demotion import LONG
+from tests.synapse.test_replay import TABLES, rebuilt
+
+CLUB = '\n[communities]\n[[communities.named]]\nname = "club"\nspace = "{space}"\n'
+HERE = {"via": ["localhost"]}
+
+
+async def make_space(owner: Client, **more: Any) -> RoomId:
+    return await owner.create_room("Club", creation_content={"type": "m.space"}, **more)
+
+
+async def until_community(bot: ServedBot, room: str, name: str) -> None:
+    query = "SELECT 1 FROM rooms WHERE room = ? AND community = ?"
+    await bot.until(lambda: bot.rows(query, room, name), f"{room} to be in {name}")
+
+
+async def until_level(who: Client, room: str, user: Client, level: int | None) -> None:
+    """Wait until this level stands in a room for somebody; None: no entry."""
+    await who.wait_state(room, "m.room.power_levels", lambda content: content["users"].get(user.user) == level)
+
+
+async def test_what_is_decided_in_a_room_of_a_space_counts_in_the_others_while_they_are_listed(
+    theatre: Theatre, tmp_path: Path
+) -> None:
+    owner, manager, ann = await theatre.people("owner", "manager", "ann")
+    space = await make_space(owner)
+    bot = await theatre.bot(LONG + CLUB.format(space=space))
+    here, there = rooms = [await theatre.room(bot, owner, [manager, ann]) for _ in range(2)]
+    desk = await theatre.enter_desk(bot, here, owner, manager, ann)
+    await owner.set_state(space, "m.space.child", HERE, here)
+    await owner.invite(space, bot.user)
+    await until_community(bot, here, "club")
+    assert bot.condition(space) == "followed"
+    await owner.set_state(space, "m.space.child", HERE, there)
+    await until_community(bot, there, "club")
+    said = await owner.send_text(space, "a purple elephant")
+
+    listed = [(fact.what, fact.child, fact.by) for fact in bot.facts(RoomListed)]
+    assert listed == [("listed", here, owner.user), ("listed", there, owner.user)]
+    await ann.send_text(here, "a volcano")
+    await bot.until(lambda: bot.rows("SELECT 1 FROM cases WHERE card != ''"), "the card of the case")
+    assert like("decided.upheld").search(await ask(manager, bot, desk, "!uphold 1"))
+    await asyncio.gather(*(until_level(owner, room, ann, None) for room in rooms))
+    (demotion,) = [fact for fact in bot.facts(SanctionStarted) if fact.kind == "demote"]
+    assert (demotion.room, demotion.reach) == (here, "club")
+
+    await owner.set_state(space, "m.space.child", {}, there)
+    await until_level(owner, there, ann, 50)
+    await until_community(bot, there, bot.code(there))
+    await bot.idle()
+    assert ann.user not in (await owner.power_levels(here))["users"]
+    assert said not in bot.recorded()
+    assert bot.rows("SELECT 1 FROM rooms WHERE purpose = 'desk' AND served = ?", bot.code(space)) == []
+    mine = [event["type"] for event in await owner.messages(space) if event["sender"] == bot.user]
+    assert mine == ["m.room.member"]
+    await bot.stop()
+    tables = (*TABLES, "space_rooms")
+    live = {name: bot.table(name) for name in tables}
+    assert len(live["space_rooms"]) == 1
+    assert {name for name, rows in (await rebuilt(bot, tmp_path, tables)).items() if rows != live[name]} == set()
+
+
+async def test_what_changed_while_the_bot_was_away_is_recorded_when_it_is_back(theatre: Theatre) -> None:
+    (owner,) = await theatre.people("owner")
+    space = await make_space(owner, private=False)
+    bot = await theatre.bot(CLUB.format(space=space))
+    await bot.until_condition(space, "followed")  # a public one it enters by itself
+    room = await theatre.room(bot, owner)
+    await bot.stop()
+    await owner.set_state(space, "m.space.child", HERE, room)
+    bot.start()
+    await until_community(bot, room, "club")
+    assert [(fact.what, fact.child) for fact in bot.facts(RoomListed)] == [("listed", room)]
+    await bot.stop()
+    bot.config = parse_config(bot.config.file, HEAD.format(url=theatre.url, user=bot.user, bot=""), {})
+    bot.start()
+    await bot.until_condition(space, "left")
+    assert (await owner.members(space))[bot.user] == "leave"
+    assert bot.rows("SELECT community = code FROM rooms WHERE room = ?", room) == [(1,)]
+
+
+async def test_a_room_that_is_no_space_is_not_entered_for_one(theatre: Theatre) -> None:
+    (owner,) = await theatre.people("owner")
+    room = await owner.create_room("Garden")
+    bot = await theatre.bot(CLUB.format(space=room))
+    await owner.invite(room, bot.user)
+    await owner.wait_state(room, "m.room.member", lambda content: content["membership"] == "leave", key=bot.user)
+    assert bot.condition(room) is None
+    assert [event["type"] for event in await owner.messages(room) if event["sender"] == bot.user] == [
+        "m.room.member",
+        "m.room.member",
+    ]
+
+
+async def test_a_bot_that_is_put_out_keeps_the_last_list_and_tells_the_operators_once(theatre: Theatre) -> None:
+    owner, operator = await theatre.people("owner", "operator")
+    space = await make_space(owner)
+    bot = await theatre.bot(CLUB.format(space=space), bot=f'operators = ["{operator.user}"]')
+    room = await theatre.room(bot, owner)
+    await owner.set_state(space, "m.space.child", HERE, room)
+    await owner.invite(space, bot.user)
+    await until_community(bot, room, "club")
+    await owner.kick(space, bot.user)
+    word = await told(operator, bot, like("space.out", space=space))
+    await bot.restart()
+    await bot.until_condition(space, "left")
+    await owner.invite(space, bot.user)
+    await bot.until_condition(space, "followed")
+    await bot.idle()
+    assert bot.rows("SELECT community FROM rooms WHERE room = ?", room) == [("club",)]
+    again = [seen for seen in operator.seen if seen.id != word.id and like("space.out").search(seen.body)]
+    assert again == []
+    assert [fact.what for fact in bot.facts(RoomListed)] == ["listed"]

@@ -1,0 +1,164 @@
+"""`answerable backup` and `answerable restore`: where they refuse, what they say, and that nothing is half done."""
+
+import asyncio
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.cli import restore
+from bot.cli.main import run
+from storage import queries
+from storage.database import FILE as STATE
+from storage.database import Database
+from storage.journal.journal import Journal
+from storage.journal.record_keys import PersonKeys
+from storage.journal.verify.verify import verify
+from tests.unit.bot.cli.conftest import HEAD, NOW, Answerable
+
+
+@pytest.fixture
+def deployment(config_file: Path, data_dir: Path) -> Path:
+    """A data directory with a log in it."""
+    keys = PersonKeys.open(data_dir)
+    Journal.open(data_dir, "example.org/answerable", keys, NOW).close(NOW)
+    keys.close()
+    assert config_file.exists()
+    return data_dir
+
+
+def backed_up(answerable: Answerable, name: str = "backup.zip") -> Any:
+    done = answerable("backup", name, "--json")
+    assert (done.code, done.err) == (0, "")
+    return done.json
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_a_backup_without_the_bot_is_restored_as_it_was(deployment: Path, answerable: Answerable) -> None:
+    made = backed_up(answerable)
+    assert (made["records"], made["problems"]) == (2, 0)
+    before = names(deployment)
+    shutil.rmtree(deployment)
+    done = answerable("restore", "backup.zip", "--json").json
+    assert (done["records"], done["record"], done["cases"], done["lacks"]) == (2, 2, 1100, ["session"])
+    assert names(deployment) - {"special.json"} == before - {"special.json"}  # which can be made again
+    report = verify(deployment / "records")
+    assert (report.problems, report.records) == ((), 3)
+    assert "3" in answerable("cases", "3", "--json").out
+
+
+def test_a_backup_says_what_is_in_it_and_what_to_keep_apart(deployment: Path, answerable: Answerable) -> None:
+    assert deployment.is_dir()
+    said = answerable("backup", ".").out
+    assert "can read what members wrote and sign in the log's name" in said
+    assert "the recovery key for encrypted rooms" in said
+
+
+@pytest.mark.parametrize(
+    ("to", "said"),
+    [
+        ("config.toml", "is there already"),
+        ("data/records", "would be lost with it"),
+        ("data/backup.zip", "would be lost with it"),
+        ("nowhere/backup.zip", "There is no folder"),
+    ],
+)
+def test_no_backup_where_it_would_do_harm(deployment: Path, answerable: Answerable, to: str, said: str) -> None:
+    before = names(deployment)
+    done = answerable("backup", to)
+    assert (done.code, said in done.err, names(deployment)) == (1, True, before)
+
+
+def test_nothing_of_a_copy_is_left_behind(deployment: Path, answerable: Answerable) -> None:
+    backed_up(answerable)
+    assert ".backup" not in names(deployment)
+
+
+def test_a_damaged_log_is_backed_up_all_the_same_and_said(deployment: Path, answerable: Answerable) -> None:
+    (deployment / "records" / "checkpoints" / "2026-01-01.ckpt").write_text("no checkpoint")
+    done = answerable("backup", "backup.zip", "--json")
+    assert (done.code, done.json["problems"]) == (1, 1)
+    shutil.rmtree(deployment)
+    refused = answerable("restore", "backup.zip")
+    assert (refused.code, "the first is signature in checkpoints/2026-01-01.ckpt" in refused.err) == (1, True)
+    assert answerable("restore", "backup.zip", "--damaged").code == 0
+
+
+def test_nothing_that_is_there_is_overwritten(deployment: Path, answerable: Answerable) -> None:
+    backed_up(answerable)
+    before = (deployment / STATE).read_bytes()
+    done = answerable("restore", "backup.zip")
+    assert (done.code, "is not empty (there is: " in done.err) == (1, True)
+    assert (deployment / STATE).read_bytes() == before
+
+
+def test_the_configuration_comes_back_if_there_is_none(
+    deployment: Path, answerable: Answerable, config_file: Path
+) -> None:
+    backed_up(answerable)
+    shutil.rmtree(deployment)
+    config_file.unlink()
+    assert answerable("restore", "backup.zip").code == 0
+    assert config_file.read_text() == HEAD
+
+
+def test_a_backup_of_another_account_is_refused(deployment: Path, answerable: Answerable, config_file: Path) -> None:
+    backed_up(answerable)
+    shutil.rmtree(deployment)
+    config_file.write_text(HEAD.replace("@answerable", "@other"))
+    done = answerable("restore", "backup.zip")
+    assert (done.code, "This is a backup of @answerable:example.org" in done.err) == (1, True)
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x05\x06" + bytes(18)])
+def test_what_is_no_backup_is_refused_and_named(
+    config_file: Path, answerable: Answerable, tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "backup.zip").write_bytes(content)
+    done = answerable("restore", "backup.zip")
+    assert (done.code, "backup.zip cannot be restored" in done.err) == (1, True)
+    assert answerable("restore", "missing.zip").code == 1
+    assert config_file.exists()
+
+
+def test_a_restore_cut_short_leaves_no_key_so_that_no_other_log_is_begun(
+    deployment: Path, answerable: Answerable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backed_up(answerable)
+    shutil.rmtree(deployment)
+    rename = Path.rename
+
+    def cut_off(path: Path, target: Path) -> Path:
+        if path.name == restore._LAST:
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", cut_off)
+        with pytest.raises(SystemExit):
+            run(["restore", "backup.zip"])
+    assert {"records", STATE} <= names(deployment)
+    assert "keys" not in names(deployment)
+    keys = PersonKeys.open(deployment)
+    with pytest.raises(Exception, match="Put the key back from a backup"):
+        Journal.open(deployment, "example.org/answerable", keys, NOW)
+    keys.close()
+
+
+def test_new_cases_begin_beyond_every_number_of_the_lost_time(deployment: Path, answerable: Answerable) -> None:
+    backed_up(answerable)
+    shutil.rmtree(deployment)
+    answerable("restore", "backup.zip")
+
+    async def next_case() -> int:
+        database = await Database.open(deployment, read_only=True)
+        async with database.read() as db:
+            found = await queries.next_case(db)
+        await database.close()
+        return found
+
+    assert asyncio.run(next_case()) == 1100

@@ -1,0 +1,201 @@
+"""`answerable rooms`, `members`, `credit` and `cases`: what they show, and what they say when there is nothing."""
+
+import json
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from storage.database import FILE
+from tests.unit.bot.cli.conftest import ANNA, BEN, CLEO, DESK, GARDEN, KITCHEN, NOW, Answerable
+
+DAY_MS = 86_400_000
+
+
+@pytest.mark.usefixtures("data_dir")
+class TestRooms:
+    def test_groups_are_listed_with_what_waits_in_them(self, answerable: Answerable) -> None:
+        assert [(r["code"], r["members"], r["open_cases"]) for r in answerable("rooms", "--json").json] == [
+            ("G-7F3K", 2, 1),
+            ("G-2222", 0, 1),
+        ]
+
+    def test_desks_are_listed_when_asked_for(self, answerable: Answerable) -> None:
+        assert [r["room"] for r in answerable("rooms", "--all", "--json").json] == [GARDEN, KITCHEN, DESK]
+
+    def test_a_name_is_neither_markup_nor_able_to_turn_the_line_round(self, answerable: Answerable) -> None:
+        out = answerable("rooms").out
+        assert "The [bold]garden" in out
+        assert "\u202e" not in out
+
+    def test_the_state_is_a_word_of_the_reader(self, answerable: Answerable, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert "observing (not enough power)" in answerable("rooms").out
+        monkeypatch.setenv("ANSWERABLE_LANG", "zh")
+        assert "仅观察" in answerable("rooms").out
+
+
+@pytest.mark.usefixtures("data_dir")
+class TestMembers:
+    def test_those_in_charge_come_first(self, answerable: Answerable) -> None:
+        assert answerable("members", "G-7F3K", "--json").json == [
+            {"user": ANNA, "display_name": "Anna", "membership": "join", "role": "owner", "verified": 0},
+            {"user": CLEO, "display_name": "Cleo", "membership": "join", "role": "member", "verified": 2},
+        ]
+
+    def test_those_who_left_are_shown_when_asked_for(self, answerable: Answerable) -> None:
+        assert BEN not in answerable("members", "G-7F3K").out
+        assert BEN in answerable("members", "G-7F3K", "--all").out
+
+    @pytest.mark.parametrize("typed", ["g-7f3k", GARDEN, "kitchen", "G-2222"])
+    def test_a_room_is_found_by_code_id_and_name(self, answerable: Answerable, typed: str) -> None:
+        assert answerable("members", typed).code == 0
+
+    def test_the_nearest_room_is_named(self, answerable: Answerable) -> None:
+        result = answerable("members", "G-7F33")
+        assert (result.code, result.out) == (1, "")
+        assert "Did you mean G-7F3K?" in result.err
+
+    def test_an_empty_room_is_said_to_be_empty(self, answerable: Answerable) -> None:
+        assert "Nobody is known" in answerable("members", "G-2222").out
+
+
+class TestWhoLooked:
+    @pytest.mark.parametrize(
+        ("command", "filters"),
+        [
+            (["cases"], {"what": "cases"}),
+            (["cases", "1"], {"what": "case", "case": 1}),
+            (["credit"], {"what": "credit"}),
+            (["credit", BEN], {"what": "credit", "person": BEN}),
+            (["members", "G-7F3K"], {"what": "members", "room": "G-7F3K"}),
+        ],
+    )
+    def test_is_noted(
+        self, answerable: Answerable, data_dir: Path, command: list[str], filters: dict[str, object]
+    ) -> None:
+        assert answerable(*command).code == 0
+        (note,) = (data_dir / "spool").glob("access-*.json")
+        assert json.loads(note.read_bytes())["filters"] == filters
+
+    def test_is_shown_nothing_where_that_cannot_be_noted(self, answerable: Answerable, data_dir: Path) -> None:
+        (data_dir / "spool").write_text("in the way")
+        result = answerable("credit", BEN)
+        assert (result.code, result.out) == (1, "")
+        assert "could not be noted" in result.err
+
+    @pytest.mark.usefixtures("data_dir")
+    def test_is_told_that_a_copy_nobody_can_write_to_records_nothing(
+        self, answerable: Answerable, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real = os.access
+        monkeypatch.setattr("os.access", lambda path, mode: mode != os.W_OK and real(path, mode))
+        result = answerable("credit", BEN)
+        assert BEN in result.out
+        assert "not recorded that you read this" in result.err
+
+
+@pytest.mark.usefixtures("data_dir")
+class TestCredit:
+    def test_one_person_is_shown_with_all_that_led_there(self, answerable: Answerable) -> None:
+        found = answerable("credit", BEN, "--json").json
+        assert (found["user"], found["person"], found["credit"], found["tier"]) == (BEN, BEN, 25, "D")
+        assert found["in_force"] == [
+            {
+                "kind": "mute",
+                "room": GARDEN,
+                "community": None,
+                "until": NOW + DAY_MS,
+                "basis": "credit",
+                "case": 1,
+            }
+        ]
+        assert [(e["record"], e["cost"], e["class"], e["counts"]) for e in found["entries"]] == [
+            (10, 50, "severe", True),
+            (11, 25, "serious", True),
+        ]
+        assert found["back_in_a"] == NOW - DAY_MS + (7 + 55 * 3) * DAY_MS
+
+    def test_it_can_be_read_by_people(self, answerable: Answerable) -> None:
+        out = answerable("credit", BEN).out
+        assert f"{BEN} has 25 credit, tier D." in out
+        assert "muted" in out
+
+    def test_without_a_person_all_are_listed_the_lowest_first(self, answerable: Answerable) -> None:
+        assert answerable("credit", "--json").json == [
+            {"person": BEN, "community": None, "credit": 25, "tier": "D", "entries": 2},
+            {"person": CLEO, "community": None, "credit": 100, "tier": "A", "entries": 0},
+        ]
+
+    def test_somebody_without_entries_has_full_credit(self, answerable: Answerable) -> None:
+        out = answerable("credit", ANNA).out
+        assert "100 credit, tier A" in out
+        assert "There are no entries." in out
+
+    def test_the_nearest_person_is_named(self, answerable: Answerable) -> None:
+        result = answerable("credit", "@anne:example.org")
+        assert result.code == 1
+        assert f"Did you mean {ANNA}?" in result.err
+        assert f"Did you mean {CLEO}?" in answerable("credit", "cleo").err
+
+
+@pytest.mark.usefixtures("data_dir")
+class TestCases:
+    def test_all_are_listed_in_their_order(self, answerable: Answerable) -> None:
+        found = answerable("cases", "--json").json
+        assert [case["n"] for case in found] == [1, 2, 3]
+        assert list(found[0]) == [
+            "n", "room", "subject", "rule", "class", "state", "outcome", "opened", "due", "decided",
+        ]  # fmt: skip
+
+    def test_open_ones_come_with_the_most_urgent_first(self, answerable: Answerable) -> None:
+        assert [case["n"] for case in answerable("cases", "--open", "--json").json] == [3, 2]
+        assert "overdue, past its deadline" in answerable("cases", "--open").out
+
+    def test_a_case_that_waits_for_nobody_has_no_deadline(self, answerable: Answerable, data_dir: Path) -> None:
+        with sqlite3.connect(data_dir / FILE) as database:
+            database.execute("UPDATE cases SET due = 0 WHERE n = 1")
+        assert "1970" not in answerable("cases").out + answerable("cases", "1").out
+
+    def test_they_can_be_narrowed_to_a_room(self, answerable: Answerable) -> None:
+        assert [case["n"] for case in answerable("cases", "--room", "kitchen", "--json").json] == [3]
+
+    def test_one_is_shown_with_its_evidence_but_not_what_was_written(self, answerable: Answerable) -> None:
+        found = answerable("cases", "1", "--json").json
+        assert (found["by"], found["outcome"]) == (ANNA, "upheld")
+        assert found["evidence"] == [{"record": 20, "event": "$one"}, {"record": 21, "event": "$two"}]
+        assert found["reports"] == 2
+        out = answerable("cases", "1").out
+        assert "$two" in out
+        assert CLEO not in out  # who reported it
+        assert "private words" not in out
+
+    def test_an_unknown_number_is_answered_with_the_newest(self, answerable: Answerable) -> None:
+        result = answerable("cases", "9")
+        assert (result.code, result.out) == (1, "")
+        assert "the newest is 3" in result.err
+
+
+@pytest.mark.usefixtures("empty")
+class TestNothingYet:
+    @pytest.mark.parametrize("command", ["rooms", "credit", "cases"])
+    def test_a_list_says_what_to_do_or_that_all_is_well(self, answerable: Answerable, command: str) -> None:
+        result = answerable(command)
+        assert (result.code, result.err) == (0, "")
+        assert result.out.strip().endswith(".")
+        assert answerable(command, "--json").json == []
+
+    def test_a_room_cannot_be_found_before_there_is_one(self, answerable: Answerable) -> None:
+        assert "Invite it into one" in answerable("members", "G-7F3K").err
+
+
+class TestNeverStarted:
+    @pytest.mark.parametrize("command", [["rooms"], ["credit"], ["cases"], ["members", "G-7F3K"]])
+    def test_before_the_first_start_one_is_told_to_start(self, answerable: Answerable, command: list[str]) -> None:
+        result = answerable(*command)
+        assert result.code == 1
+        assert "answerable run" in result.err
+
+    def test_reading_makes_no_file(self, answerable: Answerable, config_file: Path) -> None:
+        answerable("rooms")
+        assert [path.name for path in config_file.parent.iterdir()] == ["config.toml"]

@@ -1,0 +1,87 @@
+"""Well is who has no reason not to be; the numbers say the same as the reasons, in a form that Prometheus reads."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bot.monitoring.health import FULL, REASONS, reasons
+from bot.monitoring.metrics import METRICS, text
+from bot.monitoring.pulse import Pulse
+from bot.monitoring.vitals import Vitals
+
+WELL = Vitals(
+    up_s=60,
+    sync_age_s=29.5,
+    lag_s=0,
+    outbox_waiting=3,
+    outbox_oldest_s=2.25,
+    gaps_open=1,
+    undecryptable=7,
+    cases_open=5,
+    cases_overdue=4,
+    records=1234,
+    unsigned=12,
+    checkpoint_age_s=59.9,
+    disk_free=10**12,
+    keys_lost=False,
+    clock_doubt="",
+    tables_differ=False,
+)
+OPERATING = (Path(__file__).parents[4] / "docs" / "operating.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, ()),
+        ({"cases_overdue": 10_000, "outbox_waiting": 10_000, "undecryptable": 10_000}, ()),
+        ({"sync_age_s": -1}, ("starting",)),
+        ({"sync_age_s": 120.1}, ("homeserver_silent",)),
+        ({"sync_age_s": 500, "lag_s": 100}, ()),  # it answered much, which is being recorded
+        ({"sync_age_s": 500, "lag_s": 121}, ("behind",)),
+        ({"outbox_oldest_s": 901}, ("outbox_stuck",)),
+        ({"checkpoint_age_s": 86_400, "unsigned": 0}, ()),  # a quiet log needs no signature
+        ({"checkpoint_age_s": 601}, ("not_signed",)),
+        ({"keys_lost": True}, ("keys_lost",)),
+        ({"clock_doubt": "homeserver"}, ("clock",)),
+        ({"clock_doubt": "unheard", "sync_age_s": -1}, ("starting",)),
+        ({"disk_free": FULL - 1}, ("disk_full",)),
+        ({"tables_differ": True}, ("tables",)),
+        ({"sync_age_s": 121, "keys_lost": True, "disk_free": 0}, ("homeserver_silent", "keys_lost", "disk_full")),
+    ],
+)
+def test_every_reason_there_is_and_no_other_is_told(change: dict[str, float], expected: tuple[str, ...]) -> None:
+    assert reasons(replace(WELL, **change)) == expected  # type: ignore[arg-type]
+
+
+def test_the_page_for_prometheus_is_three_lines_a_number() -> None:
+    lines = text(WELL).splitlines()
+    assert len(lines) == 3 * len(METRICS)
+    for name, (about, kind, value) in zip(METRICS, zip(*[iter(lines)] * 3, strict=True), strict=True):
+        assert (about, kind) == (f"# HELP {name} {METRICS[name]}", f"# TYPE {name} gauge")
+        assert re.fullmatch(rf"{name} -?\d+(\.\d+)?", value)
+    assert "answerable_sync_age_seconds 29.5\n" in text(WELL)
+    assert "answerable_journal_records 1234\n" in text(WELL)
+    assert "answerable_healthy 1\n" in text(WELL)
+    assert "answerable_healthy 0\n" in text(replace(WELL, keys_lost=True))
+
+
+@pytest.mark.parametrize("word", [*METRICS, *REASONS])
+def test_what_is_told_is_documented_with_what_to_do(word: str) -> None:
+    assert f"`{word}`" in OPERATING
+
+
+def test_lag_runs_from_what_was_handed_over_until_it_is_recorded() -> None:
+    now = [0.0]
+    pulse = Pulse(lambda: now[0])
+    now[0] = 10
+    assert (pulse.still_s, pulse.lag_s) == (10, 0)
+    pulse.arrived()
+    now[0] = 15
+    pulse.beat()  # asking again, in the middle
+    now[0] = 17
+    assert (pulse.still_s, pulse.lag_s) == (2, 7)
+    pulse.taken()
+    assert (pulse.still_s, pulse.lag_s) == (0, 0)

@@ -1,0 +1,121 @@
+"""What was removed in the time that a backup lost is asked for, and nothing else; old cards say that they are old."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from bot.events.parse_event import receive
+from bot.matrix.errors import NotFound
+from bot.pipeline.lost_time import LostTime
+from bot.texts.cards import MARK, superseded
+from moderation.model.actions import SupersedeCard
+from moderation.model.facts import RecordsRestored
+from moderation.values.durations import DAY_MS
+from moderation.values.events import Json, MessagePosted, OtherEvent, Received, Undecryptable
+from moderation.values.ids import EventId, RoomId, UserId
+from storage.database import Database
+from storage.projections import project
+from tests.unit.moderation.builders import room
+
+ROOM, BOT, ANNA = RoomId("!room"), UserId("@bot:x"), UserId("@anna:x")
+MADE, RESTORED = 10 * DAY_MS, 12 * DAY_MS
+
+
+def message(sent_ms: int, *, body: str = "", kind: str = "m.room.message", sender: str = ANNA) -> dict[str, Any]:
+    """A message as the homeserver gives it; without a body it was redacted."""
+    content: dict[str, Json] = {"msgtype": "m.text", "body": body} if body else {}
+    unsigned = {"redacted_because": {"type": "m.room.redaction"}}
+    return {"event_id": "$one", "sender": sender, "type": kind, "origin_server_ts": sent_ms, "content": content,
+            "unsigned": unsigned}  # fmt: skip
+
+
+def received(raw: dict[str, Any]) -> Received:
+    return receive(raw, ROOM, RESTORED)
+
+
+class Kept:
+    """A homeserver that keeps what was redacted for those who ask, if it `offers` to, and `has` it."""
+
+    def __init__(self, *, offers: bool, has: bool = True) -> None:
+        self._offers, self._has = offers, has
+
+    async def event_before_redaction(self, _room: RoomId, _event: EventId) -> dict[str, Any]:
+        if not self._has:
+            raise NotFound("gone", status=404, errcode="M_NOT_FOUND")
+        return message(MADE + 1, body="a purple elephant" if self._offers else "")
+
+    async def event_by_admin(self, token: str, event: EventId) -> dict[str, Any]:
+        assert (token, event) == ("of an admin", "$one")
+        return message(MADE + 1, body="a purple elephant")
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    made = await Database.open(tmp_path)
+    async with made.write() as db:
+        await project(RecordsRestored(size=5, made=MADE, signed=-1, cases=1100, era="ab"), db, 5, RESTORED)
+    yield made
+    await made.close()
+
+
+def lost_time(database: Database, homeserver: Kept, **more: Any) -> LostTime:
+    return LostTime(cast(Any, homeserver), database, lambda: RESTORED, **more)
+
+
+@pytest.mark.parametrize("kind", ["m.room.message", "m.room.encrypted"])
+async def test_what_was_removed_in_the_lost_time_is_not_read(database: Database, kind: str) -> None:
+    (found,) = await lost_time(database, Kept(offers=True)).mark([received(message(MADE + 1, kind=kind))])
+    assert isinstance(found, Undecryptable)
+    assert (found.code, found.event, found.sender) == ("redacted", "$one", ANNA)
+
+
+@pytest.mark.parametrize("sent_ms", [MADE - 1, RESTORED + 1])
+async def test_what_was_removed_at_any_other_time_is_as_it_always_was(database: Database, sent_ms: int) -> None:
+    lost = lost_time(database, Kept(offers=True))
+    emptied = received(message(sent_ms))
+    assert isinstance(emptied, OtherEvent)
+    assert (list(await lost.mark([emptied])), await lost.whole(ROOM, emptied)) == ([emptied], None)
+
+
+async def test_what_was_removed_in_a_group_is_not_read_at_any_time_and_says_who_removed_it(database: Database) -> None:
+    raw = message(RESTORED + 1)
+    raw["unsigned"]["redacted_because"] |= {"sender": ANNA, "origin_server_ts": RESTORED + 2}
+    (found,) = await lost_time(database, Kept(offers=True), watched=lambda _: True).mark([received(raw)])
+    assert isinstance(found, Undecryptable)
+    assert (found.code, found.removed_by, found.removed_ms) == ("redacted", ANNA, RESTORED + 2)
+
+
+async def test_what_others_do_not_give_an_administrator_is_given(database: Database) -> None:
+    for kept in (Kept(offers=False), Kept(offers=True, has=False)):
+        whole = await lost_time(database, kept, admin_token="of an admin").whole(ROOM, received(message(MADE + 1)))
+        assert isinstance(whole, MessagePosted) and whole.body == "a purple elephant"
+
+
+async def test_its_words_are_those_that_the_homeserver_kept(database: Database) -> None:
+    whole = await lost_time(database, Kept(offers=True)).whole(ROOM, received(message(MADE + 1)))
+    assert isinstance(whole, MessagePosted)
+    assert whole.body == "a purple elephant"
+
+
+@pytest.mark.parametrize("kept", [Kept(offers=False), Kept(offers=True, has=False)])
+async def test_what_the_homeserver_does_not_give_stays_unread(database: Database, kept: Kept) -> None:
+    assert await lost_time(database, kept).whole(ROOM, received(message(MADE + 1))) is None
+
+
+async def test_a_card_of_the_lost_time_is_superseded_and_no_other(database: Database) -> None:
+    desk = room(purpose="desk")
+
+    def card(txn: str, sender: UserId = BOT) -> Received:
+        raw = message(MADE + 1, body="Case 7", sender=sender)
+        raw["content"][MARK] = {"case": 7, "request": txn}
+        return received(raw)
+
+    async with database.read() as db:
+        assert await superseded(db, card("answerable.3.0"), desk, BOT, "ab") == (
+            SupersedeCard(room=desk.room, event=EventId("$one")),
+        )
+        assert await superseded(db, card("answerable.ab.3.0"), desk, BOT, "ab") == ()
+        assert await superseded(db, card("answerable.3.0"), desk, BOT, "") == ()
+        assert await superseded(db, card("answerable.3.0", ANNA), desk, BOT, "ab") == ()

@@ -1,0 +1,480 @@
+"""The message files hold every text the code asks for, in both languages; no field becomes more than text."""
+
+import ast
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from bot.admin.rooms import ORDERS
+from bot.commands.registry import COMMANDS
+from bot.crypto.cross_signing import State
+from bot.crypto.emoji import EMOJI
+from bot.crypto.key_backup import BackupState
+from bot.texts.catalog import LANGUAGES, Catalog, Rendered, cli_language, fields_of
+from bot.texts.matrix_message import Speech
+from moderation.cases import lifecycle
+from moderation.duty.responsibility import Deed
+from moderation.model import facts
+from moderation.model.actions import ACTIONS, STATE
+from moderation.model.context import Condition
+from moderation.model.facts import LASTING, OF_ROOMS
+from moderation.policy import GRADES, Decide, Policy, RuleBase
+from moderation.rooms.measures import DEED_OF, RULE_OF
+from moderation.values.notices import Code, Moment, Phrase, Span, Who, line
+from moderation.values.power_levels import Right
+
+ROOT = Path(__file__).parents[4]
+# The verifier in an export stands alone: it has no message files beside it, and speaks English only.
+STANDS_ALONE = ROOT / "storage" / "export" / "verify.py"
+CODE = tuple(
+    path
+    for folder in ("bot", "moderation", "storage")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+    if path != STANDS_ALONE
+)
+CATALOG = Catalog.load()
+EN = {key: CATALOG.template("en", key) for key in CATALOG.keys("en")}
+
+
+# What the code asks for.
+
+
+@dataclass(frozen=True)
+class Use:
+    """A text that the code asks for. `pattern` fits its keys: more than one where a part is only known at run time."""
+
+    where: str
+    pattern: str
+    given: frozenset[str] | None = None  # the fields handed over; None where that cannot be seen
+    known: bool = True  # False: a word of the code that is a key if there is such a text
+
+    def fitting(self) -> list[str]:
+        return [key for key in EN if re.fullmatch(self.pattern, key)]
+
+
+# Functions that take a key, and which of their positional arguments it is.
+KEY_IS = {"line": 0, "Line": 0, "Phrase": 0, "Refused": 0, "IllegalStep": 0, "say": 0, "tell": 0, "new_app": 0}
+FINDINGS = ("ok", "note", "warning", "problem")
+# Keys put together from words that are seen where they are chosen: these alone would cover whole tables.
+NOT_ENOUGH = frozenset({r"config\.[^.]+", r"demo\.[^.]+", r"cli\.check\.[^.]+\.text", r"cli\.check\.[^.]+\.remedy"})
+# Parts known at run time that are some, but not all, of what stands in the table.
+NARROW = {
+    r"notice\.[^.]+": ("upheld", "dismissed"),
+    r"desk\.[^.]+": ("corrected", "overruled"),
+    r"card\.[^.]+": ("upheld", "dismissed"),
+    r"done\.[^.]+": ("warn", "kick", "mute", "ban"),
+    r"cli\.read\.unknown_[^.]+": ("room", "person"),
+}
+
+
+@cache
+def uses() -> tuple[Use, ...]:
+    """Every place in the code that names a text."""
+    return tuple(use for path in CODE for use in _uses(path))
+
+
+def _uses(path: Path) -> Iterator[Use]:
+    tree = ast.parse(path.read_text("utf-8"))
+    name = str(path.relative_to(ROOT))
+    # These files name their texts within one table.
+    table = "config" if path.parent.name == "config" else "demo" if path.name == "story.py" else ""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield from _asked(node, f"{name}:{node.lineno}", in_cli="cli" in path.parts, table=table)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            for text in _kinds_of_words(node):
+                yield Use(f"{name}:{node.lineno}", rf"cli\.{re.escape(text)}\.[^.]+", known=False)
+        for pattern in _patterns(node):
+            yield Use(f"{name}:{getattr(node, 'lineno', 0)}", pattern, known=False)
+            if table:
+                yield Use(f"{name}:{getattr(node, 'lineno', 0)}", rf"{table}\.{pattern}", known=False)
+            if path.parent.name == "check":
+                yield Use(f"{name}:{getattr(node, 'lineno', 0)}", rf"cli\.check\.{pattern}\.text", known=False)
+                yield Use(f"{name}:{getattr(node, 'lineno', 0)}", rf"cli\.check\.{pattern}\.remedy", known=False)
+
+
+def _asked(call: ast.Call, where: str, *, in_cli: bool, table: str) -> Iterator[Use]:
+    """The texts that one call asks for."""
+    called = _name(call.func)
+    given = None if any(word.arg is None for word in call.keywords) else frozenset(str(w.arg) for w in call.keywords)
+    if called in KEY_IS and len(call.args) > KEY_IS[called]:
+        for pattern in _patterns(call.args[KEY_IS[called]], deep=True):
+            yield Use(where, pattern, frozenset() if called == "Phrase" else given)
+    elif called in ("text", "render", "has", "template"):
+        at = 0 if len(call.args) == 1 else 1  # of a `Catalog`, the language stands before the key
+        for pattern in (p for arg in call.args[at : at + 1] for p in _patterns(arg, deep=True)):
+            full = rf"{table}\.{pattern}" if table and not pattern.startswith(table) else pattern
+            yield Use(where, full, given if called in ("text", "render") else None)
+    elif called == "Problem" and len(call.args) > 1:
+        for pattern in _patterns(call.args[1], deep=True):
+            yield Use(where, rf"config\.{pattern}")
+    elif called in FINDINGS and in_cli and len(call.args) == 2:
+        for pattern in _patterns(call.args[1], deep=True):
+            yield Use(where, rf"cli\.check\.{pattern}\.text", given)
+            if called != "ok":
+                yield Use(where, rf"cli\.check\.{pattern}\.remedy", given)
+    elif called == "Step" and call.args and table == "demo":
+        for pattern, part in product(_patterns(call.args[0]), ("name", "expected", "seen")):
+            yield Use(where, rf"demo\.{pattern}\.{part}")
+    elif called == "table" and call.args and isinstance(call.args[0], ast.Tuple):
+        for pattern in (p for column in call.args[0].elts for p in _patterns(column)):
+            yield Use(where, rf"cli\.column\.{pattern}")
+    elif called in ("asked", "asked_secret") and call.args:
+        for pattern in _patterns(call.args[0]):
+            yield Use(where, rf"cli\.init\.ask\.{pattern}")
+
+
+def _patterns(node: ast.AST, *, deep: bool = False) -> Iterator[str]:
+    """The keys that a string, an f-string or a choice between such can be."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield re.escape(node.value)
+    elif isinstance(node, ast.JoinedStr):
+        parts = ["[^.]+" if isinstance(p, ast.FormattedValue) else re.escape(_text(p)) for p in node.values]
+        # f"cli.{kind}.{value}" could be anything; what it comes to is seen where it is called.
+        if parts[0] != "[^.]+" and "." in parts[0] and parts.count("[^.]+") == 1:
+            pattern = "".join(parts)
+            narrow = NARROW.get(pattern)
+            yield pattern.replace("[^.]+", f"(?:{'|'.join(narrow)})") if narrow else pattern
+    elif deep and isinstance(node, ast.IfExp):
+        yield from _patterns(node.body, deep=True)
+        yield from _patterns(node.orelse, deep=True)
+
+
+def _text(node: ast.expr) -> str:
+    assert isinstance(node, ast.Constant)
+    return str(node.value)
+
+
+def _name(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def _kinds_of_words(function: ast.AST) -> set[str]:
+    """What `word(kind, value)` is called with; where that is a variable, any string beside it."""
+    calls = [n for n in ast.walk(function) if isinstance(n, ast.Call) and _name(n.func) == "word"]
+    beside = {n.value for n in ast.walk(function) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+    kinds: set[str] = set()
+    for call in calls:
+        kind = call.args[0]
+        kinds |= {_text(kind)} if isinstance(kind, ast.Constant) else beside
+    return kinds
+
+
+class TestBothFiles:
+    def test_hold_the_same_texts(self) -> None:
+        assert CATALOG.keys("zh") == CATALOG.keys("en")
+
+    def test_hold_the_same_tables_in_the_same_order(self) -> None:
+        assert _order("zh") == _order("en")
+
+    def test_fill_the_same_fields(self) -> None:
+        zh = {key: CATALOG.template("zh", key) for key in EN}
+        assert [key for key, text in EN.items() if fields_of(text) != fields_of(zh[key])] == []
+
+    def test_give_the_same_commands_to_type(self) -> None:
+        zh = {key: CATALOG.template("zh", key) for key in EN}
+        assert [(key, zh[key]) for key, text in EN.items() if _typed(text) != _typed(zh[key])] == []
+
+    @pytest.mark.parametrize("language", LANGUAGES)
+    def test_hold_no_empty_text(self, language: str) -> None:
+        assert [key for key in CATALOG.keys(language) if not CATALOG.template(language, key).strip()] == []
+
+    @pytest.mark.parametrize("language", LANGUAGES)
+    def test_close_every_backtick_on_its_line(self, language: str) -> None:
+        texts = {key: CATALOG.template(language, key) for key in CATALOG.keys(language)}
+        assert [key for key, text in texts.items() if any(one.count("`") % 2 for one in text.split("\n"))] == []
+
+    def test_chinese_uses_full_width_punctuation_between_chinese(self) -> None:
+        wrong = re.compile(r"[\u4e00-\u9fff][,;:!?()\"]|[,;:!?()\"][\u4e00-\u9fff]")
+        texts = {key: re.sub(r"`[^`]*`", "", CATALOG.template("zh", key)) for key in EN}
+        # What is typed at a terminal keeps the terminal's quotes.
+        assert [key for key, text in texts.items() if wrong.search(text) and not key.endswith("epilog")] == []
+
+
+def _order(language: str) -> list[str]:
+    text = (ROOT / "bot/texts" / f"{language}.toml").read_text("utf-8")
+    return list(_paths(tomllib.loads(text)))
+
+
+def _paths(table: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    for key, value in table.items():
+        yield above + key
+        if isinstance(value, dict):
+            yield from _paths(value, f"{above}{key}.")
+
+
+def _typed(text: str) -> Counter[str]:
+    """The commands between backticks: what they are called and their options, without the words for arguments."""
+    marked = re.findall(r"`([^`]*)`", text)
+    words = (word for span in marked for n, word in enumerate(span.split()) if n == 0 or word[0] in "-@{")
+    return Counter(words)
+
+
+class TestWhatTheCodeAsksFor:
+    def test_is_there(self) -> None:
+        assert [(use.where, use.pattern) for use in uses() if use.known and not use.fitting()] == []
+
+    def test_gets_every_field_it_names(self) -> None:
+        asked = ((use, key) for use in uses() if use.given is not None for key in use.fitting())
+        lacking = [(use.where, key, fields_of(EN[key]) - (use.given or set())) for use, key in asked]
+        assert [each for each in lacking if each[2]] == []
+
+    def test_is_all_there_is(self) -> None:
+        patterns = {use.pattern for use in uses()} - NOT_ENOUGH
+        literal = {key for key in EN if re.escape(key) in patterns}
+        open_ended = [re.compile(pattern) for pattern in patterns if "[^.]+" in pattern or "(?:" in pattern]
+        rest = (key for key in EN if key not in literal)
+        assert sorted(key for key in rest if not any(p.fullmatch(key) for p in open_ended)) == []
+
+    def test_was_found_by_this_test(self) -> None:
+        """A scanner that finds nothing would find everything in order."""
+        found = {use.pattern for use in uses() if use.known}
+        assert {r"notice\.foot", r"error\.target\.bot", r"cli\.init\.exists", r"config\.missing"} <= found
+        assert r"notice\.measure\.[^.]+" in found
+        assert len(found) > 200
+
+
+@pytest.mark.parametrize("name", sorted({command.name for command in COMMANDS.values()}))
+def test_every_command_says_what_it_does_how_it_is_written_and_gives_an_example(name: str) -> None:
+    for language in LANGUAGES:
+        assert fields_of(CATALOG.template(language, f"command.{name}.short")) == {"command"}
+        for part in ("usage", "example"):
+            assert CATALOG.template(language, f"command.{name}.{part}").startswith(f"`!{name}")
+
+
+SANCTIONS: tuple[str, ...] = tuple(LASTING - OF_ROOMS)
+ASKED_ARGUMENTS = {
+    word.rstrip("?*") for command in COMMANDS.values() for word in command.spec.split() if word[-1] not in "?*"
+}
+MEASURES = get_args(RuleBase.model_fields["measure"].annotation)
+INTERIM = get_args(RuleBase.model_fields["interim"].annotation)
+WHY_ENDED = get_args(facts.SanctionEnded.__annotations__["why"])
+CLOSED_SETS: tuple[tuple[str, tuple[str, ...] | set[str]], ...] = (
+    ("grade.{}", GRADES),
+    ("cli.class.{}", GRADES),
+    ("tier.{}", tuple("ABCDE")),
+    ("condition.{}", get_args(Condition)),
+    ("cli.condition.{}", get_args(Condition)),
+    ("state.{}", (*lifecycle.STATES, *get_args(lifecycle.Outcome))),
+    ("cli.state.{}", lifecycle.STATES),
+    ("cli.outcome.{}", get_args(lifecycle.Outcome)),
+    ("notice.{}", get_args(lifecycle.Outcome)),
+    ("card.{}", get_args(lifecycle.Outcome)),
+    ("card.{}-by-rule", get_args(lifecycle.Outcome)),
+    ("decided.{}", get_args(lifecycle.Outcome)),
+    ("error.case.already.{}", get_args(lifecycle.Outcome)),
+    ("notice.credit.{}", get_args(facts.CreditChanged.__annotations__["entry"])),
+    ("credit.entry.{}", get_args(facts.CreditChanged.__annotations__["entry"])),
+    ("cli.entry.{}", get_args(facts.CreditChanged.__annotations__["entry"])),
+    ("why-ended.{}", WHY_ENDED),
+    ("notice.ended.{}", SANCTIONS),
+    ("notice.extended.{}", SANCTIONS),
+    ("credit.in-force.{}", SANCTIONS),
+    ("credit.in-force-open.{}", SANCTIONS),
+    ("cli.sanction.{}", tuple(LASTING)),
+    ("notice.measure.{}", tuple({"redact", *LASTING} - {"slow"})),
+    ("measure.begun.{}", tuple(OF_ROOMS)),
+    ("measure.ended.{}", tuple(OF_ROOMS)),
+    ("measure.desk.{}", tuple(OF_ROOMS)),
+    ("measure.over.{}", tuple(OF_ROOMS)),
+    ("measure.next.{}", tuple(basis for basis in RULE_OF if basis != "command")),
+    ("measure.ends.{}", tuple(DEED_OF)),
+    ("error.imposed.{}", tuple(basis for basis in RULE_OF if basis != "command")),
+    ("status.measure.{}", tuple(OF_ROOMS)),
+    ("status.measure-open.{}", tuple(OF_ROOMS)),
+    ("cli.rooms.ordered.{}", ORDERS),
+    ("notice.interim.{}", set(INTERIM) - {"none", "notice"}),
+    ("notice.command.{}", set(get_args(facts.SanctionKind)) - {"demote", "rectify"}),
+    ("sanction.{}", (*SANCTIONS, "unban", "restore")),
+    ("action.{}", {name for name, action in ACTIONS.items() if action.PRIORITY <= STATE}),
+    ("error.right.{}", get_args(Deed)),
+    ("joining.missing.{}", get_args(Right)),
+    ("cli.right.{}", get_args(Right)),
+    ("joining.kept.{}", ("full", "metadata")),
+    ("rules.one.{}", get_args(Decide)),
+    ("error.missing.{}", ASKED_ARGUMENTS),
+    ("done.{}", ("warn", "kick", "mute", "ban")),
+    ("done-until.{}", ("mute", "ban")),
+    ("crypto.state.{}", tuple(State)),
+    ("crypto.backup.{}", tuple(BackupState)),
+    ("crypto.emoji.{}", tuple(name for _, name in EMOJI)),
+)
+
+
+@pytest.mark.parametrize(("pattern", "values"), CLOSED_SETS, ids=[pattern for pattern, _ in CLOSED_SETS])
+def test_every_value_of_a_closed_set_has_its_text(pattern: str, values: tuple[str, ...]) -> None:
+    assert values
+    assert [value for value in values if not CATALOG.has(pattern.format(value))] == []
+
+
+HOSTILE = (
+    "<b>bold</b><script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "two\nlines\r\nand\u2028more\u2029and\x85more",
+    "\u202egnorw\u202c \u2066x\u2069 \u200fx",
+    "`code` and ```more```",
+    "{x} {n} {} {0} {who!r} {who.user} %s",
+    "&lt;b&gt; &amp;",
+    "@room [link](https://example.org) **bold**",
+)
+TAG = re.compile(r"<[^>]*>?")
+BREAKS = re.compile(r"[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+REORDERING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+one_field = Catalog({"en": {"said": "They said “{x}”, `!why {x}`\nEnd."}, "zh": {}})
+
+
+def said(value: object) -> Rendered:
+    return one_field.render("en", "said", x=value)
+
+
+ALONE = said("")
+
+
+class TestFields:
+    @pytest.mark.parametrize("name", HOSTILE)
+    @pytest.mark.parametrize("kind", [str, Who, Code], ids=["text", "who", "code"])
+    def test_never_become_markup_or_another_line(self, name: str, kind: Any) -> None:
+        text = said(kind(name))
+        own = re.sub(r"</?code>|</?a[^>]*>", "", text.html) if kind is not str else text.html
+        expected = re.sub(r"</?code>", "", ALONE.html) if kind is not str else ALONE.html
+        assert TAG.findall(own) == TAG.findall(expected)
+        assert not BREAKS.search(text.plain.replace("\nEnd.", ""))
+        assert not REORDERING.search(text.plain + text.html)
+
+    def test_that_look_like_fields_stay_as_they_are(self) -> None:
+        assert said("{x} {x!r} {}").plain.startswith("They said “{x} {x!r} {}”")
+
+    def test_keep_their_backticks_as_text(self) -> None:
+        text = one_field.render("en", "said", x="`a`")
+        assert text.plain == "They said “`a`”, !why `a`\nEnd."
+        assert text.html == "They said “`a`”, <code>!why `a`</code><br>End."
+
+    @given(st.text())
+    @example("<a>\n`{x}`\u202e")
+    def test_of_any_text_add_no_tag_and_no_line(self, value: str) -> None:
+        text = said(value)
+        assert TAG.findall(text.html) == TAG.findall(ALONE.html)
+        assert text.plain.splitlines()[1:] == ["End."]
+        assert len(one_field.text("en", "said", x=value).splitlines()) == 2
+        assert "\n" not in text.html
+
+    @given(st.text())
+    def test_of_any_text_are_a_link_only_to_that_person(self, value: str) -> None:
+        html = said(Who(value)).html
+        links = re.findall(r'<a href="([^"]*)">', html)
+        assert len(links) == 2
+        assert all(re.fullmatch(r"https://matrix\.to/#/[A-Za-z0-9@:%._~-]*", link) for link in links)
+        assert "\n" not in html
+
+    def test_that_are_texts_of_ours_keep_their_markup(self) -> None:
+        inner = CATALOG.render("en", "command.kick.usage")
+        outer = CATALOG.render("en", "help.usage", usage=inner)
+        assert outer == Rendered(
+            "Usage: !kick @user:server [reason]", "Usage: <code>!kick @user:server [reason]</code>"
+        )
+
+
+class TestValues:
+    MOMENT = Moment(1_795_511_540_740)  # 24 November 2026, 09:12:20 UTC
+
+    @pytest.mark.parametrize(
+        ("language", "written"), [("en", "24 Nov 2026, 09:12 UTC"), ("zh", "2026年11月24日 09:12 UTC")]
+    )
+    def test_a_moment_is_written_in_utc_and_says_so(self, language: str, written: str) -> None:
+        assert CATALOG.text(language, "cli.value", value=self.MOMENT) == written
+
+    @pytest.mark.parametrize(
+        ("language", "zone", "written"),
+        [
+            ("en", "Europe/Berlin", "24 Nov 2026, 10:12 UTC+1"),
+            ("zh", "Asia/Shanghai", "2026年11月24日 17:12 UTC+8"),
+            ("en", "Asia/Kathmandu", "24 Nov 2026, 14:57 UTC+5:45"),
+            ("en", "America/St_Johns", "24 Nov 2026, 05:42 UTC-3:30"),
+            ("en", "Europe/London", "24 Nov 2026, 09:12 UTC"),
+            ("zh", "UTC", "2026年11月24日 09:12 UTC"),
+        ],
+    )
+    def test_a_moment_is_written_as_clocks_of_a_place_show_it(self, language: str, zone: str, written: str) -> None:
+        local = CATALOG.with_zone(zone).with_prefix("!")
+        assert local.text(language, "cli.value", value=self.MOMENT) == written
+        assert local.render(language, "cli.value", value=self.MOMENT) == Rendered(written, written)
+
+    def test_the_hour_that_a_night_has_twice_is_told_apart(self) -> None:
+        first = Moment(1_792_890_000_000)  # 25 October 2026, 01:00 UTC
+        local = CATALOG.with_zone("Europe/Berlin")
+        shown = [local.text("en", "cli.value", value=Moment(first.ms + add)) for add in (-3_600_000, 0)]
+        assert shown == ["25 Oct 2026, 02:00 UTC+2", "25 Oct 2026, 02:00 UTC+1"]
+
+    @pytest.mark.parametrize(
+        ("seconds", "en", "zh"),
+        [
+            (190 * 86_400, "190 days", "190天"),
+            (7 * 86_400, "7 days", "7天"),
+            (36 * 3_600, "36 hours", "36小时"),
+            (90 * 60, "90 minutes", "90分钟"),
+            (90, "90 seconds", "90秒钟"),
+            (1, "1 second", "1秒钟"),
+            (0.2, "1 second", "1秒钟"),
+            (86_400 + 3_723, "25 hours", "25小时"),
+        ],
+    )
+    def test_a_span_is_exact_where_one_unit_can_say_it(self, seconds: float, en: str, zh: str) -> None:
+        span = Span(int(seconds * 1000))
+        assert CATALOG.text("en", "cli.value", value=span) == en
+        assert CATALOG.text("zh", "cli.value", value=span) == zh
+
+    @pytest.mark.parametrize("language", LANGUAGES)
+    def test_a_person_is_shown_by_their_id_and_linked(self, language: str) -> None:
+        assert CATALOG.render(language, "cli.value", value=Who("@ann/x:example.org")) == Rendered(
+            "@ann/x:example.org", '<a href="https://matrix.to/#/@ann%2Fx:example.org">@ann/x:example.org</a>'
+        )
+
+    @pytest.mark.parametrize("language", LANGUAGES)
+    def test_something_to_type_is_marked(self, language: str) -> None:
+        assert CATALOG.render(language, "cli.value", value=Code("!why 3 <x>")) == Rendered(
+            "!why 3 <x>", "<code>!why 3 &lt;x&gt;</code>"
+        )
+
+    @pytest.mark.parametrize("language", LANGUAGES)
+    def test_amounts_are_grouped_but_numbers_of_cases_can_be_typed_back(self, language: str) -> None:
+        assert "12,345" in CATALOG.text(language, "status.numbers", records=12_345, members=1, open=0)
+        assert "!why 12345" in CATALOG.render(language, "notice.foot", n=12_345).plain
+
+
+class TestLanguage:
+    def test_that_is_unknown_falls_back_to_english(self) -> None:
+        moment = Moment(0)
+        assert CATALOG.render("tlh", "notice.until", until=moment) == CATALOG.render("en", "notice.until", until=moment)
+        assert CATALOG.text("", "cli.yes") == "yes"
+
+    @pytest.mark.parametrize(
+        ("environ", "language"),
+        [
+            ({}, "en"),
+            ({"LANG": "zh_CN.UTF-8"}, "zh"),
+            ({"LANG": "de_DE.UTF-8"}, "en"),
+            ({"LC_ALL": "C", "LANG": "zh_CN.UTF-8"}, "en"),
+            ({"LC_ALL": "", "LC_MESSAGES": "ZH", "LANG": "en_GB"}, "zh"),
+            ({"ANSWERABLE_LANG": "en", "LC_ALL": "zh_CN.UTF-8"}, "en"),
+            ({"ANSWERABLE_LANG": "zh", "LC_ALL": "C"}, "zh"),
+        ],
+    )
+    def test_of_the_terminal_is_the_first_that_is_set(self, environ: dict[str, str], language: str) -> None:
+        assert cli_language(environ) == language
+
+    def test_of_a_notice_is_also_that_of_the_texts_inside_it(self) -> None:
+        speech = Speech(CATALOG, Policy(), "en")
+        notice = (line("notice.ended.mute", why=Phrase("why-ended.time")),)
+        assert speech.text(notice, "zh", {}).plain == "您可以重新发言了。期限已到。"
+        assert speech.text(notice, "en", {}).plain == "You can post again. The time is over."

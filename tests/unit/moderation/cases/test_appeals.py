@@ -1,0 +1,198 @@
+"""Appeals: by whom, when, decided by somebody else; affirmed changes nothing, reversed undoes everything."""
+
+from dataclasses import replace
+
+import pytest
+
+from moderation.cases.appeals import lodge
+from moderation.consequences import consequences
+from moderation.model.actions import Tell, TellDesk
+from moderation.model.facts import Appealed, CaseDecided
+from moderation.values.errors import IllegalStep, Refused
+from moderation.values.ids import UserId
+from tests.unit.moderation.builders import ANNA, DAY, MARK, MINA, OLGA, OPERA, ROOM, History, policy, terms
+
+POLICY = policy(terms("spam", decide="manager", measure="mute", mute_for="1h", **{"class": "moderate"}))
+
+
+def upheld(by: UserId = MINA) -> History:
+    """A case about Anna, upheld."""
+    told = History(POLICY)
+    told.say("spam")
+    told.decide(1, "upheld", by)
+    return told
+
+
+def appeal(
+    told: History, by: UserId = ANNA, words: str = "a quotation", now: int | None = None
+) -> tuple[Appealed, ...]:
+    """Lodge it, as the bot does."""
+    now = told.now if now is None else now
+    facts = lodge(told.cases[1], by=by, words=words, decided_ms=told.now, now_ms=now, policy=POLICY, on=9)
+    told.apply(facts)
+    told.cases[1] = replace(told.cases[1], state="appealed")
+    return facts
+
+
+def test_whom_an_upheld_case_concerns_may_appeal_it_and_an_answer_is_due() -> None:
+    told = upheld()
+    (fact,) = appeal(told)
+    assert (fact.n, fact.subject, fact.words, fact.state) == (1, ANNA, "a quotation", "appealed")
+    assert fact.due == told.now + POLICY.cases.deadlines.of("moderate")
+
+
+def test_nobody_else_may_nor_without_a_word_nor_twice_nor_too_late() -> None:
+    told = upheld()
+    for by in (MARK, MINA, OLGA, OPERA):
+        with pytest.raises(Refused, match=r"error\.case\.none"):
+            appeal(told, by)
+    with pytest.raises(Refused, match=r"error\.missing\.words"):
+        appeal(told, words="  ")
+    with pytest.raises(Refused, match=r"error\.appeal\.late"):
+        appeal(told, now=told.now + 184 * DAY)
+    appeal(told)
+    with pytest.raises(Refused, match=r"error\.appeal\.already"):
+        appeal(told)
+
+
+@pytest.mark.parametrize("outcome", ["", "dismissed"])
+def test_what_was_not_decided_against_one_cannot_be_appealed(outcome: str) -> None:
+    told = upheld()
+    told.cases[1] = replace(told.cases[1], outcome=outcome)
+    with pytest.raises(Refused, match=r"error\.appeal\.nothing"):
+        appeal(told)
+
+
+def test_what_is_closed_is_not_looked_at_again() -> None:
+    told = upheld()
+    told.cases[1] = replace(told.cases[1], state="closed")
+    with pytest.raises(IllegalStep):
+        appeal(told)
+
+
+def test_what_was_affirmed_can_be_put_to_the_operator_unless_it_was_one_who_answered() -> None:
+    told = upheld()
+    told.cases[1] = replace(told.cases[1], state="affirmed", deciders=frozenset({OLGA}))
+    assert appeal(told)
+    told.cases[1] = replace(told.cases[1], state="affirmed", deciders=frozenset({OPERA}))
+    with pytest.raises(Refused, match=r"error\.appeal\.heard"):
+        appeal(told)
+
+
+def test_affirming_changes_nothing_but_the_state() -> None:
+    told = upheld()
+    before = told.state()
+    appeal(told)
+    (decided,) = told.decide(1, "upheld", OLGA)
+    assert isinstance(decided, CaseDecided)
+    assert (decided.state, decided.what, told.state()) == ("affirmed", "upheld", before)
+
+
+def test_reversing_leaves_nothing_of_the_case() -> None:
+    told = upheld()
+    appeal(told)
+    decided = told.decide(1, "dismissed", OLGA)[0]
+    assert isinstance(decided, CaseDecided)
+    assert (decided.state, told.state()) == ("reversed", (100, set()))
+
+
+@pytest.mark.parametrize("what", ["upheld", "dismissed"])
+def test_nobody_decides_an_appeal_against_their_own_decision(what: str) -> None:
+    told = upheld(by=MINA)
+    appeal(told)
+    with pytest.raises(Refused, match=r"error\.appeal\.own-decision"):
+        told.decide(1, what, MINA)
+
+
+def test_nobody_decides_their_own_appeal() -> None:
+    told = upheld()
+    appeal(told)
+    with pytest.raises(Refused, match=r"error\.case\.own"):
+        told.decide(1, "dismissed", ANNA)
+
+
+# Reporters.
+
+BEN = UserId("@ben:example.org")
+
+
+def dismissed(by: UserId = MINA) -> History:
+    """A case about Anna that Ben had reported, dismissed."""
+    told = History(POLICY)
+    told.say("spam")
+    told.decide(1, "dismissed", by)
+    return told
+
+
+def appeal_as_reporter(told: History, by: UserId = BEN, words: str = "look at the link") -> tuple[Appealed, ...]:
+    facts = lodge(
+        told.cases[1],
+        by=by,
+        words=words,
+        decided_ms=told.now,
+        now_ms=told.now,
+        policy=POLICY,
+        on=9,
+        reporters={BEN, ANNA},
+    )
+    told.apply(facts)
+    told.cases[1] = replace(told.cases[1], state="appealed", appellants=frozenset({by}))
+    return facts
+
+
+def test_a_reporter_appeals_a_dismissal_and_nobody_else_does() -> None:
+    told = dismissed()
+    for by in (MARK, OLGA):
+        with pytest.raises(Refused, match=r"error\.case\.none"):
+            appeal_as_reporter(told, by)
+    with pytest.raises(Refused, match=r"error\.appeal\.nothing"):
+        appeal_as_reporter(told, ANNA)  # who reported her own words all the same
+    with pytest.raises(Refused, match=r"error\.missing\.words"):
+        appeal_as_reporter(told, words=" ")
+    (fact,) = appeal_as_reporter(told)
+    assert (fact.n, fact.subject, fact.report, fact.words) == (1, BEN, 1, "look at the link")
+    with pytest.raises(Refused, match=r"error\.appeal\.already"):
+        appeal_as_reporter(told)
+
+
+def test_a_reporter_does_not_appeal_what_was_upheld_or_heard_already() -> None:
+    with pytest.raises(Refused, match=r"error\.appeal\.report"):
+        appeal_as_reporter(upheld())
+    told = dismissed()
+    told.cases[1] = replace(told.cases[1], state="reversed")
+    with pytest.raises(Refused, match=r"error\.appeal\.heard"):
+        appeal_as_reporter(told)
+
+
+def test_a_reporters_appeal_is_decided_by_neither_who_dismissed_it_nor_the_reporter() -> None:
+    told = dismissed(by=MINA)
+    appeal_as_reporter(told, BEN)
+    told.cases[1] = replace(told.cases[1], appellants=frozenset({BEN, MARK}))  # Mark is Ben's other account
+    with pytest.raises(Refused, match=r"error\.appeal\.own-decision"):
+        told.decide(1, "upheld", MINA)
+    with pytest.raises(Refused, match=r"error\.appeal\.own"):
+        told.decide(1, "upheld", MARK)
+    assert told.decide(1, "dismissed", OLGA) == (
+        CaseDecided(room=ROOM, on=told._next - 2, n=1, what="dismissed", state="affirmed", subject=ANNA, by=OLGA),
+    )
+
+
+def test_a_report_that_was_right_after_all_is_upheld_whole_and_the_person_can_appeal_in_turn() -> None:
+    told = dismissed()
+    appeal_as_reporter(told)
+    facts = told.decide(1, "upheld", OLGA)
+    assert isinstance(facts[0], CaseDecided) and (facts[0].what, facts[0].state) == ("upheld", "reversed")
+    assert told.balance() == 90
+    assert told.holds("mute")
+    appeal(told)
+    told.decide(1, "dismissed", MARK)
+    assert (told.state(), told.cases[1].state) == ((100, set()), "reversed")
+
+
+def test_in_the_desk_nobody_sees_which_member_appealed() -> None:
+    (fact,) = appeal_as_reporter(dismissed())
+    actions = consequences((fact,), lambda _: (ROOM,))
+    (desk,) = [each for each in actions if isinstance(each, TellDesk)]
+    assert desk.ring and BEN not in str(desk)
+    (own,) = [each for each in actions if isinstance(each, Tell)]
+    assert (own.subject, own.alone, [each.key for each in own.lines]) == (BEN, True, ["report.appealed"])

@@ -1,0 +1,496 @@
+"""What one event brings: by example, and over arbitrary histories."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moderation.credit import credit
+from moderation.judge.judge import judge
+from moderation.model.context import Context
+from moderation.model.facts import (
+    CaseGrew,
+    CaseOpened,
+    CreditChanged,
+    Fact,
+    Found,
+    SanctionEnded,
+    SanctionExtended,
+    SanctionStarted,
+)
+from moderation.model.facts.cases import EXCERPT
+from moderation.policy import GRADES, Grade, Policy
+from moderation.values.events import MessagePosted, Received, Unreadable
+from moderation.values.ids import EventId
+from tests.unit.moderation.builders import (
+    ANNA,
+    BOT,
+    DAY,
+    HOUR,
+    LEVELS,
+    MARK,
+    MINUTE,
+    NOON,
+    OLGA,
+    OTHER,
+    ROOM,
+    History,
+    came,
+    compiled,
+    context,
+    entry,
+    person,
+    policy,
+    room,
+    said,
+    terms,
+    topic,
+)
+
+SPAM = policy(terms("spam", **{"class": "moderate"}))
+
+
+def judged(event: Received, known: Context, rules: Policy = SPAM, on: int = 7) -> tuple[Fact, ...]:
+    return judge(event, known, rules, compiled(rules), on)
+
+
+def at_credit(left: int, **known: Any) -> Any:
+    """Anna, charged just now for something else until `left` is left."""
+    return person(entries=(entry(1, 100 - left, NOON, rule="other"),), **known)
+
+
+# One event.
+
+
+def test_a_violation_brings_the_finding_the_case_the_measure_and_the_charge_in_this_order() -> None:
+    assert judged(said("buy SPAM now"), context()) == (
+        Found(room=ROOM, on=7, rule="spam", grade="moderate", where="body", subject=ANNA, matched="SPAM"),
+        CaseOpened(
+            room=ROOM,
+            on=7,
+            n=1,
+            rule="spam",
+            grade="moderate",
+            decide="auto",
+            state="decided",
+            due=NOON + 72 * HOUR,
+            subject=ANNA,
+            event=EventId("$said"),
+            excerpt="buy SPAM now",
+        ),
+        SanctionStarted(
+            room=ROOM, on=7, kind="redact", n=1, basis="rule", rule="spam", subject=ANNA, event=EventId("$said")
+        ),
+        CreditChanged(
+            room=ROOM, on=7, entry="charge", cost=10, grade="moderate", rule="spam", n=1, left=90, subject=ANNA
+        ),
+    )
+
+
+def test_what_breaks_no_rule_brings_nothing() -> None:
+    assert judged(said("good morning"), context()) == ()
+
+
+def test_every_rule_that_was_broken_is_noted_and_the_gravest_makes_the_one_case() -> None:
+    rules = policy(
+        terms("mild", "tea", **{"class": "minor"}),
+        terms("grave", "tea", **{"class": "severe"}),
+        terms("other", "coffee", **{"class": "severe"}),
+        terms("middle", "tea", **{"class": "serious"}),
+    )
+    facts = judged(said("tea"), context(), rules)
+    assert [fact.rule for fact in facts if isinstance(fact, Found)] == ["mild", "grave", "middle"]
+    assert [(fact.rule, fact.grade) for fact in facts if isinstance(fact, CaseOpened)] == [("grave", "severe")]
+
+
+def test_a_rule_of_another_room_does_not_concern_this_one() -> None:
+    rules = policy(terms("here", "tea", rooms=["G-7F*"]), terms("there", "tea", rooms=["!kitchen*"]))
+    facts = judged(said("tea"), context(), rules)
+    assert [fact.rule for fact in facts if isinstance(fact, Found)] == ["here"]
+
+
+def test_what_a_case_and_a_finding_quote_is_bounded() -> None:
+    facts = judged(said("spam " + "x" * 5_000), context())
+    assert [len(fact.excerpt) for fact in facts if isinstance(fact, CaseOpened)] == [EXCERPT]
+    assert all(len(fact.matched) <= EXCERPT for fact in facts if isinstance(fact, Found))
+
+
+@pytest.mark.parametrize(
+    ("measure", "kinds"), [("none", []), ("notice", []), ("redact", ["redact"]), ("mute", ["redact", "mute"])]
+)
+def test_the_measure_of_the_rule_is_what_applies(measure: str, kinds: list[str]) -> None:
+    rules = policy(terms("spam", measure=measure, mute_for="1h"))
+    started = [fact for fact in judged(said("spam"), context(), rules) if isinstance(fact, SanctionStarted)]
+    assert [fact.kind for fact in started] == kinds
+    assert [fact.until for fact in started if fact.kind == "mute"] == [NOON + HOUR] * (measure == "mute")
+
+
+@pytest.mark.parametrize("event", [came("spam"), topic("spam")], ids=["display name", "topic"])
+def test_a_name_or_a_topic_is_judged_but_not_redacted(event: Any) -> None:
+    facts = judged(event, context())
+    assert [type(fact) for fact in facts] == [Found, CaseOpened, CreditChanged]
+
+
+def test_a_rule_that_leaves_the_decision_to_managers_charges_nothing_and_applies_the_interim_measure() -> None:
+    rules = policy(terms("spam", decide="manager", measure="mute", interim="redact"))
+    found, opened, gone = judged(said("spam"), context(), rules)
+    assert isinstance(found, Found)
+    assert isinstance(opened, CaseOpened)
+    assert (opened.decide, opened.state, opened.manages) == ("manager", "open", 0)
+    assert isinstance(gone, SanctionStarted)
+    assert (gone.kind, gone.basis) == ("redact", "interim")
+
+
+@pytest.mark.parametrize("grade", GRADES)
+def test_the_deadline_is_that_of_the_class(grade: Grade) -> None:
+    rules = policy(terms("spam", **{"class": grade}))
+    (opened,) = [fact for fact in judged(said("spam"), context(), rules) if isinstance(fact, CaseOpened)]
+    assert opened.due == NOON + rules.cases.deadlines.of(grade)
+
+
+# Who and where.
+
+
+@pytest.mark.parametrize("sender", [MARK, OLGA], ids=["manager", "owner"])
+def test_nothing_applies_to_whoever_helps_to_run_the_room_before_somebody_else_has_decided(sender: Any) -> None:
+    managing = person(sender, manages=frozenset({ROOM}))
+    rules = policy(terms("spam", measure="mute", interim="mute"))
+    found, opened = judged(said("spam", sender), context(managing), rules)
+    assert isinstance(found, Found)
+    assert isinstance(opened, CaseOpened)
+    assert (opened.decide, opened.state, opened.manages) == ("manager", "open", 1)
+
+
+def test_nothing_applies_in_a_room_where_the_bot_can_only_look_on() -> None:
+    found, opened = judged(said("spam"), context(here=room("observing")))
+    assert isinstance(found, Found)
+    assert isinstance(opened, CaseOpened)
+    assert (opened.decide, opened.state, opened.manages) == ("manager", "open", 0)
+
+
+def test_who_manages_another_room_only_is_a_member_here() -> None:
+    facts = judged(said("spam"), context(person(manages=frozenset({OTHER}))))
+    assert [type(fact) for fact in facts] == [Found, CaseOpened, SanctionStarted, CreditChanged]
+
+
+@pytest.mark.parametrize(
+    ("event", "here"),
+    [
+        (said("spam", BOT), room()),
+        (came("spam", BOT), room()),
+        (topic("spam", BOT), room()),
+        (came("spam", ANNA, by=MARK), room()),
+        (replace(came("spam"), membership="leave", texts=()), room()),
+        (said("spam"), room(purpose="desk")),
+        (said("spam"), room(purpose="direct")),
+        (said("spam"), room("joining")),
+        (said("spam"), room("announced")),
+        (said("spam"), room("left")),
+        (Unreadable(room=ROOM, received_ms=NOON, problem="spam"), room()),
+    ],
+)
+def test_what_is_nobodys_own_word_in_a_served_group_is_not_judged(event: Any, here: Any) -> None:
+    assert judged(event, context(here=here)) == ()
+
+
+# Incidents.
+
+
+def history(**rule: Any) -> History:
+    return History(policy(terms("spam", **{"class": "moderate", **rule})))
+
+
+def kinds(facts: tuple[Fact, ...]) -> list[type[Fact]]:
+    return [type(fact) for fact in facts]
+
+
+NEW = [Found, CaseOpened, SanctionStarted, CreditChanged]
+JOINED = [Found, CaseGrew, SanctionStarted]
+
+
+def test_the_same_again_within_one_incident_is_dealt_with_and_not_charged_again() -> None:
+    told = history()
+    assert kinds(told.say("spam")) == NEW
+    told.wait(10 * MINUTE)
+    assert kinds(told.say("spam")) == JOINED
+    assert (told.balance(), list(told.cases)) == (90, [1])
+    assert len(told.cases[1].events) == 2
+
+
+def test_after_the_incident_the_same_again_is_a_new_case_and_costs_more() -> None:
+    told = history()
+    told.say("spam")
+    told.wait(10 * MINUTE + 1)
+    assert kinds(told.say("spam")) == NEW
+    assert told.balance() == 100 - 10 - 15
+
+
+def test_the_same_again_after_a_dismissal_is_a_new_case() -> None:
+    told = history()
+    told.say("spam")
+    told.decide(1, "dismissed")
+    assert kinds(told.say("spam")) == NEW
+    assert told.balance() == 90
+
+
+def test_what_an_open_case_gets_added_is_held_by_the_interim_measure_only() -> None:
+    told = history(decide="manager", measure="redact", interim="none")
+    told.say("spam")
+    assert kinds(told.say("spam")) == [Found, CaseGrew]
+    told.decide(1, "upheld")
+    assert kinds(told.say("spam")) == JOINED
+
+
+def test_in_an_incident_that_mutes_the_mute_is_not_begun_anew_by_every_message() -> None:
+    told = history(measure="mute")
+    told.say("spam")
+    told.say("spam")
+    assert len(told.holds("mute")) == 1
+
+
+# Prices.
+
+
+def test_a_first_minor_offence_is_a_warning_then_it_costs_then_one_and_a_half_times_then_double() -> None:
+    told = history(**{"class": "minor"})
+    costs = []
+    for _ in range(5):
+        facts = told.say("spam")
+        costs += [(fact.entry, fact.cost) for fact in facts if isinstance(fact, CreditChanged)]
+        told.wait(HOUR)
+    assert costs == [("warning", 0), ("charge", 8), ("charge", 10), ("charge", 10), ("charge", 10)]
+
+
+@pytest.mark.parametrize(("grade", "cost"), [("moderate", 10), ("serious", 25), ("severe", 50)])
+def test_graver_offences_cost_at_once(grade: str, cost: int) -> None:
+    told = history(**{"class": grade})
+    told.say("spam")
+    assert told.balance() == 100 - cost
+
+
+# What a low balance brings.
+
+
+def started(facts: tuple[Fact, ...]) -> list[tuple[str, int]]:
+    return [(fact.kind, fact.until) for fact in facts if isinstance(fact, SanctionStarted) and fact.basis == "credit"]
+
+
+@given(st.integers(0, 100), st.booleans())
+def test_demotion_comes_exactly_when_credit_is_below_the_threshold_and_there_are_rights_to_take(
+    before: int, manages: bool
+) -> None:
+    managed = frozenset({OTHER}) if manages else frozenset()
+    facts = judged(said("spam"), context(at_credit(before, manages=managed)))
+    left = max(0, before - 10)
+    brought = [kind for kind, _ in started(facts)]
+    assert ("demote" in brought) == (manages and left < 40)
+    assert ("mute" in brought) == (20 <= left < 40)
+    assert ("ban" in brought) == (left < 20)
+
+
+def test_a_demotion_lasts_at_least_its_time_and_until_credit_is_back() -> None:
+    managing = frozenset({OTHER})
+    (short,) = [
+        until
+        for kind, until in started(judged(said("spam"), context(at_credit(49, manages=managing))))
+        if kind == "demote"
+    ]
+    (long,) = [
+        until
+        for kind, until in started(judged(said("spam"), context(at_credit(40, manages=managing))))
+        if kind == "demote"
+    ]
+    assert short == NOON + 10 * DAY  # 39: seven quiet days, then three for the one point
+    assert long == NOON + 37 * DAY  # 30: ten points
+
+
+def test_a_demotion_holds_in_every_room_or_in_its_own_where_credit_is_kept_by_rooms() -> None:
+    everywhere = judged(said("spam"), context(at_credit(45, manages=frozenset({OTHER}))))
+    assert [fact.room for fact in everywhere if isinstance(fact, SanctionStarted) and fact.kind == "demote"] == [None]
+    by_room = policy(terms("spam", **{"class": "moderate"}), credit={"scope": "room"})
+    elsewhere = judged(said("spam"), context(at_credit(45, manages=frozenset({OTHER}))), by_room)
+    assert "demote" not in [kind for kind, _ in started(elsewhere)]
+
+
+def test_where_credit_is_kept_by_rooms_a_mute_of_another_room_does_not_stand_in_for_one_here() -> None:
+    by_room = policy(terms("spam", **{"class": "moderate"}), credit={"scope": "room"})
+    told = History(by_room)
+    told.entries = [entry(100, 65, NOON, rule="other")]
+    told.say("spam")
+    assert [mute.room for mute in told.holds("mute")] == [ROOM]
+    moved = History(by_room, here=room(name=OTHER))
+    moved.entries = [replace(entry(100, 65, NOON, rule="other"), room=OTHER)]
+    moved.sanctions = {900: told.holds("mute")[0]}
+    facts = judge(said("spam", where=OTHER), moved.context(), by_room, compiled(by_room), 7)
+    assert [fact.room for fact in facts if isinstance(fact, SanctionStarted) and fact.basis == "credit"] == [OTHER]
+
+
+def test_a_further_charge_makes_a_mute_last_longer_instead_of_beginning_another() -> None:
+    rules = policy(
+        terms("spam", **{"class": "moderate"}),
+        terms("eggs", **{"class": "minor"}),
+        credit={"first_minor_is_warning": False},
+    )
+    told = History(rules)
+    told.entries = [entry(1_000, 61, NOON, rule="other")]
+    told.say("spam")
+    (mute,) = told.holds("mute")
+    told.wait(DAY)
+    assert SanctionExtended in kinds(told.say("eggs"))
+    assert told.holds("mute") == [replace(mute, until=NOON + DAY + 3 * DAY)]
+
+
+def test_a_warning_is_no_charge_and_makes_no_mute_begin_again() -> None:
+    rules = policy(terms("spam", **{"class": "minor"}))
+    told = History(rules)
+    told.entries = [entry(1_000, 70, NOON, rule="other")]
+    told.wait(4 * DAY)  # as if the mute for these 70 points had been and gone
+    told.say("spam")
+    assert (told.balance(), told.in_force()) == (30, [])
+
+
+# Held back.
+
+
+@pytest.mark.parametrize(
+    ("left", "last", "slowed"),
+    [(59, None, False), (59, NOON - 29_999, True), (59, NOON - 30_000, False), (60, NOON - 1, False)],
+)
+def test_with_low_credit_messages_are_slowed_without_a_case_or_a_charge(
+    left: int, last: int | None, slowed: bool
+) -> None:
+    facts = judged(said("good morning"), context(at_credit(left), stood=last))
+    expected = SanctionStarted(
+        room=ROOM,
+        on=7,
+        kind="redact",
+        basis="rule",
+        rule="tier_slow",
+        every=30_000,
+        subject=ANNA,
+        event=EventId("$said"),
+    )
+    assert facts == ((expected,) if slowed else ())
+
+
+def test_an_edit_is_not_slowed() -> None:
+    edit = said("better", replaces="$first")
+    assert judged(edit, context(at_credit(50), stood=NOON - 1)) == ()
+
+
+def test_a_manager_with_low_credit_is_not_held_back() -> None:
+    managing = at_credit(50, manages=frozenset({ROOM}))
+    assert judged(said("see https://example.org"), context(managing)) == ()
+
+
+# Over histories.
+
+GRADED: dict[str, Grade] = {"mild": "minor", "bad": "moderate", "worse": "serious", "worst": "severe"}
+RULES = policy(
+    *(terms(name, **{"class": grade, "measure": "mute", "mute_for": "1h"}) for name, grade in GRADED.items()),
+    terms("doubtful", **{"class": "serious", "decide": "manager", "interim": "redact"}),
+)
+words = st.sampled_from([*GRADED, "doubtful", "mild and worst", "harmless"])
+pauses = st.sampled_from([0, 1, MINUTE, 10 * MINUTE, 11 * MINUTE, HOUR, DAY, 8 * DAY, 40 * DAY, 184 * DAY])
+steps = st.lists(st.tuples(pauses, words), min_size=1, max_size=12)
+
+
+def lived(moves: list[tuple[int, str]], **where: Any) -> History:
+    told = History(RULES, **where)
+    for pause, text in moves:
+        told.wait(pause)
+        told.say(text)
+    return told
+
+
+@given(steps, st.booleans())
+def test_the_same_history_judged_twice_is_the_same(moves: list[tuple[int, str]], manages: bool) -> None:
+    assert lived(moves, manages=manages).facts == lived(moves, manages=manages).facts
+
+
+@given(steps, st.booleans())
+def test_what_each_entry_says_is_left_is_the_balance_of_all_entries_up_to_it(
+    moves: list[tuple[int, str]], manages: bool
+) -> None:
+    told = lived(moves, manages=manages)
+    for index, at, fact in told.facts:
+        if isinstance(fact, CreditChanged):
+            upto = [each for each in told.entries if each.id <= index]
+            assert fact.left == credit.balance(upto, at, RULES.credit)
+
+
+@given(steps)
+def test_no_history_of_a_manager_has_a_fact_that_came_by_itself(moves: list[tuple[int, str]]) -> None:
+    told = lived(moves, user=MARK)
+    assert {type(fact) for _, _, fact in told.facts} <= {Found, CaseOpened, CaseGrew}
+    assert all(fact.state == "open" for _, _, fact in told.facts if isinstance(fact, CaseOpened))
+
+
+@given(steps)
+def test_no_history_in_an_observed_room_has_a_fact_that_came_by_itself(moves: list[tuple[int, str]]) -> None:
+    told = lived(moves, here=room("observing", levels=LEVELS))
+    assert {type(fact) for _, _, fact in told.facts} <= {Found, CaseOpened, CaseGrew}
+
+
+incidents = st.lists(
+    st.one_of(
+        st.tuples(st.just("say"), st.sampled_from(["worse", "worst"]), st.sampled_from([0, MINUTE, 10 * MINUTE])),
+        st.tuples(st.just("dismissed"), st.just(""), st.just(MINUTE)),
+        st.tuples(st.just("upheld"), st.just(""), st.just(MINUTE)),
+    ),
+    max_size=14,
+)
+
+
+@given(incidents)
+def test_one_incident_never_costs_more_than_its_limit_whatever_is_decided_in_between(
+    moves: list[tuple[str, str, int]],
+) -> None:
+    told = History(RULES)
+    for what, text, pause in moves:
+        told.wait(pause)
+        newest = max(told.cases, default=0)
+        if what == "say":
+            told.say(text)
+        elif newest and told.cases[newest].outcome != what:
+            told.decide(newest, what)
+    counted = credit.effective(told.entries, told.now, RULES.credit)
+    for last in counted:
+        within = [
+            each.cost
+            for each in counted
+            if each.rule == last.rule and 0 <= last.at_ms - each.at_ms < RULES.credit.incident_window
+        ]
+        assert sum(within) <= RULES.credit.incident_limit
+
+
+@given(steps, st.booleans())
+def test_of_each_kind_one_sanction_at_most_rests_on_credit_at_any_time(
+    moves: list[tuple[int, str]], manages: bool
+) -> None:
+    told = lived(moves, manages=manages)
+    running: dict[int, str] = {}
+    for index, _, fact in told.facts:
+        if isinstance(fact, SanctionStarted) and fact.basis == "credit":
+            assert fact.kind not in running.values()
+            running[index] = fact.kind
+        if isinstance(fact, SanctionEnded):
+            running.pop(fact.start, None)
+
+
+@given(steps)
+def test_who_manages_elsewhere_is_demoted_whenever_credit_is_below_the_threshold(moves: list[tuple[int, str]]) -> None:
+    told = History(RULES, manages=True)
+    for pause, text in moves:
+        told.wait(pause)
+        told.say(text)
+        assert bool(told.holds("demote")) or told.balance() >= RULES.tiers.manage_from
+
+
+@given(st.text(max_size=40), st.integers(0, 100), st.booleans())
+def test_judging_never_raises_and_needs_nothing_but_its_arguments(text: str, left: int, manages: bool) -> None:
+    event: MessagePosted = said(text)
+    known = context(at_credit(left, manages=frozenset({ROOM} if manages else ())))
+    assert judged(event, known, RULES) == judged(event, known, RULES)

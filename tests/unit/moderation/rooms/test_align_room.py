@@ -1,0 +1,390 @@
+"""Posting suspended and rooms closed, against a simulated room: who should can post, and all is given back."""
+
+import copy
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from moderation.model.context import InForce
+from moderation.rooms.align_people import MAX_CORRECTIONS, Alignment, Change, Hold, Room, intended
+from moderation.rooms.align_room import MORE, SILENCED, align, join_rule
+from moderation.values.ids import UserId
+from moderation.values.power_levels import Power
+from tests.unit.moderation.builders import ANNA, BOT, MARK, MINA, NOON, OLGA, ROOM
+
+BEN, CREATOR = UserId("@ben:example.org"), UserId("@creator:example.org")
+START: dict[str, Any] = {
+    "users": {OLGA: 100, BOT: 100, MARK: 50, MINA: 60, BEN: 10},
+    "events": {"m.room.name": 50, "m.reaction": 0, "m.sticker": 70},
+    "events_default": 0,
+    "notifications": {"room": 50},
+}
+PEOPLE = (ANNA, BEN, MARK, MINA, OLGA)
+MANAGERS, MEMBERS = (MARK, MINA, OLGA), (ANNA, BEN)
+Crash = Literal["no", "before", "after"]
+ITSELF = UserId("")
+
+
+@dataclass
+class Simulated:
+    """A room of a homeserver, and what the database knows of it. Carries alignments out as `bot/effects/align_room.py`
+    does."""
+
+    levels: dict[str, Any] = field(default_factory=lambda: copy.deepcopy(START))
+    rule: dict[str, Any] = field(default_factory=lambda: {"join_rule": "public"})
+    version: str = "11"
+    holds: dict[tuple[UserId, str], Hold] = field(default_factory=dict)
+    in_force: dict[int, InForce] = field(default_factory=dict)
+    told: list[tuple[str, str]] = field(default_factory=list)  # corrections and overrulings
+    started: int = 0
+
+    @property
+    def power(self) -> Power:
+        return Power.of({"sender": CREATOR, "content": {"room_version": self.version}}, self.levels, bot=BOT)
+
+    def start(self, kind: Any, user: UserId = OLGA) -> int:
+        self.started += 1
+        basis = "operator" if kind in ("suspend", "close", "rectify") else "rule"
+        self.in_force[self.started] = InForce(self.started, kind, ROOM, user, NOON, basis)
+        return self.started
+
+    def look(self) -> Alignment:
+        joined = dict.fromkeys((*PEOPLE, BOT, CREATOR), "join")
+        there = Room(self.power, joined, BOT, self.holds, join_rule(self.rule))
+        return align(there, self.in_force.values())
+
+    def align(self, crash: Crash = "no") -> Alignment:
+        """One run of the reconciler, which may die before or after it has written."""
+        found = self.look()
+        for change in found.changes:
+            if change.write:
+                self._fold(intended(change))
+        if crash == "before":
+            return found
+        self._write(found)
+        if crash == "no":
+            for change in found.changes:
+                self._fold(change)
+        return found
+
+    def by_hand(self, **levels: Any) -> None:
+        self.levels = {**self.levels, **levels}
+
+    def can_post(self, kind: str = "m.room.message") -> set[UserId]:
+        return {user for user in PEOPLE if self.power.can_send(user, kind)}
+
+    def _write(self, found: Alignment) -> None:
+        for kind, level in found.required.items():
+            assert self.power.can_set_required(BOT, kind, level)
+        if found.levels or found.required:
+            self.levels = self.power.with_levels(self.levels, found.levels, found.required)
+        if found.joining:
+            assert self.power.can_send(BOT, "m.room.join_rules", state=True)
+            self.rule = {"join_rule": found.joining}
+
+    def _fold(self, change: Change) -> None:
+        """As `storage/projections/` applies a `Held`."""
+        key = (change.user, change.what)
+        if change.step == "released":
+            self.holds.pop(key, None)
+            return
+        corrections = self.holds[key].corrections if key in self.holds else 0
+        if change.step in ("corrected", "overruled"):
+            self.told.append((change.what, change.step))
+        step = "held" if change.step == "corrected" else change.step
+        more = change.step == "corrected"
+        self.holds[key] = Hold(change.user, change.what, step, change.prior, change.held, corrections + more)
+
+
+def room_change(what: str, step: str, prior: str, held: str, write: bool = True) -> Change:
+    return Change(ITSELF, what, step, prior, held, write)
+
+
+# Suspended.
+
+
+def test_suspended_only_managers_post_whatever_has_a_level_of_its_own() -> None:
+    there = Simulated()
+    measure = there.start("suspend")
+    assert there.align() == Alignment(
+        (
+            room_change("posting m.reaction", "held", "0", "50"),
+            room_change("posting", "held", "0", "50"),
+            room_change("posting m.room.redaction", "held", "-", "0"),
+        )
+    )
+    for kind in SILENCED:
+        assert there.can_post(kind) == ({OLGA} if kind == "m.sticker" else set(MANAGERS))
+        assert there.power.can_send(BOT, kind)
+    assert there.can_post("m.room.redaction") == set(PEOPLE)  # everybody can take their own words back
+    assert there.rule == {"join_rule": "public"}
+    assert there.align() == Alignment()
+    del there.in_force[measure]
+    there.align()
+    assert (there.levels, there.holds, there.told) == (START, {}, [])
+
+
+def test_levels_that_were_not_written_are_taken_away_again() -> None:
+    bare = {"users": START["users"]}
+    there = Simulated(levels=copy.deepcopy(bare))
+    measure = there.start("suspend")
+    there.align()
+    assert there.can_post() == set(MANAGERS)
+    del there.in_force[measure]
+    there.align()
+    assert there.levels == {**bare, "events": {}}
+
+
+def test_where_posting_takes_as_much_already_nothing_is_changed() -> None:
+    there = Simulated(levels={**START, "events": {}, "events_default": 50})
+    there.start("suspend")
+    assert there.align() == Alignment()
+
+
+@pytest.mark.parametrize("kind", ["suspend", "close"])
+def test_nobodys_role_changes_and_managers_keep_their_rights_over_others(kind: str) -> None:
+    levels = {**copy.deepcopy(START), "ban": 100, "kick": 100}  # whose managers may redact and nothing else
+    there = Simulated(levels=levels)
+    roles = {user: there.power.role(user) for user in PEOPLE}
+    there.start(kind)
+    there.align()
+    assert {user: there.power.role(user) for user in PEOPLE} == roles
+    assert there.power.can_redact_others(MARK)
+    assert there.power.missing_for(BOT) == ()
+
+
+def test_the_bot_never_sets_more_than_it_has() -> None:
+    levels = {**copy.deepcopy(START), "ban": 70, "kick": 70, "redact": 70}
+    levels["users"] = {**START["users"], BOT: 60}
+    levels["events"] = {"m.room.power_levels": 50, "m.room.join_rules": 50}
+    for kind in ("suspend", "close"):
+        there = Simulated(levels=copy.deepcopy(levels))
+        there.start(kind)
+        there.align()
+        assert there.levels["events_default"] == 60
+        assert there.power.can_send(BOT, "m.room.message")
+
+
+# Closed.
+
+
+def test_closed_nobody_else_posts_and_nobody_joins_unasked() -> None:
+    there = Simulated()
+    there.levels["users"][OLGA] = 90
+    before = copy.deepcopy(there.levels)
+    measure = there.start("close")
+    there.align()
+    assert there.can_post() == set()
+    assert there.power.can_send(BOT, "m.room.message")
+    assert there.rule == {"join_rule": "invite"}
+    del there.in_force[measure]
+    there.align()
+    assert (there.levels, there.rule, there.holds) == (before, {"join_rule": "public"}, {})
+
+
+def test_creators_stand_above_every_level_and_the_bot_as_one_closes_below_itself() -> None:
+    there = Simulated(version="12")
+    there.start("close")
+    there.align()
+    assert there.can_post() == {OLGA}  # as high as the bot
+    assert there.power.can_send(CREATOR, "m.room.message")
+
+
+@pytest.mark.parametrize("rule", [{"join_rule": "restricted", "allow": [{"room_id": "!x"}]}, {"join_rule": "a b"}])
+def test_a_join_rule_that_could_not_be_given_back_is_left_alone_and_said(rule: dict[str, Any]) -> None:
+    there = Simulated(rule=rule)
+    there.start("close")
+    assert there.align().impossible == ((ITSELF, "join-rule"),)
+    assert there.rule == rule
+    assert there.can_post() == {OLGA}
+
+
+@pytest.mark.parametrize("rule", ["invite", "private"])
+def test_where_nobody_joins_unasked_already_the_rule_stays(rule: str) -> None:
+    there = Simulated(rule={"join_rule": rule})
+    there.start("close")
+    there.align()
+    assert there.rule == {"join_rule": rule}
+    assert (ITSELF, "joining") not in there.holds
+
+
+def test_a_join_rule_set_by_hand_that_says_more_is_respected_at_once() -> None:
+    there = Simulated()
+    measure = there.start("close")
+    there.align()
+    there.rule = {"join_rule": "restricted", "allow": []}
+    there.align()
+    assert there.told == [("joining", "overruled")]
+    assert there.align() == Alignment()
+    del there.in_force[measure]
+    there.align()
+    assert there.rule == {"join_rule": "restricted", "allow": []}
+
+
+@pytest.mark.parametrize(
+    ("content", "rule"),
+    [
+        ({"join_rule": "public"}, "public"),
+        ({"join_rule": "knock"}, "knock"),
+        ({"join_rule": "restricted", "allow": []}, "restricted+"),
+        ({"join_rule": "restricted", "allow": [], "more": 1}, MORE),
+        ({"join_rule": 3}, ""),
+        ({}, ""),
+        (None, ""),
+    ],
+)
+def test_what_a_join_rule_says(content: Any, rule: str) -> None:
+    assert join_rule(content) == rule
+
+
+# What is beyond the bot.
+
+
+@pytest.mark.parametrize("kind", ["suspend", "close"])
+def test_without_the_power_it_is_said_once_and_never_written(kind: str) -> None:
+    levels = {**copy.deepcopy(START), "users": {OLGA: 100, BOT: 40, MARK: 50}}
+    there = Simulated(levels=copy.deepcopy(levels))
+    there.start(kind)
+    assert set(there.align().impossible) >= {(ITSELF, kind)}
+    assert (there.levels, there.holds) == (levels, {})
+
+
+def test_where_the_bot_has_lost_its_power_it_says_that_it_cannot_give_back() -> None:
+    there = Simulated()
+    measure = there.start("suspend")
+    there.align()
+    there.by_hand(users={**START["users"], BOT: 0})
+    del there.in_force[measure]
+    assert there.align().impossible == ((ITSELF, "reopen"),)
+    there.by_hand(users=START["users"])
+    there.align()
+    assert (there.levels, there.holds) == (START, {})
+
+
+# Changes by hand.
+
+
+@given(st.lists(st.sampled_from([0, 10, 25, 70]), max_size=8))
+def test_what_is_changed_by_hand_is_set_again_twice_then_left_alone(hands: list[int]) -> None:
+    there = Simulated()
+    measure = there.start("suspend")
+    there.align()
+    changed = 0
+    for level in hands:
+        changed += level != there.levels["events_default"]
+        there.by_hand(events_default=level)
+        there.align()
+        assert there.look() == Alignment()
+    there_now = there.levels["events_default"]
+    assert there.told == [("posting", "corrected")] * min(changed, MAX_CORRECTIONS) + [("posting", "overruled")] * (
+        changed > MAX_CORRECTIONS
+    )
+    del there.in_force[measure]
+    there.align()
+    assert there.levels["events_default"] == (there_now if changed > MAX_CORRECTIONS else 0)
+    assert there.holds == {}
+    assert "m.room.redaction" not in there.levels["events"]
+
+
+def test_a_way_round_made_by_hand_is_closed_and_given_back() -> None:
+    there = Simulated()
+    measure = there.start("suspend")
+    there.align()
+    there.by_hand(events={**there.levels["events"], "m.room.message": 0})
+    there.align()
+    assert there.can_post() == set(MANAGERS)
+    del there.in_force[measure]
+    there.align()
+    assert there.levels["events"] == {**START["events"], "m.room.message": 0}
+
+
+# Together with sanctions against people.
+
+
+def test_one_write_for_people_and_room_and_a_mute_stays_what_it_was() -> None:
+    levels = {**copy.deepcopy(START), "events_default": -5}  # where a mute must be lower than usual
+    there = Simulated(levels=copy.deepcopy(levels))
+    mute = there.start("mute", ANNA)
+    there.align()
+    assert there.levels["users"][ANNA] == -6
+    measure = there.start("suspend")
+    found = there.align()
+    assert found.levels == {}
+    assert there.levels["users"][ANNA] == -6
+    del there.in_force[measure]
+    there.align()
+    assert ANNA not in there.can_post()
+    del there.in_force[mute]
+    there.align()
+    assert (there.levels, there.holds) == (levels, {})
+
+
+moves = st.lists(
+    st.one_of(
+        st.tuples(st.just("start"), st.sampled_from(["suspend", "close", "rectify", "mute", "demote"])),
+        st.tuples(st.just("end"), st.integers(0, 3)),
+        st.tuples(st.just("align"), st.sampled_from(["no", "before", "after"])),
+    ),
+    max_size=16,
+)
+
+
+def lived(there: Simulated, steps: list[tuple[Any, Any]]) -> None:
+    for what, how in steps:
+        if what == "start":
+            there.start(how, MARK if how == "demote" else ANNA if how == "mute" else OLGA)
+        elif what == "end" and there.in_force:
+            del there.in_force[sorted(there.in_force)[how % len(there.in_force)]]
+        elif what == "align":
+            there.align(how)
+
+
+def should_post(there: Simulated) -> set[UserId]:
+    kinds = {(each.kind, each.subject) for each in there.in_force.values()}
+    measures = {kind for kind, _ in kinds}
+    able = {OLGA} if "close" in measures else set(MANAGERS) if "suspend" in measures else set(PEOPLE)
+    if "suspend" in measures and ("demote", MARK) in kinds:
+        able -= {MARK}
+    return able - ({ANNA} if ("mute", ANNA) in kinds else set())
+
+
+@settings(max_examples=400)
+@given(moves)
+def test_what_should_hold_holds_after_every_alignment_whatever_was_cut_off_before(steps: list[Any]) -> None:
+    there = Simulated()
+    lived(there, steps)
+    there.align()
+    assert there.can_post() == should_post(there)
+    assert there.look() == Alignment()
+    closed = any(each.kind == "close" for each in there.in_force.values())
+    assert there.rule == {"join_rule": "invite" if closed else "public"}
+    there.in_force.clear()
+    there.align()
+    assert (there.levels, there.rule, there.holds, there.told) == (START, {"join_rule": "public"}, {}, [])
+
+
+@given(
+    moves,
+    st.dictionaries(st.sampled_from([*PEOPLE, BOT]), st.integers(-10, 110)),
+    st.dictionaries(st.sampled_from([*SILENCED, "m.room.redaction"]), st.integers(-10, 110)),
+    st.dictionaries(
+        st.sampled_from(["events_default", "users_default", "ban", "kick", "redact"]), st.integers(-10, 110)
+    ),
+    st.sampled_from(["11", "12"]),
+)
+def test_in_a_room_with_any_levels_nothing_forbidden_is_asked_and_roles_stay(
+    steps: list[Any], users: dict[UserId, int], events: dict[str, int], more: dict[str, int], version: str
+) -> None:
+    there = Simulated(levels={**more, "users": users, "events": events}, version=version)
+    roles = {user: there.power.role(user) for user in PEOPLE}
+    measures = [(what, how) for what, how in steps if how not in ("mute", "demote")]
+    lived(there, measures)  # the simulated homeserver asserts that it is allowed
+    assert {user: there.power.role(user) for user in PEOPLE} == roles
+    there.in_force.clear()
+    there.align()
+    assert replace(there.power, named=frozenset()) == replace(
+        Simulated(levels={**more, "users": users, "events": events}, version=version).power, named=frozenset()
+    )

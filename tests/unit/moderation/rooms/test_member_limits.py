@@ -1,0 +1,100 @@
+"""Limits: who comes last goes, kindly; who runs something never does."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moderation.model.builtin_rules import CAP_JOINED, CAP_MEMBERS
+from moderation.model.context import CaseView, PersonView
+from moderation.model.facts import CaseGrew, CaseOpened, Fact, SanctionStarted
+from moderation.rooms.member_limits import Counted, came, declines
+from moderation.values.ids import CaseNumber, EventId, PersonId, UserId
+from tests.unit.moderation.builders import (
+    ANNA,
+    BOT,
+    MARK,
+    MINUTE,
+    NOON,
+    OLGA,
+    OPERA,
+    ROOM,
+    context,
+    person,
+    policy,
+    room,
+)
+
+EVENT = EventId("$join")
+LIMITS = {"caps": {"members": 3, "joined": 2, "founded": 1}}
+
+
+def come(
+    subject: PersonView | UserId = ANNA, people: int = 4, rooms: int = 1, *, now: int = NOON, **more: Any
+) -> tuple[Fact, ...]:
+    settings = policy(**more.pop("settings", LIMITS))
+    here = context(subject, now=now, next_case=7, **more)
+    return came(here, Counted(people=people, rooms=rooms), settings, event=EVENT, on=5)
+
+
+def case(rule: str) -> CaseOpened:
+    return CaseOpened(
+        room=ROOM, on=5, n=7, rule=rule, grade="moderate", decide="auto", state="decided", due=NOON, subject=ANNA,
+        event=EVENT,
+    )  # fmt: skip
+
+
+def kick(rule: str, n: int = 7) -> SanctionStarted:
+    return SanctionStarted(room=ROOM, on=5, kind="kick", n=n, basis="rule", rule=rule, subject=ANNA)
+
+
+@pytest.mark.parametrize(("people", "rooms", "rule"), [(4, 1, CAP_MEMBERS), (3, 3, CAP_JOINED), (4, 3, CAP_MEMBERS)])
+def test_who_comes_beyond_a_limit_is_removed_with_a_case_and_without_a_charge(
+    people: int, rooms: int, rule: str
+) -> None:
+    assert come(people=people, rooms=rooms) == (case(rule), kick(rule))
+
+
+def test_within_the_limits_nothing_happens() -> None:
+    assert come(people=3, rooms=2) == ()
+
+
+@pytest.mark.parametrize("who", [MARK, OLGA, OPERA, BOT])
+def test_managers_owners_operators_and_the_bot_never_go(who: UserId) -> None:
+    assert come(who, people=99, rooms=99) == ()
+
+
+def test_where_the_bot_only_observes_nobody_goes() -> None:
+    assert come(here=room("observing")) == ()
+
+
+def test_where_the_bot_cannot_remove_somebody_nothing_is_said_to_happen() -> None:
+    levels = {"users": {OLGA: 100, BOT: 40, MARK: 50}}
+    assert come(here=room(levels=levels)) == ()
+
+
+def known(opened: int) -> PersonView:
+    view = CaseView(
+        n=CaseNumber(3), room=ROOM, subject=ANNA, person=PersonId(ANNA), rule=CAP_MEMBERS, grade="moderate",
+        decide="auto", manages=False, state="decided", outcome="upheld", opened=opened,
+    )  # fmt: skip
+    return replace(person(), recent_cases={(ROOM, CAP_MEMBERS): view})
+
+
+def test_who_comes_again_within_one_incident_gets_no_case_of_their_own_each_time() -> None:
+    again = CaseGrew(room=ROOM, on=5, n=3, subject=ANNA, event=EVENT)
+    assert come(known(NOON - 10 * MINUTE)) == (again, kick(CAP_MEMBERS, 3))
+    assert come(known(NOON - 11 * MINUTE)) == (case(CAP_MEMBERS), kick(CAP_MEMBERS))
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**6))
+def test_without_limits_nobody_ever_goes(people: int, rooms: int) -> None:
+    assert come(people=people, rooms=rooms, settings={}) == ()
+
+
+def test_a_room_is_declined_by_how_many_its_founder_has_founded() -> None:
+    limited, free = policy(**LIMITS), policy()
+    assert [declines(n, ANNA, limited) for n in (0, 1, 2)] == [False, True, True]
+    assert (declines(99, ANNA, free), declines(99, OPERA, limited)) == (False, False)

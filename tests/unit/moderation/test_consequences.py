@@ -1,0 +1,380 @@
+"""Facts in, actions out: what must be said and done because of what was decided."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.texts.catalog import LANGUAGES, Catalog, fields_of
+from moderation.consequences import OFFERED, consequences
+from moderation.model.actions import (
+    Action,
+    Align,
+    EditCard,
+    KeepDesk,
+    Kick,
+    Offer,
+    PostCard,
+    Redact,
+    Tell,
+    TellDesk,
+    from_json,
+    to_json,
+)
+from moderation.model.facts import (
+    ActionTaken,
+    BotStarted,
+    BotStopped,
+    CaseDecided,
+    CaseGrew,
+    CaseOpened,
+    ContentRead,
+    CreditChanged,
+    Fact,
+    Found,
+    Held,
+    LanguageChosen,
+    NoticeGiven,
+    NotSeen,
+    PersonVerified,
+    PolicyChanged,
+    RoleChanged,
+    RoomEntered,
+    RoomStateChanged,
+    RosterChanged,
+    SanctionEnded,
+    SanctionExtended,
+    SanctionStarted,
+)
+from moderation.values.ids import CaseNumber, EventId, GroupCode, RoomId, UserId
+from moderation.values.notices import Line, Moment, Phrase, RoomName, RuleText, Who, line
+from tests.unit.moderation.builders import ANNA, MARK, NOON, OTHER, ROOM, History, policy, terms
+
+EVENT = EventId("$said")
+
+
+def nowhere(_user: UserId) -> Sequence[RoomId]:
+    return ()
+
+
+def both(_user: UserId) -> Sequence[RoomId]:
+    return (ROOM, OTHER)
+
+
+def done(*facts: Fact) -> tuple[Action, ...]:
+    """All but what the person is told."""
+    return tuple(action for action in consequences(facts, both) if not isinstance(action, Tell))
+
+
+def told(*facts: Fact, subject: UserId = ANNA) -> list[str]:
+    tells = [action for action in consequences(facts, both) if isinstance(action, Tell) and action.subject == subject]
+    assert len(tells) <= 1
+    return [each.key for each in tells[0].lines] if tells else []
+
+
+def opened(**other: Any) -> CaseOpened:
+    given: dict[str, Any] = {"decide": "auto", "state": "decided", **other}
+    return CaseOpened(
+        room=ROOM, on=7, n=3, rule="spam", grade="minor", due=NOON, subject=ANNA, event=EVENT, excerpt="spam!", **given
+    )
+
+
+def begun(kind: Any, basis: Any = "rule", room: RoomId | None = ROOM, **other: Any) -> SanctionStarted:
+    return SanctionStarted(room=room, on=7, kind=kind, basis=basis, subject=ANNA, **other)
+
+
+# Fact by fact.
+
+
+@pytest.mark.parametrize(
+    ("fact", "actions"),
+    [
+        (opened(), (PostCard(room=ROOM, n=CaseNumber(3)),)),
+        (opened(decide="manager", state="open"), (PostCard(room=ROOM, n=CaseNumber(3)),)),
+        (CaseGrew(room=ROOM, n=3, subject=ANNA), (EditCard(room=ROOM, n=CaseNumber(3)),)),
+        (CaseDecided(room=ROOM, n=3, what="upheld", subject=ANNA, by=MARK), (EditCard(room=ROOM, n=CaseNumber(3)),)),
+        (
+            ActionTaken(room=ROOM, action="card", result="done", n=3),
+            tuple(Offer(room=ROOM, n=CaseNumber(3), key=key) for key in OFFERED),
+        ),
+        (ActionTaken(room=ROOM, action="card", result="refused", n=3), ()),
+        (ActionTaken(room=ROOM, action="edit-card", result="done", n=3), ()),
+        (ActionTaken(room=ROOM, action="redact", result="done", n=3), ()),
+        (begun("redact", event=EVENT, rule="spam"), (Redact(room=ROOM, event=EVENT, subject=ANNA, rule="spam"),)),
+        (begun("kick", "command", by=MARK, reason="why"), (Kick(room=ROOM, subject=ANNA, reason="why"),)),
+        (begun("warn", "command", by=MARK), ()),
+        (begun("mute", until=NOON), (Align(room=ROOM),)),
+        (begun("ban", "command", by=MARK), (Align(room=ROOM),)),
+        (begun("ban", "credit", None), (Align(room=ROOM), Align(room=OTHER))),
+        (SanctionExtended(room=ROOM, start=1, kind="mute", until=NOON, subject=ANNA), ()),
+        (SanctionEnded(room=ROOM, start=1, kind="mute", why="time", subject=ANNA), (Align(room=ROOM),)),
+        (SanctionEnded(start=1, kind="ban", why="time", subject=ANNA), (Align(room=ROOM), Align(room=OTHER))),
+        (RoleChanged(room=ROOM, role="manager", was="member", subject=ANNA), (KeepDesk(room=ROOM),)),
+        (Found(room=ROOM, rule="spam", grade="minor", subject=ANNA), ()),
+        (CreditChanged(room=ROOM, entry="charge", cost=5, grade="minor", rule="spam", left=95, subject=ANNA), ()),
+        (Held(room=ROOM, step="held", prior="-", held="-1", subject=ANNA), ()),
+        (NoticeGiven(room=ROOM, what="notice.violation", channel="direct", subject=ANNA), ()),
+        (RoomEntered(code=GroupCode("G-7F3K"), purpose="group", room_id=ROOM, subject=ANNA), ()),
+        (RoomStateChanged(room=ROOM, condition="protected"), ()),
+        (LanguageChosen(room=ROOM, language="zh", subject=ANNA), ()),
+        (PolicyChanged(digest="0" * 32, policy="{}"), ()),
+        (NotSeen(room=ROOM, what="gap", count=2), ()),
+        (BotStarted(version="1"), ()),
+        (BotStopped(), ()),
+        (ContentRead(what="show"), ()),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Fact) else "",
+)
+def test_what_each_fact_asks_for(fact: Fact, actions: tuple[Action, ...]) -> None:
+    assert done(fact) == actions
+
+
+def test_a_demotion_is_said_in_the_desk_of_every_room_it_holds_in_and_so_is_its_end() -> None:
+    demoted = line("desk.demoted", who=Who(ANNA), credit=39, until=Moment(NOON))
+    assert done(begun("demote", "credit", None, until=NOON, credit=39, n=3)) == (
+        Align(room=ROOM),
+        Align(room=OTHER),
+        TellDesk(room=ROOM, n=3, lines=(demoted,)),
+        TellDesk(room=OTHER, n=3, lines=(demoted,)),
+    )
+    restored = line("desk.restored", who=Who(ANNA))
+    assert done(SanctionEnded(room=ROOM, start=1, kind="demote", why="credit", n=3, subject=ANNA)) == (
+        Align(room=ROOM),
+        TellDesk(room=ROOM, n=3, lines=(restored,)),
+    )
+
+
+# What people are told.
+
+
+def test_all_that_one_violation_brought_is_told_once_with_rule_cost_duration_and_what_can_be_done() -> None:
+    facts = (
+        Found(room=ROOM, on=7, rule="spam", grade="severe", subject=ANNA),
+        opened(),
+        begun("redact", n=3, rule="spam", event=EVENT),
+        CreditChanged(
+            room=ROOM, on=7, entry="charge", cost=50, grade="severe", rule="spam", n=3, left=30, subject=ANNA
+        ),
+        begun("mute", "credit", None, n=3, credit=30, until=NOON),
+    )
+    assert [action for action in consequences(facts, both) if isinstance(action, Tell)] == [
+        Tell(
+            room=ROOM,
+            subject=ANNA,
+            n=3,
+            lines=(
+                line("notice.violation", room=RoomName(ROOM), rule=RuleText("spam"), n=3, words="spam!"),
+                line("notice.measure.redact", credit=-1),
+                line("notice.credit.charge", cost=50, left=30),
+                line("notice.measure.mute", credit=30),
+                line("notice.until", until=Moment(NOON)),
+                line("notice.foot", n=3),
+            ),
+        )
+    ]
+
+
+def test_a_case_that_waits_for_people_is_not_told_before_it_brings_something() -> None:
+    assert told(opened(decide="manager", state="open")) == []
+    interim = begun("redact", "interim", n=3, rule="spam", event=EVENT)
+    assert told(opened(decide="manager", state="open"), interim) == ["notice.interim.redact", "notice.foot"]
+
+
+def test_ten_messages_removed_for_one_cause_are_one_sentence() -> None:
+    gone = [begun("redact", "decision", n=3, by=MARK, event=EventId(f"${at}")) for at in range(10)]
+    assert told(CaseDecided(room=ROOM, n=3, what="upheld", subject=ANNA, by=MARK), *gone) == [
+        "notice.upheld",
+        "notice.measure.redact",
+        "notice.foot",
+    ]
+
+
+def test_two_measures_with_the_same_end_both_say_it() -> None:
+    mute, demotion = begun("mute", "credit", until=NOON), begun("demote", "credit", until=NOON)
+    assert told(mute, demotion) == [
+        "notice.measure.mute",
+        "notice.until",
+        "notice.measure.demote",
+        "notice.until",
+    ]
+
+
+def test_what_somebody_takes_back_of_their_own_is_not_told_to_them() -> None:
+    own = SanctionStarted(
+        room=ROOM, kind="redact", basis="command", subject=ANNA, by=ANNA, event=EVENT, reason="a typing error"
+    )
+    assert consequences((own,), both) == (Redact(room=ROOM, event=EVENT, subject=ANNA),)
+
+
+def test_a_manager_who_acts_gives_their_reason() -> None:
+    assert told(begun("warn", "command", by=MARK, reason="be kind")) == ["notice.command.warn", "notice.reason"]
+    assert told(CaseDecided(room=ROOM, n=3, what="dismissed", subject=ANNA, by=MARK, reason="a joke")) == [
+        "notice.dismissed",
+        "notice.reason",
+        "notice.foot",
+    ]
+
+
+def test_whoever_is_put_into_the_roster_or_taken_out_is_told_unless_they_did_it_themselves() -> None:
+    hours = "mon-fri 08:00-18:00 Europe/Berlin"
+    assert told(RosterChanged(room=ROOM, subject=ANNA, hours=hours, by=MARK)) == ["notice.roster"]
+    assert told(RosterChanged(room=ROOM, subject=ANNA, by=MARK)) == ["notice.roster-off"]
+    assert told(RosterChanged(room=ROOM, subject=ANNA, hours=hours, by=ANNA)) == []
+
+
+def test_every_person_concerned_is_told_their_own() -> None:
+    facts = (
+        begun("mute", until=NOON),
+        SanctionStarted(room=ROOM, kind="kick", basis="command", subject=UserId("@ben:example.org"), by=MARK),
+    )
+    tells = [action for action in consequences(facts, both) if isinstance(action, Tell)]
+    assert [tell.subject for tell in tells] == [ANNA, "@ben:example.org"]
+
+
+def test_who_is_in_no_room_of_ours_cannot_be_told() -> None:
+    assert consequences((SanctionEnded(start=1, kind="ban", why="time", subject=ANNA),), nowhere) == ()
+
+
+# Over all effects on people.
+
+KINDS_BY_BASIS = {
+    "rule": ("redact", "mute"),
+    "interim": ("redact", "mute"),
+    "decision": ("redact", "mute"),
+    "command": ("redact", "warn", "mute", "kick", "ban"),
+    "credit": ("mute", "demote", "ban"),
+}
+people = st.sampled_from([UserId(f"@{name}:example.org") for name in ("anna", "ben", "cleo")])
+numbers = st.integers(0, 9)
+anywhere = st.sampled_from([ROOM, OTHER])
+sanctions = st.sampled_from([(basis, kind) for basis, kinds in KINDS_BY_BASIS.items() for kind in kinds])
+
+
+@st.composite
+def started_sanctions(draw: st.DrawFn) -> SanctionStarted:
+    basis, kind = draw(sanctions)
+    return SanctionStarted(
+        room=None if basis == "credit" and draw(st.booleans()) else draw(anywhere),
+        kind=kind,  # type: ignore[arg-type]
+        basis=basis,  # type: ignore[arg-type]
+        until=draw(st.sampled_from([0, NOON])),
+        n=draw(numbers),
+        rule=draw(st.sampled_from(["spam", "tier_slow", "tier_links"])) if basis == "rule" else "-",
+        credit=draw(numbers),
+        subject=draw(people),
+        event=EVENT if kind == "redact" else EventId(""),
+        by=MARK if basis in ("command", "decision") else UserId(""),
+        reason=draw(st.sampled_from(["", "because"])) if basis == "command" else "",
+    )
+
+
+effects: st.SearchStrategy[Fact] = st.one_of(
+    started_sanctions(),
+    st.builds(
+        SanctionEnded,
+        room=st.none() | anywhere,
+        start=numbers,
+        kind=st.sampled_from(["mute", "demote", "ban"]),
+        why=st.sampled_from(["time", "credit", "reversed", "command", "overtaken"]),
+        n=numbers,
+        subject=people,
+    ),
+    st.builds(
+        SanctionExtended,
+        room=st.none() | anywhere,
+        start=numbers,
+        kind=st.sampled_from(["mute", "demote", "ban"]),
+        until=st.just(NOON),
+        subject=people,
+    ),
+    st.builds(
+        CreditChanged,
+        room=anywhere,
+        entry=st.sampled_from(["charge", "warning", "compensation"]),
+        cost=numbers,
+        grade=st.just("minor"),
+        rule=st.just("spam"),
+        n=numbers,
+        left=numbers,
+        subject=people,
+    ),
+    st.builds(
+        CaseDecided,
+        room=anywhere,
+        n=numbers,
+        what=st.sampled_from(["upheld", "dismissed"]),
+        subject=people,
+        by=st.just(MARK),
+    ),
+    st.builds(
+        PersonVerified,
+        room=anywhere,
+        step=st.just("verified"),
+        method=st.just("vouch"),
+        level=st.just(2),
+        until=st.just(NOON),
+        subject=people,
+        by=st.just(MARK),
+    ),
+)
+
+
+@given(st.lists(effects, min_size=1, max_size=5))
+def test_every_effect_on_a_person_is_told_to_that_person_and_once(facts: list[Fact]) -> None:
+    tells = [action for action in consequences(facts, both) if isinstance(action, Tell)]
+    subjects = [tell.subject for tell in tells]
+    assert sorted(subjects) == sorted({fact.subject for fact in facts})  # type: ignore[attr-defined]
+    for tell in tells:
+        own = [fact for fact in facts if fact.subject == tell.subject]  # type: ignore[attr-defined]
+        alone = [
+            text
+            for fact in own
+            for each in consequences((fact,), both)
+            if isinstance(each, Tell)
+            for text in each.lines
+        ]
+        assert all(text in tell.lines for text in alone if text.key != "notice.foot")
+
+
+def keys_of(lines: Sequence[Line]) -> list[Line]:
+    return [*lines, *(line(value.key) for each in lines for value in each.fields.values() if isinstance(value, Phrase))]
+
+
+@given(st.lists(effects, min_size=1, max_size=3))
+def test_everything_that_is_said_has_a_text_in_every_language_and_all_it_needs(facts: list[Fact]) -> None:
+    catalog = Catalog.load()
+    said = [action.lines for action in consequences(facts, both) if isinstance(action, Tell | TellDesk)]
+    for lines in said:
+        for each in keys_of(lines):
+            for language in LANGUAGES:
+                assert fields_of(catalog.template(language, each.key)) <= set(each.fields)
+
+
+@given(st.lists(effects, max_size=4))
+def test_the_same_facts_ask_for_the_same_actions_which_can_be_written_down(facts: list[Fact]) -> None:
+    actions = consequences(facts, both)
+    assert actions == consequences(facts, both)
+    assert tuple(from_json(to_json(action)) for action in actions) == actions
+
+
+words = st.lists(st.sampled_from(["mild", "worst", "open"]), max_size=6)
+
+
+@given(words, st.sampled_from(["upheld", "dismissed"]))
+def test_in_every_history_whatever_was_felt_was_told(texts: list[str], what: str) -> None:
+    rules = policy(
+        terms("mild", **{"class": "minor"}),
+        terms("worst", **{"class": "severe", "measure": "mute"}),
+        terms("open", **{"class": "severe", "decide": "manager", "interim": "redact", "measure": "mute"}),
+    )
+    lived = History(rules, manages=True)
+    causes = [lived.say(text) for text in texts]
+    causes += [lived.decide(n, what) for n in list(lived.cases) if lived.cases[n].outcome != what]
+    for facts in causes:
+        felt = [
+            fact for fact in facts if isinstance(fact, SanctionStarted | SanctionEnded | CreditChanged | CaseDecided)
+        ]
+        tells = [action for action in consequences(facts, both) if isinstance(action, Tell)]
+        assert [tell.subject for tell in tells] == ([ANNA] if felt else [])

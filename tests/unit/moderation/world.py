@@ -1,0 +1,620 @@
+"""A small room with several people, in which time goes by: facts folded in memory, for the tests of responsibility.
+
+`World` does what `bot/pipeline/pipeline.py`, `bot/pipeline/case_context.py`, `bot/scheduler/due_cases.py` and
+`storage/projections/` do together: whatever happens becomes facts, `complete` adds what must follow, they are folded
+one by one, and what is due is seen to at its time. While it folds it checks what must hold of every single fact;
+`check` says what must hold in between.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from moderation.cases.appeals import lodge
+from moderation.cases.complete import Around, complete, concerns
+from moderation.cases.deadlines import BACK_WITHIN_MS, Excused, Gone, Waiting, came_back, closed, deadline, reminder
+from moderation.cases.decide import acknowledge, decide
+from moderation.cases.lifecycle import TRANSITIONS
+from moderation.cases.neglect import FAULTS, neglected
+from moderation.cases.statements import Known, from_json, statement, to_be_stated, to_json
+from moderation.credit.credit import balance, standing
+from moderation.credit.ledger import LEDGERS, account, entry_of, settings_of
+from moderation.credit.tiers import made_manager, review
+from moderation.duty.duty import Duty, can_act, on_duty
+from moderation.duty.responsibility import require_fault, role
+from moderation.judge.judge import judge
+from moderation.model.builtin_rules import NOBODY, OVERDUE, decided_by
+from moderation.model.context import CaseView, Context, InForce, PersonView, RoomView
+from moderation.model.facts import (
+    LASTING,
+    OF_ROOMS,
+    Appealed,
+    Asked,
+    AwayChanged,
+    CaseAssigned,
+    CaseDecided,
+    CaseGrew,
+    CaseLeft,
+    CaseMoved,
+    CaseNoted,
+    CaseOpened,
+    CreditChanged,
+    Fact,
+    RoleChanged,
+    SanctionEnded,
+    SanctionExtended,
+    SanctionStarted,
+    TaskDone,
+    TaskOpened,
+)
+from moderation.policy import Policy
+from moderation.rooms import measures as room_measures
+from moderation.values.ids import CaseNumber, PersonId, RoomId, UserId
+from moderation.values.power_levels import Power
+from tests.unit.moderation.builders import ANNA, BOT, CODE, DAY, MARK, MINA, NOON, OLGA, ROOM, compiled, person, said
+
+BEN, NO_ONE = UserId("@ben:example.org"), UserId("")
+# In one turn, without the kinds that a fact of time may rest on otherwise.
+OF_CASES = frozenset({"case", "decision", "sanction", "credit", "task", "appeal"})
+# The step of the table that each step of a case without a decision is; None: it stays what it is.
+MOVES: dict[str, tuple[str | None, ...]] = {
+    "acknowledged": ("acknowledge",),
+    "reminded": (None,),
+    "stopped": (None,),
+    "overdue": ("pass_deadline", None),
+    "escalated": ("escalate_to_owner", "escalate_to_operator", "pass_deadline"),
+    "closed": ("close",),
+}
+DECISIONS = {
+    "decided": ("uphold", "dismiss", "reconsider"),
+    "affirmed": ("affirm",),
+    "reversed": ("reverse",),
+}
+
+
+@dataclass
+class Row:
+    """A case, and what of it is not in its view."""
+
+    view: CaseView
+    by: UserId = NO_ONE
+    reason: str = ""
+    remind: int = 0
+    decided: int = 0
+    appealed: int = 0
+    asked: list[tuple[UserId, Asked, int]] = field(default_factory=list)  # who, at which level, when
+
+
+class World:
+    """One room, served by the bot: Olga founded it, Mark and Mina help, Anna and Ben are members."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.now = NOON
+        self.given: dict[UserId, int] = {OLGA: 100, MARK: 50, MINA: 50}  # levels, as people set them
+        self.joined: set[UserId] = {OLGA, MARK, MINA, ANNA, BEN}
+        self.people: tuple[UserId, ...] = (OLGA, MARK, MINA, ANNA, BEN)
+        self.away: dict[UserId, int] = {}
+        self.roster: dict[UserId, str] = {}
+        self.untold: set[UserId] = set()  # who cannot be told anything
+        self.gone: dict[tuple[int, UserId], Gone] = {}  # who left while a case waited for them
+        self.excused: dict[tuple[int, UserId], int] = {}  # who was gone when its time was over, and when that was
+        self.cases: dict[int, Row] = {}
+        self.ledgers: dict[tuple[UserId, str], list[Any]] = {}
+        self.started: dict[int, SanctionStarted] = {}
+        self.until: dict[int, int] = {}
+        self.ended: dict[int, str] = {}
+        self.tasks: dict[int, TaskOpened] = {}  # by record, those that wait
+        self.groups: list[tuple[Fact, ...]] = []  # the facts of each cause
+        self._next = 0
+
+    # What is known.
+
+    @property
+    def next_case(self) -> int:
+        return max(self.cases, default=0) + 1
+
+    def power(self) -> Power:
+        """The levels of the room, as the reconciler leaves them: nobody has power over the owner."""
+        by_hand = self._power(self.given)
+        held = {each.subject for each in self.in_force() if each.kind == "demote"}
+        users = {user: level for user, level in self.given.items() if user not in held or by_hand.role(user) == "owner"}
+        return self._power(users)
+
+    def _power(self, users: dict[UserId, int]) -> Power:
+        return Power.of({"sender": OLGA, "content": {"room_version": "11"}}, {"users": {**users, BOT: 100}}, bot=BOT)
+
+    def view(self) -> RoomView:
+        held = frozenset(each.subject for each in self.in_force() if each.kind in ("demote", "ban"))
+        return RoomView(ROOM, CODE, "group", "protected", self.power(), suspended=held)
+
+    def duty(self) -> Duty:
+        room = self.view()
+        roles = {user: role(user, room) for user in sorted(self.joined)}
+        nobody = [
+            row.view.opened
+            for row in self.cases.values()
+            if row.view.rule == NOBODY and row.view.outcome != "dismissed"
+        ]
+        return Duty(
+            owners=tuple(user for user, role in roles.items() if role == "owner"),
+            managers=tuple(user for user, role in roles.items() if role == "manager"),
+            operators=tuple(UserId(user) for user in self.policy.operators),
+            away=frozenset(user for user, until in self.away.items() if until > self.now),
+            roster=self.roster,
+            desk=frozenset(self.joined - self.untold),
+            nobody_ms=max(nobody, default=0),
+        )
+
+    def in_force(self) -> list[InForce]:
+        return [
+            InForce(index, fact.kind, fact.room, fact.subject, self.until[index], fact.basis, fact.n)
+            for index, fact in self.started.items()
+            if fact.kind in LASTING and index not in self.ended
+        ]
+
+    def measures(self) -> tuple[InForce, ...]:
+        return tuple(each for each in self.in_force() if each.kind in OF_ROOMS)
+
+    def entries(self, user: UserId, ledger: str) -> tuple[Any, ...]:
+        return tuple(self.ledgers.get((user, ledger), ()))
+
+    def person(self, user: UserId) -> PersonView:
+        return person(
+            user,
+            entries=self.entries(user, "credit"),
+            standing=self.entries(user, "standing"),
+            in_force=tuple(each for each in self.in_force() if each.subject == user),
+            manages=frozenset({ROOM} if self.power().role(user) != "member" else ()),
+            recent_cases={
+                (row.view.room, row.view.rule): replace(row.view, events=(), messages=(), on=-1)
+                for row in self.cases.values()
+                if row.view.subject == user
+            },
+        )
+
+    def context(self, user: UserId) -> Context:
+        return Context(
+            now_ms=self.now,
+            room=self.view(),
+            subject=self.person(user),
+            bot=BOT,
+            next_case=self.next_case,
+            recent_ms=(self.now,),
+        )
+
+    def points(self, user: UserId, ledger: str) -> int:
+        return account(self.person(user), ledger, self.view(), self.policy).balance(self.now)  # type: ignore[arg-type]
+
+    def with_operator(self) -> frozenset[int]:
+        return frozenset(n for n, row in self.cases.items() if row.view.state == "escalated_operator")
+
+    def assigned(self, n: int) -> tuple[UserId, ...]:
+        """Who answers for a case at the level that is asked now; for an appeal, since it."""
+        row = self.cases[n]
+        here = (user for user, level, at in row.asked if level == row.view.asked and at >= row.appealed)
+        return tuple(dict.fromkeys(here))
+
+    # What happens.
+
+    def say(self, user: UserId, text: str) -> tuple[Fact, ...]:
+        on = self._take()
+        event = said(text, user, at=self.now, event=f"${on}")
+        return self.settle(judge(event, self.context(user), self.policy, compiled(self.policy), on), cause=on)
+
+    def decide(self, n: int, what: str, by: UserId, fault: str = "") -> tuple[Fact, ...]:
+        """Raises what people are told when it cannot be."""
+        row, on = self.cases[n], self._take()
+        facts = decide(
+            row.view,
+            what,
+            by=by,
+            decided_by=row.by,
+            reason="so",
+            context=self.context(row.view.subject),
+            policy=self.policy,
+            on=on,
+        )
+        if fault:
+            require_fault(fault, row.view, row.by, by, self.view(), self.policy)
+            whose = self.context(row.by)
+            facts += neglected(
+                whose, FAULTS[fault], n=self.next_case, about=n, policy=self.policy, on=on, by=by, reason="so"
+            )
+        return self.settle(facts, cause=on)
+
+    def see(self, n: int, by: UserId) -> tuple[Fact, ...]:
+        on = self._take()
+        return self.settle(acknowledge(self.cases[n].view, by, self.view(), self.policy, on=on), cause=on)
+
+    def note(self, n: int, by: UserId) -> tuple[Fact, ...]:
+        on = self._take()
+        return self.settle((CaseNoted(room=ROOM, on=on, n=n, by=by, words="look"),), cause=on)
+
+    def appeal(self, n: int) -> tuple[Fact, ...]:
+        row, on = self.cases[n], self._take()
+        facts = lodge(
+            row.view,
+            by=row.view.subject,
+            words="no",
+            decided_ms=row.decided,
+            now_ms=self.now,
+            policy=self.policy,
+            on=on,
+        )
+        return self.settle(facts, cause=on)
+
+    def go_away(self, user: UserId, ms: int) -> None:
+        what = AwayChanged(on=self._take(), what="away" if ms else "back", until=self.now + ms, subject=user)
+        self.settle((what,), cause=what.on)
+
+    def give(self, user: UserId, level: int) -> tuple[Fact, ...]:
+        """Somebody sets a level by hand."""
+        on, was = self._take(), self.power().role(user)
+        self.given = {**self.given, user: level}
+        role = self.power().role(user)
+        changed = (RoleChanged(room=ROOM, on=on, role=role, was=was, subject=user),) if role != was else ()
+        more = made_manager(self.context(user), self.policy, on=on) if changed and role != "member" else ()
+        if changed and role == "member":
+            self._goes(user, own=False)
+        facts = self.settle((*changed, *more), cause=on)
+        return (*facts, *self._came_back(user)) if changed and role != "member" else facts
+
+    def leave(self, user: UserId) -> None:
+        self.joined.discard(user)
+        self._goes(user, own=True)
+
+    def come(self, user: UserId) -> tuple[Fact, ...]:
+        self.joined.add(user)
+        return self._came_back(user)
+
+    def _goes(self, user: UserId, *, own: bool) -> None:
+        for n, row in self.cases.items():
+            waits = not row.view.outcome or row.view.state == "appealed"
+            if waits and user in self.assigned(n) and user not in self.untold:
+                self.gone[n, user] = Gone(self.now, own)
+
+    def _came_back(self, user: UserId) -> tuple[Fact, ...]:
+        if user not in can_act(self.duty()):
+            return ()
+        charged = {
+            row.view.about for row in self.cases.values() if row.view.rule == OVERDUE and row.view.subject == user
+        }
+        since = self.now - BACK_WITHIN_MS
+        cases = sorted(n for (n, who), at in self.excused.items() if who == user and at > since and n not in charged)
+        waits = [not self.cases[n].view.outcome or self.cases[n].view.state == "appealed" for n in cases]
+        excused = [Excused(n, waits=still) for n, still in zip(cases, waits, strict=True)]
+        on = self._take()
+        return self.settle(came_back(self.context(user), excused, self.policy, on=on), cause=on)
+
+    def wait(self, ms: int) -> None:
+        """Time goes by; what is due meanwhile is seen to at its time, as the scheduler does."""
+        end = self.now + ms
+        while (moment := min(self._times(), default=end + 1)) <= end:
+            self.now = max(self.now, moment)
+            for facts in self._due():
+                self.settle(facts)
+        self.now = end
+
+    def _times(self) -> Iterator[int]:
+        yield from (each.until for each in self.in_force() if each.until)
+        for row in self.cases.values():
+            yield from (time for time in (row.view.due, row.remind) if time)
+
+    def _due(self) -> Iterator[tuple[Fact, ...]]:
+        for sanction in sorted(self.in_force(), key=lambda each: (each.until, each.record)):
+            if 0 < sanction.until <= self.now:
+                yield self._sanction(sanction)
+        due = [n for n, row in self.cases.items() if any(0 < time <= self.now for time in (row.view.due, row.remind))]
+        for n in sorted(due, key=lambda n: (self.cases[n].view.due, n)):
+            case = self.cases[n].view
+            yield deadline(self.waiting(n)) if 0 < case.due <= self.now else reminder(self.waiting(n))
+
+    def _sanction(self, sanction: InForce) -> tuple[Fact, ...]:
+        if sanction.kind not in OF_ROOMS:
+            return review(sanction, self.context(sanction.subject), self.policy)
+        return room_measures.due(
+            sanction=sanction,
+            room=self.view(),
+            in_force=self.measures(),
+            owner=room_measures.answers_for(self.duty()),
+            n=self.next_case,
+            waiting=len(self.with_operator()),
+            now_ms=self.now,
+            policy=self.policy,
+            on=sanction.record,
+        )
+
+    def waiting(self, n: int) -> Waiting:
+        row = self.cases[n]
+        about = [other.view for other in self.cases.values() if other.view.about == n and other.view.rule == OVERDUE]
+        return Waiting(
+            case=row.view,
+            now_ms=self.now,
+            policy=self.policy,
+            next_case=self.next_case,
+            duty=self.duty(),
+            context=self.context(row.view.subject),
+            decided_by=row.by,
+            assigned=self.assigned(n),
+            told=frozenset(self.assigned(n)) - self.untold,
+            gone={user: self.gone[n, user] for user in self.assigned(n) if (n, user) in self.gone},
+            charged=frozenset(case.subject for case in about),
+            people={user: self.context(user) for user in self.assigned(n)},
+            measures=self.measures(),
+            task=n in self._tasks_about([n]),
+        )
+
+    def close_old(self) -> None:
+        """The cases whose time to appeal is over."""
+        for row in list(self.cases.values()):
+            old = row.decided and self.now - row.decided > self.policy.cases.appeal_within
+            if old and row.view.state in ("decided", "affirmed", "reversed"):
+                self.settle(closed(row.view))
+
+    # Writing.
+
+    def settle(self, facts: Sequence[Fact], *, cause: int = -1) -> tuple[Fact, ...]:
+        """As the pipeline does it: complete what one cause gave rise to, fold it, state reasons."""
+        first = self._next
+        facts = tuple(replace(f, on=first) if f.on < 0 and f.KIND in OF_CASES else f for f in facts)
+        if concerns(facts):
+            around = self.around(facts, cause if cause >= 0 else first)
+            facts = complete(facts, around)
+            assert complete(facts, around) == facts, "what is complete is not completed again"
+        before = can_act(self.duty())
+        for fact in facts:
+            self._fold(self._take(), fact)
+        self._somebody_is_left(before, facts)
+        self._stated(facts)
+        if facts:
+            self.groups.append(facts)
+        self.now += cause >= 0  # people do one thing after the other
+        return facts
+
+    def around(self, facts: Sequence[Fact], on: int) -> Around:
+        """What `bot/pipeline/case_context.py` reads."""
+        duty = self.duty()
+        appealed = [self.cases[fact.n] for fact in facts if isinstance(fact, Appealed)]
+        return Around(
+            now_ms=self.now,
+            policy=self.policy,
+            next_case=self.next_case,
+            on=on,
+            duties={ROOM: duty},
+            owners={} if on_duty(duty, self.now) else {(ROOM, user): self.context(user) for user in duty.owners},
+            rules={row.view.n: row.view.rule for row in appealed},
+            decided_by={row.view.n: row.by for row in appealed},
+            measures={ROOM: self.measures()},
+            waiting={ROOM: self.with_operator()},
+            tasks=self._tasks_about([fact.n for fact in facts if isinstance(fact, CaseDecided)]),
+            room_tasks={(ROOM, kind): self._tasks_of(kind) for kind in ("room", "last-manager")},
+        )
+
+    def _tasks_of(self, kind: str) -> tuple[int, ...]:
+        return tuple(index for index, task in self.tasks.items() if task.task == kind)
+
+    def _tasks_about(self, numbers: Iterable[int]) -> dict[int, int]:
+        wanted = set(numbers)
+        return {task.n: index for index, task in self.tasks.items() if task.task == "case" and task.n in wanted}
+
+    def _take(self) -> int:
+        self._next += 1
+        return self._next - 1
+
+    # Folding, and what must hold of each fact.
+
+    def _fold(self, index: int, fact: Fact) -> None:
+        match fact:
+            case CaseOpened():
+                self._opened(fact)
+            case CaseGrew():
+                self._set(fact.n, events=(*self.cases[fact.n].view.events, fact.event))
+            case CaseMoved():
+                self._moved(fact)
+            case CaseAssigned():
+                self._assigned(fact)
+            case CaseLeft():
+                self.excused[fact.n, fact.subject] = self.now
+            case CaseDecided():
+                self._decided(fact)
+            case Appealed():
+                self._steps(fact.n, fact.state, ("appeal",))
+                row = self._set(fact.n, state=fact.state, due=fact.due, asked=fact.asked)
+                row.appealed, row.remind = self.now, self.now + (fact.due - self.now) // 2
+            case CreditChanged():
+                self._charged(index, fact)
+            case SanctionStarted():
+                self.started[index], self.until[index] = fact, fact.until
+            case SanctionExtended():
+                assert fact.start in self.until and fact.start not in self.ended, "what is over does not last longer"
+                self.until[fact.start] = fact.until
+            case SanctionEnded():
+                assert fact.start in self.started and fact.start not in self.ended, "what is over does not end again"
+                self.ended[fact.start] = fact.why
+            case TaskOpened():
+                assert fact.task != "case" or not self._tasks_about([fact.n]), "nobody is asked twice at once"
+                self.tasks[index] = fact
+            case TaskDone():
+                del self.tasks[fact.start]
+            case AwayChanged():
+                self.away[fact.subject] = fact.until if fact.what == "away" else 0
+
+    def _set(self, n: int, **values: Any) -> Row:
+        row = self.cases[n]
+        row.view = replace(row.view, **values)
+        return row
+
+    def _steps(self, n: int, state: str, names: Iterable[str | None]) -> None:
+        """Every change of a case's state is one of the table."""
+        before = self.cases[n].view.state
+        after = {before if name is None else TRANSITIONS.get((before, name)) for name in names}  # type: ignore[arg-type]
+        assert state in after, (n, before, tuple(names), state)
+
+    def _opened(self, fact: CaseOpened) -> None:
+        assert fact.n == self.next_case, "numbers follow one another"
+        if fact.rule == OVERDUE:
+            about = self.cases[fact.about]
+            asked = {
+                user for user, _, _ in about.asked
+            }  # at whichever level: who came back was asked before it went up
+            assert fact.subject in asked, "only who was asked is late"
+            assert self._left_late(fact.subject, about.view) or fact.subject in can_act(self.duty()), (
+                "whoever cannot act is not charged, unless they went when half the time was over"
+            )
+            assert fact.subject not in (about.view.subject, about.by if about.view.outcome else "")
+        decided = fact.state == "decided"
+        self.cases[fact.n] = Row(
+            CaseView(
+                n=CaseNumber(fact.n),
+                room=RoomId(fact.room or ""),
+                subject=fact.subject,
+                person=PersonId(fact.subject),
+                rule=fact.rule,
+                grade=fact.grade,
+                decide=fact.decide,
+                manages=bool(fact.manages),
+                state=fact.state,
+                outcome="upheld" if decided else "",
+                opened=self.now,
+                asked=fact.asked,
+                about=fact.about,
+                due=fact.due if not decided or fact.rule == OVERDUE else 0,
+                events=(fact.event,) if fact.event else (),
+                messages=(fact.event,) if fact.event else (),
+                on=fact.on if fact.event else -1,
+            ),
+            by=fact.by,
+            reason=fact.reason,
+            remind=0 if decided else self.now + (fact.due - self.now) // 2,
+            decided=self.now if decided else 0,
+        )
+
+    def _moved(self, fact: CaseMoved) -> None:
+        self._steps(fact.n, fact.state, MOVES[fact.step])
+        row = self._set(fact.n, state=fact.state, asked=fact.asked, due=fact.due)
+        if fact.step != "acknowledged":
+            row.remind = self.now + (fact.due - self.now) // 2 if fact.step == "escalated" else 0
+
+    def _assigned(self, fact: CaseAssigned) -> None:
+        row = self.cases[fact.n]
+        assert fact.subject != row.view.subject, "nobody is asked about themselves"
+        if row.view.state == "appealed":
+            assert fact.subject != row.by, "nobody is asked about their own decision"
+        assert fact.asked == "operator" or fact.subject not in self.duty().away, "whoever is away is not asked"
+        assert fact.asked == row.view.asked and fact.subject not in self.assigned(fact.n), "each is asked once"
+        row.asked.append((fact.subject, fact.asked, self.now))
+
+    def _left_late(self, user: UserId, case: CaseView) -> bool:
+        gone = self.gone.get((case.n, user))
+        return (
+            gone is not None and gone.own and gone.at_ms >= case.due - self.policy.cases.deadlines.of(case.grade) // 2
+        )
+
+    def _decided(self, fact: CaseDecided) -> None:
+        row = self.cases[fact.n]
+        assert fact.by != row.view.subject, "nobody decides about themselves"
+        if row.view.state == "appealed":
+            assert fact.by != row.by or fact.by in self.policy.operators, "nor an appeal against their own decision"
+        self._steps(fact.n, fact.state, DECISIONS[fact.state])
+        self._set(fact.n, state=fact.state, outcome=fact.what, due=0)
+        row.by, row.reason, row.decided, row.remind = fact.by, fact.reason, self.now, 0
+        for other in self.cases.values():
+            if other.view.about == fact.n and other.view.state == "decided":
+                other.view = replace(other.view, due=0)
+        about = self.cases.get(row.view.about)
+        if fact.state == "affirmed" and row.view.rule == OVERDUE and about is not None and not about.view.outcome:
+            self._set(fact.n, due=self.now + DAY)
+
+    def _charged(self, index: int, fact: CreditChanged) -> None:
+        if fact.rule == OVERDUE and fact.entry == "charge" and self.cases[fact.n].view.decide == "auto":
+            decided_now = self.cases[fact.n].decided == self.now
+            assert decided_now or fact.subject in can_act(self.duty()), "whoever cannot act is not charged on"
+        entry = entry_of(fact, index, self.person(fact.subject), self.now)
+        self.ledgers.setdefault((fact.subject, fact.ledger), []).append(entry)
+        assert self.points(fact.subject, fact.ledger) == fact.left, "the balance is what was said"
+
+    def _somebody_is_left(self, before: frozenset[UserId], facts: Sequence[Fact]) -> None:
+        """Whoever is demoted last is demoted only when the operator is asked to stand in."""
+        demoted = any(isinstance(fact, SanctionStarted) and fact.kind == "demote" for fact in facts)
+        if demoted and before and not can_act(self.duty()):
+            asked = [fact for fact in facts if isinstance(fact, TaskOpened) and fact.task == "last-manager"]
+            assert [task.room for task in asked] == [ROOM], "a room is never left alone unsaid"
+
+    def _stated(self, facts: Sequence[Fact]) -> None:
+        """What is decided is stated, once, and can be read back."""
+        numbers = to_be_stated(facts)
+        decided = [
+            f.n for f in facts if isinstance(f, CaseDecided) or (isinstance(f, CaseOpened) and f.state != "open")
+        ]
+        assert sorted(numbers) == sorted(set(numbers)) and set(decided) <= set(numbers)
+        for n in numbers:
+            row = self.cases[n]
+            known = Known(row.view, CODE, row.by, row.reason, row.decided, "words", self.now, policy=self.policy)
+            stated = statement(known, facts)
+            assert from_json(to_json(stated)) == stated
+            assert {finding.rule for finding in stated.findings} <= {row.view.rule}, "nothing of other cases is said"
+
+    # What must hold in between.
+
+    def check(self) -> None:
+        self._check_waiting()
+        self._check_neglect()
+        self._check_undone()
+        self._check_rights()
+        if any(each.basis == "neglect" and each.kind in ("rectify", "suspend") for each in self.measures()):
+            assert self.with_operator(), "a room bears neglect only while cases wait"
+
+    def _check_waiting(self) -> None:
+        """Whatever waits has somebody who answers for it, and a time."""
+        for n, row in self.cases.items():
+            if row.view.outcome and row.view.state != "appealed":
+                assert not row.remind and (not row.view.due or row.view.rule == OVERDUE)
+                continue
+            assert row.view.due > self.now, (n, row)
+            assert row.view.asked == "operator" or self.assigned(n), (n, row)
+            assert self._height(row.view.asked) >= self._height(decided_by(row.view.rule))
+
+    @staticmethod
+    def _height(asked: Asked) -> int:
+        return ("managers", "owner", "operator").index(asked)
+
+    def _check_neglect(self) -> None:
+        """One neglected case costs one person so much at most."""
+        for user in self.people:
+            counted = standing(self.entries(user, "standing"))
+            spent: dict[int, int] = {}
+            for entry in counted:
+                if entry.rule == OVERDUE:
+                    about = self.cases[entry.case or 0].view.about
+                    spent[about] = spent.get(about, 0) + entry.cost
+            assert all(cost <= self.policy.standing.overdue_at_most for cost in spent.values()), spent
+
+    def _check_undone(self) -> None:
+        """What was dismissed or reversed is as if it had never been."""
+        gone = {n for n, row in self.cases.items() if row.view.outcome == "dismissed"}
+        for user in self.people:
+            for ledger in LEDGERS:
+                entries, settings = self.entries(user, ledger), settings_of(ledger, self.policy)
+                without = [entry for entry in entries if entry.case not in gone]
+                for later in (0, 10 * DAY):
+                    assert balance(entries, self.now + later, settings) == balance(without, self.now + later, settings)
+        resting = [each for each in self.in_force() if each.n in gone and each.basis not in LEDGERS]
+        assert resting == []
+
+    def _check_rights(self) -> None:
+        """Rights are suspended where a ledger is too low, and only where charges that stand made it so."""
+        for user in self.people:
+            for ledger in LEDGERS:
+                settings, limit = settings_of(ledger, self.policy), self.policy.tiers.manage_from
+                held = [e for e in self.in_force() if e.subject == user and e.kind == "demote" and e.basis == ledger]
+                charges = [e for e in standing(self.entries(user, ledger)) if e.entry == "charge"]
+                low = [n for n in range(1, len(charges) + 1) if self._low(charges[:n], settings, limit)]
+                assert len(held) <= 1
+                assert low or not held, (user, ledger, held)
+                if self._power(self.given).role(user) != "member" and self.points(user, ledger) < limit:
+                    assert held, (user, ledger)
+
+    @staticmethod
+    def _low(charges: Sequence[Any], settings: Any, limit: int) -> bool:
+        return balance(charges, charges[-1].at_ms, settings) < limit
