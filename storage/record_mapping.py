@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from moderation.model.actions import PostCard
 from moderation.model.facts import FACTS, Fact, owner_of
 from moderation.values.events import (
     Json,
@@ -181,6 +182,8 @@ def draft_of_event(
         parts.append(Part(person_of(event.user), {"as": "target", "mxid": event.user, "content": about}))
     elif event.sender == bot and not isinstance(event, MembershipChanged | StateChanged):
         data["own"] = 1
+        if isinstance(event.content.get(PostCard.MARK), dict):
+            data["card"] = event.content[PostCard.MARK]  # so that a card is known again after a crash
     elif content == "full" or isinstance(event, MembershipChanged | StateChanged):
         data |= _words(event)
     if isinstance(event, MessagePosted) and "body" not in data and "content" not in data:
@@ -225,6 +228,8 @@ def raw_of_record(record: Record) -> dict[str, Json] | None:
         raw |= {"state_key": target["mxid"], "content": _content(target) | reason}
     if "target" in part:
         raw["redacts"] = part["target"]
+    elif "card" in part:
+        raw["content"] = {"body": "", PostCard.MARK: part["card"]}
     elif record.kind in ("message", "edit") and not {"body", "content"} & part.keys():
         raw["unsigned"] = {"redacted_because": {"type": "m.room.redaction"}}
     return raw

@@ -17,12 +17,10 @@ from moderation.values.events import Json, MessagePosted, Received
 from moderation.values.ids import UserId
 from storage import outbox, queries
 
-MARK = "org.answerable.card"
-
 
 def marked(content: Mapping[str, Json], n: int, txn: str) -> dict[str, Json]:
     """The content of a card, saying which it is."""
-    return {**content, MARK: {"case": n, "request": txn}}
+    return {**content, PostCard.MARK: {"case": n, "request": txn}}
 
 
 async def come_back(
@@ -34,7 +32,7 @@ async def come_back(
     """
     if room.purpose != "desk" or not isinstance(event, MessagePosted) or event.sender != bot:
         return ()
-    mark = event.content.get(MARK)
+    mark = event.content.get(PostCard.MARK)
     if not isinstance(mark, dict) or event.replaces is not None:
         return ()
     n, txn = mark.get("case"), mark.get("request")
@@ -53,7 +51,7 @@ async def superseded(
     """Return the edit of `event`, if it is one of our cards from the time that a backup lost."""
     if not era or room.purpose != "desk" or not isinstance(event, MessagePosted) or event.sender != bot:
         return ()
-    mark = event.content.get(MARK)
+    mark = event.content.get(PostCard.MARK)
     txn = mark.get("request") if isinstance(mark, dict) and event.replaces is None else None
     if not isinstance(txn, str) or outbox.is_of_era(txn, era):
         return ()

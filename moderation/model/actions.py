@@ -323,6 +323,7 @@ class PostCard(Action):
     """Post the card of a case in the desk of its room."""
 
     NAME: ClassVar[str] = "card"
+    MARK: ClassVar[str] = "org.answerable.card"  # the key of its content that says which case, by which request
     PRIORITY: ClassVar[int] = CARD
 
     n: CaseNumber

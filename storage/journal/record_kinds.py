@@ -160,6 +160,7 @@ KINDS: dict[str, Kind] = {
             "content": "the rest of its content",
             "encrypted": "1: it came encrypted",
             "own": "1: the bot itself said it; its text is not kept",
+            "card": "of a card that the bot posted: which case it shows, and by which request it was sent",
             "posted": "1: a message whose words are not kept",
         },
     ),

@@ -9,13 +9,16 @@ import pytest
 from bot.pipeline.cut_short import CutShort
 from bot.pipeline.pipeline import Outcome
 from bot.pipeline.replay import Rooms, catch_up
-from moderation.model.actions import Tell
-from moderation.model.facts import ActionTaken, NoticeGiven
+from bot.texts.cards import marked
+from moderation.model.actions import PostCard, Tell
+from moderation.model.facts import ActionTaken, CaseDecided, NoticeGiven
 from moderation.values.ids import UserId
 from moderation.values.notices import line
 from storage import outbox
 from storage.journal.record import Draft
 from tests.door.bot.effects.test_anchor_day import ONE, Deployment, deployment
+from tests.door.offline import ANNA as ANN
+from tests.door.offline import BOT, DESK, MINA, RULES, Offline, offline
 
 ANNA = UserId("@anna:example.org")
 GIVEN = NoticeGiven(room=ONE, what="notice.dismissed", n=1, channel="direct", subject=ANNA)
@@ -111,3 +114,39 @@ def test_what_comes_of_a_later_request_is_always_new() -> None:
     assert cut.without([GIVEN], "later") == [GIVEN]
     assert cut.without([GIVEN, GIVEN], "then") == [GIVEN]
     assert cut.without([GIVEN], "then") == [GIVEN]
+
+
+async def test_a_card_whose_return_was_recorded_and_not_yet_understood_takes_reactions(tmp_path: Path) -> None:
+    async with offline(tmp_path, RULES) as bot:
+        await bot.say(ANN, "forbidden")
+        (row,) = [row for row in await rows(bot) if isinstance(row.action, PostCard)]
+        writer = bot.pipeline.writer
+        append, written = writer._append, 0
+
+        def die_at_the_facts(drafts: Sequence[Draft]) -> int:
+            nonlocal written
+            written += 1
+            if written == 2:
+                raise OSError("killed")
+            return append(drafts)
+
+        writer._append = die_at_the_facts  # type: ignore[method-assign]
+        card = marked({"msgtype": "m.text", "body": "Case 1"}, 1, row.txn)
+        with pytest.raises(OSError, match="killed"):
+            await bot.event(BOT, "m.room.message", card, room=DESK)
+        writer._append = append  # type: ignore[method-assign]
+        tail = [record for record in bot.stores.journal.read(0) if record.index >= writer._applied]
+        assert [record.kind for record in tail] == ["message"]
+        await bot.pipeline.begin()
+        rooms = Rooms({code: room for room, code in bot.pipeline.served.codes.items()})
+        await bot.pipeline.catch_up(lambda turn: catch_up(turn, bot.pipeline, tail, rooms))
+        assert [(fact.action, fact.n, fact.txn) for fact in bot.facts(ActionTaken)] == [("card", 1, row.txn)]
+        (made,) = [fact.made for fact in bot.facts(ActionTaken)]
+        press = {"m.relates_to": {"rel_type": "m.annotation", "event_id": made, "key": "✅"}}
+        await bot.event(MINA, "m.reaction", press, room=DESK)
+        assert [(fact.n, fact.what, fact.by) for fact in bot.facts(CaseDecided)] == [(1, "upheld", MINA)]
+
+
+async def rows(bot: Offline) -> list[outbox.Waiting]:
+    async with bot.stores.database.read() as db:
+        return await outbox.waiting(db, bot.time.ms + 1_000, 100)

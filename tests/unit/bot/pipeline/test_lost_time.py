@@ -9,8 +9,8 @@ import pytest
 from bot.events.parse_event import receive
 from bot.matrix.errors import NotFound
 from bot.pipeline.lost_time import LostTime
-from bot.texts.cards import MARK, superseded
-from moderation.model.actions import SupersedeCard
+from bot.texts.cards import superseded
+from moderation.model.actions import PostCard, SupersedeCard
 from moderation.model.facts import RecordsRestored
 from moderation.values.durations import DAY_MS
 from moderation.values.events import Json, MessagePosted, OtherEvent, Received, Undecryptable
@@ -109,7 +109,7 @@ async def test_a_card_of_the_lost_time_is_superseded_and_no_other(database: Data
 
     def card(txn: str, sender: UserId = BOT) -> Received:
         raw = message(MADE + 1, body="Case 7", sender=sender)
-        raw["content"][MARK] = {"case": 7, "request": txn}
+        raw["content"][PostCard.MARK] = {"case": 7, "request": txn}
         return received(raw)
 
     async with database.read() as db:
