@@ -28,7 +28,7 @@ from bot.crypto.outbound import RoomEncryption
 from bot.demo import child
 from bot.demo.bot_process import BotProcess
 from bot.demo.client import Client
-from bot.demo.synapse import Account, Synapse
+from bot.demo.synapse import Synapse, SynapseAccount
 from bot.encryption.service import open_machine
 from bot.matrix.client import Session
 from moderation.model.actions import NICETY
@@ -208,7 +208,7 @@ class World:
         self._stack.push_async_callback(client.close)
         return client
 
-    async def _start_floor(self) -> Account:
+    async def _start_floor(self) -> SynapseAccount:
         account = await self.synapse.register(next(self._names), PASSWORD)
         folder = self.folder / "floor"
         folder.mkdir()
@@ -318,7 +318,7 @@ class World:
             looking.cancel()
 
 
-async def _as(url: str, account: Account, room: RoomId) -> None:
+async def _as(url: str, account: SynapseAccount, room: RoomId) -> None:
     async with Client(url, account.user, account.token) as client:
         await client.join(room)
 

@@ -22,13 +22,13 @@ import zstandard
 
 from moderation.values.events import Json
 from moderation.values.ids import PersonId
-from storage.journal.days import Lines, list_days
+from storage.journal.days import DayLines, list_days
 from storage.journal.journal import Journal
 from storage.journal.query import Query, last
 from storage.journal.record import NOBODY, Draft, Part
 from storage.journal.record_keys import PersonKeys
 from storage.journal.retention.find import parts_of
-from storage.journal.retention.legal_holds import InForce
+from storage.journal.retention.legal_holds import HoldsInForce
 from storage.journal.transparency.proof import Prover, verify_inclusion
 from storage.journal.transparency.tiles import Tiles
 from storage.journal.verify.pool import processors
@@ -201,7 +201,7 @@ def search(bench: Bench, data_dir: Path) -> Figure:
     """A word that stands in few records, in a closed day."""
     folder = data_dir / "records"
     day = list_days(folder / "day")[0]
-    text = b"\n".join(Lines(day.path).blocks())
+    text = b"\n".join(DayLines(day.path).blocks())
     query = Query(text=b"needle 77,")
 
     def ours() -> float:
@@ -216,7 +216,7 @@ def search(bench: Bench, data_dir: Path) -> Figure:
 def check(bench: Bench, data_dir: Path) -> Figure:
     """Everything checked; against hashing the same bytes."""
     folder = data_dir / "records"
-    lines = [line for batch in Lines(list_days(folder / "day")[0].path) for line in batch]
+    lines = [line for batch in DayLines(list_days(folder / "day")[0].path) for line in batch]
 
     def ours() -> float:
         began = time.perf_counter()
@@ -232,13 +232,13 @@ def check(bench: Bench, data_dir: Path) -> Figure:
 
 def erase(bench: Bench, data_dir: Path) -> Figure:
     """One of fifty persons, from finding their parts to the new file; against packing the same day once."""
-    text = b"\n".join(Lines(list_days(data_dir / "records/day")[0].path).blocks())
+    text = b"\n".join(DayLines(list_days(data_dir / "records/day")[0].path).blocks())
     persons = iter(range(PERSONS))
 
     def ours() -> float:
         journal = Journal.open(data_dir, "bench.example.org/log", PersonKeys.open(data_dir), NOON + DAY_MS)
         began = time.perf_counter()
-        targets = parts_of(journal.folder, [_person(next(persons))], InForce()).targets
+        targets = parts_of(journal.folder, [_person(next(persons))], HoldsInForce()).targets
         parts = (Part(NOBODY, {"records": targets.text}),)
         [by] = journal.append([Draft("erase", NOON + DAY_MS, fields={"parts": targets.count}, parts=parts)])
         journal.erase(targets, by)

@@ -77,7 +77,7 @@ from .bot_rooms.direct_rooms import DirectRooms
 from .commands.dispatcher import Commands
 from .commands.invocation import Deployment
 from .config.config import AnchorSettings, Config
-from .config.identity_key import Given, given_key
+from .config.identity_key import GivenKey, given_key
 from .crypto.encrypting_client import SealedHomeserver
 from .effects.adopt_room import Adopter
 from .effects.align_room import Reconciler
@@ -87,7 +87,7 @@ from .effects.desk import Desk
 from .effects.join_room import Joiner
 from .effects.lobby import Lobbies, lobbies_to_look_after
 from .effects.media_hash import MediaHasher
-from .effects.personal_data import Eraser, OwnData
+from .effects.personal_data import DataEraser, OwnData
 from .effects.quote_message import Quoter
 from .effects.redact_and_kick import SimpleActs
 from .effects.send_notice import Notifier
@@ -98,7 +98,7 @@ from .encryption.late_events import ReadAgain
 from .encryption.service import Encryption, open_machine
 from .encryption.store_rollback import KeysAge
 from .identity.asking import Asking
-from .identity.background import People
+from .identity.background import VerificationUpkeep
 from .identity.factory import asking_of, make_verifier
 from .identity.oidc import Oidc
 from .identity.oidc_callback import CallbackServer
@@ -108,15 +108,15 @@ from .monitoring.pulse import Pulse
 from .monitoring.systemd import ServiceManager
 from .monitoring.trusted_time import Doubts, TrustedTime, unheard
 from .monitoring.vitals import Looker
-from .outbox.dispatcher import Actor, Handler
+from .outbox.dispatcher import Handler, OutboxDispatcher
 from .pipeline import heartbeat
 from .pipeline.heartbeat import last_noted
 from .pipeline.lost_time import LostTime
 from .pipeline.message_text import message_of, said_at, words_of
 from .pipeline.pipeline import Pipeline
 from .pipeline.replay import Rooms, catch_up, rebuild
-from .pipeline.turn import Settings
-from .pipeline.view_cache import Knowledge
+from .pipeline.turn import PipelineSettings
+from .pipeline.view_cache import ViewCache
 from .runtime.clock import Clock, SteadyClock, wall_clock
 from .runtime.managed import held
 from .runtime.wakeup import Wake
@@ -145,7 +145,7 @@ class Stores:
     identity: IdentityStore
     asking: Asking
     # Where the key of the identity store came from, and what is wrong with it.
-    identity_key: Given = field(default_factory=Given)
+    identity_key: GivenKey = field(default_factory=GivenKey)
 
 
 async def serve(
@@ -210,7 +210,7 @@ async def _open_stores(config: Config, stack: AsyncExitStack, clock: Clock) -> S
     return Stores(journal, database, keys, identity, await asyncio.to_thread(asking_of, config, identity), given)
 
 
-def _say_if_locked(given: Given, identity: IdentityStore) -> None:
+def _say_if_locked(given: GivenKey, identity: IdentityStore) -> None:
     """The bot runs all the same; `answerable check` says what to do."""
     state = identity.state()
     if state.lock != "open" and (given.source != "none" or state.used):
@@ -229,7 +229,7 @@ def make_pipeline(
 ) -> Pipeline:
     """A pipeline that judges by `policy`."""
     rules = tuple(CompiledRule(settings, compile_rule(settings)) for settings in policy.rules)
-    knowledge = Knowledge(
+    knowledge = ViewCache(
         bot,
         incident_ms=policy.credit.incident_window,
         window_ms=longest_window_ms(policy.rules),
@@ -238,7 +238,7 @@ def make_pipeline(
         stores.journal,
         stores.database,
         knowledge,
-        Settings(
+        PipelineSettings(
             bot=bot,
             policy=policy,
             rules=rules,
@@ -337,14 +337,14 @@ async def _run(
     texts = Catalog.load().with_prefix(config.bot.prefix).with_zone(config.bot.timezone)
     speech = Speech(texts, config.policy, config.bot.language)
     operations = make_operations(config, stores, pipeline, clock, doubts)
-    people = People(homeserver, stores.database, pipeline, stores.identity, clock, config.bot.prefix)
+    people = VerificationUpkeep(homeserver, stores.database, pipeline, stores.identity, clock, config.bot.prefix)
     oidc = Oidc.of(config, clock)
     callback = CallbackServer.of(oidc, config, texts)
     gaps = Gaps(homeserver, stores.database, pipeline, clock, heard_ms=lambda: listener.heard_ms, level=wake)
     await gaps.begin()
     direct = DirectRooms(homeserver, stores.database, pipeline, speech)
     handlers = _handlers(config, homeserver, stores, pipeline, direct, speech, operations, people, oidc, gaps, clock)
-    actor = Actor(stores.database, pipeline, handlers, pipeline.steady)
+    actor = OutboxDispatcher(stores.database, pipeline, handlers, pipeline.steady)
     closer = Closer(stores.database, pipeline, Closings(stores.journal.folder), config.anchors, clock)
     caught_up = asyncio.Event()
     machine = homeserver.machine
@@ -507,7 +507,7 @@ def _handlers(
     direct: DirectRooms,
     speech: Speech,
     operations: Operations,
-    people: People,
+    people: VerificationUpkeep,
     oidc: Oidc | None,
     gaps: Gaps,
     clock: Clock,
@@ -557,7 +557,7 @@ def _handlers(
         HashMedia: MediaHasher(homeserver, config.records.media_limit * 1_000_000).handle,
         GiveReceipt: own.receipt,
         GiveData: own.mydata,
-        Erase: Eraser(operations).handle,
+        Erase: DataEraser(operations).handle,
         ApproveDossier: operations.dossiers.from_chat,
         Say: notifier.say,
         Tell: notifier.tell,

@@ -22,13 +22,13 @@ Decide = Literal["auto", "manager"]
 GRADES: tuple[Grade, ...] = ("minor", "moderate", "serious", "severe")  # in order of weight
 
 
-class Settings(BaseModel):
+class StrictSettings(BaseModel):
     """What all settings share: frozen, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class RuleBase(Settings):
+class RuleBase(StrictSettings):
     """What every rule has, whatever its kind."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
@@ -44,27 +44,27 @@ class RuleBase(Settings):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
-class TermsRule(RuleBase, terms.Settings):
+class TermsRule(RuleBase, terms.TermSettings):
     kind: Literal["terms"]
 
 
-class PatternRule(RuleBase, pattern.Settings):
+class PatternRule(RuleBase, pattern.PatternSettings):
     kind: Literal["pattern"]
 
 
-class LinksRule(RuleBase, links.Settings):
+class LinksRule(RuleBase, links.LinkSettings):
     kind: Literal["links"]
 
 
-class FloodRule(RuleBase, flood.Settings):
+class FloodRule(RuleBase, flood.FloodSettings):
     kind: Literal["flood"]
 
 
-class MentionsRule(RuleBase, mentions.Settings):
+class MentionsRule(RuleBase, mentions.MentionSettings):
     kind: Literal["mentions"]
 
 
-class MediaRule(RuleBase, media.Settings):
+class MediaRule(RuleBase, media.MediaSettings):
     kind: Literal["media"]
 
 
@@ -73,7 +73,7 @@ RuleSettings = Annotated[
 ]
 
 
-class ByGrade(Settings):
+class ByGrade(StrictSettings):
     """One number for each class of violation."""
 
     minor: int
@@ -85,7 +85,7 @@ class ByGrade(Settings):
         return int(getattr(self, grade))
 
 
-class DurationByGrade(Settings):
+class DurationByGrade(StrictSettings):
     """One length of time for each class of violation, in milliseconds."""
 
     minor: Duration
@@ -97,7 +97,7 @@ class DurationByGrade(Settings):
         return int(getattr(self, grade))
 
 
-class CreditSettings(Settings):
+class CreditSettings(StrictSettings):
     """docs/model.md, "Credit". Amounts in points, times in milliseconds."""
 
     start: int = 100
@@ -115,7 +115,7 @@ class CreditSettings(Settings):
     scope: Literal["deployment", "room"] = "deployment"
 
 
-class TierSettings(Settings):
+class TierSettings(StrictSettings):
     """Lower bounds of the tiers, and what they bring. Below `d` is tier E."""
 
     a: int = 80
@@ -130,7 +130,7 @@ class TierSettings(Settings):
     barred_for: Duration = 90 * DAY_MS  # tier E, until the review
 
 
-class StandingSettings(Settings):
+class StandingSettings(StrictSettings):
     """The ledger of those who run groups: what neglect costs. Points come back as those of credit do."""
 
     start: int = 100
@@ -147,7 +147,7 @@ class StandingSettings(Settings):
     identity_read: int = 25  # identity data read without reason
 
 
-class DutySettings(Settings):
+class DutySettings(StrictSettings):
     """Being on duty and being away."""
 
     away_at_most: Duration = 60 * DAY_MS
@@ -157,7 +157,7 @@ class DutySettings(Settings):
 Chosen = Literal["language", "verify", "digest"]  # what the owner of a room can choose for it
 
 
-class RoomSettings(Settings):
+class RoomSettings(StrictSettings):
     """What a group itself can lose when its cases are neglected, and after how long; what its people may set."""
 
     rectify_within: Duration = 72 * HOUR_MS  # then posting is suspended
@@ -176,7 +176,7 @@ def _space(text: str) -> str:
     return text
 
 
-class Community(Settings):
+class Community(StrictSettings):
     """Rooms that trust each other: what the people of one decide holds in all of them."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]  # recorded, so do not rename it
@@ -190,14 +190,14 @@ class Community(Settings):
         return self
 
 
-class CommunitySettings(Settings):
+class CommunitySettings(StrictSettings):
     """How far the word of those who run a room reaches (`moderation/model/reach.py`)."""
 
     default: Literal["room", "deployment"] = "room"  # of a room in none of those named
     named: tuple[Community, ...] = ()  # the first that matches
 
 
-class CapSettings(Settings):
+class CapSettings(StrictSettings):
     """How much is too much; 0: no limit. Owners and managers of a room are never removed for it."""
 
     members: int = 0  # people in one room
@@ -208,7 +208,7 @@ class CapSettings(Settings):
 _SELECTORS = str.maketrans("", "", "\ufe0e\ufe0f")  # as text, as picture: some clients add them, some do not
 
 
-class ReportSettings(Settings):
+class ReportSettings(StrictSettings):
     """Reports by members."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
@@ -231,7 +231,7 @@ class ReportSettings(Settings):
         return key.translate(_SELECTORS) in {each.translate(_SELECTORS) for each in self.reactions}
 
 
-class DossierSettings(Settings):
+class DossierSettings(StrictSettings):
     """What counts as a serious and continuing offender."""
 
     serious: int = 2  # so many serious cases upheld,
@@ -239,7 +239,7 @@ class DossierSettings(Settings):
     within: Duration = 90 * DAY_MS  # within this time, after a first sanction
 
 
-class CaseSettings(Settings):
+class CaseSettings(StrictSettings):
     """Deadlines by class, and how long a decision can be appealed."""
 
     deadlines: DurationByGrade = DurationByGrade(
@@ -252,7 +252,7 @@ Below = Literal["off", "remind", "restrict", "gate", "remove"]
 LevelAsked = Annotated[int, Field(ge=0, le=3)]
 
 
-class RoomVerification(Settings):
+class RoomVerification(StrictSettings):
     """What some rooms ask for; None: what `[verification]` says."""
 
     rooms: tuple[str, ...]  # globs, as in a rule
@@ -264,7 +264,7 @@ class RoomVerification(Settings):
     methods: tuple[Method, ...] | None = None
 
 
-class VerificationSettings(Settings):
+class VerificationSettings(StrictSettings):
     """The levels that rooms ask for, and what happens below; vouching. Other methods have settings of their own."""
 
     write: LevelAsked = 0
@@ -279,7 +279,7 @@ class VerificationSettings(Settings):
     pin_keys: bool = True  # whether somebody whose master key (cross-signing) changes has to be verified again
 
 
-class Policy(Settings):
+class Policy(StrictSettings):
     """Everything judgement depends on, beside the event and the context."""
 
     rules: tuple[RuleSettings, ...] = ()

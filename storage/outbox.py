@@ -27,7 +27,7 @@ ROOMS = 16  # with something of one priority that are looked at, those first tha
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class OutboxRow:
     """One row: an action that waits for its turn."""
 
     id: int  # ON_ITS_WAY or more: not in the table yet
@@ -75,10 +75,10 @@ async def put(
         await db.execute(_HURRY, merged)
 
 
-def on_their_way(actions: Sequence[Action], *, cause: int, now: int, era: str = "") -> list[Waiting]:
+def on_their_way(actions: Sequence[Action], *, cause: int, now: int, era: str = "") -> list[OutboxRow]:
     """The rows that `put` will make of the first actions that a record gave rise to."""
     return [
-        Waiting(ON_ITS_WAY + number, _txn(era, str(cause), number), action, cause, 0, 0, action.priority, now)
+        OutboxRow(ON_ITS_WAY + number, _txn(era, str(cause), number), action, cause, 0, 0, action.priority, now)
         for number, action in enumerate(actions)
     ]
 
@@ -123,12 +123,12 @@ def is_of_era(txn: str, era: str) -> bool:
     return txn.startswith(prefix(era)) and txn.removeprefix(prefix(era)).count(".") == 1
 
 
-async def waiting(db: AsyncConnection, now_ms: int, limit: int, *, only: int | None = None) -> list[Waiting]:
+async def waiting(db: AsyncConnection, now_ms: int, limit: int, *, only: int | None = None) -> list[OutboxRow]:
     """Return the rows whose time has come, most urgent first: of each priority, or `only` of one, the first `limit` and
     the first of each room."""
     rows = await db.execute(_WAITING if only is None else _OF_ONE[only], {"now": now_ms, "most": limit})
     found = [
-        Waiting(
+        OutboxRow(
             row.id,
             row.txn,
             from_json(json.loads(row.action)),
@@ -181,7 +181,7 @@ async def started(db: AsyncConnection, rows: Sequence[int]) -> None:
     await db.execute(update(outbox).where(outbox.c.id.in_(rows), outbox.c.merge.is_not(None)).values(merge=None))
 
 
-async def not_started(db: AsyncConnection, row: Waiting) -> None:
+async def not_started(db: AsyncConnection, row: OutboxRow) -> None:
     """The homeserver did not take this row: the same thing wanted again is one with it, unless it is queued already."""
     statement = update(outbox).prefix_with("OR IGNORE").where(outbox.c.txn == row.txn)
     await db.execute(statement.values(merge=row.action.merge))

@@ -15,7 +15,7 @@ from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from moderation.model.context import CaseView, RoomView
 from moderation.model.facts import CaseOpened, Fact
-from moderation.people.barred_list import Entry, bar, evidence, is_entry, refuse_ours, unbar
+from moderation.people.barred_list import BarredEntry, bar, evidence, is_entry, refuse_ours, unbar
 from moderation.policy import Policy
 from moderation.values.errors import Refused
 from moderation.values.ids import EventId, RoomId, UserId, is_user_id
@@ -102,9 +102,11 @@ def _reader(asked: Mapping[str, Any], who: str) -> str:
     return str(asked.get("reader") or who)
 
 
-async def _entry(db: AsyncConnection, asked: Mapping[str, Any], by: UserId, who: str, cases: list[CaseView]) -> Entry:
+async def _entry(
+    db: AsyncConnection, asked: Mapping[str, Any], by: UserId, who: str, cases: list[CaseView]
+) -> BarredEntry:
     messages = [each for case in cases for each in await _messages(db, case)]
-    return Entry(
+    return BarredEntry(
         by=by,
         reason=str(asked["reason"]),
         until=int(asked["until"]),

@@ -17,7 +17,7 @@ from moderation.cases.statements import Statement, from_json
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Line, Moment, Phrase, RoomName, RuleText, line
 from storage import queries, schema
-from storage.export.dossier import File, Happened, Stated, Step
+from storage.export.dossier import DossierEntry, File, Happened, Stated
 from storage.queries import Dossier
 
 
@@ -55,8 +55,8 @@ class Gatherer:
             made_at_ms=now_ms,
             by=by,
             reason=reason,
-            begun=Step(dossier.at, dossier.reader, dossier.reason),
-            approvals=tuple(Step(s.at, s.reader, s.reason) for s in dossier.approvals(digest)),
+            begun=DossierEntry(dossier.at, dossier.reader, dossier.reason),
+            approvals=tuple(DossierEntry(s.at, s.reader, s.reason) for s in dossier.approvals(digest)),
             cases=dossier.cases,
             timeline=(*self._of_cases(cases, stated), *await self._measures(dossier.cases)),
             stated=tuple(Stated(row.n, self._statements(row, stated[row.n])) for row in cases if stated[row.n]),

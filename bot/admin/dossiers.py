@@ -34,7 +34,7 @@ from storage import queries
 from storage.database import Database
 from storage.export.approved import Approvable, approvable
 from storage.journal.transparency.log_key import read_verifier
-from storage.journal.transparency.signed_note import Verifier
+from storage.journal.transparency.signed_note import NoteVerifier
 from storage.queries import Approver, Dossier
 from storage.record_mapping import word
 
@@ -348,12 +348,12 @@ async def _task_about(db: AsyncConnection, user: UserId) -> int:
     return int(tasks[-1].record) if tasks else -1
 
 
-def _verifier(key: str) -> Verifier:
+def _verifier(key: str) -> NoteVerifier:
     """Return the check of an approver's key, in base64. Raises `Refused` if it cannot be one."""
     public = _decoded(key)
     if len(public) != 32:
         raise Refused("cli.approver.bad_key")
-    return Verifier("approver", public)
+    return NoteVerifier("approver", public)
 
 
 def _decoded(text: str) -> bytes:

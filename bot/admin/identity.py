@@ -19,7 +19,7 @@ from typing import Any, Literal
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.config.identity_key import Given, key_in
+from bot.config.identity_key import GivenKey, key_in
 from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from moderation.model.facts import ClaimsForgotten, IdentityKeyChanged, IdentityRead
@@ -28,9 +28,9 @@ from moderation.values.events import Json
 from moderation.values.ids import PersonId, UserId, is_user_id
 from storage import queries
 from storage.database import Database
-from storage.identity.store import Claim, Held, IdentityStore, State
+from storage.identity.store import Claim, HeldClaim, IdentityStore, IdentityStoreState
 from storage.journal.line_format import time_text
-from storage.journal.retention.legal_holds import Hold, InForce
+from storage.journal.retention.legal_holds import HoldsInForce, LegalHold
 from storage.projections import person_of
 
 from .control_socket import Progress
@@ -38,7 +38,7 @@ from .control_socket import Progress
 log = structlog.get_logger()
 
 What = Literal["request", "operator", "retention"]
-HoldsOf = Callable[[UserId], Awaitable[InForce]]
+HoldsOf = Callable[[UserId], Awaitable[HoldsInForce]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +47,13 @@ class Forgotten:
 
     claims: int = 0
     marks: bool = False
-    held: Hold | None = None
+    held: LegalHold | None = None
 
 
 NOTHING = Forgotten()
 
 
-class Identity:
+class IdentityOperations:
     """Reads, forgets, and changes the key."""
 
     def __init__(
@@ -61,7 +61,7 @@ class Identity:
         pipeline: Pipeline,
         database: Database,
         store: IdentityStore,
-        given: Given,
+        given: GivenKey,
         data_dir: Path,
         clock: Clock,
         holds: HoldsOf,
@@ -80,7 +80,7 @@ class Identity:
     async def forget(
         self,
         user: UserId,
-        holds: InForce,
+        holds: HoldsInForce,
         *,
         what: What,
         reader: str = "",
@@ -193,14 +193,14 @@ class Identity:
         return {"claims": await asyncio.to_thread(self._store.reset)}
 
 
-def status(given: Given, state: State | None) -> dict[str, Any]:
+def status(given: GivenKey, state: IdentityStoreState | None) -> dict[str, Any]:
     """How the store stands and where its key comes from; `state` None: there is no store yet."""
     said = asdict(state) if state else asdict(_NOTHING)
     path = str(given.path) if given.path else None
     return {"source": given.source, "file": path, "wrong": given.wrong or None, **said}
 
 
-_NOTHING = State(lock="no_key", key="", used=(), changing_to="", left=0, persons=0, claims=0, forgotten=0)
+_NOTHING = IdentityStoreState(lock="no_key", key="", used=(), changing_to="", left=0, persons=0, claims=0, forgotten=0)
 
 
 def as_dict(claim: Claim) -> dict[str, Any]:
@@ -222,7 +222,7 @@ async def _must_be_about(db: AsyncConnection, n: int, user: str, accounts: tuple
         raise Refused("cli.identity.other_case", n=n, who=user)
 
 
-def _covering(holds: InForce, claim: Held, accounts: tuple[UserId, ...]) -> Hold | None:
+def _covering(holds: HoldsInForce, claim: HeldClaim, accounts: tuple[UserId, ...]) -> LegalHold | None:
     """The hold that was placed on a claim, as if it stood in the record of the verification."""
     skeleton: dict[str, Json] = {"i": claim.record, "t": time_text(claim.created_ms)}
     for hold in holds.holds:
@@ -232,7 +232,7 @@ def _covering(holds: InForce, claim: Held, accounts: tuple[UserId, ...]) -> Hold
     return None
 
 
-def _rests(holds: InForce) -> bool:
+def _rests(holds: HoldsInForce) -> bool:
     """Whether a measure or charge is in force: those hold by themselves, and no record placed them."""
     return any(hold.index < 0 for hold in holds.holds)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from bot.crypto.cross_signing import PASSWORD, CrossSigning, State
+from bot.crypto.cross_signing import PASSWORD, CrossSigning, KeyState
 from bot.crypto.errors import NeedsPassword, NotOurs, NotTrusted, StoreLost, WrongKey
 from bot.crypto.key_backup import BackupState, KeyBackup
 from bot.crypto.machine import CryptoMachine
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-_NOT_OURS = (State.LOCKED, State.REPLACED)
+_NOT_OURS = (KeyState.LOCKED, KeyState.REPLACED)
 
 
 Changed = Callable[[bool], Awaitable[None]]  # whether keys were brought back by which more can be read
@@ -96,12 +96,12 @@ class KeyOperations:
         """Make what is missing; `recovery_key` in the answer is to be shown once. Raises `Refused`."""
         with _told():
             state = (await CrossSigning(self._machine).examine()).state
-            if state is State.LOST:
+            if state is KeyState.LOST:
                 raise Refused("keys.lost")
             if state in _NOT_OURS:
                 raise Refused("keys.not_ours")
             there = await SecretStorage(self._machine.requests).default_id() is not None
-            if there and state is State.READY and not new_recovery_key:
+            if there and state is KeyState.READY and not new_recovery_key:
                 raise Refused("keys.there")
             made = await set_up(self._machine, password)
         return await self._made(made.recovery_key)
@@ -109,7 +109,7 @@ class KeyOperations:
     async def recover(self, recovery_key: str) -> dict[str, Any]:
         """Take up the account's keys and what the backup has: `taken` and `unreadable`, None without a backup."""
         with _told():
-            if (await CrossSigning(self._machine).examine()).state is State.LOST:
+            if (await CrossSigning(self._machine).examine()).state is KeyState.LOST:
                 raise Refused("keys.lost")
             _, restored = await recover(self._machine, recovery_key)
         await self._changed(restored is not None)
@@ -120,7 +120,7 @@ class KeyOperations:
         """New keys, and a new backup unless the one there is ours, in the place of whatever is there."""
         signing, backup = CrossSigning(self._machine), KeyBackup(self._machine)
         with _told():
-            if (await signing.examine()).state is State.LOST:
+            if (await signing.examine()).state is KeyState.LOST:
                 raise Refused("keys.lost")
             await signing.reset(password)
             keys = await signing.private()

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.config.identity_key import Given
+from bot.config.identity_key import GivenKey
 from bot.monitoring.trusted_time import Doubts, unheard
 from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
@@ -31,8 +31,8 @@ from storage import queries
 from storage.database import Database
 from storage.identity.store import IdentityStore
 from storage.journal.journal import Journal
-from storage.journal.retention.find import Found, overdue_parts, parts_of, said_of
-from storage.journal.retention.legal_holds import Covers, Hold, InForce, holds_in_force
+from storage.journal.retention.find import FoundParts, overdue_parts, parts_of, said_of
+from storage.journal.retention.legal_holds import Covers, HoldsInForce, LegalHold, holds_in_force
 from storage.journal.retention.purge import PurgePlan, Retention, plan_purge
 from storage.journal.retention.ranges import Ranges
 from storage.journal.retention.targets import Targets
@@ -45,7 +45,7 @@ from .cases import CaseOperations
 from .control_socket import Progress
 from .dossiers import Dossiers
 from .exports import ExportOperations
-from .identity import NOTHING, Forgotten, Identity
+from .identity import NOTHING, Forgotten, IdentityOperations
 from .operations_people import PeopleOperations
 from .reports import ReportOperations
 from .rooms import RoomOperations
@@ -92,7 +92,7 @@ class Operations:
         retention_ms: int,
         clock: Clock,
         store: IdentityStore,
-        given: Given,
+        given: GivenKey,
         doubts: Doubts = unheard,
     ) -> None:
         """`doubts`: why the clock may not be believed; in doubt nothing is removed because its time is over."""
@@ -111,7 +111,7 @@ class Operations:
         self._exports = ExportOperations(pipeline, database, data_dir, clock)
         self.roster = RosterOperations(pipeline, database, store, clock)
         self._people = PeopleOperations(pipeline, database, store)
-        self.identity = Identity(pipeline, database, store, given, data_dir, clock, self._holds)
+        self.identity = IdentityOperations(pipeline, database, store, given, data_dir, clock, self._holds)
 
     # Erasing.
 
@@ -179,16 +179,16 @@ class Operations:
             by = await self._pipeline.with_journal(partial(_erase_piece, piece), fact, signed=True)
         return by
 
-    async def _holds(self, user: UserId | None = None) -> InForce:
+    async def _holds(self, user: UserId | None = None) -> HoldsInForce:
         """The holds in force, and for a person those that their sanctions and charges in force place by themselves."""
         placed = await asyncio.to_thread(holds_in_force, self._records, self._clock())
         async with self._database.read() as db:
             resting = await self._resting(db, user)
             own = [
-                Hold(-1 - number, until, BY_SANCTION, Covers(records=Ranges.of(await _records(db, record, n))))
+                LegalHold(-1 - number, until, BY_SANCTION, Covers(records=Ranges.of(await _records(db, record, n))))
                 for number, (record, n, until) in enumerate(resting)
             ]
-        return InForce((*placed.holds, *own))
+        return HoldsInForce((*placed.holds, *own))
 
     async def _resting(self, db: AsyncConnection, user: UserId | None) -> list[tuple[int, int, int]]:
         """What rests on records, as (record, case, until): nobody escapes a measure by having it erased."""
@@ -323,7 +323,7 @@ async def _records(db: AsyncConnection, record: int, n: int) -> list[int]:
     return [record, *(await queries.records_of_case(db, n) if n else ())]
 
 
-def _kept(found: Found, holds: InForce) -> tuple[Kept, ...]:
+def _kept(found: FoundParts, holds: HoldsInForce) -> tuple[Kept, ...]:
     known = {hold.index: hold for hold in holds.holds}
     return tuple(Kept(targets.count, known[index].duty, known[index].until_ms) for index, targets in found.held.items())
 

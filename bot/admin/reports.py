@@ -13,7 +13,7 @@ from bot.commands.permalinks import message_link
 from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from moderation.cases.outside_notices import Notice, of_message, of_room, refuse_too_many
-from moderation.cases.reports import Message
+from moderation.cases.reports import ReportedMessage
 from moderation.model.context import RoomView
 from moderation.model.facts import Fact, Reported
 from moderation.policy import Policy
@@ -65,7 +65,7 @@ class ReportOperations:
             return of_room(notice, room=room, n=knowledge.next_case, now_ms=now, policy=self._policy)
         return of_message(
             notice,
-            Message(row.event, row.record),
+            ReportedMessage(row.event, row.record),
             context=await knowledge.context(db, room, UserId(row.sender), now),
             cases=await queries.cases_with(db, row.event),
             policy=self._policy,

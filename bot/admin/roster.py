@@ -24,7 +24,7 @@ from moderation.values.errors import Refused
 from moderation.values.ids import PersonId, UserId
 from storage import schema
 from storage.database import Database
-from storage.identity.roster import METHOD, Changes, Listed, Roster, Standing
+from storage.identity.roster import METHOD, Changes, Listed, ListedStatus, Roster
 from storage.identity.store import IdentityStore
 from storage.journal import disk
 
@@ -160,5 +160,5 @@ def _summary(changes: Changes, sheet: Sheet) -> dict[str, Any]:
     return {"counts": {**counts, "same": changes.same, "wrong": len(sheet.wrong)}, "shown": shown, "wrong": wrong}
 
 
-def _entry(each: Standing) -> dict[str, Any]:
+def _entry(each: ListedStatus) -> dict[str, Any]:
     return {**asdict(each.listed), "code_until": each.code_until, "used": each.used}

@@ -26,7 +26,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
-class Wrong:
+class WrongLine:
     """A line that is not taken over, and why: a key of the message files below ``cli.roster.wrong``."""
 
     line: int
@@ -40,7 +40,7 @@ class Sheet:
     """What a file says."""
 
     listed: tuple[Listed, ...]
-    wrong: tuple[Wrong, ...]
+    wrong: tuple[WrongLine, ...]
 
 
 def parse(data: bytes) -> Sheet:
@@ -51,7 +51,7 @@ def parse(data: bytes) -> Sheet:
         columns = _columns(next(rows, []))
     except csv.Error as error:
         raise Refused("cli.roster.broken", number=1, why=str(error)) from None
-    wrong: list[Wrong] = []
+    wrong: list[WrongLine] = []
     found: dict[str, tuple[int, Listed]] = {}
     twice: dict[str, int] = {}
     number = rows.line_num + 1
@@ -64,7 +64,7 @@ def parse(data: bytes) -> Sheet:
         raise Refused("cli.roster.broken", number=number, why=str(error)) from None
     listed = tuple(each for name, (_, each) in found.items() if name not in twice)
     wrong += [
-        Wrong(line, "twice", twice[name], each.identifier) for name, (line, each) in found.items() if name in twice
+        WrongLine(line, "twice", twice[name], each.identifier) for name, (line, each) in found.items() if name in twice
     ]
     return Sheet(listed, tuple(sorted(wrong, key=lambda each: each.line)))
 
@@ -75,17 +75,17 @@ def _take(
     columns: Sequence[str],
     found: dict[str, tuple[int, Listed]],
     twice: dict[str, int],
-    wrong: list[Wrong],
+    wrong: list[WrongLine],
 ) -> None:
     listed = _listed(row, columns)
     if isinstance(listed, str):
         given = row[columns.index("identifier")] if len(row) > columns.index("identifier") else ""
-        wrong.append(Wrong(number, listed, 0, given.strip()[:MAX_CELL]))
+        wrong.append(WrongLine(number, listed, 0, given.strip()[:MAX_CELL]))
         return
     name = normalised(METHOD, listed.identifier)
     if name in found:
         twice.setdefault(name, number)
-        wrong.append(Wrong(number, "twice", found[name][0], listed.identifier))
+        wrong.append(WrongLine(number, "twice", found[name][0], listed.identifier))
     else:
         found[name] = (number, listed)
 

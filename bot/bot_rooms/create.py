@@ -22,7 +22,7 @@ MARK = "org.answerable.made_for"
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class RoomPurpose:
     """What a room of ours was made for."""
 
     purpose: str  # desk | direct | lobby
@@ -30,7 +30,9 @@ class Made:
     user: str = ""
 
 
-def body(made: Made, *, name: str, topic: str, invite: Sequence[UserId], encrypted: bool = False) -> dict[str, Json]:
+def body(
+    made: RoomPurpose, *, name: str, topic: str, invite: Sequence[UserId], encrypted: bool = False
+) -> dict[str, Json]:
     """The request for `/createRoom`; `encrypted` where the room it serves is."""
     mark: dict[str, Json] = {"purpose": made.purpose, "served": made.served, "user": made.user}
     return {
@@ -51,7 +53,7 @@ def body(made: Made, *, name: str, topic: str, invite: Sequence[UserId], encrypt
     }
 
 
-def made_for(create_content: object) -> Made | None:
+def made_for(create_content: object) -> RoomPurpose | None:
     """What the content of an `m.room.create` says the room was made for."""
     mark = create_content.get(MARK) if isinstance(create_content, dict) else None
     if not isinstance(mark, dict):
@@ -59,10 +61,10 @@ def made_for(create_content: object) -> Made | None:
     purpose, served, user = mark.get("purpose"), mark.get("served", "-"), mark.get("user", "")
     if purpose not in ("desk", "direct", "lobby") or not isinstance(served, str) or not isinstance(user, str):
         return None
-    return Made(purpose, served, user)
+    return RoomPurpose(purpose, served, user)
 
 
-def entered(made: Made, room: RoomId, code: GroupCode) -> RoomEntered:
+def entered(made: RoomPurpose, room: RoomId, code: GroupCode) -> RoomEntered:
     """The fact that such a room is ours from now on."""
     return RoomEntered(
         code=code,
@@ -73,7 +75,7 @@ def entered(made: Made, room: RoomId, code: GroupCode) -> RoomEntered:
     )
 
 
-async def take_up(pipeline: Pipeline, made: Made, room: RoomId) -> None:
+async def take_up(pipeline: Pipeline, made: RoomPurpose, room: RoomId) -> None:
     """Record that a room is ours, once: `/sync` may tell of it before the request that makes it is answered."""
 
     async def facts(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:

@@ -22,7 +22,7 @@ from moderation.values.notices import line
 from storage import queries
 from storage.database import Database
 
-from .create import Made, body, take_up
+from .create import RoomPurpose, body, take_up
 
 MESSAGE = "m.room.message"
 
@@ -54,7 +54,7 @@ class DirectRooms:
             await self._homeserver.encrypt_room(room)
         if room:
             return room
-        made = Made("direct", user=user)
+        made = RoomPurpose("direct", user=user)
         name = self._speech.text((line("direct.name"),), language, {}).plain
         topic = self._speech.text((line("direct.topic"),), language, {}).plain
         room = await self._homeserver.create_room(body(made, name=name, topic=topic, invite=[user], encrypted=secret))

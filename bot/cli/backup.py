@@ -88,7 +88,7 @@ def _claimed(data_dir: Path) -> Iterator[None]:
     disk.make_folder(folder, disk.SECRET_FOLDER_MODE)
     disk.give_to_owner_of(data_dir, folder)
     try:
-        claim = disk.Claim(folder)
+        claim = disk.FolderClaim(folder)
     except BlockingIOError:
         raise Refused("cli.backup.another") from None
     try:

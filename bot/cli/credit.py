@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from bot.config.config import Config
     from moderation.model.context import PersonView
-    from moderation.model.ledger_entry import Entry
+    from moderation.model.ledger_entry import LedgerEntry
 
 app = new_app("cli.credit.help")
 
@@ -114,14 +114,14 @@ async def _everybody(db: "AsyncConnection", config: "Config", ledger: Ledger) ->
 
     from moderation.credit.credit import balance, effective, tier
     from moderation.credit.ledger import settings_of
-    from moderation.model.ledger_entry import Entry
+    from moderation.model.ledger_entry import LedgerEntry
     from moderation.values.ids import PersonId, RoomId
     from storage import schema
 
-    ledgers: dict[str, list[Entry]] = defaultdict(list)
+    ledgers: dict[str, list[LedgerEntry]] = defaultdict(list)
     for row in await db.execute(select(schema.credit).where(schema.credit.c.ledger == ledger)):
         ledgers[row.person].append(
-            Entry(
+            LedgerEntry(
                 id=row.record,
                 person=PersonId(row.person),
                 at_ms=row.at,
@@ -208,7 +208,7 @@ def _in_force(view: "PersonView") -> list[dict[str, Any]]:
     ]
 
 
-def _entries(entries: "Sequence[Entry]", counting: set[int]) -> list[dict[str, Any]]:
+def _entries(entries: "Sequence[LedgerEntry]", counting: set[int]) -> list[dict[str, Any]]:
     return [
         {
             "record": entry.id,

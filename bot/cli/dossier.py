@@ -187,7 +187,7 @@ def _make(
     from bot.config.config import load_config
     from storage.export.approved import NAME as APPROVED
     from storage.export.dossier import NAME, statement
-    from storage.export.export import Request
+    from storage.export.export import ExportRequest
     from storage.export.export import export as make
     from storage.export.selection import Selection
     from storage.journal.access import new_name
@@ -203,7 +203,7 @@ def _make(
     )
     foreword = words.text("dossier.readme", n=str(number), file=NAME)
     more = {NAME: statement(words, file), APPROVED: ready["approved"].encode()}
-    request = Request(selection, now, user(), reason, foreword, more, id=new_name())
+    request = ExportRequest(selection, now, user(), reason, foreword, more, id=new_name())
     try:
         return make(data / "records", to, request, words, media=kept_files(data), record=record, announce=announce)
     except OSError as error:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.identity.asking import Asking
 from bot.identity.redacted_input import NAME, Hush
 from bot.pipeline.turn import Answer
-from bot.pipeline.view_cache import Knowledge
+from bot.pipeline.view_cache import ViewCache
 from bot.runtime.budget import Budget
 from bot.texts.case_words import SaidAt
 from bot.texts.refusal import refusal_line
@@ -31,7 +31,7 @@ from storage import queries
 
 from .cases import pressed
 from .invocation import Call, Command, Deployment, Reply, Words, answered, discreet
-from .parse import MAX_REASON, Given, Spoken, bind, case_number, is_command, read, shows
+from .parse import MAX_REASON, Arguments, Spoken, bind, case_number, is_command, read, shows
 from .registry import COMMANDS
 from .report import flag
 from .rights import manages
@@ -47,7 +47,7 @@ class Commands:
 
     def __init__(
         self,
-        knowledge: Knowledge,
+        knowledge: ViewCache,
         policy: Policy,
         bot: UserId,
         prefix: str,
@@ -122,7 +122,7 @@ class Commands:
             return None
         if granted == "told":
             return Answer()
-        call = self._call(db, event, room, room, Given(), on)
+        call = self._call(db, event, room, room, Arguments(), on)
         return self._answer(call, Reply((line("error.too-often", until=Moment(budget.free_at(who))),), private=True))
 
     async def _orders(self, db: AsyncConnection, user: UserId, room: RoomView) -> bool:
@@ -136,12 +136,12 @@ class Commands:
     async def _command(
         self, db: AsyncConnection, command: Command, spoken: Spoken, event: MessagePosted, room: RoomView, on: int
     ) -> Answer:
-        call = self._call(db, event, room, room, Given(), on)
+        call = self._call(db, event, room, room, Arguments(), on)
         try:
             group = await self._group_of_case(db, command, spoken, room, event.sender)
             if group is None:
                 group = await self._group(db, spoken.group, event.sender, room, anywhere=command.anywhere)
-            call = self._call(db, event, room, group, Given(), on)
+            call = self._call(db, event, room, group, Arguments(), on)
             if spoken.too_long:
                 raise Refused("error.too-long")
             if command.who == "manager" and not command.anywhere:  # else the command asks in which groups they manage
@@ -166,7 +166,7 @@ class Commands:
         group = await self._knowledge.room(db, found[0].room) if found else None
         if n is None or group is None or group.room != room.served:
             return None
-        call = self._call(db, event, room, group, Given(case=n), on)
+        call = self._call(db, event, room, group, Arguments(case=n), on)
         try:
             if event.key.replace("\ufe0f", "") in OFFERED:
                 await self._must_manage(db, event.sender, group)
@@ -182,7 +182,7 @@ class Commands:
     async def _flagged(self, db: AsyncConnection, event: ReactionGiven, room: RoomView, on: int) -> Answer | None:
         if not room.active or not self._policy.reports.means(event.key):
             return None
-        call = self._call(db, event, room, room, Given(), on)
+        call = self._call(db, event, room, room, Arguments(), on)
         try:
             reply = await flag(call, event.target)
         except Refused as refused:
@@ -195,7 +195,7 @@ class Commands:
         near = get_close_matches(spoken.name, list(COMMANDS), n=1, cutoff=CLOSE)
         if room.purpose == "group" and not near:
             return None
-        call = self._call(db, event, room, room, Given(), on)
+        call = self._call(db, event, room, room, Arguments(), on)
         said = Code(self._prefix + spoken.name)
         if near:
             return self._answer(
@@ -242,7 +242,7 @@ class Commands:
         assert only is not None
         return only
 
-    async def _must_be_shown(self, db: AsyncConnection, given: Given, spoken: Spoken, group: RoomView) -> None:
+    async def _must_be_shown(self, db: AsyncConnection, given: Arguments, spoken: Spoken, group: RoomView) -> None:
         """Raise `Refused` if a pill leads to somebody else than it shows, as one that was copied may."""
         shown = spoken.pills.get(given.user) if given.user else None
         if given.user is None or shown is None:
@@ -271,7 +271,7 @@ class Commands:
         event: MessagePosted | ReactionGiven,
         here: RoomView,
         group: RoomView,
-        given: Given,
+        given: Arguments,
         on: int,
     ) -> Call:
         return Call(

@@ -10,7 +10,7 @@ from typing import Literal
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.identity.asking import Asking
-from bot.pipeline.view_cache import Knowledge
+from bot.pipeline.view_cache import ViewCache
 from bot.texts.case_words import SaidAt
 from bot.texts.catalog import Catalog
 from moderation.cases.manager_orders import Order
@@ -23,7 +23,7 @@ from moderation.values.events import MessagePosted, ReactionGiven
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Line
 
-from .parse import Given
+from .parse import Arguments
 
 Who = Literal["everyone", "manager"]
 Words = Callable[[RoomId, int], str]  # the text of the message in this room recorded here; it reads the disk
@@ -60,10 +60,10 @@ class Call:
     event: MessagePosted | ReactionGiven
     here: RoomView  # where it was said
     group: RoomView  # what it is about
-    given: Given
+    given: Arguments
     on: int  # the record of the event
     policy: Policy
-    knowledge: Knowledge
+    knowledge: ViewCache
     prefix: str
     bot: UserId
     words: Words

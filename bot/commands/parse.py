@@ -37,7 +37,7 @@ class Spoken:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class Arguments:
     """The arguments of a command, each as what it is; absent ones are None or empty."""
 
     user: UserId | None = None
@@ -74,7 +74,7 @@ def shows(words: str, user: UserId, name: str) -> bool:
     return bool(said) and (said.casefold() in ids or said == name.strip().removeprefix("@").strip())
 
 
-def bind(spec: str, words: tuple[str, ...], *, replied_to: UserId | None = None) -> Given:
+def bind(spec: str, words: tuple[str, ...], *, replied_to: UserId | None = None) -> Arguments:
     """Match words with what a command declares, such as ``"user duration? reason*"``.
 
     A "user" may be left out in a reply: then it is whom the reply answers. Raises `Refused`.
@@ -99,7 +99,7 @@ def bind(spec: str, words: tuple[str, ...], *, replied_to: UserId | None = None)
             values[_FIELDS[name]] = value
     if left:
         raise Refused("error.superfluous", words=" ".join(left)[:60])
-    return Given(**values)  # type: ignore[arg-type]
+    return Arguments(**values)  # type: ignore[arg-type]
 
 
 _FIELDS = {"user": "user", "case": "case", "duration": "duration_ms", "word": "word"}

@@ -8,7 +8,7 @@ Left to others: what a report brings (`moderation/cases/reports.py`), who sees t
 import asyncio
 from dataclasses import replace
 
-from moderation.cases.reports import Message, report
+from moderation.cases.reports import ReportedMessage, report
 from moderation.duty.responsibility import is_operator
 from moderation.model.actions import Action, EditCard
 from moderation.model.context import RoomView
@@ -51,7 +51,7 @@ async def _file(call: Call, event: EventId, room: RoomId | None, reason: str) ->
         raise Refused("error.report.unknown")
     about = replace(call, group=group)
     facts = report(
-        Message(event, row.record, await asyncio.to_thread(call.words, group.room, row.record)),
+        ReportedMessage(event, row.record, await asyncio.to_thread(call.words, group.room, row.record)),
         by=call.caller,
         reason=reason,
         context=await about.context(UserId(row.sender)),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.pipeline.view_cache import Knowledge
+from bot.pipeline.view_cache import ViewCache
 from moderation.cases.decide import decide
 from moderation.model.context import CaseView
 from moderation.model.facts import CaseDecided, Fact
@@ -19,7 +19,7 @@ from storage import queries
 
 
 async def others_dismissed(
-    db: AsyncConnection, knowledge: Knowledge, lead: CaseView, facts: Sequence[Fact], policy: Policy, now_ms: int
+    db: AsyncConnection, knowledge: ViewCache, lead: CaseView, facts: Sequence[Fact], policy: Policy, now_ms: int
 ) -> tuple[Fact, ...]:
     """Dismiss what is shown on the card of `lead` in the same way as `lead`; `facts` are those of that decision."""
     decided = next(fact for fact in facts if isinstance(fact, CaseDecided) and fact.n == lead.n)
@@ -30,7 +30,7 @@ async def others_dismissed(
 
 async def dismissed(
     db: AsyncConnection,
-    knowledge: Knowledge,
+    knowledge: ViewCache,
     cases: Sequence[CaseView],
     by: UserId,
     reason: str,

@@ -32,7 +32,7 @@ from moderation.values.events import Where
 from moderation.values.levels import REACHES, Level, Method
 from moderation.values.notices import Code, Span
 
-from .errors import Problem, durations_in, one_of, shown, value_at
+from .errors import ConfigProblem, durations_in, one_of, shown, value_at
 from .oidc import oidc_problems
 from .toml_lines import Place
 from .verification import email_problems
@@ -46,10 +46,12 @@ _LEVELS = ("write", "manage", "found")
 _ROOM_BEGINS = ("*", "?", "[", "!", "#", "G-")  # of a glob that can match a room id, alias or code
 
 
-def problems_across(root: type[BaseModel], data: Mapping[str, Any], known: Sequence[Problem]) -> list[Problem]:
+def problems_across(
+    root: type[BaseModel], data: Mapping[str, Any], known: Sequence[ConfigProblem]
+) -> list[ConfigProblem]:
     """The problems of `data` beyond those already `known`."""
     blunt = [
-        Problem(place, "expected.duration", {"stood": shown(value)})
+        ConfigProblem(place, "expected.duration", {"stood": shown(value)})
         for place in durations_in(root, data)
         if isinstance(value := value_at(data, place), int)  # 190: of what?
     ]
@@ -74,7 +76,7 @@ def problems_across(root: type[BaseModel], data: Mapping[str, Any], known: Seque
     return blunt + [p for p in found if p.key not in _COMPARISONS or not guessed & {p.place[0], *_COMPARED_WITH}]
 
 
-def rule_problems(data: Mapping[str, Any]) -> list[Problem]:
+def rule_problems(data: Mapping[str, Any]) -> list[ConfigProblem]:
     """What no type can state of the rules in `data`."""
     return [problem for place, rule in _rules(data) for problem in _rule(place, rule)]
 
@@ -112,7 +114,7 @@ def _rules(data: Mapping[str, Any]) -> Iterator[tuple[Place, RuleBase]]:
             yield ("rules", index), _RULE.validate_python(rule)
 
 
-def _credit(credit: CreditSettings | None) -> Iterator[Problem]:
+def _credit(credit: CreditSettings | None) -> Iterator[ConfigProblem]:
     if credit is None:
         return
     yield from _at_least(("credit",), credit, {"start": 0, "ceiling": 1, "incident_limit": 1})
@@ -124,7 +126,7 @@ def _credit(credit: CreditSettings | None) -> Iterator[Problem]:
         yield _order(("credit", "costs"), credit.costs.minor, "minor <= moderate <= serious <= severe")
 
 
-def _tiers(tiers: TierSettings | None, credit: CreditSettings | None) -> Iterator[Problem]:
+def _tiers(tiers: TierSettings | None, credit: CreditSettings | None) -> Iterator[ConfigProblem]:
     if tiers is None:
         return
     steps = (tiers.a, tiers.b, tiers.c, tiers.d)
@@ -141,14 +143,14 @@ def _tiers(tiers: TierSettings | None, credit: CreditSettings | None) -> Iterato
         yield _order(("tiers", "manage_from"), tiers.manage_from, "0 <= manage_from <= credit.ceiling")
 
 
-def _kept_long_enough(tables: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Problem]:
+def _kept_long_enough(tables: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[ConfigProblem]:
     """Records outlive all that rests on them: entries of credit, and the right to appeal."""
     records, credit = tables["records"], tables["credit"]
     cases: CaseSettings | None = tables["cases"]
     if records is None:
         return
     if records.retention < RETENTION_FLOOR_MS:
-        yield Problem(_RETENTION, "retention_floor", {"stood": shown(value_at(data, _RETENTION))})
+        yield ConfigProblem(_RETENTION, "retention_floor", {"stood": shown(value_at(data, _RETENTION))})
         return
     lasting: list[tuple[Place, int]] = []
     if credit:
@@ -158,10 +160,10 @@ def _kept_long_enough(tables: Mapping[str, Any], data: Mapping[str, Any]) -> Ite
     for place, lasts in lasting:
         if lasts > records.retention:
             fields = {"stood": Span(lasts), "kept": Span(records.retention)}
-            yield Problem(place, "outlives_records", fields)
+            yield ConfigProblem(place, "outlives_records", fields)
 
 
-def _verification(verification: VerificationSettings | None) -> Iterator[Problem]:
+def _verification(verification: VerificationSettings | None) -> Iterator[ConfigProblem]:
     if verification is None:
         return
     yield from _at_least(("verification",), verification, {"vouches_per_manager": 0})
@@ -184,7 +186,7 @@ def _inherited(own: RoomVerification, general: VerificationSettings) -> RoomVeri
     return own.model_copy(update=levels)
 
 
-def _reachable(place: Place, settings: BaseModel, methods: Sequence[Method]) -> Iterator[Problem]:
+def _reachable(place: Place, settings: BaseModel, methods: Sequence[Method]) -> Iterator[ConfigProblem]:
     """A level that nobody can reach by the methods that count would keep everybody out."""
     reach = max((REACHES[method] for method in methods), default=Level.NONE)
     for name in _LEVELS:
@@ -192,10 +194,10 @@ def _reachable(place: Place, settings: BaseModel, methods: Sequence[Method]) -> 
         if level is not None and level > reach:
             named = Code(", ".join(methods) or "[]")
             fields = {"stood": shown(level), "methods": named, "reach": int(reach)}
-            yield Problem((*place, name), "level_unreachable", fields)
+            yield ConfigProblem((*place, name), "level_unreachable", fields)
 
 
-def _limits(caps: CapSettings | None, dossiers: DossierSettings | None) -> Iterator[Problem]:
+def _limits(caps: CapSettings | None, dossiers: DossierSettings | None) -> Iterator[ConfigProblem]:
     """0 is "no limit" and "never"."""
     if caps is not None:
         yield from _at_least(("caps",), caps, {"members": 0, "founded": 0, "joined": 0})
@@ -203,17 +205,17 @@ def _limits(caps: CapSettings | None, dossiers: DossierSettings | None) -> Itera
         yield from _at_least(("dossiers",), dossiers, {"serious": 0, "severe": 0})
 
 
-def _anchors(anchors: object) -> Iterator[Problem]:
+def _anchors(anchors: object) -> Iterator[ConfigProblem]:
     """A witness is only of use with the key that checks what it says."""
     if not isinstance(anchors, Mapping):
         return
     for name, other in (("witness_url", "witness_vkey"), ("witness_vkey", "witness_url")):
         if name in anchors and other not in anchors:
-            yield Problem(("anchors", name), "not_alone", {"other": Code(other)})
+            yield ConfigProblem(("anchors", name), "not_alone", {"other": Code(other)})
     yield from _globs(("anchors", "rooms"), anchors.get("rooms"))
 
 
-def _communities(communities: object) -> Iterator[Problem]:
+def _communities(communities: object) -> Iterator[ConfigProblem]:
     """A community is the operator's word for rooms, never what the people of a room call it."""
     named = communities.get("named", ()) if isinstance(communities, Mapping) else ()
     first: dict[str, int] = {}
@@ -224,35 +226,35 @@ def _communities(communities: object) -> Iterator[Problem]:
         name = each.get("name")
         if isinstance(name, str) and first.setdefault(name, index) != index:
             fields = {"name": Code(name), "first": first[name] + 1}
-            yield Problem((*place, "name"), "community_twice", fields)
+            yield ConfigProblem((*place, "name"), "community_twice", fields)
         yield from _no_names((*place, "rooms"), each.get("rooms"))
 
 
-def _no_names(place: Place, rooms: object) -> Iterator[Problem]:
+def _no_names(place: Place, rooms: object) -> Iterator[ConfigProblem]:
     for index, room in enumerate(rooms if isinstance(rooms, list) else ()):
         if isinstance(room, str) and (room.startswith("#") or not room.startswith(_ROOM_BEGINS)):
-            yield Problem((*place, index), "expected.community_room", {"stood": shown(room)})
+            yield ConfigProblem((*place, index), "expected.community_room", {"stood": shown(room)})
 
 
-def _globs(place: Place, rooms: object) -> Iterator[Problem]:
+def _globs(place: Place, rooms: object) -> Iterator[ConfigProblem]:
     for index, room in enumerate(rooms if isinstance(rooms, Sequence) and not isinstance(rooms, str) else ()):
         if isinstance(room, str) and not room.startswith(_ROOM_BEGINS):
-            yield Problem((*place, index), "expected.room", {"stood": shown(room)})
+            yield ConfigProblem((*place, index), "expected.room", {"stood": shown(room)})
 
 
-def _names(data: Mapping[str, Any]) -> Iterator[Problem]:
+def _names(data: Mapping[str, Any]) -> Iterator[ConfigProblem]:
     """Cases and credit refer to a rule by its name, so a name belongs to one rule."""
     first: dict[str, int] = {}
     rules = data.get("rules", ())
     for index, rule in enumerate(rules if isinstance(rules, list) else ()):
         name = rule.get("name") if isinstance(rule, Mapping) else None
         if isinstance(name, str) and first.setdefault(name, index) != index:
-            yield Problem(("rules", index, "name"), "name_twice", {"name": Code(name), "first": first[name] + 1})
+            yield ConfigProblem(("rules", index, "name"), "name_twice", {"name": Code(name), "first": first[name] + 1})
 
 
-def _rule(place: Place, rule: RuleBase) -> Iterator[Problem]:
+def _rule(place: Place, rule: RuleBase) -> Iterator[ConfigProblem]:
     if rule.decide == "auto" and rule.interim != "none":
-        yield Problem((*place, "interim"), "interim_without_manager", {"stood": shown(rule.interim)})
+        yield ConfigProblem((*place, "interim"), "interim_without_manager", {"stood": shown(rule.interim)})
     for index, where in enumerate(rule.where):
         if where not in get_args(Where):
             yield one_of((*place, "where", index), where, get_args(Where))
@@ -262,16 +264,16 @@ def _rule(place: Place, rule: RuleBase) -> Iterator[Problem]:
     yield from _globs((*place, "rooms"), rule.rooms)
 
 
-def _at_least(above: Place, settings: BaseModel, floors: Mapping[str, int]) -> Iterator[Problem]:
+def _at_least(above: Place, settings: BaseModel, floors: Mapping[str, int]) -> Iterator[ConfigProblem]:
     for name, floor in floors.items():
         value = getattr(settings, name)
         if value < floor:
             fields = {"stood": shown(value), "limit": Code(str(floor))}
-            yield Problem((*above, name), "expected.at_least", fields)
+            yield ConfigProblem((*above, name), "expected.at_least", fields)
 
 
-def _order(place: Place, value: int, order: str) -> Problem:
-    return Problem(place, "order", {"stood": shown(value), "order": Code(order)})
+def _order(place: Place, value: int, order: str) -> ConfigProblem:
+    return ConfigProblem(place, "order", {"stood": shown(value), "order": Code(order)})
 
 
 def _rising(costs: ByGrade) -> bool:

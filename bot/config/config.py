@@ -31,8 +31,8 @@ from moderation.policy import (
     ReportSettings,
     RoomSettings,
     RuleSettings,
-    Settings,
     StandingSettings,
+    StrictSettings,
     TierSettings,
     VerificationSettings,
 )
@@ -41,7 +41,7 @@ from moderation.values.errors import Invalid, Refused
 from moderation.values.ids import UserId, is_user_id, server_of
 
 from .checks import problems_across
-from .errors import ConfigError, Problem, decode, explain, syntax_problem, unreadable
+from .errors import ConfigError, ConfigProblem, decode, explain, syntax_problem, unreadable
 from .oidc import SECRET_PREFIX, CallbackSettings, OidcSettings, is_loopback, listen_address
 from .verification import ChallengeSettings, EmailSettings
 from .zones import near_zones
@@ -111,7 +111,7 @@ def _path(path: Path) -> Path:
 UserIdSetting = Annotated[str, AfterValidator(_user_id)]
 
 
-class HomeserverSettings(Settings):
+class HomeserverSettings(StrictSettings):
     """Where the bot's account is."""
 
     url: Annotated[str, _matching(_URL, "url")]
@@ -119,7 +119,7 @@ class HomeserverSettings(Settings):
     device_name: Annotated[str, Field(min_length=1, max_length=100)] = "Answerable"
 
 
-class BotSettings(Settings):
+class BotSettings(StrictSettings):
     """How the bot behaves towards people."""
 
     data_dir: Annotated[Path, AfterValidator(_path)] = Path("data")  # relative to the file
@@ -134,7 +134,7 @@ class BotSettings(Settings):
     operators: tuple[UserIdSetting, ...] = ()
 
 
-class RecordSettings(Settings):
+class RecordSettings(StrictSettings):
     """What is recorded, for how long, and under which name the log is signed."""
 
     content: Literal["full", "metadata"] = "full"
@@ -144,7 +144,7 @@ class RecordSettings(Settings):
     origin: Annotated[str, _matching(_ORIGIN, "origin")] | None = None  # None: made from the bot's user id
 
 
-class AnchorSettings(Settings):
+class AnchorSettings(StrictSettings):
     """Where the closing checkpoint of each day is put, besides every desk."""
 
     rooms: tuple[str, ...] = ()  # globs, as in a rule
@@ -153,13 +153,13 @@ class AnchorSettings(Settings):
     timestamp_url: Annotated[str, _matching(_URL, "address")] | None = None  # of an RFC 3161 authority
 
 
-class IdentitySettings(Settings):
+class IdentitySettings(StrictSettings):
     """Where the key lies that opens what verified members proved about themselves."""
 
     key_file: Annotated[Path, AfterValidator(_path)] | None = None  # relative to the file
 
 
-class RosterSettings(Settings):
+class RosterSettings(StrictSettings):
     """Being verified by the roster."""
 
     lasts: Duration = 365 * DAY_MS  # from the day the code was used; not longer than the entry's own end
@@ -175,13 +175,13 @@ def _watch(text: str) -> str:
     return text
 
 
-class WatchSettings(Settings):
+class WatchSettings(StrictSettings):
     """Where it can be asked how the bot is: ``/health`` and ``/metrics``."""
 
     listen: Annotated[str, AfterValidator(_watch)] | None = None  # None: nowhere
 
 
-class FileSettings(Settings):
+class FileSettings(StrictSettings):
     """`config.toml`, table by table."""
 
     homeserver: HomeserverSettings
@@ -209,7 +209,7 @@ class FileSettings(Settings):
     rules: tuple[RuleSettings, ...] = ()
 
 
-class Secrets(Settings):
+class Secrets(StrictSettings):
     """What stands in the environment or in `.env`: shown by nothing, not even `repr`."""
 
     password: SecretStr | None = None
@@ -323,7 +323,7 @@ def _read(file: Path) -> bytes:
 
 
 def _validated(file: Path, text: str, data: dict[str, Any]) -> FileSettings:
-    problems: list[Problem] = []
+    problems: list[ConfigProblem] = []
     settings: FileSettings | None = None
     try:
         settings = FileSettings.model_validate_json(_as_json(data), strict=True, by_alias=True, by_name=False)

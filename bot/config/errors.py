@@ -84,7 +84,7 @@ _SYNTAX = {
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ConfigProblem:
     """One thing to change. `key` and `fields` are a text of the message files, below ``config.``."""
 
     place: Place  # () where the whole file is meant
@@ -96,7 +96,7 @@ class Problem:
 class ConfigError(Invalid):
     """The configuration cannot be used. `problems` says why; the message lists them all."""
 
-    def __init__(self, file: Path, problems: Sequence[Problem], text: str = "") -> None:
+    def __init__(self, file: Path, problems: Sequence[ConfigProblem], text: str = "") -> None:
         lines = lines_of(text)
         data = tomllib.loads(text)
         self.file = file
@@ -110,29 +110,29 @@ def decode(file: Path, raw: bytes) -> str:
         return raw.decode("utf-8-sig")  # some editors put a byte order mark before it
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise ConfigError(file, [Problem((), "not_utf8", line=line)]) from None
+        raise ConfigError(file, [ConfigProblem((), "not_utf8", line=line)]) from None
 
 
 def unreadable(file: Path, error: OSError | UnicodeDecodeError) -> ConfigError:
     """The error for a file that is missing or cannot be read."""
     if isinstance(error, FileNotFoundError):
-        return ConfigError(file, [Problem((), "missing_file", {"file": file})])
+        return ConfigError(file, [ConfigProblem((), "missing_file", {"file": file})])
     why = error.strerror if isinstance(error, OSError) else "UTF-8"
-    return ConfigError(file, [Problem((), "unreadable", {"file": file, "why": why})])
+    return ConfigError(file, [ConfigProblem((), "unreadable", {"file": file, "why": why})])
 
 
-def syntax_problem(error: ValueError | RecursionError) -> Problem:
+def syntax_problem(error: ValueError | RecursionError) -> ConfigProblem:
     """What `tomllib` could not read, and where."""
     if not isinstance(error, tomllib.TOMLDecodeError):
-        return Problem((), "syntax.deep" if isinstance(error, RecursionError) else "syntax.number")
+        return ConfigProblem((), "syntax.deep" if isinstance(error, RecursionError) else "syntax.number")
     said = re.match(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)\Z", str(error), re.DOTALL)
     what, line = (said[1], said[2]) if said else (str(error), None)
     slug = next((ours for theirs, ours in _SYNTAX.items() if what.startswith(theirs)), "other")
-    where = Problem((), f"syntax.{slug}", {"detail": what}, line=int(line) if line else None)
-    return where if line else Problem((), "syntax.end")
+    where = ConfigProblem((), f"syntax.{slug}", {"detail": what}, line=int(line) if line else None)
+    return where if line else ConfigProblem((), "syntax.end")
 
 
-def explain(model: type[BaseModel], error: ValidationError, data: Mapping[str, Any]) -> list[Problem]:
+def explain(model: type[BaseModel], error: ValidationError, data: Mapping[str, Any]) -> list[ConfigProblem]:
     """Everything pydantic found, in our words."""
     found = error.errors(include_url=False, include_context=True)
     problems = [_explained(model, detail, data) for detail in found]
@@ -187,66 +187,66 @@ def _lasts(info: FieldInfo) -> bool:
     return _DURATION in info.metadata or any(_DURATION in getattr(part, "__metadata__", ()) for part in parts)
 
 
-def _explained(root: type[BaseModel], detail: ErrorDetails, data: Mapping[str, Any]) -> Problem:
+def _explained(root: type[BaseModel], detail: ErrorDetails, data: Mapping[str, Any]) -> ConfigProblem:
     place = _without_tag(detail["loc"])
     kind, context, stood = detail["type"], detail.get("ctx", {}), value_at(data, place)
     fields = {"stood": shown(stood)}
     if kind == "extra_forbidden":
         return _unknown(root, place, data)
     if kind == "missing":
-        return Problem(place, "missing", {"name": Code(str(place[-1]))})
+        return ConfigProblem(place, "missing", {"name": Code(str(place[-1]))})
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         return _wrong_kind(place, data)
     if _is_duration(root, place, data):
-        return Problem(place, "expected.duration", fields)
+        return ConfigProblem(place, "expected.duration", fields)
     if kind in ("literal_error", "enum"):
         return one_of(place, stood, _QUOTED.findall(str(context.get("expected", ""))))
     if kind in _EXPECTED:
-        return Problem(place, f"expected.{_EXPECTED[kind]}", fields)
+        return ConfigProblem(place, f"expected.{_EXPECTED[kind]}", fields)
     if kind in _LIMITS:
         key, name = _LIMITS[kind]
-        return Problem(place, f"expected.{key}", fields | {"limit": Code(str(context[name]))})
+        return ConfigProblem(place, f"expected.{key}", fields | {"limit": Code(str(context[name]))})
     if kind == "string_pattern_mismatch" and place[-1] == "name":
         if place[0] == "communities":
-            return Problem(place, "expected.community_name", fields)
-        return Problem(place, "expected.rule_name", fields)
+            return ConfigProblem(place, "expected.community_name", fields)
+        return ConfigProblem(place, "expected.rule_name", fields)
     if Catalog.load().has(f"config.expected.{kind}"):
-        return Problem(place, f"expected.{kind}", fields | {k: Code(str(v)) for k, v in context.items()})
+        return ConfigProblem(place, f"expected.{kind}", fields | {k: Code(str(v)) for k, v in context.items()})
     why = str(context["error"]) if kind == "value_error" else detail["msg"]
-    return Problem(place, "expected.other", fields | {"why": why})
+    return ConfigProblem(place, "expected.other", fields | {"why": why})
 
 
-def one_of(place: Place, stood: object, choices: Sequence[str]) -> Problem:
+def one_of(place: Place, stood: object, choices: Sequence[str]) -> ConfigProblem:
     """The problem of a value that is none of `choices`."""
     fields = {"stood": shown(stood), "choices": Code(", ".join(choices))}
     if near := _nearest(str(stood), choices):
-        return Problem(place, "expected.one_of_near", fields | {"near": Code(near)})
-    return Problem(place, "expected.one_of", fields)
+        return ConfigProblem(place, "expected.one_of_near", fields | {"near": Code(near)})
+    return ConfigProblem(place, "expected.one_of", fields)
 
 
-def _unknown(root: type[BaseModel], place: Place, data: Mapping[str, Any]) -> Problem:
+def _unknown(root: type[BaseModel], place: Place, data: Mapping[str, Any]) -> ConfigProblem:
     key = str(place[-1])
     if place[0] == "oidc" and _SECRET.search(key):
-        return Problem(place, "unknown.oidc_secret", {"name": Code(key)})
+        return ConfigProblem(place, "unknown.oidc_secret", {"name": Code(key)})
     if place[0] == "email" and _SECRET.search(key):
-        return Problem(place, "unknown.email_secret", {"name": Code(key)})
+        return ConfigProblem(place, "unknown.email_secret", {"name": Code(key)})
     if _SECRET.search(key):
-        return Problem(place, "unknown.secret", {"name": Code(key)})
+        return ConfigProblem(place, "unknown.secret", {"name": Code(key)})
     model = _model_at(root, place[:-1], data)
     known = list(_keys(model)) if model else []
     if near := _nearest(key, known):
-        return Problem(place, "unknown.near", {"name": Code(key), "near": Code(near)})
+        return ConfigProblem(place, "unknown.near", {"name": Code(key), "near": Code(near)})
     if table := _home_of(root, key):
-        return Problem(place, "unknown.elsewhere", {"name": Code(key), "table": Code(table)})
-    return Problem(place, "unknown.none", {"name": Code(key), "known": Code(", ".join(sorted(known)))})
+        return ConfigProblem(place, "unknown.elsewhere", {"name": Code(key), "table": Code(table)})
+    return ConfigProblem(place, "unknown.none", {"name": Code(key), "known": Code(", ".join(sorted(known)))})
 
 
-def _wrong_kind(place: Place, data: Mapping[str, Any]) -> Problem:
+def _wrong_kind(place: Place, data: Mapping[str, Any]) -> ConfigProblem:
     rule = value_at(data, place)
     if not isinstance(rule, Mapping):
-        return Problem(place, "expected.table", {"stood": shown(rule)})
+        return ConfigProblem(place, "expected.table", {"stood": shown(rule)})
     if "kind" not in rule:
-        return Problem(place, "kind_missing", {"choices": Code(", ".join(KINDS))})
+        return ConfigProblem(place, "kind_missing", {"choices": Code(", ".join(KINDS))})
     return one_of((*place, "kind"), rule["kind"], list(KINDS))
 
 
@@ -309,12 +309,12 @@ def _without_tag(place: tuple[int | str, ...]) -> Place:
     return (*place[:2], *place[3:]) if place[:1] == ("rules",) and len(place) > 2 else place
 
 
-def _located(problem: Problem, lines: Mapping[Place, int]) -> Problem:
+def _located(problem: ConfigProblem, lines: Mapping[Place, int]) -> ConfigProblem:
     line = problem.line or line_at(lines, problem.place)
-    return Problem(problem.place, problem.key, problem.fields, line)
+    return ConfigProblem(problem.place, problem.key, problem.fields, line)
 
 
-def _rendered(file: Path, problems: Sequence[Problem], data: Mapping[str, Any]) -> str:
+def _rendered(file: Path, problems: Sequence[ConfigProblem], data: Mapping[str, Any]) -> str:
     def text(key: str, **fields: object) -> str:
         return Catalog.load().text(cli_language(), f"config.{key}", **fields)
 
@@ -328,7 +328,7 @@ def _rendered(file: Path, problems: Sequence[Problem], data: Mapping[str, Any]) 
     return "\n".join(said)
 
 
-def _shape(problem: Problem) -> str:
+def _shape(problem: ConfigProblem) -> str:
     if problem.line is None:
         return "problem.nowhere"
     return "problem.at" if problem.place else "problem.line"

@@ -29,7 +29,7 @@ Wrong = Literal["", "missing", "unreadable", "open", "inside", "not_a_key"]
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class GivenKey:
     """What was given: a key, or what is wrong with it. `path` is the file it is in, if any."""
 
     source: Source = "none"
@@ -38,7 +38,7 @@ class Given:
     wrong: Wrong = ""
 
 
-def given_key(config: Config, environ: Mapping[str, str] = os.environ) -> Given:
+def given_key(config: Config, environ: Mapping[str, str] = os.environ) -> GivenKey:
     """The key of this deployment. Never raises: what is wrong stands in the answer."""
     if text := environ.get(VARIABLE):
         return _parsed("environment", text, None)
@@ -47,21 +47,21 @@ def given_key(config: Config, environ: Mapping[str, str] = os.environ) -> Given:
         return _read("credential", credential)  # the service manager guards it, by modes and access lists of its own
     if config.identity_key_file is not None:
         return key_in(config.identity_key_file, config.data_dir)
-    return Given()
+    return GivenKey()
 
 
-def key_in(path: Path, data_dir: Path) -> Given:
+def key_in(path: Path, data_dir: Path) -> GivenKey:
     """The key in a file, which must be the owner's alone and outside the data directory."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
-        return Given("file", None, path, "missing")
+        return GivenKey("file", None, path, "missing")
     except OSError:
-        return Given("file", None, path, "unreadable")
+        return GivenKey("file", None, path, "unreadable")
     if is_inside(path, data_dir):
-        return Given("file", None, path, "inside")
+        return GivenKey("file", None, path, "inside")
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        return Given("file", None, path, "open")
+        return GivenKey("file", None, path, "open")
     return _read("file", path)
 
 
@@ -85,18 +85,18 @@ def make_key(path: Path) -> Kek:
     return kek
 
 
-def _read(source: Source, path: Path) -> Given:
+def _read(source: Source, path: Path) -> GivenKey:
     try:
         text = path.read_text("ascii")
     except UnicodeDecodeError:
-        return Given(source, None, path, "not_a_key")
+        return GivenKey(source, None, path, "not_a_key")
     except OSError:
-        return Given(source, None, path, "unreadable")
+        return GivenKey(source, None, path, "unreadable")
     return _parsed(source, text, path)
 
 
-def _parsed(source: Source, text: str, path: Path | None) -> Given:
+def _parsed(source: Source, text: str, path: Path | None) -> GivenKey:
     try:
-        return Given(source, Kek.parse(text), path)
+        return GivenKey(source, Kek.parse(text), path)
     except Invalid:
-        return Given(source, None, path, "not_a_key")
+        return GivenKey(source, None, path, "not_a_key")

@@ -18,11 +18,11 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from moderation.policy import Settings
+from moderation.policy import StrictSettings
 from moderation.values.durations import DAY_MS, Duration
 from moderation.values.notices import Code
 
-from .errors import Problem
+from .errors import ConfigProblem
 
 SECRET_PREFIX = "ANSWERABLE_OIDC_SECRET_"  # noqa: S105 - the beginning of a variable's name
 
@@ -106,7 +106,7 @@ def listen_address(text: str) -> tuple[str, int]:
     return host, int(found[3])
 
 
-class OidcSettings(Settings):
+class OidcSettings(StrictSettings):
     """One issuer, and what is asked of it."""
 
     name: Annotated[str, AfterValidator(_oidc_name)]  # typed by people, and in the name of the secret's variable
@@ -129,14 +129,14 @@ class OidcSettings(Settings):
         return SECRET_PREFIX + self.name.upper().replace("-", "_")
 
 
-class CallbackSettings(Settings):
+class CallbackSettings(StrictSettings):
     """Where browsers come back to after they logged in at an issuer. Without a public address nothing listens."""
 
     public_url: Annotated[str, AfterValidator(_public_url)] | None = None
     listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:8419"
 
 
-def oidc_problems(data: Mapping[str, Any]) -> Iterator[Problem]:
+def oidc_problems(data: Mapping[str, Any]) -> Iterator[ConfigProblem]:
     """What is wrong with several settings together."""
     issuers, callback = data.get("oidc"), data.get("callback")
     has_page = isinstance(callback, Mapping) and "public_url" in callback
@@ -146,8 +146,8 @@ def oidc_problems(data: Mapping[str, Any]) -> Iterator[Problem]:
             continue
         name, scopes = issuer.get("name"), issuer.get("scopes")
         if isinstance(name, str) and first.setdefault(name, index) != index:
-            yield Problem(("oidc", index, "name"), "oidc_twice", {"name": Code(name), "first": first[name] + 1})
+            yield ConfigProblem(("oidc", index, "name"), "oidc_twice", {"name": Code(name), "first": first[name] + 1})
         if issuer.get("flow") == "code" and not has_page:
-            yield Problem(("oidc", index, "flow"), "oidc_code", {"setting": Code("callback.public_url")})
+            yield ConfigProblem(("oidc", index, "flow"), "oidc_code", {"setting": Code("callback.public_url")})
         if isinstance(scopes, list) and "openid" not in scopes:
-            yield Problem(("oidc", index, "scopes"), "oidc_openid", {"scope": Code('"openid"')})
+            yield ConfigProblem(("oidc", index, "scopes"), "oidc_openid", {"scope": Code('"openid"')})

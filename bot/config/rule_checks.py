@@ -9,20 +9,20 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from moderation.policy import RuleSettings, Settings
+from moderation.policy import RuleSettings, StrictSettings
 
 from .checks import rule_problems
-from .errors import Problem, explain
+from .errors import ConfigProblem, explain
 
 
-class _Rules(Settings):
+class _Rules(StrictSettings):
     rules: tuple[RuleSettings, ...]
 
 
-def checked(rule: Mapping[str, Any]) -> tuple[RuleSettings | None, tuple[Problem, ...]]:
+def checked(rule: Mapping[str, Any]) -> tuple[RuleSettings | None, tuple[ConfigProblem, ...]]:
     """The rule, or what is wrong with it; `rule` as it would stand in `[[rules]]`."""
     data = {"rules": [dict(rule)]}
-    problems: list[Problem] = []
+    problems: list[ConfigProblem] = []
     found: RuleSettings | None = None
     try:
         (found,) = _Rules.model_validate_json(json.dumps(data), strict=True, by_alias=True, by_name=False).rules

@@ -15,10 +15,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from moderation.policy import Settings
+from moderation.policy import StrictSettings
 from moderation.values.durations import DAY_MS, HOUR_MS, Duration
 
-from .errors import Problem
+from .errors import ConfigProblem
 
 _SENDER = re.compile(r"[\x21-\x7e]{1,64}@[A-Za-z0-9.-]{1,190}\Z")
 _HOST = re.compile(r"(?:[A-Za-z0-9.:_-]{1,253})?\Z")
@@ -36,7 +36,7 @@ def _host(text: str) -> str:
     return text
 
 
-class ChallengeSettings(Settings):
+class ChallengeSettings(StrictSettings):
     """How often within a time."""
 
     within: Duration = HOUR_MS
@@ -45,7 +45,7 @@ class ChallengeSettings(Settings):
     per_room: Annotated[int, Field(ge=1)] = 60  # by all together who came into one room within a day
 
 
-class EmailSettings(Settings):
+class EmailSettings(StrictSettings):
     """The mail server that sends the codes; without `host` there is no verification by e-mail."""
 
     host: Annotated[str, AfterValidator(_host)] = ""
@@ -61,8 +61,8 @@ class EmailSettings(Settings):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
-def email_problems(data: Mapping[str, Any]) -> Iterator[Problem]:
+def email_problems(data: Mapping[str, Any]) -> Iterator[ConfigProblem]:
     """What does not fit together in the table `[email]`."""
     own = data.get("email")
     if isinstance(own, dict) and own.get("host") and not own.get("from"):
-        yield Problem(("email",), "email_no_sender")
+        yield ConfigProblem(("email",), "email_no_sender")

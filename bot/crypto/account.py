@@ -13,7 +13,7 @@ from typing import Any
 
 import vodozemac
 
-from .encoding import Malformed, Object, canonical, parse
+from .encoding import MalformedKey, Object, canonical, parse
 from .signing import ED25519, to_be_signed, with_signature
 from .store import Db, Store, forget, meta, set_meta
 
@@ -24,7 +24,7 @@ _FALLBACKS_ANSWERED = 3_600_000  # a fallback key is in use for a while before i
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class AccountKeys:
     """Who we are to others: our user, our device, and the public halves of its two keys."""
 
     user: str
@@ -58,10 +58,12 @@ class OurDevice:
         """Keep it."""
         set_meta(db, "account", account.pickle(self._store.pickle_key))
 
-    def identity(self, db: Db) -> Identity:
+    def identity(self, db: Db) -> AccountKeys:
         """The public keys."""
         halves = self.keys(db)["keys"]
-        return Identity(self.user, self.device, halves[f"curve25519:{self.device}"], halves[f"{ED25519}:{self.device}"])
+        return AccountKeys(
+            self.user, self.device, halves[f"curve25519:{self.device}"], halves[f"{ED25519}:{self.device}"]
+        )
 
     def is_published(self, db: Db) -> bool:
         """Whether the homeserver has the device's keys from us."""
@@ -173,4 +175,4 @@ def first_key(claimed: object) -> dict[str, Any]:
         for name, key in claimed.items():
             if str(name).startswith(f"{CURVE}:") and isinstance(key, dict):
                 return key
-    raise Malformed("no one-time key")
+    raise MalformedKey("no one-time key")

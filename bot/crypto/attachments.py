@@ -1,7 +1,7 @@
 """Files in encrypted rooms: encrypted one by one, each by a key of its own that stands in the message.
 
 Rules this module keeps: a file is not decrypted before its hash is checked; a key serves one file; an `EncryptedFile`
-that is not as the specification has it raises `Malformed`, one whose file was altered raises `NotTrusted`.
+that is not as the specification has it raises `MalformedKey`, one whose file was altered raises `NotTrusted`.
 Left to others: the cipher (nio's, which other clients have read for years), up- and downloading, limits of size. Both
 take time (nio is loaded at the first file): call them in a thread.
 
@@ -11,7 +11,7 @@ Specification: client-server API v1.19, "Sending encrypted attachments", `Encryp
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .encoding import Malformed, Object, b64, object_of, text_of, unb64
+from .encoding import MalformedKey, Object, b64, object_of, text_of, unb64
 from .errors import NotTrusted
 
 
@@ -26,10 +26,10 @@ class EncryptedFile:
 
     @classmethod
     def of(cls, file: Object) -> "EncryptedFile":
-        """From the `file` of a message (or of its thumbnail). Raises `Malformed`."""
+        """From the `file` of a message (or of its thumbnail). Raises `MalformedKey`."""
         jwk = object_of(file.get("key"))
         if file.get("v") != "v2" or jwk.get("kty") != "oct" or jwk.get("alg") != "A256CTR":
-            raise Malformed("a file encrypted in a way that is not known")
+            raise MalformedKey("a file encrypted in a way that is not known")
         return cls(
             text_of(file, "url"),
             unb64(jwk.get("k"), 32),

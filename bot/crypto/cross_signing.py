@@ -3,8 +3,8 @@
 Rules this module keeps: keys that stand at the homeserver are never replaced unasked (`reset` is asked for); a private
 key is stored, encrypted, before its public half is uploaded; the device is signed again whenever its signature is not
 there; the password is used once and kept nowhere.
-Left to others: telling people (`State`, in words: `words.py`), the recovery key (`secret_storage.py`), when to do it:
-at every start, `make_ready`.
+Left to others: telling people (`KeyState`, in words: `words.py`), the recovery key (`secret_storage.py`), when to do
+it: at every start, `make_ready`.
 
 Specification: client-server API v1.19, "Cross-signing", "User-interactive authentication".
 """
@@ -26,7 +26,7 @@ PASSWORD = "m.login.password"  # noqa: S105 - the name of a stage
 _NAMES = ("master", "self_signing", "user_signing")
 
 
-class State(StrEnum):
+class KeyState(StrEnum):
     """How our keys and our device stand at the homeserver."""
 
     READY = "ready"  # all in order: others give us keys
@@ -38,10 +38,10 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class KeyStanding:
     """The state, and the two master keys (public halves, empty if there is none): what we hold, and what is there."""
 
-    state: State
+    state: KeyState
     ours: str = ""
     there: str = ""
 
@@ -101,16 +101,16 @@ class CrossSigning:
 
     # Looking
 
-    async def examine(self) -> Standing:
+    async def examine(self) -> KeyStanding:
         """How it stands, by the homeserver's own word. Changes nothing there."""
         await self._machine.refresh_own()
         return await self.look()
 
-    async def look(self) -> Standing:
+    async def look(self) -> KeyStanding:
         """The same, asking the homeserver only if it said that something changed since it was last asked."""
         await self._machine.person(self._machine.user)
         there = await self._machine.store.run(self._look)
-        return Standing(_state(there), there.ours.master.public if there.ours else "", there.master)
+        return KeyStanding(_state(there), there.ours.master.public if there.ours else "", there.master)
 
     async def private(self) -> PrivateKeys | None:
         """Our keys, if we hold them."""
@@ -143,7 +143,7 @@ class CrossSigning:
 
     # Bringing in order
 
-    async def make_ready(self, password: str | None = None) -> Standing:
+    async def make_ready(self, password: str | None = None) -> KeyStanding:
         """Make and upload what is missing, and sign our device. What is somebody else's is left alone and told.
 
         Raises `NeedsPassword` when the homeserver wants one to take keys; call it again with the password.
@@ -153,15 +153,15 @@ class CrossSigning:
         except StoreLost:
             return await self.examine()
         standing = await self.examine()
-        if standing.state is State.ABSENT:
+        if standing.state is KeyState.ABSENT:
             await self._upload(await self._held(), password)
             standing = await self.examine()
-        if standing.state is State.UNSIGNED:
+        if standing.state is KeyState.UNSIGNED:
             await self._sign_device()
             standing = await self.examine()
         return standing
 
-    async def reset(self, password: str | None = None) -> Standing:
+    async def reset(self, password: str | None = None) -> KeyStanding:
         """Put new keys in the place of whatever is there. Everybody who verified us must do so again."""
         keys = PrivateKeys.new()
         store = self._machine.store
@@ -170,7 +170,7 @@ class CrossSigning:
         await store.run(lambda db: self._take(db, keys.seeds))
         return await self.make_ready(password)
 
-    async def adopt(self, keys: PrivateKeys) -> Standing:
+    async def adopt(self, keys: PrivateKeys) -> KeyStanding:
         """Take up the account's own keys, as they came out of secret storage. Raises `NotOurs` if they are others."""
         standing = await self.examine()
         if standing.there != keys.master.public:
@@ -232,16 +232,16 @@ class CrossSigning:
             raise NotTrusted(f"the homeserver did not take a signature: {failures}")
 
 
-def _state(there: _There) -> State:
+def _state(there: _There) -> KeyState:
     if there.of_no_use:
-        return State.LOST
+        return KeyState.LOST
     if not there.master:
-        return State.ABSENT
+        return KeyState.ABSENT
     if there.ours is None:
-        return State.LOCKED
+        return KeyState.LOCKED
     if (there.master, there.self_signing) != (there.ours.master.public, there.ours.self_signing.public):
-        return State.REPLACED
-    return State.READY if there.device_signed and there.device == devices.OWN_SAME else State.UNSIGNED
+        return KeyState.REPLACED
+    return KeyState.READY if there.device_signed and there.device == devices.OWN_SAME else KeyState.UNSIGNED
 
 
 def _auth(asked: Rejected, user: str, password: str | None) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 from moderation.values.ids import server_of
 
 from .account import OLM
-from .encoding import Malformed, Object, object_of, restored, stored, text_of, unb64
+from .encoding import MalformedKey, Object, object_of, restored, stored, text_of, unb64
 from .signing import ED25519, is_signed
 from .store import Db, set_meta
 
@@ -155,7 +155,7 @@ def introduce(db: Db, user: str, keys: Object) -> Device | None:
     """A device that showed its own keys in a message. It is no recipient unless the homeserver lists it."""
     try:
         device = _read(user, text_of(keys, "device_id"), keys, person(db, user))
-    except Malformed:
+    except MalformedKey:
         return None
     if one(db, user, device.device) is None:
         _keep(db, device, gone=True)
@@ -168,7 +168,7 @@ def _learn_devices(db: Db, user: str, devices: Mapping[str, Any], us: Device) ->
     for id, keys in devices.items():
         try:
             device = _read(user, id, object_of(keys), owner)
-        except Malformed:
+        except MalformedKey:
             continue
         if (user, id) == (us.user, us.device):
             _note_own(db, device, us)
@@ -192,17 +192,17 @@ def _note_own(db: Db, there: Device, us: Device) -> None:
 
 
 def _read(user: str, id: str, keys: Object, owner: Person) -> Device:
-    """A device as published. Raises `Malformed` if it is none or not signed by itself."""
+    """A device as published. Raises `MalformedKey` if it is none or not signed by itself."""
     if keys.get("user_id") != user or keys.get("device_id") != id:
-        raise Malformed("the keys of another device")
+        raise MalformedKey("the keys of another device")
     halves = object_of(keys.get("keys"))
     curve, signing = text_of(halves, f"curve25519:{id}"), text_of(halves, f"{ED25519}:{id}")
     unb64(curve, _KEY_BYTES)
     stored(keys)  # can be kept
     if not is_signed(keys, user, id, signing):
-        raise Malformed("not signed by itself")
+        raise MalformedKey("not signed by itself")
     if OLM not in (keys.get("algorithms") or ()):
-        raise Malformed("it cannot be talked to")
+        raise MalformedKey("it cannot be talked to")
     signed = bool(owner.self_signing) and is_signed(keys, user, owner.self_signing, owner.self_signing)
     name = object_of(keys.get("unsigned")).get("device_display_name")
     return Device(user, id, curve, signing, name if isinstance(name, str) else "", signed, keys=keys)
@@ -264,7 +264,7 @@ def _public(keys: Object, user: str, usage: str) -> str:
     try:
         unb64(public, _KEY_BYTES)
         stored(keys)  # can be kept
-    except Malformed:
+    except MalformedKey:
         return ""
     return public if name == f"{ED25519}:{public}" else ""
 

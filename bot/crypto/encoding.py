@@ -1,7 +1,7 @@
 """How Matrix writes bytes and signed JSON as text.
 
 Rules this module keeps: what we write is unpadded base64 and canonical JSON; what others wrote may be padded, or in
-the alphabet for addresses; what cannot be read raises `Malformed`, nothing else.
+the alphabet for addresses; what cannot be read raises `MalformedKey`, nothing else.
 
 Specification: appendices v1.19, "Unpadded Base64", "Canonical JSON".
 """
@@ -17,7 +17,7 @@ import orjson
 Object = Mapping[str, Any]
 
 
-class Malformed(ValueError):
+class MalformedKey(ValueError):
     """Something from outside is not what the specification says it is."""
 
 
@@ -29,23 +29,23 @@ def b64(data: bytes) -> str:
 def unb64(text: object, length: int | None = None) -> bytes:
     """The bytes of base64 text, padded or not, in either alphabet; `length` of them, if that is known."""
     if not isinstance(text, str):
-        raise Malformed("not base64: no text")
+        raise MalformedKey("not base64: no text")
     plain = text.rstrip("=").replace("-", "+").replace("_", "/")
     try:
         data = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise Malformed(f"not base64: {error}") from None
+        raise MalformedKey(f"not base64: {error}") from None
     if length is not None and len(data) != length:
-        raise Malformed(f"{len(data)} bytes, not {length}")
+        raise MalformedKey(f"{len(data)} bytes, not {length}")
     return data
 
 
 def canonical(value: Object) -> bytes:
-    """Canonical JSON: sorted keys, no spaces, UTF-8. Raises `Malformed` for what has none."""
+    """Canonical JSON: sorted keys, no spaces, UTF-8. Raises `MalformedKey` for what has none."""
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER)
     except (TypeError, ValueError, RecursionError) as error:
-        raise Malformed(f"no canonical JSON: {error}") from None
+        raise MalformedKey(f"no canonical JSON: {error}") from None
 
 
 def parse(data: bytes | str) -> dict[str, Any]:
@@ -53,18 +53,18 @@ def parse(data: bytes | str) -> dict[str, Any]:
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        raise Malformed(f"not JSON: {error}") from None
+        raise MalformedKey(f"not JSON: {error}") from None
     if not isinstance(value, dict):
-        raise Malformed("no JSON object")
+        raise MalformedKey("no JSON object")
     return value
 
 
 def stored(value: object) -> str:
-    """`value`, any JSON that came from outside, as text for the store. Raises `Malformed` for endless nesting."""
+    """`value`, any JSON that came from outside, as text for the store. Raises `MalformedKey` for endless nesting."""
     try:
         return json.dumps(value, sort_keys=True, separators=(",", ":"))
     except RecursionError:
-        raise Malformed("nested too deeply") from None
+        raise MalformedKey("nested too deeply") from None
 
 
 def restored(text: str) -> Any:
@@ -76,7 +76,7 @@ def text_of(value: Object, name: str) -> str:
     """The text under `name`, which must be there."""
     found = value.get(name)
     if not isinstance(found, str) or not found:
-        raise Malformed(f"{name} is missing or no text")
+        raise MalformedKey(f"{name} is missing or no text")
     return found
 
 

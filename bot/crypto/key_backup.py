@@ -20,7 +20,7 @@ import vodozemac
 
 from .account import MEGOLM
 from .cross_signing import PrivateKeys
-from .encoding import Malformed, Object, b64, object_of, parse, text_of, unb64
+from .encoding import MalformedKey, Object, b64, object_of, parse, text_of, unb64
 from .errors import NotOurs, WrongKey
 from .machine import CryptoMachine
 from .room_keys import RoomKey, exported_fields
@@ -122,7 +122,7 @@ class KeyBackup:
             for session, stored in object_of(object_of(sessions).get("sessions")).items():
                 try:
                     key = _read(room, session, object_of(object_of(stored).get("session_data")), decryption)
-                except Malformed:
+                except MalformedKey:
                     unreadable += 1
                     continue
                 new = self._machine.keys.add(db, key, self._machine.clock())
@@ -149,9 +149,9 @@ def _read(room: str, session: str, data: Object, decryption: vodozemac.PkDecrypt
     try:
         fields = parse(decryption.decrypt(vodozemac.Message(*parts)))
     except ValueError as error:
-        raise Malformed(str(error)) from None
+        raise MalformedKey(str(error)) from None
     if fields.get("algorithm") != MEGOLM:
-        raise Malformed("a key of no room")
+        raise MalformedKey("a key of no room")
     chain = fields.get("forwarding_curve25519_key_chain")
     claimed = object_of(fields.get("sender_claimed_keys")).get("ed25519")
     return RoomKey(

@@ -27,9 +27,9 @@ from bot.matrix.http import Wire
 from bot.runtime.clock import Clock, wall_clock
 
 from . import devices, outbound, store_age, undecrypted_events
-from .account import Identity, OurDevice, first_key
+from .account import AccountKeys, OurDevice, first_key
 from .devices import Device, Person
-from .encoding import Malformed, Object, object_of
+from .encoding import MalformedKey, Object, object_of
 from .errors import StoreLost
 from .olm import Olm
 from .outbound import IN_THE_CLEAR, Outbound, Outgoing, Recipients, RoomEncryption
@@ -210,10 +210,10 @@ class CryptoMachine:
 
         await self.store.run(work)
 
-    async def _prepared(self, us: Identity, room: str, members: Collection[str], how: RoomEncryption) -> str:
+    async def _prepared(self, us: AccountKeys, room: str, members: Collection[str], how: RoomEncryption) -> str:
         return await self.store.run(lambda db: self._outbound.prepare(db, us, room, members, how, self.clock()))
 
-    async def _share(self, us: Identity, room: str, session: str, members: Collection[str]) -> None:
+    async def _share(self, us: AccountKeys, room: str, session: str, members: Collection[str]) -> None:
         lacking = await self.store.run(lambda db: self._outbound.without_session(db, us, session, members))
         mute = {(each.user, each.device) for each in lacking if self._is_mute(each)}
         await self._begin_with([each for each in lacking if (each.user, each.device) not in mute])
@@ -265,7 +265,7 @@ class CryptoMachine:
             await self._known([user])
         return await self.store.run(lambda db: devices.person(db, user))
 
-    async def identity(self) -> Identity:
+    async def identity(self) -> AccountKeys:
         """Our device and its public keys."""
         return await self.store.run(self.ours.identity)
 
@@ -350,7 +350,7 @@ class CryptoMachine:
         for device in wanted:
             try:
                 key = first_key(object_of(claimed.get(device.user)).get(device.device))
-            except Malformed:
+            except MalformedKey:
                 continue
             if self._olm.begin(db, device, key, now):
                 begun.add((device.user, device.device))

@@ -2,8 +2,8 @@
 
 Rules this module keeps: a session is kept only once a message was read with it; the ratchet that made a message is on
 disk before the message leaves; of what was inside, sender, recipient and all keys are compared with what came around
-it; no message can raise anything but `Unreadable`; when messages of a device cannot be read, a new session with it is
-begun, at most once an hour.
+it; no message can raise anything but `DecryptionFailed`; when messages of a device cannot be read, a new session with
+it is begun, at most once an hour.
 Left to others: what the messages say (`to_device.py`), claiming keys (`machine.py`).
 
 Specification: client-server API v1.19, "m.olm.v1.curve25519-aes-sha2".
@@ -16,9 +16,9 @@ import orjson
 import vodozemac
 
 from . import devices
-from .account import OLM, Identity, OurDevice
+from .account import OLM, AccountKeys, OurDevice
 from .devices import Device
-from .encoding import Malformed, Object, b64, object_of, parse, text_of, unb64
+from .encoding import MalformedKey, Object, b64, object_of, parse, text_of, unb64
 from .signing import ED25519, is_signed
 from .store import Db, Store
 
@@ -27,12 +27,12 @@ UNWEDGE_EVERY_MS = 3_600_000
 _PRE_KEY, _NORMAL = 0, 1
 
 
-class Unreadable(Exception):
+class DecryptionFailed(Exception):
     """A message that cannot be read, or is not to be believed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class DecryptedMessage:
     """What was inside a message, and the keys of who sent it."""
 
     sender: str
@@ -51,16 +51,16 @@ class Olm:
 
     # Reading
 
-    def open(self, db: Db, sender: str, content: Object, now_ms: int) -> Opened:
-        """Read an `m.room.encrypted` message that came to our device. Raises `Unreadable`."""
+    def open(self, db: Db, sender: str, content: Object, now_ms: int) -> DecryptedMessage:
+        """Read an `m.room.encrypted` message that came to our device. Raises `DecryptionFailed`."""
         us = self._ours.identity(db)
         try:
             sender_key = text_of(content, "sender_key")
             unb64(sender_key, 32)
             mine = object_of(object_of(content.get("ciphertext")).get(us.curve25519))
             message = _message(mine)
-        except Malformed as error:
-            raise Unreadable(str(error)) from None
+        except MalformedKey as error:
+            raise DecryptionFailed(str(error)) from None
         plain = self._with_known(db, sender_key, message, now_ms)
         if plain is None:
             plain = self._with_new(db, sender_key, message, now_ms)
@@ -76,7 +76,7 @@ class Olm:
                 plain = session.decrypt(message)
             except ValueError:  # every error of vodozemac is one
                 if belongs:
-                    raise Unreadable("its own session does not open it") from None
+                    raise DecryptionFailed("its own session does not open it") from None
                 continue
             self._keep(db, sender_key, id, session, heard_ms=now_ms)
             return plain
@@ -85,32 +85,32 @@ class Olm:
     def _with_new(self, db: Db, sender_key: str, message: vodozemac.AnyOlmMessage, now_ms: int) -> bytes:
         pre_key = message.to_pre_key()
         if pre_key is None:
-            raise Unreadable("no session opens it")
+            raise DecryptionFailed("no session opens it")
         account = self._ours.load(db)
         try:
             key = vodozemac.Curve25519PublicKey.from_base64(sender_key)
             session, plain = account.create_inbound_session(key, pre_key)
         except ValueError as error:
-            raise Unreadable(f"no session can be made of it: {error}") from None
+            raise DecryptionFailed(f"no session can be made of it: {error}") from None
         self._ours.save(db, account)  # the one-time key is used up
         self._add(db, sender_key, session, now_ms)
         return plain
 
-    def _checked(self, db: Db, sender: str, sender_key: str, plain: bytes, our_key: str) -> Opened:
+    def _checked(self, db: Db, sender: str, sender_key: str, plain: bytes, our_key: str) -> DecryptedMessage:
         try:
             inside = parse(plain)
             claimed = text_of(object_of(inside.get("keys")), ED25519)
             if inside.get("sender") != sender or inside.get("recipient") != self._ours.user:
-                raise Malformed("sent by or to somebody else")
+                raise MalformedKey("sent by or to somebody else")
             if object_of(inside.get("recipient_keys")).get(ED25519) != our_key:
-                raise Malformed("meant for another device")
+                raise MalformedKey("meant for another device")
             device = self._device(db, sender, sender_key, claimed, inside)
             if device is not None and device.ed25519 != claimed:
-                raise Malformed("it claims a key that is not its device's")
+                raise MalformedKey("it claims a key that is not its device's")
             kind, content = text_of(inside, "type"), object_of(inside.get("content"))
-        except Malformed as error:
-            raise Unreadable(str(error)) from None
-        return Opened(sender, sender_key, claimed, kind, content)
+        except MalformedKey as error:
+            raise DecryptionFailed(str(error)) from None
+        return DecryptedMessage(sender, sender_key, claimed, kind, content)
 
     def _device(self, db: Db, sender: str, sender_key: str, claimed: str, inside: Object) -> Device | None:
         """The device that sent it, as listed or as it shows itself."""
@@ -120,7 +120,7 @@ class Olm:
             id, halves = text_of(keys, "device_id"), object_of(keys.get("keys"))
             fits = keys.get("user_id") == sender and halves.get(f"curve25519:{id}") == sender_key
             if not fits or halves.get(f"{ED25519}:{id}") != claimed or not is_signed(keys, sender, id, claimed):
-                raise Malformed("the keys it shows are not its own")
+                raise MalformedKey("the keys it shows are not its own")
             devices.introduce(db, sender, keys)
         return devices.by_key(db, sender, sender_key)
 
@@ -220,13 +220,13 @@ class Olm:
 def _message(mine: Object) -> vodozemac.AnyOlmMessage:
     kind, body = mine.get("type"), unb64(mine.get("body"))
     if kind not in (_PRE_KEY, _NORMAL) or isinstance(kind, bool):
-        raise Malformed("no message for us")
+        raise MalformedKey("no message for us")
     try:
         return vodozemac.AnyOlmMessage.from_parts(kind, body)
     except ValueError as error:
-        raise Malformed(str(error)) from None
+        raise MalformedKey(str(error)) from None
 
 
-def _envelope(us: Identity, to: Device, kind: int, body: bytes) -> dict[str, Any]:
+def _envelope(us: AccountKeys, to: Device, kind: int, body: bytes) -> dict[str, Any]:
     ciphertext = {to.curve25519: {"type": kind, "body": b64(body)}}
     return {"algorithm": OLM, "sender_key": us.curve25519, "ciphertext": ciphertext}

@@ -20,7 +20,7 @@ import orjson
 import vodozemac
 
 from . import devices
-from .account import MEGOLM, Identity
+from .account import MEGOLM, AccountKeys
 from .devices import Device
 from .encoding import Object
 from .olm import Olm
@@ -88,7 +88,7 @@ class Outbound:
     # Sessions
 
     def prepare(
-        self, db: Db, us: Identity, room: str, members: Collection[str], how: RoomEncryption, now_ms: int
+        self, db: Db, us: AccountKeys, room: str, members: Collection[str], how: RoomEncryption, now_ms: int
     ) -> str:
         """The session to use now; a new one where the old may not be used any more. Its id."""
         row = db.execute(
@@ -109,7 +109,7 @@ class Outbound:
         db.execute("DELETE FROM group_sessions WHERE room = ?", (room,))
 
     def _begin(
-        self, db: Db, us: Identity, room: str, members: Collection[str], how: RoomEncryption, now_ms: int
+        self, db: Db, us: AccountKeys, room: str, members: Collection[str], how: RoomEncryption, now_ms: int
     ) -> str:
         self.discard(db, room)
         session = vodozemac.GroupSession()
@@ -137,7 +137,7 @@ class Outbound:
             "UPDATE group_sessions SET members = ? WHERE room = ?", (orjson.dumps(sorted(members)).decode(), room)
         )
 
-    def _reaches_too_far(self, db: Db, us: Identity, session: str) -> bool:
+    def _reaches_too_far(self, db: Db, us: AccountKeys, session: str) -> bool:
         """Whether a device has the key that would not get it now."""
         row = db.execute(
             "SELECT 1 FROM shares LEFT JOIN devices USING (user, device) WHERE session = ? AND code IN (?, ?) AND"
@@ -148,10 +148,10 @@ class Outbound:
 
     # Who gets the key
 
-    def _may_have(self, us: Identity, device: Device) -> bool:
+    def _may_have(self, us: AccountKeys, device: Device) -> bool:
         return device.signed or (self._recipients is Recipients.ALL and device.user != us.user)
 
-    def _unsettled(self, db: Db, us: Identity, session: str, members: Collection[str]) -> list[Device]:
+    def _unsettled(self, db: Db, us: AccountKeys, session: str, members: Collection[str]) -> list[Device]:
         """The members' devices, and our other ones, that neither have the key nor were told why they get none."""
         found = devices.among(
             db,
@@ -162,7 +162,7 @@ class Outbound:
         )
         return [each for each in found if (each.user, each.device) != (us.user, us.device)]
 
-    def without_session(self, db: Db, us: Identity, session: str, members: Collection[str]) -> list[Device]:
+    def without_session(self, db: Db, us: AccountKeys, session: str, members: Collection[str]) -> list[Device]:
         """Devices that should get the key and with which we cannot talk yet: claim a key of each."""
         return [
             each
@@ -173,7 +173,7 @@ class Outbound:
     def share(
         self,
         db: Db,
-        us: Identity,
+        us: AccountKeys,
         room: str,
         session: str,
         members: Collection[str],
@@ -200,7 +200,9 @@ class Outbound:
         self._withhold(db, us, room, session, refused)
         _settle(db, session, [(device, _UNDER_WAY) for device, _ in sealed])
 
-    def _withhold(self, db: Db, us: Identity, room: str, session: str, refused: Sequence[tuple[Device, str]]) -> None:
+    def _withhold(
+        self, db: Db, us: AccountKeys, room: str, session: str, refused: Sequence[tuple[Device, str]]
+    ) -> None:
         said = [(device, _withheld(us, room, session, code)) for device, code in refused]
         for start in range(0, len(said), _AT_ONCE):
             put(db, "m.room_key.withheld", said[start : start + _AT_ONCE], session)
@@ -230,7 +232,7 @@ class Outbound:
 
     # Encrypting
 
-    def encrypt(self, db: Db, us: Identity, room: str, session: str, type: str, content: Object) -> dict[str, Any]:
+    def encrypt(self, db: Db, us: AccountKeys, room: str, session: str, type: str, content: Object) -> dict[str, Any]:
         """The content of the `m.room.encrypted` event. Raises `Discarded`."""
         row = db.execute(
             "SELECT pickle, messages FROM group_sessions WHERE room = ? AND session = ?", (room, session)
@@ -298,7 +300,7 @@ def _settle(db: Db, session: str, settled: Sequence[tuple[Device, str]]) -> None
     )
 
 
-def _withheld(us: Identity, room: str, session: str, code: str) -> dict[str, Any]:
+def _withheld(us: AccountKeys, room: str, session: str, code: str) -> dict[str, Any]:
     about = {} if code == NO_OLM else {"room_id": room, "session_id": session}
     return {"algorithm": MEGOLM, "code": code, "sender_key": us.curve25519, **about}
 

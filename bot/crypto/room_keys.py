@@ -19,7 +19,7 @@ import vodozemac
 
 from . import devices
 from .account import MEGOLM
-from .encoding import Malformed, Object, object_of, parse, text_of
+from .encoding import MalformedKey, Object, object_of, parse, text_of
 from .store import Db, Store
 
 Source = Literal["olm", "own", "forwarded", "backup"]
@@ -171,7 +171,7 @@ class RoomKeys:
             inside, index = _opened(session, content, room)
         except _Later:
             return Sealed(event, room, session_id, MISSING, waits=True)
-        except Malformed:
+        except MalformedKey:
             return Sealed(event, room, session_id, DAMAGED)
         if not _first_seen(db, session_id, index, event):
             return Sealed(event, room, session_id, REPLAYED)
@@ -271,21 +271,21 @@ def _same_ratchet(one: vodozemac.InboundGroupSession, other: vodozemac.InboundGr
 
 
 def _opened(session: vodozemac.InboundGroupSession, content: Object, room: str) -> tuple[dict[str, Any], int]:
-    """What is inside, and its index. Raises `Malformed`, or `_Later`."""
+    """What is inside, and its index. Raises `MalformedKey`, or `_Later`."""
     try:
         message = vodozemac.MegolmMessage.from_base64(text_of(content, "ciphertext"))
     except ValueError as error:
-        raise Malformed(str(error)) from None
+        raise MalformedKey(str(error)) from None
     if _index_of(message) < session.first_known_index:
         raise _Later
     try:
         opened = session.decrypt(message)
     except ValueError as error:
-        raise Malformed(str(error)) from None
+        raise MalformedKey(str(error)) from None
     inside = parse(opened.plaintext)
     text_of(inside, "type")
     if inside.get("room_id") != room or not isinstance(inside.get("content"), dict):
-        raise Malformed("not of this room")
+        raise MalformedKey("not of this room")
     return inside, opened.message_index
 
 

@@ -25,7 +25,7 @@ from typing import Any
 import vodozemac
 
 from .emoji import EMOJI
-from .encoding import Malformed, Object, b64, canonical, object_of, text_of, unb64
+from .encoding import MalformedKey, Object, b64, canonical, object_of, text_of, unb64
 from .signing import ED25519
 
 SAS = "m.sas.v1"
@@ -36,7 +36,7 @@ _MAC, _OLD_MAC = "hkdf-hmac-sha256.v2", "hkdf-hmac-sha256"
 _SHOWN = ("emoji", "decimal")
 
 
-class Stage(StrEnum):
+class SasStage(StrEnum):
     """Where a verification is."""
 
     ASKED = "asked"
@@ -65,7 +65,7 @@ class Party:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class SasMessage:
     """A message to the other side."""
 
     type: str
@@ -73,7 +73,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShortString:
     """What both sides see if nobody is in between: seven emoji (picture and name), or three numbers."""
 
     emoji: tuple[tuple[str, str], ...]
@@ -105,21 +105,21 @@ class Verification:
         self.id = id
         self.user = user
         self.in_room = in_room
-        self.stage = Stage.ASKED
+        self.stage = SasStage.ASKED
         self.code = ""  # why it was cancelled
         self.them: Party | None = None
-        self.shown: Shown | None = None
+        self.shown: ShortString | None = None
         self._us = us
         self._we_start = False
         self._ends_ms = now_ms + LASTS_MS
         self._talk = _Talk()
-        self._steps: Mapping[str, tuple[tuple[Stage, ...], Callable[[Object], list[Message]]]] = {
-            "ready": ((Stage.ASKED,), self._ready),
-            "start": ((Stage.ASKED, Stage.READY, Stage.STARTED), self._started),
-            "accept": ((Stage.STARTED,), self._accepted),
-            "key": ((Stage.AGREED,), self._key),
-            "mac": ((Stage.SHOWN, Stage.CONFIRMED), self._macs),
-            "done": ((Stage.CONFIRMED, Stage.DONE), self._done),
+        self._steps: Mapping[str, tuple[tuple[SasStage, ...], Callable[[Object], list[SasMessage]]]] = {
+            "ready": ((SasStage.ASKED,), self._ready),
+            "start": ((SasStage.ASKED, SasStage.READY, SasStage.STARTED), self._started),
+            "accept": ((SasStage.STARTED,), self._accepted),
+            "key": ((SasStage.AGREED,), self._key),
+            "mac": ((SasStage.SHOWN, SasStage.CONFIRMED), self._macs),
+            "done": ((SasStage.CONFIRMED, SasStage.DONE), self._done),
         }
 
     def __repr__(self) -> str:
@@ -128,12 +128,12 @@ class Verification:
     @property
     def over(self) -> bool:
         """Whether nothing more happens."""
-        return self.stage in (Stage.DONE, Stage.CANCELLED)
+        return self.stage in (SasStage.DONE, SasStage.CANCELLED)
 
     @property
     def verified(self) -> Mapping[str, str]:
         """The keys of theirs that are verified, by key id; empty unless it is done."""
-        if self.stage is not Stage.DONE or self.them is None:
+        if self.stage is not SasStage.DONE or self.them is None:
             return {}
         return {id: key for id, key in self.them.keys().items() if id in self._talk.verified}
 
@@ -144,16 +144,16 @@ class Verification:
 
     # What we do
 
-    def accept(self) -> list[Message]:
+    def accept(self) -> list[SasMessage]:
         """Answer a request: we are ready."""
-        if self.stage is not Stage.ASKED:
+        if self.stage is not SasStage.ASKED:
             return []
-        self.stage = Stage.READY
+        self.stage = SasStage.READY
         return [self._message("ready", {"from_device": self._us.device, "methods": [SAS]})]
 
-    def start(self) -> list[Message]:
+    def start(self) -> list[SasMessage]:
         """Begin to compare, instead of waiting until the other side does."""
-        if self.stage is not Stage.READY:
+        if self.stage is not SasStage.READY:
             return []
         message = self._message(
             "start",
@@ -166,37 +166,37 @@ class Verification:
                 "short_authentication_string": list(_SHOWN),
             },
         )
-        self._we_start, self.stage = True, Stage.STARTED
+        self._we_start, self.stage = True, SasStage.STARTED
         self._talk.start = message.content
         return [message]
 
-    def confirm(self) -> list[Message]:
+    def confirm(self) -> list[SasMessage]:
         """A person has compared, and both sides show the same."""
-        if self.stage is not Stage.SHOWN:
+        if self.stage is not SasStage.SHOWN:
             return []
-        self.stage = Stage.CONFIRMED
+        self.stage = SasStage.CONFIRMED
         return [self._our_macs(), *self._finish()]
 
-    def cancel(self, code: str = "m.user") -> list[Message]:
+    def cancel(self, code: str = "m.user") -> list[SasMessage]:
         """End it: `m.user`, or `m.mismatched_sas` if a person has compared and it is not the same."""
         if self.over:
             return []
-        self.stage, self.code = Stage.CANCELLED, code
+        self.stage, self.code = SasStage.CANCELLED, code
         return [self._message("cancel", {"code": code, "reason": code})]
 
-    def expire(self, now_ms: int) -> list[Message]:
+    def expire(self, now_ms: int) -> list[SasMessage]:
         """End it if it has taken too long."""
         return self.cancel("m.timeout") if now_ms >= self._ends_ms else []
 
     # What the other side does
 
-    def take(self, type: str, content: Object) -> list[Message]:
+    def take(self, type: str, content: Object) -> list[SasMessage]:
         """A message of theirs for this verification; what is to be sent in turn. Never raises."""
         step = type.removeprefix(PREFIX)
         if self.over:
             return []
         if step == "cancel":
-            self.stage, self.code = Stage.CANCELLED, str(content.get("code", "m.user"))[:100]
+            self.stage, self.code = SasStage.CANCELLED, str(content.get("code", "m.user"))[:100]
             return []
         stages, do = self._steps.get(step, ((), self._done))
         try:
@@ -205,21 +205,21 @@ class Verification:
             return do(content)
         except _End as end:
             return self.cancel(str(end))
-        except Malformed:
+        except MalformedKey:
             return self.cancel("m.invalid_message")
 
-    def _ready(self, content: Object) -> list[Message]:
+    def _ready(self, content: Object) -> list[SasMessage]:
         methods = content.get("methods")
         if not isinstance(methods, list) or SAS not in methods:
             raise _End("m.unknown_method")
-        self.stage = Stage.READY
+        self.stage = SasStage.READY
         return []
 
-    def _started(self, content: Object) -> list[Message]:
+    def _started(self, content: Object) -> list[SasMessage]:
         if content.get("method") != SAS:
             raise _End("m.unknown_method")
         self._is_them(content)
-        if self.stage is Stage.STARTED and self._ours_goes_first(content):
+        if self.stage is SasStage.STARTED and self._ours_goes_first(content):
             return []  # both started: theirs is as if it had not been sent
         mac = _first(content, "message_authentication_codes", (_MAC, _OLD_MAC))
         _first(content, "key_agreement_protocols", (_AGREEMENT,))
@@ -229,7 +229,7 @@ class Verification:
             raise _End("m.unknown_method")
         self._new_sas()
         self._we_start, self._talk.start, self._talk.mac_method = False, content, mac
-        self.stage = Stage.AGREED
+        self.stage = SasStage.AGREED
         answer = {
             "method": SAS,
             "key_agreement_protocol": _AGREEMENT,
@@ -240,7 +240,7 @@ class Verification:
         }
         return [self._message("accept", answer)]
 
-    def _accepted(self, content: Object) -> list[Message]:
+    def _accepted(self, content: Object) -> list[SasMessage]:
         if (content.get("key_agreement_protocol"), content.get("hash")) != (_AGREEMENT, _HASH):
             raise _End("m.unknown_method")
         mac = content.get("message_authentication_code")
@@ -248,32 +248,32 @@ class Verification:
             raise _End("m.unknown_method")
         self._talk.commitment, self._talk.mac_method = text_of(content, "commitment"), str(mac)
         self._new_sas()
-        self.stage = Stage.AGREED
+        self.stage = SasStage.AGREED
         return [self._message("key", {"key": self._talk.public})]
 
-    def _key(self, content: Object) -> list[Message]:
+    def _key(self, content: Object) -> list[SasMessage]:
         theirs = text_of(content, "key")
         unb64(theirs, 32)
         if self._we_start and _commitment(theirs, self._talk.start) != self._talk.commitment:
             raise _End("m.mismatched_commitment")
         self._establish(theirs)
-        self.stage = Stage.SHOWN
+        self.stage = SasStage.SHOWN
         return [] if self._we_start else [self._message("key", {"key": self._talk.public})]
 
-    def _macs(self, content: Object) -> list[Message]:
+    def _macs(self, content: Object) -> list[SasMessage]:
         if self._talk.macs is not None:
             raise _End("m.unexpected_message")
         self._talk.verified = self._checked(object_of(content.get("mac")), text_of(content, "keys"))
         self._talk.macs = content
         return self._finish()
 
-    def _done(self, _content: Object) -> list[Message]:
+    def _done(self, _content: Object) -> list[SasMessage]:
         return []  # they are; we are when their MAC was checked and a person here has compared
 
-    def _finish(self) -> list[Message]:
-        if self.stage is not Stage.CONFIRMED or self._talk.macs is None:
+    def _finish(self) -> list[SasMessage]:
+        if self.stage is not SasStage.CONFIRMED or self._talk.macs is None:
             return []
-        self.stage = Stage.DONE
+        self.stage = SasStage.DONE
         return [self._message("done", {})]
 
     # Keys
@@ -301,9 +301,9 @@ class Verification:
         other = (them.user, them.device, theirs)
         parts = (*mine, *other) if self._we_start else (*other, *mine)
         found = self._talk.established.bytes("|".join(("MATRIX_KEY_VERIFICATION_SAS", *parts, self.id)))
-        self.shown = Shown(tuple(EMOJI[number] for number in found.emoji_indices), found.decimals)
+        self.shown = ShortString(tuple(EMOJI[number] for number in found.emoji_indices), found.decimals)
 
-    def _our_macs(self) -> Message:
+    def _our_macs(self) -> SasMessage:
         keys = self._us.keys()
         macs = {id: self._mac(key, self._us, self._them(), id) for id, key in keys.items()}
         return self._message(
@@ -334,13 +334,13 @@ class Verification:
             raise _End("m.user_mismatch")
         return self.them
 
-    def _message(self, step: str, content: dict[str, Any]) -> Message:
+    def _message(self, step: str, content: dict[str, Any]) -> SasMessage:
         relation: dict[str, Any]
         if self.in_room:
             relation = {"m.relates_to": {"rel_type": "m.reference", "event_id": self.id}}
         else:
             relation = {"transaction_id": self.id}
-        return Message(PREFIX + step, {**content, **relation})
+        return SasMessage(PREFIX + step, {**content, **relation})
 
 
 def _commitment(public: str, start: Object) -> str:
@@ -350,7 +350,7 @@ def _commitment(public: str, start: Object) -> str:
 def _list(content: Object, name: str) -> list[object]:
     found = content.get(name)
     if not isinstance(found, list):
-        raise Malformed(f"{name} is no list")
+        raise MalformedKey(f"{name} is no list")
     return found
 
 

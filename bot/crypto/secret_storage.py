@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
 from . import recovery_key
-from .encoding import Malformed, Object, b64, object_of, text_of, unb64
+from .encoding import MalformedKey, Object, b64, object_of, text_of, unb64
 from .errors import NotTrusted, WrongKey
 from .requests import Requests
 
@@ -120,7 +120,7 @@ def fits(secret: bytes, description: Object) -> bool:
     try:
         expected = check_of(secret, unb64(description["iv"], _IV))
         return hmac.compare_digest(unb64(expected["mac"]), unb64(description["mac"]))
-    except Malformed:
+    except MalformedKey:
         return False
 
 
@@ -135,7 +135,7 @@ def decrypt(secret: bytes, name: str, sealed: Object) -> str:
         iv, data, mac = (unb64(text_of(sealed, part)) for part in ("iv", "ciphertext", "mac"))
         cipher_key, mac_key = _keys(secret, name)
         if not hmac.compare_digest(hmac.digest(mac_key, data, "sha256"), mac):
-            raise Malformed("its authentication code is wrong")
+            raise MalformedKey("its authentication code is wrong")
         return _ctr(cipher_key, iv, data).decode()
     except ValueError as error:  # Malformed is one, and so is text that is no UTF-8
         raise NotTrusted(f"the secret {name} cannot be read: {error}") from None

@@ -7,8 +7,8 @@ Left to others: asking for the password and the recovery key, telling (`bot/cli/
 
 from dataclasses import dataclass, field
 
-from .cross_signing import CrossSigning, PrivateKeys, Standing, State
-from .encoding import Malformed, b64, unb64
+from .cross_signing import CrossSigning, KeyStanding, KeyState, PrivateKeys
+from .encoding import MalformedKey, b64, unb64
 from .errors import NotOurs, WrongKey
 from .key_backup import SECRET, BackupState, KeyBackup, Restored
 from .machine import CryptoMachine
@@ -19,14 +19,14 @@ SECRETS = ("m.cross_signing.master", "m.cross_signing.self_signing", "m.cross_si
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class KeysMade:
     """What was set up. `recovery_key` is to be shown once, and never again."""
 
-    standing: Standing
+    standing: KeyStanding
     recovery_key: str = field(repr=False)
 
 
-async def set_up(machine: CryptoMachine, password: str | None = None) -> Made:
+async def set_up(machine: CryptoMachine, password: str | None = None) -> KeysMade:
     """Keys, a signed device, a backup, and all secrets stored under a new recovery key.
 
     Raises `NotOurs` if the account has keys that we do not hold: then `recover`, or `CrossSigning.reset`. A backup that
@@ -35,13 +35,13 @@ async def set_up(machine: CryptoMachine, password: str | None = None) -> Made:
     signing, backup, storage = CrossSigning(machine), KeyBackup(machine), SecretStorage(machine.requests)
     standing = await signing.make_ready(password)
     keys = await signing.private()
-    if standing.state is not State.READY or keys is None:
+    if standing.state is not KeyState.READY or keys is None:
         raise NotOurs(f"the keys of this account are {standing.state}")
     if await backup.state() is BackupState.NONE:
         await backup.create(keys)
     key = await storage.create()
     await store_secrets(machine, key)
-    return Made(standing, key.recovery_key)
+    return KeysMade(standing, key.recovery_key)
 
 
 async def store_secrets(machine: CryptoMachine, key: StorageKey) -> None:
@@ -56,7 +56,7 @@ async def store_secrets(machine: CryptoMachine, key: StorageKey) -> None:
         await storage.put(key, SECRET, b64(backup))
 
 
-async def recover(machine: CryptoMachine, recovery_key: str) -> tuple[Standing, Restored | None]:
+async def recover(machine: CryptoMachine, recovery_key: str) -> tuple[KeyStanding, Restored | None]:
     """Take up the account's keys again, sign our device, and fetch what the backup has; None if there is no backup.
 
     Raises `WrongKey`, `NotTrusted`, `NotOurs`.
@@ -81,5 +81,5 @@ def _keys(secrets: list[str | None]) -> PrivateKeys:
 def _bytes(secret: str) -> bytes:
     try:
         return unb64(secret, 32)
-    except Malformed as error:
+    except MalformedKey as error:
         raise WrongKey(f"a secret in secret storage is no key: {error}") from None

@@ -11,7 +11,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from .encoding import Malformed, Object, b64, canonical, object_of, unb64
+from .encoding import MalformedKey, Object, b64, canonical, object_of, unb64
 
 ED25519 = "ed25519"
 _KEY = 32
@@ -76,12 +76,12 @@ def is_signed(value: Object, user: str, key: str, public: str) -> bool:
         return False
     try:
         return verifies(public, to_be_signed(value), signature)
-    except Malformed:
+    except MalformedKey:
         return False
 
 
 def verifies(public: str, data: bytes, signature: str) -> bool:
-    """Whether `signature` is one of `data`. Raises `Malformed` for a key or signature that is none."""
+    """Whether `signature` is one of `data`. Raises `MalformedKey` for a key or signature that is none."""
     try:
         Ed25519PublicKey.from_public_bytes(unb64(public, _KEY)).verify(unb64(signature, _SIGNATURE), data)
     except InvalidSignature:

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import devices, outbound, undecrypted_events
-from .account import MEGOLM, Identity
+from .account import MEGOLM, AccountKeys
 from .devices import Device
-from .encoding import Malformed, Object, object_of, stored, text_of
-from .olm import Olm, Opened, Unreadable
+from .encoding import MalformedKey, Object, object_of, stored, text_of
+from .olm import DecryptedMessage, DecryptionFailed, Olm
 from .room_keys import RoomKey, RoomKeys, exported_fields
 from .store import Db
 
@@ -52,16 +52,16 @@ class Inbox:
     def __init__(self, olm: Olm, keys: RoomKeys) -> None:
         self._olm = olm
         self._keys = keys
-        self._plain: Mapping[str, Callable[[Db, Identity, str, Object, int, Heard], None]] = {
+        self._plain: Mapping[str, Callable[[Db, AccountKeys, str, Object, int, Heard], None]] = {
             "m.room_key.withheld": self._withheld,
             "m.room_key_request": self._request,
         }
-        self._sealed: Mapping[str, Callable[[Db, Identity, Opened, int, Heard], None]] = {
+        self._sealed: Mapping[str, Callable[[Db, AccountKeys, DecryptedMessage, int, Heard], None]] = {
             "m.room_key": self._room_key,
             "m.forwarded_room_key": self._forwarded,
         }
 
-    def take(self, db: Db, us: Identity, events: tuple[object, ...], now_ms: int) -> Heard:
+    def take(self, db: Db, us: AccountKeys, events: tuple[object, ...], now_ms: int) -> Heard:
         """Take in the messages of one sync."""
         heard = Heard()
         for event in events:
@@ -78,10 +78,10 @@ class Inbox:
         _forget_old(db)
         return heard
 
-    def _open(self, db: Db, us: Identity, sender: str, content: Object, now_ms: int, heard: Heard) -> None:
+    def _open(self, db: Db, us: AccountKeys, sender: str, content: Object, now_ms: int, heard: Heard) -> None:
         try:
             opened = self._olm.open(db, sender, content, now_ms)
-        except Unreadable:
+        except DecryptionFailed:
             heard.unreadable += 1
             self._olm.mark_wedged(db, sender, content.get("sender_key"), now_ms)
             return
@@ -93,26 +93,26 @@ class Inbox:
 
     # Keys
 
-    def _room_key(self, db: Db, us: Identity, opened: Opened, now_ms: int, heard: Heard) -> None:
+    def _room_key(self, db: Db, us: AccountKeys, opened: DecryptedMessage, now_ms: int, heard: Heard) -> None:
         try:
             key = _read_key(opened.content, exported=False, source="olm", opened=opened)
-        except Malformed:
+        except MalformedKey:
             return
         devices.track(db, [opened.sender])  # to know whose device it is
         self._add(db, us, key, now_ms, heard)
 
-    def _forwarded(self, db: Db, us: Identity, opened: Opened, now_ms: int, heard: Heard) -> None:
+    def _forwarded(self, db: Db, us: AccountKeys, opened: DecryptedMessage, now_ms: int, heard: Heard) -> None:
         device = devices.by_key(db, opened.sender, opened.sender_key)
         if device is None or device.user != us.user or not device.signed or device.gone:
             return
         try:
             key = _read_key(opened.content, exported=True, source="forwarded", opened=opened)
-        except Malformed:
+        except MalformedKey:
             return
         if undecrypted_events.asked_for(db, key.room, key.session) is not None:
             self._add(db, us, key, now_ms, heard)
 
-    def _add(self, db: Db, us: Identity, key: RoomKey, now_ms: int, heard: Heard) -> None:
+    def _add(self, db: Db, us: AccountKeys, key: RoomKey, now_ms: int, heard: Heard) -> None:
         if not self._keys.add(db, key, now_ms):
             return
         heard.keys.append((key.room, key.session))
@@ -122,14 +122,14 @@ class Inbox:
 
     # What others say or ask in the clear
 
-    def _withheld(self, db: Db, _us: Identity, sender: str, content: Object, now_ms: int, heard: Heard) -> None:
+    def _withheld(self, db: Db, _us: AccountKeys, sender: str, content: Object, now_ms: int, heard: Heard) -> None:
         about = undecrypted_events.note_withheld(db, sender, content, now_ms)
         if about is not None:
             heard.withheld.append(about)
         elif content.get("code") == outbound.NO_OLM:  # it has no session with us: we begin one, that it can use
             self._olm.mark_wedged(db, sender, content.get("sender_key"), now_ms)
 
-    def _request(self, db: Db, us: Identity, sender: str, content: Object, now_ms: int, _heard: Heard) -> None:
+    def _request(self, db: Db, us: AccountKeys, sender: str, content: Object, now_ms: int, _heard: Heard) -> None:
         """Another device of ours asks for a key. Nobody else gets one."""
         body = object_of(content.get("body"))
         id = content.get("requesting_device_id")
@@ -140,7 +140,7 @@ class Inbox:
             return
         self._hand_on(db, us, device, (str(body.get("room_id", "")), str(body.get("session_id", ""))), now_ms)
 
-    def pay(self, db: Db, us: Identity, now_ms: int) -> None:
+    def pay(self, db: Db, us: AccountKeys, now_ms: int) -> None:
         """Hand on what was asked for by devices with which there was no session then."""
         for id, room, session in db.execute("SELECT device, room, session FROM owed").fetchall():
             device = devices.one(db, us.user, id)
@@ -150,7 +150,7 @@ class Inbox:
                 db.execute("DELETE FROM owed WHERE device = ? AND room = ? AND session = ?", (id, room, session))
                 self._hand_on(db, us, device, (room, session), now_ms)
 
-    def _hand_on(self, db: Db, us: Identity, device: Device, which: tuple[str, str], now_ms: int) -> None:
+    def _hand_on(self, db: Db, us: AccountKeys, device: Device, which: tuple[str, str], now_ms: int) -> None:
         key = self._keys.export(db, *which)
         if key is None:
             return
@@ -171,9 +171,9 @@ class Inbox:
         outbound.put(db, "m.room.encrypted", [(device, message)])
 
 
-def _read_key(content: Object, *, exported: bool, source: str, opened: Opened) -> RoomKey:
+def _read_key(content: Object, *, exported: bool, source: str, opened: DecryptedMessage) -> RoomKey:
     if content.get("algorithm") != MEGOLM:
-        raise Malformed("a key of no room")
+        raise MalformedKey("a key of no room")
     chain = content.get("forwarding_curve25519_key_chain") if exported else ()
     shared = content.get("shared_history", content.get("org.matrix.msc3061.shared_history"))
     return RoomKey(
@@ -193,7 +193,7 @@ def _read_key(content: Object, *, exported: bool, source: str, opened: Opened) -
 def _first_time(db: Db, raw: Object) -> bool:
     try:
         digest = hashlib.sha256(stored(raw).encode()).digest()
-    except Malformed:
+    except MalformedKey:
         return False
     done = db.execute(
         "INSERT OR IGNORE INTO seen_to_device SELECT ?, coalesce(max(number), 0) + 1 FROM seen_to_device", (digest,)

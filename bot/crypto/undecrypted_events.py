@@ -15,13 +15,13 @@ from contextlib import suppress
 from typing import Any
 
 from .account import MEGOLM
-from .encoding import Malformed, Object, restored, stored, text_of
+from .encoding import MalformedKey, Object, restored, stored, text_of
 from .store import Db
 
 
 def wait(db: Db, event: str, room: str, session: str, raw: Object, told: str, now_ms: int) -> None:
     """Keep an event that cannot be read yet, and why, as the caller is told; one nested too deeply never will be."""
-    with suppress(Malformed):
+    with suppress(MalformedKey):
         db.execute(
             "INSERT OR IGNORE INTO waiting (event, room, session, raw, since_ms, told) VALUES (?, ?, ?, ?, ?, ?)",
             (event, room, session, stored(raw), now_ms, told),
@@ -67,7 +67,7 @@ def note_withheld(db: Db, sender: str, content: Object, now_ms: int) -> tuple[st
     try:
         code = _code(text_of(content, "code"))
         room, session = text_of(content, "room_id"), text_of(content, "session_id")
-    except Malformed:
+    except MalformedKey:
         return None
     db.execute("INSERT OR REPLACE INTO withheld VALUES (?, ?, ?, ?, ?)", (room, session, sender, code, now_ms))
     return room, session

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from .cross_signing import CrossSigning
 from .encoding import Object, object_of
 from .machine import CryptoMachine
-from .sas import LASTS_MS, PREFIX, SAS, Message, Party, Shown, Stage, Verification
+from .sas import LASTS_MS, PREFIX, SAS, Party, SasMessage, SasStage, ShortString, Verification
 from .to_device import ToDevice
 
 Say = Callable[
@@ -32,13 +32,13 @@ class Progress:
 
     id: str
     user: str
-    stage: Stage
-    shown: Shown | None = None
+    stage: SasStage
+    shown: ShortString | None = None
     code: str = ""  # why it was cancelled
     master: str = ""  # their master key, if it was verified
 
 
-class Verifier:
+class EmojiVerifier:
     """The verifications of one machine."""
 
     def __init__(self, machine: CryptoMachine, *, allowed: Callable[[str], bool], say: Say, sign: bool = True) -> None:
@@ -95,7 +95,7 @@ class Verifier:
         """End what takes too long."""
         now = self._machine.clock()
         late = [await self._do(id, lambda verification: verification.expire(now)) for id in list(self._open)]
-        return tuple(each for each in late if each is not None and each.stage is Stage.CANCELLED)
+        return tuple(each for each in late if each is not None and each.stage is SasStage.CANCELLED)
 
     async def _asked(
         self, id: str, sender: str, device: str, room: str, type: str, content: Object, sent_ms: object
@@ -125,14 +125,14 @@ class Verifier:
             return None
         return await self._do(id, lambda verification: verification.take(type, content))
 
-    async def _do(self, id: str, step: Callable[[Verification], Sequence[Message]]) -> Progress | None:
+    async def _do(self, id: str, step: Callable[[Verification], Sequence[SasMessage]]) -> Progress | None:
         found = self._open.get(id)
         if found is None:
             return None
         verification, room, _ = found
         return await self._go_on(verification, room, step(verification))
 
-    async def _go_on(self, verification: Verification, room: str, messages: Sequence[Message]) -> Progress:
+    async def _go_on(self, verification: Verification, room: str, messages: Sequence[SasMessage]) -> Progress:
         if verification.over:
             _, _, device = self._open.pop(verification.id)
         else:

@@ -2,11 +2,11 @@
 
 from moderation.values.notices import Phrase
 
-from .cross_signing import State
+from .cross_signing import KeyState
 from .key_backup import BackupState
 
 
-def of_keys(state: State) -> Phrase:
+def of_keys(state: KeyState) -> Phrase:
     """How the account's keys and this device stand, and what to do."""
     return Phrase(f"crypto.state.{state.value}")
 

@@ -24,10 +24,10 @@ from yarl import URL
 
 from moderation.values.ids import EventId, RoomId, UserId
 
-from .feed import Feed, Json, NotSeen, Seen
+from .feed import Feed, Json, NotReceived, Seen
 from .matrix_error import MatrixError
 
-__all__ = ["Client", "MatrixError", "NotSeen", "Seen"]
+__all__ = ["Client", "MatrixError", "NotReceived", "Seen"]
 
 _WAIT_S = 120.0
 
@@ -256,7 +256,7 @@ class Client:
         within_s: float = _WAIT_S,
         after: int = 0,
     ) -> Seen:
-        """The first thing that is `wanted`, seen already or still to come. Raises `NotSeen`."""
+        """The first thing that is `wanted`, seen already or still to come. Raises `NotReceived`."""
         return await self._feed.wait_for(wanted, what=f"{what} as {self.user}", within_s=within_s, after=after)
 
     async def wait_event(

@@ -27,7 +27,7 @@ _LAST_SEEN = 8
 _FILTER = orjson.dumps({"presence": {"types": []}, "room": {"timeline": {"limit": 100}}}).decode()
 
 
-class NotSeen(AssertionError):
+class NotReceived(AssertionError):
     """What was waited for did not come in time. An assertion, so that a test fails by it."""
 
 
@@ -105,10 +105,10 @@ class Feed:
                     return item
             await self._more_than(after)
 
-    def not_seen(self, what: str, within_s: float) -> NotSeen:
+    def not_seen(self, what: str, within_s: float) -> NotReceived:
         """The error that says what was awaited and what was seen last."""
         last = "\n".join(f"  {item}" for item in self.seen[-_LAST_SEEN:]) or "  nothing at all"
-        return NotSeen(f"waited {within_s:g} s for {what}. Last seen:\n{last}")
+        return NotReceived(f"waited {within_s:g} s for {what}. Last seen:\n{last}")
 
     async def _more_than(self, known: int) -> None:
         async with self._syncing:  # several may wait at once; one asks, all look at what came

@@ -44,7 +44,7 @@ def expect(holds: bool, seen: object) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class People:
+class DemoPeople:
     """The cast: Anna owns the room, Ben and Carla manage it, the others are members."""
 
     anna: Client
@@ -60,7 +60,7 @@ async def _no_moment(_name: str) -> None:
 
 
 @dataclass(slots=True)
-class Stage:
+class DemoStage:
     """Filled by the steps as they go. Close it, and all that was started is ended."""
 
     folder: Path  # of the homeserver
@@ -68,7 +68,7 @@ class Stage:
     moment: Moment = _no_moment
     homeserver: Synapse | None = None
     mute_s: int = MUTE_S
-    cast: People | None = None
+    cast: DemoPeople | None = None
     room: RoomId = _NOWHERE
     desk: RoomId = _NOWHERE
     before: EventId = _NOTHING  # what was said before the bot told what it records
@@ -97,7 +97,7 @@ class Stage:
         return client
 
     @property
-    def people(self) -> People:
+    def people(self) -> DemoPeople:
         """The cast, once it is there."""
         assert self.cast is not None, "this step needs the step that brings the people"
         return self.cast

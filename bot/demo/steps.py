@@ -16,21 +16,21 @@ import orjson
 from moderation.values.ids import RoomId
 
 from .client import Client, Seen
-from .stage import BOT, MANAGER, NAMES, PASSWORD, People, Stage, expect
+from .stage import BOT, MANAGER, NAMES, PASSWORD, DemoPeople, DemoStage, expect
 from .synapse import SERVER_NAME
 
 Fields = dict[str, object]
 REASON = "demo"
 
 
-async def homeserver(stage: Stage) -> Fields:
+async def homeserver(stage: DemoStage) -> Fields:
     """A homeserver of our own."""
     return {"url": (await stage.start_homeserver()).url}
 
 
-async def people(stage: Stage) -> Fields:
+async def people(stage: DemoStage) -> Fields:
     """An owner, two managers, three members, and their room."""
-    stage.cast = People(**{name: await stage.enter(name) for name in NAMES})
+    stage.cast = DemoPeople(**{name: await stage.enter(name) for name in NAMES})
     p = stage.cast
     others = (p.ben, p.carla, p.dora, p.emil, p.finn)
     stage.room = await p.anna.create_room("Reading circle", invite=[who.user for who in others])
@@ -43,7 +43,7 @@ async def people(stage: Stage) -> Fields:
     return {"count": len(joined)}
 
 
-async def bot(stage: Stage) -> Fields:
+async def bot(stage: DemoStage) -> Fields:
     """`answerable init`, then `answerable run`."""
     synapse = await stage.start_homeserver()
     await synapse.register(BOT.partition(":")[0].removeprefix("@"), PASSWORD)
@@ -53,7 +53,7 @@ async def bot(stage: Stage) -> Fields:
     return {"pid": str(stage.bot.pid)}
 
 
-async def joining(stage: Stage) -> Fields:
+async def joining(stage: DemoStage) -> Fields:
     """The notice, and that it is pinned."""
     p = stage.people
     stage.before = await p.dora.send_text(stage.room, "Nobody has told me yet that this is recorded.")
@@ -68,7 +68,7 @@ async def joining(stage: Stage) -> Fields:
     return {"words": notice.body.splitlines()[1][:100]}
 
 
-async def recorded(stage: Stage) -> Fields:
+async def recorded(stage: DemoStage) -> Fields:
     """What is said now is in the records, what was said before is not, and the pin was there first."""
     p = stage.people
     after = [
@@ -87,7 +87,7 @@ async def recorded(stage: Stage) -> Fields:
     return {"texts": texts, "pinned": _clock(pinned), "first": _clock(first)}
 
 
-async def desk(stage: Stage) -> Fields:
+async def desk(stage: DemoStage) -> Fields:
     """The managers' room, with exactly those who run the group."""
     p = stage.people
     running = (p.anna, p.ben, p.carla)
@@ -101,7 +101,7 @@ async def desk(stage: Stage) -> Fields:
     return {"who": _names(running)}
 
 
-async def vouched(stage: Stage) -> Fields:
+async def vouched(stage: DemoStage) -> Fields:
     """The operator vouches for a manager, who then may for a member; everybody can see it."""
     p = stage.people
     await stage.answer(p.anna, stage.room, await p.anna.send_text(stage.room, f"!vouch {p.ben.user}"))
@@ -115,7 +115,7 @@ async def vouched(stage: Stage) -> Fields:
     return {"line": line}
 
 
-async def verified(stage: Stage) -> Fields:
+async def verified(stage: DemoStage) -> Fields:
     """The operator checks the records."""
     ran = await stage.bot.command("logs", "verify", "--json")
     expect(ran.code == 0, f"exit code {ran.code}: {ran.out} {ran.err}")
@@ -129,7 +129,7 @@ def _invites_to_desk(user: str, seen: Seen) -> bool:
     return invited and "is_direct" not in seen.content
 
 
-async def _records(stage: Stage) -> list[dict[str, Any]]:
+async def _records(stage: DemoStage) -> list[dict[str, Any]]:
     """The records, read as the operator reads them: with a reason, which is recorded in its turn."""
     ran = await stage.bot.command("logs", "show", "--json", "--last", "10000", "--reason", REASON)
     expect(ran.code == 0, f"logs show: {ran.code} {ran.err}")
@@ -143,7 +143,7 @@ def _first_of_the_room(records: Sequence[dict[str, Any]]) -> int:
     return int(dt.datetime.fromisoformat(first["t"]).timestamp() * 1000)
 
 
-async def _pinned_at(stage: Stage, who: Client) -> int:
+async def _pinned_at(stage: DemoStage, who: Client) -> int:
     pin = await who.wait_event(stage.room, lambda seen: seen.type == "m.room.pinned_events", what="the pin")
     return int(pin.event["origin_server_ts"])
 

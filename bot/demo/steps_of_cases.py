@@ -8,7 +8,7 @@ from functools import partial
 from moderation.values.ids import EventId
 
 from .client import Client, MatrixError, Seen
-from .stage import MANAGER, MEMBER, REDACTION, WHEN, Stage, case_number, expect, mentions
+from .stage import MANAGER, MEMBER, REDACTION, WHEN, DemoStage, case_number, expect, mentions
 from .steps import Fields
 
 UPHOLD, DISMISS = "✅", "❌"
@@ -22,7 +22,7 @@ MANAGERS_TICKET = "See TICKET-4711 for more."
 CHARGE, SERIOUS = 10, 35  # what the two classes cost; `bot_process.py`
 
 
-async def hidden(stage: Stage) -> Fields:
+async def hidden(stage: DemoStage) -> Fields:
     """A phrase of a rule, disguised by letters that look alike."""
     p = stage.people
     event = await p.emil.send_text(stage.room, DISGUISED)
@@ -35,7 +35,7 @@ async def hidden(stage: Stage) -> Fields:
     return {"sent": DISGUISED, "credit": 100 - CHARGE}
 
 
-async def card(stage: Stage) -> Fields:
+async def card(stage: DemoStage) -> Fields:
     """The case is a card in the desk, with the words and reactions to press."""
     p = stage.people
     seen = await stage.card(p.ben, DISGUISED)
@@ -45,7 +45,7 @@ async def card(stage: Stage) -> Fields:
     return {"n": case_number(seen), "offered": " ".join(sorted(OFFERED))}
 
 
-async def dismissed(stage: Stage) -> Fields:
+async def dismissed(stage: DemoStage) -> Fields:
     """Another manager thinks otherwise, and presses one reaction."""
     p = stage.people
     await _press(stage, p.carla, DISGUISED, DISMISS)
@@ -57,7 +57,7 @@ async def dismissed(stage: Stage) -> Fields:
     return {"credit": 100}
 
 
-async def upheld(stage: Stage) -> Fields:
+async def upheld(stage: DemoStage) -> Fields:
     """A rule that managers decide: nothing happens before, everything after one reaction."""
     p = stage.people
     event = await p.finn.send_text(stage.room, ENDING)
@@ -72,7 +72,7 @@ async def upheld(stage: Stage) -> Fields:
     return {"credit": 100 - SERIOUS}
 
 
-async def own(stage: Stage) -> Fields:
+async def own(stage: DemoStage) -> Fields:
     """A manager breaks a rule and may not decide that herself."""
     p = stage.people
     event = await p.carla.send_text(stage.room, MANAGERS_ENDING)
@@ -87,7 +87,7 @@ async def own(stage: Stage) -> Fields:
     return {"refusal": refusal.body, "credit": 100 - SERIOUS}
 
 
-async def demoted(stage: Stage) -> Fields:
+async def demoted(stage: DemoStage) -> Fields:
     """A second upheld case takes the manager below the threshold, and her rights go by themselves."""
     p = stage.people
     expect(await stage.level(p.carla.user) == MANAGER, "she was no manager any more")
@@ -115,7 +115,7 @@ async def demoted(stage: Stage) -> Fields:
     return {"level": MEMBER, "credit": credit, "until": until[0]}
 
 
-async def muted(stage: Stage) -> Fields:
+async def muted(stage: DemoStage) -> Fields:
     """A member muted by command for a few seconds cannot post."""
     p = stage.people
     asked = await p.ben.send_text(stage.room, f"!mute {p.finn.user} {stage.mute_s}s let it rest")
@@ -134,7 +134,7 @@ async def muted(stage: Stage) -> Fields:
     return {"seconds": stage.mute_s, "status": 403}
 
 
-async def refused(stage: Stage) -> Fields:
+async def refused(stage: DemoStage) -> Fields:
     """Those who may not, may not: a member, and the manager who was demoted."""
     p = stage.people
     answers = []
@@ -146,7 +146,7 @@ async def refused(stage: Stage) -> Fields:
     return {"answer": answers[0].body}
 
 
-async def restored(stage: Stage) -> Fields:
+async def restored(stage: DemoStage) -> Fields:
     """The mute ends by itself."""
     p = stage.people
     await p.finn.wait_state(
@@ -163,14 +163,14 @@ async def restored(stage: Stage) -> Fields:
     return {"told": told.body.splitlines()[0]}
 
 
-async def _press(stage: Stage, who: Client, words: str, key: str) -> EventId:
+async def _press(stage: DemoStage, who: Client, words: str, key: str) -> EventId:
     """Press a reaction that is offered under the card about a message with these words."""
     card = stage.cards[words]
     await who.wait_event(stage.desk, partial(_offers, card, key), what=f"a {key}")
     return await who.react(stage.desk, card, key)
 
 
-async def _gone(stage: Stage, who: Client, event: EventId) -> None:
+async def _gone(stage: DemoStage, who: Client, event: EventId) -> None:
     """Waits until `who` is told that the event was redacted, and looks whether the homeserver has stripped it."""
     await who.wait_event(
         stage.room,

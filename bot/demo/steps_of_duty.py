@@ -6,14 +6,14 @@ As in `steps.py`, a step returns the fields of `demo.NAME.seen`, or raises what 
 import re
 
 from .client import Seen
-from .stage import MANAGER, MEMBER, WHEN, Stage, expect, mentions
+from .stage import MANAGER, MEMBER, WHEN, DemoStage, expect, mentions
 from .steps import Fields
 
 KEY = "Psst: the gardener hid the key."
 NEGLECT = 61  # what a missed deadline costs here; `bot_process.py`
 
 
-async def missed(stage: Stage) -> Fields:
+async def missed(stage: DemoStage) -> Fields:
     """A grave case that nobody decides in time: Ben, who is on duty, loses standing and with it his rights."""
     p = stage.people
     event = await p.dora.send_text(stage.room, KEY)
@@ -30,7 +30,7 @@ async def missed(stage: Stage) -> Fields:
     return {"standing": 100 - NEGLECT, "level": MEMBER}
 
 
-async def passed_on(stage: Stage) -> Fields:
+async def passed_on(stage: DemoStage) -> Fields:
     """The case goes to the owner, who decides it in a direct message."""
     p = stage.people
     case = _number(await stage.told(p.anna, "!uphold"), "uphold")
@@ -43,7 +43,7 @@ async def passed_on(stage: Stage) -> Fields:
     return {"n": case}
 
 
-async def appealed(stage: Stage) -> Fields:
+async def appealed(stage: DemoStage) -> Fields:
     """Ben has lost his rights, not his voice."""
     p = stage.people
     case = _number(await stage.told(p.ben, NEGLECT), "appeal")
@@ -55,7 +55,7 @@ async def appealed(stage: Stage) -> Fields:
     return {"n": case, "told": told.body.splitlines()[0]}
 
 
-async def reversed_(stage: Stage) -> Fields:
+async def reversed_(stage: DemoStage) -> Fields:
     """Anna finds that fair, and all is as if it had never been."""
     p = stage.people
     case = _number(await stage.told(p.ben, NEGLECT), "appeal")

@@ -16,7 +16,7 @@ from typing import Literal
 from bot.texts.catalog import Catalog
 
 from . import steps, steps_of_cases, steps_of_duty
-from .stage import Moment, Stage
+from .stage import DemoStage, Moment
 from .steps import Fields
 
 State = Literal["ok", "failed", "not_run"]
@@ -24,44 +24,44 @@ _STEP_S = 120.0  # more than any wait inside a step: only what hangs without one
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class StoryStep:
     """One step: its name, which names its texts, what it does, and the steps without which it makes no sense."""
 
     name: str
-    run: Callable[[Stage], Awaitable[Fields]]
+    run: Callable[[DemoStage], Awaitable[Fields]]
     needs: tuple[str, ...] = ()
 
 
 STEPS = (
-    Step("homeserver", steps.homeserver),
-    Step("people", steps.people, ("homeserver",)),
-    Step("bot", steps.bot, ("homeserver",)),
-    Step("joining", steps.joining, ("people", "bot")),
-    Step("recorded", steps.recorded, ("joining",)),
-    Step("desk", steps.desk, ("joining",)),
-    Step("vouched", steps.vouched, ("joining",)),
-    Step("hidden", steps_of_cases.hidden, ("joining",)),
-    Step("card", steps_of_cases.card, ("hidden", "desk")),
-    Step("dismissed", steps_of_cases.dismissed, ("card",)),
-    Step("upheld", steps_of_cases.upheld, ("desk",)),
-    Step("own", steps_of_cases.own, ("desk",)),
-    Step("demoted", steps_of_cases.demoted, ("own",)),
-    Step("muted", steps_of_cases.muted, ("joining",)),
-    Step("refused", steps_of_cases.refused, ("demoted",)),
-    Step("restored", steps_of_cases.restored, ("muted",)),
-    Step("missed", steps_of_duty.missed, ("own",)),
-    Step("passed_on", steps_of_duty.passed_on, ("missed",)),
-    Step("appealed", steps_of_duty.appealed, ("missed",)),
-    Step("reversed", steps_of_duty.reversed_, ("appealed",)),
-    Step("verified", steps.verified, ("joining",)),
+    StoryStep("homeserver", steps.homeserver),
+    StoryStep("people", steps.people, ("homeserver",)),
+    StoryStep("bot", steps.bot, ("homeserver",)),
+    StoryStep("joining", steps.joining, ("people", "bot")),
+    StoryStep("recorded", steps.recorded, ("joining",)),
+    StoryStep("desk", steps.desk, ("joining",)),
+    StoryStep("vouched", steps.vouched, ("joining",)),
+    StoryStep("hidden", steps_of_cases.hidden, ("joining",)),
+    StoryStep("card", steps_of_cases.card, ("hidden", "desk")),
+    StoryStep("dismissed", steps_of_cases.dismissed, ("card",)),
+    StoryStep("upheld", steps_of_cases.upheld, ("desk",)),
+    StoryStep("own", steps_of_cases.own, ("desk",)),
+    StoryStep("demoted", steps_of_cases.demoted, ("own",)),
+    StoryStep("muted", steps_of_cases.muted, ("joining",)),
+    StoryStep("refused", steps_of_cases.refused, ("demoted",)),
+    StoryStep("restored", steps_of_cases.restored, ("muted",)),
+    StoryStep("missed", steps_of_duty.missed, ("own",)),
+    StoryStep("passed_on", steps_of_duty.passed_on, ("missed",)),
+    StoryStep("appealed", steps_of_duty.appealed, ("missed",)),
+    StoryStep("reversed", steps_of_duty.reversed_, ("appealed",)),
+    StoryStep("verified", steps.verified, ("joining",)),
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class StoryOutcome:
     """How a step went, in words."""
 
-    step: Step
+    step: StoryStep
     state: State
     expected: str
     seen: str
@@ -75,7 +75,9 @@ class Outcome:
 class Story:
     """Plays the steps on a stage, telling in `language` what was seen."""
 
-    def __init__(self, stage: Stage, language: str, hook: Moment | None = None, steps: Sequence[Step] = STEPS) -> None:
+    def __init__(
+        self, stage: DemoStage, language: str, hook: Moment | None = None, steps: Sequence[StoryStep] = STEPS
+    ) -> None:
         self._stage = stage
         self._language = language
         self._steps = steps
@@ -86,13 +88,13 @@ class Story:
         """A text of the story."""
         return Catalog.load().text(self._language, f"demo.{key}", **fields)
 
-    def name(self, step: Step) -> str:
+    def name(self, step: StoryStep) -> str:
         """What the step is called."""
         return self.text(f"{step.name}.name", seconds=self._stage.mute_s)
 
-    async def play(self, begins: Callable[[Step], None] = lambda _step: None) -> AsyncIterator[Outcome]:
+    async def play(self, begins: Callable[[StoryStep], None] = lambda _step: None) -> AsyncIterator[StoryOutcome]:
         """The outcome of each step, as it ends; `begins` is called before it runs."""
-        done: dict[str, Outcome] = {}
+        done: dict[str, StoryOutcome] = {}
         for step in self._steps:
             if all(done[need].ok for need in step.needs):
                 begins(step)
@@ -102,7 +104,7 @@ class Story:
             done[step.name] = outcome
             yield outcome
 
-    async def _outcome(self, step: Step) -> Outcome:
+    async def _outcome(self, step: StoryStep) -> StoryOutcome:
         began = time.monotonic()
         try:
             await self._stage.moment(f"{step.name}.before")
@@ -114,7 +116,7 @@ class Story:
             return self._told(step, "failed", seen, time.monotonic() - began)
         return self._told(step, "ok", self.text(f"{step.name}.seen", **fields), time.monotonic() - began)
 
-    async def _unless_the_bot_ends(self, step: Step) -> Fields:
+    async def _unless_the_bot_ends(self, step: StoryStep) -> Fields:
         played = asyncio.ensure_future(step.run(self._stage))
         watched = asyncio.ensure_future(self._stage.bot.watch())
         try:
@@ -125,5 +127,5 @@ class Story:
                 task.cancel()
             await asyncio.gather(played, watched, return_exceptions=True)
 
-    def _told(self, step: Step, state: State, seen: str, seconds: float) -> Outcome:
-        return Outcome(step, state, self.text(f"{step.name}.expected"), seen, seconds)
+    def _told(self, step: StoryStep, state: State, seen: str, seconds: float) -> StoryOutcome:
+        return StoryOutcome(step, state, self.text(f"{step.name}.expected"), seen, seconds)

@@ -29,7 +29,7 @@ from moderation.values.ids import UserId
 from . import child
 from .synapse_config import LOG_FILE, SERVER_NAME, Limits, LogLevel, write_config
 
-__all__ = ["SERVER_NAME", "Account", "Limits", "LogLevel", "Synapse", "SynapseFailed"]
+__all__ = ["SERVER_NAME", "Limits", "LogLevel", "Synapse", "SynapseAccount", "SynapseFailed"]
 
 _START_S = 60.0
 _POLL_S = 0.02
@@ -42,7 +42,7 @@ class SynapseFailed(AnswerableError):
     """The homeserver did not come up, or refused what only a wrong set-up could make it refuse."""
 
 
-class Account(NamedTuple):
+class SynapseAccount(NamedTuple):
     """A registered user, logged in on one device."""
 
     user: UserId
@@ -121,7 +121,7 @@ class Synapse:
         await self.stop()
         await self._run(within_s)
 
-    async def register(self, localpart: str, password: str, *, admin: bool = False) -> Account:
+    async def register(self, localpart: str, password: str, *, admin: bool = False) -> SynapseAccount:
         """Make a user through Synapse's shared-secret registration, which can make admins too."""
         url = f"{self.url}/_synapse/admin/v1/register"
         async with aiohttp.ClientSession() as session:
@@ -132,7 +132,7 @@ class Synapse:
                 answer: dict[str, Any] = await response.json()
         if "access_token" not in answer:
             raise SynapseFailed(f"could not register {localpart!r}: {answer.get('error', answer)}")
-        return Account(UserId(answer["user_id"]), answer["device_id"], answer["access_token"])
+        return SynapseAccount(UserId(answer["user_id"]), answer["device_id"], answer["access_token"])
 
     def log(self, lines: int = _LOG_LINES) -> str:
         """The last lines of what Synapse wrote, its last words on standard error included."""

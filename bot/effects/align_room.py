@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bot.matrix.client import Homeserver
-from bot.outbox.dispatcher import Done, Later
+from bot.outbox.dispatcher import Done, RetryLater
 from bot.pipeline.pipeline import Pipeline
 from moderation.model.actions import Action, Align, TellDesk
-from moderation.model.facts import Fact, Held
+from moderation.model.facts import Fact, LevelKept
 from moderation.people.verification import asked_of
 from moderation.policy import Policy
-from moderation.rooms.align_people import JOINING, Alignment, Change, Room, intended
+from moderation.rooms.align_people import JOINING, Alignment, Change, RoomPicture, intended
 from moderation.rooms.align_room import JOIN_RULES, align, join_rule, join_rules
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Line, Phrase, Who, line
@@ -64,14 +64,14 @@ class Reconciler:
         async with self._database.read() as db:
             if await outbox.goes_first(db, room):  # seen together with what it is about
                 again = Done(actions=(Align(room=room),))
-                raise Later("somebody is told first", again, tries=20, first_ms=100, last_ms=60_000)
+                raise RetryLater("somebody is told first", again, tries=20, first_ms=100, last_ms=60_000)
             view = await queries.room_view(db, room, self._homeserver.user)
             if view is None or not view.active or view.purpose != "group":
                 return None
             created = await queries.created_event(db, room)
             holds = await queries.holds_in(db, room)
             gated = asked_of(view, self._policy).gated
-            seen = Room(
+            seen = RoomPicture(
                 power=Power.of(created, levels, bot=self._homeserver.user),
                 membership=await queries.memberships(db, room),
                 bot=self._homeserver.user,
@@ -131,7 +131,7 @@ def _by_hand(user: UserId, step: str) -> Line:
 
 
 def _held(room: RoomId, change: Change) -> Fact:
-    return Held(
+    return LevelKept(
         room=room,
         step=change.step,  # type: ignore[arg-type]
         what=change.what,

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.config.config import AnchorSettings
 from bot.matrix.client import Homeserver
 from bot.matrix.errors import Forbidden, NotFound
-from bot.outbox.dispatcher import Done, Later
+from bot.outbox.dispatcher import Done, RetryLater
 from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from bot.texts.matrix_message import MESSAGE, Speech
@@ -124,7 +124,7 @@ class Anchorer:
         target = desk if action.where == "desk" else action.room
         if target is None:
             given_up = _refused(action, closing, "no-desk")
-            raise Later("there is no desk yet", given_up, tries=_TRIES, first_ms=_FIRST_MS, last_ms=_LAST_MS)
+            raise RetryLater("there is no desk yet", given_up, tries=_TRIES, first_ms=_FIRST_MS, last_ms=_LAST_MS)
         content = self._content(closing, self._speech.language(group.language))
         try:
             made = await self._homeserver.send(target, MESSAGE, content, txn_of(closing, action.where, group.code))

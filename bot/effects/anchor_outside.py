@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bot.matrix.other_servers import NoAnswer, post
-from bot.outbox.dispatcher import Done, Later
+from bot.outbox.dispatcher import Done, RetryLater
 from moderation.model.actions import Action, Timestamp, Witness
 from moderation.model.facts import CheckpointAnchored
 from moderation.values.errors import Invalid
@@ -128,5 +128,5 @@ def _refused(where: Where, closing: Closing, code: str) -> Done:
     return Done((fact,), result="refused", code=code)
 
 
-def _later(why: str, given_up: Done, patience: Patience) -> Later:
-    return Later(why, given_up, tries=patience.tries, first_ms=patience.first_ms, last_ms=patience.last_ms)
+def _later(why: str, given_up: Done, patience: Patience) -> RetryLater:
+    return RetryLater(why, given_up, tries=patience.tries, first_ms=patience.first_ms, last_ms=patience.last_ms)

@@ -8,7 +8,7 @@ presses one is asked for their right in the *group* (`bot/commands`), whatever t
 
 from collections.abc import Sequence
 
-from bot.bot_rooms.create import Made, body, take_up
+from bot.bot_rooms.create import RoomPurpose, body, take_up
 from bot.crypto.encrypting_client import SealedHomeserver
 from bot.matrix.errors import Forbidden, NotFound
 from bot.outbox.dispatcher import Done
@@ -70,7 +70,7 @@ class Desk:
             return Done(result="abandoned")
         managers = self._managers(group, members)
         if desk is None:
-            made = Made("desk", served=group.code)
+            made = RoomPurpose("desk", served=group.code)
             desk = await self._create(made, group, managers)
             await take_up(self._pipeline, made, desk)
             return Done(made=desk)
@@ -83,7 +83,7 @@ class Desk:
         people = group.power.owners() | group.power.managers()
         return sorted(user for user in people if members.get(user) in there and user != self._homeserver.user)
 
-    async def _create(self, made: Made, group: RoomView, managers: list[UserId]) -> RoomId:
+    async def _create(self, made: RoomPurpose, group: RoomView, managers: list[UserId]) -> RoomId:
         language = self._speech.language(group.language)
         called, secret = group.name or group.code, await self._homeserver.is_encrypted(group.room)
         name = self._speech.text((line("desk.name", room=called),), language, {}).plain

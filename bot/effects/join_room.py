@@ -9,7 +9,7 @@ and nothing is said in it, so it is not entered like that (`bot/sync/spaces.py`)
 
 import structlog
 
-from bot.bot_rooms.create import Made, entered, new_code
+from bot.bot_rooms.create import RoomPurpose, entered, new_code
 from bot.crypto.encrypting_client import SealedHomeserver
 from bot.events.parse_event import receive
 from bot.matrix.errors import Forbidden
@@ -107,7 +107,7 @@ class Joiner:
         async with self._database.read() as db:
             taken = await queries.all_rooms(db)
             language = self._speech.language(await queries.language_of(db, action.inviter))
-        made = Made("direct", user=action.inviter)
+        made = RoomPurpose("direct", user=action.inviter)
         await self._pipeline.commit((entered(made, room, taken.get(room) or new_code(tuple(taken.values()))),))
         unread = self._homeserver.machine is None and await self._homeserver.is_encrypted(room)
         key = "direct.encrypted" if unread else "direct.hello"

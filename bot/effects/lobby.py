@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.bot_rooms.create import Made, body, take_up
+from bot.bot_rooms.create import RoomPurpose, body, take_up
 from bot.matrix.client import Homeserver
 from bot.outbox.dispatcher import Done
 from bot.pipeline.pipeline import Pipeline
@@ -76,7 +76,7 @@ class Lobbies:
         return Done(actions=(Tell(room=action.room, subject=action.subject, lines=(words,), alone=True),))
 
     async def _make(self, group: RoomView) -> RoomId:
-        made = Made("lobby", served=group.code)
+        made = RoomPurpose("lobby", served=group.code)
         called = self._called(group)
         name, topic = (self._text(group, line(key, room=called)) for key in ("lobby.name", "lobby.topic"))
         lobby = await self._homeserver.create_room(_open_to_all(body(made, name=name, topic=topic, invite=())))

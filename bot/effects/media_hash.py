@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.crypto.attachments import EncryptedFile
-from bot.crypto.encoding import Malformed
+from bot.crypto.encoding import MalformedKey
 from bot.crypto.errors import NotTrusted
 from bot.matrix.client import Homeserver
 from bot.matrix.errors import Answered, TooLarge
@@ -37,7 +37,7 @@ class _Hashed:
 
 
 def _opened(file: Mapping[str, Any], data: bytes) -> bytes:
-    """The file itself; what it was sent as is noise. Raises `Malformed`, `NotTrusted`."""
+    """The file itself; what it was sent as is noise. Raises `MalformedKey`, `NotTrusted`."""
     return EncryptedFile.of(file).open(data)
 
 
@@ -66,7 +66,7 @@ class MediaHasher:
         except TooLarge:
             self._spend(action.subject, self._limit)
             return Done((self._fact(action, result="large"),))
-        except (Invalid, Malformed, NotTrusted):
+        except (Invalid, MalformedKey, NotTrusted):
             return Done((self._fact(action, result="refused"),), code="address")
         except Answered as error:
             return Done((self._fact(action, result="refused"),), code=error.errcode or "-")

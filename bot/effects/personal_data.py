@@ -16,7 +16,7 @@ from typing import Literal
 import orjson
 import structlog
 
-from bot.admin.identity import Forgotten, Identity
+from bot.admin.identity import Forgotten, IdentityOperations
 from bot.admin.records import Operations
 from bot.bot_rooms.direct_rooms import DirectRooms
 from bot.crypto.encrypting_client import SealedHomeserver
@@ -33,7 +33,7 @@ from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Code, Line, Moment, Phrase, line
 from storage import queries
 from storage.database import Database
-from storage.export.export import Request, export
+from storage.export.export import ExportRequest, export
 from storage.export.selection import Selection
 from storage.identity.store import Locked
 from storage.journal.journal import Journal
@@ -46,7 +46,7 @@ from .record_readers import Own, readers_of
 log = structlog.get_logger()
 
 
-class Words:
+class ExportTexts:
     """The texts of one language, as the export asks for them."""
 
     def __init__(self, catalog: Catalog, language: str) -> None:
@@ -80,7 +80,7 @@ class OwnData:
         catalog: Catalog,
         clock: Clock,
         data_dir: Path,
-        identity: Identity,
+        identity: IdentityOperations,
     ) -> None:
         self._homeserver = homeserver
         self._database = database
@@ -167,8 +167,8 @@ class OwnData:
         await self._pipeline.with_journal(lambda _: None, signed=True)
         _, hidden = await self._hidden(user)
         selection = Selection(persons=await self._accounts(user), without=hidden)
-        request = Request(selection, self._clock(), by=user, reason="mydata")
-        words = Words(self._catalog, language)
+        request = ExportRequest(selection, self._clock(), by=user, reason="mydata")
+        words = ExportTexts(self._catalog, language)
 
         def work() -> tuple[bytes, int]:
             with tempfile.TemporaryDirectory() as folder:
@@ -248,7 +248,7 @@ def _proved(journal: Journal, action: GiveReceipt) -> tuple[bytes, str]:
     return disclose(raw, own), prove(journal.folder, action.on)
 
 
-class Eraser:
+class DataEraser:
     """The handler of `Erase`: erases, and tells the person what went and what stays, and why."""
 
     def __init__(self, operations: Operations) -> None:

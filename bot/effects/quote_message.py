@@ -8,7 +8,7 @@ Left to others: whose messages wait (`moderation/credit/waiting.py`), the card (
 from collections.abc import Callable
 
 from bot.crypto.encrypting_client import SealedHomeserver
-from bot.outbox.dispatcher import Done, Later
+from bot.outbox.dispatcher import Done, RetryLater
 from bot.texts.matrix_message import MESSAGE, Speech, in_thread
 from moderation.model.actions import Action, Quote, Tell
 from moderation.model.context import CaseView
@@ -47,7 +47,9 @@ class Quoter:
             return Done(result="abandoned")
         case, row = found
         if desk and not row.card:
-            raise Later("the card is not posted yet", Done(result="abandoned"), tries=20, first_ms=100, last_ms=60_000)
+            raise RetryLater(
+                "the card is not posted yet", Done(result="abandoned"), tries=20, first_ms=100, last_ms=60_000
+            )
         where, card = (desk, EventId(row.card) or None) if desk else (action.room, None)
         made = ""
         for number, event in enumerate([action.event] if action.event else case.messages):

@@ -2,7 +2,7 @@
 
 from bot.matrix.client import Homeserver
 from bot.matrix.errors import Forbidden, NotFound
-from bot.outbox.dispatcher import Done, Later
+from bot.outbox.dispatcher import Done, RetryLater
 from moderation.model.actions import Action, InviteBack, Kick, Redact, TakeBack, Unban
 from moderation.values.ids import RoomId
 from storage import queries
@@ -64,7 +64,9 @@ class SimpleActs:
         there = await self._homeserver.state_event(action.room, "m.room.member", action.subject) if removed else None
         membership = there.get("membership") if there else None
         if membership == "ban":
-            raise Later("the ban is not lifted yet", Done(result="abandoned"), tries=8, first_ms=100, last_ms=10_000)
+            raise RetryLater(
+                "the ban is not lifted yet", Done(result="abandoned"), tries=8, first_ms=100, last_ms=10_000
+            )
         if membership != "leave":
             return Done(result="abandoned")
         await self._homeserver.invite(action.room, action.subject)

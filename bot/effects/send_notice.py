@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from bot.bot_rooms.direct_rooms import DirectRooms
 from bot.crypto.encrypting_client import SealedHomeserver
 from bot.matrix.errors import Forbidden, NotFound
-from bot.outbox.dispatcher import Done, Later
+from bot.outbox.dispatcher import Done, RetryLater
 from bot.texts.matrix_message import MESSAGE, Speech, in_reply, in_thread
 from bot.texts.report_lines import reads_along
 from moderation.model.actions import Action, Say, Tell, TellDesk
@@ -55,7 +55,7 @@ class Notifier:
         if group is None or not group.active:
             return Done(result="abandoned")
         if desk is None:
-            raise Later("there is no desk yet", Done(result="abandoned"), tries=10, first_ms=500, last_ms=60_000)
+            raise RetryLater("there is no desk yet", Done(result="abandoned"), tries=10, first_ms=500, last_ms=60_000)
         lines = action.discreet if hides else action.lines
         language, names = await self._reader(action.room, None, lines)
         content = self._speech.message(lines, language, names, to=ring)

@@ -14,7 +14,7 @@ import asyncio
 import base64
 from collections.abc import Callable, Sequence
 
-from bot.matrix.other_servers import NoAnswer, Reply, post
+from bot.matrix.other_servers import HttpReply, NoAnswer, post
 from moderation.values.errors import Invalid
 from storage.journal.transparency.cosignature import Cosigner, lines_of
 from storage.journal.transparency.daily_checkpoints import Closing
@@ -60,7 +60,7 @@ class WitnessClient:
         lines = [f"old {old}", *(base64.b64encode(each).decode() for each in proof)]
         return ("\n".join(lines) + f"\n\n{closing.note}").encode()
 
-    def _lines(self, closing: Closing, reply: Reply) -> list[str]:
+    def _lines(self, closing: Closing, reply: HttpReply) -> list[str]:
         try:
             lines = lines_of(closing.as_signed + reply.body.decode(), self.cosigner)
         except (Invalid, UnicodeDecodeError):
@@ -70,7 +70,7 @@ class WitnessClient:
         return lines
 
 
-def _known_size(reply: Reply) -> int:
+def _known_size(reply: HttpReply) -> int:
     """The size that the witness saw last, out of its refusal. Raises `NoAnswer` if it refused for another reason."""
     text = reply.body.decode("ascii", "replace").strip()
     if reply.status != 409 or reply.mimetype != SIZE_TYPE or not (text.isascii() and text.isdigit() and len(text) < 17):

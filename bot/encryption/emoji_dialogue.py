@@ -22,9 +22,9 @@ from bot.bot_rooms.direct_rooms import DirectRooms
 from bot.crypto.encrypting_client import SealedHomeserver
 from bot.crypto.errors import CryptoError
 from bot.crypto.machine import CryptoMachine
-from bot.crypto.sas import PREFIX, Shown, Stage
+from bot.crypto.sas import PREFIX, SasStage, ShortString
 from bot.crypto.to_device import ToDevice
-from bot.crypto.verifier import Progress, Verifier
+from bot.crypto.verifier import EmojiVerifier, Progress
 from bot.crypto.words import of_emoji
 from bot.matrix.errors import Answered, HomeserverError, LoggedOut, RateLimited, Unreachable
 from bot.pipeline.pipeline import Pipeline
@@ -64,8 +64,8 @@ class Talk:
     id: str
     user: UserId
     since_ms: int
-    stage: Stage = Stage.ASKED
-    shown: Shown | None = None
+    stage: SasStage = SasStage.ASKED
+    shown: ShortString | None = None
     messages: dict[EventId, tuple[RoomId, str]] = field(default_factory=dict)  # where it is shown, in which language
 
 
@@ -91,7 +91,7 @@ class Verifying:
         self._clock = clock
         self._direct = direct
         self._answered: set[str] = set()  # looked up just before the verifier is asked
-        self._verifier = Verifier(machine, allowed=self._answered.__contains__, say=self._say)
+        self._verifier = EmojiVerifier(machine, allowed=self._answered.__contains__, say=self._say)
         self._turn = asyncio.Lock()  # one step at a time
         self._waiting: asyncio.Queue[ToDevice | Received] = asyncio.Queue(AT_MOST)
         self._talks: dict[str, Talk] = {}  # by the id of the verification
@@ -196,7 +196,7 @@ class Verifying:
         """Those that came to an end without a word of their own: by a second one with the same device, say."""
         for id in self._talks.keys() - self._verifier.under_way():
             talk = self._talks.pop(id)
-            await self._over(talk, Progress(id, talk.user, Stage.CANCELLED, code="m.unexpected_message"))
+            await self._over(talk, Progress(id, talk.user, SasStage.CANCELLED, code="m.unexpected_message"))
 
     # What people say.
 
@@ -217,14 +217,14 @@ class Verifying:
     async def confirm(self, code: str) -> dict[str, Any]:
         """An operator has compared, and it is the same. Raises `Refused`."""
         talk = self._talk(code)
-        if talk.stage is not Stage.SHOWN:
+        if talk.stage is not SasStage.SHOWN:
             raise Refused("keys.not_shown", id=talk.code)
         return await self._said(talk, same=True)
 
     async def refuse(self, code: str) -> dict[str, Any]:
         """An operator sees something else, or does not want it. Raises `Refused`."""
         talk = self._talk(code)
-        return await self._said(talk, same=False, differs=talk.stage is Stage.SHOWN)
+        return await self._said(talk, same=False, differs=talk.stage is SasStage.SHOWN)
 
     async def _said(self, talk: Talk, *, same: bool, differs: bool = False) -> dict[str, Any]:
         async with self._turn:
@@ -257,7 +257,7 @@ class Verifying:
             self._begun.setdefault(talk.user, []).append(talk.since_ms)
             log.info("verification_begun", user=talk.user, id=talk.code)
         talk.stage = progress.stage
-        if progress.stage in (Stage.DONE, Stage.CANCELLED):
+        if progress.stage in (SasStage.DONE, SasStage.CANCELLED):
             del self._talks[progress.id]
             await self._over(talk, progress)
         elif progress.shown is not None and talk.shown is None:
@@ -303,7 +303,7 @@ class Verifying:
         return self._speech.text((Line(phrase.key),), language, {}).plain
 
     async def _over(self, talk: Talk, progress: Progress) -> None:
-        done = progress.stage is Stage.DONE
+        done = progress.stage is SasStage.DONE
         log.info("verification_over", user=talk.user, id=talk.code, how=progress.code or "done")
         if progress.code in _DIFFERS:
             await self._differed(talk, progress.code)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.crypto.cross_signing import Standing, State
+from bot.crypto.cross_signing import KeyStanding, KeyState
 from bot.crypto.encrypting_client import SealedHomeserver
 from bot.crypto.words import of_keys
 from bot.matrix.errors import Answered, LoggedOut
@@ -25,7 +25,7 @@ from storage.database import Database
 from storage.projections import set_meta
 
 _STOOD, _LOST = "keys_stood", "keys_lost_ms"  # the device and its state; since when it was of no use
-_TROUBLE = (State.LOCKED, State.REPLACED)
+_TROUBLE = (KeyState.LOCKED, KeyState.REPLACED)
 
 
 class KeysWatch:
@@ -41,14 +41,14 @@ class KeysWatch:
         self._clock = clock
         self.mended: Callable[[], None] = lambda: None  # keys are in order again: more can perhaps be read
 
-    async def __call__(self, standing: Standing) -> None:
+    async def __call__(self, standing: KeyStanding) -> None:
         """Note it, and tell whoever must know."""
         device, now = self._homeserver.session.device, self._clock()
         async with self._database.read() as db:
             before, _, state = (await queries.get_meta(db, _STOOD) or "").partition(" ")
             lost = int(await queries.get_meta(db, _LOST) or 0)
             groups = await queries.active_groups(db)
-        if standing.state is State.LOST:
+        if standing.state is KeyState.LOST:
             await self._note(_LOST, str(lost or now))
             return
         lines: list[Line] = []
@@ -59,7 +59,7 @@ class KeysWatch:
         stood = f"{device} {standing.state.value}"
         if lines or stood != f"{before} {state}":
             await self._tell(groups, tuple(lines), stood)
-        if before and standing.state is State.READY and stood != f"{before} {state}":
+        if before and standing.state is KeyState.READY and stood != f"{before} {state}":
             self.mended()
 
     async def _note(self, name: str, value: str) -> None:

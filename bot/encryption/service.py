@@ -17,7 +17,7 @@ from pathlib import Path
 
 import structlog
 
-from bot.crypto.cross_signing import CrossSigning, Standing, State
+from bot.crypto.cross_signing import CrossSigning, KeyStanding, KeyState
 from bot.crypto.encrypting_client import ENCRYPTION, VISIBILITY, SealedHomeserver
 from bot.crypto.errors import CryptoError, NeedsPassword, NotOurs, StoreLost
 from bot.crypto.key_backup import KeyBackup
@@ -45,14 +45,14 @@ _GONE = ("leave", "ban")
 _FOREIGN = "foreign"  # in the place of a version: there is a backup that is not ours, or none
 
 Verifying = Callable[[Sequence[ToDevice]], Awaitable[None]]
-Stood = Callable[[Standing], Awaitable[None]]
+Stood = Callable[[KeyStanding], Awaitable[None]]
 
 
 async def _nobody_asks(_messages: Sequence[ToDevice]) -> None:
     """Nobody compares emoji."""
 
 
-async def _nobody_told(_standing: Standing) -> None:
+async def _nobody_told(_standing: KeyStanding) -> None:
     """Nobody is told how the keys stand."""
 
 
@@ -256,24 +256,24 @@ class Encryption:
         except BaseException:
             self._ready = False
             raise
-        if standing.state not in (State.READY, State.LOST) and not self._doubted:
+        if standing.state not in (KeyState.READY, KeyState.LOST) and not self._doubted:
             self._ready, self._doubted = False, True
             raise _LookAgain
         await self._stood(standing)
-        if standing.state is State.LOST:
+        if standing.state is KeyState.LOST:
             raise StoreLost(f"the homeserver knows other keys for the device {self.machine.device}")
-        self._doubted = standing.state is not State.READY
+        self._doubted = standing.state is not KeyState.READY
         if self._doubted:
             log.error("keys_not_ready", state=standing.state.value, do="answerable keys")
 
-    async def _signed(self) -> Standing:
+    async def _signed(self) -> KeyStanding:
         signing = CrossSigning(self.machine)
         try:
             # Our own list is said to have changed whenever we come into a room: one question tells that it has not.
             standing = await signing.look() if self._was_ready else None
-            if standing is None or standing.state is not State.READY:
+            if standing is None or standing.state is not KeyState.READY:
                 standing = await signing.make_ready()
-            self._was_ready = standing.state is State.READY
+            self._was_ready = standing.state is KeyState.READY
             return standing
         except NeedsPassword:
             if self._doubted:

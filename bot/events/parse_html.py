@@ -50,7 +50,7 @@ _USER_LINK = re.compile(r"(?:https?://(?:www\.)?matrix\.to/#/(?:@|%40)|matrix:u/
 
 
 @dataclass(slots=True)
-class Shown:
+class ShownText:
     """What has been read so far; `aside` is what not every client shows."""
 
     parts: list[str] = field(default_factory=list)
@@ -73,9 +73,9 @@ class Shown:
             (self.aside if self.inside else self.parts).append(_unescaped(raw))
 
 
-def shown(html: str) -> Shown:
+def shown(html: str) -> ShownText:
     """Read `html`, a text fit to be stored; the answer has what a client would show of it."""
-    seen, at = Shown(), 0
+    seen, at = ShownText(), 0
     while (start := html.find("<", at)) >= 0:
         seen.add(html[at:start])
         if tag := _TAG.match(html, start):
@@ -116,7 +116,7 @@ def user_of_link(href: str) -> UserId | None:
     return user_id_of("@" + unquote(link[1])) if link else None
 
 
-def _tag(seen: Shown, *, closes: bool, name: str, attributes: str) -> None:
+def _tag(seen: ShownText, *, closes: bool, name: str, attributes: str) -> None:
     if name in _UNSEEN:
         if closes and name == seen.inside:
             seen.inside = ""
@@ -140,7 +140,7 @@ def _tag(seen: Shown, *, closes: bool, name: str, attributes: str) -> None:
             seen.add(value if name == "img" else f" {value} ")
 
 
-def _link(seen: Shown, href: str) -> None:
+def _link(seen: ShownText, href: str) -> None:
     if user := user_of_link(_unescaped(href)):
         seen.mentions.add(user)
 

@@ -29,7 +29,7 @@ from storage.database import Database
 from storage.identity.store import IdentityStore, NewClaim
 from storage.projections import person_of
 from storage.state import link_requests
-from storage.state.link_requests import Request
+from storage.state.link_requests import LinkRequest
 
 from .person_claims import ClaimsOfPeople
 
@@ -77,7 +77,7 @@ class Linking:
         async with self._database.read() as db:
             person = PersonId(await person_of(db, UserId(holder)))
             known = await queries.person_view(db, UserId(person), now_ms=now, recent_since=now)
-        request = Request(
+        request = LinkRequest(
             user=user,
             person=person,
             method=claim.method,
@@ -140,7 +140,7 @@ class Linking:
         await self._pipeline.commit(actions=told, also=partial(link_requests.put, request=asked))
         return (line("verify.link.code", code=self._command(code), until=Moment(asked.lapses)),)
 
-    def _question(self, asked: Request) -> Said:
+    def _question(self, asked: LinkRequest) -> Said:
         words = {"link": self._command("CODE"), "no": self._command("no")}
         return (
             line("verify.link.question", who=Who(asked.user)),
@@ -150,12 +150,12 @@ class Linking:
 
     # The account that is asked.
 
-    async def _refuse(self, waiting: Sequence[Request]) -> Said:
+    async def _refuse(self, waiting: Sequence[LinkRequest]) -> Said:
         self._refused.update({each.user: self._clock() + LAPSES_MS for each in waiting})
         await self._drop(waiting, line("verify.link.refused"))
         return (line("verify.link.refused-by-you"),)
 
-    async def _granted(self, user: UserId, waiting: Sequence[Request], code: str) -> Said:
+    async def _granted(self, user: UserId, waiting: Sequence[LinkRequest], code: str) -> Said:
         granted = next((each for each in waiting if secrets.compare_digest(each.code, code)), None)
         if granted is not None:
             return await self._link(granted, user, "confirmed")
@@ -168,7 +168,7 @@ class Linking:
 
     # Both.
 
-    async def _link(self, request: Request, other: UserId, method: Literal["confirmed", "oidc"] | None) -> Said:
+    async def _link(self, request: LinkRequest, other: UserId, method: Literal["confirmed", "oidc"] | None) -> Said:
         """Record it; both are told what it means by what follows from the record. `method` None: linked already."""
         verified = PersonVerified(
             method=request.method,  # type: ignore[arg-type]
@@ -198,7 +198,7 @@ class Linking:
             return ()
         return (line("verify.link.holds"), *(_in_force(each) for _, each in sorted(own.items())))
 
-    async def _drop(self, requests: Sequence[Request], words: Line) -> None:
+    async def _drop(self, requests: Sequence[LinkRequest], words: Line) -> None:
         told = [_tell(each.user, words) for each in requests if each.code]
         await self._pipeline.commit(actions=told, also=partial(link_requests.drop, users=_users(requests)))
 
@@ -216,7 +216,7 @@ def _tell(user: UserId, *lines: Line) -> Tell:
     return Tell(room=NO_ROOM, subject=user, lines=lines, alone=True)
 
 
-def _users(requests: Sequence[Request]) -> list[UserId]:
+def _users(requests: Sequence[LinkRequest]) -> list[UserId]:
     return [each.user for each in requests]
 
 

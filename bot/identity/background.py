@@ -29,7 +29,7 @@ log = structlog.get_logger()
 LOOK_AGAIN_S = 60.0
 
 
-class People:
+class VerificationUpkeep:
     """Runs beside the rest."""
 
     def __init__(

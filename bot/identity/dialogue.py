@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.config.verification import ChallengeSettings
-from bot.outbox.dispatcher import Again, Done, Later
+from bot.outbox.dispatcher import Done, PollAgain, RetryLater
 from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from bot.texts.refusal import refusal_line
@@ -36,11 +36,11 @@ from storage.identity.dialogue_key import DialogueKey
 from storage.identity.store import IdentityStore, Locked, NewClaim, Taken
 from storage.projections import person_of
 from storage.state import verification_dialogues
-from storage.state.verification_dialogues import Challenge
+from storage.state.verification_dialogues import StoredDialogue
 
 from . import limits
 from .account_linking import Linking, NoLinking
-from .method import Addressed, Method, Proof, Step, Unavailable
+from .method import Addressed, DialogueStep, Method, ProvedIdentity, Unavailable
 from .redacted_input import Hush
 
 T = TypeVar("T")
@@ -60,7 +60,7 @@ class Offered:
     lasts_ms: int
 
 
-class Verifier:
+class IdentityDialogue:
     """The handler of `Verify`."""
 
     def __init__(
@@ -94,7 +94,7 @@ class Verifier:
             return await self._handle(action)
         except Refused as refused:
             return await self._refused(action, refused)
-        except (Again, Later, OSError, Broken, SQLAlchemyError):
+        except (PollAgain, RetryLater, OSError, Broken, SQLAlchemyError):
             raise
         except _Damaged as error:
             log.error("verify_damaged", why=str(error))
@@ -142,7 +142,7 @@ class Verifier:
             step = await _asked(method.begin(user, words, now))
         except Unavailable as error:
             raise self._later(action, error) from None
-        return await self._follow(action, offered, step, Challenge(user, method.name, "", now, 0))
+        return await self._follow(action, offered, step, StoredDialogue(user, method.name, "", now, 0))
 
     async def _answer(self, action: Verify, words: str) -> Done:
         one = await self._challenge(action.subject)
@@ -179,11 +179,11 @@ class Verifier:
             step = await _asked(offered.method.poll(action.subject, await self._state(one), self._clock()))
         except Unavailable as error:
             log.info("verify_waits", method=one.method, why=error.why)
-            raise Again(one.poll) from None
+            raise PollAgain(one.poll) from None
         if step.proof is None and step.state is not None and step.poll_ms and not step.lines:
             kept = self._kept(one, step)
             await self._pipeline.commit(also=lambda db: verification_dialogues.keep(db, kept))
-            raise Again(step.poll_ms)
+            raise PollAgain(step.poll_ms)
         return await self._follow(action, offered, step, one)
 
     async def _once(self, action: Verify, write: Callable[[AsyncConnection], Awaitable[None]]) -> None:
@@ -194,7 +194,7 @@ class Verifier:
 
     # What becomes of it.
 
-    async def _follow(self, action: Verify, offered: Offered, step: Step, one: Challenge) -> Done:
+    async def _follow(self, action: Verify, offered: Offered, step: DialogueStep, one: StoredDialogue) -> Done:
         if step.proof is not None:
             return await self._proved(action, offered, step, step.proof)
         if step.state is None:
@@ -211,7 +211,7 @@ class Verifier:
 
         return self._told(action, *step.lines, also=keep)
 
-    async def _proved(self, action: Verify, offered: Offered, step: Step, proof: Proof) -> Done:
+    async def _proved(self, action: Verify, offered: Offered, step: DialogueStep, proof: ProvedIdentity) -> Done:
         now, user = self._clock(), action.subject
         until = proof.until_ms or now + offered.lasts_ms
         method = offered.method.name
@@ -255,17 +255,17 @@ class Verifier:
             self._hush.closed(action.subject)
         return self._told(action, refusal_line(refused), result="refused")
 
-    def _wrong(self, action: Verify, refused: Refused, one: Challenge) -> Done:
+    def _wrong(self, action: Verify, refused: Refused, one: StoredDialogue) -> Done:
         left = MAX_TRIES - one.tries
         if left <= 0:
             return self._ended(action, refusal_line(refused), line("error.verify.too-many"))
         count = (line("verify.tries-left", count=left),) if refused.key == _WRONG else ()
         return self._told(action, refusal_line(refused), *count, result="refused")
 
-    def _later(self, action: Verify, error: Unavailable) -> Later:
+    def _later(self, action: Verify, error: Unavailable) -> RetryLater:
         given_up = self._told(action, line("error.verify.unavailable"), result="abandoned", code="unavailable")
         self._hush.opened(action.subject, self._clock() + 2 * _TRIES * _LAST_MS)
-        return Later(f"verification: {error.why}", given_up, tries=_TRIES, first_ms=_FIRST_MS, last_ms=_LAST_MS)
+        return RetryLater(f"verification: {error.why}", given_up, tries=_TRIES, first_ms=_FIRST_MS, last_ms=_LAST_MS)
 
     def _told(
         self,
@@ -284,16 +284,16 @@ class Verifier:
 
     # The state between.
 
-    async def _challenge(self, user: UserId) -> Challenge | None:
+    async def _challenge(self, user: UserId) -> StoredDialogue | None:
         async with self._database.read() as db:
             return await verification_dialogues.challenge_of(db, user)
 
-    def _kept(self, one: Challenge, step: Step) -> Challenge:
+    def _kept(self, one: StoredDialogue, step: DialogueStep) -> StoredDialogue:
         text = json.dumps(dict(step.state or {}))
         state = self._key.seal(text, "state", one.user, one.method, str(one.started))
         return replace(one, state=state, until=step.until_ms, poll=step.poll_ms)
 
-    async def _state(self, one: Challenge) -> dict[str, str | int]:
+    async def _state(self, one: StoredDialogue) -> dict[str, str | int]:
         place = ("state", one.user, one.method, str(one.started))
         state: dict[str, Any] = json.loads(await _stored(self._key.unseal, one.state, *place))
         return state
@@ -311,7 +311,7 @@ async def _stored(work: Callable[..., T], *given: Any) -> T:
         raise _Damaged(str(error)) from None
 
 
-async def _asked(step: Awaitable[Step]) -> Step:
+async def _asked(step: Awaitable[DialogueStep]) -> DialogueStep:
     """What a method answers. A connection of its that breaks is not a disk that does."""
     try:
         return await step

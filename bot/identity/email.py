@@ -27,7 +27,7 @@ from storage.identity.blind_index import mailbox, normalised
 from storage.identity.dialogue_key import DialogueKey
 
 from .mailer import Mailer
-from .method import MethodName, Proof, Step
+from .method import DialogueStep, MethodName, ProvedIdentity
 
 LASTS_MS = 10 * MS_PER["m"]
 MINUTES = LASTS_MS // MS_PER["m"]
@@ -71,18 +71,18 @@ class EmailMethod:
             raise Refused("error.verify.email-domain", domains=", ".join(self._domains))
         return address
 
-    async def begin(self, user: UserId, words: str, now_ms: int) -> Step:
+    async def begin(self, user: UserId, words: str, now_ms: int) -> DialogueStep:
         """Send a code."""
         address = self._parsed(words)
         code = f"{secrets.randbelow(10**DIGITS):0{DIGITS}}"
         sent = await self._mailer.send(self._mail(user, address, code, await self._language_of(user)), address)
-        return Step(
+        return DialogueStep(
             (line(f"verify.email.{sent}", minutes=MINUTES, answer=Code("!verify 12345678")),),
             {"address": address, "code": self._mark(user, address, code)},
             now_ms + LASTS_MS,
         )
 
-    async def answer(self, user: UserId, words: str, state: Mapping[str, str | int], now_ms: int) -> Step:  # noqa: ARG002
+    async def answer(self, user: UserId, words: str, state: Mapping[str, str | int], now_ms: int) -> DialogueStep:  # noqa: ARG002
         """Compare the code."""
         code = re.sub(r"[\s-]", "", words)
         if not (len(code) == DIGITS and code.isascii() and code.isdecimal()):
@@ -90,11 +90,11 @@ class EmailMethod:
         address = str(state["address"])
         if not hmac.compare_digest(self._mark(user, address, code), str(state["code"])):
             raise Refused("error.verify.code-wrong")
-        return Step(proof=Proof("", address, {"email": address}))
+        return DialogueStep(proof=ProvedIdentity("", address, {"email": address}))
 
-    async def poll(self, user: UserId, state: Mapping[str, str | int], now_ms: int) -> Step:  # noqa: ARG002
+    async def poll(self, user: UserId, state: Mapping[str, str | int], now_ms: int) -> DialogueStep:  # noqa: ARG002
         """Nothing changes by itself."""
-        return Step(state=state, until_ms=now_ms + LASTS_MS)
+        return DialogueStep(state=state, until_ms=now_ms + LASTS_MS)
 
     def _mark(self, user: UserId, address: str, code: str) -> str:
         return self._key.mark("code", user, address, code)

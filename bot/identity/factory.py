@@ -14,7 +14,7 @@ from storage.identity.store import IdentityStore, Locked
 
 from .account_linking import Linking
 from .asking import Asking
-from .dialogue import Offered, Verifier
+from .dialogue import IdentityDialogue, Offered
 from .email import EmailMethod
 from .mailer import Mailer
 from .oidc import Oidc
@@ -43,7 +43,7 @@ def make_verifier(
     clock: Clock,
     linking: Linking | None = None,
     oidc: Oidc | None = None,
-) -> Verifier:
+) -> IdentityDialogue:
     """The handler of `Verify`."""
 
     async def language_of(user: UserId) -> str:
@@ -58,4 +58,6 @@ def make_verifier(
         methods["email"] = Offered(email, own.lasts)
     if oidc is not None:
         methods["oidc"] = Offered(oidc, max(each.lasts for each in config.oidc))  # each proof says it itself
-    return Verifier(methods, store, asking.key, database, pipeline, asking.hush, config.challenges, clock, linking)
+    return IdentityDialogue(
+        methods, store, asking.key, database, pipeline, asking.hush, config.challenges, clock, linking
+    )

@@ -17,7 +17,7 @@ MethodName = Literal["vouch", "roster", "email", "oidc"]
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class ProvedIdentity:
     """What was proved: an identifier that belongs to one person at one issuer, and what goes with it."""
 
     issuer: str  # "" for our own: the roster, our mail
@@ -28,7 +28,7 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class DialogueStep:
     """Where a dialogue stands after the method was asked something.
 
     `state` (JSON-ready) is kept until `until_ms`, for the next answer or for the method's own `poll`; None ends the
@@ -39,7 +39,7 @@ class Step:
     state: Mapping[str, str | int] | None = None
     until_ms: int = 0
     poll_ms: int = 0  # look again after this time, without the person (an issuer's device flow); 0: never
-    proof: Proof | None = None
+    proof: ProvedIdentity | None = None
 
 
 class Method(Protocol):
@@ -48,15 +48,15 @@ class Method(Protocol):
     name: MethodName
     level: int  # docs/verification.md
 
-    async def begin(self, user: UserId, words: str, now_ms: int) -> Step:
+    async def begin(self, user: UserId, words: str, now_ms: int) -> DialogueStep:
         """`!verify METHOD words`. Raises `Refused`, saying what was wrong and what to do."""
         ...
 
-    async def answer(self, user: UserId, words: str, state: Mapping[str, str | int], now_ms: int) -> Step:
+    async def answer(self, user: UserId, words: str, state: Mapping[str, str | int], now_ms: int) -> DialogueStep:
         """What the person says next. Raises `Refused`; the dialogue then stands where it stood."""
         ...
 
-    async def poll(self, user: UserId, state: Mapping[str, str | int], now_ms: int) -> Step:
+    async def poll(self, user: UserId, state: Mapping[str, str | int], now_ms: int) -> DialogueStep:
         """What has become of it meanwhile."""
         ...
 

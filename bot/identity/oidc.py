@@ -27,7 +27,7 @@ from moderation.values.ids import UserId
 from moderation.values.levels import REACHES
 from moderation.values.notices import Code, Line, Moment, line
 
-from .method import MethodName, Proof, Step
+from .method import DialogueStep, MethodName, ProvedIdentity
 from .oidc_discovery import Provider, Untrusted, Way
 from .oidc_exchange import Denied, DeviceGrant, Issuer, Tokens
 from .oidc_logins import Login, Logins
@@ -47,7 +47,7 @@ PageKey = Literal["number", "failed", "stale"]
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class LoginPage:
     """What to show."""
 
     key: PageKey
@@ -77,7 +77,7 @@ class Oidc:
 
     # For the dialogue.
 
-    async def begin(self, user: UserId, words: str, now_ms: int) -> Step:
+    async def begin(self, user: UserId, words: str, now_ms: int) -> DialogueStep:
         """Ask the issuer, and tell the person where to log in. Raises `Refused`."""
         issuer = self._chosen(words)
         try:
@@ -85,7 +85,7 @@ class Oidc:
         except _FAILURES as error:
             raise Refused(_said(issuer, error), issuer=issuer.settings.shown) from None
 
-    async def poll(self, user: UserId, state: State, now_ms: int) -> Step:
+    async def poll(self, user: UserId, state: State, now_ms: int) -> DialogueStep:
         """Whether the person has logged in."""
         if "device_code" in state:
             return await self._poll_device(state, now_ms)
@@ -97,7 +97,7 @@ class Oidc:
         login.asked = True
         return _goes_on(login, line("oidc.number", issuer=login.issuer.settings.shown))
 
-    async def answer(self, user: UserId, words: str, state: State, now_ms: int) -> Step:
+    async def answer(self, user: UserId, words: str, state: State, now_ms: int) -> DialogueStep:
         """The number on the page, after a login by link. Raises `Refused`."""
         if "device_code" in state:
             raise Refused("oidc.enter-there", link=str(state["link"]), code=Code(str(state["user_code"])))
@@ -109,7 +109,7 @@ class Oidc:
         if not hmac.compare_digest(_digits(words), login.number):
             return self._wrong_number(login)
         self._logins.drop(user)
-        return Step(proof=login.proof)
+        return DialogueStep(proof=login.proof)
 
     # For the page.
 
@@ -117,22 +117,22 @@ class Oidc:
         """The address to which an issuer sends browsers back (its redirect URI)."""
         return f"{self._public_url}/oidc/{name}"
 
-    async def arrived(self, name: str, query: Mapping[str, str]) -> Page:
+    async def arrived(self, name: str, query: Mapping[str, str]) -> LoginPage:
         """A browser came back from the issuer `name`."""
         login = self._logins.take(query.get("state", ""), self._clock())
         if login is None:
-            return Page("stale")
+            return LoginPage("stale")
         try:
             proof = await self._proved(login, name, query)
         except _FAILURES as error:
             login.failure = _said(login.issuer, error)
-            return Page("failed")
+            return LoginPage("failed")
         login.number = f"{secrets.randbelow(10**8):08}"
         login.proof = proof
         login.until_ms = max(login.until_ms, self._clock() + NUMBER_LASTS_MS)
-        return Page("number", f"{login.number[:4]} {login.number[4:]}")
+        return LoginPage("number", f"{login.number[:4]} {login.number[4:]}")
 
-    async def _proved(self, login: Login, name: str, query: Mapping[str, str]) -> Proof:
+    async def _proved(self, login: Login, name: str, query: Mapping[str, str]) -> ProvedIdentity:
         """Raises what `Issuer` raises."""
         issuer, provider, challenge = login.issuer, login.provider, login.challenge
         if name != issuer.settings.name or not _from(provider, query):  # mixed up (RFC 9207)
@@ -157,7 +157,7 @@ class Oidc:
             raise Refused("oidc.which", names=Code(", ".join(self._issuers)), example=example)
         return self._issuers[asked]
 
-    async def _begin(self, user: UserId, issuer: Issuer, now_ms: int) -> Step:
+    async def _begin(self, user: UserId, issuer: Issuer, now_ms: int) -> DialogueStep:
         """Raises `Refused`, and what `Issuer` raises."""
         provider = self._providers[issuer.settings.name] = await issuer.discover()
         if self.way(issuer, provider) == "device":
@@ -176,7 +176,7 @@ class Oidc:
             raise Untrusted("flow", ", ".join(provider.ways) or "-")
         return ways[0]
 
-    def _by_device(self, issuer: Issuer, grant: DeviceGrant, now_ms: int) -> Step:
+    def _by_device(self, issuer: Issuer, grant: DeviceGrant, now_ms: int) -> DialogueStep:
         shown, until_ms = issuer.settings.shown, now_ms + grant.expires_s * 1000
         told = line("oidc.device", issuer=shown, link=grant.link, code=Code(grant.user_code), until=Moment(until_ms))
         state: State = {
@@ -189,7 +189,7 @@ class Oidc:
         }
         return _asks_again(state, grant.interval_s, told)
 
-    async def _poll_device(self, state: State, now_ms: int) -> Step:
+    async def _poll_device(self, state: State, now_ms: int) -> DialogueStep:
         """RFC 8628, section 3.5: no answer means to ask less often, as "slow_down" does."""
         issuer, wait_s = self._issuers.get(str(state["issuer"])), int(state["interval"])
         if issuer is None:  # no longer in the settings
@@ -206,27 +206,27 @@ class Oidc:
             return await self._by_tokens(issuer, provider, found, now_ms)
         return _asks_again(state, wait_s + (_SLOWER_S if found == "slower" else 0))
 
-    async def _by_tokens(self, issuer: Issuer, provider: Provider, tokens: Tokens, now_ms: int) -> Step:
+    async def _by_tokens(self, issuer: Issuer, provider: Provider, tokens: Tokens, now_ms: int) -> DialogueStep:
         try:
-            return Step(proof=await issuer.person(provider, tokens, now_ms // 1000))
+            return DialogueStep(proof=await issuer.person(provider, tokens, now_ms // 1000))
         except _FAILURES as error:
             return _ended(issuer, _said(issuer, error))
 
-    def _by_link(self, login: Login, now_ms: int) -> Step:
+    def _by_link(self, login: Login, now_ms: int) -> DialogueStep:
         if not self._logins.add(login, now_ms):
             raise Refused("oidc.busy")
         settings = login.issuer.settings
         link = login.issuer.login_link(login.provider, login.challenge, self.back_to(settings.name))
         return _goes_on(login, line("oidc.link", issuer=settings.shown, link=link, until=Moment(login.until_ms)))
 
-    def _over(self, login: Login | None) -> Step:
+    def _over(self, login: Login | None) -> DialogueStep:
         """It failed, or its time is over; or it is not known: we were restarted, or the person has begun anew."""
         if login is None:
-            return Step(lines=(line("oidc.gone"),))
+            return DialogueStep(lines=(line("oidc.gone"),))
         self._logins.drop(login.user)
         return _ended(login.issuer, login.failure or "oidc.expired")
 
-    def _wrong_number(self, login: Login) -> Step:
+    def _wrong_number(self, login: Login) -> DialogueStep:
         login.tries_left -= 1
         if login.tries_left > 0:
             raise Refused("oidc.number-wrong", left=login.tries_left)
@@ -241,19 +241,19 @@ class Oidc:
         return self._providers[name]
 
 
-def _goes_on(login: Login, *lines: Line) -> Step:
+def _goes_on(login: Login, *lines: Line) -> DialogueStep:
     """Look again whether the browser came back, until the person has been told to type what it shows."""
     poll_ms = 0 if login.asked else LOOK_MS
-    return Step(lines=lines, state={"ref": login.ref}, until_ms=login.until_ms, poll_ms=poll_ms)
+    return DialogueStep(lines=lines, state={"ref": login.ref}, until_ms=login.until_ms, poll_ms=poll_ms)
 
 
-def _asks_again(state: State, interval_s: int, *lines: Line) -> Step:
+def _asks_again(state: State, interval_s: int, *lines: Line) -> DialogueStep:
     kept = {**state, "interval": interval_s}
-    return Step(lines=lines, state=kept, until_ms=int(state["until"]), poll_ms=interval_s * 1000)
+    return DialogueStep(lines=lines, state=kept, until_ms=int(state["until"]), poll_ms=interval_s * 1000)
 
 
-def _ended(issuer: Issuer, key: str) -> Step:
-    return Step(lines=(line(key, issuer=issuer.settings.shown),))
+def _ended(issuer: Issuer, key: str) -> DialogueStep:
+    return DialogueStep(lines=(line(key, issuer=issuer.settings.shown),))
 
 
 def _said(issuer: Issuer, error: Exception) -> str:

@@ -18,7 +18,7 @@ from bot.config.oidc import CallbackSettings, listen_address
 from bot.matrix.local_server import serve
 from bot.texts.catalog import Catalog
 
-from .oidc import Oidc, Page, PageKey
+from .oidc import LoginPage, Oidc, PageKey
 
 _AT_A_TIME = 16
 _LONGEST_QUERY = 8_000
@@ -69,10 +69,10 @@ class CallbackServer:
             page = await self._arrived(name, request)
         return self._page(request, page.key, _STATUS[page.key], page.number)
 
-    async def _arrived(self, name: str, request: web.BaseRequest) -> Page:
+    async def _arrived(self, name: str, request: web.BaseRequest) -> LoginPage:
         query = request.query
         if any(len(query.getall(key)) != 1 for key in query):  # which of the two?
-            return Page("stale")
+            return LoginPage("stale")
         return await self._oidc.arrived(name, dict(query))
 
     def _issuer(self, path: str) -> str | None:

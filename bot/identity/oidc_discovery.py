@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from bot.config.oidc import OidcSettings, is_safe
-from bot.matrix.other_servers import NoAnswer, Reply, get
+from bot.matrix.other_servers import HttpReply, NoAnswer, get
 
 from .oidc_token import ALGORITHMS
 
@@ -65,7 +65,7 @@ async def discover(settings: OidcSettings, *, has_secret: bool, timeout_s: float
 ACCEPT = {"Accept": "application/json"}
 
 
-def json_of(reply: Reply) -> dict[str, Any]:
+def json_of(reply: HttpReply) -> dict[str, Any]:
     """The object in an answer that says all went well. Raises `NoAnswer` for trouble that passes, `Untrusted`."""
     if reply.status >= 500 or reply.status == 429:
         raise NoAnswer(f"the issuer answered {reply.status}")
@@ -76,7 +76,7 @@ def json_of(reply: Reply) -> dict[str, Any]:
     return parsed(reply)
 
 
-def parsed(reply: Reply) -> dict[str, Any]:
+def parsed(reply: HttpReply) -> dict[str, Any]:
     """The object in an answer. Raises `Untrusted`."""
     try:
         content = json.loads(reply.body)

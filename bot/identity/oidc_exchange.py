@@ -19,9 +19,9 @@ from urllib.parse import quote_plus, urlencode, urlsplit
 from pydantic import SecretStr
 
 from bot.config.oidc import ClaimName, OidcSettings, is_safe
-from bot.matrix.other_servers import Reply, get, post
+from bot.matrix.other_servers import HttpReply, get, post
 
-from .method import Proof
+from .method import ProvedIdentity
 from .oidc_discovery import ACCEPT, TIMEOUT_S, Provider, Untrusted, discover, json_of, parsed
 from .oidc_token import ClocksDiffer, Expected, NotHeld, is_text, verified
 
@@ -63,7 +63,7 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
-class Challenge:
+class BrowserLogin:
     """What one login by a browser is recognised by."""
 
     state: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
@@ -109,7 +109,7 @@ class Issuer:
             raise Denied(over=error != "access_denied")
         return _tokens(reply, error)
 
-    def login_link(self, provider: Provider, challenge: Challenge, back_to: str) -> str:
+    def login_link(self, provider: Provider, challenge: BrowserLogin, back_to: str) -> str:
         """Where a browser logs in (OpenID Connect Core 1.0, section 3.1.2.1)."""
         query = {
             "response_type": "code",
@@ -131,7 +131,7 @@ class Issuer:
         reply = await self._post(provider, provider.token_endpoint, form)
         return _tokens(reply, _error(reply))
 
-    async def person(self, provider: Provider, tokens: Tokens, now_s: int, nonce: str = "") -> Proof:
+    async def person(self, provider: Provider, tokens: Tokens, now_s: int, nonce: str = "") -> ProvedIdentity:
         """Who logged in. Raises `NoAnswer`, `Untrusted`, `NotHeld`, `ClocksDiffer`."""
         jwks = json_of(await get(provider.jwks_uri, self._timeout_s, ACCEPT))
         expected = Expected(
@@ -147,7 +147,7 @@ class Issuer:
         if provider.userinfo_endpoint and tokens.access_token and _lacking(claims, self.settings.claims):
             claims = {**await self._userinfo(provider, tokens.access_token, subject), **claims}
         until_ms = now_s * 1000 + self.settings.lasts
-        return Proof(provider.issuer, subject, kept(claims, self.settings.claims), until_ms)
+        return ProvedIdentity(provider.issuer, subject, kept(claims, self.settings.claims), until_ms)
 
     async def _userinfo(self, provider: Provider, access_token: str, subject: str) -> dict[str, Any]:
         """More claims of the same subject (section 5.3.2)."""
@@ -157,7 +157,7 @@ class Issuer:
             raise NotHeld("userinfo is of somebody else")
         return claims
 
-    async def _post(self, provider: Provider, url: str, form: Mapping[str, str]) -> Reply:
+    async def _post(self, provider: Provider, url: str, form: Mapping[str, str]) -> HttpReply:
         fields, headers = dict(form), dict(ACCEPT)
         secret = self._secret.get_secret_value() if self._secret else ""
         if provider.client_auth == "client_secret_basic":
@@ -185,14 +185,14 @@ def _lacking(claims: Mapping[str, Any], wanted: Sequence[ClaimName]) -> bool:
     return any(_CLAIMS[name] not in claims for name in wanted)
 
 
-def _error(reply: Reply) -> str:
+def _error(reply: HttpReply) -> str:
     """The error code of a refusal (RFC 6749, section 5.2); "" for any other answer."""
     if reply.status not in (400, 401, 403):
         return ""
     return _printable(parsed(reply).get("error"))
 
 
-def _tokens(reply: Reply, error: str) -> Tokens:
+def _tokens(reply: HttpReply, error: str) -> Tokens:
     if error:
         raise Untrusted("answer", error)
     content = json_of(reply)
@@ -234,4 +234,4 @@ def _printable(value: object) -> str:
     return value[:60] if isinstance(value, str) and re.fullmatch(r"[\x20-\x7e]+", value) else "no error code"
 
 
-__all__ = ["Challenge", "ClocksDiffer", "Denied", "DeviceGrant", "Issuer", "Tokens", "Waiting", "kept"]
+__all__ = ["BrowserLogin", "ClocksDiffer", "Denied", "DeviceGrant", "Issuer", "Tokens", "Waiting", "kept"]

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 from moderation.values.ids import UserId
 
-from .method import Proof
+from .method import ProvedIdentity
 from .oidc_discovery import Provider
-from .oidc_exchange import Challenge, Issuer
+from .oidc_exchange import BrowserLogin, Issuer
 
 MOST = 1_000
 TRIES = 3
@@ -28,9 +28,9 @@ class Login:
     issuer: Issuer
     provider: Provider
     until_ms: int
-    challenge: Challenge = field(default_factory=Challenge)
+    challenge: BrowserLogin = field(default_factory=BrowserLogin)
     ref: str = field(default_factory=lambda: secrets.token_urlsafe(12))
-    proof: Proof | None = field(default=None, repr=False)
+    proof: ProvedIdentity | None = field(default=None, repr=False)
     number: str = field(default="", repr=False)  # what the page showed
     asked: bool = False  # the person was told to type it
     tries_left: int = TRIES

@@ -13,7 +13,7 @@ from moderation.values.ids import UserId
 from moderation.values.levels import REACHES
 from storage.identity.roster import METHOD, Roster, is_code
 
-from .method import MethodName, Proof, Step
+from .method import DialogueStep, MethodName, ProvedIdentity
 
 
 class RosterMethod:
@@ -26,7 +26,7 @@ class RosterMethod:
         self._roster = roster
         self._lasts_ms = lasts_ms
 
-    async def begin(self, user: UserId, words: str, now_ms: int) -> Step:
+    async def begin(self, user: UserId, words: str, now_ms: int) -> DialogueStep:
         """Look whose code it is."""
         if not is_code(words):
             raise Refused("error.verify.roster-form")
@@ -37,15 +37,15 @@ class RosterMethod:
         claims = {"identifier": listed.identifier, "name": listed.name, "email": listed.email}
         until = min(used.at + self._lasts_ms, listed.expires or used.at + self._lasts_ms)
         kept = {name: value for name, value in claims.items() if value}
-        return Step(proof=Proof("", listed.identifier, kept, until, listed.level))
+        return DialogueStep(proof=ProvedIdentity("", listed.identifier, kept, until, listed.level))
 
-    async def answer(self, user: UserId, words: str, state: Mapping[str, str | int], now_ms: int) -> Step:  # noqa: ARG002
+    async def answer(self, user: UserId, words: str, state: Mapping[str, str | int], now_ms: int) -> DialogueStep:  # noqa: ARG002
         """Nothing is asked."""
-        return Step()
+        return DialogueStep()
 
-    async def poll(self, user: UserId, state: Mapping[str, str | int], now_ms: int) -> Step:  # noqa: ARG002
+    async def poll(self, user: UserId, state: Mapping[str, str | int], now_ms: int) -> DialogueStep:  # noqa: ARG002
         """Nothing changes by itself."""
-        return Step()
+        return DialogueStep()
 
 
 __all__ = ["METHOD", "RosterMethod"]

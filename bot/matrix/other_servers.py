@@ -20,7 +20,7 @@ class NoAnswer(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class HttpReply:
     """What came back."""
 
     status: int
@@ -30,24 +30,24 @@ class Reply:
 
 async def post(
     url: str, data: bytes, mimetype: str, timeout_s: float = TIMEOUT_S, headers: Mapping[str, str] | None = None
-) -> Reply:
+) -> HttpReply:
     """POST `data`. Raises `NoAnswer`."""
     return await _ask("POST", url, data, {"Content-Type": mimetype, **(headers or {})}, timeout_s)
 
 
-async def get(url: str, timeout_s: float = TIMEOUT_S, headers: Mapping[str, str] | None = None) -> Reply:
+async def get(url: str, timeout_s: float = TIMEOUT_S, headers: Mapping[str, str] | None = None) -> HttpReply:
     """GET. Raises `NoAnswer`."""
     return await _ask("GET", url, None, headers or {}, timeout_s)
 
 
-async def _ask(method: str, url: str, data: bytes | None, headers: Mapping[str, str], timeout_s: float) -> Reply:
+async def _ask(method: str, url: str, data: bytes | None, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
     named = {"User-Agent": "Answerable", **headers}
     try:
         async with (
             _session(timeout_s) as session,
             session.request(method, url, data=data, headers=named, allow_redirects=False) as response,
         ):
-            return Reply(response.status, response.content_type, await _bounded(response))
+            return HttpReply(response.status, response.content_type, await _bounded(response))
     except TimeoutError:
         raise NoAnswer(f"no answer within {timeout_s:g} s") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:

@@ -30,7 +30,7 @@ from moderation.values.ids import EventId, UserId
 from moderation.values.notices import Phrase, line
 from storage import outbox
 from storage.database import Database
-from storage.outbox import Waiting
+from storage.outbox import OutboxRow
 
 from .selection import AT_ONCE, Past, choose, look_again
 
@@ -61,7 +61,7 @@ class Done:
 Handler = Callable[[Action, str], Awaitable[Done]]
 
 
-class Later(Exception):
+class RetryLater(Exception):
     """It cannot be done yet, for a reason that is not the homeserver's.
 
     It is tried `tries` times in all, with pauses that double from `first_ms` up to `last_ms`; then `given_up` is what
@@ -76,7 +76,7 @@ class Later(Exception):
         self.last_ms = last_ms
 
 
-class Again(Exception):
+class PollAgain(Exception):
     """Nothing has come of it yet, as was to be expected: look again after `wait_ms`."""
 
     def __init__(self, wait_ms: int) -> None:
@@ -84,7 +84,7 @@ class Again(Exception):
         self.wait_ms = wait_ms
 
 
-class Actor:
+class OutboxDispatcher:
     """Empties the outbox. `clock` must be steady: it is the outbox's own (`Pipeline.steady`)."""
 
     def __init__(
@@ -97,11 +97,11 @@ class Actor:
         self._awake = asyncio.Event()
         self._running = False
         self._past = Past()
-        self._left: list[Waiting] = []  # of the rows that were seen last, those that were not begun
-        self._flying: dict[str, Waiting] = {}  # what is not recorded yet, by transaction id
+        self._left: list[OutboxRow] = []  # of the rows that were seen last, those that were not begun
+        self._flying: dict[str, OutboxRow] = {}  # what is not recorded yet, by transaction id
         self._tasks: set[asyncio.Task[None]] = set()
         self._begun: set[str] = set()  # since the outbox was looked into last, or flying then
-        self._sending: dict[str, Waiting] = {}  # what is not answered yet, in the order in which it was begun
+        self._sending: dict[str, OutboxRow] = {}  # what is not answered yet, in the order in which it was begun
         self._urgent: set[asyncio.Task[None]] = set()  # what is urgent and not recorded yet
         self._unanswered: set[asyncio.Future[None]] = set()  # of what is urgent
         self._outcomes: list[Outcome] = []  # to be recorded
@@ -112,7 +112,7 @@ class Actor:
         """Something was queued."""
         self._awake.set()
 
-    def at_once(self, rows: Sequence[Waiting]) -> None:
+    def at_once(self, rows: Sequence[OutboxRow]) -> None:
         """Begin with urgent rows, as many as may go. They are recorded, and will be in the outbox before long."""
         if not self._running or self._past.at_once < AT_ONCE:  # little may be sent: all that waits is compared
             return
@@ -171,11 +171,11 @@ class Actor:
                 self._fly(row)
         return due
 
-    def _choose(self, rows: Sequence[Waiting], now: int) -> list[Waiting]:
+    def _choose(self, rows: Sequence[OutboxRow], now: int) -> list[OutboxRow]:
         busy = {row.action.queue for row in self._flying.values()} - {None}
         return choose(rows, list(self._sending.values()), busy, self._past, now)
 
-    def _fly(self, row: Waiting) -> None:
+    def _fly(self, row: OutboxRow) -> None:
         task = asyncio.create_task(self._do(row), name=f"act {row.txn}")
         self._flying[row.txn] = self._sending[row.txn] = row
         self._begun.add(row.txn)
@@ -194,12 +194,12 @@ class Actor:
 
         task.add_done_callback(landed)
 
-    def _answered(self, row: Waiting) -> None:
+    def _answered(self, row: OutboxRow) -> None:
         """Give its place to another request; what became of this one is recorded meanwhile."""
         if self._sending.pop(row.txn, None) is not None:
             self._awake.set()
 
-    async def _ask(self, row: Waiting) -> Done:
+    async def _ask(self, row: OutboxRow) -> Done:
         handler = self._handlers[type(row.action)]
         answered = asyncio.get_running_loop().create_future()
         if row.priority <= URGENT:
@@ -216,7 +216,7 @@ class Actor:
             self._unanswered.discard(answered)
             answered.set_result(None)
 
-    async def _do(self, row: Waiting) -> None:
+    async def _do(self, row: OutboxRow) -> None:
         try:
             done = await self._ask(row)
         except LoggedOut:
@@ -226,9 +226,9 @@ class Actor:
         except Unreachable as error:
             log.info("act_later", action=row.action.NAME, why=str(error))
             await self._again(row, _backoff(row.attempts))
-        except Later as error:
+        except RetryLater as error:
             await self._later(row, error)
-        except Again as error:
+        except PollAgain as error:
             await self._again(row, error.wait_ms)
         except Answered as error:
             log.warning("act_refused", action=row.action.NAME, room=row.action.room, why=str(error))
@@ -244,21 +244,21 @@ class Actor:
         else:
             await self._finish(row, done)
 
-    async def _after_defect(self, row: Waiting) -> None:
+    async def _after_defect(self, row: OutboxRow) -> None:
         """A defect of ours in one action must not stop the others, nor be tried for ever."""
         if row.attempts < TRIES_AFTER_DEFECT:
             await self._again(row, _backoff(row.attempts))
         else:
             await self._finish(row, Done(result="abandoned", code="defect"))
 
-    async def _later(self, row: Waiting, error: Later) -> None:
+    async def _later(self, row: OutboxRow, error: RetryLater) -> None:
         log.warning("act_later", action=row.action.NAME, why=str(error), tried=row.attempts + 1)
         if row.attempts + 1 < error.tries:
             await self._again(row, _backoff(row.attempts, error.first_ms, error.last_ms))
         else:
             await self._finish(row, error.given_up)
 
-    async def _finish(self, row: Waiting, done: Done) -> None:
+    async def _finish(self, row: OutboxRow, done: Done) -> None:
         action = row.action
         taken = ActionTaken(
             room=action.room or None,
@@ -289,7 +289,7 @@ class Actor:
         await self._pipeline.commit_all(outcomes)
         self._outcomes = self._outcomes[len(outcomes) :]
 
-    async def _limited(self, row: Waiting, error: RateLimited) -> None:
+    async def _limited(self, row: OutboxRow, error: RateLimited) -> None:
         """Wait as told: everything, if all requests are counted together; else only this row."""
         if _COUNTED.search(error.request):
             self._past = self._past.limited(self._clock() + error.retry_after_ms)
@@ -298,7 +298,7 @@ class Actor:
         else:
             await self._again(row, error.retry_after_ms)
 
-    async def _again(self, row: Waiting, wait_ms: int) -> None:
+    async def _again(self, row: OutboxRow, wait_ms: int) -> None:
         until = self._clock() + wait_ms
 
         async def later(db: AsyncConnection) -> None:
@@ -336,7 +336,7 @@ def _started(rows: Sequence[int]) -> Callable[[AsyncConnection], Awaitable[None]
     return mark
 
 
-def _not_started(row: Waiting) -> Callable[[AsyncConnection], Awaitable[None]]:
+def _not_started(row: OutboxRow) -> Callable[[AsyncConnection], Awaitable[None]]:
     async def unmark(db: AsyncConnection) -> None:
         await outbox.not_started(db, row)
 

@@ -20,7 +20,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from moderation.model.actions import NICETY, OUTSIDE, PROOF, URGENT, EditCard
-from storage.outbox import Waiting
+from storage.outbox import OutboxRow
 
 AT_ONCE = 4
 OTHERS_AT_ONCE = 3
@@ -45,7 +45,7 @@ class Past:
     limited_until: int = 0  # the homeserver takes nothing before
     calm_at: int = 0  # nothing urgent is expected from then on
 
-    def taken(self, row: Waiting, now: int) -> "Past":
+    def taken(self, row: OutboxRow, now: int) -> "Past":
         """Return what is so once the homeserver has taken a row."""
         if row.priority in APART:
             return self
@@ -60,11 +60,11 @@ class Past:
         """Return what is so while much comes in that is still to be judged."""
         return replace(self, calm_at=max(self.calm_at, now + CROWDED_MS))
 
-    def turn_of(self, row: Waiting) -> int:
+    def turn_of(self, row: OutboxRow) -> int:
         """Return the place of a row's room among the rooms: the one that has gone without for longest comes first."""
         return self.rooms.get(row.action.room, 0)
 
-    def _after(self, row: Waiting) -> "Past":
+    def _after(self, row: OutboxRow) -> "Past":
         number = self.requests + 1
         past = replace(self, requests=number, rooms={**self.rooms, row.action.room: number})
         if row.priority <= URGENT:
@@ -74,8 +74,8 @@ class Past:
 
 
 def choose(
-    rows: Sequence[Waiting], sending: Sequence[Waiting], busy: Collection[str | None], past: Past, now: int
-) -> list[Waiting]:
+    rows: Sequence[OutboxRow], sending: Sequence[OutboxRow], busy: Collection[str | None], past: Past, now: int
+) -> list[OutboxRow]:
     """Return the rows to begin now, in order.
 
     `sending` are those that are not answered yet, in the order in which they were begun; `busy` are the queues of which
@@ -99,7 +99,7 @@ def choose(
     return chosen
 
 
-def look_again(rows: Sequence[Waiting], past: Past, now: int) -> int | None:
+def look_again(rows: Sequence[OutboxRow], past: Past, now: int) -> int | None:
     """Return when `choose` may choose otherwise from these rows though nothing else has changed."""
     here = [row for row in rows if row.priority not in APART]
     if not here:
@@ -111,8 +111,8 @@ def look_again(rows: Sequence[Waiting], past: Past, now: int) -> int | None:
 
 
 def _next(
-    left: Sequence[Waiting], here: Sequence[Waiting], busy: Collection[str | None], past: Past, now: int
-) -> Waiting | None:
+    left: Sequence[OutboxRow], here: Sequence[OutboxRow], busy: Collection[str | None], past: Past, now: int
+) -> OutboxRow | None:
     free = list(_free(left, busy))
     urgent = min(
         (row for row in free if row.priority <= URGENT),
@@ -126,8 +126,8 @@ def _next(
 
 
 def _other(
-    left: Sequence[Waiting], free: Sequence[Waiting], here: Sequence[Waiting], past: Past, now: int
-) -> Waiting | None:
+    left: Sequence[OutboxRow], free: Sequence[OutboxRow], here: Sequence[OutboxRow], past: Past, now: int
+) -> OutboxRow | None:
     """The next of what is not urgent, if any may go: of the kind that has gone without for longest."""
     if sum(row.priority > URGENT for row in here) >= OTHERS_AT_ONCE:
         return None
@@ -140,16 +140,16 @@ def _other(
     )
 
 
-def _patience(row: Waiting) -> int:
+def _patience(row: OutboxRow) -> int:
     return ADORNS_MS if row.priority == NICETY or isinstance(row.action, EditCard) else PATIENCE_MS
 
 
-def _urgency(row: Waiting) -> tuple[int, int]:
+def _urgency(row: OutboxRow) -> tuple[int, int]:
     """Return the sort key: actions that stop a flood in order, then redactions, newest first."""
     return row.priority, -row.id if row.priority == URGENT else row.id
 
 
-def _free(rows: Sequence[Waiting], busy: Collection[str | None]) -> Iterator[Waiting]:
+def _free(rows: Sequence[OutboxRow], busy: Collection[str | None]) -> Iterator[OutboxRow]:
     """Of each queue that is not busy the first row of each priority, and all rows without a queue."""
     seen: set[tuple[str, int]] = set()
     for row in sorted(rows, key=lambda row: row.id):
@@ -161,7 +161,9 @@ def _free(rows: Sequence[Waiting], busy: Collection[str | None]) -> Iterator[Wai
             yield row
 
 
-def _apart(rows: Sequence[Waiting], sending: Sequence[Waiting], busy: Collection[str | None]) -> Iterator[Waiting]:
+def _apart(
+    rows: Sequence[OutboxRow], sending: Sequence[OutboxRow], busy: Collection[str | None]
+) -> Iterator[OutboxRow]:
     for priority, most in APART.items():
         under_way = sum(row.priority == priority for row in sending)
         free = list(_free([row for row in rows if row.priority == priority], busy))

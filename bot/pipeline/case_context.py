@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.cases.complete import Around
-from moderation.cases.deadlines import Waiting
-from moderation.cases.statements import Known
+from moderation.cases.complete import CaseContext
+from moderation.cases.deadlines import WaitingCase
+from moderation.cases.statements import StatementContext
 from moderation.duty.duty import Duty, on_duty
 from moderation.model.context import CaseView, Context, PersonView, RoomView
 from moderation.model.facts import (
@@ -26,23 +26,23 @@ from moderation.model.facts import (
     Fact,
     SanctionStarted,
 )
-from moderation.people.linked_accounts import Link, accounts
+from moderation.people.linked_accounts import AccountLink, accounts
 from moderation.policy import Policy
 from moderation.values.ids import RoomId, UserId
 from storage import queries
 from storage.projections.linked_accounts import links_in_force
 
-from .view_cache import Knowledge
+from .view_cache import ViewCache
 
 
-class Surroundings:
+class CaseContextLoader:
     """Knows where to look."""
 
-    def __init__(self, knowledge: Knowledge, policy: Policy) -> None:
+    def __init__(self, knowledge: ViewCache, policy: Policy) -> None:
         self._knowledge = knowledge
         self._policy = policy
 
-    async def around(self, db: AsyncConnection, facts: Sequence[Fact], *, on: int, now_ms: int) -> Around:
+    async def around(self, db: AsyncConnection, facts: Sequence[Fact], *, on: int, now_ms: int) -> CaseContext:
         """What `complete` needs to know."""
         duties = await self._duties(db, await self._rooms(db, facts), now_ms)
         owners = await self._idle_owners(db, duties, now_ms)
@@ -52,7 +52,7 @@ class Surroundings:
         cases = [found for n in appealed if (found := await queries.case_view(db, n)) is not None]
         decided = [fact for fact in facts if isinstance(fact, CaseDecided) and fact.room is not None]
         where = {fact.room for fact in decided if fact.room is not None}
-        return Around(
+        return CaseContext(
             now_ms=now_ms,
             policy=self._policy,
             next_case=self._knowledge.next_case,
@@ -88,7 +88,7 @@ class Surroundings:
     async def _after(self, db: AsyncConnection, fact: AccountsLinked | AccountUnlinked) -> list[PersonView]:
         links = list(await links_in_force(db))
         if isinstance(fact, AccountsLinked):
-            links.append((-1, Link(fact.subject, fact.target)))
+            links.append((-1, AccountLink(fact.subject, fact.target)))
         else:
             links = [(record, link) for record, link in links if record != fact.start]
         holding = [link for _, link in links]
@@ -138,7 +138,7 @@ class Surroundings:
         assert view is not None
         return {user: await self._knowledge.context(db, view, user, now_ms) for user in users}
 
-    async def waiting(self, db: AsyncConnection, n: int, now_ms: int) -> Waiting | None:
+    async def waiting(self, db: AsyncConnection, n: int, now_ms: int) -> WaitingCase | None:
         """A case whose time has come, and what is around it; None where its room is not served any more."""
         found = await queries.case_view(db, n)
         room = await self._knowledge.room(db, found[0].room) if found else None
@@ -147,7 +147,7 @@ class Surroundings:
         case, row = found
         duty = await self._duty(db, room, now_ms)
         assigned = await queries.assigned_to(db, n, case.asked)
-        return Waiting(
+        return WaitingCase(
             case=case,
             now_ms=now_ms,
             policy=self._policy,
@@ -165,14 +165,14 @@ class Surroundings:
             room_answers=not await queries.reports_paused(db, n, room.room, now_ms),
         )
 
-    async def known(self, db: AsyncConnection, n: int) -> Known | None:
+    async def known(self, db: AsyncConnection, n: int) -> StatementContext | None:
         """What a statement of reasons needs to know of a case."""
         found = await queries.case_view(db, n)
         room = await self._knowledge.room(db, found[0].room) if found else None
         if found is None or room is None:
             return None
         case, row = found
-        return Known(
+        return StatementContext(
             case=case,
             code=room.code,
             by=_column(row, "by"),

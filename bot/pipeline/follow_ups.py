@@ -15,11 +15,11 @@ from moderation.model.context import RoomView
 from moderation.policy import Policy
 from moderation.values.ids import UserId
 
-from .view_cache import Knowledge
+from .view_cache import ViewCache
 
 
 async def by_name(
-    db: AsyncConnection, actions: Sequence[Action], knowledge: Knowledge, policy: Policy, bot: UserId
+    db: AsyncConnection, actions: Sequence[Action], knowledge: ViewCache, policy: Policy, bot: UserId
 ) -> tuple[Action, ...]:
     """The actions, with one word to each in the place of one to all above."""
     named: list[Action] = []

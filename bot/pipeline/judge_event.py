@@ -37,9 +37,9 @@ from .judging_costs import JudgingCosts, letters
 from .lost_time import REDACTED
 from .quotations import Recorded, with_false_quotations
 from .room_changes import RoomChanges
-from .turn import Answer, Responder, Settings, Turn
+from .turn import Answer, PipelineSettings, Responder, UnitOfWork
 from .undecrypted import UnreadMessages
-from .view_cache import Knowledge
+from .view_cache import ViewCache
 
 log = structlog.get_logger()
 
@@ -49,10 +49,10 @@ class Judging:
 
     def __init__(
         self,
-        knowledge: Knowledge,
+        knowledge: ViewCache,
         rooms: RoomChanges,
         responder: Responder,
-        settings: Settings,
+        settings: PipelineSettings,
         recorded: Recorded,
         costs: JudgingCosts,
     ) -> None:
@@ -64,7 +64,7 @@ class Judging:
         self._costs = costs
         self.unread = UnreadMessages(settings.unreadable, settings.bot)
 
-    async def follow(self, turn: Turn, index: int, event: Received, room: RoomView, era: str) -> Answer:
+    async def follow(self, turn: UnitOfWork, index: int, event: Received, room: RoomView, era: str) -> Answer:
         """All that follows from the event recorded at `index`; `era`: of a log that goes on from a backup."""
         if isinstance(event, Unreadable):
             return Answer()
@@ -78,7 +78,7 @@ class Judging:
         judged = await _unharmed(index, event, self._judged(turn, index, event, room, before, era))
         return Answer((*before, *judged.facts), (*asked.actions, *changed.actions, *judged.actions))
 
-    async def _asked(self, turn: Turn, index: int, event: Received, room: RoomView) -> Answer:
+    async def _asked(self, turn: UnitOfWork, index: int, event: Received, room: RoomView) -> Answer:
         """The answer to a command or a reaction."""
         if not isinstance(event, MessagePosted | ReactionGiven) or event.sender == self._settings.bot:
             return Answer()
@@ -88,7 +88,7 @@ class Judging:
         return await self._responder.respond(turn.db, event, room, index) or Answer()
 
     async def _judged(
-        self, turn: Turn, index: int, event: Received, room: RoomView, before: Sequence[Fact], era: str
+        self, turn: UnitOfWork, index: int, event: Received, room: RoomView, before: Sequence[Fact], era: str
     ) -> Answer:
         assert not isinstance(event, Unreadable)
         settings = self._settings
@@ -113,7 +113,7 @@ class Judging:
         told = (*old_cards, *_taken_back(event, room), *self._unread(event, room))
         return Answer((*cards, *judged), (*told, *self._files(event, room, index)))
 
-    async def _paced(self, turn: Turn, event: Received, context: Context) -> Context:
+    async def _paced(self, turn: UnitOfWork, event: Received, context: Context) -> Context:
         """With what the sender wrote last, where they may write so often only; keys come in heaps, and are no haste."""
         limit = pace(context, self._settings.policy)
         if not isinstance(event, MessagePosted) or event.late >= 0 or limit is None:

@@ -40,9 +40,9 @@ from .judging_costs import JudgingCosts
 from .message_text import message_of
 from .room_changes import RoomChanges
 from .room_registry import ServedRooms
-from .settle_facts import Settling, without_words
-from .turn import Answer, Responder, Settings, Turn
-from .view_cache import Knowledge
+from .settle_facts import FactProcessor, without_words
+from .turn import Answer, PipelineSettings, Responder, UnitOfWork
+from .view_cache import ViewCache
 from .writer import Writer
 
 TAIL = 10_000  # records: what was written last before a stop is among them
@@ -73,8 +73,8 @@ class Pipeline:
         self,
         journal: Journal,
         database: Database,
-        knowledge: Knowledge,
-        settings: Settings,
+        knowledge: ViewCache,
+        settings: PipelineSettings,
         clock: Clock,
         responder: Responder,
         wake: Callable[[], None],
@@ -85,7 +85,7 @@ class Pipeline:
         self.knowledge = knowledge
         self.served = ServedRooms()
         self.writer = Writer(journal, database, self.begin)
-        self.settling = Settling(self.writer, knowledge, settings, self.served, self.steady)
+        self.settling = FactProcessor(self.writer, knowledge, settings, self.served, self.steady)
         self.rooms = RoomChanges(knowledge, settings.bot, settings.policy)
         self.costs = JudgingCosts()
         recorded = partial(message_of, journal)
@@ -110,7 +110,7 @@ class Pipeline:
             await self.knowledge.begin(db)
             await self._responder.begin(db)
 
-    async def catch_up(self, apply: Callable[[Turn], Awaitable[int]]) -> int:
+    async def catch_up(self, apply: Callable[[UnitOfWork], Awaitable[int]]) -> int:
         """Run `apply` (of `replay.py`) in one turn, before anything else is taken."""
 
         async def work() -> int:
@@ -253,7 +253,7 @@ class Pipeline:
         return len(fresh)
 
     async def handle(
-        self, turn: Turn, index: int, event: Received, kind: str, present: Sequence[tuple[int, Fact]] = ()
+        self, turn: UnitOfWork, index: int, event: Received, kind: str, present: Sequence[tuple[int, Fact]] = ()
     ) -> None:
         """Everything that follows from the event recorded at `index`.
 
@@ -307,7 +307,7 @@ class Pipeline:
 
         await self.writer.whole(work())
 
-    async def _settle(self, turn: Turn, outcome: Outcome) -> None:
+    async def _settle(self, turn: UnitOfWork, outcome: Outcome) -> None:
         if outcome.of_row is not None and not await outbox.waits(turn.db, outcome.of_row):
             return
         facts = outcome.facts
@@ -389,7 +389,7 @@ class Pipeline:
         async with self._database.read() as db:
             await self.knowledge.prepare(db, events, self._clock())
 
-    def _woken_by(self, turn: Turn, *, asked: bool = False) -> None:
+    def _woken_by(self, turn: UnitOfWork, *, asked: bool = False) -> None:
         if asked or turn.queued or turn.first > turn.began:
             self._wake()
 

@@ -22,7 +22,7 @@ from storage.record_mapping import fact_of_record, raw_of_record, seen_kind
 from . import heartbeat
 from .cut_short import CutShort
 from .pipeline import Pipeline
-from .turn import Answer, Turn
+from .turn import Answer, UnitOfWork
 
 # What became of a cause later, not what it gave rise to.
 _OF_ACTING = frozenset({"outcome", "notice", "media", "disclosure", "anchor"})
@@ -76,7 +76,7 @@ def _unreadable(record: Record, room: RoomId) -> Unreadable:
     )
 
 
-async def catch_up(turn: Turn, pipeline: Pipeline, records: Iterable[Record], rooms: Rooms) -> int:
+async def catch_up(turn: UnitOfWork, pipeline: Pipeline, records: Iterable[Record], rooms: Rooms) -> int:
     """Apply the records that the database has not seen yet. Returns how many there were."""
     tail = list(records)
     given: dict[int, list[tuple[int, Fact]]] = {}
@@ -136,7 +136,7 @@ def _cut_short(tail: Sequence[Record], rooms: Rooms) -> list[Fact]:
 
 
 async def _apply_group(
-    turn: Turn, pipeline: Pipeline, record: Record, facts_at: Mapping[int, Fact], rooms: Rooms
+    turn: UnitOfWork, pipeline: Pipeline, record: Record, facts_at: Mapping[int, Fact], rooms: Rooms
 ) -> list[int]:
     """Facts that no event in the tail gave rise to: one cause at a time, as they were recorded."""
     fact = fact_of_record(record, rooms.of)

@@ -27,8 +27,8 @@ from moderation.values.ids import RoomId, UserId, is_room_id, server_of
 from moderation.values.notices import Moment, RoomName, Who, line
 from storage import queries
 
-from .turn import Answer, Turn
-from .view_cache import Knowledge
+from .turn import Answer, UnitOfWork
+from .view_cache import ViewCache
 
 PINNED = "m.room.pinned_events"
 TOMBSTONE = "m.room.tombstone"
@@ -38,12 +38,12 @@ NEEDED_TO_PROTECT = frozenset({"post", "redact", "kick", "ban", "levels"})
 class RoomChanges:
     """Follows what happens to rooms."""
 
-    def __init__(self, knowledge: Knowledge, bot: UserId, policy: Policy) -> None:
+    def __init__(self, knowledge: ViewCache, bot: UserId, policy: Policy) -> None:
         self._knowledge = knowledge
         self._bot = bot
         self._policy = policy
 
-    async def follow(self, turn: Turn, index: int, event: Received, room: RoomView) -> Answer:
+    async def follow(self, turn: UnitOfWork, index: int, event: Received, room: RoomView) -> Answer:
         """What follows from a state event in a group; nothing from other events."""
         if room.purpose != "group":
             return await self._own_room(turn, index, event, room)
@@ -85,7 +85,7 @@ class RoomChanges:
             if now.get(user, "member") != before.get(user, "member") and user != self._bot
         ]
 
-    async def _levels(self, turn: Turn, index: int, event: StateChanged, room: RoomView) -> Answer:
+    async def _levels(self, turn: UnitOfWork, index: int, event: StateChanged, room: RoomView) -> Answer:
         facts: list[Fact] = []
         for change in await self.role_changes(turn.db, room, index, event.sender):
             facts.append(change)
@@ -104,7 +104,7 @@ class RoomChanges:
             actions.append(Pin(room=room.room, event=room.notice))
         return Answer(tuple(facts), tuple(actions))
 
-    async def _member(self, turn: Turn, index: int, event: MembershipChanged, room: RoomView) -> Answer:
+    async def _member(self, turn: UnitOfWork, index: int, event: MembershipChanged, room: RoomView) -> Answer:
         if event.user == self._bot:
             return self._left(index, event, room)
         if not room.active:
@@ -131,7 +131,7 @@ class RoomChanges:
             self._knowledge.moved(event.user)
         return Answer(facts, tuple(actions))
 
-    async def _company(self, turn: Turn, index: int, event: MembershipChanged, room: RoomView) -> Answer:
+    async def _company(self, turn: UnitOfWork, index: int, event: MembershipChanged, room: RoomView) -> Answer:
         """A direct room is for two; the bot leaves one to which anybody else is invited."""
         user = await queries.direct_with(turn.db, room.room)
         if event.user == user or event.membership not in ("join", "invite") or room.condition == "left":
@@ -140,14 +140,16 @@ class RoomChanges:
         return Answer((gone,), (LeaveDirect(room=room.room, subject=user),))
 
     async def _left_cases(
-        self, turn: Turn, index: int, room: RoomView, user: UserId, by: UserId
+        self, turn: UnitOfWork, index: int, room: RoomView, user: UserId, by: UserId
     ) -> tuple[CaseLeft, ...]:
         """That somebody left, or was made to, while cases waited for them; not what a measure of ours brings."""
         if by == self._bot:
             return ()
         return left(room.room, await queries.told_cases(turn.db, user, room.room), user=user, by=by, on=index)
 
-    async def _came_back(self, turn: Turn, index: int, room: RoomView, user: UserId, now_ms: int) -> tuple[Fact, ...]:
+    async def _came_back(
+        self, turn: UnitOfWork, index: int, room: RoomView, user: UserId, now_ms: int
+    ) -> tuple[Fact, ...]:
         """What follows if somebody runs the room again who was gone when the time of a case was over."""
         excused = await queries.excused(turn.db, user, room.room, now_ms - BACK_WITHIN_MS)
         if not excused or role(user, room) == "member":
@@ -158,7 +160,9 @@ class RoomChanges:
         context = await self._knowledge.context(turn.db, room, user, now_ms)
         return came_back(context, excused, self._policy, on=index)
 
-    async def _too_many(self, turn: Turn, index: int, event: MembershipChanged, room: RoomView) -> tuple[Fact, ...]:
+    async def _too_many(
+        self, turn: UnitOfWork, index: int, event: MembershipChanged, room: RoomView
+    ) -> tuple[Fact, ...]:
         """What follows if somebody came into a room that is full, or into one room too many."""
         caps = self._policy.caps
         if not (caps.members or caps.joined) or event.membership != "join" or event.event is None:
@@ -173,7 +177,7 @@ class RoomChanges:
         context = await self._knowledge.context(turn.db, room, event.user, event.received_ms)
         return came(context, counted, self._policy, event=event.event, on=index)
 
-    async def _own_room(self, turn: Turn, index: int, event: Received, room: RoomView) -> Answer:
+    async def _own_room(self, turn: UnitOfWork, index: int, event: Received, room: RoomView) -> Answer:
         if not isinstance(event, MembershipChanged):
             return Answer()
         if event.user == self._bot:
@@ -184,7 +188,7 @@ class RoomChanges:
             return await self._in_lobby(turn, index, event, room.served)
         return Answer()
 
-    async def _in_lobby(self, turn: Turn, index: int, event: MembershipChanged, served: RoomId) -> Answer:
+    async def _in_lobby(self, turn: UnitOfWork, index: int, event: MembershipChanged, served: RoomId) -> Answer:
         """Somebody came into the lobby of a gated room."""
         group = await self._knowledge.room(turn.db, served)
         if group is None or not group.active or not asked_of(group, self._policy).gated:
@@ -194,7 +198,9 @@ class RoomChanges:
         context = await self._knowledge.context(turn.db, group, event.user, event.received_ms)
         return Answer(waits(context, self._policy, on=index))
 
-    async def _at_the_door(self, turn: Turn, index: int, event: MembershipChanged, room: RoomView) -> tuple[Fact, ...]:
+    async def _at_the_door(
+        self, turn: UnitOfWork, index: int, event: MembershipChanged, room: RoomView
+    ) -> tuple[Fact, ...]:
         """What follows if somebody asks to come into a gated room."""
         if event.membership != "knock" or not asked_of(room, self._policy).gated:
             return ()
@@ -224,7 +230,7 @@ def _by_another_account(person: PersonView) -> InForce | None:
     return barred[-1] if barred and all(each.subject != person.user for each in barred) else None
 
 
-async def _was_there(turn: Turn, event: MembershipChanged) -> bool:
+async def _was_there(turn: UnitOfWork, event: MembershipChanged) -> bool:
     """Whether somebody was in the room already before `event`, which is the newest thing seen."""
     for _, seen, _ in reversed(turn.seen[:-1]):
         if isinstance(seen, MembershipChanged) and (seen.room, seen.user) == (event.room, event.user):

@@ -43,14 +43,14 @@ from storage.projections.linked_accounts import linked
 from storage.projections.upgraded_rooms import move_waiting
 from storage.record_mapping import draft_of_fact
 
-from .case_context import Surroundings
+from .case_context import CaseContextLoader
 from .dossier_tasks import dossier_tasks
 from .follow_ups import by_name
 from .other_accounts import told_too
 from .reporters import counted, reporters
 from .room_registry import ServedRooms
-from .turn import Answer, Settings, Turn
-from .view_cache import Knowledge
+from .turn import Answer, PipelineSettings, UnitOfWork
+from .view_cache import ViewCache
 from .writer import Writer
 
 log = structlog.get_logger()
@@ -61,21 +61,21 @@ _PATIENCE_S = 0.05  # so long in all a turn waits for answers to what was urgent
 _RENAMES = (RoomEntered, AccountsLinked, AccountUnlinked, PartsErased)
 
 
-class Settling:
+class FactProcessor:
     """Settles what came of something, inside a turn."""
 
     def __init__(
-        self, writer: Writer, knowledge: Knowledge, settings: Settings, served: ServedRooms, steady: Clock
+        self, writer: Writer, knowledge: ViewCache, settings: PipelineSettings, served: ServedRooms, steady: Clock
     ) -> None:
         self.steady = steady  # the time of the outbox
-        self.urgent: Callable[[Sequence[outbox.Waiting]], None] = lambda _rows: None  # begun once it is recorded
+        self.urgent: Callable[[Sequence[outbox.OutboxRow]], None] = lambda _rows: None  # begun once it is recorded
         self.answered: Callable[[float], Awaitable[None]] = _nobody_asked  # until what is urgent was answered
         self.era = ""  # of a log that goes on from a backup (`outbox.put`)
         self._writer = writer
         self._knowledge = knowledge
         self._settings = settings
         self._served = served
-        self._surroundings = Surroundings(knowledge, settings.policy)
+        self._surroundings = CaseContextLoader(knowledge, settings.policy)
         self._persons: dict[UserId, PersonId] = {}  # of the accounts that are named by another one
 
     async def begin(self, db: AsyncConnection) -> None:
@@ -92,7 +92,7 @@ class Settling:
         return draft_of_fact(fact, at_ms, self._served.code(fact), self.person_of)
 
     async def settle(
-        self, turn: Turn, answer: Answer, *, cause: int, at_ms: int, present: Sequence[tuple[int, Fact]] = ()
+        self, turn: UnitOfWork, answer: Answer, *, cause: int, at_ms: int, present: Sequence[tuple[int, Fact]] = ()
     ) -> None:
         """Stage the facts, apply them, and queue what they and the answer ask for.
 
@@ -116,7 +116,7 @@ class Settling:
         await outbox.put(turn.db, actions, cause=cause, now=self.steady(), era=self.era)
         turn.queued += len(actions)
 
-    async def queue_after(self, turn: Turn, txn: str, actions: Sequence[Action]) -> None:
+    async def queue_after(self, turn: UnitOfWork, txn: str, actions: Sequence[Action]) -> None:
         """Queue what the outcome of a request asks for, once; nothing if that outcome is recorded."""
         if await outbox.waits(turn.db, txn):
             settings = self._settings
@@ -126,7 +126,7 @@ class Settling:
     # What is urgent.
 
     async def _begin_urgent(
-        self, turn: Turn, facts: Sequence[Fact], actions: Sequence[Action], cause: int, at_ms: int
+        self, turn: UnitOfWork, facts: Sequence[Fact], actions: Sequence[Action], cause: int, at_ms: int
     ) -> list[tuple[int, Fact]]:
         """What can still be seen need not wait for the tables: if something is urgent, record the facts and begin it.
 
@@ -143,7 +143,7 @@ class Settling:
         await self._let_it_pass(turn)
         return list(enumerate(facts, first))
 
-    async def _let_it_pass(self, turn: Turn) -> None:
+    async def _let_it_pass(self, turn: UnitOfWork) -> None:
         """What is left of the turn would take disk and processor from the homeserver, often on the same machine."""
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -155,7 +155,7 @@ class Settling:
 
     # Pieces.
 
-    async def _completed(self, turn: Turn, facts: list[Fact], cause: int, at_ms: int) -> list[Fact]:
+    async def _completed(self, turn: UnitOfWork, facts: list[Fact], cause: int, at_ms: int) -> list[Fact]:
         """With those who answer for what now waits, and whoever must be told before something happens."""
         if not concerns(facts):
             return facts
@@ -168,7 +168,7 @@ class Settling:
         outcomes = [fact for fact in facts if isinstance(fact, ActionTaken)]
         return [*complete(given_rise, around), *outcomes]
 
-    async def _statements(self, turn: Turn, facts: Sequence[Fact], cause: int) -> list[Fact]:
+    async def _statements(self, turn: UnitOfWork, facts: Sequence[Fact], cause: int) -> list[Fact]:
         """The statement of reasons for each decision among the facts, which are applied."""
         numbers = to_be_stated(facts)
         if not numbers:
@@ -178,7 +178,7 @@ class Settling:
         return [given(statement(each, facts), each, on=cause) for each in known]
 
     async def _apply_all(
-        self, turn: Turn, facts: list[Fact], present: Sequence[tuple[int, Fact]], cause: int, at_ms: int
+        self, turn: UnitOfWork, facts: list[Fact], present: Sequence[tuple[int, Fact]], cause: int, at_ms: int
     ) -> list[Fact]:
         """Stage the facts that the journal does not have yet, and apply them all. What is recorded holds."""
         known = [fact for _, fact in present]
@@ -194,7 +194,7 @@ class Settling:
             await self._apply(turn, index, fact, at_ms)
         return facts
 
-    async def _apply(self, turn: Turn, index: int, fact: Fact, at_ms: int) -> None:
+    async def _apply(self, turn: UnitOfWork, index: int, fact: Fact, at_ms: int) -> None:
         await project(fact, turn.db, index, at_ms)
         if isinstance(fact, AccountsLinked | AccountUnlinked | PartsErased):
             self._persons = await linked(turn.db)
@@ -212,7 +212,7 @@ class Settling:
             self._knowledge.next_case = max(self._knowledge.next_case, fact.n + 1)
         self._knowledge.changed([fact])
 
-    async def _rooms_of(self, turn: Turn, facts: Sequence[Fact]) -> RoomsOf:
+    async def _rooms_of(self, turn: UnitOfWork, facts: Sequence[Fact]) -> RoomsOf:
         about = [fact for fact in facts if fact.room is None or bool(getattr(fact, "reach", ""))]
         named = {getattr(fact, name, UserId("")) for fact in about for name in ("subject", "target")}
         everywhere = named - {UserId("")}

@@ -54,7 +54,7 @@ class Responder(Protocol):
 
 
 @dataclass(slots=True)
-class Turn:
+class UnitOfWork:
     """One writing turn."""
 
     db: AsyncConnection
@@ -86,7 +86,7 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class PipelineSettings:
     """What the pipeline needs to know of the configuration."""
 
     bot: UserId

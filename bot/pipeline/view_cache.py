@@ -81,7 +81,7 @@ class _Kept(Generic[K, V]):
         self._values.clear()
 
 
-class Knowledge:
+class ViewCache:
     """What the pipeline knows while it judges."""
 
     def __init__(self, bot: UserId, *, incident_ms: int, window_ms: int) -> None:

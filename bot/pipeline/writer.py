@@ -21,7 +21,7 @@ from storage.journal.journal import Journal
 from storage.journal.record import Draft
 from storage.projections import set_meta
 
-from .turn import Turn
+from .turn import UnitOfWork
 
 T = TypeVar("T")
 
@@ -67,11 +67,11 @@ class Writer:
             raise
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[Turn]:
+    async def turn(self) -> AsyncIterator[UnitOfWork]:
         """A transaction that commits only after the staged facts are durable in the journal; inside `whole`."""
         try:
             async with self.database.write() as db:
-                turn = Turn(db, self.journal.size)
+                turn = UnitOfWork(db, self.journal.size)
                 yield turn
                 await turn.flush()
                 await self.write_staged(turn)
@@ -82,7 +82,7 @@ class Writer:
                 await self._forget()
             raise
 
-    async def write_staged(self, turn: Turn) -> None:
+    async def write_staged(self, turn: UnitOfWork) -> None:
         """Put what is staged into the journal now."""
         if turn.staged:
             first = await self.write(turn.staged)

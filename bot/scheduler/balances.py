@@ -19,7 +19,7 @@ from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from moderation.credit.credit import balance
 from moderation.credit.ledger import settings_of
-from moderation.credit.reckoning import Lines, corrections, doubtful
+from moderation.credit.reckoning import LedgerLines, corrections, doubtful
 from moderation.credit.tiers import missing
 from moderation.model.facts import Fact
 from moderation.policy import Policy
@@ -53,13 +53,13 @@ class Balances:
         for start in range(0, len(low), AT_ONCE):
             await self._pipeline.commit_with(partial(self._missing, low[start : start + AT_ONCE]))
 
-    async def _ledgers(self) -> list[Lines]:
+    async def _ledgers(self) -> list[LedgerLines]:
         async with self._database.read() as db:
             return await queries.ledgers(db, by_room=self._policy.credit.scope == "room")
 
     # What was told.
 
-    async def _correct(self, every: Sequence[Lines]) -> None:
+    async def _correct(self, every: Sequence[LedgerLines]) -> None:
         async with self._database.read() as db:
             reckoned = int(await queries.get_meta(db, RECKONED) or -1)
         records = [entry.id for lines in every for entry in doubtful(lines) if entry.id > reckoned]
@@ -78,7 +78,7 @@ class Balances:
 
     # What is missing.
 
-    def _low(self, every: Iterable[Lines]) -> list[UserId]:
+    def _low(self, every: Iterable[LedgerLines]) -> list[UserId]:
         """Return those with so little on one ledger that it may bring a sanction."""
         now, tiers = self._clock(), self._policy.tiers
         bound = max(tiers.manage_from, tiers.c)

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.pipeline.case_context import Surroundings
-from bot.pipeline.view_cache import Knowledge
+from bot.pipeline.case_context import CaseContextLoader
+from bot.pipeline.view_cache import ViewCache
 from bot.runtime.clock import Clock
 from moderation.cases.deadlines import closed, deadline, reminder, stopped
 from moderation.credit.tiers import over, review
@@ -30,10 +30,10 @@ AT_ONCE = 50  # cases in one turn; others wait for the next, so that what is rec
 class Due:
     """Finds what is due, and says what follows."""
 
-    def __init__(self, knowledge: Knowledge, policy: Policy, clock: Clock) -> None:
+    def __init__(self, knowledge: ViewCache, policy: Policy, clock: Clock) -> None:
         self._knowledge = knowledge
         self._policy = policy
-        self._surroundings = Surroundings(knowledge, policy)
+        self._surroundings = CaseContextLoader(knowledge, policy)
         self._clock = clock
         self._verification = VerificationDue(knowledge, policy, clock)
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.pipeline.view_cache import Knowledge
+from bot.pipeline.view_cache import ViewCache
 from bot.runtime.clock import Clock
 from moderation.model.context import Context, RoomView
 from moderation.model.facts import Fact
@@ -31,7 +31,7 @@ Next = Callable[[verification.Guest, verification.Asks, RoomView], int]
 class VerificationDue:
     """Finds what is due, and knows when to look next."""
 
-    def __init__(self, knowledge: Knowledge, policy: Policy, clock: Clock) -> None:
+    def __init__(self, knowledge: ViewCache, policy: Policy, clock: Clock) -> None:
         self._knowledge = knowledge
         self._policy = policy
         self._clock = clock

@@ -26,7 +26,7 @@ from moderation.values.notices import Code, line
 from storage import queries
 from storage.database import FILE, Database
 from storage.projections import set_meta
-from storage.queries.tables_sample import Difference, differences, rooms_of
+from storage.queries.tables_sample import SampleDifference, differences, rooms_of
 
 log = structlog.get_logger()
 
@@ -52,11 +52,11 @@ class TablesSample:
         await self.look()
         await asyncio.Event().wait()
 
-    async def look(self) -> list[Difference]:
+    async def look(self) -> list[SampleDifference]:
         """Compare, note what differs, and tell what is new of it."""
         async with self._database.read() as db:
             text = await queries.get_meta(db, KNOWN) or "[]"
-        known = [Difference(*each) for each in orjson.loads(text)]
+        known = [SampleDifference(*each) for each in orjson.loads(text)]
         self.differs = bool(known)
         records = self._data_dir / "records"
         try:
@@ -71,12 +71,12 @@ class TablesSample:
             await self._note(found, is_new=not set(found) <= set(known))
         return found
 
-    async def _note(self, found: Collection[Difference], *, is_new: bool) -> None:
+    async def _note(self, found: Collection[SampleDifference], *, is_new: bool) -> None:
         actions = await self._actions(found) if is_new else []
         value = orjson.dumps([[each.table, each.key, each.record, each.what] for each in found]).decode()
         await self._pipeline.commit(actions=actions, also=partial(set_meta, key=KNOWN, value=value))
 
-    async def _actions(self, found: Collection[Difference]) -> list[Action]:
+    async def _actions(self, found: Collection[SampleDifference]) -> list[Action]:
         """Tell the operators, and the desks of the groups that are concerned: all, if that cannot be told."""
         async with self._database.read() as db:
             groups = await queries.active_groups(db)

@@ -32,7 +32,7 @@ from moderation.values.ids import EventId, RoomId
 from storage import queries
 from storage.database import Database
 from storage.state import backfill
-from storage.state.backfill import Delivered, Gap, Page
+from storage.state.backfill import BackfillPage, Delivered, Gap
 
 log = structlog.get_logger()
 
@@ -236,7 +236,7 @@ class Gaps:
                 await self._pipeline.take(events, heard_ms=gap.since)
                 return await self._catch_up(gap, await self._told_now(gap))
             token = page.stop
-        rows = [Page(n, page.start, page.stop or "") for n, (page, _) in enumerate(pages)]
+        rows = [BackfillPage(n, page.start, page.stop or "") for n, (page, _) in enumerate(pages)]
         await self._pipeline.commit(also=partial(backfill.passed, room=gap.room, pages=rows, bottom=False))
         return False
 
@@ -265,17 +265,17 @@ class Gaps:
             known = await queries.known_events(db, [event.event for event in events if event.event])
         return self._pipeline.costs.expected(event for event in events if event.event not in known) > MOST_MS
 
-    async def _go_back(self, gap: Gap, last: Page) -> None:
+    async def _go_back(self, gap: Gap, last: BackfillPage) -> None:
         """One page further on the way back; nothing of it is kept but its tokens."""
         page = await self._page(gap, last.stop)
         _, bottom = await self._above(gap, page)
-        row = Page(last.n + 1, page.start, "" if bottom else page.stop or "")
+        row = BackfillPage(last.n + 1, page.start, "" if bottom else page.stop or "")
         if not bottom and row.n >= MAX_PAGES:
             await self._leave_out(gap, "too long")
             return
         await self._pipeline.commit(also=partial(backfill.passed, room=gap.room, pages=[row], bottom=bottom))
 
-    async def _read(self, gap: Gap, row: Page) -> None:
+    async def _read(self, gap: Gap, row: BackfillPage) -> None:
         """The oldest page that was not read is recorded, in one turn with the note of it."""
         page = await self._page(gap, row.start)
         fresh = list(page.events)

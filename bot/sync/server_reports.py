@@ -22,7 +22,7 @@ from bot.matrix.errors import Answered, Unreachable
 from bot.pipeline.pipeline import Pipeline
 from bot.runtime.budget import Budget
 from bot.runtime.clock import Clock
-from moderation.cases.reports import Message, report
+from moderation.cases.reports import ReportedMessage, report
 from moderation.model.facts import Fact, Reported
 from moderation.policy import Policy
 from moderation.values.durations import DAY_MS
@@ -128,7 +128,7 @@ class ServerReports:
             return ()
         now = self._clock()
         facts = report(
-            Message(event, row.record, await asyncio.to_thread(self._words, room.room, row.record)),
+            ReportedMessage(event, row.record, await asyncio.to_thread(self._words, room.room, row.record)),
             by=by,
             reason=str(raw.get("reason") or "")[:MAX_REASON],
             context=await self._pipeline.knowledge.context(db, room, UserId(row.sender), now),

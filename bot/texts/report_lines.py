@@ -18,7 +18,7 @@ from storage import queries
 MAX_SHOWN = 10
 
 
-def report_lines(reports: Sequence[queries.Report], *, names: bool, words: bool = True) -> tuple[Line, ...]:
+def report_lines(reports: Sequence[queries.StoredReport], *, names: bool, words: bool = True) -> tuple[Line, ...]:
     """How many reported it, why, and with `names` who; nothing where nobody did.
 
     Without `words` not why either: whoever it is about reads along, and would know them by their words.
@@ -42,7 +42,7 @@ async def reads_along(db: AsyncConnection, case: CaseView, desk: RoomId | None) 
     return bool(await queries.joined_of(db, desk, tuple({case.subject, *case.accounts})))
 
 
-def _one(report: queries.Report, *, names: bool) -> Line:
+def _one(report: queries.StoredReport, *, names: bool) -> Line:
     if report.channel in ("operator", "mail"):
         contact = report.contact if names and report.contact else "-"
         return line(f"card.report-{report.channel}", reason=report.reason or "-", contact=contact)

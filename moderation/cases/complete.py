@@ -45,7 +45,7 @@ from .neglect import neglected
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
+class CaseContext:
     """What is known around the facts: read before they are written."""
 
     now_ms: int
@@ -80,7 +80,7 @@ def concerns(facts: Sequence[Fact]) -> bool:
     )
 
 
-def complete(facts: Sequence[Fact], around: Around) -> tuple[Fact, ...]:
+def complete(facts: Sequence[Fact], around: CaseContext) -> tuple[Fact, ...]:
     """The facts, and those that must go with them."""
     whole = list(facts)
     for fact in facts:
@@ -90,7 +90,7 @@ def complete(facts: Sequence[Fact], around: Around) -> tuple[Fact, ...]:
     return tuple(whole)
 
 
-def _after(fact: Fact, facts: Sequence[Fact], around: Around) -> Iterator[Fact]:
+def _after(fact: Fact, facts: Sequence[Fact], around: CaseContext) -> Iterator[Fact]:
     match fact:
         case CaseOpened(state="open", lead=0):
             yield from _first_asked(fact, fact.rule, UserId(""), around)
@@ -111,7 +111,7 @@ def _after(fact: Fact, facts: Sequence[Fact], around: Around) -> Iterator[Fact]:
             yield from _no_longer_asked("last-manager", fact.room, around)
 
 
-def _parted(fact: CaseDecided, facts: Sequence[Fact], around: Around) -> Iterator[Fact]:
+def _parted(fact: CaseDecided, facts: Sequence[Fact], around: CaseContext) -> Iterator[Fact]:
     """What was shown on the card of a decided case, and is not decided with it, goes on alone."""
     decided = {other.n for other in facts if isinstance(other, CaseDecided)}
     for case in around.waiting_with.get(fact.n, ()):
@@ -124,7 +124,9 @@ def _parted(fact: CaseDecided, facts: Sequence[Fact], around: Around) -> Iterato
             yield from _first_asked(alone, case.rule, UserId(""), around)
 
 
-def _first_asked(fact: CaseOpened | Appealed | CaseView, rule: str, decider: UserId, around: Around) -> Iterator[Fact]:
+def _first_asked(
+    fact: CaseOpened | Appealed | CaseView, rule: str, decider: UserId, around: CaseContext
+) -> Iterator[Fact]:
     """Who answers for a case that begins to wait."""
     assert fact.room is not None
     about = around.subjects.get(fact.n, fact.subject)
@@ -152,7 +154,7 @@ def _passed_on(fact: CaseOpened | Appealed | CaseView, level: Asked) -> CaseMove
     return CaseMoved(room=fact.room, on=fact.on, n=fact.n, step="escalated", state=state, asked=level, due=fact.due)
 
 
-def _nobody_on_duty(fact: CaseOpened, facts: Sequence[Fact], around: Around) -> Iterator[Fact]:
+def _nobody_on_duty(fact: CaseOpened, facts: Sequence[Fact], around: CaseContext) -> Iterator[Fact]:
     """The owner answers for there being somebody on duty."""
     assert fact.room is not None
     duty = around.duties[fact.room]
@@ -173,7 +175,7 @@ def _nobody_on_duty(fact: CaseOpened, facts: Sequence[Fact], around: Around) -> 
             number += 1
 
 
-def _decided(fact: CaseDecided, around: Around) -> Iterator[Fact]:
+def _decided(fact: CaseDecided, around: CaseContext) -> Iterator[Fact]:
     """The operator need not see to it any more; and a room whose cases are all decided is neglected no longer."""
     assert fact.room is not None
     if fact.n in around.tasks:
@@ -188,7 +190,7 @@ def _decided(fact: CaseDecided, around: Around) -> Iterator[Fact]:
         yield from _no_longer_asked("room", fact.room, around)
 
 
-def _to_be_confirmed(fact: CaseDecided, facts: Sequence[Fact], around: Around) -> Iterator[Fact]:
+def _to_be_confirmed(fact: CaseDecided, facts: Sequence[Fact], around: CaseContext) -> Iterator[Fact]:
     """What a room's people uphold on a rule of the operator's counts elsewhere only if the operator says so."""
     charges = (each for each in facts if isinstance(each, CreditChanged) and each.n == fact.n)
     theirs = {rule.name for rule in around.policy.rules}
@@ -197,7 +199,7 @@ def _to_be_confirmed(fact: CaseDecided, facts: Sequence[Fact], around: Around) -
         yield TaskOpened(room=fact.room, on=around.on, task="confirm", n=fact.n, subject=fact.subject)
 
 
-def _other_ledgers(fact: AccountsLinked | AccountUnlinked, around: Around) -> Iterator[Fact]:
+def _other_ledgers(fact: AccountsLinked | AccountUnlinked, around: CaseContext) -> Iterator[Fact]:
     """Where ledgers come together, somebody may hold less than managing takes; where they part, more."""
     follows = _if_they_manage if isinstance(fact, AccountsLinked) else not_held_back
     found = [added for each in around.people for added in follows(each, around.policy, on=around.on)]
@@ -208,13 +210,13 @@ def _if_they_manage(context: Context, policy: Policy, *, on: int) -> tuple[Fact,
     return made_manager(context, policy, on=on) if context.subject.manages else ()
 
 
-def _no_longer_asked(task: TaskKind, room: RoomId | None, around: Around) -> Iterator[Fact]:
+def _no_longer_asked(task: TaskKind, room: RoomId | None, around: CaseContext) -> Iterator[Fact]:
     """What the operator was asked for has come about otherwise."""
     for record in around.room_tasks.get((room, task), ()) if room is not None else ():
         yield TaskDone(room=room, on=around.on, start=record, result="overtaken")
 
 
-def _last_who_can_act(fact: Fact, facts: Sequence[Fact], around: Around) -> Iterator[Fact]:
+def _last_who_can_act(fact: Fact, facts: Sequence[Fact], around: CaseContext) -> Iterator[Fact]:
     """A room is never left without anybody who can act, unless the operator stands in and is told before.
 
     Several may be demoted for one cause: it is said of the last of them.

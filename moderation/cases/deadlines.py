@@ -47,7 +47,7 @@ class Excused:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingCase:
     """A case whose time has come, and all that is known around it."""
 
     case: CaseView
@@ -67,7 +67,7 @@ class Waiting:
     room_answers: bool = True  # False: all who reported it are paused, so the room bears nothing for it
 
 
-def reminder(waiting: Waiting) -> tuple[Fact, ...]:
+def reminder(waiting: WaitingCase) -> tuple[Fact, ...]:
     """Half the time is over: remind those who answer for the case; if none of them could be told, pass it on."""
     case = waiting.case
     if case.asked != "operator" and waiting.assigned and not waiting.told:
@@ -85,7 +85,7 @@ def closed(case: CaseView) -> tuple[Fact, ...]:
     return (_moved(case, "closed", step(case.state, "close"), case.asked, 0),)  # type: ignore[arg-type]
 
 
-def deadline(waiting: Waiting) -> tuple[Fact, ...]:
+def deadline(waiting: WaitingCase) -> tuple[Fact, ...]:
     """All the time is over."""
     case = waiting.case
     if case.rule == OVERDUE and case.state in ("decided", "affirmed"):
@@ -95,7 +95,7 @@ def deadline(waiting: Waiting) -> tuple[Fact, ...]:
     return tuple(_passed(waiting))
 
 
-def _passed(waiting: Waiting) -> Iterator[Fact]:
+def _passed(waiting: WaitingCase) -> Iterator[Fact]:
     case = waiting.case
     late = _late(waiting)
     state = case.state
@@ -112,7 +112,7 @@ def _passed(waiting: Waiting) -> Iterator[Fact]:
         yield from _passed_on(waiting, state, late)
 
 
-def _late(waiting: Waiting) -> tuple[UserId, ...]:
+def _late(waiting: WaitingCase) -> tuple[UserId, ...]:
     """Who is charged: those who answered for it, were told so, and run the room, or left it late by themselves."""
     if waiting.case.asked == "operator":
         return ()
@@ -125,7 +125,7 @@ def _late(waiting: Waiting) -> tuple[UserId, ...]:
     return tuple(u for u in late if not spared(waiting.people[u], waiting.policy))
 
 
-def _excused(waiting: Waiting, late: tuple[UserId, ...]) -> tuple[UserId, ...]:
+def _excused(waiting: WaitingCase, late: tuple[UserId, ...]) -> tuple[UserId, ...]:
     """Return those who are gone, and are charged only if they come back."""
     if waiting.case.asked == "operator":
         return ()
@@ -133,7 +133,7 @@ def _excused(waiting: Waiting, late: tuple[UserId, ...]) -> tuple[UserId, ...]:
     return tuple(user for user in _liable(waiting) if user not in there and user not in late)
 
 
-def _liable(waiting: Waiting) -> list[UserId]:
+def _liable(waiting: WaitingCase) -> list[UserId]:
     """Return those who were told of it, without those whose rights are suspended: they cannot decide it."""
     told = [user for user in waiting.assigned if user in waiting.told]
     return [user for user in told if not _is_suspended(waiting.people[user])]
@@ -144,7 +144,7 @@ def _is_suspended(context: Context) -> bool:
     return any(each.kind in ("demote", "ban") for each in held)
 
 
-def _left_late(user: UserId, waiting: Waiting) -> bool:
+def _left_late(user: UserId, waiting: WaitingCase) -> bool:
     """Whether somebody left by themselves when half the time was over, and so had been reminded."""
     gone, case = waiting.gone.get(user), waiting.case
     half = waiting.policy.cases.deadlines.of(case.grade) // 2
@@ -169,7 +169,7 @@ def came_back(context: Context, excused: Iterable[Excused], policy: Policy, *, o
     return tuple(facts)
 
 
-def _passed_on(waiting: Waiting, state: str, late: tuple[UserId, ...]) -> Iterator[Fact]:
+def _passed_on(waiting: WaitingCase, state: str, late: tuple[UserId, ...]) -> Iterator[Fact]:
     case = waiting.case
     without = frozenset({case.subject, waiting.decided_by, *case.appellants, *waiting.assigned, *waiting.charged})
     level, people = ask(above(case.asked), waiting.duty, waiting.now_ms, without=without)
@@ -184,7 +184,7 @@ def _passed_on(waiting: Waiting, state: str, late: tuple[UserId, ...]) -> Iterat
             yield from _room_bears_it(waiting, waiting.next_case + len(late))
 
 
-def _room_bears_it(waiting: Waiting, n: int) -> Iterator[Fact]:
+def _room_bears_it(waiting: WaitingCase, n: int) -> Iterator[Fact]:
     yield from room_neglected(
         room=waiting.context.room,
         in_force=waiting.measures,
@@ -196,7 +196,7 @@ def _room_bears_it(waiting: Waiting, n: int) -> Iterator[Fact]:
     )
 
 
-def _waits_on(waiting: Waiting, state: str) -> Iterator[Fact]:
+def _waits_on(waiting: WaitingCase, state: str) -> Iterator[Fact]:
     """The operator is asked again: once a day at most, since there is nobody else whom hurry would reach."""
     case = waiting.case
     again = step(state, "pass_deadline")  # type: ignore[arg-type]

@@ -24,7 +24,7 @@ from moderation.model.builtin_rules import (
 )
 from moderation.model.context import CaseView, Context
 from moderation.model.facts import CaseMoved, CaseOpened, Fact
-from moderation.model.ledger_entry import Entry
+from moderation.model.ledger_entry import LedgerEntry
 from moderation.policy import Policy
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import UserId
@@ -102,16 +102,16 @@ def spared(context: Context, policy: Policy) -> bool:
     return _enough(_overdue(context, policy)[0], policy, context.now_ms)
 
 
-def _enough(charges: Sequence[Entry], policy: Policy, now_ms: int) -> bool:
+def _enough(charges: Sequence[LedgerEntry], policy: Policy, now_ms: int) -> bool:
     limit = policy.standing.overdue_a_day
     return 0 < limit <= sum(now_ms - entry.at_ms < DAY_MS for entry in charges)
 
 
-def _overdue(context: Context, policy: Policy) -> tuple[list[Entry], list[Entry]]:
+def _overdue(context: Context, policy: Policy) -> tuple[list[LedgerEntry], list[LedgerEntry]]:
     """What overdue cases cost a person here: the first charge on account of each, and those of further days."""
     entries = account(context.subject, "standing", context.room, policy).entries
     undone = {entry.undoes for entry in entries}
-    first: dict[int | None, Entry] = {}
+    first: dict[int | None, LedgerEntry] = {}
     daily = []
     for entry in sorted(entries, key=lambda entry: entry.id):
         counts = entry.rule == OVERDUE and entry.entry != "compensation" and entry.id not in undone

@@ -17,7 +17,7 @@ from moderation.policy import Policy
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId
 
-from .reports import Message, case_about, opened
+from .reports import ReportedMessage, case_about, opened
 
 NOBODY = UserId("")
 
@@ -33,7 +33,7 @@ class Notice:
 
 
 def of_message(
-    notice: Notice, message: Message, *, context: Context, cases: Sequence[CaseView], policy: Policy
+    notice: Notice, message: ReportedMessage, *, context: Context, cases: Sequence[CaseView], policy: Policy
 ) -> tuple[Fact, ...]:
     """The facts of a notice of a recorded message; `cases` are those that have the message."""
     if context.subject.user == context.bot:

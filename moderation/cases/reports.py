@@ -30,7 +30,7 @@ MOST_MESSAGES = 20  # that one person can report as one case
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class ReportedMessage:
     """What was pointed to."""
 
     event: EventId
@@ -48,7 +48,7 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ReportContext:
     """What is known of the message and of who reports it."""
 
     cases: Sequence[CaseView] = ()  # those that have the message, oldest first
@@ -61,7 +61,14 @@ class Known:
 
 
 def report(
-    message: Message, *, by: UserId, reason: str, context: Context, known: Known, policy: Policy, on: int
+    message: ReportedMessage,
+    *,
+    by: UserId,
+    reason: str,
+    context: Context,
+    known: ReportContext,
+    policy: Policy,
+    on: int,
 ) -> tuple[Fact, ...]:
     """The facts of a report by `by`; `context.subject` is whose message it is. Raises `Refused`, saying why not."""
     _refuse(by, context, known)
@@ -82,7 +89,7 @@ def report(
     return (reported,) if case in known.cases else (reported, _grown(case, message, context, on))
 
 
-def _refuse(by: UserId, context: Context, known: Known) -> None:
+def _refuse(by: UserId, context: Context, known: ReportContext) -> None:
     if context.subject.user in (by, *known.accounts):
         raise Refused("error.report.self")
     if context.subject.user == context.bot:
@@ -94,7 +101,7 @@ def _refuse(by: UserId, context: Context, known: Known) -> None:
         raise Refused(key, room=context.room.room, until=known.pause.until, n=known.pause.n)
 
 
-def _refuse_too_many(n: int, known: Known, policy: Policy, now_ms: int) -> None:
+def _refuse_too_many(n: int, known: ReportContext, policy: Policy, now_ms: int) -> None:
     """Raise `Refused` if case `n` would be one more than the person's budget, or has enough of their messages."""
     if n in known.messages:
         if known.messages[n] >= MOST_MESSAGES:
@@ -119,7 +126,7 @@ def _incident(context: Context, policy: Policy) -> CaseView | None:
     return case
 
 
-def _lead(context: Context, known: Known, policy: Policy) -> int:
+def _lead(context: Context, known: ReportContext, policy: Policy) -> int:
     """The case on whose card this one is shown; 0 for none. What is said of managers is decided by others."""
     case = known.lead
     if case is None or case.manages or context.room.room in context.subject.manages:
@@ -127,7 +134,7 @@ def _lead(context: Context, known: Known, policy: Policy) -> int:
     return case.n if context.now_ms - case.opened <= policy.reports.together_within else 0
 
 
-def opened(message: Message, context: Context, policy: Policy, on: int, lead: int = 0) -> CaseOpened:
+def opened(message: ReportedMessage, context: Context, policy: Policy, on: int, lead: int = 0) -> CaseOpened:
     """Return the fact that opens a case about a message; `lead` is the case on whose card it is shown (0: its own)."""
     return CaseOpened(
         room=context.room.room,
@@ -147,7 +154,7 @@ def opened(message: Message, context: Context, policy: Policy, on: int, lead: in
     )
 
 
-def _grown(case: CaseView, message: Message, context: Context, on: int) -> CaseGrew:
+def _grown(case: CaseView, message: ReportedMessage, context: Context, on: int) -> CaseGrew:
     return CaseGrew(
         room=context.room.room,
         on=on,

@@ -44,7 +44,7 @@ class Measure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class StatedFinding:
     """What a rule found: in which text, and how much of how much."""
 
     rule: str
@@ -74,7 +74,7 @@ class Statement:
     sent: int = 0
     words: str = ""
     messages: int = 0  # within the incident
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[StatedFinding, ...] = ()
     measures: tuple[Measure, ...] = ()
     ledger: str = ""
     entry: str = ""
@@ -85,7 +85,7 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class StatementContext:
     """What is known of a case when its statement is made."""
 
     case: CaseView
@@ -118,7 +118,7 @@ def _numbers(fact: Fact) -> Iterator[int]:
                 yield fact.n
 
 
-def statement(known: Known, facts: Sequence[Fact]) -> Statement:
+def statement(known: StatementContext, facts: Sequence[Fact]) -> Statement:
     """The statement for one case, from the facts of the cause that decided it."""
     case = known.case
     own = [fact for fact in facts if getattr(fact, "n", 0) == case.n]
@@ -150,13 +150,13 @@ def statement(known: Known, facts: Sequence[Fact]) -> Statement:
     )
 
 
-def given(stated: Statement, known: Known, *, on: int) -> StatementGiven:
+def given(stated: Statement, known: StatementContext, *, on: int) -> StatementGiven:
     """The fact that keeps a statement."""
     case = known.case
     return StatementGiven(room=case.room, on=on, n=case.n, subject=case.subject, statement=to_json(stated))
 
 
-def _found(known: Known) -> str:
+def _found(known: StatementContext) -> str:
     if known.reported:
         return "reported"
     rule = known.case.rule
@@ -170,11 +170,13 @@ def _can_appeal(case: CaseView, policy: Policy) -> bool:
     return case.state in ("decided", "reversed") or (case.state == "affirmed" and can_appeal_again(case, policy))
 
 
-def _findings(facts: Sequence[Fact], case: CaseView) -> Iterator[Finding]:
+def _findings(facts: Sequence[Fact], case: CaseView) -> Iterator[StatedFinding]:
     """What was found in the message that the case is about: what else one cause brought is no business of theirs."""
     for fact in facts:
         if isinstance(fact, Found) and fact.on == case.on and fact.subject == case.subject:
-            yield Finding(rule=fact.rule, where=fact.where, count=fact.count, limit=fact.limit, matched=fact.matched)
+            yield StatedFinding(
+                rule=fact.rule, where=fact.where, count=fact.count, limit=fact.limit, matched=fact.matched
+            )
 
 
 def _measures(facts: Sequence[Fact]) -> Iterator[Measure]:
@@ -198,6 +200,6 @@ def from_json(text: str) -> Statement | None:
     if not text:
         return None
     raw: dict[str, Any] = {"room": "", "rule": "", "grade": "", "outcome": "", "decided": 0, **json.loads(text)}
-    raw["findings"] = tuple(Finding(**each) for each in raw.get("findings", ()))
+    raw["findings"] = tuple(StatedFinding(**each) for each in raw.get("findings", ()))
     raw["measures"] = tuple(Measure(**each) for each in raw.get("measures", ()))
     return Statement(**raw)

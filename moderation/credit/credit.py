@@ -26,7 +26,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from moderation.model.ledger_entry import Entry
+from moderation.model.ledger_entry import LedgerEntry
 from moderation.policy import CreditSettings, Grade, TierSettings
 
 Tier = Literal["A", "B", "C", "D", "E"]
@@ -41,7 +41,7 @@ class Price:
     nth: int
 
 
-def balance(entries: Iterable[Entry], now_ms: int, settings: CreditSettings) -> int:
+def balance(entries: Iterable[LedgerEntry], now_ms: int, settings: CreditSettings) -> int:
     """Return the credit at `now_ms` with all of `entries`."""
     entries = tuple(entries)
     if not entries:  # as with nearly everybody: this is asked of every message
@@ -54,17 +54,17 @@ def balance(entries: Iterable[Entry], now_ms: int, settings: CreditSettings) -> 
     return _recovered(credit, now_ms - last_ms, settings)
 
 
-def up_to(entries: Iterable[Entry], record: int) -> tuple[Entry, ...]:
+def up_to(entries: Iterable[LedgerEntry], record: int) -> tuple[LedgerEntry, ...]:
     """Return the entries that were recorded when `record` had been written."""
     return tuple(entry for entry in entries if entry.id <= record)
 
 
-def effective(entries: Iterable[Entry], now_ms: int, settings: CreditSettings) -> tuple[Entry, ...]:
+def effective(entries: Iterable[LedgerEntry], now_ms: int, settings: CreditSettings) -> tuple[LedgerEntry, ...]:
     """Return the charges that count at `now_ms`, neither undone nor expired, by their records."""
     return _lasting(_charges(entries), now_ms, settings)
 
 
-def standing(entries: Iterable[Entry]) -> list[Entry]:
+def standing(entries: Iterable[LedgerEntry]) -> list[LedgerEntry]:
     """Return the entries that nothing has undone, by their records.
 
     Read from the newest back, a compensation that was itself undone undoes nothing.
@@ -77,7 +77,7 @@ def standing(entries: Iterable[Entry]) -> list[Entry]:
     return [entry for entry in made if entry.id not in undone]
 
 
-def price(entries: Iterable[Entry], *, rule: str, grade: Grade, now_ms: int, settings: CreditSettings) -> Price:
+def price(entries: Iterable[LedgerEntry], *, rule: str, grade: Grade, now_ms: int, settings: CreditSettings) -> Price:
     """What breaking `rule` costs at `now_ms`, after all that is in `entries`.
 
     Warnings count as the first time. A fraction of a point is rounded up. What the same rule has cost within
@@ -98,7 +98,7 @@ def tier(credit: int, tiers: TierSettings) -> Tier:
     return next((name for bound, name in bounds if credit >= bound), "E")
 
 
-def reaches(entries: Iterable[Entry], level: int, now_ms: int, settings: CreditSettings) -> int | None:
+def reaches(entries: Iterable[LedgerEntry], level: int, now_ms: int, settings: CreditSettings) -> int | None:
     """Return the first moment from `now_ms` on with a balance of at least `level`, if nothing more is charged.
 
     `None` if that can never be. Exact to the millisecond: without new charges credit never falls, so the moment can be
@@ -112,11 +112,11 @@ def reaches(entries: Iterable[Entry], level: int, now_ms: int, settings: CreditS
     return moments[bisect_left(moments, level, key=lambda at_ms: balance(charges, at_ms, settings))]
 
 
-def _charges(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+def _charges(entries: Iterable[LedgerEntry]) -> tuple[LedgerEntry, ...]:
     return tuple(entry for entry in standing(entries) if entry.entry == "charge")
 
 
-def _lasting(charges: tuple[Entry, ...], now_ms: int, settings: CreditSettings) -> tuple[Entry, ...]:
+def _lasting(charges: tuple[LedgerEntry, ...], now_ms: int, settings: CreditSettings) -> tuple[LedgerEntry, ...]:
     return tuple(entry for entry in charges if now_ms - entry.at_ms < settings.expires_after)
 
 
@@ -131,7 +131,7 @@ def _recovered(credit: int, since_ms: int, settings: CreditSettings) -> int:
     return min(_top(settings), credit + points)
 
 
-def _earlier(entries: Iterable[Entry], rule: str, now_ms: int, settings: CreditSettings) -> list[Entry]:
+def _earlier(entries: Iterable[LedgerEntry], rule: str, now_ms: int, settings: CreditSettings) -> list[LedgerEntry]:
     """The violations of `rule` that make the next one a repetition."""
     within = min(settings.repeat_within, settings.expires_after)
     return [

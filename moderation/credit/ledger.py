@@ -11,7 +11,7 @@ from typing import Literal
 
 from moderation.model.context import Context, PersonView
 from moderation.model.facts import CreditChanged, Ledger
-from moderation.model.ledger_entry import Entry
+from moderation.model.ledger_entry import LedgerEntry
 from moderation.model.reach import DEPLOYMENT, Place, counts_in, reach_of
 from moderation.policy import CreditSettings, Policy
 
@@ -24,7 +24,7 @@ LEDGERS: tuple[Ledger, ...] = ("credit", "standing")
 class Account:
     """The entries of one person that count, and by which numbers."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[LedgerEntry, ...]
     settings: CreditSettings
 
     def balance(self, now_ms: int) -> int:
@@ -105,7 +105,7 @@ def charge_standing(
 
 
 def compensate(
-    context: Context, policy: Policy, undone: Entry, ledger: Literal["credit", "standing"], *, on: int
+    context: Context, policy: Policy, undone: LedgerEntry, ledger: Literal["credit", "standing"], *, on: int
 ) -> CreditChanged:
     """The entry that takes the effect of `undone` away."""
     fact = CreditChanged(
@@ -134,9 +134,9 @@ def with_entry(subject: PersonView, changed: CreditChanged, at_ms: int) -> Perso
     return replace(subject, entries=(*subject.entries, made))
 
 
-def entry_of(changed: CreditChanged, record: int, subject: PersonView, at_ms: int) -> Entry:
+def entry_of(changed: CreditChanged, record: int, subject: PersonView, at_ms: int) -> LedgerEntry:
     """The line of the ledger that a fact becomes."""
-    return Entry(
+    return LedgerEntry(
         id=record,
         person=subject.person,
         at_ms=at_ms,
@@ -154,7 +154,7 @@ def entry_of(changed: CreditChanged, record: int, subject: PersonView, at_ms: in
 def confirmed(subject: PersonView, entry: int) -> PersonView:
     """The person as they will be once the entry recorded there counts everywhere."""
 
-    def widened(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    def widened(entries: tuple[LedgerEntry, ...]) -> tuple[LedgerEntry, ...]:
         return tuple(replace(each, reach=DEPLOYMENT) if each.id == entry else each for each in entries)
 
     return replace(subject, entries=widened(subject.entries), standing=widened(subject.standing))

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from moderation.model.facts import BalanceCorrected, Ledger
-from moderation.model.ledger_entry import Entry
+from moderation.model.ledger_entry import LedgerEntry
 from moderation.policy import CreditSettings, Policy
 from moderation.values.durations import HOUR_MS
 from moderation.values.ids import UserId
@@ -24,15 +24,15 @@ _ONE_LOOK_MS = HOUR_MS  # how far apart entries of one look can be
 
 
 @dataclass(frozen=True, slots=True)
-class Lines:
+class LedgerLines:
     """The entries of one person in one ledger, those of a single room where credit is kept by rooms."""
 
     user: UserId
     ledger: Ledger
-    entries: tuple[Entry, ...]  # by their records
+    entries: tuple[LedgerEntry, ...]  # by their records
 
 
-def doubtful(lines: Lines) -> tuple[Entry, ...]:
+def doubtful(lines: LedgerLines) -> tuple[LedgerEntry, ...]:
     """Return the entries that were recorded so soon after another one that they may have missed it."""
     return tuple(
         entry
@@ -41,7 +41,7 @@ def doubtful(lines: Lines) -> tuple[Entry, ...]:
     )
 
 
-def corrections(every: Sequence[Lines], told: Mapping[int, int], policy: Policy) -> tuple[BalanceCorrected, ...]:
+def corrections(every: Sequence[LedgerLines], told: Mapping[int, int], policy: Policy) -> tuple[BalanceCorrected, ...]:
     """Return what must be corrected of what was `told` (record of the entry -> balance), by record."""
     found = [
         BalanceCorrected(
@@ -62,7 +62,7 @@ def corrections(every: Sequence[Lines], told: Mapping[int, int], policy: Policy)
     return tuple(sorted(found, key=lambda fact: fact.start))
 
 
-def _true(entries: Sequence[Entry], entry: Entry, told: int, settings: CreditSettings) -> int | None:
+def _true(entries: Sequence[LedgerEntry], entry: LedgerEntry, told: int, settings: CreditSettings) -> int | None:
     """Return the true balance with `entry` if another was told by the old rule; None if the figure may be right."""
     known = up_to(entries, entry.id)
     true = balance(known, entry.at_ms, settings)
@@ -71,7 +71,7 @@ def _true(entries: Sequence[Entry], entry: Entry, told: int, settings: CreditSet
     return true
 
 
-def _by_the_old_rule(known: Sequence[Entry], entry: Entry, settings: CreditSettings) -> Iterator[int]:
+def _by_the_old_rule(known: Sequence[LedgerEntry], entry: LedgerEntry, settings: CreditSettings) -> Iterator[int]:
     """Yield what the balance with `entry` was, for each moment at which the look may have begun."""
     before = known[:-1]
     for missed in before:

@@ -24,7 +24,7 @@ from moderation.model.facts import (
     SanctionKind,
     SanctionStarted,
 )
-from moderation.model.ledger_entry import Entry
+from moderation.model.ledger_entry import LedgerEntry
 from moderation.model.reach import DEPLOYMENT, Spot
 from moderation.policy import Policy
 from moderation.values.ids import RoomId
@@ -184,9 +184,11 @@ def _missing(context: Context, policy: Policy, ledger: Ledger, level: _Level) ->
             )
 
 
-def _ends(charges: Sequence[Entry], policy: Policy, ledger: Ledger) -> dict[SanctionKind, tuple[int, Entry]]:
+def _ends(
+    charges: Sequence[LedgerEntry], policy: Policy, ledger: Ledger
+) -> dict[SanctionKind, tuple[int, LedgerEntry]]:
     """Return until when each kind of sanction lasts that these charges brought, and which of them made it so."""
-    ends: dict[SanctionKind, tuple[int, Entry]] = {}
+    ends: dict[SanctionKind, tuple[int, LedgerEntry]] = {}
     for count, charge in enumerate(charges, 1):
         for brought in _brought(charges[:count], charge.at_ms, policy, ledger):
             if brought.until > ends.get(brought.kind, (0, charge))[0]:
@@ -258,7 +260,7 @@ def _reversed(context: Context, policy: Policy, level: _Level, own: Account, cha
             yield over(sanction, "reversed", on=changed.on, n=changed.n)
 
 
-def _charges(own: Account) -> list[Entry]:
+def _charges(own: Account) -> list[LedgerEntry]:
     return [entry for entry in standing(own.entries) if entry.entry == "charge"]
 
 
@@ -286,7 +288,7 @@ def _wider(context: Context, ledger: Ledger, level: _Level, kind: SanctionKind, 
     )
 
 
-def _brought(charges: Sequence[Entry], at_ms: int, policy: Policy, ledger: Ledger) -> Iterator[_Due]:
+def _brought(charges: Sequence[LedgerEntry], at_ms: int, policy: Policy, ledger: Ledger) -> Iterator[_Due]:
     """What the last of these charges, made at `at_ms`, brought by itself."""
     tiers, settings = policy.tiers, settings_of(ledger, policy)
     credit = balance(charges, at_ms, settings)

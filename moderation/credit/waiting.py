@@ -16,7 +16,7 @@ from moderation.model.facts import CaseGrew, CaseOpened, Fact, SanctionStarted
 from moderation.model.facts.cases import EXCERPT
 from moderation.policy import Policy
 from moderation.rules.check import View
-from moderation.rules.links import Links, Settings
+from moderation.rules.links import Links, LinkSettings
 from moderation.values.events import MessagePosted
 
 
@@ -27,7 +27,7 @@ def has_link_or_media(event: MessagePosted) -> bool:
 
 @cache
 def _links() -> Links:
-    return Links(Settings(deny=("*",)))
+    return Links(LinkSettings(deny=("*",)))
 
 
 def waits(event: MessagePosted, gone: SanctionStarted, context: Context, policy: Policy) -> tuple[Fact, ...]:

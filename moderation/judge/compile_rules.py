@@ -11,7 +11,7 @@ from moderation.policy import FloodRule, PatternRule, RuleSettings
 from moderation.rules.check import Check
 from moderation.rules.flood import Flood
 from moderation.rules.links import Links
-from moderation.rules.media import Media
+from moderation.rules.media import MediaCheck
 from moderation.rules.mentions import Mentions
 from moderation.rules.pattern import OWN_TEXT, Pattern
 from moderation.rules.terms import Terms
@@ -23,7 +23,7 @@ KINDS: Mapping[str, Callable[[Any, frozenset[str]], Check]] = {
     "links": Links,
     "flood": Flood,
     "mentions": Mentions,
-    "media": Media,
+    "media": MediaCheck,
 }
 
 

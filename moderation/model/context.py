@@ -13,7 +13,7 @@ from moderation.values.levels import Method
 from moderation.values.power_levels import Power
 
 from .facts import Asked, SanctionKind
-from .ledger_entry import Entry
+from .ledger_entry import LedgerEntry
 from .reach import Place, counts_in, holds_in
 
 Condition = Literal["joining", "announced", "observing", "protected", "followed", "left"]
@@ -119,7 +119,7 @@ class CaseView:
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class VerificationInForce:
     """A verification of a person, in force or over. `until`: when it ends, or ended."""
 
     method: Method
@@ -140,15 +140,15 @@ class PersonView:
     user: UserId
     person: PersonId
     accounts: frozenset[UserId] = frozenset()  # all of the person, this one among them
-    entries: tuple[Entry, ...] = ()
-    standing: tuple[Entry, ...] = ()  # the ledger of those who run groups
+    entries: tuple[LedgerEntry, ...] = ()
+    standing: tuple[LedgerEntry, ...] = ()  # the ledger of those who run groups
     in_force: tuple[InForce, ...] = ()
     manages: frozenset[RoomId] = frozenset()  # groups whose own levels make any of their accounts manager or owner
     manages_in: frozenset[str] = frozenset()  # the communities of these
     recent_cases: Mapping[tuple[RoomId, str], CaseView] = field(default_factory=dict)
     verified: int = 0  # level
     language: str = ""
-    proofs: tuple[Proof, ...] = ()
+    proofs: tuple[VerificationInForce, ...] = ()
     since: Mapping[RoomId, int] = field(default_factory=dict)  # when this account was first seen in a room
     told: Mapping[tuple[RoomId, str], int] = field(default_factory=dict)  # what of verification, and when last
 

@@ -10,7 +10,7 @@ EntryKind = Literal["charge", "warning", "compensation"]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LedgerEntry:
     """One line of a ledger. Never changed: what was wrong is undone by another line."""
 
     id: int  # in the order of writing

@@ -19,7 +19,7 @@ from moderation.values.notices import Moment
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class BarredEntry:
     """What an operator asks for."""
 
     by: UserId
@@ -30,7 +30,7 @@ class Entry:
     messages: tuple[tuple[int, EventId], ...] = ()  # of the evidence: record and event
 
 
-def bar(entry: Entry, context: Context, policy: Policy) -> tuple[Fact, ...]:
+def bar(entry: BarredEntry, context: Context, policy: Policy) -> tuple[Fact, ...]:
     """Put `context.subject` on the list. Raises `Refused`, saying why not."""
     _refuse(entry, context, policy)
     user, n, room = context.subject.user, context.next_case, context.room.room
@@ -61,7 +61,7 @@ def bar(entry: Entry, context: Context, policy: Policy) -> tuple[Fact, ...]:
     return (opened, start)
 
 
-def evidence(entry: Entry, opened: CaseOpened) -> tuple[CaseGrew, ...]:
+def evidence(entry: BarredEntry, opened: CaseOpened) -> tuple[CaseGrew, ...]:
     """What the case rests on: the messages of earlier ones, which are kept as long as the entry holds."""
     return tuple(
         CaseGrew(room=opened.room, on=record, n=opened.n, subject=opened.subject, event=event)
@@ -100,7 +100,7 @@ def refuse_ours(user: UserId, bot: UserId, policy: Policy) -> None:
         raise Refused("cli.barred.operator", who=user)
 
 
-def _refuse(entry: Entry, context: Context, policy: Policy) -> None:
+def _refuse(entry: BarredEntry, context: Context, policy: Policy) -> None:
     user = context.subject.user
     refuse_ours(user, context.bot, policy)
     if entry.until <= context.now_ms:

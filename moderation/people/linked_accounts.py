@@ -13,14 +13,14 @@ from moderation.values.ids import PersonId, UserId
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class AccountLink:
     """The account `user`, with all that are linked to it, is of the same person as `to`."""
 
     user: UserId
     to: UserId
 
 
-def persons(links: Iterable[Link]) -> dict[UserId, PersonId]:
+def persons(links: Iterable[AccountLink]) -> dict[UserId, PersonId]:
     """The person of each account that is named by another one; whoever is left out is named by themselves."""
     named: dict[UserId, PersonId] = {}
     members: dict[PersonId, list[UserId]] = {}
@@ -34,7 +34,7 @@ def persons(links: Iterable[Link]) -> dict[UserId, PersonId]:
     return named
 
 
-def accounts(links: Iterable[Link], user: UserId) -> frozenset[UserId]:
+def accounts(links: Iterable[AccountLink], user: UserId) -> frozenset[UserId]:
     """All accounts of the person behind one, that one among them."""
     named = persons(links)
     person = named.get(user, PersonId(user))

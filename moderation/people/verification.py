@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from moderation.model.builtin_rules import OWN_RULES, UNVERIFIED, UNVERIFIED_MANAGER
-from moderation.model.context import Choices, Context, InForce, PersonView, Proof, RoomView
+from moderation.model.context import Choices, Context, InForce, PersonView, RoomView, VerificationInForce
 from moderation.model.facts import CaseOpened, DoorAnswered, Fact, SanctionEnded, SanctionStarted, VerificationAsked
 from moderation.model.reach import Place
 from moderation.policy import Below, Policy, VerificationSettings
@@ -128,12 +128,14 @@ def _matches(globs: Iterable[str], names: Iterable[str]) -> bool:
 # Who is below it.
 
 
-def reached(proofs: Iterable[Proof], methods: frozenset[Method], place: Place | None, now_ms: int) -> int:
+def reached(proofs: Iterable[VerificationInForce], methods: frozenset[Method], place: Place | None, now_ms: int) -> int:
     """The highest level in force by these methods that counts in a room; without one, in all of them."""
     return max((p.level for p in proofs if p.method in methods and now_ms < p.until and p.counts(place)), default=0)
 
 
-def lapsed(proofs: Iterable[Proof], needed: int, methods: frozenset[Method], place: Place, now_ms: int) -> int:
+def lapsed(
+    proofs: Iterable[VerificationInForce], needed: int, methods: frozenset[Method], place: Place, now_ms: int
+) -> int:
     """When the level that is needed was last lost there; 0: it never was reached."""
     counting = (p for p in proofs if p.method in methods and p.counts(place))
     ended = (p.until for p in counting if p.level >= needed and p.until <= now_ms)

@@ -22,7 +22,7 @@ POSTING, JOINING = "posting", "joining"  # what is held of the room itself; `fac
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class KeptLevel:
     """What the bot set for one person in this room, or for the room itself, and what was there before."""
 
     user: UserId  # "": the room itself
@@ -87,13 +87,13 @@ def as_level(text: str) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class RoomPicture:
     """What the reconciler sees of one room."""
 
     power: Power
     membership: Mapping[UserId, str]
     bot: UserId
-    holds: Mapping[tuple[UserId, str], Hold] = field(default_factory=dict)
+    holds: Mapping[tuple[UserId, str], KeptLevel] = field(default_factory=dict)
     joining: str = ""  # the join rule, where it was read: as `posting.join_rule` writes it
     gate: bool = False  # whether people are to ask before they come in
 
@@ -112,7 +112,7 @@ def event_type(what: str) -> str:
     return what.removeprefix(POSTING).strip()
 
 
-def natural(power: Power, holds: Mapping[tuple[UserId, str], Hold]) -> Power:
+def natural(power: Power, holds: Mapping[tuple[UserId, str], KeptLevel]) -> Power:
     """The levels as they would be if nothing were held of the room itself: what people are measured by."""
     for (user, what), hold in holds.items():
         if not user and what.startswith(POSTING) and hold.step != "overruled":
@@ -120,7 +120,7 @@ def natural(power: Power, holds: Mapping[tuple[UserId, str], Hold]) -> Power:
     return power
 
 
-def align(room: Room, in_force: Iterable[InForce]) -> Alignment:
+def align(room: RoomPicture, in_force: Iterable[InForce]) -> Alignment:
     """The difference between what should hold for people and what does."""
     wanted: dict[UserId, set[str]] = {}
     room = replace(room, power=natural(room.power, room.holds))
@@ -144,7 +144,7 @@ def align(room: Room, in_force: Iterable[InForce]) -> Alignment:
     return Alignment(tuple(changes), tuple(impossible))
 
 
-def _level(user: UserId, kinds: set[str], room: Room) -> Change | str | None:
+def _level(user: UserId, kinds: set[str], room: RoomPicture) -> Change | str | None:
     """The change to somebody's level, the kind that is impossible, or nothing."""
     hold = room.holds.get((user, "level"))
     present = as_text(room.power.users.get(user))
@@ -163,7 +163,7 @@ def _level(user: UserId, kinds: set[str], room: Room) -> Change | str | None:
     return settle(thing, _target(user, kinds, hold, present, room))
 
 
-def _target(user: UserId, kinds: set[str], hold: Hold | None, present: str, room: Room) -> str | None:
+def _target(user: UserId, kinds: set[str], hold: KeptLevel | None, present: str, room: RoomPicture) -> str | None:
     """The level that should stand there on account of sanctions; None where none asks for one."""
     if "mute" in kinds and (hold or room.membership.get(user) == "join"):
         return str(room.power.mute_level())
@@ -172,7 +172,7 @@ def _target(user: UserId, kinds: set[str], hold: Hold | None, present: str, room
     return None
 
 
-def _managed(user: UserId, prior: str, room: Room) -> bool:
+def _managed(user: UserId, prior: str, room: RoomPicture) -> bool:
     """Whether somebody held management rights with the level that stood there before anything was held."""
     level, power = as_level(prior), room.power
     users = {each: entry for each, entry in power.users.items() if each != user}
@@ -189,7 +189,7 @@ class Thing:
     user: UserId
     what: str
     present: str
-    hold: Hold | None
+    hold: KeptLevel | None
     may: Callable[[str], bool]  # whether the bot may write this there
     may_not: tuple[str, str]  # what is impossible then: to set it, to give it back
     also_ours: tuple[str, ...] = ()  # what the bot may have written for other sanctions
@@ -205,7 +205,7 @@ def settle(thing: Thing, target: str | None) -> Change | str | None:
     return _keep(thing, hold, target)
 
 
-def _keep(thing: Thing, hold: Hold, target: str) -> Change | str | None:
+def _keep(thing: Thing, hold: KeptLevel, target: str) -> Change | str | None:
     present = thing.present
     if hold.step == "overruled":
         return None
@@ -225,7 +225,7 @@ def _set(thing: Thing, step: str, prior: str, target: str) -> Change | str:
     return Change(thing.user, thing.what, step, prior, target, write=True)
 
 
-def _give_back(thing: Thing, hold: Hold) -> Change | str:
+def _give_back(thing: Thing, hold: KeptLevel) -> Change | str:
     by_hand = hold.step == "overruled" or thing.present not in _ours(thing, hold)
     if thing.present == hold.prior or by_hand:  # given back already, or somebody else's to give
         return Change(thing.user, thing.what, "released", hold.prior, hold.held, write=False)
@@ -234,12 +234,12 @@ def _give_back(thing: Thing, hold: Hold) -> Change | str:
     return Change(thing.user, thing.what, "released", hold.prior, hold.held, write=True)
 
 
-def _ours(thing: Thing, hold: Hold) -> tuple[str, ...]:
+def _ours(thing: Thing, hold: KeptLevel) -> tuple[str, ...]:
     """What the bot may have written: with "intended" the new value, or still that of the sanction before it."""
     return (hold.held, *thing.also_ours) if hold.step == "intended" else (hold.held,)
 
 
-def _ban(user: UserId, kinds: set[str], room: Room) -> Change | str | None:
+def _ban(user: UserId, kinds: set[str], room: RoomPicture) -> Change | str | None:
     hold = room.holds.get((user, "ban"))
     banned = room.membership.get(user) == "ban"
     if "ban" not in kinds:

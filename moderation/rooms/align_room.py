@@ -25,8 +25,8 @@ from .align_people import (
     POSTING,
     Alignment,
     Change,
-    Hold,
-    Room,
+    KeptLevel,
+    RoomPicture,
     Thing,
     as_level,
     as_text,
@@ -56,7 +56,7 @@ ALLOW = "allow"
 ITSELF = UserId("")
 
 
-def align(room: Room, in_force: Iterable[InForce]) -> Alignment:
+def align(room: RoomPicture, in_force: Iterable[InForce]) -> Alignment:
     """The difference between all that should hold, for people and for the room itself, and what does."""
     measures = tuple(in_force)
     kinds: set[str] = {each.kind for each in measures if each.kind in OF_ROOMS}
@@ -82,7 +82,7 @@ def join_rules(rule: str, content: Mapping[str, object] | None) -> dict[str, obj
 class _View:
     """What all the values of one room have in common while they are compared."""
 
-    room: Room
+    room: RoomPicture
     kinds: set[str]  # of the measures in force
     before: Power  # without what is held on their account
 
@@ -110,7 +110,7 @@ class _View:
         return hold is not None and hold.step == "overruled"
 
 
-def _align_room(room: Room, kinds: set[str]) -> Alignment:
+def _align_room(room: RoomPicture, kinds: set[str]) -> Alignment:
     view = _View(room, kinds, natural(room.power, room.holds))
     wanted = _wanted(view)
     held = [what for user, what in room.holds if user == ITSELF and what.startswith(POSTING)]
@@ -148,7 +148,7 @@ def _posting(what: str, view: _View) -> Thing:
     )
 
 
-def _joining(room: Room, kinds: set[str]) -> Change | str | None:
+def _joining(room: RoomPicture, kinds: set[str]) -> Change | str | None:
     hold = room.holds.get((ITSELF, JOINING))
     target = _closed_to(hold) if "close" in kinds else _gate(room, hold) if room.gate else None
     ours = hold is not None and room.joining in (hold.held, target)
@@ -171,12 +171,12 @@ def _left(target: str) -> str:
 _OURS = (BY_INVITATION, BY_INVITATION + MORE, KNOCK, KNOCK_RESTRICTED)
 
 
-def _closed_to(hold: Hold | None) -> str:
+def _closed_to(hold: KeptLevel | None) -> str:
     """Nobody comes in unasked; a list of rooms that must be given back stays written, and means nothing meanwhile."""
     return BY_INVITATION + MORE if hold and hold.prior.endswith(MORE) and hold.prior != MORE else BY_INVITATION
 
 
-def _gate(room: Room, hold: Hold | None) -> str:
+def _gate(room: RoomPicture, hold: KeptLevel | None) -> str:
     """Everybody may ask; who may come in by the list of a restricted room still may."""
     prior = hold.prior if hold else room.joining
     return KNOCK_RESTRICTED if prior in (RESTRICTED, KNOCK_RESTRICTED) else KNOCK

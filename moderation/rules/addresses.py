@@ -57,7 +57,7 @@ _LONGEST_LINK = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class WrittenLink:
     """A link as it was written, and where it leads."""
 
     written: str
@@ -95,7 +95,7 @@ def top_level_domains() -> frozenset[str]:
     return frozenset(host_of(suffix.rpartition(".")[2]) for suffix in extract.tlds)
 
 
-def written_links(text: str, *, bare: bool) -> Iterator[Link]:
+def written_links(text: str, *, bare: bool) -> Iterator[WrittenLink]:
     """The links written in `text`, those without a scheme only if `bare`."""
     read = normalise(text, "literal")
     subject = read.text.translate(_DOTS)
@@ -115,7 +115,7 @@ def written_links(text: str, *, bare: bool) -> Iterator[Link]:
             yield replace(link, written=read.quote(begin, end))
 
 
-def _dotted(subject: str, seen: set[str]) -> Iterator[Link]:
+def _dotted(subject: str, seen: set[str]) -> Iterator[WrittenLink]:
     """Links whose dots are written out. They are quoted with the dots that they mean."""
     dotted = _WRITTEN_DOT.sub(".", subject)
     if dotted == subject:
@@ -127,9 +127,9 @@ def _dotted(subject: str, seen: set[str]) -> Iterator[Link]:
             yield link
 
 
-def _full(url: str) -> Link:
+def _full(url: str) -> WrittenLink:
     scheme = url.partition(":")[0]
-    return Link(url, scheme, _authority(url[len(scheme) + 1 :]), _servers(url))
+    return WrittenLink(url, scheme, _authority(url[len(scheme) + 1 :]), _servers(url))
 
 
 def _servers(url: str) -> tuple[str, ...]:
@@ -141,12 +141,12 @@ def _servers(url: str) -> tuple[str, ...]:
     return tuple(sorted(named | {host_of(found[1]) for found in _VIA.finditer(plain)}))
 
 
-def _bare(domain: str | None) -> Link | None:
+def _bare(domain: str | None) -> WrittenLink | None:
     if domain is None:
         return None
     parts = tuple(part for part in map(host_of, UNSPACED.split(domain)) if _is_domain(part))
     hosts = parts or tuple(host for host in (host_of(domain),) if _is_domain(host))
-    return Link(domain, "", hosts) if hosts else None
+    return WrittenLink(domain, "", hosts) if hosts else None
 
 
 def _authority(rest: str) -> tuple[str, ...]:
@@ -166,7 +166,7 @@ def _is_domain(host: str) -> bool:
     return bool(name and dot) and top in top_level_domains()
 
 
-def hrefs(event: MessagePosted) -> Iterator[Link]:
+def hrefs(event: MessagePosted) -> Iterator[WrittenLink]:
     """Where the links of the formatted body lead; for an edit, those of the new content too."""
     new = event.content.get("m.new_content")
     for content in (event.content, new if isinstance(new, dict) else {}):
@@ -177,7 +177,7 @@ def hrefs(event: MessagePosted) -> Iterator[Link]:
                 yield link
 
 
-def _href(written: str) -> Link | None:
+def _href(written: str) -> WrittenLink | None:
     # Browsers drop tabs and line ends anywhere in a URL, spaces and controls around it.
     url = normalise(re.sub(r"[\t\r\n]", "", html.unescape(written)), "literal").text.translate(_DOTS)
     found = _SCHEME.match(url)
@@ -185,10 +185,10 @@ def _href(written: str) -> Link | None:
     if scheme == "mxc":
         return None  # a file on the homeserver: a picture, no way out of it
     if scheme == "matrix":
-        return Link(written, scheme, ("matrix.to",), _servers(url))
+        return WrittenLink(written, scheme, ("matrix.to",), _servers(url))
     if scheme in _SLASHED or _SLASHES.match(rest):
-        return Link(written, scheme, _authority(rest), _servers(url))
+        return WrittenLink(written, scheme, _authority(rest), _servers(url))
     if scheme:
-        return Link(written, scheme, ())
+        return WrittenLink(written, scheme, ())
     domain = _bare(re.split(r"[/?#]", rest, maxsplit=1)[0])  # relative to a browser, a link to some clients
-    return domain and Link(written, "", domain.hosts)
+    return domain and WrittenLink(written, "", domain.hosts)

@@ -18,7 +18,7 @@ from moderation.values.events import MembershipChanged, MessagePosted, ReactionG
 from .check import Hit, Judged, View
 
 
-class Settings(BaseModel):
+class FloodSettings(BaseModel):
     """More than `messages` within `within` breaks the rule."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,7 +33,7 @@ class Settings(BaseModel):
 class Flood:
     """Counts one sender's messages in one room."""
 
-    def __init__(self, settings: Settings, where: frozenset[str] = frozenset()) -> None:
+    def __init__(self, settings: FloodSettings, where: frozenset[str] = frozenset()) -> None:
         # A message counts wherever its text stands: `where` has no meaning here.
         del where
         self._settings = settings

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from moderation.values.events import MessagePosted, Where
 
-from .addresses import Link, host_of, hrefs, top_level_domains, written_links
+from .addresses import WrittenLink, host_of, hrefs, top_level_domains, written_links
 from .check import Hit, Judged, View
 from .event_texts import cut, looked_at
 
@@ -45,7 +45,7 @@ def _scheme(value: str) -> str:
 Domains = tuple[Annotated[str, AfterValidator(_domain)], ...]
 
 
-class Settings(BaseModel):
+class LinkSettings(BaseModel):
     """Which links are fine."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -62,7 +62,7 @@ class Settings(BaseModel):
     bare: bool = Field(default=True, description="example.org without https:// is a link too")
 
     @model_validator(mode="after")
-    def _says_something(self) -> "Settings":
+    def _says_something(self) -> "LinkSettings":
         if EVERY in self.allow:
             raise ValueError('allow = ["*"] allows every link; leave allow out and name what to deny')
         if not (self.allow or self.deny or self.schemes):
@@ -73,7 +73,7 @@ class Settings(BaseModel):
 class Links:
     """The domains of a rule, ready to be compared."""
 
-    def __init__(self, settings: Settings, where: frozenset[str] = frozenset()) -> None:
+    def __init__(self, settings: LinkSettings, where: frozenset[str] = frozenset()) -> None:
         self._settings = settings
         self._where = where
         self._allow = frozenset(settings.allow)
@@ -97,7 +97,7 @@ class Links:
         bad = (link for link in hrefs(event) if not self._is_fine(link))
         return next((Hit(where=_FORMATTED, matched=cut(link.written)) for link in bad), None)
 
-    def _is_fine(self, link: Link) -> bool:
+    def _is_fine(self, link: WrittenLink) -> bool:
         if any(set(_and_above(server)) & self._deny for server in link.servers):
             return False  # where it leads to, whatever leads there
         if self._settings.matrix_links and link.hosts == ("matrix.to",):

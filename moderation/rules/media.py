@@ -46,7 +46,7 @@ TypePattern = Annotated[str, BeforeValidator(_mimetype)]
 Unknown = Literal["allow", "deny"]
 
 
-class Settings(BaseModel):
+class MediaSettings(BaseModel):
     """What is allowed. A setting left out limits nothing; an empty list allows nothing."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -65,10 +65,10 @@ def _attached(event: Judged) -> Attached | None:
     return event.media if isinstance(event, MessagePosted) else None
 
 
-class Media:
+class MediaCheck:
     """Looks at the file of a message."""
 
-    def __init__(self, settings: Settings, where: frozenset[str] = frozenset()) -> None:
+    def __init__(self, settings: MediaSettings, where: frozenset[str] = frozenset()) -> None:
         # A file has no place among the texts: `where` has no meaning here.
         del where
         self._settings = settings

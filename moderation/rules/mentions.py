@@ -27,7 +27,7 @@ _LINK = re.compile(rf"matrix\.to/#/([@%]{_IN_LINK}+)|matrix:u/({_IN_LINK}+)", re
 _ROOM = re.compile(r"(?<![\w@])@room(?![\w:.-]*:)(?!\w)", re.ASCII | re.IGNORECASE)
 
 
-class Settings(BaseModel):
+class MentionSettings(BaseModel):
     """How many people one message may mention, and whether it may call the room."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,7 +39,7 @@ class Settings(BaseModel):
 class Mentions:
     """Counts the people a message mentions."""
 
-    def __init__(self, settings: Settings, where: frozenset[str] = frozenset()) -> None:
+    def __init__(self, settings: MentionSettings, where: frozenset[str] = frozenset()) -> None:
         self._settings = settings
         self._where = where
 

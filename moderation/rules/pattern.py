@@ -53,7 +53,7 @@ def _compiles(pattern: str) -> str:
     return pattern
 
 
-class Settings(BaseModel):
+class PatternSettings(BaseModel):
     """Any one of the patterns breaks the rule."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -67,7 +67,7 @@ class Settings(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _nothing_is_not_a_match(self) -> "Settings":
+    def _nothing_is_not_a_match(self) -> "PatternSettings":
         for pattern in self.patterns:
             if re2.search(pattern, "", _options(self.ignore_case)):
                 raise ValueError(f"the pattern {pattern!r} matches the empty text, so everything")
@@ -93,7 +93,7 @@ def most_repeated(patterns: Iterable[str]) -> int:
 class Pattern:
     """All patterns of a rule as one automaton; `most`: so many characters of an event are looked at."""
 
-    def __init__(self, settings: Settings, where: frozenset[str] = frozenset(), most: int | None = None) -> None:
+    def __init__(self, settings: PatternSettings, where: frozenset[str] = frozenset(), most: int | None = None) -> None:
         self._where = where
         self._most = most
         self._normalise = settings.normalise
@@ -135,7 +135,7 @@ def _encodable(text: str) -> str:
     return text if text.isascii() else text.encode(errors="replace").decode()
 
 
-def _set_of(settings: Settings) -> re2.Set | None:
+def _set_of(settings: PatternSettings) -> re2.Set | None:
     """The patterns as one set, or None if they are too large together.
 
     A set whose automaton has no memory left says "no match" to everything, without an error. So it is

@@ -53,7 +53,7 @@ def _has_text(term: str) -> str:
 Term = Annotated[str, AfterValidator(_has_text)]
 
 
-class Settings(BaseModel):
+class TermSettings(BaseModel):
     """Any one of the terms breaks the rule."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
@@ -119,7 +119,7 @@ class _Message:
 class Terms:
     """The terms of a rule, compiled."""
 
-    def __init__(self, settings: Settings, where: frozenset[str] = frozenset()) -> None:
+    def __init__(self, settings: TermSettings, where: frozenset[str] = frozenset()) -> None:
         self._where = where
         self._whole_words = settings.whole_words
         self._meant = _meant(settings.terms)

@@ -60,7 +60,7 @@ def clean(data_dir: Path) -> None:
     if not folder.is_dir():
         return
     try:
-        claim = disk.Claim(folder)
+        claim = disk.FolderClaim(folder)
     except BlockingIOError:
         return
     try:

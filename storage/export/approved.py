@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import cast
 
-from storage.journal.line_format import Opened
+from storage.journal.line_format import DecodedLine
 
 from .choose import choose, lines_below
 from .of_case import records_of_cases
@@ -56,11 +56,11 @@ def approvable(
     return Approvable(origin, number, "".join(f"{line}\n" for line in (TITLE, origin, str(number), *lines)))
 
 
-def _opened(records: Path, size: int, numbers: Collection[int]) -> Iterator[Opened]:
+def _opened(records: Path, size: int, numbers: Collection[int]) -> Iterator[DecodedLine]:
     for _, opened in lines_below(records, size):
         if opened.skeleton["i"] in numbers and (opened.skeleton["k"] not in NOTES or opened.skeleton["k"] == "dossier"):
             yield opened
 
 
-def _line(opened: Opened) -> str:
+def _line(opened: DecodedLine) -> str:
     return f"{cast(int, opened.skeleton['i'])} {base64.b64encode(opened.leaf).decode()}"

@@ -18,8 +18,8 @@ import orjson
 
 from moderation.values.errors import Broken
 from moderation.values.events import Json
-from storage.journal.days import DamagedDay, Lines, list_days
-from storage.journal.line_format import BadLine, Opened, erased_by, open_line, time_text
+from storage.journal.days import DamagedDay, DayLines, list_days
+from storage.journal.line_format import BadLine, DecodedLine, erased_by, open_line, time_text
 
 from .selection import Selection, text_of
 
@@ -28,7 +28,7 @@ _STEP = 1_000  # records between two words of progress
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class NamedRoom:
     """What the log says of the room behind a group code."""
 
     name: str = ""
@@ -42,7 +42,7 @@ class Chosen:
     fitting: "array[int]" = field(default_factory=lambda: array("Q"))
     supporting: frozenset[int] = frozenset()
     groups: set[str] = field(default_factory=set)  # that the fitting records are of
-    rooms: dict[str, Room] = field(default_factory=dict)  # all that the log knows
+    rooms: dict[str, NamedRoom] = field(default_factory=dict)  # all that the log knows
     rules: dict[str, Mapping[str, str]] = field(default_factory=dict)  # rule -> language -> its words
 
     def all(self) -> "array[int]":
@@ -50,12 +50,12 @@ class Chosen:
         return array("Q", heapq.merge(self.fitting, sorted(self.supporting)))
 
 
-def lines_below(folder: Path, size: int, progress: Progress | None = None) -> Iterator[tuple[bytes, Opened]]:
+def lines_below(folder: Path, size: int, progress: Progress | None = None) -> Iterator[tuple[bytes, DecodedLine]]:
     """The first `size` records, as far as they are kept. Raises `Broken` at a damaged line."""
     for day in list_days(folder / "day"):
         number = 0
         try:
-            for raw in Lines(day.path).each():
+            for raw in DayLines(day.path).each():
                 number += 1
                 opened = open_line(raw)
                 index = cast(int, opened.skeleton["i"])
@@ -91,10 +91,10 @@ class _Scan:
         self._until = "~" if selection.until_ms is None else time_text(selection.until_ms)
         self._chosen = Chosen()
         self._supporting: set[int] = set()
-        self._policy: tuple[int, Opened] | None = None  # the newest so far
+        self._policy: tuple[int, DecodedLine] | None = None  # the newest so far
         self._read: int = -1  # the policy whose words are known
 
-    def look(self, opened: Opened) -> None:
+    def look(self, opened: DecodedLine) -> None:
         """Take one record into account."""
         skeleton = opened.skeleton
         index, kind = cast(int, skeleton["i"]), skeleton["k"]
@@ -123,7 +123,7 @@ class _Scan:
             self._chosen.supporting = frozenset(self._supporting - taken)
         return self._chosen
 
-    def _fits(self, opened: Opened) -> bool:
+    def _fits(self, opened: DecodedLine) -> bool:
         asked, skeleton = self._selection, opened.skeleton
         return (
             skeleton["i"] not in asked.without
@@ -134,18 +134,18 @@ class _Scan:
             and (not asked.persons or any(text_of(part, "mxid") in asked.persons for part in opened.parts))
         )
 
-    def _note_room(self, opened: Opened) -> None:
+    def _note_room(self, opened: DecodedLine) -> None:
         """The room's name and id, wherever they stand in the log: a code alone tells an outsider nothing."""
         for part in opened.parts:
             if code := opened.skeleton.get("code"):
-                known = self._chosen.rooms.get(str(code), Room())
-                self._chosen.rooms[str(code)] = Room(known.name, text_of(part, "room_id") or known.room_id)
+                known = self._chosen.rooms.get(str(code), NamedRoom())
+                self._chosen.rooms[str(code)] = NamedRoom(known.name, text_of(part, "room_id") or known.room_id)
             elif text_of(part, "type") == "m.room.name" and (group := opened.skeleton.get("g")):
-                known = self._chosen.rooms.get(str(group), Room())
+                known = self._chosen.rooms.get(str(group), NamedRoom())
                 content = cast(dict[str, Json], part).get("content")
-                self._chosen.rooms[str(group)] = Room(text_of(content, "name"), known.room_id)
+                self._chosen.rooms[str(group)] = NamedRoom(text_of(content, "name"), known.room_id)
 
-    def _note_words(self, index: int, opened: Opened) -> None:
+    def _note_words(self, index: int, opened: DecodedLine) -> None:
         if index == self._read:
             return
         self._read = index

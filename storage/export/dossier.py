@@ -34,7 +34,7 @@ class Stated:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class DossierEntry:
     """Somebody's step in preparing the file."""
 
     at_ms: int
@@ -54,8 +54,8 @@ class File:
     made_at_ms: int
     by: str
     reason: str
-    begun: Step
-    approvals: tuple[Step, ...]
+    begun: DossierEntry
+    approvals: tuple[DossierEntry, ...]
     cases: tuple[int, ...]
     timeline: tuple[Happened, ...]
     stated: tuple[Stated, ...]
@@ -97,7 +97,7 @@ def _made(words: Words, file: File) -> list[tuple[str, str]]:
     return [*rows, (text("dossier.page.approved"), "<br>".join(_step(each) for each in file.approvals))]
 
 
-def _step(step: Step) -> str:
+def _step(step: DossierEntry) -> str:
     return f"{escaped(step.reader)}, {escaped(moment(step.at_ms))}: {escaped(step.reason)}"
 
 

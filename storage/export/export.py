@@ -28,7 +28,7 @@ from storage.journal.canonical import plain
 from storage.journal.line_format import time_text
 from storage.journal.transparency.checkpoint import Checkpoint, open_checkpoint
 from storage.journal.transparency.log_key import read_verifier
-from storage.journal.transparency.signed_note import MAX_NOTE_BYTES, Verifier
+from storage.journal.transparency.signed_note import MAX_NOTE_BYTES, NoteVerifier
 
 from . import verify
 from .bundle import Bundle
@@ -49,7 +49,7 @@ Progress = Callable[[Stage, int, int], None]  # what is being done, records done
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ExportRequest:
     """What is asked for, by whom and why."""
 
     selection: Selection
@@ -79,7 +79,7 @@ class Summary:
 def export(
     folder: Path,
     out: Path,
-    request: Request,
+    request: ExportRequest,
     words: Words,
     *,
     media: Media | None = None,
@@ -129,7 +129,7 @@ def export(
     )
 
 
-def _signed(folder: Path) -> tuple[Verifier, Checkpoint, str]:
+def _signed(folder: Path) -> tuple[NoteVerifier, Checkpoint, str]:
     """The newest checkpoint. Raises `Refused` if there is none that holds: without it nothing can be proved."""
     try:
         verifier = read_verifier(folder)
@@ -171,7 +171,7 @@ class _Maker:
     def __init__(
         self,
         folder: Path,
-        request: Request,
+        request: ExportRequest,
         words: Words,
         chosen: Chosen,
         checkpoint: Checkpoint,
@@ -193,7 +193,7 @@ class _Maker:
         self._files: set[str] = set()  # media the records name
         self.media = 0
 
-    def write(self, bundle: Bundle, spool: BinaryIO, verifier: Verifier, media: Media | None) -> None:
+    def write(self, bundle: Bundle, spool: BinaryIO, verifier: NoteVerifier, media: Media | None) -> None:
         """Write everything but what proves it."""
         readme = self._words.text("export.readme", origin=verifier.name, vkey=verifier.text)
         foreword = f"{self._request.foreword}\n\n" if self._request.foreword else ""
@@ -235,7 +235,7 @@ class _Maker:
                 at += 1
                 self._step()
 
-    def _about(self, verifier: Verifier) -> About:
+    def _about(self, verifier: NoteVerifier) -> About:
         return About(
             origin=verifier.name,
             size=self._checkpoint.size,
@@ -250,7 +250,7 @@ class _Maker:
             rules=self._chosen.rules,
         )
 
-    def _description(self, verifier: Verifier) -> bytes:
+    def _description(self, verifier: NoteVerifier) -> bytes:
         said: dict[str, Json] = {
             "format": FORMAT,
             "origin": verifier.name,

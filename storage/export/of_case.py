@@ -11,12 +11,12 @@ from array import array
 from collections.abc import Iterable
 from typing import cast
 
-from storage.journal.line_format import Opened
+from storage.journal.line_format import DecodedLine
 
 _FOLLOWERS = frozenset({"finding", "media", "report", "outcome", "notice"})
 
 
-def records_of_cases(records: Iterable[tuple[bytes, Opened]], numbers: frozenset[int]) -> frozenset[int]:
+def records_of_cases(records: Iterable[tuple[bytes, DecodedLine]], numbers: frozenset[int]) -> frozenset[int]:
     """The numbers of all records of these cases; one way through the log."""
     found: set[int] = set()
     started: set[int] = set()

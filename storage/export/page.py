@@ -17,7 +17,7 @@ import orjson
 from moderation.values.events import Json
 from storage.journal.line_format import erased_by
 
-from .choose import Room
+from .choose import NamedRoom
 from .markup import FOOT, escaped, facts, head, paragraph, person, quote
 from .selection import WITHHELD, text_of
 from .words import Words
@@ -46,7 +46,7 @@ class About:
     asked: Mapping[str, Json]
     records: int
     supporting: frozenset[int]
-    rooms: Mapping[str, Room]
+    rooms: Mapping[str, NamedRoom]
     rules: Mapping[str, Mapping[str, str]]
 
 
@@ -181,7 +181,7 @@ class _Page:
 
     def _room(self, skeleton: Mapping[str, Json]) -> str:
         code = str(skeleton.get("g", ""))
-        name = self._about.rooms.get(code, Room()).name
+        name = self._about.rooms.get(code, NamedRoom()).name
         return f"<span>{escaped(code)}</span>" + (f" <bdi>{escaped(name)}</bdi>" if name else "") if code else ""
 
     def _fields(self, skeleton: Mapping[str, Json]) -> list[tuple[str, str]]:
@@ -228,7 +228,7 @@ class _Page:
         return found
 
 
-def _named(room: Room) -> str:
+def _named(room: NamedRoom) -> str:
     return f'<bdi>{escaped(room.name)}</bdi> <span class="small">{escaped(room.room_id)}</span>'
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import orjson
 
 from moderation.values.events import Json
-from storage.journal.line_format import Opened, erased_by
+from storage.journal.line_format import DecodedLine, erased_by
 
 WITHHELD = None  # as in `storage/journal/transparency/tlog_proof.py`
 
@@ -49,7 +49,9 @@ class Selection:
         return {name: value for name, value in found.items() if value not in ([], None, False)}
 
 
-def with_parts_shown(raw: bytes, opened: Opened, selection: Selection, *, supports: bool) -> tuple[bytes, list[Json]]:
+def with_parts_shown(
+    raw: bytes, opened: DecodedLine, selection: Selection, *, supports: bool
+) -> tuple[bytes, list[Json]]:
     """The line as it is exported, and its parts. `supports`: it is there only for the sake of other records."""
     parts = _shown(opened, selection, supports)
     if parts == opened.parts:
@@ -57,7 +59,7 @@ def with_parts_shown(raw: bytes, opened: Opened, selection: Selection, *, suppor
     return orjson.dumps({**opened.skeleton, "x": parts}), parts
 
 
-def _shown(opened: Opened, selection: Selection, supports: bool) -> list[Json]:
+def _shown(opened: DecodedLine, selection: Selection, supports: bool) -> list[Json]:
     if selection.everything or opened.skeleton["i"] in selection.whole:
         return opened.parts
     if opened.skeleton["i"] in selection.bare:
@@ -72,7 +74,7 @@ def _shown(opened: Opened, selection: Selection, supports: bool) -> list[Json]:
     return [part if erased_by(part) is not None or text_of(part, "p") in theirs else WITHHELD for part in opened.parts]
 
 
-def _is_list(opened: Opened, part: Json) -> bool:
+def _is_list(opened: DecodedLine, part: Json) -> bool:
     """Whether this part says what an erasure took: numbers of records, nothing that anybody wrote."""
     return opened.skeleton["k"] == "erase" and isinstance(part, Mapping) and "records" in part
 

@@ -86,7 +86,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class HeldClaim:
     """That a claim is there: what can be said of it without opening it."""
 
     id: str
@@ -97,7 +97,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class IdentityStoreState:
     """How the store stands. `key`: the id of the key that was given; `used`: of those that wrap what is there."""
 
     lock: Lock

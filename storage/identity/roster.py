@@ -56,7 +56,7 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ListedStatus:
     """An entry, and what became of its code."""
 
     listed: Listed
@@ -134,14 +134,14 @@ class Roster:
             same=len(listed) - len(new) - len(changed),
         )
 
-    def all(self) -> Iterator[Standing]:
+    def all(self) -> Iterator[ListedStatus]:
         """Everybody, by identifier."""
         with self._open() as (db, key):
             rows = db.execute("SELECT mark, sealed, code_until, used FROM roster").fetchall()
         found = [_standing(key, *row) for row in rows]
         return iter(sorted(found, key=lambda each: each.listed.identifier))
 
-    def remove(self, identifier: str) -> Standing | None:
+    def remove(self, identifier: str) -> ListedStatus | None:
         """Take somebody off. Returns what stood there."""
         with self._open() as (db, key):
             mark = _mark(key, identifier)
@@ -232,8 +232,8 @@ def _opened(key: bytes, mark: bytes, sealed: bytes) -> Listed:
     return Listed(*json.loads(unpadded(unseal(key, sealed, "roster", mark.hex()))))
 
 
-def _standing(key: bytes, mark: bytes, sealed: bytes, until: int, used: int) -> Standing:
-    return Standing(_opened(key, mark, sealed), until, used)
+def _standing(key: bytes, mark: bytes, sealed: bytes, until: int, used: int) -> ListedStatus:
+    return ListedStatus(_opened(key, mark, sealed), until, used)
 
 
 def _account(key: bytes, mark: bytes, user: UserId) -> bytes:

@@ -22,12 +22,22 @@ from moderation.values.ids import PersonId
 from storage.journal.record_keys import FILE, connect, connect_for_reading
 
 from .blind_index import blinds
-from .claims import COLUMNS, Claim, Held, NewClaim, Row, State, Taken, check
+from .claims import COLUMNS, Claim, HeldClaim, IdentityStoreState, NewClaim, Row, Taken, check
 from .claims import SCHEMA as CLAIMS
 from .keyring import INDEX, SCHEMA, Keyring, Locked
 from .sealing import Kek, padded, seal, unpadded, unseal
 
-__all__ = ["Claim", "Held", "IdentityStore", "Kek", "Locked", "NewClaim", "State", "Taken", "open_for_reading"]
+__all__ = [
+    "Claim",
+    "HeldClaim",
+    "IdentityStore",
+    "IdentityStoreState",
+    "Kek",
+    "Locked",
+    "NewClaim",
+    "Taken",
+    "open_for_reading",
+]
 
 Progress = Callable[[int, int], None]  # done, all
 
@@ -106,12 +116,12 @@ class IdentityStore:
             self._keyring.must_be_open()
             return tuple(self._opened(row) for row in self._rows("person = ?", person))
 
-    def held_of(self, person: PersonId) -> tuple[Held, ...]:
+    def held_of(self, person: PersonId) -> tuple[HeldClaim, ...]:
         """That there are claims of a person, oldest first; the store need not be open."""
         with self._mutex:
             return tuple(self._held(row) for row in self._rows("person = ?", person))
 
-    def expired(self, now_ms: int) -> tuple[Held, ...]:
+    def expired(self, now_ms: int) -> tuple[HeldClaim, ...]:
         """The claims whose time is over; the store need not be open."""
         with self._mutex:
             return tuple(self._held(row) for row in self._rows("expires <= ?", now_ms))
@@ -237,11 +247,11 @@ class IdentityStore:
                 self._begin(self._given)
             return count
 
-    def state(self) -> State:
+    def state(self) -> IdentityStoreState:
         """How the store stands."""
         with self._mutex:
             ring, count = self._keyring, self._count
-            return State(
+            return IdentityStoreState(
                 lock=ring.lock,
                 key=ring.current,
                 used=ring.used,
@@ -336,11 +346,11 @@ class IdentityStore:
             theirs = Row(row.id, person, row.method, row.issuer, row.blind, row.created, row.expires)
             self._insert(theirs, row.record, key, claim.fields)
 
-    def _held(self, row: Row) -> Held:
+    def _held(self, row: Row) -> HeldClaim:
         query = "SELECT count(*) FROM claim_fields WHERE claim = ?"
         (fields,) = self._database.execute(query, (row.id,)).fetchone()
         person = PersonId(row.person)
-        return Held(id=row.id, person=person, created_ms=row.created, record=row.record, fields=fields)
+        return HeldClaim(id=row.id, person=person, created_ms=row.created, record=row.record, fields=fields)
 
     def _strip(self, claims: Iterable[str]) -> None:
         self._database.executemany("DELETE FROM claim_fields WHERE claim = ?", [(claim,) for claim in claims])

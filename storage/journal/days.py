@@ -66,7 +66,7 @@ def list_days(folder: Path) -> list[Day]:
     return sorted(found.values())
 
 
-class Lines:
+class DayLines:
     """The lines of one day in batches, in order; then `rest`, what stands after the last newline.
 
     Raises `DamagedDay` on the way. A day that was closed in the meantime is read all the same.
@@ -114,7 +114,7 @@ class Lines:
 
 def first_index(day: Day) -> int | None:
     """The index of a day's first record, or None if it has none. Raises `DamagedDay`, `BadLine`."""
-    for raw in Lines(day.path).each():
+    for raw in DayLines(day.path).each():
         index = open_line(raw).skeleton["i"]
         assert isinstance(index, int)
         return index
@@ -125,7 +125,7 @@ def line_ends(path: Path) -> Iterator[int]:
     """Where each line of an open day begins, and the end of the last. Raises `DamagedDay`."""
     at = 0
     yield at
-    for raw in Lines(path).each():
+    for raw in DayLines(path).each():
         at += len(raw) + 1
         yield at
 
@@ -151,7 +151,7 @@ def finish_closing(folder: Path) -> None:
 
 def agree(one: Path, other: Path) -> bool:
     """Whether two files of a day hold the same text. Raises `DamagedDay`."""
-    return all(a == b for a, b in _zip_exact(Lines(one), Lines(other)))
+    return all(a == b for a, b in _zip_exact(DayLines(one), DayLines(other)))
 
 
 def closed_path(path: Path) -> Path:
@@ -196,7 +196,7 @@ def _holding(block: bytes, needles: Sequence[bytes], before: int) -> Iterator[tu
         yield number, block[start:end]
 
 
-def _zip_exact(one: Lines, other: Lines) -> Iterator[tuple[bytes | None, bytes | None]]:
+def _zip_exact(one: DayLines, other: DayLines) -> Iterator[tuple[bytes | None, bytes | None]]:
     a, b = one.each(), other.each()
     while True:
         pair = next(a, None), next(b, None)

@@ -125,7 +125,7 @@ def give_to_owner_of(folder: Path, path: Path) -> None:
         os.chown(path, owner.st_uid, owner.st_gid)
 
 
-class Claim:
+class FolderClaim:
     """Guarantee: while it is held, no other process holds one on the same folder.
 
     The system takes it back when the process ends, however it ends. Raises `BlockingIOError` if it is taken.

@@ -33,7 +33,7 @@ from .pseudonyms import Names, new_salts
 from .reader import Log
 from .record import NOBODY, Draft, Part, Record
 from .record_keys import PersonKeys
-from .recover import Recovery, State, recover, set_aside, was_sealed
+from .recover import RecoveredLog, Recovery, recover, set_aside, was_sealed
 from .retention.erase import erase_again, erase_parts, erasure_of
 from .retention.erasure_index import Special
 from .retention.purge import check_purge, purge, purge_again
@@ -62,7 +62,9 @@ class EndMissing(Broken):
 class Journal:
     """An open log, to be used as a context manager or closed by `close`."""
 
-    def __init__(self, folder: Path, signer: Signer, keys: PersonKeys, claim: disk.Claim, state: State) -> None:
+    def __init__(
+        self, folder: Path, signer: Signer, keys: PersonKeys, claim: disk.FolderClaim, state: RecoveredLog
+    ) -> None:
         self.folder = folder
         self.recovery: Recovery | None = state.recovery
         self.unfinished = ""  # why a declared erasure or purge could not be finished: a damaged day
@@ -429,9 +431,9 @@ class Journal:
             raise
 
 
-def _claim(folder: Path) -> disk.Claim:
+def _claim(folder: Path) -> disk.FolderClaim:
     try:
-        return disk.Claim(folder)
+        return disk.FolderClaim(folder)
     except BlockingIOError as error:
         raise Invalid(f"{folder}: another process has this log open; stop it first") from error
 

@@ -75,7 +75,7 @@ def encode(index: int, draft: Draft, names: Sequence[str], salts: Sequence[str])
     return Written(line, leaf_hash(leaf))
 
 
-class Opened(NamedTuple):
+class DecodedLine(NamedTuple):
     """A line taken apart: the skeleton, the parts as they stand, the RFC 6962 leaf hash."""
 
     skeleton: dict[str, Json]
@@ -83,7 +83,7 @@ class Opened(NamedTuple):
     leaf: bytes
 
 
-def open_line(raw: bytes) -> Opened:
+def open_line(raw: bytes) -> DecodedLine:
     """Take a line (without its newline) apart. Raises `BadLine`, and nothing else, for any bytes."""
     try:
         whole = orjson.loads(raw)
@@ -92,7 +92,9 @@ def open_line(raw: bytes) -> Opened:
         parts = whole.pop("x", None)
         if not _is_skeleton(whole) or type(parts) is not list or len(parts) != len(whole["c"]):
             raise BadLine("form")
-        return Opened(whole, parts, sha256(b"\x00" + orjson.dumps(whole, option=_SORTED)).digest())  # as `leaf_hash`
+        return DecodedLine(
+            whole, parts, sha256(b"\x00" + orjson.dumps(whole, option=_SORTED)).digest()
+        )  # as `leaf_hash`
     except (orjson.JSONDecodeError, orjson.JSONEncodeError, RecursionError) as error:
         raise BadLine("unreadable") from error
 

@@ -19,8 +19,8 @@ import orjson
 
 from moderation.values.errors import Broken
 
-from .days import DamagedDay, Day, Lines, list_days
-from .line_format import BadLine, Opened, day_of, open_line, time_text
+from .days import DamagedDay, Day, DayLines, list_days
+from .line_format import BadLine, DecodedLine, day_of, open_line, time_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Query:
             return False
         return self.until_ms is None or day.name <= day_of(self.until_ms + 86_400_000)
 
-    def _fits(self, opened: Opened) -> bool:
+    def _fits(self, opened: DecodedLine) -> bool:
         skeleton = opened.skeleton
         at = cast(str, skeleton["t"])
         return (
@@ -140,7 +140,7 @@ class _Tail:
         self._day, self._lines = day.name, 0
         self._open(day.path)
         if self._file is None:
-            yield from Lines(day.path).each()
+            yield from DayLines(day.path).each()
 
     def _open(self, path: Path) -> None:
         self.close()
@@ -185,7 +185,7 @@ def _is_about(part: object, person: str) -> bool:
 def _matching(day: Day, query: Query) -> Iterator[bytes]:
     number = 0
     try:
-        for number, raw in Lines(day.path).holding(query.needles):  # noqa: B007  (told below)
+        for number, raw in DayLines(day.path).holding(query.needles):  # noqa: B007  (told below)
             if query.accepts(raw):
                 yield raw
     except BadLine as error:

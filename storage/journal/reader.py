@@ -12,8 +12,8 @@ from pathlib import Path
 
 from moderation.values.errors import Broken
 
-from .days import DamagedDay, Day, Lines, first_index, list_days
-from .line_format import BadLine, Opened, decode, open_line
+from .days import DamagedDay, Day, DayLines, first_index, list_days
+from .line_format import BadLine, DecodedLine, decode, open_line
 from .record import Record
 
 
@@ -46,18 +46,18 @@ class Log:
         """One record as its line, without the newline. Raises `LookupError` if there is none, `Broken`."""
         for day, first in self.starting_with(index):
             try:
-                for raw in islice(Lines(day.path).each(), index - first, index - first + 1):
+                for raw in islice(DayLines(day.path).each(), index - first, index - first + 1):
                     return raw
             except DamagedDay as error:
                 raise Broken(f"{day.path}: it cannot be read ({error.code})") from error
         raise LookupError(f"there is no record {index}")
 
-    def line(self, index: int) -> Opened:
+    def line(self, index: int) -> DecodedLine:
         """The line of one record, taken apart. Raises `LookupError` and `Broken`."""
         for day, first in self.starting_with(index)[:1]:
             number = index - first
             try:
-                for raw in islice(Lines(day.path).each(), max(0, number), max(0, number + 1)):
+                for raw in islice(DayLines(day.path).each(), max(0, number), max(0, number + 1)):
                     return open_line(raw)
             except (DamagedDay, BadLine) as error:
                 raise Broken(f"{day.path}, line {number + 1}: it cannot be read ({error.code})") from error
@@ -89,7 +89,7 @@ class Log:
 def _records(day: Day, skip: int, stop: int | None) -> Iterator[Record]:
     number = skip
     try:
-        for raw in islice(Lines(day.path).each(), skip, stop):
+        for raw in islice(DayLines(day.path).each(), skip, stop):
             number += 1
             yield decode(raw)
     except (DamagedDay, BadLine) as error:

@@ -22,13 +22,13 @@ from moderation.values.events import Json
 
 from . import disk
 from .clock_order import is_late, noted, start_of
-from .days import DamagedDay, Day, Lines, finish_closing, list_days
+from .days import DamagedDay, Day, DayLines, finish_closing, list_days
 from .line_format import BadLine, is_time, open_line, time_ms
 from .merkle import Tree
 from .reader import Log
 from .retention.purge import read_min_index
 from .transparency.checkpoint import Checkpoint, open_checkpoint
-from .transparency.signed_note import Verifier
+from .transparency.signed_note import NoteVerifier
 from .transparency.tiles import NoTile, Tiles
 
 
@@ -42,7 +42,7 @@ class Recovery:
 
 
 @dataclass(slots=True)
-class State:
+class RecoveredLog:
     """A log as found."""
 
     tree: Tree
@@ -60,7 +60,7 @@ class State:
         return self.days[-1] if self.days and not self.days[-1].closed else None
 
 
-def read_checkpoint(folder: Path, verifier: Verifier) -> Checkpoint | None:
+def read_checkpoint(folder: Path, verifier: NoteVerifier) -> Checkpoint | None:
     """The newest checkpoint, or None for a log that has none. Raises `Broken` if it does not hold."""
     path = folder / "checkpoint"
     try:
@@ -71,7 +71,7 @@ def read_checkpoint(folder: Path, verifier: Verifier) -> Checkpoint | None:
         raise Broken(f"{path}: {error}") from error
 
 
-def recover(folder: Path, verifier: Verifier) -> State:
+def recover(folder: Path, verifier: NoteVerifier) -> RecoveredLog:
     """The state of the log in `folder`; cuts off a torn end. Raises `Broken`, naming file and line."""
     for draft in folder.rglob(disk.DRAFTS):  # half-written; what they may hold must not outlive an erasure
         disk.remove(draft)
@@ -79,7 +79,7 @@ def recover(folder: Path, verifier: Verifier) -> State:
     days = _without_empty_end(list_days(folder / "day"))
     checkpoint = read_checkpoint(folder, verifier)
     signed = checkpoint.size if checkpoint else 0
-    state = State(Tree(), days, signed)
+    state = RecoveredLog(Tree(), days, signed)
     end = _read_open_day(state) if state.open_day else None
     try:
         _plant(state, folder, end, checkpoint)
@@ -103,7 +103,7 @@ def was_sealed(folder: Path, signed: int) -> bool:
     return last["k"] == "stop" and last.get("sealed") == 1
 
 
-def set_aside(folder: Path, state: State) -> int:
+def set_aside(folder: Path, state: RecoveredLog) -> int:
     """Take out of the open day what stands after a sealed stop; returns how many lines. Nobody but us may write there.
 
     The lines go to ``DATA/set-aside``. They may be what our next start wrote before it was killed, so they are kept;
@@ -141,11 +141,11 @@ class _Mismatch(Exception):
     """The tree is not the one the checkpoint speaks of."""
 
 
-def _read_open_day(state: State) -> _Ending:
+def _read_open_day(state: RecoveredLog) -> _Ending:
     day = state.open_day
     assert day is not None
-    reading = _Reading(day, state)
-    lines = Lines(day.path)
+    reading = _OpenDay(day, state)
+    lines = DayLines(day.path)
     try:
         for raw in lines.each():
             reading.take(raw)
@@ -154,10 +154,10 @@ def _read_open_day(state: State) -> _Ending:
     return _Ending(reading.leaves, day.path.stat().st_size - reading.at)
 
 
-class _Reading:
+class _OpenDay:
     """The open day, line by line, up to the first that is no record."""
 
-    def __init__(self, day: Day, state: State) -> None:
+    def __init__(self, day: Day, state: RecoveredLog) -> None:
         self.day = day
         self.state = state
         self.leaves: list[bytes] = []
@@ -201,7 +201,7 @@ class _Reading:
             self.state.last_ms = time_ms(at)
 
 
-def _plant(state: State, folder: Path, end: _Ending | None, checkpoint: Checkpoint | None) -> None:
+def _plant(state: RecoveredLog, folder: Path, end: _Ending | None, checkpoint: Checkpoint | None) -> None:
     """The tree from the tiles up to the open day, then the open day."""
     if not checkpoint:
         raise _Mismatch
@@ -239,7 +239,7 @@ def _grow(tree: Tree, leaves: list[bytes], checkpoint: Checkpoint | None) -> Non
     tree.extend(leaves)
 
 
-def _replant(state: State, folder: Path, checkpoint: Checkpoint | None) -> None:
+def _replant(state: RecoveredLog, folder: Path, checkpoint: Checkpoint | None) -> None:
     """The tree from all the days: slow, and needed only when tiles or the checkpoint were lost."""
     tree = _root_stock(state, folder)
     for day in state.days:
@@ -263,7 +263,7 @@ def _replant(state: State, folder: Path, checkpoint: Checkpoint | None) -> None:
     state.tree = tree
 
 
-def _root_stock(state: State, folder: Path) -> Tree:
+def _root_stock(state: RecoveredLog, folder: Path) -> Tree:
     """The tree before the first day: empty, or after a purge what the tiles say."""
     below = read_min_index(folder)
     first = Log(folder).first_of(state.days[0]) if below and state.days else None
@@ -281,7 +281,7 @@ def _root_stock(state: State, folder: Path) -> Tree:
 def _leaves_of(day: Day, index: int) -> list[bytes]:
     leaves: list[bytes] = []
     try:
-        for raw in Lines(day.path).each():
+        for raw in DayLines(day.path).each():
             opened = open_line(raw)
             if opened.skeleton["i"] != index + len(leaves):
                 raise Broken(f"{day.path}, line {len(leaves) + 1}: record {index + len(leaves)} was expected here")
@@ -292,7 +292,7 @@ def _leaves_of(day: Day, index: int) -> list[bytes]:
     return leaves
 
 
-def _cut(state: State, end: _Ending) -> None:
+def _cut(state: RecoveredLog, end: _Ending) -> None:
     day = state.open_day
     assert day is not None
     whole = state.offsets[-1]

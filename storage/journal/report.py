@@ -31,7 +31,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class VerifyReport:
     """The outcome. `problems` are in the order of the log: lines first, then what concerns whole files."""
 
     records: int  # read
@@ -46,7 +46,7 @@ class Report:
         """Whether nothing is wrong."""
         return not self.problems
 
-    def reaching(self, known: int) -> "Report":
+    def reaching(self, known: int) -> "VerifyReport":
         """Return the report with a problem if there are fewer records than the `known` first ones."""
         missing = known - (self.first + self.records)
         if missing <= 0:

@@ -11,7 +11,7 @@ from sqlalchemy import delete, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.people.linked_accounts import Link, persons
+from moderation.people.linked_accounts import AccountLink, persons
 from moderation.values.ids import PersonId, UserId
 from storage import schema
 
@@ -24,13 +24,13 @@ _NAMED = (
 )
 
 
-async def links_in_force(db: AsyncConnection) -> tuple[tuple[int, Link], ...]:
+async def links_in_force(db: AsyncConnection) -> tuple[tuple[int, AccountLink], ...]:
     """The links that hold, oldest first, each with its record."""
     rows = await db.execute(select(schema.links).where(schema.links.c.ended == 0).order_by(schema.links.c.record))
-    return tuple((row.record, Link(UserId(row.user), UserId(row.to))) for row in rows)
+    return tuple((row.record, AccountLink(UserId(row.user), UserId(row.to))) for row in rows)
 
 
-async def link(db: AsyncConnection, record: int, one: Link, at_ms: int) -> None:
+async def link(db: AsyncConnection, record: int, one: AccountLink, at_ms: int) -> None:
     """Two accounts are of one person."""
     if not one.user or not one.to:
         return  # it has been erased
@@ -77,7 +77,7 @@ async def linked(db: AsyncConnection) -> dict[UserId, PersonId]:
     return {UserId(row.user): PersonId(row.person) for row in rows}
 
 
-async def links_of(db: AsyncConnection, accounts: Iterable[UserId]) -> tuple[tuple[int, Link], ...]:
+async def links_of(db: AsyncConnection, accounts: Iterable[UserId]) -> tuple[tuple[int, AccountLink], ...]:
     """The links that hold between these accounts."""
     some = tuple(accounts)
     rows = await db.execute(
@@ -85,4 +85,4 @@ async def links_of(db: AsyncConnection, accounts: Iterable[UserId]) -> tuple[tup
         .where(schema.links.c.ended == 0, or_(schema.links.c.user.in_(some), schema.links.c.to.in_(some)))
         .order_by(schema.links.c.record)
     )
-    return tuple((row.record, Link(UserId(row.user), UserId(row.to))) for row in rows)
+    return tuple((row.record, AccountLink(UserId(row.user), UserId(row.to))) for row in rows)

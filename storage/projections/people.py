@@ -13,7 +13,7 @@ from moderation.model.facts import (
     PolicyChanged,
     VerificationAsked,
 )
-from moderation.people.linked_accounts import Link
+from moderation.people.linked_accounts import AccountLink
 from storage import schema
 
 from . import linked_accounts
@@ -52,7 +52,7 @@ async def _(fact: PersonVerified, db: AsyncConnection, index: int, at_ms: int) -
 
 @project.register
 async def _(fact: AccountsLinked, db: AsyncConnection, index: int, at_ms: int) -> None:
-    await linked_accounts.link(db, index, Link(fact.subject, fact.target), at_ms)
+    await linked_accounts.link(db, index, AccountLink(fact.subject, fact.target), at_ms)
 
 
 @project.register

@@ -12,7 +12,7 @@ from moderation.model.facts import (
     BalanceCorrected,
     CreditChanged,
     EntryConfirmed,
-    Held,
+    LevelKept,
     SanctionEnded,
     SanctionExtended,
     SanctionStarted,
@@ -109,7 +109,7 @@ async def _(fact: SanctionEnded, db: AsyncConnection, _index: int, at_ms: int) -
 
 
 @project.register
-async def _(fact: Held, db: AsyncConnection, _index: int, _at_ms: int) -> None:
+async def _(fact: LevelKept, db: AsyncConnection, _index: int, _at_ms: int) -> None:
     key = (schema.holds.c.room == fact.room, schema.holds.c.user == fact.subject, schema.holds.c.what == fact.what)
     if fact.step == "released":
         await db.execute(delete(schema.holds).where(*key))

@@ -69,7 +69,7 @@ from .people import (
 )
 from .readings import cases_about, cases_of_records, export_of_note, is_noted, subjects_of_cases, was_looked_at
 from .reports import (
-    Report,
+    StoredReport,
     cases_with,
     how_many,
     known_of_report,
@@ -141,9 +141,9 @@ __all__ = [
     "Ending",
     "Figures",
     "PersonInRoom",
-    "Report",
     "RoomNumbers",
     "RoomRule",
+    "StoredReport",
     "VitalNumbers",
     "accounts_of",
     "accounts_of_all",

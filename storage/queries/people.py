@@ -12,10 +12,10 @@ from sqlalchemy import ColumnElement, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.cases.manager_orders import Vouched
-from moderation.credit.reckoning import Lines
+from moderation.credit.reckoning import LedgerLines
 from moderation.model.context import PersonView
 from moderation.model.facts import Ledger
-from moderation.model.ledger_entry import Entry
+from moderation.model.ledger_entry import LedgerEntry
 from moderation.values.ids import PersonId, RoomId, UserId
 from storage import schema
 from storage.projections import PERSON
@@ -215,7 +215,7 @@ async def was_asked(db: AsyncConnection, record: int, user: UserId, since_ms: in
     return found is not None
 
 
-async def ledgers(db: AsyncConnection, *, by_room: bool) -> list[Lines]:
+async def ledgers(db: AsyncConnection, *, by_room: bool) -> list[LedgerLines]:
     """Return every ledger that has entries, with the newest account it concerns; of credit, `by_room`, one a room."""
     found: dict[tuple[str, Ledger, str], list[Any]] = {}
     for row in await db.execute(
@@ -223,7 +223,7 @@ async def ledgers(db: AsyncConnection, *, by_room: bool) -> list[Lines]:
     ):
         room = row.room if by_room and row.ledger == "credit" else ""
         found.setdefault((row.person, row.ledger, room), []).append(row)
-    return [Lines(UserId(rows[-1].user), key[1], _read_entries(rows)) for key, rows in found.items()]
+    return [LedgerLines(UserId(rows[-1].user), key[1], _read_entries(rows)) for key, rows in found.items()]
 
 
 _ENTRIES = (
@@ -233,13 +233,13 @@ _ENTRIES = (
 )
 
 
-async def _entries_where(db: AsyncConnection, *those: ColumnElement[bool]) -> tuple[Entry, ...]:
+async def _entries_where(db: AsyncConnection, *those: ColumnElement[bool]) -> tuple[LedgerEntry, ...]:
     return _read_entries(await db.execute(select(schema.credit).where(*those).order_by(schema.credit.c.record)))
 
 
-def _read_entries(rows: Iterable[Any]) -> tuple[Entry, ...]:
+def _read_entries(rows: Iterable[Any]) -> tuple[LedgerEntry, ...]:
     return tuple(
-        Entry(
+        LedgerEntry(
             id=row.record,
             person=PersonId(row.person),
             at_ms=row.at,

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.cases.report_budget import ELSEWHERE, Filed
-from moderation.cases.reports import Known, Pause, ReportedCase, Reporter
+from moderation.cases.reports import Pause, ReportContext, ReportedCase, Reporter
 from moderation.model.builtin_rules import MISUSE, PAUSES_REPORTS, REPORTED
 from moderation.model.context import CaseView
 from moderation.policy import ReportSettings
@@ -20,7 +20,7 @@ from .rooms import place_of
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class StoredReport:
     """One report. `by` is empty once the person has had it erased."""
 
     by: UserId
@@ -30,13 +30,13 @@ class Report:
     contact: str = ""
 
 
-async def reports_of(db: AsyncConnection, n: int) -> tuple[Report, ...]:
+async def reports_of(db: AsyncConnection, n: int) -> tuple[StoredReport, ...]:
     """The reports that opened or joined a case, oldest first."""
     rows = await db.execute(select(schema.reports).where(schema.reports.c.n == n).order_by(schema.reports.c.record))
-    return tuple(Report(UserId(row.by), row.reason, row.at, row.channel, row.contact) for row in rows)
+    return tuple(StoredReport(UserId(row.by), row.reason, row.at, row.channel, row.contact) for row in rows)
 
 
-def how_many(reports: Sequence[Report]) -> int:
+def how_many(reports: Sequence[StoredReport]) -> int:
     """How many people reported; each who had it erased counts for themselves."""
     return len({report.by for report in reports if report.by}) + sum(not report.by for report in reports)
 
@@ -63,13 +63,13 @@ async def outside_notices(db: AsyncConnection, room: RoomId, since: int) -> int:
 
 async def known_of_report(
     db: AsyncConnection, room: RoomId, event: EventId, message: int, by: UserId, now_ms: int, settings: ReportSettings
-) -> Known:
+) -> ReportContext:
     """What is known when `by` reports the message `event`, recorded at `message`."""
     r = schema.reports.c
     accounts = await accounts_of(db, by)
     before = await db.scalar(select(func.max(r.n)).where(r.message == message, r.by.in_(accounts)))
     own = await db.execute(select(r.n, func.count()).where(r.by.in_(accounts)).group_by(r.n))
-    return Known(
+    return ReportContext(
         cases=await cases_with(db, event),
         before=int(before or 0),
         pause=await report_pause(db, by, room, now_ms),

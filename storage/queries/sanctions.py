@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.context import InForce
 from moderation.model.facts import LASTING, OF_ROOMS, SanctionKind
-from moderation.rooms.align_people import Hold
+from moderation.rooms.align_people import KeptLevel
 from moderation.values.ids import RoomId, UserId
 from storage import schema
 
@@ -115,11 +115,13 @@ async def orders_against(db: AsyncConnection, by: UserId, subject: UserId, since
     return int(await db.scalar(counted) or 0)
 
 
-async def holds_in(db: AsyncConnection, room: RoomId) -> dict[tuple[UserId, str], Hold]:
+async def holds_in(db: AsyncConnection, room: RoomId) -> dict[tuple[UserId, str], KeptLevel]:
     """What the bot holds in a room on account of sanctions."""
     rows = await db.execute(select(schema.holds).where(schema.holds.c.room == room))
     return {
-        (UserId(row.user), row.what): Hold(UserId(row.user), row.what, row.step, row.prior, row.held, row.corrections)
+        (UserId(row.user), row.what): KeptLevel(
+            UserId(row.user), row.what, row.step, row.prior, row.held, row.corrections
+        )
         for row in rows
     }
 

@@ -34,7 +34,7 @@ from moderation.model.facts import SanctionStarted as Started
 from moderation.values.errors import Broken
 from moderation.values.ids import GroupCode, RoomId
 from storage import schema
-from storage.journal.days import DamagedDay, Lines
+from storage.journal.days import DamagedDay, DayLines
 from storage.journal.line_format import BadLine, day_of, decode, erased_by
 from storage.journal.reader import Log
 from storage.journal.record import Record
@@ -53,7 +53,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Difference:
+class SampleDifference:
     """A row that is not what the records say. `record`: that it comes from; `what`: a column, UNKNOWN or MISSING."""
 
     table: str
@@ -62,7 +62,9 @@ class Difference:
     what: str
 
 
-def differences(database: Path, records: Path, choose: Random, known: Collection[Difference] = ()) -> list[Difference]:
+def differences(
+    database: Path, records: Path, choose: Random, known: Collection[SampleDifference] = ()
+) -> list[SampleDifference]:
     """Compare. `known`: what differed before. Raises `Broken` if the records cannot be read, `sqlite3.Error`."""
     log = Log(records)
     first = _first(log)
@@ -78,7 +80,7 @@ def differences(database: Path, records: Path, choose: Random, known: Collection
     return sorted(each for each in found if not 0 <= each.record < first)[:MOST]
 
 
-async def rooms_of(db: AsyncConnection, found: Iterable[Difference]) -> set[RoomId]:
+async def rooms_of(db: AsyncConnection, found: Iterable[SampleDifference]) -> set[RoomId]:
     """Return the rooms that differing rows are about, as far as the tables say."""
     rooms: set[str | None] = set()
     for each in found:
@@ -96,7 +98,7 @@ def _first(log: Log) -> int:
     return starts[0][1] if starts else 0
 
 
-def _each(log: Log, known: Iterable[Difference]) -> Iterator[Record]:
+def _each(log: Log, known: Iterable[SampleDifference]) -> Iterator[Record]:
     for index in sorted({each.record for each in known if each.what == MISSING}):
         yield from log.read(index, index + 1)
 
@@ -114,7 +116,7 @@ class _Tables:
         room = self._rooms.get(GroupCode(code))
         return RoomId(room) if room else None
 
-    def chosen(self, choose: Random, known: Iterable[Difference]) -> list[tuple[str, Row]]:
+    def chosen(self, choose: Random, known: Iterable[SampleDifference]) -> list[tuple[str, Row]]:
         """Some rows of each table, as they are at one moment, and those that differed before."""
         self._database.execute("BEGIN")
         found: list[tuple[str, Row]] = []
@@ -149,11 +151,11 @@ class _Comparison:
 
     # From the rows to the records.
 
-    def of_rows(self, rows: Iterable[tuple[str, Row]]) -> Iterator[Difference]:
+    def of_rows(self, rows: Iterable[tuple[str, Row]]) -> Iterator[SampleDifference]:
         for table, row in rows:
             key, index = row[KEYS[table]], row["record"]
             if not 0 <= index < self._first:  # else the record was purged, and the row still holds
-                yield from (Difference(table, key, index, what) for what in self._of_row(table, row))
+                yield from (SampleDifference(table, key, index, what) for what in self._of_row(table, row))
 
     def _of_row(self, table: str, row: Row) -> Iterator[str]:
         record = self._record(row["record"])
@@ -265,7 +267,7 @@ class _Comparison:
 
     # From the records to the rows.
 
-    def of_records(self, records: Iterable[Record]) -> Iterator[Difference]:
+    def of_records(self, records: Iterable[Record]) -> Iterator[SampleDifference]:
         for record in records:
             fact = self._fact(record)
             place = _place(fact, record.index) if fact is not None else None
@@ -275,13 +277,13 @@ class _Comparison:
             row = self._tables.row(table, key)
             if row is None:
                 if not self._may_be_gone(fact):
-                    yield Difference(table, key, record.index, MISSING)
+                    yield SampleDifference(table, key, record.index, MISSING)
             elif isinstance(fact, SanctionEnded):
                 if row["ended"] < max(record.at_ms, 1):
-                    yield Difference(table, key, record.index, "ended")
+                    yield SampleDifference(table, key, record.index, "ended")
             else:
                 wrong = self._unlike(table, row, record, self._born(fact, record))
-                yield from (Difference(table, key, record.index, what) for what in wrong)
+                yield from (SampleDifference(table, key, record.index, what) for what in wrong)
 
     def _may_be_gone(self, fact: Fact) -> bool:
         """Whether a purge took the row: decisions go with their case, which may be older."""
@@ -306,7 +308,7 @@ class _Comparison:
         near = [day for day in days if day.name >= day_of(at_ms)][:2]
         for day in (*near, *(day for day in days if day not in near)):
             try:
-                for _, raw in Lines(day.path).holding([needle]):
+                for _, raw in DayLines(day.path).holding([needle]):
                     record = decode(raw)
                     fact = self._fact(record) if record.index > start else None
                     if isinstance(fact, kind) and fits(record, fact):

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.builtin_rules import UNVERIFIED, UNVERIFIED_MANAGER
-from moderation.model.context import InForce, Proof
+from moderation.model.context import InForce, VerificationInForce
 from moderation.people.verification import WARNED_BEFORE, Asks, Guest
 from moderation.values.durations import HOUR_MS
 from moderation.values.ids import RoomId, UserId
@@ -53,10 +53,11 @@ def counting_in(room: str) -> ColumnElement[bool]:
     return or_(v.reach == "", v.reach == community, v.room == room)
 
 
-def read_proofs(rows: Iterable[Any]) -> tuple[Proof, ...]:
+def read_proofs(rows: Iterable[Any]) -> tuple[VerificationInForce, ...]:
     """All verifications of a person that are kept, in force or over."""
     return tuple(
-        Proof(row.method, row.level, row.end, row.reach, RoomId(row.room) if row.room else None) for row in rows
+        VerificationInForce(row.method, row.level, row.end, row.reach, RoomId(row.room) if row.room else None)
+        for row in rows
     )
 
 
@@ -83,21 +84,23 @@ async def verified_accounts(db: AsyncConnection, now_ms: int) -> set[UserId]:
     return {UserId(row.user) for row in rows}
 
 
-async def verifications_of(db: AsyncConnection, user: UserId, now_ms: int) -> tuple[Proof, ...]:
+async def verifications_of(db: AsyncConnection, user: UserId, now_ms: int) -> tuple[VerificationInForce, ...]:
     """The verifications in force of one account, the newest of each method."""
     v = schema.verifications.c
     holding = (v.user == user, v.revoked == 0, v.until > now_ms)
     rows = await db.execute(select(v.method, v.level, v.until).where(*holding).order_by(v.record))
-    return tuple({row.method: Proof(row.method, row.level, row.until) for row in rows}.values())
+    return tuple({row.method: VerificationInForce(row.method, row.level, row.until) for row in rows}.values())
 
 
-async def verifications_with(db: AsyncConnection, user: UserId, link: int) -> tuple[tuple[int, Proof], ...]:
+async def verifications_with(
+    db: AsyncConnection, user: UserId, link: int
+) -> tuple[tuple[int, VerificationInForce], ...]:
     """The verifications in force of an account that came with the link of this record, each with its own record."""
     v = schema.verifications.c
     at = select(schema.links.c.at).where(schema.links.c.record == link).scalar_subquery()
     came = (v.user == user, v.revoked == 0, v.at == at, v.record > link)
     rows = await db.execute(select(v.record, v.method, v.level, v.until).where(*came).order_by(v.record))
-    return tuple((row.record, Proof(row.method, row.level, row.until)) for row in rows)
+    return tuple((row.record, VerificationInForce(row.method, row.level, row.until)) for row in rows)
 
 
 async def newest_verification(db: AsyncConnection) -> int:

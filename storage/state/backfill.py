@@ -40,7 +40,7 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class BackfillPage:
     """A page that was passed on the way back: from `start` (the newer end) to `stop`."""
 
     n: int
@@ -57,7 +57,7 @@ class Gap:
     since: int = 0  # when the homeserver had been heard before; 0: just before
     bottom: bool = False  # the way back is done
     told: tuple[Told, ...] = ()
-    last: Page | None = None  # the oldest page that is not read
+    last: BackfillPage | None = None  # the oldest page that is not read
     pages: int = 0
 
 
@@ -102,7 +102,7 @@ async def of(db: AsyncConnection, room: RoomId) -> Gap | None:
         since=row.since,
         bottom=bool(row.bottom),
         told=tuple(Told(*each) for each in json.loads(row.told)),
-        last=Page(last.n, last.start, last.stop) if last else None,
+        last=BackfillPage(last.n, last.start, last.stop) if last else None,
         pages=last.n + 1 if last else 0,
     )
 
@@ -121,7 +121,7 @@ async def all_delivered(db: AsyncConnection, room: RoomId) -> list[Json]:
     return [json.loads(row.raw) for row in rows]
 
 
-async def passed(db: AsyncConnection, room: RoomId, pages: Sequence[Page], *, bottom: bool) -> None:
+async def passed(db: AsyncConnection, room: RoomId, pages: Sequence[BackfillPage], *, bottom: bool) -> None:
     """These pages were passed on the way back; `bottom`: they are the last ones."""
     for page in pages:
         row = upsert(schema.gap_pages).values(room=room, n=page.n, start=page.start, stop=page.stop)
@@ -130,7 +130,7 @@ async def passed(db: AsyncConnection, room: RoomId, pages: Sequence[Page], *, bo
         await db.execute(update(schema.gaps).where(schema.gaps.c.room == room).values(bottom=1))
 
 
-async def read(db: AsyncConnection, room: RoomId, page: Page) -> None:
+async def read(db: AsyncConnection, room: RoomId, page: BackfillPage) -> None:
     """This page is read; after the newest of them, the way back begins anew from what is newest then."""
     await db.execute(delete(schema.gap_pages).where(schema.gap_pages.c.room == room, schema.gap_pages.c.n == page.n))
     if page.n == 0:

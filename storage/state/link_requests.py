@@ -17,7 +17,7 @@ from storage.schema import link_requests as table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class LinkRequest:
     """The account `user` has proved by `method` what `person` had proved before."""
 
     user: UserId
@@ -30,27 +30,27 @@ class Request:
     tries: int = 0
 
 
-async def put(db: AsyncConnection, request: Request) -> None:
+async def put(db: AsyncConnection, request: LinkRequest) -> None:
     """Keep a request, in the place of an earlier one of the same account."""
     values = asdict(request)
     row = upsert(table).values(**values)
     await db.execute(row.on_conflict_do_update(index_elements=["user"], set_=values))
 
 
-async def of_user(db: AsyncConnection, user: UserId, now_ms: int) -> Request | None:
+async def of_user(db: AsyncConnection, user: UserId, now_ms: int) -> LinkRequest | None:
     """The request of an account, if it has not lapsed."""
     row = (await db.execute(select(table).where(table.c.user == user, table.c.lapses > now_ms))).first()
     return _request(row) if row is not None else None
 
 
-async def asked_of(db: AsyncConnection, person: PersonId, now_ms: int) -> tuple[Request, ...]:
+async def asked_of(db: AsyncConnection, person: PersonId, now_ms: int) -> tuple[LinkRequest, ...]:
     """The requests that wait for a person's word."""
     waits = (table.c.person == person, table.c.code != "", table.c.lapses > now_ms)
     rows = await db.execute(select(table).where(*waits).order_by(table.c.user))
     return tuple(_request(row) for row in rows)
 
 
-async def lapsed(db: AsyncConnection, now_ms: int) -> tuple[Request, ...]:
+async def lapsed(db: AsyncConnection, now_ms: int) -> tuple[LinkRequest, ...]:
     """The requests that nobody has granted in time."""
     rows = await db.execute(select(table).where(table.c.lapses <= now_ms).order_by(table.c.user))
     return tuple(_request(row) for row in rows)
@@ -66,5 +66,5 @@ async def tried(db: AsyncConnection, users: Sequence[UserId]) -> None:
     await db.execute(update(table).where(table.c.user.in_(users)).values(tries=table.c.tries + 1))
 
 
-def _request(row: Row[tuple[object, ...]]) -> Request:
-    return Request(**row._mapping)
+def _request(row: Row[tuple[object, ...]]) -> LinkRequest:
+    return LinkRequest(**row._mapping)

@@ -19,7 +19,7 @@ NOWHERE = RoomId("")  # for those who are in no room that is served
 
 
 @dataclass(frozen=True, slots=True)
-class Challenge:
+class StoredDialogue:
     """Where somebody's verification stands."""
 
     user: UserId
@@ -31,13 +31,13 @@ class Challenge:
     poll: int = 0
 
 
-async def challenge_of(db: AsyncConnection, user: UserId) -> Challenge | None:
+async def challenge_of(db: AsyncConnection, user: UserId) -> StoredDialogue | None:
     """What goes on for somebody, or is over and not removed yet."""
     row = (await db.execute(select(schema.challenges).where(schema.challenges.c.user == user))).one_or_none()
-    return Challenge(**{**row._mapping, "user": UserId(row.user)}) if row else None
+    return StoredDialogue(**{**row._mapping, "user": UserId(row.user)}) if row else None
 
 
-async def keep(db: AsyncConnection, one: Challenge) -> None:
+async def keep(db: AsyncConnection, one: StoredDialogue) -> None:
     """Put it in the place of what there was."""
     values = {name: getattr(one, name) for name in ("user", "method", "state", "started", "until", "tries", "poll")}
     await db.execute(

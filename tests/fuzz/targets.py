@@ -36,7 +36,7 @@ from bot.identity.email import EmailMethod
 from bot.identity.oidc_discovery import Untrusted, parsed, provider_of
 from bot.identity.oidc_token import Expected, NotHeld, verified
 from bot.matrix.http import decode
-from bot.matrix.other_servers import Reply
+from bot.matrix.other_servers import HttpReply
 from bot.texts.catalog import Catalog
 from moderation.duty.hours import covers, next_start, parse_hours
 from moderation.values.errors import AnswerableError, Invalid, Refused
@@ -318,7 +318,7 @@ def check_issuer(body: bytes) -> None:
     """What an issuer says of itself: it is the one the operator named, and asked by https alone; or it is refused."""
     for has_secret in (False, True):
         try:
-            offered = provider_of(parsed(Reply(200, "application/json", body)), _ISSUER, has_secret=has_secret)
+            offered = provider_of(parsed(HttpReply(200, "application/json", body)), _ISSUER, has_secret=has_secret)
         except Untrusted:
             continue
         endpoints = (

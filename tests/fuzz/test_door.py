@@ -23,7 +23,7 @@ from bot.events.parse_event import receive
 from bot.pipeline.replay import rebuild
 from moderation.values.ids import RoomId
 from storage.database import FILE, Database
-from storage.export.export import Request, export
+from storage.export.export import ExportRequest, export
 from storage.export.selection import Selection
 from storage.record_mapping import raw_of_record
 from tests.fuzz import events
@@ -120,7 +120,7 @@ def check_whole(door: Door, rooms: list[RoomId], scratch: Path) -> None:
     assert door.problems() == ()
     assert rebuilt(door, scratch) == tables(door.config.data_dir / FILE)
     out = scratch / "all.zip"
-    asked = Request(Selection(everything=True), door.now, "root", "=1+1 <b>why</b>")
+    asked = ExportRequest(Selection(everything=True), door.now, "root", "=1+1 <b>why</b>")
     assert export(door.stores.journal.folder, out, asked, CatalogWords("en")).problems == ()
     with zipfile.ZipFile(out) as file:
         assert all(

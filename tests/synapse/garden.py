@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from bot.demo.synapse import Account
+from bot.demo.synapse import SynapseAccount
 from moderation.values.ids import UserId
 from storage.journal.verify.verify import verify
 from tests.fakes.homeserver import SimulatedHomeserver
@@ -100,7 +100,7 @@ async def garden_in(folder: Path) -> AsyncIterator[Garden]:
     async with SimulatedHomeserver() as server:
         user, token, device = server.account("answerable")
         head = HEAD.format(url=server.url, user=user, bot='digest = ""').replace("*:localhost", "*:*")
-        account = Account(UserId(user), device, token)
+        account = SynapseAccount(UserId(user), device, token)
         bot = ServedBot(account, server.url, folder / "bot", head + RULES)
         garden = Garden(server, bot)
         bot.start()

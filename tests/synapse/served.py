@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 from bot.app import records_only, serve
 from bot.config.config import Config, parse_config
 from bot.demo.client import Client, Seen
-from bot.demo.synapse import Account
+from bot.demo.synapse import SynapseAccount
 from bot.matrix.client import Session
 from bot.monitoring.trusted_time import TrustedTime
 from bot.pipeline.replay import Rooms
@@ -109,7 +109,7 @@ def like(key: str, language: str = "en", **fields: str) -> re.Pattern[str]:
 class ServedBot:
     """One bot account with its data directory, started and stopped as a test likes."""
 
-    def __init__(self, account: Account, url: str, folder: Path, text: str) -> None:
+    def __init__(self, account: SynapseAccount, url: str, folder: Path, text: str) -> None:
         self.user = account.user
         self.session = Session(url, *account)
         self.config: Config = parse_config(folder / "config.toml", text, {})

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.padding import PKCS7
 
 from bot.crypto import set_up as setting_up
-from bot.crypto.cross_signing import CrossSigning, PrivateKeys, State
+from bot.crypto.cross_signing import CrossSigning, KeyState, PrivateKeys
 from bot.crypto.encoding import unb64
 from bot.crypto.errors import NeedsPassword, NotOurs, NotTrusted, WrongKey
 from bot.crypto.key_backup import BackupState, KeyBackup, Restored
@@ -49,9 +49,9 @@ class TestKeysOfTheAccount:
     async def test_are_made_once_and_sign_the_device(self, cast: CryptoStage) -> None:
         bot = await cast.bot()
         signing = CrossSigning(bot.machine)
-        assert (await signing.examine()).state is State.ABSENT
+        assert (await signing.examine()).state is KeyState.ABSENT
         made = await signing.make_ready()
-        assert (made.state, made.ours) == (State.READY, made.there)
+        assert (made.state, made.ours) == (KeyState.READY, made.there)
         there = await published(bot)
         key = next(iter(there["self_signing_keys"][bot.user]["keys"].values()))
         device = there["device_keys"][bot.user][bot.machine.device]
@@ -80,7 +80,7 @@ class TestKeysOfTheAccount:
         assert "not the password" not in str(refused.value)
         assert await signing.examine() == before
         after = await signing.reset(PASSWORD)
-        assert (after.state, after.ours != before.ours) == (State.READY, True)
+        assert (after.state, after.ours != before.ours) == (KeyState.READY, True)
 
     async def test_that_somebody_replaced_are_told_and_left_alone(self, cast: CryptoStage) -> None:
         bot = await cast.bot()
@@ -89,7 +89,7 @@ class TestKeysOfTheAccount:
         theirs = await CrossSigning(thief.machine).reset(PASSWORD)
         await bot.hear()
         for standing in (await CrossSigning(bot.machine).examine(), await CrossSigning(bot.machine).make_ready()):
-            assert (standing.state, standing.ours, standing.there) == (State.REPLACED, mine.ours, theirs.ours)
+            assert (standing.state, standing.ours, standing.there) == (KeyState.REPLACED, mine.ours, theirs.ours)
 
     async def test_of_a_reset_that_was_cut_short_are_ours(self, cast: CryptoStage) -> None:
         bot = await cast.bot()
@@ -139,7 +139,7 @@ async def test_a_device_that_was_logged_out_and_in_again_with_its_store_is_known
     url, device = cast.stage.synapse.url, bot.machine.device
     session = await log_in_with_password(url, bot.user, PASSWORD, "again", device)
     again = await cast.device(cast.stage.port(session), bot.folder.name)
-    assert (await CrossSigning(again.machine).make_ready()).state is State.READY
+    assert (await CrossSigning(again.machine).make_ready()).state is KeyState.READY
     room = await cast.room(again, ben)
     assert await again.text(await ben.say(room, "hello")) == "hello"
 
@@ -156,7 +156,7 @@ class TestGettingItBack:
         assert await KeyBackup(bot.machine).upload() == 1
         assert made.recovery_key not in repr(made)
         new = await cast.second(bot)
-        assert (await CrossSigning(new.machine).make_ready()).state is State.LOCKED
+        assert (await CrossSigning(new.machine).make_ready()).state is KeyState.LOCKED
         standing, restored = await recover(new.machine, made.recovery_key)
         assert (standing, restored) == (made.standing, Restored(1, 0, 0))
         read = await new.machine.decrypt(await new.homeserver.event(room, EventId(said)), room)
@@ -190,7 +190,7 @@ class TestGettingItBack:
         first = await set_up(bot.machine)
         second = await set_up(bot.machine)
         assert (first.standing, first.recovery_key != second.recovery_key) == (second.standing, True)
-        assert (await recover(bot.machine, second.recovery_key))[0].state is State.READY
+        assert (await recover(bot.machine, second.recovery_key))[0].state is KeyState.READY
 
     async def test_a_secret_that_was_altered_at_the_homeserver_is_not_taken(self, cast: CryptoStage) -> None:
         bot = await cast.bot()

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from bot.crypto.attachments import EncryptedFile, encrypt
-from bot.crypto.cross_signing import CrossSigning, State
+from bot.crypto.cross_signing import CrossSigning, KeyState
 from bot.crypto.encoding import Object
 from bot.crypto.key_backup import KeyBackup
 from bot.crypto.outbound import Recipients
 from bot.crypto.room_keys import Decrypted, Sealed
-from bot.crypto.sas import Stage
+from bot.crypto.sas import SasStage
 from bot.crypto.set_up import recover, set_up
-from bot.crypto.verifier import Progress, Verifier
+from bot.crypto.verifier import EmojiVerifier, Progress
 from moderation.values.ids import EventId, RoomId
 from tests.clients.encrypted_stage import EncryptedStage
 from tests.clients.js_client import WITHHELD, JsClient
@@ -121,9 +121,9 @@ class TestSecretsOfTheAccount:
         """The operator has used the bot's account with a client before: its recovery key is all that is needed."""
         operator, ann = await encrypted_stage.people("operator", "ann")
         bot = await cast.device_of(operator.user)
-        assert (await CrossSigning(bot.machine).make_ready()).state is State.LOCKED
+        assert (await CrossSigning(bot.machine).make_ready()).state is KeyState.LOCKED
         standing, _ = await recover(bot.machine, operator.recovery_key)
-        assert standing.state is State.READY
+        assert standing.state is KeyState.READY
         room = await joined(bot, ann)
         await ann.wait_devices(bot.user, lambda found: all(each.signed for each in found), what="all signed")
         assert await bot.text(await ann.send_text(room, "hello")) == "hello"
@@ -137,19 +137,19 @@ class TestComparingEmoji:
         await CrossSigning(bot.machine).make_ready()
         room = await joined(bot, ann)
         await ann.wait_devices(bot.user, lambda found: any(each.signed for each in found), what="signed")
-        verifier = Verifier(bot.machine, allowed=lambda user: user == ann.user, say=saying(bot))
+        verifier = EmojiVerifier(bot.machine, allowed=lambda user: user == ann.user, say=saying(bot))
         flow = await ann.request_verification(bot.user, room=room)
         heard = Ears(bot, verifier, room)
-        await heard.until(Stage.READY)
+        await heard.until(SasStage.READY)
         await flow.begin()
-        shown = (await heard.until(Stage.SHOWN)).shown
+        shown = (await heard.until(SasStage.SHOWN)).shown
         sas = await flow.sas()
         assert shown is not None
         assert [symbol for symbol, _ in shown.emoji] == [symbol for symbol, _ in sas.emoji]
         assert [name.replace("-", " ") for _, name in shown.emoji] == [name.lower() for _, name in sas.emoji]
         assert shown.numbers == sas.decimal
         assert await verifier.confirm(heard.last.id) is not None
-        _, done = await asyncio.gather(flow.confirm(), heard.until(Stage.DONE))
+        _, done = await asyncio.gather(flow.confirm(), heard.until(SasStage.DONE))
         trust = await ann.wait_trust(bot.user, lambda found: found.verified, what="verified")
         person = await bot.machine.person(ann.user)
         assert (trust.known, done.master) == (True, person.master)
@@ -165,15 +165,15 @@ class TestComparingEmoji:
         await CrossSigning(bot.machine).make_ready()
         room = await joined(bot, ann)
         await ann.wait_devices(bot.user, lambda found: any(each.signed for each in found), what="signed")
-        verifier = Verifier(bot.machine, allowed=lambda user: True, say=saying(bot))
+        verifier = EmojiVerifier(bot.machine, allowed=lambda user: True, say=saying(bot))
         flow = await ann.request_verification(bot.user, device=bot.machine.device)
         heard = Ears(bot, verifier, room)
-        await heard.until(Stage.READY)
+        await heard.until(SasStage.READY)
         await flow.begin()
-        shown = (await heard.until(Stage.SHOWN)).shown
+        shown = (await heard.until(SasStage.SHOWN)).shown
         assert shown is not None and shown.numbers == (await flow.sas()).decimal
         ended = await verifier.refuse(heard.last.id, differs=True)
-        assert ended is not None and (ended.stage, ended.code) == (Stage.CANCELLED, "m.mismatched_sas")
+        assert ended is not None and (ended.stage, ended.code) == (SasStage.CANCELLED, "m.mismatched_sas")
         await flow.wait_phase("Cancelled")
         assert flow.code == "m.mismatched_sas"
         assert not (await ann.trust(bot.user)).verified
@@ -185,7 +185,7 @@ class TestComparingEmoji:
         await CrossSigning(bot.machine).make_ready()
         room = await joined(bot, ann)
         await ann.wait_devices(bot.user, lambda found: any(each.signed for each in found), what="signed")
-        verifier = Verifier(bot.machine, allowed=lambda user: False, say=saying(bot))
+        verifier = EmojiVerifier(bot.machine, allowed=lambda user: False, say=saying(bot))
         flow = await ann.request_verification(bot.user, device=bot.machine.device)
         while not any(news.verification for news in bot.news):
             await bot.hear(timeout_ms=1000)
@@ -224,7 +224,7 @@ def saying(bot: EncryptedBot):  # type: ignore[no-untyped-def]
 class Ears:
     """Hands the verifier what the bot hears, and keeps what it tells."""
 
-    def __init__(self, bot: EncryptedBot, verifier: Verifier, room: RoomId) -> None:
+    def __init__(self, bot: EncryptedBot, verifier: EmojiVerifier, room: RoomId) -> None:
         self.told: list[Progress] = []
         self._bot, self._verifier, self._room = bot, verifier, room
         self._heard: set[str] = set()
@@ -234,7 +234,7 @@ class Ears:
     def last(self) -> Progress:
         return self.told[-1]
 
-    async def until(self, stage: Stage) -> Progress:
+    async def until(self, stage: SasStage) -> Progress:
         """Listen until a verification is there."""
         while not self.told or self.last.stage is not stage:
             await self._bot.hear(timeout_ms=1000)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.crypto.cross_signing import CrossSigning, State
+from bot.crypto.cross_signing import CrossSigning, KeyState
 from bot.crypto.errors import StoreLost
 from bot.crypto.outbound import Recipients, RoomEncryption
 from bot.crypto.requests import Requests
@@ -208,7 +208,7 @@ class TestKeysThatComeLateOrNever:
         keys = await CrossSigning(bot.machine).private()
         assert keys is not None
         second = await cast.second(bot)
-        assert (await CrossSigning(second.machine).adopt(keys)).state is State.READY
+        assert (await CrossSigning(second.machine).adopt(keys)).state is KeyState.READY
         raw = await second.homeserver.event(room, EventId(said))
         assert isinstance(await second.machine.decrypt(raw, room), Sealed)
         await bot.hear()
@@ -271,7 +271,7 @@ class TestALostStore:
         machine = (await EncryptedBot.open(bot.homeserver, cast.folder / "new")).machine
         with pytest.raises(StoreLost):
             await machine.tend()
-        assert (await CrossSigning(machine).make_ready()).state is State.LOST
+        assert (await CrossSigning(machine).make_ready()).state is KeyState.LOST
         await machine.close()
         there = await bot.machine.requests.query_keys([bot.user])
         assert there["device_keys"][bot.user][bot.machine.device]["keys"] == (await keys_of(bot))["keys"]

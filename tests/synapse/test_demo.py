@@ -22,9 +22,9 @@ import pytest
 from bot.config.config import load_config
 from bot.demo.bot_process import BotFailed, BotProcess
 from bot.demo.client import Client
-from bot.demo.stage import BOT, NAMES, PASSWORD, WHEN, Stage
+from bot.demo.stage import BOT, NAMES, PASSWORD, WHEN, DemoStage
 from bot.demo.steps import Fields
-from bot.demo.story import STEPS, Outcome, Step, Story
+from bot.demo.story import STEPS, Story, StoryOutcome, StoryStep
 from bot.demo.synapse import Synapse
 
 DEADLINE_S = 200.0
@@ -205,7 +205,7 @@ def _normal(text: str) -> str:
     return re.sub(r"G-[0-9A-Z]{4}\b", "G-....", text)
 
 
-def failures(outcomes: Sequence[Outcome]) -> list[str]:
+def failures(outcomes: Sequence[StoryOutcome]) -> list[str]:
     return [f"{outcome.step.name}: {outcome.seen}" for outcome in outcomes if not outcome.ok]
 
 
@@ -242,7 +242,7 @@ async def play_with_kills(folder: Path, synapse: Synapse) -> End:
             bot.kill()
             bot.start()
 
-    stage = Stage(folder, bot, homeserver=synapse)
+    stage = DemoStage(folder, bot, homeserver=synapse)
     try:
         outcomes = [outcome async for outcome in Story(stage, "en", kill).play()]
         assert failures(outcomes) == [], bot.log(100)
@@ -321,32 +321,32 @@ class TestAnEarlyEnd:
 
 class TestAStepThatFails:
     @pytest.fixture
-    def stage(self, tmp_path: Path) -> Stage:
-        return Stage(tmp_path, BotProcess(tmp_path, "en"))
+    def stage(self, tmp_path: Path) -> DemoStage:
+        return DemoStage(tmp_path, BotProcess(tmp_path, "en"))
 
-    async def test_what_rests_on_it_is_not_run_and_the_rest_is(self, stage: Stage) -> None:
-        async def fails(_stage: Stage) -> Fields:
+    async def test_what_rests_on_it_is_not_run_and_the_rest_is(self, stage: DemoStage) -> None:
+        async def fails(_stage: DemoStage) -> Fields:
             raise AssertionError("the sky is green")
 
-        async def works(_stage: Stage) -> Fields:
+        async def works(_stage: DemoStage) -> Fields:
             return {"url": "-", "pid": "-", "count": 1}
 
         steps = (
-            Step("homeserver", fails),
-            Step("people", works, ("homeserver",)),
-            Step("bot", works),
+            StoryStep("homeserver", fails),
+            StoryStep("people", works, ("homeserver",)),
+            StoryStep("bot", works),
         )
         outcomes = [outcome async for outcome in Story(stage, "en", steps=steps).play()]
         assert [outcome.state for outcome in outcomes] == ["failed", "not_run", "ok"]
         assert outcomes[0].seen == "AssertionError: the sky is green"
 
-    async def test_the_bot_ending_by_itself_is_told_at_once(self, stage: Stage) -> None:
-        async def bot_ends(stage: Stage) -> Fields:
+    async def test_the_bot_ending_by_itself_is_told_at_once(self, stage: DemoStage) -> None:
+        async def bot_ends(stage: DemoStage) -> Fields:
             stage.bot.start()  # without a configuration
             await asyncio.Event().wait()
             return {}
 
-        outcomes = [outcome async for outcome in Story(stage, "en", steps=(Step("bot", bot_ends),)).play()]
+        outcomes = [outcome async for outcome in Story(stage, "en", steps=(StoryStep("bot", bot_ends),)).play()]
         assert outcomes[0].state == "failed"
         assert "ended by itself (2)" in outcomes[0].seen
         assert "config.toml" in outcomes[0].seen

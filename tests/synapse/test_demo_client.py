@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from bot.demo.client import Client, MatrixError, NotSeen
+from bot.demo.client import Client, MatrixError, NotReceived
 from bot.demo.feed import Feed, Json
 from tests.synapse.stage import Stage, unique
 
@@ -76,14 +76,14 @@ async def test_a_wait_in_vain_says_for_what_and_what_was_seen(stage: Stage) -> N
     ann = await stage.person("ann")
     room = await stage.room(ann)
     await ann.send_text(room, "not this")
-    with pytest.raises(NotSeen, match=r"(?s)waited 0\.3 s for a verdict in !.* as @ann-.*not this"):
+    with pytest.raises(NotReceived, match=r"(?s)waited 0\.3 s for a verdict in !.* as @ann-.*not this"):
         await ann.wait_event(room, lambda seen: seen.body == "this", what="a verdict", within_s=0.3)
 
 
 async def test_nothing_is_lost_when_a_wait_is_broken_off(stage: Stage) -> None:
     ann = await stage.person("ann")
     room = await stage.room(ann)
-    with pytest.raises(NotSeen):
+    with pytest.raises(NotReceived):
         await ann.wait_event(room, lambda seen: seen.body == "later", within_s=0.2)
     await ann.send_text(room, "later")
     assert await ann.wait_event(room, lambda seen: seen.body == "later")
@@ -136,7 +136,7 @@ async def test_state_counts_as_it_is_now_not_as_it_was(stage: Stage) -> None:
     await ann.set_state(room, "m.room.topic", {"topic": "coffee"})
     await ann.set_state(room, "m.room.topic", {"topic": "tea"})
     assert (await waiting)["topic"] == "tea"
-    with pytest.raises(NotSeen, match="coffee"):
+    with pytest.raises(NotReceived, match="coffee"):
         await ben.wait_state(
             room, "m.room.topic", lambda content: content.get("topic") == "coffee", what="coffee", within_s=0.2
         )

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from moderation.model.facts import Held, SanctionEnded, SanctionStarted
+from moderation.model.facts import LevelKept, SanctionEnded, SanctionStarted
 from tests.synapse.served import Scene, Theatre, ask, enter, like, told
 
 # One violation costs 61 of 100: one point below what managing takes, no mute with it.
@@ -73,7 +73,7 @@ async def test_a_manager_is_demoted_in_all_rooms_of_the_community_and_restored_w
     assert [(f.room, f.reach, f.subject, f.credit) for f in demotions] == [(here, "club", second.user, 39)]
     ended = [(f.room, f.reach, f.kind, f.why) for f in bot.facts(SanctionEnded)]
     assert ended == [(here, "club", "demote", "credit")]
-    assert {(f.room, f.step, f.prior, f.held) for f in bot.facts(Held) if f.step != "intended"} == {
+    assert {(f.room, f.step, f.prior, f.held) for f in bot.facts(LevelKept) if f.step != "intended"} == {
         (room, step, prior, "-") for room, prior in ((scene.room, "50"), (other, "60")) for step in ("held", "released")
     }
 
@@ -120,7 +120,7 @@ async def test_an_owner_above_every_level_cannot_be_demoted_which_is_said_once(t
     words = [event["event_id"] for event in await manager.messages(scene.desk, 200) if _impossible(scene, _body(event))]
     assert words == [said.id]
     assert [(f.kind, f.subject) for f in bot.facts(SanctionStarted) if f.kind == "demote"] == [("demote", owner.user)]
-    assert all(fact.subject != owner.user for fact in bot.facts(Held))
+    assert all(fact.subject != owner.user for fact in bot.facts(LevelKept))
 
 
 def _impossible(scene: Scene, body: str) -> bool:

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import aiohttp
 
 from bot.demo.client import Client
-from moderation.model.facts import Held, SanctionStarted
+from moderation.model.facts import LevelKept, SanctionStarted
 from tests.synapse.served import RULES, Theatre, answer, ask, like, open_direct, told
 
 BIDI = "\u202e\u2066\u200b"
@@ -55,7 +55,7 @@ async def test_what_is_wrong_with_a_command_is_said_and_nothing_is_done(theatre:
     await bot.has(*said.values())
     assert wrong == {}
     assert {event: facts for event, facts in bot.followed(*said.values()).items() if facts} == {}
-    assert (bot.facts(SanctionStarted), bot.facts(Held)) == ([], [])
+    assert (bot.facts(SanctionStarted), bot.facts(LevelKept)) == ([], [])
     assert set(said.values()) <= set(bot.recorded(scene.desk))
 
 

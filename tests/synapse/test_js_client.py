@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from bot.demo.client import MatrixError, NotSeen, Seen
+from bot.demo.client import MatrixError, NotReceived, Seen
 from tests.clients.encrypted_stage import EncryptedStage
 from tests.clients.js_client import UNSIGNED, WITHHELD, Read, Verification
 from tests.clients.js_process import JsEnded, JsError
@@ -137,7 +137,7 @@ async def test_refusals_and_waits_in_vain_say_what_happened(encrypted_stage: Enc
     assert (caught.value.status, caught.value.errcode) == (403, "M_FORBIDDEN")
     said = await ann.send_text(room, "not this")
     await ben.wait_readable(room, said)
-    with pytest.raises(NotSeen, match=r"(?s)waited 0\.3 s for a verdict in !.* as @ben-.*not this \(encrypted\)"):
+    with pytest.raises(NotReceived, match=r"(?s)waited 0\.3 s for a verdict in !.* as @ben-.*not this \(encrypted\)"):
         await ben.wait_event(room, lambda seen: seen.body == "this", what="a verdict", within_s=0.3)
 
 

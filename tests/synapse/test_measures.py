@@ -1,7 +1,7 @@
 """What managers do to people: it happens on the homeserver, is told, ends by itself, and gives back what was there."""
 
 from bot.demo.client import Client
-from moderation.model.facts import Held, SanctionEnded, SanctionStarted
+from moderation.model.facts import LevelKept, SanctionEnded, SanctionStarted
 from moderation.values.ids import UserId
 from tests.synapse.served import Scene, Theatre, answer, ask, like, told
 
@@ -135,7 +135,7 @@ async def test_a_level_changed_by_hand_is_set_again_twice_then_left_alone_and_to
     await ask(owner, bot, room, f"!unmute {ann.user}")
     await bot.idle()
     assert (await scene.levels())[ann.user] == 50
-    steps = [(f.step, f.prior, f.held) for f in bot.facts(Held) if f.subject == ann.user]
+    steps = [(f.step, f.prior, f.held) for f in bot.facts(LevelKept) if f.subject == ann.user]
     assert [step for step, _, _ in steps if step != "intended"] == [
         "held",
         "corrected",
@@ -190,7 +190,7 @@ async def test_a_mute_of_who_stands_as_high_as_the_bot_is_said_to_be_impossible(
 
 
 def _corrections(scene: Scene, what: str = "level") -> list[int]:
-    facts = [fact for fact in scene.bot.facts(Held) if fact.step == "corrected" and fact.what == what]
+    facts = [fact for fact in scene.bot.facts(LevelKept) if fact.step == "corrected" and fact.what == what]
     return [int(fact.held) if what == "level" else 0 for fact in facts]
 
 

@@ -10,7 +10,7 @@ from moderation.model.facts import (
     CaseMoved,
     CaseOpened,
     CreditChanged,
-    Held,
+    LevelKept,
     NoticeGiven,
     NotSeen,
     SanctionStarted,
@@ -164,7 +164,7 @@ async def test_before_the_last_who_can_act_loses_their_level_the_operator_is_tol
         "told" if isinstance(fact, NoticeGiven) else fact.step
         for _, fact in bot.numbered_facts()
         if (isinstance(fact, NoticeGiven) and fact.what == "task.last-manager" and fact.subject == operator.user)
-        or (isinstance(fact, Held) and fact.subject == manager.user)
+        or (isinstance(fact, LevelKept) and fact.subject == manager.user)
     ]
     assert order == ["told", "intended", "held"]
     # The case went to the operator, who stands in.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bot.demo.client import Client
 from bot.runtime.clock import wall_clock
-from moderation.model.facts import BotStarted, BotStopped, CaseOpened, CreditChanged, Held, NotSeen
+from moderation.model.facts import BotStarted, BotStopped, CaseOpened, CreditChanged, LevelKept, NotSeen
 from storage.database import FILE
 from tests.synapse.served import HEAD, RULES, Scene, ServedBot, Theatre, ask, direct_room, like, told, until
 
@@ -113,7 +113,7 @@ async def test_a_mute_that_ended_while_the_bot_was_down_gives_the_level_back_on_
     await scene.until_level(ann.user, 25)
     await told(ann, bot, like("notice.ended.mute"))
     await bot.idle()
-    assert [f.step for f in bot.facts(Held) if f.step in ("held", "released")] == ["held", "released"]
+    assert [f.step for f in bot.facts(LevelKept) if f.step in ("held", "released")] == ["held", "released"]
 
 
 async def test_the_bot_killed_by_the_system_comes_back_and_does_all_of_it_once(theatre: Theatre) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from bot.cli.access.admin_client import ask_bot
 from bot.demo.client import Client, MatrixError
-from moderation.model.facts import CaseOpened, ContentRead, Held, SanctionEnded, SanctionStarted, TaskOpened
+from moderation.model.facts import CaseOpened, ContentRead, LevelKept, SanctionEnded, SanctionStarted, TaskOpened
 from moderation.values.errors import Refused
 from tests.synapse.served import HEAD, RULES, Scene, ServedBot, Theatre, ask, like, open_direct, told
 
@@ -120,7 +120,7 @@ async def test_an_owner_closes_the_room_and_opens_it_again(theatre: Theatre) -> 
     assert await owner.power_levels(room) == before
     await late.join(room)
     assert like("error.not-closed").search(await ask(owner, bot, scene.desk, "!reopen"))
-    assert {(f.what, f.prior, f.held) for f in bot.facts(Held) if f.what == "joining" and f.step == "held"} == {
+    assert {(f.what, f.prior, f.held) for f in bot.facts(LevelKept) if f.what == "joining" and f.step == "held"} == {
         ("joining", "public", "invite")
     }
 
@@ -285,8 +285,10 @@ async def _said(scene: Scene, pattern: Any) -> str:
     return seen.body
 
 
-def _steps(bot: ServedBot, step: str) -> list[Held]:
-    return [fact for fact in bot.facts(Held) if fact.step == step and fact.what == "posting" and fact.subject == ""]
+def _steps(bot: ServedBot, step: str) -> list[LevelKept]:
+    return [
+        fact for fact in bot.facts(LevelKept) if fact.step == step and fact.what == "posting" and fact.subject == ""
+    ]
 
 
 async def _operate(bot: ServedBot, do: str, **arguments: Any) -> dict[str, Any]:

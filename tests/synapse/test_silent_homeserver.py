@@ -12,7 +12,7 @@ from moderation.model.facts import (
     CaseDecided,
     CaseOpened,
     CreditChanged,
-    Held,
+    LevelKept,
     NotSeen,
     SanctionEnded,
     SanctionStarted,
@@ -123,7 +123,9 @@ async def test_an_appeal_that_is_granted_while_the_measure_is_on_its_way_leaves_
     await ann.send_text(room, "a geyser")
     await scene.until_level(ann.user, -1)
     assert on_its_way.met == 1
-    assert [fact.step for fact in bot.facts(Held)] == ["intended"]  # it holds there, and the bot does not know it yet
+    assert [fact.step for fact in bot.facts(LevelKept)] == [
+        "intended"
+    ]  # it holds there, and the bot does not know it yet
     word = await told(ann, bot, like("notice.violation"))
     await ann.send_text(word.room, "!appeal 1 it was a kettle")
     await told(ann, bot, like("notice.appealed"))

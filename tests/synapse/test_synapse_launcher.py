@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.synapse import Account, Limits, Synapse, SynapseFailed
+from bot.demo.synapse import Limits, Synapse, SynapseAccount, SynapseFailed
 from bot.demo.synapse_config import write_config
 from bot.matrix.client import Homeserver, Session
 from moderation.values.ids import UserId
@@ -54,7 +54,7 @@ class TestARunningOne:
             await synapse.register(name, "a password")
 
     def test_a_token_is_not_shown(self) -> None:
-        assert "secret" not in repr(Account(UserId("@a:b"), "D", "secret"))
+        assert "secret" not in repr(SynapseAccount(UserId("@a:b"), "D", "secret"))
 
     async def test_a_restart_keeps_accounts_rooms_and_transactions(self, stage_limited: Stage) -> None:
         # On the server with limits only because fewer tests use it.

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from moderation.model.facts import CaseDecided, CaseMoved, Held, NotSeen, RoomStateChanged, SanctionEnded
+from moderation.model.facts import CaseDecided, CaseMoved, LevelKept, NotSeen, RoomStateChanged, SanctionEnded
 from tests.synapse.served import MUTE, RULES, Theatre, like, told
 from tests.synapse.test_replay import TABLES, rebuilt
 
@@ -92,7 +92,7 @@ async def test_what_several_people_do_at_one_moment_is_done_once_and_stops_nothi
     assert [fact.n for fact in bot.facts(CaseDecided)] == [1]
     levels = await scene.levels()
     assert (levels[ben.user], levels[cat.user]) == (-1, 25)
-    assert [fact.step for fact in bot.facts(Held)][-1] == "held"
+    assert [fact.step for fact in bot.facts(LevelKept)][-1] == "held"
     # Somebody is banned by hand while what they said is still to be redacted.
     said = await cat.send_text(room, "a purple elephant")
     await owner.request("POST", "rooms", room, "ban", json={"user_id": cat.user})

@@ -10,7 +10,7 @@ from moderation.model.facts import (
     CaseOpened,
     CreditChanged,
     DoorAnswered,
-    Held,
+    LevelKept,
     SanctionEnded,
     SanctionStarted,
     VerificationAsked,
@@ -258,7 +258,7 @@ async def test_all_of_it_is_undone_when_the_setting_is_taken_away(theatre: Theat
     await bot.idle()
     assert (await ann.state(lobby, JOIN_RULES) or {})["join_rule"] == "invite"
     assert not bot.rows("SELECT * FROM holds")
-    assert [(f.prior, f.held, f.step) for f in bot.facts(Held) if f.step != "intended"] == [
+    assert [(f.prior, f.held, f.step) for f in bot.facts(LevelKept) if f.step != "intended"] == [
         ("restricted+", "knock_restricted+", "held"),
         ("restricted+", "knock_restricted+", "released"),
     ]

@@ -11,8 +11,8 @@ from .findings import Finding, note, ok, problem, warning
 
 if TYPE_CHECKING:
     from bot.config.config import Config
-    from bot.config.identity_key import Given
-    from storage.identity.store import State
+    from bot.config.identity_key import GivenKey
+    from storage.identity.store import IdentityStoreState
 
 _WRONG: dict[str, str] = {
     "missing": "identity_missing",
@@ -37,7 +37,7 @@ def identity(config: "Config") -> Iterator[Finding]:
             store.close()
 
 
-def _finding(given: "Given", state: "State | None") -> Finding:
+def _finding(given: "GivenKey", state: "IdentityStoreState | None") -> Finding:
     """The one thing that matters most."""
     used = state.used if state else ()
     if given.wrong:

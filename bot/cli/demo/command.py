@@ -27,8 +27,8 @@ from moderation.values.errors import Refused
 from moderation.values.notices import Code
 
 if TYPE_CHECKING:
-    from bot.demo.stage import Stage
-    from bot.demo.story import Outcome, Story
+    from bot.demo.stage import DemoStage
+    from bot.demo.story import Story, StoryOutcome
 
 MARKER = "demo.txt"
 # What the bot leaves in its folder; anything else there is somebody's.
@@ -89,16 +89,16 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _run(folder: Path, bot_folder: Path, json: Path | None, *, keep: bool) -> "list[Outcome]":
+def _run(folder: Path, bot_folder: Path, json: Path | None, *, keep: bool) -> "list[StoryOutcome]":
     try:
         return asyncio.run(_play(folder, bot_folder, json, keep=keep))
     except asyncio.CancelledError:  # by SIGTERM, see below; Ctrl-C is a `KeyboardInterrupt`
         raise typer.Exit(128 + signal.SIGTERM) from None
 
 
-async def _play(folder: Path, bot_folder: Path, json: Path | None, *, keep: bool) -> "list[Outcome]":
+async def _play(folder: Path, bot_folder: Path, json: Path | None, *, keep: bool) -> "list[StoryOutcome]":
     from bot.demo.bot_process import BotProcess
-    from bot.demo.stage import Stage
+    from bot.demo.stage import DemoStage
     from bot.demo.story import STEPS, Story
     from bot.texts.catalog import cli_language
 
@@ -107,9 +107,9 @@ async def _play(folder: Path, bot_folder: Path, json: Path | None, *, keep: bool
     loop, task, language = asyncio.get_running_loop(), asyncio.current_task(), cli_language()
     assert task is not None
     loop.add_signal_handler(signal.SIGTERM, task.cancel)
-    stage = Stage(folder, BotProcess(bot_folder, language))
+    stage = DemoStage(folder, BotProcess(bot_folder, language))
     story = Story(stage, language)
-    outcomes: list[Outcome] = []
+    outcomes: list[StoryOutcome] = []
     try:
         with Telling(story, len(STEPS)) as telling:
             async for outcome in story.play(telling.begins):
@@ -124,7 +124,7 @@ async def _play(folder: Path, bot_folder: Path, json: Path | None, *, keep: bool
     return outcomes
 
 
-async def _until_ctrl_c(stage: "Stage", loop: asyncio.AbstractEventLoop) -> None:
+async def _until_ctrl_c(stage: "DemoStage", loop: asyncio.AbstractEventLoop) -> None:
     """Say how to get in, and wait. Also ends when the bot does, saying so."""
     from bot.demo.bot_process import BotFailed
     from bot.demo.stage import NAMES, PASSWORD
@@ -145,7 +145,7 @@ async def _until_ctrl_c(stage: "Stage", loop: asyncio.AbstractEventLoop) -> None
     tell("cli.demo.stopping")
 
 
-def _write(json: Path | None, story: "Story | None", outcomes: "Sequence[Outcome]") -> None:
+def _write(json: Path | None, story: "Story | None", outcomes: "Sequence[StoryOutcome]") -> None:
     """The steps so far; so the file is there whatever happens next."""
     import orjson
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.cli.console.output import console, say, shown, tell, text
-from bot.demo.story import Outcome, State, Step, Story
+from bot.demo.story import State, Story, StoryOutcome, StoryStep
 
 _MARKS: dict[State, tuple[str, str, str]] = {  # at a terminal, its colour, in plain lines
     "ok": ("✔", "green", "ok"),
@@ -40,19 +40,19 @@ class Telling:
     ) -> None:
         self._still()
 
-    def begins(self, step: Step) -> None:
+    def begins(self, step: StoryStep) -> None:
         """A step starts to run."""
         if self._console.is_terminal:
             self._status = self._console.status(Text(f"{self._number + 1}/{self._count} {self._story.name(step)}"))
             self._status.start()
 
-    def ended(self, outcome: Outcome) -> None:
+    def ended(self, outcome: StoryOutcome) -> None:
         """A step has ended, or will not run."""
         self._still()
         self._number += 1
         (self._drawn if self._console.is_terminal else self._plain)(outcome)
 
-    def summary(self, outcomes: Sequence[Outcome], log: str) -> None:
+    def summary(self, outcomes: Sequence[StoryOutcome], log: str) -> None:
         """How it went, and the bot's last words if it did not go well."""
         count = {state: sum(1 for outcome in outcomes if outcome.state == state) for state in _MARKS}
         if count["ok"] == len(outcomes):
@@ -69,7 +69,7 @@ class Telling:
             self._status.stop()
             self._status = None
 
-    def _drawn(self, outcome: Outcome) -> None:
+    def _drawn(self, outcome: StoryOutcome) -> None:
         mark, colour, _ = _MARKS[outcome.state]
         table = Table.grid(padding=(0, 1))
         table.add_column(width=1)
@@ -82,7 +82,7 @@ class Telling:
         table.add_row("", "", Text(text("cli.demo.seen"), "dim"), Text(_lines(outcome.seen), colour))
         self._console.print(table)
 
-    def _plain(self, outcome: Outcome) -> None:
+    def _plain(self, outcome: StoryOutcome) -> None:
         mark = _MARKS[outcome.state][2]
         head = f"{mark:<8}{self._number:2}/{self._count}  {self._story.name(outcome.step)} ({outcome.seconds:.1f} s)"
         seen = _lines(outcome.seen).replace("\n", "\n" + " " * 10)

@@ -56,10 +56,10 @@ from .search import search
 
 if TYPE_CHECKING:
     from storage.journal.query import Query
-    from storage.journal.report import Problem, Report
+    from storage.journal.report import Problem, VerifyReport
     from storage.journal.transparency.cosignature import Cosigner
 
-    from .tables import Difference
+    from .tables import TableDifference
 
 POLL_SECONDS = 0.5
 FENCE = "```"  # around the checkpoint in a message
@@ -206,7 +206,7 @@ def _witnesses(typed: list[str], config_file: Path | None) -> "list[Cosigner]":
         raise Invalid(text("cli.logs.bad_witness", why=error)) from error
 
 
-def _tell_report(report: "Report", against: Path | None) -> None:
+def _tell_report(report: "VerifyReport", against: Path | None) -> None:
     root = base64.b64encode(report.root).decode()
     unsigned = report.first + report.records - report.signed
     if report.first:
@@ -225,11 +225,11 @@ def _tell_report(report: "Report", against: Path | None) -> None:
         say("cli.logs.more", count=report.more)
 
 
-def _tables_as_json(asked: bool, found: "list[Difference]") -> dict[str, Any]:
+def _tables_as_json(asked: bool, found: "list[TableDifference]") -> dict[str, Any]:
     return {"tables": [asdict(each) for each in found]} if asked else {}
 
 
-def _tell_tables(is_sound: bool, found: "list[Difference]") -> None:
+def _tell_tables(is_sound: bool, found: "list[TableDifference]") -> None:
     """Tell how the database differs from the records; of records that are not in order nothing can be made."""
     from .tables import MOST
 
@@ -258,7 +258,7 @@ def _what(problem: "Problem") -> str:
     return text(problem.key, file=problem.file, index=str(problem.index), **fields)
 
 
-def _report_as_json(report: "Report") -> dict[str, Any]:
+def _report_as_json(report: "VerifyReport") -> dict[str, Any]:
     problems = [
         {"code": item.code, "file": item.file, "line": item.line, "index": item.index, **item.fields}
         for item in report.problems

@@ -133,7 +133,7 @@ def _add(rows: dict[tuple[str | None, str, str | None, str], Unseen], skeleton: 
 
 def _skeletons(folder: Path, query: "Query", bar: Bar | None) -> Iterator[tuple[dict[str, Any], bool]]:
     """What may matter, and whether it is of the time that is asked about; what is not was learnt after it."""
-    from storage.journal.days import DamagedDay, Lines, list_days
+    from storage.journal.days import DamagedDay, DayLines, list_days
     from storage.journal.line_format import BadLine, open_line, time_text
 
     days = [day for day in list_days(folder / "day") if replace(query, until_ms=None).may_be_in(day)]
@@ -145,7 +145,7 @@ def _skeletons(folder: Path, query: "Query", bar: Bar | None) -> Iterator[tuple[
             bar(text("cli.logs.looking"), done, len(days))
         number = 0
         try:
-            for number, raw in Lines(day.path).holding(needles):  # noqa: B007  (told below)
+            for number, raw in DayLines(day.path).holding(needles):  # noqa: B007  (told below)
                 skeleton = open_line(raw).skeleton
                 at = str(skeleton["t"])
                 if at >= since and (skeleton["k"] in ("coverage", "start", "stop") or "late" in skeleton):

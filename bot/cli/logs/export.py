@@ -45,7 +45,7 @@ from moderation.values.errors import AnswerableError, Refused
 if TYPE_CHECKING:
     from bot.config.config import Config
     from storage.export.contents import Contents
-    from storage.export.export import Request, Summary
+    from storage.export.export import ExportRequest, Summary
 
 Rooms = Annotated[list[str] | None, typer.Option("--room", "-r", metavar="ROOM", help=text("cli.logs.option.rooms"))]
 Persons = Annotated[
@@ -87,7 +87,7 @@ def export(
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
     """Export records."""
-    from storage.export.export import Request
+    from storage.export.export import ExportRequest
     from storage.export.export import export as make
     from storage.export.selection import Selection
     from storage.journal.access import new_name
@@ -106,7 +106,7 @@ def export(
         what="export", file=out.name, room=room, person=person, case=case, kind=kind, since=since, until=until,
         all_parts=everything,
     )  # fmt: skip
-    request = Request(selection, now, user(), check_reason(reason), id=new_name())
+    request = ExportRequest(selection, now, user(), check_reason(reason), id=new_name())
     recording = None if unsigned else _Recording(_config_of(config_file, data), request, asked)
 
     def announce(sha256: str, count: int) -> None:
@@ -146,7 +146,7 @@ class _Recording:
     """Has the log record an export."""
 
     config: "Config"
-    request: "Request"
+    request: "ExportRequest"
     asked: Mapping[str, Any]
 
     def record(self, bar: Bar | None, contents: "Contents") -> int:

@@ -76,7 +76,7 @@ def search(
 
 def matching(folder: Path, query: "Query", words: str, bar: Bar | None = None) -> Iterator[bytes]:
     """The lines that fit and hold the text somewhere. Raises `Broken` at a damaged line."""
-    from storage.journal.days import DamagedDay, Lines, list_days
+    from storage.journal.days import DamagedDay, DayLines, list_days
     from storage.journal.line_format import BadLine
 
     may_hold, folded = quick_test(words), words.casefold()
@@ -86,7 +86,7 @@ def matching(folder: Path, query: "Query", words: str, bar: Bar | None = None) -
             continue
         number = 0
         try:
-            for batch in Lines(day.path):
+            for batch in DayLines(day.path):
                 if bar and (first := _INDEX.match(batch[0])):
                     bar(label, int(first[1]), total)
                 for raw in batch:

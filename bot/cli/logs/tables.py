@@ -37,7 +37,7 @@ MOST = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class TableDifference:
     """A row that only one side has. `is_stored`: it stands in the database, and the records know nothing of it."""
 
     table: str
@@ -45,7 +45,7 @@ class Difference:
     is_stored: bool
 
 
-def differences(data: Path, bar: Bar | None) -> list[Difference]:
+def differences(data: Path, bar: Bar | None) -> list[TableDifference]:
     """Compare all tables that come from records. Raises `Refused` if the database cannot be read."""
     from storage.database import FILE
 
@@ -59,18 +59,18 @@ def differences(data: Path, bar: Bar | None) -> list[Difference]:
         return list(_compare(data / FILE, Path(folder) / FILE))
 
 
-def _compare(stored: Path, made: Path) -> list[Difference]:
+def _compare(stored: Path, made: Path) -> list[TableDifference]:
     from storage import schema
 
-    found: list[Difference] = []
+    found: list[TableDifference] = []
     with closing(_reading(stored)) as ours, closing(_reading(made)) as anew:
         for table in schema.metadata.sorted_tables:
             if table.name in _NOT_OF_RECORDS:
                 continue
             names = [column.name for column in table.columns]
             there, wanted = (Counter(_rows(each, table.name, names)) for each in (ours, anew))
-            found += [Difference(table.name, row, True) for row in sorted((there - wanted).elements())]
-            found += [Difference(table.name, row, False) for row in sorted((wanted - there).elements())]
+            found += [TableDifference(table.name, row, True) for row in sorted((there - wanted).elements())]
+            found += [TableDifference(table.name, row, False) for row in sorted((wanted - there).elements())]
     return found
 
 

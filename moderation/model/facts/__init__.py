@@ -48,7 +48,16 @@ from .records import (
 )
 from .rooms import RoomEntered, RoomListed, RoomStateChanged
 from .running import ActionTaken, BotStarted, BotStopped, PolicyChanged
-from .sanctions import LASTING, OF_ROOMS, Basis, Held, SanctionEnded, SanctionExtended, SanctionKind, SanctionStarted
+from .sanctions import (
+    LASTING,
+    OF_ROOMS,
+    Basis,
+    LevelKept,
+    SanctionEnded,
+    SanctionExtended,
+    SanctionKind,
+    SanctionStarted,
+)
 from .settings import RoomRuleChanged, RoomSettingChanged
 from .tasks import TaskDone, TaskKind, TaskOpened
 
@@ -70,7 +79,7 @@ FACTS: tuple[type[Fact], ...] = (
     SanctionStarted,
     SanctionEnded,
     SanctionExtended,
-    Held,
+    LevelKept,
     PersonVerified,
     VerificationAsked,
     DoorAnswered,
@@ -146,7 +155,6 @@ __all__ = [
     "EntryConfirmed",
     "Fact",
     "Found",
-    "Held",
     "HoldEnded",
     "HoldPlaced",
     "IdentityKeyChanged",
@@ -154,6 +162,7 @@ __all__ = [
     "KeyPinned",
     "LanguageChosen",
     "Ledger",
+    "LevelKept",
     "MediaKept",
     "NotRead",
     "NotSeen",

@@ -77,7 +77,7 @@ class SanctionExtended(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held(Fact):
+class LevelKept(Fact):
     """What the bot changed in a room on account of a sanction, and what stood there before.
 
     `what` "level": levels are written as text, "-" meaning "no entry, `users_default` holds"; "ban": the

@@ -21,7 +21,7 @@ import orjson
 
 from moderation.values.errors import Broken, Invalid
 from moderation.values.events import Json
-from storage.journal.days import DamagedDay, Day, Lines, rewriting
+from storage.journal.days import DamagedDay, Day, DayLines, rewriting
 from storage.journal.line_format import BadLine, erased_by, open_line, time_text
 from storage.journal.reader import Log
 from storage.journal.record import Record
@@ -40,7 +40,7 @@ class Erasure:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RecordPlace:
     """A day, the records in it, and what is to be erased in it."""
 
     day: Day
@@ -99,16 +99,16 @@ def _well_formed(records: Sequence[Record]) -> list[Erasure]:
     return found
 
 
-def _places(log: Log, erasures: Sequence[Erasure]) -> Iterator[Place]:
+def _places(log: Log, erasures: Sequence[Erasure]) -> Iterator[RecordPlace]:
     starts = log.starts()
     ends = [first for _, first in starts[1:]] + [2**53]
     for (day, first), end in zip(starts, ends, strict=True):
         cut = [Erasure(each.by, each.date, each.targets.within(first, end)) for each in erasures]
         if found := tuple(each for each in cut if each.targets):
-            yield Place(day, first, found)
+            yield RecordPlace(day, first, found)
 
 
-def _erase_in(place: Place) -> bool:
+def _erase_in(place: RecordPlace) -> bool:
     """Write a day anew without the parts. Returns False, having touched nothing, if none of them is shown."""
     if not any(_erased(raw, index, place) for index, raw in _lines(place)):
         return False
@@ -118,7 +118,7 @@ def _erase_in(place: Place) -> bool:
     return True
 
 
-def _without(at: int, block: bytes, place: Place) -> bytes:
+def _without(at: int, block: bytes, place: RecordPlace) -> bytes:
     """Some lines, the first of record `at`, with the parts gone."""
     indices = _indices(at, block, place)
     if not indices:
@@ -129,7 +129,7 @@ def _without(at: int, block: bytes, place: Place) -> bytes:
     return b"\n".join(lines)
 
 
-def _erased(raw: bytes, index: int, place: Place) -> bytes | None:
+def _erased(raw: bytes, index: int, place: RecordPlace) -> bytes | None:
     """A line without the parts; None if they are gone already."""
     try:
         opened = open_line(raw)
@@ -145,7 +145,7 @@ def _erased(raw: bytes, index: int, place: Place) -> bytes | None:
     return None if parts == opened.parts else orjson.dumps({**opened.skeleton, "x": cast(Json, parts)})
 
 
-def _lines(place: Place) -> Iterator[tuple[int, bytes]]:
+def _lines(place: RecordPlace) -> Iterator[tuple[int, bytes]]:
     """The lines in which something is to go."""
     for at, block in _blocks(place):
         if indices := _indices(at, block, place):
@@ -153,16 +153,16 @@ def _lines(place: Place) -> Iterator[tuple[int, bytes]]:
             yield from ((index, lines[index - at]) for index in indices)
 
 
-def _indices(at: int, block: bytes, place: Place) -> list[int]:
+def _indices(at: int, block: bytes, place: RecordPlace) -> list[int]:
     """The records among some lines in which something is to go."""
     stop = at + block.count(b"\n") + 1
     return sorted({index for each in place.erasures for index in each.targets.within(at, stop).records()})
 
 
-def _blocks(place: Place) -> Iterator[tuple[int, bytes]]:
+def _blocks(place: RecordPlace) -> Iterator[tuple[int, bytes]]:
     """The lines in blocks, each with the index of its first record."""
     at = place.first
-    lines = Lines(place.day.path)
+    lines = DayLines(place.day.path)
     try:
         for block in lines.blocks():
             yield at, block
@@ -173,6 +173,6 @@ def _blocks(place: Place) -> Iterator[tuple[int, bytes]]:
         raise Broken(_where(place, at, "torn"))
 
 
-def _where(place: Place, index: int, what: str) -> str:
+def _where(place: RecordPlace, index: int, what: str) -> str:
     line = index - place.first + 1
     return f"{place.day.path}, line {line}: it cannot be read ({what}); nothing was erased in this day"

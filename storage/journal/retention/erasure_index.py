@@ -19,8 +19,8 @@ import orjson
 
 from moderation.values.errors import Broken, Invalid
 from storage.journal import disk
-from storage.journal.days import DamagedDay, Day, Lines
-from storage.journal.line_format import BadLine, Opened, open_line
+from storage.journal.days import DamagedDay, Day, DayLines
+from storage.journal.line_format import BadLine, DecodedLine, open_line
 from storage.journal.reader import Log
 from storage.journal.transparency.checkpoint import Checkpoint
 
@@ -80,7 +80,7 @@ def look(day: Day) -> Look | None:
     return status.st_size, status.st_mtime_ns
 
 
-def scan(folder: Path, kinds: Sequence[str], start: int = 0) -> Iterator[Opened]:
+def scan(folder: Path, kinds: Sequence[str], start: int = 0) -> Iterator[DecodedLine]:
     """All records of some kinds from index `start` on, in order. Raises `Broken` at a damaged line."""
     log = Log(folder)
     needles = [b'"k":"%s"' % kind.encode() for kind in kinds]
@@ -91,11 +91,11 @@ def scan(folder: Path, kinds: Sequence[str], start: int = 0) -> Iterator[Opened]
                 yield opened
 
 
-def opened_lines(day: Day, needles: Sequence[bytes]) -> Iterator[Opened]:
+def opened_lines(day: Day, needles: Sequence[bytes]) -> Iterator[DecodedLine]:
     """The lines of a day in which one of the needles stands, taken apart. Raises `Broken`."""
     number = 0
     try:
-        for number, raw in Lines(day.path).holding(needles):  # noqa: B007  (told below)
+        for number, raw in DayLines(day.path).holding(needles):  # noqa: B007  (told below)
             yield open_line(raw)
     except (DamagedDay, BadLine) as error:
         raise Broken(f"{day.path}, line {number}: it cannot be read ({error.code})") from error

@@ -15,23 +15,23 @@ import orjson
 
 from moderation.values.events import Json
 from storage.journal.days import Day
-from storage.journal.line_format import Opened, erased_by
+from storage.journal.line_format import DecodedLine, erased_by
 from storage.journal.reader import Log
 from storage.journal.record_kinds import KEPT
 from storage.journal.report import Progress
 
 from .erasure_index import opened_lines
-from .legal_holds import InForce
+from .legal_holds import HoldsInForce
 from .ranges import Builder
 from .targets import Targets
 
 SPOKEN = frozenset({"say", "tell", "tell-desk", "card", "edit-card", "mydata", "receipt"})  # actions that say something
 
-_IsMeant = Callable[[Opened, Json], bool]
+_IsMeant = Callable[[DecodedLine, Json], bool]
 
 
 @dataclass(slots=True)
-class Found:
+class FoundParts:
     """Parts that may be erased; parts that a hold covers, for each hold; mentions that are part of somebody else's."""
 
     _free: dict[int, Builder] = field(default_factory=dict)
@@ -48,19 +48,21 @@ class Found:
         """What may not, for each hold, named by the record that placed it."""
         return {hold: Targets(places) for hold, places in self._held.items()}
 
-    def add(self, opened: Opened, place: int, holds: InForce) -> None:
+    def add(self, opened: DecodedLine, place: int, holds: HoldsInForce) -> None:
         """Note a part that is meant."""
         hold = holds.covering(opened, place)
         places = self._free if hold is None else self._held.setdefault(hold.index, {})
         places.setdefault(place, Builder()).add(cast(int, opened.skeleton["i"]))
 
 
-def parts_of(folder: Path, persons: Collection[str], holds: InForce, progress: Progress | None = None) -> Found:
+def parts_of(
+    folder: Path, persons: Collection[str], holds: HoldsInForce, progress: Progress | None = None
+) -> FoundParts:
     """All parts about a person, given by their Matrix ids, in all days. Raises `Broken` at a damaged line.
 
     `progress` is told of days: done, and all.
     """
-    found = Found()
+    found = FoundParts()
     needles = [orjson.dumps(person)[1:-1] for person in persons]
     if not needles:
         return found
@@ -98,9 +100,9 @@ def said_of(
     return found
 
 
-def parts_in(folder: Path, targets: Targets, holds: InForce) -> Found:
+def parts_in(folder: Path, targets: Targets, holds: HoldsInForce) -> FoundParts:
     """Of parts named by number, those that are shown, free or held. Raises `Broken`."""
-    found = Found()
+    found = FoundParts()
     log = Log(folder)
     records = targets.records()
     for day, first in log.starting_with(next(iter(records), 0)):
@@ -113,9 +115,9 @@ def parts_in(folder: Path, targets: Targets, holds: InForce) -> Found:
     return found
 
 
-def overdue_parts(folder: Path, due: Callable[[Day, str], bool], holds: InForce) -> Found:
+def overdue_parts(folder: Path, due: Callable[[Day, str], bool], holds: HoldsInForce) -> FoundParts:
     """All parts in closed days for which `due(day, kind)` says that the time of their kind is over. Raises `Broken`."""
-    found = Found()
+    found = FoundParts()
     for day in Log(folder).days():
         if day.closed and due(day, ""):
             for opened in opened_lines(day, []):
@@ -125,7 +127,7 @@ def overdue_parts(folder: Path, due: Callable[[Day, str], bool], holds: InForce)
 
 
 def _collect(
-    found: Found, opened: Opened, holds: InForce, is_meant: _IsMeant, places: Sequence[int] | None = None
+    found: FoundParts, opened: DecodedLine, holds: HoldsInForce, is_meant: _IsMeant, places: Sequence[int] | None = None
 ) -> None:
     if opened.skeleton["k"] in KEPT:
         return

@@ -25,7 +25,7 @@ import orjson
 from moderation.values.errors import Invalid
 from moderation.values.events import Json
 from moderation.values.ids import is_group_code, is_user_id
-from storage.journal.line_format import Opened, erased_by, time_text
+from storage.journal.line_format import DecodedLine, erased_by, time_text
 from storage.journal.reader import Log
 from storage.journal.record import Record
 
@@ -102,7 +102,7 @@ class Covers:
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class LegalHold:
     """A hold, named by the index of the record that placed it. `until_ms` 0 stands for an end that cannot be read."""
 
     index: int
@@ -116,7 +116,7 @@ class Hold:
         over = 0 < self.until_ms <= now_ms or (self.ended_ms is not None and self.ended_ms <= now_ms)
         return not over
 
-    def covers_record(self, opened: Opened) -> bool:
+    def covers_record(self, opened: DecodedLine) -> bool:
         """Whether anything that is shown in the record must stay."""
         if opened.skeleton["i"] == self.index:
             return True
@@ -126,13 +126,13 @@ class Hold:
         return not self.covers.persons or any(map(self.covers.fit_part, shown))
 
 
-class InForce:
+class HoldsInForce:
     """The holds in force at one time. To be asked about parts and records."""
 
-    def __init__(self, holds: Iterable[Hold] = ()) -> None:
+    def __init__(self, holds: Iterable[LegalHold] = ()) -> None:
         self.holds = tuple(holds)
 
-    def covering(self, opened: Opened, place: int) -> Hold | None:
+    def covering(self, opened: DecodedLine, place: int) -> LegalHold | None:
         """The first hold that covers the part at `place`."""
         for hold in self.holds:
             own = opened.skeleton["i"] == hold.index
@@ -140,14 +140,14 @@ class InForce:
                 return hold
         return None
 
-    def covering_record(self, opened: Opened) -> Hold | None:
+    def covering_record(self, opened: DecodedLine) -> LegalHold | None:
         """The first hold on account of which the record must stay."""
         return next((hold for hold in self.holds if hold.covers_record(opened)), None)
 
 
-def holds_of(records: Iterable[Record]) -> list[Hold]:
+def holds_of(records: Iterable[Record]) -> list[LegalHold]:
     """All holds that these `hold` records place, with their ends where they were ended early."""
-    found: dict[int, Hold] = {}
+    found: dict[int, LegalHold] = {}
     for record in records:
         start = record.fields.get("start")
         if record.fields.get("step") != "ended":
@@ -157,7 +157,7 @@ def holds_of(records: Iterable[Record]) -> list[Hold]:
     return list(found.values())
 
 
-def holds_in_force(folder: Path, now_ms: int, special: Special | None = None) -> InForce:
+def holds_in_force(folder: Path, now_ms: int, special: Special | None = None) -> HoldsInForce:
     """The holds of the log in `folder` that are in force, with the evidence of their cases. Raises `Broken`."""
     log = Log(folder)
     if special is None:
@@ -165,20 +165,20 @@ def holds_in_force(folder: Path, now_ms: int, special: Special | None = None) ->
     holds = [hold for hold in holds_of(map(log.get, special.indices["hold"])) if hold.is_in_force(now_ms)]
     cases = frozenset(case for hold in holds for case in hold.covers.cases)
     evidence = _evidence(folder, cases) if cases else {}
-    return InForce(_with_evidence(hold, evidence) for hold in holds)
+    return HoldsInForce(_with_evidence(hold, evidence) for hold in holds)
 
 
-def _placed(record: Record) -> Hold:
+def _placed(record: Record) -> LegalHold:
     texts = {name: part[name] for part in record.parts for name in ("covers", "duty") if name in part}
     try:
         covers = Covers.parse(texts.get("covers"))
     except Invalid:
         covers = Covers()
     until = record.fields.get("until")
-    return Hold(record.index, until if type(until) is int else 0, str(texts.get("duty", "")), covers)
+    return LegalHold(record.index, until if type(until) is int else 0, str(texts.get("duty", "")), covers)
 
 
-def _with_evidence(hold: Hold, evidence: Mapping[int, Sequence[int]]) -> Hold:
+def _with_evidence(hold: LegalHold, evidence: Mapping[int, Sequence[int]]) -> LegalHold:
     if not hold.covers.cases:
         return hold
     records = Ranges.of(index for case in hold.covers.cases for index in evidence.get(case, ()))

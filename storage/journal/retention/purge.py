@@ -20,14 +20,14 @@ from typing import Literal, cast
 from moderation.values.errors import Broken, Invalid
 from storage.journal import disk
 from storage.journal.days import Day
-from storage.journal.line_format import Opened
+from storage.journal.line_format import DecodedLine
 from storage.journal.merkle import TILE_WIDTH
 from storage.journal.reader import Log
 from storage.journal.record import Record
 from storage.journal.transparency.tiles import Tiles
 
 from .erasure_index import Special, opened_lines
-from .legal_holds import InForce, holds_in_force
+from .legal_holds import HoldsInForce, holds_in_force
 
 FLOOR_DAYS = 183
 DEFAULT_DAYS = 190
@@ -85,7 +85,7 @@ class PurgePlan:
     stop: Stop | None = None
 
 
-def plan_purge(folder: Path, now_ms: int, retention: Retention, holds: InForce) -> PurgePlan:
+def plan_purge(folder: Path, now_ms: int, retention: Retention, holds: HoldsInForce) -> PurgePlan:
     """What could go now. Nothing is changed. Raises `Broken` at a damaged line."""
     log = Log(folder)
     starts = log.starts()
@@ -155,7 +155,7 @@ def read_min_index(folder: Path) -> int | None:
     return int(text) if text.isdigit() and len(text) < 17 else None
 
 
-def _check_holds(days: Sequence[Day], holds: InForce) -> None:
+def _check_holds(days: Sequence[Day], holds: HoldsInForce) -> None:
     if not holds.holds:
         return
     for day in days:
@@ -177,7 +177,7 @@ def _tiles_below(folder: Path, below: int) -> list[Path]:
     return [tiles.folder / name.path for name in sorted(names)]
 
 
-def _stop(day: Day, now_ms: int, retention: Retention, holds: InForce) -> Stop | None:
+def _stop(day: Day, now_ms: int, retention: Retention, holds: HoldsInForce) -> Stop | None:
     """What keeps a day, if anything does."""
     if not day.closed or not retention.is_due(now_ms)(day, ""):
         return Stop("time", day.name)
@@ -190,7 +190,7 @@ def _stop(day: Day, now_ms: int, retention: Retention, holds: InForce) -> Stop |
     return None
 
 
-def _stop_at(opened: Opened, day: Day, is_due: Callable[[Day, str], bool], holds: InForce) -> Stop | None:
+def _stop_at(opened: DecodedLine, day: Day, is_due: Callable[[Day, str], bool], holds: HoldsInForce) -> Stop | None:
     kind, index = cast(str, opened.skeleton["k"]), cast(int, opened.skeleton["i"])
     if hold := holds.covering_record(opened):
         return Stop("hold", day.name, hold=hold.index, index=index)

@@ -13,7 +13,7 @@ from moderation.values.errors import Invalid
 from moderation.values.ids import SAFE_INT
 from storage.journal.merkle import HASH_BYTES
 
-from .signed_note import Signer, Verifier, open_note
+from .signed_note import NoteVerifier, Signer, open_note
 
 _TEXT = re.compile(r"([^\n]+)\n(0|[1-9][0-9]{0,15})\n([A-Za-z0-9+/]{43}=)\n((?:[^\n]+\n)*)")
 
@@ -45,7 +45,7 @@ class Checkpoint:
         return signer.sign(self.text)
 
 
-def open_checkpoint(note: str, verifiers: Sequence[Verifier]) -> Checkpoint:
+def open_checkpoint(note: str, verifiers: Sequence[NoteVerifier]) -> Checkpoint:
     """A checkpoint whose signature holds, of the log whose name the key bears. Raises `Invalid`.
 
     The specification says the key name SHOULD be the origin; for our own log it must be.

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from moderation.values.errors import Invalid
 
-from .signed_note import Verifier, key_id, signature_line, split_key, split_note
+from .signed_note import NoteVerifier, key_id, signature_line, split_key, split_note
 
 _V1 = b"\x04"
 _ED25519 = b"\x01"
@@ -49,7 +49,7 @@ class Cosigner:
         try:
             name, stated, key = split_key(text, _V1)
         except Invalid:
-            verifier = Verifier.parse(text)
+            verifier = NoteVerifier.parse(text)
             return cls(verifier.name, verifier.key)
         cosigner = cls(name, key)
         if cosigner.key_id.hex() != stated:
@@ -61,7 +61,7 @@ class Cosigner:
         stamp = int.from_bytes(blob[4 : 4 + _TIME_BYTES])
         if len(blob) != _BLOB_BYTES or stamp >= 1 << 63:
             return None
-        signed = Verifier(self.name, self.key).accepts(_message(text, stamp), blob[4 + _TIME_BYTES :])
+        signed = NoteVerifier(self.name, self.key).accepts(_message(text, stamp), blob[4 + _TIME_BYTES :])
         return stamp if signed else None
 
 

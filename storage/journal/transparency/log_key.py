@@ -9,7 +9,7 @@ from pathlib import Path
 from moderation.values.errors import Broken, Invalid
 from storage.journal import disk
 
-from .signed_note import Signer, Verifier
+from .signed_note import NoteVerifier, Signer
 
 _KEY = Path("keys") / "log.key"
 _VKEY = "log.vkey"
@@ -29,9 +29,9 @@ def load_or_create(data_dir: Path, folder: Path, origin: str) -> Signer:
     return signer
 
 
-def read_verifier(folder: Path) -> Verifier:
+def read_verifier(folder: Path) -> NoteVerifier:
     """The key that checks this log. Raises `Invalid` if it is damaged and `OSError` if there is none."""
-    return Verifier.parse(_text(folder / _VKEY))
+    return NoteVerifier.parse(_text(folder / _VKEY))
 
 
 def _publish(path: Path, vkey: str) -> None:

@@ -29,7 +29,7 @@ _SIGNATURE_LINE = re.compile(r"\u2014 ([^\s+]+) ([A-Za-z0-9+/]+={0,2})\n")
 
 
 @dataclass(frozen=True, slots=True)
-class Verifier:
+class NoteVerifier:
     """A key that checks notes. Build it by `parse` or from a `Signer`."""
 
     name: str
@@ -46,7 +46,7 @@ class Verifier:
         return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(_ED25519 + self.key).decode()}"
 
     @classmethod
-    def parse(cls, text: str) -> "Verifier":
+    def parse(cls, text: str) -> "NoteVerifier":
         """Read a vkey. Raises `Invalid` for anything that is not one of ours."""
         name, stated, key = split_key(text)
         verifier = cls(name, key)
@@ -94,9 +94,9 @@ class Signer:
         return f"{_PRIVATE}{self.name}+{self.verifier.key_id.hex()}+{body}"
 
     @property
-    def verifier(self) -> Verifier:
+    def verifier(self) -> NoteVerifier:
         """The public half."""
-        return Verifier(self.name, self._key().public_key().public_bytes_raw())
+        return NoteVerifier(self.name, self._key().public_key().public_bytes_raw())
 
     def sign(self, text: str) -> str:
         """C2SP signed-note: the note of `text` (which ends in a newline) with this key's signature."""
@@ -115,7 +115,7 @@ def check_name(name: str) -> None:
         raise Invalid(f"log name {name!r}: it must not be empty nor hold a space or a plus; try example.org/log")
 
 
-def open_note(note: str, verifiers: Sequence[Verifier]) -> str:
+def open_note(note: str, verifiers: Sequence[NoteVerifier]) -> str:
     """The text of a note, if at least one of `verifiers` signed it. Raises `Invalid` otherwise."""
     text, signatures = split_note(note)
     known = {(verifier.name, verifier.key_id): verifier for verifier in verifiers}

@@ -24,19 +24,19 @@ _SHA256 = ObjectIdentifier("2.16.840.1.101.3.4.2.1")
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class TimestampRequest:
     """What is sent, and the number that the answer must repeat."""
 
     data: bytes
     nonce: int
 
 
-def request(note: str) -> Request:
+def request(note: str) -> TimestampRequest:
     """Ask for a stamp of `note`, with the authority's certificate in the answer, so that it can be checked for long."""
     builder = TimestampRequestBuilder().data(note.encode()).hash_algorithm(HashAlgorithm.SHA256)
     made = builder.nonce(nonce=True).cert_request(cert_request=True).build()
     assert made.nonce is not None, "it was asked for"
-    return Request(made.as_bytes(), made.nonce)
+    return TimestampRequest(made.as_bytes(), made.nonce)
 
 
 def check(response: bytes, note: str, nonce: int | None = None) -> int:

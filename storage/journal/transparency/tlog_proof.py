@@ -27,12 +27,12 @@ import orjson
 from moderation.values.errors import Invalid
 from moderation.values.events import Json
 from moderation.values.ids import RecordIndex
-from storage.journal.line_format import BadLine, Opened, erased_by, is_committed, open_line
+from storage.journal.line_format import BadLine, DecodedLine, erased_by, is_committed, open_line
 from storage.journal.merkle import HASH_BYTES
 
 from .checkpoint import Checkpoint, open_checkpoint
 from .proof import Prover, verify_inclusion
-from .signed_note import MAX_NOTE_BYTES, Verifier
+from .signed_note import MAX_NOTE_BYTES, NoteVerifier
 from .tiles import NoTile, Tiles
 
 HEADER = "c2sp.org/tlog-proof@v1"
@@ -144,14 +144,14 @@ def disclose(line: bytes, places: Collection[int]) -> bytes:
     return orjson.dumps({**opened.skeleton, "x": parts})
 
 
-def _open(line: bytes) -> Opened:
+def _open(line: bytes) -> DecodedLine:
     try:
         return open_line(line.removesuffix(b"\n"))
     except BadLine as error:
         raise NotProved("line", f"this is not a line of the log ({error.code})") from error
 
 
-def _check_part(opened: Opened, number: int, part: Json) -> None:
+def _check_part(opened: DecodedLine, number: int, part: Json) -> None:
     """A part shown must be what was committed to; one not shown says nothing."""
     if part is None or erased_by(part) is not None:
         return
@@ -162,7 +162,7 @@ def _check_part(opened: Opened, number: int, part: Json) -> None:
 
 def _checkpoint(note: str, vkeys: Sequence[str]) -> Checkpoint:
     try:
-        verifiers = [Verifier.parse(vkey.strip()) for vkey in vkeys]
+        verifiers = [NoteVerifier.parse(vkey.strip()) for vkey in vkeys]
     except Invalid as error:
         raise NotProved("key", str(error)) from error
     try:

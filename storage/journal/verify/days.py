@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
-from storage.journal.days import DamagedDay, Day, Lines, agree, closed_path
+from storage.journal.days import DamagedDay, Day, DayLines, agree, closed_path
 from storage.journal.line_format import BadLine, open_line
 
 from .lines import Batch
@@ -42,7 +42,7 @@ def read_days(days: Sequence[Day], first: int) -> Iterator[DayBegins | Batch | D
     for day in days:
         file = f"day/{day.path.name}"
         yield DayBegins(day, file)
-        lines = Lines(day.path)
+        lines = DayLines(day.path)
         damaged = ""
         try:
             for text in _joined(lines):
@@ -66,7 +66,7 @@ def first_of(days: Sequence[Day]) -> int | None:
     """The index of the first record; None if there is none that can be read."""
     for day in days:
         try:
-            for raw in Lines(day.path).each():
+            for raw in DayLines(day.path).each():
                 return cast(int, open_line(raw).skeleton["i"])
         except (DamagedDay, BadLine):
             return None  # it is read once more, and then named
@@ -84,7 +84,7 @@ def twin_differs(day: Day) -> bool:
         return not closed_path(twin).exists() or twin.exists()
 
 
-def _joined(lines: Lines) -> Iterator[bytes]:
+def _joined(lines: DayLines) -> Iterator[bytes]:
     """The lines in batches of a size that pays."""
     waiting: list[bytes] = []
     size = 0

@@ -15,7 +15,7 @@ from storage.journal.transparency.checkpoint import Checkpoint, open_checkpoint
 from storage.journal.transparency.cosignature import Cosigner, cosigned
 from storage.journal.transparency.daily_checkpoints import Closings, own_note
 from storage.journal.transparency.log_key import read_verifier
-from storage.journal.transparency.signed_note import MAX_NOTE_BYTES, Verifier
+from storage.journal.transparency.signed_note import MAX_NOTE_BYTES, NoteVerifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Signatures:
                 self._findings.add("fork", other.file, signed=size, other=one.file)
         return ordered
 
-    def _read_key(self) -> Verifier | None:
+    def _read_key(self) -> NoteVerifier | None:
         try:
             verifier = read_verifier(self._folder)
             self.vkey = verifier.text

@@ -27,9 +27,9 @@ from storage.journal.days import Day, list_days
 from storage.journal.merkle import TILE_WIDTH, Tree, split_hashes
 from storage.journal.reader import Log
 from storage.journal.recover import was_sealed
-from storage.journal.report import Findings, Progress, Report
+from storage.journal.report import Findings, Progress, VerifyReport
 from storage.journal.retention.find import parts_in
-from storage.journal.retention.legal_holds import InForce
+from storage.journal.retention.legal_holds import HoldsInForce
 from storage.journal.retention.purge import read_min_index
 from storage.journal.retention.ranges import Ranges
 from storage.journal.transparency.checkpoint import Checkpoint
@@ -47,7 +47,7 @@ from .tiles import TileCheck
 
 def verify(
     folder: Path, *, against: str | None = None, progress: Progress | None = None, witnesses: Sequence[Cosigner] = ()
-) -> Report:
+) -> VerifyReport:
     """Check the log in `folder`, and that it continues the one the checkpoint `against` speaks of.
 
     A large log is looked at by as many processes as there are processors; whatever `progress` raises ends them.
@@ -60,7 +60,9 @@ def verify(
     return report
 
 
-def _verify(folder: Path, against: str | None, progress: Progress | None, witnesses: Sequence[Cosigner]) -> Report:
+def _verify(
+    folder: Path, against: str | None, progress: Progress | None, witnesses: Sequence[Cosigner]
+) -> VerifyReport:
     check = _Check(folder, progress, witnesses)
     try:
         check.run(against)
@@ -119,11 +121,11 @@ class _Check:
         self._settle_doubts()
         self._settle_strays()
 
-    def report(self) -> Report:
+    def report(self) -> VerifyReport:
         """What was found so far."""
         problems = self.findings.in_order()
         size = self.tree.size
-        return Report(size - self.first, self.first, self.signed, self.tree.root(), problems, self.findings.more)
+        return VerifyReport(size - self.first, self.first, self.signed, self.tree.root(), problems, self.findings.more)
 
     # The days
 
@@ -310,7 +312,7 @@ class _Check:
                 self._take_newer(log, by)
         self.parts.finish(self._where, signed=self._signed_by_now())
         try:  # what seems to be shown is looked at once more, as it may have been erased meanwhile
-            shown = parts_in(self.folder, self.parts.not_gone(self.first, self.tree.size), InForce()).targets
+            shown = parts_in(self.folder, self.parts.not_gone(self.first, self.tree.size), HoldsInForce()).targets
         except Broken:
             return  # that line was named
         for index in shown.records():

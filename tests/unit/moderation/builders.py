@@ -27,7 +27,7 @@ from moderation.model.facts import (
     SanctionKind,
     SanctionStarted,
 )
-from moderation.model.ledger_entry import Entry
+from moderation.model.ledger_entry import LedgerEntry
 from moderation.policy import Policy
 from moderation.values.events import Json, Media, MembershipChanged, MessagePosted, StateChanged, Text
 from moderation.values.ids import CaseNumber, EventId, GroupCode, PersonId, RoomId, UserId
@@ -60,9 +60,9 @@ def room(
     return RoomView(name, CODE, purpose, condition, power(levels, version))
 
 
-def entry(number: int, cost: int, at_ms: int, *, rule: str = "spam", case: int | None = None) -> Entry:
+def entry(number: int, cost: int, at_ms: int, *, rule: str = "spam", case: int | None = None) -> LedgerEntry:
     """A charge against Anna."""
-    return Entry(number, PersonId(ANNA), at_ms, "charge", cost, "moderate", rule, case, ROOM)
+    return LedgerEntry(number, PersonId(ANNA), at_ms, "charge", cost, "moderate", rule, case, ROOM)
 
 
 def person(user: UserId = ANNA, **known: Any) -> PersonView:
@@ -179,7 +179,7 @@ class History:
         self.facts: list[tuple[int, int, Fact]] = []  # index, time, fact
         self.cases: dict[int, CaseView] = {}
         self.decided_by: dict[int, str] = {}
-        self.entries: list[Entry] = []
+        self.entries: list[LedgerEntry] = []
         self.sanctions: dict[int, InForce] = {}
         self.ended: dict[int, str] = {}
         self._rules = compiled(policy)
@@ -316,8 +316,8 @@ class History:
             self.cases[ended.n] = replace(case, done=case.done - {(ended.kind, EventId(""))})
 
 
-def _line(index: int, at_ms: int, fact: CreditChanged) -> Entry:
-    return Entry(
+def _line(index: int, at_ms: int, fact: CreditChanged) -> LedgerEntry:
+    return LedgerEntry(
         id=index,
         person=PersonId(fact.subject),
         at_ms=at_ms,

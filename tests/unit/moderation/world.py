@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from moderation.cases.appeals import lodge
-from moderation.cases.complete import Around, complete, concerns
-from moderation.cases.deadlines import BACK_WITHIN_MS, Excused, Gone, Waiting, came_back, closed, deadline, reminder
+from moderation.cases.complete import CaseContext, complete, concerns
+from moderation.cases.deadlines import BACK_WITHIN_MS, Excused, Gone, WaitingCase, came_back, closed, deadline, reminder
 from moderation.cases.decide import acknowledge, decide
 from moderation.cases.lifecycle import TRANSITIONS
 from moderation.cases.neglect import FAULTS, neglected
-from moderation.cases.statements import Known, from_json, statement, to_be_stated, to_json
+from moderation.cases.statements import StatementContext, from_json, statement, to_be_stated, to_json
 from moderation.credit.credit import balance, standing
 from moderation.credit.ledger import LEDGERS, account, entry_of, settings_of
 from moderation.credit.tiers import made_manager, review
@@ -325,10 +325,10 @@ class World:
             on=sanction.record,
         )
 
-    def waiting(self, n: int) -> Waiting:
+    def waiting(self, n: int) -> WaitingCase:
         row = self.cases[n]
         about = [other.view for other in self.cases.values() if other.view.about == n and other.view.rule == OVERDUE]
-        return Waiting(
+        return WaitingCase(
             case=row.view,
             now_ms=self.now,
             policy=self.policy,
@@ -372,11 +372,11 @@ class World:
         self.now += cause >= 0  # people do one thing after the other
         return facts
 
-    def around(self, facts: Sequence[Fact], on: int) -> Around:
+    def around(self, facts: Sequence[Fact], on: int) -> CaseContext:
         """What `bot/pipeline/case_context.py` reads."""
         duty = self.duty()
         appealed = [self.cases[fact.n] for fact in facts if isinstance(fact, Appealed)]
-        return Around(
+        return CaseContext(
             now_ms=self.now,
             policy=self.policy,
             next_case=self.next_case,
@@ -550,7 +550,9 @@ class World:
         assert sorted(numbers) == sorted(set(numbers)) and set(decided) <= set(numbers)
         for n in numbers:
             row = self.cases[n]
-            known = Known(row.view, CODE, row.by, row.reason, row.decided, "words", self.now, policy=self.policy)
+            known = StatementContext(
+                row.view, CODE, row.by, row.reason, row.decided, "words", self.now, policy=self.policy
+            )
             stated = statement(known, facts)
             assert from_json(to_json(stated)) == stated
             assert {finding.rule for finding in stated.findings} <= {row.view.rule}, "nothing of other cases is said"

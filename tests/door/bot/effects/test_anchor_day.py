@@ -16,7 +16,7 @@ from bot.effects.anchor_outside import Patience, TimestampAnchorer, WitnessAncho
 from bot.effects.witness import WitnessClient
 from bot.identity.asking import Asking
 from bot.identity.redacted_input import Hush
-from bot.outbox.dispatcher import Actor, Done
+from bot.outbox.dispatcher import Done, OutboxDispatcher
 from bot.pipeline.replay import Rooms, rebuild
 from bot.scheduler.digest import Digester
 from bot.scheduler.scheduler import Scheduler
@@ -67,7 +67,7 @@ class Deployment:
         self.stores = stores
         self.settings = settings
         self.pipeline = make_pipeline(config, BOT, config.policy, stores, lambda: self.now, self._wake)
-        self.actor: Actor | None = None
+        self.actor: OutboxDispatcher | None = None
         self.closings = Closings(stores.journal.folder)
         self.closer = self.new_closer()
 
@@ -114,7 +114,7 @@ class Deployment:
             {"witness": Witness, "timestamp": Timestamp, "anchor": Anchor}[name]: handler
             for name, handler in handlers.items()
         }
-        actor = Actor(self.stores.database, self.pipeline, by_type, lambda: self.now)
+        actor = OutboxDispatcher(self.stores.database, self.pipeline, by_type, lambda: self.now)
         self.actor = actor
         task = asyncio.create_task(actor.run())
         try:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from bot.admin.identity import Identity
+from bot.admin.identity import IdentityOperations
 from bot.bot_rooms.direct_rooms import DirectRooms
 from bot.crypto.encrypting_client import SealedHomeserver
 from bot.effects.personal_data import OwnData
@@ -68,7 +68,7 @@ class Stand:
             Catalog.load(),
             lambda: place.now,
             folder,
-            cast(Identity, Proved(locked)),
+            cast(IdentityOperations, Proved(locked)),
         )
 
     async def mydata(self) -> Done:

@@ -10,10 +10,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.config.verification import ChallengeSettings
-from bot.identity.dialogue import Offered, Verifier
-from bot.identity.method import MethodName, Proof, Step, Unavailable
+from bot.identity.dialogue import IdentityDialogue, Offered
+from bot.identity.method import DialogueStep, MethodName, ProvedIdentity, Unavailable
 from bot.identity.redacted_input import Hush
-from bot.outbox.dispatcher import Again, Done, Later
+from bot.outbox.dispatcher import Done, PollAgain, RetryLater
 from moderation.model.actions import Tell, Verify
 from moderation.model.facts import PersonVerified
 from moderation.values.errors import Refused
@@ -40,23 +40,23 @@ class Riddle:
         self.polled = 0
         self.poll_ms = 0
 
-    async def begin(self, user: UserId, words: str, now_ms: int) -> Step:  # noqa: ARG002
+    async def begin(self, user: UserId, words: str, now_ms: int) -> DialogueStep:  # noqa: ARG002
         if self.breaks:
             raise self.breaks
-        return Step((line("verify.stopped"),), {"word": words}, now_ms + 1_000, self.poll_ms)
+        return DialogueStep((line("verify.stopped"),), {"word": words}, now_ms + 1_000, self.poll_ms)
 
-    async def answer(self, user: UserId, words: str, state: Mapping[str, str | int], now_ms: int) -> Step:  # noqa: ARG002
+    async def answer(self, user: UserId, words: str, state: Mapping[str, str | int], now_ms: int) -> DialogueStep:  # noqa: ARG002
         if self.breaks:
             raise self.breaks
         if words != state["word"]:
             raise Refused("error.verify.code-wrong")
-        return Step(proof=Proof("https://id.example.org", words, {"name": "Ann"}))
+        return DialogueStep(proof=ProvedIdentity("https://id.example.org", words, {"name": "Ann"}))
 
-    async def poll(self, user: UserId, state: Mapping[str, str | int], now_ms: int) -> Step:  # noqa: ARG002
+    async def poll(self, user: UserId, state: Mapping[str, str | int], now_ms: int) -> DialogueStep:  # noqa: ARG002
         self.polled += 1
         if self.polled < 3:
-            return Step(state=state, until_ms=now_ms + 1_000, poll_ms=self.poll_ms)
-        return Step(proof=Proof("https://id.example.org", str(state["word"])))
+            return DialogueStep(state=state, until_ms=now_ms + 1_000, poll_ms=self.poll_ms)
+        return DialogueStep(proof=ProvedIdentity("https://id.example.org", str(state["word"])))
 
 
 class Stage:
@@ -71,12 +71,14 @@ class Stage:
         self._on = 0
         self.verifier = self.new_verifier()
 
-    def new_verifier(self) -> Verifier:
+    def new_verifier(self) -> IdentityDialogue:
         """As after a restart."""
         methods = {"oidc": Offered(self.riddle, 10_000)}
         stores, settings = self.place.stores, ChallengeSettings(per_person=100)
         clock = lambda: self.place.now  # noqa: E731
-        return Verifier(methods, self.store, self.key, stores.database, self.place.pipeline, Hush("!"), settings, clock)
+        return IdentityDialogue(
+            methods, self.store, self.key, stores.database, self.place.pipeline, Hush("!"), settings, clock
+        )
 
     def action(self, words: str, user: UserId = ANN) -> Verify:
         self._on += 1
@@ -184,7 +186,7 @@ async def test_who_gives_no_answer_is_asked_again_and_counted_once(stage: Stage,
     stage.riddle.breaks = error
     action = stage.action(f"oidc {SECRET}")
     for _ in range(3):
-        with pytest.raises(Later) as later:
+        with pytest.raises(RetryLater) as later:
             await stage.verifier.handle(action, "txn")
     assert told(later.value.given_up) == ["error.verify.unavailable"]
     assert SECRET not in str(later.value)
@@ -201,7 +203,7 @@ async def test_it_is_looked_again_until_something_has_come_of_it(stage: Stage) -
     (look,) = [each for each in await stage.place.waiting() if isinstance(each, Verify)]
     size = stage.place.stores.journal.size
     for _ in range(2):
-        with pytest.raises(Again) as again:
+        with pytest.raises(PollAgain) as again:
             await stage.verifier.handle(look, "txn")
         assert again.value.wait_ms == 50
     assert stage.place.stores.journal.size == size

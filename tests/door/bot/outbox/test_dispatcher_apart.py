@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.outbox.dispatcher import Actor, Again, Done
+from bot.outbox.dispatcher import Done, OutboxDispatcher, PollAgain
 from bot.outbox.selection import APART
 from moderation.model.actions import OUTSIDE, PROOF, Action, Say, Verify, Witness
 from moderation.model.facts import ActionTaken
@@ -29,7 +29,7 @@ class Bench:
         self.begun: list[str] = []
         self.go_on: dict[str, asyncio.Event] = {}
         by_type = {Verify: self._handle, Witness: self._handle, Say: self._handle}
-        self.actor = Actor(place.stores.database, place.pipeline, by_type, lambda: place.now)
+        self.actor = OutboxDispatcher(place.stores.database, place.pipeline, by_type, lambda: place.now)
         place.actor = self.actor
 
     def free(self, *names: str) -> None:
@@ -97,13 +97,13 @@ async def test_what_has_not_come_yet_is_looked_after_without_a_record(tmp_path: 
             nonlocal looked
             looked += 1
             if looked < 5:
-                raise Again(500)
+                raise PollAgain(500)
             return Done(after=ended)
 
         async def ended() -> None:
             done.set()
 
-        actor = Actor(place.stores.database, place.pipeline, {Verify: handle}, lambda: place.now)
+        actor = OutboxDispatcher(place.stores.database, place.pipeline, {Verify: handle}, lambda: place.now)
         place.actor = actor
         task = asyncio.create_task(actor.run())
         await place.pipeline.commit(actions=(Verify(room=RoomId("!r:x"), subject=PEOPLE[0], sealed="", on=1),))

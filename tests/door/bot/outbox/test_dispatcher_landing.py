@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.outbox.dispatcher import Actor, Done
+from bot.outbox.dispatcher import Done, OutboxDispatcher
 from bot.outbox.selection import OTHERS_AT_ONCE
 from bot.runtime.clock import SteadyClock
 from moderation.model.actions import Action, Redact, Tell
@@ -26,7 +26,7 @@ class Sending:
         steady = SteadyClock(lambda: place.now)
         place.pipeline.steady = place.pipeline.settling.steady = steady
         handlers = {Redact: self._send, Tell: self._send}
-        self.actor = Actor(place.stores.database, place.pipeline, handlers, steady)
+        self.actor = OutboxDispatcher(place.stores.database, place.pipeline, handlers, steady)
         place.actor = self.actor
         self.task = asyncio.create_task(self.actor.run())
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.outbox.dispatcher import Actor, Done
+from bot.outbox.dispatcher import Done, OutboxDispatcher
 from bot.outbox.selection import CALM_MS, PATIENCE_MS
 from bot.pipeline import settle_facts
 from bot.runtime.clock import SteadyClock
@@ -19,7 +19,7 @@ from moderation.model.facts import ActionTaken, CaseOpened, CreditChanged, Fact,
 from moderation.values.ids import EventId, UserId
 from storage import outbox
 from storage.database import Database
-from storage.outbox import Waiting
+from storage.outbox import OutboxRow
 from tests.door.bot.effects.test_anchor_day import ONE, Deployment, deployment
 
 ANNA = UserId("@anna:example.org")
@@ -42,16 +42,16 @@ def violation(n: int = 1) -> tuple[Fact, ...]:
     return (opened, gone, CreditChanged(**about, entry="charge", cost=5, left=95, grade="minor"))
 
 
-async def rows(place: Deployment) -> list[Waiting]:
+async def rows(place: Deployment) -> list[OutboxRow]:
     async with place.stores.database.read() as db:
         return await outbox.waiting(db, place.now, 100)
 
 
 async def test_it_is_begun_when_the_facts_are_in_the_journal_and_the_tables_are_not_written(place: Deployment) -> None:
-    given: list[tuple[list[type[Fact]], int, list[Waiting]]] = []
+    given: list[tuple[list[type[Fact]], int, list[OutboxRow]]] = []
     before = len(place.facts())
 
-    def begin(urgent: Sequence[Waiting]) -> None:
+    def begin(urgent: Sequence[OutboxRow]) -> None:
         tables = place.pipeline.knowledge.next_case  # what the tables have: no case yet
         given.append(([type(fact) for fact in place.facts()[before:]], tables, list(urgent)))
 
@@ -105,7 +105,7 @@ async def test_a_turn_waits_for_so_long_and_not_for_each_of_many(
 
 
 async def test_nothing_that_is_not_urgent_is_begun_early(place: Deployment) -> None:
-    given: list[Sequence[Waiting]] = []
+    given: list[Sequence[OutboxRow]] = []
     place.pipeline.settling.urgent = given.append
     await place.pipeline.commit((violation()[0],))
     assert given == []
@@ -121,7 +121,7 @@ class Sent:
         steady = SteadyClock(lambda: place.now, lambda: time.monotonic() + self.passed_s)
         place.pipeline.steady = place.pipeline.settling.steady = steady
         handlers = {Redact: self._urgent, PostCard: self._other, Tell: self._other}
-        self.actor = Actor(place.stores.database, place.pipeline, handlers, steady)
+        self.actor = OutboxDispatcher(place.stores.database, place.pipeline, handlers, steady)
         place.actor, place.pipeline.settling.urgent, place.pipeline.settling.answered = (
             self.actor,
             self.actor.at_once,

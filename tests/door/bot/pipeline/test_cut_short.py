@@ -147,6 +147,6 @@ async def test_a_card_whose_return_was_recorded_and_not_yet_understood_takes_rea
         assert [(fact.n, fact.what, fact.by) for fact in bot.facts(CaseDecided)] == [(1, "upheld", MINA)]
 
 
-async def rows(bot: Offline) -> list[outbox.Waiting]:
+async def rows(bot: Offline) -> list[outbox.OutboxRow]:
     async with bot.stores.database.read() as db:
         return await outbox.waiting(db, bot.time.ms + 1_000, 100)

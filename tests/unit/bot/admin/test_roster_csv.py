@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.admin.roster_csv import Sheet, Wrong, harmless, parse, write
+from bot.admin.roster_csv import Sheet, WrongLine, harmless, parse, write
 from moderation.values.errors import Refused
 from storage.identity.roster import Listed
 
@@ -55,13 +55,13 @@ def test_every_wrong_line_is_told_with_its_number_and_why() -> None:
     assert parse(data.encode()) == Sheet(
         (Listed("M-2", "ok"),),
         (
-            Wrong(2, "cell", 0, "M-1"),
-            Wrong(5, "no_identifier"),
-            Wrong(6, "email", 0, "M-4"),
-            Wrong(7, "level", 0, "M-5"),
-            Wrong(8, "expires", 0, "M-6"),
-            Wrong(9, "cells", 0, "M-7"),
-            Wrong(10, "cell", 0, "M-8"),
+            WrongLine(2, "cell", 0, "M-1"),
+            WrongLine(5, "no_identifier"),
+            WrongLine(6, "email", 0, "M-4"),
+            WrongLine(7, "level", 0, "M-5"),
+            WrongLine(8, "expires", 0, "M-6"),
+            WrongLine(9, "cells", 0, "M-7"),
+            WrongLine(10, "cell", 0, "M-8"),
         ),
     )
 
@@ -70,7 +70,7 @@ def test_of_a_duplicate_neither_line_counts_and_each_names_the_other() -> None:
     data = f"{HEAD}M-1,Anna,\nM-2,Ben,\n m-1 ,Cleo,\nＭ-1,Dora,\n"
     assert parse(data.encode()) == Sheet(
         (Listed("M-2", "Ben"),),
-        (Wrong(2, "twice", 4, "M-1"), Wrong(4, "twice", 2, "m-1"), Wrong(5, "twice", 2, "Ｍ-1")),
+        (WrongLine(2, "twice", 4, "M-1"), WrongLine(4, "twice", 2, "m-1"), WrongLine(5, "twice", 2, "Ｍ-1")),
     )
 
 

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.bot_rooms.create import MARK, Made, body, entered, made_for, new_code
+from bot.bot_rooms.create import MARK, RoomPurpose, body, entered, made_for, new_code
 from bot.events.parse_event import receive
 from moderation.model.facts import RoomEntered
 from moderation.values.events import StateChanged
 from moderation.values.ids import GroupCode, RoomId, UserId, group_code, is_group_code
 
 ANNA = UserId("@anna:example.org")
-DESK, DIRECT = Made("desk", served="G-7F3K"), Made("direct", user=ANNA)
+DESK, DIRECT = RoomPurpose("desk", served="G-7F3K"), RoomPurpose("direct", user=ANNA)
 
 
 def test_such_a_room_is_private_and_only_the_bot_lets_people_in_who_can_then_read_what_was_said() -> None:
@@ -35,7 +35,7 @@ def test_such_a_room_is_private_and_only_the_bot_lets_people_in_who_can_then_rea
 
 
 @pytest.mark.parametrize("made", [DESK, DIRECT])
-def test_a_room_is_recognised_by_what_it_was_made_for(made: Made) -> None:
+def test_a_room_is_recognised_by_what_it_was_made_for(made: RoomPurpose) -> None:
     content = body(made, name="", topic="", invite=[])["creation_content"]
     raw = {"event_id": "$e", "sender": "@bot:x.org", "origin_server_ts": 1, "type": "m.room.create", "state_key": ""}
     event = receive({**raw, "content": content}, RoomId("!new"), 0)

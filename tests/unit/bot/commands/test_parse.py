@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bot.commands.parse import MAX_LENGTH, MAX_REASON, Given, Spoken, bind, case_number, is_command, read
+from bot.commands.parse import MAX_LENGTH, MAX_REASON, Arguments, Spoken, bind, case_number, is_command, read
 from bot.commands.registry import COMMANDS
 from bot.events.parse_event import receive
 from moderation.values.errors import Refused
@@ -159,23 +159,23 @@ SPEC = "user duration? reason*"
 @pytest.mark.parametrize(
     ("spec", "said", "expected"),
     [
-        ("", "", Given()),
-        (SPEC, "@anna:example.org", Given(user=ANNA)),
-        (SPEC, "@anna:example.org: 1h", Given(user=ANNA, duration_ms=3_600_000)),
-        (SPEC, "@anna:example.org, too much", Given(user=ANNA, reason="too much")),
-        (SPEC, "@anna:example.org 1h30m too much", Given(user=ANNA, duration_ms=5_400_000, reason="too much")),
-        ("case reason*", "12 a joke", Given(case=12, reason="a joke")),
-        ("case reason*", "#12", Given(case=12)),
-        ("case?", "", Given()),
-        ("case?", "7", Given(case=7)),
-        ("word?", "zh", Given(word="zh")),
-        ("word user?", "add @anna:example.org", Given(word="add", user=ANNA)),
-        ("reason*", "", Given()),
-        ("reason*", "@anna:example.org 1h", Given(reason="@anna:example.org 1h")),
-        ("user reason*", "@anna:example.org " + "x" * MAX_REASON, Given(user=ANNA, reason="x" * MAX_REASON)),
+        ("", "", Arguments()),
+        (SPEC, "@anna:example.org", Arguments(user=ANNA)),
+        (SPEC, "@anna:example.org: 1h", Arguments(user=ANNA, duration_ms=3_600_000)),
+        (SPEC, "@anna:example.org, too much", Arguments(user=ANNA, reason="too much")),
+        (SPEC, "@anna:example.org 1h30m too much", Arguments(user=ANNA, duration_ms=5_400_000, reason="too much")),
+        ("case reason*", "12 a joke", Arguments(case=12, reason="a joke")),
+        ("case reason*", "#12", Arguments(case=12)),
+        ("case?", "", Arguments()),
+        ("case?", "7", Arguments(case=7)),
+        ("word?", "zh", Arguments(word="zh")),
+        ("word user?", "add @anna:example.org", Arguments(word="add", user=ANNA)),
+        ("reason*", "", Arguments()),
+        ("reason*", "@anna:example.org 1h", Arguments(reason="@anna:example.org 1h")),
+        ("user reason*", "@anna:example.org " + "x" * MAX_REASON, Arguments(user=ANNA, reason="x" * MAX_REASON)),
     ],
 )
-def test_arguments_are_what_the_command_declares(spec: str, said: str, expected: Given) -> None:
+def test_arguments_are_what_the_command_declares(spec: str, said: str, expected: Arguments) -> None:
     assert bind(spec, tuple(said.split())) == expected
 
 
@@ -209,9 +209,9 @@ def test_what_is_wrong_is_said_by_the_name_of_the_argument(spec: str, said: str,
 
 
 def test_in_a_reply_the_person_may_be_left_out() -> None:
-    assert bind(SPEC, ("1h", "spam"), replied_to=ANNA) == Given(user=ANNA, duration_ms=3_600_000, reason="spam")
-    assert bind(SPEC, ("spam",), replied_to=ANNA) == Given(user=ANNA, reason="spam")
-    assert bind(SPEC, (BEN,), replied_to=ANNA) == Given(user=BEN)
+    assert bind(SPEC, ("1h", "spam"), replied_to=ANNA) == Arguments(user=ANNA, duration_ms=3_600_000, reason="spam")
+    assert bind(SPEC, ("spam",), replied_to=ANNA) == Arguments(user=ANNA, reason="spam")
+    assert bind(SPEC, (BEN,), replied_to=ANNA) == Arguments(user=BEN)
 
 
 def test_what_a_refusal_quotes_is_bounded() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bot.crypto import devices, outbound
-from bot.crypto.account import Identity, OurDevice, first_key
+from bot.crypto.account import AccountKeys, OurDevice, first_key
 from bot.crypto.cross_signing import PrivateKeys
 from bot.crypto.devices import Device
 from bot.crypto.olm import Olm
@@ -53,7 +53,7 @@ class Side:
         """Do something in the store."""
         return await self.store.run(work)
 
-    async def us(self) -> Identity:
+    async def us(self) -> AccountKeys:
         """Our public keys."""
         return await self.run(self.ours.identity)
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.crypto.attachments import EncryptedFile, encrypt
-from bot.crypto.encoding import Malformed, unb64
+from bot.crypto.encoding import MalformedKey, unb64
 from bot.crypto.errors import NotTrusted
 
 
@@ -86,5 +86,5 @@ def test_a_file_that_was_altered_is_not_opened() -> None:
 )
 def test_a_description_that_is_none_is_refused(change: dict[str, Any]) -> None:
     file = described("A" * 43, "A" * 22, "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU")
-    with pytest.raises(Malformed):
+    with pytest.raises(MalformedKey):
         EncryptedFile.of({**file, **change})

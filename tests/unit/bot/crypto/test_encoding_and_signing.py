@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.crypto.encoding import Malformed, b64, canonical, unb64
+from bot.crypto.encoding import MalformedKey, b64, canonical, unb64
 from bot.crypto.signing import SigningKey, is_signed, signature_in, with_signature
 
 # Appendices, "Cryptographic Test Vectors".
@@ -53,7 +53,7 @@ def test_canonical_json_is_that_of_the_specification(value: dict[str, Any], text
 
 def test_what_has_no_canonical_form_is_refused() -> None:
     for value in ({"a": 2**53}, {"a": "\ud800"}, {"a": object()}):
-        with pytest.raises(Malformed):
+        with pytest.raises(MalformedKey):
             canonical(value)
 
 
@@ -64,11 +64,11 @@ class TestBase64:
 
     @pytest.mark.parametrize("text", ["a", "é", "a b=", None, 7, "AAAA\n"])
     def test_that_is_none_is_refused(self, text: object) -> None:
-        with pytest.raises(Malformed):
+        with pytest.raises(MalformedKey):
             unb64(text)
 
     def test_of_another_length_is_refused(self) -> None:
-        with pytest.raises(Malformed):
+        with pytest.raises(MalformedKey):
             unb64("AAAA", 32)
 
 

@@ -13,7 +13,7 @@ from nio.events.to_device import KeyVerificationAccept, KeyVerificationKey, KeyV
 
 from bot.crypto.emoji import EMOJI
 from bot.crypto.encoding import b64, unb64
-from bot.crypto.sas import LASTS_MS, PREFIX, SAS, Message, Party, Stage, Verification
+from bot.crypto.sas import LASTS_MS, PREFIX, SAS, Party, SasMessage, SasStage, Verification
 from bot.crypto.signing import SigningKey
 
 NOW = 1_800_000_000_000
@@ -34,9 +34,9 @@ class Talk:
         self.other = Verification(other, one.user, "txn", NOW, in_room=in_room)
         self.one.meet(other)
         self.other.meet(one)
-        self.change: Callable[[Message], dict[str, Any]] = lambda message: message.content
+        self.change: Callable[[SasMessage], dict[str, Any]] = lambda message: message.content
 
-    def carry(self, messages: list[Message], to: Verification) -> None:
+    def carry(self, messages: list[SasMessage], to: Verification) -> None:
         """Carry messages there, their answers back, and so on until nobody says anything."""
         back = self.one if to is self.other else self.other
         for message in messages:
@@ -48,7 +48,7 @@ class Talk:
         self.carry(starts.start(), self.other if starts is self.one else self.one)
 
     @property
-    def stages(self) -> tuple[Stage, Stage]:
+    def stages(self) -> tuple[SasStage, SasStage]:
         return self.one.stage, self.other.stage
 
 
@@ -57,14 +57,14 @@ class Talk:
 def test_both_see_the_same_and_know_each_others_keys_in_the_end(starter: str, in_room: bool) -> None:
     talk = Talk(in_room=in_room)
     talk.until_shown(starter)
-    assert talk.stages == (Stage.SHOWN, Stage.SHOWN)
+    assert talk.stages == (SasStage.SHOWN, SasStage.SHOWN)
     assert talk.one.shown == talk.other.shown and talk.one.shown is not None
     assert len(talk.one.shown.emoji) == 7 and all(1000 <= n <= 9191 for n in talk.one.shown.numbers)
     talk.carry(talk.one.confirm(), talk.other)
-    assert talk.stages == (Stage.CONFIRMED, Stage.SHOWN)
+    assert talk.stages == (SasStage.CONFIRMED, SasStage.SHOWN)
     assert (talk.one.verified, talk.other.verified) == ({}, {})
     talk.carry(talk.other.confirm(), talk.one)
-    assert talk.stages == (Stage.DONE, Stage.DONE)
+    assert talk.stages == (SasStage.DONE, SasStage.DONE)
     assert (talk.one.verified, talk.other.verified) == (BOT.keys(), ANN.keys())
 
 
@@ -80,9 +80,9 @@ def test_when_both_start_the_smaller_user_id_is_followed() -> None:
     talk.carry(talk.other.accept(), talk.one)
     mine, theirs = talk.one.start(), talk.other.start()
     talk.carry(theirs, talk.one)
-    assert talk.one.stage is Stage.STARTED
+    assert talk.one.stage is SasStage.STARTED
     talk.carry(mine, talk.other)
-    assert talk.stages == (Stage.SHOWN, Stage.SHOWN)
+    assert talk.stages == (SasStage.SHOWN, SasStage.SHOWN)
     assert talk.one.shown == talk.other.shown
 
 
@@ -116,7 +116,7 @@ class TestNio:
         assert ours.take(PREFIX + "mac", nio.get_mac().content) == []
         mac, done = ours.confirm()
         nio.receive_mac_event(KeyVerificationMac.from_dict(_event(mac)))
-        assert (nio.verified, done.type, ours.stage) == (True, PREFIX + "done", Stage.DONE)
+        assert (nio.verified, done.type, ours.stage) == (True, PREFIX + "done", SasStage.DONE)
         assert ours.verified == {f"ed25519:{ANN.device}": ANN.ed25519}  # it does not speak of a master key
 
     def test_accepts_what_we_start(self) -> None:
@@ -136,7 +136,7 @@ class TestNio:
         assert ours.shown.numbers == nio.get_decimals()
 
 
-def _event(message: Message) -> dict[str, Any]:
+def _event(message: SasMessage) -> dict[str, Any]:
     return {"sender": BOT.user, "type": message.type, "content": message.content}
 
 
@@ -161,13 +161,13 @@ class TestTampering:
     def test_with_what_the_bot_says_ends_it_at_anns(self, step: str, change: dict[str, Any], code: str) -> None:
         talk = Talk()
 
-        def changed(message: Message) -> dict[str, Any]:
+        def changed(message: SasMessage) -> dict[str, Any]:
             from_bot = talk.carrying_to is talk.one  # type: ignore[attr-defined]
             return message.content | change if from_bot and message.type == PREFIX + step else message.content
 
         plain = talk.carry
 
-        def carry(messages: list[Message], to: Verification) -> None:
+        def carry(messages: list[SasMessage], to: Verification) -> None:
             for message in messages:
                 talk.carrying_to = to  # type: ignore[attr-defined]
                 content = changed(message)
@@ -177,7 +177,7 @@ class TestTampering:
         talk.until_shown()
         talk.carry(talk.other.confirm(), talk.one)
         talk.carry(talk.one.confirm(), talk.other)
-        assert (talk.stages, talk.one.code) == ((Stage.CANCELLED, Stage.CANCELLED), code)
+        assert (talk.stages, talk.one.code) == ((SasStage.CANCELLED, SasStage.CANCELLED), code)
         assert (talk.one.verified, talk.other.verified) == ({}, {})
         assert plain is not carry
 
@@ -215,7 +215,7 @@ class TestTampering:
         talk.one.them = wrong
         talk.until_shown()
         talk.carry(talk.other.confirm(), talk.one)
-        assert (talk.one.stage, talk.one.code) == (Stage.CANCELLED, "m.key_mismatch")
+        assert (talk.one.stage, talk.one.code) == (SasStage.CANCELLED, "m.key_mismatch")
 
     def test_a_master_key_that_we_do_not_know_is_not_verified(self) -> None:
         talk = Talk()
@@ -235,7 +235,7 @@ class TestSteps:
         talk = Talk()
         talk.until_shown()
         talk.one.cancel()
-        assert (talk.one.take(PREFIX + step, {}), talk.one.stage, talk.one.code) == ([], Stage.CANCELLED, "m.user")
+        assert (talk.one.take(PREFIX + step, {}), talk.one.stage, talk.one.code) == ([], SasStage.CANCELLED, "m.user")
 
     @pytest.mark.parametrize("step", [each for each in STEPS if each not in ("mac", "done")])
     def test_out_of_turn_they_end_it(self, step: str) -> None:
@@ -247,7 +247,7 @@ class TestSteps:
     def test_a_cancellation_is_not_answered(self) -> None:
         talk = Talk()
         assert talk.one.take(PREFIX + "cancel", {"code": "m.user"}) == []
-        assert (talk.one.stage, talk.one.code) == (Stage.CANCELLED, "m.user")
+        assert (talk.one.stage, talk.one.code) == (SasStage.CANCELLED, "m.user")
 
     def test_it_ends_when_it_takes_too_long(self) -> None:
         talk = Talk()

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 from structlog.testing import capture_logs
 
-from bot.crypto.cross_signing import CrossSigning, Standing, State
+from bot.crypto.cross_signing import CrossSigning, KeyStanding, KeyState
 from bot.encryption import service
 from bot.encryption.service import Encryption
 
@@ -22,16 +22,18 @@ class Machine:
         return []
 
 
-async def looks(states: list[State], monkeypatch: pytest.MonkeyPatch) -> tuple[list[tuple[str, str]], list[State]]:
+async def looks(
+    states: list[KeyState], monkeypatch: pytest.MonkeyPatch
+) -> tuple[list[tuple[str, str]], list[KeyState]]:
     """What is logged, and how the keys are told to stand, when each look finds the next of these states."""
-    left: Iterator[State] = iter(states)
-    told: list[State] = []
+    left: Iterator[KeyState] = iter(states)
+    told: list[KeyState] = []
     all_seen = asyncio.Event()
 
-    async def make_ready(_self: CrossSigning) -> Standing:
-        return Standing(next(left))
+    async def make_ready(_self: CrossSigning) -> KeyStanding:
+        return KeyStanding(next(left))
 
-    async def stood(standing: Standing) -> None:
+    async def stood(standing: KeyStanding) -> None:
         told.append(standing.state)
         all_seen.set()
 
@@ -53,9 +55,9 @@ async def looks(states: list[State], monkeypatch: pytest.MonkeyPatch) -> tuple[l
 
 
 async def test_keys_that_are_in_place_a_moment_later_are_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert await looks([State.UNSIGNED, State.READY], monkeypatch) == ([], [State.READY])
+    assert await looks([KeyState.UNSIGNED, KeyState.READY], monkeypatch) == ([], [KeyState.READY])
 
 
 async def test_keys_that_stay_wanting_are_an_error_and_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = await looks([State.REPLACED, State.REPLACED], monkeypatch)
-    assert found == ([("keys_not_ready", "error")], [State.REPLACED])
+    found = await looks([KeyState.REPLACED, KeyState.REPLACED], monkeypatch)
+    assert found == ([("keys_not_ready", "error")], [KeyState.REPLACED])

@@ -9,7 +9,7 @@ import pytest
 from bot.config.verification import EmailSettings
 from bot.identity.email import EmailMethod
 from bot.identity.mailer import Mailer
-from bot.identity.method import Proof, Step
+from bot.identity.method import DialogueStep, ProvedIdentity
 from bot.texts.catalog import Catalog
 from moderation.values.errors import Refused
 from moderation.values.ids import UserId
@@ -117,7 +117,7 @@ async def test_the_right_code_proves_the_address(server: MailServer, key: Dialog
     code = server.code()
     for typed in (code, f"{code[:4]} {code[4:]}", f"{code[:4]}-{code[4:]}"):
         proved = await own.answer(ANN, typed, step.state, 2_000)
-        assert proved == Step(proof=Proof("", ADDRESS, {"email": ADDRESS}))
+        assert proved == DialogueStep(proof=ProvedIdentity("", ADDRESS, {"email": ADDRESS}))
 
 
 async def test_no_other_answer_proves_anything(server: MailServer, key: DialogueKey) -> None:

@@ -12,8 +12,8 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from bot.config.oidc import OidcSettings
-from bot.identity.method import Proof, Step
-from bot.identity.oidc import Oidc, Page
+from bot.identity.method import DialogueStep, ProvedIdentity
+from bot.identity.oidc import LoginPage, Oidc
 from bot.identity.oidc_exchange import Issuer
 from bot.runtime.clock import wall_clock
 from bot.texts.catalog import LANGUAGES, Catalog
@@ -42,7 +42,7 @@ def method(*issuers: HostileIssuer, public: str | None = None, timeout_s: float 
     return Oidc(made, wall_clock, public)
 
 
-async def by_device(issuer: HostileIssuer, wrong: Wrong, **more: Any) -> Step:
+async def by_device(issuer: HostileIssuer, wrong: Wrong, **more: Any) -> DialogueStep:
     """What comes of a login by device code whose answers are `wrong`."""
     oidc = method(issuer, **more)
     begun = await oidc.begin(ANN, "", wall_clock())
@@ -51,7 +51,7 @@ async def by_device(issuer: HostileIssuer, wrong: Wrong, **more: Any) -> Step:
     return await oidc.poll(ANN, begun.state, wall_clock())
 
 
-async def by_link(oidc: Oidc, issuer: HostileIssuer, **query: str) -> tuple[Step, Page]:
+async def by_link(oidc: Oidc, issuer: HostileIssuer, **query: str) -> tuple[DialogueStep, LoginPage]:
     """Begin, and come back as if a browser had logged in; `query` overrides what it brings."""
     begun = await oidc.begin(ANN, "", wall_clock())
     asked = link_of(begun)
@@ -59,17 +59,17 @@ async def by_link(oidc: Oidc, issuer: HostileIssuer, **query: str) -> tuple[Step
     return begun, await oidc.arrived("club-0", {"code": "c", "state": asked["state"], **query})
 
 
-def whenever(step: Step) -> Step:
+def whenever(step: DialogueStep) -> DialogueStep:
     """The step, whichever moment its proof holds until."""
     return replace(step, proof=replace(step.proof, until_ms=0)) if step.proof is not None else step
 
 
-def link_of(step: Step) -> dict[str, str]:
+def link_of(step: DialogueStep) -> dict[str, str]:
     query = parse_qs(urlsplit(str(step.lines[0].fields["link"])).query)
     return {name: value for name, (value,) in query.items()}
 
 
-def number_of(page: Page) -> str:
+def number_of(page: LoginPage) -> str:
     assert re.fullmatch(r"[0-9]{4} [0-9]{4}", page.number)
     return page.number
 
@@ -126,7 +126,7 @@ class TestToken:
         ids=str,
     )
     async def test_that_does_not_hold_verifies_nobody(self, issuer: HostileIssuer, wrong: Wrong) -> None:
-        assert await by_device(issuer, wrong) == Step(lines=(line("oidc.unusable", issuer="The club"),))
+        assert await by_device(issuer, wrong) == DialogueStep(lines=(line("oidc.unusable", issuer="The club"),))
 
     @pytest.mark.parametrize(
         ("claims", "key"),
@@ -156,7 +156,7 @@ class TestToken:
     )
     async def test_that_holds_verifies(self, issuer: HostileIssuer, wrong: Wrong) -> None:
         claims = {"name": "Ann Example", "email": "ann@example.org", "subject": "ann"}
-        assert whenever(await by_device(issuer, wrong)) == Step(proof=Proof(issuer.url, "ann", claims))
+        assert whenever(await by_device(issuer, wrong)) == DialogueStep(proof=ProvedIdentity(issuer.url, "ann", claims))
 
     async def test_a_clock_that_is_a_little_off_does_no_harm(self, issuer: HostileIssuer) -> None:
         now = wall_clock() // 1000
@@ -168,10 +168,10 @@ class TestToken:
             issuer.wrong = Wrong(claims={"nonce": nonce})
             oidc = method(issuer, public=PUBLIC)
             begun, page = await by_link(oidc, issuer)
-            assert page == Page("failed")
+            assert page == LoginPage("failed")
             assert begun.state is not None
             after = await oidc.poll(ANN, begun.state, wall_clock())
-            assert after == Step(lines=(line("oidc.unusable", issuer="The club"),))
+            assert after == DialogueStep(lines=(line("oidc.unusable", issuer="The club"),))
 
 
 class TestClient:
@@ -198,7 +198,7 @@ class TestClient:
 class TestClaims:
     async def test_only_what_the_operator_named_is_kept(self, issuer: HostileIssuer) -> None:
         step = await by_device(issuer, Wrong(), claims=("phone", "subject"))
-        assert whenever(step).proof == Proof(issuer.url, "ann", {"subject": "ann"})
+        assert whenever(step).proof == ProvedIdentity(issuer.url, "ann", {"subject": "ann"})
 
     async def test_it_holds_for_as_long_as_the_operator_says(self, issuer: HostileIssuer) -> None:
         began_ms = wall_clock()
@@ -217,7 +217,7 @@ class TestClaims:
         self, issuer: HostileIssuer, userinfo: dict[str, Any]
     ) -> None:
         step = await by_device(issuer, Wrong(userinfo=userinfo))
-        assert whenever(step).proof == Proof(issuer.url, "ann", {"name": "Ann Example", "subject": "ann"})
+        assert whenever(step).proof == ProvedIdentity(issuer.url, "ann", {"name": "Ann Example", "subject": "ann"})
 
 
 class TestIssuer:
@@ -285,7 +285,7 @@ class TestIssuer:
         self, issuer: HostileIssuer, path: str, answer: Any, key: str
     ) -> None:
         step = await by_device(issuer, Wrong(answers={path: answer}), timeout_s=0.3)
-        assert step == Step(lines=(line(key, issuer="The club"),))
+        assert step == DialogueStep(lines=(line(key, issuer="The club"),))
 
     async def test_its_words_and_our_secret_stay_out_of_the_log(self, issuer: HostileIssuer) -> None:
         with capture_logs() as logged:
@@ -338,7 +338,7 @@ class TestDeviceFlow:
     )
     async def test_a_no_ends_it(self, issuer: HostileIssuer, error: str, key: str) -> None:
         issuer.errors.append(error)
-        assert await by_device(issuer, Wrong()) == Step(lines=(line(key, issuer="The club"),))
+        assert await by_device(issuer, Wrong()) == DialogueStep(lines=(line(key, issuer="The club"),))
 
     async def test_another_process_goes_on_with_it(self, issuer: HostileIssuer) -> None:
         begun = await method(issuer).begin(ANN, "", wall_clock())
@@ -348,7 +348,7 @@ class TestDeviceFlow:
     async def test_an_issuer_that_is_no_longer_in_the_settings_is_over(self, issuer: HostileIssuer) -> None:
         begun = await method(issuer).begin(ANN, "", wall_clock())
         other = method(issuer, name="other")
-        assert await other.poll(ANN, begun.state or {}, wall_clock()) == Step(lines=(line("oidc.gone"),))
+        assert await other.poll(ANN, begun.state or {}, wall_clock()) == DialogueStep(lines=(line("oidc.gone"),))
 
     async def test_there_is_nothing_to_type_in_the_chat(self, issuer: HostileIssuer) -> None:
         oidc = method(issuer)
@@ -389,14 +389,14 @@ class TestCodeFlow:
         oidc = method(issuer, public=PUBLIC)
         begun, page = await by_link(oidc, issuer)
         state = link_of(begun)["state"]
-        assert await oidc.arrived("club-0", {"code": "another", "state": state}) == Page("stale")
+        assert await oidc.arrived("club-0", {"code": "another", "state": state}) == LoginPage("stale")
         assert (await oidc.answer(ANN, page.number, begun.state or {}, wall_clock())).proof is not None
 
     @pytest.mark.parametrize("query", [{"state": "guessed"}, {"state": ""}])
     async def test_a_state_that_nobody_began_is_refused(self, issuer: HostileIssuer, query: dict[str, str]) -> None:
         oidc = method(issuer, public=PUBLIC)
         begun, page = await by_link(oidc, issuer, **query)
-        assert page == Page("stale")
+        assert page == LoginPage("stale")
         assert "/token" not in issuer.paths()
         with pytest.raises(Refused, match=r"oidc\.login-first"):
             await oidc.answer(ANN, "00000000", begun.state or {}, wall_clock())
@@ -413,21 +413,21 @@ class TestCodeFlow:
     async def test_what_comes_back_wrong_ends_it(self, issuer: HostileIssuer, query: dict[str, str], key: str) -> None:
         oidc = method(issuer, public=PUBLIC)
         begun, page = await by_link(oidc, issuer, **query)
-        assert page == Page("failed")
+        assert page == LoginPage("failed")
         assert "/token" not in issuer.paths()
         assert (await oidc.answer(ANN, "1", begun.state or {}, wall_clock())).lines == (line(key, issuer="The club"),)
 
     async def test_an_issuer_that_says_it_names_itself_must(self, issuer: HostileIssuer) -> None:
         issuer.wrong = Wrong(document={"authorization_response_iss_parameter_supported": True})
         oidc = method(issuer, public=PUBLIC)
-        assert (await by_link(oidc, issuer))[1] == Page("failed")
+        assert (await by_link(oidc, issuer))[1] == LoginPage("failed")
         assert (await by_link(oidc, issuer, iss=issuer.url))[1].key == "number"
 
     async def test_the_answer_of_one_issuer_is_not_taken_for_another(self, issuer: HostileIssuer) -> None:
         async with HostileIssuer() as second:
             oidc = method(issuer, second, public=PUBLIC)
             begun = await oidc.begin(ANN, "club-1", wall_clock())
-            assert await oidc.arrived("club-0", {"code": "c", "state": link_of(begun)["state"]}) == Page("failed")
+            assert await oidc.arrived("club-0", {"code": "c", "state": link_of(begun)["state"]}) == LoginPage("failed")
             assert ("/token" in issuer.paths(), "/token" in second.paths()) == (False, False)
 
     async def test_who_talks_another_into_their_link_is_not_verified(self, issuer: HostileIssuer) -> None:
@@ -440,7 +440,9 @@ class TestCodeFlow:
         assert page.key == "number"
         anns, _ = await by_link(oidc, issuer)
         for who, state in ((ANN, bens.state), (BEN, anns.state)):
-            assert await oidc.answer(who, page.number, state or {}, wall_clock()) == Step(lines=(line("oidc.gone"),))
+            assert await oidc.answer(who, page.number, state or {}, wall_clock()) == DialogueStep(
+                lines=(line("oidc.gone"),)
+            )
             assert (await oidc.poll(who, state or {}, wall_clock())).proof is None
         wrong = f"{(int(page.number.replace(' ', '')) + 1) % 10**8:08}"
         for left in (2, 1):
@@ -448,20 +450,20 @@ class TestCodeFlow:
                 await oidc.answer(BEN, wrong, bens.state or {}, wall_clock())
             assert (refused.value.key, refused.value.fields) == ("oidc.number-wrong", {"left": left})
         spent = await oidc.answer(BEN, wrong, bens.state or {}, wall_clock())
-        assert spent == Step(lines=(line("oidc.number-spent", issuer="The club"),))
+        assert spent == DialogueStep(lines=(line("oidc.number-spent", issuer="The club"),))
         assert (await oidc.answer(BEN, page.number, bens.state or {}, wall_clock())).proof is None
 
     async def test_a_newer_login_ends_the_older(self, issuer: HostileIssuer) -> None:
         oidc = method(issuer, public=PUBLIC)
         older = await oidc.begin(ANN, "", wall_clock())
         await oidc.begin(ANN, "", wall_clock())
-        assert await oidc.arrived("club-0", {"code": "c", "state": link_of(older)["state"]}) == Page("stale")
-        assert await oidc.poll(ANN, older.state or {}, wall_clock()) == Step(lines=(line("oidc.gone"),))
+        assert await oidc.arrived("club-0", {"code": "c", "state": link_of(older)["state"]}) == LoginPage("stale")
+        assert await oidc.poll(ANN, older.state or {}, wall_clock()) == DialogueStep(lines=(line("oidc.gone"),))
 
     async def test_it_is_over_when_its_time_is(self, issuer: HostileIssuer) -> None:
         oidc = method(issuer, public=PUBLIC)
         begun = await oidc.begin(ANN, "", wall_clock() - 11 * 60_000)
-        assert await oidc.arrived("club-0", {"code": "c", "state": link_of(begun)["state"]}) == Page("stale")
+        assert await oidc.arrived("club-0", {"code": "c", "state": link_of(begun)["state"]}) == LoginPage("stale")
         assert (await oidc.poll(ANN, begun.state or {}, wall_clock())).lines == (
             line("oidc.expired", issuer="The club"),
         )
@@ -469,8 +471,8 @@ class TestCodeFlow:
     async def test_after_a_restart_people_are_told_to_begin_again(self, issuer: HostileIssuer) -> None:
         begun = await method(issuer, public=PUBLIC).begin(ANN, "", wall_clock())
         anew = method(issuer, public=PUBLIC)
-        assert await anew.poll(ANN, begun.state or {}, wall_clock()) == Step(lines=(line("oidc.gone"),))
-        assert await anew.arrived("club-0", {"code": "c", "state": link_of(begun)["state"]}) == Page("stale")
+        assert await anew.poll(ANN, begun.state or {}, wall_clock()) == DialogueStep(lines=(line("oidc.gone"),))
+        assert await anew.arrived("club-0", {"code": "c", "state": link_of(begun)["state"]}) == LoginPage("stale")
 
     async def test_there_is_a_limit_to_what_is_kept_in_memory(self, issuer: HostileIssuer) -> None:
         oidc = method(issuer, public=PUBLIC)

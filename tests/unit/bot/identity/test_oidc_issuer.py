@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from bot.config.oidc import CallbackSettings, OidcSettings
-from bot.identity.method import Proof, Step
+from bot.identity.method import DialogueStep, ProvedIdentity
 from bot.identity.oidc import Oidc
 from bot.identity.oidc_callback import HEADERS, CallbackServer
 from bot.identity.oidc_exchange import Issuer
@@ -76,12 +76,12 @@ async def page(oidc: Oidc, port: int = PORT) -> AsyncIterator[CallbackServer]:
             await task
 
 
-def whenever(step: Step) -> Step:
+def whenever(step: DialogueStep) -> DialogueStep:
     """The step, whichever moment its proof holds until."""
     return replace(step, proof=replace(step.proof, until_ms=0)) if step.proof is not None else step
 
 
-def told(step: Step) -> tuple[str, str]:
+def told(step: DialogueStep) -> tuple[str, str]:
     """Link and code."""
     link, code = step.lines[0].fields["link"], step.lines[0].fields.get("code", Code(""))
     assert isinstance(link, str)
@@ -105,9 +105,11 @@ class TestDeviceFlow:
         assert (before.lines, before.proof, before.poll_ms) == ((), None, 5_000)
         async with Browser() as browser:
             assert "successful" in await browser.enter_code(*told(begun), "ann")
-        assert whenever(await oidc.poll(ANN, begun.state, wall_clock())) == Step(proof=Proof(issuer.url, "ann", CLAIMS))
+        assert whenever(await oidc.poll(ANN, begun.state, wall_clock())) == DialogueStep(
+            proof=ProvedIdentity(issuer.url, "ann", CLAIMS)
+        )
         again = await oidc.poll(ANN, begun.state, wall_clock())
-        assert again == Step(lines=(line("oidc.expired", issuer="The club"),))
+        assert again == DialogueStep(lines=(line("oidc.expired", issuer="The club"),))
 
     async def test_a_code_that_is_refused_ends_it(self, issuer: RealIssuer) -> None:
         oidc = method(issuer)
@@ -115,7 +117,7 @@ class TestDeviceFlow:
         async with Browser() as browser:
             await browser.refuse_code(*told(begun))
         after = await oidc.poll(ANN, begun.state or {}, wall_clock())
-        assert after == Step(lines=(line("oidc.denied", issuer="The club"),))
+        assert after == DialogueStep(lines=(line("oidc.denied", issuer="The club"),))
 
     async def test_keys_may_change_while_somebody_logs_in(self, issuer: RealIssuer) -> None:
         oidc = method(issuer)
@@ -131,14 +133,14 @@ class TestDeviceFlow:
             oidc = method(short)
             begun = await oidc.begin(ANN, "", wall_clock())
 
-            async def over() -> Step | None:
+            async def over() -> DialogueStep | None:
                 step = await oidc.poll(ANN, begun.state or {}, wall_clock())
                 return step if step.lines else None
 
             after = await soon(over)
         finally:
             short.stop()
-        assert after == Step(lines=(line("oidc.expired", issuer="The club"),))
+        assert after == DialogueStep(lines=(line("oidc.expired", issuer="The club"),))
 
 
 class TestCodeFlow:
@@ -151,7 +153,7 @@ class TestCodeFlow:
             address, shown = await browser.log_in(told(begun)[0], "ann")
             assert address.startswith(BACK + "?")
             step = await oidc.answer(ANN, number(shown), begun.state, wall_clock())
-            assert whenever(step) == Step(proof=Proof(issuer.url, "ann", CLAIMS))
+            assert whenever(step) == DialogueStep(proof=ProvedIdentity(issuer.url, "ann", CLAIMS))
             assert "ann" not in shown
             assert "not known" in (await browser.open(address))[1]
 
@@ -162,7 +164,7 @@ class TestCodeFlow:
             _, shown = await browser.cancel(told(begun)[0])
             assert "did not work" in shown
             after = await oidc.poll(ANN, begun.state or {}, wall_clock())
-        assert after == Step(lines=(line("oidc.denied", issuer="The club"),))
+        assert after == DialogueStep(lines=(line("oidc.denied", issuer="The club"),))
 
     async def test_a_code_is_worth_nothing_without_what_was_kept_here(self, issuer: RealIssuer) -> None:
         """PKCE: whoever gets hold of a code, and of the client, cannot redeem it."""
@@ -174,7 +176,7 @@ class TestCodeFlow:
             _, shown = await browser.log_in(told(begun)[0], "ann")
             assert "did not work" in shown
         after = await oidc.poll(ANN, begun.state or {}, wall_clock())
-        assert after == Step(lines=(line("oidc.unusable", issuer="The club"),))
+        assert after == DialogueStep(lines=(line("oidc.unusable", issuer="The club"),))
 
 
 async def test_a_client_that_the_issuer_does_not_know_is_said_to_be_unusable(issuer: RealIssuer) -> None:

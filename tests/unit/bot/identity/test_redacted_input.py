@@ -10,7 +10,7 @@ from moderation.values.ids import RoomId, UserId
 from storage import outbox
 from storage.database import Database
 from storage.state import verification_dialogues
-from storage.state.verification_dialogues import Challenge
+from storage.state.verification_dialogues import StoredDialogue
 from tests.unit.moderation.builders import ANNA, MARK, NOON, said, topic
 
 ALOUD = [
@@ -90,7 +90,7 @@ async def test_what_goes_on_is_known_after_a_restart(tmp_path: Path) -> None:
     database = await Database.open(tmp_path)
     ben = UserId("@ben:example.org")
     async with database.write() as db:
-        await verification_dialogues.keep(db, Challenge(ANNA, "email", "sealed", NOON, NOON + 1_000))
+        await verification_dialogues.keep(db, StoredDialogue(ANNA, "email", "sealed", NOON, NOON + 1_000))
         await outbox.put(db, (Verify(room=RoomId("!r:x"), subject=ben, sealed="sealed", on=3),), cause=3, now=0)
         hush = Hush("!")
         await hush.begin(db)

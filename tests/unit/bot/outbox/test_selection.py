@@ -41,7 +41,7 @@ from moderation.model.actions import (
 )
 from moderation.values.ids import CaseNumber, EventId, RoomId, UserId
 from moderation.values.notices import line
-from storage.outbox import Waiting
+from storage.outbox import OutboxRow
 
 NOW = 1_000_000
 LONG_AGO = NOW - PATIENCE_MS
@@ -54,16 +54,16 @@ MUTE, CARD_1, WORD = Align(room=ROOM), PostCard(room=ROOM, n=CaseNumber(1)), Tel
 ANSWER, OFFER = Say(room=ROOM, lines=WORDS), Offer(room=ROOM, n=CaseNumber(1), key="✅")
 
 
-def rows(*actions: Action, queued: int = NOW) -> list[Waiting]:
+def rows(*actions: Action, queued: int = NOW) -> list[OutboxRow]:
     """Rows in the order in which they were queued."""
-    return [Waiting(n, f"t{n}", each, n, 0, 0, each.priority, queued) for n, each in enumerate(actions, 1)]
+    return [OutboxRow(n, f"t{n}", each, n, 0, 0, each.priority, queued) for n, each in enumerate(actions, 1)]
 
 
 NOTHING = Past()
 
 
 def chosen(
-    waiting: Sequence[Waiting], past: Past = NOTHING, sending: Sequence[Waiting] = (), now: int = NOW
+    waiting: Sequence[OutboxRow], past: Past = NOTHING, sending: Sequence[OutboxRow] = (), now: int = NOW
 ) -> list[Action]:
     busy = {row.action.queue for row in sending} - {None}
     return [row.action for row in choose(waiting, sending, busy, past, now)]
@@ -244,7 +244,7 @@ class Flooded:
     """A homeserver that takes one request at a time, and spammers who write whenever a redaction was taken."""
 
     def __init__(self, flood: int = 2) -> None:
-        self.waiting: list[Waiting] = []
+        self.waiting: list[OutboxRow] = []
         self.past = ONE_AT_A_TIME
         self.now = NOW
         self.sent: list[Action] = []
@@ -258,7 +258,7 @@ class Flooded:
         for action in actions:
             self._count += 1
             n = self._count
-            self.waiting.append(Waiting(n, f"t{n}", action, n, 0, 0, action.priority, self.now))
+            self.waiting.append(OutboxRow(n, f"t{n}", action, n, 0, 0, action.priority, self.now))
 
     def request(self) -> Action:
         self.now += REQUEST_MS

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.pipeline.view_cache import CHANGES_NOTHING, OF_PEOPLE_ALONE, Knowledge
+from bot.pipeline.view_cache import CHANGES_NOTHING, OF_PEOPLE_ALONE, ViewCache
 from moderation.model.facts import (
     ActionTaken,
     CaseAssigned,
@@ -76,7 +76,7 @@ async def test_what_need_not_be_read_anew_has_not_changed(db: AsyncConnection, f
 
 
 async def test_what_is_told_once_a_day_is_read_anew_when_it_was_told(db: AsyncConnection) -> None:
-    knowledge = Knowledge(BOT, incident_ms=0, window_ms=0)
+    knowledge = ViewCache(BOT, incident_ms=0, window_ms=0)
     await knowledge.begin(db)
     assert (await knowledge.person(db, ANNA, NOON)).told == {}
     held = SanctionStarted(room=ROOM, kind="redact", basis="rule", rule=ROOM_SLOW, subject=ANNA, event=EventId("$s"))

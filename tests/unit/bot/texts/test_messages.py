@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from bot.admin.rooms import ORDERS
 from bot.commands.registry import COMMANDS
-from bot.crypto.cross_signing import State
+from bot.crypto.cross_signing import KeyState
 from bot.crypto.emoji import EMOJI
 from bot.crypto.key_backup import BackupState
 from bot.texts.catalog import LANGUAGES, Catalog, Rendered, cli_language, fields_of
@@ -305,7 +305,7 @@ CLOSED_SETS: tuple[tuple[str, tuple[str, ...] | set[str]], ...] = (
     ("error.missing.{}", ASKED_ARGUMENTS),
     ("done.{}", ("warn", "kick", "mute", "ban")),
     ("done-until.{}", ("mute", "ban")),
-    ("crypto.state.{}", tuple(State)),
+    ("crypto.state.{}", tuple(KeyState)),
     ("crypto.backup.{}", tuple(BackupState)),
     ("crypto.emoji.{}", tuple(name for _, name in EMOJI)),
 )

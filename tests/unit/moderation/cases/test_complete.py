@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from moderation.cases.complete import Around, complete, concerns
+from moderation.cases.complete import CaseContext, complete, concerns
 from moderation.consequences import consequences
 from moderation.duty.duty import Duty
 from moderation.model.actions import PostCard
@@ -43,7 +43,7 @@ OPENED = CaseOpened(room=ROOM, on=7, n=4, rule="spam", grade="serious", decide="
 ABOUT_ANNA = replace(OPENED, subject=ANNA)
 DUTY = Duty(owners=(OLGA,), managers=(MARK, MINA), operators=(OPERA,), desk=frozenset({OLGA, MARK, MINA}))
 NOBODY = replace(DUTY, away=frozenset({MARK, MINA, OLGA}))
-AROUND = Around(now_ms=NOON, policy=policy(), next_case=4, on=7, duties={ROOM: DUTY})
+AROUND = CaseContext(now_ms=NOON, policy=policy(), next_case=4, on=7, duties={ROOM: DUTY})
 
 
 def added(*facts: Fact, **around: object) -> tuple[Fact, ...]:

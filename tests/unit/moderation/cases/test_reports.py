@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moderation.cases.report_budget import Filed
-from moderation.cases.reports import AroundReports, Known, Message, Pause, ReportedCase, Reporter, report, with_misuse
+from moderation.cases.reports import (
+    AroundReports,
+    Pause,
+    ReportContext,
+    ReportedCase,
+    ReportedMessage,
+    Reporter,
+    report,
+    with_misuse,
+)
 from moderation.consequences import consequences
 from moderation.model.actions import Tell
 from moderation.model.builtin_rules import MISUSE, REPORTED, UNDECIDED
@@ -45,8 +54,8 @@ from tests.unit.moderation.builders import (
 )
 
 BEN, CLEO = UserId("@ben:example.org"), UserId("@cleo:example.org")
-SAID = Message(EventId("$said"), 7, "you are all fools")
-POLICY, UNKNOWN = policy(), Known()
+SAID = ReportedMessage(EventId("$said"), 7, "you are all fools")
+POLICY, UNKNOWN = policy(), ReportContext()
 
 
 def case(n: int = 3, *, state: str = "open", outcome: str = "", rule: str = REPORTED, **more: Any) -> CaseView:
@@ -67,7 +76,13 @@ def case(n: int = 3, *, state: str = "open", outcome: str = "", rule: str = REPO
 
 
 def filed(
-    by: UserId = BEN, *, known: Known = UNKNOWN, subject: Any = ANNA, message: Message = SAID, now: int = NOON, **p: Any
+    by: UserId = BEN,
+    *,
+    known: ReportContext = UNKNOWN,
+    subject: Any = ANNA,
+    message: ReportedMessage = SAID,
+    now: int = NOON,
+    **p: Any,
 ) -> tuple[Fact, ...]:
     here = context(subject, now=now, next_case=5)
     return report(message, by=by, reason="rude", context=here, known=known, policy=policy(**p), on=9)
@@ -104,25 +119,25 @@ def test_a_case_about_a_manager_says_so() -> None:
 
 
 def test_a_case_keeps_the_beginning_of_a_long_message() -> None:
-    (opened, _) = filed(message=Message(EventId("$said"), 7, "x" * 5000))
+    (opened, _) = filed(message=ReportedMessage(EventId("$said"), 7, "x" * 5000))
     assert isinstance(opened, CaseOpened) and opened.excerpt == "x" * EXCERPT
 
 
 @pytest.mark.parametrize("rule", [REPORTED, "spam"])
 def test_a_report_joins_the_open_case_that_has_the_message(rule: str) -> None:
-    assert filed(known=Known(cases=(case(3, rule=rule),))) == (reported(3),)
+    assert filed(known=ReportContext(cases=(case(3, rule=rule),))) == (reported(3),)
 
 
 @pytest.mark.parametrize(
     ("outcome", "state"), [("upheld", "decided"), ("dismissed", "decided"), ("upheld", "appealed")]
 )
 def test_a_report_of_what_was_decided_is_recorded_with_the_decision(outcome: str, state: str) -> None:
-    assert filed(known=Known(cases=(case(3, state=state, outcome=outcome),))) == (reported(3),)
+    assert filed(known=ReportContext(cases=(case(3, state=state, outcome=outcome),))) == (reported(3),)
 
 
 def test_an_open_case_comes_before_a_decided_one() -> None:
     decided = case(4, state="decided", outcome="upheld", rule="spam")
-    assert filed(known=Known(cases=(case(3), decided))) == (reported(3),)
+    assert filed(known=ReportContext(cases=(case(3), decided))) == (reported(3),)
 
 
 @pytest.mark.parametrize(("later", "joins"), [(0, True), (10 * MINUTE, True), (10 * MINUTE + 1, False)])
@@ -147,7 +162,7 @@ def lead(n: int = 3, **more: Any) -> CaseView:
 
 
 def test_what_one_person_reports_of_somebody_else_a_moment_later_is_shown_on_the_same_card_without_a_deadline() -> None:
-    opened, _ = filed(known=Known(lead=lead(opened=NOON - 10 * MINUTE)))
+    opened, _ = filed(known=ReportContext(lead=lead(opened=NOON - 10 * MINUTE)))
     assert isinstance(opened, CaseOpened)
     assert (opened.n, opened.lead, opened.due) == (5, 3, 0)
     assert [type(each).__name__ for each in consequences((opened,), lambda _: ())] == ["EditCard"]
@@ -155,18 +170,18 @@ def test_what_one_person_reports_of_somebody_else_a_moment_later_is_shown_on_the
 
 @pytest.mark.parametrize("known", [lead(opened=NOON - 10 * MINUTE - 1), lead(manages=True)])
 def test_later_or_after_a_report_of_a_manager_a_report_has_its_own_card(known: CaseView) -> None:
-    opened, _ = filed(known=Known(lead=known))
+    opened, _ = filed(known=ReportContext(lead=known))
     assert isinstance(opened, CaseOpened) and opened.lead == 0 and opened.due > NOON
 
 
 def test_a_report_of_a_manager_has_its_own_card() -> None:
-    opened, _ = filed(subject=person(ANNA, manages=frozenset({ROOM})), known=Known(lead=lead()))
+    opened, _ = filed(subject=person(ANNA, manages=frozenset({ROOM})), known=ReportContext(lead=lead()))
     assert isinstance(opened, CaseOpened) and opened.lead == 0
 
 
 def test_the_budget_counts_cases_not_messages() -> None:
     used = tuple(Filed(n, NOON) for n in range(1, 6))
-    known = Known(cases=(case(3),), filed=used, messages={3: 1})
+    known = ReportContext(cases=(case(3),), filed=used, messages={3: 1})
     assert filed(known=known) == (reported(3),)
     with pytest.raises(Refused) as refused:
         filed(known=replace(known, cases=()))
@@ -175,7 +190,7 @@ def test_the_budget_counts_cases_not_messages() -> None:
 
 
 def test_one_case_takes_twenty_messages_of_one_person() -> None:
-    known = Known(cases=(case(3),), messages={3: 19})
+    known = ReportContext(cases=(case(3),), messages={3: 19})
     assert filed(known=known) == (reported(3),)
     with pytest.raises(Refused) as refused:
         filed(known=replace(known, messages={3: 20}))
@@ -188,28 +203,28 @@ def test_one_case_takes_twenty_messages_of_one_person() -> None:
 @pytest.mark.parametrize(
     ("by", "subject", "known", "key", "fields"),
     [
-        (ANNA, ANNA, Known(), "error.report.self", {}),
-        (BEN, ANNA, Known(accounts=(ANNA, BEN)), "error.report.self", {}),
-        (BEN, BOT, Known(), "error.report.bot", {}),
-        (BEN, ANNA, Known(before=3), "error.report.twice", {"n": 3}),
+        (ANNA, ANNA, ReportContext(), "error.report.self", {}),
+        (BEN, ANNA, ReportContext(accounts=(ANNA, BEN)), "error.report.self", {}),
+        (BEN, BOT, ReportContext(), "error.report.bot", {}),
+        (BEN, ANNA, ReportContext(before=3), "error.report.twice", {"n": 3}),
         (
             BEN,
             ANNA,
-            Known(pause=Pause(NOON + DAY, 8)),
+            ReportContext(pause=Pause(NOON + DAY, 8)),
             "error.report.paused",
             {"room": ROOM, "until": NOON + DAY, "n": 8},
         ),
         (
             BEN,
             ANNA,
-            Known(pause=Pause(NOON + DAY, 8, UNDECIDED)),
+            ReportContext(pause=Pause(NOON + DAY, 8, UNDECIDED)),
             "error.report.undecided",
             {"room": ROOM, "until": NOON + DAY, "n": 8},
         ),
     ],
 )
 def test_what_cannot_be_reported_is_refused(
-    by: UserId, subject: UserId, known: Known, key: str, fields: dict[str, Any]
+    by: UserId, subject: UserId, known: ReportContext, key: str, fields: dict[str, Any]
 ) -> None:
     with pytest.raises(Refused) as refused:
         filed(by, subject=subject, known=known)
@@ -299,16 +314,16 @@ class Room:
         self.told = History(POLICY)
         self.reports: list[tuple[int, UserId, int]] = []  # case, who, message
 
-    def known(self, by: UserId, event: str, record: int) -> Known:
+    def known(self, by: UserId, event: str, record: int) -> ReportContext:
         cases = tuple(each for each in self.told.cases.values() if event in each.events)
         before = next((n for n, user, message in self.reports if (user, message) == (by, record)), 0)
-        return Known(cases=cases, before=before)
+        return ReportContext(cases=cases, before=before)
 
     def report(self, by: UserId, number: int) -> None:
         event, record = f"$message{number}", 1000 + number
         try:
             facts = report(
-                Message(EventId(event), record),
+                ReportedMessage(EventId(event), record),
                 by=by,
                 reason="",
                 context=self.told.context(),

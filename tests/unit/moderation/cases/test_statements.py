@@ -6,7 +6,16 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderation.cases.statements import Finding, Known, Measure, Statement, from_json, statement, to_be_stated, to_json
+from moderation.cases.statements import (
+    Measure,
+    StatedFinding,
+    Statement,
+    StatementContext,
+    from_json,
+    statement,
+    to_be_stated,
+    to_json,
+)
 from moderation.cases.statements import given as statement_given
 from moderation.model.context import CaseView
 from moderation.model.facts import (
@@ -50,8 +59,8 @@ CASE = CaseView(
 DEFAULT = policy()
 
 
-def known(by: str = "", *, reported: bool = False, reason: str = "", **case: Any) -> Known:
-    return Known(replace(CASE, **case), CODE, by, reason, NOON, "buy now", NOON - HOUR, reported, DEFAULT)
+def known(by: str = "", *, reported: bool = False, reason: str = "", **case: Any) -> StatementContext:
+    return StatementContext(replace(CASE, **case), CODE, by, reason, NOON, "buy now", NOON - HOUR, reported, DEFAULT)
 
 
 def test_a_rules_decision_says_what_was_found_what_was_done_what_it_cost_and_until_when_to_appeal() -> None:
@@ -67,7 +76,7 @@ def test_a_rules_decision_says_what_was_found_what_was_done_what_it_cost_and_unt
         sent=NOON - HOUR,
         words="buy now",
         messages=2,
-        findings=(Finding(rule="spam", where="body", matched="buy"),),
+        findings=(StatedFinding(rule="spam", where="body", matched="buy"),),
         measures=(Measure(kind="mute", until=NOON + HOUR), Measure(kind="demote", everywhere=True, until=NOON + DAY)),
         ledger="credit",
         entry="charge",
@@ -166,7 +175,7 @@ def test_what_is_empty_is_left_out_and_what_was_erased_is_none() -> None:
 
 
 WORDS, NUMBERS = st.text(max_size=8), st.integers(0, 2**53)
-FINDINGS = st.builds(Finding, rule=WORDS, where=WORDS, count=NUMBERS, limit=NUMBERS, matched=WORDS)
+FINDINGS = st.builds(StatedFinding, rule=WORDS, where=WORDS, count=NUMBERS, limit=NUMBERS, matched=WORDS)
 MEASURES = st.builds(Measure, kind=WORDS, everywhere=st.booleans(), until=NUMBERS)
 STATEMENTS = st.builds(
     Statement,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from moderation.credit import credit
 from moderation.credit.credit import Price, Tier
-from moderation.model.ledger_entry import Entry
+from moderation.model.ledger_entry import LedgerEntry
 from moderation.policy import GRADES, CreditSettings, Grade, TierSettings
 from moderation.values.durations import DAY_MS
 from moderation.values.ids import PersonId
@@ -29,23 +29,23 @@ SMALL = CreditSettings(
 RULES = ("spam", "links")
 
 
-def charge(number: int, at_ms: int, cost: int, rule: str = "spam") -> Entry:
-    return Entry(number, PersonId("@a:x.org"), at_ms, "charge", cost, "moderate", rule, None, None)
+def charge(number: int, at_ms: int, cost: int, rule: str = "spam") -> LedgerEntry:
+    return LedgerEntry(number, PersonId("@a:x.org"), at_ms, "charge", cost, "moderate", rule, None, None)
 
 
-def warning(number: int, at_ms: int, rule: str = "spam") -> Entry:
-    return Entry(number, PersonId("@a:x.org"), at_ms, "warning", 0, "minor", rule, None, None)
+def warning(number: int, at_ms: int, rule: str = "spam") -> LedgerEntry:
+    return LedgerEntry(number, PersonId("@a:x.org"), at_ms, "warning", 0, "minor", rule, None, None)
 
 
-def compensation(number: int, at_ms: int, undoes: int) -> Entry:
-    return Entry(number, PersonId("@a:x.org"), at_ms, "compensation", 0, None, "spam", None, None, undoes)
+def compensation(number: int, at_ms: int, undoes: int) -> LedgerEntry:
+    return LedgerEntry(number, PersonId("@a:x.org"), at_ms, "compensation", 0, None, "spam", None, None, undoes)
 
 
 times = st.integers(0, 100)
 
 
 @st.composite
-def ledgers(draw: st.DrawFn, most: int = 6) -> list[Entry]:
+def ledgers(draw: st.DrawFn, most: int = 6) -> list[LedgerEntry]:
     """Charges and warnings at small times, numbered in the order of writing: the clock may step back in between."""
     moments = draw(st.lists(times, max_size=most))
     return [
@@ -57,7 +57,7 @@ def ledgers(draw: st.DrawFn, most: int = 6) -> list[Entry]:
 
 
 def price(
-    entries: Iterable[Entry], grade: Grade, now_ms: int, settings: CreditSettings = DEFAULT, rule: str = "spam"
+    entries: Iterable[LedgerEntry], grade: Grade, now_ms: int, settings: CreditSettings = DEFAULT, rule: str = "spam"
 ) -> Price:
     return credit.price(entries, rule=rule, grade=grade, now_ms=now_ms, settings=settings)
 
@@ -127,16 +127,16 @@ def test_entries_of_one_moment_count_in_the_order_of_writing() -> None:
 
 
 @given(ledgers(), times)
-def test_the_balance_is_never_outside_its_bounds(entries: list[Entry], now: int) -> None:
+def test_the_balance_is_never_outside_its_bounds(entries: list[LedgerEntry], now: int) -> None:
     assert 0 <= credit.balance(entries, now, SMALL) <= SMALL.ceiling
 
 
 @given(ledgers(), times)
-def test_the_balance_agrees_with_a_ledger_kept_day_by_day(entries: list[Entry], now: int) -> None:
+def test_the_balance_agrees_with_a_ledger_kept_day_by_day(entries: list[LedgerEntry], now: int) -> None:
     assert credit.balance(entries, now, SMALL) == _kept_by_hand(entries, now)
 
 
-def _kept_by_hand(entries: list[Entry], now: int) -> int:
+def _kept_by_hand(entries: list[LedgerEntry], now: int) -> int:
     """The same model as a clock that ticks, which is how docs/model.md tells it."""
     counting = [entry for entry in entries if entry.entry == "charge" and now < entry.at_ms + 60]
     points, quiet = 20, None
@@ -151,7 +151,7 @@ def _kept_by_hand(entries: list[Entry], now: int) -> int:
 
 
 @given(ledgers(), times, st.data())
-def test_the_order_of_the_entries_does_not_matter(entries: list[Entry], now: int, data: st.DataObject) -> None:
+def test_the_order_of_the_entries_does_not_matter(entries: list[LedgerEntry], now: int, data: st.DataObject) -> None:
     shuffled = data.draw(st.permutations(entries))
     assert credit.balance(shuffled, now, SMALL) == credit.balance(entries, now, SMALL)
     assert credit.effective(shuffled, now, SMALL) == credit.effective(entries, now, SMALL)
@@ -161,7 +161,7 @@ def test_the_order_of_the_entries_does_not_matter(entries: list[Entry], now: int
 
 @given(ledgers(), st.data(), st.integers(100, 150), st.integers(0, 21))
 def test_what_is_compensated_is_as_if_it_had_never_been(
-    entries: list[Entry], data: st.DataObject, now: int, level: int
+    entries: list[LedgerEntry], data: st.DataObject, now: int, level: int
 ) -> None:
     undone = data.draw(st.sets(st.integers(0, len(entries))))
     made = [*entries, *(compensation(100 + number, 100, number) for number in undone)]
@@ -172,19 +172,19 @@ def test_what_is_compensated_is_as_if_it_had_never_been(
 
 
 @given(ledgers(), times, st.integers(0, 25), st.integers(0, 200))
-def test_one_charge_more_never_gives_more_credit(entries: list[Entry], at: int, cost: int, now: int) -> None:
+def test_one_charge_more_never_gives_more_credit(entries: list[LedgerEntry], at: int, cost: int, now: int) -> None:
     more = [*entries, charge(1000, at, cost)]
     assert credit.balance(more, now, SMALL) <= credit.balance(entries, now, SMALL)
 
 
 @given(ledgers(), st.integers(0, 10), st.integers(0, 25), st.integers(0, 200))
-def test_a_dearer_charge_never_leaves_more_credit(entries: list[Entry], which: int, cost: int, now: int) -> None:
+def test_a_dearer_charge_never_leaves_more_credit(entries: list[LedgerEntry], which: int, cost: int, now: int) -> None:
     dearer = [replace(entry, cost=entry.cost + cost) if entry.id == which else entry for entry in entries]
     assert credit.balance(dearer, now, SMALL) <= credit.balance(entries, now, SMALL)
 
 
 @given(ledgers(), st.integers(0, 250))
-def test_without_new_charges_credit_does_not_fall(entries: list[Entry], now: int) -> None:
+def test_without_new_charges_credit_does_not_fall(entries: list[LedgerEntry], now: int) -> None:
     assert credit.balance(entries, now, SMALL) <= credit.balance(entries, now + 1, SMALL)
 
 
@@ -201,7 +201,7 @@ def test_without_new_charges_credit_does_not_fall(entries: list[Entry], now: int
     ],
 )
 def test_the_same_rule_again_costs_one_and_a_half_times_then_double(grade: Grade, prices: list[int]) -> None:
-    entries: list[Entry] = []
+    entries: list[LedgerEntry] = []
     for number, expected in enumerate(prices):
         now = number * DAY_MS
         asked = price(entries, grade, now)
@@ -237,7 +237,7 @@ def test_one_incident_costs_no_more_than_its_limit_in_several_parts() -> None:
 
 @given(ledgers(), st.sampled_from(GRADES), st.sampled_from(RULES), times)
 def test_a_price_is_never_negative_and_only_warnings_are_free_of_the_limit(
-    entries: list[Entry], grade: Grade, rule: str, now: int
+    entries: list[LedgerEntry], grade: Grade, rule: str, now: int
 ) -> None:
     asked = price(entries, grade, now, SMALL, rule)
     assert 0 <= asked.cost <= SMALL.incident_limit
@@ -277,7 +277,7 @@ def test_credit_that_is_there_is_there_now_and_too_much_is_never() -> None:
 
 
 @given(ledgers(), st.integers(0, 21), times)
-def test_reaches_agrees_with_looking_at_every_moment(entries: list[Entry], level: int, now: int) -> None:
+def test_reaches_agrees_with_looking_at_every_moment(entries: list[LedgerEntry], level: int, now: int) -> None:
     later = range(now, 100 + SMALL.expires_after + 1)
     found = next((at for at in later if credit.balance(entries, at, SMALL) >= level), None)
     assert credit.reaches(entries, level, now, SMALL) == found

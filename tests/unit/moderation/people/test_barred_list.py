@@ -8,12 +8,12 @@ import pytest
 from moderation.model.builtin_rules import BARRED
 from moderation.model.context import CaseView, InForce
 from moderation.model.facts import CaseGrew, CaseOpened, SanctionEnded, SanctionStarted
-from moderation.people.barred_list import Entry, bar, evidence, unbar
+from moderation.people.barred_list import BarredEntry, bar, evidence, unbar
 from moderation.values.errors import Refused
 from moderation.values.ids import CaseNumber, EventId, PersonId, UserId
 from tests.unit.moderation.builders import ANNA, BOT, DAY, MARK, NOON, OPERA, OTHER, ROOM, context, person, policy
 
-ENTRY = Entry(by=OPERA, reason="threats", until=NOON + 90 * DAY, reader="root")
+ENTRY = BarredEntry(by=OPERA, reason="threats", until=NOON + 90 * DAY, reader="root")
 
 
 def case(**more: Any) -> CaseView:

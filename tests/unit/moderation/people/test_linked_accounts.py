@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moderation.cases.appeals import lodge
-from moderation.cases.complete import Around, complete, concerns
-from moderation.cases.deadlines import Waiting, deadline
+from moderation.cases.complete import CaseContext, complete, concerns
+from moderation.cases.deadlines import WaitingCase, deadline
 from moderation.cases.decide import decide
 from moderation.cases.manager_orders import Order, sanction, vouch
 from moderation.credit.credit import balance
@@ -24,8 +24,8 @@ from moderation.model.facts import (
     SanctionStarted,
     TaskOpened,
 )
-from moderation.model.ledger_entry import Entry
-from moderation.people.linked_accounts import Link, accounts, persons
+from moderation.model.ledger_entry import LedgerEntry
+from moderation.people.linked_accounts import AccountLink, accounts, persons
 from moderation.values.errors import Refused
 from moderation.values.ids import CaseNumber, PersonId, UserId
 from tests.unit.moderation.builders import (
@@ -48,7 +48,7 @@ POLICY = policy()
 TWIN = UserId("@twin:example.org")
 USERS = (ANNA, TWIN, MARK, MINA, OLGA)
 BOTH = frozenset({ANNA, TWIN})
-links = st.lists(st.builds(Link, st.sampled_from(USERS), st.sampled_from(USERS)), max_size=5)
+links = st.lists(st.builds(AccountLink, st.sampled_from(USERS), st.sampled_from(USERS)), max_size=5)
 LINKED = AccountsLinked(on=7, method="confirmed", subject=TWIN, target=ANNA)
 PARTED = AccountUnlinked(on=7, start=3, subject=TWIN, target=ANNA)
 
@@ -57,13 +57,13 @@ PARTED = AccountUnlinked(on=7, start=3, subject=TWIN, target=ANNA)
 
 
 @given(links)
-def test_the_accounts_of_a_person_are_the_same_whatever_the_order_of_the_links(given: list[Link]) -> None:
+def test_the_accounts_of_a_person_are_the_same_whatever_the_order_of_the_links(given: list[AccountLink]) -> None:
     for order in list(permutations(given))[:24]:
         assert {user: accounts(order, user) for user in USERS} == {user: accounts(given, user) for user in USERS}
 
 
 @given(links)
-def test_everybody_is_of_exactly_one_person_who_is_named_by_one_of_the_accounts(given: list[Link]) -> None:
+def test_everybody_is_of_exactly_one_person_who_is_named_by_one_of_the_accounts(given: list[AccountLink]) -> None:
     named = persons(given)
     for user in USERS:
         own = accounts(given, user)
@@ -73,7 +73,7 @@ def test_everybody_is_of_exactly_one_person_who_is_named_by_one_of_the_accounts(
 
 
 @given(links, st.integers(0, 4))
-def test_a_link_that_ends_is_as_if_it_had_never_been(given: list[Link], which: int) -> None:
+def test_a_link_that_ends_is_as_if_it_had_never_been(given: list[AccountLink], which: int) -> None:
     rest = [link for number, link in enumerate(given) if number != which]
     assert persons(rest) == persons(list(rest))
     for user in USERS:
@@ -81,8 +81,8 @@ def test_a_link_that_ends_is_as_if_it_had_never_been(given: list[Link], which: i
 
 
 def test_a_person_keeps_the_name_of_the_account_that_others_joined() -> None:
-    assert persons([Link(TWIN, ANNA), Link(ANNA, MARK)]) == {TWIN: PersonId(MARK), ANNA: PersonId(MARK)}
-    assert persons([Link(ANNA, MARK), Link(TWIN, ANNA)]) == {TWIN: PersonId(MARK), ANNA: PersonId(MARK)}
+    assert persons([AccountLink(TWIN, ANNA), AccountLink(ANNA, MARK)]) == {TWIN: PersonId(MARK), ANNA: PersonId(MARK)}
+    assert persons([AccountLink(ANNA, MARK), AccountLink(TWIN, ANNA)]) == {TWIN: PersonId(MARK), ANNA: PersonId(MARK)}
 
 
 # The ledger.
@@ -95,12 +95,12 @@ charges = st.lists(
 
 @given(charges, links)
 def test_merged_in_any_order_the_ledger_is_that_of_the_union(
-    made: list[tuple[UserId, int, int]], given: list[Link]
+    made: list[tuple[UserId, int, int]], given: list[AccountLink]
 ) -> None:
     entries = [(user, entry(number, cost, at)) for number, (user, cost, at) in enumerate(made)]
     for order in list(permutations(given))[:6]:
         for user in USERS:
-            merged: dict[int, Entry] = {}
+            merged: dict[int, LedgerEntry] = {}
             for account in sorted(accounts(order, user)):  # one account after the other, as they come together
                 merged |= {each.id: each for whose, each in entries if whose == account}
             union = [each for whose, each in entries if whose in accounts(given, user)]
@@ -130,7 +130,7 @@ def case(subject: UserId, own: frozenset[UserId], *, deciders: frozenset[UserId]
 
 
 @given(links, st.sampled_from(USERS))
-def test_nobody_decides_about_any_of_their_accounts(given: list[Link], subject: UserId) -> None:
+def test_nobody_decides_about_any_of_their_accounts(given: list[AccountLink], subject: UserId) -> None:
     own = accounts(given, subject)
     about = case(subject, own)
     for actor in (*USERS, OPERA):
@@ -145,7 +145,9 @@ def test_nobody_decides_about_any_of_their_accounts(given: list[Link], subject: 
 
 
 @given(links, st.sampled_from([MARK, MINA, OLGA]))
-def test_nobody_hears_an_appeal_against_a_decision_of_any_of_their_accounts(given: list[Link], decider: UserId) -> None:
+def test_nobody_hears_an_appeal_against_a_decision_of_any_of_their_accounts(
+    given: list[AccountLink], decider: UserId
+) -> None:
     deciders = accounts(given, decider)
     about = case(UserId("@ben:example.org"), frozenset(), deciders=deciders)
     for actor in (MARK, MINA, OLGA):
@@ -223,7 +225,7 @@ def test_nobody_is_asked_about_any_of_their_accounts() -> None:
 
 def test_who_lets_a_case_wait_is_charged_once_with_however_many_accounts() -> None:
     duty = Duty(owners=(OLGA,), managers=(MARK, TWIN), operators=(OPERA,), accounts=SAME)
-    waiting = Waiting(
+    waiting = WaitingCase(
         case=case(ANNA, frozenset({ANNA})),
         now_ms=NOON,
         policy=POLICY,
@@ -241,7 +243,7 @@ def test_who_lets_a_case_wait_is_charged_once_with_however_many_accounts() -> No
 def test_a_room_run_by_two_accounts_of_one_person_has_nobody_left_when_they_are_demoted() -> None:
     duty = Duty(owners=(), managers=(MARK, TWIN), operators=(OPERA,), accounts=SAME)
     demoted = SanctionStarted(on=7, kind="demote", n=4, basis="credit", subject=TWIN)
-    around = Around(now_ms=NOON, policy=POLICY, next_case=4, on=7, duties={ROOM: duty})
+    around = CaseContext(now_ms=NOON, policy=POLICY, next_case=4, on=7, duties={ROOM: duty})
     told = TaskOpened(room=ROOM, on=7, task="last-manager", n=4, subject=TWIN)
     assert complete((demoted,), around) == (demoted, told)
 
@@ -252,7 +254,7 @@ def test_a_room_run_by_two_accounts_of_one_person_has_nobody_left_when_they_are_
 def test_who_has_too_little_with_both_ledgers_together_does_not_manage_for_now() -> None:
     spent = (entry(1, 40, NOON - 2 * DAY), entry(2, 30, NOON - DAY))
     both = context(person(ANNA, accounts=BOTH, entries=spent, manages=frozenset({ROOM})))
-    around = Around(now_ms=NOON, policy=POLICY, next_case=4, on=7, people=(both, both))
+    around = CaseContext(now_ms=NOON, policy=POLICY, next_case=4, on=7, people=(both, both))
     assert concerns((LINKED,))
     facts = complete((LINKED,), around)
     (demoted,) = facts[1:]
@@ -270,7 +272,7 @@ def test_who_has_too_little_with_both_ledgers_together_does_not_manage_for_now()
 def test_who_has_enough_alone_manages_again_when_the_link_was_a_mistake() -> None:
     suspended = InForce(20, "demote", None, ANNA, NOON + DAY, "credit")
     alone = context(person(ANNA, entries=(entry(1, 40, NOON - DAY),), in_force=(suspended,), manages=frozenset({ROOM})))
-    around = Around(now_ms=NOON, policy=POLICY, next_case=4, on=7, people=(alone,))
+    around = CaseContext(now_ms=NOON, policy=POLICY, next_case=4, on=7, people=(alone,))
     (ended,) = complete((PARTED,), around)[1:]
     assert isinstance(ended, SanctionEnded)
     assert (ended.start, ended.why, ended.subject) == (20, "reversed", ANNA)
@@ -279,5 +281,5 @@ def test_who_has_enough_alone_manages_again_when_the_link_was_a_mistake() -> Non
 def test_who_has_too_little_alone_does_not() -> None:
     suspended = InForce(20, "demote", None, ANNA, NOON + DAY, "credit")
     alone = context(person(ANNA, entries=(entry(1, 70, NOON - DAY),), in_force=(suspended,), manages=frozenset({ROOM})))
-    around = Around(now_ms=NOON, policy=POLICY, next_case=4, on=7, people=(alone,))
+    around = CaseContext(now_ms=NOON, policy=POLICY, next_case=4, on=7, people=(alone,))
     assert complete((PARTED,), around) == (PARTED,)

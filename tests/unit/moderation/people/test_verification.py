@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from moderation.judge.judge import judge
 from moderation.model.builtin_rules import UNVERIFIED, UNVERIFIED_MANAGER
-from moderation.model.context import Context, InForce, PersonView, Proof
+from moderation.model.context import Context, InForce, PersonView, VerificationInForce
 from moderation.model.facts import CaseOpened, DoorAnswered, Fact, SanctionEnded, SanctionStarted, VerificationAsked
 from moderation.model.reach import Spot
 from moderation.people import verification
@@ -46,8 +46,8 @@ def settings(**own: Any) -> Policy:
     return policy(verification={"write": 2, "below": "restrict", "grace": "7d", **own})
 
 
-def vouch(until: int = NOON + DAY, level: int = 2, method: Any = "vouch") -> Proof:
-    return Proof(method, level, until)
+def vouch(until: int = NOON + DAY, level: int = 2, method: Any = "vouch") -> VerificationInForce:
+    return VerificationInForce(method, level, until)
 
 
 def here(subject: PersonView | UserId = ANNA, **more: Any) -> Context:
@@ -130,7 +130,7 @@ def test_only_methods_that_count_and_are_in_force_reach_a_level() -> None:
 
 
 def test_a_vouch_counts_in_the_community_of_who_gave_it() -> None:
-    given = Proof("vouch", 2, NOON + 1, "garden-club", OTHER)
+    given = VerificationInForce("vouch", 2, NOON + 1, "garden-club", OTHER)
     methods = frozenset(verification.REACHES)
     assert verification.reached((given,), methods, Spot(ROOM, "garden-club"), NOON) == 2
     assert (

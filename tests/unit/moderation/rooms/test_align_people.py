@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moderation.model.context import InForce
-from moderation.rooms.align_people import MAX_CORRECTIONS, Alignment, Change, Hold, Room, align, intended
+from moderation.rooms.align_people import MAX_CORRECTIONS, Alignment, Change, KeptLevel, RoomPicture, align, intended
 from moderation.values.ids import UserId
 from moderation.values.power_levels import Power
 from tests.unit.moderation.builders import ANNA, BOT, MARK, MINA, NOON, OLGA
@@ -31,7 +31,7 @@ class Simulated:
     members: dict[UserId, str] = field(
         default_factory=lambda: dict.fromkeys((*WITHIN_REACH, OLGA, CREATOR, BOT), "join")
     )
-    holds: dict[tuple[UserId, str], Hold] = field(default_factory=dict)
+    holds: dict[tuple[UserId, str], KeptLevel] = field(default_factory=dict)
     in_force: dict[int, InForce] = field(default_factory=dict)
     told: list[tuple[UserId, str]] = field(default_factory=list)  # corrections and overrulings
     started: int = 0
@@ -49,7 +49,7 @@ class Simulated:
         self.in_force.pop(record, None)
 
     def look(self) -> Alignment:
-        return align(Room(self.power, self.members, BOT, self.holds), self.in_force.values())
+        return align(RoomPicture(self.power, self.members, BOT, self.holds), self.in_force.values())
 
     def align(self, crash: Crash = "no") -> Alignment:
         """One run of the reconciler, which may die before or after it has written."""
@@ -94,7 +94,7 @@ class Simulated:
             self.told.append((change.user, change.step))
         step = "held" if change.step == "corrected" else change.step
         more = change.step == "corrected"
-        self.holds[key] = Hold(change.user, change.what, step, change.prior, change.held, corrections + more)
+        self.holds[key] = KeptLevel(change.user, change.what, step, change.prior, change.held, corrections + more)
 
 
 def assert_holds(there: Simulated) -> None:

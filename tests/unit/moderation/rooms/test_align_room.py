@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moderation.model.context import InForce
-from moderation.rooms.align_people import MAX_CORRECTIONS, Alignment, Change, Hold, Room, intended
+from moderation.rooms.align_people import MAX_CORRECTIONS, Alignment, Change, KeptLevel, RoomPicture, intended
 from moderation.rooms.align_room import MORE, SILENCED, align, join_rule
 from moderation.values.ids import UserId
 from moderation.values.power_levels import Power
@@ -36,7 +36,7 @@ class Simulated:
     levels: dict[str, Any] = field(default_factory=lambda: copy.deepcopy(START))
     rule: dict[str, Any] = field(default_factory=lambda: {"join_rule": "public"})
     version: str = "11"
-    holds: dict[tuple[UserId, str], Hold] = field(default_factory=dict)
+    holds: dict[tuple[UserId, str], KeptLevel] = field(default_factory=dict)
     in_force: dict[int, InForce] = field(default_factory=dict)
     told: list[tuple[str, str]] = field(default_factory=list)  # corrections and overrulings
     started: int = 0
@@ -53,7 +53,7 @@ class Simulated:
 
     def look(self) -> Alignment:
         joined = dict.fromkeys((*PEOPLE, BOT, CREATOR), "join")
-        there = Room(self.power, joined, BOT, self.holds, join_rule(self.rule))
+        there = RoomPicture(self.power, joined, BOT, self.holds, join_rule(self.rule))
         return align(there, self.in_force.values())
 
     def align(self, crash: Crash = "no") -> Alignment:
@@ -96,7 +96,7 @@ class Simulated:
             self.told.append((change.what, change.step))
         step = "held" if change.step == "corrected" else change.step
         more = change.step == "corrected"
-        self.holds[key] = Hold(change.user, change.what, step, change.prior, change.held, corrections + more)
+        self.holds[key] = KeptLevel(change.user, change.what, step, change.prior, change.held, corrections + more)
 
 
 def room_change(what: str, step: str, prior: str, held: str, write: bool = True) -> Change:

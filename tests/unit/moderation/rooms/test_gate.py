@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moderation.model.context import InForce
-from moderation.rooms.align_people import MAX_CORRECTIONS, Alignment, Hold, Room
+from moderation.rooms.align_people import MAX_CORRECTIONS, Alignment, KeptLevel, RoomPicture
 from moderation.rooms.align_room import MORE, align, join_rule, join_rules
 from moderation.values.ids import UserId
 from moderation.values.power_levels import Power
@@ -30,11 +30,11 @@ class Simulated:
 
     def __init__(self, rule: Mapping[str, object]) -> None:
         self.rule: dict[str, object] = dict(rule)
-        self.holds: dict[tuple[UserId, str], Hold] = {}
+        self.holds: dict[tuple[UserId, str], KeptLevel] = {}
         self.steps: list[str] = []
 
     def align(self, *, gate: bool, closed: bool = False) -> Alignment:
-        there = Room(POWER, {}, BOT, self.holds, join_rule(self.rule), gate)
+        there = RoomPicture(POWER, {}, BOT, self.holds, join_rule(self.rule), gate)
         found = align(there, (CLOSE,) if closed else ())
         if found.joining:
             self.rule = join_rules(found.joining, self.rule)
@@ -46,7 +46,7 @@ class Simulated:
             before = self.holds.get((ITSELF, "joining"))
             again = (before.corrections if before else 0) + (change.step == "corrected")
             step = "held" if change.step == "corrected" else change.step
-            self.holds[ITSELF, "joining"] = Hold(ITSELF, "joining", step, change.prior, change.held, again)
+            self.holds[ITSELF, "joining"] = KeptLevel(ITSELF, "joining", step, change.prior, change.held, again)
         return found
 
 

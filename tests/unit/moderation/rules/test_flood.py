@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from moderation.rules.check import Hit, View
-from moderation.rules.flood import Flood, Settings
+from moderation.rules.flood import Flood, FloodSettings
 from moderation.values.events import ReactionGiven
 from moderation.values.ids import EventId
 from tests.unit.moderation.rules.posting import ROOM, SENDER, named, posted
 
-RULE = Flood(Settings.model_validate({"messages": 3, "within": "10s"}))
+RULE = Flood(FloodSettings.model_validate({"messages": 3, "within": "10s"}))
 
 
 def test_one_more_than_the_limit_is_too_many() -> None:
@@ -76,7 +76,7 @@ def test_that_somebody_came_in_once_is_no_flood() -> None:
 
 
 def test_a_rule_can_count_some_of_them_only() -> None:
-    rule = Flood(Settings.model_validate({"messages": 1, "of": ["messages", "reactions"]}))
+    rule = Flood(FloodSettings.model_validate({"messages": 1, "of": ["messages", "reactions"]}))
     assert rule.check(REACTION, View(recent_others=((97, "joins"), (99, "reactions")))) is None
     assert rule.check(REACTION, View(recent_others=((97, "reactions"), (99, "reactions")))) is not None
     assert rule.check(posted("x", at=99, replaces=EventId("$first")), View((1, 2, 99))) is None
@@ -93,4 +93,4 @@ def test_it_counts_as_one_would_by_hand(times: list[int]) -> None:
 @pytest.mark.parametrize("bad", [{"messages": 0}, {"within": "soon"}, {"window": "10s"}])
 def test_settings_that_make_no_sense_are_refused(bad: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
-        Settings.model_validate(bad)
+        FloodSettings.model_validate(bad)

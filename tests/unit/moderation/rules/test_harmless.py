@@ -1,13 +1,13 @@
 """What rules find by mistake: less than one in five thousand harmless sentences, for terms of five letters or more."""
 
 from moderation.rules.check import View
-from moderation.rules.terms import Settings, Terms
+from moderation.rules.terms import Terms, TermSettings
 from tests.unit.moderation.rules.harmless import EACH, TERMS, WORDS, people_wrote, sentences
 from tests.unit.moderation.rules.posting import posted
 
 LONG = [term.replace("-", " ") for term in TERMS]
 AT_MOST = 1 / 5_000
-RULE = Terms(Settings(terms=tuple(LONG), spaced=True))
+RULE = Terms(TermSettings(terms=tuple(LONG), spaced=True))
 
 
 def found(texts: list[str]) -> list[tuple[str, str]]:

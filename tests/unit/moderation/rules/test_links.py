@@ -7,13 +7,13 @@ from pydantic import ValidationError
 
 from moderation.rules.addresses import host_of, written_links
 from moderation.rules.check import Hit, View
-from moderation.rules.links import Links, Settings
+from moderation.rules.links import Links, LinkSettings
 from moderation.values.events import Text
 from tests.unit.moderation.rules.posting import named, posted
 
-EVIL = Links(Settings(deny=("evil.com", "пример.рф")))
-GOOD = Links(Settings(allow=("good.com", "例子.中国")))
-NONE = Links(Settings(deny=("*",)))
+EVIL = Links(LinkSettings(deny=("evil.com", "пример.рф")))
+GOOD = Links(LinkSettings(allow=("good.com", "例子.中国")))
+NONE = Links(LinkSettings(deny=("*",)))
 INVISIBLE = ("", "\u200b", "\u00ad", "\u2060", "\ufe0f")
 
 
@@ -107,18 +107,18 @@ def test_all_else_is_not(body: str) -> None:
 
 
 def test_denying_wins_over_allowing() -> None:
-    rule = Links(Settings(allow=("good.com",), deny=("bad.good.com",)))
+    rule = Links(LinkSettings(allow=("good.com",), deny=("bad.good.com",)))
     assert matched(rule, "https://x.bad.good.com") == "https://x.bad.good.com"
     assert matched(rule, "https://good.com") is None
 
 
 def test_every_link_can_be_denied_but_those_allowed() -> None:
     assert matched(NONE, "https://good.com") == "https://good.com"
-    assert matched(Links(Settings(allow=("good.com",), deny=("*",))), "https://good.com") is None
+    assert matched(Links(LinkSettings(allow=("good.com",), deny=("*",))), "https://good.com") is None
 
 
 def test_a_whole_top_level_domain_can_be_denied() -> None:
-    assert matched(Links(Settings(deny=("zip",))), "invoice.zip") == "invoice.zip"
+    assert matched(Links(LinkSettings(deny=("zip",))), "invoice.zip") == "invoice.zip"
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_what_matched_in_an_edit_is_found_too() -> None:
 
 def test_matrix_links_are_fine_unless_said_otherwise() -> None:
     body, formatted = "https://matrix.to/#/@a:evil.com", '<a href="matrix:u/a:x">x</a>'
-    strict = Links(Settings(deny=("*",), matrix_links=False))
+    strict = Links(LinkSettings(deny=("*",), matrix_links=False))
     assert matched(NONE, body, formatted) is None
     assert matched(strict, body) == body
     assert matched(strict, "", formatted) == "matrix:u/a:x"
@@ -161,21 +161,21 @@ def test_matrix_links_are_fine_unless_said_otherwise() -> None:
 
 
 def test_schemes_can_be_limited() -> None:
-    rule = Links(Settings(schemes=("https", "mailto:")))
+    rule = Links(LinkSettings(schemes=("https", "mailto:")))
     assert matched(rule, "https://a.com b.com", '<a href="mailto:a@b.com">') is None
     assert matched(rule, "http://a.com") == "http://a.com"
     assert matched(rule, "", '<a href="javascript:x">') == "javascript:x"
 
 
 def test_bare_domains_can_be_let_pass() -> None:
-    rule = Links(Settings(deny=("*",), bare=False))
+    rule = Links(LinkSettings(deny=("*",), bare=False))
     assert matched(rule, "see main.py and evil.com") is None
     assert matched(rule, "https://evil.com") == "https://evil.com"
 
 
 def test_only_the_places_asked_for_are_read() -> None:
     event = posted("evil.com", Text("filename", "evil.com"), formatted='<a href="https://evil.com">')
-    rule = Links(Settings(deny=("evil.com",)), frozenset({"caption"}))
+    rule = Links(LinkSettings(deny=("evil.com",)), frozenset({"caption"}))
     assert rule.check(event, View()) is None
     assert EVIL.check(named("evil.com"), View()) == Hit(where="display_name", matched="evil.com")
 
@@ -186,7 +186,7 @@ def test_only_the_places_asked_for_are_read() -> None:
 )
 def test_settings_that_make_no_sense_say_what_was_expected(bad: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match=r"expected|allows every link"):
-        Settings.model_validate(bad)
+        LinkSettings.model_validate(bad)
 
 
 @given(

@@ -4,13 +4,13 @@ import pytest
 from pydantic import ValidationError
 
 from moderation.rules.check import Hit, View
-from moderation.rules.media import Media, Settings, parse_size
+from moderation.rules.media import MediaCheck, MediaSettings, parse_size
 from moderation.values.events import Media as Attached
 from tests.unit.moderation.rules.posting import named, posted
 
 
 def check(attached: Attached | None, **options: object) -> Hit | None:
-    return Media(Settings.model_validate(options)).check(posted("x", media=attached), View())
+    return MediaCheck(MediaSettings.model_validate(options)).check(posted("x", media=attached), View())
 
 
 PICTURE = Attached("image", "image/png", 2_000_000)
@@ -19,7 +19,7 @@ PICTURE = Attached("image", "image/png", 2_000_000)
 def test_nothing_is_limited_by_default() -> None:
     assert check(PICTURE) is None
     assert check(None, kinds=[]) is None
-    assert Media(Settings(kinds=())).check(named("x"), View()) is None
+    assert MediaCheck(MediaSettings(kinds=())).check(named("x"), View()) is None
 
 
 def test_kinds_are_those_allowed() -> None:
@@ -69,4 +69,4 @@ def test_sizes_are_read(text: str, size: int) -> None:
 )
 def test_settings_that_make_no_sense_are_refused(bad: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match=r"expected|greater than|Input should be"):
-        Settings.model_validate(bad)
+        MediaSettings.model_validate(bad)

@@ -5,13 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moderation.rules.check import Hit, View
-from moderation.rules.mentions import Mentions, Settings, mentioned
+from moderation.rules.mentions import Mentions, MentionSettings, mentioned
 from moderation.values.events import Text
 from moderation.values.ids import UserId
 from tests.unit.moderation.rules.posting import SENDER, named, posted
 
-TWO = Mentions(Settings(limit=2))
-NO_ROOM = Mentions(Settings(room="deny"))
+TWO = Mentions(MentionSettings(limit=2))
+NO_ROOM = Mentions(MentionSettings(room="deny"))
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_what_only_begins_like_a_call_is_none(body: str) -> None:
 
 def test_only_the_places_asked_for_are_read() -> None:
     event = posted("fine", Text("caption", "@room"))
-    assert Mentions(Settings(room="deny"), frozenset({"body"})).check(event, View()) is None
+    assert Mentions(MentionSettings(room="deny"), frozenset({"body"})).check(event, View()) is None
     assert NO_ROOM.check(named("@room"), View()) is None
 
 

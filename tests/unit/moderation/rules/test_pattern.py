@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from moderation.rules.check import Hit, View
-from moderation.rules.pattern import Pattern, Settings
+from moderation.rules.pattern import Pattern, PatternSettings
 from moderation.values.events import Text
 from tests.unit.moderation.rules.posting import posted
 
 
 def rule(*patterns: str, **options: object) -> Pattern:
-    return Pattern(Settings.model_validate({"patterns": patterns, **options}))
+    return Pattern(PatternSettings.model_validate({"patterns": patterns, **options}))
 
 
 def matched(compiled: Pattern, body: str) -> str | None:
@@ -39,7 +39,7 @@ def test_disguises_are_undone_only_when_asked() -> None:
 
 def test_only_the_places_asked_for_are_read() -> None:
     event = posted("fine", Text("topic", "bad"))
-    settings = Settings(patterns=("bad",))
+    settings = PatternSettings(patterns=("bad",))
     assert Pattern(settings).check(event, View()) == Hit(where="topic", matched="bad")
     assert Pattern(settings, frozenset({"body"})).check(event, View()) is None
 
@@ -47,7 +47,7 @@ def test_only_the_places_asked_for_are_read() -> None:
 @pytest.mark.parametrize("pattern", ["(", "a{2,1}", "(?=look)", r"(a)\1", "[z-a]", "(a{1000}){1000}", "\ud800"])
 def test_a_bad_pattern_is_named_with_the_reason(pattern: str, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ValidationError) as error:
-        Settings.model_validate({"patterns": ["fine", pattern]})
+        PatternSettings.model_validate({"patterns": ["fine", pattern]})
     assert repr(pattern) in str(error.value)
     assert capfd.readouterr() == ("", "")
 
@@ -55,7 +55,7 @@ def test_a_bad_pattern_is_named_with_the_reason(pattern: str, capfd: pytest.Capt
 @pytest.mark.parametrize("pattern", ["a*", "x?", "", "(?:)"])
 def test_a_pattern_that_matches_everything_is_refused(pattern: str) -> None:
     with pytest.raises(ValidationError):
-        Settings.model_validate({"patterns": [pattern]})
+        PatternSettings.model_validate({"patterns": [pattern]})
 
 
 @pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*b", "(.*)(.*)(.*)x$", "(?:a?){30}a{30}"])

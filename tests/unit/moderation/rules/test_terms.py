@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from moderation.rules.check import Hit, View
 from moderation.rules.confusables import LOOKS_LIKE
 from moderation.rules.normalise_text import normalise
-from moderation.rules.terms import Settings, Terms
+from moderation.rules.terms import Terms, TermSettings
 from moderation.values.events import Text
 from tests.unit.moderation.rules.posting import named, posted
 
@@ -18,7 +18,7 @@ INVISIBLE = ("", "\u200b", "\u00ad", "\u2060", "\ufe0f", "\u202e", "\u0336", "\u
 
 
 def rule(*terms: str, **options: object) -> Terms:
-    return Terms(Settings.model_validate({"terms": terms, **options}))
+    return Terms(TermSettings.model_validate({"terms": terms, **options}))
 
 
 def matched(compiled: Terms, body: str) -> str | None:
@@ -180,7 +180,7 @@ def test_letters_set_apart_must_be_a_word_of_their_own(body: str) -> None:
 
 def test_only_the_places_asked_for_are_read() -> None:
     event = posted("fine", Text("filename", "bad.png"))
-    settings = Settings(terms=("bad",))
+    settings = TermSettings(terms=("bad",))
     assert Terms(settings).check(event, View()) == Hit(where="filename", matched="bad")
     assert Terms(settings, frozenset({"body"})).check(event, View()) is None
     assert Terms(settings).check(named("Bad"), View()) == Hit(where="display_name", matched="Bad")
@@ -195,7 +195,7 @@ def test_a_quotation_is_cut() -> None:
 @pytest.mark.parametrize("terms", [[], ["\u200b"], [" "], "bad"])
 def test_terms_that_can_match_nothing_are_refused(terms: object) -> None:
     with pytest.raises(ValidationError):
-        Settings.model_validate({"terms": terms})
+        TermSettings.model_validate({"terms": terms})
 
 
 @settings(max_examples=5, deadline=None)

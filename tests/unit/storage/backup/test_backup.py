@@ -186,7 +186,7 @@ def test_a_page_that_is_none_is_refused(said: bytes) -> None:
 
 def test_what_a_backup_cut_short_has_left_is_removed_unless_one_is_being_made(data_dir: Path) -> None:
     stage = taken(data_dir)
-    claim = disk.Claim(data_dir / snapshot.FOLDER)
+    claim = disk.FolderClaim(data_dir / snapshot.FOLDER)
     snapshot.clean(data_dir)
     assert stage.is_dir()
     claim.release()

@@ -32,7 +32,7 @@ from moderation.values.events import Json
 from moderation.values.ids import EventId, GroupCode, PersonId, RoomId, UserId
 from storage.export import verify
 from storage.export.contents import Contents
-from storage.export.export import Request, Summary, export
+from storage.export.export import ExportRequest, Summary, export
 from storage.export.selection import Selection
 from storage.journal.journal import Journal
 from storage.journal.record import NOBODY, Draft, Part
@@ -62,7 +62,7 @@ class Log:
     def export(self, selection: Selection | None = None, out: Path | None = None, **more: Any) -> Path:
         """A zip, and in `summary` what was said of it."""
         out = out or self.data_dir.parent / f"export-{len(list(self.data_dir.parent.iterdir()))}.zip"
-        request = Request(selection or Selection(), NOON + 2 * DAY_MS, "root", "case 12", id=f"id-{out.stem}")
+        request = ExportRequest(selection or Selection(), NOON + 2 * DAY_MS, "root", "case 12", id=f"id-{out.stem}")
         self.summary: Summary = export(self.folder, out, request, more.pop("words", WORDS), **more)
         return out
 

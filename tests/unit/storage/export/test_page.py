@@ -15,7 +15,7 @@ from bot.cli.logs.export import CatalogWords
 from bot.texts.catalog import LANGUAGES, Catalog
 from moderation.policy import GRADES
 from moderation.values.events import Json
-from storage.export.choose import Room
+from storage.export.choose import NamedRoom
 from storage.export.page import MAX_CASES, About, Cases, page
 from storage.export.selection import Selection
 from storage.journal.record_kinds import KINDS
@@ -73,10 +73,10 @@ def read(html: str) -> Reader:
     return reader
 
 
-def about(text: str = "", rooms: dict[str, Room] | None = None) -> About:
+def about(text: str = "", rooms: dict[str, NamedRoom] | None = None) -> About:
     return About(
         origin="example.org/log", size=9, vkey="k", made_at_ms=0, by=text, reason=text, asked={"persons": [text]},
-        records=1, supporting=frozenset(), rooms=rooms or {"G-7F3K": Room(text, text)}, rules={text: {"en": text}},
+        records=1, supporting=frozenset(), rooms=rooms or {"G-7F3K": NamedRoom(text, text)}, rules={text: {"en": text}},
     )  # fmt: skip
 
 

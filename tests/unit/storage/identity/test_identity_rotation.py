@@ -11,7 +11,7 @@ import pytest
 from moderation.values.errors import Broken, Refused
 from moderation.values.ids import PersonId
 from storage.identity import keyring
-from storage.identity.store import IdentityStore, Kek, Locked, NewClaim, State
+from storage.identity.store import IdentityStore, IdentityStoreState, Kek, Locked, NewClaim
 from storage.journal.record_keys import FILE, PersonKeys
 
 OLD, NEW, THIRD = Kek(b"o" * 32), Kek(b"n" * 32), Kek(b"t" * 32)
@@ -87,7 +87,7 @@ def crashes(store: IdentityStore, tmp_path: Path) -> list[Path]:
     return found.copies
 
 
-def state_of(folder: Path, kek: Kek | None) -> State:
+def state_of(folder: Path, kek: Kek | None) -> IdentityStoreState:
     store = IdentityStore.open(folder, kek)
     try:
         return store.state()

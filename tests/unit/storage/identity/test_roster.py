@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from moderation.values.ids import UserId
-from storage.identity.roster import Changes, Listed, Roster, Standing, Used, is_code, new_code
+from storage.identity.roster import Changes, Listed, ListedStatus, Roster, Used, is_code, new_code
 from storage.identity.store import IdentityStore, Kek, Locked
 from storage.journal.record_keys import FILE
 
@@ -117,7 +117,7 @@ class TestCodes:
 
         with pytest.raises(OSError, match="no room"):
             roster.codes(1_000, 5_000, (), fails)
-        assert list(roster.all()) == [Standing(FIRST, 0, 0)]
+        assert list(roster.all()) == [ListedStatus(FIRST, 0, 0)]
 
     def test_are_hard_to_guess_and_do_not_look_alike(self) -> None:
         made = {new_code() for _ in range(1_000)}
@@ -136,7 +136,7 @@ def test_nothing_of_it_stands_on_the_disk_in_plain(roster: Roster, tmp_path: Pat
 
 def test_taking_somebody_off_says_what_stood_there(roster: Roster) -> None:
     roster.load([FIRST])
-    assert roster.remove(" m-1 ") == Standing(FIRST, 0, 0)
+    assert roster.remove(" m-1 ") == ListedStatus(FIRST, 0, 0)
     assert roster.remove("M-1") is None
 
 

@@ -13,7 +13,7 @@ from moderation.values.errors import Broken, Invalid, Refused
 from moderation.values.ids import PersonId
 from storage.identity import blind_index
 from storage.identity.roster import Listed, Roster
-from storage.identity.store import Claim, Held, IdentityStore, Kek, Locked, NewClaim, Taken, open_for_reading
+from storage.identity.store import Claim, HeldClaim, IdentityStore, Kek, Locked, NewClaim, Taken, open_for_reading
 from storage.journal.record_keys import FILE, PersonKeys
 
 ANNA, BEN, CLEO = PersonId("@anna:example.org"), PersonId("@ben:example.org"), PersonId("@cleo:example.org")
@@ -308,7 +308,7 @@ class TestWithoutTheKey:
             assert refused.value.why == why
         state = locked.state()
         assert (state.lock, state.used, state.persons, state.claims) == (why, (KEK.id,), 1, 1)
-        assert locked.held_of(ANNA) == (Held(id=number, person=ANNA, created_ms=1_000, record=7, fields=3),)
+        assert locked.held_of(ANNA) == (HeldClaim(id=number, person=ANNA, created_ms=1_000, record=7, fields=3),)
         locked.close()
         assert store.claims_of(ANNA) == (opened(OF_ANNA, number),)
 

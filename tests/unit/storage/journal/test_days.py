@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from moderation.values.errors import Broken
 from storage.journal import days
-from storage.journal.days import DamagedDay, Day, Lines, close_day, finish_closing, list_days
+from storage.journal.days import DamagedDay, Day, DayLines, close_day, finish_closing, list_days
 from storage.journal.line_format import MAX_LINE
 
 LINES = [b"line %d" % number for number in range(200_000)]
@@ -18,7 +18,7 @@ TEXT = b"\n".join(LINES) + b"\n"
 
 
 def read(path: Path) -> tuple[list[bytes], bytes]:
-    lines = Lines(path)
+    lines = DayLines(path)
     return list(lines.each()), lines.rest
 
 
@@ -113,7 +113,7 @@ def test_a_bomb_is_read_in_bounded_memory(tmp_path: Path, filling: bytes) -> Non
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     count = 0
     try:
-        for batch in Lines(path):
+        for batch in DayLines(path):
             count += len(batch)
             if count > 5_000_000:
                 break

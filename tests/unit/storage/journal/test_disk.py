@@ -68,12 +68,12 @@ def test_cut_keeps_the_beginning(tmp_path: Path) -> None:
 
 
 def test_a_folder_can_be_claimed_once(tmp_path: Path) -> None:
-    claim = disk.Claim(tmp_path)
+    claim = disk.FolderClaim(tmp_path)
     with pytest.raises(BlockingIOError):
-        disk.Claim(tmp_path)
+        disk.FolderClaim(tmp_path)
     claim.release()
     claim.release()
-    disk.Claim(tmp_path).release()
+    disk.FolderClaim(tmp_path).release()
 
 
 def test_remove_does_not_mind_absence(tmp_path: Path) -> None:

@@ -16,14 +16,14 @@ from storage.journal.journal import Journal
 from storage.journal.record import Draft, Part
 from storage.journal.record_keys import pseudonym
 from storage.journal.transparency.checkpoint import open_checkpoint
-from storage.journal.transparency.signed_note import Verifier
+from storage.journal.transparency.signed_note import NoteVerifier
 from storage.journal.verify.verify import verify
 
 NOON, DAY_MS = 1_795_521_600_000, 86_400_000
 
 
 def root_of(journal: Journal) -> tuple[int, bytes]:
-    checkpoint = open_checkpoint(journal.signed_checkpoint, [Verifier.parse(journal.vkey)])
+    checkpoint = open_checkpoint(journal.signed_checkpoint, [NoteVerifier.parse(journal.vkey)])
     return checkpoint.size, checkpoint.root
 
 

@@ -30,7 +30,7 @@ from storage.projections import project
 from storage.projections.linked_accounts import linked, links_of
 from storage.sqlite_driver import DRIVER
 from storage.state import link_requests
-from storage.state.link_requests import Request
+from storage.state.link_requests import LinkRequest
 from tests.unit.moderation.builders import ANNA, DAY, MARK, MINA, NOON, ROOM
 
 TWIN = UserId("@twin:example.org")
@@ -154,11 +154,11 @@ async def test_a_key_is_noted_until_the_verification_is_suspended(db: AsyncConne
 
 
 async def test_a_request_waits_for_a_word_and_lapses(db: AsyncConnection) -> None:
-    one = Request(user=TWIN, person=PersonId(ANNA), method="email", level=1, until=NOON + DAY, lapses=NOON + 10)
+    one = LinkRequest(user=TWIN, person=PersonId(ANNA), method="email", level=1, until=NOON + DAY, lapses=NOON + 10)
     await link_requests.put(db, one)
     assert await link_requests.of_user(db, TWIN, NOON) == one
     assert await link_requests.asked_of(db, PersonId(ANNA), NOON) == ()  # nobody was asked yet
-    asked = Request(**{name: getattr(one, name) for name in one.__slots__} | {"code": "hashed"})
+    asked = LinkRequest(**{name: getattr(one, name) for name in one.__slots__} | {"code": "hashed"})
     await link_requests.put(db, asked)
     assert await link_requests.asked_of(db, PersonId(ANNA), NOON) == (asked,)
     assert await link_requests.asked_of(db, PersonId(ANNA), NOON + 10) == ()

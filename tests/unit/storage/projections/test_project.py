@@ -23,8 +23,8 @@ from moderation.model.facts import (
     CreditChanged,
     Fact,
     Found,
-    Held,
     LanguageChosen,
+    LevelKept,
     NotSeen,
     PersonVerified,
     PolicyChanged,
@@ -36,8 +36,8 @@ from moderation.model.facts import (
     SanctionExtended,
     SanctionStarted,
 )
-from moderation.model.ledger_entry import Entry
-from moderation.rooms.align_people import Hold
+from moderation.model.ledger_entry import LedgerEntry
+from moderation.rooms.align_people import KeptLevel
 from moderation.values.events import MessagePosted, Received
 from moderation.values.ids import EventId, GroupCode, PersonId, RoomId, UserId
 from storage import queries, schema
@@ -337,8 +337,8 @@ async def test_an_entry_of_the_ledger(db: AsyncConnection) -> None:
     )
     await apply(db, charge, undone)
     assert (await person(db)).entries == (
-        Entry(10, PersonId(ANNA), NOON, "charge", 5, "minor", "spam", 1, ROOM),
-        Entry(11, PersonId(ANNA), NOON, "compensation", 0, "minor", "spam", 1, ROOM, 10),
+        LedgerEntry(10, PersonId(ANNA), NOON, "charge", 5, "minor", "spam", 1, ROOM),
+        LedgerEntry(11, PersonId(ANNA), NOON, "compensation", 0, "minor", "spam", 1, ROOM, 10),
     )
 
 
@@ -368,18 +368,18 @@ async def test_a_sanction_everywhere_holds_in_every_room_and_a_moments_measure_d
 
 
 async def test_what_is_held_in_a_room_step_by_step(db: AsyncConnection) -> None:
-    async def step(name: Any, held: str = "-1") -> dict[Any, Hold]:
-        await apply(db, Held(room=ROOM, step=name, prior="50", held=held, subject=MARK))
+    async def step(name: Any, held: str = "-1") -> dict[Any, KeptLevel]:
+        await apply(db, LevelKept(room=ROOM, step=name, prior="50", held=held, subject=MARK))
         return await queries.holds_in(db, ROOM)
 
     key = (MARK, "level")
-    assert await step("intended") == {key: Hold(MARK, "level", "intended", "50", "-1")}
-    assert await step("held") == {key: Hold(MARK, "level", "held", "50", "-1")}
-    assert await step("corrected") == {key: Hold(MARK, "level", "held", "50", "-1", 1)}
-    assert await step("corrected") == {key: Hold(MARK, "level", "held", "50", "-1", 2)}
-    assert await step("overruled", "60") == {key: Hold(MARK, "level", "overruled", "50", "60", 2)}
+    assert await step("intended") == {key: KeptLevel(MARK, "level", "intended", "50", "-1")}
+    assert await step("held") == {key: KeptLevel(MARK, "level", "held", "50", "-1")}
+    assert await step("corrected") == {key: KeptLevel(MARK, "level", "held", "50", "-1", 1)}
+    assert await step("corrected") == {key: KeptLevel(MARK, "level", "held", "50", "-1", 2)}
+    assert await step("overruled", "60") == {key: KeptLevel(MARK, "level", "overruled", "50", "60", 2)}
     assert await step("released") == {}
-    assert await step("held") == {key: Hold(MARK, "level", "held", "50", "-1")}
+    assert await step("held") == {key: KeptLevel(MARK, "level", "held", "50", "-1")}
 
 
 async def test_a_new_measure_against_a_room_takes_up_again_what_was_left_alone_of_the_room_only(
@@ -388,13 +388,13 @@ async def test_a_new_measure_against_a_room_takes_up_again_what_was_left_alone_o
     nobody, posting = UserId(""), "posting m.reaction"
     await apply(
         db,
-        Held(room=ROOM, step="overruled", what=posting, prior="-", held="0"),
-        Held(room=ROOM, step="overruled", prior="50", held="60", subject=OLGA),
+        LevelKept(room=ROOM, step="overruled", what=posting, prior="-", held="0"),
+        LevelKept(room=ROOM, step="overruled", prior="50", held="60", subject=OLGA),
         SanctionStarted(room=ROOM, kind="suspend", basis="operator", n=1, subject=OLGA),
     )
     assert await queries.holds_in(db, ROOM) == {
-        (nobody, posting): Hold(nobody, posting, "held", "-", "0"),
-        (OLGA, "level"): Hold(OLGA, "level", "overruled", "50", "60"),
+        (nobody, posting): KeptLevel(nobody, posting, "held", "-", "0"),
+        (OLGA, "level"): KeptLevel(OLGA, "level", "overruled", "50", "60"),
     }
 
 

@@ -27,7 +27,7 @@ from storage.database import FILE, Database
 from storage.journal.journal import Journal
 from storage.journal.record_keys import PersonKeys
 from storage.projections import project, set_meta
-from storage.queries.tables_sample import Difference, differences
+from storage.queries.tables_sample import SampleDifference, differences
 from storage.record_mapping import draft_of_fact
 
 NOON, DAY = 1_795_521_600_000, 86_400_000
@@ -61,7 +61,7 @@ async def recorded(data: Path, facts: Sequence[tuple[Fact, int]]) -> None:
     await database.close()
 
 
-def compared(data: Path, seed: int = 1) -> list[Difference]:
+def compared(data: Path, seed: int = 1) -> list[SampleDifference]:
     return differences(data / FILE, data / "records", Random(seed))
 
 
@@ -122,7 +122,10 @@ async def test_what_no_record_says_of_such_rows_is_one(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / FILE)) as database:
         database.execute(f"UPDATE sanctions SET until = {NOON + 4 * DAY}, why_ended = 'reversed'")
         database.commit()
-    assert compared(tmp_path) == [Difference("sanctions", 2, 2, "ended"), Difference("sanctions", 2, 2, "until")]
+    assert compared(tmp_path) == [
+        SampleDifference("sanctions", 2, 2, "ended"),
+        SampleDifference("sanctions", 2, 2, "until"),
+    ]
 
 
 async def test_a_few_rows_and_a_stretch_of_records_are_all_that_is_looked_at(tmp_path: Path) -> None:
@@ -142,7 +145,7 @@ async def test_a_row_that_differed_is_looked_at_again_whatever_chance_says(tmp_p
         database.execute("UPDATE credit SET cost = 6 WHERE record = 300")
         database.execute("DELETE FROM credit WHERE record = 17")
         database.commit()
-    known = [Difference("credit", 17, 17, "missing"), Difference("credit", 300, 300, "cost")]
+    known = [SampleDifference("credit", 17, 17, "missing"), SampleDifference("credit", 300, 300, "cost")]
     for seed in range(5):
         assert differences(tmp_path / FILE, tmp_path / "records", Random(seed), known) == known
 

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.model.builtin_rules import UNVERIFIED
-from moderation.model.context import Proof
+from moderation.model.context import VerificationInForce
 from moderation.model.facts import (
     CaseDecided,
     CaseOpened,
@@ -162,7 +162,7 @@ async def test_a_method_that_does_not_count_and_a_revoked_one_do_not_help(log: J
     await log.fact(verified(BEN))
     await log.fact(verified(BEN, step="revoked"), NOON - 7)
     assert [(each.user, each.lapsed) for each in await below(log)] == [(ANNA, 0), (BEN, NOON - 7)]
-    assert (await view(log, BEN)).proofs == (Proof("vouch", 2, NOON - 7),)
+    assert (await view(log, BEN)).proofs == (VerificationInForce("vouch", 2, NOON - 7),)
 
 
 async def test_who_was_let_be_is_left_out_and_so_is_who_was_removed_until_they_are_back(log: Journal) -> None:

@@ -13,7 +13,7 @@ from moderation.values.errors import Broken
 from storage.journal.query import Query, follow, last
 from storage.journal.record import NOBODY, Draft, Part
 from storage.journal.retention.find import parts_in, parts_of
-from storage.journal.retention.legal_holds import InForce, holds_in_force
+from storage.journal.retention.legal_holds import HoldsInForce, holds_in_force
 from storage.journal.retention.targets import Targets
 from storage.journal.transparency.tlog_proof import check_record
 from storage.journal.verify.verify import verify
@@ -33,8 +33,8 @@ def fill(place: Any, tools: Any) -> None:
         journal.close(NOON + DAY_MS)
 
 
-def find(place: Any, person: str, holds: InForce | None = None) -> Targets:
-    return parts_of(place.folder, [person], holds or InForce()).targets
+def find(place: Any, person: str, holds: HoldsInForce | None = None) -> Targets:
+    return parts_of(place.folder, [person], holds or HoldsInForce()).targets
 
 
 def erase(place: Any, journal: Any, tools: Any, person: str) -> list[str]:
@@ -53,21 +53,21 @@ def text_of(folder: Path) -> bytes:
 
 def test_finds_all_parts_of_a_person_in_all_days(place: Any, tools: Any) -> None:
     fill(place, tools)
-    found = parts_of(place.folder, [ANNA], InForce())
+    found = parts_of(place.folder, [ANNA], HoldsInForce())
     assert (found.targets.text, found.targets.count, found.held) == ("1,3,5,7,9,11;1:6,12", 8, {})
     assert found.elsewhere == 2, "the parts of Ben in records 6 and 12 name her too"
-    ben = parts_of(place.folder, [BEN], InForce())
+    ben = parts_of(place.folder, [BEN], HoldsInForce())
     assert ben.targets.text == "2,4,6,8,10,12"
-    assert parts_of(place.folder, ["@an:example.org"], InForce()).targets.count == 0
-    assert parts_of(place.folder, [ANNA, BEN], InForce()).targets.count == 14
+    assert parts_of(place.folder, ["@an:example.org"], HoldsInForce()).targets.count == 0
+    assert parts_of(place.folder, [ANNA, BEN], HoldsInForce()).targets.count == 14
 
 
 def test_a_person_named_in_somebody_elses_part_is_counted_not_erased(place: Any, tools: Any) -> None:
     with place.open() as journal:
         journal.append([tools.message('I mean "@anna:example.org"', person=BEN), tools.message("to @anna:example.org")])
-    assert parts_of(place.folder, [ANNA], InForce()).elsewhere == 1, "whatever stands around her id"
-    assert parts_of(place.folder, ["@anna:example"], InForce()).elsewhere == 0, "that is another's id"
-    found = parts_of(place.folder, ["$" + "e" * 43], InForce())
+    assert parts_of(place.folder, [ANNA], HoldsInForce()).elsewhere == 1, "whatever stands around her id"
+    assert parts_of(place.folder, ["@anna:example"], HoldsInForce()).elsewhere == 0, "that is another's id"
+    found = parts_of(place.folder, ["$" + "e" * 43], HoldsInForce())
     assert (found.targets.count, found.elsewhere) == (0, 2)
 
 
@@ -150,10 +150,10 @@ def test_a_record_that_does_not_say_it_rightly_is_named_and_stops_nothing(place:
 def test_parts_named_by_number_are_those_that_are_shown(place: Any, tools: Any) -> None:
     fill(place, tools)
     named = Targets.of([(0, 0), (1, 0), (2, 5), (6, 0), (6, 1), (99, 0)])
-    assert parts_in(place.folder, named, InForce()).targets.text == "1,6;1:6"  # nor that of genesis
+    assert parts_in(place.folder, named, HoldsInForce()).targets.text == "1,6;1:6"  # nor that of genesis
     with place.open(NOON + DAY_MS) as journal:
         erase(place, journal, tools, ANNA)
-    assert parts_in(place.folder, named, InForce()).targets.text == "6"
+    assert parts_in(place.folder, named, HoldsInForce()).targets.text == "6"
 
 
 def test_what_a_hold_covers_is_set_apart_and_named(place: Any, tools: Any) -> None:

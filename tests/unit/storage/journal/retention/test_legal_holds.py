@@ -8,7 +8,7 @@ from moderation.values.errors import Invalid
 from moderation.values.ids import PersonId
 from storage.journal.record import NOBODY, Draft, Part
 from storage.journal.retention.find import parts_in
-from storage.journal.retention.legal_holds import Covers, InForce, holds_in_force, holds_of
+from storage.journal.retention.legal_holds import Covers, HoldsInForce, holds_in_force, holds_of
 from storage.journal.retention.ranges import Ranges
 from storage.journal.retention.targets import Targets
 
@@ -57,7 +57,7 @@ def test_what_a_hold_covers(log: Any, tools: Any, covers: str, held: str) -> Non
         journal.close(NOON + DAY_MS)
     found = parts_in(log.folder, ALL, holds_in_force(log.folder, NOON + 2 * DAY_MS))
     assert {index: targets.text for index, targets in found.held.items()} == ({hold: held} if held else {})
-    assert found.targets | Targets.parse(held) == parts_in(log.folder, ALL, InForce()).targets
+    assert found.targets | Targets.parse(held) == parts_in(log.folder, ALL, HoldsInForce()).targets
 
 
 def test_a_hold_whose_time_is_over_may_be_purged_with_its_day(place: Any, tools: Any) -> None:

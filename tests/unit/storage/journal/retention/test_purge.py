@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from moderation.values.errors import Broken, Invalid
-from storage.journal.days import Lines
+from storage.journal.days import DayLines
 from storage.journal.journal import Journal
 from storage.journal.line_format import open_line
 from storage.journal.merkle import Tree
 from storage.journal.retention.find import overdue_parts
-from storage.journal.retention.legal_holds import InForce, holds_in_force
+from storage.journal.retention.legal_holds import HoldsInForce, holds_in_force
 from storage.journal.retention.purge import FLOOR_DAYS, PurgePlan, Retention, Stop, plan_purge
 from storage.journal.retention.targets import Targets
 from storage.journal.transparency.checkpoint import Checkpoint
@@ -116,7 +116,7 @@ def test_kinds_that_are_kept_longer_keep_their_day_and_the_rest_of_it_is_erased(
         journal.close(LATER)
     found = plan(place, retention=longer)
     assert (found.below, found.days, found.stop) == (2, (FIRST,), Stop("kind", SECOND, kind="leave", index=3))
-    due = overdue_parts(place.folder, longer.is_due(LATER), InForce())
+    due = overdue_parts(place.folder, longer.is_due(LATER), HoldsInForce())
     assert due.targets.text == "1-2,4"
     with place.open(LATER) as journal:
         [by] = journal.append([tools.erase(due.targets, LATER)])
@@ -124,9 +124,9 @@ def test_kinds_that_are_kept_longer_keep_their_day_and_the_rest_of_it_is_erased(
         journal.close(LATER)
     assert run(place, tools, 2) == [FIRST]
     assert codes(place.folder) == []
-    assert overdue_parts(place.folder, longer.is_due(LATER), InForce()).targets.count == 0
+    assert overdue_parts(place.folder, longer.is_due(LATER), HoldsInForce()).targets.count == 0
     much_later = NOON + 500 * DAY_MS
-    assert overdue_parts(place.folder, longer.is_due(much_later), InForce()).targets.text == "3;1:3"
+    assert overdue_parts(place.folder, longer.is_due(much_later), HoldsInForce()).targets.text == "3;1:3"
 
 
 # What goes
@@ -170,7 +170,7 @@ def test_an_older_checkpoint_can_be_compared_where_the_tiles_above_tell_its_root
 
 
 def leaves(place: Any, day: str) -> list[bytes]:
-    return [open_line(raw).leaf for raw in Lines(place.folder / f"day/{day}.jsonl.zst").each()]
+    return [open_line(raw).leaf for raw in DayLines(place.folder / f"day/{day}.jsonl.zst").each()]
 
 
 def test_purging_again_and_again(old: Any, tools: Any) -> None:

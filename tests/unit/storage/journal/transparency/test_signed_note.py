@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from moderation.values.errors import Broken, Invalid
 from storage.journal.transparency.checkpoint import Checkpoint, open_checkpoint
 from storage.journal.transparency.log_key import load_or_create, read_verifier
-from storage.journal.transparency.signed_note import Signer, Verifier, open_note
+from storage.journal.transparency.signed_note import NoteVerifier, Signer, open_note
 
 # C2SP signed-note, "Example".
 C2SP_VKEY = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
@@ -31,8 +31,8 @@ ROOT = bytes(range(32))
 
 
 def test_the_example_of_the_specification() -> None:
-    assert open_note(C2SP_NOTE, [Verifier.parse(C2SP_VKEY)]) == "This is an example message.\n"
-    assert Verifier.parse(C2SP_VKEY).text == C2SP_VKEY
+    assert open_note(C2SP_NOTE, [NoteVerifier.parse(C2SP_VKEY)]) == "This is an example message.\n"
+    assert NoteVerifier.parse(C2SP_VKEY).text == C2SP_VKEY
 
 
 def test_the_same_key_and_text_give_the_bytes_that_go_gives() -> None:
@@ -66,14 +66,14 @@ def test_no_changed_byte_passes(at: int, change: int) -> None:
     data = bytearray(GO_NOTE.encode())
     data[at] ^= change
     with pytest.raises((Invalid, UnicodeDecodeError)):
-        open_note(data.decode(), [Verifier.parse(GO_VKEY)])
+        open_note(data.decode(), [NoteVerifier.parse(GO_VKEY)])
 
 
 @given(st.text(max_size=200))
 def test_any_text_is_judged_without_an_accident(text: str) -> None:
     for judge in (
         lambda: open_note(text, [KEY.verifier]),
-        lambda: Verifier.parse(text),
+        lambda: NoteVerifier.parse(text),
         lambda: Checkpoint.parse(text),
     ):
         with pytest.raises(Invalid):
@@ -84,7 +84,7 @@ def test_any_text_is_judged_without_an_accident(text: str) -> None:
 def test_no_altered_verifier_key_is_accepted(at: int) -> None:
     altered = GO_VKEY[:at] + chr(ord(GO_VKEY[at]) + 1) + GO_VKEY[at + 1 :]
     with pytest.raises(Invalid):
-        Verifier.parse(altered)
+        NoteVerifier.parse(altered)
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a+b", "a\u00a0b", "a\nb"])

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from storage.journal.days import list_days
-from storage.journal.report import Report
+from storage.journal.report import VerifyReport
 from storage.journal.verify import pool
 from storage.journal.verify.days import read_days
 from storage.journal.verify.lines import Batch, check_lines
@@ -67,7 +67,7 @@ def test_a_process_that_dies_is_done_without(log: Any, at_once: None) -> None:
         for child in children() - before:
             os.kill(child, signal.SIGKILL)
 
-    report: Report = verify(log.folder, progress=kill)
+    report: VerifyReport = verify(log.folder, progress=kill)
     assert (report.problems, report.records) == ((), 8001)
 
 

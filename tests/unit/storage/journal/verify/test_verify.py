@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from storage.journal.line_format import commitment, open_line
 from storage.journal.merkle import Tree
 from storage.journal.record import Draft
-from storage.journal.report import MAX_PROBLEMS, Report
+from storage.journal.report import MAX_PROBLEMS, VerifyReport
 from storage.journal.retention.targets import Targets
 from storage.journal.transparency.checkpoint import Checkpoint
 from storage.journal.transparency.signed_note import Signer
@@ -45,7 +45,7 @@ def log(finished: Any, tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished.folder, tmp_path / "records"))
 
 
-def found(report: Report) -> list[tuple[str, str, int, int]]:
+def found(report: VerifyReport) -> list[tuple[str, str, int, int]]:
     return [(problem.code, problem.file, problem.line, problem.index) for problem in report.problems]
 
 

@@ -1,0 +1,19 @@
+"""A name says one thing: no two classes of the product are called alike."""
+
+import ast
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_class_names_are_unique() -> None:
+    names = Counter(
+        node.name
+        for layer in ("bot", "storage", "moderation")
+        for path in (ROOT / layer).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ClassDef)
+    )
+    assert {name for name, times in names.items() if times > 1} == set()
+    assert len(names) > 500
