@@ -115,10 +115,10 @@ from .pipeline.lost_time import LostTime
 from .pipeline.message_text import message_of, said_at, words_of
 from .pipeline.pipeline import Pipeline
 from .pipeline.replay import Rooms, catch_up, rebuild
-from .pipeline.turn import PipelineSettings
+from .pipeline.unit_of_work import PipelineSettings
 from .pipeline.view_cache import ViewCache
 from .runtime.clock import Clock, SteadyClock, wall_clock
-from .runtime.managed import held
+from .runtime.managed import managed
 from .runtime.wakeup import Wake
 from .scheduler.digest import Digester
 from .scheduler.scheduler import Scheduler
@@ -191,13 +191,13 @@ async def _open_stores(config: Config, stack: AsyncExitStack, clock: Clock) -> S
     await asyncio.to_thread(snapshot.clean, config.data_dir)
     database = await Database.open(config.data_dir)
     stack.push_async_callback(database.close)
-    keys = await held(stack, partial(PersonKeys.open, config.data_dir), PersonKeys.close)
+    keys = await managed(stack, partial(PersonKeys.open, config.data_dir), PersonKeys.close)
     given = await asyncio.to_thread(given_key, config)
-    identity = await held(stack, partial(IdentityStore.open, config.data_dir, given.kek), IdentityStore.close)
+    identity = await managed(stack, partial(IdentityStore.open, config.data_dir, given.kek), IdentityStore.close)
     async with database.read() as db:
         applied = int(await queries.get_meta(db, "applied") or 0)
     try:
-        journal = await held(
+        journal = await managed(
             stack,
             partial(Journal.open, config.data_dir, config.origin, keys, clock(), at_least=applied),
             lambda journal: journal.close(clock()),
@@ -277,7 +277,7 @@ async def _caught_up(config: Config, bot: UserId, stores: Stores, clock: Clock, 
     await pipeline.begin()
     if applied < stores.journal.size:
         records = await asyncio.to_thread(lambda: list(stores.journal.read(applied)))
-        count = await pipeline.catch_up(lambda turn: catch_up(turn, pipeline, records, rooms))
+        count = await pipeline.catch_up(lambda unit: catch_up(unit, pipeline, records, rooms))
         log.info("caught_up", records=count)
     if before != config.policy:
         pipeline = make_pipeline(config, bot, config.policy, stores, clock, wake, steady)
@@ -357,7 +357,7 @@ async def _run(
     reading = ReadAgain(homeserver, stores.database, pipeline, encryption, lost_time, clock)
     watch.mended = reading.wake
     pipeline.decipher, pipeline.taken = reading.read, (verifying.taken, reading.taken)
-    pipeline.settling.urgent, pipeline.settling.answered = actor.at_once, actor.answered
+    pipeline.processor.urgent, pipeline.processor.answered = actor.at_once, actor.answered
     spaces = Spaces(homeserver, stores.database, pipeline, config.policy)
     listener = Listener(
         homeserver,

@@ -46,7 +46,7 @@ from .control_socket import Progress
 from .dossiers import Dossiers
 from .exports import ExportOperations
 from .identity import NOTHING, Forgotten, IdentityOperations
-from .operations_people import PeopleOperations
+from .people import PeopleOperations
 from .reports import ReportOperations
 from .rooms import RoomOperations
 from .roster import RosterOperations

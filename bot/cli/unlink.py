@@ -1,7 +1,7 @@
 """`answerable unlink @USER`: two accounts are not of one person after all.
 
 ``--json``: `person`, `other` (the account whose person it had joined).
-Left to others: what ends and what follows (`bot/admin/operations_people.py`).
+Left to others: what ends and what follows (`bot/admin/people.py`).
 """
 
 from typing import Annotated

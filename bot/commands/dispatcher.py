@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.identity.asking import Asking
 from bot.identity.redacted_input import NAME, Hush
-from bot.pipeline.turn import Answer
+from bot.pipeline.unit_of_work import Answer
 from bot.pipeline.view_cache import ViewCache
 from bot.runtime.budget import Budget
 from bot.texts.case_words import SaidAt

@@ -13,8 +13,8 @@ from bot.crypto.encrypting_client import SealedHomeserver
 from bot.matrix.errors import Forbidden, NotFound
 from bot.outbox.dispatcher import Done
 from bot.pipeline.pipeline import Pipeline
+from bot.pipeline.returned_cards import with_card_mark
 from bot.runtime.clock import Clock
-from bot.texts.cards import marked
 from bot.texts.case_card import card_lines, read_card
 from bot.texts.case_words import SaidAt, word_lines
 from bot.texts.matrix_message import MESSAGE, Speech, replacing
@@ -112,7 +112,7 @@ class Desk:
             content, desk, _ = await self._card(action.n, ring=action.ring)
         if desk is None:
             return Done(result="abandoned")
-        made = await self._homeserver.send(desk, MESSAGE, marked(content, action.n, txn), txn)
+        made = await self._homeserver.send(desk, MESSAGE, with_card_mark(content, action.n, txn), txn)
         return Done(made=made)
 
     async def edit(self, action: Action, txn: str) -> Done:

@@ -5,7 +5,7 @@ is asked in its own direct room, and grants it with a code that only the asking 
 nor an account alone is enough; refused, or not answered within a day, nothing is kept. At once two accounts are linked
 if the same issuer named the same subject for both within the hour; or, by an issuer's word, to somebody who is barred.
 Called in no writing turn. Left to others: proving (`dialogue.py`), what follows from a link
-(`moderation/cases/complete.py`, `storage/projections/linked_accounts.py`).
+(`moderation/cases/obligations.py`, `storage/projections/linked_accounts.py`).
 """
 
 import hashlib

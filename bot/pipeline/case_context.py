@@ -2,7 +2,7 @@
 
 Rules kept here: everything is read inside the writing turn, after what came before it was applied; only what these
 facts need is read, and for most of them that is nothing.
-Left to others: what follows (`moderation/cases/complete.py`, `moderation/cases/deadlines.py`,
+Left to others: what follows (`moderation/cases/obligations.py`, `moderation/cases/deadlines.py`,
 `moderation/cases/statements.py`).
 """
 
@@ -12,8 +12,8 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation.cases.complete import CaseContext
 from moderation.cases.deadlines import WaitingCase
+from moderation.cases.obligations import CaseContext
 from moderation.cases.statements import StatementContext
 from moderation.duty.duty import Duty, on_duty
 from moderation.model.context import CaseView, Context, PersonView, RoomView
@@ -42,7 +42,7 @@ class CaseContextLoader:
         self._knowledge = knowledge
         self._policy = policy
 
-    async def around(self, db: AsyncConnection, facts: Sequence[Fact], *, on: int, now_ms: int) -> CaseContext:
+    async def load(self, db: AsyncConnection, facts: Sequence[Fact], *, on: int, now_ms: int) -> CaseContext:
         """What `complete` needs to know."""
         duties = await self._duties(db, await self._rooms(db, facts), now_ms)
         owners = await self._idle_owners(db, duties, now_ms)

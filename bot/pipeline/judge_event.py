@@ -13,7 +13,6 @@ from dataclasses import replace
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot.texts.cards import come_back, superseded
 from moderation.judge.judge import judge
 from moderation.judge.room_rules import compiled
 from moderation.model.actions import Action, HashMedia, TellDesk
@@ -36,9 +35,10 @@ from storage import queries
 from .judging_costs import JudgingCosts, letters
 from .lost_time import REDACTED
 from .quotations import Recorded, with_false_quotations
+from .returned_cards import returned_card, superseded_cards
 from .room_changes import RoomChanges
-from .turn import Answer, PipelineSettings, Responder, UnitOfWork
 from .undecrypted import UnreadMessages
+from .unit_of_work import Answer, PipelineSettings, Responder, UnitOfWork
 from .view_cache import ViewCache
 
 log = structlog.get_logger()
@@ -64,65 +64,65 @@ class Judging:
         self._costs = costs
         self.unread = UnreadMessages(settings.unreadable, settings.bot)
 
-    async def follow(self, turn: UnitOfWork, index: int, event: Received, room: RoomView, era: str) -> Answer:
+    async def follow(self, unit: UnitOfWork, index: int, event: Received, room: RoomView, era: str) -> Answer:
         """All that follows from the event recorded at `index`; `era`: of a log that goes on from a backup."""
         if isinstance(event, Unreadable):
             return Answer()
         if isinstance(event, MessagePosted) and event.sender != self._settings.bot and event.late < 0:
-            await self._knowledge.posted(turn.db, event.room, event.sender, event.counted_ms)
+            await self._knowledge.posted(unit.db, event.room, event.sender, event.counted_ms)
         elif (what := _counted(event)) and event.sender != self._settings.bot:
             self._knowledge.did(event.room, event.sender, event.counted_ms, what)
-        asked = await _unharmed(index, event, self._asked(turn, index, event, room))
-        changed = await _unharmed(index, event, self._rooms.follow(turn, index, event, room))
+        asked = await _unharmed(index, event, self._asked(unit, index, event, room))
+        changed = await _unharmed(index, event, self._rooms.follow(unit, index, event, room))
         before = (*asked.facts, *changed.facts)
-        judged = await _unharmed(index, event, self._judged(turn, index, event, room, before, era))
+        judged = await _unharmed(index, event, self._judged(unit, index, event, room, before, era))
         return Answer((*before, *judged.facts), (*asked.actions, *changed.actions, *judged.actions))
 
-    async def _asked(self, turn: UnitOfWork, index: int, event: Received, room: RoomView) -> Answer:
+    async def _asked(self, unit: UnitOfWork, index: int, event: Received, room: RoomView) -> Answer:
         """The answer to a command or a reaction."""
         if not isinstance(event, MessagePosted | ReactionGiven) or event.sender == self._settings.bot:
             return Answer()
         if not self._responder.asks(event):
             return Answer()
-        await turn.flush()
-        return await self._responder.respond(turn.db, event, room, index) or Answer()
+        await unit.flush()
+        return await self._responder.respond(unit.db, event, room, index) or Answer()
 
     async def _judged(
-        self, turn: UnitOfWork, index: int, event: Received, room: RoomView, before: Sequence[Fact], era: str
+        self, unit: UnitOfWork, index: int, event: Received, room: RoomView, before: Sequence[Fact], era: str
     ) -> Answer:
         assert not isinstance(event, Unreadable)
         settings = self._settings
-        context = await self._knowledge.context(turn.db, room, event.sender, event.received_ms)
+        context = await self._knowledge.context(unit.db, room, event.sender, event.received_ms)
         if taken := sum(isinstance(fact, CaseOpened) for fact in before):
             context = replace(context, next_case=context.next_case + taken)
         context = replace(context, keeps_words=settings.content == "full")
         if event.late >= 0:  # keys come in heaps: that is no flood
             context = replace(context, recent_ms=(), recent_others=())
-        context = await self._paced(turn, event, context)
+        context = await self._paced(unit, event, context)
         rules = (*settings.rules, *compiled(room.rules, settings.policy))
         if isinstance(event, MessagePosted) and event.quoted:
-            await turn.flush()
-            event = await with_false_quotations(turn.db, event, self._recorded)
+            await unit.flush()
+            event = await with_false_quotations(unit.db, event, self._recorded)
         began = time.thread_time()
         judged = judge(event, context, settings.policy, rules, index)
         self._costs.spent(event.room, letters(event), (time.thread_time() - began) * 1000)
         if isinstance(event, MessagePosted) and event.late < 0 and not is_held_back(judged):
             self._knowledge.stands(event)
-        cards = await come_back(turn.db, event, room, settings.bot, index, era)
-        old_cards = await superseded(turn.db, event, room, settings.bot, era)
+        cards = await returned_card(unit.db, event, room, settings.bot, index, era)
+        old_cards = await superseded_cards(unit.db, event, room, settings.bot, era)
         told = (*old_cards, *_taken_back(event, room), *self._unread(event, room))
         return Answer((*cards, *judged), (*told, *self._files(event, room, index)))
 
-    async def _paced(self, turn: UnitOfWork, event: Received, context: Context) -> Context:
+    async def _paced(self, unit: UnitOfWork, event: Received, context: Context) -> Context:
         """With what the sender wrote last, where they may write so often only; keys come in heaps, and are no haste."""
         limit = pace(context, self._settings.policy)
         if not isinstance(event, MessagePosted) or event.late >= 0 or limit is None:
             return context
-        await turn.flush()
-        stood = await self._knowledge.stood(turn.db, event)
+        await unit.flush()
+        stood = await self._knowledge.stood(unit.db, event)
         if was_told(limit.rule, context):
             return replace(context, stood=stood)
-        held_back = await queries.held_back(turn.db, context.subject, event, limit.rule)
+        held_back = await queries.held_back(unit.db, context.subject, event, limit.rule)
         return replace(context, stood=stood, held_back=held_back)
 
     def _unread(self, event: Received, room: RoomView) -> tuple[Action, ...]:

@@ -67,7 +67,7 @@ class LostTime:
             since, until = await lost_time(db)
         return [_unread(e) if _is_emptied(e) and self._is_asked_for(e, since, until) else e for e in events]
 
-    async def whole(self, room: RoomId, found: Received) -> Received | None:
+    async def run_exclusive(self, room: RoomId, found: Received) -> Received | None:
         """Return an event that was read again with the words that were removed; None if they are not to be had."""
         if not _is_emptied(found):
             return None

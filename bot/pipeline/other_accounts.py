@@ -14,7 +14,7 @@ from moderation.values.notices import Line, Moment, Who, line
 from storage import queries
 
 
-async def told_too(db: AsyncConnection, facts: Sequence[Fact]) -> tuple[Tell, ...]:
+async def words_to_other_accounts(db: AsyncConnection, facts: Sequence[Fact]) -> tuple[Tell, ...]:
     """The words to the other accounts of those against whom something begins."""
     begun = [fact for fact in facts if isinstance(fact, SanctionStarted) and fact.kind in LASTING - OF_ROOMS]
     begun = [fact for fact in begun if fact.subject]

@@ -8,7 +8,7 @@ Rules this module keeps, in this order, for every batch:
 So a message that the homeserver delivered is on disk before the token that acknowledges it, and what is in the
 journal but not in the database is caught up on start (`replay.py`). A defect in judging one event is noted and
 does not stop the others; a failing disk stops everything.
-Left to others: turns (`writer.py`), what follows from facts (`settle_facts.py`), what an event is
+Left to others: turns (`writer.py`), what follows from facts (`process_facts.py`), what an event is
 (`bot/events/parse_event.py`) and gives rise to (`judge_event.py`), what a command does (`commands/`), sending
 (`bot/outbox/dispatcher.py`).
 """
@@ -34,14 +34,14 @@ from storage.journal.record import Draft
 from storage.projections import UNREAD, project_room_state, set_meta
 from storage.record_mapping import draft_of_event, word
 
-from .cut_short import CutShort
+from .in_flight import CutShort
 from .judge_event import Judging
 from .judging_costs import JudgingCosts
 from .message_text import message_of
+from .process_facts import FactProcessor, without_words
 from .room_changes import RoomChanges
 from .room_registry import ServedRooms
-from .settle_facts import FactProcessor, without_words
-from .turn import Answer, PipelineSettings, Responder, UnitOfWork
+from .unit_of_work import Answer, PipelineSettings, Responder, UnitOfWork
 from .view_cache import ViewCache
 from .writer import Writer
 
@@ -85,7 +85,7 @@ class Pipeline:
         self.knowledge = knowledge
         self.served = ServedRooms()
         self.writer = Writer(journal, database, self.begin)
-        self.settling = FactProcessor(self.writer, knowledge, settings, self.served, self.steady)
+        self.processor = FactProcessor(self.writer, knowledge, settings, self.served, self.steady)
         self.rooms = RoomChanges(knowledge, settings.bot, settings.policy)
         self.costs = JudgingCosts()
         recorded = partial(message_of, journal)
@@ -105,7 +105,7 @@ class Pipeline:
         """Read what must be known before the first turn."""
         async with self._database.read() as db:
             await self.writer.begin(db)
-            await self.settling.begin(db)
+            await self.processor.begin(db)
             await self.served.begin(db)
             await self.knowledge.begin(db)
             await self._responder.begin(db)
@@ -114,11 +114,11 @@ class Pipeline:
         """Run `apply` (of `replay.py`) in one turn, before anything else is taken."""
 
         async def work() -> int:
-            async with self.writer.turn() as turn:
-                return await apply(turn)
+            async with self.writer.unit_of_work() as unit:
+                return await apply(unit)
 
         self.writer.is_catching_up()
-        return await self.writer.whole(work())
+        return await self.writer.run_exclusive(work())
 
     # What comes from the homeserver.
 
@@ -159,7 +159,7 @@ class Pipeline:
             recorded = [event for event in readable if self.served.records(event.room)]
             return await self._take_fresh(_fresh(recorded, known), token, also)
 
-        return await self.writer.whole(work())
+        return await self.writer.run_exclusive(work())
 
     async def take_late(self, events: Sequence[Received]) -> int:
         """Events whose key came after they were recorded as not read: record and judge them now, once."""
@@ -167,7 +167,7 @@ class Pipeline:
         async def work() -> int:
             return await self._take_fresh(await self._unread(events), None)
 
-        return await self.writer.whole(work())
+        return await self.writer.run_exclusive(work())
 
     async def take_reasons(self, reasons: Sequence[tuple[EventId, str]], *, again: bool = False) -> None:
         """Record why events cannot be read (a code each), where that was learnt after they were recorded; people who
@@ -215,18 +215,18 @@ class Pipeline:
         async def work() -> None:
             served = [event for event in snapshot if event.room in self.served.codes]
             await self._take_fresh(_fresh(served, await self._known(served)), None)
-            async with self.writer.turn() as turn:
+            async with self.writer.unit_of_work() as unit:
                 self.knowledge.room_changed(room)
-                view = await self.knowledge.room(turn.db, room)
+                view = await self.knowledge.room(unit.db, room)
                 assert view is not None, "a room is entered before it is opened"
-                roles = await self.rooms.role_changes(turn.db, view, -1, UserId(""))
+                roles = await self.rooms.role_changes(unit.db, view, -1, UserId(""))
                 opened = RoomStateChanged(room=room, condition=self.rooms.condition(view))
                 answer = Answer((opened, *roles), (KeepDesk(room=room), Align(room=room), *self.rooms.lobby(view)))
-                await self.settling.settle(turn, answer, cause=turn.next_index, at_ms=self._clock())
-                await also(turn.db)
+                await self.processor.process(unit, answer, cause=unit.next_index, at_ms=self._clock())
+                await also(unit.db)
             self._wake()
 
-        await self.writer.whole(work())
+        await self.writer.run_exclusive(work())
 
     async def _take_fresh(
         self,
@@ -240,37 +240,37 @@ class Pipeline:
         self._spared = await self._said_aloud(fresh)
         drafts = [self._draft(event) for event in fresh]
         first = await self.writer.write(drafts, meanwhile=self._look_up(fresh)) if drafts else self._journal.size
-        async with self.writer.turn() as turn:
+        async with self.writer.unit_of_work() as unit:
             for index, (event, draft) in enumerate(zip(fresh, drafts, strict=True), first):
-                await self.handle(turn, index, event, draft.kind)
+                await self.handle(unit, index, event, draft.kind)
             if token is not None:
-                await set_meta(turn.db, "sync_token", token)
+                await set_meta(unit.db, "sync_token", token)
             if also is not None:
-                await also(turn.db)
-        self._woken_by(turn)
+                await also(unit.db)
+        self._woken_by(unit)
         for tell in self.taken:
             tell(fresh)
         return len(fresh)
 
     async def handle(
-        self, turn: UnitOfWork, index: int, event: Received, kind: str, present: Sequence[tuple[int, Fact]] = ()
+        self, unit: UnitOfWork, index: int, event: Received, kind: str, present: Sequence[tuple[int, Fact]] = ()
     ) -> None:
         """Everything that follows from the event recorded at `index`.
 
         `present` are the facts of it that the journal already has (after a crash); they are not written again.
         """
-        turn.seen.append((index, event, kind))
-        if isinstance(event, StateChanged) and await project_room_state(turn.db, event):
+        unit.seen.append((index, event, kind))
+        if isinstance(event, StateChanged) and await project_room_state(unit.db, event):
             self.knowledge.room_changed(event.room)
-        room = await self.knowledge.room(turn.db, event.room)
+        room = await self.knowledge.room(unit.db, event.room)
         if room is None:
             return
-        answer = await self._judging.follow(turn, index, event, room, self.settling.era)
+        answer = await self._judging.follow(unit, index, event, room, self.processor.era)
         aloud = self._goes(event, room)
         if aloud or event.event in self._hushed:
             answer = replace(answer, facts=tuple(without_words(fact) for fact in answer.facts))
         answer = replace(answer, actions=(*answer.actions, *_once(aloud, answer)))
-        await self.settling.settle(turn, answer, cause=index, at_ms=event.received_ms, present=present)
+        await self.processor.process(unit, answer, cause=index, at_ms=event.received_ms, present=present)
 
     # What comes from inside: outcomes, deadlines, starts.
 
@@ -297,30 +297,30 @@ class Pipeline:
 
         async def work() -> None:
             if asking := [outcome for outcome in outcomes if outcome.of_row is not None and outcome.actions]:
-                async with self.writer.turn() as turn:
+                async with self.writer.unit_of_work() as unit:
                     for outcome in asking:
-                        await self.settling.queue_after(turn, outcome.of_row or "", outcome.actions)
-            async with self.writer.turn() as turn:
+                        await self.processor.queue_after(unit, outcome.of_row or "", outcome.actions)
+            async with self.writer.unit_of_work() as unit:
                 for outcome in outcomes:
-                    await self._settle(turn, outcome)
-            self._woken_by(turn, asked=bool(asking))
+                    await self._settle(unit, outcome)
+            self._woken_by(unit, asked=bool(asking))
 
-        await self.writer.whole(work())
+        await self.writer.run_exclusive(work())
 
-    async def _settle(self, turn: UnitOfWork, outcome: Outcome) -> None:
-        if outcome.of_row is not None and not await outbox.waits(turn.db, outcome.of_row):
+    async def _settle(self, unit: UnitOfWork, outcome: Outcome) -> None:
+        if outcome.of_row is not None and not await outbox.waits(unit.db, outcome.of_row):
             return
         facts = outcome.facts
         fresh = facts if outcome.of_row is None else self.cut_short.without(facts, outcome.of_row)
         actions = outcome.actions if outcome.of_row is None else ()
         if fresh:
-            answer = Answer(_one_cause(fresh, turn.next_index), actions)
-            await self.settling.settle(turn, answer, cause=turn.next_index, at_ms=self._clock())
+            answer = Answer(_one_cause(fresh, unit.next_index), actions)
+            await self.processor.process(unit, answer, cause=unit.next_index, at_ms=self._clock())
         elif actions:
-            await outbox.put(turn.db, actions, cause=None, now=self.steady())
-            turn.queued += len(actions)
+            await outbox.put(unit.db, actions, cause=None, now=self.steady())
+            unit.queued += len(actions)
         if outcome.also is not None:
-            await outcome.also(turn.db)
+            await outcome.also(unit.db)
 
     async def commit_with(self, make: Callable[[AsyncConnection], AsyncIterator[tuple[Fact, ...]]]) -> int:
         """Like `commit`, for facts that must be made from what is known inside the turn. One group a cause; each is
@@ -328,15 +328,15 @@ class Pipeline:
 
         async def work() -> int:
             count = 0
-            async with self.writer.turn() as turn:
-                async for facts in make(turn.db):
-                    answer = Answer(_one_cause(facts, turn.next_index))
-                    await self.settling.settle(turn, answer, cause=turn.next_index, at_ms=self._clock())
+            async with self.writer.unit_of_work() as unit:
+                async for facts in make(unit.db):
+                    answer = Answer(_one_cause(facts, unit.next_index))
+                    await self.processor.process(unit, answer, cause=unit.next_index, at_ms=self._clock())
                     count += 1
-            self._woken_by(turn)
+            self._woken_by(unit)
             return count
 
-        return await self.writer.whole(work())
+        return await self.writer.run_exclusive(work())
 
     async def with_journal(self, work: Callable[[Journal], T], *facts: Fact, signed: bool = False) -> T:
         """Record `facts`, then do `work` on the journal, in a thread and before anybody else writes.
@@ -346,23 +346,23 @@ class Pipeline:
 
         async def in_turn() -> T:
             if facts:
-                async with self.writer.turn() as turn:
-                    await self.settling.settle(turn, Answer(facts), cause=turn.next_index, at_ms=self._clock())
-                self._woken_by(turn)
+                async with self.writer.unit_of_work() as unit:
+                    await self.processor.process(unit, Answer(facts), cause=unit.next_index, at_ms=self._clock())
+                self._woken_by(unit)
             if signed:
                 await asyncio.to_thread(self._journal.checkpoint, self._clock())
             return await asyncio.to_thread(work, self._journal)
 
-        return await self.writer.whole(in_turn())
+        return await self.writer.run_exclusive(in_turn())
 
     async def mend_future_day(self) -> str | None:
         """Give an open day its place that was begun while the clock was ahead; see `Journal.mend_future`."""
 
         async def in_turn() -> str | None:
-            async with self.writer.turn():
+            async with self.writer.unit_of_work():
                 return await asyncio.to_thread(self._journal.mend_future, self._clock())
 
-        return await self.writer.whole(in_turn())
+        return await self.writer.run_exclusive(in_turn())
 
     async def checkpoint(self) -> None:
         """Sign the journal as it stands, if it is time."""
@@ -372,7 +372,7 @@ class Pipeline:
             if self._journal.due_for_checkpoint(now):
                 await asyncio.to_thread(self._journal.checkpoint, now)
 
-        await self.writer.whole(work())
+        await self.writer.run_exclusive(work())
 
     async def close_day(self) -> None:
         """Close the journal's open day once it is over, so that a quiet log has its closing checkpoint too."""
@@ -380,7 +380,7 @@ class Pipeline:
         async def work() -> None:
             await asyncio.to_thread(self._journal.close_day, self._clock())
 
-        await self.writer.whole(work())
+        await self.writer.run_exclusive(work())
 
     # Pieces.
 
@@ -389,8 +389,8 @@ class Pipeline:
         async with self._database.read() as db:
             await self.knowledge.prepare(db, events, self._clock())
 
-    def _woken_by(self, turn: UnitOfWork, *, asked: bool = False) -> None:
-        if asked or turn.queued or turn.first > turn.began:
+    def _woken_by(self, unit: UnitOfWork, *, asked: bool = False) -> None:
+        if asked or unit.queued or unit.first > unit.began:
             self._wake()
 
     async def _known(self, events: Sequence[Received]) -> set[str]:
@@ -441,7 +441,9 @@ class Pipeline:
             content = "metadata"
             self._hushed.add(event.event or EventId(""))
         event = self._spared.get(event.event or EventId(""), event)
-        return draft_of_event(event, self.served.codes[event.room], self.settling.person_of, content=content, bot=s.bot)
+        return draft_of_event(
+            event, self.served.codes[event.room], self.processor.person_of, content=content, bot=s.bot
+        )
 
 
 def _once(removals: Sequence[Redact], answer: Answer) -> tuple[Redact, ...]:

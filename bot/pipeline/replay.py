@@ -20,9 +20,9 @@ from storage.projections import project, project_events, project_room_state, set
 from storage.record_mapping import fact_of_record, raw_of_record, seen_kind
 
 from . import heartbeat
-from .cut_short import CutShort
+from .in_flight import CutShort
 from .pipeline import Pipeline
-from .turn import Answer, UnitOfWork
+from .unit_of_work import Answer, UnitOfWork
 
 # What became of a cause later, not what it gave rise to.
 _OF_ACTING = frozenset({"outcome", "notice", "media", "disclosure", "anchor"})
@@ -76,7 +76,7 @@ def _unreadable(record: Record, room: RoomId) -> Unreadable:
     )
 
 
-async def catch_up(turn: UnitOfWork, pipeline: Pipeline, records: Iterable[Record], rooms: Rooms) -> int:
+async def catch_up(unit: UnitOfWork, pipeline: Pipeline, records: Iterable[Record], rooms: Rooms) -> int:
     """Apply the records that the database has not seen yet. Returns how many there were."""
     tail = list(records)
     given: dict[int, list[tuple[int, Fact]]] = {}
@@ -96,14 +96,14 @@ async def catch_up(turn: UnitOfWork, pipeline: Pipeline, records: Iterable[Recor
         event = event_of_record(record, rooms)
         if event is not None:
             present = given.get(record.index, [])
-            await pipeline.handle(turn, record.index, event, seen_kind(record), present)
+            await pipeline.handle(unit, record.index, event, seen_kind(record), present)
             done.update(index for index, _ in present)
         else:
-            done.update(await _apply_group(turn, pipeline, record, by_index, rooms))
+            done.update(await _apply_group(unit, pipeline, record, by_index, rooms))
     if cut := _cut_short(tail, rooms):
-        pipeline.cut_short = CutShort(cut, await outbox.all_waiting(turn.db))
-    if (heard := _heard(tail, rooms)) > (await heartbeat.last_noted(turn.db) or 0):
-        await heartbeat.note(turn.db, heard)
+        pipeline.cut_short = CutShort(cut, await outbox.all_waiting(unit.db))
+    if (heard := _heard(tail, rooms)) > (await heartbeat.last_noted(unit.db) or 0):
+        await heartbeat.note(unit.db, heard)
     return len(tail)
 
 
@@ -136,7 +136,7 @@ def _cut_short(tail: Sequence[Record], rooms: Rooms) -> list[Fact]:
 
 
 async def _apply_group(
-    turn: UnitOfWork, pipeline: Pipeline, record: Record, facts_at: Mapping[int, Fact], rooms: Rooms
+    unit: UnitOfWork, pipeline: Pipeline, record: Record, facts_at: Mapping[int, Fact], rooms: Rooms
 ) -> list[int]:
     """Facts that no event in the tail gave rise to: one cause at a time, as they were recorded."""
     fact = fact_of_record(record, rooms.of)
@@ -146,7 +146,7 @@ async def _apply_group(
     if fact.on >= 0 and not _came_later(fact):
         group = _one_cause(record.index, fact.on, facts_at)
     facts = Answer(tuple(other for _, other in group))
-    await pipeline.settling.settle(turn, facts, cause=record.index, at_ms=record.at_ms, present=group)
+    await pipeline.processor.process(unit, facts, cause=record.index, at_ms=record.at_ms, present=group)
     return [index for index, _ in group]
 
 

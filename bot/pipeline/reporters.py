@@ -15,7 +15,7 @@ from moderation.values.ids import UserId
 from storage import queries
 
 
-async def counted(
+async def with_misuse_of_reports(
     db: AsyncConnection, facts: Sequence[Fact], *, policy: Policy, next_case: int, now_ms: int
 ) -> list[Fact]:
     """The facts, with what decisions among them bring to reporters whose reports come to nothing again and again."""

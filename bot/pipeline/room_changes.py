@@ -27,7 +27,7 @@ from moderation.values.ids import RoomId, UserId, is_room_id, server_of
 from moderation.values.notices import Moment, RoomName, Who, line
 from storage import queries
 
-from .turn import Answer, UnitOfWork
+from .unit_of_work import Answer, UnitOfWork
 from .view_cache import ViewCache
 
 PINNED = "m.room.pinned_events"
@@ -43,14 +43,14 @@ class RoomChanges:
         self._bot = bot
         self._policy = policy
 
-    async def follow(self, turn: UnitOfWork, index: int, event: Received, room: RoomView) -> Answer:
+    async def follow(self, unit: UnitOfWork, index: int, event: Received, room: RoomView) -> Answer:
         """What follows from a state event in a group; nothing from other events."""
         if room.purpose != "group":
-            return await self._own_room(turn, index, event, room)
+            return await self._own_room(unit, index, event, room)
         if isinstance(event, MembershipChanged):
-            return await self._member(turn, index, event, room)
+            return await self._member(unit, index, event, room)
         if isinstance(event, StateChanged) and event.type == "m.room.power_levels" and room.active:
-            return await self._levels(turn, index, event, room)
+            return await self._levels(unit, index, event, room)
         if isinstance(event, StateChanged) and event.type == ENCRYPTION and room.active:
             return Answer((), (KeepDesk(room=room.room),))  # from now on what is said of it is encrypted too
         if isinstance(event, StateChanged) and event.type == TOMBSTONE and room.active:
@@ -85,16 +85,16 @@ class RoomChanges:
             if now.get(user, "member") != before.get(user, "member") and user != self._bot
         ]
 
-    async def _levels(self, turn: UnitOfWork, index: int, event: StateChanged, room: RoomView) -> Answer:
+    async def _levels(self, unit: UnitOfWork, index: int, event: StateChanged, room: RoomView) -> Answer:
         facts: list[Fact] = []
-        for change in await self.role_changes(turn.db, room, index, event.sender):
+        for change in await self.role_changes(unit.db, room, index, event.sender):
             facts.append(change)
             if change.role != "member":
-                context = await self._knowledge.context(turn.db, room, change.subject, event.received_ms)
+                context = await self._knowledge.context(unit.db, room, change.subject, event.received_ms)
                 facts += made_manager(context, self._policy, on=index)
-                facts += await self._came_back(turn, index, room, change.subject, event.received_ms)
+                facts += await self._came_back(unit, index, room, change.subject, event.received_ms)
             else:
-                facts += await self._left_cases(turn, index, room, change.subject, event.sender)
+                facts += await self._left_cases(unit, index, room, change.subject, event.sender)
         if (condition := self.condition(room)) != room.condition:
             facts.append(RoomStateChanged(room=room.room, on=index, condition=condition))
         actions: list[Action] = [Align(room=room.room)]
@@ -104,107 +104,107 @@ class RoomChanges:
             actions.append(Pin(room=room.room, event=room.notice))
         return Answer(tuple(facts), tuple(actions))
 
-    async def _member(self, turn: UnitOfWork, index: int, event: MembershipChanged, room: RoomView) -> Answer:
+    async def _member(self, unit: UnitOfWork, index: int, event: MembershipChanged, room: RoomView) -> Answer:
         if event.user == self._bot:
             return self._left(index, event, room)
         if not room.active:
             return Answer()
         actions: list[Action] = []
-        person = await self._knowledge.person(turn.db, event.user, event.received_ms)
+        person = await self._knowledge.person(unit.db, event.user, event.received_ms)
         holding = [sanction.kind for sanction in person.in_force if sanction.covers(room)]
         if holding:
             actions.append(Align(room=room.room))
         if event.membership == "join" and (barred := _by_another_account(person)) is not None:
             words = (line("notice.barred-account", until=Moment(barred.until)), line("notice.foot", n=barred.n))
             actions.append(Tell(room=room.room, subject=event.user, lines=words if barred.n else words[:1], alone=True))
-        facts: tuple[Fact, ...] = await self._too_many(turn, index, event, room) if "ban" not in holding else ()
+        facts: tuple[Fact, ...] = await self._too_many(unit, index, event, room) if "ban" not in holding else ()
         if event.membership in ("leave", "ban"):
-            facts += await self._left_cases(turn, index, room, event.user, event.sender)
+            facts += await self._left_cases(unit, index, room, event.user, event.sender)
         elif event.membership == "join":
-            facts += await self._came_back(turn, index, room, event.user, event.received_ms)
-        facts += await self._at_the_door(turn, index, event, room)
+            facts += await self._came_back(unit, index, room, event.user, event.received_ms)
+        facts += await self._at_the_door(unit, index, event, room)
         if room.power.role(event.user) != "member":
             actions.append(KeepDesk(room=room.room))
         asked = anything(self._policy.verification) or room.choices.write
         if asked:  # since when they are known here is looked at before they write
-            await turn.flush()
+            await unit.flush()
             self._knowledge.moved(event.user)
         return Answer(facts, tuple(actions))
 
-    async def _company(self, turn: UnitOfWork, index: int, event: MembershipChanged, room: RoomView) -> Answer:
+    async def _company(self, unit: UnitOfWork, index: int, event: MembershipChanged, room: RoomView) -> Answer:
         """A direct room is for two; the bot leaves one to which anybody else is invited."""
-        user = await queries.direct_with(turn.db, room.room)
+        user = await queries.direct_with(unit.db, room.room)
         if event.user == user or event.membership not in ("join", "invite") or room.condition == "left":
             return Answer()
         gone = RoomStateChanged(room=room.room, on=index, condition="left")
         return Answer((gone,), (LeaveDirect(room=room.room, subject=user),))
 
     async def _left_cases(
-        self, turn: UnitOfWork, index: int, room: RoomView, user: UserId, by: UserId
+        self, unit: UnitOfWork, index: int, room: RoomView, user: UserId, by: UserId
     ) -> tuple[CaseLeft, ...]:
         """That somebody left, or was made to, while cases waited for them; not what a measure of ours brings."""
         if by == self._bot:
             return ()
-        return left(room.room, await queries.told_cases(turn.db, user, room.room), user=user, by=by, on=index)
+        return left(room.room, await queries.told_cases(unit.db, user, room.room), user=user, by=by, on=index)
 
     async def _came_back(
-        self, turn: UnitOfWork, index: int, room: RoomView, user: UserId, now_ms: int
+        self, unit: UnitOfWork, index: int, room: RoomView, user: UserId, now_ms: int
     ) -> tuple[Fact, ...]:
         """What follows if somebody runs the room again who was gone when the time of a case was over."""
-        excused = await queries.excused(turn.db, user, room.room, now_ms - BACK_WITHIN_MS)
+        excused = await queries.excused(unit.db, user, room.room, now_ms - BACK_WITHIN_MS)
         if not excused or role(user, room) == "member":
             return ()
-        await turn.flush()
-        if (await queries.memberships_of(turn.db, user)).get(room.room) != "join":
+        await unit.flush()
+        if (await queries.memberships_of(unit.db, user)).get(room.room) != "join":
             return ()
-        context = await self._knowledge.context(turn.db, room, user, now_ms)
+        context = await self._knowledge.context(unit.db, room, user, now_ms)
         return came_back(context, excused, self._policy, on=index)
 
     async def _too_many(
-        self, turn: UnitOfWork, index: int, event: MembershipChanged, room: RoomView
+        self, unit: UnitOfWork, index: int, event: MembershipChanged, room: RoomView
     ) -> tuple[Fact, ...]:
         """What follows if somebody came into a room that is full, or into one room too many."""
         caps = self._policy.caps
         if not (caps.members or caps.joined) or event.membership != "join" or event.event is None:
             return ()
-        if await _was_there(turn, event):  # a new name, a new picture
+        if await _was_there(unit, event):  # a new name, a new picture
             return ()
-        await turn.flush()
+        await unit.flush()
         counted = Counted(
-            people=await queries.people_in(turn.db, room.room, without=self._bot) if caps.members else 0,
-            rooms=len(await queries.groups_of_person(turn.db, event.user, joined=True)) if caps.joined else 0,
+            people=await queries.people_in(unit.db, room.room, without=self._bot) if caps.members else 0,
+            rooms=len(await queries.groups_of_person(unit.db, event.user, joined=True)) if caps.joined else 0,
         )
-        context = await self._knowledge.context(turn.db, room, event.user, event.received_ms)
+        context = await self._knowledge.context(unit.db, room, event.user, event.received_ms)
         return came(context, counted, self._policy, event=event.event, on=index)
 
-    async def _own_room(self, turn: UnitOfWork, index: int, event: Received, room: RoomView) -> Answer:
+    async def _own_room(self, unit: UnitOfWork, index: int, event: Received, room: RoomView) -> Answer:
         if not isinstance(event, MembershipChanged):
             return Answer()
         if event.user == self._bot:
             return self._left(index, event, room)
         if room.purpose == "direct":
-            return await self._company(turn, index, event, room)
+            return await self._company(unit, index, event, room)
         if room.purpose == "lobby" and room.served is not None and event.membership == "join":
-            return await self._in_lobby(turn, index, event, room.served)
+            return await self._in_lobby(unit, index, event, room.served)
         return Answer()
 
-    async def _in_lobby(self, turn: UnitOfWork, index: int, event: MembershipChanged, served: RoomId) -> Answer:
+    async def _in_lobby(self, unit: UnitOfWork, index: int, event: MembershipChanged, served: RoomId) -> Answer:
         """Somebody came into the lobby of a gated room."""
-        group = await self._knowledge.room(turn.db, served)
+        group = await self._knowledge.room(unit.db, served)
         if group is None or not group.active or not asked_of(group, self._policy).gated:
             return Answer()
-        if (await queries.memberships_of(turn.db, event.user)).get(served) in ("join", "ban"):
+        if (await queries.memberships_of(unit.db, event.user)).get(served) in ("join", "ban"):
             return Answer()
-        context = await self._knowledge.context(turn.db, group, event.user, event.received_ms)
+        context = await self._knowledge.context(unit.db, group, event.user, event.received_ms)
         return Answer(waits(context, self._policy, on=index))
 
     async def _at_the_door(
-        self, turn: UnitOfWork, index: int, event: MembershipChanged, room: RoomView
+        self, unit: UnitOfWork, index: int, event: MembershipChanged, room: RoomView
     ) -> tuple[Fact, ...]:
         """What follows if somebody asks to come into a gated room."""
         if event.membership != "knock" or not asked_of(room, self._policy).gated:
             return ()
-        context = await self._knowledge.context(turn.db, room, event.user, event.received_ms)
+        context = await self._knowledge.context(unit.db, room, event.user, event.received_ms)
         return knocked(context, self._policy, on=index)
 
     def _left(self, index: int, event: MembershipChanged, room: RoomView) -> Answer:
@@ -230,9 +230,9 @@ def _by_another_account(person: PersonView) -> InForce | None:
     return barred[-1] if barred and all(each.subject != person.user for each in barred) else None
 
 
-async def _was_there(turn: UnitOfWork, event: MembershipChanged) -> bool:
+async def _was_there(unit: UnitOfWork, event: MembershipChanged) -> bool:
     """Whether somebody was in the room already before `event`, which is the newest thing seen."""
-    for _, seen, _ in reversed(turn.seen[:-1]):
+    for _, seen, _ in reversed(unit.seen[:-1]):
         if isinstance(seen, MembershipChanged) and (seen.room, seen.user) == (event.room, event.user):
             return seen.membership == "join"
-    return (await queries.memberships_of(turn.db, event.user)).get(event.room) == "join"
+    return (await queries.memberships_of(unit.db, event.user)).get(event.room) == "join"

@@ -3,7 +3,7 @@
 Rules this module keeps: one turn at a time, each to its end: being cancelled does not cut one in two; a turn's
 transaction is committed only after what was staged in it is in the journal and fsynced; if the journal has got ahead of
 the database, nothing more is written until the next start has brought that up to date.
-Left to others: what is written (`pipeline.py`, `settle_facts.py`), catching up (`replay.py`).
+Left to others: what is written (`pipeline.py`, `process_facts.py`), catching up (`replay.py`).
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from storage.journal.journal import Journal
 from storage.journal.record import Draft
 from storage.projections import set_meta
 
-from .turn import UnitOfWork
+from .unit_of_work import UnitOfWork
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ class Writer:
         """The next turn brings the database up to date."""
         self._applied = self.journal.size
 
-    async def whole(self, work: Coroutine[Any, Any, T]) -> T:
+    async def run_exclusive(self, work: Coroutine[Any, Any, T]) -> T:
         """Do `work` when it is our turn, to its end, even if whoever waits for it is cancelled meanwhile."""
 
         async def in_turn() -> T:
@@ -67,14 +67,14 @@ class Writer:
             raise
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[UnitOfWork]:
+    async def unit_of_work(self) -> AsyncIterator[UnitOfWork]:
         """A transaction that commits only after the staged facts are durable in the journal; inside `whole`."""
         try:
             async with self.database.write() as db:
-                turn = UnitOfWork(db, self.journal.size)
-                yield turn
-                await turn.flush()
-                await self.write_staged(turn)
+                unit = UnitOfWork(db, self.journal.size)
+                yield unit
+                await unit.flush()
+                await self.write_staged(unit)
                 await set_meta(db, "applied", str(self.journal.size))
             self._applied = self.journal.size
         except BaseException:
@@ -82,12 +82,12 @@ class Writer:
                 await self._forget()
             raise
 
-    async def write_staged(self, turn: UnitOfWork) -> None:
+    async def write_staged(self, unit: UnitOfWork) -> None:
         """Put what is staged into the journal now."""
-        if turn.staged:
-            first = await self.write(turn.staged)
-            assert first == turn.first, "somebody else wrote to the journal"
-            turn.written()
+        if unit.staged:
+            first = await self.write(unit.staged)
+            assert first == unit.first, "somebody else wrote to the journal"
+            unit.written()
 
     async def write(self, drafts: Sequence[Draft], meanwhile: Awaitable[None] | None = None) -> int:
         """Put these into the journal, fsynced; the index of the first. `meanwhile` is done while that lasts."""

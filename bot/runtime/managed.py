@@ -12,7 +12,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def held(stack: AsyncExitStack, make: Callable[[], T], close: Callable[[T], object]) -> T:
+async def managed(stack: AsyncExitStack, make: Callable[[], T], close: Callable[[T], object]) -> T:
     """What `make` gives, called in a thread; `close` is called with it, in a thread, when the stack ends."""
     opening = asyncio.ensure_future(asyncio.to_thread(make))
     try:

@@ -33,7 +33,7 @@ class Due:
     def __init__(self, knowledge: ViewCache, policy: Policy, clock: Clock) -> None:
         self._knowledge = knowledge
         self._policy = policy
-        self._surroundings = CaseContextLoader(knowledge, policy)
+        self._loader = CaseContextLoader(knowledge, policy)
         self._clock = clock
         self._verification = VerificationDue(knowledge, policy, clock)
 
@@ -97,7 +97,7 @@ class Due:
         return tuple(fact for fact in facts if not (asked and isinstance(fact, TaskOpened)))
 
     async def _case(self, db: AsyncConnection, n: int, people_ms: int) -> tuple[Fact, ...]:
-        waiting = await self._surroundings.waiting(db, n, self._clock())
+        waiting = await self._loader.waiting(db, n, self._clock())
         if waiting is None:
             return await self._forgotten(db, n)
         due = waiting.case.due

@@ -7,7 +7,7 @@ earlier, or was made to leave, is charged only if they run the room again within
 is not charged (docs/decisions/0034). Nobody stands above the operator, so there the case waits on, and the group bears
 what follows. What one step leaves is enough for the next, should what follows from it be lost
 (`bot/pipeline/replay.py`). Pure. Left to others: when to look (`bot/scheduler/scheduler.py`), who answers for a case
-at first (`complete.py`).
+at first (`obligations.py`).
 """
 
 from collections.abc import Iterable, Iterator, Mapping

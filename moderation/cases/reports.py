@@ -8,7 +8,7 @@ warned, then may not report there for a time; somebody of whose reports too many
 not report there for a time either: a case each, decided at once, that can be appealed; a report that proves right after
 all takes back what its dismissal or its waiting brought.
 Left to others: the budget (`report_budget.py`), reading what is known of reports (`storage/queries/reports.py`), who is
-asked for a decision (`complete.py`), what upholding brings (`decide.py`).
+asked for a decision (`obligations.py`), what upholding brings (`decide.py`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -3,7 +3,7 @@
 Rules kept here: who is on duty is said by `duty.py` alone; others count as away until they said they would be back; a
 roster is looked at for two weeks, since it is the same every week.
 Left to others: letting somebody be away (`bot/commands/duty.py`), what it costs that nobody is there
-(`moderation/cases/complete.py`).
+(`moderation/cases/obligations.py`).
 """
 
 from collections.abc import Iterator, Mapping

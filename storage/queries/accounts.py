@@ -5,8 +5,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.values.ids import PersonId, RoomId, UserId
 from storage import schema
-from storage.one_of import one_of
 from storage.projections import person_of
+from storage.sql_list import sql_list
 
 from .linked_accounts import accounts_of
 from .rooms import ACTIVE_GROUP
@@ -52,7 +52,7 @@ async def communities_of_person(db: AsyncConnection, user: UserId) -> dict[RoomI
     belongs."""
     rooms = await groups_of_person(db, user)
     found = await db.execute(
-        select(schema.rooms.c.room, schema.rooms.c.community).where(one_of(schema.rooms.c.room, rooms))
+        select(schema.rooms.c.room, schema.rooms.c.community).where(sql_list(schema.rooms.c.room, rooms))
     )
     belongs = {row.room: row.community for row in found}
     return {room: belongs[room] for room in rooms}

@@ -14,8 +14,8 @@ from moderation.model.context import CaseView
 from moderation.model.facts import SanctionKind
 from moderation.values.ids import CaseNumber, EventId, PersonId, RoomId, UserId
 from storage import schema
-from storage.one_of import one_of
 from storage.projections import CASES_FROM, POSTED, person_of
+from storage.sql_list import sql_list
 
 from .linked_accounts import accounts_of_all
 from .rooms import ACTIVE_GROUP
@@ -80,7 +80,7 @@ async def _friends(db: AsyncConnection, case: CaseView, row: Row[tuple[object, .
         return frozenset()
     some = sorted(case.deciders)
     vouches = await db.execute(
-        select(v.user, v.by).where(v.method == "vouch", or_(one_of(v.user, some), one_of(v.by, some)))
+        select(v.user, v.by).where(v.method == "vouch", or_(sql_list(v.user, some), sql_list(v.by, some)))
     )
     known = {UserId(user) for row in vouches for user in (row.user, row.by) if user} - case.deciders
     people = await accounts_of_all(db, known) if known else {}

@@ -11,8 +11,8 @@ from moderation.rooms.slow_mode import HELD_BACK
 from moderation.values.events import MessagePosted
 from moderation.values.ids import EventId, RoomId, UserId
 from storage import schema
-from storage.one_of import as_list, one_of_list
 from storage.projections import POSTED, UNREAD
+from storage.sql_list import sql_list_param, sql_list_value
 from storage.sqlite_driver import rows_of
 
 _TIMES = (
@@ -27,7 +27,7 @@ _TIMES = (
     .limit(bindparam("most"))
 )
 _EVENT = select(schema.events).where(schema.events.c.event == bindparam("event"))
-_KNOWN = select(schema.events.c.event).where(one_of_list(schema.events.c.event, "ids"))
+_KNOWN = select(schema.events.c.event).where(sql_list_param(schema.events.c.event, "ids"))
 _META = select(schema.meta.c.value).where(schema.meta.c.key == bindparam("key"))
 
 
@@ -77,7 +77,7 @@ async def event_row(db: AsyncConnection, event: EventId) -> Row[tuple[object, ..
 
 async def known_events(db: AsyncConnection, ids: Sequence[str]) -> set[str]:
     """Which of these events were recorded already."""
-    [rows] = await rows_of(db, (_KNOWN, {"ids": as_list(ids)}))
+    [rows] = await rows_of(db, (_KNOWN, {"ids": sql_list_value(ids)}))
     return {row.event for row in rows}
 
 

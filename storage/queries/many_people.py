@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.model.context import PersonView
 from moderation.values.ids import PersonId, RoomId, UserId
 from storage import schema
-from storage.one_of import one_of
+from storage.sql_list import sql_list
 
 from .people import person_view
 from .rooms import ACTIVE_GROUP
@@ -34,7 +34,7 @@ async def people_views(
     db: AsyncConnection, users: Sequence[UserId], *, now_ms: int, recent_since: int
 ) -> dict[UserId, PersonView]:
     """All of them, as `person_view` sees each."""
-    told_of = union(*(select(column).where(one_of(column, users)) for column in _TOLD_OF))
+    told_of = union(*(select(column).where(sql_list(column, users)) for column in _TOLD_OF))
     special = {row[0] for row in await db.execute(told_of)}
     found = await _plain(db, [user for user in users if user not in special])
     for user in users:
@@ -51,7 +51,7 @@ async def _plain(db: AsyncConnection, users: Sequence[UserId]) -> dict[UserId, P
     manages_in: dict[str, set[str]] = defaultdict(set)
     query = select(m.user, m.room, m.since, m.role, ACTIVE_GROUP.label("active"), schema.rooms.c.community)
     rooms = schema.members.outerjoin(schema.rooms, schema.rooms.c.room == m.room)
-    found = await db.execute(query.select_from(rooms).where(one_of(m.user, users)))
+    found = await db.execute(query.select_from(rooms).where(sql_list(m.user, users)))
     for user, room, first, role, active, community in found:
         since[user][RoomId(room)] = first
         if active and role != "member":

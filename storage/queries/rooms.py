@@ -13,7 +13,7 @@ from moderation.model.reach import Spot
 from moderation.values.ids import EventId, GroupCode, RoomId, UserId
 from moderation.values.power_levels import Power, founders
 from storage import schema
-from storage.one_of import one_of
+from storage.sql_list import sql_list
 from storage.state.owner_choices import choices_of
 
 from .linked_accounts import LINKED, accounts_among
@@ -140,7 +140,7 @@ async def room_names(db: AsyncConnection, rooms: Iterable[str] | None = None) ->
         some = tuple(rooms)
         if not some:
             return {}
-        query = query.where(one_of(schema.rooms.c.room, some))
+        query = query.where(sql_list(schema.rooms.c.room, some))
     rows = (await db.execute(query)).all()
     return {row.room: f"{row.name} ({row.code})" if row.name else row.code for row in rows}
 
@@ -206,7 +206,7 @@ async def _suspended(db: AsyncConnection, room: str, community: str, power: Powe
     every = sorted({account for theirs in accounts.values() for account in theirs})
     held = await db.scalars(
         select(s.subject).where(
-            s.kind.in_(("demote", "ban")), s.ended == 0, holding_in(room, community), one_of(s.subject, every)
+            s.kind.in_(("demote", "ban")), s.ended == 0, holding_in(room, community), sql_list(s.subject, every)
         )
     )
     against = set(held)

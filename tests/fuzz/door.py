@@ -128,7 +128,7 @@ class Door:
         async with self.stores.database.read() as db:
             applied = int(await queries.get_meta(db, "applied") or 0)
         if records := self.records(applied):
-            await self.pipeline.catch_up(lambda turn: catch_up(turn, self.pipeline, records, Rooms({})))
+            await self.pipeline.catch_up(lambda unit: catch_up(unit, self.pipeline, records, Rooms({})))
 
     def close(self) -> None:
         """Sign and close everything."""

@@ -1,8 +1,8 @@
 """A small room with several people, in which time goes by: facts folded in memory, for the tests of responsibility.
 
 `World` does what `bot/pipeline/pipeline.py`, `bot/pipeline/case_context.py`, `bot/scheduler/due_cases.py` and
-`storage/projections/` do together: whatever happens becomes facts, `complete` adds what must follow, they are folded
-one by one, and what is due is seen to at its time. While it folds it checks what must hold of every single fact;
+`storage/projections/` do together: whatever happens becomes facts, `derive_obligations` adds what must follow, they are
+folded one by one, and what is due is seen to at its time. While it folds it checks what must hold of every single fact;
 `check` says what must hold in between.
 """
 
@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from moderation.cases.appeals import lodge
-from moderation.cases.complete import CaseContext, complete, concerns
 from moderation.cases.deadlines import BACK_WITHIN_MS, Excused, Gone, WaitingCase, came_back, closed, deadline, reminder
 from moderation.cases.decide import acknowledge, decide
 from moderation.cases.lifecycle import TRANSITIONS
 from moderation.cases.neglect import FAULTS, neglected
+from moderation.cases.obligations import CaseContext, concerns, derive_obligations
 from moderation.cases.statements import StatementContext, from_json, statement, to_be_stated, to_json
 from moderation.credit.credit import balance, standing
 from moderation.credit.ledger import LEDGERS, account, entry_of, settings_of
@@ -360,8 +360,8 @@ class World:
         facts = tuple(replace(f, on=first) if f.on < 0 and f.KIND in OF_CASES else f for f in facts)
         if concerns(facts):
             around = self.around(facts, cause if cause >= 0 else first)
-            facts = complete(facts, around)
-            assert complete(facts, around) == facts, "what is complete is not completed again"
+            facts = derive_obligations(facts, around)
+            assert derive_obligations(facts, around) == facts, "what is derive_obligations is not completed again"
         before = can_act(self.duty())
         for fact in facts:
             self._fold(self._take(), fact)

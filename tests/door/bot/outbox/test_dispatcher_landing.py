@@ -24,7 +24,7 @@ class Sending:
         self.sent: list[Action] = []
         self.answers: dict[int, asyncio.Event] = {}
         steady = SteadyClock(lambda: place.now)
-        place.pipeline.steady = place.pipeline.settling.steady = steady
+        place.pipeline.steady = place.pipeline.processor.steady = steady
         handlers = {Redact: self._send, Tell: self._send}
         self.actor = OutboxDispatcher(place.stores.database, place.pipeline, handlers, steady)
         place.actor = self.actor

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.outbox.dispatcher import Done, OutboxDispatcher
 from bot.outbox.selection import CALM_MS, PATIENCE_MS
-from bot.pipeline import settle_facts
+from bot.pipeline import process_facts
 from bot.runtime.clock import SteadyClock
 from moderation.model.actions import URGENT, Action, PostCard, Redact, Tell
 from moderation.model.facts import ActionTaken, CaseOpened, CreditChanged, Fact, SanctionStarted, StatementGiven
@@ -55,7 +55,7 @@ async def test_it_is_begun_when_the_facts_are_in_the_journal_and_the_tables_are_
         tables = place.pipeline.knowledge.next_case  # what the tables have: no case yet
         given.append(([type(fact) for fact in place.facts()[before:]], tables, list(urgent)))
 
-    place.pipeline.settling.urgent = begin
+    place.pipeline.processor.urgent = begin
     await place.pipeline.commit(violation())
     [(recorded, next_case, [row])] = given
     assert (recorded, next_case) == ([CaseOpened, SanctionStarted, CreditChanged], 1)
@@ -70,13 +70,13 @@ async def test_disk_and_processor_are_the_homeservers_until_it_has_answered(plac
     sent = Sent(place)
     running = asyncio.create_task(sent.actor.run())
     await asyncio.sleep(0)
-    turn = asyncio.create_task(place.pipeline.commit(violation()))
+    unit = asyncio.create_task(place.pipeline.commit(violation()))
     await sent.until(1)
     assert place.pipeline.knowledge.next_case == 1  # the tables have no case yet
-    assert not turn.done()
+    assert not unit.done()
     began = asyncio.get_running_loop().time()
     sent.arrive.set()
-    await turn
+    await unit
     assert asyncio.get_running_loop().time() - began < 20
     assert place.pipeline.knowledge.next_case == 2
     running.cancel()
@@ -92,21 +92,21 @@ async def test_a_turn_waits_for_so_long_and_not_for_each_of_many(
         asked.append(within_s)
         await asyncio.sleep(within_s)  # the homeserver is slow
 
-    place.pipeline.settling.urgent = lambda _rows: None
-    place.pipeline.settling.answered = answered
+    place.pipeline.processor.urgent = lambda _rows: None
+    place.pipeline.processor.answered = answered
 
     async def many(_db: object) -> AsyncIterator[tuple[Fact, ...]]:
         for number in range(1, 9):
             yield violation(number)
 
     await place.pipeline.commit_with(many)
-    assert asked == [settle_facts._PATIENCE_S]
+    assert asked == [process_facts._PATIENCE_S]
     assert place.pipeline.knowledge.next_case == 9
 
 
 async def test_nothing_that_is_not_urgent_is_begun_early(place: Deployment) -> None:
     given: list[Sequence[OutboxRow]] = []
-    place.pipeline.settling.urgent = given.append
+    place.pipeline.processor.urgent = given.append
     await place.pipeline.commit((violation()[0],))
     assert given == []
 
@@ -119,10 +119,10 @@ class Sent:
         self.arrive = asyncio.Event()
         self.passed_s = 0.0
         steady = SteadyClock(lambda: place.now, lambda: time.monotonic() + self.passed_s)
-        place.pipeline.steady = place.pipeline.settling.steady = steady
+        place.pipeline.steady = place.pipeline.processor.steady = steady
         handlers = {Redact: self._urgent, PostCard: self._other, Tell: self._other}
         self.actor = OutboxDispatcher(place.stores.database, place.pipeline, handlers, steady)
-        place.actor, place.pipeline.settling.urgent, place.pipeline.settling.answered = (
+        place.actor, place.pipeline.processor.urgent, place.pipeline.processor.answered = (
             self.actor,
             self.actor.at_once,
             self.actor.answered,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.pipeline.settle_facts import without_words
+from bot.pipeline.process_facts import without_words
 from moderation.model.actions import Action, TellDesk
 from moderation.model.facts import FACTS, Appealed, CaseDecided, CaseNoted, CaseOpened, Fact, Found, Reported, owner_of
 from moderation.values.ids import UserId

@@ -6,13 +6,13 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from bot.runtime.managed import held
+from bot.runtime.managed import managed
 
 
 async def test_it_is_closed_when_the_stack_ends() -> None:
     closed: list[str] = []
     async with AsyncExitStack() as stack:
-        assert await held(stack, lambda: "a log", closed.append) == "a log"
+        assert await managed(stack, lambda: "a log", closed.append) == "a log"
         assert closed == []
     assert closed == ["a log"]
 
@@ -27,7 +27,7 @@ async def test_cancelled_while_it_is_being_opened_it_is_closed_before_the_cancel
         return "a log"
 
     async with AsyncExitStack() as stack:
-        opening = asyncio.create_task(held(stack, make, closed.append))
+        opening = asyncio.create_task(managed(stack, make, closed.append))
         assert await asyncio.to_thread(begun.wait, 20)
         opening.cancel()
         await asyncio.sleep(0)
@@ -46,5 +46,5 @@ async def test_what_could_not_be_opened_is_not_closed() -> None:
 
     async with AsyncExitStack() as stack:
         with pytest.raises(OSError, match="no disk"):
-            await held(stack, make, closed.append)
+            await managed(stack, make, closed.append)
     assert closed == []

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moderation.cases.appeals import lodge
-from moderation.cases.complete import CaseContext, complete, concerns
 from moderation.cases.deadlines import WaitingCase, deadline
 from moderation.cases.decide import decide
 from moderation.cases.manager_orders import Order, sanction, vouch
+from moderation.cases.obligations import CaseContext, concerns, derive_obligations
 from moderation.credit.credit import balance
 from moderation.duty.duty import Duty, ask
 from moderation.duty.responsibility import may_reconsider, require_decider, require_fault, require_other_decider
@@ -245,7 +245,7 @@ def test_a_room_run_by_two_accounts_of_one_person_has_nobody_left_when_they_are_
     demoted = SanctionStarted(on=7, kind="demote", n=4, basis="credit", subject=TWIN)
     around = CaseContext(now_ms=NOON, policy=POLICY, next_case=4, on=7, duties={ROOM: duty})
     told = TaskOpened(room=ROOM, on=7, task="last-manager", n=4, subject=TWIN)
-    assert complete((demoted,), around) == (demoted, told)
+    assert derive_obligations((demoted,), around) == (demoted, told)
 
 
 # What a link brings, and its end.
@@ -256,7 +256,7 @@ def test_who_has_too_little_with_both_ledgers_together_does_not_manage_for_now()
     both = context(person(ANNA, accounts=BOTH, entries=spent, manages=frozenset({ROOM})))
     around = CaseContext(now_ms=NOON, policy=POLICY, next_case=4, on=7, people=(both, both))
     assert concerns((LINKED,))
-    facts = complete((LINKED,), around)
+    facts = derive_obligations((LINKED,), around)
     (demoted,) = facts[1:]
     assert isinstance(demoted, SanctionStarted)
     assert (demoted.kind, demoted.basis, demoted.credit, demoted.subject, demoted.room) == (
@@ -266,14 +266,14 @@ def test_who_has_too_little_with_both_ledgers_together_does_not_manage_for_now()
         ANNA,
         None,
     )
-    assert complete(facts, around) == facts
+    assert derive_obligations(facts, around) == facts
 
 
 def test_who_has_enough_alone_manages_again_when_the_link_was_a_mistake() -> None:
     suspended = InForce(20, "demote", None, ANNA, NOON + DAY, "credit")
     alone = context(person(ANNA, entries=(entry(1, 40, NOON - DAY),), in_force=(suspended,), manages=frozenset({ROOM})))
     around = CaseContext(now_ms=NOON, policy=POLICY, next_case=4, on=7, people=(alone,))
-    (ended,) = complete((PARTED,), around)[1:]
+    (ended,) = derive_obligations((PARTED,), around)[1:]
     assert isinstance(ended, SanctionEnded)
     assert (ended.start, ended.why, ended.subject) == (20, "reversed", ANNA)
 
@@ -282,4 +282,4 @@ def test_who_has_too_little_alone_does_not() -> None:
     suspended = InForce(20, "demote", None, ANNA, NOON + DAY, "credit")
     alone = context(person(ANNA, entries=(entry(1, 70, NOON - DAY),), in_force=(suspended,), manages=frozenset({ROOM})))
     around = CaseContext(now_ms=NOON, policy=POLICY, next_case=4, on=7, people=(alone,))
-    assert complete((PARTED,), around) == (PARTED,)
+    assert derive_obligations((PARTED,), around) == (PARTED,)

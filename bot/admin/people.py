@@ -2,7 +2,7 @@
 
 Rules kept here: what ends is the link by which the account joined, and the verifications that came with it; both
 accounts are told; what they proved goes back to whoever proved it. Reason and operator are recorded.
-Left to others: what follows (`moderation/cases/complete.py`, `storage/projections/linked_accounts.py`), asking
+Left to others: what follows (`moderation/cases/obligations.py`, `storage/projections/linked_accounts.py`), asking
 (`bot/cli/unlink.py`).
 """
 

@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.runtime.clock import Clock
-from moderation.cases.complete import complete, concerns
+from moderation.cases.obligations import concerns, derive_obligations
 from moderation.cases.statements import given, statement, to_be_stated
 from moderation.consequences import RoomsOf, at_once, consequences
 from moderation.model.actions import Action, begins_early
@@ -45,11 +45,11 @@ from storage.record_mapping import draft_of_fact
 
 from .case_context import CaseContextLoader
 from .dossier_tasks import dossier_tasks
-from .follow_ups import by_name
-from .other_accounts import told_too
-from .reporters import counted, reporters
+from .expand_recipients import expand_recipients
+from .other_accounts import words_to_other_accounts
+from .reporters import reporters, with_misuse_of_reports
 from .room_registry import ServedRooms
-from .turn import Answer, PipelineSettings, UnitOfWork
+from .unit_of_work import Answer, PipelineSettings, UnitOfWork
 from .view_cache import ViewCache
 from .writer import Writer
 
@@ -75,7 +75,7 @@ class FactProcessor:
         self._knowledge = knowledge
         self._settings = settings
         self._served = served
-        self._surroundings = CaseContextLoader(knowledge, settings.policy)
+        self._loader = CaseContextLoader(knowledge, settings.policy)
         self._persons: dict[UserId, PersonId] = {}  # of the accounts that are named by another one
 
     async def begin(self, db: AsyncConnection) -> None:
@@ -91,8 +91,8 @@ class FactProcessor:
         """The record of a fact."""
         return draft_of_fact(fact, at_ms, self._served.code(fact), self.person_of)
 
-    async def settle(
-        self, turn: UnitOfWork, answer: Answer, *, cause: int, at_ms: int, present: Sequence[tuple[int, Fact]] = ()
+    async def process(
+        self, unit: UnitOfWork, answer: Answer, *, cause: int, at_ms: int, present: Sequence[tuple[int, Fact]] = ()
     ) -> None:
         """Stage the facts, apply them, and queue what they and the answer ask for.
 
@@ -102,31 +102,31 @@ class FactProcessor:
             return  # as of most messages
         stated = [each for each in present if isinstance(each[1], StatementGiven)]  # these come last
         facts = [self._without_words(fact) for fact in answer.facts if not isinstance(fact, StatementGiven)]
-        facts = await self._completed(turn, facts, cause, at_ms)
-        facts += await dossier_tasks(turn.db, facts, self._settings.policy, at_ms)
-        present = present or await self._begin_urgent(turn, facts, answer.actions, cause, at_ms)
-        facts = await self._apply_all(turn, facts, [each for each in present if each not in stated], cause, at_ms)
-        said = await self._statements(turn, facts, cause)
-        facts += await self._apply_all(turn, said, stated, cause, at_ms)
-        told = await reporters(turn.db, facts)
-        follow = consequences(_as_said(facts, answer.facts), await self._rooms_of(turn, facts), told) if facts else ()
+        facts = await self._completed(unit, facts, cause, at_ms)
+        facts += await dossier_tasks(unit.db, facts, self._settings.policy, at_ms)
+        present = present or await self._begin_urgent(unit, facts, answer.actions, cause, at_ms)
+        facts = await self._apply_all(unit, facts, [each for each in present if each not in stated], cause, at_ms)
+        said = await self._statements(unit, facts, cause)
+        facts += await self._apply_all(unit, said, stated, cause, at_ms)
+        told = await reporters(unit.db, facts)
+        follow = consequences(_as_said(facts, answer.facts), await self._rooms_of(unit, facts), told) if facts else ()
         settings = self._settings
-        asked = (*follow, *await told_too(turn.db, facts), *answer.actions)
-        actions = await by_name(turn.db, _urgent_first(asked), self._knowledge, settings.policy, settings.bot)
-        await outbox.put(turn.db, actions, cause=cause, now=self.steady(), era=self.era)
-        turn.queued += len(actions)
+        asked = (*follow, *await words_to_other_accounts(unit.db, facts), *answer.actions)
+        actions = await expand_recipients(unit.db, _urgent_first(asked), self._knowledge, settings.policy, settings.bot)
+        await outbox.put(unit.db, actions, cause=cause, now=self.steady(), era=self.era)
+        unit.queued += len(actions)
 
-    async def queue_after(self, turn: UnitOfWork, txn: str, actions: Sequence[Action]) -> None:
+    async def queue_after(self, unit: UnitOfWork, txn: str, actions: Sequence[Action]) -> None:
         """Queue what the outcome of a request asks for, once; nothing if that outcome is recorded."""
-        if await outbox.waits(turn.db, txn):
+        if await outbox.waits(unit.db, txn):
             settings = self._settings
-            named = await by_name(turn.db, actions, self._knowledge, settings.policy, settings.bot)
-            await outbox.put(turn.db, named, cause=None, now=self.steady(), era=self.era, after=txn)
+            named = await expand_recipients(unit.db, actions, self._knowledge, settings.policy, settings.bot)
+            await outbox.put(unit.db, named, cause=None, now=self.steady(), era=self.era, after=txn)
 
     # What is urgent.
 
     async def _begin_urgent(
-        self, turn: UnitOfWork, facts: Sequence[Fact], actions: Sequence[Action], cause: int, at_ms: int
+        self, unit: UnitOfWork, facts: Sequence[Fact], actions: Sequence[Action], cause: int, at_ms: int
     ) -> list[tuple[int, Fact]]:
         """What can still be seen need not wait for the tables: if something is urgent, record the facts and begin it.
 
@@ -136,49 +136,51 @@ class FactProcessor:
         urgent = [action for action in (*at_once(facts), *actions) if begins_early(action)]
         if not urgent or any(isinstance(fact, _RENAMES) for fact in facts):
             return []
-        first = turn.next_index
-        turn.staged += [self.draft_of(fact, at_ms) for fact in facts]
-        await self._writer.write_staged(turn)
+        first = unit.next_index
+        unit.staged += [self.draft_of(fact, at_ms) for fact in facts]
+        await self._writer.write_staged(unit)
         self.urgent(outbox.on_their_way(urgent, cause=cause, now=self.steady(), era=self.era))
-        await self._let_it_pass(turn)
+        await self._let_it_pass(unit)
         return list(enumerate(facts, first))
 
-    async def _let_it_pass(self, turn: UnitOfWork) -> None:
+    async def _let_it_pass(self, unit: UnitOfWork) -> None:
         """What is left of the turn would take disk and processor from the homeserver, often on the same machine."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         for _ in range(_TURNS_TO_SEND):  # statements do not wait, so nothing would go out before they are all done
             await asyncio.sleep(0)
-        if turn.waited_s < _PATIENCE_S:
-            await self.answered(_PATIENCE_S - turn.waited_s)
-            turn.waited_s += loop.time() - began
+        if unit.waited_s < _PATIENCE_S:
+            await self.answered(_PATIENCE_S - unit.waited_s)
+            unit.waited_s += loop.time() - began
 
     # Pieces.
 
-    async def _completed(self, turn: UnitOfWork, facts: list[Fact], cause: int, at_ms: int) -> list[Fact]:
+    async def _completed(self, unit: UnitOfWork, facts: list[Fact], cause: int, at_ms: int) -> list[Fact]:
         """With those who answer for what now waits, and whoever must be told before something happens."""
         if not concerns(facts):
             return facts
-        await turn.flush()
+        await unit.flush()
         known = self._knowledge
-        facts = await counted(turn.db, facts, policy=self._settings.policy, next_case=known.next_case, now_ms=at_ms)
-        around = await self._surroundings.around(turn.db, facts, on=cause, now_ms=at_ms)
+        facts = await with_misuse_of_reports(
+            unit.db, facts, policy=self._settings.policy, next_case=known.next_case, now_ms=at_ms
+        )
+        around = await self._loader.load(unit.db, facts, on=cause, now_ms=at_ms)
         # What became of a request comes last: it is no part of what follows from the others (`replay.py`).
         given_rise = [fact for fact in facts if not isinstance(fact, ActionTaken)]
         outcomes = [fact for fact in facts if isinstance(fact, ActionTaken)]
-        return [*complete(given_rise, around), *outcomes]
+        return [*derive_obligations(given_rise, around), *outcomes]
 
-    async def _statements(self, turn: UnitOfWork, facts: Sequence[Fact], cause: int) -> list[Fact]:
+    async def _statements(self, unit: UnitOfWork, facts: Sequence[Fact], cause: int) -> list[Fact]:
         """The statement of reasons for each decision among the facts, which are applied."""
         numbers = to_be_stated(facts)
         if not numbers:
             return []
-        await turn.flush()
-        known = [known for n in numbers if (known := await self._surroundings.known(turn.db, n)) is not None]
+        await unit.flush()
+        known = [known for n in numbers if (known := await self._loader.known(unit.db, n)) is not None]
         return [given(statement(each, facts), each, on=cause) for each in known]
 
     async def _apply_all(
-        self, turn: UnitOfWork, facts: list[Fact], present: Sequence[tuple[int, Fact]], cause: int, at_ms: int
+        self, unit: UnitOfWork, facts: list[Fact], present: Sequence[tuple[int, Fact]], cause: int, at_ms: int
     ) -> list[Fact]:
         """Stage the facts that the journal does not have yet, and apply them all. What is recorded holds."""
         known = [fact for _, fact in present]
@@ -189,21 +191,21 @@ class FactProcessor:
             if number < len(present):
                 index = present[number][0]
             else:
-                index = turn.next_index
-                turn.staged.append(self.draft_of(fact, at_ms))
-            await self._apply(turn, index, fact, at_ms)
+                index = unit.next_index
+                unit.staged.append(self.draft_of(fact, at_ms))
+            await self._apply(unit, index, fact, at_ms)
         return facts
 
-    async def _apply(self, turn: UnitOfWork, index: int, fact: Fact, at_ms: int) -> None:
-        await project(fact, turn.db, index, at_ms)
+    async def _apply(self, unit: UnitOfWork, index: int, fact: Fact, at_ms: int) -> None:
+        await project(fact, unit.db, index, at_ms)
         if isinstance(fact, AccountsLinked | AccountUnlinked | PartsErased):
-            self._persons = await linked(turn.db)
+            self._persons = await linked(unit.db)
         if isinstance(fact, RoomStateChanged):
             self._served.changed(fact)
         if isinstance(fact, RoomEntered):
             for old in self._served.entered(fact):
-                await move_waiting(turn.db, old, RoomId(fact.room_id))
-                await self._knowledge.begin(turn.db)
+                await move_waiting(unit.db, old, RoomId(fact.room_id))
+                await self._knowledge.begin(unit.db)
             self._knowledge.room_changed(RoomId(fact.room_id))
         if isinstance(fact, RecordsRestored):
             self.era = fact.era
@@ -212,13 +214,13 @@ class FactProcessor:
             self._knowledge.next_case = max(self._knowledge.next_case, fact.n + 1)
         self._knowledge.changed([fact])
 
-    async def _rooms_of(self, turn: UnitOfWork, facts: Sequence[Fact]) -> RoomsOf:
+    async def _rooms_of(self, unit: UnitOfWork, facts: Sequence[Fact]) -> RoomsOf:
         about = [fact for fact in facts if fact.room is None or bool(getattr(fact, "reach", ""))]
         named = {getattr(fact, name, UserId("")) for fact in about for name in ("subject", "target")}
         everywhere = named - {UserId("")}
         if everywhere:
-            await turn.flush()
-        rooms = {user: await queries.communities_of_person(turn.db, user) for user in everywhere}
+            await unit.flush()
+        rooms = {user: await queries.communities_of_person(unit.db, user) for user in everywhere}
 
         def rooms_of(user: UserId, reach: str = "", /) -> Sequence[RoomId]:
             return tuple(room for room, community in rooms.get(user, {}).items() if reach in ("", community))

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from moderation.cases.complete import CaseContext, complete, concerns
+from moderation.cases.obligations import CaseContext, concerns, derive_obligations
 from moderation.consequences import consequences
 from moderation.duty.duty import Duty
 from moderation.model.actions import PostCard
@@ -49,9 +49,9 @@ AROUND = CaseContext(now_ms=NOON, policy=policy(), next_case=4, on=7, duties={RO
 def added(*facts: Fact, **around: object) -> tuple[Fact, ...]:
     """What is added; and that it is added once."""
     known = replace(AROUND, **around)  # type: ignore[arg-type]
-    whole = complete(facts, known)
+    whole = derive_obligations(facts, known)
     assert whole[: len(facts)] == facts
-    assert complete(whole, known) == whole
+    assert derive_obligations(whole, known) == whole
     return whole[len(facts) :]
 
 
@@ -237,6 +237,6 @@ def test_most_facts_have_nothing_to_be_completed() -> None:
     charge = CreditChanged(room=ROOM, entry="charge", cost=5, grade="minor", rule="spam", left=95, subject=ANNA)
     quiet = (charge, replace(OPENED, state="decided"))
     assert not concerns(quiet)
-    assert complete(quiet, AROUND) == quiet
+    assert derive_obligations(quiet, AROUND) == quiet
     for loud in (OPENED, demoted(MARK), CaseDecided(room=ROOM, n=4, what="upheld")):
         assert concerns((charge, loud))

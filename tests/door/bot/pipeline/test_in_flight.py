@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.pipeline.cut_short import CutShort
+from bot.pipeline.in_flight import CutShort
 from bot.pipeline.pipeline import Outcome
 from bot.pipeline.replay import Rooms, catch_up
-from bot.texts.cards import marked
+from bot.pipeline.returned_cards import with_card_mark
 from moderation.model.actions import PostCard, Tell
 from moderation.model.facts import ActionTaken, CaseDecided, NoticeGiven
 from moderation.values.ids import UserId
@@ -33,7 +33,7 @@ async def again(place: Deployment) -> None:
     rooms = Rooms({code: room for room, code in place.pipeline.served.codes.items()})
     tail = [record for record in records if record.index >= known]
     await place.pipeline.begin()
-    await place.pipeline.catch_up(lambda turn: catch_up(turn, place.pipeline, tail, rooms))
+    await place.pipeline.catch_up(lambda unit: catch_up(unit, place.pipeline, tail, rooms))
 
 
 async def told(place: Deployment) -> str:
@@ -54,7 +54,7 @@ async def test_what_was_recorded_of_it_is_not_recorded_again(tmp_path: Path, who
         await place.enter(ONE)
         txn = await told(place)
         written = (GIVEN, taken(txn)) if whole else (GIVEN,)
-        place.pipeline.writer._append([place.pipeline.settling.draft_of(fact, place.now) for fact in written])
+        place.pipeline.writer._append([place.pipeline.processor.draft_of(fact, place.now) for fact in written])
         await again(place)
         await place.pipeline.commit((GIVEN, taken(txn)), of_row=txn)
         outcomes = [fact for fact in place.facts() if isinstance(fact, NoticeGiven | ActionTaken)]
@@ -77,7 +77,7 @@ async def test_of_several_that_were_recorded_together_what_stands_is_not_recorde
             Outcome((replace(GIVEN, n=n), replace(taken(txn), n=n)), of_row=txn) for n, txn in enumerate(txns, 1)
         ]
         facts = [fact for outcome in outcomes for fact in outcome.facts]
-        place.pipeline.writer._append([place.pipeline.settling.draft_of(fact, place.now) for fact in facts[:3]])
+        place.pipeline.writer._append([place.pipeline.processor.draft_of(fact, place.now) for fact in facts[:3]])
         await again(place)
         await place.pipeline.commit_all(outcomes)
         assert [fact for fact in place.facts() if isinstance(fact, NoticeGiven | ActionTaken)] == facts
@@ -131,7 +131,7 @@ async def test_a_card_whose_return_was_recorded_and_not_yet_understood_takes_rea
             return append(drafts)
 
         writer._append = die_at_the_facts  # type: ignore[method-assign]
-        card = marked({"msgtype": "m.text", "body": "Case 1"}, 1, row.txn)
+        card = with_card_mark({"msgtype": "m.text", "body": "Case 1"}, 1, row.txn)
         with pytest.raises(OSError, match="killed"):
             await bot.event(BOT, "m.room.message", card, room=DESK)
         writer._append = append  # type: ignore[method-assign]
@@ -139,7 +139,7 @@ async def test_a_card_whose_return_was_recorded_and_not_yet_understood_takes_rea
         assert [record.kind for record in tail] == ["message"]
         await bot.pipeline.begin()
         rooms = Rooms({code: room for room, code in bot.pipeline.served.codes.items()})
-        await bot.pipeline.catch_up(lambda turn: catch_up(turn, bot.pipeline, tail, rooms))
+        await bot.pipeline.catch_up(lambda unit: catch_up(unit, bot.pipeline, tail, rooms))
         assert [(fact.action, fact.n, fact.txn) for fact in bot.facts(ActionTaken)] == [("card", 1, row.txn)]
         (made,) = [fact.made for fact in bot.facts(ActionTaken)]
         press = {"m.relates_to": {"rel_type": "m.annotation", "event_id": made, "key": "✅"}}

@@ -18,7 +18,7 @@ from moderation.values.ids import UserId
 from .view_cache import ViewCache
 
 
-async def by_name(
+async def expand_recipients(
     db: AsyncConnection, actions: Sequence[Action], knowledge: ViewCache, policy: Policy, bot: UserId
 ) -> tuple[Action, ...]:
     """The actions, with one word to each in the place of one to all above."""

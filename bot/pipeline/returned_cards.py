@@ -18,12 +18,12 @@ from moderation.values.ids import UserId
 from storage import outbox, queries
 
 
-def marked(content: Mapping[str, Json], n: int, txn: str) -> dict[str, Json]:
+def with_card_mark(content: Mapping[str, Json], n: int, txn: str) -> dict[str, Json]:
     """The content of a card, saying which it is."""
     return {**content, PostCard.MARK: {"case": n, "request": txn}}
 
 
-async def come_back(
+async def returned_card(
     db: AsyncConnection, event: Received, room: RoomView, bot: UserId, on: int, era: str = ""
 ) -> tuple[ActionTaken, ...]:
     """That a card was posted, if `event` is one of ours and nobody has recorded it yet.
@@ -45,7 +45,7 @@ async def come_back(
     )
 
 
-async def superseded(
+async def superseded_cards(
     db: AsyncConnection, event: Received, room: RoomView, bot: UserId, era: str
 ) -> tuple[SupersedeCard, ...]:
     """Return the edit of `event`, if it is one of our cards from the time that a backup lost."""

@@ -10,18 +10,18 @@ import orjson
 from sqlalchemy import ColumnElement, bindparam, column, func, select
 
 
-def one_of(field: ColumnElement[str], values: Iterable[str]) -> ColumnElement[bool]:
+def sql_list(field: ColumnElement[str], values: Iterable[str]) -> ColumnElement[bool]:
     """Whether `field` is one of `values`."""
-    each = func.json_each(as_list(values)).table_valued(column("value"))
+    each = func.json_each(sql_list_value(values)).table_valued(column("value"))
     return field.in_(select(each.c.value))
 
 
-def one_of_list(field: ColumnElement[str], name: str) -> ColumnElement[bool]:
-    """The same for a statement that is made once: the values are given with it as `name`, by `as_list`."""
+def sql_list_param(field: ColumnElement[str], name: str) -> ColumnElement[bool]:
+    """The same for a statement that is made once: the values are given with it as `name`, by `sql_list_value`."""
     each = func.json_each(bindparam(name)).table_valued(column("value"))
     return field.in_(select(each.c.value))
 
 
-def as_list(values: Iterable[str]) -> str:
-    """Values for `one_of_list`."""
+def sql_list_value(values: Iterable[str]) -> str:
+    """Values for `sql_list_param`."""
     return orjson.dumps(list(values)).decode()

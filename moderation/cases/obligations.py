@@ -69,7 +69,7 @@ class CaseContext:
 
 
 def concerns(facts: Sequence[Fact]) -> bool:
-    """Whether `complete` may have anything to add; a quick look, since most facts have none."""
+    """Whether `derive_obligations` may have anything to add; a quick look, since most facts have none."""
     return any(
         isinstance(fact, Appealed | CaseDecided | CaseMoved | AccountsLinked | AccountUnlinked)
         or (isinstance(fact, CaseOpened) and fact.state == "open")
@@ -80,7 +80,7 @@ def concerns(facts: Sequence[Fact]) -> bool:
     )
 
 
-def complete(facts: Sequence[Fact], around: CaseContext) -> tuple[Fact, ...]:
+def derive_obligations(facts: Sequence[Fact], around: CaseContext) -> tuple[Fact, ...]:
     """The facts, and those that must go with them."""
     whole = list(facts)
     for fact in facts:
