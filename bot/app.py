@@ -8,7 +8,7 @@ stop is recorded, the journal is signed and closed."""
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,40 +19,7 @@ import structlog
 
 from moderation.judge.compile_rules import compile_rule, longest_window_ms
 from moderation.judge.judge import CompiledRule
-from moderation.model.actions import (
-    Action,
-    Adopt,
-    Align,
-    Anchor,
-    ApproveDossier,
-    Bring,
-    EditCard,
-    Enter,
-    Erase,
-    GiveData,
-    GiveReceipt,
-    HashMedia,
-    InviteBack,
-    KeepDesk,
-    KeepLobby,
-    Kick,
-    LeaveDirect,
-    LetIn,
-    Offer,
-    Pin,
-    PostCard,
-    Quote,
-    Redact,
-    Say,
-    SupersedeCard,
-    TakeBack,
-    Tell,
-    TellDesk,
-    Timestamp,
-    Unban,
-    Verify,
-    Witness,
-)
+from moderation.model.actions import Align
 from moderation.model.facts import BotStarted, BotStopped, Fact, IdentityKeyChanged, NotSeen, PolicyChanged
 from moderation.policy import Policy
 from moderation.values.errors import Refused
@@ -108,7 +75,8 @@ from .monitoring.pulse import Pulse
 from .monitoring.systemd import ServiceManager
 from .monitoring.trusted_time import Doubts, TrustedTime, unheard
 from .monitoring.vitals import Looker
-from .outbox.dispatcher import Handler, OutboxDispatcher
+from .outbox.dispatcher import OutboxDispatcher
+from .outbox.handler import Handlers, Services, by_action
 from .pipeline import heartbeat
 from .pipeline.heartbeat import last_noted
 from .pipeline.lost_time import LostTime
@@ -173,7 +141,8 @@ async def serve(
         homeserver.lost = not await keys_age.grow()
         async with stores.database.read() as db:
             trusted.resume(await last_noted(db))
-        await _run(config, homeserver, stores, pipeline, clock, wake, stop, manager, keys_age, trusted.doubt)
+        core = Core(config, homeserver, stores, pipeline, clock, wake, keys_age, trusted.doubt)
+        await RunningBot(core).run(stop, manager)
         await keys_age.grow()
         await pipeline.commit((BotStopped(sealed=1),))
 
@@ -322,147 +291,232 @@ async def _start_facts(policy: Policy, stores: Stores) -> tuple[Fact, ...]:
     return tuple(facts)
 
 
-async def _run(
-    config: Config,
-    homeserver: SealedHomeserver,
-    stores: Stores,
-    pipeline: Pipeline,
-    clock: Clock,
-    wake: Wake,
-    stop: asyncio.Event,
-    manager: ServiceManager,
-    keys_age: KeysAge,
-    doubts: Doubts,
-) -> None:
-    texts = Catalog.load().with_prefix(config.bot.prefix).with_zone(config.bot.timezone)
-    speech = Speech(texts, config.policy, config.bot.language)
-    operations = make_operations(config, stores, pipeline, clock, doubts)
-    people = VerificationUpkeep(homeserver, stores.database, pipeline, stores.identity, clock, config.bot.prefix)
-    oidc = Oidc.of(config, clock)
-    callback = CallbackServer.of(oidc, config, texts)
-    gaps = Gaps(homeserver, stores.database, pipeline, clock, heard_ms=lambda: listener.heard_ms, level=wake)
-    await gaps.begin()
-    direct = DirectRooms(homeserver, stores.database, pipeline, speech)
-    handlers = _handlers(config, homeserver, stores, pipeline, direct, speech, operations, people, oidc, gaps, clock)
-    actor = OutboxDispatcher(stores.database, pipeline, handlers, pipeline.steady)
-    closer = Closer(stores.database, pipeline, Closings(stores.journal.folder), config.anchors, clock)
-    caught_up = asyncio.Event()
-    machine = homeserver.machine
-    assert machine is not None
-    verifying = Verifying(machine, homeserver, stores.database, pipeline, direct, speech, config.policy, clock)
-    watch = KeysWatch(homeserver, stores.database, pipeline, config.policy, clock)
-    encryption = Encryption(machine, homeserver, clock, verifying.heard, watch)
-    watched = partial(_is_of_a_group, pipeline, homeserver.user)
-    lost_time = LostTime(homeserver, stores.database, clock, watched, _admin_token(config))
-    reading = ReadAgain(homeserver, stores.database, pipeline, encryption, lost_time, clock)
-    watch.mended = reading.wake
-    pipeline.decipher, pipeline.taken = reading.read, (verifying.taken, reading.taken)
-    pipeline.processor.urgent, pipeline.processor.answered = actor.at_once, actor.answered
-    spaces = Spaces(homeserver, stores.database, pipeline, config.policy)
-    listener = Listener(
-        homeserver,
-        stores.database,
-        pipeline,
-        clock,
-        gaps,
-        spaces,
-        allow_invites=config.bot.allow_invites,
-        caught_up=caught_up.set,
-        encryption=encryption,
-        lists_changed=people.lists_changed,
-        pulse=(pulse := Pulse()),
-        landed=actor.landed,
-        crowded=actor.crowded,
-    )
-    tables_sample = TablesSample(config.data_dir, stores.database, pipeline, config.policy)
-    looker = Looker(
-        database=stores.database,
-        journal=stores.journal,
-        data_dir=config.data_dir,
-        clock=clock,
-        steady=pipeline.steady,
-        pulse=pulse,
-        heard_ms=lambda: listener.heard_ms,
-        undecryptable=machine.waiting_count,
-        keys_lost=lambda: homeserver.lost,
-        doubts=doubts,
-        tables_differ=lambda: tables_sample.differs,
-    )
-    page = WatchPage(looker, config.watch.listen) if config.watch.listen else None
-    digester = Digester(stores.database, pipeline, config.policy, clock, at=config.bot.digest, zone=config.bot.timezone)
-    scheduler = Scheduler(
-        stores.database,
-        pipeline,
-        clock,
-        config.data_dir,
-        closer,
-        operations,
-        digester,
-        listener.presence,
-        homeserver.whoami,
-        behind=gaps.any,
-    )
-    wake.at_once, wake.soon = (actor.wake,), (scheduler.wake, people.wake)
+@dataclass(frozen=True, slots=True)
+class Core:
+    """What all parts of a running bot are made of."""
 
-    async def keys_changed(brought_back: bool) -> None:
-        encryption.look_again()
+    config: Config
+    homeserver: SealedHomeserver
+    stores: Stores
+    pipeline: Pipeline
+    clock: Clock
+    wake: Wake
+    keys_age: KeysAge
+    doubts: Doubts
+
+
+class RunningBot:
+    """All parts of a running bot, and how they hang together."""
+
+    def __init__(self, core: Core) -> None:
+        config, homeserver, pipeline, clock = core.config, core.homeserver, core.pipeline, core.clock
+        database, prefix = core.stores.database, config.bot.prefix
+        self._core = core
+        self._caught_up = asyncio.Event()
+        texts = Catalog.load().with_prefix(prefix).with_zone(config.bot.timezone)
+        speech = Speech(texts, config.policy, config.bot.language)
+        self._services = Services(homeserver, database, pipeline, speech, clock, config.policy, prefix)
+        self._operations = make_operations(config, core.stores, pipeline, clock, core.doubts)
+        self._upkeep = VerificationUpkeep(homeserver, database, pipeline, core.stores.identity, clock, prefix)
+        self._oidc = Oidc.of(config, clock)
+        self._callback = CallbackServer.of(self._oidc, config, texts)
+        self._gaps = Gaps(
+            homeserver, database, pipeline, clock, heard_ms=lambda: self._listener.heard_ms, level=core.wake
+        )
+        self._direct = DirectRooms(self._services)
+        self._dispatcher = OutboxDispatcher(database, pipeline, self._handlers(), pipeline.steady)
+        self._spaces = Spaces(homeserver, database, pipeline, config.policy)
+        self._make_encryption()
+        self._make_listener()
+        self._tables_sample = TablesSample(config.data_dir, database, pipeline, config.policy)
+        self._scheduler = self._make_scheduler()
+        self._page = self._make_page()
+        self._server_reports = ServerReports(
+            homeserver,
+            database,
+            pipeline,
+            config.policy,
+            clock,
+            partial(words_of, core.stores.journal),
+            token=_admin_token(config),
+        )
+        keys = KeyOperations(self._machine, self._verifying, self._keys_changed)
+        self._control = Control(config.data_dir, {**self._operations.by_name(), **keys.by_name()})
+        self._connect()
+
+    def _handlers(self) -> Handlers:
+        """Return the handler of every action."""
+        core, services, operations, direct = self._core, self._services, self._operations, self._direct
+        config, journal, retention = core.config, core.stores.journal, core.config.records.retention
+        closings, dialogue = Closings(journal.folder), (core.stores.identity, core.stores.asking)
+        return by_action(
+            SimpleActs(services),
+            direct,
+            Reconciler(services),
+            Joiner(services, self._gaps, retention_ms=retention, content=config.records.content, vkey=journal.vkey),
+            Desk(services, partial(said_at, journal)),
+            Lobbies(services),
+            Adopter(services),
+            Quoter(services, partial(message_of, journal)),
+            MediaHasher(core.homeserver, config.records.media_limit * 1_000_000),
+            OwnData(services, direct, Catalog.load(), config.data_dir, operations.identity),
+            DataEraser(operations),
+            operations.dossiers,
+            Notifier(services, direct),
+            Anchorer(services, closings),
+            WitnessAnchorer(_witness(config.anchors, journal), closings),
+            TimestampAnchorer(config.anchors.timestamp_url, closings),
+            self._upkeep.looked_at(
+                make_verifier(
+                    config,
+                    *dialogue,
+                    services.database,
+                    core.pipeline,
+                    core.clock,
+                    self._upkeep.linking,
+                    self._oidc,
+                )
+            ),
+        )
+
+    def _make_encryption(self) -> None:
+        core, database = self._core, self._core.stores.database
+        homeserver, pipeline, clock, policy = core.homeserver, core.pipeline, core.clock, core.config.policy
+        assert homeserver.machine is not None
+        self._machine = homeserver.machine
+        self._verifying = Verifying(
+            self._machine, homeserver, database, pipeline, self._direct, self._services.speech, policy, clock
+        )
+        self._keys_watch = KeysWatch(homeserver, database, pipeline, policy, clock)
+        self._encryption = Encryption(self._machine, homeserver, clock, self._verifying.heard, self._keys_watch)
+        watched = partial(_is_of_a_group, pipeline, homeserver.user)
+        lost_time = LostTime(homeserver, database, clock, watched, _admin_token(core.config))
+        self._reading = ReadAgain(homeserver, database, pipeline, self._encryption, lost_time, clock)
+
+    def _make_listener(self) -> None:
+        core = self._core
+        self._pulse = Pulse()
+        self._listener = Listener(
+            core.homeserver,
+            core.stores.database,
+            core.pipeline,
+            core.clock,
+            self._gaps,
+            self._spaces,
+            allow_invites=core.config.bot.allow_invites,
+            caught_up=self._caught_up.set,
+            encryption=self._encryption,
+            lists_changed=self._upkeep.lists_changed,
+            pulse=self._pulse,
+            landed=self._dispatcher.landed,
+            crowded=self._dispatcher.crowded,
+        )
+
+    def _make_scheduler(self) -> Scheduler:
+        core, config, database = self._core, self._core.config, self._core.stores.database
+        closings = Closings(core.stores.journal.folder)
+        bot = config.bot
+        return Scheduler(
+            database,
+            core.pipeline,
+            core.clock,
+            config.data_dir,
+            Closer(database, core.pipeline, closings, config.anchors, core.clock),
+            self._operations,
+            Digester(database, core.pipeline, config.policy, core.clock, at=bot.digest, zone=bot.timezone),
+            self._listener.presence,
+            core.homeserver.whoami,
+            behind=self._gaps.any,
+        )
+
+    def _make_page(self) -> WatchPage | None:
+        core = self._core
+        looker = Looker(
+            database=core.stores.database,
+            journal=core.stores.journal,
+            data_dir=core.config.data_dir,
+            clock=core.clock,
+            steady=core.pipeline.steady,
+            pulse=self._pulse,
+            heard_ms=lambda: self._listener.heard_ms,
+            undecryptable=self._machine.waiting_count,
+            keys_lost=lambda: core.homeserver.lost,
+            doubts=core.doubts,
+            tables_differ=lambda: self._tables_sample.differs,
+        )
+        return WatchPage(looker, core.config.watch.listen) if core.config.watch.listen else None
+
+    def _connect(self) -> None:
+        """Connect what could not be given to constructors, since both ends need each other."""
+        pipeline, dispatcher = self._core.pipeline, self._dispatcher
+        self._keys_watch.mended = self._reading.wake
+        pipeline.decipher, pipeline.taken = self._reading.read, (self._verifying.taken, self._reading.taken)
+        pipeline.processor.urgent, pipeline.processor.answered = dispatcher.at_once, dispatcher.answered
+        self._core.wake.at_once = (dispatcher.wake,)
+        self._core.wake.soon = (self._scheduler.wake, self._upkeep.wake)
+
+    async def _keys_changed(self, brought_back: bool) -> None:
+        self._encryption.look_again()
         if brought_back:
-            await listener.read_again()
-            reading.wake()
+            await self._listener.read_again()
+            self._reading.wake()
 
-    keys = KeyOperations(machine, verifying, keys_changed)
-    control = Control(config.data_dir, {**operations.by_name(), **keys.by_name()})
+    async def run(self, stop: asyncio.Event, manager: ServiceManager) -> None:
+        """Run all parts until `stop` is set. Raises what makes it useless to go on."""
+        await self._gaps.begin()
+        await self._align_all()
+        await _until(stop, *self._works(manager))
+        manager.stopping()
+        if heard_ms := self._listener.presence.heard_ms:
+            await self._core.pipeline.commit(also=partial(heartbeat.note, heard_ms=heard_ms))
 
-    async def read_gaps() -> None:
-        await caught_up.wait()
-        await gaps.run()
+    async def _align_all(self) -> None:
+        """Queue a look at every group and lobby: something may have changed while the bot did not run."""
+        core = self._core
+        async with core.stores.database.read() as db:
+            groups = await queries.active_groups(db)
+            lobbies = await lobbies_to_look_after(db, core.config.policy, core.homeserver.user)
+        aligns = [Align(room=room, routine=True) for room in groups]
+        anew = partial(outbox.started_anew, now_ms=core.pipeline.steady())
+        await core.pipeline.commit(actions=(*aligns, *lobbies), also=anew)
+        log.info("ready", user=core.homeserver.user, groups=len(groups))
 
-    async def after_first_sync(work: Callable[[], Awaitable[None]]) -> None:
-        await caught_up.wait()
-        await encryption.looked.wait()  # what is said before our device is signed, current clients do not read
+    def _works(self, manager: ServiceManager) -> tuple[Coroutine[Any, Any, None], ...]:
+        """Return what runs side by side."""
+
+        async def tell_ready() -> None:
+            manager.ready()
+            await manager.watch(self._pulse)
+
+        async def read_gaps() -> None:
+            await self._caught_up.wait()
+            await self._gaps.run()
+
+        speaking = (
+            tell_ready,
+            self._dispatcher.run,
+            self._scheduler.run,
+            self._upkeep.run,
+            self._verifying.run,
+            self._reading.run,
+            self._server_reports.run,
+            self._spaces.run,
+            self._tables_sample.run,
+        )
+        servers = (self._control, self._callback, self._page)
+        return (
+            self._listener.run(),
+            self._encryption.run(),
+            self._core.keys_age.run(),
+            read_gaps(),
+            *(self._after_first_sync(work) for work in speaking),
+            *(server.run() for server in servers if server is not None),
+        )
+
+    async def _after_first_sync(self, work: Callable[[], Awaitable[None]]) -> None:
+        await self._caught_up.wait()
+        await self._encryption.looked.wait()  # current clients do not read what is said before our device is signed
         await work()
-
-    async def tell_ready() -> None:
-        manager.ready()
-        await manager.watch(pulse)
-
-    async with stores.database.read() as db:
-        groups = await queries.active_groups(db)
-        lobbies = await lobbies_to_look_after(db, config.policy, homeserver.user)
-    aligns = [Align(room=room, routine=True) for room in groups]
-    await pipeline.commit(actions=(*aligns, *lobbies), also=partial(outbox.started_anew, now_ms=pipeline.steady()))
-    log.info("ready", user=homeserver.user, groups=len(groups))
-    server_reports = ServerReports(
-        homeserver,
-        stores.database,
-        pipeline,
-        config.policy,
-        clock,
-        partial(words_of, stores.journal),
-        token=_admin_token(config),
-    )
-    await _until(
-        stop,
-        listener.run(),
-        encryption.run(),
-        keys_age.run(),
-        read_gaps(),
-        after_first_sync(tell_ready),
-        after_first_sync(actor.run),
-        after_first_sync(scheduler.run),
-        after_first_sync(people.run),
-        after_first_sync(verifying.run),
-        after_first_sync(reading.run),
-        after_first_sync(server_reports.run),
-        after_first_sync(spaces.run),
-        after_first_sync(tables_sample.run),
-        control.run(),
-        *((callback.run(),) if callback is not None else ()),
-        *((page.run(),) if page is not None else ()),
-    )
-    manager.stopping()
-    if heard_ms := listener.presence.heard_ms:
-        await pipeline.commit(also=partial(heartbeat.note, heard_ms=heard_ms))
 
 
 def _admin_token(config: Config) -> str:
@@ -497,76 +551,6 @@ def make_operations(
     retention = config.records.retention
     identity = (stores.identity, stores.identity_key)
     return Operations(pipeline, stores.database, config.data_dir, config.policy, retention, clock, *identity, doubts)
-
-
-def _handlers(
-    config: Config,
-    homeserver: SealedHomeserver,
-    stores: Stores,
-    pipeline: Pipeline,
-    direct: DirectRooms,
-    speech: Speech,
-    operations: Operations,
-    people: VerificationUpkeep,
-    oidc: Oidc | None,
-    gaps: Gaps,
-    clock: Clock,
-) -> Mapping[type[Action], Handler]:
-    database, prefix = stores.database, config.bot.prefix
-    identity, data_dir = operations.identity, config.data_dir
-    own = OwnData(homeserver, database, pipeline, direct, speech, Catalog.load(), clock, data_dir, identity)
-    notifier = Notifier(homeserver, database, direct, speech, prefix)
-    desk = Desk(homeserver, database, pipeline, speech, config.policy, clock, prefix, partial(said_at, stores.journal))
-    simple = SimpleActs(homeserver, database)
-    lobbies = Lobbies(homeserver, database, pipeline, speech, config.policy)
-    adopter = Adopter(homeserver, database, speech)
-    joiner = Joiner(
-        homeserver,
-        database,
-        pipeline,
-        speech,
-        gaps,
-        clock,
-        retention_ms=config.records.retention,
-        content=config.records.content,
-        prefix=prefix,
-        vkey=stores.journal.vkey,
-    )
-    closings = Closings(stores.journal.folder)
-    verifier = make_verifier(config, stores.identity, stores.asking, database, pipeline, clock, people.linking, oidc)
-    return {
-        Redact: simple.redact,
-        TakeBack: simple.take_back,
-        Kick: simple.kick,
-        Unban: simple.unban,
-        InviteBack: simple.invite_back,
-        LeaveDirect: direct.leave,
-        Align: Reconciler(homeserver, database, pipeline, config.policy).handle,
-        Enter: joiner.enter,
-        Pin: joiner.pin,
-        KeepDesk: desk.keep,
-        KeepLobby: lobbies.keep,
-        Adopt: adopter.adopt,
-        Bring: adopter.bring,
-        LetIn: lobbies.let_in,
-        PostCard: desk.post,
-        EditCard: desk.edit,
-        Offer: desk.offer,
-        SupersedeCard: desk.supersede,
-        Quote: Quoter(homeserver, database, speech, partial(message_of, stores.journal)).handle,
-        HashMedia: MediaHasher(homeserver, config.records.media_limit * 1_000_000).handle,
-        GiveReceipt: own.receipt,
-        GiveData: own.mydata,
-        Erase: DataEraser(operations).handle,
-        ApproveDossier: operations.dossiers.from_chat,
-        Say: notifier.say,
-        Tell: notifier.tell,
-        TellDesk: notifier.tell_desk,
-        Anchor: Anchorer(homeserver, database, speech, closings).anchor,
-        Witness: WitnessAnchorer(_witness(config.anchors, stores.journal), closings).anchor,
-        Timestamp: TimestampAnchorer(config.anchors.timestamp_url, closings).anchor,
-        Verify: people.looked_at(verifier.handle),
-    }
 
 
 def _witness(settings: AnchorSettings, journal: Journal) -> WitnessClient | None:

@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.outbox.dispatcher import Done
+from bot.outbox.handler import Done, Handlers
 from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from bot.texts.refusal import refusal_line
@@ -51,6 +51,7 @@ class Dossiers:
         self._records = records
         self._policy = policy
         self._clock = clock
+        self.handles: Handlers = {ApproveDossier: self.from_chat}
 
     def by_name(self) -> Mapping[str, Any]:
         """The operations as `Control` asks for them."""

@@ -11,16 +11,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from weakref import WeakValueDictionary
 
-from bot.crypto.encrypting_client import SealedHomeserver
 from bot.matrix.errors import Forbidden
-from bot.outbox.dispatcher import Done
-from bot.pipeline.pipeline import Pipeline
-from bot.texts.matrix_message import Speech
+from bot.outbox.handler import Done, Handlers, Services
 from moderation.model.actions import Action, LeaveDirect
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import line
 from storage import queries
-from storage.database import Database
 
 from .create import RoomPurpose, body, take_up
 
@@ -30,11 +26,12 @@ MESSAGE = "m.room.message"
 class DirectRooms:
     """Finds or makes them."""
 
-    def __init__(self, homeserver: SealedHomeserver, database: Database, pipeline: Pipeline, speech: Speech) -> None:
-        self._homeserver = homeserver
-        self._database = database
-        self._pipeline = pipeline
-        self._speech = speech
+    def __init__(self, services: Services) -> None:
+        self._homeserver = services.homeserver
+        self._database = services.database
+        self._pipeline = services.pipeline
+        self._speech = services.speech
+        self.handles: Handlers = {LeaveDirect: self.leave}
         self._turns: WeakValueDictionary[UserId, asyncio.Lock] = WeakValueDictionary()
 
     async def with_(self, user: UserId, language: str) -> RoomId:

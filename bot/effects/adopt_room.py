@@ -11,10 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.bot_rooms.create import MARK
-from bot.crypto.encrypting_client import SealedHomeserver
-from bot.outbox.dispatcher import Done
+from bot.outbox.handler import Done, Handlers, Services
 from bot.pipeline.room_changes import TOMBSTONE
-from bot.texts.matrix_message import Speech
 from moderation.model.actions import Action, Adopt, Bring
 from moderation.model.context import RoomView
 from moderation.values.events import Json
@@ -22,7 +20,6 @@ from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import line
 from moderation.values.power_levels import OWNER_LEVEL
 from storage import queries
-from storage.database import Database
 
 VERSION = "12"  # of the new room: the first in which a creator stands above every level
 LEVELS = "m.room.power_levels"
@@ -42,10 +39,11 @@ _KEPT_OF_CREATION = ("type", "m.federate")
 class Adopter:
     """The handlers of `Adopt` and `Bring`."""
 
-    def __init__(self, homeserver: SealedHomeserver, database: Database, speech: Speech) -> None:
-        self._homeserver = homeserver
-        self._database = database
-        self._speech = speech
+    def __init__(self, services: Services) -> None:
+        self._homeserver = services.homeserver
+        self._database = services.database
+        self._speech = services.speech
+        self.handles: Handlers = {Adopt: self.adopt, Bring: self.bring}
 
     async def adopt(self, action: Action, _txn: str) -> Done:
         """Make the new room, have the old one point to it, and invite everybody; or what of this is not done yet."""

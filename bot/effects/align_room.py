@@ -11,20 +11,16 @@ time (`bot/outbox/dispatcher.py` runs one such action at once).
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bot.matrix.client import Homeserver
-from bot.outbox.dispatcher import Done, RetryLater
-from bot.pipeline.pipeline import Pipeline
+from bot.outbox.handler import Done, Handlers, RetryLater, Services
 from moderation.model.actions import Action, Align, TellDesk
 from moderation.model.facts import Fact, LevelKept
 from moderation.people.verification import asked_of
-from moderation.policy import Policy
 from moderation.rooms.align_people import JOINING, Alignment, Change, RoomPicture, intended
 from moderation.rooms.align_room import JOIN_RULES, align, join_rule, join_rules
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Line, Phrase, Who, line
 from moderation.values.power_levels import Power
 from storage import outbox, queries
-from storage.database import Database
 
 POWER_LEVELS = "m.room.power_levels"
 
@@ -32,11 +28,12 @@ POWER_LEVELS = "m.room.power_levels"
 class Reconciler:
     """The handler of `Align`."""
 
-    def __init__(self, homeserver: Homeserver, database: Database, pipeline: Pipeline, policy: Policy) -> None:
-        self._homeserver = homeserver
-        self._database = database
-        self._pipeline = pipeline
-        self._policy = policy
+    def __init__(self, services: Services) -> None:
+        self._homeserver = services.homeserver
+        self._database = services.database
+        self._pipeline = services.pipeline
+        self._policy = services.policy
+        self.handles: Handlers = {Align: self.handle}
         self._told: set[tuple[RoomId, UserId, str]] = set()  # what was said to be impossible since the start
 
     async def handle(self, action: Action, _txn: str) -> Done:

@@ -17,12 +17,11 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.config.config import AnchorSettings
-from bot.matrix.client import Homeserver
 from bot.matrix.errors import Forbidden, NotFound
-from bot.outbox.dispatcher import Done, RetryLater
+from bot.outbox.handler import Done, Handlers, RetryLater, Services
 from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
-from bot.texts.matrix_message import MESSAGE, Speech
+from bot.texts.matrix_message import MESSAGE
 from moderation.model.actions import Action, Anchor, Timestamp, Witness
 from moderation.model.facts import CheckpointAnchored
 from moderation.values.events import Json
@@ -103,11 +102,12 @@ def txn_of(closing: Closing, where: str, code: GroupCode) -> str:
 class Anchorer:
     """The handler of `Anchor`."""
 
-    def __init__(self, homeserver: Homeserver, database: Database, speech: Speech, closings: Closings) -> None:
-        self._homeserver = homeserver
-        self._database = database
-        self._speech = speech
+    def __init__(self, services: Services, closings: Closings) -> None:
+        self._homeserver = services.homeserver
+        self._database = services.database
+        self._speech = services.speech
         self._closings = closings
+        self.handles: Handlers = {Anchor: self.anchor}
 
     async def anchor(self, action: Action, _txn: str) -> Done:
         """Post the checkpoint. The transaction id is made of what is posted, so that it is one event for good."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bot.matrix.other_servers import NoAnswer, post
-from bot.outbox.dispatcher import Done, RetryLater
+from bot.outbox.handler import Done, Handlers, RetryLater
 from moderation.model.actions import Action, Timestamp, Witness
 from moderation.model.facts import CheckpointAnchored
 from moderation.values.errors import Invalid
@@ -37,6 +37,7 @@ class WitnessAnchorer:
         self._client = client
         self._closings = closings
         self._patience = patience
+        self.handles: Handlers = {Witness: self.anchor}
 
     async def anchor(self, action: Action, _txn: str) -> Done:
         """Have the checkpoint cosigned."""
@@ -70,6 +71,7 @@ class TimestampAnchorer:
         self._url = url
         self._closings = closings
         self._patience = patience
+        self.handles: Handlers = {Timestamp: self.anchor}
 
     async def anchor(self, action: Action, _txn: str) -> Done:
         """Have the checkpoint stamped."""

@@ -9,25 +9,20 @@ presses one is asked for their right in the *group* (`bot/commands`), whatever t
 from collections.abc import Sequence
 
 from bot.bot_rooms.create import RoomPurpose, body, take_up
-from bot.crypto.encrypting_client import SealedHomeserver
 from bot.matrix.errors import Forbidden, NotFound
-from bot.outbox.dispatcher import Done
-from bot.pipeline.pipeline import Pipeline
+from bot.outbox.handler import Done, Handlers, Services
 from bot.pipeline.returned_cards import with_card_mark
-from bot.runtime.clock import Clock
 from bot.texts.case_card import card_lines, read_card
 from bot.texts.case_words import SaidAt, word_lines
-from bot.texts.matrix_message import MESSAGE, Speech, replacing
+from bot.texts.matrix_message import MESSAGE, replacing
 from bot.texts.report_lines import reads_along, report_lines
 from moderation.judge.room_rules import compiled
 from moderation.model.actions import Action, EditCard, KeepDesk, Offer, PostCard, SupersedeCard
 from moderation.model.context import RoomView
-from moderation.policy import Policy
 from moderation.values.events import Json
 from moderation.values.ids import CaseNumber, EventId, RoomId, UserId
 from moderation.values.notices import line, rooms_named
 from storage import queries
-from storage.database import Database
 from storage.projections.upgraded_rooms import MOVED
 
 _ON_THE_WAY = ("invite", MOVED)  # into a group, as after an upgrade: those keep their place in the desk meanwhile
@@ -36,25 +31,22 @@ _ON_THE_WAY = ("invite", MOVED)  # into a group, as after an upgrade: those keep
 class Desk:
     """The handlers of `KeepDesk`, `PostCard`, `EditCard` and `Offer`."""
 
-    def __init__(
-        self,
-        homeserver: SealedHomeserver,
-        database: Database,
-        pipeline: Pipeline,
-        speech: Speech,
-        policy: Policy,
-        clock: Clock,
-        prefix: str,
-        said_at: SaidAt,
-    ) -> None:
-        self._homeserver = homeserver
-        self._database = database
-        self._pipeline = pipeline
-        self._speech = speech
-        self._policy = policy
-        self._clock = clock
-        self._prefix = prefix
+    def __init__(self, services: Services, said_at: SaidAt) -> None:
+        self._homeserver = services.homeserver
+        self._database = services.database
+        self._pipeline = services.pipeline
+        self._speech = services.speech
+        self._policy = services.policy
+        self._clock = services.clock
+        self._prefix = services.prefix
         self._said_at = said_at
+        self.handles: Handlers = {
+            KeepDesk: self.keep,
+            PostCard: self.post,
+            EditCard: self.edit,
+            Offer: self.offer,
+            SupersedeCard: self.supersede,
+        }
 
     # The room.
 

@@ -10,15 +10,12 @@ and nothing is said in it, so it is not entered like that (`bot/sync/spaces.py`)
 import structlog
 
 from bot.bot_rooms.create import RoomPurpose, entered, new_code
-from bot.crypto.encrypting_client import SealedHomeserver
 from bot.events.parse_event import receive
 from bot.matrix.errors import Forbidden
-from bot.outbox.dispatcher import Done
-from bot.pipeline.pipeline import Pipeline
-from bot.runtime.clock import Clock
+from bot.outbox.handler import Done, Handlers, Services
 from bot.sync.backfill import Gaps
 from bot.sync.invitations import space_declined
-from bot.texts.matrix_message import MESSAGE, Speech
+from bot.texts.matrix_message import MESSAGE
 from moderation.model.actions import Action, Enter, Pin, Tell, TellDesk
 from moderation.model.facts import RoomEntered, RoomStateChanged
 from moderation.rooms.spaces import is_space
@@ -26,7 +23,6 @@ from moderation.values.durations import DAY_MS
 from moderation.values.ids import EventId, GroupCode, RoomId
 from moderation.values.notices import Code, Line, Phrase, RoomName, Span, Who, line
 from storage import queries
-from storage.database import Database
 from storage.state.backfill import Delivered
 
 log = structlog.get_logger()
@@ -36,30 +32,18 @@ PINNED = "m.room.pinned_events"
 class Joiner:
     """The handler of `Enter` and `Pin`."""
 
-    def __init__(
-        self,
-        homeserver: SealedHomeserver,
-        database: Database,
-        pipeline: Pipeline,
-        speech: Speech,
-        gaps: Gaps,
-        clock: Clock,
-        *,
-        retention_ms: int,
-        content: str,
-        prefix: str,
-        vkey: str,
-    ) -> None:
-        self._homeserver = homeserver
-        self._database = database
-        self._pipeline = pipeline
-        self._speech = speech
+    def __init__(self, services: Services, gaps: Gaps, *, retention_ms: int, content: str, vkey: str) -> None:
+        self._homeserver = services.homeserver
+        self._database = services.database
+        self._pipeline = services.pipeline
+        self._speech = services.speech
         self._gaps = gaps
-        self._clock = clock
+        self._clock = services.clock
         self._retention_ms = retention_ms
         self._content = content
-        self._prefix = prefix
+        self._prefix = services.prefix
         self._vkey = vkey
+        self.handles: Handlers = {Enter: self.enter, Pin: self.pin}
 
     async def enter(self, action: Action, txn: str) -> Done:
         """All steps, in order."""

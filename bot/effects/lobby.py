@@ -12,10 +12,8 @@ from urllib.parse import quote
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.bot_rooms.create import RoomPurpose, body, take_up
-from bot.matrix.client import Homeserver
-from bot.outbox.dispatcher import Done
-from bot.pipeline.pipeline import Pipeline
-from bot.texts.matrix_message import MESSAGE, Speech
+from bot.outbox.handler import Done, Handlers, Services
+from bot.texts.matrix_message import MESSAGE
 from moderation.model.actions import Action, KeepLobby, LetIn, Tell, TellDesk
 from moderation.model.context import RoomView
 from moderation.model.facts import RoomStateChanged
@@ -25,7 +23,6 @@ from moderation.values.events import Json
 from moderation.values.ids import RoomId, UserId, server_of
 from moderation.values.notices import Code, Line, RoomName, line
 from storage import queries
-from storage.database import Database
 
 PINNED = "m.room.pinned_events"
 JOIN_RULES = "m.room.join_rules"
@@ -34,14 +31,13 @@ JOIN_RULES = "m.room.join_rules"
 class Lobbies:
     """The handlers of `KeepLobby` and `LetIn`."""
 
-    def __init__(
-        self, homeserver: Homeserver, database: Database, pipeline: Pipeline, speech: Speech, policy: Policy
-    ) -> None:
-        self._homeserver = homeserver
-        self._database = database
-        self._pipeline = pipeline
-        self._speech = speech
-        self._policy = policy
+    def __init__(self, services: Services) -> None:
+        self._homeserver = services.homeserver
+        self._database = services.database
+        self._pipeline = services.pipeline
+        self._speech = services.speech
+        self._policy = services.policy
+        self.handles: Handlers = {KeepLobby: self.keep, LetIn: self.let_in}
 
     async def keep(self, action: Action, txn: str) -> Done:
         """Make it, say what to do in it; or leave it."""

@@ -19,7 +19,7 @@ from bot.crypto.encoding import MalformedKey
 from bot.crypto.errors import NotTrusted
 from bot.matrix.client import Homeserver
 from bot.matrix.errors import Answered, TooLarge
-from bot.outbox.dispatcher import Done
+from bot.outbox.handler import Done, Handlers
 from moderation.model.actions import Action, HashMedia
 from moderation.model.facts import MediaKept
 from moderation.values.errors import Invalid
@@ -47,6 +47,7 @@ class MediaHasher:
     def __init__(self, homeserver: Homeserver, limit_bytes: int) -> None:
         self._homeserver = homeserver
         self._limit = limit_bytes
+        self.handles: Handlers = {HashMedia: self.handle}
         self._known: OrderedDict[str, _Hashed] = OrderedDict()
         self._fetched: dict[UserId, deque[tuple[float, int]]] = {}  # for whom, when, how much
 

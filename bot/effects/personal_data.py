@@ -19,20 +19,15 @@ import structlog
 from bot.admin.identity import Forgotten, IdentityOperations
 from bot.admin.records import Operations
 from bot.bot_rooms.direct_rooms import DirectRooms
-from bot.crypto.encrypting_client import SealedHomeserver
 from bot.matrix.errors import HomeserverError, LoggedOut, RateLimited, Unreachable
-from bot.outbox.dispatcher import Done
-from bot.pipeline.pipeline import Pipeline
-from bot.runtime.clock import Clock
+from bot.outbox.handler import Done, Handlers, Services
 from bot.texts.catalog import Catalog
-from bot.texts.matrix_message import Speech
 from moderation.model.actions import Action, Erase, GiveData, GiveReceipt, Tell
 from moderation.model.facts import DataGiven
 from moderation.values.errors import Refused
 from moderation.values.ids import RoomId, UserId
 from moderation.values.notices import Code, Line, Moment, Phrase, line
 from storage import queries
-from storage.database import Database
 from storage.export.export import ExportRequest, export
 from storage.export.selection import Selection
 from storage.identity.store import Locked
@@ -71,26 +66,18 @@ class OwnData:
     """The handlers of `GiveReceipt` and `GiveData`."""
 
     def __init__(
-        self,
-        homeserver: SealedHomeserver,
-        database: Database,
-        pipeline: Pipeline,
-        direct: DirectRooms,
-        speech: Speech,
-        catalog: Catalog,
-        clock: Clock,
-        data_dir: Path,
-        identity: IdentityOperations,
+        self, services: Services, direct: DirectRooms, catalog: Catalog, data_dir: Path, identity: IdentityOperations
     ) -> None:
-        self._homeserver = homeserver
-        self._database = database
-        self._pipeline = pipeline
-        self._speech = speech
+        self._homeserver = services.homeserver
+        self._database = services.database
+        self._pipeline = services.pipeline
+        self._speech = services.speech
         self._catalog = catalog
-        self._clock = clock
+        self._clock = services.clock
         self._records = data_dir / "records"
         self._identity = identity
         self._direct = direct
+        self.handles: Handlers = {GiveReceipt: self.receipt, GiveData: self.mydata}
 
     async def receipt(self, action: Action, txn: str) -> Done:
         """The record with the person's own part, and the proof that it is in the signed log."""
@@ -253,6 +240,7 @@ class DataEraser:
 
     def __init__(self, operations: Operations) -> None:
         self._operations = operations
+        self.handles: Handlers = {Erase: self.handle}
 
     async def handle(self, action: Action, _txn: str) -> Done:
         """A person asked for it, and confirmed."""

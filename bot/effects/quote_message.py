@@ -7,9 +7,8 @@ Left to others: whose messages wait (`moderation/credit/waiting.py`), the card (
 
 from collections.abc import Callable
 
-from bot.crypto.encrypting_client import SealedHomeserver
-from bot.outbox.dispatcher import Done, RetryLater
-from bot.texts.matrix_message import MESSAGE, Speech, in_thread
+from bot.outbox.handler import Done, Handlers, RetryLater, Services
+from bot.texts.matrix_message import MESSAGE, in_thread
 from moderation.model.actions import Action, Quote, Tell
 from moderation.model.context import CaseView
 from moderation.model.facts.cases import EXCERPT
@@ -18,7 +17,6 @@ from moderation.values.events import Json, MessagePosted
 from moderation.values.ids import EventId, RoomId
 from moderation.values.notices import RoomName, Who, line
 from storage import queries
-from storage.database import Database
 
 MOST = 8_000  # characters of a quotation: text and HTML of it fit into one event
 _MATRIX = ("matrix.to",)
@@ -30,11 +28,12 @@ Recorded = Callable[[RoomId, int], MessagePosted | None]  # the message of this 
 class Quoter:
     """The handler of `Quote`."""
 
-    def __init__(self, homeserver: SealedHomeserver, database: Database, speech: Speech, recorded: Recorded) -> None:
-        self._homeserver = homeserver
-        self._database = database
-        self._speech = speech
+    def __init__(self, services: Services, recorded: Recorded) -> None:
+        self._homeserver = services.homeserver
+        self._database = services.database
+        self._speech = services.speech
         self._recorded = recorded
+        self.handles: Handlers = {Quote: self.handle}
 
     async def handle(self, action: Action, txn: str) -> Done:
         """Post one message in the thread of its card, or all messages of the case in the group."""

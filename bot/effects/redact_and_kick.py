@@ -1,20 +1,25 @@
 """The acts that are one request each: redact, kick, lift a ban that was set by hand, invite back."""
 
-from bot.matrix.client import Homeserver
 from bot.matrix.errors import Forbidden, NotFound
-from bot.outbox.dispatcher import Done, RetryLater
+from bot.outbox.handler import Done, Handlers, RetryLater, Services
 from moderation.model.actions import Action, InviteBack, Kick, Redact, TakeBack, Unban
 from moderation.values.ids import RoomId
 from storage import queries
-from storage.database import Database
 
 
 class SimpleActs:
     """The handlers of `Redact`, `TakeBack`, `Kick`, `Unban` and `InviteBack`."""
 
-    def __init__(self, homeserver: Homeserver, database: Database) -> None:
-        self._homeserver = homeserver
-        self._database = database
+    def __init__(self, services: Services) -> None:
+        self._homeserver = services.homeserver
+        self._database = services.database
+        self.handles: Handlers = {
+            Redact: self.redact,
+            TakeBack: self.take_back,
+            Kick: self.kick,
+            Unban: self.unban,
+            InviteBack: self.invite_back,
+        }
 
     async def redact(self, action: Action, txn: str) -> Done:
         """Take an event's content away. The reason shown in the room is the rule's name, never a person's words."""

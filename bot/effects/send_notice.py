@@ -8,10 +8,9 @@ Left to others: the words (`bot/texts/`), cards (`desk.py`), when to say what (`
 from collections.abc import Sequence
 
 from bot.bot_rooms.direct_rooms import DirectRooms
-from bot.crypto.encrypting_client import SealedHomeserver
 from bot.matrix.errors import Forbidden, NotFound
-from bot.outbox.dispatcher import Done, RetryLater
-from bot.texts.matrix_message import MESSAGE, Speech, in_reply, in_thread
+from bot.outbox.handler import Done, Handlers, RetryLater, Services
+from bot.texts.matrix_message import MESSAGE, in_reply, in_thread
 from bot.texts.report_lines import reads_along
 from moderation.model.actions import Action, Say, Tell, TellDesk
 from moderation.model.facts import NoticeGiven
@@ -19,20 +18,18 @@ from moderation.values.events import Json
 from moderation.values.ids import EventId, RoomId, UserId
 from moderation.values.notices import Code, Line, Who, line, rooms_named
 from storage import queries
-from storage.database import Database
 
 
 class Notifier:
     """The handlers of `Say`, `Tell` and `TellDesk`."""
 
-    def __init__(
-        self, homeserver: SealedHomeserver, database: Database, direct: DirectRooms, speech: Speech, prefix: str
-    ) -> None:
-        self._homeserver = homeserver
-        self._database = database
-        self._speech = speech
-        self._prefix = prefix
+    def __init__(self, services: Services, direct: DirectRooms) -> None:
+        self._homeserver = services.homeserver
+        self._database = services.database
+        self._speech = services.speech
+        self._prefix = services.prefix
         self._direct = direct
+        self.handles: Handlers = {Say: self.say, Tell: self.tell, TellDesk: self.tell_desk}
 
     async def say(self, action: Action, txn: str) -> Done:
         """An answer, or a word to all, in the room itself."""

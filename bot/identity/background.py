@@ -8,12 +8,13 @@ Left to others: what is done (`account_linking.py`, `pinned_keys.py`).
 import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 
 import structlog
 
 from bot.matrix.client import Homeserver
 from bot.matrix.errors import HomeserverError, LoggedOut
-from bot.outbox.dispatcher import Done, Handler
+from bot.outbox.handler import Done, Handler, Handlers, Handles
 from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from moderation.model.actions import Action
@@ -56,9 +57,11 @@ class VerificationUpkeep:
             self._pinned.lists_changed(users)
             self.wake()
 
-    def looked_at(self, handler: Handler) -> Handler:
-        """The handler of what somebody asks about their verification: their key is looked at, too."""
+    def looked_at(self, dialogue: Handles) -> Handles:
+        """Return `dialogue`, with a look at the key of each person who asks something of it."""
+        return _LookedAt({cls: self._looking(handler) for cls, handler in dialogue.handles.items()})
 
+    def _looking(self, handler: Handler) -> Handler:
         async def handle(action: Action, txn: str) -> Done:
             self.lists_changed([UserId(str(getattr(action, "subject", "")))])
             return await handler(action, txn)
@@ -84,3 +87,8 @@ class VerificationUpkeep:
             raise
         except HomeserverError as error:
             log.info("keys_not_looked_at", why=str(error))
+
+
+@dataclass(frozen=True, slots=True)
+class _LookedAt:
+    handles: Handlers

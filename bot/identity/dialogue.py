@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.config.verification import ChallengeSettings
-from bot.outbox.dispatcher import Done, PollAgain, RetryLater
+from bot.outbox.handler import Done, Handlers, PollAgain, RetryLater
 from bot.pipeline.pipeline import Pipeline
 from bot.runtime.clock import Clock
 from bot.texts.refusal import refusal_line
@@ -86,6 +86,7 @@ class IdentityDialogue:
         self._linking = linking or NoLinking()
         self._newest: dict[UserId, int] = {}  # what a person said last: what is tried again must not overtake it
         self._counted: dict[UserId, int] = {}  # what was counted already, and is tried again
+        self.handles: Handlers = {Verify: self.handle}
 
     async def handle(self, action: Action, _txn: str) -> Done:
         """Do what the person asked for, or look what has become of it."""

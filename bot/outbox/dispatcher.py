@@ -12,8 +12,7 @@ send (`moderation/consequences.py`)."""
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import structlog
@@ -24,7 +23,7 @@ from bot.matrix.errors import Answered, HomeserverError, LoggedOut, RateLimited,
 from bot.pipeline.pipeline import Outcome, Pipeline
 from bot.runtime.clock import Clock
 from moderation.model.actions import STATE, URGENT, Action, TellDesk
-from moderation.model.facts import ActionTaken, Fact
+from moderation.model.facts import ActionTaken
 from moderation.values.errors import Broken
 from moderation.values.ids import EventId, UserId
 from moderation.values.notices import Phrase, line
@@ -32,6 +31,7 @@ from storage import outbox
 from storage.database import Database
 from storage.outbox import OutboxRow
 
+from .handler import Done, Handlers, PollAgain, RetryLater
 from .selection import AT_ONCE, Past, choose, look_again
 
 log = structlog.get_logger()
@@ -45,51 +45,10 @@ LAST_RETRY_MS = 60_000
 _COUNTED = re.compile(r"/rooms/[^/]+/(?:send|redact|state|kick|ban|unban|leave)\b")
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What a handler did: its own facts, and what the action's record shall say."""
-
-    facts: tuple[Fact, ...] = ()
-    actions: tuple[Action, ...] = ()
-    made: str = ""
-    result: str = "done"
-    code: str = "-"
-    also: Callable[[AsyncConnection], Awaitable[None]] | None = None  # written with it, in the same transaction
-    after: Callable[[], Awaitable[None]] | None = None  # done once that is written; a crash may leave it out
-
-
-Handler = Callable[[Action, str], Awaitable[Done]]
-
-
-class RetryLater(Exception):
-    """It cannot be done yet, for a reason that is not the homeserver's.
-
-    It is tried `tries` times in all, with pauses that double from `first_ms` up to `last_ms`; then `given_up` is what
-    was done.
-    """
-
-    def __init__(self, why: str, given_up: Done, *, tries: int, first_ms: int, last_ms: int) -> None:
-        super().__init__(why)
-        self.given_up = given_up
-        self.tries = tries
-        self.first_ms = first_ms
-        self.last_ms = last_ms
-
-
-class PollAgain(Exception):
-    """Nothing has come of it yet, as was to be expected: look again after `wait_ms`."""
-
-    def __init__(self, wait_ms: int) -> None:
-        super().__init__(wait_ms)
-        self.wait_ms = wait_ms
-
-
 class OutboxDispatcher:
     """Empties the outbox. `clock` must be steady: it is the outbox's own (`Pipeline.steady`)."""
 
-    def __init__(
-        self, database: Database, pipeline: Pipeline, handlers: Mapping[type[Action], Handler], clock: Clock
-    ) -> None:
+    def __init__(self, database: Database, pipeline: Pipeline, handlers: Handlers, clock: Clock) -> None:
         self._database = database
         self._pipeline = pipeline
         self._handlers = handlers

@@ -94,7 +94,7 @@ def test_moderation_uses_nothing_that_opens_waits_draws_lots_or_looks_at_a_clock
     assert (used & sys.stdlib_module_names) - set(allowed.split()) == set()
 
 
-def test_only_the_wiring_names_the_adapters() -> None:
+def test_only_app_names_the_adapters() -> None:
     """`Homeserver` is made in one place of the bot; the command line, which asks it itself, is the other."""
     makers = {
         str(file.relative_to(HOUSE))

@@ -6,8 +6,6 @@ from pathlib import Path
 from bot.bot_rooms.direct_rooms import DirectRooms
 from bot.crypto.encrypting_client import SealedHomeserver
 from bot.matrix.client import Session
-from bot.texts.catalog import Catalog
-from bot.texts.matrix_message import Speech
 from moderation.values.ids import UserId
 from tests.door.bot.effects.test_anchor_day import deployment
 from tests.fakes.homeserver import SimulatedHomeserver
@@ -19,8 +17,7 @@ async def test_who_needs_it_at_the_same_moment_gets_the_same_one(tmp_path: Path)
     async with SimulatedHomeserver() as server, deployment(tmp_path) as place:
         user, token, device = server.account("answerable")
         homeserver = SealedHomeserver(Session(server.url, UserId(user), device, token))
-        speech = Speech(Catalog.load(), place.config.policy, "en")
-        rooms = DirectRooms(homeserver, place.stores.database, place.pipeline, speech)
+        rooms = DirectRooms(place.services(homeserver))
         hers = await asyncio.gather(*(rooms.with_(ANNA, "en") for _ in range(3)), rooms.with_(BEN, "en"))
         await homeserver.close()
     assert [room == hers[0] for room in hers] == [True, True, True, False]

@@ -11,16 +11,20 @@ from aiohttp import web
 
 from bot.app import Stores, make_operations, make_pipeline
 from bot.config.config import AnchorSettings, parse_config
+from bot.crypto.encrypting_client import SealedHomeserver
 from bot.effects.anchor_day import Closer, txn_of
 from bot.effects.anchor_outside import Patience, TimestampAnchorer, WitnessAnchorer
 from bot.effects.witness import WitnessClient
 from bot.identity.asking import Asking
 from bot.identity.redacted_input import Hush
-from bot.outbox.dispatcher import Done, OutboxDispatcher
+from bot.outbox.dispatcher import OutboxDispatcher
+from bot.outbox.handler import Done, Services
 from bot.pipeline.replay import Rooms, rebuild
 from bot.scheduler.digest import Digester
 from bot.scheduler.scheduler import Scheduler
 from bot.sync.presence import Presence
+from bot.texts.catalog import Catalog
+from bot.texts.matrix_message import Speech
 from moderation.model.actions import Action, Anchor, Timestamp, Witness
 from moderation.model.facts import ActionTaken, CheckpointAnchored, Fact, RoomEntered, RoomStateChanged
 from moderation.values.ids import GroupCode, RoomId, UserId
@@ -78,6 +82,13 @@ class Deployment:
     def new_closer(self) -> Closer:
         """As after a restart: nothing is remembered but what is on disk."""
         return Closer(self.stores.database, self.pipeline, self.closings, self.settings, lambda: self.now)
+
+    def services(self, homeserver: SealedHomeserver) -> Services:
+        """Return what a handler of actions works with, on this homeserver."""
+        speech = Speech(Catalog.load(), self.config.policy, "en")
+        return Services(
+            homeserver, self.stores.database, self.pipeline, speech, lambda: self.now, self.config.policy, "!"
+        )
 
     async def enter(self, *rooms: RoomId) -> None:
         for room in rooms:

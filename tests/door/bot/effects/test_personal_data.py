@@ -12,9 +12,8 @@ from bot.bot_rooms.direct_rooms import DirectRooms
 from bot.crypto.encrypting_client import SealedHomeserver
 from bot.effects.personal_data import OwnData
 from bot.matrix.errors import TooLarge, Unreachable
-from bot.outbox.dispatcher import Done
+from bot.outbox.handler import Done
 from bot.texts.catalog import Catalog
-from bot.texts.matrix_message import Speech
 from moderation.model.actions import GiveData, GiveReceipt, Tell
 from moderation.model.facts import ContentRead, DataAsked, DataGiven
 from moderation.values.ids import EventId, RoomId, UserId
@@ -60,13 +59,9 @@ class Stand:
         self.place = place
         self.sender = Sender(wrong)
         self.own = OwnData(
-            cast(SealedHomeserver, self.sender),
-            place.stores.database,
-            place.pipeline,
+            place.services(cast(SealedHomeserver, self.sender)),
             cast(DirectRooms, Rooms()),
-            Speech(Catalog.load(), place.config.policy, "en"),
             Catalog.load(),
-            lambda: place.now,
             folder,
             cast(IdentityOperations, Proved(locked)),
         )

@@ -13,7 +13,7 @@ from bot.config.verification import ChallengeSettings
 from bot.identity.dialogue import IdentityDialogue, Offered
 from bot.identity.method import DialogueStep, MethodName, ProvedIdentity, Unavailable
 from bot.identity.redacted_input import Hush
-from bot.outbox.dispatcher import Done, PollAgain, RetryLater
+from bot.outbox.handler import Done, PollAgain, RetryLater
 from moderation.model.actions import Tell, Verify
 from moderation.model.facts import PersonVerified
 from moderation.values.errors import Refused

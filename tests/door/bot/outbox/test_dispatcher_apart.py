@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.outbox.dispatcher import Done, OutboxDispatcher, PollAgain
+from bot.outbox.dispatcher import OutboxDispatcher
+from bot.outbox.handler import Done, PollAgain
 from bot.outbox.selection import APART
 from moderation.model.actions import OUTSIDE, PROOF, Action, Say, Verify, Witness
 from moderation.model.facts import ActionTaken

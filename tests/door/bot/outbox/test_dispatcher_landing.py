@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.outbox.dispatcher import Done, OutboxDispatcher
+from bot.outbox.dispatcher import OutboxDispatcher
+from bot.outbox.handler import Done
 from bot.outbox.selection import OTHERS_AT_ONCE
 from bot.runtime.clock import SteadyClock
 from moderation.model.actions import Action, Redact, Tell

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.outbox.dispatcher import Done, OutboxDispatcher
+from bot.outbox.dispatcher import OutboxDispatcher
+from bot.outbox.handler import Done
 from bot.outbox.selection import CALM_MS, PATIENCE_MS
 from bot.pipeline import process_facts
 from bot.runtime.clock import SteadyClock
