@@ -10,6 +10,7 @@ Left to others: the turn itself (`writer.py`), what an event gives rise to (`jud
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -61,8 +62,20 @@ _PATIENCE_S = 0.05  # so long in all a turn waits for answers to what was urgent
 _RENAMES = (RoomEntered, AccountsLinked, AccountUnlinked, PartsErased)
 
 
+class Derivation(Protocol):
+    """A step that adds to facts what follows from them. They are neither recorded nor applied yet."""
+
+    async def __call__(self, unit: UnitOfWork, facts: list[Fact], cause: int, at_ms: int, /) -> list[Fact]: ...
+
+
+class FollowUp(Protocol):
+    """A step that says what facts ask for. They are applied; `said` has the words of people that are not kept."""
+
+    async def __call__(self, unit: UnitOfWork, facts: Sequence[Fact], said: Sequence[Fact], /) -> Sequence[Action]: ...
+
+
 class FactProcessor:
-    """Settles what came of something, inside a turn."""
+    """Derives, records and applies facts inside a unit of work, and queues what they ask for."""
 
     def __init__(
         self, writer: Writer, knowledge: ViewCache, settings: PipelineSettings, served: ServedRooms, steady: Clock
@@ -77,6 +90,12 @@ class FactProcessor:
         self._served = served
         self._loader = CaseContextLoader(knowledge, settings.policy)
         self._persons: dict[UserId, PersonId] = {}  # of the accounts that are named by another one
+        self._derivations: tuple[Derivation, ...] = (
+            self._with_misuse_of_reports,
+            self._with_obligations,
+            self._with_dossier_tasks,
+        )
+        self._follow_ups: tuple[FollowUp, ...] = (self._consequences, self._words_to_other_accounts)
 
     async def begin(self, db: AsyncConnection) -> None:
         """Read what must be known before the first turn."""
@@ -102,25 +121,21 @@ class FactProcessor:
             return  # as of most messages
         stated = [each for each in present if isinstance(each[1], StatementGiven)]  # these come last
         facts = [self._without_words(fact) for fact in answer.facts if not isinstance(fact, StatementGiven)]
-        facts = await self._completed(unit, facts, cause, at_ms)
-        facts += await dossier_tasks(unit.db, facts, self._settings.policy, at_ms)
+        for derive in self._derivations:
+            facts = await derive(unit, facts, cause, at_ms)
         present = present or await self._begin_urgent(unit, facts, answer.actions, cause, at_ms)
         facts = await self._apply_all(unit, facts, [each for each in present if each not in stated], cause, at_ms)
         said = await self._statements(unit, facts, cause)
         facts += await self._apply_all(unit, said, stated, cause, at_ms)
-        told = await reporters(unit.db, facts)
-        follow = consequences(_as_said(facts, answer.facts), await self._rooms_of(unit, facts), told) if facts else ()
-        settings = self._settings
-        asked = (*follow, *await words_to_other_accounts(unit.db, facts), *answer.actions)
-        actions = await expand_recipients(unit.db, _urgent_first(asked), self._knowledge, settings.policy, settings.bot)
+        asked = [action for follow in self._follow_ups for action in await follow(unit, facts, answer.facts)]
+        actions = await self._expanded(unit, _urgent_first((*asked, *answer.actions)))
         await outbox.put(unit.db, actions, cause=cause, now=self.steady(), era=self.era)
         unit.queued += len(actions)
 
     async def queue_after(self, unit: UnitOfWork, txn: str, actions: Sequence[Action]) -> None:
         """Queue what the outcome of a request asks for, once; nothing if that outcome is recorded."""
         if await outbox.waits(unit.db, txn):
-            settings = self._settings
-            named = await expand_recipients(unit.db, actions, self._knowledge, settings.policy, settings.bot)
+            named = await self._expanded(unit, actions)
             await outbox.put(unit.db, named, cause=None, now=self.steady(), era=self.era, after=txn)
 
     # What is urgent.
@@ -153,22 +168,45 @@ class FactProcessor:
             await self.answered(_PATIENCE_S - unit.waited_s)
             unit.waited_s += loop.time() - began
 
-    # Pieces.
+    # Derivations: facts that follow from facts, before these are recorded.
 
-    async def _completed(self, unit: UnitOfWork, facts: list[Fact], cause: int, at_ms: int) -> list[Fact]:
-        """With those who answer for what now waits, and whoever must be told before something happens."""
+    async def _with_misuse_of_reports(self, unit: UnitOfWork, facts: list[Fact], _cause: int, at_ms: int) -> list[Fact]:
         if not concerns(facts):
             return facts
         await unit.flush()
-        known = self._knowledge
-        facts = await with_misuse_of_reports(
-            unit.db, facts, policy=self._settings.policy, next_case=known.next_case, now_ms=at_ms
-        )
+        policy, next_case = self._settings.policy, self._knowledge.next_case
+        return await with_misuse_of_reports(unit.db, facts, policy=policy, next_case=next_case, now_ms=at_ms)
+
+    async def _with_obligations(self, unit: UnitOfWork, facts: list[Fact], cause: int, at_ms: int) -> list[Fact]:
+        """Add who answers for what now waits, and who must be told before something happens."""
+        if not concerns(facts):
+            return facts
+        await unit.flush()
         around = await self._loader.load(unit.db, facts, on=cause, now_ms=at_ms)
         # What became of a request comes last: it is no part of what follows from the others (`replay.py`).
         given_rise = [fact for fact in facts if not isinstance(fact, ActionTaken)]
         outcomes = [fact for fact in facts if isinstance(fact, ActionTaken)]
         return [*derive_obligations(given_rise, around), *outcomes]
+
+    async def _with_dossier_tasks(self, unit: UnitOfWork, facts: list[Fact], _cause: int, at_ms: int) -> list[Fact]:
+        return [*facts, *await dossier_tasks(unit.db, facts, self._settings.policy, at_ms)]
+
+    # Follow-ups: actions that facts ask for, once they are applied.
+
+    async def _consequences(self, unit: UnitOfWork, facts: Sequence[Fact], said: Sequence[Fact]) -> Sequence[Action]:
+        told = await reporters(unit.db, facts)
+        return consequences(_as_said(facts, said), await self._rooms_of(unit, facts), told) if facts else ()
+
+    async def _words_to_other_accounts(
+        self, unit: UnitOfWork, facts: Sequence[Fact], _said: Sequence[Fact]
+    ) -> Sequence[Action]:
+        return await words_to_other_accounts(unit.db, facts)
+
+    async def _expanded(self, unit: UnitOfWork, actions: Sequence[Action]) -> Sequence[Action]:
+        settings = self._settings
+        return await expand_recipients(unit.db, actions, self._knowledge, settings.policy, settings.bot)
+
+    # Pieces.
 
     async def _statements(self, unit: UnitOfWork, facts: Sequence[Fact], cause: int) -> list[Fact]:
         """The statement of reasons for each decision among the facts, which are applied."""
