@@ -135,7 +135,12 @@ def _plain(fact: Fact) -> str:
 
 
 def _acts(play: Play) -> Counter[str]:
-    """What the bot did on the homeserver since the story began."""
+    """What the bot did on the homeserver since the story began.
+
+    Edits of a message that say the same count once: how many wait, and are merged, when the first is sent is a matter
+    of time, and one more changes nothing for anybody.
+    """
+    edits: set[tuple[str, str]] = set()
     labels = {room.id: play.label(room) for room in play.world.rooms.values()}
     found = []
     for room, event in play.world.order[play.place :]:
@@ -151,6 +156,10 @@ def _acts(play: Play) -> Counter[str]:
             play.called.get(target, ""),
             body,
         ]
+        if (raw["content"].get("m.relates_to") or {}).get("rel_type") == "m.replace":
+            if (target, body) in edits:
+                continue
+            edits.add((target, body))
         found.append(_named(" | ".join(what)))
     return Counter(found)
 

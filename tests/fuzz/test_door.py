@@ -112,6 +112,8 @@ def test_hostile_events_in_any_room_are_recorded_and_judged(
 def test_what_was_recorded_of_them_verifies_and_can_be_rebuilt_and_exported(
     deployment: tuple[Door, list[RoomId]], tmp_path: Path
 ) -> None:
+    if deployment[0].stores.journal.size < 1_000:  # another worker recorded them
+        test_hostile_events_in_any_room_are_recorded_and_judged(deployment=deployment)
     check_whole(*deployment, tmp_path)
 
 
