@@ -1,10 +1,13 @@
-"""What must be said and done because of facts: facts in, actions out, always the same.
+"""Derives actions from facts: the same facts always give the same actions.
 
-The facts that one cause gave rise to are looked at together, so that a person is told once, in one message, of all that
-one violation brought. This is also what makes a crash harmless: facts read back from the journal give the same actions.
+The facts of one cause are looked at together, so that a person is told once, in one message, everything that one
+violation brought. This also makes a crash harmless: facts read back from the journal give the same actions.
 
-Rules this module keeps: every effect on a person is told to that person, with reason, duration and what they can do; a
-room hears nothing of it; managers hear of cases by their cards.
+Rules kept here:
+- Every effect on a person is told to that person, with reason, duration and what they can do.
+- The room is not told of it.
+- Managers are told of cases by their cards.
+
 Left to others: the words (`bot/texts`), the sending (`bot/outbox/dispatcher.py`, `bot/effects/send_notice.py`).
 """
 
@@ -83,17 +86,17 @@ from .rooms.slow_mode import HELD_BACK
 from .values.ids import CaseNumber, RoomId, UserId
 from .values.notices import Line, Moment, Phrase, RoomName, RuleText, Span, Who, line
 
-# The reactions offered under a card. Each way to dismiss has the reason that is most often meant by it.
+# The reactions offered under a card. Each way to dismiss has the reason most often meant by it.
 UPHOLD, DISMISS, SETTLED, HANDLED, MORE = "✅", "❌", "🤝", "♻", "🔎"
 DISMISSALS = {DISMISS: "no-rule", SETTLED: "settled", HANDLED: "handled"}
 OFFERED = (UPHOLD, *DISMISSALS, MORE)
-# The active groups a person is in; with a reach as well, those of that community.
+# Returns the active groups a person is in; with a reach, also those of that community.
 RoomsOf = Callable[..., Sequence[RoomId]]
-Reporters = Mapping[int, Sequence[UserId]]  # case -> who had reported what it is about
+Reporters = Mapping[int, Sequence[UserId]]  # case -> the people who had reported its subject
 
 
 def consequences(facts: Sequence[Fact], rooms_of: RoomsOf, reporters: Reporters | None = None) -> tuple[Action, ...]:
-    """The actions that follow from the facts of one cause, in the order they are to be queued."""
+    """Return the actions that follow from the facts of one cause, in the order in which they are to be queued."""
     actions = rung_once([action for fact in facts for action in _follow(fact, rooms_of)])
     outcomes = _outcomes(facts, reporters or {})
     people = dict.fromkeys((*_subjects(facts), *outcomes))
@@ -102,7 +105,7 @@ def consequences(facts: Sequence[Fact], rooms_of: RoomsOf, reporters: Reporters 
 
 
 def at_once(facts: Sequence[Fact]) -> tuple[Action, ...]:
-    """Return the consequences that can be begun early, in the same order: they follow from the facts alone."""
+    """Return the consequences that can begin early, in the same order: they follow from the facts alone."""
     return tuple(action for fact in facts for action in _follow(fact, _in_none) if begins_early(action))
 
 
@@ -112,7 +115,7 @@ def _in_none(_user: UserId, _reach: str = "") -> Sequence[RoomId]:
 
 @singledispatch
 def _follow(_fact: Fact, _rooms_of: RoomsOf) -> Iterator[Action]:
-    """The actions that follow from one fact alone."""
+    """Yield the actions that follow from one fact alone."""
     yield from ()
 
 
@@ -149,7 +152,7 @@ def _(fact: CaseNoted, _rooms_of: RoomsOf) -> Iterator[Action]:
 
 @_follow.register
 def _(fact: TaskOpened, _rooms_of: RoomsOf) -> Iterator[Action]:
-    if fact.room is None or fact.task in ("case", "confirm"):  # told by name, or listed: nothing waits for it
+    if fact.room is None or fact.task in ("case", "confirm"):  # the first is told by name, the second only listed
         return
     who = Who(fact.subject) if fact.subject else RoomName(fact.room)
     words = line(f"task.{fact.task}", n=fact.n, room=RoomName(fact.room), who=who)
@@ -190,7 +193,7 @@ def _(fact: CaseDecided, _rooms_of: RoomsOf) -> Iterator[Action]:
     yield EditCard(room=fact.room, n=CaseNumber(fact.n))
     if fact.waits and fact.what == "dismissed":
         yield Quote(room=fact.room, n=CaseNumber(fact.n))
-    if fact.what == "dismissed" and fact.subject:  # where nobody was removed, nobody is invited
+    if fact.what == "dismissed" and fact.subject:  # if nobody was removed, nobody is invited
         yield InviteBack(room=fact.room, subject=fact.subject, n=fact.n)
 
 
@@ -205,7 +208,7 @@ def _(fact: ActionTaken, _rooms_of: RoomsOf) -> Iterator[Action]:
 def _(fact: SanctionStarted, rooms_of: RoomsOf) -> Iterator[Action]:
     if fact.kind == "redact":
         assert fact.room is not None
-        # The rule is shown to all in the room; who is not verified is told alone.
+        # The rule is shown to all in the room; that somebody is not verified is told to them alone.
         rule = "-" if fact.rule == UNVERIFIED else fact.rule
         yield Redact(room=fact.room, event=fact.event, subject=fact.subject, rule=rule)
         if fact.rule == TIER_LINKS and fact.n:
@@ -254,7 +257,7 @@ def _(fact: RoomSettingChanged, _rooms_of: RoomsOf) -> Iterator[Action]:
     assert fact.room is not None
     if fact.setting != "verify":
         return
-    yield Align(room=fact.room)  # who may come in
+    yield Align(room=fact.room)  # changes who may come in
     yield KeepLobby(room=fact.room)
     if fact.value != "-":
         yield Say(room=fact.room, lines=(line("set.said.verify", level=int(fact.value[0])), line("pointer.next")))
@@ -262,9 +265,9 @@ def _(fact: RoomSettingChanged, _rooms_of: RoomsOf) -> Iterator[Action]:
 
 @_follow.register
 def _(fact: DoorAnswered, _rooms_of: RoomsOf) -> Iterator[Action]:
-    """Nobody else hears who asks to come in."""
+    """Answer somebody who asks to come in, without telling anybody else."""
     assert fact.room is not None
-    if fact.what == "admitted":  # and told once they are
+    if fact.what == "admitted":  # they are told once they are in
         yield LetIn(room=fact.room, subject=fact.subject)
         return
     if fact.what == "refused":
@@ -275,7 +278,7 @@ def _(fact: DoorAnswered, _rooms_of: RoomsOf) -> Iterator[Action]:
 
 @_follow.register
 def _(fact: AccountsLinked, rooms_of: RoomsOf) -> Iterator[Action]:
-    """Both accounts are told, and what holds for one holds for the other."""
+    """Tell both accounts, and align their rooms: what holds for one holds for the other."""
     for user, other in ((fact.subject, fact.target), (fact.target, fact.subject)):
         yield from _everywhere(user, rooms_of, line("notice.linked", who=Who(other)), line("notice.linked-means"))
 
@@ -287,7 +290,7 @@ def _(fact: AccountUnlinked, rooms_of: RoomsOf) -> Iterator[Action]:
 
 
 def _everywhere(user: UserId, rooms_of: RoomsOf, *words: Line) -> Iterator[Action]:
-    """Told alone: whose account another one is, is nobody else's business."""
+    """Tell somebody alone: links between accounts are nobody else's business."""
     if not user:
         return
     rooms = rooms_of(user)
@@ -299,7 +302,7 @@ def _everywhere(user: UserId, rooms_of: RoomsOf, *words: Line) -> Iterator[Actio
 
 @_follow.register
 def _(fact: DossierStep, _rooms_of: RoomsOf) -> Iterator[Action]:
-    """All operators hear of each approval, so that one in somebody else's name is noticed."""
+    """Tell all operators of each approval, so that one in somebody else's name is noticed."""
     if fact.step == "approved" and fact.how != "user":
         said = line(f"dossier.approved-above.{fact.how}", n=fact.start, who=Who(UserId(fact.reader)))
         yield TellAbove(room=NO_ROOM, lines=(said,))
@@ -332,7 +335,7 @@ def _desk_line(fact: SanctionStarted) -> Line:
     return line(key, who=Who(fact.subject), credit=fact.credit, until=Moment(fact.until))
 
 
-# What the person concerned is told.
+# Notices to the person concerned.
 
 
 def _subjects(facts: Sequence[Fact]) -> list[UserId]:
@@ -345,7 +348,7 @@ def _subjects(facts: Sequence[Fact]) -> list[UserId]:
 
 
 def _outcomes(facts: Sequence[Fact], reporters: Reporters) -> dict[UserId, list[CaseDecided]]:
-    """Who is told what became of their reports: not whoever decided it, nor, whatever happens, whom it is about."""
+    """Map reporters to the outcomes they are told: never the decider's own, nor those about themselves."""
     found: dict[UserId, list[CaseDecided]] = {}
     for fact in facts:
         if isinstance(fact, CaseDecided):
@@ -356,7 +359,7 @@ def _outcomes(facts: Sequence[Fact], reporters: Reporters) -> dict[UserId, list[
 
 
 def _outcome(fact: CaseDecided) -> Line:
-    """What became of a report: what exactly was done is between the managers and whom it concerns."""
+    """Return the outcome of a report; the exact measures are between the managers and the person concerned."""
     assert fact.room is not None
     key: str = fact.what if fact.state == "decided" else fact.state
     if fact.state == "reversed" and fact.what == "upheld":
@@ -388,16 +391,16 @@ def _tell(
 
 
 def _told_of(fact: CaseAssigned) -> bool:
-    """Whether somebody who answers for a case is told so alone."""
+    """Return whether somebody responsible for a case is told so alone."""
     return fact.asked != "managers" or fact.how == "word"
 
 
-# Facts that say of a case that it is about their subject.
+# Facts about a case that concerns their subject.
 _ABOUT_THEM = (CaseOpened, CaseDecided, Appealed, CreditChanged, SanctionStarted, SanctionEnded)
 
 
 def _each_once(said: Iterable[tuple[Line, ...]]) -> tuple[Line, ...]:
-    """Ten messages removed for one cause are not ten sentences."""
+    """Say each thing once: ten messages removed for one cause are not ten sentences."""
     kept: list[tuple[Line, ...]] = []
     for lines in said:
         if lines not in kept:
@@ -407,7 +410,7 @@ def _each_once(said: Iterable[tuple[Line, ...]]) -> tuple[Line, ...]:
 
 @singledispatch
 def _say(_fact: Fact) -> Iterator[Line]:
-    """The lines in which a person is told of one fact."""
+    """Yield the lines that tell a person of one fact."""
     yield from ()
 
 
@@ -458,7 +461,7 @@ def _(fact: BalanceCorrected) -> Iterator[Line]:
 
 @_say.register
 def _(fact: CaseAssigned) -> Iterator[Line]:
-    """Managers see it by its card if they are in the desk; the others, and who stands above them, are told."""
+    """Tell those who are asked, except managers in the desk, who see the card."""
     assert fact.room is not None
     if _told_of(fact):
         yield line(f"notice.asked.{fact.asked}", room=RoomName(fact.room), n=fact.n, due=Moment(fact.due))
@@ -466,13 +469,13 @@ def _(fact: CaseAssigned) -> Iterator[Line]:
 
 @_say.register
 def _(fact: SanctionStarted) -> Iterator[Line]:
-    if fact.subject == fact.by:  # what people do to themselves they know
+    if fact.subject == fact.by:  # people know what they do to themselves
         return
     if fact.rule in PAUSES_REPORTS:  # the case says why
         if fact.until:
             yield line("notice.reports-paused", until=Moment(fact.until))
         return
-    if fact.rule in (UNVERIFIED, UNVERIFIED_MANAGER):  # the case, or the pointer, says what and why
+    if fact.rule in (UNVERIFIED, UNVERIFIED_MANAGER):  # the case, or the notice before, says what and why
         return
     if fact.rule in (BARRED, CAP_MEMBERS, CAP_JOINED):  # the case says what and why
         if fact.until:
@@ -501,12 +504,12 @@ def _(fact: SanctionStarted) -> Iterator[Line]:
         yield line(f"notice.measure.{fact.kind}", credit=fact.credit)
     if fact.until:
         yield line("notice.until", until=Moment(fact.until))
-    if fact.reason and fact.basis != "operator":  # whose case says why
+    if fact.reason and fact.basis != "operator":  # the operator's case says why
         yield line("notice.reason", reason=fact.reason)
 
 
 def _there(fact: SanctionStarted) -> Iterator[Line]:
-    """What a balance brings in the rooms of one community."""
+    """Yield the consequences of a balance in the rooms of one community."""
     if fact.kind == "mute":
         yield line("notice.measure.mute")
     else:
@@ -552,7 +555,7 @@ def _(fact: DossierStep) -> Iterator[Line]:
 
 @_say.register
 def _(fact: PersonVerified) -> Iterator[Line]:
-    if fact.step == "verified" and fact.by:  # who has proved it themselves is told in that dialogue
+    if fact.step == "verified" and fact.by:  # people who proved it themselves are told in that dialogue
         yield line("notice.verified", by=Who(fact.by), until=Moment(fact.until))
     if fact.why == "key":
         yield line("notice.key-changed")
@@ -574,7 +577,7 @@ def _(fact: VerificationAsked) -> Iterator[Line]:
 
 @_say.register
 def _(fact: RosterChanged) -> Iterator[Line]:
-    if fact.subject == fact.by:  # what people do to themselves they know
+    if fact.subject == fact.by:  # people know what they do to themselves
         return
     if fact.hours:
         yield line("notice.roster", room=RoomName(fact.room or ""), hours=fact.hours, by=Who(fact.by))

@@ -1,8 +1,8 @@
 """The policy of one deployment: its rules and all numbers, as one frozen value.
 
-It is made from `config.toml`, recorded in full whenever it changes, and read back from there, so that a
-record can always be judged again by the policy that was in force. Every number of the model is a
-setting here; nothing here reads a file.
+It is made from `config.toml`, recorded in full whenever it changes, and read back from the record, so that a record can
+always be judged again by the policy that was in force. Every number of the model is a setting here; nothing here reads
+a file.
 """
 
 from typing import Annotated, Literal, Self
@@ -23,13 +23,13 @@ GRADES: tuple[Grade, ...] = ("minor", "moderate", "serious", "severe")  # in ord
 
 
 class StrictSettings(BaseModel):
-    """What all settings share: frozen, and an unknown key is an error."""
+    """Base of all settings: frozen, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class RuleBase(StrictSettings):
-    """What every rule has, whatever its kind."""
+    """Settings that every rule has, whatever its kind."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
     grade: Annotated[Grade, Field(alias="class")] = "minor"
@@ -38,7 +38,7 @@ class RuleBase(StrictSettings):
     decide: Decide = "auto"
     interim: Measure = "none"  # only with decide = "manager": what holds until somebody decides
     rooms: tuple[str, ...] = ("*",)  # globs over room ids, aliases and group codes
-    where: tuple[str, ...] = ()  # empty: everywhere text can stand
+    where: tuple[str, ...] = ()  # empty: every place of text
     text: dict[str, str] = Field(default_factory=dict)  # language -> the rule in words, for members
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
@@ -107,8 +107,8 @@ class CreditSettings(StrictSettings):
     repeat_within: Duration = 90 * DAY_MS
     second_percent: int = 150  # the same rule a second time within `repeat_within`
     further_percent: int = 200
-    incident_limit: int = 60  # at most this for one incident
-    incident_window: Duration = 10 * 60_000  # the same rule by the same person: one incident
+    incident_limit: int = 60  # at most these points for one incident
+    incident_window: Duration = 10 * 60_000  # the same rule by the same person within this time: one incident
     quiet_before_recovery: Duration = 7 * DAY_MS
     recover_every: Duration = 3 * DAY_MS  # one point each
     expires_after: Duration = 183 * DAY_MS
@@ -116,7 +116,7 @@ class CreditSettings(StrictSettings):
 
 
 class TierSettings(StrictSettings):
-    """Lower bounds of the tiers, and what they bring. Below `d` is tier E."""
+    """Lower bounds of the tiers, and their consequences. Below `d` is tier E."""
 
     a: int = 80
     b: int = 60
@@ -131,15 +131,15 @@ class TierSettings(StrictSettings):
 
 
 class StandingSettings(StrictSettings):
-    """The ledger of those who run groups: what neglect costs. Points come back as those of credit do."""
+    """Prices of neglect in the ledger of those who run groups. Points come back as those of credit do."""
 
     start: int = 100
     ceiling: int = 100
     overdue: int = 5  # a case past its deadline while on duty,
     overdue_daily: int = 2  # then for every further day,
     overdue_at_most: int = 20  # and in all for one case
-    overdue_a_day: Annotated[int, Field(ge=0)] = 1  # for so many of a person's cases that pass within a day; 0: for all
-    nobody_on_duty: int = 10  # the owner's, when a case comes and nobody is on duty
+    overdue_a_day: Annotated[int, Field(ge=0)] = 1  # of a person's overdue cases in a day, how many cost points; 0: all
+    nobody_on_duty: int = 10  # the owner's charge when a case comes and nobody is on duty
     clear_error: int = 5  # a decision that was reversed for clear error
     bad_faith: int = 25
     own_case: int = 15
@@ -148,26 +148,26 @@ class StandingSettings(StrictSettings):
 
 
 class DutySettings(StrictSettings):
-    """Being on duty and being away."""
+    """Limits of being on duty and being away."""
 
     away_at_most: Duration = 60 * DAY_MS
-    at_most: Annotated[int, Field(ge=0)] = 20  # so many cases a day is one person asked about; 0: no limit
+    at_most: Annotated[int, Field(ge=0)] = 20  # how many cases a day one person is asked about; 0: no limit
 
 
 Chosen = Literal["language", "verify", "digest"]  # what the owner of a room can choose for it
 
 
 class RoomSettings(StrictSettings):
-    """What a group itself can lose when its cases are neglected, and after how long; what its people may set."""
+    """Consequences for a group whose cases are neglected, and their times; what its people may set."""
 
     rectify_within: Duration = 72 * HOUR_MS  # then posting is suspended
     suspend_for: Duration = 7 * DAY_MS  # then the operator is asked again
-    close_after_suspension: bool = False  # then the group is closed, without being asked for
-    own_rules: Annotated[int, Field(ge=0, le=200)] = 20  # so many rules of its own may a room have; 0: none
+    close_after_suspension: bool = False  # then the group is closed without a question to the operator
+    own_rules: Annotated[int, Field(ge=0, le=200)] = 20  # how many rules of its own a room may have; 0: none
     own_rules_class: Grade = "moderate"  # the gravest class that such a rule can have
     owners_set: tuple[Chosen, ...] = ("language", "verify", "digest")
-    own_rules_terms: Annotated[int, Field(ge=1, le=10_000)] = 100  # words, patterns or domains in one of them
-    refused: tuple[str, ...] = ()  # rooms the bot does not come into again: globs over ids, aliases, group codes
+    own_rules_terms: Annotated[int, Field(ge=1, le=10_000)] = 100  # words, patterns or domains in one of its own rules
+    refused: tuple[str, ...] = ()  # rooms the bot does not enter again: globs over ids, aliases, group codes
 
 
 def _space(text: str) -> str:
@@ -177,7 +177,7 @@ def _space(text: str) -> str:
 
 
 class Community(StrictSettings):
-    """Rooms that trust each other: what the people of one decide holds in all of them."""
+    """Rooms that trust each other: decisions by the people of one hold in all of them."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]  # recorded, so do not rename it
     rooms: tuple[str, ...] = ()  # globs over room ids and group codes
@@ -191,21 +191,21 @@ class Community(StrictSettings):
 
 
 class CommunitySettings(StrictSettings):
-    """How far the word of those who run a room reaches (`moderation/model/reach.py`)."""
+    """Reach of decisions by those who run a room (`moderation/model/reach.py`)."""
 
-    default: Literal["room", "deployment"] = "room"  # of a room in none of those named
-    named: tuple[Community, ...] = ()  # the first that matches
+    default: Literal["room", "deployment"] = "room"  # the reach of a room in none of those named
+    named: tuple[Community, ...] = ()  # the first that matches counts
 
 
 class CapSettings(StrictSettings):
-    """How much is too much; 0: no limit. Owners and managers of a room are never removed for it."""
+    """Limits on numbers of people and rooms; 0: no limit. Owners and managers of a room are never removed for it."""
 
     members: int = 0  # people in one room
     founded: int = 0  # protected rooms founded by one person
     joined: int = 0  # protected rooms one person is in
 
 
-_SELECTORS = str.maketrans("", "", "\ufe0e\ufe0f")  # as text, as picture: some clients add them, some do not
+_SELECTORS = str.maketrans("", "", "\ufe0e\ufe0f")  # text and picture variants: some clients add them, some do not
 
 
 class ReportSettings(StrictSettings):
@@ -214,28 +214,28 @@ class ReportSettings(StrictSettings):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     grade: Annotated[Grade, Field(alias="class")] = "moderate"
-    measure: Measure = "redact"  # what upholding one brings
+    measure: Measure = "redact"  # consequence of upholding one
     mute_for: Duration = 10 * 60_000
-    reactions: tuple[str, ...] = ("🚩", "⚠️")  # pressed under a message, they report it
-    a_day: Annotated[int, Field(ge=0)] = 5  # so many reports of one person, of a day or undecided; 0: no limit
+    reactions: tuple[str, ...] = ("🚩", "⚠️")  # a reaction with one of these reports its message
+    a_day: Annotated[int, Field(ge=0)] = 5  # how many reports of one person in a day, or undecided; 0: no limit
     a_day_at_most: Annotated[int, Field(ge=1)] = 20  # for people whose reports were right
-    together_within: Duration = 10 * 60_000  # what one person reports of several people in this time has one card
-    homeserver: Literal["", "synapse"] = ""  # from where what people report to the homeserver is read
-    outside_a_day: Annotated[int, Field(ge=0)] = 10  # so many notices from outside for one room; 0: no limit
-    misuse_after: int = 3  # so many dismissed reports
-    misuse_within: Duration = 30 * DAY_MS  # within this time bring a warning, and as many again
-    misuse_pause: Duration = 7 * DAY_MS  # no reports for so long
+    together_within: Duration = 10 * 60_000  # reports by one person on several people in this time share one card
+    homeserver: Literal["", "synapse"] = ""  # where reports made to the homeserver are read from
+    outside_a_day: Annotated[int, Field(ge=0)] = 10  # how many notices from outside for one room; 0: no limit
+    misuse_after: int = 3  # this many dismissed reports
+    misuse_within: Duration = 30 * DAY_MS  # within this time bring a warning; as many again bring a pause
+    misuse_pause: Duration = 7 * DAY_MS  # this long without reports
 
     def means(self, key: str) -> bool:
-        """Return whether a reaction reports the message it stands under."""
+        """Return whether a reaction with this key reports its message."""
         return key.translate(_SELECTORS) in {each.translate(_SELECTORS) for each in self.reactions}
 
 
 class DossierSettings(StrictSettings):
-    """What counts as a serious and continuing offender."""
+    """Definition of a serious and continuing offender."""
 
-    serious: int = 2  # so many serious cases upheld,
-    severe: int = 1  # or so many severe ones,
+    serious: int = 2  # this many serious cases upheld,
+    severe: int = 1  # or this many severe ones,
     within: Duration = 90 * DAY_MS  # within this time, after a first sanction
 
 
@@ -253,7 +253,7 @@ LevelAsked = Annotated[int, Field(ge=0, le=3)]
 
 
 class RoomVerification(StrictSettings):
-    """What some rooms ask for; None: what `[verification]` says."""
+    """Settings of verification for some rooms; None: as `[verification]` says."""
 
     rooms: tuple[str, ...]  # globs, as in a rule
     write: LevelAsked | None = None
@@ -265,22 +265,25 @@ class RoomVerification(StrictSettings):
 
 
 class VerificationSettings(StrictSettings):
-    """The levels that rooms ask for, and what happens below; vouching. Other methods have settings of their own."""
+    """Verification levels that rooms ask for, what happens below them, and vouching.
+
+    Other methods have settings of their own.
+    """
 
     write: LevelAsked = 0
     manage: LevelAsked = 0
-    found: LevelAsked = 0  # of whoever founded a room, for the bot to come in
+    found: LevelAsked = 0  # for the bot to come in: of the person who founded the room
     below: Below = "remind"
     grace: Duration = 7 * DAY_MS
-    methods: tuple[Method, ...] = ("vouch", "roster")  # those that count
-    rooms: tuple[RoomVerification, ...] = ()  # the first that matches
+    methods: tuple[Method, ...] = ("vouch", "roster")  # the methods that count
+    rooms: tuple[RoomVerification, ...] = ()  # the first that matches counts
     vouch_lasts: Duration = 183 * DAY_MS
     vouches_per_manager: int = 50  # in force at once
-    pin_keys: bool = True  # whether somebody whose master key (cross-signing) changes has to be verified again
+    pin_keys: bool = True  # whether a changed master key (cross-signing) means being verified again
 
 
 class Policy(StrictSettings):
-    """Everything judgement depends on, beside the event and the context."""
+    """Everything that judging depends on, besides the event and the context."""
 
     rules: tuple[RuleSettings, ...] = ()
     credit: CreditSettings = CreditSettings()

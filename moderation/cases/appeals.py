@@ -1,11 +1,16 @@
-"""Appeals: somebody asks for a decided case to be looked at again.
+"""Appeals: somebody asks for a decided case to be reviewed.
 
-Rules this module keeps: the person whom an upheld case concerns can appeal it, and somebody whose report was dismissed
-can appeal that; each once, and within the time of the policy; it goes to somebody who did not decide
-(`moderation/duty/responsibility.py`), and to the operator if what rests on it reaches beyond one room. Whom a case
-concerns can ask the operator once more, unless it was one who answered. Until then the decision holds. Who upheld a
-report after a reporter's appeal made a first decision against the person concerned, who can appeal in turn. Left to
-others: what a reversal brings (`decide.py`).
+Rules kept here:
+- The person whom an upheld case concerns can appeal it, and somebody whose report was dismissed can appeal that; each
+  once, and within the time of the policy.
+- An appeal goes to somebody who did not decide (`moderation/duty/responsibility.py`), and to the operator if its
+  consequences reach beyond one room.
+- The person whom a case concerns can ask the operator once more, unless an operator answered before.
+- Until then the decision holds.
+- If a report is upheld on the reporter's appeal, that is a first decision against the person concerned, who can appeal
+  in turn.
+
+Left to others: what a reversal brings (`decide.py`).
 """
 
 from collections.abc import Collection
@@ -20,7 +25,7 @@ from .lifecycle import step
 
 
 def can_appeal_again(case: CaseView, policy: Policy) -> bool:
-    """Whether an operator can be asked after an appeal was heard: there is one, and it was not one who answered."""
+    """Return whether an operator can be asked after an appeal: there is one, and none answered it."""
     return bool(policy.operators) and not any(user in policy.operators for user in case.deciders)
 
 
@@ -35,9 +40,9 @@ def lodge(
     on: int,
     reporters: Collection[UserId] = (),
 ) -> tuple[Appealed, ...]:
-    """The appeal; `reporters` are all accounts of those who had reported the case.
+    """Return the appeal; `reporters` are all accounts of those who had reported the case.
 
-    Raises `Refused`, saying why there can be none, or `IllegalStep` if there was one already.
+    Raises `Refused` with the reason if there can be none, or `IllegalStep` if there was one already.
     """
     reported = by in reporters and not case.is_about(by)
     if not (reported or case.is_about(by)):

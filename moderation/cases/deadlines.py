@@ -1,13 +1,18 @@
-"""What time brings to a case that waits: a reminder, the deadline, and whom it goes to then. docs/responsibility.md.
+"""Reminders, deadlines and escalation of cases that wait. docs/responsibility.md.
 
-Rules kept here: at half time whoever answers for the case is reminded; at the deadline those who were told and run the
-room are charged, and the case goes to the owner with the same time, then to the operator; what nobody could be told of
-goes up at half time. Who leaves by themselves in the second half of the time is charged like the others; who left
-earlier, or was made to leave, is charged only if they run the room again within thirty days; whose rights are suspended
-is not charged (docs/decisions/0034). Nobody stands above the operator, so there the case waits on, and the group bears
-what follows. What one step leaves is enough for the next, should what follows from it be lost
-(`bot/pipeline/replay.py`). Pure. Left to others: when to look (`bot/scheduler/scheduler.py`), who answers for a case
-at first (`obligations.py`).
+Rules kept here:
+- At half time the people responsible for the case are reminded.
+- At the deadline those who were told and run the room are charged, and the case goes to the owner with the same time,
+  then to the operator.
+- A case that nobody could be told of goes up at half time.
+- People who leave of their own accord in the second half of the time are charged like the others.
+- People who left earlier, or were made to leave, are charged only if they run the room again within thirty days.
+- People whose rights are suspended are not charged (docs/decisions/0034).
+- Nobody is above the operator, so there the case waits on, and the group bears the consequences.
+- What one step leaves is enough for the next, even if its consequences are lost (`bot/pipeline/replay.py`).
+
+Pure. Left to others: when to look (`bot/scheduler/scheduler.py`), who is responsible for a case at first
+(`obligations.py`).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,12 +32,12 @@ from moderation.values.ids import RoomId, UserId
 from .lifecycle import State, step
 from .neglect import another_day, neglected, spared
 
-BACK_WITHIN_MS = 30 * DAY_MS  # who comes back so soon had not given up the room
+BACK_WITHIN_MS = 30 * DAY_MS  # people who come back so soon had not given up the room
 
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """When somebody left while a case waited for them, and whether they did so themselves."""
+    """The time when somebody left while a case waited for them, and whether of their own accord."""
 
     at_ms: int
     own: bool
@@ -40,7 +45,7 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Excused:
-    """A case whose time was over while somebody who answered for it was gone. `waits`: whether it waits still."""
+    """A case whose time was over while somebody responsible for it was gone. `waits`: whether it still waits."""
 
     n: int
     waits: bool
@@ -48,27 +53,27 @@ class Excused:
 
 @dataclass(frozen=True, slots=True)
 class WaitingCase:
-    """A case whose time has come, and all that is known around it."""
+    """A case for which something is due, and everything known around it."""
 
     case: CaseView
     now_ms: int
     policy: Policy
     next_case: int
     duty: Duty
-    context: Context  # of whom the case is about, in its room
+    context: Context  # of the person the case is about, in its room
     decided_by: UserId  # of an appealed case; "": a rule
     assigned: tuple[UserId, ...] = ()  # at the level that is asked now
     told: frozenset[UserId] = frozenset()  # those of them who have been told, as the records show
     gone: Mapping[UserId, Gone] = field(default_factory=dict)  # those of them who left while it waited
-    charged: frozenset[UserId] = frozenset()  # on account of this case, before
+    charged: frozenset[UserId] = frozenset()  # people already charged because of this case
     people: Mapping[UserId, Context] = field(default_factory=dict)  # of those assigned
     measures: tuple[InForce, ...] = ()  # against the room itself
-    task: bool = False  # whether the operator is asked already
-    room_answers: bool = True  # False: all who reported it are paused, so the room bears nothing for it
+    task: bool = False  # whether the operator has been asked already
+    room_answers: bool = True  # False: all its reporters are paused, so it has no consequences for the room
 
 
 def reminder(waiting: WaitingCase) -> tuple[Fact, ...]:
-    """Half the time is over: remind those who answer for the case; if none of them could be told, pass it on."""
+    """Remind the people responsible at half time; if none of them could be told, pass the case on."""
     case = waiting.case
     if case.asked != "operator" and waiting.assigned and not waiting.told:
         return tuple(_passed_on(waiting, case.state, ()))
@@ -76,17 +81,17 @@ def reminder(waiting: WaitingCase) -> tuple[Fact, ...]:
 
 
 def stopped(case: CaseView) -> tuple[Fact, ...]:
-    """The room is not served any more: nothing is due there."""
+    """Stop the deadlines of a case: its room is no longer served."""
     return (_moved(case, "stopped", case.state, case.asked, 0),)
 
 
 def closed(case: CaseView) -> tuple[Fact, ...]:
-    """It was decided so long ago that nobody can appeal it any more."""
+    """Close a case that was decided so long ago that nobody can appeal it any more."""
     return (_moved(case, "closed", step(case.state, "close"), case.asked, 0),)  # type: ignore[arg-type]
 
 
 def deadline(waiting: WaitingCase) -> tuple[Fact, ...]:
-    """All the time is over."""
+    """Return what follows when all the time is over."""
     case = waiting.case
     if case.rule == OVERDUE and case.state in ("decided", "affirmed"):
         if not any(waiting.duty.is_any(each, {case.subject}) for each in can_act(waiting.duty)):
@@ -113,7 +118,7 @@ def _passed(waiting: WaitingCase) -> Iterator[Fact]:
 
 
 def _late(waiting: WaitingCase) -> tuple[UserId, ...]:
-    """Who is charged: those who answered for it, were told so, and run the room, or left it late by themselves."""
+    """Return who is charged: those responsible who were told, and run the room or left late of their own accord."""
     if waiting.case.asked == "operator":
         return ()
     duty = waiting.duty
@@ -134,7 +139,7 @@ def _excused(waiting: WaitingCase, late: tuple[UserId, ...]) -> tuple[UserId, ..
 
 
 def _liable(waiting: WaitingCase) -> list[UserId]:
-    """Return those who were told of it, without those whose rights are suspended: they cannot decide it."""
+    """Return those who were told of it, except those whose rights are suspended: they cannot decide it."""
     told = [user for user in waiting.assigned if user in waiting.told]
     return [user for user in told if not _is_suspended(waiting.people[user])]
 
@@ -145,7 +150,7 @@ def _is_suspended(context: Context) -> bool:
 
 
 def _left_late(user: UserId, waiting: WaitingCase) -> bool:
-    """Whether somebody left by themselves when half the time was over, and so had been reminded."""
+    """Return whether somebody left of their own accord after half the time, and so had been reminded."""
     gone, case = waiting.gone.get(user), waiting.case
     half = waiting.policy.cases.deadlines.of(case.grade) // 2
     return gone is not None and gone.own and gone.at_ms >= case.due - half
@@ -197,7 +202,7 @@ def _room_bears_it(waiting: WaitingCase, n: int) -> Iterator[Fact]:
 
 
 def _waits_on(waiting: WaitingCase, state: str) -> Iterator[Fact]:
-    """The operator is asked again: once a day at most, since there is nobody else whom hurry would reach."""
+    """Ask the operator again: once a day at most, since there is nobody else to ask."""
     case = waiting.case
     again = step(state, "pass_deadline")  # type: ignore[arg-type]
     due = waiting.now_ms + max(waiting.policy.cases.deadlines.of(case.grade), DAY_MS)

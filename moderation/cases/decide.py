@@ -1,10 +1,14 @@
 """Decides a case: upheld or dismissed, and everything that follows.
 
-Rules this module keeps: an illegal step raises and changes nothing; upholding applies the rule's measure (what the
-interim measure has not done already) and the charge; dismissing ends what rested on the case and compensates what
-was charged, so that the balance is as if the entry had never been; on appeal the same two words affirm or reverse; what
-an operator upholds that the people of a room upheld before counts everywhere from then on
-(`moderation/model/reach.py`). A redaction cannot be undone: the record keeps the words.
+Rules kept here:
+- An illegal step raises and changes nothing.
+- Upholding applies the rule's measure (what the interim measure has not done already) and the charge.
+- Dismissing ends what rested on the case and compensates the charges, so that the balance is as if the entry had never
+  been.
+- On appeal the same two words affirm or reverse.
+- If an operator upholds what the people of a room upheld before, it counts everywhere from then on
+  (`moderation/model/reach.py`).
+- A redaction cannot be undone: the record keeps the words.
 """
 
 from collections.abc import Iterator
@@ -44,7 +48,7 @@ def decide(
     policy: Policy,
     on: int,
 ) -> tuple[Fact, ...]:
-    """The facts of a decision by `by`; `context.subject` is whom the case concerns.
+    """Return the facts of a decision by `by`; `context.subject` is the person whom the case concerns.
 
     Raises `Refused` if `by` may not decide it, `IllegalStep` if the case cannot take that step.
     """
@@ -67,7 +71,10 @@ def decide(
 
 
 def acknowledge(case: CaseView, by: UserId, room: RoomView, policy: Policy, *, on: int) -> tuple[Fact, ...]:
-    """Somebody has seen the case. Raises `Refused` if they could not decide it, `IllegalStep` if it does not wait."""
+    """Record that somebody has seen the case.
+
+    Raises `Refused` if they could not decide it, `IllegalStep` if it does not wait.
+    """
     require_decider(case, by, room, policy)
     state = step(case.state, "acknowledge")  # type: ignore[arg-type]
     seen = CaseMoved(
@@ -79,7 +86,7 @@ def acknowledge(case: CaseView, by: UserId, room: RoomView, policy: Policy, *, o
 def _on_appeal(
     case: CaseView, what: str, by: UserId, decided_by: str, reason: str, context: Context, policy: Policy, on: int
 ) -> tuple[Fact, ...]:
-    """An appeal is decided by somebody else than the decision was; affirming it changes nothing."""
+    """Decide an appeal, which takes another person than the decision; affirming it changes nothing."""
     require_other_decider(case, by, decided_by, policy)
     require_hearer(case, by, policy)
     if what == case.outcome:
@@ -91,7 +98,7 @@ def _on_appeal(
 
 
 def _confirmed(case: CaseView, what: str, by: UserId, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
-    """What follows if an operator confirms what the people of a room upheld: it counts everywhere from now on."""
+    """Return what follows if an operator confirms what a room's people upheld: it counts everywhere from now on."""
     if what != "upheld" or by not in policy.operators or case.state == "closed":
         return ()
     return tuple(_widened(case, by, context, policy, on))
@@ -124,7 +131,7 @@ def _decided(case: CaseView, what: str, state: str, by: UserId, reason: str, on:
 
 
 def _can_be_brought_again(rule: str) -> bool:
-    """What somebody did directly is not done again by upholding a case that was dismissed."""
+    """Return whether a dismissed case can be upheld; upholding does not repeat what somebody did directly."""
     return rule in (REPORTED, OUTSIDE) or ledger_of(rule) == "standing"
 
 
@@ -132,9 +139,9 @@ _STEPS = {"upheld": "uphold", "dismissed": "dismiss"}
 
 
 def _upheld(case: CaseView, by: UserId, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
-    if not case.subject:  # a notice about a room: what is to be done the managers do themselves
+    if not case.subject:  # a notice about a room: the managers themselves do what is needed
         return ()
-    if case.rule == TIER_LINKS:  # what waited stays out, and costs nothing
+    if case.rule == TIER_LINKS:  # the message that waited stays out, and costs nothing
         return ()
     if ledger_of(case.rule) == "standing":
         return charged_again(context, case.rule, cost_of(case.rule, policy), n=case.n, policy=policy, on=on, by=by)
@@ -152,7 +159,7 @@ def _rule_of(case: CaseView, policy: Policy) -> RuleBase | None:
 
 
 def _measures(case: CaseView, rule: RuleBase, by: UserId, context: Context, on: int) -> tuple[Fact, ...]:
-    """The rule's measure, as far as the record does not say that it was taken already."""
+    """Return the parts of the rule's measure that the record does not show as taken already."""
     facts: list[Fact] = []
     if rule.measure in ("redact", "mute"):
         facts += [
@@ -207,7 +214,7 @@ def _dismissed(case: CaseView, by: UserId, context: Context, policy: Policy, on:
 
 
 def _given_back(case: CaseView, context: Context, policy: Policy, on: int) -> Iterator[Fact]:
-    """The compensations; what they bring together is looked at once, after the last."""
+    """Yield the compensations; their consequences are derived once for each reach, after its last."""
     for ledger in LEDGERS:
         own = context.subject.entries if ledger == "credit" else context.subject.standing
         undone = {entry.undoes for entry in own}

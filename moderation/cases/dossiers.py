@@ -1,9 +1,12 @@
-"""Serious and continuing: when the operator is asked to prepare a file on somebody, or to record why not.
+"""Serious and continuing offenders: when the operator is asked to prepare a file on somebody, or to record why not.
 
-Rules kept here: what counts are cases upheld within the time of the policy, opened after an earlier measure was taken
-on another account, and not reversed; the bot's own rules do not count, but what members reported does; nobody is asked
-twice for the same: not while a task waits, and afterwards only on account of a case decided since.
-Left to others: reading this (`storage/queries/dossiers.py`), the file itself (`storage/export`), who may take it out
+Rules kept here:
+- Cases count that were upheld within the time of the policy, opened after an earlier measure in another case, and not
+  reversed.
+- The bot's own rules do not count, but reports by members do.
+- Nobody is asked twice for the same: not while a task waits, and afterwards only because of a case decided since.
+
+Left to others: reading this (`storage/queries/dossiers.py`), the file itself (`storage/export`), who may export it
 (`bot/admin/dossiers.py`).
 """
 
@@ -15,12 +18,12 @@ from moderation.model.facts import CaseDecided, CaseOpened, Fact, TaskOpened
 from moderation.policy import DossierSettings, Grade
 from moderation.values.ids import RoomId, UserId
 
-APPROVALS = 2  # so many different people
+APPROVALS = 2  # by this many different people
 
 
 @dataclass(frozen=True, slots=True)
 class Offence:
-    """A case that was upheld and is so still."""
+    """A case that was upheld and still is."""
 
     n: int
     room: RoomId
@@ -32,7 +35,7 @@ class Offence:
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What happened earlier: measures as (case or 0, time, rule), tasks as (time asked, time done or 0)."""
+    """Earlier events: measures as (case or 0, time, rule), tasks as (time asked, time done or 0)."""
 
     measures: tuple[tuple[int, int, str], ...] = ()
     tasks: tuple[tuple[int, int], ...] = ()
@@ -47,7 +50,7 @@ def due(
     *,
     on: int = -1,
 ) -> TaskOpened | None:
-    """The task to ask the operator for, if it is time."""
+    """Return the task to ask the operator for, if it is time."""
     if any(not done for _, done in before.tasks):
         return None
     counted = [each for each in offences if _counts(each, before, now_ms, settings)]
@@ -73,18 +76,18 @@ def _counts(offence: Offence, before: Before, now_ms: int, settings: DossierSett
 
 
 def is_violation(rule: str) -> bool:
-    """Whether a case under this rule is about something that was done in a group, as against a duty or a limit."""
+    """Return whether a case under this rule is about an act in a group, not about a duty or a limit."""
     return rule not in OWN_RULES or rule == REPORTED
 
 
 def as_it_will_be(offences: Sequence[Offence], upheld: Sequence[Offence], facts: Sequence[Fact]) -> tuple[Offence, ...]:
-    """The offences once `facts` hold, by which `upheld` are upheld."""
+    """Return the offences after `facts`, by which `upheld` are upheld."""
     gone = {fact.n for fact in facts if isinstance(fact, CaseDecided)}
     found = {each.n: each for each in offences if each.n not in gone}
     return tuple((found | {each.n: each for each in upheld}).values())
 
 
 def opened_decided(fact: CaseOpened, now_ms: int) -> Offence:
-    """A case that is decided by the fact that opens it."""
+    """Return the offence of a case that is decided by the fact that opens it."""
     assert fact.room is not None
     return Offence(fact.n, fact.room, fact.rule, fact.grade, now_ms, now_ms)

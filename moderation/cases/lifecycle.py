@@ -1,10 +1,12 @@
 """The life of a case, as one table.
 
-Rules this module keeps: a case is in exactly one `State`; only the steps of `TRANSITIONS` exist; a step
-the table does not have raises `IllegalStep` and changes nothing. The diagram in the documentation is made
-from the table, so that the two cannot differ.
+Rules kept here:
+- A case is in exactly one `State`.
+- Only the steps of `TRANSITIONS` exist; a step that is not in the table raises `IllegalStep` and changes nothing.
+- The diagram in the documentation is made from the table, so that the two cannot differ.
+
 Left to others: who may take a step (`moderation/duty/responsibility.py`) and who is asked next
-(`moderation/duty/duty.py`), deadlines and what they cost (`deadlines.py`), what happens to the room
+(`moderation/duty/duty.py`), deadlines and their costs (`deadlines.py`), what happens to the room
 (`moderation/rooms/measures.py`), storing (`storage/`).
 """
 
@@ -62,18 +64,18 @@ TRANSITIONS: Mapping[tuple[State, Step], State] = MappingProxyType(
         ("acknowledged", "dismiss"): "decided",
         # To acknowledge is not to decide; the deadline stays.
         ("acknowledged", "pass_deadline"): "overdue",
-        # Late is better than never: a decision is welcome in every state before it.
+        # A late decision is accepted in every state before it.
         ("overdue", "uphold"): "decided",
         ("overdue", "dismiss"): "decided",
         ("overdue", "escalate_to_owner"): "escalated_owner",
-        # Where the owner is the one who was late, or concerned, or there is none.
+        # If the owner was late or is concerned, or there is no owner.
         ("overdue", "escalate_to_operator"): "escalated_operator",
         ("escalated_owner", "uphold"): "decided",
         ("escalated_owner", "dismiss"): "decided",
         ("escalated_owner", "escalate_to_operator"): "escalated_operator",
         ("escalated_operator", "uphold"): "decided",
         ("escalated_operator", "dismiss"): "decided",
-        # Nobody stands above the operator. The room bears what follows; the case waits.
+        # Nobody is above the operator. The room bears the consequences; the case waits.
         ("escalated_operator", "pass_deadline"): "escalated_operator",
         # A manager corrects the rule's decision or an earlier one, without waiting for an appeal.
         ("decided", "reconsider"): "decided",
@@ -81,12 +83,12 @@ TRANSITIONS: Mapping[tuple[State, Step], State] = MappingProxyType(
         ("decided", "close"): "closed",
         ("appealed", "affirm"): "affirmed",
         ("appealed", "reverse"): "reversed",
-        # The appeal goes to the next person, and is an appeal still.
+        # The appeal goes to the next person, and remains an appeal.
         ("appealed", "pass_deadline"): "appealed",
         # Once more, to the operator; what an operator affirmed is final (`appeals.py`).
         ("affirmed", "appeal"): "appealed",
         ("affirmed", "close"): "closed",
-        # A reporter appealed and was right: now the person whom it concerns can appeal.
+        # A reporter's appeal was successful: now the person concerned can appeal.
         ("reversed", "appeal"): "appealed",
         ("reversed", "close"): "closed",
     }
@@ -96,7 +98,7 @@ _OPPOSITE: Mapping[Outcome, Outcome] = MappingProxyType({"upheld": "dismissed", 
 
 
 def step(state: State, step: Step) -> State:
-    """The state after `step`. Raises `IllegalStep` where the table has no such step."""
+    """Return the state after `step`. Raises `IllegalStep` if the table has no such step."""
     after = TRANSITIONS.get((state, step))
     if after is None:
         raise IllegalStep("error.case.step", state=state, step=step)
@@ -104,12 +106,12 @@ def step(state: State, step: Step) -> State:
 
 
 def steps_from(state: State) -> tuple[Step, ...]:
-    """The steps that exist in `state`, in the order of `Step`: what a card can offer."""
+    """Return the steps that exist in `state`, in the order of `Step`: what a card can offer."""
     return tuple(name for name in STEPS if (state, name) in TRANSITIONS)
 
 
 def outcome_after(outcome: Outcome | None, step: Step) -> Outcome | None:
-    """What has been decided once `step` is taken; `None` as long as nothing has been."""
+    """Return the outcome once `step` is taken; None as long as nothing is decided."""
     if step == "uphold":
         return "upheld"
     if step == "dismiss":
@@ -120,7 +122,7 @@ def outcome_after(outcome: Outcome | None, step: Step) -> Outcome | None:
 
 
 def diagram() -> str:
-    """`TRANSITIONS` as a Mermaid state diagram, for the documentation."""
+    """Return `TRANSITIONS` as a Mermaid state diagram, for the documentation."""
     lines = ["stateDiagram-v2"]
     lines += [f"    [*] --> {state}: {decide}" for decide, state in BORN.items()]
     for (start, end), names in _arrows().items():
@@ -130,12 +132,12 @@ def diagram() -> str:
 
 
 def _arrows() -> dict[tuple[State, State], list[Step]]:
-    """One arrow for each pair of states, with all the steps that lead along it."""
+    """Return one arrow for each pair of states, with all the steps along it."""
     arrows: dict[tuple[State, State], list[Step]] = {}
     for (start, name), end in TRANSITIONS.items():
         arrows.setdefault((start, end), []).append(name)
     return arrows
 
 
-if __name__ == "__main__":  # for the documentation: docs/responsibility.md holds what this prints
+if __name__ == "__main__":  # for the documentation: docs/responsibility.md contains this output
     print(diagram(), end="")

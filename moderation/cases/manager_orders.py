@@ -1,8 +1,9 @@
-"""What a manager does to somebody directly, by command: mute, kick, ban and their ends, warn, redact, vouch.
+"""Direct orders by managers: mute, kick, ban and their ends, warn, redact, vouch.
 
-Each function asks whether the caller may (`moderation/duty/responsibility.py`), and returns the facts. Like
+Each function checks whether the caller may (`moderation/duty/responsibility.py`), and returns the facts. Like
 everything, these are recorded, told to the person concerned with reasons, and can be appealed and undone: so each is a
-case, decided by whoever gave the order. Nothing here charges credit: that takes a rule."""
+case, decided by the person who gave the order. Nothing here charges credit: that takes a rule.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ VOUCHED_LEVEL = 2  # docs/model.md, "Verification"
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Who gives the order, on which record it rests, and what is known (`context.subject` is the target)."""
+    """An order: who gives it, the record it rests on, and its context (`context.subject` is the target)."""
 
     by: UserId
     on: int
@@ -35,7 +36,7 @@ class Order:
 
 
 def sanction(order: Order, kind: SanctionKind, *, until: int = 0, reason: str = "") -> tuple[Fact, ...]:
-    """Mute, kick, ban or warn. Raises `Refused` without the right, or if it holds already."""
+    """Mute, kick, ban or warn somebody. Raises `Refused` without the right, or if it holds already."""
     context, room = order.context, order.context.room
     require_over(kind, order.by, context.subject, room, order.policy, context.bot)  # type: ignore[arg-type]
     if kind in ("mute", "ban"):
@@ -55,7 +56,7 @@ def sanction(order: Order, kind: SanctionKind, *, until: int = 0, reason: str = 
 
 
 def _case(order: Order, reason: str, event: EventId = NO_EVENT, excerpt: str = "") -> CaseOpened:
-    """What is done directly is a case that is decided."""
+    """Return the case of a direct order: it is decided already."""
     room = order.context.room.room
     return CaseOpened(
         room=room,
@@ -76,10 +77,10 @@ def _case(order: Order, reason: str, event: EventId = NO_EVENT, excerpt: str = "
 
 
 def lift(order: Order, kind: SanctionKind) -> tuple[Fact, ...]:
-    """Unmute or unban: end what holds in this room. What rests on credit ends by credit or by appeal only, and what an
-    operator imposed on all rooms by an operator's word.
+    """Unmute or unban: end what holds in this room.
 
-    Returns nothing where nothing of ours holds; raises `Refused` without the right.
+    Sanctions that rest on credit end by credit or by appeal only; what an operator imposed on all rooms ends by an
+    operator's order only. Returns nothing if none of ours holds. Raises `Refused` without the right.
     """
     context, room = order.context, order.context.room
     deed = "mute" if kind == "mute" else "unban"
@@ -108,7 +109,10 @@ def lift(order: Order, kind: SanctionKind) -> tuple[Fact, ...]:
 
 
 def redact(order: Order, event: EventId, *, reason: str = "") -> tuple[Fact, ...]:
-    """Take a message of the target away. Raises `Refused` without the right. One's own needs neither right nor case."""
+    """Redact a message of the target. Raises `Refused` without the right.
+
+    One's own message needs neither right nor case.
+    """
     own = order.context.subject.is_(order.by)
     if not own:
         require("redact", order.by, order.context.room, order.policy)
@@ -129,8 +133,8 @@ def redact(order: Order, event: EventId, *, reason: str = "") -> tuple[Fact, ...
 def vouch(order: Order, *, in_force_by_voucher: int, credit: int, level: int) -> tuple[Fact, ...]:
     """State that one knows who somebody is. Raises `Refused` without the right, for oneself, or past the limit.
 
-    It counts in the community of who says it. A voucher of tier B or below may not vouch, nor one who is less verified
-    there (`credit` and `level` are the voucher's own); an operator is asked for neither.
+    It counts in the community of the voucher. A voucher of tier B or below may not vouch, nor one who is less verified
+    there (`credit` and `level` are the voucher's own); the level is not asked of an operator.
     """
     room = order.context.room
     require("vouch", order.by, room, order.policy)
@@ -160,7 +164,7 @@ def vouch(order: Order, *, in_force_by_voucher: int, credit: int, level: int) ->
 
 @dataclass(frozen=True, slots=True)
 class Vouched:
-    """A vouch in force: the record that says so, in which room, by whom, until when, and how far it reaches."""
+    """A vouch in force: its record, room, voucher, end and reach."""
 
     record: int
     room: RoomId
@@ -170,10 +174,10 @@ class Vouched:
 
 
 def unvouch(order: Order, vouches: Sequence[Vouched], *, false: bool) -> tuple[tuple[Fact, ...], tuple[UserId, ...]]:
-    """Take vouches for the target back: one's own, as owner those of the room and its community, as operator all.
+    """Take back vouches for the target: one's own; as owner those of the room and its community; as operator all.
 
-    Returns the facts, and with `false` who vouched for somebody they did not know. Raises `Refused` if there is nothing
-    to take back, or if the caller may not say that it was false.
+    Returns the facts and, with `false`, those who vouched for somebody they did not know. Raises `Refused` if there is
+    nothing to take back, or if the caller may not say that it was false.
     """
     room, by = order.context.room, order.by
     above = is_operator(by, order.policy)
@@ -205,7 +209,7 @@ def unvouch(order: Order, vouches: Sequence[Vouched], *, false: bool) -> tuple[t
 
 
 def _is_theirs(vouched: Vouched, room: RoomView) -> bool:
-    """Whether it is for the owner of this room to take back: what every room relies on is the operator's."""
+    """Return whether the owner of this room may take it back: what every room relies on is the operator's."""
     return vouched.room == room.room or (bool(vouched.reach) and vouched.reach == room.community)
 
 

@@ -1,9 +1,13 @@
-"""What neglecting a duty costs: a case of its own about whoever neglected it, with a charge against their standing.
+"""Charges for neglecting a duty: a case about the person who neglected it, with a charge against their standing.
 
-So that a manager can be told why, and appeal, like everybody else. docs/responsibility.md, "Standing".
-Rules kept here: one neglected case costs one person at most `overdue_at_most`, and of all that pass within a day only
-`overdue_a_day` cost anything, so that nobody can use up somebody's standing with a heap of cases; what it brings
-follows from the ledger (`moderation/credit/tiers.py`).
+It is a case so that a manager can be told why, and appeal, like everybody else. docs/responsibility.md, "Standing".
+
+Rules kept here:
+- One neglected case costs one person at most `overdue_at_most`.
+- Of all cases that pass within a day only `overdue_a_day` cost anything, so that nobody can use up somebody's standing
+  with a heap of cases.
+- The consequences follow from the ledger (`moderation/credit/tiers.py`).
+
 Left to others: when a duty was neglected (`deadlines.py`, `decide.py`), who hears the appeal
 (`moderation/duty/duty.py`).
 """
@@ -39,7 +43,7 @@ FAULTS = {
 
 
 def cost_of(rule: str, policy: Policy) -> int:
-    """What breaking a duty costs at first."""
+    """Return the first cost of breaking a duty."""
     own = policy.standing
     return {
         OVERDUE: min(own.overdue, own.overdue_at_most),
@@ -64,9 +68,9 @@ def neglected(
     reason: str = "",
     waits: bool = True,
 ) -> tuple[Fact, ...]:
-    """The facts: `context.subject` broke the duty `rule`; `n` is the number for the case, `about` the other case.
+    """Return the facts: `context.subject` broke the duty `rule`; `n` numbers the case, `about` the other case.
 
-    `waits`: whether that one waits still, so that another day costs again.
+    `waits`: whether that other case still waits, so that another day costs again.
     """
     opened = CaseOpened(
         room=context.room.room,
@@ -90,7 +94,7 @@ def neglected(
 def charged_again(
     context: Context, rule: str, cost: int, *, n: int, policy: Policy, on: int, by: str = ""
 ) -> tuple[Fact, ...]:
-    """A charge against standing on account of case `n`, and what it brings; nothing for a cost of 0."""
+    """Return a charge against standing for case `n` and its consequences; nothing for a cost of 0."""
     if cost <= 0:
         return ()
     entry = charge_standing(context, policy, cost, rule=rule, n=n, on=on, by=by)
@@ -98,7 +102,7 @@ def charged_again(
 
 
 def spared(context: Context, policy: Policy) -> bool:
-    """Whether enough cases that passed their deadline within a day have cost this person something here."""
+    """Return whether enough cases of this person that passed their deadline within a day have cost points here."""
     return _enough(_overdue(context, policy)[0], policy, context.now_ms)
 
 
@@ -108,7 +112,7 @@ def _enough(charges: Sequence[LedgerEntry], policy: Policy, now_ms: int) -> bool
 
 
 def _overdue(context: Context, policy: Policy) -> tuple[list[LedgerEntry], list[LedgerEntry]]:
-    """What overdue cases cost a person here: the first charge on account of each, and those of further days."""
+    """Return what overdue cases cost a person here: the first charge for each, and those of further days."""
     entries = account(context.subject, "standing", context.room, policy).entries
     undone = {entry.undoes for entry in entries}
     first: dict[int | None, LedgerEntry] = {}
@@ -121,7 +125,10 @@ def _overdue(context: Context, policy: Policy) -> tuple[list[LedgerEntry], list[
 
 
 def another_day(case: CaseView, context: Context, policy: Policy) -> tuple[Fact, ...]:
-    """One day more of a case that is overdue. `case` is the one about the neglect, `context.subject` who neglects."""
+    """Charge another day of an overdue case.
+
+    `case` is the one about the neglect, `context.subject` the person who neglects.
+    """
     own = policy.standing
     undone = {entry.undoes for entry in context.subject.standing}
     spent = sum(e.cost for e in context.subject.standing if e.case == case.n and e.id not in undone)

@@ -1,10 +1,14 @@
-"""What must follow whenever a case begins to wait, somebody is demoted, or a neglected room is mended.
+"""Facts that must follow whenever a case begins to wait, somebody is demoted, or a neglected room is mended.
 
-It is added to the facts of one cause before they are written, so that no path can forget it.
+They are added to the facts of one cause before these are written, so that no path can forget them.
 
-Rules kept here: whoever is on duty answers for a case from the moment it opens; nobody is asked about themselves or
-about their own decision; where nobody is left to ask, the operator is, and is told; that nobody at all was on duty is
-a case of its own for the owner, at most once a day. A pure function, and asked twice it adds nothing twice.
+Rules kept here:
+- Somebody on duty is responsible for a case from the moment it opens.
+- Nobody is asked about themselves or about their own decision.
+- If nobody is left to ask, the operator is, and is told.
+- That nobody at all was on duty is a case of its own for the owner, at most once a day.
+- Pure and idempotent: a second call adds nothing.
+
 Left to others: reading what it needs (`bot/pipeline/case_context.py`), deadlines (`deadlines.py`).
 """
 
@@ -46,30 +50,30 @@ from .neglect import neglected
 
 @dataclass(frozen=True, slots=True)
 class CaseContext:
-    """What is known around the facts: read before they are written."""
+    """The context of the facts, read before they are written."""
 
     now_ms: int
     policy: Policy
     next_case: int
-    on: int  # the record that gave rise to them
+    on: int  # the record that caused them
     duties: Mapping[RoomId, Duty] = field(default_factory=dict)
-    owners: Mapping[tuple[RoomId, UserId], Context] = field(default_factory=dict)  # where nobody is on duty
-    rules: Mapping[int, str] = field(default_factory=dict)  # of the cases that are appealed
-    decided_by: Mapping[int, UserId] = field(default_factory=dict)  # of these too
-    subjects: Mapping[int, UserId] = field(default_factory=dict)  # whom these are about
-    to_operator: frozenset[int] = frozenset()  # of these, whose appeal is for the operator
-    friends: Mapping[int, frozenset[UserId]] = field(default_factory=dict)  # of whoever decided these
+    owners: Mapping[tuple[RoomId, UserId], Context] = field(default_factory=dict)  # of rooms where nobody is on duty
+    rules: Mapping[int, str] = field(default_factory=dict)  # of the appealed cases
+    decided_by: Mapping[int, UserId] = field(default_factory=dict)  # of the appealed cases
+    subjects: Mapping[int, UserId] = field(default_factory=dict)  # whom the appealed cases are about
+    to_operator: frozenset[int] = frozenset()  # those whose appeal goes to the operator
+    friends: Mapping[int, frozenset[UserId]] = field(default_factory=dict)  # of the deciders of the appealed cases
     measures: Mapping[RoomId, tuple[InForce, ...]] = field(default_factory=dict)  # against the rooms themselves
     waiting: Mapping[RoomId, frozenset[int]] = field(default_factory=dict)  # cases that wait with the operator
-    waiting_with: Mapping[int, tuple[CaseView, ...]] = field(default_factory=dict)  # on the card of what is decided
+    waiting_with: Mapping[int, tuple[CaseView, ...]] = field(default_factory=dict)  # on the card of a decided case
     tasks: Mapping[int, int] = field(default_factory=dict)  # case -> record of the open task to decide it
-    to_confirm: Mapping[int, int] = field(default_factory=dict)  # likewise to confirm what was decided
+    to_confirm: Mapping[int, int] = field(default_factory=dict)  # likewise of the open task to confirm a decision
     room_tasks: Mapping[tuple[RoomId, TaskKind], tuple[int, ...]] = field(default_factory=dict)  # open ones about rooms
-    people: tuple[Context, ...] = ()  # those whose accounts are linked, or not any more: as they will be, in each room
+    people: tuple[Context, ...] = ()  # people whose accounts are linked or unlinked: as they will be, in each room
 
 
 def concerns(facts: Sequence[Fact]) -> bool:
-    """Whether `derive_obligations` may have anything to add; a quick look, since most facts have none."""
+    """Return whether `derive_obligations` may add anything; a quick check, since it adds nothing to most facts."""
     return any(
         isinstance(fact, Appealed | CaseDecided | CaseMoved | AccountsLinked | AccountUnlinked)
         or (isinstance(fact, CaseOpened) and fact.state == "open")
@@ -81,11 +85,11 @@ def concerns(facts: Sequence[Fact]) -> bool:
 
 
 def derive_obligations(facts: Sequence[Fact], around: CaseContext) -> tuple[Fact, ...]:
-    """The facts, and those that must go with them."""
+    """Return the facts, and those that must go with them."""
     whole = list(facts)
     for fact in facts:
         whole += [added for added in _after(fact, facts, around) if added not in whole]
-    for fact in tuple(whole):  # what was added can demote, too
+    for fact in tuple(whole):  # an added fact can demote, too
         whole += [added for added in _last_who_can_act(fact, whole, around) if added not in whole]
     return tuple(whole)
 
@@ -112,7 +116,7 @@ def _after(fact: Fact, facts: Sequence[Fact], around: CaseContext) -> Iterator[F
 
 
 def _parted(fact: CaseDecided, facts: Sequence[Fact], around: CaseContext) -> Iterator[Fact]:
-    """What was shown on the card of a decided case, and is not decided with it, goes on alone."""
+    """Give a case of its own to what was shown on the card of a decided case and is not decided with it."""
     decided = {other.n for other in facts if isinstance(other, CaseDecided)}
     for case in around.waiting_with.get(fact.n, ()):
         if case.n not in decided:
@@ -127,7 +131,7 @@ def _parted(fact: CaseDecided, facts: Sequence[Fact], around: CaseContext) -> It
 def _first_asked(
     fact: CaseOpened | Appealed | CaseView, rule: str, decider: UserId, around: CaseContext
 ) -> Iterator[Fact]:
-    """Who answers for a case that begins to wait."""
+    """Yield who is responsible for a case that begins to wait."""
     assert fact.room is not None
     about = around.subjects.get(fact.n, fact.subject)
     without = frozenset({fact.subject, about, decider})
@@ -155,7 +159,7 @@ def _passed_on(fact: CaseOpened | Appealed | CaseView, level: Asked) -> CaseMove
 
 
 def _nobody_on_duty(fact: CaseOpened, facts: Sequence[Fact], around: CaseContext) -> Iterator[Fact]:
-    """The owner answers for there being somebody on duty."""
+    """Charge the owners if nobody is on duty, for which they are responsible."""
     assert fact.room is not None
     duty = around.duties[fact.room]
     if decided_by(fact.rule) != "managers" or on_duty(duty, around.now_ms):
@@ -165,7 +169,7 @@ def _nobody_on_duty(fact: CaseOpened, facts: Sequence[Fact], around: CaseContext
     if any(other.rule == NOBODY for other in facts if isinstance(other, CaseOpened)):
         return
     if fact is not next(other for other in facts if isinstance(other, CaseOpened) and other.state == "open"):
-        return  # one message can bring two cases; that nobody was there is one
+        return  # one message can cause two cases; the absence is one
     taken = max((other.n for other in facts if isinstance(other, CaseOpened)), default=0)
     number = max(around.next_case, taken + 1)
     for owner in duty.owners:
@@ -176,7 +180,7 @@ def _nobody_on_duty(fact: CaseOpened, facts: Sequence[Fact], around: CaseContext
 
 
 def _decided(fact: CaseDecided, around: CaseContext) -> Iterator[Fact]:
-    """The operator need not see to it any more; and a room whose cases are all decided is neglected no longer."""
+    """Close the operator's tasks about a decided case, and mend a room whose cases are all decided."""
     assert fact.room is not None
     if fact.n in around.tasks:
         yield TaskDone(room=fact.room, on=around.on, start=around.tasks[fact.n], result="overtaken")
@@ -191,7 +195,7 @@ def _decided(fact: CaseDecided, around: CaseContext) -> Iterator[Fact]:
 
 
 def _to_be_confirmed(fact: CaseDecided, facts: Sequence[Fact], around: CaseContext) -> Iterator[Fact]:
-    """What a room's people uphold on a rule of the operator's counts elsewhere only if the operator says so."""
+    """Ask the operator whether a room's decision on a rule of theirs counts elsewhere too."""
     charges = (each for each in facts if isinstance(each, CreditChanged) and each.n == fact.n)
     theirs = {rule.name for rule in around.policy.rules}
     counts = any(each.entry == "charge" and each.cost and each.reach and each.rule in theirs for each in charges)
@@ -200,7 +204,7 @@ def _to_be_confirmed(fact: CaseDecided, facts: Sequence[Fact], around: CaseConte
 
 
 def _other_ledgers(fact: AccountsLinked | AccountUnlinked, around: CaseContext) -> Iterator[Fact]:
-    """Where ledgers come together, somebody may hold less than managing takes; where they part, more."""
+    """Adapt rights when ledgers are merged (too low for managing) or separated (high enough again)."""
     follows = _if_they_manage if isinstance(fact, AccountsLinked) else not_held_back
     found = [added for each in around.people for added in follows(each, around.policy, on=around.on)]
     yield from dict.fromkeys(found)  # what holds everywhere is found in each room
@@ -211,15 +215,15 @@ def _if_they_manage(context: Context, policy: Policy, *, on: int) -> tuple[Fact,
 
 
 def _no_longer_asked(task: TaskKind, room: RoomId | None, around: CaseContext) -> Iterator[Fact]:
-    """What the operator was asked for has come about otherwise."""
+    """Close the operator's tasks that were settled in another way."""
     for record in around.room_tasks.get((room, task), ()) if room is not None else ():
         yield TaskDone(room=room, on=around.on, start=record, result="overtaken")
 
 
 def _last_who_can_act(fact: Fact, facts: Sequence[Fact], around: CaseContext) -> Iterator[Fact]:
-    """A room is never left without anybody who can act, unless the operator stands in and is told before.
+    """Ask the operator to stand in before a room is left without anybody who can act.
 
-    Several may be demoted for one cause: it is said of the last of them.
+    Several may be demoted for one cause: the task names the last of them.
     """
     for room, duty in around.duties.items():
         here = can_act(duty)

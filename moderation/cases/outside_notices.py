@@ -1,9 +1,12 @@
-"""Takes in notices from outside: of somebody without an account, by letter, by mail, or given to the operator.
+"""Takes in notices from outside: by people without an account, by letter, by mail, or given to the operator.
 
-Rules kept here: a notice of a message that is recorded joins or opens a case as a member's report does; one that names
-only a room opens a case about nobody, for the people who run the room to look at; a room gets so many in a day, since
-nobody can tell who is behind an address. Pure. Left to others: reading a mail (`bot/cli/mail_notice.py`), finding the
-room and the message (`bot/admin/reports.py`).
+Rules kept here:
+- A notice of a recorded message joins or opens a case as a member's report does.
+- A notice that names only a room opens a case about nobody, for the people who run the room to look at.
+- The number of notices for a room in a day is limited, since nobody can tell who is behind an address.
+
+Pure. Left to others: reading a mail (`bot/cli/mail_notice.py`), finding the room and the message
+(`bot/admin/reports.py`).
 """
 
 from collections.abc import Sequence
@@ -24,7 +27,7 @@ NOBODY = UserId("")
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What somebody wrote, by which way it came, how they can be answered, and who took it in."""
+    """A notice from outside: its words, its channel, a contact for the answer, and the person who entered it."""
 
     words: str
     channel: Channel
@@ -35,7 +38,7 @@ class Notice:
 def of_message(
     notice: Notice, message: ReportedMessage, *, context: Context, cases: Sequence[CaseView], policy: Policy
 ) -> tuple[Fact, ...]:
-    """The facts of a notice of a recorded message; `cases` are those that have the message."""
+    """Return the facts of a notice of a recorded message; `cases` are those that have the message."""
     if context.subject.user == context.bot:
         raise Refused("error.report.bot")
     case = case_about(cases)
@@ -45,7 +48,7 @@ def of_message(
 
 
 def of_room(notice: Notice, *, room: RoomView, n: int, now_ms: int, policy: Policy) -> tuple[Fact, ...]:
-    """The facts of a notice that names a room alone."""
+    """Return the facts of a notice that names only a room."""
     case = CaseOpened(
         room=room.room,
         n=n,
@@ -72,7 +75,7 @@ def _reported(notice: Notice, room: RoomView, n: int, message: int, subject: Use
 
 
 def refuse_too_many(today: int, policy: Policy, room: RoomView) -> None:
-    """Raise `Refused` where a room has had as many notices from outside in a day as it takes."""
+    """Raise `Refused` if a room has had as many notices from outside in a day as are allowed."""
     limit = policy.reports.outside_a_day
     if 0 < limit <= today:
         raise Refused("cli.report.enough", code=room.code, limit=limit)

@@ -1,9 +1,12 @@
 """Limits how much one person can report: each report takes the time of the people who decide it.
 
-Rules kept here: reports about one case count once; what is undecided counts as long as it waits, though not beyond the
-time of misuse; every report that was right gives one more, every one that was wrong takes one away, but one always
-stays; of what was reported in another community only the day counts, whatever its people make of it. Pure. Left to
-others: reading what somebody reported (`storage/queries/reports.py`).
+Rules kept here:
+- Reports about one case count once.
+- An undecided report counts as long as it waits, though not beyond the time of misuse.
+- Every report that was right allows one more, every wrong one takes one away, but one always stays.
+- Reports in another community only count for a day, whatever its people decide.
+
+Pure. Left to others: reading what somebody reported (`storage/queries/reports.py`).
 """
 
 from collections.abc import Sequence
@@ -12,12 +15,12 @@ from dataclasses import dataclass
 from moderation.policy import ReportSettings
 from moderation.values.durations import DAY_MS
 
-ELSEWHERE = "elsewhere"  # of a case in another community: decided or not, right or wrong, is said there
+ELSEWHERE = "elsewhere"  # of a case in another community, where it is decided
 
 
 @dataclass(frozen=True, slots=True)
 class Filed:
-    """One case that somebody reported: when they first did, and what became of it ("" if it waits; `ELSEWHERE`)."""
+    """One case that somebody reported: the time of the first report, and its outcome ("" if it waits; `ELSEWHERE`)."""
 
     n: int
     at: int
@@ -34,7 +37,7 @@ def free_again(filed: Sequence[Filed], settings: ReportSettings, now_ms: int) ->
 
 
 def allowance(filed: Sequence[Filed], settings: ReportSettings) -> int:
-    """Return how many reports a person has, by how often their reports were right."""
+    """Return how many reports a person has, depending on how often their reports were right."""
     right = sum(each.outcome == "upheld" for each in filed)
     wrong = sum(each.outcome == "dismissed" for each in filed)
     return max(1, min(settings.a_day + right - wrong, max(settings.a_day, settings.a_day_at_most)))

@@ -1,12 +1,16 @@
-"""Reports by members: what comes of pointing the managers to a message, and of doing so again and again for nothing.
+"""Reports by members: the consequences of reporting a message, and of reporting again and again without ground.
 
-Rules this module keeps: a report of a message joins the case that has the message already, or the open case of what
-was reported of the same person just before, or opens one; what one person reports of several people in a short time
-has one card and one deadline; a case waits for people, nothing applies before a decision; nobody reports themselves,
-the bot, one message twice, or more than their budget. Somebody whose reports were dismissed too often in a room is
-warned, then may not report there for a time; somebody of whose reports too many passed their deadline undecided may
-not report there for a time either: a case each, decided at once, that can be appealed; a report that proves right after
-all takes back what its dismissal or its waiting brought.
+Rules kept here:
+- A report of a message joins the case that has the message already, or the open case of reports on the same person just
+  before, or opens one.
+- Reports by one person on several people in a short time have one card and one deadline.
+- A case waits for people, and nothing applies before a decision.
+- Nobody reports themselves, the bot, one message twice, or more than their budget.
+- Somebody whose reports were dismissed too often in a room is warned, then may not report there for a time.
+- Somebody whose reports too often passed their deadline undecided may not report there for a time either.
+- Each of these is a case, decided at once, that can be appealed.
+- A report that proves right after all takes back the consequences of its dismissal or waiting.
+
 Left to others: the budget (`report_budget.py`), reading what is known of reports (`storage/queries/reports.py`), who is
 asked for a decision (`obligations.py`), what upholding brings (`decide.py`).
 """
@@ -26,12 +30,12 @@ from moderation.values.ids import EventId, UserId
 from .lifecycle import Step, step
 from .report_budget import Filed, free_again
 
-MOST_MESSAGES = 20  # that one person can report as one case
+MOST_MESSAGES = 20  # messages that one person can report as one case
 
 
 @dataclass(frozen=True, slots=True)
 class ReportedMessage:
-    """What was pointed to."""
+    """A message that was reported."""
 
     event: EventId
     record: int
@@ -40,7 +44,7 @@ class ReportedMessage:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Somebody may not report in a room until `until`; case `n` says why."""
+    """A time until which somebody may not report in a room; case `n` says why."""
 
     until: int
     n: int
@@ -49,14 +53,14 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class ReportContext:
-    """What is known of the message and of who reports it."""
+    """Facts known about the message and about the person who reports it."""
 
-    cases: Sequence[CaseView] = ()  # those that have the message, oldest first
-    before: int = 0  # the case that this person's earlier report of it went to
+    cases: Sequence[CaseView] = ()  # the cases that have the message, oldest first
+    before: int = 0  # the case of this person's earlier report of it
     pause: Pause | None = None
     accounts: Sequence[UserId] = ()  # of the person who reports
     filed: Sequence[Filed] = ()  # the cases that this person reported lately, in any room
-    messages: Mapping[int, int] = field(default_factory=dict)  # how many messages of them, by case
+    messages: Mapping[int, int] = field(default_factory=dict)  # how many of their messages, by case
     lead: CaseView | None = None  # the newest undecided case that this person opened here with a card of its own
 
 
@@ -70,7 +74,10 @@ def report(
     policy: Policy,
     on: int,
 ) -> tuple[Fact, ...]:
-    """The facts of a report by `by`; `context.subject` is whose message it is. Raises `Refused`, saying why not."""
+    """Return the facts of a report by `by`; `context.subject` is the author of the message.
+
+    Raises `Refused` with the reason if it is not accepted.
+    """
     _refuse(by, context, known)
     case = case_about(known.cases) or _incident(context, policy)
     n = case.n if case else context.next_case
@@ -102,7 +109,7 @@ def _refuse(by: UserId, context: Context, known: ReportContext) -> None:
 
 
 def _refuse_too_many(n: int, known: ReportContext, policy: Policy, now_ms: int) -> None:
-    """Raise `Refused` if case `n` would be one more than the person's budget, or has enough of their messages."""
+    """Raise `Refused` if case `n` would exceed the person's budget, or has enough of their messages."""
     if n in known.messages:
         if known.messages[n] >= MOST_MESSAGES:
             raise Refused("error.report.enough", n=n)
@@ -119,7 +126,7 @@ def case_about(cases: Sequence[CaseView]) -> CaseView | None:
 
 
 def _incident(context: Context, policy: Policy) -> CaseView | None:
-    """The case of what was reported of the same person a moment ago, if it still waits."""
+    """Return the case of reports on the same person a moment ago, if it still waits."""
     case = context.subject.recent_cases.get((context.room.room, REPORTED))
     if case is None or case.outcome or context.now_ms - case.opened > policy.credit.incident_window:
         return None
@@ -127,7 +134,7 @@ def _incident(context: Context, policy: Policy) -> CaseView | None:
 
 
 def _lead(context: Context, known: ReportContext, policy: Policy) -> int:
-    """The case on whose card this one is shown; 0 for none. What is said of managers is decided by others."""
+    """Return the case on whose card this one is shown; 0 if none. Others decide about managers."""
     case = known.lead
     if case is None or case.manages or context.room.room in context.subject.manages:
         return 0
@@ -170,26 +177,26 @@ def _grown(case: CaseView, message: ReportedMessage, context: Context, on: int) 
 
 @dataclass(frozen=True, slots=True)
 class Reporter:
-    """Somebody who reported what a case is about."""
+    """Somebody who reported the subject of a case."""
 
     user: UserId
-    dismissed: int = 0  # other cases they brought about that came to nothing: within the time, since their last pause
+    dismissed: int = 0  # other cases by them that were dismissed: within the time, since their last pause
     warned: bool = False  # in that time
-    undecided: int = 0  # cases they brought about in the room whose deadline passed, this one and what waits with it
+    undecided: int = 0  # their cases in the room past the deadline: this one and those that wait with it included
     paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ReportedCase:
-    """A case of what members reported, as its decision finds it."""
+    """A case of reports by members, at its decision."""
 
     reporters: tuple[Reporter, ...] = ()
-    misuse: tuple[CaseView, ...] = ()  # the cases about reporters that rest on its dismissal or waiting, and stand
+    misuse: tuple[CaseView, ...] = ()  # cases about reporters that rest on its dismissal or waiting, and stand
 
 
 @dataclass(frozen=True, slots=True)
 class AroundReports:
-    """What is known around the facts of one cause: read before they are written."""
+    """The context of the facts of one cause, read before they are written."""
 
     now_ms: int
     settings: ReportSettings
@@ -198,9 +205,9 @@ class AroundReports:
 
 
 def with_misuse(facts: Sequence[Fact], around: AroundReports) -> tuple[Fact, ...]:
-    """The facts, and what their decisions, and deadlines that passed, bring to those who had reported.
+    """Return the facts with what decisions, and passed deadlines, mean for the reporters.
 
-    Asked twice it adds nothing twice.
+    Idempotent: a second call adds nothing.
     """
     known = list(facts)
     for fact in facts:
@@ -212,7 +219,7 @@ def with_misuse(facts: Sequence[Fact], around: AroundReports) -> tuple[Fact, ...
 
 
 def is_late(fact: Fact, facts: Sequence[Fact]) -> TypeGuard[CaseMoved]:
-    """Whether a fact says that a case was not decided in time; not that a new one is passed on, as nobody is there."""
+    """Return whether a case was not decided in time; passing on a new one because nobody is there is not late."""
     if not isinstance(fact, CaseMoved) or fact.state == "appealed":
         return False
     late = fact.step == "overdue" or (fact.step, fact.asked) == ("escalated", "operator")
@@ -223,7 +230,7 @@ def _decided(fact: CaseDecided, facts: Sequence[Fact], around: AroundReports) ->
     case = around.cases[fact.n]
     if fact.what == "upheld":
         yield from _taken_back(fact, case.misuse)
-    elif fact.state == "decided":  # what somebody upheld before, and an appeal reversed, was reported with reason
+    elif fact.state == "decided":  # a report that somebody upheld before an appeal reversed it had a ground
         yield from _for_nothing(fact, case, facts, around)
 
 
@@ -246,7 +253,7 @@ def _next_number(facts: Sequence[Fact], around: AroundReports) -> int:
 
 
 def _dismissed_with(fact: CaseDecided, user: UserId, facts: Sequence[Fact], around: AroundReports) -> int:
-    """How many cases that `user` reported were dismissed by the same act before this one, and this one."""
+    """Return how many cases reported by `user` the same act has dismissed, up to and including this one."""
     dismissed = [each.n for each in facts if isinstance(each, CaseDecided) and each.what == "dismissed"]
     cases = {n: around.cases[n] for n in dismissed if n in around.cases}
     theirs = [n for n, case in cases.items() if any(each.user == user for each in case.reporters)]
@@ -254,7 +261,7 @@ def _dismissed_with(fact: CaseDecided, user: UserId, facts: Sequence[Fact], arou
 
 
 def _undecided(fact: CaseMoved, facts: Sequence[Fact], around: AroundReports) -> Iterator[Fact]:
-    """A pause for those of whose reports too many wait beyond their deadline. It says nothing against the reports."""
+    """Pause reporters of whose reports too many wait beyond their deadline. It says nothing against the reports."""
     after, number = around.settings.misuse_after, _next_number(facts, around)
     for reporter in around.cases[fact.n].reporters:
         if 0 < after <= reporter.undecided and not reporter.paused and reporter.user not in _already(UNDECIDED, facts):
@@ -264,7 +271,7 @@ def _undecided(fact: CaseMoved, facts: Sequence[Fact], around: AroundReports) ->
 
 
 def _brought(reporter: Reporter, more: int, around: AroundReports) -> int | None:
-    """What `more` dismissed reports bring: a warning (0), a pause until some time, or nothing (None)."""
+    """Return what `more` dismissed reports cause: a warning (0), a pause until some time, or nothing (None)."""
     after, count = around.settings.misuse_after, reporter.dismissed + more
     if after > 0 and count >= 2 * after:
         return around.now_ms + around.settings.misuse_pause
@@ -272,7 +279,7 @@ def _brought(reporter: Reporter, more: int, around: AroundReports) -> int | None
 
 
 def _paused(fact: CaseDecided | CaseMoved, rule: str, user: UserId, n: int, until: int) -> Iterator[Fact]:
-    """A pause is a warning that holds for a time: reports are refused meanwhile, and nothing else."""
+    """Yield a pause: a warning that holds for a time, in which reports are refused and nothing else."""
     yield CaseOpened(
         room=fact.room,
         on=fact.on,
@@ -294,10 +301,10 @@ _UNDO: Mapping[str, Step] = {"decided": "reconsider", "appealed": "reverse"}
 
 
 def _taken_back(fact: CaseDecided, cases: Sequence[CaseView]) -> Iterator[CaseDecided]:
-    """The report was right after all."""
+    """Dismiss the cases against the reporters: the report was right after all."""
     for case in cases:
         undo = _UNDO.get(case.state)
-        if undo is None:  # somebody has looked at it again, on appeal, and let it stand
+        if undo is None:  # upheld on appeal: it stands
             continue
         yield CaseDecided(
             room=case.room,

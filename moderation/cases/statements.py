@@ -1,10 +1,14 @@
-"""The statement of reasons for a decision: one object, made when the decision is, and kept as it was given.
+"""The statement of reasons for a decision: one object, made with the decision, and kept as it was given.
 
 The fields are those of Article 17(3) of Regulation (EU) 2022/2065 (DSA): the measure with its scope and duration; the
 facts, and whether they were found on somebody's report or by the bot itself; whether found and decided automatically;
-the rule it rests on; how and until when it can be appealed. Who reported is never said.
-Rules kept here: a statement is made of facts alone, and can be read back from its JSON. Left to others: the words
-(`bot/texts/statement.py`), keeping it (`storage/projections/`).
+the rule it rests on; how and until when it can be appealed. The reporters are never named.
+
+Rules kept here:
+- A statement is made of facts alone.
+- It can be read back from its JSON.
+
+Left to others: the words (`bot/texts/statement.py`), keeping it (`storage/projections/`).
 """
 
 import json
@@ -35,17 +39,17 @@ FORM = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """One thing that was done. `until` 0: no end, or a thing of one moment."""
+    """One measure taken. `until` 0: no end, or an act of one moment."""
 
     kind: str
     everywhere: bool = False  # in every protected room
-    community: str = ""  # in all rooms of it
+    community: str = ""  # in all rooms of this community
     until: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatedFinding:
-    """What a rule found: in which text, and how much of how much."""
+    """A rule's finding: the rule, the kind of text, and the count with its limit."""
 
     rule: str
     where: str = "-"
@@ -56,7 +60,7 @@ class StatedFinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """All that is said of one decision. Times are milliseconds since 1970; 0 and "": there is none."""
+    """The content of the statement for one decision. Times are milliseconds since 1970; 0 and "" mean none."""
 
     case: int
     room: str  # group code
@@ -86,7 +90,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class StatementContext:
-    """What is known of a case when its statement is made."""
+    """Facts known about a case when its statement is made."""
 
     case: CaseView
     code: GroupCode
@@ -100,7 +104,7 @@ class StatementContext:
 
 
 def to_be_stated(facts: Sequence[Fact]) -> tuple[int, ...]:
-    """The cases of which these facts say something that needs a statement, each once, in order.
+    """Return the cases for which these facts call for a statement, each once, in order.
 
     More messages of one incident are not a new decision.
     """
@@ -119,7 +123,7 @@ def _numbers(fact: Fact) -> Iterator[int]:
 
 
 def statement(known: StatementContext, facts: Sequence[Fact]) -> Statement:
-    """The statement for one case, from the facts of the cause that decided it."""
+    """Return the statement for one case, from the facts of the cause that decided it."""
     case = known.case
     own = [fact for fact in facts if getattr(fact, "n", 0) == case.n]
     entry = next((fact for fact in own if isinstance(fact, CreditChanged)), None)
@@ -151,7 +155,7 @@ def statement(known: StatementContext, facts: Sequence[Fact]) -> Statement:
 
 
 def given(stated: Statement, known: StatementContext, *, on: int) -> StatementGiven:
-    """The fact that keeps a statement."""
+    """Return the fact that keeps a statement."""
     case = known.case
     return StatementGiven(room=case.room, on=on, n=case.n, subject=case.subject, statement=to_json(stated))
 
@@ -171,7 +175,7 @@ def _can_appeal(case: CaseView, policy: Policy) -> bool:
 
 
 def _findings(facts: Sequence[Fact], case: CaseView) -> Iterator[StatedFinding]:
-    """What was found in the message that the case is about: what else one cause brought is no business of theirs."""
+    """Yield the findings in the message that the case is about; other findings of the same cause do not concern it."""
     for fact in facts:
         if isinstance(fact, Found) and fact.on == case.on and fact.subject == case.subject:
             yield StatedFinding(
@@ -187,16 +191,16 @@ def _measures(facts: Sequence[Fact]) -> Iterator[Measure]:
 
 
 def to_json(stated: Statement) -> str:
-    """As JSON; what is empty is left out."""
+    """Return a statement as JSON without its empty fields."""
     plain = {name: value for name, value in asdict(stated).items() if value or name in ("case", "form")}
     for measure in plain.get("measures", ()):
-        if not measure["community"]:  # as before there were any
+        if not measure["community"]:  # as before there were communities
             del measure["community"]
     return json.dumps(plain, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
 def from_json(text: str) -> Statement | None:
-    """What `to_json` wrote; None where it was erased."""
+    """Return the statement that `to_json` wrote; None if it was erased."""
     if not text:
         return None
     raw: dict[str, Any] = {"room": "", "rule": "", "grade": "", "outcome": "", "decided": 0, **json.loads(text)}

@@ -1,1 +1,1 @@
-"""Credit and standing: prices, balances, tiers, and what low credit brings."""
+"""Credit and standing: prices, balances, tiers, and consequences of low credit."""

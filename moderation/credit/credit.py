@@ -1,24 +1,23 @@
 """Credit: an append-only list of entries, and the balance as a fold over them. docs/model.md, "Credit".
 
-The model. Everybody starts at `start`. A charge takes its cost away, never below 0. After
-`quiet_before_recovery` without a charge, one point comes back every `recover_every`, never above where one
-started: there are no bonus points. An entry has no effect from `expires_after` on, and a compensating entry
-takes the effect of another: in both cases the balance is what it would be had the entry never been made.
+The model. Everybody starts at `start`. A charge takes its cost away, never below 0. After `quiet_before_recovery`
+without a charge, one point comes back every `recover_every`, never above where one started: there are no bonus points.
+An entry has no effect from `expires_after` on, and a compensating entry takes the effect of another: in both cases the
+balance is what it would be had the entry never been made.
 
-Rules this module keeps:
-- a pure function of entries, date and settings; the order in which entries are given does not matter;
-- 0 <= balance <= ceiling;
-- one charge more never gives more credit, now or later: a charge lowers what is there and cuts one quiet time
-  into two, and two parts of a gap bring back no more points than the whole. So neither an expiry nor a
-  compensation can lower anybody's credit, and without new charges credit never falls;
-- every recorded entry counts, whatever its date: a clock that was set back, or one look at many cases, may date an
+Rules kept here:
+- A pure function of entries, date and settings; the order in which entries are given does not matter.
+- 0 <= balance <= ceiling.
+- One charge more never gives more credit, now or later: a charge lowers the balance and cuts one quiet time into two,
+  and two parts of a gap bring back no more points than the whole. So neither an expiry nor a compensation can lower
+  anybody's credit, and without new charges credit never falls.
+- Every recorded entry counts, whatever its date: a clock that was set back, or one look at many cases, may date an
   entry after `now_ms`, and such an entry counts as made at `now_ms`. A past balance is asked for by the record up to
   which entries count (`up_to`), and which entry undoes which follows from the order of records.
 
-The same functions serve the managers' ledger ("standing"). One call concerns one ledger of one person: the
-caller picks the entries that count there (`ledger.py`).
-Left to others: when to charge (`moderation/judge/judge.py`), what a tier brings (`moderation/rooms/align_people.py`),
-storing (`storage/`).
+The same functions serve the managers' ledger ("standing"). One call concerns one ledger of one person: the caller picks
+the entries that count there (`ledger.py`). Left to others: when to charge (`moderation/judge/judge.py`), consequences
+of a tier (`moderation/rooms/align_people.py`), storing (`storage/`).
 """
 
 from bisect import bisect_left
@@ -34,7 +33,7 @@ Tier = Literal["A", "B", "C", "D", "E"]
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What a violation costs, and how many times the rule has now been broken within the repeat time."""
+    """The price of a violation, and how many times the rule has now been broken within the repeat time."""
 
     entry: Literal["warning", "charge"]
     cost: int
@@ -44,7 +43,7 @@ class Price:
 def balance(entries: Iterable[LedgerEntry], now_ms: int, settings: CreditSettings) -> int:
     """Return the credit at `now_ms` with all of `entries`."""
     entries = tuple(entries)
-    if not entries:  # as with nearly everybody: this is asked of every message
+    if not entries:  # as for nearly everybody: this is asked for every message
         return _top(settings)
     charges = _lasting(_charges(entries), now_ms, settings)
     credit, last_ms = _top(settings), now_ms
@@ -78,10 +77,10 @@ def standing(entries: Iterable[LedgerEntry]) -> list[LedgerEntry]:
 
 
 def price(entries: Iterable[LedgerEntry], *, rule: str, grade: Grade, now_ms: int, settings: CreditSettings) -> Price:
-    """What breaking `rule` costs at `now_ms`, after all that is in `entries`.
+    """Return the price of breaking `rule` at `now_ms`, after the entries in `entries`.
 
-    Warnings count as the first time. A fraction of a point is rounded up. What the same rule has cost within
-    `incident_window` already is set against `incident_limit`, so a burst of messages costs no more than that.
+    Warnings count as the first time. A fraction of a point is rounded up. Costs of the same rule within
+    `incident_window` are deducted from `incident_limit`, so a burst of messages costs no more than that.
     """
     earlier = _earlier(entries, rule, now_ms, settings)
     nth = len(earlier) + 1
@@ -93,7 +92,7 @@ def price(entries: Iterable[LedgerEntry], *, rule: str, grade: Grade, now_ms: in
 
 
 def tier(credit: int, tiers: TierSettings) -> Tier:
-    """The tier of a balance; each bound belongs to the tier above it."""
+    """Return the tier of a balance; each bound belongs to the tier above it."""
     bounds: tuple[tuple[int, Tier], ...] = ((tiers.a, "A"), (tiers.b, "B"), (tiers.c, "C"), (tiers.d, "D"))
     return next((name for bound, name in bounds if credit >= bound), "E")
 
@@ -101,8 +100,8 @@ def tier(credit: int, tiers: TierSettings) -> Tier:
 def reaches(entries: Iterable[LedgerEntry], level: int, now_ms: int, settings: CreditSettings) -> int | None:
     """Return the first moment from `now_ms` on with a balance of at least `level`, if nothing more is charged.
 
-    `None` if that can never be. Exact to the millisecond: without new charges credit never falls, so the moment can be
-    searched for by halving; once the last charge has expired, all is back.
+    Returns None if that can never be. Exact to the millisecond: without new charges credit never falls, so a binary
+    search finds the moment; once the last charge has expired, all points are back.
     """
     if level > _top(settings):
         return None
@@ -126,13 +125,13 @@ def _top(settings: CreditSettings) -> int:
 
 
 def _recovered(credit: int, since_ms: int, settings: CreditSettings) -> int:
-    """`credit` after `since_ms` without a charge."""
+    """Return `credit` after `since_ms` milliseconds without a charge."""
     points = max(0, since_ms - settings.quiet_before_recovery) // settings.recover_every
     return min(_top(settings), credit + points)
 
 
 def _earlier(entries: Iterable[LedgerEntry], rule: str, now_ms: int, settings: CreditSettings) -> list[LedgerEntry]:
-    """The violations of `rule` that make the next one a repetition."""
+    """Return the violations of `rule` that make the next one a repetition."""
     within = min(settings.repeat_within, settings.expires_after)
     return [
         entry

@@ -1,9 +1,11 @@
-"""Writes entries into a ledger: the facts, and the balance that each leaves.
+"""Writes entries into a ledger: the facts, and the balance after each.
 
-Rules kept here: there are two ledgers, with the same mechanics: credit, which everybody has, and standing, that of
-those who run groups. In a room those entries count that reach it (`moderation/model/reach.py`): of the whole
-deployment, and of its community; for the deployment, those that reach it all. Where credit is kept by rooms (`scope =
-"room"`), those made in the room; standing never is.
+Rules kept here:
+- There are two ledgers, with the same mechanics: credit, which everybody has, and standing, that of those who run
+  groups.
+- In a room those entries count that reach it (`moderation/model/reach.py`): of the whole deployment, and of its
+  community; for the deployment, those that reach all of it.
+- If credit is kept by rooms (`scope = "room"`), the entries made in the room count; standing is never kept so.
 """
 
 from dataclasses import dataclass, replace
@@ -22,18 +24,18 @@ LEDGERS: tuple[Ledger, ...] = ("credit", "standing")
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The entries of one person that count, and by which numbers."""
+    """The entries of one person that count, and the settings for them."""
 
     entries: tuple[LedgerEntry, ...]
     settings: CreditSettings
 
     def balance(self, now_ms: int) -> int:
-        """The points at `now_ms`."""
+        """Return the points at `now_ms`."""
         return balance(self.entries, now_ms, self.settings)
 
 
 def settings_of(ledger: Ledger, policy: Policy) -> CreditSettings:
-    """The numbers of a ledger."""
+    """Return the settings of a ledger."""
     if ledger == "credit":
         return policy.credit
     own = policy.standing
@@ -41,7 +43,7 @@ def settings_of(ledger: Ledger, policy: Policy) -> CreditSettings:
 
 
 def account(subject: PersonView, ledger: Ledger, place: Place | None, policy: Policy) -> Account:
-    """What counts of somebody's ledger in a room; without one, what counts in all of them."""
+    """Return what counts of somebody's ledger in a room; if `place` is None, in all rooms."""
     settings = settings_of(ledger, policy)
     entries = subject.entries if ledger == "credit" else subject.standing
     if place is None:
@@ -52,23 +54,23 @@ def account(subject: PersonView, ledger: Ledger, place: Place | None, policy: Po
 
 
 def account_of_reach(subject: PersonView, ledger: Ledger, reach: str, place: Place, policy: Policy) -> Account:
-    """What counts of somebody's ledger for a consequence of this reach that is decided in `place`.
+    """Return what counts of somebody's ledger for a consequence of this reach that is decided in `place`.
 
-    What the people of a room decided makes nothing dearer that reaches further than their word.
+    Decisions by the people of a room do not raise the price of a consequence that reaches further than their word.
     """
     by_room = settings_of(ledger, policy).scope == "room"
     return account(subject, ledger, place if reach != DEPLOYMENT or by_room else None, policy)
 
 
 def credit_now(context: Context, policy: Policy) -> int:
-    """The subject's credit in this room, before anything that is being judged."""
+    """Return the subject's credit in this room, before the event being judged."""
     return account(context.subject, "credit", context.room, policy).balance(context.now_ms)
 
 
 def charge(
     context: Context, policy: Policy, cost: Price, *, rule: str, grade: str, n: int, on: int, reach: str
 ) -> CreditChanged:
-    """A charge against credit, or the warning that stands in its place."""
+    """Return a charge against credit, or the warning in its place."""
     fact = CreditChanged(
         room=context.room.room,
         on=on,
@@ -87,7 +89,7 @@ def charge(
 def charge_standing(
     context: Context, policy: Policy, cost: int, *, rule: str, n: int, on: int, by: str
 ) -> CreditChanged:
-    """A charge against standing; `by` "": nobody had to say it."""
+    """Return a charge against standing; `by` "": the bot found the reason."""
     fact = CreditChanged(
         room=context.room.room,
         on=on,
@@ -107,7 +109,7 @@ def charge_standing(
 def compensate(
     context: Context, policy: Policy, undone: LedgerEntry, ledger: Literal["credit", "standing"], *, on: int
 ) -> CreditChanged:
-    """The entry that takes the effect of `undone` away."""
+    """Return the entry that cancels the effect of `undone`."""
     fact = CreditChanged(
         room=context.room.room,
         on=on,
@@ -126,7 +128,7 @@ def compensate(
 
 
 def with_entry(subject: PersonView, changed: CreditChanged, at_ms: int) -> PersonView:
-    """The person as they will be once `changed` is written."""
+    """Return the person as they will be once `changed` is written."""
     newest = max((entry.id for entry in (*subject.entries, *subject.standing)), default=-1) + 1
     made = entry_of(changed, newest, subject, at_ms)
     if changed.ledger == "standing":
@@ -135,7 +137,7 @@ def with_entry(subject: PersonView, changed: CreditChanged, at_ms: int) -> Perso
 
 
 def entry_of(changed: CreditChanged, record: int, subject: PersonView, at_ms: int) -> LedgerEntry:
-    """The line of the ledger that a fact becomes."""
+    """Return the ledger entry that a fact becomes."""
     return LedgerEntry(
         id=record,
         person=subject.person,
@@ -152,7 +154,7 @@ def entry_of(changed: CreditChanged, record: int, subject: PersonView, at_ms: in
 
 
 def confirmed(subject: PersonView, entry: int) -> PersonView:
-    """The person as they will be once the entry recorded there counts everywhere."""
+    """Return the person as they will be once the entry recorded at `entry` counts everywhere."""
 
     def widened(entries: tuple[LedgerEntry, ...]) -> tuple[LedgerEntry, ...]:
         return tuple(replace(each, reach=DEPLOYMENT) if each.id == entry else each for each in entries)

@@ -1,10 +1,12 @@
 """Finds balances that an entry gave wrongly, because entries of the same moment did not see each other.
 
-Earlier versions left out of a balance what was dated after the moment it was reckoned for, though it was recorded
-before: of many charges made in one look, each was reckoned as if it were the only one.
+Earlier versions left entries dated after the moment of reckoning out of a balance, though they were recorded before: of
+many charges made in one look, each was reckoned as if it were the only one.
 
-Rules kept here: a figure is called wrong only if that rule, and nothing else, explains it; a figure that has another
-cause (settings that were others, entries that are gone, accounts that were linked later) is left as it is.
+Rules kept here:
+- A figure is called wrong only if that rule, and nothing else, explains it.
+- A figure with another cause (other settings, missing entries, accounts linked later) is left as it is.
+
 Pure. Left to others: reading what was told (`bot/scheduler/balances.py`).
 """
 
@@ -25,7 +27,7 @@ _ONE_LOOK_MS = HOUR_MS  # how far apart entries of one look can be
 
 @dataclass(frozen=True, slots=True)
 class LedgerLines:
-    """The entries of one person in one ledger, those of a single room where credit is kept by rooms."""
+    """The entries of one person in one ledger; if credit is kept by rooms, those of a single room."""
 
     user: UserId
     ledger: Ledger
@@ -42,7 +44,7 @@ def doubtful(lines: LedgerLines) -> tuple[LedgerEntry, ...]:
 
 
 def corrections(every: Sequence[LedgerLines], told: Mapping[int, int], policy: Policy) -> tuple[BalanceCorrected, ...]:
-    """Return what must be corrected of what was `told` (record of the entry -> balance), by record."""
+    """Return the corrections of the balances that were `told` (record of the entry -> balance), by record."""
     found = [
         BalanceCorrected(
             room=entry.room,
@@ -56,7 +58,7 @@ def corrections(every: Sequence[LedgerLines], told: Mapping[int, int], policy: P
         for lines in every
         for entry in doubtful(lines)
         if entry.id in told
-        and not any(each.reach for each in lines.entries)  # of a version that knew better
+        and not any(each.reach for each in lines.entries)  # of a version without this error
         and (left := _true(lines.entries, entry, told[entry.id], settings_of(lines.ledger, policy))) is not None
     ]
     return tuple(sorted(found, key=lambda fact: fact.start))

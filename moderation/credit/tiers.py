@@ -1,14 +1,16 @@
-"""What a balance brings: sanctions that rest on credit or standing begin, last longer or end. docs/model.md, "Credit".
+"""Consequences of a balance: sanctions that rest on credit or standing begin, last longer or end.
 
-A balance is looked at for each reach by itself (`_Level`): what the entries of the whole deployment bring holds in
-every protected room; what they bring together with those of a community holds in its rooms
+docs/model.md, "Credit". A balance is computed for each reach separately (`_Level`): what the entries of the whole
+deployment cause holds in every protected room; what they cause together with those of a community holds in its rooms
 (`moderation/model/reach.py`).
 
-Rules this module keeps: anybody with management rights whose credit or standing is below `manage_from` loses them,
-wherever the rooms' own levels gave them within that reach; standing brings nothing else; a sanction ends as soon as
-what it rested on is gone (a reversed decision), or when its time is over *and* credit is back; `missing` finds, from
-the balances alone, a sanction that should hold and did not begin, because the numbers of the tiers were changed or
-something went wrong; nothing here looks at power: what cannot be done in a room is found and said by the reconciler.
+Rules kept here:
+- People with management rights whose credit or standing is below `manage_from` lose them, wherever the rooms' own
+  levels gave them within that reach; standing has no other consequence.
+- A sanction ends as soon as its ground is gone (a reversed decision), or when its time is over *and* credit is back.
+- `missing` finds, from the balances alone, a sanction that should hold and did not begin, because the numbers of the
+  tiers were changed or something went wrong.
+- Nothing here looks at power levels: the reconciler finds and reports what cannot be done in a room.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,7 +37,7 @@ from .ledger import LEDGERS, Account, account, settings_of, with_entry
 
 @dataclass(frozen=True, slots=True)
 class _Due:
-    """A sanction that a balance asks for."""
+    """A sanction that follows from a balance."""
 
     kind: SanctionKind
     until: int
@@ -43,19 +45,19 @@ class _Due:
 
 @dataclass(frozen=True, slots=True)
 class _Level:
-    """Where a balance counts, as its sanctions say it: `room` None, everywhere; `reach`, in all of a community."""
+    """The place where a balance counts, as in its sanctions: `room` None, everywhere; `reach`, a whole community."""
 
     room: RoomId | None = None
     reach: str = DEPLOYMENT
 
     def account(self, subject: PersonView, ledger: Ledger, policy: Policy) -> Account:
-        """The entries that count there."""
+        """Return the entries that count there."""
         place = Spot(self.room, self.reach) if self.room is not None else None
         return account(subject, ledger, place, policy)
 
 
 def tier_facts(context: Context, policy: Policy, changed: CreditChanged) -> tuple[Fact, ...]:
-    """What follows from the entry `changed`. A warning brings nothing."""
+    """Return what follows from the entry `changed`. A warning has no consequences."""
     follows = {"charge": _charged, "compensation": _reversed}.get(changed.entry)
     if follows is None:
         return ()
@@ -68,16 +70,16 @@ def tier_facts(context: Context, policy: Policy, changed: CreditChanged) -> tupl
 
 
 def reaching_further(context: Context, policy: Policy, ledger: Ledger, before: str) -> tuple[Fact, ...]:
-    """What follows if an entry that counted in a community counts everywhere now; `context` has it so already."""
+    """Return what follows when an entry of a community counts everywhere now; `context` already has it so."""
     found: tuple[Fact, ...] = ()
     for level in _levels(context, policy, ledger, DEPLOYMENT):
-        if level.reach != before:  # there it counted already
+        if level.reach != before:  # it counted there already
             found += tuple(_missing(_with(context, found), policy, ledger, level))
     return found
 
 
 def review(sanction: InForce, context: Context, policy: Policy) -> tuple[Fact, ...]:
-    """What becomes of a sanction whose time is over at `context.now_ms`."""
+    """Return what becomes of a sanction whose time is over at `context.now_ms`."""
     ledger = next((each for each in LEDGERS if each == sanction.basis), None)
     if ledger is None or sanction.kind != "demote":
         return (over(sanction, "time", on=sanction.record),)
@@ -90,13 +92,12 @@ def review(sanction: InForce, context: Context, policy: Policy) -> tuple[Fact, .
 
 
 def made_manager(context: Context, policy: Policy, *, on: int) -> tuple[Fact, ...]:
-    """What follows when somebody is given management rights: with too little credit or standing they do not hold them
-    for now."""
+    """Return what follows when somebody is given management rights: low credit or standing suspends them."""
     return tuple(start for ledger in LEDGERS if (start := _not_for_now(context, policy, ledger, on)) is not None)
 
 
 def missing(context: Context, policy: Policy) -> tuple[Fact, ...]:
-    """Return the sanctions that the balances bring and that are not in force, though nobody took them back."""
+    """Return the sanctions that the balances call for and that are not in force, though nobody took them back."""
     found: tuple[Fact, ...] = ()
     for ledger in LEDGERS:
         for level in _levels_here(context, policy, ledger):
@@ -108,7 +109,7 @@ def missing(context: Context, policy: Policy) -> tuple[Fact, ...]:
 
 
 def _levels(context: Context, policy: Policy, ledger: Ledger, reach: str) -> list[_Level]:
-    """The levels at which an entry of this reach, made here, changes something."""
+    """Return the levels at which an entry of this reach, made here, changes something."""
     if settings_of(ledger, policy).scope == "room":
         return [_Level(context.room.room)]
     communities = _communities(context, ledger)
@@ -118,7 +119,7 @@ def _levels(context: Context, policy: Policy, ledger: Ledger, reach: str) -> lis
 
 
 def _levels_here(context: Context, policy: Policy, ledger: Ledger) -> list[_Level]:
-    """The levels whose sanctions hold in this room."""
+    """Return the levels whose sanctions hold in this room."""
     if settings_of(ledger, policy).scope == "room":
         return [_Level(context.room.room)]
     here = context.room.community
@@ -126,14 +127,14 @@ def _levels_here(context: Context, policy: Policy, ledger: Ledger) -> list[_Leve
 
 
 def _communities(context: Context, ledger: Ledger) -> dict[str, RoomId]:
-    """The communities in which somebody has entries of their own, each with a room of it: this one where it is."""
+    """Map the communities in which somebody has entries of their own to a room of each: this room for its own."""
     own = context.subject.entries if ledger == "credit" else context.subject.standing
     found = {each.reach: each.room for each in own if each.reach != DEPLOYMENT and each.room is not None}
     return {each: context.room.room if each == context.room.community else room for each, room in found.items()}
 
 
 def _with(context: Context, facts: Sequence[Fact]) -> Context:
-    """The same, once these facts about sanctions are written."""
+    """Return the context as it is once these facts about sanctions are written."""
     held = list(context.subject.in_force)
     for fact in facts:
         match fact:
@@ -187,7 +188,7 @@ def _missing(context: Context, policy: Policy, ledger: Ledger, level: _Level) ->
 def _ends(
     charges: Sequence[LedgerEntry], policy: Policy, ledger: Ledger
 ) -> dict[SanctionKind, tuple[int, LedgerEntry]]:
-    """Return until when each kind of sanction lasts that these charges brought, and which of them made it so."""
+    """Return until when each kind of sanction from these charges lasts, and the charge that made it so."""
     ends: dict[SanctionKind, tuple[int, LedgerEntry]] = {}
     for count, charge in enumerate(charges, 1):
         for brought in _brought(charges[:count], charge.at_ms, policy, ledger):
@@ -197,7 +198,7 @@ def _ends(
 
 
 def not_held_back(context: Context, policy: Policy, *, on: int) -> tuple[Fact, ...]:
-    """What ends when entries turn out to be somebody else's: rights that were suspended, and need not have been."""
+    """Return what ends when entries turn out to be somebody else's: rights suspended without need."""
     now = context.now_ms
     return tuple(
         over(each, "reversed", on=on)
@@ -230,7 +231,7 @@ def _not_for_now(context: Context, policy: Policy, ledger: Ledger, on: int) -> S
 
 
 def _charged(context: Context, policy: Policy, level: _Level, own: Account, changed: CreditChanged) -> Iterator[Fact]:
-    """What the newest charge brings: a sanction begins, or lasts longer."""
+    """Yield the consequences of the newest charge: a sanction begins, or lasts longer."""
     held, left = _held(context, changed.ledger, level), own.balance(context.now_ms)
     for want in _brought(_charges(own), context.now_ms, policy, changed.ledger):
         if _wider(context, changed.ledger, level, want.kind, want.until):
@@ -244,7 +245,10 @@ def _charged(context: Context, policy: Policy, level: _Level, own: Account, chan
 
 
 def _reversed(context: Context, policy: Policy, level: _Level, own: Account, changed: CreditChanged) -> Iterator[Fact]:
-    """What would hold had the reversed charge never been: sanctions end, are shorter, or begin in another's place."""
+    """Yield the changes to what would hold without the reversed charge.
+
+    Sanctions end, become shorter, or begin in place of another.
+    """
     held, left = _held(context, changed.ledger, level), own.balance(context.now_ms)
     ends = {kind: until for kind, (until, _) in _ends(_charges(own), policy, changed.ledger).items()}
     for kind, until in ends.items():
@@ -265,12 +269,12 @@ def _charges(own: Account) -> list[LedgerEntry]:
 
 
 def _held(context: Context, ledger: Ledger, level: _Level) -> dict[SanctionKind, InForce]:
-    """What holds at this level and rests on this ledger; of one kind, what was imposed last."""
+    """Return what holds at this level and rests on this ledger; of one kind, the sanction imposed last."""
     return {sanction.kind: sanction for sanction in _resting(context, ledger, level)}
 
 
 def _resting(context: Context, ledger: Ledger, level: _Level | None = None) -> list[InForce]:
-    """All of it, here or at one level: two accounts of one person may have brought the same."""
+    """Return all of it, here or at one level: two accounts of one person may have caused the same."""
     resting = [s for s in context.subject.in_force if s.basis == ledger]
     if level is not None and level.reach != DEPLOYMENT:
         return [s for s in resting if s.reach == level.reach]
@@ -279,7 +283,7 @@ def _resting(context: Context, ledger: Ledger, level: _Level | None = None) -> l
 
 
 def _wider(context: Context, ledger: Ledger, level: _Level, kind: SanctionKind, until: int) -> bool:
-    """Whether the same holds everywhere already, for as long: a community need not say it once more."""
+    """Return whether the same already holds everywhere for as long, so that a community need not repeat it."""
     if level.reach == DEPLOYMENT:
         return False
     return any(
@@ -289,7 +293,7 @@ def _wider(context: Context, ledger: Ledger, level: _Level, kind: SanctionKind, 
 
 
 def _brought(charges: Sequence[LedgerEntry], at_ms: int, policy: Policy, ledger: Ledger) -> Iterator[_Due]:
-    """What the last of these charges, made at `at_ms`, brought by itself."""
+    """Yield the consequences of the last of these charges alone, made at `at_ms`."""
     tiers, settings = policy.tiers, settings_of(ledger, policy)
     credit = balance(charges, at_ms, settings)
     if credit < tiers.manage_from:
@@ -304,7 +308,7 @@ def _brought(charges: Sequence[LedgerEntry], at_ms: int, policy: Policy, ledger:
 
 
 def _manages(context: Context, level: _Level) -> bool:
-    """Whether there are rights to take away where this counts, or some that are suspended on other grounds."""
+    """Return whether there are rights to suspend where this counts, or some suspended on other grounds."""
     subject = context.subject
     suspended = (s for s in subject.in_force if s.kind == "demote")
     if any(s.room is None or _level_of(s) == level for s in suspended):
@@ -343,7 +347,7 @@ def _extended(sanction: InForce, until: int, credit: int, *, on: int) -> Sanctio
 
 
 def over(sanction: InForce, why: str, *, on: int, n: int = 0) -> SanctionEnded:
-    """The end of a sanction."""
+    """Return the end of a sanction."""
     return SanctionEnded(
         room=sanction.room,
         on=on,

@@ -1,9 +1,12 @@
-"""Links and media of people whose credit is low wait for a manager: a case that shows them. docs/model.md, "Credit".
+"""Waiting messages: links and media of people with low credit wait for a manager. docs/model.md, "Credit".
 
-Rules this module keeps: the message goes from the room at once and nothing is charged, whatever is decided; dismissing
-the case posts the message as a quotation, upholding it leaves it out; what the same person sends within one incident
-while the case waits joins it; where words are not kept there is nothing to post, so no case is opened.
-What counts as a link is what the rule of kind `links` finds.
+Rules kept here:
+- The message is removed from the room at once and nothing is charged, whatever is decided.
+- A case shows the message; dismissing it posts the message as a quotation, upholding it leaves the message out.
+- What the same person sends within one incident while the case waits joins it.
+- If words are not kept there is nothing to post, so no case is opened.
+- A link is what the rule of kind `links` finds.
+
 Left to others: whose messages wait (`moderation/rooms/slow_mode.py`), posting them (`bot/effects/quote_message.py`).
 """
 
@@ -31,7 +34,7 @@ def _links() -> Links:
 
 
 def waits(event: MessagePosted, gone: SanctionStarted, context: Context, policy: Policy) -> tuple[Fact, ...]:
-    """Return the facts of a message that waits; `gone` takes it from the room."""
+    """Return the facts of a message that waits; `gone` is its redaction."""
     if not context.keeps_words:
         return (gone,)
     known = context.subject.recent_cases.get((event.room, TIER_LINKS))

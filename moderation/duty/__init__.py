@@ -1,1 +1,1 @@
-"""Who answers for a group, and when."""
+"""Responsibility for a group, and its hours."""

@@ -1,8 +1,11 @@
-"""What somebody's absence leaves of the duty in a room: who is there instead, and from when on nobody is.
+"""The duty that is left in a room during somebody's absence: the replacement, or the time from which nobody is there.
 
-Rules kept here: who is on duty is said by `duty.py` alone; others count as away until they said they would be back; a
-roster is looked at for two weeks, since it is the same every week.
-Left to others: letting somebody be away (`bot/commands/duty.py`), what it costs that nobody is there
+Rules kept here:
+- `duty.py` alone says who is on duty.
+- Others count as away until the time at which they said they would be back.
+- Only two weeks of a roster are looked at, since every week is the same.
+
+Left to others: letting somebody be away (`bot/commands/duty.py`), what it costs if nobody is there
 (`moderation/cases/obligations.py`).
 """
 
@@ -21,7 +24,7 @@ _LOOK_AHEAD_MS = 15 * DAY_MS
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """Who is on duty meanwhile: managers, or only owners, or at some time nobody, from `since` on."""
+    """The people on duty meanwhile: managers, only owners, or at some time nobody, from `since` on."""
 
     who: Literal["managers", "owner", "nobody"]
     since: int
@@ -29,7 +32,7 @@ class Left:
 
 
 def left_by(duty: Duty, user: UserId, now_ms: int, until_ms: int, back: Mapping[UserId, int]) -> Left:
-    """What is left of the duty in a room if `user` is away until `until_ms`; `back`: when the others are back."""
+    """Return who is on duty if `user` is away until `until_ms`; `back`: when the others are back."""
     absent = {**back, user: until_ms}
 
     def there(at: int) -> tuple[UserId, ...]:
@@ -46,7 +49,7 @@ def left_by(duty: Duty, user: UserId, now_ms: int, until_ms: int, back: Mapping[
 
 
 def _changes(duty: Duty, now_ms: int, until_ms: int) -> Iterator[int]:
-    """When it may become another who is on duty."""
+    """Yield the times at which the people on duty may change."""
     yield now_ms
     for hours in duty.roster.values():
         for pair in intervals(hours, now_ms, until_ms):

@@ -1,9 +1,12 @@
 """Weekly hours, as people write them: `mon-fri 08:00-18:00, sat 10:00-12:00 Europe/Berlin`.
 
-Rules kept here: whatever was typed, one canonical text is kept, always with its time zone; hours are those of the clock
-on the wall there, so they move with daylight saving. A time that a night does not have, or has twice, is read as RFC
-5545 (3.3.5) says: by the offset before the gap, and as the first of the two. A span that ends when the next begins
-therefore leaves no hole, in no night. Where only days or only hours change, the other need not be repeated.
+Rules kept here:
+- Whatever was typed, one canonical text is kept, always with its time zone.
+- Hours are local clock hours, so they move with daylight saving.
+- A time that a night does not have, or has twice, is read as RFC 5545 (3.3.5) says: by the offset before the gap, and
+  as the first of the two. So a span that ends when the next begins leaves no hole, in no night.
+- If only days or only hours change, the other need not be repeated.
+
 Left to others: who is on duty when (`duty.py`), who may write a roster (`responsibility.py`).
 """
 
@@ -19,10 +22,10 @@ from moderation.values.errors import Refused
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 UTC = "UTC"
-MAX_GIVEN = 80  # characters of what was typed, in an answer
+MAX_GIVEN = 80  # characters of the input that an answer quotes
 _WEEK = frozenset(range(7))
 _WHOLE_DAY = 24 * 60
-_NO_PLACE = frozenset({"localtime", "posixrules", "Factory"})  # what some machines have beside the zones
+_NO_PLACE = frozenset({"localtime", "posixrules", "Factory"})  # entries that some machines have besides the zones
 _AHEAD_DAYS = 15  # a weekly span may fall into the gap of one night; then the next week has it
 
 _LONG = {"monday": 0, "tuesday": 1, "tues": 1, "wednesday": 2, "thursday": 3, "thur": 3, "thurs": 3}
@@ -40,7 +43,7 @@ _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+\-]*(?:/[A-Za-z0-9_+\-]+)*\Z")
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """Some hours on some days, in minutes of the day; `end` up to `start` lies on the next day."""
+    """Some hours on some days, in minutes of the day; an `end` up to `start` is on the next day."""
 
     days: frozenset[int]
     start: int
@@ -48,7 +51,10 @@ class _Span:
 
 
 def parse_hours(text: str, default_zone: str) -> str:
-    """The canonical text of hours that somebody wrote. Raises `Refused` if the form or the zone is not known."""
+    """Return the canonical text of hours that somebody wrote.
+
+    Raises `Refused` if the form or the zone is not known.
+    """
     words = text.translate(_SIGNS).split()
     zone = words.pop() if words and _is_zone(words[-1]) else default_zone
     spans = _spans(" ".join(words).lower())
@@ -58,7 +64,7 @@ def parse_hours(text: str, default_zone: str) -> str:
 
 
 def parse_zone(name: str) -> str:
-    """A time zone as it is spelt, whatever its capitals. Raises `Refused`."""
+    """Return a time zone in its correct spelling, ignoring case. Raises `Refused` if it is not known."""
     known = zones().get(name.casefold())
     if known is None:
         raise Refused("error.hours.zone", given=name[:MAX_GIVEN])
@@ -67,25 +73,25 @@ def parse_zone(name: str) -> str:
 
 @lru_cache(maxsize=1)
 def zones() -> Mapping[str, str]:
-    """Every zone, by its name in small letters."""
+    """Return every zone by its name in small letters."""
     return {name.casefold(): name for name in available_timezones() - _NO_PLACE}
 
 
 def covers(hours: str, now_ms: int) -> bool:
-    """Whether `now_ms` is within the hours. `hours` is a canonical text."""
+    """Return whether `now_ms` is within the hours. `hours` is a canonical text."""
     return any(start <= now_ms < end for start, end in intervals(hours, now_ms, now_ms + 1))
 
 
 def next_start(hours: str, now_ms: int) -> int | None:
-    """When, after `now_ms`, the hours begin next; None for hours that never pause."""
+    """Return when, after `now_ms`, the hours begin next; None for hours that never pause."""
     coming = intervals(hours, now_ms, now_ms + _AHEAD_DAYS * 86_400_000)
     return next((start for start, _ in coming if start > now_ms), None)
 
 
 def intervals(hours: str, since_ms: int, until_ms: int) -> Iterator[tuple[int, int]]:
-    """The times within the hours that touch [since, until), in order; what follows without a pause is one time.
+    """Yield the times within the hours that touch [since, until), in order; times without a pause are merged.
 
-    Ends that lie more than a day outside are not the true ones.
+    Ends more than a day outside are not exact.
     """
     zone, spans = _read(hours)
     since, until = _date(since_ms, zone), _date(until_ms, zone)
@@ -100,15 +106,15 @@ def intervals(hours: str, since_ms: int, until_ms: int) -> Iterator[tuple[int, i
 
 
 def _is_zone(word: str) -> bool:
-    """Whether the last word is meant as a zone: it begins like one, and is no day, no range of days."""
+    """Return whether the last word is meant as a zone: it begins like one, and is no day or range of days."""
     return _ZONE.match(word) is not None and _days(word.lower()) is None
 
 
 def _spans(text: str) -> tuple[_Span, ...]:
-    """The spans of a text in lower case; none if it is not of the form."""
+    """Return the spans of a text in lower case; empty if it has another form."""
     found: list[_Span] = []
     days: frozenset[int] = frozenset()
-    waiting = False  # days were named, and their hours not yet
+    waiting = False  # days were named, but not yet their hours
     for piece in text.split(","):
         for word in re.sub(r"\s*-\s*", "-", piece.strip()).split():
             if (hours := _hours(word)) is not None:
@@ -148,7 +154,7 @@ def _minutes(hour: str, minute: str | None) -> int | None:
 
 @lru_cache(maxsize=4096)
 def _read(hours: str) -> tuple[ZoneInfo, tuple[_Span, ...]]:
-    """The parts of a canonical text."""
+    """Return the parts of a canonical text."""
     text, _, zone = hours.rpartition(" ")
     return ZoneInfo(zone), _spans(text)
 
@@ -157,7 +163,7 @@ def _read(hours: str) -> tuple[ZoneInfo, tuple[_Span, ...]]:
 
 
 def _written(spans: tuple[_Span, ...]) -> str:
-    """Spans of the same hours as one, by their days; days that stay the same are not named again."""
+    """Write spans, merging those with the same hours by days; unchanged days are not repeated."""
     same: dict[tuple[int, int], frozenset[int]] = {}
     for span in spans:
         hours = (span.start, span.end)
@@ -201,13 +207,13 @@ def _on(day: dt.date, span: _Span, zone: ZoneInfo) -> tuple[int, int]:
 
 
 def _instant(day: dt.date, minutes: int, zone: ZoneInfo) -> int:
-    """The moment at which the clock shows so many minutes, in milliseconds. `fold` 0 is what RFC 5545 says."""
+    """Return the moment at which the local clock shows these minutes, in milliseconds. `fold` 0: RFC 5545."""
     local = dt.datetime.combine(day, dt.time()) + dt.timedelta(minutes=minutes)
     return int(local.replace(tzinfo=zone).timestamp()) * 1000
 
 
 def _joined(found: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Times in order, those that touch as one; what a night cut down to nothing is left out."""
+    """Merge sorted times that touch; times that a night reduced to nothing are left out."""
     begun: tuple[int, int] | None = None
     for start, end in found:
         if start >= end:

@@ -1,10 +1,14 @@
-"""Who may do what to whom: every question of right is asked here, and answered by `None` or a `Refused`.
+"""Rights to act on others: every question of right is asked here, and answered by None or a `Refused`.
 
-Rules this module keeps: roles come from the room's own power levels; against whom a demotion or ban holds has no role,
-whatever level the room gives them; nobody decides their own case; nobody does more
-through the bot than their own level allows them (a mute counts as less than a kick, so whoever may kick may
-mute: docs/decisions/0005); whoever decided a case may reconsider it, and so may the owner and the operator; what an
-operator decided only an operator decides anew. All accounts of a person are that person (docs/decisions/0019).
+Rules kept here:
+- Roles come from the room's own power levels.
+- A person against whom a demotion or ban holds has no role, whatever level the room gives them.
+- Nobody decides their own case.
+- Nobody does more through the bot than their own level allows them (a mute counts as less than a kick, so people who
+  may kick may mute: docs/decisions/0005).
+- The person who decided a case may reconsider it, and so may the owner and the operator; only an operator decides again
+  what an operator decided.
+- All accounts of a person are that person (docs/decisions/0019).
 """
 
 from typing import Literal
@@ -40,22 +44,22 @@ _OWNERS_DEEDS: frozenset[Deed] = frozenset({"close", "reopen", "roster", "set"})
 
 
 def is_operator(user: UserId, policy: Policy) -> bool:
-    """Whether `user` is named in the configuration as one who runs this deployment."""
+    """Return whether `user` is named in the configuration as an operator of this deployment."""
     return user in policy.operators
 
 
 def role(user: UserId, room: RoomView) -> Role:
-    """Return what somebody may act as in a room."""
+    """Return the role in which somebody may act in a room."""
     return "member" if user in room.suspended else room.power.role(user)
 
 
 def is_manager(user: UserId, room: RoomView, policy: Policy) -> bool:
-    """Manager or owner of the room, or operator."""
+    """Return whether `user` is manager or owner of the room, or operator."""
     return is_operator(user, policy) or role(user, room) != "member"
 
 
 def not_a_manager(user: UserId, room: RoomView) -> Refused:
-    """Return what somebody is told who asks for what managers do and may not."""
+    """Return the refusal for somebody who asks for what only managers may do."""
     return Refused("error.right.suspended" if user in room.suspended else "error.right.manager", room=room.room)
 
 
@@ -68,7 +72,7 @@ def require(deed: Deed, actor: UserId, room: RoomView, policy: Policy) -> None:
 def require_over(deed: Deed, actor: UserId, person: PersonView, room: RoomView, policy: Policy, bot: UserId) -> None:
     """Raise `Refused` unless `actor` may do `deed` to `person` in `room`, as by hand.
 
-    What is done to one account holds for all of them, so the highest of their levels counts.
+    A measure against one account holds for all of them, so the highest of their levels counts.
     """
     target = person.user
     if target == bot:
@@ -86,7 +90,7 @@ def require_over(deed: Deed, actor: UserId, person: PersonView, room: RoomView, 
 
 
 def require_decider(case: CaseView, actor: UserId, room: RoomView, policy: Policy) -> None:
-    """Raise `Refused` unless `actor` may decide `case`, or decide it anew.
+    """Raise `Refused` unless `actor` may decide `case`, or decide it again.
 
     Cases about a duty are not decided among those who share it.
     """
@@ -99,14 +103,14 @@ def require_decider(case: CaseView, actor: UserId, room: RoomView, policy: Polic
         raise Refused(f"error.case.for-{decided_by(case.rule)}", n=case.n)
 
 
-# How wrong a decision was that is reversed; one made in good faith that new facts change costs nothing.
+# How wrong a reversed decision was; one made in good faith that new facts change costs nothing.
 FAULTS_OF_DECISIONS = frozenset({"error", "bad-faith"})
 
 
 def require_fault(fault: str, case: CaseView, decider: UserId, actor: UserId, room: RoomView, policy: Policy) -> None:
     """Raise `Refused` unless `actor`, who reverses a case, may say that `decider` was at fault.
 
-    Bad faith is for the owner or the operator to say. A rule is never at fault.
+    Only the owner or the operator may say bad faith. A rule is never at fault.
     """
     if not decider or decider == actor or actor in case.deciders:
         raise Refused("error.fault.nobody", n=case.n)
@@ -115,15 +119,18 @@ def require_fault(fault: str, case: CaseView, decider: UserId, actor: UserId, ro
 
 
 def _reaches(level: Asked, actor: UserId, room: RoomView, policy: Policy) -> bool:
-    """Whether `actor` stands high enough to decide what `level` decides."""
+    """Return whether `actor` has the rank to decide what `level` decides."""
     if level == "managers" or is_operator(actor, policy):
         return True
     return level == "owner" and role(actor, room) == "owner"
 
 
 def require_other_decider(case: CaseView, actor: UserId, decided_by: str, policy: Policy) -> None:
-    """Raise `Refused` if `actor` would decide an appeal against their own decision, or an operator's; above operators
-    stands nobody."""
+    """Raise `Refused` if `actor` may not decide this appeal because of who decided the case.
+
+    Nobody decides an appeal against their own decision, nor against an operator's, except an operator: nobody is above
+    operators.
+    """
     if not may_undo(decided_by, actor, policy):
         raise Refused("error.case.for-operator", n=case.n)
     if (actor == decided_by or actor in case.deciders) and not is_operator(actor, policy):
@@ -131,9 +138,9 @@ def require_other_decider(case: CaseView, actor: UserId, decided_by: str, policy
 
 
 def require_hearer(case: CaseView, actor: UserId, policy: Policy) -> None:
-    """Raise `Refused` if an appeal is for the operator, or `actor` is a friend of who decided, and others were asked.
+    """Raise `Refused` if an appeal goes to the operator, or `actor` is a friend of the decider and others were asked.
 
-    Where no operator is named nobody stands above those who run the room.
+    If no operator is named, nobody is above those who run the room.
     """
     if is_operator(actor, policy):
         return
@@ -144,12 +151,15 @@ def require_hearer(case: CaseView, actor: UserId, policy: Policy) -> None:
 
 
 def may_undo(decided_by: str, actor: UserId, policy: Policy) -> bool:
-    """Whether somebody's decision can be taken back by `actor` at all: their words must reach as far."""
+    """Return whether `actor` can take back somebody's decision at all: their own must reach as far."""
     return decided_by not in policy.operators or is_operator(actor, policy)
 
 
 def may_reconsider(case: CaseView, decided_by: str, actor: UserId, room: RoomView, policy: Policy) -> bool:
-    """Whether `actor` may change a decision: a rule's by any manager, a person's by that person or from above."""
+    """Return whether `actor` may change a decision.
+
+    Any manager may change a rule's decision; a person's only that person, the owner or an operator.
+    """
     if not may_undo(decided_by, actor, policy):
         return False
     if not decided_by or decided_by == actor or actor in case.deciders:

@@ -1,1 +1,1 @@
-"""Judges one event by the rules."""
+"""Judging of one event by the rules."""

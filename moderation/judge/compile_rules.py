@@ -1,7 +1,10 @@
-"""From the settings of a rule to something that can look at events.
+"""Compiles the settings of a rule into a check that can look at events.
 
-Rules this module keeps: pure; equal settings give equal answers, so the caller may cache what it gets.
-A kind of rule is one entry in `KINDS`. Left to others: which rules concern a room, and what a hit brings.
+Rules kept here:
+- Pure; equal settings give equal answers, so the caller may cache the result.
+- A kind of rule is one entry in `KINDS`.
+
+Left to others: which rules concern a room, and what a hit causes.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -16,7 +19,7 @@ from moderation.rules.mentions import Mentions
 from moderation.rules.pattern import OWN_TEXT, Pattern
 from moderation.rules.terms import Terms
 
-# Any: each takes its own Settings; the discriminator `kind` has seen to it that the two belong together.
+# Any: each takes its own Settings; the discriminator `kind` ensures that the two belong together.
 KINDS: Mapping[str, Callable[[Any, frozenset[str]], Check]] = {
     "terms": Terms,
     "pattern": Pattern,
@@ -28,12 +31,12 @@ KINDS: Mapping[str, Callable[[Any, frozenset[str]], Check]] = {
 
 
 def compile_rule(settings: RuleSettings, *, own: bool = False) -> Check:
-    """Return the rule compiled; `own`: it is a room's own. Costs up to a second for 100,000 terms: keep the result."""
+    """Compile a rule; `own`: it is a room's own. Takes up to a second for 100,000 terms: cache the result."""
     if own and isinstance(settings, PatternRule):
         return Pattern(settings, frozenset(settings.where), OWN_TEXT)
     return KINDS[settings.kind](settings, frozenset(settings.where))
 
 
 def longest_window_ms(rules: Iterable[RuleSettings]) -> int:
-    """How far back `View.recent_ms` must reach for these rules; 0 if none of them counts."""
+    """Return how far back `View.recent_ms` must reach for these rules; 0 if none of them counts messages."""
     return max((rule.within for rule in rules if isinstance(rule, FloodRule)), default=0)

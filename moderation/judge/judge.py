@@ -1,20 +1,20 @@
 """Judges one event: which rules it breaks, and what follows for its sender.
 
-A pure function of (event, context, policy): no clock, no I/O, no text for people. The same inputs give the
-same facts in the same order, which is what lets the journal be replayed.
+A pure function of (event, context, policy): no clock, no I/O, no text for people. The same inputs give the same facts
+in the same order, so the journal can be replayed.
 
-Rules this module keeps:
-- every rule looks at every event and every answer is kept, not only the gravest; one event opens at most one case,
-  for the gravest answer;
-- the same rule broken again by the same person within one incident (counted from its first message) joins the case
-  that is open: the message is
-  dealt with, nothing is charged a second time;
-- what a manager or an owner posts is judged too, but nothing applies before somebody else has decided;
-- where the bot may not act (an observed room) it opens cases for people to decide;
-- a rule of the room's own takes a message away by itself, and costs nothing unless a person decides so;
-- whoever is not verified as the room asks is judged by the same rules, and then by that
+Rules kept here:
+- Every rule looks at every event and every answer is kept, not only the gravest; one event opens at most one case, for
+  the gravest answer.
+- The same rule broken again by the same person within one incident (counted from its first message) joins the open
+  case: the message is dealt with, nothing is charged a second time.
+- The messages of managers and owners are judged too, but nothing applies before somebody else has decided.
+- Where the bot may not act (an observed room) it opens cases for people to decide.
+- A room's own rule removes a message without a decision, and costs nothing unless a person decides so.
+- People who are not verified as the room asks are judged by the same rules, and then for that
   (`moderation/people/verification.py`).
-Left to others: what a decision brings (`moderation/cases/decide.py`), what a low balance brings
+
+Left to others: consequences of a decision (`moderation/cases/decide.py`) and of a low balance
 (`moderation/credit/tiers.py`).
 """
 
@@ -52,17 +52,17 @@ EVERYWHERE = ("*",)
 
 @dataclass(frozen=True, slots=True)
 class CompiledRule:
-    """A rule's settings, and the rule ready to look at events."""
+    """A rule's settings, and the compiled check."""
 
     settings: RuleSettings
     check: Check
-    own: bool = False  # of the room's own
+    own: bool = False  # a rule of the room's own
 
 
 def judge(
     event: Received, context: Context, policy: Policy, rules: Sequence[CompiledRule], on: int
 ) -> tuple[Fact, ...]:
-    """All that follows from `event`, which stands in the journal at index `on`."""
+    """Return everything that follows from `event`, which is at index `on` of the journal."""
     if not _is_judged(event, context, policy):
         return ()
     facts = _by_rules(event, context, policy, rules, on)
@@ -84,7 +84,7 @@ def _by_rules(
     if not hits:
         return ()
     found = tuple(_found(rule.settings, hit, event, on) for rule, hit in hits)
-    # A room's own rule is no way around the operator's: it stands behind them, however grave it calls itself.
+    # A room's own rule cannot displace the operator's: it comes after them, whatever class it claims.
     gravest, hit = max(hits, key=lambda pair: (not pair[0].own, GRADES.index(pair[0].settings.grade)))
     case = _case(gravest, hit, event, context, policy, on)
     if not _is_gone(case) and not _waits_for_people(context):
@@ -93,7 +93,7 @@ def _by_rules(
 
 
 def _taken_by_own_rule(event: Judged, rules: Sequence[CompiledRule], case: Sequence[Fact], on: int) -> tuple[Fact, ...]:
-    """The message goes if a rule of the room's own takes it, though the case is about one of the operator's."""
+    """Redact the message if one of the room's own rules says so, though the case is about an operator's rule."""
     taking = (r.settings for r in rules if r.own and r.settings.decide == "auto")
     rule = next((each for each in taking if each.measure in ("redact", "mute")), None)
     n = next((fact.n for fact in case if isinstance(fact, CaseOpened | CaseGrew)), 0)
@@ -102,7 +102,7 @@ def _taken_by_own_rule(event: Judged, rules: Sequence[CompiledRule], case: Seque
 
 
 def broken(event: Judged, context: Context, rules: Sequence[CompiledRule]) -> list[tuple[CompiledRule, Hit]]:
-    """The rules of these that `event` breaks, and how."""
+    """Return the rules among these that `event` breaks, with their hits."""
     view = View(recent_ms=context.recent_ms, recent_others=context.recent_others, bot=context.bot)
     return [
         (rule, hit)
@@ -112,10 +112,11 @@ def broken(event: Judged, context: Context, rules: Sequence[CompiledRule]) -> li
 
 
 def _is_judged(event: Received, context: Context, policy: Policy) -> bool:
-    """People's own words in a group that is served: not ours, nor what the bot itself made happen.
+    """Return whether an event consists of people's own words in a group that is served.
 
-    A reaction can say anything, so it is judged like words; but everybody may report by one. Of memberships people's
-    own doing is judged, and what they write to whom they invite; not why they removed somebody, which may quote.
+    Our own events do not, nor what the bot itself caused. A reaction can say anything, so it is judged like words; but
+    everybody may report with one. Of memberships, people's own changes are judged, and the reason they give in an
+    invitation; not their reason for removing somebody, which may quote.
     """
     if context.room.purpose != "group" or not context.room.active or event.sender == context.bot:
         return False
@@ -190,20 +191,23 @@ def _new_case(
     if not by_itself:
         return (opened, *measures(rule.interim, rule, event, on, n, context, "interim"))
     applied = (opened, *measures(rule.measure, rule, event, on, n, context, "rule"))
-    if found.own:  # written by the people of a room: it takes away, and what costs points a person decides
+    if found.own:  # written by the people of a room: it removes messages; a person decides what costs points
         return applied
     return (*applied, *charged(context, policy, rule=rule.name, grade=rule.grade, n=n, on=on))
 
 
 def _waits_for_people(context: Context) -> bool:
-    """A wrong rule must not behead a room; and where the bot may not act, people decide."""
+    """Return whether people must decide first.
+
+    A wrong rule must not remove those who run a room; and where the bot may not act, people decide.
+    """
     return context.room.room in context.subject.manages or context.room.condition != "protected"
 
 
 def measures(
     measure: str, rule: RuleSettings, event: Judged, on: int, n: int, context: Context, basis: str
 ) -> tuple[Fact, ...]:
-    """The facts of a rule's measure: the message goes; with "mute" its sender is also silent for a time."""
+    """Return the facts of a rule's measure: a redaction; with "mute" the sender is also muted for a time."""
     facts: list[Fact] = []
     if measure in ("redact", "mute") and (gone := redaction_of(event, on, n, rule.name, basis)):
         facts.append(gone)
@@ -224,7 +228,7 @@ def measures(
 
 
 def redaction_of(event: Judged, on: int, n: int, rule: str, basis: str) -> SanctionStarted | None:
-    """The redaction of what somebody posted, or of a reason; a name or a topic cannot be redacted away usefully."""
+    """Return the redaction of a message or reason; None for a name or topic, where redacting does not help."""
     if isinstance(event, StateChanged) or (isinstance(event, MembershipChanged) and event.membership == "join"):
         return None
     return SanctionStarted(
@@ -242,7 +246,7 @@ def redaction_of(event: Judged, on: int, n: int, rule: str, basis: str) -> Sanct
 def charged(
     context: Context, policy: Policy, *, rule: str, grade: str, n: int, on: int, by: str = ""
 ) -> tuple[Fact, ...]:
-    """The entry in the ledger, and what the new balance brings; `by` "": a rule of the operator's found it."""
+    """Return the entry in the ledger and its consequences; `by` "": a rule of the operator's found it."""
     reach = reach_of(by, rule, context.room.community, policy)
     before = account_of_reach(context.subject, "credit", reach, context.room, policy).entries
     cost = price(before, rule=rule, grade=grade, now_ms=context.now_ms, settings=policy.credit)  # type: ignore[arg-type]
@@ -251,7 +255,7 @@ def charged(
 
 
 def _held_back(event: Received, context: Context, policy: Policy, on: int) -> tuple[Fact, ...]:
-    """A message that came too soon, or that waits for a manager. Nothing is charged."""
+    """Redact a message that came too soon, or that waits for a manager. Nothing is charged."""
     if not isinstance(event, MessagePosted) or _waits_for_people(context):
         return ()
     reason = reason_to_hold(event, context, policy)

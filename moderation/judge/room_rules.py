@@ -1,8 +1,11 @@
-"""The rules that a room has of its own, written by its managers, beside the operator's. docs/model.md, "Rules".
+"""A room's own rules, written by its managers in addition to the operator's. docs/model.md, "Rules".
 
-Rules this module keeps: an operator's rule of the same name holds instead; a room's rule never weighs more than the
-operator allows now, whatever was allowed when it was written; equal settings are read and compiled once. A rule is
-known by its settings as they were recorded (JSON), so that a replay judges by what was in force.
+Rules kept here:
+- An operator's rule of the same name holds instead.
+- A room's rule never weighs more than the operator allows now, whatever was allowed when it was written.
+- Equal settings are read and compiled once.
+- A rule is identified by its settings as they were recorded (JSON), so a replay judges by the rules then in force.
+
 Pure. Left to others: writing them by chat (`bot/commands/rule.py`), checking them (`bot/config/rule_checks.py`),
 keeping them.
 """
@@ -19,18 +22,18 @@ from .compile_rules import compile_rule
 from .judge import CompiledRule
 
 BY_CHAT = ("terms", "links", "pattern")  # the kinds that can be written in a message
-MANY = 4_096  # rules kept ready
+MANY = 4_096  # compiled rules that are cached
 
 _SETTINGS: TypeAdapter[RuleSettings] = TypeAdapter(RuleSettings)
 
 
 def recorded(rule: RuleSettings) -> str:
-    """A rule as it is recorded."""
+    """Return a rule as it is recorded."""
     return rule.model_dump_json(by_alias=True)
 
 
 def own_rules(texts: Iterable[str], policy: Policy) -> tuple[RuleSettings, ...]:
-    """The rules of a room that hold under the operator's `policy`."""
+    """Return the rules of a room that hold under the operator's `policy`."""
     texts = tuple(texts)
     if not texts or not policy.groups.own_rules:
         return ()
@@ -40,14 +43,14 @@ def own_rules(texts: Iterable[str], policy: Policy) -> tuple[RuleSettings, ...]:
 
 
 def compiled(texts: Iterable[str], policy: Policy) -> tuple[CompiledRule, ...]:
-    """The same, ready to look at events."""
+    """Return the compiled rules of a room that hold under the operator's `policy`."""
     rules = own_rules(texts, policy)
     heavy = too_heavy(rules)
     return tuple(_compiled(recorded(rule)) for rule in rules if rule.name not in heavy)
 
 
 def too_heavy(rules: Iterable[RuleSettings]) -> frozenset[str]:
-    """Return the names of rules that do not hold: the patterns of those before them have used up the allowance."""
+    """Return the names of rules that do not hold: patterns of earlier rules have used up the allowance."""
     left, heavy = MOST_STEPS, set()
     for rule in rules:
         if isinstance(rule, PatternRule):
@@ -60,14 +63,14 @@ def too_heavy(rules: Iterable[RuleSettings]) -> frozenset[str]:
 
 
 def with_own(policy: Policy, texts: tuple[str, ...]) -> Policy:
-    """The policy as it holds in a room with these rules of its own."""
+    """Return the policy as it holds in a room with these rules of its own."""
     own = own_rules(texts, policy)
     return policy.model_copy(update={"rules": (*policy.rules, *own)}) if own else policy
 
 
 @lru_cache(MANY)
 def settings_of(text: str, heaviest: Grade = "severe") -> RuleSettings:
-    """The rule that was recorded so, of at most this class."""
+    """Return the rule recorded as `text`, with at most this class."""
     rule = _SETTINGS.validate_json(text)
     if GRADES.index(rule.grade) <= GRADES.index(heaviest):
         return rule

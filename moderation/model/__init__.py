@@ -1,1 +1,1 @@
-"""What decisions are made of: facts, actions, and the context they are made in."""
+"""Building blocks of decisions: facts, actions, and the context of a decision."""

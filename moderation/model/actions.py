@@ -1,11 +1,14 @@
-"""What is still to be said to the homeserver: the rows of the outbox.
+"""Actions: the requests to the homeserver and others that wait in the outbox.
 
-Rules kept here: an action is a value and can be written as JSON and read back; its `priority` says what goes first
-when the homeserver lets us send little (whoever floods a room is stopped first, then what they wrote is removed, and a
-notice can wait); `merge` names what makes two waiting actions the same, so that the second is not queued again;
-`queue` names the actions that are sent one after the other.
-Left to others: which goes next (`bot/outbox/selection.py`), doing it (`bot/outbox/dispatcher.py`), turning notices
-into text (`bot/effects/send_notice.py`).
+Rules kept here:
+- An action is a value and can be written as JSON and read back.
+- `priority` says what goes first when the homeserver's rate limit is low: stop somebody who floods a room, then remove
+  what they wrote; a notice can wait.
+- `merge` names what makes two waiting actions the same, so that the second is not queued again.
+- `queue` names the actions that are sent one after the other.
+
+Left to others: which goes next (`bot/outbox/selection.py`), doing it (`bot/outbox/dispatcher.py`), turning notices into
+text (`bot/effects/send_notice.py`).
 """
 
 from collections.abc import Mapping
@@ -16,15 +19,16 @@ from moderation.values.events import Json
 from moderation.values.ids import CaseNumber, EventId, RoomId, UserId
 from moderation.values.notices import Line, lines_from_json, lines_to_json
 
-# STOP ends what somebody does, URGENT removes what they did. OUTSIDE and PROOF are not asked of the homeserver, but of
+# STOP ends what somebody does, URGENT removes what they did. OUTSIDE and PROOF go not to the homeserver, but to others,
+# who may take their time.
 # others who may take their time.
 STOP, URGENT, STATE, ANSWER, CARD, NOTICE, NICETY, OUTSIDE, PROOF = range(-1, 8)
-NO_ROOM = RoomId("")  # of what concerns no room
+NO_ROOM = RoomId("")  # of actions that concern no room
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """What all actions share."""
+    """Base of all actions."""
 
     NAME: ClassVar[str] = ""
     PRIORITY: ClassVar[int] = NOTICE
@@ -43,13 +47,13 @@ class Action:
 
     @property
     def merge(self) -> str | None:
-        """A key for "the same thing, once is enough while it waits"; None: every one counts."""
+        """Return a key of actions that need to be done only once while they wait; None: each one counts."""
         return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redact(Action):
-    """Take an event's content away."""
+    """Redact an event's content."""
 
     NAME: ClassVar[str] = "redact"
     PRIORITY: ClassVar[int] = URGENT
@@ -80,7 +84,7 @@ class Kick(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unban(Action):
-    """Lift a ban that the bot did not set, at a manager's word."""
+    """Lift a ban that the bot did not set, on a manager's command."""
 
     NAME: ClassVar[str] = "unban"
     PRIORITY: ClassVar[int] = STATE
@@ -99,7 +103,7 @@ class Align(Action):
     NAME: ClassVar[str] = "align"
     PRIORITY: ClassVar[int] = STOP
 
-    routine: bool = False  # nothing is known to have changed, so nobody is stopped by it
+    routine: bool = False  # no change is known, so it stops nobody
 
     @property
     def priority(self) -> int:
@@ -116,15 +120,15 @@ class Align(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enter(Action):
-    """Join a room one was invited to, say what will be recorded, and begin."""
+    """Join a room the bot was invited to, say what will be recorded, and begin."""
 
     NAME: ClassVar[str] = "enter"
     PRIORITY: ClassVar[int] = STATE
 
     inviter: UserId
     via: str = ""
-    direct: bool = False  # a room of the inviter and the bot alone, to ask it things
-    follows: bool = False  # only if a group that was upgraded goes on in it; nobody else may have the bot come in
+    direct: bool = False  # a room with the inviter alone, for commands to the bot
+    follows: bool = False  # only if an upgraded group continues in it; the inviter may not bring in the bot otherwise
 
     @property
     def queue(self) -> str:
@@ -155,7 +159,7 @@ class Pin(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeepDesk(Action):
-    """Make the desk of a group if there is none, and keep its members in step with the managers."""
+    """Create the desk of a group if it has none, and keep its members in step with the managers."""
 
     NAME: ClassVar[str] = "desk"
     PRIORITY: ClassVar[int] = STATE
@@ -167,7 +171,7 @@ class KeepDesk(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeepLobby(Action):
-    """Make the lobby of a gated group if there is none; leave it when the group is gated no longer."""
+    """Create the lobby of a gated group if it has none; leave it when the group is no longer gated."""
 
     NAME: ClassVar[str] = "lobby"
     PRIORITY: ClassVar[int] = STATE
@@ -179,7 +183,7 @@ class KeepLobby(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adopt(Action):
-    """Take the group into a new room whose only creator is the bot, as its owner (`subject`) wishes."""
+    """Move the group into a new room whose only creator is the bot, as its owner (`subject`) wishes."""
 
     NAME: ClassVar[str] = "adopt"
     PRIORITY: ClassVar[int] = STATE
@@ -197,7 +201,7 @@ class Adopt(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bring(Action):
-    """Invite somebody into the room in which their group goes on."""
+    """Invite somebody into the room in which their group continues."""
 
     NAME: ClassVar[str] = "bring"
     PRIORITY: ClassVar[int] = NOTICE
@@ -207,7 +211,7 @@ class Bring(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LetIn(Action):
-    """Invite somebody who may come in, and is not there."""
+    """Invite somebody who may come in and is not there."""
 
     NAME: ClassVar[str] = "let-in"
     PRIORITY: ClassVar[int] = NOTICE
@@ -221,7 +225,7 @@ class LetIn(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Say(Action):
-    """Say something in a room: an answer (`reply_to`), or a word to all."""
+    """Say something in a room: an answer (`reply_to`), or a message to all."""
 
     NAME: ClassVar[str] = "say"
     PRIORITY: ClassVar[int] = ANSWER
@@ -229,12 +233,12 @@ class Say(Action):
     lines: tuple[Line, ...]
     reply_to: EventId | None = None
     thread: EventId | None = None
-    to: UserId | None = None  # whom it answers: their language, their mention
+    to: UserId | None = None  # the person it answers: their language, their mention
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tell(Action):
-    """Tell one person something, in a direct room if they take it, else in `room`; with `alone` there only."""
+    """Tell one person something, in a direct room if they accept one, else in `room`; with `alone` never in `room`."""
 
     NAME: ClassVar[str] = "tell"
     PRIORITY: ClassVar[int] = NOTICE
@@ -242,9 +246,9 @@ class Tell(Action):
     subject: UserId
     lines: tuple[Line, ...]
     n: int = 0
-    asks: int = 0  # the case of which it asks for a decision
-    alone: bool = False  # not even that there is something to tell may show in the room
-    first: bool = False  # power levels of the room wait until it is said
+    asks: int = 0  # the case in which it asks for a decision
+    alone: bool = False  # the room may not even show that there is something to tell
+    first: bool = False  # changes of the room's power levels wait until it is said
 
     @property
     def priority(self) -> int:
@@ -258,13 +262,13 @@ class Tell(Action):
     def merge(self) -> str | None:
         if self.first:
             return f"first {self.room} {self.subject}"
-        # In a flood fifty messages go for one reason: while the word on the first waits, the same is not said again.
+        # A flood may remove fifty messages for one reason: while the first notice waits, the same is not queued again.
         return f"tell {to_json(self)}" if self.n else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TellAbove(Action):
-    """Tell the operators something, each alone, and with `owners` the owners of the room."""
+    """Tell the operators something, each alone, and with `owners` also the owners of the room."""
 
     NAME: ClassVar[str] = "tell-above"
     PRIORITY: ClassVar[int] = NOTICE
@@ -272,7 +276,7 @@ class TellAbove(Action):
     lines: tuple[Line, ...]
     n: int = 0
     owners: bool = False
-    first: bool = False  # power levels of the room wait until it is said
+    first: bool = False  # changes of the room's power levels wait until it is said
 
     @property
     def merge(self) -> str | None:
@@ -281,7 +285,7 @@ class TellAbove(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InviteBack(Action):
-    """Invite whom case `n` removed or banned, now that it is reversed."""
+    """Invite the person whom case `n` removed or banned, now that it is reversed."""
 
     NAME: ClassVar[str] = "invite-back"
     PRIORITY: ClassVar[int] = NOTICE
@@ -292,7 +296,7 @@ class InviteBack(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaveDirect(Action):
-    """Leave a direct room with `subject`, who is not alone there any more."""
+    """Leave a direct room with `subject`, who is no longer alone there."""
 
     NAME: ClassVar[str] = "leave-direct"
     PRIORITY: ClassVar[int] = STATE
@@ -309,9 +313,9 @@ class TellDesk(Action):
 
     lines: tuple[Line, ...]
     n: int = 0
-    once: str = ""  # a word for what need not be said twice while the first waits
-    ring: bool = False  # mention the people in the desk who answer for case `n`
-    discreet: tuple[Line, ...] = ()  # said instead of `lines` while somebody whom case `n` is about reads in the desk
+    once: str = ""  # a key of what need not be said twice while the first waits
+    ring: bool = False  # mention the people in the desk who are responsible for case `n`
+    discreet: tuple[Line, ...] = ()  # said instead of `lines` while somebody whom case `n` is about reads the desk
 
     @property
     def merge(self) -> str | None:
@@ -323,11 +327,11 @@ class PostCard(Action):
     """Post the card of a case in the desk of its room."""
 
     NAME: ClassVar[str] = "card"
-    MARK: ClassVar[str] = "org.answerable.card"  # the key of its content that says which case, by which request
+    MARK: ClassVar[str] = "org.answerable.card"  # the key of its content that names the case and the request
     PRIORITY: ClassVar[int] = CARD
 
     n: CaseNumber
-    ring: bool = True  # mention the people in the desk who answer for the case
+    ring: bool = True  # mention the people in the desk who are responsible for the case
 
     @property
     def merge(self) -> str | None:
@@ -336,7 +340,7 @@ class PostCard(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditCard(Action):
-    """Show on the card what the case has become."""
+    """Update the card of a case."""
 
     NAME: ClassVar[str] = "edit-card"
     PRIORITY: ClassVar[int] = NOTICE
@@ -350,7 +354,7 @@ class EditCard(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupersedeCard(Action):
-    """Say on a card of the time that a backup lost that it shows nothing any more; `room` is the desk."""
+    """Mark a card that a restored backup does not know as void; `room` is the desk."""
 
     NAME: ClassVar[str] = "supersede-card"
     PRIORITY: ClassVar[int] = CARD
@@ -375,7 +379,7 @@ class Offer(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote(Action):
-    """Post what waited for a manager in case `n`: one `event` in the thread of the card, or with "" all in the room."""
+    """Post what waited for a manager in case `n`: one `event` in the card's thread, or if "" all in the room."""
 
     NAME: ClassVar[str] = "quote"
     PRIORITY: ClassVar[int] = NOTICE
@@ -443,7 +447,7 @@ class Timestamp(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeBack(Action):
-    """Take back something that the bot itself said."""
+    """Redact something that the bot itself said."""
 
     NAME: ClassVar[str] = "take-back"
     PRIORITY: ClassVar[int] = NICETY
@@ -453,7 +457,7 @@ class TakeBack(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HashMedia(Action):
-    """Fetch the file of the message recorded at `on`, and note its hash and size."""
+    """Fetch the file of the message recorded at `on`, and record its hash and size."""
 
     NAME: ClassVar[str] = "media"
     PRIORITY: ClassVar[int] = NICETY
@@ -485,7 +489,7 @@ class GiveReceipt(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GiveData(Action):
-    """Send a person all that is held on them."""
+    """Send a person all data held on them."""
 
     NAME: ClassVar[str] = "mydata"
     PRIORITY: ClassVar[int] = NOTICE
@@ -499,7 +503,7 @@ class GiveData(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erase(Action):
-    """Take away all that may be taken away of what is held on a person, who asked for it and confirmed."""
+    """Erase all that may be erased of what is held on a person, who asked for it and confirmed."""
 
     NAME: ClassVar[str] = "erase"
     PRIORITY: ClassVar[int] = NOTICE
@@ -513,7 +517,7 @@ class Erase(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApproveDossier(Action):
-    """Compare what an operator approves by command, recorded at `on`, with the file, and record the approval."""
+    """Compare an operator's approval by command, recorded at `on`, with the file, and record the approval."""
 
     NAME: ClassVar[str] = "approve-dossier"
     PRIORITY: ClassVar[int] = NOTICE
@@ -527,14 +531,14 @@ class ApproveDossier(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verify(Action):
-    """Go on with somebody's verification. What they typed is `sealed`; "" asks what has become of it meanwhile."""
+    """Continue somebody's verification. What they typed is `sealed`; "" checks its progress."""
 
     NAME: ClassVar[str] = "verify"
     PRIORITY: ClassVar[int] = PROOF
 
     subject: UserId
     sealed: str
-    on: int  # the record of what they said; without `sealed`: when what is looked after was begun
+    on: int  # the record of what they said; without `sealed`: when the verification in progress was begun
 
     @property
     def queue(self) -> str:
@@ -542,12 +546,12 @@ class Verify(Action):
 
 
 def begins_early(action: Action) -> bool:
-    """Return whether this action needs nothing from the tables, so that it can be begun before they are written."""
+    """Return whether this action needs nothing from the tables, so that it can begin before they are written."""
     return isinstance(action, Redact | Kick)
 
 
 def _state_of(room: RoomId) -> str:
-    """The queue of what reads and then writes the state of a room."""
+    """Return the queue of actions that read and then write the state of a room."""
     return f"state {room}"
 
 
@@ -594,7 +598,7 @@ _LINES = ("lines", "discreet")  # the fields that hold lines
 
 
 def to_json(action: Action) -> dict[str, Json]:
-    """The action as JSON."""
+    """Return the action as JSON."""
     raw: dict[str, Json] = {"do": action.NAME}
     for item in fields(action):
         value = getattr(action, item.name)
@@ -603,7 +607,7 @@ def to_json(action: Action) -> dict[str, Json]:
 
 
 def from_json(raw: Mapping[str, Json]) -> Action:
-    """The action that `to_json` wrote."""
+    """Return the action that `to_json` wrote."""
     cls = ACTIONS[str(raw["do"])]
     values = {n: lines_from_json(value) if n in _LINES else value for n, value in raw.items() if n != "do"}
     return cls(**values)  # type: ignore[arg-type]

@@ -1,7 +1,10 @@
-"""The bot's own rules: what a case can rest on that no rule of the operator's says.
+"""The bot's own rules: grounds of cases that no rule of the operator's covers.
 
-Rules kept here: their names have an underscore, which no rule of the operator's can have; a case about a duty is
-counted in the ledger of standing, and is decided by the owner or the operator, not among those who share the duty.
+Rules kept here:
+- Their names have an underscore, which no rule of the operator's can have.
+- A case about a duty is counted in the ledger of standing, and is decided by the owner or the operator, not among those
+  who share the duty.
+
 Left to others: the words for them (`bot/texts`, `rule.NAME`).
 """
 
@@ -17,12 +20,12 @@ NOBODY = "duty_nobody"  # nobody was on duty
 CLEAR_ERROR = "duty_error"  # a decision was reversed for clear error
 BAD_FAITH = "duty_bad_faith"  # a decision was reversed for bad faith
 OWN_CASE = "duty_own_case"  # somebody decided about themselves, outside the bot
-FALSE_VOUCH = "duty_vouch"  # somebody vouched for whom they did not know
+FALSE_VOUCH = "duty_vouch"  # somebody vouched for a person they did not know
 IDENTITY = "duty_identity"  # somebody read identity data without reason
-BY_ORDER = "by_order"  # a manager's own measure, by command
+BY_ORDER = "by_order"  # a manager's own sanction, by command
 REPORTED = "reported"  # what members reported
 OUTSIDE = "outside_notice"  # a notice from outside about a room, not about one message
-MISUSE = "report_misuse"  # reports that were none, again and again
+MISUSE = "report_misuse"  # reports without ground, again and again
 UNDECIDED = "reports_undecided"  # more reports than the managers of a room decided in time
 PAUSES_REPORTS = (MISUSE, UNDECIDED)
 CAP_MEMBERS = "cap_members"  # the room is full
@@ -30,18 +33,18 @@ CAP_JOINED = "cap_joined"  # somebody is in too many rooms
 BARRED = "barred_list"  # put on the barred list by the operator
 NEGLECT = "room_neglect"  # a room whose cases nobody decided
 ROOM_ORDER = "room_order"  # what the operator ordered for a room
-UNVERIFIED = "unverified_writes"  # below the level that a room asks of its members
-UNVERIFIED_MANAGER = "unverified_manages"  # below the level that managing it takes
+UNVERIFIED = "unverified_writes"  # writes below the level that a room asks of its members
+UNVERIFIED_MANAGER = "unverified_manages"  # manages below the level that managing the room takes
 TIER_LINKS = "tier_links"  # links and media that wait for a manager while credit is low
 
 
 @dataclass(frozen=True, slots=True)
 class OwnRule:
-    """What holds of cases under one of these rules."""
+    """Properties of cases under one of these rules."""
 
     ledger: Ledger = "credit"
-    decided_by: Asked = "managers"  # who decides, and hears appeals: these, or who stands above them
-    card: bool = False  # whether a card is posted at once; if not, once there is something to decide
+    decided_by: Asked = "managers"  # the lowest level that decides and hears appeals
+    card: bool = False  # whether a card is posted at once; otherwise when there is something to decide
     grade: Grade = "moderate"
 
 
@@ -71,25 +74,25 @@ OWN_RULES: dict[str, OwnRule] = {
 
 
 def decided_by(rule: str) -> Asked:
-    """The lowest who may decide a case under this rule."""
+    """Return the lowest level that may decide a case under this rule."""
     own = OWN_RULES.get(rule)
     return own.decided_by if own else "managers"
 
 
 def has_card(rule: str) -> bool:
-    """Whether a case under this rule is shown in the desk from the beginning."""
+    """Return whether a case under this rule is shown in the desk from the beginning."""
     own = OWN_RULES.get(rule)
     return own is None or own.card
 
 
 def ledger_of(rule: str) -> Ledger:
-    """In which ledger a case under this rule counts."""
+    """Return the ledger in which a case under this rule counts."""
     own = OWN_RULES.get(rule)
     return own.ledger if own else "credit"
 
 
 def report_rule(settings: ReportSettings) -> RuleBase:
-    """What members report, as a rule: what upholding it brings."""
+    """Return reports by members as a rule: the consequences of upholding one."""
     return RuleBase.model_construct(
         name=REPORTED, grade=settings.grade, measure=settings.measure, mute_for=settings.mute_for, decide="manager"
     )

@@ -1,4 +1,4 @@
-"""What is known when an event is judged: read from the database before, frozen, and never looked up during.
+"""The context in which an event is judged: read from the database beforehand, frozen, and not looked up meanwhile.
 
 Left to others: reading it (`storage/queries/`).
 """
@@ -22,7 +22,7 @@ Purpose = Literal["group", "desk", "direct", "lobby", "space"]
 
 @dataclass(frozen=True, slots=True)
 class Slow:
-    """Slow mode: members may write one message in `every` milliseconds, since `since`."""
+    """Slow mode: members may write one message in `every` milliseconds, since the time `since`."""
 
     every: int
     since: int
@@ -30,7 +30,7 @@ class Slow:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What the owner of a room chose for it, beyond what the operator says."""
+    """Choices of the owner for a room, beyond the settings of the operator."""
 
     write: int = 0  # level that members are asked for
     below: Below = "off"  # what happens below it
@@ -39,34 +39,37 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class RoomView:
-    """One room the bot is in, and who may do what there."""
+    """One room the bot is in, and the rights of people there."""
 
     room: RoomId
     code: GroupCode
     purpose: Purpose
     condition: Condition
     power: Power
-    community: str = ""  # how far the word of its people reaches (`reach.py`)
+    community: str = ""  # how far decisions by its people reach (`reach.py`)
     served: RoomId | None = None  # the group a desk or a lobby serves
     name: str = ""
     language: str = ""
     notice: EventId | None = None  # the event that told members what is recorded
-    asked: int = 0  # since when it asks to be verified as it does now
+    asked: int = 0  # since when it asks for verification as it does now
     slow: Slow | None = None
     choices: Choices = Choices()
-    rules: tuple[str, ...] = ()  # of its own, as recorded (`moderation/judge/room_rules.py`)
-    # Of those whom its levels make owner or manager: against whom, by whichever account, a demotion or ban holds here.
+    rules: tuple[str, ...] = ()  # its own rules, as recorded (`moderation/judge/room_rules.py`)
+    # Those with a role by the room's levels against whom, by any of their accounts, a demotion or ban holds here.
     suspended: frozenset[UserId] = frozenset()
 
     @property
     def active(self) -> bool:
-        """Whether what is said here is recorded and judged."""
+        """True if what is said here is recorded and judged."""
         return self.condition in ("observing", "protected")
 
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """A sanction that holds now. `room` None: in every protected room; with `reach`: in all of that community."""
+    """A sanction in force.
+
+    `room` None: in every protected room; with `reach`: in all rooms of that community.
+    """
 
     record: int
     kind: SanctionKind
@@ -79,13 +82,13 @@ class InForce:
     reach: str = ""
 
     def covers(self, place: Place) -> bool:
-        """Whether it holds in a room."""
+        """Return whether it holds in a room."""
         return holds_in(place, self.room, self.reach)
 
 
 @dataclass(frozen=True, slots=True)
 class CaseView:
-    """A case as it stands."""
+    """The present state of a case."""
 
     n: CaseNumber
     room: RoomId
@@ -98,23 +101,23 @@ class CaseView:
     state: str
     outcome: str  # "", "upheld" or "dismissed"
     opened: int
-    asked: Asked = "managers"  # whose word it waits for
+    asked: Asked = "managers"  # the level that is to decide it now
     about: int = 0  # the case that was neglected or decided wrongly
     lead: int = 0  # the case on whose card it is shown, until that one is decided
     due: int = 0
     events: tuple[EventId, ...] = ()
-    messages: tuple[EventId, ...] = ()  # those of `events` that are messages, and so can be taken away
+    messages: tuple[EventId, ...] = ()  # those of `events` that are messages, and so can be redacted
     on: int = -1  # the record of the first event
-    accounts: frozenset[UserId] = frozenset()  # of the person it is about
-    deciders: frozenset[UserId] = frozenset()  # all accounts of whoever decided it
-    appellants: frozenset[UserId] = frozenset()  # all accounts of whoever appealed last
-    done: frozenset[tuple[SanctionKind, EventId]] = frozenset()  # measures taken on its account and not taken back
-    # Whether an appeal is for the operator: what rests on it reaches beyond one room, or it was heard once before.
+    accounts: frozenset[UserId] = frozenset()  # of the person the case is about
+    deciders: frozenset[UserId] = frozenset()  # all accounts of the person who decided it
+    appellants: frozenset[UserId] = frozenset()  # all accounts of the last appellant
+    done: frozenset[tuple[SanctionKind, EventId]] = frozenset()  # measures taken for it and not taken back
+    # Whether an appeal goes to the operator: its consequences reach beyond one room, or an appeal was heard before.
     to_operator: bool = False
-    friends: frozenset[UserId] = frozenset()  # of whoever decided it, who were not asked to hear the appeal
+    friends: frozenset[UserId] = frozenset()  # of the person who decided it, and not asked to hear the appeal
 
     def is_about(self, user: UserId) -> bool:
-        """Whether it is about this person, by whichever account."""
+        """Return whether it is about this person, by any of their accounts."""
         return user == self.subject or user in self.accounts
 
 
@@ -126,20 +129,20 @@ class VerificationInForce:
     level: int
     until: int
     reach: str = ""
-    room: RoomId | None = None  # where it was said, of a vouch
+    room: RoomId | None = None  # of a vouch: where it was given
 
     def counts(self, place: Place | None) -> bool:
-        """Whether it counts in a room; without one, for the deployment."""
+        """Return whether it counts in a room; if `place` is None, in the deployment."""
         return not self.reach if place is None else counts_in(place, self.reach, self.room)
 
 
 @dataclass(frozen=True, slots=True)
 class PersonView:
-    """One account, the person behind it, and what counts for or against them."""
+    """One account, the person behind it, and everything that counts for or against them."""
 
     user: UserId
     person: PersonId
-    accounts: frozenset[UserId] = frozenset()  # all of the person, this one among them
+    accounts: frozenset[UserId] = frozenset()  # all accounts of the person, including this one
     entries: tuple[LedgerEntry, ...] = ()
     standing: tuple[LedgerEntry, ...] = ()  # the ledger of those who run groups
     in_force: tuple[InForce, ...] = ()
@@ -150,16 +153,16 @@ class PersonView:
     language: str = ""
     proofs: tuple[VerificationInForce, ...] = ()
     since: Mapping[RoomId, int] = field(default_factory=dict)  # when this account was first seen in a room
-    told: Mapping[tuple[RoomId, str], int] = field(default_factory=dict)  # what of verification, and when last
+    told: Mapping[tuple[RoomId, str], int] = field(default_factory=dict)  # verification notices: when last given
 
     def is_(self, user: UserId) -> bool:
-        """Whether an account is this person's."""
+        """Return whether an account belongs to this person."""
         return user == self.user or user in self.accounts
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Everything judgement needs beside the event and the policy."""
+    """Everything that judging needs besides the event and the policy."""
 
     now_ms: int
     room: RoomView
@@ -168,8 +171,8 @@ class Context:
     next_case: int
     recent_ms: tuple[int, ...] = ()
     recent_others: tuple[tuple[int, Literal["reactions", "joins"]], ...] = ()
-    # When the sender's last message here that was not held back counts as said; read where a pace is set.
+    # The time as which the sender's last message here that was not held back counts; read if a pace is set.
     stood: int | None = None
-    # How many messages of the sender the pace has held back here since it was last said to them; read when it is due.
+    # How many messages of the sender the pace has held back here since they were last told; read when needed.
     held_back: int = 0
     keeps_words: bool = True  # whether what people write is recorded

@@ -1,8 +1,10 @@
-"""Makes the messages that ring somebody about a case into one, so that one cause rings a person once.
+"""Merges the messages that ring about one case, so that one cause rings a person once.
 
-Rules kept here: everything that rings for one case becomes one message in its thread; where the card of the case is
-posted for the same cause, the card rings and the message does not.
-Left to others: what rings (`moderation/consequences.py`), who is mentioned (`bot/effects/send_notice.py`,
+Rules kept here:
+- Everything that rings for one case becomes one message in its thread.
+- If the card of the case is posted for the same cause, the card rings and the message does not.
+
+Left to others: which messages ring (`moderation/consequences.py`), who is mentioned (`bot/effects/send_notice.py`,
 `bot/effects/desk.py`).
 """
 

@@ -1,1 +1,1 @@
-"""Accounts of one person, verification, the list of people who stay out."""
+"""Accounts of one person, verification, the barred list."""

@@ -1,7 +1,11 @@
-"""The barred list: who stays out of every protected room, set by an operator, with a case that can be appealed.
+"""The barred list: people who stay out of every protected room, set by an operator, with a case that can be appealed.
 
-Rules kept here: an entry has a reason and an end; nobody is put on it who is the bot or an operator, nor twice; who is
-taken off it early is let in everywhere at once. An entry that rests on credit (tier E) is one like the others.
+Rules kept here:
+- An entry has a reason and an end.
+- The bot and operators are never listed, and nobody is listed twice.
+- Somebody taken off early is admitted everywhere at once.
+- An entry that rests on credit (tier E) is treated like any other.
+
 Left to others: reading (`storage/queries`), writing (`bot/admin/barred.py`), the rooms
 (`moderation/rooms/align_people.py`).
 """
@@ -20,18 +24,18 @@ from moderation.values.notices import Moment
 
 @dataclass(frozen=True, slots=True)
 class BarredEntry:
-    """What an operator asks for."""
+    """An operator's request to bar somebody."""
 
     by: UserId
     reason: str
     until: int
-    reader: str = ""  # the operator, as the operating system knows them
+    reader: str = ""  # the operator, as a user of the operating system
     evidence: tuple[CaseView, ...] = ()
     messages: tuple[tuple[int, EventId], ...] = ()  # of the evidence: record and event
 
 
 def bar(entry: BarredEntry, context: Context, policy: Policy) -> tuple[Fact, ...]:
-    """Put `context.subject` on the list. Raises `Refused`, saying why not."""
+    """Put `context.subject` on the list. Raises `Refused` with the reason if that is not possible."""
     _refuse(entry, context, policy)
     user, n, room = context.subject.user, context.next_case, context.room.room
     opened = CaseOpened(
@@ -62,7 +66,7 @@ def bar(entry: BarredEntry, context: Context, policy: Policy) -> tuple[Fact, ...
 
 
 def evidence(entry: BarredEntry, opened: CaseOpened) -> tuple[CaseGrew, ...]:
-    """What the case rests on: the messages of earlier ones, which are kept as long as the entry holds."""
+    """Return the evidence of the case: the messages of earlier ones, which are kept while the entry holds."""
     return tuple(
         CaseGrew(room=opened.room, on=record, n=opened.n, subject=opened.subject, event=event)
         for record, event in entry.messages
@@ -88,7 +92,7 @@ def unbar(in_force: Sequence[InForce], *, by: UserId, reason: str, reader: str) 
 
 
 def is_entry(sanction: InForce) -> bool:
-    """Whether a sanction is an entry of the barred list."""
+    """Return whether a sanction is an entry of the barred list."""
     return sanction.kind == "ban" and sanction.room is None
 
 

@@ -1,10 +1,13 @@
-"""Decides whether the bot stays out of a room because of the people behind an invitation, or because of the room.
+"""Decides whether the bot declines a room because of the people behind an invitation, or because of the room.
 
-Rules kept here: a person who is barred, or whose credit is in tier E, brings the bot into no room, by whichever of
-their accounts, and neither does the owner of a group that the operator or neglect closed, unless the level was only
-given to them (`moderation/duty/duty.py`); a group that the operator
-named may not come back under another room either. Operators are asked for nothing. Pure. Left to others: reading who
-they are (`bot/sync/invitations.py`), who may invite at all (`[bot] allow_invites`).
+Rules kept here:
+- A person who is barred, or whose credit is in tier E, brings the bot into no room, by any of their accounts.
+- Neither does the owner of a group that the operator or neglect closed, unless the level was only given to them
+  (`moderation/duty/duty.py`).
+- A group that the operator named may not come back under another room either.
+- Nothing is asked of operators.
+
+Pure. Left to others: reading who they are (`bot/sync/invitations.py`), who may invite at all (`[bot] allow_invites`).
 """
 
 from collections.abc import Collection, Mapping, Set
@@ -24,7 +27,10 @@ Why = Literal["barred", "credit", "closed"]
 
 @dataclass(frozen=True, slots=True)
 class Declined:
-    """Why somebody brings the bot into no room. `until` 0: nobody knows; `group`: the code of a closed group."""
+    """The reason why somebody brings the bot into no room.
+
+    `until` 0: unknown; `group`: the code of a closed group.
+    """
 
     why: Why
     person: PersonView
@@ -35,7 +41,7 @@ class Declined:
 def declined(
     person: PersonView, closed: Mapping[GroupCode, Set[UserId]], policy: Policy, now_ms: int
 ) -> Declined | None:
-    """Return why this person brings the bot into no room, if so; `closed`: who owns the groups that are closed now."""
+    """Return why this person brings the bot into no room, if so; `closed` maps closed groups to their owners."""
     if person.user in policy.operators:
         return None
     barred = [each for each in person.in_force if is_entry(each)]
@@ -49,5 +55,5 @@ def declined(
 
 
 def is_refused(names: Collection[str], policy: Policy) -> bool:
-    """Whether a room goes by a name (id, alias, group code) that may not come back."""
+    """Return whether a room has a name (id, alias, group code) that may not come back."""
     return any(fnmatchcase(name, glob) for name in names for glob in policy.groups.refused)

@@ -1,8 +1,11 @@
 """Accounts and the people behind them. docs/decisions/0019.
 
-Rules kept here: who is one person follows from the links alone; the accounts of a person are the same whatever the
-order of the links; the person is named by the account whose person the others joined. A pure function.
-Left to others: how a link is proved (`bot/identity/account_linking.py`), keeping links
+Rules kept here:
+- The links alone say which accounts are one person.
+- The accounts of a person do not depend on the order of the links.
+- The name of a person is the account whose person the others joined.
+
+Pure. Left to others: how a link is proved (`bot/identity/account_linking.py`), keeping links
 (`storage/projections/linked_accounts.py`).
 """
 
@@ -14,14 +17,14 @@ from moderation.values.ids import PersonId, UserId
 
 @dataclass(frozen=True, slots=True)
 class AccountLink:
-    """The account `user`, with all that are linked to it, is of the same person as `to`."""
+    """The account `user`, with all accounts linked to it, belongs to the same person as `to`."""
 
     user: UserId
     to: UserId
 
 
 def persons(links: Iterable[AccountLink]) -> dict[UserId, PersonId]:
-    """The person of each account that is named by another one; whoever is left out is named by themselves."""
+    """Map accounts to their persons; an account that is left out is a person of its own name."""
     named: dict[UserId, PersonId] = {}
     members: dict[PersonId, list[UserId]] = {}
     for link in links:
@@ -35,7 +38,7 @@ def persons(links: Iterable[AccountLink]) -> dict[UserId, PersonId]:
 
 
 def accounts(links: Iterable[AccountLink], user: UserId) -> frozenset[UserId]:
-    """All accounts of the person behind one, that one among them."""
+    """Return all accounts of the person behind `user`, including `user`."""
     named = persons(links)
     person = named.get(user, PersonId(user))
     return frozenset({user, UserId(person), *(each for each, whose in named.items() if whose == person)})

@@ -1,12 +1,16 @@
-"""What a room asks of who comes, writes, manages or founds it, who is below that, and what follows.
+"""Verification that a room asks for, who falls short of it, and the consequences.
 
 For people: docs/verification.md, "Levels and rooms".
 
-Rules kept here: nothing happens before there was time for it (`grace`), which begins when somebody came, when the room
-began to ask, or when their verification ended, whichever is last; nobody is removed or demoted without having been told
-with time left; everything is told to the person alone, with the next step, and not again and again; owners, operators
-and the bot are asked for nothing, and managers for the level of managers only; whoever people decided should stay is
-let be. No case costs anything, and what was done is undone once the level is reached.
+Rules kept here:
+- Nothing happens before the time for it (`grace`) is over. It begins when somebody came, when the room began to ask, or
+  when their verification ended, whichever is last.
+- Nobody is removed or demoted without having been told with time left.
+- Everything is told to the person alone, with the next step, and not again and again.
+- Nothing is asked of owners, operators and the bot, and of managers only the level of managers.
+- A person who other people decided should stay is left alone.
+- No case costs anything, and what was done is undone once the level is reached.
+
 Pure. Left to others: reading (`storage/queries/verification.py`), when to look (`bot/scheduler/due_verification.py`),
 the join rule (`moderation/rooms/align_room.py`), the levels and methods themselves (`moderation/values/levels.py`,
 `bot/identity`).
@@ -28,12 +32,12 @@ from moderation.values.levels import REACHES, Level, Method
 
 __all__ = ["REACHES", "Level", "Method"]
 
-Said = MessagePosted | ReactionGiven | MembershipChanged | StateChanged | OtherEvent  # what can carry words into a room
+Said = MessagePosted | ReactionGiven | MembershipChanged | StateChanged | OtherEvent  # can carry words into a room
 
 REMIND_EVERY = 7 * DAY_MS
 HELD_EVERY = HOUR_MS
 KNOCK_STANDS = 7 * DAY_MS
-WARNED_BEFORE = 7 * DAY_MS  # so long before a verification ends it is said
+WARNED_BEFORE = 7 * DAY_MS  # how long before its end a verification is announced to end
 _STRICTNESS: tuple[Below, ...] = ("off", "remind", "restrict", "gate", "remove")
 
 
@@ -42,7 +46,7 @@ _STRICTNESS: tuple[Below, ...] = ("off", "remind", "restrict", "gate", "remove")
 
 @dataclass(frozen=True, slots=True)
 class Asks:
-    """What one room asks for."""
+    """Requirements of one room."""
 
     write: int = 0
     manage: int = 0
@@ -53,21 +57,21 @@ class Asks:
 
     @property
     def gated(self) -> bool:
-        """Whether only verified people come in."""
+        """True if only verified people come in."""
         return self.below == "gate" and self.write > 0
 
     @property
     def of_members(self) -> bool:
-        """Whether anything follows for those who are below the level to write."""
+        """True if there are consequences for people below the level for writing."""
         return self.below != "off" and self.write > 0
 
     @property
     def of_managers(self) -> bool:
-        """Whether anything follows for managers."""
+        """True if there are consequences for managers."""
         return self.below != "off" and self.manage > 0
 
     def more_than(self, before: "Asks") -> bool:
-        """Whether people are asked for more than before, so that their time begins anew."""
+        """Return whether more is asked of people than before, so that their time begins again."""
         if self.of_members and (
             not before.of_members or self.write > before.write or _strictness(self) > _strictness(before)
         ):
@@ -80,7 +84,7 @@ def _strictness(asks: Asks) -> int:
 
 
 def asks(settings: VerificationSettings, *names: str) -> Asks:
-    """What the room with these names (its id, its code) asks for."""
+    """Return what the room with these names (its id, its code) asks for."""
     own = next((each for each in settings.rooms if _matches(each.rooms, names)), None)
 
     def value(name: str) -> object:
@@ -98,12 +102,12 @@ def asks(settings: VerificationSettings, *names: str) -> Asks:
 
 
 def asked_of(room: RoomView, policy: Policy) -> Asks:
-    """What a room that is served asks for."""
+    """Return what a room that is served asks for."""
     return with_choice(asks(policy.verification, room.room, room.code), room.choices)
 
 
 def with_choice(asked: Asks, chosen: Choices) -> Asks:
-    """What the operator asks for, and what the owner chose beyond it: of both, the more; never less."""
+    """Combine the operator's requirements with the owner's choice: the stricter of both, never less."""
     if not chosen.write:
         return asked
     stricter = asked.of_members and _strictness(asked) > _STRICTNESS.index(chosen.below)
@@ -116,7 +120,7 @@ def with_choice(asked: Asks, chosen: Choices) -> Asks:
 
 
 def anything(settings: VerificationSettings) -> bool:
-    """Whether any room asks for anything; a quick look, since mostly none does."""
+    """Return whether any room asks for anything; a quick check, since usually none does."""
     every = (settings, *settings.rooms)
     return any(getattr(each, name) for each in every for name in ("write", "manage"))
 
@@ -125,25 +129,25 @@ def _matches(globs: Iterable[str], names: Iterable[str]) -> bool:
     return any(fnmatchcase(name, glob) for glob in globs for name in names)
 
 
-# Who is below it.
+# Who falls short of it.
 
 
 def reached(proofs: Iterable[VerificationInForce], methods: frozenset[Method], place: Place | None, now_ms: int) -> int:
-    """The highest level in force by these methods that counts in a room; without one, in all of them."""
+    """Return the highest level in force by these methods that counts in a room; if `place` is None, in all rooms."""
     return max((p.level for p in proofs if p.method in methods and now_ms < p.until and p.counts(place)), default=0)
 
 
 def lapsed(
     proofs: Iterable[VerificationInForce], needed: int, methods: frozenset[Method], place: Place, now_ms: int
 ) -> int:
-    """When the level that is needed was last lost there; 0: it never was reached."""
+    """Return when the needed level was last lost there; 0 if it was never reached."""
     counting = (p for p in proofs if p.method in methods and p.counts(place))
     ended = (p.until for p in counting if p.level >= needed and p.until <= now_ms)
     return max(ended, default=0)
 
 
 def founder_declined(founder: PersonView, room: str, policy: Policy, now_ms: int) -> bool:
-    """Whether the bot stays out of a room for who founded it."""
+    """Return whether the bot declines a room because its founder is not verified enough."""
     wanted = asks(policy.verification, room)
     if founder.user in policy.operators:
         return False
@@ -151,27 +155,30 @@ def founder_declined(founder: PersonView, room: str, policy: Policy, now_ms: int
 
 
 def exempt(user: UserId, room: RoomView, bot: UserId, policy: Policy) -> bool:
-    """Whether nothing is asked of somebody in a room."""
+    """Return whether nothing is asked of somebody in a room."""
     return user == bot or user in policy.operators or room.power.role(user) == "owner"
 
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """Somebody who is below what a room asks for, and what they were told."""
+    """A person below the level that a room asks for, with the notices they were given."""
 
     user: UserId
     since: int  # when they were first seen there
     lapsed: int = 0  # when they last lost the level
-    told: Mapping[str, int] = field(default_factory=dict)  # what -> when
+    told: Mapping[str, int] = field(default_factory=dict)  # notice -> when it was given
 
 
 def begins(guest: Guest, room: RoomView) -> int:
-    """When somebody's time to be verified begins."""
+    """Return when somebody's time to be verified begins."""
     return max(guest.since, room.asked, guest.lapsed)
 
 
 def ends(guest: Guest, asks: Asks, room: RoomView) -> int:
-    """When it is over. Who came into a gated room without being verified, at somebody's word, has none."""
+    """Return when somebody's time to be verified is over.
+
+    A person let into a gated room by somebody without being verified has no time.
+    """
     if asks.gated and guest.since > room.asked and not guest.lapsed:
         return guest.since
     return begins(guest, room) + asks.grace
@@ -181,7 +188,7 @@ def ends(guest: Guest, asks: Asks, room: RoomView) -> int:
 
 
 def written(event: Received, context: Context, policy: Policy, on: int, *, gone: bool) -> tuple[Fact, ...]:
-    """What follows when `context.subject` writes in `context.room`. `gone`: the message is taken away anyway."""
+    """Return what follows when `context.subject` writes in `context.room`; `gone`: the message is redacted anyway."""
     wanted = asked_of(context.room, policy)
     if not wanted.of_members or not isinstance(event, Said) or not _says_something(event, context):
         return ()
@@ -201,7 +208,7 @@ def written(event: Received, context: Context, policy: Policy, on: int, *, gone:
 def _says_something(event: Said, context: Context) -> bool:
     """Return whether others read something in it: a message, a reaction, a room's name or topic, a changed name.
 
-    The name with which somebody came in first says who they are, and stays.
+    The name with which somebody first came in says who they are, and stays.
     """
     if isinstance(event, MembershipChanged):
         return (
@@ -213,7 +220,7 @@ def _says_something(event: Said, context: Context) -> bool:
 
 
 def _writes_below(wanted: Asks, context: Context, policy: Policy) -> Guest | None:
-    """Who writes, if below the level that it takes."""
+    """Return the writer if they are below the level for writing, else None."""
     subject, room, now = context.subject, context.room, context.now_ms
     if exempt(subject.user, room, context.bot, policy) or room.room in subject.manages:
         return None
@@ -228,7 +235,7 @@ def _writes_below(wanted: Asks, context: Context, policy: Policy) -> Guest | Non
 
 
 def _point(what: str, every: int, guest: Guest, context: Context, on: int, until: int = 0) -> tuple[Fact, ...]:
-    """The pointer, unless it was given a short while ago."""
+    """Return the notice, unless it was given a short while ago."""
     if context.now_ms - guest.told.get(what, -every) < every:
         return ()
     return (_asked(what, context.room.room, guest.user, until, on=on),)
@@ -250,11 +257,11 @@ def _asked(what: str, room: RoomId | None, user: UserId, until: int, *, on: int 
     return VerificationAsked(room=room, on=on, what=what, until=until, subject=user)  # type: ignore[arg-type]
 
 
-# Staying: half way they are told, and after their time removed, whether or not they ever write.
+# Staying: people are told half way, and removed after their time, whether or not they ever write.
 
 
 def stays(guest: Guest, wanted: Asks, context: Context, policy: Policy) -> tuple[Fact, ...]:
-    """What has become due for somebody in a room that removes who is not verified; nothing before `next_step`."""
+    """Return what is due for somebody in a room that removes unverified people; nothing before `next_step`."""
     room, now = context.room, context.now_ms
     if now < next_step(guest, wanted, room) or not _can_go(context, policy):
         return ()
@@ -265,7 +272,7 @@ def stays(guest: Guest, wanted: Asks, context: Context, policy: Policy) -> tuple
 
 
 def next_step(guest: Guest, wanted: Asks, room: RoomView) -> int:
-    """When something is due for them next."""
+    """Return when something is due for them next."""
     if _warned(guest, room):
         return _removal(guest, wanted, room)
     return begins(guest, room) + wanted.grace // 2
@@ -276,7 +283,7 @@ def _warned(guest: Guest, room: RoomView) -> bool:
 
 
 def _removal(guest: Guest, wanted: Asks, room: RoomView) -> int:
-    """When they are removed: not before their time, nor with less than half of it to go when they were told."""
+    """Return when they are removed: not before their time, nor sooner than half of it after they were told."""
     told = guest.told.get("halfway", 0) if _warned(guest, room) else 0
     return max(ends(guest, wanted, room), told + wanted.grace // 2 if told else 0)
 
@@ -289,7 +296,7 @@ def _can_go(context: Context, policy: Policy) -> bool:
 
 
 def _removed(context: Context, policy: Policy) -> tuple[Fact, ...]:
-    """A case of its own; who comes back again and again within one incident does not get one each time."""
+    """Remove somebody with a case of its own; those who come back within one incident get no further case."""
     known = context.subject.recent_cases.get((context.room.room, UNVERIFIED))
     if known is not None and context.now_ms - known.opened <= policy.credit.incident_window:
         return (_start("kick", UNVERIFIED, known.n, context),)
@@ -322,11 +329,11 @@ def _start(kind: str, rule: str, n: int, context: Context) -> SanctionStarted:
     )
 
 
-# Managing: they are told, and after their time their rights are suspended, until they are verified.
+# Managing: managers are told; after their time their rights are suspended until they are verified.
 
 
 def manages(guest: Guest, wanted: Asks, context: Context, policy: Policy) -> tuple[Fact, ...]:
-    """What has become due for a manager below the level that managing takes."""
+    """Return what is due for a manager below the level for managing."""
     room, now = context.room, context.now_ms
     if exempt(guest.user, room, context.bot, policy) or room.condition != "protected":
         return ()
@@ -340,7 +347,7 @@ def manages(guest: Guest, wanted: Asks, context: Context, policy: Policy) -> tup
 
 
 def manages_next(guest: Guest, wanted: Asks, room: RoomView) -> int:
-    """When something is due for a manager next."""
+    """Return when something is due for a manager next."""
     told = guest.told.get("managing", -1)
     return 0 if told < max(room.asked, guest.lapsed) else told + wanted.grace
 
@@ -350,7 +357,7 @@ def _is_ours(sanction: InForce, room: RoomView) -> bool:
 
 
 def restored(subject: PersonView, room: RoomView | None, policy: Policy, now_ms: int) -> str:
-    """Why a demotion of ours ends now: the room asks no longer, or the level is reached; "": it does not."""
+    """Return why a demotion of ours ends now: "settings" or "verified"; "" if it does not end."""
     wanted = asked_of(room, policy) if room else Asks()
     if not wanted.of_managers:
         return "settings"
@@ -358,7 +365,7 @@ def restored(subject: PersonView, room: RoomView | None, policy: Policy, now_ms:
 
 
 def over(sanction: InForce, why: str) -> tuple[Fact, ...]:
-    """The rights come back."""
+    """Return the end of a demotion: the rights come back."""
     ended = SanctionEnded(
         room=sanction.room,
         on=sanction.record,
@@ -376,7 +383,7 @@ def over(sanction: InForce, why: str) -> tuple[Fact, ...]:
 
 
 def welcome(subject: PersonView, room: RoomView, bot: UserId, policy: Policy, now_ms: int) -> bool:
-    """Whether somebody may come into a gated room."""
+    """Return whether somebody may enter a gated room."""
     wanted = asked_of(room, policy)
     if exempt(subject.user, room, bot, policy) or room.power.role(subject.user) == "manager":
         return True
@@ -384,7 +391,7 @@ def welcome(subject: PersonView, room: RoomView, bot: UserId, policy: Policy, no
 
 
 def knocked(context: Context, policy: Policy, *, on: int) -> tuple[Fact, ...]:
-    """Somebody asks to come in: they are invited, or told what to do; how often they ask makes no difference."""
+    """Answer somebody who asks to enter: invite them or tell them what to do. Repeated requests change nothing."""
     subject, room, now = context.subject, context.room.room, context.now_ms
     if welcome(subject, context.room, context.bot, policy, now):
         return (_door("admitted", room, subject.user, on=on),)
@@ -395,7 +402,7 @@ def knocked(context: Context, policy: Policy, *, on: int) -> tuple[Fact, ...]:
 
 
 def waits(context: Context, policy: Policy, *, on: int) -> tuple[Fact, ...]:
-    """Somebody came into the lobby of a gated room (`context.room`)."""
+    """Answer somebody who entered the lobby of a gated room (`context.room`)."""
     subject, room = context.subject, context.room.room
     if welcome(subject, context.room, context.bot, policy, context.now_ms):
         return (_door("admitted", room, subject.user, on=on),)
@@ -405,12 +412,12 @@ def waits(context: Context, policy: Policy, *, on: int) -> tuple[Fact, ...]:
 
 
 def refused(room: RoomId, user: UserId) -> tuple[Fact, ...]:
-    """The question has stood too long."""
+    """Refuse somebody whose request has been open too long."""
     return (_door("refused", room, user),)
 
 
 def admitted(room: RoomId, user: UserId) -> tuple[Fact, ...]:
-    """They are verified now."""
+    """Admit somebody who is now verified."""
     return (_door("admitted", room, user),)
 
 
@@ -422,11 +429,11 @@ def _door(what: str, room: RoomId, user: UserId, until: int = 0, *, on: int = -1
 
 
 def warned_from(at_ms: int, until_ms: int) -> int:
-    """From when on it is said that a verification ends: a week before, or with half of a short one gone."""
+    """Return from when on the end of a verification is announced: a week before, or half way through a short one."""
     return until_ms - min(WARNED_BEFORE, (until_ms - at_ms) // 2)
 
 
 def expires(user: UserId, until_ms: int, now_ms: int) -> tuple[Fact, ...]:
-    """Somebody is told that their verification ends, or has ended."""
+    """Tell somebody that their verification ends, or has ended."""
     what = "expires" if now_ms < until_ms else "lapsed"
     return (_asked(what, None, user, until_ms),)

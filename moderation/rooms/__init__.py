@@ -1,1 +1,1 @@
-"""What a room should look like, and measures against it."""
+"""The desired state of a room, and measures against it."""

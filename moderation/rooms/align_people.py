@@ -1,9 +1,10 @@
-"""Desired state: compares the sanctions against people with what a room really looks like, and names the difference.
+"""Desired state of people: compares the sanctions in force with the real state of a room and returns the difference.
 
-Rules this module keeps:
-- what stood there before is known before it is changed (a `Held` "intended"), and is given back afterwards;
-- a level changed by hand is respected: the same thing is set again twice, saying so, and then left alone;
-- the bot never asks for what the room's rules forbid it: that is returned as impossible, to be said to the owner.
+Rules kept here:
+- The prior value is recorded before it is changed (a `LevelKept` "intended"), and is given back afterwards.
+- A level changed by hand is respected: the bot sets the same thing again twice, saying so, and then leaves it alone.
+- The bot never asks for what the room's rules forbid it: that is returned as impossible, to be told to the owner.
+
 Left to others: measures against the room itself (`align_room.py`, by the same rules); reading and writing the room
 (`bot/effects/align_room.py`).
 """
@@ -18,12 +19,12 @@ from moderation.values.power_levels import Power
 
 MAX_CORRECTIONS = 2
 NO_ENTRY = "-"  # "no entry in `users`: `users_default` holds"
-POSTING, JOINING = "posting", "joining"  # what is held of the room itself; `facts.Held` says how
+POSTING, JOINING = "posting", "joining"  # what is kept of the room itself; see `LevelKept`
 
 
 @dataclass(frozen=True, slots=True)
 class KeptLevel:
-    """What the bot set for one person in this room, or for the room itself, and what was there before."""
+    """The value that the bot set for one person in this room, or for the room itself, and the value before."""
 
     user: UserId  # "": the room itself
     what: str  # level | ban | posting | posting TYPE | joining
@@ -35,19 +36,19 @@ class KeptLevel:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing to bring about. `step` is the step that the hold takes once it is done."""
+    """One change to make. `step` is the step of the kept level once it is done."""
 
     user: UserId
     what: str
-    step: str  # intended | held | corrected | released | overruled; `facts.Held` says what each means
+    step: str  # intended | held | corrected | released | overruled; `LevelKept` says what each means
     prior: str
     held: str
-    write: bool  # whether anything must be asked of the homeserver
+    write: bool  # whether the homeserver must be asked for anything
 
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """All that is to be done in a room, and what cannot be done."""
+    """All changes to make in a room, and those that are impossible."""
 
     changes: tuple[Change, ...] = ()
     impossible: tuple[tuple[UserId, str], ...] = ()
@@ -63,13 +64,13 @@ class Alignment:
 
     @property
     def required(self) -> dict[str, int | None]:
-        """What event types take from now on, as `Power.with_levels` writes it."""
+        """The new levels of event types, as `Power.with_levels` writes them."""
         changes = (change for change in self.changes if change.write and change.what.startswith(POSTING))
         return {event_type(change.what): as_level(_there_after(change)) for change in changes}
 
     @property
     def joining(self) -> str:
-        """The join rule to write; empty for none."""
+        """The join rule to write; empty if none."""
         return next((_there_after(c) for c in self.changes if c.write and c.what == JOINING), "")
 
     def __add__(self, other: "Alignment") -> "Alignment":
@@ -77,29 +78,29 @@ class Alignment:
 
 
 def as_text(level: int | None) -> str:
-    """A level as it is written in a `Held` fact."""
+    """Return a level as it is written in a `LevelKept` fact."""
     return NO_ENTRY if level is None else str(level)
 
 
 def as_level(text: str) -> int | None:
-    """The level that `as_text` wrote."""
+    """Return the level that `as_text` wrote."""
     return None if text == NO_ENTRY else int(text)
 
 
 @dataclass(frozen=True, slots=True)
 class RoomPicture:
-    """What the reconciler sees of one room."""
+    """The state of one room as the reconciler sees it."""
 
     power: Power
     membership: Mapping[UserId, str]
     bot: UserId
     holds: Mapping[tuple[UserId, str], KeptLevel] = field(default_factory=dict)
-    joining: str = ""  # the join rule, where it was read: as `posting.join_rule` writes it
-    gate: bool = False  # whether people are to ask before they come in
+    joining: str = ""  # the join rule, if it was read: as `align_room.join_rule` returns it
+    gate: bool = False  # whether people must ask before they come in
 
 
 def intended(change: Change) -> Change:
-    """What is recorded before `change` is written, so that what happens in between is not taken for changed by hand."""
+    """Return what is recorded before `change` is written, so that it is not mistaken for a change by hand."""
     return replace(change, step="intended", held=_there_after(change))
 
 
@@ -108,12 +109,12 @@ def _there_after(change: Change) -> str:
 
 
 def event_type(what: str) -> str:
-    """The event type in the `what` of a hold on posting; "" for all that have no level of their own."""
+    """Return the event type in the `what` of a kept posting level; "" for all types without a level of their own."""
     return what.removeprefix(POSTING).strip()
 
 
 def natural(power: Power, holds: Mapping[tuple[UserId, str], KeptLevel]) -> Power:
-    """The levels as they would be if nothing were held of the room itself: what people are measured by."""
+    """Return the levels without those kept for the room itself: people are measured by these."""
     for (user, what), hold in holds.items():
         if not user and what.startswith(POSTING) and hold.step != "overruled":
             power = power.with_written(event_type(what), as_level(hold.prior))
@@ -121,7 +122,7 @@ def natural(power: Power, holds: Mapping[tuple[UserId, str], KeptLevel]) -> Powe
 
 
 def align(room: RoomPicture, in_force: Iterable[InForce]) -> Alignment:
-    """The difference between what should hold for people and what does."""
+    """Return the difference between what should hold for people and what does."""
     wanted: dict[UserId, set[str]] = {}
     room = replace(room, power=natural(room.power, room.holds))
     for sanction in in_force:
@@ -145,7 +146,7 @@ def align(room: RoomPicture, in_force: Iterable[InForce]) -> Alignment:
 
 
 def _level(user: UserId, kinds: set[str], room: RoomPicture) -> Change | str | None:
-    """The change to somebody's level, the kind that is impossible, or nothing."""
+    """Return the change to somebody's level, the kind that is impossible, or None."""
     hold = room.holds.get((user, "level"))
     present = as_text(room.power.users.get(user))
     if "demote" in kinds and room.power.is_creator(user):  # above every level, whatever is written
@@ -164,7 +165,7 @@ def _level(user: UserId, kinds: set[str], room: RoomPicture) -> Change | str | N
 
 
 def _target(user: UserId, kinds: set[str], hold: KeptLevel | None, present: str, room: RoomPicture) -> str | None:
-    """The level that should stand there on account of sanctions; None where none asks for one."""
+    """Return the level that sanctions call for; None if no sanction does."""
     if "mute" in kinds and (hold or room.membership.get(user) == "join"):
         return str(room.power.mute_level())
     if "demote" in kinds and _managed(user, hold.prior if hold else present, room):
@@ -173,7 +174,7 @@ def _target(user: UserId, kinds: set[str], hold: KeptLevel | None, present: str,
 
 
 def _managed(user: UserId, prior: str, room: RoomPicture) -> bool:
-    """Whether somebody held management rights with the level that stood there before anything was held."""
+    """Return whether somebody had management rights with the level that was written before any was kept."""
     level, power = as_level(prior), room.power
     users = {each: entry for each, entry in power.users.items() if each != user}
     if level is not None:
@@ -184,19 +185,22 @@ def _managed(user: UserId, prior: str, room: RoomPicture) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """One value of the room that the bot may hold."""
+    """One value of the room that the bot may set and keep."""
 
     user: UserId
     what: str
     present: str
     hold: KeptLevel | None
-    may: Callable[[str], bool]  # whether the bot may write this there
-    may_not: tuple[str, str]  # what is impossible then: to set it, to give it back
-    also_ours: tuple[str, ...] = ()  # what the bot may have written for other sanctions
+    may: Callable[[str], bool]  # whether the bot may write this value
+    may_not: tuple[str, str]  # what is impossible otherwise: setting it, giving it back
+    also_ours: tuple[str, ...] = ()  # values the bot may have written for other sanctions
 
 
 def settle(thing: Thing, target: str | None) -> Change | str | None:
-    """The change that brings `target` about, or gives back what was there (None); or what is impossible; or nothing."""
+    """Return the change that brings `target` about, or gives back the prior value (None).
+
+    Returns the name of what is impossible, or None if there is nothing to do.
+    """
     hold = thing.hold
     if target is None:
         return _give_back(thing, hold) if hold else None
@@ -227,7 +231,7 @@ def _set(thing: Thing, step: str, prior: str, target: str) -> Change | str:
 
 def _give_back(thing: Thing, hold: KeptLevel) -> Change | str:
     by_hand = hold.step == "overruled" or thing.present not in _ours(thing, hold)
-    if thing.present == hold.prior or by_hand:  # given back already, or somebody else's to give
+    if thing.present == hold.prior or by_hand:  # given back already, or somebody else's to give back
         return Change(thing.user, thing.what, "released", hold.prior, hold.held, write=False)
     if not thing.may(hold.prior):
         return thing.may_not[1]
@@ -235,7 +239,7 @@ def _give_back(thing: Thing, hold: KeptLevel) -> Change | str:
 
 
 def _ours(thing: Thing, hold: KeptLevel) -> tuple[str, ...]:
-    """What the bot may have written: with "intended" the new value, or still that of the sanction before it."""
+    """Return what the bot may have written: if "intended", the new value or that of the sanction before it."""
     return (hold.held, *thing.also_ours) if hold.step == "intended" else (hold.held,)
 
 

@@ -1,13 +1,14 @@
 """Desired state of the room itself: who may post and join while posting is suspended or the room is closed.
 
-Rules this module keeps, besides those of `align_people.py`:
-- suspended: posting takes the lowest level at which somebody is a manager; closed: the bot's own, and nobody joins
-  unasked. Never more than the bot has itself, so that it can go on speaking and give everything back. Creators of a
-  room of version 12 stand above every level, and can post whatever is written;
-- what is taken is the right to post and nothing else: everybody can still take back their own messages, managers can
-  remove those of others, so that nobody's role in the room changes;
-- levels that are as high already, and join rules that say more than could be given back, are left alone;
-- gated: people ask to come in (`moderation/people/verification.py` says who may), as long as the room is not closed.
+Rules kept here, besides those of `align_people.py`:
+- Suspended: posting takes the lowest level at which somebody is a manager. Closed: it takes the bot's own level, and
+  nobody joins uninvited. Never more than the bot has itself, so that it can go on speaking and give everything back.
+  Creators of a room of version 12 are above every level, and can post whatever is written.
+- Only the right to post is taken: everybody can still redact their own messages, managers can redact those of others,
+  so nobody's role in the room changes.
+- Levels that are already as high, and join rules that say more than could be given back, are left alone.
+- Gated: people ask to come in (`moderation/people/verification.py` says who may), unless the room is closed.
+
 Pure. Left to others: reading and writing the room (`bot/effects/align_room.py`).
 """
 
@@ -35,7 +36,7 @@ from .align_people import (
     settle,
 )
 
-# What counts as posting where it has a level of its own.
+# Event types that count as posting if they have a level of their own.
 SILENCED = (
     "m.room.message",
     "m.room.encrypted",
@@ -48,7 +49,7 @@ SILENCED = (
 )
 REDACTION = "m.room.redaction"
 JOIN_RULES = "m.room.join_rules"
-MORE = "+"  # a join rule that says more than one word
+MORE = "+"  # suffix of a join rule that says more than one word
 KNOCK, KNOCK_RESTRICTED = "knock", f"knock_restricted{MORE}"  # with the list of rooms whose members may come in
 RESTRICTED = f"restricted{MORE}"
 BY_INVITATION = "invite"
@@ -57,14 +58,14 @@ ITSELF = UserId("")
 
 
 def align(room: RoomPicture, in_force: Iterable[InForce]) -> Alignment:
-    """The difference between all that should hold, for people and for the room itself, and what does."""
+    """Return the difference between all that should hold, for people and for the room itself, and what does."""
     measures = tuple(in_force)
     kinds: set[str] = {each.kind for each in measures if each.kind in OF_ROOMS}
     return align_people.align(room, measures) + _align_room(room, kinds)
 
 
 def join_rule(content: object) -> str:
-    """The join rule in the content of its event, as `Room.joining` has it."""
+    """Return the join rule in the content of its event, as `RoomPicture.joining` has it."""
     if not isinstance(content, dict) or not isinstance(rule := content.get("join_rule"), str):
         return ""
     if not rule.isidentifier() or not set(content) <= {"join_rule", ALLOW}:
@@ -73,18 +74,18 @@ def join_rule(content: object) -> str:
 
 
 def join_rules(rule: str, content: Mapping[str, object] | None) -> dict[str, object]:
-    """New content that says `rule`, as `join_rule` reads it; the list of rooms that stands in `content` is kept."""
+    """Return content with `rule`, as `join_rule` reads it; the list of rooms in `content` is kept."""
     listed = (content or {}).get(ALLOW) if rule.endswith(MORE) else None
     return {"join_rule": rule.removesuffix(MORE)} | ({} if listed is None else {ALLOW: listed})
 
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """What all the values of one room have in common while they are compared."""
+    """Data shared by all comparisons of one room's values."""
 
     room: RoomPicture
     kinds: set[str]  # of the measures in force
-    before: Power  # without what is held on their account
+    before: Power  # without the levels kept because of these measures
 
     @property
     def strongest(self) -> str:
@@ -92,7 +93,7 @@ class _View:
 
     @property
     def levels(self) -> dict[str, int]:
-        """What posting takes under each measure."""
+        """The level of posting under each measure."""
         own = self.before.level(self.room.bot)
         if own > SAFE_INT:  # above every level, as a creator
             own = max(OWNER_LEVEL, self.before.highest + 1)
@@ -100,7 +101,7 @@ class _View:
 
     @property
     def open_to(self) -> str:
-        """What all that has no level of its own takes without a measure."""
+        """The level without a measure of all event types that have no level of their own."""
         hold = self.room.holds.get((ITSELF, POSTING))
         prior = as_level(hold.prior) if hold else self.before.events_default
         return str(prior or 0)
@@ -122,7 +123,7 @@ def _align_room(room: RoomPicture, kinds: set[str]) -> Alignment:
 
 
 def _wanted(view: _View) -> dict[str, str]:
-    """What should stand there. What somebody overruled stays noted until the measure ends."""
+    """Return the desired levels. What somebody overruled stays noted until the measure ends."""
     if not view.strongest:
         return {}
     level, events = view.levels[view.strongest], view.before.events
@@ -153,7 +154,7 @@ def _joining(room: RoomPicture, kinds: set[str]) -> Change | str | None:
     target = _closed_to(hold) if "close" in kinds else _gate(room, hold) if room.gate else None
     ours = hold is not None and room.joining in (hold.held, target)
     if target and _says_more(room.joining, target) and not ours and (hold is None or hold.step != "overruled"):
-        # To write over it would lose what it says; set by hand meanwhile, it is respected at once.
+        # Writing would lose what the rule says; if it was set by hand meanwhile, it is respected at once.
         return Change(ITSELF, JOINING, "overruled", hold.prior, MORE, write=False) if hold else _left(target)
     if target and hold is None and room.joining in _as_good(target):
         return None
@@ -163,30 +164,36 @@ def _joining(room: RoomPicture, kinds: set[str]) -> Change | str | None:
 
 
 def _left(target: str) -> str:
-    """How it is called that a rule is left alone."""
+    """Return the name under which a join rule that is left alone is reported."""
     return "join-rule" if target == BY_INVITATION else "join-rule-gate"
 
 
-# What the bot may have written there, for one measure or another.
+# Values the bot may have written there, for one measure or another.
 _OURS = (BY_INVITATION, BY_INVITATION + MORE, KNOCK, KNOCK_RESTRICTED)
 
 
 def _closed_to(hold: KeptLevel | None) -> str:
-    """Nobody comes in unasked; a list of rooms that must be given back stays written, and means nothing meanwhile."""
+    """Return the join rule of a closed room: by invitation only.
+
+    A list of rooms that must be given back stays written, and has no effect meanwhile.
+    """
     return BY_INVITATION + MORE if hold and hold.prior.endswith(MORE) and hold.prior != MORE else BY_INVITATION
 
 
 def _gate(room: RoomPicture, hold: KeptLevel | None) -> str:
-    """Everybody may ask; who may come in by the list of a restricted room still may."""
+    """Return the join rule of a gated room: everybody may ask.
+
+    People whom the list of a restricted room lets in may still come in.
+    """
     prior = hold.prior if hold else room.joining
     return KNOCK_RESTRICTED if prior in (RESTRICTED, KNOCK_RESTRICTED) else KNOCK
 
 
 def _says_more(rule: str, target: str) -> bool:
-    """Whether a rule says something that `target` would not keep."""
+    """Return whether a rule says something that `target` would not keep."""
     return rule.endswith(MORE) and not (target == KNOCK_RESTRICTED and rule in (RESTRICTED, KNOCK_RESTRICTED))
 
 
 def _as_good(target: str) -> tuple[str, ...]:
-    """The rules under which nothing need be written."""
+    """Return the rules under which nothing needs to be written."""
     return ("", BY_INVITATION, "private") if target == BY_INVITATION else ("", target)

@@ -1,8 +1,9 @@
-"""What must be said and done because of a measure against a room: its part of `moderation/consequences.py`.
+"""Actions that follow from a measure against a room: its part of `moderation/consequences.py`.
 
-Rules kept here: the room itself sees one short notice when a measure begins and one when it ends; of what the operator
-or neglect brought, its desk hears the same with what can be done; of what only makes place for another measure nobody
-is told twice.
+Rules kept here:
+- The room itself sees one short notice when a measure begins and one when it ends.
+- If the operator or neglect imposed the measure, the desk is told the same, with what can be done.
+- A measure that ends only to make place for another is not announced twice.
 """
 
 from collections.abc import Iterator
@@ -11,30 +12,30 @@ from moderation.model.actions import Action, Align, Say, TellDesk
 from moderation.model.facts import SanctionEnded, SanctionExtended, SanctionStarted
 from moderation.values.notices import Line, Moment, Phrase, RoomName, Span, Who, line
 
-WRITTEN = frozenset({"suspend", "close"})  # those that stand in the room's own settings
+WRITTEN = frozenset({"suspend", "close"})  # those written into the room's own settings
 
 
 def begun(fact: SanctionStarted) -> Iterator[Action]:
-    """A measure against a room begins."""
+    """Yield the actions when a measure against a room begins."""
     assert fact.room is not None
     if fact.kind in WRITTEN:
         yield Align(room=fact.room)
     every = Span(fact.every)
     yield Say(room=fact.room, lines=(line(f"measure.begun.{fact.kind}", every=every), *_why(fact)))
-    if not fact.n:  # whoever ordered it runs the room
+    if not fact.n:  # ordered by somebody who runs the room
         return
     desk = line(f"measure.desk.{fact.kind}", room=RoomName(fact.room), n=fact.n, every=every)
     yield TellDesk(room=fact.room, n=fact.n, lines=(desk, *_why(fact), _next(fact)))
 
 
 def longer(fact: SanctionExtended) -> Iterator[Action]:
-    """It lasts longer."""
+    """Yield the actions when it is extended."""
     assert fact.room is not None
     yield TellDesk(room=fact.room, lines=(_longer(fact),))
 
 
 def over(fact: SanctionEnded) -> Iterator[Action]:
-    """It is over."""
+    """Yield the actions when it ends."""
     assert fact.room is not None
     if fact.kind in WRITTEN:
         yield Align(room=fact.room)
@@ -45,12 +46,12 @@ def over(fact: SanctionEnded) -> Iterator[Action]:
 
 
 def say_longer(fact: SanctionExtended) -> Iterator[Line]:
-    """What the owner who answers for the room is told."""
+    """Yield what the owner who is responsible for the room is told of an extension."""
     yield _longer(fact)
 
 
 def say_over(fact: SanctionEnded) -> Iterator[Line]:
-    """What the owner who answers for the room is told, unless they ended it themselves."""
+    """Yield what the owner who is responsible for the room is told of the end, unless they ended it."""
     if fact.why != "overtaken" and fact.by != fact.subject:
         yield _over(fact)
 
@@ -66,7 +67,7 @@ def _why(fact: SanctionStarted) -> Iterator[Line]:
 
 
 def _next(fact: SanctionStarted) -> Line:
-    """What can be done about it."""
+    """Return what can be done about it."""
     if fact.basis == "neglect" and fact.kind == "close":
         return line("measure.next-closed", n=fact.n)
     if fact.basis == "command":

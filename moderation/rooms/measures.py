@@ -1,14 +1,18 @@
-"""Measures against a room itself: rectify by a date, then posting is suspended, then it is closed; and slow mode, which
-people order only. docs/model.md.
+"""Measures against a room itself. docs/model.md.
 
-Rules this module keeps: what neglect brings or the operator orders has a case about the owner, so that it can be
-explained and appealed; what the people who run the room order themselves is a measure alone: it says who ordered it,
-why and until when, and is about nobody; of one kind no two are in force in a room: what the operator orders takes the
-place of what holds, what a person orders in the room does not, except that they set slow mode to another pace; what
-rests on neglect ends by itself once no case waits with the operator any more, except that a closed room is opened
-again by the operator.
+By neglect: rectify by a date, then posting is suspended, then the room is closed. Slow mode is only ordered by people.
+
+Rules kept here:
+- A measure by neglect or by the operator has a case about the owner, so that it can be explained and appealed.
+- A measure that the people who run the room order is a measure alone: it says who ordered it, why and until when, and
+  is about nobody.
+- No two measures of one kind are in force in a room: the operator's order replaces the present one; an order by people
+  of the room does not, except that they can change the pace of slow mode.
+- A measure by neglect ends once no case waits with the operator any more, except that a closed room is only opened
+  again by the operator.
+
 Pure. Left to others: when to look (`moderation/cases/deadlines.py`, `bot/scheduler/scheduler.py`), what it means for
-the room's levels (`align_room.py`), who may give the order by rank (`moderation/duty/responsibility.py`).
+the room's levels (`align_room.py`), the rank that an order takes (`moderation/duty/responsibility.py`).
 """
 
 from collections.abc import Iterable
@@ -38,7 +42,10 @@ NOBODY = UserId("")
 
 
 def answers_for(duty: Duty, by: UserId = NOBODY) -> UserId:
-    """The owner who answers for a room: who acts, if they own it; else the first who is not away; "" for none."""
+    """Return the owner who is responsible for a room; "" if there is none.
+
+    That is the actor, if they own it; else the first owner who is not away.
+    """
     if by in duty.owners:
         return by
     theirs = [owner for owner in duty.owners if owner not in duty.offered]
@@ -52,9 +59,9 @@ def answers_for(duty: Duty, by: UserId = NOBODY) -> UserId:
 def neglected(
     *, room: RoomView, in_force: tuple[InForce, ...], owner: UserId, n: int, now_ms: int, policy: Policy, on: int
 ) -> tuple[Fact, ...]:
-    """A case has reached the operator because nobody decided it: the room is to be put in order by a date.
+    """Order the room to rectify by a date: a case has reached the operator because nobody decided it.
 
-    Nothing where a measure holds already; but nobody escapes this by closing the room themselves.
+    Returns nothing if a measure already holds; but closing the room themselves saves nobody from this.
     """
     if any(measure.basis != "command" for measure in in_force):
         return ()
@@ -75,7 +82,7 @@ def due(
     policy: Policy,
     on: int,
 ) -> tuple[Fact, ...]:
-    """What becomes of a measure against a room (`sanction`, one of `in_force`) whose time is over.
+    """Return what becomes of a measure against a room (`sanction`, one of `in_force`) whose time is over.
 
     `waiting`: how many cases of the room still wait with the operator; `n`: the number for a new case.
     """
@@ -99,7 +106,7 @@ def due(
 
 
 def mended(*, in_force: tuple[InForce, ...], on: int) -> tuple[Fact, ...]:
-    """The last case of the room that waited with the operator is decided."""
+    """End the measures by neglect: the last case of the room that waited with the operator is decided."""
     resting = [each for each in in_force if each.basis == "neglect" and each.kind in ("rectify", "suspend")]
     return _ended(resting, "mended", on)
 
@@ -108,14 +115,14 @@ def _time_is_over(sanction: InForce, on: int) -> tuple[Fact, ...]:
     ended = _ended((sanction,), "time", on)
     if sanction.kind != "rectify" or sanction.basis == "neglect":
         return ended
-    # Whether the room is in order now only the operator, who asked for it, can tell.
+    # Only the operator, who asked for it, can tell whether the room is in order now.
     return (*ended, TaskOpened(room=sanction.room, on=on, task="room", n=sanction.n, subject=sanction.subject))
 
 
 def _suspended(
     rectify: InForce, room: RoomView, in_force: tuple[InForce, ...], owner: UserId, until: int, by: "_By"
 ) -> tuple[Fact, ...]:
-    if _stronger("suspend", in_force):  # the operator has it in hand already, and is asked again
+    if _stronger("suspend", in_force):  # the operator is dealing with it already, and is asked again
         task = TaskOpened(room=room.room, on=by.on, task="room", n=rectify.n, subject=rectify.subject)
         return (*_ended((rectify,), "overtaken", by.on), task)
     gone = (rectify, *_of_kind("suspend", in_force))
@@ -142,8 +149,8 @@ def order(
 ) -> tuple[Fact, ...]:
     """Impose a measure until `until` (0: no end); `every`: the pace of slow mode.
 
-    Who may do so by the room's own levels does it as that; an operator who may not, or who says so, as the operator.
-    Raises `Refused` without the right, or if it holds already.
+    People who may do so by the room's own levels do it as such; an operator who may not, or who says so, as the
+    operator. Raises `Refused` without the right, or if it holds already.
     """
     basis = basis_of(kind, by, room, policy, as_operator=as_operator)
     there = _of_kind(kind, in_force)
@@ -167,10 +174,10 @@ def lift(
     on: int,
     deed: Deed = "reopen",
 ) -> tuple[Fact, ...]:
-    """End measures of these kinds; nothing where none holds.
+    """End measures of these kinds; returns nothing if none holds.
 
-    What the operator or neglect imposed is ended by an operator only: raises `Refused`, naming the case, where there is
-    nothing else to end, or without the right.
+    Measures by the operator or by neglect are ended by an operator only. Raises `Refused` without the right or, naming
+    the case, if there is nothing else to end.
     """
     require(deed, by, room, policy)
     wanted = frozenset(kinds)
@@ -185,7 +192,7 @@ DEED_OF: dict[SanctionKind, Deed] = {"suspend": "readonly", "close": "close", "s
 
 
 def basis_of(kind: SanctionKind, by: UserId, room: RoomView, policy: Policy, *, as_operator: bool = False) -> Basis:
-    """As what somebody orders a measure. Raises `Refused` if they may not."""
+    """Return the basis on which somebody orders a measure. Raises `Refused` if they may not."""
     deed = DEED_OF.get(kind)
     role = "member" if as_operator else room.power.role(by)
     if (deed is not None and role == "owner") or (deed in ("readonly", "slow") and role == "manager"):
@@ -200,7 +207,7 @@ def basis_of(kind: SanctionKind, by: UserId, room: RoomView, policy: Policy, *, 
 
 @dataclass(frozen=True, slots=True)
 class _By:
-    """On what a measure rests, and who ordered it, if anybody."""
+    """The ground of a measure, and who ordered it, if anybody."""
 
     basis: Basis
     n: int
@@ -252,7 +259,7 @@ def _of_kind(kind: SanctionKind, in_force: Iterable[InForce]) -> tuple[InForce, 
 
 
 def _stronger(kind: SanctionKind, in_force: Iterable[InForce]) -> bool:
-    """Whether the operator, or neglect before, has imposed it already."""
+    """Return whether the operator, or neglect before, has already imposed it."""
     return any(each.basis != "command" for each in _of_kind(kind, in_force))
 
 

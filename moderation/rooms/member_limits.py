@@ -1,8 +1,12 @@
-"""Limits on how much is too much: people in one room, rooms one person is in, rooms founded by one person.
+"""Limits on people in one room, rooms that one person is in, and rooms founded by one person.
 
-Rules kept here: whoever comes last goes, with a kind word and at no cost; owners and managers of a room, operators and
-the bot never go; several accounts of one person count as one; whoever comes again and again within one incident does
-not get a case each time. What was there before a limit was set, or before the bot came, stays as it is.
+Rules kept here:
+- The last to come is removed, with a kind word and at no cost.
+- Owners and managers of a room, operators and the bot are never removed.
+- Several accounts of one person count as one.
+- Somebody who comes back within one incident gets no further case.
+- What was there before a limit was set, or before the bot came, stays as it is.
+
 Left to others: counting (`bot/pipeline/room_changes.py`, `bot/sync/sync_loop.py`), the words.
 """
 
@@ -14,19 +18,19 @@ from moderation.model.facts import CaseGrew, CaseOpened, Fact, SanctionStarted
 from moderation.policy import CapSettings, Policy
 from moderation.values.ids import EventId, UserId
 
-CAPS = (CAP_MEMBERS, CAP_JOINED)  # also the order in which they are looked at
+CAPS = (CAP_MEMBERS, CAP_JOINED)  # also the order in which they are checked
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """How it is with somebody who has just come into a room."""
+    """Counts for somebody who has just come into a room."""
 
-    people: int  # in the room, they themselves among them, without the bot
-    rooms: int  # protected ones in which any account of theirs is, this one among them
+    people: int  # people in the room, this one included, without the bot
+    rooms: int  # protected rooms with any of their accounts, this room included
 
 
 def came(context: Context, counted: Counted, policy: Policy, *, event: EventId, on: int) -> tuple[Fact, ...]:
-    """What follows when `context.subject` has come into `context.room`, by this event."""
+    """Return what follows when `context.subject` has come into `context.room`, by this event."""
     rule = _beyond(counted, policy.caps)
     if rule is None or not _can_go(context, policy):
         return ()
@@ -39,7 +43,7 @@ def came(context: Context, counted: Counted, policy: Policy, *, event: EventId, 
 
 
 def declines(founded: int, founder: UserId, policy: Policy) -> bool:
-    """Whether the bot stays out of one more room of somebody who has founded so many that it serves."""
+    """Return whether the bot declines another room because its founder has founded too many that it serves."""
     limit = policy.caps.founded
     return 0 < limit <= founded and founder not in policy.operators
 

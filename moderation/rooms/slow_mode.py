@@ -1,12 +1,16 @@
-"""Messages that are held back: how often somebody may write, and what waits for a manager. docs/model.md, "Credit".
+"""Messages that are held back: by a pace, or because they wait for a manager. docs/model.md, "Credit".
 
-Rules this module keeps: nothing is charged; a pace brings no case; a pace counts from the last message that stood, so
-whoever tries again too soon does not have to wait longer for it; an edit is never held back, but counts. Of two
-paces the slower holds. What was written while the bot was away arrives at one moment: two messages are as far apart as
-they were received, or as their homeserver says they were sent, whichever is more. A person is told of a pace at once,
-then once a day in each room, with how many messages it has held back since.
-Left to others: what waits (`moderation/credit/waiting.py`), who is not held back (`moderation/judge/judge.py`),
-setting slow mode (`measures.py`).
+Rules kept here:
+- Nothing is charged, and a pace causes no case.
+- A pace counts from the last message that stood, so trying again too soon does not prolong the wait.
+- An edit is never held back, but counts.
+- Of two paces the slower holds.
+- Messages written while the bot was away arrive at one moment: two messages are as far apart as they were received, or
+  as their homeserver says they were sent, whichever is more.
+- A person is told of a pace at once, then once a day in each room, with the number of messages held back since.
+
+Left to others: what waits (`moderation/credit/waiting.py`), who is exempt (`moderation/judge/judge.py`), setting slow
+mode (`measures.py`).
 """
 
 from collections.abc import Iterable
@@ -25,19 +29,19 @@ from moderation.values.events import MessagePosted
 TIER_SLOW, ROOM_SLOW = "tier_slow", "room_slow"
 PACES = frozenset({TIER_SLOW, ROOM_SLOW})
 HELD_BACK = frozenset({*PACES, TIER_LINKS})
-LEAST_MS, MOST_MS = 2_000, 6 * 3_600_000  # of slow mode
+LEAST_MS, MOST_MS = 2_000, 6 * 3_600_000  # bounds of slow mode
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """One message in a time, and why."""
+    """A limit of one message in a time, and its rule."""
 
     rule: str
     every_ms: int
 
 
 def pace(context: Context, policy: Policy) -> Pace | None:
-    """How often the sender may write here, if that is limited."""
+    """Return the limit on how often the sender may write here, if there is one."""
     paces = []
     if _is_low(context, policy):
         paces.append(Pace(TIER_SLOW, policy.tiers.slow_every))
@@ -47,7 +51,7 @@ def pace(context: Context, policy: Policy) -> Pace | None:
 
 
 def reason_to_hold(event: MessagePosted, context: Context, policy: Policy) -> str | None:
-    """Why this message is held back; None if it is not."""
+    """Return why this message is held back; None if it is not."""
     limit = pace(context, policy)
     if limit is not None and event.replaces is None and _is_too_soon(event, context, limit):
         return limit.rule
@@ -58,12 +62,12 @@ def reason_to_hold(event: MessagePosted, context: Context, policy: Policy) -> st
 
 
 def is_held_back(facts: Iterable[Fact]) -> bool:
-    """Whether one of these takes a message away only because it came too soon, or waits for a manager."""
+    """Return whether one of these facts redacts a message only because it came too soon or waits for a manager."""
     return any(isinstance(fact, SanctionStarted) and fact.rule in HELD_BACK for fact in facts)
 
 
 def was_told(reason: str, context: Context) -> bool:
-    """Return whether the sender knows of this already."""
+    """Return whether the sender already knows of this."""
     last = context.subject.told.get((context.room.room, reason))
     if last is None or reason not in PACES:
         return False
@@ -72,7 +76,7 @@ def was_told(reason: str, context: Context) -> bool:
 
 
 def _is_low(context: Context, policy: Policy) -> bool:
-    """Tier C and below, since whoever's mute is over before their credit is back should not have it easier."""
+    """Return whether credit is in tier C or below: not C alone, or the end of a mute could leave people better off."""
     return tier(credit_now(context, policy), policy.tiers) not in ("A", "B")
 
 
@@ -80,4 +84,4 @@ def _is_too_soon(event: MessagePosted, context: Context, limit: Pace) -> bool:
     last = context.stood
     if last is None:
         return False
-    return event.counted_ms - last < limit.every_ms  # never what its server claims, who could claim anything
+    return event.counted_ms - last < limit.every_ms  # never its server's own claim, which could be anything

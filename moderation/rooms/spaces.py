@@ -1,8 +1,12 @@
-"""What the state of a space says: which rooms it lists. Client-server API, section "Spaces".
+"""Reads from the state of a space which rooms it lists. Client-server API, section "Spaces".
 
-Rules kept here: a room is listed if its `m.space.child` names a server by which to enter it (`via`); who may set that,
-the homeserver sees to; one level deep, so what a space in a space lists is nothing. Pure. Left to others: asking for
-the state (`bot/sync/spaces.py`), what being listed means (`moderation/model/reach.py`).
+Rules kept here:
+- A room is listed if its `m.space.child` names a server by which to enter it (`via`).
+- The homeserver ensures that only those with the right can set that.
+- Only one level: rooms listed by a space inside a space do not count.
+
+Pure. Left to others: asking for the state (`bot/sync/spaces.py`), what being listed means
+(`moderation/model/reach.py`).
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -13,16 +17,16 @@ from moderation.values.ids import RoomId, UserId, is_room_id, is_user_id
 
 CHILD = "m.space.child"
 
-Raw = Mapping[str, Any]  # an event as the homeserver gives it
+Raw = Mapping[str, Any]  # an event as the homeserver sends it
 
 
 def is_space(created: Raw | None) -> bool:
-    """Return whether a room is a list of other rooms, by the content of its `m.room.create`."""
+    """Return whether a room is a space, by the content of its `m.room.create`."""
     return (created or {}).get("type") == "m.space"
 
 
 def changes(space: RoomId, state: Iterable[Raw], known: Collection[RoomId]) -> tuple[RoomListed, ...]:
-    """What the whole state of a space says otherwise than is known of the rooms it lists."""
+    """Return how the whole state of a space differs from the known list of its rooms."""
     events = {event["state_key"]: event for event in state if _is_child(event)}
     now = {child for child, event in events.items() if _lists(event)}
     return tuple(

@@ -1,16 +1,20 @@
 """Finds the links in a message and says where they lead.
 
-Looked at: links written in a text, bare domains among them (example.org without https://, which clients
-show as a link), and the `href` of the formatted body, where the words shown may say something else.
+Covered: links written in a text, also bare domains (example.org without https://, which clients show as a link), and
+the `href` of the formatted body, where the words shown may say something else.
 
-Rules this module keeps: a host has one form: nothing invisible, case folded, punycode decoded (RFC 3492),
-ideographic full stops as dots. User information and port are cut off as browsers do (WHATWG URL, host
-parsing): ``https://good.example@evil.example`` leads to evil.example. A last label that is no top-level
-domain of the Public Suffix List (the copy inside tldextract; nothing is downloaded) makes no bare domain.
-RE2 does the searching, in time linear in the text. Left to others: which hosts are fine (`links.py`).
+Rules kept here:
+- A host has one form: nothing invisible, case folded, punycode decoded (RFC 3492), ideographic full stops as dots.
+- User information and port are cut off as browsers do (WHATWG URL, host parsing): ``https://good.example@evil.example``
+  leads to evil.example.
+- A name is a bare domain only if its last label is a top-level domain of the Public Suffix List (the copy inside
+  tldextract; nothing is downloaded).
+- RE2 does the searching, in time linear in the text.
 
-Why not a linkifier: linkify-it needs a space after ``https://evil.example`` where Chinese puts none, and
-takes 0.4 s for the worst 64 KiB.
+Left to others: which hosts are fine (`links.py`).
+
+Why not a linkifier: linkify-it needs a space after ``https://evil.example`` where Chinese puts none, and takes 0.4 s
+for the worst 64 KiB.
 """
 
 import html
@@ -62,12 +66,12 @@ class WrittenLink:
 
     written: str
     scheme: str  # empty for a bare domain
-    hosts: tuple[str, ...]  # all ways to read it: Chinese goes on without a space after a domain
-    servers: tuple[str, ...] = ()  # of Matrix links: whose people or rooms they lead to
+    hosts: tuple[str, ...]  # all readings of it: Chinese continues without a space after a domain
+    servers: tuple[str, ...] = ()  # of Matrix links: the servers of the people or rooms they lead to
 
 
 def host_of(text: str) -> str:
-    """A host name in the one form in which hosts are compared."""
+    """Return a host name in the one form in which hosts are compared."""
     if text.isascii() and not any(sign in text for sign in ("%", "xn--", " ")):
         return text.lower().strip(".")  # nearly all
     host = normalise(unquote(text), "literal").text.translate(_DOTS).strip(". ")
@@ -85,9 +89,10 @@ def _decoded(label: str) -> str:
 
 @cache
 def top_level_domains() -> frozenset[str]:
-    """Those of the Public Suffix List. Read once, by whoever makes a rule about links: never while judging.
+    """Return the top-level domains of the Public Suffix List.
 
-    Nor on import: most commands of the command line judge nothing, and the list takes them a tenth of a second.
+    The list is read once, when a rule about links is made: never while judging, nor on import, since most commands of
+    the command line judge nothing and reading it takes a tenth of a second.
     """
     import tldextract
 
@@ -96,7 +101,7 @@ def top_level_domains() -> frozenset[str]:
 
 
 def written_links(text: str, *, bare: bool) -> Iterator[WrittenLink]:
-    """The links written in `text`, those without a scheme only if `bare`."""
+    """Yield the links written in `text`, those without a scheme only if `bare`."""
     read = normalise(text, "literal")
     subject = read.text.translate(_DOTS)
     seen: set[str] = set()  # the same link a thousand times is one link
@@ -116,7 +121,7 @@ def written_links(text: str, *, bare: bool) -> Iterator[WrittenLink]:
 
 
 def _dotted(subject: str, seen: set[str]) -> Iterator[WrittenLink]:
-    """Links whose dots are written out. They are quoted with the dots that they mean."""
+    """Yield links whose dots are written out. They are quoted with the dots that they mean."""
     dotted = _WRITTEN_DOT.sub(".", subject)
     if dotted == subject:
         return
@@ -133,7 +138,7 @@ def _full(url: str) -> WrittenLink:
 
 
 def _servers(url: str) -> tuple[str, ...]:
-    """The servers of the ids in a link to something in Matrix, and those it says to enter a room by."""
+    """Return the servers of the ids in a Matrix link, and the servers it names to enter a room by."""
     if not _MATRIX_LINK.match(url):
         return ()
     plain = unquote(unquote(url))[:_LONGEST_LINK]
@@ -150,7 +155,7 @@ def _bare(domain: str | None) -> WrittenLink | None:
 
 
 def _authority(rest: str) -> tuple[str, ...]:
-    """The host after ``scheme:``, read whole and read up to where a script without spaces goes on."""
+    """Return the host after ``scheme:``, read whole and read up to where a script without spaces begins."""
     authority = re.split(r"[/\\?#]", rest.lstrip("/\\"), maxsplit=1)[0]
     found = _HOST.match(authority.rpartition("@")[2])
     if not found:
@@ -167,7 +172,7 @@ def _is_domain(host: str) -> bool:
 
 
 def hrefs(event: MessagePosted) -> Iterator[WrittenLink]:
-    """Where the links of the formatted body lead; for an edit, those of the new content too."""
+    """Yield the targets of the links in the formatted body; for an edit, those of the new content too."""
     new = event.content.get("m.new_content")
     for content in (event.content, new if isinstance(new, dict) else {}):
         body = content.get("formatted_body")
@@ -183,7 +188,7 @@ def _href(written: str) -> WrittenLink | None:
     found = _SCHEME.match(url)
     scheme, rest = (found[1], url[found.end() :]) if found else ("", url)
     if scheme == "mxc":
-        return None  # a file on the homeserver: a picture, no way out of it
+        return None  # a file on the homeserver: a picture, which leads nowhere else
     if scheme == "matrix":
         return WrittenLink(written, scheme, ("matrix.to",), _servers(url))
     if scheme in _SLASHED or _SLASHES.match(rest):

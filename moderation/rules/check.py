@@ -1,8 +1,7 @@
-"""What a rule is to the judge, and what the judge tells a rule.
+"""The interface between a rule and the judge.
 
-A rule looks at one event and answers with a `Hit` or with nothing. It holds settings, never state;
-it reads no clock, acts on nobody and has no text for people. What it needs to know about the past
-stands in `View`.
+A rule looks at one event and answers with a `Hit` or None. It holds settings, never state; it reads no clock, acts on
+nobody and has no text for people. All it needs to know about the past is in `View`.
 """
 
 from collections.abc import Mapping
@@ -20,19 +19,19 @@ from moderation.values.events import (
 )
 
 Judged = MessagePosted | MembershipChanged | StateChanged | ReactionGiven | Redacted | OtherEvent
-Counted = Literal["reactions", "joins"]  # what is counted beside messages and edits
+Counted = Literal["reactions", "joins"]  # what is counted in addition to messages and edits
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a rule may know beside the event itself.
+    """The facts a rule may know in addition to the event itself.
 
-    `recent_ms` are the times (`Event.counted_ms`) of this sender's messages in this room, oldest first, this
-    one included, as far back as the longest window any rule asks for.
+    `recent_ms` are the times (`Event.counted_ms`) of this sender's messages in this room, oldest first, this one
+    included, as far back as the longest window any rule asks for.
     """
 
     recent_ms: tuple[int, ...] = ()
-    recent_others: tuple[tuple[int, Counted], ...] = ()  # the same of reactions, and of joins and new names
+    recent_others: tuple[tuple[int, Counted], ...] = ()  # the same for reactions, and for joins and new names
     bot: str = ""
 
 
@@ -53,5 +52,5 @@ class Check(Protocol):
     """A rule with its settings compiled, ready to look at events."""
 
     def check(self, event: Judged, view: View) -> Hit | None:
-        """The first way in which `event` breaks this rule, or None."""
+        """Return the first way in which `event` breaks this rule, or None."""
         ...

@@ -1,16 +1,20 @@
 """Letters that look like a Latin letter or a digit: our own selection from the data of UTS #39.
 
-It began as the rows of Unicode's `confusables.txt` (as of January 2024) whose source is one letter and whose
-target is ASCII, for the scripts in which text of the Latin script is really disguised. Taken out: what
-NFKC, case folding and the removal of accents do anyway (UAX #15), targets of several letters that would
-join different words (m as rn), and the letters of scripts whose own words would suffer. Added by hand:
-small capitals, and the small letters of Greek and Cyrillic that people read as the capital they belong to.
+It began as the rows of Unicode's `confusables.txt` (as of January 2024) whose source is one letter and whose target is
+ASCII, for the scripts that are really used to disguise Latin text. Taken out: what NFKC, case folding and the removal
+of accents do anyway (UAX #15), targets of several letters that would merge different words (m as rn), and the letters
+of scripts whose own words would suffer. Added by hand: small capitals, and the small letters of Greek and Cyrillic that
+people read as their capital letter.
 
-Rules this module keeps: data only; a key of `LOOKS_LIKE` is lower-case ASCII, each other character stands
-once. Left to others: which characters are folded when (`normalise_text.py`).
+Rules kept here:
+- Data only.
+- A key of `LOOKS_LIKE` is lower-case ASCII.
+- Every other character occurs once.
 
-The selected data: Copyright (c) 1991-2024 Unicode, Inc., under the Unicode License v3
-(SPDX-License-Identifier: Unicode-3.0); its notice stands in `confusables.LICENSE`.
+Left to others: which characters are folded when (`normalise_text.py`).
+
+The selected data: Copyright (c) 1991-2024 Unicode, Inc., under the Unicode License v3 (SPDX-License-Identifier:
+Unicode-3.0); its notice stands in `confusables.LICENSE`.
 """
 
 LOOKS_LIKE = {

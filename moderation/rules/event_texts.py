@@ -1,6 +1,6 @@
-"""Which of the texts in an event a rule looks at, and how a piece of them is quoted.
+"""Selects the texts of an event that a rule looks at, and quotes pieces of them.
 
-Left to others: what the texts of an event are (`bot/events/parse_event.py` pulls them out of the content).
+Left to others: extracting the texts of an event from its content (`bot/events/parse_event.py`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,17 +13,17 @@ MAX_QUOTE = 500  # characters of a person's text in a `Hit`; enough to recognise
 
 
 def looked_at(event: Judged, where: frozenset[str]) -> Iterator[Text]:
-    """The texts of `event` in the places a rule names; no place named means all."""
+    """Yield the texts of `event` in the places a rule names; no place named means all."""
     return (text for text in event.texts if not where or text.where in where)
 
 
 def cut(quote: str) -> str:
-    """`quote`, not longer than a record should hold."""
+    """Return `quote`, cut to the length that a record should hold."""
     return quote[:MAX_QUOTE]
 
 
 def found_in(texts: Sequence[Text], hit: Hit | None, most: int) -> Text | None:
-    """The text in which something was found, `most` characters around it; the beginning of the first if none has it."""
+    """Return the text with the hit, `most` characters around it; else the beginning of the first text."""
     for text in texts:
         if hit is not None and hit.matched and text.where == hit.where:
             at = text.value.find(hit.matched)
@@ -33,7 +33,7 @@ def found_in(texts: Sequence[Text], hit: Hit | None, most: int) -> Text | None:
 
 
 def _around(text: str, start: int, end: int, most: int) -> str:
-    """The place from `start` to `end`, and as much as there is room for around it."""
+    """Return the place from `start` to `end`, with as much around it as there is room for."""
     if len(text) <= most:
         return text
     begin = min(max(0, (start + min(end, start + most)) // 2 - most // 2), len(text) - most)

@@ -1,8 +1,11 @@
 """Too many messages in a short time.
 
-Rules this module keeps: only the times in `View` count, this event's among them, so that what was said at
-leisure while the bot was away is no flood when it is read; edits, reactions, joins and new names count like messages,
-unless a rule says otherwise; of joins and new names the first is free, since everybody comes in once.
+Rules kept here:
+- Only the times in `View` count, this event's among them, so what was said at leisure while the bot was away is no
+  flood when it is read.
+- Edits, reactions, joins and new names count like messages, unless a rule says otherwise.
+- The first join or new name is free, since everybody comes in once.
+
 Left to others: keeping those times, and making one incident of the hits that follow each other
 (`moderation/judge/judge.py`).
 """
@@ -19,7 +22,7 @@ from .check import Hit, Judged, View
 
 
 class FloodSettings(BaseModel):
-    """More than `messages` within `within` breaks the rule."""
+    """Settings of a flood rule: more than `messages` within `within` breaks it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,7 +42,7 @@ class Flood:
         self._settings = settings
 
     def check(self, event: Judged, view: View) -> Hit | None:
-        """A hit when the window that ends at this message holds more than the limit."""
+        """Return a hit if the window that ends at this message holds more than the limit."""
         if _kind(event) not in self._settings.of:
             return None
         count = self._count(view.recent_ms, event.counted_ms)

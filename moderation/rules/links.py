@@ -1,8 +1,12 @@
-"""Links to places that are not wanted.
+"""Links to unwanted places.
 
-Rules this module keeps: `deny` wins over `allow`; a domain stands for all below it; a look-alike of an
-allowed domain is another domain, so it is not allowed. Left to others: finding links and reading their
-hosts (`addresses.py`); what stands behind a link: nothing is fetched, short links stay unresolved.
+Rules kept here:
+- `deny` wins over `allow`.
+- A domain stands for all domains below it.
+- A look-alike of an allowed domain is another domain, so it is not allowed.
+
+Left to others: finding links and reading their hosts (`addresses.py`). Nothing is fetched, so short links stay
+unresolved.
 """
 
 import re
@@ -46,7 +50,7 @@ Domains = tuple[Annotated[str, AfterValidator(_domain)], ...]
 
 
 class LinkSettings(BaseModel):
-    """Which links are fine."""
+    """Settings of a link rule: which links are fine."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -83,7 +87,7 @@ class Links:
         top_level_domains()
 
     def check(self, event: Judged, view: View) -> Hit | None:
-        """A hit for the first link that is not fine."""
+        """Return a hit for the first link that is not fine."""
         del view
         for text in looked_at(event, self._where):
             for link in written_links(text.value, bare=self._settings.bare):
@@ -99,7 +103,7 @@ class Links:
 
     def _is_fine(self, link: WrittenLink) -> bool:
         if any(set(_and_above(server)) & self._deny for server in link.servers):
-            return False  # where it leads to, whatever leads there
+            return False  # what the link leads to decides, whatever host leads there
         if self._settings.matrix_links and link.hosts == ("matrix.to",):
             return True
         if self._settings.schemes and link.scheme and link.scheme not in self._settings.schemes:
@@ -116,7 +120,7 @@ class Links:
 
 
 def _and_above(host: str) -> Iterator[str]:
-    """The host and every domain it is under: a.b.c, b.c, c."""
+    """Yield the host and every domain it is under: a.b.c, b.c, c."""
     while host:
         yield host
         host = host.partition(".")[2]

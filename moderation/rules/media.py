@@ -1,8 +1,10 @@
 """Files of a kind, type or size that the room does not want.
 
-Rules this module keeps: it goes by what the sender says of the file (`info` of the message); nothing is
-downloaded. What the sender does not say is decided by `unknown_size` and `unknown_type`, since the
-specification makes both optional. A location is no file and has neither.
+Rules kept here:
+- What the sender says of the file decides (`info` of the message); nothing is downloaded.
+- For what the sender does not say, `unknown_size` and `unknown_type` decide, since the specification makes both
+  optional.
+- A location is no file and has neither.
 """
 
 import re
@@ -24,7 +26,7 @@ _TYPE = re.compile(r"[a-z0-9*?][a-z0-9!#$&^_.+*?-]*/[a-z0-9!#$&^_.+*?-]+")
 
 
 def parse_size(text: str) -> int:
-    """Bytes of a size such as ``10MB`` or ``512 KiB``. Raises `ValueError` if it is not one."""
+    """Return the bytes of a size such as ``10MB`` or ``512 KiB``. Raises `ValueError` if it is not one."""
     found = _SIZE.fullmatch(text.strip().upper())
     if not found or found[2] not in _BYTES_PER:
         raise ValueError("expected a size such as 500KB, 10MB (10,000,000 bytes) or 10MiB (10,485,760)")
@@ -47,7 +49,10 @@ Unknown = Literal["allow", "deny"]
 
 
 class MediaSettings(BaseModel):
-    """What is allowed. A setting left out limits nothing; an empty list allows nothing."""
+    """Settings of a media rule: what is allowed.
+
+    A setting left out limits nothing; an empty list allows nothing.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -59,7 +64,7 @@ class MediaSettings(BaseModel):
 
 
 def _attached(event: Judged) -> Attached | None:
-    """The file of a message; a reaction that is a picture is as good as a sticker."""
+    """Return the file of a message; a reaction that is a picture counts as a sticker."""
     if isinstance(event, ReactionGiven):
         return Attached("sticker") if event.key.startswith("mxc://") else None
     return event.media if isinstance(event, MessagePosted) else None
@@ -74,7 +79,7 @@ class MediaCheck:
         self._settings = settings
 
     def check(self, event: Judged, view: View) -> Hit | None:
-        """A hit when the file is of a kind or type not allowed, or too large."""
+        """Return a hit if the file is of a kind or type not allowed, or too large."""
         del view
         media = _attached(event)
         if media is None:
@@ -91,7 +96,7 @@ class MediaCheck:
             return None
         if not media.mimetype:
             return Hit() if self._settings.unknown_type == "deny" else None
-        # Parameters and case have no say (RFC 2045): "Image/PNG; name=x" is image/png.
+        # Parameters and case do not matter (RFC 2045): "Image/PNG; name=x" is image/png.
         name = media.mimetype.partition(";")[0].strip().lower()
         return None if any(fnmatchcase(name, pattern) for pattern in patterns) else Hit()
 

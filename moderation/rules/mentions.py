@@ -1,10 +1,13 @@
-"""Too many people called at once, or the whole room.
+"""Too many people mentioned at once, or the whole room.
 
-Counted together: `m.mentions` and the matrix.to links of the formatted body (both in `event.mentions`,
-client-server API "User and room mentions"), and Matrix ids and matrix.to links written in the texts.
+Counted together: `m.mentions` and the matrix.to links of the formatted body (both in `event.mentions`, client-server
+API "User and room mentions"), and Matrix ids and matrix.to links written in the texts.
 
-Rules this module keeps: one person counts once however written, the sender not at all. Left to others:
-whether a notification really went out; that depends on each reader's push rules.
+Rules kept here:
+- One person counts once, in whatever form they are written.
+- The sender does not count.
+
+Left to others: whether a notification really went out; that depends on each reader's push rules.
 """
 
 import re
@@ -28,7 +31,7 @@ _ROOM = re.compile(r"(?<![\w@])@room(?![\w:.-]*:)(?!\w)", re.ASCII | re.IGNORECA
 
 
 class MentionSettings(BaseModel):
-    """How many people one message may mention, and whether it may call the room."""
+    """Settings of a mention rule: how many people a message may mention, and whether it may mention the room."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -44,7 +47,7 @@ class Mentions:
         self._where = where
 
     def check(self, event: Judged, view: View) -> Hit | None:
-        """A hit when the room is called and may not be, or more people than the limit are mentioned."""
+        """Return a hit if the room is mentioned where it may not be, or more people than the limit are mentioned."""
         del view
         if not isinstance(event, MessagePosted):
             return None
@@ -66,7 +69,7 @@ def _room_called(event: MessagePosted, texts: list[Text]) -> Hit | None:
 
 
 def mentioned(text: str) -> set[str]:
-    """The user ids written in `text`, plainly or in matrix.to links and matrix: URIs."""
+    """Return the user ids written in `text`, plainly or in matrix.to links and matrix: URIs."""
     linked = (unquote(link[1]) if link[1] else "@" + unquote(link[2]) for link in _LINK.finditer(text))
     written = (found[0] for found in _USER.finditer(text))
     return {user for user in (*linked, *written) if is_user_id(user)}

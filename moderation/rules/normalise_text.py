@@ -1,22 +1,25 @@
-"""Texts made comparable: what looks alike becomes alike, and every match leads back to what was written.
+"""Brings texts into comparable forms: what looks alike becomes equal, and every match leads back to the original.
 
-Terms and texts pass through the same function, so a term in any script still matches itself. There are
-three forms, each going further than the one before:
+Terms and texts pass through the same function, so a term in any script still matches itself. There are three forms,
+each going further than the one before:
 
-- ``literal``: NFKC (UAX #15) and full case folding, nothing invisible (the `Default_Ignorable` characters
-  that NFKC_Casefold drops, and other controls), white space collapsed. Accents and letters stay.
-- ``letters``: also without accents, and with look-alike letters folded to Latin in the manner of the
-  skeleton of UTS #39. Digits of every script become ASCII digits.
-- ``skeleton``: also digits and signs used as letters (0 o, 3 e, 4 a, 5 s, 7 t, @ a, $ s), and the plain
-  strokes i, l, 1, I, | and ! as one. Good for nothing but comparing it with another skeleton.
+- ``literal``: NFKC (UAX #15) and full case folding, nothing invisible (the `Default_Ignorable` characters that
+  NFKC_Casefold drops, and other controls), white space collapsed. Accents and letters stay.
+- ``letters``: also without accents, and with look-alike letters folded to Latin in the manner of the skeleton of UTS
+  #39. Digits of every script become ASCII digits.
+- ``skeleton``: also digits and signs used as letters (0 o, 3 e, 4 a, 5 s, 7 t, @ a, $ s), and the plain strokes i, l,
+  1, I, | and ! as one. Only good for comparing it with another skeleton.
 
-Rules this module keeps: no input fails, lone surrogates included; a form is stable (normalised again, it
-is the same); a quotation is a piece of the original text. Marks that are spelling stay: vowel signs of
-Indic scripts, of Thai and its neighbours, the voicing of kana, hamza. Marks that readers can do without
-go: those of Latin, Greek and Cyrillic however many are stacked, Arabic short vowels, Hebrew points.
+Rules kept here:
+- No input fails, not even lone surrogates.
+- A form is stable: normalising it again changes nothing.
+- A quotation is a piece of the original text.
+- Marks that are spelling stay: vowel signs of Indic scripts, of Thai and its neighbours, the voicing of kana, hamza.
+- Marks that readers can do without go: those of Latin, Greek and Cyrillic however many are stacked, Arabic short
+  vowels, Hebrew points.
 
-Left to others: simplified and traditional Chinese are not folded (a list can hold both); which characters
-look alike (`confusables.py`); letters set apart by other characters (`spaced_letters.py`).
+Left to others: simplified and traditional Chinese are not folded (a list can hold both); which characters look alike
+(`confusables.py`); letters separated by other characters (`spaced_letters.py`).
 """
 
 import re
@@ -50,9 +53,9 @@ _OPTIONAL_MARKS = _characters(
     (0x0610, 0x061A), (0x0640, 0x0640), (0x064B, 0x0652), (0x0670, 0x0670), (0x06D6, 0x06DC),
     (0x06DF, 0x06E4), (0x06E7, 0x06E8), (0x06EA, 0x06ED),  # Arabic vowels and tatweel; hamza stays
 )  # fmt: skip
-_MANY = 4  # letters that one sign stands for
-_RARE = 0x20000  # beyond: rare Han, tags, private use and nothing
-_BLANK = "\u2800"  # the empty braille cell: a symbol by category, a space by its looks
+_MANY = 4  # a sign that stands for more letters than this is spelt out first
+_RARE = 0x20000  # code points beyond: rare Han, tags, private use and unassigned ones
+_BLANK = "\u2800"  # the empty braille cell: a symbol by category, but it looks like a space
 _NOT_A_CHARACTER = "\ufffd"
 
 # Scripts that put no spaces between words: Thai, Lao, Burmese, Khmer, Han, kana; and Hangul, where particles
@@ -82,9 +85,9 @@ _AS_LETTER.update(dict.fromkeys("i1!|", "l"))
 
 
 class _Table(dict[int, str | None]):
-    """What `str.translate` asks for, worked out once for each common character that occurs.
+    """A table for `str.translate` that computes the value of each common character once.
 
-    A value depends on its key alone, so what has been asked before changes no answer.
+    A value depends on its key alone, so earlier lookups change no answer.
     """
 
     def __init__(self, fold: Callable[[str], str]) -> None:
@@ -93,7 +96,7 @@ class _Table(dict[int, str | None]):
 
     def __missing__(self, code: int) -> str | None:
         value = self._fold(chr(code)) or None  # None keeps str.translate on its fast path for ASCII
-        if code < _RARE:  # somebody who sends every character there is must not fill the memory
+        if code < _RARE:  # somebody who sends every possible character must not fill the memory
             self[code] = value
         return value
 
@@ -113,7 +116,7 @@ def _shown_without_marks(char: str) -> str:
 
 
 def _spelt_out(char: str) -> str:
-    """A sign that stands for many letters, as those: NFKC would do the same, ten times as slowly."""
+    """Spell out a sign that stands for many letters: NFKC would do the same, ten times as slowly."""
     letters = unicodedata.normalize("NFKC", char)
     return letters if len(letters) > _MANY else char
 
@@ -127,7 +130,7 @@ def _literal(char: str) -> str:
 
 
 def _letter_step(char: str) -> str:
-    """One step towards the look-alike; a character that stays as it is has arrived."""
+    """Take one step towards the look-alike; a character that stays as it is has arrived."""
     if char.isascii() or unicodedata.category(char) in ("Cs", "Zs", "Zl", "Zp", "Cf", "Cc"):
         return _literal(char)
     if char in _ALIKE:
@@ -159,15 +162,15 @@ _FOLD: dict[Form, _Table] = {
 
 
 def visible(text: str) -> str:
-    """What a reader sees of `text`: NFKC without invisible characters; case and accents stay."""
+    """Return what a reader sees of `text`: NFKC without invisible characters; case and accents stay."""
     return unicodedata.normalize("NFKC", text.translate(_SHOWN))
 
 
 def _fold(text: str, form: Form) -> str:
     if text.isascii():
         return text.translate(_FOLD[form])
-    # Dropped first, so that what an invisible character held apart is composed by NFKC. Composed again
-    # after folding, which may leave marks out of order (UAX #15, NFKC_Casefold).
+    # Dropped first, so that NFKC composes what an invisible character separated. Composed again after folding, which
+    # may leave marks out of order (UAX #15, NFKC_Casefold).
     composed = unicodedata.normalize("NFKC", text.translate(_DROP[form]))
     return unicodedata.normalize("NFKC", composed.translate(_FOLD[form]))
 
@@ -181,36 +184,36 @@ class Normalised:
     text: str
 
     def span(self, start: int, end: int) -> tuple[int, int]:
-        """Where the characters from `start` to before `end` stood in the original, as whole characters."""
+        """Return where the characters from `start` to before `end` stood in the original, as whole characters."""
         starts, ends = self._places
         return starts[start], ends[end - 1]
 
     def quote(self, start: int, end: int) -> str:
-        """The piece of the original that became the characters from `start` to before `end`."""
+        """Return the piece of the original that became the characters from `start` to before `end`."""
         begin, stop = self.span(start, end)
         return self.original[begin:stop]
 
     @cached_property
     def _places(self) -> Places:
-        # Only asked for when something was found; most texts never need it.
+        # Computed only when something was found; most texts never need it.
         if self.original.isascii() and len(self.text) == len(self.original):
             count = len(self.original)
             return list(range(count)), list(range(1, count + 1))
         places = _places(self.original, self.form)
         if len(places[0]) == len(self.text):
             return places
-        # A normalisation of some future Unicode that crosses our clusters: quote all rather than fail.
+        # If some future Unicode has a normalisation that crosses our clusters, quote all rather than fail.
         return [0] * len(self.text), [len(self.original)] * len(self.text)
 
 
 @lru_cache(maxsize=16)  # one message is read by many rules
 def normalise(text: str, form: Form = "skeleton") -> Normalised:
-    """`text` in a comparable form: NFKC and case folding of UAX #15, look-alikes after UTS #39."""
+    """Bring `text` into a comparable form: NFKC and case folding of UAX #15, look-alikes after UTS #39."""
     return Normalised(text, form, " ".join(_fold(text, form).split()))
 
 
 def _places(text: str, form: Form) -> Places:
-    """The same as `normalise`, cluster by cluster, keeping account of where each character came from."""
+    """Fold as `normalise` does, but cluster by cluster, noting where each character came from."""
     starts: list[int] = []
     ends: list[int] = []
     folded: dict[str, str] = {}
@@ -230,7 +233,7 @@ def _places(text: str, form: Form) -> Places:
 
 
 def _clusters(text: str) -> Iterator[tuple[int, int]]:
-    """Cuts `text` where NFKC cannot reach across: before each character that never joins the one before."""
+    """Cut `text` where NFKC cannot reach across: before each character that never joins the one before."""
     if text.isascii():
         yield from zip(range(len(text)), range(1, len(text) + 1), strict=True)
         return

@@ -1,13 +1,15 @@
 """Regular expressions that cannot hang: RE2 runs in time linear in the text, whatever the pattern.
 
-Rules this module keeps: a pattern RE2 does not take (it has no look-around and no back-references) is an
-error when the settings are made, never later; memory is bounded. All patterns are tried at once with
-`re2.Set`; only when one matches is it run alone, to find the place.
+Rules kept here:
+- A pattern RE2 does not accept (it has no look-around and no back-references) is an error when the settings are made,
+  never later.
+- Memory is bounded.
+- All patterns are tried at once with `re2.Set`; a pattern is run alone only after a match, to find the place.
+- Of a room's own patterns the size, the repetitions and the text they look at are bounded. Linear can still be slow (a
+  large program on a long text takes a minute), and the patterns of one room must not hold up the others.
 
-Linear can still be slow: a large program on a long text takes a minute. What the managers of one room write must not
-hold up the others, so of a room's own patterns the size, the repetitions and the text they look at are bounded.
-Left to others: look-alike letters, unless `normalise` asks for the form ``letters`` of `normalise_text.py`; how much
-of its allowance a room has used (`moderation/judge/room_rules.py`).
+Left to others: look-alike letters, unless `normalise` asks for the form ``letters`` of `normalise_text.py`; how much of
+its allowance a room has used (`moderation/judge/room_rules.py`).
 """
 
 import re
@@ -30,7 +32,7 @@ MOST_STEPS = 2_000  # of all programs of a room's own patterns together
 MOST_REPEATED = 50
 OWN_TEXT = 4_096  # characters of one event that a room's own patterns look at
 _REPEATED = re.compile(r"\\.|\{(\d{1,9})(?:,(\d{0,9}))?\}", re.DOTALL)
-_SENTINEL = "\ue000answerable\ue000"  # private use characters: matches only the question below
+_SENTINEL = "\ue000answerable\ue000"  # private use characters: matches only the probe below
 
 
 def _options(ignore_case: bool, max_mem: int = _MAX_MEM) -> re2.Options:
@@ -54,7 +56,7 @@ def _compiles(pattern: str) -> str:
 
 
 class PatternSettings(BaseModel):
-    """Any one of the patterns breaks the rule."""
+    """Settings of a pattern rule: any one of the patterns breaks it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -82,7 +84,7 @@ def steps(patterns: tuple[str, ...], ignore_case: bool) -> int:
 
 
 def most_repeated(patterns: Iterable[str]) -> int:
-    """Return the largest number of times that one of these patterns counts, as in ``a{2,7}``; 0 if none counts.
+    """Return the largest repetition number in these patterns, as in ``a{2,7}``; 0 if there is none.
 
     Braces that stand for themselves may be taken for such a number.
     """
@@ -91,7 +93,7 @@ def most_repeated(patterns: Iterable[str]) -> int:
 
 
 class Pattern:
-    """All patterns of a rule as one automaton; `most`: so many characters of an event are looked at."""
+    """All patterns of a rule as one automaton; it looks at the first `most` characters of an event."""
 
     def __init__(self, settings: PatternSettings, where: frozenset[str] = frozenset(), most: int | None = None) -> None:
         self._where = where
@@ -102,7 +104,7 @@ class Pattern:
         self._set = _set_of(settings)
 
     def check(self, event: Judged, view: View) -> Hit | None:
-        """A hit for the first text that a pattern matches, with the piece it matched."""
+        """Return a hit for the first text that a pattern matches, with the piece it matched."""
         del view
         left = self._most
         for text in looked_at(event, self._where):
@@ -131,15 +133,15 @@ class Pattern:
 
 
 def _encodable(text: str) -> str:
-    # RE2 reads UTF-8, which has no lone surrogates; "?" takes the place of each, so offsets stay.
+    # RE2 reads UTF-8, which has no lone surrogates; "?" replaces each, so offsets stay.
     return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def _set_of(settings: PatternSettings) -> re2.Set | None:
-    """The patterns as one set, or None if they are too large together.
+    """Return the patterns as one set, or None if they are too large together.
 
-    A set whose automaton has no memory left says "no match" to everything, without an error. So it is
-    asked a question whose answer is known before it is trusted.
+    A set whose automaton has no memory left says "no match" to everything, without an error. So it is first probed with
+    a text that must match.
     """
     together = re2.Set.SearchSet(_options(settings.ignore_case, _SET_MAX_MEM))
     for pattern in (*settings.patterns, _SENTINEL):

@@ -1,12 +1,15 @@
-"""Other ways to read a text, each of which people do read without noticing: words cut, turned or stretched.
+"""Other readings of a text, which people read without noticing: words cut, turned or stretched.
 
-- *cut*: ``for-bidden``, a line break or an emoji inside a word. Pieces that only such signs part are put together.
+- *cut*: ``for-bidden``, a line break or an emoji inside a word. Pieces separated only by such signs are joined.
 - *turned*: letters upside down, in their order or from the end (``uǝppᴉqɹoɟ``).
-- *stretched*: ``ffoorrbbiidden``. Runs of a letter count as one letter, in the term as in the text.
+- *stretched*: ``ffoorrbbiidden``. Runs of a letter count as one letter, in the term and in the text.
 
-Rules this module keeps: a reading is made of the text's own characters, so that what is found can be quoted; whatever
-has nothing of the kind in it costs one search; time grows with length alone (patterns without a choice).
-Left to others: which terms are looked for in a reading, and what counts as one (`terms.py`); order of writing, which
+Rules kept here:
+- A reading consists of the text's own characters, so that a match can be quoted.
+- A text without such disguises costs one search.
+- Time grows linearly with the length (the patterns never backtrack).
+
+Left to others: which terms are looked for in a reading, and which matches count (`terms.py`); order of writing, which
 is undone for all rules at the door (`bot/events/visual_order.py`); Braille (`normalise_text.py`).
 """
 
@@ -17,18 +20,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
-# Hyphens and dashes, signs that stand inside words, line breaks, arrows, boxes, emoji and what joins them; or one dot.
+# Hyphens and dashes, signs that stand inside words, line breaks, arrows, boxes, emoji and their joiners; or one dot.
 _MARKS = "\\-_*~/|+=^'`\u00b7\u2010-\u2015\u2018\u2019\u2022\u2027\u2043\u30fb\r\n\\\\"
 _SIGNS = "\u200d\ufe0f\u20e3\u2190-\u2bff\U0001f000-\U0001f12f\U0001f18f-\U0001f1e5\U0001f200-\U0001faff"
 _CUTS = f"{_MARKS}{_SIGNS}"
-# Whatever else is no space and no punctuation around words: letters, digits, marks, what nobody sees, @ $ and !.
+# Anything else that is no space and no punctuation around words: letters, digits, marks, invisible signs, @ $ and !.
 _LETTER = rf"[^\s{_CUTS}.,;:?\"()\[\]{{}}<>#%&«»“”„、。，；：！？（）《》「」]"
 _PART = rf"(?:[{_CUTS}]++|\.)"
-# Possessive, and from where a word begins only: so nothing is looked at twice.
+# Possessive, and only from where a word begins: so nothing is looked at twice.
 _CUT = re.compile(rf"(?<!{_LETTER}){_LETTER}++(?:{_PART}{_LETTER}++)++")
 _PARTS = re.compile(_PART)
 _MAY_BE_CUT = re.compile(rf"[{_CUTS}.](?={_LETTER})")
-_SHORT = 6  # characters that a cut word of ASCII has at least if it is a term of five letters: not "don't"
+_SHORT = 6  # the least characters of a cut word of ASCII that can be a term of five letters: not "don't"
 
 _TURNED = dict(
     zip(
@@ -37,39 +40,39 @@ _TURNED = dict(
         strict=True,
     )
 )
-_ONLY_TURNED = re.compile("[ɐɒɔǝɟƃᵷɥᴉɾʞꞁɯɹʇʌʍʎ]")  # that nobody writes upright, but linguists
+_ONLY_TURNED = re.compile("[ɐɒɔǝɟƃᵷɥᴉɾʞꞁɯɹʇʌʍʎ]")  # letters that only linguists write upright
 
 _RUN = re.compile(r"([^\W_])\1+")
-_RULES = 4  # texts of which each reading is kept: one message is read by many rules
-_LONG = 9  # letters of a word in which one doubled letter is looked at
+_RULES = 4  # texts of which each reading is cached: one message is read by many rules
+_LONG = 9  # letters of a word in which one doubled letter is enough to look at it
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A text as it may be read, where each of its characters stood, and where pieces were put together."""
+    """A reading of a text, with the original place of each of its characters, and where pieces were joined."""
 
     text: str
     places: tuple[int, ...]
     seams: tuple[int, ...] = ()  # in order
 
     def has_seam(self, start: int, end: int) -> bool:
-        """Whether pieces were put together between two places."""
+        """Return whether pieces were joined between two places."""
         return bisect_right(self.seams, start) < bisect_left(self.seams, end)
 
     def is_seam(self, place: int) -> bool:
-        """Whether a piece begins there."""
+        """Return whether a joined piece begins at this place."""
         found = bisect_left(self.seams, place)
         return found < len(self.seams) and self.seams[found] == place
 
     def span(self, start: int, end: int) -> tuple[int, int]:
-        """From where to before where the characters of a piece stood."""
+        """Return the start and end (exclusive) of where the characters of a piece stood."""
         stood = self.places[start:end]
         return min(stood), max(stood) + 1
 
 
 @lru_cache(_RULES)
 def put_together(text: str) -> Reading | None:
-    """The words of `text` that are cut, without what cuts them; None if there are none."""
+    """Return the words of `text` that are cut, without what cuts them; None if there are none."""
     if not _MAY_BE_CUT.search(text):
         return None
     letters: list[str] = []
@@ -100,7 +103,7 @@ def _pieces(word: str) -> Iterator[tuple[int, int]]:
 
 @lru_cache(_RULES)
 def turned(text: str) -> tuple[Reading, ...]:
-    """`text` with its letters set upright, as they stand and from the end; nothing if none of them is turned."""
+    """Return `text` with its letters set upright, as they stand and from the end; empty if none is turned."""
     if text.isascii() or not _ONLY_TURNED.search(text):
         return ()
     upright = "".join(_TURNED.get(char, char) for char in text.lower()) if len(text.lower()) == len(text) else ""
@@ -112,7 +115,7 @@ def turned(text: str) -> tuple[Reading, ...]:
 
 @lru_cache(_RULES)
 def may_be_stretched(letters: str) -> bool:
-    """Whether a text in the form ``letters`` has a letter three times in a row, or a word with several doubled."""
+    """Return whether a ``letters`` form has a letter three times in a row, or a word with several doubled letters."""
     previous = -1
     for run in _RUN.finditer(letters):
         word = letters.rfind(" ", max(0, run.start() - 60), run.start())
@@ -127,7 +130,7 @@ def may_be_stretched(letters: str) -> bool:
 
 @lru_cache(_RULES)
 def squeezed(text: str) -> tuple[str, tuple[int, ...]]:
-    """`text` with each run of a letter as one, and where each letter that is left began."""
+    """Return `text` with each run of a letter as one letter, and where each remaining letter began."""
     places = tuple(
         place for place, (one, other) in enumerate(pairwise(" " + text)) if one != other or not other.isalnum()
     )
@@ -135,7 +138,7 @@ def squeezed(text: str) -> tuple[str, tuple[int, ...]]:
 
 
 def stretches(text: str, term: str) -> bool:
-    """Whether `text` is `term` with letters repeated, often enough to be no other word."""
+    """Return whether `text` is `term` with letters repeated, often enough to be no other word."""
     ours, theirs = _runs(text), _runs(term)
     if [letter for letter, _ in ours] != [letter for letter, _ in theirs]:
         return False

@@ -1,16 +1,16 @@
-"""Words and phrases that are not wanted, however they are disguised.
+"""Unwanted words and phrases, however they are disguised.
 
-Terms and texts are compared as skeletons (`normalise_text.py`, after UTS #39), all terms at once, so the
-cost of a message hardly depends on their number. A term whose skeleton changes with its case (Greek, some
-Cyrillic) is also looked for letter by letter.
+Terms and texts are compared as skeletons (`normalise_text.py`, after UTS #39), all terms at once, so the cost of a
+message hardly depends on their number. A term whose skeleton changes with its case (Greek, some Cyrillic) is also
+looked for letter by letter.
 
-Rules this module keeps:
-- a word written plainly is itself: "fall" is never a disguise of "fail", nor is a price one of a word;
-- words that are cut, turned or stretched (`readings.py`) are read as what they were; this is for terms of five letters
-  (three where scripts put no spaces), since shorter ones would be found in what nobody meant;
-- with `whole_words` a term ends where a letter or digit does not go on, except beside scripts that put no
-  spaces between words (Han, kana, Hangul, Thai, Lao, Khmer, Burmese);
-- an exception is compared as it is written, never in disguise, so it opens no way round a term.
+Rules kept here:
+- A word written plainly is itself: "fall" is never a disguise of "fail", nor is a price one of a word.
+- Words that are cut, turned or stretched (`readings.py`) are read as what they were; this is for terms of five letters
+  (three in scripts that put no spaces), since shorter ones would be found in innocent text.
+- With `whole_words` a term ends where no letter or digit follows, except next to scripts that put no spaces between
+  words (Han, kana, Hangul, Thai, Lao, Khmer, Burmese).
+- An exception is compared as it is written, never in disguise, so it opens no way round a term.
 
 Left to others: the terms. None are shipped.
 """
@@ -41,7 +41,7 @@ _SIGNS_AT_EDGES = "!|"  # letters inside a word ("k!ll"), punctuation around it 
 _LEAST_READ = 5  # letters a term must have to be looked for in words that are cut, turned or stretched
 _LEAST_UNSPACED = 3
 _LEAST_APART = 3  # letters a term must have to be looked for among single letters
-_DFA_BELOW = 64 << 10  # characters of terms: beyond, a DFA takes too much memory
+_DFA_BELOW = 64 << 10  # characters of terms: beyond this, a DFA takes too much memory
 
 
 def _has_text(term: str) -> str:
@@ -54,7 +54,7 @@ Term = Annotated[str, AfterValidator(_has_text)]
 
 
 class TermSettings(BaseModel):
-    """Any one of the terms breaks the rule."""
+    """Settings of a term rule: any one of the terms breaks it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -67,7 +67,7 @@ class TermSettings(BaseModel):
 
 
 class _Finder:
-    """Many strings looked for at once (Aho-Corasick)."""
+    """Searches for many strings at once (Aho-Corasick)."""
 
     def __init__(self, needles: Iterable[str]) -> None:
         self.needles = tuple(needles)
@@ -76,13 +76,13 @@ class _Finder:
         self._automaton = AhoCorasick(self.needles, implementation=kind, store_patterns=False)
 
     def find(self, text: str) -> Iterator[tuple[str, int, int]]:
-        """Every place of every needle, overlapping ones too: a rejected match must not hide another."""
+        """Yield every place of every needle, overlapping ones too: a rejected match must not hide another."""
         for index, start, end in self._automaton.find_matches_as_indexes(text, overlapping=True):
             yield self.needles[index], start, end
 
 
 class _Message:
-    """One text while it is looked at: its forms are made when they are first needed."""
+    """One text while it is searched; its forms are computed when they are first needed."""
 
     def __init__(self, original: str, exceptions: _Finder | None) -> None:
         self.original = original
@@ -102,7 +102,7 @@ class _Message:
 
     @cached_property
     def _excepted(self) -> tuple[list[int], list[int]]:
-        """Where exceptions begin, in order, and how far those that began up to there reach."""
+        """Return where exceptions begin, in order, and how far those that began up to each place reach."""
         if self._exceptions is None:
             return [], []
         found = self._exceptions.find(self.literal.text)
@@ -110,7 +110,7 @@ class _Message:
         return [begin for begin, _ in spans], list(accumulate((stop for _, stop in spans), max))
 
     def is_excepted(self, begin: int, stop: int) -> bool:
-        """Whether the piece of the original lies inside an exception."""
+        """Return whether the piece of the original lies inside an exception."""
         begins, reach = self._excepted
         before = bisect_right(begins, begin)
         return before > 0 and stop <= reach[before - 1]
@@ -132,7 +132,7 @@ class Terms:
         self._apart = _finder(self._apart_meant)
 
     def check(self, event: Judged, view: View) -> Hit | None:
-        """A hit for the first text that holds a term, with the term as it was written."""
+        """Return a hit for the first text that holds a term, with the term as it was written."""
         del view
         for text in looked_at(event, self._where):
             matched = self._search(text)
@@ -203,7 +203,7 @@ class Terms:
                 yield quote
 
     def _is_stretched(self, quote: str, skeleton: str, needle: str) -> bool:
-        """Whether a piece is a term behind `needle` with letters repeated; one plainly written, then plainly so."""
+        """Return whether a piece is a term of `needle` with letters repeated; if plainly written, compared plainly."""
         written = normalise(quote, "literal").text
         plain = _PLAIN.fullmatch(visible(quote).strip())
         return any(
@@ -231,7 +231,7 @@ def _finder(needles: Iterable[str]) -> _Finder | None:
 
 
 def _meant(terms: Iterable[str]) -> dict[str, set[str]]:
-    """Skeleton -> the terms it stands for, as they are written."""
+    """Map each skeleton to the terms it stands for, as they are written."""
     meant: dict[str, set[str]] = {}
     for term in terms:
         literal = normalise(term, "literal").text
@@ -241,7 +241,7 @@ def _meant(terms: Iterable[str]) -> dict[str, set[str]]:
 
 
 def _case_changes_it(terms: Iterable[str]) -> set[str]:
-    """The terms that another case gives another skeleton: capital eta looks like H, small eta like n."""
+    """Return the terms whose skeleton depends on case: capital eta looks like H, small eta like n."""
     return {
         normalise(term, "literal").text
         for term in terms
@@ -250,13 +250,13 @@ def _case_changes_it(terms: Iterable[str]) -> set[str]:
 
 
 def _is_long(letters: str) -> bool:
-    """Whether a term has letters enough to be looked for where words are cut, turned or stretched."""
+    """Return whether a term has enough letters to be looked for in words that are cut, turned or stretched."""
     count = len(joined(letters))
     return count >= _LEAST_READ or (count >= _LEAST_UNSPACED and UNSPACED.match(letters) is not None)
 
 
 def _squeezed(meant: dict[str, set[str]]) -> dict[str, set[str]]:
-    """The same with each run of a letter as one, for terms that are long enough."""
+    """Map as `_meant` does, with each run of a letter as one, for terms that are long enough."""
     found: dict[str, set[str]] = {}
     for skeleton, literals in meant.items():
         if _is_long(skeleton):
@@ -265,7 +265,7 @@ def _squeezed(meant: dict[str, set[str]]) -> dict[str, set[str]]:
 
 
 def _apart(meant: dict[str, set[str]]) -> dict[str, set[str]]:
-    """The same for terms whose letters stand apart; short ones would be found in too many lists."""
+    """Map as `_meant` does, for terms whose letters stand apart; short ones would be found in too many lists."""
     apart: dict[str, set[str]] = {}
     for skeleton, literals in meant.items():
         letters = joined(skeleton)
@@ -279,7 +279,7 @@ def _is_whole(read: Normalised, start: int, end: int) -> bool:
 
 
 def _ends_here(read: Normalised, inside: int, outside: int) -> bool:
-    """Whether a word ends between two neighbouring places of a text."""
+    """Return whether a word ends between two neighbouring places of a text."""
     if not 0 <= outside < len(read.text):
         return True
     ours, next_one = read.text[inside], read.text[outside]
@@ -288,13 +288,13 @@ def _ends_here(read: Normalised, inside: int, outside: int) -> bool:
     if not (next_one.isascii() and ours.isascii()) and (UNSPACED.match(ours) or UNSPACED.match(next_one)):
         return True
     if read.original.isascii() and next_one not in "asl":
-        return False  # no sign of ASCII becomes another letter; saves the way back to the original
-    # In the skeleton "$" and "!" are letters; around a word they are what they are.
+        return False  # no ASCII sign becomes another letter; this saves the way back to the original
+    # In the skeleton "$" and "!" are letters; around a word they are punctuation.
     return not any(char.isalnum() for char in read.quote(outside, outside + 1))
 
 
 def _means_itself(quote: str, meant: set[str]) -> bool:
-    """Whether `quote` only looks like one of the terms `meant`, but plainly says something else."""
+    """Return whether `quote` only looks like one of the terms `meant`, but plainly says something else."""
     seen = visible(quote).strip()
     if normalise(seen, "literal").text in meant:
         return False

@@ -15,7 +15,7 @@ _PIECE = re.compile(r"(\d+)([smhdw])", re.ASCII)
 
 
 def parse_duration(text: str) -> int:
-    """Milliseconds of a duration such as ``10m``. Raises `ValueError` if it is not one."""
+    """Return the milliseconds of a duration such as ``10m``. Raises `ValueError` if it is not one."""
     text = text.strip().lower()
     if not _WHOLE.match(text):
         raise ValueError("expected a duration such as 90s, 10m, 2h, 3d or 1w")

@@ -1,7 +1,7 @@
-"""One small tree of errors, split by whose fault it is.
+"""A small tree of errors, split by whose fault they are.
 
-`Refused` and its children are answers to a person, carried as a message key and fields: they are
-shown, never logged as a fault. `Invalid` is bad input from outside. `Broken` is ours.
+`Refused` and its children are answers to a person, carried as a message key and fields: they are shown, never logged as
+a fault. `Invalid` is bad input from outside. `Broken` is our own fault.
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,11 @@
-"""What came in: frozen values, made once at the door by `bot/events/parse_event.py`.
+"""Incoming events as frozen values, made once at the door by `bot/events/parse_event.py`.
 
-Rules this module keeps: an event carries the time it was received (`received_ms`, taken once, at
-the door) and the time its sender claims (`sent_ms`, never trusted); the raw `content` is kept for
-the record; what a rule may look at has been pulled out and is safe to use as it is.
+Rules kept here:
+- An event carries the time it was received (`received_ms`, taken once, at the door).
+- It also carries the time its sender claims (`sent_ms`, never trusted).
+- The raw `content` is kept for the record.
+- The parts that rules look at are extracted beforehand and safe to use as they are.
+
 Left to others: parsing (`bot/events/parse_event.py`), judging (`moderation/judge/judge.py`).
 """
 
@@ -37,7 +40,7 @@ VERIFICATION_REQUEST = "m.key.verification.request"  # as a msgtype
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One piece of text a person wrote, and where it stood."""
+    """One piece of text that a person wrote, and where it stood."""
 
     where: Where
     value: str
@@ -45,7 +48,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """A file in a message: what its sender says of it, and the `mxc://` address."""
+    """A file in a message: its `mxc://` address and what its sender says about it."""
 
     kind: MediaKind
     mimetype: str | None = None
@@ -55,7 +58,7 @@ class Media:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """What every room event has."""
+    """The fields that every room event has."""
 
     room: RoomId
     event: EventId
@@ -66,18 +69,24 @@ class Event:
     content: Mapping[str, Json] = field(repr=False)
     encrypted: bool = False
     late: int = -1  # the record that said it could not be read, if its key came later
-    heard_ms: int = 0  # when the homeserver had been heard before, if this was not heard when it was said; 0: it was
+    heard_ms: int = 0  # if not received when it was said: when the homeserver had last been heard before; else 0
 
     @property
     def counted_ms(self) -> int:
-        """When it counts as said. What is read after an absence comes all at once: of that its time of sending counts,
-        as far as it can be believed."""
+        """The time at which it counts as said.
+
+        Events read after an absence all arrive at once: for those the time of sending counts, as far as it can be
+        believed.
+        """
         return min(max(self.sent_ms, self.heard_ms), self.received_ms) if self.heard_ms else self.received_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessagePosted(Event):
-    """A message, sticker, poll or edit. For an edit, `texts` are those of `m.new_content`, then what stands outside."""
+    """A message, sticker, poll or edit.
+
+    For an edit, `texts` holds the texts of `m.new_content` first, then those outside it.
+    """
 
     texts: tuple[Text, ...] = ()
     quoted: tuple[Text, ...] = ()  # what a reply says its answered message says, as older clients put it in front
@@ -91,12 +100,12 @@ class MessagePosted(Event):
 
     @property
     def body(self) -> str:
-        """The plain text as a client would show it first; empty where there is none."""
+        """The plain text that a client would show first; empty if there is none."""
         return self.texts[0].value if self.texts else ""
 
     @property
     def asks_to_verify(self) -> str:
-        """Whom this asks to compare keys ("Key verification framework"); empty if it asks nobody."""
+        """The user whom this asks to compare keys ("Key verification framework"); empty if it asks nobody."""
         asked = self.content.get("to") if self.content.get("msgtype") == VERIFICATION_REQUEST else None
         return asked if isinstance(asked, str) else ""
 
@@ -121,13 +130,13 @@ class ReactionGiven(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MembershipChanged(Event):
-    """`m.room.member`: `user` is now `membership`, by the doing of `sender`."""
+    """`m.room.member`: `sender` has made `user` a `membership`."""
 
     user: UserId
     membership: Membership
     display_name: str | None = None
     reason: str | None = None
-    texts: tuple[Text, ...] = ()  # the display name and the reason, of one's own doing; the reason of an invitation
+    texts: tuple[Text, ...] = ()  # one's own display name and reason; of an invitation the reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,34 +144,34 @@ class StateChanged(Event):
     """Any other state event."""
 
     state_key: str
-    texts: tuple[Text, ...] = ()  # room name or topic, of other types what a client may show
+    texts: tuple[Text, ...] = ()  # room name or topic; for other types what a client may show
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undecryptable(Event):
-    """An `m.room.encrypted` event whose key we do not have."""
+    """An `m.room.encrypted` event for which the bot has no key."""
 
     session: str | None = None
-    code: str = "-"  # why its sender gives us no key, or what else is wrong with it
-    removed_by: UserId | None = None  # of a message that was taken back before it was read: who did
+    code: str = "-"  # why its sender gives the bot no key, or what else is wrong with it
+    removed_by: UserId | None = None  # of a message that was removed before it could be read: who removed it
     removed_ms: int = 0  # and when, as their homeserver claims
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherEvent(Event):
-    """A well-formed event of a type that nothing here interprets; it is recorded all the same.
+    """A well-formed event of a type that nothing here interprets; it is recorded nevertheless.
 
     `texts` are what a client that knows the type may show of it.
     """
 
     texts: tuple[Text, ...] = ()
-    removed_by: UserId | None = None  # who took its content away, where that is told
+    removed_by: UserId | None = None  # who removed its content, if the homeserver says so
     removed_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unreadable:
-    """Something that is not an event as the specification has it. Never an exception, never lost."""
+    """Data that is not an event as the specification has it. It never raises an exception and is never lost."""
 
     room: RoomId
     received_ms: int

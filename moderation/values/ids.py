@@ -1,7 +1,7 @@
-"""The names of things, as the Matrix specification writes them, and our own short codes.
+"""Ids as the Matrix specification writes them, and our own short codes.
 
-Section references are to the Matrix specification v1.19, appendices, "Identifier grammar".
-Nothing here opens anything: a string is looked at and named.
+Section references are to the Matrix specification v1.19, appendices, "Identifier grammar". Nothing here does I/O:
+strings are only checked and given a type.
 """
 
 import re
@@ -26,17 +26,17 @@ _CODE = re.compile(rf"G-[{_CODE_ALPHABET}]{{4}}\Z")
 
 
 def is_user_id(text: object) -> bool:
-    """Whether `text` has the form of a user id; historical localparts are accepted."""
+    """Return whether `text` has the form of a user id; historical localparts are accepted."""
     return _has_form(text, _USER)
 
 
 def is_room_id(text: object) -> bool:
-    """Whether `text` has the form of a room id, with a server name or (room version 12) without."""
+    """Return whether `text` has the form of a room id, with a server name or (room version 12) without."""
     return _has_form(text, _ROOM)
 
 
 def is_event_id(text: object) -> bool:
-    """Whether `text` has the form of an event id."""
+    """Return whether `text` has the form of an event id."""
     return _has_form(text, _EVENT)
 
 
@@ -50,12 +50,12 @@ def _has_form(text: object, form: re.Pattern[str]) -> bool:
 
 
 def is_group_code(text: object) -> bool:
-    """Whether `text` is one of our group codes, such as ``G-7F3K``."""
+    """Return whether `text` is one of our group codes, such as ``G-7F3K``."""
     return isinstance(text, str) and bool(_CODE.match(text))
 
 
 def group_code(seed: int) -> GroupCode:
-    """The code for a number drawn by the caller; the caller sees to it that codes do not collide."""
+    """Return the group code for a number that the caller drew; the caller must avoid collisions of codes."""
     letters = []
     for _ in range(4):
         seed, digit = divmod(seed, len(_CODE_ALPHABET))
@@ -64,5 +64,5 @@ def group_code(seed: int) -> GroupCode:
 
 
 def server_of(user: str) -> str:
-    """The server name of a user id: all that stands after the first colon."""
+    """Return the server name of a user id: everything after the first colon."""
     return user.partition(":")[2]

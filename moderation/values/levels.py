@@ -1,6 +1,9 @@
-"""How surely it is known who somebody is: the levels, and the level that each method reaches.
+"""Verification levels: how surely it is known who somebody is, and the level that each method reaches.
 
-Rules kept here: levels are ordered, and the highest in force counts; rooms see no more than whether a level is reached.
+Rules kept here:
+- Levels are ordered, and the highest in force counts.
+- Rooms see no more than whether a level is reached.
+
 Left to others: what a method proves and how (`docs/verification.md`), what a room asks for
 (`moderation/people/verification.py`).
 """
@@ -13,7 +16,7 @@ Method = Literal["vouch", "roster", "email", "oidc"]
 
 
 class Level(IntEnum):
-    """How surely."""
+    """A verification level: how surely it is known who somebody is."""
 
     NONE = 0
     CONTROL = 1  # of a mailbox or an account

@@ -1,7 +1,7 @@
-"""The kinds of values that fill a notice, told apart so that each is written as the reader expects.
+"""Values that fill a notice, one type for each way of showing them.
 
-A notice is a message key and such fields; it becomes text only when it is sent, in the language of
-whoever reads it. Fields travel as JSON through the outbox. Left to others: the texts (`bot/texts`).
+A notice is a message key with such fields. It becomes text only when it is sent, in the language of its reader. Fields
+travel as JSON through the outbox. Left to others: the texts (`bot/texts`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from .events import Json
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A point in time, milliseconds since 1970 UTC; shown in the time zone of the deployment, and said so."""
+    """A point in time, in milliseconds since 1970 UTC; shown in the time zone of the deployment, which is named."""
 
     ms: int
 
@@ -65,19 +65,19 @@ Fields = Mapping[str, Value]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One paragraph of a notice: a key of the message files and what fills it."""
+    """One paragraph of a notice: a key of the message files and the fields that fill it."""
 
     key: str
     fields: Fields = field(default_factory=dict)
 
 
 def line(key: str, **fields: Value) -> Line:
-    """A line, written short."""
+    """Return a `Line` with these fields."""
     return Line(key, fields)
 
 
 def rooms_named(lines: Sequence[Line]) -> frozenset[str]:
-    """The rooms that these lines name."""
+    """Return the rooms that these lines name."""
     return frozenset(value.room for each in lines for value in each.fields.values() if isinstance(value, RoomName))
 
 
@@ -94,14 +94,14 @@ _TAG_OF = {cls: tag for tag, cls in _TAGS.items()}
 
 
 def lines_to_json(lines: Sequence[Line]) -> list[Json]:
-    """Lines as JSON: tagged values become ``{"$moment": 1795511540740}``."""
+    """Return the lines as JSON: tagged values become ``{"$moment": 1795511540740}``."""
     return [
         {"key": each.key, "fields": {name: _to_json(value) for name, value in each.fields.items()}} for each in lines
     ]
 
 
 def lines_from_json(raw: Json) -> tuple[Line, ...]:
-    """The lines that `lines_to_json` wrote."""
+    """Return the lines that `lines_to_json` wrote."""
     assert isinstance(raw, list)
     return tuple(_line_from_json(each) for each in raw)
 

@@ -1,14 +1,16 @@
-"""Who may do what in a room, from its `m.room.create` event and its power levels; nothing else is asked.
+"""Rights and roles in a room, from its `m.room.create` event and its power levels alone.
 
-After the Matrix client-server API v1.19, `m.room.power_levels`, and the authorization rules of room version
-12 (MSC4289: the creators of a room stand above every level, for ever). Older versions differ only in who the
-creators are and in that levels may be written as text.
+After the Matrix client-server API v1.19, `m.room.power_levels`, and the authorization rules of room version 12
+(MSC4289: the creators of a room stand above every level, for ever). Older versions differ only in who the creators are
+and in that levels may be written as text.
 
-Rules this module keeps: whatever a homeserver sends, nothing here raises; what cannot be read counts as
-absent. "Can" means that a homeserver would allow it to somebody who is joined; a method that is stricter
-says so. Roles come from the room itself (docs/model.md, "Roles").
-Left to others: membership (who is joined, banned or has left), the writing of state (`bot/effects/align_room.py`),
-and what should be (`moderation/rooms/align_people.py`).
+Rules kept here:
+- Nothing here raises, whatever a homeserver sends; what cannot be read counts as absent.
+- "Can" means that a homeserver would allow it to somebody who is joined; a method that is stricter says so.
+- Roles come from the room itself (docs/model.md, "Roles").
+
+Left to others: membership (who is joined, banned or has left), writing state (`bot/effects/align_room.py`), and the
+levels that should be (`moderation/rooms/align_people.py`).
 """
 
 import json
@@ -21,7 +23,7 @@ from typing import Literal
 from .ids import SAFE_INT, UserId, is_user_id
 
 CREATOR_LEVEL = SAFE_INT + 1  # above every level that can be written
-OWNER_LEVEL = 100  # in rooms without creators of their own rank: the least an owner has
+OWNER_LEVEL = 100  # the least an owner has in rooms whose creators have no rank of their own
 POWER_LEVELS = "m.room.power_levels"
 EVENT_BYTES = 65_536  # section "Size limits": one event, as canonical JSON
 # What the server adds around the content: ids, up to 20 previous and 10 auth events, hashes and signatures.
@@ -57,7 +59,7 @@ class Lack:
 class Power:
     """The power levels of one room at one moment. Make it with `Power.of`."""
 
-    creators: frozenset[UserId]  # those above every level: none before room version 12
+    creators: frozenset[UserId]  # users above every level; empty before room version 12
     users: Mapping[str, int] = field(hash=False)  # keys as they were written
     events: Mapping[str, int] = field(hash=False)
     users_default: int
@@ -67,17 +69,17 @@ class Power:
     kick: int
     redact: int
     invite: int
-    highest: int  # the highest level written for a person, the bot not counted
+    highest: int  # the highest level written for a person other than the bot
     bot: UserId | None = None  # our own account: neither owner nor manager, whatever its level
-    implied: bool = False  # the room has no power levels event: `users` is what the rules imply
+    implied: bool = False  # the room has no power levels event: `users` is what the authorization rules imply
     named: frozenset[str] = frozenset()  # which of the levels above were written; the others are defaults
 
     @classmethod
     def of(cls, create: object, levels: object, *, bot: UserId | None = None) -> "Power":
-        """From the raw `m.room.create` event and the content of `m.room.power_levels`; `None` for none.
+        """Read the raw `m.room.create` event and the content of `m.room.power_levels` (None if there is no event).
 
-        Without the create event the creators are unknown, and in a room of version 12 every answer about them
-        is wrong: fetch it. Tell `bot`, or a room that the bot made has the bot for its owner.
+        Without the create event the creators are unknown, and in a room of version 12 every answer about them is wrong:
+        fetch it. Pass `bot`, or the bot counts as the owner of a room that it made.
         """
         content = _mapping(levels)
         users = _levels(content.get("users"))
@@ -97,31 +99,31 @@ class Power:
     # Levels.
 
     def level(self, user: str) -> int:
-        """The power level of `user`; `CREATOR_LEVEL` for creators of room version 12 and later."""
+        """Return the power level of `user`; `CREATOR_LEVEL` for creators of room version 12 and later."""
         if user in self.creators:
             return CREATOR_LEVEL
         return self.users.get(user, self.users_default)
 
     def is_creator(self, user: str) -> bool:
-        """Whether `user` stands above every level and can never be demoted, kicked or banned."""
+        """Return whether `user` stands above every level and can never be demoted, kicked or banned."""
         return user in self.creators
 
     def required(self, event_type: str, *, state: bool) -> int:
-        """The "required power level" of an event type; memberships follow rules of their own."""
+        """Return the "required power level" of an event type; memberships follow rules of their own."""
         return self.events.get(event_type, self.state_default if state else self.events_default)
 
     def manager_level(self) -> int:
-        """The lowest level at which somebody is a manager: see `role`."""
+        """Return the lowest level at which somebody is a manager: see `role`."""
         return max(min(self.ban, self.kick, self._redacting()), self.users_default + 1)
 
     def written(self, event_type: str) -> int | None:
-        """The level that stands there for an event type, or for "" as `events_default`; None where there is none."""
+        """Return the level written for an event type, or for "" as `events_default`; None if none is written."""
         if event_type:
             return self.events.get(event_type)
         return self.events_default if "events_default" in self.named else None
 
     def with_written(self, event_type: str, level: int | None) -> "Power":
-        """The same with another level there; None: none."""
+        """Return a copy with another written level for the event type; None removes it."""
         if event_type:
             others = {name: entry for name, entry in self.events.items() if name != event_type}
             return replace(self, events=others if level is None else {**others, event_type: level})
@@ -131,35 +133,35 @@ class Power:
     # Rights.
 
     def can_send(self, user: str, event_type: str, *, state: bool = False) -> bool:
-        """Authorization rule 8. For memberships ask the methods below."""
+        """Apply authorization rule 8. For memberships use the methods below."""
         return self.level(user) >= self.required(event_type, state=state)
 
     def can_redact_others(self, user: str) -> bool:
-        """Whether `user` may send redactions and servers will apply them to other people's events."""
+        """Return whether `user` may send redactions that servers will apply to other people's events."""
         return self.level(user) >= self._redacting()
 
     def can_kick(self, actor: str, target: str) -> bool:
-        """Authorization rule 5.5.4; also refuses a knock or takes back an invitation."""
+        """Apply authorization rule 5.5.4, which also covers refusing a knock and taking back an invitation."""
         return self.level(actor) >= self.kick and self.level(actor) > self.level(target)
 
     def can_ban(self, actor: str, target: str) -> bool:
-        """Authorization rule 5.6.2."""
+        """Apply authorization rule 5.6.2."""
         return self.level(actor) >= self.ban and self.level(actor) > self.level(target)
 
     def can_unban(self, actor: str, target: str) -> bool:
-        """Authorization rules 5.5.3 and 5.5.4: it takes both the ban and the kick level."""
+        """Apply authorization rules 5.5.3 and 5.5.4: unbanning takes both the ban and the kick level."""
         return self.level(actor) >= self.ban and self.can_kick(actor, target)
 
     def can_invite(self, user: str) -> bool:
-        """Authorization rule 5.4.4."""
+        """Apply authorization rule 5.4.4."""
         return self.level(user) >= self.invite
 
     def can_set_level(self, actor: str, target: str, new: int | None) -> bool:
-        """Whether `actor` may give `target` the level `new`, or with `None` remove their entry.
+        """Return whether `actor` may give `target` the level `new`, or remove their entry if `new` is None.
 
-        Authorization rules 8, 10.4, 10.9 and 10.10. Stricter than these in two things: an entry cannot be
-        removed where `users_default` would then lift its owner above the actor; and a first power levels
-        event is held to the same bounds as every later one (rule 10.5 would allow anything).
+        Authorization rules 8, 10.4, 10.9 and 10.10. Stricter than these in two things: an entry cannot be removed where
+        `users_default` would then lift its owner above the actor; and a first power levels event is held to the same
+        bounds as every later one (rule 10.5 would allow anything).
         """
         own = self.level(actor)
         if not self.can_send(actor, POWER_LEVELS, state=True) or target in self.creators:
@@ -174,7 +176,10 @@ class Power:
         return -SAFE_INT <= new <= min(own, SAFE_INT)
 
     def can_set_required(self, actor: str, event_type: str, new: int | None) -> bool:
-        """Whether `actor` may set what an event type takes ("": `events_default`). Authorization rules 10.6 to 10.8."""
+        """Return whether `actor` may set the level of an event type ("": `events_default`).
+
+        Authorization rules 10.6 to 10.8.
+        """
         own = self.level(actor)
         levels = [level for level in (self.written(event_type), new) if level is not None]
         return self.can_send(actor, POWER_LEVELS, state=True) and all(level <= min(own, SAFE_INT) for level in levels)
@@ -182,25 +187,25 @@ class Power:
     # Mutes: there is no such thing in Matrix, only a level too low to post.
 
     def is_muted(self, user: str) -> bool:
-        """Whether `user` was silenced as a person: below what posting takes and below everybody else.
+        """Return whether `user` alone was silenced: below the level of posting and below everybody else.
 
-        Where all are silent (`events_default` raised above `users_default`) nobody is muted in this sense;
-        ask `can_send` whether somebody can post.
+        If everybody is silenced (`events_default` raised above `users_default`), nobody is muted in this sense; use
+        `can_send` to ask whether somebody can post.
         """
         return self.level(user) < min(self.events_default, self.users_default)
 
     def mute_level(self) -> int:
-        """A level at which nothing at all can be posted, and below that of anybody not muted by name."""
+        """Return a level at which nothing can be posted, lower than that of anybody not muted by name."""
         return max(-SAFE_INT, min(0, self.events_default, self.users_default, *self.events.values()) - 1)
 
     # Roles: docs/model.md.
 
     def role(self, user: str) -> Role:
-        """What `user` is in this room.
+        """Return the role of `user` in this room.
 
-        Owners are the creators of room version 12; where there are none (or only the bot), those at the
-        highest level, if that is 100 or more. Managers may kick, ban or redact others. Both must stand above
-        `users_default`: a right that everybody has makes nobody responsible. So nobody muted is either.
+        Owners are the creators of room version 12; if there are none (or only the bot), those at the highest level, if
+        that is 100 or more. Managers may kick, ban or redact others. Both must stand above `users_default`: a right
+        that everybody has makes nobody responsible. So muted people have no role either.
         """
         if user == self.bot:
             return "member"
@@ -214,17 +219,17 @@ class Power:
         return "manager" if level >= min(self.ban, self.kick, self._redacting()) else "member"
 
     def owners(self) -> frozenset[UserId]:
-        """All owners, joined or not; the bot is never one."""
+        """Return all owners, joined or not; the bot is never one."""
         return self._with_role("owner")
 
     def managers(self) -> frozenset[UserId]:
-        """All managers, joined or not, without the owners; the bot is never one."""
+        """Return all managers without the owners, joined or not; the bot is never one."""
         return self._with_role("manager")
 
     # The bot.
 
     def missing_for(self, bot: str) -> tuple[Lack, ...]:
-        """The rights the bot lacks for its work, in the order in which they matter."""
+        """Return the rights the bot lacks for its work, in the order in which they matter."""
         needed: dict[Right, int] = {
             "post": self.required("m.room.message", state=False),
             "redact": self._redacting(),
@@ -239,7 +244,7 @@ class Power:
         return tuple(Lack(right, level) for right, level in needed.items() if own < level)
 
     def cannot_demote(self, bot: str, users: Iterable[UserId]) -> frozenset[UserId]:
-        """Those of `users` whom the bot has no power over: at or above its own level."""
+        """Return those of `users` over whom the bot has no power: at or above its own level."""
         own = self.level(bot)
         return frozenset(user for user in users if user != bot and self.level(user) >= own)
 
@@ -251,13 +256,13 @@ class Power:
         changes: Mapping[UserId, int | None],
         required: Mapping[str, int | None] | None = None,
     ) -> dict[str, object]:
-        """New content for `m.room.power_levels`: `content` as just read, with `changes` (`None` removes).
+        """Return new content for `m.room.power_levels`: `content` as just read, with `changes` (None removes).
 
-        `required`: what event types take from now on; "" is `events_default`.
+        `required`: the new levels of event types; "" is `events_default`.
 
-        All else is kept as it was. Creators are left out of `users`, since a server refuses the whole event
-        if one is in it (rule 10.4). Where the room has no power levels event, its first creator's implied
-        level is written down, which would be lost otherwise.
+        All else is kept as it was. Creators are left out of `users`, since a server refuses the whole event if one is
+        in it (rule 10.4). If the room has no power levels event, its first creator's implied level is written down,
+        since it would be lost otherwise.
         """
         after = dict(content or {})
         users: dict[str, object] = dict(self.users if self.implied else _mapping(after.get("users")))
@@ -271,7 +276,7 @@ class Power:
 
     @staticmethod
     def size_left(content: Mapping[str, object]) -> int:
-        """The bytes that `content` leaves free in one event; below 0 when it is too large to be sent."""
+        """Return the bytes that `content` leaves free in one event; below 0 when it is too large to be sent."""
         text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
         return EVENT_BYTES - ENVELOPE_BYTES - len(text.encode("utf-8", "surrogatepass"))
 
@@ -288,10 +293,10 @@ class Power:
 
 
 def _level(value: object) -> int | None:
-    """A level as servers read it: whole numbers, in old rooms also as text or with a fraction (cut off).
+    """Return a level as servers read it: whole numbers, in old rooms also as text or with a fraction (cut off).
 
-    A fraction comes back from the records as text; what a client wrote so, no server has let into a room. Held
-    within what canonical JSON can carry, so that nobody reaches `CREATOR_LEVEL` by writing a number.
+    The records write a fraction as text; no server has let such text written by a client into a room. Limited to what
+    canonical JSON can carry, so that nobody reaches `CREATOR_LEVEL` by writing a number.
     """
     if isinstance(value, bool):
         return None
@@ -305,18 +310,18 @@ def _level(value: object) -> int | None:
 
 
 def _levels(value: object) -> dict[str, int]:
-    """A map of levels without the entries that are none."""
+    """Return a map of levels without the entries that cannot be read as levels."""
     read = {key: _level(entry) for key, entry in _mapping(value).items()}
     return {key: level for key, level in read.items() if level is not None}
 
 
 def _named_levels(content: Mapping[str, object]) -> dict[str, int]:
-    """The levels that stand at the top of the content, each with its default."""
+    """Return the levels at the top of the content, each with its default."""
     return {**_DEFAULTS, **_levels({name: content.get(name) for name in _DEFAULTS})}
 
 
 def _requiring(content: dict[str, object], required: Mapping[str, int | None]) -> dict[str, object]:
-    """Power levels with other levels for event types."""
+    """Return the power levels with other levels for event types."""
     events = dict(_mapping(content.get("events")))
     for event_type, level in required.items():
         place, name = (events, event_type) if event_type else (content, "events_default")
@@ -334,7 +339,7 @@ def _mapping(value: object) -> Mapping[str, object]:
 
 
 def _people(users: Iterable[str]) -> frozenset[UserId]:
-    """The keys of `users` that are user ids; old servers let others stand."""
+    """Return the keys of `users` that are user ids; old servers accept others too."""
     return frozenset(UserId(user) for user in users if _is_user(user))
 
 
@@ -346,13 +351,13 @@ def _is_user(text: object) -> bool:
 
 
 def _version(create: Mapping[str, object]) -> str:
-    """The room version; "1" where none is given, as the specification has it."""
+    """Return the room version; "1" if none is given, as the specification has it."""
     version = _mapping(create.get("content")).get("room_version")
     return version if isinstance(version, str) else "1"
 
 
 def _has_lasting_creators(version: str) -> bool:
-    """Whether creators stand above every level: MSC4289, stable since room version 12."""
+    """Return whether creators stand above every level: MSC4289, stable since room version 12."""
     if version == "org.matrix.hydra.11":
         return True
     return version.isascii() and version.isdigit() and len(version) < 10 and int(version) >= 12
@@ -367,13 +372,13 @@ def _creators(create: Mapping[str, object]) -> frozenset[UserId]:
 
 
 def founders(create: object) -> frozenset[UserId]:
-    """Who made a room: the sender of its `m.room.create` event, and since room version 12 the creators beside them."""
+    """Return the sender of the `m.room.create` event and, since room version 12, the additional creators."""
     event = _mapping(create)
     return _first_creator(event) | _creators(event)
 
 
 def _first_creator(create: Mapping[str, object]) -> frozenset[UserId]:
-    """Who made the room: the sender, or `content.creator` up to room version 10."""
+    """Return who made the room: the sender, or `content.creator` up to room version 10."""
     maker = create.get("sender")
     named = _mapping(create.get("content")).get("creator")
     if _version(create) in _NAMES_CREATOR and _is_user(named):

@@ -1,4 +1,4 @@
-"""What was found and decided: frozen values, each of which becomes one record of the journal. One file a noun."""
+"""Findings and decisions: frozen values, each of which becomes one record of the journal. One file per subject."""
 
 from .base import Fact, owner_of, person, private, unowned
 from .cases import (

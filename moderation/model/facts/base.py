@@ -1,12 +1,15 @@
-"""What all facts share, and how their fields are declared.
+"""Base of all facts, and how their fields are declared.
 
-The database is a projection of these facts: the same function applies them while the bot runs and
-when the journal is read again, so replaying the journal gives the same cases, credit and sanctions.
+The database is a projection of these facts: the same function applies them while the bot runs and when the journal is
+read again, so replaying the journal gives the same cases, credit and sanctions.
 
-Rules this module keeps: a field is either *public*, an int or a short ASCII word that goes into the
-skeleton and can never be erased; or it belongs to a *person* (`person()`, `private(of=...)`), and
-goes into the erasable part of that person. `room` is written as the group's code. Left to others: how a
-fact becomes a record and back (`storage/record_mapping.py`), what follows from it (`moderation/consequences.py`).
+Rules kept here:
+- A *public* field is an int or a short ASCII word; it goes into the skeleton and can never be erased.
+- A field of a *person* (`person()`, `private(of=...)`) goes into the erasable part of that person.
+- `room` is written as the group's code.
+
+Left to others: how a fact becomes a record and back (`storage/record_mapping.py`), what follows from it
+(`moderation/consequences.py`).
 """
 
 from dataclasses import dataclass, field, fields
@@ -16,23 +19,23 @@ from moderation.values.ids import RoomId, UserId
 
 
 def person() -> Any:
-    """A field that holds the Matrix id of a person the fact concerns ("" for none)."""
+    """Declare a field with the Matrix id of a person whom the fact concerns ("" if nobody)."""
     return field(default=UserId(""), metadata={"of": None})
 
 
 def private(of: str) -> Any:
-    """A field that belongs into the erasable part of the person named by the field `of` ("" for none)."""
+    """Declare a field for the erasable part of the person named by the field `of` ("" if empty)."""
     return field(default="", metadata={"of": of})
 
 
 def unowned() -> Any:
-    """A text that concerns no person, yet may not stand in the skeleton."""
+    """Declare a text that concerns no person, yet may not stand in the skeleton."""
     return field(default="", metadata={"of": "nobody"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """What all facts share. `on` is the index of the record that gave rise to it (-1: none)."""
+    """Base of all facts. `on` is the index of the record that caused it (-1: no record)."""
 
     KIND: ClassVar[str] = ""
 
@@ -41,7 +44,7 @@ class Fact:
 
 
 def owner_of(cls: type[Fact]) -> dict[str, str | None]:
-    """Field name -> "public", "person" or the name of the person field it belongs to ("nobody")."""
+    """Map each field name to "public", "person" or the person field that owns it ("nobody")."""
     kinds: dict[str, str | None] = {}
     for item in fields(cls):
         if "of" not in item.metadata:

@@ -1,4 +1,4 @@
-"""Rules broken, and the cases that come of it."""
+"""Broken rules, and the cases that follow."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -9,10 +9,10 @@ from moderation.values.ids import EventId, UserId
 
 from .base import Fact, person, private, unowned
 
-Channel = Literal["member", "operator", "mail", "server"]  # by which way a report came
-Asked = Literal["managers", "owner", "operator"]  # whose word a case waits for
+Channel = Literal["member", "operator", "mail", "server"]  # the way by which a report came
+Asked = Literal["managers", "owner", "operator"]  # the level that a case waits for
 
-EXCERPT = 280  # characters of a message that a case keeps for those who decide
+EXCERPT = 280  # characters of a message that a case keeps for its deciders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +32,12 @@ class Found(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseOpened(Fact):
-    """A case was opened. `state` is "decided" at once where the rule decides by itself, or a person acted directly.
+    """A case was opened.
 
-    `about` is the case that was neglected or decided wrongly, of a case about a duty. `message` is the record of the
-    event it is about, where something else gave rise to it: a report (-1: it is `on`). `lead` is an earlier case by the
-    same reporter: until that one is decided, this one is shown on its card and has no deadline of its own (0: none).
+    `state` is "decided" at once if the rule decides alone, or a person acted directly. `about`, in a case about a duty,
+    is the case that was neglected or decided wrongly. `message` is the record of the event it is about, if something
+    else caused it, such as a report (-1: it is `on`). `lead` is an earlier case by the same reporter: until that one is
+    decided, this one is shown on its card and has no deadline of its own (0: none).
     """
 
     KIND: ClassVar[str] = "case"
@@ -47,7 +48,7 @@ class CaseOpened(Fact):
     grade: Grade
     decide: Literal["auto", "manager"]
     state: Literal["open", "decided"]
-    due: int  # milliseconds since 1970; when a decision is due
+    due: int  # when a decision is due, in milliseconds since 1970
     asked: Asked = "managers"
     about: int = 0
     manages: int = 0  # 1: the subject held management rights, so nothing applies before a decision
@@ -62,9 +63,9 @@ class CaseOpened(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseGrew(Fact):
-    """The same rule was broken again by the same person within one incident: more evidence.
+    """The same person broke the same rule again within one incident: more evidence.
 
-    `message` is the record of the event, where a report of it gave rise to this (-1: it is `on`).
+    `message` is the record of the event, if a report of it caused this (-1: it is `on`).
     """
 
     KIND: ClassVar[str] = "case"
@@ -78,7 +79,7 @@ class CaseGrew(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseDecided(Fact):
-    """Somebody upheld or dismissed a case. `state` is the state the case has from now on."""
+    """Somebody upheld or dismissed a case. `state` is its state from now on."""
 
     KIND: ClassVar[str] = "decision"
 
@@ -93,15 +94,18 @@ class CaseDecided(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Appealed(Fact):
-    """Somebody asks for a decided case to be looked at again: the person whom it concerns, or (`report` 1) somebody who
-    had reported it and whose report was dismissed."""
+    """Somebody asks for a decided case to be reviewed.
+
+    It is the person whom the case concerns or, if `report` is 1, somebody who reported it and whose report was
+    dismissed.
+    """
 
     KIND: ClassVar[str] = "appeal"
 
     n: int
     step: Literal["lodged"] = "lodged"
     state: Literal["appealed"] = "appealed"
-    due: int  # milliseconds since 1970; when an answer is due
+    due: int  # when an answer is due, in milliseconds since 1970
     asked: Asked = "managers"
     report: int = 0
     subject: UserId = person()
@@ -110,9 +114,9 @@ class Appealed(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported(Fact):
-    """A member pointed the managers to the message recorded at `message` (-1: at `on`), or a notice came from outside.
+    """A member reported the message recorded at `message` (-1: at `on`), or a notice came from outside.
 
-    Of the latter `by` and `reason` are empty; `message` -1 says that it names a room alone.
+    In a notice from outside `by` and `reason` are empty; `message` -1 means that it names only a room.
     """
 
     KIND: ClassVar[str] = "report"
@@ -121,8 +125,8 @@ class Reported(Fact):
     message: int = -1
     channel: Channel = "member"
     words: str = unowned()  # of a notice from outside
-    contact: str = unowned()  # how whoever wrote it can be answered
-    reader: str = unowned()  # who took it in, as the operating system knows them
+    contact: str = unowned()  # how its author can be answered
+    reader: str = unowned()  # the operating system user who entered it
     subject: UserId = person()  # whose message it is
     by: UserId = person()
     reason: str = private("by")
@@ -130,10 +134,11 @@ class Reported(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseMoved(Fact):
-    """A case took a step that is no decision: somebody has seen it, half its time is over, or all of it; it can be
-    appealed no more; or it goes on alone, as the case it waited with is decided ("parted").
+    """A case took a step that is no decision.
 
-    From now on it waits in `state` for the word of `asked`, until `due` (0: no more is due).
+    The steps: somebody has seen it; half its time, or all of it, is over; it can no longer be appealed; or it goes on
+    alone, since the case it waited with is decided ("parted"). From now on it waits in `state` for a decision by
+    `asked`, until `due` (0: nothing more is due).
     """
 
     KIND: ClassVar[str] = "case"
@@ -148,7 +153,7 @@ class CaseMoved(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseAssigned(Fact):
-    """Somebody answers for a case from now on: they are on duty, or it was passed on to them."""
+    """Somebody is responsible for a case from now on: they are on duty, or it was passed on to them."""
 
     KIND: ClassVar[str] = "case"
 
@@ -156,7 +161,7 @@ class CaseAssigned(Fact):
     step: Literal["assigned"] = "assigned"
     asked: Asked = "managers"
     due: int
-    how: Literal["card", "word"] = "card"  # whether a manager learns of it in the desk, or is told in a direct room
+    how: Literal["card", "word"] = "card"  # whether a manager is told of it in the desk or in a direct room
     subject: UserId = person()
 
 
@@ -164,8 +169,8 @@ class CaseAssigned(Fact):
 class CaseLeft(Fact):
     """Somebody who was told that a case waits for them left the room or lost their role there.
 
-    "gone": while it waited; `by` is who made it so. "excused": they were gone when its time was over, and are charged
-    only if they come back before long.
+    "gone": while it waited; `by` is the person who caused it. "excused": they were gone when the time was over, and are
+    charged only if they come back before long.
     """
 
     KIND: ClassVar[str] = "case"
@@ -191,7 +196,7 @@ class CaseNoted(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatementGiven(Fact):
-    """The statement of reasons for a decision, as one object (`moderation/cases/statements.py` has the fields)."""
+    """The statement of reasons for a decision, as one object (`moderation/cases/statements.py` defines its fields)."""
 
     KIND: ClassVar[str] = "statement"
 

@@ -1,4 +1,4 @@
-"""The files on serious and continuing offenders: who asked for one, who approved it, who took it out."""
+"""The files on serious and continuing offenders: requests, approvals and exports."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -10,10 +10,10 @@ from .base import Fact, person, unowned
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DossierStep(Fact):
-    """A file about a person is begun, approved by somebody, declined, or taken out as a zip.
+    """A file about a person is begun, approved, declined, or exported as a zip.
 
     It is named by the record that begins it: `start` (-1 in that record itself). `task` is the record of the task it
-    answers (-1: nobody was asked). `reader` did it: a user of the operating system, or of an approval the account of
+    answers (-1: there was no task). `reader` did it: a user of the operating system or, for an approval, the account of
     the approver. `how` says what an approval rests on: a signature with the approver's `key`, or a command from their
     own `account`, recorded at `on`. Approvals by a `user` of the operating system are from before there were keys.
     Nothing here sends anything.
@@ -32,14 +32,14 @@ class DossierStep(Fact):
     covers: str = unowned()  # the numbers of the cases, as JSON
     reader: str = unowned()
     reason: str = unowned()
-    bar: str = unowned()  # the legal ground on which the person is not told
+    bar: str = unowned()  # the legal ground for not telling the person
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApproverChanged(Fact):
     """Register or withdraw the public key with which an operator signs approvals of files.
 
-    `subject` is the account the key belongs to, `reader` the user of the operating system who did it.
+    `subject` is the account the key belongs to, `reader` the operating system user who did it.
     """
 
     KIND: ClassVar[str] = "approver"

@@ -1,4 +1,4 @@
-"""What is done to what verified members proved about themselves. Nothing of it stands in a fact."""
+"""Handling of what verified members proved about themselves. No fact contains any of that data."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -10,26 +10,26 @@ from .base import Fact, person, unowned
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityRead(Fact):
-    """Somebody read, on the command line, what a person proved about themselves, on account of case `n`."""
+    """Somebody read, on the command line, what a person proved about themselves, because of case `n`."""
 
     KIND: ClassVar[str] = "access"
 
     what: Literal["identity"] = "identity"
     n: int
     subject: UserId = person()
-    reader: str = unowned()  # as the operating system knows them
+    reader: str = unowned()  # the operating system user
     reason: str = unowned()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimsForgotten(Fact):
-    """What one person, or those whose time was over, proved about themselves is destroyed from now on."""
+    """Claims are destroyed from now on: those of one person, or those whose time is over."""
 
     KIND: ClassVar[str] = "identity"
 
     step: Literal["forgotten"] = "forgotten"
     what: Literal["request", "operator", "retention"]
-    count: int  # claims; with `marks` 1 it stays known, unreadable, that their identifiers were used
+    count: int  # claims; `marks` 1: that their identifiers were used stays known, unreadably
     marks: int = 0
     reader: str = unowned()
     reason: str = unowned()
@@ -37,7 +37,7 @@ class ClaimsForgotten(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityKeyChanged(Fact):
-    """What members proved about themselves is to be opened by another key: `key` names it, `was` the one before."""
+    """The key for what members proved about themselves changes: `key` names the new one, `was` the one before."""
 
     KIND: ClassVar[str] = "identity"
 

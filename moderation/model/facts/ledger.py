@@ -15,8 +15,8 @@ Ledger = Literal["credit", "standing"]
 class CreditChanged(Fact):
     """An entry in somebody's ledger. For a compensation, `undoes` is the record of the entry it undoes.
 
-    `ledger` "standing": that of those who run a group; classes of violation do not apply there (`grade` "-").
-    `reach`: where it counts, the whole deployment ("") or the rooms of a community (`moderation/model/reach.py`).
+    `ledger` "standing": that of those who run a group; classes of violation do not apply there (`grade` "-"). `reach`:
+    where it counts, the whole deployment ("") or the rooms of a community (`moderation/model/reach.py`).
     """
 
     KIND: ClassVar[str] = "credit"
@@ -25,7 +25,7 @@ class CreditChanged(Fact):
     cost: int
     grade: Grade | Literal["-"]
     rule: str
-    n: int = 0  # the case; 0: none
+    n: int = 0  # the case; 0 if there is none
     ledger: Ledger = "credit"
     undoes: int = -1
     reach: str = ""
@@ -35,7 +35,7 @@ class CreditChanged(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BalanceCorrected(Fact):
-    """The balance that the entry recorded at `start` gave was wrong: `told` stands there, and `left` is true.
+    """The balance given by the entry recorded at `start` was wrong: it says `told`, the true one is `left`.
 
     The entry itself counts as it always did.
     """
@@ -47,13 +47,13 @@ class BalanceCorrected(Fact):
     ledger: Ledger = "credit"
     told: int
     left: int
-    n: int = 0  # the case; 0: none
+    n: int = 0  # the case; 0 if there is none
     subject: UserId = person()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryConfirmed(Fact):
-    """An operator confirms what the people of a room decided: the entry recorded at `start` counts everywhere now."""
+    """An operator confirms a decision by the people of a room: the entry recorded at `start` now counts everywhere."""
 
     KIND: ClassVar[str] = "credit"
 

@@ -1,4 +1,4 @@
-"""What is known of people, and what they were told."""
+"""Facts about people, and what they were told."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -10,7 +10,7 @@ from .base import Fact, person, private, unowned
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonVerified(Fact):
-    """Somebody is verified at `level`, by `method`, until `until`; or what they proved so holds no more."""
+    """Somebody is verified at `level`, by `method`, until `until`; or that verification is revoked."""
 
     KIND: ClassVar[str] = "verify"
 
@@ -19,7 +19,7 @@ class PersonVerified(Fact):
     level: int
     until: int
     undoes: int = -1  # the record that is revoked; -1: all by this method
-    why: Literal["-", "key", "false"] = "-"  # of what is revoked; key: the account's master key is another
+    why: Literal["-", "key", "false"] = "-"  # why it is revoked; key: the account's master key has changed
     reach: str = ""  # of a vouch: where it counts (`moderation/model/reach.py`)
     subject: UserId = person()
     by: UserId = person()
@@ -27,10 +27,11 @@ class PersonVerified(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerificationAsked(Fact):
-    """Somebody below the level that a room asks for is pointed to how to reach it; or told that theirs ends (no room).
+    """Somebody is told about a verification that they need or that ends.
 
-    "reminded": that it is asked; "held": their messages do not stay; "halfway": they will be removed; "managing": their
-    management rights will be suspended; "expires", "lapsed": of a verification that ends, or has ended.
+    Below the level that a room asks for, with how to reach it: "reminded": that it is asked for; "held": their messages
+    do not stay; "halfway": they will be removed; "managing": their management rights will be suspended. Without a room:
+    "expires", "lapsed": their verification ends, or has ended.
     """
 
     KIND: ClassVar[str] = "verify"
@@ -43,35 +44,35 @@ class VerificationAsked(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoorAnswered(Fact):
-    """What somebody is told who asks to come into a room that lets in verified people only.
+    """The answer to somebody who asks to enter a room that admits only verified people.
 
-    "knocked": how to be verified, the question stands; "waiting": the same, in the lobby; "admitted": they are invited;
-    "refused": the question has stood too long.
+    "knocked": how to be verified, the request stays open; "waiting": the same, in the lobby; "admitted": they are
+    invited; "refused": the request was open too long.
     """
 
     KIND: ClassVar[str] = "verify"
 
     step: Literal["door"] = "door"
     what: Literal["knocked", "waiting", "admitted", "refused"]
-    until: int = 0  # how long the question stands
+    until: int = 0  # how long the request stays open
     subject: UserId = person()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountsLinked(Fact):
-    """An account, with all that are linked to it, is of the same person as another (docs/decisions/0019)."""
+    """An account, with all accounts linked to it, belongs to the same person as another (docs/decisions/0019)."""
 
     KIND: ClassVar[str] = "verify"
 
     step: Literal["linked"] = "linked"
-    method: Literal["confirmed", "oidc"]  # how it is known: the other account said so, or both proved the same subject
+    method: Literal["confirmed", "oidc"]  # the other account confirmed it, or both proved the same subject
     subject: UserId = person()  # the account that joins
     target: UserId = person()  # the account whose person it joins
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountUnlinked(Fact):
-    """The link that was recorded at `start` was a mistake: an operator ended it."""
+    """The link recorded at `start` was a mistake: an operator ended it."""
 
     KIND: ClassVar[str] = "verify"
 
@@ -80,12 +81,12 @@ class AccountUnlinked(Fact):
     subject: UserId = person()  # the account that had joined
     target: UserId = person()  # the account whose person it had joined
     reason: str = private(of="subject")
-    reader: str = unowned()  # the operator, as the operating system knows them
+    reader: str = unowned()  # the operator, as a user of the operating system
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyPinned(Fact):
-    """The master key (cross-signing) that a verified account had; a change of it asks for a new verification."""
+    """The master key (cross-signing) that a verified account had; a changed key asks for a new verification."""
 
     KIND: ClassVar[str] = "verify"
 
@@ -108,7 +109,7 @@ class RoleChanged(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LanguageChosen(Fact):
-    """A person, or (subject "") a room, is spoken to in this language from now on."""
+    """A person, or (subject "") a room, is addressed in this language from now on."""
 
     KIND: ClassVar[str] = "state"
 
@@ -144,11 +145,11 @@ class AwayChanged(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RosterChanged(Fact):
-    """The hours in which somebody is on duty in a room; no hours: they stand in its roster no more."""
+    """The hours in which somebody is on duty in a room; no hours: they leave its roster."""
 
     KIND: ClassVar[str] = "duty"
 
     what: Literal["roster"] = "roster"
     subject: UserId = person()
-    hours: str = private("subject")  # `moderation/duty/hours.py` has the form
+    hours: str = private("subject")  # `moderation/duty/hours.py` defines the form
     by: UserId = person()

@@ -1,4 +1,4 @@
-"""What is done to the records, and with them."""
+"""Operations on the records: requests, erasure, holds, purges, exports, access."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -10,7 +10,7 @@ from .base import Fact, person, private, unowned
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataAsked(Fact):
-    """A person asked for something about their own data; or the owner of a room for the bot to take it over."""
+    """A person asked for something about their own data, or an owner asked the bot to take over their room."""
 
     KIND: ClassVar[str] = "request"
 
@@ -20,7 +20,7 @@ class DataAsked(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataGiven(Fact):
-    """A person was given what is held on them, or the receipt of a message of theirs."""
+    """A person was given the data held on them, or the receipt of a message of theirs."""
 
     KIND: ClassVar[str] = "disclosure"
 
@@ -31,20 +31,20 @@ class DataGiven(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartsErased(Fact):
-    """Parts of earlier records are taken away from now on; which ones stands in `records`."""
+    """Parts of earlier records are removed from now on; `records` says which."""
 
     KIND: ClassVar[str] = "erase"
 
     parts: int
     what: Literal["request", "operator", "retention"]
-    records: str = unowned()  # storage/journal/retention/targets.py has the form
-    reader: str = unowned()  # the operator who did it, as the operating system knows them
+    records: str = unowned()  # storage/journal/retention/targets.py defines the form
+    reader: str = unowned()  # the operator who did it, as a user of the operating system
     reason: str = unowned()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldPlaced(Fact):
-    """Erasing and purging of what it covers wait until `until`. A hold is named by the index of this record."""
+    """Erasing and purging of what it covers are stopped until `until`. The index of this record names the hold."""
 
     KIND: ClassVar[str] = "hold"
 
@@ -70,7 +70,7 @@ class HoldEnded(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordsPurged(Fact):
-    """Records below `below` are removed from now on: their time is over."""
+    """Records below `below` are removed from now on: their retention time is over."""
 
     KIND: ClassVar[str] = "purge"
 
@@ -81,7 +81,7 @@ class RecordsPurged(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordsExported(Fact):
-    """Records left the log as an export. `records` and `contents` say which, and which files it has."""
+    """Records left the log as an export. `records` says which, `contents` which files it has."""
 
     KIND: ClassVar[str] = "export"
 
@@ -99,10 +99,10 @@ class RecordsExported(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordsRestored(Fact):
-    """The log goes on from a backup. What was recorded and signed after it was made is lost, and stands nowhere here.
+    """The log goes on from a backup. Records and signatures made after it are lost and stand nowhere here.
 
-    Numbers that were given out in the lost time are not given again: cases go on from `cases`, and requests to the
-    homeserver bear `era`.
+    Numbers given out in the lost time are not given out again: cases go on from `cases`, and requests to the homeserver
+    bear `era`.
     """
 
     KIND: ClassVar[str] = "restore"
@@ -111,7 +111,7 @@ class RecordsRestored(Fact):
     made: int  # when it was made
     era: str
     cases: int
-    signed: int = -1  # size of the newest checkpoint that is known from elsewhere; -1: none is
+    signed: int = -1  # size of the newest checkpoint known from elsewhere; -1: none is known
     reader: str = unowned()
 
 
@@ -125,12 +125,12 @@ class CheckpointAnchored(Fact):
     size: int
     day: str = "-"
     result: Literal["done", "refused"] = "done"
-    made: str = unowned()  # the event that holds it, or the file
+    made: str = unowned()  # the event or the file that holds it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContentRead(Fact):
-    """Somebody read what is held on people: on the command line as `reader`, in a chat as `by`."""
+    """Somebody read data held on people: on the command line as `reader`, in a chat as `by`."""
 
     KIND: ClassVar[str] = "access"
 
@@ -138,7 +138,7 @@ class ContentRead(Fact):
     n: int = 0  # the case that it was about
     read: int = 0  # when; 0: when it was recorded
     note: str = "-"  # names the note that the command line left
-    subject: UserId = person()  # whom it was about; "": may have been anybody
+    subject: UserId = person()  # whom it was about; "": possibly anybody
     by: UserId = person()
     reader: str = unowned()
     reason: str = unowned()
@@ -161,19 +161,19 @@ class MediaKept(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotSeen(Fact):
-    """Something the bot could not see or read, and why."""
+    """Something the bot could not see or read, and the reason."""
 
     KIND: ClassVar[str] = "coverage"
 
     what: Literal["gap", "torn", "cut", "failed", "down"]
-    count: int = 0  # "down": milliseconds in which the bot could not see or say anything
-    since: int = 0  # "down": when that began, milliseconds since 1970; 0: so long before the record
+    count: int = 0  # "down": milliseconds in which the bot could neither see nor say anything
+    since: int = 0  # "down": when that began, in milliseconds since 1970; 0: that long before the record
     detail: str = unowned()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotRead(Fact):
-    """Why the event recorded at `on` cannot be read, learnt after it was recorded."""
+    """The reason why the event recorded at `on` cannot be read, learnt after it was recorded."""
 
     KIND: ClassVar[str] = "coverage"
 

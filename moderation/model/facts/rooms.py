@@ -1,4 +1,4 @@
-"""How rooms are served."""
+"""Facts about how rooms are served."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -10,9 +10,9 @@ from .base import Fact, person, unowned
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomEntered(Fact):
-    """The bot serves a room from now on. `purpose` says what it is for; `served` is the group of a desk or a lobby.
+    """The bot serves a room from now on. `purpose` is its use; `served` is the group of a desk or a lobby.
 
-    Of a space, only what it lists is followed.
+    Of a space the bot follows only the list of rooms.
     """
 
     KIND: ClassVar[str] = "state"
@@ -39,7 +39,7 @@ class RoomStateChanged(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomListed(Fact):
-    """A space (`room`) lists another room from now on, or no longer: it is in, or out of, the space's community."""
+    """A space (`room`) begins or ceases to list another room, which so enters or leaves the space's community."""
 
     KIND: ClassVar[str] = "state"
 

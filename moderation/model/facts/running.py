@@ -1,4 +1,4 @@
-"""The bot itself: what it did, by which policy, when it ran."""
+"""Facts about the bot itself: outcomes of its requests, its policy, its starts and stops."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -10,7 +10,7 @@ from .base import Fact, person, private, unowned
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionTaken(Fact):
-    """What became of one request to the homeserver. `action` is its kind, `result` how it ended."""
+    """The outcome of one request to the homeserver. `action` is its kind, `result` how it ended."""
 
     KIND: ClassVar[str] = "outcome"
 
@@ -20,13 +20,13 @@ class ActionTaken(Fact):
     n: int = 0
     txn: str = "-"  # the transaction id, which names the row of the outbox
     subject: UserId = person()
-    event: EventId = private("subject")  # the event it made
-    made: str = unowned()  # the event or room it made, where that concerns nobody
+    event: EventId = private("subject")  # the event it created
+    made: str = unowned()  # the event or room it created, if that concerns nobody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyChanged(Fact):
-    """The policy in force from now on, whole, so that a record can be judged again by it."""
+    """The policy in force from now on, in full, so that a record can be judged again by it."""
 
     KIND: ClassVar[str] = "rules"
 
@@ -50,4 +50,4 @@ class BotStopped(Fact):
     KIND: ClassVar[str] = "stop"
 
     why: str = "asked"
-    sealed: int = 0  # 1: all before the next start is signed, and so is the first thing written then
+    sealed: int = 0  # 1: everything before the next start is signed, and what is written first then is signed at once

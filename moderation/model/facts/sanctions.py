@@ -1,4 +1,4 @@
-"""Measures against people and rooms, and what is held in rooms on their account."""
+"""Sanctions against people and rooms, and what is kept in rooms for them."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -8,7 +8,7 @@ from moderation.values.ids import EventId, UserId
 from .base import Fact, person, private, unowned
 
 SanctionKind = Literal["redact", "warn", "mute", "demote", "kick", "ban", "rectify", "suspend", "close", "slow"]
-# Those against a room; whom the fact names then answers for it, and may appeal.
+# Those against a room; the person named in the fact is responsible for the room and may appeal.
 OF_ROOMS: frozenset[SanctionKind] = frozenset({"rectify", "suspend", "close", "slow"})
 # Those that hold over time and are reconciled with the room; the others happen once.
 LASTING: frozenset[SanctionKind] = frozenset({"mute", "demote", "ban", *OF_ROOMS})
@@ -17,10 +17,10 @@ Basis = Literal["rule", "decision", "command", "credit", "interim", "standing", 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SanctionStarted(Fact):
-    """A measure applies from now on, until `until` (0: no end, or a thing of one moment).
+    """A measure applies from now on, until `until` (0: no end, or an act of one moment).
 
-    `room` None means every protected room; with a `reach` it holds in all rooms of that community, not in the room it
-    was decided in alone. `basis` says what it rests on.
+    `room` None means every protected room; with a `reach` it holds in all rooms of that community, not only in the room
+    it was decided in. `basis` says what it rests on.
     """
 
     KIND: ClassVar[str] = "sanction"
@@ -31,21 +31,21 @@ class SanctionStarted(Fact):
     n: int = 0
     basis: Basis
     rule: str = "-"
-    credit: int = -1  # the balance it rested on, where it did
-    every: int = 0  # of slow mode, and of what it held back: one message in so many milliseconds
-    messages: int = 1  # of what a pace held back: how many since the last word on it, this one among them
-    quiet: int = 0  # 1: whom it concerns was told of the like not long ago, and is not told again
+    credit: int = -1  # the balance that it rested on, if it did
+    every: int = 0  # of slow mode and the messages it held back: milliseconds between two messages
+    messages: int = 1  # of messages held back by a pace: how many since the last notice of it, this one included
+    quiet: int = 0  # 1: the person was told of something similar not long ago, and is not told again
     reach: str = ""
     subject: UserId = person()
     event: EventId = private("subject")
     by: UserId = person()
     reason: str = private("by")
-    reader: str = unowned()  # of a measure set at the command line: the operator, as the operating system knows them
+    reader: str = unowned()  # of a measure set at the command line: the operator, as a user of the operating system
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SanctionEnded(Fact):
-    """The measure that began with record `start` holds no longer."""
+    """The measure that began with record `start` no longer holds."""
 
     KIND: ClassVar[str] = "sanction"
 
@@ -78,13 +78,13 @@ class SanctionExtended(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LevelKept(Fact):
-    """What the bot changed in a room on account of a sanction, and what stood there before.
+    """A level or state that the bot changed in a room because of a sanction, and the value before.
 
-    `what` "level": levels are written as text, "-" meaning "no entry, `users_default` holds"; "ban": the
-    membership. Of the room itself (no subject) "posting", "posting TYPE": the level that posting takes; "joining": the
-    join rule. `step`: "intended" is recorded before the request goes out, so that `prior` is known whatever
-    happens; "held" after it; "corrected" when somebody changed it by hand and it was set again; "released" when
-    it was given back; "overruled" when somebody changed it by hand and it was left alone.
+    `what` "level": levels are written as text, "-" meaning "no entry, `users_default` holds"; "ban": the membership.
+    For the room itself (no subject) "posting", "posting TYPE": the level that posting takes; "joining": the join rule.
+    `step`: "intended" is recorded before the request goes out, so that `prior` is known whatever happens; "held" after
+    it; "corrected" when somebody changed it by hand and it was set again; "released" when it was given back;
+    "overruled" when somebody changed it by hand and it was left alone.
     """
 
     KIND: ClassVar[str] = "outcome"

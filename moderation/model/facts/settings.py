@@ -1,4 +1,4 @@
-"""What the people who run a room set for it."""
+"""Settings that the people who run a room choose for it."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -11,7 +11,7 @@ from .base import Fact, person, unowned
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomRuleChanged(Fact):
-    """A room has a rule of its own from now on, or has it no more."""
+    """A room has a rule of its own from now on, or no longer has it."""
 
     KIND: ClassVar[str] = "rules"
 
@@ -19,12 +19,12 @@ class RoomRuleChanged(Fact):
     step: Literal["added", "removed"]
     rule: str
     by: UserId = person()
-    settings: str = unowned()  # JSON: what makes the rule; none where it is removed
+    settings: str = unowned()  # the rule as JSON; empty if it is removed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomSettingChanged(Fact):
-    """The owner of a room chose something for it. `value` "-": what the operator says holds again."""
+    """The owner of a room chose a setting for it. `value` "-": the operator's setting holds again."""
 
     KIND: ClassVar[str] = "state"
 

@@ -1,4 +1,4 @@
-"""What waits for the operator."""
+"""Tasks that wait for the operator."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -12,9 +12,12 @@ TaskKind = Literal["dossier", "case", "last-manager", "room", "confirm"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskOpened(Fact):
-    """The operator is asked for something: to build a dossier or say why not, to decide what nobody else has, to
-    stand in where nobody else can act, to look at a room that was sanctioned, to say whether what a room's people
-    decided on a rule of the operator's counts elsewhere too."""
+    """The operator is asked for something.
+
+    The kinds: build a dossier or say why not; decide what nobody else has decided; stand in if nobody else can act;
+    look at a room that was sanctioned; say whether a decision by a room's people on a rule of the operator's also
+    counts elsewhere.
+    """
 
     KIND: ClassVar[str] = "task"
 
@@ -33,5 +36,5 @@ class TaskDone(Fact):
     step: Literal["done"] = "done"
     start: int
     result: Literal["done", "declined", "overtaken"]
-    reader: str = unowned()  # the operator who did it, as the operating system knows them
+    reader: str = unowned()  # the operator who did it, as a user of the operating system
     reason: str = unowned()
