@@ -1,7 +1,9 @@
-"""Reads what judgement and people need to know, each as a frozen value or a row, one file a noun.
+"""Reads what judging and people need to know, as frozen values or rows, one file per subject.
 
-Rules kept here: all reads go through the connection given, so inside the writing transaction they see what has just
-been written. Left to others: keeping what was read (`bot/pipeline/view_cache.py`), writing (`storage/projections/`).
+Rules kept here:
+- All reads go through the connection given, so inside the writing transaction they see what has just been written.
+
+Left to others: caching what was read (`bot/pipeline/view_cache.py`), writing (`storage/projections/`).
 """
 
 from storage.state.owner_choices import any_asks, choices_of

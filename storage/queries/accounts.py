@@ -1,4 +1,4 @@
-"""The accounts of a person: several of one verified person count as one."""
+"""Accounts of a person: several accounts of one verified person count as one."""
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,12 +13,12 @@ from .rooms import ACTIVE_GROUP
 
 
 async def persons_linked(db: AsyncConnection) -> frozenset[str]:
-    """Everybody whom accounts are linked to; their own first account may be gone."""
+    """Return every person to whom accounts are linked; their own first account may be gone."""
     return frozenset(row.person for row in await db.execute(select(schema.accounts.c.person).distinct()))
 
 
 async def ever_linked(db: AsyncConnection) -> tuple[PersonId, ...]:
-    """Every account that is or was linked to another."""
+    """Return every account that is or was linked to another."""
     found: set[str] = set()
     for column in (schema.links.c.user, schema.links.c.to):
         found.update(row[0] for row in await db.execute(select(column).distinct()))
@@ -26,14 +26,14 @@ async def ever_linked(db: AsyncConnection) -> tuple[PersonId, ...]:
 
 
 async def person_who_proved(db: AsyncConnection, record: int, otherwise: PersonId) -> PersonId:
-    """The person of the account that was verified by this record; where none is known, of `otherwise`."""
+    """Return the person of the account verified by this record; if there is none, the person of `otherwise`."""
     v = schema.verifications.c
     user = await db.scalar(select(v.user).where(v.record == record, v.user != ""))
     return PersonId(await person_of(db, UserId(user or otherwise)))
 
 
 async def groups_of_person(db: AsyncConnection, user: UserId, *, joined: bool = False) -> tuple[RoomId, ...]:
-    """The active groups in which any account of the person is known; with `joined` only those they are in now."""
+    """Return the active groups where any account of the person is known; with `joined` only those they are in now."""
     m = schema.members.c
     query = (
         select(m.room)
@@ -48,8 +48,10 @@ async def groups_of_person(db: AsyncConnection, user: UserId, *, joined: bool = 
 
 
 async def communities_of_person(db: AsyncConnection, user: UserId) -> dict[RoomId, str]:
-    """The active groups in which any account of the person is known, by the order in which they came, and where each
-    belongs."""
+    """Return the active groups where any account of the person is known, with the community of each.
+
+    The groups are in the order in which they came.
+    """
     rooms = await groups_of_person(db, user)
     found = await db.execute(
         select(schema.rooms.c.room, schema.rooms.c.community).where(sql_list(schema.rooms.c.room, rooms))
@@ -59,7 +61,7 @@ async def communities_of_person(db: AsyncConnection, user: UserId) -> dict[RoomI
 
 
 async def people_in(db: AsyncConnection, room: RoomId, *, without: UserId) -> int:
-    """How many people are in a room, each counted once."""
+    """Return how many people are in a room, each counted once."""
     m, a = schema.members.c, schema.accounts.c
     person = func.coalesce(a.person, m.user)
     joined = (m.room == room, m.membership == "join", m.user != without)

@@ -1,4 +1,4 @@
-"""Cases: as they stand, by their cards, of a person, waiting."""
+"""Cases: one case, by card, about a person, waiting, due."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -34,17 +34,17 @@ _TAKEN = union(
         schema.sanctions.c.basis.in_(("rule", "interim", "decision")),
         schema.sanctions.c.why_ended != "reversed",
     ),
-    # A message goes once, whatever it went for: a pace, say.
+    # A message is redacted once, for whatever reason, such as a pace.
     select(schema.sanctions.c.kind, schema.sanctions.c.event)
     .join(schema.evidence, schema.evidence.c.event == schema.sanctions.c.event)
     .where(schema.evidence.c.n == bindparam("n"), schema.evidence.c.event != "", schema.sanctions.c.kind == "redact"),
 )
 _REPORTED = select(schema.reports.c.record).where(schema.reports.c.n == bindparam("n")).limit(1)
-_REDACTABLE = frozenset({POSTED, "message", "redact"})  # messages; reactions and the like; what gives a reason
+_REDACTABLE = frozenset({POSTED, "message", "redact"})  # messages; reactions and the like; events that give a reason
 
 
 async def case_view(db: AsyncConnection, n: int) -> tuple[CaseView, Row[tuple[object, ...]]] | None:
-    """One case, and its row for all that is only shown."""
+    """Return one case, and its row for what is only shown."""
     row = (await db.execute(_CASE, {"n": n})).first()
     if row is None:
         return None
@@ -60,7 +60,7 @@ async def case_view(db: AsyncConnection, n: int) -> tuple[CaseView, Row[tuple[ob
 
 
 async def _is_for_operator(db: AsyncConnection, n: int) -> bool:
-    """Whether an appeal was heard before, or what the case cost counts in several rooms."""
+    """Return whether an appeal was heard before, or the cost of the case counts in several rooms."""
     d, c, r = schema.decisions.c, schema.credit.c, schema.rooms.c
     if await db.scalar(select(d.record).where(d.n == n, d.state == "affirmed").limit(1)) is not None:
         return True
@@ -74,7 +74,7 @@ async def _is_for_operator(db: AsyncConnection, n: int) -> bool:
 
 
 async def _friends(db: AsyncConnection, case: CaseView, row: Row[tuple[object, ...]]) -> frozenset[UserId]:
-    """Whom those who decided vouched for, or who vouched for them; but not who was asked to hear it all the same."""
+    """Return those whom the deciders vouched for or who vouched for them, except any who were asked to hear it."""
     v = schema.verifications.c
     if not case.deciders:
         return frozenset()
@@ -89,13 +89,13 @@ async def _friends(db: AsyncConnection, case: CaseView, row: Row[tuple[object, .
 
 
 async def _measures_taken(db: AsyncConnection, person: str, n: int) -> frozenset[tuple[SanctionKind, EventId]]:
-    """Return the measures taken on account of a case and not taken back, and all redactions of its messages."""
+    """Return the measures taken for a case and not taken back, and all redactions of its messages."""
     rows = await db.execute(_TAKEN, {"person": person, "n": n})
     return frozenset((row.kind, EventId(row.event)) for row in rows)
 
 
 async def case_by_card(db: AsyncConnection, card: EventId) -> int | None:
-    """The case whose card is this event."""
+    """Return the case whose card is this event."""
     if not card:
         return None
     found = await db.scalar(select(schema.cases.c.n).where(schema.cases.c.card == card))
@@ -103,13 +103,13 @@ async def case_by_card(db: AsyncConnection, card: EventId) -> int | None:
 
 
 async def next_case(db: AsyncConnection) -> int:
-    """The number that the next case gets."""
+    """Return the number that the next case gets."""
     least = await db.scalar(select(schema.meta.c.value).where(schema.meta.c.key == CASES_FROM))
     return max(int(await db.scalar(select(func.max(schema.cases.c.n))) or 0) + 1, int(least or 0))
 
 
 async def records_of_case(db: AsyncConnection, n: int) -> list[int]:
-    """The records of a case: its opening, its evidence, what it cost and what it brought."""
+    """Return the records of a case: its opening, evidence, cost and consequences."""
     found: list[int] = []
     for table in (
         schema.cases,
@@ -127,7 +127,7 @@ async def records_of_case(db: AsyncConnection, n: int) -> list[int]:
 
 
 async def waiting_cases(db: AsyncConnection, rooms: Sequence[RoomId], limit: int) -> Sequence[Row[tuple[object, ...]]]:
-    """The cases of these rooms that wait for a decision, the most pressing first."""
+    """Return the cases of these rooms that wait for a decision, the most urgent first."""
     c = schema.cases.c
     rows = await db.execute(
         select(schema.cases)
@@ -139,7 +139,7 @@ async def waiting_cases(db: AsyncConnection, rooms: Sequence[RoomId], limit: int
 
 
 async def waiting_with(db: AsyncConnection, n: int) -> tuple[tuple[CaseView, Row[tuple[object, ...]]], ...]:
-    """The undecided cases that are shown on the card of case `n`, oldest first."""
+    """Return the undecided cases that are shown on the card of case `n`, oldest first."""
     c = schema.cases.c
     rows = await db.execute(select(c.n).where(c.lead == n, c.outcome == "").order_by(c.n))
     found = [await case_view(db, row.n) for row in rows]
@@ -147,7 +147,7 @@ async def waiting_with(db: AsyncConnection, n: int) -> tuple[tuple[CaseView, Row
 
 
 async def cases_of(db: AsyncConnection, user: UserId, room: RoomId, limit: int) -> Sequence[Row[tuple[object, ...]]]:
-    """The cases about somebody in a room, newest first."""
+    """Return the cases about somebody in a room, newest first."""
     c = schema.cases.c
     person = await person_of(db, user)
     rows = await db.execute(
@@ -157,7 +157,7 @@ async def cases_of(db: AsyncConnection, user: UserId, room: RoomId, limit: int) 
 
 
 async def newest_case_of(db: AsyncConnection, user: UserId) -> int:
-    """The number of the newest case about somebody; 0 if there is none."""
+    """Return the number of the newest case about somebody; 0 if there is none."""
     person = await person_of(db, user)
     return int(await db.scalar(select(func.max(schema.cases.c.n)).where(schema.cases.c.person == person)) or 0)
 
@@ -170,7 +170,7 @@ RECENT = (
 
 
 def read_recent(rows: Iterable[Any]) -> dict[tuple[RoomId, str], CaseView]:
-    """The newest case of each room and rule."""
+    """Return the newest case of each room and rule."""
     return {(RoomId(row.room), row.rule): _case(row, ()) for row in rows}
 
 
@@ -203,16 +203,16 @@ def _case(
 
 
 async def due_cases(db: AsyncConnection, now_ms: int, limit: int) -> Sequence[Row[tuple[object, ...]]]:
-    """The cases of which something is due: a reminder, or the deadline."""
+    """Return the cases for which a reminder or the deadline is due."""
     c = schema.cases.c
-    # Two searches in two indexes: a condition with "or" reads all cases there ever were.
+    # Two searches in two indexes: a condition with "or" would read every case.
     due = union(select(c.n).where(c.due > 0, c.due <= now_ms), select(c.n).where(c.remind > 0, c.remind <= now_ms))
     rows = await db.execute(select(schema.cases).where(c.n.in_(due)).order_by(c.due, c.n).limit(limit))
     return rows.all()
 
 
 async def closable_cases(db: AsyncConnection, decided_before: int, limit: int) -> Sequence[int]:
-    """The cases that were decided before a time and are not closed."""
+    """Return the cases that were decided before a time and are not closed."""
     c = schema.cases.c
     rows = await db.execute(
         select(c.n)
@@ -224,7 +224,7 @@ async def closable_cases(db: AsyncConnection, decided_before: int, limit: int) -
 
 
 async def next_case_due(db: AsyncConnection) -> int | None:
-    """When something is due of a case next."""
+    """Return when something is due for a case next."""
     c = schema.cases.c
     due = await db.scalar(select(func.min(c.due)).where(c.due > 0))
     remind = await db.scalar(select(func.min(c.remind)).where(c.remind > 0))
@@ -232,7 +232,7 @@ async def next_case_due(db: AsyncConnection) -> int | None:
 
 
 async def assigned_to(db: AsyncConnection, n: int, asked: str) -> tuple[UserId, ...]:
-    """Who answers for a case at a level, each once, in the order in which they were asked; for an appeal, since it."""
+    """Return who is responsible for a case at a level, each once, in the order asked; for an appeal, since then."""
     a = schema.assignments.c
     since = select(schema.cases.c.appealed).where(schema.cases.c.n == n).scalar_subquery()
     query = select(a.user).where(a.n == n, a.asked == asked, a.user != "", a.at >= since)
@@ -241,21 +241,21 @@ async def assigned_to(db: AsyncConnection, n: int, asked: str) -> tuple[UserId, 
 
 
 async def told_of(db: AsyncConnection, n: int, asked: str) -> frozenset[UserId]:
-    """Return those who answer for a case at a level and have been told so, as the records show."""
+    """Return those responsible for a case at a level who have been told so, as the records show."""
     a = schema.assignments.c
     rows = await db.execute(select(a.user).where(a.n == n, a.asked == asked, a.user != "", a.told == 1))
     return frozenset(UserId(row.user) for row in rows)
 
 
 async def gone_from(db: AsyncConnection, n: int, asked: str) -> dict[UserId, Gone]:
-    """Return which of those who answer for a case at a level left while it waited, when and by whom."""
+    """Return which of those responsible for a case at a level left while it waited, when and by whom."""
     a = schema.assignments.c
     rows = await db.execute(select(a.user, a.gone, a.gone_by).where(a.n == n, a.asked == asked, a.gone > 0))
     return {UserId(row.user): Gone(row.gone, own=row.gone_by == row.user) for row in rows}
 
 
 async def told_cases(db: AsyncConnection, user: UserId, room: RoomId) -> tuple[int, ...]:
-    """Return the cases of a room that wait for somebody's word now and that they were told of."""
+    """Return the cases of a room that wait for somebody's decision now and that they were told of."""
     a, c = schema.assignments.c, schema.cases.c
     waits = or_(c.outcome == "", c.state == "appealed")
     rows = await db.execute(
@@ -268,7 +268,7 @@ async def told_cases(db: AsyncConnection, user: UserId, room: RoomId) -> tuple[i
 
 
 async def excused(db: AsyncConnection, user: UserId, room: RoomId, since_ms: int) -> tuple[Excused, ...]:
-    """Return the cases of a room whose time was over since then while somebody who answered for them was gone."""
+    """Return a room's cases that passed their deadline since then while this person was responsible but gone."""
     a, c = schema.assignments.c, schema.cases.c
     charged = (
         select(schema.cases.c.about)
@@ -285,14 +285,14 @@ async def excused(db: AsyncConnection, user: UserId, room: RoomId, since_ms: int
 
 
 async def charged_for(db: AsyncConnection, n: int) -> frozenset[UserId]:
-    """Whom it cost standing already that a case was not decided in time."""
+    """Return those already charged against standing because this case was not decided in time."""
     c = schema.cases.c
     rows = await db.execute(select(c.subject).where(c.about == n, c.rule == OVERDUE))
     return frozenset(UserId(row.subject) for row in rows)
 
 
 async def with_operator(db: AsyncConnection, room: RoomId) -> frozenset[int]:
-    """The cases of a room that wait for the operator because nobody else decided them."""
+    """Return the cases of a room that wait for the operator because nobody else decided them."""
     c = schema.cases.c
     rows = await db.execute(select(c.n).where(c.room == room, c.state == "escalated_operator"))
     return frozenset(row.n for row in rows)
@@ -309,7 +309,7 @@ class Figures:
 
 
 async def figures_of(db: AsyncConnection, room: RoomId, since: int) -> tuple[Figures, ...]:
-    """What each person decided in a room since a time, and what became of it."""
+    """Return how often each person decided in a room since a time, with dismissals and reversals."""
     d = schema.decisions.c
     rows = await db.execute(
         select(schema.decisions)
@@ -332,19 +332,19 @@ async def figures_of(db: AsyncConnection, room: RoomId, since: int) -> tuple[Fig
 
 
 async def statements_of(db: AsyncConnection, n: int) -> tuple[str, ...]:
-    """The statements of reasons for a case, as JSON, oldest first."""
+    """Return the statements of reasons for a case, as JSON, oldest first."""
     s = schema.statements.c
     rows = await db.execute(select(s.statement).where(s.n == n, s.statement != "").order_by(s.record))
     return tuple(row.statement for row in rows)
 
 
 async def notes_of(db: AsyncConnection, n: int) -> Sequence[Row[tuple[object, ...]]]:
-    """The notes on a case, oldest first."""
+    """Return the notes on a case, oldest first."""
     notes = schema.case_notes
     rows = await db.execute(select(notes).where(notes.c.n == n, notes.c.words != "").order_by(notes.c.record))
     return rows.all()
 
 
 async def reported(db: AsyncConnection, n: int) -> bool:
-    """Whether somebody reported it."""
+    """Return whether somebody reported it."""
     return await db.scalar(_REPORTED, {"n": n}) is not None

@@ -1,4 +1,4 @@
-"""Files about serious and continuing offenders, and what they rest on."""
+"""Files about serious and continuing offenders, and their evidence."""
 
 import json
 from collections.abc import Mapping
@@ -54,25 +54,25 @@ class Dossier:
 
     @property
     def hidden(self) -> bool:
-        """Whether the person is not told of it: it is being prepared, or there is a legal bar."""
+        """True if the person is not told of it: it is being prepared, or there is a legal bar."""
         exports = [step for step in self.steps if step.step == "exported"]
         return bool(exports[-1].bar) if exports else self.state != "declined"
 
 
 async def dossier_view(db: AsyncConnection, record: int) -> Dossier | None:
-    """The file that began with this record."""
+    """Return the file that began with this record."""
     row = (await db.execute(select(schema.dossiers).where(schema.dossiers.c.record == record))).first()
     return await _dossier(db, row) if row else None
 
 
 async def all_dossiers(db: AsyncConnection) -> tuple[Dossier, ...]:
-    """All files, in the order in which they were begun."""
+    """Return all files, in the order in which they were begun."""
     rows = (await db.execute(select(schema.dossiers).order_by(schema.dossiers.c.record))).all()
     return tuple([await _dossier(db, row) for row in rows])
 
 
 async def hidden_from(db: AsyncConnection, user: UserId) -> tuple[frozenset[int], frozenset[int]]:
-    """Of what is held on a person, what they are not told of: the files, and all records that speak of them."""
+    """Return what a person is not told of: the files on them, and all records that mention these."""
     accounts = await accounts_of(db, user)
     files = [each for each in await all_dossiers(db) if each.subject in accounts and each.hidden]
     open_task = (schema.tasks.c.task == "dossier", schema.tasks.c.subject.in_(accounts), schema.tasks.c.done == 0)
@@ -84,7 +84,7 @@ async def hidden_from(db: AsyncConnection, user: UserId) -> tuple[frozenset[int]
 
 
 async def offences_of(db: AsyncConnection, user: UserId) -> tuple[tuple[Offence, ...], Before]:
-    """The cases upheld against a person, and what was done on their account before."""
+    """Return the cases upheld against a person, and the earlier measures and tasks about them."""
     person = await person_of(db, user)
     c, s = schema.cases.c, schema.sanctions.c
     cases = await db.execute(
@@ -131,7 +131,7 @@ async def _dossier(db: AsyncConnection, row: Row[tuple[object, ...]]) -> Dossier
 
 @dataclass(frozen=True, slots=True)
 class Approver:
-    """A key with which an operator signs approvals. `ended`: when it was withdrawn (0: it is in force)."""
+    """A key with which an operator signs approvals. `ended`: when it was withdrawn (0: it is valid)."""
 
     record: int
     key: str

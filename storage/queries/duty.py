@@ -1,4 +1,4 @@
-"""Who runs a room: roles and presence, who is away, and the roster."""
+"""People who run a room: roles and presence, absences, and the roster."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -20,7 +20,7 @@ from .rooms import ACTIVE_GROUP, desk_of
 async def duty_of(
     db: AsyncConnection, room: RoomView, operators: tuple[str, ...], now_ms: int, *, at_most: int = 0
 ) -> Duty:
-    """Who runs `room` at `now_ms`; `at_most`: about how many cases a day one of them can be asked (0: any number)."""
+    """Return who runs `room` at `now_ms`; `at_most`: how many cases a day one of them is asked about (0: no limit)."""
     m = schema.members.c
     joined = {
         UserId(row.user): row.role
@@ -54,7 +54,7 @@ async def duty_of(
 
 
 async def owners_of(db: AsyncConnection, room: RoomView) -> frozenset[UserId]:
-    """The owners of `room` by their level who have taken that on, whether they are in it or not."""
+    """Return the owners of `room` by their level who have accepted it, whether they are in the room or not."""
     several = await accounts_of_all(db, tuple(room.power.owners()))
     return await _took_on(db, room, several, frozenset(await _in_desk(db, room)))
 
@@ -62,8 +62,10 @@ async def owners_of(db: AsyncConnection, room: RoomView) -> frozenset[UserId]:
 async def _took_on(
     db: AsyncConnection, room: RoomView, accounts: Mapping[UserId, Collection[UserId]], desk: frozenset[UserId]
 ) -> frozenset[UserId]:
-    """Who has taken on the duty, by whichever account: founded the room or invited the bot, came into the desk, or
-    acted there."""
+    """Return those who have accepted the duty, by any of their accounts.
+
+    They founded the room or invited the bot, came into the desk, or acted there.
+    """
     here = select(schema.rooms.c.created, schema.rooms.c.invited_by).where(schema.rooms.c.room == room.room)
     row = (await db.execute(here)).one()
     founder = json.loads(row.created).get("sender", "") if row.created else ""
@@ -72,7 +74,7 @@ async def _took_on(
 
 
 async def _acted(db: AsyncConnection, room: RoomId) -> set[UserId]:
-    """Who has done something in a room that managers do."""
+    """Return those who have done something in a room that managers do."""
     cases = select(schema.cases.c.n).where(schema.cases.c.room == room)
     acts = (
         select(schema.decisions.c.by).where(schema.decisions.c.n.in_(cases)),
@@ -87,7 +89,7 @@ async def _acted(db: AsyncConnection, room: RoomId) -> set[UserId]:
 
 
 async def _full(db: AsyncConnection, room: RoomView, now_ms: int, at_most: int) -> frozenset[UserId]:
-    """Who was asked about as many cases of this community within a day as one person can decide."""
+    """Return those who were asked about as many cases of this community within a day as one person can decide."""
     a, c, r = schema.assignments.c, schema.cases.c, schema.rooms.c
     query = (
         select(a.user)
@@ -107,7 +109,7 @@ async def _in_desk(db: AsyncConnection, room: RoomView) -> list[UserId]:
 
 
 async def away_now(db: AsyncConnection, now_ms: int) -> dict[UserId, int]:
-    """Who is away, by all of their accounts, and until when."""
+    """Return who is away, by all of their accounts, and until when."""
     a = schema.away.c
     rows = await db.execute(select(a.user, a.until).where(a.until > now_ms).order_by(a.until))
     away = {UserId(row.user): row.until for row in rows}
@@ -116,13 +118,13 @@ async def away_now(db: AsyncConnection, now_ms: int) -> dict[UserId, int]:
 
 
 async def roster_of(db: AsyncConnection, room: RoomId) -> dict[UserId, str]:
-    """The hours of everybody in the roster of a room."""
+    """Return the hours of everybody in the roster of a room."""
     rows = await db.execute(select(schema.rosters.c.user, schema.rosters.c.hours).where(schema.rosters.c.room == room))
     return {UserId(row.user): row.hours for row in rows}
 
 
 async def answers_for(db: AsyncConnection, user: UserId) -> tuple[RoomId, ...]:
-    """The active groups somebody is in as manager or owner, by the order in which these came."""
+    """Return the active groups where somebody is manager or owner, in the order in which the groups came."""
     m = schema.members.c
     rows = await db.execute(
         select(m.room)
@@ -134,7 +136,7 @@ async def answers_for(db: AsyncConnection, user: UserId) -> tuple[RoomId, ...]:
 
 
 async def waiting_for(db: AsyncConnection, user: UserId) -> tuple[int, ...]:
-    """The cases that wait for somebody's word now, among others' or alone."""
+    """Return the cases that wait for somebody's decision now, alone or with others."""
     a, c = schema.assignments.c, schema.cases.c
     waits = or_(c.outcome == "", c.state == "appealed")
     rows = await db.execute(

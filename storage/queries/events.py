@@ -1,4 +1,4 @@
-"""Events that were recorded, and the few values of the deployment itself."""
+"""Recorded events, and the few values of the deployment itself."""
 
 from collections.abc import Sequence
 
@@ -32,13 +32,13 @@ _META = select(schema.meta.c.value).where(schema.meta.c.key == bindparam("key"))
 
 
 async def recent_times(db: AsyncConnection, room: RoomId, sender: UserId, since_ms: int, limit: int) -> list[int]:
-    """When somebody posted in a room since a time, oldest first, the newest `limit`."""
+    """Return when somebody posted in a room since a time: the newest `limit`, oldest first."""
     rows = await db.execute(_TIMES, {"room": room, "sender": sender, "since": since_ms, "most": limit})
     return [row.at for row in rows][::-1]
 
 
 async def recent_messages(db: AsyncConnection, room: RoomId, bot: UserId, limit: int) -> list[int]:
-    """The records of the newest messages of others than the bot in a room."""
+    """Return the records of the newest messages in a room by others than the bot."""
     e = schema.events.c
     newest = select(e.record).where(e.room == room, e.kind == POSTED, e.sender != bot)
     rows = await db.execute(newest.order_by(e.record.desc()).limit(limit))
@@ -46,7 +46,7 @@ async def recent_messages(db: AsyncConnection, room: RoomId, bot: UserId, limit:
 
 
 async def last_stood(db: AsyncConnection, room: RoomId, sender: UserId, before: EventId) -> int | None:
-    """When somebody last posted in a room what was not held back, other than the event `before`."""
+    """Return when somebody last posted in a room something not held back, other than the event `before`."""
     e, s = schema.events.c, schema.sanctions.c
     held = select(s.record).where(s.event == e.event, s.kind == "redact", s.rule.in_(sorted(HELD_BACK))).exists()
     found = await db.scalar(
@@ -71,24 +71,24 @@ async def held_back(db: AsyncConnection, person: PersonView, event: MessagePoste
 
 
 async def event_row(db: AsyncConnection, event: EventId) -> Row[tuple[object, ...]] | None:
-    """Where an event stands in the journal, and whose it is."""
+    """Return the row of an event: its record and its sender."""
     return (await db.execute(_EVENT, {"event": event})).first()
 
 
 async def known_events(db: AsyncConnection, ids: Sequence[str]) -> set[str]:
-    """Which of these events were recorded already."""
+    """Return which of these events are already recorded."""
     [rows] = await rows_of(db, (_KNOWN, {"ids": sql_list_value(ids)}))
     return {row.event for row in rows}
 
 
 async def unread_events(db: AsyncConnection, limit: int) -> list[tuple[EventId, RoomId]]:
-    """The newest events that are recorded as not read, newest first, and their rooms."""
+    """Return the newest events that are recorded as not read, newest first, and their rooms."""
     e = schema.events.c
     rows = await db.execute(select(e.event, e.room).where(e.kind == UNREAD).order_by(e.record.desc()).limit(limit))
     return [(EventId(row.event), RoomId(row.room)) for row in rows]
 
 
 async def get_meta(db: AsyncConnection, key: str) -> str | None:
-    """One remembered value of the deployment."""
+    """Return one stored value of the deployment."""
     found = await db.scalar(_META, {"key": key})
     return str(found) if found is not None else None

@@ -1,4 +1,4 @@
-"""Which accounts are of one person."""
+"""Accounts that belong to one person."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -16,17 +16,17 @@ LINKED = select(schema.accounts.c.user, schema.accounts.c.person).where(
 
 
 async def accounts_of(db: AsyncConnection, user: UserId) -> tuple[UserId, ...]:
-    """All accounts of the person behind one, that one among them."""
+    """Return all accounts of the person behind `user`, including `user`."""
     return (await accounts_of_all(db, [user]))[user]
 
 
 async def accounts_of_all(db: AsyncConnection, users: Iterable[UserId]) -> dict[UserId, tuple[UserId, ...]]:
-    """The same for many; one question, since hardly anybody has a second account."""
+    """Return all accounts of the person behind each user, in one query, since few people have a second account."""
     return accounts_among(await db.execute(LINKED), users)
 
 
 def accounts_among(rows: Iterable[Any], users: Iterable[UserId]) -> dict[UserId, tuple[UserId, ...]]:
-    """The same, from the rows of `LINKED`."""
+    """Return all accounts of the person behind each user, from the rows of `LINKED`."""
     persons: dict[str, str] = {}
     linked: dict[str, set[str]] = defaultdict(set)
     for row in rows:
@@ -35,7 +35,7 @@ def accounts_among(rows: Iterable[Any], users: Iterable[UserId]) -> dict[UserId,
     found: dict[UserId, tuple[UserId, ...]] = {}
     for user in users:
         person = persons.get(user, user)
-        # A person is named by their first account, unless that has become somebody else's.
+        # A person is named by their first account, unless it now belongs to somebody else.
         first = {person} if person not in persons else set()
         found[user] = tuple(sorted(UserId(each) for each in {user, *first, *linked[person]}))
     return found

@@ -1,7 +1,9 @@
-"""Many people at once: whoever has nothing that counts for or against them costs no question of their own.
+"""Views of many people at once, with no query of their own for people who have nothing that counts for or against them.
 
-Rules kept here: what is found is exactly what `person_view` finds for each. Whoever has anything at all (an entry, a
-sanction, a case, a verification, another account, a language) is left to it.
+Rules kept here:
+- The result is exactly what `person_view` finds for each.
+- People with anything at all (an entry, a sanction, a case, a verification, another account, a language) are read by
+  `person_view`.
 """
 
 from collections import defaultdict
@@ -18,7 +20,7 @@ from storage.sql_list import sql_list
 from .people import person_view
 from .rooms import ACTIVE_GROUP
 
-# Where somebody stands of whom there is more to know than where they are.
+# Columns that name a person about whom there is more to know than their rooms.
 _TOLD_OF = (
     schema.accounts.c.user,
     schema.accounts.c.person,
@@ -33,7 +35,7 @@ _TOLD_OF = (
 async def people_views(
     db: AsyncConnection, users: Sequence[UserId], *, now_ms: int, recent_since: int
 ) -> dict[UserId, PersonView]:
-    """All of them, as `person_view` sees each."""
+    """Return the view of each person, as `person_view` does."""
     told_of = union(*(select(column).where(sql_list(column, users)) for column in _TOLD_OF))
     special = {row[0] for row in await db.execute(told_of)}
     found = await _plain(db, [user for user in users if user not in special])
@@ -44,7 +46,7 @@ async def people_views(
 
 
 async def _plain(db: AsyncConnection, users: Sequence[UserId]) -> dict[UserId, PersonView]:
-    """People of whom nothing is known but where they are."""
+    """Return views of people of whom only their rooms are known."""
     m = schema.members.c
     since: dict[str, dict[RoomId, int]] = defaultdict(dict)
     manages: dict[str, set[RoomId]] = defaultdict(set)

@@ -1,4 +1,4 @@
-"""What the bot itself said, where, so that it can be taken back."""
+"""The bot's own messages and their rooms, so that they can be redacted."""
 
 from collections.abc import Collection, Iterable
 
@@ -12,7 +12,7 @@ _MANY = 500
 
 
 async def said_in_direct_rooms(db: AsyncConnection, bot: UserId, users: Collection[UserId]) -> set[str]:
-    """Return the events of all that the bot said in direct rooms with these people."""
+    """Return the events of everything the bot said in direct rooms with these people."""
     direct = select(schema.rooms.c.room).where(
         schema.rooms.c.purpose == "direct", schema.rooms.c.direct_with.in_(users)
     )
@@ -26,7 +26,7 @@ async def records_by(db: AsyncConnection, users: Collection[UserId]) -> set[int]
 
 
 async def rooms_of_words(db: AsyncConnection, bot: UserId, events: Iterable[str]) -> list[tuple[RoomId, EventId]]:
-    """Return, of these events, the bot's own that are known, each with its room, the oldest first."""
+    """Return those of these events that are known and the bot's own, each with its room, the oldest first."""
     wanted, e = sorted(events), schema.events.c
     found: list[tuple[int, str, str]] = []
     for start in range(0, len(wanted), _MANY):
@@ -36,7 +36,7 @@ async def rooms_of_words(db: AsyncConnection, bot: UserId, events: Iterable[str]
 
 
 async def said_alone_in(db: AsyncConnection, bot: UserId, records: range) -> set[str]:
-    """Return the events of what the bot said in direct rooms, of those recorded in `records`."""
+    """Return the events of what the bot said in direct rooms, among those recorded in `records`."""
     direct = select(schema.rooms.c.room).where(schema.rooms.c.purpose == "direct")
     e = schema.events.c
     these = (e.record >= records.start, e.record < records.stop, e.sender == bot, e.kind == "posted")

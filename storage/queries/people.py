@@ -1,6 +1,6 @@
-"""People: where they are, what they are there, what counts for or against them, and the language they are told in.
+"""People: their rooms and roles, what counts for or against them, and their language.
 
-A statement that every message may need is made once, with names for its values: making one takes longer than doing it.
+A statement that every message may need is built once, with parameters: building one takes longer than running it.
 """
 
 import json
@@ -29,7 +29,7 @@ from .verification import PROOFS, SINCE, TOLD, counting_in, read_proofs, read_si
 
 
 async def groups_of(db: AsyncConnection, user: UserId, *, joined: bool = False) -> tuple[RoomId, ...]:
-    """The active groups somebody is known in; with `joined` only those they are in now."""
+    """Return the active groups somebody is known in; with `joined` only those they are in now."""
     query = (
         select(schema.members.c.room)
         .join(schema.rooms, schema.rooms.c.room == schema.members.c.room)
@@ -42,7 +42,7 @@ async def groups_of(db: AsyncConnection, user: UserId, *, joined: bool = False) 
 
 
 async def memberships_of(db: AsyncConnection, user: UserId) -> dict[RoomId, str]:
-    """The rooms somebody is or was in, and how."""
+    """Return the rooms somebody is or was in, with their membership."""
     rows = await db.execute(
         select(schema.members.c.room, schema.members.c.membership).where(schema.members.c.user == user)
     )
@@ -50,7 +50,7 @@ async def memberships_of(db: AsyncConnection, user: UserId) -> dict[RoomId, str]
 
 
 async def memberships(db: AsyncConnection, room: RoomId) -> dict[UserId, str]:
-    """Everybody who is or was in a room, and how."""
+    """Return everybody who is or was in a room, with their membership."""
     rows = await db.execute(
         select(schema.members.c.user, schema.members.c.membership).where(schema.members.c.room == room)
     )
@@ -58,7 +58,7 @@ async def memberships(db: AsyncConnection, room: RoomId) -> dict[UserId, str]:
 
 
 async def is_or_was_in(db: AsyncConnection, room: RoomId, user: UserId, since_ms: int) -> bool:
-    """Whether somebody is in a room, or said or did something there since `since_ms`."""
+    """Return whether somebody is in a room, or said or did something there since `since_ms`."""
     e, m = schema.events.c, schema.members.c
     there = select(m.user).where(m.room == room, m.user == user, m.membership == "join")
     seen = select(e.record).where(e.room == room, e.sender == user, e.at >= since_ms)
@@ -78,7 +78,7 @@ async def joined_of(db: AsyncConnection, room: RoomId, users: Sequence[UserId]) 
 
 
 async def roles(db: AsyncConnection, room: RoomId) -> dict[UserId, str]:
-    """Who was owner or manager of a room when it was last looked at."""
+    """Return who was owner or manager of a room when it was last checked."""
     rows = await db.execute(
         select(schema.members.c.user, schema.members.c.role).where(
             schema.members.c.room == room, schema.members.c.role != "member"
@@ -88,7 +88,7 @@ async def roles(db: AsyncConnection, room: RoomId) -> dict[UserId, str]:
 
 
 async def person_view(db: AsyncConnection, user: UserId, *, now_ms: int, recent_since: int) -> PersonView:
-    """A person and all that counts for or against them, by whichever of their accounts."""
+    """Return a person and all that counts for or against them, by any of their accounts."""
     [named, linked] = await rows_of(db, (PERSON, {"user": user}), (LINKED, {}))
     person = PersonId(named[0].person if named else user)
     accounts = frozenset(accounts_among(linked, [user])[user])
@@ -125,7 +125,7 @@ async def person_view(db: AsyncConnection, user: UserId, *, now_ms: int, recent_
 
 
 async def together(db: AsyncConnection, user: UserId, accounts: frozenset[UserId]) -> PersonView:
-    """The person that these accounts would be, with what tells whether they may manage."""
+    """Return the person that these accounts would be, with the data that says whether they may manage."""
     c, some = schema.credit.c, tuple(sorted(accounts))
     runs = (await db.execute(_MANAGES, {"users": json.dumps(some)})).all()
     return PersonView(
@@ -144,7 +144,7 @@ _LANGUAGE = select(schema.accounts.c.language).where(schema.accounts.c.user == b
 
 
 async def language_of(db: AsyncConnection, user: UserId) -> str:
-    """The language somebody chose; empty where they chose none."""
+    """Return the language somebody chose; empty if they chose none."""
     return str(await db.scalar(_LANGUAGE, {"user": user}) or "")
 
 
@@ -156,12 +156,12 @@ _VERIFIED = select(func.max(schema.verifications.c.level).label("level")).where(
 
 
 async def verified_level(db: AsyncConnection, person: str, now_ms: int) -> int:
-    """The highest level of verification in force."""
+    """Return the highest level of verification in force."""
     return int(await db.scalar(_VERIFIED, {"person": person, "now": now_ms}) or 0)
 
 
 async def vouches_by(db: AsyncConnection, user: UserId, now_ms: int) -> int:
-    """How many people somebody vouches for now."""
+    """Return how many people somebody vouches for now."""
     v = schema.verifications.c
     count = await db.scalar(
         select(func.count()).where(v.by == user, v.method == "vouch", v.revoked == 0, v.until > now_ms)
@@ -170,7 +170,7 @@ async def vouches_by(db: AsyncConnection, user: UserId, now_ms: int) -> int:
 
 
 async def vouches_for(db: AsyncConnection, user: UserId, now_ms: int) -> tuple[Vouched, ...]:
-    """The vouches for one account that are in force, oldest first."""
+    """Return the vouches for one account that are in force, oldest first."""
     v = schema.verifications.c
     query = select(v.record, v.room, v.by, v.until, v.reach).where(
         v.user == user, v.method == "vouch", v.revoked == 0, v.until > now_ms
@@ -189,7 +189,7 @@ class PersonInRoom:
 
 
 async def people_of(db: AsyncConnection, room: RoomId, now_ms: int) -> tuple[PersonInRoom, ...]:
-    """Who is in a room, their roles and their verification, as it counts there."""
+    """Return who is in a room, with their roles and their verification as it counts there."""
     m, v = schema.members.c, schema.verifications.c
     in_force = (
         select(v.user, func.max(v.level).label("level"))
@@ -207,7 +207,7 @@ async def people_of(db: AsyncConnection, room: RoomId, now_ms: int) -> tuple[Per
 
 
 async def was_asked(db: AsyncConnection, record: int, user: UserId, since_ms: int, what: str) -> bool:
-    """Whether somebody asked for `what` in the request recorded at `record`, and not before `since_ms`."""
+    """Return whether somebody asked for `what` in the request recorded at `record`, not before `since_ms`."""
     r = schema.requests.c
     found = await db.scalar(
         select(r.record).where(r.record == record, r.user == user, r.what == what, r.at >= since_ms)
@@ -216,7 +216,7 @@ async def was_asked(db: AsyncConnection, record: int, user: UserId, since_ms: in
 
 
 async def ledgers(db: AsyncConnection, *, by_room: bool) -> list[LedgerLines]:
-    """Return every ledger that has entries, with the newest account it concerns; of credit, `by_room`, one a room."""
+    """Return every ledger that has entries, with its newest account; with `by_room` one of credit for each room."""
     found: dict[tuple[str, Ledger, str], list[Any]] = {}
     for row in await db.execute(
         select(schema.credit).where(schema.credit.c.person != "").order_by(schema.credit.c.record)
@@ -265,7 +265,7 @@ _MANAGES = (
 
 
 async def everybody(db: AsyncConnection) -> frozenset[str]:
-    """Everybody of whom anything is known."""
+    """Return everybody about whom anything is known."""
     columns = (
         schema.members.c.user,
         schema.accounts.c.user,

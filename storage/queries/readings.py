@@ -1,4 +1,4 @@
-"""Who read what is held on people."""
+"""Readings of data held on people."""
 
 from collections.abc import Collection
 
@@ -12,7 +12,7 @@ from storage import schema
 
 
 async def is_noted(db: AsyncConnection, note: str, person: UserId) -> bool:
-    """Return whether a note of the command line is recorded already, as far as it is about a person."""
+    """Return whether a note of the command line is already recorded, as far as it is about a person."""
     r = schema.readings.c
     return bool(await db.scalar(select(exists().where(r.note == note, r.subject == person))))
 
@@ -27,14 +27,14 @@ async def export_of_note(db: AsyncConnection, note: str) -> int | None:
 async def was_looked_at(
     db: AsyncConnection, person: UserId, at_ms: int, *, reader: str = "", by: UserId | None = None
 ) -> bool:
-    """Return whether it is recorded that this reader looked at how a person stands on the day of `at_ms`."""
+    """Return whether this reader is recorded as having looked at a person's status on the day of `at_ms`."""
     r = schema.readings.c
     same = (r.day == at_ms // DAY_MS, r.subject == person, r.reader == reader, r.by == (by or ""))
     return bool(await db.scalar(select(exists().where(*same, r.what.in_(GLANCES)))))
 
 
 async def subjects_of_cases(db: AsyncConnection, numbers: Collection[int]) -> frozenset[UserId]:
-    """Return those whom cases are about and those who were given a statement of reasons for them."""
+    """Return the people whom cases are about and those who were given a statement of reasons for them."""
     about = select(schema.cases.c.subject).where(schema.cases.c.n.in_(numbers))
     told = select(schema.statements.c.subject).where(schema.statements.c.n.in_(numbers))
     return frozenset(UserId(row[0]) for row in await db.execute(union(about, told)) if row[0])

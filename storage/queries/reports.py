@@ -1,4 +1,4 @@
-"""Reports by members: who reported what, and what came of it."""
+"""Reports by members: who reported what, and the outcome."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from .rooms import place_of
 
 @dataclass(frozen=True, slots=True)
 class StoredReport:
-    """One report. `by` is empty once the person has had it erased."""
+    """One report. `by` is empty if the person had it erased."""
 
     by: UserId
     reason: str
@@ -31,23 +31,23 @@ class StoredReport:
 
 
 async def reports_of(db: AsyncConnection, n: int) -> tuple[StoredReport, ...]:
-    """The reports that opened or joined a case, oldest first."""
+    """Return the reports that opened or joined a case, oldest first."""
     rows = await db.execute(select(schema.reports).where(schema.reports.c.n == n).order_by(schema.reports.c.record))
     return tuple(StoredReport(UserId(row.by), row.reason, row.at, row.channel, row.contact) for row in rows)
 
 
 def how_many(reports: Sequence[StoredReport]) -> int:
-    """How many people reported; each who had it erased counts for themselves."""
+    """Return how many people reported; each erased report counts as one person."""
     return len({report.by for report in reports if report.by}) + sum(not report.by for report in reports)
 
 
 async def reporters_of(db: AsyncConnection, n: int) -> tuple[UserId, ...]:
-    """Who reported what a case is about, each once."""
+    """Return who reported the subject of a case, each once."""
     return tuple(dict.fromkeys(report.by for report in await reports_of(db, n) if report.by))
 
 
 async def cases_with(db: AsyncConnection, event: EventId) -> tuple[CaseView, ...]:
-    """The cases that have an event as evidence, oldest first."""
+    """Return the cases that have an event as evidence, oldest first."""
     e = schema.evidence.c
     numbers = await db.execute(select(e.n).where(e.event == event).distinct().order_by(e.n))
     found = [await case_view(db, row.n) for row in numbers]
@@ -55,7 +55,7 @@ async def cases_with(db: AsyncConnection, event: EventId) -> tuple[CaseView, ...
 
 
 async def outside_notices(db: AsyncConnection, room: RoomId, since: int) -> int:
-    """How many notices from outside a room has had since a time."""
+    """Return how many notices from outside a room has had since a time."""
     r, c = schema.reports.c, schema.cases.c
     query = select(func.count()).select_from(schema.reports.join(schema.cases, c.n == r.n))
     return int(await db.scalar(query.where(c.room == room, r.channel.in_(("operator", "mail")), r.at >= since)) or 0)
@@ -64,7 +64,7 @@ async def outside_notices(db: AsyncConnection, room: RoomId, since: int) -> int:
 async def known_of_report(
     db: AsyncConnection, room: RoomId, event: EventId, message: int, by: UserId, now_ms: int, settings: ReportSettings
 ) -> ReportContext:
-    """What is known when `by` reports the message `event`, recorded at `message`."""
+    """Return what is known when `by` reports the message `event`, recorded at `message`."""
     r = schema.reports.c
     accounts = await accounts_of(db, by)
     before = await db.scalar(select(func.max(r.n)).where(r.message == message, r.by.in_(accounts)))
@@ -81,7 +81,7 @@ async def known_of_report(
 
 
 async def _filed(db: AsyncConnection, accounts: Sequence[UserId], room: RoomId, since: int) -> tuple[Filed, ...]:
-    """The cases that a person reported since a time, in any room, with what became of each as it counts in `room`."""
+    """Return the cases that a person reported since a time, in any room, with the outcome as it counts in `room`."""
     r, c, g = schema.reports.c, schema.cases.c, schema.rooms.c
     here = (await place_of(db, room)).community
     rows = await db.execute(
@@ -95,7 +95,7 @@ async def _filed(db: AsyncConnection, accounts: Sequence[UserId], room: RoomId, 
 
 
 async def _lead(db: AsyncConnection, accounts: Sequence[UserId], room: RoomId, since: int) -> CaseView | None:
-    """The newest case with a card of its own that a person's report opened in a room, if nobody has decided it."""
+    """Return the newest undecided case with its own card that a person's report opened in a room."""
     r, c = schema.reports.c, schema.cases.c
     same = schema.reports.alias()
     first = select(func.min(same.c.record)).where(same.c.n == r.n).scalar_subquery()
@@ -115,7 +115,7 @@ async def _lead(db: AsyncConnection, accounts: Sequence[UserId], room: RoomId, s
 
 
 async def open_reports_by(db: AsyncConnection, user: UserId, room: RoomId) -> tuple[int, ...]:
-    """The undecided cases of a room that rest on what one person reported, oldest first."""
+    """Return the undecided cases of a room that rest on what one person reported, oldest first."""
     r, c = schema.reports.c, schema.cases.c
     rows = await db.execute(
         select(c.n)
@@ -131,14 +131,14 @@ async def open_reports_by(db: AsyncConnection, user: UserId, room: RoomId) -> tu
 
 
 async def reports_paused(db: AsyncConnection, n: int, room: RoomId, now_ms: int) -> bool:
-    """Whether all who reported case `n` may not report in the room at present; False if nobody reported it."""
+    """Return whether all who reported case `n` are paused in the room now; False if nobody reported it."""
     users = await reporters_of(db, n)
     pauses = [await report_pause(db, user, room, now_ms) for user in users]
     return bool(pauses) and None not in pauses
 
 
 async def report_pause(db: AsyncConnection, user: UserId, room: RoomId, now_ms: int) -> Pause | None:
-    """Until when somebody may not report in a room; None: they may."""
+    """Return until when somebody may not report in a room; None if they may."""
     s, c = schema.sanctions.c, schema.cases.c
     rows = await db.execute(
         select(s.until, s.n, s.rule)
@@ -152,13 +152,13 @@ async def report_pause(db: AsyncConnection, user: UserId, room: RoomId, now_ms: 
 
 
 def _stands(accounts: Sequence[UserId], room: RoomId, *rules: str) -> ColumnElement[bool]:
-    """The measures under these rules against a person in a room, whose cases stand."""
+    """Return the condition for measures under these rules against a person in a room, whose cases stand."""
     s = schema.sanctions.c
     return and_(s.subject.in_(accounts), s.rule.in_(rules), s.room == room, schema.cases.c.outcome == "upheld")
 
 
 async def reported_case(db: AsyncConnection, n: int, *, now_ms: int, settings: ReportSettings) -> ReportedCase | None:
-    """What is known of the reporters when case `n` is decided or late; None if no member reported it."""
+    """Return what is known of the reporters when case `n` is decided or late; None if no member reported it."""
     found = await case_view(db, n)
     if found is None or found[0].rule != REPORTED:
         return None
@@ -171,7 +171,7 @@ _LATE = ("overdue", "escalated_owner", "escalated_operator")
 
 
 async def _undecided(db: AsyncConnection, accounts: Sequence[UserId], case: CaseView) -> int:
-    """How many cases that a person reported in the room of `case` wait beyond their deadline, as it does now."""
+    """Return how many cases that a person reported in the room of `case` are past their deadline, `case` included."""
     r, c = schema.reports.c, schema.cases.c
     rows = await db.execute(
         select(c.n, c.lead, c.state).where(
@@ -199,7 +199,7 @@ async def _reporter(db: AsyncConnection, user: UserId, case: CaseView, since: in
         .where(
             r.by.in_(accounts),
             r.at >= since,
-            r.at <= c.decided,  # what was reported after that had been decided already
+            r.at <= c.decided,  # a later report was of a case already decided
             r.n != case.n,
             c.rule == REPORTED,
             c.room == case.room,

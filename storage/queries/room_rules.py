@@ -1,4 +1,4 @@
-"""The rules that rooms have of their own."""
+"""The rules of single rooms."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from storage import schema
 
 @dataclass(frozen=True, slots=True)
 class RoomRule:
-    """One rule of a room, and who wrote it when."""
+    """One rule of a room, its author and its time."""
 
     name: str
     settings: str  # JSON
@@ -20,14 +20,14 @@ class RoomRule:
 
 
 async def rules_of_room(db: AsyncConnection, room: RoomId) -> tuple[RoomRule, ...]:
-    """Those that the room has now, oldest first."""
+    """Return the rules that the room has now, oldest first."""
     r = schema.room_rules.c
     rows = await db.execute(select(schema.room_rules).where(r.room == room, r.ended == 0).order_by(r.record))
     return tuple(RoomRule(row.name, row.settings, UserId(row.by), row.at) for row in rows)
 
 
 async def rule_of_room(db: AsyncConnection, room: RoomId, name: str) -> str | None:
-    """The settings of the rule that the room has by this name, or had last."""
+    """Return the settings of the room's rule with this name, or of the last rule that had it."""
     r = schema.room_rules.c
     query = select(r.settings).where(r.room == room, r.name == name).order_by(r.record.desc()).limit(1)
     found = await db.scalar(query)

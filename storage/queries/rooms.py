@@ -1,4 +1,4 @@
-"""Rooms as they are served: what they are for, who may do what there, where the bot speaks alone."""
+"""Rooms that are served: their purpose, rights and names, and the bot's own rooms."""
 
 import json
 from collections.abc import Iterable
@@ -27,24 +27,24 @@ _ROOM = select(schema.rooms).where(schema.rooms.c.room == bindparam("room"))
 
 
 async def room_view(db: AsyncConnection, room: RoomId, bot: UserId) -> RoomView | None:
-    """One room, or None if the bot does not serve it."""
+    """Return one room, or None if the bot does not serve it."""
     row = (await db.execute(_ROOM, {"room": room})).first()
     return await _room(db, row, bot) if row else None
 
 
 async def room_by_code(db: AsyncConnection, code: str, bot: UserId) -> RoomView | None:
-    """The room with a group code."""
+    """Return the room with a group code."""
     row = (await db.execute(select(schema.rooms).where(schema.rooms.c.code == code))).first()
     return await _room(db, row, bot) if row else None
 
 
 async def created_event(db: AsyncConnection, room: RoomId) -> object:
-    """The `m.room.create` event of a room, as far as it is kept; None if it is not known."""
+    """Return the `m.room.create` event of a room, as far as it is kept; None if it is not known."""
     return _json(str(await db.scalar(select(schema.rooms.c.created).where(schema.rooms.c.room == room)) or ""))
 
 
 async def upgraded_to(db: AsyncConnection, room: RoomId) -> tuple[RoomId, GroupCode] | None:
-    """The group that is to go on in this room, as its tombstone says, and its code."""
+    """Return the group that is to continue in this room, as its tombstone says, and its code."""
     r = schema.rooms.c
     query = select(r.room, r.code).where(r.successor == room, r.purpose == "group", r.condition != "left")
     row = (await db.execute(query)).first()
@@ -52,13 +52,13 @@ async def upgraded_to(db: AsyncConnection, room: RoomId) -> tuple[RoomId, GroupC
 
 
 async def founded_by(db: AsyncConnection, people: frozenset[UserId], *, without: RoomId) -> int:
-    """How many of the groups that are served now were founded by one of these accounts."""
+    """Return how many of the groups served now were founded by one of these accounts."""
     created = await db.execute(select(schema.rooms.c.created).where(ACTIVE_GROUP, schema.rooms.c.room != without))
     return sum(bool(founders(_json(row.created)) & people) for row in created)
 
 
 async def desk_of(db: AsyncConnection, code: str) -> RoomId | None:
-    """The desk that serves the group with this code."""
+    """Return the desk that serves the group with this code."""
     found = await db.scalar(
         select(schema.rooms.c.room).where(
             schema.rooms.c.purpose == "desk", schema.rooms.c.served == code, schema.rooms.c.condition != "left"
@@ -68,7 +68,7 @@ async def desk_of(db: AsyncConnection, code: str) -> RoomId | None:
 
 
 async def direct_room(db: AsyncConnection, user: UserId) -> RoomId | None:
-    """The direct room with somebody."""
+    """Return the direct room with somebody."""
     found = await db.scalar(
         select(schema.rooms.c.room).where(
             schema.rooms.c.purpose == "direct", schema.rooms.c.direct_with == user, schema.rooms.c.condition != "left"
@@ -78,12 +78,12 @@ async def direct_room(db: AsyncConnection, user: UserId) -> RoomId | None:
 
 
 async def direct_with(db: AsyncConnection, room: RoomId) -> UserId:
-    """Return with whom a direct room is; "" if it is not one."""
+    """Return the person of a direct room; "" if it is not one."""
     return UserId(await db.scalar(select(schema.rooms.c.direct_with).where(schema.rooms.c.room == room)) or "")
 
 
 async def closed_groups(db: AsyncConnection, bot: UserId) -> tuple[RoomView, ...]:
-    """The groups that the operator or neglect has closed, whether the bot is still there or not."""
+    """Return the groups that the operator or neglect has closed, even if the bot is no longer there."""
     s = schema.sanctions.c
     closed = select(s.room).where(s.ended == 0, s.kind == "close", s.basis != "command").order_by(s.record)
     found = [await room_view(db, RoomId(row.room), bot) for row in await db.execute(closed)]
@@ -91,50 +91,50 @@ async def closed_groups(db: AsyncConnection, bot: UserId) -> tuple[RoomView, ...
 
 
 async def all_rooms(db: AsyncConnection) -> dict[RoomId, GroupCode]:
-    """Every room ever served, and its code."""
+    """Return every room ever served, and its code."""
     rows = (await db.execute(select(schema.rooms.c.room, schema.rooms.c.code))).all()
     return {RoomId(row.room): GroupCode(row.code) for row in rows}
 
 
 async def recording(db: AsyncConnection) -> set[RoomId]:
-    """The rooms in which all that is said is recorded now."""
+    """Return the rooms in which everything said is recorded now."""
     rows = await db.execute(select(schema.rooms.c.room).where(schema.rooms.c.condition.in_(("observing", "protected"))))
     return {RoomId(row.room) for row in rows}
 
 
 async def own_rooms(db: AsyncConnection) -> set[RoomId]:
-    """The desks and direct rooms."""
+    """Return the rooms of the bot's own: desks, lobbies and direct rooms."""
     rows = await db.execute(select(schema.rooms.c.room).where(schema.rooms.c.purpose.not_in(("group", "space"))))
     return {RoomId(row.room) for row in rows}
 
 
 async def followed_spaces(db: AsyncConnection) -> set[RoomId]:
-    """The spaces in which the bot looks at what they list."""
+    """Return the spaces whose lists of rooms the bot follows."""
     r = schema.rooms.c
     rows = await db.execute(select(r.room).where(r.purpose == "space", r.condition == "followed"))
     return {RoomId(row.room) for row in rows}
 
 
 async def listed_in(db: AsyncConnection, space: RoomId) -> set[RoomId]:
-    """The rooms that a space lists, as far as recorded."""
+    """Return the rooms that a space lists, as far as recorded."""
     rows = await db.execute(select(schema.space_rooms.c.room).where(schema.space_rooms.c.space == space))
     return {RoomId(row.room) for row in rows}
 
 
 async def direct_rooms(db: AsyncConnection) -> set[RoomId]:
-    """The rooms in which the bot and one person speak alone."""
+    """Return the rooms of the bot with one person alone."""
     rows = await db.execute(select(schema.rooms.c.room).where(schema.rooms.c.purpose == "direct"))
     return {RoomId(row.room) for row in rows}
 
 
 async def notices(db: AsyncConnection) -> dict[RoomId, EventId]:
-    """The event that told the members of each group what is recorded."""
+    """Return the event that told the members of each group what is recorded."""
     rows = await db.execute(select(schema.rooms.c.room, schema.rooms.c.notice).where(schema.rooms.c.notice != ""))
     return {RoomId(row.room): EventId(row.notice) for row in rows}
 
 
 async def room_names(db: AsyncConnection, rooms: Iterable[str] | None = None) -> dict[str, str]:
-    """How each of these rooms, or each room, is called when spoken of: its name and code, or its code alone."""
+    """Return how these rooms, or all rooms, are named in notices: by name and code, or by code alone."""
     query = select(schema.rooms.c.room, schema.rooms.c.code, schema.rooms.c.name)
     if rooms is not None:
         some = tuple(rooms)
@@ -146,14 +146,14 @@ async def room_names(db: AsyncConnection, rooms: Iterable[str] | None = None) ->
 
 
 async def active_groups(db: AsyncConnection) -> tuple[RoomId, ...]:
-    """The groups that are served now, by the order in which they came."""
+    """Return the groups that are served now, in the order in which they came."""
     rows = await db.execute(select(schema.rooms.c.room).where(ACTIVE_GROUP).order_by(schema.rooms.c.entered))
     return tuple(RoomId(row.room) for row in rows)
 
 
 @dataclass(frozen=True, slots=True)
 class RoomNumbers:
-    """How much there is of a room."""
+    """Numbers of a room's records, members and open cases."""
 
     records: int
     members: int
@@ -161,7 +161,7 @@ class RoomNumbers:
 
 
 async def room_numbers(db: AsyncConnection, room: RoomId) -> RoomNumbers:
-    """How much there is of a room."""
+    """Return the numbers of a room."""
 
     async def count(table: Table, *where: ColumnElement[bool]) -> int:
         return int(await db.scalar(select(func.count()).select_from(table).where(*where)) or 0)
@@ -198,7 +198,7 @@ async def _room(db: AsyncConnection, row: Row[tuple[object, ...]], bot: UserId) 
 
 
 async def _suspended(db: AsyncConnection, room: str, community: str, power: Power) -> frozenset[UserId]:
-    """Return which owners and managers have a demotion or ban in force in a room, by any account of theirs."""
+    """Return the owners and managers against whom, by any account, a demotion or ban is in force in a room."""
     s, people = schema.sanctions.c, sorted(power.owners() | power.managers())
     if not people:
         return frozenset()
@@ -214,7 +214,7 @@ async def _suspended(db: AsyncConnection, room: str, community: str, power: Powe
 
 
 async def place_of(db: AsyncConnection, room: RoomId) -> Spot:
-    """A room and its community."""
+    """Return a room and its community."""
     found = await db.scalar(select(schema.rooms.c.community).where(schema.rooms.c.room == room))
     return Spot(room, str(found or ""))
 

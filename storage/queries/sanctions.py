@@ -1,4 +1,4 @@
-"""Sanctions in force, and what the bot holds in rooms on account of them."""
+"""Sanctions in force, and the levels that the bot keeps in rooms for them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -18,7 +18,7 @@ from .linked_accounts import accounts_of_all
 from .sanctions_in_force import holding_in
 
 _LASTING = tuple(sorted(LASTING))
-ASKED_OF_PEOPLE: SanctionKind = "rectify"  # its time is one that people have to do something
+ASKED_OF_PEOPLE: SanctionKind = "rectify"  # its time is given to people to do something
 
 
 def _holding(whose: ColumnElement[bool]) -> Select[tuple[object, ...]]:
@@ -30,19 +30,21 @@ AGAINST = _holding(schema.sanctions.c.person == bindparam("person"))
 
 
 async def sanctions_of(db: AsyncConnection, person: str) -> tuple[InForce, ...]:
-    """The lasting sanctions in force against a person."""
+    """Return the lasting sanctions in force against a person."""
     return read_in_force(await db.execute(AGAINST, {"person": person}))
 
 
 async def sanctions_of_accounts(db: AsyncConnection, accounts: Iterable[UserId]) -> tuple[InForce, ...]:
-    """Those that were imposed on one of these accounts."""
+    """Return the lasting sanctions in force that were imposed on one of these accounts."""
     rows = await db.execute(_holding(schema.sanctions.c.subject.in_(sorted(accounts))))
     return tuple(_in_force(row) for row in rows)
 
 
 async def sanctions_in(db: AsyncConnection, room: RoomId) -> tuple[InForce, ...]:
-    """The lasting sanctions in force in a room, against anybody: each names every account of the person it is against,
-    so that nobody evades one by another account."""
+    """Return the lasting sanctions in force in a room, against anybody.
+
+    Each is repeated for every account of its person, so that nobody evades one by another account.
+    """
     s = schema.sanctions.c
     community = await db.scalar(select(schema.rooms.c.community).where(schema.rooms.c.room == room))
     there = holding_in(room, str(community or ""))
@@ -65,7 +67,7 @@ async def _against_all_accounts(db: AsyncConnection, found: Sequence[InForce]) -
 
 
 async def measures_of_room(db: AsyncConnection, room: RoomId) -> tuple[InForce, ...]:
-    """What is in force against a room itself."""
+    """Return the measures in force against a room itself."""
     s = schema.sanctions.c
     of_rooms = tuple(sorted(OF_ROOMS))
     rows = await db.execute(
@@ -75,7 +77,7 @@ async def measures_of_room(db: AsyncConnection, room: RoomId) -> tuple[InForce, 
 
 
 async def sanctions_due(db: AsyncConnection, now_ms: int, people_ms: int) -> tuple[InForce, ...]:
-    """Return the lasting sanctions whose time is over; what people were to do until then, at `people_ms`."""
+    """Return the lasting sanctions whose time is over; those that ask people to act, at `people_ms`."""
     s = schema.sanctions.c
     over = or_(and_(s.kind != ASKED_OF_PEOPLE, s.until <= now_ms), s.until <= min(now_ms, people_ms))
     rows = await db.execute(
@@ -87,14 +89,14 @@ async def sanctions_due(db: AsyncConnection, now_ms: int, people_ms: int) -> tup
 
 
 async def all_in_force(db: AsyncConnection) -> tuple[InForce, ...]:
-    """The lasting sanctions in force against anybody."""
+    """Return the lasting sanctions in force against anybody."""
     s = schema.sanctions.c
     rows = await db.execute(select(schema.sanctions).where(s.ended == 0, s.kind.in_(_LASTING)).order_by(s.record))
     return tuple(_in_force(row) for row in rows)
 
 
 async def next_due(db: AsyncConnection, *, of_people: bool = True) -> int | None:
-    """Return when the next lasting sanction ends; without `of_people`, of those that ask nothing of people."""
+    """Return when the next lasting sanction ends; without `of_people`, only of those that ask nothing of people."""
     s = schema.sanctions.c
     kinds = [kind for kind in _LASTING if of_people or kind != ASKED_OF_PEOPLE]
     found = await db.scalar(select(func.min(s.until)).where(s.ended == 0, s.until > 0, s.kind.in_(kinds)))
@@ -102,21 +104,21 @@ async def next_due(db: AsyncConnection, *, of_people: bool = True) -> int | None
 
 
 async def was_removed(db: AsyncConnection, n: int, user: UserId) -> bool:
-    """Whether somebody was removed or banned on account of a case."""
+    """Return whether somebody was removed or banned because of a case."""
     s = schema.sanctions.c
     found = await db.scalar(select(s.record).where(s.n == n, s.subject == user, s.kind.in_(("kick", "ban"))).limit(1))
     return found is not None
 
 
 async def orders_against(db: AsyncConnection, by: UserId, subject: UserId, since_ms: int) -> int:
-    """Count what `by` has ordered against `subject` since `since_ms`."""
+    """Count the measures that `by` has ordered against `subject` since `since_ms`."""
     s = schema.sanctions.c
     counted = select(func.count()).where(s.subject == subject, s.by == by, s.basis == "command", s.at >= since_ms)
     return int(await db.scalar(counted) or 0)
 
 
 async def holds_in(db: AsyncConnection, room: RoomId) -> dict[tuple[UserId, str], KeptLevel]:
-    """What the bot holds in a room on account of sanctions."""
+    """Return the levels that the bot keeps in a room for sanctions."""
     rows = await db.execute(select(schema.holds).where(schema.holds.c.room == room))
     return {
         (UserId(row.user), row.what): KeptLevel(
@@ -127,7 +129,7 @@ async def holds_in(db: AsyncConnection, room: RoomId) -> dict[tuple[UserId, str]
 
 
 def read_in_force(rows: Iterable[Any]) -> tuple[InForce, ...]:
-    """From rows of the table of sanctions."""
+    """Read sanctions from rows of their table."""
     return tuple(_in_force(row) for row in rows)
 
 

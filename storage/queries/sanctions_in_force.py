@@ -1,4 +1,4 @@
-"""Which sanctions hold in a room: the same as `moderation/model/reach.py` says, asked of the table."""
+"""Sanctions that hold in a room: `moderation/model/reach.py` as a query."""
 
 from sqlalchemy import ColumnElement, and_, or_
 
@@ -6,7 +6,7 @@ from storage import schema
 
 
 def holding_in(room: str, community: str) -> ColumnElement[bool]:
-    """Whether a sanction holds in a room of this community; whether it is in force yet is another question."""
+    """Return the condition that a sanction holds in a room of this community, whether or not it has ended."""
     s = schema.sanctions.c
     there = (s.room == "", s.room == room, and_(s.reach != "", s.reach == community))
     return or_(*there)

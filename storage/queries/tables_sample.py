@@ -1,12 +1,15 @@
-"""Compares a few rows of the tables, and a stretch of the records, chosen by chance: each must say what the other says.
+"""Compares a random sample of table rows and of records: each must match the other.
 
-What somebody writes into the database alone is found by this at some start; `answerable logs verify --tables` finds it
-at once, by making all tables again.
+This finds at some start what somebody wrote into the database alone; `answerable logs verify --tables` finds it at
+once, by rebuilding all tables.
 
-Rules kept here: nothing is written or locked; it costs some rows, some days of records and no more, however long the
-log is; what differed before is looked at again first. What was erased is empty on either side, and what was purged is
-gone: neither is a difference. What a row says only by records that may stand anywhere (the state of a case that waits,
-say) is left to `--tables`.
+Rules kept here:
+- Nothing is written or locked.
+- It reads some rows and some days of records and no more, however long the log is.
+- Earlier differences are checked again first.
+- Erased values are empty on either side, and purged ones are gone: neither is a difference.
+- Values that depend on records anywhere in the log (such as the state of a case that waits) are left to `--tables`.
+
 Left to others: when it is done and who is told (`bot/scheduler/tables_sample.py`).
 """
 
@@ -40,13 +43,13 @@ from storage.journal.reader import Log
 from storage.journal.record import Record
 from storage.record_mapping import fact_of_record
 
-ROWS = 5  # of each table
-STRETCH = 100  # records, one after the other
-MOST = 20  # differences that are named
+ROWS = 5  # taken from each table
+STRETCH = 100  # consecutive records
+MOST = 20  # differences that are reported
 KEYS: Mapping[str, str] = {"cases": "n", "decisions": "record", "credit": "record", "sanctions": "record"}
-UNKNOWN, MISSING = "unknown", "missing"  # no record gave rise to the row; the row of a record is not there
+UNKNOWN, MISSING = "unknown", "missing"  # no record caused the row; the row of a record is missing
 _OF_PEOPLE = frozenset({"person", "words", "event"})
-_DECIDED = ("decided", "affirmed", "reversed")  # states that a decision alone gives
+_DECIDED = ("decided", "affirmed", "reversed")  # states that only a decision gives
 
 F = TypeVar("F", bound=Fact)
 Row = dict[str, Any]
@@ -54,7 +57,10 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, order=True)
 class SampleDifference:
-    """A row that is not what the records say. `record`: that it comes from; `what`: a column, UNKNOWN or MISSING."""
+    """A row that does not match the records.
+
+    `record`: its record; `what`: a column, UNKNOWN or MISSING.
+    """
 
     table: str
     key: int
@@ -65,7 +71,10 @@ class SampleDifference:
 def differences(
     database: Path, records: Path, choose: Random, known: Collection[SampleDifference] = ()
 ) -> list[SampleDifference]:
-    """Compare. `known`: what differed before. Raises `Broken` if the records cannot be read, `sqlite3.Error`."""
+    """Compare a sample. `known`: earlier differences.
+
+    Raises `Broken` if the records cannot be read, `sqlite3.Error` if the database cannot.
+    """
     log = Log(records)
     first = _first(log)
     with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, timeout=30)) as opened:
@@ -104,7 +113,7 @@ def _each(log: Log, known: Iterable[SampleDifference]) -> Iterator[Record]:
 
 
 class _Tables:
-    """The rows, and what they are read by."""
+    """Reads the rows, and what is needed to interpret them."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
@@ -117,7 +126,7 @@ class _Tables:
         return RoomId(room) if room else None
 
     def chosen(self, choose: Random, known: Iterable[SampleDifference]) -> list[tuple[str, Row]]:
-        """Some rows of each table, as they are at one moment, and those that differed before."""
+        """Return some rows of each table, as they are at one moment, and those that differed before."""
         self._database.execute("BEGIN")
         found: list[tuple[str, Row]] = []
         for table, key in KEYS.items():
@@ -130,7 +139,7 @@ class _Tables:
         return found
 
     def row(self, table: str, key: int) -> Row | None:
-        """One row; of a case, beside it, the record of the last decision that the table of decisions has."""
+        """Return one row; of a case with `last`, the record of its last decision in the table of decisions."""
         row = self._database.execute(f"SELECT * FROM {table} WHERE {KEYS[table]} = ?", (key,)).fetchone()  # noqa: S608
         if row is None or table != "cases":
             return None if row is None else dict(row)
@@ -142,7 +151,7 @@ class _Tables:
 
 
 class _Comparison:
-    """Says what differs."""
+    """Finds the differences."""
 
     def __init__(self, log: Log, tables: _Tables, first: int) -> None:
         self._log = log
@@ -172,7 +181,7 @@ class _Comparison:
             yield from self._reach(row, fact)
 
     def _born(self, fact: Fact, record: Record) -> Row:
-        """Return what the record that a row was born from says of it for good."""
+        """Return the lasting values that the record which created a row gives it."""
         at = record.at_ms
         match fact:
             case CaseOpened():
@@ -190,7 +199,7 @@ class _Comparison:
 
     def _about(self, fact: CaseOpened | CreditChanged | Started, names: Sequence[str], record: Record) -> Row:
         person = self._tables.persons.get(fact.subject, fact.subject)
-        is_known = fact.room is not None or record.group is None  # else it is of a room that the tables do not have
+        is_known = fact.room is not None or record.group is None  # else its room is not in the tables
         room = {"room": fact.room or ""} if is_known else {}
         return {"subject": fact.subject, "person": person, **room, **{name: getattr(fact, name) for name in names}}
 
@@ -204,7 +213,7 @@ class _Comparison:
                     yield name
 
     def _outcome(self, row: Row, opening: Record, opened: CaseOpened) -> Iterator[str]:
-        """How a case ended: by its opening, or by the decision that came last."""
+        """Compare how a case ended: by its opening, or by its last decision."""
         if not row["outcome"]:
             if row["state"] in _DECIDED or row["last"] is not None:
                 yield "state"
@@ -234,9 +243,9 @@ class _Comparison:
         return self._later(row["record"], row["decided"], b'"n":%d,' % row["n"], CaseDecided, decides)
 
     def _end(self, row: Row, fact: Started) -> Iterator[str]:
-        """Until when a measure holds, and when and why it ended."""
+        """Compare until when a measure holds, and when and why it ended."""
         start, needle = row["record"], b'"start":%d,' % row["record"]
-        moves = row["basis"] == "neglect" and row["kind"] in ("rectify", "suspend")  # with each pause of the bot
+        moves = row["basis"] == "neglect" and row["kind"] in ("rectify", "suspend")  # postponed after each outage
         if row["until"] != fact.until and not moves:
 
             def extends(_record: Record, fact: SanctionExtended) -> bool:
@@ -253,7 +262,7 @@ class _Comparison:
                 yield "ended"
 
     def _reach(self, row: Row, fact: CreditChanged) -> Iterator[str]:
-        """How far an entry reaches: as it was made, or everywhere, if an operator said so."""
+        """Compare how far an entry reaches: as it was made, or everywhere, if an operator confirmed it."""
         start = row["record"]
 
         def confirms(_record: Record, fact: EntryConfirmed) -> bool:
@@ -286,7 +295,7 @@ class _Comparison:
                 yield from (SampleDifference(table, key, record.index, what) for what in wrong)
 
     def _may_be_gone(self, fact: Fact) -> bool:
-        """Whether a purge took the row: decisions go with their case, which may be older."""
+        """Return whether a purge removed the row: decisions go with their case, which may be older."""
         return isinstance(fact, CaseDecided) and self._first > 0 and self._tables.row("cases", fact.n) is None
 
     # Reading.
@@ -303,7 +312,7 @@ class _Comparison:
     def _later(
         self, start: int, at_ms: int, needle: bytes, kind: type[F], fits: Callable[[Record, F], bool]
     ) -> tuple[Record, F] | None:
-        """Find what came after record `start`, at about `at_ms`: first where it should be, then anywhere."""
+        """Find a fact after record `start`, at about `at_ms`: first where it should be, then anywhere."""
         days = [day for day, _ in self._log.starting_with(start)]
         near = [day for day in days if day.name >= day_of(at_ms)][:2]
         for day in (*near, *(day for day in days if day not in near)):
@@ -319,7 +328,7 @@ class _Comparison:
 
 
 def _place(fact: Fact, index: int) -> tuple[str, int] | None:
-    """Where a fact stands in these tables."""
+    """Return the table and key of a fact's row."""
     match fact:
         case CaseOpened():
             return "cases", fact.n

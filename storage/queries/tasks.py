@@ -1,4 +1,4 @@
-"""What waits for the operator."""
+"""Tasks that wait for the operator."""
 
 from collections.abc import Sequence
 
@@ -12,19 +12,19 @@ from storage import schema
 
 
 async def open_tasks(db: AsyncConnection) -> Sequence[Row[tuple[object, ...]]]:
-    """The tasks that are not done, oldest first."""
+    """Return the open tasks, oldest first."""
     rows = await db.execute(select(schema.tasks).where(schema.tasks.c.done == 0).order_by(schema.tasks.c.record))
     return rows.all()
 
 
 async def open_task(db: AsyncConnection, record: int) -> Row[tuple[object, ...]] | None:
-    """The task that began with this record, if it is not done."""
+    """Return the task that began with this record, if it is open."""
     query = select(schema.tasks).where(schema.tasks.c.record == record, schema.tasks.c.done == 0)
     return (await db.execute(query)).first()
 
 
 async def tasks_about(db: AsyncConnection, numbers: Sequence[int], task: TaskKind = "case") -> dict[int, int]:
-    """The open tasks to decide these cases, or to confirm what was decided: case -> record of the task."""
+    """Return the open tasks to decide these cases, or to confirm decisions: case -> record of the task."""
     k = schema.tasks.c
     rows = await db.execute(select(k.n, k.record).where(k.n.in_(numbers), k.task == task, k.done == 0))
     return {row.n: row.record for row in rows}
@@ -33,7 +33,7 @@ async def tasks_about(db: AsyncConnection, numbers: Sequence[int], task: TaskKin
 async def tasks_about_rooms(
     db: AsyncConnection, rooms: Sequence[RoomId]
 ) -> dict[tuple[RoomId, TaskKind], tuple[int, ...]]:
-    """The records of the open tasks about these rooms themselves, by what they ask for."""
+    """Return the records of the open tasks about these rooms themselves, by kind."""
     k = schema.tasks.c
     of_rooms = ("room", "last-manager")
     rows = await db.execute(

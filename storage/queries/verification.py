@@ -1,6 +1,9 @@
-"""Who is verified, since when people are known, what they were told of it; and what of that may be due.
+"""Verifications, when people were first seen, what they were told, and what may be due.
 
-Rules kept here: a person's verifications count for all of their accounts; one that was revoked ended then.
+Rules kept here:
+- A person's verifications count for all of their accounts.
+- A revoked verification ended when it was revoked.
+
 Left to others: what follows (`moderation/people/verification.py`).
 """
 
@@ -23,7 +26,7 @@ from .sanctions import all_in_force
 
 
 def _end() -> ColumnElement[int]:
-    """When a verification ends, or ended."""
+    """Return the time at which a verification ends, or ended."""
     v = schema.verifications.c
     revoked = func.coalesce(func.nullif(v.revoked, 0), v.until)
     return func.min(v.until, revoked).label("end")
@@ -47,14 +50,14 @@ TOLD = select(schema.pointed.c.room, schema.pointed.c.step, schema.pointed.c.at)
 
 
 def counting_in(room: str) -> ColumnElement[bool]:
-    """Whether a verification counts in a room, as `moderation/model/reach.py` says it."""
+    """Return the condition that a verification counts in a room, as `moderation/model/reach.py` defines it."""
     v = schema.verifications.c
     community = select(schema.rooms.c.community).where(schema.rooms.c.room == room).scalar_subquery()
     return or_(v.reach == "", v.reach == community, v.room == room)
 
 
 def read_proofs(rows: Iterable[Any]) -> tuple[VerificationInForce, ...]:
-    """All verifications of a person that are kept, in force or over."""
+    """Return all verifications of a person that are kept, in force or over."""
     return tuple(
         VerificationInForce(row.method, row.level, row.end, row.reach, RoomId(row.room) if row.room else None)
         for row in rows
@@ -62,30 +65,30 @@ def read_proofs(rows: Iterable[Any]) -> tuple[VerificationInForce, ...]:
 
 
 def read_since(rows: Iterable[Any]) -> dict[RoomId, int]:
-    """When an account was first seen in each room."""
+    """Return when an account was first seen in each room."""
     return {RoomId(row.room): row.since for row in rows}
 
 
 def read_told(rows: Iterable[Any]) -> dict[tuple[RoomId, str], int]:
-    """What somebody was told of being verified, and when last."""
+    """Return the notices about verification that somebody was given, with the last time of each."""
     return {(RoomId(row.room), row.step): row.at for row in rows}
 
 
 async def pinned_keys(db: AsyncConnection) -> dict[UserId, str]:
-    """The master key that verified accounts had."""
+    """Return the pinned master keys of verified accounts."""
     rows = await db.execute(select(schema.pinned_keys.c.user, schema.pinned_keys.c.key))
     return {UserId(row.user): row.key for row in rows}
 
 
 async def verified_accounts(db: AsyncConnection, now_ms: int) -> set[UserId]:
-    """The accounts that are verified themselves."""
+    """Return the accounts that are verified themselves."""
     v = schema.verifications.c
     rows = await db.execute(select(v.user).where(v.user != "", v.revoked == 0, v.until > now_ms).distinct())
     return {UserId(row.user) for row in rows}
 
 
 async def verifications_of(db: AsyncConnection, user: UserId, now_ms: int) -> tuple[VerificationInForce, ...]:
-    """The verifications in force of one account, the newest of each method."""
+    """Return the verifications in force of one account, the newest of each method."""
     v = schema.verifications.c
     holding = (v.user == user, v.revoked == 0, v.until > now_ms)
     rows = await db.execute(select(v.method, v.level, v.until).where(*holding).order_by(v.record))
@@ -95,7 +98,7 @@ async def verifications_of(db: AsyncConnection, user: UserId, now_ms: int) -> tu
 async def verifications_with(
     db: AsyncConnection, user: UserId, link: int
 ) -> tuple[tuple[int, VerificationInForce], ...]:
-    """The verifications in force of an account that came with the link of this record, each with its own record."""
+    """Return the verifications in force of an account that came with this link, each with its record."""
     v = schema.verifications.c
     at = select(schema.links.c.at).where(schema.links.c.record == link).scalar_subquery()
     came = (v.user == user, v.revoked == 0, v.at == at, v.record > link)
@@ -104,7 +107,7 @@ async def verifications_with(
 
 
 async def newest_verification(db: AsyncConnection) -> int:
-    """The newest record by which somebody was verified; -1: there is none."""
+    """Return the newest record by which somebody was verified; -1 if there is none."""
     newest = await db.scalar(select(func.max(schema.verifications.c.record)))
     return -1 if newest is None else int(newest)
 
@@ -112,7 +115,7 @@ async def newest_verification(db: AsyncConnection) -> int:
 async def below(
     db: AsyncConnection, room: RoomId, needed: int, asks: Asks, now_ms: int, *, managers: bool = False
 ) -> tuple[Guest, ...]:
-    """Who is in a room and below a level. Left out: whom people decided to let be, and who is being removed."""
+    """Return who is in a room and below a level, except those exempted by a decision or being removed."""
     m = schema.members.c
     rule = UNVERIFIED_MANAGER if managers else UNVERIFIED
     query = (
@@ -128,7 +131,7 @@ async def below(
 
 
 async def knocking(db: AsyncConnection, room: RoomId) -> dict[UserId, int]:
-    """Who asks to come into a room, and when they were answered last; 0: not yet."""
+    """Return who asks to enter a room, and when they were last answered; 0 if not yet."""
     m, p = schema.members.c, schema.pointed.c
     answered = and_(p.room == m.room, p.user == m.user, p.step == "knocked")
     rows = await db.execute(
@@ -141,9 +144,9 @@ async def knocking(db: AsyncConnection, room: RoomId) -> dict[UserId, int]:
 
 
 async def outside(db: AsyncConnection, room: RoomId, code: str) -> tuple[UserId, ...]:
-    """Who is in the lobby of a room and not in the room, or was removed from it for not being verified.
+    """Return who is in the lobby of a room but not in the room, or was removed from it as unverified.
 
-    Whoever was invited since is left alone: to come in is their own choice.
+    People invited since then are left out: coming in is their own choice.
     """
     m, p, inside = schema.members.c, schema.pointed.c, schema.members.alias("inside")
     lobby = select(schema.rooms.c.room).where(
@@ -171,23 +174,23 @@ def _last_removed(room: RoomId) -> ColumnElement[int]:
 
 
 async def demoted_unverified(db: AsyncConnection) -> tuple[InForce, ...]:
-    """The demotions that rest on somebody not being verified."""
+    """Return the demotions for lack of verification."""
     return tuple(each for each in await all_in_force(db) if each.kind == "demote" and each.basis == "verification")
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """A verification that ends, or ended lately, with no other to take its place."""
+    """A verification that ends, or ended lately, with no other to replace it."""
 
     user: UserId
     at: int
     until: int
-    told: int  # when its holder was told last that one ends
-    told_over: int  # when that one has ended
+    told: int  # when its holder was last told that one ends
+    told_over: int  # when they were last told that one has ended
 
 
 async def endings(db: AsyncConnection, now_ms: int) -> tuple[Ending, ...]:
-    """The verifications of which somebody may have to be told that they end soon, or did a short while ago."""
+    """Return the verifications whose holders may have to be told that they end soon or ended lately."""
     v, other = schema.verifications.c, schema.verifications.alias("other")
     better = (
         select(other.c.record)
@@ -219,14 +222,14 @@ def _told_ending(step: str) -> ColumnElement[int]:
 
 
 async def lobby_of(db: AsyncConnection, code: str) -> RoomId | None:
-    """The lobby of a group with this code."""
+    """Return the lobby of a group with this code."""
     r = schema.rooms.c
     found = await db.scalar(select(r.room).where(r.purpose == "lobby", r.served == code, r.condition != "left"))
     return RoomId(found) if found else None
 
 
 async def with_lobby(db: AsyncConnection) -> tuple[RoomId, ...]:
-    """The groups that have a lobby, served still or not."""
+    """Return the groups that have a lobby, even if they are no longer served."""
     lobby = schema.rooms.alias("lobby")
     query = (
         select(schema.rooms.c.room)
@@ -237,7 +240,7 @@ async def with_lobby(db: AsyncConnection) -> tuple[RoomId, ...]:
 
 
 async def in_a_lobby(db: AsyncConnection, user: UserId) -> bool:
-    """Whether somebody is in a lobby."""
+    """Return whether somebody is in a lobby."""
     m, r = schema.members.c, schema.rooms.c
     found = await db.scalar(
         select(m.room)
@@ -252,7 +255,7 @@ async def in_a_lobby(db: AsyncConnection, user: UserId) -> bool:
 
 
 def _members(room: str, asks: Asks, needed: int, now_ms: int) -> Select[tuple[object, ...]]:
-    """Members with the verifications of the persons behind them."""
+    """Select members with the verifications of the persons behind them."""
     m, a, v = schema.members.c, schema.accounts.c, schema.verifications.c
     person = func.coalesce(a.person, m.user)
     counted = and_(v.person == person, v.method.in_(sorted(asks.methods)), counting_in(room))
@@ -268,12 +271,12 @@ def _members(room: str, asks: Asks, needed: int, now_ms: int) -> Select[tuple[ob
 
 
 def _level(now_ms: int) -> ColumnElement[int]:
-    """The highest level in force of each member."""
+    """Return the highest level in force of each member."""
     return func.coalesce(func.max(func.iif(_end() > now_ms, schema.verifications.c.level, 0)), 0)
 
 
 def _let_be(room: RoomId, rule: str) -> ColumnElement[bool]:
-    """People decided about them before."""
+    """Return the condition that people decided about a member before."""
     c = schema.cases.c
     dismissed = select(c.n).where(
         c.room == room, c.rule == rule, c.outcome == "dismissed", c.subject == schema.members.c.user

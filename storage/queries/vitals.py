@@ -1,4 +1,4 @@
-"""Numbers for whoever watches the bot: how much waits, and for whom."""
+"""Numbers for monitoring: how much waits, and for whom."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,10 @@ _LATE = ("overdue", "escalated_owner", "escalated_operator")
 
 @dataclass(frozen=True, slots=True)
 class VitalNumbers:
-    """`waiting` rows of the outbox; `queued`: when the first was queued that could be sent (None: none can)."""
+    """Counts of what waits. `waiting`: rows of the outbox.
+
+    `queued`: when the first row was queued that could be sent (None: none can).
+    """
 
     waiting: int
     queued: int | None
@@ -22,7 +25,7 @@ class VitalNumbers:
 
 
 async def vital_numbers(db: AsyncConnection, now_ms: int, steady_ms: int) -> VitalNumbers:
-    """Count what there is now; `steady_ms` is the time by the clock of the outbox."""
+    """Count what waits now; `steady_ms` is the time by the clock of the outbox."""
     o, c = schema.outbox.c, schema.cases.c
     waiting = int(await db.scalar(select(func.count()).select_from(schema.outbox)) or 0)
     queued = await db.scalar(select(func.min(o.queued)).where(or_(o.not_before <= steady_ms, o.attempts > 0)))
