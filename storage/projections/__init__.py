@@ -1,8 +1,8 @@
 """Applies facts and events to the database: the only code that writes the projected tables.
 
 The same functions run while the bot works and when the journal is read again, so the two cannot differ. Each is given
-the index of the record and its time, and nothing else from outside. One file a subject; importing this makes all known.
-Left to others: making facts (`moderation/`), queries (`storage/queries/`, one file a noun).
+the index of the record and its time, and nothing else from outside. One file per subject; importing this registers all.
+Left to others: making facts (`moderation/`), queries (`storage/queries/`, one file per subject).
 """
 
 from . import cases, people, records, rooms, sanctions  # noqa: F401  (they register what they project)

@@ -29,7 +29,7 @@ from .common import add, person_of, project
 
 @project.register
 async def _(fact: CaseOpened, db: AsyncConnection, index: int, at_ms: int) -> None:
-    waits = fact.state == "open" or fact.rule == OVERDUE  # which costs again each day
+    waits = fact.state == "open" or fact.rule == OVERDUE  # costs standing again each day
     await add(
         db,
         schema.cases,
@@ -60,7 +60,7 @@ async def _(fact: CaseOpened, db: AsyncConnection, index: int, at_ms: int) -> No
 
 
 def _message(fact: CaseOpened | CaseGrew | Reported) -> int:
-    """The record of the message that a fact is about: what gave rise to it, or what a report pointed to."""
+    """Return the record of the message that a fact is about: its cause, or the reported message."""
     return fact.message if fact.message >= 0 else fact.on
 
 
@@ -88,7 +88,10 @@ async def _(fact: CaseAssigned, db: AsyncConnection, index: int, at_ms: int) -> 
 
 @project.register
 async def _(fact: NoticeGiven, db: AsyncConnection, _index: int, _at_ms: int) -> None:
-    """Somebody was told alone that a case waits for them. Older records name the text, and not the case."""
+    """Note that somebody was told alone that a case waits for them.
+
+    Older records name the text, and not the case.
+    """
     if fact.channel != "direct" or not (fact.asks or fact.what.startswith("notice.asked.")):
         return
     a = schema.assignments.c
@@ -146,7 +149,7 @@ async def _(fact: CaseDecided, db: AsyncConnection, index: int, at_ms: int) -> N
         .where(schema.cases.c.n == fact.n)
         .values(state=fact.state, outcome=fact.what, decided=at_ms, by=fact.by, reason=fact.reason, due=0, remind=0)
     )
-    # Who neglected this case neglects it no longer; who appealed in vain still does, if it waits.
+    # The neglect of this case ends; that of a neglecter whose appeal failed continues, if the other case still waits.
     await db.execute(
         update(schema.cases).where(schema.cases.c.about == fact.n, schema.cases.c.state == "decided").values(due=0)
     )

@@ -1,4 +1,4 @@
-"""What every projection uses: the dispatcher, one row, one value of the deployment, the person behind an account."""
+"""Shared parts of the projections: the dispatcher, one row, one value of the deployment, the person of an account."""
 
 from collections.abc import Mapping
 from functools import singledispatch
@@ -12,23 +12,23 @@ from moderation.values.events import Json
 from moderation.values.ids import UserId
 from storage import schema
 
-END_MISSING = "end_missing"  # how many records were missing at the end of the log when the database was made anew
-ERA = "era"  # of the deployment: set once its log goes on from a backup
-LOST_TIME = "lost_time"  # the same: from when until when what was recorded is lost (ms)
-CASES_FROM = "cases_from"  # the same: the least number of a new case
-RECKONED = "reckoned"  # the last entry in a ledger whose balance was corrected
-REMOVED = "removed"  # in the table of pointers: somebody was removed, and has not come back
+END_MISSING = "end_missing"  # how many records were missing at the end of the log when the database was rebuilt
+ERA = "era"  # of the deployment: set once its log continues from a backup
+LOST_TIME = "lost_time"  # likewise: the period whose records are lost (ms)
+CASES_FROM = "cases_from"  # likewise: the least number of a new case
+RECKONED = "reckoned"  # the last ledger entry whose balance was corrected
+REMOVED = "removed"  # in the table of pointers: somebody was removed and has not come back
 MANY = 500  # rows in one statement
-UNREAD = "coverage"  # in the table of events: what could not be read
-POSTED = "posted"  # in the table of events: something that somebody wrote, as against reactions and the like
+UNREAD = "coverage"  # in the table of events: an event that could not be read
+POSTED = "posted"  # in the table of events: something that somebody wrote, not a reaction or the like
 
 
 def without_marks(content: Mapping[str, Json]) -> dict[str, Json]:
-    """Content without what the bot notes for itself in its own rooms: it names whom a direct room is for."""
+    """Return content without the bot's own marks in its rooms, which name the person of a direct room."""
     return {name: value for name, value in content.items() if not name.startswith("org.answerable.")}
 
 
-# Statements that each message may need are made once: making one takes longer than doing it.
+# Statements that each message may need are built once: building one takes longer than running it.
 PERSON = select(schema.accounts.c.person).where(schema.accounts.c.user == bindparam("user"))
 _INSERTS = {table: insert(table) for table in schema.metadata.tables.values()}
 _NEW_META = upsert(schema.meta)
@@ -36,7 +36,7 @@ _SET_META = _NEW_META.on_conflict_do_update(index_elements=["key"], set_={"value
 
 
 async def person_of(db: AsyncConnection, user: UserId) -> str:
-    """The person behind an account: itself, unless accounts were linked by verification."""
+    """Return the person behind an account: itself, unless accounts were linked by verification."""
     row = (await db.execute(PERSON, {"user": user})).first()
     return row.person if row else user
 
@@ -47,7 +47,7 @@ async def set_meta(db: AsyncConnection, key: str, value: str) -> None:
 
 
 async def add(db: AsyncConnection, table: Table, **values: object) -> None:
-    """One new row."""
+    """Add one row."""
     await db.execute(_INSERTS[table], values)
 
 
@@ -57,7 +57,7 @@ async def project(_fact: Fact, _db: AsyncConnection, _index: int, _at_ms: int) -
 
 
 async def pointed(db: AsyncConnection, room: str, user: UserId, step: str, index: int, at_ms: int) -> None:
-    """Somebody was told, asked or removed for want of something: when that was last."""
+    """Note when somebody was last told, asked or removed for lack of something."""
     values = {"record": index, "at": at_ms}
     statement = upsert(schema.pointed).values(room=room, user=user, step=step, **values)
     await db.execute(statement.on_conflict_do_update(index_elements=["room", "user", "step"], set_=values))

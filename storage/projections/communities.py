@@ -1,6 +1,6 @@
-"""Which community each group is in, by the policy that is in force and by what spaces list.
+"""The community of each group, by the policy in force and the lists of spaces.
 
-What that means says `moderation/model/reach.py`.
+`moderation/model/reach.py` defines what that means.
 """
 
 from collections import defaultdict
@@ -14,7 +14,7 @@ from storage import schema
 
 
 async def regroup(db: AsyncConnection, *, room: str = "") -> None:
-    """Put the groups, or one of them, where the policy puts them."""
+    """Put all groups, or one of them, into the community that the policy gives them."""
     r = schema.rooms.c
     settings = await _settings(db)
     spaces = await _spaces(db, room)
@@ -25,7 +25,7 @@ async def regroup(db: AsyncConnection, *, room: str = "") -> None:
 
 
 async def _spaces(db: AsyncConnection, room: str) -> defaultdict[str, set[str]]:
-    """The spaces that list each room, or one of them."""
+    """Return the spaces that list each room, or one of them."""
     listed, found = schema.space_rooms.c, defaultdict[str, set[str]](set)
     every = select(listed.space, listed.room)
     for row in (await db.execute(every.where(listed.room == room) if room else every)).all():

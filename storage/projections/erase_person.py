@@ -1,8 +1,12 @@
-"""Takes a person out of all tables, as the marks of the columns in `storage/schema.py` say.
+"""Removes a person from all tables, as the marks of the columns in `storage/schema.py` say.
 
-Rules kept here: every column that holds an id of theirs is blanked, with the words that are theirs by its mark, or the
-row goes where it is nothing without them; rows of records that must be kept stay as they are; who is in a room now
-stays known with their rights there, since the bot works by that. Doing it again changes nothing.
+Rules kept here:
+- Every column with an id of theirs is blanked, with the words that its mark says are theirs; a row that is nothing
+  without them is deleted.
+- Rows of records that must be kept stay as they are.
+- Membership of people who are in a room now stays known with their rights there, since the bot works by that.
+- Doing it again changes nothing.
+
 Left to others: the records (`storage/journal/retention/erase.py`), what must be kept
 (`storage/journal/retention/legal_holds.py`).
 """
@@ -26,11 +30,11 @@ _APART = (
     schema.links,
     schema.rooms,
     schema.holds,
-)  # that the bot works by while somebody is there
+)  # tables the bot works by while somebody is in a room
 
 
 async def erase_from_tables(db: AsyncConnection, accounts: Collection[UserId], kept: Collection[int]) -> None:
-    """Take the person with these accounts out of all tables, except for rows of the records `kept`."""
+    """Remove the person with these accounts from all tables, except for rows of the records `kept`."""
     await _forget_events(db, accounts, kept)
     for table in schema.metadata.sorted_tables:
         if table not in _APART:
@@ -46,7 +50,7 @@ def _of_people(table: Table) -> list[Column[Any]]:
 
 
 def _blank(table: Table, column: Column[Any]) -> dict[str, str]:
-    """Return what is left of a row without the person in a column: no id, nor the words that go with it."""
+    """Return what remains of a row without the person in a column: neither the id nor the words that go with it."""
     words = (each for each in table.c if each.info.get("of") == column.name)
     return {each.name: "" for each in (column, *words)}
 
@@ -68,7 +72,7 @@ async def _forget_in(
 
 
 async def _forget_events(db: AsyncConnection, accounts: Collection[UserId], kept: Collection[int]) -> None:
-    """Blank the ids of their messages where these are evidence; the table of events itself comes after."""
+    """Blank the ids of their messages that are evidence; the table of events itself comes after."""
     spoke = select(schema.events.c.record).where(schema.events.c.sender.in_(accounts)).scalar_subquery()
     rows = await db.scalars(select(schema.evidence.c.record).where(schema.evidence.c.record.in_(spoke)))
     for some in _pieces([record for record in rows if record not in kept]):
@@ -76,7 +80,7 @@ async def _forget_events(db: AsyncConnection, accounts: Collection[UserId], kept
 
 
 async def _forget_links(db: AsyncConnection, accounts: Collection[UserId], kept: Collection[int]) -> None:
-    """Forget which accounts are one person's, unless a record of that must be kept."""
+    """Forget that these accounts are one person's, unless a record of that must be kept."""
     links = schema.links.c
     rows = await db.scalars(select(links.record).where(links.user.in_(accounts) | links.to.in_(accounts)))
     for some in _pieces([record for record in rows if record not in kept]):
@@ -107,7 +111,7 @@ async def _forget_in_rooms(db: AsyncConnection, accounts: Collection[UserId]) ->
 
 
 def _without(row: Any, accounts: Collection[UserId], absent: Collection[UserId]) -> dict[str, str]:
-    """Return what changes in the row of a room. Rights go only with those who are not in it now."""
+    """Return the changes to the row of a room. Rights are removed only for those who are not in it now."""
     values: dict[str, str] = {}
     for column in _of_people(schema.rooms):
         gone = absent if column.name == "direct_with" else accounts
@@ -120,7 +124,7 @@ def _without(row: Any, accounts: Collection[UserId], absent: Collection[UserId])
 
 
 def _pruned(value: Any, gone: Collection[str]) -> Any:
-    """Return JSON without these ids, wherever they stand."""
+    """Return JSON without these ids, wherever they occur."""
     if isinstance(value, dict):
         return {name: _pruned(each, gone) for name, each in value.items() if name not in gone}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Events: that they were seen, who is in a room, what holds there."""
+"""Events: that they were seen, memberships, and the state of rooms."""
 
 import json
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ from .common import MANY, POSTED, REMOVED, UNREAD, without_marks
 
 
 async def project_events(db: AsyncConnection, seen: Sequence[tuple[int, Received, str]]) -> None:
-    """What events tell of rooms: that they were seen, and who is in. (index, event, kind) each, in order.
+    """Write what events say of rooms: that they were seen, and who is in. Each is (index, event, kind), in order.
 
-    Many at once, since most messages bring nothing else.
+    They are written many at once, since most messages change nothing else.
     """
     rows = [_seen(index, event, kind) for index, event, kind in seen if event.event is not None]
     if rows:
-        new = upsert(schema.events)  # what could not be read before takes the place of what said so
+        new = upsert(schema.events)  # an event read later replaces the row that said it could not be read
         kept = {"record": new.excluded.record, "kind": new.excluded.kind, "at": new.excluded.at}
         unread = schema.events.c.kind == UNREAD
         await db.execute(new.on_conflict_do_update(index_elements=["event"], set_=kept, where=unread), rows)
@@ -32,7 +32,10 @@ async def project_events(db: AsyncConnection, seen: Sequence[tuple[int, Received
 
 
 async def project_room_state(db: AsyncConnection, event: StateChanged) -> bool:
-    """What a state event tells of a room: its levels, its creators, its name. Whether it told any of it."""
+    """Write what a state event says of a room: its levels, its creators, its name.
+
+    Returns whether it said any of that.
+    """
     column = _state(event) if event.state_key == "" else {}
     if column:
         await db.execute(update(schema.rooms).where(schema.rooms.c.room == event.room).values(**column))
@@ -51,7 +54,10 @@ def _seen(index: int, event: Received, kind: str) -> dict[str, object]:
 
 
 def _at(event: Received) -> int:
-    """A message whose words were not kept is none any more when it is read from its record, but counts the same."""
+    """Return the time that counts.
+
+    A message whose words were not kept is no longer a message when read from its record, but counts the same.
+    """
     return event.received_ms if isinstance(event, Unreadable) else event.counted_ms
 
 
@@ -74,7 +80,7 @@ async def _members(db: AsyncConnection, changes: Sequence[MembershipChanged], ca
     ]
     new, since = upsert(schema.members), schema.members.c.since
     kept: dict[str, ColumnElement[object]] = {"membership": new.excluded.membership}
-    if came:  # the name somebody had stays known when they have gone, and when they came first
+    if came:  # the name somebody had stays known after they left; so does the time they first came
         kept["display_name"] = new.excluded.display_name
         kept["since"] = case((since == 0, new.excluded.since), else_=since)
         await _back(db, changes)
@@ -82,7 +88,7 @@ async def _members(db: AsyncConnection, changes: Sequence[MembershipChanged], ca
 
 
 async def _back(db: AsyncConnection, changes: Sequence[MembershipChanged]) -> None:
-    """Whoever was removed for not being verified is there again, to be looked at anew."""
+    """Clear the mark of those who were removed as unverified and are back, so that they are checked again."""
     p = schema.pointed.c
     if await db.scalar(select(p.record).where(p.step == REMOVED).limit(1)) is None:
         return
@@ -105,8 +111,8 @@ def _state(event: StateChanged) -> dict[str, str]:
 
 
 def _written(content: object, depth: int = 0) -> str:
-    """JSON, the same whether it came from the homeserver or from a record, which sorts keys and has no fractions.
+    """Return JSON that is the same from the homeserver and from a record, which sorts keys and has no fractions.
 
-    `depth`: how deep it stands in a record, where what is nested too deeply becomes text.
+    `depth`: how deep it is nested in a record, where content nested too deeply becomes text.
     """
     return json.dumps(plain(content, depth), sort_keys=True)

@@ -1,8 +1,11 @@
-"""Which accounts are of one person: what is linked in the tables, and what follows from it in every other table.
+"""Linked accounts: the links between accounts, and what follows from them in every other table.
 
-Rules kept here: persons follow from the links that hold, and from nothing else, so a link that ended, or was erased,
-is as if it had never been; a person is named by the account whose person the others joined; whatever stands in the
-tables about an account stands there under its person. Left to others: who may link (`bot/identity/account_linking.py`).
+Rules kept here:
+- Persons follow from the links in force alone, so a link that ended, or was erased, is as if it had never been.
+- The name of a person is the account whose person the others joined.
+- Rows about an account also name its person.
+
+Left to others: who may link (`bot/identity/account_linking.py`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,7 +18,7 @@ from moderation.people.linked_accounts import AccountLink, persons
 from moderation.values.ids import PersonId, UserId
 from storage import schema
 
-# Where a person stands beside an account.
+# Tables that name a person besides an account.
 _NAMED = (
     (schema.cases, schema.cases.c.subject),
     (schema.credit, schema.credit.c.user),
@@ -25,27 +28,27 @@ _NAMED = (
 
 
 async def links_in_force(db: AsyncConnection) -> tuple[tuple[int, AccountLink], ...]:
-    """The links that hold, oldest first, each with its record."""
+    """Return the links in force, oldest first, each with its record."""
     rows = await db.execute(select(schema.links).where(schema.links.c.ended == 0).order_by(schema.links.c.record))
     return tuple((row.record, AccountLink(UserId(row.user), UserId(row.to))) for row in rows)
 
 
 async def link(db: AsyncConnection, record: int, one: AccountLink, at_ms: int) -> None:
-    """Two accounts are of one person."""
+    """Link two accounts as one person's."""
     if not one.user or not one.to:
-        return  # it has been erased
+        return  # the link has been erased
     await db.execute(upsert(schema.links).values(record=record, user=one.user, to=one.to, at=at_ms, ended=0))
     await follow(db)
 
 
 async def unlink(db: AsyncConnection, record: int, at_ms: int) -> None:
-    """The link recorded there was a mistake."""
+    """End the link recorded there, which was a mistake."""
     await db.execute(update(schema.links).where(schema.links.c.record == record).values(ended=max(at_ms, 1)))
     await follow(db)
 
 
 async def forget_links(db: AsyncConnection, start: int, stop: int) -> None:
-    """What the records from `start` up to `stop` said of links is gone."""
+    """Delete the links of the records from `start` up to `stop`, which are gone."""
     gone = (schema.links.c.record >= start, schema.links.c.record < stop)
     if await db.scalar(select(schema.links.c.record).where(*gone).limit(1)) is not None:
         await db.execute(delete(schema.links).where(*gone))
@@ -53,7 +56,7 @@ async def forget_links(db: AsyncConnection, start: int, stop: int) -> None:
 
 
 async def follow(db: AsyncConnection) -> None:
-    """Bring all tables in line with the links that hold."""
+    """Bring all tables in line with the links in force."""
     wanted = persons([one for _, one in await links_in_force(db)])
     before = await linked(db)
     await _rename(db, {user: person for user, person in wanted.items() if before.get(user) != person})
@@ -71,14 +74,14 @@ async def _rename(db: AsyncConnection, changed: Mapping[UserId, PersonId]) -> No
 
 
 async def linked(db: AsyncConnection) -> dict[UserId, PersonId]:
-    """The person of every account that is named by another one."""
+    """Map every account that belongs to a person of another name to that person."""
     a = schema.accounts.c
     rows = await db.execute(select(a.user, a.person).where(a.user != a.person))
     return {UserId(row.user): PersonId(row.person) for row in rows}
 
 
 async def links_of(db: AsyncConnection, accounts: Iterable[UserId]) -> tuple[tuple[int, AccountLink], ...]:
-    """The links that hold between these accounts."""
+    """Return the links in force of these accounts."""
     some = tuple(accounts)
     rows = await db.execute(
         select(schema.links)

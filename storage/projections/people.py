@@ -1,4 +1,4 @@
-"""Facts about who people are and what rooms ask of them: verification, linked accounts, pinned keys, the policy."""
+"""Facts about people and what rooms ask of them: verification, linked accounts, pinned keys, the policy."""
 
 from sqlalchemy import delete, update
 from sqlalchemy.dialects.sqlite import insert as upsert
@@ -27,7 +27,7 @@ async def _(fact: PersonVerified, db: AsyncConnection, index: int, at_ms: int) -
     if fact.step == "revoked":
         v = schema.verifications.c
         own = [v.user == fact.subject, v.method == fact.method, v.revoked == 0]
-        if fact.undoes >= 0:  # one of them: the account's key is what it was
+        if fact.undoes >= 0:  # only one of them: the account's key has not changed
             own.append(v.record == fact.undoes)
         await db.execute(update(schema.verifications).where(*own).values(revoked=max(at_ms, 1)))
         if fact.undoes >= 0:

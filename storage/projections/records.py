@@ -1,4 +1,4 @@
-"""Facts about the records themselves: gaps, erasing, purging, restoring, anchors, and who asked for their data."""
+"""Facts about the records themselves: gaps, erasing, purging, restoring, anchors, and requests for personal data."""
 
 from sqlalchemy import ColumnElement, and_, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -25,7 +25,7 @@ from .common import CASES_FROM, END_MISSING, ERA, LOST_TIME, add, project, set_m
 
 @project.register
 async def _(fact: NotSeen, db: AsyncConnection, _index: int, at_ms: int) -> None:
-    """Note that a missing end was told. Clocks do not run while the bot is down: what was not due is due later."""
+    """Note that a missing end was reported, or postpone deadlines: their clocks stop while the bot is down."""
     if fact.what == "cut":
         await set_meta(db, END_MISSING, "0")
     if fact.what != "down":
@@ -33,7 +33,7 @@ async def _(fact: NotSeen, db: AsyncConnection, _index: int, at_ms: int) -> None
     before = fact.since or at_ms - fact.count
     for column in (schema.cases.c.due, schema.cases.c.remind):
         await db.execute(update(schema.cases).where(column > before).values({column: column + fact.count}))
-    told = schema.pointed.c.step.in_(("halfway", "managing"))  # what follows later, follows so much later
+    told = schema.pointed.c.step.in_(("halfway", "managing"))  # what follows these is postponed likewise
     await db.execute(
         update(schema.pointed).where(told, schema.pointed.c.at <= before).values(at=schema.pointed.c.at + fact.count)
     )
@@ -51,10 +51,10 @@ async def _(fact: RecordsRestored, db: AsyncConnection, _index: int, at_ms: int)
 
 @project.register
 async def _(fact: PartsErased, db: AsyncConnection, _index: int, _at_ms: int) -> None:
-    """What is gone from the records is gone from the tables: the first part of a record is its subject's."""
+    """Remove from the tables what is erased from the records: the first part of a record is its subject's."""
     await set_meta(db, "erased", "1")
     targets = Targets.parse(fact.records)
-    if fact.what != "retention":  # what still holds, holds when the record of it has had its time
+    if fact.what != "retention":  # on retention, what still holds stays until the record of it expires
         for start, stop in targets.records().runs():
             await linked_accounts.forget_links(db, start, stop)
             pinned = schema.pinned_keys.c.record
@@ -66,7 +66,7 @@ async def _(fact: PartsErased, db: AsyncConnection, _index: int, _at_ms: int) ->
 
 
 async def _forget_subject(db: AsyncConnection, start: int, stop: int) -> None:
-    """Blank what the records from `start` up to `stop` said of those they are about."""
+    """Blank what the records from `start` up to `stop` said of the people they are about."""
 
     def these(column: ColumnElement[int]) -> ColumnElement[bool]:
         return and_(column >= start, column < stop)
@@ -118,7 +118,7 @@ async def _forget_actor(db: AsyncConnection, start: int, stop: int) -> None:
 
 @project.register
 async def _(fact: RecordsPurged, db: AsyncConnection, _index: int, at_ms: int) -> None:
-    """What is over goes from the tables too; what still holds stays."""
+    """Delete what is over from the tables too; what still holds stays."""
     below = fact.below
     await db.execute(delete(schema.events).where(schema.events.c.record < below))
     holding = select(schema.sanctions.c.n).where(schema.sanctions.c.ended == 0)
@@ -161,7 +161,7 @@ async def _(fact: DataAsked, db: AsyncConnection, _index: int, at_ms: int) -> No
 @project.register
 async def _(fact: ContentRead, db: AsyncConnection, index: int, at_ms: int) -> None:
     if fact.note == "-" and not fact.by:
-        return  # done by an order to the bot, each of which is recorded
+        return  # done by an order to the bot, which is recorded as such
     said = {"subject": fact.subject, "by": fact.by, "reader": fact.reader, "what": fact.what}
     await add(db, schema.readings, record=index, note=fact.note, day=(fact.read or at_ms) // DAY_MS, **said)
 

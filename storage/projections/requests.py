@@ -1,4 +1,4 @@
-"""What rooms ask of people before they write: where a change asks for more than before, people's time begins."""
+"""Verification that rooms ask for: where a change asks for more than before, people's time begins."""
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,7 +11,7 @@ from storage.state.owner_choices import choices_of
 
 
 async def asked_for_more(db: AsyncConnection, policy: str, at_ms: int) -> None:
-    """Where rooms ask for more than before, people's time to be verified begins."""
+    """Restart people's time to be verified in rooms that ask for more than before."""
     before = await db.scalar(select(schema.meta.c.value).where(schema.meta.c.key == "policy"))
     now, was = (_verification_of(text) for text in (policy, before))
     if now == was:
@@ -24,12 +24,12 @@ async def asked_for_more(db: AsyncConnection, policy: str, at_ms: int) -> None:
 
 
 def _verification_of(policy: str | None) -> VerificationSettings:
-    """The part of a recorded policy that says what rooms ask for; one that was erased says nothing."""
+    """Return what a recorded policy asks of rooms; the defaults if it was erased."""
     return Policy.model_validate_json(policy).verification if policy else VerificationSettings()
 
 
 async def asked_now(db: AsyncConnection, room: RoomId) -> Asks:
-    """What a room asks of people by now."""
+    """Return what a room asks of people now."""
     code = await db.scalar(select(schema.rooms.c.code).where(schema.rooms.c.room == room))
     policy = _verification_of(await db.scalar(select(schema.meta.c.value).where(schema.meta.c.key == "policy")))
     return with_choice(asks(policy, room, str(code)), await choices_of(db, room))

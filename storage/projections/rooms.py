@@ -1,4 +1,4 @@
-"""Facts about a room: that it is served, its roles, rules, settings and language, and who is on duty."""
+"""Facts about a room: that it is served, its roles, rules, settings and language, and duty hours."""
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
@@ -23,7 +23,7 @@ from .common import project
 from .communities import regroup
 from .requests import asked_now
 
-BEGINS = {"group": "joining", "space": "followed"}  # the others are ours from the start
+BEGINS = {"group": "joining", "space": "followed"}  # the others are the bot's own from the start
 
 
 @project.register
@@ -39,7 +39,7 @@ async def _(fact: RoomEntered, db: AsyncConnection, index: int, _at_ms: int) -> 
         "entered": index,
     }
     before = select(schema.rooms.c.room).where(schema.rooms.c.code == fact.code, schema.rooms.c.room != fact.room_id)
-    if (old := await db.scalar(before)) is not None:  # upgraded: the group goes on in another room
+    if (old := await db.scalar(before)) is not None:  # upgraded: the group continues in another room
         await upgraded_rooms.move(db, RoomId(old), RoomId(fact.room_id))
     statement = upsert(schema.rooms).values(room=fact.room_id, code=fact.code, **values)
     await db.execute(statement.on_conflict_do_update(index_elements=["room"], set_=values))
@@ -53,7 +53,7 @@ async def _(fact: RoomStateChanged, db: AsyncConnection, _index: int, at_ms: int
     if fact.notice:
         values["notice"] = fact.notice
     room = schema.rooms.c.room == fact.room
-    if fact.condition in ("observing", "protected"):  # opened: who is there is asked from now on
+    if fact.condition in ("observing", "protected"):  # opened: people there are asked for verification from now on
         opened = (room, schema.rooms.c.condition.in_(("joining", "announced")))
         await db.execute(update(schema.rooms).where(*opened).values(asked=at_ms))
     await db.execute(update(schema.rooms).where(room).values(**values))

@@ -1,4 +1,4 @@
-"""Facts about what happens to people: credit, sanctions, what is held on the homeserver, and what came of requests."""
+"""Facts about consequences for people: credit, sanctions, kept levels, and outcomes of requests."""
 
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
@@ -22,7 +22,7 @@ from storage import schema
 
 from .common import RECKONED, REMOVED, add, person_of, pointed, project, set_meta
 
-_IN_THE_DESK = ("card", "edit-card", "tell-desk")  # what says something of a case to those who are in the desk
+_IN_THE_DESK = ("card", "edit-card", "tell-desk")  # actions that tell people in the desk something about a case
 
 
 @project.register
@@ -81,7 +81,7 @@ async def _(fact: SanctionStarted, db: AsyncConnection, index: int, at_ms: int) 
         await pointed(db, fact.room or "", fact.subject, fact.rule, index, at_ms)
     if fact.kind == "kick" and fact.rule == UNVERIFIED:
         await pointed(db, fact.room or "", fact.subject, REMOVED, index, at_ms)
-    if fact.kind in LASTING:  # whatever was left alone before: this is a new word on it
+    if fact.kind in LASTING:  # a new sanction takes up again what was left alone before
         whose = "" if fact.kind in OF_ROOMS else fact.subject
         again = update(schema.holds).where(schema.holds.c.user == whose, schema.holds.c.step == "overruled")
         if fact.reach:
@@ -131,7 +131,7 @@ async def _(fact: ActionTaken, db: AsyncConnection, _index: int, _at_ms: int) ->
 
 
 async def _told_in_desk(db: AsyncConnection, fact: ActionTaken) -> None:
-    """Whoever is in the desk has seen what was said there of a case, and of the cases on its card."""
+    """Mark people in the desk as told of a case, and of the cases on its card."""
     code = select(schema.rooms.c.code).where(schema.rooms.c.room == fact.room).scalar_subquery()
     desks = select(schema.rooms.c.room).where(schema.rooms.c.purpose == "desk", schema.rooms.c.served == code)
     there = select(schema.members.c.user).where(schema.members.c.room.in_(desks), schema.members.c.membership == "join")

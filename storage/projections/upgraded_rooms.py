@@ -1,9 +1,11 @@
-"""A group that goes on in another room: what is known of it stands under that room's id from then on.
+"""A group that continues in another room: its data moves to that room's id.
 
-Rules kept here: events stay those of the room they were seen in, since only there they can be removed; what the bot
-holds goes on, since an upgrade copies the levels as they stand; who is in the new room is told by the homeserver, so
-nobody is taken to be in it, but since when they are known stays known. What waits to be said is said in the new room,
-except what concerns an event of the old one.
+Rules kept here:
+- Events stay with the room they were seen in, since only there they can be redacted.
+- The levels that the bot keeps stay, since an upgrade copies the levels as they are.
+- The homeserver tells who is in the new room, so nobody is assumed to be in it; but since when people are known stays
+  known.
+- What waits to be said is said in the new room, unless it concerns an event of the old one.
 """
 
 import json
@@ -28,11 +30,11 @@ _TABLES = (
 )
 
 
-MOVED = "moved"  # as a membership: they were in the room before, and have not come into the new one yet
+MOVED = "moved"  # as a membership: they were in the old room, and have not come into the new one yet
 
 
 async def move(db: AsyncConnection, old: RoomId, new: RoomId) -> None:
-    """All that is known of the group in `old`, except what is waiting to be sent."""
+    """Move everything known of the group in `old`, except what is waiting to be sent."""
     values = {"room": new, "successor": "", "notice": "", "created": "", "levels": ""}
     await db.execute(update(schema.rooms).where(schema.rooms.c.room == old).values(**values))
     for table in _TABLES:
@@ -43,7 +45,7 @@ async def move(db: AsyncConnection, old: RoomId, new: RoomId) -> None:
 
 
 async def move_waiting(db: AsyncConnection, old: RoomId, new: RoomId) -> None:
-    """What waits to be sent."""
+    """Move what is waiting to be sent."""
     rows = (await db.execute(select(schema.outbox).where(schema.outbox.c.room == old))).all()
     for row in rows:
         action = json.loads(row.action)
