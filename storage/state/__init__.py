@@ -1,1 +1,1 @@
-"""Small tables that are not made from records: how far something got, and what somebody chose."""
+"""Small tables that are not made from records: progress marks and choices."""

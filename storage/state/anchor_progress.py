@@ -1,7 +1,9 @@
-"""How far the closing checkpoints of the days have been seen to, and whom each concerns.
+"""Progress of anchoring the closing checkpoints of the days, and the groups each concerns.
 
-Rules kept here: the mark only goes forward; it is set in the transaction that queues a day's anchors, and by their
-records, so that it is right again after the database was made anew.
+Rules kept here:
+- The mark only moves forward.
+- It is set in the transaction that queues a day's anchors, and by their records, so that it is right again after the
+  database was rebuilt.
 """
 
 from sqlalchemy import select
@@ -15,13 +17,13 @@ _MARK = "anchored"
 
 
 async def last_day(db: AsyncConnection) -> str | None:
-    """The last day whose closing checkpoint was seen to; None before the first."""
+    """Return the last day whose closing checkpoint was handled; None before the first."""
     found = await db.scalar(select(schema.meta.c.value).where(schema.meta.c.key == _MARK))
     return str(found) if found is not None else None
 
 
 async def advance(db: AsyncConnection, day: str) -> None:
-    """All days up to `day` were seen to."""
+    """Note that all days up to `day` were handled."""
     mark = upsert(schema.meta).values(key=_MARK, value=day)
     await db.execute(
         mark.on_conflict_do_update(index_elements=["key"], set_={"value": day}, where=schema.meta.c.value < day)
@@ -29,7 +31,7 @@ async def advance(db: AsyncConnection, day: str) -> None:
 
 
 async def groups_within(db: AsyncConnection, size: int) -> dict[RoomId, GroupCode]:
-    """The groups served now that had been entered when there were `size` records."""
+    """Return the groups served now that had been entered when there were `size` records."""
     rows = await db.execute(
         select(schema.rooms.c.room, schema.rooms.c.code)
         .where(

@@ -1,10 +1,14 @@
-"""Rooms of which something is still to be read, and how far that has come (decision 0026).
+"""Rooms that are behind, and the progress of reading what was missed (decision 0026).
 
-Rules kept here: a room is behind from the transaction that stores a sync token acknowledging what was left out, until
-the transaction in which the last of it is applied; a page that was passed on the way back is remembered by its two
-tokens; of content only what was delivered already is kept, until then, since it may be taken back before it is read
-again. Not a projection of the journal: like the sync token, it says what the homeserver owes.
-Left to others: reading (`bot/sync/backfill.py`).
+Rules kept here:
+- A room is behind from the transaction that stores a sync token acknowledging a gap, until the transaction in which the
+  last of it is applied.
+- A page passed on the way back is remembered by its two tokens.
+- The only content kept is what was already delivered, until the gap is closed, since it may be redacted before it is
+  read again.
+
+Not a projection of the journal: like the sync token, it says what the homeserver still owes. Left to others: reading
+(`bot/sync/backfill.py`).
 """
 
 import json
@@ -19,12 +23,12 @@ from moderation.values.events import Json
 from moderation.values.ids import EventId, RoomId
 from storage import schema
 
-MOST_TOLD = 500  # of one room
+MOST_TOLD = 500  # per room
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A state event that the homeserver told of beside a timeline: perhaps no page has it."""
+    """A state event that the homeserver reported outside a timeline: perhaps no page has it."""
 
     event: EventId
     type: str
@@ -33,7 +37,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What an answer of `/sync` tells of a room that is behind: state beside the timeline; the timeline as it came."""
+    """Content of an answer of `/sync` for a room that is behind: state outside the timeline, and the timeline."""
 
     told: Sequence[Told] = ()
     timeline: Mapping[EventId, Json] = field(default_factory=dict, repr=False)
@@ -41,7 +45,7 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class BackfillPage:
-    """A page that was passed on the way back: from `start` (the newer end) to `stop`."""
+    """A page passed on the way back: from `start` (the newer end) to `stop`."""
 
     n: int
     start: str
@@ -50,12 +54,12 @@ class BackfillPage:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """What is still to be read of a room."""
+    """The part of a room's history that is still to be read."""
 
     room: RoomId
-    until: EventId | None = None  # back to this event; None: to whatever is known
-    since: int = 0  # when the homeserver had been heard before; 0: just before
-    bottom: bool = False  # the way back is done
+    until: EventId | None = None  # back to this event; None: to any known event
+    since: int = 0  # when the homeserver had last been heard before; 0: just before
+    bottom: bool = False  # True: the way back is finished
     told: tuple[Told, ...] = ()
     last: BackfillPage | None = None  # the oldest page that is not read
     pages: int = 0
@@ -64,7 +68,7 @@ class Gap:
 async def opened(
     db: AsyncConnection, room: RoomId, delivered: Delivered, *, until: EventId | None = None, since: int = 0
 ) -> None:
-    """The room is behind, from now on if it was not."""
+    """Note that a room is behind, starting now unless it was already."""
     known, told = await of(db, room), delivered.told
     for event, raw in delivered.timeline.items():
         row = upsert(schema.gap_events).values(event=event, room=room, raw=json.dumps(raw))
@@ -78,19 +82,19 @@ async def opened(
 
 
 async def closed(db: AsyncConnection, room: RoomId) -> None:
-    """Nothing more is to be read."""
+    """Note that nothing more is to be read."""
     await db.execute(delete(schema.gap_events).where(schema.gap_events.c.room == room))
     await db.execute(delete(schema.gap_pages).where(schema.gap_pages.c.room == room))
     await db.execute(delete(schema.gaps).where(schema.gaps.c.room == room))
 
 
 async def everywhere(db: AsyncConnection) -> list[RoomId]:
-    """All rooms that are behind."""
+    """Return all rooms that are behind."""
     return [RoomId(row.room) for row in await db.execute(select(schema.gaps.c.room))]
 
 
 async def of(db: AsyncConnection, room: RoomId) -> Gap | None:
-    """How far the reading of a room has come; None if it is not behind."""
+    """Return the progress of reading a room; None if it is not behind."""
     row = (await db.execute(select(schema.gaps).where(schema.gaps.c.room == room))).first()
     if row is None:
         return None
@@ -108,21 +112,21 @@ async def of(db: AsyncConnection, room: RoomId) -> Gap | None:
 
 
 async def delivered(db: AsyncConnection, ids: Sequence[EventId]) -> dict[EventId, Json]:
-    """Which of these events were delivered before, as they were then."""
+    """Return those of these events that were delivered before, as they were then."""
     e = schema.gap_events.c
     rows = await db.execute(select(e.event, e.raw).where(e.event.in_(ids)))
     return {EventId(row.event): json.loads(row.raw) for row in rows}
 
 
 async def all_delivered(db: AsyncConnection, room: RoomId) -> list[Json]:
-    """All events of a room that were delivered while it was behind, in the order in which they came."""
+    """Return all events of a room that were delivered while it was behind, in the order in which they came."""
     e = schema.gap_events.c
     rows = await db.execute(select(e.raw).where(e.room == room).order_by(literal_column("rowid")))
     return [json.loads(row.raw) for row in rows]
 
 
 async def passed(db: AsyncConnection, room: RoomId, pages: Sequence[BackfillPage], *, bottom: bool) -> None:
-    """These pages were passed on the way back; `bottom`: they are the last ones."""
+    """Note that these pages were passed on the way back; `bottom`: they are the last ones."""
     for page in pages:
         row = upsert(schema.gap_pages).values(room=room, n=page.n, start=page.start, stop=page.stop)
         await db.execute(row.on_conflict_do_nothing())
@@ -131,7 +135,7 @@ async def passed(db: AsyncConnection, room: RoomId, pages: Sequence[BackfillPage
 
 
 async def read(db: AsyncConnection, room: RoomId, page: BackfillPage) -> None:
-    """This page is read; after the newest of them, the way back begins anew from what is newest then."""
+    """Note that this page is read; after the newest page the way back starts again from the newest event then."""
     await db.execute(delete(schema.gap_pages).where(schema.gap_pages.c.room == room, schema.gap_pages.c.n == page.n))
     if page.n == 0:
         await db.execute(update(schema.gaps).where(schema.gaps.c.room == room).values(bottom=0, until=""))

@@ -1,7 +1,11 @@
-"""Who says that they are somebody who is known already, and waits for the word of that other account.
+"""Requests to link an account to a known person, which wait for confirmation by that person's other account.
 
-Rules kept here: a request lives a day at most and leaves nothing; it is no part of the records until it is granted;
-the code that grants it is kept hashed. Left to others: what is asked of whom (`bot/identity/account_linking.py`).
+Rules kept here:
+- A request lives a day at most and leaves nothing.
+- It is no part of the records until it is granted.
+- The code that grants it is stored hashed.
+
+Left to others: what is asked of whom (`bot/identity/account_linking.py`).
 """
 
 from collections.abc import Sequence
@@ -26,32 +30,32 @@ class LinkRequest:
     level: int
     until: int  # of the verification that they proved
     lapses: int
-    code: str = ""  # hashed; "": the person has not said yet that both accounts are theirs
+    code: str = ""  # hashed; "": the person has not yet said that both accounts are theirs
     tries: int = 0
 
 
 async def put(db: AsyncConnection, request: LinkRequest) -> None:
-    """Keep a request, in the place of an earlier one of the same account."""
+    """Store a request, replacing an earlier one of the same account."""
     values = asdict(request)
     row = upsert(table).values(**values)
     await db.execute(row.on_conflict_do_update(index_elements=["user"], set_=values))
 
 
 async def of_user(db: AsyncConnection, user: UserId, now_ms: int) -> LinkRequest | None:
-    """The request of an account, if it has not lapsed."""
+    """Return the request of an account, if it has not lapsed."""
     row = (await db.execute(select(table).where(table.c.user == user, table.c.lapses > now_ms))).first()
     return _request(row) if row is not None else None
 
 
 async def asked_of(db: AsyncConnection, person: PersonId, now_ms: int) -> tuple[LinkRequest, ...]:
-    """The requests that wait for a person's word."""
+    """Return the requests that wait for a person's confirmation."""
     waits = (table.c.person == person, table.c.code != "", table.c.lapses > now_ms)
     rows = await db.execute(select(table).where(*waits).order_by(table.c.user))
     return tuple(_request(row) for row in rows)
 
 
 async def lapsed(db: AsyncConnection, now_ms: int) -> tuple[LinkRequest, ...]:
-    """The requests that nobody has granted in time."""
+    """Return the requests that nobody has granted in time."""
     rows = await db.execute(select(table).where(table.c.lapses <= now_ms).order_by(table.c.user))
     return tuple(_request(row) for row in rows)
 
@@ -62,7 +66,7 @@ async def drop(db: AsyncConnection, users: Sequence[UserId]) -> None:
 
 
 async def tried(db: AsyncConnection, users: Sequence[UserId]) -> None:
-    """Somebody named a wrong code."""
+    """Count a wrong code."""
     await db.execute(update(table).where(table.c.user.in_(users)).values(tries=table.c.tries + 1))
 
 

@@ -1,7 +1,10 @@
-"""Verifications that go on: one a person, and what was tried lately.
+"""Verifications in progress, one per person, and recent attempts.
 
-Rules kept here: no name, address, code or number stands here in plain, the state is sealed and an address is a mark;
-what is over is removed. It is no projection of the journal: whoever loses it begins again.
+Rules kept here:
+- No name, address, code or number is stored in plain: the state is sealed and an address is a mark.
+- What is over is removed.
+- It is no projection of the journal: people whose dialogue is lost begin again.
+
 Left to others: what the state means (`bot/identity`), sealing (`storage/identity/dialogue_key.py`).
 """
 
@@ -15,12 +18,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from moderation.values.ids import RoomId, UserId
 from storage import schema
 
-NOWHERE = RoomId("")  # for those who are in no room that is served
+NOWHERE = RoomId("")  # for people in no room that is served
 
 
 @dataclass(frozen=True, slots=True)
 class StoredDialogue:
-    """Where somebody's verification stands."""
+    """The state of somebody's verification."""
 
     user: UserId
     method: str
@@ -32,13 +35,13 @@ class StoredDialogue:
 
 
 async def challenge_of(db: AsyncConnection, user: UserId) -> StoredDialogue | None:
-    """What goes on for somebody, or is over and not removed yet."""
+    """Return somebody's verification in progress, or one that is over and not yet removed."""
     row = (await db.execute(select(schema.challenges).where(schema.challenges.c.user == user))).one_or_none()
     return StoredDialogue(**{**row._mapping, "user": UserId(row.user)}) if row else None
 
 
 async def keep(db: AsyncConnection, one: StoredDialogue) -> None:
-    """Put it in the place of what there was."""
+    """Store a verification, replacing the earlier one."""
     values = {name: getattr(one, name) for name in ("user", "method", "state", "started", "until", "tries", "poll")}
     await db.execute(
         upsert(schema.challenges).values(values).on_conflict_do_update(index_elements=["user"], set_=values)
@@ -46,52 +49,52 @@ async def keep(db: AsyncConnection, one: StoredDialogue) -> None:
 
 
 async def count_try(db: AsyncConnection, user: UserId) -> None:
-    """One answer more."""
+    """Count one more answer."""
     row = schema.challenges.c
     await db.execute(update(schema.challenges).where(row.user == user).values(tries=row.tries + 1))
 
 
 async def end(db: AsyncConnection, user: UserId) -> None:
-    """Nothing goes on any more."""
+    """End somebody's verification."""
     await db.execute(delete(schema.challenges).where(schema.challenges.c.user == user))
 
 
 async def going_on(db: AsyncConnection) -> dict[UserId, int]:
-    """Whose verification goes on, and until when."""
+    """Return whose verification is in progress, and until when."""
     rows = await db.execute(select(schema.challenges.c.user, schema.challenges.c.until))
     return {UserId(row.user): row.until for row in rows}
 
 
 async def note_attempt(db: AsyncConnection, user: UserId, about: str, now_ms: int, since_ms: int) -> None:
-    """Somebody began; `about` marks the address, if one was written to. What is older than `since_ms` goes."""
+    """Note an attempt; `about` marks the address, if a mail was sent. Attempts before `since_ms` are deleted."""
     attempts = schema.challenge_attempts
     await db.execute(delete(attempts).where(attempts.c.at < since_ms))
     await db.execute(insert(attempts).values(at=now_ms, user=user, about=about))
 
 
 async def attempts_by(db: AsyncConnection, user: UserId, since_ms: int) -> Sequence[int]:
-    """When somebody began, oldest first."""
+    """Return when somebody began, oldest first."""
     a = schema.challenge_attempts.c
     return (await db.scalars(select(a.at).where(a.user == user, a.at >= since_ms).order_by(a.at))).all()
 
 
 async def attempts_about(db: AsyncConnection, about: str, since_ms: int) -> Sequence[int]:
-    """When an address was written to, oldest first."""
+    """Return when mail was sent to an address, oldest first."""
     a = schema.challenge_attempts.c
     return (await db.scalars(select(a.at).where(a.about == about, a.at >= since_ms).order_by(a.at))).all()
 
 
 async def is_known_in(db: AsyncConnection, user: UserId, room: RoomId, before_ms: int) -> bool:
-    """Whether somebody has been known in a room since before `before_ms`."""
+    """Return whether somebody has been known in a room since before `before_ms`."""
     m = schema.members.c
     since = await db.scalar(select(m.since).where(m.room == room, m.user == user, m.membership == "join"))
     return since is not None and 0 < since <= before_ms
 
 
 async def attempts_from(db: AsyncConnection, room: RoomId, since_ms: int, *, after_ms: int) -> int:
-    """Count the attempts of those who are in a room, and were not known there until `after_ms`.
+    """Count the attempts of people who are in a room and were not known there until `after_ms`.
 
-    `NOWHERE`: of those who are in no room.
+    `NOWHERE`: of people who are in no room.
     """
     a, m = schema.challenge_attempts.c, schema.members.c
     groups = select(schema.rooms.c.room).where(schema.rooms.c.purpose == "group")
