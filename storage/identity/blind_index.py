@@ -1,9 +1,12 @@
-"""The blinded index: whether an identifier was used before can be asked, what it is cannot be read.
+"""The blinded index: it tells whether an identifier was used before, but not what it is.
 
-Rules kept here: one identifier has one spelling, so that nobody verifies twice by writing it otherwise, and the
-addresses of one mailbox, which differ in a tag, are one identifier; what an issuer
-gives out (a subject of OpenID Connect) is taken as it is, since case matters there (OpenID Connect Core 1.0, 2);
-without the index key the blinded form tells nothing, not even by trying all telephone numbers.
+Rules kept here:
+- One identifier has one spelling, so that nobody verifies twice by writing it otherwise; the addresses of one mailbox
+  that differ in a tag are one identifier.
+- What an issuer gives out (a subject of OpenID Connect) is taken as it is, since case matters there (OpenID Connect
+  Core 1.0, 2).
+- Without the index key the blinded form tells nothing, not even by trying all telephone numbers.
+
 Left to others: whether the person controls it (the methods of verification), keeping it (`store.py`).
 """
 
@@ -17,7 +20,7 @@ _ADDRESSES = frozenset({"email"})
 
 
 def normalised(method: str, identifier: str) -> str:
-    """The one spelling of an identifier: without regard to case, width and space, except where an issuer made it."""
+    """Return the one spelling of an identifier: ignoring case, width and space, unless an issuer made it."""
     if method in _AS_IT_IS:
         return identifier
     plain = " ".join(unicodedata.normalize("NFKC", identifier).casefold().split())
@@ -31,9 +34,9 @@ def mailbox(address: str) -> str:
 
 
 def blinds(index_key: bytes, method: str, issuer: str, identifier: str) -> tuple[bytes, ...]:
-    """Return under which marks an identifier may be kept: as it is marked now, then as older versions marked it.
+    """Return the marks under which an identifier may be kept: the present one, then those of older versions.
 
-    A mark is the HMAC-SHA256 of method, issuer and the normalised identifier, each behind its length.
+    A mark is the HMAC-SHA256 of method, issuer and the normalised identifier, each preceded by its length.
     """
     name = normalised(method, identifier)
     names = (mailbox(name), name) if method in _ADDRESSES else (name,)
@@ -43,6 +46,6 @@ def blinds(index_key: bytes, method: str, issuer: str, identifier: str) -> tuple
 def _address(plain: str) -> str:
     local, at, domain = plain.rpartition("@")
     try:
-        return f"{local}{at}{domain.encode('idna').decode()}"  # RFC 3490: one domain, whichever way it is typed
+        return f"{local}{at}{domain.encode('idna').decode()}"  # RFC 3490: one domain, however it is typed
     except UnicodeError:
         return plain

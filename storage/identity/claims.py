@@ -1,7 +1,10 @@
-"""What the identity store keeps of a claim: its values, its tables, and the places that seals are bound to.
+"""Claims in the identity store: their values, their tables, and the places that seals are bound to.
 
-Rules kept here: what a person proved stands in no `repr`; a row is held together by a seal over its person, method,
-issuer, blinded identifier and times, and each value by one over its claim, person, method, issuer and field.
+Rules kept here:
+- What a person proved is in no `repr`.
+- A seal binds each row's person, method, issuer, blinded identifier and times together.
+- A seal binds each value to its claim, person, method, issuer and field.
+
 Left to others: sealing (`sealing.py`), keeping (`store.py`).
 """
 
@@ -37,7 +40,8 @@ SCHEMA = (
         PRIMARY KEY (claim, field)
     ) WITHOUT ROWID, STRICT
     """,
-    # How many persons were forgotten since the key-wrapping key is in use: an older copy of it all still has them.
+    # How many persons were forgotten since the key-wrapping key is in use: older copies still have their keys, wrapped
+    # by it.
     """
     CREATE TABLE IF NOT EXISTS forgotten (
         one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -50,7 +54,7 @@ _FIELD = re.compile(r"[a-z][a-z0-9_-]{0,31}\Z")
 
 
 class Taken(Refused):
-    """The identifier belongs to another person already: a second account of theirs, or a mistake."""
+    """The identifier already belongs to another person: a second account of theirs, or a mistake."""
 
     def __init__(self, person: PersonId) -> None:
         super().__init__("identity.taken")
@@ -59,12 +63,15 @@ class Taken(Refused):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewClaim:
-    """What somebody has proved. `issuer` says who vouches for it, not who it is about; `record` may be noted later."""
+    """A claim that somebody proved.
+
+    `issuer` says who vouches for it, not who it is about; `record` may be noted later.
+    """
 
     person: PersonId
     method: str
     issuer: str
-    identifier: str = field(repr=False)  # what nobody else can have: an address, a subject; kept only blinded
+    identifier: str = field(repr=False)  # unique to one person: an address, a subject; kept only blinded
     fields: Mapping[str, str] = field(repr=False)  # name, email, phone ...
     created_ms: int
     expires_ms: int
@@ -73,7 +80,7 @@ class NewClaim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """What the store holds, opened. Without `fields` only the mark is left that the identifier was used."""
+    """An opened claim from the store. Without `fields` only the mark is left that the identifier was used."""
 
     id: str
     person: PersonId
@@ -87,24 +94,27 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldClaim:
-    """That a claim is there: what can be said of it without opening it."""
+    """A claim as far as it is known without opening it."""
 
     id: str
     person: PersonId
     created_ms: int
     record: int
-    fields: int  # how many
+    fields: int  # number of fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityStoreState:
-    """How the store stands. `key`: the id of the key that was given; `used`: of those that wrap what is there."""
+    """The state of the store.
+
+    `key`: the id of the key that was given; `used`: the ids of the keys that wrap what is there.
+    """
 
     lock: Lock
     key: str
     used: tuple[str, ...]
     changing_to: str
-    left: int  # keys that wait to be wrapped by the key that was given
+    left: int  # keys still to be wrapped by the given key
     persons: int
     claims: int
     forgotten: int  # persons, since the present key is in use
@@ -112,7 +122,7 @@ class IdentityStoreState:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A claim as it stands in the table, and the places its seals are bound to."""
+    """A claim's row in the table, and the places its seals are bound to."""
 
     id: str
     person: str
@@ -126,17 +136,17 @@ class Row:
 
     @property
     def place(self) -> tuple[str, ...]:
-        """Of the seal that holds the row together."""
+        """The place of the seal that binds the row together."""
         times = (str(self.created), str(self.expires))
         return ("claim", self.id, self.person, self.method, self.issuer, self.blind.hex(), *times)
 
     def field(self, name: str) -> tuple[str, ...]:
-        """Of the seal of one value."""
+        """Return the place of the seal of one value."""
         return ("field", self.id, self.person, self.method, self.issuer, name)
 
 
 def check(claim: NewClaim) -> None:
-    """Whether it can be kept. Raises `Invalid`."""
+    """Raise `Invalid` if the claim cannot be kept."""
     for name in claim.fields:
         if not _FIELD.match(name):
             raise Invalid(f"identity store: {name[:40]!r} is not a name of a field")

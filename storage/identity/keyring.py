@@ -1,11 +1,13 @@
-"""The wrapped keys: one identity key a person, and the key of the index, each sealed by the key-wrapping key.
+"""Wrapped keys: one identity key per person, and the key of the index, each sealed by the key-wrapping key.
 
-Rules kept here: a key is durably stored before it is first used; every row names the key that wraps it, so that a
-wrong key is recognised before anything is tried with it; nothing is made while some rows belong to a key that is not
-there, or there could be two keys of the index. The key-wrapping key is changed some rows at a time: a row in
-`key_change` says so, with the old key sealed by the new one, and goes with the last row that the old key wrapped.
-Meanwhile the new key opens everything, and nothing leads from the old key to the new one. What a crash interrupts,
-whoever has the new key goes on with.
+Rules kept here:
+- A key is durably stored before it is first used.
+- Every row names the key that wraps it, so that a wrong key is recognised before it is tried.
+- No key is made while some rows belong to a key that is missing, or there could be two keys of the index.
+- The key-wrapping key is changed some rows at a time: a row in `key_change` says so, with the old key sealed by the new
+  one, and is deleted with the last row that the old key wrapped. Meanwhile the new key opens everything, and nothing
+  leads from the old key to the new one. After a crash the holder of the new key can continue.
+
 Left to others: one caller at a time, transactions (`store.py`).
 """
 
@@ -36,14 +38,14 @@ SCHEMA = (
     ) STRICT
     """,
 )
-INDEX = "index"  # no person is called so
-AT_ONCE = 500  # keys wrapped anew in one transaction: some milliseconds
+INDEX = "index"  # no person has this name
+AT_ONCE = 500  # keys wrapped again in one transaction: some milliseconds
 
 Lock = Literal["open", "no_key", "other_key", "unfinished", "damaged"]
 
 
 class Locked(Refused):
-    """The store cannot be opened with the key that was given, if any; `why` says in which way."""
+    """The store cannot be opened with the given key, if any; `why` gives the reason."""
 
     def __init__(self, why: Lock) -> None:
         super().__init__("identity.locked")
@@ -51,7 +53,7 @@ class Locked(Refused):
 
 
 class Keyring:
-    """The wrapped keys of one database, and what opens them."""
+    """The wrapped keys of one database, and the keys that open them."""
 
     def __init__(self, database: sqlite3.Connection, kek: Kek | None) -> None:
         self._database = database
@@ -67,7 +69,7 @@ class Keyring:
 
     @property
     def current(self) -> str:
-        """The id of the key that wraps what is made now; "" without one."""
+        """The id of the key that wraps new keys; "" without a key."""
         return self._current
 
     @property
@@ -83,19 +85,19 @@ class Keyring:
         return row[1] if row else ""
 
     def must_be_open(self) -> None:
-        """Raises `Locked`."""
+        """Raise `Locked` unless the store is open."""
         if self.lock != "open":
             raise Locked(self.lock)
 
     def get(self, owner: PersonId | str) -> bytes | None:
-        """A key that is there. Raises `Locked`, `Broken` if it was changed."""
+        """Return an existing key, or None. Raises `Locked`, or `Broken` if it was changed."""
         self.must_be_open()
         row = self._database.execute("SELECT wrapped, wrapped_by FROM wrapped_keys WHERE owner = ?", (owner,))
         found = row.fetchone()
         return self._unwrap(owner, *found) if found else None
 
     def get_or_make(self, owner: PersonId | str) -> bytes:
-        """A key, made now if there is none; to be used once the transaction is committed."""
+        """Return a key, made now if there is none; use it only once the transaction is committed."""
         self.must_be_open()
         if found := self.get(owner):
             return found
@@ -105,15 +107,16 @@ class Keyring:
         return key
 
     def destroy(self, owner: PersonId) -> None:
-        """What this key sealed can be read no more."""
+        """Destroy a key, so that what it sealed can no longer be read."""
         self._database.execute("DELETE FROM wrapped_keys WHERE owner = ?", (owner,))
 
     # Changing the key-wrapping key.
 
     def may_change(self, new: Kek) -> str:
-        """The id of the key that `new` may take the place of.
+        """Return the id of the key that `new` may replace.
 
-        Raises `Refused` if that is the key in use, or a change to another one is under way; `Locked`.
+        Raises `Refused` if `new` is the key in use, or a change to another key is under way; `Locked` if it is not
+        open.
         """
         change = self._change()
         if change is not None:
@@ -126,21 +129,21 @@ class Keyring:
         return self._current
 
     def note_change(self, new: Kek) -> None:
-        """Write down that the store is being changed to `new`, if it is not yet. Raises as `may_change` does."""
+        """Write down that the store is being changed to `new`, unless that is noted. Raises as `may_change` does."""
         old = self.may_change(new)
         if self._change() is None:
             sealed = seal(new.secret, self._keks[old].secret, "change", old, new.id)
             self._database.execute("INSERT INTO key_change VALUES (1, ?, ?, ?)", (old, new.id, sealed))
 
     def take_up(self, new: Kek) -> None:
-        """Wrap by the new key from now on, once the change is durably noted; the old one is known through it."""
+        """Wrap by the new key from now on, once the change is durably noted; it leads to the old key."""
         self._keks[new.id] = new
         self._current = new.id
         self.lock = self._try(new)
         self.must_be_open()
 
     def change_some(self) -> int:
-        """Wrap some keys anew. Returns how many are left."""
+        """Wrap some keys again. Returns how many are left."""
         query = "SELECT owner, wrapped, wrapped_by FROM wrapped_keys WHERE wrapped_by != ? LIMIT ?"
         for owner, wrapped, by in self._database.execute(query, (self._current, AT_ONCE)).fetchall():
             anew = self._wrap(owner, self._unwrap(owner, wrapped, by))
@@ -149,22 +152,22 @@ class Keyring:
         return self.left_to_change()
 
     def left_to_change(self) -> int:
-        """How many keys the old key wraps still."""
+        """Return how many keys are still wrapped by the old key."""
         query = "SELECT count(*) FROM wrapped_keys WHERE wrapped_by != ?"
         return int(self._database.execute(query, (self._current,)).fetchone()[0])
 
     def end_change(self) -> None:
-        """The old key opens nothing any more."""
+        """End the change: from now on the old key opens nothing."""
         self._database.execute("DELETE FROM key_change")
 
     def drop_old(self) -> None:
-        """Let go of the old key, once that it is over is durable."""
+        """Forget the old key, once the end of the change is durable."""
         self._keks = {self._current: self._keks[self._current]}
 
     # Pieces.
 
     def _try(self, kek: Kek) -> Lock:
-        """Whether this key opens all that is there; while a change is under way the new one brings the old along."""
+        """Return whether this key opens everything; while a change is under way the new key leads to the old one."""
         if (change := self._change()) is not None:
             old, new, sealed = change
             if new != kek.id:

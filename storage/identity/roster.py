@@ -1,12 +1,14 @@
-"""The roster: whom the operator knows to belong, each sealed, with a one-time code to say it is them.
+"""The member list: people known to the operator, each sealed, with a one-time code to prove it is them.
 
-Rules kept here: identifiers, names and addresses stand nowhere in plain, and of a code only its HMAC is kept; a code
-belongs to the first account that gives it, for good, and says the same to it again; importing writes only what
-changed, so what was cut off goes on when it is done again; whoever else writes to this database waits for some
-thousand rows at most. All of it raises `Locked` while the store cannot be opened. It is synchronous, to be called in
-worker threads.
-Left to others: reading the file (`bot/admin/roster_csv.py`), who may ask (`bot/admin/roster.py`), the claim that
-follows (`store.py`).
+Rules kept here:
+- Identifiers, names and addresses are nowhere in plain, and of a code only its HMAC is kept.
+- A code belongs for good to the first account that gives it, and gives that account the same answer again.
+- Importing writes only what changed, so an import that was cut off continues when it is repeated.
+- Other writers of this database wait for some thousand rows at most.
+
+All of it raises `Locked` while the store cannot be opened. It is synchronous, to be called in worker threads. Left to
+others: reading the file (`bot/admin/roster_csv.py`), who may ask (`bot/admin/roster.py`), the claim that follows
+(`store.py`).
 """
 
 import hmac
@@ -24,10 +26,10 @@ from .sealing import joined, padded, seal, unpadded, unseal
 from .store import IdentityStore
 
 METHOD = "roster"
-_OWNER = "roster"  # no person is called so
-_LETTERS = "ABCDEFGHJKMNPQRSTVWXYZ23456789"  # none that looks like another
+_OWNER = "roster"  # no person has this name
+_LETTERS = "ABCDEFGHJKMNPQRSTVWXYZ23456789"  # no letter that looks like another
 _GROUPS, _GROUP = 4, 4  # 16 letters: 78 bits
-_STEP = 2_000  # lines between two words of progress
+_STEP = 2_000  # lines between two reports of progress
 _AT_ONCE = 10_000  # rows in one transaction: less than a second
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS roster (
@@ -46,7 +48,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """Somebody on the roster. `level` 0: what the method gives; `expires` 0: as long as the method's proofs hold."""
+    """Somebody on the list. `level` 0: the method's level; `expires` 0: as long as the method's proofs hold."""
 
     identifier: str = field(repr=False)
     name: str = field(repr=False, default="")
@@ -57,16 +59,16 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class ListedStatus:
-    """An entry, and what became of its code."""
+    """An entry, and the state of its code."""
 
     listed: Listed
     code_until: int  # 0: no code was written
-    used: int  # when; 0: not yet
+    used: int  # when it was used; 0: not yet
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What importing a list changes, by identifier."""
+    """Changes by importing a list, by identifier."""
 
     new: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
@@ -83,7 +85,7 @@ class Used:
 
 
 class Roster:
-    """All who are on it."""
+    """The whole list."""
 
     def __init__(self, store: IdentityStore) -> None:
         self._store = store
@@ -97,10 +99,13 @@ class Roster:
         dry_run: bool = False,
         progress: Progress = lambda _done, _of: None,
     ) -> Changes:
-        """Take a whole list over. Whose line was refused (`untouched`) is not gone; who is gone stays unless told."""
+        """Import a whole list.
+
+        People whose line was refused (`untouched`) do not count as gone; people who are gone stay unless `remove_gone`.
+        """
         with self._open() as (db, key):
             before = {bytes(mark): bytes(sealed) for mark, sealed in db.execute("SELECT mark, sealed FROM roster")}
-        # Compared and sealed outside: whoever else writes to this database must not wait for it.
+        # Compared and sealed outside: other writers of this database must not wait for it.
         new: dict[bytes, Listed] = {}
         changed: dict[bytes, Listed] = {}
         seen = {_mark(key, identifier) for identifier in untouched}
@@ -115,7 +120,7 @@ class Roster:
                 progress(number, len(listed))
         gone = {mark: _opened(key, mark, sealed).identifier for mark, sealed in before.items() if mark not in seen}
         if not dry_run:
-            # What a code has become stays: who is changed is still the same person.
+            # The state of a code stays: a changed entry is still the same person.
             insert = (
                 "INSERT INTO roster (mark, sealed) VALUES (?, ?) ON CONFLICT DO UPDATE SET sealed = excluded.sealed"
             )
@@ -135,14 +140,14 @@ class Roster:
         )
 
     def all(self) -> Iterator[ListedStatus]:
-        """Everybody, by identifier."""
+        """Return everybody, by identifier."""
         with self._open() as (db, key):
             rows = db.execute("SELECT mark, sealed, code_until, used FROM roster").fetchall()
         found = [_standing(key, *row) for row in rows]
         return iter(sorted(found, key=lambda each: each.listed.identifier))
 
     def remove(self, identifier: str) -> ListedStatus | None:
-        """Take somebody off. Returns what stood there."""
+        """Remove somebody from the list. Returns the entry, if there was one."""
         with self._open() as (db, key):
             mark = _mark(key, identifier)
             query = "SELECT mark, sealed, code_until, used FROM roster WHERE mark = ?"
@@ -153,9 +158,9 @@ class Roster:
     def codes(
         self, now_ms: int, until_ms: int, only: Iterable[str], deliver: Callable[[Sequence[tuple[Listed, str]]], None]
     ) -> int:
-        """New codes for all who have used none and have none that is valid, or for those named whatever they have.
+        """Make new codes for everybody without a used or valid one, or for those named, whatever they have.
 
-        `deliver` gets them first: if it fails, everything is as it was. Returns how many.
+        `deliver` gets them first: if it fails, everything stays as it was. Returns how many were made.
         """
         with self._open() as (db, key):
             named: list[tuple[object]] = [(_mark(key, each),) for each in only]
@@ -171,7 +176,10 @@ class Roster:
         return len(made)
 
     def use(self, code: str, user: UserId, now_ms: int) -> Used | None:
-        """Whose code this is, which from now on is `user`'s; None: nobody's, another account's, or its time is over."""
+        """Return the entry of this code, which from now on belongs to `user`.
+
+        Returns None if the code is nobody's or another account's, or its time is over.
+        """
         with self._open() as (db, key):
             query = "SELECT mark, sealed, code_until, used, used_by FROM roster WHERE code = ?"
             row = db.execute(query, (_code(key, code),)).fetchone()
@@ -187,7 +195,7 @@ class Roster:
             return Used(found.listed, now_ms)
 
     def _write(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
-        """Some rows at a time."""
+        """Write some rows at a time."""
         for start in range(0, len(rows), _AT_ONCE):
             with self._open() as (db, _):
                 db.executemany(statement, rows[start : start + _AT_ONCE])
@@ -201,12 +209,12 @@ class Roster:
 
 
 def new_code() -> str:
-    """A code in groups, easy to copy: ``K7QX-2MPD-...``."""
+    """Return a code in groups, easy to copy: ``K7QX-2MPD-...``."""
     return "-".join("".join(secrets.choice(_LETTERS) for _ in range(_GROUP)) for _ in range(_GROUPS))
 
 
 def is_code(text: str) -> bool:
-    """Whether this is of the form of a code, whichever way it was typed."""
+    """Return whether a text has the form of a code, however it was typed."""
     plain = _plain(text)
     return len(plain) == _GROUPS * _GROUP and set(plain) <= set(_LETTERS)
 
@@ -237,5 +245,5 @@ def _standing(key: bytes, mark: bytes, sealed: bytes, until: int, used: int) -> 
 
 
 def _account(key: bytes, mark: bytes, user: UserId) -> bytes:
-    """Who used a code, so that it can be compared, but not read."""
+    """Return a mark of the account that used a code: it can be compared, but not read."""
     return hmac.digest(key, joined("account", mark.hex(), user), "sha256")

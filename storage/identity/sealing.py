@@ -1,10 +1,12 @@
-"""Sealing what the identity store keeps: the key that wraps keys, AES-256-GCM, and texts padded in length.
+"""Sealing for the identity store: the key that wraps keys, AES-256-GCM, and texts padded in length.
 
-Rules kept here: what is sealed is bound to the place it stands in (whose it is, what it is, the key above it), so that
-it opens nowhere else; every seal has a random nonce of 96 bits (NIST SP 800-38D, 8.2.2), and no key seals more than a
-few values; a text is padded to a multiple of 64 bytes; keys stand in no `repr`.
-Left to others: where the key comes from (`bot/config/identity_key.py`), what is sealed (`keyring.py`,
-`store.py`).
+Rules kept here:
+- A seal is bound to its place (whose it is, what it is, the key above it), and opens nowhere else.
+- Every seal has a random nonce of 96 bits (NIST SP 800-38D, 8.2.2), and no key seals more than a few values.
+- A text is padded to a multiple of 64 bytes.
+- Keys are in no `repr`.
+
+Left to others: where the key comes from (`bot/config/identity_key.py`), what is sealed (`keyring.py`, `store.py`).
 """
 
 import hashlib
@@ -36,12 +38,12 @@ class Kek:
 
     @classmethod
     def new(cls) -> "Kek":
-        """A random one."""
+        """Return a random key."""
         return cls(secrets.token_bytes(KEY_BYTES))
 
     @classmethod
     def parse(cls, text: str) -> "Kek":
-        """From base64. Raises `Invalid`, without saying what stood there."""
+        """Read a key from base64. Raises `Invalid`, without quoting the text."""
         try:
             return cls(b64decode(text.strip(), validate=True))
         except ValueError:
@@ -49,29 +51,29 @@ class Kek:
 
     @property
     def text(self) -> str:
-        """As it stands in a file or the environment."""
+        """The key as written in a file or the environment."""
         return b64encode(self.secret).decode()
 
     @property
     def id(self) -> str:
-        """What names the key without showing it: the first 8 bytes of its SHA-256, in hex."""
+        """The name of the key, which does not reveal it: the first 8 bytes of its SHA-256, in hex."""
         return hashlib.sha256(self.secret).digest()[:_ID_BYTES].hex()
 
 
 def joined(*words: str) -> bytes:
-    """Words as bytes, each behind its length: no other words give the same."""
+    """Return words as bytes, each preceded by its length, so that no other words give the same."""
     encoded = [word.encode() for word in words]
     return b"".join(len(each).to_bytes(4, "big") + each for each in encoded)
 
 
 def seal(key: bytes, value: bytes, *place: str) -> bytes:
-    """Nonce and ciphertext of `value`, to be opened with the same key at the same place."""
+    """Return nonce and ciphertext of `value`, to be opened with the same key at the same place."""
     nonce = secrets.token_bytes(_NONCE_BYTES)
     return nonce + AESGCM(key).encrypt(nonce, value, joined(*place))
 
 
 def unseal(key: bytes, sealed: bytes, *place: str) -> bytes:
-    """What was sealed. Raises `Broken` if it was changed, or sealed for another place or by another key."""
+    """Return the sealed value. Raises `Broken` if it was changed, or sealed for another place or by another key."""
     try:
         return AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], joined(*place))
     except (InvalidTag, ValueError):
@@ -79,11 +81,11 @@ def unseal(key: bytes, sealed: bytes, *place: str) -> bytes:
 
 
 def padded(text: str) -> bytes:
-    """A text as bytes of a length that says little."""
+    """Return a text as bytes of a length that says little."""
     data = text.encode() + _END
     return data + b"\0" * (-len(data) % _BLOCK)
 
 
 def unpadded(data: bytes) -> str:
-    """The text again."""
+    """Return the text without the padding."""
     return data.rstrip(b"\0").removesuffix(_END).decode()

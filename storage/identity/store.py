@@ -1,13 +1,18 @@
 """The identity store: what verified members proved about themselves, readable only with a key kept elsewhere.
 
-Rules kept here: names, addresses and numbers are sealed under a key of the person before they reach SQLite, and that
-key is wrapped by the key-wrapping key, so nothing of them is on the disk, in no file; one identifier belongs to one
-person (`claims.blind` is unique); a seal binds every value to its person, method, field and claim, so that what was
-moved or changed in the database is refused; forgetting somebody destroys their key. Without the key-wrapping key
-everything can still be counted, forgotten and dropped when its time is over, but nothing added, found or read.
-It is synchronous, to be called in worker threads, by any number of them: each call is whole.
-Left to others: where the key comes from (`bot/config/identity_key.py`), who may read and the record of it
-(`bot/admin/identity.py`), what a method proves (`docs/verification.md`), pseudonyms (`storage/journal/record_keys.py`).
+Rules kept here:
+- Names, addresses and numbers are sealed under a key of the person before they reach SQLite, and that key is wrapped by
+  the key-wrapping key, so no file on the disk contains them.
+- One identifier belongs to one person (`claims.blind` is unique).
+- A seal binds every value to its person, method, field and claim, so that data moved or changed in the database is
+  refused.
+- Forgetting somebody destroys their key.
+- Without the key-wrapping key everything can still be counted, forgotten and dropped when its time is over, but nothing
+  added, found or read.
+
+It is synchronous, to be called in worker threads, by any number of them: each call is atomic. Left to others: where the
+key comes from (`bot/config/identity_key.py`), who may read and the record of it (`bot/admin/identity.py`), what a
+method proves (`docs/verification.md`), pseudonyms (`storage/journal/record_keys.py`).
 """
 
 import secrets
@@ -43,21 +48,22 @@ Progress = Callable[[int, int], None]  # done, all
 
 
 class IdentityStore:
-    """All claims. `open` makes the store if there is none."""
+    """All claims. `open` creates the store if there is none."""
 
     def __init__(self, database: sqlite3.Connection, kek: Kek | None) -> None:
-        database.isolation_level = None  # transactions are ours to begin
+        database.isolation_level = None  # we begin transactions ourselves
         self._database = database
         self._mutex = threading.RLock()
         self._given = kek
         self._keyring = Keyring(database, kek)
-        self.changed_from = ""  # the id of the key before, if opening has ended a change that was cut off
+        self.changed_from = ""  # the id of the previous key, if opening has finished an interrupted change
 
     @classmethod
     def open(cls, data_dir: Path, kek: Kek | None) -> "IdentityStore":
-        """Open ``<data_dir>/identity.sqlite3``, or make it; with the new key, go on with a change that was cut off.
+        """Open ``<data_dir>/identity.sqlite3``, or create it.
 
-        Without a key, with another than it needs, or if its own keys were changed, it stays locked; `state` says why.
+        With the new key it continues an interrupted change. Without a key, with another key than it needs, or if its
+        own keys were changed, it stays locked; `state` says why.
         """
         store = cls(connect(data_dir, *SCHEMA, *CLAIMS), kek)
         if kek is not None and store._keyring.lock == "open":
@@ -72,7 +78,7 @@ class IdentityStore:
     # Claims.
 
     def add_claim(self, claim: NewClaim) -> str:
-        """Keep a claim, durably; an earlier one of the same person with the same identifier goes. Returns its id.
+        """Store a claim durably, replacing one of the same person with the same identifier. Returns its id.
 
         Raises `Taken` if the identifier is somebody else's, `Locked`, `Invalid` for a field that cannot be one.
         """
@@ -93,12 +99,15 @@ class IdentityStore:
             return number
 
     def note_record(self, claim: str, record: int) -> None:
-        """Note which record tells of the verification."""
+        """Note the record of the verification."""
         with self._whole():
             self._database.execute("UPDATE claims SET record = ? WHERE id = ?", (record, claim))
 
     def find(self, method: str, issuer: str, identifier: str) -> PersonId | None:
-        """Whose identifier this is; None if nobody used it. Raises `Locked`, `Broken` if the row was changed."""
+        """Return whose identifier this is; None if nobody used it.
+
+        Raises `Locked`, or `Broken` if the row was changed.
+        """
         with self._mutex:
             self._keyring.must_be_open()
             index = self._keyring.get(INDEX)
@@ -111,32 +120,32 @@ class IdentityStore:
             return None
 
     def claims_of(self, person: PersonId) -> tuple[Claim, ...]:
-        """All claims of a person, opened, oldest first. Raises `Locked`, `Broken` if anything was changed."""
+        """Return all claims of a person, opened, oldest first. Raises `Locked`, or `Broken` if anything was changed."""
         with self._mutex:
             self._keyring.must_be_open()
             return tuple(self._opened(row) for row in self._rows("person = ?", person))
 
     def held_of(self, person: PersonId) -> tuple[HeldClaim, ...]:
-        """That there are claims of a person, oldest first; the store need not be open."""
+        """Return a person's claims unopened, oldest first; the store need not be open."""
         with self._mutex:
             return tuple(self._held(row) for row in self._rows("person = ?", person))
 
     def expired(self, now_ms: int) -> tuple[HeldClaim, ...]:
-        """The claims whose time is over; the store need not be open."""
+        """Return the claims whose time is over; the store need not be open."""
         with self._mutex:
             return tuple(self._held(row) for row in self._rows("expires <= ?", now_ms))
 
     def must_be_open(self) -> None:
-        """Raises `Locked`, before anything that needs the key is begun."""
+        """Raise `Locked` unless the store is open; to be called before anything that needs the key is begun."""
         with self._mutex:
             self._keyring.must_be_open()
 
     def persons(self) -> frozenset[PersonId]:
-        """Everybody of whom there are claims; the store need not be open."""
+        """Return everybody with claims; the store need not be open."""
         with self._mutex:
             return frozenset(PersonId(row[0]) for row in self._database.execute("SELECT person FROM claims"))
 
-    # Forgetting, for which the store need not be open.
+    # Forgetting; the store need not be open.
 
     def forget(self, person: PersonId) -> int:
         """Destroy a person's claims and their key. Returns how many claims there were."""
@@ -144,10 +153,10 @@ class IdentityStore:
             return self._forget(person)
 
     def keep_marks(self, person: PersonId) -> int:
-        """Destroy what a person's claims say, and leave only that their identifiers were used. Returns how many.
+        """Destroy the content of a person's claims, leaving only marks that their identifiers were used.
 
-        To be told about a second account of somebody who may not come back. A new key takes the place of the old one.
-        Without the key-wrapping key the marks stay under the old one.
+        Returns how many. The marks reveal a second account of somebody who may not come back. A new key replaces the
+        old one. Without the key-wrapping key the marks stay under the old one.
         """
         with self._whole():
             held = [each for each in self.held_of(person) if each.fields]
@@ -165,7 +174,7 @@ class IdentityStore:
             return len(gone)
 
     def drop(self, claims: Collection[str], stripped: Collection[str] = ()) -> None:
-        """Drop claims, and the keys of persons who have none left; of the `stripped` leave the marks."""
+        """Drop claims, and the keys of persons who have none left; of the `stripped` keep the marks."""
         with self._whole():
             before = self.persons()
             for claim in claims:
@@ -176,9 +185,9 @@ class IdentityStore:
                 self._note_forgotten()
 
     def move(self, person_from: PersonId, person_to: PersonId, *, only: str | None = None) -> int:
-        """Make one person's claims another's: both accounts are of one person. Returns how many. Raises `Locked`.
+        """Move one person's claims to another: both accounts belong to one person. Returns how many. Raises `Locked`.
 
-        With `only`, the id of a claim, the others stay: that they are of one person was a mistake.
+        With `only`, the id of a claim, the others stay: that they belong to one person was a mistake.
         """
         if person_from == person_to:
             return 0
@@ -192,25 +201,25 @@ class IdentityStore:
                 self._keyring.destroy(person_from)
             return len(rows)
 
-    # What else stands in the same database, under keys that are nobody's.
+    # Other data in the same database, under keys that belong to no person.
 
     @contextmanager
     def apart(self, owner: str) -> Iterator[tuple[sqlite3.Connection, bytes]]:
-        """The database, in one transaction, and the key of something that is no person. Raises `Locked`."""
+        """Yield the database in one transaction, and the key of an owner that is no person. Raises `Locked`."""
         with self._whole():
             yield self._database, self._keyring.get_or_make(owner)
 
     # The key-wrapping key.
 
     def may_rotate(self, new: Kek) -> str:
-        """The id of the key that `new` may take the place of. Raises what `rotate` would, before anything is begun."""
+        """Return the id of the key that `new` may replace. Raises what `rotate` would, before anything is begun."""
         with self._mutex:
             return self._keyring.may_change(new)
 
     def rotate(self, new: Kek, progress: Progress = lambda _done, _of: None) -> int:
         """Wrap all keys by `new`; others are served in between. Returns how many keys.
 
-        Can be interrupted anywhere, and called again with the same key: then it goes on. After the first step `new`
+        Can be interrupted anywhere, and called again with the same key: then it continues. After the first step `new`
         opens everything; after the last the old key opens nothing. Raises `Refused`, `Locked`.
         """
         with self._mutex:
@@ -230,7 +239,7 @@ class IdentityStore:
         return total
 
     def reset(self) -> int:
-        """Destroy all that a lost key would open, and begin anew with the key that was given, if any.
+        """Destroy everything that a lost key would open, and start again with the given key, if any.
 
         Returns how many claims there were. Raises `Refused` if the store is open: then nothing is lost.
         """
@@ -241,14 +250,14 @@ class IdentityStore:
                 count = self._count("SELECT count(*) FROM claims")
                 for table in ("claim_fields", "claims", "wrapped_keys", "key_change", "forgotten"):
                     self._database.execute(f"DELETE FROM {table}")  # noqa: S608 - words of this line
-                self._database.execute("DROP TABLE IF EXISTS roster")  # sealed under a key that went, too
+                self._database.execute("DROP TABLE IF EXISTS roster")  # sealed under a key that was destroyed, too
             self._keyring = Keyring(self._database, self._given)
             if self._given is not None:
                 self._begin(self._given)
             return count
 
     def state(self) -> IdentityStoreState:
-        """How the store stands."""
+        """Return the state of the store."""
         with self._mutex:
             ring, count = self._keyring, self._count
             return IdentityStoreState(
@@ -272,14 +281,14 @@ class IdentityStore:
             self._keyring.lock = "damaged"
             return
         if self._keyring.changing_to:
-            with suppress(Broken):  # the key of one person was changed: the others can be read all the same
+            with suppress(Broken):  # the key of one person was changed: the others can still be read
                 was = self.may_rotate(kek)
                 self.rotate(kek)
                 self.changed_from = was
 
     @contextmanager
     def _whole(self) -> Iterator[None]:
-        """One transaction, in one thread at a time; all of it is durable afterwards, or nothing."""
+        """Run one transaction, in one thread at a time; afterwards all of it is durable, or nothing."""
         with self._mutex:
             self._database.execute("BEGIN IMMEDIATE")
             try:
@@ -294,7 +303,7 @@ class IdentityStore:
         return self._keyring.get_or_make(INDEX)
 
     def _holder(self, mark: bytes) -> tuple[str, str] | None:
-        """The claim that has this mark, and whose it is."""
+        """Return the id and the person of the claim that has this mark."""
         rows = self._rows("blind = ?", mark)
         return (rows[0].id, rows[0].person) if rows else None
 
@@ -356,7 +365,7 @@ class IdentityStore:
         self._database.executemany("DELETE FROM claim_fields WHERE claim = ?", [(claim,) for claim in claims])
 
     def _seal_again(self, person: PersonId) -> None:
-        """Seal the marks under a new key; the old one, which opens what they said in older copies, is destroyed."""
+        """Seal the marks under a new key; the old one, which opens their content in older copies, is destroyed."""
         rows = self._rows("person = ?", person)
         for row in rows:
             self._check_seal(row, self._key(row))
@@ -387,13 +396,13 @@ class IdentityStore:
 
 
 def open_for_reading(data_dir: Path, kek: Kek | None) -> IdentityStore | None:
-    """The store without the right to change it, for commands beside a running bot; None if there is none yet."""
+    """Open the store without the right to change it, for commands while a bot runs; None if there is none yet."""
     path = data_dir / FILE
     if not path.exists():
         return None
     database = connect_for_reading(path)
     made = database.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'forgotten'").fetchone()
-    if not made[0]:  # a bot of an earlier version made it, or none has finished starting
+    if not made[0]:  # made by a bot of an earlier version, or no bot has finished starting
         database.close()
         return None
     return IdentityStore(database, kek)
