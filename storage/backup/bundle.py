@@ -1,8 +1,11 @@
 """The file of a backup: a zip of a snapshot, with the SHA-256 of everything in it.
 
-Rules kept here: it appears under its name whole and read again, or not at all; it replaces nothing; it is its owner's
-alone; what is unpacked is what the page lists, no more, of the length and hash it says.
-Left to others: what is in it (`contents.py`), whether the log in it holds (`storage/journal/verify/verify.py`).
+Rules kept here:
+- It appears under its name complete and read again, or not at all.
+- It replaces no file, and only its owner can read it.
+- Only what the manifest lists is unpacked, with the length and hash that it gives.
+
+Left to others: what is in it (`contents.py`), whether the log in it is valid (`storage/journal/verify/verify.py`).
 """
 
 import hashlib
@@ -20,17 +23,18 @@ from storage.journal import disk
 
 from .contents import CONFIG, LOG_KEY, MANIFEST, MAX_MANIFEST, RECORDS, Manifest, decode
 
-Progress = Callable[[int, int], None]  # bytes done, all
+Progress = Callable[[int, int], None]  # bytes done, all bytes
 
 _PIECE = 1 << 20
-_PACKED = (".zst", ".tsr")  # nothing makes these smaller, nor hashes
+_PACKED = (".zst", ".tsr")  # already compressed, or hashes: nothing makes these smaller
 _MODE = 0o100600 << 16
 
 
 def write(stage: Path, file: Path, manifest: Manifest, progress: Progress) -> Manifest:
-    """Make `file` of a snapshot, read it again, and only then give it its name. Returns the page with all files.
+    """Pack a snapshot into `file`, read it again, and only then give it its name.
 
-    Raises `FileExistsError` if the name is taken, `Broken` if what was written is not what is read.
+    Returns the manifest with all files. Raises `FileExistsError` if the name is taken, `Broken` if what was read
+    differs from what was written.
     """
     if file.exists():
         raise FileExistsError(file)
@@ -51,7 +55,7 @@ def write(stage: Path, file: Path, manifest: Manifest, progress: Progress) -> Ma
 
 @contextmanager
 def opened(file: Path) -> Iterator[tuple[zipfile.ZipFile, Manifest]]:
-    """A backup, and what it says of itself. Raises `Invalid` if it is none, `OSError` if it cannot be read."""
+    """Yield a backup and its manifest. Raises `Invalid` if it is no backup, `OSError` if it cannot be read."""
     try:
         with zipfile.ZipFile(file) as packed:
             info = packed.getinfo(MANIFEST)
@@ -65,7 +69,7 @@ def opened(file: Path) -> Iterator[tuple[zipfile.ZipFile, Manifest]]:
 
 
 def unpack(packed: zipfile.ZipFile, manifest: Manifest, folder: Path, progress: Progress) -> None:
-    """Bring every file back, into an empty folder. Raises `Invalid` for a file that is not what the page says."""
+    """Restore every file into an empty folder. Raises `Invalid` for a file that differs from the manifest."""
     total, done = sum(size for size, _ in manifest.files.values()), 0
     for name, (size, digest) in manifest.files.items():
         path = folder / name
@@ -109,7 +113,7 @@ def _info(name: str) -> zipfile.ZipInfo:
 
 
 def _copy(source: BinaryIO, target: BinaryIO | None, size: int) -> str:
-    """Copy `size` bytes; their SHA-256. Raises `Invalid` if there are more or fewer."""
+    """Copy `size` bytes and return their SHA-256. Raises `Invalid` if there are more or fewer."""
     digest, left = hashlib.sha256(), size
     while piece := source.read(min(_PIECE, left + 1)):
         left -= len(piece)
@@ -140,7 +144,7 @@ def _check(draft: Path, manifest: Manifest) -> None:
 
 
 def _forget_cached(handle: int) -> None:
-    """So that what is read is read from the disk, where the system can be asked for that."""
+    """Drop the file from the page cache, if the system can, so that what is read comes from the disk."""
     if hasattr(os, "posix_fadvise"):
         os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
 
@@ -157,5 +161,5 @@ def _name(draft: Path, file: Path) -> None:
 
 
 def config_in(packed: zipfile.ZipFile, manifest: Manifest) -> bytes | None:
-    """The configuration that was in use, if it is in it."""
+    """Return the configuration that was in use, if the backup has it."""
     return packed.read(CONFIG) if CONFIG in manifest.files else None

@@ -1,8 +1,12 @@
-"""What a backup holds: which files, and a page that says of which state they are.
+"""Contents of a backup: its files, and a manifest that describes the state they are of.
 
-Rules kept here: a name is one of ours, so that nothing of a forged backup can leave the folder it is unpacked in. Not
-in it are the keys for encrypted rooms (an older copy of these would be used twice, `docs/encryption.md`), the session,
-and the key that opens what members proved: that lies elsewhere so that a copy of the data alone opens nothing.
+Rules kept here:
+- A name is one of ours, so that nothing of a forged backup can leave the folder it is unpacked in.
+- The keys for encrypted rooms are not in it (an older copy of these would be used twice, `docs/encryption.md`), nor is
+  the session.
+- The key that opens what members proved is not in it: it is kept elsewhere so that a copy of the data alone opens
+  nothing.
+
 Left to others: copying (`snapshot.py`), the file (`bundle.py`).
 """
 
@@ -32,7 +36,7 @@ _SINGLE = frozenset({STATE, IDENTITY, LOG_KEY, CONFIG})
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """Of which state a backup is. `files`: name -> length and SHA-256 in hexadecimal."""
+    """The state that a backup is of. `files`: name -> length and SHA-256 in hexadecimal."""
 
     made_ms: int
     version: str
@@ -46,12 +50,12 @@ class Manifest:
     files: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     def encoded(self) -> bytes:
-        """As it stands in the backup."""
+        """Return the manifest as written in the backup."""
         return orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def decode(data: bytes) -> Manifest:
-    """The page of a backup. Raises `Invalid` if it is none, or one of a newer version."""
+    """Read the manifest of a backup. Raises `Invalid` if it is none, or one of a newer version."""
     try:
         said: dict[str, Any] = orjson.loads(data)
         files = {str(name): (int(size), str(digest)) for name, (size, digest) in said.pop("files").items()}
@@ -67,5 +71,5 @@ def decode(data: bytes) -> Manifest:
 
 
 def is_ours(name: str) -> bool:
-    """Whether a backup may hold a file of this name."""
+    """Return whether a backup may hold a file of this name."""
     return name in _SINGLE or _NAME.fullmatch(name) is not None

@@ -1,9 +1,12 @@
-"""A consistent copy of a data directory while the bot goes on.
+"""A consistent copy of a data directory while the bot runs.
 
-Rules kept here: the database is copied first and the journal after it, since what the journal has and the database
-has not is caught up at the next start, never the other way round; the journal and the keys of persons are copied in
-one turn of the one writer, with everything signed. That turn is short: what never changes in place is linked, not
-copied, and the copy is on the same file system. No draft and no deleted row is carried along.
+Rules kept here:
+- The database is copied before the journal: the next start catches up what the journal has and the database has not,
+  never the other way round.
+- The journal and the keys of persons are copied in one turn of the only writer, with everything signed.
+- That turn is short: files that never change in place are linked, not copied, and the copy is on the same file system.
+- No draft and no deleted row is copied.
+
 Left to others: whose turn it is (`bot/admin/backup.py`), making one file of it (`bundle.py`).
 """
 
@@ -20,12 +23,12 @@ from storage.journal.record_keys import FILE as IDENTITY
 
 from .contents import LOG_KEY, MEDIA, RECORDS, SPOOL
 
-FOLDER = ".backup"  # in the data directory; whoever makes a backup holds a claim on it
+FOLDER = ".backup"  # in the data directory; a running backup holds a claim on it
 STAGE = "stage"
 
 
 def begin(data_dir: Path) -> Path:
-    """An empty folder to copy into."""
+    """Create an empty folder to copy into."""
     stage = data_dir / FOLDER / STAGE
     disk.remove_folder(stage)
     disk.make_folder(stage, disk.SECRET_FOLDER_MODE)
@@ -33,12 +36,12 @@ def begin(data_dir: Path) -> Path:
 
 
 def copy_database(data_dir: Path, stage: Path) -> None:
-    """The tables as they stand now. May run beside the writer."""
+    """Copy the tables as they are now. May run while the writer works."""
     vacuum_into(data_dir / STATE, stage / STATE)
 
 
 def copy_records(data_dir: Path, stage: Path) -> None:
-    """The journal, its key and the keys of persons. In a turn of the writer."""
+    """Copy the journal, its key and the keys of persons. Must run in a turn of the writer."""
     for name in (RECORDS, SPOOL, MEDIA):
         if (data_dir / name).is_dir():
             _copy_folder(data_dir / name, stage / name)
@@ -48,14 +51,14 @@ def copy_records(data_dir: Path, stage: Path) -> None:
 
 
 def vacuum_into(source: Path, target: Path) -> None:
-    """A whole database, without what was deleted from it, as of one moment."""
+    """Copy a whole database, without deleted data, as of one moment."""
     disk.create_once(target, b"", disk.SECRET_MODE)
     with closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True, timeout=30)) as database:
         database.execute("VACUUM INTO ?", (str(target),))
 
 
 def clean(data_dir: Path) -> None:
-    """Remove what a backup that was cut short has left, unless one is being made."""
+    """Remove the remains of an interrupted backup, unless one is being made."""
     folder = data_dir / FOLDER
     if not folder.is_dir():
         return
@@ -79,7 +82,7 @@ def _copy_folder(source: Path, target: Path) -> None:
 
 
 def _take(source: Path, target: Path) -> None:
-    """An open day grows, and so is copied; whatever else is changed is replaced by another file."""
+    """Copy an open day, which grows; link any other file, since a change replaces it by a new file."""
     if source.suffix != ".jsonl":
         try:
             os.link(source, target)
