@@ -1,1 +1,1 @@
-"""Records for people outside: a zip with the records, their proofs, a page to read and a program that checks it all."""
+"""Records for outsiders: a zip with the records, their proofs, a readable page and a program that checks it all."""

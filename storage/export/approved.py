@@ -1,9 +1,11 @@
-"""What approvers of a file on a person put their names to: a list of the records in it, and the SHA-256 of that list.
+"""The list that approvers of a file on a person sign: the records in it, with the SHA-256 of the list.
 
-Rules kept here: the list names the record that began the file and every record of its cases about the person, each with
-its leaf hash, so nothing in them can change unnoticed, and erasing a part does not change it; records that only note
-who read or was told something are left out, or reading a case would undo its approval. `verify.py` has the same rules
-in a form that stands alone.
+Rules kept here:
+- The list names the record that began the file and every record of its cases about the person, each with its leaf hash,
+  so nothing in them can change unnoticed, and erasing a part does not change it.
+- Records that only note who read or was told something are left out, or reading a case would undo its approval.
+- `verify.py` has the same rules in a form that stands alone.
+
 Left to others: who may approve (`bot/admin/dossiers.py`), which records belong to a case (`of_case.py`).
 """
 
@@ -27,7 +29,7 @@ TITLE = "answerable-dossier@v1"
 
 @dataclass(frozen=True, slots=True)
 class Approvable:
-    """The list as it stands in the export."""
+    """The list as it is in the export."""
 
     origin: str
     number: int
@@ -47,7 +49,7 @@ class Approvable:
 def approvable(
     records: Path, size: int, origin: str, number: int, persons: Collection[str], cases: Collection[int]
 ) -> Approvable:
-    """List what the file `number` on these accounts and cases holds, among the first `size` records."""
+    """List the content of the file `number` on these accounts and cases, among the first `size` records."""
     wanted = frozenset(cases)
     of_cases = records_of_cases(lines_below(records, size), wanted)
     selection = Selection(persons=frozenset(persons), cases=wanted)

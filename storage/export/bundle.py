@@ -1,7 +1,11 @@
-"""Writes the zip: one file after the other, in the order given, with one time for all.
+"""Writes the zip: one file after the other, in the order given, all with the same time.
 
-Rules kept here: the same content gives the same bytes; a name is one of ours, so none can leave the folder it is
-unpacked in; nothing is held in memory; SHA-256 of every file, and of the whole, is taken on the way.
+Rules kept here:
+- The same content gives the same bytes.
+- A name is one of ours, so none can leave the folder it is unpacked in.
+- Nothing is held in memory.
+- The SHA-256 of every file, and of the whole, is computed on the way.
+
 Left to others: what the files say (`export.py`), making the finished file appear at once (`export.py`).
 """
 
@@ -17,13 +21,13 @@ from typing import BinaryIO
 
 SUMS = "SHA256SUMS"
 _NAME = re.compile(r"(?:proofs/|media/)?[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9-]+)?")
-_EARLIEST = (1980, 1, 1, 0, 0, 0)  # a zip knows no time before, and none after 2107
+_EARLIEST = (1980, 1, 1, 0, 0, 0)  # a zip has no time before this, and none after 2107
 _LATEST = (2107, 12, 31, 23, 59, 58)
-_MODE = 0o100600 << 16  # a file for its owner only, once it is unpacked
+_MODE = 0o100600 << 16  # readable by its owner only, once it is unpacked
 
 
 class Bundle:
-    """A zip in the making. `close` adds ``SHA256SUMS``."""
+    """A zip being written. `close` adds ``SHA256SUMS``."""
 
     def __init__(self, file: BinaryIO, made_at_ms: int) -> None:
         self._out = _Hashing(file)
@@ -34,7 +38,7 @@ class Bundle:
 
     @contextmanager
     def file(self, name: str) -> Iterator["HashingWriter"]:
-        """A file to be written piece by piece."""
+        """Open a file to be written piece by piece."""
         if not _NAME.fullmatch(name) or name in self._sums:
             raise ValueError(f"{name!r} cannot be a file of an export")
         info = zipfile.ZipInfo(name, self._made)
@@ -45,7 +49,7 @@ class Bundle:
         self._sums[name] = writer.digest
 
     def add(self, name: str, data: bytes) -> None:
-        """A small file at once."""
+        """Add a small file at once."""
         with self.file(name) as file:
             file.write(data)
 
@@ -54,16 +58,16 @@ class Bundle:
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
         if kind is not None:
-            self._out.mute()  # what is left of the zip is of no use, and the file under it may be closed
+            self._out.mute()  # what is left of the zip is useless, and the file under it may be closed
             self._zip.close()
 
     @property
     def sums(self) -> Mapping[str, str]:
-        """The files so far, by name their SHA-256."""
+        """The files so far: name -> SHA-256."""
         return MappingProxyType(self._sums)
 
     def close(self) -> str:
-        """Finish; the SHA-256 of the whole, in hexadecimal."""
+        """Finish the zip and return the SHA-256 of the whole, in hexadecimal."""
         lines = "".join(f"{digest}  {name}\n" for name, digest in self._sums.items())
         self.add(SUMS, lines.encode())
         self._zip.close()
@@ -71,26 +75,26 @@ class Bundle:
 
 
 class HashingWriter:
-    """Hands bytes on and hashes them."""
+    """Passes bytes on and hashes them."""
 
     def __init__(self, file: "zipfile.IO[bytes] | BinaryIO") -> None:  # type: ignore[name-defined]
         self._file = file
         self._hash = hashlib.sha256()
 
     def write(self, data: bytes) -> int:
-        """All of `data`."""
+        """Write all of `data`."""
         self._hash.update(data)
         self._file.write(data)
         return len(data)
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all so far, in hexadecimal."""
+        """SHA-256 of everything so far, in hexadecimal."""
         return self._hash.hexdigest()
 
 
 class _Hashing(io.RawIOBase):
-    """What `zipfile` writes to. It cannot seek, so that no byte is changed after it was hashed."""
+    """The file that `zipfile` writes to. It cannot seek, so that no byte is changed after it was hashed."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._writer = HashingWriter(file)

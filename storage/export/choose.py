@@ -1,8 +1,11 @@
-"""Goes through the log once to say which records an export has.
+"""Reads the log once to choose the records of an export.
 
-Rules kept here: only what the checkpoint covers is chosen; what is remembered of a record is its number. Beside the
-records that fit, three kinds of records support them: the first one, which names the key; those that erased a part
-of a chosen record; and the policy that was in force when a chosen record named a rule.
+Rules kept here:
+- Only records that the checkpoint covers are chosen.
+- Only the number of a record is remembered.
+- Besides the records that fit, three kinds of records support them: the first one, which names the key; those that
+  erased a part of a chosen record; and the policy that was in force when a chosen record named a rule.
+
 Left to others: which records belong to a case (`of_case.py`), which parts are shown (`selection.py`).
 """
 
@@ -24,12 +27,12 @@ from storage.journal.line_format import BadLine, DecodedLine, erased_by, open_li
 from .selection import Selection, text_of
 
 Progress = Callable[[int, int], None]  # records done, records in all
-_STEP = 1_000  # records between two words of progress
+_STEP = 1_000  # records between two reports of progress
 
 
 @dataclass(frozen=True, slots=True)
 class NamedRoom:
-    """What the log says of the room behind a group code."""
+    """The name and id in the log of the room behind a group code."""
 
     name: str = ""
     room_id: str = ""
@@ -41,17 +44,17 @@ class Chosen:
 
     fitting: "array[int]" = field(default_factory=lambda: array("Q"))
     supporting: frozenset[int] = frozenset()
-    groups: set[str] = field(default_factory=set)  # that the fitting records are of
-    rooms: dict[str, NamedRoom] = field(default_factory=dict)  # all that the log knows
+    groups: set[str] = field(default_factory=set)  # the groups of the fitting records
+    rooms: dict[str, NamedRoom] = field(default_factory=dict)  # all rooms that the log knows
     rules: dict[str, Mapping[str, str]] = field(default_factory=dict)  # rule -> language -> its words
 
     def all(self) -> "array[int]":
-        """Fitting and supporting ones, in order."""
+        """Return fitting and supporting records, in order."""
         return array("Q", heapq.merge(self.fitting, sorted(self.supporting)))
 
 
 def lines_below(folder: Path, size: int, progress: Progress | None = None) -> Iterator[tuple[bytes, DecodedLine]]:
-    """The first `size` records, as far as they are kept. Raises `Broken` at a damaged line."""
+    """Yield the first `size` records, as far as they are kept. Raises `Broken` at a damaged line."""
     for day in list_days(folder / "day"):
         number = 0
         try:
@@ -82,7 +85,7 @@ def choose(
 
 
 class _Scan:
-    """One way through the log."""
+    """One pass through the log."""
 
     def __init__(self, selection: Selection, of_cases: frozenset[int] | None) -> None:
         self._selection = selection
@@ -116,7 +119,7 @@ class _Scan:
             self._note_words(*self._policy)
 
     def chosen(self) -> Chosen:
-        """The outcome."""
+        """Return the outcome."""
         fitting = self._chosen.fitting
         if fitting:
             taken = {index for index in self._supporting if _holds(fitting, index)}
@@ -135,7 +138,7 @@ class _Scan:
         )
 
     def _note_room(self, opened: DecodedLine) -> None:
-        """The room's name and id, wherever they stand in the log: a code alone tells an outsider nothing."""
+        """Note a room's name and id, wherever the log has them: a code alone tells an outsider nothing."""
         for part in opened.parts:
             if code := opened.skeleton.get("code"):
                 known = self._chosen.rooms.get(str(code), NamedRoom())

@@ -1,8 +1,11 @@
-"""The log's own record of an export, made before the zip is finished: which records and which files are in it.
+"""The log's own record of an export, made before the zip is finished: which records and files are in it.
 
-Rules kept here: the record names what a reader relies on (all records, and the SHA-256 of every file but the proofs
-and the checkpoint, which are checked by themselves and come after it); it stands in the zip as in the log, with a proof
-by the newest checkpoint. So nobody can leave a record out, or change a page to read, without contradicting the log.
+Rules kept here:
+- The record names what a reader relies on: all records, and the SHA-256 of every file except the proofs and the
+  checkpoint, which are checked separately and are added after it.
+- It is in the zip as in the log, with a proof by the newest checkpoint.
+- So nobody can leave a record out, or change a readable page, without contradicting the log.
+
 Left to others: writing the record (`bot/admin/exports.py`), checking it (`verify.py`).
 """
 
@@ -21,7 +24,7 @@ NAME = MADE
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What is in an export. `id` stands in it, too, so that the record of another export does not fit."""
+    """Contents of an export. `id` is in the export, too, so that the record of another export does not fit."""
 
     id: str
     count: int
@@ -43,7 +46,7 @@ def contents(export: str, numbers: Iterable[int], sums: Mapping[str, str]) -> Co
 
 
 def record_line(folder: Path, index: int, before: int, size: int) -> bytes:
-    """Return the record as it stands in the log. Raises `Broken` unless it came after `before` and is signed by now."""
+    """Return the record as it is in the log. Raises `Broken` unless it came after `before` and is signed by now."""
     if not before <= index < size:
         raise Broken(f"record {index} cannot be the signed record of this export")
     return Log(folder).raw(index) + b"\n"

@@ -1,8 +1,12 @@
-"""The statement in a file on a person: who, what, when and what was decided, for somebody who knows nothing of Matrix.
+"""The statement in a file on a person: who, what, when and decisions, for readers who know nothing of Matrix.
 
-Rules kept here: nobody is named but whom the file is about; every entry says in which record of the export it can be
-checked; what somebody wrote is shown as they wrote it. Left to others: gathering it (`bot/admin/dossier_text.py`),
-escaping (`markup.py`), the records and their proofs (`export.py`).
+Rules kept here:
+- Nobody is named except the person whom the file is about.
+- Every entry names the record of the export by which it can be checked.
+- What somebody wrote is shown as they wrote it.
+
+Left to others: gathering it (`bot/admin/dossier_text.py`), escaping (`markup.py`), the records and their proofs
+(`export.py`).
 """
 
 from collections.abc import Iterator
@@ -17,7 +21,7 @@ NAME = "statement.html"
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """One entry of the timeline, in words. `record` -1: it has none of its own."""
+    """One entry of the timeline, in words. `record` -1: it has no record of its own."""
 
     at_ms: int
     text: str
@@ -44,7 +48,7 @@ class DossierEntry:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """All that the statement says; values are plain text."""
+    """Content of the statement; values are plain text."""
 
     number: int
     accounts: tuple[str, ...]
@@ -62,7 +66,7 @@ class File:
 
 
 def statement(words: Words, file: File) -> bytes:
-    """The page."""
+    """Return the page."""
     return "".join(_page(words, file)).encode("utf-8", "replace")
 
 

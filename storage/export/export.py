@@ -1,11 +1,15 @@
 """Makes an export: a zip that a stranger can read without Matrix and check without us.
 
-Rules kept here: the newest signed checkpoint is read first and nothing beyond it is exported; the zip appears whole
-or not at all, readable by its owner only, and never in the place of another file; before it appears it is checked
-by the very program that lies in it; memory does not grow with the number of records. Once all there is to read is
-written, the log records what that is (`record`), and this record goes in with the proofs, by the checkpoint that covers
-it; without `record` the export says that it has none. Before it appears the caller is told its SHA-256 and the number
-of records (`announce`). If either fails there is no zip.
+Rules kept here:
+- The newest signed checkpoint is read first and nothing beyond it is exported.
+- The zip appears complete or not at all, readable by its owner only, and never replaces another file.
+- Before it appears it is checked by the same program that is in it.
+- Memory does not grow with the number of records.
+- Once all readable files are written, the log records what they are (`record`), and this record is added with the
+  proofs, by the checkpoint that covers it; without `record` the export says that it has none.
+- Before it appears the caller is told its SHA-256 and the number of records (`announce`). If `record` or `announce`
+  fails there is no zip.
+
 Left to others: which records (`choose.py`), which parts (`selection.py`), the words (`words.py`), who may (`bot/cli`).
 """
 
@@ -42,15 +46,15 @@ from .proofs import add_proofs
 from .selection import Selection, with_parts_shown
 from .words import Words
 
-FORMAT = 2  # 1: without a record of the log of what is in it
+FORMAT = 2  # 1: without the log's own record of what is in it
 
 Stage = Literal["choose", "write", "check"]
-Progress = Callable[[Stage, int, int], None]  # what is being done, records done, records in all
+Progress = Callable[[Stage, int, int], None]  # the stage, records done, all records
 
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """What is asked for, by whom and why."""
+    """A request for an export: what is asked for, by whom and why."""
 
     selection: Selection
     made_at_ms: int
@@ -58,15 +62,15 @@ class ExportRequest:
     reason: str
     foreword: str = ""  # above README.txt
     more: Mapping[str, bytes] = field(default_factory=dict)  # further files: name -> content
-    id: str = ""  # by which the log's record of this export is known
+    id: str = ""  # names the export in the log's own record of it
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What the export holds. `problems`: what its own check found, as texts; then the log itself is damaged."""
+    """Result of an export. `problems`: what its own check found, as texts; then the log itself is damaged."""
 
     records: int
-    supporting: int  # of these, there only for the sake of the others
+    supporting: int  # of these, records that only support the others
     withheld: int  # parts left out
     erased: int
     size: int  # records the checkpoint covers
@@ -89,8 +93,7 @@ def export(
 ) -> Summary:
     """Export records from the log in `folder` to the zip `out`.
 
-    Raises `Refused` if nothing fits or `out` is there, `Broken` if a record cannot be read, `OSError` if the disk
-    fails.
+    Raises `Refused` if nothing fits or `out` exists, `Broken` if a record cannot be read, `OSError` if the disk fails.
     """
     if out.exists():
         raise Refused("export.exists", out=out)
@@ -130,7 +133,7 @@ def export(
 
 
 def _signed(folder: Path) -> tuple[NoteVerifier, Checkpoint, str]:
-    """The newest checkpoint. Raises `Refused` if there is none that holds: without it nothing can be proved."""
+    """Return the newest checkpoint. Raises `Refused` if none is valid: without it nothing can be proved."""
     try:
         verifier = read_verifier(folder)
         with (folder / "checkpoint").open("rb") as file:
@@ -154,12 +157,12 @@ def _choose(folder: Path, selection: Selection, size: int, progress: Progress) -
 
 
 def _appear(draft: Path, out: Path) -> None:
-    """Under its name, unless another file took that in the meantime."""
+    """Give the zip its name, unless another file took it in the meantime."""
     try:
         os.link(draft, out)  # unlike a rename, a link refuses to replace
     except FileExistsError:
         raise Refused("export.exists", out=out) from None
-    except OSError:  # a file system without links, as on a stick
+    except OSError:  # a file system without links, such as on a USB stick
         draft.rename(out)
     with suppress(OSError):  # some network folders cannot be flushed
         disk.sync_directory(out.parent)
@@ -190,11 +193,11 @@ class _Maker:
         self._checkpoint = checkpoint
         self._progress = progress
         self._cases = Cases()
-        self._files: set[str] = set()  # media the records name
+        self._files: set[str] = set()  # media that the records name
         self.media = 0
 
     def write(self, bundle: Bundle, spool: BinaryIO, verifier: NoteVerifier, media: Media | None) -> None:
-        """Write everything but what proves it."""
+        """Write everything except the proofs."""
         readme = self._words.text("export.readme", origin=verifier.name, vkey=verifier.text)
         foreword = f"{self._request.foreword}\n\n" if self._request.foreword else ""
         bundle.add("README.txt", f"{foreword}{readme}\n".encode())
@@ -215,7 +218,7 @@ class _Maker:
         bundle.add("verify.py", (resources.files(__package__) / "verify.py").read_bytes())
 
     def _add_records(self, bundle: Bundle, spool: BinaryIO) -> None:
-        """``records.jsonl``, and the same lines to the spool, from which page and table are made."""
+        """Write ``records.jsonl``, and the same lines to the spool, from which page and table are made."""
         with bundle.file("records.jsonl") as file:
             for raw, line in self._selected():
                 file.write(raw + b"\n")
@@ -224,7 +227,7 @@ class _Maker:
                 self._files.update(media_named(line[1]))
 
     def _selected(self) -> Iterator[tuple[bytes, Line]]:
-        """The lines as they are exported, with what of them is shown."""
+        """Yield the lines as they are exported, with their shown parts."""
         numbers, at = self.numbers, 0
         selection, supporting = self._request.selection, self._chosen.supporting
         for raw, opened in lines_below(self._folder, numbers[-1] + 1):
@@ -267,7 +270,7 @@ class _Maker:
         return orjson.dumps(plain(said), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
     def _lines(self, spool: BinaryIO) -> Iterator[Line]:
-        """The exported lines again."""
+        """Yield the exported lines again."""
         spool.seek(0)
         for raw in spool:
             record = orjson.loads(raw)
@@ -276,7 +279,7 @@ class _Maker:
             self._step()
 
     def _step(self) -> None:
-        """One record more in one of the three files that hold them all."""
+        """Count one more record in one of the three files that hold them all."""
         self._written += 1
         if self._written % 1_000 == 0:
             self._progress("write", self._written // 3, self.count)

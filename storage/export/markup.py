@@ -1,7 +1,11 @@
 """HTML from values: the only file that puts text between tags.
 
-Rules kept here: whatever is not ours is escaped; characters that steer or hide text are shown by their number, since
-this is evidence; the page has no script, loads nothing, sends nothing and leads nowhere, and its policy forbids it all.
+Rules kept here:
+- All text that is not ours is escaped.
+- Characters that control or hide text are shown by their number, since this is evidence.
+- The page has no script, loads nothing, sends nothing and has no links, and its content security policy forbids all of
+  that.
+
 Left to others: what is on the page (`page.py`).
 """
 
@@ -35,24 +39,24 @@ section.records { break-before: page; }
 @media print { body { margin: 0; max-width: none; padding: 0; font-size: 9.5pt; } }
 """
 
-# Controls, and what rearranges or hides text; a tab and a line break are what they are.
+# Controls, and characters that rearrange or hide text; tabs and line breaks are kept.
 _HIDDEN = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufff9-\ufffb]"
 )
 
 
 def escaped(text: object) -> str:
-    """Text, never markup; invisible characters are made visible."""
+    """Return text as text, never markup; invisible characters are made visible."""
     return _HIDDEN.sub(lambda found: f'<span class="char">U+{ord(found[0]):04X}</span>', html.escape(str(text)))
 
 
 def person(mxid: object) -> str:
-    """A Matrix id, apart from the direction of the text around it."""
+    """Return a Matrix id, isolated from the direction of the text around it."""
     return f"<bdi>{escaped(mxid)}</bdi>"
 
 
 def head(language: str, title: str) -> str:
-    """All up to the content."""
+    """Return everything up to the content."""
     digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     return (
@@ -68,17 +72,17 @@ FOOT = "</body></html>\n"
 
 
 def facts(rows: list[tuple[str, str]]) -> str:
-    """A table of two columns; names are escaped here, values are markup already."""
+    """Return a table of two columns; names are escaped here, values are already markup."""
     cells = "".join(f'<tr><th scope="row">{escaped(name)}</th><td>{value}</td></tr>\n' for name, value in rows if value)
     return f"<table>{cells}</table>\n"
 
 
 def paragraph(text: object, style: str = "") -> str:
-    """Text of ours or theirs, escaped."""
+    """Return a paragraph of escaped text."""
     attribute = f' class="{style}"' if style else ""
     return f"<p{attribute}>{escaped(text)}</p>\n"
 
 
 def quote(text: str) -> str:
-    """What somebody wrote, as they wrote it."""
+    """Return what somebody wrote, as they wrote it."""
     return f'<div class="quote" dir="auto">{escaped(text)}</div>\n'

@@ -1,6 +1,8 @@
-"""Files that the chosen records speak of, where the bot kept them.
+"""Files that the chosen records mention, if the bot kept them.
 
-Rules kept here: a file is exported only if a part that is shown names its SHA-256, and only if that is its SHA-256.
+Rules kept here:
+- A file is exported only if a part that is shown names its SHA-256, and only if that is its SHA-256.
+
 Left to others: opening them, which may mean decrypting (the caller's `Media`).
 """
 
@@ -21,12 +23,12 @@ _PIECE = 1 << 20
 
 
 def media_named(parts: Iterable[Json]) -> set[str]:
-    """The SHA-256 of files, in hexadecimal, that these parts name."""
+    """Return the SHA-256 of files, in hexadecimal, that these parts name."""
     return {digest for part in parts if _DIGEST.fullmatch(digest := text_of(part, "sha256"))}
 
 
 def add_media(bundle: Bundle, digests: Iterable[str], media: Media) -> int:
-    """Add the files there are; returns how many. One that is not what its name says is left out."""
+    """Add the files that exist and return how many; a file whose hash differs from its name is left out."""
     count = 0
     for digest in digests:
         if _digest_of(digest, media) == digest:

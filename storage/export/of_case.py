@@ -1,9 +1,13 @@
-"""Which records belong to a case: its evidence, what was found in it, decisions, measures, credit, what became of them.
+"""Records of a case: its evidence, findings in it, decisions, measures, credit, and their outcomes.
 
-Rules kept here: a record belongs to the case whose number it bears; so does the record it says it is about (`on`,
-`message`): the message that is the evidence, the command that decided; and what was found in, kept of or reported
-about that evidence. A measure's extension and end belong to the case that began it. A record that bears another case's
-number never belongs to this one.
+Rules kept here:
+- A record belongs to the case whose number it bears.
+- So does the record that such a record is about (`on`, `message`): the message that is the evidence, the command that
+  decided.
+- So do findings in that evidence, copies kept of it, and reports of it.
+- A measure's extension and end belong to the case that began it.
+- A record with another case's number never belongs to this one.
+
 Left to others: reading (`choose.py`).
 """
 
@@ -17,7 +21,7 @@ _FOLLOWERS = frozenset({"finding", "media", "report", "outcome", "notice"})
 
 
 def records_of_cases(records: Iterable[tuple[bytes, DecodedLine]], numbers: frozenset[int]) -> frozenset[int]:
-    """The numbers of all records of these cases; one way through the log."""
+    """Return the numbers of all records of these cases, in one pass through the log."""
     found: set[int] = set()
     started: set[int] = set()
     evidence: set[int] = set()

@@ -1,9 +1,13 @@
 """The page for people without Matrix: who, when, what, by which rule, what was decided and why.
 
-It has three parts: what this is; the cases, one a sheet; all records in their order. It is written as it goes, so a
-large export needs no memory; only the records that make the summaries of cases are kept, and with many cases those
-are left out.
-Rules kept here: times are UTC and say so; a Matrix id is always shown whole.
+It has three parts: an introduction; the cases, one per sheet; all records in their order. It is written incrementally,
+so a large export needs no memory; only the records for the summaries of cases are kept, and with many cases the
+summaries are left out.
+
+Rules kept here:
+- Times are UTC and say so.
+- A Matrix id is always shown in full.
+
 Left to others: escaping (`markup.py`), the words (`words.py`), what is proved (`records.jsonl`).
 """
 
@@ -22,7 +26,7 @@ from .markup import FOOT, escaped, facts, head, paragraph, person, quote
 from .selection import WITHHELD, text_of
 from .words import Words
 
-MAX_CASES = 200  # beyond, nobody reads summaries
+MAX_CASES = 200  # beyond this, nobody reads summaries
 _OF_CASES = frozenset({"case", "decision", "sanction", "credit", "appeal"})
 _TIMES = frozenset({"until", "due"})
 _NOTHING_AT_0 = frozenset({"n", "until", "due", "count", "limit", "manages", "kept"})
@@ -35,7 +39,7 @@ Line = tuple[Mapping[str, Json], list[Json]]  # skeleton, parts as shown
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What the page says of itself; values are plain text."""
+    """Facts for the page's introduction; values are plain text."""
 
     origin: str
     size: int
@@ -52,7 +56,7 @@ class About:
 
 @dataclass(slots=True)
 class CaseFile:
-    """What the summary of one case is made of."""
+    """The records for the summary of one case."""
 
     lines: list[Line] = field(default_factory=list)
 
@@ -76,7 +80,7 @@ class Cases:
 
 
 def page(words: Words, about: About, cases: Cases, lines: Iterable[Line]) -> Iterator[str]:
-    """The page, piece by piece."""
+    """Yield the page, piece by piece."""
     writer = _Page(words, about)
     yield head(words.language, words.text("export.page.title", origin=about.origin))
     yield from writer.introduction()
@@ -98,7 +102,7 @@ class _Page:
         self._words = words
         self._about = about
 
-    # What this is
+    # Introduction
 
     def introduction(self) -> Iterator[str]:
         about, text = self._about, self._words.text
@@ -166,7 +170,7 @@ class _Page:
     # Records
 
     def record(self, skeleton: Mapping[str, Json], parts: list[Json]) -> str:
-        """One record of the list."""
+        """Return one record of the list."""
         index = skeleton["i"]
         style = ' class="supports"' if index in self._about.supporting else ""
         number = escaped(self._words.text("export.page.number", index=str(index)))
@@ -238,12 +242,12 @@ def _small(data: Mapping[str, Any]) -> str:
 
 
 def clock(skeleton: Mapping[str, Json]) -> str:
-    """The time of a record."""
+    """Return the time of a record."""
     return str(skeleton["t"]).replace("T", " ")[:19] + " UTC"
 
 
 def moment(ms: int) -> str:
-    """Milliseconds since 1970; what no calendar holds is written as the number it is."""
+    """Return the UTC time for milliseconds since 1970, or the number itself if no calendar has it."""
     try:
         return dt.datetime.fromtimestamp(ms / 1000, dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
     except (ValueError, OverflowError, OSError):

@@ -1,8 +1,11 @@
 """Inclusion proofs for the chosen records: one for each (C2SP tlog-proof), or one for all at once.
 
-Rules kept here: hashes are read from the tiles, so a proof costs a few small files however long the log is; the tree is
-that of one signed checkpoint. For many records the proof is ``proofs/tree.txt``: the hashes, from left to right, of
-the largest ranges in which no record was chosen. `verify.py` reads it, and says how.
+Rules kept here:
+- Hashes are read from the tiles, so a proof costs a few small files however long the log is.
+- The tree is that of one signed checkpoint.
+- For many records the proof is ``proofs/tree.txt``: the hashes, from left to right, of the largest ranges in which no
+  record was chosen. `verify.py` reads and describes it.
+
 Left to others: paths and roots (`storage/journal/transparency/proof.py`), which records (`choose.py`), signing
 (`storage/journal/journal.py`).
 """
@@ -20,7 +23,7 @@ from storage.journal.transparency.tlog_proof import SUFFIX, TlogProof
 from .bundle import Bundle
 from .verify import TREE, TREE_TITLE
 
-MAX_SINGLE = 1_000  # a proof each is what other programs read; for more records one proof of all is far smaller
+MAX_SINGLE = 1_000  # other programs can read a proof each; for more records one proof of all is far smaller
 
 
 def add_proofs(bundle: Bundle, folder: Path, chosen: Sequence[int], size: int, note: str) -> None:
@@ -44,7 +47,7 @@ def add_proofs(bundle: Bundle, folder: Path, chosen: Sequence[int], size: int, n
 
 
 def gaps(prover: Prover, chosen: Sequence[int], start: int, end: int, size: int) -> Iterator[bytes]:
-    """The hashes that a checker needs beside the leaves that were chosen, from left to right. Raises `NoTile`."""
+    """Yield the hashes that a checker needs besides the chosen leaves, from left to right. Raises `NoTile`."""
     at = bisect_left(chosen, start)
     if at == len(chosen) or chosen[at] >= end:
         yield prover.root(start, end, size)

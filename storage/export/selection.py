@@ -1,10 +1,12 @@
-"""What an export is asked for, and which parts of a record it shows.
+"""The records an export is asked for, and the parts of each that it shows.
 
-Rules kept here: a part is shown only if it concerns one of the persons asked for, or nobody; without persons, all parts
-of what was asked for are shown. Of records that are there only to support the others (`choose.py`) no part is
-shown but the key in the first one and the lists in those that erased something, without which no mark can be believed.
-In the place of a part that is left out stands ``null``, so that the others keep
-theirs; its commitment stays. An erased part stays as it is.
+Rules kept here:
+- A part is shown only if it concerns one of the persons asked for, or nobody; without persons, all parts are shown.
+- Of records that only support the others (`choose.py`) no part is shown except the key in the first one and the lists
+  in those that erased something, without which no mark can be believed.
+- A part that is left out is replaced by ``null``, so that the others keep their places; its commitment stays.
+- An erased part stays as it is.
+
 Left to others: which records fit (`choose.py`), what may be exported at all (`bot/cli/logs/export.py`).
 """
 
@@ -21,7 +23,7 @@ WITHHELD = None  # as in `storage/journal/transparency/tlog_proof.py`
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which records; what is left empty does not matter. `everything`: also the parts of other persons."""
+    """The records asked for; an empty field sets no limit. `everything`: also the parts of other persons."""
 
     groups: frozenset[str] = frozenset()
     persons: frozenset[str] = frozenset()  # Matrix ids
@@ -30,13 +32,13 @@ class Selection:
     since_ms: int | None = None
     until_ms: int | None = None
     everything: bool = False
-    without: frozenset[int] = frozenset()  # records that are left out all the same
-    bare: frozenset[int] = frozenset()  # records of which no part is shown all the same
-    also: frozenset[int] = frozenset()  # records that are there whatever else is asked for
+    without: frozenset[int] = frozenset()  # records that are left out even if they fit
+    bare: frozenset[int] = frozenset()  # records of which no part is shown even if they fit
+    also: frozenset[int] = frozenset()  # records that are included whatever else is asked for
     whole: frozenset[int] = frozenset()  # of these, records of which all parts are shown
 
     def described(self) -> dict[str, Json]:
-        """What was asked for, as JSON; what does not matter is left out."""
+        """Return the request as JSON, without its empty fields."""
         found: dict[str, Json] = {
             "groups": [*sorted(self.groups)],
             "persons": [*sorted(self.persons)],
@@ -52,10 +54,10 @@ class Selection:
 def with_parts_shown(
     raw: bytes, opened: DecodedLine, selection: Selection, *, supports: bool
 ) -> tuple[bytes, list[Json]]:
-    """The line as it is exported, and its parts. `supports`: it is there only for the sake of other records."""
+    """Return the line as it is exported, and its parts. `supports`: it only supports other records."""
     parts = _shown(opened, selection, supports)
     if parts == opened.parts:
-        return raw, parts  # byte for byte as it stands in the log
+        return raw, parts  # byte for byte as in the log
     return orjson.dumps({**opened.skeleton, "x": parts}), parts
 
 
@@ -75,11 +77,11 @@ def _shown(opened: DecodedLine, selection: Selection, supports: bool) -> list[Js
 
 
 def _is_list(opened: DecodedLine, part: Json) -> bool:
-    """Whether this part says what an erasure took: numbers of records, nothing that anybody wrote."""
+    """Return whether this part lists what was erased: numbers of records, nothing that anybody wrote."""
     return opened.skeleton["k"] == "erase" and isinstance(part, Mapping) and "records" in part
 
 
 def text_of(data: Json, name: str) -> str:
-    """A text in a part or its content; "" if there is none."""
+    """Return a text in a part or its content; "" if there is none."""
     value = data.get(name) if isinstance(data, Mapping) else None
     return value if isinstance(value, str) else ""

@@ -1,32 +1,34 @@
 #!/usr/bin/env python3
 """Check an export of Answerable's records. Needs Python 3.8 or newer and nothing else.
 
-    python3 verify.py                     the folder this file lies in
+    python3 verify.py                     the folder this file is in
     python3 verify.py export.zip          a zip, without unpacking it
     python3 verify.py --vkey KEY FOLDER   KEY: the log's key as you got it elsewhere, or a file that holds it
 
 Exit code 0: nothing is wrong. 1: something is; each problem is printed with its file and line.
 
 What is checked, and by which published rule:
-- log.vkey, checkpoint: an Ed25519 signature (RFC 8032) in the form of C2SP signed-note and tlog-checkpoint;
-- records.jsonl: every line's skeleton (all but "x") in canonical JSON (RFC 8785) is a leaf of the Merkle tree
-  (RFC 6962, 2.1) that the checkpoint signs, by the proofs in proofs/ (C2SP tlog-proof, or proofs/tree.txt);
-- every part that is shown is the one whose SHA-256 stands in "c"; a part that was left out is null; a part that was
-  erased names a record of kind "erase" that is there too and names this very part, on that date;
-- media/: every file is named by its SHA-256 and a record speaks of it;
+- log.vkey, checkpoint: an Ed25519 signature (RFC 8032) in the form of C2SP signed-note and tlog-checkpoint.
+- records.jsonl: every line's skeleton (all but "x") in canonical JSON (RFC 8785) is a leaf of the Merkle tree (RFC
+  6962, 2.1) that the checkpoint signs, by the proofs in proofs/ (C2SP tlog-proof, or proofs/tree.txt).
+- Every part that is shown has the SHA-256 given in "c"; a part that was left out is null; a part that was erased names
+  a record of kind "erase" that is present and names this very part, on that date.
+- media/: every file is named by its SHA-256 and a record mentions it.
 - approved.txt, in a file on a person: it lists what two people approved, is complete, and its SHA-256 was signed or
-  confirmed by at least two of them (`approval_text` below), by different keys and from different accounts;
-- records.csv: it is made again from the records and compared, cell by cell;
-- export-record.jsonl: the log's own record of this export, proved like the others, names the records and the SHA-256
-  of each file in it: none is missing, altered or added. Exports of older versions, and some others, have none; then
-  it is said that this cannot be told;
-- SHA256SUMS: every file is as it was made. It is not signed, and is there to see at once what was damaged.
+  confirmed by at least two of them (`approval_text` below), by different keys and from different accounts.
+- records.csv: it is rebuilt from the records and compared, cell by cell.
+- export-record.jsonl: the log's own record of this export, proved like the others, names the records and the SHA-256 of
+  each file in it: none is missing, altered or added. Exports of older versions, and some others, have none; then the
+  program says that this cannot be checked.
+- SHA256SUMS: every file is unchanged. It is not signed, and only shows quickly what was damaged.
 
-What no check can show: what the log never received, and a log that its keeper began anew. Against that helps an older
-checkpoint that somebody else kept, and a key that you got by another way: --vkey.
+What no check can show: records that the log never received, and a log that its keeper started again from nothing. An
+older checkpoint that somebody else kept helps against that, and so does a key that you got in another way: --vkey.
 
-Rules kept here: one file, standard library only, nothing is written or unpacked; any damaged input gives a list of
-problems, never a traceback; memory does not grow with the number of records.
+Rules kept here:
+- One file, standard library only, nothing is written or unpacked.
+- Any damaged input gives a list of problems, never a traceback.
+- Memory does not grow with the number of records.
 """
 
 from __future__ import annotations
@@ -44,18 +46,18 @@ from pathlib import Path
 from typing import Any, BinaryIO, Callable, Iterable, Iterator  # noqa: UP035 - Python 3.8 wants them from here
 
 MAX_LINE = 16 * 1024 * 1024
-MAX_SMALL = 1024 * 1024  # keys, checkpoints and single proofs are far below
-MAX_SHOWN = 100  # problems printed; the rest is counted
+MAX_SMALL = 1024 * 1024  # keys, checkpoints and single proofs are far smaller
+MAX_SHOWN = 100  # problems printed; the rest are counted
 SAFE_INT = 2**53 - 1
-KEPT = ("genesis", "erase", "hold", "purge")  # kinds whose parts are never erased: the log is checked by them
+KEPT = ("genesis", "erase", "hold", "purge")  # kinds whose parts are never erased: checking the log needs them
 SUMS = "SHA256SUMS"
 TABLE = "records.csv"
 MADE = "export-record.jsonl"
-MEDIA = "media/"  # in the list of what was exported: the names of all files there
+MEDIA = "media/"  # in the list of what was exported it stands for the names of all files there
 APPROVED = "approved.txt"
 APPROVED_TITLE = "answerable-dossier@v1"
-APPROVALS = 2  # so many different people
-# Records that note who read, was told or asked something; they come after an approval without changing what it is of.
+APPROVALS = 2  # by this many different people
+# Records that note who read, was told or asked something; they follow an approval without changing what it covers.
 NOTES = ("access", "export", "disclosure", "task", "hold", "outcome", "notice", "dossier", "approver")
 TREE = "proofs/tree.txt"
 TREE_TITLE = "answerable-tree-proof@v1"
@@ -64,7 +66,7 @@ HASH_LINE = re.compile(r"[A-Za-z0-9+/]{43}=")
 
 
 class WrongExport(Exception):
-    """What is being looked at is not as it should be; the text says how."""
+    """Something in the export is wrong; the text says what."""
 
 
 # Ed25519, RFC 8032, 5.1: points as (X, Y, Z, T) with x = X/Z, y = Y/Z, x * y = T/Z.
@@ -77,14 +79,14 @@ Point = Any
 
 
 def add(a: Point, b: Point) -> Point:
-    """5.1.4, the sum of two points."""
+    """Return the sum of two points (5.1.4)."""
     e, f = (a[1] - a[0]) * (b[1] - b[0]) % P, (a[1] + a[0]) * (b[1] + b[0]) % P
     g, h = 2 * a[3] * b[3] * D % P, 2 * a[2] * b[2] % P
     return ((f - e) * (h - g) % P, (h + g) * (f + e) % P, (h - g) * (h + g) % P, (f - e) * (f + e) % P)
 
 
 def multiply(number: int, point: Point) -> Point:
-    """`number` times `point`."""
+    """Return `number` times `point`."""
     total = (0, 1, 1, 0)
     while number:
         if number & 1:
@@ -95,7 +97,7 @@ def multiply(number: int, point: Point) -> Point:
 
 
 def decode_point(data: bytes) -> Point | None:
-    """5.1.3; None if this is no point."""
+    """Decode a point (5.1.3); None if the bytes are no point."""
     number = int.from_bytes(data, "little")
     sign, y = number >> 255, number & (2**255 - 1)
     if y >= P:
@@ -111,7 +113,7 @@ def decode_point(data: bytes) -> Point | None:
 
 
 def encode_point(point: Point) -> bytes:
-    """5.1.2."""
+    """Encode a point (5.1.2)."""
     inverse = pow(point[2], P - 2, P)
     x, y = point[0] * inverse % P, point[1] * inverse % P
     return int(y | (x & 1) << 255).to_bytes(32, "little")
@@ -121,7 +123,7 @@ BASE = decode_point((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
 
 
 def signed_by(key: bytes, message: bytes, signature: bytes) -> bool:
-    """5.1.7: whether the owner of the public `key` signed `message`."""
+    """Return whether the owner of the public `key` signed `message` (5.1.7)."""
     point = decode_point(key) if len(key) == 32 and len(signature) == 64 else None
     s = int.from_bytes(signature[32:], "little")
     if point is None or s >= ORDER:
@@ -132,7 +134,7 @@ def signed_by(key: bytes, message: bytes, signature: bytes) -> bool:
 
 
 def approval_text(origin: str, number: int, digest: str) -> bytes:
-    """What an approver of the file `number` signs: `digest` is the SHA-256 of approved.txt in hexadecimal."""
+    """Return what an approver of the file `number` signs: `digest` is the SHA-256 of approved.txt in hex."""
     return f"answerable-approval@v1\n{origin}\n{number}\n{digest}\n".encode()
 
 
@@ -140,7 +142,7 @@ def approval_text(origin: str, number: int, digest: str) -> bytes:
 
 
 def unbase64(text: str) -> bytes:
-    """Decoded; `WrongExport` if it is not the one standard spelling."""
+    """Return decoded base64. Raises `WrongExport` if it is not the one standard spelling."""
     try:
         data = base64.b64decode(text.encode("ascii"), validate=True)
     except ValueError:
@@ -165,7 +167,7 @@ class Key:
 
 
 class ExportCheckpoint:
-    """How many records the log had, and the root of their tree, signed by `key`."""
+    """A checkpoint signed by `key`: how many records the log had, and the root of their tree."""
 
     def __init__(self, note: str, key: Key) -> None:
         form = r"(([^\n]+)\n(0|[1-9][0-9]{0,15})\n([A-Za-z0-9+/]{43}=)\n(?:[^\n]+\n)*)\n((?:\u2014 [^ \n]+ [^ \n]+\n)+)"
@@ -188,7 +190,7 @@ class ExportCheckpoint:
 
 
 def read_json(raw: bytes) -> Any:
-    """JSON as the records write it: no number with a fraction, none beyond 2^53 - 1, no name twice."""
+    """Read JSON as the records write it: no number with a fraction or beyond 2^53 - 1, no name twice."""
     try:
         return json.loads(
             raw.decode("utf-8"), object_pairs_hook=_object, parse_int=_integer, parse_float=_no, parse_constant=_no
@@ -216,7 +218,7 @@ def _no(text: str) -> Any:
 
 
 def canonical(value: Any) -> bytes:
-    """RFC 8785, for values without fractions."""
+    """Return the canonical form (RFC 8785) of values without fractions."""
     try:
         return json.dumps(_sorted(value), ensure_ascii=False, separators=(",", ":")).encode("utf-8")
     except (ValueError, RecursionError) as error:  # half a surrogate pair; nested too deeply
@@ -224,44 +226,44 @@ def canonical(value: Any) -> bytes:
 
 
 def _sorted(value: Any) -> Any:
-    """Names in the order of their UTF-16 units, all the way down."""
+    """Sort names by their UTF-16 units, at every level."""
     if isinstance(value, dict):
         return {name: _sorted(value[name]) for name in sorted(value, key=lambda name: name.encode("utf-16-be"))}
     return [_sorted(item) for item in value] if isinstance(value, list) else value
 
 
 def leaf_hash(skeleton: dict[str, Any]) -> bytes:
-    """RFC 6962, 2.1: the hash of a leaf, which is the skeleton in canonical form."""
+    """Return the hash of a leaf (RFC 6962, 2.1): of the skeleton in canonical form."""
     return hashlib.sha256(b"\x00" + canonical(skeleton)).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    """RFC 6962, 2.1: the hash of an inner node."""
+    """Return the hash of an inner node (RFC 6962, 2.1)."""
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
 def commitment(part: Any) -> str:
-    """What stands in "c" for this part."""
+    """Return the commitment in "c" for this part."""
     return base64.b64encode(hashlib.sha256(b"privpart/v1\x00" + canonical(part)).digest()).decode()
 
 
 # The table for a spreadsheet: a row for each part, or one for a record without parts. No cell can begin a formula,
-# whatever people wrote and whatever separator the program takes: an apostrophe stands before what could.
+# whatever people wrote and whatever separator the program uses: an apostrophe is put before what could.
 
 COLUMNS = (
     "record", "time", "kind", "group", "case", "rule", "class", "fields",
     "part", "state", "as", "mxid", "text", "other",
 )  # fmt: skip
-BOM = "\ufeff"  # by which spreadsheets know UTF-8
+BOM = "\ufeff"  # spreadsheets recognise UTF-8 by it
 _OWN = frozenset({"i", "t", "k", "g", "p", "c", "n", "rule", "class"})
 _TEXTS = ("body", "reason", "excerpt", "matched", "words", "detail")
 # What a spreadsheet takes for the beginning of a formula: as a cell's first character, or after what another program
-# takes for the end of a cell (tab, semicolon, line break), behind quotes and spaces.
+# takes for the end of a cell (tab, semicolon, line break), after quotes and spaces.
 _FORMULA = re.compile(r"(?:^|(?<=[\t\r\n;|]))(?=[\"'\s]*[=+\-@\uff1d\uff0b\uff0d\uff20\u2212])|^(?=[\t\r\n])")
 
 
 def table_head() -> str:
-    """Return how the table begins: the byte order mark and the names of the columns."""
+    """Return the beginning of the table: the byte order mark and the names of the columns."""
     return BOM + _csv([COLUMNS])
 
 
@@ -309,19 +311,19 @@ def media_digest(names: Iterable[str]) -> str:
 
 
 def is_mark(part: Any) -> bool:
-    """Whether this stands in the place of a part that was erased."""
+    """Return whether this replaces a part that was erased."""
     return isinstance(part, dict) and set(part) == {"erased", "by"} and type(part["by"]) is int
 
 
 class TableCopy:
-    """records.csv, compared piece by piece with what the records give."""
+    """The content of records.csv, compared piece by piece with the rows made from the records."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self.pieces = pieces
         self.held = b""
 
     def follows(self, text: str) -> bool:
-        """Whether this is what comes next in the file."""
+        """Return whether this text comes next in the file."""
         wanted = text.encode("utf-8", "replace")
         while len(self.held) < len(wanted):
             piece = next(self.pieces, b"")
@@ -333,7 +335,7 @@ class TableCopy:
         return same
 
     def is_over(self) -> bool:
-        """Whether nothing more stands in the file."""
+        """Return whether nothing more is in the file."""
         return not self.held and not next(self.pieces, b"")
 
 
@@ -341,7 +343,7 @@ class TableCopy:
 
 
 def root_by_proof(leaf: bytes, index: int, size: int, path: Iterable[bytes]) -> bytes | None:
-    """RFC 9162, 2.1.3.2: the root that the path of an inclusion proof leads to."""
+    """Return the root that the path of an inclusion proof leads to (RFC 9162, 2.1.3.2)."""
     at, last = index, size - 1
     for sibling in path:
         if last <= 0:
@@ -357,7 +359,7 @@ def root_by_proof(leaf: bytes, index: int, size: int, path: Iterable[bytes]) -> 
 
 
 def read_proof(text: str) -> tuple[int, list[bytes], str]:
-    """C2SP tlog-proof: index, path, checkpoint."""
+    """Read a proof (C2SP tlog-proof): index, path, checkpoint."""
     found = re.fullmatch(
         r"c2sp\.org/tlog-proof@v1\n(?:extra [^\n]*\n)?index (0|[1-9][0-9]{0,15})\n((?:[^\n]+\n){0,64})\n(.+)",
         text,
@@ -370,11 +372,11 @@ def read_proof(text: str) -> tuple[int, list[bytes], str]:
 
 
 class ExportTree:
-    """The root by proofs/tree.txt: of all records at once.
+    """The root of the tree by proofs/tree.txt, for all records at once.
 
     From the root down: a range of leaves in which no record was exported is the next hash of the list; a range of one
-    exported record is its leaf hash; any other range splits where RFC 6962 splits it. So the hashes stand from left to
-    right, and both lists are read once.
+    exported record is its leaf hash; any other range splits where RFC 6962 splits it. So the hashes are listed from
+    left to right, and both lists are read once.
     """
 
     def __init__(self, leaves: Iterator[tuple[int, bytes]], hashes: Iterator[bytes]) -> None:
@@ -382,7 +384,7 @@ class ExportTree:
         self.next = next(leaves, None)
 
     def root(self, start: int, end: int) -> bytes:
-        """The hash over the leaves from `start` up to, not including, `end`."""
+        """Return the hash over the leaves from `start` up to, not including, `end`."""
         if self.next is None or self.next[0] >= end:
             given = next(self.hashes, None)
             if given is None:
@@ -398,7 +400,7 @@ class ExportTree:
 
 
 def runs(text: str) -> Iterator[tuple[int, int]]:
-    """Runs of record numbers, such as 740-745,800: the first and the last of each."""
+    """Yield the first and last number of each run of record numbers, such as 740-745,800."""
     for found in re.finditer(r"([0-9]{1,16})(?:-([0-9]{1,16}))?", text):
         yield int(found[1]), int(found[2] or found[1])
 
@@ -417,7 +419,7 @@ class ExportRecord:
         self.next = next(self.due, None)
 
     def look(self, index: int | None) -> Iterator[str]:
-        """What is wrong with the records up to this one; None: with the end of them."""
+        """Yield what is wrong with the records up to this one; None: with the end of them."""
         while self.next is not None and (index is None or self.next < index):
             yield f"record {self.next} was exported, but is not here"
             self.next = next(self.due, None)
@@ -453,7 +455,7 @@ class Approved:
         return int(found[1]), unbase64(found[2])
 
     def look(self, record: dict[str, Any], parts: list[Any], leaf: bytes, number: int) -> Iterator[str]:
-        """What is wrong with a record, going by the list."""
+        """Yield what is wrong with a record, compared with the list."""
         index, kind = record["i"], record["k"]
         while self.next and self.next[0] < index:
             yield f"record {self.next[0]} was approved, but is not here"
@@ -479,7 +481,7 @@ class Approved:
             self.keys[str(record.get("key"))] = str(next((part["mxid"] for part in shown_parts if "mxid" in part), ""))
 
     def finish(self) -> Iterator[tuple[str, int]]:
-        """What is wrong with the whole, each with its line in records.jsonl (0: none)."""
+        """Yield what is wrong with the whole, each with its line in records.jsonl (0: no line)."""
         while self.next:
             yield f"record {self.next[0]} was approved, but is not here", 0
             self.next = self.read()
@@ -491,7 +493,7 @@ class Approved:
         keys: set[str] = set()
         for number, record, said in self.steps:
             if record.get("digest") != self.digest:
-                continue  # of an earlier state of the file
+                continue  # it approves an earlier state of the file
             fault = self.fault(record, said)
             if fault:
                 yield f"the approval in record {record['i']} does not hold: {fault}", number
@@ -519,12 +521,12 @@ class Approved:
 
 
 def is_approval(record: dict[str, Any]) -> bool:
-    """Whether this is an approval of a file on a person, by which exports of older versions were known to be one."""
+    """Return whether this is an approval of a file on a person; exports of older versions were recognised by it."""
     return bool(record["k"] == "dossier" and record.get("how", "user") != "user")
 
 
 def is_shown(part: Any) -> bool:
-    """Whether a part is neither left out nor erased."""
+    """Return whether a part is neither left out nor erased."""
     return isinstance(part, dict) and set(part) != {"erased", "by"}
 
 
@@ -543,7 +545,7 @@ class Folder:
         return sorted(name for name in names if not name.startswith("__pycache__/"))
 
     def open(self, name: str) -> BinaryIO:
-        if not (self.path / name).is_file():  # a pipe, say, which would never end
+        if not (self.path / name).is_file():  # such as a pipe, which would never end
             raise WrongExport("it is no file")
         return (self.path / name).open("rb")
 
@@ -558,19 +560,22 @@ class Zip:
         return sorted(info.filename for info in self.zip.infolist())
 
     def open(self, name: str) -> BinaryIO:
-        return self.zip.open(name)  # type: ignore[return-value]  # all we use of it
+        return self.zip.open(name)  # all we use of it
 
 
 def shown(text: object) -> str:
-    """On one line, and without what would steer the terminal."""
+    """Return a text on one line, without characters that would control the terminal."""
     return UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", str(text))
 
 
-Mark = Any  # of an erased part: its line, record, place, and the date it bears
+Mark = Any  # of an erased part: its line, record, place, and date
 
 
 class ErasureRecord:
-    """A record that erased parts, and which: "740-745,800;1:812" (1: the second part). None: its list is not shown."""
+    """A record that erased parts, and which: "740-745,800;1:812" (1: the second part).
+
+    `runs` is None if its list is not shown.
+    """
 
     def __init__(self, record: dict[str, Any], parts: list[Any]) -> None:
         self.date = str(record.get("t"))[:10]
@@ -578,7 +583,7 @@ class ErasureRecord:
         self.runs = list(self.read(lists[0])) if len(lists) == 1 else None
 
     def fault(self, index: int, place: int, date: Any) -> str | None:
-        """What speaks against its having erased this part of this record on that date; None if nothing does."""
+        """Return why it cannot have erased this part of this record on that date; None if it can."""
         if self.runs is None:
             return "does not show its list, so nothing shows that it did; exports of older versions left it out"
         if not any(at == place and first <= index <= last for at, first, last in self.runs):
@@ -596,7 +601,7 @@ class ErasureRecord:
 
 
 class ExportCheck:
-    """One run over one export. `problems` are texts; `facts` is what to say if there are none."""
+    """One run over one export. `problems` are texts; `more` counts those not listed."""
 
     def __init__(self, source: Folder | Zip, vkey: str | None, progress: Callable[[int], None] | None) -> None:
         self.source = source
@@ -612,13 +617,13 @@ class ExportCheck:
         self.erasers: dict[int, ErasureRecord] = {}
         self.marks: dict[int, list[Mark]] = {}  # eraser -> the parts that name it
         self.media: set[str] = set()
-        self.proved: set[str] = set()  # names of the proofs that were looked at
+        self.proved: set[str] = set()  # names of the proofs that were read
         self.made: ExportRecord | None = None
         self.approved: Approved | None = None
-        self.table: TableCopy | None = None  # None: it is not there, or is known to differ
+        self.table: TableCopy | None = None  # None: it is missing, or is known to differ
 
     def run(self) -> None:
-        """Everything, in an order that says first what the rest depends on."""
+        """Check everything, beginning with what the rest depends on."""
         for look in (self.look_at_names, self.look_at_sums, self.look_at_key, self.look_at_checkpoint):
             look()
         for look in (self.look_at_made, self.look_at_approved, self.look_at_records, self.look_at_files):
@@ -636,7 +641,7 @@ class ExportCheck:
     # Files
 
     def text(self, name: str) -> str:
-        """A small file; `WrongExport` if it is missing, too long or no text."""
+        """Return the text of a small file. Raises `WrongExport` if it is missing, too long or not text."""
         if name not in self.names:
             raise WrongExport("it is missing")
         try:
@@ -671,7 +676,7 @@ class ExportCheck:
         return self.digests[name]
 
     def lines(self, name: str) -> Iterator[bytes]:
-        """Whole lines, without their ends."""
+        """Yield whole lines, without their ends."""
         rest = b""
         for piece in self.pieces(name):
             found = (rest + piece).split(b"\n")
@@ -764,7 +769,7 @@ class ExportCheck:
             self.wrong(MADE, error)
 
     def description(self) -> dict[str, Any]:
-        """What export.json says; nothing if it cannot be read, which is told elsewhere."""
+        """Return the content of export.json; empty if it cannot be read, which is reported elsewhere."""
         try:
             said = read_json(self.text("export.json").encode())
         except WrongExport:
@@ -809,7 +814,7 @@ class ExportCheck:
         else:
             for index, leaf in leaves:
                 self.prove(index, leaf)
-        for _ in leaves:  # what a proof that broke off has left
+        for _ in leaves:  # leaves that an aborted proof did not read
             pass
         self.compare_table()
         for name in sorted(self.names - self.proved):
@@ -817,7 +822,7 @@ class ExportCheck:
                 self.wrong(name, "it proves no record that is here")
 
     def leaves(self) -> Iterator[tuple[int, bytes]]:
-        """Index and leaf hash of each record; whatever is wrong with a line is noted on the way."""
+        """Yield index and leaf hash of each record, noting problems with lines on the way."""
         previous, number = -1, 0
         try:
             for raw in self.lines("records.jsonl"):
@@ -847,7 +852,7 @@ class ExportCheck:
         return record
 
     def look_at_record(self, record: dict[str, Any], number: int) -> bytes:
-        """Its parts; returns its leaf hash."""
+        """Check a record's parts and return its leaf hash."""
         index, parts = record["i"], record.pop("x")
         leaf = leaf_hash(record)
         if self.approved:
@@ -902,7 +907,7 @@ class ExportCheck:
         self.expect_in_table(table_head(), "its first row does not name the columns")
 
     def compare_table(self, record: dict[str, Any] | None = None, parts: list[Any] | None = None) -> None:
-        """Compare the rows of a record; without one, look that nothing more follows."""
+        """Compare the rows of a record; without a record, check that nothing more follows."""
         if record is not None and parts is not None:
             what = f"it differs from the records, at record {record['i']}"
             self.expect_in_table(table_rows(record, parts), what)
@@ -1017,7 +1022,7 @@ class ExportCheck:
             if said.get("records") != self.records:
                 raise WrongExport(f"it speaks of {shown(said.get('records'))} records, but there are {self.records}")
             size = self.checkpoint.size if self.checkpoint else said.get("size")
-            if said.get("recorded"):  # then by a record that came after, which the checkpoint covers
+            if said.get("recorded"):  # then the size is of a later record, which the checkpoint covers
                 if MADE not in self.names:
                     self.wrong(MADE, "it is missing, though export.json says that the log recorded this export")
             elif said.get("size") != size:
@@ -1027,7 +1032,7 @@ class ExportCheck:
 
 
 def check(path: Path, vkey: str | None = None, progress: Callable[[int], None] | None = None) -> ExportCheck:
-    """Check the export at `path`, a folder or a zip. Never raises for what stands in it."""
+    """Check the export at `path`, a folder or a zip. Never raises because of its content."""
     run = ExportCheck(Folder(path), vkey, progress)
     try:
         if not path.is_dir():
@@ -1039,7 +1044,7 @@ def check(path: Path, vkey: str | None = None, progress: Callable[[int], None] |
 
 
 def tell(run: ExportCheck, path: Path, given: bool) -> None:
-    """The outcome for a person."""
+    """Print the outcome for a person."""
     if run.problems:
         print(f"Something is wrong with {shown(path)} ({len(run.problems) + run.more}):")
         for problem in run.problems:
@@ -1070,7 +1075,7 @@ def tell(run: ExportCheck, path: Path, given: bool) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line."""
+    """Run the command line."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -1087,12 +1092,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def given_key(typed: str) -> str:
-    """A key, or what stands in the file of that name."""
+    """Return a key, or the content of the file of that name."""
     try:
         with Path(typed).open("rb") as file:
             return file.read(4096).decode("utf-8", "replace")
     except (OSError, ValueError):
-        return typed  # no file, so it is the key itself; if it is none, the check says so
+        return typed  # no file, so it is the key itself; otherwise the check says so
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the export asks of whoever knows the words: `bot/texts` has them, and this layer knows nothing of it."""
+"""The interface by which the export gets its texts: `bot/texts` has them, and this layer does not know it."""
 
 from typing import Protocol
 
@@ -8,10 +8,10 @@ class Words(Protocol):
 
     @property
     def language(self) -> str:
-        """Of the texts, as in ``<html lang>``."""
+        """The language of the texts, as in ``<html lang>``."""
 
     def has(self, key: str) -> bool:
-        """Whether there is such a text."""
+        """Return whether there is such a text."""
 
     def text(self, key: str, **fields: object) -> str:
-        """The text, filled; plain, not markup."""
+        """Return the text with its fields filled in; plain, not markup."""
