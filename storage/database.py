@@ -1,9 +1,11 @@
 """Opens the state database: SQLite through SQLAlchemy Core and aiosqlite (`sqlite_driver.py`), migrated by Alembic.
 
-Rules kept here: one writer, one transaction at a time; readers never wait for it (WAL). A commit is not
-fsynced (`synchronous = NORMAL`): after a power cut SQLite may have lost the last transactions, never its
-consistency, and the journal, which *is* fsynced, brings the database up to date again.
-Left to others: what is written (`storage/projections/`), and the queries, one file a noun.
+Rules kept here:
+- One writer, one transaction at a time; readers never wait for it (WAL).
+- A commit is not fsynced (`synchronous = NORMAL`): after a power cut SQLite may have lost the last transactions, never
+  its consistency, and the journal, which *is* fsynced, brings the database up to date again.
+
+Left to others: what is written (`storage/projections/`), and the queries (`storage/queries/`).
 """
 
 import asyncio
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 FILE = "state.sqlite3"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_MS = 5_000
-_CHECKPOINT_PAGES = 4_000  # of the log beside the database: what is written often goes into the database once
+_CHECKPOINT_PAGES = 4_000  # of the WAL: rows written often are copied into the database only once
 
 
 class Database:
@@ -41,7 +43,7 @@ class Database:
 
     @classmethod
     async def open(cls, data_dir: Path, *, read_only: bool = False) -> "Database":
-        """Open, and unless `read_only` create or migrate, the database.
+        """Open the database; unless `read_only`, create or migrate it first.
 
         Raises `Invalid` if there is none to read, or if a newer version of this program wrote it.
         """
@@ -60,7 +62,7 @@ class Database:
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        """The one writing transaction: committed at the end, rolled back on any error."""
+        """Yield the connection in the one writing transaction: committed at the end, rolled back on any error."""
         if self._writer is None:
             raise Broken("this database was opened for reading only")
         async with self._turn, self._writer.begin():
@@ -68,15 +70,15 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A connection that sees the last committed state."""
+        """Yield a connection that sees the last committed state."""
         async with self._engine.connect() as connection:
             yield connection
 
     async def clean(self) -> bool:
-        """Empty the log beside the database, in which what was erased may still stand.
+        """Empty the WAL, which may still contain what was erased.
 
-        Returns False if somebody has been reading it for so long that it could not be emptied now. Uses a connection of
-        its own: one whose statement is cancelled is thrown away.
+        Returns False if a reader has kept it from being emptied for too long. Uses a connection of its own: one whose
+        statement is cancelled is thrown away.
         """
         if self._writer is None:
             raise Broken("this database was opened for reading only")
@@ -85,7 +87,7 @@ class Database:
         return bool(row[0] == 0)
 
     async def close(self) -> None:
-        """Give back all connections."""
+        """Close all connections."""
         if self._writer is not None:
             await self._writer.close()
         await self._engine.dispose()
@@ -112,12 +114,12 @@ def _upgrade(path: Path) -> None:
             command.upgrade(config, "head")
     finally:
         engine.dispose()
-    with closing(sqlite3.connect(path)) as connection, suppress(sqlite3.OperationalError):  # without room for a copy
-        connection.execute("VACUUM")  # what was deleted before deleting overwrote it
+    with closing(sqlite3.connect(path)) as connection, suppress(sqlite3.OperationalError):  # no room for a copy
+        connection.execute("VACUUM")  # removes rows deleted before SQLite overwrote deleted data
 
 
 def alembic_config() -> "AlembicConfig":
-    """Where the migrations are. Alembic is imported for this alone: a command that reads need not wait for it."""
+    """Return the configuration of Alembic, imported only here: commands that only read need not wait for it."""
     from alembic.config import Config
 
     config = Config()
@@ -126,7 +128,7 @@ def alembic_config() -> "AlembicConfig":
 
 
 def refuse_other_schema(path: Path, *, only_newer: bool = False) -> None:
-    """Raise `Invalid` if the file's schema is not one that this program can use."""
+    """Raise `Invalid` if this program cannot use the file's schema."""
     current = schema_of(path)
     if current is not None and current not in schemas():
         raise Invalid(f"{path} was written by a newer version of Answerable (schema {current}); use that version")
@@ -135,12 +137,15 @@ def refuse_other_schema(path: Path, *, only_newer: bool = False) -> None:
 
 
 def schemas() -> list[str]:
-    """All schemas that this program knows, the newest last: each migration's file begins with its own."""
+    """Return all schemas that this program knows, the newest last: each migration's file name begins with its own."""
     return sorted(file.name.partition("_")[0] for file in (_MIGRATIONS / "versions").glob("[0-9]*_*.py"))
 
 
 def schema_of(path: Path) -> str | None:
-    """The schema of a database, as Alembic notes it; None: none yet. Raises `Invalid` for what is no database."""
+    """Return the schema of a database, as Alembic notes it; None if it has none yet.
+
+    Raises `Invalid` if it is no database.
+    """
     try:
         with closing(sqlite3.connect(_address(path), timeout=_BUSY_MS / 1000, uri=True)) as connection:
             there = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
@@ -151,9 +156,9 @@ def schema_of(path: Path) -> str | None:
 
 
 def _address(path: Path) -> str:
-    """Return how to open a database for reading: on a disk that cannot be written to, as one that nobody changes.
+    """Return the address to open a database for reading; on a read-only disk, as one that nobody changes.
 
-    SQLite wants to write beside a database even to read it, but what lies beside it (``-wal``) has its newest part.
+    SQLite needs to write next to a database even to read it, but the file next to it (``-wal``) has its newest part.
     """
     newest = path.with_name(f"{path.name}-wal")
     is_writable = not path.exists() or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
@@ -168,7 +173,7 @@ def _settings(connection: Any, _record: object) -> None:
         "journal_mode = WAL",
         "synchronous = NORMAL",
         "foreign_keys = ON",
-        "secure_delete = ON",  # what is erased is overwritten, not only marked as free
+        "secure_delete = ON",  # erased data is overwritten, not only marked as free
         f"busy_timeout = {_BUSY_MS}",
         "temp_store = MEMORY",
         f"wal_autocheckpoint = {_CHECKPOINT_PAGES}",

@@ -1,9 +1,11 @@
-"""Which files of a data directory are nobody else's: keys, and what names people or says what they wrote.
+"""Private files of a data directory: keys, and files that name people or contain what they wrote.
 
-Rules kept here: files are made with their mode, so there is never a moment in which they are open; what has other modes
-was copied or changed by somebody. The records may be read by a group, where the operator gives it to them: they have no
-key, and `docs/records.md` is for readers.
-Left to others: telling (`bot/cli/check/this_machine.py`), closing them at a start (`bot/cli/run.py`).
+Rules kept here:
+- Files are created with their mode, so there is never a moment in which they are open; a file with another mode was
+  copied or changed by somebody.
+- A group may read the records, if the operator lets it: they contain no key, and `docs/records.md` is for readers.
+
+Left to others: reporting (`bot/cli/check/this_machine.py`), closing them at a start (`bot/cli/run.py`).
 """
 
 import stat
@@ -21,7 +23,7 @@ _FOLDERS = ("keys", "crypto", "spool", BACKUP)
 
 
 def private_paths(data_dir: Path) -> Iterator[Path]:
-    """Those that are there."""
+    """Yield the private files and folders that exist."""
     singles = [data_dir / (name + side) for name in (STATE, IDENTITY) for side in _SIDES]
     yield from (path for path in (*singles, data_dir / "control.sock") if path.exists())
     for name in _FOLDERS:
@@ -32,12 +34,12 @@ def private_paths(data_dir: Path) -> Iterator[Path]:
 
 
 def open_to_others(path: Path) -> bool:
-    """Whether anybody but the owner may do anything with it."""
+    """Return whether anybody but the owner may do anything with it."""
     return bool(path.stat().st_mode & _OTHERS)
 
 
 def weak(data_dir: Path) -> list[Path]:
-    """The private files that others may read or write."""
+    """Return the private files that others may read or write."""
     found = []
     for path in private_paths(data_dir):
         with suppress(FileNotFoundError):  # a note that was picked up, a journal of SQLite that has ended
@@ -47,7 +49,10 @@ def weak(data_dir: Path) -> list[Path]:
 
 
 def close(data_dir: Path) -> list[Path]:
-    """Take everybody else's rights away. Returns what was open. Raises `PermissionError` for what is not ours."""
+    """Remove everybody else's rights and return the files that were open.
+
+    Raises `PermissionError` for files that are not ours.
+    """
     found = weak(data_dir)
     for path in found:
         path.chmod(stat.S_IMODE(path.stat().st_mode) & ~_OTHERS)

@@ -1,10 +1,13 @@
-"""The outbox: what is still to be said to the homeserver, in the transaction that decided it.
+"""The outbox: actions that wait to be sent to the homeserver, stored in the transaction that decided them.
 
-Rules kept here: a row is there until the homeserver has answered for good; its `txn` is made from the record that
-caused it, so the same cause queued twice is one row, and the same request sent twice is one event; of things that say
-the same while they wait (`merge`) one is kept, as urgent as the most urgent of them; the row goes with the record of
-its outcome (`storage/projections/`); times are those of the steady clock (`bot/runtime/clock.py`), which starts anew
-with the bot.
+Rules kept here:
+- A row stays until the homeserver has given a final answer.
+- Its `txn` is made from the record that caused it, so the same cause queued twice is one row, and the same request sent
+  twice is one event.
+- Of waiting actions that say the same (`merge`) one is kept, as urgent as the most urgent of them.
+- The row is deleted with the record of its outcome (`storage/projections/`).
+- Times are those of the steady clock (`bot/runtime/clock.py`), which restarts with the bot.
+
 Left to others: which goes next (`bot/outbox/selection.py`), the sending (`bot/outbox/dispatcher.py`).
 """
 
@@ -23,7 +26,7 @@ from moderation.model.actions import PROOF, STOP, URGENT, Action, from_json, to_
 from .schema import outbox
 
 ON_ITS_WAY = 2**62
-ROOMS = 16  # with something of one priority that are looked at, those first that have waited for longest
+ROOMS = 16  # how many rooms per priority are looked at, those that have waited longest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +53,10 @@ async def put(
     era: str = "",
     after: str = "",
 ) -> None:
-    """Queue actions that the record `cause` gave rise to; None: no record did, and they are queued once.
+    """Queue actions caused by the record `cause`; if None, no record caused them, and they are queued once.
 
-    `era`: of a log that goes on from a backup, where another record had this index once. `after`: the transaction id of
-    the request that gave rise to them.
+    `era`: of a log that continues from a backup, where another record once had this index. `after`: the transaction id
+    of the request that caused them.
     """
     name = after.removeprefix(prefix(era)).replace(".", "-") or (secrets.token_hex(6) if cause is None else str(cause))
     rows = [
@@ -76,7 +79,7 @@ async def put(
 
 
 def on_their_way(actions: Sequence[Action], *, cause: int, now: int, era: str = "") -> list[OutboxRow]:
-    """The rows that `put` will make of the first actions that a record gave rise to."""
+    """Return the rows that `put` will make of the first actions caused by a record."""
     return [
         OutboxRow(ON_ITS_WAY + number, _txn(era, str(cause), number), action, cause, 0, 0, action.priority, now)
         for number, action in enumerate(actions)
@@ -96,8 +99,10 @@ _HURRY = (
 
 
 def _first_of(priority: int) -> Select[Any]:
-    """Select the rows of one priority that may go next, and of each room the first; redactions newest first, since what
-    is newest is read most."""
+    """Select the rows of one priority that may go next, including the first of each room.
+
+    Redactions go newest first, since the newest messages are read most.
+    """
     o = outbox.c
     mine = (o.priority == priority, o.not_before <= bindparam("now"))
     newest = priority == URGENT
@@ -114,18 +119,20 @@ _WAITS = select(outbox.c.id).where(outbox.c.txn == bindparam("txn"))
 
 
 def prefix(era: str) -> str:
-    """What the transaction ids of an era begin with."""
+    """Return the prefix of the transaction ids of an era."""
     return f"answerable.{era}." if era else "answerable."
 
 
 def is_of_era(txn: str, era: str) -> bool:
-    """Whether a request was made in this era."""
+    """Return whether a request was made in this era."""
     return txn.startswith(prefix(era)) and txn.removeprefix(prefix(era)).count(".") == 1
 
 
 async def waiting(db: AsyncConnection, now_ms: int, limit: int, *, only: int | None = None) -> list[OutboxRow]:
-    """Return the rows whose time has come, most urgent first: of each priority, or `only` of one, the first `limit` and
-    the first of each room."""
+    """Return the rows whose time has come, most urgent first.
+
+    Of each priority, or of `only` one, these are the first `limit` and the first of each room.
+    """
     rows = await db.execute(_WAITING if only is None else _OF_ONE[only], {"now": now_ms, "most": limit})
     found = [
         OutboxRow(
@@ -144,50 +151,50 @@ async def waiting(db: AsyncConnection, now_ms: int, limit: int, *, only: int | N
 
 
 async def started_anew(db: AsyncConnection, now_ms: int) -> None:
-    """Let every row be tried now, since the times of an earlier start say nothing about the clock of this one."""
+    """Make every row ready now, since the times of an earlier start mean nothing on the clock of this one."""
     queued = func.min(func.coalesce(func.nullif(outbox.c.queued, 0), now_ms), now_ms)
     await db.execute(update(outbox).values(not_before=0, queued=queued))
 
 
 async def next_time(db: AsyncConnection, now_ms: int) -> int | None:
-    """The earliest time after `now_ms` at which a waiting row may be tried; None if there is none."""
+    """Return the earliest time after `now_ms` at which a waiting row may be tried; None if no row waits for one."""
     found = await db.scalar(_NEXT, {"now": now_ms})
     return int(found) if found is not None else None
 
 
 async def count(db: AsyncConnection) -> int:
-    """How many rows wait."""
+    """Return how many rows wait."""
     return int(await db.scalar(select(func.count()).select_from(outbox)) or 0)
 
 
 async def waits(db: AsyncConnection, txn: str) -> bool:
-    """Whether a row is still there: what became of it is not known yet."""
+    """Return whether a row is still there: its outcome is not known yet."""
     return await db.scalar(_WAITS, {"txn": txn}) is not None
 
 
 async def all_waiting(db: AsyncConnection) -> frozenset[str]:
-    """The transaction ids of all rows that are there."""
+    """Return the transaction ids of all rows."""
     return frozenset((await db.scalars(select(outbox.c.txn))).all())
 
 
 async def goes_first(db: AsyncConnection, room: str) -> bool:
-    """Whether something must be said before anything about this room's power levels is done."""
+    """Return whether something must be said before this room's power levels are changed."""
     rows = await db.execute(select(outbox.c.action).where(outbox.c.room == room))
     return any(json.loads(row.action).get("first") for row in rows)
 
 
 async def started(db: AsyncConnection, rows: Sequence[int]) -> None:
-    """These rows are being sent: the same thing wanted again from now on is a new row."""
+    """Mark these rows as being sent: the same action wanted again from now on is a new row."""
     await db.execute(update(outbox).where(outbox.c.id.in_(rows), outbox.c.merge.is_not(None)).values(merge=None))
 
 
 async def not_started(db: AsyncConnection, row: OutboxRow) -> None:
-    """The homeserver did not take this row: the same thing wanted again is one with it, unless it is queued already."""
+    """Mark a row as not sent: the same action wanted again merges with it, unless it is queued already."""
     statement = update(outbox).prefix_with("OR IGNORE").where(outbox.c.txn == row.txn)
     await db.execute(statement.values(merge=row.action.merge))
 
 
 async def later(db: AsyncConnection, txn: str, not_before: int) -> None:
-    """Try again, not before a time."""
+    """Try a row again, not before a time."""
     values = {"not_before": not_before, "attempts": outbox.c.attempts + 1}
     await db.execute(update(outbox).where(outbox.c.txn == txn).values(**values))

@@ -1,9 +1,13 @@
 """Events and facts as records, and facts back from records.
 
-Rules kept here: what concerns a person goes into that person's erasable part, whatever it is; the skeleton gets numbers
-and short words only; a room is written as its group code. What somebody did to another's membership stands in the part
-of the other, but for the reason, which is in the words of who did it. With `content = "metadata"` no text of a message
-ever reaches the disk. What the bot itself says is noted without its text, since it speaks about others.
+Rules kept here:
+- Anything that concerns a person goes into that person's erasable part; the skeleton gets only numbers and short words.
+- A room is written as its group code.
+- A change of somebody else's membership is in the part of that other person, except the reason, which is in the part of
+  the person who made the change.
+- With `content = "metadata"` no text of a message ever reaches the disk.
+- What the bot itself says is recorded without its text, since it is about others.
+
 Left to others: writing (`storage/journal/journal.py`), applying facts to the database (`storage/projections/`).
 """
 
@@ -31,12 +35,12 @@ from .projections import POSTED, without_marks
 Content = Literal["full", "metadata"]
 PersonOf = Callable[[UserId], PersonId]
 
-# The journal's name for a field where it differs: "class" is a word of Python.
+# The journal's name for a field, if different: "class" is a keyword of Python.
 _WRITTEN_AS = {"grade": "class", "language": "lang"}
 _READ_AS = {written: name for name, written in _WRITTEN_AS.items()}
-_ALONE = ("records",)  # what an erasure took is shown in every export; who did it, and why, need not be
+_ALONE = ("records",)  # what an erasure removed is shown in every export; who did it, and why, need not be
 _TELLS_APART = frozenset({"what", "step"})  # records of events have them too, with other values
-# What most records of a kind would say, and older ones did not.
+# Values that most records of a kind would have, and older ones did not have.
 _DEFAULTS_LEFT_OUT = {
     "on": -1,
     "undoes": -1,
@@ -65,20 +69,20 @@ _DEFAULTS_LEFT_OUT = {
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """How one class of facts is laid out."""
+    """The layout of one class of facts."""
 
     cls: type[Fact]
     public: tuple[str, ...]
     people: Mapping[str, tuple[str, ...]]  # person field -> the private fields that go with it
     unowned: tuple[str, ...]
-    marks: Mapping[str, tuple[str, ...]]  # fields that tell the classes of a kind apart, and what may stand there
+    marks: Mapping[str, tuple[str, ...]]  # fields that distinguish the classes of a kind, and their possible values
 
 
 # Facts.
 
 
 def draft_of_fact(fact: Fact, at_ms: int, code: GroupCode | None, person_of: PersonOf) -> Draft:
-    """The record of a fact. `code` is the group code of `fact.room`."""
+    """Return the record of a fact. `code` is the group code of `fact.room`."""
     shape = _SHAPES[type(fact)]
     parts = [
         Part(
@@ -95,9 +99,9 @@ def draft_of_fact(fact: Fact, at_ms: int, code: GroupCode | None, person_of: Per
 
 
 def fact_of_record(record: Record, room_of: Callable[[str], RoomId | None]) -> Fact | None:
-    """The fact that a record was made from; None for records of events and of the log itself.
+    """Return the fact that a record was made from; None for records of events and of the log itself.
 
-    What has been erased comes back empty.
+    Erased values are returned empty.
     """
     shape = _shape_of(record)
     if shape is None:
@@ -166,7 +170,7 @@ for _shape in sorted(_SHAPES.values(), key=lambda shape: -len(shape.marks)):
 def draft_of_event(
     event: Received, code: GroupCode, person_of: PersonOf, *, content: Content = "full", bot: str = ""
 ) -> Draft:
-    """The record of something that was received."""
+    """Return the record of a received event."""
     if isinstance(event, Unreadable):
         return _unreadable(event, code, person_of, content)
     data: dict[str, Json] = {"mxid": event.sender, "ev": event.event, "ts": event.sent_ms}
@@ -183,11 +187,11 @@ def draft_of_event(
     elif event.sender == bot and not isinstance(event, MembershipChanged | StateChanged):
         data["own"] = 1
         if isinstance(event.content.get(PostCard.MARK), dict):
-            data["card"] = event.content[PostCard.MARK]  # so that a card is known again after a crash
+            data["card"] = event.content[PostCard.MARK]  # so that a card is recognised after a crash
     elif content == "full" or isinstance(event, MembershipChanged | StateChanged):
         data |= _words(event)
     if isinstance(event, MessagePosted) and "body" not in data and "content" not in data:
-        data["posted"] = 1  # a message, though its words are not here
+        data["posted"] = 1  # it is a message, though its words are not kept
     if isinstance(event, Redacted):
         data["target"] = event.target
     kind, skeleton = _kind_of(event)
@@ -196,15 +200,15 @@ def draft_of_event(
 
 
 def seen_kind(record: Record) -> str:
-    """What the table of events calls the event of a record."""
+    """Return the kind under which the table of events lists the event of a record."""
     return POSTED if record.parts and record.parts[0].get("posted") else record.kind
 
 
 def raw_of_record(record: Record) -> dict[str, Json] | None:
-    """The raw event that an event's record was made from, as far as it was kept; None for other records.
+    """Return the raw event that an event's record was made from, as far as it was kept; None for other records.
 
-    A message whose content was not kept comes back as a homeserver gives one that was redacted: without. Of what one
-    did to another's membership nothing comes back once the part of either is erased.
+    A message whose content was not kept is returned without it, as a homeserver returns a redacted one. A change of
+    somebody else's membership is not returned at all once the part of either person is erased.
     """
     if record.kind not in _EVENT_KINDS or not record.parts:
         return None
@@ -244,7 +248,7 @@ def _content(part: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def _target(record: Record) -> Mapping[str, Json] | None:
-    """The part of whom somebody else's doing concerns; None if it is erased."""
+    """Return the part of the person whose membership somebody else changed; None if it is erased."""
     return next((part for part in record.parts[1:] if part.get("as") == "target" and "mxid" in part), None)
 
 
@@ -286,7 +290,7 @@ def _when(event: Any) -> dict[str, int | str]:
 
 
 def word(code: str) -> str:
-    """A code that somebody's client chose, safe for a skeleton."""
+    """Return a code that somebody's client chose, made safe for a skeleton."""
     return "".join(c for c in code if c.isascii() and (c.isalnum() or c in "._-"))[:64] or "-"
 
 

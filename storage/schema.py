@@ -1,33 +1,33 @@
 """The tables of the state database, all in one place to read.
 
-Everything here except `outbox`, `meta`, `gap...`, `link_requests` and `challenges...` is a projection of the
-journal (`storage/projections/`): it can be thrown away and made again. Times are milliseconds since 1970 UTC. A row
-born from a record has the index of that record, so that a row always leads back to its evidence.
+Everything here except `outbox`, `meta`, `gap...`, `link_requests` and `challenges...` is a projection of the journal
+(`storage/projections/`): it can be thrown away and rebuilt. Times are milliseconds since 1970 UTC. A row made from a
+record has the index of that record, so that a row always leads back to its evidence.
 """
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, String, Table, Text
 
 metadata = MetaData()
 
-# What a column of text holds of people, from which erasing follows (`storage/projections/erase_person.py`); every such
-# column says it.
+# The personal data in a column of text, which decides how it is erased (`storage/projections/erase_person.py`); every
+# such column is marked.
 PERSON = {"holds": "person"}  # a Matrix id
-NAMES = {"holds": "names"}  # JSON in which ids may stand, of whoever has rights in a room
-EVENT = {"holds": "event"}  # the id of an event of whomever `events` says
-PLAIN = {"holds": "nothing"}  # of a person
-RULES = {"holds": "rules"}  # in force for a room or for all
-OPERATORS = {"holds": "operators"}  # what operators said at the command line; it stays as long as its record
-SOON = {"holds": "soon"}  # what is sent or read soon, and is gone then
+NAMES = {"holds": "names"}  # JSON that may contain ids, of people with rights in a room
+EVENT = {"holds": "event"}  # the id of an event; `events` says whose
+PLAIN = {"holds": "nothing"}  # nothing about a person
+RULES = {"holds": "rules"}  # rules in force for a room or for all
+OPERATORS = {"holds": "operators"}  # what operators wrote at the command line; it stays as long as its record
+SOON = {"holds": "soon"}  # data that is sent or read soon, and is then deleted
 ROWS = {"erased": "whole"}  # of a table: a row is nothing without the person
 
 
 def words_of(column: str) -> dict[str, str]:
-    """Mark what the person in `column` of the same row wrote, or what is theirs."""
+    """Mark a column as words of the person in `column` of the same row, or as theirs."""
     return {"holds": "words", "of": column}
 
 
 # sync_token, applied (records applied so far), policy (JSON), anchored (`storage/state/anchor_progress.py`), alive
-# (when the bot was there last), digest (the day of which desks were told last)
+# (when the bot last ran), digest (the day of which desks were last told)
 meta = Table(
     "meta",
     metadata,
@@ -52,18 +52,18 @@ rooms = Table(
     Column("created", Text, nullable=False, default="", info=NAMES),  # m.room.create: {"sender", "content"}
     Column("levels", Text, nullable=False, default="", info=NAMES),  # m.room.power_levels: content
     Column("entered", Integer, nullable=False),  # record
-    # Since when its members are asked to be verified as they are now, or the room is recorded.
+    # Since when its members are asked for verification as now, or the room is recorded.
     Column("asked", Integer, nullable=False, server_default="0"),
     Column("successor", String, nullable=False, server_default="", info=PLAIN),  # the room that its tombstone names
     Column("named_by", String, nullable=False, server_default="", info=PERSON),
-    # How far the word of its people reaches, by the policy and the spaces: the name of its community; "": everywhere.
+    # How far decisions by its people reach, by the policy and the spaces: the name of its community; "": everywhere.
     Column("community", String, nullable=False, server_default="", info=PLAIN),
 )
 
 Index("rooms_by_served", rooms.c.served)
 Index("rooms_by_direct", rooms.c.direct_with)
 
-# Which rooms a space lists that the configuration names.
+# The rooms listed by a space that the configuration names.
 space_rooms = Table(
     "space_rooms",
     metadata,
@@ -73,7 +73,7 @@ space_rooms = Table(
 )
 Index("space_rooms_by_room", space_rooms.c.room)
 
-# Who is in a room, as far as told; `role` is what its levels give.
+# People in a room, as far as known; `role` follows from the room's levels.
 members = Table(
     "members",
     metadata,
@@ -82,12 +82,12 @@ members = Table(
     Column("membership", String, nullable=False, info=PLAIN),  # as in the event, or "moved" (`upgraded_rooms.py`)
     Column("display_name", Text, nullable=False, default="", info=words_of("user")),
     Column("role", String, nullable=False, default="member", info=PLAIN),
-    Column("since", Integer, nullable=False, server_default="0"),  # when they were first seen there; 0: never in
+    Column("since", Integer, nullable=False, server_default="0"),  # when first seen there; 0: never in the room
     info=ROWS,
 )
 Index("members_by_user", members.c.user)
 
-# What people below the level that a room asks for were told last, and when. `room` "": it concerns no room.
+# The last notices to people below the level that a room asks for, with their times. `room` "": for no room.
 pointed = Table(
     "pointed",
     metadata,
@@ -109,7 +109,7 @@ accounts = Table(
     Column("language", String, nullable=False, default="", info=words_of("user")),
 )
 
-# That two accounts are of one person, as proved; `accounts.person` follows from all that hold
+# A proved link between two accounts of one person; `accounts.person` follows from all links in force
 # (`storage/projections/linked_accounts.py`).
 links = Table(
     "links",
@@ -118,7 +118,7 @@ links = Table(
     Column("user", String, nullable=False, info=PERSON),  # the account that joined
     Column("to", String, nullable=False, info=PERSON),
     Column("at", Integer, nullable=False),
-    Column("ended", Integer, nullable=False, server_default="0"),  # it was a mistake
+    Column("ended", Integer, nullable=False, server_default="0"),  # when it was found to be a mistake
 )
 
 # The master key (cross-signing) that a verified account had when it was verified.
@@ -131,7 +131,7 @@ pinned_keys = Table(
     info=ROWS,
 )
 
-# Who says that they are somebody who is known, and waits for that other account's word; for a day at most.
+# Requests to link an account to a known person, waiting for confirmation by that other account; for a day at most.
 link_requests = Table(
     "link_requests",
     metadata,
@@ -163,8 +163,9 @@ verifications = Table(
 )
 Index("verifications_by_person", verifications.c.person)
 
-# Every event recorded: so that none is recorded twice, and any can be found by its id. In the order of the records, so
-# that new ones stand side by side: ids are random, and a table in their order is written all over.
+# Every recorded event: so that no event is recorded twice, and each can be found by its id. In the order of the
+# records, so that new rows are written next to each other: in the order of ids, which are random, they would be
+# scattered.
 events = Table(
     "events",
     metadata,
@@ -193,19 +194,19 @@ cases = Table(
     Column("state", String, nullable=False, info=PLAIN),
     Column("outcome", String, nullable=False, default="", info=PLAIN),
     Column("opened", Integer, nullable=False),
-    Column("due", Integer, nullable=False),  # 0: nothing is due any more
+    Column("due", Integer, nullable=False),  # 0: nothing more is due
     Column("decided", Integer, nullable=False, default=0),
     Column("by", String, nullable=False, default="", info=PERSON),
     Column("reason", Text, nullable=False, default="", info=words_of("by")),
     Column("excerpt", Text, nullable=False, default="", info=words_of("subject")),
     Column("card", String, nullable=False, default="", info=PLAIN),  # event id of the card in the desk
-    Column("asked", String, nullable=False, server_default="managers", info=PLAIN),  # whose word it waits for
+    Column("asked", String, nullable=False, server_default="managers", info=PLAIN),  # the level that is to decide it
     Column("about", Integer, nullable=False, server_default="0"),  # the case that was neglected, or decided wrongly
-    Column("remind", Integer, nullable=False, server_default="0"),  # when half the time is over; 0: not any more
+    Column("remind", Integer, nullable=False, server_default="0"),  # half time, when people are reminded; 0: no longer
     Column("appealed", Integer, nullable=False, server_default="0"),  # when
     Column("appeal", Text, nullable=False, server_default="", info=words_of("appellant")),
     Column("lead", Integer, nullable=False, server_default="0"),  # the case on whose card it is shown; 0: its own
-    Column("appellant", String, nullable=False, server_default="", info=PERSON),  # who appealed last
+    Column("appellant", String, nullable=False, server_default="", info=PERSON),  # the last appellant
 )
 Index("cases_by_subject", cases.c.person, cases.c.opened)
 Index("cases_by_state", cases.c.room, cases.c.state, cases.c.due)
@@ -215,7 +216,7 @@ Index("cases_by_remind", cases.c.remind)
 Index("cases_about", cases.c.about)
 Index("cases_by_lead", cases.c.lead)
 
-# Who answers for a case: who was on duty when it came, or to whom it was passed on.
+# People responsible for a case: those on duty when it came, or to whom it was passed on.
 assignments = Table(
     "assignments",
     metadata,
@@ -225,15 +226,15 @@ assignments = Table(
     Column("asked", String, nullable=False, info=PLAIN),  # managers | owner | operator
     Column("at", Integer, nullable=False),
     Column("told", Integer, nullable=False, server_default="0"),  # 1: a record shows that they were told
-    Column("gone", Integer, nullable=False, server_default="0"),  # since when they are gone, if they went meanwhile
+    Column("gone", Integer, nullable=False, server_default="0"),  # when they left, if it still waited
     Column(
         "gone_by", String, nullable=False, server_default="", info=PERSON
-    ),  # who made it so: they themselves, or somebody else
-    Column("excused", Integer, nullable=False, server_default="0"),  # when its time was over, and they were gone
+    ),  # the person who caused it: they themselves, or somebody else
+    Column("excused", Integer, nullable=False, server_default="0"),  # when its time was over while they were gone
 )
 Index("assignments_by_case", assignments.c.n)
 
-# Each decision of a case: `cases.by` is whoever decided last.
+# Each decision of a case: `cases.by` made the last one.
 decisions = Table(
     "decisions",
     metadata,
@@ -283,12 +284,12 @@ reports = Table(
     Column("channel", String, nullable=False, server_default="member", info=PLAIN),  # member | operator | mail | server
     Column(
         "contact", Text, nullable=False, server_default="", info=OPERATORS
-    ),  # where somebody from outside can be answered
+    ),  # how somebody from outside can be answered
 )
 Index("reports_by_case", reports.c.n)
 Index("reports_by_reporter", reports.c.by, reports.c.at)
 
-# Who is away from their duties, everywhere.
+# People who are away from their duties, everywhere.
 away = Table(
     "away",
     metadata,
@@ -299,7 +300,7 @@ away = Table(
     info=ROWS,
 )
 
-# The hours in which people are on duty in a room; a room without any has everybody on duty.
+# The hours in which people are on duty in a room; if a room has none, everybody is on duty.
 rosters = Table(
     "rosters",
     metadata,
@@ -310,7 +311,7 @@ rosters = Table(
     info=ROWS,
 )
 
-# What waits for the operator.
+# Tasks that wait for the operator.
 tasks = Table(
     "tasks",
     metadata,
@@ -325,7 +326,7 @@ tasks = Table(
     Column("reason", Text, nullable=False, default="", info=OPERATORS),
 )
 
-# Files about people: begun, declined; each step that was taken stands in the table below.
+# Files about people: begun, declined; the table below has each step taken.
 dossiers = Table(
     "dossiers",
     metadata,
@@ -369,7 +370,7 @@ approvers = Table(
     Column("ended", Integer, nullable=False, server_default="0"),
 )
 
-# Rules that rooms have of their own; what was removed is kept as long as its record: cases rest on it.
+# Rules of single rooms; a removed rule is kept as long as its record, since cases rest on it.
 room_rules = Table(
     "room_rules",
     metadata,
@@ -383,7 +384,7 @@ room_rules = Table(
 )
 Index("room_rules_by_room", room_rules.c.room, room_rules.c.ended)
 
-# What the owners of rooms chose for them; what they did not choose, the configuration says.
+# Choices of owners for their rooms; the configuration decides the rest.
 room_settings = Table(
     "room_settings",
     metadata,
@@ -450,14 +451,14 @@ Index("sanctions_by_event", sanctions.c.event)
 Index("sanctions_by_person", sanctions.c.person, sanctions.c.ended)
 Index("sanctions_in_force", sanctions.c.ended, sanctions.c.until)
 
-# Who read what is held on people: so that no note of it is recorded twice, and of mere looks one a day.
+# Readings of data held on people: so that no note is recorded twice, and mere looks once a day.
 readings = Table(
     "readings",
     metadata,
     Column("record", Integer, primary_key=True),
-    Column("note", String, nullable=False, info=PLAIN),  # as the command line named it; "-": none
+    Column("note", String, nullable=False, info=PLAIN),  # the name the command line gave it; "-" for none
     Column("what", String, nullable=False, info=PLAIN),
-    Column("subject", String, nullable=False, server_default="", info=PERSON),  # "": may have been anybody
+    Column("subject", String, nullable=False, server_default="", info=PERSON),  # "": possibly anybody
     Column("by", String, nullable=False, server_default="", info=PERSON),  # in a chat
     Column("reader", String, nullable=False, server_default="", info=OPERATORS),  # on the command line
     Column("day", Integer, nullable=False),  # since 1970
@@ -465,7 +466,7 @@ readings = Table(
 Index("readings_by_note", readings.c.note)
 Index("readings_by_day", readings.c.day, readings.c.subject)
 
-# What people asked about their own data: an erasure is confirmed by the number of its record.
+# Requests of people about their own data: an erasure is confirmed by the number of its record.
 requests = Table(
     "requests",
     metadata,
@@ -476,7 +477,7 @@ requests = Table(
     info=ROWS,
 )
 
-# What the bot changed in rooms on account of sanctions, and what stood there before.
+# Values that the bot changed in rooms because of sanctions, and the values before.
 holds = Table(
     "holds",
     metadata,
@@ -484,15 +485,14 @@ holds = Table(
     Column("user", String, primary_key=True, info=PERSON),
     Column(
         "what", String, primary_key=True, info=PLAIN
-    ),  # level | ban; of the room itself: posting, posting TYPE, joining
+    ),  # level | ban; for the room itself: posting, posting TYPE, joining
     Column("step", String, nullable=False, info=PLAIN),  # intended | held
     Column("prior", String, nullable=False, info=PLAIN),
     Column("held", String, nullable=False, info=PLAIN),
     Column("corrections", Integer, nullable=False, default=0),
 )
 
-# Where somebody's verification stands while it goes on, sealed (`storage/state/verification_dialogues.py`). One a
-# person.
+# The sealed state of verifications in progress (`storage/state/verification_dialogues.py`). One per person.
 challenges = Table(
     "challenges",
     metadata,
@@ -506,7 +506,7 @@ challenges = Table(
     info=ROWS,
 )
 
-# What was tried, for an hour or as long as the limits look back; `about` is an address, hashed with a key.
+# Attempts to verify, kept for an hour or as long as the limits look back; `about` is an address, hashed with a key.
 challenge_attempts = Table(
     "challenge_attempts",
     metadata,
@@ -518,20 +518,20 @@ challenge_attempts = Table(
 )
 Index("challenge_attempts_by_time", challenge_attempts.c.at)
 
-# Rooms of which something is still to be read (`storage/state/backfill.py`).
+# Rooms whose history is still to be read (`storage/state/backfill.py`).
 gaps = Table(
     "gaps",
     metadata,
     Column("room", String, primary_key=True, info=PLAIN),
-    Column("until", String, nullable=False, server_default="", info=PLAIN),  # an event; "": until something is known
-    Column("since", Integer, nullable=False, server_default="0"),  # when the homeserver had been heard before
-    Column("bottom", Integer, nullable=False, server_default="0"),  # the way back is done, the pages are being read
+    Column("until", String, nullable=False, server_default="", info=PLAIN),  # an event; "": until any known event
+    Column("since", Integer, nullable=False, server_default="0"),  # when the homeserver had last been heard before
+    Column("bottom", Integer, nullable=False, server_default="0"),  # the way back is finished, the pages are being read
     Column(
         "told", Text, nullable=False, server_default="[]", info=SOON
-    ),  # state told beside the timeline: [event, type, key]
+    ),  # state reported outside the timeline: [event, type, key]
 )
 
-# The pages passed on the way back, 0 the newest; a row goes when its page is read.
+# The pages passed on the way back, 0 the newest; a row is deleted when its page is read.
 gap_pages = Table(
     "gap_pages",
     metadata,
@@ -541,7 +541,7 @@ gap_pages = Table(
     Column("stop", Text, nullable=False, info=PLAIN),
 )
 
-# What the homeserver has delivered of rooms that are behind: by the time it is read again it may have been taken back.
+# Events that the homeserver delivered for rooms that are behind: they may be redacted before they are read again.
 gap_events = Table(
     "gap_events",
     metadata,
@@ -551,7 +551,7 @@ gap_events = Table(
 )
 Index("gap_events_by_room", gap_events.c.room)
 
-# What is still to be said to the homeserver. `txn` makes a repeat harmless.
+# Actions that wait to be sent to the homeserver. `txn` makes a repeat harmless.
 outbox = Table(
     "outbox",
     metadata,
@@ -564,7 +564,7 @@ outbox = Table(
     Column("not_before", Integer, nullable=False, default=0),
     Column("attempts", Integer, nullable=False, default=0),
     Column("merge", String, nullable=True, unique=True, info=SOON),  # what makes two waiting actions the same
-    Column("queued", Integer, nullable=False, server_default="0"),  # when; 0: by a version that did not say
+    Column("queued", Integer, nullable=False, server_default="0"),  # when; 0: by a version that did not record it
 )
 Index("outbox_in_order", outbox.c.priority, outbox.c.id)
 Index("outbox_of_rooms", outbox.c.priority, outbox.c.room, outbox.c.not_before, outbox.c.id)

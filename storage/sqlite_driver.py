@@ -1,10 +1,14 @@
-"""aiosqlite for SQLAlchemy's asyncio, with one hand-over to its thread for each statement instead of four.
+"""An aiosqlite driver for SQLAlchemy's asyncio, with one hand-over to its thread per statement instead of four.
 
-SQLAlchemy's own dialect hands over the making of a cursor, the statement, the fetching of its rows and the closing one
-by one. Our statements take some ten microseconds, so that handing them over was most of what the bot did. Rules kept
-here: nothing of SQLite is done on the event loop; the rows of a statement are fetched with it, and nothing of it stays
-open; what needs many statements at once hands them over together (`rows_of`).
-Left to others: settings of the connection (`database.py`). Decision 0025.
+SQLAlchemy's own dialect hands over creating a cursor, the statement, fetching its rows and closing one by one. Our
+statements take some ten microseconds, so most of the bot's work was handing them over. Decision 0025.
+
+Rules kept here:
+- Nothing of SQLite is done on the event loop.
+- The rows of a statement are fetched with it, and nothing of it stays open.
+- Many statements needed at once are handed over together (`rows_of`).
+
+Left to others: settings of the connection (`database.py`).
 """
 
 import collections
@@ -28,7 +32,7 @@ DRIVER = "sqlite+one_hop"
 
 
 class _Done(NamedTuple):
-    """All that one statement gave."""
+    """The whole result of one statement."""
 
     rows: "collections.deque[Any]"
     description: Any
@@ -37,7 +41,7 @@ class _Done(NamedTuple):
 
 
 def _do(connection: sqlite3.Connection, many: bool, sql: str, parameters: Any) -> _Done:
-    """Called in the thread of the connection."""
+    """Run one statement; called in the thread of the connection."""
     cursor = connection.cursor()
     try:
         (cursor.executemany if many else cursor.execute)(sql, parameters)
@@ -48,7 +52,7 @@ def _do(connection: sqlite3.Connection, many: bool, sql: str, parameters: Any) -
 
 
 class _Cursor:
-    """One statement at a time, its rows in memory (PEP 249, "Cursor Objects")."""
+    """A cursor for one statement at a time, its rows in memory (PEP 249, "Cursor Objects")."""
 
     server_side = False
     arraysize = 1
@@ -102,20 +106,20 @@ class _Cursor:
         self._done.rows.clear()
 
     async def _async_soft_close(self) -> None:
-        """SQLAlchemy asks for it while rows may still be wanted: nothing is open."""
+        """Do nothing: SQLAlchemy calls it while rows may still be wanted, and nothing is open."""
 
 
 class _Connection(AsyncAdapt_aiosqlite_connection):
-    """A connection whose cursors are these."""
+    """A connection that uses these cursors."""
 
     __slots__ = ()
 
     _cursor_cls = _Cursor  # type: ignore[assignment]
 
     def rollback(self) -> None:
-        """Only if there is something to roll back: every connection that was only read from comes by here.
+        """Roll back only if there is something to roll back: every connection that was only read from comes here.
 
-        After a statement that was given up while it waited SQLAlchemy does not ask: it throws the connection away.
+        After a statement that was cancelled while it waited SQLAlchemy does not ask: it throws the connection away.
         """
         if self.driver_connection.in_transaction:
             super().rollback()
@@ -127,7 +131,7 @@ class _Driver(AsyncAdapt_aiosqlite_dbapi):
 
 
 class Dialect(SQLiteDialect_aiosqlite):
-    """`sqlite+one_hop://`, for `create_async_engine`."""
+    """Dialect `sqlite+one_hop://`, for `create_async_engine`."""
 
     driver = "one_hop"
     supports_statement_cache = True
@@ -143,18 +147,18 @@ registry.register("sqlite.one_hop", __name__, "Dialect")
 
 # Several statements in one hand-over.
 
-Asked = tuple[Select[Any], Mapping[str, object]]  # made once, with names for its values; and the values
+Asked = tuple[Select[Any], Mapping[str, object]]  # a statement built once, with named parameters; and their values
 Rows = Sequence[Any]  # with the names of the columns
 
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """A statement as SQLite takes it."""
+    """A statement in the form that SQLite takes."""
 
     statement: Select[Any]  # held, so that no other can get its id
     sql: str
-    names: tuple[str, ...]  # of its values, in order
-    fixed: Mapping[str, object]  # values that stand in the statement itself
+    names: tuple[str, ...]  # of its parameters, in order
+    fixed: Mapping[str, object]  # values that are part of the statement itself
     row: Callable[..., Any]
 
 
@@ -162,7 +166,7 @@ _READY: dict[int, _Ready] = {}
 
 
 async def rows_of(db: AsyncConnection, *asked: Asked) -> list[Rows]:
-    """The rows of each statement, in order. For questions whose values and columns are numbers and texts."""
+    """Return the rows of each statement, in order. Values and columns must be numbers and texts."""
     ready = [(_READY.get(id(statement)) or _make_ready(statement, values, db), values) for statement, values in asked]
     driver: Any = (await db.get_raw_connection()).driver_connection
     work = [(each.sql, [{**each.fixed, **values}[name] for name in each.names]) for each, values in ready]
@@ -182,5 +186,5 @@ def _make_ready(statement: Select[Any], values: Mapping[str, object], db: AsyncC
 
 
 def _do_all(connection: sqlite3.Connection, work: Sequence[tuple[str, Sequence[object]]]) -> list[list[Any]]:
-    """Called in the thread of the connection."""
+    """Run several statements; called in the thread of the connection."""
     return [connection.execute(sql, values).fetchall() for sql, values in work]

@@ -1,7 +1,10 @@
-"""A connection to SQLite whose disk failures are `OSError`, as those of files are.
+"""A connection to SQLite that raises failures of the disk as `OSError`, as files do.
 
-Rules kept here: a full disk, a file that cannot be read or written, a damaged file and a lock that another process
-holds are the disk's failures; whatever else SQLite says is a defect of ours, and stays what it is.
+Rules kept here:
+- A full disk, a file that cannot be read or written, a damaged file and a lock held by another process are failures of
+  the disk.
+- Any other error of SQLite is a defect of ours, and is raised unchanged.
+
 Left to others: what is done when the disk fails (`bot/cli/console/disk_errors.py`), tables (`sqlite_driver.py`).
 """
 
@@ -14,7 +17,7 @@ from typing import Any
 
 @contextmanager
 def as_disk_failure() -> Iterator[None]:
-    """Raise what SQLite says of the disk as `OSError`."""
+    """Raise errors of SQLite about the disk as `OSError`."""
     try:
         yield
     except sqlite3.DatabaseError as error:
