@@ -1,4 +1,4 @@
-"""Derives actions from facts: the same facts always give the same actions.
+"""Actions derived from facts: the same facts always give the same actions.
 
 The facts of one cause are looked at together, so that a person is told once, in one message, everything that one
 violation brought. This also makes a crash harmless: facts read back from the journal give the same actions.

@@ -98,7 +98,7 @@ class DurationByGrade(StrictSettings):
 
 
 class CreditSettings(StrictSettings):
-    """docs/model.md, "Credit". Amounts in points, times in milliseconds."""
+    """Settings of credit (docs/model.md, "Credit"): amounts in points, times in milliseconds."""
 
     start: int = 100
     ceiling: int = 100

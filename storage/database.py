@@ -1,4 +1,4 @@
-"""Opens the state database: SQLite through SQLAlchemy Core and aiosqlite (`sqlite_driver.py`), migrated by Alembic.
+"""The state database: SQLite through SQLAlchemy Core and aiosqlite (`sqlite_driver.py`), migrated by Alembic.
 
 Rules kept here:
 - One writer, one transaction at a time; readers never wait for it (WAL).

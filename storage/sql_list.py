@@ -1,4 +1,4 @@
-"""Compares a column with many values, in a statement that is the same for any number of them.
+"""A condition on many values, in a statement that is the same for any number of them.
 
 A list of placeholders makes another statement for each length: it is written out and compiled again each time, which
 for some hundred values takes longer than finding the rows.

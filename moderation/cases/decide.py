@@ -1,4 +1,4 @@
-"""Decides a case: upheld or dismissed, and everything that follows.
+"""Decisions on cases: upheld or dismissed, and everything that follows.
 
 Rules kept here:
 - An illegal step raises and changes nothing.

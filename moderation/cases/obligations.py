@@ -116,7 +116,7 @@ def _after(fact: Fact, facts: Sequence[Fact], around: CaseContext) -> Iterator[F
 
 
 def _parted(fact: CaseDecided, facts: Sequence[Fact], around: CaseContext) -> Iterator[Fact]:
-    """Give a case of its own to what was shown on the card of a decided case and is not decided with it."""
+    """Let cases go on alone that were shown on the card of a decided case and are not decided with it."""
     decided = {other.n for other in facts if isinstance(other, CaseDecided)}
     for case in around.waiting_with.get(fact.n, ()):
         if case.n not in decided:

@@ -1,4 +1,4 @@
-"""Takes in notices from outside: by people without an account, by letter, by mail, or given to the operator.
+"""Notices from outside: by people without an account, by letter, by mail, or given to the operator.
 
 Rules kept here:
 - A notice of a recorded message joins or opens a case as a member's report does.

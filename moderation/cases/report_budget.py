@@ -1,4 +1,4 @@
-"""Limits how much one person can report: each report takes the time of the people who decide it.
+"""A limit on how much one person can report, since each report takes the time of the people who decide it.
 
 Rules kept here:
 - Reports about one case count once.

@@ -1,4 +1,4 @@
-"""Writes entries into a ledger: the facts, and the balance after each.
+"""Entries in a ledger: the facts, and the balance after each.
 
 Rules kept here:
 - There are two ledgers, with the same mechanics: credit, which everybody has, and standing, that of those who run

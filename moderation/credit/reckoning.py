@@ -1,4 +1,4 @@
-"""Finds balances that an entry gave wrongly, because entries of the same moment did not see each other.
+"""Corrections of balances that an entry gave wrongly, because entries of the same moment did not see each other.
 
 Earlier versions left entries dated after the moment of reckoning out of a balance, though they were recorded before: of
 many charges made in one look, each was reckoned as if it were the only one.

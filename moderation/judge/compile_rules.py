@@ -1,4 +1,4 @@
-"""Compiles the settings of a rule into a check that can look at events.
+"""Compilation of a rule's settings into a check that can look at events.
 
 Rules kept here:
 - Pure; equal settings give equal answers, so the caller may cache the result.

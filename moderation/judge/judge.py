@@ -1,4 +1,4 @@
-"""Judges one event: which rules it breaks, and what follows for its sender.
+"""The judge of one event: which rules it breaks, and what follows for its sender.
 
 A pure function of (event, context, policy): no clock, no I/O, no text for people. The same inputs give the same facts
 in the same order, so the journal can be replayed.
@@ -66,7 +66,7 @@ def judge(
     if not _is_judged(event, context, policy):
         return ()
     facts = _by_rules(event, context, policy, rules, on)
-    if not _is_gone(facts):  # a rule that lets a message stand is no way around a pace
+    if not _is_gone(facts):  # a message that a rule lets stand is still subject to the pace
         taken = sum(isinstance(fact, CaseOpened) for fact in facts)
         facts += _held_back(event, replace(context, next_case=context.next_case + taken), policy, on)
     return (*facts, *written(event, context, policy, on, gone=_is_gone(facts)))

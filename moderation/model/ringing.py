@@ -1,4 +1,4 @@
-"""Merges the messages that ring about one case, so that one cause rings a person once.
+"""Merging of the messages that ring about one case, so that one cause rings a person once.
 
 Rules kept here:
 - Everything that rings for one case becomes one message in its thread.

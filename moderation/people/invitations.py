@@ -1,4 +1,4 @@
-"""Decides whether the bot declines a room because of the people behind an invitation, or because of the room.
+"""Invitations that the bot declines because of the people behind them, or because of the room.
 
 Rules kept here:
 - A person who is barred, or whose credit is in tier E, brings the bot into no room, by any of their accounts.

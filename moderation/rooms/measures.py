@@ -149,8 +149,8 @@ def order(
 ) -> tuple[Fact, ...]:
     """Impose a measure until `until` (0: no end); `every`: the pace of slow mode.
 
-    People who may do so by the room's own levels do it as such; an operator who may not, or who says so, as the
-    operator. Raises `Refused` without the right, or if it holds already.
+    Somebody with the right by the room's own levels uses that right; an operator without it, or who says so, acts as
+    the operator. Raises `Refused` without any right, or if it holds already.
     """
     basis = basis_of(kind, by, room, policy, as_operator=as_operator)
     there = _of_kind(kind, in_force)

@@ -1,4 +1,4 @@
-"""Reads from the state of a space which rooms it lists. Client-server API, section "Spaces".
+"""The list of rooms in the state of a space. Client-server API, section "Spaces".
 
 Rules kept here:
 - A room is listed if its `m.space.child` names a server by which to enter it (`via`).

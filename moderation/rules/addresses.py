@@ -1,4 +1,4 @@
-"""Finds the links in a message and says where they lead.
+"""Links in a message, and the hosts they lead to.
 
 Covered: links written in a text, also bare domains (example.org without https://, which clients show as a link), and
 the `href` of the formatted body, where the words shown may say something else.

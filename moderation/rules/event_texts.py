@@ -1,4 +1,4 @@
-"""Selects the texts of an event that a rule looks at, and quotes pieces of them.
+"""The texts of an event that a rule looks at, and quotations from them.
 
 Left to others: extracting the texts of an event from its content (`bot/events/parse_event.py`).
 """

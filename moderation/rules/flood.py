@@ -34,7 +34,7 @@ class FloodSettings(BaseModel):
 
 
 class Flood:
-    """Counts one sender's messages in one room."""
+    """Counter of one sender's messages in one room."""
 
     def __init__(self, settings: FloodSettings, where: frozenset[str] = frozenset()) -> None:
         # A message counts wherever its text stands: `where` has no meaning here.

@@ -71,7 +71,7 @@ def _attached(event: Judged) -> Attached | None:
 
 
 class MediaCheck:
-    """Looks at the file of a message."""
+    """Check of the file of a message."""
 
     def __init__(self, settings: MediaSettings, where: frozenset[str] = frozenset()) -> None:
         # A file has no place among the texts: `where` has no meaning here.

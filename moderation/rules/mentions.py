@@ -40,7 +40,7 @@ class MentionSettings(BaseModel):
 
 
 class Mentions:
-    """Counts the people a message mentions."""
+    """Counter of the people a message mentions."""
 
     def __init__(self, settings: MentionSettings, where: frozenset[str] = frozenset()) -> None:
         self._settings = settings

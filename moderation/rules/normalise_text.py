@@ -1,4 +1,4 @@
-"""Brings texts into comparable forms: what looks alike becomes equal, and every match leads back to the original.
+"""Comparable forms of texts: what looks alike becomes equal, and every match leads back to the original.
 
 Terms and texts pass through the same function, so a term in any script still matches itself. There are three forms,
 each going further than the one before:
@@ -217,7 +217,7 @@ def _places(text: str, form: Form) -> Places:
     starts: list[int] = []
     ends: list[int] = []
     folded: dict[str, str] = {}
-    after_space = True  # leading white space goes
+    after_space = True  # leading white space is dropped
     for begin, end in _clusters(text):
         cluster = text[begin:end]
         if cluster not in folded:

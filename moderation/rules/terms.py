@@ -33,7 +33,7 @@ from .normalise_text import UNSPACED, Normalised, normalise, visible
 from .readings import Reading, may_be_stretched, put_together, squeezed, stretches, turned
 from .spaced_letters import joined, runs
 
-# Words in one case (or a capital first) and numbers, amounts of money among them.
+# Words in one case (or a capital first) and numbers, including amounts of money.
 _PLAIN = re.compile(
     r"(?:[a-z]+|[A-Z][a-z]*|[A-Z]+|\$?[0-9]+)(?:[ \t\n\r,.;:'-]+(?:[a-z]+|[A-Z][a-z]*|[A-Z]+|\$?[0-9]+))*"
 )
@@ -67,7 +67,7 @@ class TermSettings(BaseModel):
 
 
 class _Finder:
-    """Searches for many strings at once (Aho-Corasick)."""
+    """A search for many strings at once (Aho-Corasick)."""
 
     def __init__(self, needles: Iterable[str]) -> None:
         self.needles = tuple(needles)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 
 class AnswerableError(Exception):
-    """The root: everything this project raises on purpose."""
+    """The root of all errors that this project raises on purpose."""
 
 
 class Refused(AnswerableError):

@@ -89,7 +89,7 @@ class MessagePosted(Event):
     """
 
     texts: tuple[Text, ...] = ()
-    quoted: tuple[Text, ...] = ()  # what a reply says its answered message says, as older clients put it in front
+    quoted: tuple[Text, ...] = ()  # the quotation of the answered message that older clients put in front of a reply
     media: Media | None = None
     mentions: frozenset[UserId] = frozenset()  # `m.mentions` and matrix.to links of the formatted body
     mentions_room: bool = False

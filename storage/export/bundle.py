@@ -1,4 +1,4 @@
-"""Writes the zip: one file after the other, in the order given, all with the same time.
+"""The zip of an export: one file after the other, in the order given, all with the same time.
 
 Rules kept here:
 - The same content gives the same bytes.
@@ -75,7 +75,7 @@ class Bundle:
 
 
 class HashingWriter:
-    """Passes bytes on and hashes them."""
+    """A writer that passes bytes on and hashes them."""
 
     def __init__(self, file: "zipfile.IO[bytes] | BinaryIO") -> None:  # type: ignore[name-defined]
         self._file = file

@@ -1,4 +1,4 @@
-"""Reads the log once to choose the records of an export.
+"""The choice of an export's records, in one pass through the log.
 
 Rules kept here:
 - Only records that the checkpoint covers are chosen.

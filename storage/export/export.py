@@ -1,4 +1,4 @@
-"""Makes an export: a zip that a stranger can read without Matrix and check without us.
+"""The export: a zip that a stranger can read without Matrix and check without us.
 
 Rules kept here:
 - The newest signed checkpoint is read first and nothing beyond it is exported.
@@ -169,7 +169,7 @@ def _appear(draft: Path, out: Path) -> None:
 
 
 class _Maker:
-    """Fills one bundle."""
+    """Writer of one bundle."""
 
     def __init__(
         self,

@@ -67,7 +67,7 @@ class CaseFile:
 
 
 class Cases:
-    """Collects the records of cases on their way into the export."""
+    """The records of cases, collected on their way into the export."""
 
     def __init__(self) -> None:
         self.files: dict[int, CaseFile] = {}
@@ -96,7 +96,7 @@ def page(words: Words, about: About, cases: Cases, lines: Iterable[Line]) -> Ite
 
 
 class _Page:
-    """Writes the parts of one page."""
+    """Writer of the parts of one page."""
 
     def __init__(self, words: Words, about: About) -> None:
         self._words = words

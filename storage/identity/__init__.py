@@ -1,1 +1,1 @@
-"""What verified members proved about themselves, sealed."""
+"""Sealed storage of what verified members proved about themselves."""

@@ -1,4 +1,4 @@
-"""Applies facts and events to the database: the only code that writes the projected tables.
+"""The projections of facts and events: the only code that writes the projected tables.
 
 The same functions run while the bot works and when the journal is read again, so the two cannot differ. Each is given
 the index of the record and its time, and nothing else from outside. One file per subject; importing this registers all.

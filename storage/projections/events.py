@@ -49,7 +49,7 @@ def _seen(index: int, event: Received, kind: str) -> dict[str, object]:
         "room": event.room,
         "sender": event.sender or "",
         "kind": POSTED if isinstance(event, MessagePosted) else kind,
-        "at": 0 if getattr(event, "late", -1) >= 0 else _at(event),  # keys come in heaps: that is no flood
+        "at": 0 if getattr(event, "late", -1) >= 0 else _at(event),  # many keys arrive at once: that is no flood
     }
 
 

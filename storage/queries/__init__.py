@@ -1,4 +1,4 @@
-"""Reads what judging and people need to know, as frozen values or rows, one file per subject.
+"""Queries for judging and for people: they return frozen values or rows, one file per subject.
 
 Rules kept here:
 - All reads go through the connection given, so inside the writing transaction they see what has just been written.

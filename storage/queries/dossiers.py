@@ -18,7 +18,7 @@ from .linked_accounts import accounts_of
 
 @dataclass(frozen=True, slots=True)
 class Dossier:
-    """A file about a person, and what was done with it."""
+    """A file about a person, and the steps taken with it."""
 
     record: int
     subject: UserId
@@ -33,12 +33,12 @@ class Dossier:
 
     @property
     def approved_by(self) -> tuple[str, ...]:
-        """Return the accounts that approved the file as it was at the last approval, one a person."""
+        """Return the accounts that approved the file as it was at the last approval, one per person."""
         signed = [step for step in self.steps if step.step == "approved" and step.how != "user"]
         return self.approvers(signed[-1].digest) if signed else ()
 
     def approvers(self, digest: str) -> tuple[str, ...]:
-        """Return the accounts that approved what has this digest, one a person."""
+        """Return the accounts that approved what has this digest, one per person."""
         return tuple(step.reader for step in self.approvals(digest))
 
     def approvals(self, digest: str) -> tuple[Row[tuple[object, ...]], ...]:

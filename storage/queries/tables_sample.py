@@ -1,6 +1,6 @@
-"""Compares a random sample of table rows and of records: each must match the other.
+"""A comparison of random samples of table rows and of records: each must match the other.
 
-This finds at some start what somebody wrote into the database alone; `answerable logs verify --tables` finds it at
+A change made in the database alone is found by this at some start; `answerable logs verify --tables` finds it at
 once, by rebuilding all tables.
 
 Rules kept here:
@@ -113,7 +113,7 @@ def _each(log: Log, known: Iterable[SampleDifference]) -> Iterator[Record]:
 
 
 class _Tables:
-    """Reads the rows, and what is needed to interpret them."""
+    """The rows, and what is needed to interpret them."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
@@ -151,7 +151,7 @@ class _Tables:
 
 
 class _Comparison:
-    """Finds the differences."""
+    """The comparison of rows and records."""
 
     def __init__(self, log: Log, tables: _Tables, first: int) -> None:
         self._log = log

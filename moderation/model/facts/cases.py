@@ -127,7 +127,7 @@ class Reported(Fact):
     words: str = unowned()  # of a notice from outside
     contact: str = unowned()  # how its author can be answered
     reader: str = unowned()  # the operating system user who entered it
-    subject: UserId = person()  # whose message it is
+    subject: UserId = person()  # the author of the message
     by: UserId = person()
     reason: str = private("by")
 
