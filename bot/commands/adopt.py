@@ -1,8 +1,11 @@
-"""adopt: the owner hands the creation of a group over to the bot, since creators can be bound by nobody.
+"""adopt: the owner lets the bot become a group's only creator, since nobody can limit the rights of a creator.
 
-Rules kept here: only an owner can, and not the operator in their place; everything that will happen is said first, and
-confirmed by the number of the request, within a quarter of an hour and for the same room. Left to others: doing it
-(`bot/effects/adopt_room.py`).
+Rules kept here:
+- Only an owner can ask for it; the operator cannot in their place.
+- Everything that will happen is said first. The owner confirms it by the number of the request, within a quarter of an
+  hour and for the same room.
+
+Left to others: doing it (`bot/effects/adopt_room.py`).
 """
 
 from moderation.model.actions import Adopt
@@ -18,7 +21,7 @@ TOMBSTONE = "m.room.tombstone"
 
 
 async def adopt(call: Call) -> Reply:
-    """First what will happen; then, with the number, it happens."""
+    """Explain what will happen; with the number of the request, begin it."""
     _must_be_possible(call)
     room = call.group.room
     if call.given.case is None:

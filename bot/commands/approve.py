@@ -1,8 +1,10 @@
 """approve: an operator approves a file on a person from their own account.
 
-Rules kept here: only operators, only in a direct room; they name the file and, whole, the SHA-256 of what is in it, so
-that what they looked at is what they approve. Left to others: comparing and recording it
-(`bot/admin/dossiers.py`), keys instead of accounts (`bot/cli/dossier.py`).
+Rules kept here:
+- Only operators approve, and only in a direct room.
+- They name the file and the full SHA-256 of its content, so that they approve what they looked at.
+
+Left to others: comparing and recording it (`bot/admin/dossiers.py`), keys instead of accounts (`bot/cli/dossier.py`).
 """
 
 import re
@@ -20,7 +22,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 async def approve(call: Call) -> Reply:
-    """Approve a file."""
+    """Approve a file on a person."""
     if not is_operator(call.caller, call.policy):
         raise Refused("error.approve.operators")
     if call.here.purpose != "direct":

@@ -1,4 +1,4 @@
-"""cases, case, ack, note, uphold, dismiss, why, appeal: cases seen and decided, by word or by a reaction on a card."""
+"""cases, case, ack, note, uphold, dismiss, why, appeal: show and decide cases, by command or by reaction on a card."""
 
 from typing import Any
 
@@ -32,7 +32,10 @@ MAX_STATEMENTS = 3  # the newest of a case
 
 
 async def cases(call: Call) -> Reply:
-    """The cases that wait, by deadline: of this room, or asked alone, of all rooms that the caller answers for."""
+    """List the waiting cases by deadline.
+
+    Those of this room; in a direct message those of all rooms the caller answers for.
+    """
     rooms = await _rooms(call)
     rows = await queries.waiting_cases(call.db, rooms, MAX_CASES + 1)
     if not rows:
@@ -45,7 +48,7 @@ async def cases(call: Call) -> Reply:
 
 
 async def _rooms(call: Call) -> list[RoomId]:
-    """The room meant, else all that the caller answers for."""
+    """Return the room meant, else all rooms that the caller answers for."""
     if call.group.purpose == "group":
         await must_manage(call, call.group)
         return [call.group.room]
@@ -79,7 +82,7 @@ def _waiting_line(row: Any, *, several: bool) -> Line:
 
 
 async def case(call: Call) -> Reply:
-    """All that is known of one case."""
+    """Show all that is known of one case."""
     require("decide", call.caller, call.group, call.policy)
     found, _ = await _find(call, call.given.case or 0)
     card = await read_card(call.db, found.n, call.now_ms)
@@ -94,7 +97,7 @@ async def case(call: Call) -> Reply:
 
 
 async def ack(call: Call) -> Reply:
-    """Say that one has seen a case. The deadline stays."""
+    """Say that the caller has seen a case. The deadline stays."""
     found, _ = await _find(call, call.given.case or 0)
     return Reply((line("done.ack", n=found.n),), acknowledge(found, call.caller, call.group, call.policy, on=call.on))
 
@@ -112,30 +115,36 @@ async def note(call: Call) -> Reply:
 
 
 async def _reported(call: Call, found: CaseView, *, hides: bool) -> tuple[Line, ...]:
-    """The reports; who reported is named to whoever handles the case and asks alone: others may read the desk later."""
+    """Return the lines about the reports.
+
+    Reporters are named only to a person who handles the case and asks in private: others may read the desk later.
+    """
     names = not found.is_about(call.caller) and call.here.purpose != "desk"
     return report_lines(await queries.reports_of(call.db, found.n), names=names, words=not hides)
 
 
 async def _hides_reports(call: Call, found: CaseView) -> bool:
-    """Whether what reporters wrote is not shown here: the person concerned asks, or reads along."""
+    """Tell whether to hide what reporters wrote, since the person concerned asks, or can read along."""
     desk = call.here.room if call.here.purpose == "desk" else None
     undecided = not found.outcome or found.state == "appealed"
     return (found.is_about(call.caller) and undecided) or await reads_along(call.db, found, desk)
 
 
 async def uphold(call: Call) -> Reply:
-    """The rule was broken."""
+    """Decide that the rule was broken."""
     return await _decide(call, "upheld")
 
 
 async def dismiss(call: Call) -> Reply:
-    """The rule was not broken."""
+    """Decide that the rule was not broken."""
     return await _decide(call, "dismissed")
 
 
 async def why(call: Call) -> Reply:
-    """What was decided about oneself, and why: the newest case, or the one named; or what became of one's report."""
+    """Say what was decided about the caller, and why.
+
+    It is the newest case, or the one named; or what became of a report of theirs.
+    """
     n = call.given.case or await queries.newest_case_of(call.db, call.caller)
     if not n:
         return Reply((line("why.none"),), private=True)
@@ -148,14 +157,17 @@ async def why(call: Call) -> Reply:
 
 
 async def _reporters(call: Call, n: int) -> frozenset[UserId]:
-    """All accounts of those who reported a case."""
+    """Return all accounts of those who reported a case."""
     users = await queries.reporters_of(call.db, n)
     people = await queries.accounts_of_all(call.db, users)
     return frozenset(account for accounts in people.values() for account in accounts)
 
 
 def _of_report(call: Call, found: CaseView, row: Any) -> tuple[Line, ...]:
-    """What became of a report, and why: what was done about it stays between the managers and whom it is about."""
+    """Say what became of a report, and why.
+
+    What was done about it stays between the managers and the person it is about.
+    """
     room = RoomName(found.room)
     if not found.outcome:
         waits = line("report.waiting-until", n=found.n, room=room, due=Moment(row.due))
@@ -172,9 +184,9 @@ def _of_report(call: Call, found: CaseView, row: Any) -> tuple[Line, ...]:
 
 
 async def appeal(call: Call) -> Reply:
-    """Ask for a decision about oneself, or the dismissal of one's report, to be looked at again.
+    """Ask for another look at a decision about the caller, or at the dismissal of their report.
 
-    Also by those who are muted, removed or banned.
+    Also open to those who are muted, removed or banned.
     """
     found, row = await _any_case(call)
     facts = lodge(
@@ -193,11 +205,11 @@ async def appeal(call: Call) -> Reply:
 
 
 async def pressed(call: Call, n: int, key: str) -> Reply | None:
-    """A reaction on a card."""
+    """Act on a reaction on a card. Return None if it means nothing."""
     key = key.replace("\ufe0f", "")  # some clients add a variation selector
     found, _ = await _find(call, n)
     if found.rule == TIER_LINKS and (key == UPHOLD or key in DISMISSALS):
-        return await _decide(call, "dismissed" if key == UPHOLD else "upheld", n)  # a yes is to the message here
+        return await _decide(call, "dismissed" if key == UPHOLD else "upheld", n)  # "yes": allowed
     if key == UPHOLD:
         return await _decide(call, "upheld", n)
     if key in DISMISSALS:
@@ -214,7 +226,7 @@ async def pressed(call: Call, n: int, key: str) -> Reply | None:
 
 
 def case_line(row: Any) -> Line:
-    """One case of a list; `row` is its row in the table of cases."""
+    """Return the line of one case in a list; `row` is its row in the table of cases."""
     return line(
         "cases.one",
         n=row.n,
@@ -253,13 +265,16 @@ async def _decide(call: Call, what: str, n: int = 0, *, common: str = "") -> Rep
 
 
 def _fault(reason: str) -> tuple[str, str]:
-    """How wrong the decision was that is reversed, if that is said: ``error`` or ``bad-faith``, then the reason."""
+    """Split a reason into the fault of the decision being reversed, if one is named, and the rest.
+
+    The fault is ``error`` or ``bad-faith``; "" if none is named.
+    """
     word, _, rest = reason.partition(" ")
     return (word.lower(), rest.strip()) if word.lower() in FAULTS_OF_DECISIONS else ("", reason)
 
 
 async def _wrongly_decided(call: Call, found: CaseView, decider: UserId, fault: str, reason: str) -> tuple[Fact, ...]:
-    """What it costs whoever made the decision that is reversed."""
+    """Return what the reversed decision costs the person who made it."""
     require_fault(fault, found, decider, call.caller, call.group, call.policy)
     return neglected(
         await call.context(decider),
@@ -274,7 +289,7 @@ async def _wrongly_decided(call: Call, found: CaseView, decider: UserId, fault: 
 
 
 async def _any_case(call: Call) -> tuple[CaseView, Any]:
-    """A case by its number alone: whom it concerns may not be in the room any more."""
+    """Return a case by its number alone, since the person it concerns may have left the room."""
     n = call.given.case or 0
     found = await queries.case_view(call.db, n)
     if found is None:
@@ -290,7 +305,7 @@ async def _find(call: Call, n: int) -> tuple[CaseView, Any]:
 
 
 async def _statement(call: Call, found: CaseView, row: Any) -> tuple[Line, ...]:
-    """The statements of reasons as they were given; where none was yet, what is known."""
+    """Return the statements of reasons as they were given; if there are none yet, what is known."""
     kept = [from_json(text) for text in await queries.statements_of(call.db, found.n)]
     lines = [each for stated in kept[-MAX_STATEMENTS:] if stated for each in statement_lines(stated, found.room)]
     if not lines:

@@ -1,4 +1,4 @@
-"""credit and history: how somebody stands, and why."""
+"""credit and history: a person's credit or standing, and the reasons for it."""
 
 from collections.abc import Iterator
 
@@ -21,7 +21,7 @@ MAX_ENTRIES = 15
 
 
 async def credit(call: Call) -> Reply:
-    """One's own credit; with a name, by a manager, somebody else's."""
+    """Show the caller's own credit; to a manager who gives a name, that person's."""
     user = call.given.user or call.caller
     if user != call.caller and call.group.purpose != "group":
         raise Refused("error.group.name-it")  # rights are those in a group, not in a room of two
@@ -52,17 +52,20 @@ async def credit(call: Call) -> Reply:
 
 
 def _place(call: Call) -> RoomView | None:
-    """The group that is meant; asked alone of no group in particular, what counts everywhere is told."""
+    """Return the group that is meant; None in a direct message that names none: then show what counts everywhere."""
     return call.group if call.group.purpose == "group" else None
 
 
 def _is_shown(call: Call, user: UserId, held: InForce) -> bool:
-    """Whether a measure is told: what holds in other rooms is nobody's business here but their own."""
+    """Tell whether a measure may be shown: those of other rooms are shown only to the person they apply to."""
     return held.kind not in OF_ROOMS and (user == call.caller or held.covers(call.group))
 
 
 def _standing(call: Call, person: PersonView) -> Iterator[Line]:
-    """Of those who run a room, or once did: their standing, and why. Others learn of it where they run this one."""
+    """List the standing of a person who runs a room, or once did, and the reasons.
+
+    Others learn of it only where the person runs this room.
+    """
     own = account(person, "standing", _place(call), call.policy)
     runs = bool(person.manages) if person.user == call.caller else call.group.room in person.manages
     if not runs and not own.entries:
@@ -74,7 +77,7 @@ def _standing(call: Call, person: PersonView) -> Iterator[Line]:
 
 
 async def history(call: Call) -> Reply:
-    """The cases of somebody in this room, for managers."""
+    """Show managers the cases of a person in this room."""
     require("history", call.caller, call.group, call.policy)
     user = call.given.user
     assert user is not None

@@ -1,7 +1,12 @@
-"""dismiss-reports: dismisses all that waits because one member reported it, in one act.
+"""dismiss-reports: dismiss at once all cases that wait because of one member's reports.
 
-Rules kept here: what others reported too stays; a case about the caller stays; the member is named by a case that they
-reported, or by their id, and nobody else sees the answer. Left to others: what follows (`reports_together.py`).
+Rules kept here:
+- Cases that others reported too stay.
+- Cases about the caller stay.
+- The member is named by a case that they reported, or by their id.
+- Nobody else sees the answer.
+
+Left to others: what follows (`reports_together.py`).
 """
 
 from moderation.duty.responsibility import require
@@ -50,7 +55,7 @@ async def _reporter(call: Call) -> UserId:
 
 
 async def _cases(call: Call, user: UserId) -> tuple[list[int], int]:
-    """The cases that only this person reported, and how many others reported too."""
+    """Return the cases that only this person reported, and how many others reported too."""
     accounts = set(await queries.accounts_of(call.db, user))
     numbers = await queries.open_reports_by(call.db, user, call.group.room)
     alone = [n for n in numbers if accounts >= set(await queries.reporters_of(call.db, n))]

@@ -1,8 +1,12 @@
-"""Answers commands and reactions: finds out what is asked, for which room, and whether it may be.
+"""Answers commands and reactions: finds out what is asked, for which room, and whether it is allowed.
 
-Rules this module keeps: rights are those of the caller in the room concerned, wherever the command is said; a refusal
-is an answer with what was wrong and the next step, and changes nothing; in a group, what is not one of our commands
-is left alone, since other bots listen there too. The command itself stands in the journal like any message."""
+Rules kept here:
+- The caller's rights are those in the room concerned, wherever the command is said.
+- A refusal is an answer that names what was wrong and the next step. It changes nothing.
+- In a group, what is not one of our commands is left alone, since other bots listen there too.
+
+The command itself stands in the journal like any message.
+"""
 
 from difflib import get_close_matches
 
@@ -39,11 +43,11 @@ from .rights import manages
 MOST_ASKED = 60  # commands of one person in an hour
 MOST_ORDERED = 600  # of a person who manages the room, or of an operator
 MOST_EXPORTS = 5  # of one person in a day
-CLOSE = 0.7  # how much a mistyped command must look like one of ours to be answered in a group
+CLOSE = 0.7  # similarity to one of ours at which a mistyped command is answered in a group
 
 
 class Commands:
-    """The `Responder` of the pipeline."""
+    """Implements the `Responder` of the pipeline."""
 
     def __init__(
         self,
@@ -73,8 +77,8 @@ class Commands:
         self._hush = verification.hush if verification is not None else Hush(prefix)
 
     def asks(self, event: MessagePosted | ReactionGiven) -> bool:
-        """Whether the event may ask something of us."""
-        if isinstance(event, ReactionGiven):  # most are no more than that
+        """Tell whether the event may ask something of the bot."""
+        if isinstance(event, ReactionGiven):  # most reactions ask nothing
             return event.key.replace("\ufe0f", "") in OFFERED or self._policy.reports.means(event.key)
         if is_command(event.body, self._prefix):
             return True
@@ -85,17 +89,17 @@ class Commands:
         await self._hush.begin(db)
 
     def hushed(self, event: Received) -> bool:
-        """Whether the words of this, said in a direct room, are not to be recorded."""
+        """Tell whether the words of this event, said in a direct room, must not be recorded."""
         return self._hush.covers(event)
 
     def without_token(self, event: Received) -> MessagePosted | None:
-        """The event without the code or address in it, if it was one said before others and nothing else."""
+        """Return the event without its code or address, if it was said before others and holds nothing else."""
         return self._hush.without_token(event)
 
     async def respond(
         self, db: AsyncConnection, event: MessagePosted | ReactionGiven, room: RoomView, on: int
     ) -> Answer | None:
-        """The answer, or None if nothing was asked."""
+        """Return the answer, or None if nothing was asked."""
         if isinstance(event, ReactionGiven):
             return await self._reaction(db, event, room, on)
         spoken = self._verifying(event, room) or read(event, self._prefix)
@@ -111,7 +115,10 @@ class Commands:
     async def _spent(
         self, db: AsyncConnection, command: Command | None, event: MessagePosted, room: RoomView, on: int
     ) -> Answer | None:
-        """Return the answer to somebody who has asked too often, empty once they were told; None if they have not."""
+        """Return the answer to a person who has asked too often; None if they have not.
+
+        The answer is empty once they were told.
+        """
         who, now = event.sender, event.received_ms
         if command is None and room.purpose == "group":  # mostly what other bots are asked
             return None
@@ -158,7 +165,7 @@ class Commands:
         return self._answer(call, discreet(call, reply) if command.discreet else reply)
 
     async def _reaction(self, db: AsyncConnection, event: ReactionGiven, room: RoomView, on: int) -> Answer | None:
-        """A reaction under a card decides, one under a message in a group may report it."""
+        """Act on a reaction: under a card it decides, under a message in a group it may report the message."""
         if room.purpose == "group":
             return await self._flagged(db, event, room, on)
         n = await queries.case_by_card(db, event.target) if room.purpose == "desk" else None
@@ -206,20 +213,20 @@ class Commands:
     async def _group_of_case(
         self, db: AsyncConnection, command: Command, spoken: Spoken, here: RoomView, caller: UserId
     ) -> RoomView | None:
-        """In a direct message the number of a case says which room is meant."""
+        """Find the room that the number of a case means in a direct message."""
         if here.purpose != "direct" or spoken.group or command.anywhere or not command.spec.startswith("case"):
             return None
         number = case_number(spoken.words[0]) if spoken.words else None
         found = await queries.case_view(db, number) if number is not None else None
         group = await self._knowledge.room(db, found[0].room) if found else None
         if number is not None and (group is None or not await self._belongs(db, caller, group)):
-            raise Refused("error.case.none", n=number)  # the same words, whether there is none or it is not theirs
+            raise Refused("error.case.none", n=number)  # also if it exists, but is not theirs
         return group
 
     async def _group(
         self, db: AsyncConnection, code: GroupCode | None, caller: UserId, here: RoomView, *, anywhere: bool
     ) -> RoomView:
-        """The room a command is about: the one named, the one it is said in, or the only one it can be."""
+        """Return the room a command is about: the one named, the one it is said in, or the only one it can be."""
         if code is not None:
             named = await queries.room_by_code(db, code, self._bot)
             if named is None or named.purpose != "group" or not await self._belongs(db, caller, named):
@@ -243,7 +250,7 @@ class Commands:
         return only
 
     async def _must_be_shown(self, db: AsyncConnection, given: Arguments, spoken: Spoken, group: RoomView) -> None:
-        """Raise `Refused` if a pill leads to somebody else than it shows, as one that was copied may."""
+        """Raise `Refused` if a pill leads to somebody else than it shows, as a copied one may."""
         shown = spoken.pills.get(given.user) if given.user else None
         if given.user is None or shown is None:
             return
@@ -308,7 +315,7 @@ class Commands:
         )
 
 
-# Refusals that are about how the command was written: these show how to write it.
+# Refusals about how the command was written. The answer shows how to write it.
 _ABOUT_WORDS = (
     "error.missing",
     "error.superfluous",

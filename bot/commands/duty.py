@@ -1,8 +1,10 @@
-"""away, back, duty: who is there for a group, and when.
+"""away, back, duty: who is on duty for a group, and when.
 
-Rules kept here: being away counts everywhere, and is said in the desk of every group somebody answers for; whoever goes
-is told before which groups are left with nobody, and what that means; a roster is written by the owner or the operator,
-and the person in it is told (`moderation/consequences.py`).
+Rules kept here:
+- Being away counts everywhere, and is said in the desk of every group that the person answers for.
+- Before they go, they are told which groups are left with nobody, and what that means.
+- The owner or the operator writes a roster, and the person in it is told (`moderation/consequences.py`).
+
 Left to others: what hours are (`moderation/duty/hours.py`), who is on duty by all this (`moderation/duty/duty.py`).
 """
 
@@ -31,7 +33,7 @@ OFF = ("off", "none", "关闭", "取消")
 
 
 async def away(call: Call) -> Reply:
-    """Not on duty for a time, anywhere. What somebody was asked before stays theirs."""
+    """Take the caller off duty everywhere for a time. Cases they were asked for before stay theirs."""
     rooms = await queries.answers_for(call.db, call.caller)
     if not rooms:
         raise Refused("error.away.nothing")
@@ -46,7 +48,7 @@ async def away(call: Call) -> Reply:
 
 
 async def back(call: Call) -> Reply:
-    """On duty again, everywhere."""
+    """Put the caller on duty again, everywhere."""
     if call.caller not in await queries.away_now(call.db, call.now_ms):
         raise Refused("error.away.not")
     said = line("desk.back", who=Who(call.caller))
@@ -56,7 +58,7 @@ async def back(call: Call) -> Reply:
 
 
 async def _left(call: Call, rooms: Sequence[RoomId], until: int) -> dict[RoomId, tuple[Left, Duty]]:
-    """What is left of the duty in each room."""
+    """Return who remains on duty in each room."""
     gone = await queries.away_now(call.db, call.now_ms)
     found: dict[RoomId, tuple[Left, Duty]] = {}
     for room in rooms:
@@ -87,7 +89,7 @@ def _gap(call: Call, room: RoomId, left: Left, duty: Duty) -> Line | None:
 
 
 async def _kept(call: Call) -> Line:
-    """The cases that somebody was asked for before."""
+    """List the cases that the caller was asked for before."""
     cases = await queries.waiting_for(call.db, call.caller)
     return line("away.keeps", cases=", ".join(map(str, cases))) if cases else line("away.keeps-none")
 
@@ -104,7 +106,7 @@ def _tell_away(call: Call, until: int, left: Mapping[RoomId, tuple[Left, Duty]])
 
 
 def _tell_desk(call: Call, room: RoomId, *lines: Line) -> TellDesk | None:
-    """A word to the desk of a room, unless that is where it was said."""
+    """Tell the desk of a room, unless it was said there."""
     if call.here.purpose == "desk" and call.here.served == room:
         return None
     return TellDesk(room=room, lines=lines)
@@ -114,7 +116,7 @@ def _tell_desk(call: Call, room: RoomId, *lines: Line) -> TellDesk | None:
 
 
 async def duty(call: Call) -> Reply:
-    """Who is on duty now, who is away, and the roster; or, with hours, a change of the roster."""
+    """Show who is on duty now, who is away, and the roster; or, given hours, change the roster."""
     if call.given.reason:
         return await _change(call)
     now = await queries.duty_of(call.db, call.group, call.policy.operators, call.now_ms)
@@ -139,7 +141,7 @@ def _present(call: Call, now: Duty) -> list[Line]:
 
 
 def _next(call: Call, now: Duty) -> list[Line]:
-    """Who comes on duty next by the roster."""
+    """Say who comes on duty next by the roster."""
     coming = [
         (start, user)
         for user in _runs(now)
@@ -149,7 +151,7 @@ def _next(call: Call, now: Duty) -> list[Line]:
 
 
 def _roster(roster: Mapping[UserId, str], now: Duty) -> list[Line]:
-    """The roster of a room. `now` says who runs it."""
+    """Show the roster of a room. `now` says who runs the room."""
     if not roster:
         return [line("duty.no-roster")]
     runs = _runs(now)
@@ -165,7 +167,7 @@ def _runs(now: Duty) -> tuple[UserId, ...]:
 
 
 async def _change(call: Call) -> Reply:
-    """Write somebody's hours into the roster, or take them out."""
+    """Write a person's hours into the roster, or take them out."""
     require("roster", call.caller, call.group, call.policy)
     target, room = call.given.user, call.group.room
     if target is None:

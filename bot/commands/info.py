@@ -18,7 +18,7 @@ MAX_NAMES = 50
 
 
 def help_with(commands: dict[str, Command]) -> Command:
-    """The `help` command, over the table it is itself part of."""
+    """Make the `help` command of a table, which is itself part of the table."""
 
     async def run(call: Call) -> Reply:
         wanted = call.given.word.removeprefix(call.prefix).lower()
@@ -51,7 +51,7 @@ def _one(commands: dict[str, Command], wanted: str, prefix: str) -> tuple[Line, 
 
 
 async def status(call: Call) -> Reply:
-    """How the room stands."""
+    """Show the state of the room."""
     room = call.group
     numbers = await queries.room_numbers(call.db, room.room)
     lines = [
@@ -64,7 +64,7 @@ async def status(call: Call) -> Reply:
 
 
 async def who(call: Call) -> Reply:
-    """Who answers for the room, and who is verified."""
+    """Show who answers for the room, and who is verified."""
     people = await queries.people_of(call.db, call.group.room, call.now_ms)
     owners = [p.user for p in people if p.role == "owner"]
     managers = [p.user for p in people if p.role == "manager"]
@@ -79,7 +79,7 @@ async def who(call: Call) -> Reply:
 
 
 async def rules(call: Call) -> Reply:
-    """The rules that hold here."""
+    """Show the rules that hold here."""
     names = [rule for rule in call.policy.rules if applies(rule.rooms, call)]
     if not names:
         return Reply((line("rules.none", room=RoomName(call.group.room)),))
@@ -92,12 +92,12 @@ async def rules(call: Call) -> Reply:
 
 
 def applies(globs: tuple[str, ...], call: Call) -> bool:
-    """Whether a rule for these rooms holds in the one asked about."""
+    """Tell whether a rule for these rooms holds in the one asked about."""
     return any(fnmatchcase(name, glob) for glob in globs for name in (call.group.room, call.group.code))
 
 
 async def lang(call: Call) -> Reply:
-    """Choose one's own language, or (`lang zh room`, by a manager) the room's."""
+    """Choose the caller's own language, or (`lang zh room`, by a manager) the room's."""
     wanted = call.given.word.lower()
     if wanted not in LANGUAGES:
         raise Refused("error.language", given=wanted[:20], known=", ".join(LANGUAGES))

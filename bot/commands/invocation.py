@@ -26,15 +26,15 @@ from moderation.values.notices import Line
 from .parse import Arguments
 
 Who = Literal["everyone", "manager"]
-Words = Callable[[RoomId, int], str]  # the text of the message in this room recorded here; it reads the disk
+Words = Callable[[RoomId, int], str]  # (room, record) -> the text of that message; reads the disk
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a command brings: facts, the answer, and actions beside it.
+    """The result of a command: facts, the answer, and further actions.
 
-    `private`: the answer concerns one person, so it is not given before all in a group. `alone`: nor may it show,
-    to the managers either, that there was anything to answer.
+    `private`: the answer concerns one person, so in a group it is not given in front of all. `alone`: moreover nobody,
+    the managers included, may see that there was anything to answer.
     """
 
     lines: tuple[Line, ...] = ()
@@ -49,7 +49,7 @@ class Deployment:
     """What the configuration says for all rooms."""
 
     language: str = "en"
-    digest: str = ""  # when desks are told what waits; "": never
+    digest: str = ""  # when desks get their digest of what waits; "": never
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,21 +83,21 @@ class Call:
         return self.event.received_ms
 
     def said(self, key: str) -> str:
-        """A text in the language of the room this is about."""
+        """Return a text in the language of the room this is about."""
         return Catalog.load().template(self.group.language or self.deployment.language, key)
 
     def gone(self) -> tuple[Action, ...]:
-        """The command itself goes too, where it can: a group stays clean, and a reporter's name with few."""
+        """Redact the command itself where possible: the group stays clean, and few see a reporter's name."""
         if self.here.purpose != "group" or self.here.condition != "protected":
             return ()
         return (Redact(room=self.here.room, event=self.event.event, subject=self.caller),)
 
     async def context(self, user: UserId) -> Context:
-        """What is known of `user` in the room this is about."""
+        """Return what is known of `user` in the room this is about."""
         return await self.knowledge.context(self.db, self.group, user, self.now_ms)
 
     async def order(self, target: UserId) -> Order:
-        """An order of the caller's against `target`."""
+        """Return an order of the caller against `target`."""
         return Order(by=self.caller, on=self.on, context=await self.context(target), policy=self.policy)
 
 
@@ -114,13 +114,13 @@ class Command:
     run: Run
     aliases: tuple[str, ...] = ()
     inside: bool = False  # only for those who are in the room now
-    anywhere: bool = False  # answered also where no one group is meant; `group` is then where it was said
-    discreet: bool = False  # nobody else is to see that it was asked, nor the answer, whatever that is
-    exports: bool = False  # files are made of the log, which takes long
+    anywhere: bool = False  # also answered where no single group is meant; `group` is then where it was said
+    discreet: bool = False  # nobody else may see that it was asked, nor any answer
+    exports: bool = False  # makes files from the log, which takes long
 
 
 def discreet(call: Call, reply: Reply) -> Reply:
-    """The reply, so that nobody else sees that something was asked; and what asked for it goes, where it can."""
+    """Make a reply that nobody else sees, and redact what asked for it, where possible."""
     gone: tuple[Action, ...] = ()
     if call.here.purpose != "direct" and call.here.condition == "protected":
         gone = (Redact(room=call.here.room, event=call.event.event, subject=call.caller),)
@@ -128,7 +128,7 @@ def discreet(call: Call, reply: Reply) -> Reply:
 
 
 def answered(call: Call, reply: Reply) -> tuple[Action, ...]:
-    """The answer as an action: in the room it was asked in, or to the person alone."""
+    """Return the answer as an action: in the room it was asked in, or to the person alone."""
     if not reply.lines:
         return ()
     if reply.alone and call.here.purpose != "direct":
@@ -136,7 +136,7 @@ def answered(call: Call, reply: Reply) -> tuple[Action, ...]:
     if reply.private and call.here.purpose == "group":
         return (Tell(room=call.group.room, subject=call.caller, lines=reply.lines),)
     event = call.event
-    # Nothing can reply to a reaction; the card it stands under begins the thread.
+    # Nothing can reply to a reaction; the card under it begins the thread.
     said = event.target if isinstance(event, ReactionGiven) else event.event
     thread = event.target if isinstance(event, ReactionGiven) else event.thread
     return (Say(room=call.here.room, lines=reply.lines, reply_to=said, thread=thread, to=call.caller),)

@@ -1,4 +1,4 @@
-"""warn, redact, mute, unmute, kick, ban, unban: what a manager does directly."""
+"""warn, redact, mute, unmute, kick, ban, unban: a manager's direct measures."""
 
 from moderation.cases import manager_orders
 from moderation.model.actions import Action, Unban
@@ -31,7 +31,7 @@ def _impose(kind: SanctionKind) -> Run:
 
 
 async def unmute(call: Call) -> Reply:
-    """End what holds of mutes here."""
+    """End the mutes that hold here."""
     target = _target(call)
     facts = manager_orders.lift(await call.order(target), "mute")
     if not facts:
@@ -53,7 +53,7 @@ async def unban(call: Call) -> Reply:
 
 
 async def redact(call: Call) -> Reply:
-    """Take a message away, as a reply to it."""
+    """Redact the message that this command replies to."""
     reply_to = getattr(call.event, "reply_to", None)
     row = await queries.event_row(call.db, reply_to) if reply_to else None
     if row is None or row.room != call.group.room:

@@ -1,8 +1,10 @@
-"""Reads a command from a message: pure, so that it can be fuzzed.
+"""Reads a command from a message. Pure, so that it can be fuzzed.
 
-Rules kept here: a command is a message that begins with the prefix and a letter; a name pressed in a client (a "pill")
-counts as the Matrix id behind it, a message as the link to it; arguments are checked against what the command
-declares, and what is wrong is said with the argument's name. Nothing here knows who is asking.
+Rules kept here:
+- A command is a message that begins with the prefix and a letter.
+- A name picked in a client (a "pill") counts as its Matrix id, a pill of a message as the link to it.
+- Arguments are checked against what the command declares; an error names the argument.
+- Nothing here knows who is asking.
 """
 
 import re
@@ -27,18 +29,18 @@ _LINK = re.compile(r"https://matrix\.to/#/(@[^?/]+|%40[^?/]+)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """A command as it was written: its name, its words, and the room it names, if it does."""
+    """A command as it was written: its name, its words, and the room it names, if any."""
 
     name: str
     words: tuple[str, ...]
     group: GroupCode | None = None
     too_long: bool = False
-    pills: Mapping[str, str] = field(default_factory=dict)  # Matrix id -> the words that are shown in its place
+    pills: Mapping[str, str] = field(default_factory=dict)  # Matrix id -> the words shown in its place
 
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """The arguments of a command, each as what it is; absent ones are None or empty."""
+    """The parsed arguments of a command; absent ones are None or empty."""
 
     user: UserId | None = None
     case: int | None = None
@@ -49,7 +51,7 @@ class Arguments:
 
 
 def read(event: MessagePosted, prefix: str) -> Spoken | None:
-    """The command in a message, or None if it is none."""
+    """Return the command in a message, or None if it is not a command."""
     if event.is_notice or event.replaces is not None or not is_command(event.body, prefix):
         return None
     if len(event.body) > MAX_LENGTH:
@@ -63,12 +65,12 @@ def read(event: MessagePosted, prefix: str) -> Spoken | None:
 
 
 def is_command(body: str, prefix: str) -> bool:
-    """Whether a text begins like a command."""
+    """Tell whether a text begins like a command."""
     return body.startswith(prefix) and body[len(prefix) : len(prefix) + 1].isalpha()
 
 
 def shows(words: str, user: UserId, name: str) -> bool:
-    """Whether the words of a pill are the person it leads to: their id, its first part, or their display name."""
+    """Tell whether the words of a pill name the person it leads to: by id, its first part, or their display name."""
     said = words.strip().removeprefix("@").strip()
     ids = (user[1:].casefold(), user[1:].partition(":")[0].casefold())
     return bool(said) and (said.casefold() in ids or said == name.strip().removeprefix("@").strip())
@@ -77,7 +79,7 @@ def shows(words: str, user: UserId, name: str) -> bool:
 def bind(spec: str, words: tuple[str, ...], *, replied_to: UserId | None = None) -> Arguments:
     """Match words with what a command declares, such as ``"user duration? reason*"``.
 
-    A "user" may be left out in a reply: then it is whom the reply answers. Raises `Refused`.
+    A "user" may be left out in a reply: then it is the sender of the message replied to. Raises `Refused`.
     """
     left = list(words)
     values: dict[str, object] = {}
@@ -131,7 +133,7 @@ def _looks_like_user(word: str) -> bool:
 
 
 def case_number(word: str) -> int | None:
-    """The number of a case, such as ``12`` or ``#12``; None if it cannot be one."""
+    """Return the number of a case, such as ``12`` or ``#12``; None if it cannot be one."""
     digits = word.lstrip("#")
     return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 10 else None
 
@@ -144,7 +146,10 @@ def _case(word: str) -> int:
 
 
 def _duration(left: list[str], word: str) -> int | None:
-    """A word that begins with a digit is meant as a duration, so a wrong one is an error, not a reason."""
+    """Take a duration.
+
+    A word that begins with a digit is meant as one, so a wrong one is an error, not a reason.
+    """
     if not word[0].isdigit():
         return None
     try:
@@ -176,7 +181,7 @@ class _Pills(HTMLParser):
         href = dict(attrs).get("href") or ""
         if tag == "mx-reply":
             self._skipped += 1
-        elif self._skipped:  # whoever is named in what is quoted is not meant
+        elif self._skipped:  # people named in the quoted text are not meant
             return
         elif tag == "a" and (link := _LINK.match(href) or MESSAGE.match(href)):
             self.text += href if link.re is MESSAGE else unquote(link[1])
@@ -211,7 +216,7 @@ def _text(event: MessagePosted, prefix: str) -> tuple[str, dict[str, str]]:
     try:
         pills.feed(formatted)
         pills.close()
-    except (AssertionError, ValueError):  # what the parser of 3.11 does with "<![x" and with "&#" and 5,000 digits
+    except (AssertionError, ValueError):  # Python 3.11 raises these for "<![x" and for "&#" with 5,000 digits
         return event.body, {}
     text = pills.text.strip()
     return (text, pills.shown) if is_command(text, prefix) else (event.body, {})

@@ -1,8 +1,10 @@
 """Reads a rule as it is written in chat: ``no-ads terms "buy now" "cheap watches" moderate redact manager``. Pure.
 
-Rules kept here: what is looked for stands in quotes, of whichever kind a keyboard makes; a word without quotes is one
-that is known, or (a domain) has a dot: a slip of the pen never becomes a term. Left to others: whether the values make
-sense (`bot/config/rule_checks.py`).
+Rules kept here:
+- What is looked for stands in quotes, of any kind that a keyboard makes.
+- A word without quotes must be a known one or (a domain) have a dot: a typing error never becomes a term.
+
+Left to others: whether the values make sense (`bot/config/rule_checks.py`).
 """
 
 import re
@@ -19,7 +21,7 @@ from moderation.values.notices import Code
 _OPENING = "\"“”„«»「『'‘"
 _CLOSING = {"“": "”", "”": "”", "„": "“”", "«": "»", "»": "«", "「": "」", "『": "』", "‘": "’"}
 _DURATION = re.compile(r"\d+[smhdw]", re.ASCII | re.IGNORECASE)
-_LISTS = {"terms": "terms", "pattern": "patterns"}  # kind -> the setting that its quoted values are for
+_LISTS = {"terms": "terms", "pattern": "patterns"}  # kind -> the setting its quoted values go to
 _LINKS = ("allow", "deny")
 MEASURES: tuple[str, ...] = get_args(Measure)
 DECIDES: tuple[str, ...] = get_args(Decide)
@@ -34,7 +36,7 @@ class Token:
 
 
 def written(text: str) -> dict[str, Any]:
-    """The rule as it would stand in `[[rules]]`. Raises `Refused`."""
+    """Return the rule as it would stand in `[[rules]]`. Raises `Refused`."""
     tokens = list(tokens_of(text))
     if not tokens or tokens[0].quoted:
         raise Refused("error.rule.name")
@@ -48,7 +50,7 @@ def written(text: str) -> dict[str, Any]:
 
 
 def tokens_of(text: str) -> Iterator[Token]:
-    """The words of a text; what stands between quotes is one."""
+    """Split a text into words; a quoted text is one word."""
     at = 0
     while at < len(text):
         if text[at].isspace() or text[at] == ",":
@@ -87,7 +89,7 @@ def _options(rule: dict[str, Any], tokens: list[Token]) -> None:
 
 
 def _known(rule: dict[str, Any], word: str) -> bool:
-    """Take one of the words that every kind knows."""
+    """Take one of the words that every kind knows. Return whether it was one."""
     if word in GRADES:
         rule["class"] = word
     elif word in MEASURES:

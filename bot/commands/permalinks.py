@@ -1,7 +1,10 @@
-"""Reads a link to a message, as clients copy it: pure, so that it can be fuzzed.
+"""Reads a link to a message, as clients copy it. Pure, so that it can be fuzzed.
 
-Rules kept here: both forms of the specification (appendices, "matrix.to navigation" and "Matrix URI scheme") with or
-without percent-encoding; what follows the message (`?via=...`) says where the room can be found, and is not needed.
+Rules kept here:
+- Both forms of the specification are read (appendices, "matrix.to navigation" and "Matrix URI scheme"), with or without
+  percent-encoding.
+- What follows the message (`?via=...`) says where the room can be found, and is not needed.
+
 Left to others: whether there is such a room and such a message (`report.py`).
 """
 
@@ -18,19 +21,19 @@ _LINK = re.compile(r"<?(?:https?://matrix\.to/|matrix:)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class MessageLink:
-    """What a link points to. `room` None: the room is named by an alias."""
+    """The target of a link. `room` None: the room is named by an alias."""
 
     event: EventId
     room: RoomId | None = None
 
 
 def is_link(word: str) -> bool:
-    """Whether a word is meant as a link to something on Matrix."""
+    """Tell whether a word is meant as a link to something on Matrix."""
     return _LINK.match(word) is not None
 
 
 def message_link(word: str) -> MessageLink | None:
-    """The message that a link points to; None if it points to none."""
+    """Return the message that a link points to; None if it points to something else."""
     text = word.strip("<>")
     if found := MESSAGE.match(text):
         room, event = unquote(found["room"]), unquote(found["event"])

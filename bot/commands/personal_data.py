@@ -1,7 +1,9 @@
-"""receipt, mydata, erase: what a person may ask about their own data.
+"""receipt, mydata, erase: what people may ask about their own data.
 
-Rules kept here: everybody asks for themselves alone; what is given goes into a direct message; erasing is explained
-first and confirmed by the number of the request, within a quarter of an hour.
+Rules kept here:
+- People ask only for themselves.
+- What is given goes into a direct message.
+- Erasing is explained first, and confirmed by the number of the request within a quarter of an hour.
 """
 
 from moderation.model.actions import Erase, GiveData, GiveReceipt
@@ -17,7 +19,7 @@ CONFIRM_WITHIN_MS = 15 * MS_PER["m"]
 
 
 async def receipt(call: Call) -> Reply:
-    """The proof that one's own message is in the log, as a reply to it."""
+    """Give the proof that the caller's own message is in the log, asked for as a reply to that message."""
     reply_to = getattr(call.event, "reply_to", None)
     row = await queries.event_row(call.db, reply_to) if reply_to else None
     if row is None or row.sender != call.caller:
@@ -28,14 +30,14 @@ async def receipt(call: Call) -> Reply:
 
 
 async def mydata(call: Call) -> Reply:
-    """All that is held on oneself."""
+    """Give all data held about the caller."""
     asked = DataAsked(room=call.group.room, on=call.on, what="mydata", subject=call.caller)
     give = GiveData(room=call.group.room, subject=call.caller)
     return Reply((line("own.mydata"),), (asked,), (give,), private=True)
 
 
 async def erase(call: Call) -> Reply:
-    """First what would go and what would stay, then, with the number, the erasing itself."""
+    """Explain what would go and what would stay; with the number of the request, erase."""
     if call.given.case is None:
         asked = DataAsked(room=call.group.room, on=call.on, what="erase", subject=call.caller)
         return Reply((line("own.erase.explain"), line("own.erase.confirm", n=call.on)), (asked,), private=True)

@@ -1,4 +1,4 @@
-"""Notes that somebody looked at how another person stands, so that this person can learn of it."""
+"""Records that somebody looked up another person's cases or credit, so that this person can learn of it."""
 
 from moderation.model.facts import ContentRead, Fact
 from moderation.values.ids import UserId
@@ -8,7 +8,7 @@ from .invocation import Call
 
 
 async def looked_at(call: Call, person: UserId, what: str, n: int = 0) -> tuple[Fact, ...]:
-    """Return the record of it, one a person, reader and day. What people read of themselves is not recorded."""
+    """Return the fact of a look-up: one a person, reader and day. Looking at oneself is not recorded."""
     if not person or person in await queries.accounts_of(call.db, call.caller):
         return ()
     if await queries.was_looked_at(call.db, person, call.now_ms, by=call.caller):

@@ -1,4 +1,4 @@
-"""COMMANDS: every command by its names. Data to read; nothing registers itself by being imported."""
+"""COMMANDS: all commands by name and alias. A plain table; nothing registers itself on import."""
 
 from . import (
     adopt,

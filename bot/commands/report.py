@@ -1,8 +1,12 @@
-"""report: pointing the managers to a message, as a reply to it, with a link to it, or by a reaction under it.
+"""report: point the managers to a message, by a reply to it, a link to it, or a reaction under it.
 
-Rules kept here: whoever reports is in the room of the message; nobody else sees that it was reported, by whom, or
-what was answered: the command or the reaction goes at once where it can, and the answer is given in a direct room only.
-Left to others: what a report brings (`moderation/cases/reports.py`), who sees the names (`bot/texts/report_lines.py`).
+Rules kept here:
+- The reporter is in the room of the message, or is an operator.
+- Nobody else sees that it was reported, by whom, or what was answered: the command or the reaction is redacted at once
+  where possible, and the answer is given in a direct room only.
+
+Left to others: the effect of a report (`moderation/cases/reports.py`), who sees the names
+(`bot/texts/report_lines.py`).
 """
 
 import asyncio
@@ -24,7 +28,7 @@ from .permalinks import is_link, message_link
 
 
 async def run(call: Call) -> Reply:
-    """The command: with a link, or as a reply."""
+    """Report a message by a command, with a link or as a reply."""
     first, _, rest = call.given.reason.partition(" ")
     if is_link(first):
         link = message_link(first)
@@ -38,7 +42,7 @@ async def run(call: Call) -> Reply:
 
 
 async def flag(call: Call, event: EventId) -> Reply:
-    """Such a reaction."""
+    """Report a message by a reaction."""
     return await _file(call, event, call.here.room, "")
 
 
@@ -66,7 +70,7 @@ async def _file(call: Call, event: EventId, room: RoomId | None, reason: str) ->
 
 
 async def _group(call: Call, room: RoomId | None) -> RoomView:
-    """The group a message is in, of which whoever reports is a member."""
+    """Return the group a message is in. Raises `Refused` unless the reporter is a member, or an operator."""
     if room is None:
         raise Refused("error.report.unknown")
     group = await call.knowledge.room(call.db, room)
@@ -79,7 +83,7 @@ async def _group(call: Call, room: RoomId | None) -> RoomView:
 
 
 async def _acknowledged(call: Call, n: CaseNumber, facts: tuple[Fact, ...]) -> tuple[Line, ...]:
-    """What the reporter is told: by when it is decided, or what was decided already."""
+    """Tell the reporter when it will be decided, or what was decided already."""
     opened = next((fact for fact in facts if isinstance(fact, CaseOpened)), None)
     found = await queries.case_view(call.db, n) if opened is None else None
     due = opened.due if opened else found[0].due if found else 0
@@ -96,7 +100,7 @@ async def _acknowledged(call: Call, n: CaseNumber, facts: tuple[Fact, ...]) -> t
 
 
 def _shown(room: RoomId, n: CaseNumber, facts: tuple[Fact, ...]) -> tuple[Action, ...]:
-    """The card of a case that is there already shows the report too."""
+    """Show the report on the card of a case that existed before."""
     if any(isinstance(fact, CaseOpened | CaseGrew) for fact in facts):
         return ()
     return (EditCard(room=room, n=n),)

@@ -1,7 +1,10 @@
-"""Dismisses several cases that rest on one member's reports in one act.
+"""Dismisses at once several cases that rest on one member's reports.
 
-Rules kept here: a case about the person who decides is left for somebody else. Left to others: what a dismissal brings
-(`moderation/cases/decide.py`), and what several of them bring to the reporter (`moderation/cases/reports.py`).
+Rules kept here:
+- A case about the person who decides is left for somebody else.
+
+Left to others: the effect of one dismissal (`moderation/cases/decide.py`), and of several on the reporter
+(`moderation/cases/reports.py`).
 """
 
 from collections.abc import Sequence
@@ -21,7 +24,7 @@ from storage import queries
 async def others_dismissed(
     db: AsyncConnection, knowledge: ViewCache, lead: CaseView, facts: Sequence[Fact], policy: Policy, now_ms: int
 ) -> tuple[Fact, ...]:
-    """Dismiss what is shown on the card of `lead` in the same way as `lead`; `facts` are those of that decision."""
+    """Dismiss the other cases shown on the card of `lead`, in the same way; `facts` are those of that decision."""
     decided = next(fact for fact in facts if isinstance(fact, CaseDecided) and fact.n == lead.n)
     cases = [case for case, _ in await queries.waiting_with(db, lead.n)]
     found, _ = await dismissed(db, knowledge, cases, decided.by, decided.reason, policy, now_ms, decided.on)

@@ -1,4 +1,4 @@
-"""Whether a caller manages a group now: asked in one place, wherever a command or a reaction came from."""
+"""Tells whether a caller manages a group now: one check for commands and reactions alike."""
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,11 +12,11 @@ from storage import queries
 
 from .invocation import Call
 
-KNOWN_FOR_MS = 30 * DAY_MS  # somebody is dealt with for so long after they were last seen in a room
+KNOWN_FOR_MS = 30 * DAY_MS  # how long managers may deal with people after they were last seen in a room
 
 
 async def must_manage(call: Call, group: RoomView) -> None:
-    """Raise `Refused` unless the caller manages `group` and is in it: a ban leaves the power level standing."""
+    """Raise `Refused` unless the caller manages `group` and is in it: a ban leaves the power level as it was."""
     if not await manages(call.db, call.caller, group, call.policy):
         raise not_a_manager(call.caller, group)
 
@@ -39,7 +39,7 @@ async def must_be_known_here(call: Call, user: UserId) -> None:
 
 
 async def manages(db: AsyncConnection, user: UserId, group: RoomView, policy: Policy) -> bool:
-    """Whether `user` manages `group` and is in it, or is an operator."""
+    """Tell whether `user` manages `group` and is in it, or is an operator."""
     if is_operator(user, policy):
         return True
     return is_manager(user, group, policy) and (await queries.memberships_of(db, user)).get(group.room) == "join"

@@ -1,9 +1,11 @@
-"""readonly, slow, close, reopen: what managers and owners do with the room itself.
+"""readonly, slow, close, reopen: measures of managers and owners for the whole room.
 
-Rules kept here: the room hears it by one notice, so said in the room itself a command gets no other answer, and goes;
-what the operator or neglect imposed is not theirs to end. Left to others: what follows
-(`moderation/rooms/measures.py`), what it means for the room's levels (`moderation/rooms/align_room.py`) or for what is
-written there (`moderation/rooms/slow_mode.py`).
+Rules kept here:
+- The room learns of it by one notice. So a command said in the room itself gets no other answer, and is redacted.
+- Managers and owners cannot end what the operator imposed or what neglect brought.
+
+Left to others: what follows (`moderation/rooms/measures.py`), what it means for the room's levels
+(`moderation/rooms/align_room.py`) or for what is written there (`moderation/rooms/slow_mode.py`).
 """
 
 from moderation.duty.responsibility import Deed
@@ -22,7 +24,7 @@ OFF = ("off", "none", "关闭", "取消")
 
 
 async def readonly(call: Call) -> Reply:
-    """For a time only managers may post; or (`readonly off`) everybody again."""
+    """Let only managers post for a time; or (`readonly off`) everybody again."""
     first, _, _ = call.given.reason.partition(" ")
     if call.given.duration_ms is None and first.lower() in OFF:
         facts = await _lifted(call, ("suspend",), "readonly", "error.not-suspended")
@@ -35,7 +37,7 @@ async def readonly(call: Call) -> Reply:
 
 
 async def slow(call: Call) -> Reply:
-    """Members may write one message in a while; or (`slow off`) as often as they like again."""
+    """Limit members to one message per interval; or (`slow off`) lift the limit."""
     if call.given.word.lower() in OFF:
         facts = await _lifted(call, ("slow",), "slow", "error.not-slow")
         return _reply(call, facts, line("done.slow-off", room=RoomName(call.group.room)))
@@ -49,7 +51,7 @@ async def slow(call: Call) -> Reply:
 
 
 def _every(word: str) -> int:
-    """The pace of slow mode, in milliseconds."""
+    """Return the interval of slow mode, in milliseconds."""
     if not word:
         raise Refused("error.pace.missing")
     try:
@@ -62,13 +64,13 @@ def _every(word: str) -> int:
 
 
 async def close(call: Call) -> Reply:
-    """Nobody may post or join, until the room is opened again."""
+    """Let nobody post or join until the room is opened again."""
     facts = await _ordered(call, "close", 0)
     return _reply(call, facts, line("done.close", room=RoomName(call.group.room)))
 
 
 async def reopen(call: Call) -> Reply:
-    """End what owners and managers ordered; an operator ends whatever holds."""
+    """End what owners and managers ordered; an operator ends every measure that holds."""
     facts = await _lifted(call, tuple(sorted(OF_ROOMS)), "reopen", "error.not-closed")
     ended = {getattr(fact, "start", -1) for fact in facts}
     left = [each for each in await queries.measures_of_room(call.db, call.group.room) if each.record not in ended]
@@ -76,7 +78,7 @@ async def reopen(call: Call) -> Reply:
 
 
 def in_force(measures: list[InForce]) -> list[Line]:
-    """What holds for a room, and until when, as `status` shows it."""
+    """List the measures that hold for a room, and until when, as `status` shows them."""
     return [_shown(each) for each in measures]
 
 

@@ -1,9 +1,12 @@
-"""rule list, add, remove, test: the rules of a room, and those that its managers write themselves.
+"""rule list, add, remove, test: the rules of a room, including those that its managers write themselves.
 
-Rules kept here: a rule is checked as one in the configuration is, and told with the same words; the operator's rules
-are not changed from here, and the operator says how many and how grave a room's own may be; what a rule would do is
-tried where nothing is judged: a group is no place for what one wants kept out of it. Left to others: reading what was
-written (`parse_rule.py`), when rules hold (`moderation/judge/room_rules.py`).
+Rules kept here:
+- A rule is checked like one in the configuration, and its faults are told in the same words.
+- The operator's rules cannot be changed from here. The operator says how many rules of its own a room may have, and how
+  grave.
+- A rule is tested outside the group, where nothing is judged: the words it should keep out do not belong in the group.
+
+Left to others: reading what was written (`parse_rule.py`), when rules hold (`moderation/judge/room_rules.py`).
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -26,11 +29,11 @@ from .invocation import Call, Command, Reply
 from .parse_rule import written
 
 MAX_SHOWN = 12  # values of one rule
-RECENT, FEWEST, NEARLY_ALL = 50, 5, 80  # so many messages are looked at, at least; per cent of them
+RECENT, FEWEST, NEARLY_ALL = 50, 5, 80  # messages looked at, the fewest that count, per cent of them
 
 
 async def rule(call: Call) -> Reply:
-    """One of the four, or the list."""
+    """Run one of the four, or list if none is named."""
     what = call.given.word.lower() or "list"
     run = _WHAT.get(what)
     if run is None:
@@ -105,7 +108,7 @@ def _must_be_light(found: PatternRule, own: Sequence[RuleSettings]) -> None:
 
 
 async def _must_spare_most(call: Call, found: RuleSettings) -> None:
-    """Raise `Refused` if it matches nearly all that was said here lately: that is no rule, but a gag."""
+    """Raise `Refused` if a rule matches nearly all that was said here lately: it would silence the room."""
     rules = compiled((recorded(found),), call.configured)
     context = await call.context(call.caller)
     records = await queries.recent_messages(call.db, call.group.room, call.bot, RECENT)
@@ -164,7 +167,7 @@ def _values(rule: RuleSettings) -> str:
 
 
 def _listed(rule: RuleSettings) -> tuple[str, ...]:
-    """What makes the rule, of the kinds that can be written in chat."""
+    """Return the values that make up a rule, of the kinds that can be written in chat."""
     return tuple(value for name in ("terms", "patterns", "allow", "deny") for value in getattr(rule, name, ()))
 
 

@@ -1,4 +1,4 @@
-"""The policy as it holds for one case: with the rules of its room, and the one that was broken, if removed."""
+"""The policy as it holds for one case: with the rules of its room, and the broken rule even if it was removed since."""
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -9,7 +9,7 @@ from storage import queries
 
 
 async def policy_for(db: AsyncConnection, policy: Policy, room: RoomView, rule: str) -> Policy:
-    """`policy` is the operator's."""
+    """Return the policy for a case of `rule` in `room`; `policy` is the operator's."""
     known = with_own(policy, room.rules)
     if any(each.name == rule for each in known.rules):
         return known

@@ -1,8 +1,4 @@
-"""set: what the owner of a room chooses for it, within what the operator allows; alone, what holds and who says so.
-
-Rules kept here: managers see the settings, owners change them; an owner asks for more than the operator does, never for
-less; a level that nobody can reach would keep everybody out, so it is refused. Left to others: what a setting brings.
-"""
+"""set: what a room's owner chooses for it, within the operator's limits; without words, show what holds and why."""
 
 from collections.abc import Callable
 from typing import get_args

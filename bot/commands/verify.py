@@ -1,8 +1,11 @@
-"""verify: proving who one is, in a direct room with the bot.
+"""verify: people prove who they are, in a direct room with the bot.
 
-Rules kept here: what is typed is sealed before it is queued, never said back, and removed where the bot may; said
-before others it is not heeded, but answered alone, and goes; without words it says what the rooms ask for, what will
-be kept and for how long. Left to others: the dialogue (`bot/identity/dialogue.py`), what rooms ask for (`moderation/`).
+Rules kept here:
+- What is typed is sealed before it is queued, never repeated, and redacted where the bot may.
+- Said before others it has no effect: it is answered in private and redacted.
+- Without words it says what the rooms ask for, what will be kept, and for how long.
+
+Left to others: the dialogue (`bot/identity/dialogue.py`), what rooms ask for (`moderation/`).
 """
 
 from bot.identity.asking import Asking
@@ -21,10 +24,10 @@ MAX_ROOMS = 20
 
 
 async def verify(call: Call) -> Reply:
-    """Show where one stands, or go one step on."""
+    """Show the caller's level, or go one step on."""
     asking = call.verification
     if call.here.purpose != "direct":
-        # Wherever the bot lets somebody ask, what they typed is nobody else's business.
+        # Wherever it is asked, what was typed concerns nobody else.
         pointer = line("verify.in-direct", command=Code(f"{call.prefix}verify"))
         return Reply((pointer,), actions=_gone(call), alone=True)
     if not call.given.reason.strip():
@@ -47,7 +50,7 @@ def _step(call: Call, asking: Asking, words: str) -> Reply:
 
 
 def _gone(call: Call) -> tuple[Action, ...]:
-    """What was typed goes, where the bot may."""
+    """Redact what was typed, where the bot may."""
     if not call.given.reason.strip() or not _may_redact(call):
         return ()
     return (Redact(room=call.here.room, event=call.event.event, subject=call.caller),)
@@ -58,7 +61,7 @@ def _may_redact(call: Call) -> bool:
 
 
 async def _standing(call: Call, asking: Asking | None) -> list[Line]:
-    """Where the caller stands, what is asked of them, what they can do, and what will be kept."""
+    """Show the caller's level, what is asked of them, what they can do, and what will be kept."""
     person = (await call.context(call.caller)).subject
     lines = [line("verify.level", level=person.verified, what=Phrase(f"verify.is.{person.verified}"))]
     in_force = [proof for proof in person.proofs if call.now_ms < proof.until]
@@ -72,7 +75,7 @@ async def _standing(call: Call, asking: Asking | None) -> list[Line]:
 
 
 def _asked(call: Call, room: RoomView, person: PersonView) -> list[Line]:
-    """What a room asks of the caller, and whether they have it."""
+    """Say what a room asks of the caller, and whether they have it."""
     wanted = asked_of(room, call.policy)
     level = wanted.manage if room.power.role(call.caller) == "manager" else wanted.write
     if level == 0 or wanted.below == "off" or exempt(call.caller, room, call.bot, call.policy):

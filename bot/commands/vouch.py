@@ -1,4 +1,4 @@
-"""vouch, unvouch: what people say about other people, and take back."""
+"""vouch, unvouch: people vouch for others, and take it back."""
 
 from moderation.cases import manager_orders
 from moderation.cases.neglect import neglected
@@ -17,7 +17,7 @@ FALSE = ("false", "不实", "虚假")
 
 
 async def vouch(call: Call) -> Reply:
-    """State that one knows who somebody is."""
+    """State that the caller knows who a person is."""
     target = call.given.user
     assert target is not None
     order = await call.order(target)
@@ -33,7 +33,7 @@ async def vouch(call: Call) -> Reply:
 
 
 async def unvouch(call: Call) -> Reply:
-    """Take it back; or say, as owner or operator, that it was false, which counts against whoever vouched."""
+    """Take a vouch back; an owner or operator can also call it false, which counts against the voucher."""
     target = call.given.user
     assert target is not None
     first, _, reason = call.given.reason.partition(" ")
@@ -52,7 +52,7 @@ async def unvouch(call: Call) -> Reply:
 
 
 async def _charged(call: Call, voucher: UserId, room: RoomId, reason: str, n: int) -> tuple[Fact, ...]:
-    """The case about who vouched for somebody they did not know, in the room where they did."""
+    """Return the case against a person who vouched falsely, in the room where they did."""
     there = await call.knowledge.room(call.db, room) or call.group
     context = await call.knowledge.context(call.db, there, voucher, call.now_ms)
     return neglected(context, FALSE_VOUCH, n=n, about=0, policy=call.policy, on=call.on, by=call.caller, reason=reason)
