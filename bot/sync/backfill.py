@@ -1,12 +1,15 @@
-"""Reads what the homeserver left out of its answers: page by page, in order, beside the listener (decision 0026).
+"""Reads what the homeserver left out of its answers: page by page, in order, next to the listener (decision 0026).
 
 Client-server API v1.19, sections "Syncing" (a `limited` timeline) and "GET /rooms/{roomId}/messages".
 
-Rules this module keeps: a room that is behind is taken from here alone, until it is level again, so that its journal
-is in order, and no other room waits; short gaps are read at once, of long ones the way back is noted first, page by
-page, and each page is then read and recorded in one turn with the note of it, so that a crash costs one page and memory
-holds a few; what cannot be had is said in the journal where it is missing, and the rest is read.
-Left to others: noticing a gap (`sync_loop.py`, `bot/effects/join_room.py`), where it stands
+Rules kept here:
+- A room that is behind is taken from here alone until it is level again. So its journal is in order, and no other room
+  waits.
+- Short gaps are read at once. Of long ones the way back is noted first, page by page. Each page is then read and
+  recorded in one turn with the note of it, so that a crash costs one page and memory holds only a few.
+- What cannot be had is recorded in the journal where it is missing, and the rest is read.
+
+Left to others: noticing a gap (`sync_loop.py`, `bot/effects/join_room.py`), storing its progress
 (`storage/state/backfill.py`), recording (`bot/pipeline/pipeline.py`).
 """
 
@@ -37,19 +40,19 @@ from storage.state.backfill import BackfillPage, Delivered, Gap
 log = structlog.get_logger()
 
 PAGE = 100
-SHORT = 5  # pages that are held in memory before any is recorded
+SHORT = 5  # pages held in memory before any is recorded
 MAX_PAGES = 20_000  # two million events of one room
 AT_ONCE = 4  # rooms
-OTHERS_WAIT_S = 5.0  # how long one room may hold up the others, when it is nearly level
+OTHERS_WAIT_S = 5.0  # how long a nearly level room may hold up the others
 FIRST_RETRY_S = 0.5
 LAST_RETRY_S = 60.0
-GIVE_UP_MS = 15 * 60_000  # for which one room cannot be read, though the homeserver answers
-AWAY_MS = 120_000  # for so long unheard, the homeserver is away
+GIVE_UP_MS = 15 * 60_000  # how long one room may be unreadable while the homeserver answers
+AWAY_MS = 120_000  # silent for longer, the homeserver counts as away
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A page as it came: newest first, from the token `start` back to `stop`; None: there is nothing before."""
+    """A page as it came: newest first, from the token `start` back to `stop`; None: nothing comes before."""
 
     start: str
     stop: str | None
@@ -57,7 +60,7 @@ class _Read:
 
 
 class Gaps:
-    """The rooms that are behind, and what is done about it."""
+    """The rooms that are behind, and the reading of what they miss."""
 
     def __init__(
         self,
@@ -69,7 +72,10 @@ class Gaps:
         heard_ms: Callable[[], int],
         level: Callable[[], None],
     ) -> None:
-        """`heard_ms`: when the homeserver last answered the listener; `level`: told when a room is behind no more."""
+        """Set up.
+
+        `heard_ms`: when the homeserver last answered the listener; `level`: called when a room is no longer behind.
+        """
         self.turn = asyncio.Lock()  # held while an answer of `/sync` is taken, and while a room catches up with it
         self._homeserver = homeserver
         self._database = database
@@ -89,15 +95,15 @@ class Gaps:
                 self._waiting.put_nowait(room)
 
     def behind(self, room: RoomId) -> bool:
-        """Whether something older must be read before anything newer of this room is taken."""
+        """Tell whether older events of this room must be read before newer ones are taken."""
         return room in self._behind
 
     def is_costly(self, room: RoomId) -> bool:
-        """Whether a room is behind only because it takes long to judge what is said there."""
+        """Tell whether a room is behind only because judging what is said there takes long."""
         return room in self._costly
 
     def any(self) -> bool:
-        """Whether something is missing of any room: what people decided may not have been read.
+        """Tell whether any room misses something, so that decisions of people may not have been read.
 
         Rooms that only take long do not count, since their people could stop every deadline with it.
         """
@@ -112,14 +118,14 @@ class Gaps:
         since: int = 0,
         costly: Collection[RoomId] = (),
     ) -> Iterator[Callable[[AsyncConnection], Awaitable[None]]]:
-        """These rooms are behind, from the transaction on in which what is yielded runs; they are read when it is over.
+        """Mark rooms as behind, from the transaction in which the yielded function runs; read them when the block ends.
 
-        `until`: the event at which they begin; `since`: when the homeserver was heard before; `costly`: those of which
-        nothing is missing.
+        `until`: the event at which they begin; `since`: when the homeserver was heard before; `costly`: those that miss
+        nothing.
         """
         self._costly = (self._costly - rooms.keys()) | set(costly)
         fresh = [room for room in rooms if room not in self._behind]
-        self._behind |= {room: _Tries() for room in fresh}  # before anybody can take something newer of them
+        self._behind |= {room: _Tries() for room in fresh}  # before anybody can take newer events of them
 
         async def write(db: AsyncConnection) -> None:
             for room, delivered in rooms.items():
@@ -132,7 +138,7 @@ class Gaps:
                 self._waiting.put_nowait(room)
 
     async def run(self) -> None:
-        """Read what is to be read, several rooms at once, until cancelled. Raises what ends it all."""
+        """Read what rooms miss, several rooms at once, until cancelled. Raises the error that ends it all."""
         workers = [asyncio.create_task(self._work()) for _ in range(AT_ONCE)]
         try:
             await asyncio.gather(*workers)
@@ -160,7 +166,7 @@ class Gaps:
         asyncio.get_running_loop().call_later(pause_s, self._waiting.put_nowait, room)
 
     async def _away(self, room: RoomId, error: Unreachable) -> None:
-        """Again later. While the homeserver answers the listener and not us, only for so long."""
+        """Try again later; give the room up if it stays unreadable while the homeserver answers the listener."""
         tries, now = self._behind.setdefault(room, _Tries()), self._clock()
         if not tries.since or now - self._heard_ms() > AWAY_MS:
             tries.since = now
@@ -173,7 +179,7 @@ class Gaps:
         self._later(room, pause)
 
     async def _give_up(self, room: RoomId, why: str) -> None:
-        """What comes next on the way cannot be had; the rest goes on."""
+        """Leave out what comes next in this room, since it cannot be had; read the rest."""
         async with self._database.read() as db:
             gap = await backfill.of(db, room)
         if gap is not None:
@@ -183,7 +189,7 @@ class Gaps:
             self._waiting.put_nowait(room)
 
     async def _leave_out(self, gap: Gap, why: str) -> None:
-        """What comes next is recorded as not seen, in its place."""
+        """Record what comes next as not seen, in its place."""
         log.warning("gap_lost", room=gap.room, why=why)
         lost = NotSeen(room=gap.room, what="gap", count=1, detail=why)
         if gap.last is not None:
@@ -199,7 +205,7 @@ class Gaps:
             self._is_level(gap.room)
 
     async def _all_delivered(self, gap: Gap) -> list[Received]:
-        """What came while the room was behind: though nothing before it can be had, that is here."""
+        """Return all that came while the room was behind: it is here, though nothing before it can be had."""
         async with self._database.read() as db:
             raw = await backfill.all_delivered(db, gap.room)
         now = self._clock()
@@ -213,7 +219,7 @@ class Gaps:
         self._level()
 
     async def _step(self, room: RoomId) -> bool:
-        """One step towards being level; True: it is."""
+        """Take one step towards being level. Return True once it is."""
         async with self._database.read() as db:
             gap = await backfill.of(db, room)
         if gap is None:
@@ -225,7 +231,7 @@ class Gaps:
         return await self._look(gap)
 
     async def _look(self, gap: Gap) -> bool:
-        """From the newest event back: a short gap is closed, of a longer one the way is noted."""
+        """Read from the newest event back: close a short gap, note the way of a longer one."""
         pages, token = [], None
         for _ in range(SHORT):
             page = await self._page(gap, token)
@@ -241,7 +247,7 @@ class Gaps:
         return False
 
     async def _catch_up(self, gap: Gap, told: Sequence[Received]) -> bool:
-        """While the listener takes nothing: what has come meanwhile, if it is little, and then the room is level.
+        """Take what has come meanwhile, if it is little, while the listener takes nothing: then the room is level.
 
         `told` was asked before this page: where the page has it, its place there says what came before it.
         """
@@ -260,13 +266,13 @@ class Gaps:
         return True
 
     async def _takes_long(self, events: Sequence[Received]) -> bool:
-        """Whether to judge what of these is not known yet would keep the listener waiting."""
+        """Tell whether judging those of these events that are not known yet would keep the listener waiting."""
         async with self._database.read() as db:
             known = await queries.known_events(db, [event.event for event in events if event.event])
         return self._pipeline.costs.expected(event for event in events if event.event not in known) > MOST_MS
 
     async def _go_back(self, gap: Gap, last: BackfillPage) -> None:
-        """One page further on the way back; nothing of it is kept but its tokens."""
+        """Note one page further on the way back; only its tokens are kept."""
         page = await self._page(gap, last.stop)
         _, bottom = await self._above(gap, page)
         row = BackfillPage(last.n + 1, page.start, "" if bottom else page.stop or "")
@@ -276,12 +282,12 @@ class Gaps:
         await self._pipeline.commit(also=partial(backfill.passed, room=gap.room, pages=[row], bottom=bottom))
 
     async def _read(self, gap: Gap, row: BackfillPage) -> None:
-        """The oldest page that was not read is recorded, in one turn with the note of it."""
+        """Record the oldest page that was not read, in one turn with the note of it."""
         page = await self._page(gap, row.start)
         fresh = list(page.events)
         if not row.stop:
             fresh, _ = await self._above(gap, page)
-        elif page.stop not in (row.stop, None):  # something was put in between since: what stands below it, too
+        elif page.stop not in (row.stop, None):  # something was inserted since: take what stands below it, too
             fresh += (await self._above(gap, await self._page(gap, page.stop)))[0]
         also = partial(backfill.read, room=gap.room, page=row)
         await self._pipeline.take(fresh[::-1], also=also, heard_ms=gap.since)
@@ -297,7 +303,7 @@ class Gaps:
         return _Read(start, stop, await self._as_delivered(gap.room, chunk))
 
     async def _as_delivered(self, room: RoomId, chunk: Sequence[Json]) -> tuple[Received, ...]:
-        """The events of a page; what was delivered before it was taken back, as it was then."""
+        """Return the events of a page; one that was redacted after its delivery is given as it was delivered."""
         now = self._clock()
         events = [receive(raw, room, now) for raw in chunk]
         async with self._database.read() as db:
@@ -305,10 +311,10 @@ class Gaps:
         return tuple([receive(before[e.event], room, now) if e.event in before else e for e in events])
 
     async def _above(self, gap: Gap, page: _Read) -> tuple[list[Received], bool]:
-        """What of a page stands above what is known, newest first; and whether that was reached.
+        """Return the events of a page above the known ones, newest first, and whether the known ones were reached.
 
-        Events that came together from several servers may stand in any order: so what is known ends a page at the
-        oldest place where it stands, and only what is older than that is taken for known.
+        Events that came together from several servers may stand in any order. So known events end a page at the oldest
+        place where one stands, and only what is older counts as known.
         """
         ids = [event.event or EventId("") for event in page.events]
         notice = gap.until or self._pipeline.served.notice(gap.room)
@@ -323,8 +329,10 @@ class Gaps:
         return list(page.events), page.stop is None
 
     async def _told_now(self, gap: Gap) -> list[Received]:
-        """Read what holds now where state was told of that no page had, since it came to hold without an event in the
-        timeline."""
+        """Read the present state where no page had the event that told of it.
+
+        Such state came to hold without an event in the timeline.
+        """
         async with self._database.read() as db:
             known = await queries.known_events(db, [each.event for each in gap.told])
         found = []
@@ -343,20 +351,20 @@ class Gaps:
 
 @dataclass(slots=True)
 class _Tries:
-    """How often a room could not be read since it last could."""
+    """Failed attempts to read a room since the last that succeeded."""
 
     count: int = 0
     since: int = 0
 
 
 def _in_order(told: Sequence[Received], timeline: Sequence[Received]) -> list[Received]:
-    """The timeline, and before it the state that has no place in it."""
+    """Return the timeline, preceded by the state that has no place in it."""
     there = {event.event for event in timeline}
     return [*(event for event in told if event.event not in there), *timeline]
 
 
 def _without(gap: Gap) -> Callable[[AsyncConnection], Awaitable[None]]:
-    """What cannot be had is left out of what is to be read."""
+    """Drop what cannot be had from what is to be read."""
 
     async def write(db: AsyncConnection) -> None:
         assert gap.last is not None

@@ -1,9 +1,12 @@
-"""Looks at who is behind an invitation, and which room it is into, before the bot comes in.
+"""Checks who is behind an invitation, and which room it leads to, before the bot enters.
 
-Rules kept here: both the inviter and the founders of the room are looked at, as far as the invitation names them; a
-person is told the reason of a refusal alone, and the operators are told of it once a day for each person, so that
-nobody can flood them. Left to others: the decisions (`moderation/people/invitations.py`,
-`moderation/rooms/member_limits.py`, `bot/crypto/sas.py`).
+Rules kept here:
+- Both the inviter and the founders of the room are checked, as far as the invitation names them.
+- A person is told the reason of a refusal in private. The operators are told of it once a day for each person, so that
+  nobody can flood them.
+
+Left to others: the decisions (`moderation/people/invitations.py`, `moderation/rooms/member_limits.py`,
+`bot/crypto/sas.py`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,17 +29,17 @@ from storage.database import Database
 
 
 def may_invite(inviter: UserId | None, allowed: Sequence[str]) -> bool:
-    """Whether somebody may bring the bot into a room: globs over Matrix ids."""
+    """Tell whether a person may bring the bot into a room; `allowed` are globs over Matrix ids."""
     return inviter is not None and any(fnmatchcase(inviter, glob) for glob in allowed)
 
 
 def space_declined(inviter: UserId) -> Tell:
-    """Return the message to somebody who invited the bot into a space."""
+    """Return the message to a person who invited the bot into a space."""
     return Tell(room=NO_ROOM, subject=inviter, lines=(line("joining.space"),), alone=True)
 
 
 class Invitations:
-    """Says why the bot stays out of a room, if it does."""
+    """Decides whether the bot stays out of a room, and says why."""
 
     def __init__(self, database: Database, pipeline: Pipeline, clock: Clock) -> None:
         self._database = database
@@ -45,7 +48,7 @@ class Invitations:
         self._operators_told: dict[UserId, int] = {}
 
     async def refused(self, invite: Invite, inviter: UserId) -> tuple[str, tuple[Action, ...]] | None:
-        """Return why the bot does not accept an invitation into a group, and who is told; None if it does."""
+        """Return why the bot declines an invitation into a group, and who is told; None if it accepts."""
         if await self._named(invite):
             return "refused-group", await self._tell(invite, inviter, line("joining.refused.group"))
         if (found := await self._declined(invite, inviter)) is not None:
@@ -59,7 +62,7 @@ class Invitations:
         return None
 
     async def _named(self, invite: Invite) -> bool:
-        """Whether the configuration names this room, or the one that it says it goes on from."""
+        """Tell whether the configuration names this room, or the predecessor that it claims."""
         predecessor = _mapping(_content(invite, "m.room.create").get("predecessor")).get("room_id")
         rooms = [invite.room, *([predecessor] if isinstance(predecessor, str) else [])]
         async with self._database.read() as db:
@@ -80,7 +83,10 @@ class Invitations:
         return None
 
     async def _founded_too_many(self, invite: Invite) -> UserId | None:
-        """Who has founded as many groups of ours as one may, and this room too, as far as the invitation says."""
+        """Return a founder of this room who has already founded as many served groups as allowed.
+
+        Founders are known as far as the invitation names them.
+        """
         policy, created = self._pipeline.settings.policy, _event(invite, "m.room.create")
         if not policy.caps.founded or created is None:
             return None
@@ -92,7 +98,11 @@ class Invitations:
         return None
 
     async def _founded_unverified(self, invite: Invite, inviter: UserId) -> UserId | None:
-        """Who founded this room, as far as the invitation says, and is not verified as that takes."""
+        """Return a founder of this room who is not verified as founding requires.
+
+        Founders are known as far as the invitation names them; if it has no create event, the inviter counts as the
+        founder.
+        """
         policy, now = self._pipeline.settings.policy, self._clock()
         if not asks(policy.verification, invite.room).found:
             return None

@@ -1,9 +1,12 @@
 """Knows for which time it is certain that the homeserver was there and heard the bot, so that people could act.
 
-Rules kept here: an answer proves the time from the question to the answer; once a question failed, the time from the
-last answer to the next question that is answered is a pause, however short; an answer that came later than any
-question is allowed to take proves only its own moment, and so does one after which the bot itself did nothing for as
-long. Nothing is certain before the first answer.
+Rules kept here:
+- An answer proves the time from the question to the answer.
+- Once a question failed, the time from the last answer to the next question that is answered is a pause, however short.
+- An answer that came later than any question may take proves only its own moment. So does an answer after which the bot
+  itself did nothing for that long.
+- Nothing is certain before the first answer.
+
 Left to others: asking (`sync_loop.py`), recording pauses and moving deadlines (`bot/pipeline/heartbeat.py`,
 `bot/scheduler/scheduler.py`).
 """
@@ -12,7 +15,7 @@ LONGEST_MS = 35_000  # between a question and its answer, and between an answer 
 
 
 class Presence:
-    """When the homeserver was there."""
+    """The times at which the homeserver was there."""
 
     def __init__(self) -> None:
         self.heard_ms = 0  # until when it is certain; 0: never yet
@@ -46,17 +49,17 @@ class Presence:
         self.heard_ms, self._taking = now_ms, False
 
     def confirmed(self, asked_ms: int, now_ms: int) -> None:
-        """Note that a question beside the listener's was answered."""
+        """Note that a question other than the listener's was answered."""
         if not self.lost and not self._taking and now_ms - asked_ms <= LONGEST_MS:
             self.heard_ms = max(self.heard_ms, now_ms)
 
     @property
     def waiting(self) -> bool:
-        """Whether there are pauses that nobody has asked for yet."""
+        """Whether there are pauses that were not fetched yet."""
         return bool(self._pauses)
 
     def pauses(self) -> list[tuple[int, int]]:
-        """Return the pauses since this was asked last, each with its beginning and its end."""
+        """Return the pauses since the last call, each with its beginning and its end."""
         found, self._pauses = self._pauses, []
         return found
 

@@ -1,9 +1,13 @@
 """Takes in what people report to the homeserver itself, with the button of their client.
 
-Rules kept here: only reports that come after this was set up count; each goes by the same door as a report to the bot,
-in the name of whoever pressed the button; what is refused there is left to the administrators of the homeserver. Of a
-report that names a person and no message the operators are told, since there is nothing that managers could decide.
-Room reports have no such list in Synapse. Left to others: what a report brings (`moderation/cases/reports.py`).
+Rules kept here:
+- Only reports that come after this was set up count.
+- Each is handled like a report to the bot, in the name of the person who pressed the button.
+- What is refused there is left to the administrators of the homeserver.
+- A report that names a person but no message is told to the operators, since managers could decide nothing.
+- Synapse has no such list for reports of rooms.
+
+Left to others: the effect of a report (`moderation/cases/reports.py`).
 """
 
 import asyncio
@@ -36,16 +40,16 @@ from storage.projections import POSTED, set_meta
 log = structlog.get_logger()
 
 EVERY_S = 30.0
-SEEN = "server_reports"  # the newest report of a message that was looked at
+SEEN = "server_reports"  # the id of the newest report of a message that was looked at
 SEEN_OF_PEOPLE = "server_reports_of_people"
-TOLD_A_DAY = 3  # reports of people by one person of which the operators are told
-MOST = 100  # looked at at once, the newest
+TOLD_A_DAY = 3  # reports of people by one person that the operators are told of
+MOST = 100  # reports looked at in one go, the newest
 Words = Callable[[RoomId, int], str]
 Kind = Literal["event_reports", "user_reports"]
 
 
 class ServerReports:
-    """Asks Synapse again and again; without a token it does nothing."""
+    """Polls Synapse for reports; without a token it does nothing."""
 
     def __init__(
         self,
@@ -98,7 +102,7 @@ class ServerReports:
             await self._pipeline.commit(also=partial(set_meta, key=mark, value=str(newest)))
 
     async def _tell(self, raw: Mapping[str, Any]) -> None:
-        """Tell the operators that a person was reported, if they are in a room that is served."""
+        """Tell the operators that a person was reported, if that person is in a served room."""
         by, who = UserId(str(raw.get("user_id"))), UserId(str(raw.get("target_user_id")))
         async with self._database.read() as db:
             rooms = await queries.groups_of(db, who, joined=True)

@@ -1,8 +1,12 @@
-"""Follows the spaces that name the rooms of a community: comes in, says nothing, and records which rooms they list.
+"""Follows the spaces that name a community's rooms: joins them, stays silent, and records which rooms they list.
 
-Rules kept here: the bot enters a space that the configuration names, whoever invites it there, and leaves one that it
-names no longer; nothing that is said there is recorded. The state is asked for as a whole and compared with what is
-recorded, so that what was missed is made up for at the next look. What a space listed when the bot was put out stays.
+Rules kept here:
+- The bot enters a space that the configuration names, whoever invites it, and leaves one that is no longer named.
+- Nothing that is said there is recorded.
+- The state is fetched as a whole and compared with what is recorded, so that the next look makes up for what was
+  missed.
+- What a space listed when the bot was removed from it stays.
+
 Left to others: what the state says (`moderation/rooms/spaces.py`), which community follows
 (`moderation/model/reach.py`).
 """
@@ -44,11 +48,11 @@ class Spaces:
         self._database = database
         self._pipeline = pipeline
         self._named = frozenset(RoomId(each.space) for each in policy.communities.named if each.space)
-        self._open = {space: server_of(space) for space in self._named}  # those to come into, and by which server
+        self._open = {space: server_of(space) for space in self._named}  # to enter, by which server
         self._awake = asyncio.Event()
 
     def invited(self, room: RoomId, via: str) -> bool:
-        """Whether this is one of the spaces; then the bot comes in."""
+        """Return whether the room is one of the spaces, and if so let the bot enter."""
         if room not in self._named:
             return False
         self._open[room] = via
@@ -56,7 +60,7 @@ class Spaces:
         return True
 
     def heard(self, response: SyncResponse) -> None:
-        """Look again if this may tell of a change in what a space lists, or that the bot is out."""
+        """Look again if the answer may show a change in what a space lists, or that the bot is out."""
         changed = {room.room for room in response.joined if room.limited or any(map(_may_list, room.timeline))}
         if not self._named.isdisjoint(changed | {room.room for room in response.left}):
             self._awake.set()
@@ -99,7 +103,7 @@ class Spaces:
             await self._gone(space, TellAbove(room=NO_ROOM, lines=(out,)))
 
     async def _came(self, space: RoomId) -> bool:
-        """Whether the bot could come into a space; it tries once at each start, and when it is invited."""
+        """Return whether the bot could enter a space; it tries once at each start, and when it is invited."""
         if (via := self._open.get(space)) is None:
             return False
         try:
@@ -128,7 +132,7 @@ class Spaces:
             await self._pipeline.commit(actions=actions)
 
     async def _record(self, space: RoomId, state: list[dict[str, Any]], *, new: bool) -> list[RoomId]:
-        """Record which rooms are listed otherwise than before, and return them."""
+        """Record which rooms are listed differently than before, and return them."""
         changed: list[RoomId] = []
 
         async def facts(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
@@ -145,5 +149,8 @@ class Spaces:
 
 
 def _may_list(event: Received) -> bool:
-    """Neither what is said nor who comes changes a list; what takes a listing back may be a redaction."""
+    """Tell whether an event may change a list.
+
+    Messages and memberships never do; a redaction can take a listing back.
+    """
     return not isinstance(event, MessagePosted | MembershipChanged)

@@ -1,11 +1,15 @@
 """The sync loop: asks the homeserver what is new and hands it to the pipeline in order.
 
-Rules this module keeps: the token goes forward only together with what it acknowledges (`Pipeline.take`), or with the
-note that a room is behind, which is then read by `backfill.py` and not taken here until it is level; so is a room whose
-news would hold up all others (`bot/pipeline/judging_costs.py`); a homeserver that is
-away is asked again, at growing intervals; invitations are answered by who they come from; while something urgent is on
-its way, the next question waits a little: the homeserver does one thing after the other, and its answer has more in it
-then. Left to others: what an answer means (`bot/events/sync_response.py`, `bot/events/parse_event.py`).
+Rules kept here:
+- The token moves on only together with what it acknowledges (`Pipeline.take`), or with the note that a room is behind.
+- A room that is behind is read by `backfill.py`, and not taken here until it is level. So is a room whose news would
+  hold up all others (`bot/pipeline/judging_costs.py`).
+- A homeserver that is away is asked again, at growing intervals.
+- Invitations are answered according to the inviter.
+- While something urgent is on its way, the next question waits a little: the homeserver does one thing after the other,
+  and its answer then holds more.
+
+Left to others: what an answer means (`bot/events/sync_response.py`, `bot/events/parse_event.py`).
 """
 
 import asyncio
@@ -52,11 +56,11 @@ T = TypeVar("T")
 
 LONG_POLL_MS = 30_000
 FIRST_POLL_MS = 250
-AWAY_MS = LONG_POLL_MS + 5_000  # for so long without an answer, what comes was not heard when it was said
+AWAY_MS = LONG_POLL_MS + 5_000  # after so long without an answer, what comes was not heard when it was said
 FIRST_RETRY_S = 0.5
 ASK_AGAIN_S = 0.2  # at the latest, whatever is on its way
 LAST_RETRY_S = 60.0
-MOST_INVITATIONS = 20  # of one person in an hour that are looked at; others are declined
+MOST_INVITATIONS = 20  # looked at from one person in an hour; others are declined
 FULL = 100  # events in one answer: more of them will follow
 
 
@@ -97,7 +101,7 @@ class Listener:
         self._crowded = crowded
         self.heard_ms = 0  # when the homeserver last answered
         self.presence = Presence()
-        self._asked_ms = 0  # when it was asked what was answered last
+        self._asked_ms = 0  # when the question was asked that was answered last
 
     async def run(self) -> None:
         """Ask, take, repeat. Raises `LoggedOut` when the token is no longer good."""
@@ -105,8 +109,8 @@ class Listener:
             token = await queries.get_meta(db, "sync_token")
             before = await heartbeat.last_noted(db) or 0
         self.presence.resume(before)
-        # Synapse keeps an answer for two minutes and gives it again for the same question. After a start that would be
-        # one from before a room was opened, told as if it were news: so the first question is never the same.
+        # Synapse caches an answer for two minutes and repeats it for the same question. After a start it could be one
+        # from before a room was opened, taken for news. So the first question is never the same.
         wait_ms = 1 + secrets.randbelow(FIRST_POLL_MS)
         await self.read_again()
         while True:
@@ -134,12 +138,12 @@ class Listener:
                 await self._landed(ASK_AGAIN_S)
 
     async def read_again(self) -> None:
-        """Take what could not be read and can be now: other keys have come than those of a sync."""
+        """Take what could not be read before and can be now, since keys have come by another way than a sync."""
         if self._encryption is not None:
             await self._readable_now(await self._encryption.left_over(), again=True)
 
     async def _keys(self, response: SyncResponse, *, initial: bool) -> list[Received]:
-        """What came for our device, before the token moves on; which events can be read by it."""
+        """Take what came for our device, before the token moves on. Return the events that became readable by it."""
         if self._encryption is None:
             return []
         events = [event for room in response.joined for event in (*room.state, *room.timeline)]
@@ -162,7 +166,7 @@ class Listener:
         return await self._homeserver.sync(token, timeout_ms=wait_ms, filter=SYNC_FILTER)
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Again and again while the homeserver is away; what it refuses for good is raised."""
+        """Ask again and again while the homeserver is away; raise what it refuses for good."""
         pause = FIRST_RETRY_S
         while True:
             self._pulse.beat()
@@ -180,23 +184,25 @@ class Listener:
                 pause = min(pause * 2, LAST_RETRY_S)
 
     async def _rest(self, seconds: float) -> None:
-        """Wait; to wait for long, since the homeserver asks for it, is no hang."""
+        """Wait with a heartbeat: a long wait that the homeserver asks for is no hang."""
         while seconds > 0:
             await asyncio.sleep(min(seconds, LAST_RETRY_S))
             self._pulse.beat()
             seconds -= LAST_RETRY_S
 
     async def _take(self, response: SyncResponse, recorded: frozenset[RoomId], before: int) -> None:
-        """`recorded`: the rooms that were being recorded when the answer came; `before`: when one came before it.
+        """Hand one answer to the pipeline.
 
-        What it tells of a group that was not is from before the notice, or is found by whoever opens the group.
+        `recorded`: the rooms that were being recorded when the answer came; `before`: when the answer before it came.
+        What the answer tells of a group that was not being recorded is from before the notice, or is read when the
+        group is opened.
         """
         for invite in response.invited:
             await self._invited(invite)
         async with self._gaps.turn:
             events: list[Received] = []
             behind: dict[RoomId, Delivered] = {}
-            costly: set[RoomId] = set()  # of these: nothing of them is missing, but to judge it takes long
+            costly: set[RoomId] = set()  # those of them that miss nothing, but take long to judge
             for room in response.joined:
                 await self._adopt(room)
                 if room.room not in recorded and not self._pipeline.served.is_own(room.room):
@@ -220,16 +226,16 @@ class Listener:
                 await self._pipeline.take(events, token=response.next_batch, also=noted, heard_ms=away)
 
     async def _note(self, also: Callable[[AsyncConnection], Awaitable[None]], db: AsyncConnection) -> None:
-        """Note that we were there, unless something is to be recorded first of the time before."""
+        """Note that the bot was there, unless a pause before it must be recorded first."""
         await also(db)
         if not self.presence.waiting:
             await heartbeat.note(db, self.heard_ms)
 
     async def _as_it_holds(self, room: JoinedRoom) -> tuple[Received, ...]:
-        """The state beside the timeline that is not known yet, as it holds now.
+        """Return the state next to the timeline that is not known yet, as it holds now.
 
-        What the homeserver tells is what held where the timeline begins, on the branch of it that begins there. Another
-        server can begin one far back, when other people had power: so it is not believed, but asked for.
+        The homeserver tells what held where the timeline begins, on the branch that begins there. Another server can
+        begin a branch far back, when other people had power. So this state is not believed, but asked for.
         """
         if not room.state or self._pipeline.served.is_own(room.room):
             return room.state
@@ -251,20 +257,20 @@ class Listener:
     async def _now(self, room: RoomId, type: str, key: str) -> Received | None:
         try:
             raw = await self._homeserver.whole_state_event(room, type, key)
-        except (NotFound, Forbidden):  # nothing holds there; or we are out, which the timeline tells
+        except (NotFound, Forbidden):  # no such state; or we are out, which the timeline tells
             return None
         return receive_state(raw, room, self.heard_ms)
 
     def _of_room(self, room: JoinedRoom) -> list[Received]:
-        """What is to be recorded of a room, oldest first. `state` is what held where the timeline begins."""
+        """Return what must be recorded of a room, oldest first. `state` is what held where the timeline begins."""
         ids = [event.event for event in room.timeline]
         notice = self._pipeline.served.notice(room.room)
-        if notice in ids:  # what stands before it was said before anybody was told
+        if notice in ids:  # what stands before it was said before people were told of the recording
             return list(room.timeline[ids.index(notice) + 1 :])
         return [*room.state, *room.timeline]
 
     async def _is_behind(self, room: JoinedRoom | LeftRoom) -> bool:
-        """Whether something older is missing: an answer left it out, this one or one before."""
+        """Tell whether something older is missing, left out by this answer or an earlier one."""
         if self._gaps.behind(room.room):
             return True
         ids = [event.event for event in room.timeline if event.event]
@@ -274,12 +280,12 @@ class Listener:
             return not await queries.known_events(db, ids)  # else the timeline reaches back to what we have
 
     def _takes_long(self, room: JoinedRoom) -> bool:
-        """Whether what is new in a group would hold up all others."""
+        """Tell whether judging what is new in a group would hold up all others."""
         costs = self._pipeline.costs
         return not self._pipeline.served.is_own(room.room) and costs.expected(room.timeline) > MOST_MS
 
     async def _adopt(self, room: JoinedRoom) -> None:
-        """A room that we made for ourselves and could not record, because we were stopped in between."""
+        """Take up a room that the bot made for itself and could not record because it was stopped in between."""
         if room.room in self._pipeline.served.codes:
             return
         for event in (*room.state, *room.timeline):
@@ -290,9 +296,9 @@ class Listener:
 
     async def _invited(self, invite: Invite) -> None:
         inviter = invite.inviter
-        if self._spaces.invited(invite.room, server_of(inviter or "")):  # the operator named it, whoever invites
+        if self._spaces.invited(invite.room, server_of(inviter or "")):  # named by the operator: anybody may invite
             return
-        if inviter is not None and await self._is_upgrade(invite.room):  # nobody brings the bot into another group
+        if inviter is not None and await self._is_upgrade(invite.room):  # leads into no other group
             follows = not may_invite(inviter, self._allow_invites)
             into = Enter(room=invite.room, inviter=inviter, via=server_of(inviter), follows=follows)
             await self._pipeline.commit(actions=(into,))
@@ -326,20 +332,20 @@ class Listener:
         await self._pipeline.commit(actions=(enter,))
 
     def _granted(self, inviter: UserId) -> Granted:
-        """Whether an invitation is looked at; those of operators all are."""
+        """Tell whether an invitation is looked at; those of operators always are."""
         if is_operator(inviter, self._pipeline.settings.policy):
             return "granted"
         return self._invited_by.take(inviter, self.heard_ms)
 
     async def _is_upgrade(self, room: RoomId) -> bool:
-        """Whether a group of ours goes on in this room."""
+        """Tell whether a group of ours goes on in this room."""
         async with self._database.read() as db:
             return await queries.upgraded_to(db, room) is not None
 
     async def _known(self, user: UserId) -> bool:
-        """Whether somebody is or was in a room that is served: they may ask about themselves in a direct room.
+        """Tell whether a person is or was in a served room, and so may ask about themselves in a direct room.
 
-        So may who waits in a lobby: to be verified is done there.
+        People who wait in a lobby may, too: they get verified there.
         """
         async with self._database.read() as db:
             return bool(await queries.groups_of(db, user)) or await queries.in_a_lobby(db, user)
@@ -352,12 +358,12 @@ class Listener:
 
 
 def _is_create(event: Received) -> bool:
-    """Before this there is nothing."""
+    """Tell whether this is the room's first event, before which there is nothing."""
     return isinstance(event, StateChanged) and event.type == "m.room.create"
 
 
 def _told(state: Sequence[Received]) -> list[Told]:
-    """What was told beside the timeline, to be looked up where no page has it."""
+    """List the state told next to the timeline, to be looked up where no page has it."""
     found = []
     for event in state:
         if isinstance(event, StateChanged):
