@@ -1,6 +1,6 @@
-"""So much of something for each person within a time, so that no one of them takes it from all others.
+"""A rate limit per person, so that nobody can use up what all others need, too.
 
-Kept in memory: after a restart everybody has theirs again.
+Kept in memory: a restart resets it for everybody.
 """
 
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ Granted = Literal["granted", "spent", "told"]
 
 @dataclass(slots=True)
 class Budget:
-    """Count how often each person had something, and grant it `most` times within `within_ms`."""
+    """Counts how often each person had something, and grants it `most` times within `within_ms`."""
 
     most: int
     within_ms: int = HOUR_MS
@@ -24,13 +24,13 @@ class Budget:
     _told: set[UserId] = field(default_factory=set)
 
     def is_spent(self, user: UserId, now_ms: int) -> bool:
-        """Return whether nothing is left for somebody who may have it as often as everybody."""
+        """Return whether nothing is left for a person with the common limit."""
         return len(self._lately(user, now_ms)) >= self.most
 
     def take(self, user: UserId, now_ms: int, most: int = 0) -> Granted:
-        """Take one, if any is left; `most`: of a person who may have more.
+        """Take one, if any is left; `most`: the limit of a person who may have more.
 
-        "spent": nothing is left, which is to be told once; "told": it has been.
+        "spent": nothing is left, and the person should be told once; "told": they have been told.
         """
         times = self._lately(user, now_ms)
         if len(times) < max(most, self.most):
@@ -46,7 +46,7 @@ class Budget:
         return "spent"
 
     def free_at(self, user: UserId) -> int:
-        """Return when the oldest of what somebody has had no longer counts."""
+        """Return when the person's oldest grant no longer counts."""
         return self._taken[user][0] + self.within_ms
 
     def _lately(self, user: UserId, now_ms: int) -> list[int]:

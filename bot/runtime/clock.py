@@ -7,12 +7,12 @@ Clock = Callable[[], int]  # milliseconds since 1970 UTC
 
 
 def wall_clock() -> int:
-    """The time of this machine, milliseconds since 1970 UTC."""
+    """Return the time of this machine, in milliseconds since 1970 UTC."""
     return time.time_ns() // 1_000_000
 
 
 class SteadyClock:
-    """The time at which it was made, and what has passed since, whatever is done to the machine's clock meanwhile."""
+    """Shows the time at which it was made plus what has passed since, whatever happens to the machine's clock."""
 
     def __init__(self, clock: Clock = wall_clock, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic

@@ -1,7 +1,8 @@
-"""What is opened in a thread and closed when all ends.
+"""Resources that are opened in a thread and closed at the end.
 
-Rule kept here: a thread goes on when whoever waits for it is cancelled; what it opens then is closed, too, or it would
-keep the next start in this process from opening it (a log is open once).
+Rule kept here:
+- A thread goes on when its caller is cancelled. What it opens then is closed, too: otherwise the next start in this
+  process could not open it (a log is open once).
 """
 
 import asyncio
@@ -13,7 +14,7 @@ T = TypeVar("T")
 
 
 async def managed(stack: AsyncExitStack, make: Callable[[], T], close: Callable[[T], object]) -> T:
-    """What `make` gives, called in a thread; `close` is called with it, in a thread, when the stack ends."""
+    """Return what `make` gives, called in a thread; when the stack ends, call `close` with it, in a thread."""
     opening = asyncio.ensure_future(asyncio.to_thread(make))
     try:
         thing = await asyncio.shield(opening)

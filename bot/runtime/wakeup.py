@@ -1,8 +1,10 @@
-"""Wakes whoever may have something to do after something was written.
+"""Wakes the parts that may have something to do after a write.
 
-Rules kept here: who acts is woken at once; who looks whether time or people ask for something is woken a little later,
-once for all that was written meanwhile, so that in a flood their looking does not stand between a message and its
-redaction.
+Rules kept here:
+- Parts that act are woken at once.
+- Parts that check whether time or people ask for something are woken a little later, once for all that was written
+  meanwhile. So in a flood their checks do not delay the redaction of a message.
+
 Left to others: what each of them does.
 """
 
@@ -15,14 +17,14 @@ SOON_S = 0.2
 
 @dataclass(slots=True)
 class Wake:
-    """Filled in once the sleepers exist."""
+    """Its callbacks are set once the parts to wake exist."""
 
     at_once: tuple[Callable[[], None], ...] = ()
     soon: tuple[Callable[[], None], ...] = ()
     _timer: asyncio.TimerHandle | None = field(default=None, repr=False)
 
     def __call__(self) -> None:
-        """Something was written. Called on the event loop."""
+        """Wake them after a write. Called on the event loop."""
         for wake in self.at_once:
             wake()
         if self.soon and self._timer is None:
