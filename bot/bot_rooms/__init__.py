@@ -1,1 +1,1 @@
-"""The rooms of the bot's own: direct rooms, desks, lobbies."""
+"""The bot's own rooms: direct rooms, desks, lobbies."""

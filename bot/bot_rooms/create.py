@@ -1,9 +1,13 @@
 """Makes the rooms that the bot itself needs: desks, direct rooms and lobbies.
 
-Rules kept here: making a room cannot be made idempotent by a transaction id, so each carries in its `m.room.create`
-what it was made for; one that was made but not recorded (a crash in between) is recognised by that when it appears in
-`/sync`, and taken over instead of being made again. Such rooms are private, and whoever joins later can read what was
-said before. (A lobby is made open to all by `bot/effects/lobby.py`.)"""
+Rules kept here:
+- A transaction id cannot make the creation of a room idempotent. So each room says in its `m.room.create` what it was
+  made for.
+- A room that was made but not recorded (a crash in between) is recognised by that when it appears in `/sync`, and taken
+  over instead of being made again.
+- Such rooms are private, and people who join later can read what was said before. (A lobby is made open to all by
+  `bot/effects/lobby.py`.)
+"""
 
 import secrets
 from collections.abc import AsyncIterator, Sequence
@@ -23,7 +27,7 @@ MARK = "org.answerable.made_for"
 
 @dataclass(frozen=True, slots=True)
 class RoomPurpose:
-    """What a room of ours was made for."""
+    """The purpose of a room of the bot's own."""
 
     purpose: str  # desk | direct | lobby
     served: str = "-"  # group code
@@ -33,7 +37,7 @@ class RoomPurpose:
 def body(
     made: RoomPurpose, *, name: str, topic: str, invite: Sequence[UserId], encrypted: bool = False
 ) -> dict[str, Json]:
-    """The request for `/createRoom`; `encrypted` where the room it serves is."""
+    """Return the request body for `/createRoom`; `encrypted` if the room it serves is encrypted."""
     mark: dict[str, Json] = {"purpose": made.purpose, "served": made.served, "user": made.user}
     return {
         "preset": "private_chat",
@@ -43,7 +47,7 @@ def body(
         "invite": list(invite),
         "is_direct": made.purpose == "direct",
         "creation_content": {MARK: mark},
-        # Whoever is let in, is let in by the bot: a desk is for those who manage the group, and for nobody they bring.
+        # Only the bot lets people in: a desk is for those who manage the group, and for nobody they would bring.
         "power_level_content_override": dict.fromkeys(("invite", "kick", "ban", "redact", "state_default"), 100),
         "initial_state": [
             {"type": "m.room.history_visibility", "state_key": "", "content": {"history_visibility": "shared"}},
@@ -54,7 +58,7 @@ def body(
 
 
 def made_for(create_content: object) -> RoomPurpose | None:
-    """What the content of an `m.room.create` says the room was made for."""
+    """Return the purpose that the content of an `m.room.create` states; None if it states none."""
     mark = create_content.get(MARK) if isinstance(create_content, dict) else None
     if not isinstance(mark, dict):
         return None
@@ -65,7 +69,7 @@ def made_for(create_content: object) -> RoomPurpose | None:
 
 
 def entered(made: RoomPurpose, room: RoomId, code: GroupCode) -> RoomEntered:
-    """The fact that such a room is ours from now on."""
+    """Return the fact that such a room is the bot's own from now on."""
     return RoomEntered(
         code=code,
         purpose=made.purpose,  # type: ignore[arg-type]
@@ -76,7 +80,7 @@ def entered(made: RoomPurpose, room: RoomId, code: GroupCode) -> RoomEntered:
 
 
 async def take_up(pipeline: Pipeline, made: RoomPurpose, room: RoomId) -> None:
-    """Record that a room is ours, once: `/sync` may tell of it before the request that makes it is answered."""
+    """Record once that a room is the bot's own: `/sync` may tell of it before the request that makes it is answered."""
 
     async def facts(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
         known = await queries.all_rooms(db)
@@ -87,7 +91,7 @@ async def take_up(pipeline: Pipeline, made: RoomPurpose, room: RoomId) -> None:
 
 
 def new_code(taken: Sequence[GroupCode]) -> GroupCode:
-    """A group code that no room has yet."""
+    """Return a group code that no room has yet."""
     while (code := group_code(secrets.randbelow(32**4))) in taken:
         pass
     return code

@@ -1,9 +1,11 @@
 """Direct rooms: where the bot and one person speak alone.
 
-Rules kept here: there is one for each person, however many need it at the same moment, since all ask the same
-`DirectRooms`; it is made when it is first needed; whoever has left it is invited again; it is encrypted where a group
-that they are in is; one to which others are invited is left. That a person takes no invitation is an error
-(`Forbidden`), not silence: the caller decides what to do then.
+Rules kept here:
+- Each person has one, even if several callers need it at the same moment, since all ask the same `DirectRooms`.
+- It is made when it is first needed. A person who has left it is invited again.
+- It is encrypted if a group that the person is in is encrypted.
+- The bot leaves one to which others are invited.
+- If a person accepts no invitation, that is an error (`Forbidden`), not silence: the caller decides what to do then.
 """
 
 import asyncio
@@ -24,7 +26,7 @@ MESSAGE = "m.room.message"
 
 
 class DirectRooms:
-    """Finds or makes them."""
+    """Finds direct rooms, or makes them."""
 
     def __init__(self, services: Services) -> None:
         self._homeserver = services.homeserver
@@ -35,7 +37,7 @@ class DirectRooms:
         self._turns: WeakValueDictionary[UserId, asyncio.Lock] = WeakValueDictionary()
 
     async def with_(self, user: UserId, language: str) -> RoomId:
-        """The direct room with somebody. Raises `Forbidden` if they cannot be invited."""
+        """Return the direct room with a person. Raises `Forbidden` if they cannot be invited."""
         async with self._turns.setdefault(user, asyncio.Lock()):
             return await self._with(user, language)
 
@@ -59,7 +61,7 @@ class DirectRooms:
         return room
 
     async def leave(self, action: Action, txn: str) -> Done:
-        """Say why, and go: what is told to one person is not for the company they bring."""
+        """Say why, and leave: what is told to one person is not meant for people they bring."""
         assert isinstance(action, LeaveDirect)
         async with self._database.read() as db:
             language = self._speech.language(await queries.language_of(db, action.subject))
