@@ -1,8 +1,12 @@
-"""What the card of a case says: everything that is needed to decide it, and the state it is in.
+"""The card of a case: everything needed to decide it, and its state.
 
-The same lines answer `!case`, for those whose client shows no cards. Rules kept here: who answers
-for the case is named; who reported it is named to nobody whom it concerns (`report_lines.py`). Left to others: what was
-said (`case_words.py`), posting it (`bot/effects/desk.py`).
+The same lines answer `!case`, for people whose client shows no cards.
+
+Rules kept here:
+- Those who answer for the case are named.
+- Those who reported it are never named to a person it concerns (`report_lines.py`).
+
+Left to others: what was said (`case_words.py`), posting it (`bot/effects/desk.py`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,12 +38,12 @@ class Card:
     place: Spot
     assigned: tuple[UserId, ...] = ()
     notes: Sequence[Any] = ()
-    others: Sequence[CaseView] = ()  # undecided cases that are shown here
-    words: Mapping[int, str] = field(default_factory=dict)  # of those, by case
+    others: Sequence[CaseView] = ()  # undecided cases shown on the same card
+    words: Mapping[int, str] = field(default_factory=dict)  # the words of `others`, by case
 
 
 async def read_card(db: AsyncConnection, n: int, now_ms: int) -> Card | None:
-    """The card of a case; None if there is no such case."""
+    """Read the card of a case; None if there is no such case."""
     found = await queries.case_view(db, n)
     if found is None:
         return None
@@ -67,9 +71,10 @@ def card_lines(
     reported: Sequence[Line] = (),
     hides: bool = False,
 ) -> tuple[Line, ...]:
-    """The card in lines; `words` are those about what was said (`case_words.py`), `reported` those about reports.
+    """Return the card in lines.
 
-    `hides`: what reporters wrote is not to be shown (`report_lines.py`).
+    `words`: the lines about what was said (`case_words.py`); `reported`: those about reports; `hides`: what reporters
+    wrote must not be shown (`report_lines.py`).
     """
     return (
         *_head(card, policy, now_ms),
@@ -84,7 +89,7 @@ def card_lines(
 
 
 def note_lines(card: Card) -> tuple[Line, ...]:
-    """The notes on a case; on the card itself they stand in its thread."""
+    """Return the notes on a case; for the card itself they stand in its thread."""
     return tuple(line("card.note", when=Moment(note.at), by=Who(note.by), words=note.words) for note in card.notes)
 
 
@@ -112,7 +117,7 @@ def _who(card: Card, policy: Policy, now_ms: int) -> Line:
 
 
 def _others(card: Card) -> Iterator[Line]:
-    """Return the lines on everything the same member reported at that time."""
+    """Return the lines on everything else the same member reported at that time."""
     if card.others:
         yield line("card.also", count=len(card.others))
     for other in card.others:

@@ -1,9 +1,12 @@
-"""Finds what a case is about, as those who decide must see it: the words, what stands around them, and where.
+"""Finds what a case is about, as the people who decide must see it: the words, their context, and where they stand.
 
-Rules kept here: the words come from the journal, since the message may be gone and the table keeps those of the first
-alone; the later messages of one incident have a line each, up to ten. Which words they are the rule of today says,
-which looks again; where it finds nothing, what the case kept is shown, or the beginning.
-Left to others: what the card says beside it (`case_card.py`).
+Rules kept here:
+- The words come from the journal, since the message may be gone and the table keeps only those of the first message.
+- Each later message of one incident has a line, up to ten.
+- The rule as it is today is applied again to choose the words. If it finds nothing, what the case kept is shown, or the
+  beginning of the message.
+
+Left to others: what else the card says (`case_card.py`).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +26,7 @@ from storage import queries
 MOST_LATER = 10
 LATER = 120  # characters of a later message
 
-SaidAt = Callable[[RoomId, int], Judged | None]  # what somebody said, recorded in this room at an index
+SaidAt = Callable[[RoomId, int], Judged | None]  # (room, record index) -> what was said there
 
 
 async def word_lines(
@@ -59,7 +62,7 @@ def _later(case: CaseView, texts: Sequence[Text | None]) -> Iterator[Line]:
 async def _shown(
     db: AsyncConnection, case: CaseView, event: EventId, said_at: SaidAt, check: Check | None, most: int
 ) -> Text | None:
-    """The text of an event in which the rule finds something, cut around it; None where nothing was kept."""
+    """Return the text of an event in which the rule finds something, cut around it; None if nothing was kept."""
     row = await queries.event_row(db, event)
     said = said_at(case.room, row.record) if row is not None and row.room == case.room else None
     if said is None or not said.texts:

@@ -1,9 +1,12 @@
 """Turns a message key and fields into text for a person, in English or Chinese.
 
-Every word a person reads stands in `en.toml` and `zh.toml` beside this file. Rules kept here: a
-field is escaped when it is rendered, so a display name can never become markup, a mention or a
-line of its own; times, durations and numbers are written as the language writes them (Babel); a point in time
-is given by the clocks of one time zone, and says of which.
+All text that people read stands in `en.toml` and `zh.toml` in this folder.
+
+Rules kept here:
+- A field is escaped when it is rendered, so a display name can never become markup, a mention or a line of its own.
+- Times, durations and numbers are written as the language writes them (Babel).
+- A point in time is given in one time zone, and names its offset.
+
 Left to others: which text goes to whom (`bot/effects/send_notice.py`).
 """
 
@@ -31,14 +34,14 @@ LANGUAGES = ("en", "zh")
 _LOCALES = {"en": "en_GB", "zh": "zh_CN"}
 _WHEN = {"en": "d MMM y, HH:mm", "zh": "y年M月d日 HH:mm"}
 _UNITS: tuple[tuple[Literal["day", "hour", "minute"], int], ...] = (("day", 86_400), ("hour", 3_600), ("minute", 60))
-_NAMED_BY_NUMBER = frozenset({"n", "last", "pid"})  # the fields of cases and processes
-# Controls, and the bidirectional overrides that let a name rewrite the line it stands in.
+_NAMED_BY_NUMBER = frozenset({"n", "last", "pid"})  # fields that hold numbers of cases and processes
+# Control characters, and the bidirectional overrides that let a name rewrite its line.
 _UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """One text twice: `plain` for `body`, `html` for `formatted_body` (org.matrix.custom.html)."""
+    """One text in two forms: `plain` for `body`, `html` for `formatted_body` (org.matrix.custom.html)."""
 
     plain: str
     html: str
@@ -58,7 +61,7 @@ class Catalog:
         return cls({language: _flat(_read(language)) for language in LANGUAGES})
 
     def with_prefix(self, prefix: str) -> "Catalog":
-        """The same texts, with commands written as they begin in this deployment."""
+        """Return the same texts, with commands written with the prefix of this deployment."""
         shown = "`" + prefix.replace("{", "{{").replace("}", "}}")
         return Catalog(
             {
@@ -69,27 +72,30 @@ class Catalog:
         )
 
     def with_zone(self, name: str) -> "Catalog":
-        """The same texts, with points in time as clocks in this time zone show them."""
+        """Return the same texts, with points in time given in this time zone."""
         return Catalog(self._texts, dt.UTC if name == "UTC" else ZoneInfo(name))
 
     def keys(self, language: str) -> frozenset[str]:
-        """All keys of one language."""
+        """Return all keys of one language."""
         return frozenset(self._texts[language])
 
     def template(self, language: str, key: str) -> str:
-        """The text with its `{fields}` unfilled, in English if need be. Raises `KeyError` for an unknown key."""
+        """Return the text with its `{fields}` unfilled.
+
+        In English if the language lacks it. Raises `KeyError` for an unknown key.
+        """
         return self._texts.get(language, {}).get(key) or self._texts["en"][key]
 
     def has(self, key: str) -> bool:
-        """Whether there is such a text."""
+        """Tell whether there is such a text."""
         return key in self._texts["en"]
 
     def text(self, language: str, key: str, **fields: object) -> str:
-        """Plain text for a terminal or a `body`."""
+        """Return plain text for a terminal or a `body`."""
         return _fill(self.template(language, key), self._plainly(fields, language))
 
     def render(self, language: str, key: str, **fields: object) -> Rendered:
-        """Plain and HTML at once, for a message."""
+        """Return plain text and HTML at once, for a message."""
         template = self.template(language, key)
         marked = {k: _html(self._local(k, v, language), language) for k, v in fields.items()}
         return Rendered(
@@ -105,12 +111,12 @@ class Catalog:
 
 
 def fields_of(template: str) -> frozenset[str]:
-    """The names in braces."""
+    """Return the names in braces."""
     return frozenset(name for _, name, _, _ in string.Formatter().parse(template) if name)
 
 
 def cli_language(environ: Mapping[str, str] = os.environ) -> str:
-    """The language of the terminal: ANSWERABLE_LANG, else LC_ALL, LC_MESSAGES, LANG; else English."""
+    """Return the language of the terminal: by ANSWERABLE_LANG, else LC_ALL, LC_MESSAGES, LANG; else English."""
     for name in ("ANSWERABLE_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
         if value := environ.get(name):
             return "zh" if value.lower().startswith("zh") else "en"
@@ -136,22 +142,22 @@ def _fill(template: str, fields: Mapping[str, str]) -> str:
 
 
 def _markup(template: str) -> str:
-    """Our own texts may mark `code`; nothing else in them is markup."""
+    """Turn `code` marks into HTML. Nothing else in our texts is markup."""
     return re.sub(r"`([^`]*)`", r"<code>\1</code>", html.escape(template, quote=False))
 
 
 def _tame(text: str) -> str:
-    """One line, without what could rearrange or hide text."""
+    """Put a text on one line, without characters that could rearrange or hide text."""
     return _UNSAFE.sub("", text).replace("\n", " ").replace("\t", " ")
 
 
 def _ordinal(name: str, value: object) -> object:
-    """A number that names something is copied as it stands: "case 1,234" could not be typed back."""
+    """Leave a number that names something without separators: "case 1,234" could not be typed back."""
     return str(value) if name in _NAMED_BY_NUMBER and isinstance(value, int) else value
 
 
 def _when(moment: Moment, language: str, zone: dt.tzinfo) -> str:
-    """What clocks in `zone` show then, and how far they are from UTC: a night may have an hour twice."""
+    """Write a time as clocks in `zone` show it, with the offset from UTC: a night may have an hour twice."""
     when = dt.datetime.fromtimestamp(moment.ms / 1000, zone)
     written = format_datetime(when.replace(tzinfo=None), _WHEN.get(language, _WHEN["en"]), locale=_locale(language))
     return f"{written} UTC{_offset(when)}"
@@ -170,7 +176,7 @@ def _locale(language: str) -> str:
 
 
 def _span(ms: int, locale: str) -> str:
-    """Exact in the largest unit that divides it, since people act by it; what has no such unit is rounded."""
+    """Write a duration exactly, in the largest unit that divides it, since people act by it; else round it."""
     seconds = max(math.ceil(ms / 1000), 1)
     length = dt.timedelta(seconds=seconds)
     for unit, size in _UNITS:

@@ -1,8 +1,11 @@
-"""Lines of a notice as a Matrix message, in the language of whoever reads it.
+"""The lines of a notice as a Matrix message, in the language of its reader.
 
-Rules kept here: a message to somebody is an `m.text` that mentions them, since an `m.notice` rings nobody, and never
-begins like a command to another bot; answers to commands and notices to all are `m.notice`; nobody is mentioned except
-the people spoken to; every field is escaped (`catalog.py`).
+Rules kept here:
+- A message to a person is an `m.text` that mentions them, since an `m.notice` notifies nobody. It never begins like a
+  command to another bot.
+- Answers to commands, and notices to all, are `m.notice`.
+- Nobody is mentioned except the people spoken to.
+- Every field is escaped (`catalog.py`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +19,7 @@ from .catalog import Catalog, Rendered
 
 MESSAGE = "m.room.message"
 HTML = "org.matrix.custom.html"
-MARK = "· "  # before a text that begins with a sign
+MARK = "· "  # put before a text that does not begin with a letter or digit
 
 
 class Speech:
@@ -28,11 +31,11 @@ class Speech:
         self._default = default_language
 
     def language(self, *chosen: str) -> str:
-        """The first language that was chosen, else the deployment's."""
+        """Return the first language that was chosen, else the deployment's."""
         return next((language for language in chosen if language), self._default)
 
     def text(self, lines: Sequence[Line], language: str, rooms: Mapping[str, str]) -> Rendered:
-        """The lines as text and as HTML; `rooms` are the names of rooms."""
+        """Return the lines as text and as HTML; `rooms` are the names of rooms."""
         done = [self._line(each, language, rooms) for each in lines]
         return Rendered(plain="\n".join(text.plain for text in done), html="<br>".join(text.html for text in done))
 
@@ -47,7 +50,7 @@ class Speech:
     ) -> dict[str, Json]:
         """Return the content of an `m.room.message`.
 
-        It rings the people in `to`, unless it is an `answer`: whoever gave the command is looking already.
+        It notifies the people in `to`, unless it is an `answer`: the person who gave the command is looking already.
         """
         text = self.text(lines, language, rooms)
         rings = bool(to) and not answer
@@ -78,7 +81,7 @@ class Speech:
                 return value
 
     def rule(self, name: str, language: str) -> str:
-        """A rule in the operator's words, else by its name; the bot's own rules have texts of ours."""
+        """Return a rule in the operator's words, else its name; the bot's own rules have texts of ours."""
         words = self._rules.get(name, {})
         if text := words.get(language) or words.get(self._default):
             return text
@@ -87,7 +90,7 @@ class Speech:
 
 
 def _not_a_command(text: Rendered) -> Rendered:
-    """Return the text so that it begins with no sign that a bot could take for its prefix.
+    """Return the text so that it does not begin with a sign that a bot could take for its prefix.
 
     Some texts begin with the name of a room or a person, which people choose.
     """
@@ -97,7 +100,7 @@ def _not_a_command(text: Rendered) -> Rendered:
 
 
 def in_reply(content: dict[str, Json], event: EventId | None, thread: EventId | None = None) -> dict[str, Json]:
-    """The content as a reply; in the thread that was asked in, if it was one."""
+    """Return the content as a reply, in the thread of the question, if there was one."""
     if event is None:
         return content
     reply: dict[str, Json] = {"m.in_reply_to": {"event_id": event}}
@@ -107,7 +110,7 @@ def in_reply(content: dict[str, Json], event: EventId | None, thread: EventId | 
 
 
 def in_thread(content: dict[str, Json], root: EventId | None) -> dict[str, Json]:
-    """The content as a word in a thread."""
+    """Return the content as a message in a thread."""
     if root is None:
         return content
     return {
@@ -122,7 +125,10 @@ def in_thread(content: dict[str, Json], root: EventId | None) -> dict[str, Json]
 
 
 def replacing(content: dict[str, Json], event: EventId) -> dict[str, Json]:
-    """Return the content as an edit of one of our own messages. An edit rings nobody, so it mentions nobody anew."""
+    """Return the content as an edit of one of our own messages.
+
+    An edit notifies nobody, so it mentions nobody again.
+    """
     return {
         **content,
         "m.mentions": {},

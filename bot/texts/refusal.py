@@ -1,11 +1,11 @@
-"""A refusal as a line for whoever is refused, each field as the kind of value it is."""
+"""A refusal as a line for the person refused, each field as the kind of value it is."""
 
 from moderation.values.errors import Refused
 from moderation.values.notices import Code, Line, Moment, Phrase, RoomName, Span, Value, Who
 
 
 def refusal_line(refused: Refused) -> Line:
-    """What was wrong, and the next step."""
+    """Say what was wrong, and the next step."""
     return Line(refused.key, {name: _shown(name, value) for name, value in refused.fields.items()})
 
 

@@ -1,9 +1,11 @@
-"""What those who handle a case are told of the reports of it.
+"""What the people who handle a case are told of the reports of it.
 
-Rules kept here: who reported is named only to whoever handles the case and asks alone (`!case` in a direct message):
-the person a report is about may become a manager one day, and read what stood in the desk. While they are one, and the
-case is open, the words of reporters stand there neither. Left to others: the card
-around it (`case_card.py`).
+Rules kept here:
+- Reporters are named only to a person who handles the case and asks in private (`!case` in a direct message): the
+  person a report is about may become a manager one day, and read what stood in the desk.
+- While that person is a manager and the case is open, the words of reporters do not stand there either.
+
+Left to others: the rest of the card (`case_card.py`).
 """
 
 from collections.abc import Sequence
@@ -19,9 +21,10 @@ MAX_SHOWN = 10
 
 
 def report_lines(reports: Sequence[queries.StoredReport], *, names: bool, words: bool = True) -> tuple[Line, ...]:
-    """How many reported it, why, and with `names` who; nothing where nobody did.
+    """Say how many reported it, and why, and with `names` who did; nothing if nobody did.
 
-    Without `words` not why either: whoever it is about reads along, and would know them by their words.
+    Without `words` the reasons are left out as well: the person it is about can read along, and would know the
+    reporters by their words.
     """
     if not reports:
         return ()
@@ -36,7 +39,7 @@ def report_lines(reports: Sequence[queries.StoredReport], *, names: bool, words:
 
 
 async def reads_along(db: AsyncConnection, case: CaseView, desk: RoomId | None) -> bool:
-    """Whether somebody whom an undecided case is about, by whichever account, is in the desk."""
+    """Tell whether a person whom an undecided case is about is in the desk, by any of their accounts."""
     if desk is None or (case.outcome and case.state != "appealed"):
         return False
     return bool(await queries.joined_of(db, desk, tuple({case.subject, *case.accounts})))

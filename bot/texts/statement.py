@@ -1,6 +1,7 @@
-"""A statement of reasons in words, for whom it concerns: what was done, about what, how found and decided, what now.
+"""A statement of reasons in words, for the person it concerns.
 
-Left to others: what a statement holds (`moderation/cases/statements.py`).
+It says what was done, about what, how it was found and decided, and what can be done now. Left to others: what a
+statement holds (`moderation/cases/statements.py`).
 """
 
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from moderation.values.notices import Line, Moment, Phrase, RoomName, RuleText, 
 
 
 def statement_lines(stated: Statement, room: str) -> tuple[Line, ...]:
-    """All of it. `room` is the id of the room it is about."""
+    """Return all lines of a statement. `room` is the id of the room it is about."""
     return tuple(_lines(stated, room))
 
 
