@@ -1,11 +1,13 @@
-"""The port to Matrix: what we ask of the homeserver, one method a request.
+"""The port to Matrix: what the bot asks of the homeserver, one method a request.
 
-Rules this module keeps: answers are the server's JSON as it came, events are never interpreted here;
-every method does one request (or says otherwise) with a deadline and raises one of
-`errors.py`; nothing is retried and no 429 is waited for, since only the caller knows
-what is more urgent; every id is quoted, and a room id may or may not have a domain (room version 12
-has none, so joining such a room over federation needs `via`).
-Left to others: logging in (`login.py`, at hand here too), parsing events and filling gaps
+Rules kept here:
+- Answers are the server's JSON as it came; events are never interpreted here.
+- Every method does one request (or says otherwise), with a deadline, and raises one of `errors.py`.
+- Nothing is retried and no 429 is waited for, since only the caller knows what is more urgent.
+- Every id is quoted. A room id may or may not have a domain: in room version 12 it has none, so joining such a room
+  over federation needs `via`.
+
+Left to others: logging in (`login.py`, re-exported here), parsing events and filling gaps
 (`bot/events/parse_event.py`), order and retries (`bot/outbox/dispatcher.py`), encryption (`bot/crypto/`).
 
 Specification: Matrix client-server API v1.19; each method names its section.
@@ -37,8 +39,8 @@ Content = Mapping[str, Any]
 REDACT_EVENTS: Final = "org.matrix.msc4293.redact_events"  # MSC4293, not yet in the specification
 MAX_DOWNLOAD: Final = 100 * 1024 * 1024  # evidence larger than this is recorded by name only
 
-# Synapse gives at most 100 events of a room in one answer (`filter_timeline_limit`), whatever is asked
-# for; what is more comes as a gap. Account data is left out as well: nothing here is driven by it, and
+# Synapse gives at most 100 events of a room in one answer (`filter_timeline_limit`), whatever is asked for;
+# the rest comes as a gap. Account data is left out as well: nothing here is driven by it, and
 # `Homeserver.account_data` reads it when it is wanted.
 SYNC_FILTER: Final[dict[str, Any]] = {
     "presence": {"types": []},
@@ -51,8 +53,8 @@ SYNC_FILTER: Final[dict[str, Any]] = {
     },
 }
 
-_SLOW_S = 120.0  # joining over federation, members of a great room, files: the server needs its time
-_KEYS_MS = 10_000  # how long the server may wait for others
+_SLOW_S = 120.0  # joining over federation, members of a large room, files: the server needs time
+_KEYS_MS = 10_000  # how long the server may wait for other servers
 _FIRST_SYNC_S = 300.0  # Synapse builds the whole first answer before it sends a byte
 
 
@@ -69,7 +71,7 @@ class Homeserver:
 
     @property
     def user(self) -> UserId:
-        """Our own user id."""
+        """The bot's own user id."""
         return self.session.user
 
     async def close(self) -> None:
@@ -79,15 +81,15 @@ class Homeserver:
     # The account
 
     async def whoami(self) -> dict[str, Any]:
-        """Section "GET /account/whoami": `user_id`, `device_id`, `is_guest`."""
+        """Section "GET /account/whoami": return `user_id`, `device_id`, `is_guest`."""
         return await self._get("account", "whoami")
 
     async def versions(self) -> dict[str, Any]:
-        """Section "GET /versions": the `versions` and `unstable_features` of the server."""
+        """Section "GET /versions": return the `versions` and `unstable_features` of the server."""
         return await self._get("versions", base="/_matrix/client")
 
     async def capabilities(self) -> dict[str, Any]:
-        """Section "Capabilities negotiation": what stands under `capabilities`, e.g. `m.room_versions`."""
+        """Section "Capabilities negotiation": return the content of `capabilities`, e.g. `m.room_versions`."""
         answer: dict[str, Any] = (await self._get("capabilities")).get("capabilities", {})
         return answer
 
@@ -96,7 +98,7 @@ class Homeserver:
         await self._put("profile", self.user, "displayname", json={"displayname": name})
 
     async def account_data(self, type: str) -> dict[str, Any] | None:
-        """Section "Client Config": our own global account data; None when it was never set."""
+        """Section "Client Config": return our own global account data; None if it was never set."""
         try:
             return await self._get("user", self.user, "account_data", type)
         except NotFound:
@@ -116,7 +118,7 @@ class Homeserver:
         filter: Content | str | None = None,
         full_state: bool = False,
     ) -> dict[str, Any]:
-        """Section "Syncing": the raw answer. `filter` is a filter id or the filter itself.
+        """Section "Syncing": return the raw answer. `filter` is a filter id or the filter itself.
 
         The server holds an empty answer back for `timeout_ms`; the deadline is that and a margin.
         """
@@ -135,7 +137,7 @@ class Homeserver:
             timeout_s=timeout_ms / 1000 + margin_s,
         )
         answer = await self.wire.ask(ask)
-        text_in(ask, answer, "next_batch")  # without it, going on would mean starting over
+        text_in(ask, answer, "next_batch")  # without it, the next sync would have to start over
         return answer
 
     async def messages(
@@ -147,10 +149,10 @@ class Homeserver:
         to_token: str | None = None,
         limit: int = 100,
     ) -> dict[str, Any]:
-        """Section "GET /rooms/{roomId}/messages": `chunk`, `start`, and `end` unless that was all.
+        """Section "GET /rooms/{roomId}/messages": return `chunk`, `start`, and `end` unless that was all.
 
-        Without `from_token` it begins at the newest ("b") or the oldest ("f") event we may see.
-        An empty `chunk` with an `end` is no end: ask on from there.
+        Without `from_token` it begins at the newest ("b") or the oldest ("f") event we may see. An empty `chunk` with
+        an `end` is not the end: ask on from there.
         """
         query = {"dir": direction, "limit": str(limit)}
         if from_token is not None:
@@ -160,21 +162,21 @@ class Homeserver:
         return await self._get("rooms", room, "messages", query=query.items())
 
     async def event(self, room: RoomId, event: EventId) -> dict[str, Any]:
-        """Section "GET /rooms/{roomId}/event/{eventId}". Raises `NotFound` if we may not see it either."""
+        """Section "GET /rooms/{roomId}/event/{eventId}". Also raises `NotFound` if we may not see it."""
         return await self._get("rooms", room, "event", event)
 
     async def event_before_redaction(self, room: RoomId, event: EventId) -> dict[str, Any]:
-        """MSC2815: the event with the content that was redacted. Raises `Answered` if it is gone, or kept from us."""
+        """MSC2815: return the event with its redacted content. Raises `Answered` if that is gone, or kept from us."""
         query = (("fi.mau.msc2815.include_unredacted_content", "true"),)
         return await self._get("rooms", room, "event", event, query=query)
 
     async def members(self, room: RoomId, *, membership: str | None = None) -> list[dict[str, Any]]:
-        """Section "GET /rooms/{roomId}/members": raw `m.room.member` events, of one membership or all."""
+        """Section "GET /rooms/{roomId}/members": return raw `m.room.member` events, of one membership or all."""
         query = () if membership is None else (("membership", membership),)
         return await self._get_list("rooms", room, "members", under="chunk", query=query)
 
     async def state(self, room: RoomId) -> list[dict[str, Any]]:
-        """Section "GET /rooms/{roomId}/state": all current state events, all members among them."""
+        """Section "GET /rooms/{roomId}/state": return all current state events, including all members."""
         ask = Ask(method="GET", segments=("rooms", room, "state"), timeout_s=_SLOW_S)
         answer = await self.wire.ask_any(ask)
         if not isinstance(answer, list):
@@ -182,18 +184,18 @@ class Homeserver:
         return answer
 
     async def state_at(self, room: RoomId, event: EventId) -> list[dict[str, Any]]:
-        """Section "GET /rooms/{roomId}/context/{eventId}": all state events, members too, as they were at `event`."""
+        """Section "GET /rooms/{roomId}/context/{eventId}": return all state events, members too, as of `event`."""
         return await self._get_list("rooms", room, "context", event, under="state", query=(("limit", "0"),))
 
     async def state_event(self, room: RoomId, type: str, state_key: str = "") -> dict[str, Any] | None:
-        """Section "GET /rooms/{roomId}/state/{eventType}/{stateKey}": the content; None when not set."""
+        """Section "GET /rooms/{roomId}/state/{eventType}/{stateKey}": return the content; None if not set."""
         try:
             return await self._get("rooms", room, "state", type, *_key(state_key))
         except NotFound:
             return None
 
     async def whole_state_event(self, room: RoomId, type: str, state_key: str) -> dict[str, Any]:
-        """The same section, with `format=event`: the event as a whole. Raises `NotFound` when not set."""
+        """Return a whole state event: the same section, with `format=event`. Raises `NotFound` if not set."""
         return await self._get("rooms", room, "state", type, *_key(state_key), query=(("format", "event"),))
 
     async def joined_rooms(self) -> list[RoomId]:
@@ -201,7 +203,10 @@ class Homeserver:
         return await self._get_list("joined_rooms", under="joined_rooms")
 
     async def keys_query(self, users: Sequence[UserId]) -> dict[str, Any]:
-        """Section "POST /keys/query": `device_keys`, `master_keys`, `failures` ... Who is away is left out."""
+        """Section "POST /keys/query": return `device_keys`, `master_keys`, `failures` ...
+
+        Users of servers that are away are left out.
+        """
         asked = {"device_keys": {user: [] for user in users}, "timeout": _KEYS_MS}
         return await self.wire.ask(Ask(method="POST", segments=("keys", "query"), json=asked))
 
@@ -210,37 +215,37 @@ class Homeserver:
     async def send(self, room: RoomId, type: str, content: Content, txn: str) -> EventId:
         """Section "PUT /rooms/{roomId}/send/{eventType}/{txnId}".
 
-        The same `txn` of the same device is one event, however often it is sent, and gives its id again.
+        The same `txn` of the same device is one event, however often it is sent, and returns the same id again.
         """
         return await self._put_event("rooms", room, "send", type, txn, json=content)
 
     async def redact(self, room: RoomId, event: EventId, txn: str, reason: str | None = None) -> EventId:
-        """Section "Redactions". The id of the redaction; `txn` as for `send`."""
+        """Section "Redactions": return the id of the redaction; `txn` as for `send`."""
         return await self._put_event("rooms", room, "redact", event, txn, json=_reason(reason))
 
     async def set_state(self, room: RoomId, type: str, content: Content, state_key: str = "") -> EventId:
         """Section "PUT /rooms/{roomId}/state/{eventType}/{stateKey}".
 
-        Synapse answers a repeat that changes nothing with the id of the event that is there.
+        Synapse answers a repeat that changes nothing with the id of the existing event.
         """
         return await self._put_event("rooms", room, "state", type, *_key(state_key), json=content)
 
     # Acting on people
 
     async def invite(self, room: RoomId, user: UserId, reason: str | None = None) -> None:
-        """Section "POST /rooms/{roomId}/invite". `Forbidden` with `M_INVITE_BLOCKED` if they refuse all."""
+        """Section "POST /rooms/{roomId}/invite". Raises `Forbidden` with `M_INVITE_BLOCKED` if they refuse all."""
         await self._post("rooms", room, "invite", json={"user_id": user, **_reason(reason)})
 
     async def kick(self, room: RoomId, user: UserId, reason: str | None = None) -> None:
-        """Section "POST /rooms/{roomId}/kick"; also takes back an invite and refuses a knock."""
+        """Section "POST /rooms/{roomId}/kick"; also withdraws an invite and refuses a knock."""
         await self._post("rooms", room, "kick", json={"user_id": user, **_reason(reason)})
 
     async def ban(self, room: RoomId, user: UserId, reason: str | None = None, *, redact_events: bool = False) -> None:
         """Section "POST /rooms/{roomId}/ban".
 
-        With `redact_events` (MSC4293) servers and clients that know it also hide all that `user` sent;
-        nobody may rely on it, Synapse 1.163 has it off by default. /ban may drop the flag, so the
-        membership is set as the state event it is.
+        With `redact_events` (MSC4293) servers and clients that know it also hide all that `user` sent. Nobody may rely
+        on it: Synapse 1.163 has it off by default. /ban may drop the flag, so the membership is then set as a state
+        event.
         """
         if redact_events:
             content = {"membership": "ban", **_reason(reason), REDACT_EVENTS: True}
@@ -260,7 +265,7 @@ class Homeserver:
         return RoomId(text_in(ask, await self.wire.ask(ask), "room_id"))
 
     async def join(self, room: str, via: Sequence[str] = ()) -> RoomId:
-        """Section "POST /join/{roomIdOrAlias}". `via`: servers to join through, besides our own."""
+        """Section "POST /join/{roomIdOrAlias}". `via`: servers to join through, in addition to our own."""
         query = tuple(("via", server) for server in via)
         ask = Ask(method="POST", segments=("join", room), query=query, json={}, timeout_s=_SLOW_S)
         return RoomId(text_in(ask, await self.wire.ask(ask), "room_id"))
@@ -270,13 +275,13 @@ class Homeserver:
         await self._post("rooms", room, "leave", json=_reason(reason))
 
     async def forget(self, room: RoomId) -> None:
-        """Section "POST /rooms/{roomId}/forget": its history is ours no more. Leave first."""
+        """Section "POST /rooms/{roomId}/forget": give up access to its history. Leave first."""
         await self._post("rooms", room, "forget", json={})
 
     # Files
 
     async def upload(self, data: bytes, mimetype: str, filename: str) -> str:
-        """Section "Content repository", POST /upload: the file's `mxc://` address."""
+        """Section "Content repository", POST /upload: return the file's `mxc://` address."""
         ask = Ask(
             method="POST",
             base=MEDIA,
@@ -291,7 +296,7 @@ class Homeserver:
     async def download(self, mxc: str, *, at_most: int = MAX_DOWNLOAD) -> bytes:
         """Section "Content repository", GET /_matrix/client/v1/media/download (with our token, v1.11).
 
-        Raises `Invalid` for what is no `mxc://` address, `TooLarge` when more than `at_most` bytes come.
+        Raises `Invalid` for anything but an `mxc://` address, `TooLarge` if more than `at_most` bytes come.
         """
         server, _, media = mxc.removeprefix("mxc://").partition("/")
         if not mxc.startswith("mxc://") or not server or not media or "/" in media:
@@ -302,7 +307,7 @@ class Homeserver:
     # Synapse's own
 
     async def ratelimit_lifted(self, admin_token: str, user: UserId) -> bool:
-        """Whether `user` is free of rate limits. Synapse admin API, "Override ratelimiting for users"."""
+        """Tell whether `user` is free of rate limits. Synapse admin API, "Override ratelimiting for users"."""
         ask = Ask(
             method="GET",
             base=SYNAPSE_ADMIN,
@@ -312,7 +317,7 @@ class Homeserver:
         return (await self.wire.ask(ask)).get("messages_per_second") == 0
 
     async def override_ratelimit(self, admin_token: str, user: UserId) -> None:
-        """Free `user` of rate limits. Synapse admin API; acts at once. Raises `Forbidden` if not an admin."""
+        """Free `user` of rate limits, at once. Synapse admin API. Raises `Forbidden` for others than administrators."""
         ask = Ask(
             method="POST",
             base=SYNAPSE_ADMIN,
@@ -335,7 +340,10 @@ class Homeserver:
         return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
     async def event_by_admin(self, admin_token: str, event: EventId) -> dict[str, Any]:
-        """An event as it was sent, also if it was redacted since. Synapse admin API. Raises `Forbidden` for others."""
+        """Return an event as it was sent, even if it was redacted since. Synapse admin API.
+
+        Raises `Forbidden` for others than administrators.
+        """
         ask = Ask(method="GET", base=SYNAPSE_ADMIN, segments=("fetch_event", event), token=admin_token)
         found = (await self.wire.ask(ask)).get("event")
         return {**found, "event_id": event, "unsigned": {}} if isinstance(found, dict) else {}
@@ -371,5 +379,5 @@ def _reason(reason: str | None) -> dict[str, str]:
 
 
 def _key(state_key: str) -> tuple[str, ...]:
-    """The last segment of a state event's path, which falls away when the key is empty."""
+    """Return the last segment of a state event's path, which is left out if the key is empty."""
     return (state_key,) if state_key else ()

@@ -1,21 +1,23 @@
-"""What can go wrong between us and the homeserver, split by what the caller does next.
+"""Errors between the bot and the homeserver, split by what the caller does next.
 
-| error         | the caller                                                            |
-|---------------|-----------------------------------------------------------------------|
-| `Unreachable` | tries the very same request again, later (same transaction id)        |
-| `RateLimited` | tries again after `retry_after_ms`, and does something more urgent now |
-| `Forbidden`   | gives up until power, membership or the account changes               |
-| `NotFound`    | takes it that the thing does not exist, or not for us                 |
-| `LoggedOut`   | stops, and asks the operator to log in again                          |
-| `TooLarge`    | sends less                                                            |
-| `Rejected`    | gives up: this request will never be accepted as it is                |
+  | error         | the caller                                                            |
+  |---------------|-----------------------------------------------------------------------|
+  | `Unreachable` | tries the very same request again, later (same transaction id)        |
+  | `RateLimited` | tries again after `retry_after_ms`, and does something more urgent now |
+  | `Forbidden`   | gives up until power, membership or the account changes               |
+  | `NotFound`    | assumes that the thing does not exist, or not for us                  |
+  | `LoggedOut`   | stops, and asks the operator to log in again                          |
+  | `TooLarge`    | sends less                                                            |
+  | `Rejected`    | gives up: this request will never be accepted as it is                |
 
-Rules this module keeps: it looks at an answer and names it, nothing is opened and nobody waits; only
-a Matrix error (a JSON object with an `errcode`) is believed to be the homeserver's own word, so a
-404 page of a proxy is `Unreachable`, never "not set"; the text of an error is one line of plain
-English that is fit for the log.
-Left to others: what must not be said (`hide`, given by `http.py`, which knows the tokens
-and passwords), retrying (`bot/outbox/dispatcher.py`, `bot/pipeline/pipeline.py`).
+Rules kept here:
+- Answers are only classified: no connection is opened and nobody waits.
+- Only a Matrix error (a JSON object with an `errcode`) counts as the homeserver's own word. So a 404 page of a proxy is
+  `Unreachable`, never "not set".
+- The text of an error is one line of plain English, fit for the log.
+
+Left to others: what must not be said (`hide`, given by `http.py`, which knows the tokens and passwords), retrying
+(`bot/outbox/dispatcher.py`, `bot/pipeline/pipeline.py`).
 
 Specification: Matrix client-server API v1.19, "Standard error response", "Rate limiting", "Soft logout".
 """
@@ -27,15 +29,15 @@ import orjson
 
 from moderation.values.errors import AnswerableError
 
-DEFAULT_RETRY_MS = 5_000  # what Synapse's default limits come to: one event every five seconds
+DEFAULT_RETRY_MS = 5_000  # by Synapse's default limits: one event every five seconds
 LONGEST_RETRY_MS = 3_600_000  # a server that says "next year" is asked again within the hour
 _SHORTEST_RETRY_MS = 100
 _LONGEST_TEXT = 200
-_EXCERPT = 2_000  # bytes of an answer that is looked at; the text is cut after secrets were taken out
+_EXCERPT = 2_000  # bytes of an answer that are read; the text is cut after secrets were removed
 
 
 class HomeserverError(AnswerableError):
-    """The root: a request was not done, or we cannot tell whether it was."""
+    """The base class: a request was not done, or it is unknown whether it was."""
 
     def __init__(self, detail: str, *, request: str = "") -> None:
         self.request = request  # "PUT /rooms/!a/send/...": no query, no token
@@ -44,7 +46,7 @@ class HomeserverError(AnswerableError):
 
 
 class Unreachable(HomeserverError):
-    """No answer, or none that the homeserver itself gave. Whether the request took effect is unknown."""
+    """No answer came, or none from the homeserver itself. Whether the request took effect is unknown."""
 
 
 class RateLimited(HomeserverError):
@@ -56,7 +58,7 @@ class RateLimited(HomeserverError):
 
 
 class Answered(HomeserverError):
-    """The homeserver said no, with a reason: `errcode`, the HTTP `status` and the whole `answer`."""
+    """The homeserver refused, with a reason: `errcode`, the HTTP `status` and the whole `answer`."""
 
     def __init__(
         self,
@@ -101,9 +103,9 @@ class Rejected(Answered):
 def error_of(
     request: str, status: int, headers: Mapping[str, str], body: bytes, hide: Callable[[str], str]
 ) -> HomeserverError:
-    """The error that an answer with an HTTP status other than 200 amounts to.
+    """Return the error for an answer with an HTTP status other than 200.
 
-    `hide` takes secrets out of what the server says, before it is cut to length.
+    `hide` removes secrets from what the server says, before it is cut to length.
     """
     answer = _matrix_error(body)
     known = answer or {}
@@ -118,16 +120,16 @@ def error_of(
 
 
 def one_line(text: str) -> str:
-    """`text` on one line that cannot play tricks on a terminal, cut to what a log can bear."""
+    """Put `text` on one line, without characters that could trick a terminal, and cut it to a length fit for a log."""
     printable = "".join(character if character.isprintable() else " " for character in text)
     flat = " ".join(printable.split())
     return flat if len(flat) <= _LONGEST_TEXT else flat[: _LONGEST_TEXT - 1] + "…"
 
 
 def _kind(status: int, errcode: str, is_matrix_error: bool) -> type[Answered] | None:
-    if status == 413 or errcode == "M_TOO_LARGE":  # proxies say 413 too, and mean it
+    if status == 413 or errcode == "M_TOO_LARGE":  # a 413 of a proxy is believed, too
         return TooLarge
-    if 300 <= status < 400:  # followed, it could hand the token to somebody else, or make a GET of a POST
+    if 300 <= status < 400:  # following it could leak the token to another server, or turn a POST into a GET
         return Rejected
     if not 400 <= status < 500 or not is_matrix_error:
         return None
@@ -143,7 +145,7 @@ def _kind(status: int, errcode: str, is_matrix_error: bool) -> type[Answered] | 
 
 
 def _matrix_error(body: bytes) -> dict[str, Any] | None:
-    """The error object, or None if the body is not one. A 401 that asks for more steps counts too."""
+    """Return the error object, or None if the body is not one. A 401 that asks for more steps counts, too."""
     try:
         answer = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -167,7 +169,10 @@ def _detail(status: int, answer: Mapping[str, Any] | None, headers: Mapping[str,
 
 
 def _retry_after_ms(answer: Mapping[str, Any], headers: Mapping[str, str]) -> int:
-    """How long to wait. The body first, as it is exact; Synapse rounds the header up to whole seconds."""
+    """Return how long to wait, in milliseconds.
+
+    The body counts first, as it is exact; Synapse rounds the header up to whole seconds.
+    """
     told = answer.get("retry_after_ms")
     if isinstance(told, int | float) and not isinstance(told, bool):
         return _sane(told)

@@ -1,15 +1,19 @@
 """One HTTP request to the homeserver and its answer, as bytes or as JSON.
 
-Rules this module keeps: every request has a deadline; nobody sleeps and nothing is tried twice here (but
-aiohttp sends a GET or PUT once more if a kept connection turns out to be dead, which is harmless: our
-PUTs are idempotent); a failure is raised as one of `errors.py`; redirects are not
-followed; ids become path segments in one place and cannot break out of theirs; the access token and
-the password appear in no error, whatever the server echoes.
+Rules kept here:
+- Every request has a deadline.
+- Nothing waits or is retried here. (aiohttp sends a GET or PUT once more if a kept connection turns out to be dead,
+  which is harmless: our PUTs are idempotent.)
+- A failure is raised as one of `errors.py`.
+- Redirects are not followed.
+- Ids become path segments in one place, and cannot break out of theirs.
+- The access token and the password appear in no error, whatever the server echoes.
+
 Left to others: which requests there are (`client.py`), when to try again (their callers).
 
-Why not `nio.AsyncClient.send`: it takes the address as text, which yarl then decodes and encodes once
-more (a state key `a%2Fb` or `..` would not arrive as it is), and it follows redirects. nio gets our
-session instead (`Wire.session`), so that there is one pool of connections all the same.
+Why not `nio.AsyncClient.send`: it takes the address as text, which yarl then decodes and encodes once more (a state key
+`a%2Fb` or `..` would not arrive as it is), and it follows redirects. nio gets our session instead (`Wire.session`), so
+that there is still only one pool of connections.
 """
 
 import json
@@ -34,18 +38,18 @@ V1 = "/_matrix/client/v1"
 MEDIA = "/_matrix/media/v3"  # uploads only; downloads moved to V1 with authentication (v1.11)
 SYNAPSE_ADMIN = "/_synapse/admin/v1"
 
-_CONNECT_S = 10.0  # a machine that does not answer to TCP within this is down, whatever the request
+_CONNECT_S = 10.0  # a machine that accepts no TCP connection within this time is down
 _ERROR_BYTES = 65_536
 
-MAX_DEPTH = 400  # of brackets in an answer that orjson refuses (it gives up at 1024); events stay far below
+MAX_DEPTH = 400  # nested brackets in an answer that orjson refuses (its limit is 1024); events stay far below
 _TOO_DEEP = b'"[nested too deeply]"'
-# Strings too, to step over what is in them; one without an end, at once.
+# Strings match too, to step over their content; an unclosed one matches at once.
 _BRACKETS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """A request: where to (`base` and quoted `segments`), what with, and how long it may take."""
+    """A request: its target (`base` and quoted `segments`), its content, and how long it may take."""
 
     method: str
     segments: tuple[str, ...]
@@ -56,7 +60,7 @@ class Ask:
     mimetype: str = "application/json"
     timeout_s: float | None = None  # None: the wire's own
     token: str | None = field(default=None, repr=False)  # None: the wire's own; "": none at all
-    secrets: tuple[str, ...] = field(default=(), repr=False)  # what no error may say, besides the token
+    secrets: tuple[str, ...] = field(default=(), repr=False)  # what no error may say, in addition to the token
 
     @property
     def path(self) -> str:
@@ -68,7 +72,7 @@ class Ask:
 
 
 class Wire:
-    """The connections to one homeserver. Opened with the first request, inside the running loop."""
+    """The connections to one homeserver, opened by the first request, inside the running loop."""
 
     def __init__(self, url: str, *, token: str = "", timeout_s: float = 30.0) -> None:
         self.url = clean_url(url)
@@ -82,7 +86,7 @@ class Wire:
 
     @property
     def session(self) -> aiohttp.ClientSession:
-        """The HTTP session; must be asked for inside the running loop."""
+        """The HTTP session; must be fetched inside the running loop."""
         if self._session is None or self._session.closed:
             # No cookies: the protocol has none, and one set by a proxy must not tie two accounts together.
             self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
@@ -103,14 +107,14 @@ class Wire:
             self._session = None
 
     async def ask(self, ask: Ask) -> dict[str, Any]:
-        """Do the request; the answer as a JSON object."""
+        """Do the request; return the answer as a JSON object."""
         answer = await self.ask_any(ask)
         if not isinstance(answer, dict):
             raise Unreachable("an answer that is no JSON object", request=str(ask))
         return answer
 
     async def ask_any(self, ask: Ask) -> Any:
-        """Do the request; the answer as whatever JSON value it is."""
+        """Do the request; return the answer as any JSON value."""
         body = await self.ask_bytes(ask)
         try:
             return decode(body)
@@ -118,14 +122,14 @@ class Wire:
             raise Unreachable(f"an answer that is not JSON: {problem}", request=str(ask)) from None
 
     async def ask_bytes(self, ask: Ask, *, at_most: int | None = None) -> bytes:
-        """Do the request; the answer as it came. More than `at_most` bytes raise `TooLarge`."""
+        """Do the request; return the answer as it came. More than `at_most` bytes raise `TooLarge`."""
         timeout_s = self._timeout_s if ask.timeout_s is None else ask.timeout_s
         try:
             return await self._exchange(ask, timeout_s, at_most)
-        except TimeoutError:  # a cancelled task is another thing, and goes on up
+        except TimeoutError:  # the cancellation of a task is different, and propagates
             raise Unreachable(f"no answer within {timeout_s:g} s", request=str(ask)) from None
         except (aiohttp.ClientError, OSError) as problem:
-            # "from None": the text says it all, and some of aiohttp's errors carry our headers.
+            # "from None": the text is enough, and some of aiohttp's errors carry our headers.
             raise Unreachable(_why(problem), request=str(ask)) from None
 
     async def _exchange(self, ask: Ask, timeout_s: float, at_most: int | None) -> bytes:
@@ -142,14 +146,14 @@ class Wire:
                 self.on_time(server_ms)
             if 200 <= response.status < 300:
                 return await response.read() if at_most is None else await _read(ask, response, at_most)
-            # An error's body is short; of anything longer the beginning is enough to say what it is.
+            # An error's body is short; of anything longer the beginning is enough.
             body = await _read_up_to(response, _ERROR_BYTES)
             hide = _hider((token, *ask.secrets))
             raise error_of(str(ask), response.status, response.headers, body, hide)
 
 
 def _date_ms(text: str) -> int | None:
-    """Return the time in a `Date` header (RFC 9110, 6.6.1); None if there is none."""
+    """Return the time in a `Date` header (RFC 9110, 6.6.1), in milliseconds; None if it holds none."""
     try:
         return int(parsedate_to_datetime(text).timestamp() * 1000)
     except (ValueError, TypeError, OverflowError):
@@ -157,18 +161,18 @@ def _date_ms(text: str) -> int | None:
 
 
 def segment(text: str) -> str:
-    """`text` as one segment of a path, quoted so that no id can reach into the next segment."""
+    """Quote `text` as one segment of a path, so that no id can reach into the next segment."""
     if text in (".", ".."):  # quoting does not help: servers and proxies resolve these all the same
         raise Invalid(f"{text!r} cannot be part of a request's path")
     return quote(text, safe="")
 
 
 def clean_url(url: str) -> str:
-    """The homeserver's address without a slash at its end; raises `Invalid` for what is none."""
+    """Return the homeserver's address without a slash at its end. Raises `Invalid` if it is not an address."""
     text = url.strip().rstrip("/")
     try:
         parts = URL(text)
-        if parts.user is not None or parts.password is not None:  # not shown: that is a secret
+        if parts.user is not None or parts.password is not None:  # not shown, since it is a secret
             raise Invalid("the homeserver's address must not hold a user name or password")
         plain = parts.scheme in ("http", "https") and parts.host and not (parts.query_string or parts.fragment)
     except ValueError:
@@ -179,12 +183,12 @@ def clean_url(url: str) -> str:
 
 
 def decode(body: bytes) -> Any:
-    """The JSON value in `body`; raises `ValueError`.
+    """Return the JSON value in `body`. Raises `ValueError`.
 
-    What orjson refuses can stand in a room, put there by anybody: half a surrogate pair (``\\ud800``) by way of a
-    server laxer than Synapse, a number of 400 digits in rooms older than version 6, brackets in brackets without end.
-    One such event would make every answer of /sync unreadable for good. So it is read as well as can be: "?" for the
-    half pair, infinity for the number, a word for what is nested too deeply.
+    Anybody can put into a room what orjson refuses: half a surrogate pair (``\\ud800``) by way of a server laxer than
+    Synapse, a number of 400 digits in rooms older than version 6, brackets nested without end. One such event would
+    make every answer of /sync unreadable for good. So it is read as well as possible: "?" for the half pair, infinity
+    for the number, a word for what is nested too deeply.
     """
     try:
         return orjson.loads(body)
@@ -201,12 +205,12 @@ def _loads(body: bytes) -> Any:
 
 
 def _number(digits: str) -> int | float:
-    """As orjson has it: what 64 bits do not hold is a float."""
+    """Return a number as orjson does: one that does not fit in 64 bits is a float."""
     return int(digits) if len(digits) < 19 else float(digits)
 
 
 def _shallow(body: bytes) -> bytes:
-    """Each array or object that is nested too deeply as a text that says so."""
+    """Replace each array or object that is nested too deeply by a text that says so."""
     kept, depth, last, begun = [], 0, 0, 0
     for found in _BRACKETS.finditer(body):
         sign = found[0]
@@ -239,7 +243,7 @@ async def _read(ask: Ask, response: aiohttp.ClientResponse, at_most: int) -> byt
 
 
 async def _read_up_to(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """The body, or its beginning, a little longer than `limit`."""
+    """Return the body, or its beginning, a little longer than `limit`."""
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk
@@ -249,7 +253,10 @@ async def _read_up_to(response: aiohttp.ClientResponse, limit: int) -> bytes:
 
 
 def text_in(ask: Ask, answer: Mapping[str, Any], name: str) -> str:
-    """The string an answer must have under `name`. Without it the request may still have taken effect."""
+    """Return the string under `name` in an answer.
+
+    Raises `Unreachable` if it is missing; the request may still have taken effect.
+    """
     value = answer.get(name)
     if not isinstance(value, str) or not value:
         raise Unreachable(f"an answer without {name}", request=str(ask))
@@ -268,5 +275,5 @@ def _hider(secrets: tuple[str, ...]) -> Callable[[str], str]:
 
 
 def _why(problem: Exception) -> str:
-    """What aiohttp or the system says, in words; the class name where it says nothing."""
+    """Return what aiohttp or the system says, in words; the class name if it says nothing."""
     return str(problem) or type(problem).__name__

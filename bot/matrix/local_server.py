@@ -1,9 +1,13 @@
 """A small HTTP server in the bot's own process.
 
-Rules kept here: no access log, since addresses may hold what is secret; a port that is taken is tried again, and
-nothing else waits for it; a connection serves one request, which has to begin within seconds; at most so many are
-open, and where one more comes, the one that has waited longest without a request is closed.
-Left to others: what is answered, where to listen (each has its settings).
+Rules kept here:
+- No access log, since addresses may hold secrets.
+- A port that is taken is tried again, and nothing else waits for it.
+- A connection serves one request, which must begin within seconds.
+- The number of open connections is limited. If one more comes, the one that has waited longest without a request is
+  closed.
+
+Left to others: what is answered, where to listen (each server has its settings).
 """
 
 import asyncio
@@ -22,12 +26,12 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class _Server(web.Server):
-    """Keeps few connections, and none that asks for nothing."""
+    """Keeps few connections, and closes those that ask for nothing."""
 
     def __init__(self, handler: Handler, *, longest_line: int) -> None:
         super().__init__(self._once, access_log=None, max_line_size=longest_line)
         self._answer = handler
-        self._waiting: dict[asyncio.BaseProtocol, asyncio.TimerHandle] = {}  # without a request, the oldest first
+        self._waiting: dict[asyncio.BaseProtocol, asyncio.TimerHandle] = {}  # idle ones, the oldest first
 
     def __call__(self) -> web.RequestHandler:
         """Make the protocol of a connection that has been accepted."""
@@ -69,7 +73,7 @@ class _Server(web.Server):
 async def serve(
     handler: Handler, address: tuple[str, int], *, name: str, listening: asyncio.Event, longest_line: int
 ) -> None:
-    """Serve until cancelled. `name` is what the events in the log begin with."""
+    """Serve until cancelled. `name` is the prefix of the server's events in the log."""
     runner = web.ServerRunner(_Server(handler, longest_line=longest_line), shutdown_timeout=2.0)
     await runner.setup()
     try:

@@ -1,7 +1,10 @@
-"""Becoming somebody on a homeserver: a password or an access token makes a `Session`.
+"""Logging in to a homeserver: a password or an access token gives a `Session`.
 
-Rules this module keeps: the server's own word on who we are is taken, not what the operator typed; a
-session always has a device; the password is used once and kept nowhere.
+Rules kept here:
+- The user id is the one that the server states, not what the operator typed.
+- A session always has a device.
+- The password is used once and stored nowhere.
+
 Left to others: where a session is stored, and what is done with it (`client.py`).
 
 Specification: Matrix client-server API v1.19, "Client Authentication", "Login".
@@ -17,7 +20,7 @@ from .http import Ask, Wire, text_in
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Who we are on which homeserver. The token is a secret: it is in no repr and in no error."""
+    """An account on a homeserver. The token is a secret: it is in no repr and in no error."""
 
     url: str
     user: UserId
@@ -30,9 +33,9 @@ async def log_in_with_password(
 ) -> Session:
     """Section "Login", `m.login.password`. `user` is a localpart or a whole user id.
 
-    With the `device_id` of before, the device keeps its encryption keys. Its old token may go on working
-    (Synapse 1.163): log it out where that matters.
-    Raises `Forbidden` for a wrong user or password, `RateLimited` after too many attempts.
+    With its former `device_id`, the device keeps its encryption keys. Its old token may go on working (Synapse 1.163):
+    log it out where that matters. Raises `Forbidden` for a wrong user or password, `RateLimited` after too many
+    attempts.
     """
     body = {
         "type": "m.login.password",
@@ -53,10 +56,10 @@ async def log_in_with_password(
 
 
 async def log_in_with_token(url: str, token: str) -> Session:
-    """Section "GET /account/whoami": take up a token made elsewhere. Raises `LoggedOut` if it is not valid.
+    """Section "GET /account/whoami": use a token made elsewhere. Raises `LoggedOut` if it is not valid.
 
-    Raises `Invalid` for a token without a device (of an application service, or made by an admin):
-    without a device there is no encryption and no protection against sending twice.
+    Raises `Invalid` for a token without a device (of an application service, or made by an admin): without a device
+    there is no encryption and no protection against sending twice.
     """
     async with Wire(url, token=token) as wire:
         ask = Ask(method="GET", segments=("account", "whoami"))

@@ -1,7 +1,10 @@
-"""One HTTP request to somebody who is not the homeserver: a witness, a time stamping authority, an issuer.
+"""One HTTP request to a server that is not the homeserver: a witness, a time stamping authority, an issuer.
 
-Rules kept here: a deadline, no redirects, no cookies, and an answer of bounded length; whatever does not give an answer
-is `NoAnswer`. What the answer means is left to whoever asked.
+Rules kept here:
+- A request has a deadline, follows no redirects, keeps no cookies, and takes an answer of bounded length.
+- Everything that gives no answer raises `NoAnswer`.
+
+Left to others: what the answer means.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -16,12 +19,12 @@ _MOST_BYTES = 65_536
 
 
 class NoAnswer(Exception):
-    """There was no answer, or none that can be used. The text says what is known of it."""
+    """There was no usable answer. The text says what is known of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class HttpReply:
-    """What came back."""
+    """The answer to a request."""
 
     status: int
     mimetype: str
