@@ -1,14 +1,17 @@
-"""The door: one raw event of the homeserver becomes one frozen event of `moderation/values/events.py`.
+"""Turns one raw event of the homeserver into one frozen event of `moderation/values/events.py`.
 
 Client-server API, section "Types of room events"; redactions: "Redactions" and the room versions.
 
-Rules this module keeps: `receive` never raises, whatever the JSON: what is not an event as the
-specification has it becomes `Unreadable`, with the problem named and the raw text kept; only what the
-event cannot be understood without makes it so, for a message that clients would show must not escape
-judgement by a broken trifle; what rules look at (ids, texts, numbers) is checked and safe to use, `content`
-is as received; the room is the one the homeserver filed the event under.
-Left to others: which rooms and in which order (`sync_response.py`), decryption (`crypto/`; it calls
-`receive` again with `encrypted=True`), fitting `content` into a record (`storage/journal/canonical.py`).
+Rules kept here:
+- `receive` never raises, whatever the JSON. What is not an event as specified becomes `Unreadable`, with the problem
+  named and the raw text kept.
+- Only a fault in something that the event cannot be understood without makes it unreadable: a message that clients
+  would show must not escape judgement by a broken detail.
+- What rules look at (ids, texts, numbers) is checked and safe to use; `content` is as received.
+- The room is the one the homeserver filed the event under.
+
+Left to others: which rooms and in which order (`sync_response.py`), decryption (`crypto/`; it calls `receive` again
+with `encrypted=True`), fitting `content` into a record (`storage/journal/canonical.py`).
 """
 
 from collections.abc import Callable, Mapping
@@ -53,7 +56,7 @@ SHOWS_SOMETHING = frozenset({"m.room.message", "m.sticker", "m.poll.start", "org
 
 
 def receive(raw: object, room: RoomId, received_ms: int, *, encrypted: bool = False) -> Received:
-    """The event `raw`, which the homeserver delivered for `room`. Never raises."""
+    """Return the event `raw`, which the homeserver delivered for `room`. Never raises."""
     try:
         fields = _fields(raw)
         envelope = _envelope(fields, room, received_ms, encrypted)
@@ -67,14 +70,14 @@ def receive(raw: object, room: RoomId, received_ms: int, *, encrypted: bool = Fa
 
 
 def receive_state(raw: object, room: RoomId, received_ms: int) -> Received:
-    """An event of the `state` part of a response: the same, but what has no `state_key` is unreadable."""
+    """Return an event of the `state` part of a response, as `receive`; without a `state_key` it is unreadable."""
     if isinstance(raw, dict) and "state_key" not in raw:
         return unreadable(raw, room, received_ms, "state_key is missing")
     return receive(raw, room, received_ms)
 
 
 def unreadable(raw: object, room: RoomId, received_ms: int, problem: str) -> Unreadable:
-    """Something that is no event, with what can be said of it."""
+    """Return what can be said of something that is not an event."""
     fields = object_of(raw)
     return Unreadable(
         room=room,
@@ -119,10 +122,10 @@ def _envelope(fields: dict[str, Json], room: RoomId, received_ms: int, encrypted
 
 
 def _is_stripped(fields: dict[str, Json], envelope: Envelope) -> bool:
-    """Whether the homeserver has taken the content away after a redaction ("Redactions")."""
+    """Tell whether the homeserver has removed the content after a redaction ("Redactions")."""
     if not object_of(fields.get("unsigned")).get("redacted_because"):
         return False
-    # Some room versions leave a relation; state such as a membership stays, and stays in force.
+    # Some room versions leave a relation. State such as a membership stays, and stays in force.
     return not envelope["content"] or (
         envelope["type"] in SHOWS_SOMETHING and envelope["content"].keys() <= {"m.relates_to"}
     )
@@ -162,8 +165,8 @@ def _membership(state_key: str, envelope: Envelope) -> MembershipChanged:
         raise Malformed("content.membership is missing or none that exists")
     name = filled_text_of(content.get("displayname"))
     reason, own = text_of(content.get("reason")), user == envelope["sender"]
-    says = reason if own or membership == "invite" else None  # why somebody was removed is told to them by the room
-    theirs = membership == "invite" or (own and membership == "leave")  # a name that says nothing now
+    says = reason if own or membership == "invite" else None  # the reason of a removal is shown by the room
+    theirs = membership == "invite" or (own and membership == "leave")  # then the name is not news
     return MembershipChanged(
         **envelope,
         user=user,
@@ -175,8 +178,8 @@ def _membership(state_key: str, envelope: Envelope) -> MembershipChanged:
 
 
 def _redaction(fields: dict[str, Json], envelope: Envelope) -> Redacted:
-    # In `content` since room version 11. Servers copy the target to the place it is not in, and what
-    # stands at the top level a client could not have written: so that goes first.
+    # In `content` since room version 11. Servers copy the target to the other place as well, and a client
+    # could not have written what stands at the top level: so that goes first.
     content = envelope["content"]
     target = event_id_of(fields.get("redacts")) or event_id_of(content.get("redacts"))
     if target is None:
@@ -222,7 +225,7 @@ def _other(_fields: dict[str, Json], envelope: Envelope) -> Received:
 
 
 def _is_protocol(kind: str) -> bool:
-    """Whether events of this type are for programs: keys, calls. No client shows their texts."""
+    """Tell whether events of this type are for programs (keys, calls). No client shows their texts."""
     return kind.startswith(_OF_PROGRAMS)
 
 

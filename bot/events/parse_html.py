@@ -1,16 +1,19 @@
-"""The text a client shows for a `formatted_body`, and the people it links to.
+"""Reads the text a client shows for a `formatted_body`, and the people it links to.
 
-The client-server API, section "m.room.message msgtypes", lists the HTML subset of
-`org.matrix.custom.html`; what senders really write may be anything, and some write it to hide words.
+The client-server API, section "m.room.message msgtypes", lists the HTML subset of `org.matrix.custom.html`. What
+senders really write may be anything, and some write it to hide words.
 
-Rules this module keeps: tags are cut where the HTML standard ("Tokenization") cuts them, so that
-`ca<b x=y">si</b>no` reads "casino" here as it does on a screen; text that some clients show and
-others drop (comments, `<style>`, an unclosed tag) is kept too, at the end, so that it can neither hide nor
-split a word; the time taken grows with the length only; nothing raises.
+Rules kept here:
+- Tags are cut where the HTML standard ("Tokenization") cuts them, so that `ca<b x=y">si</b>no` reads "casino" here as
+  it does on a screen.
+- Text that some clients show and others drop (comments, `<style>`, an unclosed tag) is kept too, at the end, so that it
+  can neither hide nor split a word.
+- The time taken grows linearly with the length. Nothing raises.
+
 Left to others: judging; links other than those to people.
 
-Why not `html.parser`: in the Python 3.11.7 measured here, 64 KB of `<a ` take it half a minute (quadratic
-time is what CVE-2025-6069 is about), and `<![x` makes it raise. Anybody may send either.
+Why not `html.parser`: in the Python 3.11.7 measured here, 64 KB of `<a ` take it half a minute (quadratic time is what
+CVE-2025-6069 is about), and `<![x` makes it raise. Anybody may send either.
 """
 
 import re
@@ -23,7 +26,7 @@ from moderation.values.ids import UserId
 
 from .parse_fields import user_id_of
 
-# Possessive throughout ("*+"): nothing is tried twice, so nothing takes quadratic time.
+# Possessive throughout ("*+"): no backtracking, so no quadratic time.
 _S = r"[\t\n\f\r ]"
 _VALUE = r"""("[^"]*+"|'[^']*+'|(?!["'])[^\t\n\f\r >]*+)"""
 _ATTRIBUTE = rf"([^\t\n\f\r />][^\t\n\f\r />=]*+)(?:{_S}*+={_S}*+{_VALUE})?+"
@@ -41,7 +44,7 @@ _BREAKING = re.compile(
     r"|nav|ol|p|pre|section|summary|table|tbody|t[dhr]|tfoot|thead|ul"
 )
 _UNSEEN = frozenset({"script", "style", "textarea", "option", "title", "template", "noscript"})
-# Attributes that clients put on the screen: an image's replacement text, why something is a spoiler
+# Attributes that clients show: an image's replacement text, the reason for a spoiler
 # ("Spoiler messages"), a formula ("Mathematical messages").
 _SHOWN = {"img": ("alt",), "span": ("data-mx-spoiler", "data-mx-maths"), "div": ("data-mx-maths",)}
 
@@ -51,30 +54,30 @@ _USER_LINK = re.compile(r"(?:https?://(?:www\.)?matrix\.to/#/(?:@|%40)|matrix:u/
 
 @dataclass(slots=True)
 class ShownText:
-    """What has been read so far; `aside` is what not every client shows."""
+    """The text read so far; `aside` holds what not every client shows."""
 
     parts: list[str] = field(default_factory=list)
     aside: list[str] = field(default_factory=list)
-    told: list[str] = field(default_factory=list)  # what is shown to whoever points at something
-    pictures: list[str] = field(default_factory=list)  # kinds of pictures in the text that the homeserver has
+    told: list[str] = field(default_factory=list)  # what is shown to a reader who points at an element
+    pictures: list[str] = field(default_factory=list)  # kinds of the pictures in the text that lie on the homeserver
     mentions: set[UserId] = field(default_factory=set)
-    inside: str = ""  # the unseen element we are in
+    inside: str = ""  # the unseen element being read
 
     @property
     def text(self) -> str:
-        """All of it, the parts that only some clients show last."""
+        """The whole text, last the parts that only some clients show."""
         text = "".join(self.parts).strip()
         aside = "".join(self.aside).strip()
         return f"{text}\n{aside}".strip() if aside else text
 
     def add(self, raw: str) -> None:
-        """Text as it stands between two tags."""
+        """Add text that stands between two tags."""
         if raw:
             (self.aside if self.inside else self.parts).append(_unescaped(raw))
 
 
 def shown(html: str) -> ShownText:
-    """Read `html`, a text fit to be stored; the answer has what a client would show of it."""
+    """Read `html`, a text fit to be stored; return what a client would show of it."""
     seen, at = ShownText(), 0
     while (start := html.find("<", at)) >= 0:
         seen.add(html[at:start])
@@ -82,7 +85,7 @@ def shown(html: str) -> ShownText:
             _tag(seen, closes=bool(tag[1]), name=tag[2].lower(), attributes=tag[3])
             at = tag.end()
         elif _TAG_START.match(html, start):
-            # A tag that never ends: browsers drop the rest. Looking for further tags would be quadratic.
+            # An unclosed tag: browsers drop the rest. Looking for further tags would be quadratic.
             seen.aside.append("\n" + _unescaped(_SIMPLE_TAG.sub(" ", html[start:])))
             return seen
         elif comment := _COMMENT.match(html, start):
@@ -96,7 +99,7 @@ def shown(html: str) -> ShownText:
 
 
 def without_reply(html: str) -> str:
-    """`html` without the quotation that older clients put in front of a reply ("Rich replies")."""
+    """Return `html` without the quotation that older clients put before a reply ("Rich replies")."""
     start = html.lstrip()
     if not start.startswith(_REPLY_OPENS):
         return html
@@ -105,13 +108,13 @@ def without_reply(html: str) -> str:
 
 
 def in_reply(html: str) -> str:
-    """The quotation that `without_reply` takes away; empty if it takes none."""
+    """Return the quotation that `without_reply` removes; empty if it removes none."""
     own = without_reply(html)
     return html[: len(html) - len(own)]
 
 
 def user_of_link(href: str) -> UserId | None:
-    """The person a `matrix.to` or `matrix:` link points to (appendices, "URIs")."""
+    """Return the person a `matrix.to` or `matrix:` link points to (appendices, "URIs")."""
     link = _USER_LINK.match(href.strip())
     return user_id_of("@" + unquote(link[1])) if link else None
 
@@ -136,7 +139,7 @@ def _tag(seen: ShownText, *, closes: bool, name: str, attributes: str) -> None:
         seen.pictures.append("sticker" if "data-mx-emoticon" in values else "image")
     if name in _SHOWN:
         for value in filter(None, map(values.get, _SHOWN[name])):
-            # An image may stand for letters of a word; a spoiler's reason stands apart.
+            # An image may stand for letters of a word; a spoiler's reason is separate.
             seen.add(value if name == "img" else f" {value} ")
 
 
@@ -146,7 +149,7 @@ def _link(seen: ShownText, href: str) -> None:
 
 
 def _values(attributes: str) -> Iterator[tuple[str, str]]:
-    # Last first: of an attribute given twice browsers take the first, and `dict` keeps what comes last.
+    # Last first: browsers take the first of a repeated attribute, and `dict` keeps the last.
     for found in reversed(_ATTRIBUTES.findall(attributes)):
         value = found[1]
         yield found[0].lower(), value[1:-1] if value.startswith(('"', "'")) else value
@@ -156,6 +159,6 @@ def _unescaped(raw: str) -> str:
     if "&" not in raw:
         return raw
     if "&#" in raw:
-        # `unescape` raises for more digits than Python's `int` takes, and zeros in front may be many.
+        # `unescape` raises for more digits than Python's `int` takes; leading zeros count as well.
         raw = _BEYOND_UNICODE.sub("\ufffd", _ZEROS.sub(r"&#\1", raw))
     return unescape(raw)

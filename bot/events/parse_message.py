@@ -1,11 +1,13 @@
-"""A message, sticker, poll or edit: who it names, what it answers or replaces, what it carries.
+"""Reads a message, sticker, poll or edit: whom it names, what it answers or replaces, what it carries.
 
-Client-server API, sections "Event replacements", "Rich replies", "Threading", "User and room mentions",
-"m.room.message msgtypes", "Sticker messages"; polls: MSC3381.
+Client-server API, sections "Event replacements", "Rich replies", "Threading", "User and room mentions", "m.room.message
+msgtypes", "Sticker messages"; polls: MSC3381.
 
-Rules this module keeps: an optional field of the wrong type is as if it were not there; an edit that
-clients would not apply (no `m.new_content`) is a message of its own; nothing raises but `Malformed`, for
-a message that says nothing in any field we know.
+Rules kept here:
+- An optional field of the wrong type counts as missing.
+- An edit that clients would not apply (no `m.new_content`) is a message of its own.
+- Nothing raises but `Malformed`, for a message that says nothing in any field we know.
+
 Left to others: the envelope (`parse_event.py`), the texts (`parse_texts.py`).
 """
 
@@ -23,7 +25,7 @@ _NOBODY: frozenset[UserId] = frozenset()
 
 
 class Malformed(ValueError):
-    """The event is not as the specification has it; the text names the field."""
+    """The event is not as specified; the text names the field."""
 
 
 class Envelope(TypedDict):
@@ -41,7 +43,7 @@ class Envelope(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """`m.relates_to`, as far as it is valid."""
+    """The valid parts of `m.relates_to`."""
 
     reply_to: EventId | None = None
     thread: EventId | None = None
@@ -49,10 +51,10 @@ class Relation:
 
 
 def message(envelope: Envelope) -> MessagePosted:
-    """An `m.room.message` of any `msgtype`."""
+    """Read an `m.room.message` of any `msgtype`."""
     content = envelope["content"]
     if content.keys() <= _PLAIN_KEYS and not content.get("m.mentions"):
-        body = text_of(content.get("body"))  # the road nearly every message takes
+        body = text_of(content.get("body"))  # the fast path, which nearly every message takes
         if body and content.get("msgtype") == "m.text":
             plain = (Text("body", body),) if body.isascii() else texts_of("body", body)
             return MessagePosted(**envelope, texts=plain)
@@ -60,7 +62,7 @@ def message(envelope: Envelope) -> MessagePosted:
     current = object_of(content["m.new_content"]) if relation.replaces else content
     texts = message_texts(current, is_reply=relation.reply_to is not None)
     media = _media(current, MEDIA.get(text_of(current.get("msgtype")) or ""))
-    if relation.replaces:  # who does not know edits, and who reads them in a notification, sees what stands outside
+    if relation.replaces:  # shown by notifications, and by clients that do not know edits
         _add_outside(texts, content)
         media = media or _media(content, MEDIA.get(text_of(content.get("msgtype")) or ""))
     if media is None and texts.pictures:
@@ -71,14 +73,14 @@ def message(envelope: Envelope) -> MessagePosted:
 
 
 def sticker(envelope: Envelope) -> MessagePosted:
-    """An `m.sticker`."""
+    """Read an `m.sticker`."""
     relation = relation_of(envelope["content"])
     texts = message_texts(envelope["content"], is_reply=relation.reply_to is not None)
     return _posted(envelope, relation, texts, _media(envelope["content"], "sticker"))
 
 
 def poll(envelope: Envelope) -> MessagePosted:
-    """An `m.poll.start`, stable or not yet."""
+    """Read an `m.poll.start`, by its stable or unstable name."""
     content = envelope["content"]
     relation = relation_of(content)
     texts = poll_texts(object_of(content["m.new_content"]) if relation.replaces else content)
@@ -91,7 +93,7 @@ def poll(envelope: Envelope) -> MessagePosted:
 
 
 def _add_outside(texts: Texts, content: dict[str, Json]) -> None:
-    """Add what an edit says outside its new content, but for the star that marks it there."""
+    """Add what an edit says outside its new content, without the star that marks it there."""
     outside = message_texts(content, is_reply=False)
     texts.mentions |= outside.mentions
     texts.pictures += outside.pictures
@@ -104,7 +106,7 @@ def _without_star(text: str) -> str:
 
 
 def relation_of(content: dict[str, Json]) -> Relation:
-    """What the event relates to. A thread's reply for older clients only is no reply."""
+    """Return what the event relates to. A thread's reply that is only for older clients does not count as a reply."""
     relates = object_of(content.get("m.relates_to"))
     if not relates:
         return Relation()
@@ -114,7 +116,7 @@ def relation_of(content: dict[str, Json]) -> Relation:
     if thread and relates.get("is_falling_back") is True:
         reply_to = None
     is_edit = kind == "m.replace" and isinstance(content.get("m.new_content"), dict)
-    # An edit cannot become a reply, and its new content carries no quotation ("Editing encrypted events").
+    # An edit cannot become a reply, and its new content holds no quotation ("Editing encrypted events").
     return Relation(None, None, target) if is_edit and target else Relation(reply_to, thread)
 
 

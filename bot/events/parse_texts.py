@@ -1,11 +1,14 @@
-"""The texts of a message: everything in its content that a client may put on a screen.
+"""Reads the texts of a message: everything in its content that a client may show.
 
-Client-server API, sections "m.room.message msgtypes", "Media captions" and "Rich replies"; polls are
-MSC3381, extensible events MSC1767, both also under the names they had before they were stable.
+Client-server API, sections "m.room.message msgtypes", "Media captions" and "Rich replies"; polls are MSC3381,
+extensible events MSC1767, both also under the names they had before they were stable.
 
-Rules this module keeps: the body, where there is one, comes first; no text is empty; the same text in
-another dress (formatted, extensible) is given once, compared with white space folded; a field of the
-wrong type is as if it were not there, since that is how clients read it.
+Rules kept here:
+- The body, if there is one, comes first.
+- No text is empty.
+- The same text in another form (formatted, extensible) is given once, compared with white space folded.
+- A field of the wrong type counts as missing, since clients read it so.
+
 Left to others: relations and mentions (`parse_message.py`), HTML (`parse_html.py`).
 """
 
@@ -40,8 +43,8 @@ _PROFILE_KEYS = ("com.beeper.per_message_profile", "m.per_message_profile")
 _GALLERY_KEYS = ("itemtypes", "dm.filament.itemtypes")
 _POLL_KEYS = ("m.poll", "org.matrix.msc3381.poll.start", "m.poll.start")
 
-_APART = " \n"  # between texts that are judged as one: so that many of them cost no more, and no word goes across
-# Fields of events of any type in which no client shows words: ids, addresses, keys.
+_APART = " \n"  # joins texts to be judged as one, so that many cost no more; no word reaches across
+# Fields that never hold words a client shows, in events of any type: ids, addresses, keys.
 _NO_WORDS = frozenset(
     {"m.relates_to", "m.mentions", "event_id", "room_id", "user_id", "sender", "url", "thumbnail_url", "rel_type"}
 )
@@ -49,15 +52,15 @@ _NO_WORDS = frozenset(
 
 @dataclass(slots=True)
 class Texts:
-    """Texts found so far, each once."""
+    """The texts found so far, each once."""
 
     found: list[Text] = field(default_factory=list)
-    pictures: list[str] = field(default_factory=list)  # that stand in the text: "image", or "sticker" if one is small
+    pictures: list[str] = field(default_factory=list)  # in the text: "image", or "sticker" for a small one
     mentions: set[UserId] = field(default_factory=set)
     _folded: set[str] = field(default_factory=set)
 
     def add(self, where: Where, value: str | None) -> None:
-        """Add a text, unless it is empty or here already."""
+        """Add a text, unless it is empty or already there."""
         if not value or (folded := " ".join(value.split())) in self._folded:
             return
         self._folded.add(folded)
@@ -76,7 +79,7 @@ class Texts:
 
 
 def texts_of(where: Where, *values: str | None) -> tuple[Text, ...]:
-    """These texts, those that are not empty, each as it was written and as it is seen."""
+    """Return those of these texts that are not empty, each as it was written and as it is seen."""
     texts = Texts()
     for value in values:
         texts.add(where, value)
@@ -84,7 +87,7 @@ def texts_of(where: Where, *values: str | None) -> tuple[Text, ...]:
 
 
 def message_texts(content: dict[str, Json], *, is_reply: bool) -> Texts:
-    """The texts of the content of an `m.room.message` or `m.sticker`, or of its `m.new_content`."""
+    """Return the texts of the content of an `m.room.message` or `m.sticker`, or of its `m.new_content`."""
     texts = Texts()
     body, html = text_of(content.get("body")), text_of(content.get("formatted_body"))
     if is_reply:
@@ -106,7 +109,7 @@ def message_texts(content: dict[str, Json], *, is_reply: bool) -> Texts:
 
 
 def _add_beside(texts: Texts, content: dict[str, Json]) -> None:
-    """Add what clients show beside the words: previews of links that came along, and the name they are said under."""
+    """Add what clients show next to the words: previews of links in the event, and the name it is said under."""
     previews = [object_of(found) for key in _PREVIEW_KEYS for found in list_of(content.get(key))]
     told = [text for preview in previews for value in preview.values() if (text := text_of(value))]
     texts.add("preview", _APART.join(told))
@@ -115,7 +118,7 @@ def _add_beside(texts: Texts, content: dict[str, Json]) -> None:
 
 
 def quoted_texts(content: dict[str, Json]) -> tuple[Text, ...]:
-    """What a reply claims that the message it answers says."""
+    """Return what a reply claims that the message it answers says."""
     body, html = text_of(content.get("body")) or "", text_of(content.get("formatted_body")) or ""
     quoted = Texts()
     own = without_quotation(body)
@@ -127,7 +130,7 @@ def quoted_texts(content: dict[str, Json]) -> tuple[Text, ...]:
 
 
 def leaf_texts(content: dict[str, Json]) -> tuple[Text, ...]:
-    """All texts in the content of an event of a type that nothing here knows: some client may show any of them."""
+    """Return all texts in the content of an event of an unknown type: some client may show any of them."""
     leaves: list[str] = []
     parts = deque[Json]([content])
     while parts:
@@ -142,7 +145,7 @@ def leaf_texts(content: dict[str, Json]) -> tuple[Text, ...]:
 
 
 def poll_texts(content: dict[str, Json]) -> Texts:
-    """Question and answers of a poll, then what its fallback says beyond them."""
+    """Return question and answers of a poll, then what its fallback says beyond them."""
     texts = Texts()
     for key in _POLL_KEYS:
         poll = object_of(content.get(key))
@@ -161,7 +164,7 @@ def poll_texts(content: dict[str, Json]) -> Texts:
 
 
 def topic_texts(content: dict[str, Json]) -> Texts:
-    """The topic, plain and (since v1.15, `m.topic`) rich."""
+    """Return the topic, plain and (since v1.15, `m.topic`) rich."""
     texts = Texts()
     texts.add("topic", text_of(content.get("topic")))
     _add_extensible(texts, object_of(content.get("m.topic")), "topic", "topic")
@@ -169,10 +172,10 @@ def topic_texts(content: dict[str, Json]) -> Texts:
 
 
 def without_quotation(body: str) -> str:
-    """`body` without the quotation that older clients put in front of a reply ("Rich replies").
+    """Return `body` without the quotation that older clients put before a reply ("Rich replies").
 
-    Only the exact form goes, with the empty line after it and words of the sender's own behind that:
-    what merely looks like a quotation may be the message.
+    Only the exact form is removed: the quotation, the empty line after it, and then words of the sender's own. What
+    merely looks like a quotation may be the message.
     """
     if not body.startswith(("> <@", "> * <@")):
         return body
@@ -185,7 +188,7 @@ def without_quotation(body: str) -> str:
 
 
 def _named(content: dict[str, Json], body: str | None) -> Iterator[tuple[Where, str | None]]:
-    """The body, called what it is ("Media captions", since v1.10): of a file, its caption or its name."""
+    """Yield the body under its proper name ("Media captions", since v1.10): for a file its caption or its name."""
     if text_of(content.get("msgtype")) not in _FILES:
         yield "body", body
         return
@@ -211,7 +214,7 @@ def _add_extensible(texts: Texts, block: dict[str, Json], where: Where, where_ht
 
 
 def _says_more(fallback: str, known: Iterable[Text]) -> bool:
-    """Whether letters are left when question and answers are taken out: "Lunch?\\n1. Rice" says no more."""
+    """Tell whether letters are left when question and answers are removed: "Lunch?\\n1. Rice" says no more."""
     for text in sorted((text.value for text in known), key=len, reverse=True):
         fallback = fallback.replace(text, " ")
     return any(letter.isalpha() for letter in fallback)

@@ -1,13 +1,15 @@
-"""One answer of `/sync`, read: which rooms, what happened there, and where to go on.
+"""Reads one answer of `/sync`: which rooms, what happened there, and the token to go on from.
 
 Client-server API, section "Syncing", `GET /_matrix/client/v3/sync`; "Stripped state".
 
-Rules this module keeps: only an answer that is no answer raises, one without `next_batch`, for without it
-nothing could be acknowledged; a part that is malformed becomes `Unreadable` where it stood and takes
-nothing else with it; the order is the homeserver's; a timeline of which it is not certain that it is
-whole counts as limited, because asking once too often is harmless.
+Rules kept here:
+- Only an answer without `next_batch` raises, since without it nothing could be acknowledged.
+- A malformed part becomes `Unreadable` in its place and affects nothing else.
+- The order is the homeserver's.
+- A timeline that is not certain to be complete counts as limited, because asking once too often is harmless.
+
 Left to others: single events (`parse_event.py`), filling a limited timeline (`bot/sync/backfill.py`), who may invite
-us, what the to-device messages and keys mean (`crypto/`). Presence, account data, receipts are not looked at.
+us, what the to-device messages and keys mean (`crypto/`). Presence, account data and receipts are ignored.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -20,9 +22,9 @@ from moderation.values.ids import EventId, RoomId, UserId
 from .parse_event import receive, receive_state, unreadable
 from .parse_fields import event_id_of, list_of, object_of, room_id_of, token_of, user_id_of
 
-NO_ROOM = RoomId("")  # the room of what belongs to none
+NO_ROOM = RoomId("")  # for what belongs to no room
 
-# What only the encryption reads ("Extensions to /sync" of the module "End-to-end encryption").
+# Read only by the encryption ("Extensions to /sync" of the module "End-to-end encryption").
 _ENCRYPTION_KEYS = ("device_lists", "device_one_time_keys_count", "device_unused_fallback_key_types")
 
 
@@ -53,7 +55,7 @@ class LeftRoom:
 
     room: RoomId
     timeline: tuple[Received, ...] = ()
-    limited: bool = False  # this, and `raw`, as for a room we are in
+    limited: bool = False  # this and `raw` as in `JoinedRoom`
     raw: Mapping[EventId, Json] = field(default_factory=dict, repr=False, compare=False)
 
 
@@ -67,11 +69,11 @@ class SyncResponse:
     left: tuple[LeftRoom, ...] = ()
     to_device: tuple[Json, ...] = field(default=(), repr=False)  # as received
     encryption: Mapping[str, Json] = field(default_factory=dict, repr=False)  # device lists and key counts
-    unreadable: tuple[Unreadable, ...] = ()  # what could not be put into any of the above
+    unreadable: tuple[Unreadable, ...] = ()  # what fits none of the above
 
 
 class _Reader:
-    """Reads one answer; collects on the way what fits nowhere."""
+    """Reads one answer, and collects what fits nowhere."""
 
     def __init__(self, now_ms: int, me: UserId | None) -> None:
         self.now_ms = now_ms
@@ -79,7 +81,7 @@ class _Reader:
         self.unreadable: list[Unreadable] = []
 
     def rooms(self, rooms: dict[str, Json], kind: str) -> Iterator[tuple[RoomId, dict[str, Json]]]:
-        """The rooms of one kind ("join", "invite", "leave")."""
+        """Yield the rooms of one kind ("join", "invite", "leave")."""
         for key, value in self.object(rooms.get(kind), NO_ROOM, f"rooms.{kind}").items():
             room = room_id_of(key)
             if room is None:
@@ -121,7 +123,7 @@ class _Reader:
     def _events(
         self, block: Json, room: RoomId, read: Callable[[object, RoomId, int], Received], where: str
     ) -> tuple[Received, ...]:
-        """The events of a block; a block that is none becomes one `Unreadable` in their place."""
+        """Return the events of a block; a malformed block becomes one `Unreadable` in their place."""
         if block is None:
             return ()
         events = object_of(block).get("events", [] if isinstance(block, dict) else None)
@@ -146,9 +148,9 @@ class _Reader:
 
 
 def read_sync(raw: object, now_ms: int, *, me: UserId | None = None) -> SyncResponse:
-    """The answer `raw`, received at `now_ms`. Raises `Invalid` when it has no `next_batch`.
+    """Read the answer `raw`, received at `now_ms`. Raises `Invalid` if it has no `next_batch`.
 
-    With `me`, our own user id, an invitation of somebody else among the stripped state is not taken for ours.
+    With `me`, our own user id, an invitation of somebody else in the stripped state is not taken for ours.
     """
     fields = object_of(raw)
     next_batch = token_of(fields.get("next_batch"))
@@ -175,7 +177,10 @@ def read_sync(raw: object, now_ms: int, *, me: UserId | None = None) -> SyncResp
 
 
 def changed_lists(response: SyncResponse) -> tuple[UserId, ...]:
-    """Whose devices or keys changed. Section "Extensions to /sync" of the module "End-to-end encryption"."""
+    """Return the users whose devices or keys changed.
+
+    Section "Extensions to /sync" of the module "End-to-end encryption".
+    """
     changed = object_of(response.encryption.get("device_lists")).get("changed")
     found = [user_id_of(each) for each in changed] if isinstance(changed, list) else []
     return tuple(user for user in found if user is not None)
@@ -196,10 +201,10 @@ def _raw(timeline: Json) -> dict[EventId, Json]:
 
 
 def _invitation(state: list[dict[str, Json]], me: UserId | None) -> dict[str, Json]:
-    """The invitation itself: the last `m.room.member` that is one; empty if there is none.
+    """Return the invitation itself, the last `m.room.member` that is one; empty if there is none.
 
-    The inviting server chooses the stripped state; our own homeserver puts the invitation itself behind it.
-    Neither `event_id` nor `origin_server_ts` is asked for: Synapse sends none.
+    The inviting server chooses the stripped state; our own homeserver appends the invitation itself. Neither `event_id`
+    nor `origin_server_ts` is required: Synapse sends neither.
     """
     for event in reversed(state):
         invited = user_id_of(event.get("state_key"))

@@ -1,10 +1,12 @@
-"""The order in which a text with directions in it is seen: the Unicode Bidirectional Algorithm, UAX #9.
+"""The order in which a text with direction marks is seen: the Unicode Bidirectional Algorithm, UAX #9.
 
-``\\u202enuf`` reads "fun" on every screen. Only marks and embeddings that nobody sees can turn words so; a text
-without them is read in the order it is written in, whatever its script.
+``\\u202enuf`` reads "fun" on every screen. Only marks and embeddings that nobody sees can reverse words like this; a
+text without them is read in the order it is written in, in any script.
 
-Rules this module keeps: nothing raises; time grows with length alone (the algorithm is unicode-bidi's, in Rust).
-Left to others: judging. What was written is judged as well (`parse_texts.py`).
+Rules kept here:
+- Nothing raises; time grows with length alone (the algorithm is unicode-bidi's, in Rust).
+
+Left to others: judging. The text as written is judged as well (`parse_texts.py`).
 """
 
 import re
@@ -18,13 +20,13 @@ _FROM_THE_RIGHT = frozenset({"R", "AL"})
 
 
 def visual(text: str) -> tuple[str, ...]:
-    """The ways in which `text` is seen, if they differ from how it was written: from the left, then from the right."""
+    """Return how `text` is seen, if that differs from how it was written: read from the left, then from the right."""
     if text.isascii() or not _DIRECTIONS.search(text):
         return ()
     lines = [line for line in _LINES.split(text) if _DIRECTIONS.search(line)]
     bare = _DIRECTIONS.sub("", "\n".join(lines))
     seen = _DIRECTIONS.sub("", "\n".join(map(_displayed, lines)))
-    # Glyphs from left to right; whoever reads Hebrew or Arabic reads them the other way.
+    # Glyphs from left to right; readers of Hebrew or Arabic read them the other way.
     from_the_right = any(unicodedata.bidirectional(char) in _FROM_THE_RIGHT for char in bare)
     ways = (seen, "\n".join(line[::-1] for line in seen.split("\n"))) if from_the_right else (seen,)
     return tuple(way for way in ways if way != bare)
