@@ -1,7 +1,9 @@
 """Checks that concern several settings at once, or that a type cannot state.
 
-Rules this module keeps: what has a problem already is left out, so that one mistake is told once; the rest
-is checked all the same, so that every problem is told at once.
+Rules kept here:
+- A setting that already has a problem is left out, so that one mistake is told once.
+- The rest is still checked, so that every problem is told at once.
+
 Left to others: types and single values (`config.py`, the models), words (the message files).
 """
 
@@ -37,23 +39,23 @@ from .oidc import oidc_problems
 from .toml_lines import Place
 from .verification import email_problems
 
-RETENTION_FLOOR_MS = 183 * DAY_MS  # six months, whichever they are
+RETENTION_FLOOR_MS = 183 * DAY_MS  # any six months
 _RULE: TypeAdapter[RuleBase] = TypeAdapter(RuleSettings)
 _RETENTION: Place = ("records", "retention")
 _COMPARISONS = ("order", "outlives_records")
 _COMPARED_WITH = ("credit", "records")
 _LEVELS = ("write", "manage", "found")
-_ROOM_BEGINS = ("*", "?", "[", "!", "#", "G-")  # of a glob that can match a room id, alias or code
+_ROOM_BEGINS = ("*", "?", "[", "!", "#", "G-")  # how a glob that can match a room id, alias or code begins
 
 
 def problems_across(
     root: type[BaseModel], data: Mapping[str, Any], known: Sequence[ConfigProblem]
 ) -> list[ConfigProblem]:
-    """The problems of `data` beyond those already `known`."""
+    """Return the problems of `data` beyond those already `known`."""
     blunt = [
         ConfigProblem(place, "expected.duration", {"stood": shown(value)})
         for place in durations_in(root, data)
-        if isinstance(value := value_at(data, place), int)  # 190: of what?
+        if isinstance(value := value_at(data, place), int)  # a number without a unit
     ]
     spoilt = [*known, *blunt]
     sound = _without(data, {problem.place for problem in spoilt})
@@ -71,18 +73,18 @@ def problems_across(
         *_names(data),
         *rule_problems(sound),
     ]
-    # A setting that is spoilt was replaced by its default: no ground to compare another with.
+    # A faulty setting was replaced by its default, so nothing can be compared with it.
     guessed = {p.place[0] for p in spoilt if p.place and not p.key.startswith("unknown.")}
     return blunt + [p for p in found if p.key not in _COMPARISONS or not guessed & {p.place[0], *_COMPARED_WITH}]
 
 
 def rule_problems(data: Mapping[str, Any]) -> list[ConfigProblem]:
-    """What no type can state of the rules in `data`."""
+    """Return the problems of the rules in `data` that no type can state."""
     return [problem for place, rule in _rules(data) for problem in _rule(place, rule)]
 
 
 def _without(data: Mapping[str, Any], places: Iterable[Place]) -> dict[str, Any]:
-    """A copy of `data` in which nothing stands at `places`; a list keeps its length."""
+    """Return a copy of `data` with nothing at `places`; a list keeps its length."""
     sound = copy.deepcopy(dict(data))
     for place in sorted((p for p in places if p), key=len, reverse=True):
         around = value_at(sound, place[:-1]) if len(place) > 1 else sound
@@ -94,7 +96,7 @@ def _without(data: Mapping[str, Any], places: Iterable[Place]) -> dict[str, Any]
 
 
 def _tables(root: type[BaseModel], data: Mapping[str, Any]) -> dict[str, Any]:
-    """Every table that has defaults, as its model; None where that cannot be."""
+    """Return every table that has defaults, as its model; None if it is not valid."""
     tables: dict[str, Any] = {}
     for name in ("records", "credit", "tiers", "cases", "verification", "caps", "dossiers"):
         model = root.model_fields[name].annotation
@@ -144,7 +146,7 @@ def _tiers(tiers: TierSettings | None, credit: CreditSettings | None) -> Iterato
 
 
 def _kept_long_enough(tables: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[ConfigProblem]:
-    """Records outlive all that rests on them: entries of credit, and the right to appeal."""
+    """Check that records outlive all that rests on them: entries of credit, and the right to appeal."""
     records, credit = tables["records"], tables["credit"]
     cases: CaseSettings | None = tables["cases"]
     if records is None:
@@ -181,13 +183,13 @@ def _methods(own: RoomVerification, general: VerificationSettings) -> tuple[Meth
 
 
 def _inherited(own: RoomVerification, general: VerificationSettings) -> RoomVerification:
-    """With other methods, the levels that hold for all are to be reachable too."""
+    """Add the levels that hold for all rooms: they must be reachable by other methods, too."""
     levels = {name: getattr(general, name) for name in _LEVELS if getattr(own, name) is None}
     return own.model_copy(update=levels)
 
 
 def _reachable(place: Place, settings: BaseModel, methods: Sequence[Method]) -> Iterator[ConfigProblem]:
-    """A level that nobody can reach by the methods that count would keep everybody out."""
+    """Check that the methods that count can reach each level: otherwise it would keep everybody out."""
     reach = max((REACHES[method] for method in methods), default=Level.NONE)
     for name in _LEVELS:
         level = getattr(settings, name)
@@ -198,7 +200,7 @@ def _reachable(place: Place, settings: BaseModel, methods: Sequence[Method]) -> 
 
 
 def _limits(caps: CapSettings | None, dossiers: DossierSettings | None) -> Iterator[ConfigProblem]:
-    """0 is "no limit" and "never"."""
+    """Check limits for which 0 means "no limit" and "never"."""
     if caps is not None:
         yield from _at_least(("caps",), caps, {"members": 0, "founded": 0, "joined": 0})
     if dossiers is not None:
@@ -206,7 +208,7 @@ def _limits(caps: CapSettings | None, dossiers: DossierSettings | None) -> Itera
 
 
 def _anchors(anchors: object) -> Iterator[ConfigProblem]:
-    """A witness is only of use with the key that checks what it says."""
+    """Check that a witness comes with the key that verifies what it says."""
     if not isinstance(anchors, Mapping):
         return
     for name, other in (("witness_url", "witness_vkey"), ("witness_vkey", "witness_url")):
@@ -216,7 +218,7 @@ def _anchors(anchors: object) -> Iterator[ConfigProblem]:
 
 
 def _communities(communities: object) -> Iterator[ConfigProblem]:
-    """A community is the operator's word for rooms, never what the people of a room call it."""
+    """Check that communities consist of rooms the operator chose, not of names that the people of a room choose."""
     named = communities.get("named", ()) if isinstance(communities, Mapping) else ()
     first: dict[str, int] = {}
     for index, each in enumerate(named if isinstance(named, list) else ()):
@@ -243,7 +245,7 @@ def _globs(place: Place, rooms: object) -> Iterator[ConfigProblem]:
 
 
 def _names(data: Mapping[str, Any]) -> Iterator[ConfigProblem]:
-    """Cases and credit refer to a rule by its name, so a name belongs to one rule."""
+    """Check that a name belongs to one rule, since cases and credit refer to a rule by its name."""
     first: dict[str, int] = {}
     rules = data.get("rules", ())
     for index, rule in enumerate(rules if isinstance(rules, list) else ()):

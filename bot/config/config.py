@@ -1,10 +1,14 @@
-"""The settings of one deployment: `config.toml` and the secrets beside it, as one frozen value.
+"""The settings of one deployment: `config.toml` and the secrets stored next to it, as one frozen value.
 
-Rules this module keeps: secrets come from the environment or from `.env` beside the file, never from
-the file itself, and the real environment wins; a value of the wrong type is refused, never guessed;
-every problem is reported at once, as one `ConfigError`; nothing of the process's environment is changed.
-Left to others: the numbers of the model (`moderation/policy.py`), checks that concern several settings
-(`checks.py`), saying what is wrong (`errors.py`), writing the file (`bot/cli/init/command.py`).
+Rules kept here:
+- Secrets come from the environment or from `.env` in the folder of the file, never from the file itself. The real
+  environment wins.
+- A value of the wrong type is refused, never guessed.
+- All problems are reported at once, as one `ConfigError`.
+- Nothing of the process's environment is changed.
+
+Left to others: the numbers of the model (`moderation/policy.py`), checks that concern several settings (`checks.py`),
+saying what is wrong (`errors.py`), writing the file (`bot/cli/init/command.py`).
 """
 
 import json
@@ -53,7 +57,7 @@ EMAIL_PASSWORD = "ANSWERABLE_EMAIL_PASSWORD"  # noqa: S105 - likewise
 ADMIN_TOKEN = "ANSWERABLE_ADMIN_TOKEN"  # noqa: S105 - likewise
 ENV_FILE = ".env"
 
-# A prefix is what a message begins with that is a command: a letter would make words into commands, and
+# Commands begin with a prefix. A letter would turn words into commands, and
 # most clients keep "/" for themselves.
 _PREFIX = re.compile(r"[^\w\s/]{1,3}\Z")
 _TIME_OF_DAY = re.compile(r"(?:(?:[01][0-9]|2[0-3]):[0-5][0-9])?\Z")
@@ -65,7 +69,7 @@ _NOT_IN_ORIGIN = re.compile(r"[^A-Za-z0-9._~:/=-]+")
 
 
 def _matching(pattern: re.Pattern[str], expected: str) -> AfterValidator:
-    """Refuse a text that does not match; `expected` names what config_errors.py says then."""
+    """Refuse a text that does not match; `expected` is the key of the text that `errors.py` shows then."""
 
     def validate(text: str) -> str:
         if not pattern.match(text):
@@ -82,7 +86,7 @@ def _user_id(text: str) -> str:
 
 
 def _witness_vkey(text: str) -> str:
-    from storage.journal.transparency.cosignature import Cosigner  # cryptography takes its time to load
+    from storage.journal.transparency.cosignature import Cosigner  # cryptography is slow to load
 
     try:
         Cosigner.parse(text)
@@ -112,7 +116,7 @@ UserIdSetting = Annotated[str, AfterValidator(_user_id)]
 
 
 class HomeserverSettings(StrictSettings):
-    """Where the bot's account is."""
+    """The homeserver, and the bot's account there."""
 
     url: Annotated[str, _matching(_URL, "url")]
     user: UserIdSetting
@@ -120,32 +124,32 @@ class HomeserverSettings(StrictSettings):
 
 
 class BotSettings(StrictSettings):
-    """How the bot behaves towards people."""
+    """The bot's behaviour towards people."""
 
     data_dir: Annotated[Path, AfterValidator(_path)] = Path("data")  # relative to the file
     prefix: Annotated[str, _matching(_PREFIX, "prefix")] = "!"
     language: Literal["en", "zh"] = "en"
     log: Literal["auto", "json", "console"] = "auto"  # how log lines are written; auto: JSON unless at a terminal
     readers: Literal["all", "signed"] = "all"  # devices that can read what the bot says in encrypted rooms
-    unreadable: Literal["tell", "remove"] = "tell"  # what people keep from the bot: they are told, then it is removed
-    timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"  # of the times that people are shown
-    digest: Annotated[str, _matching(_TIME_OF_DAY, "time_of_day")] = "09:00"  # when desks hear what waits; "": never
+    unreadable: Literal["tell", "remove"] = "tell"  # messages kept from the bot: tell the sender, or tell and remove
+    timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"  # for times shown to people
+    digest: Annotated[str, _matching(_TIME_OF_DAY, "time_of_day")] = "09:00"  # local time of the digest; "": never
     allow_invites: tuple[Annotated[str, _matching(_INVITER, "inviter")], ...] = ()  # globs over user ids
     operators: tuple[UserIdSetting, ...] = ()
 
 
 class RecordSettings(StrictSettings):
-    """What is recorded, for how long, and under which name the log is signed."""
+    """What is recorded, for how long, and the name under which the log is signed."""
 
     content: Literal["full", "metadata"] = "full"
-    media: Literal["hash", "none"] = "hash"  # files: fetched, to note their hash and size; or left alone
+    media: Literal["hash", "none"] = "hash"  # files are fetched to note their hash and size, or left alone
     media_limit: Annotated[int, Field(ge=1, le=1_000)] = 50  # MB; larger files are noted as too large
     retention: Duration = 190 * DAY_MS
     origin: Annotated[str, _matching(_ORIGIN, "origin")] | None = None  # None: made from the bot's user id
 
 
 class AnchorSettings(StrictSettings):
-    """Where the closing checkpoint of each day is put, besides every desk."""
+    """The places of each day's closing checkpoint, in addition to every desk."""
 
     rooms: tuple[str, ...] = ()  # globs, as in a rule
     witness_url: Annotated[str, _matching(_URL, "address")] | None = None  # submission prefix (C2SP tlog-witness)
@@ -154,13 +158,13 @@ class AnchorSettings(StrictSettings):
 
 
 class IdentitySettings(StrictSettings):
-    """Where the key lies that opens what verified members proved about themselves."""
+    """The place of the key that opens what verified members proved about themselves."""
 
     key_file: Annotated[Path, AfterValidator(_path)] | None = None  # relative to the file
 
 
 class RosterSettings(StrictSettings):
-    """Being verified by the roster."""
+    """Verification by the roster."""
 
     lasts: Duration = 365 * DAY_MS  # from the day the code was used; not longer than the entry's own end
 
@@ -176,7 +180,7 @@ def _watch(text: str) -> str:
 
 
 class WatchSettings(StrictSettings):
-    """Where it can be asked how the bot is: ``/health`` and ``/metrics``."""
+    """The address that answers how the bot is: ``/health`` and ``/metrics``."""
 
     listen: Annotated[str, AfterValidator(_watch)] | None = None  # None: nowhere
 
@@ -210,7 +214,7 @@ class FileSettings(StrictSettings):
 
 
 class Secrets(StrictSettings):
-    """What stands in the environment or in `.env`: shown by nothing, not even `repr`."""
+    """Secrets from the environment or from `.env`, shown by nothing, not even `repr`."""
 
     password: SecretStr | None = None
     access_token: SecretStr | None = None
@@ -228,17 +232,17 @@ class Config(FileSettings):
 
     @property
     def data_dir(self) -> Path:
-        """Where the bot keeps everything, as an absolute path."""
+        """The folder in which the bot keeps everything, as an absolute path."""
         return self.file.parent / self.bot.data_dir
 
     @property
     def env_file(self) -> Path:
-        """Where the session is stored."""
+        """The file in which the session is stored."""
         return self.file.parent / ENV_FILE
 
     @property
     def identity_key_file(self) -> Path | None:
-        """Where the key of the identity store lies, as an absolute path, if that is set."""
+        """The file with the key of the identity store, as an absolute path; None if it is not set."""
         return self.file.parent / self.identity.key_file if self.identity.key_file else None
 
     @property
@@ -253,7 +257,7 @@ class Config(FileSettings):
 
     @property
     def policy(self) -> Policy:
-        """What judgement depends on."""
+        """The settings that judgement depends on."""
         return Policy(
             rules=self.rules,
             credit=self.credit,
@@ -272,29 +276,29 @@ class Config(FileSettings):
 
 
 def default_origin(user: UserId) -> str:
-    """``example.org/answerable`` for ``@answerable:example.org``."""
+    """Return ``example.org/answerable`` for ``@answerable:example.org``."""
     localpart = user.partition(":")[0].removeprefix("@")
     return _NOT_IN_ORIGIN.sub("-", f"{server_of(user)}/{localpart}")
 
 
 def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
-    """The settings in the file at `path`. Raises `ConfigError`, which lists every problem of the file."""
+    """Return the settings in the file at `path`. Raises `ConfigError`, which lists every problem of the file."""
     file = path.expanduser().absolute()
     return parse_config(file, decode(file, _read(file)), environ)
 
 
 def parse_config(file: Path, text: str, environ: Mapping[str, str] = os.environ) -> Config:
-    """`load_config` for a `text` that will stand, or stands, in `file`."""
+    """Do as `load_config` for a `text` that will stand, or stands, in `file`."""
     try:
         data = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # not only its own: of numbers and depth it leaves to Python
+    except (ValueError, RecursionError) as error:  # Python raises those about numbers and depth, not tomllib
         raise ConfigError(file, [syntax_problem(error)]) from None
     settings = _validated(file, text, data)
     return Config(**dict(settings), file=file, secrets=read_secrets(file.parent / ENV_FILE, environ))
 
 
 def read_secrets(env_file: Path, environ: Mapping[str, str] = os.environ) -> Secrets:
-    """The secrets; an empty value counts as none."""
+    """Return the secrets; an empty value counts as missing."""
     try:
         # No interpolation: a password may hold a dollar sign.
         stored = dotenv_values(env_file, interpolate=False, encoding="utf-8")
@@ -336,8 +340,8 @@ def _validated(file: Path, text: str, data: dict[str, Any]) -> FileSettings:
 
 
 def _as_json(data: dict[str, Any]) -> str:
-    """TOML as JSON: only there does pydantic's strict mode take a list for a tuple, a text for a path.
+    """Write TOML as JSON: only there does pydantic's strict mode take a list for a tuple, a text for a path.
 
-    No setting is a date; as null it is refused wherever it stands.
+    No setting is a date. A date becomes null, which is refused everywhere.
     """
     return json.dumps(data, default=lambda _date: None)

@@ -1,9 +1,11 @@
-"""Says what is wrong with `config.toml`: where, what stands there, what was expected, what was meant.
+"""Says what is wrong with `config.toml`: where, what stands there, what was expected, what was probably meant.
 
-Rules this module keeps: every problem is told at once, in the order of the file; a value is shown only
-where it cannot be a secret; every word stands in the message files.
-Left to others: finding the line (`toml_lines.py`), problems that concern several settings
-(`checks.py`).
+Rules kept here:
+- All problems are told at once, in the order of the file.
+- A value is shown only where it cannot be a secret.
+- Every word stands in the message files.
+
+Left to others: finding the line (`toml_lines.py`), problems that concern several settings (`checks.py`).
 """
 
 import difflib
@@ -31,12 +33,12 @@ from .toml_lines import Place, line_at, lines_of
 KINDS: Mapping[str, type[BaseModel]] = {
     get_args(cls.model_fields["kind"].annotation)[0]: cls for cls in get_args(get_args(RuleSettings)[0])
 }
-_DURATION = get_args(Duration)[1]  # the marker of a setting that is written as 10m, 2h, 3d
+_DURATION = get_args(Duration)[1]  # the marker of a setting written as 10m, 2h, 3d
 _SECRET = re.compile(r"pass(word|phrase|wd)?|secret|token|api_?key", re.IGNORECASE)
 _LONGEST_SHOWN = 60
 _QUOTED = re.compile(r"'([^']*)'")
 
-# pydantic's name for a problem -> ours, where a text of its own says what was expected.
+# pydantic's name for a problem -> ours, if a separate text says what was expected.
 _EXPECTED = {
     "string_type": "text",
     "int_type": "number",
@@ -87,7 +89,7 @@ _SYNTAX = {
 class ConfigProblem:
     """One thing to change. `key` and `fields` are a text of the message files, below ``config.``."""
 
-    place: Place  # () where the whole file is meant
+    place: Place  # () for the whole file
     key: str
     fields: Mapping[str, object] = field(default_factory=dict)
     line: int | None = None  # None: looked up by `place`
@@ -105,7 +107,7 @@ class ConfigError(Invalid):
 
 
 def decode(file: Path, raw: bytes) -> str:
-    """The file's text. Raises `ConfigError` if it is not UTF-8."""
+    """Return the file's text. Raises `ConfigError` if it is not UTF-8."""
     try:
         return raw.decode("utf-8-sig")  # some editors put a byte order mark before it
     except UnicodeDecodeError as error:
@@ -114,7 +116,7 @@ def decode(file: Path, raw: bytes) -> str:
 
 
 def unreadable(file: Path, error: OSError | UnicodeDecodeError) -> ConfigError:
-    """The error for a file that is missing or cannot be read."""
+    """Return the error for a file that is missing or cannot be read."""
     if isinstance(error, FileNotFoundError):
         return ConfigError(file, [ConfigProblem((), "missing_file", {"file": file})])
     why = error.strerror if isinstance(error, OSError) else "UTF-8"
@@ -122,7 +124,7 @@ def unreadable(file: Path, error: OSError | UnicodeDecodeError) -> ConfigError:
 
 
 def syntax_problem(error: ValueError | RecursionError) -> ConfigProblem:
-    """What `tomllib` could not read, and where."""
+    """Return what `tomllib` could not read, and where."""
     if not isinstance(error, tomllib.TOMLDecodeError):
         return ConfigProblem((), "syntax.deep" if isinstance(error, RecursionError) else "syntax.number")
     said = re.match(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)\Z", str(error), re.DOTALL)
@@ -133,7 +135,7 @@ def syntax_problem(error: ValueError | RecursionError) -> ConfigProblem:
 
 
 def explain(model: type[BaseModel], error: ValidationError, data: Mapping[str, Any]) -> list[ConfigProblem]:
-    """Everything pydantic found, in our words."""
+    """Return everything pydantic found, in our words."""
     found = error.errors(include_url=False, include_context=True)
     problems = [_explained(model, detail, data) for detail in found]
     # pydantic counts only the entries it could use, so one bad entry makes a list too short as well.
@@ -142,7 +144,7 @@ def explain(model: type[BaseModel], error: ValidationError, data: Mapping[str, A
 
 
 def shown(value: object) -> Code:
-    """A value as it is written in TOML, shortened."""
+    """Return a value as it is written in TOML, shortened."""
     if isinstance(value, Mapping | list):
         text = "[...]" if isinstance(value, list) else "{...}"
     else:
@@ -151,7 +153,7 @@ def shown(value: object) -> Code:
 
 
 def value_at(data: object, place: Place) -> object:
-    """What stands at `place`; None if nothing does."""
+    """Return the value at `place`; None if there is none."""
     for step in place:
         try:
             data = data[step]  # type: ignore[index]
@@ -161,7 +163,7 @@ def value_at(data: object, place: Place) -> object:
 
 
 def durations_in(model: type[BaseModel], data: Mapping[str, Any], above: Place = ()) -> Iterator[Place]:
-    """The places in `data` where a duration is expected."""
+    """Yield the places in `data` where a duration is expected."""
     for name, value in data.items():
         info = _field(model, name)
         if info is None:
@@ -182,7 +184,7 @@ def durations_in(model: type[BaseModel], data: Mapping[str, Any], above: Place =
 
 
 def _lasts(info: FieldInfo) -> bool:
-    """Whether a setting is a length of time, or one or nothing."""
+    """Tell whether a setting is a duration, or an optional one."""
     parts = get_args(info.annotation)
     return _DURATION in info.metadata or any(_DURATION in getattr(part, "__metadata__", ()) for part in parts)
 
@@ -217,7 +219,7 @@ def _explained(root: type[BaseModel], detail: ErrorDetails, data: Mapping[str, A
 
 
 def one_of(place: Place, stood: object, choices: Sequence[str]) -> ConfigProblem:
-    """The problem of a value that is none of `choices`."""
+    """Return the problem of a value that is not one of `choices`."""
     fields = {"stood": shown(stood), "choices": Code(", ".join(choices))}
     if near := _nearest(str(stood), choices):
         return ConfigProblem(place, "expected.one_of_near", fields | {"near": Code(near)})
@@ -257,7 +259,7 @@ def _is_duration(root: type[BaseModel], place: Place, data: Mapping[str, Any]) -
 
 
 def _model_at(root: type[BaseModel], place: Place, data: Mapping[str, Any]) -> type[BaseModel] | None:
-    """The model whose keys stand at `place`."""
+    """Return the model whose keys stand at `place`."""
     if len(place) >= 2 and place[0] == "rules":
         rule = _rule_model(value_at(data, place[:2]))
         return _model_at(rule, place[2:], {}) if rule else None
@@ -292,7 +294,7 @@ def _keys(model: type[BaseModel]) -> Iterator[str]:
 
 
 def _home_of(root: type[BaseModel], key: str) -> str | None:
-    """The table that does have a setting of this name."""
+    """Return the table that does have a setting of this name."""
     for name, info in root.model_fields.items():
         inner = _model(info.annotation)
         if inner and key in _keys(inner):
@@ -305,7 +307,7 @@ def _nearest(text: str, choices: Iterable[str]) -> str | None:
 
 
 def _without_tag(place: tuple[int | str, ...]) -> Place:
-    """pydantic puts the kind of a rule between its index and its key."""
+    """Remove the kind of a rule, which pydantic puts between its index and its key."""
     return (*place[:2], *place[3:]) if place[:1] == ("rules",) and len(place) > 2 else place
 
 
@@ -335,7 +337,7 @@ def _shape(problem: ConfigProblem) -> str:
 
 
 def named(place: Place, data: Mapping[str, Any]) -> str:
-    """A place as people read it: `records.retention`, `rules."calm".mute_for`, `bot.operators[2]`."""
+    """Return a place as people read it: `records.retention`, `rules."calm".mute_for`, `bot.operators[2]`."""
     written = ""
     for depth, step in enumerate(place):
         rule = value_at(data, place[: depth + 1]) if place[0] == "rules" and depth == 1 else None

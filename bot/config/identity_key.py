@@ -1,10 +1,13 @@
-"""Where the key of the identity store comes from: the environment, the service manager, or a file of its own.
+"""Finds the key of the identity store: in the environment, from the service manager, or in a file of its own.
 
-Rules kept here: it never stands in the configuration, in `.env` or in the data directory, so that a copy of these
-alone opens nothing; a file that others can read is not used; what is wrong is told, and the bot runs and records all
-the same. The first that is given counts: `ANSWERABLE_IDENTITY_KEY` of the real environment (base64), the credential
-`answerable-identity-key` of systemd, `[identity] key_file`.
-Left to others: what is done with it (`storage/identity/store.py`), saying it (`bot/cli/identity.py`, `check`).
+Rules kept here:
+- It never stands in the configuration, in `.env` or in the data directory, so that a copy of these alone opens nothing.
+- A file that others can read is not used.
+- What is wrong is told, and the bot still runs and records.
+- The first source that is given counts: `ANSWERABLE_IDENTITY_KEY` of the real environment (base64), the credential
+  `answerable-identity-key` of systemd, `[identity] key_file`.
+
+Left to others: its use (`storage/identity/store.py`), telling what is wrong (`bot/cli/identity.py`, `check`).
 """
 
 import os
@@ -30,7 +33,7 @@ Wrong = Literal["", "missing", "unreadable", "open", "inside", "not_a_key"]
 
 @dataclass(frozen=True, slots=True)
 class GivenKey:
-    """What was given: a key, or what is wrong with it. `path` is the file it is in, if any."""
+    """The key that was given, or what is wrong with it. `path` is the file it is in, if any."""
 
     source: Source = "none"
     kek: Kek | None = None
@@ -39,19 +42,19 @@ class GivenKey:
 
 
 def given_key(config: Config, environ: Mapping[str, str] = os.environ) -> GivenKey:
-    """The key of this deployment. Never raises: what is wrong stands in the answer."""
+    """Return the key of this deployment. Never raises: a fault is part of the answer."""
     if text := environ.get(VARIABLE):
         return _parsed("environment", text, None)
     credential = Path(environ[CREDENTIALS]) / CREDENTIAL if environ.get(CREDENTIALS) else None
     if credential is not None and credential.exists():
-        return _read("credential", credential)  # the service manager guards it, by modes and access lists of its own
+        return _read("credential", credential)  # the service manager guards it by its own modes and access lists
     if config.identity_key_file is not None:
         return key_in(config.identity_key_file, config.data_dir)
     return GivenKey()
 
 
 def key_in(path: Path, data_dir: Path) -> GivenKey:
-    """The key in a file, which must be the owner's alone and outside the data directory."""
+    """Return the key in a file, which only its owner may read and which must lie outside the data directory."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -66,12 +69,12 @@ def key_in(path: Path, data_dir: Path) -> GivenKey:
 
 
 def is_inside(path: Path, data_dir: Path) -> bool:
-    """Whether a file is in the data directory, by whichever way."""
+    """Tell whether a file is in the data directory, links resolved."""
     return path.resolve().is_relative_to(data_dir.resolve())
 
 
 def make_key(path: Path) -> Kek:
-    """A new key in a file that is not there yet, mode 0600. Raises `Refused`."""
+    """Write a new key into a file that does not exist yet, mode 0600. Raises `Refused`."""
     kek = Kek.new()
     try:
         disk.make_folder(path.parent, disk.SECRET_FOLDER_MODE)

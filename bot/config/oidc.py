@@ -1,10 +1,13 @@
-"""Settings of the issuers that members may log in at (OpenID Connect), and of the page where they come back.
+"""Settings of the issuers that members can log in at (OpenID Connect), and of the page where they come back.
 
-    [[oidc]]     one for each issuer; its secret is ANSWERABLE_OIDC_SECRET_<NAME> in the environment or in `.env`
-    [callback]   the address that browsers reach, and where we listen behind a proxy that has it
+  [[oidc]]     one for each issuer; its secret is ANSWERABLE_OIDC_SECRET_<NAME> in the environment or in `.env`
+  [callback]   the address that browsers reach, and where we listen behind a proxy that has it
 
-Rules this module keeps: an issuer is asked by https, or on this machine; a page without https, or one that listens to
-the whole world, is refused; no secret stands in the file.
+Rules kept here:
+- An issuer is asked by https, or on this machine.
+- A page without https, or one that listens to the whole world, is refused.
+- No secret stands in the file.
+
 Left to others: what an issuer says of itself (`bot/identity/oidc_discovery.py`), whether that fits
 (`bot/cli/check/oidc.py`).
 """
@@ -36,7 +39,7 @@ _PRINTED = re.compile(r"[\x21-\x7e]+\Z")
 
 
 def is_loopback(host: str | None) -> bool:
-    """Whether this names the machine we run on."""
+    """Tell whether this names the machine we run on."""
     if host is None:
         return False
     try:
@@ -46,7 +49,7 @@ def is_loopback(host: str | None) -> bool:
 
 
 def is_safe(url: str, *, loopback: bool) -> bool:
-    """Whether this is an https address without a login in it; `loopback`: or an http one on this machine."""
+    """Tell whether this is an https address without a login in it; `loopback`: or an http one on this machine."""
     if not _PRINTED.match(url) or len(url) > 2_000:
         return False
     try:
@@ -96,7 +99,7 @@ def _listen(text: str) -> str:
 
 
 def listen_address(text: str) -> tuple[str, int]:
-    """Host and port of ``127.0.0.1:8419``. Raises `ValueError`."""
+    """Return host and port of ``127.0.0.1:8419``. Raises `ValueError`."""
     found = _LISTEN.match(text)
     if found is None:
         raise ValueError(text)
@@ -111,7 +114,7 @@ class OidcSettings(StrictSettings):
 
     name: Annotated[str, AfterValidator(_oidc_name)]  # typed by people, and in the name of the secret's variable
     title: Annotated[str, Field(max_length=100)] = ""  # shown to people; "": the name
-    issuer: Annotated[str, AfterValidator(_issuer)]  # exactly as it calls itself
+    issuer: Annotated[str, AfterValidator(_issuer)]  # exactly as the issuer writes it
     client_id: Annotated[str, Field(min_length=1, max_length=500)]
     scopes: tuple[Annotated[str, AfterValidator(_scope)], ...] = ("openid", "profile", "email")
     flow: Flow = "auto"
@@ -120,7 +123,7 @@ class OidcSettings(StrictSettings):
 
     @property
     def shown(self) -> str:
-        """How people read of it."""
+        """The name that people read."""
         return self.title or self.name
 
     @property
@@ -130,14 +133,14 @@ class OidcSettings(StrictSettings):
 
 
 class CallbackSettings(StrictSettings):
-    """Where browsers come back to after they logged in at an issuer. Without a public address nothing listens."""
+    """The page to which browsers return after a login at an issuer. Without a public address nothing listens."""
 
     public_url: Annotated[str, AfterValidator(_public_url)] | None = None
     listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:8419"
 
 
 def oidc_problems(data: Mapping[str, Any]) -> Iterator[ConfigProblem]:
-    """What is wrong with several settings together."""
+    """Yield what is wrong with several settings together."""
     issuers, callback = data.get("oidc"), data.get("callback")
     has_page = isinstance(callback, Mapping) and "public_url" in callback
     first: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""Checks a rule that was written in chat, as one in `config.toml` is checked: the same demands, the same words.
+"""Checks a rule that was written in chat like one in `config.toml`: the same demands, the same words.
 
 Left to others: reading what was written (`bot/commands/parse_rule.py`), who may write rules and how many.
 """
@@ -20,7 +20,7 @@ class _Rules(StrictSettings):
 
 
 def checked(rule: Mapping[str, Any]) -> tuple[RuleSettings | None, tuple[ConfigProblem, ...]]:
-    """The rule, or what is wrong with it; `rule` as it would stand in `[[rules]]`."""
+    """Return the rule, or what is wrong with it; `rule` as it would stand in `[[rules]]`."""
     data = {"rules": [dict(rule)]}
     problems: list[ConfigProblem] = []
     found: RuleSettings | None = None

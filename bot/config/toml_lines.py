@@ -1,8 +1,10 @@
-"""Finds the line of `config.toml` on which a setting stands, as `tomllib` does not say.
+"""Finds the line of `config.toml` on which a setting stands, which `tomllib` does not tell.
 
-Rules this module keeps: it is given text that `tomllib` has already accepted, so it checks nothing and
-only has to know where things begin and end; tables, `[[arrays of tables]]`, dotted and quoted keys,
-inline tables, arrays and strings over several lines are understood.
+Rules kept here:
+- The text was already accepted by `tomllib`. So nothing is checked here; only the beginnings and ends of things matter.
+- Tables, `[[arrays of tables]]`, dotted and quoted keys, inline tables, arrays and strings over several lines are
+  understood.
+
 Left to others: what is wrong with a setting (`errors.py`, `checks.py`).
 """
 
@@ -21,12 +23,12 @@ _BARE = re.compile(r"[^,\]}\n#]*")
 
 
 def lines_of(text: str) -> dict[Place, int]:
-    """Where each key, table and array element of a valid TOML document begins; lines count from 1."""
+    """Return where each key, table and array element of a valid TOML document begins; lines count from 1."""
     return dict(_Scanner(text).document())
 
 
 def line_at(lines: Mapping[Place, int], path: Place) -> int | None:
-    """The line of `path`, or of the nearest thing around it that has one."""
+    """Return the line of `path`, or of the nearest thing around it that has one."""
     for length in range(len(path), 0, -1):
         if path[:length] in lines:
             return lines[path[:length]]
@@ -34,7 +36,7 @@ def line_at(lines: Mapping[Place, int], path: Place) -> int | None:
 
 
 class _Scanner:
-    """Walks through the text once; `_at` is where it stands."""
+    """Walks through the text once; `_at` is the current position."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -67,7 +69,7 @@ class _Scanner:
         return (*path, self._last[path])
 
     def _resolved(self, keys: tuple[str, ...]) -> Place:
-        """`[rules.text]` below `[[rules]]` belongs to the newest rule."""
+        """Resolve keys to a path: `[rules.text]` below `[[rules]]` belongs to the newest rule."""
         path: Place = ()
         for key in keys:
             path = (*path, key)
@@ -112,7 +114,7 @@ class _Scanner:
             yield from self._pair(path, self._line())
 
     def _items(self, end: str) -> Iterator[int]:
-        """Stops before each item between the bracket here and `end`, and behind `end` at last."""
+        """Stop before each item between the bracket here and `end`, and at last behind `end`."""
         self._at += 1
         index = 0
         while True:

@@ -1,7 +1,7 @@
-"""Settings of verification that only its methods need: how often, and the mail server.
+"""Settings of verification that only its methods need: how often it may begin, and the mail server.
 
-    [challenges]   how often verification may be begun
-    [email]        the mail server; its password is ANSWERABLE_EMAIL_PASSWORD in the environment or in `.env`
+  [challenges]   how often verification may be begun
+  [email]        the mail server; its password is ANSWERABLE_EMAIL_PASSWORD in the environment or in `.env`
 
 Left to others: what rooms ask for (`moderation/policy.py`), issuers (`oidc.py`).
 """
@@ -37,12 +37,12 @@ def _host(text: str) -> str:
 
 
 class ChallengeSettings(StrictSettings):
-    """How often within a time."""
+    """Limits on how often verification may be begun within a time."""
 
     within: Duration = HOUR_MS
     per_person: Annotated[int, Field(ge=1)] = 5
     per_address: Annotated[int, Field(ge=1)] = 3
-    per_room: Annotated[int, Field(ge=1)] = 60  # by all together who came into one room within a day
+    per_room: Annotated[int, Field(ge=1)] = 60  # by all people together who entered one room within a day
 
 
 class EmailSettings(StrictSettings):
@@ -53,7 +53,7 @@ class EmailSettings(StrictSettings):
     security: Literal["starttls", "tls", "none"] = "starttls"
     user: str = ""  # the password: ANSWERABLE_EMAIL_PASSWORD
     sender: Annotated[str, Field(alias="from"), AfterValidator(_sender)] = ""  # "Club <bot@example.org>"
-    ca_file: Path | None = None  # of an authority of one's own; relative to the file
+    ca_file: Path | None = None  # of a private certificate authority; relative to the file
     timeout: Duration = 20_000
     domains: tuple[str, ...] = ()  # globs; (): all
     lasts: Duration = 365 * DAY_MS
@@ -62,7 +62,7 @@ class EmailSettings(StrictSettings):
 
 
 def email_problems(data: Mapping[str, Any]) -> Iterator[ConfigProblem]:
-    """What does not fit together in the table `[email]`."""
+    """Yield what does not fit together in the table `[email]`."""
     own = data.get("email")
     if isinstance(own, dict) and own.get("host") and not own.get("from"):
         yield ConfigProblem(("email",), "email_no_sender")

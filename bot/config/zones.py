@@ -1,15 +1,15 @@
-"""Time zones as people write them: finds the one that was meant. The zones themselves: `moderation/duty/hours.py`."""
+"""Finds the time zone that was meant by what people write. The zones themselves: `moderation/duty/hours.py`."""
 
 from difflib import get_close_matches
 
 from moderation.duty.hours import zones
 
 MOST = 3
-_ALSO = {"beijing": "asia/shanghai"}  # what is asked for most, and has no zone of its own
+_ALSO = {"beijing": "asia/shanghai"}  # asked for often, but has no zone of its own
 
 
 def near_zones(name: str) -> tuple[str, ...]:
-    """The zones that may have been meant: whose city is called so first, then those that are written nearly so."""
+    """Return the zones that may have been meant: first those with a city of this name, then similar names."""
     typed = name.casefold().replace(" ", "_")
     asked = typed.rpartition("/")[2]
     known = zones()
