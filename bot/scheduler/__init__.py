@@ -1,1 +1,1 @@
-"""What happens because time has passed."""
+"""Work that is done because time has passed."""

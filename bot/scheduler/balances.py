@@ -1,9 +1,11 @@
-"""Looks at everybody's balances, at the start and once a day: what they bring must be in force.
+"""Checks everybody's balances at the start and once a day: their consequences must be in force.
 
-Rules kept here: who has too little credit or standing is found from the entries alone, not from what was done about
-each; what is missing is imposed with its reason, as if it had begun in time; a balance that an earlier version gave
-wrongly is corrected by a record, and the person is told once. A few people in one turn, so that what is received is not
-kept waiting.
+Rules kept here:
+- People with too little credit or standing are found from the entries alone, not from what was done about each entry.
+- A missing consequence is imposed with its reason, as if it had begun in time.
+- A balance that an earlier version stated wrongly is corrected by a record, and the person is told once.
+- Only a few people are handled in one turn, so that received events do not wait.
+
 Left to others: what a balance brings (`moderation/credit/tiers.py`), which figures are wrong
 (`moderation/credit/reckoning.py`).
 """
@@ -33,7 +35,7 @@ AT_ONCE = 20  # people in one turn
 
 
 class Balances:
-    """Sees to it that what balances bring is in force, and that what was told of them is right."""
+    """Ensures that the consequences of balances are in force, and that the stated balances are right."""
 
     def __init__(self, database: Database, pipeline: Pipeline, journal: Journal, policy: Policy, clock: Clock) -> None:
         self._database = database
@@ -44,7 +46,7 @@ class Balances:
         self._corrected = False
 
     async def look(self) -> None:
-        """Correct what was told wrongly, once after a start; impose what is missing."""
+        """Correct what was stated wrongly, once after a start; impose what is missing."""
         every = await self._ledgers()
         if not self._corrected:
             await self._correct(every)
@@ -67,7 +69,7 @@ class Balances:
         await self._pipeline.commit(corrections(every, told, self._policy))
 
     def _told(self, records: Iterable[int]) -> dict[int, int]:
-        """Return the balances that these records of entries give, except those that were purged."""
+        """Return the balances that these records of entries state, except those that were purged."""
         found: dict[int, int] = {}
         for record in records:
             with suppress(LookupError):
@@ -79,7 +81,7 @@ class Balances:
     # What is missing.
 
     def _low(self, every: Iterable[LedgerLines]) -> list[UserId]:
-        """Return those with so little on one ledger that it may bring a sanction."""
+        """Return the people with so little on one ledger that it may bring a sanction."""
         now, tiers = self._clock(), self._policy.tiers
         bound = max(tiers.manage_from, tiers.c)
         low = (

@@ -1,8 +1,12 @@
-"""Once a day each desk is told what waits, in one message, instead of being told again and again.
+"""Tells each desk once a day what waits, in one message instead of many reminders.
 
-Rules kept here: at the hour of the configuration, in its time zone; a desk where nothing waits hears nothing, nor one
-whose owner wants none; once a week owners are told, alone, how their managers decided; what was missed because the bot
-was down is made up for once. Left to others: saying it (`bot/effects/send_notice.py`), cards (`bot/effects/desk.py`).
+Rules kept here:
+- The digest comes at the hour of the configuration, in its time zone.
+- A desk where nothing waits gets none, nor one whose owner wants none.
+- Once a week owners are told in private how their managers decided.
+- What was missed because the bot was down is made up for once.
+
+Left to others: saying it (`bot/effects/send_notice.py`), cards (`bot/effects/desk.py`).
 """
 
 from datetime import date, datetime, timedelta
@@ -22,9 +26,9 @@ from storage import queries
 from storage.database import Database
 from storage.projections import set_meta
 
-DIGEST = "digest"  # the newest day, in the time zone of the configuration, of which the desks were told
+DIGEST = "digest"  # the newest day, in the configured time zone, whose digest was queued
 MOST = 10
-FIGURES_MS = 30 * DAY_MS  # of what time owners are told how their managers decided
+FIGURES_MS = 30 * DAY_MS  # the time that the owners' figures cover
 
 
 class Digester:
@@ -33,7 +37,10 @@ class Digester:
     def __init__(
         self, database: Database, pipeline: Pipeline, policy: Policy, clock: Clock, *, at: str, zone: str
     ) -> None:
-        """`at`: the time of day, ``HH:MM``; empty: never. `zone`: an IANA name."""
+        """Set up.
+
+        `at`: the time of day, ``HH:MM``; empty: never. `zone`: an IANA name.
+        """
         self._database = database
         self._pipeline = pipeline
         self._policy = policy
@@ -42,7 +49,7 @@ class Digester:
         self._zone = ZoneInfo(zone)
 
     async def look(self) -> None:
-        """Queue today's digests if it is time and it was not done."""
+        """Queue today's digests if it is time and it was not done yet."""
         day = self._day()
         if not self._at:
             return
@@ -60,12 +67,12 @@ class Digester:
         await self._pipeline.commit(actions=tells, also=mark)
 
     def _day(self) -> str:
-        """The newest day whose hour has come."""
+        """Return the newest day whose hour has come."""
         now = datetime.fromtimestamp(self._clock() / 1000, self._zone)
         return str((now if f"{now:%H:%M}" >= self._at else now - timedelta(days=1)).date())
 
     async def _figures(self, db: AsyncConnection) -> list[Action]:
-        """Once a week, how each person decided in a group, for its owners alone."""
+        """Tell the owners of each group, in private, how each person decided there; done once a week."""
         since, tells = self._clock() - FIGURES_MS, list[Action]()
         for group in await queries.active_groups(db):
             room = await queries.room_view(db, group, self._pipeline.settings.bot)

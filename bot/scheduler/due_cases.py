@@ -1,7 +1,10 @@
-"""What is due: sanctions whose time is over, cases to remind of, and deadlines that have passed.
+"""Finds what is due: sanctions that run out, cases to remind of, and deadlines that have passed.
 
-Rules kept here: one thing after the other, each seen with what the one before it brought; nothing is due while people
-could not have acted, since the clocks of cases stand still then (`bot/sync/presence.py`).
+Rules kept here:
+- One thing is handled after the other, each with the results of the one before.
+- Nothing of people is due for a time in which they could not act, since the clocks of cases stand still then
+  (`bot/sync/presence.py`).
+
 Left to others: what follows (`moderation/cases/deadlines.py`, `moderation/credit/tiers.py`), when to look
 (`scheduler.py`).
 """
@@ -24,7 +27,7 @@ from storage import queries
 from .due_verification import VerificationDue
 
 CLOSED_AT_ONCE = 500
-AT_ONCE = 50  # cases in one turn; others wait for the next, so that what is received is not kept waiting
+AT_ONCE = 50  # cases in one turn; the others wait for the next, so that received events do not wait
 
 
 class Due:
@@ -38,20 +41,20 @@ class Due:
         self._verification = VerificationDue(knowledge, policy, clock)
 
     async def any(self, db: AsyncConnection, people_ms: int) -> bool:
-        """Whether anything is due, if people could act until `people_ms`; 0: of measures only."""
+        """Tell whether anything is due, if people could act until `people_ms`; 0: of measures only."""
         if await queries.sanctions_due(db, self._clock(), people_ms):
             return True
         return bool(people_ms) and (bool(await queries.due_cases(db, people_ms, 1)) or await self._verification.any(db))
 
     async def next(self, db: AsyncConnection, *, cases: bool) -> int | None:
-        """When something is due next, milliseconds since 1970."""
+        """Return when something is due next, in milliseconds since 1970 UTC."""
         times = [await queries.next_due(db, of_people=cases)]
         if cases:
             times += [await queries.next_case_due(db), await self._verification.next(db)]
         return min((time for time in times if time is not None), default=None)
 
     async def groups(self, db: AsyncConnection, people_ms: int) -> AsyncIterator[tuple[Fact, ...]]:
-        """The facts, one group a cause. What people were to do is due if its time lies before `people_ms`."""
+        """Yield the facts, one group a cause. What people had to do is due if its time lies before `people_ms`."""
         for sanction in await queries.sanctions_due(db, self._clock(), people_ms):
             if facts := await self._sanction(db, sanction, self._clock()):
                 yield facts
@@ -63,7 +66,7 @@ class Due:
                 yield facts
 
     async def closings(self, db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
-        """The cases whose time to appeal is over, some at a time."""
+        """Yield the cases whose time to appeal is over, some at a time."""
         before = self._clock() - self._policy.cases.appeal_within
         for n in await queries.closable_cases(db, before, CLOSED_AT_ONCE):
             found = await queries.case_view(db, n)
@@ -81,7 +84,10 @@ class Due:
         return review(sanction, context, self._policy)
 
     async def _measure(self, db: AsyncConnection, sanction: InForce, room: RoomView, now: int) -> tuple[Fact, ...]:
-        """Against a room itself. The operator who is asked to look at it already is not asked again."""
+        """Handle a measure against a room itself.
+
+        An operator who was already asked to look at the room is not asked again.
+        """
         asked = (room.room, "room") in await queries.tasks_about_rooms(db, [room.room])
         facts = measures.due(
             sanction=sanction,
@@ -106,7 +112,10 @@ class Due:
         return deadline(waiting)
 
     async def _forgotten(self, db: AsyncConnection, n: int) -> tuple[Fact, ...]:
-        """In a room that is not served any more nothing is due; one that is just being entered is soon."""
+        """Stop a case in a room that is no longer served, since nothing is due there.
+
+        In a room that is just being entered it is due soon.
+        """
         found = await queries.case_view(db, n)
         room = await self._knowledge.room(db, found[0].room) if found else None
         if found is None or (room is not None and room.condition != "left"):

@@ -1,8 +1,11 @@
-"""What is due where rooms ask to be verified: people to be told, removed, demoted, given back their rights or let in.
+"""Finds what is due where rooms ask for verification: people to tell, remove, demote, restore or let in.
 
-Rules kept here: everything is looked at anew each time, so that nothing is forgotten however things came about; looking
-costs one question a room, and is done when something is known to be due, when anybody's verification changed, and once
-a minute for whoever came meanwhile. Some at a time, so that what is received is not kept waiting.
+Rules kept here:
+- Everything is checked from scratch each time, so that nothing is forgotten, however it came about.
+- A check costs one query a room. It is done when something is known to be due, when anybody's verification changed, and
+  once a minute for people who came meanwhile.
+- Only some are handled at a time, so that received events do not wait.
+
 Left to others: what follows (`moderation/people/verification.py`), reading (`storage/queries/verification.py`).
 """
 
@@ -21,7 +24,7 @@ from storage import queries
 
 BEAT_MS = 60_000
 AT_ONCE = 50
-_UNDER_WAY_MS = 3_600_000  # what was asked of the homeserver is not asked again for so long
+_UNDER_WAY_MS = 3_600_000  # how long a request to the homeserver is not repeated
 
 Facts = tuple[Fact, ...]
 Step = Callable[[verification.Guest, verification.Asks, Context, Policy], Facts]
@@ -35,21 +38,21 @@ class VerificationDue:
         self._knowledge = knowledge
         self._policy = policy
         self._clock = clock
-        self._seen: int | None = None  # the newest verification when it was looked last
+        self._seen: int | None = None  # the newest verification at the last look
         self._look_at = 0
         self._times: list[int] = []
         self._beat_ms = _beat(policy)
 
     async def any(self, db: AsyncConnection) -> bool:
-        """Whether it is time to look."""
+        """Tell whether it is time to look."""
         return await self.next(db) <= self._clock()
 
     async def next(self, db: AsyncConnection) -> int:
-        """When to look next, milliseconds since 1970."""
+        """Return when to look next, in milliseconds since 1970 UTC."""
         return self._look_at if await queries.newest_verification(db) == self._seen else 0
 
     async def groups(self, db: AsyncConnection) -> AsyncIterator[Facts]:
-        """The facts, one group a cause."""
+        """Yield the facts, one group a cause."""
         now, found = self._clock(), 0
         self._seen, self._times = await queries.newest_verification(db), []
         async for facts in self._all(db, now):
@@ -57,7 +60,7 @@ class VerificationDue:
             found += 1
             if found == AT_ONCE:
                 break
-        # What was done brings dates of its own: they are found by looking again.
+        # What was done brings new dates, which are found by looking again.
         self._look_at = now if found else min([now + self._beat_ms, *(time for time in self._times if time > now)])
 
     async def _all(self, db: AsyncConnection, now: int) -> AsyncIterator[Facts]:
@@ -150,13 +153,13 @@ class VerificationDue:
 
 
 def _under_way(context: Context, room: RoomId, now: int) -> bool:
-    """Whether they were invited or refused a moment ago, and the homeserver has not told of it yet."""
+    """Tell whether they were invited or refused a moment ago, and the homeserver has not told of it yet."""
     told = context.subject.told
     return any(now - told.get((room, what), -_UNDER_WAY_MS) < _UNDER_WAY_MS for what in ("admitted", "refused"))
 
 
 def _beat(policy: Policy) -> int:
-    """How often to look for whoever came meanwhile: not so seldom that a short time would be over before."""
+    """Return how often to look for people who came meanwhile: often enough that no short grace ends unseen."""
     settings = policy.verification
     graces = (settings.grace, *(each.grace for each in settings.rooms if each.grace))
     return min(BEAT_MS, *(grace // 4 for grace in graces))

@@ -1,9 +1,12 @@
-"""Looks again and again at what is due: sanctions and cases (`due_cases.py`), checkpoints to sign, days to close,
-notes of who read records on the command line (`bot/admin/spool.py`).
+"""The scheduler: does what is due, and sleeps in between.
 
-Rules kept here: nothing waits for a fixed beat; the loop sleeps until the next thing is due or it is woken, and looks
-at least once a minute, so that a clock that was set does no harm. What is due while the bot is down is done on
-start.
+Due are sanctions and cases (`due_cases.py`), checkpoints to sign, days to close, and notes of people who read records
+on the command line (`bot/admin/spool.py`).
+
+Rules kept here:
+- There is no fixed beat: the loop sleeps until the next thing is due or it is woken.
+- It looks at least once a minute, so that changing the clock does no harm.
+- What became due while the bot was down is done on start.
 """
 
 import asyncio
@@ -38,7 +41,7 @@ log = structlog.get_logger()
 LOOK_AGAIN_MS = 60_000
 DAY_MS = 86_400_000
 SHORTEST_MS = 10
-UNSURE_MS = 250  # before the homeserver is asked again, if it is not certain that people could act
+UNSURE_MS = 250  # before the homeserver is asked again while it is uncertain that people could act
 
 
 class Scheduler:
@@ -57,8 +60,11 @@ class Scheduler:
         ask: Callable[[], Awaitable[object]],
         behind: Callable[[], bool],
     ) -> None:
-        """`ask`: something that the homeserver answers at once; `behind`: whether what people decided may not be read
-        yet."""
+        """Set up.
+
+        `ask`: a request that the homeserver answers at once; `behind`: whether decisions of people may not have been
+        read yet.
+        """
         self._database = database
         self._pipeline = pipeline
         self._clock = clock
@@ -71,13 +77,13 @@ class Scheduler:
         self._behind = behind
         self._balances = Balances(database, pipeline, pipeline.writer.journal, pipeline.settings.policy, clock)
         self._due = Due(pipeline.knowledge, pipeline.settings.policy, clock)
-        self._done_on = -1  # the day, since 1970, on which what is done daily was done last
-        self._removed_on = -1  # the day on which what is over was last closed and removed
-        self._doubted: Doubt | None = None  # what was last told of the clock
+        self._done_on = -1  # the day, counted from 1970, of the last daily work
+        self._removed_on = -1  # the day on which expired things were last closed and removed
+        self._doubted: Doubt | None = None  # what was last said about the clock
         self._awake = asyncio.Event()
 
     def wake(self) -> None:
-        """Something may be due earlier than was known."""
+        """Look now, since something may be due earlier than was known."""
         self._awake.set()
 
     async def run(self) -> None:
@@ -91,7 +97,7 @@ class Scheduler:
                     await self._awake.wait()
 
     async def do_what_is_due(self) -> int:
-        """See to what is due. Returns how many things that were."""
+        """Do what is due. Return how many things that were."""
         count = await self._see_to_it(await self._people_ms())
         await self._spool.pick_up()
         await self._pipeline.checkpoint()
@@ -101,7 +107,7 @@ class Scheduler:
         return count
 
     async def _daily(self) -> None:
-        """Look at balances, and close and remove what is over; this never while the clock may be wrong."""
+        """Check balances, and close and remove what is over, the latter never while the clock may be wrong."""
         today = self._clock() // DAY_MS
         if today != self._done_on:
             self._done_on = today
@@ -134,7 +140,7 @@ class Scheduler:
         await self._pipeline.commit(actions=[TellDesk(room=room, lines=lines, once="clock") for room in groups])
 
     async def _people_ms(self) -> int:
-        """Return until when people could act and we know what they did; 0: not known. What was missing is recorded."""
+        """Return until when people could act and we know what they did; 0: not known. Record the pauses."""
         if self._presence.lost:
             return 0
         await self._make_sure()
@@ -147,7 +153,7 @@ class Scheduler:
         return 0 if self._behind() else heard_ms
 
     async def _make_sure(self) -> None:
-        """If something is due of people by the clock, ask the homeserver whether it is there now."""
+        """Ask the homeserver whether it is there now, if by the clock something of people is due."""
         asked_ms = self._clock()
         async with self._database.read() as db:
             if not await self._due.any(db, asked_ms):
@@ -156,13 +162,13 @@ class Scheduler:
             await self._ask()
         except Unreachable:
             self._presence.lose()
-        except HomeserverError:  # what it answers otherwise is for the listener to say
+        except HomeserverError:  # other answers are left to the listener
             return
         else:
             self._presence.confirmed(asked_ms, self._clock())
 
     async def _close_cases(self) -> None:
-        """What can be appealed no more is closed, some at a time."""
+        """Close the cases that can no longer be appealed, some at a time."""
         while await self._pipeline.commit_with(self._due.closings):
             pass
 

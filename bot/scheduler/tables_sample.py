@@ -1,10 +1,14 @@
-"""Looks at each start whether a few rows of the database are what the signed records say
-(`storage/queries/tables_sample.py`).
+"""Checks at each start whether a few rows of the database agree with the signed records.
 
-Rules kept here: it is done in a thread once the first sync is taken, so nothing waits for it; what differs is told
-once, to the operators and in the desks of the groups concerned, with the two commands that say all and mend it; it
-stays known until a start finds it mended. Neither the log nor the words name a person.
-Left to others: comparing, `/health` (`bot/monitoring/health.py`), all rows (`answerable logs verify --tables`).
+Rules kept here:
+- It runs in a thread after the first sync is taken, so nothing waits for it.
+- A difference is told once, to the operators and in the desks of the groups concerned, with the two commands that show
+  all differences and repair them.
+- It stays known until a start finds it repaired.
+- Neither the log nor the message names a person.
+
+Left to others: comparing (`storage/queries/tables_sample.py`), `/health` (`bot/monitoring/health.py`), all rows
+(`answerable logs verify --tables`).
 """
 
 import asyncio
@@ -30,7 +34,7 @@ from storage.queries.tables_sample import SampleDifference, differences, rooms_o
 
 log = structlog.get_logger()
 
-KNOWN = "tables_differ"  # what differed when it was last looked at, as JSON
+KNOWN = "tables_differ"  # the differences found by the last look, as JSON
 VERIFY, REBUILD = "answerable logs verify --tables", "answerable logs rebuild-db"
 
 
@@ -48,12 +52,12 @@ class TablesSample:
         self.differs = False
 
     async def run(self) -> None:
-        """Look, then do nothing until cancelled: whoever returns ends the bot."""
+        """Look, then do nothing until cancelled: a task that returns ends the bot."""
         await self.look()
         await asyncio.Event().wait()
 
     async def look(self) -> list[SampleDifference]:
-        """Compare, note what differs, and tell what is new of it."""
+        """Compare, note the differences, and tell the new ones."""
         async with self._database.read() as db:
             text = await queries.get_meta(db, KNOWN) or "[]"
         known = [SampleDifference(*each) for each in orjson.loads(text)]
@@ -77,7 +81,7 @@ class TablesSample:
         await self._pipeline.commit(actions=actions, also=partial(set_meta, key=KNOWN, value=value))
 
     async def _actions(self, found: Collection[SampleDifference]) -> list[Action]:
-        """Tell the operators, and the desks of the groups that are concerned: all, if that cannot be told."""
+        """Tell the operators and the desks of the groups concerned; all desks, if these are not known."""
         async with self._database.read() as db:
             groups = await queries.active_groups(db)
             concerned = await rooms_of(db, found)
