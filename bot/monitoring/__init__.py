@@ -1,11 +1,13 @@
-"""Being watched: how the bot is, for a service manager, a probe, and Prometheus.
+"""Monitoring: the bot's state, for a service manager, a probe, and Prometheus.
 
-    vitals.py    what is looked at
-    health.py    whether that is well, and why not
-    metrics.py   the same as numbers, in Prometheus' text format
-    page.py      the two pages, on this machine alone
-    pulse.py     that the listener gets on
-    systemd.py   the service manager's notifications and watchdog
+  vitals.py    the figures that are looked at
+  health.py    whether they are well, and why not
+  metrics.py   the same as numbers, in Prometheus' text format
+  page.py      the two pages, on this machine alone
+  pulse.py     the listener's progress
+  systemd.py   the service manager's notifications and watchdog
 
-Rules all of these keep: nobody is named, no room and no person; what is looked at is read, never changed.
+Rules kept by all of these:
+- No room and no person is named.
+- The bot's state is read, never changed.
 """

@@ -1,7 +1,8 @@
-"""Whether the bot is well, as a pure function of one look: no reason, or every reason there is.
+"""Tells whether the bot is well, as a pure function of one look: no reason, or all reasons why not.
 
-Rules kept here: what only people can mend (a case that nobody decides) makes nobody ill; the codes are documented, with
-what to do, in `docs/operating.md`, and stay.
+Rules kept here:
+- What only people can mend (a case that nobody decides) does not count.
+- The codes are documented, with what to do, in `docs/operating.md`, and never change.
 """
 
 from .vitals import Vitals
@@ -26,7 +27,7 @@ REASONS = (
 
 
 def reasons(vitals: Vitals) -> tuple[str, ...]:
-    """Why the bot is not well; none if it is."""
+    """Return why the bot is not well; nothing if it is."""
     found = {
         "starting": vitals.sync_age_s < 0,
         "homeserver_silent": vitals.sync_age_s > SILENT_S and not vitals.lag_s,

@@ -1,7 +1,11 @@
 """One look in Prometheus' text format (version 0.0.4).
 
 Written by hand: it is one line a number, and the library for it brings a registry that lives in the process and another
-server. Rules kept here: names end in their unit; no label has a value that people choose.
+server.
+
+Rules kept here:
+- Names end in their unit.
+- No label has a value that people choose.
 """
 
 from .health import reasons
@@ -30,7 +34,7 @@ METRICS: dict[str, str] = {
 
 
 def text(vitals: Vitals) -> str:
-    """The page."""
+    """Return the page."""
     values = _values(vitals)
     lines = (
         f"# HELP {name} {meaning}\n# TYPE {name} gauge\n{name} {values[name]}\n" for name, meaning in METRICS.items()

@@ -1,9 +1,11 @@
-"""The pages for whoever watches: ``/health`` and ``/metrics``, on this machine alone, and only if settings ask for it.
+"""The pages for monitoring, ``/health`` and ``/metrics``: on this machine alone, and only if the settings ask for it.
 
 ``/health`` is JSON: `healthy`, and `reasons` (codes, `health.py`); status 200, or 503 if there are any.
 
-Rules kept here: nobody but this machine is answered, also when a browser on it was led here under another name;
-nothing is changed by asking, and what is looked at is shared (`vitals.py`).
+Rules kept here:
+- Only this machine is answered; a browser on it that was led here under another name is not.
+- A request changes nothing, and requests share one look (`vitals.py`).
+
 Left to others: serving (`bot/matrix/local_server.py`).
 """
 
@@ -51,7 +53,7 @@ class WatchPage:
 
 
 def _host(request: web.BaseRequest) -> str:
-    """The name under which we were asked, without the port."""
+    """Return the name under which we were asked, without the port."""
     host = request.headers.get("Host", "")
     if host.startswith("["):
         return host[1:].partition("]")[0]

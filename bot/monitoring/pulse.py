@@ -1,7 +1,8 @@
-"""That the listener gets on: it beats at each of its steps, whatever comes of them.
+"""The listener's progress: it beats at each of its steps, whatever their result.
 
-Rules kept here: a homeserver that is away is no hang, since being started anew would not bring it back; time is the
-machine's own, so that a clock that is set does no harm.
+Rules kept here:
+- A homeserver that is away is no hang, since a restart of the bot would not bring it back.
+- Time is the machine's own, so that changing the clock does no harm.
 """
 
 import time
@@ -11,7 +12,7 @@ STALLED_S = 600.0  # longer than any single request may take
 
 
 class Pulse:
-    """Beaten by the listener, felt by the watchdog."""
+    """Beaten by the listener, read by the watchdog."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
@@ -19,25 +20,25 @@ class Pulse:
         self._taking: float | None = None
 
     def beat(self) -> None:
-        """Another step was made."""
+        """Note another step."""
         self._last = self._monotonic()
 
     def arrived(self) -> None:
-        """The homeserver has handed something over that is not recorded yet."""
+        """Note that the homeserver has handed over something that is not recorded yet."""
         self.beat()
         self._taking = self._last
 
     def taken(self) -> None:
-        """All that it handed over is recorded."""
+        """Note that everything it handed over is recorded."""
         self.beat()
         self._taking = None
 
     @property
     def still_s(self) -> float:
-        """For how long there was no step."""
+        """Seconds since the last step."""
         return self._monotonic() - self._last
 
     @property
     def lag_s(self) -> float:
-        """How long ago the homeserver handed over what is not recorded yet; 0: everything is."""
+        """Seconds since the homeserver handed over what is not recorded yet; 0: everything is."""
         return 0.0 if self._taking is None else self._monotonic() - self._taking

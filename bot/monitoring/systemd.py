@@ -1,8 +1,12 @@
-"""Tells systemd how the bot is: ready, alive, stopping (sd_notify(3), systemd.service(5) "WatchdogSec=").
+"""Tells systemd the bot's state: ready, alive, stopping (sd_notify(3), systemd.service(5) "WatchdogSec=").
 
-The protocol is a line of text in a datagram; a library for it would be larger. Rules kept here: without a service
-manager nothing is done; that it cannot be told is logged once and harms nothing; the watchdog is fed only while the
-loop runs *and* the listener gets on, so that systemd starts a bot anew that hangs.
+The protocol is a line of text in a datagram; a library for it would be larger.
+
+Rules kept here:
+- Without a service manager nothing is done.
+- If it cannot be told, that is logged once and harms nothing.
+- The watchdog is fed only while the loop runs *and* the listener makes progress, so that systemd restarts a bot that
+  hangs.
 """
 
 import asyncio
@@ -30,7 +34,7 @@ class ServiceManager:
 
     @classmethod
     def of(cls, environ: Mapping[str, str] = os.environ) -> "ServiceManager":
-        """As the environment tells."""
+        """Read the environment."""
         address = environ.get(SOCKET) or None
         ours = environ.get(WATCHDOG_PID, str(os.getpid())) == str(os.getpid())
         every = environ.get(WATCHDOG, "")
@@ -38,17 +42,17 @@ class ServiceManager:
         return cls(address, watchdog_s)
 
     def ready(self) -> None:
-        """The first answer of the homeserver was taken."""
+        """Tell that the first answer of the homeserver was taken."""
         self._tell("READY=1")
 
     def stopping(self) -> None:
-        """We are asked to stop, and do."""
+        """Tell that we were asked to stop, and do."""
         self._tell("STOPPING=1")
 
     async def watch(self, pulse: Pulse, stalled_s: float = STALLED_S) -> None:
         """Feed the watchdog, twice as often as it asks for, until cancelled; not while the listener hangs."""
         if self.watchdog_s is None:
-            await asyncio.Event().wait()  # for ever: whoever returns ends the bot
+            await asyncio.Event().wait()  # for ever: a task that returns ends the bot
             return
         hangs = False
         while True:

@@ -1,11 +1,14 @@
-"""Whether this machine's clock may be believed before something is removed because its time is over.
+"""Tells whether this machine's clock can be believed, before something is removed because its time is over.
 
-A clock that is wrong once, far ahead, makes all records look old. So two others are asked: the homeserver's, by the
-`Date` of its answers, and the one that counts since this machine was started, which nobody sets. Where homeserver and
-bot share a machine, they share a wrong clock too; then only the second shows it.
+A clock that is once wrong, far ahead, makes all records look old. So two others are asked: the homeserver's, by the
+`Date` of its answers, and the one that counts since this machine was started, which nobody sets. If homeserver and bot
+share a machine, they also share a wrong clock; then only the second shows it.
 
-Rules kept here: in doubt nothing is removed. A clock that jumped is believed again when it has jumped back, or when it
-has gone on evenly for a day. After a long time away there is nothing to compare with, so that day is waited for too.
+Rules kept here:
+- In doubt nothing is removed.
+- A clock that jumped is believed again when it has jumped back, or when it has gone on evenly for a day.
+- After a long time away there is nothing to compare with, so that day is waited for, too.
+
 Left to others: what is removed (`bot/admin/records.py`), whom to tell (`bot/scheduler/scheduler.py`, `health.py`).
 """
 
@@ -18,14 +21,14 @@ from moderation.values.durations import DAY_MS
 
 Doubt = Literal["unheard", "homeserver", "jump"]
 
-APART_MS = 600_000  # clocks that differ by less agree
-RECENT_MS = 3_600_000  # a homeserver that was heard longer ago says nothing of now
+APART_MS = 600_000  # clocks that differ by less count as equal
+RECENT_MS = 3_600_000  # an older answer of the homeserver says nothing of now
 AWAY_MS = 7 * DAY_MS
 SETTLED_MS = DAY_MS
 
 
 def machine_ms() -> int:
-    """Return the time since this machine was started, also while it slept; nobody can set it."""
+    """Return the milliseconds since this machine was started, including sleep; nobody can set this clock."""
     return time.clock_gettime_ns(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)) // 1_000_000
 
 
@@ -35,9 +38,9 @@ class TrustedTime:
     def __init__(self, clock: Clock, steady: Clock = machine_ms) -> None:
         self._clock = clock
         self._steady = steady
-        self._offset: int | None = clock() - steady()  # of the clock to the steady one, where it is believed
-        self._moved: tuple[int, int] | None = None  # another offset, and since when it is there
-        self._heard: tuple[int, int] | None = None  # the homeserver's time, and when that was
+        self._offset: int | None = clock() - steady()  # of the clock from the steady one; None: not believed
+        self._moved: tuple[int, int] | None = None  # another offset, and since when it holds
+        self._heard: tuple[int, int] | None = None  # the homeserver's time, and when it was heard
 
     def resume(self, last_ms: int | None) -> None:
         """Take the time at which the bot was last at work, if it ever was."""
@@ -49,7 +52,7 @@ class TrustedTime:
         self._heard = server_ms, self._steady()
 
     def doubt(self) -> Doubt | None:
-        """Return why the clock may not be believed now; None if it may."""
+        """Return why the clock cannot be believed now; None if it can."""
         is_settled = self._is_settled()
         if self._heard is None or self._steady() - self._heard[1] > RECENT_MS:
             return "unheard"
@@ -62,7 +65,7 @@ class TrustedTime:
         now = self._steady()
         offset = self._clock() - now
         if self._offset is not None and abs(offset - self._offset) <= APART_MS:
-            self._offset, self._moved = offset, None  # it may drift, as clocks that are kept right do
+            self._offset, self._moved = offset, None  # it may drift, as synchronized clocks do
             return True
         if self._moved is None or abs(offset - self._moved[0]) > APART_MS:
             self._moved = offset, now

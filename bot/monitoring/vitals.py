@@ -1,8 +1,10 @@
-"""What is looked at to know how the bot is.
+"""The figures that show the bot's state.
 
-Rules kept here: a look costs a few counts and is shared by all who ask within a second, so that nobody can hold the bot
-up by asking; times are in seconds, for machines.
-Left to others: what is well (`health.py`), what it is called (`metrics.py`).
+Rules kept here:
+- A look costs a few counts and is shared by all who ask within a second, so that nobody can slow the bot by asking.
+- Times are in seconds, for machines.
+
+Left to others: what is well (`health.py`), the names of metrics (`metrics.py`).
 """
 
 import asyncio
@@ -40,7 +42,7 @@ class Vitals:
     checkpoint_age_s: float
     disk_free: int
     keys_lost: bool
-    clock_doubt: str  # why nothing is removed at present (`trusted_time.py`); "": it may be
+    clock_doubt: str  # why nothing is removed at present (`trusted_time.py`); "": no doubt
     tables_differ: bool  # some row of the database is not what the records say
 
 
@@ -78,7 +80,7 @@ class Looker:
         self._turn = asyncio.Lock()
 
     async def look(self) -> Vitals:
-        """How things are."""
+        """Return the state of the bot."""
         async with self._turn:
             now = asyncio.get_running_loop().time()
             if self._last is None or now - self._last[0] >= _SHARED_S:
@@ -112,5 +114,5 @@ class Looker:
 
 
 def _since(then_ms: int, now_ms: int) -> float:
-    """Seconds; none below 0, whatever was done to the clock."""
+    """Return the seconds between two times; never below 0, even if the clock was changed."""
     return max(0, now_ms - then_ms) / 1000
