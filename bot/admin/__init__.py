@@ -1,1 +1,1 @@
-"""What operators do to a running bot, and the socket they do it through."""
+"""What operators do to a running bot, and the socket they use for it."""

@@ -1,8 +1,12 @@
-"""Backups: a consistent copy beside the running bot, and the first record of a log that goes on from one.
+"""Backups: a consistent copy of a running bot, and the first record of a log that goes on from one.
 
-Rules kept here: that a backup was made is recorded, and is in it; writing waits only while the journal is linked and
-the keys of persons are copied (`storage/backup/snapshot.py` has the order); whatever was given a number in the time
-that a backup lost keeps that number for itself; whoever is concerned is told that something was lost.
+Rules kept here:
+- A record says that a backup was made, and is part of it.
+- Writing waits only while the journal is linked and the keys of persons are copied (`storage/backup/snapshot.py` has
+  the order).
+- Numbers that were given out in the time that a backup lost are not given out again.
+- Everybody concerned is told that something was lost.
+
 Left to others: the file (`storage/backup/bundle.py`), asking (`bot/cli/backup.py`, `bot/cli/restore.py`).
 """
 
@@ -28,11 +32,11 @@ from storage.journal.journal import Journal
 
 from .control_socket import Progress
 
-_SPARE_CASES = 1_000  # so many cases may have been opened in the time that was lost
+_SPARE_CASES = 1_000  # how many cases may have been opened in the lost time
 
 
 class BackupOperations:
-    """Copies the data directory, and begins a new era in one that was brought back."""
+    """Copies the data directory, and begins a new era in a restored one."""
 
     def __init__(self, pipeline: Pipeline, database: Database, data_dir: Path, policy: Policy, clock: Clock) -> None:
         self._pipeline = pipeline
@@ -42,7 +46,7 @@ class BackupOperations:
         self._clock = clock
 
     def by_name(self) -> Mapping[str, Any]:
-        """The operation as `Control` asks for it."""
+        """Return the operation by the name that `Control` uses."""
         return {"backup": self._do_backup}
 
     async def _do_backup(self, _asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
@@ -55,7 +59,7 @@ class BackupOperations:
         return {"made_ms": self._clock(), **said, **copied}
 
     async def restored(self, manifest: Manifest, signed: int, who: str) -> RecordsRestored:
-        """Record that the log goes on from this backup, and tell desks and operators. Returns what was recorded."""
+        """Record that the log goes on from this backup, and tell desks and operators. Return the recorded fact."""
         cases = -(-(self._pipeline.knowledge.next_case + _SPARE_CASES) // 100) * 100
         fact = RecordsRestored(
             size=manifest.records,

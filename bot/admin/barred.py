@@ -1,9 +1,11 @@
-"""The barred list, as the operator changes it at the command line.
+"""The barred list, changed by the operator at the command line.
 
-Rules kept here: whoever acts is an operator of the configuration, and the user of the operating system is recorded
-beside them; an entry is a case of a group, so that it has a statement of reasons and can be appealed; what it rests on
-is kept as long as it holds. Left to others: who can be on it (`moderation/people/barred_list.py`), the rooms
-(`bot/effects/align_room.py`).
+Rules kept here:
+- The person who acts is an operator of the configuration; the user of the operating system is recorded, too.
+- An entry is a case of a group, so that it has a statement of reasons and can be appealed.
+- The evidence for an entry is kept as long as the entry holds.
+
+Left to others: who can be on it (`moderation/people/barred_list.py`), the rooms (`bot/effects/align_room.py`).
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -33,7 +35,7 @@ class BarredList:
         self._clock = clock
 
     def by_name(self) -> Mapping[str, Any]:
-        """The operations as `Control` asks for them."""
+        """Return the operations by the names that `Control` uses."""
         return {"bar": self._do_bar, "unbar": self._do_unbar}
 
     async def _do_bar(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
@@ -50,7 +52,7 @@ class BarredList:
             opened = facts[0]
             assert isinstance(opened, CaseOpened)
             done.update(case=opened.n, until=entry.until, room=room.code)
-            if rests := evidence(entry, opened):  # apart from the decision: more evidence is no new one
+            if rests := evidence(entry, opened):  # separate, since more evidence is no new decision
                 yield rests
 
         await self._pipeline.commit_with(make)
@@ -77,7 +79,7 @@ class BarredList:
         return UserId(str(asked))
 
     async def _home(self, db: AsyncConnection, user: UserId, code: str, cases: list[CaseView]) -> RoomView:
-        """The group whose case it is: the one named, else that of the evidence, else the first they are known in."""
+        """Return the group whose case it is: the one named, else that of the evidence, else the first they are in."""
         bot = self._pipeline.settings.bot
         if code:
             room = await queries.room_by_code(db, code, bot)
@@ -98,7 +100,10 @@ def _user(typed: object) -> UserId:
 
 
 def _reader(asked: Mapping[str, Any], who: str) -> str:
-    """The user at the terminal; behind `sudo`, who called it. Whoever gets here is the bot's own account or root."""
+    """Return the user at the terminal; behind `sudo`, the one who called it.
+
+    Only the bot's own account or root get here.
+    """
     return str(asked.get("reader") or who)
 
 

@@ -1,8 +1,11 @@
-"""Cases, as an operator decides them at the command line, and duties that were broken outside the bot.
+"""Cases that an operator decides at the command line, and duties that were broken outside the bot.
 
-Rules kept here: whoever acts is an operator of the configuration; who it was at the terminal, as the operating system
-knows them, is recorded beside it, with the reason. Left to others: what follows (`moderation/cases/decide.py`,
-`moderation/cases/neglect.py`), asking (`bot/cli/decide.py`).
+Rules kept here:
+- The person who acts is an operator of the configuration.
+- The user at the terminal, as the operating system knows them, is recorded as well, with the reason.
+
+Left to others: what follows (`moderation/cases/decide.py`, `moderation/cases/neglect.py`), asking
+(`bot/cli/decide.py`).
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -27,12 +30,12 @@ from storage import queries
 from .control_socket import Progress
 
 OUTCOMES = {"uphold": "upheld", "dismiss": "dismissed"}
-# What an operator can say was broken outside the bot.
+# Duties that an operator can say were broken outside the bot.
 DUTIES = tuple(name for name in FAULTS if name not in FAULTS_OF_DECISIONS)
 
 
 class CaseOperations:
-    """Decides, and charges."""
+    """Decides cases, and charges broken duties."""
 
     def __init__(self, pipeline: Pipeline, policy: Policy, clock: Clock) -> None:
         self._pipeline = pipeline
@@ -40,7 +43,7 @@ class CaseOperations:
         self._clock = clock
 
     def by_name(self) -> Mapping[str, Any]:
-        """The operations as `Control` asks for them."""
+        """Return the operations by the names that `Control` uses."""
         return {"decide": self._do_decide, "charge": self._do_charge}
 
     async def _do_decide(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
@@ -115,7 +118,10 @@ class CaseOperations:
         return answer
 
     async def _room(self, db: AsyncConnection, code: str, user: UserId) -> RoomView:
-        """The room in which a duty was broken: of a room that somebody does not run they have none."""
+        """Return the room in which a duty was broken.
+
+        Raises `Refused` if the person does not run it, and so has no duties there.
+        """
         room = await queries.room_by_code(db, code, self._pipeline.settings.bot)
         if room is None or room.purpose != "group" or not room.active:
             raise Refused("cli.rooms.not_served", code=code)

@@ -1,9 +1,13 @@
-"""The operator's door into a running bot: a socket in the data directory, for what must be written while it runs.
+"""The operator's access to a running bot: a socket in the data directory, for what must be written while it runs.
 
-Rules kept here: only the account that runs the bot, and root, are let in (the kernel says who asks, and the socket is
-of mode 0600 in a folder of mode 0700); who asked is handed on, so that it is recorded; one request a connection,
-a line of JSON each way, with lines of progress in between; a request that cannot be read is answered, never
-believed. Left to others: what is done (`records.py`), asking (`bot/cli/access/admin_client.py`).
+Rules kept here:
+- Only the account that runs the bot, and root, are let in. (The kernel says who asks, and the socket has mode 0600 in a
+  folder of mode 0700.)
+- The name of the person who asks is passed on, so that it is recorded.
+- There is one request a connection: a line of JSON each way, with lines of progress in between.
+- A request that cannot be read is answered, never carried out.
+
+Left to others: what is done (`records.py`), asking (`bot/cli/access/admin_client.py`).
 """
 
 import asyncio
@@ -39,7 +43,7 @@ class Control:
         self._operations = operations
 
     async def run(self) -> None:
-        """Listen. What is left of an earlier socket is removed: the data directory is ours alone."""
+        """Listen. Remove what is left of an earlier socket: the data directory is ours alone."""
         with short_path(self._data_dir) as folder:
             path = folder / SOCKET
             path.unlink(missing_ok=True)
@@ -87,17 +91,17 @@ def _write(writer: asyncio.StreamWriter, line: Mapping[str, Any]) -> None:
 
 
 def _peer(writer: asyncio.StreamWriter) -> str | None:
-    """The operating system's name of who asks; None for anybody but ourselves and root."""
+    """Return the operating system's name of the person who asks; None for anybody but ourselves and root."""
     connection: socket.socket = writer.get_extra_info("socket")
     if not hasattr(socket, "SO_PEERCRED"):
-        return user_name(os.getuid())  # the mode of the socket is all there is to go by
+        return user_name(os.getuid())  # here only the mode of the socket protects it
     size = struct.calcsize("3i")
     _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
     return user_name(uid) if uid in (0, os.getuid()) else None
 
 
 def user_name(uid: int) -> str:
-    """The name of an account of this machine, or its number."""
+    """Return the name of an account of this machine, or its number."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -106,7 +110,7 @@ def user_name(uid: int) -> str:
 
 @contextlib.contextmanager
 def short_path(folder: Path) -> Iterator[Path]:
-    """The folder by a short name: the path of a socket may have 108 bytes at most, and temporary folders have more."""
+    """Yield the folder by a short name: the path of a socket has at most 108 bytes, and temporary folders have more."""
     if len(str(folder / SOCKET)) < 100 or not Path("/proc/self/fd").is_dir():
         yield folder
         return

@@ -1,7 +1,10 @@
-"""Gathers what the statement in a file on a person says, in words, from the tables.
+"""Gathers the statement in a file on a person, in words, from the tables.
 
-Rules kept here: only what is about the person is read, and of it only the cases the file covers; whoever decided stays
-unnamed. Left to others: the page (`storage/export/dossier.py`).
+Rules kept here:
+- Only what is about the person is read, and only the cases the file covers.
+- Those who decided stay unnamed.
+
+Left to others: the page (`storage/export/dossier.py`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,15 +25,17 @@ from storage.queries import Dossier
 
 
 async def naming_others(db: AsyncConnection, cases: Sequence[int]) -> frozenset[int]:
-    """The statements of reasons that name whoever decided: in the export no part of these records is shown, since the
-    page has what they say, without the name."""
+    """Return the records of statements that name the person who decided.
+
+    In the export no part of these records is shown, since the page has their content without the name.
+    """
     s = schema.statements.c
     rows = (await db.execute(select(s.record, s.statement).where(s.n.in_(cases)))).all()
     return frozenset(row.record for row in rows if (said := from_json(row.statement)) is not None and said.by)
 
 
 class Gatherer:
-    """Reads and puts into words, in one language."""
+    """Reads the tables and puts them into words, in one language."""
 
     def __init__(self, db: AsyncConnection, speech: Speech, language: str) -> None:
         self._db = db
@@ -39,7 +44,7 @@ class Gatherer:
         self._rooms: dict[str, str] = {}
 
     async def file(self, dossier: Dossier, digest: str, *, by: str, reason: str, now_ms: int) -> File:
-        """Gather all of it; `digest` is what the approvals are of."""
+        """Gather all of it; `digest` is what the approvals refer to."""
         self._rooms = await queries.room_names(self._db)
         accounts = await queries.accounts_of(self._db, dossier.subject)
         cases = await self._rows(
@@ -102,7 +107,7 @@ class Gatherer:
                 yield Happened(row.appealed, self._said(line("dossier.line.appealed", n=row.n)), -1, row.appeal)
 
     def _decisions(self, row: Row[tuple[object, ...]], stated: Sequence[Row[tuple[object, ...]]]) -> Iterator[Happened]:
-        """Every decision, as the statements of reasons tell them; without one, the last, as the case has it."""
+        """Yield every decision that the statements of reasons tell; without statements the last one, from the case."""
         decided = [(each, said) for each in stated if (said := from_json(each.statement)) and said.outcome]
         known: set[tuple[str, bool]] = set()
         for each, said in decided:
@@ -140,7 +145,7 @@ class Gatherer:
         return tuple(self._paragraphs(each, RoomId(row.room)) for each in found if each is not None)
 
     def _paragraphs(self, stated: Statement, room: RoomId) -> tuple[str, ...]:
-        """Whoever decided stays out of it, as everybody does whom the file is not about."""
+        """Write a statement without the name of the person who decided: a file names nobody it is not about."""
         unnamed = self._said(line("dossier.page.unnamed"))
         return tuple(self._said(each) for each in statement_lines(replace(stated, by=stated.by and unnamed), room))
 

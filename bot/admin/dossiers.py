@@ -1,12 +1,15 @@
-"""Files on serious and continuing offenders, as operators begin, approve, decline and take them out.
+"""Files on serious and continuing offenders: operators begin, approve, decline and export them.
 
-Rules kept here: every step is a record, with who took it and a reason; a file leaves only after two different people
-have approved it exactly as it is, each with a key of their own or from their own account, and that it leaves is
-recorded before it appears; accounts that are linked are one person; the person is told what was taken out, and how to
-object, unless a legal ground against it is recorded. Nothing here sends the file anywhere: it is written at the command
-line, to the disk (`bot/cli/dossier.py`), by people. Left to others: when one is due (`moderation/cases/dossiers.py`),
-what is in it (`storage/export/dossier.py`), what exactly is approved (`storage/export/approved.py`), private keys
-(`bot/cli/approver.py`).
+Rules kept here:
+- Every step is a record, with the person who took it and a reason.
+- A file leaves only after two different people have approved exactly this content, each with a key of their own or from
+  their own account. Its leaving is recorded before it appears.
+- Linked accounts count as one person.
+- The person is told what was exported, and how to object, unless a legal ground against it is recorded.
+- Nothing here sends the file anywhere: people write it to the disk, at the command line (`bot/cli/dossier.py`).
+
+Left to others: when one is due (`moderation/cases/dossiers.py`), what is in it (`storage/export/dossier.py`), what
+exactly is approved (`storage/export/approved.py`), private keys (`bot/cli/approver.py`).
 """
 
 import asyncio
@@ -43,7 +46,7 @@ from .exports import signed_export
 
 
 class Dossiers:
-    """Writes the steps."""
+    """Records the steps."""
 
     def __init__(self, pipeline: Pipeline, database: Database, records: Path, policy: Policy, clock: Clock) -> None:
         self._pipeline = pipeline
@@ -54,7 +57,7 @@ class Dossiers:
         self.handles: Handlers = {ApproveDossier: self.from_chat}
 
     def by_name(self) -> Mapping[str, Any]:
-        """The operations as `Control` asks for them."""
+        """Return the operations by the names that `Control` uses."""
         return {
             "approver-new": self._do_new_approver,
             "approver-remove": self._do_remove_approver,
@@ -83,7 +86,7 @@ class Dossiers:
         return {"dossier": record, "person": user, "cases": cases, "task": task if task >= 0 else None}
 
     async def _cases(self, db: AsyncConnection, user: UserId, asked: list[int]) -> list[int]:
-        """The cases asked for; without any, all that are upheld, except those about duties and limits."""
+        """Return the cases asked for; without any, all upheld ones, except those about duties and limits."""
         offences, _ = await queries.offences_of(db, user)
         upheld = {each.n for each in offences}
         for n in asked:
@@ -95,7 +98,7 @@ class Dossiers:
         return sorted(set(found))
 
     async def _do_digest(self, asked: Mapping[str, Any], _who: str, _progress: Progress) -> dict[str, Any]:
-        """Say what an approver of the file signs."""
+        """Return what an approver of the file signs."""
         found = await self._find(int(asked["dossier"]), open_only=False, declined=True)
         as_it_is = await self._as_it_is(found)
         return {"dossier": found.record, "digest": as_it_is.digest, "to_sign": as_it_is.to_sign.decode()}
@@ -108,7 +111,7 @@ class Dossiers:
         return await asyncio.to_thread(approvable, self._records, size, origin, found.record, accounts, found.cases)
 
     async def _do_approve(self, asked: Mapping[str, Any], _who: str, _progress: Progress) -> dict[str, Any]:
-        """Approve with a key: the signature says which, the key whose it is."""
+        """Approve with a key: the signature shows which key, and the key whose it is."""
         found = await self._find(int(asked["dossier"]), open_only=False)
         as_it_is = await self._as_it_is(found)
         approver = await self._approver(str(asked["key"]))
@@ -119,14 +122,14 @@ class Dossiers:
         return await self._approved(found, as_it_is, approver.account, str(asked["reason"]), **step)
 
     async def from_chat(self, action: Action, _txn: str) -> Done:
-        """Approve by the command of an operator, and tell them what became of it."""
+        """Approve by an operator's command, and tell them the result."""
         assert isinstance(action, ApproveDossier)
         try:
             found = await self._find(action.n, open_only=False)
             as_it_is = await self._as_it_is(found)
             if as_it_is.digest != action.digest:
                 raise Refused("error.approve.other", n=action.n)
-            if all(step.command != action.on for step in found.steps):  # else it was done before a crash
+            if all(step.command != action.on for step in found.steps):  # else it was already done, before a crash
                 await self._approved(found, as_it_is, action.subject, action.reason, how="account", on=action.on)
             found = await self._find(action.n, open_only=False)
             lacking = len(found.approvals(as_it_is.digest)) < APPROVALS
@@ -138,7 +141,7 @@ class Dossiers:
     async def _approved(
         self, found: Dossier, as_it_is: Approvable, account: UserId, reason: str, **more: Any
     ) -> dict[str, Any]:
-        """Record an approval, unless this person has approved the file as it is."""
+        """Record an approval, unless this person has already approved the file in its present form."""
         before = found.approvals(as_it_is.digest)
         async with self._database.read() as db:
             own = await queries.accounts_of(db, account)
@@ -212,7 +215,10 @@ class Dossiers:
         return {"task": found.task if found.task >= 0 else None, "dossier": found.record}
 
     async def _do_prepare(self, asked: Mapping[str, Any], _who: str, _progress: Progress) -> dict[str, Any]:
-        """What is to be taken out, if it may be; all that is recorded so far is signed, so that it can be proved."""
+        """Return what is to be exported, if that is allowed.
+
+        All that is recorded so far is signed first, so that it can be proved.
+        """
         found, as_it_is = await self._may_leave(int(asked["dossier"]))
         await self._pipeline.with_journal(lambda _: None, signed=True)
         approvals = found.approvals(as_it_is.digest)
@@ -233,7 +239,7 @@ class Dossiers:
         }
 
     async def _do_leave(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
-        """All there is to read in the zip is written; the record of that goes in."""
+        """Record the export. All readable files of the zip are written by now; the record goes into it."""
         found, _ = await self._may_leave(int(asked["dossier"]))
         exported = RecordsExported(
             count=int(asked["count"]),
@@ -250,7 +256,7 @@ class Dossiers:
         return {"record": await signed_export(self._pipeline, self._database, exported.note)}
 
     async def _do_exported(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
-        """The zip is made and checked, and about to appear."""
+        """Record the last step: the zip is made and checked, and about to appear."""
         found, as_it_is = await self._may_leave(int(asked["dossier"]))
         reader, bar = _reader(asked, who), str(asked.get("bar") or "")
         approved = [step.at for step in found.approvals(as_it_is.digest)]
@@ -260,7 +266,7 @@ class Dossiers:
         return {"dossier": found.record, "told": not bar and room is not None}
 
     async def _room(self, found: Dossier) -> RoomId | None:
-        """A group by way of which the person is told: one they are known in, else the one their cases are of."""
+        """Return the group through which the person is told: one they are known in, else the group of a case."""
         async with self._database.read() as db:
             rooms = list(await queries.groups_of_person(db, found.subject))
             for n in found.cases:
@@ -300,7 +306,7 @@ class Dossiers:
         covers: str = "",
         **approval: Any,
     ) -> None:
-        """One step, and with the last one the end of the task behind it."""
+        """Record one step, and with the last one the end of the task behind it."""
         taken = DossierStep(
             room=room,
             **approval,
@@ -338,19 +344,22 @@ class Dossiers:
 
 
 def _reader(asked: Mapping[str, Any], who: str) -> str:
-    """The user at the terminal; behind `sudo`, who called it. Whoever gets here is the bot's own account or root."""
+    """Return the user at the terminal; behind `sudo`, the one who called it.
+
+    Only the bot's own account or root get here.
+    """
     return str(asked.get("reader") or who)
 
 
 async def _task_about(db: AsyncConnection, user: UserId) -> int:
-    """The open task that asks for a file on somebody; -1: none."""
+    """Return the open task that asks for a file on a person; -1: none."""
     accounts = await queries.accounts_of(db, user)
     tasks = [task for task in await queries.open_tasks(db) if task.task == "dossier" and task.subject in accounts]
     return int(tasks[-1].record) if tasks else -1
 
 
 def _verifier(key: str) -> NoteVerifier:
-    """Return the check of an approver's key, in base64. Raises `Refused` if it cannot be one."""
+    """Return the verifier of an approver's key, given in base64. Raises `Refused` if it cannot be a key."""
     public = _decoded(key)
     if len(public) != 32:
         raise Refused("cli.approver.bad_key")

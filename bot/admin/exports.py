@@ -1,8 +1,10 @@
-"""Records an export before its zip is finished, and signs that record, so that it can lie in the zip with its proof.
+"""Records an export before its zip is finished, and signs that record, so that the zip can hold it with its proof.
 
-Rules kept here: what the record says comes from the note that the command line left (`spool.py`), which the bot would
-record in any case; it is recorded once. Left to others: files on people (`dossiers.py`), what is in an
-export (`storage/export/contents.py`).
+Rules kept here:
+- The record's content comes from the note that the command line left (`spool.py`), which the bot would record anyway.
+- It is recorded once.
+
+Left to others: files on people (`dossiers.py`), what is in an export (`storage/export/contents.py`).
 """
 
 from collections.abc import Mapping
@@ -28,7 +30,7 @@ class ExportOperations:
         self._spool = Spool(data_dir, pipeline, clock)
 
     def by_name(self) -> Mapping[str, Any]:
-        """The operations as `Control` asks for them."""
+        """Return the operations by the names that `Control` uses."""
         return {"export-record": self._do_record}
 
     async def _do_record(self, asked: Mapping[str, Any], _who: str, _progress: Progress) -> dict[str, Any]:
@@ -38,7 +40,7 @@ class ExportOperations:
 
 
 async def signed_export(pipeline: Pipeline, database: Database, note: str) -> int:
-    """Sign the record of an export; its number. Raises `Refused` if there is none."""
+    """Sign the record of an export; return its number. Raises `Refused` if there is none."""
     async with database.read() as db:
         record = await queries.export_of_note(db, note)
     if record is None:

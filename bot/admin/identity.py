@@ -1,10 +1,16 @@
-"""What the operator, the calendar, or a person about themselves may do with what members proved: read, forget, and
-change the key that opens it.
+"""Operations on what members proved: read it, forget it, and change the key that opens it.
 
-Rules kept here: reading takes a reason and a case that is about the person, and is recorded, in a part of each of their
-accounts and signed, before anything is shown; forgetting is recorded before it is done; what a hold covers stays whole,
-and while a measure is in force it stays known, unreadable, that the person's identifiers were used, so that nobody
-escapes it by a new account. A change of keys is recorded when it begins and when it is done.
+They are asked for by the operator, by the calendar, or by people about themselves.
+
+Rules kept here:
+- Reading takes a reason and a case that is about the person. It is recorded, in a part of each of their accounts, and
+  signed, before anything is shown.
+- Forgetting is recorded before it is done.
+- What a hold covers stays complete.
+- While a measure is in force, it stays known, unreadable, that the person's identifiers were used, so that nobody
+  escapes it by a new account.
+- A change of keys is recorded when it begins and when it is done.
+
 Left to others: keeping and sealing (`storage/identity/store.py`), who may ask (`control_socket.py`,
 `bot/commands/personal_data.py`).
 """
@@ -43,7 +49,10 @@ HoldsOf = Callable[[UserId], Awaitable[HoldsInForce]]
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """What became of a person's claims: how many went, whether marks stay, and what keeps them whole, until when."""
+    """The result of forgetting a person's claims.
+
+    It says how many went, whether marks stay, and which hold keeps the claims whole, until when.
+    """
 
     claims: int = 0
     marks: bool = False
@@ -66,7 +75,10 @@ class IdentityOperations:
         clock: Clock,
         holds: HoldsOf,
     ) -> None:
-        """`given`: where the key came from. `holds`: what must be kept of a person, measures in force among it."""
+        """Set up.
+
+        `given`: where the key came from. `holds`: what must be kept of a person, including for measures in force.
+        """
         self._pipeline = pipeline
         self._database = database
         self._store = store
@@ -87,7 +99,7 @@ class IdentityOperations:
         reason: str = "",
         dry_run: bool = False,
     ) -> Forgotten:
-        """Destroy what the person behind an account proved about themselves, as far as `holds` let it go."""
+        """Destroy what the person behind an account proved about themselves, as far as `holds` allow."""
         person, accounts = await self._person(user)
         held = await asyncio.to_thread(self._store.held_of, person)
         keeping = next((hold for each in held if (hold := _covering(holds, each, accounts))), None)
@@ -101,7 +113,7 @@ class IdentityOperations:
         return Forgotten(len(going), marks)
 
     async def drop_expired(self) -> int:
-        """Drop what is over; marks and held claims stay while they must. Returns how many claims."""
+        """Drop what is over; marks and held claims stay while they must. Return how many claims were dropped."""
         drop: list[str] = []
         strip: list[str] = []
         for each in await asyncio.to_thread(self._store.expired, self._clock()):
@@ -125,7 +137,7 @@ class IdentityOperations:
     # Reading.
 
     async def own(self, user: UserId) -> list[dict[str, Any]]:
-        """What the person behind an account proved, for themselves. Raises `Locked` if there is something."""
+        """Return what the person behind an account proved, for themselves. Raises `Locked` if there is something."""
         person, _ = await self._person(user)
         if not await asyncio.to_thread(self._store.held_of, person):
             return []
@@ -138,7 +150,7 @@ class IdentityOperations:
     # For the control socket and the command line.
 
     def by_name(self) -> Mapping[str, Any]:
-        """The operations as `Control` asks for them."""
+        """Return the operations by the names that `Control` uses."""
         return {
             "identity-show": self._do_show,
             "identity-status": self._do_status,
@@ -194,7 +206,7 @@ class IdentityOperations:
 
 
 def status(given: GivenKey, state: IdentityStoreState | None) -> dict[str, Any]:
-    """How the store stands and where its key comes from; `state` None: there is no store yet."""
+    """Return the state of the store and the source of its key; `state` None: there is no store yet."""
     said = asdict(state) if state else asdict(_NOTHING)
     path = str(given.path) if given.path else None
     return {"source": given.source, "file": path, "wrong": given.wrong or None, **said}
@@ -204,7 +216,7 @@ _NOTHING = IdentityStoreState(lock="no_key", key="", used=(), changing_to="", le
 
 
 def as_dict(claim: Claim) -> dict[str, Any]:
-    """A claim as JSON shows it."""
+    """Return a claim as JSON shows it."""
     return {
         "method": claim.method,
         "issuer": claim.issuer or None,
@@ -216,14 +228,14 @@ def as_dict(claim: Claim) -> dict[str, Any]:
 
 
 async def _must_be_about(db: AsyncConnection, n: int, user: str, accounts: tuple[UserId, ...]) -> None:
-    """A case that is about the person, or whoever they are is nobody's business."""
+    """Raise `Refused` unless the case is about the person: without one their identity concerns nobody."""
     case = await queries.case_view(db, n)
     if case is None or case[0].subject not in accounts:
         raise Refused("cli.identity.other_case", n=n, who=user)
 
 
 def _covering(holds: HoldsInForce, claim: HeldClaim, accounts: tuple[UserId, ...]) -> LegalHold | None:
-    """The hold that was placed on a claim, as if it stood in the record of the verification."""
+    """Return the hold that was placed on a claim, as if the claim stood in the record of the verification."""
     skeleton: dict[str, Json] = {"i": claim.record, "t": time_text(claim.created_ms)}
     for hold in holds.holds:
         about = (hold.covers.fit_part({"mxid": account}) for account in accounts)
@@ -233,10 +245,13 @@ def _covering(holds: HoldsInForce, claim: HeldClaim, accounts: tuple[UserId, ...
 
 
 def _rests(holds: HoldsInForce) -> bool:
-    """Whether a measure or charge is in force: those hold by themselves, and no record placed them."""
+    """Tell whether a measure or charge is in force: these hold without a record that placed a hold."""
     return any(hold.index < 0 for hold in holds.holds)
 
 
 def _reader(asked: Mapping[str, Any], who: str) -> str:
-    """The user at the terminal; behind `sudo`, who called it. Whoever gets here is the bot's own account or root."""
+    """Return the user at the terminal; behind `sudo`, the one who called it.
+
+    Only the bot's own account or root get here.
+    """
     return str(asked.get("reader") or who)

@@ -1,9 +1,11 @@
-"""What operators do with the account's keys: look at them, set them up, take them up again, replace them; and the word
-of whoever compares emoji with the bot.
+"""Operations on the account's keys: show, set up, recover and replace them, and confirm an emoji comparison.
 
-Rules kept here: the password and the recovery key stand in what is asked and answered, over a socket that only the
-bot's own account opens, and nowhere else; keys that are not ours are replaced only by `reset`; what was cut short can
-be asked again.
+Rules kept here:
+- The password and the recovery key stand in requests and answers, over a socket that only the bot's own account opens,
+  and nowhere else.
+- Keys that are not ours are replaced only by `reset`.
+- What was interrupted can be asked for again.
+
 Left to others: the keys (`bot/crypto/`), asking people (`bot/cli/keys/command.py`), comparing
 (`bot/encryption/emoji_dialogue.py`).
 """
@@ -34,15 +36,15 @@ log = structlog.get_logger()
 _NOT_OURS = (KeyState.LOCKED, KeyState.REPLACED)
 
 
-Changed = Callable[[bool], Awaitable[None]]  # whether keys were brought back by which more can be read
+Changed = Callable[[bool], Awaitable[None]]  # True: recovered keys may make more readable
 
 
 async def _nobody_knows(_brought_back: bool) -> None:
-    """Nobody needs to know."""
+    """Tell nobody."""
 
 
 class KeyOperations:
-    """The keys of one machine. `changed` is called after they are others; without `verifying` nobody compares."""
+    """The keys of one machine. `changed` is called after they changed; without `verifying` nobody can compare."""
 
     def __init__(
         self,
@@ -55,7 +57,7 @@ class KeyOperations:
         self._changed = changed
 
     def by_name(self) -> Mapping[str, Operation]:
-        """The operations as `Control` asks for them."""
+        """Return the operations by the names that `Control` uses."""
         return {
             "keys-status": self._do_status,
             "keys-set-up": self._do_set_up,
@@ -69,7 +71,7 @@ class KeyOperations:
     # Looking.
 
     async def status(self) -> dict[str, Any]:
-        """How everything stands, by the homeserver's own word."""
+        """Return the state of all keys, as the homeserver states it."""
         standing = await CrossSigning(self._machine).examine()
         there = await self._machine.requests.backup()
         version = str((there or {}).get("version", ""))
@@ -93,7 +95,7 @@ class KeyOperations:
     # Keys.
 
     async def set_up(self, password: str | None = None, *, new_recovery_key: bool = False) -> dict[str, Any]:
-        """Make what is missing; `recovery_key` in the answer is to be shown once. Raises `Refused`."""
+        """Make what is missing; show the answer's `recovery_key` only once. Raises `Refused`."""
         with _told():
             state = (await CrossSigning(self._machine).examine()).state
             if state is KeyState.LOST:
@@ -117,7 +119,7 @@ class KeyOperations:
         return {"taken": taken, "unreadable": unreadable, **await self.status()}
 
     async def reset(self, password: str | None = None) -> dict[str, Any]:
-        """New keys, and a new backup unless the one there is ours, in the place of whatever is there."""
+        """Replace all keys by new ones, and the backup by a new one unless it is ours."""
         signing, backup = CrossSigning(self._machine), KeyBackup(self._machine)
         with _told():
             if (await signing.examine()).state is KeyState.LOST:
@@ -172,7 +174,7 @@ class KeyOperations:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """What went wrong, as an answer to whoever asked."""
+    """Turn an error into an answer for the person who asked."""
     try:
         yield
     except NeedsPassword as error:
@@ -197,7 +199,7 @@ def _password(asked: Mapping[str, Any]) -> str | None:
 
 
 def _numbers(db: "Db", version: str) -> dict[str, int]:
-    """How many keys of rooms there are, how many the backup has, and how many events wait for theirs."""
+    """Return how many room keys there are, how many the backup has, and how many events wait for theirs."""
     keys, done = db.execute("SELECT count(*), coalesce(sum(backed_up = ?), 0) FROM room_keys", (version,)).fetchone()
     waiting = db.execute("SELECT count(*) FROM waiting").fetchone()[0]
     return {"keys": keys, "backed_up": done if version else 0, "waiting": waiting}

@@ -1,7 +1,11 @@
-"""Ends a link between two accounts that was a mistake, as an operator asks for it.
+"""Ends a link between two accounts that was a mistake, at an operator's request.
 
-Rules kept here: what ends is the link by which the account joined, and the verifications that came with it; both
-accounts are told; what they proved goes back to whoever proved it. Reason and operator are recorded.
+Rules kept here:
+- Both the link by which the account joined and the verifications that came with it end.
+- Both accounts are told.
+- What they proved goes back to the person who proved it.
+- Reason and operator are recorded.
+
 Left to others: what follows (`moderation/cases/obligations.py`, `storage/projections/linked_accounts.py`), asking
 (`bot/cli/unlink.py`).
 """
@@ -32,7 +36,7 @@ class PeopleOperations:
         self._claims = ClaimsOfPeople(database, store)
 
     def by_name(self) -> Mapping[str, Any]:
-        """The operations as `Control` asks for them."""
+        """Return the operations by the names that `Control` uses."""
         return {"unlink": self._do_unlink}
 
     async def _do_unlink(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
@@ -54,7 +58,7 @@ class PeopleOperations:
     async def _parted(
         self, db: AsyncConnection, user: UserId, reason: str, reader: str
     ) -> tuple[AccountUnlinked, list[PersonVerified]]:
-        """The end of the newest link by which the account joined, and of the verifications that came with it."""
+        """Return the end of the newest link by which the account joined, and of the verifications that came with it."""
         own = [(record, link) for record, link in await links_of(db, [user]) if link.user == user]
         if not own:
             accounts = [each for each in await queries.accounts_of(db, user) if each != user]

@@ -1,9 +1,15 @@
-"""What the operator, the calendar, or a person about themselves may do to the records: erase, hold, purge.
+"""Operations on the records: erase, hold, purge.
 
-Rules kept here: every one is declared by a record, which is signed, before anything goes; a hold stops erasing and
-purging of what it covers, and a sanction or charge in force holds the records of its case by itself; nothing
-younger than the floor is purged. Left to others: doing it on disk (`storage/journal`), who may ask
-(`control_socket.py`, `bot/commands/personal_data.py`).
+They are asked for by the operator, by the calendar, or by people about themselves.
+
+Rules kept here:
+- Each is declared by a signed record before anything is removed.
+- A hold stops the erasing and purging of what it covers.
+- A sanction or charge in force holds the records of its case without any order.
+- Nothing younger than the floor is purged.
+
+Left to others: doing it on disk (`storage/journal`), who may ask (`control_socket.py`,
+`bot/commands/personal_data.py`).
 """
 
 import asyncio
@@ -54,14 +60,14 @@ from .tidy import Tidier
 
 log = structlog.get_logger()
 
-# What appeals rest on is kept until they are over.
+# Records that appeals rest on are kept until these are over.
 OF_DECISIONS = ("finding", "case", "decision", "sanction", "credit", "appeal")
-BY_SANCTION = ""  # the duty of a hold that a sanction or charge in force places by itself
+BY_SANCTION = ""  # the duty of a hold that follows from a sanction or charge in force
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Parts that stay, on account of which duty, and until when (0: no date is known)."""
+    """Parts that stay, for which duty, and until when (0: no date is known)."""
 
     parts: int
     duty: str
@@ -70,14 +76,14 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What an erasure did: how many parts, by which record (-1: none), and what stays."""
+    """The result of an erasure: how many parts, by which record (-1: none), and what stays."""
 
     parts: int
     by: int
     kept: tuple[Kept, ...]
-    elsewhere: int  # records that name the person in what is somebody else's
+    elsewhere: int  # records of other people that name the person
     identity: Forgotten = NOTHING  # what they proved about themselves
-    said: int = 0  # messages of the bot that are taken back
+    said: int = 0  # messages of the bot that are redacted
 
 
 class Operations:
@@ -95,7 +101,10 @@ class Operations:
         given: GivenKey,
         doubts: Doubts = unheard,
     ) -> None:
-        """`doubts`: why the clock may not be believed; in doubt nothing is removed because its time is over."""
+        """Set up.
+
+        `doubts`: why the clock may be wrong; in doubt nothing is removed because its time is over.
+        """
         self.doubts = doubts
         self._pipeline = pipeline
         self._database = database
@@ -125,9 +134,10 @@ class Operations:
         dry_run: bool = False,
         progress: Progress = lambda _done, _of: None,
     ) -> Erased:
-        """Take away all parts about a person that no hold covers, also in the tables; with nothing kept, their keys.
+        """Remove all parts about a person that no hold covers, also from the tables.
 
-        What they proved about themselves goes first: who they are is known from the tables.
+        What they proved about themselves goes first, since the tables tell who they are. If nothing is kept, their keys
+        go, too.
         """
         holds = await self._holds(user)
         said = {"what": what, "reader": reader, "reason": reason}
@@ -141,24 +151,24 @@ class Operations:
         must_stay = {index for targets in found.held.values() for index in targets.records()}
         words = await self._said_of(accounts, must_stay)
         by = await self._erase(found.targets, what, reader, reason)
-        # What was written while we looked: what became of the last thing they asked for, say.
+        # What was written meanwhile, such as the outcome of the last thing they asked for.
         since = await asyncio.to_thread(parts_of, self._records, set(accounts), holds)
         await self._erase(since.targets, what, reader, reason)
         gone = partial(erase_from_tables, accounts=accounts, kept=must_stay)
         await self._pipeline.commit(actions=[TakeBack(room=room, event=event) for room, event in words], also=gone)
         await self._clean()
         if not kept:
-            for account in accounts:  # records from before the accounts were linked are under a key of their own
+            for account in accounts:  # records from before the link have a separate key
                 await self._pipeline.with_journal(partial(_forget, PersonId(account)))
         return Erased(found.targets.count + since.targets.count, by, kept, since.elsewhere, identity, len(words))
 
     async def _clean(self) -> None:
-        """Empty the log beside the database; what is left of it goes with the next purge."""
+        """Empty the database's write-ahead log; what is left of it goes with the next purge."""
         if not await self._database.clean():
             log.warning("database_log_not_emptied")
 
     async def _said_of(self, accounts: Collection[UserId], must_stay: Collection[int]) -> list[tuple[RoomId, EventId]]:
-        """Return what the bot said to or about a person, but for the cases that must stay."""
+        """Return the messages of the bot to or about a person, except those of cases that must stay."""
         bot = self._pipeline.settings.bot
         async with self._database.read() as db:
             cases = await queries.cases_about(db, accounts)
@@ -180,7 +190,7 @@ class Operations:
         return by
 
     async def _holds(self, user: UserId | None = None) -> HoldsInForce:
-        """The holds in force, and for a person those that their sanctions and charges in force place by themselves."""
+        """Return the holds in force; for a person also those that follow from their sanctions and charges in force."""
         placed = await asyncio.to_thread(holds_in_force, self._records, self._clock())
         async with self._database.read() as db:
             resting = await self._resting(db, user)
@@ -191,7 +201,7 @@ class Operations:
         return HoldsInForce((*placed.holds, *own))
 
     async def _resting(self, db: AsyncConnection, user: UserId | None) -> list[tuple[int, int, int]]:
-        """What rests on records, as (record, case, until): nobody escapes a measure by having it erased."""
+        """Return what rests on records, as (record, case, until): nobody escapes a measure by having it erased."""
         now, settings = self._clock(), self._policy.credit
         if user is None:
             return [(each.record, each.n, each.until) for each in await queries.all_in_force(db)]
@@ -203,14 +213,14 @@ class Operations:
         ]
         if not resting:
             return []
-        # Nor by having it erased that the account is theirs.
+        # Nor by having the link to an account erased.
         until = 0 if any(not until for *_, until in resting) else max(until for *_, until in resting)
         return [*resting, *((record, 0, until) for record, _ in await links_of(db, person.accounts))]
 
     # Holding.
 
     async def place_hold(self, duty: str, covers: str, until_ms: int, *, n: int = 0, reader: str = "") -> int:
-        """Postpone erasing and purging. Returns the index that names the hold. Raises `Invalid`, saying why."""
+        """Postpone erasing and purging. Return the index that names the hold. Raises `Invalid`, saying why."""
         if not duty.strip():
             raise Invalid("a hold needs the duty or claim it rests on")
         if until_ms <= self._clock():
@@ -223,7 +233,7 @@ class Operations:
         return await self._pipeline.with_journal(_newest, fact)
 
     async def end_hold(self, start: int, *, reason: str = "", reader: str = "") -> None:
-        """End a hold before its time. Raises `Refused` if there is none in force."""
+        """End a hold before its time. Raises `Refused` if no such hold is in force."""
         placed = await asyncio.to_thread(holds_in_force, self._records, self._clock())
         if start not in {hold.index for hold in placed.holds}:
             raise Refused("error.hold.none", n=start)
@@ -232,11 +242,11 @@ class Operations:
     # Purging.
 
     async def plan(self) -> PurgePlan:
-        """What is due to go now."""
+        """Return what can be purged now."""
         return await asyncio.to_thread(plan_purge, self._records, self._clock(), self._retention, await self._holds())
 
     async def purge(self, what: Literal["schedule", "command"], *, reader: str = "") -> PurgePlan:
-        """Remove what is due: whole days; of days in which something must stay, the parts that are over.
+        """Purge the days that are due; of days in which something must stay, erase the parts that are over.
 
         Raises `Refused` if this machine's clock may be wrong: by a wrong clock everything would be due.
         """
@@ -260,7 +270,7 @@ class Operations:
     # For the control socket and the command line.
 
     def by_name(self) -> Mapping[str, Any]:
-        """The operations as `Control` asks for them."""
+        """Return the operations by the names that `Control` uses."""
         return {
             "erase": self._do_erase,
             "hold": self._do_hold,

@@ -1,7 +1,10 @@
-"""Notices from outside, as an operator or the mail server hands them in.
+"""Notices from outside, handed in by an operator or the mail server.
 
-Rules kept here: who took a notice in is recorded with it; a link counts before a room that is named beside it. Left to
-others: what follows (`moderation/cases/outside_notices.py`), asking (`bot/cli/report.py`).
+Rules kept here:
+- The person who took a notice in is recorded with it.
+- If both a link and a room are given, the link counts.
+
+Left to others: what follows (`moderation/cases/outside_notices.py`), asking (`bot/cli/report.py`).
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -27,7 +30,7 @@ from .control_socket import Progress
 
 
 class ReportOperations:
-    """Takes notices in."""
+    """Takes in notices."""
 
     def __init__(self, pipeline: Pipeline, policy: Policy, clock: Clock) -> None:
         self._pipeline = pipeline
@@ -35,7 +38,7 @@ class ReportOperations:
         self._clock = clock
 
     def by_name(self) -> Mapping[str, Any]:
-        """The operations as `Control` asks for them."""
+        """Return the operations by the names that `Control` uses."""
         return {"report": self._do_report}
 
     async def _do_report(self, asked: Mapping[str, Any], who: str, _progress: Progress) -> dict[str, Any]:
@@ -72,7 +75,7 @@ class ReportOperations:
         )
 
     async def _linked(self, db: AsyncConnection, link: str) -> Any:
-        """The row of the message that a link points to; None where there is none."""
+        """Return the row of the message that a link points to; None if there is none."""
         found = message_link(link) if link else None
         return await queries.event_row(db, found.event) if found is not None else None
 

@@ -1,8 +1,11 @@
-"""Measures against rooms, as the operator orders and lifts them at the command line.
+"""Measures against rooms, ordered and lifted by the operator at the command line.
 
-Rules kept here: whoever acts is an operator of the configuration; who it was at the terminal, as the operating system
-knows them, is recorded beside it, with the reason. Left to others: what follows (`moderation/rooms/measures.py`),
-asking (`bot/cli/rooms/measures.py`), carrying it out (the bot, when it runs).
+Rules kept here:
+- The person who acts is an operator of the configuration.
+- The user at the terminal, as the operating system knows them, is recorded as well, with the reason.
+
+Left to others: what follows (`moderation/rooms/measures.py`), asking (`bot/cli/rooms/measures.py`), carrying it out
+(the bot, when it runs).
 """
 
 import json
@@ -28,7 +31,7 @@ ORDERS: tuple[SanctionKind, ...] = tuple(kind for kind in get_args(SanctionKind)
 
 
 class RoomOperations:
-    """Orders and lifts."""
+    """Orders measures and lifts them."""
 
     def __init__(self, pipeline: Pipeline, policy: Policy, clock: Clock) -> None:
         self._pipeline = pipeline
@@ -36,7 +39,7 @@ class RoomOperations:
         self._clock = clock
 
     def by_name(self) -> Mapping[str, Any]:
-        """The operations as `Control` asks for them."""
+        """Return the operations by the names that `Control` uses."""
         return {f"room-{what}": self._doing(what) for what in (*ORDERS, "reopen")}
 
     def _doing(self, what: str) -> Any:
@@ -93,7 +96,7 @@ class RoomOperations:
         return facts
 
     def _lasts(self, kind: str) -> int:
-        """How long a measure holds unless said; 0: until it is lifted."""
+        """Return how long a measure holds if no time is given, in milliseconds; 0: until it is lifted."""
         groups = self._policy.groups
         return {"rectify": groups.rectify_within, "suspend": groups.suspend_for}.get(kind, 0)
 
@@ -122,5 +125,8 @@ def _answer(room: RoomView, facts: tuple[Fact, ...]) -> dict[str, Any]:
 
 
 def _reader(asked: Mapping[str, Any], who: str) -> str:
-    """The user at the terminal; behind `sudo`, who called it. Whoever gets here is the bot's own account or root."""
+    """Return the user at the terminal; behind `sudo`, the one who called it.
+
+    Only the bot's own account or root get here.
+    """
     return str(asked.get("reader") or who)

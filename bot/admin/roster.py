@@ -1,8 +1,11 @@
-"""The roster, as the operator imports it, hands out codes for it and takes people off at the command line.
+"""The roster: the operator imports it, hands out codes for it and removes people at the command line.
 
-Rules kept here: the file is read, and the list of codes written (0600), by the account that runs the bot, so that
-nothing of it goes through the records or the socket but counts and what was wrong; whoever is taken off is no longer
-verified by it from that moment. Left to others: the file (`roster_csv.py`), keeping it (`storage/identity/roster.py`).
+Rules kept here:
+- The account that runs the bot reads the file and writes the list of codes (0600). So nothing of it goes through the
+  records or the socket but counts and faults.
+- People who are removed are from that moment no longer verified by it.
+
+Left to others: the file (`roster_csv.py`), keeping it (`storage/identity/roster.py`).
 """
 
 import asyncio
@@ -31,7 +34,7 @@ from storage.journal import disk
 from .control_socket import Progress
 from .roster_csv import Sheet, parse, write
 
-SHOWN = 20  # of what is new, changed, gone
+SHOWN = 20  # entries shown of what is new, changed, gone
 WRONG_SHOWN = 200
 LISTED = 1_000
 CODE_DAYS = 30
@@ -49,7 +52,7 @@ class RosterOperations:
         self._clock = clock
 
     def by_name(self) -> Mapping[str, Any]:
-        """The operations as `Control` asks for them."""
+        """Return the operations by the names that `Control` uses."""
         return {
             "roster-import": self._do_import,
             "roster-list": self._do_list,
@@ -95,13 +98,13 @@ class RosterOperations:
         return {"revoked": await self._revoke(gone.listed.identifier)}
 
     async def _note(self, asked: Mapping[str, Any], who: str, what: str, **filters: int) -> None:
-        """Recorded before it is done: who looked at, or changed, the roster. No name stands in it."""
+        """Record who looks at, or changes, the roster, before it is done. It holds no member's name."""
         reader, reason = str(asked.get("reader") or who), str(asked.get("reason") or "")
         said = json.dumps(filters) if filters else ""
         await self._pipeline.commit((ContentRead(what=what, reader=reader, reason=reason, filters=said),))
 
     async def _revoke(self, identifier: str) -> int:
-        """What the roster proved of whoever used it holds no more. Returns how many verifications ended."""
+        """End what the roster proved of the person who used this entry. Return how many verifications ended."""
         person = await asyncio.to_thread(self._store.find, METHOD, "", identifier)
         if person is None:
             return 0

@@ -1,9 +1,13 @@
 """Reads the operator's roster from a CSV file (RFC 4180), as spreadsheets write it, and writes lists for them.
 
-Columns: `identifier` (what is yours alone: a membership number), `name`, `email`, and if you like `level` (1 or 2) and
-`expires` (2027-12-31). The first line names them. UTF-8, with or without a byte order mark; `,` or `;`; quotes.
-Rules kept here: what is wrong is said line by line, and no line is guessed at; a duplicate refuses both lines; a cell
-that a spreadsheet would take for a formula is kept as it is, and written so that none takes it for one.
+Columns: `identifier` (unique to a person, such as a membership number), `name`, `email`, and optionally `level` (1 or
+2) and `expires` (2027-12-31). The first line names them. UTF-8, with or without a byte order mark; `,` or `;`; quotes.
+
+Rules kept here:
+- Faults are told line by line, and no line is guessed at.
+- A duplicate refuses both lines.
+- A cell that a spreadsheet would take for a formula is kept as it is, and written so that none does.
+
 Left to others: keeping it (`storage/identity/roster.py`).
 """
 
@@ -37,14 +41,14 @@ class WrongLine:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """What a file says."""
+    """The content of a file."""
 
     listed: tuple[Listed, ...]
     wrong: tuple[WrongLine, ...]
 
 
 def parse(data: bytes) -> Sheet:
-    """The roster in a file. Raises `Refused` if there is none to be seen in it."""
+    """Return the roster in a file. Raises `Refused` if it holds none."""
     text = _decoded(data)
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
     try:
@@ -91,7 +95,7 @@ def _take(
 
 
 def _listed(row: Sequence[str], columns: Sequence[str]) -> Listed | str:
-    """The entry of a line, or what is wrong with it."""
+    """Return the entry of a line, or what is wrong with it."""
     if len(row) != len(columns):
         return "cells"
     cells = dict(zip(columns, (cell.strip() for cell in row), strict=True))
@@ -112,7 +116,7 @@ def _listed(row: Sequence[str], columns: Sequence[str]) -> Listed | str:
 
 
 def _expires(text: str) -> int:
-    """The end of that day, UTC."""
+    """Return the end of that day, UTC, in milliseconds; 0 if no day is given."""
     if not text:
         return 0
     end = datetime.combine(date.fromisoformat(text), time.max, UTC)
@@ -145,12 +149,12 @@ def _delimiter(text: str) -> str:
 
 
 def harmless(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula: what begins like one is quoted."""
+    """Return a cell that no spreadsheet takes for a formula: one that begins like a formula is quoted."""
     return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
 def write(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A CSV file."""
+    """Return a CSV file."""
     out = io.StringIO(newline="")
     writer = csv.writer(out)
     writer.writerow(columns)

@@ -1,8 +1,11 @@
-"""Turns the notes that the command line leaves of who read what (`storage/journal/access.py`) into records.
+"""Turns the command line's notes about who read what (`storage/journal/access.py`) into records.
 
-Rules kept here: a record says when it was read, not when the bot found the note, and whom it was about: one record for
-each person; a note makes its records once, however often it is found; of lists and balances (`GLANCES`) one a day is
-recorded for each person and reader. The ids of people stand in parts of their own, so that they can be erased.
+Rules kept here:
+- A record says when it was read, not when the bot found the note.
+- It says whom it was about: one record for each person.
+- A note makes its records once, however often it is found.
+- Of lists and balances (`GLANCES`) one a day is recorded for each person and reader.
+- The ids of people stand in separate parts, so that they can be erased.
 """
 
 import asyncio
@@ -29,7 +32,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One note: who read what, when and why. `persons` and `cases` say whom it was about; none: anybody."""
+    """One note: who read what, when and why.
+
+    `persons` and `cases` say whom it was about; both empty: nobody in particular.
+    """
 
     name: str
     what: str
@@ -39,7 +45,7 @@ class Note:
     persons: tuple[UserId, ...]
     cases: tuple[int, ...]
     filters: Mapping[str, Any]
-    listed: str = ""  # of an export: which records are in it
+    listed: str = ""  # for an export: which records are in it
     contents: str = ""  # and which files
 
 

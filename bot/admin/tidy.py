@@ -1,7 +1,9 @@
-"""Takes back what the bot said in desks and direct rooms once it is older than its record may be.
+"""Redacts what the bot said in desks and direct rooms once it is older than its record may be.
 
-Rules kept here: nothing is taken back twice, nor by halves: how far it is done is stored with the actions; closing
-checkpoints stay, since they prove the records that came after. In groups, what the bot said is the group's.
+Rules kept here:
+- Nothing is redacted twice or left out: the progress is stored with the actions.
+- Closing checkpoints stay, since they prove the records that came after.
+- What the bot said in groups belongs to the groups, and stays.
 """
 
 import asyncio
@@ -18,11 +20,11 @@ from storage.journal.reader import Log
 from storage.journal.retention.find import SPOKEN
 from storage.projections import set_meta
 
-TIDIED = "tidied"  # the first record that was not looked at yet
+TIDIED = "tidied"  # the first record not checked yet
 
 
 class Tidier:
-    """Looks once a day, before the records go by which these messages are known."""
+    """Looks once a day, before the records by which these messages are known are purged."""
 
     def __init__(self, pipeline: Pipeline, database: Database, records: Path, retention_ms: int, clock: Clock) -> None:
         self._pipeline = pipeline
@@ -32,7 +34,7 @@ class Tidier:
         self._clock = clock
 
     async def look(self) -> int:
-        """Take back what is due. Returns how many messages."""
+        """Redact what is due. Return the number of messages."""
         bot, before_ms = self._pipeline.settings.bot, self._clock() - self._retention_ms + DAY_MS
         async with self._database.read() as db:
             start = int(await queries.get_meta(db, TIDIED) or 0)
