@@ -3,9 +3,12 @@
 ``--json``: `new`: `approver`, `account`, `key`, `record`, `file`; `remove`: `approver`, `account`, `key`; `list`:
 objects with `approver`, `account`, `key`, `at`, `by`, `ended` (null: in force).
 
-Rules kept here: a private key is made here, once, into a file of mode 0600 that is sealed with a passphrase; only its
-public half reaches the records; neither key nor passphrase is an argument or shown. The file is an ordinary encrypted
-PKCS #8 key, so it needs no program of ours.
+Rules kept here:
+- A private key is made here, once, into a file of mode 0600 that is sealed with a passphrase. Only its public half
+  reaches the records.
+- Neither key nor passphrase is an argument or shown.
+- The file is an ordinary encrypted PKCS #8 key, so it needs no program of ours.
+
 Left to others: what is recorded (`bot/admin/dossiers.py`), what is signed (`storage/export/approved.py`).
 """
 
@@ -68,7 +71,7 @@ class ApproverKey:
         return base64.b64encode(self.private.public_key().public_bytes_raw()).decode()
 
     def write(self, path: Path, secret: str) -> None:
-        """Write the key, sealed, to a file that is not there yet. Raises `Refused`."""
+        """Write the key, sealed, to a file that does not exist yet. Raises `Refused`."""
         from storage.journal import disk
 
         sealed = self.private.private_bytes(
@@ -115,7 +118,7 @@ def new(
             config, "approver-new", name=name.strip(), account=account, key=key.public, reason=why, reader=user()
         )
     except Refused:
-        to.unlink(missing_ok=True)  # it opens nothing
+        to.unlink(missing_ok=True)  # a key that is not registered is of no use
         raise
     if json:
         as_json({**done, "file": str(to)})

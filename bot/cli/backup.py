@@ -1,11 +1,14 @@
-"""`answerable backup FILE|DIR`: one file with what a deployment needs to go on elsewhere, also while the bot runs.
+"""`answerable backup FILE|DIR`: one file with all that a deployment needs to go on elsewhere, also while the bot runs.
 
 ``--json``: `file`, `bytes`, `made` (milliseconds), `records`, `root` (base64), `waiting` (requests not sent yet),
 `files`, `sha256` (of the whole file), `problems` (of the log, as `logs verify` counts them).
 
-Rules kept here: nothing is overwritten; the log in the backup is checked, and the file read again before it has its
-name; what is in it and what must be kept apart is said each time. Exit code 1 if the log has problems: the backup is
-made all the same, since it may be the best there is.
+Rules kept here:
+- Nothing is overwritten.
+- The log in the backup is checked, and the file is read again before it gets its name.
+- What is in it, and what must be kept separately, is said each time.
+- Exit code 1 if the log has problems. The backup is still made, since it may be the best there is.
+
 Left to others: copying (`bot/admin/backup.py`), the file (`storage/backup/`).
 """
 
@@ -63,7 +66,7 @@ def backup(
 
 
 def _file(to: Path, config: "Config") -> Path:
-    """Where the backup goes. Raises `Refused` before anything is copied."""
+    """Return the path of the backup. Raises `Refused` before anything is copied."""
     if not (config.data_dir / "records").is_dir():
         raise Invalid(text("cli.logs.no_records", data_dir=config.data_dir))
     if to.is_dir():
@@ -80,7 +83,7 @@ def _file(to: Path, config: "Config") -> Path:
 
 @contextmanager
 def _claimed(data_dir: Path) -> Iterator[None]:
-    """One backup at a time; nothing of the copy stays behind."""
+    """Allow one backup at a time, and leave nothing of the copy behind."""
     from storage.backup import snapshot
     from storage.journal import disk
 
@@ -99,7 +102,7 @@ def _claimed(data_dir: Path) -> Iterator[None]:
 
 
 def _check(stage: Path, bar: Bar | None) -> int:
-    """How many problems the copied log has."""
+    """Return how many problems the copied log has."""
     from storage.journal.verify.verify import verify
 
     what = text("cli.logs.checking")

@@ -1,9 +1,9 @@
-"""`answerable barred`: the list of those who stay out of every protected room.
+"""`answerable barred`: the list of people who are kept out of every protected room.
 
 ``list --json``: objects with the keys `person`, `since`, `until`, `basis` (credit or operator), `case`, `by`, `reason`,
 `record`. ``show --json``: `person`, `accounts`, `barred` (whether they are now), `entries` (as above, and `ended`, 0:
-in force, and `why_ended`), `evidence` (numbers of cases). ``add --json``: `person`, `case`, `until`, `room`.
-``remove --json``: `person`, `cases`.
+in force, and `why_ended`), `evidence` (numbers of cases). ``add --json``: `person`, `case`, `until`, `room`. ``remove
+--json``: `person`, `cases`.
 
 Left to others: what is written (`bot/admin/barred.py`).
 """
@@ -35,7 +35,7 @@ As = Annotated[str | None, typer.Option(AS, metavar="@OP:SERVER", help=HELP)]
 
 @app.command("list", help=text("cli.barred.list_help"))
 def list_(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
-    """Who is on it."""
+    """List the people on it."""
 
     async def query(db: "AsyncConnection", _config: "Config") -> list[dict[str, Any]]:
         return [_entry(row) for row in await _entries(db) if not row.ended]
@@ -64,7 +64,7 @@ def add(
     json: AsJson = False,
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
-    """Put somebody on it."""
+    """Put a person on it."""
     from bot.config.config import load_config
 
     from .access.admin_client import perform
@@ -88,7 +88,7 @@ def add(
 
 @app.command(help=text("cli.barred.show_help"))
 def show(person: Person, json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
-    """All that is known of one person here."""
+    """Show all that the list holds about one person."""
     asked = person_of(person)
 
     async def query(db: "AsyncConnection", _config: "Config") -> dict[str, Any]:
@@ -116,7 +116,7 @@ def remove(
     json: AsJson = False,
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
-    """Take somebody off it."""
+    """Take a person off it."""
     from bot.config.config import load_config
 
     from .access.admin_client import perform
@@ -131,7 +131,7 @@ def remove(
 
 
 def _end(config: "Config", until: str | None, lasts: str | None) -> int:
-    """When it ends, or is looked at again. Raises `Invalid`."""
+    """Return when the entry ends, or is reviewed. Raises `Invalid`."""
     from moderation.values.durations import parse_duration
 
     from .logs.hold import end_of
@@ -198,7 +198,7 @@ async def _one(db: "AsyncConnection", person: str) -> dict[str, Any]:
 
 
 async def _evidence(db: "AsyncConnection", cases: list[int]) -> list[int]:
-    """The other cases whose messages these rest on."""
+    """Return the other cases whose messages these cases rest on."""
     from sqlalchemy import select
 
     from storage import schema

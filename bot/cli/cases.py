@@ -1,7 +1,7 @@
 """`answerable cases [N]`: the list of cases, or one of them.
 
-What people wrote is not shown here: reading it needs a reason (`answerable logs show`). That somebody looked is
-recorded, once a day for each person and reader.
+What people wrote is not shown here: reading it needs a reason (`answerable logs show`). A look at cases is recorded,
+once a day for each person and reader.
 
 ``--json`` of the list: objects with the keys `n`, `room` (code), `subject`, `rule`, `class`, `state`, `outcome`,
 `opened`, `due`, `decided` (0: not yet). Of one case: the same, and `room_id`, `decide`, `by`, `reason`, `record`,

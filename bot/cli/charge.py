@@ -1,7 +1,7 @@
-"""`answerable charge @USER`: a duty that somebody broke outside the bot, charged against their standing by an operator.
+"""`answerable charge @USER`: an operator charges a duty broken outside the bot against a person's standing.
 
-``--json``: `n` (the case that was opened), `cost`, `left` (standing now).
-Left to others: what follows (`bot/admin/cases.py`).
+``--json``: `n` (the case that was opened), `cost`, `left` (standing now). Left to others: what follows
+(`bot/admin/cases.py`).
 """
 
 from typing import Annotated, Literal
@@ -28,7 +28,7 @@ def charge(
     json: AsJson = False,
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
-    """Charge somebody's standing."""
+    """Charge a person's standing."""
     who = person_of(person)
     done = ask("charge", config_file, reason, operator, person=who, duty=duty, room=room.upper())
     if json:

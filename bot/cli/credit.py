@@ -1,6 +1,6 @@
 """`answerable credit [PERSON]`: one person's credit and all that led to it, or everybody with an entry.
 
-With ``--standing`` the ledger of those who run groups instead.
+With ``--standing`` it shows the ledger of people who run groups instead.
 
 ``--json`` without a person: a list of objects with the keys `person`, `community` (null: everywhere), `credit`, `tier`
 there, `entries` (how many count there now). With a person: an object with the keys `user`, `person`, `credit` (what
@@ -184,7 +184,7 @@ async def _one(db: "AsyncConnection", config: "Config", typed: str, ledger: Ledg
 
 
 def _elsewhere(view: "PersonView", ledger: Ledger, config: "Config", now: int) -> "Iterator[tuple[str, int]]":
-    """The balances where the people of a room decided something: together with what counts everywhere."""
+    """Yield the balances in communities whose people decided something; they include what counts everywhere."""
     from moderation.credit.ledger import account
     from moderation.model.reach import Spot
 

@@ -1,7 +1,6 @@
-"""`answerable decide N uphold|dismiss`: a case, decided by an operator.
+"""`answerable decide N uphold|dismiss`: an operator decides a case.
 
-``--json``: `n`, `outcome`.
-Left to others: what follows (`bot/admin/cases.py`).
+``--json``: `n`, `outcome`. Left to others: what follows (`bot/admin/cases.py`).
 """
 
 from pathlib import Path

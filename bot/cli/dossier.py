@@ -1,12 +1,15 @@
-"""`answerable dossier`: files on serious and continuing offenders, prepared by people and taken out by people.
+"""`answerable dossier`: files on serious and continuing offenders, prepared and exported by people.
 
-Rules kept here: a file is written to the disk and nowhere else; it appears only after two different people have
-approved it as it is, each with a key of their own (or by a command from their own account: `bot/commands/approve.py`),
-and its leaving is recorded. ``--json``: `new`: `dossier`, `person`, `cases`, `task`; `approve`: `dossier`,
-`approved_by` (accounts), `needed`, `digest`; `decline`: `dossier`, `task`; `export`: what `logs export` says, and
-`dossier`, `told`; `list` and `show`: objects with `dossier`, `person`, `cases`, `state` (open, approved, declined,
-exported), `at`, `by`, `reason`, `task`, `approved_by`, and in `show` also `digest` (what is to be approved) and `steps`
-(`step`, `at`, `by`, `reason`, `bar`, `sha256`, `how`: of an approval: key, account, or user as older versions had it).
+Rules kept here:
+- A file is written to the disk and nowhere else.
+- It appears only after two different people have approved it in its present form, each with a key of their own (or by a
+  command from their own account: `bot/commands/approve.py`), and its leaving is recorded.
+
+``--json``: `new`: `dossier`, `person`, `cases`, `task`; `approve`: `dossier`, `approved_by` (accounts), `needed`,
+`digest`; `decline`: `dossier`, `task`; `export`: what `logs export` says, and `dossier`, `told`; `list` and `show`:
+objects with `dossier`, `person`, `cases`, `state` (open, approved, declined, exported), `at`, `by`, `reason`, `task`,
+`approved_by`, and in `show` also `digest` (what must be approved) and `steps` (`step`, `at`, `by`, `reason`, `bar`,
+`sha256`, `how`: of an approval: key, account, or user as older versions had it).
 
 Left to others: what is recorded (`bot/admin/dossiers.py`), what is in it (`storage/export`).
 """
@@ -44,7 +47,7 @@ Number = Annotated[int, typer.Argument(metavar="ID", min=0, help=text("cli.dossi
 
 @app.command("list", help=text("cli.dossier.list_help"))
 def list_(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
-    """All files."""
+    """List all files."""
 
     async def query(db: "AsyncConnection", _config: "Config") -> list[dict[str, Any]]:
         from storage import queries
@@ -69,7 +72,7 @@ def new(
     json: AsJson = False,
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
-    """Begin one."""
+    """Begin a file."""
     done = _perform(config_file, "dossier-new", person=person_of(person), cases=case or [], reason=reason)
     if json:
         as_json(done)
@@ -80,7 +83,7 @@ def new(
 
 @app.command(help=text("cli.dossier.show_help"))
 def show(number: Number, json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
-    """One file."""
+    """Show one file."""
     from bot.config.config import load_config
 
     from .access.admin_client import perform
@@ -109,7 +112,7 @@ def approve(
     json: AsJson = False,
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
-    """Sign that it may leave."""
+    """Sign that the file may leave."""
     from bot.config.config import load_config
 
     from .access.admin_client import perform
@@ -131,7 +134,7 @@ def approve(
 
 @app.command(help=text("cli.dossier.decline_help"))
 def decline(number: Number, reason: Reason, json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
-    """Say why there is to be none."""
+    """Decline a file, with a reason."""
     done = _perform(config_file, "dossier-decline", dossier=number, reason=reason)
     if json:
         as_json(done)
@@ -149,7 +152,7 @@ def export(
     json: AsJson = False,
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
-    """Write it to a file."""
+    """Write a file to the disk."""
     if bar is not None and not bar.strip():
         raise Invalid(text("cli.dossier.bad_bar"))
     if to.exists():
@@ -213,7 +216,7 @@ def _make(
 def _gather(
     config_file: Path, number: int, digest: str, language: str, reason: str, now: int
 ) -> "tuple[File, frozenset[int]]":
-    """What the statement says, and the records that would name others."""
+    """Return the content of the statement, and the records that would name others."""
     from bot.admin.dossier_text import Gatherer, naming_others
     from bot.texts.catalog import Catalog
     from bot.texts.matrix_message import Speech

@@ -1,7 +1,7 @@
-"""`answerable erase PERSON`: take what is held on a person out of the records and the tables.
+"""`answerable erase PERSON`: remove what is held on a person from the records and the tables.
 
 With ``--json``: `parts` (erased, or with ``--dry-run`` to be erased), `record` (of the erasure; -1: none), `kept`
-(objects with `parts`, `duty`, `until`; duty "" is a measure or charge in force), `said` (messages that are taken back),
+(objects with `parts`, `duty`, `until`; duty "" is a measure or charge in force), `said` (messages that are redacted),
 `elsewhere` (records in which others name them), `identity` (what they proved about themselves: `claims` that go,
 `marks`: whether it stays known, unreadable, that their identifiers were used, `held`: `duty` and `until`, or null).
 """

@@ -5,8 +5,10 @@
 key that was given), `lock` (open, no_key, other_key, unfinished, damaged), `key`, `used`, `changing_to`, `left`,
 `persons`, `claims`, `forgotten`; `new-key`: `file`, `key`; `rotate`: `key`, `was`, `keys`, `file`; `reset`: `claims`.
 
-Rules kept here: a key is never shown, nor given as an argument: only files that hold one; whatever is read is recorded
-first, by the bot if it runs, else here by the same code.
+Rules kept here:
+- A key is never shown, nor given as an argument: only files that hold one are.
+- All reading is recorded first, by the bot if it runs, else here by the same code.
+
 Left to others: what is done (`bot/admin/identity.py`), where the key comes from (`bot/config/identity_key.py`).
 """
 
@@ -37,7 +39,7 @@ def show(
     json: AsJson = False,
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
-    """Read what somebody proved."""
+    """Show what a person proved."""
     from bot.config.config import load_config
 
     from .access.admin_client import perform
@@ -61,7 +63,7 @@ def show(
 
 @app.command(help=text("cli.identity.status_help"))
 def status(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
-    """How the store stands."""
+    """Show the state of the store."""
     from bot.config.config import load_config
 
     found = _status(load_config(config_file))
@@ -125,7 +127,7 @@ def reset(
     json: AsJson = False,
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
-    """Begin anew when the key is lost."""
+    """Start over when the key is lost."""
     from bot.config.config import load_config
 
     from .access.admin_client import perform
@@ -144,7 +146,7 @@ def reset(
 
 
 def make_key_outside(path: Path, data_dir: Path | None) -> str:
-    """A new key in a file outside the data directory; its id. Raises `Refused`."""
+    """Write a new key into a file outside the data directory; return its id. Raises `Refused`."""
     from bot.config.identity_key import is_inside, make_key
 
     if data_dir is not None and is_inside(path, data_dir):
@@ -153,14 +155,14 @@ def make_key_outside(path: Path, data_dir: Path | None) -> str:
 
 
 def _data_dir(config_file: Path) -> Path | None:
-    """The data directory, if there is a configuration already."""
+    """Return the data directory, if there is a configuration already."""
     from bot.config.config import load_config
 
     return load_config(config_file).data_dir if config_file.exists() else None
 
 
 def _status(config: "Config") -> dict[str, Any]:
-    """What the running bot says, whose key nobody else may be able to see; without one, what is on the disk."""
+    """Ask the running bot, since perhaps nobody else can see its key; without one, read the disk."""
     from bot.admin.identity import status
     from bot.config.identity_key import given_key
     from storage.identity.store import open_for_reading

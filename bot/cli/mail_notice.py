@@ -1,8 +1,12 @@
-"""Reads a notice out of a mail: pure, so that it can be fuzzed.
+"""Reads a notice from a mail. Pure, so that it can be fuzzed.
 
-Rules kept here: the text counts, not what is attached; the room is the one in the address (`report+G-7F3K@...`), else
-the first code in the subject or the text; the message is the first one that is linked; whoever wrote it is known by the
-address to answer to, which proves nothing. Left to others: what becomes of it (`bot/admin/reports.py`).
+Rules kept here:
+- The text counts, not the attachments.
+- The room is the one in the address (`report+G-7F3K@...`), else the first code in the subject or the text.
+- The message is the first one that is linked.
+- The writer is known by the address to answer to, which proves nothing.
+
+Left to others: what becomes of it (`bot/admin/reports.py`).
 """
 
 import re
@@ -17,9 +21,9 @@ from html.parser import HTMLParser
 from bot.commands.permalinks import message_link
 from moderation.values.ids import is_group_code
 
-MOST_BYTES = 1_000_000  # of a mail, the rest is not read
+MOST_BYTES = 1_000_000  # of a mail; the rest is not read
 MOST_WORDS = 2_000
-# What the standard library's parser raises over hostile mails: an unknown character set, a broken header, broken HTML.
+# Raised by the standard library's parser on hostile mails: unknown character set, broken header, broken HTML.
 _BROKEN = (LookupError, ValueError, AttributeError, TypeError, AssertionError)
 _LINK = re.compile(r"(?:https?://matrix\.to/#/|matrix:)[^\s<>\"]+", re.IGNORECASE)
 _CODE = re.compile(r"\bG-[0-9A-Z]{4,}\b", re.IGNORECASE)
@@ -28,7 +32,7 @@ _CONTENT_TYPE = re.compile(rb"^content-type:.*(?:\n[ \t].*)*\n?", re.IGNORECASE 
 
 @dataclass(frozen=True, slots=True)
 class MailNotice:
-    """What a mail says, about which message or room, and who can be answered."""
+    """The content of a mail, the message or room it is about, and whom to answer."""
 
     words: str
     link: str = ""
@@ -37,7 +41,7 @@ class MailNotice:
 
 
 def read_mail(raw: bytes) -> MailNotice | None:
-    """Return the notice; None if there is no text in it, or if it is no mail that can be read."""
+    """Return the notice; None if the mail has no text or cannot be read."""
     raw = raw[:MOST_BYTES]
     mail = _parsed(raw) or _parsed(_CONTENT_TYPE.sub(b"", raw))
     if mail is None:
@@ -57,7 +61,7 @@ def read_mail(raw: bytes) -> MailNotice | None:
 
 
 def _parsed(raw: bytes) -> EmailMessage | None:
-    """The mail. The parser can fail over one header, most of all over the type of the content."""
+    """Parse a mail. The parser can fail over one header, most often over the type of the content."""
     try:
         return BytesParser(policy=policy.default).parsebytes(raw)
     except _BROKEN:
@@ -65,7 +69,7 @@ def _parsed(raw: bytes) -> EmailMessage | None:
 
 
 def _header(mail: EmailMessage, name: str) -> str:
-    """A header as text; hostile ones can make the parser fail only when they are looked at."""
+    """Return a header as text. Hostile headers can make the parser fail only when they are read."""
     try:
         return " ".join(str(mail.get(name, "")).split())[:200]
     except _BROKEN:
@@ -73,7 +77,7 @@ def _header(mail: EmailMessage, name: str) -> str:
 
 
 def _tags(mail: EmailMessage) -> Iterator[str]:
-    """What stands behind a plus sign in the addresses it was sent to."""
+    """Yield what stands after a plus sign in the addresses it was sent to."""
     for name in ("to", "delivered-to", "x-original-to"):
         for _, address in getaddresses([_header(mail, name)]):
             yield address.partition("@")[0].partition("+")[2]

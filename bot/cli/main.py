@@ -1,8 +1,10 @@
-"""The command `answerable`: the list of its commands, and what happens to errors.
+"""The command `answerable`: the list of its commands, and the handling of errors.
 
-Rules this module keeps: nothing but the list is needed for `--help`, so a command's module is imported when
-it is called; every expected error is one clear message on stderr and an exit code (1: it failed, 2: the
-command line or the configuration is wrong, 130: interrupted), never a traceback.
+Rules kept here:
+- `--help` needs only the list, so the module of a command is imported when it is called.
+- Every expected error is one clear message on stderr and an exit code (1: it failed, 2: the command line or the
+  configuration is wrong, 130: interrupted), never a traceback.
+
 Left to others: what the commands do, one file a noun.
 """
 
@@ -30,7 +32,7 @@ class Lazy:
     module: str
 
 
-# In the order of a deployment's life, which is the order of the help.
+# In the order of a deployment's life, which the help keeps.
 COMMANDS = (
     Lazy("init", "bot.cli.init.command"),
     Lazy("check", "bot.cli.check.command"),
@@ -60,7 +62,7 @@ COMMANDS = (
 
 
 class LazyGroup(TyperGroup):
-    """Knows its commands by name and summary; gets the real one when it is called."""
+    """Knows its commands by name and summary; loads the real one when it is called."""
 
     def __init__(self, **attrs: Any) -> None:
         super().__init__(**attrs)
@@ -113,12 +115,12 @@ def main(
         bool, typer.Option("--version", callback=_version, is_eager=True, help=text("cli.option.version"))
     ] = False,
 ) -> None:
-    """Holds the options of `answerable` itself."""
+    """Hold the options of `answerable` itself."""
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
-    """The entry of the console script. Always ends by `SystemExit`."""
-    os.umask(0o077)  # whatever a command writes is for who wrote it, until they give it to others
+    """Run the console script. Always ends with `SystemExit`."""
+    os.umask(0o077)  # files are readable only by their owner, until they share them
     try:
         app(args=arguments, prog_name="answerable")
     except AnswerableError as error:

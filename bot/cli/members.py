@@ -1,7 +1,7 @@
-"""`answerable members ROOM`: who is in a room, as what, and verified or not.
+"""`answerable members ROOM`: the people in a room, their roles, and whether they are verified.
 
-``--json``: a list of objects with the keys `user`, `display_name`, `membership`, `role`, `verified` (the
-highest level in force, 0 for none).
+``--json``: a list of objects with the keys `user`, `display_name`, `membership`, `role`, `verified` (the highest level
+in force, 0 for none).
 """
 
 from typing import TYPE_CHECKING, Annotated, Any
@@ -66,7 +66,7 @@ async def _members(db: "AsyncConnection", typed: str) -> list[dict[str, Any]]:
 
 
 async def _levels(db: "AsyncConnection") -> dict[str, int]:
-    """The highest level of verification in force, by account; a person's accounts share it."""
+    """Return the highest level of verification in force, by account; a person's accounts share it."""
     from sqlalchemy import func, select
 
     from storage import schema

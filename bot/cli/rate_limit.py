@@ -1,8 +1,9 @@
-"""Finds out whether the homeserver slows the bot's account down, and lifts that where an admin allows it.
+"""Finds out whether the homeserver limits the rate of the bot's account, and lifts that limit if an admin allows it.
 
-Rules this module keeps: there is no request that asks for one's own limit, so it is tried: in a private room
-that nobody else ever sees, which is left and forgotten afterwards. Used by `init`, before the bot works:
-a trial uses up what a limited account may send in the next minute.
+Rules kept here:
+- No request tells one's own limit, so it is tried: in a private room that nobody else ever sees, which is left and
+  forgotten afterwards.
+- It is used by `init`, before the bot works, since a trial uses up what a limited account may send in the next minute.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ _LEAVING = 4  # attempts: a limited account must wait before it may leave
 
 
 async def find_out(homeserver: Homeserver, admin_token: str = "") -> Limit:
-    """Whether the account is limited; with an admin's token, the limit is lifted (Synapse)."""
+    """Tell whether the account is limited; with an admin's token, lift the limit (Synapse)."""
     if admin_token:
         try:
             await homeserver.override_ratelimit(admin_token, homeserver.user)

@@ -1,8 +1,8 @@
-"""`answerable report`: a notice from somebody outside becomes a case.
+"""`answerable report`: turn a notice from outside into a case.
 
 With ``--mail`` a mail is read from standard input, and the exit codes are those that mail servers know (sysexits): 65,
-nobody can make a case of it, so the sender is told; 75, try again later. ``--json``: `n`, `room`.
-Left to others: reading the mail (`mail_notice.py`), what follows (`bot/admin/reports.py`).
+nobody can make a case of it, so the sender is told; 75, try again later. ``--json``: `n`, `room`. Left to others:
+reading the mail (`mail_notice.py`), what follows (`bot/admin/reports.py`).
 """
 
 import sys

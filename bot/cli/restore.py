@@ -2,11 +2,14 @@
 
 ``--json``: `records` (in the backup), `made`, `record` (index of the record that says so), `cases` (the first new case
 number), `waiting` (requests sent once more), `against` (null: not asked; else `size` and `lost`: signed records that
-the backup has not), `lacks` (a list: `session`, `identity`; what keeps this deployment from being whole).
+the backup does not have), `lacks` (a list: `session`, `identity`; what keeps this deployment from being complete).
 
-Rules kept here: it replaces nothing: the data directory must be empty; every file is compared with its hash, the log is
-checked, and the first record of what follows says that it goes on from a backup, before anything stands in its place.
-The key that signs comes last: what was cut short has none, and the bot does not begin another log in its place.
+Rules kept here:
+- It replaces nothing: the data directory must be empty.
+- Before anything takes its final place, every file is compared with its hash, the log is checked, and the first record
+  of what follows says that it goes on from a backup.
+- The key that signs is moved last: an interrupted restore has none, so the bot does not begin another log in its place.
+
 Left to others: what is in a backup (`storage/backup/contents.py`), the record (`bot/admin/backup.py`).
 """
 
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from moderation.model.facts import RecordsRestored
     from storage.backup.contents import Manifest
 
-FOLDER = ".restore"  # in the data directory: what is not in its place yet
+FOLDER = ".restore"  # in the data directory, for files not in their place yet
 _OURS = frozenset({FOLDER, ".backup", "lock"})
 _LAST = "keys"
 _MIB = 1 << 20
@@ -47,7 +50,7 @@ def restore(
     json: AsJson = False,
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
-    """Bring it back."""
+    """Restore a deployment."""
     from .run import make_data_dir, only_instance
 
     backup = file.expanduser().absolute()
@@ -70,7 +73,7 @@ def restore(
 
 
 def _config(file: Path, backup: Path) -> "Config":
-    """The configuration that is there; else the one in the backup, which is put where it belongs."""
+    """Return the existing configuration; else put the one of the backup in its place and return that."""
     from bot.config.config import load_config
     from storage.backup.bundle import config_in
 
@@ -115,18 +118,18 @@ def _unpack(backup: Path, stage: Path) -> "Manifest":
     from storage.backup.contents import CONFIG
     from storage.journal import disk
 
-    disk.remove_folder(stage)  # of a restore that was cut short
+    disk.remove_folder(stage)  # of an interrupted restore
     disk.make_folder(stage, disk.SECRET_FOLDER_MODE)
     what = text("cli.restore.unpacking")
     with progress() as bar, _opened(backup) as (packed, manifest):
         unpack(packed, manifest, stage, lambda done, of: bar(what, done // _MIB, of // _MIB) if bar else None)
-        (stage / CONFIG).unlink(missing_ok=True)  # its place is elsewhere, and there one is already
+        (stage / CONFIG).unlink(missing_ok=True)  # it belongs elsewhere, where there is one already
         found: Manifest = manifest
     return found
 
 
 def _check(records: Path, against: Path | None, *, damaged: bool) -> int:
-    """Check the log; the size of the newest checkpoint that is known from elsewhere, -1 if none is."""
+    """Check the log. Return the size of the newest checkpoint known from elsewhere; -1 if there is none."""
     from storage.journal.verify.verify import verify
 
     from .logs.command import read_kept
@@ -151,7 +154,7 @@ def _size_of(records: Path, kept: str) -> int:
 
 
 async def _go_on(config: "Config", stage: Path, manifest: "Manifest", known: int) -> "tuple[int, RecordsRestored]":
-    """The record that it goes on from a backup, with what follows; where that stands."""
+    """Record that the log goes on from a backup. Return the index of that record, and the fact."""
     from bot.app import records_only
 
     from .access.admin_client import quietly
@@ -174,11 +177,11 @@ def _index_of(stage: Path) -> int:
 
 
 def _move(stage: Path, config: "Config") -> None:
-    """Put everything in its place, the key that signs last."""
+    """Move everything to its place, the key that signs last."""
     from storage.journal import disk
 
     for path in (config.data_dir, *stage.rglob("*")):
-        if os.geteuid() == 0:  # set up by root, it belongs to whom the configuration belongs to
+        if os.geteuid() == 0:  # run by root: give it to the owner of the configuration
             disk.give_to_owner_of(config.file.parent, path)
     for path in sorted(stage.iterdir(), key=lambda path: path.name == _LAST):
         path.rename(config.data_dir / path.name)
@@ -187,7 +190,7 @@ def _move(stage: Path, config: "Config") -> None:
 
 
 def _lacks(config: "Config") -> list[str]:
-    """What keeps the deployment from being whole: found by looking, not by guessing."""
+    """Return what keeps the deployment from being complete: found by looking, not by guessing."""
     from bot.config.identity_key import given_key
     from storage.identity.store import open_for_reading
 

@@ -1,9 +1,9 @@
-"""`answerable roster`: whom you know to belong, so that they can say so with a one-time code.
+"""`answerable roster`: the list of people known to belong, so that they can prove it with a one-time code.
 
 ``import --json``: `counts` (`new`, `changed`, `gone`, `same`, `wrong`), `shown` (identifiers of the first of each),
 `wrong` (objects with `line`, `why`, `other`, the other line of a duplicate). ``list --json``: `entries` and `used`
-(numbers), `shown` (objects with `identifier`, `name`, `email`, `level`, `expires`, `code_until`, `used`).
-``codes --json``: `codes` (a number), `until`, `file`. ``remove --json``: `revoked` (a number).
+(numbers), `shown` (objects with `identifier`, `name`, `email`, `level`, `expires`, `code_until`, `used`). ``codes
+--json``: `codes` (a number), `until`, `file`. ``remove --json``: `revoked` (a number).
 
 Left to others: what is done (`bot/admin/roster.py`), the form of the file (`bot/admin/roster_csv.py`).
 """
@@ -35,7 +35,7 @@ def import_(
     json: AsJson = False,
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
-    """Take a list over."""
+    """Import a list."""
     from bot.config.config import load_config
 
     from .access.admin_client import perform
@@ -64,7 +64,7 @@ def list_(
     json: AsJson = False,
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
-    """Who is on it."""
+    """List the people on it."""
     from bot.config.config import load_config
 
     from .access.admin_client import perform
@@ -109,7 +109,7 @@ def remove(
     json: AsJson = False,
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
-    """Take somebody off it."""
+    """Take a person off it."""
     from bot.config.config import load_config
 
     from .access.admin_client import perform
@@ -128,7 +128,7 @@ def _changes(found: dict[str, Any], *, remove_gone: bool) -> bool:
 
 
 def _preview(found: dict[str, Any], *, remove_gone: bool) -> None:
-    """What would change, and what is wrong; details on stderr."""
+    """Show what would change, and what is wrong; details on stderr."""
     from bot.admin.roster_csv import harmless
 
     counts = found["counts"]

@@ -1,9 +1,13 @@
 """`answerable run`: the process around the bot.
 
-Rules this module keeps: one process a data directory; SIGTERM and SIGINT ask the bot to stop and the exit is then
-0, a second one ends it at once; a homeserver that is not up yet is waited for; no file made by this
-process is readable by other users; logs go to stderr and hold no secret; when the disk fails the bot ends, says so, and
-goes on at its next start.
+Rules kept here:
+- There is one process for a data directory.
+- SIGTERM and SIGINT ask the bot to stop, and the exit code is then 0; a second signal ends it at once.
+- A homeserver that is not up yet is waited for.
+- No file made by this process is readable by other users.
+- Logs go to stderr and hold no secret.
+- When the disk fails the bot ends, says so, and goes on at its next start.
+
 Left to others: what the bot does (`bot/app.py`), the session (`session.py`).
 """
 
@@ -35,7 +39,7 @@ _LONGEST_WAIT_S = 60.0
 
 
 class LogFormat(StrEnum):
-    """How log lines are written."""
+    """The format of log lines."""
 
     AUTO = "auto"
     JSON = "json"
@@ -66,7 +70,7 @@ def run(
 
 
 def _close_to_others(data_dir: Path) -> None:
-    """Mend modes that somebody made too wide; that they were is said, since what was in there may have been read."""
+    """Correct modes that somebody made too wide, and log it, since others may have read those files."""
     import structlog
 
     from storage.file_modes import close
@@ -80,7 +84,7 @@ def _close_to_others(data_dir: Path) -> None:
 
 
 def make_data_dir(data_dir: Path) -> None:
-    """The data directory, for its owner only. Raises `Refused` if it cannot be made."""
+    """Make the data directory, for its owner only. Raises `Refused` if that fails."""
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -89,10 +93,10 @@ def make_data_dir(data_dir: Path) -> None:
 
 @contextlib.contextmanager
 def only_instance(data_dir: Path) -> Iterator[None]:
-    """Holds the data directory for this process. Raises `Refused` if another one has it.
+    """Hold the data directory for this process. Raises `Refused` if another one has it.
 
-    The lock is the system's, not the file's existence: it ends with the process, however that ends, and what
-    is left of the file means nothing. It is never removed, or two processes could hold two locks.
+    The lock is the system's, not the file's existence: it ends with the process, however that ends, and a leftover file
+    means nothing. The file is never removed, or two processes could hold two locks.
     """
     handle = os.open(data_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -109,7 +113,7 @@ def only_instance(data_dir: Path) -> Iterator[None]:
 
 
 def running_pid(data_dir: Path) -> str | None:
-    """The process that runs on this data directory now, if there is one."""
+    """Return the process that runs on this data directory now, if there is one."""
     try:
         handle = os.open(data_dir / LOCK_FILE, os.O_RDONLY)
     except OSError:
@@ -124,7 +128,7 @@ def running_pid(data_dir: Path) -> str | None:
 
 
 async def _logged(config: "Config") -> None:
-    """What ends the bot is in its log, as one line; what nobody foresaw is not printed a second time."""
+    """Run, and log what ends the bot as one line; an unforeseen error is not printed a second time."""
     import structlog
 
     try:
@@ -152,14 +156,14 @@ async def _run(config: "Config") -> None:
 
 
 def _asked(stop: asyncio.Event, number: int) -> None:
-    """First time: please stop. Second time: the system's own way, at once."""
+    """Handle the first signal by asking the bot to stop; a second one ends it at once, as the system does."""
     stop.set()
     asyncio.get_running_loop().remove_signal_handler(number)
     signal.signal(number, signal.SIG_DFL)
 
 
 async def _session(config: "Config", stop: asyncio.Event) -> "Session | None":
-    """The session, waiting for the homeserver as long as it takes; None if told to stop meanwhile."""
+    """Open the session, waiting for the homeserver as long as it takes; None if told to stop meanwhile."""
     import structlog
 
     from bot.matrix.errors import RateLimited, Unreachable

@@ -1,8 +1,11 @@
-"""The bot's one session: taken up from where it is stored, or made by one log-in and stored.
+"""The bot's one session: read from where it is stored, or made by one log-in and stored.
 
-Rules this module keeps: the token and the device id stand in `.env` beside `config.toml`, readable by its owner
-only; a password is used once and never written; an account is never logged in a second time while the
-stored session holds, because every log-in makes a new device, which cannot read what was encrypted before.
+Rules kept here:
+- The token and the device id stand in `.env` in the folder of `config.toml`, readable by its owner only.
+- A password is used once and never written.
+- An account is never logged in a second time while the stored session holds, because every log-in makes a new device,
+  which cannot read what was encrypted before.
+
 Left to others: logging in (`bot/matrix/login.py`), reading `.env` (`bot/config/config.py`).
 """
 
@@ -21,7 +24,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./+=~:-]+\Z")
 
 
 async def open_session(config: Config) -> Session:
-    """The stored session, else a new one made with the password.
+    """Return the stored session, else a new one made with the password.
 
     Raises `Refused`, saying what to do, if there is neither, or the stored one has ended.
     """
@@ -37,7 +40,7 @@ async def open_session(config: Config) -> Session:
 
 
 async def stored_session(config: Config, token: str) -> Session:
-    """The session of `token`. Raises `LoggedOut`, or `Refused` if it belongs to another account."""
+    """Return the session of `token`. Raises `LoggedOut`, or `Refused` if it belongs to another account."""
     session = await log_in_with_token(config.homeserver.url, token)
     if session.user != config.user:
         raise Refused("cli.session.other_user", is_of=Who(session.user), user=Who(config.user), file=config.file)
@@ -45,7 +48,7 @@ async def stored_session(config: Config, token: str) -> Session:
 
 
 async def log_in(url: str, user: str, password: str, device_name: str, device: str | None = None) -> Session:
-    """A new session by password. Raises `Refused` if the homeserver does not accept it."""
+    """Make a new session by password. Raises `Refused` if the homeserver does not accept it."""
     try:
         return await log_in_with_password(url, user, password, device_name, device)
     except Forbidden as error:
@@ -58,7 +61,7 @@ def store_session(env_file: Path, session: Session) -> None:
 
 
 def write_private(path: Path, content: str) -> None:
-    """Replace the file whole, mode 0600; run as root, it belongs to the owner of its folder."""
+    """Replace the whole file, mode 0600; run as root, give it to the owner of its folder."""
     disk.replace_atomically(path, content.encode(), disk.SECRET_MODE)
     disk.give_to_owner_of(path.parent, path)
 
@@ -68,7 +71,7 @@ async def _first_session(config: Config) -> Session:
     if password is None:
         raise Refused("cli.session.none", env=config.env_file, user=Who(config.user))
     home = config.homeserver
-    device = config.secrets.device_id  # of a session that ended: with it, the device keeps its keys
+    device = config.secrets.device_id  # of an ended session: with it, the device keeps its keys
     session = await log_in(home.url, home.user, password.get_secret_value(), home.device_name, device)
     store_session(config.env_file, session)
     return session

@@ -1,7 +1,7 @@
-"""`answerable statement N`: the statements of reasons for a case, as they were given to whom it concerns.
+"""`answerable statement N`: the statements of reasons for a case, as the person concerned got them.
 
 They hold people's words, so a reason is needed, and recorded. ``--json``: a list of objects with the fields of
-`moderation/cases/statements.py`, oldest first; what is empty is left out.
+`moderation/cases/statements.py`, oldest first; empty fields are left out.
 """
 
 from typing import TYPE_CHECKING, Annotated, Any

@@ -24,7 +24,7 @@ app = new_app("cli.tasks.help")
 
 @app.command(help=text("cli.tasks.help"), epilog=text("cli.tasks.epilog"))
 def tasks(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
-    """List them."""
+    """List the tasks."""
     found = read(config_file, _open)
     if json:
         as_json(found)

@@ -1,7 +1,7 @@
-"""`answerable unlink @USER`: two accounts are not of one person after all.
+"""`answerable unlink @USER`: separate two accounts that do not belong to the same person after all.
 
-``--json``: `person`, `other` (the account whose person it had joined).
-Left to others: what ends and what follows (`bot/admin/people.py`).
+``--json``: `person`, `other` (the account whose person it had joined). Left to others: what ends and what follows
+(`bot/admin/people.py`).
 """
 
 from typing import Annotated

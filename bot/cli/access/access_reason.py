@@ -1,8 +1,10 @@
-"""What the commands of `answerable logs` have in common: which log, which records, and the note of who reads them.
+"""Shared parts of the commands of `answerable logs`: which log, which records, and the note of who reads them.
 
-Rules this module keeps: what was typed wrongly is told with the right form; whoever gets to see what people wrote has
-said why, and a note of it is on disk before anything is shown (`storage/journal/access.py`), from which the bot makes
-an `access` record.
+Rules kept here:
+- What was typed wrongly is answered with the right form.
+- A person who gets to see what people wrote has said why. A note of it is on disk before anything is shown
+  (`storage/journal/access.py`), and the bot makes an `access` record of it.
+
 Left to others: what is done with the records (the file of each command).
 """
 
@@ -34,7 +36,7 @@ Reason = Annotated[str, typer.Option(metavar="TEXT", help=text("cli.logs.option.
 
 
 def data_dir_of(data_dir: Path | None, config_file: Path) -> Path:
-    """Where the deployment keeps its data. Raises `Invalid` if there are no records."""
+    """Return the deployment's data directory. Raises `Invalid` if there are no records."""
     if data_dir is None:
         from bot.config.config import load_config
 
@@ -47,7 +49,7 @@ def data_dir_of(data_dir: Path | None, config_file: Path) -> Path:
 def query_of(
     folder: Path, room: str | None, person: str | None, kinds: Iterable[str], since: int | None, until: int | None
 ) -> "Query":
-    """What was asked for, as the records understand it. Raises `Invalid`."""
+    """Return what was asked for, in the terms of the records. Raises `Invalid`."""
     from storage.journal.query import Query
 
     groups = frozenset({group_of(folder, room)} if room else ())
@@ -56,14 +58,14 @@ def query_of(
 
 
 def person_of(typed: str) -> str:
-    """A Matrix id. Raises `Invalid`."""
+    """Return the typed Matrix id. Raises `Invalid` if it is not one."""
     if not is_user_id(typed):
         raise Invalid(text("cli.logs.bad_person", person=typed))
     return typed
 
 
 def group_of(folder: Path, room: str) -> str:
-    """The group code of what was typed: a code, or the id of a room the bot came to. Raises `Invalid`."""
+    """Return the group code for a typed code, or for the id of a room the bot came to. Raises `Invalid`."""
     from storage.journal.query import group_of_room
 
     if is_group_code(room.upper()):
@@ -75,7 +77,7 @@ def group_of(folder: Path, room: str) -> str:
 
 
 def kinds_of(typed: Iterable[str]) -> frozenset[str]:
-    """Kinds of records. Raises `Invalid`, with the nearest there is."""
+    """Return the kinds of records typed. Raises `Invalid`, naming the nearest kind."""
     from bot.cli.console.output import nearest
     from storage.journal.record_kinds import KINDS
 
@@ -89,7 +91,10 @@ def kinds_of(typed: Iterable[str]) -> frozenset[str]:
 
 
 def moment_of(typed: str | None, now: int) -> int | None:
-    """A time as people type it: a date, a date and time (UTC unless it says otherwise), or how long ago."""
+    """Read a time as people type it: a date, a date and time (UTC unless it says otherwise), or how long ago.
+
+    Returns milliseconds since 1970 UTC, None if nothing was typed. Raises `Invalid`.
+    """
     if typed is None:
         return None
     try:
@@ -105,7 +110,7 @@ def moment_of(typed: str | None, now: int) -> int | None:
 
 
 def given(**asked: Any) -> dict[str, Any]:
-    """What was asked for, without what was left out; for the note."""
+    """Return what was asked for, without what was left out; for the note."""
     return {name: value for name, value in asked.items() if value not in (None, [], False)}
 
 
@@ -117,7 +122,7 @@ def check_reason(reason: str) -> str:
 
 
 def leave_note(data: Path, reason: str, now: int, filters: Mapping[str, Any], name: str = "") -> Path:
-    """Note who reads what and why. Raises `Refused` if that cannot be kept; then nothing may be shown."""
+    """Note who reads what and why. Raises `Refused` if the note cannot be kept; then nothing may be shown."""
     from storage.journal.access import note_access
 
     try:
@@ -127,9 +132,9 @@ def leave_note(data: Path, reason: str, now: int, filters: Mapping[str, Any], na
 
 
 def note_look(data: Path, what: str, now: int, **about: Any) -> None:
-    """Note who looks at how people stand, before it is shown. Raises `Refused` if that cannot be kept.
+    """Note who looks at people's cases or credit, before they are shown. Raises `Refused` if that cannot be kept.
 
-    A copy that nobody can write to is shown all the same, and says that nobody will learn of it.
+    A copy that nobody can write to is still shown, with a word that nobody will learn of it.
     """
     from storage.journal.access import note_access
 
@@ -143,7 +148,7 @@ def note_look(data: Path, what: str, now: int, **about: Any) -> None:
 
 
 def user() -> str:
-    """Who is at the terminal; behind `sudo`, who called it."""
+    """Return the user at the terminal; behind `sudo`, the one who called it."""
     try:
         return os.environ.get("SUDO_USER") or getpass.getuser()
     except (KeyError, OSError):  # a user id without a name, as in some containers

@@ -1,8 +1,10 @@
-"""Asks for what must be written to the records: of the bot if it runs, else does it here, by the same code.
+"""Does what must be written to the records: by the bot if it runs, else here, by the same code.
 
-Rules kept here: one process at a time holds the data directory, so either the bot does it or we have its lock; who
-asks is recorded in both cases. Left to others: what is done (`bot/admin/records.py`), the door
-(`bot/admin/control_socket.py`).
+Rules kept here:
+- One process at a time holds the data directory, so either the bot does it or we have its lock.
+- The person who asks is recorded in both cases.
+
+Left to others: what is done (`bot/admin/records.py`), the socket (`bot/admin/control_socket.py`).
 """
 
 import asyncio
@@ -27,13 +29,13 @@ from .access_reason import user
 
 
 def perform(config: Config, do: str, /, **arguments: Any) -> dict[str, Any]:
-    """Do it, with a bar where it takes long. Raises `Refused`, saying what was wrong."""
+    """Do it, with a progress bar if it takes long. Raises `Refused`, saying what was wrong."""
     with progress() as bar:
         return perform_under(bar, config, do, **arguments)
 
 
 def perform_under(bar: Bar | None, config: Config, do: str, /, **arguments: Any) -> dict[str, Any]:
-    """Do it while a bar is drawn already."""
+    """Do it under a progress bar that is drawn already."""
     if running_pid(config.data_dir) is not None:
         return asyncio.run(ask_bot(config.data_dir, do, arguments, bar))
     make_data_dir(config.data_dir)
@@ -52,7 +54,7 @@ async def _here(config: Config, do: str, arguments: Mapping[str, Any], bar: Bar 
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """What the bot says while it opens its records is no result: warnings go to stderr, the rest nowhere."""
+    """Keep messages of the opening of the records out of the result: warnings go to stderr, the rest nowhere."""
     before = structlog.get_config()
     structlog.configure(
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

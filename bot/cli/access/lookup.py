@@ -1,7 +1,9 @@
-"""Reads the database beside a running bot, and finds the room or person that was typed.
+"""Reads the database of a running bot, and finds the room or person that was typed.
 
-Rules this module keeps: reading only, so it is safe while the bot works; what is not found is answered with
-the nearest that is.
+Rules kept here:
+- It only reads, so it is safe while the bot works.
+- What is not found is answered with the nearest match.
+
 Left to others: what is shown of it (the file of each command).
 """
 
@@ -26,7 +28,7 @@ T = TypeVar("T")
 
 
 def read(config_file: Path, query: "Callable[[AsyncConnection, Config], Awaitable[T]]") -> T:
-    """What `query` returns, run on the deployment's database. Raises `Refused` if there is none yet."""
+    """Run `query` on the deployment's database and return its result. Raises `Refused` if there is no database yet."""
     from bot.config.config import load_config
     from storage.database import FILE, Database
 
@@ -46,24 +48,24 @@ def read(config_file: Path, query: "Callable[[AsyncConnection, Config], Awaitabl
 
 
 def data_dir(config_file: Path) -> Path:
-    """Where the deployment keeps its data."""
+    """Return the deployment's data directory."""
     from bot.config.config import load_config
 
     return load_config(config_file).data_dir
 
 
 def as_dict(row: "Row[*tuple[Any, ...]]") -> dict[str, Any]:
-    """A row by the names of its columns; plain texts, not SQLAlchemy's own kind, which is no key for JSON."""
+    """Return a row by the names of its columns, as plain texts: SQLAlchemy's own kind is no key for JSON."""
     return {str(key): value for key, value in row._mapping.items()}
 
 
 def now_ms() -> int:
-    """The time, taken once a command."""
+    """Return the time in milliseconds since 1970 UTC, taken once a command."""
     return time.time_ns() // 1_000_000
 
 
 async def find_room(db: "AsyncConnection", typed: str) -> "Row[str, str, str]":
-    """The room with this code, id or name. Raises `Refused` with the nearest, if there is none."""
+    """Return the room with this code, id or name. Raises `Refused` with the nearest, if there is none."""
     from sqlalchemy import select
 
     from storage import schema
@@ -73,7 +75,7 @@ async def find_room(db: "AsyncConnection", typed: str) -> "Row[str, str, str]":
     names: dict[str, Row[str, str, str]] = {}
     shared = Counter(row.name.casefold() for row in rows)
     for row in rows:
-        for name in (row.name, row.room, row.code):  # a code wins over a room that is named like it
+        for name in (row.name, row.room, row.code):  # a code wins over a room of that name
             if name and (name != row.name or shared[name.casefold()] == 1):
                 names[name.casefold()] = row
     if found := names.get(typed.strip().casefold()):
@@ -82,7 +84,7 @@ async def find_room(db: "AsyncConnection", typed: str) -> "Row[str, str, str]":
 
 
 async def find_person(db: "AsyncConnection", typed: str) -> str:
-    """The user id that was typed, if the bot has met that account. Raises `Refused` with the nearest."""
+    """Return the user id that was typed, if the bot has met that account. Raises `Refused` with the nearest."""
     from sqlalchemy import select, union
 
     from storage import schema

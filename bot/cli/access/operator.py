@@ -1,4 +1,4 @@
-"""Who acts at the command line: an operator of the configuration, and a user of the operating system."""
+"""The person who acts at the command line: an operator of the configuration, and a user of the operating system."""
 
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ HELP = text("cli.operator.option")
 
 
 def operator_of(config: "Config", named: str | None) -> UserId:
-    """The operator who acts: the one named, or the only one there is. Raises `Refused`, saying what to do."""
+    """Return the operator who acts: the one named, or the only one. Raises `Refused`, saying what to do."""
     known = config.bot.operators
     if named is not None:
         if named not in known:

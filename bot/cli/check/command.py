@@ -1,8 +1,10 @@
-"""`answerable check`: everything that can be known before trouble comes, each with its remedy.
+"""`answerable check`: finds everything that can be known before trouble comes, each with its remedy.
 
-Rules this module keeps: it changes nothing, neither on disk nor on the homeserver (but for what the store of keys notes
-of the homeserver's word), and logs nobody in, so it may be run at any time, also beside the running bot; exit code 1 if
-there is a problem, warnings do not count.
+Rules kept here:
+- It changes nothing, neither on disk nor on the homeserver (except that the key store notes what the homeserver says),
+  and logs nobody in. So it can be run at any time, also while the bot runs.
+- Exit code 1 if there is a problem; warnings do not count.
+
 Left to others: what is looked at on this machine (`this_machine.py`) and on the homeserver (`homeserver.py`).
 
 ``--json``: a list of objects with the keys `check`, `state` (ok, note, warning or problem), `key` (a stable name of

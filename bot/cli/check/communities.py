@@ -1,4 +1,4 @@
-"""Says for `answerable check` how far the word of those who run rooms reaches, and which spaces are followed."""
+"""Says for `answerable check` how far the decisions of a room's managers reach, and which spaces are followed."""
 
 from collections.abc import AsyncIterator, Collection
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def communities(config: "Config") -> Finding:
-    """Whose word reaches which rooms."""
+    """Report whose decisions reach which rooms."""
     settings = config.communities
     if settings.default == "deployment":
         return warning("communities", "communities_deployment")
@@ -20,7 +20,7 @@ def communities(config: "Config") -> Finding:
 
 
 async def spaces(config: "Config", homeserver: "Homeserver", joined: Collection[str]) -> AsyncIterator[Finding]:
-    """Whether the bot sees which rooms the spaces list."""
+    """Report whether the bot sees which rooms the spaces list."""
     from moderation.rooms.spaces import is_space
     from moderation.values.ids import RoomId
     from moderation.values.notices import Who

@@ -1,4 +1,4 @@
-"""What `answerable check` says of the mail server that sends the codes of verification: nothing is sent to anybody."""
+"""Checks the mail server that sends the codes of verification for `answerable check`. It sends no mail."""
 
 import asyncio
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def email(config: "Config") -> Iterator[Finding]:
-    """All findings about the mail server; none if there is none."""
+    """Yield all findings about the mail server; none if none is configured."""
     from bot.config.oidc import is_loopback
     from bot.identity.mailer import Mailer
     from bot.identity.method import Unavailable

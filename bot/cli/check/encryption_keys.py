@@ -1,7 +1,8 @@
-"""What `answerable check` says of encryption: whether people's clients give the bot keys, and what a loss would cost.
+"""Checks encryption for `answerable check`: whether people's clients give the bot keys, and what a loss would cost.
 
-Rules this module keeps: a running bot is asked, since it holds the keys; else they are opened here, under the lock, and
-nothing of them changes but what is noted of the homeserver's own word.
+Rules kept here:
+- A running bot is asked, since it holds the keys. Else they are opened here, under the lock, and nothing of them
+  changes except what is noted of the homeserver's own word.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 async def keys(config: "Config", session: "Session") -> Finding:
-    """The one thing that matters most."""
+    """Report the one thing that matters most."""
     try:
         found = await _status(config, session)
     except AnswerableError as error:
@@ -29,7 +30,7 @@ async def keys(config: "Config", session: "Session") -> Finding:
 
 
 async def _status(config: "Config", session: "Session") -> dict[str, Any] | None:
-    """None: there are no keys on this machine yet."""
+    """Return the state of the keys; None: there are no keys on this machine yet."""
     from bot.encryption.service import FOLDER
 
     if running_pid(config.data_dir) is not None:

@@ -1,4 +1,4 @@
-"""What a check finds: one line each, and for what is not right the remedy.
+"""The findings of a check: one line each, and a remedy for what is not right.
 
 The texts of a finding are `cli.check.<key>.text` and, unless all is well, `cli.check.<key>.remedy`.
 """
@@ -23,16 +23,16 @@ class Finding:
 
     @property
     def words(self) -> str:
-        """What was found."""
+        """What was found, in words."""
         return text(f"cli.check.{self.key}.text", **self.fields)
 
     @property
     def remedy(self) -> str:
-        """What to do about it; empty when all is well."""
+        """What to do about it; empty if all is well."""
         return "" if self.state == "ok" else text(f"cli.check.{self.key}.remedy", **self.fields)
 
     def as_dict(self) -> dict[str, Any]:
-        """For ``--json``; these keys are documented and stay."""
+        """Return the finding for ``--json``; these keys are documented and stay."""
         return {
             "check": self.check,
             "state": self.state,
@@ -43,20 +43,20 @@ class Finding:
 
 
 def ok(check: str, key: str, **fields: object) -> Finding:
-    """All is well."""
+    """Report that all is well."""
     return Finding(check, "ok", key, fields)
 
 
 def note(check: str, key: str, **fields: object) -> Finding:
-    """Nothing wrong; something could be done."""
+    """Report that nothing is wrong, but something could be done."""
     return Finding(check, "note", key, fields)
 
 
 def warning(check: str, key: str, **fields: object) -> Finding:
-    """The bot works, with a limit."""
+    """Report that the bot works, but with a limit."""
     return Finding(check, "warning", key, fields)
 
 
 def problem(check: str, key: str, **fields: object) -> Finding:
-    """The bot will not work as it should."""
+    """Report that the bot will not work as it should."""
     return Finding(check, "problem", key, fields)

@@ -1,6 +1,8 @@
-"""What `answerable check` looks at on the homeserver: the way there, clock, account, rate limit, power.
+"""Checks the homeserver for `answerable check`: the connection, clock, account, rate limit, power.
 
-Rules this module keeps: it only asks, and logs nobody in; a step that depends on one that failed is left out.
+Rules kept here:
+- It only asks, and logs nobody in.
+- A step that depends on a failed one is left out.
 """
 
 import time
@@ -33,7 +35,7 @@ DRIFT_MS, FAR_MS = 5_000, 60_000  # clock difference: above the first a warning,
 
 
 async def there(config: "Config", admin_token: str = "", skip: frozenset[str] = frozenset()) -> list[Finding]:
-    """All findings about the homeserver. Rooms in `skip` are no groups: power matters little there."""
+    """Return all findings about the homeserver. Rooms in `skip` are no groups, so power matters little there."""
     findings = [finding async for finding in _server(config)]
     if any(finding.state == "problem" and finding.check == "server" for finding in findings):
         return findings
@@ -65,7 +67,7 @@ async def _server(config: "Config") -> AsyncIterator[Finding]:
 
 
 def _clock(date: str, here_s: float) -> Finding:
-    """The header has whole seconds, so half a second is the best guess of what it cut off."""
+    """Compare the clocks. The header has whole seconds, so half a second is the best guess of what it cut off."""
     try:
         there_s = parsedate_to_datetime(date).timestamp() + 0.5
     except ValueError:
@@ -125,7 +127,7 @@ async def _rooms(homeserver: Homeserver, rooms: list[RoomId]) -> AsyncIterator[F
     for room in rooms:
         try:
             state = await homeserver.state(room)
-        except Forbidden:  # we left, or were put out, a moment ago
+        except Forbidden:  # we left, or were removed, a moment ago
             continue
         for finding in _power(room, homeserver.user, state):
             yield finding

@@ -1,7 +1,9 @@
-"""What `answerable check` says of the identity store and its key: that it is there, kept elsewhere, and the right one.
+"""Checks the identity store and its key for `answerable check`: it must be there, kept elsewhere, and the right one.
 
-Rules this module keeps: it only reads. A running bot may have its key from its own environment or a credential, which
-nobody else can see: then the store is asked, not the key.
+Rules kept here:
+- It only reads.
+- A running bot may have its key from its own environment or a credential, which nobody else can see. Then the store is
+  asked, not the key.
 """
 
 from collections.abc import Iterator
@@ -24,7 +26,7 @@ _WRONG: dict[str, str] = {
 
 
 def identity(config: "Config") -> Iterator[Finding]:
-    """All findings about the identity store."""
+    """Yield all findings about the identity store."""
     from bot.config.identity_key import given_key
     from storage.identity.store import open_for_reading
 
@@ -38,7 +40,7 @@ def identity(config: "Config") -> Iterator[Finding]:
 
 
 def _finding(given: "GivenKey", state: "IdentityStoreState | None") -> Finding:
-    """The one thing that matters most."""
+    """Report the one thing that matters most."""
     used = state.used if state else ()
     if given.wrong:
         return problem("identity", _WRONG[given.wrong], file=given.path or given.source)

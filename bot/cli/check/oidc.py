@@ -1,4 +1,4 @@
-"""What `answerable check` says of the issuers of `[[oidc]]`: each is asked what it offers; nobody is logged in."""
+"""Checks the issuers of `[[oidc]]` for `answerable check`: each is asked what it offers; nobody is logged in."""
 
 import asyncio
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def issuers(config: "Config") -> Iterator[Finding]:
-    """All findings about issuers; none if there is none."""
+    """Yield all findings about issuers; none if none is configured."""
     for settings in config.oidc:
         yield asyncio.run(_offered(config, settings))
         if config.secrets.oidc.get(settings.secret_variable) is None:

@@ -1,6 +1,8 @@
-"""What `answerable check` looks at on this machine: files and their modes, the disk, database and journal.
+"""Checks this machine for `answerable check`: files and their modes, the disk, database and journal.
 
-Rules this module keeps: it only reads; a thing that is made at the first start is not missing before it.
+Rules kept here:
+- It only reads.
+- What is made at the first start does not count as missing before it.
 """
 
 import asyncio
@@ -28,7 +30,7 @@ SCARCE, FULL = 1 * _GIB, _GIB // 10  # bytes free: below the first a warning, be
 
 
 def here(config: "Config") -> Iterator[Finding]:
-    """All findings about this machine."""
+    """Yield all findings about this machine."""
     yield from _env(config)
     yield from _data_dir(config.data_dir)
     yield _space(config.data_dir)
@@ -78,7 +80,7 @@ def _space(data_dir: Path) -> Finding:
 
 
 def _keys(data_dir: Path) -> Iterator[Finding]:
-    """Keys, and what names people; whoever has them can forge or read."""
+    """Check keys, and files that name people: anybody who has them can forge or read."""
     from storage.file_modes import weak
 
     folder = data_dir / "keys"
@@ -112,7 +114,7 @@ def _database(data_dir: Path) -> Iterator[Finding]:
 
 
 async def _applied(data_dir: Path) -> int:
-    """How many records the database has taken up."""
+    """Return how many records the database has applied."""
     from sqlalchemy import select
 
     from storage import schema
@@ -122,7 +124,7 @@ async def _applied(data_dir: Path) -> int:
 
 
 def other_rooms(data_dir: Path) -> frozenset[str]:
-    """The rooms of the bot that are no groups; none are known without a usable database."""
+    """Return the rooms of the bot that are no groups; none without a usable database."""
     from sqlalchemy import select
 
     from storage import schema
@@ -160,5 +162,5 @@ def _mode(path: Path) -> str:
 
 
 def _existing(path: Path) -> Path:
-    """`path`, or the nearest folder above it that exists."""
+    """Return `path`, or the nearest folder above it that exists."""
     return next(folder for folder in (path, *path.parents) if folder.exists())

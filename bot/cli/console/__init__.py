@@ -1,1 +1,1 @@
-"""How commands speak at a terminal."""
+"""How commands talk to people at a terminal."""

@@ -1,7 +1,8 @@
 """Questions at a terminal, and secrets from standard input.
 
-Rules this module keeps: where there is no terminal nothing is asked: the default is taken, or the option that
-would answer is named; a secret is never echoed, never an argument of a process, and never shown again.
+Rules kept here:
+- Without a terminal nothing is asked: the default is taken, or the option that would answer is named.
+- A secret is never echoed, never an argument of a process, and never shown again.
 """
 
 import os
@@ -15,7 +16,7 @@ from .output import tell, text
 
 
 def asked(key: str, option: str, *, default: str | None = None, valid: Callable[[str], bool] = bool) -> str:
-    """The answer to the question `key`; an empty one means `default`. Asks again until it is valid."""
+    """Return the answer to the question `key`; an empty one means `default`. Asks again until it is valid."""
     if default and not sys.stdin.isatty() and valid(default):
         return default
     _need_terminal(option)
@@ -30,14 +31,14 @@ def asked(key: str, option: str, *, default: str | None = None, valid: Callable[
 
 
 def given(key: str, option: str, value: str, valid: Callable[[str], bool]) -> str:
-    """What an option says; empty if it was not given. Raises `Invalid`, naming the option, if it cannot be right."""
+    """Return the value of an option; empty if it was not given. Raises `Invalid`, naming the option, if it is wrong."""
     if value and not valid(value):
         raise Invalid(f"{option} {value}: {text(f'cli.init.invalid.{key}')}")
     return value
 
 
 def asked_secret(key: str, option: str) -> str:
-    """A secret typed at the terminal, not echoed."""
+    """Ask for a secret at the terminal, without echo."""
     _need_terminal(option)
     while True:
         if secret := getpass(f"{text(f'cli.init.ask.{key}')}: ", stream=sys.stderr):
@@ -45,12 +46,12 @@ def asked_secret(key: str, option: str) -> str:
 
 
 def asked_secret_or_nothing(key: str) -> str:
-    """The same, once; empty if nothing is typed."""
+    """Ask once for a secret, without echo; empty if nothing is typed."""
     return getpass(f"{text(f'cli.init.ask.{key}')} {text('cli.init.or_nothing')}: ", stream=sys.stderr)
 
 
 def secret_from_stdin(option: str) -> str:
-    """The next line of standard input. Raises `Invalid` if there is none."""
+    """Return the next line of standard input. Raises `Invalid` if there is none."""
     secret = sys.stdin.readline().rstrip("\r\n")
     if not secret:
         raise Invalid(text("cli.init.stdin_empty", option=option))
@@ -58,7 +59,7 @@ def secret_from_stdin(option: str) -> str:
 
 
 def secret_from_env(name: str) -> str:
-    """A secret from the environment. Raises `Invalid` if the variable is not set."""
+    """Return a secret from the environment. Raises `Invalid` if the variable is not set."""
     if secret := os.environ.get(name):
         return secret
     raise Invalid(text("cli.init.env_empty", name=name))

@@ -1,7 +1,9 @@
-"""Put a failing disk into words: it is full, broken, read-only, or another program holds a database.
+"""Puts a failing disk into words: it is full, broken, read-only, or another program holds a database.
 
-Rules kept here: it is one message that says what to do, whichever part of the program it met, and never a traceback;
-an error of the network, too many open files, or a defect of ours, is not taken for one of the disk.
+Rules kept here:
+- It is one message that says what to do, in whichever part of the program it happened, and never a traceback.
+- An error of the network, too many open files, or a defect of ours, is not taken for one of the disk.
+
 Left to others: ending (`bot/cli/run.py`, `bot/cli/main.py`), turning what SQLite says into these errors
 (`storage/sqlite_refused.py`).
 """
@@ -14,7 +16,7 @@ from pathlib import Path
 
 from moderation.values.errors import Invalid, Refused
 
-# Of the disk, and never of the network.
+# Errors of the disk, never of the network.
 _DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
 
 _FILES = frozenset({errno.EMFILE, errno.ENFILE})
@@ -22,7 +24,7 @@ _FILES = frozenset({errno.EMFILE, errno.ENFILE})
 
 @contextlib.contextmanager
 def told_if_disk_fails(data_dir: Path) -> Iterator[None]:
-    """Turn a disk that fails, or a database that another process holds, into `Refused`, which says what to do."""
+    """Turn a failing disk, or a database that another process holds, into `Refused`, which says what to do."""
     from sqlalchemy.exc import DBAPIError
 
     try:
@@ -41,7 +43,7 @@ def told_if_disk_fails(data_dir: Path) -> Iterator[None]:
 
 
 def disk_failure(error: Exception) -> Refused | None:
-    """Return what to say of an error that ended a command, if it was the disk; None if it was not."""
+    """Return what to say about an error that ended a command, if it was the disk; None if it was not."""
     if isinstance(error, OSError):
         failed = error.errno in _DISK or isinstance(error.__cause__, sqlite3.Error)
         why = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)

@@ -1,6 +1,6 @@
-"""The bot's own log: JSON lines for machines, or coloured lines for somebody at a terminal; both on stderr.
+"""The log of the bot's process: JSON lines for machines, or coloured lines for a person at a terminal; both on stderr.
 
-This is the log of the process, not the records: what people do and write is not in it.
+This is not the records: what people do and write is not in it.
 """
 
 import logging
@@ -9,7 +9,7 @@ import sys
 import structlog
 from structlog.typing import EventDict, Processor
 
-# Libraries that speak at every request; their warnings are enough.
+# Libraries that log every request; their warnings are enough.
 _QUIET = ("aiosqlite", "alembic", "asyncio", "nio", "sqlalchemy")
 
 
@@ -46,12 +46,12 @@ def set_up_logging(*, as_json: bool | None = None, verbose: bool = False) -> Non
 
 def _ending(plain: bool) -> list[Processor]:
     if not plain:
-        # Not the default, which prints the variables of every function on the way: tokens and messages among them.
+        # Not the default, which prints the variables of every function in the traceback, tokens and messages included.
         return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     return [structlog.processors.format_exc_info, _event_first, structlog.processors.JSONRenderer()]
 
 
 def _event_first(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """What happened, before its details: the lines are read by people too."""
+    """Put the event before its details, since people read the lines, too."""
     first = {key: event[key] for key in ("timestamp", "level", "event") if key in event}
     return {**first, **event}

@@ -14,7 +14,7 @@ AsJson = Annotated[bool, typer.Option("--json", help=text("cli.option.json"))]
 
 
 def new_app(key: str) -> typer.Typer:
-    """A command of its own file; its help is the text `key`."""
+    """Make a command that has its own file; its help is the text `key`."""
     return typer.Typer(
         add_completion=False,
         rich_markup_mode=None,

@@ -1,8 +1,11 @@
-"""How a command speaks: texts, tables, JSON, and errors without a traceback.
+"""The output of a command: texts, tables, JSON, and errors without a traceback.
 
-Rules this module keeps: results go to stdout, everything else to stderr; every word stands in the message
-files; what people wrote is shown as text, never as markup or as control codes of the terminal; with
-``--json`` nothing but JSON is on stdout.
+Rules kept here:
+- Results go to stdout, everything else to stderr.
+- Every word stands in the message files.
+- What people wrote is shown as text, never as markup or as control codes of the terminal.
+- With ``--json`` nothing but JSON is on stdout.
+
 Left to others: what is shown (the file of each command).
 """
 
@@ -20,27 +23,27 @@ FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
 
 def text(key: str, **fields: object) -> str:
-    """A text of the message files in the language of the terminal."""
+    """Return a text of the message files in the language of the terminal."""
     return Catalog.load().text(cli_language(), key, **fields)
 
 
 def shown(value: object) -> str:
-    """A value as the reader's language writes it, on one line and harmless."""
+    """Return a value as the reader's language writes it, on one line and without control codes."""
     return text("cli.value", value=value)
 
 
 def say(key: str, **fields: object) -> None:
-    """A text on stdout."""
+    """Print a text on stdout."""
     console().print(text(key, **fields), markup=False, highlight=False, soft_wrap=True)
 
 
 def tell(key: str, **fields: object) -> None:
-    """A text on stderr: progress, hints, all that is not the result."""
+    """Print a text on stderr: progress, hints, all that is not the result."""
     console(stderr=True).print(text(key, **fields), markup=False, highlight=False, soft_wrap=True)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
-    """A table on stdout. `columns` are keys of the message files below ``cli.column``."""
+    """Print a table on stdout. `columns` are keys of the message files below ``cli.column``."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -54,21 +57,21 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: st
 
 
 def as_json(value: object) -> None:
-    """`value` as JSON on stdout: keys in the order given, times as milliseconds since 1970 UTC."""
+    """Write `value` as JSON on stdout: keys in the order given, times as milliseconds since 1970 UTC."""
     import orjson
 
     sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
 def console(*, stderr: bool = False) -> "Console":
-    """A rich console; made anew each time, so that a redirected stream is honoured."""
+    """Return a rich console, a new one each time, so that a redirected stream is honoured."""
     from rich.console import Console
 
     return Console(stderr=stderr)
 
 
 def report(error: AnswerableError) -> int:
-    """Tell the person at the terminal what went wrong; the exit code that says the same."""
+    """Tell the person at the terminal what went wrong; return the matching exit code."""
     sys.stderr.write(words_of(error) + "\n")
     return MISUSED if isinstance(error, Invalid) else FAILED
 
@@ -99,13 +102,13 @@ def _homeserver_words(error: AnswerableError) -> str:
 
 
 def word(kind: str, value: str) -> str:
-    """A word of the program, such as a case's state, in the reader's language; as it is if we have none."""
+    """Return a word of the program, such as a case's state, in the reader's language; unchanged if there is none."""
     key = f"cli.{kind}.{value}"
     return text(key) if Catalog.load().has(key) else value
 
 
 def nearest(word: str, known: Mapping[str, str]) -> str | None:
-    """The value of the key of `known` that is most like `word`."""
+    """Return the value of the key of `known` that is most like `word`."""
     import difflib
 
     lowered = {key.casefold(): value for key, value in known.items()}

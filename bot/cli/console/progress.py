@@ -1,6 +1,8 @@
-"""A bar on stderr for whatever takes longer than a moment, if somebody is there to see it.
+"""A progress bar on stderr for what takes longer than a moment, if somebody is there to see it.
 
-Rules this module keeps: no bar where stderr is no terminal; results printed meanwhile go to stdout all the same.
+Rules kept here:
+- No bar is drawn if stderr is no terminal.
+- Results printed meanwhile still go to stdout.
 """
 
 import sys
@@ -14,14 +16,14 @@ Bar = Callable[[str, int, int], None]  # what is being done, how much is done, h
 
 @contextmanager
 def progress() -> Iterator[Bar | None]:
-    """Yields what to call on the way; None if nobody would see it."""
+    """Yield a function to call with the progress; None if nobody would see it."""
     if not sys.stderr.isatty():
         yield None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    # On one terminal lines are printed above the bar; a stdout that leads elsewhere must not be led to stderr.
+    # On one terminal lines are printed above the bar; a redirected stdout must not be sent to stderr.
     shared = sys.stdout.isatty()
     with Progress(*columns, console=console(stderr=True), transient=True, redirect_stdout=shared) as drawn:
         task = drawn.add_task("", total=None)

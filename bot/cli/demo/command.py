@@ -2,10 +2,14 @@
 
 ``--json FILE``: an object with the key `steps`, a list of objects with the keys `name`, `expected`, `seen`, `ok`.
 
-Rules this module keeps: exit code 0 only if every step went as told; however it ends, by Ctrl-C too, everything that
-was started is ended and the temporary folder removed, unless ``--keep``; a folder with anything else than an earlier
-demo in it is left alone; the story is told in the language of the terminal.
-Left to others: the story (`bot/demo/story.py`), how it looks (`report.py`).
+Rules kept here:
+- Exit code 0 only if every step went as told.
+- However it ends, by Ctrl-C too, everything that was started is ended and the temporary folder removed, unless
+  ``--keep``.
+- A folder with anything else than an earlier demo in it is left alone.
+- The story is told in the language of the terminal.
+
+Left to others: the story (`bot/demo/story.py`), its display (`report.py`).
 """
 
 import asyncio
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
     from bot.demo.story import Story, StoryOutcome
 
 MARKER = "demo.txt"
-# What the bot leaves in its folder; anything else there is somebody's.
+# What the bot leaves in its folder; anything else there belongs to somebody.
 _OURS = ("*.sqlite3*", "bot.log", "config.toml", ".env", "keys", "lock", "records", "spool", MARKER)
 
 app = new_app("cli.demo.help")
@@ -44,9 +48,9 @@ def demo(
     data_dir: Annotated[Path | None, typer.Option("--data-dir", metavar="DIR", help=text("cli.demo.data_dir"))] = None,
 ) -> None:
     """Play the story."""
-    if importlib.util.find_spec("synapse") is None:  # looks for it, does not import it
+    if importlib.util.find_spec("synapse") is None:  # only looks for it, without importing it
         raise Refused("cli.demo.no_synapse")
-    _write(json, None, ())  # what cannot be written is said now, not after half a minute
+    _write(json, None, ())  # fails now if it cannot be written, not after half a minute
     with _folder(keep=keep) as folder:
         bot_folder = _made(data_dir.expanduser().absolute() if data_dir else folder / "bot")
         outcomes = _run(folder / "homeserver", bot_folder, json, keep=keep)
@@ -70,7 +74,7 @@ def _folder(*, keep: bool) -> Iterator[Path]:
 
 
 def _made(folder: Path) -> Path:
-    """The folder of the bot: new, or emptied of an earlier demo. Raises `Refused` if it is anything else."""
+    """Make the bot's folder, or empty it of an earlier demo. Raises `Refused` if it holds anything else."""
     from bot.cli.run import running_pid
 
     try:
@@ -129,7 +133,7 @@ async def _until_ctrl_c(stage: "DemoStage", loop: asyncio.AbstractEventLoop) -> 
     from bot.demo.bot_process import BotFailed
     from bot.demo.stage import NAMES, PASSWORD
 
-    if stage.homeserver is None:  # it did not even start
+    if stage.homeserver is None:  # it did not start
         return
     say("cli.demo.kept", url=stage.homeserver.url, users=", ".join(NAMES), password=PASSWORD)
     say("cli.demo.stop")
@@ -146,7 +150,7 @@ async def _until_ctrl_c(stage: "DemoStage", loop: asyncio.AbstractEventLoop) -> 
 
 
 def _write(json: Path | None, story: "Story | None", outcomes: "Sequence[StoryOutcome]") -> None:
-    """The steps so far; so the file is there whatever happens next."""
+    """Write the steps so far, so that the file is there whatever happens next."""
     import orjson
 
     if json is None:
@@ -165,7 +169,7 @@ def _say_where(folder: Path) -> None:
 
 
 def _command() -> str:
-    """How the reader calls this program, so that what is shown can be pasted."""
+    """Return how the reader calls this program, so that what is shown can be pasted."""
     called = Path(sys.argv[0])
     if called.name == "answerable":
         return "answerable" if shutil.which("answerable") else str(called)

@@ -1,7 +1,8 @@
-"""How the demo looks: at a terminal a list that grows, with a spinner for the step that runs; else plain lines.
+"""The display of the demo: at a terminal a growing list, with a spinner for the running step; else plain lines.
 
-Rules this module keeps: nothing but words and marks of the message files and of the story is written; what a step saw
-is shown as text, never as markup or as control codes.
+Rules kept here:
+- Only words and marks of the message files and of the story are written.
+- What a step saw is shown as text, never as markup or as control codes.
 """
 
 from collections.abc import Sequence
@@ -41,19 +42,19 @@ class Telling:
         self._still()
 
     def begins(self, step: StoryStep) -> None:
-        """A step starts to run."""
+        """Show that a step starts to run."""
         if self._console.is_terminal:
             self._status = self._console.status(Text(f"{self._number + 1}/{self._count} {self._story.name(step)}"))
             self._status.start()
 
     def ended(self, outcome: StoryOutcome) -> None:
-        """A step has ended, or will not run."""
+        """Show that a step has ended, or will not run."""
         self._still()
         self._number += 1
         (self._drawn if self._console.is_terminal else self._plain)(outcome)
 
     def summary(self, outcomes: Sequence[StoryOutcome], log: str) -> None:
-        """How it went, and the bot's last words if it did not go well."""
+        """Show how it went, and the bot's last log lines if it did not go well."""
         count = {state: sum(1 for outcome in outcomes if outcome.state == state) for state in _MARKS}
         if count["ok"] == len(outcomes):
             seconds = sum(outcome.seconds for outcome in outcomes)

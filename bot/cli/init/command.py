@@ -1,8 +1,11 @@
-"""`answerable init`: from nothing to a configuration that works, in one go.
+"""`answerable init`: make a configuration that works, from nothing, in one go.
 
-Rules this module keeps: nothing is written before the log-in has worked; a file that exists is not replaced
-without ``--force``; the password is used once and kept nowhere; `config.toml` is written last, so that it stands
-for a set-up that is complete.
+Rules kept here:
+- Nothing is written before the log-in has worked.
+- An existing file is not replaced without ``--force``.
+- The password is used once and stored nowhere.
+- `config.toml` is written last, so that it stands for a complete set-up.
+
 Left to others: asking (`bot/cli/console/ask.py`), the file's content (`config_file.py`), storing the session
 (`bot/cli/session.py`).
 """
@@ -34,7 +37,7 @@ app = new_app("cli.init.help")
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """How to log in: one of the two, and perhaps a recovery key and an admin's token beside it."""
+    """Credentials for the log-in: a password or a token, and perhaps a recovery key and an admin's token."""
 
     password: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
@@ -100,7 +103,7 @@ def _refuse_to_replace(file: Path, *, force: bool) -> None:
 
 
 def _check(file: Path, answers: Answers) -> None:
-    """Raises `ConfigError` for an answer that could not be a setting, before anything happens."""
+    """Raise `ConfigError` for an answer that could not be a setting, before anything happens."""
     from bot.config.config import parse_config
 
     parse_config(file, config_text(answers))
@@ -109,7 +112,7 @@ def _check(file: Path, answers: Answers) -> None:
 def _credentials(
     password_stdin: bool, password_env: str, token_stdin: bool, recovery_key_stdin: bool, admin_token_stdin: bool
 ) -> Credentials:
-    """Secrets from where the options say; standard input gives one a line, the admin's token last."""
+    """Read the secrets from where the options say; standard input gives one a line, the admin's token last."""
     if sum((password_stdin, bool(password_env), token_stdin)) > 1:
         raise Invalid(text("cli.init.one_credential"))
     password = token = ""
@@ -127,7 +130,7 @@ def _credentials(
 
 
 async def _server_answers(url: str) -> None:
-    """Raises `Refused` if there is no homeserver at `url`."""
+    """Raise `Refused` if there is no homeserver at `url`."""
     from bot.matrix.client import Homeserver, Session
     from bot.matrix.errors import HomeserverError
 
@@ -151,7 +154,7 @@ async def _set_up(file: Path, answers: Answers, credentials: Credentials, keys: 
         session = await stored_session(config, credentials.token)
     else:
         home = config.homeserver
-        # With the device of an earlier set-up, what was encrypted for it stays readable.
+        # With the device of an earlier set-up, messages encrypted for it stay readable.
         device = config.secrets.device_id
         session = await log_in(home.url, home.user, credentials.password, home.device_name, device)
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -172,7 +175,7 @@ async def _set_up(file: Path, answers: Answers, credentials: Credentials, keys: 
 
 
 def _make_identity_key(config: "Config") -> None:
-    """Make the key of the identity store where it was asked for; one that is there already is taken."""
+    """Make the key of the identity store where it was asked for; use one that is there already."""
     from bot.cli.identity import make_key_outside
     from bot.config.identity_key import given_key
 
@@ -190,7 +193,7 @@ def _ask_url(user: str) -> str:
 
 
 def _url(typed: str) -> str:
-    """People type the name without the scheme."""
+    """Add the scheme: people type the name without it."""
     return (typed if "://" in typed else f"https://{typed}").rstrip("/")
 
 
@@ -213,7 +216,7 @@ def _ask_operators(*, yes: bool) -> list[str]:
 
 
 def _ask_inviters(operators: tuple[str, ...], *, yes: bool) -> list[str]:
-    """Unless told otherwise the operators, and nobody else, may bring the bot into rooms."""
+    """Ask who may bring the bot into rooms; by default the operators, and nobody else."""
     if yes:
         return list(operators)
     return _words(asked("allow_invites", "--allow-invites", default=" ".join(operators), valid=lambda _: True))

@@ -1,7 +1,10 @@
-"""The first `config.toml`: what was answered, and what can be changed, each setting with its comment.
+"""The first `config.toml`: the answers, and the settings that can be changed, each with its comment.
 
-Rules this module keeps: the file is checked by the very code that will read it before it replaces anything;
-comments are in the language that was chosen. `config.example.toml` shows every setting there is.
+Rules kept here:
+- The file is checked by the code that will read it before it replaces anything.
+- Comments are in the chosen language.
+
+`config.example.toml` shows every setting there is.
 """
 
 import json
@@ -16,7 +19,7 @@ _WIDTH = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """What `init` asks for, except secrets."""
+    """The answers that `init` asks for, except secrets."""
 
     url: str
     user: str
@@ -24,11 +27,11 @@ class Answers:
     language: str
     operators: tuple[str, ...]
     allow_invites: tuple[str, ...]
-    identity_key: str = ""  # where the key of the identity store lies
+    identity_key: str = ""  # path of the key of the identity store
 
 
 def config_text(answers: Answers) -> str:
-    """The file's content."""
+    """Return the file's content."""
     return "\n".join(_lines(answers)) + "\n"
 
 
@@ -68,7 +71,7 @@ def _example_rule(language: str) -> Iterator[str]:
 
 
 def _quoted(text: str) -> str:
-    """JSON's strings are TOML's basic strings, but for DEL."""
+    """Quote a text: JSON's strings are TOML's basic strings, except for DEL."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
 
 

@@ -1,7 +1,9 @@
-"""The part of `answerable init` that makes the keys for encrypted rooms, or takes up those that the account has.
+"""The part of `answerable init` that makes the keys for encrypted rooms, or recovers those that the account has.
 
-Rules this module keeps: keys that are there already are replaced only when asked to, after a warning; what the
-homeserver does not let us do now is told with the command that does it later, and stops nothing.
+Rules kept here:
+- Existing keys are replaced only on request, after a warning.
+- What the homeserver does not allow now is told with the command that does it later, and stops nothing.
+
 Left to others: the keys themselves (`bot/admin/keys.py`), asking for the password (`command.py`).
 """
 
@@ -28,17 +30,17 @@ _LATER = ("keys.needs_password", "keys.needs_browser", "keys.lost")
 
 @dataclass(frozen=True, slots=True)
 class KeyChoice:
-    """What is to be done about keys: made, unless one of these says otherwise."""
+    """The choice about keys: they are made unless one of these says otherwise."""
 
     none: bool = False
     reset: bool = False
-    sure: bool = False  # nobody is asked whether keys may be replaced
+    sure: bool = False  # keys may be replaced without asking
     recovery_key: str = field(default="", repr=False)
     out: Path | None = None  # where a new recovery key goes
 
 
 async def make_keys(config: "Config", session: "Session", password: str, choice: KeyChoice) -> None:
-    """Do it. Raises `Refused` for a recovery key that does not fit."""
+    """Make or recover the keys. Raises `Refused` for a recovery key that does not fit."""
     from bot.matrix.errors import HomeserverError
 
     if choice.none:
@@ -83,7 +85,7 @@ async def _set_up(keys: "KeyOperations", password: str | None, out: Path | None)
 
 
 async def _take_up(keys: "KeyOperations") -> None:
-    """The account has keys: the recovery key opens them, if somebody is there to type it."""
+    """Recover the account's keys with the recovery key, if somebody is there to type it."""
     words = asked_secret_or_nothing("recovery_key") if sys.stdin.isatty() else ""
     if words:
         _taken_up(await keys.recover(words))

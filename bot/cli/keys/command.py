@@ -1,12 +1,14 @@
-"""`answerable keys`: the keys by which the bot reads encrypted rooms, and by which people's clients know it.
+"""`answerable keys`: the keys with which the bot reads encrypted rooms, and by which people's clients know it.
 
 ``--json``: `status`: `user`, `device`, `fingerprint`, `state` (ready, absent, unsigned, locked, replaced, lost),
 `backup` (none, ours, foreign), `recovery` (whether there is a recovery key), `master`, `master_there`, `keys` (of
 rooms), `backed_up` (of these), `waiting` (events that wait for a key); `verifications`: a list of objects with `id`,
 `user`, `stage`, `since`, `emoji` (pairs of picture and name), `numbers`.
 
-Rules kept here: no secret is an argument or shown again; what replaces keys is asked twice; without a terminal nothing
-is asked.
+Rules kept here:
+- No secret is an argument or shown again.
+- What replaces keys is asked twice; without a terminal nothing is asked.
+
 Left to others: doing it (`perform.py`, `bot/admin/keys.py`).
 """
 
@@ -40,14 +42,14 @@ Id = Annotated[str, typer.Argument(metavar="ID", help=text("cli.keys.option.id")
 
 @app.callback(invoke_without_command=True)
 def keys(context: typer.Context, json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
-    """How the keys stand, if nothing else is asked."""
+    """Show the state of the keys, if no subcommand is given."""
     if context.invoked_subcommand is None:
         _status(config_file, json=json)
 
 
 @app.command(help=text("cli.keys.status_help"))
 def status(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
-    """How the keys stand."""
+    """Show the state of the keys."""
     _status(config_file, json=json)
 
 
@@ -64,7 +66,7 @@ def _status(config_file: Path, *, json: bool) -> None:
 
 
 def show(found: Mapping[str, Any]) -> None:
-    """How the keys stand, and what to do."""
+    """Show the state of the keys, and what to do."""
     rows: list[tuple[str, object]] = [
         ("account", Who(found["user"])),
         ("device", found["device"]),
@@ -103,7 +105,7 @@ def set_up(
 
 @app.command(help=text("cli.keys.recover_help"), epilog=text("cli.keys.recover_epilog"))
 def recover(recovery_key_stdin: RecoveryKeyStdin = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
-    """Take up the account's keys."""
+    """Recover the account's keys."""
     from bot.config.config import load_config
 
     from .perform import perform
@@ -141,7 +143,7 @@ def new_device(
     recovery_key_stdin: RecoveryKeyStdin = False,
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
-    """Begin anew where the keys of the device are lost."""
+    """Start over as a new device if the device's keys are lost."""
     from bot.cli.run import make_data_dir, only_instance, running_pid
     from bot.config.config import load_config
 
@@ -165,7 +167,7 @@ def new_device(
 
 @app.command(help=text("cli.keys.verifications_help"))
 def verifications(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
-    """Who compares emoji with the bot now."""
+    """List the people who compare emoji with the bot now."""
     from bot.config.config import load_config
 
     from .perform import perform
@@ -232,7 +234,7 @@ def _sure(question: str, *, yes: bool) -> None:
 
 
 async def _new_session(config: "Config", password: str) -> str:
-    """Log in as a new device and keep that session; the old one, whose keys are of no use, ends."""
+    """Log in as a new device and store that session; end the old one, whose keys are of no use."""
     from bot.cli.session import log_in, store_session
 
     home, token = config.homeserver, config.secrets.access_token
@@ -244,7 +246,7 @@ async def _new_session(config: "Config", password: str) -> str:
 
 
 async def _end(session: "Session", token: str) -> None:
-    """Log the old device out, so that nobody gives it keys any more. That it has ended already is no harm."""
+    """Log the old device out, so that nobody gives it keys any more. It does no harm if it has ended already."""
     from bot.matrix.errors import HomeserverError
     from bot.matrix.http import Ask, Wire
 

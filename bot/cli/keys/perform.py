@@ -1,8 +1,10 @@
-"""Works on the account's keys: of the bot if it runs, else here, with the stored session, by the same code.
+"""Works on the account's keys: through the bot if it runs, else here, with the stored session, by the same code.
 
-Rules kept here: one process at a time holds the keys, so either the bot does it or we have the lock of the data
-directory; a password is asked for only when the homeserver wants one; a recovery key is shown once, or written once to
-a file that was not there before, for its owner only.
+Rules kept here:
+- One process at a time holds the keys, so either the bot does it or we have the lock of the data directory.
+- A password is asked for only if the homeserver wants one.
+- A recovery key is shown once, or written once to a new file, for its owner only.
+
 Left to others: what is done (`bot/admin/keys.py`), what is said of it (`command.py`, `bot/cli/init/command.py`).
 """
 
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def perform_with_password(config: "Config", do: str, password: str | None, **arguments: Any) -> dict[str, Any]:
-    """Do it; where the homeserver turns out to want the password, ask for it at the terminal and do it again."""
+    """Do it; if the homeserver turns out to want the password, ask for it at the terminal and do it again."""
     try:
         return perform(config, do, password=password, **arguments)
     except Refused as refused:
@@ -60,7 +62,7 @@ async def _here(config: "Config", do: str, arguments: dict[str, Any]) -> dict[st
 
 @asynccontextmanager
 async def opened(config: "Config", session: "Session") -> "AsyncIterator[KeyOperations]":
-    """The keys of a session's device; whoever calls holds the lock. Raises `Broken`, `WrongKey`."""
+    """Open the keys of a session's device; the caller holds the lock. Raises `Broken`, `WrongKey`."""
     from bot.admin.keys import KeyOperations
     from bot.crypto.encrypting_client import SealedHomeserver
     from bot.encryption.service import open_machine
@@ -79,7 +81,7 @@ async def opened(config: "Config", session: "Session") -> "AsyncIterator[KeyOper
 
 
 def _give_away(config: "Config") -> None:
-    """Set up by root, what was made belongs to whom the configuration belongs to: the bot must be able to read it."""
+    """Give what root made to the owner of the configuration, since the bot must be able to read it."""
     if os.geteuid() != 0:
         return
     parts = (config.data_dir, *(path for name in ("crypto", "keys") for path in (config.data_dir / name).rglob("*")))
@@ -89,7 +91,7 @@ def _give_away(config: "Config") -> None:
 
 
 def must_be_new(file: Path | None) -> None:
-    """Raises `Refused` if a recovery key could not be written to `file`, before there is one to be lost."""
+    """Raise `Refused` if a recovery key could not be written to `file`, before there is one to lose."""
     if file is None:
         return
     if file.exists() and not file.is_fifo() and not str(file).startswith("/dev/"):
@@ -99,7 +101,7 @@ def must_be_new(file: Path | None) -> None:
 
 
 def hand_over(recovery_key: str, file: Path | None) -> None:
-    """Give the recovery key to whoever keeps it, once. If the file cannot be written, it is shown all the same."""
+    """Give the recovery key once to the person who keeps it. If the file cannot be written, it is shown instead."""
     if file is None:
         say("cli.keys.recovery_key", words=recovery_key)
         return

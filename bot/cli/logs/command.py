@@ -1,18 +1,19 @@
 """`answerable logs`: read the records, check them, prove them, hand them over.
 
-`show` prints skeletons, which hold no name and no text. What people wrote is shown only with ``--reason``: then a
-note of who, when, why and what was asked for is left in ``DATA/spool`` *before* anything is printed
-(`storage/journal/access.py`), and the bot makes an `access` record of it. Without a place for the note nothing
-is shown. ``--json``: with a reason the lines as they stand, else the skeletons, one a line.
+`show` prints skeletons, which hold no name and no text. What people wrote is shown only with ``--reason``. Then a note
+of who, when, why and what was asked for is left in ``DATA/spool`` *before* anything is printed
+(`storage/journal/access.py`), and the bot makes an `access` record of it. If the note cannot be left, nothing is shown.
+``--json``: with a reason the lines as they stand, else the skeletons, one a line.
 
-`verify` exits with 0 if nothing is wrong, 1 if something is, 2 if it was called wrongly. ``--json``: an object with
-the keys `ok`, `records`, `first` (index of the first record kept), `signed`, `unsigned` (not signed yet), `root`
-(base64), `problems` (objects with `code`, `file`, `line`, `index` and what else the code has), `more` (problems not
-listed).
+`verify` exits with 0 if nothing is wrong, 1 if something is, 2 if it was called wrongly. ``--json``: an object with the
+keys `ok`, `records`, `first` (index of the first record kept), `signed`, `unsigned` (not signed yet), `root` (base64),
+`problems` (objects with `code`, `file`, `line`, `index` and what else the code has), `more` (problems not listed).
 
-Rules this module keeps: it never writes to the records, so it is safe beside a running bot.
+Rules kept here:
+- It never writes to the records, so it is safe while the bot runs.
+
 Left to others: what is checked (`storage/journal/verify/verify.py`), what the commands have in common
-(`bot/cli/access/access_reason.py`), the other commands, one file each (`logs_*.py`).
+(`bot/cli/access/access_reason.py`), the other commands, one file each.
 """
 
 import base64
@@ -69,7 +70,7 @@ app = new_app("cli.logs.help")
 
 @app.callback(help=text("cli.logs.help"), epilog=text("cli.logs.epilog"))
 def logs() -> None:
-    """Holds the commands."""
+    """Hold the commands."""
 
 
 @app.command(help=text("cli.logs.show_help"), epilog=text("cli.logs.show_epilog"))
@@ -120,7 +121,7 @@ def verify(
     folder = data_dir_of(data_dir, config_file) / "records"
     kept = read_kept(against) if against else None
     witnesses = _witnesses(witness or [], None if data_dir else config_file)
-    known = read_old(folder.parent / FILE, settled=False)  # first: a running bot goes on
+    known = read_old(folder.parent / FILE, settled=False)  # read first, since a running bot goes on
     with progress() as bar:
         what = text("cli.logs.checking")
         report = check(
@@ -186,13 +187,13 @@ def read_kept(file: Path) -> str:
 
 
 def _as_posted(copied: str) -> str:
-    """The checkpoint in what somebody copied from a chat: perhaps the whole message, or without the last newline."""
+    """Return the checkpoint in what was copied from a chat: perhaps the whole message, or without the last newline."""
     message = copied.replace("\r\n", "\n").split(FENCE)
     return message[1 if len(message) == 3 else 0].strip() + "\n"
 
 
 def _witnesses(typed: list[str], config_file: Path | None) -> "list[Cosigner]":
-    """The keys by which cosignatures are checked: those given, and that of the configuration if it is used."""
+    """Return the keys that check cosignatures: those given, and that of the configuration if it is used."""
     from storage.journal.transparency.cosignature import Cosigner
 
     if config_file is not None:
@@ -230,7 +231,7 @@ def _tables_as_json(asked: bool, found: "list[TableDifference]") -> dict[str, An
 
 
 def _tell_tables(is_sound: bool, found: "list[TableDifference]") -> None:
-    """Tell how the database differs from the records; of records that are not in order nothing can be made."""
+    """Tell how the database differs from the records; from damaged records no tables can be made."""
     from .tables import MOST
 
     if not is_sound:
@@ -253,7 +254,7 @@ def _where(problem: "Problem") -> str:
 
 
 def _what(problem: "Problem") -> str:
-    """The problem in words; numbers of records are written as they stand in the log."""
+    """Return the problem in words; numbers of records are written as they stand in the log."""
     fields = {name: str(value) for name, value in problem.fields.items()}
     return text(problem.key, file=problem.file, index=str(problem.index), **fields)
 

@@ -43,7 +43,7 @@ class Unseen:
 
 @dataclass(frozen=True, slots=True)
 class Off:
-    """The bot did not run. `since` is None where it died: nobody wrote down when."""
+    """A time in which the bot did not run. `since` is None if it died: nobody wrote down when."""
 
     since: str | None
     until: str | None
@@ -51,7 +51,7 @@ class Off:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """All of it, oldest first."""
+    """All that was not seen, oldest first."""
 
     unseen: list[Unseen]
     off: list[Off]
@@ -114,7 +114,7 @@ def look(folder: Path, query: "Query", bar: Bar | None = None) -> Coverage:
 
 
 def _learn(unseen: dict[int, dict[str, Any]], skeleton: dict[str, Any]) -> None:
-    """What was learnt later: an event was read after all, or why it cannot be."""
+    """Take in what was learnt later: an event was read after all, or why it cannot be."""
     if skeleton.get("what") == "withheld" and skeleton.get("on") in unseen:
         unseen[skeleton["on"]]["code"] = skeleton.get("code")
     unseen.pop(skeleton.get("late", -1), None)
@@ -132,7 +132,7 @@ def _add(rows: dict[tuple[str | None, str, str | None, str], Unseen], skeleton: 
 
 
 def _skeletons(folder: Path, query: "Query", bar: Bar | None) -> Iterator[tuple[dict[str, Any], bool]]:
-    """What may matter, and whether it is of the time that is asked about; what is not was learnt after it."""
+    """Yield skeletons that may matter, and whether they are of the time asked about, not learnt after it."""
     from storage.journal.days import DamagedDay, DayLines, list_days
     from storage.journal.line_format import BadLine, open_line, time_text
 

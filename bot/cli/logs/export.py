@@ -1,11 +1,11 @@
 """`answerable logs export`: hand records over, so that a stranger can read and check them.
 
 As it hands over what people wrote, ``--reason`` is needed. Who, when, why, what was asked for, and which records and
-files are in it is recorded before the file is finished: by the bot if it runs, else here; that record lies in it, so
-that whoever gets it sees whether anything was left out. With ``--unsigned``, as for a copy of the data, it is made
-without, says so, and a note is left for the bot to record. Exit code 1: the export was made, but the log itself is
-damaged, and what is damaged is told. ``--json``: an object with the keys `file`, `sha256`, `records`, `supporting`,
-`withheld`, `erased`, `size`, `media`, `record` (of the log, about it; null: none) and `problems` (texts).
+files are in it is recorded before the file is finished: by the bot if it runs, else here. That record lies in the file,
+so that its reader sees whether anything was left out. With ``--unsigned``, as for a copy of the data, the export is
+made without that record and says so, and a note is left for the bot to record. Exit code 1: the export was made, but
+the log itself is damaged, and the damage is told. ``--json``: an object with the keys `file`, `sha256`, `records`,
+`supporting`, `withheld`, `erased`, `size`, `media`, `record` (of the log, about it; null: none) and `problems` (texts).
 
 Left to others: making it (`storage/export`), recording it (`bot/admin/exports.py`), opening files that are kept
 encrypted.
@@ -62,11 +62,11 @@ class CatalogWords:
         self._catalog = Catalog.load()
 
     def has(self, key: str) -> bool:
-        """Whether there is such a text."""
+        """Tell whether there is such a text."""
         return self._catalog.has(key)
 
     def text(self, key: str, **fields: object) -> str:
-        """The text, filled."""
+        """Return the text, filled."""
         return self._catalog.text(self.language, key, **fields)
 
 
@@ -129,7 +129,7 @@ def export(
 
 
 def _config_of(config_file: Path, data: Path) -> "Config":
-    """The configuration by which the log in `data` is written. Raises `Refused` if it is that of another one."""
+    """Return the configuration of the log in `data`. Raises `Refused` if the given one is of another log."""
     from bot.config.config import load_config
 
     try:
@@ -168,7 +168,7 @@ def _told_of(error: AnswerableError | OSError) -> str:
 
 
 def kept_files(data: Path) -> Callable[[str], BinaryIO | None]:
-    """Opens files that were kept as they came, by their SHA-256."""
+    """Return a function that opens files kept as they came, by their SHA-256."""
 
     def opened(digest: str) -> BinaryIO | None:
         try:
@@ -180,7 +180,7 @@ def kept_files(data: Path) -> Callable[[str], BinaryIO | None]:
 
 
 def language_of(asked: str | None) -> str:
-    """The language of the page: what was asked for, or the terminal's."""
+    """Return the language of the page: the one asked for, or the terminal's."""
     if asked is not None and asked not in LANGUAGES:
         raise typer.BadParameter(text("cli.logs.bad_lang", languages=", ".join(LANGUAGES)), param_hint="--lang")
     return asked or cli_language()

@@ -86,7 +86,7 @@ def end(
 
 @app.command("list", help=text("cli.logs.hold.list_help"))
 def list_(json: AsJson = False, data_dir: DataDir = None, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
-    """The holds in force."""
+    """List the holds in force."""
     from storage.journal.retention.legal_holds import holds_in_force
 
     folder: Path = data_dir_of(data_dir, config_file) / "records"
@@ -106,7 +106,7 @@ def list_(json: AsJson = False, data_dir: DataDir = None, config_file: ConfigFil
 
 
 def end_of(typed: str, now: int) -> int:
-    """A time to come: a date, or how long from now. Raises `Invalid`."""
+    """Return a future time: a date, or how long from now. Raises `Invalid`."""
     try:
         return now + parse_duration(typed)
     except ValueError:

@@ -1,7 +1,9 @@
-"""How records look on a terminal: one line for the skeleton, one for each part, or the lines as they stand.
+"""The form of records on a terminal: one line for the skeleton, one for each part, or the lines as they stand.
 
-Rules this module keeps: what people wrote stays on its line and cannot steer the terminal; without content nothing of
-the parts is printed.
+Rules kept here:
+- What people wrote stays on its line and cannot control the terminal.
+- Without content nothing of the parts is printed.
+
 Left to others: who may see the content (`bot/cli/access/access_reason.py`).
 """
 
@@ -15,7 +17,7 @@ from bot.cli.console.output import text
 
 
 def print_record(raw: bytes, *, content: bool, json: bool) -> None:
-    """One record on stdout."""
+    """Print one record on stdout."""
     record = orjson.loads(raw)
     if json:
         line = raw.decode() if content else orjson.dumps({k: v for k, v in record.items() if k != "x"}).decode()
@@ -25,7 +27,7 @@ def print_record(raw: bytes, *, content: bool, json: bool) -> None:
 
 
 def _words(record: dict[str, Any], *, content: bool) -> Iterable[str]:
-    """One line for the skeleton, one for each part."""
+    """Yield one line for the skeleton, and one for each part."""
     fields = {k: v for k, v in record.items() if k not in ("i", "t", "k", "g", "p", "c", "x")}
     people = [] if content else record["p"]
     at = record["t"].replace("T", " ").removesuffix("Z")
@@ -47,5 +49,5 @@ def _pairs(data: Mapping[str, Any]) -> list[str]:
 
 
 def _tame(value: object) -> str:
-    """On one line, and without what would steer the terminal."""
+    """Put a value on one line, without what would control the terminal."""
     return text("cli.value", value=value if isinstance(value, str) else orjson.dumps(value).decode())

@@ -1,4 +1,4 @@
-"""`answerable logs proof N`: show that record N is in the signed log, to whoever has the log's key (C2SP tlog-proof).
+"""`answerable logs proof N`: prove that record N is in the signed log, to anybody with the log's key (C2SP tlog-proof).
 
 A proof holds hashes and a checkpoint, nothing of the record; so no reason is needed. ``--json``: an object with the
 keys `index`, `size`, `origin`, `leaf` (the leaf hash), `hashes` (base64, the leaf's sibling first), `root`,
@@ -46,7 +46,7 @@ def _make(folder: Path, number: int) -> str:
         return prove(folder, number)
     except FileNotFoundError as error:
         raise Refused("cli.logs.proof_unsigned") from error
-    except LookupError as error:  # of a record that was purged the tile is gone, too
+    except LookupError as error:  # the tile of a purged record is gone, too
         raise Refused("cli.logs.proof_gone", number=str(number)) from error
     except Invalid as error:
         raise Invalid(text("cli.logs.proof_none", number=str(number), why=error)) from error

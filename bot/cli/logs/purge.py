@@ -1,4 +1,4 @@
-"""`answerable logs purge`: remove records whose time is over, or say with ``--dry-run`` which would go.
+"""`answerable logs purge`: remove records whose time is over, or list them with ``--dry-run``.
 
 With ``--json``: `below` (the first record that stays), `days`, `records`, `bytes`, `stopped_by` (null, or an object
 with `why`, `day`, `kind`, `hold`).

@@ -1,12 +1,15 @@
-"""`answerable logs rebuild-db`: make the database anew from the journal, which is the truth.
+"""`answerable logs rebuild-db`: rebuild the database from the journal, which is the source of truth.
 
-The new database is made beside the old one and takes its place in one step; the old one stays as
+The new database is made next to the old one and takes its place in one step; the old one stays as
 ``state.sqlite3.before-rebuild-DATE``. What the journal does not hold is taken over from the old one if that can be
 read: how far the homeserver's events were fetched, and what is still to be sent. What the old one had not applied yet
 is left for the bot's next start, which judges it.
 
-Rules this module keeps: never beside a running bot, and none can start meanwhile; a crash at any instant leaves the old
-database or the new one under the name, never none; the journal is only read.
+Rules kept here:
+- It never runs while the bot does, and none can start meanwhile.
+- A crash at any instant leaves the old database or the new one under the name, never none.
+- The journal is only read.
+
 Left to others: what a record makes of the tables (`bot/pipeline/replay.py`, `storage/projections/`).
 """
 
@@ -35,12 +38,12 @@ if TYPE_CHECKING:
 
 _KEPT_META = ("sync_token", "alive")
 _SIDES = ("-wal", "-shm")
-_STEP = 500  # records between two words of progress
+_STEP = 500  # records between two reports of progress
 
 
 @dataclass(frozen=True, slots=True)
 class Old:
-    """What the old database has and the journal has not. `applied` None: it could not be read."""
+    """What the old database has and the journal does not. `applied` None: it could not be read."""
 
     applied: int | None = None
     meta: dict[str, str] = field(default_factory=dict)
@@ -48,7 +51,7 @@ class Old:
 
 
 def rebuild_db(json: AsJson = False, data_dir: DataDir = None, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
-    """Make the database anew."""
+    """Rebuild the database."""
     from bot.cli.run import only_instance, running_pid
 
     data, now = data_dir_of(data_dir, config_file), now_ms()
@@ -71,7 +74,10 @@ def rebuild_db(json: AsJson = False, data_dir: DataDir = None, config_file: Conf
 
 
 def rebuild(data: Path, now: int, bar: Bar | None) -> tuple[Old, int, Path | None]:
-    """Returns what was taken over, how many records were applied, and where the old database is now."""
+    """Rebuild the database in place.
+
+    Returns what was taken over, how many records were applied, and where the old database is now.
+    """
     from storage.database import FILE
     from storage.journal import disk
 
@@ -89,7 +95,7 @@ def rebuild(data: Path, now: int, bar: Bar | None) -> tuple[Old, int, Path | Non
 
 
 class Upto:
-    """The journal as `bot.pipeline.replay.rebuild` reads it: the records below `size`, telling how far it has come."""
+    """The journal as `bot.pipeline.replay.rebuild` reads it: the records below `size`, with progress."""
 
     def __init__(self, folder: Path, size: int | None, bar: Bar | None) -> None:
         from storage.journal.reader import Log
@@ -100,7 +106,7 @@ class Upto:
         self.size = size or 0
 
     def read(self) -> Iterator["Record"]:
-        """The records. Raises `Broken` at a damaged line."""
+        """Yield the records. Raises `Broken` at a damaged line."""
         for record in self._log.read(0, self._limit):
             if self._bar and record.index % _STEP == 0:
                 self._bar(text("cli.logs.rebuilding"), record.index, self._limit or 0)
@@ -124,7 +130,7 @@ async def fill(folder: Path, records: Path, old: Old, bar: Bar | None) -> int:
 
     database = await Database.open(folder)
     try:
-        async with database.write() as db:  # first, for the record of an outcome removes what it is the outcome of
+        async with database.write() as db:  # first, since the record of an outcome removes the row it belongs to
             for key, value in old.meta.items():
                 await db.execute(insert(schema.meta).values(key=key, value=value))
             for row in old.outbox:
@@ -139,9 +145,9 @@ async def fill(folder: Path, records: Path, old: Old, bar: Bar | None) -> int:
 
 
 def read_old(path: Path, *, settled: bool = True) -> Old:
-    """What to take over. A database that cannot be read, or has another schema, gives nothing.
+    """Return what to take over. A database that cannot be read, or has another schema, gives nothing.
 
-    `settled`: what stands beside it is written into it first, which only its one user may do.
+    `settled`: its write-ahead log is written into it first, which only its one user may do.
     """
     from storage import schema
     from storage.database import refuse_other_schema
@@ -158,18 +164,18 @@ def read_old(path: Path, *, settled: bool = True) -> Old:
             names = [column.name for column in schema.outbox.columns]
             outbox = [{name: row[name] for name in names} for row in database.execute("SELECT * FROM outbox")]
         return Old(int(meta["applied"]), {key: meta[key] for key in _KEPT_META if key in meta}, outbox)
-    except Exception:  # whatever is wrong with it: that is why it is made anew
+    except Exception:  # any fault is the very reason to rebuild it
         return Old()
 
 
 def _settle(path: Path) -> None:
-    """All that was written is in the file itself, none of it beside it."""
+    """Write all of the write-ahead log into the file itself."""
     with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _set_aside(path: Path, now: int) -> Path:
-    """A second name for the old database, with what stands beside it: that would belong to the new one otherwise."""
+    """Give the old database a second name, with its side files, which the new one would take for its own."""
     day = dt.datetime.fromtimestamp(now / 1000, dt.UTC).strftime("%Y-%m-%d")
     kept = path.with_name(f"{path.name}.before-rebuild-{day}")
     number = 2

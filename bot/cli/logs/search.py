@@ -1,10 +1,13 @@
 """`answerable logs search`: find what people wrote, over all days.
 
-The text is looked for in what the parts hold and in the words of the skeleton, without regard to capital letters. As
-the content is shown, ``--reason`` is needed, and noted before anything is printed. ``--json``: the lines as they stand.
+The text is searched in the content of the parts and in the words of the skeleton, ignoring case. As the content is
+shown, ``--reason`` is needed, and noted before anything is printed. ``--json``: the lines as they stand.
 
-Rules this module keeps: results are printed as they are found, oldest first; memory does not grow with the log.
-Left to others: the other filters (`storage/journal/query.py`), how a record looks (`line_format.py`).
+Rules kept here:
+- Results are printed as they are found, oldest first.
+- Memory does not grow with the log.
+
+Left to others: the other filters (`storage/journal/query.py`), the form of a record (`line_format.py`).
 """
 
 import re
@@ -75,7 +78,7 @@ def search(
 
 
 def matching(folder: Path, query: "Query", words: str, bar: Bar | None = None) -> Iterator[bytes]:
-    """The lines that fit and hold the text somewhere. Raises `Broken` at a damaged line."""
+    """Yield the lines that fit and hold the text somewhere. Raises `Broken` at a damaged line."""
     from storage.journal.days import DamagedDay, DayLines, list_days
     from storage.journal.line_format import BadLine
 
@@ -98,7 +101,7 @@ def matching(folder: Path, query: "Query", words: str, bar: Bar | None = None) -
 
 
 def quick_test(words: str) -> Callable[[bytes], bool]:
-    """Whether a line may hold the text, from its bytes alone; most lines are done with here."""
+    """Return a test whether a line may hold the text, from its bytes alone; it rules out most lines."""
     written = orjson.dumps(words)[1:-1]  # as it stands in the line
     if written.isascii() or words.lower() == words.upper():
         pattern = re.compile(re.escape(written), re.IGNORECASE)  # of bytes: ASCII letters only
@@ -108,7 +111,7 @@ def quick_test(words: str) -> Callable[[bytes], bool]:
 
 
 def _holds(value: Any, folded: str) -> bool:
-    """Whether the text stands in any value; names of members do not count."""
+    """Tell whether the text stands in any value; names of members do not count."""
     match value:
         case str():
             return folded in value.casefold()
@@ -121,7 +124,7 @@ def _holds(value: Any, folded: str) -> bool:
 
 
 def _size(folder: Path) -> int:
-    """How many records there are, nearly: for the bar only."""
+    """Return roughly how many records there are, for the bar only."""
     try:
         return int((folder / "checkpoint").read_text("utf-8").split("\n")[1])
     except (OSError, ValueError, IndexError):

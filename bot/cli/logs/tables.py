@@ -1,10 +1,13 @@
 """The part of `logs verify --tables` that compares the database with the records.
 
-The tables are made again from the journal, in a folder of their own that is removed afterwards, and each row is looked
-for on both sides. A row that was forged, changed or removed in the database is named.
+The tables are rebuilt from the journal, in a temporary folder, and each row is looked for on both sides. A row that was
+forged, changed or removed in the database is named.
 
-Rules kept here: nothing of the data is changed; records that the database has not applied yet are left out; beside a
-running bot, what it commits meanwhile may look like a difference, and is gone when it is run again.
+Rules kept here:
+- Nothing of the data is changed.
+- Records that the database has not applied yet are left out.
+- While the bot runs, what it commits meanwhile may look like a difference; a second run does not show it.
+
 Left to others: making the tables (`rebuild.py`).
 """
 
@@ -19,7 +22,7 @@ from pathlib import Path
 from bot.cli.console.progress import Bar
 from moderation.values.errors import Refused
 
-# What the records do not hold: how far the homeserver was read, what is to be sent, answers that are awaited.
+# Not held by the records: how far the homeserver was read, what is to be sent, expected answers.
 _NOT_OF_RECORDS = frozenset(
     {
         "meta",

@@ -1,10 +1,9 @@
-"""`answerable rooms`: the rooms the bot serves, how well it can, and what is in force against them.
+"""`answerable rooms`: the rooms the bot serves, how well it can, and the measures in force against them.
 
-``--json``: a list of objects with the keys `code`, `room`, `name`, `purpose`, `condition`, `language`,
-`members` (joined), `open_cases`, `measures` (objects with `kind`, `until` (0: no end), `basis`, `case`, `every`
-(milliseconds, of slow mode)), `rules` (its own: objects with `name`, `by`, `since`, `settings` as in `[[rules]]`),
-`chosen` (what its owner chose: setting and value, as in docs/records.md).
-Left to others: ordering and lifting measures (`measures.py`).
+``--json``: a list of objects with the keys `code`, `room`, `name`, `purpose`, `condition`, `language`, `members`
+(joined), `open_cases`, `measures` (objects with `kind`, `until` (0: no end), `basis`, `case`, `every` (milliseconds, of
+slow mode)), `rules` (its own: objects with `name`, `by`, `since`, `settings` as in `[[rules]]`), `chosen` (what its
+owner chose: setting and value, as in docs/records.md). Left to others: ordering and lifting measures (`measures.py`).
 """
 
 from json import loads as parsed

@@ -67,7 +67,7 @@ def reopen(
     json: AsJson = False,
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
-    """End whatever is in force against a room."""
+    """End all measures in force against a room."""
     done = _perform("reopen", config_file, room, reason, operator)
     if json:
         as_json(done)
@@ -109,7 +109,7 @@ def _perform(what: str, config_file: Path, room: str, reason: str, operator: str
 
 
 def _length(typed: str | None) -> int:
-    """A length of time in milliseconds; 0 for the usual one. Raises `Invalid`."""
+    """Return a duration in milliseconds; 0 for the usual one. Raises `Invalid`."""
     try:
         return parse_duration(typed) if typed is not None else 0
     except ValueError:
