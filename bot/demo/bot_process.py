@@ -1,8 +1,11 @@
-"""The bot as an operator runs it: set up and started through its own command line, a process of its own.
+"""The bot as an operator runs it: set up and started through its own command line, in a process of its own.
 
-Rules this module keeps: nothing of the product is called in this process; settings of this terminal (`ANSWERABLE_...`)
-do not reach the bot; one folder holds all it has, so `answerable COMMAND --config FOLDER/config.toml` works there; that
-it ended by itself is told apart from our having killed it.
+Rules kept here:
+- Nothing of the product is called in this process.
+- Settings of this terminal (`ANSWERABLE_...`) do not reach the bot.
+- One folder holds all it has, so `answerable COMMAND --config FOLDER/config.toml` works there.
+- If it ends without being killed by us, that is told apart.
+
 Left to others: what the rules of the story are for (`steps.py`).
 """
 
@@ -27,9 +30,9 @@ _COMMAND_S = 60.0
 _POLL_S = 0.02
 _LOG_LINES = 15
 
-# What the operator adds to what `init` wrote. Two serious cases are to bring somebody below `manage_from`, which stays
-# at its default of 40, but neither slow mode nor a mute with it, so that the one effect is seen without the others. One
-# missed deadline costs a manager the same, and what is grave has to be decided at once.
+# What the operator adds to what `init` wrote. Two serious cases shall bring somebody below `manage_from`, which stays
+# at its default of 40, but bring neither slow mode nor a mute, so that this effect is seen without the others. One
+# missed deadline costs a manager as much, and severe cases must be decided at once.
 RULES = """
 [credit]
 costs = { minor = 5, moderate = 10, serious = 35, severe = 50 }
@@ -82,11 +85,11 @@ text = { en = "Ticket numbers stay out of this room", zh = "不要发送工单�
 
 
 class BotFailed(AnswerableError):
-    """The bot could not be set up or started, or ended by itself; the message has its last words."""
+    """The bot could not be set up or started, or ended unexpectedly; the message has the end of its log."""
 
 
 class Ran(NamedTuple):
-    """How a command ended, and what it said."""
+    """The exit code and the output of a command."""
 
     code: int
     out: str
@@ -113,7 +116,7 @@ class BotProcess:
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
     async def set_up(self, url: str, user: str, password: str, operator: str) -> None:
-        """`answerable init`, and the operator's rules added to what it wrote. Raises `BotFailed`."""
+        """Run `answerable init`, and add the operator's rules to what it wrote. Raises `BotFailed`."""
         where = ("--homeserver", url, "--user", user, "--data-dir", ".")
         who = ("--operator", operator, "--language", self._language)
         ran = await self.command("init", *where, *who, "--password-stdin", "--yes", stdin=f"{password}\n")
@@ -123,7 +126,7 @@ class BotProcess:
             file.write(RULES)
 
     async def command(self, *arguments: str, stdin: str = "") -> Ran:
-        """Any command of `answerable` on this deployment, run beside the bot until it ends."""
+        """Run any command of `answerable` on this deployment, while the bot runs, until the command ends."""
         run = asyncio.to_thread(
             subprocess.run,
             [sys.executable, "-P", "-m", MODULE, *arguments, "--config", str(self.config)],
@@ -138,14 +141,14 @@ class BotProcess:
         return Ran(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
     async def command_json(self, *arguments: str) -> Any:
-        """What a command prints with ``--json``. Raises `BotFailed` if it does not exit with 0."""
+        """Return what a command prints with ``--json``. Raises `BotFailed` if it does not exit with 0."""
         ran = await self.command(*arguments, "--json")
         if ran.code != 0:
             raise BotFailed(f"answerable {' '.join(arguments)}: {ran.code}\n{ran.err}")
         return orjson.loads(ran.out)
 
     def start(self) -> None:
-        """`answerable run`. Returns at once."""
+        """Start `answerable run`. Returns at once."""
         log = self.folder / LOG_FILE
         self._log_from = log.stat().st_size if log.exists() else 0
         with log.open("ab") as output:
@@ -153,7 +156,7 @@ class BotProcess:
             self._process = child.start(self._module, *run, folder=self.folder, output=output, environ=self._environ)
 
     async def until_ready(self) -> None:
-        """Returns when the bot says so. Raises `BotFailed` if it ends instead, or takes too long."""
+        """Wait until the bot says it is ready. Raises `BotFailed` if it ends instead, or takes too long."""
         try:
             async with asyncio.timeout(_START_S):
                 while '"event": "ready"' not in self._said():
@@ -163,13 +166,13 @@ class BotProcess:
             raise BotFailed(f"the bot was not ready after {_START_S:g} s\n{self.log()}") from None
 
     async def watch(self) -> NoReturn:
-        """Never returns. Raises `BotFailed` when the bot has ended without our having ended it."""
+        """Wait for ever. Raises `BotFailed` when the bot has ended without our having ended it."""
         while True:
             self._raise_if_ended()
             await asyncio.sleep(_POLL_S)
 
     def kill(self) -> None:
-        """SIGKILL, as the kernel does when memory is short. It is started again with `start`."""
+        """Send SIGKILL, as the kernel does when memory is short. `start` starts it again."""
         process, self._process = self._process, None
         assert process is not None, "it does not run"
         process.kill()
@@ -177,18 +180,18 @@ class BotProcess:
         self.restarts += 1
 
     async def stop(self) -> int:
-        """End it as an operator does. Its exit code; 0 if it did not run."""
+        """End it as an operator does. Return its exit code; 0 if it did not run."""
         process, self._process = self._process, None
         return 0 if process is None else await child.stop(process)
 
     def log(self, lines: int = _LOG_LINES) -> str:
-        """The last lines of what the bot wrote about itself."""
+        """Return the last lines of the bot's log."""
         path = self.folder / LOG_FILE
         text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
         return "\n".join(text.splitlines()[-lines:])
 
     def _said(self) -> str:
-        """What it wrote since it was started last."""
+        """Return what it wrote since its last start."""
         with (self.folder / LOG_FILE).open("rb") as log:
             log.seek(self._log_from)
             return log.read().decode(errors="replace")

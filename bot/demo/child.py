@@ -1,8 +1,11 @@
-"""Programs of ours that run beside the story: started as processes of their own, ended with us.
+"""Child processes of the story: programs of ours that run meanwhile, and end with us.
 
-Rules this module keeps: a child ends by itself when we die, however we die: it holds the reading end of a pipe and
-stops when the pipe breaks; Ctrl-C at the terminal reaches us only, and we end the child in our own time; only a
-process started here is ever ended. Nothing here belongs to an event loop.
+Rules kept here:
+- A child ends when we die, in whatever way: it holds the reading end of a pipe and stops when the pipe breaks.
+- Ctrl-C at the terminal reaches us only, and we end the child in our own time.
+- Only a process started here is ever ended.
+
+Nothing here belongs to an event loop.
 """
 
 import asyncio
@@ -36,8 +39,8 @@ runpy.run_module(module, run_name="__main__", alter_sys=True)
 def start(
     module: str, *arguments: str, folder: Path, output: IO[bytes], environ: Mapping[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
-    """Run a module of this Python's environment as a program, in `folder`, its words going to `output`."""
-    # Not asyncio's: that one would belong to one loop, and end with it. Starting takes no time.
+    """Run a module of this Python's environment as a program, in `folder`, with its output going to `output`."""
+    # Not asyncio's, which would belong to one loop, and end with it. Starting takes no time.
     return subprocess.Popen(  # noqa: S603 - our own Python, no input of others
         [sys.executable, "-P", "-c", _CHILD, module, *arguments],
         stdin=subprocess.PIPE,
@@ -50,7 +53,10 @@ def start(
 
 
 async def stop(process: subprocess.Popen[bytes]) -> int:
-    """End it: politely, after ten seconds by force. Harmless when it has ended already. Its exit code."""
+    """End it: first by SIGTERM, after ten seconds by SIGKILL. Return its exit code.
+
+    It is harmless if the process has ended already.
+    """
     return await asyncio.to_thread(_end, process)
 
 

@@ -1,10 +1,12 @@
 """A person with a Matrix client, for the story and the tests: the raw client-server API over aiohttp.
 
-Rules this module keeps: it shares no code with the product but the names of id types, so that it can
-find the product wrong;
-what the server said stays raw JSON; a refusal is raised as it came, nothing is tried twice.
-Left to others: what was seen, and how to wait for more (`feed.py`), the homeserver
-(`synapse.py`), the story, encryption (these people have none).
+Rules kept here:
+- It shares no code with the product except the names of id types, so that it can find the product wrong.
+- What the server said stays raw JSON.
+- A refusal is raised as it came, and nothing is retried.
+
+Left to others: what was seen, and how to wait for more (`feed.py`), the homeserver (`synapse.py`), the story,
+encryption (these people have none).
 
 Specification: Matrix client-server API v1.19.
 """
@@ -98,7 +100,7 @@ class Client:
         query: Mapping[str, str] | None = None,
         base: str = "/_matrix/client/v3",
     ) -> Any:
-        """Any request: `segments` are quoted, the answer is decoded. Raises `MatrixError`."""
+        """Do any request: `segments` are quoted, the answer is decoded. Raises `MatrixError`."""
         if self._session is None:
             self._session = aiohttp.ClientSession()
         path = base + "".join(f"/{quote(part, safe='')}" for part in segments)
@@ -127,7 +129,10 @@ class Client:
         private: bool = True,
         **more: Any,
     ) -> RoomId:
-        """Make a room; its id. `power` overrides parts of the power levels, `more` goes into the request."""
+        """Make a room; return its id.
+
+        `power` overrides parts of the power levels, `more` goes into the request.
+        """
         body: Json = {"preset": "private_chat" if private else "public_chat", "invite": list(invite), **more}
         if name is not None:
             body["name"] = name
@@ -146,35 +151,35 @@ class Client:
         await self.request("POST", "rooms", room, "leave", json={})
 
     async def invite(self, room: str, user: str) -> None:
-        """Invite somebody."""
+        """Invite a person."""
         await self.request("POST", "rooms", room, "invite", json={"user_id": user})
 
     async def kick(self, room: str, user: str) -> None:
-        """Remove somebody; they may come back."""
+        """Remove a person, who may come back."""
         await self.request("POST", "rooms", room, "kick", json={"user_id": user})
 
     async def ban(self, room: str, user: str) -> None:
-        """Remove somebody and keep them out."""
+        """Remove a person and keep them out."""
         await self.request("POST", "rooms", room, "ban", json={"user_id": user})
 
     async def set_power(self, room: str, levels: Mapping[str, int | None]) -> None:
-        """Give people levels; None takes their entry away. Reads the event and writes it anew."""
+        """Give people levels; None removes their entry. Reads the event and replaces it."""
         content = await self.power_levels(room)
         users = {**content.get("users", {}), **levels}
         content["users"] = {user: level for user, level in users.items() if level is not None}
         await self.set_state(room, "m.room.power_levels", content)
 
     async def power_levels(self, room: str) -> Json:
-        """The content of the power levels event."""
+        """Return the content of the power levels event."""
         return await self.state(room, "m.room.power_levels") or {}
 
     async def set_state(self, room: str, type: str, content: Mapping[str, Any], key: str = "") -> EventId:
-        """Set a state event; its id."""
+        """Set a state event; return its id."""
         answer = await self.request("PUT", "rooms", room, "state", type, key, json=content)
         return EventId(answer["event_id"])
 
     async def state(self, room: str, type: str, key: str = "") -> Json | None:
-        """The content of a state event now; None when it is not set."""
+        """Return the present content of a state event; None if it is not set."""
         try:
             content: Json = await self.request("GET", "rooms", room, "state", type, key)
         except MatrixError as error:
@@ -184,14 +189,14 @@ class Client:
         return content
 
     async def members(self, room: str) -> dict[str, str]:
-        """Every user the room knows, with their membership."""
+        """Return every user the room knows, with their membership."""
         answer = await self.request("GET", "rooms", room, "members")
         return {event["state_key"]: event["content"]["membership"] for event in answer["chunk"]}
 
     # Events
 
     async def send(self, room: str, type: str, content: Mapping[str, Any]) -> EventId:
-        """Send an event; its id."""
+        """Send an event; return its id."""
         answer = await self.request("PUT", "rooms", room, "send", type, next(self._txns), json=content)
         return EventId(answer["event_id"])
 
@@ -200,12 +205,12 @@ class Client:
         return await self.send(room, "m.room.message", {"msgtype": "m.text", "body": body, **extra})
 
     async def react(self, room: str, event: str, key: str) -> EventId:
-        """React to an event; the reaction's id."""
+        """React to an event; return the reaction's id."""
         relation = {"rel_type": "m.annotation", "event_id": event, "key": key}
         return await self.send(room, "m.reaction", {"m.relates_to": relation})
 
     async def edit(self, room: str, event: str, body: str) -> EventId:
-        """Replace the text of a message of one's own; the edit's id."""
+        """Replace the text of one's own message; return the edit's id."""
         return await self.send_text(
             room,
             f"* {body}",
@@ -216,22 +221,22 @@ class Client:
         )
 
     async def redact(self, room: str, event: str, reason: str | None = None) -> EventId:
-        """Take an event back; the redaction's id."""
+        """Redact an event; return the redaction's id."""
         body = {} if reason is None else {"reason": reason}
         answer = await self.request("PUT", "rooms", room, "redact", event, next(self._txns), json=body)
         return EventId(answer["event_id"])
 
     async def event(self, room: str, event: str) -> Json:
-        """An event as it stands on the server now."""
+        """Return an event as it stands on the server now."""
         found: Json = await self.request("GET", "rooms", room, "event", event)
         return found
 
     async def is_redacted(self, room: str, event: str) -> bool:
-        """Whether the server has stripped the event."""
+        """Tell whether the server has stripped the event."""
         return "redacted_because" in (await self.event(room, event)).get("unsigned", {})
 
     async def messages(self, room: str, limit: int = 100) -> list[Json]:
-        """The newest events of a room, oldest first."""
+        """Return the newest events of a room, oldest first."""
         query = {"dir": "b", "limit": str(limit)}
         answer = await self.request("GET", "rooms", room, "messages", query=query)
         return list(reversed(answer["chunk"]))
@@ -245,7 +250,7 @@ class Client:
 
     @property
     def position(self) -> int:
-        """Where `seen` ends now: give it as `after` to wait for what comes from here on."""
+        """The present end of `seen`: give it as `after` to wait for what comes from here on."""
         return len(self._feed.seen)
 
     async def wait_for(
@@ -256,7 +261,7 @@ class Client:
         within_s: float = _WAIT_S,
         after: int = 0,
     ) -> Seen:
-        """The first thing that is `wanted`, seen already or still to come. Raises `NotReceived`."""
+        """Return the first thing that is `wanted`, seen already or still to come. Raises `NotReceived`."""
         return await self._feed.wait_for(wanted, what=f"{what} as {self.user}", within_s=within_s, after=after)
 
     async def wait_event(
@@ -268,7 +273,7 @@ class Client:
         within_s: float = _WAIT_S,
         after: int = 0,
     ) -> Seen:
-        """The first event of the room's timeline that is `wanted`."""
+        """Return the first event of the room's timeline that is `wanted`."""
         return await self.wait_for(
             lambda seen: seen.kind == "timeline" and seen.room == room and wanted(seen),
             what=f"{what} in {room}",
@@ -277,7 +282,7 @@ class Client:
         )
 
     async def wait_invite(self, room: str | None = None, *, within_s: float = _WAIT_S, after: int = 0) -> Seen:
-        """The invite to `room`, or to any: its `room` and `sender` say where and by whom."""
+        """Return the invite to `room`, or to any: its `room` and `sender` say where and by whom."""
         return await self.wait_for(
             lambda seen: (
                 seen.kind == "invite"
@@ -300,9 +305,9 @@ class Client:
         what: str = "",
         within_s: float = _WAIT_S,
     ) -> Json:
-        """The content of a state event as soon as it is `wanted`, which it may be already.
+        """Return the content of a state event as soon as it is `wanted`, which it may be already.
 
-        What was so for a moment and is no more does not count; a state event not set counts as ``{}``.
+        A content that was there for a moment and is gone does not count; a state event not set counts as ``{}``.
         """
         content: Json = {}
         try:
@@ -321,7 +326,7 @@ class Client:
 
 
 def _loaded(body: bytes) -> Any:
-    """JSON, also with numbers as large as old rooms hold, which orjson refuses."""
+    """Read JSON, also with numbers as large as old rooms hold, which orjson refuses."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -1,9 +1,11 @@
 """All that /sync ever told one person, in order, and waiting for more of it.
 
-Rules this module keeps: what was seen stays, so that nothing falls between two waits; an answer is
-taken in whole or not at all, so a wait that is broken off loses nothing; a `limited` timeline is
-filled from /messages; waiting is on a condition with a deadline, and a deadline that passes tells
-what was awaited and what was seen last.
+Rules kept here:
+- What was seen stays, so that nothing is lost between two waits.
+- An answer is taken in whole or not at all, so a wait that is cancelled loses nothing.
+- A `limited` timeline is filled from /messages.
+- Waiting is on a condition with a deadline. A deadline that passes tells what was awaited and what was seen last.
+
 Left to others: the requests themselves (`client.py`).
 
 Specification: Matrix client-server API v1.19, "Syncing".
@@ -33,7 +35,7 @@ class NotReceived(AssertionError):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One event of one room, and in which part of the answer it stood.
+    """One event of one room, and the part of the answer in which it stood.
 
     "timeline" also holds the end of a room one left; "invite" and "knock" are stripped state.
     """
@@ -54,12 +56,12 @@ class Seen:
 
     @property
     def sender(self) -> str:
-        """Who sent it."""
+        """The user id of the sender."""
         return str(self.event.get("sender", ""))
 
     @property
     def state_key(self) -> str | None:
-        """The state key; None for what is no state."""
+        """The state key; None if it is no state event."""
         return self.event.get("state_key")
 
     @property
@@ -89,7 +91,7 @@ class Feed:
         self._syncing = asyncio.Lock()
 
     async def wait_for(self, wanted: Callable[[Seen], bool], *, what: str, within_s: float, after: int = 0) -> Seen:
-        """The first thing from position `after` on that is `wanted`, seen already or still to come."""
+        """Return the first thing from position `after` on that is `wanted`, seen already or still to come."""
         try:
             async with asyncio.timeout(within_s):
                 return await self.next(wanted, after)
@@ -97,7 +99,7 @@ class Feed:
             raise self.not_seen(what, within_s) from None
 
     async def next(self, wanted: Callable[[Seen], bool], after: int) -> Seen:
-        """The same without a deadline."""
+        """Do the same without a deadline."""
         while True:
             for item in self.seen[after:]:
                 after += 1
@@ -106,12 +108,12 @@ class Feed:
             await self._more_than(after)
 
     def not_seen(self, what: str, within_s: float) -> NotReceived:
-        """The error that says what was awaited and what was seen last."""
+        """Return the error that says what was awaited and what was seen last."""
         last = "\n".join(f"  {item}" for item in self.seen[-_LAST_SEEN:]) or "  nothing at all"
         return NotReceived(f"waited {within_s:g} s for {what}. Last seen:\n{last}")
 
     async def _more_than(self, known: int) -> None:
-        async with self._syncing:  # several may wait at once; one asks, all look at what came
+        async with self._syncing:  # several may wait at once: one asks, all look at the answer
             if len(self.seen) <= known:
                 await self._sync()
 
@@ -141,13 +143,13 @@ class Feed:
             try:
                 events = [*await self._gap(room, timeline["prev_batch"]), *events]
             except MatrixError as error:
-                # Whoever left and has been invited again is given nothing more of before.
+                # A person who left and is invited again gets nothing from before.
                 if not left or error.status != 403:
                     raise
         return [event for event in events if event["event_id"] not in self._known]
 
     async def _gap(self, room: str, before: str) -> list[Json]:
-        """What lies between the last answer and the token `before`, oldest first."""
+        """Return what lies between the last answer and the token `before`, oldest first."""
         found: list[Json] = []
         token: str | None = before
         while token is not None:

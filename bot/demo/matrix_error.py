@@ -1,4 +1,4 @@
-"""What the homeserver's refusals are in the demo."""
+"""The homeserver's refusals, as the demo raises them."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ Json = dict[str, Any]
 
 
 class MatrixError(Exception):
-    """The homeserver said no."""
+    """The homeserver refused a request."""
 
     def __init__(self, request: str, status: int, answer: Json) -> None:
         self.status = status

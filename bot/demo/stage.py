@@ -1,8 +1,10 @@
-"""What the steps of the story share: the homeserver, the bot, the people, the rooms, and how people wait for the bot.
+"""What the steps of the story share: the homeserver, the bot, the people, the rooms, and the waiting for the bot.
 
-Rules this module keeps: what the bot did is looked at through other people's clients, never in the bot's own database;
-its words are recognised by what does not depend on a language (who is named, numbers, what they answer); `moment` is
-called wherever a test may want to disturb the bot.
+Rules kept here:
+- What the bot did is looked at through other people's clients, never in the bot's own database.
+- Its words are recognised by what does not depend on a language (who is named, numbers, what they answer).
+- `moment` is called wherever a test may want to disturb the bot.
+
 Left to others: what happens in which order (`steps.py`).
 """
 
@@ -26,7 +28,7 @@ NAMES = ("anna", "ben", "carla", "dora", "emil", "finn")
 MUTE_S = 4
 _WAIT_S = 120.0
 
-# How times are written in notices; the numbers in them are no amounts.
+# Times as notices write them; the numbers in them are no amounts.
 WHEN = re.compile(r"(?:\d{1,2} \w+ \d{4}, |\d{4}年\d{1,2}月\d{1,2}日 )\d{2}:\d{2} UTC")
 
 Moment = Callable[[str], Awaitable[None]]
@@ -34,7 +36,7 @@ _NOWHERE, _NOTHING = RoomId(""), EventId("")
 
 
 class NotAsTold(AssertionError):
-    """Something was seen that the story does not tell; the message says what."""
+    """What was seen differs from the story; the message says what."""
 
 
 def expect(holds: bool, seen: object) -> None:
@@ -56,12 +58,12 @@ class DemoPeople:
 
 
 async def _no_moment(_name: str) -> None:
-    """Nobody disturbs."""
+    """Disturb nothing."""
 
 
 @dataclass(slots=True)
 class DemoStage:
-    """Filled by the steps as they go. Close it, and all that was started is ended."""
+    """Filled by the steps as they go. Closing it ends all that was started."""
 
     folder: Path  # of the homeserver
     bot: BotProcess
@@ -71,7 +73,7 @@ class DemoStage:
     cast: DemoPeople | None = None
     room: RoomId = _NOWHERE
     desk: RoomId = _NOWHERE
-    before: EventId = _NOTHING  # what was said before the bot told what it records
+    before: EventId = _NOTHING  # a message sent before the bot told what it records
     cards: dict[str, EventId] = field(default_factory=dict)  # what was written -> the card about it
     _directs: dict[str, RoomId] = field(default_factory=dict)
     _opened: AsyncExitStack = field(default_factory=AsyncExitStack)
@@ -82,14 +84,14 @@ class DemoStage:
         await self._opened.aclose()
 
     async def start_homeserver(self) -> Synapse:
-        """The homeserver, unless one was given."""
+        """Return the homeserver, and start one unless one was given."""
         if self.homeserver is None:
             self.homeserver = await Synapse.start(self.folder)
             self._opened.push_async_callback(self.homeserver.stop)
         return self.homeserver
 
     async def enter(self, name: str) -> Client:
-        """A new person with a client of their own."""
+        """Bring in a new person with their own client."""
         synapse = await self.start_homeserver()
         account = await synapse.register(name, PASSWORD)
         client = Client(synapse.url, account.user, account.token)
@@ -105,7 +107,7 @@ class DemoStage:
     # What the bot says, as others see it.
 
     async def hears(self, who: Client, room: str, wanted: Callable[[Seen], bool], *, what: str) -> Seen:
-        """The first message of the bot in the room that is `wanted`; edits do not count."""
+        """Return the first message of the bot in the room that is `wanted`; edits do not count."""
         return await who.wait_event(
             room,
             lambda seen: seen.sender == BOT and seen.type == MESSAGE and not _replaces(seen) and wanted(seen),
@@ -114,12 +116,12 @@ class DemoStage:
         )
 
     async def answer(self, who: Client, room: str, event: str, *, thread: str = "") -> Seen:
-        """What the bot answers to an event, or says in the thread about it."""
+        """Return what the bot answers to an event, or says in the thread about it."""
         wanted = {event, thread or event}
         return await self.hears(who, room, lambda seen: _answers(seen) in wanted, what="an answer of the bot")
 
     async def direct(self, who: Client) -> RoomId:
-        """The room in which the bot speaks with `who` alone; its invitation is accepted the first time."""
+        """Return the room in which the bot speaks with `who` alone; the first time accept its invitation."""
         if who.user not in self._directs:
             invite = await who.wait_for(
                 lambda seen: (
@@ -135,7 +137,7 @@ class DemoStage:
         return self._directs[who.user]
 
     async def told(self, who: Client, *words: str | int, after: int = 0) -> Seen:
-        """What the bot tells `who` alone in which all `words` are; a number has to stand there as an amount."""
+        """Return the bot's direct message to `who` that holds all `words`; a number must stand there as an amount."""
         room = await self.direct(who)
         return await who.wait_event(
             room,
@@ -146,12 +148,12 @@ class DemoStage:
         )
 
     async def credit_of(self, who: Client) -> str:
-        """The bot's answer to `!credit` in the direct room."""
+        """Return the bot's answer to `!credit` in the direct room."""
         room = await self.direct(who)
         return (await self.answer(who, room, await who.send_text(room, "!credit"))).body
 
     async def card(self, who: Client, words: str) -> Seen:
-        """The card in the desk about a message with these words."""
+        """Return the card in the desk about a message with these words."""
         card = await self.hears(
             who, self.desk, lambda seen: words in seen.body and _answers(seen) == "", what=f"a card with {words!r}"
         )
@@ -159,7 +161,7 @@ class DemoStage:
         return card
 
     async def card_becomes(self, who: Client, words: str, named: Client) -> Seen:
-        """The edit of the card that names who decided."""
+        """Return the edit of the card that names who decided."""
         return await who.wait_event(
             self.desk,
             lambda seen: seen.sender == BOT and _replaces(seen) == self.cards[words] and named.user in seen.body,
@@ -168,19 +170,19 @@ class DemoStage:
         )
 
     async def level(self, user: str) -> int:
-        """Somebody's power level in the room, as the homeserver has it."""
+        """Return a person's power level in the room, as the homeserver has it."""
         levels = await self.people.anna.power_levels(self.room)
         return int(levels.get("users", {}).get(user, levels.get("users_default", 0)))
 
 
 def mentions(body: str, *words: str | int) -> bool:
-    """Whether all words are there. The dates and times are left out, as their numbers are no amounts."""
+    """Tell whether all words are there. Dates and times are left out, as their numbers are no amounts."""
     amounts = set(re.findall(r"\d+", WHEN.sub("", body)))
     return all(str(word) in amounts if isinstance(word, int) else word in body for word in words)
 
 
 def case_number(card: Seen) -> int:
-    """The number of the case that a card is about."""
+    """Return the number of the case that a card is about."""
     found = re.search(r"!uphold (\d+)", card.body)
     expect(found is not None, f"a card without a number: {card}")
     assert found is not None

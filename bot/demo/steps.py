@@ -1,8 +1,8 @@
-"""The steps of the story that set it up: the homeserver, the people, the bot; joining, records, desk, vouching.
+"""The steps that set up the story: the homeserver, the people, the bot; joining, records, desk, vouching.
 
-A step does something as one of the people and looks, through others' eyes, at what became of it. It returns the fields
-of its text `demo.NAME.seen`, or raises what tells that it was not so.
-Left to others: cases, credit and power (`steps_of_cases.py`), running the steps (`story.py`).
+A step does something as one of the people and looks through others' clients at the result. It returns the fields of its
+text `demo.NAME.seen`, or raises an error that says what was different. Left to others: cases, credit and power
+(`steps_of_cases.py`), running the steps (`story.py`).
 """
 
 import asyncio
@@ -24,18 +24,18 @@ REASON = "demo"
 
 
 async def homeserver(stage: DemoStage) -> Fields:
-    """A homeserver of our own."""
+    """Start a homeserver of our own."""
     return {"url": (await stage.start_homeserver()).url}
 
 
 async def people(stage: DemoStage) -> Fields:
-    """An owner, two managers, three members, and their room."""
+    """Bring in an owner, two managers and three members, and make their room."""
     stage.cast = DemoPeople(**{name: await stage.enter(name) for name in NAMES})
     p = stage.cast
     others = (p.ben, p.carla, p.dora, p.emil, p.finn)
     stage.room = await p.anna.create_room("Reading circle", invite=[who.user for who in others])
     await asyncio.gather(*(who.join(stage.room) for who in others))
-    # The bot gets its level before it comes: 100, so that it stands above managers, and Anna, who created the room,
+    # The bot gets its level before it comes: 100, so that it stands above the managers, and Anna, who created the room,
     # above the bot.
     await p.anna.set_power(stage.room, {p.ben.user: MANAGER, p.carla.user: MANAGER, BOT: 100})
     joined = {user for user, membership in (await p.finn.members(stage.room)).items() if membership == "join"}
@@ -44,7 +44,7 @@ async def people(stage: DemoStage) -> Fields:
 
 
 async def bot(stage: DemoStage) -> Fields:
-    """`answerable init`, then `answerable run`."""
+    """Run `answerable init`, then `answerable run`."""
     synapse = await stage.start_homeserver()
     await synapse.register(BOT.partition(":")[0].removeprefix("@"), PASSWORD)
     await stage.bot.set_up(synapse.url, BOT, PASSWORD, operator=f"@anna:{SERVER_NAME}")
@@ -54,7 +54,7 @@ async def bot(stage: DemoStage) -> Fields:
 
 
 async def joining(stage: DemoStage) -> Fields:
-    """The notice, and that it is pinned."""
+    """Wait for the notice, and for its pin."""
     p = stage.people
     stage.before = await p.dora.send_text(stage.room, "Nobody has told me yet that this is recorded.")
     await p.anna.invite(stage.room, BOT)
@@ -69,7 +69,7 @@ async def joining(stage: DemoStage) -> Fields:
 
 
 async def recorded(stage: DemoStage) -> Fields:
-    """What is said now is in the records, what was said before is not, and the pin was there first."""
+    """Check that new messages are recorded, earlier ones are not, and that the pin was there first."""
     p = stage.people
     after = [
         await p.dora.send_text(stage.room, "Good morning, everybody."),
@@ -88,7 +88,7 @@ async def recorded(stage: DemoStage) -> Fields:
 
 
 async def desk(stage: DemoStage) -> Fields:
-    """The managers' room, with exactly those who run the group."""
+    """Check that the managers' room holds exactly those who run the group."""
     p = stage.people
     running = (p.anna, p.ben, p.carla)
     for who in running:
@@ -102,7 +102,7 @@ async def desk(stage: DemoStage) -> Fields:
 
 
 async def vouched(stage: DemoStage) -> Fields:
-    """The operator vouches for a manager, who then may for a member; everybody can see it."""
+    """Vouch for a manager as the operator; the manager then vouches for a member, and everybody can see it."""
     p = stage.people
     await stage.answer(p.anna, stage.room, await p.anna.send_text(stage.room, f"!vouch {p.ben.user}"))
     asked = await p.ben.send_text(stage.room, f"!vouch {p.dora.user}")
@@ -116,7 +116,7 @@ async def vouched(stage: DemoStage) -> Fields:
 
 
 async def verified(stage: DemoStage) -> Fields:
-    """The operator checks the records."""
+    """Check the records as the operator."""
     ran = await stage.bot.command("logs", "verify", "--json")
     expect(ran.code == 0, f"exit code {ran.code}: {ran.out} {ran.err}")
     report: dict[str, Any] = orjson.loads(ran.out)
@@ -130,14 +130,14 @@ def _invites_to_desk(user: str, seen: Seen) -> bool:
 
 
 async def _records(stage: DemoStage) -> list[dict[str, Any]]:
-    """The records, read as the operator reads them: with a reason, which is recorded in its turn."""
+    """Read the records as the operator does: with a reason, which is recorded, too."""
     ran = await stage.bot.command("logs", "show", "--json", "--last", "10000", "--reason", REASON)
     expect(ran.code == 0, f"logs show: {ran.code} {ran.err}")
     return [orjson.loads(line) for line in ran.out.splitlines()]
 
 
 def _first_of_the_room(records: Sequence[dict[str, Any]]) -> int:
-    """When the first record was made of something that happened in the room."""
+    """Return when something in the room was first recorded, in milliseconds."""
     entered = next(r for r in records if r["k"] == "state" and r.get("purpose") == "group")
     first = next(r for r in records if r.get("g") == entered["g"] and any("ev" in part for part in r["x"]))
     return int(dt.datetime.fromisoformat(first["t"]).timestamp() * 1000)

@@ -1,6 +1,6 @@
 """The steps of the story about cases, credit and power: what a broken rule brings, and to whom.
 
-As in `steps.py`, a step returns the fields of `demo.NAME.seen`, or raises what tells that it was not so.
+As in `steps.py`, a step returns the fields of `demo.NAME.seen`, or raises an error that says what was different.
 """
 
 from functools import partial
@@ -23,7 +23,7 @@ CHARGE, SERIOUS = 10, 35  # what the two classes cost; `bot_process.py`
 
 
 async def hidden(stage: DemoStage) -> Fields:
-    """A phrase of a rule, disguised by letters that look alike."""
+    """Send a phrase of a rule, disguised by letters that look alike."""
     p = stage.people
     event = await p.emil.send_text(stage.room, DISGUISED)
     await stage.moment("hidden.sent")
@@ -36,7 +36,7 @@ async def hidden(stage: DemoStage) -> Fields:
 
 
 async def card(stage: DemoStage) -> Fields:
-    """The case is a card in the desk, with the words and reactions to press."""
+    """Check that the case is a card in the desk, with the words and reactions to press."""
     p = stage.people
     seen = await stage.card(p.ben, DISGUISED)
     expect(mentions(seen.body, p.emil.user, 100 - CHARGE), seen.body)
@@ -46,7 +46,7 @@ async def card(stage: DemoStage) -> Fields:
 
 
 async def dismissed(stage: DemoStage) -> Fields:
-    """Another manager thinks otherwise, and presses one reaction."""
+    """Dismiss the case as another manager, by one reaction."""
     p = stage.people
     await _press(stage, p.carla, DISGUISED, DISMISS)
     await stage.moment("dismissed.pressed")
@@ -58,7 +58,7 @@ async def dismissed(stage: DemoStage) -> Fields:
 
 
 async def upheld(stage: DemoStage) -> Fields:
-    """A rule that managers decide: nothing happens before, everything after one reaction."""
+    """Break a rule that managers decide: nothing happens before their reaction, everything after it."""
     p = stage.people
     event = await p.finn.send_text(stage.room, ENDING)
     await stage.moment("upheld.sent")
@@ -73,7 +73,7 @@ async def upheld(stage: DemoStage) -> Fields:
 
 
 async def own(stage: DemoStage) -> Fields:
-    """A manager breaks a rule and may not decide that herself."""
+    """Break a rule as a manager, who may not decide that herself."""
     p = stage.people
     event = await p.carla.send_text(stage.room, MANAGERS_ENDING)
     card = await stage.card(p.carla, MANAGERS_ENDING)
@@ -88,7 +88,7 @@ async def own(stage: DemoStage) -> Fields:
 
 
 async def demoted(stage: DemoStage) -> Fields:
-    """A second upheld case takes the manager below the threshold, and her rights go by themselves."""
+    """Uphold a second case, which takes the manager below the threshold and ends her rights without further action."""
     p = stage.people
     expect(await stage.level(p.carla.user) == MANAGER, "she was no manager any more")
     await p.carla.send_text(stage.room, MANAGERS_TICKET)
@@ -116,11 +116,11 @@ async def demoted(stage: DemoStage) -> Fields:
 
 
 async def muted(stage: DemoStage) -> Fields:
-    """A member muted by command for a few seconds cannot post."""
+    """Mute a member by command for a few seconds, in which he cannot post."""
     p = stage.people
     asked = await p.ben.send_text(stage.room, f"!mute {p.finn.user} {stage.mute_s}s let it rest")
     await stage.moment("muted.asked")
-    # From his own client, since the time is short: every request in between would make it shorter.
+    # Seen from his own client, since the time is short and every request would take some of it.
     await p.finn.wait_event(
         stage.room,
         lambda seen: seen.type == "m.room.power_levels" and seen.content["users"].get(p.finn.user, 0) < MEMBER,
@@ -135,7 +135,7 @@ async def muted(stage: DemoStage) -> Fields:
 
 
 async def refused(stage: DemoStage) -> Fields:
-    """Those who may not, may not: a member, and the manager who was demoted."""
+    """Check that a member, and the manager who was demoted, are refused."""
     p = stage.people
     answers = []
     for who, command in ((p.dora, "!kick"), (p.carla, "!ban")):
@@ -147,7 +147,7 @@ async def refused(stage: DemoStage) -> Fields:
 
 
 async def restored(stage: DemoStage) -> Fields:
-    """The mute ends by itself."""
+    """Wait for the end of the mute."""
     p = stage.people
     await p.finn.wait_state(
         stage.room,
@@ -171,7 +171,7 @@ async def _press(stage: DemoStage, who: Client, words: str, key: str) -> EventId
 
 
 async def _gone(stage: DemoStage, who: Client, event: EventId) -> None:
-    """Waits until `who` is told that the event was redacted, and looks whether the homeserver has stripped it."""
+    """Wait until `who` is told that the event was redacted, and check that the homeserver has stripped it."""
     await who.wait_event(
         stage.room,
         lambda seen: seen.type == REDACTION and event in (seen.content.get("redacts"), seen.event.get("redacts")),
@@ -194,5 +194,5 @@ def _offers(card: EventId, key: str, seen: Seen) -> bool:
 
 
 def _is_the_end(seen: Seen) -> bool:
-    """Neither about a charge nor with a date: of what Finn was told, only that he may speak again is so."""
+    """Tell whether a message says that Finn may speak again: the only one without a charge and without a date."""
     return not mentions(seen.body, SERIOUS) and not WHEN.search(seen.body)

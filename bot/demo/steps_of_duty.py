@@ -1,6 +1,6 @@
-"""The steps of the story about those who run the room: a missed deadline, what it costs, and who looks at it again.
+"""The steps of the story about managers' duties: a missed deadline, its cost, and its review.
 
-As in `steps.py`, a step returns the fields of `demo.NAME.seen`, or raises what tells that it was not so.
+As in `steps.py`, a step returns the fields of `demo.NAME.seen`, or raises an error that says what was different.
 """
 
 import re
@@ -14,7 +14,7 @@ NEGLECT = 61  # what a missed deadline costs here; `bot_process.py`
 
 
 async def missed(stage: DemoStage) -> Fields:
-    """A grave case that nobody decides in time: Ben, who is on duty, loses standing and with it his rights."""
+    """Leave a severe case undecided: Ben, who is on duty, loses standing and with it his rights."""
     p = stage.people
     event = await p.dora.send_text(stage.room, KEY)
     await stage.moment("missed.sent")
@@ -31,7 +31,7 @@ async def missed(stage: DemoStage) -> Fields:
 
 
 async def passed_on(stage: DemoStage) -> Fields:
-    """The case goes to the owner, who decides it in a direct message."""
+    """Pass the case on to the owner, who decides it in a direct message."""
     p = stage.people
     case = _number(await stage.told(p.anna, "!uphold"), "uphold")
     room = await stage.direct(p.anna)
@@ -44,7 +44,7 @@ async def passed_on(stage: DemoStage) -> Fields:
 
 
 async def appealed(stage: DemoStage) -> Fields:
-    """Ben has lost his rights, not his voice."""
+    """Appeal as Ben, who has lost his rights, not his voice."""
     p = stage.people
     case = _number(await stage.told(p.ben, NEGLECT), "appeal")
     room = await stage.direct(p.ben)
@@ -56,7 +56,7 @@ async def appealed(stage: DemoStage) -> Fields:
 
 
 async def reversed_(stage: DemoStage) -> Fields:
-    """Anna finds that fair, and all is as if it had never been."""
+    """Grant the appeal as Anna; everything is as if nothing had happened."""
     p = stage.people
     case = _number(await stage.told(p.ben, NEGLECT), "appeal")
     room = await stage.direct(p.anna)
@@ -75,7 +75,7 @@ async def reversed_(stage: DemoStage) -> Fields:
 
 
 def _number(seen: Seen, command: str) -> int:
-    """The number behind a command that is offered."""
+    """Return the number behind a command that is offered."""
     found = re.search(rf"!{command} (\d+)", seen.body)
     expect(found is not None, seen.body)
     assert found is not None

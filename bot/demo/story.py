@@ -1,8 +1,11 @@
-"""The story: its steps in order, what each rests on, and playing them.
+"""The story: its steps in order, what each depends on, and playing them.
 
-Rules this module keeps: a step that fails does not end the story, but what rests on it is not run and says so; the bot
-ending by itself is a failure of the step in which it does, at once; `hook` is called around each step, so that a test
-can disturb the bot there. Every text stands in the message files, under `demo.NAME`.
+Rules kept here:
+- A step that fails does not end the story, but the steps that depend on it are not run and say so.
+- If the bot ends unexpectedly, the present step fails at once.
+- `hook` is called around each step, so that a test can disturb the bot there.
+- Every text stands in the message files, under `demo.NAME`.
+
 Left to others: showing it (`bot/cli/demo/command.py`), what the steps do (`steps.py`, `steps_of_cases.py`,
 `steps_of_duty.py`).
 """
@@ -25,7 +28,7 @@ _STEP_S = 120.0  # more than any wait inside a step: only what hangs without one
 
 @dataclass(frozen=True, slots=True)
 class StoryStep:
-    """One step: its name, which names its texts, what it does, and the steps without which it makes no sense."""
+    """One step: its name, which is the key of its texts, what it does, and the steps it depends on."""
 
     name: str
     run: Callable[[DemoStage], Awaitable[Fields]]
@@ -59,7 +62,7 @@ STEPS = (
 
 @dataclass(frozen=True, slots=True)
 class StoryOutcome:
-    """How a step went, in words."""
+    """The outcome of a step, in words."""
 
     step: StoryStep
     state: State
@@ -85,15 +88,15 @@ class Story:
             stage.moment = hook
 
     def text(self, key: str, **fields: object) -> str:
-        """A text of the story."""
+        """Return a text of the story."""
         return Catalog.load().text(self._language, f"demo.{key}", **fields)
 
     def name(self, step: StoryStep) -> str:
-        """What the step is called."""
+        """Return the name of the step."""
         return self.text(f"{step.name}.name", seconds=self._stage.mute_s)
 
     async def play(self, begins: Callable[[StoryStep], None] = lambda _step: None) -> AsyncIterator[StoryOutcome]:
-        """The outcome of each step, as it ends; `begins` is called before it runs."""
+        """Yield the outcome of each step as it ends; `begins` is called before it runs."""
         done: dict[str, StoryOutcome] = {}
         for step in self._steps:
             if all(done[need].ok for need in step.needs):
@@ -111,7 +114,7 @@ class Story:
             async with asyncio.timeout(_STEP_S):
                 fields = await self._unless_the_bot_ends(step)
             await self._stage.moment(f"{step.name}.after")
-        except Exception as error:  # whatever it is, it is not as told
+        except Exception as error:  # any error means that it is not as told
             seen = f"{type(error).__name__}: {error}".rstrip(": ")
             return self._told(step, "failed", seen, time.monotonic() - began)
         return self._told(step, "ok", self.text(f"{step.name}.seen", **fields), time.monotonic() - began)

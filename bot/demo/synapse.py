@@ -1,11 +1,13 @@
 """A real Matrix homeserver on this machine, for the demo and the tests: matrix-synapse as a child process.
 
-Rules this module keeps: Synapse (AGPL) is never imported here, it runs as a program of its own; it
-listens on the loopback interface only; only the process started here is ever ended, and that process
-ends by itself when we die, however we die: it holds the reading end of a pipe and stops when the pipe
-breaks. Nothing here belongs to an event loop, so one `Synapse` can serve tests with a loop each.
-Left to others: the configuration (`synapse_config.py`), what people do there
-(`client.py`), the story.
+Rules kept here:
+- Synapse (AGPL) is never imported here; it runs as a separate program.
+- It listens on the loopback interface only.
+- Only the process started here is ever ended. It also ends when we die, in whatever way: it holds the reading end of a
+  pipe and stops when the pipe breaks.
+- Nothing here belongs to an event loop, so one `Synapse` can serve tests with a loop each.
+
+Left to others: the configuration (`synapse_config.py`), what people do there (`client.py`), the story.
 
 It is ready in about three seconds, nearly all of it Python importing Synapse.
 """
@@ -39,7 +41,7 @@ _PORT_TAKEN = "Address already in use"
 
 
 class SynapseFailed(AnswerableError):
-    """The homeserver did not come up, or refused what only a wrong set-up could make it refuse."""
+    """The homeserver did not come up, or refused what it refuses only if it is set up wrongly."""
 
 
 class SynapseAccount(NamedTuple):
@@ -75,9 +77,9 @@ class Synapse:
     ) -> Self:
         """Make a new homeserver in `folder` (empty, or not there yet) and wait until it answers.
 
-        Raises `SynapseFailed`, with the end of its log, when it does not come up within `within_s`.
+        Raises `SynapseFailed`, with the end of its log, if it does not come up within `within_s`.
         """
-        if importlib.util.find_spec("synapse") is None:  # looks for it, does not import it
+        if importlib.util.find_spec("synapse") is None:  # only looks for it, without importing it
             raise SynapseFailed(
                 "matrix-synapse is not installed: run `make demo`, which installs it, "
                 "or `pip install --group demo` in a clone of this repository"
@@ -89,7 +91,7 @@ class Synapse:
             try:
                 await server._run(within_s)
             except SynapseFailed:
-                # Somebody else may have taken the port between our look and Synapse's start.
+                # Another program may have taken the port before Synapse started.
                 if _PORT_TAKEN not in server.log():
                     raise
             else:
@@ -111,7 +113,7 @@ class Synapse:
         return self._process.pid if self._process is not None and running else None
 
     async def stop(self) -> None:
-        """End the process: politely, after ten seconds by force. Harmless when it has ended already."""
+        """End the process: first by SIGTERM, after ten seconds by SIGKILL. It is harmless if it has ended already."""
         process, self._process = self._process, None
         if process is not None:
             await child.stop(process)
@@ -122,7 +124,7 @@ class Synapse:
         await self._run(within_s)
 
     async def register(self, localpart: str, password: str, *, admin: bool = False) -> SynapseAccount:
-        """Make a user through Synapse's shared-secret registration, which can make admins too."""
+        """Make a user through Synapse's shared-secret registration, which can make admins, too."""
         url = f"{self.url}/_synapse/admin/v1/register"
         async with aiohttp.ClientSession() as session:
             async with session.get(url) as response:
@@ -135,7 +137,7 @@ class Synapse:
         return SynapseAccount(UserId(answer["user_id"]), answer["device_id"], answer["access_token"])
 
     def log(self, lines: int = _LOG_LINES) -> str:
-        """The last lines of what Synapse wrote, its last words on standard error included."""
+        """Return the last lines of Synapse's log, and of its standard error."""
         words: list[str] = []
         for name in (LOG_FILE, "stderr.log"):
             path = self.folder / name

@@ -1,12 +1,13 @@
-"""The configuration of the demo's homeserver, as one mapping: what `synapse.py` writes down.
+"""The configuration of the demo's homeserver, as one mapping, which `synapse.py` uses.
 
-Rules this module keeps: loopback only, no federation, no telemetry, no key servers, no previews, so
-that nothing ever leaves the machine; every key and secret is drawn anew; JSON is written, which is
-YAML too, so that no YAML library is needed.
+Rules kept here:
+- Loopback only, no federation, no telemetry, no key servers, no previews, so that nothing ever leaves the machine.
+- Every key and secret is generated each time.
+- JSON is written, which is YAML too, so that no YAML library is needed.
 
-Two sets of limits. "off": nobody is ever told to slow down. "default": Synapse's own limits for events,
-redactions, invites, uploads and new rooms, as a bot meets them on a server that was not prepared for
-it; only registering, logging in and joining stay free, so that a cast of people is set up at once.
+Two sets of limits. "off": nobody is ever told to slow down. "default": Synapse's own limits for events, redactions,
+invites, uploads and new rooms, as a bot meets them on a server that was not prepared for it. Only registering, logging
+in and joining stay free, so that a cast of people is set up at once.
 
 For speed: the cheapest password hash, no federation, presence or previews. Push rules are evaluated, as on every real
 server; nobody has a pusher, so nothing is sent.
@@ -55,9 +56,9 @@ _OFF_THE_NET: dict[str, Any] = {
 
 
 def write_config(folder: Path, *, port: int, registration_secret: str, limits: Limits, log_level: LogLevel) -> Path:
-    """Write configuration, logging and signing key into `folder`; the path of the configuration."""
+    """Write configuration, logging and signing key into `folder`; return the path of the configuration."""
     folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)  # its files hold keys; on a machine with other people they are not theirs
+    folder.chmod(0o700)  # its files hold keys, which other people on this machine must not read
     (folder / "signing.key").write_text(_signing_key(), encoding="ascii")
     log_config = folder / "log.json"
     log_config.write_text(json.dumps(_logging(folder, log_level), indent=1), encoding="utf-8")
@@ -77,7 +78,7 @@ def write_config(folder: Path, *, port: int, registration_secret: str, limits: L
         "bcrypt_rounds": 4,
         "presence": {"enabled": False},
         # Off by default in Synapse 1.163; nobody may rely on them. The first shows what a ban can do. Without the
-        # second a client that asks for the state after the timeline is told that before it, and takes somebody who
+        # second a client that asks for the state after the timeline gets the state before it, and takes a person who
         # came in while another spoke for still outside, until something else happens to them.
         "experimental_features": {"msc4293_enabled": True, "msc4222_enabled": True, "msc2815_enabled": True},
         **_OFF_THE_NET,
@@ -119,6 +120,6 @@ def _logging(folder: Path, level: LogLevel) -> dict[str, Any]:
 
 
 def _signing_key() -> str:
-    """An Ed25519 key in Synapse's file format: algorithm, version, unpadded base64 of the seed."""
+    """Return an Ed25519 key in Synapse's file format: algorithm, version, unpadded base64 of the seed."""
     seed = base64.b64encode(secrets.token_bytes(32)).decode().rstrip("=")
     return f"ed25519 a_{secrets.token_hex(2)} {seed}\n"
