@@ -1,1 +1,1 @@
-"""What operators do to a running bot, and the socket they use for it."""
+"""Operations that operators perform on a running bot, and the socket they use for it."""

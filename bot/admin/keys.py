@@ -109,7 +109,7 @@ class KeyOperations:
         return await self._made(made.recovery_key)
 
     async def recover(self, recovery_key: str) -> dict[str, Any]:
-        """Take up the account's keys and what the backup has: `taken` and `unreadable`, None without a backup."""
+        """Recover the account's keys and what the backup has: `taken` and `unreadable`, None without a backup."""
         with _told():
             if (await CrossSigning(self._machine).examine()).state is KeyState.LOST:
                 raise Refused("keys.lost")

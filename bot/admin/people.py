@@ -29,7 +29,7 @@ from .control_socket import Progress
 
 
 class PeopleOperations:
-    """Parts accounts."""
+    """Unlinks accounts."""
 
     def __init__(self, pipeline: Pipeline, database: Database, store: IdentityStore) -> None:
         self._pipeline = pipeline

@@ -24,7 +24,7 @@ async def credit(call: Call) -> Reply:
     """Show the caller's own credit; to a manager who gives a name, that person's."""
     user = call.given.user or call.caller
     if user != call.caller and call.group.purpose != "group":
-        raise Refused("error.group.name-it")  # rights are those in a group, not in a room of two
+        raise Refused("error.group.name-it")  # rights belong to a group, not to a direct room
     if user != call.caller:
         await must_have(call, "history")
         await must_be_known_here(call, user)

@@ -93,7 +93,7 @@ class Commands:
         return self._hush.covers(event)
 
     def without_token(self, event: Received) -> MessagePosted | None:
-        """Return the event without its code or address, if it was said before others and holds nothing else."""
+        """Return the event without its code or address, if that is all it holds and was said before others."""
         return self._hush.without_token(event)
 
     async def respond(
@@ -151,7 +151,7 @@ class Commands:
             call = self._call(db, event, room, group, Arguments(), on)
             if spoken.too_long:
                 raise Refused("error.too-long")
-            if command.who == "manager" and not command.anywhere:  # else the command asks in which groups they manage
+            if command.who == "manager" and not command.anywhere:  # else the command finds their groups itself
                 await self._must_manage(db, event.sender, group)
             elif command.inside and not await self._inside(db, event.sender, group):
                 raise Refused("error.group.outside", room=group.room)

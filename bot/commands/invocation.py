@@ -46,7 +46,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What the configuration says for all rooms."""
+    """The configuration's values that hold for all rooms."""
 
     language: str = "en"
     digest: str = ""  # when desks get their digest of what waits; "": never
@@ -136,7 +136,7 @@ def answered(call: Call, reply: Reply) -> tuple[Action, ...]:
     if reply.private and call.here.purpose == "group":
         return (Tell(room=call.group.room, subject=call.caller, lines=reply.lines),)
     event = call.event
-    # Nothing can reply to a reaction; the card under it begins the thread.
+    # Nothing can reply to a reaction; the card it belongs to begins the thread.
     said = event.target if isinstance(event, ReactionGiven) else event.event
     thread = event.target if isinstance(event, ReactionGiven) else event.thread
     return (Say(room=call.here.room, lines=reply.lines, reply_to=said, thread=thread, to=call.caller),)

@@ -8,7 +8,7 @@ from .invocation import Call
 
 
 async def looked_at(call: Call, person: UserId, what: str, n: int = 0) -> tuple[Fact, ...]:
-    """Return the fact of a look-up: one a person, reader and day. Looking at oneself is not recorded."""
+    """Return the fact of a look-up: one a person, reader and day. Reading about oneself is not recorded."""
     if not person or person in await queries.accounts_of(call.db, call.caller):
         return ()
     if await queries.was_looked_at(call.db, person, call.now_ms, by=call.caller):

@@ -139,7 +139,7 @@ class BotSettings(StrictSettings):
 
 
 class RecordSettings(StrictSettings):
-    """What is recorded, for how long, and the name under which the log is signed."""
+    """The extent and duration of the records, and the name under which the log is signed."""
 
     content: Literal["full", "metadata"] = "full"
     media: Literal["hash", "none"] = "hash"  # files are fetched to note their hash and size, or left alone

@@ -52,13 +52,13 @@ class Client:
 
     @classmethod
     async def register(cls, url: str, localpart: str, password: str) -> Self:
-        """Section "Account registration", on a server with open registration."""
+        """Register an account on a server with open registration. Section "Account registration"."""
         body = {"username": localpart, "password": password, "auth": {"type": "m.login.dummy"}}
         return await cls._enter(url, "register", body)
 
     @classmethod
     async def log_in(cls, url: str, localpart: str, password: str) -> Self:
-        """Section "Login"."""
+        """Log in with a password. Section "Login"."""
         body = {
             "type": "m.login.password",
             "identifier": {"type": "m.id.user", "user": localpart},

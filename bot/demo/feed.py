@@ -30,7 +30,7 @@ _FILTER = orjson.dumps({"presence": {"types": []}, "room": {"timeline": {"limit"
 
 
 class NotReceived(AssertionError):
-    """What was waited for did not come in time. An assertion, so that a test fails by it."""
+    """The awaited event did not come in time. An assertion, so that a test fails by it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What the steps of the story share: the homeserver, the bot, the people, the rooms, and the waiting for the bot.
+"""The parts that the steps of the story share: homeserver, bot, people, rooms, and the waiting for the bot.
 
 Rules kept here:
 - What the bot did is looked at through other people's clients, never in the bot's own database.
@@ -36,7 +36,7 @@ _NOWHERE, _NOTHING = RoomId(""), EventId("")
 
 
 class NotAsTold(AssertionError):
-    """What was seen differs from the story; the message says what."""
+    """Something differs from the story; the message says what was seen."""
 
 
 def expect(holds: bool, seen: object) -> None:
@@ -74,7 +74,7 @@ class DemoStage:
     room: RoomId = _NOWHERE
     desk: RoomId = _NOWHERE
     before: EventId = _NOTHING  # a message sent before the bot told what it records
-    cards: dict[str, EventId] = field(default_factory=dict)  # what was written -> the card about it
+    cards: dict[str, EventId] = field(default_factory=dict)  # text of a message -> the card about it
     _directs: dict[str, RoomId] = field(default_factory=dict)
     _opened: AsyncExitStack = field(default_factory=AsyncExitStack)
 

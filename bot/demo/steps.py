@@ -75,7 +75,7 @@ async def recorded(stage: DemoStage) -> Fields:
         await p.dora.send_text(stage.room, "Good morning, everybody."),
         await p.emil.send_text(stage.room, "今天读第三章。"),
     ]
-    # The answer tells that all that was said before it has been taken.
+    # The answer shows that everything said before it has been processed.
     await stage.answer(p.finn, stage.room, await p.finn.send_text(stage.room, "!rules"))
     records = await _records(stage)
     written = {part["ev"]: part.get("body") for record in records for part in record["x"] if "ev" in part}

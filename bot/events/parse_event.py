@@ -165,8 +165,8 @@ def _membership(state_key: str, envelope: Envelope) -> MembershipChanged:
         raise Malformed("content.membership is missing or none that exists")
     name = filled_text_of(content.get("displayname"))
     reason, own = text_of(content.get("reason")), user == envelope["sender"]
-    says = reason if own or membership == "invite" else None  # the reason of a removal is shown by the room
-    theirs = membership == "invite" or (own and membership == "leave")  # then the name is not news
+    says = reason if own or membership == "invite" else None  # a removal's reason is the room's word to them
+    theirs = membership == "invite" or (own and membership == "leave")  # then the name need not be judged
     return MembershipChanged(
         **envelope,
         user=user,

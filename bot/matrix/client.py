@@ -81,31 +81,31 @@ class Homeserver:
     # The account
 
     async def whoami(self) -> dict[str, Any]:
-        """Section "GET /account/whoami": return `user_id`, `device_id`, `is_guest`."""
+        """Return `user_id`, `device_id`, `is_guest`. Section "GET /account/whoami"."""
         return await self._get("account", "whoami")
 
     async def versions(self) -> dict[str, Any]:
-        """Section "GET /versions": return the `versions` and `unstable_features` of the server."""
+        """Return the `versions` and `unstable_features` of the server. Section "GET /versions"."""
         return await self._get("versions", base="/_matrix/client")
 
     async def capabilities(self) -> dict[str, Any]:
-        """Section "Capabilities negotiation": return the content of `capabilities`, e.g. `m.room_versions`."""
+        """Return the content of `capabilities`, e.g. `m.room_versions`. Section "Capabilities negotiation"."""
         answer: dict[str, Any] = (await self._get("capabilities")).get("capabilities", {})
         return answer
 
     async def set_display_name(self, name: str) -> None:
-        """Section "PUT /profile/{userId}/{keyName}"."""
+        """Set our display name. Section "PUT /profile/{userId}/{keyName}"."""
         await self._put("profile", self.user, "displayname", json={"displayname": name})
 
     async def account_data(self, type: str) -> dict[str, Any] | None:
-        """Section "Client Config": return our own global account data; None if it was never set."""
+        """Return our own global account data; None if it was never set. Section "Client Config"."""
         try:
             return await self._get("user", self.user, "account_data", type)
         except NotFound:
             return None
 
     async def set_account_data(self, type: str, content: Content) -> None:
-        """Section "Client Config"."""
+        """Set our own global account data. Section "Client Config"."""
         await self._put("user", self.user, "account_data", type, json=content)
 
     # Reading
@@ -118,9 +118,10 @@ class Homeserver:
         filter: Content | str | None = None,
         full_state: bool = False,
     ) -> dict[str, Any]:
-        """Section "Syncing": return the raw answer. `filter` is a filter id or the filter itself.
+        """Return the raw answer of /sync. Section "Syncing".
 
-        The server holds an empty answer back for `timeout_ms`; the deadline is that and a margin.
+        `filter` is a filter id or the filter itself. The server holds an empty answer back for `timeout_ms`; the
+        deadline is that and a margin.
         """
         query = {"timeout": str(timeout_ms)}
         if since is not None:
@@ -149,7 +150,7 @@ class Homeserver:
         to_token: str | None = None,
         limit: int = 100,
     ) -> dict[str, Any]:
-        """Section "GET /rooms/{roomId}/messages": return `chunk`, `start`, and `end` unless that was all.
+        """Return `chunk`, `start`, and `end` unless that was all. Section "GET /rooms/{roomId}/messages".
 
         Without `from_token` it begins at the newest ("b") or the oldest ("f") event we may see. An empty `chunk` with
         an `end` is not the end: ask on from there.
@@ -162,21 +163,24 @@ class Homeserver:
         return await self._get("rooms", room, "messages", query=query.items())
 
     async def event(self, room: RoomId, event: EventId) -> dict[str, Any]:
-        """Section "GET /rooms/{roomId}/event/{eventId}". Also raises `NotFound` if we may not see it."""
+        """Return an event. Section "GET /rooms/{roomId}/event/{eventId}".
+
+        Raises `NotFound` also if we may not see it.
+        """
         return await self._get("rooms", room, "event", event)
 
     async def event_before_redaction(self, room: RoomId, event: EventId) -> dict[str, Any]:
-        """MSC2815: return the event with its redacted content. Raises `Answered` if that is gone, or kept from us."""
+        """Return an event with its redacted content (MSC2815). Raises `Answered` if that is gone, or kept from us."""
         query = (("fi.mau.msc2815.include_unredacted_content", "true"),)
         return await self._get("rooms", room, "event", event, query=query)
 
     async def members(self, room: RoomId, *, membership: str | None = None) -> list[dict[str, Any]]:
-        """Section "GET /rooms/{roomId}/members": return raw `m.room.member` events, of one membership or all."""
+        """Return raw `m.room.member` events, of one membership or all. Section "GET /rooms/{roomId}/members"."""
         query = () if membership is None else (("membership", membership),)
         return await self._get_list("rooms", room, "members", under="chunk", query=query)
 
     async def state(self, room: RoomId) -> list[dict[str, Any]]:
-        """Section "GET /rooms/{roomId}/state": return all current state events, including all members."""
+        """Return all current state events, including all members. Section "GET /rooms/{roomId}/state"."""
         ask = Ask(method="GET", segments=("rooms", room, "state"), timeout_s=_SLOW_S)
         answer = await self.wire.ask_any(ask)
         if not isinstance(answer, list):
@@ -184,11 +188,14 @@ class Homeserver:
         return answer
 
     async def state_at(self, room: RoomId, event: EventId) -> list[dict[str, Any]]:
-        """Section "GET /rooms/{roomId}/context/{eventId}": return all state events, members too, as of `event`."""
+        """Return all state events, members too, as of `event`. Section "GET /rooms/{roomId}/context/{eventId}"."""
         return await self._get_list("rooms", room, "context", event, under="state", query=(("limit", "0"),))
 
     async def state_event(self, room: RoomId, type: str, state_key: str = "") -> dict[str, Any] | None:
-        """Section "GET /rooms/{roomId}/state/{eventType}/{stateKey}": return the content; None if not set."""
+        """Return the content of a state event; None if not set.
+
+        Section "GET /rooms/{roomId}/state/{eventType}/{stateKey}".
+        """
         try:
             return await self._get("rooms", room, "state", type, *_key(state_key))
         except NotFound:
@@ -199,11 +206,11 @@ class Homeserver:
         return await self._get("rooms", room, "state", type, *_key(state_key), query=(("format", "event"),))
 
     async def joined_rooms(self) -> list[RoomId]:
-        """Section "GET /joined_rooms"."""
+        """Return the rooms we are in. Section "GET /joined_rooms"."""
         return await self._get_list("joined_rooms", under="joined_rooms")
 
     async def keys_query(self, users: Sequence[UserId]) -> dict[str, Any]:
-        """Section "POST /keys/query": return `device_keys`, `master_keys`, `failures` ...
+        """Return `device_keys`, `master_keys`, `failures` ... Section "POST /keys/query".
 
         Users of servers that are away are left out.
         """
@@ -213,18 +220,18 @@ class Homeserver:
     # Acting on events
 
     async def send(self, room: RoomId, type: str, content: Content, txn: str) -> EventId:
-        """Section "PUT /rooms/{roomId}/send/{eventType}/{txnId}".
+        """Send an event; return its id. Section "PUT /rooms/{roomId}/send/{eventType}/{txnId}".
 
         The same `txn` of the same device is one event, however often it is sent, and returns the same id again.
         """
         return await self._put_event("rooms", room, "send", type, txn, json=content)
 
     async def redact(self, room: RoomId, event: EventId, txn: str, reason: str | None = None) -> EventId:
-        """Section "Redactions": return the id of the redaction; `txn` as for `send`."""
+        """Redact an event; return the id of the redaction; `txn` as for `send`. Section "Redactions"."""
         return await self._put_event("rooms", room, "redact", event, txn, json=_reason(reason))
 
     async def set_state(self, room: RoomId, type: str, content: Content, state_key: str = "") -> EventId:
-        """Section "PUT /rooms/{roomId}/state/{eventType}/{stateKey}".
+        """Set a state event; return its id. Section "PUT /rooms/{roomId}/state/{eventType}/{stateKey}".
 
         Synapse answers a repeat that changes nothing with the id of the existing event.
         """
@@ -233,15 +240,18 @@ class Homeserver:
     # Acting on people
 
     async def invite(self, room: RoomId, user: UserId, reason: str | None = None) -> None:
-        """Section "POST /rooms/{roomId}/invite". Raises `Forbidden` with `M_INVITE_BLOCKED` if they refuse all."""
+        """Invite a user. Section "POST /rooms/{roomId}/invite".
+
+        Raises `Forbidden` with `M_INVITE_BLOCKED` if they refuse all invitations.
+        """
         await self._post("rooms", room, "invite", json={"user_id": user, **_reason(reason)})
 
     async def kick(self, room: RoomId, user: UserId, reason: str | None = None) -> None:
-        """Section "POST /rooms/{roomId}/kick"; also withdraws an invite and refuses a knock."""
+        """Remove a user. Section "POST /rooms/{roomId}/kick". Also withdraws an invite and refuses a knock."""
         await self._post("rooms", room, "kick", json={"user_id": user, **_reason(reason)})
 
     async def ban(self, room: RoomId, user: UserId, reason: str | None = None, *, redact_events: bool = False) -> None:
-        """Section "POST /rooms/{roomId}/ban".
+        """Ban a user. Section "POST /rooms/{roomId}/ban".
 
         With `redact_events` (MSC4293) servers and clients that know it also hide all that `user` sent. Nobody may rely
         on it: Synapse 1.163 has it off by default. /ban may drop the flag, so the membership is then set as a state
@@ -254,34 +264,40 @@ class Homeserver:
             await self._post("rooms", room, "ban", json={"user_id": user, **_reason(reason)})
 
     async def unban(self, room: RoomId, user: UserId, reason: str | None = None) -> None:
-        """Section "POST /rooms/{roomId}/unban". Raises `Forbidden` for a member who is not banned."""
+        """End a ban. Section "POST /rooms/{roomId}/unban". Raises `Forbidden` for a member who is not banned."""
         await self._post("rooms", room, "unban", json={"user_id": user, **_reason(reason)})
 
     # Rooms
 
     async def create_room(self, body: Content) -> RoomId:
-        """Section "POST /createRoom". Not idempotent: after `Unreachable`, look in `joined_rooms`."""
+        """Make a room; return its id. Section "POST /createRoom".
+
+        Not idempotent: after `Unreachable`, look in `joined_rooms`.
+        """
         ask = Ask(method="POST", segments=("createRoom",), json=body, timeout_s=_SLOW_S)
         return RoomId(text_in(ask, await self.wire.ask(ask), "room_id"))
 
     async def join(self, room: str, via: Sequence[str] = ()) -> RoomId:
-        """Section "POST /join/{roomIdOrAlias}". `via`: servers to join through, in addition to our own."""
+        """Join a room; return its id. Section "POST /join/{roomIdOrAlias}".
+
+        `via`: servers to join through, in addition to our own.
+        """
         query = tuple(("via", server) for server in via)
         ask = Ask(method="POST", segments=("join", room), query=query, json={}, timeout_s=_SLOW_S)
         return RoomId(text_in(ask, await self.wire.ask(ask), "room_id"))
 
     async def leave(self, room: RoomId, reason: str | None = None) -> None:
-        """Section "POST /rooms/{roomId}/leave"; also refuses an invite."""
+        """Leave a room, or refuse an invite. Section "POST /rooms/{roomId}/leave"."""
         await self._post("rooms", room, "leave", json=_reason(reason))
 
     async def forget(self, room: RoomId) -> None:
-        """Section "POST /rooms/{roomId}/forget": give up access to its history. Leave first."""
+        """Give up access to a room's history. Leave it first. Section "POST /rooms/{roomId}/forget"."""
         await self._post("rooms", room, "forget", json={})
 
     # Files
 
     async def upload(self, data: bytes, mimetype: str, filename: str) -> str:
-        """Section "Content repository", POST /upload: return the file's `mxc://` address."""
+        """Upload a file; return its `mxc://` address. Section "Content repository", POST /upload."""
         ask = Ask(
             method="POST",
             base=MEDIA,
@@ -294,9 +310,10 @@ class Homeserver:
         return text_in(ask, await self.wire.ask(ask), "content_uri")
 
     async def download(self, mxc: str, *, at_most: int = MAX_DOWNLOAD) -> bytes:
-        """Section "Content repository", GET /_matrix/client/v1/media/download (with our token, v1.11).
+        """Download a file, with our token (v1.11).
 
-        Raises `Invalid` for anything but an `mxc://` address, `TooLarge` if more than `at_most` bytes come.
+        Section "Content repository", GET /_matrix/client/v1/media/download. Raises `Invalid` for anything but an
+        `mxc://` address, `TooLarge` if more than `at_most` bytes come.
         """
         server, _, media = mxc.removeprefix("mxc://").partition("/")
         if not mxc.startswith("mxc://") or not server or not media or "/" in media:
@@ -322,7 +339,7 @@ class Homeserver:
             method="POST",
             base=SYNAPSE_ADMIN,
             segments=("users", user, "override_ratelimit"),
-            json={"messages_per_second": 0, "burst_count": 0},  # 0 means: none
+            json={"messages_per_second": 0, "burst_count": 0},  # 0: no limit
             token=admin_token,
         )
         await self.wire.ask(ask)

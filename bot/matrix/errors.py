@@ -88,7 +88,7 @@ class LoggedOut(Answered):
 
     @property
     def soft_logout(self) -> bool:
-        """Whether logging in again with the same device id keeps its keys (section "Soft logout")."""
+        """True if logging in again with the same device id keeps its keys (section "Soft logout")."""
         return self.answer.get("soft_logout") is True
 
 

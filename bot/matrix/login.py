@@ -31,11 +31,11 @@ class Session:
 async def log_in_with_password(
     url: str, user: str, password: str, device_name: str, device_id: str | None = None
 ) -> Session:
-    """Section "Login", `m.login.password`. `user` is a localpart or a whole user id.
+    """Log in with a password. Section "Login", `m.login.password`.
 
-    With its former `device_id`, the device keeps its encryption keys. Its old token may go on working (Synapse 1.163):
-    log it out where that matters. Raises `Forbidden` for a wrong user or password, `RateLimited` after too many
-    attempts.
+    `user` is a localpart or a whole user id. With its former `device_id`, the device keeps its encryption keys. Its old
+    token may go on working (Synapse 1.163): log it out where that matters. Raises `Forbidden` for a wrong user or
+    password, `RateLimited` after too many attempts.
     """
     body = {
         "type": "m.login.password",
@@ -56,7 +56,7 @@ async def log_in_with_password(
 
 
 async def log_in_with_token(url: str, token: str) -> Session:
-    """Section "GET /account/whoami": use a token made elsewhere. Raises `LoggedOut` if it is not valid.
+    """Use a token made elsewhere. Section "GET /account/whoami". Raises `LoggedOut` if it is not valid.
 
     Raises `Invalid` for a token without a device (of an application service, or made by an admin): without a device
     there is no encryption and no protection against sending twice.

@@ -39,7 +39,7 @@ async def post(
 
 
 async def get(url: str, timeout_s: float = TIMEOUT_S, headers: Mapping[str, str] | None = None) -> HttpReply:
-    """GET. Raises `NoAnswer`."""
+    """Send a GET request. Raises `NoAnswer`."""
     return await _ask("GET", url, None, headers or {}, timeout_s)
 
 

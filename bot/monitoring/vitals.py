@@ -26,7 +26,7 @@ _SHARED_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Vitals:
-    """One look. A time of -1: not yet."""
+    """The figures of one look. A time of -1: not yet."""
 
     up_s: float
     sync_age_s: float  # since the homeserver last answered
@@ -43,11 +43,11 @@ class Vitals:
     disk_free: int
     keys_lost: bool
     clock_doubt: str  # why nothing is removed at present (`trusted_time.py`); "": no doubt
-    tables_differ: bool  # some row of the database is not what the records say
+    tables_differ: bool  # a row of the database differs from the records
 
 
 class Looker:
-    """Looks, at most once a second."""
+    """Takes the figures, at most once a second."""
 
     def __init__(
         self,

@@ -39,7 +39,7 @@ VERIFY, REBUILD = "answerable logs verify --tables", "answerable logs rebuild-db
 
 
 class TablesSample:
-    """Looks once."""
+    """Runs the check once."""
 
     def __init__(
         self, data_dir: Path, database: Database, pipeline: Pipeline, policy: Policy, choose: Random | None = None
@@ -52,7 +52,7 @@ class TablesSample:
         self.differs = False
 
     async def run(self) -> None:
-        """Look, then do nothing until cancelled: a task that returns ends the bot."""
+        """Check once, then do nothing until cancelled: a task that returns ends the bot."""
         await self.look()
         await asyncio.Event().wait()
 

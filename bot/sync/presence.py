@@ -19,7 +19,7 @@ class Presence:
 
     def __init__(self) -> None:
         self.heard_ms = 0  # until when it is certain; 0: never yet
-        self.lost = True  # whether the last question failed, or none was asked
+        self.lost = True  # True: the last question failed, or none was asked yet
         self._taking = False  # an answer has come and is not recorded yet
         self._pauses: list[tuple[int, int]] = []
 
@@ -55,7 +55,7 @@ class Presence:
 
     @property
     def waiting(self) -> bool:
-        """Whether there are pauses that were not fetched yet."""
+        """True if there are pauses that were not fetched yet."""
         return bool(self._pauses)
 
     def pauses(self) -> list[tuple[int, int]]:

@@ -86,7 +86,7 @@ class ServerReports:
             await asyncio.sleep(EVERY_S)
 
     async def look(self) -> None:
-        """Take in what is new, oldest first."""
+        """Take in the new reports, oldest first."""
         await self._look_at("event_reports", SEEN, self._take)
         await self._look_at("user_reports", SEEN_OF_PEOPLE, self._tell)
 

@@ -41,7 +41,7 @@ ASK_AGAIN_S = 30  # if the homeserver was away
 
 
 class Spaces:
-    """The spaces of the configuration. It looks when it begins, when something changed, and once an hour."""
+    """Follows the spaces of the configuration: looks when it begins, when something changed, and once an hour."""
 
     def __init__(self, homeserver: Homeserver, database: Database, pipeline: Pipeline, policy: Policy) -> None:
         self._homeserver = homeserver
@@ -75,7 +75,7 @@ class Spaces:
                     await self._awake.wait()
 
     async def look(self) -> bool:
-        """Bring what is recorded of each space up to date. Returns whether the homeserver answered for all."""
+        """Update the record of each space. Return whether the homeserver answered for all."""
         async with self._database.read() as db:
             followed = await queries.followed_spaces(db)
         answered = True
@@ -121,7 +121,7 @@ class Spaces:
         state = await self._homeserver.state(space)
         if not any(is_space(event.get("content")) for event in state if event.get("type") == "m.room.create"):
             log.warning("no_space", room=space)
-            if space not in self._pipeline.served.codes:  # a group stays one
+            if space not in self._pipeline.served.codes:  # but never leave a group
                 await self._homeserver.leave(space)
             return
         changed = await self._record(space, state, new=new)

@@ -58,10 +58,10 @@ LONG_POLL_MS = 30_000
 FIRST_POLL_MS = 250
 AWAY_MS = LONG_POLL_MS + 5_000  # after so long without an answer, what comes was not heard when it was said
 FIRST_RETRY_S = 0.5
-ASK_AGAIN_S = 0.2  # at the latest, whatever is on its way
+ASK_AGAIN_S = 0.2  # longest wait before the next question, even with urgent requests on their way
 LAST_RETRY_S = 60.0
 MOST_INVITATIONS = 20  # looked at from one person in an hour; others are declined
-FULL = 100  # events in one answer: more of them will follow
+FULL = 100  # an answer with so many events means that more will follow
 
 
 class Listener:

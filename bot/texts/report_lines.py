@@ -1,4 +1,4 @@
-"""What the people who handle a case are told of the reports of it.
+"""The lines about reports that the people who handle a case can see.
 
 Rules kept here:
 - Reporters are named only to a person who handles the case and asks in private (`!case` in a direct message): the

@@ -1,1 +1,1 @@
-"""How commands reach the data: the database, the running bot, and the reason that is recorded."""
+"""Access of commands to the data: the database, the running bot, and the reason that is recorded."""

@@ -29,13 +29,13 @@ from .access_reason import user
 
 
 def perform(config: Config, do: str, /, **arguments: Any) -> dict[str, Any]:
-    """Do it, with a progress bar if it takes long. Raises `Refused`, saying what was wrong."""
+    """Perform an operation, with a progress bar if it takes long. Raises `Refused`, saying what was wrong."""
     with progress() as bar:
         return perform_under(bar, config, do, **arguments)
 
 
 def perform_under(bar: Bar | None, config: Config, do: str, /, **arguments: Any) -> dict[str, Any]:
-    """Do it under a progress bar that is drawn already."""
+    """Perform an operation under a progress bar that is drawn already."""
     if running_pid(config.data_dir) is not None:
         return asyncio.run(ask_bot(config.data_dir, do, arguments, bar))
     make_data_dir(config.data_dir)

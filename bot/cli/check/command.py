@@ -34,7 +34,7 @@ def check(
     admin_token_stdin: Annotated[bool, typer.Option("--admin-token-stdin", help=text("cli.check.admin_token"))] = False,
     json: AsJson = False,
 ) -> None:
-    """Look at everything."""
+    """Run all checks."""
     from bot.config.config import load_config
 
     from .communities import communities

@@ -23,12 +23,12 @@ class Finding:
 
     @property
     def words(self) -> str:
-        """What was found, in words."""
+        """The finding in words."""
         return text(f"cli.check.{self.key}.text", **self.fields)
 
     @property
     def remedy(self) -> str:
-        """What to do about it; empty if all is well."""
+        """The remedy in words; empty if all is well."""
         return "" if self.state == "ok" else text(f"cli.check.{self.key}.remedy", **self.fields)
 
     def as_dict(self) -> dict[str, Any]:

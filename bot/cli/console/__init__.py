@@ -1,1 +1,1 @@
-"""How commands talk to people at a terminal."""
+"""Input and output of commands at a terminal."""

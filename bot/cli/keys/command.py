@@ -90,7 +90,7 @@ def set_up(
     password_stdin: PasswordStdin = False,
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
-    """Make what is missing."""
+    """Make the keys that are missing."""
     from bot.config.config import load_config
 
     from .perform import hand_over, must_be_new, perform_with_password
@@ -184,7 +184,7 @@ def verifications(json: AsJson = False, config_file: ConfigFile = DEFAULT_CONFIG
 
 @app.command(help=text("cli.keys.confirm_help"), epilog=text("cli.keys.confirm_epilog"))
 def confirm(id: Id, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
-    """Say that it is the same."""
+    """Confirm that the emoji are the same."""
     from bot.config.config import load_config
 
     from .perform import perform
@@ -195,7 +195,7 @@ def confirm(id: Id, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
 
 @app.command(help=text("cli.keys.refuse_help"))
 def refuse(id: Id, config_file: ConfigFile = DEFAULT_CONFIG) -> None:
-    """Say that it is not the same."""
+    """Say that the emoji are not the same."""
     from bot.config.config import load_config
 
     from .perform import perform

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def perform_with_password(config: "Config", do: str, password: str | None, **arguments: Any) -> dict[str, Any]:
-    """Do it; if the homeserver turns out to want the password, ask for it at the terminal and do it again."""
+    """Perform it; if the homeserver turns out to want the password, ask for it at the terminal and try again."""
     try:
         return perform(config, do, password=password, **arguments)
     except Refused as refused:
@@ -43,7 +43,7 @@ def perform_with_password(config: "Config", do: str, password: str | None, **arg
 
 
 def perform(config: "Config", do: str, **arguments: Any) -> dict[str, Any]:
-    """Do it. Raises `Refused`, saying what was wrong."""
+    """Perform an operation on the keys. Raises `Refused`, saying what was wrong."""
     if running_pid(config.data_dir) is not None:
         return asyncio.run(ask_bot(config.data_dir, do, arguments, None))
     make_data_dir(config.data_dir)

@@ -30,7 +30,7 @@ _MOST_NUMBERS = 1_000  # of records, kept for one row
 
 @dataclass(slots=True)
 class Unseen:
-    """What one room lacks on one day, for one reason."""
+    """The events that one room lacks on one day, for one reason."""
 
     room: str | None
     what: str

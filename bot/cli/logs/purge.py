@@ -17,7 +17,7 @@ def purge(
     json: AsJson = False,
     config_file: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
-    """Remove what is due."""
+    """Remove the records whose time is over."""
     from bot.cli.access.admin_client import perform
     from bot.config.config import load_config
 

@@ -43,7 +43,7 @@ _STEP = 500  # records between two reports of progress
 
 @dataclass(frozen=True, slots=True)
 class Old:
-    """What the old database has and the journal does not. `applied` None: it could not be read."""
+    """The content of the old database that the journal does not have. `applied` None: it could not be read."""
 
     applied: int | None = None
     meta: dict[str, str] = field(default_factory=dict)
