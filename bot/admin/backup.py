@@ -36,7 +36,7 @@ _SPARE_CASES = 1_000  # how many cases may have been opened in the lost time
 
 
 class BackupOperations:
-    """Copies the data directory, and begins a new era in a restored one."""
+    """Operations that copy the data directory, and begin a new era in a restored one."""
 
     def __init__(self, pipeline: Pipeline, database: Database, data_dir: Path, policy: Policy, clock: Clock) -> None:
         self._pipeline = pipeline

@@ -27,7 +27,7 @@ from .control_socket import Progress
 
 
 class BarredList:
-    """Puts people on the list and takes them off."""
+    """Operations that put people on the list and take them off."""
 
     def __init__(self, pipeline: Pipeline, policy: Policy, clock: Clock) -> None:
         self._pipeline = pipeline

@@ -35,7 +35,7 @@ DUTIES = tuple(name for name in FAULTS if name not in FAULTS_OF_DECISIONS)
 
 
 class CaseOperations:
-    """Decides cases, and charges broken duties."""
+    """Operations that decide cases, and charge broken duties."""
 
     def __init__(self, pipeline: Pipeline, policy: Policy, clock: Clock) -> None:
         self._pipeline = pipeline

@@ -36,7 +36,7 @@ Operation = Callable[[Mapping[str, Any], str, Progress], Awaitable[dict[str, Any
 
 
 class Control:
-    """Serves requests until cancelled."""
+    """The server of the socket, until cancelled."""
 
     def __init__(self, data_dir: Path, operations: Mapping[str, Operation]) -> None:
         self._data_dir = data_dir

@@ -1,4 +1,4 @@
-"""Gathers the statement in a file on a person, in words, from the tables.
+"""The statement in a file on a person, in words, gathered from the tables.
 
 Rules kept here:
 - Only what is about the person is read, and only the cases the file covers.
@@ -35,7 +35,7 @@ async def naming_others(db: AsyncConnection, cases: Sequence[int]) -> frozenset[
 
 
 class Gatherer:
-    """Reads the tables and puts them into words, in one language."""
+    """A reader that puts the tables into words, in one language."""
 
     def __init__(self, db: AsyncConnection, speech: Speech, language: str) -> None:
         self._db = db

@@ -46,7 +46,7 @@ from .exports import signed_export
 
 
 class Dossiers:
-    """Records the steps."""
+    """Operations that record the steps."""
 
     def __init__(self, pipeline: Pipeline, database: Database, records: Path, policy: Policy, clock: Clock) -> None:
         self._pipeline = pipeline

@@ -1,4 +1,4 @@
-"""Records an export before its zip is finished, and signs that record, so that the zip can hold it with its proof.
+"""The record of an export, made and signed before its zip is finished, so that the zip can hold it with its proof.
 
 Rules kept here:
 - The record's content comes from the note that the command line left (`spool.py`), which the bot would record anyway.
@@ -22,7 +22,7 @@ from .spool import Spool
 
 
 class ExportOperations:
-    """Records exports."""
+    """The operation that records exports."""
 
     def __init__(self, pipeline: Pipeline, database: Database, data_dir: Path, clock: Clock) -> None:
         self._pipeline = pipeline

@@ -63,7 +63,7 @@ NOTHING = Forgotten()
 
 
 class IdentityOperations:
-    """Reads, forgets, and changes the key."""
+    """Operations that read, forget, and change the key."""
 
     def __init__(
         self,

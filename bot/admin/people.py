@@ -1,4 +1,4 @@
-"""Ends a link between two accounts that was a mistake, at an operator's request.
+"""The end of a link between two accounts that was a mistake, at an operator's request.
 
 Rules kept here:
 - Both the link by which the account joined and the verifications that came with it end.
@@ -29,7 +29,7 @@ from .control_socket import Progress
 
 
 class PeopleOperations:
-    """Unlinks accounts."""
+    """The operation that unlinks accounts."""
 
     def __init__(self, pipeline: Pipeline, database: Database, store: IdentityStore) -> None:
         self._pipeline = pipeline

@@ -87,7 +87,7 @@ class Erased:
 
 
 class Operations:
-    """Changes the records."""
+    """Operations that change the records."""
 
     def __init__(
         self,

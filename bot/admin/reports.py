@@ -30,7 +30,7 @@ from .control_socket import Progress
 
 
 class ReportOperations:
-    """Takes in notices."""
+    """The operation that takes in notices."""
 
     def __init__(self, pipeline: Pipeline, policy: Policy, clock: Clock) -> None:
         self._pipeline = pipeline

@@ -31,7 +31,7 @@ ORDERS: tuple[SanctionKind, ...] = tuple(kind for kind in get_args(SanctionKind)
 
 
 class RoomOperations:
-    """Orders measures and lifts them."""
+    """Operations that order measures and lift them."""
 
     def __init__(self, pipeline: Pipeline, policy: Policy, clock: Clock) -> None:
         self._pipeline = pipeline

@@ -42,7 +42,7 @@ MAX_BYTES = 100 * 1024 * 1024
 
 
 class RosterOperations:
-    """Imports, lists, hands out codes, removes."""
+    """Operations that import, list, hand out codes, and remove."""
 
     def __init__(self, pipeline: Pipeline, database: Database, store: IdentityStore, clock: Clock) -> None:
         self._pipeline = pipeline

@@ -1,4 +1,4 @@
-"""Reads the operator's roster from a CSV file (RFC 4180), as spreadsheets write it, and writes lists for them.
+"""The operator's roster as a CSV file (RFC 4180) that spreadsheets write, and the lists written for them.
 
 Columns: `identifier` (unique to a person, such as a membership number), `name`, `email`, and optionally `level` (1 or
 2) and `expires` (2027-12-31). The first line names them. UTF-8, with or without a byte order mark; `,` or `;`; quotes.

@@ -1,4 +1,4 @@
-"""Turns the command line's notes about who read what (`storage/journal/access.py`) into records.
+"""The command line's notes about who read what (`storage/journal/access.py`), turned into records.
 
 Rules kept here:
 - A record says when it was read, not when the bot found the note.
@@ -50,7 +50,7 @@ class Note:
 
 
 class Spool:
-    """Picks up the notes."""
+    """The notes, which are recorded and removed."""
 
     def __init__(self, data_dir: Path, pipeline: Pipeline, clock: Clock) -> None:
         self._folder = data_dir / FOLDER

@@ -1,4 +1,4 @@
-"""Redacts what the bot said in desks and direct rooms once it is older than its record may be.
+"""The redaction of what the bot said in desks and direct rooms, once it is older than its record may be.
 
 Rules kept here:
 - Nothing is redacted twice or left out: the progress is stored with the actions.
@@ -24,7 +24,7 @@ TIDIED = "tidied"  # the first record not checked yet
 
 
 class Tidier:
-    """Looks once a day, before the records by which these messages are known are purged."""
+    """The daily redaction, done before the records by which these messages are known are purged."""
 
     def __init__(self, pipeline: Pipeline, database: Database, records: Path, retention_ms: int, clock: Clock) -> None:
         self._pipeline = pipeline

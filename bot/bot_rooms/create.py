@@ -1,4 +1,4 @@
-"""Makes the rooms that the bot itself needs: desks, direct rooms and lobbies.
+"""The making of the rooms that the bot itself needs: desks, direct rooms and lobbies.
 
 Rules kept here:
 - A transaction id cannot make the creation of a room idempotent. So each room says in its `m.room.create` what it was

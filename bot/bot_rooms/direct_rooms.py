@@ -26,7 +26,7 @@ MESSAGE = "m.room.message"
 
 
 class DirectRooms:
-    """Finds direct rooms, or makes them."""
+    """The direct rooms, found or made."""
 
     def __init__(self, services: Services) -> None:
         self._homeserver = services.homeserver

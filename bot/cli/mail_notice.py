@@ -1,4 +1,4 @@
-"""Reads a notice from a mail. Pure, so that it can be fuzzed.
+"""The parser of notices in mails. Pure, so that it can be fuzzed.
 
 Rules kept here:
 - The text counts, not the attachments.

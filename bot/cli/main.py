@@ -62,7 +62,7 @@ COMMANDS = (
 
 
 class LazyGroup(TyperGroup):
-    """Knows its commands by name and summary; loads the real one when it is called."""
+    """A group that knows its commands by name and summary, and loads the real one when it is called."""
 
     def __init__(self, **attrs: Any) -> None:
         super().__init__(**attrs)

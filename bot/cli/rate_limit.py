@@ -1,4 +1,4 @@
-"""Finds out whether the homeserver limits the rate of the bot's account, and lifts that limit if an admin allows it.
+"""The test whether the homeserver limits the bot's account; the limit is lifted if an admin allows it.
 
 Rules kept here:
 - No request tells one's own limit, so it is tried: in a private room that nobody else ever sees, which is left and

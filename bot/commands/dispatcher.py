@@ -1,4 +1,4 @@
-"""Answers commands and reactions: finds out what is asked, for which room, and whether it is allowed.
+"""The dispatcher of commands and reactions: finds out what is asked, for which room, and whether it is allowed.
 
 Rules kept here:
 - The caller's rights are those in the room concerned, wherever the command is said.
@@ -47,7 +47,7 @@ CLOSE = 0.7  # similarity to one of ours at which a mistyped command is answered
 
 
 class Commands:
-    """Implements the `Responder` of the pipeline."""
+    """The `Responder` of the pipeline."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Reads a command from a message. Pure, so that it can be fuzzed.
+"""The parser of commands in messages. Pure, so that it can be fuzzed.
 
 Rules kept here:
 - A command is a message that begins with the prefix and a letter.

@@ -1,4 +1,4 @@
-"""Reads a rule as it is written in chat: ``no-ads terms "buy now" "cheap watches" moderate redact manager``. Pure.
+"""The parser of rules written in chat: ``no-ads terms "buy now" "cheap watches" moderate redact manager``. Pure.
 
 Rules kept here:
 - What is looked for stands in quotes, of any kind that a keyboard makes.

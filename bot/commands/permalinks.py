@@ -1,4 +1,4 @@
-"""Reads a link to a message, as clients copy it. Pure, so that it can be fuzzed.
+"""The parser of links to messages, as clients copy them. Pure, so that it can be fuzzed.
 
 Rules kept here:
 - Both forms of the specification are read (appendices, "matrix.to navigation" and "Matrix URI scheme"), with or without

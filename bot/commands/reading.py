@@ -1,4 +1,4 @@
-"""Records that somebody looked up another person's cases or credit, so that this person can learn of it."""
+"""The record that somebody looked up another person's cases or credit, so that this person can learn of it."""
 
 from moderation.model.facts import ContentRead, Fact
 from moderation.values.ids import UserId

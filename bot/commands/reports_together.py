@@ -1,4 +1,4 @@
-"""Dismisses at once several cases that rest on one member's reports.
+"""The dismissal at once of several cases that rest on one member's reports.
 
 Rules kept here:
 - A case about the person who decides is left for somebody else.

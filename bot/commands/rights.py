@@ -1,4 +1,4 @@
-"""Tells whether a caller manages a group now: one check for commands and reactions alike."""
+"""The check whether a caller manages a group now, the same for commands and reactions."""
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 

@@ -1,4 +1,4 @@
-"""Says what is wrong with `config.toml`: where, what stands there, what was expected, what was probably meant.
+"""The faults of `config.toml` in words: where, what stands there, what was expected, what was probably meant.
 
 Rules kept here:
 - All problems are told at once, in the order of the file.

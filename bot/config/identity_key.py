@@ -1,4 +1,4 @@
-"""Finds the key of the identity store: in the environment, from the service manager, or in a file of its own.
+"""The source of the identity store's key: the environment, the service manager, or a file of its own.
 
 Rules kept here:
 - It never stands in the configuration, in `.env` or in the data directory, so that a copy of these alone opens nothing.

@@ -1,4 +1,4 @@
-"""Checks a rule that was written in chat like one in `config.toml`: the same demands, the same words.
+"""The check of a rule written in chat, like one in `config.toml`: the same demands, the same words.
 
 Left to others: reading what was written (`bot/commands/parse_rule.py`), who may write rules and how many.
 """

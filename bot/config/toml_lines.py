@@ -1,4 +1,4 @@
-"""Finds the line of `config.toml` on which a setting stands, which `tomllib` does not tell.
+"""The lines of `config.toml` on which settings stand, which `tomllib` does not tell.
 
 Rules kept here:
 - The text was already accepted by `tomllib`. So nothing is checked here; only the beginnings and ends of things matter.
@@ -36,7 +36,7 @@ def line_at(lines: Mapping[Place, int], path: Place) -> int | None:
 
 
 class _Scanner:
-    """Walks through the text once; `_at` is the current position."""
+    """A scanner that walks through the text once; `_at` is the current position."""
 
     def __init__(self, text: str) -> None:
         self._text = text

@@ -1,4 +1,4 @@
-"""Finds the time zone that was meant by what people write. The zones themselves: `moderation/duty/hours.py`."""
+"""The search for the time zone that people mean by what they write. The zones: `moderation/duty/hours.py`."""
 
 from difflib import get_close_matches
 

@@ -76,7 +76,7 @@ class StoryOutcome:
 
 
 class Story:
-    """Plays the steps on a stage, telling in `language` what was seen."""
+    """The steps, played on a stage, with what was seen told in `language`."""
 
     def __init__(
         self, stage: DemoStage, language: str, hook: Moment | None = None, steps: Sequence[StoryStep] = STEPS

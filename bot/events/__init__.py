@@ -1,1 +1,1 @@
-"""Reads the homeserver's JSON into events."""
+"""The parsers that turn the homeserver's JSON into events."""

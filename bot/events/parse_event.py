@@ -1,4 +1,4 @@
-"""Turns one raw event of the homeserver into one frozen event of `moderation/values/events.py`.
+"""The parser of events: one raw event of the homeserver becomes one frozen event of `moderation/values/events.py`.
 
 Client-server API, section "Types of room events"; redactions: "Redactions" and the room versions.
 

@@ -1,4 +1,4 @@
-"""Reads one field of a raw event: the value if it is what it should be, else `None`.
+"""The parsers of single fields of a raw event: the value if it is what it should be, else `None`.
 
 Rules kept here:
 - Nothing here raises or recurses, whatever the JSON.

@@ -1,4 +1,4 @@
-"""Reads the text a client shows for a `formatted_body`, and the people it links to.
+"""The text a client shows for a `formatted_body`, and the people it links to.
 
 The client-server API, section "m.room.message msgtypes", lists the HTML subset of `org.matrix.custom.html`. What
 senders really write may be anything, and some write it to hide words.

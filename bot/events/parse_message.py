@@ -1,4 +1,4 @@
-"""Reads a message, sticker, poll or edit: whom it names, what it answers or replaces, what it carries.
+"""The parser of messages, stickers, polls and edits: whom they name, what they answer or replace, what they carry.
 
 Client-server API, sections "Event replacements", "Rich replies", "Threading", "User and room mentions", "m.room.message
 msgtypes", "Sticker messages"; polls: MSC3381.

@@ -1,4 +1,4 @@
-"""Reads the texts of a message: everything in its content that a client may show.
+"""The texts of a message: everything in its content that a client may show.
 
 Client-server API, sections "m.room.message msgtypes", "Media captions" and "Rich replies"; polls are MSC3381,
 extensible events MSC1767, both also under the names they had before they were stable.

@@ -1,4 +1,4 @@
-"""Reads one answer of `/sync`: which rooms, what happened there, and the token to go on from.
+"""The parser of `/sync` answers: which rooms, what happened there, and the token to go on from.
 
 Client-server API, section "Syncing", `GET /_matrix/client/v3/sync`; "Stripped state".
 
@@ -73,7 +73,7 @@ class SyncResponse:
 
 
 class _Reader:
-    """Reads one answer, and collects what fits nowhere."""
+    """The reader of one answer, which collects what fits nowhere."""
 
     def __init__(self, now_ms: int, me: UserId | None) -> None:
         self.now_ms = now_ms

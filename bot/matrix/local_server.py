@@ -26,7 +26,7 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class _Server(web.Server):
-    """Keeps few connections, and closes those that ask for nothing."""
+    """A server that keeps few connections, and closes those that ask for nothing."""
 
     def __init__(self, handler: Handler, *, longest_line: int) -> None:
         super().__init__(self._once, access_log=None, max_line_size=longest_line)

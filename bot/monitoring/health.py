@@ -1,4 +1,4 @@
-"""Tells whether the bot is well, as a pure function of one look: no reason, or all reasons why not.
+"""The bot's health, as a pure function of one look: no reason, or all reasons why it is not well.
 
 Rules kept here:
 - What only people can mend (a case that nobody decides) does not count.

@@ -26,7 +26,7 @@ _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 class WatchPage:
-    """Listens while `run` runs."""
+    """The server of both pages, while `run` runs."""
 
     def __init__(self, looker: Looker, listen: str) -> None:
         self._looker = looker

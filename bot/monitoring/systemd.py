@@ -1,4 +1,4 @@
-"""Tells systemd the bot's state: ready, alive, stopping (sd_notify(3), systemd.service(5) "WatchdogSec=").
+"""Notifications to systemd: ready, alive, stopping (sd_notify(3), systemd.service(5) "WatchdogSec=").
 
 The protocol is a line of text in a datagram; a library for it would be larger.
 

@@ -1,4 +1,4 @@
-"""Tells whether this machine's clock can be believed, before something is removed because its time is over.
+"""The check whether this machine's clock can be believed, before something is removed because its time is over.
 
 A clock that is once wrong, far ahead, makes all records look old. So two others are asked: the homeserver's, by the
 `Date` of its answers, and the one that counts since this machine was started, which nobody sets. If homeserver and bot
@@ -33,7 +33,7 @@ def machine_ms() -> int:
 
 
 class TrustedTime:
-    """Compares the clock with the homeserver's and with the machine's steady one."""
+    """The clock, compared with the homeserver's and with the machine's steady one."""
 
     def __init__(self, clock: Clock, steady: Clock = machine_ms) -> None:
         self._clock = clock

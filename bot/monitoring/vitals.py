@@ -47,7 +47,7 @@ class Vitals:
 
 
 class Looker:
-    """Takes the figures, at most once a second."""
+    """The reader of these figures, at most once a second."""
 
     def __init__(
         self,

@@ -16,7 +16,7 @@ Granted = Literal["granted", "spent", "told"]
 
 @dataclass(slots=True)
 class Budget:
-    """Counts how often each person had something, and grants it `most` times within `within_ms`."""
+    """A count of how often each person had something, which is granted `most` times within `within_ms`."""
 
     most: int
     within_ms: int = HOUR_MS

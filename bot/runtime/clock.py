@@ -12,7 +12,7 @@ def wall_clock() -> int:
 
 
 class SteadyClock:
-    """Shows the time at which it was made plus what has passed since, whatever happens to the machine's clock."""
+    """A clock that shows the time it was made plus what has passed since, whatever happens to the machine's clock."""
 
     def __init__(self, clock: Clock = wall_clock, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic

@@ -1,4 +1,4 @@
-"""Wakes the parts that may have something to do after a write.
+"""The wake-up of the parts that may have something to do after a write.
 
 Rules kept here:
 - Parts that act are woken at once.
@@ -17,7 +17,7 @@ SOON_S = 0.2
 
 @dataclass(slots=True)
 class Wake:
-    """Its callbacks are set once the parts to wake exist."""
+    """The callbacks, which are set once the parts to wake exist."""
 
     at_once: tuple[Callable[[], None], ...] = ()
     soon: tuple[Callable[[], None], ...] = ()

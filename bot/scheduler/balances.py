@@ -1,4 +1,4 @@
-"""Checks everybody's balances at the start and once a day: their consequences must be in force.
+"""The check of everybody's balances at the start and once a day: their consequences must be in force.
 
 Rules kept here:
 - People with too little credit or standing are found from the entries alone, not from what was done about each entry.
@@ -35,7 +35,7 @@ AT_ONCE = 20  # people in one turn
 
 
 class Balances:
-    """Ensures that the consequences of balances are in force, and that the stated balances are right."""
+    """The check that consequences of balances are in force, and that stated balances are right."""
 
     def __init__(self, database: Database, pipeline: Pipeline, journal: Journal, policy: Policy, clock: Clock) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""Tells each desk once a day what waits, in one message instead of many reminders.
+"""The daily digest: each desk is told what waits, in one message instead of many reminders.
 
 Rules kept here:
 - The digest comes at the hour of the configuration, in its time zone.
@@ -32,7 +32,7 @@ FIGURES_MS = 30 * DAY_MS  # the time that the owners' figures cover
 
 
 class Digester:
-    """Queues the digests."""
+    """The digests of all desks and owners."""
 
     def __init__(
         self, database: Database, pipeline: Pipeline, policy: Policy, clock: Clock, *, at: str, zone: str

@@ -1,8 +1,8 @@
-"""Finds what is due: sanctions that run out, cases to remind of, and deadlines that have passed.
+"""The search for what is due: sanctions that run out, cases to remind of, and deadlines that have passed.
 
 Rules kept here:
 - One thing is handled after the other, each with the results of the one before.
-- Nothing of people is due for a time in which they could not act, since the clocks of cases stand still then
+- Nothing that people had to do is due while they could not act, since the clocks of cases stand still then
   (`bot/sync/presence.py`).
 
 Left to others: what follows (`moderation/cases/deadlines.py`, `moderation/credit/tiers.py`), when to look
@@ -31,7 +31,7 @@ AT_ONCE = 50  # cases in one turn; the others wait for the next, so that receive
 
 
 class Due:
-    """Finds what is due, and says what follows."""
+    """The search for what is due, and for what follows."""
 
     def __init__(self, knowledge: ViewCache, policy: Policy, clock: Clock) -> None:
         self._knowledge = knowledge

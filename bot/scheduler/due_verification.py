@@ -1,4 +1,4 @@
-"""Finds what is due where rooms ask for verification: people to tell, remove, demote, restore or let in.
+"""The search for what is due where rooms ask for verification: people to tell, remove, demote, restore or let in.
 
 Rules kept here:
 - Everything is checked from scratch each time, so that nothing is forgotten, however it came about.
@@ -32,7 +32,7 @@ Next = Callable[[verification.Guest, verification.Asks, RoomView], int]
 
 
 class VerificationDue:
-    """Finds what is due, and knows when to look next."""
+    """The search for what is due; it knows when to look next."""
 
     def __init__(self, knowledge: ViewCache, policy: Policy, clock: Clock) -> None:
         self._knowledge = knowledge

@@ -45,7 +45,7 @@ UNSURE_MS = 250  # before the homeserver is asked again while it is uncertain th
 
 
 class Scheduler:
-    """Does what is due, until cancelled."""
+    """The loop that does what is due, until cancelled."""
 
     def __init__(
         self,

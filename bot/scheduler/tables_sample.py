@@ -1,4 +1,4 @@
-"""Checks at each start whether a few rows of the database agree with the signed records.
+"""The check at each start whether a few rows of the database agree with the signed records.
 
 Rules kept here:
 - It runs in a thread after the first sync is taken, so nothing waits for it.
@@ -39,7 +39,7 @@ VERIFY, REBUILD = "answerable logs verify --tables", "answerable logs rebuild-db
 
 
 class TablesSample:
-    """Runs the check once."""
+    """The check, done once."""
 
     def __init__(
         self, data_dir: Path, database: Database, pipeline: Pipeline, policy: Policy, choose: Random | None = None

@@ -1,1 +1,1 @@
-"""Listens to the homeserver: sync, gaps, invitations, spaces, reports to the server."""
+"""The part that listens to the homeserver: sync, gaps, invitations, spaces, reports to the server."""

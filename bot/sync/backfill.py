@@ -1,4 +1,4 @@
-"""Reads what the homeserver left out of its answers: page by page, in order, next to the listener (decision 0026).
+"""Backfill: the bot reads what the homeserver left out, page by page, in order, next to the listener (decision 0026).
 
 Client-server API v1.19, sections "Syncing" (a `limited` timeline) and "GET /rooms/{roomId}/messages".
 

@@ -1,4 +1,4 @@
-"""Checks who is behind an invitation, and which room it leads to, before the bot enters.
+"""The check of who is behind an invitation, and which room it leads to, before the bot enters.
 
 Rules kept here:
 - Both the inviter and the founders of the room are checked, as far as the invitation names them.
@@ -39,7 +39,7 @@ def space_declined(inviter: UserId) -> Tell:
 
 
 class Invitations:
-    """Decides whether the bot stays out of a room, and says why."""
+    """The decision whether the bot stays out of a room, and why."""
 
     def __init__(self, database: Database, pipeline: Pipeline, clock: Clock) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""Knows for which time it is certain that the homeserver was there and heard the bot, so that people could act.
+"""The times for which it is certain that the homeserver was there and heard the bot, so that people could act.
 
 Rules kept here:
 - An answer proves the time from the question to the answer.

@@ -1,4 +1,4 @@
-"""Takes in what people report to the homeserver itself, with the button of their client.
+"""The reports that people make to the homeserver itself, with the button of their client.
 
 Rules kept here:
 - Only reports that come after this was set up count.
@@ -49,7 +49,7 @@ Kind = Literal["event_reports", "user_reports"]
 
 
 class ServerReports:
-    """Polls Synapse for reports; without a token it does nothing."""
+    """The poller of Synapse's reports; without a token it does nothing."""
 
     def __init__(
         self,

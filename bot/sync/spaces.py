@@ -1,4 +1,4 @@
-"""Follows the spaces that name a community's rooms: joins them, stays silent, and records which rooms they list.
+"""The spaces that name a community's rooms: the bot joins them, stays silent, and records which rooms they list.
 
 Rules kept here:
 - The bot enters a space that the configuration names, whoever invites it, and leaves one that is no longer named.
@@ -41,7 +41,7 @@ ASK_AGAIN_S = 30  # if the homeserver was away
 
 
 class Spaces:
-    """Follows the spaces of the configuration: looks when it begins, when something changed, and once an hour."""
+    """The spaces of the configuration, read at the start, after a change, and once an hour."""
 
     def __init__(self, homeserver: Homeserver, database: Database, pipeline: Pipeline, policy: Policy) -> None:
         self._homeserver = homeserver

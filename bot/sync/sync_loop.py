@@ -65,7 +65,7 @@ FULL = 100  # an answer with so many events means that more will follow
 
 
 class Listener:
-    """Listens until cancelled."""
+    """The loop itself, which runs until cancelled."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Finds what a case is about, as the people who decide must see it: the words, their context, and where they stand.
+"""The words that a case is about, with their context and their place, as the people who decide must see them.
 
 Rules kept here:
 - The words come from the journal, since the message may be gone and the table keeps only those of the first message.

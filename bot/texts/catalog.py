@@ -1,4 +1,4 @@
-"""Turns a message key and fields into text for a person, in English or Chinese.
+"""The message catalog, which turns a key and fields into text for a person, in English or Chinese.
 
 All text that people read stands in `en.toml` and `zh.toml` in this folder.
 

@@ -23,7 +23,7 @@ MARK = "· "  # put before a text that does not begin with a letter or digit
 
 
 class Speech:
-    """Knows the texts and the operator's words for the rules."""
+    """The texts, and the operator's words for the rules, put into messages."""
 
     def __init__(self, catalog: Catalog, policy: Policy, default_language: str) -> None:
         self._catalog = catalog

@@ -1,4 +1,4 @@
-"""Does what must be written to the records: by the bot if it runs, else here, by the same code.
+"""Operations that write to the records: done by the bot if it runs, else here, by the same code.
 
 Rules kept here:
 - One process at a time holds the data directory, so either the bot does it or we have its lock.

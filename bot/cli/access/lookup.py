@@ -1,4 +1,4 @@
-"""Reads the database of a running bot, and finds the room or person that was typed.
+"""Reading the database of a running bot, and finding the room or person that was typed.
 
 Rules kept here:
 - It only reads, so it is safe while the bot works.

@@ -1,4 +1,4 @@
-"""Says for `answerable check` how far the decisions of a room's managers reach, and which spaces are followed."""
+"""The checks of communities: how far the decisions of a room's managers reach, and which spaces are followed."""
 
 from collections.abc import AsyncIterator, Collection
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Checks the mail server that sends the codes of verification for `answerable check`. It sends no mail."""
+"""The checks of the mail server that sends the codes of verification. They send no mail."""
 
 import asyncio
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Checks encryption for `answerable check`: whether people's clients give the bot keys, and what a loss would cost.
+"""The checks of encryption: whether people's clients give the bot keys, and what a loss would cost.
 
 Rules kept here:
 - A running bot is asked, since it holds the keys. Else they are opened here, under the lock, and nothing of them

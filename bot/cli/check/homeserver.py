@@ -1,4 +1,4 @@
-"""Checks the homeserver for `answerable check`: the connection, clock, account, rate limit, power.
+"""The checks of the homeserver: the connection, clock, account, rate limit, power.
 
 Rules kept here:
 - It only asks, and logs nobody in.

@@ -1,4 +1,4 @@
-"""Checks the identity store and its key for `answerable check`: it must be there, kept elsewhere, and the right one.
+"""The checks of the identity store and its key: it must be there, kept elsewhere, and the right one.
 
 Rules kept here:
 - It only reads.

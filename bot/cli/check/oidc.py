@@ -1,4 +1,4 @@
-"""Checks the issuers of `[[oidc]]` for `answerable check`: each is asked what it offers; nobody is logged in."""
+"""The checks of the issuers of `[[oidc]]`: each is asked what it offers; nobody is logged in."""
 
 import asyncio
 from collections.abc import Iterator

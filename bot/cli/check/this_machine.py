@@ -1,4 +1,4 @@
-"""Checks this machine for `answerable check`: files and their modes, the disk, database and journal.
+"""The checks of this machine: files and their modes, the disk, database and journal.
 
 Rules kept here:
 - It only reads.

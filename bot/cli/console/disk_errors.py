@@ -1,4 +1,4 @@
-"""Puts a failing disk into words: it is full, broken, read-only, or another program holds a database.
+"""The words for a failing disk: it is full, broken, read-only, or another program holds a database.
 
 Rules kept here:
 - It is one message that says what to do, in whichever part of the program it happened, and never a traceback.

@@ -24,7 +24,7 @@ _MARKS: dict[State, tuple[str, str, str]] = {  # at a terminal, its colour, in p
 
 
 class Telling:
-    """Tells each step as it begins and ends."""
+    """The display of each step as it begins and ends."""
 
     def __init__(self, story: Story, count: int) -> None:
         self._story = story

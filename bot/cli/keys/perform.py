@@ -1,4 +1,4 @@
-"""Works on the account's keys: through the bot if it runs, else here, with the stored session, by the same code.
+"""Operations on the account's keys: done by the bot if it runs, else here, with the stored session, by the same code.
 
 Rules kept here:
 - One process at a time holds the keys, so either the bot does it or we have the lock of the data directory.

@@ -143,7 +143,7 @@ def _config_of(config_file: Path, data: Path) -> "Config":
 
 @dataclass(frozen=True, slots=True)
 class _Recording:
-    """Has the log record an export."""
+    """The recording of an export in the log."""
 
     config: "Config"
     request: "ExportRequest"
