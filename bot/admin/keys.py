@@ -36,7 +36,7 @@ log = structlog.get_logger()
 _NOT_OURS = (KeyState.LOCKED, KeyState.REPLACED)
 
 
-Changed = Callable[[bool], Awaitable[None]]  # True: recovered keys may make more readable
+Changed = Callable[[bool], Awaitable[None]]  # True: keys were recovered, by which more can be read
 
 
 async def _nobody_knows(_brought_back: bool) -> None:

@@ -81,7 +81,7 @@ class Erased:
     parts: int
     by: int
     kept: tuple[Kept, ...]
-    elsewhere: int  # records of other people that name the person
+    elsewhere: int  # records that name the person in somebody else's part
     identity: Forgotten = NOTHING  # what they proved about themselves
     said: int = 0  # messages of the bot that are redacted
 
