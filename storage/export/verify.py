@@ -560,7 +560,7 @@ class Zip:
         return sorted(info.filename for info in self.zip.infolist())
 
     def open(self, name: str) -> BinaryIO:
-        return self.zip.open(name)  # all we use of it
+        return self.zip.open(name)  # type: ignore[return-value]  # all we use of it
 
 
 def shown(text: object) -> str:
