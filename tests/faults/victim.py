@@ -14,6 +14,7 @@ import mmap
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -32,22 +33,28 @@ class Steps:
         self.fail = fail
         self.fail_from = fail_from
         self._write = os.write
-        self.count = 0
+        self._count = 0
+        self.lock = threading.RLock()  # threads write at the same time; one step is the one
 
     def step(self, name: str) -> None:
         """One step is about to be taken, or was."""
-        self.count += 1
-        self._write(self._log, f"{name}\n".encode())
-        if self.count == self._kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
+        with self.lock:
+            self._count += 1
+            self._write(self._log, f"{name}\n".encode())
+            if self._count == self._kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
         kind = name.split()[0]
-        if self.fail and kind == self.fail and self.count >= self.fail_from:
+        if self.fails(kind):
             code = errno.EIO if kind == "flush" else errno.ENOSPC
             raise OSError(code, os.strerror(code))
 
+    def fails(self, kind: str) -> bool:
+        """Tell whether steps of this kind fail by now."""
+        return self.fail == kind and self._count >= self.fail_from
+
     def is_next(self) -> bool:
         """Whether the next step is the one."""
-        return self.count + 1 == self._kill_at
+        return self._count + 1 == self._kill_at
 
 
 def beset(steps: Steps) -> None:
@@ -61,9 +68,10 @@ def beset(steps: Steps) -> None:
     write = os.write
 
     def torn_write(handle: int, data: Any) -> int:
-        if steps.torn and steps.is_next():
-            write(handle, memoryview(data)[: len(data) // 2])
-        steps.step("write")
+        with steps.lock:  # or another thread takes the step, and what was to be torn is written twice
+            if steps.torn and steps.is_next():
+                write(handle, memoryview(data)[: len(data) // 2])
+            steps.step("write")
         return write(handle, data)
 
     os.write = torn_write
@@ -91,7 +99,7 @@ def beset(steps: Steps) -> None:
     def _transaction(self: Any, work: Callable[[Any], Any]) -> Any:
         """Keys are committed by SQLite itself; what only reads is no step."""
         wrote = False
-        if steps.fail == "keys" and steps.count >= steps.fail_from:
+        if steps.fails("keys"):
             self._db.execute("PRAGMA query_only = ON")  # SQLite refuses by itself, as where the disk is read-only
 
         def to_its_end(db: Any) -> Any:
