@@ -1,9 +1,12 @@
-"""Notes of who read other people's words at the command line, left for the bot to record.
+"""Notes about who read other people's words at the command line, left for the bot to record.
 
-While the bot runs it alone writes the journal. So a command that shows content first leaves a file
+While the bot runs, it alone writes the journal. So a command that shows content first leaves a file
 ``<data_dir>/spool/access-<random>.json`` with `at_ms`, `by` (user of the operating system), `reason` and
-`filters`; the bot makes an `access` record of it and removes it. A note is whole or not there, 0600, and durable before
-anything is shown; run as root, it belongs to the owner of the data directory, so that the bot can take it.
+`filters`. The bot makes an `access` record of it and removes the file.
+
+Rules kept here:
+- A note is either complete or absent, has mode 0600, and is durable before anything is shown.
+- When a command runs as root, the note belongs to the owner of the data directory, so that the bot can remove it.
 Left to others: picking the notes up (`bot/admin/spool.py`).
 """
 
@@ -25,7 +28,7 @@ PATTERN = "access-*.json"
 def note_access(
     data_dir: Path, *, at_ms: int, by: str, reason: str, filters: Mapping[str, Json], name: str = ""
 ) -> Path:
-    """Leave a note, under a name of its own. Raises `OSError` if it cannot be kept; then nothing may be shown."""
+    """Write a note under a unique name. Raises `OSError` if it cannot be stored; then nothing may be shown."""
     folder = data_dir / FOLDER
     if not folder.exists():
         disk.make_folder(folder, disk.SECRET_FOLDER_MODE)
@@ -39,5 +42,5 @@ def note_access(
 
 
 def new_name() -> str:
-    """Return a name for a note that no other has."""
+    """Return a unique name for a note."""
     return secrets.token_hex(8)

@@ -1,8 +1,8 @@
-"""One spelling for one JSON value: RFC 8785, the JSON Canonicalization Scheme (JCS).
+"""The one canonical spelling of a JSON value: RFC 8785, the JSON Canonicalization Scheme (JCS).
 
-Rules kept here: `canonical` is RFC 8785 exactly, by a fast road where that is provably the same
-and by the `rfc8785` package elsewhere; `plain` makes any value that came from outside fit for the
-records, by a fixed rule, and never raises.
+Rules kept here:
+- `canonical` is exactly RFC 8785: by a fast path where the result is provably the same, else by the `rfc8785` package.
+- `plain` makes any value from outside fit for the records, by a fixed rule, and never raises.
 Left to others: what is hashed with which prefix (`line_format.py`).
 """
 
@@ -29,11 +29,11 @@ class NotCanonical(ValueError):
 
 
 def canonical(value: Json) -> bytes:
-    """The RFC 8785 form of `value`. Raises `NotCanonical` when it has none.
+    """Return the RFC 8785 form of `value`. Raises `NotCanonical` if it has none.
 
     orjson writes strings, literals and integers as RFC 8785 does and orders keys by code point.
     RFC 8785 orders by UTF-16 unit, which differs beyond ASCII (from U+E000 on), and it writes floats as
-    ECMAScript does: so a float, or a key beyond ASCII, takes the slow road.
+    ECMAScript does. So a float, or a key beyond ASCII, takes the slow path.
     """
     try:
         return orjson.dumps(value, option=_FAST) if _is_easy(value) else rfc8785.dumps(cast("dict[str, str]", value))
@@ -42,7 +42,7 @@ def canonical(value: Json) -> bytes:
 
 
 def is_flat(data: Mapping[str, object]) -> bool:
-    """Whether a mapping holds only strings, integers, booleans and null, under ASCII keys.
+    """Tell whether a mapping holds only strings, integers, booleans and null, under ASCII keys.
 
     Raises `TypeError` if a key is not a string.
     """
@@ -50,14 +50,14 @@ def is_flat(data: Mapping[str, object]) -> bool:
 
 
 def plain(value: object, depth: int = 0) -> Json:
-    """`value` made fit for the records.
+    """Make `value` fit for the records.
 
     - an integer beyond 2^53 - 1 either way becomes its decimal text;
     - a float becomes the integer it equals, else its shortest decimal text ("1.5", "nan", "inf"): so no
       record ever holds a float, and a checker needs no ECMAScript number formatting;
-    - a lone surrogate, which UTF-8 cannot hold, becomes U+FFFD, in keys as well (of keys that then
-      agree, the later stays);
-    - what is nested deeper than 64 becomes its JSON text, and what is not JSON its `str`.
+    - a lone surrogate, which UTF-8 cannot hold, becomes U+FFFD, in keys as well (of keys that become
+      equal, the last one stays);
+    - a value nested deeper than 64 levels becomes its JSON text, and a value that is not JSON its `str`.
     """
     match value:
         case None | bool():
@@ -91,12 +91,12 @@ def _is_easy(value: object, depth: int = 0) -> bool:
 
 
 def _all_easy(values: object, depth: int) -> bool:
-    # orjson gives up at 254 levels and says so; this must not run out of stack before.
+    # orjson gives up at 254 levels and raises; this function must not run out of stack before that.
     return depth < 300 and all(_is_easy(value, depth + 1) for value in cast("list[object]", values))
 
 
 def _digits(number: int) -> str:
-    """Decimal text, or hexadecimal where Python refuses to write that many decimal digits."""
+    """Write a number in decimal, or in hexadecimal where Python refuses to write that many decimal digits."""
     try:
         return str(int(number))
     except ValueError:

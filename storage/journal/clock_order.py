@@ -1,13 +1,13 @@
-"""Whether times go forward: a record may lag behind the one before it a little, or the log must say why.
+"""Checks that times go forward: a record may be a little older than the one before it, else the log must say why.
 
 Records are numbered as they are written and dated as they are received, so small steps back are ordinary. A step back
 of more than `TOLERANCE_MS`, from the record before it in the same day's file or from the beginning of that day, means
-that a clock was set back or that something was held up for long. The journal then adds a `coverage` record at once:
-`what` is "clock", `on` the record that is older than it should be. Without that, `verify` takes the record for one
-that was dated back. When the clock was ahead and a day was begun that had not come, the day gets its place
-(`Journal.mend_future`), and such a note names the records that are dated after it.
+that a clock was set back or that something was delayed for long. The journal then adds a `coverage` record at once:
+`what` is "clock", `on` is the record that is older than it should be. Without this note, `verify` reports the record as
+backdated. If the clock was ahead and a day in the future was begun, `Journal.mend_future` moves that day to its
+place, and such a note names the records that are dated after it.
 
-What this cannot show: a time that was wrong from the start, and goes on evenly.
+This cannot detect a clock that was wrong from the start and runs evenly.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,12 +29,12 @@ class Times:
         self._last_ms = 0
 
     def resume(self, day: str, last_ms: int | None) -> None:
-        """Go on after a record of `last_ms` in `day`; None if it has none yet."""
+        """Continue after a record of time `last_ms` in `day`; None if the day has no record yet."""
         self._day = day
         self._last_ms = _start_ms(day) if last_ms is None else last_ms
 
     def notes(self, days: Sequence[str], drafts: Sequence[Draft], start: int) -> list[Draft]:
-        """Take records, the first with index `start`, with the days they go to; the notes that must follow them."""
+        """Take records, the first with index `start`, and their days; return the notes that must follow them."""
         late = list(self._late(days, drafts, start))
         return [note(index, self._last_ms) for index in late]
 
@@ -48,12 +48,12 @@ class Times:
 
 
 def note(index: int, at_ms: int, count: int = 1) -> Draft:
-    """Return the record that says that the times of `count` records from `index` on do not fit their place."""
+    """Return the record which says that the times of `count` records from `index` on do not fit their place."""
     return Draft("coverage", at_ms, fields={"what": "clock", "count": count, "on": index})
 
 
 def noted(skeleton: Mapping[str, Json]) -> range:
-    """Return the records that such a note is about, all before it; none for other records."""
+    """Return the records that such a note is about, all before it; empty if the record is no such note."""
     about, count = skeleton.get("on"), skeleton.get("count")
     is_note = skeleton["k"] == "coverage" and skeleton.get("what") == "clock"
     if not is_note or type(about) is not int or type(count) is not int:
@@ -62,12 +62,12 @@ def noted(skeleton: Mapping[str, Json]) -> range:
 
 
 def start_of(day: str) -> str:
-    """The time at which a day begins."""
+    """Return the time at which a day begins."""
     return f"{day}T00:00:00.000Z"
 
 
 def is_late(at: str, previous: str) -> bool:
-    """Whether a record of time `at` may not follow one of `previous` without a note. What is no time is not late."""
+    """Tell whether a record of time `at` needs a note to follow one of time `previous`; what is no time does not."""
     if at >= previous or not (is_time(at) and is_time(previous)):
         return False
     return time_ms(previous) - time_ms(at) > TOLERANCE_MS

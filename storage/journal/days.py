@@ -1,8 +1,9 @@
-"""The files of the days: which there are, their lines, how a day is closed and how it is written anew.
+"""The day files: listing them, reading their lines, closing a day and rewriting one.
 
-Rules kept here: a day is `DAY.jsonl` while it is open and one zstd frame, with a checksum, once it is closed;
-at most `MAX_LINE` and a few MiB are ever held in memory, whatever a file claims; an incomplete last line is
-handed out apart from the lines.
+Rules kept here:
+- A day is `DAY.jsonl` while it is open, and one zstd frame with a checksum once it is closed.
+- At most `MAX_LINE` and a few MiB are ever held in memory, whatever a file claims.
+- An incomplete last line is handed out separately from the lines.
 Left to others: what the lines say (`line_format.py`), when a day is closed (`journal.py`).
 """
 
@@ -24,7 +25,7 @@ from .line_format import MAX_LINE, open_line
 
 _NAME = re.compile(r"(?P<day>\d{4}-\d{2}-\d{2})\.jsonl(?P<closed>\.zst)?")
 _BLOCK = 1 << 20
-# One byte of zstd can claim some 30,000 bytes of text: fed in pieces of this size, no call yields over 32 MiB.
+# One byte of zstd can claim some 30,000 bytes of text: with input pieces of this size, no call yields over 32 MiB.
 _FEED = 1024
 _WINDOW = 1 << 27
 _LEVEL = 6  # most of a record is hashes and salts, which no level makes smaller
@@ -41,24 +42,24 @@ class DamagedDay(Exception):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Day:
-    """One day and the file it stands in."""
+    """One day and its file."""
 
     name: str
     path: Path
 
     @property
     def closed(self) -> bool:
-        """Whether no more records will be added to it."""
+        """Tell whether the day is closed: no more records will be added to it."""
         return self.path.suffix == ".zst"
 
     @property
     def end_ms(self) -> int:
-        """When it is over, milliseconds since 1970: no record in it is younger."""
+        """The end of the day in milliseconds since 1970 UTC: no record in it is younger."""
         return (dt.date.fromisoformat(self.name).toordinal() - _EPOCH + 1) * 86_400_000
 
 
 def list_days(folder: Path) -> list[Day]:
-    """The days in ``day/``, oldest first. Where a crash left both files of a day, the closed one counts."""
+    """Return the days in ``day/``, oldest first. If a crash left both files of a day, the closed one counts."""
     found: dict[str, Day] = {}
     for path in sorted(folder.glob("*.jsonl*")):
         if match := _NAME.fullmatch(path.name):
@@ -67,9 +68,9 @@ def list_days(folder: Path) -> list[Day]:
 
 
 class DayLines:
-    """The lines of one day in batches, in order; then `rest`, what stands after the last newline.
+    """The lines of one day in batches, in order; afterwards `rest` holds what follows the last newline.
 
-    Raises `DamagedDay` on the way. A day that was closed in the meantime is read all the same.
+    Iteration raises `DamagedDay`. A day that is closed in the meantime can still be read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -81,7 +82,7 @@ class DayLines:
             yield block.split(b"\n")
 
     def blocks(self) -> Iterator[bytes]:
-        """The same as text: whole lines, without the last newline."""
+        """Yield the batches as undivided text: whole lines, without the last newline."""
         for block in _blocks(self._path):
             whole, newline, rest = block.rpartition(b"\n")
             if newline:
@@ -94,9 +95,9 @@ class DayLines:
                 raise DamagedDay("long")
 
     def holding(self, needles: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
-        """The lines in which one of the needles stands, each with its number from 1; all without needles.
+        """Yield each line that contains one of the needles, with its number from 1; without needles, every line.
 
-        Whole blocks are searched, so that a line in which nothing stands costs next to nothing.
+        Whole blocks are searched, so that a line without a match costs next to nothing.
         """
         before = 0
         for block in self.blocks():
@@ -107,13 +108,13 @@ class DayLines:
             before += block.count(b"\n") + 1
 
     def each(self) -> Iterator[bytes]:
-        """One line at a time."""
+        """Yield one line at a time."""
         for batch in self:
             yield from batch
 
 
 def first_index(day: Day) -> int | None:
-    """The index of a day's first record, or None if it has none. Raises `DamagedDay`, `BadLine`."""
+    """Return the index of a day's first record, or None if it has none. Raises `DamagedDay`, `BadLine`."""
     for raw in DayLines(day.path).each():
         index = open_line(raw).skeleton["i"]
         assert isinstance(index, int)
@@ -122,7 +123,7 @@ def first_index(day: Day) -> int | None:
 
 
 def line_ends(path: Path) -> Iterator[int]:
-    """Where each line of an open day begins, and the end of the last. Raises `DamagedDay`."""
+    """Yield the offset at which each line of an open day begins, then the end of the last. Raises `DamagedDay`."""
     at = 0
     yield at
     for raw in DayLines(path).each():
@@ -131,7 +132,7 @@ def line_ends(path: Path) -> Iterator[int]:
 
 
 def close_day(day: Day) -> None:
-    """Turn ``DAY.jsonl`` into ``DAY.jsonl.zst``. A crash leaves one of them, or both, whole."""
+    """Turn ``DAY.jsonl`` into ``DAY.jsonl.zst``. A crash leaves one of them, or both, complete."""
     closed = closed_path(day.path)
     compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True, write_content_size=True)
     with day.path.open("rb") as source, disk.replacing(closed) as target:
@@ -140,7 +141,10 @@ def close_day(day: Day) -> None:
 
 
 def finish_closing(folder: Path) -> None:
-    """After a crash: of a day with both files, remove the open one once they are found to agree."""
+    """After a crash, remove the open file of each day that has both files, once the two are found to agree.
+
+    Raises `Broken` if they differ.
+    """
     for path in sorted(folder.glob("*.jsonl")):
         closed = closed_path(path)
         if closed.exists():
@@ -150,26 +154,26 @@ def finish_closing(folder: Path) -> None:
 
 
 def agree(one: Path, other: Path) -> bool:
-    """Whether two files of a day hold the same text. Raises `DamagedDay`."""
+    """Tell whether two files of one day hold the same text. Raises `DamagedDay`."""
     return all(a == b for a, b in _zip_exact(DayLines(one), DayLines(other)))
 
 
 def closed_path(path: Path) -> Path:
-    """Where the closed form of an open day stands."""
+    """Return the path of an open day's closed form."""
     return path.with_name(path.name + ".zst")
 
 
 @contextmanager
 def rewriting(day: Day) -> Iterator[Callable[[bytes], object]]:
-    """Write a day's file anew, in the form it has; what is yielded takes the text. Readers see the old file or the new.
+    """Rewrite a day's file in its present form; the yielded function takes the text.
 
-    If the block raises, the old file stands as it was.
+    Readers see either the old file or the new one. If the block raises, the old file is left as it was.
     """
     with disk.replacing(day.path) as file:
         if not day.closed:
             yield file.write
             return
-        # The length is not known before the end, so the frame does not bear it; its checksum ends it all the same.
+        # The length is unknown until the end, so the frame does not state it; its checksum still ends the frame.
         compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True, threads=_threads())
         with compressor.stream_writer(file, closefd=False) as packed:
             yield packed.write
@@ -180,10 +184,10 @@ def _threads() -> int:
 
 
 def _holding(block: bytes, needles: Sequence[bytes], before: int) -> Iterator[tuple[int, bytes]]:
-    """The lines of one block; `before` lines came before it."""
-    found: dict[int, int] = {}  # where each line begins and ends
+    """Yield the lines of one block; `before` lines came before it."""
+    found: dict[int, int] = {}  # start and end of each line
     for needle in needles:
-        at = block.find(needle) if b"\n" not in needle else -1  # no line holds the end of one
+        at = block.find(needle) if b"\n" not in needle else -1  # no line contains a newline
         while at >= 0:
             end = block.find(b"\n", at + len(needle))
             end = len(block) if end < 0 else end
@@ -226,7 +230,7 @@ def _open(path: Path) -> BinaryIO:
 
 
 def _unpacked(file: BinaryIO) -> Iterator[bytes]:
-    """The text of exactly one zstd frame."""
+    """Yield the text of exactly one zstd frame."""
     frame = zstandard.ZstdDecompressor(max_window_size=_WINDOW).decompressobj()
     try:
         while not frame.eof and (piece := file.read(_FEED)):

@@ -1,8 +1,9 @@
-"""The few ways in which the records reach the disk; no other file of the records writes.
+"""The few functions that write the records to disk; no other module of `storage/journal` writes.
 
-Rules kept here: whoever reads a file made by `create_once` or `replacing` sees all of it or none,
-also after a power cut; what `Appender.sync` returned from is on the disk. A file is 0640, a folder
-0750 and a key 0600, or stricter where the process's umask says so.
+Rules kept here:
+- A reader sees a file made by `create_once` or `replacing` either complete or not at all, also after a power cut.
+- When `Appender.sync` has returned, the data is on the disk.
+- A file has mode 0640, a folder 0750 and a key 0600, or a stricter one if the process's umask says so.
 Left to others: what is written, in which order, and what a failure means.
 """
 
@@ -20,14 +21,14 @@ FILE_MODE = 0o640
 FOLDER_MODE = 0o750
 SECRET_MODE = 0o600
 SECRET_FOLDER_MODE = 0o700
-DRAFTS = ".*.tmp"  # the names of files that were being made when a process died
+DRAFTS = ".*.tmp"  # names of files that were being written when a process died
 
-# Data and length suffice for an append; where there is only fsync, that is the stronger promise.
+# For an append, data and length suffice; fsync, used where there is no fdatasync, promises more.
 _flush = getattr(os, "fdatasync", os.fsync)
 
 
 def make_folder(path: Path, mode: int = FOLDER_MODE) -> None:
-    """Guarantee: the folder exists; a new one is durable, as is every parent made on the way."""
+    """Guarantee: the folder exists; a new one is durable, as is every parent created for it."""
     if path.is_dir():
         return
     make_folder(path.parent)
@@ -46,11 +47,11 @@ def sync_directory(path: Path) -> None:
 
 
 def create_once(path: Path, data: bytes, mode: int = FILE_MODE) -> None:
-    """Guarantee: afterwards the file holds `data`, durable, unless it was there before.
+    """Guarantee: afterwards the file holds `data`, durable, unless it existed before.
 
-    An existing file is never touched: then `FileExistsError`. The name appears with its whole
-    content or not at all. The name itself is durable after `sync_directory` of the folder, which
-    is left to the caller, who often creates several files in one folder.
+    An existing file is never touched: `FileExistsError` is raised instead. The name appears with its
+    complete content or not at all. The name itself is durable after `sync_directory` of the folder,
+    which is left to the caller, who often creates several files in one folder.
     """
     draft = _draft_of(path)
     try:
@@ -61,16 +62,16 @@ def create_once(path: Path, data: bytes, mode: int = FILE_MODE) -> None:
 
 
 def replace_atomically(path: Path, data: bytes, mode: int = FILE_MODE) -> None:
-    """Guarantee: readers see the old content or the new; on return the new one is durable."""
+    """Guarantee: readers see either the old content or the new; on return the new content is durable."""
     with replacing(path, mode) as file:
         file.write(data)
 
 
 @contextmanager
 def replacing(path: Path, mode: int = FILE_MODE) -> Iterator[BinaryIO]:
-    """`replace_atomically` for content too large to hold: write to the file that is yielded.
+    """Replace a file as `replace_atomically` does, for content too large for memory: write to the yielded file.
 
-    If the block raises, the old file stands as it was.
+    If the block raises, the old file is left as it was.
     """
     draft = _draft_of(path)
     try:
@@ -92,7 +93,10 @@ def cut(path: Path, length: int) -> None:
 
 
 def rename(path: Path, other: Path) -> None:
-    """Guarantee: on return the file durably has the other name, after a crash one of the two; nothing had it before."""
+    """Guarantee: on return the file durably has the other name; after a crash it has one of the two.
+
+    Raises `FileExistsError` if a file has the other name already.
+    """
     if other.exists():
         raise FileExistsError(errno.EEXIST, "it is there already", str(other))
     path.rename(other)
@@ -100,13 +104,13 @@ def rename(path: Path, other: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Guarantee: on return the name is durably gone; it need not have been there."""
+    """Guarantee: on return the name is durably gone; it need not have existed."""
     path.unlink(missing_ok=True)
     sync_directory(path.parent)
 
 
 def remove_all(paths: Sequence[Path]) -> None:
-    """Guarantee: on return all names are durably gone; after a crash, some of them, in no order."""
+    """Guarantee: on return all names are durably gone; after a crash some of them are, in no particular order."""
     for path in paths:
         path.unlink(missing_ok=True)
     for folder in {path.parent for path in paths}:
@@ -114,21 +118,21 @@ def remove_all(paths: Sequence[Path]) -> None:
 
 
 def remove_folder(path: Path) -> None:
-    """Guarantee: the folder of files that can be made again is gone, or partly so after a crash."""
+    """Guarantee: the folder is gone, or partly so after a crash. Only for files that can be made again."""
     shutil.rmtree(path, ignore_errors=True)
 
 
 def give_to_owner_of(folder: Path, path: Path) -> None:
-    """Guarantee: run as root, `path` then belongs to whom `folder` belongs to; else nothing is done."""
+    """Guarantee: when running as root, `path` then belongs to the owner of `folder`; otherwise nothing is done."""
     if os.geteuid() == 0:
         owner = folder.stat()
         os.chown(path, owner.st_uid, owner.st_gid)
 
 
 class FolderClaim:
-    """Guarantee: while it is held, no other process holds one on the same folder.
+    """A lock on a folder. Guarantee: while a process holds it, no other process holds one on the same folder.
 
-    The system takes it back when the process ends, however it ends. Raises `BlockingIOError` if it is taken.
+    The system releases it when the process ends, however it ends. Raises `BlockingIOError` if it is taken.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -149,8 +153,8 @@ class Appender:
     """One file that only grows.
 
     `append` guarantees that all the bytes were handed to the system in order, or raises `OSError`;
-    then some of them may stand in the file. `sync` guarantees that all appended bytes are durable,
-    or raises. After a failed sync the system may have dropped the pages while it calls them clean, so
+    then some of them may be in the file. `sync` guarantees that all appended bytes are durable,
+    or raises. After a failed sync the system may have dropped the pages and marked them clean, so
     a second try proves nothing: the caller must stop using the file.
     """
 
@@ -170,7 +174,7 @@ class Appender:
         _flush(self._handle)
 
     def was_replaced(self) -> bool:
-        """Whether another file stands under this name now, so that what is appended would be lost."""
+        """Tell whether the name now belongs to another file, so that appended data would be lost."""
         ours, there = os.fstat(self._handle), self.path.stat()
         return (ours.st_dev, ours.st_ino) != (there.st_dev, there.st_ino)
 
@@ -179,7 +183,7 @@ class Appender:
 
 
 def _draft_of(path: Path) -> Path:
-    """A name nobody looks at, in the same folder so that it can become `path` in one step."""
+    """Return a hidden name in the same folder, so that the file can be renamed to `path` in one step."""
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
 
 

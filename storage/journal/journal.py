@@ -3,7 +3,7 @@
 Rules kept here, in the order in which things reach the disk:
 1. lines into the open day (`append`), 2. flushed (`sync`), 3. the tiles that hash them, 4. the signed checkpoint.
 A checkpoint is never ahead of what is durable: else, after a power cut, the log would sign another history
-under a size it had signed already. Tiles come before it, so that whoever reads it finds what it promises.
+under a size it had signed already. Tiles come before it, so that a reader of it finds what it promises.
 After a failed write or flush nothing is accepted any more: what is on disk is then unknown, and
 only a new opening, which reads it, can tell. One process at a time holds a log.
 All calls are synchronous and are made by one thread at a time, from a worker thread.
@@ -120,17 +120,17 @@ class Journal:
 
     @property
     def size(self) -> int:
-        """How many records there are; the index of the next one."""
+        """The number of records, which is also the index of the next one."""
         return self._tree.size
 
     @property
     def signed(self) -> int:
-        """How many of them the newest checkpoint covers."""
+        """The number of records that the newest checkpoint covers."""
         return self._signed
 
     @property
     def signed_ms(self) -> int:
-        """When it was last signed, or found to need no signing, since this opening."""
+        """The time (ms) at which the log was last signed, or found to need no signing, since this opening."""
         return self._signed_ms
 
     @property
@@ -182,7 +182,7 @@ class Journal:
                 self.checkpoint(self._signed_ms)
 
     def due_for_checkpoint(self, now_ms: int) -> bool:
-        """Whether 256 records, or any for 60 seconds, have not been signed. A clock set back counts as due."""
+        """Tell whether 256 records are unsigned, or any has been for 60 seconds. A clock set back counts as due."""
         waiting = self.size - self._signed
         in_time = 0 <= now_ms - self._signed_ms < CHECKPOINT_MS
         return waiting >= CHECKPOINT_RECORDS or (waiting > 0 and not in_time)
@@ -199,9 +199,9 @@ class Journal:
         self._signed_ms = now_ms
 
     def close_day(self, now_ms: int) -> str | None:
-        """Close the open day if it is over; returns its name then. `append` does the same by itself.
+        """Close the open day if it is over, and return its name. `append` does the same on its own.
 
-        To be called some time after midnight UTC, so that a quiet log has its closing checkpoint too.
+        Call this some time after midnight UTC, so that a quiet log gets its closing checkpoint too.
         """
         self._must_be_usable()
         if self._appender is None or day_of(now_ms) <= self._last_day:
@@ -211,10 +211,10 @@ class Journal:
         return self._last_day
 
     def mend_future(self, now_ms: int) -> str | None:
-        """Give an open day that lies ahead its place among the days, when it was begun while a clock was wrong.
+        """Move an open day that lies in the future, begun while a clock was wrong, to its place. Returns its new name.
 
-        To be called only with a time that can be trusted. Else everything would go into that day until it comes, and no
-        day be closed. The records that are dated after the new day are told by a note. Returns the day's new name.
+        Otherwise all records would go into that day until it comes, and no day would be closed. Call this only with a
+        time that can be trusted. A note names the records that are dated after the new day.
         """
         self._must_be_usable()
         closed = [day.name for day in self._log.days() if day.closed]
@@ -239,11 +239,11 @@ class Journal:
         self._last_day = name
 
     def read(self, start: int = 0, stop: int | None = None) -> Iterator[Record]:
-        """Records from `start` up to, not including, `stop`. Raises `Broken` at a damaged line."""
+        """Return an iterator over the records from `start` up to, not including, `stop`. Raises `Broken` at damage."""
         return self._log.read(start, stop)
 
     def get(self, index: int) -> Record:
-        """One record. Raises `LookupError` if there is none."""
+        """Return one record. Raises `LookupError` if it does not exist or was purged."""
         place = index - self._first
         if self._appender and 0 <= place < len(self._offsets) - 1:
             begin, end = self._offsets[place : place + 2]
@@ -252,21 +252,21 @@ class Journal:
         return self._log.get(index)
 
     def proof(self, index: int) -> str:
-        """The proof file of a record (`storage/journal/transparency/tlog_proof.py`), by the newest checkpoint; signs
-        first if that is older.
+        """Return the proof file of a record, by the newest checkpoint; sign first if that is older than the record.
 
-        Raises `Invalid` if there is no such record, `LookupError` if it was purged.
+        Its format is in `storage/journal/transparency/tlog_proof.py`. Raises `Invalid` if there is no such record,
+        `LookupError` if it was purged.
         """
         if self._signed <= index < self.size:
             self.checkpoint(self._signed_ms)
         return make_proof(self._prover, self.signed_checkpoint, index)
 
     def erase(self, targets: Targets, by: int) -> list[str]:
-        """Erase the parts that the `erase` record `by` names, which are `targets`. Returns the days written anew.
+        """Erase the parts `targets`, which the `erase` record `by` names. Returns the days that were rewritten.
 
-        The record must be in the log; it is signed first. Parts that a hold covers must not be in it: they are set
-        apart by `storage/journal/retention/find.py` before. Raises `Broken` if the record does not name them or a day
-        is damaged, `OSError` if the disk fails: what is not done then is done by the next opening.
+        The record must be in the log; it is signed first. It must not name parts that a hold covers:
+        `storage/journal/retention/find.py` has set those apart. Raises `Broken` if the record does not name `targets`
+        or a day is damaged, `OSError` if the disk fails; the next opening then finishes the erasure.
         """
         erasure = erasure_of(self.get(by))
         if erasure.targets != targets:
@@ -275,11 +275,11 @@ class Journal:
         return [day.name for day in self._erase(lambda: erase_parts(self._log, [erasure]))]
 
     def forget(self, person: PersonId) -> None:
-        """Destroy a person's key, so that their pseudonyms lead nowhere. If they come again, they get a new one."""
+        """Destroy a person's key, so that their pseudonyms lead nowhere. If they return, they get a new key."""
         self._names.forget(person)
 
     def purge(self, below: int, by: int) -> list[str]:
-        """Remove all records before `below`, as the `purge` record `by` declares. Returns the days that went.
+        """Remove all records before `below`, as the `purge` record `by` declares. Returns the removed days.
 
         The record must be in the log; it is signed first. `below` comes from `purge.plan_purge`, which honours holds.
         Raises `Broken` if the record does not declare it or anything in it is too young, as `erase` otherwise.
@@ -290,7 +290,7 @@ class Journal:
         return purge(self.folder, below)
 
     def close(self, now_ms: int) -> None:
-        """Sign what is not signed yet and let go of the log."""
+        """Sign what is not signed yet and release the log."""
         try:
             if not self._failed:
                 self.checkpoint(now_ms)
@@ -306,7 +306,7 @@ class Journal:
         self._release()
 
     def _release(self) -> None:
-        """Let go without signing; what was synced is safe, and the next opening signs it."""
+        """Release the log without signing; what was synced is safe, and the next opening signs it."""
         self._failed = True
         if self._appender:
             self._appender.close()
@@ -314,9 +314,9 @@ class Journal:
         self._claim.release()
 
     def _catch_up(self, now_ms: int, foreign: int) -> None:
-        """Make a new log begin with `genesis`, and an old one have the tiles and checkpoint of its records.
+        """Begin a new log with `genesis`; give an old one the tiles and checkpoint of its records.
 
-        What is signed now though it was not before is told, as is what was set aside (`foreign`).
+        `coverage` records name the records that were unsigned until now and those that were set aside (`foreign`).
         """
         self._signed_ms = now_ms
         unsigned = self.size - self._signed
@@ -338,7 +338,7 @@ class Journal:
     def _finish_declared(self) -> None:
         """Finish purges and erasures that were declared before the process died.
 
-        A damaged day must not keep the bot from recording: what could not be finished is told in `unfinished`.
+        A damaged day must not keep the bot from recording: `unfinished` says what could not be finished.
         """
         try:
             special = Special.find(self.folder, self.size)
@@ -350,7 +350,7 @@ class Journal:
             self.unfinished = str(error)
 
     def _erase(self, work: Callable[[], list[Day]]) -> list[Day]:
-        """Let parts be erased; if that replaced the open day's file, go on with the new one."""
+        """Run an erasure; if it replaced the open day's file, continue with the new file."""
         try:
             return work()
         finally:
@@ -375,7 +375,7 @@ class Journal:
         return lines
 
     def _days(self, drafts: Sequence[Draft]) -> Iterator[str]:
-        """The day each draft goes to; never going back."""
+        """Yield the day that each draft goes to, never an earlier one than before."""
         earliest = self._last_day if self._appender else _day_after(self._last_day)
         for draft in drafts:
             earliest = max(earliest, day_of(draft.at_ms))
@@ -388,7 +388,7 @@ class Journal:
         self._offsets.extend(list(accumulate([len(line.line) for line in lines], initial=self._offsets[-1]))[1:])
 
     def _begin(self, day: str) -> None:
-        """Open a new day, closing the one before."""
+        """Close the open day and begin a new one."""
         if self._appender:
             self._close_day()
         self._last_day = day
@@ -397,7 +397,10 @@ class Journal:
         self._appender = disk.Appender(self.folder / "day" / f"{day}.jsonl")
 
     def _close_day(self) -> None:
-        """Sign the day for good, keep that checkpoint, pack the day. Each step can be repeated after a crash."""
+        """Sign the day for the last time, store that checkpoint, compress the day.
+
+        Each step can be repeated after a crash.
+        """
         assert self._appender
         self.checkpoint(self._signed_ms)
         disk.replace_atomically(self.folder / "checkpoints" / f"{self._last_day}.ckpt", self._sign())
@@ -439,7 +442,7 @@ def _claim(folder: Path) -> disk.FolderClaim:
 
 
 def _day_after(day: str) -> str:
-    """The earliest day that may still be opened after `day` was closed."""
+    """Return the earliest day that may still be opened after `day` was closed."""
     if not day:
         return ""
     return (dt.date.fromisoformat(day) + dt.timedelta(days=1)).isoformat()

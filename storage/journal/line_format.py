@@ -1,12 +1,14 @@
-"""One record as one line of JSON, there and back.
+"""Encodes a record as one line of JSON, and decodes it.
 
     {"i":740,"t":"2026-11-24T09:12:20.740Z","k":"message","g":"G-7F3K","p":[...],"c":[...],"x":[...]}
 
-Rules kept here: everything but `x` is the skeleton; its RFC 8785 form is the leaf of the tree. `x` holds the
-parts; `c[j]` is base64(SHA-256("privpart/v1" || 0x00 || RFC 8785 form of x[j])), so a part can go while its
-commitment stays. A line has one spelling only: compact, members in the order i t k g p c fields x, within a
-part p first and s last, escapes as orjson writes them. `g` is left out where there is no room; the others
-are always there.
+Rules kept here:
+- Everything but `x` is the skeleton; its RFC 8785 form is the leaf of the tree.
+- `x` holds the parts; `c[j]` is base64(SHA-256("privpart/v1" || 0x00 || RFC 8785 form of x[j])). So a part can be
+  erased while its commitment stays.
+- A line has only one spelling: compact, members in the order i t k g p c fields x, within a part p first and s last,
+  escapes as orjson writes them.
+- `g` is left out if there is no room; the others are always there.
 Left to others: which words a skeleton may hold (`record_kinds.py`), pseudonyms (`record_keys.py`).
 """
 
@@ -28,7 +30,7 @@ from .canonical import NotCanonical, canonical, is_flat, plain
 from .merkle import leaf_hash
 from .record import Draft, Record
 
-MAX_LINE = 4 * 1024 * 1024  # a Matrix event is at most 64 KiB; this is far beyond what one can become
+MAX_LINE = 4 * 1024 * 1024  # a Matrix event has at most 64 KiB; this is far beyond what a record of one can need
 _PART_PREFIX = b"privpart/v1\x00"
 _SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 _FLAT = frozenset({str, int, bool, type(None)})
@@ -39,7 +41,7 @@ _NEWLINE = orjson.OPT_APPEND_NEWLINE
 
 
 class BadLine(ValueError):
-    """A line that this program did not write. `code`: unreadable, spelling or form."""
+    """Raised for a line that this program did not write. `code`: unreadable, spelling or form."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -54,7 +56,10 @@ class Written(NamedTuple):
 
 
 def encode(index: int, draft: Draft, names: Sequence[str], salts: Sequence[str]) -> Written:
-    """The line of a checked draft; per part a pseudonym ("" for nobody) and a salt. Raises `Broken`."""
+    """Return the line of a checked draft. Raises `Broken` if it is longer than `MAX_LINE`.
+
+    Each part takes one of `names`, its pseudonym ("" for nobody), and one of `salts`.
+    """
     parts: list[Json] = []
     commitments: list[Json] = []
     for part, name, salt in zip(draft.parts, names, salts, strict=True):
@@ -76,7 +81,7 @@ def encode(index: int, draft: Draft, names: Sequence[str], salts: Sequence[str])
 
 
 class DecodedLine(NamedTuple):
-    """A line taken apart: the skeleton, the parts as they stand, the RFC 6962 leaf hash."""
+    """A parsed line: the skeleton, the parts as written, the RFC 6962 leaf hash."""
 
     skeleton: dict[str, Json]
     parts: list[Json]
@@ -84,10 +89,10 @@ class DecodedLine(NamedTuple):
 
 
 def open_line(raw: bytes) -> DecodedLine:
-    """Take a line (without its newline) apart. Raises `BadLine`, and nothing else, for any bytes."""
+    """Parse a line (without its newline). Raises `BadLine`, and nothing else, for any other bytes."""
     try:
         whole = orjson.loads(raw)
-        if type(whole) is not dict or orjson.dumps(whole) != raw:  # twins, spaces, other escapes or numbers
+        if type(whole) is not dict or orjson.dumps(whole) != raw:  # duplicate keys, spaces, other escapes or numbers
             raise BadLine("spelling")
         parts = whole.pop("x", None)
         if not _is_skeleton(whole) or type(parts) is not list or len(parts) != len(whole["c"]):
@@ -100,20 +105,20 @@ def open_line(raw: bytes) -> DecodedLine:
 
 
 def commitment(part: Json) -> str:
-    """What stands in `c` for this part. Raises `NotCanonical` for a part that has no RFC 8785 form."""
+    """Return the entry of `c` for this part. Raises `NotCanonical` for a part that has no RFC 8785 form."""
     return _commit(_form(part))
 
 
 def is_committed(part: Json, stated: str) -> bool:
-    """Whether `stated`, from `c`, is the commitment of this part."""
-    try:  # `commitment` in one piece, since verifying does this for every part there is
+    """Tell whether `stated`, an entry of `c`, is the commitment of this part."""
+    try:  # `commitment` inlined, since verifying does this for every part of a log
         return b2a_base64(sha256(_PART_PREFIX + _form(part)).digest(), newline=False) == stated.encode()
     except NotCanonical:
         return False
 
 
 def erased_by(part: Json) -> int | None:
-    """The index of the record that erased this part; None for a part that is shown."""
+    """Return the index of the record that erased this part; None if the part is shown."""
     if type(part) is dict and len(part) == 2 and type(part.get("erased")) is str:
         by = part.get("by")
         return by if type(by) is int else None
@@ -121,7 +126,7 @@ def erased_by(part: Json) -> int | None:
 
 
 def decode(raw: bytes) -> Record:
-    """A line as a `Record`. Raises `BadLine`."""
+    """Decode a line to a `Record`. Raises `BadLine`."""
     opened = open_line(raw)
     skeleton = opened.skeleton
     reserved = ("i", "t", "k", "g", "p", "c")
@@ -139,13 +144,13 @@ def decode(raw: bytes) -> Record:
 
 
 def time_text(ms: int) -> str:
-    """Milliseconds since 1970 as UTC in ISO 8601, e.g. ``2026-11-24T09:12:20.740Z``."""
+    """Format milliseconds since 1970 as UTC in ISO 8601, e.g. ``2026-11-24T09:12:20.740Z``."""
     seconds, rest = divmod(ms, 1000)
     return f"{_second_text(seconds)}.{rest:03d}Z"
 
 
 def time_ms(text: str) -> int:
-    """The reverse of `time_text`. Raises `ValueError` for any other spelling."""
+    """Parse what `time_text` wrote, to milliseconds. Raises `ValueError` for any other spelling."""
     thousandths = text[20:23]
     if len(text) != 24 or text[19] + text[23] != ".Z" or not (thousandths.isascii() and thousandths.isdigit()):
         raise ValueError(f"{text!r} is not a time of ours")
@@ -153,23 +158,23 @@ def time_ms(text: str) -> int:
 
 
 def is_time(text: str) -> bool:
-    """Whether `time_text` may have written this."""
+    """Tell whether `time_text` can have written this."""
     return is_clock(text) and is_date(text[:10])
 
 
 def is_clock(text: str) -> bool:
-    """Whether what stands after the date of a time is as `time_text` writes it."""
+    """Tell whether the part of a time after the date is as `time_text` writes it."""
     return _CLOCK.fullmatch(text, 10) is not None
 
 
 def day_of(ms: int) -> str:
-    """The UTC day, e.g. ``2026-11-24``."""
+    """Return the UTC day of a time in milliseconds, e.g. ``2026-11-24``."""
     return _second_text(ms // 1000)[:10]
 
 
 @lru_cache(maxsize=4096)
 def is_date(text: str) -> bool:
-    """Whether this is a day on which a record can be, e.g. ``2026-11-24``: none is from before 1970."""
+    """Tell whether this is a possible day for a record, e.g. ``2026-11-24``: no record is from before 1970."""
     if _DATE.fullmatch(text) is None or text < "1970":
         return False
     try:
@@ -193,19 +198,19 @@ def _second_text(seconds: int) -> str:
 
 
 def _part(data: Mapping[str, Json], name: str, salt: str) -> tuple[Json, bytes]:
-    """The part as it will stand in the line, and its RFC 8785 form."""
+    """Return the part as it is written to the line, and its RFC 8785 form."""
     part: dict[str, Json] = {"p": name, **data, "s": salt} if name else {**data, "s": salt}
     if is_flat(part):
         try:
             return part, orjson.dumps(part, option=_SORTED)
         except orjson.JSONEncodeError:
-            pass  # a number out of range or half a surrogate pair: below
+            pass  # a number out of range or half a surrogate pair: handled below
     clean = plain(part)
     return clean, canonical(clean)
 
 
 def _form(part: Json) -> bytes:
-    """The RFC 8785 form. What `canonical` would do, without the way there for what is flat."""
+    """Return the RFC 8785 form as `canonical` does, by a shorter way for a flat part."""
     if type(part) is not dict or not _is_flat(part):
         return canonical(part)
     try:
@@ -222,7 +227,7 @@ def _is_skeleton(whole: dict[str, Json]) -> bool:
     names, types = tuple(whole), tuple(map(type, whole.values()))
     if _SHAPES.get(names) != types and not _is_new_shape(names, types):
         return False
-    try:  # joining is the quickest way to see that there is nothing but text
+    try:  # joining is the quickest way to check that all entries are text
         "".join(cast("list[str]", whole["p"]) + cast("list[str]", whole["c"]))
     except TypeError:
         return False
@@ -230,12 +235,12 @@ def _is_skeleton(whole: dict[str, Json]) -> bool:
 
 
 def _is_flat(part: dict[str, Json]) -> bool:
-    """Whether a part holds only strings, integers, booleans and null, under ASCII names."""
+    """Tell whether a part holds only strings, integers, booleans and null, under ASCII names."""
     names, types = tuple(part), tuple(map(type, part.values()))
     return _FLAT_SHAPES.get(names) == types or _is_new_flat_shape(names, types)
 
 
-# A log has a few dozen shapes, and millions of lines: each shape is looked at once, and then only recognized.
+# A log has a few dozen shapes and millions of lines: each shape is checked once and from then on only recognized.
 _Shapes = dict[tuple[str, ...], tuple[type, ...]]
 _SHAPES: _Shapes = {}
 _FLAT_SHAPES: _Shapes = {}
@@ -257,7 +262,7 @@ def _remember(shapes: _Shapes, names: tuple[str, ...], types: tuple[type, ...]) 
 
 
 def _is_shape(names: tuple[str, ...], types: tuple[type, ...]) -> bool:
-    """Whether a skeleton may have members of these names and types."""
+    """Tell whether a skeleton may have members of these names and types."""
     members = dict(zip(names, types, strict=True))
     return (
         names[:3] == ("i", "t", "k")

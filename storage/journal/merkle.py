@@ -1,9 +1,10 @@
 """The Merkle tree over the records, as RFC 6962 section 2.1 defines it.
 
-Rules kept here: a leaf is hashed with 0x00 before it and a node with 0x01, so that neither can pass for
-the other; the tree of n leaves splits at the largest power of two below n. `Tree` grows by one leaf at
-a time and remembers only its right edge: the roots of its perfect subtrees and the last tile of each
-level (C2SP tlog-tiles: 256 hashes, eight tree levels high).
+Rules kept here:
+- A leaf is hashed with a prefix 0x00 and a node with 0x01, so that neither can pass for the other.
+- The tree of n leaves splits at the largest power of two below n.
+- `Tree` grows by one leaf at a time and stores only its right edge: the roots of its perfect subtrees and the last
+  tile of each level (C2SP tlog-tiles: 256 hashes, eight tree levels high).
 Left to others: what a leaf is (`line_format.py`), where tiles lie (`storage/journal/transparency/tiles.py`).
 """
 
@@ -17,28 +18,28 @@ EMPTY_ROOT = sha256().digest()  # RFC 6962, 2.1: MTH({}) = SHA-256()
 
 
 def leaf_hash(leaf: bytes) -> bytes:
-    """RFC 6962, 2.1: the hash of one leaf."""
+    """Return the hash of one leaf (RFC 6962, 2.1)."""
     return sha256(b"\x00" + leaf).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    """RFC 6962, 2.1: the hash of an inner node."""
+    """Return the hash of an inner node (RFC 6962, 2.1)."""
     return sha256(b"\x01" + left + right).digest()
 
 
 def perfect_subtrees(hashes: Sequence[bytes]) -> list[bytes]:
-    """The roots of the largest perfect subtrees over `hashes`, left to right."""
+    """Return the roots of the largest perfect subtrees over `hashes`, left to right."""
     roots: list[bytes] = []
     row = list(hashes)
     while row:
-        if len(row) % 2:  # what stands alone at this height is a subtree of its own
+        if len(row) % 2:  # a hash without a sibling at this height is a subtree of its own
             roots.append(row.pop())
         row = [sha256(b"\x01" + left + right).digest() for left, right in zip(row[::2], row[1::2], strict=True)]
     return roots[::-1]
 
 
 def fold(roots: Sequence[bytes]) -> bytes:
-    """The root of the tree whose perfect subtrees these are, largest first."""
+    """Return the root of the tree whose perfect subtrees these are, largest first."""
     if not roots:
         return EMPTY_ROOT
     total = roots[-1]
@@ -48,17 +49,17 @@ def fold(roots: Sequence[bytes]) -> bytes:
 
 
 def tile_root(tile: bytes) -> bytes:
-    """The hash that a full tile contributes to the level above."""
+    """Return the hash that a full tile contributes to the level above."""
     return perfect_subtrees(split_hashes(tile))[0]
 
 
 def split_hashes(data: bytes) -> list[bytes]:
-    """A run of hashes, one by one."""
+    """Split a run of hashes into single ones."""
     return [data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES)]
 
 
 def widths(size: int) -> list[int]:
-    """For each level, how many hashes its last, partial tile has in a tree of `size` (C2SP tlog-tiles)."""
+    """Return for each level the number of hashes in its partial tile, for a tree of `size` (C2SP tlog-tiles)."""
     found = []
     while size:
         found.append(size % TILE_WIDTH)
@@ -70,7 +71,7 @@ FullTile = tuple[int, int, bytes]  # level, index, 256 hashes
 
 
 class Tree:
-    """A growing tree. `edges[l]` is the partial tile at the right edge of level l, perhaps empty."""
+    """A growing tree. `edges[l]` is the partial tile at the right edge of level l; it may be empty."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -80,7 +81,7 @@ class Tree:
 
     @classmethod
     def resume(cls, size: int, tile: Callable[[int, int, int], bytes]) -> "Tree":
-        """The tree of `size` leaves from its edge; `tile(level, index, width)` gives a run of hashes."""
+        """Rebuild the tree of `size` leaves from its edge; `tile(level, index, width)` returns a run of hashes."""
         tree = cls()
         tree.size = size
         tree.edges = [
@@ -98,7 +99,7 @@ class Tree:
         self.size += 1
 
     def extend(self, leaves: Sequence[bytes]) -> None:
-        """Append leaf hashes; whole tiles at a time where they fit."""
+        """Append leaf hashes, whole tiles at a time where possible."""
         at = min(-self.size % TILE_WIDTH, len(leaves))
         for leaf in leaves[:at]:
             self.add(leaf)
@@ -109,15 +110,15 @@ class Tree:
             self.add(leaf)
 
     def root(self) -> bytes:
-        """RFC 6962, 2.1: the root of the tree as it is now."""
+        """Return the root of the tree as it is now (RFC 6962, 2.1)."""
         return fold(self._roots)
 
     def full_tiles(self) -> list[FullTile]:
-        """The tiles completed since `forget_full_tiles`, in the order of their completion."""
+        """Return the tiles completed since `forget_full_tiles`, in the order of their completion."""
         return list(self._full)
 
     def forget_full_tiles(self) -> None:
-        """They are on disk now."""
+        """Forget the completed tiles, which are on disk now."""
         self._full.clear()
 
     def _add_tile(self, leaves: Sequence[bytes]) -> None:

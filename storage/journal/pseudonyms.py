@@ -1,8 +1,9 @@
-"""What the journal gives to each part: the pseudonym of the person it is about, and a salt.
+"""The pseudonym and the salt that the journal gives to each part.
 
-Rules kept here: a person has one pseudonym in one group on one day; keys that are new are made in one transaction for
-all records that are written together.
-Left to others: how a pseudonym is computed and where keys lie (`record_keys.py`).
+Rules kept here:
+- A person has one pseudonym in one group on one day.
+- New keys are made in one transaction for all records that are written together.
+Left to others: how a pseudonym is computed and where keys are stored (`record_keys.py`).
 """
 
 import secrets
@@ -27,7 +28,7 @@ class Names:
         self._day = ""
 
     def prepare(self, drafts: Iterable[Draft]) -> None:
-        """Have the keys of all persons in `drafts`, made in one transaction where they are new."""
+        """Load the keys of all persons in `drafts`; create the missing ones in one transaction."""
         self._keys.keys_of({part.person for draft in drafts for part in draft.parts} - {NOBODY})
 
     def forget(self, person: PersonId) -> None:
@@ -49,6 +50,6 @@ class Names:
 
 
 def new_salts(count: int) -> list[str]:
-    """128 random bits each, base64."""
+    """Return `count` salts, each 128 random bits in base64."""
     data = secrets.token_bytes(_SALT_BYTES * count)
     return [b2a_base64(data[at : at + _SALT_BYTES], newline=False).decode() for at in range(0, len(data), _SALT_BYTES)]

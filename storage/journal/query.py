@@ -1,9 +1,11 @@
-"""Looking for records: by room, person, kind and time; the last ones, or as they come.
+"""Searches the records by room, person, kind and time: the last ones, or new ones as they arrive.
 
-Rules kept here: lines are handed out as they stand on disk; days are read from the newest back, so that the last
-fifty records of a long log are found at once; text is looked for in whole blocks, and only a line in which it stands is
-taken apart; nothing is written or locked. A person is found by the Matrix id in a part, so what was erased is not
-found by name any more.
+Rules kept here:
+- Lines are handed out exactly as on disk.
+- Days are read from the newest back, so that the last fifty records of a long log are found at once.
+- Text is searched in whole blocks, and only a line that contains it is parsed.
+- Nothing is written or locked.
+- A person is found by the Matrix id in a part, so that erased parts are no longer found by name.
 Left to others: what may be shown to whom (`bot/cli/logs/command.py`).
 """
 
@@ -25,18 +27,18 @@ from .line_format import BadLine, DecodedLine, day_of, open_line, time_text
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is looked for; what is left empty does not matter."""
+    """The search criteria; an empty one matches everything."""
 
     groups: frozenset[str] = frozenset()
     person: str = ""  # Matrix id
-    text: bytes = b""  # somewhere in the line, as it stands there
+    text: bytes = b""  # anywhere in the line, as written there
     kinds: frozenset[str] = frozenset()
     since_ms: int | None = None
     until_ms: int | None = None
 
     @property
     def needles(self) -> list[bytes]:
-        """What must stand in a line for it to be one of these: any of them; nothing if that cannot be told."""
+        """Texts of which a matching line contains at least one; empty if there is no such text."""
         if self.text:
             return [self.text]
         if self.person:
@@ -44,13 +46,13 @@ class Query:
         return [b'"k":"%s"' % kind.encode() for kind in sorted(self.kinds)]
 
     def accepts(self, raw: bytes) -> bool:
-        """Whether the line is of this kind. Raises `BadLine`."""
+        """Tell whether the line matches. Raises `BadLine`."""
         if self.text not in raw or (self.person and orjson.dumps(self.person) not in raw):
-            return False  # most lines are done with here
+            return False  # this rules out most lines
         return self._fits(open_line(raw))
 
     def may_be_in(self, day: Day) -> bool:
-        """Whether the day can hold such a record: none in it is younger, none more than a day older."""
+        """Tell whether the day can hold a match: no record in it is younger than the day or more than a day older."""
         if self.since_ms is not None and day.name < day_of(self.since_ms):
             return False
         return self.until_ms is None or day.name <= day_of(self.until_ms + 86_400_000)
@@ -68,7 +70,7 @@ class Query:
 
 
 def last(folder: Path, query: Query, count: int) -> list[bytes]:
-    """The last `count` lines that fit (0: all), oldest first. Raises `Broken` at a damaged line."""
+    """Return the last `count` matching lines (0: all), oldest first. Raises `Broken` at a damaged line."""
     found: deque[bytes] = deque(maxlen=count or None)
     for day in reversed(list_days(folder / "day")):
         if query.may_be_in(day):
@@ -80,7 +82,7 @@ def last(folder: Path, query: Query, count: int) -> list[bytes]:
 
 
 def follow(folder: Path, query: Query, after: int) -> Generator[bytes | None, None, None]:
-    """Lines as they come that fit and have an index above `after`; None when there is nothing new just now."""
+    """Yield matching lines with an index above `after` as they arrive, and None whenever there is nothing new."""
     tail = _Tail(folder / "day")
     try:
         while True:
@@ -93,7 +95,7 @@ def follow(folder: Path, query: Query, after: int) -> Generator[bytes | None, No
 
 
 def group_of_room(folder: Path, room: str) -> str | None:
-    """The code of the group a room belongs to, as the record of the bot's coming there tells it; the newest counts."""
+    """Return the group code of a room, from the newest record of the bot joining it; None if there is none."""
     needle = orjson.dumps(room)
     for day in reversed(list_days(folder / "day")):
         for raw in reversed(list(_matching(day, Query(text=needle)))):
@@ -105,38 +107,38 @@ def group_of_room(folder: Path, room: str) -> str | None:
 
 
 class _Tail:
-    """The end of the newest day, read on as it grows, and on into the next day."""
+    """Reads on at the end of the newest day as it grows, and continues with the next day."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._day = ""
         self._file: BinaryIO | None = None
         self._lines = 0  # whole lines handed out
-        self._at = 0  # how far the file was read
+        self._at = 0  # offset up to which the file was read
         self._rest = b""  # the beginning of a line that is not whole yet
 
     def new_lines(self) -> Iterator[bytes]:
-        """The whole lines that were added since the last call."""
+        """Yield the complete lines that were added since the last call."""
         while True:
-            following = self._next_day()  # looked up first: a day that was closed does not grow any more
+            following = self._next_day()  # looked up first: a day that has a successor does not grow any more
             yield from self._read()
             if following is None:
                 return
             yield from self._enter(following)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._file:
             self._file.close()
 
     def _next_day(self) -> Day | None:
         later = [day for day in list_days(self._folder) if day.name > self._day]
-        if not self._day:  # at the first look, what is in closed days is not new
+        if not self._day:  # at the first call, the contents of closed days are not new
             later = later[-1:]
         return later[0] if later else None
 
     def _enter(self, day: Day) -> Iterator[bytes]:
-        """Go on to another day; one that is closed already is read at once."""
+        """Continue with another day; if it is closed already, read it at once."""
         self._day, self._lines = day.name, 0
         self._open(day.path)
         if self._file is None:
@@ -156,11 +158,11 @@ class _Tail:
         return lines
 
     def _read_on(self, known: int = 0) -> list[bytes]:
-        """The lines from where reading ended; the first `known` were handed out already."""
+        """Return the lines after the place where reading ended, without the first `known`, already handed out."""
         if self._file is None:
             return []
         end = self._file.seek(0, 2)
-        if end < self._at:  # a torn end was cut off meanwhile
+        if end < self._at:  # a torn end was truncated meanwhile
             self._at, self._rest = end, b""
         self._file.seek(self._at)
         *lines, self._rest = (self._rest + self._file.read()).split(b"\n")
@@ -169,7 +171,7 @@ class _Tail:
         return lines[known:]
 
     def _was_replaced(self) -> bool:
-        """Whether the day was written anew, because something in it was erased: then the old file grows no more."""
+        """Tell whether the day was rewritten by an erasure: then the old file grows no more."""
         if self._file is None:
             return False
         try:

@@ -1,8 +1,11 @@
-"""Reading the records, by the process that writes them or by any other.
+"""Reads the records, in the process that writes them or in any other.
 
-Rules kept here: nothing is written or locked; what is damaged is named with its file and line. A record
-of a closed day is found by unpacking that day up to it, which needs no index on disk that could disagree.
-Left to others: whether what is read is what was signed (`storage/journal/verify/verify.py`).
+Rules kept here:
+- Nothing is written or locked.
+- An error about damage names the file and the line.
+- A record of a closed day is found by decompressing that day up to it, which needs no index on disk that could
+  disagree.
+Left to others: whether the records are those that were signed (`storage/journal/verify/verify.py`).
 """
 
 from bisect import bisect_right
@@ -25,25 +28,25 @@ class Log:
         self._firsts: dict[str, int] = {}  # first index of each day, once it has one
 
     def days(self) -> list[Day]:
-        """The days there are, oldest first."""
+        """Return the days there are, oldest first."""
         return list_days(self.folder / "day")
 
     def read(self, start: int = 0, stop: int | None = None) -> Iterator[Record]:
-        """The records from `start` up to, not including, `stop`. Raises `Broken` at a damaged line."""
+        """Yield the records from `start` up to, not including, `stop`. Raises `Broken` at a damaged line."""
         for day, first in self.starting_with(start):
             if stop is not None and first >= stop:
                 return
             yield from _records(day, max(0, start - first), None if stop is None else stop - first)
 
     def get(self, index: int) -> Record:
-        """One record. Raises `LookupError` if there is none, or none any more."""
+        """Return one record. Raises `LookupError` if it does not exist or was purged."""
         for record in self.read(index, index + 1):
             if record.index == index:
                 return record
         raise LookupError(f"there is no record {index}")
 
     def raw(self, index: int) -> bytes:
-        """One record as its line, without the newline. Raises `LookupError` if there is none, `Broken`."""
+        """Return the line of one record, without its newline. Raises `LookupError` if it does not exist, `Broken`."""
         for day, first in self.starting_with(index):
             try:
                 for raw in islice(DayLines(day.path).each(), index - first, index - first + 1):
@@ -53,7 +56,7 @@ class Log:
         raise LookupError(f"there is no record {index}")
 
     def line(self, index: int) -> DecodedLine:
-        """The line of one record, taken apart. Raises `LookupError` and `Broken`."""
+        """Return the parsed line of one record. Raises `LookupError` and `Broken`."""
         for day, first in self.starting_with(index)[:1]:
             number = index - first
             try:
@@ -64,7 +67,7 @@ class Log:
         raise LookupError(f"there is no record {index}")
 
     def first_of(self, day: Day) -> int | None:
-        """The index of a day's first record; None while it has none. Raises `Broken`."""
+        """Return the index of a day's first record; None while it has none. Raises `Broken`."""
         if day.name not in self._firsts:
             try:
                 index = first_index(day)
@@ -76,11 +79,11 @@ class Log:
         return self._firsts[day.name]
 
     def starts(self) -> list[tuple[Day, int]]:
-        """The days that have records, each with the index of its first. Raises `Broken`."""
+        """Return the days that have records, each with the index of its first. Raises `Broken`."""
         return [(day, first) for day in self.days() if (first := self.first_of(day)) is not None]
 
     def starting_with(self, start: int) -> list[tuple[Day, int]]:
-        """The days from the one that holds record `start`, each with the index of its first record."""
+        """Return the days from the one that holds record `start`, each with the index of its first record."""
         known = self.starts()
         holder = bisect_right([first for _, first in known], start) - 1
         return known[max(0, holder) :]

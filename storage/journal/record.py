@@ -1,8 +1,8 @@
-"""What is handed to the journal, and what is read back from it.
+"""The values that are handed to the journal, and those that are read back from it.
 
-A `Draft` has no number, no pseudonym and no salt yet: the journal gives it those. Everything in
-`fields` becomes part of the skeleton, which can never be erased: so no name, no Matrix id, no event
-id and no text may stand there. All that concerns a person goes into a `Part`.
+A `Draft` has no number, pseudonym or salt yet: the journal adds them. Everything in `fields` becomes
+part of the skeleton, which can never be erased: so no name, Matrix id, event id or text may be in it.
+Everything that concerns a person goes into a `Part`.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record as it stands in the journal. `parts` are as written: with `p`, `s`, or an erasure mark."""
+    """A record as it is in the journal. `parts` are as written: with `p` and `s`, or with an erasure mark."""
 
     index: RecordIndex
     kind: str

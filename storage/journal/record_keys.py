@@ -1,12 +1,14 @@
-"""The record keys: one random key for each account, from which its pseudonyms in the records are made.
+"""The record keys: one random key for each account, from which its pseudonyms in the records are derived.
 
-Rules kept here: a key is durably stored before it is first used, so that no pseudonym is ever written that
-could not be computed again; keys exist once, here, so destroying one unlinks that person's days in the
-records for good; the file is readable by its owner only, and deleted keys are overwritten in it. Recording
-must go on without the key-wrapping key, so these stand as they are (`wrapped_by` is NULL, decision 0020).
-It is synchronous and is called in the journal's worker thread, by one thread at a time.
-Left to others: names and other claims about a person, in the same database under keys that are wrapped
-(`storage/identity/store.py`), who may ask.
+Rules kept here:
+- A key is durably stored before its first use, so that every written pseudonym can be computed again.
+- Keys exist only here, so that destroying one unlinks that person's days in the records for good.
+- The file is readable by its owner only, and deleted keys are overwritten in it.
+- Recording must go on without the key-wrapping key, so these keys are stored unwrapped (`wrapped_by` is NULL,
+  decision 0020).
+- All calls are synchronous and are made in the journal's worker thread, by one thread at a time.
+Left to others: names and other claims about a person, in the same database under wrapped keys
+(`storage/identity/store.py`); who may ask.
 """
 
 import hmac
@@ -35,7 +37,7 @@ CREATE TABLE IF NOT EXISTS person_keys (
 
 
 class PersonKeys:
-    """The keys of all persons. `open` makes the store if there is none."""
+    """The keys of all persons. `open` creates the store if there is none."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
@@ -43,33 +45,33 @@ class PersonKeys:
 
     @classmethod
     def open(cls, data_dir: Path) -> "PersonKeys":
-        """Open ``<data_dir>/identity.sqlite3`` (mode 0600), or make it."""
+        """Open ``<data_dir>/identity.sqlite3`` (mode 0600), or create it."""
         return cls(connect(data_dir, _SCHEMA))
 
     def key_of(self, person: PersonId) -> bytes:
-        """The key of a person, made now if there is none."""
+        """Return the key of a person; create it if there is none."""
         return self.keys_of((person,))[person]
 
     def keys_of(self, persons: Iterable[PersonId]) -> dict[PersonId, bytes]:
-        """The keys of several persons; those that are missing are made in one transaction."""
+        """Return the keys of several persons; create the missing ones in one transaction."""
         wanted = set(persons)
         if missing := wanted - self._cache.keys():
             self._cache |= self._fetch_or_make(missing)
         return {person: self._cache[person] for person in wanted}
 
     def existing(self, person: PersonId) -> bytes | None:
-        """The key of a person if there is one; never makes one."""
+        """Return the key of a person, or None if there is none; never create one."""
         row = self._database.execute("SELECT key FROM person_keys WHERE person = ?", (person,)).fetchone()
         return bytes(row[0]) if row else None
 
     def destroy(self, person: PersonId) -> None:
-        """Destroy a person's key. If the person comes again, they get a new one."""
+        """Destroy a person's key. If the person returns, they get a new one."""
         with self._database:
             self._database.execute("DELETE FROM person_keys WHERE person = ?", (person,))
         self._cache.pop(person, None)
 
     def keep_only(self, persons: Collection[str]) -> None:
-        """Destroy the keys of all others."""
+        """Destroy the keys of everybody else."""
         rows = self._database.execute("SELECT person FROM person_keys").fetchall()
         for (person,) in rows:
             if person not in persons:
@@ -90,17 +92,17 @@ class PersonKeys:
 
 
 def pseudonym(key: bytes, group: str | None, day: str) -> str:
-    """Who somebody is in one group on one day (UTC, "2026-11-24", the day of the record's `t`).
+    """Return a person's pseudonym in one group on one day (UTC, "2026-11-24", the day of the record's `t`).
 
-    "p" and 16 letters: the first 80 bits of HMAC-SHA256(key, group || 0x00 || day) in base32, lower case.
-    Records of no group count as the group "".
+    It is "p" and 16 letters: the first 80 bits of HMAC-SHA256(key, group || 0x00 || day) in base32, lower case.
+    Records without a group count as of the group "".
     """
     digest = hmac.digest(key, f"{group or ''}\0{day}".encode(), "sha256")
     return "p" + b32encode(digest[:_PSEUDONYM_BYTES]).decode().lower()
 
 
 def open_for_reading(data_dir: Path) -> PersonKeys | None:
-    """The store without the right to change it, for commands beside a running bot; None if there is none."""
+    """Open the store read-only, for commands while the bot runs; return None if there is no store."""
     path = data_dir / FILE
     if not path.exists():
         return None
@@ -108,18 +110,18 @@ def open_for_reading(data_dir: Path) -> PersonKeys | None:
 
 
 def connect_for_reading(path: Path) -> sqlite3.Connection:
-    """A database that is there, without the right to change it."""
+    """Open an existing database read-only."""
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10, check_same_thread=False)
 
 
 def connect(data_dir: Path, *schema: str) -> sqlite3.Connection:
-    """The database with these tables, made where they are missing. For one caller at a time, in whichever thread."""
+    """Open the database and create the missing tables. One caller at a time may use it, in any thread."""
     path = data_dir / FILE
     if not path.exists():
         disk.make_folder(data_dir)
-        disk.create_once(path, b"", disk.SECRET_MODE)  # SQLite takes an empty file for an empty database
+        disk.create_once(path, b"", disk.SECRET_MODE)  # SQLite treats an empty file as an empty database
         disk.sync_directory(data_dir)
-    # asyncio.to_thread uses whichever thread is free: one at a time, but not always the same one.
+    # asyncio.to_thread uses any free thread: one at a time, but not always the same one.
     database = sqlite_refused.connect(path, check_same_thread=False, timeout=10)
     database.execute("PRAGMA synchronous = FULL")
     database.execute("PRAGMA secure_delete = ON")

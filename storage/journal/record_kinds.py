@@ -1,8 +1,10 @@
-"""The kinds of records, and what each may say: one table.
+"""One table of the kinds of records and what each may contain.
 
-Rules kept here: a field stands in the skeleton for ever, so it is an integer below 2^53 or a short word
-of printable ASCII, never a Matrix id, a name or a text; what concerns a person is data of a part.
-`docs/records.md` is made from this table by ``python -m storage.journal.record_kinds``.
+Rules kept here:
+- A field is in the skeleton for ever, so it is an integer below 2^53 or a short word of printable ASCII, never a
+  Matrix id, a name or a text.
+- What concerns a person is data of a part.
+- `docs/records.md` is made from this table by ``python -m storage.journal.record_kinds``.
 Left to others: how a record is written (`line_format.py`), what it means (`moderation/`, `storage/`).
 """
 
@@ -16,8 +18,8 @@ from moderation.values.ids import SAFE_INT, is_event_id, is_group_code, is_room_
 
 from .record import Draft
 
-RESERVED_FIELDS = frozenset("itkgpcx")  # the skeleton's own names, and that of the parts
-RESERVED_DATA = frozenset({"p", "s", "erased"})  # names the journal gives to a part
+RESERVED_FIELDS = frozenset("itkgpcx")  # the skeleton's own member names, and that of the parts
+RESERVED_DATA = frozenset({"p", "s", "erased"})  # names that the journal adds to a part
 KEPT = frozenset(
     {"genesis", "erase", "hold", "purge"}
 )  # kinds whose parts are never erased: the log is checked by them
@@ -533,7 +535,7 @@ _TYPES: dict[str, dict[str, type]] = {}
 
 
 def check(draft: Draft) -> None:
-    """Whether `draft` may become a record. Raises `Broken`, naming what is wrong; changes nothing."""
+    """Check that `draft` may become a record. Raises `Broken`, naming what is wrong; changes nothing."""
     types = _TYPES.get(draft.kind)
     if types is None:
         types = _types(draft.kind)
@@ -554,7 +556,7 @@ def check(draft: Draft) -> None:
 
 
 def _types(kind: str) -> dict[str, type]:
-    """One kind's fields in the form that is quickest to look up."""
+    """Return the fields of a kind, in the form that is quickest to look up."""
     if kind not in KINDS:
         raise Broken(f"there is no kind of record {kind!r}; see storage/journal/record_kinds.py")
     kinds = {"int": int, "str": str}
@@ -580,7 +582,7 @@ _END = "<!-- end of kinds -->\n"
 
 
 def render(page: str) -> str:
-    """The page with its table of kinds made anew; the prose around it stays. Raises `ValueError` without marks."""
+    """Return the page with a new table of kinds; the prose around it stays. Raises `ValueError` without marks."""
     before, begin, rest = page.partition(_BEGIN)
     _, end, after = rest.partition(_END)
     if not (begin and end):

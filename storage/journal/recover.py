@@ -1,11 +1,13 @@
-"""Finding the state of a log on disk, whatever moment the process died at.
+"""Determines the state of a log on disk, at whatever moment the process died.
 
-Rules kept here: only what was never promised may be cut off: the torn end of the open day, beyond the newest
-checkpoint, with nothing readable after it. Everything else that does not fit is damage: it is named and
-nothing is changed. Tiles are taken from the disk up to the open day, which is read anew; where
-that does not lead to what the checkpoint says, all days are read anew.
-After a purge the days do not begin with record 0: then the tiles before them cannot be made anew.
-Left to others: writing tiles and a checkpoint for what was found (`journal.py`), going on with an erasure or purge
+Rules kept here:
+- Only what was never promised may be cut off: the torn end of the open day, beyond the newest checkpoint, with
+  nothing readable after it.
+- Anything else that does not fit is damage: it is named, and nothing is changed.
+- Tiles are taken from the disk up to the open day, which is read again; if that does not lead to what the checkpoint
+  says, all days are read again.
+- After a purge the days do not begin with record 0: then the tiles before them cannot be rebuilt.
+Left to others: writing tiles and a checkpoint for what was found (`journal.py`), finishing an erasure or purge
 (`storage/journal/retention/erase.py`, `storage/journal/retention/purge.py`), checking closed days against what was
 signed (`storage/journal/verify/verify.py`).
 """
@@ -34,16 +36,16 @@ from .transparency.tiles import NoTile, Tiles
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """What was cut off: a torn end that held no whole record. The caller records it as a gap in coverage."""
+    """A torn end that was cut off; it held no complete record. The caller records it as a gap in coverage."""
 
     file: str  # within the folder of the records
-    index: int  # of the first record that was lost, had it been whole
+    index: int  # of the first lost record, if it had been complete
     lost_bytes: int
 
 
 @dataclass(slots=True)
 class RecoveredLog:
-    """A log as found."""
+    """The state of a log as found on disk."""
 
     tree: Tree
     days: list[Day]
@@ -52,16 +54,16 @@ class RecoveredLog:
     offsets: "array[int]" = field(default_factory=lambda: array("Q"))  # of each line in the open day, and its end
     recovery: Recovery | None = None
     last_ms: int | None = None  # time of the open day's last record
-    unexplained: list[int] = field(default_factory=list)  # records of it that are older than the log says
+    unexplained: list[int] = field(default_factory=list)  # its records that are too old, without a note that says so
 
     @property
     def open_day(self) -> Day | None:
-        """The day that still grows."""
+        """The day that still grows, if there is one."""
         return self.days[-1] if self.days and not self.days[-1].closed else None
 
 
 def read_checkpoint(folder: Path, verifier: NoteVerifier) -> Checkpoint | None:
-    """The newest checkpoint, or None for a log that has none. Raises `Broken` if it does not hold."""
+    """Return the newest checkpoint, or None if the log has none. Raises `Broken` if its signature does not hold."""
     path = folder / "checkpoint"
     try:
         return open_checkpoint(path.read_text("utf-8"), [verifier])
@@ -72,8 +74,8 @@ def read_checkpoint(folder: Path, verifier: NoteVerifier) -> Checkpoint | None:
 
 
 def recover(folder: Path, verifier: NoteVerifier) -> RecoveredLog:
-    """The state of the log in `folder`; cuts off a torn end. Raises `Broken`, naming file and line."""
-    for draft in folder.rglob(disk.DRAFTS):  # half-written; what they may hold must not outlive an erasure
+    """Return the state of the log in `folder`; cut off a torn end. Raises `Broken`, naming file and line."""
+    for draft in folder.rglob(disk.DRAFTS):  # half-written files; their contents must not outlive an erasure
         disk.remove(draft)
     finish_closing(folder / "day")
     days = _without_empty_end(list_days(folder / "day"))
@@ -93,7 +95,7 @@ def recover(folder: Path, verifier: NoteVerifier) -> RecoveredLog:
 
 
 def was_sealed(folder: Path, signed: int) -> bool:
-    """Whether the last signed record says that the bot stopped in good order: then everything was signed."""
+    """Tell whether the last signed record says that the bot stopped cleanly: then everything was signed."""
     if not signed:
         return False
     try:
@@ -104,10 +106,10 @@ def was_sealed(folder: Path, signed: int) -> bool:
 
 
 def set_aside(folder: Path, state: RecoveredLog) -> int:
-    """Take out of the open day what stands after a sealed stop; returns how many lines. Nobody but us may write there.
+    """Move lines after a sealed stop out of the open day, where only this bot may write. Returns how many.
 
-    The lines go to ``DATA/set-aside``. They may be what our next start wrote before it was killed, so they are kept;
-    nothing was done upon them, since the first thing written after a stop is signed before anything else.
+    The lines go to ``DATA/set-aside``. Our next start may have written them before it was killed, so they are kept.
+    Nothing was done because of them, since the first record after a stop is signed before anything else happens.
     """
     day, count = state.open_day, state.tree.size - state.signed
     if day is None or count <= 0 or state.signed < state.first or not was_sealed(folder, state.signed):
@@ -117,13 +119,13 @@ def set_aside(folder: Path, state: RecoveredLog) -> int:
     disk.make_folder(shelf, disk.SECRET_FOLDER_MODE)
     kept = shelf / f"{day.name}-{state.signed}-{secrets.token_hex(4)}.jsonl"
     disk.create_once(kept, day.path.read_bytes()[at:], disk.SECRET_MODE)
-    Tiles(folder / "tile").cut_back(state.signed)  # killed before it was signed, our start may have left some
+    Tiles(folder / "tile").cut_back(state.signed)  # our start may have left some if it was killed before signing
     disk.cut(day.path, at)
     return count
 
 
 def _without_empty_end(days: list[Day]) -> list[Day]:
-    """Remove a day that was begun and in which nothing was written."""
+    """Remove days at the end that were begun and not written to."""
     while days and not days[-1].closed and not days[-1].path.stat().st_size:
         disk.remove(days.pop().path)
     return days
@@ -131,14 +133,14 @@ def _without_empty_end(days: list[Day]) -> list[Day]:
 
 @dataclass(slots=True)
 class _Ending:
-    """What reading the open day gave."""
+    """The result of reading the open day."""
 
     leaves: list[bytes]
-    torn: int  # bytes after the last whole record
+    torn: int  # bytes after the last complete record
 
 
 class _Mismatch(Exception):
-    """The tree is not the one the checkpoint speaks of."""
+    """Raised if the tree is not the one that the checkpoint signs."""
 
 
 def _read_open_day(state: RecoveredLog) -> _Ending:
@@ -149,13 +151,13 @@ def _read_open_day(state: RecoveredLog) -> _Ending:
     try:
         for raw in lines.each():
             reading.take(raw)
-    except DamagedDay as error:  # no torn write of ours is that long
+    except DamagedDay as error:  # no torn write of this program is that long
         raise Broken(f"{day.path}, line {reading.number + 1}: it cannot be read ({error.code})") from error
     return _Ending(reading.leaves, day.path.stat().st_size - reading.at)
 
 
 class _OpenDay:
-    """The open day, line by line, up to the first that is no record."""
+    """Reads the open day line by line, up to the first line that is not a record."""
 
     def __init__(self, day: Day, state: RecoveredLog) -> None:
         self.day = day
@@ -174,7 +176,7 @@ class _OpenDay:
         except BadLine as error:
             self.bad = self.bad or f"{self.day.path}, line {self.number}: it cannot be read ({error.code})"
             return
-        if self.bad:  # a whole record follows, so this is not a torn end
+        if self.bad:  # a complete record follows, so this is not a torn end
             raise Broken(self.bad)
         self._accept(opened.skeleton["i"], opened.leaf, len(raw) + 1)
         self._follow(opened.skeleton)
@@ -190,7 +192,7 @@ class _OpenDay:
         self.state.offsets.append(self.at)
 
     def _follow(self, skeleton: Mapping[str, Json]) -> None:
-        """Whether times go forward, and if not, whether that is noted."""
+        """Note a record whose time goes back too far, until a later record explains it."""
         index, at = cast(int, skeleton["i"]), cast(str, skeleton["t"])
         if is_late(at, self.last):
             self.state.unexplained.append(index)
@@ -202,7 +204,7 @@ class _OpenDay:
 
 
 def _plant(state: RecoveredLog, folder: Path, end: _Ending | None, checkpoint: Checkpoint | None) -> None:
-    """The tree from the tiles up to the open day, then the open day."""
+    """Build the tree from the tiles up to the open day, then from the open day's lines."""
     if not checkpoint:
         raise _Mismatch
     leaves = end.leaves if end else []
@@ -217,7 +219,7 @@ def _plant(state: RecoveredLog, folder: Path, end: _Ending | None, checkpoint: C
 
 
 def _closed_size(folder: Path, days: list[Day]) -> int:
-    """How many records the closed days hold, by the newest one's closing checkpoint."""
+    """Return the number of records in the closed days, by the newest closing checkpoint."""
     closed = [day for day in days if day.closed]
     if not closed:
         return 0
@@ -229,7 +231,7 @@ def _closed_size(folder: Path, days: list[Day]) -> int:
 
 
 def _grow(tree: Tree, leaves: list[bytes], checkpoint: Checkpoint | None) -> None:
-    """Add leaves, stopping at the checkpoint's size to compare roots."""
+    """Add leaves; at the checkpoint's size, compare the roots."""
     ahead = checkpoint.size - tree.size if checkpoint else 0
     if checkpoint and 0 <= ahead <= len(leaves):
         tree.extend(leaves[:ahead])
@@ -240,7 +242,7 @@ def _grow(tree: Tree, leaves: list[bytes], checkpoint: Checkpoint | None) -> Non
 
 
 def _replant(state: RecoveredLog, folder: Path, checkpoint: Checkpoint | None) -> None:
-    """The tree from all the days: slow, and needed only when tiles or the checkpoint were lost."""
+    """Build the tree from all days: slow, and needed only if tiles or the checkpoint were lost."""
     tree = _root_stock(state, folder)
     for day in state.days:
         if not day.closed:
@@ -264,7 +266,7 @@ def _replant(state: RecoveredLog, folder: Path, checkpoint: Checkpoint | None) -
 
 
 def _root_stock(state: RecoveredLog, folder: Path) -> Tree:
-    """The tree before the first day: empty, or after a purge what the tiles say."""
+    """Return the tree before the first day: empty, or after a purge built from the tiles."""
     below = read_min_index(folder)
     first = Log(folder).first_of(state.days[0]) if below and state.days else None
     if not first:

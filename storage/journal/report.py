@@ -1,6 +1,6 @@
-"""What checking a log found: plain values, to be told in any language or as JSON.
+"""The findings of checking a log: plain values, to be shown in any language or as JSON.
 
-Rules kept here: a problem is a code, a place and fields; its text is the message `key` of `bot/texts`.
+A problem is a code, a place and fields; its text is the message `key` of `bot/texts`.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,9 +13,9 @@ Progress = Callable[[int, int], None]  # records checked, records in the newest 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: `code` says what, `file` (within the records) and `line` (0: all of it) where.
+    """One problem: `code` says what is wrong, `file` (within the records) and `line` (0: the whole file) where.
 
-    `index` is the record concerned, -1 where it is about no single record.
+    `index` is the record concerned; -1 if it is about no single record.
     """
 
     code: str
@@ -26,28 +26,28 @@ class Problem:
 
     @property
     def key(self) -> str:
-        """The message that tells it; filled from `file`, `line`, `index` and `fields`."""
+        """The key of the message about it, which is filled from `file`, `line`, `index` and `fields`."""
         return f"cli.logs.problem.{self.code}"
 
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """The outcome. `problems` are in the order of the log: lines first, then what concerns whole files."""
+    """The outcome. `problems` are in the order of the log: lines first, then those of whole files."""
 
-    records: int  # read
+    records: int  # number of records read
     first: int  # index of the first record that is kept; more than 0 after a purge
-    signed: int  # covered by the newest checkpoint; what comes after is not signed yet
+    signed: int  # number of records that the newest checkpoint covers; later ones are not signed yet
     root: bytes  # of all records read
     problems: tuple[Problem, ...] = ()
     more: int = 0  # problems beyond the first hundred
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong."""
+        """True if there is no problem."""
         return not self.problems
 
     def reaching(self, known: int) -> "VerifyReport":
-        """Return the report with a problem if there are fewer records than the `known` first ones."""
+        """Return the report, with one more problem if the log ends before its first `known` records."""
         missing = known - (self.first + self.records)
         if missing <= 0:
             return self
@@ -56,28 +56,28 @@ class VerifyReport:
 
 
 class Findings:
-    """Collects problems, at most a hundred, and counts the rest."""
+    """Collects up to a hundred problems and counts the rest."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
         self.more = 0
 
     def add(self, code: str, file: str, line: int = 0, index: int = -1, **fields: object) -> None:
-        """Note a problem."""
+        """Add a problem."""
         if len(self.problems) < MAX_PROBLEMS:
             self.problems.append(Problem(code, file, line, index, fields))
         else:
             self.more += 1
 
     def withdraw(self, code: str, file: str) -> None:
-        """Take back what was noted of a file, because more is known now."""
+        """Remove the problems with this code in a file, because more is known now."""
         self.problems = [each for each in self.problems if (each.code, each.file) != (code, file)]
 
     @property
     def too_many(self) -> bool:
-        """Whether to stop looking for more of the same."""
+        """True once problems are only counted: time to stop looking for more."""
         return self.more > 0
 
     def in_order(self) -> tuple[Problem, ...]:
-        """Lines by index, then files."""
+        """Return the problems of lines by index, then those of files."""
         return tuple(sorted(self.problems, key=lambda p: (p.line == 0, p.index if p.line else 0)))

@@ -1,12 +1,14 @@
-"""Erasing: parts of records go, and everything that was proved stays provable.
+"""Erases parts of records, so that everything that was proved stays provable.
 
-The order is: an `erase` record that names the parts (in its part's `records`, see `targets.py`) is written and
-signed; then each day concerned is written anew, the open one too. A part becomes
-``{"erased":"2026-12-01","by":1204}``; its commitment stays, so no hash changes.
+First an `erase` record that names the parts (in its part's `records`, see `targets.py`) is written and signed. Then
+each day concerned is rewritten, the open one too. A part becomes ``{"erased":"2026-12-01","by":1204}``; its
+commitment stays, so no hash changes.
 
-Rules kept here: what an `erase` record names is erased, whatever else happens: a crash in the middle, or a day's file
-put back from an older backup, is mended when the log is opened next. A day is replaced as a whole or not at all, and
-is left alone if nothing in it is to go. A part names the first record that erased it.
+Rules kept here:
+- What an `erase` record names is erased in any case: after a crash in the middle, or if a day's file was restored from
+  an older backup, the next opening of the log finishes it.
+- A day is replaced as a whole or not at all, and is left alone if nothing in it is to be erased.
+- An erased part names the first record that erased it.
 Left to others: what may be erased (`legal_holds.py`), finding it (`find.py`), the person's key
 (`storage/journal/record_keys.py`).
 """
@@ -32,7 +34,7 @@ from .targets import Targets
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """What one record erases: `by` is its index, `date` the day on which it was written."""
+    """The parts that one record erases: `by` is its index, `date` the day on which it was written."""
 
     by: int
     date: str
@@ -41,7 +43,7 @@ class Erasure:
 
 @dataclass(frozen=True, slots=True)
 class RecordPlace:
-    """A day, the records in it, and what is to be erased in it."""
+    """A day, the index of its first record, and what is to be erased in it."""
 
     day: Day
     first: int
@@ -49,7 +51,7 @@ class RecordPlace:
 
 
 def erasure_of(record: Record) -> Erasure:
-    """What an `erase` record names. Raises `Broken` if it is none, or does not say it as it must."""
+    """Return what an `erase` record names. Raises `Broken` if it is another kind of record or malformed."""
     texts = [part["records"] for part in record.parts if "records" in part]
     try:
         targets = Targets.parse(texts[0] if len(texts) == 1 else None)
@@ -61,9 +63,9 @@ def erasure_of(record: Record) -> Erasure:
 
 
 def erase_parts(log: Log, erasures: Sequence[Erasure], days: Sequence[Day] | None = None) -> list[Day]:
-    """Erase in all days concerned, or of those only in `days`. Returns the days that were written anew.
+    """Erase parts in all days concerned, or only in those among `days`. Returns the days that were rewritten.
 
-    Raises `Broken` at a damaged line; then that day stands as it was.
+    Raises `Broken` at a damaged line; then that day is left as it was.
     """
     wanted = None if days is None else {day.name for day in days}
     return [
@@ -74,9 +76,9 @@ def erase_parts(log: Log, erasures: Sequence[Erasure], days: Sequence[Day] | Non
 
 
 def erase_again(folder: Path, special: Special) -> list[Day]:
-    """Apply all erasures to the days that may lack them; see the module for when. Returns the days that did.
+    """Apply all erasures to the days that may lack them (the module says when). Returns the days that were rewritten.
 
-    A new erasure may have been cut short anywhere; an old one can only be missing in a day whose file was changed.
+    A new erasure may have been interrupted anywhere; an old one can be missing only in a day whose file was changed.
     """
     log = Log(folder)
     changed = special.changed(log.days())
@@ -91,7 +93,7 @@ def erase_again(folder: Path, special: Special) -> list[Day]:
 
 
 def _well_formed(records: Sequence[Record]) -> list[Erasure]:
-    """What can be applied. A record that names nothing rightly must not keep a log from opening: `verify` tells it."""
+    """Return the usable erasures. A malformed record must not keep a log from opening: `verify` names it."""
     found = []
     for record in records:
         with suppress(Broken):
@@ -109,7 +111,7 @@ def _places(log: Log, erasures: Sequence[Erasure]) -> Iterator[RecordPlace]:
 
 
 def _erase_in(place: RecordPlace) -> bool:
-    """Write a day anew without the parts. Returns False, having touched nothing, if none of them is shown."""
+    """Rewrite a day without the parts. Returns False and changes nothing if none of them is shown."""
     if not any(_erased(raw, index, place) for index, raw in _lines(place)):
         return False
     with rewriting(place.day) as write:
@@ -119,7 +121,7 @@ def _erase_in(place: RecordPlace) -> bool:
 
 
 def _without(at: int, block: bytes, place: RecordPlace) -> bytes:
-    """Some lines, the first of record `at`, with the parts gone."""
+    """Return the lines of `block`, the first of record `at`, with the parts erased."""
     indices = _indices(at, block, place)
     if not indices:
         return block
@@ -130,7 +132,7 @@ def _without(at: int, block: bytes, place: RecordPlace) -> bytes:
 
 
 def _erased(raw: bytes, index: int, place: RecordPlace) -> bytes | None:
-    """A line without the parts; None if they are gone already."""
+    """Return a line with the parts erased; None if they are erased already."""
     try:
         opened = open_line(raw)
     except BadLine as error:
@@ -146,7 +148,7 @@ def _erased(raw: bytes, index: int, place: RecordPlace) -> bytes | None:
 
 
 def _lines(place: RecordPlace) -> Iterator[tuple[int, bytes]]:
-    """The lines in which something is to go."""
+    """Yield the lines in which something is to be erased, each with its index."""
     for at, block in _blocks(place):
         if indices := _indices(at, block, place):
             lines = block.split(b"\n")
@@ -154,13 +156,13 @@ def _lines(place: RecordPlace) -> Iterator[tuple[int, bytes]]:
 
 
 def _indices(at: int, block: bytes, place: RecordPlace) -> list[int]:
-    """The records among some lines in which something is to go."""
+    """Return the records of `block` in which something is to be erased."""
     stop = at + block.count(b"\n") + 1
     return sorted({index for each in place.erasures for index in each.targets.within(at, stop).records()})
 
 
 def _blocks(place: RecordPlace) -> Iterator[tuple[int, bytes]]:
-    """The lines in blocks, each with the index of its first record."""
+    """Yield the lines in blocks, each with the index of its first record."""
     at = place.first
     lines = DayLines(place.day.path)
     try:

@@ -1,12 +1,13 @@
-"""Where the records stand that speak of other records: erasures, holds and purges.
+"""An index of the records that concern other records: erasures, holds and purges.
 
-They are few and lie anywhere in a long log, and each start needs them. So their numbers are remembered in
-``DATA/special.json``, with how far the log was searched and what each closed day's file looked like when all
-erasures had been applied to it. It lies outside the records, since it is no record: it may be deleted, and is then made
-again from all the days.
+They are few, may be anywhere in a long log, and are needed at each start. So their numbers are cached in
+``DATA/special.json``, together with how far the log was searched and what each closed day's file looked like when all
+erasures had been applied to it. The file is outside the records, since it is not a record: it may be deleted, and is
+then rebuilt from all the days.
 
-Rules kept here: what is remembered is used only as far as the log still reaches; a record is found by searching the
-text, and looked at only then.
+Rules kept here:
+- The cache is used only as far as the log still reaches.
+- A record is found by searching the text, and parsed only then.
 Left to others: what the records say (`erase.py`, `legal_holds.py`, `purge.py`).
 """
 
@@ -28,23 +29,23 @@ FILE = "special.json"
 KINDS = ("erase", "hold", "purge")
 _FORMAT = 1
 
-Look = tuple[int, int]  # size and time of change of a day's file
+Look = tuple[int, int]  # size and modification time (ns) of a day's file
 
 
 @dataclass(slots=True)
 class Special:
-    """What is known of a log of `size` records."""
+    """The index over the first `size` records of a log."""
 
     size: int = 0
     indices: dict[str, list[int]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
     days: dict[str, Look] = field(default_factory=dict)  # closed days in which all erasures are applied
-    new_from: int = 0  # records from here on were not known when that was remembered
+    new_from: int = 0  # records from here on were not yet in the cache
 
     @classmethod
     def find(cls, folder: Path, size: int | None = None) -> "Special":
-        """What is remembered, brought up to date with the log. Raises `Broken` at a damaged line.
+        """Load the cache and bring it up to date with the log. Raises `Broken` at a damaged line.
 
-        `size` is how many records there are; without it, as many as can be read.
+        `size` is the number of records; without it, the log is searched to its end.
         """
         known = _read(folder.parent / FILE, _signed(folder) if size is None else size)
         known.new_from = known.size
@@ -56,24 +57,24 @@ class Special:
         return known
 
     def forget_purged(self, folder: Path) -> None:
-        """Leave out what stands in days that are gone."""
+        """Drop the records of purged days."""
         first = next((first for _, first in Log(folder).starts()), 0)
         self.indices = {kind: [index for index in found if index >= first] for kind, found in self.indices.items()}
 
     def keep(self, folder: Path) -> None:
-        """Remember it, if that is anything new."""
+        """Write the cache, if it has changed."""
         path = folder.parent / FILE
         data = orjson.dumps({"format": _FORMAT, "size": self.size, "indices": self.indices, "days": self.days})
         if not path.exists() or path.read_bytes() != data:
             disk.replace_atomically(path, data)
 
     def changed(self, days: Sequence[Day]) -> list[Day]:
-        """The days whose files are not as they were when all erasures had been applied: new, restored or open."""
+        """Return the days whose files differ from when all erasures had been applied: new, restored or open ones."""
         return [day for day in days if self.days.get(day.name) != look(day)]
 
 
 def look(day: Day) -> Look | None:
-    """What a closed day's file looks like from outside; None for an open day, which changes all the time."""
+    """Return size and modification time of a closed day's file; None for an open day, which changes all the time."""
     if not day.closed:
         return None
     status = day.path.stat()
@@ -81,7 +82,7 @@ def look(day: Day) -> Look | None:
 
 
 def scan(folder: Path, kinds: Sequence[str], start: int = 0) -> Iterator[DecodedLine]:
-    """All records of some kinds from index `start` on, in order. Raises `Broken` at a damaged line."""
+    """Yield all records of some kinds from index `start` on, in order. Raises `Broken` at a damaged line."""
     log = Log(folder)
     needles = [b'"k":"%s"' % kind.encode() for kind in kinds]
     for day, first in log.starting_with(start):
@@ -92,7 +93,7 @@ def scan(folder: Path, kinds: Sequence[str], start: int = 0) -> Iterator[Decoded
 
 
 def opened_lines(day: Day, needles: Sequence[bytes]) -> Iterator[DecodedLine]:
-    """The lines of a day in which one of the needles stands, taken apart. Raises `Broken`."""
+    """Yield, parsed, the lines of a day that contain one of the needles. Raises `Broken`."""
     number = 0
     try:
         for number, raw in DayLines(day.path).holding(needles):  # noqa: B007  (told below)
@@ -102,7 +103,7 @@ def opened_lines(day: Day, needles: Sequence[bytes]) -> Iterator[DecodedLine]:
 
 
 def _signed(folder: Path) -> int:
-    """How many records the newest checkpoint speaks of, whoever signed it; 0 if there is none."""
+    """Return the size in the newest checkpoint, without checking who signed it; 0 if there is none."""
     try:
         return Checkpoint.parse((folder / "checkpoint").read_text("utf-8").partition("\n\n")[0] + "\n").size
     except (OSError, Invalid, UnicodeDecodeError):
@@ -110,7 +111,7 @@ def _signed(folder: Path) -> int:
 
 
 def _read(path: Path, size: int) -> Special:
-    """What was remembered; nothing where that cannot be used."""
+    """Return the cached index; an empty one if the cache cannot be used."""
     try:
         data = orjson.loads(path.read_bytes())
         indices = {kind: [int(index) for index in data["indices"][kind]] for kind in KINDS}
@@ -118,5 +119,5 @@ def _read(path: Path, size: int) -> Special:
         if data["format"] == _FORMAT and 0 <= data["size"] <= size:
             return Special(data["size"], indices, days)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        pass  # made again below
+        pass  # rebuilt below
     return Special()

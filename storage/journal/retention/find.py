@@ -1,7 +1,9 @@
-"""Finding the parts that are to be erased, and setting apart those that a hold covers.
+"""Finds the parts that are to be erased, and sets apart those that a hold covers.
 
-Rules kept here: the log is read day by day and nothing of it is kept in memory but numbers; what is erased already is
-not found again; what other erasures and holds rest on (`KEPT`) is never found.
+Rules kept here:
+- The log is read day by day, and only numbers are kept in memory.
+- Parts that are erased already are not found again.
+- Records on which other erasures and holds depend (`KEPT`) are never found.
 Left to others: recording the erasure (`bot/`), doing it (`erase.py`).
 """
 
@@ -32,7 +34,7 @@ _IsMeant = Callable[[DecodedLine, Json], bool]
 
 @dataclass(slots=True)
 class FoundParts:
-    """Parts that may be erased; parts that a hold covers, for each hold; mentions that are part of somebody else's."""
+    """The parts that may be erased, those that each hold covers, and the number of mentions in parts of others."""
 
     _free: dict[int, Builder] = field(default_factory=dict)
     _held: dict[int, dict[int, Builder]] = field(default_factory=dict)
@@ -40,16 +42,16 @@ class FoundParts:
 
     @property
     def targets(self) -> Targets:
-        """What may be erased."""
+        """The parts that may be erased."""
         return Targets(self._free)
 
     @property
     def held(self) -> dict[int, Targets]:
-        """What may not, for each hold, named by the record that placed it."""
+        """The parts that may not be erased, for each hold, by the index of the record that placed it."""
         return {hold: Targets(places) for hold, places in self._held.items()}
 
     def add(self, opened: DecodedLine, place: int, holds: HoldsInForce) -> None:
-        """Note a part that is meant."""
+        """Add a part, either as free or as covered by a hold."""
         hold = holds.covering(opened, place)
         places = self._free if hold is None else self._held.setdefault(hold.index, {})
         places.setdefault(place, Builder()).add(cast(int, opened.skeleton["i"]))
@@ -58,9 +60,9 @@ class FoundParts:
 def parts_of(
     folder: Path, persons: Collection[str], holds: HoldsInForce, progress: Progress | None = None
 ) -> FoundParts:
-    """All parts about a person, given by their Matrix ids, in all days. Raises `Broken` at a damaged line.
+    """Find all parts about a person, given by their Matrix ids, in all days. Raises `Broken` at a damaged line.
 
-    `progress` is told of days: done, and all.
+    `progress` is called with the number of days done and of all days.
     """
     found = FoundParts()
     needles = [orjson.dumps(person)[1:-1] for person in persons]
@@ -83,10 +85,10 @@ def said_of(
     caused: Collection[int] = (),
     without: Collection[int] = (),
 ) -> list[str]:
-    """Return the ids of the bot's own messages to or about a person, by any record of what became of an action.
+    """Return the ids of the bot's own messages to or about a person, from the records of what became of its actions.
 
-    `cases` are those about the person, `caused` the records of what they said: what that made the bot say is theirs,
-    unless it was said to somebody else. What was said on account of the cases in `without` is left out.
+    `cases` are those about the person, `caused` the records of what the person said: a message that the bot sent
+    because of these counts as theirs, unless it went to somebody else. Messages of the cases in `without` are left out.
     """
     found: list[str] = []
     for day in Log(folder).days():
@@ -101,7 +103,7 @@ def said_of(
 
 
 def parts_in(folder: Path, targets: Targets, holds: HoldsInForce) -> FoundParts:
-    """Of parts named by number, those that are shown, free or held. Raises `Broken`."""
+    """Find those of `targets` that are still shown, whether free or held. Raises `Broken`."""
     found = FoundParts()
     log = Log(folder)
     records = targets.records()
@@ -116,7 +118,7 @@ def parts_in(folder: Path, targets: Targets, holds: HoldsInForce) -> FoundParts:
 
 
 def overdue_parts(folder: Path, due: Callable[[Day, str], bool], holds: HoldsInForce) -> FoundParts:
-    """All parts in closed days for which `due(day, kind)` says that the time of their kind is over. Raises `Broken`."""
+    """Find all parts in closed days whose retention time is over, as `due(day, kind)` says. Raises `Broken`."""
     found = FoundParts()
     for day in Log(folder).days():
         if day.closed and due(day, ""):

@@ -1,17 +1,19 @@
-"""Holds: what must be kept although its time is over, or although somebody asked for it to be erased.
+"""Legal holds: records that must be kept although their retention time is over or somebody asked for erasure.
 
 A `hold` record with `step` "placed" names a duty or claim, an end (`until`) and, as JSON in its part's `covers`,
-what it covers. A record with `step` "ended" and `start`, the index of the first, ends it early; otherwise it ends by
-itself.
+what it covers. A record with `step` "ended" and `start`, the index of the first, ends it early; otherwise it ends on
+its own at `until`.
 
     {"persons":["@user1:example.org"],"groups":["G-7F3K"],"cases":[12],"records":"740-745,800","since":0,"until":0}
 
-What is left out does not matter; of what is given, all must fit, and of each list one. `persons`: whom a part is about.
-A case's records are those that bear its number, those that are its evidence and those that are about its evidence.
-`since` and `until` are times of receipt, milliseconds since 1970.
+A criterion that is left out matches everything. A record must match all given criteria, and one entry of each list.
+`persons`: the persons a part is about. A case's records are those with its number, its evidence, and those about its
+evidence. `since` and `until` are times of receipt in milliseconds since 1970.
 
-Rules kept here: whether a part is covered follows from the records and the time alone; a hold that cannot be understood
-covers everything until it ends, and its own record is covered while it lasts.
+Rules kept here:
+- Whether a part is covered follows from the records and the time alone.
+- A hold that cannot be understood covers everything until it ends.
+- A hold's own record is covered while the hold lasts.
 Left to others: who may place one, erasing (`find.py`) and purging (`purge.py`) what is not covered.
 """
 
@@ -35,7 +37,7 @@ from .ranges import Ranges
 
 @dataclass(frozen=True, slots=True)
 class Covers:
-    """What a hold covers; what is empty does not matter."""
+    """The criteria of what a hold covers; an empty one matches everything."""
 
     persons: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
@@ -43,11 +45,11 @@ class Covers:
     records: Ranges | None = None
     since_ms: int | None = None
     until_ms: int | None = None
-    evidence: Ranges = field(default_factory=Ranges)  # of the cases, as the log tells it
+    evidence: Ranges = field(default_factory=Ranges)  # the evidence of `cases`, read from the log
 
     @classmethod
     def parse(cls, text: object) -> "Covers":
-        """From `covers` of a record. Raises `Invalid`, saying what is wrong, also if it would cover everything."""
+        """Parse `covers` of a record. Raises `Invalid`, saying what is wrong, also if it would cover everything."""
         data = _object(text)
         covers = cls(
             persons=_strings(data, "persons", is_user_id),
@@ -65,7 +67,7 @@ class Covers:
 
     @property
     def text(self) -> str:
-        """As it stands in a record."""
+        """The JSON text for a record."""
         given: dict[str, Json] = {
             "persons": cast(Json, sorted(self.persons)),
             "groups": cast(Json, sorted(self.groups)),
@@ -78,7 +80,7 @@ class Covers:
         return orjson.dumps(data | {name: ms for name, ms in times.items() if ms is not None}).decode()
 
     def fit(self, skeleton: Mapping[str, Json]) -> bool:
-        """Whether the record is one of those meant, whoever its parts are about."""
+        """Tell whether the record matches, without regard to the persons its parts are about."""
         at = cast(str, skeleton["t"])
         return (
             (not self.groups or skeleton.get("g") in self.groups)
@@ -89,7 +91,7 @@ class Covers:
         )
 
     def fit_part(self, part: Json) -> bool:
-        """Whether the part, of a record that fits, is meant."""
+        """Tell whether a part of a matching record is covered."""
         return not self.persons or (type(part) is dict and part.get("mxid") in self.persons)
 
     def _is_of_case(self, skeleton: Mapping[str, Json]) -> bool:
@@ -103,7 +105,7 @@ class Covers:
 
 @dataclass(frozen=True, slots=True)
 class LegalHold:
-    """A hold, named by the index of the record that placed it. `until_ms` 0 stands for an end that cannot be read."""
+    """A hold, identified by the index of the record that placed it. `until_ms` is 0 if the end cannot be read."""
 
     index: int
     until_ms: int
@@ -112,12 +114,12 @@ class LegalHold:
     ended_ms: int | None = None
 
     def is_in_force(self, now_ms: int) -> bool:
-        """Whether it holds at that time."""
+        """Tell whether the hold is in force at that time (ms)."""
         over = 0 < self.until_ms <= now_ms or (self.ended_ms is not None and self.ended_ms <= now_ms)
         return not over
 
     def covers_record(self, opened: DecodedLine) -> bool:
-        """Whether anything that is shown in the record must stay."""
+        """Tell whether the hold covers the record or any part that it shows."""
         if opened.skeleton["i"] == self.index:
             return True
         if not self.covers.fit(opened.skeleton):
@@ -127,13 +129,13 @@ class LegalHold:
 
 
 class HoldsInForce:
-    """The holds in force at one time. To be asked about parts and records."""
+    """The holds in force at one time; answers which of them covers a part or a record."""
 
     def __init__(self, holds: Iterable[LegalHold] = ()) -> None:
         self.holds = tuple(holds)
 
     def covering(self, opened: DecodedLine, place: int) -> LegalHold | None:
-        """The first hold that covers the part at `place`."""
+        """Return the first hold that covers the part at `place`, or None."""
         for hold in self.holds:
             own = opened.skeleton["i"] == hold.index
             if own or (hold.covers.fit(opened.skeleton) and hold.covers.fit_part(opened.parts[place])):
@@ -141,12 +143,12 @@ class HoldsInForce:
         return None
 
     def covering_record(self, opened: DecodedLine) -> LegalHold | None:
-        """The first hold on account of which the record must stay."""
+        """Return the first hold because of which the record must stay, or None."""
         return next((hold for hold in self.holds if hold.covers_record(opened)), None)
 
 
 def holds_of(records: Iterable[Record]) -> list[LegalHold]:
-    """All holds that these `hold` records place, with their ends where they were ended early."""
+    """Return all holds that these `hold` records place, with the time of an early end."""
     found: dict[int, LegalHold] = {}
     for record in records:
         start = record.fields.get("start")
@@ -158,7 +160,7 @@ def holds_of(records: Iterable[Record]) -> list[LegalHold]:
 
 
 def holds_in_force(folder: Path, now_ms: int, special: Special | None = None) -> HoldsInForce:
-    """The holds of the log in `folder` that are in force, with the evidence of their cases. Raises `Broken`."""
+    """Return the holds of the log in `folder` that are in force, with the evidence of their cases. Raises `Broken`."""
     log = Log(folder)
     if special is None:
         special = Special.find(folder)
@@ -186,7 +188,7 @@ def _with_evidence(hold: LegalHold, evidence: Mapping[int, Sequence[int]]) -> Le
 
 
 def _evidence(folder: Path, cases: Collection[int]) -> dict[int, list[int]]:
-    """For each case, the records it was opened for or joined by."""
+    """Return for each case the records for which it was opened or which were added to it."""
     found: dict[int, list[int]] = {}
     for opened in scan(folder, ["case"]):
         case = opened.skeleton.get("n")

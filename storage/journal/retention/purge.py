@@ -1,14 +1,15 @@
-"""Purging: whole days go when the time of everything in them is over, and the log says so.
+"""Purges whole days once the retention time of everything in them is over, and the log says so.
 
-The order is: a `purge` record with `below`, the first index that stays, is written and signed; then `min_index` is
-written; then the days below go, the oldest first; then the full tiles of level 0 that end at or below (C2SP tlog-tiles,
-"Pruning"). The tiles above stay, and so do the days' closing checkpoints: every record that was kept can still be
-proved, and a checkpoint's name tells which day a purge reached.
+The order: a `purge` record with `below`, the first index that stays, is written and signed; then `min_index` is
+written; then the days below it are removed, oldest first; then the full tiles of level 0 that end at or below it (C2SP
+tlog-tiles, "Pruning"). The tiles of higher levels stay, and so do the days' closing checkpoints: every kept record can
+still be proved, and a checkpoint's name tells which day a purge reached.
 
-Rules kept here: nothing younger than `FLOOR_DAYS` goes, by the time of the purge record, whatever was asked; what goes
-is the beginning of the log, and ends before the first day in which anything must stay: the rest of such a day is
-erased part by part (`Retention.is_due` with `find.overdue_parts`). A crash in the middle is harmless, and is
-mended when the log is opened next.
+Rules kept here:
+- Nothing younger than `FLOOR_DAYS` at the time of the purge record is removed, whatever was asked.
+- A purge removes the beginning of the log, and ends before the first day in which anything must stay: the rest of such
+  a day is erased part by part (`Retention.is_due` with `find.overdue_parts`).
+- A crash in the middle is harmless; the next opening of the log finishes the purge.
 Left to others: when to purge, recording it (`bot/`), checking it (`storage/journal/verify/purge.py`).
 """
 
@@ -38,7 +39,7 @@ MIN_INDEX = "min_index"
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How many days records are kept; kinds in `longer` for longer, such as decisions until their appeal is over.
+    """The number of days records are kept; kinds in `longer` stay longer, such as decisions until their appeal is over.
 
     Raises `Invalid` below the floor.
     """
@@ -55,28 +56,28 @@ class Retention:
                 )
 
     def of(self, kind: str) -> int:
-        """How many days records of this kind are kept."""
+        """Return the number of days that records of this kind are kept."""
         return max(self.days, self.longer.get(kind, 0))
 
     def is_due(self, now_ms: int) -> Callable[[Day, str], bool]:
-        """For `find.overdue_parts`: whether the time of a kind ("": the shortest) in a day is over now."""
+        """Return for `find.overdue_parts` a test whether the time of a kind ("": the shortest) in a day is over now."""
         return lambda day, kind: day.end_ms + self.of(kind) * DAY_MS <= now_ms
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Why a purge ends where it does: the time of `day` is not over, or for `kind`; or a hold covers something."""
+    """Why a purge ends where it does: the time of `day` or `kind` is not over, or a hold covers something."""
 
     why: Literal["time", "kind", "hold"]
     day: str
     kind: str = ""
     hold: int = -1  # index of the record that placed it
-    index: int = -1  # of the first record that must stay
+    index: int = -1  # index of the first record that must stay
 
 
 @dataclass(frozen=True, slots=True)
 class PurgePlan:
-    """What a purge would take: all records before `below`. `stop` is None if nothing but time would stop it."""
+    """The extent of a purge: all records before `below`. `stop` is None if only time limits it."""
 
     below: int
     days: tuple[str, ...] = ()
@@ -86,7 +87,7 @@ class PurgePlan:
 
 
 def plan_purge(folder: Path, now_ms: int, retention: Retention, holds: HoldsInForce) -> PurgePlan:
-    """What could go now. Nothing is changed. Raises `Broken` at a damaged line."""
+    """Plan what could be purged now; change nothing. Raises `Broken` at a damaged line."""
     log = Log(folder)
     starts = log.starts()
     taken: list[Day] = []
@@ -107,7 +108,7 @@ def plan_purge(folder: Path, now_ms: int, retention: Retention, holds: HoldsInFo
 
 
 def check_purge(log: Log, record: Record, below: int) -> None:
-    """Whether a `purge` record allows all before `below` to be removed. Raises `Broken`, saying why not."""
+    """Check that a `purge` record allows the removal of all before `below`. Raises `Broken`, saying why not."""
     if record.kind != "purge" or record.fields.get("below") != below or not 0 <= below <= record.index:
         raise Broken(f"record {record.index} does not declare that all before {below} is purged")
     starts = log.starts()
@@ -124,7 +125,7 @@ def check_purge(log: Log, record: Record, below: int) -> None:
 
 
 def purge(folder: Path, below: int) -> list[str]:
-    """Remove what lies before `below`. Declared and signed before. Returns the days that went."""
+    """Remove everything before `below`, after this was declared and signed. Returns the removed days."""
     least = read_min_index(folder) or 0
     if below > least:
         disk.replace_atomically(folder / MIN_INDEX, f"{below}\n".encode())
@@ -136,7 +137,7 @@ def purge(folder: Path, below: int) -> list[str]:
 
 
 def purge_again(folder: Path, special: Special) -> list[str]:
-    """Go on with a purge that was begun: `min_index` is there, and a record declares it. Returns what days went."""
+    """Finish an interrupted purge, if `min_index` is there and a record declares it. Returns the removed days."""
     below = read_min_index(folder)
     if not below or not (_days_below(folder, below) or _tiles_below(folder, below)):
         return []
@@ -146,7 +147,7 @@ def purge_again(folder: Path, special: Special) -> list[str]:
 
 
 def read_min_index(folder: Path) -> int | None:
-    """What `min_index` says: 0 without one, None if it is no number."""
+    """Return the value of `min_index`: 0 without the file, None if it is not a number."""
     try:
         with (folder / MIN_INDEX).open("rb") as file:
             text = file.read(32).strip()
@@ -165,7 +166,7 @@ def _check_holds(days: Sequence[Day], holds: HoldsInForce) -> None:
 
 
 def _days_below(folder: Path, below: int) -> list[Day]:
-    """The days before the one that begins with `below`; none if no day does."""
+    """Return the closed days before the one that begins with `below`; an empty list if no day does."""
     starts = Log(folder).starts()
     is_there = any(first == below for _, first in starts)
     return [day for day, first in starts if first < below and day.closed] if is_there else []
@@ -178,11 +179,11 @@ def _tiles_below(folder: Path, below: int) -> list[Path]:
 
 
 def _stop(day: Day, now_ms: int, retention: Retention, holds: HoldsInForce) -> Stop | None:
-    """What keeps a day, if anything does."""
+    """Return why a day must stay, or None if it may be purged."""
     if not day.closed or not retention.is_due(now_ms)(day, ""):
         return Stop("time", day.name)
     if not retention.longer and not holds.holds:
-        return None  # without looking
+        return None  # no need to read the day
     is_due = retention.is_due(now_ms)
     for opened in opened_lines(day, []):
         if stop := _stop_at(opened, day, is_due, holds):

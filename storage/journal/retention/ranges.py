@@ -1,8 +1,9 @@
-"""Sets of record numbers that may be very large and mostly stand in runs, such as ``740-745,800``.
+"""Sets of record numbers that may be very large and consist mostly of runs, such as ``740-745,800``.
 
-Rules kept here: runs are in order, apart from each other and not empty, so that one set has one text; a look-up
-takes logarithmic time; hundreds of thousands of numbers take a few megabytes.
-Left to others: what the numbers stand for (`targets.py`, `legal_holds.py`).
+Rules kept here:
+- Runs are in order, not adjacent and not empty, so that one set has only one text.
+- A look-up takes logarithmic time; hundreds of thousands of numbers take a few megabytes.
+Left to others: what the numbers mean (`targets.py`, `legal_holds.py`).
 """
 
 import re
@@ -13,17 +14,17 @@ from collections.abc import Iterable, Iterator
 from moderation.values.errors import Invalid
 from moderation.values.ids import SAFE_INT
 
-Run = tuple[int, int]  # first, and one after the last
+Run = tuple[int, int]  # first number, and one after the last
 _RUN = re.compile(r"(0|[1-9][0-9]{0,15})(?:-([1-9][0-9]{0,15}))?")
 
 
 class Ranges:
-    """A set of numbers from 0. It does not change once it is made, except by `Builder`."""
+    """A set of non-negative numbers, immutable except for a `Builder`."""
 
     __slots__ = ("_starts", "_stops")
 
     def __init__(self, runs: Iterable[Run] = ()) -> None:
-        """From runs in any order, which may overlap."""
+        """Build the set from runs in any order, which may overlap."""
         self._starts = array("Q")
         self._stops = array("Q")
         for start, stop in sorted(runs):
@@ -40,12 +41,12 @@ class Ranges:
 
     @classmethod
     def of(cls, numbers: Iterable[int]) -> "Ranges":
-        """From single numbers, in any order."""
+        """Build the set from single numbers, in any order."""
         return cls((number, number + 1) for number in numbers)
 
     @classmethod
     def parse(cls, text: str) -> "Ranges":
-        """The reverse of `text`. Raises `Invalid` for any other spelling."""
+        """Parse what `text` wrote. Raises `Invalid` for any other spelling."""
         ranges = cls(_run(piece) for piece in text.split(",")) if text else cls()
         if ranges.text != text:
             raise Invalid(f"record numbers: {text[:40]!r} is not in order, such as 740-745,800")
@@ -53,15 +54,15 @@ class Ranges:
 
     @property
     def text(self) -> str:
-        """Such as ``740-745,800``: both ends belong to a run."""
+        """The set as text, such as ``740-745,800``: both ends belong to a run."""
         return ",".join(f"{a}" if b == a + 1 else f"{a}-{b - 1}" for a, b in self.runs())
 
     def runs(self) -> Iterator[Run]:
-        """The runs, in order."""
+        """Return the runs, in order."""
         return zip(self._starts, self._stops, strict=True)
 
     def within(self, start: int, stop: int) -> "Ranges":
-        """What lies from `start` up to, not including, `stop`."""
+        """Return the numbers from `start` up to, not including, `stop`."""
         found = Ranges()
         if start >= stop:
             return found
@@ -108,16 +109,16 @@ class Ranges:
 
 
 class Builder(Ranges):
-    """A set that grows by numbers in order, such as those met while reading a log."""
+    """A set to which numbers are added in order, such as those found while reading a log."""
 
     __slots__ = ()
 
     def add(self, number: int) -> None:
-        """Add a number that is not below any before."""
+        """Add a number that is not below any number in the set."""
         self._join(number, number + 1)
 
     def extend(self, other: Ranges) -> None:
-        """Add a set none of whose numbers is below any before."""
+        """Add a set of numbers, all of which are not below any number in the set."""
         for start, stop in other.runs():
             self._join(start, stop)
 

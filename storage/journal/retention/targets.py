@@ -1,12 +1,13 @@
-"""Which parts of which records an `erase` record takes away, as one short text.
+"""The parts of records that an `erase` record erases, as one short text.
 
     740-745,800;1:812
 
 means the part at place 0 (the first of `x`) of the records 740 to 745 and 800, and the part at place 1 of record 812.
 
-Rules kept here: one set of parts has one text; a set that is too long for one line of the log is handed out in
-pieces, each for a record of its own.
-Left to others: finding the parts (`find.py`), taking them away (`erase.py`).
+Rules kept here:
+- One set of parts has only one text.
+- A set that is too long for one line of the log is divided into pieces, each for a record of its own.
+Left to others: finding the parts (`find.py`), erasing them (`erase.py`).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,7 +19,7 @@ from .ranges import Ranges
 
 MAX_TEXT = 2 * 1024 * 1024  # about 250,000 single records; a line may have twice as much
 MAX_PLACE = 1_000_000
-_RUN_TEXT = 18  # how long one run can become, in practice
+_RUN_TEXT = 18  # length of one run in practice, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Targets:
 
     @classmethod
     def of(cls, parts: Iterable[tuple[int, int]]) -> "Targets":
-        """From pairs of record and place, in any order."""
+        """Build the targets from pairs of record and place, in any order."""
         found: dict[int, list[int]] = {}
         for index, place in parts:
             found.setdefault(place, []).append(index)
@@ -37,7 +38,7 @@ class Targets:
 
     @classmethod
     def parse(cls, text: object) -> "Targets":
-        """The reverse of `text`. Raises `Invalid` for anything else."""
+        """Parse what `text` wrote. Raises `Invalid` for anything else."""
         if not isinstance(text, str):
             raise Invalid("parts to erase: a text such as 740-745,800;1:812 is needed")
         targets = cls(dict(map(_place, text.split(";")))) if text else cls({})
@@ -47,36 +48,36 @@ class Targets:
 
     @property
     def text(self) -> str:
-        """As it stands in the record, in the part's `records`."""
+        """The text for the record, in its part's `records`."""
         return ";".join(
             f"{place}:{ranges.text}" if place else ranges.text for place, ranges in sorted(self.places.items())
         )
 
     @property
     def count(self) -> int:
-        """How many parts."""
+        """The number of parts."""
         return sum(map(len, self.places.values()))
 
     @property
     def last(self) -> int:
-        """The highest record; -1 if there is none."""
+        """The highest record index; -1 if there is none."""
         return max((stop for ranges in self.places.values() for _, stop in ranges.runs()), default=0) - 1
 
     def records(self) -> Ranges:
-        """The records, whatever the place."""
+        """Return the records with a part at any place."""
         return Ranges(run for ranges in self.places.values() for run in ranges.runs())
 
     def within(self, start: int, stop: int) -> "Targets":
-        """Those in records from `start` up to, not including, `stop`."""
+        """Return the parts of records from `start` up to, not including, `stop`."""
         cut = {place: ranges.within(start, stop) for place, ranges in self.places.items()}
         return Targets({place: ranges for place, ranges in cut.items() if ranges})
 
     def of_record(self, index: int) -> list[int]:
-        """The places in one record."""
+        """Return the places of the parts of one record."""
         return [place for place, ranges in self.places.items() if index in ranges]
 
     def pieces(self, limit: int = MAX_TEXT) -> Iterator["Targets"]:
-        """The same in pieces, each short enough for one record of the log."""
+        """Yield the targets in pieces, each short enough for one record of the log."""
         runs = [(place, run) for place, ranges in sorted(self.places.items()) for run in ranges.runs()]
         step = max(1, limit // _RUN_TEXT)
         for at in range(0, len(runs), step):

@@ -1,6 +1,6 @@
-"""What the log says of itself: this many records, this root (C2SP tlog-checkpoint).
+"""Checkpoints: the signed size and root of the log (C2SP tlog-checkpoint).
 
-Left to others: who signs, when, and where it is put (`storage/journal/journal.py`).
+Left to others: who signs, when, and where the checkpoint is stored (`storage/journal/journal.py`).
 """
 
 import base64
@@ -28,7 +28,7 @@ class Checkpoint:
 
     @property
     def text(self) -> str:
-        """C2SP tlog-checkpoint, "Note text": three lines."""
+        """The note text, three lines (C2SP tlog-checkpoint, "Note text")."""
         return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
 
     @classmethod
@@ -41,14 +41,14 @@ class Checkpoint:
         return cls(found[1], int(found[2]), root)
 
     def signed(self, signer: Signer) -> str:
-        """The checkpoint as a signed note."""
+        """Return the checkpoint as a signed note."""
         return signer.sign(self.text)
 
 
 def open_checkpoint(note: str, verifiers: Sequence[NoteVerifier]) -> Checkpoint:
-    """A checkpoint whose signature holds, of the log whose name the key bears. Raises `Invalid`.
+    """Return the checkpoint in `note`, if a key signed it and its origin is the key's name. Raises `Invalid`.
 
-    The specification says the key name SHOULD be the origin; for our own log it must be.
+    The specification says that the key name SHOULD be the origin; for our own log it must be.
     """
     checkpoint = Checkpoint.parse(open_note(note, verifiers))
     if checkpoint.origin not in {verifier.name for verifier in verifiers}:

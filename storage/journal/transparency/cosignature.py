@@ -1,10 +1,12 @@
-"""Cosignatures: the lines by which a witness says that it saw a checkpoint, and when (C2SP tlog-cosignature, v1).
+"""Cosignatures: lines in which a witness states that it saw a checkpoint, and when (C2SP tlog-cosignature, v1).
 
-A witness keeps the last checkpoint it saw of each log and cosigns a new one only if the log has only grown. So whoever
-trusts the witness need not fear that the log shows others another history.
+A witness stores the last checkpoint it saw of each log and cosigns a new one only if the log has only grown. So a
+reader who trusts the witness need not fear that the log shows others another history.
 
-Rules kept here: Ed25519 only; a line of another key is ignored, one of a key we know must hold.
-Left to others: asking a witness (`bot/effects/witness.py`), where the lines are kept (`daily_checkpoints.py`).
+Rules kept here:
+- Ed25519 only.
+- A line by an unknown key is ignored; a line by a key we know must hold.
+Left to others: asking a witness (`bot/effects/witness.py`), where the lines are stored (`daily_checkpoints.py`).
 """
 
 import base64
@@ -25,14 +27,14 @@ _BLOB_BYTES = 4 + _TIME_BYTES + 64
 
 @dataclass(frozen=True, slots=True)
 class Cosigner:
-    """The key of a witness. Build it by `parse`."""
+    """The key of a witness. Make it with `parse`."""
 
     name: str
     key: bytes
 
     @property
     def key_id(self) -> bytes:
-        """C2SP tlog-cosignature, "Format": SHA-256(name || 0x0A || 0x04 || key)[:4]."""
+        """SHA-256(name || 0x0A || 0x04 || key)[:4] (C2SP tlog-cosignature, "Format")."""
         return key_id(self.name, _V1, self.key)
 
     @property
@@ -44,7 +46,7 @@ class Cosigner:
     def parse(cls, text: str) -> "Cosigner":
         """Read a witness's vkey. Raises `Invalid`.
 
-        Witnesses publish their keys with the type of cosignatures (4), or, by older custom, with that of notes (1).
+        Witnesses publish their keys with the type of cosignatures (4) or, as an older custom, with that of notes (1).
         """
         try:
             name, stated, key = split_key(text, _V1)
@@ -57,7 +59,7 @@ class Cosigner:
         return cosigner
 
     def time_in(self, text: str, blob: bytes) -> int | None:
-        """The time (seconds since 1970) at which this key cosigned `text` by `blob`; None if it did not."""
+        """Return the time (seconds since 1970) at which this key cosigned `text` with `blob`; None if it did not."""
         stamp = int.from_bytes(blob[4 : 4 + _TIME_BYTES])
         if len(blob) != _BLOB_BYTES or stamp >= 1 << 63:
             return None
@@ -66,29 +68,29 @@ class Cosigner:
 
 
 def cosign(name: str, seed: bytes, text: str, at_s: int) -> str:
-    """The line by which a witness cosigns the text of a checkpoint."""
+    """Return the line with which a witness cosigns the text of a checkpoint."""
     key = Ed25519PrivateKey.from_private_bytes(seed)
     ident = key_id(name, _V1, key.public_key().public_bytes_raw())
     return signature_line(name, ident + at_s.to_bytes(_TIME_BYTES) + key.sign(_message(text, at_s)))
 
 
 def cosigned(note: str, cosigner: Cosigner) -> int | None:
-    """When a checkpoint was cosigned by this key (seconds since 1970); None if it was not.
+    """Return when this key cosigned a checkpoint (seconds since 1970); None if it did not.
 
-    Raises `Invalid` if a line of this key does not hold.
+    Raises `Invalid` if a line by this key does not hold.
     """
     return max(_times(note, cosigner), default=None)
 
 
 def lines_of(note: str, cosigner: Cosigner) -> list[str]:
-    """The cosignature lines of this key in a note, all of which hold. Raises `Invalid` if one does not."""
+    """Return this key's cosignature lines in a note. Raises `Invalid` if one of them does not hold."""
     _times(note, cosigner)
     _, signatures = split_note(note)
     return [signature_line(*each) for each in signatures if _is_of(cosigner, *each)]
 
 
 def with_lines(note: str, lines: Iterable[str]) -> str:
-    """The note with these signature lines as well, each once."""
+    """Return the note with these signature lines added, each once."""
     there = set(note.splitlines(keepends=True))
     return note + "".join(line for line in dict.fromkeys(lines) if line not in there)
 
@@ -110,5 +112,5 @@ def _is_of(cosigner: Cosigner, name: str, blob: bytes) -> bool:
 
 
 def _message(text: str, at_s: int) -> bytes:
-    """C2SP tlog-cosignature, "Ed25519 signed message"."""
+    """Return the text that is signed (C2SP tlog-cosignature, "Ed25519 signed message")."""
     return f"cosignature/v1\ntime {at_s}\n{text}".encode()

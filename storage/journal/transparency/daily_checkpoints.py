@@ -1,7 +1,8 @@
-"""The closing checkpoints of the days, and what others added to them: ``checkpoints/DAY.ckpt``, ``DAY.tsr``.
+"""The days' closing checkpoints, and what others added to them: ``checkpoints/DAY.ckpt``, ``DAY.tsr``.
 
-Rules kept here: a day's checkpoint is handed out once the day's file is closed as well, since until then it may still
-be replaced by a later one; lines are only ever added to it, a time stamp is written once.
+Rules kept here:
+- A day's checkpoint is handed out only once the day's file is closed as well: until then a later one may replace it.
+- Lines are only ever added to a checkpoint; a time stamp is written once.
 Left to others: writing the checkpoint (`storage/journal/journal.py`), what the lines say (`cosignature.py`,
 `timestamp.py`).
 """
@@ -24,7 +25,7 @@ CHECKPOINT, TIMESTAMP = ".ckpt", ".tsr"
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """One day's closing checkpoint: how many records it covers, and the signed note with all its lines."""
+    """One day's closing checkpoint: the number of records it covers, and the signed note with all its lines."""
 
     day: str
     size: int
@@ -37,19 +38,19 @@ class Closing:
 
 
 class Closings:
-    """Those of the log in `folder`."""
+    """The closing checkpoints of the log in `folder`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "checkpoints"
         self._days = folder / "day"
 
     def days(self) -> list[str]:
-        """The days that have one, oldest first."""
+        """Return the days that have a closing checkpoint, oldest first."""
         names = (path.stem for path in self._folder.glob(f"*{CHECKPOINT}"))
         return sorted(name for name in names if _NAME.fullmatch(name) and not self._is_open(name))
 
     def read(self, day: str) -> Closing:
-        """That of one day. Raises `LookupError` if there is none, or none any more."""
+        """Return the day's closing checkpoint. Raises `LookupError` if it does not exist or cannot be read."""
         try:
             note = self._path(day, CHECKPOINT).read_text("utf-8")
             return Closing(day, Checkpoint.parse(split_note(note)[0]).size, note)
@@ -57,18 +58,18 @@ class Closings:
             raise LookupError(f"no usable closing checkpoint of {day}") from error
 
     def add_lines(self, day: str, lines: list[str]) -> None:
-        """Add signature lines of others. Raises `LookupError`."""
+        """Add signature lines of others to a day's checkpoint. Raises `LookupError`."""
         disk.replace_atomically(self._path(day, CHECKPOINT), with_lines(self.read(day).note, lines).encode())
 
     def timestamp(self, day: str) -> bytes | None:
-        """The time stamp of a day, if there is one."""
+        """Return the time stamp of a day, or None."""
         try:
             return self._path(day, TIMESTAMP).read_bytes()
         except FileNotFoundError:
             return None
 
     def add_timestamp(self, day: str, response: bytes) -> None:
-        """Keep the time stamp of a day; one that is there already stays."""
+        """Store the time stamp of a day; an existing one stays."""
         with suppress(FileExistsError):
             disk.create_once(self._path(day, TIMESTAMP), response)
         disk.sync_directory(self._folder)
@@ -81,6 +82,6 @@ class Closings:
 
 
 def own_note(note: str) -> str:
-    """The text of a note with its first signature line, which is the log's own."""
+    """Return a note with only its first signature line, which is the log's own."""
     text, gap, tail = note.rpartition("\n\n")
     return text + gap + tail[: tail.find("\n") + 1]

@@ -1,7 +1,8 @@
 """The log's signing key and its public half on disk.
 
-Rules kept here: the key is made once, by the first opening, and never replaced; it is outside the folder of
-the records, which may be handed to others, and readable by its owner only.
+Rules kept here:
+- The key is created once, by the first opening, and never replaced.
+- It is outside the folder of the records, which may be given to others, and readable by its owner only.
 """
 
 from pathlib import Path
@@ -16,7 +17,7 @@ _VKEY = "log.vkey"
 
 
 def load_or_create(data_dir: Path, folder: Path, origin: str) -> Signer:
-    """The signing key; a new one named `origin` for a new log. Raises `Broken`, or `Invalid` for `origin`."""
+    """Load the signing key, or create one named `origin` for a new log. Raises `Broken`, or `Invalid` for `origin`."""
     path = data_dir / _KEY
     if not path.exists():
         if (folder / _VKEY).exists():
@@ -30,7 +31,7 @@ def load_or_create(data_dir: Path, folder: Path, origin: str) -> Signer:
 
 
 def read_verifier(folder: Path) -> NoteVerifier:
-    """The key that checks this log. Raises `Invalid` if it is damaged and `OSError` if there is none."""
+    """Read the key that checks this log. Raises `Invalid` if it is damaged and `OSError` if there is none."""
     return NoteVerifier.parse(_text(folder / _VKEY))
 
 

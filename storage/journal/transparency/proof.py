@@ -1,11 +1,13 @@
 """Proofs over the tree (RFC 6962, 2.1.1 and 2.1.2; the checks as in RFC 9162, 2.1.3.2 and 2.1.4.2).
 
-An inclusion proof shows that a record stands at its place in a tree; a consistency proof that a tree only grew.
+An inclusion proof shows that a record is at its place in a tree; a consistency proof shows that a tree only grew.
 Both are lists of hashes, about one for each doubling of the log, read from the tiles.
 
-Rules kept here: the checks believe nothing they are handed and never raise; making a proof reads a few tiles and
-no record, so that it works on a purged log as well: for records that were kept, and sizes from the first of them on.
-Left to others: the root a proof is held against (`checkpoint.py`), the file it is handed out in (`tlog_proof.py`).
+Rules kept here:
+- The checks trust nothing in their input and never raise.
+- Making a proof reads a few tiles and no record. So it works on a purged log as well, for records that were kept and
+  for sizes from the first of them on.
+Left to others: the root that a proof must lead to (`checkpoint.py`), the file format of a proof (`tlog_proof.py`).
 """
 
 from collections.abc import Sequence
@@ -22,7 +24,7 @@ _Rows = list[list[bytes]]  # the tree levels within one tile, lowest first
 
 
 class Prover:
-    """Makes proofs from tiles. It remembers the tiles it read, so that many proofs cost little more than one."""
+    """Makes proofs from tiles. It caches the tiles it read, so that many proofs cost little more than one."""
 
     def __init__(self, tiles: Tiles) -> None:
         self._tiles = tiles
@@ -30,9 +32,9 @@ class Prover:
         self._edges: dict[tuple[int, int], bytes] = {}  # subtrees that end where the tree does
 
     def inclusion(self, index: int, size: int) -> list[bytes]:
-        """RFC 6962, 2.1.1, PATH(index, D[size]): from the leaf's sibling up.
+        """Return PATH(index, D[size]) of RFC 6962, 2.1.1: from the leaf's sibling up.
 
-        Raises `Invalid` if the tree has no such record, `NoTile` if a tile that is needed was purged or lost.
+        Raises `Invalid` if the tree has no such record, `NoTile` if a necessary tile was purged or lost.
         """
         if not 0 <= index < size:
             raise Invalid(f"there is no record {index} among the first {size}")
@@ -49,7 +51,7 @@ class Prover:
         return path[::-1]
 
     def consistency(self, old: int, new: int) -> list[bytes]:
-        """RFC 6962, 2.1.2, PROOF(old, D[new]). Raises `Invalid` and `NoTile` as `inclusion` does."""
+        """Return PROOF(old, D[new]) of RFC 6962, 2.1.2. Raises `Invalid` and `NoTile` as `inclusion` does."""
         if not 0 <= old <= new:
             raise Invalid(f"a log of {new} records cannot continue one of {old}")
         if old in (0, new):
@@ -69,7 +71,7 @@ class Prover:
         return path[::-1]
 
     def root(self, start: int, stop: int, size: int) -> bytes:
-        """The hash over the leaves from `start` to `stop`, a subtree of the tree of `size`. Raises `NoTile`."""
+        """Return the hash over the leaves from `start` to `stop`, a subtree of the tree of `size`. Raises `NoTile`."""
         if stop != size:
             return fold(self._perfect(start, stop, size))
         if (start, size) not in self._edges:
@@ -79,7 +81,7 @@ class Prover:
         return self._edges[start, size]
 
     def _perfect(self, start: int, stop: int, size: int) -> list[bytes]:
-        """The roots of the largest perfect subtrees, left to right."""
+        """Return the roots of the largest perfect subtrees, left to right."""
         roots: list[bytes] = []
         while start < stop:
             height = (stop - start).bit_length() - 1
@@ -88,7 +90,7 @@ class Prover:
         return roots
 
     def _node(self, height: int, index: int, size: int) -> bytes:
-        """The root of the perfect subtree number `index` of its height."""
+        """Return the root of the perfect subtree with this height and number."""
         level, within = divmod(height, _HEIGHT)
         tile, place = divmod(index, TILE_WIDTH >> within)
         width = min(TILE_WIDTH, (size >> _HEIGHT * level) - tile * TILE_WIDTH)
@@ -105,7 +107,7 @@ class Prover:
 
 
 def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
-    """Whether the proof shows `leaf` (a leaf hash) at `index` in the tree of `size` with this root."""
+    """Tell whether the proof shows `leaf` (a leaf hash) at `index` in the tree of `size` with this root."""
     if not 0 <= index < size or not _are_hashes(leaf, *proof):
         return False
     node, last, total = index, size - 1, leaf
@@ -123,7 +125,7 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
 
 
 def verify_consistency(old: int, new: int, proof: Sequence[bytes], old_root: bytes, new_root: bytes) -> bool:
-    """Whether the proof shows that the tree of `new` leaves continues the one of `old`."""
+    """Tell whether the proof shows that the tree of `new` leaves continues the one of `old`."""
     if not 0 <= old <= new or not _are_hashes(*proof):
         return False
     if old in (0, new):  # nothing to continue, or the same
@@ -153,7 +155,7 @@ def _fold_consistency(old: int, new: int, proof: Sequence[bytes], old_root: byte
 
 
 def _split(width: int) -> int:
-    """RFC 6962, 2.1: the largest power of two below `width`."""
+    """Return the largest power of two below `width` (RFC 6962, 2.1)."""
     return 1 << ((width - 1).bit_length() - 1)
 
 

@@ -1,9 +1,10 @@
 """Signed notes and verifier keys (C2SP signed-note), with Ed25519 only.
 
-Rules kept here: a note is UTF-8 without control characters but the newline; its signatures follow its
-last empty line; a signature of an unknown key is ignored, one of a known key must hold. The signing
-key is kept as one line of text in the same style as the verifier key, so that it carries its name.
-Left to others: what a note says (`checkpoint.py`), where keys lie (`log_key.py`), what witnesses add
+Rules kept here:
+- A note is UTF-8 without control characters except the newline; its signatures follow its last empty line.
+- A signature by an unknown key is ignored; one by a known key must hold.
+- The signing key is stored as one line of text in the style of the verifier key, so that it carries its name.
+Left to others: what a note says (`checkpoint.py`), where keys are stored (`log_key.py`), what witnesses add
 (`cosignature.py`).
 """
 
@@ -30,24 +31,24 @@ _SIGNATURE_LINE = re.compile(r"\u2014 ([^\s+]+) ([A-Za-z0-9+/]+={0,2})\n")
 
 @dataclass(frozen=True, slots=True)
 class NoteVerifier:
-    """A key that checks notes. Build it by `parse` or from a `Signer`."""
+    """A key that checks notes. Make it with `parse` or from a `Signer`."""
 
     name: str
     key: bytes
 
     @property
     def key_id(self) -> bytes:
-        """C2SP signed-note, "Ed25519 signatures": SHA-256(name || 0x0A || 0x01 || key)[:4]."""
+        """SHA-256(name || 0x0A || 0x01 || key)[:4] (C2SP signed-note, "Ed25519 signatures")."""
         return key_id(self.name, _ED25519, self.key)
 
     @property
     def text(self) -> str:
-        """C2SP signed-note, "Verifier keys": the vkey, without a newline."""
+        """The vkey, without a newline (C2SP signed-note, "Verifier keys")."""
         return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(_ED25519 + self.key).decode()}"
 
     @classmethod
     def parse(cls, text: str) -> "NoteVerifier":
-        """Read a vkey. Raises `Invalid` for anything that is not one of ours."""
+        """Read a vkey. Raises `Invalid` for anything else, and for a key of another type."""
         name, stated, key = split_key(text)
         verifier = cls(name, key)
         if verifier.key_id.hex() != stated:
@@ -55,7 +56,7 @@ class NoteVerifier:
         return verifier
 
     def accepts(self, message: bytes, signature: bytes) -> bool:
-        """Whether this key made the signature."""
+        """Tell whether this key made the signature."""
         try:
             Ed25519PublicKey.from_public_bytes(self.key).verify(signature, message)
         except (InvalidSignature, ValueError):
@@ -72,13 +73,13 @@ class Signer:
 
     @classmethod
     def generate(cls, name: str) -> "Signer":
-        """A new key. Raises `Invalid` if `name` cannot be a key name."""
+        """Generate a key. Raises `Invalid` if `name` cannot be a key name."""
         check_name(name)
         return cls(name, Ed25519PrivateKey.generate().private_bytes_raw())
 
     @classmethod
     def parse(cls, text: str) -> "Signer":
-        """Read what `text` wrote. Raises `Invalid`, without showing any of it."""
+        """Parse what `text` wrote. Raises `Invalid` with a message that shows none of it."""
         if not text.startswith(_PRIVATE):
             raise Invalid(f"signing key: it must begin with {_PRIVATE}")
         name, stated, seed = split_key(text.removeprefix(_PRIVATE))
@@ -99,7 +100,10 @@ class Signer:
         return NoteVerifier(self.name, self._key().public_key().public_bytes_raw())
 
     def sign(self, text: str) -> str:
-        """C2SP signed-note: the note of `text` (which ends in a newline) with this key's signature."""
+        """Return the note of `text`, which ends in a newline, with this key's signature (C2SP signed-note).
+
+        Raises `Invalid` if the text does not end in a newline or contains another control character.
+        """
         if not text.endswith("\n") or _CONTROL.search(text):
             raise Invalid("note: the text must end in a newline and hold no other control character")
         blob = self.verifier.key_id + self._key().sign(text.encode())
@@ -110,13 +114,13 @@ class Signer:
 
 
 def check_name(name: str) -> None:
-    """C2SP signed-note: a key name is not empty and holds no space and no plus. Raises `Invalid`."""
+    """Check that a key name is not empty and has no space and no plus (C2SP signed-note). Raises `Invalid`."""
     if not name or "+" in name or re.search(r"\s", name) or _CONTROL.search(name):
         raise Invalid(f"log name {name!r}: it must not be empty nor hold a space or a plus; try example.org/log")
 
 
 def open_note(note: str, verifiers: Sequence[NoteVerifier]) -> str:
-    """The text of a note, if at least one of `verifiers` signed it. Raises `Invalid` otherwise."""
+    """Return the text of a note that at least one of `verifiers` signed. Raises `Invalid` otherwise."""
     text, signatures = split_note(note)
     known = {(verifier.name, verifier.key_id): verifier for verifier in verifiers}
     held = 0
@@ -131,17 +135,17 @@ def open_note(note: str, verifiers: Sequence[NoteVerifier]) -> str:
 
 
 def key_id(name: str, kind: bytes, key: bytes) -> bytes:
-    """C2SP signed-note, "Signatures": the first four bytes of a hash over name, kind of signature, and key."""
+    """Return four bytes of a hash over name, kind of signature and key (C2SP signed-note, "Signatures")."""
     return sha256(name.encode() + b"\n" + kind + key).digest()[:4]
 
 
 def signature_line(name: str, blob: bytes) -> str:
-    """One line of a note: who signed, and key id and signature."""
+    """Return one signature line of a note: the key's name, and `blob` (key id and signature)."""
     return f"{_DASH}{name} {base64.b64encode(blob).decode()}\n"
 
 
 def split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
-    """The text, and name and blob (key id, signature) of each signature line, none checked. Raises `Invalid`."""
+    """Return the text, and name and blob (key id, signature) of each signature line, unchecked. Raises `Invalid`."""
     if len(note) > MAX_NOTE_BYTES or _CONTROL.search(note) or not note.endswith("\n"):
         raise Invalid("note: too long, cut off, or with control characters in it")
     text, gap, tail = note.rpartition("\n\n")
@@ -160,7 +164,7 @@ def _signature(line: str) -> tuple[str, bytes]:
 
 
 def split_key(text: str, kind: bytes = _ED25519) -> tuple[str, str, bytes]:
-    """Name, stated id and 32 bytes of a key whose signatures are of this kind. Raises `Invalid`."""
+    """Return name, stated id and the 32 bytes of a key for this kind of signature. Raises `Invalid`."""
     name, _, rest = text.partition("+")
     stated, _, body = rest.partition("+")
     blob = _base64(body)
@@ -171,7 +175,7 @@ def split_key(text: str, kind: bytes = _ED25519) -> tuple[str, str, bytes]:
 
 
 def _base64(text: str) -> bytes:
-    """Decoded, or empty when it is not the one standard spelling (RFC 4648, section 4)."""
+    """Decode base64; return nothing if it is not the one standard spelling (RFC 4648, section 4)."""
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):

@@ -1,10 +1,11 @@
 """The hashes of the tree on disk, as tiles (C2SP tlog-tiles).
 
-Rules kept here: a tile is written once and never changed; a full one is exactly 8192 bytes; the
-partial tiles of every size that was signed are kept until the full tile stands in their place ("Logs
-MUST serve partial tiles corresponding to tree sizes for which a checkpoint was produced, but MAY
-delete any partial tile once the corresponding full tile is available"), then removed.
-They hold nothing but hashes: all of them can be made again from the days.
+Rules kept here:
+- A tile is written once and never changed; a full one has exactly 8192 bytes.
+- The partial tiles of every signed size are kept until the full tile exists ("Logs MUST serve partial tiles
+  corresponding to tree sizes for which a checkpoint was produced, but MAY delete any partial tile once the
+  corresponding full tile is available"), then removed.
+- Tiles contain only hashes: all of them can be rebuilt from the days.
 """
 
 import os
@@ -22,12 +23,12 @@ _NAME = re.compile(r"(?P<level>\d|[1-5]\d|6[0-3])/(?P<index>(?:x\d{3}/)*\d{3})(?
 
 
 class NoTile(LookupError):
-    """The tile is not there, or has not the length its name promises."""
+    """Raised if a tile does not exist or does not have the length that its name promises."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class TileName:
-    """Which tile: level, index within the level, and how many hashes (256: full)."""
+    """The name of a tile: level, index within the level, and number of hashes (256: full)."""
 
     level: int
     index: int
@@ -35,7 +36,7 @@ class TileName:
 
     @property
     def path(self) -> str:
-        """C2SP tlog-tiles, "Merkle Tree": the path below ``tile/``, e.g. ``0/x001/x234/067.p/8``."""
+        """The path below ``tile/``, e.g. ``0/x001/x234/067.p/8`` (C2SP tlog-tiles, "Merkle Tree")."""
         groups = [f"{self.index % 1000:03d}"]
         rest = self.index // 1000
         while rest:
@@ -46,7 +47,7 @@ class TileName:
 
     @classmethod
     def parse(cls, path: str) -> "TileName | None":
-        """The reverse of `path`; None for a name that no tile has."""
+        """Parse what `path` wrote; return None for a name that no tile has."""
         found = _NAME.fullmatch(path)
         if not found:
             return None
@@ -56,7 +57,7 @@ class TileName:
 
     @property
     def end(self) -> int:
-        """The tree must have this many leaves for the tile to exist."""
+        """The number of leaves that the tree must have for the tile to exist."""
         span: int = TILE_WIDTH**self.level  # leaves under one hash
         return (self.index * TILE_WIDTH + self.width) * span
 
@@ -68,8 +69,8 @@ class Tiles:
         self.folder = folder
 
     def read(self, level: int, index: int, width: int) -> bytes:
-        """The first `width` hashes of a tile, from the full tile or the partial one. Raises `NoTile`."""
-        for stored in (width, TILE_WIDTH):  # a partial tile goes only after the full one came
+        """Return the first `width` hashes of a tile, from the full tile or the partial one. Raises `NoTile`."""
+        for stored in (width, TILE_WIDTH):  # a partial tile is removed only after the full one was written
             with suppress(FileNotFoundError, NotADirectoryError):
                 data = (self.folder / TileName(level, index, stored).path).read_bytes()
                 if len(data) == stored * HASH_BYTES:
@@ -77,17 +78,17 @@ class Tiles:
         raise NoTile(TileName(level, index, width).path)
 
     def tree(self, size: int) -> Tree:
-        """The tree of `size` leaves, ready to grow. Raises `NoTile`."""
+        """Return the tree of `size` leaves, ready to grow. Raises `NoTile`."""
         return Tree.resume(size, self.read)
 
     def root(self, size: int) -> bytes:
-        """The root of the tree of `size` leaves. Raises `NoTile`."""
+        """Return the root of the tree of `size` leaves. Raises `NoTile`."""
         return self.tree(size).root()
 
     def write(self, tree: Tree) -> int:
-        """Put on disk what a checkpoint of `tree` promises: its full tiles, then its partial ones.
+        """Write the tiles that a checkpoint of `tree` promises: the full ones, then the partial ones.
 
-        Returns how many were written. Raises `FileExistsError` if a tile stands there with other hashes.
+        Returns how many were written. Raises `FileExistsError` if a tile exists with other hashes.
         """
         full = tree.full_tiles()
         stored = [self._store(TileName(level, index), data) for level, index, data in full]
@@ -103,32 +104,32 @@ class Tiles:
         return len(written)
 
     def cut_back(self, size: int) -> None:
-        """Remove what stands there of more than `size` leaves, which no checkpoint promised; what was promised stays.
+        """Remove the tiles that need more than `size` leaves, which no checkpoint promised; those promised stay.
 
-        After a crash some of it may be left: to be repeated then.
+        After a crash some may be left: then call this again.
         """
         for name in [each for each in self.names() if isinstance(each, TileName) and each.end > size]:
             path = self.folder / name.path
             kept = size // TILE_WIDTH**name.level - name.index * TILE_WIDTH
-            promised = TileName(name.level, name.index, kept)  # it went when the full tile came
+            promised = TileName(name.level, name.index, kept)  # it was removed when the full tile was written
             if kept > 0 and (made := self._store(promised, path.read_bytes()[: kept * HASH_BYTES])):
                 disk.sync_directory(made.parent)
             disk.remove(path)
 
     def names(self) -> Iterator[TileName | str]:
-        """Every file in the folder: its tile name, or its path where that names no tile."""
+        """Yield every file in the folder: as a tile name, or as a path if that names no tile."""
         for path in _files(self.folder):
             if not fnmatch(path.name, disk.DRAFTS):
                 relative = path.relative_to(self.folder).as_posix()
                 yield TileName.parse(relative) or relative
 
     def names_of_level(self, level: int) -> list[TileName]:
-        """The full tiles of one level that are there."""
+        """Return the full tiles of one level that exist."""
         names = (TileName.parse(path.relative_to(self.folder).as_posix()) for path in _files(self.folder / str(level)))
         return [name for name in names if name and name.width == TILE_WIDTH]
 
     def _store(self, name: TileName, data: bytes) -> Path | None:
-        """The path of the tile if it had to be made."""
+        """Write a tile. Returns its path, or None if it was there already."""
         path = self.folder / name.path
         if path.exists() and path.read_bytes() == data:
             return None
@@ -148,6 +149,6 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _unless_gone(error: OSError) -> None:
-    """A folder of partial tiles may be removed while it is looked at; any other fault counts."""
+    """Ignore that a folder of partial tiles was removed while it was listed; raise any other error."""
     if not isinstance(error, FileNotFoundError):
         raise error

@@ -1,11 +1,11 @@
-"""Time stamps by a third party (RFC 3161): the request for one, and whether an answer is about what was asked.
+"""Time stamps by a third party (RFC 3161): makes the request, and checks that a response answers it.
 
-What is stamped is the SHA-256 of the closing checkpoint as the log signed it: its text, the empty line and the log's
+The stamp is over the SHA-256 of the closing checkpoint as the log signed it: its text, the empty line and the log's
 own signature line, five lines in all. Lines that witnesses add later do not change it, so anybody can check with
 `head -n 5 DAY.ckpt > note; openssl ts -verify -data note -in DAY.tsr -CAfile ...`.
 
-Rules kept here: an answer must say "granted", repeat the hash and, if it answers a request of ours, the nonce.
-Left to others: the authority's own signature, which rests on roots that the reader chooses; sending
+An answer must say "granted", repeat the hash and, if it answers a request of ours, repeat the nonce.
+Left to others: the authority's own signature, which depends on the root certificates that the reader chooses; sending
 (`bot/matrix/other_servers.py`).
 """
 
@@ -25,14 +25,17 @@ _SHA256 = ObjectIdentifier("2.16.840.1.101.3.4.2.1")
 
 @dataclass(frozen=True, slots=True)
 class TimestampRequest:
-    """What is sent, and the number that the answer must repeat."""
+    """The request to send, and the number that the answer must repeat."""
 
     data: bytes
     nonce: int
 
 
 def request(note: str) -> TimestampRequest:
-    """Ask for a stamp of `note`, with the authority's certificate in the answer, so that it can be checked for long."""
+    """Build a request for a stamp of `note`.
+
+    The answer shall contain the authority's certificate, so that it can be checked for a long time.
+    """
     builder = TimestampRequestBuilder().data(note.encode()).hash_algorithm(HashAlgorithm.SHA256)
     made = builder.nonce(nonce=True).cert_request(cert_request=True).build()
     assert made.nonce is not None, "it was asked for"
@@ -40,7 +43,7 @@ def request(note: str) -> TimestampRequest:
 
 
 def check(response: bytes, note: str, nonce: int | None = None) -> int:
-    """When `note` was stamped, seconds since 1970. Raises `Invalid` if the response is not a stamp of it."""
+    """Return the time at which `note` was stamped (seconds since 1970). Raises `Invalid` if this is no stamp of it."""
     if len(response) > MAX_BYTES:
         raise Invalid("time stamp: too long")
     try:

@@ -1,17 +1,18 @@
-"""Proof files (C2SP tlog-proof): one text that shows that a record stands in the log, to whoever has the log's key.
+"""Proof files (C2SP tlog-proof): a text that shows that a record is in the log, to anybody who has the log's key.
 
     c2sp.org/tlog-proof@v1
     index 740
     (hashes, one a line)
 
-    (the signed checkpoint, as it is)
+    (the signed checkpoint, unchanged)
 
-A record is shown with it as its line: whole, or `disclose`d, with null in the place of each part that is held
-back. The skeleton gives the leaf hash, and each part shown must be what its commitment says; parts are
-therefore proved one by one, and the others stay unknown.
+The record itself is shown as its line: complete, or by `disclose` with null in the place of each withheld part.
+The skeleton gives the leaf hash, and each shown part must match its commitment. So parts are proved one by
+one, and the others stay unknown.
 
-Rules kept here: nothing in either text is believed, the unauthenticated `extra` line least; whatever does not hold is
-`NotProved`, which says what.
+Rules kept here:
+- Nothing in either text is trusted, least of all the unauthenticated `extra` line.
+- Anything that does not hold raises `NotProved`, which says what.
 Left to others: which parts somebody may see, how the texts reach them.
 """
 
@@ -37,12 +38,12 @@ from .tiles import NoTile, Tiles
 
 HEADER = "c2sp.org/tlog-proof@v1"
 SUFFIX = ".tlog-proof"
-MAX_HASHES = 63  # one for each doubling
+MAX_HASHES = 63  # one for each doubling of the log
 _INDEX = re.compile(r"index (0|[1-9][0-9]{0,15})")
 
 
 class NotProved(Invalid):
-    """The proof does not hold. `code` says what: proof, key, signature, line, index, inclusion or part."""
+    """Raised if a proof does not hold. `code` says what: proof, key, signature, line, index, inclusion or part."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
@@ -51,7 +52,7 @@ class NotProved(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class TlogProof:
-    """A proof file, taken apart. `note` is the signed checkpoint as it came."""
+    """A parsed proof file. `note` is the signed checkpoint, unchanged."""
 
     index: int
     hashes: tuple[bytes, ...]
@@ -60,13 +61,13 @@ class TlogProof:
 
     @property
     def text(self) -> str:
-        """C2SP tlog-proof, "Format"."""
+        """The proof file (C2SP tlog-proof, "Format")."""
         lines = [HEADER, *([f"extra {_base64(self.extra)}"] if self.extra else []), f"index {self.index}"]
         return "\n".join([*lines, *map(_base64, self.hashes)]) + f"\n\n{self.note}"
 
     @classmethod
     def parse(cls, text: str) -> "TlogProof":
-        """Read a proof file. Raises `NotProved`."""
+        """Parse a proof file. Raises `NotProved`."""
         head, gap, note = text.partition("\n\n")
         lines = head.split("\n")
         if len(text) > 2 * MAX_NOTE_BYTES or not gap or lines.pop(0) != HEADER:
@@ -81,7 +82,7 @@ class TlogProof:
 
 @dataclass(frozen=True, slots=True)
 class Proved:
-    """What was shown: record `index` of the log `checkpoint` speaks of; its parts, None for each not shown."""
+    """A proved record: its index in the log of `checkpoint`, its skeleton, and its parts, None for each not shown."""
 
     index: RecordIndex
     checkpoint: Checkpoint
@@ -90,7 +91,7 @@ class Proved:
 
 
 def make_proof(prover: Prover, note: str, index: int) -> str:
-    """The proof file for a record, against the signed checkpoint `note`.
+    """Make the proof file for a record, against the signed checkpoint `note`.
 
     Raises `Invalid` if the checkpoint does not cover the record, `LookupError` if the record was purged.
     """
@@ -99,22 +100,22 @@ def make_proof(prover: Prover, note: str, index: int) -> str:
 
 
 def prove(folder: Path, index: int) -> str:
-    """The proof file for a record of the log in `folder`, by its newest checkpoint; as `make_proof`.
+    """Make the proof file for a record of the log in `folder`, by its newest checkpoint. Raises as `make_proof` does.
 
-    Nothing is locked: a checkpoint promises tiles that are there before it.
+    Nothing is locked: the tiles that a checkpoint promises are written before it.
     """
     for attempt in range(3):
         note = (folder / "checkpoint").read_text("utf-8")
         try:
             return make_proof(Prover(Tiles(folder / "tile")), note, index)
-        except NoTile:  # a partial tile goes when the next checkpoint fills it
+        except NoTile:  # a partial tile is removed when the next checkpoint completes it
             if attempt == 2:
                 raise
     raise AssertionError
 
 
 def check_proof(leaf: bytes, text: str, vkeys: Sequence[str]) -> tuple[int, Checkpoint]:
-    """Check a proof file for a leaf hash by one of these keys alone. Raises `NotProved`."""
+    """Check a proof file for a leaf hash, with one of these keys only. Raises `NotProved`."""
     proof = TlogProof.parse(text)
     checkpoint = _checkpoint(proof.note, vkeys)
     if not verify_inclusion(leaf, proof.index, checkpoint.size, proof.hashes, checkpoint.root):
@@ -138,7 +139,7 @@ def check_record(line: bytes, text: str, vkey: str) -> Proved:
 
 
 def disclose(line: bytes, places: Collection[int]) -> bytes:
-    """A record's line that shows only the parts at these places in `x`. Raises `BadLine`."""
+    """Return a record's line with only the parts at these places in `x`. Raises `BadLine`."""
     opened = open_line(line.removesuffix(b"\n"))
     parts = [part if place in places else None for place, part in enumerate(opened.parts)]
     return orjson.dumps({**opened.skeleton, "x": parts})
@@ -152,7 +153,7 @@ def _open(line: bytes) -> DecodedLine:
 
 
 def _check_part(opened: DecodedLine, number: int, part: Json) -> None:
-    """A part shown must be what was committed to; one not shown says nothing."""
+    """Check that a shown part matches its commitment; one that is not shown proves nothing. Raises `NotProved`."""
     if part is None or erased_by(part) is not None:
         return
     holds = is_committed(part, cast("list[str]", opened.skeleton["c"])[number])
@@ -176,7 +177,7 @@ def _base64(data: bytes) -> str:
 
 
 def _bytes(text: str) -> bytes | None:
-    """Decoded, or None when it is not the one standard spelling."""
+    """Decode base64; return None if it is not the one standard spelling."""
     try:
         data = base64.b64decode(text, validate=True)
     except ValueError:

@@ -1,1 +1,1 @@
-"""Checks a log and says what is wrong with it."""
+"""Checks a log and reports what is wrong with it."""

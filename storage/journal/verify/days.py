@@ -1,7 +1,9 @@
-"""The part of `verify` that reads the days' files and says what comes when, for others to look at.
+"""The part of `verify` that reads the day files, and yields batches of lines for others to check.
 
-Rules kept here: days are read in the order of the log and the open one last, so that what another process writes
-meanwhile is only ever newer than what was read; a file that cannot be read to its end gives what can be read.
+Rules kept here:
+- Days are read in the order of the log, the open one last. So what another process writes meanwhile is always newer
+  than what was read.
+- A file that cannot be read to its end yields what can be read.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,21 +16,21 @@ from storage.journal.line_format import BadLine, open_line
 
 from .lines import Batch
 
-_PACKED = 3  # how many times smaller a closed day is, about
+_PACKED = 3  # a closed day is about this many times smaller
 _BATCH = 512 * 1024  # bytes: some 1,300 records, a few milliseconds
 
 
 @dataclass(frozen=True, slots=True)
 class DayBegins:
-    """The lines of a day come next."""
+    """Announces the lines of a day."""
 
     day: Day
-    file: str  # within the records
+    file: str  # path within the records
 
 
 @dataclass(frozen=True, slots=True)
 class DayEnds:
-    """A day was read: to its end, or to where it is `damaged`; `is_cut`: something stands after its last line."""
+    """Ends a day, at its end or where it is `damaged`. `is_cut`: something follows its last complete line."""
 
     day: Day
     file: str
@@ -37,7 +39,7 @@ class DayEnds:
 
 
 def read_days(days: Sequence[Day], first: int) -> Iterator[DayBegins | Batch | DayEnds]:
-    """The days, the first line of which must be record `first`."""
+    """Read the days, the first line of which must be record `first`."""
     index = first
     for day in days:
         file = f"day/{day.path.name}"
@@ -54,27 +56,27 @@ def read_days(days: Sequence[Day], first: int) -> Iterator[DayBegins | Batch | D
 
 
 def size_of(days: Sequence[Day]) -> int:
-    """About how many bytes of lines there are."""
+    """Estimate the number of bytes in all lines."""
     size = 0
     for day in days:
-        with suppress(OSError):  # said when it is read
+        with suppress(OSError):  # reported when it is read
             size += day.path.stat().st_size * (_PACKED if day.closed else 1)
     return size
 
 
 def first_of(days: Sequence[Day]) -> int | None:
-    """The index of the first record; None if there is none that can be read."""
+    """Return the index of the first record; None if there is no record or it cannot be read."""
     for day in days:
         try:
             for raw in DayLines(day.path).each():
                 return cast(int, open_line(raw).skeleton["i"])
         except (DamagedDay, BadLine):
-            return None  # it is read once more, and then named
+            return None  # it is read again later, and then reported
     return None
 
 
 def twin_differs(day: Day) -> bool:
-    """A crash while a day was being closed leaves both of its files; they must say the same."""
+    """Tell whether a closed day's open file, left by a crash while closing, exists and differs from it."""
     twin = day.path.with_suffix("")
     if not day.closed or not twin.exists():
         return False
@@ -85,7 +87,7 @@ def twin_differs(day: Day) -> bool:
 
 
 def _joined(lines: DayLines) -> Iterator[bytes]:
-    """The lines in batches of a size that pays."""
+    """Yield the lines in batches of an efficient size."""
     waiting: list[bytes] = []
     size = 0
     try:

@@ -1,10 +1,12 @@
-"""The part of `verify` that looks at the lines themselves: a pure function of some lines and where they must stand.
+"""The part of `verify` that checks the lines themselves: a pure function of some lines and their expected place.
 
-It is the part that takes the time, and as it needs nothing but its input it can be done by several processes
-(`pool.py`). What it cannot decide alone, since that lies in other lines or files, it hands on.
+This part takes most of the time. As it needs nothing but its input, several processes can do it (`pool.py`). It
+returns what it cannot decide alone because that depends on other lines or files.
 
-Rules kept here: any bytes give a result, never an exception; a line that is not the bot's own, or not in its place, is
-named; memory is in proportion to the input.
+Rules kept here:
+- Any bytes give a result, never an exception.
+- A line that is not the bot's own, or not in its place, is reported.
+- Memory is in proportion to the input.
 """
 
 from dataclasses import dataclass, field
@@ -18,14 +20,14 @@ from storage.journal.record_kinds import KEPT
 from storage.journal.report import MAX_PROBLEMS
 from storage.journal.retention.ranges import Builder
 
-Marks = dict[tuple[int, str], dict[int, Builder]]  # by which record, on which date -> place -> records
+Marks = dict[tuple[int, str], dict[int, Builder]]  # (erasing record, date) -> place -> erased records
 _NO_LEAF = bytes(HASH_BYTES)
-_LATEST = "~"  # later than any time, so that the first time is looked at
-_TELLING = frozenset({"genesis", "erase", "purge", "restore", "coverage"})  # kinds that say something about the log
+_LATEST = "~"  # later than any time, so that the first time is always examined
+_TELLING = frozenset({"genesis", "erase", "purge", "restore", "coverage"})  # kinds of records about the log itself
 
 
 class Batch(NamedTuple):
-    """Some lines of one day: whole ones, without the last newline; `first` is the index the first must have."""
+    """Some complete lines of one day, without the last newline; `first` is the index that the first must have."""
 
     day: str
     first: int
@@ -33,7 +35,7 @@ class Batch(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """What is wrong with one line, and how many lines of the batch come before it."""
+    """A fault of one line; `at` is the number of lines before it in the batch."""
 
     at: int
     code: str
@@ -42,7 +44,7 @@ class Fault(NamedTuple):
 
 @dataclass(slots=True)
 class Checked:
-    """What was found in some lines. `leaves` has one hash for each line, up to the one at which it had to stop."""
+    """The findings in some lines. `leaves` has one hash for each line, up to the one where checking had to stop."""
 
     leaves: bytes = b""
     faults: list[Fault] = field(default_factory=list)
@@ -51,14 +53,14 @@ class Checked:
     told: list[tuple[dict[str, Json], list[Json]]] = field(default_factory=list)  # skeleton and parts
     late: list[int] = field(default_factory=list)  # records much older than the one before
     ahead: Builder = field(default_factory=Builder)  # records dated after their day
-    noted: list[range] = field(default_factory=list)  # records whose times are said not to fit
+    noted: list[range] = field(default_factory=list)  # records whose times are explained by a note
     first: tuple[int, str] | None = None  # the first record that has a time, and that time
     last: str = ""  # time of the last record; empty if none has a time
-    is_ended: bool = False  # the lines after that cannot be told
+    is_ended: bool = False  # checking stopped: the lines after that could not be checked
 
 
 def check_lines(batch: Batch) -> Checked:
-    """Look at some lines."""
+    """Check the lines of a batch."""
     reading = _Reading(batch)
     take = reading.take
     for raw in batch.text.split(b"\n"):
@@ -68,19 +70,19 @@ def check_lines(batch: Batch) -> Checked:
 
 
 class _Reading:
-    """The lines of a batch, one after the other."""
+    """Checks the lines of a batch one after the other."""
 
     def __init__(self, batch: Batch) -> None:
         self.checked = Checked()
         self._day = batch.day
         self._today = batch.day if is_date(batch.day) else "never"  # the name of a file can be anything
         self._first = batch.first
-        self._at = 0  # how many lines came before
-        self._last = _LATEST  # time of the last one
+        self._at = 0  # number of lines before this one
+        self._last = _LATEST  # time of the last line
         self._leaves: list[bytes] = []
 
     def take(self, raw: bytes) -> bool:
-        """The next line. Returns whether to go on. This runs once for each record there is."""
+        """Check the next line, and return whether to go on. This runs once for each record of the log."""
         try:
             skeleton, parts, leaf = open_line(raw)
         except BadLine as error:
@@ -105,7 +107,7 @@ class _Reading:
         return True
 
     def finish(self) -> Checked:
-        """What was found."""
+        """Return the findings."""
         self.checked.leaves = b"".join(self._leaves)
         if self._last != _LATEST:
             self.checked.last = self._last
@@ -122,7 +124,7 @@ class _Reading:
         return len(self.checked.holes) <= MAX_PROBLEMS or self._end()
 
     def _take_odd_time(self, at: str) -> None:
-        """Take a time that does not go on evenly: it may have to be explained by a note."""
+        """Handle a time that does not go forward within the day; a note may have to explain it."""
         if not is_time(at):
             self.checked.faults.append(Fault(self._at, "time", {}))
             return
@@ -135,7 +137,7 @@ class _Reading:
         self._last = at
 
     def _take_told(self, skeleton: dict[str, Json], parts: list[Json]) -> None:
-        if self._first + self._at == 0:  # should be genesis
+        if self._first + self._at == 0:  # must be genesis
             self.checked.told.append((skeleton, parts))
         elif about := noted(skeleton):
             self.checked.noted.append(about)
@@ -143,7 +145,7 @@ class _Reading:
             self.checked.told.append((skeleton, parts))
 
     def _take_gone(self, part: Json, place: int, kind: Json) -> None:
-        """Take a part that is not what was committed to: erased by a later record, or wrong."""
+        """Handle a part that does not match its commitment: erased by a later record, or wrong."""
         index, by = self._first + self._at, erased_by(part)
         if by is None or by <= index:
             self.checked.faults.append(Fault(self._at, "part", {"part": place + 1}))

@@ -1,8 +1,9 @@
-"""The part of `verify` that looks at erased parts, when all lines have been read.
+"""The part of `verify` that checks erased parts once all lines have been read.
 
-Rules kept here: a part that is gone names a later, signed `erase` record that names this very part and was written on
-the date the part bears. And the other way round: what an `erase` record names is gone. No other kind of record takes
-parts away, and an `erase` record that does not show its list takes none.
+Rules kept here:
+- An erased part names a later, signed `erase` record that names this very part and was written on the date in the part.
+- Conversely, the parts that an `erase` record names are erased.
+- No other kind of record erases parts, and an `erase` record that does not show its list erases none.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,14 +23,14 @@ Where = Callable[[int], tuple[str, int]]  # the file and line of a record
 
 @dataclass(frozen=True, slots=True)
 class _Eraser:
-    """A record that took parts away: on which date, and which."""
+    """The date and the targets of an `erase` record."""
 
     date: str
     targets: Targets
 
 
 class PartCheck:
-    """Check that every part is what its commitment says (`lines.py`), or erased by a record that names it."""
+    """Checks that every part matches its commitment (`lines.py`) or was erased by a record that names it."""
 
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
@@ -37,14 +38,14 @@ class PartCheck:
         self._marks: Marks = {}
 
     def absorb(self, checked: Checked) -> None:
-        """Take the marks in some lines."""
+        """Add the erasure marks found in some lines."""
         for by, places in checked.marks.items():
             known = self._marks.setdefault(by, {})
             for place, records in places.items():
                 known.setdefault(place, Builder()).extend(records)
 
     def may_erase(self, skeleton: Mapping[str, Json], parts: Sequence[Json], where: tuple[str, int]) -> None:
-        """Remember an `erase` record. One that does not say rightly what it erases may take nothing."""
+        """Remember an `erase` record. A malformed one may erase nothing."""
         index = cast(int, skeleton["i"])
         texts = [part["records"] for part in parts if type(part) is dict and "records" in part]
         targets = _targets(texts, skeleton.get("parts"), index)
@@ -53,18 +54,18 @@ class PartCheck:
         self._erasers[index] = _Eraser(cast(str, skeleton["t"])[:10], targets or Targets({}))
 
     def unknown(self) -> set[int]:
-        """The records that marks name and that were not read as erasers."""
+        """Return the records that marks name but that were not read as `erase` records."""
         return {by for by, _ in self._marks if by not in self._erasers}
 
     def newest(self) -> int:
-        """The last record that a mark names; -1 without marks."""
+        """Return the last record that a mark names; -1 without marks."""
         return max((by for by, _ in self._marks), default=-1)
 
     def finish(self, where: Where, end: int | None = None, signed: int | None = None) -> None:
-        """Look for the record behind each mark.
+        """Check the record that each mark names.
 
-        Those from `end` on were not read. Those from `signed` on had no right yet: an erasure is signed before it is
-        done.
+        Records from `end` on were not read. Records from `signed` on may not erase yet: an erasure is signed before
+        it is carried out.
         """
         for (by, date), places in self._marks.items():
             if end is not None and by >= end:
@@ -82,7 +83,7 @@ class PartCheck:
                 self._add("erased_unsigned", _each(places)[:1], where, by=by)
 
     def not_gone(self, first: int, size: int) -> Targets:
-        """The parts that records name and that no mark was seen of, among the records that are there."""
+        """Return the parts that `erase` records name but that bear no mark, in records from `first` up to `size`."""
         named = Targets({})
         for eraser in self._erasers.values():
             named |= eraser.targets.within(first, size)
@@ -100,7 +101,7 @@ class PartCheck:
 
 
 def _targets(texts: Sequence[Json], count: Json, index: int) -> Targets | None:
-    """What an `erase` record names; None if it does not say it rightly."""
+    """Return what an `erase` record names; None if it is malformed."""
     try:
         targets = Targets.parse(texts[0] if len(texts) == 1 else None)
     except Invalid:
@@ -109,5 +110,5 @@ def _targets(texts: Sequence[Json], count: Json, index: int) -> Targets | None:
 
 
 def _each(places: "dict[int, Builder] | dict[int, Ranges]") -> list[int]:
-    """The records, once for each place."""
+    """Return the records in order, once for each place."""
     return sorted(index for ranges in places.values() for index in ranges)

@@ -1,11 +1,14 @@
-"""The part of `verify` that lets several processes look at lines, when there are enough of them to pay for it.
+"""The part of `verify` that lets several processes check lines, if there are enough lines to justify it.
 
-Rules kept here: results come in the order of the input; only a few batches are under way at any time; a process
-that dies is done without, and what it had is looked at here; none outlives the check, or its parent: it ends
-when its input ends. Never more processes than there are processors.
+Rules kept here:
+- Results come in the order of the input.
+- Only a few batches are in flight at any time.
+- If a process dies, its batch is checked here and the others go on.
+- No process outlives the check or its parent: it ends when its input ends.
+- There are never more processes than processors.
 
-Processes are started by their command, not by `multiprocessing`, which would run the caller's main program once more in
-each, and would leave them behind when the caller is killed.
+Processes are started by command, not by `multiprocessing`, which would run the caller's main program again in each of
+them, and would leave them behind if the caller is killed.
 """
 
 import os
@@ -27,9 +30,9 @@ _T = TypeVar("_T")
 
 
 def check_all(items: Iterable["Batch | _T"], size: int) -> Generator[tuple["Batch | _T", Checked | None], None, None]:
-    """Look at all batches among `items`; what is no batch is handed through in its place.
+    """Check all batches among `items`; pass other items through in their place.
 
-    `size`: about how many bytes of lines there will be.
+    `size` is the approximate number of bytes of lines to come.
     """
     pool = _Pool(processors() if size >= PAYS_FROM else 0)
     waiting: deque[tuple[Batch | _T, Future[Checked] | Checked | None]] = deque()
@@ -49,7 +52,7 @@ def _finished(item: _T, result: Future[Checked] | Checked | None) -> tuple[_T, C
 
 
 class _Pool:
-    """The processes: `count`, if that is more than one, or as many as can be started."""
+    """The worker processes: `count` of them if that is more than one, or as many as can be started."""
 
     def __init__(self, count: int) -> None:
         self._idle: SimpleQueue[_Worker] = SimpleQueue()
@@ -59,14 +62,14 @@ class _Pool:
                 self._workers.append(_Worker())
                 self._idle.put(self._workers[-1])
         self._threads = ThreadPoolExecutor(len(self._workers), "verify") if self._workers else None
-        self.ahead = 2 * len(self._workers)  # how many batches may wait
+        self.ahead = 2 * len(self._workers)  # number of batches that may wait
 
     def look(self, batch: Batch) -> Future[Checked] | Checked:
-        """Begin to look at a batch, or do it at once."""
+        """Start checking a batch in a process; without processes, check it at once."""
         return self._threads.submit(self._look, batch) if self._threads else check_lines(batch)
 
     def _look(self, batch: Batch) -> Checked:
-        """In a thread: let the next idle process do it."""
+        """Let the next idle process check a batch; runs in a thread."""
         worker = self._idle.get()
         try:
             return worker.look(batch)
@@ -74,7 +77,7 @@ class _Pool:
             self._idle.put(worker)
 
     def close(self) -> None:
-        """End all of them, whatever they are doing."""
+        """End all processes, whatever they are doing."""
         for worker in self._workers:
             worker.close()
         if self._threads:
@@ -82,7 +85,7 @@ class _Pool:
 
 
 class _Worker:
-    """One process, which looks at one batch at a time."""
+    """One process, which checks one batch at a time."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(  # noqa: S603  (our own program, by the interpreter that runs us)
@@ -90,11 +93,11 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-            start_new_session=True,  # Ctrl-C is for the caller, who ends us
+            start_new_session=True,  # Ctrl-C is for the caller, which ends this process
         )
 
     def look(self, batch: Batch) -> Checked:
-        """Let the process do it; if it is gone, do it here."""
+        """Let the process check a batch; if the process is gone, check it here."""
         try:
             _send(cast(BinaryIO, self._process.stdin), tuple(batch))
             return cast(Checked, _receive(cast(BinaryIO, self._process.stdout)))
@@ -110,7 +113,7 @@ class _Worker:
 
 
 def processors() -> int:
-    """How many this process may use."""
+    """Return the number of processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -123,7 +126,7 @@ def _send(pipe: BinaryIO, value: object) -> None:
 
 
 def _receive(pipe: BinaryIO) -> object:
-    """The next value. Raises `EOFError` at the end."""
+    """Read the next value. Raises `EOFError` at the end."""
     length = pipe.read(_LENGTH)
     data = pipe.read(int.from_bytes(length, "big")) if len(length) == _LENGTH else b""
     if not data:
@@ -132,7 +135,7 @@ def _receive(pipe: BinaryIO) -> object:
 
 
 def main() -> None:
-    """The process: look at batches until there are no more."""
+    """Run a worker process: check batches until the input ends."""
     from .lines import Batch, check_lines  # by the name that the parent can load
 
     with suppress(EOFError, BrokenPipeError):

@@ -1,11 +1,10 @@
-"""The part of `verify` that looks at what was purged: declared, whole, and not too early.
+"""The part of `verify` that checks purges: they must be declared, complete, and not too early.
 
-What can be known of records that are gone: their hashes, by the tiles above; how many they were, by `min_index` and
-the first record that stayed; which day they reached, by the closing checkpoint over just as many records, which stays.
-A purge was early if that day was not over for `FLOOR_DAYS` when the purge was recorded.
+What can be known about purged records: their hashes, from the tiles above them; their number, from `min_index` and the
+first record that stayed; the day they reached, from the closing checkpoint over exactly as many records, which stays.
+A purge was too early if that day had not been over for `FLOOR_DAYS` when the purge was recorded.
 
-What cannot be known: the time of a record that is gone, beyond the name of that checkpoint's file; whether a
-copy survives.
+What cannot be known: the time of a purged record, beyond the name of that checkpoint's file; whether a copy survives.
 """
 
 from collections.abc import Mapping
@@ -25,7 +24,7 @@ from .parts import Where
 
 
 class PurgeCheck:
-    """What `min_index` and the purge records say, against what is there."""
+    """Compares `min_index` and the purge records with the records that are there."""
 
     def __init__(self, folder: Path, findings: Findings) -> None:
         self.minimum = 0
@@ -34,7 +33,7 @@ class PurgeCheck:
         self._declared: list[tuple[int, str, int]] = []  # index, time, below
 
     def tree_before(self, first: int | None) -> Tree | None:
-        """The tree before the first record there is; None, with the reason noted, if nothing can be checked."""
+        """Return the tree before the first remaining record; None, after a finding, if nothing can be checked."""
         minimum = read_min_index(self._folder)
         if minimum is None or (first is not None and first > minimum > 0):
             self._findings.add("purge_mismatch", MIN_INDEX, index=first or 0, minimum=minimum or 0)
@@ -54,7 +53,10 @@ class PurgeCheck:
             self._declared.append((cast(int, skeleton["i"]), cast(str, skeleton["t"]), below))
 
     def finish(self, first: int, closing: Mapping[str, int], where: Where) -> None:
-        """`first`: the first record there is; `closing`: the sizes of the closing checkpoints by day."""
+        """Check the purge records.
+
+        `first` is the first remaining record; `closing` has the sizes of the closing checkpoints by day.
+        """
         reached = max((below for _, _, below in self._declared), default=0)
         if max(first, self.minimum) > reached:
             self._findings.add("purge_undeclared", MIN_INDEX, first=max(first, self.minimum))
@@ -71,7 +73,7 @@ class PurgeCheck:
             self._findings.add("purge_early", file, line, index, below=below, day=max(days), floor=FLOOR_DAYS)
 
     def _name_lost(self, first: int) -> None:
-        """Name the tiles without which nothing after a purge can be checked, and that nothing can make again."""
+        """Report the lost tiles that are needed to check anything after a purge and cannot be rebuilt."""
         tiles = Tiles(self._folder / "tile")
         for level, width in enumerate(widths(first)):
             try:
@@ -81,7 +83,7 @@ class PurgeCheck:
 
 
 def check_order(closing: Mapping[str, int], findings: Findings) -> None:
-    """The closing checkpoints of later days cover no fewer records."""
+    """Check that the closing checkpoints of later days cover no fewer records."""
     days = sorted(closing)
     for before, after in pairwise(days):
         if closing[before] > closing[after]:

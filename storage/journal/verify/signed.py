@@ -1,6 +1,8 @@
 """The part of `verify` that reads what is signed: the key, the checkpoints, and what others added to them.
 
-Rules kept here: of a note that does not hold nothing is believed; that no witness or time stamp is there is no fault.
+Rules kept here:
+- Nothing is trusted in a note whose signature does not hold.
+- A missing cosignature or time stamp is not a fault.
 Left to others: whether the records are those that were signed (`verify.py`).
 """
 
@@ -20,14 +22,14 @@ from storage.journal.transparency.signed_note import MAX_NOTE_BYTES, NoteVerifie
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A checkpoint, and where it stands."""
+    """A checkpoint and its file."""
 
     file: str
     checkpoint: Checkpoint
 
 
 class Signatures:
-    """The checkpoints of a log whose signatures hold: `all` of them, and the sizes of the `closing` ones by day."""
+    """A log's checkpoints whose signatures hold: `all` of them, and the sizes of the `closing` ones by day."""
 
     def __init__(self, folder: Path, findings: Findings, witnesses: Sequence[Cosigner]) -> None:
         self.all: list[Signed] = []
@@ -39,7 +41,7 @@ class Signatures:
         self._verifier = self._read_key()
 
     def read_newest(self) -> Checkpoint | None:
-        """The newest checkpoint."""
+        """Read the newest checkpoint; report it if it is missing or its signature does not hold."""
         try:
             note = _bounded(self._folder / "checkpoint")
         except FileNotFoundError:
@@ -48,14 +50,14 @@ class Signatures:
         return self.take("checkpoint", note)
 
     def read_again(self) -> Checkpoint | None:
-        """Return the newest checkpoint as it is now, which the bot may have written meanwhile."""
+        """Read the newest checkpoint again, as the bot may have written a new one meanwhile."""
         try:
             return open_checkpoint(_bounded(self._folder / "checkpoint"), [self._verifier] if self._verifier else [])
         except (OSError, Invalid):
             return None
 
     def read_closing(self) -> None:
-        """Those that closed days."""
+        """Read the closing checkpoints of the days."""
         for path in sorted((self._folder / "checkpoints").glob("*.ckpt")):
             note = _bounded(path)
             if closing := self.take(f"checkpoints/{path.name}", note):
@@ -63,8 +65,8 @@ class Signatures:
                 self._check_timestamp(path.stem, note)
 
     def take(self, file: str, note: str) -> Checkpoint | None:
-        """A checkpoint, if it is signed by the key of this log."""
-        if self._verifier is None:  # said already; without a key nothing is proved either way
+        """Add a checkpoint and return it, if the key of this log signed it."""
+        if self._verifier is None:  # reported already; without a key nothing can be proved or disproved
             return None
         try:
             checkpoint = open_checkpoint(note, [self._verifier])
@@ -76,7 +78,7 @@ class Signatures:
         return checkpoint
 
     def in_order(self) -> list[Signed]:
-        """All of them, smallest first. Two of one size that differ are two histories, both signed."""
+        """Return all checkpoints, smallest first; report a fork if two of one size differ (two signed histories)."""
         ordered = sorted(self.all, key=lambda signed: signed.checkpoint.size)
         for one, other in pairwise(ordered):
             if (size := one.checkpoint.size) == other.checkpoint.size and one.checkpoint.root != other.checkpoint.root:
@@ -95,7 +97,7 @@ class Signatures:
         return None
 
     def _check_cosignatures(self, file: str, note: str) -> None:
-        """That there is none is no fault: a witness may have been out of reach."""
+        """Check the cosignatures. A missing one is not a fault: a witness may have been out of reach."""
         for witness in self._witnesses:
             try:
                 cosigned(note, witness)
@@ -105,7 +107,7 @@ class Signatures:
     def _check_timestamp(self, day: str, note: str) -> None:
         if (response := Closings(self._folder).timestamp(day)) is None:
             return
-        from storage.journal.transparency import timestamp  # seldom needed, and slow to load
+        from storage.journal.transparency import timestamp  # rarely needed, and slow to load
 
         try:
             timestamp.check(response, own_note(note))
@@ -114,6 +116,6 @@ class Signatures:
 
 
 def _bounded(path: Path) -> str:
-    """A small text file; what is no text or too long for a note is read as something that cannot hold."""
+    """Read a small text file. If it is not text or too long for a note, the result cannot be a valid note."""
     with path.open("rb") as file:
         return file.read(MAX_NOTE_BYTES + 1).decode("utf-8", "replace")

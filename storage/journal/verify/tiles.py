@@ -1,8 +1,10 @@
 """The part of `verify` that compares the tiles with the leaves (C2SP tlog-tiles).
 
-Rules kept here: every tile that was there when the check began must be what the records hash to, and every tile
-that the newest checkpoint promises must be there. Where a level-0 tile and a line disagree, neither is
-believed yet: that is a doubt, which `verify` settles by the signed root.
+Rules kept here:
+- Every tile that existed when the check began must match the hashes of the records.
+- Every tile that the newest checkpoint promises must exist.
+- If a level-0 tile and a line disagree, neither is trusted yet: this is a doubt, which `verify` settles by the signed
+  root.
 """
 
 from pathlib import Path
@@ -15,18 +17,18 @@ _MAX_DOUBTS = 100
 
 
 class TileCheck:
-    """The tiles that were there when the check began, compared as the tree grows."""
+    """The tiles that existed when the check began, compared as the tree grows."""
 
     def __init__(self, folder: Path, findings: Findings) -> None:
-        self.first = 0  # full level-0 tiles that end at or below this were purged
-        self.doubts: set[tuple[int, str]] = set()  # index of a leaf, tile that says otherwise
+        self.first = 0  # full level-0 tiles that end at or below this index were purged
+        self.doubts: set[tuple[int, str]] = set()  # index of a leaf, and the tile that disagrees
         self._tiles = Tiles(folder / "tile")
         self._findings = findings
         self._partial: dict[tuple[int, int], list[TileName]] = {}
         self._full: set[TileName] = set()
 
     def look(self) -> None:
-        """Which tiles there are now. Read before the lines, as they are written after them."""
+        """List the tiles that exist now. This comes before reading the lines, as tiles are written after lines."""
         for name in self._tiles.names():
             if isinstance(name, str):
                 self._findings.add("tile_name", f"tile/{name}")
@@ -36,7 +38,7 @@ class TileCheck:
                 self._partial.setdefault((name.level, name.index), []).append(name)
 
     def leaf(self, index: int) -> bytes | None:
-        """The hash some tile keeps for a leaf."""
+        """Return the hash that any tile stores for a leaf, or None."""
         at = index % TILE_WIDTH
         partial = self._partial.get((0, index // TILE_WIDTH), [])
         for name in [TileName(0, index // TILE_WIDTH), *partial]:
@@ -46,7 +48,7 @@ class TileCheck:
         return None
 
     def compare(self, tree: Tree) -> None:
-        """The tiles that became full."""
+        """Compare the tiles that became full."""
         for level, index, data in tree.full_tiles():
             name = TileName(level, index)
             if name in self._full:
@@ -56,12 +58,12 @@ class TileCheck:
         tree.forget_full_tiles()
 
     def compare_edges(self, tree: Tree) -> None:
-        """The partial tiles at the right edge."""
+        """Compare the partial tiles at the right edge."""
         for level, edge in enumerate(tree.edges):
             self._compare_partial(level, tree.size // TILE_WIDTH ** (level + 1), bytes(edge))
 
     def check_presence(self, signed: int, size: int) -> None:
-        """What a checkpoint over `signed` records promises is there, and nothing beyond the `size` records read."""
+        """Check that the tiles a checkpoint over `signed` records promises exist, and none beyond the `size` read."""
         if signed <= size:
             self._check_promised(signed)
         for name in sorted(self._full.union(*self._partial.values())):
@@ -69,7 +71,7 @@ class TileCheck:
                 self._findings.add("tile_beyond", f"tile/{name.path}", found=size)
 
     def _check_promised(self, signed: int) -> None:
-        """C2SP tlog-tiles: the tiles of the size of a checkpoint MUST be there."""
+        """Report missing tiles: those for a checkpoint's size MUST exist (C2SP tlog-tiles)."""
         size, level = signed, 0
         while size:
             full, width = divmod(size, TILE_WIDTH)
@@ -82,7 +84,7 @@ class TileCheck:
             size, level = full, level + 1
 
     def _stored(self, name: TileName) -> Path | None:
-        for width in (name.width, TILE_WIDTH):  # a partial tile goes only after the full one came
+        for width in (name.width, TILE_WIDTH):  # a partial tile is removed only after the full one was written
             path = self._tiles.folder / TileName(name.level, name.index, width).path
             if path.is_file():
                 return path
@@ -110,7 +112,7 @@ class TileCheck:
                 self.doubts.add((name.index * TILE_WIDTH + at // HASH_BYTES, file))
 
     def _read(self, name: TileName) -> bytes | None:
-        """The bytes of a tile; None if it was superseded since `look`."""
+        """Return the bytes of a tile; None if it was superseded since `look`."""
         try:
             with (self._tiles.folder / name.path).open("rb") as file:
                 return file.read(TILE_WIDTH * HASH_BYTES + 1)

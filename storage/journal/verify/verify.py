@@ -1,17 +1,21 @@
-"""Checks a log as an outsider would: nothing the writer says of itself is believed.
+"""Checks a log as an outsider would: it trusts nothing that the writer says about itself.
 
-What is checked: every line's spelling, place and time; every shown part against its commitment; every erased
-part against the record that erased it; what was purged against the record that said so; the root of all leaves
-against every signed checkpoint, the newest, each day's and one that somebody kept; the signatures against `log.vkey`,
-and that key against the first record; cosignatures against the keys of `witnesses`, those of others being ignored;
-time stamps against what they stamp; every tile against the leaves (C2SP tlog-tiles, tlog-checkpoint,
-tlog-cosignature, signed-note; RFC 6962; RFC 8785).
+Checked are (C2SP tlog-tiles, tlog-checkpoint, tlog-cosignature, signed-note; RFC 6962; RFC 8785):
+- every line's spelling, place and time;
+- every shown part against its commitment, every erased part against the record that erased it;
+- purged records against the record that declared the purge;
+- the root of all leaves against every signed checkpoint: the newest, each day's and one that somebody kept;
+- the signatures against `log.vkey`, and that key against the first record;
+- cosignatures against the keys of `witnesses` (those of other keys are ignored), time stamps against what they stamp;
+- every tile against the leaves.
 
-Rules kept here: any bytes give a report, never an exception; memory stays bounded; a log that is being written is
-no problem, for what is read is read against the order of writing (tiles, then checkpoint, then lines):
-records beyond the checkpoint are "not signed yet". Where a line and a tile disagree, the signed root says which
-of the two is wrong.
-Left to others: what cannot be seen from the files alone, such as records left out from the start.
+Rules kept here:
+- Any bytes give a report, never an exception; memory stays bounded.
+- A log may be written meanwhile: the order of reading (tiles, then checkpoint, then lines) makes records beyond the
+  checkpoint "not signed yet" and not a problem.
+- If a line and a tile disagree, the signed root decides which of the two is wrong.
+
+Files alone cannot show everything, such as records that were left out from the start.
 """
 
 import datetime as dt
@@ -48,14 +52,14 @@ from .tiles import TileCheck
 def verify(
     folder: Path, *, against: str | None = None, progress: Progress | None = None, witnesses: Sequence[Cosigner] = ()
 ) -> VerifyReport:
-    """Check the log in `folder`, and that it continues the one the checkpoint `against` speaks of.
+    """Check the log in `folder`, and that it continues the log of the checkpoint `against`.
 
-    A large log is looked at by as many processes as there are processors; whatever `progress` raises ends them.
+    A large log is checked by as many processes as there are processors; an exception from `progress` ends them.
     """
     before = _minimum(folder)
     report = _verify(folder, against, progress, witnesses)
     passing = any(problem.code == "foreign" for problem in report.problems)  # a bot that is starting signs at once
-    if passing or (report.problems and _minimum(folder) != before):  # a purge took away what was being read
+    if passing or (report.problems and _minimum(folder) != before):  # a purge removed what was being read
         report = _verify(folder, against, progress, witnesses)
     return report
 
@@ -75,7 +79,7 @@ _LATEST_MS = 253_402_300_799_999  # the end of the year 9999
 
 
 class _GiveUp(Exception):
-    """The rest of the log cannot be checked; why has been noted."""
+    """Raised if the rest of the log cannot be checked; the reason has been reported."""
 
 
 class _Check:
@@ -97,12 +101,12 @@ class _Check:
         self._starts: list[tuple[int, str]] = []  # first index and file of each day
         self._previous = ""  # time of the record before
         self._restores: list[tuple[int, int, int]] = []  # index, records in the backup, when it was made
-        self._strays: list[tuple[str, int, int]] = []  # what `against` is found to be: code, its size, what agrees
+        self._strays: list[tuple[str, int, int]] = []  # findings about `against`: code, its size, size agreed
         self._ahead = Ranges()  # records dated after their day, without a note so far
         self._late: set[int] = set()  # records much older than the one before, without a note so far
 
     def run(self, against: str | None) -> None:
-        """Everything, in the order that keeps a log in use from looking broken."""
+        """Check everything, in the order that keeps a log in use from looking broken."""
         self.tiles.look()
         newest = self.signatures.read_newest()
         self.signed = newest.size if newest else 0
@@ -122,7 +126,7 @@ class _Check:
         self._settle_strays()
 
     def report(self) -> VerifyReport:
-        """What was found so far."""
+        """Return the findings so far."""
         problems = self.findings.in_order()
         size = self.tree.size
         return VerifyReport(size - self.first, self.first, self.signed, self.tree.root(), problems, self.findings.more)
@@ -130,7 +134,7 @@ class _Check:
     # The days
 
     def _begin(self, days: list[Day]) -> None:
-        """Where the log begins: at 0, or after a purge at the first record kept."""
+        """Find where the log begins: at 0, or after a purge at the first record kept."""
         tree = self.purges.tree_before(first_of(days))
         if tree is None:
             raise _GiveUp
@@ -156,7 +160,7 @@ class _Check:
             self.findings.add("day_twins", begins.file, other=f"day/{begins.day.path.with_suffix('').name}")
 
     def _absorb(self, batch: Batch, checked: Checked) -> None:
-        """What was found in some lines, and their leaves."""
+        """Take the findings in some lines, and their leaves."""
         leaves = split_hashes(bytes(checked.leaves))
         usable = self._fill_holes(batch, checked, leaves)
         for fault in checked.faults:
@@ -172,7 +176,7 @@ class _Check:
             raise _GiveUp
 
     def _fill_holes(self, batch: Batch, checked: Checked, leaves: list[bytes]) -> int:
-        """Go on past lines that cannot be read, as far as tiles know their hashes. Returns how far that is."""
+        """Continue past unreadable lines as far as tiles store their hashes. Returns how far that is."""
         for hole in checked.holes:
             index = batch.first + hole.at
             self.findings.add(hole.code, *self._where(index), index)
@@ -195,7 +199,7 @@ class _Check:
             self._ahead -= Ranges([(about.start, about.stop)])
 
     def _take_told(self, skeleton: dict[str, Json], parts: list[Json]) -> None:
-        """Records that say something about the log itself."""
+        """Take a record that concerns the log itself."""
         if skeleton["i"] == 0:
             self._check_genesis(skeleton, parts)
         if skeleton["k"] == "erase":
@@ -206,7 +210,7 @@ class _Check:
             self.purges.take(skeleton)
 
     def _check_genesis(self, skeleton: dict[str, Json], parts: list[Json]) -> None:
-        """The first record must be what a log begins with, and name the key that checks it."""
+        """Check that the first record is `genesis` and names the key that checks the log."""
         if skeleton["k"] != "genesis":
             self.findings.add("genesis", *self._where(0), 0)
         vkey = self.signatures.vkey
@@ -227,14 +231,14 @@ class _Check:
             self._check_closing(ends.day, ends.file)
 
     def _may_be_begun(self, last: Day) -> bool:
-        """Whether this may be a day that was begun and not written to yet: all before it are closed."""
+        """Tell whether this can be a day that was begun and not written to yet: all days before it are closed."""
         return not last.closed and all(day.closed for day in list_days(self.folder / "day") if day.name < last.name)
 
     def _check_closing(self, day: Day, file: str) -> None:
         name = f"checkpoints/{day.name}.ckpt"
         size = self.signatures.closing.get(day.name)
         if size is None and (self.folder / name).exists():
-            return  # there, but its signature does not hold: said already
+            return  # it exists, but its signature does not hold: reported already
         if size is None:
             self.findings.add("closing_missing", name, day=day.name)
         elif size != self.tree.size:
@@ -243,7 +247,7 @@ class _Check:
     # What is signed
 
     def _grow(self, leaves: list[bytes]) -> None:
-        """Add leaves, comparing roots at every size that was signed."""
+        """Add leaves, and compare the roots at every size that was signed."""
         at = 0
         while self._targets and self._targets[0].checkpoint.size <= self.tree.size + len(leaves) - at:
             size = self._targets[0].checkpoint.size
@@ -269,7 +273,7 @@ class _Check:
             self.findings.add("against_purged", signed.file, signed=size, first=self.first)
 
     def _root_of_purged(self, size: int) -> bytes | None:
-        """The root before the first record there is; None where the tiles that lead to it were purged."""
+        """Return the root at a size before the first remaining record; None if the necessary tiles were purged."""
         try:
             return Tiles(self.folder / "tile").root(size)
         except NoTile:
@@ -298,7 +302,7 @@ class _Check:
         self.tiles.check_presence(newest.size if newest else 0, self.tree.size)
 
     def _check_sealed(self) -> None:
-        """After a stop in good order everything is signed, and what follows is signed at once."""
+        """Report unsigned records after a clean stop: then everything is signed, and what follows is signed at once."""
         count = self.tree.size - self.signed
         if count > 0 and was_sealed(self.folder, self.signed):
             newest = self.signatures.read_again()
@@ -308,13 +312,13 @@ class _Check:
     def _finish_parts(self) -> None:
         log = Log(self.folder)
         for by in self.parts.unknown():
-            if by >= self.tree.size:  # perhaps written after the end was read
+            if by >= self.tree.size:  # it may have been written after the end was read
                 self._take_newer(log, by)
         self.parts.finish(self._where, signed=self._signed_by_now())
-        try:  # what seems to be shown is looked at once more, as it may have been erased meanwhile
+        try:  # parts that seem to be shown are read again, as they may have been erased meanwhile
             shown = parts_in(self.folder, self.parts.not_gone(self.first, self.tree.size), HoldsInForce()).targets
         except Broken:
-            return  # that line was named
+            return  # that line was reported
         for index in shown.records():
             self.findings.add("erased_not", *self._where(index), index)
 
@@ -327,14 +331,14 @@ class _Check:
             self.parts.may_erase(opened.skeleton, opened.parts, ("day", 0))
 
     def _signed_by_now(self) -> int | None:
-        """How many records are signed, if that matters; None if nothing that holds can be said of it."""
+        """Return the number of signed records, as far as erasures need it; None if there is no valid checkpoint."""
         if self.parts.newest() < self.signed:
             return self.signed
-        newest = self.signatures.read_again()  # an erasure may have been signed and done while the log was read
+        newest = self.signatures.read_again()  # an erasure may have been signed and carried out while the log was read
         return newest.size if newest else None
 
     def _settle_doubts(self) -> None:
-        """Where line and tile disagree: if the signed root holds for the lines, the tile is wrong."""
+        """Decide between line and tile where they disagree: if the signed root fits the lines, the tile is wrong."""
         for index, tile in sorted(self.tiles.doubts):
             file, line = self._where(index)
             if index < self._agreed or index >= self.signed or not file:
@@ -343,15 +347,16 @@ class _Check:
                 self.findings.add("leaf", file, line, index)
 
     def _settle_strays(self) -> None:
-        """What somebody kept is not continued: was it signed in a time that a backup lost, as the log says?
+        """Report that the log does not continue the checkpoint `against`, and if a backup may explain that.
 
-        It is a problem all the same. That records were lost, and which, is what whoever kept it wants to know; and an
-        alteration might call itself a loss.
+        The checkpoint may have been signed in a time that was lost when a backup was restored, as the log itself says.
+        That is still a problem: the person who kept the checkpoint wants to know that records were lost and which, and
+        an alteration might be disguised as a loss.
         """
         for code, size, agreed in self._strays:
             lost = [each for each in self._restores if each[1] < size]
             if lost:
-                self.findings.withdraw("fork", "against")  # it says the same
+                self.findings.withdraw("fork", "against")  # it reports the same
                 index, kept, made = lost[-1]
                 on = dt.datetime.fromtimestamp(made / 1000, dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
                 self.findings.add("restored", "against", signed=size, by=index, kept=kept, lost=size - kept, on=on)
@@ -361,13 +366,13 @@ class _Check:
                 self.findings.add("missing", "against", signed=size, found=self.tree.size)
 
     def _where(self, index: int) -> tuple[str, int]:
-        """The file and the line of a record."""
+        """Return the file and the line of a record."""
         first, file = max((start for start in self._starts if start[0] <= index), default=(index + 1, ""))
         return file, index - first + 1
 
 
 def _number(value: Json) -> int:
-    """A whole number of a record, whatever stands there."""
+    """Return a number from a record; 0 if it is not an integer in range."""
     return value if type(value) is int and 0 <= value <= _LATEST_MS else 0
 
 
