@@ -1,1 +1,1 @@
-"""Verification: how a member proves who they are, one file a method."""
+"""Verification: the methods by which members prove who they are, one file for each method."""

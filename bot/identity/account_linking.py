@@ -1,11 +1,15 @@
-"""One person, several accounts: what happens when somebody proves an identity that is another account's already.
+"""Links accounts of one person, when somebody proves an identity that already belongs to another account.
 
-Rules kept here (docs/decisions/0019): nobody is told whose the identity is, only that it is known; the other account
-is asked in its own direct room, and grants it with a code that only the asking account was shown, so neither a mailbox
-nor an account alone is enough; refused, or not answered within a day, nothing is kept. At once two accounts are linked
-if the same issuer named the same subject for both within the hour; or, by an issuer's word, to somebody who is barred.
-Called in no writing turn. Left to others: proving (`dialogue.py`), what follows from a link
-(`moderation/cases/obligations.py`, `storage/projections/linked_accounts.py`).
+Rules kept here (docs/decisions/0019):
+- Nobody is told whose the identity is, only that it is known.
+- The other account is asked in its own direct room. It grants the link with a code that only the asking account was
+  shown, so that neither a mailbox nor an account alone is enough.
+- If the request is refused, or not answered within a day, nothing is kept.
+- Two accounts are linked at once if the same issuer named the same subject for both within the last hour, or if an
+  issuer named the subject of somebody who is barred.
+- Nothing here is called inside a unit of work.
+Left to others: proving (`dialogue.py`), the consequences of a link (`moderation/cases/obligations.py`,
+`storage/projections/linked_accounts.py`).
 """
 
 import hashlib
@@ -37,26 +41,26 @@ LAPSES_MS = DAY_MS
 FRESH_MS = HOUR_MS
 TRIES = 5
 REFUSALS = frozenset({"no", "不", "不是", "否"})
-_LETTERS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # none that can be taken for another
+_LETTERS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # without letters and digits that look alike
 _LENGTH = 8
 
-Said = tuple[Line, ...]  # to the account that speaks
+Said = tuple[Line, ...]  # the reply to the account that speaks
 
 
 class NoLinking:
-    """Where accounts cannot be linked: what is another's is refused."""
+    """Replaces `Linking` where accounts cannot be linked: another account's identity is refused."""
 
     async def asked(self, _user: UserId, _words: str) -> Said:
-        """`!verify link`."""
+        """Answer `!verify link`."""
         return (line("verify.link.nothing"),)
 
     async def taken(self, _user: UserId, _holder: PersonId, _claim: NewClaim, _level: int) -> Said:
-        """Somebody proved what is another's."""
+        """Answer somebody who proved another account's identity."""
         return (line("identity.taken"),)
 
 
 class Linking:
-    """Offers to link, asks the other account, links."""
+    """Offers to link accounts, asks the other account, and links them."""
 
     def __init__(
         self, database: Database, pipeline: Pipeline, store: IdentityStore, clock: Clock, prefix: str = "!"
@@ -66,12 +70,12 @@ class Linking:
         self._clock = clock
         self._prefix = prefix
         self._claims = ClaimsOfPeople(database, store)
-        self._refused: dict[UserId, int] = {}  # whom another account has refused, and until when they are not asked
+        self._refused: dict[UserId, int] = {}  # users who were refused, and until when (ms) they cannot ask
 
     async def taken(self, user: UserId, holder: PersonId, claim: NewClaim, level: int) -> Said:
-        """What `user`, who has just proved by `claim` what is `holder`'s (`Taken.person`), is told; or they are linked.
+        """Answer `user`, whose `claim` proved an identity of `holder` (`Taken.person`); link both at once if allowed.
 
-        `level`: what they would have been verified at.
+        `level` is the level at which `user` would have been verified.
         """
         now = self._clock()
         async with self._database.read() as db:
@@ -97,7 +101,7 @@ class Linking:
         return (line("verify.link.offer", link=self._command()),)
 
     async def asked(self, user: UserId, words: str) -> Said:
-        """`!verify link`: from the asking account alone; from the one that is asked, with the code or with "no"."""
+        """Answer `!verify link`: the asking account gives no words, the asked account the code or "no"."""
         words = words.strip()
         if not words:
             return await self._ask(user)
@@ -111,7 +115,7 @@ class Linking:
         return await self._granted(user, waiting, _hashed(words))
 
     async def look(self) -> None:
-        """See to requests that nobody answered, and to claims that have to follow their person."""
+        """Drop requests that nobody answered in time, and move claims that must follow their person."""
         await self._claims.settle_once()
         async with self._database.read() as db:
             over = await link_requests.lapsed(db, self._clock())
@@ -119,7 +123,7 @@ class Linking:
             await self._drop(over, line("verify.link.lapsed"))
 
     def changed(self) -> None:
-        """Accounts were linked, or a link was ended, by somebody else."""
+        """Note that accounts were linked, or a link was ended, elsewhere."""
         self._claims.must_settle()
 
     # The account that asks.
@@ -135,7 +139,7 @@ class Linking:
             return (line("verify.link.refused"),)
         code = _new_code()
         asked = replace(request, code=_hashed(code), lapses=request.lapses if request.code else now + LAPSES_MS)
-        # Who asks again gets another code; the other account is asked once.
+        # Asking again gives another code; the other account is asked only once.
         told = [] if request.code else [_tell(each, *self._question(asked)) for each in others]
         await self._pipeline.commit(actions=told, also=partial(link_requests.put, request=asked))
         return (line("verify.link.code", code=self._command(code), until=Moment(asked.lapses)),)
@@ -169,7 +173,7 @@ class Linking:
     # Both.
 
     async def _link(self, request: LinkRequest, other: UserId, method: Literal["confirmed", "oidc"] | None) -> Said:
-        """Record it; both are told what it means by what follows from the record. `method` None: linked already."""
+        """Record the link; what follows from the record tells both what it means. `method` None: linked already."""
         verified = PersonVerified(
             method=request.method,  # type: ignore[arg-type]
             level=request.level,
@@ -185,11 +189,11 @@ class Linking:
             also=partial(link_requests.drop, users=[request.user]),
         )
         await self._claims.settle()
-        # At an issuer's word it is the new account that is answered here; else the other one.
+        # If an issuer linked them, this answers the new account; otherwise the other one.
         return (line("verify.link.done"), *(holding if method == "confirmed" else ()))
 
     async def _holding(self, *users: UserId) -> Said:
-        """What is in force against either, and so against both."""
+        """Return lines about the sanctions against either account, which are now in force against both."""
         now = self._clock()
         async with self._database.read() as db:
             people = [await queries.person_view(db, user, now_ms=now, recent_since=now) for user in users]

@@ -1,4 +1,4 @@
-"""What the command `verify` needs to know, and how it hands on what was typed.
+"""What the command `verify` needs to know, and how it passes on what was typed.
 
 Left to others: the command (`bot/commands/verify.py`), the dialogue (`dialogue.py`).
 """
@@ -16,13 +16,13 @@ from .redacted_input import Hush
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """The methods that this deployment offers, and what keeps the words of those who use them to itself."""
+    """The methods that this deployment offers, and what keeps their users' words secret."""
 
     hush: Hush
     key: DialogueKey
     offered: Sequence[MethodName] = ()
 
     def action(self, room: RoomId, user: UserId, words: str, on: int) -> Verify:
-        """What is queued. Raises `Locked`."""
+        """Return the action to queue, with the words sealed. Raises `Locked`."""
         sealed = self.key.seal(words, "said", user, str(on))
         return Verify(room=room, subject=user, sealed=sealed, on=on)

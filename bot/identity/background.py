@@ -1,7 +1,8 @@
-"""Sees to what verification brings beside what people ask: links that nobody granted, claims that follow their person,
-keys that changed.
+"""Background work of verification: link requests that lapsed, claims that follow their person, keys that changed.
 
-Rules kept here: it waits for nobody and keeps nobody waiting; a homeserver that is away is asked again.
+Rules kept here:
+- Nothing here blocks other work, nor waits for it.
+- If the homeserver cannot be reached, it is asked again.
 Left to others: what is done (`account_linking.py`, `pinned_keys.py`).
 """
 
@@ -31,7 +32,7 @@ LOOK_AGAIN_S = 60.0
 
 
 class VerificationUpkeep:
-    """Runs beside the rest."""
+    """Runs the background work of verification."""
 
     def __init__(
         self,
@@ -48,11 +49,11 @@ class VerificationUpkeep:
         self._awake = asyncio.Event()
 
     def wake(self) -> None:
-        """Something may have changed."""
+        """Look again now, as something may have changed."""
         self._awake.set()
 
     def lists_changed(self, users: Iterable[UserId]) -> None:
-        """The homeserver says that something about these users' devices changed."""
+        """Look again at the keys of these users, whose devices have changed according to the homeserver."""
         if self._pinned is not None:
             self._pinned.lists_changed(users)
             self.wake()

@@ -1,11 +1,13 @@
-"""Carries somebody's verification on, one step for each thing they say, and keeps what was proved.
+"""Runs the dialogue of a verification, one step for each message of the person, and stores what was proved.
 
-Rules kept here: a step is done outside the writing turn, so a mail server or an issuer that hangs keeps nothing else
-waiting; of what a person typed nothing is written down but sealed, nothing logged, and nothing is said back; an answer
-is counted before it is looked at, so that no crash gives a try away; what was proved is in the identity store before
-the fact says so, and both say the same person; while the store is locked nothing is begun.
-Left to others: what a method asks (`method.py` and its methods), who may try how often (`limits.py`), two accounts of
-one person (`account_linking.py`), what follows from a verification (`moderation/`).
+Rules kept here:
+- A step runs outside the unit of work, so that a mail server or an issuer that hangs blocks nothing else.
+- What a person typed is stored only sealed, never logged, and never repeated to anybody.
+- An answer is counted before it is examined, so that a crash gives no extra try.
+- What was proved is in the identity store before the fact says so, and both name the same person.
+- While the store is locked, no verification begins.
+Left to others: what a method asks (`method.py` and its methods), how often somebody may try (`limits.py`), two accounts
+of one person (`account_linking.py`), what follows from a verification (`moderation/`).
 """
 
 import asyncio
@@ -48,20 +50,20 @@ log = structlog.get_logger()
 
 MAX_TRIES = 5  # answers to one question
 STOP, LINK = ("stop", "停止", "取消"), ("link", "关联")
-_TRIES, _FIRST_MS, _LAST_MS = 4, 5_000, 30_000  # of what cannot be asked now
+_TRIES, _FIRST_MS, _LAST_MS = 4, 5_000, 30_000  # retries while a method is unavailable
 _WRONG = "error.verify.code-wrong"
 
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """A method, and how long what it proves holds."""
+    """A method, and how long (ms) its proofs are valid."""
 
     method: Method
     lasts_ms: int
 
 
 class IdentityDialogue:
-    """The handler of `Verify`."""
+    """The handler of `Verify` actions."""
 
     def __init__(
         self,
@@ -84,12 +86,12 @@ class IdentityDialogue:
         self._settings = settings
         self._clock = clock
         self._linking = linking or NoLinking()
-        self._newest: dict[UserId, int] = {}  # what a person said last: what is tried again must not overtake it
-        self._counted: dict[UserId, int] = {}  # what was counted already, and is tried again
+        self._newest: dict[UserId, int] = {}  # record of each person's last message, not to be overtaken by a retry
+        self._counted: dict[UserId, int] = {}  # record of a counted message, in case it is retried
         self.handles: Handlers = {Verify: self.handle}
 
     async def handle(self, action: Action, _txn: str) -> Done:
-        """Do what the person asked for, or look what has become of it."""
+        """Do what the person asked for, or poll for the result."""
         assert isinstance(action, Verify)
         try:
             return await self._handle(action)
@@ -101,13 +103,13 @@ class IdentityDialogue:
             log.error("verify_damaged", why=str(error))
             return replace(self._ended(action, line("error.verify.failed")), result="abandoned", code="damaged")
         except Exception as error:
-            # Without its words: what an error of a library says may repeat what somebody typed.
+            # Without the error's text: a library's message may repeat what somebody typed.
             where = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
             log.error("verify_failed", error=type(error).__name__, where=where[-3:])
             return self._told(action, line("error.verify.failed"), result="abandoned", code="defect")
 
     async def _handle(self, action: Verify) -> Done:
-        if not action.sealed:  # `on` is then when it began, no record: nothing that was said is older than that
+        if not action.sealed:  # a poll: `on` is then the time at which the dialogue began, not a record
             return await self._poll(action)
         words = await self._words(action)
         if action.on < self._newest.get(action.subject, -1):
@@ -188,7 +190,7 @@ class IdentityDialogue:
         return await self._follow(action, offered, step, one)
 
     async def _once(self, action: Verify, write: Callable[[AsyncConnection], Awaitable[None]]) -> None:
-        """Count this, durably, however often it is tried."""
+        """Count this durably, and only once however often it is retried."""
         if self._counted.get(action.subject) != action.on:
             await self._pipeline.commit(also=write)
             self._counted[action.subject] = action.on
@@ -239,7 +241,7 @@ class IdentityDialogue:
         return replace(done, facts=(fact,), after=lambda: self._note(number, user, method, until))
 
     async def _note(self, claim: str, user: UserId, method: str, until: int) -> None:
-        """Which record says so: it has its number only once it is written."""
+        """Note in the claim the record of the verification, which has its number only once it is written."""
         v = schema.verifications.c
         query = select(func.max(v.record)).where(v.user == user, v.method == method, v.until == until)
         async with self._database.read() as db:
@@ -248,7 +250,7 @@ class IdentityDialogue:
             await asyncio.to_thread(self._store.note_record, claim, int(record))
 
     async def _refused(self, action: Verify, refused: Refused) -> Done:
-        """Told, and nothing else: what went on goes on."""
+        """Tell the person about a refusal; a verification in progress stays in progress."""
         if isinstance(refused, Locked):
             log.warning("verify_locked", why=refused.why)
             refused = Refused("error.verify.locked")
@@ -301,11 +303,11 @@ class IdentityDialogue:
 
 
 class _Damaged(Exception):
-    """Something in the identity store, or sealed under its key, is not what was put there."""
+    """Raised if something in the identity store, or sealed under its key, is not what was stored."""
 
 
 async def _stored(work: Callable[..., T], *given: Any) -> T:
-    """What the identity store does, in a thread. What is damaged there ends this verification, not the bot."""
+    """Call the identity store in a thread. Damage there ends this verification, not the bot: raises `_Damaged`."""
     try:
         return await asyncio.to_thread(work, *given)
     except Broken as error:
@@ -313,7 +315,7 @@ async def _stored(work: Callable[..., T], *given: Any) -> T:
 
 
 async def _asked(step: Awaitable[DialogueStep]) -> DialogueStep:
-    """What a method answers. A connection of its that breaks is not a disk that does."""
+    """Await a method's answer. An `OSError` from its connection becomes `Unavailable`, unlike one from the disk."""
     try:
         return await step
     except OSError as error:
@@ -323,7 +325,7 @@ async def _asked(step: Awaitable[DialogueStep]) -> DialogueStep:
 
 
 async def _holds(db: AsyncConnection, person: PersonId, method: str, until: int) -> bool:
-    """Whether this very proof is in force: the same again is no new one."""
+    """Tell whether this very proof is in force: the same proof again is not a new one."""
     v = schema.verifications.c
     query = select(v.record).where(v.person == person, v.method == method, v.until == until, v.revoked == 0)
     return (await db.execute(query)).first() is not None

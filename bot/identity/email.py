@@ -1,9 +1,11 @@
-"""Verification by e-mail: whoever can read eight digits sent to an address has a mailbox there.
+"""Verification by e-mail: a person who can read eight digits sent to an address has a mailbox there.
 
-Rules kept here: a code is drawn by a source that cannot be guessed, lives ten minutes, is compared in constant time,
-and is kept as an HMAC that belongs to the person and the address, so it serves nobody else; to which domains is written
-is the operator's to say; an address that could carry anything beside itself into the mail is refused.
-Left to others: how often (`limits.py`, `dialogue.py`), handing it over (`mailer.py`), sealing what is kept
+Rules kept here:
+- A code comes from a secure random source, is valid for ten minutes, and is compared in constant time.
+- It is stored as an HMAC over the person and the address, so that it is useless to anybody else.
+- The operator decides to which domains mail is sent.
+- An address that could carry anything besides itself into the mail is refused.
+Left to others: how often (`limits.py`, `dialogue.py`), sending (`mailer.py`), sealing what is stored
 (`dialogue.py`).
 """
 
@@ -32,7 +34,7 @@ from .method import DialogueStep, MethodName, ProvedIdentity
 LASTS_MS = 10 * MS_PER["m"]
 MINUTES = LASTS_MS // MS_PER["m"]
 DIGITS = 8
-# RFC 5321, 4.1.2, without quoted local parts; the domain is a name, in letters or as IDNA has it.
+# RFC 5321, 4.1.2, without quoted local parts; the domain is a name, in ASCII letters or in IDNA form.
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[a-z0-9-]+(?:\.[a-z0-9-]+)+\Z")
 _MAX = 254
 
@@ -60,11 +62,11 @@ class EmailMethod:
         self._language_of = language_of
 
     def address(self, words: str) -> str:
-        """Return the mailbox that attempts count for. Raises `Refused`."""
+        """Return the mailbox for which attempts are counted. Raises `Refused`."""
         return mailbox(self._parsed(words))
 
     def _parsed(self, words: str) -> str:
-        """Return the address that is written to. Raises `Refused`."""
+        """Return the address to which mail is sent. Raises `Refused`."""
         address = _parsed(words)
         domain = address.rpartition("@")[2]
         if self._domains and not any(fnmatchcase(domain, glob.lower()) for glob in self._domains):
@@ -93,21 +95,21 @@ class EmailMethod:
         return DialogueStep(proof=ProvedIdentity("", address, {"email": address}))
 
     async def poll(self, user: UserId, state: Mapping[str, str | int], now_ms: int) -> DialogueStep:  # noqa: ARG002
-        """Nothing changes by itself."""
+        """Return the state unchanged: only the person's answer changes it."""
         return DialogueStep(state=state, until_ms=now_ms + LASTS_MS)
 
     def _mark(self, user: UserId, address: str, code: str) -> str:
         return self._key.mark("code", user, address, code)
 
     def _mail(self, user: UserId, address: str, code: str, language: str) -> EmailMessage:
-        """Plain text: the code, who asks, and what happens if they did not."""
+        """Compose a plain-text mail: the code, who asked for it, and what to do if it was somebody else."""
         mail = EmailMessage(policy=SMTP)
         mail["From"] = self._sender
         mail["To"] = address
         mail["Subject"] = self._catalog.text(language, "email.subject")
         mail["Date"] = format_datetime(datetime.now(UTC))
         mail["Message-ID"] = make_msgid(domain=parseaddr(self._sender)[1].rpartition("@")[2])
-        mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no machine is to answer it
+        mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no automatic reply is wanted
         fields = {"code": f"{code[:4]} {code[4:]}", "user": user, "minutes": MINUTES}
         mail.set_content(self._catalog.text(language, "email.body", **fields), cte="quoted-printable")
         return mail

@@ -1,4 +1,4 @@
-"""Puts verification together, as the configuration has it."""
+"""Assembles verification according to the configuration."""
 
 from bot.config.config import Config
 from bot.pipeline.pipeline import Pipeline
@@ -23,7 +23,7 @@ from .roster import RosterMethod
 
 
 def asking_of(config: Config, store: IdentityStore) -> Asking:
-    """What the command needs. While the store is locked, no method of ours is offered."""
+    """Return what the command `verify` needs. While the store is locked, no method of ours is offered."""
     key = DialogueKey(store)
     try:
         key.mark("ready")
@@ -44,7 +44,7 @@ def make_verifier(
     linking: Linking | None = None,
     oidc: Oidc | None = None,
 ) -> IdentityDialogue:
-    """The handler of `Verify`."""
+    """Return the handler of `Verify` actions."""
 
     async def language_of(user: UserId) -> str:
         async with database.read() as db:
@@ -57,7 +57,7 @@ def make_verifier(
         email = EmailMethod(mailer, own.sender, own.domains, asking.key, Catalog.load(), language_of)
         methods["email"] = Offered(email, own.lasts)
     if oidc is not None:
-        methods["oidc"] = Offered(oidc, max(each.lasts for each in config.oidc))  # each proof says it itself
+        methods["oidc"] = Offered(oidc, max(each.lasts for each in config.oidc))  # each proof states its own end
     return IdentityDialogue(
         methods, store, asking.key, database, pipeline, asking.hush, config.challenges, clock, linking
     )

@@ -1,8 +1,10 @@
-"""How often verification may be begun: by a person, to a mailbox, by the newcomers of a room.
+"""Limits on how often verification may be begun: by a person, to a mailbox, by the newcomers of a room.
 
-Rules kept here: an attempt is noted, durably, before anything is sent; an address is known by its mark alone; somebody
-who is refused learns when it is possible again, and of others nothing; many new accounts keep nobody from verifying who
-has been in the room for a day.
+Rules kept here:
+- An attempt is stored durably before anything is sent.
+- An address is stored only as its mark.
+- Somebody who is refused learns when it is possible again, and nothing about others.
+- Many new accounts cannot keep people from verifying who have been in the room for a day.
 Left to others: the numbers (`[challenges]` in `bot/config/config.py`).
 """
 
@@ -20,7 +22,7 @@ from storage.state.verification_dialogues import NOWHERE
 
 
 async def begin(db: AsyncConnection, user: UserId, about: str, settings: ChallengeSettings, now_ms: int) -> None:
-    """Note an attempt; `about` marks the address, "" for none. Raises `Refused` if there were too many."""
+    """Store an attempt; `about` is the mark of the address, or "". Raises `Refused` if there were too many."""
     since = now_ms - settings.within
     _refuse(await verification_dialogues.attempts_by(db, user, since), settings.per_person, "person", settings)
     if about:

@@ -1,10 +1,11 @@
-"""Hands a mail to the operator's mail server, over SMTP (RFC 5321), encrypted.
+"""Sends a mail to the operator's mail server over SMTP (RFC 5321), encrypted.
 
-Rules kept here: nothing is said in plain to a server that was to be asked encrypted, whatever it offers; all of it
-takes `timeout` at most, however slowly the server speaks; what went wrong is told in words of ours, for an address, a
-name or a server's own words may stand in those of the library. Once the mail was handed over without an answer, it may
-arrive.
-Left to others: what is in it (`email.py`), the settings (`bot/config/config.py`).
+Rules kept here:
+- If encryption is configured, nothing is sent in plain text, whatever the server offers.
+- Everything together takes at most `timeout`, however slow the server is.
+- Errors are described in our own words, for those of the library may contain an address, a name or the server's text.
+- A mail that was handed over without an answer may still arrive.
+Left to others: the content (`email.py`), the settings (`bot/config/config.py`).
 """
 
 import asyncio
@@ -36,7 +37,10 @@ class Mailer:
         self._folder = folder
 
     async def send(self, mail: EmailMessage, to: str) -> Sent:
-        """Hand it over. Raises `Refused` if the address is refused for good, `Unavailable`."""
+        """Send a mail. Raises `Refused` if the server refuses the address for good, `Unavailable` for other errors.
+
+        Returns "maybe" if no answer came after the mail was handed over.
+        """
         handed_over = False
         client = self._client()
         try:
@@ -57,7 +61,7 @@ class Mailer:
         return "sent"
 
     async def check(self) -> None:
-        """Connect, and log in. Raises `Unavailable`."""
+        """Connect and log in. Raises `Unavailable`."""
         client = self._client()
         try:
             async with asyncio.timeout(self._settings.timeout / 1000):
@@ -97,7 +101,7 @@ class Mailer:
 
 
 def _why(error: Exception) -> str:
-    """What kind of thing went wrong, without anybody's words."""
+    """Describe the kind of error, without any text of the server or the library."""
     if isinstance(error, SMTPResponseException):
         return f"the mail server answered {error.code}"
     return f"the mail server gave no answer ({type(error).__name__})"

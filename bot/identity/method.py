@@ -1,9 +1,11 @@
-"""The port of a method of verification: what it is asked, and what it answers.
+"""The port of a verification method: its calls and their results.
 
-Rules kept here: a method never writes, and never speaks: it says what to tell the person, what to remember, and what
-was proved; what it remembers is sealed before it is kept; it may take its time (a mail, an issuer), so it is
-never called in a writing turn. Left to others: the dialogue (`dialogue.py`), keeping what was proved
-(`storage/identity/store.py`).
+Rules kept here:
+- A method never stores anything and never sends messages to the person: it returns what to tell the person, what to
+  remember, and what was proved.
+- What it remembers is sealed before it is stored.
+- It may take long (a mail, an issuer), so it is never called inside a unit of work.
+Left to others: the dialogue (`dialogue.py`), storing what was proved (`storage/identity/store.py`).
 """
 
 from collections.abc import Mapping
@@ -18,18 +20,18 @@ MethodName = Literal["vouch", "roster", "email", "oidc"]
 
 @dataclass(frozen=True, slots=True)
 class ProvedIdentity:
-    """What was proved: an identifier that belongs to one person at one issuer, and what goes with it."""
+    """A proof: an identifier that belongs to one person at one issuer, and further claims."""
 
-    issuer: str  # "" for our own: the roster, our mail
-    identifier: str  # blinded before it is kept in the clear
-    claims: Mapping[str, str] = field(default_factory=dict)  # sealed: name, email, phone, subject ...
-    until_ms: int = 0  # how long it holds; 0: as long as the method's proofs do
-    level: int = 0  # 0: the method's
+    issuer: str  # "" for our own methods: the roster, our mail
+    identifier: str  # stored in the clear only as a blind index
+    claims: Mapping[str, str] = field(default_factory=dict)  # stored sealed: name, email, phone, subject ...
+    until_ms: int = 0  # end of its validity; 0: as for all proofs of the method
+    level: int = 0  # 0: the method's level
 
 
 @dataclass(frozen=True, slots=True)
 class DialogueStep:
-    """Where a dialogue stands after the method was asked something.
+    """The result of one call of a method.
 
     `state` (JSON-ready) is kept until `until_ms`, for the next answer or for the method's own `poll`; None ends the
     dialogue. `proof` ends it too.
@@ -38,40 +40,40 @@ class DialogueStep:
     lines: tuple[Line, ...] = ()
     state: Mapping[str, str | int] | None = None
     until_ms: int = 0
-    poll_ms: int = 0  # look again after this time, without the person (an issuer's device flow); 0: never
+    poll_ms: int = 0  # poll after this time, without the person (an issuer's device flow); 0: never
     proof: ProvedIdentity | None = None
 
 
 class Method(Protocol):
-    """One way of proving who one is."""
+    """One way of proving an identity."""
 
     name: MethodName
     level: int  # docs/verification.md
 
     async def begin(self, user: UserId, words: str, now_ms: int) -> DialogueStep:
-        """`!verify METHOD words`. Raises `Refused`, saying what was wrong and what to do."""
+        """Begin, for `!verify METHOD words`. Raises `Refused`, saying what was wrong and what to do."""
         ...
 
     async def answer(self, user: UserId, words: str, state: Mapping[str, str | int], now_ms: int) -> DialogueStep:
-        """What the person says next. Raises `Refused`; the dialogue then stands where it stood."""
+        """Take the person's next message. Raises `Refused`; the dialogue then stays where it was."""
         ...
 
     async def poll(self, user: UserId, state: Mapping[str, str | int], now_ms: int) -> DialogueStep:
-        """What has become of it meanwhile."""
+        """Return what has happened meanwhile."""
         ...
 
 
 @runtime_checkable
 class Addressed(Protocol):
-    """A method that writes to somebody: how often is limited for each address, too."""
+    """A method that writes to an address: attempts are limited for each address too."""
 
     def address(self, words: str) -> str:
-        """The one spelling of the address that `words` name. Raises `Refused`."""
+        """Return the canonical spelling of the address in `words`. Raises `Refused`."""
         ...
 
 
 class Unavailable(Exception):
-    """Whoever the method asks gives no answer now; `why` names no person and repeats nothing that was typed."""
+    """Raised if a server that the method needs does not answer; `why` names no person and repeats nothing typed."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)

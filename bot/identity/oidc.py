@@ -1,14 +1,17 @@
-"""A member logs in at an issuer whom the operator trusts (OpenID Connect): a `Method` of verification, level 3.
+"""Verification by a login at an issuer whom the operator trusts (OpenID Connect): a `Method`, level 3.
 
-Two ways. By a code that the member enters at the issuer, in any browser (device flow); it needs nothing of ours to be
-reached. Or by a link, after which the browser comes back to a page of ours (code flow with PKCE): that page shows a
-number, which is typed in the chat; so a link that somebody else was talked into opening verifies nobody.
+There are two ways. With a code, the member enters it at the issuer in any browser (device flow); nothing of ours has to
+be reachable for it. With a link, the browser comes back to a page of ours (code flow with PKCE): this page shows a
+number, which the member types in the chat. So a link that somebody else was talked into opening verifies nobody.
 
-Rules kept here: a person is (issuer, subject); code and link are said only to who began, and what is begun by one is
-never the proof of another; whatever goes wrong ends in a sentence and leaves nothing; details for operators stand in
-the log, without secrets. A device code is remembered in the dialogue's state, which the dialogue seals.
-Left to others: the protocol (`oidc_exchange.py`), the page (`oidc_callback.py`), when it is polled and what a proof is
-worth (`dialogue.py`).
+Rules kept here:
+- A person is (issuer, subject).
+- Code and link are told only to the person who began, and a login begun by one is never the proof of another.
+- Any failure ends in a sentence for the person and leaves nothing behind; details for operators are in the log, without
+  secrets.
+- A device code is stored in the dialogue's state, which the dialogue seals.
+Left to others: the protocol (`oidc_exchange.py`), the page (`oidc_callback.py`), when to poll and what a proof is worth
+(`dialogue.py`).
 """
 
 import hmac
@@ -38,24 +41,24 @@ log = structlog.get_logger()
 
 LINK_LASTS_MS = 10 * 60_000
 NUMBER_LASTS_MS = 5 * 60_000
-LOOK_MS = 3_000  # how often it is looked whether the browser came back: in our own memory
+LOOK_MS = 3_000  # interval for checking, in our own memory, whether the browser came back
 _SLOWER_S, _SLOWEST_S = 5, 60
 _FAILURES = (NoAnswer, Untrusted, NotHeld, Denied)
 
-# What the page says to the browser that came back: `oidc.page.*`.
+# The texts of the page for the browser that came back: `oidc.page.*`.
 PageKey = Literal["number", "failed", "stale"]
 
 
 @dataclass(frozen=True, slots=True)
 class LoginPage:
-    """What to show."""
+    """The contents of the page."""
 
     key: PageKey
     number: str = ""
 
 
 class Oidc:
-    """All issuers of the configuration."""
+    """The method `oidc`, with all issuers of the configuration."""
 
     name: MethodName = "oidc"
     level: int = int(REACHES["oidc"])
@@ -69,7 +72,7 @@ class Oidc:
 
     @classmethod
     def of(cls, config: Config, clock: Clock) -> "Oidc | None":
-        """The method as it is configured; None without an issuer."""
+        """Return the configured method; None without an issuer."""
         if not config.oidc:
             return None
         issuers = [Issuer(each, config.secrets.oidc.get(each.secret_variable)) for each in config.oidc]
@@ -86,7 +89,7 @@ class Oidc:
             raise Refused(_said(issuer, error), issuer=issuer.settings.shown) from None
 
     async def poll(self, user: UserId, state: State, now_ms: int) -> DialogueStep:
-        """Whether the person has logged in."""
+        """Return whether the person has logged in, as a step of the dialogue."""
         if "device_code" in state:
             return await self._poll_device(state, now_ms)
         login = self._logins.find(user, state.get("ref"))
@@ -98,7 +101,7 @@ class Oidc:
         return _goes_on(login, line("oidc.number", issuer=login.issuer.settings.shown))
 
     async def answer(self, user: UserId, words: str, state: State, now_ms: int) -> DialogueStep:
-        """The number on the page, after a login by link. Raises `Refused`."""
+        """Compare the number that the page showed after a login by link. Raises `Refused`."""
         if "device_code" in state:
             raise Refused("oidc.enter-there", link=str(state["link"]), code=Code(str(state["user_code"])))
         login = self._logins.find(user, state.get("ref"))
@@ -114,11 +117,11 @@ class Oidc:
     # For the page.
 
     def back_to(self, name: str) -> str:
-        """The address to which an issuer sends browsers back (its redirect URI)."""
+        """Return the address to which an issuer sends browsers back (its redirect URI)."""
         return f"{self._public_url}/oidc/{name}"
 
     async def arrived(self, name: str, query: Mapping[str, str]) -> LoginPage:
-        """A browser came back from the issuer `name`."""
+        """Handle a browser that came back from the issuer `name`."""
         login = self._logins.take(query.get("state", ""), self._clock())
         if login is None:
             return LoginPage("stale")
@@ -133,9 +136,9 @@ class Oidc:
         return LoginPage("number", f"{login.number[:4]} {login.number[4:]}")
 
     async def _proved(self, login: Login, name: str, query: Mapping[str, str]) -> ProvedIdentity:
-        """Raises what `Issuer` raises."""
+        """Redeem the code that the browser brought. Raises what `Issuer` raises."""
         issuer, provider, challenge = login.issuer, login.provider, login.challenge
-        if name != issuer.settings.name or not _from(provider, query):  # mixed up (RFC 9207)
+        if name != issuer.settings.name or not _from(provider, query):  # mix-up attack (RFC 9207)
             raise Untrusted("answer", "the browser came back from another issuer")
         if "error" in query:
             if query["error"] == "access_denied":
@@ -158,16 +161,16 @@ class Oidc:
         return self._issuers[asked]
 
     async def _begin(self, user: UserId, issuer: Issuer, now_ms: int) -> DialogueStep:
-        """Raises `Refused`, and what `Issuer` raises."""
+        """Begin with the issuer. Raises `Refused`, and what `Issuer` raises."""
         provider = self._providers[issuer.settings.name] = await issuer.discover()
         if self.way(issuer, provider) == "device":
             return self._by_device(issuer, await issuer.begin_device(provider), now_ms)
         return self._by_link(Login(user, issuer, provider, now_ms + LINK_LASTS_MS), now_ms)
 
     def way(self, issuer: Issuer, provider: Provider) -> Way:
-        """How people log in there: by a link where both can be had, for others can be talked into entering a code.
+        """Return the way to log in there: by link if both are possible. Raises `Untrusted`.
 
-        Raises `Untrusted`.
+        The link is better because other people can be talked into entering a code.
         """
         ways = [each for each in provider.ways if each == "device" or self._public_url is not None]
         if issuer.settings.flow != "auto":
@@ -190,7 +193,7 @@ class Oidc:
         return _asks_again(state, grant.interval_s, told)
 
     async def _poll_device(self, state: State, now_ms: int) -> DialogueStep:
-        """RFC 8628, section 3.5: no answer means to ask less often, as "slow_down" does."""
+        """Ask for the result of a device login, less often after no answer or "slow_down" (RFC 8628, section 3.5)."""
         issuer, wait_s = self._issuers.get(str(state["issuer"])), int(state["interval"])
         if issuer is None:  # no longer in the settings
             return self._over(None)
@@ -220,7 +223,7 @@ class Oidc:
         return _goes_on(login, line("oidc.link", issuer=settings.shown, link=link, until=Moment(login.until_ms)))
 
     def _over(self, login: Login | None) -> DialogueStep:
-        """It failed, or its time is over; or it is not known: we were restarted, or the person has begun anew."""
+        """End a login that failed or expired, or is unknown since a restart or because the person began another."""
         if login is None:
             return DialogueStep(lines=(line("oidc.gone"),))
         self._logins.drop(login.user)
@@ -234,7 +237,7 @@ class Oidc:
         return _ended(login.issuer, "oidc.number-spent")
 
     async def _known(self, issuer: Issuer) -> Provider:
-        """What the issuer offers, as it was when somebody last began; asked again after a restart."""
+        """Return what the issuer offered when somebody last began; ask again after a restart."""
         name = issuer.settings.name
         if name not in self._providers:
             self._providers[name] = await issuer.discover()
@@ -242,7 +245,7 @@ class Oidc:
 
 
 def _goes_on(login: Login, *lines: Line) -> DialogueStep:
-    """Look again whether the browser came back, until the person has been told to type what it shows."""
+    """Keep polling for the browser until the person has been told to type the number it shows."""
     poll_ms = 0 if login.asked else LOOK_MS
     return DialogueStep(lines=lines, state={"ref": login.ref}, until_ms=login.until_ms, poll_ms=poll_ms)
 
@@ -257,7 +260,7 @@ def _ended(issuer: Issuer, key: str) -> DialogueStep:
 
 
 def _said(issuer: Issuer, error: Exception) -> str:
-    """The message key of a failure; the details go to the log."""
+    """Return the message key of a failure; the details go to the log."""
     if isinstance(error, Denied):
         return "oidc.expired" if error.over else "oidc.denied"
     log.warning("oidc_failed", issuer=issuer.settings.name, why=str(error))
@@ -267,10 +270,10 @@ def _said(issuer: Issuer, error: Exception) -> str:
 
 
 def _from(provider: Provider, query: Mapping[str, str]) -> bool:
-    """Whether the answer is this issuer's, as far as it says so (RFC 9207, section 2.4)."""
+    """Tell whether the answer is from this issuer, as far as it says so (RFC 9207, section 2.4)."""
     return query["iss"] == provider.issuer if "iss" in query else not provider.names_itself
 
 
 def _digits(words: str) -> str:
-    """The digits of a number, however it is grouped and whichever digits a keyboard has."""
+    """Return the digits of a number as ASCII, however it is grouped and whichever script it is typed in."""
     return "".join(str(int(sign)) for sign in words if sign.isdecimal())

@@ -1,10 +1,12 @@
 """The page to which an issuer sends browsers back: a small server behind the operator's proxy.
 
-Rules kept here: it listens only where the settings say, and only if they name a public address; it answers one kind of
-request, a GET below ``/oidc/``, with a page that names nobody and loads nothing; so many at a time; a port that is
-taken is tried again, and moderation does not wait for it.
-Left to others: serving (`bot/matrix/local_server.py`), what a browser brings back, and what it is worth (`oidc.py`),
-deadlines of what the issuer is asked.
+Rules kept here:
+- It listens only where the settings say, and only if they name a public address.
+- It answers only one kind of request, a GET below ``/oidc/``, with a page that names nobody and loads nothing.
+- The number of simultaneous requests is limited.
+- If the port is taken, it is tried again; moderation does not wait for it.
+Left to others: serving (`bot/matrix/local_server.py`), what a browser brings back and what it is worth (`oidc.py`),
+deadlines for requests to the issuer.
 """
 
 import asyncio
@@ -27,7 +29,7 @@ HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",  # the address holds what came back
+    "Referrer-Policy": "no-referrer",  # the address contains what the browser brought back
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "X-Robots-Tag": "noindex",
@@ -35,12 +37,12 @@ HEADERS = {
 
 
 class CallbackServer:
-    """Listens while `run` runs."""
+    """The server; it listens while `run` runs."""
 
     def __init__(self, oidc: Oidc, settings: CallbackSettings, texts: Catalog) -> None:
         self._oidc = oidc
         self._listen = listen_address(settings.listen)
-        # A proxy may hand on the whole path, or what comes below the public address.
+        # A proxy may pass on the whole path, or only the part below the public address.
         self._paths = {"/oidc/", urlsplit(settings.public_url or "").path + "/oidc/"}
         self._texts = texts
         self._free = asyncio.Semaphore(_AT_A_TIME)
@@ -48,7 +50,7 @@ class CallbackServer:
 
     @classmethod
     def of(cls, oidc: Oidc | None, config: Config, texts: Catalog) -> "CallbackServer | None":
-        """The page as it is configured; None where no browser is to come back to us."""
+        """Return the configured server; None if no browser is expected to come back."""
         wanted = any(each.flow != "device" for each in config.oidc)
         if oidc is None or config.callback.public_url is None or not wanted:
             return None
@@ -71,7 +73,7 @@ class CallbackServer:
 
     async def _arrived(self, name: str, request: web.BaseRequest) -> LoginPage:
         query = request.query
-        if any(len(query.getall(key)) != 1 for key in query):  # which of the two?
+        if any(len(query.getall(key)) != 1 for key in query):  # a repeated parameter is ambiguous
             return LoginPage("stale")
         return await self._oidc.arrived(name, dict(query))
 

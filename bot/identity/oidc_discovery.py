@@ -1,9 +1,12 @@
-"""Asks an issuer what it offers (OpenID Connect Discovery 1.0, section 4), and gets JSON from it.
+"""Asks an issuer what it offers (OpenID Connect Discovery 1.0, section 4), and reads its JSON answers.
 
-Rules kept here: the issuer calls itself exactly what the operator calls it; whatever it names is asked by https (if it
-is on this machine itself, also by http there), and a redirect is followed nowhere; only algorithms that we allow count;
-an answer that is late, too long or no JSON is an error in words, never a guess.
-Left to others: what is asked there (`oidc_exchange.py`), tokens (`oidc_token.py`), texts for people.
+Rules kept here:
+- The issuer must call itself exactly what the operator calls it.
+- The addresses it names are used only over https (if it is on this machine, also over http there), and redirects are
+  never followed.
+- Only algorithms that we allow count.
+- An answer that is late, too long or not JSON is an error with a description, never a guess.
+Left to others: the requests themselves (`oidc_exchange.py`), tokens (`oidc_token.py`), texts for people.
 """
 
 import json
@@ -22,12 +25,12 @@ _WELL_KNOWN = "/.well-known/openid-configuration"
 
 Way = Literal["code", "device"]
 ClientAuth = Literal["client_secret_basic", "client_secret_post", "none"]
-# What is wrong with an issuer; `oidc.why.*` in the message files says it to operators.
+# Faults of an issuer; `oidc.why.*` in the message files explains them to operators.
 Why = Literal["status", "redirect", "json", "issuer", "endpoint", "algorithms", "secret", "flow", "answer"]
 
 
 class Untrusted(Exception):
-    """What the issuer answered cannot be used. `why` is stable; `detail` holds no secret."""
+    """Raised if the issuer's answer cannot be used. `why` is stable; `detail` holds no secret."""
 
     def __init__(self, why: Why, detail: str = "") -> None:
         super().__init__(f"{why}: {detail}" if detail else why)
@@ -37,7 +40,7 @@ class Untrusted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """What an issuer says of itself, as far as it concerns us. An endpoint that it has not is ""."""
+    """An issuer's description of itself, as far as it concerns us. A missing endpoint is ""."""
 
     issuer: str
     jwks_uri: str
@@ -51,13 +54,13 @@ class Provider:
 
     @property
     def ways(self) -> tuple[Way, ...]:
-        """The ways of logging in that can be used, the better one first."""
+        """The usable ways of logging in, the better one first."""
         offered: tuple[tuple[Way, str], ...] = (("code", self.authorization_endpoint), ("device", self.device_endpoint))
         return tuple(way for way, endpoint in offered if endpoint)
 
 
 async def discover(settings: OidcSettings, *, has_secret: bool, timeout_s: float = TIMEOUT_S) -> Provider:
-    """What the issuer offers now. Raises `NoAnswer`, `Untrusted`."""
+    """Ask what the issuer offers now. Raises `NoAnswer`, `Untrusted`."""
     document = json_of(await get(settings.issuer.rstrip("/") + _WELL_KNOWN, timeout_s, ACCEPT))
     return provider_of(document, settings.issuer, has_secret=has_secret)
 
@@ -66,7 +69,7 @@ ACCEPT = {"Accept": "application/json"}
 
 
 def json_of(reply: HttpReply) -> dict[str, Any]:
-    """The object in an answer that says all went well. Raises `NoAnswer` for trouble that passes, `Untrusted`."""
+    """Return the object in a successful answer. Raises `NoAnswer` for temporary trouble, `Untrusted` otherwise."""
     if reply.status >= 500 or reply.status == 429:
         raise NoAnswer(f"the issuer answered {reply.status}")
     if 300 <= reply.status < 400:
@@ -77,7 +80,7 @@ def json_of(reply: HttpReply) -> dict[str, Any]:
 
 
 def parsed(reply: HttpReply) -> dict[str, Any]:
-    """The object in an answer. Raises `Untrusted`."""
+    """Return the object in an answer. Raises `Untrusted`."""
     try:
         content = json.loads(reply.body)
     except (ValueError, RecursionError):
@@ -88,7 +91,7 @@ def parsed(reply: HttpReply) -> dict[str, Any]:
 
 
 def provider_of(document: Mapping[str, Any], issuer: str, *, has_secret: bool) -> Provider:
-    """The discovery document of `issuer`, checked. Raises `Untrusted`."""
+    """Check the discovery document of `issuer`. Raises `Untrusted`."""
     if document.get("issuer") != issuer:
         raise Untrusted("issuer", str(document.get("issuer"))[:200])
     return Provider(
@@ -115,8 +118,8 @@ def _endpoint(document: Mapping[str, Any], name: str, issuer: str, *, needed: bo
 
 
 def _code_endpoint(document: Mapping[str, Any], issuer: str) -> str:
-    """Where a browser logs in, if the code flow with PKCE (RFC 7636, S256) can be had there."""
-    methods = document.get("code_challenge_methods_supported")  # many know S256 and do not say so
+    """Return where a browser logs in; "" if the code flow with PKCE (RFC 7636, S256) is not supported."""
+    methods = document.get("code_challenge_methods_supported")  # many support S256 without saying so
     if methods is not None and "S256" not in _list(methods):
         return ""
     if "code" not in _list(document.get("response_types_supported", ["code"])):
@@ -133,7 +136,10 @@ def _algorithms(document: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _client_auth(document: Mapping[str, Any], *, has_secret: bool) -> ClientAuth:
-    """How we show the issuer who we are (OpenID Connect Core 1.0, section 9); without a secret we only say it."""
+    """Return how we authenticate to the issuer (OpenID Connect Core 1.0, section 9); "none" without a secret.
+
+    Raises `Untrusted` if it supports no method that we know.
+    """
     named = _list(document.get("token_endpoint_auth_methods_supported", ["client_secret_basic"]))
     if not has_secret:
         return "none"

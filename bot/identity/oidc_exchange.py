@@ -1,10 +1,12 @@
-"""What is said to an issuer: the device flow (RFC 8628), the code flow with PKCE (RFC 6749, 7636), keys, userinfo.
+"""Requests to an issuer: the device flow (RFC 8628), the code flow with PKCE (RFC 6749, 7636), keys, userinfo.
 
-Rules kept here: keys are asked for at every token, so none is ever out of date; a person is known only when the token
-holds and everything that was asked for has come: a failure in between leaves nothing; userinfo counts only if it is of
-the same subject; the client's secret and what the issuer hands out stand in no log, error or `repr`.
-Left to others: what stands in the discovery document (`oidc_discovery.py`), whether a token holds (`oidc_token.py`),
-who began what and when (`oidc.py`).
+Rules kept here:
+- The issuer's keys are fetched for every token, so they are never out of date.
+- A person is known only once the token holds and everything requested has come: a failure in between leaves nothing.
+- Userinfo counts only if it is about the same subject.
+- The client's secret and what the issuer hands out appear in no log, error or `repr`.
+Left to others: the discovery document (`oidc_discovery.py`), whether a token holds (`oidc_token.py`), who began which
+login and when (`oidc.py`).
 """
 
 import base64
@@ -36,7 +38,7 @@ Waiting = Literal["pending", "slower"]
 
 
 class Denied(Exception):
-    """The person, or the issuer, said no. `over`: the time was over."""
+    """Raised if the person or the issuer refused. `over`: the time was over."""
 
     def __init__(self, *, over: bool = False) -> None:
         super().__init__("expired" if over else "denied")
@@ -56,7 +58,7 @@ class DeviceGrant:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What the token endpoint gave."""
+    """The answer of the token endpoint."""
 
     id_token: str = field(repr=False)
     access_token: str = field(repr=False)
@@ -64,7 +66,7 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class BrowserLogin:
-    """What one login by a browser is recognised by."""
+    """The secrets by which one login in a browser is recognised."""
 
     state: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     nonce: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
@@ -85,7 +87,7 @@ class Issuer:
         self._timeout_s = timeout_s
 
     async def discover(self) -> Provider:
-        """What it offers now. Raises `NoAnswer`, `Untrusted`."""
+        """Ask what the issuer offers now. Raises `NoAnswer`, `Untrusted`."""
         return await discover(self.settings, has_secret=self._secret is not None, timeout_s=self._timeout_s)
 
     async def begin_device(self, provider: Provider) -> DeviceGrant:
@@ -97,7 +99,7 @@ class Issuer:
         return _grant(json_of(reply), provider)
 
     async def ask_device(self, provider: Provider, device_code: str) -> Tokens | Waiting:
-        """Whether the person has done so (RFC 8628, section 3.5). Raises `Denied`, `NoAnswer`, `Untrusted`."""
+        """Ask whether the person entered the code (RFC 8628, section 3.5). Raises `Denied`, `NoAnswer`, `Untrusted`."""
         form = {"grant_type": _DEVICE_GRANT, "device_code": device_code}
         reply = await self._post(provider, provider.token_endpoint, form)
         error = _error(reply)
@@ -105,12 +107,12 @@ class Issuer:
             return "pending"
         if error == "slow_down":
             return "slower"
-        if error in ("access_denied", "expired_token", "invalid_grant"):  # the last: used before, or forgotten
+        if error in ("access_denied", "expired_token", "invalid_grant"):  # the last: code used before, or forgotten
             raise Denied(over=error != "access_denied")
         return _tokens(reply, error)
 
     def login_link(self, provider: Provider, challenge: BrowserLogin, back_to: str) -> str:
-        """Where a browser logs in (OpenID Connect Core 1.0, section 3.1.2.1)."""
+        """Return the address where a browser logs in (OpenID Connect Core 1.0, section 3.1.2.1)."""
         query = {
             "response_type": "code",
             "client_id": self.settings.client_id,
@@ -126,13 +128,13 @@ class Issuer:
         return address + ("&" if urlsplit(address).query else "?") + urlencode(query)
 
     async def redeem(self, provider: Provider, code: str, verifier: str, back_to: str) -> Tokens:
-        """What the code of a login is worth. Raises `NoAnswer`, `Untrusted`."""
+        """Exchange the code of a login for tokens. Raises `NoAnswer`, `Untrusted`."""
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": back_to, "code_verifier": verifier}
         reply = await self._post(provider, provider.token_endpoint, form)
         return _tokens(reply, _error(reply))
 
     async def person(self, provider: Provider, tokens: Tokens, now_s: int, nonce: str = "") -> ProvedIdentity:
-        """Who logged in. Raises `NoAnswer`, `Untrusted`, `NotHeld`, `ClocksDiffer`."""
+        """Return who logged in. Raises `NoAnswer`, `Untrusted`, `NotHeld`, `ClocksDiffer`."""
         jwks = json_of(await get(provider.jwks_uri, self._timeout_s, ACCEPT))
         expected = Expected(
             issuer=provider.issuer,
@@ -150,7 +152,7 @@ class Issuer:
         return ProvedIdentity(provider.issuer, subject, kept(claims, self.settings.claims), until_ms)
 
     async def _userinfo(self, provider: Provider, access_token: str, subject: str) -> dict[str, Any]:
-        """More claims of the same subject (section 5.3.2)."""
+        """Fetch more claims of the same subject (section 5.3.2). Raises `NotHeld` if they are of another."""
         headers = {**ACCEPT, "Authorization": f"Bearer {access_token}"}
         claims = json_of(await get(provider.userinfo_endpoint, self._timeout_s, headers))
         if claims.get("sub") != subject:
@@ -171,7 +173,7 @@ class Issuer:
 
 
 def kept(claims: Mapping[str, Any], wanted: Sequence[ClaimName]) -> dict[str, str]:
-    """What is kept of the claims: what the operator named, and what the issuer does not call unconfirmed."""
+    """Return the claims to store: those the operator named, unless the issuer calls them unconfirmed."""
     found: dict[str, str] = {}
     for name in wanted:
         value = claims.get(_CLAIMS[name])
@@ -186,7 +188,7 @@ def _lacking(claims: Mapping[str, Any], wanted: Sequence[ClaimName]) -> bool:
 
 
 def _error(reply: HttpReply) -> str:
-    """The error code of a refusal (RFC 6749, section 5.2); "" for any other answer."""
+    """Return the error code of a refusal (RFC 6749, section 5.2); "" for any other answer."""
     if reply.status not in (400, 401, 403):
         return ""
     return _printable(parsed(reply).get("error"))
@@ -206,7 +208,7 @@ def _tokens(reply: HttpReply, error: str) -> Tokens:
 
 def _grant(content: Mapping[str, Any], provider: Provider) -> DeviceGrant:
     code, shown = content.get("device_code"), content.get("user_code")
-    # Some write the name as a draft of the RFC had it.
+    # Some issuers use the name from a draft of the RFC.
     link = content.get("verification_uri") or content.get("verification_url")
     here = urlsplit(provider.issuer).scheme == "http"
     if not isinstance(code, str) or not code:

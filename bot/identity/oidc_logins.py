@@ -1,10 +1,13 @@
-"""The logins from which a browser is to come back to us, in memory.
+"""The logins for which a browser is expected to come back to us, in memory.
 
-Rules kept here: a login belongs to the person who began it, and a person has one; what a browser brings back is used
-once, whatever becomes of it; so many at most, and none longer than its time. In memory only: the browser brings no key
-with which anything on disk could be opened, and verifier and nonce are good for minutes; after a restart people are
-told to begin again. (A device code is kept in the dialogue, which is sealed, and so outlives a restart.)
-Left to others: what is asked of the issuer (`oidc_exchange.py`), what people are told (`oidc.py`).
+Rules kept here:
+- A login belongs to the person who began it, and a person has only one.
+- What a browser brings back can be used only once, whatever the result.
+- The number of logins is limited, and none outlives its time.
+- They are only in memory: the browser brings no key that could open anything on disk, and verifier and nonce are valid
+  only for minutes. After a restart people are told to begin again. (A device code is in the dialogue, which is
+  sealed, and so survives a restart.)
+Left to others: requests to the issuer (`oidc_exchange.py`), what people are told (`oidc.py`).
 """
 
 import secrets
@@ -31,14 +34,14 @@ class Login:
     challenge: BrowserLogin = field(default_factory=BrowserLogin)
     ref: str = field(default_factory=lambda: secrets.token_urlsafe(12))
     proof: ProvedIdentity | None = field(default=None, repr=False)
-    number: str = field(default="", repr=False)  # what the page showed
+    number: str = field(default="", repr=False)  # the number that the page showed
     asked: bool = False  # the person was told to type it
     tries_left: int = TRIES
     failure: str = ""  # a message key
 
 
 class Logins:
-    """All of them."""
+    """All logins in progress."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
@@ -46,7 +49,7 @@ class Logins:
         self._by_state: dict[str, Login] = {}
 
     def add(self, login: Login, now_ms: int) -> bool:
-        """Keep it, instead of an earlier one of the same person. False if there are too many."""
+        """Add a login, replacing an earlier one of the same person. Returns False if there are too many."""
         self.drop(login.user)
         for user in [user for user, each in self._logins.items() if each.until_ms <= now_ms]:
             self.drop(user)
@@ -57,16 +60,16 @@ class Logins:
         return True
 
     def find(self, user: UserId, ref: object) -> Login | None:
-        """The person's login, if it is still this one."""
+        """Return the person's login if it still has this `ref`."""
         login = self._logins.get(user)
         return login if login is not None and login.ref == ref else None
 
     def take(self, state: str, now_ms: int) -> Login | None:
-        """The login that a browser comes back for; a second time there is none."""
+        """Return the login for which a browser comes back, only once; None if it is unknown or over."""
         login = self._by_state.pop(state, None)
         return login if login is not None and now_ms < login.until_ms else None
 
     def drop(self, user: UserId) -> None:
-        """Forget it."""
+        """Forget a person's login."""
         if (login := self._logins.pop(user, None)) is not None:
             self._by_state.pop(login.challenge.state, None)

@@ -1,9 +1,11 @@
-"""Checks an ID token: pure, given the issuer's keys and the time (OpenID Connect Core 1.0, section 3.1.3.7).
+"""Checks an ID token, as a pure function of it, the issuer's keys and the time (OpenID Connect Core 1.0, 3.1.3.7).
 
-Rules kept here: only public keys and the algorithms that both sides named are tried, so that neither "none" nor a
-public key taken for a password opens anything; a key in the token's own header is not looked at; what was signed is for
-us, from whom we asked, of now, and the answer to what we asked.
-Left to others: getting token and keys (`oidc_exchange.py`).
+Rules kept here:
+- Only public keys and the algorithms that both sides named are tried, so that neither "none" nor a public key used as
+  a password is accepted.
+- A key in the token's own header is ignored.
+- The token must be for us, from the issuer we asked, current, and the answer to our request.
+Left to others: fetching token and keys (`oidc_exchange.py`).
 """
 
 import base64
@@ -20,7 +22,7 @@ from joserfc.jwk import ECKey, Key, OKPKey, RSAKey, import_key
 from joserfc.jwt import ClaimsOption, JWTClaimsRegistry
 
 SKEW_S = 60
-# Algorithm -> the hash of `at_hash`. All with a public key: nobody but the issuer can make such a signature.
+# Algorithm -> the hash of `at_hash`. All use a public key: only the issuer can make such a signature.
 ALGORITHMS: Mapping[str, str] = {
     "RS256": "sha256",
     "RS384": "sha384",
@@ -40,16 +42,16 @@ _LONGEST_SUBJECT = 255  # section 2
 
 
 class NotHeld(Exception):
-    """The token does not hold. The text says why, for the log; it repeats nothing of the token."""
+    """Raised if the token does not hold. The text says why, for the log; it repeats nothing of the token."""
 
 
 class ClocksDiffer(NotHeld):
-    """It would hold at another time: its clock, or ours, is wrong."""
+    """Raised if the token would hold at another time: the issuer's clock, or ours, is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a token must say."""
+    """The values that a token must have."""
 
     issuer: str
     client_id: str
@@ -60,7 +62,7 @@ class Expected:
 
 
 def verified(token: str, jwks: Mapping[str, Any], expected: Expected) -> dict[str, Any]:
-    """The claims of a token that holds. Raises `NotHeld`."""
+    """Check a token and return its claims. Raises `NotHeld`."""
     try:
         algorithm, payload = _signed(token, jwks, expected.algorithms)
         claims = json.loads(payload)
@@ -76,7 +78,7 @@ def verified(token: str, jwks: Mapping[str, Any], expected: Expected) -> dict[st
 
 
 def _signed(token: str, jwks: Mapping[str, Any], allowed: Sequence[str]) -> tuple[str, bytes]:
-    """The algorithm and the payload of a token that one of the keys has signed."""
+    """Return the algorithm and the payload of a token that one of the keys has signed."""
     algorithms = [each for each in allowed if each in ALGORITHMS]
     if not algorithms:
         raise NotHeld("no algorithm is allowed")
@@ -97,7 +99,7 @@ def _signed(token: str, jwks: Mapping[str, Any], allowed: Sequence[str]) -> tupl
 
 
 def _keys(jwks: Mapping[str, Any], kid: object, algorithm: str) -> Iterator[Key]:
-    """The public keys of the issuer that may have signed this; keys that we do not understand are none."""
+    """Yield the issuer's public keys that may have signed this; skip keys that we do not understand."""
     found = jwks.get("keys")
     for data in found if isinstance(found, list) else ():
         if not isinstance(data, dict) or data.get("kty") not in _KINDS or data.get("use", "sig") != "sig":
@@ -144,7 +146,7 @@ def _is_ahead(claims: Mapping[str, Any], now_s: int) -> bool:
 
 
 def _check_parties(claims: Mapping[str, Any], client_id: str) -> None:
-    """`aud` and `azp`: it was issued to us, and for others only if it says that it was issued to us."""
+    """Check `aud` and `azp`: a token that is for others as well must say that it was issued to us."""
     audience, party = claims["aud"], claims.get("azp")
     others = isinstance(audience, list) and any(each != client_id for each in audience)
     if (others and party is None) or (party is not None and party != client_id):
@@ -158,12 +160,12 @@ def _check_subject(claims: Mapping[str, Any]) -> None:
 
 
 def is_text(value: str) -> bool:
-    """Whether it can be written down: JSON lets half a surrogate pair through."""
+    """Tell whether the text can be encoded: JSON lets half a surrogate pair through."""
     return not any("\ud800" <= sign <= "\udfff" for sign in value)
 
 
 def _check_access_token(claims: Mapping[str, Any], access_token: str, algorithm: str) -> None:
-    """`at_hash` (section 3.1.3.6): the access token that came with it is the one it was issued with."""
+    """Check by `at_hash` that the access token belongs to this ID token (section 3.1.3.6)."""
     said = claims.get("at_hash")
     if said is None or not access_token:
         return

@@ -1,8 +1,10 @@
-"""Keeps what people proved with the person whose accounts proved it.
+"""Keeps each claim with the person whose account proved it.
 
-Rules kept here: a claim belongs to whoever the account is that proved it, as the record of its verification tells; when
-accounts are linked, or a link ends, it follows. What is not done yet is done at the next start. While the store is
-locked nothing moves: persons are found through the links all the same.
+Rules kept here:
+- A claim belongs to the person of the account that proved it, as the record of its verification says. It follows when
+  accounts are linked or a link ends.
+- Moves that are not done yet are done at the next start.
+- While the store is locked nothing is moved; persons are still found through the links.
 Left to others: linking (`account_linking.py`), sealing (`storage/identity/store.py`).
 """
 
@@ -19,7 +21,7 @@ log = structlog.get_logger()
 
 
 class ClaimsOfPeople:
-    """Moves claims, and tells when they were made."""
+    """Moves claims between persons, and tells when they were made."""
 
     def __init__(self, database: Database, store: IdentityStore) -> None:
         self._database = database
@@ -27,11 +29,11 @@ class ClaimsOfPeople:
         self._unsettled = True  # at each start
 
     def must_settle(self) -> None:
-        """Accounts are linked, or are not any more."""
+        """Note that accounts were linked or a link ended."""
         self._unsettled = True
 
     async def settle_once(self) -> None:
-        """Move what has to move, if anything may have to."""
+        """Move claims if links may have changed since the last time."""
         if self._unsettled:
             self._unsettled = False
             await self.settle()
@@ -55,6 +57,6 @@ class ClaimsOfPeople:
             log.warning("claims_not_moved", why="the identity store is locked")
 
     async def proved_since(self, person: PersonId, issuer: str, since_ms: int) -> bool:
-        """Whether the person proved something at this issuer after that time."""
+        """Tell whether the person proved something at this issuer at or after that time."""
         claims = await asyncio.to_thread(self._store.claims_of, person)
         return any(each.method == "oidc" and each.issuer == issuer and each.created_ms >= since_ms for each in claims)

@@ -1,9 +1,12 @@
-"""The master keys of verified accounts: one that changes may mean that somebody else holds the account now.
+"""The master keys of verified accounts: a changed key may mean that somebody else now controls the account.
 
-Rules kept here: the key that a verified account has is noted, in the records, once it is verified; when it is another,
-its verifications are suspended and it is told how to be verified again, in kind words, since people reset their keys;
-an account without a key is left alone, and the first one it makes is noted. It is looked at when the homeserver says
-that somebody's devices changed, when they ask about their verification, and once a day for all.
+Rules kept here:
+- Once an account is verified, its master key is recorded.
+- If the key changes, the account's verifications are suspended, and it is told in kind words how to be verified again,
+  since people reset their keys.
+- An account without a key is left alone; the first key it makes is recorded.
+- A key is looked at when the homeserver says that somebody's devices changed, when they ask about their verification,
+  and once a day for all.
 Left to others: when (`background.py`), what a verification means (`moderation/people/verification.py`).
 
 Specification: client-server API v1.19, "Cross-signing", "POST /keys/query", "Tracking the device list for a user".
@@ -25,7 +28,7 @@ AT_ONCE = 50  # users in one question
 
 
 class PinnedKeys:
-    """Compares keys with those that were noted."""
+    """Compares keys with the recorded ones."""
 
     def __init__(self, homeserver: Homeserver, database: Database, pipeline: Pipeline, clock: Clock) -> None:
         self._homeserver = homeserver
@@ -33,15 +36,15 @@ class PinnedKeys:
         self._pipeline = pipeline
         self._clock = clock
         self._changed: set[UserId] = set()
-        self._without: set[UserId] = set()  # whom we asked about today, and who had no key
-        self._all_on = -1  # the day, since 1970, on which all were looked at
+        self._without: set[UserId] = set()  # users who had no key when we asked today
+        self._all_on = -1  # the day since 1970 on which all were last looked at
 
     def lists_changed(self, users: Iterable[UserId]) -> None:
-        """The homeserver says that something about these users' devices changed."""
+        """Note that these users' devices have changed according to the homeserver."""
         self._changed.update(users)
 
     async def look(self) -> None:
-        """Note keys that are not noted, and see which have changed."""
+        """Record keys that are not recorded yet, and suspend the verifications of accounts whose key changed."""
         pinned, unpinned = await self._known()
         today = self._clock() // DAY_MS
         if today != self._all_on:
@@ -91,7 +94,7 @@ class PinnedKeys:
 
 
 def master_key(answer: Mapping[str, Any], user: str) -> str:
-    """The public half of somebody's master key in an answer to /keys/query; empty if there is none."""
+    """Return the public half of a user's master key from an answer to /keys/query; "" if there is none."""
     everybody = answer.get("master_keys")
     own = everybody.get(user) if isinstance(everybody, dict) else None
     keys = own.get("keys") if isinstance(own, dict) else None

@@ -1,8 +1,9 @@
-"""What is said while somebody verifies is recorded without its words: addresses, codes, names are nobody's business.
+"""Keeps the text of verification messages out of the records: addresses, codes and names are nobody's business.
 
-Rules kept here: in a direct room a message that begins with our command, and everything that is said there while a
-verification goes on, is noted without its text. Left to others: what is said before others (`said_aloud.py`), writing
-it so (`storage/record_mapping.py`, by way of `bot/pipeline/pipeline.py`), the command (`bot/commands/verify.py`).
+In a direct room, a message that begins with our command, and every message during a verification, is recorded without
+its text.
+Left to others: messages in groups (`said_aloud.py`), writing the record (`storage/record_mapping.py`, through
+`bot/pipeline/pipeline.py`), the command (`bot/commands/verify.py`).
 """
 
 import re
@@ -19,12 +20,12 @@ from .said_aloud import SaidAloud
 
 NAME = "verify"
 ALIASES = ("验证", "核实")
-LOOK_MS = 15 * 60_000  # how long it is heeded that somebody has begun, until it is known how long it goes on
+LOOK_MS = 15 * 60_000  # how long a begun verification counts as in progress until its own end is known
 _CODE = re.compile(r"[0-9]{4}[ -]?[0-9]{4}\Z")
 
 
 class Hush:
-    """Knows whose verification goes on."""
+    """Knows whose verification is in progress."""
 
     def __init__(self, prefix: str) -> None:
         names = "|".join(map(re.escape, (NAME, *ALIASES)))
@@ -35,16 +36,16 @@ class Hush:
         self._open: dict[UserId, int] = {}
 
     async def begin(self, db: AsyncConnection) -> None:
-        """Read what must be known before the first message."""
+        """Load the verifications in progress, before the first message."""
         self._open = await verification_dialogues.going_on(db)
         for row in await outbox.waiting(db, 2**62, 1000, only=PROOF):
             if isinstance(row.action, Verify):
                 self._open[row.action.subject] = 2**62
 
     def covers(self, event: Received) -> bool:
-        """Whether the words of this, said alone to the bot, stay out of the records.
+        """Tell whether the text of this event, from a direct room, stays out of the records.
 
-        What begins by it is heeded from the next message on.
+        A verification that it begins takes effect from the next message.
         """
         if not isinstance(event, MessagePosted):
             return False
@@ -54,11 +55,11 @@ class Hush:
         return words is not None or event.received_ms < self._open.get(event.sender, 0)
 
     def without_token(self, event: Received) -> MessagePosted | None:
-        """A code or an address that was said before others, without it; None: it is nothing of the kind."""
+        """Return a code or address sent in a group without the code or address; None if the event is neither."""
         return self._aloud.without_token(event)
 
     def words(self, event: MessagePosted, *, direct: bool) -> str | None:
-        """What was said to the command, also where only the code was typed; None: it is none."""
+        """Return the words for the command, also if only the code was typed; None if the message is not for it."""
         if event.is_notice or event.replaces is not None:
             return None
         bare = event.body.strip()
@@ -67,15 +68,15 @@ class Hush:
         return self._said(event)
 
     def asks(self, event: MessagePosted) -> bool:
-        """Whether a message that is no command may be a code."""
+        """Tell whether a message that is not a command may be a code."""
         return event.received_ms < self._open.get(event.sender, 0) and bool(_CODE.match(event.body.strip()))
 
     def opened(self, user: UserId, until_ms: int) -> None:
-        """A verification goes on until then."""
+        """Note that a verification is in progress until then."""
         self._open[user] = until_ms
 
     def closed(self, user: UserId) -> None:
-        """It is over."""
+        """Note that a verification is over."""
         self._open.pop(user, None)
 
     def _said(self, event: MessagePosted) -> str | None:

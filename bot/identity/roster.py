@@ -1,7 +1,9 @@
-"""Verification by roster: whoever has the one-time code that the operator handed out is who the roster says.
+"""Verification by roster: a person with a one-time code from the operator is the person that the roster names.
 
-Rules kept here: wrong, used and expired codes are refused in the same words, for others may be guessing; a code says
-the same to the account that used it, so nothing is lost by a crash and nothing gained by saying it again.
+Rules kept here:
+- Wrong, used and expired codes are refused in the same words, since the person may be guessing.
+- The account that used a code gets the same result again, so that nothing is lost in a crash and nothing is gained by
+  repeating it.
 Left to others: the roster (`storage/identity/roster.py`), how often one may try (`limits.py`).
 """
 
@@ -27,7 +29,7 @@ class RosterMethod:
         self._lasts_ms = lasts_ms
 
     async def begin(self, user: UserId, words: str, now_ms: int) -> DialogueStep:
-        """Look whose code it is."""
+        """Look up whose code it is."""
         if not is_code(words):
             raise Refused("error.verify.roster-form")
         used = await asyncio.to_thread(self._roster.use, words, user, now_ms)
@@ -40,11 +42,11 @@ class RosterMethod:
         return DialogueStep(proof=ProvedIdentity("", listed.identifier, kept, until, listed.level))
 
     async def answer(self, user: UserId, words: str, state: Mapping[str, str | int], now_ms: int) -> DialogueStep:  # noqa: ARG002
-        """Nothing is asked."""
+        """End the dialogue, as this method asks nothing."""
         return DialogueStep()
 
     async def poll(self, user: UserId, state: Mapping[str, str | int], now_ms: int) -> DialogueStep:  # noqa: ARG002
-        """Nothing changes by itself."""
+        """End the dialogue, as there is nothing to wait for."""
         return DialogueStep()
 
 

@@ -1,9 +1,11 @@
-"""A code or an address that was said before others: of it the token alone stays out of the records.
+"""Keeps a code or address that was sent in a group out of the records, and nothing else of the message.
 
-Rules kept here: nothing else is left out, so that nobody says before everybody what is on no record: it is a plain
-`m.text` with nothing beside it, and all of it is the command, a way to verify, and one token of the shape that way has.
-What stands in the record instead is again of that shape, so that it is known for one when it is read from there.
-Left to others: that such a message goes in the same step, and that one that cannot go is recorded whole
+Rules kept here:
+- Nothing else is left out, so that nobody can say things in a group that are on no record. The message must be a plain
+  `m.text` without further content, consisting only of the command, a way to verify, and one token in the form of that
+  way.
+- The recorded text has that form again, so that it is recognised when it is read back.
+Left to others: removing such a message in the same step, and recording it completely if it cannot be removed
 (`bot/pipeline/pipeline.py`).
 """
 
@@ -25,7 +27,7 @@ _OF_THREADS = frozenset({"rel_type", "event_id", "is_falling_back", "m.in_reply_
 
 
 class SaidAloud:
-    """Knows the shapes of the command."""
+    """Knows the forms of the command."""
 
     def __init__(self, prefix: str, name: str, aliases: tuple[str, ...]) -> None:
         names = "|".join(map(re.escape, (name, *aliases)))
@@ -41,7 +43,7 @@ class SaidAloud:
         self._written = f"{prefix}{name}"
 
     def without_token(self, event: Received) -> MessagePosted | None:
-        """The event as it is recorded; None: it is no such message, and is recorded as it is."""
+        """Return the event as it is recorded; None if it is another message, which is recorded unchanged."""
         if not isinstance(event, MessagePosted) or not _is_text_alone(event):
             return None
         found = self._command.fullmatch(event.body)
@@ -59,7 +61,7 @@ def _is_text_alone(event: MessagePosted) -> bool:
 
 
 def _relates(content: Mapping[str, Json]) -> bool:
-    """Whether the relation, if there is one, is a thread or a reply and says nothing."""
+    """Tell whether the relation, if any, is only a thread or a reply and carries no other content."""
     relates = content.get("m.relates_to", {})
     if not isinstance(relates, dict) or not relates.keys() <= _OF_THREADS:
         return False
