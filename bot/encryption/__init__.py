@@ -1,1 +1,1 @@
-"""The bot's side of end-to-end encryption: keys, late events, comparing emoji."""
+"""The bot's side of end-to-end encryption: keys, late events, emoji comparison."""

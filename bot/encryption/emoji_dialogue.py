@@ -1,11 +1,14 @@
-"""Comparing emoji with people, so that their clients know the bot by its keys, and the bot them by theirs.
+"""The emoji comparison with people, by which their clients verify the bot's keys, and the bot theirs.
 
-Rules kept here: whoever is in a group is answered, or runs this deployment, nobody else; members so many times an hour,
-and so many of them at once, since each time costs words; what is to be compared is shown to that person alone and, of
-those who run a group, in its desk; it counts as the same only when that very person presses so, or an
-operator says so at the command line (the trusted way: it does not pass through the homeserver); a difference is told to
-the operators. Nothing of it is kept over a restart.
-Left to others: the steps (`bot/crypto/sas.py`), carrying them (`bot/crypto/verifier.py`).
+Rules kept here:
+- Only members of a group, those who run one, and operators of this deployment are answered.
+- Members may begin a limited number an hour, and a limited number at the same time, since each costs messages.
+- The emoji are shown only to that person and, for those who run a group, in its desk.
+- The emoji count as equal only if that very person presses so, or an operator says so at the command line (the trusted
+  way: it does not pass through the homeserver).
+- A difference is reported to the operators.
+- Nothing is kept over a restart.
+Left to others: the protocol (`bot/crypto/sas.py`), sending its messages (`bot/crypto/verifier.py`).
 """
 
 import asyncio
@@ -45,20 +48,20 @@ log = structlog.get_logger()
 
 SAME, DIFFERENT = "✅", "❌"
 REACTION = "m.reaction"
-MEMBER_AN_HOUR = 5  # verifications that one member begins
-MEMBERS_AT_ONCE = 20  # that are under way with members
+MEMBER_AN_HOUR = 5  # verifications that one member may begin
+MEMBERS_AT_ONCE = 20  # verifications in progress with members
 HOUR_MS = 3_600_000
-AT_MOST = 1_000  # messages that wait to be looked at; more than that is somebody's flood
-LOOK_S = 15.0  # how often what takes too long is ended
+AT_MOST = 1_000  # waiting messages; more than that is a flood
+LOOK_S = 15.0  # interval for ending those that take too long
 TRIES, LONGEST_PAUSE_S = 5, 10.0
-# Codes by which either side says that it sees something else, or that keys are not what they should be.
+# Codes with which either side reports different emoji, or keys that are not as they should be.
 _DIFFERS = ("m.mismatched_sas", "m.key_mismatch", "m.mismatched_commitment")
 _LETTERS = "bcdfghjkmnpqrstvwxz23456789"
 
 
 @dataclass(slots=True)
 class Talk:
-    """One verification, as people see it. `code` names it at the command line."""
+    """One comparison, as people see it. `code` identifies it at the command line."""
 
     code: str
     id: str
@@ -66,11 +69,11 @@ class Talk:
     since_ms: int
     stage: SasStage = SasStage.ASKED
     shown: ShortString | None = None
-    messages: dict[EventId, tuple[RoomId, str]] = field(default_factory=dict)  # where it is shown, in which language
+    messages: dict[EventId, tuple[RoomId, str]] = field(default_factory=dict)  # where it is shown, and the language
 
 
 class Verifying:
-    """The verifications of the bot."""
+    """The emoji comparisons of the bot."""
 
     def __init__(
         self,
@@ -95,17 +98,17 @@ class Verifying:
         self._turn = asyncio.Lock()  # one step at a time
         self._waiting: asyncio.Queue[ToDevice | Received] = asyncio.Queue(AT_MOST)
         self._talks: dict[str, Talk] = {}  # by the id of the verification
-        self._begun: dict[UserId, list[int]] = {}  # when members began one, within the last hour
+        self._begun: dict[UserId, list[int]] = {}  # times (ms) at which members began one in the last hour
 
     # What comes in.
 
     async def heard(self, messages: Sequence[ToDevice]) -> None:
-        """Messages of other devices to ours."""
+        """Queue messages from other devices to ours."""
         for message in messages:
             self._put(message)
 
     def taken(self, events: Sequence[Received]) -> None:
-        """Events that were recorded just now."""
+        """Queue those of the events just recorded that concern a comparison."""
         for event in events:
             if self._concerns(event):
                 self._put(event)
@@ -123,10 +126,10 @@ class Verifying:
         with suppress(asyncio.QueueFull):
             self._waiting.put_nowait(item)
 
-    # Beside the listener.
+    # Runs in parallel to the listener.
 
     async def run(self) -> None:
-        """Answer, until cancelled."""
+        """Answer messages until cancelled."""
         while True:
             try:
                 async with asyncio.timeout(LOOK_S):
@@ -140,7 +143,7 @@ class Verifying:
             except (HomeserverError, CryptoError) as error:
                 log.warning("verification_broken_off", why=str(error))
             except (OSError, Broken, SQLAlchemyError):
-                raise  # the disk
+                raise  # a failing disk
             except Exception:  # a defect in one verification must not stop the bot
                 log.exception("verification_failed")
 
@@ -160,7 +163,10 @@ class Verifying:
             await self._went_on(progress)
 
     async def _may(self, user: UserId) -> bool:
-        """Whether somebody is answered. Everybody else's messages cost one look, and ask nothing of the homeserver."""
+        """Tell whether the bot answers somebody.
+
+        Everybody else's messages cost one look-up and no request to the homeserver.
+        """
         async with self._database.read() as db:
             runs = is_operator(user, self._policy) or bool(await queries.answers_for(db, user))
             may = runs or (bool(await queries.groups_of(db, user, joined=True)) and self._has_room_for(user))
@@ -168,7 +174,7 @@ class Verifying:
         return may
 
     def _has_room_for(self, member: UserId) -> bool:
-        """Whether one more verification can be begun with a member; what is under way goes on."""
+        """Tell whether a member may begin one more comparison, or has one in progress, which may continue."""
         if any(talk.user == member for talk in self._talks.values()):
             return True
         since = self._clock() - HOUR_MS
@@ -177,12 +183,12 @@ class Verifying:
         return len(self._begun.get(member, ())) < MEMBER_AN_HOUR and under_way < MEMBERS_AT_ONCE
 
     async def _pressed(self, event: ReactionGiven) -> None:
-        """The very person whose client shows the other half says whether it is the same."""
+        """Take a reaction of the very person whose client shows the other half: same or different."""
         talk = next((talk for talk in self._talks.values() if event.target in talk.messages), None)
         key = event.key.replace("\ufe0f", "")
         if talk is None or event.sender != talk.user or key not in (SAME, DIFFERENT):
             return
-        with suppress(Refused):  # it is over meanwhile
+        with suppress(Refused):  # it has ended meanwhile
             await self._said(talk, same=key == SAME, differs=True)
 
     async def _expire(self) -> None:
@@ -193,7 +199,7 @@ class Verifying:
         await self._drop_ended()
 
     async def _drop_ended(self) -> None:
-        """Those that came to an end without a word of their own: by a second one with the same device, say."""
+        """Close comparisons that ended without a message, for example through a second one with the same device."""
         for id in self._talks.keys() - self._verifier.under_way():
             talk = self._talks.pop(id)
             await self._over(talk, Progress(id, talk.user, SasStage.CANCELLED, code="m.unexpected_message"))
@@ -201,7 +207,7 @@ class Verifying:
     # What people say.
 
     def under_way(self) -> list[dict[str, Any]]:
-        """The verifications, as the command line shows them."""
+        """Return the comparisons in progress, as the command line shows them."""
         return [
             {
                 "id": talk.code,
@@ -215,14 +221,14 @@ class Verifying:
         ]
 
     async def confirm(self, code: str) -> dict[str, Any]:
-        """An operator has compared, and it is the same. Raises `Refused`."""
+        """Confirm for an operator that the emoji are the same. Raises `Refused`."""
         talk = self._talk(code)
         if talk.stage is not SasStage.SHOWN:
             raise Refused("keys.not_shown", id=talk.code)
         return await self._said(talk, same=True)
 
     async def refuse(self, code: str) -> dict[str, Any]:
-        """An operator sees something else, or does not want it. Raises `Refused`."""
+        """End a comparison for an operator, who sees different emoji or does not want it. Raises `Refused`."""
         talk = self._talk(code)
         return await self._said(talk, same=False, differs=talk.stage is SasStage.SHOWN)
 
@@ -265,9 +271,9 @@ class Verifying:
             await self._show(talk)
 
     async def _show(self, talk: Talk) -> None:
-        """Show what is to be compared; where one place cannot be reached, the other does."""
+        """Show the emoji; if one place cannot be reached, the other suffices."""
         for number, (room, language) in enumerate(await self._places(talk.user)):
-            to = [] if number else [talk.user]  # ring once
+            to = [] if number else [talk.user]  # notify only once
             content = self._speech.message(self._lines(talk, language), language, {}, to=to)
             with suppress(Answered):
                 event = await self._send(room, MESSAGE, content)
@@ -277,7 +283,7 @@ class Verifying:
                     await self._send(room, REACTION, {"m.relates_to": relation})
 
     async def _places(self, user: UserId) -> list[tuple[RoomId, str]]:
-        """The direct room with somebody, and the desk of their group."""
+        """Return the direct room with somebody, and the desk of a group that they run, each with its language."""
         async with self._database.read() as db:
             own = await queries.language_of(db, user)
             groups = await queries.answers_for(db, user)
@@ -322,7 +328,7 @@ class Verifying:
         await self._pipeline.commit(actions=to_operators(self._policy, groups, lines))
 
     async def _say(self, room: str, type: str, content: Mapping[str, Any]) -> None:
-        """A step of a verification that takes place in a room."""
+        """Send one step of a comparison that takes place in a room."""
         await self._send(RoomId(room), type, content)
 
     async def _send(self, room: RoomId, type: str, content: Mapping[str, Json] | Mapping[str, Any]) -> EventId:

@@ -1,9 +1,10 @@
-"""Tells people when the bot's keys are not what they were: lost, locked, or replaced by somebody else.
+"""Tells people when the bot's keys were lost, locked, or replaced by somebody else.
 
-Rules kept here: everything is said once, to the operators and in the desk of each encrypted group, as soon as it can be
-read there: while the keys of a device are lost nobody can read what it writes, so that is said by the device that comes
-after it; until then the log, `answerable keys` and `answerable check` tell.
-Left to others: looking (`service.py`), mending (`bot/admin/keys.py`).
+Rules kept here:
+- Each alert is sent once, to the operators and to the desk of each encrypted group.
+- It is sent as soon as people can read it. Nobody can read what a device with lost keys writes, so the next device
+  reports the loss; until then the log, `answerable keys` and `answerable check` show it.
+Left to others: examining the keys (`service.py`), repairing them (`bot/admin/keys.py`).
 """
 
 from collections.abc import Callable, Sequence
@@ -24,12 +25,12 @@ from storage import queries
 from storage.database import Database
 from storage.projections import set_meta
 
-_STOOD, _LOST = "keys_stood", "keys_lost_ms"  # the device and its state; since when it was of no use
+_STOOD, _LOST = "keys_stood", "keys_lost_ms"  # the device and its state; the time since when it is useless
 _TROUBLE = (KeyState.LOCKED, KeyState.REPLACED)
 
 
 class KeysWatch:
-    """Called with how the keys stand, at the start and whenever that may have changed."""
+    """Called with the state of the keys, at the start and whenever it may have changed."""
 
     def __init__(
         self, homeserver: SealedHomeserver, database: Database, pipeline: Pipeline, policy: Policy, clock: Clock
@@ -39,10 +40,10 @@ class KeysWatch:
         self._pipeline = pipeline
         self._policy = policy
         self._clock = clock
-        self.mended: Callable[[], None] = lambda: None  # keys are in order again: more can perhaps be read
+        self.mended: Callable[[], None] = lambda: None  # called when keys are in order: more may be readable
 
     async def __call__(self, standing: KeyStanding) -> None:
-        """Note it, and tell whoever must know."""
+        """Store the state of the keys, and tell the operators and desks about trouble."""
         device, now = self._homeserver.session.device, self._clock()
         async with self._database.read() as db:
             before, _, state = (await queries.get_meta(db, _STOOD) or "").partition(" ")
@@ -89,12 +90,12 @@ class KeysWatch:
             except LoggedOut:
                 raise
             except Answered:
-                continue  # a room that we are not in any more
+                continue  # a room that the bot has left
         return found
 
 
 def to_operators(policy: Policy, groups: Sequence[RoomId], lines: tuple[Line, ...]) -> list[Action]:
-    """A word to each operator alone; a group is named because an action belongs to one, nothing is said there."""
+    """Return a message to each operator alone. It names a group, as every action must, but is not sent there."""
     if not groups:
         return []
     return [Tell(room=groups[0], subject=UserId(each), lines=lines, alone=True) for each in policy.operators]

@@ -1,10 +1,13 @@
-"""Reads what could not be read before, once keys were brought back: from a backup, or by an operator; and what was
-removed before we read it.
+"""Reads events that could not be read before, once keys were restored from a backup or by an operator.
 
-Rules kept here: the ciphertext is asked of the homeserver again, since a device whose keys were lost kept none of it;
-the newest messages first; what cannot be read now either goes on waiting for its key; that the homeserver does not give
-one of them stops nothing.
-Left to others: opening (`service.py`), recording them late (`bot/pipeline/pipeline.py`).
+It also reads events that were removed before we had read them.
+
+Rules kept here:
+- The ciphertext is fetched from the homeserver again, since a device whose keys were lost kept none of it.
+- The newest messages come first.
+- An event that still cannot be read continues to wait for its key.
+- If the homeserver does not return one of the events, the others are still read.
+Left to others: decrypting (`service.py`), recording the events late (`bot/pipeline/pipeline.py`).
 """
 
 import asyncio
@@ -28,11 +31,11 @@ from .service import Encryption
 
 log = structlog.get_logger()
 
-AT_MOST = 5_000  # events; each is one request
+AT_MOST = 5_000  # events, each of which takes one request
 
 
 class ReadAgain:
-    """Reads again whenever it is woken."""
+    """Reads unread events again whenever it is woken."""
 
     def __init__(
         self,
@@ -50,28 +53,28 @@ class ReadAgain:
         self._lost_time = lost_time
         self._clock = clock
         self._awake = asyncio.Event()
-        self._all = False  # whether all that could not be read is asked for, as after keys came
-        self._new: deque[tuple[EventId, RoomId]] = deque(maxlen=AT_MOST)  # removed before we read it
+        self._all = False  # read all unread events again, as after keys arrived
+        self._new: deque[tuple[EventId, RoomId]] = deque(maxlen=AT_MOST)  # removed before we read them
 
     async def read(self, events: Sequence[Received]) -> Sequence[Received]:
-        """Return the events as far as they can be read now."""
+        """Return the events, decrypted as far as possible now."""
         return await self._lost_time.mark(await self._encryption.read(events))
 
     def taken(self, events: Sequence[Received]) -> None:
-        """Ask for what was removed before we read it, now that it is recorded as not read."""
+        """Ask for events that were removed before we read them, now that they are recorded as unread."""
         new = [event for event in events if isinstance(event, Undecryptable) and event.code == REDACTED]
         self._new.extend((EventId(event.event), event.room) for event in new)
         if new:
             self._awake.set()
 
     def wake(self) -> None:
-        """Keys were brought back."""
+        """Read all unread events again, as keys were restored."""
         self._all = True
         self._awake.set()
 
     async def run(self) -> None:
-        """Until cancelled."""
-        if await self._lost_time.is_recent():  # the last stop may have come before it was asked for
+        """Read again whenever woken, until cancelled."""
+        if await self._lost_time.is_recent():  # the last stop may have come before events were asked for
             self.wake()
         while True:
             await self._awake.wait()
@@ -97,7 +100,7 @@ class ReadAgain:
         log.info("read_again", events=len(opened), of=len(unread))
 
     async def _asked(self) -> Sequence[tuple[EventId, RoomId]]:
-        """What is to be asked for now, the newest first."""
+        """Return the events to ask for now, the newest first."""
         new, everything = list(self._new), self._all
         self._new.clear()
         self._all = False
@@ -116,4 +119,4 @@ class ReadAgain:
             except LoggedOut:
                 raise
             except Answered:
-                return None  # it is gone, or we are not in that room any more
+                return None  # it is gone, or the bot has left that room

@@ -1,11 +1,13 @@
-"""What encryption does for the listener: keys that come in, events that become readable, and what keys need.
+"""Encryption as the listener uses it: takes in keys, decrypts events, and maintains our keys.
 
-Rules kept here: what came for our device is on disk before the sync token is (`receive` is called first); an event
-whose key is missing is handed on as it is, and recorded as not read, and comes again, marked late, when its key does;
-why it is missing is handed on whenever that is learnt;
-what asks the homeserver runs beside the listener (`run`), so that receiving waits for nothing.
-Left to others: keys and devices (`bot/crypto/`), sending (`bot/crypto/encrypting_client.py`), comparing emoji
-(`emoji_dialogue.py`), telling people how the keys stand (`key_alerts.py`).
+Rules kept here:
+- Messages for our device are on disk before the sync token is (`receive` is called first).
+- An event whose key is missing is passed on encrypted and recorded as unread. When its key arrives it is passed on
+  again, marked as late.
+- The reason why a key is missing is passed on whenever it is learnt.
+- Requests to the homeserver run in parallel to the listener (`run`), so that receiving never waits.
+Left to others: keys and devices (`bot/crypto/`), sending (`bot/crypto/encrypting_client.py`), emoji comparison
+(`emoji_dialogue.py`), telling people about the state of the keys (`key_alerts.py`).
 """
 
 import asyncio
@@ -36,32 +38,32 @@ from moderation.values.ids import EventId, RoomId
 
 log = structlog.get_logger()
 
-FOLDER = "crypto"  # in the data directory, one folder a device
+FOLDER = "crypto"  # in the data directory, one folder for each device
 FIRST_RETRY_S, LAST_RETRY_S = 0.5, 60.0
-TEND_S = 3_600.0  # at least so often
-LOOK_AGAIN_S = 1.0  # after keys were found wanting, before that is told
-WAIT_FOR_KEYS_MS = 30 * 86_400_000  # an event whose key did not come in this time is not kept for it any longer
+TEND_S = 3_600.0  # longest interval between two rounds of maintenance
+LOOK_AGAIN_S = 1.0  # pause before a second look, when keys were not in order and before that is reported
+WAIT_FOR_KEYS_MS = 30 * 86_400_000  # an event whose key does not come in this time is no longer kept for it
 _GONE = ("leave", "ban")
-_FOREIGN = "foreign"  # in the place of a version: there is a backup that is not ours, or none
+_FOREIGN = "foreign"  # in place of a version: the backup is not ours, or there is none
 
 Verifying = Callable[[Sequence[ToDevice]], Awaitable[None]]
 Stood = Callable[[KeyStanding], Awaitable[None]]
 
 
 async def _nobody_asks(_messages: Sequence[ToDevice]) -> None:
-    """Nobody compares emoji."""
+    """Ignore messages about emoji comparison."""
 
 
 async def _nobody_told(_standing: KeyStanding) -> None:
-    """Nobody is told how the keys stand."""
+    """Tell nobody about the state of the keys."""
 
 
 async def open_machine(
     data_dir: Path, homeserver: SealedHomeserver, clock: Clock, readers: str = "all"
 ) -> CryptoMachine:
-    """The machine of this session's device; one device, one store. Raises `Broken` if its store cannot be used.
+    """Open the machine of this session's device; each device has a store. Raises `Broken` if it cannot be used.
 
-    `readers`: which devices of the members are given keys, "all" or those that are "signed".
+    `readers` selects the members' devices that are given keys: "all" or only those that are "signed".
     """
     session = homeserver.session
     folder = data_dir / FOLDER / hashlib.sha256(session.device.encode()).hexdigest()[:16]
@@ -74,11 +76,11 @@ async def open_machine(
 
 
 class _LookAgain(Exception):
-    """Our keys are not in order, and were not looked at twice."""
+    """Raised if our keys are not in order and have been looked at only once."""
 
 
 class Encryption:
-    """One machine, at work."""
+    """Runs one crypto machine."""
 
     def __init__(
         self,
@@ -93,37 +95,37 @@ class Encryption:
         self._clock = clock
         self._verifying = verifying
         self._stood = stood
-        self._ready = False  # our keys were looked at, and nothing is known to have changed since
-        self._was_ready = False  # they were in order when they were last looked at
-        self._doubted = False  # they were not in order; what was changed a moment ago may show only at the next look
-        self._backup = ""  # the version of the backup, if it is ours; unknown: ""
-        self.looked = asyncio.Event()  # the keys were looked at for the first time, whatever came of it
+        self._ready = False  # our keys were examined, and no change is known since
+        self._was_ready = False  # they were in order when they were last examined
+        self._doubted = False  # they were not in order; a very recent change may show only at the second look
+        self._backup = ""  # the version of the backup, if it is ours; "" if unknown
+        self.looked = asyncio.Event()  # the keys were examined for the first time, whatever the result
         self._work = asyncio.Event()
         self._asked: list[ToDevice] = []
-        self._wanted: list[tuple[dict[str, object], RoomId]] = []  # events whose keys to ask our other devices for
-        self._counts: object = None  # of our keys at the homeserver
-        self._hopeless: list[Sealed] = []  # their key came, and does not open them
+        self._wanted: list[tuple[dict[str, object], RoomId]] = []  # events whose keys we ask our other devices for
+        self._counts: object = None  # numbers of our keys at the homeserver
+        self._hopeless: list[Sealed] = []  # events whose key came but does not open them
         self._reasons_due = True
 
     # Coming in.
 
     async def receive(self, response: SyncResponse, *, initial: bool) -> list[Received]:
-        """Take in what a sync brought for our device. Returns events of before that can be read now."""
+        """Take what a sync brought for our device. Returns earlier events that can be read now."""
         part = SyncPart.of(response.to_device, response.encryption, initial=initial)
         counts = (part.counts, part.unused_fallbacks)
         if not (part.to_device or part.changed or part.left or initial) and counts == self._counts:
-            return []  # most answers bring only messages: there is nothing to note and nothing to tend to then
+            return []  # most answers bring only messages: then there is nothing to store or maintain
         news = await self.machine.receive(part)
         self._asked += news.verification
         if self.machine.user in part.changed:
-            self._ready = False  # somebody may have put other keys in the place of ours
+            self._ready = False  # somebody may have replaced our keys
         self._work.set()
         self._counts = counts
         self._reasons_due |= bool(news.withheld)
         return self._late(news.ready)
 
     async def left_over(self) -> list[Received]:
-        """Events that could be read before the last stop, and were perhaps not recorded."""
+        """Return events that became readable before the last stop and may not have been recorded."""
         return self._late(await self.machine.ready())
 
     def _late(self, ready: Sequence[Late]) -> list[Received]:
@@ -135,11 +137,11 @@ class Encryption:
         ]
 
     async def recorded(self, late: Sequence[Received]) -> None:
-        """These late events are in the journal: they need not wait any more."""
+        """Stop waiting for the keys of these late events, which are in the journal now."""
         await self.machine.done([event.event for event in late if event.event])
 
     async def reasons(self) -> list[tuple[EventId, str]]:
-        """Why events cannot be read (a code each), where that was not known when they came."""
+        """Return why events cannot be read (a code each), where that was unknown when they came."""
         if not (self._reasons_due or self._hopeless):
             return []
         found = [*await self.machine.reasons(), *self._hopeless]
@@ -147,14 +149,14 @@ class Encryption:
         return [(EventId(each.event), each.code) for each in found]
 
     async def told(self, reasons: Sequence[tuple[EventId, str]]) -> None:
-        """These reasons are in the journal; what will never be read need not wait any more."""
+        """Note that these reasons are in the journal; stop waiting for keys of events that will never be readable."""
         await self.machine.told(reasons)
         await self.machine.done([each.event for each in self._hopeless])
         self._hopeless.clear()
         self._reasons_due = False
 
     async def read(self, events: Sequence[Received]) -> list[Received]:
-        """The events, those readable in the place of their ciphertext, in the same order."""
+        """Return the events in the same order, with readable ones in place of their ciphertext."""
         sealed = [event for event in events if isinstance(event, Undecryptable)]
         if not sealed:
             return list(events)
@@ -173,7 +175,7 @@ class Encryption:
         return [opened.get(event.event or "", event) for event in events]
 
     async def _may_be_sealed(self, room: RoomId) -> bool:
-        """Whether the room is encrypted, or cannot be asked about now."""
+        """Tell whether the room is encrypted; also True if that cannot be found out now."""
         try:
             return await self._homeserver.is_encrypted(room)
         except HomeserverError:
@@ -185,9 +187,9 @@ class Encryption:
             self._work.set()
 
     async def noticed(self, events: Sequence[Received], missed: Sequence[RoomId] = ()) -> None:
-        """What these events change of rooms: how they are encrypted, and who is to read.
+        """Note what these events change about rooms: their encryption, and who may read.
 
-        Of the rooms `missed` we were not told everything that happened: there both are asked for anew.
+        We did not see everything that happened in the rooms `missed`: for these, both are fetched again.
         """
         for room in missed:
             self._homeserver.room_changed(room)
@@ -202,10 +204,10 @@ class Encryption:
         for room, users in gone.items():
             await self.machine.members_changed(room, (), users)
 
-    # Beside the listener.
+    # Runs in parallel to the listener.
 
     async def run(self) -> None:
-        """Tend to keys, again and again, until cancelled."""
+        """Maintain our keys until cancelled."""
         self._wanted = [*await self._waiting(), *self._wanted]
         pause = FIRST_RETRY_S
         while True:
@@ -228,7 +230,7 @@ class Encryption:
                 wait, pause = 0.0, FIRST_RETRY_S
             finally:
                 self.looked.set()
-            if wait:  # to its end, whatever comes meanwhile
+            if wait:  # wait to the end, whatever comes meanwhile
                 await asyncio.sleep(wait)
                 continue
             # Not `wait_for`: before Python 3.12 it can lose a cancellation that comes just as the wait ends.
@@ -237,20 +239,20 @@ class Encryption:
                     await self._work.wait()
 
     async def _waiting(self) -> list[tuple[dict[str, object], RoomId]]:
-        """The events that have waited since before the start: a stop may have come before their keys were asked for."""
+        """Return events that waited before the start: a stop may have come before their keys were asked for."""
         found = await self.machine.given_up(self._clock() + 1)
         return [({"content": {"session_id": each.session}}, RoomId(each.room)) for each in found]
 
     def look_again(self) -> None:
-        """Our keys have changed, by an operator's doing."""
+        """Examine our keys again, as an operator has changed them."""
         self._ready, self._was_ready, self._backup = False, False, ""
         self._work.set()
 
     async def _make_ready(self) -> None:
-        """Have our device signed, as other clients want it before they give it keys."""
+        """Make sure that our device is signed, as other clients require before they give it keys."""
         if self._ready:
             return
-        self._ready = True  # before looking: what changes from here on is looked at once more
+        self._ready = True  # set before examining: a change from here on causes another look
         try:
             standing = await self._signed()
         except BaseException:
@@ -269,7 +271,7 @@ class Encryption:
     async def _signed(self) -> KeyStanding:
         signing = CrossSigning(self.machine)
         try:
-            # Our own list is said to have changed whenever we come into a room: one question tells that it has not.
+            # Joining a room makes the server report a change of our own list: one request shows that there is none.
             standing = await signing.look() if self._was_ready else None
             if standing is None or standing.state is not KeyState.READY:
                 standing = await signing.make_ready()
@@ -281,20 +283,20 @@ class Encryption:
             return await signing.examine()
         except LoggedOut:
             raise
-        except (Answered, CryptoError) as error:  # refused for good: what needs no signature goes on
+        except (Answered, CryptoError) as error:  # refused for good: work that needs no signature goes on
             if self._doubted:
                 log.error("keys_not_signed", why=str(error), do="answerable keys")
             return await signing.examine()
 
     async def _is_lost(self) -> None:
-        """This device will read and say nothing any more in encrypted rooms. What waits to be said, waits."""
+        """Stop for good: this device can no longer read or send in encrypted rooms. Unsent messages keep waiting."""
         log.error("keys_lost", device=self.machine.device, do="answerable keys new-device")
         self._homeserver.lost = True
         self.looked.set()
         await asyncio.Event().wait()  # for ever: the next device is another process
 
     async def _back_up(self) -> None:
-        """Put new keys of rooms into the backup, if there is one of ours; it is asked for when there are any."""
+        """Upload new room keys to our backup, if there is one. Its version is fetched only if there are new keys."""
         backup, store = KeyBackup(self.machine), self.machine.store
         if self._backup == _FOREIGN or await backup.secret() is None:
             return
@@ -305,7 +307,7 @@ class Encryption:
         try:
             await backup.upload()
         except NotOurs:
-            self._backup = _FOREIGN  # `answerable keys` says so
+            self._backup = _FOREIGN  # `answerable keys` reports it
             return
         self._backup = str((await self.machine.requests.backup() or {}).get("version", ""))
 
@@ -323,7 +325,7 @@ class Encryption:
 
 
 def _raw(event: Undecryptable) -> dict[str, object]:
-    """The event as it came."""
+    """Return the event in its original form."""
     return {
         "event_id": event.event,
         "room_id": event.room,

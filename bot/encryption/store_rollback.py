@@ -1,10 +1,12 @@
-"""Tells whether the keys of the device are an old copy that somebody put back.
+"""Detects whether the device's key store is an old copy that somebody restored.
 
-Rules kept here: the number of the key store (`bot/crypto/store_age.py`) stands in the bot's database too, and grows in
-both at each start, at each stop and once an hour, in the store first: so a store that is behind the database is an old
-copy, whenever the bot was killed, and a database that is behind (it was lost, or restored) is brought up to the store.
-A copy younger than the last of these moments is not noticed.
-Left to others: what follows (`service.py`, `bot/crypto/encrypting_client.py`), telling people (`key_alerts.py`).
+Rules kept here:
+- The number of the key store (`bot/crypto/store_age.py`) is also in the bot's database. It is increased in both at each
+  start, at each stop and once an hour, in the store first.
+- So a store that is behind the database is an old copy, at whatever moment the bot was killed.
+- A database that is behind (it was lost or restored) is brought up to the store.
+- A copy made after the last increase is not detected.
+Left to others: the consequences (`service.py`, `bot/crypto/encrypting_client.py`), telling people (`key_alerts.py`).
 """
 
 import asyncio
@@ -34,7 +36,7 @@ class KeysAge:
         self._pipeline = pipeline
 
     async def grow(self) -> bool:
-        """Note in both places that the store goes on. False if it is an old copy; nothing is noted then."""
+        """Increase the number in both places. Returns False, and changes nothing, if the store is an old copy."""
         grown = await self._machine.store.run(functools.partial(store_age.grow, known=await self._known()))
         if not grown:
             log.error("keys_old", device=self._machine.device, do="answerable keys new-device")
@@ -47,7 +49,7 @@ class KeysAge:
         return True
 
     async def run(self) -> None:
-        """Again and again, until cancelled."""
+        """Increase the number once an hour, until cancelled."""
         while True:
             await asyncio.sleep(EVERY_S)
             await self.grow()
