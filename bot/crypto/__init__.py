@@ -1,6 +1,6 @@
 """End-to-end encryption: our keys, other people's devices, and messages between them.
 
-`CryptoMachine` (machine.py) is what the rest of the bot talks to; `CrossSigning`, `SecretStorage` and `KeyBackup` are
-for whoever sets the account up; `Verification` for whoever compares emoji with us; attachments.py for files. Decision
-0018 says how they are built and why.
+The rest of the bot uses `CryptoMachine` (machine.py). `CrossSigning`, `SecretStorage` and `KeyBackup` are for setting
+the account up, `Verification` for comparing emoji with people, attachments.py for files. Decision 0018 describes their
+design and its reasons.
 """

@@ -1,9 +1,10 @@
-"""Our device: its identity keys, and the keys with which others begin to talk to it.
+"""Our device: its identity keys, and the keys with which others open sessions with it.
 
-Rules this module keeps: a key is stored before it is uploaded, so that no message can come for a key that we do not
-have; what was uploaded but not noted is uploaded again, and is the same; there are always enough one-time keys at the
-homeserver, and a fallback key that was used is replaced.
-Left to others: sessions (`olm.py`), signing the device by the account's keys (`cross_signing.py`).
+Rules this module keeps:
+- A key is stored before it is uploaded, so that no message can come for a key that we do not have.
+- Keys whose upload was not recorded are uploaded again, unchanged.
+- There are always enough one-time keys at the homeserver, and a used fallback key is replaced.
+Left to others: sessions (`olm.py`), signing the device with the account's keys (`cross_signing.py`).
 
 Specification: client-server API v1.19, "Device keys", "One-time and fallback keys", "Uploading keys".
 """
@@ -20,12 +21,12 @@ from .store import Db, Store, forget, meta, set_meta
 OLM = "m.olm.v1.curve25519-aes-sha2"
 MEGOLM = "m.megolm.v1.aes-sha2"
 CURVE = "signed_curve25519"
-_FALLBACKS_ANSWERED = 3_600_000  # a fallback key is in use for a while before it can be forgotten: no two an hour
+_FALLBACKS_ANSWERED = 3_600_000  # ms; a fallback key stays in use for a while: at most one new key an hour
 
 
 @dataclass(frozen=True, slots=True)
 class AccountKeys:
-    """Who we are to others: our user, our device, and the public halves of its two keys."""
+    """Our identity towards others: our user, our device, and the public halves of its two keys."""
 
     user: str
     device: str
@@ -35,14 +36,14 @@ class AccountKeys:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """What is to be uploaded now; `body` is empty when there is nothing."""
+    """The keys that must be uploaded now; `body` is empty if there are none."""
 
     body: dict[str, Any] = field(repr=False)
-    first: bool  # the device's keys themselves are among it
+    first: bool  # it includes the device's keys themselves
 
 
 class OurDevice:
-    """The account of the Olm protocol, in the store."""
+    """The account of the Olm protocol, kept in the store."""
 
     def __init__(self, store: Store, user: str, device: str) -> None:
         self._store = store
@@ -50,28 +51,28 @@ class OurDevice:
         self.device = device
 
     def load(self, db: Db) -> vodozemac.Account:
-        """The account as it stands in the store; made now if there is none."""
+        """Load the account from the store; create it if there is none."""
         pickle = meta(db, "account")
         return vodozemac.Account.from_pickle(pickle, self._store.pickle_key) if pickle is not None else self._make(db)
 
     def save(self, db: Db, account: vodozemac.Account) -> None:
-        """Keep it."""
+        """Store the account."""
         set_meta(db, "account", account.pickle(self._store.pickle_key))
 
     def identity(self, db: Db) -> AccountKeys:
-        """The public keys."""
+        """Return the public keys."""
         halves = self.keys(db)["keys"]
         return AccountKeys(
             self.user, self.device, halves[f"curve25519:{self.device}"], halves[f"{ED25519}:{self.device}"]
         )
 
     def is_published(self, db: Db) -> bool:
-        """Whether the homeserver has the device's keys from us."""
+        """Tell whether we have uploaded the device's keys to the homeserver."""
         return meta(db, "published") is not None
 
     def keys(self, db: Db) -> dict[str, Any]:
-        """The device's keys, signed by itself, and by the account's self-signing key once it did."""
-        known = meta(db, "device_keys")  # as text: to read the account takes milliseconds
+        """Return the device's keys, signed by the device itself and, once it has, by the account's self-signing key."""
+        known = meta(db, "device_keys")  # stored as text, since loading the account takes milliseconds
         if known is None:
             self._make(db)
             known = meta(db, "device_keys")
@@ -83,7 +84,7 @@ class OurDevice:
         return signed
 
     def sign(self, db: Db, value: Object) -> dict[str, Any]:
-        """`value` with the device's own signature."""
+        """Return `value` with the device's own signature."""
         return self._signed(self.load(db), value)
 
     def _make(self, db: Db) -> vodozemac.Account:
@@ -102,13 +103,13 @@ class OurDevice:
         return account
 
     def note_self_signature(self, db: Db, key: str, signature: str) -> None:
-        """Keep the signature that our self-signing key `key` put on the device's keys."""
+        """Store the signature of our self-signing key `key` on the device's keys."""
         set_meta(db, "self_signature", f"{key} {signature}")
 
     # One-time and fallback keys
 
     def note_counts(self, db: Db, counts: object, unused_fallbacks: object, now_ms: int) -> None:
-        """What `/sync` says is left of our keys. What is no count is as if it had not been said."""
+        """Store how many of our keys are left according to `/sync`. Anything that is not a count is ignored."""
         left = counts.get(CURVE, 0) if isinstance(counts, dict) else None
         if isinstance(left, int) and not isinstance(left, bool) and str(left) != meta(db, "one_time_keys"):
             set_meta(db, "one_time_keys", str(left))
@@ -118,7 +119,7 @@ class OurDevice:
                 set_meta(db, "fallback_wanted", "1")
 
     def upload(self, db: Db, now_ms: int) -> Upload:
-        """What the homeserver lacks. New keys are in the store when this transaction ends; only then upload them."""
+        """Return what the homeserver lacks. Upload it only after this transaction, which stores the new keys."""
         account = self.load(db)
         first = not self.is_published(db)
         left = int(meta(db, "one_time_keys") or (0 if first else account.max_number_of_one_time_keys))
@@ -131,16 +132,16 @@ class OurDevice:
         return Upload(self._body(db, account, first), first)
 
     def uploaded(self, db: Db, counts: object, now_ms: int) -> None:
-        """The homeserver has them."""
+        """Note that the homeserver has the uploaded keys."""
         account = self.load(db)
         account.mark_keys_as_published()
         self.save(db, account)
         set_meta(db, "published", "1")
-        forget(db, "own_at_server")  # until it is asked for again
+        forget(db, "own_at_server")  # until it is fetched again
         self.note_counts(db, counts, None, now_ms)
 
     def unpublished(self, db: Db) -> None:
-        """The homeserver has lost the device's keys, as it does when somebody logs the device out."""
+        """Note that the homeserver has lost the device's keys, as it does when somebody logs the device out."""
         forget(db, "published")
         forget(db, "one_time_keys")
 
@@ -170,7 +171,10 @@ def _unpublished_fallback(account: vodozemac.Account) -> dict[str, str]:
 
 
 def first_key(claimed: object) -> dict[str, Any]:
-    """The one-time key in an answer to a claim, of one device: ``{"signed_curve25519:AAAA": {...}}``."""
+    """Return the one-time key in a device's answer to a claim: ``{"signed_curve25519:AAAA": {...}}``.
+
+    Raises `MalformedKey` if there is none.
+    """
     if isinstance(claimed, dict):
         for name, key in claimed.items():
             if str(name).startswith(f"{CURVE}:") and isinstance(key, dict):

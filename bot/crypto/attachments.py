@@ -1,9 +1,12 @@
-"""Files in encrypted rooms: encrypted one by one, each by a key of its own that stands in the message.
+"""Files in encrypted rooms: each is encrypted with its own key, which is in the message.
 
-Rules this module keeps: a file is not decrypted before its hash is checked; a key serves one file; an `EncryptedFile`
-that is not as the specification has it raises `MalformedKey`, one whose file was altered raises `NotTrusted`.
-Left to others: the cipher (nio's, which other clients have read for years), up- and downloading, limits of size. Both
-take time (nio is loaded at the first file): call them in a thread.
+Rules this module keeps:
+- A file's hash is checked before the file is decrypted.
+- A key is used for only one file.
+- An `EncryptedFile` that violates the specification raises `MalformedKey`; an altered file raises `NotTrusted`.
+Left to others: the cipher (nio's, which other clients have read for years), uploading and downloading, size limits.
+
+`encrypt` and `open` take time (nio is loaded at the first file): call them in a thread.
 
 Specification: client-server API v1.19, "Sending encrypted attachments", `EncryptedFile`.
 """
@@ -17,7 +20,7 @@ from .errors import NotTrusted
 
 @dataclass(frozen=True, slots=True)
 class EncryptedFile:
-    """How to open an encrypted file, and where it lies."""
+    """The address of an encrypted file, and what is needed to decrypt it."""
 
     url: str
     key: bytes = field(repr=False)
@@ -26,7 +29,7 @@ class EncryptedFile:
 
     @classmethod
     def of(cls, file: Object) -> "EncryptedFile":
-        """From the `file` of a message (or of its thumbnail). Raises `MalformedKey`."""
+        """Parse the `file` of a message (or of its thumbnail). Raises `MalformedKey`."""
         jwk = object_of(file.get("key"))
         if file.get("v") != "v2" or jwk.get("kty") != "oct" or jwk.get("alg") != "A256CTR":
             raise MalformedKey("a file encrypted in a way that is not known")
@@ -38,7 +41,7 @@ class EncryptedFile:
         )
 
     def content(self) -> dict[str, Any]:
-        """As it stands in a message."""
+        """Return the `file` object for a message."""
         return {
             "v": "v2",
             "url": self.url,
@@ -48,7 +51,7 @@ class EncryptedFile:
         }
 
     def open(self, data: bytes) -> bytes:
-        """The file that was uploaded as `data`. Raises `NotTrusted` if that is not what was sent."""
+        """Decrypt the file that was uploaded as `data`. Raises `NotTrusted` if `data` is not what was sent."""
         from nio.crypto.attachments import decrypt_attachment
         from nio.exceptions import EncryptionError
 
@@ -64,7 +67,7 @@ class EncryptedFile:
 
 
 def encrypt(data: bytes) -> tuple[bytes, EncryptedFile]:
-    """The file as it is to be uploaded, and how to open it; set its `url` with `dataclasses.replace`."""
+    """Encrypt a file for upload. Returns the data and an `EncryptedFile`; set its `url` with `dataclasses.replace`."""
     from nio.crypto.attachments import encrypt_attachment
 
     sealed, keys = encrypt_attachment(data)

@@ -1,10 +1,12 @@
-"""The three keys of our account, by which others know our device as ours, and by which we say whom we know.
+"""The three cross-signing keys of our account, which show that our device is ours and whom we have verified.
 
-Rules this module keeps: keys that stand at the homeserver are never replaced unasked (`reset` is asked for); a private
-key is stored, encrypted, before its public half is uploaded; the device is signed again whenever its signature is not
-there; the password is used once and kept nowhere.
-Left to others: telling people (`KeyState`, in words: `words.py`), the recovery key (`secret_storage.py`), when to do
-it: at every start, `make_ready`.
+Rules this module keeps:
+- Keys at the homeserver are never replaced without an explicit `reset`.
+- A private key is stored, encrypted, before its public half is uploaded.
+- The device is signed again whenever its signature is missing.
+- The password is used once and stored nowhere.
+Left to others: telling people (`KeyState`, in words: `words.py`), the recovery key (`secret_storage.py`), calling
+`make_ready` at every start.
 
 Specification: client-server API v1.19, "Cross-signing", "User-interactive authentication".
 """
@@ -27,19 +29,19 @@ _NAMES = ("master", "self_signing", "user_signing")
 
 
 class KeyState(StrEnum):
-    """How our keys and our device stand at the homeserver."""
+    """The state of our keys and our device at the homeserver."""
 
-    READY = "ready"  # all in order: others give us keys
+    READY = "ready"  # everything is in order: others give us keys
     ABSENT = "absent"  # the account has no such keys yet
-    UNSIGNED = "unsigned"  # our keys are there, our device is not signed by them
-    LOCKED = "locked"  # there are keys, and we do not have them: the recovery key is needed, or a reset
-    REPLACED = "replaced"  # somebody has put other keys in the place of ours
+    UNSIGNED = "unsigned"  # our keys are there, but they have not signed our device
+    LOCKED = "locked"  # there are keys that we do not hold: the recovery key or a reset is needed
+    REPLACED = "replaced"  # somebody has replaced our keys with others
     LOST = "lost"  # the homeserver knows this device by other keys, or the store is an old copy: log in as a new device
 
 
 @dataclass(frozen=True, slots=True)
 class KeyStanding:
-    """The state, and the two master keys (public halves, empty if there is none): what we hold, and what is there."""
+    """The state, our master key, and the one at the homeserver (public halves, empty if there is none)."""
 
     state: KeyState
     ours: str = ""
@@ -48,7 +50,7 @@ class KeyStanding:
 
 @dataclass(frozen=True, slots=True)
 class PrivateKeys:
-    """The three keys, private halves."""
+    """The private halves of the three keys."""
 
     master: SigningKey
     self_signing: SigningKey
@@ -56,23 +58,23 @@ class PrivateKeys:
 
     @classmethod
     def new(cls) -> "PrivateKeys":
-        """Keys nobody has had before."""
+        """Generate new keys."""
         return cls(SigningKey.new(), SigningKey.new(), SigningKey.new())
 
     @classmethod
     def of(cls, seeds: bytes) -> "PrivateKeys":
-        """From the three seeds, one behind the other."""
+        """Build the keys from the three concatenated seeds."""
         if len(seeds) != 96:
             raise WrongKey("not the three keys of cross-signing")
         return cls(SigningKey(seeds[:32]), SigningKey(seeds[32:64]), SigningKey(seeds[64:]))
 
     @property
     def seeds(self) -> bytes:
-        """The three seeds. A secret."""
+        """The three seeds, concatenated. A secret."""
         return self.master.seed + self.self_signing.seed + self.user_signing.seed
 
     def public(self, user: str) -> dict[str, Any]:
-        """The body of the upload: each public half, the lower two signed by the master key."""
+        """Return the body of the upload: each public half, the two lower keys signed by the master key."""
         body = {}
         for name in _NAMES:
             key: SigningKey = getattr(self, name)
@@ -83,7 +85,7 @@ class PrivateKeys:
 
 @dataclass(frozen=True, slots=True)
 class _There:
-    """What the homeserver has."""
+    """The keys at the homeserver, and ours."""
 
     master: str
     self_signing: str
@@ -102,18 +104,18 @@ class CrossSigning:
     # Looking
 
     async def examine(self) -> KeyStanding:
-        """How it stands, by the homeserver's own word. Changes nothing there."""
+        """Return the state according to a fresh answer of the homeserver. Changes nothing there."""
         await self._machine.refresh_own()
         return await self.look()
 
     async def look(self) -> KeyStanding:
-        """The same, asking the homeserver only if it said that something changed since it was last asked."""
+        """Return the state, asking the homeserver only if it has reported a change since the last request."""
         await self._machine.person(self._machine.user)
         there = await self._machine.store.run(self._look)
         return KeyStanding(_state(there), there.ours.master.public if there.ours else "", there.master)
 
     async def private(self) -> PrivateKeys | None:
-        """Our keys, if we hold them."""
+        """Return our private keys, or None if we do not hold them."""
         return await self._machine.store.run(self._load)
 
     def _look(self, db: Db) -> _There:
@@ -132,7 +134,7 @@ class CrossSigning:
         return PrivateKeys.of(seeds) if seeds else None
 
     def _promote(self, db: Db) -> None:
-        """Keys of a `reset` that was cut short after the homeserver took them are ours."""
+        """Adopt the keys of a `reset` that was interrupted after the homeserver accepted them."""
         pending = self._machine.store.secret(db, "cross_signing.pending")
         if pending and PrivateKeys.of(pending).master.public == meta(db, "own_master_there"):
             self._take(db, pending)
@@ -141,15 +143,15 @@ class CrossSigning:
         self._machine.store.put_secret(db, "cross_signing", seeds)
         self._machine.store.drop_secret(db, "cross_signing.pending")
 
-    # Bringing in order
+    # Repairing
 
     async def make_ready(self, password: str | None = None) -> KeyStanding:
-        """Make and upload what is missing, and sign our device. What is somebody else's is left alone and told.
+        """Create and upload missing keys, and sign our device. Leave other people's keys alone; the state reports them.
 
-        Raises `NeedsPassword` when the homeserver wants one to take keys; call it again with the password.
+        Raises `NeedsPassword` if the homeserver requires one to accept keys; call it again with the password.
         """
         try:
-            await self._machine.tend()  # our device must be there before it can be signed
+            await self._machine.tend()  # our device must be uploaded before it can be signed
         except StoreLost:
             return await self.examine()
         standing = await self.examine()
@@ -162,7 +164,7 @@ class CrossSigning:
         return standing
 
     async def reset(self, password: str | None = None) -> KeyStanding:
-        """Put new keys in the place of whatever is there. Everybody who verified us must do so again."""
+        """Replace whatever keys are there with new ones. Everybody who verified us must do so again."""
         keys = PrivateKeys.new()
         store = self._machine.store
         await store.run(lambda db: store.put_secret(db, "cross_signing.pending", keys.seeds))
@@ -171,7 +173,7 @@ class CrossSigning:
         return await self.make_ready(password)
 
     async def adopt(self, keys: PrivateKeys) -> KeyStanding:
-        """Take up the account's own keys, as they came out of secret storage. Raises `NotOurs` if they are others."""
+        """Take the account's own keys from secret storage. Raises `NotOurs` if those at the homeserver are others."""
         standing = await self.examine()
         if standing.there != keys.master.public:
             raise NotOurs("the keys in secret storage are not those at the homeserver")
@@ -179,7 +181,7 @@ class CrossSigning:
         return await self.make_ready()
 
     async def sign_user(self, user: str, master: str) -> None:
-        """Say that we know `user` by this master key, which was compared. Raises `NotTrusted`, `NotOurs`."""
+        """Sign the master key of `user`, which was compared. Raises `NotTrusted`, `NotOurs`."""
         keys, person = await self.private(), await self._machine.person(user)
         if keys is None:
             raise NotOurs("we do not hold our own keys")
@@ -189,7 +191,7 @@ class CrossSigning:
         await self._put_signatures({user: {master: signed}})
 
     async def _held(self) -> PrivateKeys:
-        """Our keys; made and stored now if there are none."""
+        """Return our keys; create and store them if there are none."""
         store = self._machine.store
 
         def work(db: Db) -> PrivateKeys:
@@ -222,7 +224,7 @@ class CrossSigning:
         )
 
     def _own_objects(self, db: Db, keys: PrivateKeys) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Our device's keys, and our master key signed by the device, as older devices of ours expect it."""
+        """Return our device's keys, and our master key signed by the device, as our older devices expect it."""
         master = keys.public(self._machine.user)["master_key"]
         return self._machine.ours.keys(db), self._machine.ours.sign(db, master)
 
@@ -245,7 +247,7 @@ def _state(there: _There) -> KeyState:
 
 
 def _auth(asked: Rejected, user: str, password: str | None) -> dict[str, Any]:
-    """What answers the homeserver's question for authentication. Raises `NeedsPassword`, or `asked` if it is none."""
+    """Answer the homeserver's request for authentication. Raises `NeedsPassword`, or `asked` if it is another error."""
     flows = asked.answer.get("flows")
     if asked.status != 401 or not isinstance(flows, list):
         raise asked

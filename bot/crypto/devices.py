@@ -1,10 +1,13 @@
-"""Other people's devices and the keys by which they sign them.
+"""Other people's devices, and the cross-signing keys with which people sign them.
 
-Rules this module keeps: nothing is believed that is not signed by the device itself; a device's keys never change
-(what claims so is left out); "signed" means by the self-signing key that the user's master key signed; the first
-master key of a user is kept, so that a change can be told; a list is stale until an answer that was asked for after
-the last change; a device that is gone gets nothing more, but is remembered, for what it said before.
-Left to others: asking (`machine.py`), whom we know in person (that is the caller's: compare `Person.master`).
+Rules this module keeps:
+- Keys that the device itself has not signed are ignored.
+- A device's keys never change; other keys for a known device are ignored.
+- "Signed" means by the self-signing key that the user's master key signed.
+- The first master key of a user is kept, so that a change can be detected.
+- A list is stale until an answer arrives that was requested after the last change.
+- A device that is gone gets nothing more, but is kept for its earlier messages.
+Left to others: requests (`machine.py`), whom we have verified in person (the caller compares `Person.master`).
 
 Specification: client-server API v1.19, "Tracking the device list for a user", "Cross-signing".
 """
@@ -26,7 +29,7 @@ OWN_ABSENT, OWN_SAME, OWN_OTHER = "absent", "same", "other"  # what the homeserv
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A device of somebody."""
+    """A device of a user."""
 
     user: str
     device: str
@@ -40,49 +43,49 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """The cross-signing keys of a user, public halves; empty where there is none."""
+    """The public halves of a user's cross-signing keys; empty where there is none."""
 
     user: str
     master: str = ""
     self_signing: str = ""
-    user_signing: str = ""  # only our own can be seen
+    user_signing: str = ""  # only our own is visible
     first_master: str = ""
     keys: Mapping[str, Any] = field(default_factory=dict, repr=False)  # the master key as published
 
     @property
     def changed(self) -> bool:
-        """Whether this is not the master key we saw first: whoever was verified must be verified again."""
+        """True if the master key is not the first one we saw: the user must be verified again."""
         return self.master != self.first_master
 
 
-# Which lists we keep.
+# The device lists that we keep.
 
 
 def track(db: Db, users: Iterable[str]) -> None:
-    """Begin to keep the lists of these users."""
+    """Start to keep the device lists of these users."""
     db.executemany("INSERT OR IGNORE INTO tracked VALUES (?, 1)", [(user,) for user in users])
 
 
 def note_changes(db: Db, changed: Iterable[str], left: Iterable[str]) -> None:
-    """What `/sync` says: whose lists changed, and who shares no encrypted room with us any more."""
+    """Note from `/sync` whose lists changed, and who no longer shares an encrypted room with us."""
     db.executemany("UPDATE tracked SET stale = stale + 1 WHERE user = ?", [(user,) for user in changed])
     db.executemany("DELETE FROM tracked WHERE user = ?", [(user,) for user in left])
 
 
 def stale(db: Db, users: Collection[str] | None = None) -> dict[str, int]:
-    """Whose lists must be asked for (among `users`), with how often they have changed since."""
+    """Return the users (among `users`) whose lists must be fetched, with the number of changes since."""
     rows = db.execute("SELECT user, stale FROM tracked WHERE stale > 0 ORDER BY user")
     return {user: count for user, count in rows if users is None or user in users}
 
 
 def is_stale(db: Db, user: str) -> bool:
-    """Whether what we have of a user may not be the newest."""
+    """Tell whether our list of a user may be out of date."""
     row = db.execute("SELECT stale FROM tracked WHERE user = ?", (user,)).fetchone()
     return row is None or bool(row[0])
 
 
 def all_stale(db: Db) -> None:
-    """We may have missed changes (a sync without a token): every list is asked for again."""
+    """Mark every list as stale, as we may have missed changes (a sync without a token)."""
     db.execute("UPDATE tracked SET stale = stale + 1")
 
 
@@ -90,7 +93,7 @@ def all_stale(db: Db) -> None:
 
 
 def of_user(db: Db, user: str, *, gone: bool = False) -> list[Device]:
-    """The devices of a user; those that are gone only if asked for."""
+    """Return the devices of a user; those that are gone only with `gone`."""
     rows = db.execute(
         "SELECT user, device, curve25519, ed25519, name, signed, gone, keys FROM devices"
         " WHERE user = ? AND gone <= ? ORDER BY device",
@@ -100,7 +103,7 @@ def of_user(db: Db, user: str, *, gone: bool = False) -> list[Device]:
 
 
 def among(db: Db, users: Collection[str], where: str, values: tuple[object, ...]) -> list[Device]:
-    """The devices of these users that are not gone and of which `where` holds, in one query."""
+    """Return the devices of these users that are not gone and match `where`, in one query."""
     rows = db.execute(
         "SELECT user, device, curve25519, ed25519, name, signed, gone, keys FROM devices"  # noqa: S608
         f" WHERE NOT gone AND user IN (SELECT value FROM json_each(?)) AND {where} ORDER BY user, device",
@@ -110,17 +113,17 @@ def among(db: Db, users: Collection[str], where: str, values: tuple[object, ...]
 
 
 def one(db: Db, user: str, device: str) -> Device | None:
-    """A device by its id, gone or not."""
+    """Return a device by its id, gone or not."""
     return next((each for each in of_user(db, user, gone=True) if each.device == device), None)
 
 
 def by_key(db: Db, user: str, curve25519: str) -> Device | None:
-    """A device of the user by its key, gone or not."""
+    """Return a device of the user by its curve25519 key, gone or not."""
     return next((each for each in of_user(db, user, gone=True) if each.curve25519 == curve25519), None)
 
 
 def person(db: Db, user: str) -> Person:
-    """The cross-signing keys of a user."""
+    """Return the cross-signing keys of a user."""
     row = db.execute(
         "SELECT user, master, self_signing, user_signing, first_master, keys FROM identities WHERE user = ?", (user,)
     ).fetchone()
@@ -131,28 +134,28 @@ def person(db: Db, user: str) -> Person:
 
 
 def take_changed(db: Db) -> list[Person]:
-    """Whose master key has changed; each change is told once."""
+    """Return the persons whose master key has changed, each change only once."""
     users = [row[0] for row in db.execute("SELECT user FROM identities WHERE told = 0 ORDER BY user")]
     db.execute("UPDATE identities SET told = 1 WHERE told = 0")
     return [person(db, user) for user in users]
 
 
-# What an answer to /keys/query teaches.
+# Reading an answer to /keys/query.
 
 
 def learn(db: Db, asked: Mapping[str, int], answer: Object, us: Device) -> None:
-    """Take in an answer that was asked for when the lists were that stale. `us`: our own device."""
+    """Take an answer to /keys/query. `asked` has the staleness of each list at the request, `us` is our device."""
     devices, failures = object_of(answer.get("device_keys")), object_of(answer.get("failures"))
     for user, count in asked.items():
         if user not in devices and server_of(user) in failures:
-            continue  # their homeserver is away: the list stays stale, what we know stays in use
+            continue  # their homeserver is unreachable: the list stays stale, and what we know stays in use
         _learn_person(db, user, answer, own=user == us.user)
         _learn_devices(db, user, object_of(devices.get(user)), us)
         db.execute("UPDATE tracked SET stale = 0 WHERE user = ? AND stale = ?", (user, count))
 
 
 def introduce(db: Db, user: str, keys: Object) -> Device | None:
-    """A device that showed its own keys in a message. It is no recipient unless the homeserver lists it."""
+    """Store a device that showed its own keys in a message. It gets no keys unless the homeserver lists it."""
     try:
         device = _read(user, text_of(keys, "device_id"), keys, person(db, user))
     except MalformedKey:
@@ -175,7 +178,7 @@ def _learn_devices(db: Db, user: str, devices: Mapping[str, Any], us: Device) ->
             continue
         before = known.get(id)
         if before is not None and (before.ed25519, before.curve25519) != (device.ed25519, device.curve25519):
-            device = before  # keys of a device never change: whoever says so is not that device
+            device = before  # keys of a device never change: this is not that device
         here.add(id)
         _keep(db, device, gone=False)
     if user == us.user and us.device not in devices:
@@ -192,13 +195,13 @@ def _note_own(db: Db, there: Device, us: Device) -> None:
 
 
 def _read(user: str, id: str, keys: Object, owner: Person) -> Device:
-    """A device as published. Raises `MalformedKey` if it is none or not signed by itself."""
+    """Parse a published device. Raises `MalformedKey` if it is invalid or not signed by itself."""
     if keys.get("user_id") != user or keys.get("device_id") != id:
         raise MalformedKey("the keys of another device")
     halves = object_of(keys.get("keys"))
     curve, signing = text_of(halves, f"curve25519:{id}"), text_of(halves, f"{ED25519}:{id}")
     unb64(curve, _KEY_BYTES)
-    stored(keys)  # can be kept
+    stored(keys)  # check that it can be stored
     if not is_signed(keys, user, id, signing):
         raise MalformedKey("not signed by itself")
     if OLM not in (keys.get("algorithms") or ()):
@@ -231,14 +234,14 @@ def _learn_person(db: Db, user: str, answer: Object, *, own: bool) -> None:
     if own:
         set_meta(db, "own_master_there", master)
     if not master:
-        return  # a user's keys do not vanish; if a server says so, what we knew stays
+        return  # a user's keys do not vanish; if a server says so, we keep what we knew
     signed_by_master = {
         usage: _signed_public(object_of(object_of(answer.get(f"{usage}_keys")).get(user)), user, usage, master)
         for usage in ("self_signing", "user_signing")
     }
     before = person(db, user)
     row = db.execute("SELECT told FROM identities WHERE user = ?", (user,)).fetchone()
-    changed = before.master not in ("", master) and not own  # of our own, `cross_signing.py` tells
+    changed = before.master not in ("", master) and not own  # `cross_signing.py` reports on our own
     told = 0 if changed else row[0] if row else 1
     db.execute(
         "INSERT OR REPLACE INTO identities (user, master, self_signing, user_signing, first_master, keys, told)"
@@ -256,14 +259,14 @@ def _learn_person(db: Db, user: str, answer: Object, *, own: bool) -> None:
 
 
 def _public(keys: Object, user: str, usage: str) -> str:
-    """The one key of a cross-signing key object; empty if it is none."""
+    """Return the only key of a cross-signing key object; "" if it is malformed."""
     halves, usages = object_of(keys.get("keys")), keys.get("usage")
     if keys.get("user_id") != user or not isinstance(usages, list) or usage not in usages or len(halves) != 1:
         return ""
     ((name, public),) = halves.items()
     try:
         unb64(public, _KEY_BYTES)
-        stored(keys)  # can be kept
+        stored(keys)  # check that it can be stored
     except MalformedKey:
         return ""
     return public if name == f"{ED25519}:{public}" else ""

@@ -1,8 +1,8 @@
-"""The sixty-four pictures by which two people compare what their devices have agreed on.
+"""The sixty-four pictures with which two people compare what their devices have agreed on.
 
-Rules this module keeps: order, pictures and English names are the specification's, since every client shows the same.
-Left to others: the names in words (`crypto.emoji.*` of the message files; those in Chinese are what clients show
-there).
+Order, pictures and English names are the specification's, since every client shows the same.
+Left to others: the translated names (`crypto.emoji.*` of the message files; the Chinese ones are those that clients
+show).
 
 Specification: client-server API v1.19, "SAS method: `emoji`".
 """

@@ -1,7 +1,9 @@
 """How Matrix writes bytes and signed JSON as text.
 
-Rules this module keeps: what we write is unpadded base64 and canonical JSON; what others wrote may be padded, or in
-the alphabet for addresses; what cannot be read raises `MalformedKey`, nothing else.
+Rules this module keeps:
+- We write unpadded base64 and canonical JSON.
+- What others wrote may be padded, or in the URL-safe alphabet.
+- Anything that cannot be read raises `MalformedKey`, and nothing else.
 
 Specification: appendices v1.19, "Unpadded Base64", "Canonical JSON".
 """
@@ -18,16 +20,16 @@ Object = Mapping[str, Any]
 
 
 class MalformedKey(ValueError):
-    """Something from outside is not what the specification says it is."""
+    """Raised if something from outside does not conform to the specification."""
 
 
 def b64(data: bytes) -> str:
-    """Unpadded base64."""
+    """Encode bytes as unpadded base64."""
     return base64.b64encode(data).rstrip(b"=").decode()
 
 
 def unb64(text: object, length: int | None = None) -> bytes:
-    """The bytes of base64 text, padded or not, in either alphabet; `length` of them, if that is known."""
+    """Decode base64, padded or not, in either alphabet. Raises `MalformedKey`, also if `length` does not match."""
     if not isinstance(text, str):
         raise MalformedKey("not base64: no text")
     plain = text.rstrip("=").replace("-", "+").replace("_", "/")
@@ -41,7 +43,7 @@ def unb64(text: object, length: int | None = None) -> bytes:
 
 
 def canonical(value: Object) -> bytes:
-    """Canonical JSON: sorted keys, no spaces, UTF-8. Raises `MalformedKey` for what has none."""
+    """Return canonical JSON: sorted keys, no spaces, UTF-8. Raises `MalformedKey` if there is none."""
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER)
     except (TypeError, ValueError, RecursionError) as error:
@@ -49,7 +51,7 @@ def canonical(value: Object) -> bytes:
 
 
 def parse(data: bytes | str) -> dict[str, Any]:
-    """The JSON object in `data`."""
+    """Parse the JSON object in `data`. Raises `MalformedKey`."""
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
@@ -60,7 +62,7 @@ def parse(data: bytes | str) -> dict[str, Any]:
 
 
 def stored(value: object) -> str:
-    """`value`, any JSON that came from outside, as text for the store. Raises `MalformedKey` for endless nesting."""
+    """Write any JSON from outside as text for the store. Raises `MalformedKey` if it is nested too deeply."""
     try:
         return json.dumps(value, sort_keys=True, separators=(",", ":"))
     except RecursionError:
@@ -68,12 +70,12 @@ def stored(value: object) -> str:
 
 
 def restored(text: str) -> Any:
-    """What was `stored`."""
+    """Read what `stored` wrote."""
     return json.loads(text)
 
 
 def text_of(value: Object, name: str) -> str:
-    """The text under `name`, which must be there."""
+    """Return the non-empty text under `name`. Raises `MalformedKey` if it is missing."""
     found = value.get(name)
     if not isinstance(found, str) or not found:
         raise MalformedKey(f"{name} is missing or no text")
@@ -81,5 +83,5 @@ def text_of(value: Object, name: str) -> str:
 
 
 def object_of(value: object) -> dict[str, Any]:
-    """`value` if it is an object, else an empty one."""
+    """Return `value` if it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}

@@ -1,10 +1,13 @@
-"""The port to Matrix, in which what is sent into an encrypted room is encrypted.
+"""The Matrix port that encrypts what is sent into encrypted rooms.
 
-Rules kept here: whether a room is encrypted is the homeserver's word, asked once and again when its state changes, and
-a room that is encrypted never counts as one that is not; an answer that a change has overtaken is not kept; whoever is
-joined, or invited where these may read it, is given the key; without keys of ours nothing is said in such a room,
-rather than in the clear. A repeat with the same transaction id is the same event, though encrypted anew.
-Left to others: keys and devices (`bot/crypto/`), what comes in (`bot/encryption/service.py`).
+Rules kept here:
+- The homeserver says whether a room is encrypted. It is asked once, and again when the state changes; an encrypted
+  room never counts as unencrypted.
+- An answer that a change has overtaken is not kept.
+- The key goes to everybody who is joined, and to those invited if they may read the room's messages.
+- Without our own keys nothing is sent into an encrypted room, rather than in the clear.
+- A repeated request with the same transaction id gives the same event, though encrypted again.
+Left to others: keys and devices (`bot/crypto/`), received events (`bot/encryption/service.py`).
 """
 
 import asyncio
@@ -28,26 +31,26 @@ _THERE = ("join", "invite")
 
 
 class NoKeys(HomeserverError):
-    """Nothing is said in the clear in an encrypted room."""
+    """Raised instead of sending in the clear into an encrypted room."""
 
 
 class SealedHomeserver(Homeserver):
-    """A homeserver port that knows which rooms are encrypted. Without `machine` it says nothing in those."""
+    """A homeserver port that knows which rooms are encrypted. Without `machine` it sends nothing into those."""
 
     machine: "CryptoMachine | None" = None
-    lost = False  # the keys of this device are lost: nobody could read what it says
+    lost = False  # the keys of this device are lost: nobody could read what it sends
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._rooms: dict[RoomId, RoomEncryption | None] = {}
-        self._joined_only: set[RoomId] = set()  # whoever is invited there reads nothing of before they come
+        self._joined_only: set[RoomId] = set()  # rooms where invited users cannot read messages from before they join
         self._readers: dict[RoomId, frozenset[UserId]] = {}
-        self._changes: Counter[RoomId] = Counter()  # an answer that was asked for before the last is not kept
+        self._changes: Counter[RoomId] = Counter()  # an answer requested before the last change is not kept
 
     # What is known of rooms.
 
     async def encryption_of(self, room: RoomId) -> "RoomEncryption | None":
-        """How the room is encrypted; None if it is not."""
+        """Return how the room is encrypted; None if it is not."""
         if room not in self._rooms:
             from .outbound import RoomEncryption
 
@@ -63,28 +66,28 @@ class SealedHomeserver(Homeserver):
         return self._rooms[room]
 
     async def is_encrypted(self, room: RoomId) -> bool:
-        """Whether what is said in the room is encrypted."""
+        """Tell whether messages in the room are encrypted."""
         return await self.encryption_of(room) is not None
 
     async def encrypt_room(self, room: RoomId) -> None:
-        """Have what is said in the room encrypted from now on; nothing if it is."""
+        """Turn on encryption in the room, if it is not on yet."""
         if not await self.is_encrypted(room):
             await self.set_state(room, ENCRYPTION, {"algorithm": ALGORITHM})
             self.room_changed(room)
 
     def room_changed(self, room: RoomId) -> None:
-        """Ask anew how the room is encrypted."""
+        """Forget how the room is encrypted, so that it is asked again."""
         self._changes[room] += 1
         self._rooms.pop(room, None)
         self._readers.pop(room, None)
 
     def members_changed(self, room: RoomId) -> None:
-        """Ask anew who is in the room."""
+        """Forget who is in the room, so that it is asked again."""
         self._changes[room] += 1
         self._readers.pop(room, None)
 
     async def readers(self, room: RoomId) -> frozenset[UserId]:
-        """Who is to read what is said in the room: everybody joined, and invited where these may read it."""
+        """Return who may read the room's messages: everybody joined, and those invited if they may read them."""
         if (known := self._readers.get(room)) is not None:
             return known
         changes = self._changes[room]
@@ -104,7 +107,7 @@ class SealedHomeserver(Homeserver):
 
     async def kick(self, room: RoomId, user: UserId, reason: str | None = None) -> None:
         await super().kick(room, user, reason)
-        self.members_changed(room)  # nothing that is said from here on is for them
+        self.members_changed(room)  # they may not read anything sent from here on
 
     async def ban(self, room: RoomId, user: UserId, reason: str | None = None, *, redact_events: bool = False) -> None:
         await super().ban(room, user, reason, redact_events=redact_events)
@@ -113,7 +116,7 @@ class SealedHomeserver(Homeserver):
     # What is said.
 
     async def send(self, room: RoomId, type: str, content: Content, txn: str) -> EventId:
-        """Section "PUT /rooms/{roomId}/send/{eventType}/{txnId}"; encrypted where the room is."""
+        """Send an event, encrypted if the room is (section "PUT /rooms/{roomId}/send/{eventType}/{txnId}")."""
         how = await self.encryption_of(room)
         if how is None:
             return await super().send(room, type, content, txn)
@@ -126,7 +129,7 @@ class SealedHomeserver(Homeserver):
             try:
                 sealed_type, sealed = await machine.encrypt(room, type, content, await self.readers(room), how)
             except Discarded:
-                continue  # somebody has gone meanwhile
+                continue  # somebody has left meanwhile
             return await super().send(room, sealed_type, sealed, txn)
 
     def _machine_for(self, type: str) -> "CryptoMachine | None":
@@ -136,14 +139,14 @@ class SealedHomeserver(Homeserver):
             return None
         if self.machine is None:
             raise NoKeys("the room is encrypted, and there are no keys of ours")
-        if self.lost:  # it waits until there is another device
+        if self.lost:  # the message waits until there is another device
             raise Unreachable("the room is encrypted, and the keys of this device are lost")
         return self.machine
 
     async def send_file(
         self, room: RoomId, name: str, mimetype: str, data: bytes, txn: str, also: Mapping[str, Any] | None = None
     ) -> EventId:
-        """A file as an `m.file` message (section "m.file"), encrypted where the room is."""
+        """Send a file as an `m.file` message (section "m.file"), encrypted if the room is."""
         info = {"mimetype": mimetype, "size": len(data)}
         content: dict[str, Any] = {"msgtype": "m.file", "body": name, "filename": name, "info": info, **(also or {})}
         if await self.is_encrypted(room):

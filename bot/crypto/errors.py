@@ -1,22 +1,25 @@
-"""What can go wrong with keys, split by who can mend it."""
+"""Errors about keys, divided by who can resolve them."""
 
 from moderation.values.errors import AnswerableError
 
 
 class CryptoError(AnswerableError):
-    """The root."""
+    """Base class of the errors about keys."""
 
 
 class WrongKey(CryptoError):
-    """A key does not open what it should: a mistyped recovery key, the store key of another store."""
+    """Raised if a key does not open what it should: a mistyped recovery key, the store key of another store."""
 
 
 class StoreLost(CryptoError):
-    """The homeserver knows other keys for this device: its store is gone. Log in anew; a new device is made."""
+    """Raised if the homeserver knows other keys for this device: its store is lost. Log in again as a new device."""
 
 
 class NeedsPassword(CryptoError):
-    """The homeserver wants the account's password (or takes it only in a browser: `stages`) before it changes keys."""
+    """Raised if the homeserver wants the account's password before it changes keys.
+
+    `stages` are the ways to authenticate that it accepts; they may work only in a browser.
+    """
 
     def __init__(self, stages: tuple[tuple[str, ...], ...]) -> None:
         self.stages = stages
@@ -24,8 +27,8 @@ class NeedsPassword(CryptoError):
 
 
 class NotOurs(CryptoError):
-    """The keys at the homeserver are not those we hold, or we hold none; nothing is done with them unasked."""
+    """Raised if the keys at the homeserver are not ours, or we hold none; they are never changed unasked."""
 
 
 class NotTrusted(CryptoError):
-    """Something that should have been signed by us is not."""
+    """Raised if something that we should have signed is not signed, or was altered."""

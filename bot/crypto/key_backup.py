@@ -1,11 +1,12 @@
-"""The keys of rooms, kept encrypted at the homeserver for the day our store is lost.
+"""The backup of room keys, encrypted, at the homeserver, in case our store is lost.
 
-Rules this module keeps: keys go only into a backup whose private key we hold, so nobody can have slipped us another; a
-key is backed up once for each backup, and again when a better one came; what cannot be read on the way back stops
-nothing and is counted; what comes from a backup proves nothing of who wrote (its MAC covers nothing), and is marked
-so.
-Left to others: keeping the private key for people (`set_up.py`), when to upload (its caller: after `receive`, as it
-likes).
+Rules this module keeps:
+- Keys go only into a backup whose private key we hold, so that nobody can foist another backup on us.
+- A key is uploaded once for each backup, and again if a better one came.
+- Keys that cannot be read at a restore are skipped and counted.
+- A key from a backup proves nothing about who wrote a message (its MAC covers nothing), and is marked accordingly.
+Left to others: storing the private key for people (`set_up.py`), when to upload (the caller, at any time after
+`receive`).
 
 Specification: client-server API v1.19, "Server-side key backups".
 """
@@ -34,7 +35,7 @@ AT_ONCE = 200
 
 
 class BackupState(StrEnum):
-    """Whether there is a backup that we write to."""
+    """The state of the backup: whether there is one, and whether we write to it."""
 
     NONE = "none"
     OURS = "ours"
@@ -43,10 +44,10 @@ class BackupState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What came out of a backup."""
+    """The numbers of keys in a restored backup."""
 
     taken: int
-    known: int  # there already, or not better than what is there
+    known: int  # already in the store, or not better than the one there
     unreadable: int
 
 
@@ -57,7 +58,7 @@ class KeyBackup:
         self._machine = machine
 
     async def state(self) -> BackupState:
-        """What is there, by the homeserver's own word."""
+        """Ask the homeserver for the state of the backup."""
         there = await self._machine.requests.backup()
         if there is None:
             return BackupState.NONE
@@ -65,11 +66,11 @@ class KeyBackup:
         return BackupState.OURS if secret and _public_of(there) == _public(secret) else BackupState.FOREIGN
 
     async def secret(self) -> bytes | None:
-        """The private key of the backup, if we hold it."""
+        """Return the private key of the backup, or None if we do not hold it."""
         return await self._machine.store.run(lambda db: self._machine.store.secret(db, _HELD))
 
     async def create(self, keys: PrivateKeys) -> bytes:
-        """Make a new backup, signed by our master key and our device; its private key, to be kept for people."""
+        """Create a backup, signed by our master key and our device. Returns its private key, to store for people."""
         store, user = self._machine.store, self._machine.user
         secret = vodozemac.Curve25519SecretKey().to_bytes()
 
@@ -83,7 +84,7 @@ class KeyBackup:
         return secret
 
     async def adopt(self, secret: bytes) -> None:
-        """Go on with the backup that is there. Raises `WrongKey` if this is not its key, `NotOurs` if there is none."""
+        """Continue the existing backup. Raises `WrongKey` if this is not its key, `NotOurs` if there is no backup."""
         there = await self._machine.requests.backup()
         if there is None:
             raise NotOurs("there is no backup")
@@ -93,7 +94,7 @@ class KeyBackup:
         await store.run(lambda db: store.put_secret(db, _HELD, secret))
 
     async def upload(self) -> int:
-        """Put every key into the backup that is not there yet; how many. Raises `NotOurs` if it is not ours."""
+        """Upload every key that the backup lacks. Returns how many. Raises `NotOurs` if the backup is not ours."""
         version, secret = await self._ours()
         encryption = vodozemac.PkEncryption.from_key(vodozemac.Curve25519SecretKey.from_bytes(secret).public_key())
         keys, done = self._machine.keys, 0
@@ -104,7 +105,7 @@ class KeyBackup:
         return done
 
     async def restore(self) -> Restored:
-        """Take in all keys of the backup. Raises `NotOurs` if it is not ours."""
+        """Import all keys of the backup. Raises `NotOurs` if the backup is not ours."""
         version, secret = await self._ours()
         rooms = await self._machine.requests.backup_keys(version)
         decryption = vodozemac.PkDecryption.from_key(vodozemac.Curve25519SecretKey.from_bytes(secret))

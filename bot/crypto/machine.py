@@ -1,17 +1,19 @@
 """`CryptoMachine`: encryption for one device, as the rest of the bot sees it.
 
-How it is used. `receive` takes the encrypting part of a `/sync` answer *before* its token is stored; when it returns,
-what came is on disk, and the events that became readable are in its answer. `decrypt` reads a raw `m.room.encrypted`
-event; one whose key is missing is kept until the caller says `done`. `encrypt` makes the content to send. `tend` does
-what asks the homeserver: uploads keys, asks for device lists, mends sessions, sends what waits; call it after
-`receive`, and again when it raised. `ready` gives what could be read but was not yet reported as `done`, for the
-start.
+Usage: `receive` takes the encryption part of a `/sync` answer *before* its token is stored; when it returns, everything
+is on disk, and its result has the events that became readable. `decrypt` reads a raw `m.room.encrypted` event; an event
+whose key is missing is kept until the caller says `done`. `encrypt` makes the content to send. `tend` does what needs
+the homeserver: it uploads keys, fetches device lists, repairs sessions and sends waiting messages; call it after
+`receive`, and again if it raised. At the start, `ready` returns readable events that were not yet reported as `done`.
 
-Rules this module keeps: `receive` and `decrypt` ask nothing of the homeserver, so the receiving path never waits for
-it; every change is one durable transaction (`store.py`); what is to be sent is on disk before it is sent, with its
-transaction id, so a crash repeats and never loses it; requests follow each other, one at a time; errors of requests
-are those of `bot/matrix/errors.py`, and everything can be called again after one.
+Rules this module keeps:
+- `receive` and `decrypt` make no requests, so that the receiving path never waits for the homeserver.
+- Every change is one durable transaction (`store.py`).
+- A message to be sent is on disk before it is sent, with its transaction id: a crash may repeat but never lose it.
+- Requests are made one at a time.
+- Errors of requests are those of `bot/matrix/errors.py`; after one, every method can be called again.
 Left to others: who is in a room, when to retry, what to tell people.
+
 Specification: client-server API v1.19, "End-to-End Encryption".
 """
 
@@ -42,8 +44,8 @@ from .to_device import Heard, Inbox
 
 __all__ = ["CryptoMachine", "Late", "News", "SyncPart"]
 
-_AT_ONCE = 20  # sessions that are begun in one transaction
-MUTE_MS = 600_000  # a device without keys, or whose homeserver is away, is asked again after this
+_AT_ONCE = 20  # sessions begun in one transaction
+MUTE_MS = 600_000  # a device without keys, or with an unreachable homeserver, is asked again after this time
 
 
 class CryptoMachine:
@@ -62,8 +64,8 @@ class CryptoMachine:
         self._olm = Olm(store, self.ours)
         self._inbox = Inbox(self._olm, self.keys)
         self._outbound = Outbound(store, self._olm, self.keys, recipients)
-        self._asking = asyncio.Lock()  # what asks the homeserver, one after the other
-        self._mute: dict[tuple[str, str], int] = {}  # devices of which no key could be claimed, and until when
+        self._asking = asyncio.Lock()  # requests to the homeserver, one at a time
+        self._mute: dict[tuple[str, str], int] = {}  # devices that had no key to claim, and until when (ms)
 
     def __repr__(self) -> str:
         return f"CryptoMachine({self.user!r}, {self.device!r})"
@@ -80,11 +82,11 @@ class CryptoMachine:
         recipients: Recipients = Recipients.ALL,
         clock: Clock = wall_clock,
     ) -> "CryptoMachine":
-        """Open the store in `folder`, or make it. Raises `Broken`, `WrongKey`; asks nothing of the homeserver."""
+        """Open the store in `folder`, or create it. Raises `Broken`, `WrongKey`; makes no request."""
         store = await Store.open(folder, key, user, device)
         machine = cls(store, Requests(wire, user), user, device, recipients, clock)
         await store.run(lambda db: devices.track(db, [user]))
-        await machine.identity()  # the device's keys are made once, before anything can fail
+        await machine.identity()  # the device's keys are created once, before anything can fail
         return machine
 
     async def close(self) -> None:
@@ -94,7 +96,7 @@ class CryptoMachine:
     # What comes
 
     async def receive(self, part: SyncPart) -> News:
-        """Take in what a sync brought. It is on disk when this returns; only then may the sync token be stored."""
+        """Take what a sync brought. It is on disk when this returns; only then may the sync token be stored."""
         return await self.store.run(functools.partial(self._receive, part))
 
     async def decrypt(self, raw: Object, room: str) -> Decrypted | Sealed:
@@ -103,33 +105,36 @@ class CryptoMachine:
         return result
 
     async def decrypt_all(self, raws: Sequence[Object], room: str) -> list[Decrypted | Sealed]:
-        """The same for many events at once: one flush of the disk for all."""
+        """Read many events at once, with only one flush of the disk."""
         return await self.store.run(lambda db: [self._decrypt(db, raw, room) for raw in raws])
 
     async def ready(self) -> tuple[Late, ...]:
-        """The events that waited and can be read now, or never. They are given again until `done`."""
+        """Return the waiting events that can be read now, or never will be. They are returned again until `done`."""
         return await self.store.run(self._ready)
 
     async def done(self, events: Iterable[str]) -> None:
-        """These events (ids) are recorded, or given up: they need not wait any more."""
+        """Forget waiting events (ids) that were recorded or given up."""
         ids = tuple(events)
         await self.store.run(lambda db: undecrypted_events.done(db, ids))
 
     async def given_up(self, before_ms: int) -> tuple[Sealed, ...]:
-        """The events that have waited since before then, with the newest word on why. They wait on until `done`."""
+        """Return the events that have waited since before `before_ms`, with the latest reason.
+
+        They keep waiting until `done`.
+        """
         return await self.store.run(functools.partial(self._given_up, before_ms))
 
     async def waiting_count(self) -> int:
-        """How many events wait for their key."""
+        """Return the number of events that wait for their key."""
         return await self.store.run(undecrypted_events.count)
 
     async def reasons(self) -> tuple[Sealed, ...]:
-        """The events that wait, with another reason than was told last. They are given again until `told`."""
+        """Return waiting events whose reason has changed since it was last reported, each time until `told`."""
         found = await self.store.run(undecrypted_events.untold)
         return tuple(Sealed(*each, waits=True) for each in found)
 
     async def told(self, reasons: Iterable[tuple[str, str]]) -> None:
-        """The reasons (event and code) are recorded."""
+        """Note that the reasons (event and code) are recorded."""
         noted = tuple(reasons)
         await self.store.run(lambda db: undecrypted_events.told(db, noted))
 
@@ -182,11 +187,11 @@ class CryptoMachine:
         members: Collection[str],
         how: RoomEncryption | None = None,
     ) -> tuple[str, dict[str, Any]]:
-        """The type and content to send instead, once every device of `members` that should have the key was given it.
+        """Return the encrypted type and content, after giving the key to the devices of `members` that should have it.
 
-        `members`: who is joined, and who is invited where they may read what is said before they join. What is sent in
-        the clear (`IN_THE_CLEAR`) comes back as it is. Raises `Discarded` if somebody has gone meanwhile
-        (`members_changed`): ask who is there, and call again.
+        `members` are those who are joined, and those invited if they may read messages from before they join. Content
+        that is sent in the clear (`IN_THE_CLEAR`) is returned unchanged. Raises `Discarded` if somebody has left
+        meanwhile (`members_changed`): find out who is in the room, and call again.
         """
         if type in IN_THE_CLEAR:
             return type, dict(content)
@@ -201,7 +206,7 @@ class CryptoMachine:
         return "m.room.encrypted", encrypted
 
     async def members_changed(self, room: str, members: Collection[str], gone: Collection[str] = ()) -> None:
-        """Who is in an encrypted room now. Their devices are kept track of; if somebody has gone, the key changes."""
+        """Track the devices of a room's members; if somebody has left (`gone`), the next message uses a new key."""
 
         def work(db: Db) -> None:
             devices.track(db, members)
@@ -224,9 +229,9 @@ class CryptoMachine:
     # What asks the homeserver
 
     async def tend(self) -> tuple[Person, ...]:
-        """Bring our keys, other people's lists, sessions and messages in order with the homeserver.
+        """Upload our keys, fetch device lists, repair sessions and send waiting messages.
 
-        Returns whose master key has changed since we first saw it: whoever was verified must be verified again. Raises
+        Returns the persons whose master key has changed since we first saw it; they must be verified again. Raises
         `StoreLost` if this device was made with another store.
         """
         async with self._asking:
@@ -237,7 +242,7 @@ class CryptoMachine:
             return tuple(await self.store.run(devices.take_changed))
 
     async def request_key(self, raw: Object, room: str) -> bool:
-        """Ask our own other devices for the key of an event. False if that was done before."""
+        """Ask our own other devices for the key of an event. Returns False if that was done before."""
         session = object_of(raw.get("content")).get("session_id")
         if not isinstance(session, str):
             return False
@@ -254,35 +259,35 @@ class CryptoMachine:
         return asked
 
     async def known_devices(self, user: str) -> list[Device]:
-        """The devices of a user; the homeserver is asked if what we know is not the newest."""
+        """Return the devices of a user, from the homeserver if our list may be out of date."""
         async with self._asking:
             await self._known([user])
         return await self.store.run(lambda db: devices.of_user(db, user))
 
     async def person(self, user: str) -> Person:
-        """The cross-signing keys of a user; the homeserver is asked if what we know is not the newest."""
+        """Return the cross-signing keys of a user, from the homeserver if ours may be out of date."""
         async with self._asking:
             await self._known([user])
         return await self.store.run(lambda db: devices.person(db, user))
 
     async def identity(self) -> AccountKeys:
-        """Our device and its public keys."""
+        """Return our device and its public keys."""
         return await self.store.run(self.ours.identity)
 
     async def refresh_own(self) -> None:
-        """Ask anew what the homeserver has of our own account."""
+        """Fetch our own account's keys from the homeserver again."""
         await self.store.run(lambda db: devices.note_changes(db, [self.user], ()))
         async with self._asking:
             await self._known([self.user])
 
     async def send_verification(self, user: str, device: str, type: str, content: Object) -> None:
-        """Send a message of a verification to a device, in the clear as the specification has it."""
+        """Send a message of a verification to a device, in the clear as the specification requires."""
         await self.store.run(lambda db: outbound.put_raw(db, type, {user: {device: dict(content)}}))
         async with self._asking:
             await self._send_waiting(None)
 
     async def _known(self, users: Collection[str] | None) -> None:
-        """Ask for the lists of these users, or of all we keep, that are not the newest."""
+        """Fetch the outdated lists of these users, or with None of all whose lists we keep."""
         if users is not None:
             await self.store.run(lambda db: devices.track(db, users))
         lists = await self.store.run(lambda db: devices.stale(db, users if users is None else set(users)))
@@ -295,7 +300,7 @@ class CryptoMachine:
             await self.store.run(functools.partial(_learn, asked, answer, me))
 
     async def _upload(self) -> None:
-        """Upload the keys that the homeserver lacks; ours come first, since without them nobody can know us."""
+        """Upload keys that the homeserver lacks; the device's keys come first, since without them nobody knows us."""
         if await self.store.run(store_age.is_of_no_use):
             raise StoreLost(f"the keys of the device {self.device} are not here any more: log in as a new device")
         published, there = await self.store.run(lambda db: (self.ours.is_published(db), meta(db, "own_at_server")))
@@ -309,12 +314,12 @@ class CryptoMachine:
         except Rejected:
             if upload.first:
                 raise
-            answer = {}  # one of them is there already, from a time before a backup of this store: make new ones
+            answer = {}  # one of them exists already, from before a backup of this store was restored: make new ones
         counts = answer.get("one_time_key_counts")
         await self.store.run(lambda db: self.ours.uploaded(db, counts, self.clock()))
 
     async def _mend(self) -> None:
-        """New sessions with devices whose messages we cannot read, and a word by which they learn of it."""
+        """Begin sessions with devices whose messages we cannot read, and send each a message in its new session."""
         broken = await self.store.run(self._olm.wedged)
         if broken:
             await self._begin_with(broken)
@@ -330,7 +335,7 @@ class CryptoMachine:
             self._olm.mended(db, device, now)
 
     async def _begin_with(self, wanted: Sequence[Device]) -> None:
-        """Claim a key of each of these devices and begin a session with it; who has none is mute for a while."""
+        """Claim a key of each of these devices and begin a session; a device without one is not asked for a while."""
         if not wanted:
             return
         asked: dict[str, list[str]] = {}
@@ -369,7 +374,7 @@ class CryptoMachine:
         except LoggedOut:
             raise
         except Answered:
-            pass  # it will never be taken, and what comes after it must not wait for it
+            pass  # it will never be accepted, and later messages must not wait for it
         await self.store.run(lambda db: outbound.sent(db, each))
 
 

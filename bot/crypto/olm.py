@@ -1,9 +1,11 @@
-"""Messages from one device to another: Olm sessions, kept in the store, and what is checked of what they carry.
+"""Messages from one device to another: Olm sessions in the store, and the checks on their contents.
 
-Rules this module keeps: a session is kept only once a message was read with it; the ratchet that made a message is on
-disk before the message leaves; of what was inside, sender, recipient and all keys are compared with what came around
-it; no message can raise anything but `DecryptionFailed`; when messages of a device cannot be read, a new session with
-it is begun, at most once an hour.
+Rules this module keeps:
+- An inbound session is stored only once a message was read with it.
+- The ratchet that encrypted a message is on disk before the message leaves.
+- Sender, recipient and all keys inside a message are compared with those around it.
+- A message can raise only `DecryptionFailed`.
+- If messages of a device cannot be read, a new session with it is begun, at most once an hour.
 Left to others: what the messages say (`to_device.py`), claiming keys (`machine.py`).
 
 Specification: client-server API v1.19, "m.olm.v1.curve25519-aes-sha2".
@@ -22,18 +24,18 @@ from .encoding import MalformedKey, Object, b64, object_of, parse, text_of, unb6
 from .signing import ED25519, is_signed
 from .store import Db, Store
 
-SESSIONS_KEPT = 5  # of one device; the specification asks for four
+SESSIONS_KEPT = 5  # for each device; the specification asks for four
 UNWEDGE_EVERY_MS = 3_600_000
 _PRE_KEY, _NORMAL = 0, 1
 
 
 class DecryptionFailed(Exception):
-    """A message that cannot be read, or is not to be believed."""
+    """Raised for a message that cannot be read or must not be trusted."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecryptedMessage:
-    """What was inside a message, and the keys of who sent it."""
+    """The contents of a message, and the keys of its sender."""
 
     sender: str
     sender_key: str
@@ -74,7 +76,7 @@ class Olm:
                 continue
             try:
                 plain = session.decrypt(message)
-            except ValueError:  # every error of vodozemac is one
+            except ValueError:  # all errors of vodozemac are
                 if belongs:
                     raise DecryptionFailed("its own session does not open it") from None
                 continue
@@ -113,7 +115,7 @@ class Olm:
         return DecryptedMessage(sender, sender_key, claimed, kind, content)
 
     def _device(self, db: Db, sender: str, sender_key: str, claimed: str, inside: Object) -> Device | None:
-        """The device that sent it, as listed or as it shows itself."""
+        """Return the device that sent the message, as listed or by the keys it shows itself."""
         shown = inside.get("sender_device_keys", inside.get("org.matrix.msc4147.device_keys"))
         if shown is not None:
             keys = object_of(shown)
@@ -127,7 +129,7 @@ class Olm:
     # Writing
 
     def seal(self, db: Db, to: Device, type: str, content: Object) -> dict[str, Any] | None:
-        """The content of an `m.room.encrypted` message for that device; None if there is no session with it."""
+        """Return the content of an `m.room.encrypted` message for a device; None if there is no session with it."""
         newest = next(iter(self._sessions(db, to.curve25519)), None)
         if newest is None:
             return None
@@ -148,12 +150,12 @@ class Olm:
         return _envelope(us, to, kind, body)
 
     def has_session(self, db: Db, curve25519: str) -> bool:
-        """Whether there is a session with the device of that key."""
+        """Tell whether there is a session with the device that has this key."""
         row = db.execute("SELECT 1 FROM olm_sessions WHERE sender_key = ? LIMIT 1", (curve25519,)).fetchone()
         return row is not None
 
     def begin(self, db: Db, to: Device, one_time_key: Object, now_ms: int) -> bool:
-        """A new session with a device, by a key that was claimed for it. False if the key is not its own."""
+        """Begin a session with a device, using a claimed key. Returns False if the key is not the device's own."""
         if not is_signed(one_time_key, to.user, to.device, to.ed25519):
             return False
         try:
@@ -165,10 +167,10 @@ class Olm:
         self._add(db, to.curve25519, session, now_ms)
         return True
 
-    # Mending
+    # Repairing
 
     def mark_wedged(self, db: Db, sender: str, sender_key: object, now_ms: int) -> None:
-        """Messages of that device cannot be read: begin anew, unless that was done within the hour."""
+        """Note that messages of a device cannot be read, so that a session is begun, unless one was within the hour."""
         device = devices.by_key(db, sender, sender_key) if isinstance(sender_key, str) else None
         if device is None or device.gone:
             return
@@ -180,19 +182,19 @@ class Olm:
             db.execute("INSERT OR REPLACE INTO wedged VALUES (?, ?, 1, ?)", (sender, device.device, mended))
 
     def wedged(self, db: Db) -> list[Device]:
-        """The devices with which a session must be begun anew."""
+        """Return the devices with which a new session must be begun."""
         rows = db.execute("SELECT user, device FROM wedged WHERE waits = 1 ORDER BY user, device").fetchall()
         found = [devices.one(db, user, device) for user, device in rows]
         return [each for each in found if each is not None and not each.gone]
 
     def mended(self, db: Db, device: Device, now_ms: int) -> None:
-        """It was begun anew, or could not be; either way not again within the hour."""
+        """Note that a new session was begun or could not be; either way it is not tried again within the hour."""
         db.execute("INSERT OR REPLACE INTO wedged VALUES (?, ?, 0, ?)", (device.user, device.device, now_ms))
 
     # The store
 
     def _sessions(self, db: Db, sender_key: str) -> list[tuple[str, vodozemac.Session]]:
-        """The sessions with a device, the one to be used first first."""
+        """Return the sessions with a device, in the order of preference."""
         rows = db.execute(
             "SELECT session, pickle FROM olm_sessions WHERE sender_key = ? ORDER BY heard_ms DESC, session",
             (sender_key,),

@@ -1,10 +1,12 @@
-"""Encrypting for a room: one group session at a time, and who has been given its key.
+"""Encryption for rooms: one group session at a time for each room, and the devices that were given its key.
 
-Rules this module keeps: a session is replaced when the room's settings say so, when somebody who was there has gone,
-when a device that has the key is gone or no longer to get it, and when the room's history becomes readable or
-unreadable to newcomers; the ratchet is on disk before what it encrypted is returned; a device gets the key from the
-message on that comes next; who gets none is told why, once for each session; our own other devices get it only if we
-signed them.
+Rules this module keeps:
+- A session is replaced if the room's settings require it, if a member has left, if a device with the key is gone or may
+  no longer have it, or if the room's history becomes readable or unreadable to newcomers.
+- The ratchet is on disk before an encrypted event is returned.
+- A device gets the key from the next message on.
+- A device that gets no key is told why, once for each session.
+- Our own other devices get the key only if we signed them.
 Left to others: who is a member (the caller), sessions with devices (`olm.py`), the order of requests (`machine.py`).
 
 Specification: client-server API v1.19, "m.megolm.v1.aes-sha2", "m.room.encryption", "Recommended client behaviour".
@@ -27,30 +29,30 @@ from .olm import Olm
 from .room_keys import RoomKey, RoomKeys
 from .store import Db, Store
 
-# What every client sends in the clear, since what they relate to is in the clear anyway; a redaction must be.
+# Sent in the clear by every client: their relations are in the clear anyway, and a redaction must be.
 IN_THE_CLEAR = frozenset({"m.reaction", "m.room.redaction"})
 UNVERIFIED, NO_OLM = "m.unverified", "m.no_olm"
 _GIVEN, _UNDER_WAY = "given", "under-way"
 _AT_ONCE = 20  # devices in one request: an encrypted key is about 2 KB
-_ROTATION_MS, _ROTATION_MESSAGES = 7 * 86_400_000, 100  # what the specification has for rooms that do not say
+_ROTATION_MS, _ROTATION_MESSAGES = 7 * 86_400_000, 100  # the specification's defaults
 _LEAST_MS, _MOST_MS = 3_600_000, 365 * 86_400_000
 _MOST_MESSAGES = 10_000
 
 
 class Discarded(Exception):
-    """The session was replaced while it was being shared, since somebody has gone: ask who is there, and encrypt."""
+    """Raised if the session was dropped while it was shared, as somebody left: get the members, encrypt again."""
 
 
 class Recipients(StrEnum):
-    """Which devices of the members get keys."""
+    """The devices of the members that get keys."""
 
     ALL = "all"
-    SIGNED = "signed"  # those that their owners signed
+    SIGNED = "signed"  # only those that their owners signed
 
 
 @dataclass(frozen=True, slots=True)
 class RoomEncryption:
-    """How a room wants it: the settings of its `m.room.encryption`, and whether newcomers may read what was said."""
+    """The encryption of a room: its `m.room.encryption` settings, and whether newcomers may read the history."""
 
     rotation_ms: int = _ROTATION_MS
     rotation_messages: int = _ROTATION_MESSAGES
@@ -58,7 +60,7 @@ class RoomEncryption:
 
     @classmethod
     def of(cls, encryption: Object, visibility: str = "joined") -> "RoomEncryption":
-        """From the content of `m.room.encryption` and the room's history visibility. Never raises."""
+        """Read the content of `m.room.encryption` and the room's history visibility. Never raises."""
         return cls(
             _within(encryption.get("rotation_period_ms"), _ROTATION_MS, _LEAST_MS, _MOST_MS),
             _within(encryption.get("rotation_period_msgs"), _ROTATION_MESSAGES, 1, _MOST_MESSAGES),
@@ -68,7 +70,7 @@ class RoomEncryption:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A request to /sendToDevice that waits in the store until it was done."""
+    """A request to /sendToDevice that stays in the store until it is done."""
 
     number: int
     txn: str
@@ -77,7 +79,7 @@ class Outgoing:
 
 
 class Outbound:
-    """The group sessions by which we encrypt."""
+    """The group sessions with which we encrypt."""
 
     def __init__(self, store: Store, olm: Olm, keys: RoomKeys, recipients: Recipients) -> None:
         self._store = store
@@ -90,7 +92,7 @@ class Outbound:
     def prepare(
         self, db: Db, us: AccountKeys, room: str, members: Collection[str], how: RoomEncryption, now_ms: int
     ) -> str:
-        """The session to use now; a new one where the old may not be used any more. Its id."""
+        """Return the id of the session to use now; begin a new one if the old one may no longer be used."""
         row = db.execute(
             "SELECT session, made_ms, messages, shared_history, members FROM group_sessions WHERE room = ?", (room,)
         ).fetchone()
@@ -104,7 +106,7 @@ class Outbound:
         return self._begin(db, us, room, members, how, now_ms)
 
     def discard(self, db: Db, room: str) -> None:
-        """Whatever comes next is encrypted by a new session."""
+        """Drop the room's session, so that the next message uses a new one."""
         db.execute("DELETE FROM shares WHERE session IN (SELECT session FROM group_sessions WHERE room = ?)", (room,))
         db.execute("DELETE FROM group_sessions WHERE room = ?", (room,))
 
@@ -138,7 +140,7 @@ class Outbound:
         )
 
     def _reaches_too_far(self, db: Db, us: AccountKeys, session: str) -> bool:
-        """Whether a device has the key that would not get it now."""
+        """Tell whether a device that has the key would not get it now."""
         row = db.execute(
             "SELECT 1 FROM shares LEFT JOIN devices USING (user, device) WHERE session = ? AND code IN (?, ?) AND"
             " (gone IS NULL OR gone OR devices.curve25519 <> shares.curve25519 OR NOT (signed OR (? AND user <> ?)))",
@@ -152,7 +154,7 @@ class Outbound:
         return device.signed or (self._recipients is Recipients.ALL and device.user != us.user)
 
     def _unsettled(self, db: Db, us: AccountKeys, session: str, members: Collection[str]) -> list[Device]:
-        """The members' devices, and our other ones, that neither have the key nor were told why they get none."""
+        """Return the members' and our other devices that neither have the key nor were told why they get none."""
         found = devices.among(
             db,
             {*members, us.user},
@@ -163,7 +165,7 @@ class Outbound:
         return [each for each in found if (each.user, each.device) != (us.user, us.device)]
 
     def without_session(self, db: Db, us: AccountKeys, session: str, members: Collection[str]) -> list[Device]:
-        """Devices that should get the key and with which we cannot talk yet: claim a key of each."""
+        """Return devices that should get the key but with which we have no session yet: claim a key of each."""
         return [
             each
             for each in self._unsettled(db, us, session, members)
@@ -179,11 +181,9 @@ class Outbound:
         members: Collection[str],
         mute: Collection[tuple[str, str]],
     ) -> None:
-        """Put the key for every device that should have it and has not into `outgoing`; tell the others why not.
+        """Queue the key in `outgoing` for every device that should have it but does not; tell the others why not.
 
-        Raises `Discarded`.
-
-        `mute`: devices of which no key could be claimed, which were told so a while ago.
+        `mute` are devices that had no key to claim and were told so a while ago. Raises `Discarded`.
         """
         content = self._room_key(db, room, session)
         sealed: list[tuple[Device, dict[str, Any]]] = []
@@ -206,11 +206,11 @@ class Outbound:
         said = [(device, _withheld(us, room, session, code)) for device, code in refused]
         for start in range(0, len(said), _AT_ONCE):
             put(db, "m.room_key.withheld", said[start : start + _AT_ONCE], session)
-        # Without a one-time key now, there may be one later: that is not settled.
+        # A device without a one-time key may have one later: this is not final.
         _settle(db, session, [(device, code) for device, code in refused if code != NO_OLM])
 
     def given(self, db: Db, session: str) -> None:
-        """What was under way has arrived at the homeserver."""
+        """Note that queued keys have arrived at the homeserver."""
         db.execute("UPDATE shares SET code = ? WHERE session = ? AND code = ?", (_GIVEN, session, _UNDER_WAY))
 
     def _room_key(self, db: Db, room: str, session: str) -> dict[str, Any]:
@@ -225,7 +225,7 @@ class Outbound:
             "algorithm": MEGOLM,
             "room_id": room,
             "session_id": session,
-            "session_key": group.session_key.to_base64(),  # as it stands now: earlier messages stay closed
+            "session_key": group.session_key.to_base64(),  # its present state: earlier messages stay unreadable
             "shared_history": bool(shared),
             "org.matrix.msc3061.shared_history": bool(shared),
         }
@@ -233,7 +233,7 @@ class Outbound:
     # Encrypting
 
     def encrypt(self, db: Db, us: AccountKeys, room: str, session: str, type: str, content: Object) -> dict[str, Any]:
-        """The content of the `m.room.encrypted` event. Raises `Discarded`."""
+        """Encrypt an event. Returns the content of the `m.room.encrypted` event. Raises `Discarded`."""
         row = db.execute(
             "SELECT pickle, messages FROM group_sessions WHERE room = ? AND session = ?", (room, session)
         ).fetchone()
@@ -250,7 +250,7 @@ class Outbound:
         )
         return {
             "algorithm": MEGOLM,
-            "sender_key": us.curve25519,  # both are deprecated, and older clients cannot do without
+            "sender_key": us.curve25519,  # this and the next are deprecated, but older clients need them
             "device_id": us.device,
             "session_id": session,
             "ciphertext": ciphertext,
@@ -258,11 +258,11 @@ class Outbound:
         }
 
 
-# What waits to be sent to devices.
+# Requests that wait to be sent to devices.
 
 
 def put(db: Db, type: str, messages: Sequence[tuple[Device, Object]], session: str = "") -> None:
-    """Queue one request with a message for each of these devices."""
+    """Queue one request with a message to each of these devices."""
     if not messages:
         return
     by_user: dict[str, dict[str, Any]] = {}
@@ -280,7 +280,7 @@ def put_raw(db: Db, type: str, messages: Object, session: str = "") -> None:
 
 
 def waiting(db: Db, session: str | None = None) -> list[Outgoing]:
-    """What is to be sent, oldest first; only what belongs to `session`, if given."""
+    """Return the requests to send, oldest first; only those of `session`, if given."""
     rows = db.execute(
         "SELECT number, txn, type, messages FROM outgoing WHERE ? IS NULL OR session = ? ORDER BY number",
         (session, session),
@@ -289,7 +289,7 @@ def waiting(db: Db, session: str | None = None) -> list[Outgoing]:
 
 
 def sent(db: Db, outgoing: Outgoing) -> None:
-    """The homeserver has it, or will never take it."""
+    """Remove a request that the homeserver has accepted or will never accept."""
     db.execute("DELETE FROM outgoing WHERE number = ?", (outgoing.number,))
 
 

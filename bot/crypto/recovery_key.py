@@ -1,6 +1,6 @@
-"""Thirty-two bytes as people write them down.
+"""The recovery key: thirty-two bytes in a form that people can write down.
 
-Rules this module keeps: what was mistyped is noticed (a parity byte, a fixed length), and said without repeating it.
+A mistyped key is detected (a parity byte, a fixed length), and reported without repeating it.
 
 Specification: appendices v1.19, "Cryptographic key representation".
 """
@@ -16,7 +16,7 @@ KEY_BYTES = 32
 
 
 def encode(key: bytes) -> str:
-    """Groups of four letters."""
+    """Return the key as groups of four letters."""
     if len(key) != KEY_BYTES:
         raise ValueError(f"a key has {KEY_BYTES} bytes")
     data = _HEAD + key
@@ -25,7 +25,7 @@ def encode(key: bytes) -> str:
 
 
 def decode(text: str) -> bytes:
-    """The key. Raises `WrongKey` for what is none, with what is wrong about it."""
+    """Read a key. Raises `WrongKey` for anything else, saying what is wrong with it."""
     letters = "".join(text.split())
     if any(letter not in _ALPHABET for letter in letters):
         raise WrongKey("a recovery key has only letters and digits, and none of 0, O, I, l")

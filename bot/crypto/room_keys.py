@@ -1,10 +1,13 @@
-"""The keys of rooms: the Megolm sessions by which others (and we) encrypt, and reading with them.
+"""The room keys: the Megolm sessions with which others (and we) encrypt, and decryption with them.
 
-Rules this module keeps: a key is looked up by room and session alone, as the specification asks; it comes by an
-encrypted message from a device (`olm`), from our own device (`forwarded`), from the backup (`backup`) or is our own;
-one that begins earlier replaces one of the same ratchet, another ratchet never does; who may have written with it is
-whoever gave it to us, and an event of somebody else is not read with it; an index that was seen with another event is
-a replay; a key that somebody else handed on proves nothing about who wrote, and is said to.
+Rules this module keeps:
+- A key is looked up by room and session alone, as the specification requires.
+- A key comes in an encrypted message from a device (`olm`), from our other device (`forwarded`), from the backup
+  (`backup`) or is our own.
+- A key that begins earlier replaces one of the same ratchet; a key of another ratchet never does.
+- Only the user who gave us a key may have written with it: an event of somebody else is not read with it.
+- An index that was seen with another event is a replay.
+- A forwarded key proves nothing about who wrote, and the result says so.
 Left to others: getting keys (`to_device.py`, `key_backup.py`), events that wait for one (`undecrypted_events.py`).
 
 Specification: client-server API v1.19, "m.megolm.v1.aes-sha2", "Sharing keys between devices".
@@ -31,14 +34,14 @@ MISSING, REPLAYED, NOT_THEIRS, DAMAGED, FOREIGN = "missing", "replayed", "not-th
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomKey:
-    """A key as it comes in or goes out: `key` is a secret."""
+    """A key as it is received or passed on: `key` is a secret."""
 
     room: str
     session: str
     key: str = field(repr=False)
-    exported: bool  # `key` is the form of exports, without the signature of the first owner
+    exported: bool  # `key` has the form of exports, without the first owner's signature
     source: Source
-    sender: str = ""  # the user who gave it to us, if it was its owner
+    sender: str = ""  # the user who gave it to us, if it was the owner
     sender_key: str = ""
     ed25519: str = ""  # claimed
     chain: tuple[str, ...] = ()
@@ -47,11 +50,11 @@ class RoomKey:
 
 @dataclass(frozen=True, slots=True)
 class Decrypted:
-    """An event that was encrypted: `event` as it would have come in the clear; what is known of who wrote it.
+    """A decrypted event: `event` as if sent in the clear, and what is known about its author.
 
-    `trust`: `own`; `signed`, from a device that its user signed; `unsigned`, from one of theirs that is not signed;
-    `unknown`, from no device that we know to be theirs by now; `handed-on`, the key came from the backup or from our
-    other device.
+    `trust`: `own`; `signed`, from a device that its user signed; `unsigned`, from a device of the user that is not
+    signed; `unknown`, from no device that we know to be the user's by now; `handed-on`, the key came from the backup or
+    from our other device.
     """
 
     event: dict[str, Any] = field(repr=False)
@@ -64,7 +67,7 @@ class Sealed:
     """An event that cannot be read. `code`: why its sender withholds the key, or one of the words below.
 
     `missing`: no key yet, the event waits for it; `replayed`: the same ciphertext again; `not-theirs`: the key belongs
-    to somebody else; `damaged`: it does not open; `foreign`: no encryption that we know.
+    to somebody else; `damaged`: decryption fails; `foreign`: an unknown kind of encryption.
     """
 
     event: str
@@ -75,15 +78,15 @@ class Sealed:
 
 
 class RoomKeys:
-    """The keys we have."""
+    """The room keys in the store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    # Keeping
+    # Storing
 
     def add(self, db: Db, key: RoomKey, now_ms: int) -> bool:
-        """Take in a key. False if it is none, or tells nothing new."""
+        """Store a key. Returns False if it is invalid or brings nothing new."""
         try:
             session = _session(key)
         except ValueError:
@@ -107,7 +110,7 @@ class RoomKeys:
         row = db.execute(
             "SELECT source, sender_key, ed25519 FROM room_keys WHERE room = ? AND session = ?", (key.room, key.session)
         ).fetchone()
-        proved = row is not None and row[0] in _PROVES_SENDER  # what its owner said of it is not unsaid by others
+        proved = row is not None and row[0] in _PROVES_SENDER  # others cannot revoke what its owner said about it
         source, sender_key, signing = row if proved else (key.source, key.sender_key, key.ed25519)
         db.execute(
             "INSERT OR REPLACE INTO room_keys (room, session, pickle, first_index, source, sender_key, ed25519, chain,"
@@ -127,7 +130,7 @@ class RoomKeys:
         )
 
     def _prove(self, db: Db, key: RoomKey) -> None:
-        """A key that was handed on to us came from its owner as well."""
+        """Note that a forwarded key now came from its owner as well."""
         db.execute(
             "UPDATE room_keys SET source = ?, sender_key = ?, ed25519 = ? WHERE room = ? AND session = ?"
             " AND source NOT IN ('olm', 'own')",
@@ -144,18 +147,21 @@ class RoomKeys:
         return done.rowcount > 0
 
     def has(self, db: Db, room: str, session: str) -> bool:
-        """Whether the key is there, from whatever index on."""
+        """Tell whether we have the key, from any index on."""
         query = "SELECT 1 FROM room_keys WHERE room = ? AND session = ?"
         return db.execute(query, (room, session)).fetchone() is not None
 
     def count(self, db: Db) -> int:
-        """How many keys there are."""
+        """Return the number of keys."""
         return int(db.execute("SELECT count(*) FROM room_keys").fetchone()[0])
 
     # Reading
 
     def read(self, db: Db, raw: Object, room: str, us: tuple[str, str]) -> Decrypted | Sealed:
-        """The event inside `raw`, an `m.room.encrypted` event of `room`. `us`: our user and our curve25519 key."""
+        """Decrypt `raw`, an `m.room.encrypted` event of `room`.
+
+        `us` is our user and our curve25519 key.
+        """
         content = object_of(raw.get("content"))
         event, sender = str(raw.get("event_id", "")), str(raw.get("sender", ""))
         session_id = content.get("session_id")
@@ -178,7 +184,7 @@ class RoomKeys:
         return Decrypted(_in_the_clear(raw, inside), *wrote)
 
     def _wrote(self, db: Db, room: str, session: str, sender: str, us: tuple[str, str]) -> tuple[Trust, str] | None:
-        """What is known of the device that wrote; None if the key belongs to somebody else than `sender`."""
+        """Return what is known about the writing device; None if the key does not belong to `sender`."""
         rows = db.execute(
             "SELECT sender, sender_key, ed25519 FROM room_key_senders WHERE room = ? AND session = ?", (room, session)
         ).fetchall()
@@ -193,22 +199,22 @@ class RoomKeys:
         if device is None or device.ed25519 != mine[1]:
             return ("unknown", "")
         if not device.signed and devices.is_stale(db, sender):
-            return ("unknown", device.device)  # its owner may have signed it: we have not asked yet
+            return ("unknown", device.device)  # its owner may have signed it meanwhile
         return ("signed" if device.signed else "unsigned", device.device)
 
-    # Handing on
+    # Passing on
 
     def export(self, db: Db, room: str, session: str) -> RoomKey | None:
-        """A key in the form of exports."""
+        """Return a key in the form of exports, or None."""
         rows = list(self._exported(db, "room = ? AND session = ?", (room, session), 1))
         return rows[0][0] if rows else None
 
     def to_back_up(self, db: Db, version: str, limit: int) -> Sequence[tuple[RoomKey, int]]:
-        """Keys that the backup of that version does not have, each with the index it begins at."""
+        """Return keys that the backup with this version lacks, each with its first index."""
         return list(self._exported(db, "backed_up <> ?", (version,), limit))
 
     def backed_up(self, db: Db, version: str, keys: Sequence[tuple[RoomKey, int]]) -> None:
-        """The backup has these; one that was replaced meanwhile by a better one is not meant."""
+        """Note that the backup has these keys, except those replaced by a better one meanwhile."""
         db.executemany(
             "UPDATE room_keys SET backed_up = ? WHERE room = ? AND session = ? AND first_index = ?",
             [(version, key.room, key.session, index) for key, index in keys],
@@ -243,7 +249,7 @@ class RoomKeys:
 
 
 def exported_fields(key: RoomKey) -> dict[str, Any]:
-    """How a key is written in a backup or when it is handed on (`ExportedSessionData`, without room and session)."""
+    """Return a key as written in a backup or when forwarded (`ExportedSessionData` without room and session)."""
     return {
         "algorithm": MEGOLM,
         "forwarding_curve25519_key_chain": list(key.chain),
@@ -255,7 +261,7 @@ def exported_fields(key: RoomKey) -> dict[str, Any]:
 
 
 class _Later(Exception):
-    """The key begins after this message: an earlier one may come."""
+    """Raised if the key begins after this message: an earlier one may come."""
 
 
 def _session(key: RoomKey) -> vodozemac.InboundGroupSession:
@@ -271,7 +277,7 @@ def _same_ratchet(one: vodozemac.InboundGroupSession, other: vodozemac.InboundGr
 
 
 def _opened(session: vodozemac.InboundGroupSession, content: Object, room: str) -> tuple[dict[str, Any], int]:
-    """What is inside, and its index. Raises `MalformedKey`, or `_Later`."""
+    """Decrypt an event. Returns its contents and index. Raises `MalformedKey` or `_Later`."""
     try:
         message = vodozemac.MegolmMessage.from_base64(text_of(content, "ciphertext"))
     except ValueError as error:
@@ -295,14 +301,14 @@ def _index_of(message: vodozemac.MegolmMessage) -> int:
 
 
 def _first_seen(db: Db, session: str, index: int, event: str) -> bool:
-    """Whether this message was not seen as another event; noted from now on."""
+    """Tell whether this message was never seen as another event, and remember it."""
     db.execute("INSERT OR IGNORE INTO seen_indexes VALUES (?, ?, ?)", (session, index, event))
     row = db.execute("SELECT event FROM seen_indexes WHERE session = ? AND number = ?", (session, index)).fetchone()
     return bool(row[0] == event)
 
 
 def _in_the_clear(raw: Object, inside: Object) -> dict[str, Any]:
-    """The event as if never encrypted. What it relates to is what stands outside, even if that is nothing."""
+    """Return the event as if never encrypted. Its relation is the one outside the ciphertext, even if there is none."""
     content = {name: value for name, value in inside["content"].items() if name != "m.relates_to"}
     outside = object_of(raw.get("content")).get("m.relates_to")
     if outside is not None:

@@ -1,14 +1,16 @@
-"""Comparing emoji with a person: the steps of one verification, with nothing around it.
+"""The emoji comparison with a person: the steps of one verification, independent of transport.
 
-Rules this module keeps: a step that is illegal, a message that is malformed and a device that is not who it said end
-the verification (`Ended`), and the other side is told by a code of the specification; nothing counts as verified
-before a person has said that both see the same; what is verified is what both MACs cover: the other device's key and
-their master key, as the homeserver had told us; nothing is remembered after the end. It works the same in a room and
-between devices.
-Left to others: carrying messages, and whose requests are answered (`verifier.py`), what to do with whom we know
+Rules this module keeps:
+- An illegal step, a malformed message or a device that is not the one it claimed ends the verification, and the other
+  side is told a code of the specification.
+- Nothing counts as verified before a person has said that both sides see the same.
+- Verified is what both MACs cover: the other device's key and their master key, as the homeserver told us.
+- Nothing is remembered after the end.
+- It works the same in a room and between devices.
+Left to others: sending messages, and whose requests are answered (`verifier.py`), the consequences of a verification
 (`cross_signing.py`).
 
-The steps, as seen from here (either side may start):
+The steps, as seen from our side (either side may start):
 
     asked -> ready -> started -> agreed -> shown -> (confirmed, MAC heard, in any order) -> done
                       any of them -> cancelled
@@ -37,21 +39,21 @@ _SHOWN = ("emoji", "decimal")
 
 
 class SasStage(StrEnum):
-    """Where a verification is."""
+    """The stage of a verification."""
 
     ASKED = "asked"
     READY = "ready"
     STARTED = "started"
     AGREED = "agreed"
-    SHOWN = "shown"  # the emoji are known: a person is to compare
-    CONFIRMED = "confirmed"  # here; the other side has not said so yet
+    SHOWN = "shown"  # the emoji are known: a person must compare them
+    CONFIRMED = "confirmed"  # on our side; the other side has not confirmed yet
     DONE = "done"
     CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """A device that takes part, with the keys by which we know it. `master` is empty if its user has none."""
+    """A participating device, with the keys by which we know it. `master` is empty if its user has none."""
 
     user: str
     device: str
@@ -59,7 +61,7 @@ class Party:
     master: str = ""
 
     def keys(self) -> dict[str, str]:
-        """What can be verified of it, by key id."""
+        """Return its keys that can be verified, by key id."""
         found = {f"{ED25519}:{self.device}": self.ed25519}
         return found | ({f"{ED25519}:{self.master}": self.master} if self.master else {})
 
@@ -74,19 +76,19 @@ class SasMessage:
 
 @dataclass(frozen=True, slots=True)
 class ShortString:
-    """What both sides see if nobody is in between: seven emoji (picture and name), or three numbers."""
+    """The seven emoji (picture and name) or three numbers that both sides see if nobody intercepts."""
 
     emoji: tuple[tuple[str, str], ...]
     numbers: tuple[int, int, int]
 
 
 class _End(Exception):
-    """The verification cannot go on: the code says why."""
+    """Raised if the verification cannot go on: the code says why."""
 
 
 @dataclass(slots=True)
 class _Talk:
-    """What was exchanged so far."""
+    """The data exchanged so far."""
 
     sas: vodozemac.Sas | None = None
     public: str = ""
@@ -127,32 +129,32 @@ class Verification:
 
     @property
     def over(self) -> bool:
-        """Whether nothing more happens."""
+        """True if the verification is done or cancelled."""
         return self.stage in (SasStage.DONE, SasStage.CANCELLED)
 
     @property
     def verified(self) -> Mapping[str, str]:
-        """The keys of theirs that are verified, by key id; empty unless it is done."""
+        """The other side's verified keys, by key id; empty unless it is done."""
         if self.stage is not SasStage.DONE or self.them is None:
             return {}
         return {id: key for id, key in self.them.keys().items() if id in self._talk.verified}
 
     def meet(self, them: Party) -> None:
-        """Which device it is that we talk to, with its keys as the homeserver has them. The first word counts."""
+        """Set the device on the other side, with its keys as the homeserver has them. Only the first call counts."""
         if self.them is None and them.user == self.user:
             self.them = them
 
     # What we do
 
     def accept(self) -> list[SasMessage]:
-        """Answer a request: we are ready."""
+        """Answer a request with "ready"."""
         if self.stage is not SasStage.ASKED:
             return []
         self.stage = SasStage.READY
         return [self._message("ready", {"from_device": self._us.device, "methods": [SAS]})]
 
     def start(self) -> list[SasMessage]:
-        """Begin to compare, instead of waiting until the other side does."""
+        """Start the comparison, instead of waiting until the other side does."""
         if self.stage is not SasStage.READY:
             return []
         message = self._message(
@@ -171,14 +173,14 @@ class Verification:
         return [message]
 
     def confirm(self) -> list[SasMessage]:
-        """A person has compared, and both sides show the same."""
+        """Confirm that a person has compared and both sides show the same."""
         if self.stage is not SasStage.SHOWN:
             return []
         self.stage = SasStage.CONFIRMED
         return [self._our_macs(), *self._finish()]
 
     def cancel(self, code: str = "m.user") -> list[SasMessage]:
-        """End it: `m.user`, or `m.mismatched_sas` if a person has compared and it is not the same."""
+        """End it: `m.user`, or `m.mismatched_sas` if a person has compared and the emoji differ."""
         if self.over:
             return []
         self.stage, self.code = SasStage.CANCELLED, code
@@ -191,7 +193,7 @@ class Verification:
     # What the other side does
 
     def take(self, type: str, content: Object) -> list[SasMessage]:
-        """A message of theirs for this verification; what is to be sent in turn. Never raises."""
+        """Take a message of the other side. Returns the messages to send in reply. Never raises."""
         step = type.removeprefix(PREFIX)
         if self.over:
             return []
@@ -220,7 +222,7 @@ class Verification:
             raise _End("m.unknown_method")
         self._is_them(content)
         if self.stage is SasStage.STARTED and self._ours_goes_first(content):
-            return []  # both started: theirs is as if it had not been sent
+            return []  # both sides started: ignore theirs
         mac = _first(content, "message_authentication_codes", (_MAC, _OLD_MAC))
         _first(content, "key_agreement_protocols", (_AGREEMENT,))
         _first(content, "hashes", (_HASH,))
@@ -268,7 +270,7 @@ class Verification:
         return self._finish()
 
     def _done(self, _content: Object) -> list[SasMessage]:
-        return []  # they are; we are when their MAC was checked and a person here has compared
+        return []  # they are done; we are once their MAC was checked and a person here has compared
 
     def _finish(self) -> list[SasMessage]:
         if self.stage is not SasStage.CONFIRMED or self._talk.macs is None:
@@ -279,7 +281,7 @@ class Verification:
     # Keys
 
     def _is_them(self, content: Object) -> None:
-        """Whoever starts must be the device that we have met; we must have met it by now."""
+        """Check that the device that starts is the one set by `meet`. Raises `_End` otherwise."""
         if self.them is None or content.get("from_device") != self.them.device:
             raise _End("m.user_mismatch")
 
@@ -311,7 +313,7 @@ class Verification:
         )
 
     def _checked(self, macs: Mapping[str, Any], keys: str) -> tuple[str, ...]:
-        """The ids of theirs that are proved. One that is wrong ends it; one that we do not know is left out."""
+        """Return the ids of their proved keys. A wrong MAC ends the verification; an unknown key is left out."""
         them = self._them()
         known = them.keys()
         wrong = self._mac(",".join(sorted(macs)), them, self._us, "KEY_IDS") != keys
@@ -355,7 +357,7 @@ def _list(content: Object, name: str) -> list[object]:
 
 
 def _first(content: Object, name: str, ours: tuple[str, ...]) -> str:
-    """The best of `ours` that the other side can do as well."""
+    """Return the first of `ours` that the other side supports as well. Raises `_End` if there is none."""
     theirs = _list(content, name)
     for each in ours:
         if each in theirs:

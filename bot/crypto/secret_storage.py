@@ -1,9 +1,11 @@
-"""Secrets kept at the homeserver, encrypted by a key that only people have: the recovery key, or a passphrase.
+"""Secrets at the homeserver, encrypted with a key that only people have: the recovery key, or a passphrase.
 
-Rules this module keeps: a key is checked before anything is read or written with it; a secret that was altered is not
-taken; the recovery key is returned once and kept nowhere; keys that are there already are not made useless: a new
-default key is made only when asked for.
-Left to others: what the secrets are for (`cross_signing.py`, `key_backup.py`, `set_up.py`).
+Rules this module keeps:
+- A key is checked before anything is read or written with it.
+- An altered secret is refused.
+- The recovery key is returned once and stored nowhere.
+- Existing keys stay usable: a new default key is made only on request.
+Left to others: the purpose of the secrets (`cross_signing.py`, `key_backup.py`, `set_up.py`).
 
 Specification: client-server API v1.19, "Secrets", "Storage", "m.secret_storage.v1.aes-hmac-sha2", "Deriving keys from
 passphrases".
@@ -34,14 +36,14 @@ _MOST_ITERATIONS = 10_000_000  # a server could ask for years of work
 
 @dataclass(frozen=True, slots=True)
 class StorageKey:
-    """A key of secret storage, with the id it has there."""
+    """A key of secret storage, with its id there."""
 
     id: str
     secret: bytes = field(repr=False)
 
     @property
     def recovery_key(self) -> str:
-        """What people write down."""
+        """The recovery key, for people to write down."""
         return recovery_key.encode(self.secret)
 
 
@@ -52,13 +54,16 @@ class SecretStorage:
         self._requests = requests
 
     async def default_id(self) -> str | None:
-        """The id of the default key; None if there is no secret storage."""
+        """Return the id of the default key; None if there is no secret storage."""
         found = await self._requests.account_data(DEFAULT)
         id = (found or {}).get("key")
         return id if isinstance(id, str) and id else None
 
     async def create(self, name: str = "") -> StorageKey:
-        """A new key, which is the default one from now on. What was stored for the old one stays with the old one."""
+        """Create a key, which is the default key from now on.
+
+        Secrets stored for the old key stay with the old key.
+        """
         key = StorageKey(secrets.token_hex(16), secrets.token_bytes(recovery_key.KEY_BYTES))
         description = {"algorithm": ALGORITHM, **({"name": name} if name else {}), **check_of(key.secret)}
         await self._requests.set_account_data(_DESCRIPTION + key.id, description)
@@ -66,7 +71,7 @@ class SecretStorage:
         return key
 
     async def open(self, words: str) -> StorageKey:
-        """The default key, from the recovery key or the passphrase. Raises `WrongKey`."""
+        """Return the default key, given the recovery key or the passphrase. Raises `WrongKey`."""
         id = await self.default_id()
         if id is None:
             raise WrongKey("this account has no secret storage")
@@ -79,17 +84,20 @@ class SecretStorage:
         return StorageKey(id, secret)
 
     async def put(self, key: StorageKey, name: str, secret: str) -> None:
-        """Store a secret for that key, and for that key alone."""
+        """Store a secret for this key only."""
         await self._requests.set_account_data(name, {"encrypted": {key.id: encrypt(key.secret, name, secret)}})
 
     async def get(self, key: StorageKey, name: str) -> str | None:
-        """A secret; None if it is not stored for that key. Raises `NotTrusted` if it was altered."""
+        """Return a secret; None if it is not stored for this key. Raises `NotTrusted` if it was altered."""
         stored = object_of((await self._requests.account_data(name) or {}).get("encrypted")).get(key.id)
         return None if stored is None else decrypt(key.secret, name, object_of(stored))
 
 
 def secret_of(words: str, description: Object) -> bytes:
-    """The key's bytes, from what a person typed: a recovery key, or the passphrase if there is one."""
+    """Return the key's bytes from what a person typed: a recovery key, or the passphrase if there is one.
+
+    Raises `WrongKey`.
+    """
     passphrase = object_of(description.get("passphrase"))
     try:
         return recovery_key.decode(words)
@@ -108,13 +116,13 @@ def secret_of(words: str, description: Object) -> bytes:
 
 
 def check_of(secret: bytes, iv: bytes | None = None) -> dict[str, str]:
-    """What stands in a key's description, by which the key can be recognised."""
+    """Return the check in a key's description, by which the key can be recognised."""
     sealed = _seal(secret, "", bytes(32), iv)
     return {"iv": sealed["iv"], "mac": sealed["mac"]}
 
 
 def fits(secret: bytes, description: Object) -> bool:
-    """Whether it is the key described. One that is described without a check fits, as the specification says."""
+    """Tell whether the key fits its description; without a check it does, as the specification says."""
     if "iv" not in description or "mac" not in description:
         return True
     try:
@@ -125,19 +133,19 @@ def fits(secret: bytes, description: Object) -> bool:
 
 
 def encrypt(secret: bytes, name: str, text: str, iv: bytes | None = None) -> dict[str, str]:
-    """The secret called `name`, encrypted."""
+    """Encrypt the secret called `name`."""
     return _seal(secret, name, text.encode(), iv)
 
 
 def decrypt(secret: bytes, name: str, sealed: Object) -> str:
-    """The secret called `name`. Raises `NotTrusted` if it was altered, or is another."""
+    """Decrypt the secret called `name`. Raises `NotTrusted` if it was altered or is another secret."""
     try:
         iv, data, mac = (unb64(text_of(sealed, part)) for part in ("iv", "ciphertext", "mac"))
         cipher_key, mac_key = _keys(secret, name)
         if not hmac.compare_digest(hmac.digest(mac_key, data, "sha256"), mac):
             raise MalformedKey("its authentication code is wrong")
         return _ctr(cipher_key, iv, data).decode()
-    except ValueError as error:  # Malformed is one, and so is text that is no UTF-8
+    except ValueError as error:  # `MalformedKey` is one, and so is text that is not UTF-8
         raise NotTrusted(f"the secret {name} cannot be read: {error}") from None
 
 
@@ -149,7 +157,7 @@ def _seal(secret: bytes, name: str, data: bytes, iv: bytes | None) -> dict[str, 
 
 
 def without_bit_63(iv: bytes) -> bytes:
-    """Some implementations count in 64 bits only: the upper of these is kept free."""
+    """Clear the upper bit of the counter, since some implementations count in 64 bits only."""
     return iv[:8] + bytes((iv[8] & 0x7F,)) + iv[9:]
 
 

@@ -1,8 +1,10 @@
-"""What an operator does once: make everything an account needs, or get it back with the recovery key.
+"""The operator's one-time set-up: create all keys of an account, or recover them with the recovery key.
 
-Rules this module keeps: the recovery key is shown once, by whoever calls; keys that are not ours are never replaced;
-what was cut short can be called again.
-Left to others: asking for the password and the recovery key, telling (`bot/cli/`).
+Rules this module keeps:
+- The recovery key is returned once, for the caller to show.
+- Keys that are not ours are never replaced.
+- After an interruption everything can be called again.
+Left to others: asking for the password and the recovery key, telling the operator (`bot/cli/`).
 """
 
 from dataclasses import dataclass, field
@@ -20,17 +22,17 @@ SECRETS = ("m.cross_signing.master", "m.cross_signing.self_signing", "m.cross_si
 
 @dataclass(frozen=True, slots=True)
 class KeysMade:
-    """What was set up. `recovery_key` is to be shown once, and never again."""
+    """The result of the set-up. `recovery_key` must be shown once, and never again."""
 
     standing: KeyStanding
     recovery_key: str = field(repr=False)
 
 
 async def set_up(machine: CryptoMachine, password: str | None = None) -> KeysMade:
-    """Keys, a signed device, a backup, and all secrets stored under a new recovery key.
+    """Create keys, sign the device, create a backup, and store all secrets under a new recovery key.
 
-    Raises `NotOurs` if the account has keys that we do not hold: then `recover`, or `CrossSigning.reset`. A backup that
-    is there is left alone; a recovery key of before opens nothing new.
+    Raises `NotOurs` if the account has keys that we do not hold: then use `recover` or `CrossSigning.reset`. An
+    existing backup is left alone; an earlier recovery key opens nothing new.
     """
     signing, backup, storage = CrossSigning(machine), KeyBackup(machine), SecretStorage(machine.requests)
     standing = await signing.make_ready(password)
@@ -45,7 +47,7 @@ async def set_up(machine: CryptoMachine, password: str | None = None) -> KeysMad
 
 
 async def store_secrets(machine: CryptoMachine, key: StorageKey) -> None:
-    """Store what we hold under a key of secret storage."""
+    """Store the secrets that we hold under a key of secret storage."""
     storage = SecretStorage(machine.requests)
     keys, backup = await CrossSigning(machine).private(), await KeyBackup(machine).secret()
     if keys is not None:
@@ -57,7 +59,7 @@ async def store_secrets(machine: CryptoMachine, key: StorageKey) -> None:
 
 
 async def recover(machine: CryptoMachine, recovery_key: str) -> tuple[KeyStanding, Restored | None]:
-    """Take up the account's keys again, sign our device, and fetch what the backup has; None if there is no backup.
+    """Recover the account's keys, sign our device, and restore the backup; None if there is no backup.
 
     Raises `WrongKey`, `NotTrusted`, `NotOurs`.
     """

@@ -1,7 +1,9 @@
-"""Ed25519 keys and the signatures they put on JSON objects.
+"""Ed25519 keys and their signatures on JSON objects.
 
-Rules this module keeps: a signature is over everything but `signatures` and `unsigned`; checking never raises,
-whatever others sent; a private key is in no repr.
+Rules this module keeps:
+- A signature covers everything except `signatures` and `unsigned`.
+- Checking an object (`is_signed`) never raises, whatever others sent.
+- A private key is in no repr.
 
 Specification: appendices v1.19, "Signing JSON".
 """
@@ -29,7 +31,7 @@ class SigningKey:
 
     @classmethod
     def new(cls) -> "SigningKey":
-        """A key nobody has had before."""
+        """Generate a key."""
         return cls(Ed25519PrivateKey.generate().private_bytes_raw())
 
     @property
@@ -39,38 +41,38 @@ class SigningKey:
 
     @property
     def public(self) -> str:
-        """The public half, as Matrix writes it."""
+        """The public half, in unpadded base64."""
         return b64(self._key.public_key().public_bytes_raw())
 
     def sign(self, data: bytes) -> str:
-        """The signature of `data`."""
+        """Return the signature of `data`."""
         return b64(self._key.sign(data))
 
     def signed(self, value: Object, user: str, key: str | None = None) -> dict[str, Any]:
-        """`value` with our signature added, as key `key` of `user` (the public half, unless it is a device's)."""
+        """Return `value` with our signature added, as key `key` of `user` (by default named by the public half)."""
         return with_signature(value, user, key or self.public, self.sign(to_be_signed(value)))
 
 
 def to_be_signed(value: Object) -> bytes:
-    """What is signed of an object."""
+    """Return the bytes of an object that a signature covers."""
     return canonical({name: each for name, each in value.items() if name not in ("signatures", "unsigned")})
 
 
 def with_signature(value: Object, user: str, key: str, signature: str) -> dict[str, Any]:
-    """`value` with one signature more."""
+    """Return `value` with one more signature."""
     signatures = {who: dict(object_of(each)) for who, each in object_of(value.get("signatures")).items()}
     signatures.setdefault(user, {})[f"{ED25519}:{key}"] = signature
     return {**value, "signatures": signatures}
 
 
 def signature_in(value: Object, user: str, key: str) -> str | None:
-    """The signature of that key on an object, if there is one; it is not checked."""
+    """Return the unchecked signature of a key on an object, or None."""
     found = object_of(object_of(value.get("signatures")).get(user)).get(f"{ED25519}:{key}")
     return found if isinstance(found, str) else None
 
 
 def is_signed(value: Object, user: str, key: str, public: str) -> bool:
-    """Whether the key `key` of `user`, whose public half is `public`, signed this object as it is."""
+    """Tell whether the key `key` of `user`, with the public half `public`, signed exactly this object."""
     signature = signature_in(value, user, key)
     if signature is None:
         return False
@@ -81,7 +83,7 @@ def is_signed(value: Object, user: str, key: str, public: str) -> bool:
 
 
 def verifies(public: str, data: bytes, signature: str) -> bool:
-    """Whether `signature` is one of `data`. Raises `MalformedKey` for a key or signature that is none."""
+    """Tell whether `signature` is valid for `data`. Raises `MalformedKey` for a malformed key or signature."""
     try:
         Ed25519PublicKey.from_public_bytes(unb64(public, _KEY)).verify(unb64(signature, _SIGNATURE), data)
     except InvalidSignature:

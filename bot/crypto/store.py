@@ -1,10 +1,12 @@
-"""The crypto store: one SQLite file for one device, and the thread that works on it.
+"""The crypto store: one SQLite file for each device, and the thread that works on it.
 
-Rules this module keeps: whoever works on the store does it in one transaction, one at a time, off the event loop; it
-is durable (`synchronous = FULL`) when `run` returns, and undone as a whole when the work raises; nothing of it is kept
-in memory, so memory and disk cannot differ; private keys are encrypted by the store key; a store of another device, of
-a newer program or under another key is refused.
-Left to others: what is kept (one module a noun; each takes the connection), where the key comes from (`store_key.py`).
+Rules this module keeps:
+- All work on the store is done in a transaction, one at a time, off the event loop.
+- The work is durable (`synchronous = FULL`) when `run` returns, and rolled back as a whole if it raises.
+- Nothing is cached in memory, so memory and disk cannot differ.
+- Private keys are encrypted with the store key.
+- A store of another device, of a newer program or under another key is refused.
+Left to others: the contents (each module has its own and takes the connection), the key's origin (`store_key.py`).
 """
 
 import asyncio
@@ -107,7 +109,7 @@ class Store:
 
     @classmethod
     async def open(cls, folder: Path, key: StoreKey, user: str, device: str) -> "Store":
-        """Open the store in `folder`, or make it. Raises `Broken` (another device's, newer), `WrongKey`."""
+        """Open the store in `folder`, or create it. Raises `Broken` (another device's, newer), `WrongKey`."""
         thread = ThreadPoolExecutor(1, thread_name_prefix="crypto")
         try:
             db = await asyncio.get_running_loop().run_in_executor(thread, _open, folder, key, user, device)
@@ -117,9 +119,9 @@ class Store:
         return cls(db, key, thread)
 
     async def run(self, work: Callable[[Db], T]) -> T:
-        """Do `work` in one transaction. What it did is on the disk afterwards; if it raises, nothing is.
+        """Do `work` in one transaction. Afterwards its changes are on disk; if it raises, none are.
 
-        Once begun it is done to its end: being cancelled does not cut it in two.
+        Once begun it runs to its end: a cancellation does not interrupt it.
         """
         done = asyncio.get_running_loop().run_in_executor(self._thread, self._transaction, work)
         done.add_done_callback(_retrieve)
@@ -142,42 +144,42 @@ class Store:
             raise
         return result
 
-    # Small things that are kept by name.
+    # Small values, stored by name.
 
     def put_secret(self, db: Db, name: str, secret: bytes) -> None:
-        """Keep a secret, encrypted."""
+        """Store a secret, encrypted."""
         sealed = self.key.seal(secret, name)
         db.execute("INSERT OR REPLACE INTO secrets VALUES (?, ?)", (name, sealed))
 
     def secret(self, db: Db, name: str) -> bytes | None:
-        """A secret that was kept."""
+        """Return a stored secret, or None."""
         row = db.execute("SELECT sealed FROM secrets WHERE name = ?", (name,)).fetchone()
         return self.key.open(row[0], name) if row else None
 
     def drop_secret(self, db: Db, name: str) -> None:
-        """Forget a secret; its bytes are overwritten."""
+        """Delete a secret; its bytes are overwritten."""
         db.execute("DELETE FROM secrets WHERE name = ?", (name,))
 
 
 def exists(folder: Path) -> bool:
-    """Whether there is a store in `folder`."""
+    """Tell whether there is a store in `folder`."""
     return (folder / FILE).exists()
 
 
 def set_meta(db: Db, name: str, value: str | bytes) -> None:
-    """Keep a small thing that is no secret."""
+    """Store a small value that is not secret."""
     data = value.encode() if isinstance(value, str) else value
     db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, data))
 
 
 def meta(db: Db, name: str) -> str | None:
-    """A small thing that was kept."""
+    """Return a stored small value, or None."""
     row = db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
     return bytes(row[0]).decode() if row else None
 
 
 def forget(db: Db, name: str) -> None:
-    """Keep it no longer."""
+    """Delete a stored small value."""
     db.execute("DELETE FROM meta WHERE name = ?", (name,))
 
 
@@ -185,12 +187,12 @@ def _open(folder: Path, key: StoreKey, user: str, device: str) -> Db:
     path = folder / FILE
     if not path.exists():
         disk.make_folder(folder)
-        disk.create_once(path, b"", disk.SECRET_MODE)  # SQLite takes an empty file for an empty database
+        disk.create_once(path, b"", disk.SECRET_MODE)  # SQLite treats an empty file as an empty database
         disk.sync_directory(folder)
     db = sqlite_refused.connect(path, isolation_level=None, timeout=10)
     try:
         db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")  # a ratchet that went back could be used twice
+        db.execute("PRAGMA synchronous = FULL")  # a ratchet that was set back could be used twice
         db.execute("PRAGMA secure_delete = ON")
         _prepare(db, key, user, device)
         _check(db, key, user, device, path)
@@ -219,6 +221,6 @@ def _check(db: Db, key: StoreKey, user: str, device: str, path: Path) -> None:
 
 
 def _retrieve(done: "asyncio.Future[Any]") -> None:
-    """Take note of the error of work that nobody waits for any more, so that asyncio does not report it as lost."""
+    """Retrieve the error of work that nobody waits for any more, so that asyncio does not report it as lost."""
     if not done.cancelled():
         done.exception()

@@ -1,8 +1,10 @@
-"""The key that encrypts what the crypto store holds, and the file where it lies now.
+"""The key that encrypts the contents of the crypto store, and the file where it is kept.
 
-Rules this module keeps: one key of 32 bytes, from which one key for each use is derived; the file is made once, 0600,
-in a folder of its own, and never replaced; without it a store cannot be read, so a missing key is said, not made anew.
-Left to others: whether there is a store already (`store.py`). To keep the key elsewhere, make a `StoreKey` of it.
+Rules this module keeps:
+- There is one key of 32 bytes, from which a key for each use is derived.
+- The file is created once, with mode 0600, in a folder of its own, and never replaced.
+- A store cannot be read without it, so a missing key is reported, not replaced.
+Left to others: whether a store exists already (`store.py`). To keep the key elsewhere, build a `StoreKey` from it.
 """
 
 import secrets
@@ -26,7 +28,7 @@ _NONCE = 12
 
 @dataclass(frozen=True, slots=True)
 class StoreKey:
-    """32 secret bytes, in no repr."""
+    """32 secret bytes, which no repr shows."""
 
     secret: bytes = field(repr=False)
 
@@ -36,16 +38,16 @@ class StoreKey:
 
     @property
     def pickle_key(self) -> bytes:
-        """For vodozemac, which encrypts accounts and sessions by itself."""
+        """The key for vodozemac, which encrypts accounts and sessions itself."""
         return self._derive(b"answerable vodozemac pickles")
 
     def seal(self, secret: bytes, purpose: str) -> bytes:
-        """AES-256-GCM, bound to `purpose`."""
+        """Encrypt with AES-256-GCM, bound to `purpose`."""
         nonce = secrets.token_bytes(_NONCE)
         return nonce + self._cipher().encrypt(nonce, secret, purpose.encode())
 
     def open(self, sealed: bytes, purpose: str) -> bytes:
-        """What was sealed for `purpose`. Raises `WrongKey`."""
+        """Decrypt what was sealed for `purpose`. Raises `WrongKey`."""
         try:
             return self._cipher().decrypt(sealed[:_NONCE], sealed[_NONCE:], purpose.encode())
         except (InvalidTag, ValueError):
@@ -59,7 +61,7 @@ class StoreKey:
 
 
 def load_or_create(data_dir: Path, *, store_exists: bool) -> StoreKey:
-    """The key in ``<data_dir>/keys/crypto.key``; a new one for a new store. Raises `Broken`."""
+    """Load the key in ``<data_dir>/keys/crypto.key``, or create one for a new store. Raises `Broken`."""
     path = data_dir / FILE
     if not path.exists():
         if store_exists:

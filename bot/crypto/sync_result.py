@@ -1,6 +1,6 @@
-"""What goes into the machine with a sync, and what comes out.
+"""The input of the crypto machine from a sync, and its output.
 
-Left to others: where it comes from (`bot/events/sync_response.py`), what is made of it (`machine.py`).
+Left to others: the source (`bot/events/sync_response.py`), the processing (`machine.py`).
 
 Specification: client-server API v1.19, "Extensions to /sync" of the module "End-to-End Encryption".
 """
@@ -16,7 +16,7 @@ from .to_device import ToDevice
 
 @dataclass(frozen=True, slots=True)
 class SyncPart:
-    """What of a `/sync` answer concerns encryption, as received."""
+    """The parts of a `/sync` answer that concern encryption, as received."""
 
     to_device: tuple[object, ...] = field(default=(), repr=False)
     changed: tuple[str, ...] = ()
@@ -27,7 +27,7 @@ class SyncPart:
 
     @classmethod
     def of(cls, to_device: Sequence[object], encryption: Mapping[str, Any], *, initial: bool = False) -> "SyncPart":
-        """From `SyncResponse.to_device` and `SyncResponse.encryption` of bot/events/sync_response.py."""
+        """Build it from `SyncResponse.to_device` and `SyncResponse.encryption` of bot/events/sync_response.py."""
         lists = object_of(encryption.get("device_lists"))
         return cls(
             tuple(to_device),
@@ -41,7 +41,7 @@ class SyncPart:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What a sync brought: keys (room and session), the events that waited for them, words of why there is no key."""
+    """News of a sync: keys (room and session), events that waited for them, and reports of withheld keys."""
 
     keys: tuple[tuple[str, str], ...] = ()
     ready: tuple["Late", ...] = ()
@@ -52,7 +52,7 @@ class News:
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """An event that could not be read when it came, and what it turned out to be. It waits until `done`."""
+    """An event that could not be read when it came, and its result now. It waits until `done`."""
 
     room: str
     event: str

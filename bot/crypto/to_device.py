@@ -1,9 +1,11 @@
-"""What other devices tell ours: room keys, why there is none, requests for keys, verification.
+"""Messages from other devices to ours: room keys, reasons why there is none, requests for keys, verification.
 
-Rules this module keeps: a message is taken once, however often it is delivered; one that is malformed or not to be
-believed changes nothing and stops nothing; a key handed on is taken only if we asked for it, and only from a device of
-our own that we signed; our keys are handed on only to such devices.
-Left to others: the transaction all this happens in (`machine.py`), what a verification is (`sas.py`).
+Rules this module keeps:
+- A message is processed once, however often it is delivered.
+- A malformed or untrustworthy message changes nothing and does not stop the others.
+- A forwarded key is accepted only if we asked for it, and only from a device of our own that we signed.
+- Our keys are forwarded only to such devices.
+Left to others: the transaction around all this (`machine.py`), the steps of a verification (`sas.py`).
 
 Specification: client-server API v1.19, "Send-to-Device messaging", "Key requests", "m.room_key",
 "m.forwarded_room_key", "Reporting that decryption keys are withheld".
@@ -22,13 +24,13 @@ from .olm import DecryptedMessage, DecryptionFailed, Olm
 from .room_keys import RoomKey, RoomKeys, exported_fields
 from .store import Db
 
-REMEMBERED = 10_000  # messages that are recognised when they come again; a sync brings at most some hundreds
+REMEMBERED = 10_000  # messages that are recognised if delivered again; a sync brings at most some hundreds
 VERIFICATION = "m.key.verification."
 
 
 @dataclass(frozen=True, slots=True)
 class ToDevice:
-    """A message of a verification: `device` is known only if it came encrypted."""
+    """A message of a verification; `device` is known only if it came encrypted."""
 
     sender: str
     type: str
@@ -38,7 +40,7 @@ class ToDevice:
 
 @dataclass(slots=True)
 class Heard:
-    """What a batch of messages brought."""
+    """The results of a batch of messages."""
 
     keys: list[tuple[str, str]] = field(default_factory=list)  # room and session
     withheld: list[tuple[str, str]] = field(default_factory=list)
@@ -47,7 +49,7 @@ class Heard:
 
 
 class Inbox:
-    """Takes messages in."""
+    """Processes messages to our device."""
 
     def __init__(self, olm: Olm, keys: RoomKeys) -> None:
         self._olm = olm
@@ -62,7 +64,7 @@ class Inbox:
         }
 
     def take(self, db: Db, us: AccountKeys, events: tuple[object, ...], now_ms: int) -> Heard:
-        """Take in the messages of one sync."""
+        """Process the messages of one sync."""
         heard = Heard()
         for event in events:
             raw = object_of(event)
@@ -98,7 +100,7 @@ class Inbox:
             key = _read_key(opened.content, exported=False, source="olm", opened=opened)
         except MalformedKey:
             return
-        devices.track(db, [opened.sender])  # to know whose device it is
+        devices.track(db, [opened.sender])  # to find out whose device it is
         self._add(db, us, key, now_ms, heard)
 
     def _forwarded(self, db: Db, us: AccountKeys, opened: DecryptedMessage, now_ms: int, heard: Heard) -> None:
@@ -120,17 +122,17 @@ class Inbox:
         if cancelled is not None:
             outbound.put_raw(db, "m.room_key_request", {us.user: {"*": cancelled}})
 
-    # What others say or ask in the clear
+    # Messages in the clear
 
     def _withheld(self, db: Db, _us: AccountKeys, sender: str, content: Object, now_ms: int, heard: Heard) -> None:
         about = undecrypted_events.note_withheld(db, sender, content, now_ms)
         if about is not None:
             heard.withheld.append(about)
-        elif content.get("code") == outbound.NO_OLM:  # it has no session with us: we begin one, that it can use
+        elif content.get("code") == outbound.NO_OLM:  # it has no session with us: begin one that it can use
             self._olm.mark_wedged(db, sender, content.get("sender_key"), now_ms)
 
     def _request(self, db: Db, us: AccountKeys, sender: str, content: Object, now_ms: int, _heard: Heard) -> None:
-        """Another device of ours asks for a key. Nobody else gets one."""
+        """Answer another device of ours that asks for a key. Nobody else gets one."""
         body = object_of(content.get("body"))
         id = content.get("requesting_device_id")
         if sender != us.user or content.get("action") != "request" or not isinstance(id, str) or id == us.device:
@@ -141,7 +143,7 @@ class Inbox:
         self._hand_on(db, us, device, (str(body.get("room_id", "")), str(body.get("session_id", ""))), now_ms)
 
     def pay(self, db: Db, us: AccountKeys, now_ms: int) -> None:
-        """Hand on what was asked for by devices with which there was no session then."""
+        """Send keys that devices asked for when there was no session with them."""
         for id, room, session in db.execute("SELECT device, room, session FROM owed").fetchall():
             device = devices.one(db, us.user, id)
             if device is None or device.gone or not device.signed:

@@ -1,10 +1,12 @@
-"""Carries verifications: between devices and in rooms, several at once, of those whom we answer.
+"""Runs verifications between devices and in rooms, several at once, with the users whom we answer.
 
-Rules this module keeps: requests of others than `allowed` are not answered; one verification with a device at a time,
-a second one ends both; what is too old is not answered and what takes too long ends; what a person sees and says
-passes through `Progress` and `confirm`, never by itself.
-Left to others: the steps (`sas.py`), showing the emoji and asking whether they are the same (the caller,
-where the bot can be asked: a terminal, a desk), sending into rooms (`Say`).
+Rules this module keeps:
+- Requests of users who are not `allowed` are not answered.
+- There is only one verification with a device at a time; a second one ends both.
+- A request that is too old is not answered, and a verification that takes too long ends.
+- What a person sees and says passes through `Progress` and `confirm`; nothing is confirmed automatically.
+Left to others: the steps (`sas.py`), showing the emoji and asking whether they are the same (the caller, where the bot
+can be asked: a terminal, a desk), sending into rooms (`Say`).
 
 Specification: client-server API v1.19, "Key verification framework".
 """
@@ -20,7 +22,7 @@ from .to_device import ToDevice
 
 Say = Callable[
     [str, str, Object], Awaitable[None]
-]  # room, type, content; encrypted by whoever sends, where the room is
+]  # room, type, content; the function encrypts if the room is encrypted
 
 IN_ROOM_REQUEST = "m.key.verification.request"  # as a msgtype
 _REQUEST = PREFIX + "request"
@@ -28,7 +30,7 @@ _REQUEST = PREFIX + "request"
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How a verification stands after something was heard or said."""
+    """The state of a verification after a message or a person's action."""
 
     id: str
     user: str
@@ -50,7 +52,7 @@ class EmojiVerifier:
         self._open: dict[str, tuple[Verification, str, str]] = {}  # by id: room or "", device or ""
 
     async def to_device(self, message: ToDevice) -> Progress | None:
-        """A message to our device (`News.verification`). None if it does not concern us."""
+        """Take a message to our device (`News.verification`). Returns None if it does not concern us."""
         id, sent = message.content.get("transaction_id"), message.content.get("timestamp")
         if not isinstance(id, str):
             return None
@@ -60,7 +62,7 @@ class EmojiVerifier:
         return await self._heard(id, sender, "", message.type, content)
 
     async def in_room(self, room: str, event: Object) -> Progress | None:
-        """An event of a room, decrypted if it was encrypted. None if it does not concern us."""
+        """Take an event of a room, already decrypted. Returns None if it does not concern us."""
         content, sender = object_of(event.get("content")), str(event.get("sender", ""))
         if sender == self._machine.user:
             return None
@@ -75,24 +77,24 @@ class EmojiVerifier:
         return await self._heard(str(relation.get("event_id", "")), sender, room, str(event.get("type")), content)
 
     async def confirm(self, id: str) -> Progress | None:
-        """A person says that both sides show the same. None if there is no such verification."""
+        """Confirm for a person that both sides show the same. Returns None if there is no such verification."""
         return await self._do(id, lambda verification: verification.confirm())
 
     async def refuse(self, id: str, *, differs: bool = False) -> Progress | None:
-        """A person does not want it, or sees something else (`differs`)."""
+        """Cancel for a person who does not want it, or who sees something else (`differs`)."""
         code = "m.mismatched_sas" if differs else "m.user"
         return await self._do(id, lambda verification: verification.cancel(code))
 
     async def start(self, id: str) -> Progress | None:
-        """Begin to compare, if the other side waits for us to."""
+        """Start the comparison, if the other side waits for us to."""
         return await self._do(id, lambda verification: verification.start())
 
     def under_way(self) -> frozenset[str]:
-        """The verifications that are not over."""
+        """Return the ids of the verifications in progress."""
         return frozenset(self._open)
 
     async def expire(self) -> tuple[Progress, ...]:
-        """End what takes too long."""
+        """End verifications that take too long."""
         now = self._machine.clock()
         late = [await self._do(id, lambda verification: verification.expire(now)) for id in list(self._open)]
         return tuple(each for each in late if each is not None and each.stage is SasStage.CANCELLED)
@@ -148,7 +150,7 @@ class EmojiVerifier:
         )
 
     async def _known_now(self, verification: Verification) -> str:
-        """Their master key if it is verified now, signed by us if that is wanted."""
+        """Return the other side's master key if it is verified now, after signing it if wanted."""
         them = verification.them
         if them is None or not them.master or them.master not in verification.verified.values():
             return ""

@@ -1,4 +1,4 @@
-"""The states of encryption as texts of the message files."""
+"""Maps the states of encryption to texts of the message files."""
 
 from moderation.values.notices import Phrase
 
@@ -7,15 +7,15 @@ from .key_backup import BackupState
 
 
 def of_keys(state: KeyState) -> Phrase:
-    """How the account's keys and this device stand, and what to do."""
+    """Return the text about the state of the account's keys and this device, and what to do."""
     return Phrase(f"crypto.state.{state.value}")
 
 
 def of_backup(state: BackupState) -> Phrase:
-    """Whether keys are backed up, and what to do."""
+    """Return the text about the state of the backup, and what to do."""
     return Phrase(f"crypto.backup.{state.value}")
 
 
 def of_emoji(name: str) -> Phrase:
-    """What a picture is called."""
+    """Return the name of a picture."""
     return Phrase(f"crypto.emoji.{name}")
