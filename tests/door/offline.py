@@ -1,7 +1,7 @@
 """A bot without a homeserver: the real journal, tables and judgement, on a clock that a test moves.
 
-What a homeserver would have delivered is handed to the pipeline as raw events; what would have been sent stays in the
-outbox. `scheduler` is the real one; whether the homeserver is there is what the test says (`up`).
+Events that a homeserver would have delivered are handed to the pipeline as raw events; requests that would have been
+sent stay in the outbox. `scheduler` is the real one; the test says whether the homeserver is reachable (`up`).
 """
 
 import json
@@ -58,7 +58,7 @@ NOON = 1_795_521_600_000
 
 @dataclass
 class Offline:
-    """One bot and what surrounds it."""
+    """One bot and its surroundings."""
 
     config: Config
     stores: app.Stores
@@ -154,7 +154,7 @@ class Offline:
             await self.pipeline.take(snapshot)
 
     def facts(self, kind: type[F]) -> list[F]:
-        """The facts of a kind in the journal, by their records."""
+        """Return the facts of a kind in the journal, in the order of their records."""
         return [fact for _, fact in self.recorded(kind)]
 
     def recorded(self, kind: type[F]) -> list[tuple[int, F]]:
@@ -182,7 +182,7 @@ class Offline:
             return [tuple(row) for row in await db.execute(sql(query))]
 
     async def post_cards(self) -> None:
-        """What the desk would do: post the cards that wait."""
+        """Post the waiting cards, as the desk would."""
         waiting = "SELECT json_extract(action, '$.n'), txn FROM outbox WHERE action LIKE '%\"card\"%'"
         for n, txn in await self.rows(waiting):
             made = EventId(f"$card{n}")
@@ -190,7 +190,7 @@ class Offline:
             await self.pipeline.commit((taken,))
 
     async def tell(self, channel: Literal["direct", "none"] = "direct") -> list[tuple[UserId, int]]:
-        """What the notifier would do: tell people what waits to be told. Returns whom, and which case it asks about."""
+        """Send the waiting messages, as the notifier would. Returns to whom, and which case each asks about."""
         told = []
         for action, txn in await self.rows("SELECT action, txn FROM outbox WHERE action LIKE '%\"tell\"%'"):
             word = json.loads(action)
@@ -203,7 +203,7 @@ class Offline:
         return told
 
     async def duty(self) -> Any:
-        """Who runs the room."""
+        """Return who is on duty in the room."""
         async with self.stores.database.read() as db:
             view = await queries.room_view(db, ROOM, BOT)
             assert view is not None
@@ -212,7 +212,7 @@ class Offline:
 
 @dataclass
 class Ticking:
-    """A clock that goes on by `step` milliseconds whenever it is read."""
+    """A clock that advances by `step` milliseconds whenever it is read."""
 
     ms: int = NOON
     step: int = 0
@@ -230,7 +230,7 @@ async def offline(
     version: str = "11",
     desk: tuple[UserId, ...] = (OLGA, MARK, MINA),
 ) -> AsyncIterator[Offline]:
-    """A bot that serves one group: Olga founded it, Mark and Mina help, Anna is a member."""
+    """Open a bot that serves one group: Olga founded it, Mark and Mina help, Anna is a member."""
     config = parse_config(folder / "config.toml", CONFIG + more, {})
     config.data_dir.mkdir(parents=True, exist_ok=True)
     clock = Ticking()

@@ -1,4 +1,4 @@
-"""Groups with their desks and a direct room for everybody, for those who mean harm."""
+"""Groups with their desks and a direct room for everybody, for tests of attackers."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.fuzz.world import World
 
 @pytest.fixture(scope="session")
 def opening(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """The world as it begins, closed."""
+    """Provide the initial world, closed."""
     world = World(tmp_path_factory.mktemp("opening"))
     world.door.close()
     return world
@@ -18,7 +18,7 @@ def opening(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 @pytest.fixture
 def world(opening: World, tmp_path: Path) -> Iterator[World]:
-    """A copy of it."""
+    """Provide a copy of the initial world."""
     world = opening.again(tmp_path)
     yield world
     world.door.close()

@@ -1,6 +1,6 @@
 """Two groups of different people: the garden, where Mark helps Olga, and the kitchen, where Rita and Sock attack him.
 
-Mark is a plain member of the kitchen. `Neighbours` says what of it reaches whom where.
+Mark is a plain member of the kitchen. `Neighbours` shows whom the attacks reach, and in which room.
 """
 
 from collections.abc import AsyncIterator
@@ -14,18 +14,18 @@ from tests.door.offline import ANNA, BOT, MARK, OLGA, ROOM, RULES, Offline, offl
 KITCHEN, KITCHEN_DESK = RoomId("!kitchen:example.org"), RoomId("!kitchendesk:example.org")
 RITA, SOCK, OPERA = (UserId(f"@{name}:example.org") for name in ("rita", "sock", "opera"))
 KITCHEN_LEVELS = {"users": {str(RITA): 100, str(BOT): 100, str(SOCK): 50}}
-OPERATED = f'operators = ["{OPERA}"]\n'  # goes on in [bot]
+OPERATED = f'operators = ["{OPERA}"]\n'  # continues the section [bot]
 TOGETHER = '[communities]\n[[communities.named]]\nname = "estate"\nrooms = ["G-7F3K", "G-CU5K"]\n'
 
 
 class Neighbours:
-    """What reaches whom."""
+    """Shows whom the attacks reach."""
 
     def __init__(self, bot: Offline) -> None:
         self.bot = bot
 
     async def in_kitchen(self, user: UserId, *words: str) -> None:
-        """Somebody says something in the kitchen; a second passes."""
+        """Let somebody say something in the kitchen; a second passes."""
         for each in words:
             await self.bot.say(user, each, KITCHEN)
             self.bot.time.ms += 1_000
@@ -37,13 +37,13 @@ class Neighbours:
             self.bot.time.ms += 3_600_000
 
     async def decide(self, by: UserId, what: str, room: RoomId = KITCHEN) -> None:
-        """All cases that wait for it are decided by somebody, in the room they are of, one an hour."""
+        """Let somebody decide all waiting cases of a room, in that room, one an hour."""
         for (n,) in await self.bot.rows(f"SELECT n FROM cases WHERE outcome = '' AND room = '{room}'"):
             await self.bot.say(by, f"!{what} {n} because", room)
             self.bot.time.ms += 3_600_000
 
     async def credit(self, user: UserId, room: RoomId, ledger: str = "credit") -> int:
-        """Somebody's points as they count in a room."""
+        """Return somebody's points as they count in a room."""
         async with self.bot.stores.database.read() as db:
             known = self.bot.pipeline.knowledge
             await known.begin(db)
@@ -54,7 +54,7 @@ class Neighbours:
             return account(person, ledger, view, policy).balance(self.bot.time.ms)  # type: ignore[arg-type]
 
     async def holding(self, user: UserId, room: RoomId) -> list[str]:
-        """What holds against somebody in a room."""
+        """Return the kinds of sanctions in force against somebody in a room."""
         async with self.bot.stores.database.read() as db:
             known = self.bot.pipeline.knowledge
             await known.begin(db)
@@ -64,7 +64,7 @@ class Neighbours:
             return sorted({each.kind for each in person.in_force if each.covers(view)})
 
     async def may_manage(self, user: UserId, room: RoomId = ROOM) -> bool:
-        """Whether the bot obeys somebody as a manager of a room."""
+        """Tell whether the bot obeys somebody as a manager of a room."""
         async with self.bot.stores.database.read() as db:
             await self.bot.pipeline.knowledge.begin(db)
             view = await self.bot.pipeline.knowledge.room(db, room)
@@ -72,14 +72,14 @@ class Neighbours:
             return view.power.role(user) != "member" and user not in view.suspended
 
     async def tasks(self, kind: str) -> list[int]:
-        """The cases of the open tasks of a kind."""
+        """Return the cases of the open tasks of a kind."""
         rows = await self.bot.rows(f"SELECT n FROM tasks WHERE done = 0 AND task = '{kind}' ORDER BY n")
         return [n for (n,) in rows]
 
 
 @asynccontextmanager
 async def neighbours(folder: Path, more: str = RULES) -> AsyncIterator[Neighbours]:
-    """The garden and the kitchen, each with its desk."""
+    """Open the garden and the kitchen, each with its desk."""
     async with offline(folder, OPERATED + more) as bot:
         if KITCHEN not in bot.pipeline.served.codes:
             there = (RITA, SOCK, MARK, ANNA)

@@ -1,4 +1,4 @@
-"""Whoever was decided against in the attacker's room appeals, and the attacker's friends hear the appeal."""
+"""Somebody who was decided against in the attacker's room appeals, and the attacker's friends hear the appeal."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ BY_ITSELF = RULES.replace('decide = "manager"', 'decide = "auto"')
 
 
 def asked(two: Neighbours) -> list[tuple[str, UserId]]:
-    """Who was asked last about case 1, and at which level."""
+    """Return who was asked last about case 1, and at which level."""
     found = [(str(fact.asked), fact.subject) for fact in two.bot.facts(CaseAssigned) if fact.n == 1]
     return found[-1:]
 

@@ -12,7 +12,7 @@ THIRTY_DAYS_MS = 30 * 86_400_000
 
 
 def answer(actions: list[Action]) -> list[str]:
-    """The keys of what was said in answer."""
+    """Return the message keys of the answer."""
     return [line.key for action in actions if isinstance(action, Say | Tell) for line in action.lines]
 
 

@@ -19,7 +19,7 @@ async def give(two: Neighbours, user: UserId, level: int) -> None:
 
 
 async def run_over(two: Neighbours) -> None:
-    """A case comes, everybody who is to be told is told, and nobody decides it."""
+    """Let a case come, everybody be told who must be, and nobody decide it."""
     await two.in_kitchen(SOCK, "a forbidden word")
     await two.bot.post_cards()
     await two.bot.tell()

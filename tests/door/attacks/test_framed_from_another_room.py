@@ -93,7 +93,7 @@ async def test_a_rule_of_the_operators_that_socks_decide_waits_for_the_operator(
 
 
 async def test_what_socks_decided_makes_nothing_dearer_elsewhere(tmp_path: Path) -> None:
-    """The same rule broken again costs more: but not because of what others than its author decided."""
+    """Breaking the same rule again costs more, but not because of decisions by anybody but the rule's author."""
     async with neighbours(tmp_path) as two:
         await two.break_rule(MARK, 3)
         await two.decide(RITA, "uphold")
@@ -110,7 +110,7 @@ async def test_what_the_operators_rule_finds_by_itself_counts_everywhere(tmp_pat
 
 
 async def test_an_own_rule_is_no_way_around_the_operators(tmp_path: Path) -> None:
-    """Whoever runs a room cannot swallow what the operator's rules find with a graver rule of their own."""
+    """Managers of a room cannot hide findings of the operator's rules behind a graver rule of their own."""
     async with neighbours(tmp_path, BY_ITSELF.replace("serious", "minor")) as two:
         await two.in_kitchen(RITA, '!rule add ours terms "forbidden" moderate redact auto')
         await two.break_rule(MARK, 2)
@@ -139,7 +139,7 @@ async def test_an_operator_who_trusts_everybody_can_say_so(tmp_path: Path) -> No
 
 
 async def test_low_together_is_low_only_there(tmp_path: Path) -> None:
-    """What counts everywhere and what a room decided may be too little together: in that room."""
+    """Points that count everywhere and a room's own decisions may together be too low, but only in that room."""
     async with neighbours(tmp_path) as two:
         await two.break_rule(MARK, 1)
         await two.decide(RITA, "uphold")
@@ -196,7 +196,7 @@ async def test_a_room_that_leaves_a_community_keeps_what_it_decided(tmp_path: Pa
 
 
 async def test_a_reach_that_somebody_widens_in_the_tables_is_found(tmp_path: Path) -> None:
-    """What the operator confirmed has a record; what was written into the database alone has none."""
+    """A reach that the operator confirmed has a record; one written only into the database has none."""
     async with neighbours(tmp_path) as two:
         await two.break_rule(MARK, 2)
         await two.decide(RITA, "uphold")

@@ -11,7 +11,7 @@ from storage.state.backfill import Delivered
 from tests.fakes.homeserver_rooms import Room, seed
 from tests.synapse.garden import Garden, garden_in
 
-DEAR = "\ufdfa" * 18_000  # each stands for eighteen letters
+DEAR = "\ufdfa" * 18_000  # each expands to eighteen letters
 ROOM = RoomId("!garden:example.org")
 
 

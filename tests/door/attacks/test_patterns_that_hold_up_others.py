@@ -1,4 +1,4 @@
-"""A manager writes patterns that take a minute on a long message, and with it keeps the bot from all other rooms."""
+"""A manager writes patterns that take a minute on a long message, and so keeps the bot from all other rooms."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Said and taken back while the bot is away or frozen: seen by everybody, and on no record."""
+"""A message is sent and redacted while the bot is away or frozen: everybody saw it, and no record has it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ from tests.door.offline import ANNA, BOT, ROOM, RULES, Offline, offline
 
 
 class Homeserver:
-    """One that keeps the words of what was redacted, if it `keeps` them."""
+    """A homeserver that keeps the words of redacted messages if `keeps` is set."""
 
     def __init__(self, *, keeps: bool) -> None:
         self.keeps = keeps
@@ -49,7 +49,7 @@ async def bot(tmp_path: Path) -> AsyncIterator[Offline]:
 
 
 async def say_and_take_back(bot: Offline, homeserver: Homeserver) -> str:
-    """What the homeserver delivers afterwards: the message without its words."""
+    """Deliver the message without its words, as a homeserver does after the redaction."""
     database, pipeline = bot.stores.database, bot.pipeline
     lost_time = LostTime(cast(Any, homeserver), database, bot.time, lambda event: event.sender != BOT)
     again = ReadAgain(cast(Any, homeserver), database, pipeline, cast(Any, Reads()), lost_time, bot.time)

@@ -1,4 +1,4 @@
-"""A sock is vouched for in the attacker's own room, and knocks at the door of others."""
+"""A sock puppet is vouched for in the attacker's own room, and knocks at the door of others."""
 
 from pathlib import Path
 
@@ -12,13 +12,13 @@ YEAR = 365 * 86_400_000
 
 
 async def on_the_roster(two: Neighbours, *users: UserId) -> None:
-    """What a roster says holds everywhere: it is the operator's."""
+    """Verify people by the roster, which is the operator's and so counts everywhere."""
     until = two.bot.time.ms + YEAR
     await two.bot.pipeline.commit([PersonVerified(method="roster", level=2, until=until, subject=u) for u in users])
 
 
 async def answered(two: Neighbours, user: UserId) -> list[str]:
-    """What somebody hears who knocks at the garden's door."""
+    """Return the answers to somebody who knocks at the garden's door."""
     await two.bot.membership(user, "knock")
     return [fact.what for fact in two.bot.facts(DoorAnswered) if fact.subject == user]
 
@@ -55,7 +55,7 @@ async def test_in_rooms_that_trust_each_other_it_counts_and_either_owner_takes_i
 
 
 async def test_who_is_asked_in_a_room_is_asked_by_what_counts_there(tmp_path: Path) -> None:
-    """`!who` shows nobody as verified who is so elsewhere only."""
+    """`!who` does not show people as verified who are so only elsewhere."""
     async with neighbours(tmp_path) as two:
         await on_the_roster(two, RITA)
         await two.in_kitchen(RITA, f"!vouch {MARK}")

@@ -1,4 +1,4 @@
-"""Who is reported finds out by whom: from what others saw in the room, or from the words on the card."""
+"""A reported person finds out who reported them: from what others saw in the room, or from the text of the card."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -37,7 +37,7 @@ async def on_the_card(bot: Offline) -> str:
 
 
 async def answers(bot: Offline) -> str:
-    """Return what is said, but for the words to the desk."""
+    """Return everything that is said, except to the desk."""
     return str([action for action in await waiting(bot) if not isinstance(action, TellDesk)])
 
 

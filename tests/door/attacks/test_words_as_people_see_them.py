@@ -1,4 +1,4 @@
-"""Words that everybody reads and no rule found. All disguises: `tests/unit/moderation/judge/disguises.jsonl`."""
+"""Words that people can read and no rule found. All disguises: `tests/unit/moderation/judge/disguises.jsonl`."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A manager of some room writes into another what only looks like a request to compare keys."""
+"""A manager of one room writes into another a message that only looks like a request to compare keys."""
 
 from pathlib import Path
 

@@ -15,7 +15,7 @@ SEALED = {"algorithm": "m.megolm.v1.aes-sha2", "session_id": "s", "ciphertext": 
 
 
 async def in_a_plain_room(events: Sequence[Received]) -> Sequence[Received]:
-    """What the machine makes of ciphertext there."""
+    """Return events as the crypto machine returns ciphertext from a room that is not encrypted."""
     return [replace(each, code=IN_A_PLAIN_ROOM) if isinstance(each, Undecryptable) else each for each in events]
 
 

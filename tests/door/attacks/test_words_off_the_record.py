@@ -1,4 +1,4 @@
-"""Words that are to be seen by everybody and recorded by nobody: what only looks like `!verify`."""
+"""Words that everybody shall see and nobody record: messages that only look like `!verify`."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ OBSERVED = {"users": {str(OLGA): 100}}
 
 
 async def recorded(bot: Offline, event: str) -> str:
-    """What the journal has of an event, as text."""
+    """Return what the journal has of an event, as text."""
     part = next(r for r in bot.stores.journal.read() if r.parts and r.parts[0].get("ev") == event)
     return json.dumps(raw_of_record(part), ensure_ascii=False)
 

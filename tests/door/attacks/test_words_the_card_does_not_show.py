@@ -23,7 +23,7 @@ async def bot(tmp_path: Path) -> AsyncIterator[Offline]:
 
 
 async def shown(bot: Offline, n: int = 1) -> list[tuple[str, dict[str, Any]]]:
-    """The lines of the card about what was said."""
+    """Return the lines of the card that quote the messages."""
     async with bot.stores.database.read() as db:
         card = await read_card(db, n, bot.time())
         assert card is not None

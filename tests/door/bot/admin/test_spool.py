@@ -1,4 +1,4 @@
-"""Notes of who read what on the command line become records: once, with the right time, one for each person."""
+"""Notes about who read what on the command line become records: once, with the right time, one for each person."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -32,7 +32,7 @@ def leave(place: Deployment, at_ms: int = NOON, reason: str = "an audit", **filt
 
 
 async def pick_up(place: Deployment) -> list[Fact]:
-    """As a bot that has just started; returns all records of reading there are."""
+    """Pick up the notes as a bot that has just started; return all records of reading."""
     await Spool(place.data_dir, place.pipeline, lambda: place.now).pick_up()
     assert list((place.data_dir / "spool").iterdir()) == []
     return [fact for fact in place.facts() if isinstance(fact, ContentRead | RecordsExported)]

@@ -1,4 +1,4 @@
-"""What the bot said in desks and direct rooms is taken back when its time is over, once."""
+"""The bot's messages in desks and direct rooms are redacted when their time is over, once."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ RETENTION_MS = 190 * DAY_MS
 
 
 async def said(place: Deployment, room: RoomId, event: str, action: str | None = "tell-desk") -> None:
-    """The bot says something: its event comes back, and the outcome is recorded."""
+    """Let the bot say something: its event comes back, and the outcome is recorded."""
     record = place.stores.journal.size
     if action is not None:
         await place.pipeline.commit((ActionTaken(action=action, result="done", made=event),))
@@ -32,7 +32,7 @@ async def set_up(place: Deployment) -> Tidier:
     await place.pipeline.commit((desk, direct))
     await said(place, DESK, "$word")
     await said(place, DIRECT, "$file", "mydata")
-    await said(place, DIRECT, "$second-file", "kick")  # of an answer in several files one stands in the record
+    await said(place, DIRECT, "$second-file", "kick")  # the record names only one event of an answer in several files
     await said(place, DESK, "$checkpoint", "anchor")
     await said(place, ONE, "$notice", "say")
     place.now = NOON + 10 * DAY_MS

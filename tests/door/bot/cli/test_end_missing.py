@@ -1,4 +1,4 @@
-"""An end of the log that was cut off is told as what it is, though nothing of it was signed."""
+"""An end of the log that was cut off is reported as such, although nothing of it was signed."""
 
 import asyncio
 import shutil
@@ -14,7 +14,7 @@ from tests.door.offline import ANNA, offline
 
 
 async def killed(folder: Path, cut: int, copy: Path) -> int:
-    """A bot that was killed with records that are not signed yet, the last `cut` of which somebody removes."""
+    """Kill a bot with records that are not signed yet, and remove the last `cut` of them."""
     async with offline(folder) as bot:
         await bot.pipeline.checkpoint()
         for word in ("hello", "are you there?", "forbidden"):

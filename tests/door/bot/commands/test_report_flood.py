@@ -1,4 +1,4 @@
-"""Reports that nobody decides, days passing; a report looked at again: the whole bot, without a homeserver."""
+"""Reports that nobody decides while days pass; a report looked at again: the whole bot, without a homeserver."""
 
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ async def greetings(bot: Offline, people: list[UserId]) -> list[str]:
 
 
 async def live(bot: Offline, ms: int, step: int = DAY_MS // 8) -> None:
-    """Time goes by, seen to step by step."""
+    """Let time pass, and let the scheduler run at each step."""
     for _ in range(ms // step):
         await bot.post_cards()
         await bot.tell()

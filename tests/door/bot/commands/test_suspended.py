@@ -1,4 +1,4 @@
-"""Against whom a demotion or ban holds has no say through the bot, whatever level the room gives them."""
+"""A person under a demotion or ban has no rights through the bot, whatever level the room gives them."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ WORDS = {
 
 
 async def suspend(bot: Offline, kind: SanctionKind = "demote", room: RoomId | None = None) -> int:
-    """Hold a sanction against Olga, over whom nobody has power; the record of it."""
+    """Start a sanction against Olga, over whom nobody has power. Returns its record."""
     start = SanctionStarted(room=room, kind=kind, basis="standing", subject=OLGA)
     await bot.pipeline.commit((start,))
     return bot.recorded(SanctionStarted)[-1][0]
@@ -43,7 +43,7 @@ async def refused(bot: Offline) -> int:
 
 
 async def card(bot: Offline) -> EventId:
-    """The card of case 1, as if it had been posted."""
+    """Record that the card of case 1 was posted. Returns its event id."""
     made = EventId("$card")
     await bot.pipeline.commit((ActionTaken(room=ROOM, action="card", result="done", n=1, txn="-", made=made),))
     return made

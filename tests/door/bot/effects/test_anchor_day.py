@@ -1,4 +1,4 @@
-"""Each closing checkpoint is seen to once, whatever happens; who is outside never holds anything up."""
+"""Each closing checkpoint is processed once, whatever happens; outside services never block anything."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -54,7 +54,7 @@ BOT = UserId("@answerable:example.org")
 ONE, TWO = RoomId("!one:example.org"), RoomId("!two:example.org")
 CODES = {ONE: GroupCode("G-7F3K"), TWO: GroupCode("G-2ABC")}
 HEAD = '[homeserver]\nurl = "http://127.0.0.1:1"\nuser = "@answerable:example.org"\n'
-OUTSIDE = {  # what is asked of whom is the handlers' business here
+OUTSIDE = {  # the handlers decide what is asked of whom
     "witness_url": "http://127.0.0.1:1",
     "witness_vkey": "remora.n621.de+da77ade7+BOvN63jn/bLvkieywe8R6UYAtVtNbZpXh34x7onlmtw2",
 }
@@ -62,7 +62,7 @@ SOON = Patience(tries=3, first_ms=1, last_ms=2)
 
 
 class Deployment:
-    """Journal, database and pipeline of one data directory, without a homeserver; the clock stands where it is put."""
+    """Journal, database and pipeline of one data directory, without a homeserver, on a clock that the test sets."""
 
     def __init__(self, folder: Path, stores: Stores, settings: AnchorSettings) -> None:
         config = self.config = parse_config(folder / "config.toml", HEAD, {})
@@ -80,7 +80,7 @@ class Deployment:
             self.actor.wake()
 
     def new_closer(self) -> Closer:
-        """As after a restart: nothing is remembered but what is on disk."""
+        """Return a closer as after a restart, which knows only what is on disk."""
         return Closer(self.stores.database, self.pipeline, self.closings, self.settings, lambda: self.now)
 
     def services(self, homeserver: SealedHomeserver) -> Services:
@@ -427,4 +427,4 @@ def test_another_history_of_one_day_is_another_request_and_a_cosignature_is_none
 
 
 async def _nothing_asked() -> None:
-    """Nothing is due of people."""
+    """Let nothing be due for people."""

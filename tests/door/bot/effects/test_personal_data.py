@@ -26,7 +26,7 @@ DATA, READERS, PROVED = "my-data.zip", "who-read-it.json", "my-identity.json"
 
 
 class Sender:
-    """Stands in for the homeserver: takes files, but refuses those in `wrong` with the error named there."""
+    """Replaces the homeserver: accepts files, but refuses those in `wrong` with the error named there."""
 
     def __init__(self, wrong: dict[str, Exception]) -> None:
         self.wrong = wrong

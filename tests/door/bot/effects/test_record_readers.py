@@ -1,4 +1,4 @@
-"""The list of who read about a person comes whole, whatever stands in the records it is made from."""
+"""The list of who read about a person is complete, whatever its source records contain."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The dialogue, with a method made for the test: what goes wrong inside ends one verification, and never the bot."""
+"""The dialogue, with a method made for the test: an error inside ends one verification, and never the bot."""
 
 import asyncio
 import sqlite3
@@ -30,7 +30,7 @@ SECRET = "ann's secret word"
 
 
 class Riddle:
-    """Asks for a word; `begin` and `answer` may be told to break."""
+    """A method that asks for a word; `begin` and `answer` can be made to fail."""
 
     name: MethodName = "oidc"
     level = 3
@@ -72,7 +72,7 @@ class Stage:
         self.verifier = self.new_verifier()
 
     def new_verifier(self) -> IdentityDialogue:
-        """As after a restart."""
+        """Return a dialogue as after a restart."""
         methods = {"oidc": Offered(self.riddle, 10_000)}
         stores, settings = self.place.stores, ChallengeSettings(per_person=100)
         clock = lambda: self.place.now  # noqa: E731
@@ -85,7 +85,7 @@ class Stage:
         return Verify(room=ONE, subject=user, sealed=self.key.seal(words, "said", user, str(self._on)), on=self._on)
 
     async def say(self, words: str, user: UserId = ANN) -> list[str]:
-        """What somebody is told."""
+        """Say something to the dialogue. Returns what the person is told."""
         return await self.do(self.action(words, user))
 
     async def do(self, action: Verify) -> list[str]:

@@ -1,4 +1,4 @@
-"""What is asked of others than the homeserver: nothing waits for it, and it waits for nothing."""
+"""Requests to servers other than the homeserver: nothing waits for them, and they wait for nothing."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ def verify(user: UserId, on: int = 1) -> Verify:
 
 
 class Bench:
-    """An actor whose handlers note what is begun, and hang until told."""
+    """A dispatcher whose handlers note what is begun, and hang until released."""
 
     def __init__(self, place: Deployment) -> None:
         self.place = place

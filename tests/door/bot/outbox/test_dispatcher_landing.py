@@ -1,4 +1,4 @@
-"""What became of requests: recorded together where several have landed, in order, and not lost when the bot stops."""
+"""Outcomes of requests: recorded together if several have arrived, in order, and not lost when the bot stops."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ from tests.door.bot.effects.test_anchor_day import ONE, Deployment, deployment
 
 
 class Sending:
-    """An actor whose requests are answered when the test says so."""
+    """A dispatcher whose requests are answered when the test says so."""
 
     def __init__(self, place: Deployment) -> None:
         self.place = place

@@ -1,4 +1,4 @@
-"""What can still be seen goes first: begun once it is recorded, before the tables; nothing beside it for a moment."""
+"""Removing visible messages goes first: begun once recorded, before the tables are written, alone for a moment."""
 
 import asyncio
 import time
@@ -34,7 +34,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Deployment]:
 
 
 def violation(n: int = 1) -> tuple[Fact, ...]:
-    """A case that a rule decided, with the redaction it brings."""
+    """Return the facts of a case that a rule decided, with its redaction."""
     about: dict[str, Any] = {"room": ONE, "n": n, "subject": ANNA, "rule": "r"}
     opened = CaseOpened(
         **about, grade="minor", decide="auto", state="decided", due=0, manages=0, event=EventId(f"$m{n}")
@@ -113,7 +113,7 @@ async def test_nothing_that_is_not_urgent_is_begun_early(place: Deployment) -> N
 
 
 class Sent:
-    """An actor that notes what it sends, and when."""
+    """A dispatcher that notes what it sends, and when."""
 
     def __init__(self, place: Deployment) -> None:
         self.order: list[tuple[str, float]] = []

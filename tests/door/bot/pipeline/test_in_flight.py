@@ -1,4 +1,4 @@
-"""Killed in the middle of writing what came of a request, the bot repeats the request and records nothing twice."""
+"""Killed while writing the outcome of a request, the bot repeats the request and records nothing twice."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,7 +25,7 @@ GIVEN = NoticeGiven(room=ONE, what="notice.dismissed", n=1, channel="direct", su
 
 
 async def again(place: Deployment) -> None:
-    """As at the next start: the log itself says first how much of it was not signed."""
+    """Begin as at the next start, where the log first records how much of it was not signed."""
     unsigned: dict[str, int | str] = {"what": "unsigned", "count": 1, "on": place.stores.journal.size - 1}
     place.pipeline.writer._append([Draft("coverage", place.now, fields=unsigned)])
     records = list(place.stores.journal.read(0))[1:]
@@ -37,7 +37,7 @@ async def again(place: Deployment) -> None:
 
 
 async def told(place: Deployment) -> str:
-    """The transaction id of something to be told."""
+    """Queue a message to a person. Returns its transaction id."""
     tell = Tell(room=ONE, subject=ANNA, n=1, lines=(line("notice.dismissed"),))
     await place.pipeline.commit(actions=(tell,))
     async with place.stores.database.read() as db:
@@ -104,7 +104,7 @@ async def test_what_an_outcome_asks_for_is_done_once(tmp_path: Path, killed: str
             await place.pipeline.commit_all([outcome])
         writer._append = append  # type: ignore[method-assign]
         await again(place)
-        await place.pipeline.commit_all([outcome])  # nothing, if it stands
+        await place.pipeline.commit_all([outcome])  # does nothing if it is recorded already
         assert await place.waiting() == [word]
         assert [fact for fact in place.facts() if isinstance(fact, ActionTaken)] == [taken(txn)]
 

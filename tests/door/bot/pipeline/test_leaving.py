@@ -1,4 +1,4 @@
-"""Who was told of a case answers for it though they leave; who gives up the room for good does not."""
+"""A person who was told of a case answers for it even after leaving; one who gives up the room for good does not."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def charged(bot: Offline) -> list[str]:
 
 
 async def told(bot: Offline, after: int) -> None:
-    """A case that Mark and Mina were told of; so much of its day has passed."""
+    """Open a case, tell Mark and Mina about it, and let `after` ms of its day pass."""
     await bot.say(ANNA, "forbidden")
     await bot.post_cards()
     await bot.pass_time(after)

@@ -1,4 +1,4 @@
-"""With `content = "metadata"` no words that a person wrote are kept, but for reasons and rules of managers."""
+"""With `content = "metadata"` nothing that a person wrote is kept, except managers' reasons and rules."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Nobody is charged for a case that they were not told of; what nobody can be told of goes up."""
+"""Nobody is charged for a case they were not told of; a case nobody can be told of moves to the next level."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ def charged(bot: Offline) -> list[str]:
 
 
 async def all_have_acted(bot: Offline) -> None:
-    """Who never came into the desk is on duty once they did something that managers do."""
+    """Let all managers act, which puts them on duty even if they never came into the desk."""
     acts = [
         PersonVerified(room=ROOM, method="vouch", level=2, until=bot.time.ms + 365 * DAY, subject=ANNA, by=by)
         for by in (OLGA, MARK, MINA)

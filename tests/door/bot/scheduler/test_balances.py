@@ -1,4 +1,4 @@
-"""What balances bring is in force after a start, and what was told of them wrongly is put right."""
+"""The consequences of balances are in force after a start, and wrong notices about them are corrected."""
 
 import sqlite3
 from pathlib import Path
@@ -15,7 +15,7 @@ DAY = 86_400_000
 
 
 async def charged(bot: Offline, user: UserId, costs: list[int], left: list[int], ledger: Ledger = "standing") -> None:
-    """Record charges as an earlier version did: each saw only what it says is left, and none brought anything."""
+    """Record charges as an earlier version did: each with the balance it saw, and none with consequences."""
     for cost, told in zip(costs, left, strict=True):
         bot.time.ms += 3
         fact = CreditChanged(

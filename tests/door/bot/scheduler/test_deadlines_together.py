@@ -1,4 +1,4 @@
-"""However many deadlines one look finds passed, what follows is what each by itself would have brought."""
+"""However many deadlines have passed at one look, the consequences are those of each deadline on its own."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ overdue_a_day = 0
 
 
 async def cases(bot: Offline, count: int) -> None:
-    """So many cases that wait, one every eleven minutes."""
+    """Open `count` waiting cases, one every eleven minutes."""
     for number in range(count):
         if number:
             await bot.pass_time(OFTEN)
@@ -28,7 +28,7 @@ async def cases(bot: Offline, count: int) -> None:
 
 
 def brought(bot: Offline) -> dict[str, list[Any]]:
-    """What followed for the managers, without the times."""
+    """Return the consequences for the managers, without the times."""
     managers = (MARK, MINA)
     charges = [(f.n, f.cost, f.left, f.subject) for f in bot.facts(CreditChanged) if f.subject in managers]
     started = [(f.kind, f.n, f.credit, f.subject) for f in bot.facts(SanctionStarted) if f.subject in managers]

@@ -1,4 +1,4 @@
-"""A row that somebody wrote into the database is found at a start, told once, and stays known until it is mended."""
+"""A row that somebody wrote into the database is found at a start, reported once, and remembered until repaired."""
 
 import asyncio
 import sqlite3

@@ -1,4 +1,4 @@
-"""No deadline passes in time in which the homeserver did not hear the bot, however short that was."""
+"""No deadline passes during a time in which the bot could not reach the homeserver, however short."""
 
 from pathlib import Path
 
@@ -57,7 +57,7 @@ async def due(bot: Offline) -> int:
 
 
 async def almost_over(bot: Offline) -> int:
-    """A case of which the reminder is sent and ten seconds are left; when it is due."""
+    """Open a case whose reminder is sent and which has ten seconds left. Returns when it is due."""
     await bot.say(ANNA, "forbidden")
     await bot.post_cards()
     await bot.pass_time(DAY - 10 * SECOND)

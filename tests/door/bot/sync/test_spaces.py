@@ -1,4 +1,4 @@
-"""Two rooms that a space lists trust each other for as long as it does, and a log that is read again says so."""
+"""Two rooms trust each other for as long as a space lists both, and a replayed log says the same."""
 
 import sqlite3
 from contextlib import closing
