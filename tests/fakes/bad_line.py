@@ -1,7 +1,9 @@
-"""A bad line to a good homeserver: a proxy that hands on every request, but those a test has something else said to.
+"""A bad line to a good homeserver: a proxy that forwards all requests except those that a test answers otherwise.
 
-Rules it keeps: what it hands on is the homeserver's own answer, byte for byte; what is said instead, the homeserver
-never hears of, unless the answer is `lost`: then it has done what was asked, and the asker does not learn it.
+Rules it keeps:
+- A forwarded answer is the homeserver's own, byte for byte.
+- A request that is answered otherwise never reaches the homeserver, unless the answer is `lost`: then the homeserver
+  does what was asked, and the client does not learn it.
 """
 
 import asyncio
@@ -22,10 +24,10 @@ _FRAMING = frozenset({"host", "transfer-encoding", "connection", "keep-alive", "
 
 @dataclass
 class Trouble:
-    """What requests get that match `pattern` ("GET /path?query", quoted as sent): the answers in turn, then the truth.
+    """Answers for requests that match `pattern` ("GET /path?query", quoted as sent), in turn; then they are forwarded.
 
-    `always`: the last answer for good. `lost`: the homeserver does what is asked first. With `held` nothing is said
-    until it is set, and then the truth; with `lost`, too, the homeserver does what is asked before.
+    `always`: the last answer is repeated for ever. `lost`: the homeserver does what is asked first. With `held` nothing
+    is answered until it is set, and then the homeserver's answer; with `lost`, too, the homeserver acts before.
     """
 
     pattern: str
@@ -36,7 +38,7 @@ class Trouble:
     held: asyncio.Event | None = None
 
     def next(self, asked: str) -> Answer | None:
-        """What is said to this request, if anything but the truth."""
+        """Return the answer to this request; None: forward it."""
         if not self.answers or not re.search(self.pattern, asked):
             return None
         self.met += 1
@@ -55,19 +57,19 @@ class BadLine:
         self._session: ClientSession | None = None
 
     def trouble(self, pattern: str, *answers: Answer, always: bool = False, lost: bool = False) -> Trouble:
-        """From now on, say this to what matches."""
+        """Give these answers to matching requests from now on."""
         found = Trouble(pattern, deque(answers), always, lost)
         self._troubles.append(found)
         return found
 
     def silence(self, pattern: str, *, lost: bool = False) -> Trouble:
-        """From now on, say nothing to what matches until `held` is set."""
+        """Answer matching requests only once `held` is set."""
         found = Trouble(pattern, lost=lost, held=asyncio.Event())
         self._troubles.append(found)
         return found
 
     def change(self, pattern: str, how: Callable[[bytes], bytes]) -> None:
-        """From now on, hand on what matches changed."""
+        """Change the answers to matching requests from now on."""
         self._changes.append((pattern, how))
 
     def clear(self) -> None:

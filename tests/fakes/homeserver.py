@@ -1,12 +1,14 @@
-"""A simulated homeserver, for faults and load that a real one cannot be asked for. It is none to run.
+"""A simulated homeserver, for faults and load that a real one cannot produce. It is not for real use.
 
     async with SimulatedHomeserver() as server: ...          in this process
-    python -m tests.fakes.homeserver_orders                  in one of its own: prints its address
+    python -m tests.fakes.homeserver_orders                  in a process of its own: prints its address
 
-Rules kept here: what it answers is what Synapse answers to the same requests (`test_homeserver.py` asks both); a fault
-is what a test ordered, and nothing else goes wrong; nothing that happens is said to `/sync` while it is held back
-(`hold`), so that a heap can be prepared and let go at one instant. No product code imports it.
-Left to others: rooms (`homeserver_rooms.py`), how much may be sent (`homeserver_limits.py`), what is told of them
+Rules kept here:
+- It answers as Synapse answers the same requests (`test_homeserver.py` asks both).
+- Only the faults that a test ordered occur.
+- While it is held (`hold`), `/sync` reports nothing new, so that many events can be prepared and released at once.
+- No product code imports it.
+Left to others: rooms (`homeserver_rooms.py`), rate limits (`homeserver_limits.py`), answers about rooms
 (`homeserver_answers.py`), keys, orders over HTTP (`homeserver_orders.py`).
 """
 
@@ -35,7 +37,7 @@ _UNRECOGNIZED = Refused(404, "M_UNRECOGNIZED", "Unrecognized request")
 
 @dataclass
 class Fault:
-    """Something that goes wrong `times` times, in requests named `name` (`sync`, `rooms/send` ...), or in all."""
+    """An error that occurs `times` times, in requests named `name` (`sync`, `rooms/send` ...), or in all."""
 
     name: str = ""
     times: int = 1
@@ -49,7 +51,7 @@ class Fault:
 
     @classmethod
     def limited(cls, name: str = "", times: int = 1, retry_after_ms: int = 100) -> "Fault":
-        """Too many requests, as Synapse says it."""
+        """Return Synapse's error for too many requests."""
         body = {"errcode": "M_LIMIT_EXCEEDED", "error": "Too Many Requests", "retry_after_ms": retry_after_ms}
         headers = {"Retry-After": str(max(1, -(-retry_after_ms // 1000)))}
         return cls(name, times, 429, orjson.dumps(body), "application/json", headers)
@@ -67,7 +69,7 @@ class Asked:
 
     @property
     def txn(self) -> tuple[str, str]:
-        """Which request of which device it is, where it says so."""
+        """The device and the transaction id of the request, if it has one."""
         return self.device, self.segments[-1]
 
 
@@ -85,7 +87,7 @@ class SimulatedHomeserver:
         self.acknowledged: dict[str, tuple[int, float]] = {}  # the place that each user asked to go on from, and when
         self.held: int | None = None  # no further than this is told
         self.allowed: int | None = None  # so many more events of `limited` are taken, as by `rc_message`; None: all
-        self.limited = ""  # whom that concerns
+        self.limited = ""  # the user concerned
         self.refused = 0  # requests of theirs
         self.limit: Limit | None = None  # of all who send
         self.sent: list[tuple[str, Json]] = []  # what was taken of them, by name, with what it was about
@@ -114,10 +116,10 @@ class SimulatedHomeserver:
         assert self._runner is not None
         await self._runner.cleanup()
 
-    # For whoever directs it.
+    # For the test that directs it.
 
     def account(self, localpart: str) -> tuple[str, str, str]:
-        """An account and a device of it: user, token, device."""
+        """Create an account with a device. Returns user, token, device."""
         user, token, device = f"@{localpart}:{self.world.server}", "sim_" + secrets.token_hex(8), secrets.token_hex(5)
         self._tokens[token] = (user, device.upper())
         self.devices.add(user, device.upper())
@@ -133,7 +135,7 @@ class SimulatedHomeserver:
         self.tell()
 
     def tell(self) -> None:
-        """Wake those who wait for news."""
+        """Wake the requests that wait for news."""
         self._news.set()
         self._news = asyncio.Event()
 
@@ -142,7 +144,7 @@ class SimulatedHomeserver:
         await self._news.wait()
 
     async def until_acknowledged(self, user: str, place: int) -> float:
-        """When (monotonic) `user` asked to go on from `place` or behind: everything before is in good hands."""
+        """Wait until `user` syncs from `place` or later, and so has everything before. Returns when (monotonic)."""
         while (found := self.acknowledged.get(user, (0, 0.0)))[0] < place:
             await self._news.wait()
         return found[1]
@@ -207,7 +209,7 @@ class SimulatedHomeserver:
         return found
 
     def _count(self, asked: Asked) -> None:
-        """What was done already is answered again, and is not counted."""
+        """Count a request against the limit, unless it repeats one that was done. Raises `Refused`."""
         wait = None if self.limit is None or self._key(asked) in self._done else self.limit.take(asked.user)
         if wait is not None:
             self.refused += 1
@@ -224,7 +226,7 @@ class SimulatedHomeserver:
     # What is asked.
 
     async def sync(self, asked: Asked) -> Json:
-        """Section "Syncing"; the filter must stand in the request."""
+        """Answer `/sync` (section "Syncing"); the filter must be in the request."""
         first = "since" not in asked.query
         token = asked.query.get("since", answers.token(0))
         since, told = answers.place_of(token), answers.device_place_of(token)
@@ -412,7 +414,7 @@ def _answer(status: int, body: Any) -> web.Response:
 
 
 def _name(segments: tuple[str, ...]) -> str:
-    """What is asked, without whom it concerns: "sync", "rooms/send", "user/account_data" ..."""
+    """Return the name of a request, without room or user: "sync", "rooms/send", "user/account_data" ..."""
     if segments and segments[0] in ("rooms", "user", "profile") and len(segments) > 2:
         return f"{segments[0]}/{segments[2]}"
     if segments and segments[0] in ("keys", "account", "room_keys"):

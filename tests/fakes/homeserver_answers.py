@@ -1,9 +1,11 @@
-"""What the simulated homeserver answers when asked what happened: `/sync`, `/messages`, members, state (at an event).
+"""The simulated homeserver's answers about events: `/sync`, `/messages`, members, state (at an event).
 
-Rules kept here: a token is a place in the one order of events; a timeline has at most as many events as the filter asks
-for, and 100; what is left out makes it `limited`, and state that changed in what was left out stands before it; with
-`at_most`, an answer ends after so many events of all rooms together, and the next goes on there (this is what a
-homeserver under load that answers often looks like, and what catching up costs can be measured by).
+Rules kept here:
+- A token is a place in the global order of events.
+- A timeline has at most as many events as the filter asks for, and at most 100. If events are left out it is
+  `limited`, and state that changed in them comes before it.
+- With `at_most`, an answer ends after that many events of all rooms together, and the next continues there. This
+  is like a loaded homeserver that answers often, and lets a test measure the cost of catching up.
 Left to others: rooms and rights (`homeserver_rooms.py`), waiting (`homeserver.py`).
 
 Specification: Matrix client-server API v1.19, "Syncing", "GET /rooms/{roomId}/messages".
@@ -27,17 +29,17 @@ _STRIPPED = (
 
 
 def token(place: int, device: int = 0) -> str:
-    """The token of a place; `device`: the place in what is told to devices."""
+    """Return the token of a place; `device` is the place in the order of messages to devices."""
     return f"s{place}_{device}" if device else f"s{place}"
 
 
 def place_of(text: str) -> int:
-    """The place of a token."""
+    """Return the place of a token."""
     return _places(text)[0]
 
 
 def device_place_of(text: str) -> int:
-    """Its place in what is told to devices."""
+    """Return a token's place in the order of messages to devices."""
     return _places(text)[1]
 
 
@@ -51,7 +53,7 @@ def _places(text: str) -> tuple[int, int]:
 def sync(
     world: World, user: str, device: str, since: int, upto: int, filter: Mapping[str, Any], *, first: bool
 ) -> Json:
-    """One answer of `/sync`, but for what belongs to the device."""
+    """Return one answer of `/sync`, without the parts for the device."""
     limit = min(int(filter.get("room", {}).get("timeline", {}).get("limit", 10)), LIMIT)
     lazy = bool(filter.get("room", {}).get("state", {}).get("lazy_load_members"))
     rooms: dict[str, Json] = {}
@@ -97,7 +99,7 @@ def _was(room: Room, user: str, place: int) -> str:
 
 
 def _at(event: Event | None, place: int) -> Event | None:
-    """What stood there at a place."""
+    """Return the state event that was current at a place."""
     while event is not None and event.place > place:
         event = event.before
     return event
@@ -126,7 +128,7 @@ def _joined(
 
 
 def _state_before(room: Room, shown: Sequence[Event], since: int, begins: int, *, lazy: bool) -> list[Event]:
-    """What changed between `since` and the timeline, of members only those who speak if `lazy`."""
+    """Return the state that changed between `since` and the timeline; if `lazy`, only the senders' memberships."""
     senders = {event.raw["sender"] for event in shown}
     members = (senders & room.members.keys()) if lazy else room.members.keys()
     heads = [*room.state.values(), *(room.members[user] for user in members)]
@@ -142,20 +144,20 @@ def _stripped(room: Room, invitation: Event) -> list[Json]:
 
 
 def in_sync(event: Event, device: str) -> Json:
-    """An event as `/sync` tells it: the room stands elsewhere (Synapse leaves it in the first event of a room)."""
+    """Return an event in the form of `/sync`, without its room (which Synapse leaves in a room's first event)."""
     raw = _for(event, device)
     return raw if raw["type"] == "m.room.create" else {k: v for k, v in raw.items() if k != "room_id"}
 
 
 def alone(event: Event, device: str) -> Json:
-    """An event as it is told by itself, in Synapse's older format: the redaction stands there twice."""
+    """Return a single event in Synapse's older format, in which a redaction appears twice."""
     raw = _for(event, device)
     because = raw.get("unsigned", {}).get("redacted_because")
     return raw if because is None else {**raw, "redacted_because": because}
 
 
 def _for(event: Event, device: str) -> Json:
-    """An event as one device sees it: it knows its own requests again."""
+    """Return an event as a device sees it: with the transaction id if the device sent it."""
     if event.txn is not None and event.txn[0] == device:
         return {**event.raw, "unsigned": {**event.raw.get("unsigned", {}), "transaction_id": event.txn[1]}}
     return event.raw

@@ -1,8 +1,9 @@
-"""What the simulated homeserver carries between devices, and of whom it says that their devices have changed.
+"""The simulated homeserver's messages between devices, and its reports of changed devices.
 
-Rules kept here: a message waits until its device has acknowledged it by the token of a later answer, and is told in
-every answer until then; a request with the same transaction id is carried once; the place in this order is the second
-half of a sync token, so that it goes forward and back with the first.
+Rules kept here:
+- A message is in every answer until its device has acknowledged it by the token of a later answer.
+- A request with the same transaction id is delivered only once.
+- The place in this order is the second half of a sync token, so that it moves forward and back with the first.
 Left to others: keys (`homeserver_keys.py`), rooms (`homeserver_rooms.py`).
 
 Specification: Matrix client-server API v1.19, "Send-to-Device messaging", "Extensions to /sync".
@@ -30,7 +31,7 @@ class Devices:
         self._of.setdefault(user, []).append(device)
 
     def changed(self, user: str) -> None:
-        """The keys of a user have changed."""
+        """Note that a user's keys have changed."""
         self.count += 1
         self._changed.append((self.count, user))
 
@@ -50,18 +51,21 @@ class Devices:
         self._waiting.setdefault((user, device), []).append((self.count, message))
 
     def has_news(self, world: World, user: str, device: str, since: int) -> bool:
-        """Whether there is something to tell a device that knows everything up to `since`."""
+        """Tell whether there is news for a device that knows everything up to `since`."""
         return bool(self._waiting.get((user, device))) or bool(self._changed_for(world, user, since))
 
     def acknowledged(self, user: str, device: str, place: int) -> None:
-        """The device has everything up to here."""
+        """Drop the messages up to here, which the device has received."""
         waiting = self._waiting.get((user, device), [])
         waiting[:] = [each for each in waiting if each[0] > place]
 
     def of_sync(
         self, world: World, user: str, device: str, since: int, events: Iterable[tuple[Room, Event]], *, first: bool
     ) -> tuple[Json, int]:
-        """The parts of `/sync` that are this device's, and up to where they tell. `events`: what happened in rooms."""
+        """Return the parts of `/sync` for this device, and the place up to which they go.
+
+        `events` are the new events of rooms.
+        """
         waiting = self._waiting.get((user, device), [])[:_AT_ONCE]
         upto = waiting[-1][0] if len(waiting) == _AT_ONCE else self.count
         answer: Json = {"to_device": {"events": [message for _, message in waiting]}} if waiting else {}
@@ -79,13 +83,13 @@ class Devices:
 
 
 def _shared(world: World, user: str) -> set[str]:
-    """Who is in a room with this user."""
+    """Return the users who share a room with this user."""
     mine = [room for room in world.rooms_of.get(user, {}).values() if room.membership(user) == "join"]
     return {each for room in mine for each in room.joined()}
 
 
 def _moved(world: World, user: str, events: Iterable[tuple[Room, Event]]) -> tuple[set[str], set[str]]:
-    """With whom the user shares a room since these events, and with whom none any more."""
+    """Return with whom the user shares a room since these events, and with whom no longer."""
     came, gone = set[str](), set[str]()
     for room, event in events:
         if event.raw["type"] != MEMBER or (room.membership(user) != "join" and event.raw["state_key"] != user):

@@ -1,7 +1,9 @@
 """The keys that the simulated homeserver holds for people's devices.
 
-Rules kept here: what is uploaded is given again, a one-time key to one who claims it and to nobody else, a fallback key
-when there is none left; signatures are added to what they are about; nothing is checked.
+Rules kept here:
+- Uploaded keys are returned unchanged: a one-time key to the first who claims it and to nobody else, a fallback key if
+  there is no one-time key left.
+- Signatures are added to the keys they sign; nothing is checked.
 Left to others: messages between devices, and who is told of a change (`homeserver_devices.py`).
 
 Specification: Matrix client-server API v1.19, "Key management API", "Cross-signing".
@@ -61,7 +63,7 @@ class Keys:
         return dict(fallback)
 
     def of_sync(self, user: str, device: str) -> Json:
-        """The parts of `/sync` that tell a device how its keys stand."""
+        """Return the parts of `/sync` about the keys of a device."""
         unused = (user, device) in self._fallback and (user, device) not in self._used
         return {
             "device_one_time_keys_count": self._counts(user, device),

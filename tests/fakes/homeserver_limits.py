@@ -1,7 +1,8 @@
-"""How much somebody may send: `rc_message`, as Synapse counts it, with the numbers that it has by default.
+"""The rate limit for sending: `rc_message`, as Synapse counts it, with its default numbers.
 
-Rules kept here: so many at once, then one more whenever its time has passed; what is refused costs nothing. Time is the
-test's where it gives a clock, and then what is told to wait (`hurry` times less) is real time.
+Rules kept here:
+- A burst is allowed, then one more event whenever its interval has passed; refused requests cost nothing.
+- Time is the test's if it gives a clock; the wait that is reported (`hurry` times less) is then real time.
 Left to others: which requests are counted (`homeserver.py`).
 """
 
@@ -13,7 +14,7 @@ BURST = 10
 
 
 class Limit:
-    """Counts what each person sends."""
+    """Counts the events that each person sends."""
 
     def __init__(
         self,
@@ -30,7 +31,7 @@ class Limit:
         self._sent: dict[str, tuple[int, float]] = {}  # how much since when
 
     def take(self, who: str) -> int | None:
-        """Count one event of somebody. If it is one too many: how many milliseconds they are told to wait."""
+        """Count one event of somebody. If it is one too many, return how many milliseconds they must wait."""
         now = self._clock()
         count, since = self._sent.get(who, (0, now))
         if (now - since) * self._per_second > count:

@@ -2,8 +2,9 @@
 
     async with Simulated.start() as server: ...       started for a bench or a soak, stopped at its end
 
-Rules kept here: an order is one POST, and does what a call in the same process would do; the process ends with whoever
-started it (its standard input closes).
+Rules kept here:
+- An order is one POST, and does what a call in the same process would do.
+- The process ends together with the one that started it (its standard input closes).
 """
 
 import asyncio
@@ -26,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Orders:
-    """What a simulated homeserver can be told to do."""
+    """The orders that a simulated homeserver accepts."""
 
     def __init__(self, server: SimulatedHomeserver) -> None:
         self._server = server
@@ -38,13 +39,13 @@ class Orders:
         return await result if asyncio.iscoroutine(result) else result
 
     def do_account(self, localpart: str) -> Sequence[str]:
-        """An account: user, token, device."""
+        """Create an account. Returns user, token, device."""
         return self._server.account(localpart)
 
     def do_room(
         self, creator: str, members: Sequence[str] = (), levels: Mapping[str, int] | None = None, **body: Any
     ) -> str:
-        """A room with people in it."""
+        """Create a room with people in it. Returns its id."""
         room = self._world.create(creator, body)
         seed(self._world, room, members)
         if levels:
@@ -55,7 +56,7 @@ class Orders:
         return room.id
 
     def do_invite(self, room: str, by: str, user: str) -> None:
-        """An invitation."""
+        """Invite somebody."""
         self._world.invite(self._world.rooms[room], by, user)
         self._server.tell()
 
@@ -74,7 +75,7 @@ class Orders:
         return self._world.add(there, sender, type, content, key).id
 
     def do_hold(self) -> int:
-        """Tell nothing new from now on; where it stands."""
+        """Report nothing new from now on. Returns the current place."""
         self._server.hold()
         return len(self._world.order)
 
@@ -84,19 +85,19 @@ class Orders:
         return time.monotonic()
 
     def do_place(self) -> int:
-        """Where it stands."""
+        """Return the current place in the order of events."""
         return len(self._world.order)
 
     async def do_acknowledged(self, user: str, place: int) -> float:
-        """When everything up to a place was acknowledged."""
+        """Wait until everything up to a place was acknowledged. Returns when."""
         return await self._server.until_acknowledged(user, place)
 
     def do_ids(self, since: int, upto: int) -> Sequence[str]:
-        """The events between two places."""
+        """Return the ids of the events between two places."""
         return [event.id for _, event in self._world.order[since:upto]]
 
     def do_answers(self, user: str, since: int, upto: int) -> Sequence[str]:
-        """The answers of `/sync` that tell somebody what stands between two places, as they will be given."""
+        """Return the answers of `/sync` to a user about the events between two places, as they will be given."""
         step = self._server.at_most or upto
         ends = [*range(since + step, upto, step), upto]
         told = [
@@ -125,30 +126,30 @@ class Orders:
         return [event.gone - event.arrived for event in found]
 
     def do_redactions(self, sender: str) -> Sequence[str]:
-        """What somebody redacted, each as often as they did."""
+        """Return the events that somebody redacted, each as often as they did."""
         raws = (event.raw for _, event in self._world.order)
         return [raw["redacts"] for raw in raws if raw["type"] == "m.room.redaction" and raw["sender"] == sender]
 
     def do_counts(self) -> Json:
-        """Requests so far, by name."""
+        """Return the number of requests so far, by name."""
         return dict(self._server.counts)
 
     def do_gone(self, ids: Sequence[str]) -> Sequence[float | None]:
-        """After how many seconds each of these was redacted; None: it stands."""
+        """Return after how many seconds each event was redacted; None if it was not."""
         found = [self._world.by_id[each][1] for each in ids]
         return [event.gone - event.arrived if event.gone else None for event in found]
 
     def do_at_most(self, count: int | None) -> None:
-        """How many events an answer of `/sync` has at most."""
+        """Set the largest number of events in an answer of `/sync`."""
         self._server.at_most = count
 
     def do_sent(self, user: str, room: str = "", type: str = "") -> Sequence[Json]:
-        """What somebody sent."""
+        """Return the events that somebody sent."""
         rooms = [self._world.rooms[room]] if room else self._world.rooms.values()
         return [e.raw for r in rooms for e in r.events if e.raw["sender"] == user and type in ("", e.raw["type"])]
 
     def do_content(self, room: str, type: str, key: str = "") -> Json | None:
-        """State as it stands."""
+        """Return the current content of a state event."""
         return self._world.rooms[room].content(type, key)
 
     def do_processor_s(self) -> float:
@@ -167,7 +168,7 @@ class Simulated:
     @classmethod
     @asynccontextmanager
     async def start(cls) -> "AsyncIterator[Simulated]":
-        """Started now, stopped at the end."""
+        """Start the process, and stop it at the end."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "tests.fakes.homeserver_orders"),
             stdin=asyncio.subprocess.PIPE,
@@ -195,7 +196,7 @@ async def _serve() -> None:
     async with SimulatedHomeserver() as server:
         server.more = Orders(server)
         print(server.url, flush=True)
-        await asyncio.to_thread(sys.stdin.read)  # until whoever started us is gone
+        await asyncio.to_thread(sys.stdin.read)  # until the process that started this one is gone
 
 
 if __name__ == "__main__":

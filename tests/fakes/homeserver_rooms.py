@@ -1,9 +1,11 @@
-"""The rooms of the simulated homeserver: events in one order, the state they make, and who may do what.
+"""The rooms of the simulated homeserver: events in one order, the resulting state, and who may do what.
 
-Rules kept here: events have one global order, and their place in it is all that tokens speak of; state is what the
-newest state events say; what somebody has no level for is refused as Synapse refuses it; creators of rooms of version
-12 stand above levels. It shares no code with the product, so that it can find the product wrong.
-Left to others: what an answer looks like (`homeserver_answers.py`), requests (`homeserver.py`).
+Rules kept here:
+- Events have one global order, and a token contains only the place in it.
+- State is what the newest state events say.
+- Actions above a user's level are refused as Synapse refuses them; creators in room version 12 are above all levels.
+- It shares no code with the product, so that it can prove the product wrong.
+Left to others: the form of an answer (`homeserver_answers.py`), requests (`homeserver.py`).
 
 Specification: Matrix client-server API v1.19, "Rooms", "m.room.power_levels"; room versions 10 to 12.
 """
@@ -58,24 +60,24 @@ class Refused(Exception):
 
 
 def forbidden(error: str) -> Refused:
-    """403 in Synapse's words."""
+    """Return an error 403 in Synapse's words."""
     return Refused(403, "M_FORBIDDEN", error)
 
 
 def not_found(error: str) -> Refused:
-    """404."""
+    """Return an error 404."""
     return Refused(404, "M_NOT_FOUND", error)
 
 
 @dataclass(slots=True)
 class Event:
-    """One event as clients see it, and where it stands."""
+    """One event as clients see it, and its place."""
 
     raw: Json
     place: int  # in the order of the whole homeserver
     arrived: float  # monotonic
     before: "Event | None" = None  # the state event that it replaced
-    gone: float = 0.0  # when it was redacted; 0: it stands
+    gone: float = 0.0  # when it was redacted; 0: it was not
     txn: tuple[str, str] | None = None  # of which device, under which id
 
     @property
@@ -85,7 +87,7 @@ class Event:
 
     @property
     def key(self) -> Key | None:
-        """What it is the state of."""
+        """The type and state key, if it is a state event."""
         return (self.raw["type"], self.raw["state_key"]) if "state_key" in self.raw else None
 
 
@@ -100,26 +102,26 @@ class Room:
     members: dict[str, Event] = field(default_factory=dict)
 
     def content(self, type: str, key: str = "") -> Json | None:
-        """What stands there now."""
+        """Return the current content of a state event."""
         found = self.members.get(key) if type == MEMBER else self.state.get((type, key))
         return found.raw["content"] if found else None
 
     def membership(self, user: str) -> str:
-        """Where somebody stands; "leave" if never seen."""
+        """Return a user's membership; "leave" if never seen."""
         found = self.members.get(user)
         return str(found.raw["content"]["membership"]) if found else "leave"
 
     def joined(self) -> list[str]:
-        """Who is in."""
+        """Return the joined users."""
         return [user for user, event in self.members.items() if event.raw["content"]["membership"] == "join"]
 
     @property
     def creator(self) -> str:
-        """Who made it."""
+        """The creator of the room."""
         return str(self.state["m.room.create", ""].raw["sender"])
 
     def level(self, user: str) -> int:
-        """The level of somebody."""
+        """Return the power level of a user."""
         if self.version == VERSION:
             created = self.content("m.room.create") or {}
             if user in (self.creator, *created.get("additional_creators", ())):
@@ -130,22 +132,22 @@ class Room:
         return int(levels.get("users", {}).get(user, levels.get("users_default", 0)))
 
     def needed(self, type: str, *, state: bool) -> int:
-        """The level it takes to send something."""
+        """Return the level that is needed to send an event type."""
         levels = self.content("m.room.power_levels") or {}
         default = levels.get("state_default", 50) if state else levels.get("events_default", 0)
         return int(levels.get("events", {}).get(type, default))
 
     def action(self, name: str) -> int:
-        """The level it takes to invite, kick, ban or redact."""
+        """Return the level that is needed to invite, kick, ban or redact."""
         levels = self.content("m.room.power_levels") or {}
         return int(levels.get(name, 0 if name == "invite" else 50))
 
     def after(self, place: int) -> list[Event]:
-        """The events behind a place."""
+        """Return the events after a place."""
         return self.events[self.index(place) :]
 
     def index(self, place: int) -> int:
-        """How many events stand up to a place."""
+        """Return the number of events up to a place."""
         return bisect_right(self.events, place, key=lambda event: event.place)
 
 
@@ -207,7 +209,7 @@ class World:
         txn: tuple[str, str] | None = None,
         **more: object,
     ) -> Event:
-        """Put an event behind all others; what is allowed was asked before."""
+        """Append an event, without checking permissions."""
         raw: Json = {
             "type": type,
             "room_id": room.id,
@@ -239,19 +241,19 @@ class World:
     # Doing, as far as one may.
 
     def room_for(self, user: str, room: str) -> Room:
-        """The room, which `user` is in."""
+        """Return a room that `user` has joined. Raises `Refused` otherwise."""
         found = self.rooms.get(room)
         if found is None or found.membership(user) != "join":
             raise forbidden(f"User {user} not in room {room}")
         return found
 
     def send(self, room: Room, user: str, type: str, content: Json, txn: tuple[str, str] | None = None) -> Event:
-        """A message event."""
+        """Send a message event. Raises `Refused`."""
         self._may_send(room, user, room.needed(type, state=False))
         return self.add(room, user, type, content, txn=txn)
 
     def set_state(self, room: Room, user: str, type: str, key: str, content: Json) -> Event:
-        """A state event; one that changes nothing is the one that is there."""
+        """Send a state event, or return the present one if nothing changes. Raises `Refused`."""
         there = room.members.get(key) if type == MEMBER else room.state.get((type, key))
         if type == MEMBER:
             return self._set_member(room, user, key, content)
@@ -336,7 +338,7 @@ class World:
         self.add(found, user, MEMBER, {"membership": "leave", **reason}, user)
 
     def remove(self, room: Room, user: str, whom: str, how: str, reason: Json) -> Event | None:
-        """Kick, ban or unban somebody."""
+        """Kick, ban or unban a user."""
         standing = room.membership(whom)
         if how == "unban" and standing != "ban":
             raise Refused(403, "M_BAD_STATE", f"Cannot unban user who was not banned (membership={standing})")

@@ -1,7 +1,9 @@
-"""An issuer on loopback that does right until it is told to do wrong: every wrong that a token or an answer can have.
+"""An issuer on loopback that behaves correctly until told otherwise; it can make every fault in tokens and answers.
 
-Rules it keeps: it shares no code with the product, so that it can find the product wrong; what it signs it signs by
-`cryptography` alone; what it is told to do wrong is one named thing at a time; every request is kept as it came.
+Rules it keeps:
+- It shares no code with the product, so that it can prove the product wrong; it signs with `cryptography` alone.
+- It makes one named fault at a time.
+- Every request is kept as it came.
 """
 
 import asyncio
@@ -30,7 +32,7 @@ Answer = Literal["html", "list", "endless", "hang", "redirect", "error", "gone",
 
 @dataclass
 class Wrong:
-    """What is not as it should be. A claim, header or member that is set to `None` is left out."""
+    """The fault to make. A claim, header or member that is set to `None` is left out."""
 
     document: dict[str, Any] = field(default_factory=dict)
     header: dict[str, Any] = field(default_factory=dict)
@@ -54,12 +56,12 @@ class Asked:
 
 
 class HostileIssuer:
-    """Use as ``async with HostileIssuer() as issuer``; `issuer.url` is what it calls itself."""
+    """The issuer; use as ``async with HostileIssuer() as issuer``. `issuer.url` is its own name for itself."""
 
     def __init__(self) -> None:
         self.wrong = Wrong()
         self.errors: deque[str] = deque()  # what the token endpoint says first
-        self.nonce = ""  # of the login that the next code stands for
+        self.nonce = ""  # of the login to which the next code belongs
         self.asked: list[Asked] = []
         self.url = ""
         self._key = rsa.generate_private_key(65537, 2048)
@@ -68,11 +70,11 @@ class HostileIssuer:
         self._runner: web.ServerRunner | None = None
 
     def paths(self) -> list[str]:
-        """What was asked for, in order."""
+        """Return the paths of the requests, in order."""
         return [each.path for each in self.asked]
 
     def document(self) -> dict[str, Any]:
-        """The discovery document."""
+        """Return the discovery document."""
         return _with(
             {
                 "issuer": self.url,
@@ -89,13 +91,13 @@ class HostileIssuer:
         )
 
     def jwks(self) -> dict[str, Any]:
-        """The keys it publishes."""
+        """Return the published keys."""
         own, other = self._jwk(self._key), self._jwk(self._other)
         strange = [{"kty": "AKP", "kid": "one"}, {"kty": "RSA", "kid": "one", "n": "!", "e": "AQAB"}, "no key", own]
         return {"keys": {"own": [own], "other": [other], "none": [], "strange": strange}[self.wrong.published]}
 
     def id_token(self) -> str:
-        """A token, signed and filled as it was told."""
+        """Return a signed ID token, with the fault that was ordered."""
         now = int(time.time())
         claims = {
             "iss": self.url,

@@ -1,7 +1,9 @@
-"""A web server on loopback that answers what it is told to, well or badly: for what a Synapse never does.
+"""A web server on loopback that gives prepared answers, good or bad, such as a Synapse never gives.
 
-Rules it keeps: every request is remembered as it came over the wire; answers are used in the order
-they were given, and a request without one is answered 500, so that a test cannot pass by luck.
+Rules it keeps:
+- Every request is kept as it came over the wire.
+- Answers are used in the order in which they were given; a request without one is answered with 500, so that a test
+  cannot pass by luck.
 """
 
 import asyncio
@@ -17,7 +19,7 @@ from aiohttp import web
 
 @dataclass(frozen=True)
 class Answer:
-    """What to say: a body as it is, or `json`; or to fall silent (`hang`), or to break off (`cut`)."""
+    """A prepared answer: a raw body or `json`; `hang` sends nothing more, `cut` breaks the connection."""
 
     status: int = 200
     body: bytes = b""
@@ -27,13 +29,13 @@ class Answer:
     cut: bool = False
 
     def payload(self) -> bytes:
-        """The body's bytes."""
+        """Return the body's bytes."""
         return self.body if self.json is None else orjson.dumps(self.json)
 
 
 @dataclass(frozen=True)
 class Request:
-    """What came: the path is raw, as quoted by the sender."""
+    """A request; the path is raw, as quoted by the sender."""
 
     method: str
     path: str
@@ -52,7 +54,7 @@ class HttpStub:
         self._runner: web.ServerRunner | None = None
 
     def will(self, *answers: Answer) -> None:
-        """Add to what will be answered."""
+        """Add prepared answers."""
         self._answers.extend(answers)
 
     async def __aenter__(self) -> Self:

@@ -1,6 +1,6 @@
-"""A real mail server (aiosmtpd) on loopback, that can be told to behave badly.
+"""A real mail server (aiosmtpd) on loopback that can be told to behave badly.
 
-Rules kept here: it speaks SMTP as RFC 5321 has it unless told otherwise; what it got stands in `mails`, in order.
+It speaks SMTP according to RFC 5321 unless told otherwise; `mails` has what it received, in order.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ Mood = Literal["well", "hangs", "hangs-after-data", "drops", "drops-after-data",
 
 @dataclass
 class MailServer:
-    """What it got, and how it behaves."""
+    """The received mails, and the server's behaviour."""
 
     port: int = 0
     mood: Mood = "well"
@@ -29,7 +29,7 @@ class MailServer:
     to: list[str] = field(default_factory=list)
     logins: list[tuple[str, str]] = field(default_factory=list)
     asked: asyncio.Event = field(default_factory=asyncio.Event)  # somebody has named a recipient
-    go_on: asyncio.Event = field(default_factory=asyncio.Event)  # what hangs goes on
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)  # set: hanging requests continue
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
@@ -64,7 +64,7 @@ class MailServer:
         return "250 OK"
 
     def code(self, number: int = -1) -> str:
-        """The code in a mail."""
+        """Return the code in a mail."""
         found = re.search(r"^([0-9]{4}) ([0-9]{4})\s*$", self.mails[number].get_content(), re.MULTILINE)
         assert found, self.mails[number].get_content()
         return found[1] + found[2]
@@ -72,7 +72,10 @@ class MailServer:
 
 @asynccontextmanager
 async def mail_server(**more: Any) -> AsyncIterator[MailServer]:
-    """One that listens. `more`: for aiosmtpd, such as `tls_context`, `require_starttls`; `tls`: from the first byte."""
+    """Run a mail server.
+
+    `more` are options of aiosmtpd, such as `tls_context`, `require_starttls`; `tls` encrypts from the first byte.
+    """
     own = MailServer()
     implicit: ssl.SSLContext | None = more.pop("tls", None)
     if more.pop("login", False):

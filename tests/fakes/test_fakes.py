@@ -1,4 +1,4 @@
-"""The witness and the time stamping authority of the tests do what the specifications ask, judged by others' means."""
+"""The tests' witness and time stamping authority follow the specifications, as checked by independent means."""
 
 import base64
 import hashlib
@@ -19,7 +19,7 @@ LEAVES = [hashlib.sha256(b"\x00" + bytes([n])).digest() for n in range(20)]
 
 
 def root(leaves: Sequence[bytes]) -> bytes:
-    """RFC 6962, 2.1, word for word."""
+    """Return the root exactly as RFC 6962, 2.1, defines it."""
     if len(leaves) <= 1:
         return leaves[0] if leaves else hashlib.sha256().digest()
     at = split(len(leaves))
@@ -27,7 +27,7 @@ def root(leaves: Sequence[bytes]) -> bytes:
 
 
 def proof(old: int, leaves: Sequence[bytes], *, whole: bool = True) -> list[bytes]:
-    """RFC 6962, 2.1.2, word for word."""
+    """Return the proof exactly as RFC 6962, 2.1.2, defines it."""
     if old == len(leaves):
         return [] if whole else [root(leaves)]
     at = split(len(leaves))

@@ -1,4 +1,4 @@
-"""What the simulated homeserver does when it is told to fail, to hold back, or to say much at once."""
+"""The simulated homeserver when it is told to fail, to hold events back, or to report many at once."""
 
 import asyncio
 from collections.abc import AsyncIterator

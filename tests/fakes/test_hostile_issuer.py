@@ -1,4 +1,4 @@
-"""The hostile issuer does right until told otherwise, and then exactly the wrong it was told; judged by joserfc."""
+"""The hostile issuer behaves correctly until told otherwise, and then makes exactly that fault; checked by joserfc."""
 
 import time
 

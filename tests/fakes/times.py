@@ -1,4 +1,4 @@
-"""Time as it is when it really passes, for tests that set the bot's clock forward."""
+"""Time that advances consistently, as if it really passed, for tests that set the bot's clock forward."""
 
 from bot.monitoring.trusted_time import TrustedTime
 from bot.runtime.clock import Clock

@@ -1,7 +1,7 @@
 """A time stamping authority on loopback (RFC 3161), with a key and a certificate of its own.
 
-Rules it keeps: it shares no code with the product; its stamps hold before `openssl ts -verify`, which is how it is
-tested; `mischief` makes it stamp wrongly in one way.
+It shares no code with the product. `openssl ts -verify` accepts its stamps, which is how it is tested. `mischief` makes
+it stamp wrongly in one way.
 """
 
 import datetime as dt
@@ -47,7 +47,7 @@ class FakeTsa:
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
     def respond(self, request: bytes) -> bytes:
-        """The TimeStampResp to a TimeStampReq."""
+        """Answer a TimeStampReq with a TimeStampResp."""
         if self.mischief == "refuse":
             return _tlv(_SEQUENCE, _tlv(_SEQUENCE, _integer(2)))
         if self.mischief == "garbage":
@@ -95,7 +95,7 @@ class FakeTsa:
         )
 
     def _signed(self, info: bytes) -> bytes:
-        """CMS SignedData with one signer, and its certificate."""
+        """Return CMS SignedData with one signer and its certificate."""
         der = self.certificate.public_bytes(serialization.Encoding.DER)
         certificate_hash = _tlv(
             _SEQUENCE, _tlv(_SEQUENCE, _tlv(_SEQUENCE, _tlv(_OCTETS, hashlib.sha256(der).digest())))
@@ -136,7 +136,7 @@ class _Asked:
 
 
 def _parsed(request: bytes) -> _Asked:
-    """Version, imprint (algorithm, digest), nonce, certReq: in this order where there is no policy."""
+    """Parse version, imprint (algorithm, digest), nonce, certReq, which come in this order if there is no policy."""
     _, fields = _read(request)[0]
     (_, version), (_, imprint), (kind, nonce), *_ = _read(fields)
     (_, algorithm), (_, digest) = _read(imprint)
@@ -147,7 +147,7 @@ def _parsed(request: bytes) -> _Asked:
 
 
 def _read(data: bytes) -> list[tuple[int, bytes]]:
-    """The tags and values that follow each other."""
+    """Return the consecutive tags and values."""
     found = []
     while data:
         tag, length, rest = data[0], data[1], data[2:]

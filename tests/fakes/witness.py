@@ -1,8 +1,9 @@
 """A witness on loopback, as C2SP tlog-witness and tlog-cosignature describe one.
 
-Rules it keeps: it shares no code with the product, so that it can find the product wrong; it remembers one size and one
-root a log and cosigns only what continues them; every request is kept as it came; `will` makes it answer something
-else first.
+Rules it keeps:
+- It shares no code with the product, so that it can prove the product wrong.
+- It remembers one size and root for each log and cosigns only what continues them.
+- Every request is kept as it came; `will` makes it give other answers first.
 """
 
 import base64
@@ -65,11 +66,11 @@ class FakeWitness:
         self._logs[name] = Ed25519PublicKey.from_public_bytes(base64.b64decode(key)[1:])
 
     def will(self, *answers: web.Response) -> None:
-        """Say this first, instead of what is right."""
+        """Give these answers first, instead of the correct one."""
         self._first.extend(answers)
 
     def add_checkpoint(self, body: str) -> str:
-        """The whole protocol: the cosignature line, or `Refused`."""
+        """Handle a request as the protocol requires. Returns the cosignature line. Raises `Refused`."""
         asked = _parsed(body)
         self.asked.append(asked)
         text = asked.note.rpartition("\n\n")[0] + "\n"
@@ -89,7 +90,7 @@ class FakeWitness:
         return self.cosign(text)
 
     def cosign(self, text: str) -> str:
-        """The line for the text of a checkpoint, without any check."""
+        """Return the cosignature line for the text of a checkpoint, without any check."""
         signature = self._key.sign(f"cosignature/v1\ntime {self.now_s}\n{text}".encode())
         blob = self._key_id() + self.now_s.to_bytes(8, "big") + signature
         return f"\N{EM DASH} {self.name} {base64.b64encode(blob).decode()}\n"
@@ -150,7 +151,7 @@ def _parsed(body: str) -> Asked:
 
 
 def is_consistent(old: int, new: int, proof: list[bytes], before: bytes, after: bytes) -> bool:
-    """RFC 6962, 2.1.2, backwards: rebuild both roots along the recursion that defines the proof."""
+    """Check a proof by rebuilding both roots along the recursion that defines it (RFC 6962, 2.1.2)."""
     if old == 0:
         return not proof
     try:
@@ -161,7 +162,7 @@ def is_consistent(old: int, new: int, proof: list[bytes], before: bytes, after: 
 
 
 def _rebuilt(m: int, n: int, proof: list[bytes], known: bytes, *, whole: bool) -> tuple[bytes, bytes]:
-    """SUBPROOF(m, D[n], b): the roots of the old and the new part of this subtree; consumes the proof from its end."""
+    """Return the old and new root of a subtree, SUBPROOF(m, D[n], b); consumes the proof from its end."""
     if m == n:
         own = known if whole else proof.pop()
         return own, own
