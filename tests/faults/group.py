@@ -1,8 +1,9 @@
-"""One group on a simulated homeserver with its desk: what people do there, and what they can see.
+"""One group on a simulated homeserver with its desk: what people do there and can see there.
 
-Rules kept here: people act once, as soon as they see what they wait for; what they said has a name that is the same in
-every run.
-Left to others: how something is said and read, in the clear or encrypted (`people.py`); what they do when (`stories/`).
+Rules kept here:
+- People act once, as soon as they see what they wait for.
+- Their messages have names that are the same in every run.
+Left to others: how messages are sent and read, in the clear or encrypted (`people.py`); what they do when (`stories/`).
 """
 
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ Said = tuple[str, str, dict[str, Any], str]
 
 
 class Group:
-    """A group, and who is in it."""
+    """A group and its people."""
 
     def __init__(self, running: Running, people: People, room: str, desk: str) -> None:
         self.running = running
@@ -33,7 +34,7 @@ class Group:
     # What people do.
 
     async def say(self, name: str, body: str, room: Room) -> None:
-        """Somebody says something."""
+        """Let somebody say something."""
         self.send(room, name, *await self.people.sealed(name, room, body), f"{name}: {body}")
 
     def send(self, room: Room, name: str, type: str, content: dict[str, Any], called: str) -> None:
@@ -48,7 +49,7 @@ class Group:
         self.send(self.desk, name, "m.reaction", {"m.relates_to": relation}, called)
 
     def accept(self) -> None:
-        """Whoever the bot invites comes."""
+        """Let everybody whom the bot has invited join."""
         for room in [each for each in self.world.rooms.values() if each.creator == self.bot]:
             for user in self.users.values():
                 if room.membership(user) == "invite":
@@ -56,7 +57,7 @@ class Group:
                     self.running.server.tell()
 
     def once(self, what: str) -> bool:
-        """Whether it is the first time that this is asked."""
+        """Tell whether this is the first call with `what`."""
         if what in self._done:
             return False
         self._done.add(what)
@@ -65,24 +66,24 @@ class Group:
     # What they see.
 
     def direct(self, name: str) -> list[Room]:
-        """The rooms in which the bot and somebody are alone."""
+        """Return the direct rooms of the bot with somebody."""
         made = [room for room in self.world.rooms.values() if room.creator == self.bot and room is not self.desk]
         return [room for room in made if room.membership(self.users[name]) == "join"]
 
     def card(self, n: int) -> Event | None:
-        """The card of a case."""
+        """Return the card of a case."""
         return next((e for e in self.desk.events if self.body(e.raw).startswith(f"Case {n} ")), None)
 
     def hears(self, room: Room, words: str) -> bool:
-        """Whether the bot has said these words in a room."""
+        """Tell whether the bot has sent these words to a room."""
         return any(e.raw["sender"] == self.bot and words in self.body(e.raw) for e in room.events)
 
     def body(self, raw: Mapping[str, Any]) -> str:
-        """The words of an event."""
+        """Return the text of an event."""
         return str(self.people.clear(dict(raw))["content"].get("body", ""))
 
     def label(self, room: Room) -> str:
-        """What a room is called in every run."""
+        """Return a name for a room that is the same in every run."""
         if room.id in (self.room.id, self.desk.id):
             return "group" if room.id == self.room.id else "desk"
         people = [name for name, user in self.users.items() if room.membership(user) != "leave"]

@@ -1,8 +1,9 @@
-"""The people of the story: how they say something, and what they can read of what is said to them.
+"""The people of the story: how they send messages, and what they can read.
 
-Rules kept here: where the room is encrypted each of them has one device, with a `CryptoMachine` of its own, which reads
-what the bot says by the keys that the bot gave it; a device whose store is copied goes on from the same place in every
-story.
+Rules kept here:
+- In an encrypted room each of them has one device with a `CryptoMachine` of its own, which decrypts the bot's messages
+  with the keys that the bot gave it.
+- A device whose store is copied continues from the same place in every story.
 Left to others: what they say, and when (`stories/`).
 """
 
@@ -33,17 +34,17 @@ class People:
         self.users = dict(users)
 
     async def sealed(self, _name: str, _room: Room, body: str) -> tuple[str, Json]:
-        """The type and content of an event by which somebody says something."""
+        """Return the type and content of an event with which somebody says something."""
         return MESSAGE, {"msgtype": "m.text", "body": body}
 
     async def listen(self) -> None:
-        """Take in what has been said."""
+        """Receive the new events."""
 
     def skip(self) -> None:
-        """Take in nothing of what was said so far."""
+        """Skip all events so far."""
 
     def clear(self, raw: Json) -> Json:
-        """An event as whoever may read it sees it."""
+        """Return an event as its readers see it."""
         return raw
 
     async def close(self) -> None:
@@ -66,7 +67,7 @@ class SealedPeople(People):
         accounts: Mapping[str, tuple[str, str, str]],
         tokens: Mapping[str, str],
     ) -> "SealedPeople":
-        """Each with the store in `folder`, or a new one, going on from their token."""
+        """Open everybody's device, with the store in `folder` or a new one, from their sync token on."""
         members = {}
         for name, (user, token, device) in accounts.items():
             homeserver = Homeserver(Session(server.url, UserId(user), device, token))
@@ -112,7 +113,7 @@ async def again(
     accounts: Mapping[str, tuple[str, str, str]],
     tokens: Mapping[str, str],
 ) -> People:
-    """The people of a scene once more, with their devices as these were, kept in `folder`."""
+    """Return the people of a scene again, with copies of their devices in `folder`."""
     if not tokens:
         return People(server, {name: account[0] for name, account in accounts.items()})
     await asyncio.to_thread(shutil.copytree, scene, folder)

@@ -1,7 +1,8 @@
-"""Plays a story, with what befalls the bot in it; and as often as it can be disturbed.
+"""Plays a story with a fault, and repeats it once for each fault.
 
-Rules kept here: a bot that died is started again, without the fault, and the story goes on to its end; whatever is
-otherwise than in the run that was not disturbed is counted, and told with the step at which it was.
+Rules kept here:
+- A bot that died is started again, without the fault, and the story goes on to its end.
+- Every difference from the undisturbed run is counted, and reported with the step of the fault.
 """
 
 import asyncio
@@ -28,7 +29,7 @@ INSTANTS = 60  # drawn at random, in the long run
 
 
 async def perform(start: Start, folder: Path, zygote: Zygote, fault: Fault, place: Place | None = None) -> Seen:
-    """The story, with what befalls the bot in it."""
+    """Play the story with a fault. Returns what can be seen afterwards."""
     place = place or Place(folder / "data")
     shutil.copytree(start.folder / "data", place.data, dirs_exist_ok=True)
     async with again_at(start.server) as server:
@@ -63,7 +64,7 @@ async def _later(running: Running, after_s: float) -> None:
 
 @dataclass
 class Tally:
-    """How often the bot was killed in a story, and what came of it."""
+    """The number of times the bot was killed in a story, and the results."""
 
     died: Counter[str] = field(default_factory=Counter)  # by the kind of step
     lost: int = 0  # facts and acts that were missing
@@ -91,9 +92,9 @@ class Tally:
 async def perform_killed(
     start: Start, folder: Path, zygotes: Sequence[Zygote], sample: int, most: int | None = None
 ) -> Tally:
-    """The story once in peace, then once for each of its faults; what came of it.
+    """Play the story once undisturbed, then once for each of its faults. Returns the results.
 
-    `sample`: how many faults in `make test`; `most`: how many in the long run, None for all.
+    `sample` is the number of faults in `make test`, `most` the number in the long run, None for all.
     """
     peace = await perform(start, folder / "peace", zygotes[0], Fault())
     assert different(peace, peace) == {}
@@ -117,7 +118,7 @@ async def perform_killed(
 
 
 def faults(steps: Sequence[str], chance: random.Random, sample: int) -> list[Fault]:
-    """What is to befall the bot: killed before every step, in the middle of each write, at instants; or a sample."""
+    """Return the faults: killed before every step, in the middle of each write, at random instants; or a sample."""
     each = [Fault(kill_at=number) for number in range(1, len(steps) + 1)]
     torn = [Fault(kill_at=number, torn=True) for number, step in enumerate(steps, 1) if step == "write"]
     if not LONG:

@@ -1,7 +1,8 @@
 """A story while it is played: what people do in it, until it is over.
 
-Rules kept here: everybody acts as soon as they see what they wait for, however often the bot dies; the story is over
-when all that was to happen has happened and the bot has nothing left to say.
+Rules kept here:
+- Everybody acts as soon as they see what they wait for, however often the bot dies.
+- The story is over when everything in it has happened and the bot has nothing left to send.
 """
 
 from collections.abc import Sequence
@@ -10,10 +11,10 @@ from tests.faults.group import Group, Said
 
 
 class Play(Group):
-    """What people do. Each story says what, in `act`, and when it `is_at_its_end`."""
+    """A story in progress. Each story defines `act`, what people do, and `is_at_its_end`."""
 
     def before(self, meanwhile: Sequence[Said]) -> None:
-        """What happened while the bot was away."""
+        """Send the messages from the time when the bot was away."""
         for name, type, content, called in meanwhile:
             self.send(self.room, name, type, content, called)
         self.people.skip()
@@ -29,13 +30,13 @@ class Play(Group):
         return self.is_at_its_end() and self.running.is_idle()
 
     async def act(self) -> None:
-        """Do what is to be done as it stands."""
+        """Do what people do in the present situation."""
         raise NotImplementedError
 
     def is_at_its_end(self) -> bool:
-        """Whether all that was to happen has happened."""
+        """Tell whether everything in the story has happened."""
         raise NotImplementedError
 
     def wrong(self) -> dict[str, object]:
-        """What this story asks for beyond being as if nothing had befallen the bot, and is not so."""
+        """Return violations of this story's own rules, beyond equality with the undisturbed run."""
         return {}

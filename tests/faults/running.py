@@ -1,7 +1,8 @@
 """A bot in a process of its own, as seen from outside: it runs, dies, is started again, and time passes for it.
 
-Rules kept here: a bot that died is started again, without the fault; time is set forward in a file that the bot looks
-at, and only where a story asks for it.
+Rules kept here:
+- A bot that died is started again, without the fault.
+- Time is set forward in a file that the bot reads, and only if a story asks for it.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ WITHIN_S = 300.0
 
 @dataclass
 class Place:
-    """Where the bot's data is; what happens there when it starts, and once it has died of it."""
+    """The folder of the bot's data, what to do to it at the start, and how to repair it once the bot has died."""
 
     data: Path
     begins: Callable[[], Any] = lambda: None
@@ -40,7 +41,7 @@ class Ahead:
 
     @property
     def ms(self) -> int:
-        """As it stands."""
+        """The present value."""
         return int.from_bytes(self.path.read_bytes(), "little")
 
     @ms.setter
@@ -62,7 +63,7 @@ class Running:
         place: Place | None = None,
         ahead: "Ahead | None" = None,
     ) -> None:
-        """`config` has room for `url`, `user` and `data`; `ahead`: where time passes as the story likes."""
+        """Prepare a bot. `config` has placeholders for `url`, `user` and `data`; `ahead` is the story's own clock."""
         self.folder = folder
         self.config = config
         self.ahead = ahead
@@ -91,15 +92,15 @@ class Running:
         self._ended = asyncio.create_task(self._zygote.ended())
 
     def _ready(self) -> int:
-        """How often it has said that it is ready."""
+        """Return how often the bot has logged that it is ready."""
         return text_of(self.folder / "stderr").count('"event": "ready"')
 
     def is_dead(self) -> bool:
-        """Whether it has ended."""
+        """Tell whether the bot has ended."""
         return self._ended is not None and self._ended.done()
 
     async def wait(self) -> int:
-        """How it ended."""
+        """Wait for the bot's end. Returns its exit status."""
         assert self._ended is not None
         self.exits.append(await self._ended)
         self._ended = None
@@ -111,7 +112,7 @@ class Running:
         self.step = text_of(self.folder / "steps").rpartition("\n")[0].rpartition("\n")[2]
 
     async def kill(self) -> None:
-        """Wherever it stands."""
+        """Kill the bot, whatever it is doing."""
         await self._signal("-KILL")
 
     async def stop(self) -> int:
@@ -127,7 +128,7 @@ class Running:
         await process.wait()
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        """Rows of its database; none while there is none."""
+        """Return rows of its database; empty while there is no database."""
         try:
             connection = sqlite3.connect(f"file:{self.place.data / FILE}?mode=ro", uri=True, timeout=5)
         except sqlite3.OperationalError:
@@ -147,7 +148,7 @@ class Running:
             self._set_at = wall_clock() + self.ahead.ms
 
     def is_idle(self) -> bool:
-        """Whether it has recorded all there is to record, and said all there is to say."""
+        """Tell whether the bot has recorded everything there is to record, and sent everything there is to send."""
         if self.rows("SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM gaps)") != [(0,)]:
             return False
         known = {event for (event,) in self.rows("SELECT event FROM events")}
@@ -155,7 +156,7 @@ class Running:
         return bool(rooms) and all(room.events[-1].id in known for room in rooms)
 
     async def until(self, look: Callable[[], Any], what: str, within_s: float = WITHIN_S) -> Any:
-        """What `look` finds, once it finds something. A bot that died meanwhile is started again."""
+        """Wait until `look` finds something, and return it. A bot that died meanwhile is started again."""
         loop = asyncio.get_running_loop()
         ends = loop.time() + within_s
         while not (found := await _what(look)):
@@ -170,7 +171,7 @@ class Running:
 
 
 async def _what(look: Callable[[], Any]) -> Any:
-    """What it finds, whether or not that takes a while."""
+    """Call `look`, and await the result if it is awaitable."""
     found = look()
     return await found if inspect.isawaitable(found) else found
 

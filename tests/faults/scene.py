@@ -1,4 +1,4 @@
-"""The scene before a story: a bot that protects a group, and its desk; and the homeserver as it stands then."""
+"""The scene before a story: a bot that protects a group, its desk, and the state of the homeserver."""
 
 import copy
 from collections.abc import Awaitable, Callable, Sequence
@@ -27,12 +27,12 @@ digest = ""
 
 
 async def _nothing(_group: Group) -> None:
-    """Nothing happens before the story but that the bot comes."""
+    """Let nothing happen before the story except that the bot comes."""
 
 
 @dataclass(frozen=True)
 class Story:
-    """What is played."""
+    """A story to be played."""
 
     name: str
     rules: str  # and other settings, while it is played
@@ -52,7 +52,7 @@ class Story:
 
 @dataclass
 class Start:
-    """The scene before the story: the bot's folder and the homeserver as they stand."""
+    """The scene before the story: the present bot's folder and homeserver."""
 
     story: Story
     folder: Path
@@ -61,13 +61,13 @@ class Start:
     room: str
     desk: str
     accounts: dict[str, tuple[str, str, str]]
-    tokens: dict[str, str]  # up to where each person's device has heard; none where nothing is encrypted
+    tokens: dict[str, str]  # sync token of each person's device; empty if nothing is encrypted
     meanwhile: list[Said]
     ahead_ms: int = 0
 
     @property
     def people(self) -> Path:
-        """Where people's devices keep their keys."""
+        """The folder with the keys of people's devices."""
         return self.folder / "people"
 
     @property
@@ -76,12 +76,12 @@ class Start:
         return CONFIG + self.story.rules
 
     def ahead(self, folder: Path) -> Ahead | None:
-        """The clock of a bot that plays the story."""
+        """Return the clock of a bot that plays the story."""
         return Ahead(folder / "ahead", self.ahead_ms) if self.story.sets_time else None
 
 
 async def scene(folder: Path, zygote: Zygote, story: Story, *, encrypted: bool = False) -> Start:
-    """A room that the bot protects, and its desk with everybody in it."""
+    """Set up a room that the bot protects, and its desk with everybody in it."""
     async with SimulatedHomeserver() as server:
         session = server.account("bot")
         accounts = {name: server.account(name) for name in story.names}
@@ -128,7 +128,7 @@ def _room(server: SimulatedHomeserver, story: Story, users: dict[str, str], bot:
 
 
 def again_at(server: SimulatedHomeserver) -> SimulatedHomeserver:
-    """Another homeserver at which everything stands as at this one."""
+    """Return another homeserver with the same state as this one."""
     other = SimulatedHomeserver()
     for name in ("world", "keys", "devices", "_tokens", "_done", "_data"):
         setattr(other, name, copy.deepcopy(getattr(server, name)))

@@ -1,5 +1,6 @@
-"""What there is to see of a story that is over: what people see on the homeserver, the records and the tables, each
-under names that are the same in every run; and what of it is otherwise than where nothing befell the bot.
+"""What can be seen of a finished story, and its differences from the undisturbed run.
+
+That is what people see on the homeserver, the records and the tables, each under names that are the same in every run.
 """
 
 import json
@@ -32,7 +33,7 @@ _TABLES: Mapping[str, str] = {
 
 @dataclass
 class Seen:
-    """What there is to see of a story that is over."""
+    """What can be seen of a finished story."""
 
     deaths: int
     step: str  # at which it died
@@ -53,7 +54,7 @@ class Seen:
 
 
 def seen(play: Play) -> Seen:
-    """All of it."""
+    """Collect everything that can be seen."""
     running, data = play.running, play.running.place.data
     facts, recorded = _records(play)
     told = [fact for _, fact in facts]
@@ -83,7 +84,7 @@ def seen(play: Play) -> Seen:
 
 
 def facts_of(play: Play) -> list[Fact]:
-    """All that the bot recorded of its own doing, in order."""
+    """Return all that the bot recorded of its own doing, in order."""
     return [fact for _, fact in _records(play)[0]]
 
 
@@ -111,7 +112,7 @@ def _in_order(play: Play, recorded: Mapping[str, Sequence[str]]) -> bool:
 
 
 def reckoned(facts: Sequence[tuple[int, Fact]]) -> tuple[dict[str, int], list[str]]:
-    """What is left to each on each ledger, by the entries alone; and whose records say something else."""
+    """Return each balance as computed from the entries alone, and the records that say otherwise."""
     costs: dict[int, int] = {}
     left: dict[str, int] = {}
     wrong = []
@@ -135,7 +136,7 @@ def _plain(fact: Fact) -> str:
 
 
 def _acts(play: Play) -> Counter[str]:
-    """What the bot did on the homeserver since the story began.
+    """Return what the bot did on the homeserver since the story began.
 
     Edits of a message that say the same count once: how many wait, and are merged, when the first is sent is a matter
     of time, and one more changes nothing for anybody.
@@ -177,7 +178,7 @@ def _named(text: str) -> str:
 
 
 def different(peace: Seen, other: Seen) -> dict[str, Any]:
-    """What is otherwise than in the run that was not disturbed; nothing if all is well."""
+    """Return the differences from the undisturbed run; empty if all is well."""
     found: dict[str, Any] = dict(other.wrong)
     if not other.journal_in_order:
         found["order"] = "the journal is not in the order of the homeserver, or lacks something"
@@ -201,7 +202,7 @@ def different(peace: Seen, other: Seen) -> dict[str, Any]:
 
 
 def differing(peace: Seen, other: Seen, name: str) -> tuple[Counter[str], Counter[str]]:
-    """What is missing of these, and what there is more of."""
+    """Return the entries that are missing, and those that are too many."""
     ours, theirs = Counter(getattr(peace, name)), Counter(getattr(other, name))
     for counted in (ours, theirs):
         counted.pop(STEP, None)

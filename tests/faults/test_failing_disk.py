@@ -1,5 +1,7 @@
-"""A disk that is full, broken or read-only, and a database that another process holds: the bot ends, says so, loses
-nothing, and has done all of it once when it was started again."""
+"""A disk that is full, broken or read-only, and a database that another process has locked.
+
+The bot ends, says so, loses nothing, and has done everything once after it was started again.
+"""
 
 import shutil
 import sqlite3
@@ -27,7 +29,7 @@ NOISE = ("Traceback", '"cli.', "never awaited", "never retrieved")
 
 @dataclass
 class Stage:
-    """What every test here begins with."""
+    """The initial state of every test here."""
 
     zygote: Zygote
     start: Start
@@ -44,7 +46,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path | None]:
-    """A file system of its own, of a few megabytes; None where we may not mount one."""
+    """Provide a separate file system of a few megabytes; None if the test may not mount one."""
     folder = tmp_path / "small"
     folder.mkdir()
     mounted = _run("mount", "-t", "tmpfs", "-o", "size=4m", "none", str(folder))
@@ -61,7 +63,7 @@ def _run(*command: str) -> bool:
 
 
 def _full(small: Path) -> Place:
-    """A disk without room, until somebody makes some."""
+    """Return a place on a full disk, until `mends` makes room."""
     heap = small / "heap"
 
     def fill() -> None:
@@ -75,7 +77,7 @@ def _full(small: Path) -> Place:
 
 
 def _read_only(small: Path) -> Place:
-    """A disk that cannot be written, until somebody mends that."""
+    """Return a place on a read-only disk, until `mends` makes it writable."""
 
     def remount(how: str) -> None:
         assert _run("mount", "-o", f"remount,{how}", str(small))
@@ -84,7 +86,7 @@ def _read_only(small: Path) -> Place:
 
 
 def _held(data: Path) -> Place:
-    """A database that another process writes to, and does not finish."""
+    """Return a place whose database another process has locked, until `mends`."""
     held: list[sqlite3.Connection] = []
 
     def hold() -> None:
@@ -95,7 +97,7 @@ def _held(data: Path) -> Place:
 
 
 def _ways(folder: Path, small: Path | None) -> dict[str, tuple[Fault, Place | None]]:
-    """What the system may refuse; where nothing may be mounted, the bot is only told that the disk is full."""
+    """Return the failures of the system; if nothing can be mounted, a full disk is only reported to the bot."""
     ways: dict[str, tuple[Fault, Place | None]] = {
         "flush": (Fault(fail="flush", fail_from=60), None),
         "full": (Fault(fail="write", fail_from=60), None),
@@ -124,7 +126,7 @@ async def test_whatever_the_disk_refuses_the_bot_ends_with_a_word_and_goes_on_la
 
 
 def ends_with_a_word(said: str) -> bool:
-    """Whether it was said what to do, in words, and nothing that only a programmer understands."""
+    """Tell whether the output says in words what to do, without anything that only a programmer understands."""
     told = any(like(f"cli.run.{key}").search(said) for key in ("disk", "database"))
     return told and not any(noise in said for noise in NOISE)
 

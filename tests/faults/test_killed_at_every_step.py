@@ -1,7 +1,7 @@
-"""Killed at any step at which something becomes durable or leaves the process, the bot has done all of it, once.
+"""Killed at any step at which something becomes durable or leaves the process, the bot has done everything once.
 
-A sample in `make test`, drawn with a seed; every step in turn, and instants drawn at random, in `make faults`, but for
-the two longest, encrypted: these a hundred times.
+`make test` plays a seeded sample. `make faults` plays every step in turn and random instants, except for the two
+longest stories, encrypted, which it plays a hundred times.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Somebody puts an old copy of `data/crypto` back: the bot takes its device for lost, and says nothing with it."""
+"""Somebody restores an old copy of `data/crypto`: the bot treats its device as lost, and sends nothing with it."""
 
 import json
 import shutil
@@ -22,13 +22,13 @@ async def zygote() -> AsyncIterator[Zygote]:
 
 
 def logged(running: Running, event: str) -> int:
-    """How often the bot has logged this."""
+    """Return how often the bot has logged this."""
     lines = (running.folder / "stderr").read_text().splitlines()
     return sum(json.loads(line)["event"] == event for line in lines if line.startswith("{"))
 
 
 def said(start: Start, running: Running) -> int:
-    """How many events the bot has encrypted."""
+    """Return how many events the bot has encrypted."""
     order = running.server.world.order
     return sum(e.raw["type"] == "m.room.encrypted" and e.raw["sender"] == start.session[0] for _, e in order)
 

@@ -1,4 +1,4 @@
-"""What the harness counts: a fact too many, an act that is missing, a figure that is not the sum."""
+"""The harness counts a fact too many, a missing act, and a figure that is not the sum."""
 
 from collections import Counter
 from dataclasses import replace

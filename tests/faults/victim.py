@@ -1,11 +1,14 @@
-"""The real bot in a process of its own, which something befalls at a step that can be chosen.
+"""The real bot in a process of its own, with a fault at a chosen step.
 
-    python -m tests.faults.victim       reads orders, one JSON a line: forks the bot, tells its pid, then how it ended
+    python -m tests.faults.victim       reads orders, one JSON a line: forks the bot, prints its pid, then how it ended
 
-Rules kept here: the bot is the command `answerable run`, started as a person starts it; steps are counted where
-something becomes durable or leaves the process: a write, a flush, a rename, a commit, a request and its answer. At the
-chosen step the process gets SIGKILL, or the system says that the disk fails. Importing once saves time at each start.
-Where a story sets time forward, all clocks go together, and the bot looks at them often.
+Rules kept here:
+- The bot is the command `answerable run`, started as a person starts it.
+- Steps are counted where something becomes durable or leaves the process: a write, a flush, a rename, a commit, a
+  request and its answer.
+- At the chosen step the process gets SIGKILL, or the system reports a failing disk.
+- Importing once saves time at each start.
+- If a story sets time forward, all clocks advance together, and the bot reads them often.
 """
 
 import errno
@@ -24,7 +27,7 @@ WRITES = ("write", "flush", "rename", "link", "commit")  # steps in which a disk
 
 
 class Steps:
-    """Counts steps, writes down what each is, and lets the fault happen."""
+    """Counts steps, logs the name of each, and triggers the fault."""
 
     def __init__(self, log: Path, kill_at: int, torn: bool, fail: str, fail_from: int) -> None:
         self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -37,7 +40,7 @@ class Steps:
         self.lock = threading.RLock()  # threads write at the same time; one step is the one
 
     def step(self, name: str) -> None:
-        """One step is about to be taken, or was."""
+        """Count a step that is about to be taken, or was."""
         with self.lock:
             self._count += 1
             self._write(self._log, f"{name}\n".encode())
@@ -53,7 +56,7 @@ class Steps:
         return self.fail == kind and self._count >= self.fail_from
 
     def is_next(self) -> bool:
-        """Whether the next step is the one."""
+        """Tell whether the fault comes at the next step."""
         return self._count + 1 == self._kill_at
 
 
@@ -97,7 +100,7 @@ def beset(steps: Steps) -> None:
     transaction = Store._transaction
 
     def _transaction(self: Any, work: Callable[[Any], Any]) -> Any:
-        """Keys are committed by SQLite itself; what only reads is no step."""
+        """Run a transaction of the crypto store, which SQLite itself commits; one that only reads is not a step."""
         wrote = False
         if steps.fails("keys"):
             self._db.execute("PRAGMA query_only = ON")  # SQLite refuses by itself, as where the disk is read-only
@@ -121,7 +124,7 @@ def beset(steps: Steps) -> None:
 
 
 def be_ahead(path: Path) -> None:
-    """The clock of this process is ahead by what the file says."""
+    """Set the clocks of this process ahead by the milliseconds in the file."""
     from bot import app
     from bot.scheduler import scheduler
     from bot.sync import sync_loop

@@ -1,4 +1,4 @@
-"""The process that forks bots, and what may befall a bot."""
+"""The process that forks bots, and the faults of a bot."""
 
 import asyncio
 import json
@@ -33,14 +33,14 @@ class Zygote:
         return cls(process)
 
     async def fork(self, **order: Any) -> int:
-        """A bot; its pid."""
+        """Fork a bot. Returns its pid."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
         self._forked = int((await self._line())["pid"])
         return self._forked
 
     async def ended(self) -> int:
-        """How it ended."""
+        """Wait for the bot's end. Returns its exit status."""
         status = int((await self._line())["ended"])
         self._forked = 0
         return status
@@ -62,12 +62,15 @@ class Zygote:
 
 @dataclass
 class Fault:
-    """What befalls the bot: killed before step `kill_at`, in the middle of it where that is a write and `torn`; or the
-    system refuses every step `fail` ("write", "flush" ...) from step `fail_from` on."""
+    """A fault of the bot.
+
+    It is killed before step `kill_at`, or in the middle of it if that is a write and `torn`; or the system refuses
+    every step `fail` ("write", "flush" ...) from step `fail_from` on.
+    """
 
     kill_at: int = 0
     torn: bool = False
-    after_s: float = 0.0  # killed so long after its start, wherever it stands
+    after_s: float = 0.0  # killed that long after its start, at whatever step
     fail: str = ""
     fail_from: int = 0
 
@@ -78,7 +81,7 @@ class Fault:
 
 @asynccontextmanager
 async def zygotes(count: int) -> AsyncIterator[list[Zygote]]:
-    """Processes that fork bots."""
+    """Run processes that fork bots."""
     found = [await Zygote.start() for _ in range(count)]
     try:
         yield found

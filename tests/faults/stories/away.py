@@ -1,6 +1,8 @@
-"""The bot was away. Meanwhile one person broke a rule that acts at once, one a rule that mutes, one a rule that
-managers decide on, and much was said, more than one answer holds. The bot comes; the manager upholds one case; who was
-warned appeals and is heard.
+"""A story: the bot was away, and rules were broken meanwhile.
+
+One person broke a rule that acts at once, one a rule that mutes, one a rule on which managers decide, and there were
+more messages than fit into one answer. The bot comes; the manager upholds one case; the person who was warned appeals
+and is heard.
 """
 
 from tests.faults.play import Play

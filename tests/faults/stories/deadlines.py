@@ -1,6 +1,8 @@
-"""Five cases that nobody decides, for which two managers answer: their deadlines pass in one look. Each manager is
-charged for as many of them as a day allows, falls below what managing takes, and is demoted. One appeals a charge, the
-owner grants it, and the rights come back; the other's stay suspended. The owner decides one of the cases.
+"""A story: five cases that nobody decides, for which two managers are responsible.
+
+Their deadlines pass in one look. Each manager is charged for as many of them as a day allows, falls below what managing
+takes, and is demoted. One appeals a charge, the owner grants it, and the rights come back; the other's rights stay
+suspended. The owner decides one of the cases.
 """
 
 from functools import partial
@@ -89,7 +91,7 @@ class Deadlines(Play):
         return self.running.rows("SELECT state FROM cases WHERE n = 1") == [("decided",)]
 
     def wrong(self) -> dict[str, object]:
-        """That it is the story that is told above."""
+        """Check that the story went as described above."""
         charged = self.running.rows(CHARGED)
         levels = [self.room.level(self.users[name]) for name in ("manager", "second")]
         as_told = (charged, levels) == ([(2 * A_DAY,)], [50, 0])

@@ -1,9 +1,9 @@
 """Three spammers have written more than the bot may remove, on a homeserver that limits it as Synapse does by default.
 
-The bot comes. In the middle of the heap a manager bans the first; the third breaks a rule that costs so much that a ban
-follows by itself; the second writes more as soon as something is removed, and is muted for it. Until all three orders
-are recorded, time stands still at the homeserver, which takes ten events at once: what it takes after that is seen one
-by one. Each message is one strike and is removed once.
+The bot comes. While it removes the messages, a manager bans the first spammer; the third breaks a rule that costs so
+much that a ban follows automatically; the second writes more as soon as something is removed, and is muted for it.
+Until all three orders are recorded, time stands still at the homeserver, which accepts ten events at once: what it
+accepts after that is seen one by one. Each message is one strike and is removed once.
 """
 
 from collections import Counter
@@ -35,7 +35,7 @@ incident_limit = 85
 """
 WORDS = {"ann": "purple elephant", "ben": "purple elephant", "cat": "volcano"}  # of each spammer
 USER = "@{}:simulated.example.org"
-UNDER_WAY = 4  # requests that the bot has begun before it knows of what is more urgent
+UNDER_WAY = 4  # requests that the bot has begun before it knows of more urgent ones
 STANDING_STILL, RUNNING = 25, 250  # so many times faster than told
 
 
@@ -46,7 +46,7 @@ def _heap() -> tuple[tuple[str, str], ...]:
 
 
 class Spammers(Play):
-    """The homeserver's time goes on when the bot was refused something."""
+    """The story; the homeserver's time continues once the bot was refused something."""
 
     def before(self, meanwhile: Sequence[Said]) -> None:
         self.now_s = 0.0
@@ -97,7 +97,7 @@ class Spammers(Play):
         return [e for e in events if e.raw["sender"] == self.bot and e.raw["type"] == "m.room.redaction"]
 
     def wrong(self) -> dict[str, object]:
-        """Whoever writes is stopped before what they wrote is removed; each message is one strike, and removed once."""
+        """Check that writers are stopped before their messages are removed; each is one strike and removed once."""
         found: dict[str, object] = {}
         spam = {EventId(event.id) for event in self._spam()}
         facts = facts_of(self)
@@ -114,7 +114,7 @@ class Spammers(Play):
         return found
 
     def _stops(self) -> list[int]:
-        """Where the measures stand that landed after time went on."""
+        """Return the places of the measures that took effect after time continued."""
         mine = [e for e in self.room.after(self.released) if e.raw["sender"] == self.bot]
         return [e.place for e in mine if e.raw["type"] in ("m.room.member", "m.room.power_levels")]
 
