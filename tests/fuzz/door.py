@@ -1,8 +1,8 @@
-"""The product from its door to its disk, with nobody to talk to: pipeline, journal and database, no homeserver.
+"""The product from its input to its disk, without a homeserver: pipeline, journal and database.
 
-What would be sent waits in the outbox and can be looked at; `deliver` says that cards and words have arrived. Rules
-this module keeps: the rooms are served as the bot serves them (entered, opened, recorded); what time brings is found by
-the product itself; nothing of ours is replaced.
+Requests wait in the outbox and can be examined; `deliver` says that cards and messages have arrived. Rooms are served
+as the bot serves them (entered, opened, recorded), the product itself finds what is due, and none of our code is
+replaced.
 """
 
 import asyncio
@@ -96,13 +96,13 @@ class Door:
 
     @classmethod
     def open(cls, folder: Path, text: str = CONFIG) -> "Door":
-        """A deployment with an empty log."""
+        """Open a deployment with an empty log."""
         config = parse_config(folder / "config.toml", text, {})
         config.data_dir.mkdir(parents=True)
         return cls._of(config)
 
     def again(self, folder: Path) -> "Door":
-        """A copy of this deployment, which is closed, in another folder; it goes on at the same time."""
+        """Open a copy of this closed deployment in another folder, continuing at the same time."""
         shutil.copytree(self.config.data_dir, folder / "data")
         door = self._of(self.config.model_copy(update={"file": folder / "config.toml"}), self.now)
         door._last_row, door._made = self._last_row, self._made
@@ -124,7 +124,7 @@ class Door:
         return door
 
     async def _catch_up(self) -> None:
-        """Apply what the tables lack: of a new log its first record, which is its own."""
+        """Apply the records that the tables lack: in a new log its own first record."""
         async with self.stores.database.read() as db:
             applied = int(await queries.get_meta(db, "applied") or 0)
         if records := self.records(applied):
@@ -155,7 +155,7 @@ class Door:
         user: str = "",
         code: str,
     ) -> RoomId:
-        """A room that the bot serves, with people at these levels; `owner` made it."""
+        """Create a room that the bot serves, with people at these levels; `owner` made it."""
         room = RoomId(f"!{name}:example.org")
         entered = RoomEntered(
             code=GroupCode(code),
@@ -184,37 +184,37 @@ class Door:
     # What comes in.
 
     def raw(self, sender: str, type_: str, content: Any, **more: Any) -> dict[str, Any]:
-        """A raw event with an id of its own."""
+        """Return a raw event with an id of its own."""
         event = f"$n{self._made}"
         self._made += 1
         return {"event_id": event, "sender": sender, "origin_server_ts": 1, "type": type_, "content": content, **more}
 
     def read(self, room: RoomId, sender: str, type_: str, content: Any, **more: Any) -> Received:
-        """The same, received in `room`."""
+        """Return a raw event with an id of its own as received in `room`."""
         return receive(self.raw(sender, type_, content, **more), room, self.now)
 
     def take(self, *events: Received, token: str | None = None) -> tuple[list[Fact], list[Action]]:
-        """Take events as from one answer of `/sync`; what was recorded and queued because of them."""
+        """Take events as from one answer of `/sync`. Returns what was recorded and queued because of them."""
         before = self.stores.journal.size
         self.now += 1_000
         self.run(self.pipeline.take(events, token=token))
         return self.facts(before), self.newly_queued()
 
     def newly_queued(self) -> list[Action]:
-        """What was queued since this was asked last."""
+        """Return the actions queued since the last call."""
         rows = self._rows(self._last_row)
         self._last_row = max((number for number, _, _ in rows), default=self._last_row)
         queued, self._gone = [*self._gone, *(action for _, _, action in rows)], []
         return queued
 
     def say(self, room: RoomId, sender: str, body: str, **content: Any) -> tuple[list[Fact], list[Action]]:
-        """Somebody says something."""
+        """Let somebody say something. Returns what was recorded and queued because of it."""
         return self.take(self.read(room, sender, "m.room.message", {"msgtype": "m.text", "body": body, **content}))
 
     # What time brings.
 
     def wait(self, ms: int) -> tuple[list[Fact], list[Action]]:
-        """Let time pass in which people could act; what was recorded and queued because of it."""
+        """Let time pass in which people could act. Returns what was recorded and queued because of it."""
         before = self.stores.journal.size
         self.deliver()
         until = self.now + ms
@@ -226,7 +226,7 @@ class Door:
         return self.facts(before), self.newly_queued()
 
     def deliver(self) -> None:
-        """What waits to be told reaches whom it is for, and cards are posted."""
+        """Record that waiting messages have reached their recipients, and that cards are posted."""
         self._gone = self.newly_queued()
         rows = self._rows()
         done = {number: made for number, txn, action in rows if (made := _done(txn, action)) is not None}
@@ -236,16 +236,16 @@ class Door:
     # What is on disk.
 
     def records(self, first: int = 0) -> list[Record]:
-        """The journal from there on."""
+        """Return the records from `first` on."""
         return list(self.stores.journal.read(first))
 
     def facts(self, first: int = 0) -> list[Fact]:
-        """The facts in the journal from there on."""
+        """Return the facts in the journal from record `first` on."""
         rooms = Rooms({code: room for room, code in self.pipeline.served.codes.items()})
         return [fact for record in self.records(first) if (fact := fact_of_record(record, rooms.of)) is not None]
 
     def _rows(self, after: int = 0) -> list[tuple[int, str, Action]]:
-        """The rows of the outbox behind `after`: their number, their transaction id, and what is to be done."""
+        """Return the rows of the outbox after `after`: number, transaction id and action."""
 
         async def look() -> list[tuple[int, str, Action]]:
             async with self.stores.database.read() as db:
@@ -255,20 +255,20 @@ class Door:
         return self.run(look())
 
     def problems(self) -> tuple[Any, ...]:
-        """What `answerable logs verify` finds wrong; everything is signed before."""
+        """Sign everything, and return the problems that `answerable logs verify` finds."""
         self.stores.journal.checkpoint(self.now)
         return verify(self.stores.journal.folder).problems
 
 
 def defects(work: Callable[[], T]) -> tuple[T, list[Any]]:
-    """What `work` gives, and what the bot logged as wrong meanwhile."""
+    """Return the result of `work`, and the errors that the bot logged meanwhile."""
     with capture_logs() as logged:
         done = work()
     return done, [entry for entry in logged if entry["log_level"] in ("error", "critical")]
 
 
 def _done(txn: str, action: Action) -> Outcome | None:
-    """What comes of telling somebody, or of posting a card; of other requests nothing is heard."""
+    """Return the outcome of telling somebody or of posting a card; None for other actions."""
     room = action.room or None
     if isinstance(action, Tell):
         key = action.lines[0].key
@@ -288,4 +288,4 @@ async def _as_coroutine(work: Awaitable[T]) -> T:
 
 
 async def _nothing(_db: object) -> None:
-    """Nothing was said since the notice."""
+    """Report that nothing was said since the notice."""

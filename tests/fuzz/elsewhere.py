@@ -1,10 +1,15 @@
-"""What the people of a hostile room can do to those of another community: nothing, and they are told nothing of it.
+"""The people of a hostile room can do nothing to those of another community, and learn nothing about it.
 
-Looked at after each move: what was recorded reaches no further than the hostile room; what is said there or to its
-people names nothing of other rooms; nobody is asked who did not accept; words that others see are recorded; the
-patterns of a room stay small. And at the end: how everybody stands in the other rooms is as it was. Rules kept here:
-what is expected is written down from the documents; how people stand is asked of the product itself, as it is when it
-judges.
+Checked after each move:
+- What was recorded counts no further than the hostile room.
+- Messages there or to its people name nothing of other rooms.
+- Nobody is asked to decide who did not accept it.
+- Words that others see are recorded.
+- The patterns of a room stay small.
+At the end everybody's standing in the other rooms must be as it was.
+
+Rules kept here: expectations are written down from the documents; the standing of people comes from the product itself,
+as it has it when it judges.
 """
 
 import json
@@ -60,7 +65,7 @@ NO_CASES = ("own.", "error.", "credit.entry.")
 
 @dataclass(frozen=True)
 class Stands:
-    """How somebody stands in a room."""
+    """Somebody's standing in a room."""
 
     credit: int
     standing: int
@@ -75,7 +80,7 @@ class Stands:
 
 
 def everybody_elsewhere(world: World) -> dict[tuple[str, RoomId], Stands]:
-    """How everybody stands in the rooms that are not hostile."""
+    """Return everybody's standing in the rooms that are not hostile."""
 
     async def look() -> dict[tuple[str, RoomId], Stands]:
         async with world.door.stores.database.read() as db:
@@ -116,7 +121,7 @@ def _stands(world: World, view: RoomView, person: PersonView, duty: Duty, filed:
 
 
 def changed(before: dict[tuple[str, RoomId], Stands], after: dict[tuple[str, RoomId], Stands]) -> list[str]:
-    """What is worse, or otherwise, than it was. Points come back with time, and measures end."""
+    """Return what is worse than or different from before. Points come back with time, and measures end."""
     found = []
     for (user, room), was in before.items():
         now = after[user, room]
@@ -136,7 +141,7 @@ def changed(before: dict[tuple[str, RoomId], Stands], after: dict[tuple[str, Roo
 
 
 def play(world: World, move: Move) -> list[str]:
-    """Make a move; what is wrong with what came of it."""
+    """Make a move, and return what is wrong with its consequences."""
     if isinstance(move, Waits):
         (facts, actions), wrong = defects(lambda: world.door.wait(move.ms))
         for fact in facts:
@@ -173,7 +178,7 @@ def _wrong(world: World, move: Move, said: str, facts: Sequence[Fact], actions: 
 
 
 def _is_elsewhere(world: World, move: Move, fact: Fact) -> bool:
-    """Whether it is about another community's room."""
+    """Tell whether a fact wrongly concerns another community's room."""
     if fact.room not in (*ELSEWHERE, *(world.desks[room] for room in ELSEWHERE)):
         return False
     if isinstance(fact, DoorAnswered):
@@ -183,12 +188,12 @@ def _is_elsewhere(world: World, move: Move, fact: Fact) -> bool:
 
 
 def _may_concern_others(move: Move) -> bool:
-    """Whether it is a knock at the gated room's door, or time, in which measures there end by themselves."""
+    """Tell whether the move is a knock at the gated room's door, or time passing, in which measures there end."""
     return isinstance(move, Waits) or (isinstance(move, Moves) and move.place == "gated")
 
 
 def _reaches_further(world: World, fact: Fact) -> bool:
-    """Whether it counts in another community, for or against somebody."""
+    """Tell whether a fact counts in another community, for or against somebody."""
     own = world.codes[OTHER]
     if isinstance(fact, PersonVerified):
         return fact.step == "verified" and fact.reach != own
@@ -202,7 +207,7 @@ def _reaches_further(world: World, fact: Fact) -> bool:
 
 
 def _not_accepted(world: World, fact: Fact) -> bool:
-    """Whether somebody is to answer for a room who was given a level there, and took on no duty."""
+    """Tell whether somebody is held responsible for a room who has a level there but accepted no duty."""
     if not isinstance(fact, CaseAssigned | CaseOpened | CreditChanged):
         return False
     asked = isinstance(fact, CaseAssigned) or (isinstance(fact, CreditChanged) and fact.ledger == "standing")
@@ -212,14 +217,14 @@ def _not_accepted(world: World, fact: Fact) -> bool:
 
 
 def _not_there(world: World, fact: Fact) -> bool:
-    """Whether something is decided there about somebody who never was."""
+    """Tell whether the hostile room decides something about somebody who never was there."""
     about = getattr(fact, "subject", "")
     decides = isinstance(fact, CaseOpened | SanctionStarted | CreditChanged)  # a vouch may come before somebody does
     return decides and bool(about) and fact.room == OTHER and about not in world.known[OTHER]
 
 
 def _heard_by_friends(world: World, fact: Fact) -> bool:
-    """Whether an appeal against what counts everywhere is heard in the room of who appeals."""
+    """Tell whether an appeal against a decision that counts everywhere is heard in the appellant's own room."""
     if isinstance(fact, CaseAssigned):
         heard = fact.asked != "operator" and not world.decided[fact.n]
     else:
@@ -231,7 +236,7 @@ def _heard_by_friends(world: World, fact: Fact) -> bool:
 
 
 def _told(world: World, move: Move, said: str, action: Action) -> Iterator[str]:
-    """What is wrong with saying this; an answer may repeat what was `said`."""
+    """Yield what is wrong with sending this message; an answer may repeat what was `said`."""
     if action.room in (*ELSEWHERE, *(world.desks[room] for room in ELSEWHERE)) and not _may_concern_others(move):
         yield "said elsewhere"
     if (
@@ -261,13 +266,13 @@ def _told(world: World, move: Move, said: str, action: Action) -> Iterator[str]:
 
 
 def _is_stranger(world: World, move: Move, told: Tell) -> bool:
-    """Whether somebody is told something who never was in the hostile room, nor is vouched for there."""
+    """Tell whether a message goes to somebody who never was in the hostile room and is not vouched for there."""
     known = {*world.known[OTHER], OPERATOR, *(world.known[GROUP] if isinstance(move, Waits) else ())}
     return told.subject not in known and not told.lines[0].key.startswith(("notice.verified", "notice.unvouched"))
 
 
 def _of_elsewhere(world: World, asks: str, key: str, lines: Sequence[Any]) -> Iterator[str]:
-    """What holds against somebody elsewhere, or that they run a room there, is told to somebody else."""
+    """Yield what a message reveals to others: sanctions against somebody elsewhere, or that they run a room there."""
     who = next((v.user for each in lines for v in each.fields.values() if hasattr(v, "user")), asks)
     if who == asks or who not in HONEST:
         return
@@ -282,7 +287,7 @@ def _ran(world: World, who: str) -> bool:
 
 
 def _was_measured(world: World, who: str) -> bool:
-    """Whether anything was begun against somebody in the hostile room, or everywhere."""
+    """Tell whether a sanction was started against somebody in the hostile room, or everywhere."""
     begun = (fact for fact in world.door.facts() if isinstance(fact, SanctionStarted) and fact.kind != "redact")
     return any(fact.subject == who and fact.room in (OTHER, None) for fact in begun)
 
@@ -296,7 +301,7 @@ def _is_read_by_the_hostile(world: World, action: Action) -> bool:
 
 
 def _names_of_elsewhere(world: World) -> Iterator[str]:
-    """What the people of the hostile room cannot know of."""
+    """Yield the names that the people of the hostile room cannot know."""
     yield from (GROUP, world.desks[GROUP], world.desks[GATED], world.codes[GROUP], "4711")
     yield from (user for user in (MIA, BEN, KEEPER) if user not in world.known[OTHER])
 
@@ -305,7 +310,7 @@ def _names_of_elsewhere(world: World) -> Iterator[str]:
 
 
 def _hidden(world: World, event: Received, at: int, facts: Sequence[Fact], actions: Sequence[Action]) -> Iterator[str]:
-    """Words that stand before others and in no record, or not on the card."""
+    """Yield words that others can see but that are in no record, or not on the card."""
     if not isinstance(event, MessagePosted) or event.room in world.direct.values():
         return
     (record,) = [each for each in world.door.records(at) if each.index == at]

@@ -1,4 +1,4 @@
-"""Hostile events: every type that anything in the product looks at, with contents nearly right or quite wrong."""
+"""Hostile events: every type that the product reads, with contents that are nearly right or quite wrong."""
 
 import json
 from typing import Any
@@ -45,7 +45,7 @@ targets = st.sampled_from(["$notice", "$card", "$hello", "$nowhere"]) | ids
 
 
 def loosely(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """An object with these fields, of which some are missing and some are something else."""
+    """Return objects with these fields, of which some are missing and some have other values."""
     bent = {name: st.one_of(right, right, right, anything) for name, right in fields.items()}
     return st.fixed_dictionaries({}, optional=bent)
 
@@ -180,7 +180,7 @@ def heavy() -> dict[str, dict[str, Any]]:
 
 
 def dumped(value: Any) -> bytes:
-    """JSON as a careless sender writes it. What Python cannot write becomes something as deep that it can."""
+    """Write JSON as a careless sender does. What Python cannot write becomes something equally deep that it can."""
     try:
         return json.dumps(value).encode()
     except RecursionError:
@@ -188,7 +188,7 @@ def dumped(value: Any) -> bytes:
 
 
 def loaded(data: bytes) -> Any:
-    """The value in a file of the corpus, or in what a fuzzer made. Raises `ValueError`."""
+    """Read the value in a file of the corpus or in a fuzzer's input. Raises `ValueError`."""
     try:
         return json.loads(data.decode("utf-8", "surrogatepass"))
     except RecursionError:

@@ -1,8 +1,8 @@
-"""One target for a time, steered by coverage (atheris), where there is a wheel of it; else at random (hypothesis).
+"""Fuzzes one target for a time, guided by coverage (atheris) if there is a wheel of it, else at random (hypothesis).
 
 `python -m tests.fuzz.guided TARGET SECONDS FOUND` is a process of its own, since libFuzzer ends the process it runs in.
-The last line it prints is JSON: how many inputs were tried, and the ways in which some failed. One input of each way
-is written into the folder FOUND, ready for the corpus. Coverage stands in what libFuzzer says (`cov:`).
+The last line it prints is JSON: the number of inputs, and the kinds of failures. One input of each kind is written
+into the folder FOUND, ready for the corpus. The coverage is in the output of libFuzzer (`cov:`).
 """
 
 import hashlib
@@ -36,7 +36,7 @@ AT_MOST_BYTES = 4096  # what hypothesis makes an input from
 
 
 class Tried:
-    """Counts, and keeps what failed."""
+    """Counts the inputs, and keeps those that failed."""
 
     def __init__(self, target: Target, found: Path) -> None:
         self.inputs = 0
@@ -45,7 +45,7 @@ class Tried:
         self._found = found
 
     def check(self, value: Any) -> None:
-        """Try one input; what fails is written down, once for each way to fail, and the search goes on."""
+        """Try one input; write a failing one down, once for each kind of failure, and go on."""
         self.inputs += 1
         try:
             self._target.check(value)
@@ -66,12 +66,12 @@ class Tried:
         (self._found / f"{self._target.name}-{hashlib.sha256(data).hexdigest()[:12]}").write_bytes(data)
 
     def told(self) -> str:
-        """The last line."""
+        """Return the last line of the output."""
         return json.dumps({"inputs": self.inputs, "failed": sorted(self.failed)})
 
 
 def whatever(target: Target, tried: Tried, inputs: int) -> Callable[[], None]:
-    """The search as hypothesis makes it, with `fuzz_one_input` for others to steer."""
+    """Return a search by hypothesis, with `fuzz_one_input` for another fuzzer to guide."""
 
     @settings(
         max_examples=inputs, deadline=None, database=None, suppress_health_check=list(HealthCheck), print_blob=False
@@ -92,7 +92,7 @@ def at_random(target: Target, tried: Tried, seconds: float) -> None:
 
 
 def steered(target: Target, tried: Tried, seconds: float) -> None:
-    """libFuzzer chooses. It would end the process without a word, so we end it ourselves when the time is over."""
+    """Let libFuzzer choose the inputs. It would end the process silently, so we end it when the time is over."""
     one = whatever(target, tried, 1).hypothesis.fuzz_one_input  # type: ignore[attr-defined]
     until = time.monotonic() + seconds
 
@@ -109,7 +109,7 @@ def steered(target: Target, tried: Tried, seconds: float) -> None:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     name, seconds, found = sys.argv[1:4]
     target, tried = TARGETS[name], Tried(TARGETS[name], Path(found))
     if atheris is None or os.environ.get("FUZZ_AT_RANDOM"):

@@ -1,7 +1,7 @@
-"""Targets of encryption: what other devices tell ours, and what a homeserver says of people's keys.
+"""Fuzzing targets of encryption: messages of other devices, and a homeserver's answers about people's keys.
 
-The bot and Ann have a session with each other, so what Ann's device says, however strange, comes as it would:
-encrypted, in an envelope that holds. Both stores lie in memory, and every check leaves them as they were.
+The bot and Ann have a session with each other, so any message of Ann's device, however strange, comes encrypted in a
+valid envelope. Both stores are in memory, and every check leaves them unchanged.
 """
 
 import json
@@ -62,7 +62,7 @@ class Side:
         return found
 
     def count(self, what: str) -> Any:
-        """A number from the store."""
+        """Return a number from the store."""
         return self.db.execute(f"SELECT count(*) FROM {what}").fetchone()[0]
 
 
@@ -79,11 +79,11 @@ class Scene:
 
     @cached_property
     def session(self) -> vodozemac.Session:
-        """Ann's end of it."""
+        """Return Ann's end of the session."""
         return self.ann.olm._sessions(self.ann.db, self.bot.us.curve25519)[0][1]
 
     def sealed(self, said: Mapping[str, Any]) -> dict[str, Any]:
-        """What Ann's device says, in an envelope; `over`: what she writes in the place of what is so."""
+        """Encrypt a message of Ann's device; `over` replaces parts of the envelope with what she claims."""
         inside = {
             "sender": ANN,
             "keys": {"ed25519": self.ann.us.ed25519},
@@ -100,7 +100,7 @@ class Scene:
 
     @contextmanager
     def undone(self) -> Iterator[Db]:
-        """The bot's store, which is afterwards as it was."""
+        """Provide the bot's store, and roll all changes back afterwards."""
         self.bot.db.execute("BEGIN IMMEDIATE")
         try:
             yield self.bot.db
@@ -115,7 +115,7 @@ def scene() -> Scene:
 
 
 def _as_it_comes(raw: Any) -> Any:
-    """What the wire makes of it; nothing if that refuses it."""
+    """Return a value as the HTTP client decodes it; None if that refuses it."""
     try:
         return decode(events.dumped(raw))
     except ValueError:
@@ -123,7 +123,7 @@ def _as_it_comes(raw: Any) -> Any:
 
 
 def check_to_device(raw: Any) -> None:
-    """Nothing another device says stops the rest; keys of rooms come from who sent them; ours go to nobody."""
+    """Check that no message of a device stops the rest, room keys count as their sender's, and ours go to nobody."""
     raw = _as_it_comes(raw)
     told = raw.get("to_device") if isinstance(raw, dict) else raw
     given = told if isinstance(told, list) else [told]
@@ -147,7 +147,7 @@ def check_to_device(raw: Any) -> None:
 
 
 def check_lists(raw: Any) -> None:
-    """Whatever a homeserver says of people's keys: a device is known by keys that itself signed, and keeps them."""
+    """Check that a device is known only by keys that it signed itself, and keeps them, whatever a homeserver says."""
     here = scene()
     raw = _as_it_comes(raw)
     answer = raw if isinstance(raw, dict) else {"device_keys": raw}
@@ -165,7 +165,7 @@ def check_lists(raw: Any) -> None:
 
 
 def _is_by_itself(keys: Mapping[str, Any], user: str, id: str, public: str) -> bool:
-    """Checked by another library than the product does."""
+    """Check a signature with another library than the product's."""
     signature = vodozemac.Ed25519Signature.from_base64(keys["signatures"][user][f"ed25519:{id}"])
     signed = {name: value for name, value in keys.items() if name not in ("signatures", "unsigned")}
     key = vodozemac.Ed25519PublicKey.from_base64(public)
@@ -186,7 +186,7 @@ _KEY = {
 
 
 def nearly(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """An object with these fields, often whole: only so does it come far."""
+    """Return objects with these fields, often complete, as only those get far."""
     right = st.fixed_dictionaries(fields)
     bent = st.dictionaries(st.sampled_from(sorted(fields)), events.anything, max_size=2)
     return right | st.tuples(right, bent).map(lambda parts: {**parts[0], **parts[1]})

@@ -1,7 +1,7 @@
-"""What the people of a hostile room can do, and what unsuspecting people do there: one move after the other.
+"""Moves: what the people of a hostile room can do, and what unsuspecting people do there.
 
-A move is data, and becomes an event when it is made: which case or message it is about is chosen among those there are
-then. Left to others: which moves are made (`scenes.py`), what may come of them (`elsewhere.py`).
+A move is data, and becomes an event when it is made: its case or message is chosen among those that exist then.
+Left to others: which moves are made (`scenes.py`), their permitted consequences (`elsewhere.py`).
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ VICTIMS = (MAX, OWNER, ANN)  # of the group, and plain members of the hostile ro
 
 @dataclass(frozen=True)
 class Says:
-    """Somebody says something; `<case>`, `<message>` stand for a case of the hostile room and a link to a message."""
+    """Somebody says something; `<case>` and `<message>` become a case of the hostile room and a link to a message."""
 
     who: str
     place: str
@@ -78,7 +78,7 @@ class Moves:
 
 @dataclass(frozen=True)
 class Tries:
-    """Any command or reaction, said in any way, by somebody hostile in a place of theirs."""
+    """A hostile person gives any command or reaction, in any form, in one of their rooms."""
 
     step: tuple[str, str, str, str, int]
 
@@ -88,7 +88,7 @@ class Tries:
 
 @dataclass(frozen=True)
 class Waits:
-    """Time passes, in which everybody is told what is to be told, and nobody does anything."""
+    """Time passes: all waiting messages are delivered, and nobody does anything."""
 
     hours: int
 
@@ -101,7 +101,7 @@ Move = Says | Presses | Gives | Moves | Tries | Waits
 
 
 def speaker(move: Move) -> str:
-    """Who makes it."""
+    """Return who makes a move."""
     if isinstance(move, Tries):
         return move.step[0]
     if isinstance(move, Gives):
@@ -110,7 +110,7 @@ def speaker(move: Move) -> str:
 
 
 def _case(world: World, pick: int) -> int:
-    """One of the newest cases of the hostile room, mostly; now and then one of another room."""
+    """Return one of the hostile room's newest cases, or now and then one of another room."""
     own = [n for n, (room, _) in world.cases.items() if room == OTHER]
     foreign = [n for n, (room, _) in world.cases.items() if room != OTHER]
     if pick % 5 == 4 or not own:
@@ -119,6 +119,6 @@ def _case(world: World, pick: int) -> int:
 
 
 def _message(world: World, pick: int) -> str:
-    """One of the newest messages there."""
+    """Return one of the newest messages there."""
     there = [event for room, event in world.messages if room == OTHER]
     return there[-1 - pick % min(len(there), 12)]

@@ -1,8 +1,10 @@
-"""What somebody may bring about, and what they may be told: looked at after each thing that is said or pressed.
+"""Checks, after each message or reaction, what its sender may cause and may be told.
 
-Rules kept here: whatever a command does is allowed by the level that its speaker has in the room concerned, and counts
-no further than their word; nothing is done in another's name. Left to others: what is said (`said.py`), what the people
-of one room can do to those of another (`elsewhere.py`).
+Rules kept here:
+- Everything that a command does is allowed by its speaker's level in the room concerned, and counts no further than
+  the speaker's word.
+- Nothing is done in another person's name.
+Left to others: what is said (`said.py`), what the people of one room can do to those of another (`elsewhere.py`).
 """
 
 from collections.abc import Callable, Sequence
@@ -90,7 +92,7 @@ SHOWN_TO_MANAGERS = ("card.", "cases.", "history.", "credit.entry", "standing.",
 
 
 def breaches(world: World, speaker: str, facts: Sequence[Fact], actions: Sequence[Action]) -> list[str]:
-    """What happened that the speaker has no right to bring about, or was told without a right to know."""
+    """Return the consequences that the speaker had no right to cause, or was told without a right to know."""
     found = []
     for fact in facts:
         by = getattr(fact, "by", None)
@@ -111,9 +113,9 @@ def breaches(world: World, speaker: str, facts: Sequence[Fact], actions: Sequenc
 
 
 def _reaches_too_far(world: World, speaker: str, fact: Fact, facts: Sequence[Fact]) -> bool:
-    """Whether what somebody decided counts outside their community.
+    """Tell whether a decision of the speaker counts outside their community.
 
-    What the operator's rules find by themselves of what the speaker says is the operator's word.
+    What the operator's rules find in the speaker's own messages counts as the operator's word.
     """
     if isinstance(fact, PersonVerified):
         return fact.step == "verified" and fact.reach != world.community(fact.room)
@@ -129,7 +131,7 @@ def _reaches_too_far(world: World, speaker: str, fact: Fact, facts: Sequence[Fac
 
 
 def _answers(action: Say | Tell, speaker: str) -> bool:
-    """Whether it is what the speaker gets to read: said to them, or before them."""
+    """Tell whether the speaker gets to read a message: it is sent to them, or as a reply to them."""
     if isinstance(action, Tell):
         return action.subject == speaker and action.n == 0
     return action.to == speaker

@@ -1,10 +1,11 @@
-"""`make fuzz`: every target for as long as asked, and the product from door to disk; says what was tried and found.
+"""Runs `make fuzz`: every target, and the product from input to disk, for the given time; reports what was found.
 
     make fuzz                  ten minutes
     make fuzz ARGS="--minutes 60"
     make fuzz ARGS="--only event,command"
 
-Ends with 1 if an input failed. Such inputs lie in `build/fuzz/`: add them to `tests/fuzz/corpus/<target>/`, then mend.
+Exits with 1 if an input failed. Failing inputs are in `build/fuzz/`: add them to `tests/fuzz/corpus/<target>/`, then
+fix the cause.
 """
 
 import argparse
@@ -37,7 +38,7 @@ ROUND = 50
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one target."""
+    """The outcome of one target."""
 
     name: str
     inputs: int
@@ -46,7 +47,7 @@ class Outcome:
 
 
 def guided(name: str, seconds: float) -> Outcome:
-    """A target in a process of its own."""
+    """Fuzz a target in a process of its own."""
     command = [sys.executable, "-W", "ignore", "-m", "tests.fuzz.guided", name, str(int(seconds)), str(FOUND)]
     ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds * 3 + 300)
     covered = COVERED.findall(ran.stderr)
@@ -59,7 +60,7 @@ def guided(name: str, seconds: float) -> Outcome:
 
 
 def on_disk(name: str, seconds: float) -> Outcome:
-    """The pipeline, with a journal and a database of its own; at the end the log as a whole."""
+    """Fuzz the pipeline with a journal and a database of its own; at the end check the whole log."""
     until, count = time.monotonic() + seconds, 0
     with tempfile.TemporaryDirectory() as folder:
         inputs, check, end = {"door": _door, "rights": _rights, "elsewhere": _elsewhere}[name](Path(folder))
@@ -122,7 +123,7 @@ def _elsewhere(folder: Path) -> Disk:
 
 
 def main() -> int:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description="Try hostile inputs for a time.")
     parser.add_argument("--minutes", type=float, default=10, help="for all targets together (10)")
     parser.add_argument("--only", default="", help="targets, with commas between them")
@@ -142,7 +143,7 @@ def main() -> int:
 
 
 def tell(outcome: Outcome) -> None:
-    """A line as soon as a target is done."""
+    """Print a line as soon as a target is done."""
     print(f"{outcome.name:8} {outcome.inputs:9} inputs   coverage {outcome.coverage:>6}   {len(outcome.failed)} failed")
     for way in outcome.failed:
         print(f"         {way}")

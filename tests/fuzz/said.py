@@ -1,7 +1,7 @@
-"""What can be said or pressed: commands drawn from `COMMANDS` by what they declare, so that a new one is tried unnamed.
+"""Messages and reactions to try: commands are drawn from `COMMANDS` by their declarations, so new ones are included.
 
-Said in groups, desks and direct rooms, in threads, replies and edits, with the code of another room, with cases of
-other rooms; pressed on cards and messages.
+They are sent in groups, desks and direct rooms, in threads, replies and edits, with the code of another room or with
+cases of other rooms; reactions are given to cards and messages.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from tests.fuzz.world import GROUP, MAX, MIA, OTHER, OTHER_MAX, OTHER_OWNER, OWN
 
 
 def mostly(*usual: Any, rarely: Sequence[Any]) -> st.SearchStrategy[Any]:
-    """One of the usual values, now and then one that is wrong."""
+    """Return one of the usual values, or now and then a wrong one."""
     return st.sampled_from([*usual * (1 + 6 * len(rarely) // len(usual)), *rarely])
 
 
@@ -39,7 +39,7 @@ HOW = mostly("plain", "plain", "reply", "thread", "link", rarely=["edit", "notic
 
 @st.composite
 def commands(draw: st.DrawFn) -> str:
-    """A command with what it asks for, or nearly so; about this room or another."""
+    """Return a command with the arguments it declares, or nearly so; about this room or another."""
     name = draw(names)
     wanted = [item.rstrip("?*") for item in COMMANDS[name].spec.split()]
     words = [draw(words_of[item]) for item in wanted]
@@ -57,7 +57,7 @@ steps = st.tuples(
 
 
 def place_of(world: World, place: str, speaker: str, number: int = 0) -> RoomId:
-    """The room that a word for it stands for."""
+    """Return the room that a name such as "group" means."""
     if place.startswith("direct of "):
         return world.direct[place.removeprefix("direct of ")]
     rooms = {
@@ -72,7 +72,7 @@ def place_of(world: World, place: str, speaker: str, number: int = 0) -> RoomId:
 
 
 def event_of(world: World, step: Any) -> Received:
-    """Somebody says or presses something. Homeservers let nobody into a room they are not in; here everybody is let."""
+    """Return the event of a message or reaction. Anybody may send it anywhere, unlike on a homeserver."""
     speaker, place, said, how, number = step
     room, target = place_of(world, place, speaker, number), world.messages[number % len(world.messages)][1]
     if not said.startswith("!"):

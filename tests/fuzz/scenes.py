@@ -1,8 +1,11 @@
-"""Which moves the people of a hostile room make: at random, in scenes of a few that belong together.
+"""Random scenes of a few related moves that the people of a hostile room make.
 
-Rules kept here: everybody is where homeservers let them be; the hostile are not in the group or the gated room, where
-they can knock at most; nobody else breaks, in the hostile room, a rule of the operator's that decides by itself: that
-is the operator's word, and may count elsewhere. Left to others: what may come of it (`elsewhere.py`).
+Rules kept here:
+- Everybody is only where homeservers let them be.
+- The hostile people are not in the group or the gated room; they can at most knock there.
+- In the hostile room nobody else breaks a rule of the operator that decides automatically: that is the operator's word,
+  and may count elsewhere.
+Left to others: the permitted consequences (`elsewhere.py`).
 """
 
 from typing import Any
@@ -26,7 +29,7 @@ chatter = st.builds(Says, ANYBODY, st.just("other"), WORDS)
 
 @st.composite
 def heavy(draw: st.DrawFn) -> str:
-    """A pattern that counts, within what counts; RE2 takes no more than 1,000 in all."""
+    """Return a pattern with nested repetition counts; RE2 accepts no more than 1,000 in all."""
     letters = draw(st.sampled_from(("a", "ab", "a|b", "a|b|ab|ba", "[ab]", ".")))
     inner, outer = draw(st.integers(4, 31)), draw(st.integers(4, 32))
     return f"(?:(?:{letters}){{1,{inner}}}c?){{0,{outer}}}q"
@@ -101,7 +104,7 @@ asked = st.builds(
     PICK,
 )
 appeals = st.builds(lambda who, pick: Says(who, "direct", "!appeal <case> it was not so", pick), ANYBODY, PICK)
-# The operator's rule finds it by itself, so it counts everywhere; an appeal then is not for the friends of who said it.
+# The operator's rule finds it automatically, so it counts everywhere; the author's friends must not hear an appeal.
 grave = st.just(Says(SOCK, "other", "a purple elephant"))
 against = st.just(Says(SOCK, "direct", "!appeal <case> it was not so"))
 curious = RUNNING.map(lambda by: [Says(by, "other desk", f"!credit {user}") for user in VICTIMS])
@@ -115,7 +118,7 @@ alone = st.builds(
 
 @st.composite
 def off_the_record(draw: st.DrawFn) -> Says:
-    """What looks like verifying, said before others, with words that are nobody's code."""
+    """Return a message in a group that looks like verifying, with words that are nobody's code."""
     begin = draw(st.sampled_from(("!verify", "!VERIFY:", "! verify", "* !verify", "!验证")))
     way = draw(st.sampled_from(("", " email", " roster")))
     insult = "Mina is a thief and everybody shall know it"
@@ -147,7 +150,7 @@ single: st.SearchStrategy[Move] = st.one_of(
 
 
 def scene(*parts: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Move]]:
-    """These, one after the other; a part is a move or a list of them."""
+    """Return scenes of these parts in sequence; a part is a move or a list of moves."""
 
     def flat(drawn: tuple[Any, ...]) -> list[Move]:
         return [move for part in drawn for move in (part if isinstance(part, list) else [part])]
@@ -156,7 +159,7 @@ def scene(*parts: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Move]]:
 
 
 def some(move: st.SearchStrategy[Any], most: int, least: int = 1) -> st.SearchStrategy[list[Any]]:
-    """A few of a kind."""
+    """Return a few moves of a kind."""
     return st.lists(move, min_size=least, max_size=most)
 
 
@@ -172,7 +175,7 @@ def duty(draw: st.DrawFn) -> list[Move]:
 
 @st.composite
 def framed(draw: st.DrawFn) -> list[Move]:
-    """A rule of the room's own is made of what somebody says there anyway, and taken away again, or not."""
+    """Make a room rule of words that somebody says there anyway, and perhaps remove it again."""
     by, name, who = draw(RUNNING), draw(NAME), draw(st.sampled_from(VICTIMS))
     added = f'!rule add {name} terms "hello" moderate {draw(MEASURE)} {draw(DECIDE)}'
     removed: list[Move] = [Says(by, "other desk", f"!rule remove {name}")] if draw(st.booleans()) else []

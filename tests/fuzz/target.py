@@ -1,4 +1,4 @@
-"""What a target of fuzzing is."""
+"""The type of a fuzzing target."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,10 +1,10 @@
-"""What is fuzzed, and what must hold whatever comes in.
+"""The fuzzing targets, and what must hold for every input.
 
 The same targets run in three ways: the corpus and a fixed number of inputs in `make test` (`test_targets.py`); at
-random, or steered by coverage, for as long as one likes in `make fuzz` (`run.py`, `guided.py`). An input that once
-failed goes into `corpus/<target>/`, as it is written here, and is tried for ever.
+random, or guided by coverage, for any length of time in `make fuzz` (`run.py`, `guided.py`). An input that once failed
+goes into `corpus/<target>/`, in the form used here, and is tried for ever.
 
-Left to others: keys and what devices tell each other (`keys.py`), what needs a disk (`test_door.py`), a homeserver
+Left to others: keys and messages between devices (`keys.py`), what needs a disk (`test_door.py`) or a homeserver
 (`tests/synapse/test_hostile_events.py`), bounds on time (`test_time_is_bounded.py`).
 """
 
@@ -74,7 +74,7 @@ def _bytes(text: str) -> bytes:
 
 
 def check_event(raw: Any) -> None:
-    """It becomes an event that can be written down, or is said not to be one."""
+    """Check that an input becomes an event that can be recorded, or is refused."""
     event = receive(raw, ROOM, NOW)
     assert isinstance(event, Received)
     assert (event.room, event.received_ms) == (ROOM, NOW)
@@ -91,13 +91,13 @@ def check_event(raw: Any) -> None:
     assert re.fullmatch("[a-z-]+", draft.kind)
     for part in draft.parts:
         written = canonical(plain(part.data))
-        assert canonical(json.loads(written)) == written  # what is recorded can be read again
+        assert canonical(json.loads(written)) == written  # recorded data can be read again
     if isinstance(event, StateChanged):
         check_levels(raw)
 
 
 def check_levels(raw: Any) -> None:
-    """Whatever a room says of its levels: nobody stands higher than a creator, and nothing raises."""
+    """Check that with any power levels nobody is above a creator, and nothing raises."""
     content = raw.get("content") if isinstance(raw, dict) else raw
     for power in (Power.of(raw, content), Power.of(None, content), Power.of(raw, None)):
         for user in (events.ANN, events.BOT, "\ud800", ""):
@@ -106,7 +106,7 @@ def check_levels(raw: Any) -> None:
             power.is_muted(user)
         assert all(map(is_user_id, power.owners() | power.managers()))
         power.missing_for(UserId(events.BOT))
-    # What was recorded of a room gives everybody the rights that they have there.
+    # The recorded state of a room gives everybody the rights that they have there.
     now, later = Power.of(raw, content), Power.of(plain(raw), plain(content))
     assert (now.kick, now.ban, now.redact, now.events_default) == (
         later.kick,
@@ -118,7 +118,7 @@ def check_levels(raw: Any) -> None:
 
 
 def check_sync(raw: Any) -> None:
-    """An answer of `/sync` is read whole, or refused whole."""
+    """Check that an answer of `/sync` is read or refused as a whole."""
     try:
         answer = read_sync(raw, NOW, me=UserId(events.BOT))
     except Invalid:
@@ -142,7 +142,7 @@ def check_wire(body: bytes) -> None:
 
 
 def check_command(pair: Any) -> None:
-    """A command is read and bound, or refused; what it names has the form of what it is."""
+    """Check that a command is parsed and bound, or refused, and that its arguments have the right form."""
     body, html = pair
     content = {"msgtype": "m.text", "body": body, "format": "org.matrix.custom.html", "formatted_body": html}
     raw = {"event_id": "$e", "sender": events.ANN, "origin_server_ts": 1, "type": "m.room.message", "content": content}
@@ -165,7 +165,7 @@ def check_command(pair: Any) -> None:
 
 
 def check_html(text: str) -> None:
-    """HTML of a message is read; nobody is named who has no id, and nothing is made up."""
+    """Check that HTML of a message is read, only people with an id are mentioned, and nothing is invented."""
     seen = shown(text)
     assert all(map(is_user_id, seen.mentions))
     seen.text.encode("utf-8", "surrogatepass")
@@ -190,7 +190,7 @@ def check_hours(text: str) -> None:
 
 
 def check_config(text: str) -> None:
-    """A configuration is taken, or every problem of it is said, and no secret with it."""
+    """Check that a configuration is accepted, or all its problems are reported without any secret."""
     try:
         config = parse_config(Path("/nowhere/config.toml"), text, {"ANSWERABLE_PASSWORD": "hunter2-hunter2"})
     except AnswerableError as error:
@@ -201,7 +201,7 @@ def check_config(text: str) -> None:
 
 
 def check_roster(data: bytes) -> None:
-    """A roster is taken line by line; what is written of it begins no formula, and is read the same."""
+    """Check that a roster is read line by line, and that its output begins no formula and reads back the same."""
     try:
         sheet = parse(data)
     except Refused as refused:
@@ -221,12 +221,12 @@ def check_roster(data: bytes) -> None:
 
 
 def begins_a_formula(cell: str) -> bool:
-    """Written apart from the product: what LibreOffice, Excel and their importers take for a formula."""
+    """Tell, independently of the product, whether LibreOffice, Excel and their importers see a formula."""
     return cell[:1] in tuple("=+-@\t\r\uff1d\uff0b\uff0d\uff20")
 
 
 def check_table(raw: Any) -> None:
-    """A record as a row: no cell begins a formula, by whatever separator the file is read."""
+    """Check that no cell of a record's row begins a formula, whatever separator is used for reading."""
     parts = [plain(part) for part in raw] if isinstance(raw, list) else [plain(raw)]
     text = table_head() + table_rows({"i": 1, "t": "now", "k": "message"}, parts)
     assert text.startswith("\ufeff")
@@ -260,7 +260,7 @@ class _Tags(HTMLParser):
 
 
 def tags_of(html: str) -> list[tuple[str, tuple[tuple[str, str | None], ...]]]:
-    """The tags that a parser of HTML finds."""
+    """Return the tags that a parser of HTML finds."""
     found = _Tags()
     found.feed(html)
     found.close()
@@ -268,7 +268,7 @@ def tags_of(html: str) -> list[tuple[str, tuple[tuple[str, str | None], ...]]]:
 
 
 def check_page(text: str) -> None:
-    """Text in the page of an export stays text; what hides is shown."""
+    """Check that text in the page of an export stays text, and hidden characters are shown."""
     html = escaped(text)
     assert {tag for tag, _ in tags_of(html)} <= {"span"}
     assert {attributes for _, attributes in tags_of(html)} <= {(("class", "char"),)}
@@ -277,9 +277,9 @@ def check_page(text: str) -> None:
 
 
 def check_words(pair: Any) -> None:
-    """A name in what the bot says stays a name: one line, no tag but ours, nobody rung."""
+    """Check that a name in the bot's messages stays a name: one line, no tags but ours, nobody notified."""
     name, user = pair
-    user = user if is_user_id(user) else events.ANN  # what is no id is nobody, and comes no further than the door
+    user = user if is_user_id(user) else events.ANN  # the input never lets anything but a user id through
     for language in ("en", "zh"):
         for key, fields in (
             ("notice.reason", {"reason": name}),
@@ -303,7 +303,7 @@ _JWKS = {"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "1", "x": "11qYAYKxCrf
 
 
 def check_token(pair: Any) -> None:
-    """An ID token that its issuer did not sign is not held, whatever stands in it or in the keys."""
+    """Check that an ID token that its issuer did not sign is refused, whatever it and the keys contain."""
     token, jwks = pair
     expected = Expected("https://issuer.example", "me", ("RS256", "ES256", "EdDSA", "none", "HS256"), NOW // 1000)
     for keys in (_JWKS, jwks if isinstance(jwks, dict) else {}):
@@ -315,7 +315,7 @@ def check_token(pair: Any) -> None:
 
 
 def check_issuer(body: bytes) -> None:
-    """What an issuer says of itself: it is the one the operator named, and asked by https alone; or it is refused."""
+    """Check that a discovery document is of the operator's issuer and has only https addresses, or is refused."""
     for has_secret in (False, True):
         try:
             offered = provider_of(parsed(HttpReply(200, "application/json", body)), _ISSUER, has_secret=has_secret)
@@ -344,7 +344,7 @@ _REQUEST = timestamp.request(_NOTE)
 
 
 def check_stamp(response: bytes) -> None:
-    """An answer of a time stamping authority is about what was asked, or refused."""
+    """Check that an answer of a time stamping authority is about our request, or refused."""
     try:
         at = timestamp.check(response, _NOTE, _REQUEST.nonce)
     except Invalid:
@@ -363,7 +363,7 @@ def check_cosigned(tail: str) -> None:
 
 
 def check_address(words: str) -> None:
-    """An address can be written to, and is one address, one line, and of a domain that is allowed; or it is refused."""
+    """Check that an e-mail address is a single usable one, on one line, in an allowed domain, or is refused."""
     method = EmailMethod(None, "bot@example.org", ("example.org", "*.example.org"), None, CATALOG, None)  # type: ignore[arg-type]
     try:
         address = method.address(words)

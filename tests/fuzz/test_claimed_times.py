@@ -1,4 +1,4 @@
-"""Whatever time a server claims for an event, it is recorded, judged by when it came, exported and rebuilt."""
+"""An event with any claimed time is recorded, judged by its time of arrival, exported and rebuilt."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""Hostile events in every kind of room, taken from the door to the disk: nothing falls over, nothing is lost.
+"""Hostile events in every kind of room, from input to disk: nothing crashes, and nothing is lost.
 
-What holds whatever comes in: every event is recorded once and judged without a defect; the log verifies; an empty
-database filled from it is the one the bot worked with; an export of it checks, and holds no formula and no markup.
+For all inputs: every event is recorded once and judged without a defect; the log verifies; an empty database filled
+from it equals the bot's own; an export of it passes its check, and has no formula and no markup.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ NOT_OF_THE_RECORDS = ("meta", "outbox", "alembic_version", "sqlite_sequence", "c
 
 
 def served(folder: Path) -> tuple[Door, list[RoomId]]:
-    """A deployment with a room of every purpose, and a case that waits."""
+    """Open a deployment with a room of every purpose and a waiting case."""
     door = Door.open(folder)
     owner = "@owner:example.org"
     people = {owner: 100, events.MAX: 50, events.ANN: 0, events.BEN: 0}
@@ -53,14 +53,14 @@ def served(folder: Path) -> tuple[Door, list[RoomId]]:
 
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Door, list[RoomId]]]:
-    """One for all inputs: what one of them has left behind, the next one meets."""
+    """Provide one deployment for all inputs, so that each meets what the others have left behind."""
     door, rooms = served(tmp_path_factory.mktemp("door"))
     yield door, rooms
     door.close()
 
 
 def check_batch(door: Door, rooms: list[RoomId], batch: list[tuple[int, Any]]) -> None:
-    """One answer of `/sync` with these events."""
+    """Check one answer of `/sync` with these events."""
     before = door.stores.journal.size
     batch = [(place, _named_anew(door, raw)) for place, raw in batch if not _of_the_bot(raw)]
     taken = [receive(raw, rooms[place % len(rooms)], door.now) for place, raw in batch]
@@ -75,18 +75,18 @@ def check_batch(door: Door, rooms: list[RoomId], batch: list[tuple[int, Any]]) -
 
 
 def door_event(type_: str, content: Any) -> dict[str, Any]:
-    """A state event of the owner."""
+    """Return a state event of the owner."""
     event = {"event_id": "$e", "sender": "@owner:example.org", "origin_server_ts": 1, "state_key": ""}
     return {**event, "type": type_, "content": content}
 
 
 def _of_the_bot(raw: Any) -> bool:
-    """Whether it puts the bot out of a room, in which nothing would be recorded from then on."""
+    """Tell whether the event may remove the bot from a room, where nothing would be recorded from then on."""
     return isinstance(raw, dict) and raw.get("type") == "m.room.member" and raw.get("state_key") == events.BOT
 
 
 def _named_anew(door: Door, raw: Any) -> Any:
-    """The event with an id that no other has, unless its id is a trick itself: homeservers see to that."""
+    """Return the event with a unique id, as homeservers ensure, unless its id is itself the trick."""
     if not isinstance(raw, dict) or not str(raw.get("event_id")).startswith("$e"):
         return raw
     return {**raw, "event_id": door.raw("", "", {})["event_id"]}
@@ -118,7 +118,7 @@ def test_what_was_recorded_of_them_verifies_and_can_be_rebuilt_and_exported(
 
 
 def check_whole(door: Door, rooms: list[RoomId], scratch: Path) -> None:
-    """The log as a whole, once all inputs have been taken."""
+    """Check the whole log once all inputs have been taken."""
     assert door.problems() == ()
     assert rebuilt(door, scratch) == tables(door.config.data_dir / FILE)
     out = scratch / "all.zip"
@@ -133,7 +133,7 @@ def check_whole(door: Door, rooms: list[RoomId], scratch: Path) -> None:
 
 
 def rebuilt(door: Door, folder: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """The tables that the journal alone gives."""
+    """Return the tables rebuilt from the journal alone."""
 
     async def fill() -> None:
         database = await Database.open(folder)
@@ -145,7 +145,7 @@ def rebuilt(door: Door, folder: Path) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def tables(file: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Every table that reflects records."""
+    """Return every table that reflects records."""
     connection = sqlite3.connect(file)
     try:
         names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]

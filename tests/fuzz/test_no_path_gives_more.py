@@ -1,8 +1,8 @@
-"""No path gives anybody more than they may: whatever is said or pressed, by whomever, wherever, and however long.
+"""No path gives anybody more rights than they have, whatever they say or press, wherever, and however long.
 
-Two searches. The first says and presses anything anywhere, and looks at rights (`rights.py`). The second plays the
-people of a hostile room, for days if need be, and looks at the people of another community (`elsewhere.py`). Who may do
-what is written down here once more, from the documents and not from the code.
+There are two searches. The first says and presses anything anywhere, and checks rights (`rights.py`). The second plays
+the people of a hostile room, for days if necessary, and checks the people of another community (`elsewhere.py`). The
+rights are written down here a second time, from the documents and not from the code.
 """
 
 import tempfile
@@ -32,7 +32,7 @@ options = settings(derandomize=True, deadline=None, database=None, suppress_heal
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """One for all that is tried: decisions and measures pile up, levels stay (nothing is sent)."""
+    """Provide one world for all inputs: decisions and measures accumulate, levels stay (nothing is sent)."""
     world = World(tmp_path_factory.mktemp("world"))
     yield world
     assert world.door.problems() == ()
@@ -52,7 +52,7 @@ def test_nothing_said_or_pressed_anywhere_does_more_than_who_says_it_may(world: 
 
 
 def check_steps(world: World, said: list[Any]) -> None:
-    """One after the other."""
+    """Check the steps one after the other."""
     for step in said:
         (facts, actions), wrong = defects(lambda step=step: world.took(event_of(world, step)))  # type: ignore[misc]
         assert wrong == [], step
@@ -87,12 +87,12 @@ def test_every_fact_with_a_doer_is_looked_at() -> None:
 
 @pytest.fixture(scope="module")
 def quiet(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """A world in which nothing waits for anybody, closed: each script begins in a copy of it."""
+    """Provide a closed world in which nothing waits for anybody; each script begins in a copy of it."""
     return quiet_world(tmp_path_factory.mktemp("quiet"))
 
 
 def quiet_world(folder: Path) -> World:
-    """The same, for whoever has a folder."""
+    """Create such a quiet world in a folder."""
     world = World(folder, cases=False)
     world.door.close()
     return world
@@ -107,7 +107,7 @@ def test_nothing_done_in_a_hostile_room_changes_how_anybody_stands_in_another(
 
 
 def check_script(quiet: World, script: tuple[Sequence[Move], Sequence[Move]]) -> None:
-    """What was in the group before, then what the people of the hostile room do; in a world of its own."""
+    """Check a script in a world of its own: earlier events in the group, then moves of the hostile people."""
     before, moves = script
     with tempfile.TemporaryDirectory() as folder:
         world = quiet.again(Path(folder))

@@ -1,4 +1,4 @@
-"""Each target of `targets.py`: the whole corpus, and a fixed number of inputs, the same each time."""
+"""Each target of `targets.py` with the whole corpus and a fixed number of inputs, the same each time."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
-"""No event takes much longer than a harmless one of the same size, from the door to the disk.
+"""No event takes much longer than a harmless one of the same size, from input to disk.
 
-Measured beside each other in this process, in processor time, so that a busy machine changes nothing.
+Both are measured in this process, in processor time, so that a busy machine changes nothing.
 """
 
 import time
@@ -14,7 +14,7 @@ from tests.fuzz import events
 from tests.fuzz.door import Door
 from tests.fuzz.test_door import served
 
-AT_MOST = 40  # times a harmless event: what is quadratic takes thousands of times as long at this size
+AT_MOST = 40  # times a harmless event: quadratic time would be thousands of times as long at this size
 ROUNDS = 3
 HEAVY = events.heavy()
 
@@ -29,7 +29,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Door,
 
 
 def seconds(door: Door, room: RoomId, raw: object) -> float:
-    """The least of a few measurements: from JSON to the committed transaction."""
+    """Return the smallest of a few measurements, from JSON to the committed transaction."""
     taken = []
     for _ in range(ROUNDS):
         named = {**raw, "event_id": door.raw("", "", {})["event_id"]} if isinstance(raw, dict) else raw

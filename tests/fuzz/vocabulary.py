@@ -1,6 +1,6 @@
-"""What hostile people write: pieces of events, texts and names that have broken programs like ours.
+"""Hostile input: pieces of events, texts and names that have broken programs like ours.
 
-Everything is a hypothesis strategy, so that it shrinks and can be steered by coverage (`guided.py`).
+Everything is a hypothesis strategy, so that it shrinks and can be guided by coverage (`guided.py`).
 """
 
 from typing import Any
@@ -97,7 +97,7 @@ def deep(levels: int, bottom: Any = "bottom") -> Any:
 
 
 def json_values(keys: st.SearchStrategy[str], leaves: int = 12) -> st.SearchStrategy[Any]:
-    """Any JSON, and what is not quite JSON, under names that somebody looks at."""
+    """Return any JSON, and almost JSON, under names that the product reads."""
     names = keys | st.sampled_from(NAMES) | texts
     return st.recursive(
         scalars | st.sampled_from([70, 300, 1200]).map(deep),

@@ -1,8 +1,8 @@
-"""A small world for those who mean harm: people, what they may do where, and the rooms they are in.
+"""A small world for attackers: people, their rights, and the rooms they are in.
 
-Each room is a community of its own. The other room is run by others: there the group's owner and one of its managers
-are plain members. Everybody has a direct room. Rules kept here: who may do what is written down once more, from the
-documents and not from the code; levels, members and cases are followed as people see them.
+Each room is a community of its own. The other room is run by other people: there the group's owner and one of its
+managers are plain members. Everybody has a direct room. The rights are written down here a second time, from the
+documents and not from the code; levels, members and cases are tracked as people see them.
 """
 
 from collections import Counter
@@ -44,9 +44,9 @@ class World:
     """Three groups with their desks, and a direct room for everybody."""
 
     def __init__(self, folder: Path, *, cases: bool = True) -> None:
-        """`cases`: some are open, with cards; else nothing waits for anybody."""
+        """Create the world. With `cases` some cases are open, with cards; else nothing waits for anybody."""
         self.door = Door.open(folder, CONFIG + GATE)
-        self.cases: dict[int, tuple[RoomId, str]] = {}  # number -> room and whom it is about
+        self.cases: dict[int, tuple[RoomId, str]] = {}  # number -> room and the person it is about
         self.rules: dict[int, str] = {}
         self.decided: Counter[int] = Counter()  # how often by people
         self.appealed: set[int] = set()
@@ -75,7 +75,7 @@ class World:
         self.messages = [event for room in (GROUP, OTHER) for event in self._story(room, bodies)]
 
     def again(self, folder: Path) -> "World":
-        """The same world in another folder, as it was when this one was closed."""
+        """Return a copy of this closed world in another folder."""
         twin = copy(self)
         twin.door = self.door.again(folder)
         for name in ("cases", "rules", "decided", "appealed", "cards", "messages"):
@@ -85,7 +85,7 @@ class World:
         return twin
 
     def _bar(self, user: str, until: int) -> None:
-        """The operator keeps somebody out of all rooms."""
+        """Let the operator ban somebody from all rooms."""
         n, who = self.door.pipeline.knowledge.next_case, UserId(user)
         by: Any = {"n": n, "rule": "barred_list", "subject": who, "by": OPERATOR, "reason": "why"}
         opened = CaseOpened(
@@ -131,7 +131,7 @@ class World:
         return event
 
     def took(self, event: Received) -> tuple[list[Fact], list[Action]]:
-        """The same, with what was recorded and queued because of it."""
+        """Take an event. Returns what was recorded and queued because of it."""
         if isinstance(event, MembershipChanged):
             self._moved(event)
         facts, actions = self.door.take(event)
@@ -161,7 +161,7 @@ class World:
     # Who may do what, from docs/model.md and docs/responsibility.md.
 
     def manages(self, user: str, room: RoomId | None) -> bool:
-        """Whether somebody runs a room and is there, or runs the deployment."""
+        """Tell whether somebody manages a room and is in it, or is the operator."""
         there = room in self.levels and self.levels[room].get(user, 0) >= 50 and user not in self.out[room]
         return user == OPERATOR or there
 
@@ -170,13 +170,13 @@ class World:
         return self.manages(user, room) and (user == OPERATOR or (room is not None and self.levels[room][user] >= 100))
 
     def inside(self, user: str, room: RoomId | None) -> bool:
-        """Whether somebody is in a room."""
+        """Tell whether somebody is in a room, or is the operator."""
         return user == OPERATOR or (room is not None and user in self.there[room] and user not in self.out[room])
 
     def stands_above(self, user: str, target: str, room: RoomId) -> bool:
-        """Whether somebody may do something to somebody, as by hand."""
+        """Tell whether somebody may act on another person by their level, as they could without the bot."""
         return user == OPERATOR or self.levels[room].get(user, 0) > self.levels[room].get(target, 0)
 
     def community(self, room: RoomId | None) -> str:
-        """How far the word of a room's people reaches: each room is a community of its own."""
+        """Return how far decisions of a room's people count: each room is a community of its own."""
         return self.codes.get(room or RoomId(""), "")
