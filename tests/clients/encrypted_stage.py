@@ -1,4 +1,4 @@
-"""A stage whose people use current clients, so that their rooms are encrypted: for a test, or a whole `Theatre`."""
+"""A stage whose people use current clients, so that their rooms are encrypted; for a test or a whole `Theatre`."""
 
 import asyncio
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from tests.synapse.stage import PASSWORD, Stage, unique
 
 
 class EncryptedStage(Stage):
-    """Makes what a test needs on `synapse`, and closes it; logs go to `folder`, and are shown when the test fails."""
+    """Creates and closes what a test needs on `synapse`; logs go to `folder`, and are shown if the test fails."""
 
     def __init__(self, synapse: Synapse, folder: Path) -> None:
         super().__init__(synapse)
@@ -34,7 +34,7 @@ class EncryptedStage(Stage):
     async def person(
         self, name: str, *, admin: bool = False, signed: bool = True, isolation: Isolation = "signed"
     ) -> JsClient:
-        """A new user with a current client; `signed`: their device is."""
+        """Create a user with a current client, whose device is cross-signed if `signed`."""
         account = await self.synapse.register(unique(name), PASSWORD, admin=admin)
         client = JsClient(self.synapse.url, account.user, account.token, account.device)
         return await self._start(client, name=name, signed=signed, isolation=isolation)
@@ -55,9 +55,10 @@ class EncryptedStage(Stage):
         power: Mapping[str, Any] | None = None,
         version: str | None = None,
     ) -> RoomId:
-        """As on every stage; then each knows the signed devices of the others.
+        """Create a room as on every stage, and wait until each client knows the signed devices of the others.
 
-        Before, a client reads nothing of them and does not try again (`isolation="signed"`), and drops their requests.
+        Before that, a client reads no messages from them and does not retry (`isolation="signed"`), and drops their
+        requests.
         """
         room = await super().room(owner, *members, power=power, version=version)
         clients = [each for each in (owner, *members) if isinstance(each, JsClient)]

@@ -1,12 +1,12 @@
 """A person with a current Matrix client: matrix-js-sdk with its Rust cryptography, in a Node.js process of its own.
 
-A `JsClient` is a `Client` in every respect, so that whoever plays with people can play with these: what is sent goes
-through the SDK, which encrypts where the room asks for it, and `seen` holds what the SDK could open. What needs no
-keys (rooms, members, power, redactions) is asked of the homeserver directly, as the same device. So `event()` and
-`messages()` give events as the server has them, encrypted.
+A `JsClient` is a `Client` in every respect, so that it can take the place of one: messages are sent through the SDK,
+which encrypts if the room requires it, and `seen` has what the SDK could decrypt. Requests that need no keys (rooms,
+members, power, redactions) go to the homeserver directly, as the same device. So `event()` and `messages()` return
+events as the server has them, encrypted.
 
-Rules this module keeps: nothing is kept on disk but the log; a wait has a deadline and tells what was seen instead.
-Not seen: what lies between the syncs when more than a hundred events come at once.
+Only the log is kept on disk. A wait has a deadline, and its error tells what was seen instead. Events between two syncs
+are missed if more than a hundred come at once.
 Left to others: the process (`tests/clients/js_process.py`), the program in it (`tests/clients/client.mjs`).
 
 Specification: Matrix client-server API v1.19, "End-to-End Encryption".
@@ -39,11 +39,11 @@ ENCRYPTION = {"type": "m.room.encryption", "state_key": "", "content": {"algorit
 
 @dataclass(frozen=True, slots=True)
 class Read(Seen):
-    """One event as a client with encryption has it: in clear, or with the reason why it could not be opened.
+    """One event as a client with encryption has it: decrypted, or with the reason why it could not be.
 
-    What could not be opened has the type "m.room.encrypted". `failure` is the SDK's `DecryptionFailureCode`; `shield`
-    ("none", "grey", "red") and `reason` are what a client would show beside the message. `notified` and `highlighted`
-    are what the push rules of the account say of the event once it is open.
+    An event that could not be decrypted has the type "m.room.encrypted". `failure` is the SDK's
+    `DecryptionFailureCode`; `shield` ("none", "grey", "red") and `reason` are what a client would show next to the
+    message. `notified` and `highlighted` are the results of the account's push rules for the decrypted event.
     """
 
     encrypted: bool = False
@@ -81,7 +81,7 @@ class Trust:
 
 @dataclass(frozen=True, slots=True)
 class Sas:
-    """What two people compare: seven emoji with their English names, or three numbers."""
+    """The short string that two people compare: seven emoji with their English names, or three numbers."""
 
     emoji: tuple[tuple[str, str], ...]
     decimal: tuple[int, int, int]
@@ -111,7 +111,7 @@ class JsClient(Client):
     ) -> Self:
         """Start the client; when this returns, others can find its keys. Its log goes into `folder`.
 
-        `signed`: the device is cross-signed, with the keys that `recovery_key` opens, else with new ones, for which
+        With `signed` the device is cross-signed: with the keys that `recovery_key` opens, else with new ones, for which
         the homeserver may want the `password`; `recovery_key` is then the key that another device may use.
         """
         assert self._process is None, "it runs already"
@@ -128,12 +128,12 @@ class JsClient(Client):
         return self
 
     async def stop(self) -> None:
-        """End the process; with it goes all it knew. Harmless when it has ended already."""
+        """End the process and everything it knew. Harmless if it has ended already."""
         if self._process is not None:
             await self._process.stop()
 
     async def close(self) -> None:
-        """Stop, and release the connections. The account stays logged in."""
+        """Stop the process and release the connections. The account stays logged in."""
         await self.stop()
         await super().close()
 
@@ -143,7 +143,7 @@ class JsClient(Client):
         return self._running.pid
 
     def log(self) -> str:
-        """The end of what the SDK logged."""
+        """Return the last lines that the SDK logged."""
         return "" if self._process is None else self._process.log()
 
     # Keys.
@@ -166,23 +166,23 @@ class JsClient(Client):
         await self._ask("forget", room=room)
 
     async def devices(self, user: str) -> list[Device]:
-        """The devices of `user` that have keys."""
+        """Return the devices of `user` that have keys."""
         return [Device(**device) for device in await self._ask("devices", user=user)]
 
     async def trust(self, user: str) -> Trust:
-        """What the client thinks of `user`."""
+        """Return the client's trust in `user`."""
         return Trust(**await self._ask("trust", user=user))
 
     async def wait_devices(
         self, user: str, wanted: Callable[[Sequence[Device]], bool], *, what: str = "other", within_s: float = _WAIT_S
     ) -> list[Device]:
-        """The devices of `user` as soon as they are `wanted`, which they may be already."""
+        """Wait until `wanted` accepts the devices of `user`, and return them."""
         return await self._wait_keys(lambda: self.devices(user), wanted, f"devices of {user} to be {what}", within_s)
 
     async def wait_trust(
         self, user: str, wanted: Callable[[Trust], bool], *, what: str = "other", within_s: float = _WAIT_S
     ) -> Trust:
-        """What the client thinks of `user` as soon as it is `wanted`."""
+        """Wait until `wanted` accepts the client's trust in `user`, and return it."""
         return await self._wait_keys(lambda: self.trust(user), wanted, f"trust in {user} to be {what}", within_s)
 
     # Rooms and events.
@@ -202,20 +202,20 @@ class JsClient(Client):
         return await self.send_text(room, body, **{"m.relates_to": {"m.in_reply_to": {"event_id": event}}}, **extra)
 
     async def send_image(self, room: str, data: bytes, name: str, mimetype: str = "image/png", **info: Any) -> EventId:
-        """Send an image, encrypted by a key of its own that goes with the message."""
+        """Send an image, encrypted with its own key, which is in the message."""
         content = {"msgtype": "m.image", "body": name, "info": {"mimetype": mimetype, "size": len(data), **info}}
         return EventId(await self._ask("sendFile", room=room, data=base64.b64encode(data).decode(), content=content))
 
     async def download(self, seen: Seen) -> bytes:
-        """The encrypted file of a message, opened. Raises `JsError` when it is not what was sent."""
+        """Download and decrypt the file of a message. Raises `JsError` if it is not what was sent."""
         return base64.b64decode(await self._ask("download", file=seen.content["file"]))
 
     async def wait_readable(self, room: str, event: str, *, within_s: float = _WAIT_S) -> Read:
-        """An event, as soon as it can be read."""
+        """Wait until an event can be read, and return it."""
         return await self._wait_read(room, event, lambda read: not read.failure, f"{event} to be readable", within_s)
 
     async def wait_unreadable(self, room: str, event: str, why: str, *, within_s: float = _WAIT_S) -> Read:
-        """An event, as soon as it is known that it cannot be opened and `why` (a code: `WITHHELD`, `UNSIGNED` ...)."""
+        """Wait until an event is unreadable for the reason `why` (`WITHHELD`, `UNSIGNED` ...), and return it."""
         return await self._wait_read(
             room, event, lambda read: read.failure == why, f"{event} to be unreadable ({why})", within_s
         )
@@ -227,7 +227,7 @@ class JsClient(Client):
         return Verification(self, await self._ask("verify", user=user, room=room, device=device))
 
     async def wait_verification(self, user: str, *, within_s: float = _WAIT_S) -> "Verification":
-        """The newest request of `user`, as soon as there is one that is open."""
+        """Wait for an open request of `user`, and return the newest."""
 
         def look() -> "Verification | None":
             for number, flow in reversed(list(enumerate(self._flows))):
@@ -259,7 +259,7 @@ class JsClient(Client):
         self._pushes.stir()
 
     async def _wait(self, look: Callable[[], T | None], what: str, within_s: float) -> T:
-        """What `look` finds, now or after something has been pushed."""
+        """Wait until `look` finds something, now or after a push, and return it."""
         try:
             async with asyncio.timeout(within_s):
                 while (found := look()) is None:
@@ -304,12 +304,12 @@ class Verification:
 
     @property
     def phase(self) -> str:
-        """ "Requested", "Ready", "Started", "Done" or "Cancelled"."""
+        """The phase: "Requested", "Ready", "Started", "Done" or "Cancelled"."""
         return str(self._flow["phase"])
 
     @property
     def code(self) -> str:
-        """Why it was cancelled: "m.user", "m.mismatched_sas" ..."""
+        """The reason of the cancellation: "m.user", "m.mismatched_sas" ..."""
         return str(self._flow["code"] or "")
 
     @property
@@ -326,12 +326,12 @@ class Verification:
         await self._ask("begin")
 
     async def sas(self) -> Sas:
-        """What to compare, once one side has begun."""
+        """Return the short string to compare, once one side has started."""
         found = await self._ask("emoji")
         return Sas(tuple((symbol, name) for symbol, name in found["emoji"]), tuple(found["decimal"]))
 
     async def confirm(self) -> None:
-        """Say that it is the same, and wait until the other side has said so and both are done."""
+        """Confirm that it is the same, and wait until the other side has confirmed and both are done."""
         await self._ask("confirm")
 
     async def mismatch(self) -> None:
@@ -355,7 +355,7 @@ class Verification:
 
 
 class _PushedFeed(Feed):
-    """What a client told by itself: nothing is asked for, one waits for more."""
+    """The messages that a client pushes without a request; one can wait for more."""
 
     def __init__(self) -> None:
         super().__init__(_nothing)
@@ -368,7 +368,7 @@ class _PushedFeed(Feed):
         self.seen.append(read)
 
     def end(self, error: JsEnded) -> None:
-        """Nothing more will come."""
+        """Note that nothing more will come."""
         self._ended = error
 
     def stir(self) -> None:

@@ -1,9 +1,11 @@
-"""A Node.js program of ours that answers lines of JSON: `tests/clients/client.mjs`.
+"""Our Node.js program that answers lines of JSON: `tests/clients/client.mjs`.
 
-Rules this module keeps: a request has one answer, in whatever order they come; what is pushed goes to one function,
-in order; what the program logs goes to a file; it ends when we close its stdin, or die, and by force when it does not;
-whoever waits for a program that has ended is told its last words.
-Left to others: what the lines mean (`tests/clients/js_client.py`).
+Rules this module keeps:
+- A request has one answer; answers may come in any order.
+- Pushed messages go to one function, in order; the program's log goes to a file.
+- The program ends when we close its stdin or die; if it does not, it is killed.
+- If the program has ended, those who wait for it get an error with the last lines of its log.
+Left to others: the meaning of the lines (`tests/clients/js_client.py`).
 """
 
 import asyncio
@@ -17,7 +19,7 @@ from typing import Any, Self
 
 from tests.clients import packages
 
-_LINE = 16 * 1024 * 1024  # an image goes as one line
+_LINE = 16 * 1024 * 1024  # an image is one line
 _STOP_S = 5.0
 _ANSWER_S = 40.0  # longer than the program's own deadlines, which know better what they wait for
 _LOG_LINES = 20
@@ -52,7 +54,7 @@ class JsProcess:
 
     @classmethod
     async def start(cls, log: Path, pushed: Callable[[dict[str, Any]], None]) -> Self:
-        """Start the client program, with its packages; its log goes to `log`, what it pushes to `pushed`."""
+        """Start the client program with its packages; its log goes to `log`, its pushes to `pushed`."""
         modules = await asyncio.to_thread(packages.installed)
         environ = {name: value for name, value in os.environ.items() if name != "NODE_OPTIONS"}
         with log.open("wb") as output:
@@ -102,11 +104,11 @@ class JsProcess:
         await self._reading
 
     def log(self) -> str:
-        """The last lines of what it logged."""
+        """Return the last lines of its log."""
         return "\n".join(self._log.read_text("utf-8", "replace").splitlines()[-_LOG_LINES:])
 
     def ended(self) -> JsEnded:
-        """The error that says so."""
+        """Return the error for a program that has ended."""
         return JsEnded(f"the client has ended ({self._process.returncode})\n{self.log()}")
 
     async def _read(self) -> None:

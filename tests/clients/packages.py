@@ -1,8 +1,10 @@
 """Node.js and the npm packages that the test clients need: Node comes from PyPI, the packages are installed once.
 
-Rules this module keeps: what is installed is what the lock says, checked against its hashes; no script of a package
-is run; nothing lands in the work tree: the folder is named after the lock and shared by every clone and worker, and
-it appears whole or not at all. The standard library only, so that it also runs where nothing else is installed.
+Rules this module keeps:
+- Exactly the packages of the lock are installed, checked against its hashes; no script of a package is run.
+- Nothing is written to the work tree: the folder is named after the lock and shared by all clones and workers, and
+  appears complete or not at all.
+- It uses only the standard library, so that it also runs where nothing else is installed.
 
 Other folders with a `package.json` and a lock of their own (`tests/issuer`) are installed the same way.
 
@@ -31,12 +33,15 @@ class NoPackages(Exception):
 
 
 def node() -> Path:
-    """The program."""
+    """Return the path of the Node.js program."""
     return _wheel() / "bin" / "node"
 
 
 def installed(source: Path = HERE) -> Path:
-    """The folder whose `node_modules` is what the lock in `source` says, made if need be. Raises `NoPackages`."""
+    """Return the folder whose `node_modules` has the packages of the lock in `source`; install them if necessary.
+
+    Raises `NoPackages`.
+    """
     folder = _cache() / f"npm-{_key(source)}"
     with _only_one(folder.with_suffix(".lock")):
         if not folder.exists():
@@ -55,7 +60,7 @@ def _install(source: Path, folder: Path) -> None:
 
 
 def renew(source: Path = HERE, name: str = "matrix-js-sdk") -> None:
-    """Lock the newest version of a package, and of what it needs."""
+    """Lock the newest version of a package and of its dependencies."""
     _npm(source, "install", "--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund", f"{name}@latest")
     lock = source / "package-lock.json"
     content = json.loads(lock.read_text("utf-8"))
@@ -65,7 +70,7 @@ def renew(source: Path = HERE, name: str = "matrix-js-sdk") -> None:
 
 
 def _npm(folder: Path, *arguments: str) -> None:
-    # Not bin/npm: a wheel holds no symlinks, and npm looks for itself beside the place it was linked from.
+    # Not bin/npm: a wheel has no symlinks, and npm looks for itself next to the place it was linked from.
     npm = _wheel() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     command = [str(node()), str(npm), *arguments, "--loglevel=error"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_INSTALL_S)

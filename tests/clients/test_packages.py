@@ -1,4 +1,4 @@
-"""What the test clients are made of: exactly what the lock says, and the lock says nothing of where it comes from."""
+"""The test clients consist of exactly the locked packages, and the lock does not say where these come from."""
 
 import json
 
