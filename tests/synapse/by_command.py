@@ -1,7 +1,9 @@
-"""The bot as an operator has it: its own command line, processes of their own, one folder with all there is.
+"""The bot as an operator runs it: by its command line, in processes of its own, with everything in one folder.
 
-Rules this module keeps: nothing of this process's environment that is meant for the bot reaches it; every byte that a
-process writes is kept; whoever starts a process ends it.
+Rules this module keeps:
+- No variable of this process's environment that is meant for the bot reaches it.
+- Every byte that a process writes is kept.
+- The caller that starts a process ends it.
 """
 
 import asyncio
@@ -31,7 +33,7 @@ class Ran:
 
     @property
     def json(self) -> Any:
-        """What it printed with ``--json``."""
+        """Return what it printed with ``--json``."""
         return json.loads(self.out)
 
 
@@ -50,7 +52,7 @@ class Operator:
 
     @property
     def log(self) -> Path:
-        """What the running bot writes."""
+        """The log file of the running bot."""
         return self.folder.parent / f"{self.folder.name}.log"
 
     async def run(self, *arguments: str, stdin: str = "") -> Ran:
@@ -77,7 +79,7 @@ class Operator:
 
     @asynccontextmanager
     async def running(self, *options: str, **environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
-        """The bot runs inside this block, and is asked to stop at its end."""
+        """Run the bot inside this block, and ask it to stop at the end."""
         with self.log.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-c", COMMAND, "run", *options, "--config", str(self.config)),
@@ -104,11 +106,11 @@ class Operator:
             raise
 
     def said(self, event: str) -> int:
-        """How often the bot has logged this."""
+        """Return how often the bot has logged this."""
         return sum(line.get("event") == event for line in self.lines()) if self.log.exists() else 0
 
     def lines(self) -> list[dict[str, Any]]:
-        """What it has logged, those lines that are whole."""
+        """Return the complete lines that the bot has logged."""
         whole = self.log.read_text().splitlines(keepends=True)
         return [json.loads(line) for line in whole if line.startswith("{") and line.endswith("\n")]
 

@@ -1,8 +1,9 @@
-"""A real Synapse: one process for all tests that set no limits, a second one, started when first asked
-for, with the limits Synapse has by default. Each test gets users and rooms of its own.
+"""Fixtures with a real Synapse; each test gets users and rooms of its own.
 
-The fixtures that start processes are synchronous on purpose: each test has an event loop of its own,
-and a process belongs to none of them.
+One process serves all tests without rate limits; a second one, started on demand, has Synapse's default limits.
+
+The fixtures that start processes are synchronous on purpose: each test has an event loop of its own, and a process
+belongs to none of them.
 """
 
 import asyncio
@@ -25,40 +26,40 @@ _MEMORY = Path("/dev/shm")
 
 @pytest.fixture(scope="session")
 def synapse() -> Iterator[Synapse]:
-    """A homeserver that never tells anybody to slow down."""
+    """Provide a homeserver without rate limits."""
     yield from _running("off")
 
 
 @pytest.fixture(scope="session")
 def synapse_limited() -> Iterator[Synapse]:
-    """A homeserver as it is when nobody has set its limits."""
+    """Provide a homeserver with Synapse's default rate limits."""
     yield from _running("default")
 
 
 @pytest.fixture
 async def stage(synapse: Synapse) -> AsyncIterator[Stage]:
-    """Makes people, bots and rooms on `synapse`."""
+    """Provide people, bots and rooms on `synapse`."""
     async with Stage(synapse) as stage:
         yield stage
 
 
 @pytest.fixture
 async def stage_limited(synapse_limited: Synapse) -> AsyncIterator[Stage]:
-    """Makes people, bots and rooms on `synapse_limited`."""
+    """Provide people, bots and rooms on `synapse_limited`."""
     async with Stage(synapse_limited) as stage:
         yield stage
 
 
 @pytest.fixture
 async def encrypted_stage(synapse: Synapse, tmp_path: Path) -> AsyncIterator[EncryptedStage]:
-    """Makes people with current clients, and encrypted rooms, on `synapse`."""
+    """Provide people with current clients, and encrypted rooms, on `synapse`."""
     async with EncryptedStage(synapse, tmp_path) as stage:
         yield stage
 
 
 @pytest.fixture
 async def theatre(stage: Stage, tmp_path: Path) -> AsyncIterator[Theatre]:
-    """Runs real bots in rooms on `synapse`; at the end each journal is verified."""
+    """Provide real bots in rooms on `synapse`; at the end verify each journal."""
     theatre = Theatre(stage, tmp_path)
     yield theatre
     await theatre.close()
@@ -73,7 +74,7 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def theatre_limited(stage_limited: Stage, tmp_path: Path) -> AsyncIterator[Theatre]:
-    """The same on `synapse_limited`."""
+    """Provide real bots on `synapse_limited`; at the end verify each journal."""
     theatre = Theatre(stage_limited, tmp_path)
     yield theatre
     await theatre.close()

@@ -1,7 +1,8 @@
 """A bot's `CryptoMachine` over the real homeserver, and a person with nio's client, an independent implementation.
 
-Rules this module keeps: the machine is fed as the bot's listener will feed it: the encrypting part first, the token
-only after it; nio has a store of its own and trusts every device, as a person would who never verified anybody.
+Rules this module keeps:
+- The machine gets its input as from the bot's listener: the encryption part first, the token only after it.
+- nio has a store of its own and trusts every device, like a person who never verified anybody.
 """
 
 import asyncio
@@ -32,7 +33,7 @@ WITHIN_S = 120.0
 
 @dataclass
 class EncryptedBot:
-    """A device of a bot. `heard` holds what each event of a timeline turned out to be, by its id."""
+    """A device of a bot. `heard` has the result for each event of a timeline, by its id."""
 
     homeserver: Homeserver
     machine: CryptoMachine
@@ -65,7 +66,7 @@ class EncryptedBot:
         return self.machine.user
 
     async def hear(self, *, timeout_ms: int = 0, take: bool = True) -> News:
-        """One sync; without `take` it is as if we had been killed before the answer was looked at."""
+        """Sync once; without `take`, ignore the answer as if killed before it was processed."""
         raw = await self.homeserver.sync(self.token, timeout_ms=timeout_ms)
         if not take:
             return News()
@@ -96,13 +97,13 @@ class EncryptedBot:
         return found
 
     async def text(self, event: str) -> str:
-        """The words of an event, once it was read."""
+        """Wait until an event was read, and return its text."""
         found = await self.until(event)
         assert isinstance(found, Decrypted)
         return str(found.event["content"]["body"])
 
     async def members(self, room: RoomId) -> list[str]:
-        """Who is in the room."""
+        """Return the joined users of a room."""
         return [event["state_key"] for event in await self.homeserver.members(room, membership="join")]
 
     async def say(
@@ -142,7 +143,7 @@ class NioPerson:
         return self
 
     async def hear(self, timeout_ms: int = 0) -> Any:
-        """One sync, and what it asks for."""
+        """Sync once, and make the requests that the answer calls for."""
         answer = await self.client.sync(timeout=timeout_ms, full_state=self.client.next_batch is None)
         if self.client.should_upload_keys:
             await self.client.keys_upload()
@@ -215,12 +216,12 @@ class CryptoStage:
             await each.close()
 
     async def bot(self, name: str = "bot", **how: Any) -> EncryptedBot:
-        """A new account with one device."""
+        """Create an account with one device."""
         homeserver = await self.stage.bot(name)
         return await self.device(homeserver, **how)
 
     async def device(self, homeserver: Homeserver, store: str = "", **how: Any) -> EncryptedBot:
-        """A device over this port, with the store of that name (its own, if none is named)."""
+        """Open a device over this port, with the named store (by default its own)."""
         folder = self.folder / (store or f"{homeserver.user[1:]}-{homeserver.session.device}")
         bot = await EncryptedBot.open(homeserver, folder, **how)
         self._open.append(bot)
@@ -232,12 +233,12 @@ class CryptoStage:
         return await self.device_of(bot.user, **how)
 
     async def device_of(self, user: str, **how: Any) -> EncryptedBot:
-        """A new device of an account that there is."""
+        """Log in to an existing account as a new device."""
         session = await log_in_with_password(self.stage.synapse.url, user, PASSWORD, "another")
         return await self.device(self.stage.port(session), **how)
 
     async def restarted(self, bot: EncryptedBot, **how: Any) -> EncryptedBot:
-        """The same device again after a stop: the store is opened anew."""
+        """Close a device and open it again from its store."""
         await bot.close()
         if bot in self._open:
             self._open.remove(bot)
@@ -255,7 +256,7 @@ class CryptoStage:
         return await person.start()
 
     async def room(self, bot: EncryptedBot, *others: Any, **content: Any) -> RoomId:
-        """An encrypted room, made by the bot, which all have joined and know of."""
+        """Create an encrypted room by the bot, which all have joined and know of."""
         state = [{"type": "m.room.encryption", "state_key": "", "content": {**ENCRYPTION, **content}}]
         users = list(dict.fromkeys(other.user for other in others if other.user != bot.user))
         room = await bot.homeserver.create_room({"preset": "private_chat", "invite": users, "initial_state": state})

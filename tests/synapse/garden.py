@@ -1,4 +1,4 @@
-"""One room on a simulated homeserver, with the real bot, for faults and limits that a real one cannot be given."""
+"""One room on a simulated homeserver, with the real bot, for faults and limits that a real one cannot have."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -36,7 +36,7 @@ incident_limit = 61
 
 
 class Garden:
-    """A room on a simulated homeserver, with a bot that has entered it and said all it had to say."""
+    """A room on a simulated homeserver, with a bot that has entered it and has nothing left to send."""
 
     def __init__(self, server: SimulatedHomeserver, bot: ServedBot) -> None:
         self.server = server
@@ -67,11 +67,11 @@ class Garden:
         await self.bot.idle()
 
     def limit(self) -> None:
-        """Take nothing from now on but what is allowed."""
+        """Refuse all requests that are not allowed from now on."""
         self.server.limited, self.server.allowed = self.bot.user, 0
 
     async def allow(self, count: int = 1) -> list[tuple[str, Any]]:
-        """Take so many more requests of the bot, once what is under way was refused; what they were."""
+        """Accept `count` more requests of the bot, once those in flight were refused. Returns the accepted ones."""
         before, refused = len(self.server.sent), self.server.refused
         await self.bot.until(lambda: self.server.refused >= refused + 2, "a request that knows of all that waits")
         self.server.allowed = count
@@ -79,7 +79,7 @@ class Garden:
         return self.server.sent[before:]
 
     def flood(self, *names: str) -> None:
-        """From now on each of these writes again whenever something of theirs was redacted."""
+        """Let each of these write again, from now on, whenever a message of theirs is redacted."""
         self.spammers = list(names)
 
         def again(name: str) -> None:
@@ -96,7 +96,7 @@ class Garden:
 
 @asynccontextmanager
 async def garden_in(folder: Path) -> AsyncIterator[Garden]:
-    """A garden in which the bot is at rest."""
+    """Open a garden in which the bot is idle."""
     async with SimulatedHomeserver() as server:
         user, token, device = server.account("answerable")
         head = HEAD.format(url=server.url, user=user, bot='digest = ""').replace("*:localhost", "*:*")

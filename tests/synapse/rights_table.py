@@ -1,8 +1,8 @@
-"""Who is answered what: every command and every reaction against every role. `test_commands_rights.py` walks it.
+"""The expected answers to every command and every reaction for every role; `test_commands_rights.py` checks them.
 
-A new command needs a row here, or that test fails: `everyone`, `managers` or `owners`, with the text that answers it
-when it is done, and by name whatever a role is told instead. {code} is the group's code, {victim} and {case} a person
-and a case of the speaker's own, {foreign} a case of another group, {link} a message in the group, {elsewhere} one in
+A new command needs a row here, or that test fails: `everyone`, `managers` or `owners`, with the text of the answer when
+it is done, and by name of a role any other answer. {code} is the group's code, {victim} and {case} are a person and a
+case of the speaker's own, {foreign} is a case of another group, {link} a message in the group, {elsewhere} one in
 another group.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from bot.commands.registry import COMMANDS
 from moderation.consequences import DISMISS, HANDLED, MORE, SETTLED, UPHOLD
 
-# All of them speak in a direct room of their own; what is said elsewhere: `tests/fuzz/test_no_path_gives_more.py`.
+# All of them speak in a direct room of their own; for other rooms see `tests/fuzz/test_no_path_gives_more.py`.
 INSIDE = ("member", "unverified", "muted", "demoted", "manager", "owner")
 ROLES = (*INSIDE, "operator", "outsider", "stranger", "banned")
 # "demoted": a manager until a grave violation. "stranger": manages another group. "banned": a manager, banned by the
@@ -22,7 +22,7 @@ UNKNOWN = "error.group.unknown"  # who is in no way concerned does not learn tha
 
 @dataclass(frozen=True)
 class Row:
-    """What is said, and the key of the answer for each role; None: not said by this role. "a|b": one or the other."""
+    """A command, and the key of the answer for each role; None: this role does not say it. "a|b": either of them."""
 
     said: str
     answers: dict[str, str | None]
@@ -34,7 +34,7 @@ class Row:
 
 
 def everyone(said: str, done: str, **others: str | None) -> Row:
-    """A command for all."""
+    """Return the row of a command for all."""
     known = dict.fromkeys(ROLES, done)
     if "{code}" in said:
         known |= dict.fromkeys(("outsider", "stranger"), UNKNOWN)
@@ -44,13 +44,13 @@ def everyone(said: str, done: str, **others: str | None) -> Row:
 
 
 def managers(said: str, done: str, refused: str = "error.right.manager", **others: str | None) -> Row:
-    """A command for those who run the group."""
+    """Return the row of a command for those who run the group."""
     known = dict.fromkeys(ROLES, refused) | dict.fromkeys(MANAGING, done) | {"banned": "error.right.manager"}
     return Row(said, {**known, "outsider": UNKNOWN, "stranger": UNKNOWN, **others})
 
 
 def owners(said: str, done: str, refused: str, **others: str | None) -> Row:
-    """A command for the owner."""
+    """Return the row of a command for the owner."""
     return Row(said, {**managers(said, done).answers, "manager": refused, **others})
 
 
@@ -129,7 +129,7 @@ IMPOSSIBLE = "impossible"  # the homeserver lets nobody press there who is not t
 
 @dataclass(frozen=True)
 class Pressed:
-    """A reaction: the key, where it is pressed, under what, and what follows for each role."""
+    """A reaction: its key, the room, the message it is on, and its effect for each role."""
 
     key: str
     place: str  # desk | group | direct
@@ -141,12 +141,12 @@ _IN_GROUP = {"muted": IMPOSSIBLE} | dict.fromkeys(("operator", "outsider", "stra
 
 
 def in_desk(key: str, what: str) -> Pressed:
-    """Under the card itself: only those who run the group are in its desk."""
+    """Return a reaction on the card itself, for those who run the group; only they are in its desk."""
     return Pressed(key, "desk", "card", dict.fromkeys(ROLES, IMPOSSIBLE) | {"manager": what, "owner": what})
 
 
 def in_group(key: str, under: str, what: str) -> Pressed:
-    """In the group, by whoever may write there."""
+    """Return a reaction in the group, for everybody who may write there."""
     return Pressed(key, "group", under, dict.fromkeys(ROLES, what) | _IN_GROUP)
 
 

@@ -1,7 +1,7 @@
-"""Members of an encrypted room who need no client program: a `CryptoMachine` each, or only the keys of a device.
+"""Members of an encrypted room without a client program: each has a `CryptoMachine`, or only the keys of a device.
 
-Rules this module keeps: a member gives keys to every device there is, as older clients do, unless a test holds them
-back. Left to others: the machines and ports (`crypto_people.py`).
+A member gives keys to every device, as older clients do, unless a test holds them back.
+Left to others: the machines and ports (`crypto_people.py`).
 """
 
 import asyncio
@@ -31,7 +31,7 @@ HandOver = Callable[[], Awaitable[None]]
 async def sealed_room(
     theatre: Theatre, bot: ServedBot, owner: Client, *members: EncryptedBot, invited: Sequence[str] = ()
 ) -> RoomId:
-    """An encrypted room that the bot protects."""
+    """Create an encrypted room that the bot protects."""
     invite = [*(member.user for member in members), *invited]
     room = await owner.create_room(unique("room"), initial_state=[ENCRYPTION], invite=invite)
     await asyncio.gather(*(member.homeserver.join(room) for member in members))
@@ -73,7 +73,7 @@ async def withhold(member: EncryptedBot, bot: ServedBot, room: str, session: str
 
 
 async def answer_to(member: EncryptedBot, command: str, sender: str) -> str:
-    """The id of the answer, once the member could read it."""
+    """Wait until the member has read the answer, and return its id."""
 
     def found() -> str | None:
         for event, read in member.heard.items():
@@ -98,7 +98,7 @@ def _replied_to(read: Decrypted) -> str:
 
 
 async def has_key(member: EncryptedBot, room: str, session: str) -> bool:
-    """Whether the member was given this key."""
+    """Tell whether the member has this key."""
     return await member.machine.store.run(lambda db: member.machine.keys.has(db, room, session))
 
 
@@ -110,7 +110,7 @@ class CheapDevices:
         self.sessions: list[Session] = []  # person by person, the two of each in a row
 
     async def make(self, people: int) -> list[str]:
-        """So many people; their user ids."""
+        """Create `people` users. Returns their ids."""
         made = await asyncio.gather(*(self._person() for _ in range(people)))
         self.sessions = [session for sessions in made for session in sessions]
         return [str(first.user) for first, _ in made]
@@ -120,7 +120,7 @@ class CheapDevices:
         await asyncio.gather(*(self._cast.stage.port(session).join(RoomId(room)) for session in self.sessions[::2]))
 
     async def wake(self, session: Session) -> EncryptedBot:
-        """A device that listens from now on."""
+        """Open a device that listens from now on."""
         return await self._cast.device(self._cast.stage.port(session))
 
     async def _person(self) -> tuple[Session, Session]:

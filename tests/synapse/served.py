@@ -1,8 +1,10 @@
 """The real bot in this process, on a data directory of its own, against the real homeserver of the session.
 
-Rules this module keeps: the bot is started by `bot.app.serve`, as `answerable run` does it; a test looks at what
-people see, at the journal and at the database, never into the bot; every journal is verified when the test is over;
-waiting is on a condition with a deadline.
+Rules this module keeps:
+- The bot is started by `bot.app.serve`, as `answerable run` does it.
+- A test examines what people see, the journal and the database, never the inside of the bot.
+- Every journal is verified at the end of the test.
+- Tests wait for a condition, with a deadline.
 """
 
 import asyncio
@@ -53,7 +55,7 @@ allow_invites = ["*:localhost"]
 {bot}
 """
 
-# Rules that most stories need: one that decides by itself, one that managers decide, one that costs much.
+# Rules that most stories need: one that decides automatically, one that managers decide, one that costs much.
 MUTE = """
 [[rules]]
 name = "loud"
@@ -85,7 +87,7 @@ terms = ["volcano"]
 
 
 async def until(look: Callable[[], Awaitable[T | None]], what: str, within_s: float = WITHIN_S) -> T:
-    """What `look` finds, as soon as it finds something. Raises an `AssertionError` that names `what`."""
+    """Wait until `look` finds something, and return it. Raises an `AssertionError` that names `what`."""
     try:
         async with asyncio.timeout(within_s):
             while not (found := await look()):  # noqa: ASYNC110 - rows and files tell nobody that they changed
@@ -96,7 +98,7 @@ async def until(look: Callable[[], Awaitable[T | None]], what: str, within_s: fl
 
 
 def like(key: str, language: str = "en", **fields: str) -> re.Pattern[str]:
-    """What a text of the message files looks like once it is filled in; `fields` say what some fields must be."""
+    """Return a pattern for a filled-in text of the message files; `fields` fix the values of some fields."""
     template = Catalog.load().template(language, key).replace("`", "")
     pieces = re.split(r"\{(\w+)[^}]*\}", template)
     pattern = "".join(
@@ -130,18 +132,18 @@ class ServedBot:
         self._task = asyncio.create_task(serve(self.config, self.session, self._stop, self.clock, trusted=trusted))
 
     def clock(self) -> int:
-        """What the bot takes for the time: this machine's, set forward by `ahead_ms`."""
+        """Return the bot's time: this machine's, set forward by `ahead_ms`."""
         return wall_clock() + self.ahead_ms
 
     async def stop(self) -> None:
-        """Ask it to stop, and wait until it has. Raises what it failed with."""
+        """Ask the bot to stop, and wait until it has. Raises the error it failed with."""
         task, self._task = self._task, None
         if task is not None:
             self._stop.set()
             await task
 
     async def crash(self) -> None:
-        """Stop it where it stands: nothing it planned is finished, no stop is recorded."""
+        """Stop the bot abruptly: nothing it planned is finished, no stop is recorded."""
         task, self._task = self._task, None
         assert task is not None
         task.cancel()
@@ -153,7 +155,7 @@ class ServedBot:
         self.start()
 
     def must_live(self) -> None:
-        """Raise what it failed with, if it has ended by itself."""
+        """Raise the bot's error if it has ended on its own."""
         if self._task is not None and self._task.done():
             self._task.result()
             raise AssertionError("the bot has ended")
@@ -169,19 +171,19 @@ class ServedBot:
             connection.close()
 
     def table(self, name: str) -> list[tuple[Any, ...]]:
-        """A whole table, sorted."""
+        """Return a whole table, sorted."""
         return sorted(self.rows(f"SELECT * FROM {name}"), key=repr)
 
     def records(self) -> list[Record]:
-        """The journal."""
+        """Return all records of the journal."""
         return list(Log(self.data_dir / "records").read())
 
     def facts(self, kind: type[F]) -> list[F]:
-        """The facts of one class, in the order in which they were recorded."""
+        """Return the facts of one class, in the order in which they were recorded."""
         return [fact for _, fact in self.numbered_facts() if isinstance(fact, kind)]
 
     def numbered_facts(self) -> list[tuple[int, Fact]]:
-        """Every fact with the index of its record."""
+        """Return every fact with the index of its record."""
         rooms, found = Rooms({}), []
         for record in self.records():
             if (fact := fact_of_record(record, rooms.of)) is not None:
@@ -190,7 +192,7 @@ class ServedBot:
         return found
 
     def followed(self, *events: str) -> dict[str, list[Fact]]:
-        """What each event gave rise to, without what became of the answers to it."""
+        """Return the facts caused by each event, without the outcomes of the answers to it."""
         marks = ",".join("?" * len(events))
         index = {n: e for e, n in self.rows(f"SELECT event, record FROM events WHERE event IN ({marks})", *events)}
         assert len(index) == len(events), "not all events were recorded"
@@ -201,7 +203,7 @@ class ServedBot:
         return found
 
     def recorded(self, room: str | None = None) -> list[str]:
-        """The ids of the events in the journal, in order; each as often as it stands there."""
+        """Return the ids of the events in the journal, in order; each as often as it is recorded."""
         code = self.code(room) if room else None
         return [
             str(record.parts[0]["ev"])
@@ -210,24 +212,24 @@ class ServedBot:
         ]
 
     def record_of(self, event: str) -> Record:
-        """The record of an event."""
+        """Return the record of an event."""
         (found,) = [r for r in self.records() if r.parts and r.parts[0].get("ev") == event]
         return found
 
     def code(self, room: str) -> str:
-        """The group code of a room."""
+        """Return the group code of a room."""
         ((code,),) = self.rows("SELECT code FROM rooms WHERE room = ?", room)
         return str(code)
 
     def condition(self, room: str) -> str | None:
-        """Whether the room is observed, protected ...; None while the bot does not know it."""
+        """Return whether the room is observed, protected ...; None while the bot does not know it."""
         found = self.rows("SELECT condition FROM rooms WHERE room = ?", room)
         return str(found[0][0]) if found else None
 
     # Waiting.
 
     async def until(self, look: Callable[[], object], what: str, within_s: float = WITHIN_S) -> Any:
-        """`until` with a look that does not wait, and that fails at once if the bot has ended."""
+        """Wait as `until` does, with a synchronous `look`; fail at once if the bot has ended."""
 
         async def once() -> object:
             self.must_live()
@@ -249,9 +251,9 @@ class ServedBot:
         await self.until(lambda: self.rows(query, *events)[0][0] == len(events), f"{len(events)} events to be taken")
 
     async def idle(self, within_s: float = WITHIN_S, *, up_to: int = NICETY) -> None:
-        """Wait until nothing is left to be said to the homeserver, nothing at least as urgent as `up_to`.
+        """Wait until the bot has no request left to send that is at least as urgent as `up_to`.
 
-        Of everything recorded by now: what is in the journal and not yet in the tables may ask for more.
+        This waits for the tables too: records that are not in them yet may cause more requests.
         """
         recorded = len(self.records())
         query = (
@@ -261,9 +263,9 @@ class ServedBot:
         await self.until(lambda: self.rows(query, recorded, up_to), "an empty outbox", within_s)
 
     async def pass_until(self, look: Callable[[], object], what: str, within_s: float = 4 * WITHIN_S) -> None:
-        """Set the bot's clock forward until `look` finds something, in steps that an answer of the homeserver may take.
+        """Set the bot's clock forward until `look` finds something, in steps as long as one answer may take.
 
-        Each step waits until all is said, so that whoever answers for something has been told. Needs `short_waits`.
+        Each step waits until everything is sent, so that the people responsible have been told. Needs `short_waits`.
         """
         async with asyncio.timeout(within_s):
             while await self.until(lambda: "found" if look() else "not yet", what) != "found":
@@ -286,13 +288,13 @@ class Scene:
     desk: RoomId = field(default=RoomId(""))
 
     async def wait_desk(self, who: Client, wanted: Callable[[Seen], bool], what: str, after: int = 0) -> Seen:
-        """What the bot says in the desk, as `who` sees it."""
+        """Wait for a message of the bot in the desk, as `who` sees it."""
         return await who.wait_event(
             self.desk, lambda seen: seen.sender == self.bot.user and wanted(seen), what=what, after=after
         )
 
     async def card(self, who: Client, n: int) -> Seen:
-        """The card of a case, as it was first posted."""
+        """Return the card of a case, as it was first posted."""
         return await self.wait_desk(
             who,
             lambda seen: seen.body.startswith(f"Case {n} ") and "m.relates_to" not in seen.content,
@@ -300,12 +302,12 @@ class Scene:
         )
 
     async def levels(self) -> dict[str, int]:
-        """The levels that stand in the room for its people."""
+        """Return the power levels of the people in the room."""
         users: dict[str, int] = (await self.owner.power_levels(self.room))["users"]
         return users
 
     async def until_level(self, user: str, level: int | None, within_s: float = WITHIN_S) -> None:
-        """Wait until this level stands there for `user`; None: no entry."""
+        """Wait until `user` has this level in the room; None: no entry."""
         await self.owner.wait_state(
             self.room,
             "m.room.power_levels",
@@ -329,11 +331,11 @@ class Theatre:
 
     @property
     def logged(self) -> list[Any]:
-        """What the bots have logged so far."""
+        """Return what the bots have logged so far."""
         return list(self._logged)
 
     async def bot(self, rules: str = RULES, *, start: bool = True, bot: str = "", invites: str = "") -> ServedBot:
-        """A bot with these rules and settings; `bot`: more lines for the table [bot]."""
+        """Create a bot with these rules and settings; `bot` has more lines for the table [bot]."""
         account = await self.stage.synapse.register(unique("bot"), "a password")
         head = HEAD.format(url=self.url, user=account.user, bot=bot)
         if invites:
@@ -345,7 +347,7 @@ class Theatre:
         return served
 
     async def people(self, *names: str) -> list[Client]:
-        """New users."""
+        """Create users."""
         return list(await asyncio.gather(*(self.stage.person(name) for name in names)))
 
     async def room(
@@ -360,7 +362,7 @@ class Theatre:
         version: str | None = None,
         opened: bool = True,
     ) -> RoomId:
-        """A room with these people, into which the bot was invited and, if `opened`, came."""
+        """Create a room with these people, invite the bot and, if `opened`, wait until it has entered."""
         room = await self.stage.room(owner, *managers, *members, version=version)
         given: dict[str, int | None] = {manager.user: 50 for manager in managers}
         await owner.set_power(room, {**given, **(levels or {}), bot.user: bot_level})
@@ -380,8 +382,10 @@ class Theatre:
         known: Sequence[Literal["owner", "managers"]] = (),
         **more: Any,
     ) -> Scene:
-        """A bot, a room it protects, and the desk with everybody in it; `started`: done before the bot is invited;
-        `known`: who stands on the roster, and so may vouch for others."""
+        """Create a bot, a room it protects, and the desk with everybody in it.
+
+        `started` is called before the bot is invited; `known` are the people on the roster, who may vouch for others.
+        """
         names = ["owner", *["manager"] * managers, *["member"] * members]
         served, people = await asyncio.gather(self.bot(rules, bot=bot), self.people(*names))
         if started is not None:
@@ -427,7 +431,7 @@ async def enter(person: Client, room: str) -> None:
 
 
 async def on_the_roster(bot: ServedBot, *people: Client) -> None:
-    """Let people be verified by what counts everywhere; the bot is stopped for it, and started again."""
+    """Verify people by the roster, which counts everywhere; the bot is stopped for it and started again."""
     await bot.stop()
     until = bot.clock() + 365 * 86_400_000
     facts = [PersonVerified(method="roster", level=2, until=until, subject=UserId(each.user)) for each in people]
@@ -437,7 +441,7 @@ async def on_the_roster(bot: ServedBot, *people: Client) -> None:
 
 
 async def direct_room(person: Client, bot: ServedBot) -> RoomId:
-    """The direct room that the bot made for somebody, once they have entered it."""
+    """Let somebody enter the direct room that the bot made for them, and return it."""
     query = "SELECT room FROM rooms WHERE purpose = 'direct' AND direct_with = ? AND condition != 'left'"
     ((room,),) = await bot.until(lambda: bot.rows(query, person.user), f"a direct room with {person.user}")
     if (await _membership(person, room)) != "join":
@@ -446,7 +450,7 @@ async def direct_room(person: Client, bot: ServedBot) -> RoomId:
 
 
 async def told(person: Client, bot: ServedBot, pattern: re.Pattern[str], after: int = 0) -> Seen:
-    """What the bot told somebody alone."""
+    """Wait for a message of the bot to somebody alone."""
     room = await direct_room(person, bot)
     return await person.wait_event(
         room,
@@ -457,7 +461,7 @@ async def told(person: Client, bot: ServedBot, pattern: re.Pattern[str], after: 
 
 
 async def answer(person: Client, bot: ServedBot, room: str, command: EventId) -> Seen:
-    """The bot's answer to a command."""
+    """Wait for the bot's answer to a command."""
     return await person.wait_event(
         room,
         lambda seen: seen.sender == bot.user and _replies_to(seen) == command,
@@ -472,7 +476,7 @@ async def ask(person: Client, bot: ServedBot, room: str, command: str, **extra: 
 
 
 async def open_direct(person: Client, bot: ServedBot) -> RoomId:
-    """A direct room that the person made, once the bot has said hello there."""
+    """Let a person open a direct room, wait until the bot has said hello there, and return the room."""
     room = await person.create_room(is_direct=True, invite=[bot.user])
     await person.wait_event(room, lambda seen: seen.sender == bot.user and seen.type == "m.room.message", what="hello")
     return room

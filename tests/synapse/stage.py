@@ -1,4 +1,4 @@
-"""People, bots and rooms for one test, all with names of their own, all closed at its end."""
+"""People, bots and rooms for one test, all with unique names, all closed at its end."""
 
 import itertools
 import secrets
@@ -19,22 +19,22 @@ PASSWORD = "a password"  # everybody's
 
 
 def unique(name: str) -> str:
-    """`name` with something behind it that no other test of this run, nor another run, has."""
+    """Return `name` with a suffix that no other test of this run or another run has."""
     return f"{name}-{_run}-{next(_numbers)}"
 
 
 def text(body: str) -> dict[str, str]:
-    """The content of a text message."""
+    """Return the content of a text message."""
     return {"msgtype": "m.text", "body": body}
 
 
 async def own_room(bot: Homeserver, **more: Any) -> RoomId:
-    """A private room made by `bot`; `more` goes into the request."""
+    """Create a private room by `bot`; `more` goes into the request."""
     return await bot.create_room({"preset": "private_chat", "name": unique("room"), **more})
 
 
 class Stage:
-    """Makes what a test needs on `synapse`, and closes it."""
+    """Creates and closes what a test needs on `synapse`."""
 
     def __init__(self, synapse: Synapse) -> None:
         self.synapse = synapse
@@ -50,19 +50,19 @@ class Stage:
             await thing.close()
 
     async def person(self, name: str, *, admin: bool = False) -> Client:
-        """A new user with a client of their own."""
+        """Create a user with a client of their own."""
         account = await self.synapse.register(unique(name), PASSWORD, admin=admin)
         client = Client(self.synapse.url, account.user, account.token)
         self._open.append(client)
         return client
 
     async def bot(self, name: str = "bot", *, admin: bool = False) -> Homeserver:
-        """A new user seen through the product's port."""
+        """Create a user, seen through the product's port."""
         account = await self.synapse.register(unique(name), PASSWORD, admin=admin)
         return self.port(Session(self.synapse.url, *account))
 
     def port(self, session: Session, *, request_timeout_s: float = 30.0) -> Homeserver:
-        """A port for a session the test already has."""
+        """Open a port for a session that the test already has."""
         homeserver = Homeserver(session, request_timeout_s=request_timeout_s)
         self._open.append(homeserver)
         return homeserver
@@ -74,7 +74,7 @@ class Stage:
         power: Mapping[str, Any] | None = None,
         version: str | None = None,
     ) -> RoomId:
-        """A new private room that `members` have joined; `power` overrides parts of its power levels."""
+        """Create a private room that `members` have joined; `power` overrides parts of its power levels."""
         invite = [member.user for member in members]
         room = await owner.create_room(unique("room"), power=power, version=version, invite=invite)
         for member in members:

@@ -1,4 +1,4 @@
-"""`!adopt`: an owner has the bot make the room anew, as its only creator; all that is known of the group goes on."""
+"""`!adopt`: an owner has the bot create the room again, as its only creator; the group's data carries over."""
 
 from pathlib import Path
 
@@ -72,7 +72,7 @@ async def test_an_owner_of_an_adopted_room_is_demoted_like_anybody(theatre: Thea
     await _let_close(scene)
     await ask(owner, bot, scene.desk, f"!adopt {await _explained(scene)}")
     new = await _adopted(owner, old)
-    await bot.crash()  # wherever it stands now
+    await bot.crash()  # at whatever step it is
     bot.start()
     for who in (owner, *scene.managers):
         await enter(who, new)

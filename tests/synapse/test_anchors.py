@@ -1,4 +1,4 @@
-"""The closing checkpoint of a day is in every desk: once, whatever happens at midnight, and of use to who kept it."""
+"""A day's closing checkpoint is in every desk: once, whatever happens at midnight, and useful to those who kept it."""
 
 import html
 import re
@@ -23,17 +23,17 @@ BLOCK = re.compile(r"<pre><code>(.*?)</code></pre>", re.DOTALL)
 
 
 def put(bot: ServedBot, now_ms: int) -> None:
-    """Set the bot's clock, which goes on running."""
+    """Set the bot's clock, which continues to run."""
     bot.ahead_ms = now_ms - wall_clock()
 
 
 def midnight(bot: ServedBot) -> int:
-    """The next one, by the bot's clock."""
+    """Return the next midnight by the bot's clock."""
     return (bot.clock() // DAY_MS + 1) * DAY_MS
 
 
 def closing_of(seen: Seen) -> str:
-    """The checkpoint in a message, as somebody who reads it would copy it."""
+    """Return the checkpoint in a message, as a reader would copy it."""
     found = BLOCK.search(str(seen.content.get("formatted_body", "")))
     assert found
     checkpoint = html.unescape(found[1])
@@ -53,7 +53,7 @@ async def closing(who: Client, bot: ServedBot, room: RoomId, day: str) -> str:
 
 
 async def closings_seen(who: Client, bot: ServedBot, room: RoomId, days: list[str]) -> list[str]:
-    """Which days' checkpoints stand in a room by now, each as often as it stands there."""
+    """Return the days whose checkpoints are in a room by now, each as often as it is there."""
     seen = [Seen("timeline", room, event) for event in await who.messages(room)]
     return [day for each in seen for day in days if each.sender == bot.user and is_closing_of(day, each)]
 

@@ -1,6 +1,6 @@
-"""The whole way of an operator who loses a machine: back up while it runs, lose all, restore, run on.
+"""The story of an operator who loses a machine: back up while the bot runs, lose everything, restore, continue.
 
-One of the rooms is encrypted, since its keys are what must not come back by a backup.
+One of the rooms is encrypted, since its keys must not come back with a backup.
 """
 
 import shutil
@@ -24,7 +24,7 @@ PASSWORD = "a password"
 
 @pytest.fixture
 async def cast(stage: Stage, tmp_path: Path) -> AsyncIterator[CryptoStage]:
-    """Makes members who write encrypted and need no client program."""
+    """Provide members who write encrypted messages and need no client program."""
     folder = tmp_path / "cast"
     folder.mkdir()
     async with CryptoStage(stage, folder) as made:
@@ -32,17 +32,17 @@ async def cast(stage: Stage, tmp_path: Path) -> AsyncIterator[CryptoStage]:
 
 
 def mode(file: str) -> int:
-    """Who may do what with a file."""
+    """Return the permissions of a file."""
     return stat.S_IMODE(Path(file).stat().st_mode)
 
 
 def about(record: Record, event: str) -> bool:
-    """Whether this is a record of an event."""
+    """Tell whether this is a record of an event."""
     return any(part.get("ev") == event for part in record.parts)
 
 
 async def set_up(operator: Operator, bot: ServedBot, above: str, rules: str = RULES) -> str:
-    """What an operator does first. Returns the recovery key."""
+    """Set up a deployment as an operator does. Returns the recovery key."""
     key = operator.folder.parent / "recovery-key"
     options = (
         "--homeserver",

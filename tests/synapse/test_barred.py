@@ -1,4 +1,4 @@
-"""The barred list in real rooms: it holds everywhere, for every account, is told, can be appealed, and ends."""
+"""The barred list in real rooms: it applies everywhere, for every account, is announced, can be appealed, and ends."""
 
 import sqlite3
 import time
@@ -19,7 +19,7 @@ NOW = time.time_ns() // 1_000_000
 
 
 async def add(bot: ServedBot, by: Client, who: Client, **more: object) -> dict[str, object]:
-    """What `answerable barred add` asks of a bot that runs."""
+    """Send the running bot the request of `answerable barred add`."""
     asked = {"person": who.user, "by": by.user, "reason": "threats", "until": NOW + 90 * DAY_MS, "reader": "ann"}
     return await ask_bot(bot.data_dir, "bar", {**asked, **more}, None)
 
@@ -29,7 +29,7 @@ async def until_membership(who: Client, room: str, user: str, wanted: str) -> No
 
 
 async def a_scene(theatre: Theatre, *, members: int = 1) -> tuple[Scene, Client]:
-    """A scene with an operator."""
+    """Create a scene with an operator."""
     (operator,) = await theatre.people("operator")
     return await theatre.scene(RULES, members=members, bot=f'operators = ["{operator.user}"]'), operator
 

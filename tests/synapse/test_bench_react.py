@@ -1,4 +1,4 @@
-"""A short run of `bench/react.py`, for its correctness: both rooms are seen to, and what the bot does is looked at."""
+"""A short run of `bench/react.py`, for its correctness: both rooms are handled, and the bot's actions are checked."""
 
 from pathlib import Path
 

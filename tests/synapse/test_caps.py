@@ -1,4 +1,4 @@
-"""Limits in real rooms: who comes last goes with a kind word, and a room too many is not entered."""
+"""Limits in real rooms: the last to come is removed with a kind message, and the bot enters no room too many."""
 
 from bot.demo.client import Client
 from moderation.model.builtin_rules import CAP_JOINED, CAP_MEMBERS

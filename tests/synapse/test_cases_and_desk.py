@@ -194,7 +194,10 @@ async def _edit_of(scene: Scene, who: Client, card: Seen) -> Seen:
 
 
 async def _in_thread(scene: Scene, who: Client, card: Seen) -> Seen:
-    """The first word in the thread of a card. Nothing can reply to a reaction, so its answer stands there too."""
+    """Return the first message in the thread of a card.
+
+    Nothing can reply to a reaction, so its answer is there too.
+    """
     relation = {"rel_type": "m.thread", "event_id": card.id, "is_falling_back": True}
     reply = {"m.in_reply_to": {"event_id": card.id}}
     return await scene.wait_desk(

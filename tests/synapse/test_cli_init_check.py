@@ -100,7 +100,7 @@ async def _deployment(synapse: Synapse, folder: Path) -> Deployment:
 
 
 async def _devices(deployment: Deployment) -> list[str]:
-    """The devices of the bot's account, seen by a device of our own, which is left out."""
+    """Return the devices of the bot's account, except the test's own device, which lists them."""
     client = await Client.log_in(deployment.url, deployment.user, PASSWORD)
     try:
         mine = (await client.request("GET", "account", "whoami"))["device_id"]
@@ -430,7 +430,7 @@ run(["run"])
 
 
 def _written(deployment: Deployment) -> str:
-    """All that stands in the files of a deployment."""
+    """Return the contents of all files of a deployment."""
     files = (path for path in deployment.folder.rglob("*") if path.is_file())
     return "".join(path.read_bytes().decode("utf-8", "replace") for path in files)
 
@@ -450,7 +450,7 @@ async def _end_session(deployment: Deployment) -> None:
 
 
 def _at_a_terminal(deployment: Deployment, talk: Sequence[tuple[str, str]]) -> str:
-    """Runs `init` on a terminal of its own, answering each question as it comes; all that was on the screen."""
+    """Run `init` on a terminal of its own, answering each question. Returns everything that was on the screen."""
     ours, theirs = pty.openpty()
     screen = b""
     with subprocess.Popen(

@@ -25,7 +25,7 @@ from tests.synapse.rights_table import (
 )
 from tests.synapse.served import RULES, Scene, ServedBot, Theatre, answer, ask, like, open_direct, told
 
-# What managing takes is lost with one grave violation; whoever is not verified is reminded.
+# One grave violation costs the right to manage; people who are not verified are reminded.
 STRICT = (
     RULES
     + """
@@ -140,7 +140,7 @@ async def test_commands_and_reactions_do_for_everybody_what_the_table_says(theat
 
 
 async def speak(everybody: Cast, role: str) -> tuple[list[str], dict[EventId, bool]]:
-    """Say everything, read every answer: what was answered otherwise, and what was said, and whether it was refused."""
+    """Say everything and read every answer. Returns wrong answers, and whether each message was refused."""
     who, room, bot = everybody.roles[role], everybody.direct[role], everybody.scene.bot
     rows = [(row, key) for row in ROWS if (key := row.answers[role]) is not None]
     said = [await who.send_text(room, "!" + _filled(everybody, role, row)) for row, _ in rows]
@@ -172,7 +172,7 @@ def _filled(everybody: Cast, role: str, row: Row) -> str:
 
 
 async def press_everything(everybody: Cast) -> dict[str, list[str]]:
-    """What followed otherwise than the table says."""
+    """Press every reaction. Returns the effects that differ from the table."""
     bot = everybody.scene.bot
     done: list[tuple[str, Pressed, EventId | None]] = []
     for pressed, role in itertools.product(REACTIONS, ROLES):
@@ -209,7 +209,7 @@ def _became(facts: list[Fact]) -> str:
     return next((what for kind, what in _FOLLOWS.items() if any(isinstance(fact, kind) for fact in facts)), NOTHING)
 
 
-# In the room itself, and in the language of whoever asks.
+# In the room itself, and in the language of the person who asks.
 
 
 async def test_refusals_in_the_room_itself_are_for_that_room(theatre: Theatre) -> None:
@@ -278,7 +278,7 @@ async def _demote(scene: Scene, who: Client) -> None:
 
 
 def _key_of(body: str) -> str:
-    """Which text of the message files this is, for a failing test."""
+    """Return the key of the message text that this is, for the output of a failing test."""
     for language in ("en", "zh"):
         for key in sorted(Catalog.load().keys(language)):
             if not key.startswith(("cli.", "config.")) and like(key, language).fullmatch(body.splitlines()[0]):

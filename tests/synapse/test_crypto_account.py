@@ -1,4 +1,4 @@
-"""What an account needs for encryption, made, lost, replaced and got back over a real homeserver."""
+"""An account's keys for encryption: created, lost, replaced and recovered over a real homeserver."""
 
 import hmac
 from collections.abc import AsyncIterator
@@ -35,13 +35,13 @@ from tests.synapse.stage import PASSWORD, Stage
 
 @pytest.fixture
 async def cast(stage: Stage, tmp_path: Path) -> AsyncIterator[CryptoStage]:
-    """Makes bots and persons."""
+    """Provide bots and persons."""
     async with CryptoStage(stage, tmp_path) as made:
         yield made
 
 
 async def published(bot: EncryptedBot, user: str = "") -> dict[str, Any]:
-    """What anybody gets who asks for the keys of a user."""
+    """Return the answer that anybody gets who asks for the keys of a user."""
     return await bot.machine.requests.query_keys([user or bot.user])
 
 
@@ -62,7 +62,7 @@ class TestKeysOfTheAccount:
         assert (await published(bot))["master_keys"] == there["master_keys"]
 
     async def test_that_were_not_uploaded_yet_are_not_made_anew(self, cast: CryptoStage) -> None:
-        """As after a crash between the two."""
+        """This is as after a crash between creating and uploading them."""
         bot = await cast.bot()
         keys = PrivateKeys.new()
         await bot.machine.store.run(lambda db: bot.machine.store.put_secret(db, "cross_signing", keys.seeds))

@@ -1,4 +1,4 @@
-"""The core of encryption and current clients, which give keys to signed devices only; nothing of the bot between."""
+"""The core of encryption and current clients, which give keys only to signed devices; without the rest of the bot."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,13 +24,13 @@ from tests.synapse.crypto_people import CryptoStage, EncryptedBot
 
 @pytest.fixture
 async def cast(encrypted_stage: EncryptedStage, tmp_path: Path) -> AsyncIterator[CryptoStage]:
-    """Makes bots beside the people of `encrypted_stage`."""
+    """Provide bots in addition to the people of `encrypted_stage`."""
     async with CryptoStage(encrypted_stage, tmp_path) as made:
         yield made
 
 
 async def joined(bot: EncryptedBot, ann: JsClient) -> RoomId:
-    """A room that Ann's client made, encrypted, with the bot in it."""
+    """Create an encrypted room by Ann's client, with the bot in it."""
     room = await ann.create_room("r", invite=[bot.user])
     await bot.homeserver.join(room)
     await bot.machine.members_changed(room, await bot.members(room))
@@ -118,7 +118,7 @@ class TestSecretsOfTheAccount:
     async def test_that_a_client_stored_are_taken_up_by_us(
         self, cast: CryptoStage, encrypted_stage: EncryptedStage
     ) -> None:
-        """The operator has used the bot's account with a client before: its recovery key is all that is needed."""
+        """The operator has used the bot's account with a client before: only its recovery key is needed."""
         operator, ann = await encrypted_stage.people("operator", "ann")
         bot = await cast.device_of(operator.user)
         assert (await CrossSigning(bot.machine).make_ready()).state is KeyState.LOCKED
@@ -213,7 +213,7 @@ async def test_a_client_reads_the_history_that_the_bot_backed_up(
 
 
 def saying(bot: EncryptedBot):  # type: ignore[no-untyped-def]
-    """How a verification is carried into a room."""
+    """Return a function that sends messages of a verification to a room."""
 
     async def say(room: str, type: str, content: Object) -> None:
         await bot.send(RoomId(room), type, content)
@@ -222,7 +222,7 @@ def saying(bot: EncryptedBot):  # type: ignore[no-untyped-def]
 
 
 class Ears:
-    """Hands the verifier what the bot hears, and keeps what it tells."""
+    """Passes received messages to the verifier, and keeps its progress."""
 
     def __init__(self, bot: EncryptedBot, verifier: EmojiVerifier, room: RoomId) -> None:
         self.told: list[Progress] = []

@@ -22,7 +22,7 @@ from tests.synapse.stage import Stage
 
 @pytest.fixture
 async def cast(stage: Stage, tmp_path: Path) -> AsyncIterator[CryptoStage]:
-    """Makes bots and persons."""
+    """Provide bots and persons."""
     async with CryptoStage(stage, tmp_path) as made:
         yield made
 
@@ -293,7 +293,7 @@ PATHS = {"to_device": ("sendToDevice",), "claim_keys": ("keys", "claim"), "uploa
 
 
 def lossy(bot: EncryptedBot, name: str) -> None:
-    """The answer to the next request of that name gets lost; the homeserver has done it."""
+    """Lose the answer to the next request of that name, which the homeserver has carried out."""
     path, whole = PATHS[name], bot.machine.requests
 
     class Lossy(Requests):
@@ -308,7 +308,7 @@ def lossy(bot: EncryptedBot, name: str) -> None:
 
 
 def held_back(sender: EncryptedBot) -> list[tuple[str, str, Any]]:
-    """From now on what the sender sends to devices is kept here instead: its way is slow."""
+    """Keep the sender's messages to devices in the returned list from now on, as if delivery were slow."""
     kept: list[tuple[str, str, Any]] = []
 
     class Slow(Requests):

@@ -1,6 +1,7 @@
-"""A case that nobody touches: reminded of, overdue, passed on to the owner, then to the operator; and what that costs.
+"""A case that nobody touches: reminder, overdue, passed to the owner, then to the operator; and what that costs.
 
-Time passes on the bot's clock, and only when everybody has been told."""
+Time passes on the bot's clock, and only when everybody has been told.
+"""
 
 import pytest
 
@@ -25,12 +26,12 @@ overdue_at_most = 61
 
 
 def story(bot: ServedBot, n: int) -> list[tuple[str, str, str]]:
-    """The steps of a case that were not decisions."""
+    """Return the steps of a case other than decisions."""
     return [(fact.step, fact.state, fact.asked) for fact in bot.facts(CaseMoved) if fact.n == n]
 
 
 async def neglected(scene: Scene) -> int:
-    """A case that a member's message opens, once it waits for the operator; its number."""
+    """Let a member's message open a case, wait until it is with the operator, and return its number."""
     await scene.members[0].send_text(scene.room, "forbidden 7")
     operators = "SELECT 1 FROM cases WHERE n = 1 AND state = 'escalated_operator'"
     await scene.bot.until(lambda: scene.bot.rows("SELECT 1 FROM cases WHERE card != ''"), "the card")
@@ -66,7 +67,7 @@ async def test_a_case_nobody_touches_goes_up_and_those_on_duty_answer_for_it(the
     await told(operator, bot, like("notice.asked.operator", n="1"))
     await scene.wait_desk(owner, lambda s: like("desk.moved.overdue", n="1").search(s.body) is not None, "overdue")
 
-    # She appeals; the owner's rights are suspended too, so the operator reverses it, and she stands where she stood.
+    # She appeals; the owner's rights are suspended too, so the operator reverses it, and she has her old credit.
     direct = await direct_room(manager, bot)
     await manager.send_text(direct, "!appeal 2 I was on a train")
     await told(operator, bot, like("notice.asked.operator", n="2"))

@@ -1,8 +1,8 @@
-"""The story of a case that nobody touches, with the bot killed again and again: in the end all is as if it had run on.
+"""A case that nobody touches, with the bot killed repeatedly: the end is the same as without kills.
 
-Two bots live the same story at the same time: one in peace; the other is killed after whatever it records of a case.
-Then the same again, and the other is also given back, each time, a database from before the story, so that it must
-apply all of the journal again.
+Two bots play the same story at the same time: one undisturbed; the other is killed after each record of a case. Then
+the same again, and the other bot also gets back, each time, a database from before the story, so that it must apply
+the whole journal again.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ OTHERWISE_STATED = frozenset({"decided", "event", "sent", "appeal_until", "room"
 
 
 class Story:
-    """One bot that lives the story, and who takes part in it."""
+    """One bot that plays the story, and the people in it."""
 
     def __init__(self, scene: Scene, operator: Client) -> None:
         self.scene = scene
@@ -55,7 +55,7 @@ class Story:
         self.names = {client.user: name for name, client in people.items()} | {scene.bot.user: "bot"}
 
     async def tell(self) -> None:
-        """Reminder, overdue, owner, operator; demoted; appeal and reversal; the operator decides."""
+        """Play the story: reminder, overdue, owner, operator; demotion; appeal and reversal; the operator decides."""
         scene, bot = self.scene, self.scene.bot
         manager = self.people["manager"]
         await self.people["ann"].send_text(scene.room, "forbidden 7")
@@ -77,7 +77,7 @@ class Story:
     # What there is to see of it.
 
     def facts(self) -> Counter[str]:
-        """All that was recorded of cases, and of what people were told; a reminder comes only where time is left."""
+        """Return all facts about cases and notices, without reminders, which come only if time is left."""
         seen = [fact for _, fact in self.scene.bot.numbered_facts() if getattr(fact, "step", "") != "reminded"]
         return Counter(self._plain(fact) for fact in seen if fact.KIND in KINDS or isinstance(fact, NoticeGiven))
 
@@ -96,7 +96,7 @@ class Story:
         return text.replace(self.scene.bot.code(self.scene.room), "the group")
 
     async def said(self) -> dict[str, int]:
-        """How much the bot said, and to whom; what it cannot do it says again after each start."""
+        """Return how many messages the bot sent in each room; after each start it repeats what it cannot do."""
         scene, bot = self.scene, self.scene.bot
         rooms = {name: await direct_room(client, bot) for name, client in self.people.items()}
         heard = {name: await self.people[name].messages(room, 300) for name, room in rooms.items()}
@@ -115,7 +115,7 @@ class Story:
 
 @asynccontextmanager
 async def killed(bot: ServedBot, *, back_to: bytes | None = None) -> AsyncIterator[list[int]]:
-    """Meanwhile the bot is killed after whatever it records of a case, and started again; the numbers of records."""
+    """Kill the bot inside this block after each record of a case, and start it again. Yields the record numbers."""
     kills: list[int] = []
 
     async def watch() -> None:
@@ -149,9 +149,9 @@ async def killed(bot: ServedBot, *, back_to: bytes | None = None) -> AsyncIterat
 
 
 async def at_rest(bot: ServedBot) -> None:
-    """Wait until the homeserver has done what it was asked before the bot died: a new process takes longer to start.
+    """Wait until the homeserver has done what it was asked before the bot died; a new process would start later.
 
-    A room that is still being made then is made twice, since no transaction id tells that it is the same request
+    A room that is still being created then is created twice, since no transaction id shows that it is the same request
     (docs/reliability.md).
     """
     port = Homeserver(bot.session)
@@ -211,7 +211,7 @@ async def test_killed_after_each_thing_it_records_the_bot_does_all_of_it_once(
 
 
 def assert_sound(story: Story) -> None:
-    """The story as it should be, whoever tells it."""
+    """Check that the story went as it should."""
     bot = story.scene.bot
     assert [fact for fact in bot.facts(NotSeen) if fact.what != "down"] == []
     assigned = [(f.n, f.asked, story.names[f.subject]) for f in bot.facts(CaseAssigned)]

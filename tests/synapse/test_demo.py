@@ -1,6 +1,6 @@
 """The demo: the whole story through the real command line, and once more with the bot killed in the middle of it.
 
-What both lead to is compared whole: what the homeserver shows, and what the bot's own command line tells.
+The results are compared completely: what the homeserver shows, and what the bot's own command line prints.
 """
 
 import asyncio
@@ -60,7 +60,7 @@ CASES = [
 
 @dataclass(frozen=True)
 class End:
-    """What the story led to."""
+    """The result of the story."""
 
     rooms: dict[str, Any]  # as the homeserver shows them
     cases: list[tuple[Any, ...]]
@@ -97,7 +97,7 @@ def temporary(tmp_path: Path) -> Path:
 
 
 def _with_ctrl_c() -> None:
-    """As from a terminal. What a shell starts in the background ignores Ctrl-C, and so does what that starts."""
+    """Accept Ctrl-C as from a terminal: processes that a shell starts in the background ignore it, and pass this on."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -139,7 +139,7 @@ def _without_times(found: dict[str, Any]) -> Any:
 
 
 async def rooms_of(url: str) -> dict[str, Any]:
-    """All rooms that anybody of the cast is in: who is there, with which power, and what the bot said."""
+    """Return all rooms of the people in the story: their members, power levels and the bot's messages."""
     rooms: dict[str, Any] = {}
     for name in NAMES:
         async with await Client.log_in(url, name, PASSWORD) as client:
@@ -158,7 +158,7 @@ async def rooms_of(url: str) -> dict[str, Any]:
 
 
 async def _said(client: Client, room: str) -> Counter[tuple[str, ...]]:
-    """What the bot did in a room. Of the edits of one card only the last: that they come together is allowed."""
+    """Return what the bot did in a room. Only the last edit of each card counts, as edits may be merged."""
     events = await client.messages(room, 1000)
     bodies = {event["event_id"]: str(event["content"].get("body", "")) for event in events}
     edits: dict[str, tuple[str, ...]] = {}
@@ -181,7 +181,7 @@ async def _said(client: Client, room: str) -> Counter[tuple[str, ...]]:
 
 
 def differences(one: End, other: End) -> list[str]:
-    """What is in the rooms of only one of the two, each a line that can be read."""
+    """Return what is in the rooms of only one of the two, as readable lines."""
     flat = [
         {
             f"{room} {part}: {item}"
@@ -199,7 +199,7 @@ def _reply(relation: dict[str, Any]) -> str:
 
 
 def _normal(text: str) -> str:
-    """Without what is new every time: dates, codes of groups, the key of the log."""
+    """Remove what differs every time: dates, codes of groups, the key of the log."""
     text = re.sub(r"\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+", "+<key>", WHEN.sub("<time>", text))
     text = re.sub(r"matrix\.to/#/[!$A-Za-z0-9_:.-]+(?:/[$A-Za-z0-9_-]+)?", "matrix.to/...", text)
     return re.sub(r"G-[0-9A-Z]{4}\b", "G-....", text)
@@ -213,7 +213,7 @@ def failures(outcomes: Sequence[StoryOutcome]) -> list[str]:
 
 
 async def play_by_command(folder: Path, temporary: Path) -> End:
-    """`answerable demo --keep`: what it leaves running is looked at, then ended by Ctrl-C."""
+    """Run `answerable demo --keep`, examine what it leaves running, and end it by Ctrl-C."""
     data, json = folder / "data", folder / "demo.json"
     with started(temporary, "--keep", "--json", str(json), "--data-dir", str(data)) as demo:
         await demo.until(STOP_SIGN)
@@ -233,7 +233,7 @@ async def play_by_command(folder: Path, temporary: Path) -> End:
 
 
 async def play_with_kills(folder: Path, synapse: Synapse) -> End:
-    """The story with the bot killed and started again, at every moment of `KILLS`."""
+    """Play the story, and kill and restart the bot at every moment of `KILLS`."""
     bot = BotProcess(folder, "en")
 
     async def kill(moment: str) -> None:
@@ -256,7 +256,7 @@ async def play_with_kills(folder: Path, synapse: Synapse) -> End:
 
 
 async def until_written(folder: Path, times: int) -> None:
-    """Returns when the bot has written to its journal so many times, or writes no more."""
+    """Wait until the bot has written to its journal so many times, or writes no more."""
 
     def size() -> int:
         return sum(day.stat().st_size for day in (folder / "records" / "day").glob("*.jsonl"))

@@ -1,4 +1,4 @@
-"""The people of the story: that they see everything, wait for the right thing, and say what they missed."""
+"""The people of the story see everything, wait for the right thing, and report what they missed."""
 
 import asyncio
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Who helps run rooms and has little credit loses the rights to it, everywhere, and gets them back."""
+"""A manager with little credit loses the right to manage, everywhere, and gets it back."""
 
 import asyncio
 

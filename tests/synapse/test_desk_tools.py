@@ -1,4 +1,4 @@
-"""The desk as a tool: cards that say all that is needed, notes, what one has seen, faults, and the daily digest."""
+"""The desk as a tool: complete cards, notes, read marks, faults, and the daily digest."""
 
 from moderation.cases.statements import from_json
 from moderation.model.facts import CaseMoved, CaseNoted, CaseOpened, CreditChanged, StatementGiven

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Terminal:
-    """The command beside a bot that runs, as different people type it."""
+    """The command line, as different people use it while the bot runs."""
 
     def __init__(self, bot: ServedBot, folder: Path, *operators: Client) -> None:
         self.folder = folder
@@ -38,7 +38,7 @@ class Terminal:
         )  # fmt: skip
 
     async def json(self, who: str, *arguments: str, typed: str = "") -> Any:
-        """What is printed for programs."""
+        """Run a command, and return its JSON output."""
         ran = await self(who, *arguments, "--json", typed=typed)
         assert ran.returncode == 0, ran.stderr
         return json.loads(ran.stdout)
@@ -57,7 +57,7 @@ class Terminal:
 
 
 async def an_offender(theatre: Theatre) -> tuple[Scene, Client, list[Client]]:
-    """Somebody who was warned, and then did something severe; the two operators, who were asked."""
+    """Create somebody who was warned and then did something severe, and the two operators who are asked."""
     operators = await theatre.people("olga", "paul")
     scene = await theatre.scene(RULES, bot=f"operators = {json.dumps([each.user for each in operators])}")
     bot, (manager,), (ann,) = scene.bot, scene.managers, scene.members
@@ -131,7 +131,7 @@ async def test_a_file_takes_two_people_and_leaves_as_a_zip_that_checks_and_is_to
 
 
 async def checker(out: Path) -> tuple[int, str]:
-    """Check a zip; how that ended, and what it says of the record of the log."""
+    """Check a zip. Returns the exit status, and what the output says about the log's record of it."""
     command = [sys.executable, "-I", "-S", verify.__file__, str(out)]
     ran = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
     (line,) = [line for line in ran.stdout.splitlines() if "names these" in line]
@@ -139,7 +139,7 @@ async def checker(out: Path) -> tuple[int, str]:
 
 
 async def look_inside(out: Path, folder: Path, ann: Client, manager: Client) -> None:
-    """What a reader without Matrix finds."""
+    """Check what a reader without Matrix finds."""
     with zipfile.ZipFile(out) as data:
         data.extractall(folder)
         everything = b"".join(data.read(name) for name in data.namelist())

@@ -1,4 +1,4 @@
-"""Being away, being back, and the roster: said by command, told to whom it concerns, and heeded when a case comes."""
+"""Absence, return and duty hours: set by command, announced to those concerned, and applied when a case comes."""
 
 import datetime as dt
 import re
@@ -19,23 +19,23 @@ def hours_from(bot: ServedBot, hour: int) -> str:
 
 
 async def duty_of(who: Client, bot: ServedBot, room: RoomId) -> list[str]:
-    """The answer to `!duty`, without its head."""
+    """Return the answer to `!duty` without its heading."""
     return (await ask(who, bot, room, "!duty")).splitlines()[1:]
 
 
 def assigned(bot: ServedBot, n: int) -> list[tuple[str, str]]:
-    """Who was asked for a case, in order."""
+    """Return who was asked about a case, in order."""
     return bot.rows("SELECT user, asked FROM assignments WHERE n = ? ORDER BY record", n)
 
 
 def fit(said: str | list[str], *patterns: re.Pattern[str]) -> bool:
-    """Whether these lines are just those, in this order."""
+    """Tell whether these lines match exactly these patterns, in this order."""
     lines = said.splitlines() if isinstance(said, str) else said
     return len(lines) == len(patterns) and all(p.fullmatch(line) for p, line in zip(patterns, lines, strict=True))
 
 
 async def case(scene: Scene, n: int) -> None:
-    """A case that managers decide; another person each time, or it would be the same incident."""
+    """Open a case for managers, by another person each time, since it would be the same incident otherwise."""
     await scene.members[n - 1].send_text(scene.room, f"forbidden {n}")
     await scene.card(scene.owner, n)
 

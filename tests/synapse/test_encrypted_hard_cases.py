@@ -57,7 +57,7 @@ async def encrypted(encrypted_stage: EncryptedStage, tmp_path: Path) -> AsyncIte
 
 @pytest.fixture
 async def cast(stage: Stage, tmp_path: Path) -> AsyncIterator[CryptoStage]:
-    """Makes members who need no client program."""
+    """Provide members who need no client program."""
     folder = tmp_path / "cast"
     folder.mkdir()
     async with CryptoStage(stage, folder) as made:
@@ -65,13 +65,13 @@ async def cast(stage: Stage, tmp_path: Path) -> AsyncIterator[CryptoStage]:
 
 
 def unread(bot: ServedBot) -> list[tuple[str | None, int]]:
-    """What `answerable logs coverage` tells of events that could not be read: why, and how many."""
+    """Return what `answerable logs coverage` reports about unreadable events: reasons and counts."""
     seen = look(bot.data_dir / "records", Query()).unseen
     return [(row.code, row.count) for row in seen if row.what == "undecryptable"]
 
 
 def kinds(bot: ServedBot, event: str) -> list[str]:
-    """As what an event was recorded, in order."""
+    """Return the kinds of records of an event, in order."""
     return [r.kind for r in bot.records() if r.parts and r.parts[0].get("ev") == event]
 
 
@@ -289,6 +289,6 @@ async def session_of(owner: Client, room: str, event: str) -> str:
 
 
 def given(bot: ServedBot, session: str) -> int:
-    """How many devices were given a key."""
+    """Return the number of devices that were given a key."""
     query = "SELECT count(*) FROM shares WHERE session = ? AND code = 'given'"
     return int(str(crypto_rows(bot.data_dir, query, session)[0][0]))

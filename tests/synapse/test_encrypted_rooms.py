@@ -1,4 +1,4 @@
-"""Encrypted rooms, with people who use a current client that gives keys to signed devices only."""
+"""Encrypted rooms, with people who use a current client that gives keys only to signed devices."""
 
 import hashlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Words of a person, put into every field there is, are nowhere after they were erased, but in what others wrote."""
+"""A person's words, put into every possible field, are nowhere after erasure except in what others wrote."""
 
 import json
 from pathlib import Path
@@ -10,11 +10,11 @@ from tests.synapse.served import RULES, Scene, ServedBot, Theatre, like, told
 from tests.synapse.test_own_data import confirm_erasing, operate, reply
 
 MARK = "xylographic"
-REASON = "typographic reason"  # of a decision: whoever it concerns was given it, and it is theirs
+REASON = "typographic reason"  # of a decision: it was given to the person concerned, and belongs to them
 
 
 async def words_of_bot(client: Client, bot: ServedBot, room: str) -> str:
-    """What the bot says with the words in it, as the homeserver has it; an invitation bears the name of the invited."""
+    """Return the bot's messages that contain the words, from the homeserver; invitations have the invited's name."""
     found, token = [], ""
     while token is not None:
         query = {"dir": "b", "limit": "100", **({"from": token} if token else {})}
@@ -27,12 +27,12 @@ async def words_of_bot(client: Client, bot: ServedBot, room: str) -> str:
 
 
 def marked(folder: Path) -> list[Path]:
-    """The files in which the words stand."""
+    """Return the files that contain the words."""
     return [path for path in sorted(folder.rglob("*")) if path.is_file() and MARK.encode() in path.read_bytes()]
 
 
 async def plant(scene: Scene) -> None:
-    """As a manager: the words go everywhere a person can write something."""
+    """Put the words everywhere that a manager can write something."""
     bot, room, (ann,), (ben,) = scene.bot, scene.room, scene.managers, scene.members
     await ann.request("PUT", "profile", ann.user, "displayname", json={"displayname": f"{MARK} name"})
     said = await ann.send_text(room, f"{MARK} message")

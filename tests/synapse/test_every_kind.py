@@ -1,4 +1,4 @@
-"""Every kind of record is written by something that really happens; and what is over goes when its time is over."""
+"""Every kind of record is written by something that really happens, and is erased when its time is over."""
 
 from base64 import b64encode
 
@@ -18,12 +18,12 @@ from tests.synapse.test_own_data import confirm_erasing, operate, reply
 
 
 def kinds_of(bot: ServedBot) -> set[str]:
-    """The kinds of all records in the journal."""
+    """Return the kinds of all records in the journal."""
     return {record.kind for record in bot.records()}
 
 
 async def talk(scene: Scene, ann: Client, ben: Client) -> None:
-    """Messages, an edit, a file, a redaction, a state change, something encrypted, and somebody who leaves."""
+    """Produce messages, an edit, a file, a redaction, a state change, an encrypted event, and somebody leaving."""
     room, bot = scene.room, scene.bot
     said = await ann.send_text(room, "good mornnig")
     await ann.edit(room, said, "good morning")
@@ -42,7 +42,7 @@ async def talk(scene: Scene, ann: Client, ben: Client) -> None:
 
 
 async def moderate(scene: Scene, ann: Client) -> None:
-    """A finding, a case, a charge, a decision, a mute, a vouch."""
+    """Produce a finding, a case, a charge, a decision, a mute, a vouch."""
     manager = scene.managers[0]
     await ann.send_text(scene.room, "a purple elephant")
     await scene.card(manager, 2)  # case 1 is what Ben reported
@@ -71,7 +71,7 @@ def prove(bot: ServedBot, ann: Client) -> None:
     store.close()
 
 
-# A log that goes on from a backup has a story of its own: tests/synapse/test_backup_and_restore.py.
+# A log that continues from a backup has its own test: tests/synapse/test_backup_and_restore.py.
 ELSEWHERE = frozenset({"restore"})
 
 

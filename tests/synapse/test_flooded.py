@@ -1,6 +1,6 @@
-"""A homeserver that takes few requests, and people who write faster than that: what matters is done all the same.
+"""A homeserver accepts few requests, and people write faster than that: the important requests still get through.
 
-What is counted are requests, not seconds: the simulated homeserver takes as many as a test allows.
+The tests count requests, not seconds: the simulated homeserver accepts as many as a test allows.
 """
 
 from collections.abc import AsyncIterator
@@ -13,7 +13,7 @@ from bot.outbox import selection
 from moderation.model.facts import SanctionStarted
 from tests.synapse.garden import Garden, garden_in
 
-FEW = 5  # requests: what is under way, and what the fair share lets through
+FEW = 5  # requests: those in flight, and those that the fair share lets through
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ async def test_spammers_who_write_as_fast_as_is_redacted_keep_off_no_measure_no_
 
 
 async def _allowed_until(garden: Garden, look: Any, within: int = 60) -> list[tuple[str, Any]]:
-    """Allow one request after the other until something is so; what they were."""
+    """Allow one request after the other until `look` finds something. Returns the requests."""
     sent: list[tuple[str, Any]] = []
     while not look():
         assert len(sent) < within, [name for name, _ in sent]
@@ -75,7 +75,7 @@ async def _allowed_until(garden: Garden, look: Any, within: int = 60) -> list[tu
 
 
 def _posted(garden: Garden, words: str) -> bool:
-    """Whether the desk has a card with these words."""
+    """Tell whether the desk has a card with these words."""
     rooms = garden.server.world.rooms.values()
     bodies = [e.raw["content"].get("body", "") for r in rooms for e in r.events if e.raw["sender"] == garden.bot.user]
     return any(words in body for body in bodies)

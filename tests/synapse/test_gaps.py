@@ -1,4 +1,4 @@
-"""What the homeserver leaves out of its answers is read page by page: all, once, in order, whatever goes wrong."""
+"""Events that the homeserver leaves out of its answers are read page by page: all, once, in order, despite errors."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -35,7 +35,7 @@ BAD = [
 
 @pytest.fixture(autouse=True)
 def short_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that few messages make a long gap, and nothing is waited for long."""
+    """Make pages small and waits short, so that few messages make a long gap."""
     monkeypatch.setattr(backfill, "PAGE", 6)
     monkeypatch.setattr(backfill, "SHORT", 1)
     monkeypatch.setattr(backfill, "FIRST_RETRY_S", 0.01)
@@ -46,7 +46,7 @@ def short_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def line(theatre: Theatre) -> AsyncIterator[BadLine]:
-    """The line between bots and the homeserver; it is good until a test says otherwise."""
+    """Provide a proxy between bots and the homeserver, without faults until a test orders some."""
     async with BadLine(theatre.stage.synapse.url) as line:
         theatre.url = line.url
         yield line
@@ -55,7 +55,7 @@ async def line(theatre: Theatre) -> AsyncIterator[BadLine]:
 
 
 def lost(bot: ServedBot) -> list[NotSeen]:
-    """What the bot could not see, but for the time in which it was stopped."""
+    """Return what the bot could not see, except the time in which it was stopped."""
     return [fact for fact in bot.facts(NotSeen) if fact.what != "down"]
 
 
@@ -165,7 +165,7 @@ async def test_a_bot_that_was_removed_while_it_was_away_reads_up_to_its_removal(
 
 
 async def _away(theatre: Theatre) -> Scene:
-    """A room with three members, whose bot does not run."""
+    """Create a room with three members, and stop its bot."""
     scene = await theatre.scene(members=3)
     await _sleeps(scene)
     return scene
@@ -178,12 +178,12 @@ async def _sleeps(scene: Scene) -> None:
 
 
 def _path(room: str) -> str:
-    """The messages of a room, as they are asked for."""
+    """Return the pattern of requests for the messages of a room."""
     return MESSAGES.replace("[^/]*", quote(room, safe=""))
 
 
 async def _talk(scene: Scene, each: int = 14) -> set[str]:
-    """Everybody talks at once, more than one answer holds; one of them says what must not be said."""
+    """Let everybody talk at once, more than fits into one answer; one message breaks a rule."""
 
     async def one(who: Client, words: str) -> list[str]:
         first = await who.send_text(scene.room, words)
@@ -195,7 +195,7 @@ async def _talk(scene: Scene, each: int = 14) -> set[str]:
 
 
 def _where(bot: ServedBot) -> list[tuple[object, ...]]:
-    """How far the reading has come; nothing when nothing is left to be read."""
+    """Return how far the reading of gaps has come; empty if nothing is left to read."""
     there = "FROM gap_pages p WHERE p.room = g.room"
     return bot.rows(f"SELECT room, bottom, (SELECT max(n) {there}), (SELECT count(*) {there}) FROM gaps g")
 

@@ -1,4 +1,4 @@
-"""Our account on a real Synapse: logging in, its limits, and the connections the port keeps."""
+"""Our account on a real Synapse: logging in, its limits, and the connections that the port keeps."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""What the port makes of a homeserver, or of something in front of it, that misbehaves."""
+"""The port's behaviour when a homeserver, or something in front of it, misbehaves."""
 
 import asyncio
 import json
@@ -143,7 +143,7 @@ class TestNobodyAnswered:
     async def test_a_cancelled_request_stays_cancelled(self, stub: HttpStub, bot: Homeserver) -> None:
         stub.will(Answer(hang=True))
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.05):  # cancels what is inside
+            async with asyncio.timeout(0.05):  # cancels the block
                 await bot.sync("s1", timeout_ms=10_000)
 
 

@@ -1,4 +1,4 @@
-"""The port to Matrix against a real Synapse: every method, and what it says when it may not."""
+"""The port to Matrix against a real Synapse: every method, and its error when something is forbidden."""
 
 import asyncio
 
@@ -186,7 +186,7 @@ class TestActingOnEvents:
     async def test_any_state_key_arrives_as_it_is(self, stage: Stage, key: str) -> None:
         bot = await stage.bot()
         room = await own_room(bot)
-        # A key that begins with "@" belongs to that user, whoever that is.
+        # A key that begins with "@" belongs to the user of that id.
         if key.startswith("@"):
             with pytest.raises(Forbidden):
                 await bot.set_state(room, "org.example/x", {}, key)

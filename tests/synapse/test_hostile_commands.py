@@ -1,4 +1,4 @@
-"""Commands that are wrong, or meant to do harm: a clear answer or none, nothing done, and on record."""
+"""Wrong or malicious commands get a clear answer or none, do nothing, and are recorded."""
 
 import json
 from urllib.parse import quote
@@ -197,7 +197,7 @@ async def test_a_direct_room_with_company_is_left(theatre: Theatre) -> None:
 
 
 async def _send_raw(who: Client, room: str, txn: str, content: object) -> tuple[int, str]:
-    """Send JSON as Python writes it, which lets through what a careful client would not send."""
+    """Send JSON as Python writes it, which allows content that a careful client would not send."""
     url = f"{who.url}/_matrix/client/v3/rooms/{quote(room)}/send/m.room.message/{txn}"
     headers = {"Authorization": f"Bearer {who.token}", "Content-Type": "application/json"}
     async with (

@@ -1,4 +1,4 @@
-"""Hostile events from real clients, as far as a real homeserver lets them through: the bot records them and goes on."""
+"""Hostile events from real clients, as far as a real homeserver accepts them: the bot records them and goes on."""
 
 import asyncio
 import itertools
@@ -78,7 +78,7 @@ async def test_numbers_of_old_rooms_are_recorded_and_the_bot_goes_on(theatre: Th
 
 
 async def test_what_looks_like_ours_is_nobodys_word(theatre: Theatre) -> None:
-    """A card copied, a mark of ours, a code, a decision in the words of the bot: said by a member in every room."""
+    """A member copies a card, the bot's marks, a code, or a decision in the bot's words, in every room."""
     scene = await theatre.scene(RULES, members=2)
     bot, (ann, ben) = scene.bot, scene.members
     card = await _card(scene)
@@ -117,14 +117,14 @@ async def _card(scene: Scene) -> EventId:
 
 
 async def _send_all(scene: Scene, what: list[tuple[str, Any]]) -> list[str]:
-    """What the homeserver took."""
+    """Send events, and return those that the homeserver accepted."""
     ann, room = scene.members[-1], scene.room
     sent = await asyncio.gather(*(_put(ann, room, f"send/{quote(t, safe='')}/h{next(_numbers)}", c) for t, c in what))
     return [event for status, event in sent if status == 200]
 
 
 async def _goes_on(scene: Scene, sent: list[str]) -> None:
-    """All of it is on record and judged, and who asks is answered; that the log verifies the theatre looks at."""
+    """Check that all events are recorded and judged, and questions are answered; the theatre verifies the log."""
     bot, manager = scene.bot, scene.managers[0]
     asked = await manager.send_text(scene.desk, "!status")
     assert like("status.room").search((await answer(manager, bot, scene.desk, asked)).body)
@@ -134,7 +134,7 @@ async def _goes_on(scene: Scene, sent: list[str]) -> None:
 
 
 async def _put(who: Client, room: str, path: str, content: Any) -> tuple[int, str]:
-    """Send JSON as Python writes it, which lets through what a careful client would not send."""
+    """Send JSON as Python writes it, which allows content that a careful client would not send."""
     headers = {"Authorization": f"Bearer {who.token}", "Content-Type": "application/json"}
     url = f"{who.url}/_matrix/client/v3/rooms/{quote(room)}/{path}"
     async with (

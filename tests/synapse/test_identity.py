@@ -1,4 +1,4 @@
-"""What members proved, beside a bot that runs: given to them, read on record, forgotten, and nowhere on the disk."""
+"""What members proved, while the bot runs: given to them, read with a record, forgotten, and not readable on disk."""
 
 import base64
 import json
@@ -27,7 +27,7 @@ PLANTED = (NAME, ADDRESS, PHONE)
 
 @pytest.fixture
 def key_file(tmp_path: Path) -> Path:
-    """The key, outside every data directory."""
+    """Provide the key file, outside every data directory."""
     make_key(tmp_path / "keys" / "identity.key")
     return tmp_path / "keys" / "identity.key"
 
@@ -38,12 +38,12 @@ def kek(key_file: Path) -> Kek:
 
 
 def settings(key_file: Path) -> str:
-    """The rules of most stories, and where the key is."""
+    """Return the rules of most stories, and the setting for the key file."""
     return f'[identity]\nkey_file = "{key_file}"\n{RULES}'
 
 
 def add(bot: ServedBot, kek: Kek, person: Client, lasts_ms: int = 400 * DAY_MS) -> None:
-    """As a method of verification does, beside the running bot."""
+    """Add a claim as a method of verification does, while the bot runs."""
     store = IdentityStore.open(bot.data_dir, kek)
     now = bot.clock()
     store.add_claim(
@@ -61,7 +61,7 @@ def add(bot: ServedBot, kek: Kek, person: Client, lasts_ms: int = 400 * DAY_MS) 
 
 
 def claims(bot: ServedBot, kek: Kek, person: Client) -> tuple[Claim, ...]:
-    """What the store has of somebody."""
+    """Return somebody's claims in the store."""
     store = IdentityStore.open(bot.data_dir, kek)
     try:
         return store.claims_of(PersonId(person.user))
@@ -70,18 +70,18 @@ def claims(bot: ServedBot, kek: Kek, person: Client) -> tuple[Claim, ...]:
 
 
 def spellings(text: str) -> Iterator[bytes]:
-    """The ways in which a text could stand in a file, plain or thinly disguised."""
+    """Yield the forms in which a file could contain a text, plain or thinly disguised."""
     for same in {text, text.casefold(), text.upper(), json.dumps(text)[1:-1]}:
         for encoding in ("utf-8", "utf-16-le", "utf-16-be"):
             data = same.encode(encoding)
             yield data
             yield data.hex().encode()
-            for shift in range(3):  # wherever it begins in what was encoded
+            for shift in range(3):  # at each alignment in the encoded data
                 yield base64.b64encode(b"\0" * shift + data)[4:-4]
 
 
 def files_with(folder: Path, *texts: str) -> list[str]:
-    """The files in which any of these texts stands, closed days unpacked."""
+    """Return the files that contain any of these texts, with closed days unpacked."""
     needles = {needle for text in texts for needle in spellings(text)}
     found = []
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -123,7 +123,7 @@ async def test_nothing_of_what_was_proved_stands_in_any_file_of_a_whole_run(
     assert files_with(copies, *PLANTED) == []
     secrets = [kek.text, Kek.parse(other.read_text()).text]
     assert files_with(copies, *secrets) == []
-    assert files_with(copies, "purple elephant") != []  # what is looked for is found where it stands
+    assert files_with(copies, "purple elephant") != []  # the search finds words that are there
 
 
 async def ask_for_own(bot: ServedBot, room: str, person: Client) -> None:

@@ -1,4 +1,4 @@
-"""A bot comes into a room: by whose invitation, after which words, with which power."""
+"""The bot enters a room: on whose invitation, after which messages, with which power."""
 
 import asyncio
 from pathlib import Path

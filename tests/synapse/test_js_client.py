@@ -1,4 +1,4 @@
-"""People with current clients: that they read each other, keep others out, and can be told from each other."""
+"""People with current clients can read each other, keep others out, and be told apart."""
 
 import asyncio
 import os
@@ -111,7 +111,7 @@ async def test_two_verify_each_other_from_device_to_device_and_may_break_off(enc
     mine = await ann.request_verification(ben.user, device=ben.device)
     theirs = await ben.wait_verification(ann.user)
     await theirs.accept()
-    await theirs.begin()  # whoever was asked may begin
+    await theirs.begin()  # the one who was asked may start
     await asyncio.gather(mine.sas(), theirs.sas())
     await theirs.mismatch()
     await mine.wait_phase("Cancelled")

@@ -1,4 +1,4 @@
-"""What people see of the bot's keys: set up and looked after by operators, compared with by those who run groups.
+"""The bot's keys as people see them: operators set them up and maintain them, people who run groups compare emoji.
 
 People use a current client (`tests/clients/`); operators the real command line, in a process of its own.
 """
@@ -86,12 +86,12 @@ async def encrypted(encrypted_stage: EncryptedStage, tmp_path: Path) -> AsyncIte
 
 @pytest.fixture
 async def account(synapse: Synapse) -> str:
-    """A new account for a bot, with nothing set up."""
+    """Provide a new account for a bot, without any set-up."""
     return (await synapse.register(unique("bot"), PASSWORD)).user
 
 
 def written(folder: Path) -> str:
-    """All that stands in the files below a folder."""
+    """Return the contents of all files below a folder."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return b"".join(path.read_bytes() for path in files).decode("utf-8", "replace")
 
@@ -103,7 +103,7 @@ async def init(synapse: Synapse, user: str, folder: Path, *more: str, stdin: str
 
 
 def operator_of(bot: ServedBot) -> Operator:
-    """The operator of a bot that a theatre runs, beside it."""
+    """Return the operator's command line for a bot that a theatre runs."""
     folder = bot.data_dir.parent
     (folder / "config.toml").write_text(
         f'[homeserver]\nurl = "{bot.session.url}"\nuser = "{bot.user}"\n[bot]\ndata_dir = "data"\n'
@@ -113,7 +113,7 @@ def operator_of(bot: ServedBot) -> Operator:
 
 
 async def shown(who: JsClient, bot: ServedBot) -> Seen:
-    """What the bot shows somebody alone, to compare."""
+    """Wait for the emoji that the bot shows somebody alone."""
     return await told(who, bot, like("verifying.shown", who=who.user))
 
 
@@ -440,7 +440,7 @@ def _bodies(bot: ServedBot) -> list[object]:
 
 
 def _backed_up(bot: ServedBot) -> bool:
-    """Whether every key of a room is in the backup, by the store itself."""
+    """Tell whether every room key is in the backup, according to the store."""
     (file,) = (bot.data_dir / "crypto").rglob("crypto.sqlite3")
     connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=5)
     try:
@@ -454,7 +454,7 @@ async def _none_left(bot: ServedBot) -> bool:
 
 
 async def _shown(bot: ServedBot) -> dict[str, Any] | None:
-    """The one verification under way, once its emoji are known."""
+    """Return the only verification in progress, once its emoji are known."""
     found: list[dict[str, Any]] = (await ask_bot(bot.data_dir, "keys-verifications", {}, None))["verifications"]
     return found[0] if len(found) == 1 and found[0]["stage"] == "shown" else None
 

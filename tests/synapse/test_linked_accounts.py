@@ -61,7 +61,7 @@ class Person:
     server: MailServer
 
     async def says(self, words: str, key: str, language: str = "en") -> str:
-        """Say something to the bot alone, and read what comes of it."""
+        """Say something to the bot alone, and return its answer."""
         return await said(self.who, self.bot, self.room, words, key, language)
 
     async def proves(self, key: str, address: str = ADDRESS) -> str:
@@ -81,7 +81,7 @@ def rules(server: MailServer, more: str = DEAR) -> str:
 
 
 async def code_of(twin: Person) -> str:
-    """What the account that asks is shown."""
+    """Return the code that the asking account is shown."""
     shown = await twin.says("!verify link", "verify.link.code")
     found = re.search(r"[2-9A-Z]{4}-[2-9A-Z]{4}", shown)
     assert found is not None
@@ -311,7 +311,7 @@ def _texts(data: bytes) -> str:
 
 
 def _addresses(bot: ServedBot) -> dict[str, list[str]]:
-    """What the identity store has, by person."""
+    """Return the addresses in the identity store, by person."""
     store = IdentityStore.open(bot.data_dir, KEK)
     try:
         people = sorted(store.persons())
@@ -321,7 +321,7 @@ def _addresses(bot: ServedBot) -> dict[str, list[str]]:
 
 
 async def _rebuilt_the_same(bot: ServedBot, folder: Path) -> None:
-    """The journal alone says the same."""
+    """Check that tables rebuilt from the journal alone are the same."""
     await bot.idle()
     await bot.stop()
     live = {name: bot.table(name) for name in TABLES}

@@ -1,4 +1,4 @@
-"""What managers do to people: it happens on the homeserver, is told, ends by itself, and gives back what was there."""
+"""Measures against people: they take effect on the homeserver, are announced, end on time, and restore the state."""
 
 from bot.demo.client import Client
 from moderation.model.facts import LevelKept, SanctionEnded, SanctionStarted
@@ -19,7 +19,7 @@ async def test_a_warning_and_a_removed_message_are_told_with_the_reason(theatre:
     word = await told(ann, bot, like("notice.command.warn", by=manager.user))
     assert like("notice.reason", reason="stay on the subject").search(word.body)
     await bot.idle()
-    # The command goes with it: a room stays clean.
+    # The command is removed with it: a room stays clean.
     assert (await owner.is_redacted(room, said), await owner.is_redacted(room, order)) == (True, True)
     assert [(f.kind, f.subject, f.by, f.reason) for f in bot.facts(SanctionStarted)] == [
         ("redact", ann.user, manager.user, "no phone numbers"),
@@ -125,7 +125,7 @@ async def test_a_level_changed_by_hand_is_set_again_twice_then_left_alone_and_to
         await owner.set_power(room, {ann.user: 0})
         await bot.until(lambda time=time: _corrections(scene) == [-1] * time, f"correction {time}")  # type: ignore[misc]
         await scene.until_level(ann.user, -1)
-    # Even a promotion: whatever an owner sets the third time stands, also when the mute is over.
+    # Even a promotion: the level that an owner sets the third time stays, also after the mute.
     await owner.set_power(room, {ann.user: 50})
     desk = await manager.wait_event(
         scene.desk, lambda seen: like("desk.overruled", who=ann.user).search(seen.body) is not None, what="a word"

@@ -1,4 +1,4 @@
-"""Clocks that stand still while the bot is down; rooms in which nobody is on duty, or nobody is left who can act."""
+"""Deadlines pause while the bot is down; rooms in which nobody is on duty, or nobody is left who can act."""
 
 from typing import Any
 
@@ -38,13 +38,13 @@ TIMES = "SELECT due, remind FROM cases WHERE n = 1"
 
 
 def alive(bot: ServedBot) -> int:
-    """When the bot noted last that it was there."""
+    """Return when the bot last noted that it was running."""
     ((noted,),) = bot.rows("SELECT value FROM meta WHERE key = 'alive'")
     return int(noted)
 
 
 async def waiting_case(scene: Scene) -> tuple[int, int]:
-    """A case that waits; when it is due, and when somebody is reminded."""
+    """Open a waiting case. Returns when it is due, and when somebody is reminded."""
     await scene.members[0].send_text(scene.room, "forbidden 7")
     await scene.card(scene.managers[0], 1)
     await scene.bot.idle()
@@ -167,11 +167,11 @@ async def test_before_the_last_who_can_act_loses_their_level_the_operator_is_tol
         or (isinstance(fact, LevelKept) and fact.subject == manager.user)
     ]
     assert order == ["told", "intended", "held"]
-    # The case went to the operator, who stands in.
+    # The case went to the operator as substitute.
     assert like("decided.upheld", n="1").search(await ask(operator, bot, direct, "!uphold 1"))
 
 
 async def last_levels(who: Client, room: str) -> dict[str, Any]:
-    """The newest power levels of a room, as an event."""
+    """Return the newest power levels of a room, as an event."""
     found: list[dict[str, Any]] = [e for e in await who.messages(room, 50) if e["type"] == "m.room.power_levels"]
     return max(found, key=lambda event: event["origin_server_ts"])

@@ -1,4 +1,4 @@
-"""What people may ask about their own data, and what the operator may do to the records, on a real homeserver."""
+"""Requests of people about their own data, and the operator's actions on the records, on a real homeserver."""
 
 import hashlib
 import io
@@ -23,17 +23,17 @@ IN_REPLY = "m.in_reply_to"
 
 
 async def reply(client: Client, room: str, event: str, body: str) -> str:
-    """A command as a reply to a message."""
+    """Send a command as a reply to a message."""
     return await client.send_text(room, body, **{"m.relates_to": {IN_REPLY: {"event_id": event}}})
 
 
 def port(theatre: Theatre, client: Client) -> Homeserver:
-    """The same account seen through the product's port, which can send and fetch files."""
+    """Return a port of the product for a client's account, which can send and fetch files."""
     return theatre.stage.port(Session(client.url, client.user, "TEST", client.token))
 
 
 async def file_sent(theatre: Theatre, client: Client, bot: ServedBot, name: str) -> bytes:
-    """A file that the bot sends to a person alone."""
+    """Wait for a file that the bot sends to a person alone, and return its content."""
 
     def is_it(seen: Seen) -> bool:
         return seen.sender == bot.user and seen.content.get("filename") == name
@@ -52,7 +52,7 @@ async def confirm_erasing(client: Client, bot: ServedBot, room: str) -> None:
 
 
 async def operate(bot: ServedBot, do: str, **arguments: object) -> dict[str, Any]:
-    """What `answerable erase` and the like ask of a bot that runs."""
+    """Send the running bot a request of `answerable erase` or a similar command."""
     return await ask_bot(bot.data_dir, do, arguments, None)
 
 

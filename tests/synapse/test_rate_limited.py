@@ -1,4 +1,4 @@
-"""A homeserver with the limits it has by default: what matters most goes first, and nothing is lost."""
+"""A homeserver with default rate limits: the most important requests come first, and nothing is lost."""
 
 import asyncio
 from collections import Counter
@@ -78,7 +78,7 @@ async def _several(who: Client, room: str, times: int = 2) -> list[str]:
 
 
 async def _limits(admin: Client, bot: ServedBot, *, lifted: bool) -> None:
-    """Synapse's admin API, "Override ratelimiting for users"."""
+    """Lift or restore the bot's limits (Synapse's admin API, "Override ratelimiting for users")."""
     path = ("v1", "users", bot.user, "override_ratelimit")
     free = {"messages_per_second": 0, "burst_count": 0}
     await admin.request("POST" if lifted else "DELETE", *path, base="/_synapse/admin", json=free if lifted else None)

@@ -1,4 +1,4 @@
-"""What is said and done in a room stands in the journal: all of it, once, in order."""
+"""Everything said and done in a room is in the journal, once and in order."""
 
 import asyncio
 import sqlite3
@@ -123,7 +123,7 @@ async def test_a_gap_is_recorded_once_in_order_and_judged(theatre: Theatre) -> N
 
 
 async def _talk(scene: Scene, each: int) -> list[str]:
-    """Everybody talks at once; each says one thing that must not be said. The ids, in no order between people."""
+    """Let everybody talk at once, each with one message that breaks a rule. Returns the ids, unordered."""
 
     async def one(who: Client) -> list[str]:
         words = ["a purple elephant", *(f"{who.user} {n}" for n in range(each - 1))]

@@ -1,4 +1,4 @@
-"""Who brings the bot into no new room: nobody barred, no owner of a closed group, no group that may not come back."""
+"""Invitations that the bot refuses: by somebody barred, by the owner of a closed group, to a refused group."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ async def operate(bot: ServedBot, do: str, **arguments: Any) -> Any:
 
 
 async def invited(theatre: Theatre, bot: ServedBot, who: Client, **more: Any) -> str:
-    """A new room of somebody's that the bot was invited into and did not enter."""
+    """Create a room of somebody, invite the bot, and wait until it has refused."""
     room = await who.create_room("again", invite=[bot.user], **more)
     await who.wait_state(room, "m.room.member", lambda c: c.get("membership") == "leave", key=bot.user)
     return room
@@ -38,7 +38,7 @@ async def test_a_barred_person_brings_the_bot_into_no_room_and_can_still_ask_it_
     word = await told(operator, bot, like("joining.not-gone", who=ann.user))
     assert like("joining.refused.barred", who=ann.user).search(word.body)
     assert bot.condition(room) is None
-    again = await ann.create_room("by a friend", invite=[ben.user])  # what she founded is hers, whoever invites
+    again = await ann.create_room("by a friend", invite=[ben.user])  # hers as the founder, whoever invites
     await ben.join(again)
     await ann.set_power(again, {ben.user: 100})
     await ben.invite(again, bot.user)

@@ -1,4 +1,4 @@
-"""The journal alone holds everything: an empty database filled from it is the one the bot worked with."""
+"""The journal alone contains everything: an empty database filled from it equals the bot's own."""
 
 import asyncio
 from collections.abc import Sequence
@@ -134,7 +134,7 @@ async def _a_long_story(scene: Scene) -> None:
 
 
 async def _people_who_answer_for_it(scene: Scene, operator: str) -> None:
-    """Notes, a report, an appeal, a roster, somebody away, and what then only the operator can decide or prepare."""
+    """Produce notes, a report, an appeal, duty hours, an absence, and matters for the operator alone."""
     bot, room, owner = scene.bot, scene.room, scene.owner
     (first, second), (ann, _, cid, _) = scene.managers, scene.members
     hello = await first.send_text(room, "good evening all")
@@ -190,7 +190,7 @@ async def _second_room(theatre: Theatre, scene: Scene) -> str:
 
 
 async def rebuilt(bot: ServedBot, folder: Path, tables: Sequence[str] = TABLES) -> dict[str, list[tuple[object, ...]]]:
-    """The tables of a new database, filled from the bot's journal."""
+    """Return the tables of a new database, filled from the bot's journal."""
     empty = folder / "empty"
     empty.mkdir()
     database = await Database.open(empty)

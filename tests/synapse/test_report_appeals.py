@@ -1,4 +1,4 @@
-"""Reporters ask why and appeal a dismissal, managers say why they dismiss, owners see how their managers decide."""
+"""Reporters ask why and appeal a dismissal, managers explain dismissals, owners see how their managers decide."""
 
 from moderation.model.facts import Appealed, CaseAssigned, CaseDecided, NoticeGiven
 from moderation.values.durations import DAY_MS

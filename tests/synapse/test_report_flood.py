@@ -1,4 +1,4 @@
-"""One member reports many messages at once: what the desk sees, what one act decides, what it costs."""
+"""One member reports many messages at once: what the desk shows, what one decision covers, what it costs."""
 
 import re
 
@@ -23,7 +23,7 @@ severe = "4m"
 
 
 async def greetings(scene: Scene, count: int) -> list[EventId]:
-    """Each member but the last says hello; `count` messages in all."""
+    """Let all members but the last say hello, `count` messages in all."""
     greeting = scene.members[:-1]
     said = [await greeting[n % len(greeting)].send_text(scene.room, f"hello, number {n}") for n in range(count)]
     await scene.bot.has(*said)
@@ -38,12 +38,12 @@ async def flagged(scene: Scene, who: Client, events: list[EventId]) -> None:
 
 
 def lead_of(scene: Scene) -> list[tuple[int, int]]:
-    """Case and the case on whose card it stands."""
+    """Return each case with the case on whose card it is shown."""
     return [(f.n, f.lead) for f in scene.bot.facts(CaseOpened) if f.rule == REPORTED]
 
 
 async def cards(scene: Scene, who: Client) -> list[str]:
-    """The first line of each card in the desk."""
+    """Return the first line of each card in the desk."""
     events = [e["content"] for e in await who.messages(scene.desk, 200) if e["sender"] == scene.bot.user]
     shown = [c for c in events if "org.answerable.card" in c and "m.relates_to" not in c]
     return [str(content["body"]).splitlines()[0] for content in shown]

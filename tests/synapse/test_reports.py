@@ -1,4 +1,4 @@
-"""Reports by members: each way to report, what the reporter hears, who learns their name, and what misuse brings."""
+"""Reports by members: each way to report, answers to the reporter, who learns their name, consequences of misuse."""
 
 import json
 from typing import Any
@@ -49,19 +49,19 @@ async def reply(who: Client, room: str, to: str, text: str) -> EventId:
 
 
 def link_to(room: str, event: str) -> str:
-    """A link as clients copy it."""
+    """Return a link to a message in the form in which clients copy it."""
     return f"https://matrix.to/#/{room}/{event}?via=localhost"
 
 
 async def by_the_bot(who: Client, bot: ServedBot) -> str:
-    """All that somebody can read, in all their rooms, of what the bot said or did."""
+    """Return everything by the bot that somebody can read in all their rooms."""
     rooms = (await who.request("GET", "joined_rooms"))["joined_rooms"]
     events = [event for room in rooms for event in await who.messages(room, 500)]
     return "\n".join(json.dumps(event) for event in events if event["sender"] == bot.user)
 
 
 async def shown(scene: Scene, who: Client, card: Seen, pattern: Any) -> Seen:
-    """An edit of the card that says this."""
+    """Wait for an edit of the card that matches the pattern."""
     return await scene.wait_desk(
         who,
         lambda seen: (
@@ -230,7 +230,7 @@ async def test_a_reported_manager_reads_the_card_but_never_who_reported_nor_in_w
     assert like("card.reporter-reason", who=ann.user).search(
         await ask(mina, bot, await open_direct(mina, bot), f"!case 1 {bot.code(room)}")
     )
-    # A manager's report in the desk goes too, for its members read along.
+    # A manager's report in the desk is removed too, since its members can read it.
     theirs = await mina.send_text(scene.desk, f"!report {link_to(room, said)} from the desk")
     await bot.until(lambda: [f.by for f in bot.facts(Reported)] == [ann.user, mina.user], "her report")
     await until(lambda: mark.is_redacted(scene.desk, theirs), "the command to go")

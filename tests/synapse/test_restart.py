@@ -1,4 +1,4 @@
-"""Stopped at the worst moments: afterwards all is as if it had never happened, and nothing was done twice."""
+"""The bot is stopped at the worst moments: afterwards everything is as without stops, and nothing was done twice."""
 
 import asyncio
 import os
@@ -43,7 +43,7 @@ async def test_stopped_while_much_is_to_be_said_nothing_is_lost_or_doubled(theat
     await bot.idle()
     said = [await who.send_text(room, "a purple elephant") for who in people]
     await bot.has(*said)
-    # Again and again, wherever it stands: while it redacts, posts cards, makes direct rooms, offers reactions.
+    # Repeatedly, at any step: while it redacts, posts cards, creates direct rooms, offers reactions.
     for starts, left in enumerate((9, 7, 5, 3, 1), 1):
         await bot.until(lambda starts=starts: len(bot.facts(BotStarted)) == starts, "the start")  # type: ignore[misc]
         await bot.until(lambda left=left: _waiting(bot) <= left, f"{left} things to say")  # type: ignore[misc]
@@ -117,7 +117,7 @@ async def test_a_mute_that_ended_while_the_bot_was_down_gives_the_level_back_on_
 
 
 async def test_the_bot_killed_by_the_system_comes_back_and_does_all_of_it_once(theatre: Theatre) -> None:
-    """The command itself, as a process of its own, and a signal that nobody can catch."""
+    """The command itself runs as a process of its own, and gets a signal that cannot be caught."""
     scene = await theatre.scene(members=2)
     bot, room, people = scene.bot, scene.room, scene.members
     await bot.stop()
@@ -151,7 +151,7 @@ async def _run(folder: Path, environment: dict[str, str]) -> asyncio.subprocess.
 
 
 async def _complete(scene: Scene, who: Client, said: str, rule: str) -> None:
-    """One violation, with all that belongs to it, once."""
+    """Check that a violation was handled completely, and once."""
     bot = scene.bot
     await bot.has(said)
     await bot.until(lambda: bot.rows("SELECT 1 FROM cases WHERE card <> ''"), "a card")
@@ -163,7 +163,7 @@ async def _complete(scene: Scene, who: Client, said: str, rule: str) -> None:
 
 
 async def _said_once(scene: Scene, who: Client, said: str) -> None:
-    """What the homeserver shows: one redaction, one card with three reactions, one direct message."""
+    """Check that the homeserver shows one redaction, one card with three reactions, one direct message."""
     bot, (manager,) = scene.bot, scene.managers
     ((n, card),) = bot.rows("SELECT n, card FROM cases JOIN evidence USING (n) WHERE event = ?", said)
     room = [e for e in await scene.owner.messages(scene.room, 500) if e["sender"] == bot.user]
@@ -186,7 +186,7 @@ async def _said_once(scene: Scene, who: Client, said: str) -> None:
 
 
 async def _rooms_made_for(bot: ServedBot, scene: Scene, who: Client) -> int:
-    """How many rooms the bot invited somebody to, besides the group."""
+    """Return the number of rooms to which the bot invited somebody, besides the group."""
     answer = await who.request("GET", "sync", query={"timeout": "0"})
     rooms = answer.get("rooms", {})
     return len({*rooms.get("join", {}), *rooms.get("invite", {})} - {scene.room})
@@ -202,7 +202,7 @@ def _tables(bot: ServedBot) -> dict[str, list[tuple[object, ...]]]:
 
 
 def copy_of_database(bot: ServedBot) -> bytes:
-    """The database as it stands."""
+    """Return a copy of the present database."""
     source, copy = sqlite3.connect(bot.data_dir / FILE), sqlite3.connect(":memory:")
     with source, copy:
         source.backup(copy)
@@ -213,7 +213,7 @@ def copy_of_database(bot: ServedBot) -> bytes:
 
 
 def put_back(bot: ServedBot, whole: bytes) -> None:
-    """The database as it stood then."""
+    """Restore the database from a copy."""
     # New files: SQLite of this very process may still be letting go of the old ones.
     for tail in ("", "-wal", "-shm"):
         (bot.data_dir / (FILE + tail)).unlink(missing_ok=True)

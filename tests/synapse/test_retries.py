@@ -1,4 +1,4 @@
-"""What is to be tried again is tried again, whatever is done to the machine's clock."""
+"""Retries happen on time, whatever is done to the machine's clock."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

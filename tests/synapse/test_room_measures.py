@@ -1,4 +1,4 @@
-"""Measures against a room itself: who may post and join changes on the homeserver, is told, and given back exactly."""
+"""Measures against a room itself: who may post and join changes on the homeserver, is announced, and is restored."""
 
 import asyncio
 import os
@@ -222,7 +222,7 @@ async def test_a_room_whose_cases_nobody_decides_is_suspended_until_they_are(the
 
 
 async def test_killed_by_the_system_in_between_it_holds_and_ends_all_the_same(theatre: Theatre) -> None:
-    """The command itself, as a process of its own, and a signal that nobody can catch."""
+    """The command itself runs as a process of its own, and gets a signal that cannot be caught."""
     scene = await theatre.scene()
     bot, room, (manager,), (ann,) = scene.bot, scene.room, scene.managers, scene.members
     before = await scene.owner.power_levels(room)

@@ -1,4 +1,4 @@
-"""`!rule`: managers list, try, write and remove rules of their room; what these bring outlasts their removal."""
+"""`!rule`: managers list, test, write and remove rules of their room; consequences outlast the removal of a rule."""
 
 import re
 from pathlib import Path

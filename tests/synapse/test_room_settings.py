@@ -1,4 +1,4 @@
-"""`!set`: owners choose what holds in their room, beyond what is configured; managers see it."""
+"""`!set`: owners change settings of their room beyond the configuration; managers see them."""
 
 from pathlib import Path
 

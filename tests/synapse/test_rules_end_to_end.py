@@ -1,4 +1,4 @@
-"""Every kind of rule, and every place where words can stand, from a client's request to what follows in the room."""
+"""Every kind of rule and every place for text, from a client's request to the consequences in the room."""
 
 from typing import Any
 
@@ -124,7 +124,7 @@ async def test_words_are_judged_wherever_they_stand(theatre: Theatre) -> None:
     }
     gone = [name for name, event in sent.items() if await owner.is_redacted(room, event)]
     assert gone == list(sent)
-    assert not await owner.is_redacted(room, edit)  # the edit goes, what was fine stays
+    assert not await owner.is_redacted(room, edit)  # the edit is removed, the harmless original stays
 
 
 async def test_what_managers_write_is_judged_and_nothing_is_done_before_somebody_decides(theatre: Theatre) -> None:

@@ -1,4 +1,4 @@
-"""Who is notified of what, by the homeserver's own counts and the push rules that every new account has."""
+"""Notifications, by the homeserver's own counts and the push rules that every new account has."""
 
 import re
 from pathlib import Path
@@ -25,7 +25,7 @@ STEPS = 40
 
 
 async def until_moved(scene: Scene, step: str, asked: str) -> None:
-    """Let time pass until case 1 has taken this step; the bot looks at what is due after each move of the clock."""
+    """Let time pass until case 1 has taken this step; after each move of the clock the bot checks what is due."""
     bot = scene.bot
     beat = "SELECT 1 FROM meta WHERE key = 'alive' AND CAST(value AS INTEGER) >= ?"
     for _ in range(STEPS):
@@ -39,7 +39,7 @@ async def until_moved(scene: Scene, step: str, asked: str) -> None:
 
 
 async def in_desk(scene: Scene, who: Client, pattern: re.Pattern[str], after: int = 0) -> Seen:
-    """A message in the desk, as `who` sees it."""
+    """Return a message in the desk, as `who` sees it."""
     return await scene.wait_desk(who, lambda seen: pattern.search(seen.body) is not None, pattern.pattern, after)
 
 
@@ -76,7 +76,7 @@ async def test_everybody_is_rung_when_it_is_their_turn(theatre: Theatre) -> None
     words = [event for event in await operator.messages(asked.room) if event["content"].get("msgtype") == "m.text"]
     assert await unread(operator, RoomId(asked.room)) == (len(words), len(words))
 
-    # A report, what became of it, and the decision; the answer to whoever decided is silent.
+    # A report, its result, and the decision; the answer to the person who decided is silent.
     await ben.react(scene.room, said, "🚩")
     arrived = await told(ben, bot, like("report.thanks", n="1"))
     assert await rung(ben, arrived.id) == "highlighted"
@@ -145,7 +145,7 @@ async def encrypted(encrypted_stage: EncryptedStage, tmp_path: Path):  # type: i
 
 
 async def test_in_encrypted_rooms_the_homeserver_counts_and_the_client_highlights(encrypted: Theatre) -> None:
-    """The homeserver cannot see mentions there: it counts every message, and the client decides what rings."""
+    """The homeserver cannot see mentions there: it counts every message, and the client decides what to highlight."""
     operator = (await encrypted.people("operator"))[0]
     scene = await encrypted.scene(RULES + DEADLINES, members=2, bot=f'operators = ["{operator.user}"]')
     bot, owner, (manager,), (ann, ben) = scene.bot, scene.owner, scene.managers, scene.members
@@ -179,7 +179,7 @@ async def test_in_encrypted_rooms_the_homeserver_counts_and_the_client_highlight
 
 
 async def rings(who: Client, seen: Seen) -> str:
-    """How a client notifies of an event once it is open; the homeserver sees that there is one."""
+    """Return how a client notifies of a decrypted event; the homeserver only sees that there is one."""
     assert isinstance(seen, Read)
     assert (seen.encrypted, seen.failure) == (True, "")
     assert "m.mentions" not in (await who.event(seen.room, seen.id))["content"]

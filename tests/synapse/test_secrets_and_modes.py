@@ -1,7 +1,7 @@
-"""No secret is anywhere but where it belongs, and no file is anybody else's, under the most careless umask.
+"""Every secret is only where it belongs, and no file is accessible to others, under the most careless umask.
 
-The real bot and the real commands, with secrets that can be recognised, where other people's servers refuse them and
-say them back; then every byte of what was printed, logged, written and started with is looked at.
+The real bot and the real commands run with recognisable secrets, and other servers refuse these and repeat them; then
+every byte that was printed, logged, written or given as an argument is examined.
 """
 
 import asyncio
@@ -91,7 +91,7 @@ async def test_no_secret_is_told_and_no_file_is_open_to_others(theatre: Theatre,
 
 
 async def _set_up(operator: Operator, bot: ServedBot, settings: str) -> dict[str, bytes]:
-    """The deployment, with its secrets planted; what they are."""
+    """Set up a deployment with recognisable secrets, and return these."""
     outside = operator.folder.parent
     account = (
         "--homeserver",
@@ -127,7 +127,7 @@ async def _set_up(operator: Operator, bot: ServedBot, settings: str) -> dict[str
 
 
 async def _live(theatre: Theatre, operator: Operator, bot: ServedBot, watch: int) -> str:
-    """What people and the operator do meanwhile, most of which fails; what the pages say."""
+    """Act as people and the operator, mostly without success. Returns the contents of the monitoring pages."""
     owner, ann = await theatre.people("owner", "ann")
     room = await theatre.room(bot, owner, [], [ann])
     await ann.send_text(room, "a purple elephant")
@@ -150,7 +150,7 @@ async def _live(theatre: Theatre, operator: Operator, bot: ServedBot, watch: int
 
 
 async def _fail(operator: Operator) -> None:
-    """Start what cannot start."""
+    """Run commands that fail because of wrong settings."""
     env, config = operator.folder / ".env", operator.config.read_text()
     env.write_text(re.sub(r"(ANSWERABLE_ACCESS_TOKEN=).*", rf"\g<1>{TOKEN}", env.read_text()))
     refused = await operator.run("run")
@@ -162,7 +162,7 @@ async def _fail(operator: Operator) -> None:
 
 
 def _in(secrets: Mapping[str, bytes], content: bytes) -> Iterator[str]:
-    """The secrets that stand there, as they are, without spaces, or in base64."""
+    """Yield the secrets that the content contains, as they are, without spaces, or in base64."""
     for name, secret in secrets.items():
         spellings = {secret, secret.replace(b" ", b""), b64encode(secret).rstrip(b"=")[:-1]}
         if any(each in content for each in spellings):
@@ -170,7 +170,7 @@ def _in(secrets: Mapping[str, bytes], content: bytes) -> Iterator[str]:
 
 
 def _home(name: str, where: str) -> bool:
-    """Whether this secret belongs there."""
+    """Tell whether this secret belongs in that place."""
     homes = {
         "file .env": ("token", "mail", "oidc"),
         "file .env now": ("mail", "oidc", "wrong token"),
@@ -183,9 +183,9 @@ def _home(name: str, where: str) -> bool:
 
 
 def _keys_made(data_dir: Path) -> dict[str, bytes]:
-    """The keys that the bot made for itself."""
+    """Return the keys that the bot generated."""
     log_key, crypto_key = (data_dir / "keys" / name for name in ("log.key", "crypto.key"))
-    # PRIVATE+KEY+name+id+base64, which may have a "+" of its own: what stands behind that one is found everywhere.
+    # PRIVATE+KEY+name+id+base64, which may have a "+" of its own: the text behind that one is found everywhere.
     secret = log_key.read_bytes().strip().split(b"+", 4)[4]
     return {"log key": secret, "crypto key": crypto_key.read_bytes().strip()}
 
@@ -199,7 +199,7 @@ def _files_below(folder: Path) -> Iterator[Path]:
 
 
 def _seen_by_everybody(pid: int) -> tuple[bytes, bytes]:
-    """The arguments of a process, and its children."""
+    """Return the arguments of a process and the ids of its children."""
     return Path(f"/proc/{pid}/cmdline").read_bytes(), Path(f"/proc/{pid}/task/{pid}/children").read_bytes()
 
 
@@ -238,7 +238,7 @@ async def _mail_server_that_says_passwords_back() -> AsyncIterator[int]:
 
 @contextmanager
 def _service_manager() -> Iterator[tuple[str, list[str]]]:
-    """Where systemd would listen, a name in the abstract namespace; and what it has heard."""
+    """Listen as systemd would, on a name in the abstract namespace. Yields the name and the received messages."""
     name, heard = f"answerable-test-{os.getpid()}-{unique('n')}", list[str]()
     loop = asyncio.get_running_loop()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
@@ -250,7 +250,7 @@ def _service_manager() -> Iterator[tuple[str, list[str]]]:
 
 
 async def _until_stopping(heard: list[str]) -> list[str]:
-    """All that was told."""
+    """Wait until the bot has said that it stops, and return all messages."""
 
     async def once() -> bool:
         return heard[-1:] == ["STOPPING=1"]

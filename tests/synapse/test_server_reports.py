@@ -1,4 +1,4 @@
-"""The report button of clients: what is reported to the homeserver reaches the managers."""
+"""The report button of clients: reports to the homeserver reach the managers."""
 
 import pytest
 from pydantic import SecretStr

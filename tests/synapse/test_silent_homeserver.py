@@ -1,4 +1,4 @@
-"""A homeserver that says nothing for a long time, or nothing any more about one room."""
+"""A homeserver that does not answer for a long time, or reports nothing more about one room."""
 
 from collections.abc import AsyncIterator
 from urllib.parse import quote
@@ -34,7 +34,7 @@ LEVELS = r"PUT /_matrix/client/v3/rooms/[^/]*/state/m.room.power_levels"
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that nothing is waited for long."""
+    """Make all waits short."""
     monkeypatch.setattr(Homeserver.__init__, "__kwdefaults__", {"request_timeout_s": 1.0})
     monkeypatch.setattr(sync_loop, "LONG_POLL_MS", 200)
     monkeypatch.setattr(sync_loop, "FIRST_RETRY_S", 0.05)
@@ -45,7 +45,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def line(theatre: Theatre) -> AsyncIterator[BadLine]:
-    """The line between bots and the homeserver; it is good until a test says otherwise."""
+    """Provide a proxy between bots and the homeserver, without faults until a test orders some."""
     async with BadLine(theatre.stage.synapse.url) as line:
         theatre.url = line.url
         yield line

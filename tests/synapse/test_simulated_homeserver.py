@@ -1,7 +1,7 @@
-"""The simulated homeserver answers as Synapse does: both are asked the same, and whole answers are compared.
+"""The simulated homeserver answers as Synapse does: both get the same requests, and whole answers are compared.
 
-What differs by nature is told apart first: ids, times, tokens and secrets are named by the order in which they appear.
-What Synapse says beyond what the simulation is for (`_BEYOND`) is left out, and stands there to be read.
+Values that always differ are replaced first: ids, times, tokens and secrets are named in the order in which they
+appear. Fields of Synapse that the simulation does not need are left out (`_BEYOND` lists them).
 """
 
 import re
@@ -46,7 +46,7 @@ _BEYOND = (
 
 
 class Side:
-    """One of the two: people, and what they were answered, with what differs by nature named."""
+    """One of the two homeservers: its people and their answers, with varying values replaced by names."""
 
     def __init__(self, people: dict[str, Client]) -> None:
         self.people = people
@@ -54,7 +54,7 @@ class Side:
         self.told: list[tuple[str, int, Any]] = []
 
     async def ask(self, who: str, what: str, method: str, *segments: str, token: str | None = None, **more: Any) -> Any:
-        """Ask, and note the whole answer under the name `what`."""
+        """Make a request, and note the whole answer under the name `what`."""
         client = self.people[who]
         client_token = client.token if token is None else token
         headers = {"Authorization": f"Bearer {client_token}"} if client_token else {}
@@ -69,7 +69,7 @@ class Side:
                 return answer
 
     def named(self, value: Any, key: str = "") -> Any:
-        """A value without what differs by nature."""
+        """Return a value with varying parts replaced by names."""
         if isinstance(value, dict):
             kept = {k: v for k, v in value.items() if k not in _BEYOND or key == "content"}
             if kept.get("unsigned") is not None and not self.named(kept["unsigned"]):
@@ -91,7 +91,7 @@ class Side:
 
 
 def _empty(key: str, value: Any) -> bool:
-    """A block of `/sync` in which nothing stands may be left out."""
+    """Tell whether this is an empty block of `/sync`, which may be left out."""
     return value == {} if key == "device_lists" else key in _BLOCKS and value == {"events": []}
 
 
@@ -112,7 +112,7 @@ def say(body: str) -> dict[str, str]:
 
 
 async def play(side: Side) -> None:
-    """A room is made, spoken in, moderated and left; every answer is noted."""
+    """Create a room, speak in it, moderate it and leave it; note every answer."""
     ann, ben, cid = (side.people[name].user for name in ("ann", "ben", "cid"))
     made = await side.ask("ann", "create", "POST", "createRoom", json={"preset": "private_chat", "name": "A room"})
     room = made["room_id"]

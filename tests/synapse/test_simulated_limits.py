@@ -1,4 +1,4 @@
-"""The simulated homeserver refuses what Synapse refuses by default: as much of it, and the same requests."""
+"""The simulated homeserver has Synapse's default limits: it refuses the same requests, after the same number."""
 
 import itertools
 import time
@@ -16,7 +16,7 @@ Request = Callable[[str], tuple[str, tuple[str, ...], Any]]  # method, path and 
 
 
 class Sender:
-    """Somebody who sends too much."""
+    """A user who sends too much."""
 
     def __init__(self, side: Side, who: str, room: str) -> None:
         self.side = side
@@ -25,7 +25,7 @@ class Sender:
         self.sent = 0
 
     async def ask(self, method: str, *segments: str, **more: Any) -> tuple[int, Any]:
-        """Ask; status and answer."""
+        """Make a request. Returns status and answer."""
         answer = await self.side.ask(self.who, segments[-1], method, *segments, **more)
         return self.side.told[-1][1], answer
 
@@ -36,7 +36,7 @@ class Sender:
         return await self.ask("PUT", "rooms", self.room, "send", "m.room.message", name, json=say("more"))
 
     async def until_refused(self) -> tuple[int, float, float]:
-        """How much was taken before, how long they are told to wait, and until when nothing is taken at least.
+        """Send until refused. Returns the number accepted, the wait in s, and until when at least all is refused.
 
         Synapse keeps a refusal back for half a second, so that time counts from the question.
         """
@@ -47,7 +47,7 @@ class Sender:
         return taken, wait_s, asked_at + wait_s
 
     async def is_counted(self, request: Request) -> bool:
-        """Whether a request is refused while nothing more may be sent; it is another each time it is tried."""
+        """Tell whether a request is refused while the limit is exhausted; each try makes a new one."""
         for number in itertools.count():
             *_, until = await self.until_refused()
             method, segments, body = request(str(number))
@@ -59,7 +59,7 @@ class Sender:
 
 
 async def counted(side: Side) -> dict[str, bool]:
-    """Which requests are counted."""
+    """Return which requests count against the limit."""
     ben = side.people["ben"].user
     body = {"preset": "private_chat", "invite": [ben]}
     room = (await side.ask("ann", "create", "POST", "createRoom", json=body))["room_id"]

@@ -1,4 +1,4 @@
-"""`!slow`: in a room with slow mode members write one message in a while; the rest goes, without a charge."""
+"""`!slow`: in slow mode members may write one message per interval; others are removed without a charge."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A space names the rooms of a community: the bot follows its list, and says and records nothing else of it."""
+"""A space lists the rooms of a community: the bot follows the list, and says and records nothing else about it."""
 
 import asyncio
 from pathlib import Path
@@ -26,7 +26,7 @@ async def until_community(bot: ServedBot, room: str, name: str) -> None:
 
 
 async def until_level(who: Client, room: str, user: Client, level: int | None) -> None:
-    """Wait until this level stands in a room for somebody; None: no entry."""
+    """Wait until somebody has this level in a room; None: no entry."""
     await who.wait_state(room, "m.room.power_levels", lambda content: content["users"].get(user.user) == level)
 
 
@@ -75,7 +75,7 @@ async def test_what_changed_while_the_bot_was_away_is_recorded_when_it_is_back(t
     (owner,) = await theatre.people("owner")
     space = await make_space(owner, private=False)
     bot = await theatre.bot(CLUB.format(space=space))
-    await bot.until_condition(space, "followed")  # a public one it enters by itself
+    await bot.until_condition(space, "followed")  # it enters a public one without an invitation
     room = await theatre.room(bot, owner)
     await bot.stop()
     await owner.set_state(space, "m.space.child", HERE, room)

@@ -1,4 +1,4 @@
-"""State told beside a timeline may be from long ago: another server chooses where a branch begins."""
+"""State next to a timeline may be very old, since another server chooses where a branch begins."""
 
 import json
 from typing import Any
@@ -31,7 +31,7 @@ async def test_who_had_power_before_the_bot_came_has_none_by_that(theatre: Theat
         await bot.until_condition(room, "protected")
 
         def told(body: bytes) -> bytes:
-            """As of a branch that begins before."""
+            """Add state as of a branch that began earlier."""
             answer: dict[str, Any] = json.loads(body)
             if (part := answer.get("rooms", {}).get("join", {}).get(room)) and part["timeline"]["events"]:
                 part["state"]["events"] += [once, left, {**once, "event_id": "$never", "state_key": "nobody"}]

@@ -1,4 +1,4 @@
-"""The launcher of the demo's homeserver: what it starts, what it leaves behind, what it says when it fails."""
+"""The launcher of the demo's homeserver: what it starts, what it leaves behind, how it reports failures."""
 
 import asyncio
 import json

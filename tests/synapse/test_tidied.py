@@ -1,4 +1,4 @@
-"""What the bot said in desks and direct rooms goes from the homeserver when the time of its records is over."""
+"""The bot's messages in desks and direct rooms are removed when the retention time of their records is over."""
 
 from functools import partial
 from typing import Any

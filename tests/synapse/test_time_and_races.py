@@ -38,7 +38,7 @@ async def test_after_a_week_of_absence_mutes_have_ended_and_nobody_is_late(theat
     assert moved == due + down
     assert 0 <= down - WEEK_MS < 120_000
 
-    # Now the clock is set right, which for the bot is a week back; and what is said then is judged as ever.
+    # Now the clock is corrected, for the bot by a week back; messages after that are judged as usual.
     bot.ahead_ms = 0
     said = await ben.send_text(room, "a purple elephant")
     await bot.until(lambda: bot.rows("SELECT 1 FROM evidence WHERE event = ?", said), "a case")
@@ -56,7 +56,7 @@ async def test_what_was_said_at_leisure_while_the_bot_was_away_is_no_flood_and_a
     slowly = []
     for number in range(6):
         slowly.append(await ann.send_text(room, f"one by one {number}"))
-        await asyncio.sleep(0.6)  # what is tested is how far apart messages were sent
+        await asyncio.sleep(0.6)  # the test is about the interval between messages
     at_once = await asyncio.gather(*(ben.send_text(room, f"all at once {number}") for number in range(6)))
     bot.ahead_ms = 60_000  # for so long it was away
     bot.start()

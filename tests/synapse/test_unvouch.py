@@ -1,4 +1,4 @@
-"""A vouch that is taken back ends at once; one that was false is a case against whoever gave it."""
+"""A withdrawn vouch ends at once; a false vouch is a case against the person who gave it."""
 
 from moderation.model.builtin_rules import FALSE_VOUCH
 from moderation.model.facts import CreditChanged, PersonVerified

@@ -1,4 +1,4 @@
-"""A group whose room is upgraded goes on in the new one: its code, cases, credit, measures, rules and settings too."""
+"""A group continues in its upgraded room, with its code, cases, credit, measures, rules and settings."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ async def test_all_that_is_known_goes_on_in_the_new_room(theatre: Theatre, tmp_p
     assert bot.code(new) == code
     await bot.idle()
     left = [seen for seen in owner.seen if seen.room == scene.desk and seen.content.get("membership") == "leave"]
-    assert left == []  # whoever manages keeps their place in the desk, though they come into the new room later
+    assert left == []  # managers keep their place in the desk, although they enter the new room later
     assert bot.rows("SELECT room FROM rooms WHERE code = ?", code) == [(new,)]
     bad = await ben.send_text(new, "buy now")  # by the rule of the room, which takes it away and costs nothing
     await bot.has(bad)

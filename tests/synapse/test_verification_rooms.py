@@ -1,4 +1,4 @@
-"""Rooms that ask to be verified: who is told what, what is removed, who comes in, and how all of it is undone."""
+"""Rooms that require verification: who is told what, what is removed, who may enter, and how all of it is undone."""
 
 import re
 from typing import Any
@@ -23,7 +23,7 @@ JOIN_RULES = "m.room.join_rules"
 
 
 def asking(**settings: object) -> str:
-    """`[verification]` with these settings."""
+    """Return a section `[verification]` with these settings."""
     return "[verification]\n" + "".join(f"{name} = {value!r}\n".replace("'", '"') for name, value in settings.items())
 
 
@@ -162,7 +162,7 @@ async def knock(who: Client, room: str) -> None:
 
 
 async def lobby_of(scene: Scene) -> RoomId:
-    """The lobby, as the desk is told of it."""
+    """Wait until the desk is told of the lobby, and return it."""
     said = await scene.wait_desk(scene.owner, lambda s: like("lobby.desk").search(s.body) is not None, "the lobby")
     ((lobby,),) = scene.bot.rows("SELECT room FROM rooms WHERE purpose = 'lobby'")
     assert f"https://matrix.to/#/{lobby}?via=localhost" in said.body

@@ -1,4 +1,4 @@
-"""Each way of being verified, from not being let write to writing: where messages are held back, and behind a gate."""
+"""Each way of being verified, from being held back to writing: in rooms that hold messages back, and behind a gate."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -39,7 +39,7 @@ def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealIssuer]:
 
 
 class Ways:
-    """How somebody is verified by each method."""
+    """Verifies somebody by each method."""
 
     def __init__(self, server: MailServer, issuer: RealIssuer, folder: Path) -> None:
         self._server = server

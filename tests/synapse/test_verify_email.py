@@ -1,4 +1,4 @@
-"""Verification by e-mail, from the word to the mail to the level, with a real mail server and a real homeserver."""
+"""Verification by e-mail, from command to mail to level, with a real mail server and a real homeserver."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -36,14 +36,14 @@ def rules(server: MailServer, timeout: str = "5s", more: str = "") -> str:
 
 
 async def said(person: Client, bot: ServedBot, room: str, words: str, key: str, language: str = "en") -> str:
-    """Say something to the command, and read what comes of it."""
+    """Say something to the command, and return the answer."""
     after = person.position
     await person.send_text(room, words)
     return (await told(person, bot, like(key, language), after=after)).body
 
 
 def everywhere(bot: ServedBot) -> bytes:
-    """Every byte that the bot has written, but the keys and the sealed store among it."""
+    """Return every byte that the bot has written, including the keys and the sealed store."""
     return b"\n".join(path.read_bytes() for path in sorted(bot.data_dir.rglob("*")) if path.is_file())
 
 

@@ -1,4 +1,4 @@
-"""Logging in at an issuer, from the word to the level: a real homeserver, and an issuer that others wrote."""
+"""Logging in at an issuer, from command to level, with a real homeserver and an issuer written by others."""
 
 import re
 import socket
@@ -39,7 +39,7 @@ def key(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealIssuer]:
-    """An issuer at which the bot is known."""
+    """Yield an issuer at which the bot is known."""
     own = client("bot", f"{PUBLIC}/oidc/club", token_endpoint_auth_method="none")
     del own["client_secret"]
     issuer = RealIssuer.start(tmp_path_factory.mktemp("issuer"), own)
@@ -63,7 +63,7 @@ async def begun(theatre: Theatre, text: str, members: int = 1) -> tuple[Scene, l
 
 
 async def said(person: Client, bot: ServedBot, room: str, words: str, key: str) -> Seen:
-    """Say something to the command, and read what comes of it."""
+    """Say something to the command, and return the answer."""
     after = person.position
     await person.send_text(room, words)
     return await told(person, bot, like(key), after=after)
@@ -92,7 +92,7 @@ def proofs(bot: ServedBot) -> list[tuple[str, str, int, str]]:
 
 
 def written(bot: ServedBot) -> bytes:
-    """Every byte that the bot has written."""
+    """Return every byte that the bot has written."""
     return b"\n".join(path.read_bytes() for path in sorted(bot.data_dir.rglob("*")) if path.is_file())
 
 
@@ -102,7 +102,7 @@ async def test_a_code_entered_at_the_issuer_takes_a_member_to_level_3(theatre: T
     asked = await said(ann, bot, room, "!verify oidc", "oidc.device")
     assert asked.room == room
     await said(ann, bot, room, "!verify 12345678", "oidc.enter-there")
-    await bot.restart()  # in between: what was begun goes on
+    await bot.restart()  # in between: a login in progress continues
     async with Browser() as browser:
         await browser.enter_code(link_in(asked), code_in(asked), WHO)
     await told(ann, bot, like("verify.done.oidc"))

@@ -1,4 +1,4 @@
-"""Verification by roster: imported and handed out at the command line beside the running bot, used in the chat."""
+"""Verification by roster: imported and handed out at the command line while the bot runs, used in the chat."""
 
 import asyncio
 import csv
@@ -116,7 +116,7 @@ async def test_who_was_verified_by_it_gets_all_that_is_held_on_them(theatre: The
 async def test_the_command_shows_first_what_would_change(theatre: Theatre, tmp_path: Path) -> None:
     bot = await theatre.bot()
     await bot.until(lambda: (bot.data_dir / "control.sock").exists(), "the operator's door")
-    await bot.stop()  # the command does by itself what a running bot would do for it
+    await bot.stop()  # then the command itself does what a running bot would do for it
     config = tmp_path / "config.toml"
     text = f'[homeserver]\nurl = "http://localhost"\nuser = "{bot.user}"\n[bot]\ndata_dir = "{bot.data_dir}"\n'
     config.write_text(text)

@@ -1,4 +1,4 @@
-"""With low credit links and files wait: shown in the desk, posted as a quotation at a manager's word, or left out."""
+"""With low credit, links and files wait: shown in the desk, posted as a quotation on a manager's order, or dropped."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ async def test_a_link_waits_and_is_posted_or_left_out_as_a_manager_decides(theat
     hidden = '<a href="https://giraffes.example.org">here</a>'
     await ben.send_text(room, "look here", format="org.matrix.custom.html", formatted_body=f"look {hidden}")
     card = await scene.card(manager, 2)
-    await said_by_bot(scene, manager, scene.desk, "https://giraffes.example.org")  # where it leads stands in the thread
+    await said_by_bot(scene, manager, scene.desk, "https://giraffes.example.org")  # the thread shows where it leads
     await manager.react(scene.desk, card.id, "❌")
     await told(ben, bot, like("notice.waited.upheld", by=manager.user))
     await bot.idle()

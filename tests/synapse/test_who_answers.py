@@ -1,6 +1,7 @@
-"""Who answers for a case on a real homeserver: those who were told, also if they leave; not those who may not act.
+"""Who is responsible for a case: those who were told, also if they leave, but not those who may not act.
 
-Time passes on the bot's clock, and only when everybody has been told."""
+Time passes on the bot's clock, and only when everybody has been told.
+"""
 
 import pytest
 
@@ -25,7 +26,7 @@ overdue_at_most = 61
 
 
 async def violated(scene: Scene) -> None:
-    """A member's message opens case 1, whose card is posted."""
+    """Let a member's message open case 1, and wait until its card is posted."""
     await scene.members[0].send_text(scene.room, "forbidden 7")
     await scene.bot.until(lambda: scene.bot.rows("SELECT 1 FROM cases WHERE card != ''"), "the card")
     await scene.bot.idle()
