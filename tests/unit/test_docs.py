@@ -1,4 +1,4 @@
-"""What the documentation shows of the code is what the code says, and what it points to is there."""
+"""The documentation agrees with the code that it shows, and its links lead somewhere."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`bot -> storage -> moderation`, never back; and the check that says so is shown to work."""
+"""`bot -> storage -> moderation`, never back; and a proof that the check for this works."""
 
 import re
 import shutil
@@ -14,7 +14,7 @@ LINT = Path(sys.executable).parent / "lint-imports"
 
 
 def lint(folder: Path) -> tuple[int, str]:
-    """The command as `make check` runs it."""
+    """Run the check as `make check` does. Returns exit status and output."""
     done = subprocess.run(
         [str(LINT), "--no-cache"],
         cwd=folder,
@@ -85,7 +85,7 @@ def test_a_folder_that_has_no_place_is_found(tmp_path: Path, copy: Path) -> None
 
 
 def test_moderation_uses_nothing_that_opens_waits_draws_lots_or_looks_at_a_clock() -> None:
-    """The contract names what is forbidden; this names what is used."""
+    """The contract lists forbidden modules; this lists those that are used."""
     allowed = "bisect collections dataclasses enum fnmatch functools html itertools json math pathlib re string types"
     allowed += " typing unicodedata urllib"
     allowed += " datetime zoneinfo"  # the calendar of a place: a table, which is read from files

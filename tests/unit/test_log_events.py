@@ -1,4 +1,4 @@
-"""Every line of the log has the name of an event: a literal word that can be searched for, and alerted on."""
+"""Every log line has an event name: a literal word that one can search for and alert on."""
 
 import ast
 import re
@@ -27,7 +27,7 @@ def test_a_log_line_is_an_event_with_fields(file: str, call: ast.Call) -> None:
 
 
 def test_nothing_else_writes_to_the_log_or_the_terminal_of_a_running_bot() -> None:
-    """What runs in the bot has structlog alone: `print` and other loggers are the command line's."""
+    """Code in the running bot uses only structlog; `print` and other loggers are for the command line."""
     elsewhere = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for folder in ("bot", "storage", "moderation")

@@ -1,4 +1,4 @@
-"""A name says one thing: no two classes of the product are called alike."""
+"""A name means one thing: no two classes of the product have the same name."""
 
 import ast
 from collections import Counter

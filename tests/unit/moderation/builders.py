@@ -1,8 +1,7 @@
-"""Rooms, people and histories for the tests of decisions, made short.
+"""Short builders of rooms, people and histories for the tests of decisions.
 
-`History` folds facts as `storage/projections/` does, in memory: what was decided about one person becomes what is known
-when the next thing about them is decided. `tests/unit/storage/projections/test_project.py` compares this fold with the
-database.
+`History` folds facts in memory as `storage/projections/` does: earlier decisions about a person are known at the next
+one. `tests/unit/storage/projections/test_project.py` compares this fold with the database.
 """
 
 from collections.abc import Iterable, Mapping
@@ -45,7 +44,7 @@ CREATE = {"sender": OLGA, "content": {"room_version": "11"}}
 
 
 def power(levels: Mapping[str, Any] = LEVELS, version: str = "11") -> Power:
-    """A room made by Olga: owner Olga, managers Mark and Mina, the bot above the managers."""
+    """Return the power levels of Olga's room: owner Olga, managers Mark and Mina, the bot above the managers."""
     return Power.of({"sender": OLGA, "content": {"room_version": version}}, levels, bot=BOT)
 
 
@@ -61,7 +60,7 @@ def room(
 
 
 def entry(number: int, cost: int, at_ms: int, *, rule: str = "spam", case: int | None = None) -> LedgerEntry:
-    """A charge against Anna."""
+    """Return a charge against Anna."""
     return LedgerEntry(number, PersonId(ANNA), at_ms, "charge", cost, "moderate", rule, case, ROOM)
 
 
@@ -91,7 +90,7 @@ def context(
 
 
 def terms(name: str, *words: str, **settings: Any) -> dict[str, Any]:
-    """A rule that forbids its own name, or these words."""
+    """Return a rule that forbids its own name, or these words."""
     return {"name": name, "kind": "terms", "terms": words or (name,), **settings}
 
 
@@ -103,7 +102,7 @@ _COMPILED: dict[str, CompiledRule] = {}
 
 
 def compiled(policy: Policy) -> tuple[CompiledRule, ...]:
-    """The rules ready to look at events; equal rules once only, since hypothesis asks a thousand times."""
+    """Return the compiled rules; equal rules are compiled only once, since hypothesis asks a thousand times."""
     for rule in policy.rules:
         if repr(rule) not in _COMPILED:
             _COMPILED[repr(rule)] = CompiledRule(rule, compile_rule(rule))
@@ -166,12 +165,12 @@ def topic(text: str, sender: UserId = ANNA, *, at: int = NOON) -> StateChanged:
 
 
 class History:
-    """What happens to one person in one room, one thing after the other."""
+    """The history of one person in one room."""
 
     def __init__(
         self, policy: Policy, *, user: UserId = ANNA, here: RoomView | None = None, manages: bool = False
     ) -> None:
-        """`manages`: the person runs another room, in which the demotion is carried out at once."""
+        """Begin a history. With `manages` the person manages another room, where a demotion is carried out at once."""
         self.policy = policy
         self.user = user
         self.here = here or room()
@@ -219,13 +218,13 @@ class History:
         return context(self.person(), here=self.here, now=self.now, next_case=max(self.cases, default=0) + 1)
 
     def state(self) -> tuple[int, set[tuple[SanctionKind, int]]]:
-        """What can be felt: credit, and what holds until when."""
+        """Return the effective state: credit, and the sanctions in force with their ends."""
         return self.balance(), {(sanction.kind, sanction.until) for sanction in self.in_force()}
 
     # What happens.
 
     def wait(self, ms: int) -> None:
-        """Time goes by; what is due meanwhile is reviewed at its time, as the scheduler does."""
+        """Let time pass; what becomes due is reviewed at its time, as the scheduler does."""
         end = self.now + ms
         while due := [each for each in self.in_force() if 0 < each.until <= end]:
             first = min(due, key=lambda each: (each.until, each.record))

@@ -1,4 +1,4 @@
-"""Facts in, actions out: what must be said and done because of what was decided."""
+"""Facts in, actions out: the messages and actions that must follow decisions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -64,7 +64,7 @@ def both(_user: UserId) -> Sequence[RoomId]:
 
 
 def done(*facts: Fact) -> tuple[Action, ...]:
-    """All but what the person is told."""
+    """Return all actions except messages to the person."""
     return tuple(action for action in consequences(facts, both) if not isinstance(action, Tell))
 
 

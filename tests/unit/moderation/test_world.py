@@ -1,4 +1,4 @@
-"""Whatever people do in a room and however time goes by, what `world.py` says must hold does hold."""
+"""The invariants of `world.py` hold whatever people do in a room and however time passes."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -39,7 +39,7 @@ AWAY = {"away": 2 * DAY, "away long": 30 * DAY, "back": 0}
 
 
 class People(RuleBasedStateMachine):
-    """People say things, decide, appeal, go and come; time goes by."""
+    """People say things, decide, appeal, leave and return; time passes."""
 
     world: World
 

@@ -1,9 +1,9 @@
-"""A small room with several people, in which time goes by: facts folded in memory, for the tests of responsibility.
+"""A small room with several people in which time passes: facts folded in memory, for the tests of responsibility.
 
 `World` does what `bot/pipeline/pipeline.py`, `bot/pipeline/case_context.py`, `bot/scheduler/due_cases.py` and
-`storage/projections/` do together: whatever happens becomes facts, `derive_obligations` adds what must follow, they are
-folded one by one, and what is due is seen to at its time. While it folds it checks what must hold of every single fact;
-`check` says what must hold in between.
+`storage/projections/` do together: every event becomes facts, `derive_obligations` adds the obligations, all are folded
+one by one, and what is due is processed at its time. Folding checks the invariants of every single fact; `check` checks
+those that hold in between.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -74,7 +74,7 @@ DECISIONS = {
 
 @dataclass
 class Row:
-    """A case, and what of it is not in its view."""
+    """A case, and its data that are not in its view."""
 
     view: CaseView
     by: UserId = NO_ONE
@@ -115,7 +115,7 @@ class World:
         return max(self.cases, default=0) + 1
 
     def power(self) -> Power:
-        """The levels of the room, as the reconciler leaves them: nobody has power over the owner."""
+        """Return the power levels of the room as the reconciler leaves them: nobody has power over the owner."""
         by_hand = self._power(self.given)
         held = {each.subject for each in self.in_force() if each.kind == "demote"}
         users = {user: level for user, level in self.given.items() if user not in held or by_hand.role(user) == "owner"}
@@ -190,7 +190,7 @@ class World:
         return frozenset(n for n, row in self.cases.items() if row.view.state == "escalated_operator")
 
     def assigned(self, n: int) -> tuple[UserId, ...]:
-        """Who answers for a case at the level that is asked now; for an appeal, since it."""
+        """Return who is responsible for a case at the level that is asked now; for an appeal, since the appeal."""
         row = self.cases[n]
         here = (user for user, level, at in row.asked if level == row.view.asked and at >= row.appealed)
         return tuple(dict.fromkeys(here))
@@ -203,7 +203,7 @@ class World:
         return self.settle(judge(event, self.context(user), self.policy, compiled(self.policy), on), cause=on)
 
     def decide(self, n: int, what: str, by: UserId, fault: str = "") -> tuple[Fact, ...]:
-        """Raises what people are told when it cannot be."""
+        """Decide a case. Raises what people are told if that is not possible."""
         row, on = self.cases[n], self._take()
         facts = decide(
             row.view,
@@ -288,7 +288,7 @@ class World:
         return self.settle(came_back(self.context(user), excused, self.policy, on=on), cause=on)
 
     def wait(self, ms: int) -> None:
-        """Time goes by; what is due meanwhile is seen to at its time, as the scheduler does."""
+        """Let time pass; what becomes due is processed at its time, as the scheduler does."""
         end = self.now + ms
         while (moment := min(self._times(), default=end + 1)) <= end:
             self.now = max(self.now, moment)
@@ -346,7 +346,7 @@ class World:
         )
 
     def close_old(self) -> None:
-        """The cases whose time to appeal is over."""
+        """Close the cases whose time to appeal is over."""
         for row in list(self.cases.values()):
             old = row.decided and self.now - row.decided > self.policy.cases.appeal_within
             if old and row.view.state in ("decided", "affirmed", "reversed"):
@@ -355,7 +355,7 @@ class World:
     # Writing.
 
     def settle(self, facts: Sequence[Fact], *, cause: int = -1) -> tuple[Fact, ...]:
-        """As the pipeline does it: complete what one cause gave rise to, fold it, state reasons."""
+        """Do as the pipeline does: derive the obligations of one cause, fold the facts, state reasons."""
         first = self._next
         facts = tuple(replace(f, on=first) if f.on < 0 and f.KIND in OF_CASES else f for f in facts)
         if concerns(facts):
@@ -373,7 +373,7 @@ class World:
         return facts
 
     def around(self, facts: Sequence[Fact], on: int) -> CaseContext:
-        """What `bot/pipeline/case_context.py` reads."""
+        """Return the context that `bot/pipeline/case_context.py` reads."""
         duty = self.duty()
         appealed = [self.cases[fact.n] for fact in facts if isinstance(fact, Appealed)]
         return CaseContext(
@@ -446,7 +446,7 @@ class World:
         return row
 
     def _steps(self, n: int, state: str, names: Iterable[str | None]) -> None:
-        """Every change of a case's state is one of the table."""
+        """Check that every change of a case's state is in the table."""
         before = self.cases[n].view.state
         after = {before if name is None else TRANSITIONS.get((before, name)) for name in names}  # type: ignore[arg-type]
         assert state in after, (n, before, tuple(names), state)
@@ -535,14 +535,14 @@ class World:
         assert self.points(fact.subject, fact.ledger) == fact.left, "the balance is what was said"
 
     def _somebody_is_left(self, before: frozenset[UserId], facts: Sequence[Fact]) -> None:
-        """Whoever is demoted last is demoted only when the operator is asked to stand in."""
+        """Check that the last person who can act is demoted only if the operator is asked to substitute."""
         demoted = any(isinstance(fact, SanctionStarted) and fact.kind == "demote" for fact in facts)
         if demoted and before and not can_act(self.duty()):
             asked = [fact for fact in facts if isinstance(fact, TaskOpened) and fact.task == "last-manager"]
             assert [task.room for task in asked] == [ROOM], "a room is never left alone unsaid"
 
     def _stated(self, facts: Sequence[Fact]) -> None:
-        """What is decided is stated, once, and can be read back."""
+        """Check that every decision is stated once, and can be read back."""
         numbers = to_be_stated(facts)
         decided = [
             f.n for f in facts if isinstance(f, CaseDecided) or (isinstance(f, CaseOpened) and f.state != "open")
@@ -568,7 +568,7 @@ class World:
             assert self.with_operator(), "a room bears neglect only while cases wait"
 
     def _check_waiting(self) -> None:
-        """Whatever waits has somebody who answers for it, and a time."""
+        """Check that every waiting case has somebody responsible, and a deadline."""
         for n, row in self.cases.items():
             if row.view.outcome and row.view.state != "appealed":
                 assert not row.remind and (not row.view.due or row.view.rule == OVERDUE)
@@ -582,7 +582,7 @@ class World:
         return ("managers", "owner", "operator").index(asked)
 
     def _check_neglect(self) -> None:
-        """One neglected case costs one person so much at most."""
+        """Check that one neglected case costs a person no more than the maximum."""
         for user in self.people:
             counted = standing(self.entries(user, "standing"))
             spent: dict[int, int] = {}
@@ -593,7 +593,7 @@ class World:
             assert all(cost <= self.policy.standing.overdue_at_most for cost in spent.values()), spent
 
     def _check_undone(self) -> None:
-        """What was dismissed or reversed is as if it had never been."""
+        """Check that a dismissed or reversed case has no effect."""
         gone = {n for n, row in self.cases.items() if row.view.outcome == "dismissed"}
         for user in self.people:
             for ledger in LEDGERS:
@@ -605,7 +605,7 @@ class World:
         assert resting == []
 
     def _check_rights(self) -> None:
-        """Rights are suspended where a ledger is too low, and only where charges that stand made it so."""
+        """Check that rights are suspended exactly if charges that were not reversed make a ledger too low."""
         for user in self.people:
             for ledger in LEDGERS:
                 settings, limit = settings_of(ledger, self.policy), self.policy.tiers.manage_from

@@ -1,4 +1,4 @@
-"""Opening the state database: one writer, readers beside it, and what is refused."""
+"""Opening the state database: one writer, concurrent readers, and refusals."""
 
 import asyncio
 import stat
@@ -154,7 +154,7 @@ print(asyncio.run(look()))
 
 
 def test_a_copy_where_nothing_can_be_written_is_read() -> None:
-    """A copy that an operator handed over, on a disk of somebody else's."""
+    """This is a copy from an operator, on another person's disk."""
     with tempfile.TemporaryDirectory() as name:
         asyncio.run(_seven(Path(name)))
         (Path(name) / FILE).chmod(0o444)

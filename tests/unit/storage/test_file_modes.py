@@ -1,4 +1,4 @@
-"""What is private is closed to others, and only that; nothing of the owner's rights is taken."""
+"""Only private files are closed to others, and the owner's rights stay."""
 
 import stat
 from pathlib import Path

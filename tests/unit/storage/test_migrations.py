@@ -1,4 +1,4 @@
-"""The schema: made by migrations, and the same as `tables.py` says; a newer one is refused."""
+"""The schema: made by migrations, and the same as in `tables.py`; a newer one is refused."""
 
 import sqlite3
 import subprocess
@@ -23,7 +23,7 @@ from storage.schema import metadata
 
 
 def shape(path: Path) -> dict[str, object]:
-    """Columns, keys and indexes of every table, as SQLite has them."""
+    """Return columns, keys and indexes of every table, as SQLite has them."""
     engine = create_engine(f"sqlite:///{path}")
     found = inspect(engine)
     tables = [name for name in found.get_table_names() if name != "alembic_version"]
@@ -116,7 +116,7 @@ def test_who_was_told_of_the_pace_of_low_credit_is_known_to_have_been(tmp_path: 
 
 
 def insert(connection: Connection, table: str, **values: object) -> None:
-    """One row; what is not given and must be is empty."""
+    """Insert one row; required columns that are not given are empty."""
     for _, name, kind, required, default, _ in connection.exec_driver_sql(f"PRAGMA table_info({table})"):
         if required and default is None:
             values.setdefault(name, 0 if kind == "INTEGER" else "")
@@ -147,7 +147,7 @@ def test_who_was_told_of_a_case_before_is_read_from_the_desk(tmp_path: Path) -> 
 
 
 def test_decisions_from_before_they_were_kept_are_read_from_the_records(tmp_path: Path) -> None:
-    """Those that the database has applied, of cases that it still has; whoever was erased since is nobody."""
+    """It reads decisions that the database has applied, of cases that it still has; persons erased since stay unknown."""
     at, anna, ben = 1_795_521_600_000, PersonId("@anna:example.org"), PersonId("@ben:example.org")
 
     def decision(n: int, by: PersonId, what: str = "upheld", state: str = "decided") -> Draft:
@@ -225,7 +225,7 @@ def test_each_migrations_file_begins_with_its_schema_and_the_last_is_the_newest(
 
 
 def test_a_command_that_reads_does_not_load_what_only_writing_needs(tmp_path: Path) -> None:
-    """Alembic, and the list of suffixes with its downloader, take longer than all else."""
+    """Alembic, and the list of suffixes with its downloader, take longer to load than everything else."""
     look = (
         "import asyncio, sys; from storage.database import Database; from pathlib import Path; import storage.queries"
     )

@@ -1,4 +1,4 @@
-"""The outbox: what goes first, what is the same, and that a row goes with its outcome only."""
+"""The outbox: priorities, merging of equal actions, and that a row is removed only with its outcome."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -113,7 +113,7 @@ async def test_the_same_cause_queued_twice_is_one_row(database: Database) -> Non
 
 
 async def test_the_same_record_number_in_another_era_is_another_request(database: Database) -> None:
-    """Else the homeserver, which knows the request of the lost time, would not send what is wanted now."""
+    """Otherwise the homeserver, which knows the request of the lost time, would not send the new message."""
     await put(database, REDACT)
     await put(database, REDACT, era="c0ffee00")
     async with database.read() as db:
@@ -145,7 +145,7 @@ async def test_the_same_word_on_the_same_case_is_said_once_while_it_waits(databa
     assert [row.action for row in rows] == [TELL, other, replace(TELL, n=2)]
     async with database.write() as db:
         await outbox.started(db, [rows[0].id])
-    await put(database, TELL, cause=3)  # what is being said may have been said already
+    await put(database, TELL, cause=3)  # a message being sent may have been sent already
     async with database.read() as db:
         assert [row.record for row in await outbox.waiting(db, 0, 10)] == [1, 2, 2, 3]
 

@@ -1,4 +1,4 @@
-"""Events and facts as records and back, through the very bytes of the journal."""
+"""Events and facts as records and back, through the actual bytes of the journal."""
 
 import json
 from collections.abc import Mapping
@@ -54,7 +54,7 @@ def room_of(code: str) -> RoomId | None:
 
 
 def on_disk(draft: Draft) -> Record:
-    """The record as it is read again from the line that the draft becomes."""
+    """Return the record as read back from the draft's line."""
     record_kinds.check(draft)
     names = ["" if part.person == NOBODY else f"p{at}" for at, part in enumerate(draft.parts)]
     return decode(encode(7, draft, names, ["salt"] * len(draft.parts)).line.rstrip(b"\n"))
@@ -64,7 +64,7 @@ def on_disk(draft: Draft) -> Record:
 
 
 def literals(hint: Any) -> tuple[Any, ...]:
-    """All words of a Literal, or of a union of some."""
+    """Return all words of a Literal, or of a union of some."""
     if get_origin(hint) is Literal:
         return get_args(hint)
     return tuple(word for part in get_args(hint) for word in literals(part))
@@ -191,7 +191,7 @@ relations: st.SearchStrategy[Any] = st.sampled_from(
 
 @st.composite
 def contents(draw: st.DrawFn) -> dict[str, Json]:
-    """The content of a message: mostly well formed, with anything beside it."""
+    """Return the content of a message: mostly well formed, with arbitrary additions."""
     content: dict[str, Json] = dict(draw(st.dictionaries(texts, json_values, max_size=2)))
     content |= draw(
         st.fixed_dictionaries(
@@ -272,7 +272,7 @@ _SHAPES: Mapping[str, st.SearchStrategy[Any]] = {
 
 
 def again(event: Received, draft: Draft) -> Received:
-    """The event as it is made anew from its record. That it came encrypted is told by others."""
+    """Return the event as rebuilt from its record. Whether it came encrypted is passed in separately."""
     raw = raw_of_record(on_disk(draft))
     assert raw is not None
     return receive(raw, event.room, draft.at_ms, encrypted=getattr(event, "encrypted", False))

@@ -1,4 +1,4 @@
-"""Statements in one hand-over to aiosqlite's thread: rows as they come, errors as they are, never on the loop."""
+"""Batched statements in aiosqlite's thread: rows in order, errors unchanged, and nothing on the event loop."""
 
 import asyncio
 import sqlite3

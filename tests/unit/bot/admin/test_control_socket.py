@@ -1,4 +1,4 @@
-"""The operator's door: who is let in is who runs the bot; whatever else is said there is answered, and does nothing."""
+"""The operator's socket: only the user who runs the bot may connect; anything unknown is answered and does nothing."""
 
 import asyncio
 import os
@@ -29,7 +29,7 @@ with contextlib.suppress(ConnectionError):
 
 
 class Door:
-    """A control with one operation that notes what it is asked."""
+    """A control socket with one operation, which notes its requests."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -44,7 +44,7 @@ class Door:
         return {"count": 1}
 
     async def say(self, line: bytes) -> list[Any]:
-        """All lines of the answer."""
+        """Send a line, and return all lines of the answer."""
         with control_socket.short_path(self.folder) as folder:
             reader, writer = await asyncio.open_unix_connection(folder / SOCKET)
         writer.write(line)

@@ -1,4 +1,4 @@
-"""The roster's file: read as spreadsheets write it; what is wrong is told line by line; no formula gets out."""
+"""The roster file: read as spreadsheets write it; faults are reported line by line; no formula is written."""
 
 import csv
 import io

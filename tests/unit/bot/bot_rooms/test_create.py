@@ -1,4 +1,4 @@
-"""The rooms the bot makes for itself: what is asked for, and how one is recognised again."""
+"""The rooms that the bot creates for itself: the requests, and how a room is recognised again."""
 
 from typing import Any
 

@@ -26,7 +26,7 @@ NOW = now_ms()
 
 @dataclass(frozen=True)
 class Result:
-    """How a command ended."""
+    """The result of a command."""
 
     code: int
     out: str
@@ -54,7 +54,7 @@ def _terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def config_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A configuration in the current folder."""
+    """Provide a configuration in the current folder."""
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "config.toml"
     file.write_text(HEAD)
@@ -63,7 +63,7 @@ def config_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def answerable(config_file: Path, capsys: pytest.CaptureFixture[str]) -> Answerable:
-    """Runs `answerable` with these arguments."""
+    """Provide a function that runs `answerable` with its arguments."""
 
     def answer(*arguments: str) -> Result:
         capsys.readouterr()
@@ -79,7 +79,7 @@ def answerable(config_file: Path, capsys: pytest.CaptureFixture[str]) -> Answera
 
 @pytest.fixture(scope="session")
 def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Data directories to copy: migrating a database takes longer than most tests."""
+    """Provide data directories to copy, since migrating a database takes longer than most tests."""
     folder = tmp_path_factory.mktemp("templates")
     for name, rows in (("empty", {}), ("history", _history())):
         (folder / name).mkdir(mode=0o700)
@@ -89,13 +89,13 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def empty(config_file: Path, templates: Path) -> Path:
-    """A data directory in which nothing has happened yet."""
+    """Provide a data directory in which nothing has happened yet."""
     return shutil.copytree(templates / "empty", config_file.parent / "data")
 
 
 @pytest.fixture
 def data_dir(config_file: Path, templates: Path) -> Path:
-    """A data directory with two rooms, three people and three cases."""
+    """Provide a data directory with two rooms, three people and three cases."""
     return shutil.copytree(templates / "history", config_file.parent / "data")
 
 

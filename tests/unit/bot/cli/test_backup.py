@@ -1,4 +1,4 @@
-"""`answerable backup` and `answerable restore`: where they refuse, what they say, and that nothing is half done."""
+"""`answerable backup` and `answerable restore`: when they refuse, what they print, and that nothing is half done."""
 
 import asyncio
 import shutil
@@ -20,7 +20,7 @@ from tests.unit.bot.cli.conftest import HEAD, NOW, Answerable
 
 @pytest.fixture
 def deployment(config_file: Path, data_dir: Path) -> Path:
-    """A data directory with a log in it."""
+    """Provide a data directory with a log in it."""
     keys = PersonKeys.open(data_dir)
     Journal.open(data_dir, "example.org/answerable", keys, NOW).close(NOW)
     keys.close()

@@ -1,4 +1,4 @@
-"""`answerable barred` on a deployment whose bot does not run: what is written, shown, and refused with a next step."""
+"""`answerable barred` while the bot does not run: what is written and shown, and refusals that name a next step."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ NEVER_MET = "@zoe:example.org"
 
 @pytest.fixture
 def operators(config_file: Path) -> Path:
-    """A configuration with one operator."""
+    """Provide a configuration with one operator."""
     config_file.write_text(f'{HEAD}[bot]\noperators = ["{OPERA}"]\n')
     return config_file
 

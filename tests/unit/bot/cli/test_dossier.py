@@ -27,7 +27,7 @@ GROUP, HERE = RoomId(GARDEN), GroupCode("G-7F3K")
 
 @pytest.fixture
 def deployment(config_file: Path) -> Path:
-    """One group, in which Ben was muted once and then did something severe; the operator was asked."""
+    """Provide one group, in which Ben was muted once and then did something severe; the operator was asked."""
     config_file.write_text(f'{HEAD}[bot]\noperators = ["{OPERA}", "{OLGA}", "{PAUL}"]\n')
 
     async def write() -> None:
@@ -54,7 +54,7 @@ class Office:
         self._answerable, self._monkeypatch = answerable, monkeypatch
 
     def __call__(self, who: str, *arguments: str, secret: str = SECRET) -> Result:
-        """Run a command as a user of the machine, who types a passphrase if asked."""
+        """Run a command as a user of the machine who types a passphrase if asked."""
         self._monkeypatch.setenv("SUDO_USER", who)
         self._monkeypatch.setattr("sys.stdin", io.StringIO(f"{secret}\n"))
         return self._answerable(*arguments)
@@ -171,7 +171,7 @@ class TestDossier:
     def test_a_name_of_the_machine_without_a_key_approves_nothing(
         self, answerable: Answerable, office: Office, config_file: Path
     ) -> None:
-        """What older versions recorded is shown as what it was, and takes nothing out."""
+        """Approvals recorded by older versions are shown as such, and permit no export."""
         number = office.file()
         steps = [
             DossierStep(step="approved", start=int(number), subject=UserId(BEN), reader=who) for who in ("olga", "paul")

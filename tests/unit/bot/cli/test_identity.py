@@ -1,4 +1,4 @@
-"""`answerable identity` on a deployment whose bot does not run: the key, who reads, and what becomes of it."""
+"""`answerable identity` while the bot does not run: the key, reading by people, and its records."""
 
 import asyncio
 import json
@@ -34,13 +34,13 @@ Finding = Callable[[], tuple[str, str]]
 
 
 def configure(config_file: Path, key_file: Path | str | None) -> None:
-    """The configuration, with the key in this file."""
+    """Write the configuration with this key file."""
     config_file.write_text(HEAD + (f'[identity]\nkey_file = "{key_file}"\n' if key_file else ""))
 
 
 @pytest.fixture
 def key_file(config_file: Path, answerable: Answerable) -> Path:
-    """A key beside the configuration, which names it."""
+    """Provide a key file next to the configuration, which names it."""
     path = config_file.parent / "keys" / "identity.key"
     assert answerable("identity", "new-key", str(path)).code == 0
     configure(config_file, path)
@@ -54,7 +54,7 @@ def kek(key_file: Path) -> Kek:
 
 @pytest.fixture
 def data(config_file: Path, kek: Kek) -> Path:
-    """One group, a case about Ben, and what Ben proved."""
+    """Provide one group, a case about Ben, and what Ben proved."""
 
     async def write() -> None:
         async with records_only(load_config(config_file)) as operations:
@@ -81,7 +81,7 @@ def add(folder: Path, kek: Kek, claim: NewClaim) -> None:
 
 @pytest.fixture
 def finding(answerable: Answerable) -> Finding:
-    """What `answerable check` says of identities: state and key."""
+    """Provide a function that returns the finding of `answerable check` about identities: state and key."""
 
     def look() -> tuple[str, str]:
         found = [each for each in answerable("check", "--json").json if each["check"] == "identity"]

@@ -1,4 +1,4 @@
-"""`answerable rooms`, `members`, `credit` and `cases`: what they show, and what they say when there is nothing."""
+"""`answerable rooms`, `members`, `credit` and `cases`: their output, also when there is nothing to show."""
 
 import json
 import os

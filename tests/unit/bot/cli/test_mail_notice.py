@@ -1,4 +1,4 @@
-"""A notice is read out of a mail, whatever the mail looks like."""
+"""A notice is read from a mail of any form."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""`answerable report`: a notice from outside, by hand or out of a mail."""
+"""`answerable report`: a notice from outside, typed in or read from a mail."""
 
 import io
 import sqlite3

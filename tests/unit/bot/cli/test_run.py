@@ -1,4 +1,4 @@
-"""`answerable run`: one process a data directory, and how it ends. Real processes; the homeserver is down."""
+"""`answerable run`: one process for each data directory, and how it ends. Real processes; the homeserver is down."""
 
 import os
 import selectors
@@ -25,7 +25,7 @@ def environ() -> dict[str, str]:
 
 @pytest.fixture
 def running(config_file: Path, environ: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """A bot that waits for its homeserver."""
+    """Provide a bot that waits for its homeserver."""
     with subprocess.Popen(RUN, env=environ, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert "homeserver_unreachable" in _first_line(process)

@@ -1,4 +1,4 @@
-"""Commands read from messages: what counts as one, pills, arguments, and anything people may send."""
+"""Commands in messages: what counts as a command, pills, arguments, and arbitrary input."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ PILL = '<a href="https://matrix.to/#/@anna:example.org">Anna</a>'
 
 
 def message(body: str, formatted: str | None = None, **content: Any) -> MessagePosted:
-    """A message as it comes through the door."""
+    """Return a message as it is received."""
     whole: dict[str, Json] = {"msgtype": "m.text", "body": body, **content}
     if formatted is not None:
         whole |= {"format": "org.matrix.custom.html", "formatted_body": formatted}

@@ -1,4 +1,4 @@
-"""A rule written in chat becomes the table that a configuration would hold, or is refused with what is wrong."""
+"""A rule written in chat becomes the table of a configuration, or is refused with the reason."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the configuration accepts, and what it says when it does not."""
+"""The values that the configuration accepts, and its errors for others."""
 
 import json
 import re
@@ -30,7 +30,7 @@ def read(text: str, environ: dict[str, str] | None = None, folder: Path = Path("
 
 
 def problems(text: str) -> list[tuple[int | None, str, str]]:
-    """(line, place, text key) of every problem."""
+    """Return (line, place, text key) of every problem."""
     with pytest.raises(ConfigError) as caught:
         read(text)
     return [(p.line, ".".join(map(str, p.place)), p.key) for p in caught.value.problems]
@@ -353,5 +353,5 @@ text.zh = "y"
 
 
 def _quoted(text: str) -> str:
-    """As a basic string of TOML."""
+    """Return a text as a basic string of TOML."""
     return json.dumps(text, ensure_ascii=False)

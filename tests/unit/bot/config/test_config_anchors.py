@@ -1,4 +1,4 @@
-"""`[anchors]` in `config.toml`: off by default, and of no use in halves."""
+"""`[anchors]` in `config.toml`: off by default, and refused if incomplete."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""`[communities]` in `config.toml`: whose word reaches which rooms, in the operator's words alone."""
+"""`[communities]` in `config.toml`: the operator alone says whose decisions count in which rooms."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Settings of the mail server and of how often verification can be begun: what is refused, and where secrets stand."""
+"""Settings of the mail server and of limits on verification: what is refused, and where secrets belong."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`[verification]` in `config.toml`: levels, what happens below, methods, and rooms with wishes of their own."""
+"""`[verification]` in `config.toml`: levels, consequences below them, methods, and settings of single rooms."""
 
 from pathlib import Path
 

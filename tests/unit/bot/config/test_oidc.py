@@ -1,4 +1,4 @@
-"""`[[oidc]]` and `[callback]` in `config.toml`: what they accept, and what they say when they do not."""
+"""`[[oidc]]` and `[callback]` in `config.toml`: accepted values, and errors for others."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The time zone that was meant is found."""
+"""The intended time zone is found."""
 
 import pytest
 

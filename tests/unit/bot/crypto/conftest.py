@@ -13,7 +13,7 @@ Make = Callable[..., Awaitable[Side]]
 
 @pytest.fixture
 async def make(tmp_path: Path) -> AsyncIterator[Make]:
-    """Makes devices; their stores are closed at the end."""
+    """Provide a function that makes devices; close their stores at the end."""
     made: list[Side] = []
 
     async def side(user: str, device: str = "", recipients: Recipients = Recipients.ALL) -> Side:
@@ -27,13 +27,13 @@ async def make(tmp_path: Path) -> AsyncIterator[Make]:
 
 @pytest.fixture
 async def ann(make: Make) -> Side:
-    """Ann's device."""
+    """Provide Ann's device."""
     return await make("@ann:x")
 
 
 @pytest.fixture
 async def ben(make: Make, ann: Side) -> Side:
-    """Ben's device. He and Ann know each other's, and Ann has a session with his."""
+    """Provide Ben's device. He and Ann know each other's devices, and Ann has a session with his."""
     ben = await make("@ben:x")
     await ann.learn(ben)
     await ben.learn(ann)

@@ -1,4 +1,4 @@
-"""Two devices without a homeserver: each has a store of its own, and a test carries messages between them by hand."""
+"""Two devices without a homeserver: each has a store of its own, and the test carries messages between them."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class Side:
 
     @classmethod
     async def open(cls, folder: Path, user: str, device: str, recipients: Recipients = Recipients.ALL) -> "Side":
-        """A device with a store in `folder`; the same again if it is there."""
+        """Open a device with a store in `folder`; an existing one is opened again."""
         return cls(
             user, device, await Store.open(folder / user[1:] / device, StoreKey(bytes(32)), user, device), recipients
         )
@@ -58,12 +58,12 @@ class Side:
         return await self.run(self.ours.identity)
 
     async def published(self, signing: PrivateKeys | None = None) -> dict[str, Any]:
-        """The device's keys as others get them, signed by the account's keys if they are given."""
+        """Return the device's keys as others get them, signed by the account's keys if they are given."""
         keys = await self.run(self.ours.keys)
         return signing.self_signing.signed(keys, self.user) if signing else keys
 
     async def one_time_key(self) -> dict[str, Any]:
-        """A one-time key, as a homeserver would hand it out: to nobody twice."""
+        """Return a one-time key as a homeserver would: each key only once."""
         upload = await self.run(lambda db: self.ours.upload(db, self.now))
         keys = {name: key for name, key in upload.body["one_time_keys"].items() if key["key"] not in _given}
         found = first_key(keys)
@@ -71,7 +71,7 @@ class Side:
         return found
 
     async def learn(self, *others: "Side", signing: PrivateKeys | None = None, gone: Collection["Side"] = ()) -> None:
-        """Get the device lists of the others' users: what is not in `others` or is `gone` is not in them."""
+        """Learn the device lists of the others' users, which have only the devices in `others` that are not `gone`."""
         answer: dict[str, Any] = {"device_keys": {}, "master_keys": {}, "self_signing_keys": {}}
         for other in others:
             there = answer["device_keys"].setdefault(other.user, {})
@@ -84,7 +84,7 @@ class Side:
         await self.answer(answer)
 
     async def answer(self, answer: dict[str, Any]) -> None:
-        """Get this answer to a question for all whom it names."""
+        """Process this answer to a query of all users that it names."""
         us = await self.us()
         me = Device(us.user, us.device, us.curve25519, us.ed25519)
         users = answer["device_keys"]
@@ -101,7 +101,7 @@ class Side:
         assert await self.run(lambda db: self.olm.begin(db, device, key, self.now))
 
     async def seal(self, other: "Side", type: str, content: dict[str, Any]) -> dict[str, Any]:
-        """A message to the other's device, as it arrives there."""
+        """Return an encrypted message to the other's device, as it arrives there."""
         device = await self.run(lambda db: devices.one(db, other.user, other.device))
         assert device is not None
         sealed = await self.run(lambda db: self.olm.seal(db, device, type, content))
@@ -114,7 +114,7 @@ class Side:
         return await self.run(lambda db: self.inbox.take(db, us, messages, self.now))
 
     async def outgoing(self, to: "Side") -> list[dict[str, Any]]:
-        """What waits to be sent to that device; it waits no more."""
+        """Return the waiting messages to a device, and remove them from the queue."""
         found = []
         for each in await self.run(lambda db: outbound.waiting(db)):
             content = each.messages.get(to.user, {}).get(to.device)
@@ -126,7 +126,7 @@ class Side:
     async def encrypt(
         self, content: dict[str, Any], *members: str, how: RoomEncryption | None = None, room: str = ROOM
     ) -> dict[str, Any]:
-        """A text message of ours; the keys for it wait to be sent."""
+        """Return an encrypted text message of ours; its keys wait to be sent."""
         us, settings = await self.us(), how or RoomEncryption()
 
         def work(db: Db) -> dict[str, Any]:
@@ -137,7 +137,7 @@ class Side:
         return self.event(await self.run(work))
 
     def event(self, content: dict[str, Any], id: str = "$1") -> dict[str, Any]:
-        """An encrypted event of ours as it comes in a timeline."""
+        """Return an encrypted event of ours as it comes in a timeline."""
         return {
             "type": "m.room.encrypted",
             "event_id": id,
@@ -147,6 +147,6 @@ class Side:
         }
 
     async def read(self, raw: dict[str, Any], room: str = ROOM) -> Decrypted | Sealed:
-        """An event of a timeline."""
+        """Decrypt an event of a timeline."""
         us = await self.us()
         return await self.run(lambda db: self.keys.read(db, raw, room, (us.user, us.curve25519)))

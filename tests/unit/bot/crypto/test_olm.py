@@ -1,4 +1,4 @@
-"""Messages between devices: what is read, what is not believed, and that nothing can stop the reading of the rest."""
+"""Messages between devices: which are read, which are not trusted, and that nothing can stop reading the rest."""
 
 from typing import Any
 
@@ -224,7 +224,7 @@ class TestOneTimeKeys:
 
 
 async def normal_message(ann: Side, ben: Side) -> dict[str, Any]:
-    """A message of Ann's in a session that Ben had and lost."""
+    """Return a message of Ann's in a session that Ben had and lost."""
     await ben.take(await ann.seal(ben, "m.dummy", {}))
     await ann.take(await ben.seal(ann, "m.dummy", {}))
     message = await ann.seal(ben, "m.dummy", {})
@@ -233,7 +233,7 @@ async def normal_message(ann: Side, ben: Side) -> dict[str, Any]:
 
 
 async def forged(ann: Side, ben: Side, change: dict[str, Any]) -> dict[str, Any]:
-    """A message in Ann's session with another payload inside; a field that is None is left out."""
+    """Return a message in Ann's session with another payload inside; a field that is None is left out."""
     us, them = await ann.us(), await ben.us()
     payload: dict[str, Any] = {
         "sender": ann.user,

@@ -1,4 +1,4 @@
-"""Encrypting for a room: when the key changes, who gets it, and what others are told."""
+"""Encryption for a room: when the key changes, who gets it, and what others are told."""
 
 from dataclasses import replace
 from typing import Any
@@ -139,7 +139,7 @@ class TestWhoGetsIt:
 
 class TestTheRatchet:
     async def test_never_goes_back_even_if_what_was_encrypted_was_never_sent(self, ann: Side, make: Make) -> None:
-        """The same index twice would show that two messages are the same, and the second would be a replay."""
+        """Using an index twice would show that two messages are the same, and the second would count as a replay."""
         await ann.encrypt(TEXT, ann.user)
         again = await make(ann.user, ann.device)
         events = [await again.encrypt(TEXT, ann.user), await ann.encrypt(TEXT, ann.user)]

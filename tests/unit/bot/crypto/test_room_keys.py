@@ -1,4 +1,4 @@
-"""Keys of rooms: who may have written with them, which of two is kept, and what cannot be passed off as new."""
+"""Room keys: who may have written with them, which of two is kept, and that replays are not taken as new."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ TEXT = {"msgtype": "m.text", "body": "hello"}
 
 
 async def heard(sender: Side, receiver: Side, **more: Any) -> dict[str, Any]:
-    """An event of the sender's, whose key the receiver has."""
+    """Return an event of the sender's, whose key the receiver has."""
     event = await sender.encrypt({**TEXT, **more}, sender.user, receiver.user)
     await receiver.take(*await sender.outgoing(receiver))
     return event

@@ -1,4 +1,4 @@
-"""Comparing emoji: both roles, nio as the second opinion, every step at the wrong time, and who is not verified."""
+"""Emoji comparison: both roles, nio as a second opinion, every step at the wrong time, and failed verifications."""
 
 import itertools
 from collections.abc import Callable
@@ -37,7 +37,7 @@ class Talk:
         self.change: Callable[[SasMessage], dict[str, Any]] = lambda message: message.content
 
     def carry(self, messages: list[SasMessage], to: Verification) -> None:
-        """Carry messages there, their answers back, and so on until nobody says anything."""
+        """Carry messages and their answers back and forth until there are no more."""
         back = self.one if to is self.other else self.other
         for message in messages:
             self.carry(to.take(message.type, self.change(message)), back)
@@ -89,9 +89,9 @@ def test_when_both_start_the_smaller_user_id_is_followed() -> None:
 class TestNio:
     """nio as the other side: a second opinion on the key agreement, the numbers and the MACs.
 
-    As it is, nio 0.26 cannot be verified by any other client: it writes the commitment in hexadecimal (translated here
-    on the way), makes the MACs of the newer method under the older one's name (renamed here), and takes the numbers of
-    the emoji for bytes (these are compared with a current client, in tests/synapse/test_crypto_clients.py).
+    Unmodified, nio 0.26 cannot be verified by any other client: it writes the commitment in hexadecimal (translated
+    here on the way), makes the MACs of the newer method under the older one's name (renamed here), and treats the
+    numbers of the emoji as bytes (these are compared with a current client, in tests/synapse/test_crypto_clients.py).
     """
 
     @pytest.fixture(autouse=True)
@@ -202,7 +202,7 @@ class TestTampering:
         assert (cancel.content["code"], talk.other.code) == (code, code)
 
     def test_somebody_in_between_shows_both_something_else(self) -> None:
-        """Eve talks to each as if she were the other: the emoji differ, which is what people look for."""
+        """Eve poses to each as the other: the emoji differ, and people can see it."""
         eve_as_bot, eve_as_ann = party(BOT.user, BOT.device), party(ANN.user, ANN.device)
         left, right = Talk(ANN, eve_as_bot), Talk(eve_as_ann, BOT)
         left.until_shown()

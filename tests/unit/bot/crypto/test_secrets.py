@@ -1,4 +1,4 @@
-"""Secret storage, recovery keys and the store's own key; the second opinion is pycryptodome's."""
+"""Secret storage, recovery keys and the store's own key, with pycryptodome as a second opinion."""
 
 import hmac
 from pathlib import Path
@@ -45,7 +45,7 @@ class TestRecoveryKey:
 
 class TestSecretStorage:
     def test_reads_and_writes_as_the_specification_says(self) -> None:
-        """Each step of "m.secret_storage.v1.aes-hmac-sha2", by another library."""
+        """Another library does each step of "m.secret_storage.v1.aes-hmac-sha2"."""
         sealed = encrypt(SECRET, "m.some.secret", "a secret")
         both = HKDF(SECRET, 64, bytes(32), SHA256, context=b"m.some.secret")
         assert isinstance(both, bytes)

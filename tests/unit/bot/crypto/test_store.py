@@ -1,4 +1,4 @@
-"""The store on disk: whose it is, what a crash leaves, and that no secret lies in it as it is."""
+"""The store on disk: its owner, its state after a crash, and that it contains no plain secret."""
 
 import asyncio
 import gc
@@ -121,7 +121,7 @@ async def test_no_private_key_of_a_device_is_in_the_file(tmp_path: Path) -> None
 
 
 def _bytes(folder: Path) -> bytes:
-    """All that lies there."""
+    """Return the contents of all files in a folder."""
     return b"".join(path.read_bytes() for path in folder.iterdir())
 
 

@@ -1,4 +1,4 @@
-"""Keys that are in place a moment later are no error; those that are not are told."""
+"""Keys that are in place a moment later are no error; those that are not are reported."""
 
 import asyncio
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ class Machine:
 async def looks(
     states: list[KeyState], monkeypatch: pytest.MonkeyPatch
 ) -> tuple[list[tuple[str, str]], list[KeyState]]:
-    """What is logged, and how the keys are told to stand, when each look finds the next of these states."""
+    """Let each look find the next of these states. Returns what is logged, and the states that are reported."""
     left: Iterator[KeyState] = iter(states)
     told: list[KeyState] = []
     all_seen = asyncio.Event()

@@ -1,4 +1,4 @@
-"""One raw event in, one frozen event out: every kind but messages, and what is no event at all."""
+"""One raw event in, one frozen event out: every kind except messages, and input that is no event."""
 
 import json
 from typing import Any
@@ -30,7 +30,7 @@ def raw(type_: str = "m.room.message", content: object = None, **more: object) -
 
 
 def base(event: dict[str, Any]) -> dict[str, Any]:
-    """The arguments every event made from `event` has."""
+    """Return the arguments that every event made from `event` has."""
     return {
         "room": ROOM,
         "event": EventId("$event"),
@@ -118,7 +118,7 @@ def test_an_event_of_an_unknown_type_is_kept() -> None:
     assert read(event) == OtherEvent(**base(event), texts=(Text("other", "e4"),))
 
 
-# --- what is no event
+# --- input that is no event
 
 
 def test_what_is_unreadable_keeps_its_names_and_its_raw_text() -> None:

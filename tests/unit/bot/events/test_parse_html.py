@@ -1,4 +1,4 @@
-"""What a client shows of a formatted body, above all of one written to hide something."""
+"""The text that a client shows for a formatted body, especially one written to hide something."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Messages, stickers, polls and edits: what they say, whom they name, what they answer."""
+"""Messages, stickers, polls and edits: their texts, mentions and relations."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def raw(type_: str = "m.room.message", content: object = None, **more: object) -
 
 
 def base(event: dict[str, Any]) -> dict[str, Any]:
-    """The arguments every event made from `event` has."""
+    """Return the arguments that every event made from `event` has."""
     return {
         "room": ROOM,
         "event": EventId("$event"),
@@ -272,7 +272,7 @@ def test_malformed_mentions_name_nobody(mentions: object) -> None:
     assert (message.mentions, message.mentions_room) == (frozenset(), False)
 
 
-# --- what is broken
+# --- malformed content
 
 
 def nested(depth: int) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Whatever the JSON: an event comes out, and what rules look at can be stored."""
+"""Any JSON gives an event, and the parts that rules read can be stored."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""One answer of `/sync`: rooms, events, invitations, and what is wrong with them."""
+"""One answer of `/sync`: rooms, events, invitations, and their faults."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ def unreadable(problem: str, raw: str, room: RoomId = ROOM) -> Unreadable:
 
 
 def stripped(user: str, membership: str, sender: str) -> dict[str, Any]:
-    """As Synapse sends it: no event id, no time."""
+    """Return a stripped state event as Synapse sends it: without event id and time."""
     return {
         "type": "m.room.member",
         "state_key": user,

@@ -1,4 +1,4 @@
-"""The e-mail method by itself: addresses, codes, and what is in the mail."""
+"""The e-mail method alone: addresses, codes, and the contents of the mail."""
 
 import re
 from collections.abc import AsyncIterator, Iterator

@@ -1,4 +1,4 @@
-"""How often verification may be begun: by a person, to an address, from a room."""
+"""The limits on beginning verification: by a person, to an address, from a room."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Handing a mail to a mail server: encrypted or not at all, in bounded time, and no error repeats anybody's words."""
+"""Sending a mail to a mail server: encrypted or not at all, in bounded time, and no error repeats anybody's words."""
 
 import asyncio
 import datetime
@@ -39,7 +39,7 @@ def mailer(server: MailServer, folder: Path = Path(), **more: object) -> Mailer:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A key and a certificate for 127.0.0.1, signed by itself."""
+    """Provide a key and a self-signed certificate for 127.0.0.1."""
     from ipaddress import ip_address
 
     key = ec.generate_private_key(ec.SECP256R1())
@@ -142,7 +142,7 @@ async def test_an_address_that_is_refused_is_the_persons_to_look_at() -> None:
 
 @asynccontextmanager
 async def listening(says: bytes, every_s: float) -> AsyncIterator[MailServer]:
-    """A server that says one thing again and again, and never what it should."""
+    """Run a server that sends the same text repeatedly, and never a proper answer."""
 
     async def serve(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

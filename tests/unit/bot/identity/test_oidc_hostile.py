@@ -1,4 +1,4 @@
-"""An issuer that does wrong verifies nobody: people are told so in words, and nothing else comes of it."""
+"""A misbehaving issuer verifies nobody: people are told so in words, and there are no other consequences."""
 
 import asyncio
 import re
@@ -43,7 +43,7 @@ def method(*issuers: HostileIssuer, public: str | None = None, timeout_s: float 
 
 
 async def by_device(issuer: HostileIssuer, wrong: Wrong, **more: Any) -> DialogueStep:
-    """What comes of a login by device code whose answers are `wrong`."""
+    """Return the result of a login by device code whose answers are `wrong`."""
     oidc = method(issuer, **more)
     begun = await oidc.begin(ANN, "", wall_clock())
     assert begun.state is not None
@@ -52,7 +52,7 @@ async def by_device(issuer: HostileIssuer, wrong: Wrong, **more: Any) -> Dialogu
 
 
 async def by_link(oidc: Oidc, issuer: HostileIssuer, **query: str) -> tuple[DialogueStep, LoginPage]:
-    """Begin, and come back as if a browser had logged in; `query` overrides what it brings."""
+    """Begin, and come back as if a browser had logged in; `query` overrides its parameters."""
     begun = await oidc.begin(ANN, "", wall_clock())
     asked = link_of(begun)
     issuer.nonce = asked["nonce"]
@@ -60,7 +60,7 @@ async def by_link(oidc: Oidc, issuer: HostileIssuer, **query: str) -> tuple[Dial
 
 
 def whenever(step: DialogueStep) -> DialogueStep:
-    """The step, whichever moment its proof holds until."""
+    """Return the step without the time until which its proof is valid."""
     return replace(step, proof=replace(step.proof, until_ms=0)) if step.proof is not None else step
 
 

@@ -1,4 +1,4 @@
-"""Against an issuer that others wrote (`tests/issuer`): both flows, its pages, its keys; and the page of ours."""
+"""With an issuer written by others (`tests/issuer`): both flows, its pages and keys, and our own page."""
 
 import asyncio
 import contextlib
@@ -77,7 +77,7 @@ async def page(oidc: Oidc, port: int = PORT) -> AsyncIterator[CallbackServer]:
 
 
 def whenever(step: DialogueStep) -> DialogueStep:
-    """The step, whichever moment its proof holds until."""
+    """Return the step without the time until which its proof is valid."""
     return replace(step, proof=replace(step.proof, until_ms=0)) if step.proof is not None else step
 
 
@@ -167,7 +167,7 @@ class TestCodeFlow:
         assert after == DialogueStep(lines=(line("oidc.denied", issuer="The club"),))
 
     async def test_a_code_is_worth_nothing_without_what_was_kept_here(self, issuer: RealIssuer) -> None:
-        """PKCE: whoever gets hold of a code, and of the client, cannot redeem it."""
+        """PKCE: somebody who gets hold of a code and of the client cannot redeem it."""
         oidc = method(issuer, public=PUBLIC)
         begun = await oidc.begin(ANN, "", wall_clock())
         (login,) = oidc._logins._by_state.values()

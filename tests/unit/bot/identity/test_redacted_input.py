@@ -1,4 +1,4 @@
-"""Whose words are not recorded: those that are said to verify, for as long as somebody does, and no others."""
+"""Only words said for a verification stay out of the records, only while it is in progress."""
 
 from pathlib import Path
 

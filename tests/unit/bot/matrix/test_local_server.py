@@ -1,4 +1,4 @@
-"""The small server inside the bot: few connections, and none that asks for nothing."""
+"""The small server inside the bot: it accepts few connections, and none that makes no request."""
 
 import asyncio
 from collections.abc import AsyncIterator

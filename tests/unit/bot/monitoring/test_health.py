@@ -1,4 +1,4 @@
-"""Well is who has no reason not to be; the numbers say the same as the reasons, in a form that Prometheus reads."""
+"""The bot is healthy if there is no reason against it; the numbers agree with the reasons, in Prometheus's format."""
 
 import re
 from dataclasses import replace

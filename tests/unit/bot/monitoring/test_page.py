@@ -21,7 +21,7 @@ from storage.journal.record_keys import PersonKeys
 
 
 class Watched:
-    """A page, and what it looks at."""
+    """A page and the things that it monitors."""
 
     def __init__(self, data_dir: Path, database: Database, journal: Journal) -> None:
         self.heard_ms = wall_clock()

@@ -1,4 +1,4 @@
-"""What systemd is told, by a socket as it has one; and that the watchdog starves when the bot hangs."""
+"""Messages to systemd, through a socket like its own; and the watchdog gets none if the bot hangs."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ class Socket:
         self._socket.bind("\0" + address[1:] if address.startswith("@") else address)
 
     def hear(self, within_s: float = WITHIN_S) -> str | None:
-        """The next datagram; None if there is none in time."""
+        """Return the next datagram; None if none comes in time."""
         self._socket.settimeout(within_s)
         try:
             return self._socket.recv(4096).decode()
@@ -35,7 +35,7 @@ class Socket:
             return None
 
     def drain(self) -> None:
-        """Forget what has come."""
+        """Discard the datagrams received so far."""
         while self.hear(0.001) is not None:
             pass
 
@@ -45,7 +45,7 @@ class Socket:
 
 @pytest.fixture(params=["file", "abstract"])
 def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Socket]:
-    """Where systemd listens."""
+    """Provide a socket on which systemd would listen."""
     made = Socket(f"@answerable-{os.getpid()}-{id(request)}" if request.param == "abstract" else str(tmp_path / "n"))
     yield made
     made.close()

@@ -1,4 +1,4 @@
-"""When the clock may be believed, for removing what is over."""
+"""When the clock may be trusted for removing expired data."""
 
 from bot.monitoring.trusted_time import APART_MS, RECENT_MS, TrustedTime
 
@@ -17,7 +17,7 @@ class Machine:
         self.steady += ms
 
     def doubt(self, apart_ms: int = 0) -> str | None:
-        """What is doubted when the homeserver has just been heard, its clock so much ahead of ours."""
+        """Return the doubt after an answer of the homeserver, whose clock is `apart_ms` ahead of ours."""
         self.trusted.hear(self.now + apart_ms)
         return self.trusted.doubt()
 

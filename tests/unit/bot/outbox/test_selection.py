@@ -1,4 +1,4 @@
-"""What is sent next, as a table: rows that wait, what is under way, what was sent before, and the time go in."""
+"""A table of what is sent next, given the waiting rows, those in flight, those sent before, and the time."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -241,7 +241,7 @@ REQUEST_MS = 5_000  # as long as the default limit lets one wait
 
 
 class Flooded:
-    """A homeserver that takes one request at a time, and spammers who write whenever a redaction was taken."""
+    """A homeserver that accepts one request at a time, and spammers who write whenever it accepted a redaction."""
 
     def __init__(self, flood: int = 2) -> None:
         self.waiting: list[OutboxRow] = []
@@ -322,4 +322,4 @@ def test_never_more_than_may_go_and_never_two_of_one_queue(
     queues = [row.action.queue for row in mine if row.action.queue is not None]
     assert len(queues) == len(set(queues)) and not busy.intersection(queues)
     if not here and any(row.priority not in APART for row in rows(*waiting)):
-        assert mine  # nothing waits for ever: with nothing under way, something goes
+        assert mine  # nothing waits for ever: with nothing in flight, something is sent

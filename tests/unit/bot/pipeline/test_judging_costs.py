@@ -1,4 +1,4 @@
-"""What judging will cost is expected from what it cost; what will take long is cut into slices."""
+"""The cost of judging is estimated from earlier costs; long work is cut into slices."""
 
 from collections.abc import Sequence
 from itertools import chain

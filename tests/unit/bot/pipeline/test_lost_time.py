@@ -1,4 +1,4 @@
-"""What was removed in the time that a backup lost is asked for, and nothing else; old cards say that they are old."""
+"""Only messages removed in the time that a backup lost are asked for; old cards are marked as old."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -24,7 +24,7 @@ MADE, RESTORED = 10 * DAY_MS, 12 * DAY_MS
 
 
 def message(sent_ms: int, *, body: str = "", kind: str = "m.room.message", sender: str = ANNA) -> dict[str, Any]:
-    """A message as the homeserver gives it; without a body it was redacted."""
+    """Return a message from the homeserver; without a body it was redacted."""
     content: dict[str, Json] = {"msgtype": "m.text", "body": body} if body else {}
     unsigned = {"redacted_because": {"type": "m.room.redaction"}}
     return {"event_id": "$one", "sender": sender, "type": kind, "origin_server_ts": sent_ms, "content": content,
@@ -36,7 +36,7 @@ def received(raw: dict[str, Any]) -> Received:
 
 
 class Kept:
-    """A homeserver that keeps what was redacted for those who ask, if it `offers` to, and `has` it."""
+    """A homeserver that returns redacted content on request, if it `offers` to and `has` it."""
 
     def __init__(self, *, offers: bool, has: bool = True) -> None:
         self._offers, self._has = offers, has

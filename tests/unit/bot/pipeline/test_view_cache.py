@@ -1,4 +1,4 @@
-"""What is kept in memory of rooms and people is what the tables hold."""
+"""The cached views of rooms and people agree with the tables."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Whoever is refused their turn has not begun, and nothing is left of their work."""
+"""A unit of work that is refused has not begun, and leaves nothing behind."""
 
 import gc
 from pathlib import Path

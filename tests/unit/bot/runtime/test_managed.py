@@ -1,4 +1,4 @@
-"""What is opened is closed, whenever one is cancelled."""
+"""Everything that is opened is closed, whenever the task is cancelled."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""Who is woken when something was written."""
+"""Waiting tasks are woken when something was written."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Lines as Matrix messages: language, escaping, mentions, and where a message stands."""
+"""Lines as Matrix messages: language, escaping, mentions, and the place of a message."""
 
 from typing import Any
 
@@ -153,7 +153,7 @@ def test_times_and_lengths_are_written_as_the_language_writes_them() -> None:
     assert "1小时" in said[1]
 
 
-# Where a message stands.
+# The place of a message.
 
 CONTENT: dict[str, Any] = {"msgtype": "m.text", "body": "hello", "m.mentions": {"user_ids": [ANNA]}}
 

@@ -34,7 +34,7 @@ from moderation.values.notices import Code, Moment, Phrase, Span, Who, line
 from moderation.values.power_levels import Right
 
 ROOT = Path(__file__).parents[4]
-# The verifier in an export stands alone: it has no message files beside it, and speaks English only.
+# The verifier in an export is independent: it has no message files, and prints only English.
 STANDS_ALONE = ROOT / "storage" / "export" / "verify.py"
 CODE = tuple(
     path
@@ -67,7 +67,7 @@ KEY_IS = {"line": 0, "Line": 0, "Phrase": 0, "Refused": 0, "IllegalStep": 0, "sa
 FINDINGS = ("ok", "note", "warning", "problem")
 # Keys put together from words that are seen where they are chosen: these alone would cover whole tables.
 NOT_ENOUGH = frozenset({r"config\.[^.]+", r"demo\.[^.]+", r"cli\.check\.[^.]+\.text", r"cli\.check\.[^.]+\.remedy"})
-# Parts known at run time that are some, but not all, of what stands in the table.
+# Parts known at run time that are some, but not all, of those in the table.
 NARROW = {
     r"notice\.[^.]+": ("upheld", "dismissed"),
     r"desk\.[^.]+": ("corrected", "overruled"),
@@ -79,7 +79,7 @@ NARROW = {
 
 @cache
 def uses() -> tuple[Use, ...]:
-    """Every place in the code that names a text."""
+    """Return every place in the code that names a text."""
     return tuple(use for path in CODE for use in _uses(path))
 
 
@@ -104,14 +104,14 @@ def _uses(path: Path) -> Iterator[Use]:
 
 
 def _asked(call: ast.Call, where: str, *, in_cli: bool, table: str) -> Iterator[Use]:
-    """The texts that one call asks for."""
+    """Yield the texts that one call asks for."""
     called = _name(call.func)
     given = None if any(word.arg is None for word in call.keywords) else frozenset(str(w.arg) for w in call.keywords)
     if called in KEY_IS and len(call.args) > KEY_IS[called]:
         for pattern in _patterns(call.args[KEY_IS[called]], deep=True):
             yield Use(where, pattern, frozenset() if called == "Phrase" else given)
     elif called in ("text", "render", "has", "template"):
-        at = 0 if len(call.args) == 1 else 1  # of a `Catalog`, the language stands before the key
+        at = 0 if len(call.args) == 1 else 1  # in a `Catalog`, the language comes before the key
         for pattern in (p for arg in call.args[at : at + 1] for p in _patterns(arg, deep=True)):
             full = rf"{table}\.{pattern}" if table and not pattern.startswith(table) else pattern
             yield Use(where, full, given if called in ("text", "render") else None)
@@ -135,12 +135,12 @@ def _asked(call: ast.Call, where: str, *, in_cli: bool, table: str) -> Iterator[
 
 
 def _patterns(node: ast.AST, *, deep: bool = False) -> Iterator[str]:
-    """The keys that a string, an f-string or a choice between such can be."""
+    """Yield the possible keys of a string, an f-string or a choice between these."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         yield re.escape(node.value)
     elif isinstance(node, ast.JoinedStr):
         parts = ["[^.]+" if isinstance(p, ast.FormattedValue) else re.escape(_text(p)) for p in node.values]
-        # f"cli.{kind}.{value}" could be anything; what it comes to is seen where it is called.
+        # f"cli.{kind}.{value}" could be anything; its values are found at its calls.
         if parts[0] != "[^.]+" and "." in parts[0] and parts.count("[^.]+") == 1:
             pattern = "".join(parts)
             narrow = NARROW.get(pattern)
@@ -160,7 +160,7 @@ def _name(node: ast.expr) -> str:
 
 
 def _kinds_of_words(function: ast.AST) -> set[str]:
-    """What `word(kind, value)` is called with; where that is a variable, any string beside it."""
+    """Return the kinds with which `word(kind, value)` is called; for a variable, any string in the function."""
     calls = [n for n in ast.walk(function) if isinstance(n, ast.Call) and _name(n.func) == "word"]
     beside = {n.value for n in ast.walk(function) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
     kinds: set[str] = set()
@@ -214,7 +214,7 @@ def _paths(table: Mapping[str, Any], above: str = "") -> Iterator[str]:
 
 
 def _typed(text: str) -> Counter[str]:
-    """The commands between backticks: what they are called and their options, without the words for arguments."""
+    """Return the commands between backticks: their names and options, without the words for arguments."""
     marked = re.findall(r"`([^`]*)`", text)
     words = (word for span in marked for n, word in enumerate(span.split()) if n == 0 or word[0] in "-@{")
     return Counter(words)
@@ -237,7 +237,7 @@ class TestWhatTheCodeAsksFor:
         assert sorted(key for key in rest if not any(p.fullmatch(key) for p in open_ended)) == []
 
     def test_was_found_by_this_test(self) -> None:
-        """A scanner that finds nothing would find everything in order."""
+        """A scanner that finds nothing would report no faults."""
         found = {use.pattern for use in uses() if use.known}
         assert {r"notice\.foot", r"error\.target\.bot", r"cli\.init\.exists", r"config\.missing"} <= found
         assert r"notice\.measure\.[^.]+" in found

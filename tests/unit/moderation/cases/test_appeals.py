@@ -1,4 +1,4 @@
-"""Appeals: by whom, when, decided by somebody else; affirmed changes nothing, reversed undoes everything."""
+"""Appeals: by whom, when, decided by somebody else; affirming changes nothing, reversing undoes everything."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ POLICY = policy(terms("spam", decide="manager", measure="mute", mute_for="1h", *
 
 
 def upheld(by: UserId = MINA) -> History:
-    """A case about Anna, upheld."""
+    """Return a history with a case about Anna, upheld."""
     told = History(POLICY)
     told.say("spam")
     told.decide(1, "upheld", by)
@@ -117,7 +117,7 @@ BEN = UserId("@ben:example.org")
 
 
 def dismissed(by: UserId = MINA) -> History:
-    """A case about Anna that Ben had reported, dismissed."""
+    """Return a history with a case about Anna that Ben had reported, dismissed."""
     told = History(POLICY)
     told.say("spam")
     told.decide(1, "dismissed", by)

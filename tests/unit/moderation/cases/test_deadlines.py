@@ -1,4 +1,4 @@
-"""What time brings to a case that waits, step by step."""
+"""The steps of a waiting case as time passes."""
 
 from dataclasses import replace
 from typing import Any
@@ -22,14 +22,14 @@ def world(*, rules: tuple[dict[str, Any], ...] = (SPAM, NOISE), **settings: Any)
 
 
 def with_case(**settings: Any) -> World:
-    """Anna said what managers must decide about."""
+    """Return a world in which Anna said something on which managers must decide."""
     told = world(**settings)
     told.say(ANNA, "spam")
     return told
 
 
 def steps(told: World, n: int = 1) -> list[tuple[str, str, str, int]]:
-    """How a case moved: the step, the state, who is asked, and in which hour."""
+    """Return how a case moved: the step, the state, who is asked, and in which hour."""
     moved = [fact for group in told.groups for fact in group if isinstance(fact, CaseMoved) and fact.n == n]
     return [(fact.step, fact.state, fact.asked, (fact.due - NOON) // HOUR) for fact in moved]
 
@@ -39,7 +39,7 @@ def of_kind(told: World, kind: type[Fact]) -> list[Fact]:
 
 
 def charged(told: World, rule: str = "duty_overdue") -> list[tuple[UserId, int, int]]:
-    """Whom neglect cost how much, and on account of which case."""
+    """Return the charges for neglect: person, cost and the neglected case."""
     facts = [fact for group in told.groups for fact in group if isinstance(fact, CreditChanged)]
     return [(f.subject, f.cost, told.cases[f.n].view.about) for f in facts if f.rule == rule and f.entry == "charge"]
 
@@ -170,7 +170,7 @@ def test_an_appeal_nobody_hears_goes_up_and_stays_one() -> None:
     told.wait(3 * DAY)
     assert [step[:3] for step in steps(told)] == [
         ("reminded", "appealed", "managers"),
-        ("escalated", "appealed", "operator"),  # the owner decided, so above them stands the operator
+        ("escalated", "appealed", "operator"),  # the owner decided, so the operator is the next level
         ("reminded", "appealed", "operator"),
         ("escalated", "appealed", "operator"),
         ("reminded", "appealed", "operator"),
@@ -246,7 +246,7 @@ def test_where_the_operator_is_not_named_the_case_waits_at_the_command_line() ->
 
 
 def heap(count: int, **settings: Any) -> World:
-    """So many cases that managers must decide come at one moment, about as many people."""
+    """Return a world in which `count` cases for managers come at one moment, about as many people."""
     told = world(**settings)
     people = [UserId(f"@p{n}:example.org") for n in range(count)]
     told.joined |= set(people)

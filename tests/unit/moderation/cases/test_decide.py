@@ -1,4 +1,4 @@
-"""Decisions: who may make them, which steps exist, and that undoing one leaves nothing behind."""
+"""Decisions: who may make them, which steps exist, and that reversing one leaves nothing behind."""
 
 from dataclasses import replace
 from typing import Any
@@ -256,7 +256,7 @@ def test_upheld_and_then_dismissed_is_as_if_it_had_never_been_decided_otherwise(
 def test_dismissed_at_last_is_as_if_nothing_had_come_of_it(
     steps: list[tuple[int, str]], manages: bool, pause: int, between: int
 ) -> None:
-    """Time goes by between the violation and the reversal; only what it brought in between is gone with it."""
+    """Time passes between the violation and the reversal, which undoes only the consequences in between."""
     never, reversed_ = lived(steps, manages), lived(steps, manages)
     for told in (never, reversed_):
         told.wait(pause)

@@ -1,4 +1,4 @@
-"""When the operator is asked for a file: serious and continuing, and not twice for the same."""
+"""When the operator is asked for a file: for serious and continuing offences, and not twice for the same."""
 
 from dataclasses import replace
 from typing import Any
@@ -22,7 +22,7 @@ def offence(n: int = 2, grade: Any = "severe", at: int = NOON, rule: str = "spam
 
 
 def asked(*offences: Offence, before: Before = EARLIER, now: int = NOON, settings: DossierSettings = SETTINGS) -> int:
-    """The case the operator is asked about; 0: they are not."""
+    """Return the case about which the operator is asked; 0 if they are not."""
     task = due(ANNA, offences, before, now, settings)
     return task.n if task else 0
 

@@ -49,7 +49,7 @@ def test_what_is_decided_is_not_decided_by_the_same_step_again(state: State) -> 
 
 
 def test_an_appeal_that_was_dismissed_can_be_made_once_more() -> None:
-    """To whom, and how often, is said in `appeals.py`."""
+    """`appeals.py` says to whom, and how often."""
     assert lifecycle.step("affirmed", "appeal") == "appealed"
 
 

@@ -1,4 +1,4 @@
-"""What a manager does to somebody by command: the facts, and the refusals."""
+"""Orders of a manager against somebody by command: the facts, and the refusals."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What neglect costs those who run a group, what that brings, and that undoing it leaves nothing behind."""
+"""The cost of neglect for those who run a group, its consequences, and that reversing it leaves nothing behind."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What must go with facts, so that no path can forget it: who answers, who is told first, what is over with it."""
+"""The obligations that must follow facts on every path: who is responsible, who is told first, what ends."""
 
 from dataclasses import replace
 
@@ -47,7 +47,7 @@ AROUND = CaseContext(now_ms=NOON, policy=policy(), next_case=4, on=7, duties={RO
 
 
 def added(*facts: Fact, **around: object) -> tuple[Fact, ...]:
-    """What is added; and that it is added once."""
+    """Return the derived facts, after checking that they are derived only once."""
     known = replace(AROUND, **around)  # type: ignore[arg-type]
     whole = derive_obligations(facts, known)
     assert whole[: len(facts)] == facts

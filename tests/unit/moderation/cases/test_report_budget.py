@@ -1,4 +1,4 @@
-"""A person's budget of reports: how many there are, what uses one up, and when one is free again."""
+"""A person's budget of reports: its size, what uses it up, and when a report is free again."""
 
 from typing import Any
 

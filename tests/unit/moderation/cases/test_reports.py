@@ -1,4 +1,4 @@
-"""Reports by members: one case a message, no report twice, and what misuse brings."""
+"""Reports by members: one case for each message, no report twice, and the consequences of misuse."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -92,7 +92,7 @@ def reported(n: int) -> Reported:
     return Reported(room=ROOM, on=9, n=n, message=7, subject=ANNA, by=BEN, reason="rude")
 
 
-# Where a report goes.
+# The recipients of a report.
 
 
 def test_a_report_opens_a_case_that_waits_for_managers() -> None:
@@ -255,7 +255,7 @@ def test_upholding_a_report_brings_its_measure_for_every_message_and_the_charge_
 
 
 def told(facts: tuple[Fact, ...], **reporters: UserId) -> dict[str, tuple[list[str], bool]]:
-    """Who is told what, and whether not even that may show in the room."""
+    """Return who is told what, and whether it must be told in private."""
     actions = consequences(facts, lambda _: (), {3: tuple(reporters.values())})
     return {
         action.subject: ([each.key for each in action.lines], action.alone)
@@ -308,7 +308,7 @@ _STEPS = st.lists(
 
 
 class Room:
-    """What Anna said in a room, and who reported it."""
+    """Anna's messages in a room, and their reporters."""
 
     def __init__(self) -> None:
         self.told = History(POLICY)
@@ -477,7 +477,7 @@ def test_a_paused_reporter_is_told_why_and_until_when() -> None:
         decided("upheld"),
         decided("upheld", "affirmed"),
         decided(n=4),  # of a rule
-        decided(by=BEN),  # whoever reported has dismissed it
+        decided(by=BEN),  # the reporter has dismissed it
     ],
 )
 def test_what_was_reported_with_reason_brings_nothing(fact: CaseDecided) -> None:

@@ -1,4 +1,4 @@
-"""Statements of reasons: made of facts, kept as JSON, read back as they were."""
+"""Statements of reasons: made from facts, stored as JSON, read back unchanged."""
 
 from dataclasses import replace
 from typing import Any
@@ -107,7 +107,7 @@ def test_it_says_how_a_case_came_about_never_who_reported_it() -> None:
 
 
 def test_what_the_same_cause_brought_to_others_is_not_in_it() -> None:
-    """A message comes while nobody is on duty: what the member wrote is none of the owner's statement."""
+    """A message comes while nobody is on duty: the member's message is not part of the owner's statement."""
     owner = replace(OPENED, n=5, rule="duty_nobody", subject=OLGA)
     cost = replace(CHARGED, n=5, ledger="standing", rule="duty_nobody", cost=10, left=90, subject=OLGA)
     facts = (FOUND, replace(OPENED, state="open"), owner, cost)

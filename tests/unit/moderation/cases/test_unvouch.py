@@ -1,4 +1,4 @@
-"""Taking back that somebody vouched: one's own word, as owner that of the room's people, as operator everybody's."""
+"""Withdrawing a vouch: people their own, the owner those of the room's people, the operator everybody's."""
 
 from dataclasses import replace
 

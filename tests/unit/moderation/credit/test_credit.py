@@ -137,7 +137,7 @@ def test_the_balance_agrees_with_a_ledger_kept_day_by_day(entries: list[LedgerEn
 
 
 def _kept_by_hand(entries: list[LedgerEntry], now: int) -> int:
-    """The same model as a clock that ticks, which is how docs/model.md tells it."""
+    """Compute the same model tick by tick, as docs/model.md describes it."""
     counting = [entry for entry in entries if entry.entry == "charge" and now < entry.at_ms + 60]
     points, quiet = 20, None
     for tick in range(now + 1):

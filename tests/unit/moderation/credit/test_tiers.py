@@ -1,4 +1,4 @@
-"""What a balance brings when time goes by, and when something is reversed."""
+"""The consequences of a balance as time passes, and when something is reversed."""
 
 from dataclasses import replace
 from typing import Any
@@ -33,7 +33,7 @@ DEMOTED = InForce(5, "demote", None, ANNA, NOON, "credit", 3)
 
 
 def reviewed(sanction: InForce, cost: int, ago: int = 7 * DAY, **settings: Any) -> tuple[Fact, ...]:
-    """The review at noon for somebody charged `cost` some time ago."""
+    """Review a sanction at noon for somebody who was charged `cost` some time ago."""
     known = person(entries=(entry(1, cost, NOON - ago),) if cost else (), in_force=(sanction,))
     return review(sanction, context(known), policy(**settings))
 
@@ -140,7 +140,7 @@ def test_a_reversal_ends_what_has_no_basis_any_more_and_makes_nothing_longer(
 
 
 def left_at_charges(told: History) -> list[int]:
-    """The balance at each charge that stands, without those that do not."""
+    """Return the balance at each charge that was not reversed, without the reversed ones."""
     charges = [each for each in standing(told.entries) if each.entry == "charge"]
     return [
         balance(charges[:count], charges[count - 1].at_ms, RULES.credit) for count in range(1, len(charges) + 1)
@@ -184,7 +184,7 @@ def test_nothing_of_a_person_nobody_charged_is_settled() -> None:
 def test_charges_of_one_look_bring_the_same_whenever_each_was_recorded(
     charges: list[tuple[int, int]], ledger: str
 ) -> None:
-    """All are judged at noon; each is recorded somewhat later, or earlier where the clock was set back."""
+    """All are judged at noon; each is recorded a little later, or earlier if the clock was set back."""
     costs = [cost for cost, _ in charges]
     assert one_look(charges, ledger) == one_look([(cost, 0) for cost in costs], ledger)
     left = [fact[1] for fact in one_look(charges, ledger) if fact[0] == "left"]
@@ -192,7 +192,7 @@ def test_charges_of_one_look_bring_the_same_whenever_each_was_recorded(
 
 
 def one_look(charges: list[tuple[int, int]], ledger: str) -> list[tuple[object, ...]]:
-    """The balances and sanctions that follow from charges that are judged at one moment."""
+    """Return the balances and sanctions from charges that are judged at one moment."""
     known, found = person(MARK, manages=frozenset({ROOM})), list[tuple[object, ...]]()
     for record, (cost, later) in enumerate(charges):
         seen = context(known)

@@ -1,4 +1,4 @@
-"""Links and media of people whose credit is low wait for a manager, and are posted or left out, at no cost."""
+"""Links and media of people with low credit wait for a manager, and are posted or dropped, without a charge."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""Who is left on duty in a room when somebody is away."""
+"""The people left on duty in a room when somebody is away."""
 
 import datetime as dt
 

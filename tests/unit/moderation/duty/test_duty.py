@@ -1,4 +1,4 @@
-"""Who is on duty, who is asked, and whom it goes to next."""
+"""The people on duty, those who are asked, and those who are asked next."""
 
 from hypothesis import given
 from hypothesis import strategies as st

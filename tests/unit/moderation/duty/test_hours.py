@@ -1,4 +1,4 @@
-"""Weekly hours: what can be written, what is kept of it, and when somebody is on duty by them."""
+"""Weekly hours: how they are written and stored, and when somebody is on duty by them."""
 
 import datetime as dt
 from zoneinfo import ZoneInfo
@@ -16,7 +16,7 @@ HOUR = 3_600_000
 
 
 def at(text: str, zone: str = BERLIN, fold: int = 0) -> int:
-    """A moment by the clock on the wall, such as ``2026-11-24 09:12``."""
+    """Return the time (ms) of a local date and time, such as ``2026-11-24 09:12``."""
     local = dt.datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone), fold=fold)
     return int(local.timestamp()) * 1000
 
@@ -118,7 +118,7 @@ def test_hours_are_those_of_the_wall_in_summer_and_in_winter() -> None:
 
 
 class TestTheNightThatLacksAnHour:
-    """29 March 2026 in Berlin: at 02:00 the clock goes to 03:00, which is 01:00 UTC."""
+    """The night of 29 March 2026 in Berlin: at 02:00 the clock is set to 03:00, which is 01:00 UTC."""
 
     def test_a_shift_is_an_hour_shorter(self) -> None:
         assert list(intervals(f"sat 22:00-06:00 {BERLIN}", utc("2026-03-28 12:00"), utc("2026-03-29 12:00"))) == [
@@ -137,7 +137,7 @@ class TestTheNightThatLacksAnHour:
 
 
 class TestTheNightThatHasAnHourTwice:
-    """25 October 2026 in Berlin: at 03:00 the clock goes back to 02:00, which is 01:00 UTC."""
+    """The night of 25 October 2026 in Berlin: at 03:00 the clock is set back to 02:00, which is 01:00 UTC."""
 
     def test_a_shift_is_an_hour_longer(self) -> None:
         assert list(intervals(f"sat 22:00-06:00 {BERLIN}", utc("2026-10-24 12:00"), utc("2026-10-25 12:00"))) == [

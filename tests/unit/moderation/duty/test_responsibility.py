@@ -1,4 +1,4 @@
-"""Who may do what to whom, compared with what the room's own levels allow by hand."""
+"""The rights of people over each other, compared with what the room's own levels allow without the bot."""
 
 from dataclasses import replace
 from typing import Any, get_args
@@ -35,7 +35,7 @@ def person(user: UserId, *others: UserId) -> PersonView:
 
 
 def refusal(deed: Deed, actor: UserId, target: UserId | None = None, **levels: Any) -> str:
-    """The key of the refusal; empty if it is allowed."""
+    """Return the key of the refusal; empty if it is allowed."""
     here = room(levels=levels) if levels else room()
     try:
         if target is None:

@@ -1,6 +1,6 @@
-"""Every disguise that was tried, and what is to be found in it: the table in `disguises.jsonl`, one event a line.
+"""Known disguises and what must be found in them: the table in `disguises.jsonl`, one event a line.
 
-Each goes from the raw event through the door to the rules. What does not hold yet has no line; what once held stays.
+Each raw event is parsed and judged by the rules. Disguises that are not found yet have no line; lines stay for ever.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What one event brings: by example, and over arbitrary histories."""
+"""The consequences of one event: by example, and over arbitrary histories."""
 
 from dataclasses import replace
 from typing import Any
@@ -57,7 +57,7 @@ def judged(event: Received, known: Context, rules: Policy = SPAM, on: int = 7) -
 
 
 def at_credit(left: int, **known: Any) -> Any:
-    """Anna, charged just now for something else until `left` is left."""
+    """Return Anna with `left` credit, after a charge just now for something else."""
     return person(entries=(entry(1, 100 - left, NOON, rule="other"),), **known)
 
 

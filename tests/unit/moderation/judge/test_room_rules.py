@@ -1,4 +1,4 @@
-"""A room's own rules hold beside the operator's, under their names and within what the operator allows."""
+"""A room's own rules apply in addition to the operator's, under names of their own and within its limits."""
 
 from dataclasses import replace
 

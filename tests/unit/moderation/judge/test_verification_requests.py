@@ -1,4 +1,4 @@
-"""A request to compare keys is judged like any message, whoever sends it: some clients show what stands in it."""
+"""A request to compare keys is judged like any message, whoever sends it: some clients show its text."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The bot's own rules: told apart from an operator's, and each with somebody above to decide it."""
+"""The bot's own rules: distinct from an operator's, and each with a higher level to decide it."""
 
 import re
 

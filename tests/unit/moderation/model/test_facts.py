@@ -1,4 +1,4 @@
-"""The list of facts, and what each field is declared to be."""
+"""The list of facts, and the declarations of their fields."""
 
 from dataclasses import MISSING, fields
 from typing import Literal, get_args, get_origin, get_type_hints

@@ -1,4 +1,4 @@
-"""Actions and lines of notices travel as JSON and come back equal; what goes first; what is the same."""
+"""Actions and lines of notices survive JSON unchanged; priorities; equality of actions."""
 
 import json
 from dataclasses import fields

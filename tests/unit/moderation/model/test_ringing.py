@@ -1,4 +1,4 @@
-"""One cause rings for a case once, by its new card or by one message in its thread."""
+"""One cause notifies about a case once, by its new card or by one message in its thread."""
 
 from moderation.consequences import consequences
 from moderation.model.actions import EditCard, PostCard, TellDesk
@@ -13,7 +13,7 @@ PASSED_ON = line("desk.passed-on.owner", n=3, due=Moment(NOON))
 
 
 def desk(*facts: object) -> list[TellDesk]:
-    """The messages to the desk that these facts ask for."""
+    """Return the messages to the desk that follow from these facts."""
     actions = consequences(facts, lambda _user: ())  # type: ignore[arg-type]
     return [action for action in actions if isinstance(action, TellDesk)]
 

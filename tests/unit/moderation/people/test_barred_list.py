@@ -1,4 +1,4 @@
-"""The barred list: who can be put on it, and how somebody comes off it."""
+"""The barred list: who can be put on it, and how somebody is removed from it."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the owner of a room chooses is asked beyond what the operator asks: never less."""
+"""An owner's choices for a room only add to the operator's requirements, never reduce them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Who brings the bot into no room."""
+"""People whose invitations the bot refuses."""
 
 from collections.abc import Mapping
 from typing import Any

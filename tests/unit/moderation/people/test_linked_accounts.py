@@ -1,4 +1,4 @@
-"""One person, several accounts: who is one person, what their ledger is, and that nobody judges themselves."""
+"""One person, several accounts: which accounts are one person, their common ledger, and no self-judgement."""
 
 from dataclasses import replace
 from itertools import permutations

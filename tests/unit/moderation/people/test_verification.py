@@ -1,4 +1,4 @@
-"""What a room asks for, who is below it, and what follows: nothing without notice and time, nor for those exempt."""
+"""A room's required level, the people below it, and the consequences: only after notice and time, and no exempt."""
 
 from dataclasses import replace
 from typing import Any

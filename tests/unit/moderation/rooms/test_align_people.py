@@ -1,4 +1,4 @@
-"""Sanctions against a simulated room: what should hold holds, and afterwards everything is as it was."""
+"""Sanctions in a simulated room: they take effect, and afterwards everything is as it was."""
 
 import copy
 from dataclasses import dataclass, field
@@ -23,8 +23,10 @@ Crash = Literal["no", "before", "after"]
 
 @dataclass
 class Simulated:
-    """A room of a homeserver, and what the database knows of it. Carries alignments out as `bot/effects/align_room.py`
-    does."""
+    """A room of a homeserver, and the database's view of it.
+
+    It carries alignments out as `bot/effects/align_room.py` does.
+    """
 
     levels: dict[str, Any] = field(default_factory=lambda: copy.deepcopy(START))
     version: str = "11"
@@ -52,7 +54,7 @@ class Simulated:
         return align(RoomPicture(self.power, self.members, BOT, self.holds), self.in_force.values())
 
     def align(self, crash: Crash = "no") -> Alignment:
-        """One run of the reconciler, which may die before or after it has written."""
+        """Run the reconciler once; it may die before or after it has written."""
         found = self.look()
         for change in found.changes:
             if change.write:
@@ -84,7 +86,7 @@ class Simulated:
                 self.members[change.user] = "leave" if lift else "ban"
 
     def _fold(self, change: Change) -> None:
-        """As `storage/projections/` applies a `Held`."""
+        """Apply a `Held` as `storage/projections/` does."""
         key = (change.user, change.what)
         if change.step == "released":
             self.holds.pop(key, None)
@@ -98,7 +100,7 @@ class Simulated:
 
 
 def assert_holds(there: Simulated) -> None:
-    """What should hold for everybody the bot has power over."""
+    """Check that sanctions are in effect for everybody over whom the bot has power."""
     power = there.power
     for user in WITHIN_REACH:
         kinds = there.kinds(user)

@@ -1,4 +1,4 @@
-"""Posting suspended and rooms closed, against a simulated room: who should can post, and all is given back."""
+"""Suspended posting and closed rooms in a simulated room: the right people can post, and everything is restored."""
 
 import copy
 from dataclasses import dataclass, field, replace
@@ -30,8 +30,10 @@ ITSELF = UserId("")
 
 @dataclass
 class Simulated:
-    """A room of a homeserver, and what the database knows of it. Carries alignments out as `bot/effects/align_room.py`
-    does."""
+    """A room of a homeserver, and the database's view of it.
+
+    It carries alignments out as `bot/effects/align_room.py` does.
+    """
 
     levels: dict[str, Any] = field(default_factory=lambda: copy.deepcopy(START))
     rule: dict[str, Any] = field(default_factory=lambda: {"join_rule": "public"})
@@ -57,7 +59,7 @@ class Simulated:
         return align(there, self.in_force.values())
 
     def align(self, crash: Crash = "no") -> Alignment:
-        """One run of the reconciler, which may die before or after it has written."""
+        """Run the reconciler once; it may die before or after it has written."""
         found = self.look()
         for change in found.changes:
             if change.write:
@@ -86,7 +88,7 @@ class Simulated:
             self.rule = {"join_rule": found.joining}
 
     def _fold(self, change: Change) -> None:
-        """As `storage/projections/` applies a `Held`."""
+        """Apply a `Held` as `storage/projections/` does."""
         key = (change.user, change.what)
         if change.step == "released":
             self.holds.pop(key, None)

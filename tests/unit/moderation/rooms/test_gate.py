@@ -1,4 +1,4 @@
-"""The join rule of a gated room: people ask first, what stood there is given back, and a closed room stays closed."""
+"""The join rule of a gated room: people ask first, the old rule is restored, and a closed room stays closed."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,7 +26,7 @@ POWER = Power.of(
 
 
 class Simulated:
-    """The join rule of a room, and what is held of it."""
+    """The join rule of a room, and the kept value for restoring it."""
 
     def __init__(self, rule: Mapping[str, object]) -> None:
         self.rule: dict[str, object] = dict(rule)

@@ -1,4 +1,4 @@
-"""What is said and done because of a measure against a room."""
+"""Messages and actions because of a measure against a room."""
 
 from dataclasses import replace
 from typing import Any

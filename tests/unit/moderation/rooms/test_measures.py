@@ -281,7 +281,7 @@ moves = st.lists(
 
 
 class Room:
-    """What is in force in one room, as `storage/projections/` keeps it; checks every fact on its way."""
+    """The measures in force in one room, as `storage/projections/` keeps them; checks every fact."""
 
     def __init__(self) -> None:
         self.in_force: dict[int, InForce] = {}

@@ -1,4 +1,4 @@
-"""Limits: who comes last goes, kindly; who runs something never does."""
+"""Limits: the last to come is removed, kindly; people who run something never are."""
 
 from dataclasses import replace
 from typing import Any

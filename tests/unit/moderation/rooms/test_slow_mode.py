@@ -1,4 +1,4 @@
-"""Slow mode, beside the pace that low credit brings: what is held back, from whom, and how often that is said."""
+"""Slow mode, and the similar limit for low credit: which messages are held back, and how often people are told."""
 
 from dataclasses import replace
 

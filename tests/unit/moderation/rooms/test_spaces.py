@@ -1,4 +1,4 @@
-"""What the state of a space says of the rooms that it lists."""
+"""The state of a space as a list of rooms."""
 
 from typing import Any
 

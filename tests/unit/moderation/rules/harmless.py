@@ -1,10 +1,10 @@
 """Ten thousand harmless sentences in ten languages, to count what rules find in them by mistake.
 
-Nobody said them. They are put together here, always the same, from common words that were written down for this
-purpose, and parted as people part them in chats: by commas, hyphens, line breaks, emoji, apostrophes, stretched words.
-So they are harder than talk for whatever looks into words, and tell nothing of how people really talk. Pieces of the
-terms that are no words themselves are not among them. Beside them
-stand sentences that people did write: the help texts of Python, which every installation has (`people_wrote`).
+Nobody wrote them. They are generated here, always the same, from common words that were chosen for this purpose, and
+separated as people do in chats: by commas, hyphens, line breaks, emoji, apostrophes, stretched words. So they are
+harder than real talk for rules that look inside words, and do not show how people really talk. Pieces of the terms
+that are not words themselves are not among them. In addition there are sentences that people did write: the help texts
+of Python, which every installation has (`people_wrote`).
 """
 
 import random
@@ -65,7 +65,7 @@ TERMS = LISTED.split()
 
 
 def sentences() -> Iterator[tuple[str, str]]:
-    """(language, sentence), always the same."""
+    """Yield (language, sentence), always the same."""
     for language, listed in WORDS.items():
         choose = random.Random(language)
         words = [word for word in listed.split() if word not in TERMS]

@@ -1,4 +1,4 @@
-"""Events as rules see them, for the tests beside this file."""
+"""Events as rules see them, for the tests in this folder."""
 
 from moderation.values.events import Json, Media, MembershipChanged, MessagePosted, Text, Where
 from moderation.values.ids import EventId, RoomId, UserId
@@ -15,7 +15,7 @@ def posted(
     replaces: EventId | None = None,
     at: int = 0,
 ) -> MessagePosted:
-    """A message with these texts; plain strings stand in the body."""
+    """Return a message with these texts; plain strings are in the body."""
     content: dict[str, Json] = {"msgtype": "m.text"}
     if formatted is not None:
         content["formatted_body"] = formatted
@@ -36,7 +36,7 @@ def posted(
 
 
 def named(name: str, where: Where = "display_name") -> MembershipChanged:
-    """A person who joined under a display name."""
+    """Return a person who joined under a display name."""
     return MembershipChanged(
         room=ROOM,
         event=EVENT,

@@ -1,4 +1,4 @@
-"""The window ends at the message, and an edit is no message."""
+"""The window ends at the message, and an edit does not count as a message."""
 
 from dataclasses import replace
 

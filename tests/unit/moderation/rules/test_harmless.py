@@ -1,4 +1,4 @@
-"""What rules find by mistake: less than one in five thousand harmless sentences, for terms of five letters or more."""
+"""False positives of rules: fewer than one in five thousand harmless sentences, for terms of five letters or more."""
 
 from moderation.rules.check import View
 from moderation.rules.terms import Terms, TermSettings

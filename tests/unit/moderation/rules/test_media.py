@@ -1,4 +1,4 @@
-"""A file is judged by what its sender says of it."""
+"""A file is judged by its sender's description of it."""
 
 import pytest
 from pydantic import ValidationError

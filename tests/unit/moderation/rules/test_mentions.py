@@ -1,4 +1,4 @@
-"""Each person counts once, however they are called."""
+"""Each person counts once, however they are named."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Disguises are undone, ordinary differences are kept, and every place leads back to the original."""
+"""Disguises are undone, ordinary differences are kept, and every position maps back to the original."""
 
 import sys
 import unicodedata

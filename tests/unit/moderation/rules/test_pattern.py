@@ -1,4 +1,4 @@
-"""Patterns match what they say, and cannot hang, fail late or write to stderr."""
+"""Patterns match correctly, and cannot hang, fail late or write to stderr."""
 
 import pytest
 from hypothesis import given

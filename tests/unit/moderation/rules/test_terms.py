@@ -27,7 +27,7 @@ def matched(compiled: Terms, body: str) -> str | None:
 
 
 def disguise(word: str, data: st.DataObject) -> str:
-    """Each letter as itself, a capital, full width, or a look-alike, with invisible signs in between."""
+    """Return each letter as itself, a capital, full width, or a look-alike, with invisible signs in between."""
     out = []
     for letter in word:
         full_width = chr(ord(letter) + 0xFEE0)

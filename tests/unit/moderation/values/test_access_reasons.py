@@ -1,4 +1,4 @@
-"""What counts as a reason for reading what is held on people."""
+"""Texts that count as a reason for reading data about people."""
 
 import pytest
 

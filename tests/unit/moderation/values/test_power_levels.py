@@ -1,4 +1,4 @@
-"""Power levels against the authorization rules, written out once more here, naively, as the oracle."""
+"""Power levels compared with the authorization rules, which are written out naively here as the oracle."""
 
 import copy
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ def create(sender: str = ALICE, version: str | None = "12", **content: object) -
 
 
 def room(version: str = "12", bot: UserId | None = None, **levels: object) -> Power:
-    """A room made by Alice."""
+    """Return the power levels of a room that Alice created."""
     return Power.of(create(version=version), levels, bot=bot)
 
 
@@ -85,7 +85,7 @@ LEVEL_KEYS = ("users_default", "events_default", "state_default", "ban", "kick",
 
 @st.composite
 def rooms(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A create event and power levels as servers let them stand."""
+    """Return a create event and power levels that servers accept."""
     version = draw(st.sampled_from(["6", "11", "12"]))
     made = create(draw(people), version)
     if version == "12" and draw(st.booleans()):

@@ -1,4 +1,4 @@
-"""A backup is whole or not there, replaces nothing, carries nothing that was deleted, and gives back what it took."""
+"""A backup is complete or absent, replaces nothing, contains nothing deleted, and restores everything it took."""
 
 import os
 import sqlite3
@@ -21,12 +21,12 @@ MANIFEST_OF = Manifest(1, "1.0", "@bot:example.org", "example.org/bot", 3, "root
 
 
 def nothing(_done: int, _of: int) -> None:
-    """Nobody looks."""
+    """Ignore the progress."""
 
 
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
-    """What a data directory has, as far as backups care."""
+    """Provide a data directory with everything that matters for backups."""
     data = tmp_path / "data"
     for folder in ("records/day", "records/tile/0", "keys", "spool", "crypto/device"):
         (data / folder).mkdir(parents=True)
@@ -54,7 +54,7 @@ def data_dir(tmp_path: Path) -> Path:
 
 
 def taken(data_dir: Path) -> Path:
-    """A snapshot of it."""
+    """Take a snapshot of the data directory."""
     stage = snapshot.begin(data_dir)
     snapshot.copy_database(data_dir, stage)
     snapshot.copy_records(data_dir, stage)
@@ -62,7 +62,7 @@ def taken(data_dir: Path) -> Path:
 
 
 def packed(data_dir: Path) -> Path:
-    """A backup of it."""
+    """Make a backup of the data directory."""
     file = data_dir.parent / "backup.zip"
     write(taken(data_dir), file, MANIFEST_OF, nothing)
     return file

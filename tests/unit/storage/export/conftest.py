@@ -52,7 +52,7 @@ WORDS = CatalogWords("en")
 
 
 class Log:
-    """A log on disk, and what was written where."""
+    """A log on disk, and the index of each record by name."""
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
@@ -60,14 +60,14 @@ class Log:
         self.at: dict[str, int] = {}  # name of a record -> its number
 
     def export(self, selection: Selection | None = None, out: Path | None = None, **more: Any) -> Path:
-        """A zip, and in `summary` what was said of it."""
+        """Export to a zip, and keep its description in `summary`."""
         out = out or self.data_dir.parent / f"export-{len(list(self.data_dir.parent.iterdir()))}.zip"
         request = ExportRequest(selection or Selection(), NOON + 2 * DAY_MS, "root", "case 12", id=f"id-{out.stem}")
         self.summary: Summary = export(self.folder, out, request, more.pop("words", WORDS), **more)
         return out
 
     def record(self, contents: Contents) -> int:
-        """What the bot does: record an export and sign that."""
+        """Record an export and sign it, as the bot does."""
         said = {"count": contents.count, "note": contents.id, "reader": "root"}
         fact = RecordsExported(records=contents.records, contents=contents.files, **said)  # type: ignore[arg-type]
         keys = PersonKeys.open(self.data_dir)
@@ -91,7 +91,7 @@ class Log:
         return path.open("rb") if path.exists() else None
 
     def erase(self, name: str, by: str, day: str = "2026-11-24") -> None:
-        """What an erasure does to the day's file."""
+        """Change the day's file as an erasure does."""
         path = self.folder / "day" / f"{day}.jsonl"
         lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
         for line in lines:
@@ -127,7 +127,7 @@ class Writer:
 
 
 def tell(writer: Writer) -> None:
-    """The story."""
+    """Write the story."""
     writer.put("start", Draft("start", writer.now, fields={"version": "0.1.0"}))
     writer.fact("policy", PolicyChanged(digest="0" * 32, policy=POLICY), None)
     for code, room in ROOMS.items():
@@ -217,13 +217,13 @@ def build(data_dir: Path, *, two_days: bool = True) -> Log:
 
 @pytest.fixture(scope="session")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Log:
-    """The log, which no test changes."""
+    """Provide the log, which no test changes."""
     return build(tmp_path_factory.mktemp("story") / "data")
 
 
 @pytest.fixture
 def log(story: Log, tmp_path: Path) -> Log:
-    """A copy of it, to be changed."""
+    """Provide a copy of the log, to be changed."""
     copy = Log(tmp_path / "data")
     shutil.copytree(story.data_dir, copy.data_dir)
     copy.at = story.at
@@ -232,13 +232,13 @@ def log(story: Log, tmp_path: Path) -> Log:
 
 @pytest.fixture(scope="session")
 def run_exclusive(story: Log) -> Path:
-    """An export of everything, as a zip, which no test changes."""
+    """Provide an export of everything, as a zip, which no test changes."""
     return story.export(media=story.media)
 
 
 @pytest.fixture(scope="session")
 def unpacked(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same as a folder, which no test changes."""
+    """Provide the unpacked export as a folder, which no test changes."""
     folder = tmp_path_factory.mktemp("unpacked")
     with zipfile.ZipFile(whole) as file:
         file.extractall(folder)
@@ -247,19 +247,19 @@ def unpacked(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(unpacked: Path, tmp_path: Path) -> Path:
-    """A copy of it, to be changed."""
+    """Provide a copy of the unpacked export, to be changed."""
     return shutil.copytree(unpacked, tmp_path / "export")
 
 
 class Ran:
-    """How `verify.py` ended."""
+    """The result of running `verify.py`."""
 
     def __init__(self, code: int, out: str, err: str) -> None:
         self.code, self.out, self.err = code, out, err
 
 
 def run_verify(*arguments: object, script: Path | None = None, python: str = sys.executable) -> Ran:
-    """`verify.py` as a stranger runs it: no packages, no environment."""
+    """Run `verify.py` as a stranger would: without packages and environment."""
     command = [python, "-I", "-S", str(script or verify.__file__), *map(str, arguments)]
     ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     return Ran(ran.returncode, ran.stdout, ran.stderr)
@@ -267,7 +267,7 @@ def run_verify(*arguments: object, script: Path | None = None, python: str = sys
 
 @pytest.fixture(scope="session")
 def tools() -> Any:
-    """What tests need of this file, since test files cannot import each other under importlib mode."""
+    """Provide the helpers of this file, since test files cannot import each other under importlib mode."""
 
     class Tools:
         noon, day_ms, digest, picture, nasty = NOON, DAY_MS, DIGEST, PICTURE, NASTY
@@ -291,6 +291,6 @@ def tools() -> Any:
 
 @pytest.fixture(scope="session")
 def scratch() -> Iterator[Path]:
-    """A folder for many small things, for hypothesis."""
+    """Provide a folder for many small files, for hypothesis."""
     with tempfile.TemporaryDirectory() as name:
         yield Path(name)

@@ -1,7 +1,7 @@
-"""docs/for-auditors.md: every command in it is run as it stands, against a real export.
+"""docs/for-auditors.md: every command in it is run unchanged, against a real export.
 
-Where a step is given twice, with `jq` and with Python alone, both are run; on a machine without `jq` the Python one
-stands for both, and it must be there.
+If a step is given twice, with `jq` and with Python alone, both are run; on a machine without `jq` only the Python one
+is run, and it must exist.
 """
 
 import re
@@ -21,7 +21,7 @@ TWO_EQUAL = ("1. The key", "4. From the hash", "5. A part", "Many records")
 
 
 class Block(NamedTuple):
-    """A block of commands and the heading it stands under."""
+    """A block of commands and its heading."""
 
     heading: str
     text: str
@@ -43,7 +43,10 @@ BLOCKS = blocks()
 
 @pytest.fixture(scope="module")
 def places(tools: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
-    """Where an auditor would be: in the unpacked folder, the zip and the key beside it. True: one of many records."""
+    """Provide the folders where an auditor works: unpacked exports, with the zip and the key next to them.
+
+    True: an export of many records.
+    """
     found = {}
     story = tools.build(tmp_path_factory.mktemp("recording") / "data")
     for many in (False, True):

@@ -1,4 +1,4 @@
-"""The log's own record of an export: what is left out, altered or added since is named; without it, that is said."""
+"""The log's own record of an export: later omissions, changes or additions are named; its absence is reported."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ Change = Callable[[Path], object]
 
 @pytest.fixture(scope="module")
 def recording(tools: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A log that is written to by its exports."""
+    """Provide a log to which its exports write."""
     return tools.build(tmp_path_factory.mktemp("recording") / "data")
 
 
@@ -37,7 +37,7 @@ def unpack(out: Path, folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def recorded(recording: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An export that the log recorded, as a folder which no test changes."""
+    """Provide an export that the log recorded, as a folder which no test changes."""
     out = recording.export(media=recording.media, record=recording.record)
     return unpack(out, tmp_path_factory.mktemp("recorded"))
 
@@ -66,7 +66,7 @@ def in_text(name: str, old: str, new: str) -> Change:
 
 
 def dropped(numbers: Collection[int]) -> Change:
-    """Leave records out as somebody would who knows how an export is made."""
+    """Leave records out as somebody would who knows the format of an export."""
 
     def change(folder: Path) -> None:
         lines = (folder / "records.jsonl").read_bytes().splitlines(keepends=True)
@@ -215,7 +215,7 @@ def test_a_record_that_was_not_exported_is_named(recording: Any, tmp_path: Path)
 def test_an_export_without_such_a_record_is_in_order_and_says_what_cannot_be_told(
     story: Any, tmp_path: Path, tools: Any, form: int
 ) -> None:
-    """As older versions made them, and as they are made on demand."""
+    """Older versions made such exports, and they are still made on demand."""
     old = unpack(story.export(out=tmp_path / "x.zip"), tmp_path / "x")
     if form == 1:
         said = json.loads((old / "export.json").read_text())

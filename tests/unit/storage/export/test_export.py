@@ -1,4 +1,4 @@
-"""What an export holds: the right records, of them the right parts, in a zip that appears whole or not at all."""
+"""An export contains the right parts of the right records, in a zip that appears complete or not at all."""
 
 import json
 import resource

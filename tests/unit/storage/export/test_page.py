@@ -1,4 +1,4 @@
-"""The page: what people wrote is text and nothing else, whatever it is, and the page can do nothing."""
+"""The page of an export: anything that people wrote is only text, and the page has no active content."""
 
 import base64
 import hashlib
@@ -38,7 +38,7 @@ ALLOWED = {
 
 
 class Reader(HTMLParser):
-    """What a browser would make of it."""
+    """Parses the page as a browser would."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -81,7 +81,7 @@ def about(text: str = "", rooms: dict[str, NamedRoom] | None = None) -> About:
 
 
 def line(text: str) -> tuple[dict[str, Json], list[Json]]:
-    """A record in which everything that can hold people's text does."""
+    """Return a record with this text in every field that can contain people's text."""
     skeleton: dict[str, Json] = {
         "i": 5,
         "t": "2026-11-24T12:00:00.000Z",

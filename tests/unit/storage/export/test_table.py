@@ -1,4 +1,4 @@
-"""The table: what people wrote never becomes a formula, and comes back as it was where it needs no apostrophe."""
+"""The table: people's text never becomes a formula, and is unchanged unless it needs an apostrophe."""
 
 import csv
 import io
@@ -34,7 +34,7 @@ FORMULAS = (
 
 
 def cells_as_any_program_takes_them(text: str) -> list[str]:
-    """Split where some spreadsheet or locale might, whatever the quotes say."""
+    """Split wherever some spreadsheet or locale might, ignoring quotes."""
     return [cell.lstrip(' "') for line in re.split(r"[\r\n]+", text) for cell in re.split("[;\t]", line)]
 
 

@@ -1,4 +1,4 @@
-"""Whatever single byte of an export is changed, wherever, `verify.py` finds it, and nothing makes it fall over."""
+"""`verify.py` finds a change of any single byte of an export, and nothing makes it crash."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from storage.export import verify
 
 
 class TestOneByte:
-    """Whatever single byte is changed, wherever, it is found, and nothing falls over."""
+    """A change of any single byte is found, and nothing crashes."""
 
     @settings(max_examples=150, deadline=None)
     @given(data=st.data())
@@ -73,7 +73,7 @@ class changed:  # noqa: N801 - used as a statement
 
 
 def same_meaning(original: bytes, forged: bytes) -> bool:
-    """JSON has several spellings for one value, such as \\u001B for \\u001b: that is no change."""
+    """Tell whether all lines have the same values: JSON has several spellings, such as \\u001B for \\u001b."""
     one, two = original.splitlines(), forged.splitlines()
     pairs = [(a, b) for a, b in zip(one, two, strict=False) if a != b]
     return len(one) == len(two) and all(json.loads(a) == json.loads(b) for a, b in pairs)

@@ -1,4 +1,4 @@
-"""The plain Ed25519 of `verify.py` against RFC 8032 and the `cryptography` package."""
+"""The pure-Python Ed25519 of `verify.py` against RFC 8032 and the `cryptography` package."""
 
 import hashlib
 
@@ -70,7 +70,7 @@ def test_a_single_bit_decides_as_in_another_library(place: int, message: bytes) 
 
 
 def test_a_signature_has_one_form_only() -> None:
-    """RFC 8032, 5.1.7: S beyond the order is refused, or each signature would have twins."""
+    """S beyond the group order is refused, or each signature would have several forms (RFC 8032, 5.1.7)."""
     key, message, signature = (bytes.fromhex(text) for text in VECTORS["2"])
     s = int.from_bytes(signature[32:], "little") + ORDER
     twin = signature[:32] + s.to_bytes(32, "little")
@@ -85,7 +85,7 @@ def test_a_wrong_length_never_holds(length: int) -> None:
 
 
 def test_points() -> None:
-    """5.1.3: what is no point, or is not written in the one way, is none."""
+    """Invalid points, and points not in the canonical encoding, are refused (RFC 8032, 5.1.3)."""
     assert encode_point(multiply(ORDER, BASE)) == encode_point((0, 1, 1, 0))
     assert encode_point(add(BASE, (0, 1, 1, 0))) == encode_point(BASE)
     assert decode_point((P + 1).to_bytes(32, "little")) is None  # y not below p

@@ -1,4 +1,4 @@
-"""`verify.py` finds whatever was done to an export, names the file, and never falls over."""
+"""`verify.py` finds every change to an export, names the file, and never crashes."""
 
 import ast
 import hashlib
@@ -54,7 +54,7 @@ def removed(name: str) -> Change:
 
 
 def resum(folder: Path) -> None:
-    """What an attacker would do as well: make SHA256SUMS fit again."""
+    """Make SHA256SUMS fit again, as an attacker would."""
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     sums = "".join(
         f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n"
@@ -65,7 +65,7 @@ def resum(folder: Path) -> None:
 
 
 def in_records(folder: Path) -> list[str]:
-    """Return what is wrong with the records; that the table differs from them is told as well."""
+    """Return the problems of the records, without the resulting differences of the table."""
     return [problem for problem in verify.check(folder).problems if problem.startswith("records.jsonl")]
 
 
@@ -77,7 +77,7 @@ def other_signature(folder: Path) -> None:
 
 
 def new_key(folder: Path) -> None:
-    """Another key for everything but what the first record says."""
+    """Sign everything with another key, except the key named in the first record."""
     signer = Signer.generate("example.org/log")
     text = (folder / "checkpoint").read_text("utf-8")
     note = signer.sign(text.partition("\n\n")[0] + "\n")
@@ -128,7 +128,7 @@ def marked_erased(record: dict[str, Any]) -> None:
     record["x"][0] = {"erased": "2026-11-24", "by": 7}
 
 
-# After each change SHA256SUMS is made to fit: what is found is found by the proofs alone.
+# After each change SHA256SUMS is made to fit: findings come from the proofs alone.
 BEYOND_SUMS: dict[str, tuple[Change, str, str]] = {
     "a part": (in_record(10, wrong_part), "records.jsonl", "part 1: it is not what was recorded"),
     "a skeleton": (in_record(19, wrong_skeleton), "proofs/19.tlog-proof", "not in the log that was signed"),
@@ -333,7 +333,7 @@ class TestTheKeyFromElsewhere:
         assert tools.run_verify("--vkey", "nonsense", folder).code == 1
 
     def test_finds_a_log_that_was_signed_anew(self, folder: Path, tools: Any, tmp_path: Path) -> None:
-        """The keeper rewrites everything, the first record too: only a key from elsewhere shows it."""
+        """The log's keeper rewrites everything, the first record too: only a key from elsewhere shows it."""
         forged = tools.build(tmp_path / "forged")
         out = forged.export()
         assert tools.run_verify(out).code == 0

@@ -1,4 +1,4 @@
-"""Changing the key-wrapping key: wherever it is cut off it can be gone on with; then the old key opens nothing."""
+"""Changing the key-wrapping key: it can be continued after any interruption; then the old key opens nothing."""
 
 import shutil
 import sqlite3
@@ -46,7 +46,7 @@ def claim(person: PersonId) -> NewClaim:
 
 
 def opens(folder: Path, kek: Kek) -> bool:
-    """Whether this key opens everything, or nothing."""
+    """Tell whether this key opens everything, or nothing."""
     store = IdentityStore.open(folder, kek)
     try:
         names = [str(each.fields["name"]) for person in PEOPLE for each in store.claims_of(person)]
@@ -60,7 +60,7 @@ def opens(folder: Path, kek: Kek) -> bool:
 
 
 class Crashes:
-    """What another machine would find if this one stopped: the files as they were before each statement."""
+    """Copies of the files before each statement, as after a power cut."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -77,7 +77,7 @@ class Crashes:
 
 @pytest.fixture
 def crashes(store: IdentityStore, tmp_path: Path) -> list[Path]:
-    """Copies from the whole of one rotation, and one from behind it."""
+    """Provide copies from all steps of one rotation, and one from after it."""
     found = Crashes(tmp_path / "data")
     found.watch(store)
     assert store.rotate(NEW) == KEYS
@@ -135,7 +135,7 @@ class TestRotation:
         assert store.state().forgotten == 0
 
     def test_serves_others_meanwhile(self, store: IdentityStore, tmp_path: Path) -> None:
-        """A claim is added and the record key of somebody new is made between any two steps."""
+        """A claim is added and the record key of a new person is created between any two steps."""
         keys = PersonKeys.open(tmp_path / "data")
         new: list[PersonId] = []
 
@@ -159,7 +159,7 @@ class TestCutOff:
     """Wherever the process dies."""
 
     def test_one_of_the_keys_opens_everything(self, crashes: list[Path]) -> None:
-        """The new one as soon as it is noted, and by being given finishes what was begun; until then the old one."""
+        """The new key does once it is noted, and opening with it finishes the rotation; until then the old key does."""
         found = []
         for copy in crashes:
             noted = state_of(copy, None).changing_to == NEW.id

@@ -1,4 +1,4 @@
-"""The roster: only what changed is written, a code belongs to one account, and nothing stands there in plain."""
+"""The roster: only changes are written, a code belongs to one account, and nothing is stored in plain text."""
 
 import sqlite3
 from collections.abc import Iterator

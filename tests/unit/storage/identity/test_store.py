@@ -1,4 +1,4 @@
-"""The identity store: what is kept can be read with the key alone, belongs to one person, and can be forgotten."""
+"""The identity store: its data can be read only with the key, belong to one person, and can be forgotten."""
 
 import sqlite3
 import threading
@@ -40,7 +40,7 @@ def store(tmp_path: Path) -> Iterator[IdentityStore]:
 
 
 def opened(claim: NewClaim, number: str) -> Claim:
-    """What a claim is once it is read again."""
+    """Return a claim as it is read back."""
     return Claim(
         id=number,
         person=claim.person,
@@ -54,7 +54,7 @@ def opened(claim: NewClaim, number: str) -> Claim:
 
 
 def execute(folder: Path, *statements: str) -> None:
-    """What somebody does who can write to the disk."""
+    """Change the database as somebody who can write to the disk."""
     database = sqlite3.connect(folder / FILE)
     with database:
         for statement in statements:
@@ -186,7 +186,7 @@ class TestOnDisk:
 
 
 class TestTampering:
-    """Whoever can write to the disk, but has no key, can destroy, but not make anybody somebody else."""
+    """Somebody who can write to the disk but has no key can destroy data, but not change an identity."""
 
     @pytest.fixture
     def two(self, store: IdentityStore) -> tuple[str, str]:

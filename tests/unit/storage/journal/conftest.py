@@ -1,4 +1,4 @@
-"""What the tests of the records share: a deployment in a temporary folder, and independent second opinions."""
+"""Shared helpers for the tests of the records: a deployment in a temporary folder, and independent second opinions."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ DAY_MS = 86_400_000
 
 
 class Place:
-    """One data directory, and the means to open, copy and damage what is in it."""
+    """One data directory, with methods to open, copy and damage its contents."""
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
@@ -37,7 +37,7 @@ class Place:
         return Journal.open(self.data_dir, "example.org/log", self.keys, now_ms)
 
     def crash(self) -> "Place":
-        """What another machine would find if this one stopped now: a copy of the files, and no process."""
+        """Return a copy of the files without a process, as after a power cut at this moment."""
         copy = Path(tempfile.mkdtemp(dir=self.data_dir.parent)) / "data"
         shutil.copytree(self.data_dir, copy)
         return Place(copy)
@@ -99,24 +99,24 @@ def two_parts(at_ms: int = NOON) -> Draft:
 
 
 def erase(targets: Any, at_ms: int = NOON) -> Draft:
-    """The record that declares an erasure."""
+    """Return the record that declares an erasure."""
     parts = (Part(NOBODY, {"records": targets.text}),)
     return Draft("erase", at_ms, fields={"parts": targets.count, "what": "request"}, parts=parts)
 
 
 def hold(covers: str, until_ms: int, at_ms: int = NOON) -> Draft:
-    """The record that places a hold."""
+    """Return the record that places a hold."""
     parts = (Part(NOBODY, {"duty": "a claim in court", "covers": covers}),)
     return Draft("hold", at_ms, fields={"step": "placed", "until": until_ms}, parts=parts)
 
 
 def purge(below: int, at_ms: int) -> Draft:
-    """The record that declares a purge."""
+    """Return the record that declares a purge."""
     return Draft("purge", at_ms, fields={"below": below, "what": "schedule"})
 
 
 def naive_root(leaves: Sequence[bytes]) -> bytes:
-    """RFC 6962, 2.1, word for word; `leaves` are leaf hashes."""
+    """Return the root exactly as RFC 6962, 2.1, defines it; `leaves` are leaf hashes."""
     if not leaves:
         return hashlib.sha256(b"").digest()
     if len(leaves) == 1:
@@ -128,7 +128,7 @@ def naive_root(leaves: Sequence[bytes]) -> bytes:
 
 
 def leaf_by_json(line: dict[str, Any]) -> bytes:
-    """The leaf hash by Python's own json, which shares nothing with the product."""
+    """Return the leaf hash computed with Python's own json, which shares nothing with the product."""
     skeleton = {key: value for key, value in line.items() if key != "x"}
     text = json.dumps(skeleton, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(b"\x00" + text.encode()).digest()
@@ -136,7 +136,7 @@ def leaf_by_json(line: dict[str, Any]) -> bytes:
 
 @pytest.fixture(scope="session")
 def tools() -> Any:
-    """The functions above, since test files cannot import each other under importlib mode."""
+    """Provide the functions above, since test files cannot import each other under importlib mode."""
 
     class Tools:
         noon = NOON

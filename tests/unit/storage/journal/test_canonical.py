@@ -1,4 +1,4 @@
-"""Our RFC 8785 form is that of the `rfc8785` package, and nothing from outside can break it."""
+"""Our RFC 8785 form equals that of the `rfc8785` package, and no input from outside can break it."""
 
 import json
 import math
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from storage.journal.canonical import MAX_DEPTH, NotCanonical, canonical, plain
 
 SAFE = 2**53 - 1
-# Keys that sort differently by code point and by UTF-16 unit, beside those that do not.
+# Keys that sort differently by code point and by UTF-16 unit, and keys that do not.
 keys = st.one_of(
     st.text(max_size=4),
     st.text(alphabet=["a", "\x00", "\x1f", "\x7f", "\ue000", "\uffff", "\U00010000", "\U0001f600"], max_size=3),

@@ -1,4 +1,4 @@
-"""Files of days: read whatever is in them, in bounded memory, and closed without a gap."""
+"""Day files: read in bounded memory whatever they contain, and closed without a gap."""
 
 import resource
 from pathlib import Path
@@ -34,7 +34,7 @@ def test_a_closed_day_reads_as_it_did_when_open(tmp_path: Path) -> None:
     close_day(day)
     assert [path.name for path in tmp_path.iterdir()] == ["2026-11-24.jsonl.zst"]
     assert read(tmp_path / "2026-11-24.jsonl.zst") == (LINES, b"")
-    assert read(day.path) == (LINES, b"")  # whoever listed the folder before finds it all the same
+    assert read(day.path) == (LINES, b"")  # a reader that listed the folder before still finds it
 
 
 def test_what_follows_the_last_newline_is_no_line(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The primitives keep what they promise."""
+"""The disk primitives keep their guarantees."""
 
 import os
 import stat

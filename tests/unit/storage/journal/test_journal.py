@@ -1,4 +1,4 @@
-"""The journal keeps what it was given, says no when it cannot, and finds itself again after any crash."""
+"""The journal keeps its records, refuses if it cannot, and recovers from any crash."""
 
 import errno
 import json
@@ -239,7 +239,7 @@ def test_a_name_that_cannot_be_one(place: Any) -> None:
 
 
 def test_after_a_full_disk_nothing_more_is_accepted(place: Any, tools: Any) -> None:
-    """A file size limit stands for the full disk: the write fails half-way, for real."""
+    """A file size limit simulates a full disk: the write really fails half-way."""
     journal = place.open()
     journal.append([tools.message()] * 10)
     journal.sync()

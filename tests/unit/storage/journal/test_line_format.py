@@ -1,4 +1,4 @@
-"""A record as a line: its exact form, and that there is no second form."""
+"""A record as a line: it has exactly one form."""
 
 import base64
 import hashlib

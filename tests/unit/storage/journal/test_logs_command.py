@@ -1,4 +1,4 @@
-"""The command `answerable logs`: what it shows, to whom, and how it says that something is wrong."""
+"""The command `answerable logs`: its output, its readers, and its reports of problems."""
 
 import json
 import re

@@ -131,7 +131,7 @@ def test_names_no_tile_has(path: str) -> None:
 
 
 def test_the_tiles_of_a_tree_of_70000() -> None:
-    """The example of C2SP tlog-tiles, "Partial Tiles"."""
+    """This is the example of C2SP tlog-tiles, "Partial Tiles"."""
     assert widths(70_000) == [112, 17, 1]
     assert widths(256) == [0, 1]
     assert [TileName(0, 273, 112).end, TileName(1, 1, 17).end, TileName(2, 0, 1).end] == [70_000, 69_888, 65_536]

@@ -1,4 +1,4 @@
-"""Looking for records: the right ones, the newest first found, and as they come."""
+"""Searching records: the right ones, from the newest back, and new ones as they arrive."""
 
 from typing import Any
 
@@ -14,7 +14,10 @@ NOON, DAY_MS = 1_795_521_600_000, 86_400_000
 
 @pytest.fixture
 def log(place: Any, tools: Any) -> Any:
-    """0 genesis; 1 anna, 2 ben, 3 start on the first day; 4 anna, 5 notice on the next; 6 anna on the third, open."""
+    """Provide a log of three days.
+
+    0 genesis; 1 anna, 2 ben, 3 start on the first day; 4 anna, 5 notice on the next; 6 anna on the third, open.
+    """
     with place.open() as journal:
         journal.append([tools.message("one"), tools.message("two", NOON + 1, "@ben:example.org"), tools.start()])
         journal.append([tools.message("three", NOON + DAY_MS), tools.notice(NOON + DAY_MS)])
@@ -98,7 +101,7 @@ def test_following_waits_for_the_end_of_a_line_and_survives_a_cut(place: Any, to
     place.day().write_bytes(whole[:-20])
     coming = follow(place.folder, Query(), after=0)
     assert next(coming) is None
-    with place.open() as journal:  # cuts off what is not whole
+    with place.open() as journal:  # cuts off the incomplete end
         assert next(coming) is None
         journal.append([tools.start()])
         assert [decode(raw).kind for raw in iter(lambda: next(coming), None)] == ["start"]

@@ -1,4 +1,4 @@
-"""Keys of persons: one each, kept, and gone when they are destroyed."""
+"""Keys of persons: one each, stored durably, and gone once destroyed."""
 
 import sqlite3
 import stat

@@ -1,4 +1,4 @@
-"""The table of kinds is whole, and the page made from it is not stale."""
+"""The table of kinds is complete, and the page made from it is up to date."""
 
 import re
 

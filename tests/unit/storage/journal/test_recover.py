@@ -1,4 +1,4 @@
-"""A log finds itself again, whatever moment the process died at, and says so when something is truly wrong."""
+"""A log recovers, at whatever moment the process died, and reports real damage."""
 
 import os
 import sys
@@ -198,7 +198,7 @@ def test_a_crash_at_each_step_of_closing_a_day(place: Any, tools: Any, stage: st
 
 
 def run_until(call: int, place: Any, tools: Any) -> int:
-    """A child process that works on the log until its n-th call to the file system. Returns how it ended."""
+    """Let a child process work on the log until its n-th call to the file system. Returns its exit status."""
     child = os.fork()
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -224,7 +224,7 @@ def run_until(call: int, place: Any, tools: Any) -> int:
 
 
 def test_killed_at_any_call_to_the_file_system(place: Any, tools: Any) -> None:
-    """The last call fills a tile and the next day closes the first: every step there is, cut off at every call."""
+    """The records fill a tile and the next day closes the first, so every step is interrupted at every call."""
     with place.open() as journal:
         journal.append([tools.message()] * 249)
         journal.close(NOON)

@@ -1,4 +1,4 @@
-"""A log that goes on from a backup, held against a checkpoint of the time that the backup lost."""
+"""A log that continues from a backup, compared with a checkpoint from the time that the backup lost."""
 
 from typing import Any
 

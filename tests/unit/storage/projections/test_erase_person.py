@@ -1,4 +1,4 @@
-"""A person taken out of the tables: generated from the marks of the columns, so that none is forgotten."""
+"""Erasing a person from the tables: generated from the marks of the columns, so that none is forgotten."""
 
 import json
 import sqlite3
@@ -31,7 +31,7 @@ def test_every_column_of_text_says_what_it_holds_of_people(column: Column[Any]) 
 
 
 def value_of(column: Column[Any], person: UserId, number: int) -> object:
-    """A row all of which is about one person, with words of theirs wherever there may be any."""
+    """Return a column's value in a row that is only about one person, with their words wherever possible."""
     if isinstance(column.type, Integer):
         return number
     match column.info["holds"]:

@@ -1,4 +1,4 @@
-"""Accounts of one person in the tables: everything follows the person, whatever is linked, ended or erased."""
+"""Accounts of one person in the tables: everything follows the person when accounts are linked, ended or erased."""
 
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path

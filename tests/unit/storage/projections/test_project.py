@@ -1,4 +1,4 @@
-"""Facts and events applied to the database: the rows they become, and what is read back from them."""
+"""Facts and events applied to the database: the resulting rows, and the values read back from them."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -430,7 +430,7 @@ async def the_case(db: AsyncConnection) -> tuple[CaseView, Any]:
     return found
 
 
-# Whole histories: what is read back is what the pure tests of decisions believe.
+# Whole histories: the values read back agree with the fold in the pure tests of decisions.
 
 RULES = policy(
     terms("mild", **{"class": "minor"}),

@@ -1,4 +1,4 @@
-"""Several accounts of one person count as one; a file and its steps are read back as they were taken."""
+"""Several accounts of one person count as one; a file and its steps are read back unchanged."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

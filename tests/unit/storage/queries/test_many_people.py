@@ -1,4 +1,4 @@
-"""Many people read at once are what each is by themselves."""
+"""Reading many people at once gives the same as reading each alone."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Rows and records that say the same in ways that are not obvious are no difference; what only one side says is one."""
+"""Rows and records that agree in non-obvious ways are no difference; data on only one side are."""
 
 import sqlite3
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Since when people are known, who is below a level, what they were told, and what ends: read back from the tables."""
+"""Queries about verification: since when people are known, who is below a level, their notices, and expiries."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`answerable check` on this machine; what it says of the homeserver is in tests/synapse."""
+"""`answerable check` on this machine; its checks of the homeserver are in tests/synapse."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`answerable check` asks the issuers of `[[oidc]]` what they offer, and says what does not fit."""
+"""`answerable check` asks the issuers of `[[oidc]]` what they offer, and reports what does not fit."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ async def issuer() -> AsyncIterator[HostileIssuer]:
 
 
 async def found(answerable: Answerable, file: Path, issuer: str, more: str = "") -> dict[str, str]:
-    """Key -> text of what was found about issuers."""
+    """Return the findings about issuers, as key -> text."""
     await asyncio.to_thread(
         file.write_text, f'{HEAD}[[oidc]]\nname = "club"\nissuer = "{issuer}"\nclient_id = "bot"\n{more}'
     )

@@ -1,4 +1,4 @@
-"""The log of the process tells what went wrong, and nothing that people wrote or that opens a door."""
+"""The process log says what went wrong, but contains no text of people and no secrets."""
 
 import subprocess
 import sys

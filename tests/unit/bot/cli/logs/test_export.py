@@ -1,4 +1,4 @@
-"""`answerable logs export`: a file that checks, a note that says so, and nothing without both."""
+"""`answerable logs export`: a file that passes its check and a note about it; without both there is nothing."""
 
 import hashlib
 import json
@@ -68,7 +68,7 @@ def export(log: Path, answerable: Answerable, tmp_path: Path) -> Any:
 
 
 def checked(out: Path, tmp_path: Path) -> str:
-    """Let the checker in the zip check it, in order; what it says."""
+    """Run the checker in the zip on it; it must succeed. Returns its output."""
     with zipfile.ZipFile(out) as file:
         file.extractall(tmp_path / "unpacked")
     command = [sys.executable, "-I", "-S", str(tmp_path / "unpacked" / "verify.py")]
@@ -78,7 +78,7 @@ def checked(out: Path, tmp_path: Path) -> str:
 
 
 def exported(log: Path) -> list[Record]:
-    """The records of exports in the log."""
+    """Return the records of exports in the log."""
     return [record for record in Log(log / "records").read() if record.kind == "export"]
 
 
@@ -221,7 +221,7 @@ def test_chinese(export: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_bar_is_drawn_on_stderr_only_for_a_terminal(log: Path, tmp_path: Path) -> None:
-    """With a terminal there; what goes to stdout is the same."""
+    """This is with a terminal; the output on stdout is the same."""
     command = [sys.executable, "-m", "bot.cli.main", "logs", "search", "from", "--reason", "an audit", "--json"]
     command += ["--data-dir", str(log)]
     root = str(Path(__file__).parents[5])

@@ -1,4 +1,4 @@
-"""`answerable logs search`, `proof` and `coverage`: what they find, what they need, what they say when they cannot."""
+"""`answerable logs search`, `proof` and `coverage`: their results, their requirements and their errors."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""`answerable logs rebuild-db`: the same tables from the journal alone, in one step, never beside a running bot."""
+"""`answerable logs rebuild-db`: the same tables from the journal alone, in one step, never while the bot runs."""
 
 import asyncio
 import shutil
@@ -138,7 +138,7 @@ def test_a_damaged_journal_leaves_the_old_database(data: Path, answerable: Answe
 
 
 def test_a_writer_that_died_loses_nothing(data: Path, answerable: Answerable) -> None:
-    """What stood only in the write-ahead log is in the old one that is kept, and never in the new one."""
+    """Data that was only in the write-ahead log is in the old database, which is kept, and never in the new one."""
     answerable("logs", "rebuild-db")
 
     copy = data.parent / "copy"
@@ -147,7 +147,7 @@ def test_a_writer_that_died_loses_nothing(data: Path, answerable: Answerable) ->
         database = await Database.open(data)
         async with database.write() as db:
             await db.exec_driver_sql("INSERT INTO meta (key, value) VALUES ('sync_token', 's99')")
-        await asyncio.to_thread(shutil.copytree, data, copy)  # what another machine would find if this one stopped now
+        await asyncio.to_thread(shutil.copytree, data, copy)  # the files as after a power cut at this moment
         await database.close()
 
     asyncio.run(die())

@@ -11,7 +11,7 @@ WHY = ("--reason", "raid")
 
 @pytest.fixture
 def operator(config_file: Path, data_dir: Path) -> str:
-    """The one operator of a deployment with some history."""
+    """Provide the only operator of a deployment with some history."""
     assert data_dir.exists()
     config_file.write_text(f'{HEAD}[bot]\noperators = ["{ANNA}"]\n')
     return ANNA

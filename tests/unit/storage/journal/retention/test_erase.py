@@ -46,7 +46,7 @@ def erase(place: Any, journal: Any, tools: Any, person: str) -> list[str]:
 
 
 def text_of(folder: Path) -> bytes:
-    """All that can be read in the days."""
+    """Return the text of all days."""
     packed = [zstandard.ZstdDecompressor().stream_reader(path.open("rb")).read() for path in folder.glob("day/*.zst")]
     return b"".join(packed + [path.read_bytes() for path in folder.glob("day/*.jsonl")])
 
@@ -172,7 +172,7 @@ def test_what_a_hold_covers_is_set_apart_and_named(place: Any, tools: Any) -> No
 
 
 def erase_until(call: int, place: Any, tools: Any) -> int:
-    """A child that erases, until its n-th call to the file system. Returns how it ended."""
+    """Let a child process erase until its n-th call to the file system. Returns its exit status."""
     child = os.fork()
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -195,7 +195,7 @@ def erase_until(call: int, place: Any, tools: Any) -> int:
 
 
 def test_killed_at_any_call_to_the_file_system(place: Any, tools: Any) -> None:
-    """What was declared is done in the end; what was not is not. Until then, checking says no more than that."""
+    """A declared erasure is done in the end, an undeclared one is not. Until then a check reports nothing else."""
     fill(place, tools)
     call, ended, states = 0, KILLED, set()
     while ended == KILLED:

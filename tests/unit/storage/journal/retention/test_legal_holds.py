@@ -1,4 +1,4 @@
-"""What a hold covers follows from the records and the time; what cannot be understood covers everything."""
+"""A hold's coverage follows from the records and the time; a hold that cannot be understood covers everything."""
 
 from typing import Any
 
@@ -19,7 +19,10 @@ ALL = Targets.of([(index, place) for index in range(20) for place in range(2)])
 
 @pytest.fixture
 def log(place: Any, tools: Any) -> Any:
-    """1 anna, 2 ben; 3 a finding on 1, 4 case 7 on 1, 5 its decision; 6 about both; 7 ben, elsewhere, a day later."""
+    """Provide a log of records about anna and ben.
+
+    1 anna, 2 ben; 3 a finding on 1, 4 case 7 on 1, 5 its decision; 6 about both; 7 ben, elsewhere, a day later.
+    """
     anna = Part(PersonId(ANNA), {"as": "subject", "mxid": ANNA})
     with place.open() as journal:
         journal.append([tools.message("one"), tools.message("two", person=BEN)])

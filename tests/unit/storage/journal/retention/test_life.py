@@ -1,4 +1,4 @@
-"""Whatever is done to a log, in whatever order, and wherever it dies: it opens again, verifies, and holds its word."""
+"""After any operations in any order and a crash at any moment, a log opens, verifies, and keeps its promises."""
 
 import shutil
 from collections.abc import Callable
@@ -28,7 +28,7 @@ class Killed(BaseException):
 
 
 class Life:
-    """A log, what it was told, and a power switch."""
+    """A log, the data given to it, and simulated power cuts."""
 
     def __init__(self, place: Any, tools: Any) -> None:
         self.place = place
@@ -77,7 +77,7 @@ class Life:
             self._perhaps_die(die, lambda: self.journal.purge(plan.below, self.journal.size - 1))
 
     def crash(self, cut: int) -> None:
-        """The end that no sync has promised is lost, from any byte on."""
+        """Crash, and lose the end that no sync has promised, from any byte on."""
         journal = self.journal
         survivor = self.place.crash()
         days = sorted((survivor.folder / "day").glob("*.jsonl"))
@@ -208,7 +208,7 @@ def lived(new_place: Callable[[], Any], tools: Any) -> Any:
 def test_any_change_of_a_value_is_found(
     lived: Any, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    """By somebody who spells everything as the bot does: in a skeleton, in a part that is shown, in a mark."""
+    """The attacker spells everything as the bot does, and changes a skeleton, a shown part or a mark."""
     open_day = "day/2026-11-26.jsonl"
     lines = (lived.folder / open_day).read_bytes().splitlines()
     number = data.draw(st.integers(0, len(lines) - 1))
@@ -233,7 +233,7 @@ def test_any_change_of_a_value_is_found(
 
 
 def places(value: Any, before: tuple[Any, ...] = ()) -> Any:
-    """The way to each value that is no container."""
+    """Yield the path to each value that is not a container."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     if not isinstance(value, dict | list):
         yield before

@@ -1,4 +1,4 @@
-"""A purge takes whole days whose time is over, says so, and leaves a log that goes on and can be checked."""
+"""A purge removes whole expired days, records it, and leaves a log that continues and can be checked."""
 
 import os
 import shutil
@@ -29,7 +29,7 @@ KILLED = 77
 
 @pytest.fixture
 def old(place: Any, tools: Any) -> Any:
-    """0-300, 301-600 and 601-610 on three days, long ago; 611 on a fourth, LATER."""
+    """Provide a log with 0-300, 301-600 and 601-610 on three days, long ago, and 611 on a fourth, LATER."""
     with place.open() as journal:
         journal.append([tools.message(str(number)) for number in range(300)])
         journal.append([tools.message("second", NOON + DAY_MS)] * 300)
@@ -129,7 +129,7 @@ def test_kinds_that_are_kept_longer_keep_their_day_and_the_rest_of_it_is_erased(
     assert overdue_parts(place.folder, longer.is_due(much_later), HoldsInForce()).targets.text == "3;1:3"
 
 
-# What goes
+# What is removed
 
 
 def test_days_and_tiles_go_and_everything_that_stays_can_be_proved(old: Any, tools: Any) -> None:
@@ -241,7 +241,7 @@ def test_a_day_put_back_from_a_backup_goes_again(old: Any, tools: Any) -> None:
 
 
 def test_an_erasure_in_a_day_whose_purge_was_cut_short(old: Any, tools: Any) -> None:
-    """The record of the erasure goes with the day, and is not looked for any more."""
+    """The record of the erasure is removed with the day, and is not looked for any more."""
     (old.data_dir / "special.json").unlink()
     with old.open(LATER) as journal:
         journal.append([tools.message("once more", LATER), tools.erase(Targets.of([(611, 0)]), LATER)])
@@ -289,7 +289,7 @@ def purge_until(call: int, place: Any, tools: Any) -> int:
 
 
 def test_killed_at_any_call_to_the_file_system(old: Any, tools: Any) -> None:
-    """At every moment the log can be checked and opened; what was begun is finished then."""
+    """At every moment the log can be checked and opened; opening finishes an interrupted purge."""
     call, ended, states = 0, KILLED, set()
     while ended == KILLED:
         call += 1
@@ -346,7 +346,7 @@ class TestADayAhead:
         assert verify(place.folder).problems == ()
 
     def test_is_no_way_to_hide_a_time(self, place: Any, tools: Any) -> None:
-        """The note is what makes the place right: a file renamed by hand is told."""
+        """Only the note justifies the place: a file renamed by hand is reported."""
         self.begun(place, tools)
         (ahead,) = (place.folder / "day").glob("2027-*.jsonl")
         ahead.rename(place.folder / "day/2026-11-25.jsonl")

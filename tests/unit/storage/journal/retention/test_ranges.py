@@ -1,4 +1,4 @@
-"""Sets of numbers against Python's own, and the text of what an erasure takes."""
+"""Sets of numbers compared with Python's own, and the text of an erasure's targets."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Cosignatures against the words of C2SP tlog-cosignature and keys that others published."""
+"""Cosignatures against the text of C2SP tlog-cosignature and keys published by others."""
 
 import base64
 import hashlib

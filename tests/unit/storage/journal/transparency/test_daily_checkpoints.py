@@ -1,4 +1,4 @@
-"""Closing checkpoints: handed out once the day is closed for good; what others add stays, and is checked."""
+"""Closing checkpoints: handed out once the day is finally closed; additions by others stay, and are checked."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ WITNESS = Cosigner("witness.example.net/w1", Signer("-", SEED).verifier.key)
 
 @pytest.fixture
 def closed(place: Any, tools: Any) -> Iterator[Any]:
-    """A log whose first day is closed."""
+    """Provide a log whose first day is closed."""
     with place.open() as journal:
         journal.append([tools.message(str(n)) for n in range(3)])
         assert journal.close_day(tools.noon + tools.day_ms) == DAY

@@ -1,4 +1,4 @@
-"""`answerable logs verify` with a checkpoint that somebody copied out of a chat, and with the key of a witness."""
+"""`answerable logs verify` with a checkpoint that somebody copied from a chat, and with the key of a witness."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +26,7 @@ Call = Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def note(place: Any, tools: Any, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The closing checkpoint of the log's first day."""
+    """Provide the closing checkpoint of the log's first day."""
     monkeypatch.setenv("ANSWERABLE_LANG", "en")
     with place.open() as journal:
         journal.append([tools.message()])

@@ -1,4 +1,4 @@
-"""Proofs hold for what is in the log and for nothing else; the reference is RFC 6962, word for word."""
+"""Proofs hold for records in the log and nothing else; the reference is a literal version of RFC 6962."""
 
 import base64
 import json
@@ -24,7 +24,7 @@ SIZES = [1, 2, 3, 5, 8, 13, 100, 255, 256, 257, 511, 512, 700]
 
 @pytest.fixture(scope="module")
 def prover(tmp_path_factory: pytest.TempPathFactory) -> Prover:
-    """A log that was signed at each of `SIZES`, and at 66,000."""
+    """Provide a log that was signed at each of `SIZES`, and at 66,000."""
     tiles, tree = Tiles(tmp_path_factory.mktemp("tiles")), Tree()
     for size in [*SIZES, 65_536, 66_000]:
         tree.extend(LEAVES[tree.size : size])
@@ -33,7 +33,7 @@ def prover(tmp_path_factory: pytest.TempPathFactory) -> Prover:
 
 
 def path(index: int, leaves: Sequence[bytes], root: Any) -> list[bytes]:
-    """RFC 6962, 2.1.1."""
+    """Return the path of RFC 6962, 2.1.1."""
     if len(leaves) == 1:
         return []
     split = 1 << (len(leaves) - 1).bit_length() - 1
@@ -43,7 +43,7 @@ def path(index: int, leaves: Sequence[bytes], root: Any) -> list[bytes]:
 
 
 def sub_proof(old: int, leaves: Sequence[bytes], known: bool, root: Any) -> list[bytes]:
-    """RFC 6962, 2.1.2."""
+    """Return the subproof of RFC 6962, 2.1.2."""
     if old == len(leaves):
         return [] if known else [root(leaves)]
     split = 1 << (len(leaves) - 1).bit_length() - 1
@@ -110,7 +110,7 @@ def test_a_size_that_was_never_signed(prover: Prover) -> None:
 
 @pytest.fixture(scope="module")
 def proved(new_place: Any, tools: Any) -> Any:
-    """The line of record 300 of a closed day, with two parts, its proof file, and the key."""
+    """Provide the line of record 300 of a closed day, with two parts, its proof file, and the key."""
     place = new_place()
     with place.open() as journal:
         journal.append([tools.message()] * 299 + [tools.two_parts()])

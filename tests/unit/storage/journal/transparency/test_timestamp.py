@@ -1,5 +1,7 @@
-"""A time stamp counts only if it is about what was asked; any other bytes are refused, never an exception of another
-kind."""
+"""A time stamp counts only if it answers the request.
+
+Any other bytes are refused, and never cause another kind of exception.
+"""
 
 import datetime as dt
 import random

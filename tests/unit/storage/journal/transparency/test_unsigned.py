@@ -1,4 +1,4 @@
-"""What stands in the log without being signed is never signed in silence."""
+"""Unsigned records in the log are never signed silently."""
 
 import json
 from typing import Any
@@ -19,7 +19,7 @@ def stop(at_ms: int = NOON) -> Draft:
 
 
 def forge(place: Any, index: int, kind: str = "decision") -> bytes:
-    """A line as somebody without the key writes it."""
+    """Append a line as somebody without the key would, and return it."""
     line = {"i": index, "t": "2026-11-24T12:00:00.000Z", "k": kind, "p": [], "c": [], "x": []}
     with place.day().open("ab") as file:
         file.write(orjson.dumps(line) + b"\n")
@@ -91,7 +91,7 @@ def test_a_stop_of_an_older_version_says_nothing_of_what_follows(place: Any, too
 
 
 def test_what_is_first_written_after_a_stop_is_signed_at_once(place: Any, tools: Any) -> None:
-    """So whatever is not signed after a stop is not ours, even if the bot was killed right after its start."""
+    """So records that are unsigned after a stop are not ours, even if the bot was killed right after its start."""
     with place.open() as journal:
         journal.append([stop()])
         journal.close(NOON)

@@ -1,4 +1,4 @@
-"""Everything that can be wrong with a log, in one table: each fault has its own name, file and line."""
+"""One table of all possible faults of a log: each has its own name, file and line."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ Lines = list[bytes]
 
 
 class Log:
-    """A copy of a log, to be spoiled by somebody who knows the format, and, where they say so, has the key."""
+    """A copy of a log, to be damaged by somebody who knows the format and, where the case says so, has the key."""
 
     def __init__(self, folder: Path, signer: Signer) -> None:
         self.folder = folder
@@ -64,7 +64,7 @@ class Log:
         return Checkpoint(self.signer.name, size, root).signed(signer or self.signer)
 
     def sign_all_anew(self) -> None:
-        """What only the keeper of the key can do: tiles and checkpoints that fit the lines."""
+        """Make tiles and checkpoints fit the lines, as only the keeper of the key can."""
         shutil.rmtree(self.folder / "tile")
         tree = Tree()
         for path in sorted((self.folder / "day").iterdir()):
@@ -78,7 +78,7 @@ class Log:
 
 @pytest.fixture(scope="module")
 def sound(new_place: Callable[[], Any], tools: Any) -> Any:
-    """0-300 in a closed day; 301-400 in an open one, of which 302 erases 1, and 400 is a start."""
+    """Provide a log: 0-300 in a closed day; 301-400 in an open one, of which 302 erases 1, and 400 is a start."""
     place = new_place()
     with place.open() as journal:
         journal.append([tools.message(f"message {number}") for number in range(1, 301)])
@@ -147,7 +147,7 @@ def forge(size: int, file: str = "") -> Callable[[Log], None]:
 
 
 def bomb(block: bytes, count: int) -> Callable[[Log], None]:
-    """A few kilobytes that claim to be gigabytes."""
+    """Return a change that writes a few kilobytes which claim to be gigabytes."""
 
     def spoil(log: Log) -> None:
         packer = zstandard.ZstdCompressor(level=1).compressobj()
@@ -291,7 +291,7 @@ def test_each_fault_is_named_with_its_place(log: Log, name: str) -> None:
 
 @pytest.fixture
 def purged(place: Any, tools: Any) -> Log:
-    """0-301 on a day long ago, declared purged and gone; 302-304 LATER, of which 303 is the purge record."""
+    """Provide a log: 0-301 on a day long ago, purged; 302-304 LATER, of which 303 is the purge record."""
     with place.open() as journal:
         journal.append([tools.message()] * 301)
         journal.append([tools.message("now", LATER), tools.purge(302, LATER), tools.start(LATER)])

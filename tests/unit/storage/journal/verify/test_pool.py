@@ -1,4 +1,4 @@
-"""Several processes find what one would, in the same order, and none is left behind."""
+"""Several processes find the same as one would, in the same order, and none is left behind."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ def log(new_place: Callable[[], Any], tools: Any) -> Any:
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if any log were large, on a machine with three processors."""
+    """Treat any log as large, on a machine with three processors."""
     monkeypatch.setattr(pool, "PAYS_FROM", 0)
     monkeypatch.setattr(pool, "processors", lambda: 3)
 

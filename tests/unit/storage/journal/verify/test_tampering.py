@@ -1,8 +1,8 @@
-"""Ways of altering a log, each with what finds it and where.
+"""Ways of altering a log, each with the check that finds it and the place.
 
-The story: five days, the last one open; messages, a redaction, a media hash, a case, an erasure and a purge that took
-nothing. A row says what `logs verify` names, or what only a kept checkpoint shows. Whoever alters knows the
-format; whether they have the key, the row says.
+The story: five days, the last one open; messages, a redaction, a media hash, a case, an erasure and a purge that
+removed nothing. A row says what `logs verify` reports, or what only a kept checkpoint shows. The attacker knows the
+format; the row says whether they have the key.
 """
 
 import json
@@ -124,7 +124,7 @@ def log(story: Any, tmp_path: Path) -> Log:
 
 
 class Row(NamedTuple):
-    """How a log is altered; what `verify` names: code, file and line; and what it says to the kept checkpoint."""
+    """An alteration of a log; the code, file and line in `verify`'s report; and its report on the kept checkpoint."""
 
     alter: Callable[[Log], object]
     found: tuple[str, str, int] | None
@@ -250,7 +250,7 @@ def self_named(log: Log) -> None:
 
 
 def unsigned_eraser(log: Log) -> None:
-    """Without the key: an erasure is added at the end, and what it names is destroyed."""
+    """Add an erasure at the end, without the key, and destroy what it names."""
     log.append_unsigned("erase", parts=1, what="request", x=[{"records": "251", "s": "c2FsdHNhbHRzYWx0c2FsdA=="}])
     log.destroy("forged", date="2026-11-28")
 
@@ -282,7 +282,7 @@ PURGED = 6  # the line of the purge record in the open day
 
 
 def sealed(log: Log) -> None:
-    """The bot stopped in good order."""
+    """Write a clean stop of the bot."""
     log.append_unsigned("stop", why="asked", sealed=1)
     log.sign_anew(log.signer)
 

@@ -1,4 +1,4 @@
-"""Verification says no to every change, names the first line that is wrong, and survives any bytes."""
+"""Verification rejects every change, names the first wrong line, and survives any bytes."""
 
 import json
 import shutil
@@ -29,7 +29,7 @@ CLOSED, OPEN = "day/2026-11-24.jsonl.zst", "day/2026-11-25.jsonl"
 
 @pytest.fixture(scope="module")
 def finished(new_place: Callable[[], Any], tools: Any) -> Any:
-    """300 records of a closed day and 100 of an open one, all signed; never changed by a test."""
+    """Provide 300 records of a closed day and 100 of an open one, all signed; no test changes them."""
     place = new_place()
     with place.open() as journal:
         journal.append([tools.message(f"message {number} \x1b 字", NOON + number) for number in range(298)])
@@ -41,7 +41,7 @@ def finished(new_place: Callable[[], Any], tools: Any) -> Any:
 
 @pytest.fixture
 def log(finished: Any, tmp_path: Path) -> Path:
-    """A copy to spoil."""
+    """Provide a copy to be damaged."""
     return Path(shutil.copytree(finished.folder, tmp_path / "records"))
 
 
@@ -63,7 +63,7 @@ def pack(log: Path, lines: list[bytes]) -> None:
 
 
 def rewrite(line: bytes, change: Callable[[dict[str, Any]], None]) -> bytes:
-    """A line changed by somebody who knows the format: commitments and spelling are right."""
+    """Return a line changed by somebody who knows the format: commitments and spelling are right."""
     record = json.loads(line)
     change(record)
     record["c"] = [commitment(part) if "erased" not in part else c for part, c in zip(record["x"], record["c"])]  # noqa: B905
@@ -197,7 +197,7 @@ def retile(log: Path) -> Tree:
 
 
 def test_a_whole_log_made_anew_contradicts_what_somebody_kept(log: Path) -> None:
-    """Only a checkpoint outside the writer's reach shows this; that is what they are posted for."""
+    """Only a checkpoint outside the writer's reach shows this, which is the reason for posting them."""
     kept = (log / "checkpoints/2026-11-24.ckpt").read_text()
     signer = Signer.generate("example.org/log")
 
@@ -356,7 +356,7 @@ def test_an_unfinished_line_of_the_open_day_is_being_written(place: Any, tools: 
 
 
 def test_a_log_in_use_is_never_called_broken(place: Any, tools: Any) -> None:
-    """A writer appends, signs and changes days while another thread checks again and again."""
+    """A writer appends, signs and changes days while another thread checks repeatedly."""
     done = threading.Event()
     journal = place.open()
 
@@ -393,7 +393,7 @@ def erase(log: Path, places: list[int], by: int) -> None:
 
 @pytest.fixture
 def with_erasure(new_place: Callable[[], Any], tools: Any) -> Any:
-    """Records 0 to 10 in a closed day, then 11: an erasure of two parts, 12: a redaction, 13: a start."""
+    """Provide records 0 to 10 in a closed day, then 11: an erasure of two parts, 12: a redaction, 13: a start."""
     place = new_place()
     with place.open() as journal:
         journal.append([tools.message(str(number)) for number in range(10)])
