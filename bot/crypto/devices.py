@@ -89,7 +89,7 @@ def all_stale(db: Db) -> None:
     db.execute("UPDATE tracked SET stale = stale + 1")
 
 
-# What we know.
+# The known devices and persons.
 
 
 def of_user(db: Db, user: str, *, gone: bool = False) -> list[Device]:

@@ -43,7 +43,7 @@ def unb64(text: object, length: int | None = None) -> bytes:
 
 
 def canonical(value: Object) -> bytes:
-    """Return canonical JSON: sorted keys, no spaces, UTF-8. Raises `MalformedKey` if there is none."""
+    """Return canonical JSON: sorted keys, no spaces, UTF-8. Raises `MalformedKey` if `value` has no such form."""
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER)
     except (TypeError, ValueError, RecursionError) as error:

@@ -47,7 +47,7 @@ class SealedHomeserver(Homeserver):
         self._readers: dict[RoomId, frozenset[UserId]] = {}
         self._changes: Counter[RoomId] = Counter()  # an answer requested before the last change is not kept
 
-    # What is known of rooms.
+    # Knowledge about rooms.
 
     async def encryption_of(self, room: RoomId) -> "RoomEncryption | None":
         """Return how the room is encrypted; None if it is not."""
@@ -99,7 +99,7 @@ class SealedHomeserver(Homeserver):
             self._readers[room] = found
         return found
 
-    # What changes them.
+    # Requests that change members.
 
     async def invite(self, room: RoomId, user: UserId, reason: str | None = None) -> None:
         await super().invite(room, user, reason)
@@ -113,7 +113,7 @@ class SealedHomeserver(Homeserver):
         await super().ban(room, user, reason, redact_events=redact_events)
         self.members_changed(room)
 
-    # What is said.
+    # Sending.
 
     async def send(self, room: RoomId, type: str, content: Content, txn: str) -> EventId:
         """Send an event, encrypted if the room is (section "PUT /rooms/{roomId}/send/{eventType}/{txnId}")."""

@@ -93,7 +93,7 @@ class CryptoMachine:
         """Close the store."""
         await self.store.close()
 
-    # What comes
+    # Receiving
 
     async def receive(self, part: SyncPart) -> News:
         """Take what a sync brought. It is on disk when this returns; only then may the sync token be stored."""
@@ -177,7 +177,7 @@ class CryptoMachine:
             for event, room, session, sender in found
         )
 
-    # What goes
+    # Sending
 
     async def encrypt(
         self,
@@ -226,7 +226,7 @@ class CryptoMachine:
         await self._send_waiting(session)
         await self.store.run(lambda db: self._outbound.given(db, session))
 
-    # What asks the homeserver
+    # Work that needs the homeserver
 
     async def tend(self) -> tuple[Person, ...]:
         """Upload our keys, fetch device lists, repair sessions and send waiting messages.

@@ -144,7 +144,7 @@ class Verification:
         if self.them is None and them.user == self.user:
             self.them = them
 
-    # What we do
+    # Our actions
 
     def accept(self) -> list[SasMessage]:
         """Answer a request with "ready"."""
@@ -190,7 +190,7 @@ class Verification:
         """End it if it has taken too long."""
         return self.cancel("m.timeout") if now_ms >= self._ends_ms else []
 
-    # What the other side does
+    # Messages of the other side
 
     def take(self, type: str, content: Object) -> list[SasMessage]:
         """Take a message of the other side. Returns the messages to send in reply. Never raises."""

@@ -100,7 +100,7 @@ class Verifying:
         self._talks: dict[str, Talk] = {}  # by the id of the verification
         self._begun: dict[UserId, list[int]] = {}  # times (ms) at which members began one in the last hour
 
-    # What comes in.
+    # Input.
 
     async def heard(self, messages: Sequence[ToDevice]) -> None:
         """Queue messages from other devices to ours."""
@@ -204,7 +204,7 @@ class Verifying:
             talk = self._talks.pop(id)
             await self._over(talk, Progress(id, talk.user, SasStage.CANCELLED, code="m.unexpected_message"))
 
-    # What people say.
+    # Actions of people and operators.
 
     def under_way(self) -> list[dict[str, Any]]:
         """Return the comparisons in progress, as the command line shows them."""
@@ -250,7 +250,7 @@ class Verifying:
             raise Refused("keys.no_verification", id=code[:20])
         return found
 
-    # What follows.
+    # Consequences.
 
     async def _went_on(self, progress: Progress | None) -> None:
         if progress is None:

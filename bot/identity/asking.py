@@ -1,4 +1,4 @@
-"""What the command `verify` needs to know, and how it passes on what was typed.
+"""The data that the command `verify` needs, and the way it passes on what was typed.
 
 Left to others: the command (`bot/commands/verify.py`), the dialogue (`dialogue.py`).
 """
@@ -16,7 +16,7 @@ from .redacted_input import Hush
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """The methods that this deployment offers, and what keeps their users' words secret."""
+    """The methods that this deployment offers, and the helpers that keep their users' words secret."""
 
     hush: Hush
     key: DialogueKey

@@ -195,7 +195,7 @@ class IdentityDialogue:
             await self._pipeline.commit(also=write)
             self._counted[action.subject] = action.on
 
-    # What becomes of it.
+    # Outcomes.
 
     async def _follow(self, action: Verify, offered: Offered, step: DialogueStep, one: StoredDialogue) -> Done:
         if step.proof is not None:

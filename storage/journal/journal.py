@@ -7,7 +7,7 @@ under a size it had signed already. Tiles come before it, so that a reader of it
 After a failed write or flush nothing is accepted any more: what is on disk is then unknown, and
 only a new opening, which reads it, can tell. One process at a time holds a log.
 All calls are synchronous and are made by one thread at a time, from a worker thread.
-What was declared is done: an erasure or purge that a crash cut short is finished by the next opening.
+A declared erasure or purge is always carried out: if a crash interrupts it, the next opening finishes it.
 Left to others: what is recorded, erased and purged, and when (`bot/pipeline/pipeline.py`), checking
 (`storage/journal/verify/verify.py`).
 """
@@ -51,7 +51,7 @@ CHECKPOINT_RECORDS = 256
 
 
 class EndMissing(Broken):
-    """The log ends before what is known to have been in it: its end was cut off, or an older copy was put back."""
+    """Raised if the log is shorter than it is known to have been: its end was cut off, or an old copy was restored."""
 
     def __init__(self, size: int, known: int) -> None:
         super().__init__(f"the log has {size} records, and is known to have had {known}")
@@ -60,7 +60,7 @@ class EndMissing(Broken):
 
 
 class Journal:
-    """An open log, to be used as a context manager or closed by `close`."""
+    """An open log; use it as a context manager or close it by `close`."""
 
     def __init__(
         self, folder: Path, signer: Signer, keys: PersonKeys, claim: disk.FolderClaim, state: RecoveredLog
@@ -87,14 +87,14 @@ class Journal:
         if state.open_day:
             self._times.resume(self._last_day, state.last_ms)
         self._unexplained = state.unexplained
-        self._is_sealed = was_sealed(folder, state.tree.size)  # then what comes first is signed at once
+        self._is_sealed = was_sealed(folder, state.tree.size)  # then the first new records are signed at once
 
     @classmethod
     def open(cls, data_dir: Path, origin: str, keys: PersonKeys, now_ms: int, at_least: int = 0) -> "Journal":
         """Open the log in ``<data_dir>/records``, or begin one named `origin`.
 
-        A log keeps the name it was begun with. Tiles and checkpoint are brought up to the records on disk; what was
-        cut off is told in `recovery`. Raises `EndMissing`, and writes nothing, if there are fewer than `at_least`
+        A log keeps the name it was begun with. Tiles and checkpoint are brought up to the records on disk; `recovery`
+        says what was cut off. Raises `EndMissing`, and writes nothing, if there are fewer than `at_least`
         records; `Invalid` if another process has the log open or `origin` cannot be a name, `Broken` if the log is
         damaged, `OSError` if the disk fails.
         """

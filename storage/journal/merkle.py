@@ -5,7 +5,7 @@ Rules kept here:
 - The tree of n leaves splits at the largest power of two below n.
 - `Tree` grows by one leaf at a time and stores only its right edge: the roots of its perfect subtrees and the last
   tile of each level (C2SP tlog-tiles: 256 hashes, eight tree levels high).
-Left to others: what a leaf is (`line_format.py`), where tiles lie (`storage/journal/transparency/tiles.py`).
+Left to others: what a leaf is (`line_format.py`), where tiles are stored (`storage/journal/transparency/tiles.py`).
 """
 
 from collections.abc import Callable, Sequence

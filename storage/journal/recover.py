@@ -101,7 +101,7 @@ def was_sealed(folder: Path, signed: int) -> bool:
     try:
         last = Log(folder).line(signed - 1).skeleton
     except (LookupError, Broken):
-        return False  # `verify` tells what is wrong there
+        return False  # `verify` reports what is wrong there
     return last["k"] == "stop" and last.get("sealed") == 1
 
 

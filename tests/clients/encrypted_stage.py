@@ -40,12 +40,12 @@ class EncryptedStage(Stage):
         return await self._start(client, name=name, signed=signed, isolation=isolation)
 
     async def again(self, person: JsClient, *, signed: bool = True) -> JsClient:
-        """Another device of the same user; `signed`: with their keys from secret storage."""
+        """Log in another device of the same user; `signed`: with their keys from secret storage."""
         client = await JsClient.log_in(self.synapse.url, person.user, PASSWORD)
         return await self._start(client, signed=False, recovery_key=person.recovery_key if signed else "")
 
     async def people(self, *names: str) -> list[JsClient]:
-        """Several at once."""
+        """Create several users at once."""
         return list(await asyncio.gather(*(self.person(name) for name in names)))
 
     async def room(

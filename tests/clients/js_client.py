@@ -158,7 +158,7 @@ class JsClient(Client):
         self.recovery_key = recovery_key
 
     async def set_isolation(self, mode: Isolation) -> None:
-        """From the next message on. A key that somebody has, they keep: see `forget_session`."""
+        """Set the isolation mode from the next message on. Keys already given stay given: see `forget_session`."""
         await self._ask("isolation", mode=mode)
 
     async def forget_session(self, room: str) -> None:
@@ -314,7 +314,7 @@ class Verification:
 
     @property
     def room(self) -> str:
-        """In which room; empty from device to device."""
+        """The room of the verification; empty if it is between devices."""
         return str(self._flow["room"] or "")
 
     async def accept(self) -> None:
@@ -339,7 +339,7 @@ class Verification:
         await self._ask("mismatch")
 
     async def cancel(self) -> None:
-        """Break it off."""
+        """Cancel the verification."""
         await self._ask("cancel")
 
     async def wait_phase(self, phase: str, *, within_s: float = _WAIT_S) -> None:
@@ -372,7 +372,7 @@ class _PushedFeed(Feed):
         self._ended = error
 
     def stir(self) -> None:
-        """Wake everybody who waits."""
+        """Wake all waiting tasks."""
         self.count += 1
         stirred, self._stirred = self._stirred, asyncio.Event()
         stirred.set()

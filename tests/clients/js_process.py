@@ -72,7 +72,7 @@ class JsProcess:
         return cls(process, log, pushed)
 
     async def ask(self, do: str, /, within_s: float = _ANSWER_S, **fields: Any) -> Any:
-        """Its answer. Raises `JsError`, `JsEnded`, or `TimeoutError`."""
+        """Send a request, and return the answer. Raises `JsError`, `JsEnded`, or `TimeoutError`."""
         if self._reading.done():
             raise self.ended()
         number = next(self._numbers)

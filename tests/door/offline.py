@@ -117,11 +117,11 @@ class Offline:
         await self.event(user, "m.room.member", {"membership": what}, key=user, room=room)
 
     async def levels(self, by: UserId, users: dict[UserId, int]) -> None:
-        """Somebody sets the levels by hand."""
+        """Let somebody set power levels by hand."""
         await self.event(by, "m.room.power_levels", {"users": users}, key="")
 
     async def group(self, levels: dict[str, Any], version: str, desk: tuple[UserId, ...]) -> None:
-        """Enter a room in which everybody is, and its desk with these."""
+        """Enter a room with everybody in it, and its desk with the people of `desk`."""
         await self._open(ROOM, GroupCode("G-7F3K"), "group", levels, version, (OLGA, MARK, MINA, ANNA))
         await self._open(DESK, GroupCode("G-DE5K"), "desk", levels, version, desk)
 

@@ -73,7 +73,7 @@ class BadLine:
         self._changes.append((pattern, how))
 
     def clear(self) -> None:
-        """From now on, hand everything on."""
+        """Forward everything from now on."""
         for trouble in self._troubles:
             if trouble.held is not None:
                 trouble.held.set()

@@ -59,7 +59,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Asked:
-    """One request, understood."""
+    """One parsed request."""
 
     user: str
     device: str
@@ -126,11 +126,11 @@ class SimulatedHomeserver:
         return user, token, device.upper()
 
     def hold(self) -> None:
-        """Tell nothing new from now on."""
+        """Report nothing new from now on."""
         self.held = len(self.world.order)
 
     def let_go(self) -> None:
-        """Tell everything."""
+        """Report everything that was held back."""
         self.held = None
         self.tell()
 
@@ -248,7 +248,7 @@ class SimulatedHomeserver:
         return min(end, since + self.at_most) if self.at_most is not None and not first else max(end, since)
 
     async def _wait(self, asked: Asked, since: int, told: int) -> int:
-        """Until there is something to tell, or the time is over. From where to tell it: before it is nothing."""
+        """Wait for news or the end of the time. Returns the place from which to report; nothing is before it."""
         ends = asyncio.get_running_loop().time() + min(int(asked.query.get("timeout", "0")) / 1000, LONGEST_S)
         place = since
         while not self._closing.is_set():
@@ -317,7 +317,7 @@ class SimulatedHomeserver:
         )
 
     def _once(self, asked: Asked, work: Callable[[], str]) -> Json:
-        """Section "Transaction identifiers": of one device and one path."""
+        """Do the work once for each transaction of a device and path (section "Transaction identifiers")."""
         key = self._key(asked)
         if key not in self._done:
             self._done[key] = work()

@@ -164,7 +164,7 @@ def _for(event: Event, device: str) -> Json:
 
 
 def messages(world: World, user: str, device: str, room: str, query: Mapping[str, str]) -> Json:
-    """Section "GET /rooms/{roomId}/messages"."""
+    """Answer a request for messages (section "GET /rooms/{roomId}/messages")."""
     found = world.rooms.get(room)
     if found is None or user not in found.members:
         raise forbidden(f"User {user} not in room {room}, and room previews are disabled")
@@ -184,14 +184,14 @@ def messages(world: World, user: str, device: str, room: str, query: Mapping[str
 
 
 def members(world: World, user: str, room: str, query: Mapping[str, str]) -> Json:
-    """Section "GET /rooms/{roomId}/members"."""
+    """Answer a request for members (section "GET /rooms/{roomId}/members")."""
     events = world.room_for(user, room).members.values()
     only = query.get("membership")
     return {"chunk": [e.raw for e in events if only is None or e.raw["content"]["membership"] == only]}
 
 
 def state(world: World, user: str, room: str) -> list[Json]:
-    """Section "GET /rooms/{roomId}/state"."""
+    """Answer a request for state (section "GET /rooms/{roomId}/state")."""
     found = world.rooms.get(room)
     if found is None or found.membership(user) != "join":
         raise forbidden(f"User {user} not in room {room}, and room previews are disabled")
@@ -199,7 +199,7 @@ def state(world: World, user: str, room: str) -> list[Json]:
 
 
 def context(world: World, user: str, device: str, room: str, event: str) -> Json:
-    """Section "GET /rooms/{roomId}/context/{eventId}", with no events around it."""
+    """Return an event without surrounding events (section "GET /rooms/{roomId}/context/{eventId}")."""
     found = world.rooms.get(room)
     if found is None or user not in found.members:
         raise forbidden("You don't have permission to access that event.")

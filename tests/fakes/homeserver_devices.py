@@ -27,7 +27,7 @@ class Devices:
         self._sent: set[tuple[str, str, str]] = set()
 
     def add(self, user: str, device: str) -> None:
-        """There is this device."""
+        """Add a device of a user."""
         self._of.setdefault(user, []).append(device)
 
     def changed(self, user: str) -> None:
@@ -36,7 +36,7 @@ class Devices:
         self._changed.append((self.count, user))
 
     def send(self, user: str, device: str, type: str, txn: str, body: Json) -> Json:
-        """Section "PUT /sendToDevice/{eventType}/{txnId}"."""
+        """Queue messages for devices (section "PUT /sendToDevice/{eventType}/{txnId}")."""
         if (device, type, txn) not in self._sent:
             self._sent.add((device, type, txn))
             for receiver, messages in body["messages"].items():

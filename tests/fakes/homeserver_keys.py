@@ -28,7 +28,7 @@ class Keys:
         self._used: set[tuple[str, str]] = set()  # whose fallback key was given to somebody
 
     def upload(self, user: str, device: str, body: Mapping[str, Any]) -> Json:
-        """Section "POST /keys/upload"."""
+        """Store uploaded keys (section "POST /keys/upload")."""
         if keys := body.get("device_keys"):
             self._devices.setdefault(user, {})[device] = dict(keys)
         there = self._one_time.setdefault((user, device), {})
@@ -45,7 +45,7 @@ class Keys:
         return {"signed_curve25519": 0} | {name: names.count(name) for name in names}
 
     def claim(self, body: Mapping[str, Any]) -> Json:
-        """Section "POST /keys/claim"."""
+        """Hand out one key of each device (section "POST /keys/claim")."""
         found: Json = {}
         for user, devices in body["one_time_keys"].items():
             for device, algorithm in devices.items():
@@ -71,7 +71,7 @@ class Keys:
         }
 
     def query(self, body: Mapping[str, Any]) -> Json:
-        """Section "POST /keys/query"."""
+        """Return the keys of users (section "POST /keys/query")."""
         users = list(body.get("device_keys", {}))
         answer: Json = {"device_keys": {user: self._devices.get(user, {}) for user in users}, "failures": {}}
         for name in _CROSS:
@@ -79,12 +79,12 @@ class Keys:
         return answer
 
     def sign_in(self, user: str, body: Mapping[str, Any]) -> Json:
-        """Section "POST /keys/device_signing/upload"."""
+        """Store cross-signing keys (section "POST /keys/device_signing/upload")."""
         self._cross.setdefault(user, {}).update({name: dict(body[name]) for name in _CROSS if name in body})
         return {}
 
     def add_signatures(self, body: Mapping[str, Any]) -> Json:
-        """Section "POST /keys/signatures/upload"."""
+        """Add signatures to keys (section "POST /keys/signatures/upload")."""
         for user, objects in body.items():
             for name, signed in objects.items():
                 for theirs in self._about(user, name):

@@ -61,7 +61,7 @@ class Orders:
         self._server.tell()
 
     def do_say(self, events: Sequence[tuple[str, str, str, Json, str | None]], check: bool = False) -> Sequence[str]:
-        """Many events at one instant: room, sender, type, content, state key. Their ids."""
+        """Send many events (room, sender, type, content, state key) at one instant. Returns their ids."""
         ids = [self._say(*event, check=check) for event in events]
         self._server.tell()
         return ids
@@ -80,7 +80,7 @@ class Orders:
         return len(self._world.order)
 
     def do_let_go(self) -> float:
-        """Tell everything; when."""
+        """Report everything that was held back. Returns when."""
         self._server.let_go()
         return time.monotonic()
 
@@ -107,7 +107,7 @@ class Orders:
         return [orjson.dumps(each).decode() for each in told]
 
     async def do_sent_after(self, event: str, sender: str, type: str, room: str = "", key: str | None = None) -> float:
-        """After how many seconds somebody sent something behind an event, in this room or any."""
+        """Wait for an event by `sender` after another one, in `room` or any room. Returns the seconds in between."""
         begun, place = self._world.by_id[event][1], self._world.by_id[event][1].place
         while True:
             for there, found in self._world.order[place:]:
@@ -119,7 +119,7 @@ class Orders:
             await self._server.until_news()
 
     async def do_all_gone(self, ids: Sequence[str]) -> Sequence[float]:
-        """Once all of these are redacted: after how many seconds each was."""
+        """Wait until all of these are redacted. Returns after how many seconds each was."""
         found = [self._world.by_id[each][1] for each in ids]
         while not all(event.gone for event in found):
             await self._server.until_news()
@@ -153,7 +153,7 @@ class Orders:
         return self._world.rooms[room].content(type, key)
 
     def do_processor_s(self) -> float:
-        """Processor time so far."""
+        """Return the processor time so far, in seconds."""
         return time.process_time()
 
 
@@ -186,7 +186,7 @@ class Simulated:
             await process.wait()
 
     async def order(self, name: str, /, **body: Any) -> Any:
-        """Have something done."""
+        """Send an order, and return the answer."""
         async with self._session.post(f"{self.url}/_simulated/{name}", data=orjson.dumps(body)) as response:
             response.raise_for_status()
             return orjson.loads(await response.read())

@@ -164,7 +164,7 @@ class World:
     # Making.
 
     def create(self, creator: str, body: Mapping[str, Any]) -> Room:
-        """Section "POST /createRoom"."""
+        """Create a room (section "POST /createRoom")."""
         version = str(body.get("room_version", VERSION))
         room = Room("!" + _random(32 if version == VERSION else 13) + _tail(version, self.server), version)
         self.rooms[room.id] = room
@@ -284,7 +284,7 @@ class World:
                 raise forbidden("You don't have permission to add ops level greater than your own")
 
     def redact(self, room: Room, user: str, target: str, content: Json, txn: tuple[str, str] | None = None) -> Event:
-        """Section "Redactions"."""
+        """Redact an event (section "Redactions")."""
         found = self.by_id.get(target)
         if found is None or found[0] is not room:
             raise not_found("Could not find event " + target)
@@ -299,7 +299,7 @@ class World:
         return redaction
 
     def invite(self, room: Room, user: str, whom: str, *, direct: bool = False) -> Event:
-        """Section "POST /rooms/{roomId}/invite"."""
+        """Invite a user (section "POST /rooms/{roomId}/invite")."""
         self._must(room, user, room.action("invite"), "You don't have permission to invite users")
         if room.membership(whom) == "ban":
             raise forbidden(f"{whom} is banned from the room")
@@ -311,7 +311,7 @@ class World:
         return self.add(room, user, MEMBER, content, whom)
 
     def join(self, room: str, user: str) -> Room:
-        """Section "POST /join/{roomIdOrAlias}"."""
+        """Let a user join (section "POST /join/{roomIdOrAlias}")."""
         found = self.rooms.get(room)
         if found is None:
             raise Refused(
@@ -331,7 +331,7 @@ class World:
         self.add(room, user, MEMBER, {"membership": "join", "displayname": _name(user)}, user)
 
     def leave(self, room: str, user: str, reason: Json) -> None:
-        """Section "POST /rooms/{roomId}/leave"."""
+        """Let a user leave (section "POST /rooms/{roomId}/leave")."""
         found = self.rooms.get(room)
         if found is None or found.membership(user) not in ("join", "invite", "knock"):
             raise forbidden(f"User {user} not in room {room}")

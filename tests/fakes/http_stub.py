@@ -83,7 +83,7 @@ class HttpStub:
         return web.Response(status=answer.status, body=answer.payload(), headers=answer.headers)
 
     async def _cut(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
-        """Promise more than is given, then hang up."""
+        """Announce more bytes than are sent, then break the connection."""
         payload = answer.payload()
         response = web.StreamResponse(status=answer.status, headers=answer.headers)
         response.content_length = len(payload) + 100

@@ -38,13 +38,13 @@ class Group:
         self.send(room, name, *await self.people.sealed(name, room, body), f"{name}: {body}")
 
     def send(self, room: Room, name: str, type: str, content: dict[str, Any], called: str) -> None:
-        """Somebody sends an event, as far as they may."""
+        """Let somebody send an event, if they may."""
         event = self.world.send(room, self.users[name], type, content)
         self.called[event.id] = called
         self.running.server.tell()
 
     def press(self, name: str, event: Event, key: str, called: str) -> None:
-        """Somebody presses a reaction in the desk."""
+        """Let somebody press a reaction in the desk."""
         relation = {"rel_type": "m.annotation", "event_id": event.id, "key": key}
         self.send(self.desk, name, "m.reaction", {"m.relates_to": relation}, called)
 

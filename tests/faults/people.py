@@ -48,7 +48,7 @@ class People:
         return raw
 
     async def close(self) -> None:
-        """They go."""
+        """Close everybody's devices."""
 
 
 class SealedPeople(People):

@@ -20,7 +20,7 @@ class Play(Group):
         self.people.skip()
 
     async def until_over(self) -> None:
-        """Everybody acts until there is nothing left to do."""
+        """Let everybody act until there is nothing left to do."""
         await self.running.until(self._is_over, "the end of the story")
 
     async def _is_over(self) -> bool:

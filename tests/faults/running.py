@@ -32,7 +32,7 @@ class Place:
 
 
 class Ahead:
-    """By how much the bot's clock is set forward, milliseconds, in a file that it looks at."""
+    """The milliseconds by which the bot's clock is set forward, in a file that the bot reads."""
 
     def __init__(self, path: Path, ms: int = 0) -> None:
         self.path = path

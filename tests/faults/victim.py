@@ -174,7 +174,7 @@ def _be_the_bot(order: Mapping[str, Any]) -> NoReturn:
 
 
 def main() -> None:
-    """Until there are no more orders."""
+    """Fork bots until there are no more orders."""
     import nio  # noqa: F401  (what takes a second to import is imported once)
 
     for line in sys.stdin:

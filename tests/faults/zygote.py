@@ -75,7 +75,7 @@ class Fault:
     fail_from: int = 0
 
     def order(self) -> dict[str, Any]:
-        """For the victim."""
+        """Return the fault as part of an order to the victim."""
         return {"kill_at": self.kill_at, "torn": self.torn, "fail": self.fail, "fail_from": self.fail_from}
 
 

@@ -330,7 +330,7 @@ def _hidden(world: World, event: Received, at: int, facts: Sequence[Fact], actio
 
 
 def _heavy(world: World) -> Iterator[str]:
-    """Patterns of a room that are together larger than a room's may be, or look at more than they may."""
+    """Yield faults of a room's patterns: too large together, or reading more than they may."""
 
     async def look() -> tuple[str, ...]:
         async with world.door.stores.database.read() as db:

@@ -128,7 +128,7 @@ events = st.one_of(*map(_of_type, (*MESSAGES[:1], *MESSAGES, *STATE[:4], *STATE,
 
 
 def heavy() -> dict[str, dict[str, Any]]:
-    """Events as large as a homeserver lets them be, each bad for another reason."""
+    """Return events of the largest size that a homeserver accepts, each bad for another reason."""
     size = 60_000
 
     def message(number: int, **content: Any) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def whatever(target: Target, tried: Tried, inputs: int) -> Callable[[], None]:
 
 
 def at_random(target: Target, tried: Tried, seconds: float) -> None:
-    """Until the time is over."""
+    """Search at random until the time is over."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         seed(random.getrandbits(64))(whatever(target, tried, ROUND))()

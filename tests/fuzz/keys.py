@@ -110,7 +110,7 @@ class Scene:
 
 @lru_cache(1)
 def scene() -> Scene:
-    """Made once: keys take a while."""
+    """Return the scene, created only once since keys take a while."""
     return Scene()
 
 

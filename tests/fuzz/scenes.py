@@ -165,7 +165,7 @@ def some(move: st.SearchStrategy[Any], most: int, least: int = 1) -> st.SearchSt
 
 @st.composite
 def duty(draw: st.DrawFn) -> list[Move]:
-    """Somebody is given a level, accepts it or not, and cases come there that nobody decides."""
+    """Give somebody a level, which they accept or not, and then cases there that nobody decides."""
     user = draw(st.sampled_from((MAX, MAX, OWNER, ANN)))
     accepts: list[Move] = [Moves(user, user, "other desk", "join")] if draw(st.booleans()) else []
     cases = draw(some(st.one_of(reports, st.builds(Says, st.just(SOCK), st.just("other"), WORDS)), 6, 2))
@@ -184,7 +184,7 @@ def framed(draw: st.DrawFn) -> list[Move]:
 
 @st.composite
 def company(draw: st.DrawFn) -> list[Move]:
-    """Somebody asks the bot in their direct room, to which a third person came."""
+    """Let somebody ask the bot in their direct room, which a third person has entered."""
     user, guest = draw(st.sampled_from((*HOSTILE, *VICTIMS))), draw(st.sampled_from((OUTSIDER, BEN)))
     what = draw(st.sampled_from(("invite", "join")))
     asks = draw(some(st.sampled_from(ASKED_ALONE).map(lambda said: Says(user, "direct", said)), 2))

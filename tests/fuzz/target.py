@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """One thing that is fuzzed. `load` raises `ValueError` for bytes that are no input."""
+    """One fuzzing target. `load` raises `ValueError` for bytes that are not an input."""
 
     name: str
     inputs: st.SearchStrategy[Any] = field(repr=False)

@@ -130,7 +130,7 @@ def check_sync(raw: Any) -> None:
 
 
 def check_wire(body: bytes) -> None:
-    """Bytes of a homeserver: a value that can be written again, or a `ValueError`."""
+    """Check that bytes from a homeserver give a value that can be written again, or a `ValueError`."""
     try:
         value = decode(body)
     except ValueError:
@@ -175,7 +175,7 @@ def check_html(text: str) -> None:
 
 
 def check_hours(text: str) -> None:
-    """Hours of a roster are kept in one spelling, which means the same."""
+    """Check that duty hours are stored in one spelling with the same meaning."""
     try:
         hours = parse_hours(text, "Europe/Berlin")
     except Refused as refused:
@@ -354,7 +354,7 @@ def check_stamp(response: bytes) -> None:
 
 
 def check_cosigned(tail: str) -> None:
-    """Lines that a witness did not sign are none of its lines."""
+    """Check that lines which a witness did not sign do not count as its cosignatures."""
     try:
         found = lines_of(_NOTE + tail, _WITNESS)
     except Invalid:

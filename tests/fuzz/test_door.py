@@ -156,14 +156,14 @@ def tables(file: Path) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def no_formula(text: str) -> None:
-    """No cell of the table begins one."""
+    """Check that no cell of the table begins a formula."""
     rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     assert len(rows) > 100
     assert [cell for row in rows for cell in row if begins_a_formula(cell)] == []
 
 
 def only_our_tags(html: str) -> None:
-    """No tag on the page is somebody else's; nothing is loaded, nothing runs, nothing leads anywhere."""
+    """Check that the page has only our tags, and nothing that loads, runs or links anything."""
     found = tags_of(html)
     assert len(found) > 100
     ours = {"html", "head", "meta", "title", "style", "body", "h1", "h2", "h3", "table", "tr", "th", "td", "article"}

@@ -21,7 +21,7 @@ HEAVY = events.heavy()
 
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Door, list[RoomId]]]:
-    """With rules of every kind that read texts."""
+    """Provide a deployment with rules of every kind that read texts."""
     door, rooms = served(tmp_path_factory.mktemp("time"))
     yield door, rooms
     assert door.problems() == ()

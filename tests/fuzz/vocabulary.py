@@ -89,7 +89,7 @@ scalars: st.SearchStrategy[Any] = (
 
 
 def deep(levels: int, bottom: Any = "bottom") -> Any:
-    """Something within something within something."""
+    """Return a value nested `levels` deep."""
     inner = bottom
     for level in range(levels):
         inner = [inner] if level % 2 else {"x": inner}

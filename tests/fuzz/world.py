@@ -109,7 +109,7 @@ class World:
         return room
 
     def _story(self, room: RoomId, bodies: tuple[str, ...]) -> Iterator[tuple[RoomId, str]]:
-        """Messages of everybody; cases of members and managers, with cards."""
+        """Produce messages of everybody, and cases of members and managers with cards. Yields rooms and events."""
         for user in [user for user in LEVELS[room] if user not in OUT[room]]:
             for body in bodies:
                 said = self.take(room, user, "m.room.message", {"msgtype": "m.text", "body": body})
@@ -125,7 +125,7 @@ class World:
     # What happens, as people see it.
 
     def take(self, room: RoomId, sender: str, type_: str, content: Any, **more: Any) -> Received:
-        """Something comes in."""
+        """Receive an event in a room."""
         event = self.door.read(room, sender, type_, content, **more)
         self.took(event)
         return event
@@ -166,7 +166,7 @@ class World:
         return user == OPERATOR or there
 
     def owns(self, user: str, room: RoomId | None) -> bool:
-        """Likewise of the owner."""
+        """Tell whether somebody owns a room and is in it, or is the operator."""
         return self.manages(user, room) and (user == OPERATOR or (room is not None and self.levels[room][user] >= 100))
 
     def inside(self, user: str, room: RoomId | None) -> bool:

@@ -67,7 +67,7 @@ async def theatre(stage: Stage, tmp_path: Path) -> AsyncIterator[Theatre]:
 
 @pytest.fixture
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bots notice soon that their clock was set forward."""
+    """Make bots notice quickly that their clock was set forward."""
     monkeypatch.setattr(scheduler, "LOOK_AGAIN_MS", 200)
     monkeypatch.setattr(sync_loop, "LONG_POLL_MS", 500)
 

@@ -90,7 +90,7 @@ class EncryptedBot:
         self.heard[late.event] = late.result
 
     async def until(self, event: str, *, sealed: bool = False) -> Decrypted | Sealed:
-        """Listen until the event was read, or (`sealed`) until it came at all."""
+        """Listen until the event was decrypted, or with `sealed` until it came at all. Returns the result."""
         async with asyncio.timeout(WITHIN_S):
             while not isinstance(found := self.heard.get(event), Decrypted | Sealed if sealed else Decrypted):
                 await self.hear(timeout_ms=1000)
@@ -160,21 +160,21 @@ class NioPerson:
     seen: dict[tuple[str, str], Any]
 
     async def until(self, room: str, event: str) -> Any:
-        """Listen until an event was read."""
+        """Listen until an event was decrypted, and return it."""
         async with asyncio.timeout(WITHIN_S):
             while not getattr(self.seen.get((room, event)), "decrypted", False):
                 await self.hear(1000)
         return self.seen[(room, event)]
 
     async def invitation(self) -> str:
-        """Listen until there is an invitation into a room; the room."""
+        """Listen until there is an invitation, and return its room."""
         async with asyncio.timeout(WITHIN_S):
             while not self.client.invited_rooms:
                 await self.hear(1000)
         return str(next(iter(self.client.invited_rooms)))
 
     async def until_body(self, room: str, pattern: re.Pattern[str], sender: str) -> Any:
-        """Listen until something of somebody was read whose text has this."""
+        """Listen until a message of `sender` matches `pattern`, and return it."""
 
         def found() -> Any:
             here = [event for (where, _), event in self.seen.items() if where == room and event.sender == sender]
@@ -229,7 +229,7 @@ class CryptoStage:
         return bot
 
     async def second(self, bot: EncryptedBot, **how: Any) -> EncryptedBot:
-        """Another device of the same account."""
+        """Log in another device of the same account."""
         return await self.device_of(bot.user, **how)
 
     async def device_of(self, user: str, **how: Any) -> EncryptedBot:
@@ -248,7 +248,7 @@ class CryptoStage:
         return again
 
     async def person(self, name: str) -> NioPerson:
-        """Somebody with nio's client."""
+        """Create a user with nio's client."""
         account = await self.stage.bot(name)
         person = NioPerson(account.session, self.folder / f"nio-{account.user[1:]}")
         person.seen = {}

@@ -62,7 +62,7 @@ class Garden:
         return event.id
 
     async def quiet(self) -> None:
-        """Until the bot protects the room and has nothing to say."""
+        """Wait until the bot protects the room and is idle."""
         await self.bot.until_condition(self.room.id, "protected")
         await self.bot.idle()
 

@@ -141,7 +141,7 @@ class CheapDevices:
 
 
 def crypto_rows(data_dir: Path, sql: str, *values: object) -> list[tuple[object, ...]]:
-    """Rows of a bot's crypto store, as last committed."""
+    """Return rows of a bot's crypto store, as last committed."""
     (file,) = (data_dir / FOLDER).glob(f"*/{FILE}")
     connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=5)
     try:

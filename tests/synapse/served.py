@@ -163,7 +163,7 @@ class ServedBot:
     # What it has written.
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        """Rows of the database, as last committed."""
+        """Return rows of the database, as last committed."""
         connection = sqlite3.connect(f"file:{self.data_dir / FILE}?mode=ro", uri=True, timeout=5)
         try:
             return connection.execute(sql, values).fetchall()

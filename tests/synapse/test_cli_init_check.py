@@ -56,7 +56,7 @@ class Deployment:
         return load_config(self.file, {})
 
     def answerable(self, *arguments: str, stdin: str = "", environ: Mapping[str, str] | None = None) -> Result:
-        """In a thread of its own, since a command starts an event loop and this thread runs one."""
+        """Run a command in a separate thread, since it starts an event loop and this thread runs one."""
         with ThreadPoolExecutor(1) as thread:
             return thread.submit(self._answer, arguments, stdin, environ or {}).result(DEADLINE_S)
 

@@ -72,7 +72,7 @@ class Cast:
 
 
 async def cast(theatre: Theatre) -> Cast:
-    """Everybody in their place."""
+    """Create a scene with a person for every role."""
     operator, outsider, stranger, visitor = await theatre.people("operator", "outsider", "stranger", "visitor")
     scene = await theatre.scene(
         STRICT, managers=3, members=8, bot=f'operators = ["{operator.user}"]', known=["owner", "managers"]

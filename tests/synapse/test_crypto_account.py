@@ -278,7 +278,7 @@ class TestBackup:
 
 
 def opened_by_hand(data: dict[str, str], secret: bytes) -> dict[str, Any]:
-    """Section "Backup algorithm: `m.megolm_backup.v1.curve25519-aes-sha2`", each step by another library."""
+    """Decrypt with another library (section "Backup algorithm: `m.megolm_backup.v1.curve25519-aes-sha2`")."""
     shared = X25519PrivateKey.from_private_bytes(secret).exchange(
         X25519PublicKey.from_public_bytes(unb64(data["ephemeral"]))
     )

@@ -235,7 +235,7 @@ class Ears:
         return self.told[-1]
 
     async def until(self, stage: SasStage) -> Progress:
-        """Listen until a verification is there."""
+        """Listen until the verification is at this stage, and return its progress."""
         while not self.told or self.last.stage is not stage:
             await self._bot.hear(timeout_ms=1000)
             for news in self._bot.news[self._news :]:

@@ -13,7 +13,7 @@ HERE = 'timezone = "Europe/Berlin"'
 
 
 def hours_from(bot: ServedBot, hour: int) -> str:
-    """Two daily hours, `hour` hours from now."""
+    """Return two hours a day that begin `hour` hours from now."""
     now = dt.datetime.fromtimestamp(bot.clock() / 1000, dt.UTC) + dt.timedelta(hours=hour)
     return f"daily {now:%H}:00-{now + dt.timedelta(hours=2):%H}:00 UTC"
 

@@ -49,7 +49,7 @@ within = "10m"
 
 @pytest.fixture
 async def encrypted(encrypted_stage: EncryptedStage, tmp_path: Path) -> AsyncIterator[Theatre]:
-    """Bots among people with current clients."""
+    """Provide bots among people with current clients."""
     theatre = Theatre(encrypted_stage, tmp_path)
     yield theatre
     await theatre.close()
@@ -284,7 +284,7 @@ async def test_an_answer_reaches_every_device_of_fifty_people_also_over_a_crash(
 
 
 async def session_of(owner: Client, room: str, event: str) -> str:
-    """By which key something was encrypted."""
+    """Return the id of the key with which an event was encrypted."""
     return str((await owner.event(room, event))["content"]["session_id"])
 
 

@@ -54,7 +54,7 @@ async def moderate(scene: Scene, ann: Client) -> None:
 
 
 def prove(bot: ServedBot, ann: Client) -> None:
-    """Ann proves something about herself, for as long as records are kept."""
+    """Let Ann prove something about herself, valid for as long as records are kept."""
     store = IdentityStore.open(bot.data_dir, Kek.new())
     now = bot.clock()
     store.add_claim(

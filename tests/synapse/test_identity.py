@@ -127,7 +127,7 @@ async def test_nothing_of_what_was_proved_stands_in_any_file_of_a_whole_run(
 
 
 async def ask_for_own(bot: ServedBot, room: str, person: Client) -> None:
-    """Somebody asks for all that is held on them."""
+    """Let somebody ask for all data held about them."""
     await person.send_text(room, "!mydata")
     await told(person, bot, like("own.mydata"))
 

@@ -118,7 +118,7 @@ async def shown(who: JsClient, bot: ServedBot) -> Seen:
 
 
 async def compare(who: JsClient, bot: ServedBot, *, room: str = "") -> Verification:
-    """Somebody asks the bot to compare emoji, and sees those of their own client."""
+    """Let somebody ask the bot to compare emoji, and return those of their own client."""
     await who.wait_devices(bot.user, lambda found: any(d.signed for d in found), what="signed")
     verification = await who.request_verification(bot.user, room=room, device="" if room else bot.session.device)
     await verification.wait_phase("Ready")

@@ -65,7 +65,7 @@ class Person:
         return await said(self.who, self.bot, self.room, words, key, language)
 
     async def proves(self, key: str, address: str = ADDRESS) -> str:
-        """Prove to have the mailbox."""
+        """Verify by the mailbox, and return the answer."""
         await self.says(f"!verify email {address}", "verify.email.sent")
         return await self.says(f"!verify {self.server.code()}", key)
 
@@ -89,7 +89,7 @@ async def code_of(twin: Person) -> str:
 
 
 async def link(first: Person, twin: Person) -> None:
-    """Verify both by the same mailbox, and say of the second account that it is the same person's."""
+    """Verify both by the same mailbox, and link the second account as the same person's."""
     await first.proves("verify.done.email")
     await twin.proves("verify.link.offer")
     code = await code_of(twin)

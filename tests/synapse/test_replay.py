@@ -185,7 +185,7 @@ async def _the_end(scene: Scene, other: str) -> None:
 
 
 async def _second_room(theatre: Theatre, scene: Scene) -> str:
-    """Another room of the same owner, where the second manager helps too."""
+    """Create another room of the same owner, where the second manager is a manager too."""
     return await theatre.room(scene.bot, scene.owner, [scene.managers[1]], [scene.members[0]])
 
 

@@ -18,7 +18,7 @@ async def garden(tmp_path: Path) -> AsyncIterator[Garden]:
 
 
 async def _failing(garden: Garden) -> str:
-    """Something to be redacted that the homeserver could not take yet."""
+    """Send a message whose redaction fails at the homeserver. Returns its id."""
     garden.server.faults.append(Fault("rooms/redact", times=1_000))
     said = garden.say("ann", "a purple elephant")
     await garden.bot.until(lambda: garden.bot.rows("SELECT 1 FROM outbox WHERE attempts > 0"), "a try")

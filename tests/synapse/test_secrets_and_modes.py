@@ -217,7 +217,7 @@ def _logged(operator: Operator, word: str) -> Callable[[], Awaitable[bool]]:
 
 @asynccontextmanager
 async def _mail_server_that_says_passwords_back() -> AsyncIterator[int]:
-    """Refuses every login, and is careless about it."""
+    """Run a mail server that refuses every login and repeats the password. Yields its port."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 careless\r\n")

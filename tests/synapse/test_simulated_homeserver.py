@@ -189,7 +189,7 @@ async def play(side: Side) -> None:
 
 
 async def play_with_devices(side: Side) -> None:
-    """Keys are uploaded, asked for and claimed, messages sent between devices; every answer is noted."""
+    """Upload, query and claim keys, and send messages between devices; note every answer."""
     since: dict[str, str] = {}
     devices = {n: (await side.ask(n, "who", "GET", "account", "whoami"))["device_id"] for n in side.people}
     side._names |= {device: f"device of {name}" for name, device in devices.items()}

@@ -29,7 +29,7 @@ def lint(folder: Path) -> tuple[int, str]:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """Return a copy of the sources and the configuration, to be spoilt."""
+    """Provide a copy of the sources and the configuration, to be damaged."""
     folder = tmp_path / "layering"
     folder.mkdir()
     for package in ("bot", "storage", "moderation"):

@@ -31,7 +31,7 @@ class Neighbours:
             self.bot.time.ms += 1_000
 
     async def break_rule(self, user: UserId, times: int, word: str = "a forbidden word") -> None:
-        """Somebody breaks a rule there, each time a case of its own."""
+        """Let somebody break a rule in the kitchen, each time in a case of its own."""
         for _ in range(times):
             await self.in_kitchen(user, word)
             self.bot.time.ms += 3_600_000

@@ -22,7 +22,7 @@ async def garden(tmp_path: Path) -> AsyncIterator[Garden]:
 
 
 async def pond(garden: Garden) -> Room:
-    """Another room with the bot in it, at rest."""
+    """Create another room with the bot in it, idle."""
     world, owner = garden.server.world, garden.people["owner"]
     room = world.create(owner, {"name": "Pond", "room_version": "10"})
     seed(world, room, [garden.people["ben"]])

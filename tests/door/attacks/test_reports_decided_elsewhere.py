@@ -10,7 +10,7 @@ HOUR = 3_600_000
 
 
 async def report(two: Neighbours, room: RoomId, of: UserId, times: int) -> int:
-    """Anna reports messages of somebody in a room, one an hour; how many are taken."""
+    """Let Anna report messages of somebody in a room, one an hour. Returns how many are accepted."""
     before = len(two.bot.facts(Reported))
     for _ in range(times):
         said = await two.bot.event(of, "m.room.message", {"msgtype": "m.text", "body": "hi"}, room=room)

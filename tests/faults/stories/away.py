@@ -38,7 +38,7 @@ MEANWHILE = (
 
 
 class Away(Play):
-    """One case is decided, and one appealed."""
+    """The story in which one case is decided and one appealed."""
 
     async def act(self) -> None:
         await self._appeal()

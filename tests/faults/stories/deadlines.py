@@ -48,7 +48,7 @@ ENDED = "SELECT 1 FROM sanctions WHERE kind = 'demote' AND ended > 0"
 
 
 async def prepare(group: Group) -> None:
-    """Rules are broken, and the managers are reminded of every case."""
+    """Break rules, and wait until the managers are reminded of every case."""
     running = group.running
     for name, plant in SAID:
         await group.say(name, f"a {plant}", group.room)

@@ -249,7 +249,7 @@ class World:
         self.settle((what,), cause=what.on)
 
     def give(self, user: UserId, level: int) -> tuple[Fact, ...]:
-        """Somebody sets a level by hand."""
+        """Let somebody set a power level by hand."""
         on, was = self._take(), self.power().role(user)
         self.given = {**self.given, user: level}
         role = self.power().role(user)

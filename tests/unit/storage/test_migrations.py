@@ -147,7 +147,7 @@ def test_who_was_told_of_a_case_before_is_read_from_the_desk(tmp_path: Path) -> 
 
 
 def test_decisions_from_before_they_were_kept_are_read_from_the_records(tmp_path: Path) -> None:
-    """It reads decisions that the database has applied, of cases that it still has; persons erased since stay unknown."""
+    """It reads decisions that the database has applied, of cases it still has; persons erased since stay unknown."""
     at, anna, ben = 1_795_521_600_000, PersonId("@anna:example.org"), PersonId("@ben:example.org")
 
     def decision(n: int, by: PersonId, what: str = "upheld", state: str = "decided") -> Draft:

@@ -132,7 +132,7 @@ async def test_several_statements_go_together_and_each_has_its_rows_with_their_n
         .order_by(schema.meta.c.key)
     )
     async with database.read() as db:
-        for key, after in (("a", "b"), ("c", "a"), ("z", "z")):  # the second time nothing is made ready any more
+        for key, after in (("a", "b"), ("c", "a"), ("z", "z")):  # the second time everything is prepared already
             found, rest = await rows_of(db, (one, {"key": key}), (more, {"after": after}))
             assert [(row.key, row.value) for row in found] == ([(key, "")] if key in KEYS else [])
             assert [row.name for row in rest] == [each for each in KEYS if each > after]

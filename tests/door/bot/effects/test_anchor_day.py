@@ -120,7 +120,7 @@ class Deployment:
 
     @asynccontextmanager
     async def acting(self, **handlers: Any) -> AsyncIterator[None]:
-        """While an actor works; anything without a handler is never due here."""
+        """Run a dispatcher inside this block; an action without a handler is never due here."""
         by_type: dict[type[Action], Any] = {
             {"witness": Witness, "timestamp": Timestamp, "anchor": Anchor}[name]: handler
             for name, handler in handlers.items()

@@ -23,7 +23,7 @@ OPERATED = f'operators = ["{OLGA}"]\n{RULES}'
 
 
 async def history(bot: Offline, rounds: int = 3) -> None:
-    """Cases that are opened and decided, with charges and measures, one of which has ended; a mute by command."""
+    """Produce cases that are opened and decided, with charges and measures, one of them ended; a mute by command."""
     for number in range(1, rounds + 1):
         await bot.say(ANNA, "forbidden things")
         await bot.say(MARK, f"!uphold {number} they do it again", room=DESK)

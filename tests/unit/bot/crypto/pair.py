@@ -54,7 +54,7 @@ class Side:
         return await self.store.run(work)
 
     async def us(self) -> AccountKeys:
-        """Our public keys."""
+        """Return our public keys."""
         return await self.run(self.ours.identity)
 
     async def published(self, signing: PrivateKeys | None = None) -> dict[str, Any]:

@@ -38,7 +38,7 @@ async def looks(
         all_seen.set()
 
     async def nothing(_self: Encryption) -> None:
-        """Tend to nothing."""
+        """Maintain nothing."""
 
     monkeypatch.setattr(service, "LOOK_AGAIN_S", 0.001)
     monkeypatch.setattr(CrossSigning, "make_ready", make_ready)

@@ -82,7 +82,7 @@ def whenever(step: DialogueStep) -> DialogueStep:
 
 
 def told(step: DialogueStep) -> tuple[str, str]:
-    """Link and code."""
+    """Return the link and the code that the person is told."""
     link, code = step.lines[0].fields["link"], step.lines[0].fields.get("code", Code(""))
     assert isinstance(link, str)
     assert isinstance(code, Code)

@@ -55,7 +55,7 @@ ANSWER, OFFER = Say(room=ROOM, lines=WORDS), Offer(room=ROOM, n=CaseNumber(1), k
 
 
 def rows(*actions: Action, queued: int = NOW) -> list[OutboxRow]:
-    """Rows in the order in which they were queued."""
+    """Return rows in the order in which they were queued."""
     return [OutboxRow(n, f"t{n}", each, n, 0, 0, each.priority, queued) for n, each in enumerate(actions, 1)]
 
 
@@ -271,7 +271,7 @@ class Flooded:
         return row.action
 
     def until(self, action: Action) -> int:
-        """After how many requests it went."""
+        """Make requests until the action is sent, and return their number."""
         for number in range(1, 1_000):
             if self.request() == action:
                 return number

@@ -13,7 +13,7 @@ HEAD = '[homeserver]\nurl = "http://127.0.0.1:1"\nuser = "@answerable:example.or
 
 
 async def refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have one turn fail half-way, and others come after it."""
+    """Let one unit of work fail half-way, and try others after it."""
 
     async def full(*_: object) -> None:
         raise OSError(28, "No space left on device")

@@ -26,7 +26,7 @@ def upheld(by: UserId = MINA) -> History:
 def appeal(
     told: History, by: UserId = ANNA, words: str = "a quotation", now: int | None = None
 ) -> tuple[Appealed, ...]:
-    """Lodge it, as the bot does."""
+    """Lodge an appeal as the bot does."""
     now = told.now if now is None else now
     facts = lodge(told.cases[1], by=by, words=words, decided_ms=told.now, now_ms=now, policy=POLICY, on=9)
     told.apply(facts)

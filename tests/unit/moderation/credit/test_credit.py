@@ -46,7 +46,7 @@ times = st.integers(0, 100)
 
 @st.composite
 def ledgers(draw: st.DrawFn, most: int = 6) -> list[LedgerEntry]:
-    """Charges and warnings at small times, numbered in the order of writing: the clock may step back in between."""
+    """Return charges and warnings at small times, numbered in order of writing; the clock may step back in between."""
     moments = draw(st.lists(times, max_size=most))
     return [
         charge(number, at, draw(st.integers(0, 25)), draw(st.sampled_from(RULES)))

@@ -30,7 +30,7 @@ BEN = UserId("@ben:example.org")
 
 
 def person(user: UserId, *others: UserId) -> PersonView:
-    """Somebody with these accounts."""
+    """Return a person with these accounts."""
     return PersonView(user, PersonId(user), frozenset({user, *others}))
 
 

@@ -88,6 +88,6 @@ def _sentence(choose: random.Random, words: list[str], unspaced: bool) -> str:
 
 
 def people_wrote() -> list[str]:
-    """Sentences of Python's own help texts."""
+    """Return sentences of Python's own help texts."""
     text = "\n\n".join(topics[name] for name in sorted(topics))
     return [line for line in re.split(r"(?<=[.:])\s+|\n\n+", text) if len(line) > 20]

@@ -46,7 +46,7 @@ def rule_required(content: Mapping[str, Any] | None, kind: str, state: bool) -> 
 
 
 def rule_levels_event(made: Mapping[str, Any], old: Mapping[str, Any], new: Mapping[str, Any], sender: str) -> bool:
-    """Rules 8 and 10, for a change of `users` only, where there is a previous event."""
+    """Apply rules 8 and 10 to a change of `users` only, with a previous event."""
     own = rule_level(made, old, sender)
     if rule_required(old, "m.room.power_levels", True) > own:
         return False
@@ -63,7 +63,7 @@ def rule_levels_event(made: Mapping[str, Any], old: Mapping[str, Any], new: Mapp
 def rule_leave(
     made: Mapping[str, Any], content: Mapping[str, Any] | None, sender: str, target: str, banned: bool
 ) -> bool:
-    """Rule 5.5, from the third on: both joined, or the target banned."""
+    """Apply rule 5.5 from its third item on: both joined, or the target banned."""
     own, theirs = rule_level(made, content, sender), rule_level(made, content, target)
     if banned and own < (content or {}).get("ban", 50):
         return False
@@ -71,7 +71,7 @@ def rule_leave(
 
 
 def rule_ban(made: Mapping[str, Any], content: Mapping[str, Any] | None, sender: str, target: str) -> bool:
-    """Rule 5.6."""
+    """Apply rule 5.6."""
     own = rule_level(made, content, sender)
     return own >= (content or {}).get("ban", 50) and rule_level(made, content, target) < own
 

@@ -78,7 +78,7 @@ class Log:
         return index
 
     def grow(self, times: list[int]) -> None:
-        """Messages at these times."""
+        """Add messages at these times."""
         keys = PersonKeys.open(self.data_dir)
         with Journal.open(self.data_dir, "example.org/log", keys, times[0]) as journal:
             part = Part(PersonId(CLEO), {"mxid": CLEO, "body": "more"})

@@ -191,7 +191,7 @@ def test_the_record_of_another_export_does_not_fit(recording: Any, folder: Path,
 
 
 def test_a_record_that_was_not_exported_is_named(recording: Any, tmp_path: Path) -> None:
-    """From another export by the same checkpoint: the record is proved, but was not in this one."""
+    """The record is from another export by the same checkpoint: it is proved, but was not in this export."""
     made: dict[str, Contents] = {}
 
     def record(contents: Contents) -> int:

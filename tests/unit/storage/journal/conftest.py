@@ -64,7 +64,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
 
 @pytest.fixture(scope="session")
 def new_place() -> Iterator[Callable[[], Place]]:
-    """Fresh places within one test, for hypothesis."""
+    """Provide a function that makes new places within one test, for hypothesis."""
     root = Path(tempfile.mkdtemp())
     places: list[Place] = []
 
@@ -92,7 +92,7 @@ def notice(at_ms: int = NOON) -> Draft:
 
 
 def two_parts(at_ms: int = NOON) -> Draft:
-    """Somebody removed somebody: a record about two people."""
+    """Return a record about two people, of whom one removed the other."""
     by = Part(PersonId("@ben:example.org"), {"mxid": "@ben:example.org", "ev": "$two", "key": "@anna:example.org"})
     target = Part(PersonId("@anna:example.org"), {"as": "target", "mxid": "@anna:example.org"})
     return Draft("leave", at_ms, "G-7F3K", {"membership": "leave"}, (by, target))

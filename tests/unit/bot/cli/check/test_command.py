@@ -9,7 +9,7 @@ from tests.unit.bot.cli.conftest import Answerable
 
 
 def findings(answerable: Answerable) -> dict[str, str]:
-    """Key -> state of all that was found."""
+    """Return all findings as key -> state."""
     return {finding["key"]: finding["state"] for finding in answerable("check", "--json").json}
 
 

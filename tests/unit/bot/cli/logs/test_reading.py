@@ -30,7 +30,7 @@ def unseen(what: str, count: int, at_ms: int, group: str | None = "G-7F3K") -> D
 
 @pytest.fixture
 def log(config_file: Path) -> Path:
-    """Three days: two of them closed."""
+    """Provide a log of three days, two of them closed."""
     data = config_file.parent / "data"
     keys = PersonKeys.open(data)
     with Journal.open(data, "example.org/log", keys, NOON) as journal:

@@ -25,7 +25,7 @@ KILLED = 77
 
 
 def fill(place: Any, tools: Any) -> None:
-    """Two people in a closed day and an open one; records 6 and 12 are about both."""
+    """Write records about two people to a closed day and an open one; records 6 and 12 are about both."""
     with place.open() as journal:
         for at in (NOON, NOON + DAY_MS):
             messages = [tools.message(f"secret {person}", at, person) for person in (ANNA, BEN, ANNA, BEN, ANNA)]

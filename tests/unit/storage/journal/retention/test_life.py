@@ -188,7 +188,7 @@ def test_any_life_of_a_log(new_place: Callable[[], Any], tools: Any, steps: list
 
 @pytest.fixture(scope="module")
 def lived(new_place: Callable[[], Any], tools: Any) -> Any:
-    """Two closed days and an open one, with an erasure, a hold and records about two people."""
+    """Provide two closed days and an open one, with an erasure, a hold and records about two people."""
     place = new_place()
     with place.open() as journal:
         for day in range(3):

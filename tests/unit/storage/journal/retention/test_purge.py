@@ -241,7 +241,7 @@ def test_a_day_put_back_from_a_backup_goes_again(old: Any, tools: Any) -> None:
 
 
 def test_an_erasure_in_a_day_whose_purge_was_cut_short(old: Any, tools: Any) -> None:
-    """The record of the erasure is removed with the day, and is not looked for any more."""
+    """The record of the erasure is removed with the day, and is no longer looked for."""
     (old.data_dir / "special.json").unlink()
     with old.open(LATER) as journal:
         journal.append([tools.message("once more", LATER), tools.erase(Targets.of([(611, 0)]), LATER)])

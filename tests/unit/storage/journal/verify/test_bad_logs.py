@@ -138,7 +138,7 @@ def write(file: str, content: Callable[[Log], bytes]) -> Callable[[Log], None]:
 
 
 def forge(size: int, file: str = "") -> Callable[[Log], None]:
-    """Another history of the same size, signed with the right key, that somebody was given."""
+    """Return a change: somebody was given another history of the same size, signed with the right key."""
 
     def spoil(log: Log) -> None:
         log.against = log.sign(size, b"\1" * 32)

@@ -21,7 +21,7 @@ NOON, DAY_MS = 1_795_521_600_000, 86_400_000
 
 @pytest.fixture(scope="module")
 def log(new_place: Callable[[], Any], tools: Any) -> Any:
-    """Two days, some megabytes."""
+    """Provide a log of two days and some megabytes."""
     place = new_place()
     with place.open() as journal:
         for day in (0, 1):

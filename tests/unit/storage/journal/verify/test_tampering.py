@@ -185,7 +185,7 @@ def flipped(file: str, at: int) -> Callable[[Log], object]:
 
 
 def forged(signer: Callable[[Log], Signer], *, genesis: bool = False) -> Callable[[Log], object]:
-    """Another word in the middle, and everything signed to fit."""
+    """Return an alteration: another word in the middle, with everything signed to fit."""
 
     def forge(log: Log) -> None:
         log.edit(11, body_and_commitment)
@@ -241,7 +241,7 @@ def hollowed(log: Log) -> None:
 
 
 def self_named(log: Log) -> None:
-    """With the true key: an erasure that names a part of itself, and is hollowed in its own name."""
+    """Write, with the true key, an erasure that names a part of its own record, and erase that part in its name."""
     number = line_of(log, "second")
     data: dict[str, Json] = {"records": str(log.at["second"]), "s": "c2FsdHNhbHRzYWx0c2FsdA=="}
     log.edit(number, lambda record: record.update(x=[data], c=[commitment(data)]), OPEN)
@@ -266,7 +266,7 @@ def put_back(log: Log) -> None:
 
 
 def early_purge(log: Log) -> None:
-    """With the true key: a purge that takes the first day, declared in place of the one that took nothing."""
+    """Purge the first day, with the true key, by changing the declaration of the purge that removed nothing."""
     log.edit(line_of(log, "purge"), lambda record: record.update(below=EACH + 1), OPEN)
     log.sign_anew(log.signer)
     (log.folder / f"day/{DAYS[0]}.jsonl.zst").unlink()
