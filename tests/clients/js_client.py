@@ -26,9 +26,9 @@ from tests.clients.js_process import JsEnded, JsProcess
 
 T = TypeVar("T")
 
-# Whom the client gives keys to. "signed": devices signed by their owner, and it opens only what these sent (current
-# clients, spec v1.18; with a device that is not signed itself one cannot send then). "verified": devices that this
-# person has verified. "all": everybody, as older clients did.
+# The devices to which the client gives keys. "signed": devices signed by their owner, and it decrypts only messages of
+# these (current clients, spec v1.18; an unsigned device cannot send then). "verified": devices that this person has
+# verified. "all": all devices, as in older clients.
 Isolation = Literal["signed", "verified", "all"]
 
 _WAIT_S = 45.0

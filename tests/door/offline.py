@@ -163,7 +163,7 @@ class Offline:
         return [(index, fact) for index, fact in found if isinstance(fact, kind)]
 
     async def pass_time(self, ms: int) -> None:
-        """Let time go by in which the bot runs and the homeserver is heard."""
+        """Let time pass in which the bot runs and the homeserver is reachable."""
         self.time.ms += ms
         self.presence.heard_ms = self.time.ms
         await self.pipeline.commit(also=partial(heartbeat.note, heard_ms=self.time.ms))

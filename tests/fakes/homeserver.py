@@ -85,12 +85,12 @@ class SimulatedHomeserver:
         self.faults: list[Fault] = []
         self.counts: Counter[str] = Counter()  # requests, by name
         self.acknowledged: dict[str, tuple[int, float]] = {}  # the place that each user asked to go on from, and when
-        self.held: int | None = None  # no further than this is told
-        self.allowed: int | None = None  # so many more events of `limited` are taken, as by `rc_message`; None: all
+        self.held: int | None = None  # events after this place are not reported
+        self.allowed: int | None = None  # how many more events of `limited` are accepted, as by `rc_message`; None: all
         self.limited = ""  # the user concerned
-        self.refused = 0  # requests of theirs
-        self.limit: Limit | None = None  # of all who send
-        self.sent: list[tuple[str, Json]] = []  # what was taken of them, by name, with what it was about
+        self.refused = 0  # number of this user's refused requests
+        self.limit: Limit | None = None  # the rate limit of all senders
+        self.sent: list[tuple[str, Json]] = []  # this user's accepted requests, by name, with their subject
         self.taken: Callable[[str], None] = lambda _name: None  # called after each of those
         self._tokens: dict[str, tuple[str, str]] = {}
         self._done: dict[tuple[str, str, str], str] = {}  # what became of a transaction

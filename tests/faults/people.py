@@ -77,7 +77,7 @@ class SealedPeople(People):
 
     @property
     def tokens(self) -> dict[str, str]:
-        """Up to where each has heard."""
+        """The sync token of each device."""
         return {name: member.token for name, member in self._members.items() if member.token is not None}
 
     async def sealed(self, name: str, room: Room, body: str) -> tuple[str, Json]:

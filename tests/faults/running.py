@@ -141,7 +141,7 @@ class Running:
             connection.close()
 
     def pass_by(self, ms: int) -> None:
-        """Set the bot's clock forward, once it has heard the homeserver since that was done last."""
+        """Set the bot's clock forward, if it has heard the homeserver since the last time this was done."""
         assert self.ahead is not None
         if self.rows(f"SELECT 1 FROM meta WHERE key = 'alive' AND CAST(value AS INTEGER) >= {self._set_at}"):
             self.ahead.ms += ms

@@ -19,7 +19,7 @@ class Zygote:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
-        self._forked = 0  # the bot that has not ended; 0: none
+        self._forked = 0  # pid of the running bot; 0: none
 
     @classmethod
     async def start(cls) -> "Zygote":

@@ -92,7 +92,7 @@ class Door:
         self._loop = loop
         self._made = 0  # events
         self._last_row = 0
-        self._gone: list[Action] = []  # queued and done, and not told of yet
+        self._gone: list[Action] = []  # queued and done, but not yet returned
 
     @classmethod
     def open(cls, folder: Path, text: str = CONFIG) -> "Door":
@@ -211,7 +211,7 @@ class Door:
         """Let somebody say something. Returns what was recorded and queued because of it."""
         return self.take(self.read(room, sender, "m.room.message", {"msgtype": "m.text", "body": body, **content}))
 
-    # What time brings.
+    # Passing time.
 
     def wait(self, ms: int) -> tuple[list[Fact], list[Action]]:
         """Let time pass in which people could act. Returns what was recorded and queued because of it."""

@@ -57,9 +57,9 @@ ELSEWHERE = (GROUP, GATED)
 AT_ONCE = ("no-elephants", "links", "crowd", "files")  # rules of the operator's that decide by themselves
 MOST_STEPS, MOST_LOOKED_AT = 2_000, 4_096  # docs/model.md, "Rules"
 LONGEST_SECRET = 300  # characters that a code or an address can hide
-# What is nobody's business in a room, so that it is told alone; begins of the keys of texts.
+# Private matters, which are told to a person alone; prefixes of the keys of texts.
 ALONE = ("credit.", "standing.", "history.", "verify.level", "verify.holds", "own.", "statement.", "cases.")
-# Numbers there that are no cases, or cases that count in this room too, and so are told with what they cost.
+# Numbers there are not cases, or are cases that count in this room too and so are told with their cost.
 NO_CASES = ("own.", "error.", "credit.entry.")
 
 
@@ -84,7 +84,7 @@ def everybody_elsewhere(world: World) -> dict[tuple[str, RoomId], Stands]:
 
     async def look() -> dict[tuple[str, RoomId], Stands]:
         async with world.door.stores.database.read() as db:
-            await world.door.pipeline.knowledge.begin(db)  # nothing from memory
+            await world.door.pipeline.knowledge.begin(db)  # nothing from the cache
             return {each: found for room in ELSEWHERE async for each, found in _in_room(world, db, room)}
 
     return world.door.run(look())
@@ -232,7 +232,7 @@ def _heard_by_friends(world: World, fact: Fact) -> bool:
     return heard and fact.n in world.appealed and world.rules[fact.n] in AT_ONCE  # type: ignore[attr-defined]
 
 
-# What is told.
+# Messages.
 
 
 def _told(world: World, move: Move, said: str, action: Action) -> Iterator[str]:

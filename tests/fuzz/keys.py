@@ -37,7 +37,7 @@ ANNS, OURS = "ANNSDEVICE", "OURDEVICE"
 
 
 class Side:
-    """A device whose store lies in memory."""
+    """A device whose store is in memory."""
 
     def __init__(self, user: str, device: str) -> None:
         self.db: Db = sqlite3.connect(":memory:", isolation_level=None)
@@ -143,7 +143,7 @@ def check_to_device(raw: Any) -> None:
         assert here.bot.count("devices WHERE signed") == 0
         assert here.bot.count("outgoing WHERE type = 'm.room.encrypted'") == 0
         assert here.bot.count("owed") == 0
-        here.bot.ours.upload(db, NOW)  # whatever was said of our keys, new ones can be made
+        here.bot.ours.upload(db, NOW)  # new keys can be made whatever was said about ours
 
 
 def check_lists(raw: Any) -> None:

@@ -56,7 +56,7 @@ def _ended(world: World, fact: Any, by: str) -> bool:
         return world.manages(by, fact.room)
     if fact.kind == "close":
         return world.owns(by, fact.room)
-    # A decision that is reversed ends what rested on it; a manager who only lifts must stand above.
+    # Reversing a decision ends its consequences; a manager who only lifts a sanction must have the higher level.
     above = fact.why != "command" or world.stands_above(by, fact.subject, fact.room)
     return world.manages(by, fact.room) and above
 

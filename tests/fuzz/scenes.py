@@ -18,7 +18,7 @@ from tests.fuzz.world import ANN, BARRED, BEN, KEEPER, MAX, MIA, OTHER_MAX, OTHE
 
 RUNNING = st.sampled_from((OTHER_OWNER, OTHER_MAX))
 ANYBODY = st.sampled_from((*HOSTILE, *VICTIMS, MAX))
-# Said in the hostile room: what own rules and the operator's find, if somebody decides it; nothing that counts at once.
+# Words for the hostile room that its own rules or the operator's find for a decision; none that count at once.
 WORDS = st.sampled_from(("hello", "hello again", "tea?", "forbidden 17", "good morning", "a"))
 
 # What is done in the hostile room.

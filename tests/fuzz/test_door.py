@@ -96,7 +96,7 @@ def _named_anew(door: Door, raw: Any) -> Any:
 batches = st.lists(st.tuples(st.integers(0, 5), events.events | events.anything), min_size=1, max_size=8)
 
 
-# Deeper than a record keeps as it is: the tables made again from the records must be the same all the same.
+# Deeper than a record keeps unchanged: the tables rebuilt from the records must still be the same.
 DEEP = {"users": {events.ANN: 50}, "x": deep(70)}
 
 

@@ -103,7 +103,7 @@ async def has_key(member: EncryptedBot, room: str, session: str) -> bool:
 
 
 class CheapDevices:
-    """Accounts with two devices each, which have keys at the homeserver and do nothing by themselves."""
+    """Accounts with two devices each, which have keys at the homeserver and are otherwise passive."""
 
     def __init__(self, cast: CryptoStage) -> None:
         self._cast = cast

@@ -109,7 +109,7 @@ def like(key: str, language: str = "en", **fields: str) -> re.Pattern[str]:
 
 
 class ServedBot:
-    """One bot account with its data directory, started and stopped as a test likes."""
+    """One bot account with its data directory, which a test can start and stop."""
 
     def __init__(self, account: SynapseAccount, url: str, folder: Path, text: str) -> None:
         self.user = account.user
@@ -327,7 +327,7 @@ class Theatre:
         self._logs = capture_logs()
         self._logged = self._logs.__enter__()
         self.bots: list[ServedBot] = []
-        self.expected: set[str] = set()  # errors that the test brings about
+        self.expected: set[str] = set()  # errors that the test causes
 
     @property
     def logged(self) -> list[Any]:
@@ -410,7 +410,7 @@ class Theatre:
         return RoomId(desk)
 
     async def close(self) -> None:
-        """Stop every bot; then no defect was noted, and `answerable logs verify` would tell of none."""
+        """Stop every bot; check that no defect was noted and that `answerable logs verify` finds no problem."""
         try:
             for bot in self.bots:
                 await bot.stop()

@@ -74,7 +74,7 @@ class Story:
         assert like("decided.upheld", n="1").search(await ask(self.operator, bot, theirs, "!uphold 1 see the rules"))
         await told(self.people["ann"], bot, like("notice.upheld", n="1"))
 
-    # What there is to see of it.
+    # Observations.
 
     def facts(self) -> Counter[str]:
         """Return all facts about cases and notices, without reminders, which come only if time is left."""

@@ -1,4 +1,4 @@
-"""The demo: the whole story through the real command line, and once more with the bot killed in the middle of it.
+"""The demo: the whole story through the real command line, and again with the bot killed in the middle of it.
 
 The results are compared completely: what the homeserver shows, and what the bot's own command line prints.
 """
@@ -296,7 +296,7 @@ async def test_the_story_goes_as_told_and_a_bot_killed_in_the_middle_of_it_comes
     assert disturbed == undisturbed
 
 
-# What does not go as told.
+# Deviations from the story.
 
 
 class TestAnEarlyEnd:

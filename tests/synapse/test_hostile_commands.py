@@ -128,7 +128,7 @@ async def test_a_name_pressed_in_a_client_stands_for_the_person_behind_it(theatr
     assert like("done.warn", who=ann.user).fullmatch(
         await ask(manager, bot, scene.desk, "!warn Ben <3 be kind", **html)
     )
-    # A pill that names nobody, and HTML that no parser likes, are no orders.
+    # A pill that names nobody, and broken HTML, are not orders.
     room = {
         "format": "org.matrix.custom.html",
         "formatted_body": '!warn <a href="https://matrix.to/#/#room:localhost">x</a>',

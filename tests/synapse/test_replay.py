@@ -129,7 +129,7 @@ async def _a_long_story(scene: Scene) -> None:
     await ask(first, bot, scene.desk, '!rule add odd pattern "o{9}" none')
     await ask(owner, bot, scene.desk, "!rule remove odd")
     await ask(owner, bot, scene.desk, "!set digest off")
-    direct = await direct_room(cid, bot)  # where the decision was told
+    direct = await direct_room(cid, bot)  # where the decision was announced
     await ask(cid, bot, direct, "!lang en")
 
 

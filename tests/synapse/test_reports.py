@@ -94,7 +94,7 @@ async def test_a_report_as_a_reply_is_answered_alone_decided_and_its_outcome_tol
     await manager.react(scene.desk, card.id, "✅")
     for reporter in (ben, cleo):
         outcome = await told(reporter, bot, like("report.outcome.upheld", n="1"))
-        assert len(outcome.body.splitlines()) == 1  # nothing of what was done
+        assert len(outcome.body.splitlines()) == 1  # nothing about the measures
     await scene.until_level(ann.user, -1)
     await told(ann, bot, like("notice.upheld", n="1"))
     assert await manager.is_redacted(room, said)

@@ -20,7 +20,7 @@ moderate = "100s"
 serious = "100s"
 severe = "100s"
 """
-STEP_MS = 31_000  # so far the clock is set forward at a time: longer would count as time in which nobody heard the bot
+STEP_MS = 31_000  # step of the clock: a longer one would count as time in which the bot was unreachable
 STEPS = 40
 
 

@@ -30,7 +30,7 @@ class Sender:
         return self.side.told[-1][1], answer
 
     async def send(self, txn: str = "") -> tuple[int, Any]:
-        """Say something once more."""
+        """Send another message."""
         self.sent += not txn
         name = txn or f"{self.who}-{self.sent}"
         return await self.ask("PUT", "rooms", self.room, "send", "m.room.message", name, json=say("more"))

@@ -33,7 +33,7 @@ class Homeserver:
 
 
 class Reads:
-    """Encryption, where nothing is encrypted."""
+    """Replaces the encryption where nothing is encrypted."""
 
     async def read(self, events: list[Received]) -> list[Received]:
         return events

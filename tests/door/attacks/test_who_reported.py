@@ -54,7 +54,7 @@ async def test_a_manager_who_is_reported_reads_the_words_on_the_card(bot: Offlin
     await report(bot, MARK)
     assert WORDS not in await on_the_card(bot)
     await bot.membership(MARK, "leave", DESK)
-    assert WORDS in await on_the_card(bot)  # of others in the desk none is the accused
+    assert WORDS in await on_the_card(bot)  # the accused is not among the others in the desk
 
 
 async def test_a_manager_who_is_reported_asks_for_the_case(bot: Offline) -> None:

@@ -36,7 +36,7 @@ incident_limit = 85
 WORDS = {"ann": "purple elephant", "ben": "purple elephant", "cat": "volcano"}  # of each spammer
 USER = "@{}:simulated.example.org"
 UNDER_WAY = 4  # requests that the bot has begun before it knows of more urgent ones
-STANDING_STILL, RUNNING = 25, 250  # so many times faster than told
+STANDING_STILL, RUNNING = 25, 250  # how many times faster than the reported wait
 
 
 def _heap() -> tuple[tuple[str, str], ...]:
@@ -50,7 +50,7 @@ class Spammers(Play):
 
     def before(self, meanwhile: Sequence[Said]) -> None:
         self.now_s = 0.0
-        self.released = 0  # where it stood when time went on
+        self.released = 0  # the place at which time continued
         self._refused = 0
         self.limit = self.running.server.limit = Limit(clock=lambda: self.now_s, hurry=STANDING_STILL)
         super().before(meanwhile)
@@ -80,7 +80,7 @@ class Spammers(Play):
     def is_at_its_end(self) -> bool:
         return self._stopped() and all(event.gone for event in self._spam())
 
-    # What there is to see.
+    # Observations.
 
     def _stopped(self) -> bool:
         ann, ben, cat = (self.users[name] for name in WORDS)

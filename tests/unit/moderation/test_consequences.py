@@ -146,7 +146,7 @@ def test_a_demotion_is_said_in_the_desk_of_every_room_it_holds_in_and_so_is_its_
     )
 
 
-# What people are told.
+# Messages to people.
 
 
 def test_all_that_one_violation_brought_is_told_once_with_rule_cost_duration_and_what_can_be_done() -> None:

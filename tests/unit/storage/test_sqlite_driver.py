@@ -65,7 +65,7 @@ async def test_a_statement_that_is_given_up_before_its_turn_is_undone_with_its_t
     while raw._tx.empty():  # noqa: ASYNC110 - it tells nobody
         await asyncio.sleep(0)
     writing.cancel()
-    await asyncio.sleep(0.01)  # so that whatever is done about it is done while the statement still waits
+    await asyncio.sleep(0.01)  # so that everything about it happens while the statement still waits
     go_on.set()
     await holding
     with pytest.raises(asyncio.CancelledError):

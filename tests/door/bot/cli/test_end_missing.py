@@ -31,7 +31,7 @@ async def killed(folder: Path, cut: int, copy: Path) -> int:
 async def test_the_bot_does_not_start_on_it_and_says_what_is_missing(tmp_path: Path, cut: int) -> None:
     copy = tmp_path / "copy"
     size = await killed(tmp_path, cut, copy)
-    for _ in range(2):  # and nothing was written that hides it
+    for _ in range(2):  # and nothing was written that would hide it
         with pytest.raises(Refused) as refused:
             async with offline(copy):
                 pass

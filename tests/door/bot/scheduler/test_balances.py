@@ -95,7 +95,7 @@ async def test_entries_whose_records_were_purged_are_left_alone(tmp_path: Path) 
     async with offline(tmp_path) as bot:
         await charged(bot, MARK, [5, 5], [95, 95])
     with sqlite3.connect(bot.config.data_dir / FILE) as db:
-        db.execute("UPDATE credit SET record = record + 100000")  # the log knows none of them any more
+        db.execute("UPDATE credit SET record = record + 100000")  # none of them is in the log any longer
     async with offline(tmp_path) as bot:
         await bot.scheduler.do_what_is_due()
         assert bot.facts(BalanceCorrected) == []

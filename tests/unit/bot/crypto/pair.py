@@ -22,7 +22,7 @@ ROOM = "!room:x"
 NOW = 1_800_000_000_000
 
 
-_given: set[str] = set()  # one-time keys that were handed out
+_given: set[str] = set()  # one-time keys that were given away
 
 
 @dataclass

@@ -198,7 +198,7 @@ class TestPage:
         ("verb", "path", "status"),
         [
             ("GET", "/answerable/oidc/club?state=x", 400),
-            ("GET", "/oidc/club?state=x", 400),  # a proxy that hands on what comes below the public address
+            ("GET", "/oidc/club?state=x", 400),  # a proxy that passes on only the path below the public address
             ("GET", "/oidc/club", 400),
             ("GET", "/oidc/club?state=x&state=y", 400),
             ("GET", "/oidc/club?state=%00%ff&code=<script>", 400),

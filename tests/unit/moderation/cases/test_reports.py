@@ -231,7 +231,7 @@ def test_what_cannot_be_reported_is_refused(
     assert (refused.value.key, refused.value.fields) == (key, fields)
 
 
-# What a decision brings.
+# Consequences of a decision.
 
 
 def test_upholding_a_report_brings_its_measure_for_every_message_and_the_charge_of_its_class() -> None:
@@ -251,7 +251,7 @@ def test_upholding_a_report_brings_its_measure_for_every_message_and_the_charge_
     assert told.state() == (100, set())
 
 
-# What reporters are told.
+# Messages to reporters.
 
 
 def told(facts: tuple[Fact, ...], **reporters: UserId) -> dict[str, tuple[list[str], bool]]:

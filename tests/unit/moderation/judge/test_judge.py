@@ -270,7 +270,7 @@ def test_graver_offences_cost_at_once(grade: str, cost: int) -> None:
     assert told.balance() == 100 - cost
 
 
-# What a low balance brings.
+# Consequences of a low balance.
 
 
 def started(facts: tuple[Fact, ...]) -> list[tuple[str, int]]:
@@ -346,7 +346,7 @@ def test_a_warning_is_no_charge_and_makes_no_mute_begin_again() -> None:
     rules = policy(terms("spam", **{"class": "minor"}))
     told = History(rules)
     told.entries = [entry(1_000, 70, NOON, rule="other")]
-    told.wait(4 * DAY)  # as if the mute for these 70 points had been and gone
+    told.wait(4 * DAY)  # as if the mute for these 70 points were over
     told.say("spam")
     assert (told.balance(), told.in_force()) == (30, [])
 

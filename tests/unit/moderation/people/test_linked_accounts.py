@@ -248,7 +248,7 @@ def test_a_room_run_by_two_accounts_of_one_person_has_nobody_left_when_they_are_
     assert derive_obligations((demoted,), around) == (demoted, told)
 
 
-# What a link brings, and its end.
+# Consequences of a link, and its end.
 
 
 def test_who_has_too_little_with_both_ledgers_together_does_not_manage_for_now() -> None:

@@ -34,16 +34,16 @@ def test_later_messages_do_not_count() -> None:
 @pytest.mark.parametrize(
     ("sent", "counted"),
     [
-        (5_000, 5_000),  # while the homeserver could not be heard: then it counts
-        (500, 1_000),  # nobody can have said it before the homeserver was heard last, or it would have come then
-        (99_000, 60_000),  # nor after it came
+        (5_000, 5_000),  # sent while the homeserver was unreachable: that time counts
+        (500, 1_000),  # it cannot be older than the last contact, or it would have come then
+        (99_000, 60_000),  # nor younger than its arrival
     ],
 )
 def test_what_was_not_heard_when_it_was_said_counts_where_its_sender_says_within_bounds(
     sent: int, counted: int
 ) -> None:
     heard = replace(posted("x", at=60_000), sent_ms=sent)
-    assert heard.counted_ms == 60_000  # what was heard at once counts when it came, whatever its sender says
+    assert heard.counted_ms == 60_000  # a message received at once counts by its arrival, whatever its sender says
     missed = replace(heard, heard_ms=1_000)
     assert missed.counted_ms == counted
     assert RULE.check(missed, View((counted - 3, counted - 2, counted - 1, counted))) is not None

@@ -148,7 +148,7 @@ def test_what_is_written_is_what_the_specification_defines(tmp_path: Path, tools
     assert tiles.read(2, 0, 1) == tools.naive_root(LEAVES[:65_536])
     assert tile_root(tiles.read(1, 0, 256)) == tools.naive_root(LEAVES[:65_536])
     partial = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.p"))
-    assert partial == ["0/257.p", "1/001.p", "2/000.p"]  # those of tiles that are full by now are gone
+    assert partial == ["0/257.p", "1/001.p", "2/000.p"]  # partial tiles whose full tile exists were removed
 
 
 def test_a_tile_is_never_overwritten(tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ async def test_a_request_waits_for_a_word_and_lapses(db: AsyncConnection) -> Non
     assert await link_requests.lapsed(db, NOON + 10) == ()
 
 
-# Whatever happens, in whatever order: the tables say what the facts that are left say.
+# For any events in any order, the tables agree with the remaining facts.
 
 users = st.sampled_from(USERS)
 steps = st.lists(
@@ -188,7 +188,7 @@ steps = st.lists(
 @given(steps)
 async def test_the_tables_made_anew_from_what_is_left_are_the_same(facts: list[Fact]) -> None:
     numbered = list(enumerate(facts, 10))
-    # What is erased is gone from records that stand before: only links are erased here, the rest has tests of its own.
+    # Erasure removes data from earlier records: only links are erased here, other data have their own tests.
     gone = {int(fact.records.split(";")[0]): at for at, fact in numbered if isinstance(fact, PartsErased)}
     numbered = [
         (at, fact)

@@ -64,7 +64,7 @@ class Log:
         self.write(lines, file)
 
     def destroy(self, by: str, *, place: int = 0, date: str = "1999-01-01", line: int = 11) -> None:
-        """Put the mark of an erasure where something stood."""
+        """Replace a part by the mark of an erasure."""
         mark = {"erased": date, "by": self.at[by]}
         self.edit(line, lambda record: record["x"].__setitem__(place, mark))
 

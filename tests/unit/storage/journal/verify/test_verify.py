@@ -97,7 +97,7 @@ def test_any_changed_byte_in_any_line_is_found_and_the_line_named(finished: Any,
         report = verify(copy)
     assert not report.ok
     index = number if closed else 300 + number
-    if not (at == len(line) - 1 and number == len(lines) - 1):  # the last newline gone: an unfinished line
+    if not (at == len(line) - 1 and number == len(lines) - 1):  # without the last newline: an unfinished line
         assert report.problems[0].line in (number + 1, number + 2)
         assert report.problems[0].index in (index, index + 1)
 
