@@ -102,7 +102,7 @@ class EmailMethod:
         return self._key.mark("code", user, address, code)
 
     def _mail(self, user: UserId, address: str, code: str, language: str) -> EmailMessage:
-        """Compose a plain-text mail: the code, who asked for it, and what to do if it was somebody else."""
+        """Compose a plain-text mail: the code, who asked for it, and what to do if the recipient did not ask."""
         mail = EmailMessage(policy=SMTP)
         mail["From"] = self._sender
         mail["To"] = address
