@@ -1,1 +1,1 @@
-"""The one way in: journal, judgement, tables, outbox."""
+"""The only way in for events and facts: journal, judgement, tables, outbox."""

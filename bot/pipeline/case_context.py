@@ -1,7 +1,9 @@
-"""Reads what the facts of one cause must be seen with: who runs the rooms concerned, what waits, what is decided.
+"""Loads the context of the facts of one cause: who runs the rooms concerned, what waits, what is decided.
 
-Rules kept here: everything is read inside the writing turn, after what came before it was applied; only what these
-facts need is read, and for most of them that is nothing.
+Rules kept here:
+- Everything is read inside the unit of work, after the facts before these were applied.
+- Only what these facts need is read; for most of them that is nothing.
+
 Left to others: what follows (`moderation/cases/obligations.py`, `moderation/cases/deadlines.py`,
 `moderation/cases/statements.py`).
 """
@@ -36,17 +38,18 @@ from .view_cache import ViewCache
 
 
 class CaseContextLoader:
-    """Knows where to look."""
+    """A reader of the context of facts and of cases."""
 
     def __init__(self, knowledge: ViewCache, policy: Policy) -> None:
         self._knowledge = knowledge
         self._policy = policy
 
     async def load(self, db: AsyncConnection, facts: Sequence[Fact], *, on: int, now_ms: int) -> CaseContext:
-        """What `complete` needs to know."""
+        """Return what `derive_obligations` needs to know about these facts."""
         duties = await self._duties(db, await self._rooms(db, facts), now_ms)
         owners = await self._idle_owners(db, duties, now_ms)
-        elsewhere = {room for context in owners.values() for room in context.subject.manages}  # it can cost rights
+        # They can lose rights in the other rooms that they manage, too.
+        elsewhere = {room for context in owners.values() for room in context.subject.manages}
         duties |= await self._duties(db, sorted(elsewhere - duties.keys()), now_ms)
         appealed = [fact.n for fact in facts if isinstance(fact, Appealed)]
         cases = [found for n in appealed if (found := await queries.case_view(db, n)) is not None]
@@ -74,7 +77,7 @@ class CaseContextLoader:
         )
 
     async def _people(self, db: AsyncConnection, facts: Sequence[Fact], now_ms: int) -> tuple[Context, ...]:
-        """Those whose accounts the facts link or part, as they will be, in each room that they run."""
+        """Return the people whose accounts the facts link or unlink, as they will be, in each room that they run."""
         found: list[Context] = []
         for fact in facts:
             if isinstance(fact, AccountsLinked | AccountUnlinked):
@@ -97,7 +100,7 @@ class CaseContextLoader:
         return [await queries.together(db, first[one], one) for one in people]
 
     async def _rooms(self, db: AsyncConnection, facts: Sequence[Fact]) -> list[RoomId]:
-        """The rooms of which it matters who runs them."""
+        """Return the rooms whose managers and owners matter to these facts."""
         rooms: dict[RoomId, None] = {}
         for fact in facts:
             if await _waits(db, fact):
@@ -139,7 +142,7 @@ class CaseContextLoader:
         return {user: await self._knowledge.context(db, view, user, now_ms) for user in users}
 
     async def waiting(self, db: AsyncConnection, n: int, now_ms: int) -> WaitingCase | None:
-        """A case whose time has come, and what is around it; None where its room is not served any more."""
+        """Return a case whose deadline has passed, with its context; None if its room is not served any more."""
         found = await queries.case_view(db, n)
         room = await self._knowledge.room(db, found[0].room) if found else None
         if found is None or room is None or not room.active:
@@ -166,7 +169,7 @@ class CaseContextLoader:
         )
 
     async def known(self, db: AsyncConnection, n: int) -> StatementContext | None:
-        """What a statement of reasons needs to know of a case."""
+        """Return what a statement of reasons needs to know of a case; None if the case or its room is not known."""
         found = await queries.case_view(db, n)
         room = await self._knowledge.room(db, found[0].room) if found else None
         if found is None or room is None:
@@ -190,7 +193,7 @@ class CaseContextLoader:
 
 
 async def _waits(db: AsyncConnection, fact: Fact) -> bool:
-    """Whether a case begins to wait because of this fact."""
+    """Tell whether a case begins to wait because of this fact."""
     if isinstance(fact, CaseDecided):
         return bool(await queries.waiting_with(db, fact.n))
     return isinstance(fact, Appealed) or (isinstance(fact, CaseOpened) and fact.state == "open")

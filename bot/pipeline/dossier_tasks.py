@@ -1,7 +1,10 @@
-"""Asks the operator for a file on somebody, with the decision that makes it time.
+"""Asks the operator for a file on a person as soon as a decision makes one due.
 
-Rules kept here: it is looked at whenever a case is upheld, by a rule or by a person, and nowhere else; it is written
-with the facts of that decision. Left to others: when it is time (`moderation/cases/dossiers.py`).
+Rules kept here:
+- This is checked whenever a case is upheld, by a rule or by a person, and nowhere else.
+- The task is written with the facts of that decision.
+
+Left to others: when a file is due (`moderation/cases/dossiers.py`).
 """
 
 from collections.abc import Sequence
@@ -18,7 +21,7 @@ _GRAVE = ("serious", "severe")
 
 
 async def dossier_tasks(db: AsyncConnection, facts: Sequence[Fact], policy: Policy, now_ms: int) -> list[Fact]:
-    """What the operator is to be asked for on account of these facts, which are not applied yet."""
+    """Return the tasks for the operator that follow from these facts, which are not applied yet."""
     if any(isinstance(fact, TaskOpened) and fact.task == "dossier" for fact in facts):
         return []  # read back from the journal
     upheld: dict[UserId, list[Offence]] = {}

@@ -1,9 +1,11 @@
-"""Names those who stand above the managers of a room, where they are to be told: the operators, and where asked the
-owners.
+"""Turns a message to those above the managers of a room into one message to each: operators and, where asked, owners.
 
-Rules kept here: each is told alone, once; who that is is settled together with the facts that ask for it, so that
-nothing can come between; where nobody is named in the configuration, it waits at the command line (`answerable tasks`),
-which needs no word. Left to others: saying it (`bot/effects/send_notice.py`).
+Rules kept here:
+- Each of them is told alone, once.
+- The recipients are named together with the facts that ask for the message, so that nothing can come between.
+- If the configuration names no operator, the matter waits at the command line (`answerable tasks`) without a message.
+
+Left to others: sending the messages (`bot/effects/send_notice.py`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +23,7 @@ from .view_cache import ViewCache
 async def expand_recipients(
     db: AsyncConnection, actions: Sequence[Action], knowledge: ViewCache, policy: Policy, bot: UserId
 ) -> tuple[Action, ...]:
-    """The actions, with one word to each in the place of one to all above."""
+    """Return the actions, with each `TellAbove` replaced by one `Tell` to each recipient."""
     named: list[Action] = []
     for action in actions:
         if isinstance(action, TellAbove):

@@ -1,7 +1,7 @@
-"""What came of a request, written before the bot was stopped in the middle of writing: its outcome is missing.
+"""The facts of a request whose outcome record was lost when the bot was stopped in the middle of writing.
 
-The request is repeated after the start, and the homeserver knows it; what came of it must not be recorded twice.
-Rule kept here: only requests that waited at the start can be the one; what comes of later ones is always new.
+The request is repeated after the start, and the homeserver recognises it; its facts must not be recorded twice.
+Rule kept here: only a request that waited at the start can be the one; the facts of later requests are always new.
 """
 
 from collections.abc import Collection, Sequence
@@ -12,13 +12,13 @@ from moderation.model.facts import Fact
 
 @dataclass(slots=True)
 class CutShort:
-    """The facts, and the transaction ids of the requests that waited at the start."""
+    """Those facts, and the transaction ids of the requests that waited at the start."""
 
     facts: list[Fact] = field(default_factory=list)
     waited: Collection[str] = ()
 
     def without(self, facts: Sequence[Fact], txn: str) -> list[Fact]:
-        """Those of the facts that came of a request which do not stand in the journal already."""
+        """Return those of a request's facts that the journal does not have yet."""
         if txn not in self.waited:
             return list(facts)
         fresh = []

@@ -1,7 +1,10 @@
-"""What follows from one event: the answer to a command, what changes of a room mean, and what rules find.
+"""Finds what follows from one event: the answer to a command, what changes of a room mean, and what rules find.
 
-Rules kept here: a command is judged like any message all the same; a defect on one of these sides is recorded as not
-seen, and harms neither the other sides nor the next event; a failing disk is no defect, and goes on up.
+Rules kept here:
+- A command is judged like any other message as well.
+- A defect in one of these three parts is recorded as `NotSeen`, and harms neither the other parts nor the next event.
+- A failing disk is no defect: its error is raised to the caller.
+
 Left to others: recording and acting on what follows (`pipeline.py`), what a command does (`commands/`), what state
 means (`room_changes.py`), what rules say (`moderation/judge/judge.py`).
 """
@@ -45,7 +48,7 @@ log = structlog.get_logger()
 
 
 class Judging:
-    """Looks at events, one after the other, inside a turn."""
+    """A judge of events, one after the other, inside a unit of work."""
 
     def __init__(
         self,
@@ -65,7 +68,10 @@ class Judging:
         self.unread = UnreadMessages(settings.unreadable, settings.bot)
 
     async def follow(self, unit: UnitOfWork, index: int, event: Received, room: RoomView, era: str) -> Answer:
-        """All that follows from the event recorded at `index`; `era`: of a log that goes on from a backup."""
+        """Return all that follows from the event recorded at `index`.
+
+        `era`: of a log that continues from a backup (`outbox.put`).
+        """
         if isinstance(event, Unreadable):
             return Answer()
         if isinstance(event, MessagePosted) and event.sender != self._settings.bot and event.late < 0:
@@ -79,7 +85,7 @@ class Judging:
         return Answer((*before, *judged.facts), (*asked.actions, *changed.actions, *judged.actions))
 
     async def _asked(self, unit: UnitOfWork, index: int, event: Received, room: RoomView) -> Answer:
-        """The answer to a command or a reaction."""
+        """Return the answer to a command or a reaction."""
         if not isinstance(event, MessagePosted | ReactionGiven) or event.sender == self._settings.bot:
             return Answer()
         if not self._responder.asks(event):
@@ -114,7 +120,10 @@ class Judging:
         return Answer((*cards, *judged), (*told, *self._files(event, room, index)))
 
     async def _paced(self, unit: UnitOfWork, event: Received, context: Context) -> Context:
-        """With what the sender wrote last, where they may write so often only; keys come in heaps, and are no haste."""
+        """Return the context with when the sender wrote last, if slow mode holds for them.
+
+        Messages whose keys came late are left out: keys come many at once, and that is no haste of the sender.
+        """
         limit = pace(context, self._settings.policy)
         if not isinstance(event, MessagePosted) or event.late >= 0 or limit is None:
             return context
@@ -131,7 +140,7 @@ class Judging:
         return self.unread.follow(room, event.event, event.sender, event.received_ms, event.code)
 
     def _files(self, event: Received, room: RoomView, index: int) -> tuple[Action, ...]:
-        """The file of a message in a group is noted by its hash and size, if settings ask for it."""
+        """Return the action that notes hash and size of a message's file in a group, if the settings ask for it."""
         if not self._settings.media or room.purpose != "group" or not isinstance(event, MessagePosted):
             return ()
         if event.media is None or event.media.url is None or event.sender == self._settings.bot:
@@ -142,7 +151,10 @@ class Judging:
 
 
 def _taken_back(event: Received, room: RoomView) -> tuple[Action, ...]:
-    """The desk is told of what somebody took back before we could read it: once a person, until that is said."""
+    """Return what tells the desk that somebody took a message back before the bot could read it.
+
+    At most one such message a person waits to be sent.
+    """
     if not isinstance(event, Undecryptable) or event.code != REDACTED or room.purpose != "group" or not room.active:
         return ()
     by = Who(event.removed_by or event.sender)
@@ -160,7 +172,10 @@ def _counted(event: Event) -> Counted | None:
 
 
 async def _unharmed(index: int, event: Received, part: Awaitable[Answer]) -> Answer:
-    """What follows from one side of an event, or that there was a defect."""
+    """Return what one part answers or, if it has a defect, the fact that the event was not seen.
+
+    Raises OSError and SQLAlchemyError of the part.
+    """
     try:
         return await part
     except (OSError, SQLAlchemyError):

@@ -1,10 +1,12 @@
-"""Expects what judging will cost, from what it has cost, so that no room's messages hold up those of another.
+"""Estimates what judging will cost from what it has cost, so that no room's messages hold up those of another.
 
-Rules kept here: what a room's messages cost is learnt a thousand letters at a time, since both the patterns of a room
-and the length of what is said there are its people's choice; no room is taken to be cheaper than `KILO_MS`, so that
-cheap texts do not make room for dear ones; events that will take long are taken in slices, between which others have
-their turn (`pipeline.py`); of a room whose news alone would take `MOST_MS`, the listener takes nothing: it is read
-beside it, like a room that is behind (`bot/sync/backfill.py`).
+Rules kept here:
+- The cost of a room's messages is learnt per thousand letters: both the patterns of a room and the length of its
+  messages are its people's choice.
+- No room is taken to be cheaper than `KILO_MS`, so that cheap texts do not make room for dear ones.
+- Events that will take long are taken in slices; between them other work has its turn (`pipeline.py`).
+- The sync loop takes nothing of a room whose new events alone would take `MOST_MS`: these are read separately, like a
+  room that is behind (`bot/sync/backfill.py`).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,7 +29,7 @@ class _Seen:
 
 
 class JudgingCosts:
-    """What judging costs, by room."""
+    """The costs of judging, by room."""
 
     def __init__(self) -> None:
         self._seen: dict[RoomId, _Seen] = {}
@@ -45,8 +47,10 @@ class JudgingCosts:
         return sum(map(self._of, events))
 
     def slices(self, events: Sequence[Received]) -> Iterator[Sequence[Received]]:
-        """Cut events, in their order, into slices that take no longer than `SLICE_MS`, or hold one event; at least
-        one slice, which may be empty."""
+        """Cut events, in their order, into slices that take no longer than `SLICE_MS` or hold one event.
+
+        There is at least one slice, which may be empty.
+        """
         begins, total = 0, 0.0
         for place, event in enumerate(events):
             cost = self._of(event)
@@ -66,7 +70,7 @@ class JudgingCosts:
 
 
 def letters(event: Received) -> int:
-    """Return how many letters there are to judge; of what is not deciphered yet, of the ciphertext."""
+    """Return how many letters there are to judge; in the ciphertext, if the event is not decrypted yet."""
     if texts := getattr(event, "texts", ()):
         return sum(len(text.value) for text in texts)
     sealed = event.content.get("ciphertext") if hasattr(event, "content") else None

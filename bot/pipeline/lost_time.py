@@ -1,10 +1,13 @@
-"""Finds what was said, and removed again, before the bot could read it: in a group, or in the time that a backup lost.
+"""Finds messages that were removed before the bot could read them: in groups, or in the time that a backup lost.
 
-Rules kept here: a message that comes without its words is recorded as not read, with the reason; its words are asked of
-the homeserver beside all else (MSC2815, where that offers it, else the admin API of Synapse, where we have a token),
-and judged then. In direct rooms and desks nothing is asked of any time but the lost one. Synapse has no word for
-whether it offers MSC2815: one that does not gives the event without its words.
-Left to others: asking again and again (`bot/encryption/late_events.py`), recording and judging (`pipeline.py`).
+Rules kept here:
+- A message that comes without its words is recorded as not read, with the reason.
+- Its words are asked of the homeserver while all else goes on, and judged then: by MSC2815 where that is offered, else
+  by the admin API of Synapse where we have a token.
+- In direct rooms and desks this is asked only for messages of the lost time.
+- Synapse does not announce whether it offers MSC2815: one that does not gives the event without its words.
+
+Left to others: asking repeatedly (`bot/encryption/late_events.py`), recording and judging (`pipeline.py`).
 """
 
 from collections.abc import Callable, Sequence
@@ -25,18 +28,18 @@ from storage import queries
 from storage.database import Database
 from storage.projections.common import LOST_TIME
 
-WEEK_MS = 7 * DAY_MS  # so long Synapse keeps what was redacted, unless it is set otherwise
+WEEK_MS = 7 * DAY_MS  # how long Synapse keeps what was redacted, unless it is set otherwise
 REDACTED = "redacted"  # the code of a message that was removed before it was read
 
 
 async def lost_time(db: AsyncConnection) -> tuple[int, int]:
-    """Return from when until when what was recorded is lost (ms); nothing is lost: an end before the beginning."""
+    """Return the beginning and end (ms) of the time whose records are lost; the end comes first if none are."""
     since, _, until = (await queries.get_meta(db, LOST_TIME) or "1 0").partition(" ")
     return int(since), int(until)
 
 
 class LostTime:
-    """Marks what cannot be read, and reads it again where the homeserver lets us."""
+    """A reader of removed messages: it marks them as unread, and reads them where the homeserver allows that."""
 
     def __init__(
         self,
@@ -46,7 +49,7 @@ class LostTime:
         watched: Callable[[Event], bool] = lambda _event: False,
         admin_token: str = "",
     ) -> None:
-        """`watched`: whether what is removed there is asked for at any time."""
+        """Set up the reader; `watched` tells whether an event is asked for whenever it was sent."""
         self._homeserver = homeserver
         self._database = database
         self._clock = clock
@@ -60,7 +63,7 @@ class LostTime:
         return since <= until and self._clock() - until < WEEK_MS
 
     async def mark(self, events: Sequence[Received]) -> Sequence[Received]:
-        """Return the events; those whose words were removed before we read them as events that cannot be read."""
+        """Return the events; those whose words were removed before we read them become `Undecryptable`."""
         if not any(map(_is_emptied, events)):
             return events
         async with self._database.read() as db:
@@ -68,7 +71,7 @@ class LostTime:
         return [_unread(e) if _is_emptied(e) and self._is_asked_for(e, since, until) else e for e in events]
 
     async def run_exclusive(self, room: RoomId, found: Received) -> Received | None:
-        """Return an event that was read again with the words that were removed; None if they are not to be had."""
+        """Return the event with the words that were removed; None if they cannot be had."""
         if not _is_emptied(found):
             return None
         async with self._database.read() as db:
@@ -82,7 +85,7 @@ class LostTime:
             try:
                 whole = receive(await ask(EventId(found.event)), room, self._clock())
             except Answered:
-                continue  # it is gone there too, or kept from us
+                continue  # the words are gone there too, or withheld from us
             if not _is_emptied(whole) and not isinstance(whole, Unreadable) and whole.sender == found.sender:
                 return whole
         return None
@@ -92,7 +95,7 @@ class LostTime:
 
 
 def _is_emptied(event: Received) -> TypeGuard[OtherEvent]:
-    """Whether this is a message whose words were taken away."""
+    """Tell whether this is a message whose words were removed."""
     return isinstance(event, OtherEvent) and (event.type in SHOWS_SOMETHING or event.type == "m.room.encrypted")
 
 

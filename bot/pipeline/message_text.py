@@ -1,6 +1,9 @@
 """Reads back from the journal what somebody wrote: the database keeps no text of messages.
 
-Rules kept here: what was not kept, or was erased, comes back empty; nothing here raises for what a person did.
+Rules kept here:
+- Text that was not kept, or was erased, comes back empty.
+- Nothing that a person did makes a function here raise.
+
 Left to others: who may see it.
 """
 
@@ -13,19 +16,19 @@ from storage.record_mapping import raw_of_record
 
 
 def words_of(journal: Journal, room: RoomId, index: int) -> str:
-    """The text of the message recorded at `index`; empty where there is none."""
+    """Return the text of the message recorded at `index`; empty if there is none."""
     event = message_of(journal, room, index)
     return event.body if event is not None else ""
 
 
 def message_of(journal: Journal, room: RoomId, index: int) -> MessagePosted | None:
-    """Return the message recorded at `index`; None where there is none, or nothing of it was kept."""
+    """Return the message recorded at `index`; None if there is none, or nothing of it was kept."""
     event = said_at(journal, room, index)
     return event if isinstance(event, MessagePosted) and event.content else None
 
 
 def said_at(journal: Journal, room: RoomId, index: int) -> Judged | None:
-    """Return what somebody said, in whatever way, as recorded at `index`; None where nothing of the kind stands."""
+    """Return the event recorded at `index` if it is of a kind that is judged, else None."""
     try:
         record = journal.get(index)
     except LookupError:

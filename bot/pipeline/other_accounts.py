@@ -1,6 +1,9 @@
-"""Tells the other accounts of a person of what was imposed on one of them, since it holds for all.
+"""Tells the other accounts of a person about a sanction on one of them, since it holds for all.
 
-Rules kept here: told alone; nothing of why, which the account that it is about is told.
+Rules kept here:
+- Each account is told alone.
+- The reason is not given: only the account that the sanction is about is told it.
+
 Left to others: what holds where (`storage/queries/sanctions.py`).
 """
 
@@ -15,7 +18,7 @@ from storage import queries
 
 
 async def words_to_other_accounts(db: AsyncConnection, facts: Sequence[Fact]) -> tuple[Tell, ...]:
-    """The words to the other accounts of those against whom something begins."""
+    """Return the messages to the other accounts of everybody on whom these facts impose a lasting sanction."""
     begun = [fact for fact in facts if isinstance(fact, SanctionStarted) and fact.kind in LASTING - OF_ROOMS]
     begun = [fact for fact in begun if fact.subject]
     if not begun:

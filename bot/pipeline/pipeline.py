@@ -1,15 +1,15 @@
-"""receive -> record -> judge -> (outbox): one door for everything that is written.
+"""receive -> record -> judge -> (outbox): the only way in which anything is written.
 
-Rules this module keeps, in this order, for every batch:
-1. what was received is appended to the journal and fsynced; only then is it judged;
-2. the facts that follow are appended and fsynced; only then what is urgent among their consequences is begun, and only
-   then
-3. one database transaction is committed, with the tables, the outbox rows and the sync token.
-So a message that the homeserver delivered is on disk before the token that acknowledges it, and what is in the
-journal but not in the database is caught up on start (`replay.py`). A defect in judging one event is noted and
-does not stop the others; a failing disk stops everything.
-Left to others: turns (`writer.py`), what follows from facts (`process_facts.py`), what an event is
-(`bot/events/parse_event.py`) and gives rise to (`judge_event.py`), what a command does (`commands/`), sending
+Rules kept here, in this order, for every batch:
+1. What was received is appended to the journal and fsynced; only then is it judged.
+2. The facts that follow are appended and fsynced; only then are their urgent consequences begun.
+3. Only then is one database transaction committed, with the tables, the outbox rows and the sync token.
+
+So a message that the homeserver delivered is on disk before the token that acknowledges it, and what is in the journal
+but not in the database is caught up at the start (`replay.py`). A defect in judging one event is noted and does not
+stop the others; a failing disk stops everything.
+Left to others: running one unit of work at a time (`writer.py`), what follows from facts (`process_facts.py`), what an
+event is (`bot/events/parse_event.py`) and gives rise to (`judge_event.py`), what a command does (`commands/`), sending
 (`bot/outbox/dispatcher.py`).
 """
 
@@ -45,20 +45,20 @@ from .unit_of_work import Answer, PipelineSettings, Responder, UnitOfWork
 from .view_cache import ViewCache
 from .writer import Writer
 
-TAIL = 10_000  # records: what was written last before a stop is among them
+TAIL = 10_000  # records at the end of the journal that are read to find what was written last before a stop
 
 T = TypeVar("T")
 Decipher = Callable[[Sequence[Received]], Awaitable[Sequence[Received]]]  # `bot/encryption/service.py`
 
 
 async def _as_it_came(events: Sequence[Received]) -> Sequence[Received]:
-    """What cannot be read is recorded as not read."""
+    """Return the events as they are: encrypted ones are recorded as not read."""
     return events
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """Facts that no event gave rise to, and what is queued and written with them (`Pipeline.commit`)."""
+    """Facts without an event as their cause, and what is queued and written with them (`Pipeline.commit`)."""
 
     facts: tuple[Fact, ...] = ()
     actions: tuple[Action, ...] = ()
@@ -67,7 +67,7 @@ class Outcome:
 
 
 class Pipeline:
-    """The one door."""
+    """The way in for events, outcomes and deadlines."""
 
     def __init__(
         self,
@@ -98,11 +98,12 @@ class Pipeline:
         self._clock = clock
         self._responder = responder
         self._wake = wake
-        self._hushed: set[EventId] = set()  # of the turn: events whose words are not recorded
-        self._spared: dict[EventId, MessagePosted] = {}  # of the turn: what is recorded of codes said before others
+        # Both hold what belongs to the batch that is being taken.
+        self._hushed: set[EventId] = set()  # events whose words are not recorded
+        self._spared: dict[EventId, MessagePosted] = {}  # what is recorded of codes that were posted before others
 
     async def begin(self) -> None:
-        """Read what must be known before the first turn."""
+        """Read what must be known before the first unit of work."""
         async with self._database.read() as db:
             await self.writer.begin(db)
             await self.processor.begin(db)
@@ -111,7 +112,7 @@ class Pipeline:
             await self._responder.begin(db)
 
     async def catch_up(self, apply: Callable[[UnitOfWork], Awaitable[int]]) -> int:
-        """Run `apply` (of `replay.py`) in one turn, before anything else is taken."""
+        """Run `apply` (of `replay.py`) in one unit of work, before anything else is taken."""
 
         async def work() -> int:
             async with self.writer.unit_of_work() as unit:
@@ -130,13 +131,13 @@ class Pipeline:
         also: Callable[[AsyncConnection], Awaitable[None]] | None = None,
         heard_ms: int = 0,
     ) -> int:
-        """Record, judge and queue what follows. Returns how many events were new.
+        """Record and judge events, and queue what follows. Returns how many were new.
 
         Events of rooms that are not served, and events seen before, are left out. `token` is the sync token that
-        acknowledges all of them; `also` runs in the transaction that stores it. `heard_ms`: when the homeserver had
-        been heard before, if they were not heard when they were said.
+        acknowledges all of them; `also` runs in the transaction that stores it. `heard_ms`: when the homeserver was
+        last heard before, if the events were not received at the time they were sent.
 
-        What will take long to judge is taken in slices: between them others have their turn.
+        Events that will take long to judge are taken in slices; between them other work has its turn.
         """
         *before, last = self.costs.slices(events)
         new = 0
@@ -162,7 +163,7 @@ class Pipeline:
         return await self.writer.run_exclusive(work())
 
     async def take_late(self, events: Sequence[Received]) -> int:
-        """Events whose key came after they were recorded as not read: record and judge them now, once."""
+        """Record and judge events, once, whose key came after they were recorded as not read. Returns how many."""
 
         async def work() -> int:
             return await self._take_fresh(await self._unread(events), None)
@@ -170,10 +171,9 @@ class Pipeline:
         return await self.writer.run_exclusive(work())
 
     async def take_reasons(self, reasons: Sequence[tuple[EventId, str]], *, again: bool = False) -> None:
-        """Record why events cannot be read (a code each), where that was learnt after they were recorded; people who
-        keep theirs from us are told.
+        """Record why events cannot be read (a code each), if that was learnt after they were recorded.
 
-        `again`: this may have been done right before the last stop.
+        People who withhold their keys from us are told. `again`: this may have been done right before the last stop.
         """
 
         async def facts(db: AsyncConnection) -> AsyncIterator[tuple[Fact, ...]]:
@@ -207,9 +207,9 @@ class Pipeline:
     async def open_room(
         self, room: RoomId, snapshot: Sequence[Received], also: Callable[[AsyncConnection], Awaitable[None]]
     ) -> None:
-        """Begin to record a room: who is there and what holds there first, then its condition and roles.
+        """Begin to record a room: first its members and state, then its condition and roles.
 
-        `also` runs in the transaction from which on it is recorded: what was said since the notice is still to be read.
+        `also` runs in the transaction with which recording begins: what was said since the notice is still to be read.
         """
 
         async def work() -> None:
@@ -255,9 +255,9 @@ class Pipeline:
     async def handle(
         self, unit: UnitOfWork, index: int, event: Received, kind: str, present: Sequence[tuple[int, Fact]] = ()
     ) -> None:
-        """Everything that follows from the event recorded at `index`.
+        """Judge the event recorded at `index`, and process all that follows from it.
 
-        `present` are the facts of it that the journal already has (after a crash); they are not written again.
+        `present` are its facts that the journal already has (after a crash); they are not written again.
         """
         unit.seen.append((index, event, kind))
         if isinstance(event, StateChanged) and await project_room_state(unit.db, event):
@@ -282,17 +282,17 @@ class Pipeline:
         also: Callable[[AsyncConnection], Awaitable[None]] | None = None,
         of_row: str | None = None,
     ) -> None:
-        """Record facts that no event gave rise to, with what follows; `also` runs in the same transaction.
+        """Record facts without an event as their cause, and what follows; `also` runs in the same transaction.
 
-        With `of_row` (a transaction id) they are what became of a row of the outbox: nothing is recorded if that is
-        known already, and nothing of it twice.
+        With `of_row` (a transaction id) they are the outcome of a row of the outbox: nothing is recorded if its outcome
+        is known already, and no fact of it twice.
         """
         await self.commit_all([Outcome(tuple(facts), tuple(actions), also, of_row)])
 
     async def commit_all(self, outcomes: Sequence[Outcome]) -> None:
-        """Record several outcomes as `commit` does, one after the other, in one turn.
+        """Record several outcomes as `commit` does, one after the other, without letting others write between them.
 
-        What outcomes of requests ask for is queued first: if the bot is killed in between, the request is repeated.
+        The actions of outcomes of requests are queued first: if the bot is killed in between, the request is repeated.
         """
 
         async def work() -> None:
@@ -323,8 +323,10 @@ class Pipeline:
             await outcome.also(unit.db)
 
     async def commit_with(self, make: Callable[[AsyncConnection], AsyncIterator[tuple[Fact, ...]]]) -> int:
-        """Like `commit`, for facts that must be made from what is known inside the turn. One group a cause; each is
-        applied before the next is made."""
+        """Record facts as `commit` does that `make` builds from what is known inside the unit of work.
+
+        `make` yields one group for each cause; each is applied before the next is made. Returns the number of groups.
+        """
 
         async def work() -> int:
             count = 0
@@ -341,7 +343,7 @@ class Pipeline:
     async def with_journal(self, work: Callable[[Journal], T], *facts: Fact, signed: bool = False) -> T:
         """Record `facts`, then do `work` on the journal, in a thread and before anybody else writes.
 
-        With `signed`, all that is recorded is signed first.
+        With `signed`, a checkpoint of all that is recorded is signed first.
         """
 
         async def in_turn() -> T:
@@ -356,7 +358,7 @@ class Pipeline:
         return await self.writer.run_exclusive(in_turn())
 
     async def mend_future_day(self) -> str | None:
-        """Give an open day its place that was begun while the clock was ahead; see `Journal.mend_future`."""
+        """Put an open day that was begun while the clock was ahead where it belongs; see `Journal.mend_future`."""
 
         async def in_turn() -> str | None:
             async with self.writer.unit_of_work():
@@ -365,7 +367,7 @@ class Pipeline:
         return await self.writer.run_exclusive(in_turn())
 
     async def checkpoint(self) -> None:
-        """Sign the journal as it stands, if it is time."""
+        """Sign a checkpoint of the journal, if one is due."""
 
         async def work() -> None:
             now = self._clock()
@@ -385,7 +387,7 @@ class Pipeline:
     # Pieces.
 
     async def _look_up(self, events: Sequence[Received]) -> None:
-        """Read what judging these will ask for, while they are written."""
+        """Read what judging these events will need, while they are written."""
         async with self._database.read() as db:
             await self.knowledge.prepare(db, events, self._clock())
 
@@ -394,13 +396,13 @@ class Pipeline:
             self._wake()
 
     async def _known(self, events: Sequence[Received]) -> set[str]:
-        """The ids of those of `events` that are recorded already."""
+        """Return the ids of those of `events` that are recorded already."""
         ids = [event.event for event in events if event.event is not None]
         async with self._database.read() as db:
             return await queries.known_events(db, ids)
 
     async def _unread(self, events: Sequence[Received]) -> list[Received]:
-        """Those of `events` that are recorded as not read, each saying where that stands."""
+        """Return those of `events` that are recorded as not read, each with the index of that record."""
         async with self._database.read() as db:
             rows = {event.event: await queries.event_row(db, event.event) for event in events if event.event}
         return [
@@ -410,7 +412,7 @@ class Pipeline:
         ]
 
     async def _said_aloud(self, events: Sequence[Received]) -> dict[EventId, MessagePosted]:
-        """Return what is recorded of codes that were said before others, where the bot can take them away."""
+        """Return what is recorded of messages that show a code to others, if the bot can remove them."""
         found = [kept for event in events if (kept := self._without_token(event)) is not None]
         if not found:
             return {}
@@ -425,7 +427,10 @@ class Pipeline:
         return self._responder.without_token(event)
 
     def _goes(self, event: Received, room: RoomView) -> tuple[Redact, ...]:
-        """Return what removes a code that was said before others; what was recorded of it tells, after a crash too."""
+        """Return the redaction of a message that shows a code to others.
+
+        After a crash it is recognised by what was recorded of it.
+        """
         kept = self._spared.get(event.event or EventId(""))
         if kept is None and isinstance(event, MessagePosted):
             as_recorded = self._without_token(event)
@@ -447,13 +452,13 @@ class Pipeline:
 
 
 def _once(removals: Sequence[Redact], answer: Answer) -> tuple[Redact, ...]:
-    """Those of the removals that the answer has not already."""
+    """Return those of the removals that the answer does not contain yet."""
     there = {action.event for action in answer.actions if isinstance(action, Redact)}
     return tuple(removal for removal in removals if removal.event not in there)
 
 
 def _fresh(events: Sequence[Received], known: set[str]) -> list[Received]:
-    """The events to record, each once, in order."""
+    """Return the events to record, each once, in order."""
     seen, fresh = set(known), []
     for event in events:
         if event.event is None or event.event not in seen:
@@ -462,10 +467,10 @@ def _fresh(events: Sequence[Received], known: set[str]) -> list[Received]:
     return fresh
 
 
-# Facts that belong together: found again after a crash by the record that gave rise to them.
+# Facts of one cause; after a crash they are found again by the record that caused them.
 _OF_CASES = frozenset({"case", "decision", "sanction", "credit", "task", "appeal", "report", "dossier", "verify"})
 
 
 def _one_cause(facts: Sequence[Fact], first: int) -> tuple[Fact, ...]:
-    """Facts that time or an operator gave rise to rest on the first record among them, which is to stand at `first`."""
+    """Return facts caused by time or an operator, with the first of them, to be recorded at `first`, as their cause."""
     return tuple(replace(fact, on=first) if fact.KIND in _OF_CASES and fact.on < 0 else fact for fact in facts)

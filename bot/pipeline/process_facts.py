@@ -1,9 +1,13 @@
-"""What follows from facts: they are completed, recorded, applied, stated, and what they ask for is queued.
+"""Processes facts: derives what must follow, records and applies them, states reasons, and queues what they ask for.
 
-Rules this module keeps, in this order: if something urgent follows, the facts are written and fsynced at once and it is
-begun (`urgent`; decision 0029); facts are applied one after the other; the statements of reasons come last of what is
-written; actions are queued in the same transaction as the tables. What is recorded already holds as it stands.
-Left to others: the turn itself (`writer.py`), what an event gives rise to (`judge_event.py`), sending
+Rules kept here, in this order:
+1. If something urgent follows, the facts are written and fsynced at once, and it is begun (`urgent`; decision 0029).
+2. Facts are applied one after the other.
+3. The statements of reasons are written last.
+4. Actions are queued in the same transaction as the tables.
+
+What is recorded already holds as it stands.
+Left to others: the unit of work itself (`writer.py`), what an event gives rise to (`judge_event.py`), sending
 (`bot/outbox/dispatcher.py`).
 """
 
@@ -57,8 +61,9 @@ from .writer import Writer
 log = structlog.get_logger()
 
 _TURNS_TO_SEND = 2  # of the event loop: one to make a request, one to write it
-_PATIENCE_S = 0.05  # so long in all a turn waits for answers to what was urgent, before it takes disk and processor
-# After these, what follows is written under other names: each must be applied before the next is written.
+# How long in all a unit of work waits for answers to urgent requests, before it uses disk and processor.
+_PATIENCE_S = 0.05
+# These change the names under which later facts are written: each must be applied before the next is written.
 _RENAMES = (RoomEntered, AccountsLinked, AccountUnlinked, PartsErased)
 
 
@@ -69,7 +74,10 @@ class Derivation(Protocol):
 
 
 class FollowUp(Protocol):
-    """A step that says what facts ask for. They are applied; `said` has the words of people that are not kept."""
+    """A step that finds what facts ask for, once they are applied.
+
+    `said` are the facts with the words of people that are not kept.
+    """
 
     async def __call__(self, unit: UnitOfWork, facts: Sequence[Fact], said: Sequence[Fact], /) -> Sequence[Action]: ...
 
@@ -98,16 +106,16 @@ class FactProcessor:
         self._follow_ups: tuple[FollowUp, ...] = (self._consequences, self._words_to_other_accounts)
 
     async def begin(self, db: AsyncConnection) -> None:
-        """Read what must be known before the first turn."""
+        """Read what must be known before the first unit of work."""
         self.era = await queries.get_meta(db, ERA) or ""
         self._persons = await linked(db)
 
     def person_of(self, user: UserId) -> PersonId:
-        """Under which name an account is recorded."""
+        """Return the name under which an account is recorded."""
         return self._persons.get(user, PersonId(user))
 
     def draft_of(self, fact: Fact, at_ms: int) -> Draft:
-        """The record of a fact."""
+        """Return the record of a fact, to be written."""
         return draft_of_fact(fact, at_ms, self._served.code(fact), self.person_of)
 
     async def process(
@@ -118,7 +126,7 @@ class FactProcessor:
         `present` are the facts of this cause that the journal already has (after a crash); they are not written again.
         """
         if not (answer.facts or answer.actions or present):
-            return  # as of most messages
+            return  # the usual case: most messages have no consequence
         stated = [each for each in present if isinstance(each[1], StatementGiven)]  # these come last
         facts = [self._without_words(fact) for fact in answer.facts if not isinstance(fact, StatementGiven)]
         for derive in self._derivations:
@@ -143,10 +151,10 @@ class FactProcessor:
     async def _begin_urgent(
         self, unit: UnitOfWork, facts: Sequence[Fact], actions: Sequence[Action], cause: int, at_ms: int
     ) -> list[tuple[int, Fact]]:
-        """What can still be seen need not wait for the tables: if something is urgent, record the facts and begin it.
+        """Record the facts and begin what is urgent among their consequences, without waiting for the tables.
 
-        Returns the facts, if they are recorded, each with its index. The rows are queued with all others of this cause,
-        under the same transaction ids.
+        What is to be removed can still be seen by others. Returns the facts with their indices if something is urgent,
+        else nothing. The rows are queued with all others of this cause, under the same transaction ids.
         """
         urgent = [action for action in (*at_once(facts), *actions) if begins_early(action)]
         if not urgent or any(isinstance(fact, _RENAMES) for fact in facts):
@@ -159,7 +167,10 @@ class FactProcessor:
         return list(enumerate(facts, first))
 
     async def _let_it_pass(self, unit: UnitOfWork) -> None:
-        """What is left of the turn would take disk and processor from the homeserver, often on the same machine."""
+        """Wait for the answers to what is urgent, up to `_PATIENCE_S` in one unit of work.
+
+        The rest of the work would take disk and processor from the homeserver, which is often on the same machine.
+        """
         loop = asyncio.get_running_loop()
         began = loop.time()
         for _ in range(_TURNS_TO_SEND):  # statements do not wait, so nothing would go out before they are all done
@@ -178,12 +189,12 @@ class FactProcessor:
         return await with_misuse_of_reports(unit.db, facts, policy=policy, next_case=next_case, now_ms=at_ms)
 
     async def _with_obligations(self, unit: UnitOfWork, facts: list[Fact], cause: int, at_ms: int) -> list[Fact]:
-        """Add who answers for what now waits, and who must be told before something happens."""
+        """Add who is responsible for what now waits, and who must be told before something happens."""
         if not concerns(facts):
             return facts
         await unit.flush()
         around = await self._loader.load(unit.db, facts, on=cause, now_ms=at_ms)
-        # What became of a request comes last: it is no part of what follows from the others (`replay.py`).
+        # Outcomes of requests come last: they do not belong to the facts of this cause (`replay.py`).
         given_rise = [fact for fact in facts if not isinstance(fact, ActionTaken)]
         outcomes = [fact for fact in facts if isinstance(fact, ActionTaken)]
         return [*derive_obligations(given_rise, around), *outcomes]
@@ -209,7 +220,7 @@ class FactProcessor:
     # Pieces.
 
     async def _statements(self, unit: UnitOfWork, facts: Sequence[Fact], cause: int) -> list[Fact]:
-        """The statement of reasons for each decision among the facts, which are applied."""
+        """Return the statement of reasons for each decision among the facts, which are applied."""
         numbers = to_be_stated(facts)
         if not numbers:
             return []
@@ -220,7 +231,10 @@ class FactProcessor:
     async def _apply_all(
         self, unit: UnitOfWork, facts: list[Fact], present: Sequence[tuple[int, Fact]], cause: int, at_ms: int
     ) -> list[Fact]:
-        """Stage the facts that the journal does not have yet, and apply them all. What is recorded holds."""
+        """Stage the facts that the journal does not have yet, and apply them all.
+
+        If what is recorded differs from `facts`, what is recorded holds. Returns the facts that were applied.
+        """
         known = [fact for _, fact in present]
         if facts[: len(known)] != known:
             log.warning("judged_otherwise_before", record=cause)
@@ -266,11 +280,12 @@ class FactProcessor:
         return rooms_of
 
     def _without_words(self, fact: Fact) -> Fact:
-        """With `content = "metadata"` nothing that a person wrote is kept, here neither."""
+        """Return the fact without what a person wrote, if `content = "metadata"` forbids keeping it."""
         return fact if self._settings.content == "full" else without_words(fact)
 
 
-# What people wrote, but for reasons of decisions and rules of rooms: statements of reasons and judging rest on these.
+# The fields with what people wrote. Reasons of decisions and rules of rooms are kept: statements of reasons and judging
+# rest on them.
 _WORDS: Mapping[type[Fact], str] = {
     Found: "matched",
     CaseOpened: "excerpt",
@@ -287,7 +302,7 @@ def without_words(fact: Fact) -> Fact:
 
 
 def _as_said(facts: Sequence[Fact], said: Sequence[Fact]) -> list[Fact]:
-    """Return the facts with the words of appeals and notes: those who handle a case are told, whatever is kept."""
+    """Return the facts with the words of appeals and notes, kept or not: those who handle a case are told them."""
     words = {(type(fact), fact.n): fact.words for fact in said if isinstance(fact, Appealed | CaseNoted)}
     return [
         replace(fact, words=words.get((type(fact), fact.n), fact.words))
@@ -298,9 +313,9 @@ def _as_said(facts: Sequence[Fact], said: Sequence[Fact]) -> list[Fact]:
 
 
 async def _nobody_asked(_within_s: float) -> None:
-    """Nothing is sent."""
+    """Return at once: nothing was sent."""
 
 
 def _urgent_first(actions: Sequence[Action]) -> list[Action]:
-    """Numbered first, so that their transaction ids are known before the others are."""
+    """Sort urgent actions to the front: they are numbered first, so their transaction ids are known before the rest."""
     return sorted(actions, key=lambda action: not begins_early(action))

@@ -1,8 +1,13 @@
-"""What a reply says its answered message says: left out of judgement if it is true, else judged as the sender's words.
+"""Checks the quotations in replies: true ones are not judged, false ones are judged as the sender's own words.
 
-Older clients put a quotation in front of a reply and newer ones hide it, or do not: whoever writes one by hand can put
-anything into somebody else's mouth. Rules kept here: a quotation is true if the message it names, as it is recorded
-here, holds all of it in one piece, but for who said it; where that message is not known, the quotation is judged.
+Older clients put a quotation in front of a reply; some newer ones hide it, others do not. Somebody who writes one by
+hand can put anything into another person's mouth.
+
+Rules kept here:
+- A quotation is true if the message it names, as recorded here, contains all of it in one piece; the name of the
+  speaker is left aside.
+- If that message is not known, the quotation is judged.
+
 Left to others: finding the quotation (`bot/events/parse_texts.py`).
 """
 
@@ -23,7 +28,7 @@ _WHO = re.compile(r"\s*(?:In reply to\s*)?\*?\s*<?@[^\s<>]{1,255}>?\s*")
 
 
 async def with_false_quotations(db: AsyncConnection, event: MessagePosted, recorded: Recorded) -> MessagePosted:
-    """The event with the quotations that are not what they claim to quote among its texts."""
+    """Return the event with its false quotations added to its texts."""
     row = await queries.event_row(db, event.reply_to) if event.reply_to else None
     said = recorded(event.room, row.record) if row is not None and row.room == event.room else None
     known = [_folded(text.value) for text in said.texts] if said is not None else []

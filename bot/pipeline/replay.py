@@ -1,9 +1,12 @@
-"""Brings the database up to date with the journal: after a crash, and from nothing.
+"""Brings the database up to date with the journal: after a crash, or from an empty database.
 
-Rules kept here: what the journal says holds. Events whose consequences were not recorded yet are judged now, by the
-policy that was in force; consequences that were recorded are applied as they stand, and what they ask for is queued.
-Making the whole database anew (`rebuild`) applies and judges nothing again, and queues nothing: what was done was
-done."""
+Rules kept here:
+- What the journal says holds.
+- Events whose consequences were not recorded yet are judged now, by the policy that was in force.
+- Consequences that were recorded are applied as they stand, and what they ask for is queued.
+- Rebuilding the whole database (`rebuild`) only applies records: it judges nothing again and queues nothing, since
+  that was done before.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -24,7 +27,7 @@ from .in_flight import CutShort
 from .pipeline import Pipeline
 from .unit_of_work import Answer, UnitOfWork
 
-# What became of a cause later, not what it gave rise to.
+# Facts that are recorded when actions are carried out, not together with what caused the actions.
 _OF_ACTING = frozenset({"outcome", "notice", "media", "disclosure", "anchor"})
 
 
@@ -33,7 +36,7 @@ def _came_later(fact: Fact) -> bool:
 
 
 class Rooms:
-    """Group codes and the rooms they stand for, as the journal tells them."""
+    """Group codes and the rooms they stand for, as learnt from the journal."""
 
     def __init__(self, known: dict[GroupCode, RoomId]) -> None:
         self._rooms = dict(known)
@@ -47,7 +50,7 @@ class Rooms:
 
 
 def event_of_record(record: Record, rooms: Rooms) -> Received | None:
-    """The event a record was made from, as far as it was kept; None for other records."""
+    """Return the event that a record was made from, as far as it was kept; None for other records."""
     room = rooms.of(record.group) if record.group else None
     if room is None:
         return None
@@ -108,7 +111,7 @@ async def catch_up(unit: UnitOfWork, pipeline: Pipeline, records: Iterable[Recor
 
 
 def _heard(tail: Sequence[Record], rooms: Rooms) -> int:
-    """Return until when these records show that the homeserver was heard; 0: they do not show it."""
+    """Return until when (ms) these records show that the homeserver was heard; 0 if they do not show it."""
     heard = 0
     for record in tail:
         fact = fact_of_record(record, rooms.of)
@@ -120,9 +123,9 @@ def _heard(tail: Sequence[Record], rooms: Rooms) -> int:
 
 
 def _cut_short(tail: Sequence[Record], rooms: Rooms) -> list[Fact]:
-    """Find what came of a request and stands last, without the outcome that belongs to it.
+    """Return the facts of a request at the end of the journal whose outcome record is missing, the newest first.
 
-    Behind it stands what the log said of itself when it was opened after the crash.
+    Only what the log noted about itself when it was opened after the crash may follow them.
     """
     found: list[Fact] = []
     for record in reversed(tail):
@@ -138,7 +141,10 @@ def _cut_short(tail: Sequence[Record], rooms: Rooms) -> list[Fact]:
 async def _apply_group(
     unit: UnitOfWork, pipeline: Pipeline, record: Record, facts_at: Mapping[int, Fact], rooms: Rooms
 ) -> list[int]:
-    """Facts that no event in the tail gave rise to: one cause at a time, as they were recorded."""
+    """Apply facts whose cause is no event in the tail, one cause at a time, as they were recorded.
+
+    Returns the indices of the records that are done with.
+    """
     fact = fact_of_record(record, rooms.of)
     if fact is None:
         return [record.index]
@@ -151,9 +157,10 @@ async def _apply_group(
 
 
 def _one_cause(first: int, on: int, facts_at: Mapping[int, Fact]) -> list[tuple[int, Fact]]:
-    """The facts of one cause: they stand one after the other, and rest on the same record or on the first of them.
+    """Return the facts of one cause: consecutive records that refer to the same record or to the first of them.
 
-    What else rests on that record stands elsewhere: a measure begins, and long after it ends.
+    Other facts that refer to that record stand elsewhere in the journal, such as the end of a measure, long after it
+    began.
     """
     group: list[tuple[int, Fact]] = []
     index = first

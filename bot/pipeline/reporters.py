@@ -1,6 +1,6 @@
-"""Reads who had reported what a decision is about: they are told the outcome, and it counts for or against them.
+"""Reads who reported what a decision is about: they are told the outcome, and it counts for or against them.
 
-Rules kept here: read inside the writing turn, and only where a case is decided or its deadline passes.
+Rule kept here: this is read inside the unit of work, and only if a case is decided or its deadline passes.
 Left to others: what follows (`moderation/cases/reports.py`, `moderation/consequences.py`).
 """
 
@@ -18,7 +18,7 @@ from storage import queries
 async def with_misuse_of_reports(
     db: AsyncConnection, facts: Sequence[Fact], *, policy: Policy, next_case: int, now_ms: int
 ) -> list[Fact]:
-    """The facts, with what decisions among them bring to reporters whose reports come to nothing again and again."""
+    """Return the facts, and what decisions among them bring to reporters whose reports often come to nothing."""
     settings = policy.reports
     cases = {
         n: case
@@ -31,7 +31,7 @@ async def with_misuse_of_reports(
 
 
 async def reporters(db: AsyncConnection, facts: Sequence[Fact]) -> dict[int, tuple[UserId, ...]]:
-    """Who had reported, of each case that is decided."""
+    """Return the reporters of each case that these facts decide, by the number of the case."""
     return {n: found for n in _decided(facts) if (found := await queries.reporters_of(db, n))}
 
 

@@ -1,8 +1,12 @@
-"""Recognises our own card when it comes back in `/sync`.
+"""Recognises the bot's own cards when they come back in `/sync`.
 
-Rules kept here: a card says which case it shows and by which request it was sent. If we did not live to record that
-it was sent, or the answer was lost on the way, its coming back records it: a reaction pressed meanwhile is not lost.
-A card of the time that a backup lost is superseded: what it shows was said again, and has a card of its own.
+Rules kept here:
+- A card says which case it shows and by which request it was sent.
+- If the bot was stopped before it recorded that a card was sent, or the answer was lost on the way, this is recorded
+  when the card comes back: a reaction pressed meanwhile is not lost.
+- A card of the time that a backup lost is superseded: what it is about was read again, and has a card of its own if it
+  needs one.
+
 Left to others: what a card shows (`bot/effects/desk.py`).
 """
 
@@ -19,16 +23,16 @@ from storage import outbox, queries
 
 
 def with_card_mark(content: Mapping[str, Json], n: int, txn: str) -> dict[str, Json]:
-    """The content of a card, saying which it is."""
+    """Return the content of a card with a mark: the case it shows, and the request that sends it."""
     return {**content, PostCard.MARK: {"case": n, "request": txn}}
 
 
 async def returned_card(
     db: AsyncConnection, event: Received, room: RoomView, bot: UserId, on: int, era: str = ""
 ) -> tuple[ActionTaken, ...]:
-    """That a card was posted, if `event` is one of ours and nobody has recorded it yet.
+    """Return the fact that a card was posted, if `event` is a card of ours that is not recorded yet.
 
-    A card of another `era` shows a case of the time that a backup lost: here its number may belong to another case.
+    A card of another `era` shows a case of the time that a backup lost: its number may belong to another case now.
     """
     if room.purpose != "desk" or not isinstance(event, MessagePosted) or event.sender != bot:
         return ()

@@ -1,8 +1,11 @@
-"""What changes of a room's state and members mean: roles, whether the bot can act, sanctions to apply, desks to keep.
+"""Finds what follows from changes of a room's state and members: roles, protection, sanctions to apply, desks to keep.
 
-Rules kept here: roles come from the power levels, and a change of role is a fact of its own; a room is protected
-while the bot has all it needs to act, else observed; a room that was upgraded is followed into its new one. Left to
-others: applying sanctions (`bot/effects/align_room.py`), entering (`bot/effects/join_room.py`).
+Rules kept here:
+- Roles come from the power levels, and a change of role is a fact of its own.
+- A room is protected while the bot has all the rights it needs to act, else it is observed.
+- A room that was upgraded is followed into its new one.
+
+Left to others: applying sanctions (`bot/effects/align_room.py`), entering (`bot/effects/join_room.py`).
 """
 
 from collections.abc import Sequence
@@ -36,7 +39,7 @@ NEEDED_TO_PROTECT = frozenset({"post", "redact", "kick", "ban", "levels"})
 
 
 class RoomChanges:
-    """Follows what happens to rooms."""
+    """The answers to changes of rooms, members and power levels."""
 
     def __init__(self, knowledge: ViewCache, bot: UserId, policy: Policy) -> None:
         self._knowledge = knowledge
@@ -44,7 +47,7 @@ class RoomChanges:
         self._policy = policy
 
     async def follow(self, unit: UnitOfWork, index: int, event: Received, room: RoomView) -> Answer:
-        """What follows from a state event in a group; nothing from other events."""
+        """Return what follows from a state event in a room that the bot serves; nothing from other events."""
         if room.purpose != "group":
             return await self._own_room(unit, index, event, room)
         if isinstance(event, MembershipChanged):
@@ -52,7 +55,7 @@ class RoomChanges:
         if isinstance(event, StateChanged) and event.type == "m.room.power_levels" and room.active:
             return await self._levels(unit, index, event, room)
         if isinstance(event, StateChanged) and event.type == ENCRYPTION and room.active:
-            return Answer((), (KeepDesk(room=room.room),))  # from now on what is said of it is encrypted too
+            return Answer((), (KeepDesk(room=room.room),))  # the desk of the group is encrypted from now on, too
         if isinstance(event, StateChanged) and event.type == TOMBSTONE and room.active:
             return _followed(event, room)
         if isinstance(event, StateChanged) and event.type == JOIN_RULES and room.active:
@@ -60,16 +63,16 @@ class RoomChanges:
         return Answer()
 
     def condition(self, room: RoomView) -> Literal["observing", "protected"]:
-        """Whether the bot can act in a room, or only look on."""
+        """Return whether the bot can act in a room ("protected") or only look on ("observing")."""
         lacks = {lack.right for lack in room.power.missing_for(self._bot)}
         return "observing" if lacks & NEEDED_TO_PROTECT else "protected"
 
     def lobby(self, room: RoomView) -> tuple[Action, ...]:
-        """The lobby of a gated group is looked after."""
+        """Return the action that keeps the lobby of a group, if it is gated."""
         return (KeepLobby(room=room.room),) if asked_of(room, self._policy).gated and room.purpose == "group" else ()
 
     async def role_changes(self, db: AsyncConnection, room: RoomView, on: int, by: UserId) -> Sequence[RoleChanged]:
-        """Whose role in a room differs from what was noted last."""
+        """Return the changes of people's roles in a room since they were recorded last."""
         before = await queries.roles(db, room.room)
         now = dict.fromkeys(room.power.managers(), "manager") | dict.fromkeys(room.power.owners(), "owner")
         return [
@@ -132,7 +135,7 @@ class RoomChanges:
         return Answer(facts, tuple(actions))
 
     async def _company(self, unit: UnitOfWork, index: int, event: MembershipChanged, room: RoomView) -> Answer:
-        """A direct room is for two; the bot leaves one to which anybody else is invited."""
+        """Leave a direct room, which is for two, if anybody else joins or is invited."""
         user = await queries.direct_with(unit.db, room.room)
         if event.user == user or event.membership not in ("join", "invite") or room.condition == "left":
             return Answer()
@@ -142,7 +145,10 @@ class RoomChanges:
     async def _left_cases(
         self, unit: UnitOfWork, index: int, room: RoomView, user: UserId, by: UserId
     ) -> tuple[CaseLeft, ...]:
-        """That somebody left, or was made to, while cases waited for them; not what a measure of ours brings."""
+        """Return the facts that somebody left the room or their role, or was made to, while cases waited for them.
+
+        Nothing follows if the bot itself did it, by a measure.
+        """
         if by == self._bot:
             return ()
         return left(room.room, await queries.told_cases(unit.db, user, room.room), user=user, by=by, on=index)
@@ -150,7 +156,7 @@ class RoomChanges:
     async def _came_back(
         self, unit: UnitOfWork, index: int, room: RoomView, user: UserId, now_ms: int
     ) -> tuple[Fact, ...]:
-        """What follows if somebody runs the room again who was gone when the time of a case was over."""
+        """Return what follows if somebody who was gone at the deadline of a case runs the room again."""
         excused = await queries.excused(unit.db, user, room.room, now_ms - BACK_WITHIN_MS)
         if not excused or role(user, room) == "member":
             return ()
@@ -163,7 +169,7 @@ class RoomChanges:
     async def _too_many(
         self, unit: UnitOfWork, index: int, event: MembershipChanged, room: RoomView
     ) -> tuple[Fact, ...]:
-        """What follows if somebody came into a room that is full, or into one room too many."""
+        """Return what follows if somebody came into a room that is full, or is now in one room too many."""
         caps = self._policy.caps
         if not (caps.members or caps.joined) or event.membership != "join" or event.event is None:
             return ()
@@ -189,7 +195,7 @@ class RoomChanges:
         return Answer()
 
     async def _in_lobby(self, unit: UnitOfWork, index: int, event: MembershipChanged, served: RoomId) -> Answer:
-        """Somebody came into the lobby of a gated room."""
+        """Return what follows if somebody came into the lobby of a gated group."""
         group = await self._knowledge.room(unit.db, served)
         if group is None or not group.active or not asked_of(group, self._policy).gated:
             return Answer()
@@ -201,21 +207,24 @@ class RoomChanges:
     async def _at_the_door(
         self, unit: UnitOfWork, index: int, event: MembershipChanged, room: RoomView
     ) -> tuple[Fact, ...]:
-        """What follows if somebody asks to come into a gated room."""
+        """Return what follows if somebody asks to come into a gated room."""
         if event.membership != "knock" or not asked_of(room, self._policy).gated:
             return ()
         context = await self._knowledge.context(unit.db, room, event.user, event.received_ms)
         return knocked(context, self._policy, on=index)
 
     def _left(self, index: int, event: MembershipChanged, room: RoomView) -> Answer:
-        """The bot itself is out: removed, banned, or gone."""
+        """Return what follows if the bot itself left the room, was removed or banned."""
         if event.membership not in ("leave", "ban") or room.condition == "left":
             return Answer()
         return Answer((RoomStateChanged(room=room.room, on=index, condition="left"),), self.lobby(room))
 
 
 def _followed(event: StateChanged, room: RoomView) -> Answer:
-    """Whoever could close the room, which takes the highest power there, says where it goes on."""
+    """Return the actions that follow an upgraded room into its successor.
+
+    The tombstone is believed: only somebody with the highest power in the room can send it.
+    """
     successor = event.content.get("replacement_room")
     if event.state_key or not isinstance(successor, str) or not is_room_id(successor) or successor == room.room:
         return Answer()
@@ -225,13 +234,13 @@ def _followed(event: StateChanged, room: RoomView) -> Answer:
 
 
 def _by_another_account(person: PersonView) -> InForce | None:
-    """What keeps an account out of all rooms that was imposed on another account of the same person."""
+    """Return what bars an account from all rooms only because it was imposed on another account of the same person."""
     barred = [each for each in person.in_force if is_entry(each)]
     return barred[-1] if barred and all(each.subject != person.user for each in barred) else None
 
 
 async def _was_there(unit: UnitOfWork, event: MembershipChanged) -> bool:
-    """Whether somebody was in the room already before `event`, which is the newest thing seen."""
+    """Tell whether somebody was in the room before `event`, which is the newest event of the unit of work."""
     for _, seen, _ in reversed(unit.seen[:-1]):
         if isinstance(seen, MembershipChanged) and (seen.room, seen.user) == (event.room, event.user):
             return seen.membership == "join"

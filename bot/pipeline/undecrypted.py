@@ -1,10 +1,12 @@
-"""Answers people whose messages the bot cannot read by their own doing: ciphertext in a room that is not
-encrypted, or keys that are kept from the bot.
+"""Answers people who make their messages unreadable for the bot.
 
-Rules kept here: of each person, room and day the first such message is told, to them and the desk; with
-`[bot] unreadable = "remove"` the following ones are removed, since nobody else can judge them either; what cannot be
-read for another reason, as a key that is late or lost, has no consequence for anybody. What was told is remembered in
-memory only: after a restart it is told once more.
+They send ciphertext in a room that is not encrypted, or withhold their keys from the bot.
+
+Rules kept here:
+- The first such message of a person in a room on a day is told to them and to the desk.
+- With `[bot] unreadable = "remove"` the following ones are removed, since nobody else can judge them either.
+- A message that cannot be read for another reason, such as a late or lost key, has no consequence for anybody.
+- What was told is kept in memory only: after a restart it is told once more.
 """
 
 from collections.abc import Mapping
@@ -30,7 +32,7 @@ _MOST_TOLD = 10_000
 
 
 class UnreadMessages:
-    """Says what follows from each of them."""
+    """The consequences of such messages."""
 
     def __init__(self, consequence: Consequence, bot: UserId) -> None:
         self._consequence = consequence
@@ -38,7 +40,7 @@ class UnreadMessages:
         self._told: dict[tuple[RoomId, UserId], int] = {}  # on which day
 
     def follow(self, room: RoomView, event: EventId, sender: UserId, at_ms: int, code: str) -> tuple[Action, ...]:
-        """Return what follows from an event that cannot be read for the reason `code`."""
+        """Return what follows from an event that cannot be read because of `code`."""
         kind = _OWN_DOING.get(code)
         if kind is None or room.purpose != "group" or not room.active or sender == self._bot:
             return ()

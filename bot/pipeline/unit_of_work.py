@@ -1,4 +1,4 @@
-"""What one writing turn is made of: the transaction, what waits for the journal, and answers to what came in."""
+"""The parts of a unit of work: the transaction, what waits for the journal, and answers to events."""
 
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -21,17 +21,17 @@ from .undecrypted import Consequence
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an event gave rise to: facts, and actions that are not consequences of facts (an answer)."""
+    """What follows from an event: facts, and actions that are not consequences of facts, such as a reply."""
 
     facts: tuple[Fact, ...] = ()
     actions: tuple[Action, ...] = ()
 
 
 class Responder(Protocol):
-    """Answers what people ask of the bot: commands and reactions (`bot/commands`)."""
+    """A part that answers what people ask of the bot by commands and reactions (`bot/commands`)."""
 
     def asks(self, event: MessagePosted | ReactionGiven) -> bool:
-        """Whether the event may ask something of the bot; a quick look, without the database."""
+        """Tell whether the event may ask something of the bot: a quick check without the database."""
         ...
 
     async def begin(self, db: AsyncConnection) -> None:
@@ -39,47 +39,50 @@ class Responder(Protocol):
         ...
 
     def hushed(self, event: Received) -> bool:
-        """Whether the words of this, said in a direct room, are not to be recorded. Asked once, in order."""
+        """Tell whether the words of this event, said in a direct room, must not be recorded.
+
+        To be asked once for each event, in order.
+        """
         ...
 
     def without_token(self, event: Received) -> MessagePosted | None:
-        """The event without the code or address in it, if it was one said before others and nothing else."""
+        """Return the event without its code or address, if that is all it holds and others could read it; else None."""
         ...
 
     async def respond(
         self, db: AsyncConnection, event: MessagePosted | ReactionGiven, room: RoomView, on: int
     ) -> Answer | None:
-        """The answer, or None if the event asks nothing of the bot."""
+        """Return the answer, or None if the event asks nothing of the bot."""
         ...
 
 
 @dataclass(slots=True)
 class UnitOfWork:
-    """One writing turn."""
+    """One transaction of the database together with the records that it adds to the journal."""
 
     db: AsyncConnection
     first: int  # the index that the first staged draft will have
     staged: list[Draft] = field(default_factory=list)
     seen: list[tuple[int, Received, str]] = field(default_factory=list)  # events not yet in the tables
     queued: int = 0  # actions put into the outbox
-    waited_s: float = 0  # for answers to what was urgent
-    began: int = -1  # the index that the first draft of the turn will have or had
+    waited_s: float = 0  # for answers to urgent requests
+    began: int = -1  # the index that the first draft of the unit will have or had
 
     def __post_init__(self) -> None:
         self.began = self.first
 
     def written(self) -> None:
-        """What was staged is in the journal."""
+        """Note that what was staged is in the journal."""
         self.first += len(self.staged)
         self.staged = []
 
     @property
     def next_index(self) -> int:
-        """The index that the next staged draft will have: there is one writer, so it is known before."""
+        """The index that the next staged draft will have, known in advance because there is only one writer."""
         return self.first + len(self.staged)
 
     async def flush(self) -> None:
-        """Put what was seen into the tables, before somebody looks there."""
+        """Write the events seen so far into the tables, before these are read."""
         if self.seen:
             seen, self.seen = self.seen, []
             await project_events(self.db, seen)
@@ -87,11 +90,11 @@ class UnitOfWork:
 
 @dataclass(frozen=True, slots=True)
 class PipelineSettings:
-    """What the pipeline needs to know of the configuration."""
+    """The part of the configuration that the pipeline needs."""
 
     bot: UserId
     policy: Policy
     rules: tuple[CompiledRule, ...]
     content: Content = "full"
     media: bool = True  # whether files are fetched, to note their hash and size
-    unreadable: Consequence = "tell"  # what follows where people keep messages unreadable
+    unreadable: Consequence = "tell"  # what follows if people make their messages unreadable

@@ -1,8 +1,13 @@
-"""Keeps in memory what was read from the database about rooms and people, until something about them changes.
+"""Caches what was read from the database about rooms and people, until something about them changes.
 
-Most messages break no rule; judging them must not cost a query each. Rules kept here: whatever a fact concerns is
-forgotten as soon as the fact is written, all accounts of a person together, and read anew inside the same transaction;
-after a failed transaction everything is forgotten. Bounded: what has not been used for longest goes first."""
+Most messages break no rule; judging them must not cost a query each.
+
+Rules kept here:
+- Whatever a fact concerns is forgotten as soon as the fact is written, and read again inside the same transaction.
+- All accounts of a person are forgotten together.
+- After a failed transaction everything is forgotten.
+- The cache is bounded: the least recently used entry goes first.
+"""
 
 from bisect import insort
 from collections import OrderedDict, deque
@@ -40,12 +45,11 @@ MAX_PEOPLE = 20_000
 MAX_ROOMS = 5_000
 MAX_TIMES = 1_000  # of one person in one room
 
-# Facts that change nothing of what is kept here, neither of a person nor of a room: most of those that follow from a
-# message that is not wanted, and what became of each request.
+# Facts that change nothing in this cache: most facts that follow from an unwanted message, and outcomes of requests.
 CHANGES_NOTHING = (ActionTaken, CaseAssigned, CaseGrew, Found, NoticeGiven, StatementGiven)
-OF_PEOPLE_ALONE = (CaseOpened, CreditChanged)  # that change no room
-# Rooms may ask for more than before, or be in another community; or somebody has a role no longer, since another
-# account of theirs is barred.
+OF_PEOPLE_ALONE = (CaseOpened, CreditChanged)  # these change no room
+# After these, rooms may ask for more than before or be in another community, or somebody may have lost a role because
+# another account of theirs is barred.
 _OF_ALL_ROOMS = (PolicyChanged, AccountsLinked, AccountUnlinked, RoomListed)
 
 K = TypeVar("K")
@@ -53,7 +57,7 @@ V = TypeVar("V")
 
 
 class _Kept(Generic[K, V]):
-    """A bounded memory: the least recently used goes first."""
+    """A bounded cache: the least recently used entry goes first."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -82,7 +86,7 @@ class _Kept(Generic[K, V]):
 
 
 class ViewCache:
-    """What the pipeline knows while it judges."""
+    """The views of rooms and people that the pipeline judges by."""
 
     def __init__(self, bot: UserId, *, incident_ms: int, window_ms: int) -> None:
         self._bot = bot
@@ -92,7 +96,7 @@ class ViewCache:
         self._people: _Kept[UserId, PersonView] = _Kept(MAX_PEOPLE)
         self._times: _Kept[tuple[RoomId, UserId], deque[int]] = _Kept(MAX_PEOPLE)
         self._others: _Kept[tuple[RoomId, UserId], deque[tuple[int, Counted]]] = _Kept(MAX_PEOPLE)
-        self._stood: _Kept[tuple[RoomId, UserId], int | None] = _Kept(MAX_PEOPLE)  # where somebody asked
+        self._stood: _Kept[tuple[RoomId, UserId], int | None] = _Kept(MAX_PEOPLE)  # only what was asked for before
         self._accounts: dict[UserId, frozenset[UserId]] = {}  # of those who have several
         self.next_case = 0
 
@@ -107,14 +111,14 @@ class ViewCache:
         self.next_case = await queries.next_case(db)
 
     async def room(self, db: AsyncConnection, room: RoomId) -> RoomView | None:
-        """A room that the bot serves, or None."""
+        """Return a room that the bot serves, or None."""
         if known := self._rooms.get(room):
             return known
         view = await queries.room_view(db, room, self._bot)
         return self._rooms.put(room, view) if view else None
 
     async def person(self, db: AsyncConnection, user: UserId, now_ms: int) -> PersonView:
-        """Somebody, and what counts for or against them."""
+        """Return a person, with what counts for or against them."""
         if known := self._people.get(user):
             return known
         since = now_ms - 2 * self._incident_ms
@@ -127,7 +131,7 @@ class ViewCache:
         return self._people.put(user, view)
 
     async def prepare(self, db: AsyncConnection, events: Sequence[Received], now_ms: int) -> None:
-        """Read where these events were sent and who sent them, all together. Nobody may be writing meanwhile."""
+        """Read the rooms of these events, and all their senders together. Nobody may be writing meanwhile."""
         for room in dict.fromkeys(event.room for event in events):
             await self.room(db, room)
         users = {event.sender: None for event in events if event.sender and not self._people.has(event.sender)}
@@ -152,7 +156,7 @@ class ViewCache:
         insort(times, at_ms)
 
     def did(self, room: RoomId, user: UserId, at_ms: int, what: Counted) -> None:
-        """Note that somebody has just done something that is counted like posting. What was before a start is not."""
+        """Note that somebody has just done something that is counted like posting, but only since the start."""
         times = self._others.get((room, user))
         if times is None:
             times = self._others.put((room, user), deque(maxlen=MAX_TIMES))
@@ -163,7 +167,10 @@ class ViewCache:
         insort(times, (at_ms, what))
 
     async def stood(self, db: AsyncConnection, event: MessagePosted) -> int | None:
-        """When the last message of the sender in this room that was not held back, before this one, counts as said."""
+        """Return the time (ms) of the sender's last message in this room before this one that was not held back.
+
+        It is the time at which that message counts as said; None if there is no such message.
+        """
         key = (event.room, event.sender)
         if self._stood.has(key):
             return self._stood.get(key)
@@ -177,7 +184,7 @@ class ViewCache:
             self._stood.put(key, event.counted_ms)
 
     async def context(self, db: AsyncConnection, room: RoomView, user: UserId, now_ms: int) -> Context:
-        """All that is needed to judge what `user` did in `room` at `now_ms`."""
+        """Return all that is needed to judge what `user` did in `room` at `now_ms`."""
         return Context(
             now_ms=now_ms,
             room=room,
@@ -189,7 +196,7 @@ class ViewCache:
         )
 
     def changed(self, facts: Sequence[Fact]) -> None:
-        """Forget whom and what these facts concern."""
+        """Forget the people and rooms that these facts concern."""
         for fact in facts:
             if _changes_nobody(fact):
                 continue
@@ -198,7 +205,7 @@ class ViewCache:
                 self._person_changed(fact.target)
             if fact.room is not None and not isinstance(fact, OF_PEOPLE_ALONE):
                 self._rooms.drop(fact.room)
-            if isinstance(fact, RoomListed):  # whoever manages it, manages in another community
+            if isinstance(fact, RoomListed):  # the managers of the room now manage in another community
                 self._people.clear()
             if isinstance(fact, _OF_ALL_ROOMS) or _suspends_everywhere(fact):
                 self._rooms.clear()
@@ -218,15 +225,18 @@ class ViewCache:
 
 
 def _suspends_everywhere(fact: Fact) -> bool:
-    """Whether a fact may change who has a role in other rooms than its own."""
+    """Tell whether a fact may change who has a role in rooms other than its own."""
     if not isinstance(fact, SanctionStarted | SanctionEnded) or fact.kind not in ("demote", "ban"):
         return False
     return fact.room is None or bool(fact.reach)
 
 
 def _changes_nobody(fact: Fact) -> bool:
-    """A redaction is over as soon as it is done: nothing holds afterwards. But what rules of our own take away is told
-    once in a while, so that it counts when it was told last."""
+    """Tell whether a fact changes nothing about anybody.
+
+    A redaction is over as soon as it is done: nothing holds afterwards. But people are told only once in a while of a
+    redaction by the bot's own rules, so it matters when they were told last.
+    """
     if isinstance(fact, SanctionStarted):
         return fact.kind == "redact" and fact.rule not in OWN_RULES and fact.rule not in HELD_BACK
     return isinstance(fact, CHANGES_NOTHING)

@@ -1,8 +1,11 @@
-"""The one who writes: a turn at a time, journal first, then tables.
+"""Runs one unit of work at a time: the journal is written first, then the tables.
 
-Rules this module keeps: one turn at a time, each to its end: being cancelled does not cut one in two; a turn's
-transaction is committed only after what was staged in it is in the journal and fsynced; if the journal has got ahead of
-the database, nothing more is written until the next start has brought that up to date.
+Rules kept here:
+- One unit of work runs at a time, each to its end: a cancellation does not cut it in two.
+- Its transaction is committed only after what was staged in it is in the journal and fsynced.
+- If the journal has got ahead of the database, nothing more is written until the next start has brought the database
+  up to date.
+
 Left to others: what is written (`pipeline.py`, `process_facts.py`), catching up (`replay.py`).
 """
 
@@ -27,7 +30,10 @@ T = TypeVar("T")
 
 
 class Writer:
-    """The only one of its journal and its database. `forget`: called when what a turn left in memory did not happen."""
+    """The only writer of its journal and its database.
+
+    `forget` is called when a unit of work failed: what it left in memory did not happen.
+    """
 
     def __init__(self, journal: Journal, database: Database, forget: Callable[[], Awaitable[None]]) -> None:
         self.journal = journal
@@ -35,18 +41,18 @@ class Writer:
         self._forget = forget
         self._lock = asyncio.Lock()
         self._applied = 0  # records that the database has
-        self._refused: OSError | SQLAlchemyError | None = None  # what the system said when a turn failed half-way
+        self._refused: OSError | SQLAlchemyError | None = None  # the error of a unit of work that failed half-way
 
     async def begin(self, db: AsyncConnection) -> None:
         """Read how far the database has come."""
         self._applied = int(await queries.get_meta(db, "applied") or 0)
 
     def is_catching_up(self) -> None:
-        """The next turn brings the database up to date."""
+        """Note that the next unit of work brings the database up to date."""
         self._applied = self.journal.size
 
     async def run_exclusive(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do `work` when it is our turn, to its end, even if whoever waits for it is cancelled meanwhile."""
+        """Run `work` alone and to its end, even if the caller is cancelled while it waits."""
 
         async def in_turn() -> T:
             try:
@@ -57,7 +63,7 @@ class Writer:
                 self._refused = error
                 raise
             finally:
-                work.close()  # if it was refused its turn, it has not begun
+                work.close()  # if it was refused, it has not begun
 
         task = asyncio.create_task(in_turn())
         try:
@@ -68,7 +74,10 @@ class Writer:
 
     @asynccontextmanager
     async def unit_of_work(self) -> AsyncIterator[UnitOfWork]:
-        """A transaction that commits only after the staged facts are durable in the journal; inside `whole`."""
+        """Open a transaction that commits only after the staged facts are durable in the journal.
+
+        To be used inside `run_exclusive`.
+        """
         try:
             async with self.database.write() as db:
                 unit = UnitOfWork(db, self.journal.size)
@@ -83,14 +92,14 @@ class Writer:
             raise
 
     async def write_staged(self, unit: UnitOfWork) -> None:
-        """Put what is staged into the journal now."""
+        """Write what is staged to the journal now."""
         if unit.staged:
             first = await self.write(unit.staged)
             assert first == unit.first, "somebody else wrote to the journal"
             unit.written()
 
     async def write(self, drafts: Sequence[Draft], meanwhile: Awaitable[None] | None = None) -> int:
-        """Put these into the journal, fsynced; the index of the first. `meanwhile` is done while that lasts."""
+        """Write the drafts to the journal and fsync it. Returns the index of the first. `meanwhile` runs meanwhile."""
         written = asyncio.get_running_loop().run_in_executor(None, self._append, drafts)
         try:
             if meanwhile is not None:
@@ -105,8 +114,11 @@ class Writer:
         return first
 
     def _must_be_level(self) -> None:
-        """After a turn that failed half-way the next start brings the database up to date; until then, nothing."""
+        """Raise if the database is behind the journal: then nothing may be written until the next start.
+
+        Raises the error of the unit of work that failed half-way, if there was one, else Broken.
+        """
         if self._applied != self.journal.size:
-            if self._refused is not None:  # what the system said is the reason for whoever comes next, too
+            if self._refused is not None:  # it is the reason for all later callers, too
                 raise self._refused
             raise Broken("the database is behind the journal; it is brought up to date at the next start")
