@@ -1,1 +1,1 @@
-"""Handlers of actions: what is done on the homeserver once it was decided."""
+"""Handlers of actions: they do on the homeserver what was decided."""

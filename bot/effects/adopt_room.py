@@ -1,9 +1,12 @@
-"""Takes a group into a room whose only creator is the bot, so that nobody in it stands above every level.
+"""Moves a group into a new room whose only creator is the bot, so that no person in it stands above every level.
 
-Rules kept here: the new room is made once: it carries what it was made for, and is found by that after a crash; levels,
-bans and settings are copied as they stand, who created the old room has 100; only when the new room is there does the
-old one point to it. Whoever was in the old room is invited one by one, so that nothing else is kept waiting. Left to
-others: following the tombstone, which is what makes the new room the group's (`bot/pipeline/room_changes.py`,
+Rules kept here:
+- The new room is made once: it carries a mark of what it was made for, by which it is found after a crash.
+- Levels, bans and settings are copied as they are; the creators of the old room get level 100.
+- The old room points to the new one only when the new one exists.
+- The members of the old room are invited one by one, so that nothing else has to wait.
+
+Left to others: following the tombstone, which makes the new room the group's (`bot/pipeline/room_changes.py`,
 `join_room.py`); who may ask for it (`bot/commands/adopt.py`).
 """
 
@@ -46,7 +49,7 @@ class Adopter:
         self.handles: Handlers = {Adopt: self.adopt, Bring: self.bring}
 
     async def adopt(self, action: Action, _txn: str) -> Done:
-        """Make the new room, have the old one point to it, and invite everybody; or what of this is not done yet."""
+        """Make the new room, point the old one to it, and invite everybody; steps that are done already are skipped."""
         assert isinstance(action, Adopt)
         async with self._database.read() as db:
             group = await queries.room_view(db, action.room, self._homeserver.user)
@@ -75,7 +78,7 @@ class Adopter:
         return Done(made=new, actions=tuple(brought))
 
     async def bring(self, action: Action, _txn: str) -> Done:
-        """Invite somebody into the room in which their group goes on, unless they are there."""
+        """Invite somebody into the new room of their group, unless they are in it, invited or banned."""
         assert isinstance(action, Bring)
         there = await self._homeserver.state_event(action.room, "m.room.member", action.subject)
         if there is None or there.get("membership") not in ("join", "invite", "ban"):
@@ -83,7 +86,7 @@ class Adopter:
         return Done()
 
     async def _made(self, group: RoomView) -> RoomId | None:
-        """The room that was made for this before we were stopped."""
+        """Return the room that was made for this group before the bot was stopped, or None."""
         for room in await self._homeserver.joined_rooms():
             created = await self._homeserver.state_event(room, "m.room.create")
             if created is not None and created.get(MARK) == _mark(group):
@@ -91,14 +94,14 @@ class Adopter:
         return None
 
     async def _close(self, old: RoomId, state: Sequence[Mapping[str, Any]], group: RoomView) -> None:
-        """Nobody goes on talking where nothing is looked after any more."""
+        """Let only managers write in the old room, since it is not moderated any more."""
         levels, least = _content(state, LEVELS), group.power.manager_level()
         if int(levels.get("events_default") or 0) < least:
             await self._homeserver.set_state(old, LEVELS, {**levels, "events_default": least})
 
 
 def request(group: RoomView, state: Sequence[Mapping[str, Any]], bot: UserId) -> dict[str, Json]:
-    """The request for `/createRoom`."""
+    """Return the request for `/createRoom`."""
     created = _content(state, "m.room.create")
     copied: list[Json] = [
         {"type": kind, "state_key": "", "content": content} for kind in COPIED if (content := _content(state, kind))
@@ -118,7 +121,7 @@ def request(group: RoomView, state: Sequence[Mapping[str, Any]], bot: UserId) ->
 
 
 def levels(before: Mapping[str, Any], group: RoomView, bot: UserId) -> dict[str, Json]:
-    """The levels as they stand, but for the creators: these have 100, and the bot stands above without an entry."""
+    """Return the levels as they are, but with 100 for the creators; the bot stands above them without an entry."""
     users = {user: min(level, OWNER_LEVEL) for user, level in group.power.users.items() if user != bot}
     users |= dict.fromkeys(sorted(group.power.creators - {bot}), OWNER_LEVEL)
     return {**before, "users": dict(users)}

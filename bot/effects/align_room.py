@@ -1,11 +1,13 @@
 """Brings a room in line with the sanctions in force: reads it, compares, writes the difference, records it.
 
-Rules this module keeps: the power levels are read anew before they are written, merged into what stands there, and
-read again after; what stood there before is in the journal before anything is written, so that it can be given back
-whatever happens in between; who must be told before is told before; what the bot has no power for is told to the
-managers, not tried again and again.
-Left to others: what should hold (`moderation/rooms/align_people.py`, `moderation/rooms/align_room.py`), one room at a
-time (`bot/outbox/dispatcher.py` runs one such action at once).
+Rules kept here:
+- The power levels are read again before they are written, merged into the present ones, and read again afterwards.
+- The previous levels are in the journal before anything is written, so they can be given back whatever happens.
+- People who must be told before a change are told before it.
+- What the bot has no right to do is told to the managers, and not tried repeatedly.
+
+Left to others: what should hold (`moderation/rooms/align_people.py`, `moderation/rooms/align_room.py`), working on one
+room at a time (`bot/outbox/dispatcher.py` runs one such action at once).
 """
 
 from collections.abc import Sequence
@@ -34,10 +36,10 @@ class Reconciler:
         self._pipeline = services.pipeline
         self._policy = services.policy
         self.handles: Handlers = {Align: self.handle}
-        self._told: set[tuple[RoomId, UserId, str]] = set()  # what was said to be impossible since the start
+        self._told: set[tuple[RoomId, UserId, str]] = set()  # what managers were told is impossible, since the start
 
     async def handle(self, action: Action, _txn: str) -> Done:
-        """Read, compare, write."""
+        """Read the room, compare it with what should hold, and write the difference."""
         assert isinstance(action, Align)
         levels = await self._homeserver.state_event(action.room, POWER_LEVELS)
         compared = await self._compare(action.room, levels)
@@ -59,7 +61,7 @@ class Reconciler:
 
     async def _compare(self, room: RoomId, levels: object) -> tuple[Power, Alignment] | None:
         async with self._database.read() as db:
-            if await outbox.goes_first(db, room):  # seen together with what it is about
+            if await outbox.goes_first(db, room):  # read in the same transaction as the sanctions it is about
                 again = Done(actions=(Align(room=room),))
                 raise RetryLater("somebody is told first", again, tries=20, first_ms=100, last_ms=60_000)
             view = await queries.room_view(db, room, self._homeserver.user)
@@ -81,7 +83,7 @@ class Reconciler:
             seen = replace(seen, joining=join_rule(await self._homeserver.state_event(room, JOIN_RULES)))
         alignment = align(seen, in_force)
         bans = [change.user for change in alignment.changes if change.what == "ban"]
-        if bans:  # what we know of members may be older than what we did last
+        if bans:  # the memberships in the database may be older than the last action of the bot
             now = {user: await self._membership(room, user) for user in bans}
             alignment = align(replace(seen, membership={**seen.membership, **now}), in_force)
         return seen.power, alignment
@@ -118,7 +120,7 @@ def _cannot(user: UserId, kind: str) -> Line:
 
 
 def _tell_by_hand(room: RoomId, changes: Sequence[Change]) -> list[TellDesk]:
-    """Once for each person, and once for the room itself, whatever of it was changed."""
+    """Return one message for each person, and one for the room itself, however many of its settings were changed."""
     said = dict.fromkeys((change.user, change.step) for change in changes)
     return [TellDesk(room=room, lines=(_by_hand(user, step),)) for user, step in said]
 

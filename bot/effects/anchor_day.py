@@ -1,8 +1,11 @@
-"""Puts the closing checkpoint of each day where others keep it: into the desks, the rooms that want it, and outside.
+"""Posts the closing checkpoint of each day where others keep it: in the desks, the rooms that want it, and outside.
 
-Rules kept here: each day is seen to once, whether it was closed by the clock, by a record of the next day or while the
-bot was starting; a group gets the checkpoints that cover something of it. Where no day was ever seen to, the newest is
-enough, for it covers all before it. What was posted is posted again as the same event, if at all.
+Rules kept here:
+- Each day is handled once, whether it was closed by the clock, by a record of the next day or at the start of the bot.
+- A group gets the checkpoints that cover any record of it.
+- If no day was ever handled, the newest is enough, for it covers all before it.
+- If a checkpoint is posted a second time, it is the same event.
+
 Left to others: witness and time stamp (`anchor_outside.py`), closing days (`Journal`), sending
 (`bot/outbox/dispatcher.py`).
 """
@@ -35,12 +38,12 @@ from storage.state import anchor_progress
 
 log = structlog.get_logger()
 
-_TRIES, _FIRST_MS, _LAST_MS = 12, 1_000, 600_000  # for a desk that is still to be made
+_TRIES, _FIRST_MS, _LAST_MS = 12, 1_000, 600_000  # waiting for a desk that is not made yet
 VERIFY = "answerable logs verify --against FILE"
 
 
 class Closer:
-    """Sees to every closing checkpoint, once."""
+    """The part that queues the anchors of every closing checkpoint, once."""
 
     def __init__(
         self, database: Database, pipeline: Pipeline, closings: Closings, settings: AnchorSettings, clock: Clock
@@ -50,10 +53,10 @@ class Closer:
         self._closings = closings
         self._settings = settings
         self._clock = clock
-        self._looked = ""  # the day on which it was looked last
+        self._looked = ""  # the day of the last look
 
     async def look(self) -> None:
-        """Close the day that is over, and queue the anchors of what was closed. Costs nothing more than once a day."""
+        """Close the day that is over, and queue the anchors of what was closed. Free after the first call of a day."""
         today = day_of(self._clock())
         if today == self._looked:
             return
@@ -90,10 +93,10 @@ class Closer:
 
 
 def txn_of(closing: Closing, where: str, code: GroupCode) -> str:
-    """The transaction id under which this checkpoint is posted there.
+    """Return the transaction id under which this checkpoint is posted there.
 
-    Made of what the log signed, so that it is one event for good, whatever others add to it; and so that the same day
-    of a log that goes on from a backup, which ended otherwise, is not taken for the one that is posted already.
+    It is made from what the log signed: it stays one event, whatever others add to the checkpoint. In a log that
+    continues from a backup the same day ends otherwise, and is not taken for the one that was posted already.
     """
     signed = hashlib.sha256(closing.as_signed.encode()).hexdigest()[:12]
     return f"answerable.anchor.{closing.day}.{where}.{code}.{signed}"
@@ -110,7 +113,7 @@ class Anchorer:
         self.handles: Handlers = {Anchor: self.anchor}
 
     async def anchor(self, action: Action, _txn: str) -> Done:
-        """Post the checkpoint. The transaction id is made of what is posted, so that it is one event for good."""
+        """Post the checkpoint. Its transaction id comes from what the log signed (`txn_of`), so it stays one event."""
         assert isinstance(action, Anchor)
         try:
             closing = await asyncio.to_thread(self._closings.read, action.day)
@@ -144,7 +147,7 @@ class Anchorer:
 
 
 def _read_all(closings: Closings, days: Sequence[str]) -> list[Closing]:
-    """What can be read of them: `answerable logs verify` tells what is wrong with the rest."""
+    """Return those that can be read; `answerable logs verify` tells what is wrong with the others."""
     found = []
     for day in days:
         try:

@@ -1,8 +1,12 @@
 """Has closing checkpoints cosigned by a witness and stamped by a time stamping authority. Both are optional.
 
-Rules kept here: what was obtained is on disk before it is recorded, and what is on disk is not asked for again;
-whoever is out of reach or refuses is asked again for some hours, then the refusal is recorded; nothing waits for it.
-Left to others: the protocols (`witness.py`, `storage/journal/transparency/timestamp.py`), when (`anchor_day.py`).
+Rules kept here:
+- A cosignature or time stamp is on disk before it is recorded; what is on disk is not asked for again.
+- A server that is out of reach or refuses is asked again for some hours; then the refusal is recorded.
+- Nothing waits for these servers.
+
+Left to others: the protocols (`witness.py`, `storage/journal/transparency/timestamp.py`), when to ask
+(`anchor_day.py`).
 """
 
 import asyncio
@@ -40,7 +44,7 @@ class WitnessAnchorer:
         self.handles: Handlers = {Witness: self.anchor}
 
     async def anchor(self, action: Action, _txn: str) -> Done:
-        """Have the checkpoint cosigned."""
+        """Have the checkpoint cosigned by the witness."""
         assert isinstance(action, Witness)
         if self._client is None:  # it was configured when this was queued
             return Done(result="abandoned", code="off")
@@ -57,7 +61,7 @@ class WitnessAnchorer:
         return _done("witness", closing, CHECKPOINT)
 
     async def _obtain(self, client: WitnessClient, closing: Closing) -> None:
-        if _is_cosigned(closing, client.cosigner):  # we were stopped just after it came
+        if _is_cosigned(closing, client.cosigner):  # the bot was stopped just after it came
             return
         before = await asyncio.to_thread(_cosigned_before, self._closings, closing, client.cosigner)
         lines = await client.cosign(closing, before)
@@ -74,7 +78,7 @@ class TimestampAnchorer:
         self.handles: Handlers = {Timestamp: self.anchor}
 
     async def anchor(self, action: Action, _txn: str) -> Done:
-        """Have the checkpoint stamped."""
+        """Have the checkpoint stamped by the authority."""
         assert isinstance(action, Timestamp)
         if self._url is None:
             return Done(result="abandoned", code="off")
@@ -109,7 +113,7 @@ def _is_cosigned(closing: Closing, cosigner: Cosigner) -> bool:
 
 
 def _cosigned_before(closings: Closings, closing: Closing, cosigner: Cosigner) -> int:
-    """The size of the newest earlier checkpoint that the witness cosigned; 0: none that we know of."""
+    """Return the size of the newest earlier checkpoint that the witness cosigned; 0 if we know of none."""
     for day in reversed([day for day in closings.days() if day < closing.day]):
         with suppress(LookupError):
             if _is_cosigned(earlier := closings.read(day), cosigner):

@@ -1,9 +1,12 @@
 """The desk: the managers' own room for a group, with one card a case and reactions to press.
 
-Rules this module keeps: the members of the desk are the managers and owners of the group, kept in step with its power
-levels; it is encrypted where the group is; a case is one card, edited when the case changes, and every later word on it
-goes into its thread; the card shows the words even when the message is gone. The reactions are an offer: whoever
-presses one is asked for their right in the *group* (`bot/commands`), whatever they may do in the desk.
+Rules kept here:
+- The members of the desk are the managers and owners of the group, kept in step with its power levels.
+- The desk is encrypted if the group is.
+- A case is one card, edited when the case changes; every later message about it goes into its thread.
+- The card shows the words even when the message is gone.
+- The reactions are only an offer: the rights of somebody who presses one are checked in the *group* (`bot/commands`),
+  whatever they may do in the desk.
 """
 
 from collections.abc import Sequence
@@ -25,11 +28,12 @@ from moderation.values.notices import line, rooms_named
 from storage import queries
 from storage.projections.upgraded_rooms import MOVED
 
-_ON_THE_WAY = ("invite", MOVED)  # into a group, as after an upgrade: those keep their place in the desk meanwhile
+# Memberships of people who are coming into a group, as after an upgrade: they keep their place in the desk meanwhile.
+_ON_THE_WAY = ("invite", MOVED)
 
 
 class Desk:
-    """The handlers of `KeepDesk`, `PostCard`, `EditCard` and `Offer`."""
+    """The handlers of `KeepDesk`, `PostCard`, `EditCard`, `Offer` and `SupersedeCard`."""
 
     def __init__(self, services: Services, said_at: SaidAt) -> None:
         self._homeserver = services.homeserver
@@ -51,7 +55,7 @@ class Desk:
     # The room.
 
     async def keep(self, action: Action, _txn: str) -> Done:
-        """Make the desk if there is none; invite who has become a manager, remove who is none any more."""
+        """Make the desk if there is none; invite new managers and remove former ones."""
         assert isinstance(action, KeepDesk)
         async with self._database.read() as db:
             group = await queries.room_view(db, action.room, self._homeserver.user)
@@ -85,7 +89,7 @@ class Desk:
     async def _in_step(
         self, desk: RoomId, there: dict[UserId, str], managers: list[UserId], coming: list[UserId]
     ) -> None:
-        """`coming`: whoever need not be invited yet, but stays if they are there."""
+        """Invite `managers` and remove all others but `coming`, who are not invited yet but stay if they are there."""
         for user in managers:
             if there.get(user) not in ("join", "invite"):
                 await _unless_refused(self._homeserver.invite(desk, user))
@@ -96,7 +100,7 @@ class Desk:
     # The cards.
 
     async def post(self, action: Action, txn: str) -> Done:
-        """Post the card of a case, in a desk made now if there was none."""
+        """Post the card of a case; the desk is made now if there is none."""
         assert isinstance(action, PostCard)
         content, desk, _ = await self._card(action.n, ring=action.ring)
         if desk is None:
@@ -108,11 +112,11 @@ class Desk:
         return Done(made=made)
 
     async def edit(self, action: Action, txn: str) -> Done:
-        """Show what the case has become."""
+        """Edit the card so that it shows the present state of the case."""
         assert isinstance(action, EditCard)
         n = await self._shown_with(action.n)
         content, desk, card = await self._card(n)
-        if card is None and await self._waits(n):  # now there is something to decide
+        if card is None and await self._waits(n):  # there is something to decide now
             return Done(actions=(PostCard(room=action.room, n=n, ring=False),))
         if desk is None or card is None:
             return Done(result="abandoned")
@@ -120,7 +124,7 @@ class Desk:
         return Done()
 
     async def supersede(self, action: Action, txn: str) -> Done:
-        """Say on a card of the time that a backup lost that it shows nothing any more."""
+        """Say on a card of the time that a backup lost that it is superseded."""
         assert isinstance(action, SupersedeCard)
         async with self._database.read() as db:
             desk = await queries.room_view(db, action.room, self._homeserver.user)
@@ -130,7 +134,7 @@ class Desk:
         return Done()
 
     async def _shown_with(self, n: CaseNumber) -> CaseNumber:
-        """The case on whose card case `n` is shown."""
+        """Return the case on whose card case `n` is shown."""
         async with self._database.read() as db:
             found = await queries.case_view(db, n)
         shown = found is not None and found[0].lead and found[0].state != "appealed"
@@ -142,7 +146,7 @@ class Desk:
         return found is not None and (not found[0].outcome or found[0].state == "appealed")
 
     async def offer(self, action: Action, txn: str) -> Done:
-        """One reaction under the card."""
+        """Put one reaction under the card."""
         assert isinstance(action, Offer)
         _, desk, card = await self._card(action.n)
         if desk is None or card is None:
@@ -158,7 +162,7 @@ class Desk:
             assert card is not None, "a card for a case that does not exist"
             group = await queries.room_view(db, card.case.room, self._homeserver.user)
             desk = await queries.desk_of(db, group.code) if group else None
-            # Nobody is named: whom it is about may read here one day.
+            # No reporter is named: the person it is about may read here one day.
             hides = await reads_along(db, card.case, desk)
             reported = report_lines(await queries.reports_of(db, n), names=False, words=not hides)
             rules = (*self._pipeline.settings.rules, *compiled(group.rules if group else (), self._policy))
@@ -172,7 +176,7 @@ class Desk:
 
 
 async def _unless_refused(request: object) -> None:
-    """Somebody who takes no invitation, or is out of reach, does not stop the others."""
+    """Await a request, but ignore that somebody refuses or is out of reach: it must not stop the others."""
     try:
         await request  # type: ignore[misc]
     except (Forbidden, NotFound):

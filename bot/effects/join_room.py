@@ -1,11 +1,15 @@
-"""Enters a room: joins, says what will be recorded, pins it, and only then begins.
+"""Enters a room: joins, says what will be recorded, pins that notice, and only then begins to record.
 
-Rules this module keeps: only people whose ids match the configuration's globs can bring the bot into a room; nothing
-that was said before the notice is recorded, and everything after it is; the state of a room is recorded as it was at
-the notice, so that no change after it is met twice; every step can be repeated, so a crash in the middle only means
-that it is gone through again; a group that was upgraded is the same group in another room. What the
-bot lacks, and whom it could never demote, is told to the managers with the exact change to make. A space lists rooms
-and nothing is said in it, so it is not entered like that (`bot/sync/spaces.py`)."""
+Rules kept here:
+- Only people whose ids match the configuration's globs can bring the bot into a room.
+- Nothing that was said before the notice is recorded, and everything after it is.
+- The state of a room is recorded as it was at the notice, so that no change after it is met twice.
+- Every step can be repeated: after a crash in the middle all steps are done again.
+- A group that was upgraded is the same group in another room.
+- The rights that the bot lacks, and the people it could never demote, are told to the managers with the exact change
+  to make.
+- A space only lists rooms and nothing is said in it, so it is not entered in this way (`bot/sync/spaces.py`).
+"""
 
 import structlog
 
@@ -30,7 +34,7 @@ PINNED = "m.room.pinned_events"
 
 
 class Joiner:
-    """The handler of `Enter` and `Pin`."""
+    """The handlers of `Enter` and `Pin`."""
 
     def __init__(self, services: Services, gaps: Gaps, *, retention_ms: int, content: str, vkey: str) -> None:
         self._homeserver = services.homeserver
@@ -46,9 +50,9 @@ class Joiner:
         self.handles: Handlers = {Enter: self.enter, Pin: self.pin}
 
     async def enter(self, action: Action, txn: str) -> Done:
-        """All steps, in order."""
+        """Enter a room by all steps, in order."""
         assert isinstance(action, Enter)
-        if await self._is_open(action.room):  # we were stopped in, or just after, the last step
+        if await self._is_open(action.room):  # the bot was stopped in, or just after, the last step
             notice = self._pipeline.served.notice(action.room)
             with self._gaps.opening({action.room: Delivered()}, until=notice) as also:
                 await self._pipeline.commit(also=also)
@@ -82,7 +86,10 @@ class Joiner:
         return Done(actions=await self._what_is_missing(room), made=notice)
 
     async def _enter_direct(self, action: Enter, room: RoomId, txn: str) -> Done:
-        """A direct room is for two: in company, what it records would have to be announced like in any other."""
+        """Enter a direct room, or leave it if others are there.
+
+        With more than two people in it, the recording would have to be announced as in any other room.
+        """
         members = await self._homeserver.members(room, membership="join")
         company = {raw.get("state_key") for raw in members} - {self._homeserver.user, action.inviter}
         if company:
@@ -99,13 +106,13 @@ class Joiner:
         return Done(made=await self._homeserver.send(room, MESSAGE, hello, f"{txn}.hello"))
 
     async def pin(self, action: Action, _txn: str) -> Done:
-        """The handler of `Pin`."""
+        """Pin an event in a room."""
         assert isinstance(action, Pin)
         await self._pin(action.room, action.event)
         return Done()
 
     async def _is_open(self, room: RoomId) -> bool:
-        """Whether the room is served, and we are still in it."""
+        """Tell whether the room is served and the bot is still in it."""
         async with self._database.read() as db:
             view = await queries.room_view(db, room, self._homeserver.user)
         return view is not None and view.active and room in await self._homeserver.joined_rooms()
@@ -121,7 +128,7 @@ class Joiner:
         await self._pipeline.commit((entered,))
 
     async def _asks_for_invitation(self, room: RoomId) -> TellDesk | None:
-        """What is said where a group goes on in a room that the bot cannot enter by itself."""
+        """Return what tells the desk that the bot needs an invitation into the room's successor; else None."""
         async with self._database.read() as db:
             before = await queries.upgraded_to(db, room)
         if before is None:
@@ -130,7 +137,7 @@ class Joiner:
         return TellDesk(room=before[0], lines=(words,), once="upgrade-invite")
 
     async def _is_no_upgrade(self, room: RoomId) -> TellDesk | None:
-        """What is said where a tombstone names a room that does not say it goes on from there."""
+        """Return what tells the desk that the room named by a tombstone does not name theirs in turn; else None."""
         async with self._database.read() as db:
             before = await queries.upgraded_to(db, room)
         if before is None or await self._goes_on(room) is not None:
@@ -139,9 +146,10 @@ class Joiner:
         return TellDesk(room=before[0], lines=(words,), once="upgrade-unsure")
 
     async def _goes_on(self, room: RoomId) -> GroupCode | None:
-        """The code of the group that goes on in this room: the tombstone of one and the beginning of the other say so.
+        """Return the code of the group that goes on in this room, or None.
 
-        One alone is not believed: it would hand what is known of a group to whoever names it.
+        Both the tombstone of the old room and the create event of the new one must say so. One alone is not believed:
+        anybody could name a group and get what is known about it.
         """
         async with self._database.read() as db:
             before = await queries.upgraded_to(db, room)

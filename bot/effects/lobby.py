@@ -1,8 +1,11 @@
-"""The lobby of a gated group: a room that everybody can enter, where one reads how to be let in.
+"""The lobby of a gated group: a room that everybody can enter, where people read how to be let in.
 
-Rules kept here: nobody can write in it but the bot, so that newcomers are not exposed to each other, nor anything they
-say recorded; it is there as long as the group is gated; who is in it and becomes verified is invited. Every step can be
-repeated, so a crash in the middle only means that it is gone through again.
+Rules kept here:
+- Only the bot can write in it: newcomers are not exposed to each other, and nothing they say is recorded.
+- It exists as long as the group is gated.
+- People in it who become verified are invited into the group.
+- Every step can be repeated: after a crash in the middle all steps are done again.
+
 Left to others: who may come in, and what people are told (`moderation/people/verification.py`), the group's join rule
 (`align_room.py`).
 """
@@ -40,7 +43,7 @@ class Lobbies:
         self.handles: Handlers = {KeepLobby: self.keep, LetIn: self.let_in}
 
     async def keep(self, action: Action, txn: str) -> Done:
-        """Make it, say what to do in it; or leave it."""
+        """Make the lobby and say what to do in it; or close it, if the group is not gated any more."""
         assert isinstance(action, KeepLobby)
         async with self._database.read() as db:
             group = await queries.room_view(db, action.room, self._homeserver.user)
@@ -62,7 +65,7 @@ class Lobbies:
         return Done(made=lobby, actions=(told,))
 
     async def let_in(self, action: Action, _txn: str) -> Done:
-        """Invite somebody, unless they are there, are invited, or must not come."""
+        """Invite somebody into the group, unless they are in it, invited or banned."""
         assert isinstance(action, LetIn)
         there = await self._homeserver.state_event(action.room, "m.room.member", action.subject)
         if there is not None and there.get("membership") in ("join", "invite", "ban"):
@@ -80,7 +83,7 @@ class Lobbies:
         return lobby
 
     async def _close(self, lobby: RoomId, group: RoomView, txn: str) -> Done:
-        """It is of no use any more: nobody new comes in, and those who are there are told."""
+        """Close a lobby that is of no use any more: tell the people in it, let nobody new in, and leave."""
         words = self._message(group, (line("lobby.closed", room=self._called(group)),))
         if lobby in await self._homeserver.joined_rooms():
             await self._homeserver.send(lobby, MESSAGE, words, f"{txn}.closed")
@@ -104,14 +107,14 @@ class Lobbies:
 
 
 async def lobbies_to_look_after(db: AsyncConnection, policy: Policy, bot: UserId) -> tuple[KeepLobby, ...]:
-    """What is to be done on start: for groups that are gated by these settings, and for those that have a lobby."""
+    """Return what to do at the start: for groups that are gated by these settings, and for those that have a lobby."""
     views_of = [await queries.room_view(db, room, bot) for room in await queries.active_groups(db)]
     gated = [view.room for view in views_of if view is not None and asked_of(view, policy).gated]
     return tuple(KeepLobby(room=room) for room in dict.fromkeys((*gated, *await queries.with_lobby(db))))
 
 
 def _open_to_all(request: dict[str, Json]) -> dict[str, Json]:
-    """A room of ours that everybody can enter and only the bot writes in."""
+    """Return the request for a room that everybody can enter and in which only the bot can write."""
     levels, state = request["power_level_content_override"], request["initial_state"]
     assert isinstance(levels, dict)
     assert isinstance(state, list)
@@ -124,5 +127,5 @@ def _open_to_all(request: dict[str, Json]) -> dict[str, Json]:
 
 
 def _link(room: RoomId, server: str) -> str:
-    """A link that clients open; ids of new rooms do not say where they are."""
+    """Return a link that clients can open; it names a server, since ids of new rooms do not say where they are."""
     return f"https://matrix.to/#/{quote(room, safe='!:')}?via={quote(server, safe=':')}"

@@ -1,9 +1,14 @@
-"""Notes the files of messages by hash and size: what was shown can then be told from what was not, without keeping it.
+"""Notes the files of messages by hash and size: this shows later which file was posted, without keeping it.
 
-Rules kept here: of an encrypted file it is the file itself that is hashed; a file is fetched once, however many
-messages and edits show it, to its limit and not beyond; for one person only so much is fetched in an hour; what cannot
-be fetched is noted as such; the file itself is not kept. What was fetched is forgotten at a restart. Left to others:
-which messages have files (`bot/events/parse_message.py`), the rule on media (`moderation/rules/media.py`).
+Rules kept here:
+- Of an encrypted file the decrypted content is hashed.
+- A file is fetched once, however many messages and edits show it, and never beyond the size limit.
+- Only a limited amount is fetched for one person in an hour (`PER_PERSON`).
+- A file that cannot be fetched is noted as such.
+- The file itself is not kept. What is known of fetched files is forgotten at a restart.
+
+Left to others: which messages have files (`bot/events/parse_message.py`), the rule on media
+(`moderation/rules/media.py`).
 """
 
 import asyncio
@@ -25,7 +30,7 @@ from moderation.model.facts import MediaKept
 from moderation.values.errors import Invalid
 from moderation.values.ids import UserId
 
-PER_PERSON = 10  # files as large as may be, in an hour
+PER_PERSON = 10  # files of the largest size, in an hour
 _HOUR_S = 3_600.0
 _REMEMBERED = 10_000  # files
 
@@ -37,7 +42,7 @@ class _Hashed:
 
 
 def _opened(file: Mapping[str, Any], data: bytes) -> bytes:
-    """The file itself; what it was sent as is noise. Raises `MalformedKey`, `NotTrusted`."""
+    """Return the decrypted content of an encrypted file. Raises `MalformedKey`, `NotTrusted`."""
     return EncryptedFile.of(file).open(data)
 
 
@@ -52,7 +57,7 @@ class MediaHasher:
         self._fetched: dict[UserId, deque[tuple[float, int]]] = {}  # for whom, when, how much
 
     async def handle(self, action: Action, _txn: str) -> Done:
-        """Fetch, hash, forget."""
+        """Fetch and hash the file, and return the fact about it."""
         assert isinstance(action, HashMedia)
         name = json.dumps((action.url, action.file), sort_keys=True)
         if (known := self._known.get(name)) is not None:
@@ -81,7 +86,7 @@ class MediaHasher:
         self._fetched.setdefault(user, deque()).append((asyncio.get_running_loop().time(), size))
 
     def _spent(self, user: UserId) -> int:
-        """Return how many bytes were fetched for somebody within an hour."""
+        """Return how many bytes were fetched for somebody within the last hour."""
         now = asyncio.get_running_loop().time()
         for each in [each for each, times in self._fetched.items() if times[-1][0] < now - _HOUR_S]:
             del self._fetched[each]

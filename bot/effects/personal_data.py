@@ -1,8 +1,12 @@
-"""Gives people what is theirs: the receipt of a message, and all that is held on them.
+"""Gives people their own data: the receipt of a message, and all that is held on them.
 
-Rules kept here: it goes into their direct room, as files; nobody else's parts are in it; that it was given is
-recorded. Left to others: what they may ask (`bot/commands/personal_data.py`), the form of an export
-(`storage/export`), erasing (`bot/admin/records.py`).
+Rules kept here:
+- The data goes into their direct room, as files.
+- Nobody else's parts are in it.
+- It is recorded that data was given.
+
+Left to others: what people may ask for (`bot/commands/personal_data.py`), the form of an export (`storage/export`),
+erasing (`bot/admin/records.py`).
 """
 
 import asyncio
@@ -50,15 +54,15 @@ class ExportTexts:
 
     @property
     def language(self) -> str:
-        """As in ``<html lang>``."""
+        """The language code, as in ``<html lang>``."""
         return self._language
 
     def has(self, key: str) -> bool:
-        """Whether there is such a text."""
+        """Tell whether there is a text of this key."""
         return self._catalog.has(key)
 
     def text(self, key: str, **fields: object) -> str:
-        """The text, filled."""
+        """Return the text with its fields filled in."""
         return self._catalog.text(self._language, key, **fields)
 
 
@@ -80,7 +84,7 @@ class OwnData:
         self.handles: Handlers = {GiveReceipt: self.receipt, GiveData: self.mydata}
 
     async def receipt(self, action: Action, txn: str) -> Done:
-        """The record with the person's own part, and the proof that it is in the signed log."""
+        """Give a record with only the person's own part shown, and the proof that it is in the signed log."""
         assert isinstance(action, GiveReceipt)
         raw, proof = await self._pipeline.with_journal(lambda journal: _proved(journal, action), signed=True)
         room, name = await self._room(action.subject), f"record-{action.on}"
@@ -92,7 +96,7 @@ class OwnData:
         return self._answered(action, "receipt", 1, answer, (line("own.receipt-given"),))
 
     async def mydata(self, action: Action, txn: str) -> Done:
-        """An export of all parts that are about the person, by any of their accounts; who read it; what they proved."""
+        """Give an export of all parts about the person's accounts, the list of who read it, and what they proved."""
         assert isinstance(action, GiveData)
         user, count = action.subject, 0
 
@@ -113,7 +117,7 @@ class OwnData:
         return self._answered(action, "mydata", count, answer, words)
 
     async def _give(self, room: RoomId, files: Sequence["_File"], txn: str) -> "_Answer":
-        """Send files, each by itself: one that cannot be made or sent does not take the others with it."""
+        """Send files one by one: one that cannot be made or sent does not stop the others."""
         answer = _Answer()
         for file in files:
             try:
@@ -122,7 +126,7 @@ class OwnData:
                     continue
                 sent = await self._homeserver.send_file(room, file.name, file.mimetype, data, f"{txn}.{file.what}")
             except (RateLimited, Unreachable, LoggedOut):
-                raise  # all of it again later; what was sent already is known by its transaction
+                raise  # everything is tried again later; the homeserver knows by its transaction id what was sent
             except Refused as refused:
                 answer.missing.append(line(refused.key, **{name: str(value) for name, value in refused.fields.items()}))
             except HomeserverError as error:
@@ -143,7 +147,10 @@ class OwnData:
         answer: "_Answer",
         words: Sequence[Line],
     ) -> Done:
-        """Say what came and what is missing. What was given is recorded, whether or not that can be said."""
+        """Return the outcome: the record of what was given, and the message about what came and what is missing.
+
+        The record does not depend on whether the message can be sent.
+        """
         given = DataGiven(room=action.room, what=what, count=count, subject=action.subject)
         lines = tuple(words if answer.given else ()) + tuple(answer.missing)
         told = Tell(room=action.room, subject=action.subject, lines=lines, alone=True)
@@ -170,7 +177,7 @@ class OwnData:
             return frozenset(await queries.accounts_of(db, user))
 
     async def _hidden(self, user: UserId) -> tuple[frozenset[int], frozenset[int]]:
-        """What a legal bar keeps from the person: files about them, and the records that speak of these."""
+        """Return what a legal bar keeps from the person: files about them, and the records that mention these."""
         async with self._database.read() as db:
             return await queries.hidden_from(db, user)
 
@@ -190,7 +197,7 @@ class OwnData:
         return await asyncio.to_thread(readers_of, self._records, Own(accounts, cases, files, hidden))
 
     async def _proved(self, user: UserId) -> bytes | None:
-        """What they proved about themselves, if anything."""
+        """Return what the person proved about themselves, as JSON, or None. Raises Refused if the store is locked."""
         try:
             claims = await self._identity.own(user)
         except Locked as error:
@@ -211,7 +218,7 @@ class _File:
 
 @dataclass(slots=True)
 class _Answer:
-    """What was given, with the event of each file, and the words about what could not be."""
+    """What was given, with the event of each file, and the lines about what could not be given."""
 
     given: dict[str, str] = field(default_factory=dict)
     missing: list[Line] = field(default_factory=list)
@@ -225,7 +232,7 @@ def _made(data: bytes) -> Callable[[], Awaitable[bytes]]:
 
 
 def _proved(journal: Journal, action: GiveReceipt) -> tuple[bytes, str]:
-    """The line of a record with only the person's own parts shown, and its proof."""
+    """Return the line of a record with only the person's own parts shown, and its proof."""
     raw = Log(journal.folder).raw(action.on)
     own = [
         place
@@ -236,14 +243,14 @@ def _proved(journal: Journal, action: GiveReceipt) -> tuple[bytes, str]:
 
 
 class DataEraser:
-    """The handler of `Erase`: erases, and tells the person what went and what stays, and why."""
+    """The handler of `Erase`: it erases, and tells the person what was erased, what stays, and why."""
 
     def __init__(self, operations: Operations) -> None:
         self._operations = operations
         self.handles: Handlers = {Erase: self.handle}
 
     async def handle(self, action: Action, _txn: str) -> Done:
-        """A person asked for it, and confirmed."""
+        """Erase what is held on a person who asked for it and confirmed."""
         assert isinstance(action, Erase)
         done = await self._operations.erase(action.subject, what="request")
         proved = _of_identity(done.identity)
@@ -265,7 +272,7 @@ class DataEraser:
 
 
 def _of_identity(done: Forgotten) -> tuple[Line, ...]:
-    """What became of what the person proved about themselves; nothing is said where there was nothing."""
+    """Return what happened to what the person proved about themselves; no line if there was nothing."""
     if done.held is not None:
         until, duty = Moment(done.held.until_ms), done.held.duty
         return (line("own.erase.identity-kept", until=until, duty=duty),)

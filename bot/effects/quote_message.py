@@ -1,7 +1,10 @@
-"""Posts what waited for a manager: as a quotation in the group once it is allowed, before that in the desk.
+"""Posts messages that waited for a manager as quotations: in the desk at first, in the group once they are allowed.
 
-Rules kept here: the words come from the journal, since the message is gone from the room; they are escaped, mention
-nobody, and a link that stood behind other words is shown; a file is posted again under its own address.
+Rules kept here:
+- The words come from the journal, since the message is gone from the room.
+- They are escaped and mention nobody, and the target of a link behind other words is shown.
+- A file is posted again under its own address.
+
 Left to others: whose messages wait (`moderation/credit/waiting.py`), the card (`desk.py`).
 """
 
@@ -61,7 +64,7 @@ class Quoter:
         return Done(result="abandoned", actions=(Tell(room=case.room, subject=case.subject, lines=(lost,), n=case.n),))
 
     async def _content(self, case: CaseView, event: EventId, language: str, action: Quote) -> dict[str, Json] | None:
-        """Return what is to be posted of a message; None if nothing was kept of it, or the card shows it all."""
+        """Return the quotation of a message; None if nothing was kept of it, or the card shows all of it."""
         async with self._database.read() as db:
             row = await queries.event_row(db, event)
         said = self._recorded(case.room, row.record) if row is not None else None
@@ -76,7 +79,7 @@ class Quoter:
 
 
 def _words(said: MessagePosted) -> str:
-    """Return the text, and where links lead that stand behind other words."""
+    """Return the text, followed by the targets of links that are hidden behind other words."""
     hidden = [link.written for link in hrefs(said) if link.hosts != _MATRIX and link.written not in said.body]
     return " ".join([said.body, *hidden])
 

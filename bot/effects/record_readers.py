@@ -1,7 +1,9 @@
 """Lists who read records about a person, for that person.
 
-Rules kept here: whatever stands in a record, the list comes: what a record does not say clearly counts as having been
-about anybody. What was asked for about somebody else alone is left out.
+Rules kept here:
+- The list can be made from any records: one that does not say clearly whom it is about counts as about anybody.
+- What was asked for about somebody else alone is left out.
+
 Left to others: writing these records (`bot/scheduler/scheduler.py`, `operations*.py`), giving the list
 (`personal_data.py`).
 """
@@ -17,12 +19,12 @@ from moderation.values.ids import UserId
 from storage.journal.reader import Log
 from storage.journal.record import Record
 
-_MEASURES = "rooms "  # begins `what` of records of orders about rooms: nothing is read
+_MEASURES = "rooms "  # how `what` begins in records of orders about rooms, by which nothing is read
 
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """What is a person's own: accounts, cases about them, files about them. They are not told of `hidden` files."""
+    """A person's accounts, and the cases and files about them. They are not told of `hidden` files."""
 
     accounts: frozenset[UserId]
     cases: frozenset[int] = frozenset()
@@ -31,7 +33,7 @@ class Own:
 
 
 def readers_of(records: Path, own: Own) -> bytes:
-    """Return, as JSON, each time when something was read or exported that was, or may have been, about a person."""
+    """Return, as JSON, each time something was read or exported that was, or may have been, about a person."""
     found = [_entry(record, own) for record in Log(records).read() if record.kind in ("access", "export")]
     return orjson.dumps([each for each in found if each], option=orjson.OPT_INDENT_2)
 
@@ -57,7 +59,7 @@ def _entry(record: Record, own: Own) -> dict[str, Any] | None:
 
 
 def _filters(text: object) -> Mapping[str, Any]:
-    """Return what was asked for; nothing, unless it is an object in JSON."""
+    """Return the filters of a request; empty unless the text is a JSON object."""
     try:
         asked = orjson.loads(text) if isinstance(text, str) else {}
     except orjson.JSONDecodeError:
@@ -66,7 +68,7 @@ def _filters(text: object) -> Mapping[str, Any]:
 
 
 def _about(record: Record, asked: Mapping[str, Any], own: Own) -> frozenset[str] | None:
-    """Return those of a person's accounts whom a record is about; None: it may have been about anybody."""
+    """Return those of a person's accounts that a record is about; None if it may be about anybody."""
     named = frozenset(str(part["mxid"]) for part in record.parts if part.get("as") == "subject")
     named |= _strings(asked.get("person"))
     files, cases = _numbers(asked.get("dossier")), _cases(record, asked)
@@ -76,8 +78,8 @@ def _about(record: Record, asked: Mapping[str, Any], own: Own) -> frozenset[str]
         return named & own.accounts
     if cases:
         return own.accounts if cases & own.cases else frozenset()
-    elsewhere = bool(_numbers(asked.get("persons")))  # records of their own say whom it was about
-    gone = any("erased" in part for part in record.parts)  # it was about somebody who was erased
+    elsewhere = bool(_numbers(asked.get("persons")))  # separate records say whom it was about
+    gone = any("erased" in part for part in record.parts)  # it was about somebody whose parts were erased
     return frozenset() if elsewhere or gone else None
 
 

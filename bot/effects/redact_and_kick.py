@@ -1,4 +1,4 @@
-"""The acts that are one request each: redact, kick, lift a ban that was set by hand, invite back."""
+"""The actions that take one request each: redact, take back, kick, lift a ban that was set by hand, invite back."""
 
 from bot.matrix.errors import Forbidden, NotFound
 from bot.outbox.handler import Done, Handlers, RetryLater, Services
@@ -22,12 +22,12 @@ class SimpleActs:
         }
 
     async def redact(self, action: Action, txn: str) -> Done:
-        """Take an event's content away. The reason shown in the room is the rule's name, never a person's words."""
+        """Redact an event. The reason shown in the room is the rule's name, never a person's words."""
         assert isinstance(action, Redact)
         reason = action.rule if action.rule != "-" else None
         async with self._database.read() as db:
             seen = await queries.event_row(db, action.event)
-        where = RoomId(seen.room) if seen is not None else action.room  # before an upgrade it was another room
+        where = RoomId(seen.room) if seen is not None else action.room  # it may be the room before an upgrade
         try:
             made = await self._homeserver.redact(where, action.event, txn, reason)
         except NotFound as error:  # it is gone already
@@ -35,7 +35,7 @@ class SimpleActs:
         return Done(made=made)
 
     async def take_back(self, action: Action, txn: str) -> Done:
-        """Take back something that the bot said; in a room that it has left, that cannot be done."""
+        """Redact a message of the bot; in a room that it has left, that cannot be done."""
         assert isinstance(action, TakeBack)
         try:
             await self._homeserver.redact(action.room, action.event, txn)
@@ -44,7 +44,7 @@ class SimpleActs:
         return Done()
 
     async def kick(self, action: Action, _txn: str) -> Done:
-        """Remove somebody; who has left already is left alone."""
+        """Remove somebody from a room; nothing happens if they have left already."""
         assert isinstance(action, Kick)
         try:
             await self._homeserver.kick(action.room, action.subject, action.reason or None)
@@ -62,7 +62,7 @@ class SimpleActs:
         return Done()
 
     async def invite_back(self, action: Action, _txn: str) -> Done:
-        """Whoever was removed on account of a case that is reversed need not ask to come back."""
+        """Invite a person back who was removed because of a case that is reversed: they need not ask for it."""
         assert isinstance(action, InviteBack)
         async with self._database.read() as db:
             removed = await queries.was_removed(db, action.n, action.subject)

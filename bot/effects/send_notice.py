@@ -1,9 +1,13 @@
-"""Says things: answers in rooms, words to one person, words to the managers.
+"""Sends messages: answers in rooms, messages to one person, messages to the managers.
 
-Rules this module keeps: a person is told in a direct room; where they take none (`M_INVITE_BLOCKED`, a refusal) the
-word goes, short and without particulars, to the room it concerns, unless even that would give them away; where that
-fails too, the record says that it was tried.
-Left to others: the words (`bot/texts/`), cards (`desk.py`), when to say what (`moderation/consequences.py`)."""
+Rules kept here:
+- A person is told in a direct room.
+- If they refuse one (`M_INVITE_BLOCKED` or another refusal), a short notice without details goes to the room that the
+  message concerns, unless even that would give them away.
+- If that fails too, the record says that it was tried.
+
+Left to others: the words (`bot/texts/`), cards (`desk.py`), when to say what (`moderation/consequences.py`).
+"""
 
 from collections.abc import Sequence
 
@@ -32,7 +36,7 @@ class Notifier:
         self.handles: Handlers = {Say: self.say, Tell: self.tell, TellDesk: self.tell_desk}
 
     async def say(self, action: Action, txn: str) -> Done:
-        """An answer, or a word to all, in the room itself."""
+        """Send an answer, or a message to everybody, in the room itself."""
         assert isinstance(action, Say)
         language, names = await self._reader(action.room, action.to, action.lines)
         content = self._speech.message(action.lines, language, names, to=[action.to] if action.to else [], answer=True)
@@ -40,7 +44,7 @@ class Notifier:
         return Done(made=made)
 
     async def tell_desk(self, action: Action, txn: str) -> Done:
-        """A word to the managers of a room, in the thread of the case if there is one."""
+        """Send a message to the managers of a room, in the thread of the case if there is one."""
         assert isinstance(action, TellDesk)
         async with self._database.read() as db:
             group = await queries.room_view(db, action.room, self._homeserver.user)
@@ -56,13 +60,13 @@ class Notifier:
         lines = action.discreet if hides else action.lines
         language, names = await self._reader(action.room, None, lines)
         content = self._speech.message(lines, language, names, to=ring)
-        # A measure for all rooms rests on a case of one: its card stands in that room's desk only.
+        # A measure for all rooms is based on a case of one room, whose card is only in that room's desk.
         card = EventId(found[1].card) if found and found[0].room == action.room else None
         made = await self._homeserver.send(desk, MESSAGE, in_thread(content, card or None), txn)
         return Done(made=made)
 
     async def tell(self, action: Action, txn: str) -> Done:
-        """A word to one person."""
+        """Send a message to one person."""
         assert isinstance(action, Tell)
         language, names = await self._reader(action.room, action.subject, action.lines)
         try:
@@ -76,7 +80,7 @@ class Notifier:
         return Done((_given(action, "direct"),), made=made)
 
     async def _tell_in_room(self, action: Tell, txn: str, language: str, names: dict[str, str]) -> Done:
-        """The last resort. Particulars stay out of it: others read here."""
+        """Send, as the last resort, a notice without details in the room, where others can read it."""
         hint = line("notice.in-room", who=Who(action.subject), ask=Code(f"{self._prefix}why"))
         content: dict[str, Json] = self._speech.message((hint,), language, names, to=[action.subject])
         try:
@@ -86,7 +90,7 @@ class Notifier:
         return Done((_given(action, "room"),), made=made)
 
     async def _reader(self, room: RoomId, user: UserId | None, lines: Sequence[Line]) -> tuple[str, dict[str, str]]:
-        """The language of whoever reads these lines, and the names of the rooms in them."""
+        """Return the language of the person or room that reads these lines, and the names of the rooms in them."""
         async with self._database.read() as db:
             view = await queries.room_view(db, room, self._homeserver.user)
             own = await queries.language_of(db, user) if user else ""

@@ -1,12 +1,15 @@
 """Asks a witness to cosign a checkpoint (C2SP tlog-witness, `add-checkpoint`).
 
-    old 740                       the size the witness saw last
+    old 740                       the size that the witness saw last
     (hashes, one a line)          proof that the log has only grown since (RFC 6962, 2.1.2)
 
     (the signed checkpoint)
 
-Rules kept here: what the witness saw last is its own to know: where it differs from what we thought, it says so (409)
-and is given the proof from there; only lines that hold by the witness's key are taken.
+Rules kept here:
+- The witness knows best what it saw last: if that differs from our assumption, it says so (409) and gets the proof from
+  there.
+- Only lines that are valid by the witness's key are taken.
+
 Left to others: when to ask, trying again, keeping the lines (`anchor_outside.py`).
 """
 
@@ -37,7 +40,7 @@ class WitnessClient:
         self._prove = prove
 
     async def cosign(self, closing: Closing, old: int) -> list[str]:
-        """The witness's signature lines for a checkpoint; `old` is the size it is thought to have seen last.
+        """Return the witness's signature lines for a checkpoint; `old` is the size it is assumed to have seen last.
 
         Raises `Ahead`, or `NoAnswer` for everything else that is not a cosignature.
         """
@@ -71,7 +74,7 @@ class WitnessClient:
 
 
 def _known_size(reply: HttpReply) -> int:
-    """The size that the witness saw last, out of its refusal. Raises `NoAnswer` if it refused for another reason."""
+    """Return the size that the witness saw last, from its refusal. Raises `NoAnswer` if that has another reason."""
     text = reply.body.decode("ascii", "replace").strip()
     if reply.status != 409 or reply.mimetype != SIZE_TYPE or not (text.isascii() and text.isdigit() and len(text) < 17):
         raise NoAnswer(f"the witness answered {reply.status}: {text[:200]!r}")
