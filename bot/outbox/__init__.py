@@ -1,1 +1,1 @@
-"""Sends what was queued, most urgent first."""
+"""Sends the queued actions, the most urgent first."""

@@ -1,14 +1,17 @@
-"""Turns rows of the outbox into requests to the homeserver, and records what became of them.
+"""Turns rows of the outbox into requests to the homeserver, and records their outcomes.
 
-Rules this module keeps:
-- what is urgent is begun as soon as it is recorded, before it stands in the outbox (`at_once`);
-- when the homeserver says to wait, nothing is asked until then, since every refused request costs both sides time;
-- a request that failed for a passing reason is tried again later, with the same transaction id; one that can never
-  succeed is recorded as refused, and the owner is told, once;
-- the outcome is recorded in the turn that removes the row, so a crash between sending and recording only repeats a
-  request that the homeserver recognises; the outcomes of all that has landed meanwhile are recorded in one turn.
+Rules kept here:
+- Urgent actions are begun as soon as they are recorded, before they are in the outbox (`at_once`).
+- When the homeserver says to wait, nothing is sent until then, since every refused request costs both sides time.
+- A request that failed for a passing reason is retried later with the same transaction id.
+- A request that can never succeed is recorded as refused, and the owner is told once.
+- The outcome is recorded in the unit of work that removes the row, so a crash between sending and recording only
+  repeats a request that the homeserver recognises.
+- The outcomes of all requests that have ended meanwhile are recorded together.
+
 Left to others: which row goes next (`selection.py`), how each action is done (`HANDLERS`, one module a noun), what to
-send (`moderation/consequences.py`)."""
+send (`moderation/consequences.py`).
+"""
 
 import asyncio
 import re
@@ -36,17 +39,17 @@ from .selection import AT_ONCE, Past, choose, look_again
 
 log = structlog.get_logger()
 
-LOOK_AHEAD = 8  # rows of each priority, besides those under way
+LOOK_AHEAD = 8  # rows of each priority, in addition to those under way
 TRIES_AFTER_DEFECT = 2
 FIRST_RETRY_MS = 500
 LAST_RETRY_MS = 60_000
-# Synapse counts all events that somebody sends against one limit (`rc_message`): messages, redactions, state, removals
-# and bans. Making rooms, inviting, joining and files have limits of their own.
+# Synapse counts all events of a sender against one limit (`rc_message`): messages, redactions, state, removals and
+# bans. Making rooms, inviting, joining and files have limits of their own.
 _COUNTED = re.compile(r"/rooms/[^/]+/(?:send|redact|state|kick|ban|unban|leave)\b")
 
 
 class OutboxDispatcher:
-    """Empties the outbox. `clock` must be steady: it is the outbox's own (`Pipeline.steady`)."""
+    """The part that empties the outbox. `clock` must be the steady clock of the outbox (`Pipeline.steady`)."""
 
     def __init__(self, database: Database, pipeline: Pipeline, handlers: Handlers, clock: Clock) -> None:
         self._database = database
@@ -56,24 +59,24 @@ class OutboxDispatcher:
         self._awake = asyncio.Event()
         self._running = False
         self._past = Past()
-        self._left: list[OutboxRow] = []  # of the rows that were seen last, those that were not begun
-        self._flying: dict[str, OutboxRow] = {}  # what is not recorded yet, by transaction id
+        self._left: list[OutboxRow] = []  # the rows that were read last and not begun
+        self._flying: dict[str, OutboxRow] = {}  # begun and not recorded yet, by transaction id
         self._tasks: set[asyncio.Task[None]] = set()
-        self._begun: set[str] = set()  # since the outbox was looked into last, or flying then
-        self._sending: dict[str, OutboxRow] = {}  # what is not answered yet, in the order in which it was begun
-        self._urgent: set[asyncio.Task[None]] = set()  # what is urgent and not recorded yet
-        self._unanswered: set[asyncio.Future[None]] = set()  # of what is urgent
+        self._begun: set[str] = set()  # begun since the outbox was read last, or in flight then
+        self._sending: dict[str, OutboxRow] = {}  # not answered yet, in the order in which they were begun
+        self._urgent: set[asyncio.Task[None]] = set()  # urgent and not recorded yet
+        self._unanswered: set[asyncio.Future[None]] = set()  # urgent and not answered yet
         self._outcomes: list[Outcome] = []  # to be recorded
         self._recording = asyncio.Lock()
         self.failure: asyncio.Future[None] | None = None
 
     def wake(self) -> None:
-        """Something was queued."""
+        """Note that something was queued."""
         self._awake.set()
 
     def at_once(self, rows: Sequence[OutboxRow]) -> None:
-        """Begin with urgent rows, as many as may go. They are recorded, and will be in the outbox before long."""
-        if not self._running or self._past.at_once < AT_ONCE:  # little may be sent: all that waits is compared
+        """Begin as many urgent rows as may go. They are recorded, and will soon be in the outbox."""
+        if not self._running or self._past.at_once < AT_ONCE:  # few may be sent: all that wait must be compared first
             return
         left = [row for row in self._left if row.txn not in self._begun]
         for row in self._choose([*left, *rows], self._clock()):
@@ -81,42 +84,42 @@ class OutboxDispatcher:
                 self._fly(row)
 
     def crowded(self) -> None:
-        """Note that much is coming in; what is not urgent waits until it has been judged, but not for ever."""
+        """Note that many events are coming in: what is not urgent waits until they are judged, but not for ever."""
         self._past = self._past.crowded(self._clock())
 
     async def landed(self, within_s: float) -> None:
-        """Until what is urgent and is being sent now has arrived, but not for longer than `within_s`."""
+        """Wait until the urgent requests that are being sent now are recorded, but at most `within_s` seconds."""
         if self._urgent:
             await asyncio.wait(self._urgent, timeout=within_s)
 
     async def answered(self, within_s: float) -> None:
-        """Until the homeserver has answered what is urgent and is being sent now, but not for longer than `within_s`.
+        """Wait until the urgent requests that are being sent now are answered, but at most `within_s` seconds.
 
-        Unlike `landed` this does not wait until that is recorded, so it may be awaited by whoever keeps others from
-        recording anything.
+        Unlike `landed` this does not wait until they are recorded, so it may be awaited inside a unit of work, while
+        nobody else can record anything.
         """
         if self._unanswered:
             await asyncio.wait(self._unanswered, timeout=within_s)
 
     async def run(self) -> None:
-        """Work until cancelled. Raises what makes it useless to go on: `LoggedOut`, a failing disk."""
+        """Work until cancelled. Raises errors that make it useless to go on: `LoggedOut`, those of a failing disk."""
         self.failure = asyncio.get_running_loop().create_future()
         self._running = True
         try:
             while True:
                 self._awake.clear()
-                now = self._clock()  # once: what is due after it is waited for, whatever time has passed meanwhile
+                now = self._clock()  # taken once: `_sleep` waits for what is due after it, however long this took
                 due = await self._start_some(now)
                 await self._sleep(now, due)
         finally:
             self._running = False
             await self._land()
             if self.failure.done():
-                self.failure.exception()  # whoever ended us has said it
+                self.failure.exception()  # mark it as retrieved: what ended the loop is reported by others
 
     async def _start_some(self, now: int) -> int | None:
-        """Begin what may be begun now. Returns the next time at which the time of something comes."""
-        self._begun = set(self._flying)  # what lands, or begins, while we look may be among the rows
+        """Begin what may be begun now. Returns the next time at which a row is due, or None."""
+        self._begun = set(self._flying)  # requests that end or begin while we read may be among the rows
         async with self._database.read() as db:
             rows = await outbox.waiting(db, now, LOOK_AHEAD + len(self._begun))
             due = await outbox.next_time(db, now)
@@ -126,7 +129,7 @@ class OutboxDispatcher:
         if any(row.action.merge for row in chosen):
             await self._pipeline.commit(also=_started([row.id for row in chosen]))
         for row in chosen:
-            if row.txn not in self._begun:  # meanwhile
+            if row.txn not in self._begun:  # by `at_once`, meanwhile
                 self._fly(row)
         return due
 
@@ -154,7 +157,7 @@ class OutboxDispatcher:
         task.add_done_callback(landed)
 
     def _answered(self, row: OutboxRow) -> None:
-        """Give its place to another request; what became of this one is recorded meanwhile."""
+        """Free the place of a request for another one; the outcome of this one is recorded meanwhile."""
         if self._sending.pop(row.txn, None) is not None:
             self._awake.set()
 
@@ -196,7 +199,7 @@ class OutboxDispatcher:
             log.warning("act_refused", action=row.action.NAME, room=row.action.room, why=str(error))
             await self._finish(row, Done(result="refused"))
         except (OSError, Broken, SQLAlchemyError):
-            raise  # the disk: nothing that follows could be believed
+            raise  # the disk fails: nothing after it could be trusted
         except Exception:
             log.exception("act_failed", action=row.action.NAME, record=row.record)
             await self._after_defect(row)
@@ -204,7 +207,7 @@ class OutboxDispatcher:
             await self._finish(row, done)
 
     async def _after_defect(self, row: OutboxRow) -> None:
-        """A defect of ours in one action must not stop the others, nor be tried for ever."""
+        """Retry an action after a defect of ours, or give it up: it must neither stop the others nor run for ever."""
         if row.attempts < TRIES_AFTER_DEFECT:
             await self._again(row, _backoff(row.attempts))
         else:
@@ -237,7 +240,7 @@ class OutboxDispatcher:
             await done.after()
 
     async def _record(self, outcome: Outcome) -> None:
-        """Record an outcome, in one turn with all others that come before it is its turn."""
+        """Record an outcome, together with all others that arrive while it waits."""
         self._outcomes.append(outcome)
         async with self._recording:
             if outcome in self._outcomes:
@@ -249,7 +252,7 @@ class OutboxDispatcher:
         self._outcomes = self._outcomes[len(outcomes) :]
 
     async def _limited(self, row: OutboxRow, error: RateLimited) -> None:
-        """Wait as told: everything, if all requests are counted together; else only this row."""
+        """Wait as the homeserver says: with everything if such requests share one limit, else only with this row."""
         if _COUNTED.search(error.request):
             self._past = self._past.limited(self._clock() + error.retry_after_ms)
             if row.action.merge:
@@ -266,7 +269,7 @@ class OutboxDispatcher:
         await self._record(Outcome(also=later))
 
     async def _sleep(self, since: int, due: int | None) -> None:
-        """Until something is queued, something lands, or the time of something comes that was not there at `since`."""
+        """Wait until something is queued, a request ends, or a row becomes due that was not due at `since`."""
         assert self.failure is not None
         times = [time for time in (due, look_again(self._left, self._past, since)) if time is not None]
         timeout = min((max(time - self._clock(), 1) / 1000 for time in times), default=None)
@@ -303,7 +306,7 @@ def _not_started(row: OutboxRow) -> Callable[[AsyncConnection], Awaitable[None]]
 
 
 def _refusal(action: Action, code: str) -> TellDesk:
-    """The word to the managers that something could not be done; once while it waits to be said."""
+    """Return the message to the managers that something could not be done; at most one waits to be sent."""
     what = Phrase(f"action.{action.NAME}")
     return TellDesk(room=action.room, lines=(line("desk.refused", what=what, code=code),), once="refused")
 
@@ -313,6 +316,6 @@ def _backoff(attempts: int, first_ms: int = FIRST_RETRY_MS, last_ms: int = LAST_
 
 
 def _word(code: str) -> str:
-    """An error code of the homeserver, safe for a skeleton."""
+    """Return an error code of the homeserver in a form that is safe for the skeleton of a record."""
     kept = "".join(c for c in code if c.isascii() and (c.isalnum() or c in "_.-"))
     return kept[:64] or "-"

@@ -1,8 +1,8 @@
-"""What a handler of actions is: what it works with, which actions it handles, and how it says what came of them.
+"""The interface of handlers of actions: what they work with, which actions they handle, and their outcomes.
 
 Rules kept here:
-- a handler declares the actions it handles (`handles`), so that no list elsewhere has to name its methods;
-- every action has one handler (`by_action`).
+- A handler declares the actions it handles (`handles`), so that no list elsewhere has to name its methods.
+- Every action has exactly one handler (`by_action`).
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -23,15 +23,15 @@ from storage.database import Database
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a handler did: its own facts, and what the action's record shall say."""
+    """The outcome of an action: the handler's own facts, and what the action's record says."""
 
     facts: tuple[Fact, ...] = ()
     actions: tuple[Action, ...] = ()
     made: str = ""
     result: str = "done"
     code: str = "-"
-    also: Callable[[AsyncConnection], Awaitable[None]] | None = None  # written with it, in the same transaction
-    after: Callable[[], Awaitable[None]] | None = None  # done once that is written; a crash may leave it out
+    also: Callable[[AsyncConnection], Awaitable[None]] | None = None  # run in the transaction that records it
+    after: Callable[[], Awaitable[None]] | None = None  # run once that is written; a crash may leave it out
 
 
 class RetryLater(Exception):
@@ -50,7 +50,7 @@ class RetryLater(Exception):
 
 
 class PollAgain(Exception):
-    """Nothing has come of the action yet, as was to be expected: look again after `wait_ms`."""
+    """The action has no result yet, as expected: it is tried again after `wait_ms`."""
 
     def __init__(self, wait_ms: int) -> None:
         super().__init__(wait_ms)
@@ -62,16 +62,16 @@ Handlers = Mapping[type[Action], Handler]
 
 
 class Handles(Protocol):
-    """A part that handles actions."""
+    """A part of the bot that handles actions."""
 
     @property
     def handles(self) -> Handlers:
-        """Return the actions it handles, each with the method that does."""
+        """Return the actions that it handles, each with its method."""
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What nearly every handler works with."""
+    """The objects that nearly every handler works with."""
 
     homeserver: SealedHomeserver
     database: Database
@@ -83,12 +83,12 @@ class Services:
 
 
 def by_action(*parts: Handles) -> Handlers:
-    """Return the handler of every action. Raises ValueError if an action has none, or two."""
+    """Return the handler of every action. Raises ValueError if an action has none or two."""
     found: dict[type[Action], Handler] = {}
     for part in parts:
         if twice := found.keys() & part.handles.keys():
             raise ValueError(f"handled twice: {sorted(each.NAME for each in twice)}")
         found |= part.handles
-    if missing := set(ACTIONS.values()) - {TellAbove} - found.keys():  # `expand_recipients` puts others in its place
+    if missing := set(ACTIONS.values()) - {TellAbove} - found.keys():  # `expand_recipients` replaces `TellAbove`
         raise ValueError(f"handled by nobody: {sorted(each.NAME for each in missing)}")
     return found

@@ -1,18 +1,18 @@
-"""Chooses which rows of the outbox are sent next: rows, what is under way, what was sent before, and the time go in.
+"""Chooses the rows of the outbox to send next, from the rows, what is under way, what was sent before, and the time.
 
-Rules this module keeps:
-- rooms take turns, in what is urgent and in each kind of the rest, so that no flood in one room keeps another waiting;
-- in a room, the people who flood it are stopped before what they wrote is removed: mutes, bans and demotions go first,
-  then redactions, the newest first;
-- no flood keeps the rest away: once something has waited for `PATIENCE_MS` (what only adorns a card: `ADORNS_MS`),
-  every fifth request is not urgent. Cards, answers, words and the rest take turns in it, so that none of these crowds
-  out another either;
-- else what is not urgent waits until nothing urgent was sent for a moment, since redactions in a flood come one after
-  the other and a homeserver does one thing at a time;
-- after a refusal for sending too much one request goes at a time, and one more at once with each that is taken, so
-  that the first to go is the one that matters most;
-- actions of one queue go one at a time, in order;
-- what is asked of others than the homeserver (`APART`) waits for nothing here and keeps nothing waiting.
+Rules kept here:
+- Rooms take turns, among urgent requests and in each kind of the rest, so that no flood in one room delays another.
+- In a room, the people who flood it are stopped before what they wrote is removed: mutes, bans and demotions go first,
+  then redactions, the newest first.
+- No flood keeps the rest away: once something has waited for `PATIENCE_MS` (improvements of a card: `ADORNS_MS`), every
+  fifth request is not urgent. Cards, answers, messages and the rest take turns in it, so that none crowds out another.
+- Otherwise, what is not urgent waits until nothing urgent was sent for a moment (`CALM_MS`), since redactions in a
+  flood come one after the other and a homeserver does one thing at a time.
+- After a refusal for sending too much, one request goes at a time, and one more at once with each that is accepted, so
+  that the most important one goes first.
+- Actions of one queue go one at a time, in order.
+- Requests to servers other than the homeserver (`APART`) wait for nothing here and keep nothing waiting.
+
 Left to others: reading the rows (`storage/outbox.py`), sending them (`dispatcher.py`).
 """
 
@@ -24,17 +24,17 @@ from storage.outbox import OutboxRow
 
 AT_ONCE = 4
 OTHERS_AT_ONCE = 3
-URGENT_IN_A_ROW = 4  # then one that is not
+URGENT_IN_A_ROW = 4  # then one that is not urgent
 PATIENCE_MS = 10_000
-ADORNS_MS = 60_000  # the same for what only makes a card that is there better: what it shows, the reactions under it
+ADORNS_MS = 60_000  # the same for improvements of a card that is posted: edits, the reactions under it
 CALM_MS = 100
-CROWDED_MS = 1_000  # after an answer that was full the next one is taken by then
+CROWDED_MS = 1_000  # after a full answer of `/sync` the next one has been taken by then
 APART: Mapping[int, int] = {OUTSIDE: 1, PROOF: 8}  # how many at once
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """Hold the facts about earlier requests that decide the next one."""
+    """The history of requests that decides the next one."""
 
     count: int = 0
     urgent_in_a_row: int = 0
@@ -42,26 +42,26 @@ class Past:
     requests: int = 0
     rooms: Mapping[str, int] = field(default_factory=dict)  # room -> the number of its last request
     at_once: int = AT_ONCE
-    limited_until: int = 0  # the homeserver takes nothing before
-    calm_at: int = 0  # nothing urgent is expected from then on
+    limited_until: int = 0  # the homeserver accepts nothing before this time (ms)
+    calm_at: int = 0  # nothing urgent is expected from this time (ms) on
 
     def taken(self, row: OutboxRow, now: int) -> "Past":
-        """Return what is so once the homeserver has taken a row."""
+        """Return the history after the homeserver has accepted a row."""
         if row.priority in APART:
             return self
         more = replace(self._after(row), at_once=min(self.at_once + 1, AT_ONCE))
         return replace(more, calm_at=max(self.calm_at, now + CALM_MS)) if row.priority <= URGENT else more
 
     def limited(self, until: int) -> "Past":
-        """Return what is so once the homeserver has refused something until a time."""
+        """Return the history after the homeserver has refused a request and everything until a time."""
         return replace(self, at_once=1, limited_until=max(self.limited_until, until))
 
     def crowded(self, now: int) -> "Past":
-        """Return what is so while much comes in that is still to be judged."""
+        """Return the history while many events come in that are still to be judged."""
         return replace(self, calm_at=max(self.calm_at, now + CROWDED_MS))
 
     def turn_of(self, row: OutboxRow) -> int:
-        """Return the place of a row's room among the rooms: the one that has gone without for longest comes first."""
+        """Return the sort key of a row's room: the room whose last request is the oldest comes first."""
         return self.rooms.get(row.action.room, 0)
 
     def _after(self, row: OutboxRow) -> "Past":
@@ -78,7 +78,7 @@ def choose(
 ) -> list[OutboxRow]:
     """Return the rows to begin now, in order.
 
-    `sending` are those that are not answered yet, in the order in which they were begun; `busy` are the queues of which
+    `sending` are those that are not answered yet, in the order in which they were begun; `busy` are the queues in which
     a row is not done yet.
     """
     chosen = list(_apart(rows, sending, busy))
@@ -100,7 +100,7 @@ def choose(
 
 
 def look_again(rows: Sequence[OutboxRow], past: Past, now: int) -> int | None:
-    """Return when `choose` may choose otherwise from these rows though nothing else has changed."""
+    """Return when `choose` may choose differently from these rows if only time passes; None if never."""
     here = [row for row in rows if row.priority not in APART]
     if not here:
         return None
@@ -128,7 +128,7 @@ def _next(
 def _other(
     left: Sequence[OutboxRow], free: Sequence[OutboxRow], here: Sequence[OutboxRow], past: Past, now: int
 ) -> OutboxRow | None:
-    """The next of what is not urgent, if any may go: of the kind that has gone without for longest."""
+    """Return the next row that is not urgent, if any may go: of the kind that was sent the longest time ago."""
     if sum(row.priority > URGENT for row in here) >= OTHERS_AT_ONCE:
         return None
     held = now < past.calm_at or any(row.priority <= URGENT for row in (*left, *here))
@@ -150,7 +150,7 @@ def _urgency(row: OutboxRow) -> tuple[int, int]:
 
 
 def _free(rows: Sequence[OutboxRow], busy: Collection[str | None]) -> Iterator[OutboxRow]:
-    """Of each queue that is not busy the first row of each priority, and all rows without a queue."""
+    """Yield the first row of each priority of each queue that is not busy, and all rows without a queue."""
     seen: set[tuple[str, int]] = set()
     for row in sorted(rows, key=lambda row: row.id):
         queue = row.action.queue
