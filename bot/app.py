@@ -1,10 +1,14 @@
 """Puts the parts together and runs them: the only place that names concrete adapters.
 
-Rules this module keeps, in this order on start: the journal is opened (which mends a torn end) and the database
-migrated; what the journal has and the database has not is caught up, by the policy that was in force; the start, and
-a change of policy, are recorded; only then is the homeserver asked anything. Nothing is sent before the first answer
-of `/sync` has been taken, so that rooms we made and could not record are recognised. On stop: what flies lands, the
-stop is recorded, the journal is signed and closed."""
+Rules kept here, in this order:
+1. At the start the journal is opened, which repairs a torn end, and the database is migrated.
+2. Records that the database does not have yet are applied, by the policy that was in force.
+3. The start is recorded, and a change of policy.
+4. Only then is the homeserver asked anything.
+5. Nothing is sent before the first answer of `/sync` has been taken, so that rooms that the bot made and could not
+   record are recognised.
+6. At the stop requests under way are ended, the stop is recorded, and the journal is signed and closed.
+"""
 
 import asyncio
 import hashlib
@@ -105,7 +109,7 @@ NO_MANAGER = ServiceManager(None, None)
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """What is on disk."""
+    """The stores on disk."""
 
     journal: Journal
     database: Database
@@ -124,7 +128,7 @@ async def serve(
     manager: ServiceManager = NO_MANAGER,
     trusted: TrustedTime | None = None,
 ) -> None:
-    """Run the bot until `stop` is set. Raises what makes it useless to go on."""
+    """Run the bot until `stop` is set. Raises any error that makes it useless to go on."""
     async with AsyncExitStack() as stack:
         stores = await _open_stores(config, stack, clock)
         homeserver = SealedHomeserver(session)
@@ -149,7 +153,7 @@ async def serve(
 
 @asynccontextmanager
 async def records_only(config: Config, clock: Clock = wall_clock) -> AsyncIterator[Operations]:
-    """The operations on the records while no bot runs; nothing is asked of the homeserver."""
+    """Open the operations on the records while no bot runs; nothing is asked of the homeserver."""
     async with AsyncExitStack() as stack:
         stores = await _open_stores(config, stack, clock)
         pipeline = await _caught_up(config, config.user, stores, clock, Wake())
@@ -180,7 +184,7 @@ async def _open_stores(config: Config, stack: AsyncExitStack, clock: Clock) -> S
 
 
 def _say_if_locked(given: GivenKey, identity: IdentityStore) -> None:
-    """The bot runs all the same; `answerable check` says what to do."""
+    """Log that the identity store is locked. The bot runs all the same; `answerable check` says what to do."""
     state = identity.state()
     if state.lock != "open" and (given.source != "none" or state.used):
         file = str(given.path) if given.path else None
@@ -196,7 +200,7 @@ def make_pipeline(
     wake: Callable[[], None],
     steady: Clock | None = None,
 ) -> Pipeline:
-    """A pipeline that judges by `policy`."""
+    """Return a pipeline that judges by `policy`."""
     rules = tuple(CompiledRule(settings, compile_rule(settings)) for settings in policy.rules)
     knowledge = ViewCache(
         bot,
@@ -234,7 +238,7 @@ def make_pipeline(
 
 
 async def _caught_up(config: Config, bot: UserId, stores: Stores, clock: Clock, wake: Wake) -> Pipeline:
-    """A pipeline that judges by the present policy, over a database that has everything the journal has."""
+    """Return a pipeline that judges by the present policy, after the database has caught up with the journal."""
     steady = SteadyClock(clock)
     await _rebuild_if_lost(stores)
     async with stores.database.read() as db:
@@ -255,7 +259,7 @@ async def _caught_up(config: Config, bot: UserId, stores: Stores, clock: Clock, 
 
 
 async def _rebuild_if_lost(stores: Stores) -> None:
-    """A new database beside a journal that is not: it was lost, and is made again. What was done is not done twice."""
+    """Rebuild a lost database, which is new while the journal is not. No action is repeated."""
     async with stores.database.read() as db:
         known = await queries.get_meta(db, "applied")
     if known is None and stores.journal.size > 1:
@@ -263,7 +267,7 @@ async def _rebuild_if_lost(stores: Stores) -> None:
 
 
 async def _forget_again(stores: Stores) -> None:
-    """Destroy the keys, and what was proved, of persons nobody knows any more: a backup may have brought them back."""
+    """Destroy keys and identity claims of persons who are not known any more: a backup may have brought them back."""
     async with stores.database.read() as db:
         if not await queries.get_meta(db, "erased"):
             return
@@ -293,7 +297,7 @@ async def _start_facts(policy: Policy, stores: Stores) -> tuple[Fact, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """What all parts of a running bot are made of."""
+    """The objects that all parts of a running bot are made of."""
 
     config: Config
     homeserver: SealedHomeserver
@@ -306,7 +310,7 @@ class Core:
 
 
 class RunningBot:
-    """All parts of a running bot, and how they hang together."""
+    """All parts of a running bot, connected."""
 
     def __init__(self, core: Core) -> None:
         config, homeserver, pipeline, clock = core.config, core.homeserver, core.pipeline, core.clock
@@ -447,7 +451,7 @@ class RunningBot:
         return WatchPage(looker, core.config.watch.listen) if core.config.watch.listen else None
 
     def _connect(self) -> None:
-        """Connect what could not be given to constructors, since both ends need each other."""
+        """Connect parts that could not be given to constructors, since both ends need each other."""
         pipeline, dispatcher = self._core.pipeline, self._dispatcher
         self._keys_watch.mended = self._reading.wake
         pipeline.decipher, pipeline.taken = self._reading.read, (self._verifying.taken, self._reading.taken)
@@ -462,7 +466,7 @@ class RunningBot:
             self._reading.wake()
 
     async def run(self, stop: asyncio.Event, manager: ServiceManager) -> None:
-        """Run all parts until `stop` is set. Raises what makes it useless to go on."""
+        """Run all parts until `stop` is set. Raises any error that makes it useless to go on."""
         await self._gaps.begin()
         await self._align_all()
         await _until(stop, *self._works(manager))
@@ -471,7 +475,7 @@ class RunningBot:
             await self._core.pipeline.commit(also=partial(heartbeat.note, heard_ms=heard_ms))
 
     async def _align_all(self) -> None:
-        """Queue a look at every group and lobby: something may have changed while the bot did not run."""
+        """Queue a check of every group and lobby: something may have changed while the bot did not run."""
         core = self._core
         async with core.stores.database.read() as db:
             groups = await queries.active_groups(db)
@@ -482,7 +486,7 @@ class RunningBot:
         log.info("ready", user=core.homeserver.user, groups=len(groups))
 
     def _works(self, manager: ServiceManager) -> tuple[Coroutine[Any, Any, None], ...]:
-        """Return what runs side by side."""
+        """Return the coroutines that run concurrently."""
 
         async def tell_ready() -> None:
             manager.ready()
@@ -515,7 +519,7 @@ class RunningBot:
 
     async def _after_first_sync(self, work: Callable[[], Awaitable[None]]) -> None:
         await self._caught_up.wait()
-        await self._encryption.looked.wait()  # current clients do not read what is said before our device is signed
+        await self._encryption.looked.wait()  # current clients show nothing that is sent before our device is signed
         await work()
 
 
@@ -525,13 +529,13 @@ def _admin_token(config: Config) -> str:
 
 
 def _is_of_a_group(pipeline: Pipeline, me: UserId, event: Event) -> bool:
-    """Whether somebody else said it in a group that is recorded."""
+    """Tell whether somebody other than the bot said this in a group that is recorded."""
     served = pipeline.served
     return served.records(event.room) and not served.is_own(event.room) and event.sender != me
 
 
 async def _until(stop: asyncio.Event, *works: Coroutine[Any, Any, None]) -> None:
-    """Run all until `stop` is set, or one of them fails: then that error is raised."""
+    """Run all `works` until `stop` is set or one of them fails. Raises that error."""
     tasks = [asyncio.create_task(work) for work in works]
     asked = asyncio.create_task(stop.wait())
     try:
@@ -547,14 +551,14 @@ async def _until(stop: asyncio.Event, *works: Coroutine[Any, Any, None]) -> None
 def make_operations(
     config: Config, stores: Stores, pipeline: Pipeline, clock: Clock, doubts: Doubts = unheard
 ) -> Operations:
-    """What may be done to the records, over these stores."""
+    """Return the operations on the records in these stores."""
     retention = config.records.retention
     identity = (stores.identity, stores.identity_key)
     return Operations(pipeline, stores.database, config.data_dir, config.policy, retention, clock, *identity, doubts)
 
 
 def _witness(settings: AnchorSettings, journal: Journal) -> WitnessClient | None:
-    """The witness of the configuration, if there is one."""
+    """Return the witness of the configuration, or None."""
     if settings.witness_url is None or settings.witness_vkey is None:
         return None
     prove = Prover(Tiles(journal.folder / "tile")).consistency
