@@ -1,4 +1,4 @@
-"""All benchmarks, or some: what `make bench` runs.
+"""All benchmarks, or some of them, in one run: this is what `make bench` calls.
 
     python -m bench [PART ...] [--json FILE]        PART: react catch_up neighbours ...
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .figures import Figure, machine, told, write
 
-# In the order in which they run: those that want the machine for themselves first.
+# In the order in which they run: the first ones need the machine for themselves.
 PARTS = ("react", "catch_up", "neighbours", "ingest", "scale", "records", "rules", "cli")
 
 

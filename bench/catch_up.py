@@ -1,11 +1,11 @@
-"""Measure how long the bot takes to read what was said while it was away, beside a loop that reads the same pages.
+"""The time that the bot takes to read what was said while it was away, and a loop that reads the same pages.
 
     python -m bench.catch_up [--json FILE] [--events N] [--rooms N]
 
 On a real Synapse: the bot protects the rooms and is stopped, people write in all rooms at once, and it starts again.
 Ours: from the bot's first question until everything is recorded, judged and committed, and no room is behind. The
 floor: a loop that asks for the same answer of /sync and the same pages, as many rooms at once, and does nothing with
-them; once before and once after ours, since the homeserver has been warmed up by whoever reads first.
+them; once before and once after ours, since the first reader warms up the homeserver.
 """
 
 import argparse
@@ -28,22 +28,22 @@ TIMES = 1.2
 
 
 class Reader:
-    """The floor: it reads and does nothing."""
+    """The floor: it reads the pages and does nothing with them."""
 
     def __init__(self, client: Client) -> None:
         self._homeserver = Homeserver(Session(client.url, UserId(client.user), client.device, client.token))
         self._since = ""
 
     async def close(self) -> None:
-        """Release its connections."""
+        """Close its connections."""
         await self._homeserver.close()
 
     async def begin(self) -> None:
-        """Note where it stands before anything is said."""
+        """Note the sync token before anything is said."""
         self._since = (await self._homeserver.sync(None, timeout_ms=0, filter=SYNC_FILTER))["next_batch"]
 
     async def read(self) -> float:
-        """Return how many seconds it takes to read everything since."""
+        """Read everything that was said since `begin`. Returns how many seconds that took."""
         began = time.perf_counter()
         answer = await self._homeserver.sync(self._since, timeout_ms=0, filter=SYNC_FILTER)
         places = asyncio.Semaphore(AT_ONCE)
@@ -53,7 +53,7 @@ class Reader:
         return time.perf_counter() - began
 
     async def _pages(self, room: RoomId, places: asyncio.Semaphore) -> None:
-        """Read a room as `bot/sync/backfill.py` does: back to what is known, and the pages of a long gap once more."""
+        """Read a room as `bot/sync/backfill.py` does: back to what is known; the pages of a long gap are read twice."""
         async with places:
             tokens: list[str | None] = [None]
             while tokens[-1] is not None or len(tokens) == 1:
@@ -63,7 +63,7 @@ class Reader:
                     await self._page(room, token)
 
     async def _page(self, room: RoomId, token: str | None) -> str | None:
-        """Read one page; where the next one begins, None if there is nothing new in it."""
+        """Read one page. Returns where the next one begins, or None if this was the last."""
         page = await self._homeserver.messages(room, from_token=token, to_token=self._since, direction="b", limit=PAGE)
         return page.get("end") if len(page["chunk"]) == PAGE else None
 
@@ -102,7 +102,7 @@ def _recorded(world: World) -> int:
 
 
 def run(options: argparse.Namespace) -> Iterator[Figure]:
-    """The figure."""
+    """Yield the figure of this part."""
     yield from asyncio.run(catch_up(options))
 
 

@@ -1,8 +1,8 @@
-"""How long the command line takes: its help, and what operators read, in a deployment with a million records.
+"""The time that the command line takes: its help, and what operators read, with a million records.
 
     python -m bench cli [--json FILE] [--records N] [--rounds N]
 
-Beside each stands Python alone, started in turn with it. The deployment is written by the real journal and the real
+The floor of each is Python alone, started in turn with it. The deployment is written by the real journal and the real
 projections: thirty days, fifty rooms, thousands of people, cases among them.
 """
 
@@ -60,13 +60,13 @@ def main() -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What this part takes."""
+    """Declare the options of this part."""
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--records", type=int, default=1_000_000)
 
 
 def run(options: argparse.Namespace) -> Iterator[Figure]:
-    """All measures of this part."""
+    """Yield all figures of this part."""
     folder = Path(tempfile.mkdtemp(prefix="bench-cli-"))
     try:
         asyncio.run(deployment(folder, options.records))
@@ -78,14 +78,14 @@ def run(options: argparse.Namespace) -> Iterator[Figure]:
 
 
 def takes(name: str, arguments: tuple[str, ...], limit: float, folder: Path, rounds: int) -> Figure:
-    """One command, beside a Python that does nothing."""
+    """Measure one command, with a Python that does nothing as its floor."""
     command = [sys.executable, "-P", "-m", "bot.cli.main", *arguments]
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
 
     def work(words: list[str]) -> float:
         return timed(lambda: subprocess.run(words, cwd=folder, env=environ, check=True, capture_output=True))
 
-    work(command)  # the first time Python compiles what it imports, and the system reads what it has not in memory
+    work(command)  # the first time Python compiles what it imports, and the system reads files into memory
     one, other, _ = in_turn(lambda: work(command), lambda: work([sys.executable, "-P", "-c", ""]), rounds)
     return Figure(name, "s", one, "python alone", other, **at_most(limit, one, "s"))
 
@@ -94,7 +94,7 @@ def takes(name: str, arguments: tuple[str, ...], limit: float, folder: Path, rou
 
 
 async def deployment(folder: Path, records: int) -> None:
-    """A configuration and a data directory with about so many records."""
+    """Write a configuration and a data directory with about so many records."""
     (folder / "config.toml").write_text(CONFIG, encoding="utf-8")
     data_dir = folder / "data"
     data_dir.mkdir()

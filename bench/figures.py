@@ -1,7 +1,10 @@
-"""What every benchmark shares: figures beside a floor, rounds that alternate, the table, the JSON, the command line.
+"""The parts that all benchmarks share: figures with a floor, alternating rounds, the table, the JSON, the command line.
 
-Rules kept here: a figure stands beside a floor of the same run, measured in turn with it, since machines differ and are
-busy; medians of rounds; what misses its figure is said to miss it, and no benchmark fails for it.
+Rules kept here:
+- A figure is compared with a floor of the same run, measured in turn with it, since machines differ and are busy.
+- Figures are medians of the rounds.
+- A figure that misses its target is shown as missed, and no benchmark fails for it.
+
 Left to others: what is measured (one module a part), in which order the parts run (`bench/__main__.py`).
 """
 
@@ -28,35 +31,35 @@ class Figure:
     ours: float
     floor_name: str = ""
     floor: float = 0.0  # 0: none
-    target: str = ""  # what is wanted, in words
-    alone: float = 0.0  # what it would be on a machine that nobody else uses; 0: not told
-    met: bool | None = None  # None: nothing is wanted
+    target: str = ""  # the target, in words
+    alone: float = 0.0  # the estimate for a machine that nobody else uses; 0: unknown
+    met: bool | None = None  # None: there is no target
 
     @property
     def ratio(self) -> float:
-        """How much of the floor is reached (rates), or how many times it takes (times); 0 without a floor."""
+        """The share of the floor that is reached (rates), or the multiple of it (times); 0 without a floor."""
         return self.ours / self.floor if self.floor else 0.0
 
 
 def at_most_times(limit: float, ours: float, floor: float) -> dict[str, Any]:
-    """The target that ours takes at most `limit` times the floor."""
+    """Return the target that ours takes at most `limit` times the floor."""
     return {"target": f"<= {limit:g} x", "met": ours <= limit * floor}
 
 
 def at_most(limit: float, ours: float, unit: str) -> dict[str, Any]:
-    """The target that ours is at most `limit`."""
+    """Return the target that ours is at most `limit`."""
     return {"target": f"<= {limit:g} {unit}", "met": ours <= limit}
 
 
 def at_least(limit: float, ours: float, unit: str) -> dict[str, Any]:
-    """The target that ours is at least `limit`."""
+    """Return the target that ours is at least `limit`."""
     return {"target": f">= {limit:,.0f} {unit}", "met": ours >= limit}
 
 
 def in_turn(ours: Work, floor: Work, rounds: int, ends: float = float("inf")) -> tuple[float, float, float]:
-    """Both in turn, until the rounds or the time (`time.monotonic`) are over.
+    """Run both in turn, until the rounds or the time (`ends`, by `time.monotonic`) are over.
 
-    Returns the medians of ours and of the floor, and of the processor time of ours.
+    Returns the medians (s) of ours, of the floor, and of the processor time of ours.
     """
     one: list[float] = []
     other: list[float] = []
@@ -70,20 +73,20 @@ def in_turn(ours: Work, floor: Work, rounds: int, ends: float = float("inf")) ->
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Seconds that `work` takes."""
+    """Return the seconds that `work` takes."""
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
 
 
 def processor_time() -> float:
-    """Of this process and of those it has ended."""
+    """Return the processor time (s) of this process and of its children that have ended."""
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The value that so many percent of them do not exceed."""
+    """Return the value that so many percent of the values do not exceed."""
     ranked = sorted(values)
     return ranked[min(len(ranked) - 1, max(0, -(-len(ranked) * int(percent) // 100) - 1))]
 
@@ -92,7 +95,7 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 def line(figure: Figure) -> str:
-    """One line of the table."""
+    """Return a figure as one line of the table."""
     beside = f"{figure.floor_name:<22}{_number(figure.floor):>11}   {_ratio(figure):<14}" if figure.floor else " " * 50
     alone = f"alone {_number(figure.alone)}" if figure.alone else ""
     wanted = figure.target + ("" if figure.met is not False else "  MISSED")
@@ -108,7 +111,7 @@ def _number(value: float) -> str:
 
 
 def machine() -> dict[str, Any]:
-    """Where it was measured."""
+    """Return what is known of the machine that measures."""
     load = [round(each, 2) for each in os.getloadavg()]
     return {"processors": os.cpu_count(), "python": platform.python_version(), "load before": load}
 
@@ -121,7 +124,7 @@ def measure(
     arguments: Callable[[argparse.ArgumentParser], None],
     run: Callable[[argparse.Namespace], Iterator[Figure]],
 ) -> None:
-    """The main of a part: `arguments` adds what it takes, `run` measures."""
+    """Run one part from the command line: `arguments` adds its options, `run` measures."""
     parser = argparse.ArgumentParser(description=(text or "").partition("\n")[0])
     parser.add_argument("--json", type=Path, help="write the figures there, too")
     arguments(parser)
@@ -134,13 +137,13 @@ def measure(
 
 
 def told(figures: Iterable[Figure]) -> Iterator[Figure]:
-    """Each figure, printed as soon as it is there."""
+    """Yield each figure, printed as soon as it is there."""
     for figure in figures:
         print(line(figure), flush=True)
         yield figure
 
 
 def write(path: Path, figures: Sequence[Figure], where: dict[str, Any]) -> None:
-    """The figures as JSON."""
+    """Write the figures as JSON."""
     found = [{**asdict(figure), "ratio": figure.ratio} for figure in figures]
     path.write_text(json.dumps({"machine": where, "figures": found}, indent=2) + "\n", encoding="utf-8")

@@ -1,9 +1,9 @@
-"""The floor of `bench/react.py`: what only looks for words and redacts. It keeps nothing and tells nobody anything.
+"""The floor of `bench/react.py`: a loop that only looks for words and redacts. It keeps nothing and tells nobody.
 
-    python -m bench.floor_bot FOLDER WORD ...        (its session stands in FOLDER/session.json)
+    python -m bench.floor_bot FOLDER WORD ...        (its session is in FOLDER/session.json)
 
-One loop: /sync, look into each message, redact what is bad, several at once, repeat. In encrypted rooms it reads what
-it was given keys for; a key, once there, stays in memory, and nothing is noted of what was read.
+One loop: /sync, look into each message, redact bad ones, several at once, repeat. In encrypted rooms it reads the
+messages whose keys it was given; a key that it has stays in memory, and nothing is noted of what was read.
 """
 
 import asyncio
@@ -26,8 +26,8 @@ from bot.matrix.http import Wire
 _ROOM = {"ephemeral": {"types": []}, "timeline": {"limit": 1000}}  # a homeserver may give less
 _FILTER = json.dumps({"presence": {"types": []}, "account_data": {"types": []}, "room": _ROOM})
 _ENCRYPTION = ("device_lists", "device_one_time_keys_count", "device_unused_fallback_key_types")
-READY = "ready"  # the file that says so
-AT_ONCE = 4  # redactions, as the bot does it
+READY = "ready"  # the file that says that the floor is ready
+AT_ONCE = 4  # redactions at once, as many as the bot sends
 
 
 class Floor:
@@ -43,7 +43,7 @@ class Floor:
         self._at_once = asyncio.Semaphore(AT_ONCE)
 
     async def run(self, ready: Callable[[], object]) -> None:
-        """Until ended; `ready` is called when it has begun to listen."""
+        """Run until ended; `ready` is called when it has begun to listen."""
         since = ""
         while True:
             query = {"timeout": "30000" if since else "0", "filter": _FILTER, **({"since": since} if since else {})}
@@ -59,7 +59,7 @@ class Floor:
             since = answer["next_batch"]
 
     async def _news(self, room: str, timeline: dict[str, Any], since: str) -> list[dict[str, Any]]:
-        """What happened since then, oldest first; what the answer left out in a burst is asked for."""
+        """Return the events since the last answer, oldest first; events that this one left out are asked for."""
         found: list[dict[str, Any]] = timeline["events"]
         start = timeline["prev_batch"] if timeline.get("limited") else ""
         path = f"{self._url}/rooms/{quote(room, safe='')}/messages"

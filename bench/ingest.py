@@ -1,12 +1,12 @@
-"""How fast everything that happens in 200 rooms is taken in, beside what matrix-nio's parser alone does with it.
+"""The rate at which the bot takes in everything that happens in 200 rooms, and that of matrix-nio's parser alone.
 
     python -m bench.ingest [--json FILE] [--events N] [--rooms N] [--rounds N]
 
-The simulated homeserver has a heap of mixed events ready and lets it go at one instant, in answers of 500. Ours: from
-then until the real bot, a process of its own, asks to go on behind the last one: everything is in the journal and
-flushed, judged, and committed. The floor: matrix-nio parsing the same answers, in turn with it, in the same rounds. For
-comparison with what a homeserver itself has to do, a real Synapse takes a thousand messages, and the processor time of
-both is told.
+The simulated homeserver has many mixed events ready and releases them at one instant, in answers of 500. Ours: from
+then until the real bot, a process of its own, asks for what follows the last one: everything is in the journal and
+flushed, judged, and committed. The floor: matrix-nio parsing the same answers, in turn with it, in the same rounds. To
+compare this with the work of a homeserver itself, a real Synapse takes a thousand messages, and the processor time of
+both is shown.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from bot.demo.synapse import Synapse
 
 ANSWER = 500  # events in one answer of `/sync`
 PEOPLE = 20  # in each room
-HEAP = 2_000  # events in one order
+HEAP = 2_000  # events in one order to the simulated homeserver
 WORDS = re.findall(
     "[a-z]+", "the of and to in is that it was for on are with they be at one have this from word but what"
 )
@@ -41,7 +41,7 @@ Say = tuple[str, str, str, dict[str, Any], str | None]
 
 
 class Heap:
-    """Mixed events, the same for the same seed, apart from the ids of what they are about."""
+    """A source of mixed events, the same for the same seed but for the ids of events that they refer to."""
 
     def __init__(self, rooms: Sequence[str], seed: int = 8) -> None:
         self._rooms = rooms
@@ -50,11 +50,11 @@ class Heap:
         self._numbers = itertools.count()
 
     def events(self, count: int) -> list[Say]:
-        """The next ones: mostly text, and all else that groups are full of."""
+        """Return the next events: mostly text, and everything else that is common in groups."""
         return [self._event(next(self._numbers)) for _ in range(count)]
 
     def learn(self, events: Sequence[Say], ids: Sequence[str]) -> None:
-        """What was said, so that it can be answered, edited and taken back."""
+        """Note the messages that were said, so that later events can answer, edit and redact them."""
         for (room, sender, type, _, _), id in zip(events, ids, strict=True):
             if type == "m.room.message":
                 self._said[room] = [*self._said[room][-20:], (sender, id)]
@@ -108,7 +108,7 @@ class Heap:
 
 
 async def said(bot: Deployment, heap: Heap, count: int) -> int:
-    """Have a heap said while nothing is told. Where it ends."""
+    """Have events said while the homeserver holds them back. Returns the place where they end."""
     await bot.server.order("hold")
     for begin in range(0, count, HEAP):
         events = heap.events(min(HEAP, count - begin))
@@ -117,13 +117,13 @@ async def said(bot: Deployment, heap: Heap, count: int) -> int:
 
 
 async def ours(bot: Deployment, place: int) -> float:
-    """Seconds from letting go until the bot has everything."""
+    """Release the events. Returns the seconds until the bot has taken in everything."""
     began = await bot.server.order("let_go")
     return float(await bot.server.order("acknowledged", user=bot.user, place=place)) - float(began)
 
 
 def floor(answers: Sequence[dict[str, Any]]) -> float:
-    """Seconds that matrix-nio takes to parse the answers, which are decoded already."""
+    """Return the seconds that matrix-nio takes to parse the answers, which are decoded already."""
     began = time.perf_counter()
     for answer in answers:
         assert isinstance(nio.SyncResponse.from_dict(answer), nio.SyncResponse)
@@ -132,17 +132,17 @@ def floor(answers: Sequence[dict[str, Any]]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one round took."""
+    """The measures of one round."""
 
     events: int
     took_s: float  # ours
-    used_s: float  # processor time of the bot, with what it still had to say
+    used_s: float  # processor time of the bot, until it had sent everything
     parsed_s: float  # the floor
     missing: int  # events that are not recorded exactly once
 
 
 async def rounds(options: argparse.Namespace, folder: Path) -> list[Round]:
-    """All rounds, but for a first one that warms up."""
+    """Return all rounds but a first one, which warms up."""
     each = options.events // options.rounds
     people = [[person(room * PEOPLE + n) for n in range(PEOPLE)] for room in range(options.rooms)]
     async with deployment(folder) as bot:
@@ -165,7 +165,7 @@ async def _round(bot: Deployment, heap: Heap, count: int) -> Round:
 
 
 async def ingest(options: argparse.Namespace) -> list[Figure]:
-    """The figures of all rounds."""
+    """Return the figures of all rounds."""
     with tempfile.TemporaryDirectory(prefix="bench-ingest-") as folder:
         seen = await rounds(options, Path(folder) / "bot")
     if missing := sum(each.missing for each in seen):
@@ -180,7 +180,7 @@ async def ingest(options: argparse.Namespace) -> list[Figure]:
 
 
 async def synapse_s() -> float:
-    """Processor time that a real Synapse takes for a thousand messages sent to it."""
+    """Return the processor time (s) that a real Synapse takes for a thousand messages sent to it."""
     with tempfile.TemporaryDirectory(prefix="bench-synapse-") as folder:
         synapse = await Synapse.start(Path(folder))
         try:
@@ -197,12 +197,12 @@ async def synapse_s() -> float:
 
 
 def run(options: argparse.Namespace) -> Iterator[Figure]:
-    """The figures."""
+    """Yield the figures of this part."""
     yield from asyncio.run(ingest(options))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What it takes."""
+    """Declare the options of this part."""
     parser.add_argument("--events", type=int, default=200_000, help="in all rounds together")
     parser.add_argument("--rooms", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=5)

@@ -1,10 +1,11 @@
-"""Measure how long one room holds up another: heaps of dear messages, while a rule is broken next door.
+"""The delay that one room causes in another: many costly messages in one, single violations in the other.
 
     python -m bench.neighbours [--json FILE] [--rounds N] [--singles N]
 
-In one room the owner has written patterns as large as they may be, and ten accounts say ten messages each that take
-them, and the forms of text that cost most. In another one message at a time breaks a rule. The floor, in a room of its
-own beside it, only looks for words and redacts; what it takes longer while the heaps are said is the homeserver's.
+In one room the owner has written the largest patterns that are allowed, and ten accounts send ten messages each that
+are costly for these patterns, in the forms of text that cost most. In another room one message at a time breaks a rule.
+The floor, in a room of its own, only looks for words and redacts; the time that it loses while the costly messages are
+sent is the homeserver's.
 """
 
 import argparse
@@ -23,9 +24,9 @@ from .react import seen
 from .react_world import Place, World, word
 
 MOST_MS = 250.0
-PATTERN = "(?:[ab]{1,50}c){0,12}q"  # as large as the patterns of a room may be
+PATTERN = "(?:[ab]{1,50}c){0,12}q"  # the largest that a room may have
 DEAR = "ab" * 2_048 + "\ufdfa" * 18_000
-ACCOUNTS, EACH = 10, 10  # what the default limits of Synapse let through at once
+ACCOUNTS, EACH = 10, 10  # as many as the default limits of Synapse let through at once
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> Iterator[Figure]:
-    """All measures of this part."""
+    """Yield all figures of this part."""
     folder = Path(tempfile.mkdtemp(prefix="bench-neighbours-"))
     try:
         yield from asyncio.run(_all(options, folder))
@@ -57,7 +58,7 @@ async def _all(options: argparse.Namespace, folder: Path) -> list[Figure]:
 
 
 class Times:
-    """Milliseconds for which messages could be seen, in our room and in the floor's, in turn."""
+    """The milliseconds for which messages could be seen, in our room and in the floor's, in turn."""
 
     def __init__(self) -> None:
         self.ours: list[float] = []
@@ -65,7 +66,7 @@ class Times:
 
 
 async def _write_rule(world: World, room: RoomId) -> None:
-    """Have the owner write a rule of the room in its desk."""
+    """Have the owner write a rule for the room in its desk."""
     [(desk,)] = world.rows(
         "SELECT room FROM rooms WHERE purpose = 'desk' AND served = (SELECT code FROM rooms WHERE room = ?)", room
     )
@@ -84,7 +85,7 @@ async def _singles(world: World, place: Place, number: int, count: int, into: Ti
 
 
 async def _while_heaped(world: World, place: Place, dear: Place, number: int, into: Times) -> None:
-    """Single messages from the moment in which a heap is said next door until the bot has judged it."""
+    """Send single messages from the moment costly ones are sent in the other room until the bot has judged these."""
     heap = asyncio.gather(*(_heap(member.client, dear.ours) for member in dear.members))
     before = len(world.records())
     turn = 0

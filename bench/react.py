@@ -1,10 +1,10 @@
-"""How long a violation can be seen: from the accepted message to the redaction that another member sees.
+"""The time for which a violation can be seen: from the accepted message to the redaction that another member sees.
 
     python -m bench.react [--json FILE] [--rounds N] [--singles N] [--each N] [--plain | --encrypted]
 
 Answerable, with everything on (records with their flushes, 10,000 terms, rules of all kinds, credit, cases with their
-cards), beside a floor that only looks for words and redacts, in turn, on one real homeserver. Single: one message at a
-time, each a case of its own, the next when the bot has said all it had to say. Burst: ten people write at once.
+cards), is compared with a floor that only looks for words and redacts, in turn, on one real homeserver. Single: one
+message at a time, each a case of its own, the next when the bot has sent everything. Burst: ten people write at once.
 """
 
 import argparse
@@ -28,12 +28,12 @@ from .react_world import WORDS, Member, Place, World, word
 
 MEDIAN_TIMES, P95_TIMES, BURST_TIMES = 1.15, 1.3, 1.1
 BURST_PEOPLE = 10
-AFTERWARDS = 10  # single messages while the bot says what is left to say
+AFTERWARDS = 10  # single messages while the bot sends the rest
 
 
 @dataclass
 class Bursts:
-    """What came of the bursts."""
+    """The measures of the bursts."""
 
     ours: list[float] = field(default_factory=list)  # seconds to the last redaction
     floor: list[float] = field(default_factory=list)
@@ -44,16 +44,16 @@ class Bursts:
     unrecorded: int = 0
     cases: int = 0
     cards: int = 0
-    spare_cases: int = 0  # more than one for a person
-    spare_cards: int = 0
-    early: list[int] = field(default_factory=list)  # requests of the bot that went before the last redaction
+    spare_cases: int = 0  # cases after the first of a person
+    spare_cards: int = 0  # cards after the first of a case
+    early: list[int] = field(default_factory=list)  # other requests that the bot sent before the last redaction
     after: list[float] = field(default_factory=list)  # milliseconds a single message could be seen right after it
     after_floor: list[float] = field(default_factory=list)
-    rest: list[float] = field(default_factory=list)  # requests a second, of all that was left to say
+    rest: list[float] = field(default_factory=list)  # requests a second, of all that were left to send
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What this part takes."""
+    """Declare the options of this part."""
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--singles", type=int, default=20, help="single messages a round")
     parser.add_argument("--each", type=int, default=50, help="messages of each person in a burst")
@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> Iterator[Figure]:
-    """All measures of this part."""
+    """Yield all figures of this part."""
     folder = Path(tempfile.mkdtemp(prefix="bench-react-"))
     try:
         yield from asyncio.run(_all(options, folder))
@@ -84,7 +84,7 @@ async def _kind(world: World, options: argparse.Namespace, *, encrypted: bool) -
     assert options.rounds < half, "a round needs a word of its own"
     ours: list[float] = []
     floor: list[float] = []
-    await singles(world, place, 0, options.singles, [], [])  # warm up: direct rooms are made, keys are given
+    await singles(world, place, 0, options.singles, [], [])  # warm up: direct rooms are made, keys are shared
     for number in range(options.rounds):
         await singles(world, place, number + 1, options.singles, ours, floor)
     for figure in _of_singles(name, ours, floor):
@@ -97,7 +97,7 @@ async def _kind(world: World, options: argparse.Namespace, *, encrypted: bool) -
 
 
 async def singles(world: World, place: Place, number: int, count: int, ours: list[float], floor: list[float]) -> None:
-    """One message of each person in each of the two rooms, in turn."""
+    """Send one message of each person in each of the two rooms, in turn."""
     for member in place.members[:count]:
         for room, into in ((place.floor, floor), (place.ours, ours)):
             event, took_ms = await seen(world, member, room, word(number))
@@ -120,7 +120,7 @@ def _p95(values: list[float]) -> float:
 
 
 async def burst(world: World, place: Place, number: int, each: int, into: Bursts) -> None:
-    """The same in both rooms, the floor first in every other round."""
+    """Send the same burst in both rooms, the floor's first in every other round."""
     people = place.members[:BURST_PEOPLE]
     for floor_turn in (True, False) if number % 2 else (False, True):
         room = place.floor if floor_turn else place.ours
@@ -149,7 +149,7 @@ async def burst(world: World, place: Place, number: int, each: int, into: Bursts
 
 
 async def _afterwards(world: World, place: Place, number: int, into: Bursts) -> None:
-    """While the bot says what is left to say: single messages, and then how fast it gets on."""
+    """Send single messages while the bot sends the rest, and then measure how fast it does that."""
     for member in place.members[:AFTERWARDS]:
         for room, times in ((place.floor, into.after_floor), (place.ours, into.after)):
             _, took_ms = await seen(world, member, room, word(number))
@@ -160,7 +160,7 @@ async def _afterwards(world: World, place: Place, number: int, into: Bursts) -> 
 
 
 async def seen(world: World, member: Member, room: RoomId, words: str) -> tuple[str, float]:
-    """A message of somebody, and for how many milliseconds it could be seen."""
+    """Send a message. Returns its id, and for how many milliseconds it could be seen."""
     kind, content = await member.sealed(room, f"so much about {words}")
     event = await member.client.send(room, kind, content)
     accepted = time.perf_counter()
@@ -173,7 +173,7 @@ async def _all_of(who: Client, room: str, messages: list[tuple[str, dict[str, ob
 
 
 def _look(world: World, number: int, events: list[str], before: int, into: Bursts) -> None:
-    """What the bot has made of a burst, by what it wrote since the record `before`."""
+    """Count what the bot did about a burst, by what it wrote since the record `before`."""
     records = world.records(before)
     seen = {str(part["ev"]) for record in records for part in record.parts if "ev" in part}
     into.unrecorded += len(set(events) - seen)

@@ -1,9 +1,11 @@
-"""Where `bench/react.py` is measured: a real homeserver, the floor, Answerable, people, and two rooms of theirs.
+"""The setting of `bench/react.py`: a real homeserver, the floor, Answerable, people, and two rooms of theirs.
 
-Rules kept here: the bot is set up and started as an operator does it, everything on, nothing set that a user would not
-set; it and the floor are processes of their own that run all the while, each for a room of its own, so that both are
-warm; what was seen is what another member's client saw, at the moment in which it saw it.
-Left to others: what is sent, and what is made of the times (`bench/react.py`).
+Rules kept here:
+- The bot is set up and started as an operator does it, everything on, nothing set that a user would not set.
+- The bot and the floor are processes of their own that run all the time, each for its own room, so that both are warm.
+- What is measured is what another member's client sees, at the moment when it sees it.
+
+Left to others: what is sent, and what the times are used for (`bench/react.py`).
 """
 
 import asyncio
@@ -44,12 +46,12 @@ from .floor_bot import READY
 ROOT = Path(__file__).parents[1]
 PASSWORD = "bench"
 TERMS = 10_000
-WORDS = 32  # rules with a word of their own: each is a case of its own for each person
+WORDS = 32  # rules with a word of their own: each gives a separate case for each person
 ENCRYPTED = {"type": "m.room.encryption", "state_key": "", "content": {"algorithm": "m.megolm.v1.aes-sha2"}}
 _WAIT_S = 120.0
 
-# Rules of every kind. What is charged is small, so that nobody is muted before the end; flooding is not what is
-# measured, so its limit is above what is sent.
+# Rules of every kind. Costs are small, so that nobody is muted before the end; flooding is not measured, so its limit
+# is above what is sent.
 RULES = """
 [credit]
 costs = { minor = 1, moderate = 2, serious = 3, severe = 4 }
@@ -90,26 +92,26 @@ text = {{ en = "Nothing about {word}" }}
 
 
 def word(number: int) -> str:
-    """The word of a rule."""
+    """Return the word of a rule."""
     return f"elephantword{number:02d}"
 
 
 def rules() -> str:
-    """What the operator adds to the configuration."""
+    """Return what the operator adds to the configuration."""
     terms = json.dumps([f"purple elephant {number} of many" for number in range(TERMS)])
     return RULES.replace("TERMS", terms) + "".join(RULE.format(n=n, word=word(n)) for n in range(WORDS))
 
 
 @dataclass
 class Watcher:
-    """A member who looks. `gone`: when each event was seen redacted (`time.perf_counter`), by its id."""
+    """A member who watches. `gone`: when each event was seen redacted (`time.perf_counter`), by its id."""
 
     client: Client
     gone: dict[str, float] = field(default_factory=dict)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Watch until cancelled."""
         url, since = f"{self.client.url}/_matrix/client/v3/sync", ""
         headers = {"Authorization": f"Bearer {self.client.token}"}
         timeout = aiohttp.ClientTimeout(total=60)
@@ -132,7 +134,7 @@ class Watcher:
         self._news.set()
 
     async def until_gone(self, events: Sequence[str], within_s: float = _WAIT_S) -> list[float]:
-        """When each was seen redacted; what is not in time comes back as infinity."""
+        """Wait until all are redacted. Returns when each was seen redacted, or infinity if that took too long."""
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 while not all(event in self.gone for event in events):
@@ -143,13 +145,13 @@ class Watcher:
 
 @dataclass(frozen=True)
 class Member:
-    """Somebody who writes: in the clear by `client`, encrypted by `port`, the same account."""
+    """Somebody who writes, by one account: unencrypted by `client`, encrypted by `port`."""
 
     client: Client
     port: SealedHomeserver | None = None
 
     async def sealed(self, room: RoomId, body: str) -> tuple[str, dict[str, Any]]:
-        """Type and content of a message, encrypted if this member is to write so."""
+        """Return type and content of a message, encrypted if this member writes encrypted messages."""
         content = {"msgtype": "m.text", "body": body}
         if self.port is None:
             return "m.room.message", content
@@ -161,7 +163,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Place:
-    """The two rooms that are compared, and who writes there."""
+    """The two rooms that are compared, and the people who write in them."""
 
     ours: RoomId
     floor: RoomId
@@ -169,7 +171,7 @@ class Place:
 
 
 class World:
-    """Make it with `async with World(folder) as world`; with `synapse` on a homeserver that others use, too."""
+    """The whole setting, for use with `async with`. With `synapse` it runs on a homeserver that others use, too."""
 
     def __init__(self, folder: Path, synapse: Synapse | None = None) -> None:
         self.folder = folder
@@ -201,7 +203,7 @@ class World:
         await self._start_bot()
 
     async def person(self) -> Client:
-        """A new user."""
+        """Register a new user."""
         account = await self.synapse.register(next(self._names), PASSWORD)
         client = Client(self.synapse.url, account.user, account.token)
         client.device = account.device
@@ -239,7 +241,7 @@ class World:
     # Rooms.
 
     async def place(self, people: int, *, encrypted: bool = False) -> Place:
-        """Two rooms with the same people, one for the bot, one for the floor."""
+        """Make two rooms with the same people, one for the bot, one for the floor."""
         clients = [await self.person() for _ in range(people)]
         ours, floor = [await self._room(clients, encrypted) for _ in range(2)]
         await self._give(floor, self._floor.user)
@@ -271,10 +273,10 @@ class World:
         self._stack.push_async_callback(machine.close)
         return port
 
-    # What the bot has written.
+    # The bot's database and journal.
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        """Rows of its database."""
+        """Return rows of the bot's database."""
         connection = sqlite3.connect(f"file:{self.bot.folder / 'data' / FILE}?mode=ro", uri=True, timeout=5)
         try:
             return connection.execute(sql, values).fetchall()
@@ -282,11 +284,11 @@ class World:
             connection.close()
 
     def records(self, since: int = 0) -> list[Record]:
-        """What stands in its journal from a record on."""
+        """Return the records of the bot's journal from an index on."""
         return list(Log(self.bot.folder / "data/records").read(since))
 
     def facts(self, records: Sequence[Record]) -> list[Fact]:
-        """The facts among records; the rooms are of no interest."""
+        """Return the facts among records, without their rooms."""
         return [fact for record in records if (fact := fact_of_record(record, lambda _code: None)) is not None]
 
     def _condition(self, room: RoomId) -> str:
@@ -298,15 +300,17 @@ class World:
         return int(self.rows("SELECT count(*) FROM outbox")[0][0])
 
     async def quiet(self, *taken: str) -> None:
-        """Until the bot has nothing left to say, once these events are in its tables: what is to be said of them comes
-        with them, and a redaction before."""
+        """Wait until these events are in the bot's tables, and then until it has nothing left to send.
+
+        What is to be sent about an event is queued together with it; a redaction goes before that.
+        """
         marks = ",".join("?" * len(taken))
         here = f"SELECT count(*) FROM events WHERE event IN ({marks})"
         await self.until(lambda: self.rows(here, *taken)[0][0] == len(taken))
         await self.until(lambda: not self.rows("SELECT 1 FROM outbox WHERE priority <= ? LIMIT 1", NICETY))
 
     async def until(self, look: Callable[[], object], within_s: float = _WAIT_S) -> None:
-        """Until `look` finds something, or the bot has ended."""
+        """Wait until `look` finds something. Raises if the bot ends before."""
         watch = asyncio.create_task(self.bot.watch())
         looking = asyncio.create_task(_until(look, within_s=within_s))
         try:

@@ -1,11 +1,11 @@
-"""How fast the records are, beside what the same machine does without them.
+"""The speed of the records, compared with what the same machine does without them.
 
     python -m bench.records [--json FILE] [--records N] [--rounds N]
 
-Each figure stands beside a floor that is measured in turn with it, in the same rounds: writing and flushing the same
-bytes, hashing them, packing them, looking for something in them, all without records. What counts is the ratio, since
-machines differ and are busy; medians of the rounds are printed. "alone" is what it would be if nobody else used the
-machine, by the processor time it took, all processes together, on as many processors as it uses.
+Each figure is compared with a floor that is measured in turn with it, in the same rounds: writing and flushing the same
+bytes, hashing them, packing them, searching them, all without records. What counts is the ratio, since machines differ
+and are busy; medians of the rounds are printed. "alone" is the estimate for a machine that nobody else uses, from the
+processor time of all processes together, on as many processors as they use.
 """
 
 import argparse
@@ -74,13 +74,13 @@ class Bench:
         self._made = 0
 
     def place(self) -> tuple[Path, Journal]:
-        """A new log."""
+        """Make a new log. Returns its data directory and the open journal."""
         self._made += 1
         data_dir = self.root / f"log{self._made}"
         return data_dir, Journal.open(data_dir, "bench.example.org/log", PersonKeys.open(data_dir), NOON)
 
     def medians(self, ours: Work, floor: Work) -> tuple[float, float, float]:
-        """Both in turn, until the rounds or the time are over."""
+        """Run both in turn, until the rounds or the time are over. Returns the medians (`in_turn`)."""
         return in_turn(ours, floor, self.rounds, self.ends)
 
 
@@ -89,13 +89,13 @@ def main() -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What this part takes."""
+    """Declare the options of this part."""
     parser.add_argument("--records", type=int, default=200_000, help="how many records the large log has")
     parser.add_argument("--rounds", type=int, default=5)
 
 
 def run(options: argparse.Namespace) -> Iterator[Figure]:
-    """All measures of this part, the quick ones first."""
+    """Yield all figures of this part, the quick ones first."""
     root = Path(tempfile.mkdtemp(prefix="bench-records-"))
     try:
         bench = Bench(root, options.records, options.rounds)
@@ -112,7 +112,7 @@ def run(options: argparse.Namespace) -> Iterator[Figure]:
 
 
 def append_batches(bench: Bench) -> Figure:
-    """Batches of 256, each flushed, as a full sync response is."""
+    """Measure appending batches of 256, each flushed, as for a full sync response."""
     drafts = bench.drafts[: min(25_600, bench.records)]
     lines = b""
 
@@ -140,7 +140,7 @@ def append_batches(bench: Bench) -> Figure:
 
 
 def append_single(bench: Bench) -> Figure:
-    """One by one, each flushed."""
+    """Measure appending records one by one, each flushed."""
     drafts = bench.drafts[: min(1000, bench.records)]
 
     def ours() -> float:
@@ -160,7 +160,7 @@ def append_single(bench: Bench) -> Figure:
 
 
 def large_log(bench: Bench) -> Path:
-    """All records, on one day, which is closed; then the erasure of nobody, so that a day is open."""
+    """Write all records on one day, which is closed, then one record on the next day, so that a day is open."""
     data_dir, journal = bench.place()
     for at in range(0, bench.records, BATCH):
         journal.append(bench.drafts[at : at + BATCH])
@@ -170,7 +170,7 @@ def large_log(bench: Bench) -> Path:
 
 
 def size(bench: Bench, data_dir: Path) -> Figure:
-    """Bytes on disk, with hashes and all, against the bare text of the messages packed in the same way."""
+    """Measure the bytes on disk, all included, against the bare text of the messages packed in the same way."""
     files = [path.stat().st_size for path in (data_dir / "records").rglob("*") if path.is_file()]
     texts = "\n".join(str(draft.parts[0].data["body"]) for draft in bench.drafts).encode()
     packed = len(zstandard.ZstdCompressor(level=6).compress(texts))
@@ -178,7 +178,7 @@ def size(bench: Bench, data_dir: Path) -> Figure:
 
 
 def inclusion(bench: Bench, data_dir: Path) -> Figure:
-    """One proof, from tiles that are in memory; against the hashes it takes to check it."""
+    """Measure making one proof, from tiles in memory, against the hashes that checking it takes."""
     prover = Prover(Tiles(data_dir / "records/tile"))
     size = bench.records + 2
     root = prover.root(0, size, size)
@@ -198,7 +198,7 @@ def inclusion(bench: Bench, data_dir: Path) -> Figure:
 
 
 def search(bench: Bench, data_dir: Path) -> Figure:
-    """A word that stands in few records, in a closed day."""
+    """Measure the search for a word that is in few records, in a closed day."""
     folder = data_dir / "records"
     day = list_days(folder / "day")[0]
     text = b"\n".join(DayLines(day.path).blocks())
@@ -214,7 +214,7 @@ def search(bench: Bench, data_dir: Path) -> Figure:
 
 
 def check(bench: Bench, data_dir: Path) -> Figure:
-    """Everything checked; against hashing the same bytes."""
+    """Measure checking everything against hashing the same bytes."""
     folder = data_dir / "records"
     lines = [line for batch in DayLines(list_days(folder / "day")[0].path) for line in batch]
 
@@ -231,7 +231,7 @@ def check(bench: Bench, data_dir: Path) -> Figure:
 
 
 def erase(bench: Bench, data_dir: Path) -> Figure:
-    """One of fifty persons, from finding their parts to the new file; against packing the same day once."""
+    """Measure erasing one of fifty persons, from finding their parts to the new file, against packing the day once."""
     text = b"\n".join(DayLines(list_days(data_dir / "records/day")[0].path).blocks())
     persons = iter(range(PERSONS))
 
@@ -268,7 +268,7 @@ def _person(number: int) -> str:
 
 
 def _write(path: Path, data: bytes, pieces: int) -> float:
-    """Seconds to write `data` in pieces, each flushed."""
+    """Return the seconds to write `data` in pieces, each flushed."""
     step = max(1, len(data) // pieces)
     began = time.perf_counter()
     with path.open("wb", buffering=0) as file:

@@ -1,10 +1,10 @@
-"""What judging one message costs: with few and very many terms and patterns, and with texts made to be slow.
+"""The cost of judging one message: with few and very many terms and patterns, and with texts made to be slow.
 
     python -m bench rules [--json FILE] [--rounds N]
 
-Each step is measured beside one that is smaller, in turn: what must not grow is shown not to. A message goes the whole
-way that one of a sync goes, but for writing: raw event -> `receive` -> `judge` by rules of all kinds. Times are
-processor time of the one thread that does it, so others on the machine count little.
+Each step is measured in turn with a smaller one, to show that what must not grow does not. A message goes the same way
+as one of a sync, but is not written: raw event -> `receive` -> `judge` by rules of all kinds. Times are the processor
+time of the one thread that does it, so other work on the machine counts little.
 """
 
 import argparse
@@ -64,13 +64,13 @@ def main() -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What this part takes."""
+    """Declare the options of this part."""
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--most", type=int, default=100_000, help="terms of the longest list")
 
 
 def run(options: argparse.Namespace) -> Iterator[Figure]:
-    """All measures of this part."""
+    """Yield all figures of this part."""
     small = Judging(terms(10))
     for count in (1_000, 10_000, 100_000):
         if count <= options.most:
@@ -84,7 +84,7 @@ def run(options: argparse.Namespace) -> Iterator[Figure]:
 
 
 class Judging:
-    """Rules, compiled; `takes` is how long one message takes."""
+    """Compiled rules, by which messages are judged and timed."""
 
     def __init__(self, rules: list[dict[str, Any]]) -> None:
         self.policy = Policy.model_validate({"rules": rules})
@@ -94,13 +94,13 @@ class Judging:
         self._context = Context(now_ms=NOW, room=room, subject=PersonView(ANNA, PersonId(ANNA)), bot=BOT, next_case=1)
 
     def judge(self, event: dict[str, Any]) -> list[Found]:
-        """What is found in a raw event."""
+        """Return what the rules find in a raw event."""
         received = receive(event, ROOM, NOW)
         facts = judge(received, self._context, self.policy, self._rules, 1)
         return [fact for fact in facts if isinstance(fact, Found)]
 
     def takes(self, event: dict[str, Any], times: int) -> float:
-        """Seconds for one."""
+        """Return the seconds that one message takes, averaged over `times`."""
         gc.collect()
         began = time.thread_time()
         for _ in range(times):
@@ -110,7 +110,7 @@ class Judging:
 
 
 def growth(name: str, ours: Judging, floor: Judging, floor_name: str, rounds: int, limit: float = FLAT) -> Figure:
-    """One common message, by a long list beside a short one."""
+    """Measure one common message, judged by a long list and by a short one."""
     event = raw(" ".join(WORDS))
     assert ours.judge(event) == floor.judge(event) == []
     one, other, _ = in_turn(lambda: ours.takes(event, 300), lambda: floor.takes(event, 300), rounds)
@@ -118,49 +118,49 @@ def growth(name: str, ours: Judging, floor: Judging, floor_name: str, rounds: in
 
 
 def slow(name: str, judging: Judging, event: dict[str, Any], plain: dict[str, Any], rounds: int) -> Figure:
-    """64 KiB made to be slow, beside as much of common words."""
+    """Measure 64 KiB made to be slow against as much of common words."""
     one, other, _ = in_turn(lambda: judging.takes(event, 1), lambda: judging.takes(plain, 1), rounds)
     wanted = at_most(SLOW_MS, one * 1000, "ms")
     return Figure(f"64 KiB: {name}", "ms", one * 1000, "common words", other * 1000, **wanted)
 
 
-# What is judged by.
+# The rules.
 
 
 def terms(count: int) -> list[dict[str, Any]]:
-    """A list with words that begin alike, as real lists have them."""
+    """Return a list with words that begin alike, as in real lists."""
     listed = [f"purple elephant {number} of the herd" for number in range(count)]
     return [{"name": "terms", "kind": "terms", "terms": listed, "spaced": True}]
 
 
 def patterns(count: int) -> list[dict[str, Any]]:
-    """Patterns of the kind that people write."""
+    """Return patterns of the kind that people write."""
     listed = [rf"\b(?:offer|ticket)-{number}[a-z]*\d+" for number in range(count)]
     return [{"name": "patterns", "kind": "pattern", "patterns": listed}]
 
 
-# What is judged.
+# The messages.
 
 
 def raw(body: str, **more: object) -> dict[str, Any]:
-    """A message as a homeserver gives it."""
+    """Return a message as a homeserver sends it."""
     content = {"msgtype": "m.text", "body": body, **more}
     about = {"sender": ANNA, "event_id": "$e", "origin_server_ts": NOW}
     return {"type": "m.room.message", "content": content, **about}
 
 
 def formatted(html: str) -> dict[str, Any]:
-    """A message whose formatted body is this."""
+    """Return a message with this formatted body."""
     return raw("see above", format="org.matrix.custom.html", formatted_body=html[:SIZE])
 
 
 def filled(piece: str) -> str:
-    """As much of it as an event holds, in bytes of UTF-8."""
+    """Return the piece repeated until it fills an event, in bytes of UTF-8."""
     return piece * (SIZE // len(piece.encode()))
 
 
 def hostile() -> dict[str, dict[str, Any]]:
-    """Texts that somebody may send to keep a filter busy."""
+    """Return texts that somebody may send to keep a filter busy."""
     make: dict[str, Callable[[], dict[str, Any]]] = {
         "almost a term, again and again": lambda: raw(filled("purple elephant 1234 of the her ")),
         "a term's beginning, unspaced": lambda: raw(filled("purpleelephant")),

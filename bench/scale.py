@@ -1,11 +1,11 @@
-"""What many rooms cost: each thing that people wait for, with 1,000 rooms beside the same with ten.
+"""The cost of many rooms: each thing that people wait for, with 1,000 rooms and with ten.
 
     python -m bench.scale [--json FILE] [--rooms N] [--large N] [--rounds N]
 
-Two deployments run side by side, each a bot and a simulated homeserver in processes of their own: one serves ten rooms
-of twenty people, the other `--rooms` of them and one of `--large` people. Each thing is done in turn in the one and in
-the other, and is measured from the message that asks for it until the homeserver has what the bot sends. What must not
-grow with the number of rooms has the small deployment for its floor.
+Two deployments run at the same time, each a bot and a simulated homeserver in processes of their own: one serves ten
+rooms of twenty people, the other `--rooms` of them and one of `--large` people. Each thing is done in turn in the one
+and in the other, and is measured from the message that asks for it until the homeserver has what the bot sends. The
+small deployment is the floor of what must not grow with the number of rooms.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from bench.simulated import BAD, OWNER, Deployment, deployment, memory_mb, perso
 from storage.database import FILE
 
 PEOPLE = 20
-SLOWER = 1.5  # times: what is more has grown with the rooms
+SLOWER = 1.5  # times: anything above has grown with the number of rooms
 MEMORY_MB = 150
 LEVELS = "m.room.power_levels"
 MESSAGE = "m.room.message"
@@ -32,12 +32,12 @@ Measure = Callable[[Deployment, int], Awaitable[float]]
 
 
 def text(body: str) -> dict[str, str]:
-    """A message."""
+    """Return the content of a message."""
     return {"msgtype": "m.text", "body": body}
 
 
 async def sanction(bot: Deployment, number: int) -> float:
-    """From a message that breaks a rule to its redaction."""
+    """Measure from a message that breaks a rule to its redaction."""
     room = bot.rooms[0]
     (bad,) = await bot.say((room, person(number % PEOPLE), MESSAGE, text(BAD), None))
     (took,) = await bot.server.order("all_gone", ids=[bad])
@@ -46,7 +46,7 @@ async def sanction(bot: Deployment, number: int) -> float:
 
 
 async def _asked(bot: Deployment, command: str, room: str) -> float:
-    """From a command in a room to the answer there."""
+    """Measure from a command in a room to the answer there."""
     (asked,) = await bot.say((room, OWNER, MESSAGE, text(command), None))
     took = await bot.server.order("sent_after", event=asked, sender=bot.user, type=MESSAGE, room=room)
     await bot.idle()
@@ -54,29 +54,29 @@ async def _asked(bot: Deployment, command: str, room: str) -> float:
 
 
 async def command(bot: Deployment, _number: int) -> float:
-    """`!status`."""
+    """Measure `!status`."""
     return await _asked(bot, "!status", bot.rooms[0])
 
 
 def _desk(bot: Deployment) -> str:
-    """The desk of the first room."""
+    """Return the desk of the first room."""
     mine = "SELECT code FROM rooms WHERE room = ?"
     ((desk,),) = bot.rows(f"SELECT room FROM rooms WHERE purpose = 'desk' AND served = ({mine})", bot.rooms[0])
     return str(desk)
 
 
 async def cases(bot: Deployment, _number: int) -> float:
-    """`!cases`, with many old ones."""
+    """Measure `!cases` with many old cases."""
     return await _asked(bot, "!cases", _desk(bot))
 
 
 async def credit(bot: Deployment, _number: int) -> float:
-    """`!credit` of somebody with many entries."""
+    """Measure `!credit` of somebody with many entries."""
     return await _asked(bot, f"!credit {person(0)}", _desk(bot))
 
 
 async def levels(bot: Deployment, number: int) -> float:
-    """From a change of power levels that makes somebody a manager to their invitation into the desk."""
+    """Measure from a change of power levels that makes somebody a manager to their invitation into the desk."""
     room, who = bot.rooms[0], person(PEOPLE - 1 - number)
     content = await bot.server.order("content", room=room, type=LEVELS)
     content["users"] = {**content["users"], who: 50}
@@ -87,7 +87,7 @@ async def levels(bot: Deployment, number: int) -> float:
 
 
 async def start(bot: Deployment, _number: int) -> float:
-    """From the start of the process to the first answer of `/sync` that it has taken in."""
+    """Measure from the start of the process to the first answer of `/sync` that it has taken in."""
     await bot.bot.stop()
     place = await bot.server.order("place")
     (marker,) = await bot.say((bot.rooms[0], OWNER, MESSAGE, text("good morning"), None))
@@ -110,7 +110,7 @@ TIMES: tuple[tuple[str, Measure], ...] = (
 
 
 async def scale(options: argparse.Namespace) -> AsyncGenerator[Figure]:
-    """All figures."""
+    """Yield all figures of this part."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-scale-")))
         few = await stack.enter_async_context(deployment(folder / "few"))
@@ -152,7 +152,7 @@ def _people(rooms: int) -> list[list[str]]:
 
 
 async def _remember(bot: Deployment, cases: int, entries: int) -> None:
-    """Old cases of the first room and entries of one person, put into the tables while nobody looks."""
+    """Put old cases of the first room and entries of one person into the tables while the bot is stopped."""
     await bot.bot.stop()
     await asyncio.to_thread(_fill, bot.data_dir / FILE, bot.rooms[0], cases, entries)
     bot.bot.start()
@@ -183,7 +183,7 @@ def _fill(path: Path, room: str, cases: int, entries: int) -> None:
 
 
 def run(options: argparse.Namespace) -> Iterator[Figure]:
-    """The figures, each as soon as it is there."""
+    """Yield the figures of this part, each as soon as it is there."""
     loop, figures = asyncio.new_event_loop(), scale(options)
     try:
         while True:
@@ -197,7 +197,7 @@ def run(options: argparse.Namespace) -> Iterator[Figure]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What it takes."""
+    """Declare the options of this part."""
     parser.add_argument("--rooms", type=int, default=1_000, help="of twenty people each")
     parser.add_argument("--few", type=int, default=10, help="rooms of the deployment beside it")
     parser.add_argument("--large", type=int, default=50_000, help="people in one more room")

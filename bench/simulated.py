@@ -1,9 +1,11 @@
-"""Where load is measured: a simulated homeserver and Answerable, each a process of its own, and rooms full of people.
+"""The setting of load measurements: a simulated homeserver and Answerable, each in its process, and rooms of people.
 
-Rules kept here: the bot is started as an operator does it (`answerable run`), with the settings a user gets and rules
-of every kind; it enters rooms by being invited, like everywhere; what is measured of its process is what the system
-says.
-Left to others: what is said there, and what is made of the times (`ingest.py`, `scale.py`, `soak.py`).
+Rules kept here:
+- The bot is started as an operator does it (`answerable run`), with a user's settings and rules of every kind.
+- It enters rooms by invitation, as always.
+- Memory and processor time of its process are those that the operating system reports.
+
+Left to others: what is said there, and what the times are used for (`ingest.py`, `scale.py`, `soak.py`).
 """
 
 import asyncio
@@ -78,12 +80,12 @@ BAD = "purple elephant 7 of many"
 
 
 def rules(terms: int = 1_000) -> str:
-    """What the operator adds to the configuration."""
+    """Return what the operator adds to the configuration."""
     return RULES.replace("TERMS", json.dumps([f"purple elephant {number} of many" for number in range(terms)]))
 
 
 def person(number: int) -> str:
-    """Somebody."""
+    """Return the user id of a person."""
     return f"@person{number}:{SERVER}"
 
 
@@ -98,7 +100,7 @@ class Deployment:
     rooms: list[str] = field(default_factory=list)
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        """Rows of its database, as last committed."""
+        """Return rows of the bot's database, as last committed."""
         connection = sqlite3.connect(f"file:{self.data_dir / FILE}?mode=ro", uri=True, timeout=5)
         try:
             return connection.execute(sql, values).fetchall()
@@ -106,7 +108,7 @@ class Deployment:
             connection.close()
 
     async def until(self, look: Callable[[], object], what: str, within_s: float = WAIT_S) -> None:
-        """Wait for something; it is looked at again and again. Raises `TimeoutError` naming `what`."""
+        """Wait until `look` finds something, by polling. Raises `TimeoutError` with `what` in its text."""
         try:
             async with asyncio.timeout(within_s):
                 while not self._found(look):  # noqa: ASYNC110 - rows tell nobody that they changed
@@ -123,7 +125,7 @@ class Deployment:
             return None
 
     async def enter(self, people: Sequence[Sequence[str]], **body: Any) -> list[str]:
-        """Rooms with these people each, which the bot is invited to, enters and protects."""
+        """Make rooms with these people each, and wait until the bot, invited there, has entered and protects them."""
         made = []
         for number, members in enumerate(people, len(self.rooms)):
             levels = {self.user: BOT_LEVEL}
@@ -142,16 +144,16 @@ class Deployment:
         return bool(count >= len(self.rooms))
 
     async def idle(self) -> None:
-        """Wait until nothing is left to be said, and nothing to be read that the homeserver left out."""
+        """Wait until nothing is left to send, and nothing to read that the homeserver left out."""
         left = "SELECT 1 FROM outbox UNION ALL SELECT 1 FROM gaps LIMIT 1"
         await self.until(lambda: not self.rows(left), "an empty outbox and no gap")
 
     async def say(self, *events: tuple[str, str, str, dict[str, Any], str | None]) -> list[str]:
-        """Have things said: room, sender, type, content, state key. Their ids."""
+        """Have events sent, each as room, sender, type, content and state key. Returns their ids."""
         return list(await self.server.order("say", events=events))
 
     async def caught_up(self) -> float:
-        """Wait until everything said so far is recorded, judged and committed. When (monotonic) that was seen."""
+        """Wait until everything said so far is recorded, judged and committed. Returns when (monotonic) it was."""
         place = await self.server.order("place")
         acknowledged = float(await self.server.order("acknowledged", user=self.user, place=place))
         if not self.rows("SELECT 1 FROM gaps LIMIT 1"):
@@ -160,7 +162,7 @@ class Deployment:
         return time.monotonic()
 
     async def missing(self, since: int, upto: int) -> int:
-        """How many of the events between two places are not recorded, or more than once."""
+        """Return how many of the events between two places are not recorded exactly once."""
         said = await self.server.order("ids", since=since, upto=upto)
         found = Counter(event for (event,) in self.rows("SELECT event FROM events"))
         return sum(found[event] != 1 for event in said)
@@ -173,20 +175,20 @@ class Deployment:
 
 
 def memory_mb(pid: int) -> float:
-    """Memory of a process now."""
+    """Return the resident memory (MB) of a process now."""
     fields = Path(f"/proc/{pid}/statm").read_text().split()
     return int(fields[1]) * resource.getpagesize() / 1e6
 
 
 def processor_s(pid: int) -> float:
-    """Processor time of a process so far."""
+    """Return the processor time (s) of a process so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @asynccontextmanager
 async def deployment(folder: Path, settings: str = "", module: str = MODULE) -> AsyncIterator[Deployment]:
-    """A bot that runs, and is in no room yet; `settings`: the configuration but for its head."""
+    """Run a bot that is in no room yet; `settings`: the configuration after its head."""
     async with Simulated.start() as server:
         user, token, device = await server.order("account", localpart="answerable")
         bot = BotProcess(folder, "en", module)
@@ -201,7 +203,7 @@ async def deployment(folder: Path, settings: str = "", module: str = MODULE) -> 
 
 
 def _write(bot: BotProcess, settings: str, token: str, device: str) -> None:
-    """What `answerable init` would leave behind."""
+    """Write the files that `answerable init` would write."""
     bot.folder.mkdir(parents=True, exist_ok=True)
     bot.config.write_text(settings, encoding="utf-8")
     env = bot.folder / ".env"

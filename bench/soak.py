@@ -2,11 +2,11 @@
 
     python -m bench.soak [--json FILE] [--rooms N] [--people N] [--burst N] [--minutes N] [--pace N]
 
-Every simulated minute a burst is said at one instant: mostly talk, some of it against the rules, new names. Some bursts
+Every simulated minute a burst is sent at one instant: mostly talk, some of it against the rules, new names. Some bursts
 fall on few rooms, so that the homeserver leaves events out of its answers and the bot has to page back. The bot is the
 real one in a process of its own; its clock goes `--pace` times faster. At the end every event must be in the tables and
-in the journal exactly once, the journal must verify, and each message against the rules must be redacted exactly once:
-that is what decides (exit status 1); times and memory are printed.
+in the journal exactly once, the journal must verify, and each message against the rules must be redacted exactly once;
+otherwise the exit status is 1. Times and memory are only printed.
 """
 
 import argparse
@@ -31,16 +31,16 @@ from storage.journal.verify.verify import verify
 
 ROOT = Path(__file__).parents[1]
 MESSAGE = "m.room.message"
-BAD_EVERY = 100  # one message in so many breaks a rule
-NARROW_EVERY = 5  # one burst in so many falls on three rooms
-SETTLED = 0.5  # of the bursts: by then memory has what it needs
+BAD_EVERY = 100  # one message in this many breaks a rule
+NARROW_EVERY = 5  # one burst in this many falls on three rooms
+SETTLED = 0.5  # the share of the bursts after which memory should not grow any more
 
 Say = tuple[str, str, str, dict[str, Any], str | None]
 
 
 @dataclass
 class Soaked:
-    """What was seen on the way."""
+    """The observations of one run."""
 
     events: list[str] = field(default_factory=list)
     bad: list[str] = field(default_factory=list)
@@ -52,7 +52,7 @@ class Soaked:
 
 
 async def soak(options: argparse.Namespace, folder: Path) -> Soaked:
-    """The whole of it."""
+    """Run the whole soak, and check the records at the end."""
     os.environ["SOAK_PACE"], os.environ["PYTHONPATH"] = str(options.pace), str(ROOT)
     each = max(2, options.people // options.rooms)
     seen = Soaked()
@@ -100,7 +100,7 @@ def _one(chance: random.Random, room: str, rooms: Sequence[str], each: int, numb
 
 
 def wrong_in_records(data_dir: Path, events: Sequence[str]) -> list[str]:
-    """What is not as it must be: events lost or doubled, a journal that does not verify."""
+    """Return what is wrong: events that are lost or doubled, a journal that does not verify."""
     connection = sqlite3.connect(data_dir / FILE)
     rows = Counter(event for (event,) in connection.execute("SELECT event FROM events"))
     connection.close()
@@ -112,7 +112,7 @@ def wrong_in_records(data_dir: Path, events: Sequence[str]) -> list[str]:
 
 
 def run(options: argparse.Namespace) -> Iterator[Figure]:
-    """The figures; what went wrong ends the process with status 1."""
+    """Yield the figures, and print what went wrong. Raises SystemExit(1) if anything did."""
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         seen = asyncio.run(soak(options, Path(folder) / "bot"))
     for name, values in (("burst, until committed", seen.taken_s), ("message, until redacted", seen.gone_s)):
@@ -129,7 +129,7 @@ def run(options: argparse.Namespace) -> Iterator[Figure]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What it takes."""
+    """Declare the options of the soak."""
     parser.add_argument("--rooms", type=int, default=1_000)
     parser.add_argument("--people", type=int, default=20_000)
     parser.add_argument("--burst", type=int, default=2_000, help="events in one")

@@ -1,8 +1,8 @@
-"""The bot for the soak: `answerable run`, on a clock that goes faster.
+"""The bot of the soak: `answerable run` with a faster clock.
 
-    python -m bench.soak_bot run --config FILE ...      `SOAK_PACE` in the environment: simulated seconds in one
+    python -m bench.soak_bot run --config FILE ...      `SOAK_PACE` in the environment: simulated seconds in a real one
 
-Rules kept here: nothing else is changed; the clock is what `bot.app.serve` takes for the time.
+Rule kept here: only the clock that `bot.app.serve` uses is changed.
 """
 
 import os
@@ -17,7 +17,7 @@ _PACE = float(os.environ.get("SOAK_PACE", "1"))
 
 
 def fast_clock() -> int:
-    """The time, gone on from the start of this process at the pace of the soak."""
+    """Return the time (ms), which runs from the start of this process at the pace of the soak."""
     return _BEGAN + int((wall_clock() - _BEGAN) * _PACE)
 
 
