@@ -1,4 +1,4 @@
-"""Puts the parts together and runs them: the only place that names concrete adapters.
+"""The assembly of all parts, and their run: the only place that names concrete adapters.
 
 Rules kept here, in this order:
 1. At the start the journal is opened, which repairs a torn end, and the database is migrated.

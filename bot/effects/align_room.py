@@ -1,4 +1,4 @@
-"""Brings a room in line with the sanctions in force: reads it, compares, writes the difference, records it.
+"""The reconciler of a room with the sanctions in force: reads it, compares, writes the difference, records it.
 
 Rules kept here:
 - The power levels are read again before they are written, merged into the present ones, and read again afterwards.

@@ -1,4 +1,4 @@
-"""Posts the closing checkpoint of each day where others keep it: in the desks, the rooms that want it, and outside.
+"""The anchors of each day's closing checkpoint, where others keep it: desks, rooms that want it, and outside.
 
 Rules kept here:
 - Each day is handled once, whether it was closed by the clock, by a record of the next day or at the start of the bot.

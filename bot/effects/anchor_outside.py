@@ -1,4 +1,4 @@
-"""Has closing checkpoints cosigned by a witness and stamped by a time stamping authority. Both are optional.
+"""The anchors of closing checkpoints outside: a witness cosigns them, an authority stamps them. Both are optional.
 
 Rules kept here:
 - A cosignature or time stamp is on disk before it is recorded; what is on disk is not asked for again.

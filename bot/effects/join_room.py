@@ -1,4 +1,4 @@
-"""Enters a room: joins, says what will be recorded, pins that notice, and only then begins to record.
+"""The entry into a room: the bot joins, says what will be recorded, pins that notice, and only then begins to record.
 
 Rules kept here:
 - Only people whose ids match the configuration's globs can bring the bot into a room.

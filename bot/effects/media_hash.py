@@ -1,4 +1,4 @@
-"""Notes the files of messages by hash and size: this shows later which file was posted, without keeping it.
+"""The hashes and sizes of files in messages: they show later which file was posted, without keeping it.
 
 Rules kept here:
 - Of an encrypted file the decrypted content is hashed.

@@ -1,4 +1,4 @@
-"""Gives people their own data: the receipt of a message, and all that is held on them.
+"""The handing over of people's own data: the receipt of a message, and all that is held on them.
 
 Rules kept here:
 - The data goes into their direct room, as files.

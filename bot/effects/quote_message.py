@@ -1,4 +1,4 @@
-"""Posts messages that waited for a manager as quotations: in the desk at first, in the group once they are allowed.
+"""The quotations of messages that waited for a manager: in the desk at first, in the group once they are allowed.
 
 Rules kept here:
 - The words come from the journal, since the message is gone from the room.

@@ -1,4 +1,4 @@
-"""Lists who read records about a person, for that person.
+"""The list of those who read records about a person, made for that person.
 
 Rules kept here:
 - The list can be made from any records: one that does not say clearly whom it is about counts as about anybody.

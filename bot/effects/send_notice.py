@@ -1,4 +1,4 @@
-"""Sends messages: answers in rooms, messages to one person, messages to the managers.
+"""The messages that the bot sends: answers in rooms, messages to one person, messages to the managers.
 
 Rules kept here:
 - A person is told in a direct room.

@@ -1,4 +1,4 @@
-"""Asks a witness to cosign a checkpoint (C2SP tlog-witness, `add-checkpoint`).
+"""The client of a witness, which cosigns checkpoints (C2SP tlog-witness, `add-checkpoint`).
 
     old 740                       the size that the witness saw last
     (hashes, one a line)          proof that the log has only grown since (RFC 6962, 2.1.2)

@@ -1,1 +1,1 @@
-"""Sends the queued actions, the most urgent first."""
+"""The outbox: queued actions are sent, the most urgent first."""

@@ -1,4 +1,4 @@
-"""Turns rows of the outbox into requests to the homeserver, and records their outcomes.
+"""The dispatcher, which turns rows of the outbox into requests to the homeserver and records their outcomes.
 
 Rules kept here:
 - Urgent actions are begun as soon as they are recorded, before they are in the outbox (`at_once`).

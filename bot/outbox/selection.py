@@ -1,4 +1,4 @@
-"""Chooses the rows of the outbox to send next, from the rows, what is under way, what was sent before, and the time.
+"""The choice of the rows of the outbox to send next, from the rows, what is under way, what was sent before, the time.
 
 Rules kept here:
 - Rooms take turns, among urgent requests and in each kind of the rest, so that no flood in one room delays another.

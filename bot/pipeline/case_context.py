@@ -1,4 +1,4 @@
-"""Loads the context of the facts of one cause: who runs the rooms concerned, what waits, what is decided.
+"""The loader of the context of facts of one cause: who runs the rooms concerned, what waits, what is decided.
 
 Rules kept here:
 - Everything is read inside the unit of work, after the facts before these were applied.

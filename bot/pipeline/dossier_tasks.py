@@ -1,4 +1,4 @@
-"""Asks the operator for a file on a person as soon as a decision makes one due.
+"""The tasks that ask the operator for a file on a person, as soon as a decision makes one due.
 
 Rules kept here:
 - This is checked whenever a case is upheld, by a rule or by a person, and nowhere else.

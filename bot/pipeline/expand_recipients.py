@@ -1,4 +1,4 @@
-"""Turns a message to those above the managers of a room into one message to each: operators and, where asked, owners.
+"""The messages to those above a room's managers, one to each: to the operators and, where asked, the owners.
 
 Rules kept here:
 - Each of them is told alone, once.

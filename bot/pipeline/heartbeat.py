@@ -1,4 +1,4 @@
-"""Notes until when the bot ran and heard its homeserver, and records the pauses, during which no deadline runs.
+"""The note until when the bot ran and heard its homeserver, and the record of pauses, during which no deadline runs.
 
 Rules kept here:
 - Every pause counts, whether the bot or the homeserver was away.

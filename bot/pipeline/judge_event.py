@@ -1,4 +1,4 @@
-"""Finds what follows from one event: the answer to a command, what changes of a room mean, and what rules find.
+"""The judgement of one event: the answer to a command, what changes of a room mean, and what rules find.
 
 Rules kept here:
 - A command is judged like any other message as well.

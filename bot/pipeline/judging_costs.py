@@ -1,4 +1,4 @@
-"""Estimates what judging will cost from what it has cost, so that no room's messages hold up those of another.
+"""The estimate of what judging will cost, from what it has cost, so that no room's messages hold up another's.
 
 Rules kept here:
 - The cost of a room's messages is learnt per thousand letters: both the patterns of a room and the length of its

@@ -1,4 +1,4 @@
-"""Finds messages that were removed before the bot could read them: in groups, or in the time that a backup lost.
+"""The search for messages removed before the bot could read them: in groups, or in the time that a backup lost.
 
 Rules kept here:
 - A message that comes without its words is recorded as not read, with the reason.

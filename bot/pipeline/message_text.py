@@ -1,4 +1,4 @@
-"""Reads back from the journal what somebody wrote: the database keeps no text of messages.
+"""The text of messages, read back from the journal: the database keeps none.
 
 Rules kept here:
 - Text that was not kept, or was erased, comes back empty.

@@ -1,4 +1,4 @@
-"""Tells the other accounts of a person about a sanction on one of them, since it holds for all.
+"""The messages to the other accounts of a person about a sanction on one of them, since it holds for all.
 
 Rules kept here:
 - Each account is told alone.

@@ -1,4 +1,4 @@
-"""Processes facts: derives what must follow, records and applies them, states reasons, and queues what they ask for.
+"""The processing of facts: they are completed, recorded and applied, reasons are stated, and actions are queued.
 
 Rules kept here, in this order:
 1. If something urgent follows, the facts are written and fsynced at once, and it is begun (`urgent`; decision 0029).

@@ -1,4 +1,4 @@
-"""Checks the quotations in replies: true ones are not judged, false ones are judged as the sender's own words.
+"""The check of quotations in replies: true ones are not judged, false ones are judged as the sender's own words.
 
 Older clients put a quotation in front of a reply; some newer ones hide it, others do not. Somebody who writes one by
 hand can put anything into another person's mouth.

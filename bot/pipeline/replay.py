@@ -1,4 +1,4 @@
-"""Brings the database up to date with the journal: after a crash, or from an empty database.
+"""The catching up of the database with the journal: after a crash, or from an empty database.
 
 Rules kept here:
 - What the journal says holds.

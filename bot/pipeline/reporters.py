@@ -1,4 +1,4 @@
-"""Reads who reported what a decision is about: they are told the outcome, and it counts for or against them.
+"""The people who reported what a decision is about: they are told the outcome, and it counts for or against them.
 
 Rule kept here: this is read inside the unit of work, and only if a case is decided or its deadline passes.
 Left to others: what follows (`moderation/cases/reports.py`, `moderation/consequences.py`).

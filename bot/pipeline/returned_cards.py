@@ -1,4 +1,4 @@
-"""Recognises the bot's own cards when they come back in `/sync`.
+"""The recognition of the bot's own cards when they come back in `/sync`.
 
 Rules kept here:
 - A card says which case it shows and by which request it was sent.

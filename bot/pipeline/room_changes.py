@@ -1,4 +1,4 @@
-"""Finds what follows from changes of a room's state and members: roles, protection, sanctions to apply, desks to keep.
+"""The consequences of changes of a room's state and members: roles, protection, sanctions to apply, desks to keep.
 
 Rules kept here:
 - Roles come from the power levels, and a change of role is a fact of its own.

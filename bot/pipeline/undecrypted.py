@@ -1,4 +1,4 @@
-"""Answers people who make their messages unreadable for the bot.
+"""The answers to people who make their messages unreadable for the bot.
 
 They send ciphertext in a room that is not encrypted, or withhold their keys from the bot.
 

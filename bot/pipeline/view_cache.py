@@ -1,4 +1,4 @@
-"""Caches what was read from the database about rooms and people, until something about them changes.
+"""The cache of what was read from the database about rooms and people, until something about them changes.
 
 Most messages break no rule; judging them must not cost a query each.
 

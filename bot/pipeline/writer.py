@@ -1,4 +1,4 @@
-"""Runs one unit of work at a time: the journal is written first, then the tables.
+"""The writer, which runs one unit of work at a time: the journal is written first, then the tables.
 
 Rules kept here:
 - One unit of work runs at a time, each to its end: a cancellation does not cut it in two.
