@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations on the connection that `storage/database.py` hands over."""
+"""The entry of Alembic: it runs the migrations on the connection that `storage/database.py` passes."""
 
 from alembic import context
 

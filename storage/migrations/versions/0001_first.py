@@ -1,4 +1,4 @@
-"""first"""
+"""Create the first tables."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""responsibility"""
+"""Add tables and columns for responsibility: who is asked about a case, and by when."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -126,7 +126,7 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("appeal", sa.Text(), server_default="", nullable=False))
         batch_op.create_index("cases_about", ["about"], unique=False)
         batch_op.create_index("cases_by_due", ["due"], unique=False)
-    # Nothing is due any more in a case that is decided.
+    # A decided case has no deadline any more.
     op.execute("UPDATE cases SET due = 0 WHERE outcome <> '' AND state <> 'appealed'")
 
     with op.batch_alter_table("credit", schema=None) as batch_op:

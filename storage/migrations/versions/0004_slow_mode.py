@@ -1,4 +1,4 @@
-"""slow mode"""
+"""Add what slow mode needs."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""rooms of which something is still to be read"""
+"""Add tables for gaps: rooms in which something is still to be read."""
 
 import sqlalchemy as sa
 from alembic import op

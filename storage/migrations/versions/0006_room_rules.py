@@ -1,4 +1,4 @@
-"""rules of rooms"""
+"""Add a table for the rules of rooms."""
 
 import sqlalchemy as sa
 from alembic import op

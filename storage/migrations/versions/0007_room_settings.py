@@ -1,4 +1,4 @@
-"""settings of rooms"""
+"""Add a table for the settings of rooms."""
 
 import sqlalchemy as sa
 from alembic import op

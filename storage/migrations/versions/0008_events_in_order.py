@@ -1,4 +1,4 @@
-"""events in the order of their records"""
+"""Store events in the order of their records."""
 
 import sqlalchemy as sa
 from alembic import op

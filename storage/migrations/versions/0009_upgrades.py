@@ -1,4 +1,4 @@
-"""upgrades of rooms"""
+"""Note the successor of an upgraded room."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""what is looked for with each message is found without reading whole tables"""
+"""Add indexes so that the queries for each message read no whole table."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""approvals of files rest on keys and accounts"""
+"""Base approvals of files on keys and accounts."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""a row of the outbox says when it was queued"""
+"""Note when a row of the outbox was queued."""
 
 import sqlalchemy as sa
 from alembic import op

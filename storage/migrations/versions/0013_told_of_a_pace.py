@@ -1,4 +1,4 @@
-"""people are told of the pace that low credit brings once a day, so it counts when they were told last"""
+"""Note when people were last told of the pace that low credit brings: they are told once a day."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""several cases that rest on one member's reports are shown on one card"""
+"""Show several cases that rest on one member's reports on one card."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""nobody is late with a case who was not told of it"""
+"""Note who was told of a case: nobody else is late with it."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0014"
 branch_labels = None
 depends_on = None
 
-# As the records of what was asked before show it: the card stands in the desk, whoever is above managers was told.
+# For cases from before this column: managers were told if they are in a desk with the card, all others were told.
 _TOLD = """
 UPDATE assignments SET told = 1 WHERE asked != 'managers' OR EXISTS (
     SELECT 1 FROM cases

@@ -1,4 +1,4 @@
-"""whoever appeals does not decide; notices come from outside; each decision is kept, for figures"""
+"""Note who appeals, since they do not decide; where notices come from; and each decision, for figures."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""who leaves while a case waits for them answers for it still"""
+"""Note who left while a case waited for them: they still answer for it."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""who read what is held on people is known, so that it is recorded once"""
+"""Note who read what is held on people, so that each reading is recorded once."""
 
 import sqlalchemy as sa
 from alembic import op

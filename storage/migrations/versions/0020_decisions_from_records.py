@@ -1,4 +1,4 @@
-"""each decision that was made before they were kept is kept, too"""
+"""Add the decisions that were made before decisions were kept."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ INSERT = (
 
 
 def upgrade() -> None:
-    """Read them from the records beside the database, as far as it has applied them."""
+    """Read the decisions from the records next to the database, up to the last record that it has applied."""
     connection = op.get_bind()
     applied = connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'applied'").scalar()
     file = connection.exec_driver_sql("PRAGMA database_list").all()[0].file  # main, not temp

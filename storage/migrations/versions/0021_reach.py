@@ -1,4 +1,4 @@
-"""how far a word reaches: entries, sanctions and vouches, and the community of each room"""
+"""Note how far entries, sanctions and vouches reach, and the community of each room."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    for table in ("credit", "sanctions", "verifications"):  # "": everywhere, as all of it did
+    for table in ("credit", "sanctions", "verifications"):  # "": everywhere, as all did before
         op.add_column(table, sa.Column("reach", sa.String(), server_default="", nullable=False))
     op.add_column("rooms", sa.Column("community", sa.String(), server_default="", nullable=False))
-    op.execute("UPDATE rooms SET community = code WHERE purpose = 'group'")  # what the policy says is applied with it
+    op.execute("UPDATE rooms SET community = code WHERE purpose = 'group'")  # until the policy is applied

@@ -1,4 +1,4 @@
-"""what waits, by room: rooms take turns"""
+"""Index waiting rows of the outbox by room, so that rooms can take turns."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""which rooms a space lists that the configuration names"""
+"""Note which rooms a space lists that the configuration names."""
 
 import sqlalchemy as sa
 from alembic import op
